@@ -5,24 +5,39 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 PORT ?= 8501
+# The interpreters that the wheel is tried with: those of 3.11 and 3.13 that can make an environment, else the one above.
+WHEEL_PYTHONS ?= $(or $(foreach name,python3.11 python3.13,$(shell command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys, venv, ensurepip' >/dev/null 2>&1 && command -v $(name))),$(PYTHON))
 
 UNIT := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 --no-loadscope-reorder --ignore tests/browser
 BROWSER := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 tests/browser
 
-.PHONY: run test tests bench format lint types unit browser chromium lock clean help
+.PHONY: run test tests wheel wheel-check bench format lint types unit browser chromium lock clean help
 
 help:  ## what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
 
 run: $(BIN)/.installed  ## environment, sample fleet if the store is empty, dashboard on one local port
 	@$(BIN)/python -m observability demo --if-empty
 	@$(BIN)/python -m observability serve --port $(PORT)
 
-test: lint  ## environment, lint, types, tests, browser tests
+test: lint  ## environment, lint, types, tests, browser tests, the wheel in clean environments
 	@$(MAKE) --no-print-directory -j2 types tests
+	@$(MAKE) --no-print-directory wheel-check
 
 tests: $(BIN)/.installed-tests chromium  # the sample fleet is loaded once for both
 	@export SAMPLE_HOMES="$$(mktemp -d)" && trap 'rm -rf "$$SAMPLE_HOMES"' EXIT && $(UNIT) && $(BROWSER)
+
+wheel: $(BIN)/python  ## the package as one file in dist/
+	@rm -rf dist
+ifneq ($(UV),)
+	@$(UV) build -q --wheel --out-dir dist
+else
+	@$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps --wheel-dir dist .
+endif
+	@ls dist/*.whl
+
+wheel-check: wheel $(BIN)/.installed-tests chromium
+	$(BIN)/python tests/packaging/wheel_check.py dist/*.whl $(WHEEL_PYTHONS)
 
 lint: $(BIN)/.installed-tests
 	$(BIN)/ruff check .

@@ -1,11 +1,10 @@
-"""Start here: `streamlit run app.py` serves the dashboard (`make run` does it with everything it needs).
+"""Entry point of the dashboard: `streamlit run app.py` (`make run` also installs what it needs).
 
-Imported once. Takes the store, then builds the application around the script that each browser session reruns.
+Imported once per process: opens the store, then builds the application around the script that each browser session reruns.
 """
 
 import os
 import sys
-from pathlib import Path
 
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
@@ -22,5 +21,5 @@ except ObservabilityError as error:
     sys.stderr.flush()
     os._exit(error.exit_code)
 
-# Streamlit finds the application by reading this file for a call of `st.App`, so it stands here and nowhere else.
-app = st.App(str(Path(__file__).parent / "observability" / "dashboard" / "shell.py"), **application.parts())
+# Streamlit finds the application by searching this file for a call of `st.App`.
+app = st.App(str(application.SHELL), **application.app_parts())

@@ -1,10 +1,17 @@
-"""`python -m observability …`: the command line (observability/cli/main.py)."""
+"""The command line: `python -m observability …`, or `observability …` where the package is installed."""
 
 import os
 import sys
 
 from observability.cli.main import main
 
-# Matrices here are small: threads of the linear algebra that wait for each other cost more than twice the time of one.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-sys.exit(main(sys.argv[1:]))
+
+def run() -> int:
+    """Run the command line of this process and return its exit code."""
+    # Matrices here are small: threads of the linear algebra that wait for each other cost more than twice the time of one.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    return main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(run())

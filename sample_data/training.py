@@ -18,7 +18,7 @@ from lightgbm.callback import CallbackEnv
 from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, roc_auc_score, root_mean_squared_error
 
 from observability import Logger, track_run
-from observability.client.runs import Run
+from observability.client.runs import TrackedRun
 from sample_data.spec import FOLDS, VERSION, Rows, Spec
 
 SEED = 13
@@ -68,7 +68,7 @@ def model_input(spec: Spec, table: pd.DataFrame) -> pd.DataFrame:
     return inputs
 
 
-def tracked(spec: Spec, log: Logger, part: str, rows: int, version: str | None = None) -> Run:
+def tracked(spec: Spec, log: Logger, part: str, rows: int, version: str | None = None) -> TrackedRun:
     """A run under the product's `track_run`, with its own name and what it was given."""
     return track_run(
         model=spec.name,
@@ -88,7 +88,7 @@ def tracked(spec: Spec, log: Logger, part: str, rows: int, version: str | None =
 
 
 def fit(
-    spec: Spec, inputs: pd.DataFrame, label: pd.Series, run: Run, fitted: np.ndarray, left_out: np.ndarray | None = None
+    spec: Spec, inputs: pd.DataFrame, label: pd.Series, run: TrackedRun, fitted: np.ndarray, left_out: np.ndarray | None = None
 ) -> lightgbm.Booster:
     """One booster on the rows `fitted`. A tree is a step with the metrics on those rows and on those left out; where rows are left out, every
     fifth is logged.
@@ -105,7 +105,7 @@ def fit(
     )
 
 
-def log_steps(run: Run, every: int) -> Callable[[CallbackEnv], None]:
+def log_steps(run: TrackedRun, every: int) -> Callable[[CallbackEnv], None]:
     """A callback of LightGBM that logs every so many trees a step."""
     step = log_every(run, every)
 
@@ -116,7 +116,7 @@ def log_steps(run: Run, every: int) -> Callable[[CallbackEnv], None]:
     return log_step
 
 
-def log_every(run: Run, every: int) -> Step:
+def log_every(run: TrackedRun, every: int) -> Step:
     """Logs every so many steps one: its metrics, and the milliseconds since the one before."""
     last = time.perf_counter()
 

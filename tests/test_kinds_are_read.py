@@ -17,14 +17,11 @@ from observability.dashboard import load
 from observability.records.kinds import KINDS
 from observability.review import freeze
 from observability.server import process_lock
-from observability.store.db.database import Store
-from observability.store.ingest import record_writer
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.store.db.database import Database
 from observability.store.opener import open_store
-from observability.store.registry.register import register
-from observability.store.registry.register_types import Request
-from tests.dashboard.test_pages import opened
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
+from tests.support.dashboard_pages import opened
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 """A Monday."""
@@ -176,7 +173,7 @@ def said() -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """The store with a record of each kind."""
     folder, rng = tmp_path_factory.mktemp("kinds"), np.random.default_rng(3)
     store = open_store(folder / "home", threads=1)
@@ -189,24 +186,26 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         }
     )
     frame.to_parquet(folder / "reference.parquet")
-    register(
-        store, Request(model="loan", version="1", task="binary", reference=folder / "reference.parquet", label="label", score=("score",))
+    store.register(
+        RegistrationRequest(
+            model="loan", version="1", task="binary", reference=folder / "reference.parquet", label="label", score=("score",)
+        )
     )
     path = folder / "lines.jsonl"
     path.write_text("\n".join(map(json.dumps, lines())) + "\n", encoding="utf-8")
-    assert load_files(store, [path], Defaults()).reasons == {}
+    assert store.load_files([path], LoadDefaults()).reasons == {}
     freeze.freeze(store, Week.parse("2026-W10"), author="ann", now=END)
-    record_writer.write(store, said())
+    store.write_records(said())
     (store.home / "alerts.toml").write_text('[channels]\nteam = "json://127.0.0.1:9/x"\n', encoding="utf-8")
     yield store
     store.close()
 
 
 @pytest.fixture
-def owned(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def owned(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """The store as the one that this process owns."""
     monkeypatch.setattr(process_lock, "current_store", lambda: store)
-    monkeypatch.setattr(load, "now", lambda: END)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
 
 
 def shown(page: str, **parameters: str) -> str:

@@ -28,9 +28,8 @@ from observability.core.questions import Aggregate, Attributions, By, EstimatedE
 from observability.core.window import EPOCH, HOUR, Window
 from observability.monitoring import check
 from observability.records.kinds import KINDS
-from observability.store.db.database import Store
+from observability.store.duck_store import DuckStore
 from observability.store.query import aggregates
-from observability.store.registry import admin
 from tests.support import engine_world, live_world, reference_engine
 from tests.support.analyzers_broken import BROKEN
 
@@ -41,14 +40,14 @@ FIELDS = {"score", "latency_ms", "energy_j", "cost", "status", "version", "repli
 OF_LABELS = {"error", "absolute_error", "squared_error", "label_value", "log_loss", "brier", "correct"}
 OF_SAMPLES = {"id", "at", "subject", "arrived", "label_value"}
 Frames = dict[str, pd.DataFrame]
-Put = Callable[[Store, Question, Window], pd.DataFrame]
+Put = Callable[[DuckStore, Question, Window], pd.DataFrame]
 
 
 def remembered(put: Put) -> Put:
     """A way to put a question that asks the store once, for all laws and analyzers, and gives a copy each time; nobody writes to these stores."""
     known: dict[tuple[Path, Question, Window], pd.DataFrame] = {}
 
-    def answer(store: Store, question: Question, window: Window) -> pd.DataFrame:
+    def answer(store: DuckStore, question: Question, window: Window) -> pd.DataFrame:
         key = (store.home, question, window)
         if key not in known:
             known[key] = put(store, question, window)
@@ -57,12 +56,12 @@ def remembered(put: Put) -> Put:
     return answer
 
 
-put_to_the_rows = remembered(reference_engine.put)
+answer_from_rows = remembered(reference_engine.answer)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def each_question_once() -> Iterator[None]:
-    with mock.patch.object(check, "put", remembered(check.put)):
+    with mock.patch.object(DuckStore, "ask", remembered(DuckStore.ask)):
         yield
 
 
@@ -70,7 +69,7 @@ def each_question_once() -> Iterator[None]:
 class Case:
     """One version of one model in one window of one store."""
 
-    store: Store
+    store: DuckStore
     context: Context
 
     def frames(self, analyzer: Analyzer) -> Frames:
@@ -79,7 +78,7 @@ class Case:
 
     def answer(self, wanted: Ask) -> pd.DataFrame:
         """The answer to one question."""
-        return check.put(self.store, wanted.aggregate, check.span_of(wanted, self.context))
+        return self.store.ask(wanted.aggregate, check.question_window(wanted, self.context))
 
     def within(self, start: datetime, end: datetime) -> "Case":
         """The same version in another window, judged at its end, with nothing counted about lines."""
@@ -87,18 +86,18 @@ class Case:
         return replace(self, context=replace(self.context, window=window, now=end, counters={}))
 
 
-def cases_of(store: Store, model: str, start: datetime, end: datetime, **options: Any) -> Iterator[Case]:
+def cases_of(store: DuckStore, model: str, start: datetime, end: datetime, **options: Any) -> Iterator[Case]:
     """A case for each version that served in the window, as `run` makes them."""
     known = store.catalog().model(model)
     window = Window(model, start, end, **options)
     for version in check.serving_versions(store, known, window):
         now = min(filter(None, (end, window.as_of)))
-        context = Context(known, version, replace(window, version=version.name), now, 0.01, admin.counters(store, model, window))
+        context = Context(known, version, replace(window, version=version.name), now, 0.01, store.counters(model, window))
         yield Case(store, context)
 
 
 @pytest.fixture(scope="module")
-def hard_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def hard_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckStore]:
     """The store of the engine's tests."""
     store = engine_world.build(tmp_path_factory.mktemp("hard"))
     yield store
@@ -106,7 +105,7 @@ def hard_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="module")
-def live_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def live_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckStore]:
     """The live model with everything that ever arrived."""
     store = live_world.build(tmp_path_factory.mktemp("live"))
     live_world.load_later(store)
@@ -115,7 +114,7 @@ def live_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="module")
-def cases(hard_store: Store, live_store: Store) -> list[Case]:
+def cases(hard_store: DuckStore, live_store: DuckStore) -> list[Case]:
     """Every version of every model, over whole days, and in one window with ragged ends and an `as_of`."""
     begin, end = engine_world.START, engine_world.START + timedelta(days=engine_world.DAYS)
     found = [each for model in hard_store.catalog().models for each in cases_of(hard_store, model.name, begin, end)]
@@ -210,9 +209,9 @@ def law_4(analyzer: Analyzer, case: Case) -> None:
     for name, wanted in analyzer.needs(case.context).items():
         parts[name] = frames[name]
         if wanted.span != "reference" and isinstance(wanted.aggregate, Aggregate):
-            window = check.span_of(wanted, case.context)
+            window = check.question_window(wanted, case.context)
             step = DAY if wanted.span == "current" else 7 * DAY
-            answers = [check.put(case.store, wanted.aggregate, each) for each in pieces(window, step)]
+            answers = [case.store.ask(wanted.aggregate, each) for each in pieces(window, step)]
             parts[name] = pd.concat([each for each in answers if len(each)] or answers[:1], ignore_index=True)
             assert parts[name]["n"].sum() == frames[name]["n"].sum(), name
     assert_same(said(analyzer, parts, case.context), said(analyzer, frames, case.context))
@@ -289,18 +288,18 @@ def law_8(analyzer: Analyzer, case: Case) -> None:
     """Every engine gives the same findings: DuckDB, and the plain walk over the rows."""
     other = {}
     for name, wanted in analyzer.needs(case.context).items():
-        other[name] = put_to_the_rows(case.store, wanted.aggregate, check.span_of(wanted, case.context))
+        other[name] = answer_from_rows(case.store, wanted.aggregate, check.question_window(wanted, case.context))
     assert_same(said(analyzer, other, case.context), said(analyzer, case.frames(analyzer), case.context))
 
 
 def law_9(analyzer: Analyzer, case: Case) -> None:
     """One broken column becomes an `unknown` finding that says so, and stops nothing else; so does an analyzer that fails."""
-    whole = check.judged(case.store, analyzer, case.context)
+    whole = check.run_and_recover(case.store, analyzer, case.context)
     asked = columns_of(analyzer, case.context)
     for reference in dict.fromkeys((*asked[:1], *asked[len(asked) // 2 :][:1], *asked[-1:])):
         own = reference.partition(".")[2] or reference
         with broken_column(reference):
-            left = check.judged(case.store, analyzer, case.context)
+            left = check.run_and_recover(case.store, analyzer, case.context)
         told = [each for each in left if each.metric == "judged" and each.severity == "unknown" and "smashed" in each.because]
         assert {own, "model"} & {each.subject for each in told}, reference
         named = {own, case.context.model.subject(reference)}
@@ -342,19 +341,19 @@ def broken_column(reference: str) -> Iterator[None]:
     """Every question about a column fails in the store."""
 
     def smashed(answer: Callable[..., Any]) -> Callable[..., Any]:
-        def asked(store: Store, question: Question, window: Window, **options: Any) -> Any:
+        def asked(store: DuckStore, question: Question, window: Window, **options: Any) -> Any:
             if isinstance(question, Aggregate) and reference in (*question.histogram, *question.sums):
                 raise RuntimeError(f"{reference} is smashed")
             return answer(store, question, window, **options)
 
         return asked
 
-    put, cells = smashed(check.put), smashed(aggregates.cells)
-    with mock.patch.object(check, "put", put), mock.patch.object(aggregates, "cells", cells), mock.patch.object(check.LOG, "exception"):
+    ask, cells = smashed(DuckStore.ask), smashed(aggregates.aggregate_cells)
+    with mock.patch.object(DuckStore, "ask", ask), mock.patch.object(aggregates, "cells", cells), mock.patch.object(check.LOG, "exception"):
         yield
 
 
-def law_10(analyzer: Analyzer, before: Store, after: Store) -> None:
+def law_10(analyzer: Analyzer, before: DuckStore, after: DuckStore) -> None:
     """Nothing that arrived after `as_of` changes a finding: a store in which it has arrived says the same as one in which it has not."""
     week = {"start": live_world.START, "end": live_world.END}
     for as_of, asked in ((live_world.AS_OF, week), (live_world.AS_OF - timedelta(minutes=17), week), (live_world.AS_OF, {})):
@@ -400,13 +399,13 @@ def few(cases: list[Case]) -> list[Case]:
 
 
 @each_analyzer
-def test_nothing_that_arrived_later_counts(analyzer: Analyzer, live_store: Store, early_store: Store) -> None:
+def test_nothing_that_arrived_later_counts(analyzer: Analyzer, live_store: DuckStore, early_store: DuckStore) -> None:
     with broken_only_where_declared(analyzer, 10):
         law_10(analyzer, early_store, live_store)
 
 
 @pytest.fixture(scope="module")
-def early_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def early_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckStore]:
     """The live model with what had arrived by AS_OF."""
     store = live_world.build(tmp_path_factory.mktemp("early"))
     yield store
@@ -420,7 +419,7 @@ def test_the_law_catches_who_breaks_it(number: int, cases: list[Case]) -> None:
             LAWS[number](BROKEN[number], case)
 
 
-def test_law_10_catches_who_breaks_it(live_store: Store, early_store: Store) -> None:
+def test_law_10_catches_who_breaks_it(live_store: DuckStore, early_store: DuckStore) -> None:
     with pytest.raises(AssertionError):
         law_10(BROKEN[10], early_store, live_store)
 

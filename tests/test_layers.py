@@ -1,5 +1,6 @@
 """Layers: no module imports upward, nothing imports in a circle, and each heavy library is imported in one place (docs/architecture.md)."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,13 @@ from tests.support.import_graph import ROOT, circles, import_graph, imported_nam
 FLOORS = (
     ("core", "observability"),
     ("stats", "records", "incidents", "client"),
-    ("metrics", "store.db"),
-    ("detection", "store.query"),
-    ("analyzers", "store.rollup"),
+    ("metrics", "store.types"),
+    ("detection", "store.db"),
+    ("analyzers", "store.query"),
+    ("store.rollup",),
     ("store.ingest",),
-    ("store.registry", "store"),
+    ("store.registry",),
+    ("store",),
     ("worker",),
     ("monitoring",),
     ("enrichment", "compare", "alerts", "simulation"),
@@ -42,6 +45,18 @@ NEVER = (
     ("server", ("dashboard", "cli")),
 )
 """Packages that must never import others, directly or for types."""
+ABOVE_THE_STORE = ("observability.store.engine", "observability.store.types.")
+"""What everything above store/ may import of it: the boundary, and the data types that cross it."""
+STORE_EXCEPTIONS = {
+    "observability.server.process_lock": ("observability.store.opener",),  # opens the store of the process
+    "observability.simulation.temporary_store": ("observability.store.opener",),  # opens a temporary store
+    "observability.dashboard.operations.intake": (
+        "observability.store.registry.infer",
+        "observability.store.registry.describe",
+    ),  # looks at an uploaded file
+    "observability.worker.requests": ("observability.store.registry.artifacts",),  # detects the kind of a model file
+}
+"""Modules above store/ that import more of it, and what."""
 CLIENT_MAY_IMPORT = ("observability.client", "observability.records", "observability.core.errors")
 HOMES = {
     "streamlit": ("observability/dashboard/", "app.py", "pages/"),
@@ -114,6 +129,33 @@ def test_what_a_package_must_never_import(package: str, others: tuple[str, ...])
     assert broken == []
 
 
+def test_only_the_boundary_of_the_store_is_imported_above_it() -> None:
+    wrong = [
+        f"{name} imports {target}"
+        for name, targets in GRAPH.items()
+        if package_of(name).split(".")[0] != "store"
+        for target in sorted(targets)
+        if target.startswith("observability.store") and not target.startswith((*ABOVE_THE_STORE, *STORE_EXCEPTIONS.get(name, ())))
+    ]
+    assert wrong == []
+    unused = [name for name, allowed in STORE_EXCEPTIONS.items() if not set(allowed) <= GRAPH[name]]
+    assert unused == [], "these exceptions are no longer needed"
+
+
+def test_the_boundary_imports_no_engine() -> None:
+    """Importing the boundary and its data types loads no database."""
+    names = [name for name in FILES if name.startswith("observability.store.types") or name == "observability.store.engine"]
+    code = f"import importlib, sys; [importlib.import_module(name) for name in {names}]; print('duckdb' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert answer.stdout.strip() == "False"
+
+
+def test_no_one_asks_which_engine_it_has() -> None:
+    """No `isinstance` on an engine: callers use its methods."""
+    pattern = re.compile(r"isinstance\([^)]*\b(Engine|Store|DuckStore|MemoryEngine|Database)\b")
+    assert [name for name, path in FILES.items() if pattern.search(path.read_text(encoding="utf-8"))] == []
+
+
 def test_the_client_imports_records_and_errors_only() -> None:
     wrong = [
         f"{name} imports {target}"
@@ -148,11 +190,14 @@ def test_the_arrow_is_checked(tmp_path: Path, code: str, upwards: int, loops: in
         (tmp_path / name).write_text(text)
     graph = import_graph(source_files(tmp_path))
     packages = package_graph(graph)
-    across = [pair for pair in upward(packages) if "analyzers.data.bad" in pair]
-    store = [
-        pair for here, targets in packages.items() if here == "analyzers" for there, pair in targets.items() if there.startswith("store")
-    ]
-    assert len(across) + len(store) == upwards
+    broken = {sentence for sentence in upward(packages) if "analyzers.data.bad" in sentence}
+    broken |= {
+        f"{name} imports {target}"
+        for there, pairs in packages.get("analyzers", {}).items()
+        if there.startswith("store")
+        for name, target in pairs
+    }
+    assert len(broken) == upwards
     assert len(circles(graph)) == loops
 
 

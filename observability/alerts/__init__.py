@@ -1,4 +1,4 @@
-"""Who is told about an incident, once, and what became of it?
+"""Alerts: one per incident, their state, their messages and how useful they were.
 
     standing(...)      what people and the dashboard said about each incident so far: open, acknowledged, snoozed, resolved (state.py)
     decide(...)        what is to be said now: opened, worse, resolved; and the messages that follow (decide.py); pure

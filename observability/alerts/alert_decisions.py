@@ -1,6 +1,7 @@
-"""What is to be said now about the incidents that there are, and to whom? Pure: one message a fault, none for what is acknowledged or snoozed.
+"""Decide which alerts to open, repeat or resolve, and which messages to send. Pure functions.
 
-A fault is known again by what its findings are about, for the day that it seems to have begun on, and so its incident's id, may be another at each look.
+One message per fault; none while it is acknowledged or snoozed. A fault is recognized by what its findings are about: its
+estimated onset, and so its incident's id, may differ at each check.
 """
 
 import hashlib
@@ -9,143 +10,171 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from observability.alerts.alert_state import Alert, after, opened, worse
-from observability.alerts.config import Config
+from observability.alerts.alert_state import Alert, alert_after, is_worse, opened_alert
+from observability.alerts.config import AlertConfig
 from observability.core.finding import Finding
+from observability.core.formatting import STATUS_WORDS
 from observability.core.metric_definitions import METRICS
 from observability.incidents.grouping import Incident
 
 DASHBOARD = "the dashboard"
-"""Who speaks where nobody does."""
+"""Author of automatic records."""
 GREW = 1.5
-"""What somebody knows of is told again once it is so many times as bad as when it was told: the value of its leading claim, of what should be
-high its distance from 1.
+"""A known alert repeats once its leading value is this many times the value of the last message; of metrics that should be high,
+the distance from 1.
 """
 SETTLE = timedelta(hours=6)
-"""An incident that is gone for so long is resolved: one check without it may be chance."""
+"""An incident that is absent for this long is resolved; one check without it may be chance."""
 
 
 @dataclass(frozen=True)
-class Decided:
-    """Records to keep before anything is sent: `alert` and `message`. there: the ids of the alerts whose incidents are there."""
+class AlertDecision:
+    """records: `alert` and `message` records to store before anything is sent. there: ids of the alerts whose incidents persist."""
 
     records: tuple[dict[str, Any], ...] = ()
     there: frozenset[str] = frozenset()
 
 
-def decide(
-    incidents: Sequence[Incident], alerts: Mapping[str, Alert], seen: Mapping[str, datetime], judged: Collection[str],
-    owners: Mapping[str | None, str | None], config: Config, now: datetime,
-) -> Decided:  # fmt: skip
-    """What is to be kept now.
+def decide_alerts(
+    incidents: Sequence[Incident],
+    alerts: Mapping[str, Alert],
+    seen: Mapping[str, datetime],
+    judged: Collection[str],
+    owners: Mapping[str | None, str | None],
+    config: AlertConfig,
+    now: datetime,
+) -> AlertDecision:
+    """The records to store now.
 
-    alerts: as they stand, by id (of the incident that opened them); seen: when each was last there (one that is not named: since it changed); judged: the ids of those that
-    this check looked at, for only they can be resolved; owners: by model.
+    alerts: current state by id (of the incident that opened them). seen: when each alert's incident was last present (default:
+    its last change). judged: ids of the alerts that this check covers; only these can be resolved. owners: by model.
     """
     records: list[dict[str, Any]] = []
-    standing = {name: each for name, each in alerts.items() if each.state != "resolved"}
+    standing = {name: alert for name, alert in alerts.items() if alert.state != "resolved"}
     there: set[str] = set()
-    for each in incidents:
-        known = same_fault(each, standing)
-        name = known.incident if known else each.id
+    for incident in incidents:
+        known = same_fault(incident, standing)
+        name = known.incident if known else incident.id
         there.add(name)
-        about = set(claims(each))
-        there |= {other.incident for other in standing.values() if other.model == each.model and about.intersection(other.claims[:1])}
-        if each.severity != "act" and not (each.severity == "watch" and config.least == "watch"):
+        about = set(incident_claims(incident))
+        there |= {other.incident for other in standing.values() if other.model == incident.model and about.intersection(other.claims[:1])}
+        if incident.severity != "act" and not (incident.severity == "watch" and config.least == "watch"):
             continue
-        says = news(each, known)
+        says = alert_news(incident, known)
         if says:
-            record = told(each, name, says, owners.get(each.model), now)
+            record = alert_record(incident, name, says, owners.get(incident.model), now)
             told_before = alerts[name].told if name in alerts else 0
-            records += [record, *messages(record, told_before + 1, config, now)]
-            standing[name] = after(known, record) if known else opened(record)
+            records += [record, *messages_for_alert(record, told_before + 1, config, now)]
+            standing[name] = alert_after(known, record) if known else opened_alert(record)
     for alert in alerts.values():
         gone = now - seen.get(alert.incident, alert.changed_at)
         if alert.state != "resolved" and alert.incident not in there and alert.incident in judged and gone >= SETTLE:
             records.append(
                 {"kind": "alert", "incident": alert.incident, "at": now, "author": DASHBOARD, "says": "resolved", "model": alert.model}
             )
-    return Decided(tuple(records), frozenset(there))
+    return AlertDecision(tuple(records), frozenset(there))
 
 
 def same_fault(incident: Incident, standing: Mapping[str, Alert]) -> Alert | None:
-    """The alert that stands for the fault of an incident, the oldest where there are several; None where it is a new one.
+    """The open alert about the same fault as an incident, the oldest of several; None for a new fault.
 
-    It is the same id, or the lead is among what the alert told; or the alert's own lead is told with a lead of the same analyzer now, as two
-    columns that moved together lead by turns. What another analyzer finds and nobody was told of is news, even where it comes with a known fault.
+    It has the same id; or its claims include the incident's lead; or its own lead is among the incident's claims and both leads
+    come from one analyzer (two columns that drift together lead by turns). A new claim of another analyzer is a new fault.
     """
     if incident.id in standing:
         return standing[incident.id]
-    own = sorted((each for each in standing.values() if each.model == incident.model), key=lambda each: (each.opened_at, each.incident))
-    now = claims(incident)
-    named = (each for each in own if now[0] in each.claims)
-    turned = (each for each in own if each.claims and each.claims[0] in now and each.claims[0].startswith(f"{incident.lead.analyzer}|"))
-    return next(named, None) or next(turned, None)
+    own = sorted(
+        (alert for alert in standing.values() if alert.model == incident.model), key=lambda alert: (alert.opened_at, alert.incident)
+    )
+    claims = incident_claims(incident)
+    known_lead = (alert for alert in own if claims[0] in alert.claims)
+    same_analyzer = f"{incident.lead.analyzer}|"
+    other_lead = (alert for alert in own if alert.claims and alert.claims[0] in claims and alert.claims[0].startswith(same_analyzer))
+    return next(known_lead, None) or next(other_lead, None)
 
 
-def claims(incident: Incident) -> list[str]:
-    """What an incident is about, whatever the days: the claim of its lead, then of the others that are as bad as the incident."""
-    return [claim(incident.lead), *(claim(each) for each in incident.collateral if each.severity == incident.severity)]
+def incident_claims(incident: Incident) -> list[str]:
+    """Claim keys of an incident: its lead, then the related findings of the same severity."""
+    related = (finding for finding in incident.collateral if finding.severity == incident.severity)
+    return [claim_key(incident.lead), *map(claim_key, related)]
 
 
-def claim(finding: Finding) -> str:
-    """Analyzer, subject, metric and slice of a finding, in one text."""
+def claim_key(finding: Finding) -> str:
+    """Analyzer, subject, metric and slice of a finding, joined by `|`."""
     return "|".join([finding.analyzer, finding.subject, finding.metric, finding.slice or ""])
 
 
-def news(incident: Incident, alert: Alert | None) -> str | None:
-    """What is new about an incident: that it is there (again), that it got worse, that its snooze is over; None where everybody concerned knows."""
+def alert_news(incident: Incident, alert: Alert | None) -> str | None:
+    """News about an incident: `opened`, `worse` or `woken` (its snooze is over); None without news."""
     if alert is None:
         return "opened"
-    if worse(incident.severity, alert.severity) or grew(incident.lead, alert):
+    if is_worse(incident.severity, alert.severity) or grew(incident.lead, alert):
         return "worse"
     return "woken" if alert.woke else None
 
 
 def grew(lead: Finding, alert: Alert) -> bool:
-    """Whether what is acknowledged or snoozed is much worse than it was told. Never of what was told under another claim, or has no worse side."""
+    """Whether an acknowledged or snoozed fault is `GREW` times worse than in the last message.
+
+    False where the last message had another lead, or the metric has no worse side.
+    """
     better = METRICS[lead.metric].better
-    if alert.state not in ("acknowledged", "snoozed") or better is None or alert.claims[:1] != (claim(lead),):
+    if alert.state not in ("acknowledged", "snoozed") or better is None or alert.claims[:1] != (claim_key(lead),):
         return False
     if lead.value is None or alert.value is None:
         return False
-    now, then = (each if better == "low" else 1.0 - each for each in (lead.value, alert.value))
+    now, then = (value if better == "low" else 1.0 - value for value in (lead.value, alert.value))
     return then > 0 and now >= GREW * then
 
 
-def told(incident: Incident, name: str, says: str, owner: str | None, now: datetime) -> dict[str, Any]:
-    """The record of an alert. name: the id that it has kept since it was opened."""
+def alert_record(incident: Incident, name: str, says: str, owner: str | None, now: datetime) -> dict[str, Any]:
+    """The `alert` record. name: the id of the incident that opened the alert."""
     return {
-        "kind": "alert", "incident": name, "at": now, "author": DASHBOARD, "says": says, "model": incident.model, "severity": incident.severity,
-        "title": incident.sentence, "source": incident.source, "owner": owner,
-        "rule": f"{incident.lead.analyzer}/{incident.lead.metric}", "claims": claims(incident), "value": incident.lead.value,
-    }  # fmt: skip
+        "kind": "alert",
+        "incident": name,
+        "at": now,
+        "author": DASHBOARD,
+        "says": says,
+        "model": incident.model,
+        "severity": incident.severity,
+        "title": incident.sentence,
+        "source": incident.source,
+        "owner": owner,
+        "rule": f"{incident.lead.analyzer}/{incident.lead.metric}",
+        "claims": incident_claims(incident),
+        "value": incident.lead.value,
+    }
 
 
-def messages(alert: Mapping[str, Any], told_times: int, config: Config, now: datetime) -> list[dict[str, Any]]:
-    """One message for each channel of the owner; its key is the same however often it is made anew."""
+def messages_for_alert(alert: Mapping[str, Any], told_times: int, config: AlertConfig, now: datetime) -> list[dict[str, Any]]:
+    """One `message` record for each channel of the owner; making it again gives the same key."""
     body = {
-        "kind": "message", "at": now, "state": "queued", "incident": alert["incident"], "title": title_of(alert), "text": text_of(alert, config),
-        "not_before": config.send_at(now), "model": alert["model"],
-    }  # fmt: skip
+        "kind": "message",
+        "at": now,
+        "state": "queued",
+        "incident": alert["incident"],
+        "title": message_title(alert),
+        "text": message_text(alert, config),
+        "not_before": config.send_at(now),
+        "model": alert["model"],
+    }
     channels = config.channels_of(alert["owner"])
-    return [{**body, "message": key_of(alert["incident"], told_times, channel), "channel": channel} for channel in channels]
+    return [{**body, "message": message_key(alert["incident"], told_times, channel), "channel": channel} for channel in channels]
 
 
-def key_of(incident: str, told_times: int, channel: str) -> str:
-    """The idempotency key of a message: of the incident, the how-manieth time it is told, and the channel."""
+def message_key(incident: str, told_times: int, channel: str) -> str:
+    """Idempotency key of a message, from the incident, the number of messages so far and the channel."""
     return hashlib.sha256(f"{incident}/{told_times}/{channel}".encode()).hexdigest()[:24]
 
 
-def title_of(alert: Mapping[str, Any]) -> str:
-    """The subject of a message."""
-    word = {"act": "Act", "watch": "Watch"}.get(str(alert["severity"]), str(alert["severity"]))
-    what = {"opened": "", "worse": ", worse than before", "woken": ", still there after its snooze"}[alert["says"]]
-    return f"{word}{what}: {alert['model'] or 'records'}"
+def message_title(alert: Mapping[str, Any]) -> str:
+    """The subject line of a message."""
+    news = {"opened": "", "worse": ", worse than before", "woken": ", still present after snooze"}[alert["says"]]
+    return f"{STATUS_WORDS[alert['severity']]}{news}: {alert['model'] or 'records'}"
 
 
-def text_of(alert: Mapping[str, Any], config: Config) -> str:
-    """The message: the sentence, what to suspect, where to look."""
+def message_text(alert: Mapping[str, Any], config: AlertConfig) -> str:
+    """The body of a message: claim, suspected source, link."""
     lines = [str(alert["title"]).replace("`", ""), f"Suspected source: {alert['source']}."]
     if config.dashboard:
         lines.append(f"{config.dashboard}/alerts?incident={alert['incident']}")

@@ -1,7 +1,4 @@
-"""In which state is the alert of an incident: open, acknowledged, snoozed, resolved; was it useful?
-
-Read from what was said about it, oldest first; nothing else is kept.
-"""
+"""State of an alert (open, acknowledged, snoozed, resolved) and its precision, computed from its records."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -13,14 +10,17 @@ from observability.stats.interval import Interval, rate_interval
 
 State = Literal["open", "acknowledged", "snoozed", "resolved"]
 SAYS = ("opened", "worse", "resolved", "acknowledged", "snoozed", "woken", "reopened", "useful", "not_useful", "note")
-"""What can be said about an alert; the first three are said by the dashboard too, `woken` (a snooze is over and the incident still there) by it alone."""
+"""Values of `says` in an alert record. The dashboard writes the first three too, and it alone `woken`: snooze over, incident present."""
 
 
 @dataclass(frozen=True)
 class Alert:
-    """One alert. state: as of the last word, a snooze that is over being open again. severity: the worst that was told. told: how many times somebody
-    was told (opened, worse, woken), which is part of the keys of its messages. useful: None until somebody said. by: who spoke last. rule: analyzer/metric of the finding that led it.
-    claims: what its findings were about when it was told last, the leading one first; value: of that one; woke: its snooze is over and nobody was told yet.
+    """One alert.
+
+    state: after the last record; an expired snooze is open again. severity: of the last message. until: end of the snooze.
+    useful: None until someone rated it. by: author of the last record. told: number of messages (opened, worse, woken), part of
+    their keys. rule: analyzer/metric of the lead. claims: claim keys of the last message, lead first; value: of the lead.
+    woke: the snooze expired and no message was sent yet.
     """
 
     incident: str
@@ -42,32 +42,40 @@ class Alert:
     woke: bool = False
 
 
-def standing(said: Iterable[Mapping[str, Any]], now: datetime) -> dict[str, Alert]:
-    """The alerts by incident. said: records of kind `alert`, oldest first; what is said about an incident that was never opened does nothing."""
+def alerts_from_records(records: Iterable[Mapping[str, Any]], now: datetime) -> dict[str, Alert]:
+    """The alerts by incident. records: of kind `alert`, oldest first; records of an incident that was never opened are ignored."""
     alerts: dict[str, Alert] = {}
-    for each in said:
-        incident, says = each["incident"], each["says"]
-        known = alerts.get(incident)
-        if known is None:
-            if says == "opened":
-                alerts[incident] = opened(each)
-        else:
-            alerts[incident] = after(known, each)
-    return {name: awake(each, now) for name, each in alerts.items()}
+    for record in records:
+        incident = record["incident"]
+        if incident in alerts:
+            alerts[incident] = alert_after(alerts[incident], record)
+        elif record["says"] == "opened":
+            alerts[incident] = opened_alert(record)
+    return {name: awake(alert, now) for name, alert in alerts.items()}
 
 
-def opened(said: Mapping[str, Any]) -> Alert:
-    """The alert as it begins."""
+def opened_alert(record: Mapping[str, Any]) -> Alert:
+    """The alert of its first record."""
     return Alert(
-        said["incident"], said.get("model"), str(said.get("title") or said["incident"]), str(said.get("source") or "unknown"),
-        str(said.get("severity") or "act"), "open", said["at"], said["at"], by=said["author"], owner=said.get("owner"), rule=said.get("rule"),
-        claims=tuple(said.get("claims") or ()), value=said.get("value"),
-    )  # fmt: skip
+        incident=record["incident"],
+        model=record.get("model"),
+        title=str(record.get("title") or record["incident"]),
+        source=str(record.get("source") or "unknown"),
+        severity=str(record.get("severity") or "act"),
+        state="open",
+        opened_at=record["at"],
+        changed_at=record["at"],
+        by=record["author"],
+        owner=record.get("owner"),
+        rule=record.get("rule"),
+        claims=tuple(record.get("claims") or ()),
+        value=record.get("value"),
+    )
 
 
-def after(alert: Alert, said: Mapping[str, Any]) -> Alert:
-    """The alert after one more word."""
-    says, at, by = said["says"], said["at"], said["author"]
+def alert_after(alert: Alert, record: Mapping[str, Any]) -> Alert:
+    """The alert after one more record."""
+    says, at, by = record["says"], record["at"], record["author"]
     if says in ("useful", "not_useful"):
         return replace(alert, useful=says == "useful", by=by)
     if says == "note":
@@ -76,34 +84,35 @@ def after(alert: Alert, said: Mapping[str, Any]) -> Alert:
     if says == "acknowledged":
         return replace(moved, state="acknowledged")
     if says == "snoozed":
-        return replace(moved, state="snoozed", until=said.get("until"))
+        return replace(moved, state="snoozed", until=record.get("until"))
     if says == "resolved":
         return replace(moved, state="resolved")
-    told = replace(moved, state="open", told=alert.told + 1) if says in ("opened", "worse", "woken") else replace(moved, state="open")
     return replace(
-        told,
-        severity=said.get("severity") or alert.severity,
-        title=said.get("title") or alert.title,
-        claims=tuple(said.get("claims") or alert.claims),
-        value=said["value"] if said.get("value") is not None else alert.value,
+        moved,
+        state="open",
+        told=alert.told + (says in ("opened", "worse", "woken")),
+        severity=record.get("severity") or alert.severity,
+        title=record.get("title") or alert.title,
+        claims=tuple(record.get("claims") or alert.claims),
+        value=record["value"] if record.get("value") is not None else alert.value,
     )
 
 
 def awake(alert: Alert, now: datetime) -> Alert:
-    """A snooze whose time is over is open again."""
+    """The alert, open again where its snooze has expired."""
     if alert.state == "snoozed" and alert.until is not None and alert.until <= now:
         return replace(alert, state="open", until=None, woke=True)
     return alert
 
 
-def worse(one: str, other: str) -> bool:
-    """Whether a severity is worse than another."""
+def is_worse(one: str, other: str) -> bool:
+    """Whether severity `one` is worse than `other`."""
     return SEVERITIES.index(one) < SEVERITIES.index(other)  # type: ignore[arg-type] # both are severities
 
 
 @dataclass(frozen=True)
-class Precision:
-    """How many of the alerts that somebody judged were useful: the share with its 95 % interval (None below 5 answers), useful, judged, all."""
+class AlertPrecision:
+    """Precision of alerts: the share rated useful with its 95 % interval (None below `ENOUGH` ratings), and counts useful, rated, all."""
 
     share: Interval | None
     useful: int
@@ -112,20 +121,23 @@ class Precision:
 
     @property
     def sentence(self) -> str:
-        """In words."""
+        """The precision in words."""
         if not self.judged:
-            return f"No alert was judged useful or not yet; a share is said from {ENOUGH} answers on."
+            return f"No alert rated yet. Precision shown after {ENOUGH} ratings."
+        counts = f"{self.useful} of {self.judged} rated alerts were useful"
         if self.share is None or self.share.value is None or self.share.low is None or self.share.high is None:
-            return f"{self.useful} of {self.judged} judged alerts were useful; a share is said from {ENOUGH} answers on."
-        return f"{self.useful} of {self.judged} judged alerts were useful: {100 * self.share.value:.0f} % (95 % interval {100 * self.share.low:.0f} % to {100 * self.share.high:.0f} %)."
+            return f"{counts}. Precision shown after {ENOUGH} ratings."
+        value, low, high = (f"{100 * share:.0f} %" for share in (self.share.value, self.share.low, self.share.high))
+        return f"{counts}: precision {value} (95 % interval {low} to {high})."
 
 
 ENOUGH = 5
+"""Ratings from which on a precision is shown."""
 
 
-def precision(alerts: Iterable[Alert]) -> Precision:
-    """How often alerts were judged useful."""
-    everything = list(alerts)
-    judged = [each.useful for each in everything if each.useful is not None]
-    useful = sum(judged)
-    return Precision(rate_interval(useful, len(judged)) if len(judged) >= ENOUGH else None, useful, len(judged), len(everything))
+def alert_precision(alerts: Iterable[Alert]) -> AlertPrecision:
+    """The share of rated alerts that were useful."""
+    ratings = [alert.useful for alert in alerts]
+    rated = [useful for useful in ratings if useful is not None]
+    share = rate_interval(sum(rated), len(rated)) if len(rated) >= ENOUGH else None
+    return AlertPrecision(share, sum(rated), len(rated), len(ratings))

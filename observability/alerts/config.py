@@ -1,4 +1,4 @@
-"""Who is told through which channel, from which severity on, and when is it quiet? Read from `alerts.toml` in the home folder.
+"""Alert configuration, read from `alerts.toml` in the home folder: channels, routes, least severity, quiet hours.
 
 [channels]
 team = "slack://token_a/token_b/token_c"          # any address of apprise: mailto://, workflows:// (Teams), jsons:// …
@@ -28,12 +28,12 @@ from observability.core.finding import needs_action
 
 FILE = "alerts.toml"
 WEBHOOKS = ("json", "jsons")
-"""Channels that carry the key of a message in a header, so that who receives it can leave out a repeat."""
+"""Channels that carry a message's key in a header, so that the receiver can drop a repeat."""
 
 
 @dataclass(frozen=True)
-class Config:
-    """The file's content, checked. quiet: from and to in local time, None for never."""
+class AlertConfig:
+    """Validated content of the file. quiet: start and end in local time, or None."""
 
     channels: Mapping[str, str] = field(default_factory=dict)
     routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -44,11 +44,11 @@ class Config:
     dashboard: str = ""
 
     def channels_of(self, owner: str | None) -> tuple[str, ...]:
-        """Where the owner's alerts go."""
+        """Channels for the alerts of an owner."""
         return self.routes.get(owner or "", self.default)
 
     def send_at(self, now: datetime) -> datetime:
-        """When a message that is decided now may leave: at once, or at the end of the quiet hours."""
+        """Earliest time to send a message: now, or the end of the quiet hours."""
         if self.quiet is None:
             return now
         local = now.astimezone(self.zone)
@@ -61,29 +61,29 @@ class Config:
         return (over if over > local else over + timedelta(days=1)).astimezone(UTC)
 
     def repeats(self, channel: str) -> bool:
-        """Whether a message may arrive twice there after a crash: every channel but a webhook, which gets the key."""
+        """Whether a message may arrive twice after a crash: true of every channel without an idempotency key."""
         return self.channels.get(channel, "").partition(":")[0] not in WEBHOOKS
 
 
-def read(home: Path) -> Config:
-    """The configuration of a home; one without channels where there is no file. Raises UsageError that says what is wrong in it."""
+def read_alert_config(home: Path) -> AlertConfig:
+    """The configuration of a home, without channels where there is no file. Raises UsageError for an invalid file."""
     path = home / FILE
     try:
         body = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return Config()
+        return AlertConfig()
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError("the alert settings cannot be read", where=FILE, got=str(error)) from None
-    return checked(body)
+    return checked_config(body)
 
 
-def checked(body: Mapping[str, Any]) -> Config:
+def checked_config(body: Mapping[str, Any]) -> AlertConfig:
     """A parsed file as a Config, or UsageError."""
     unknown = set(body) - {"channels", "routes", "alerts"}
     if unknown:
         raise UsageError("unknown table", where=FILE, got=", ".join(sorted(unknown)), expected="[channels], [routes] or [alerts]")
     channels = {str(name): str(url) for name, url in dict(body.get("channels", {})).items()}
-    routes = {str(owner): names(f"routes.{owner}", value, channels) for owner, value in dict(body.get("routes", {})).items()}
+    routes = {str(owner): channel_names(f"routes.{owner}", value, channels) for owner, value in dict(body.get("routes", {})).items()}
     own = dict(body.get("alerts", {}))
     unknown = set(own) - {"default", "least", "quiet", "timezone", "dashboard"}
     if unknown:
@@ -99,25 +99,23 @@ def checked(body: Mapping[str, Any]) -> Config:
     try:
         zone = ZoneInfo(str(own.get("timezone", "UTC")))
     except (ZoneInfoNotFoundError, ValueError):
-        raise UsageError(
-            "unknown time zone", where=f"{FILE} timezone", got=own.get("timezone"), expected="a name as Europe/Paris"
-        ) from None
-    default = names("default", own.get("default", []), channels)
-    return Config(channels, routes, default, least, hours(own.get("quiet")), zone, str(own.get("dashboard", "")).rstrip("/"))
+        got = own.get("timezone")
+        raise UsageError("unknown time zone", where=f"{FILE} timezone", got=got, expected="a name such as Europe/Paris") from None
+    default = channel_names("default", own.get("default", []), channels)
+    return AlertConfig(channels, routes, default, least, quiet_hours(own.get("quiet")), zone, str(own.get("dashboard", "")).rstrip("/"))
 
 
-def names(where: str, value: Any, channels: Mapping[str, str]) -> tuple[str, ...]:
-    """Names of channels that there are."""
-    found = [value] if isinstance(value, str) else value
-    if not isinstance(found, list) or not all(each in channels for each in found):
-        raise UsageError(
-            "unknown channel", where=f"{FILE} {where}", got=repr(value), expected=", ".join(channels) or "a channel of [channels]"
-        )
-    return tuple(found)
+def channel_names(where: str, value: Any, channels: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of configured channels. Raises UsageError for an unknown one."""
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(name in channels for name in names):
+        expected = ", ".join(channels) or "a channel of [channels]"
+        raise UsageError("unknown channel", where=f"{FILE} {where}", got=repr(value), expected=expected)
+    return tuple(names)
 
 
-def hours(value: Any) -> tuple[time, time] | None:
-    """`22:00-07:00` as two times of day."""
+def quiet_hours(value: Any) -> tuple[time, time] | None:
+    """Parse `22:00-07:00` into two times of day."""
     if value in (None, ""):
         return None
     try:

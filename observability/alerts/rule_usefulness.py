@@ -1,52 +1,52 @@
-"""Which rules raised alarms, were these useful, and which rules never raised one?"""
+"""Usefulness of alarm rules: how many alerts each raised, and how many were rated useful."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from observability.alerts.alert_state import Alert, Precision, precision
-from observability.analyzers import discover
-from observability.core.metric_definitions import METRICS
+from observability.alerts.alarm_rules import alarm_rules_of
+from observability.alerts.alert_state import Alert, AlertPrecision, alert_precision
+from observability.core.formatting import metric_title
+from observability.core.settings import ModelSettings
 
 ENOUGH = 3
-"""Answers from which on a rule is called useless, if fewer than half of them say useful."""
+"""Ratings from which on a rule counts as useless, if fewer than half of them are useful."""
 
 
 @dataclass(frozen=True)
-class Use:
-    """What became of the alarms of one rule. rule: as the settings name it, serving/drift/psi. last: when it last opened one; None where it never did."""
+class RuleUse:
+    """Ratings of one rule's alerts. rule: its name in the settings, serving/drift/psi. last: when it last raised an alert, or None."""
 
     rule: str
-    answers: Precision
+    answers: AlertPrecision
     last: datetime | None = None
 
     @property
     def fired(self) -> int:
-        """Alerts that it opened."""
+        """Number of alerts that it raised."""
         return self.answers.all
 
     @property
     def useless(self) -> bool:
-        """Whether people said so of most of its alarms."""
+        """Whether most of its ratings are not useful."""
         return self.answers.judged >= ENOUGH and 2 * self.answers.useful < self.answers.judged
 
     @property
     def title(self) -> str:
-        """In words."""
-        metric = self.rule.rpartition("/")[2]
-        return METRICS[metric].title if metric in METRICS else metric.replace("_", " ")
+        """The title of the metric."""
+        return metric_title(self.rule.rpartition("/")[2])
 
 
-def uses(alerts: Iterable[Alert]) -> list[Use]:
-    """Every rule: those whose alarms were mostly useless first, then those that fired most; those that never fired last, by name."""
-    by_rule: dict[str, list[Alert]] = {name: [] for name in names()}
-    for each in alerts:
-        if each.rule:
-            by_rule.setdefault(each.rule, []).append(each)
-    found = [Use(name, precision(own), max((each.opened_at for each in own), default=None)) for name, own in by_rule.items()]
-    return sorted(found, key=lambda each: (not each.useless, -each.fired, each.rule))
+def rule_uses(alerts: Iterable[Alert]) -> list[RuleUse]:
+    """Every rule: useless ones first, then by number of alerts; rules without alerts last, by name."""
+    by_rule: dict[str, list[Alert]] = {name: [] for name in declared_rules()}
+    for alert in alerts:
+        if alert.rule:
+            by_rule.setdefault(alert.rule, []).append(alert)
+    uses = [RuleUse(name, alert_precision(own), max((alert.opened_at for alert in own), default=None)) for name, own in by_rule.items()]
+    return sorted(uses, key=lambda use: (not use.useless, -use.fired, use.rule))
 
 
-def names() -> list[str]:
-    """Every rule that the analyzers declare, as the settings name it."""
-    return [f"{each.name}/{metric}" for each in discover() for metric in each.limits]
+def declared_rules() -> list[str]:
+    """Name of every rule that the analyzers declare."""
+    return [rule.name for rule in alarm_rules_of(ModelSettings())]

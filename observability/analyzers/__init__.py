@@ -9,7 +9,7 @@ from observability.core.analyzer import Analyzer
 
 @cache
 def discover() -> tuple[Analyzer, ...]:
-    """Every analyzer that is found by walking observability/analyzers, by name."""
+    """Return every analyzer found under observability/analyzers, sorted by name."""
     found = []
     for info in pkgutil.walk_packages(__path__, prefix=f"{__name__}."):
         if info.ispkg:
@@ -17,4 +17,4 @@ def discover() -> tuple[Analyzer, ...]:
         module = importlib.import_module(info.name)
         if (analyzer := getattr(module, "ANALYZER", None)) is not None:
             found.append(analyzer)
-    return tuple(sorted(found, key=lambda each: each.name))
+    return tuple(sorted(found, key=lambda analyzer: analyzer.name))

@@ -1,7 +1,7 @@
-"""Which command is asked for, who runs it, and how does the answer leave?
+"""Parse the command line, run the command and print its answer.
 
-A command runs in this process where nobody owns the store, else in the owner's: the same `execute` in both. Exit 0 done, 1 found something (only
-with --fail-on), 2 wrong use, 3 the store is in use or broken.
+A command runs in this process where no other owns the store, else in the owner's process; both call the same `execute`.
+Exit codes: 0 done, 1 found something (only with --fail-on), 2 wrong use, 3 the store is in use or broken.
 """
 
 import argparse
@@ -10,17 +10,15 @@ import json
 import os
 import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from importlib.util import find_spec
+from typing import Any
 
 from observability.cli.execute import execute
-from observability.cli.outcome import Outcome
+from observability.cli.outcome import Outcome, missing_package
 from observability.cli.parser import parser, path
+from observability.core.bundle import bundle_folder
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError
 from observability.server import process_lock
-
-if TYPE_CHECKING:
-    pass
 
 WAIT = 8.0
 """Seconds to wait for a lock or an owner that starts."""
@@ -29,19 +27,21 @@ WAIT = 8.0
 def main(argv: list[str]) -> int:
     """Run one command line and print its answer. Returns the exit code."""
     try:
-        said = parser().parse_args(argv)
-        if said.command == "serve":
-            return serve(said)
-        if said.command == "metrics":
+        args = parser().parse_args(argv)
+        if args.command == "serve":
+            return serve(args)
+        if args.command == "metrics":
             from observability.cli import commands
 
-            outcome = commands.metrics(said)
+            outcome = commands.metrics(args)
         else:
-            outcome = here_or_at_owner(said, argv)
+            outcome = here_or_at_owner(args, argv)
     except ObservabilityError as error:
         outcome = Outcome(error.exit_code, error=str(error))
+    except ModuleNotFoundError as error:
+        outcome = missing_package(error)
     except KeyboardInterrupt:
-        outcome = Outcome(130, error="Stopped. What was committed stays; run the command again to go on.")
+        outcome = Outcome(130, error="Stopped. Committed data stays; run the command again to continue.")
     if outcome.out:
         print(outcome.out)
     if outcome.error:
@@ -49,14 +49,14 @@ def main(argv: list[str]) -> int:
     return outcome.exit_code
 
 
-def here_or_at_owner(said: argparse.Namespace, argv: list[str]) -> Outcome:
-    """In this process where the lock is free, else in the owner's; retried while neither answers."""
+def here_or_at_owner(args: argparse.Namespace, argv: list[str]) -> Outcome:
+    """Run the command in this process where the lock is free, else in the owner's; retry while neither works."""
     home = process_lock.home_folder()
-    argv = absolute(said, argv)
+    argv = absolute(args, argv)
     until = time.monotonic() + WAIT
     while True:
         try:
-            with process_lock.opened(home) as store:
+            with process_lock.opened_store(home) as store:
                 return execute(store, argv, progress)
         except StoreBusyError as busy:
             address = process_lock.read_address(home)
@@ -64,21 +64,17 @@ def here_or_at_owner(said: argparse.Namespace, argv: list[str]) -> Outcome:
                 return outcome
             if time.monotonic() > until:
                 raise busy from None
-        time.sleep(0.1)  # neither the lock nor an owner's answer can be waited for: the owner may be starting or ending
+        time.sleep(0.1)  # the owner may be starting or ending: poll
 
 
-def absolute(said: argparse.Namespace, argv: list[str]) -> list[str]:
-    """The command line with its file names made absolute."""
-    files = {
-        each
-        for each in [*getattr(said, "files", []), *(getattr(said, name, None) for name in ("reference", "artifact", "settings", "out"))]
-        if each
-    }
-    return [path(each) if path(each) in files else each for each in argv]
+def absolute(args: argparse.Namespace, argv: list[str]) -> list[str]:
+    """The command line with absolute file names."""
+    files = {*getattr(args, "files", []), *(getattr(args, name, None) for name in ("reference", "artifact", "settings", "out"))}
+    return [path(argument) if path(argument) in files else argument for argument in argv]
 
 
 def at_owner(address: process_lock.Address, argv: list[str]) -> Outcome | None:
-    """The outcome of a command that the owner ran; None where it does not answer (stale address, still starting)."""
+    """The outcome of a command that the owner runs; None where it does not answer (stale address, still starting)."""
     connection = http.client.HTTPConnection("127.0.0.1", address.port, timeout=600)
     try:
         connection.request(
@@ -91,10 +87,10 @@ def at_owner(address: process_lock.Address, argv: list[str]) -> Outcome | None:
         if answer.status != 200:
             return None
         for line in answer:
-            said: dict[str, Any] = json.loads(line)
-            if "exit" in said:
-                return Outcome(said["exit"], said["out"], said["error"])
-            progress(said["progress"])
+            reply: dict[str, Any] = json.loads(line)
+            if "exit" in reply:
+                return Outcome(reply["exit"], reply["out"], reply["error"])
+            progress(reply["progress"])
     except ConnectionRefusedError:
         return None
     except (OSError, ValueError, http.client.HTTPException) as error:
@@ -107,22 +103,24 @@ def at_owner(address: process_lock.Address, argv: list[str]) -> Outcome | None:
 
 
 def progress(text: str) -> None:
-    """One line on the terminal, overwritten by the next; silent where nobody looks."""
+    """Write one line to the terminal, overwritten by the next; nothing where the error stream is not a terminal."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\033[K{text}" if text else "\r\033[K")
         sys.stderr.flush()
 
 
-def serve(said: argparse.Namespace) -> int:
-    """Take the lock and become Streamlit; the lock stays held through the change."""
+def serve(args: argparse.Namespace) -> int:
+    """Take the lock and exec Streamlit, which keeps the lock."""
+    if find_spec("streamlit") is None:
+        raise ModuleNotFoundError("streamlit", name="streamlit")
     home = process_lock.home_folder()
     os.environ["OBSERVABILITY_HOME"] = str(home)
     process_lock.take_lock(home, wait=1.0).hand_over()
-    root = Path(__file__).parents[2]
+    root = bundle_folder()
     os.chdir(root)
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    headless = "false" if said.open else "true"
-    print(f"The dashboard is at http://localhost:{said.port} (stop it with Ctrl+C).", flush=True)
-    arguments = ["-m", "streamlit", "run", str(root / "app.py"), "--server.port", str(said.port), "--server.headless", headless]
+    headless = "false" if args.open else "true"
+    print(f"The dashboard is at http://localhost:{args.port} (Ctrl+C stops it).", flush=True)
+    arguments = ["-m", "streamlit", "run", str(root / "app.py"), "--server.port", str(args.port), "--server.headless", headless]
     os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - our own interpreter and file
     return 0

@@ -1,22 +1,55 @@
-"""The outcome of a command: exit code, output, error."""
+"""Outcomes of commands: exit code, output, error; and helpers that commands share."""
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from observability.core.errors import UsageError
+from observability.core.formatting import STATUS_WORDS
+
 Say = Callable[[str], None]
+"""Shows one line of progress."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command leaves: the exit code, what to print, and what to print as an error."""
+    """Result of a command: the exit code, the text for the standard output, the text for the error stream."""
 
     exit_code: int = 0
     out: str = ""
     error: str = ""
 
 
-def answered(body: Any, lines: list[str], as_json: bool, exit_code: int = 0) -> Outcome:
-    """JSON where asked for, else lines."""
+def json_or_lines(body: Any, lines: list[str], as_json: bool, exit_code: int = 0) -> Outcome:
+    """An outcome that prints JSON where `as_json` is set, else lines."""
     return Outcome(exit_code, json.dumps(body, ensure_ascii=False, indent=2, default=str) if as_json else "\n".join(lines))
+
+
+def percent_progress(say: Say) -> Callable[[float, str], None]:
+    """Report a share and a text as `40 % text`."""
+    return lambda share, text: say(f"{100 * share:.0f} % {text}")
+
+
+def severity_column(severity: str) -> str:
+    """A severity's word, padded to the width of the longest."""
+    return f"{STATUS_WORDS[severity]:8}"
+
+
+def write_output(path: Path, content: bytes) -> None:
+    """Write the file that `--out` names. Raises UsageError where it cannot be written."""
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        attempt = "Name an existing folder that you may write to"
+        raise UsageError("the file cannot be written", where="--out", got=f"{path}: {error.strerror}", attempt=attempt) from None
+
+
+def missing_package(error: ModuleNotFoundError) -> Outcome:
+    """Exit code 2 and one sentence that names the missing package. Raises the error itself where it names a module of this product."""
+    if error.name is None or error.name.split(".")[0] == "observability":
+        raise error
+    package = error.name.split(".")[0]
+    text = f"This command needs {package}, which is not installed; run pip install 'observability-dashboard[dashboard]'."
+    return Outcome(2, error=text)

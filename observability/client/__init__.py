@@ -1,1 +1,1 @@
-"""How does a service, a job or a script send its records? Through `log`, `runs`, `asgi` and `wsgi`, which write to a `spool`."""
+"""The SDK: `log`, `runs`, `asgi` and `wsgi` write records to a `spool`. It needs the standard library only."""

@@ -1,10 +1,10 @@
-"""How does an ASGI service (FastAPI, Starlette, Django) log its predictions without a change to its code?"""
+"""Middleware that logs the predictions of an ASGI service (FastAPI, Starlette, Django)."""
 
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from observability.client.encode import now
+from observability.client.encode import utc_now_text
 from observability.client.exchange import Capture, Exchange, Middleware, Recorder, may_be_json
 
 Message = MutableMapping[str, Any]
@@ -14,19 +14,20 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class ObservabilityMiddleware(Middleware[App]):
-    """Logs a prediction for each matching request of an ASGI application, with its features, score, status and latency.
+    """Log a prediction for each matching request of an ASGI application, with its features, score, status and latency.
 
-    `app = obs.ObservabilityMiddleware(app, model="loan", version="3")`; the keywords are those of `exchange.Options`. Requests and responses
-    pass unchanged and as they come; the record is written once the last byte of the answer is sent. Never raises into the application.
+    `app = obs.ObservabilityMiddleware(app, model="loan", version="3")`; the keywords are those of `exchange.Options`. Requests and
+    responses pass unchanged and without delay; the record is written after the last byte of the response. Never raises into the
+    application.
     """
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """One connection: passed on as it is, and watched where it may carry a prediction."""
+        """Pass a connection on unchanged, and record it where it may carry a prediction."""
         headers = _named(scope.get("headers", ())) if scope["type"] == "http" else {}
         if scope["type"] != "http" or not self._recorder.wants(scope["method"], scope["path"], headers.get("content-type", "")):
             await self.app(scope, receive, send)
             return
-        watch = _Watch(self._recorder, headers, receive, send)
+        watch = _AsgiExchange(self._recorder, headers, receive, send)
         try:
             await self.app(scope, watch.receive, watch.send)
         except BaseException as error:
@@ -35,15 +36,15 @@ class ObservabilityMiddleware(Middleware[App]):
         watch.finish()
 
 
-class _Watch:
-    """One request as it passes: its two channels, what they carried, and the record at the end."""
+class _AsgiExchange:
+    """One request: its two channels, the captured bodies, and the record at the end."""
 
     def __init__(self, recorder: Recorder, headers: dict[str, str], receive: Receive, send: Send) -> None:
         self._recorder, self._headers, self._receive, self._send = recorder, headers, receive, send
         self._request, self._response = Capture(recorder.max_body_bytes), Capture(recorder.max_body_bytes)
         self._status: int | None = None
         self._finished = False
-        self._at, self._start = now(), time.perf_counter()
+        self._at, self._start = utc_now_text(), time.perf_counter()
         self._end: float | None = None
 
     async def receive(self) -> Message:
@@ -70,7 +71,7 @@ class _Watch:
                 self.finish()
 
     def finish(self, failure: BaseException | None = None) -> None:
-        """Writes the record, the first time."""
+        """Write the record; later calls do nothing."""
         if self._finished:
             return
         self._finished = True
@@ -79,7 +80,7 @@ class _Watch:
 
 
 def _named(headers: Any) -> dict[str, str]:
-    """Headers by their lower-case names; those that break the protocol are left out, for the server to refuse."""
+    """Headers by lower-case name. Invalid headers are left out; the server rejects them."""
     try:
         return {bytes(name).decode("latin-1").lower(): bytes(value).decode("latin-1") for name, value in headers}
     except (TypeError, ValueError):

@@ -1,7 +1,7 @@
-"""How does whatever a caller has at hand (numpy scalars, NaN, datetimes) become one line of JSON?
+"""Encodes records of any Python values (numpy scalars, NaN, datetimes) as one line of JSON.
 
-NaN and infinities become the strings "NaN", "Infinity" and "-Infinity", apart from null. Nothing is imported to recognise a foreign type: its
-own methods are asked. A value that has no JSON form is written as text, so that one odd feature does not cost the record.
+NaN and infinities become the strings "NaN", "Infinity" and "-Infinity", distinct from null. Foreign types are recognised by their methods,
+without an import. A value without a JSON form is written as text, so that one such feature does not lose the record.
 """
 
 import json
@@ -14,11 +14,11 @@ MAX_LINE_BYTES = 1024 * 1024
 _MAX_DEPTH = 30
 _MAX_TEXT = 200
 _MAX_ERROR = 300
-_MISSING = {"NaTType", "NAType"}  # pandas' marks for a missing value
+_MISSING = {"NaTType", "NAType"}  # missing values of pandas
 
 
 class RefusedError(ValueError):
-    """The record cannot be written as it is; the text says why."""
+    """The record cannot be written; the text gives the reason."""
 
 
 def encode_line(record: Mapping[str, object]) -> bytes:
@@ -48,13 +48,13 @@ def format_time(value: object, field: str = "at") -> object:
     return value
 
 
-def now() -> str:
-    """The time now, written like every time here."""
+def utc_now_text() -> str:
+    """The present time, in the form of `format_time`."""
     return datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def describe_error(error: BaseException | None) -> str:
-    """An exception as a short line of text, even one that refuses to be shown."""
+    """An exception as a short line of text, also one whose `str` fails."""
     try:
         return f"{type(error).__name__}: {error}"[:_MAX_ERROR]
     except Exception:
@@ -62,7 +62,7 @@ def describe_error(error: BaseException | None) -> str:
 
 
 def _plain(value: object) -> object:
-    """What JSON knows in place of `value`: a number, text, list or dictionary (whose members may again be foreign)."""
+    """The JSON form of a foreign value: a number, text, list or dictionary (whose members may be foreign)."""
     if type(value).__name__ in _MISSING:
         return None
     if isinstance(value, datetime):
@@ -109,7 +109,7 @@ def _clean(value: object, depth: int = 0) -> object:
 
 
 def _key(key: object) -> str:
-    """A dictionary's key as text: true, null and 1 as JSON writes them."""
+    """A dictionary's key as text; true, null and numbers in their JSON form."""
     cleaned = _clean(key)
     if isinstance(cleaned, str):
         return cleaned

@@ -1,4 +1,4 @@
-"""Which prediction record does one HTTP request with its answer make? Shared by the ASGI and the WSGI middleware."""
+"""Builds the prediction record of an HTTP request and its response, for the ASGI and the WSGI middleware."""
 
 import json
 import os
@@ -18,16 +18,16 @@ Application = TypeVar("Application")
 
 
 class Options(TypedDict, total=False):
-    """What both middlewares take as keywords.
+    """Keywords of both middlewares.
 
     home, sample: as for Logger; logger: an existing one instead. paths: which requests (all by default); a path that ends with * stands for
-    all that begin so. methods: POST by default. environment: written to each record. max_body_bytes: how much of a request and of a response
-    is kept to read them, 1 MB by default; larger bodies pass unchanged, and the record is dropped.
+    all with that prefix. methods: POST by default. environment: written to each record. max_body_bytes: largest request or response body
+    that is read, 1 MB by default; larger bodies pass unchanged, and the record is dropped.
     features(request) -> {name: value} or None to skip; by default request["features"], or the request without id and subject.
-    outcome(response) -> fields of the record, of a successful answer; by default score (or probability), prediction, threshold, status,
-    version from the response; a bare number is a score. identify(request, response, headers) -> id or None for a new one; by default `id` of
+    outcome(response) -> fields of the record, of a successful response; by default score (or probability), prediction, threshold, status,
+    version of the response; a bare number is a score. identify(request, response, headers) -> id or None for a new one; by default `id` of
     the response, `id` of the request, or the header x-request-id. subject(request, headers) -> text or None; by default request["subject"].
-    Bodies come parsed; an answer that is not JSON is None. Header names are in lower case.
+    Bodies are parsed; a response that is not JSON is None. Header names are in lower case.
     """
 
     home: str | os.PathLike[str] | None
@@ -44,14 +44,14 @@ class Options(TypedDict, total=False):
 
 
 class Capture:
-    """Keeps what passes, up to `limit` bytes. `body` is None once there was more, or after `give_up`."""
+    """Keeps up to `limit` bytes. `body` is None where there were more, or after `give_up`."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._kept: bytearray | None = bytearray()
 
     def add(self, chunk: bytes) -> None:
-        """Keeps a chunk too, where there is room. What is no chunk of bytes is for the server to refuse."""
+        """Keep a chunk within the limit. The server rejects a chunk that is not bytes."""
         try:
             if self._kept is not None:
                 if len(self._kept) + len(chunk) > self._limit:
@@ -62,18 +62,18 @@ class Capture:
             self.give_up()
 
     def give_up(self) -> None:
-        """Frees what was kept; nothing more is."""
+        """Free the kept bytes and keep no more."""
         self._kept = None
 
     @property
     def body(self) -> bytes | None:
-        """What passed, if it was kept whole."""
+        """The whole body; None where it was not kept."""
         return None if self._kept is None else bytes(self._kept)
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request and its answer. status: None where no answer began; failure: what the application raised; bodies as `Capture` has them."""
+    """One request and its response. status: None without a response. failure: the application's exception. Bodies as in `Capture`."""
 
     at: str
     latency_ms: float
@@ -85,7 +85,7 @@ class Exchange:
 
 
 class Recorder:
-    """Writes the record of an exchange. Neither `wants` nor `record` raises."""
+    """Writes the records of exchanges. Neither `wants` nor `record` raises."""
 
     def __init__(self, model: str, version: str, **options: Unpack[Options]) -> None:
         self.model, self.version = model, version
@@ -108,14 +108,14 @@ class Recorder:
         return self._exact is None or path in self._exact or path.startswith(self._prefixes)
 
     def record(self, exchange: Exchange) -> None:
-        """Logs the exchange, unless it was no prediction: a body that is no JSON object, an answer such as 302 or 404."""
+        """Log the exchange, unless it is not a prediction: a body that is not a JSON object, a status such as 302 or 404."""
         try:
             self._record(exchange)
         except Exception as error:
             self.log.drop(f"middleware: {describe_error(error)}")
 
     def _record(self, exchange: Exchange) -> None:
-        status = judge(exchange.status, exchange.failure)
+        status = response_status(exchange.status, exchange.failure)
         if status is None:
             return
         if exchange.request is None:
@@ -138,7 +138,7 @@ class Recorder:
 
 
 class Middleware(Generic[Application]):
-    """What both middlewares hold: the application, and the recorder of its exchanges."""
+    """The base of both middlewares: the application and the recorder of its exchanges."""
 
     def __init__(self, app: Application, model: str, version: str, **options: Unpack[Options]) -> None:
         self.app = app
@@ -146,23 +146,23 @@ class Middleware(Generic[Application]):
 
     @property
     def dropped(self) -> int:
-        """How many predictions could not be logged."""
+        """Number of predictions that could not be logged."""
         return self._recorder.log.dropped
 
     @property
     def last_error(self) -> str | None:
-        """Why the last of them could not; None where nothing went wrong."""
+        """The reason of the last dropped prediction; None without an error."""
         return self._recorder.log.last_error
 
     def close(self) -> None:
-        """Publishes what has been logged."""
+        """Publish the logged records."""
         self._recorder.log.close()
 
 
-def judge(status: int | None, failure: BaseException | None) -> str | None:
-    """The record's status of an answer with this HTTP status, or of a failure; None where the request did not reach the model.
+def response_status(status: int | None, failure: BaseException | None) -> str | None:
+    """The record's status for an HTTP status or a failure; None where the request did not reach the model.
 
-    A cancelled request counts as a timeout: its answer never came. Once an answer has begun with an error status, that decides.
+    A cancelled request counts as a timeout. Once a response has begun with an error status, that status decides.
     """
     if failure is not None and (status is None or status < 400):
         name = type(failure).__name__
@@ -177,7 +177,7 @@ def judge(status: int | None, failure: BaseException | None) -> str | None:
 
 
 def may_be_json(headers: Mapping[str, str]) -> bool:
-    """Whether an answer with these headers (names in lower case) can be read: JSON or unnamed, and not compressed."""
+    """Whether a response with these headers (names in lower case) can be read: JSON or without a type, and not compressed."""
     return "content-encoding" not in headers and "json" in headers.get("content-type", "json").lower()
 
 
@@ -188,7 +188,7 @@ def default_features(request: Any) -> Mapping[str, object]:
 
 
 def default_outcome(response: Any) -> dict[str, object]:
-    """The fields of a record that the response names; `probability` is a score, and so is a bare number."""
+    """The record's fields in the response; `probability` and a bare number are scores."""
     if isinstance(response, int | float) and not isinstance(response, bool):
         return {"score": response}
     if not isinstance(response, dict):

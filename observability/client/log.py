@@ -1,7 +1,6 @@
-"""How does a service, a job or a script log what it did, without ever being disturbed by it?
+"""The logger of services, jobs and scripts: one method per kind of record, one write per record.
 
-One method for each kind of record, one write for each record. Nothing here raises into the caller: what could not be written is counted in
-`Logger.dropped`, and `Logger.last_error` says why.
+No method raises into the caller: records that could not be written are counted in `Logger.dropped`, with the reason in `Logger.last_error`.
 """
 # ruff: noqa: A002 -- parameters have the names of the contract's fields, `id` and `bytes` among them
 
@@ -14,7 +13,7 @@ from functools import wraps
 from hashlib import blake2b
 from typing import Any, Concatenate, ParamSpec, Self, SupportsFloat, TypeVar
 
-from observability.client.encode import describe_error, encode_line, format_time, now
+from observability.client.encode import describe_error, encode_line, format_time, utc_now_text
 from observability.client.spool import SEGMENT_BYTES, SEGMENT_SECONDS, Fsync, Spool, landing_folder
 from observability.core.errors import UsageError
 
@@ -22,21 +21,23 @@ Moment = datetime | date | str
 Number = SupportsFloat
 Fields = Mapping[str, object]
 
-_NAMES = (
-    "id",
-    "model",
-    "version",
-    "run",
-    "subject",
-    "device",
-    "replica",
-    "batch",
-    "host",
-    "dataset",
-    "project",
-    "item",
-    "annotator",
-    "guideline",
+_NAMES = frozenset(
+    (
+        "id",
+        "model",
+        "version",
+        "run",
+        "subject",
+        "device",
+        "replica",
+        "batch",
+        "host",
+        "dataset",
+        "project",
+        "item",
+        "annotator",
+        "guideline",
+    )
 )
 _TIME_FIELDS = ("at", "from", "received_at", "acted_at", "captured_from", "captured_to", "expires")
 _P = ParamSpec("_P")
@@ -44,7 +45,7 @@ _R = TypeVar("_R")
 
 
 class Timer:
-    """Wall time of a `with` block: `ms` is what has passed so far inside it, and its whole length after it (milliseconds)."""
+    """Wall time of a `with` block. `ms` is the time so far inside it, and the whole time after it (milliseconds)."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
@@ -66,7 +67,7 @@ class Timer:
 def _guarded(
     fallback: Callable[[Mapping[str, Any]], _R],
 ) -> Callable[[Callable[Concatenate["Logger", _P], _R]], Callable[Concatenate["Logger", _P], _R]]:
-    """A method that drops the record and returns `fallback(keyword arguments)` where it would raise, for wrong arguments too."""
+    """Decorate a method: an exception, also for wrong arguments, drops the record and returns `fallback(keyword arguments)`."""
 
     def guard(method: Callable[Concatenate["Logger", _P], _R]) -> Callable[Concatenate["Logger", _P], _R]:
         @wraps(method)
@@ -82,7 +83,7 @@ def _guarded(
     return guard
 
 
-_acknowledged = _guarded(lambda given: False)
+_acknowledged = _guarded(lambda _given: False)
 _identified = _guarded(lambda given: str(given["id"]) if type(given.get("id")) in (str, int) else uuid.uuid4().hex)
 
 
@@ -95,7 +96,7 @@ class Logger:
 
     fsync: "never", "background" (at most every 0.2 s) or "always". A segment is published once it has `segment_bytes` bytes or is
     `segment_seconds` old. `sample` logs that share of predictions, chosen by their id, each with the weight 1/sample; a label is logged
-    where its prediction was. Raises UsageError where an option of the constructor is wrong, and nothing after.
+    where its prediction was. The constructor raises UsageError for a wrong option; no method raises.
     """
 
     def __init__(
@@ -114,20 +115,20 @@ class Logger:
 
     @property
     def dropped(self) -> int:
-        """How many records were not acknowledged. Predictions that `sample` leaves out are not among them."""
+        """Number of records that were not acknowledged, without predictions that `sample` leaves out."""
         return self._spool.dropped
 
     @property
     def last_error(self) -> str | None:
-        """Why the last record was dropped, or what the disk refused; None where nothing went wrong."""
+        """The reason of the last dropped record or failed write; None without an error."""
         return self._spool.last_error
 
     def flush(self) -> None:
-        """Publishes what has been logged, so that it can be loaded now."""
+        """Publish the logged records, so that they can be loaded now."""
         self._spool.flush()
 
     def close(self) -> None:
-        """The same as `flush`, at the end. A record that comes after it opens a new segment."""
+        """Publish the logged records. A later record opens a new segment."""
         self._spool.flush()
 
     def __enter__(self) -> Self:
@@ -137,18 +138,20 @@ class Logger:
         self.close()
 
     def drop(self, reason: str) -> None:
-        """Counts a record that its maker could not even build, as the middlewares do."""
+        """Count a record that could not be built, as the middlewares do."""
         self._spool.drop(reason)
 
     def timed(self) -> Timer:
-        """`with log.timed() as t: score = model(x)` measures for `latency_ms=t.ms`."""
+        """A timer: `with log.timed() as t: score = model(x)`, then `latency_ms=t.ms`."""
         return Timer()
 
     @_acknowledged
     def record(self, kind: str, /, **fields: object) -> bool:
-        """Any kind of record, by its name."""
+        """Log a record of any kind, by its name."""
         return self._write(kind, fields)
 
+    # A signature lists all fields of its kind; one field per line would take 200 lines.
+    # fmt: off
     @_identified
     def prediction(
         self, /, *, model: str, version: str, features: Fields, id: str | None = None, at: Moment | None = None,
@@ -157,9 +160,9 @@ class Logger:
         replica: str | None = None, batch: str | None = None, environment: str | None = None, threshold: Number | None = None,
         energy_j: Number | None = None, cost: Number | None = None, weight: Number | None = None,
         feature_at: Mapping[str, Moment] | None = None, acted_at: Moment | None = None, attributions: Fields | None = None,
-        base_value: object = None, attributions_link: str | None = None, received_at: Moment | None = None, **extra: object,
-    ) -> str:  # fmt: skip
-        """What a model answered, or that it failed (`status`). Returns the id, a new one where none is given."""
+        base_value: object = None, attributions_link: str | None = None, received_at: Moment | None = None, **extra: object
+    ) -> str:
+        """Log a model's answer or failure (`status`). Returns the id, a new one where none is given."""
         fields = {"id": None, **_given(locals())}
         name = fields["id"] = uuid.uuid4().hex if id is None else str(id)
         if self._is_sampled(name):
@@ -171,9 +174,9 @@ class Logger:
     @_acknowledged
     def label(
         self, /, *, id: str, model: str, value: object, at: Moment | None = None, source: str | None = None, annotator: str | None = None,
-        guideline: str | None = None, received_at: Moment | None = None, **extra: object,
-    ) -> bool:  # fmt: skip
-        """What turned out to be true of the prediction `id`. A later label of the same id is a revision."""
+        guideline: str | None = None, received_at: Moment | None = None, **extra: object
+    ) -> bool:
+        """Log the actual outcome of the prediction `id`. A later label of the same id is a revision."""
         return self._write("label", _given(locals())) if self._is_sampled(str(id)) else True
 
     @_acknowledged
@@ -181,44 +184,44 @@ class Logger:
         self, /, *, device: str, at: Moment | None = None, watts: Number | None = None, utilisation: Number | None = None,
         memory_gb: Number | None = None, temperature_c: Number | None = None, run: str | None = None, model: str | None = None,
         version: str | None = None, host: str | None = None, phase: str | None = None, step: int | None = None,
-        energy_j: Number | None = None, seconds: Number | None = None, source: str | None = None, **extra: object,
-    ) -> bool:  # fmt: skip
-        """What a device drew, held or was busy with; at least one of watts, utilisation, memory_gb, temperature_c."""
+        energy_j: Number | None = None, seconds: Number | None = None, source: str | None = None, **extra: object
+    ) -> bool:
+        """Log a device's power, utilisation, memory or temperature; at least one of them."""
         return self._write("resource", _given(locals()))
 
     @_acknowledged
     def annotation(
         self, /, *, project: str, item: str, annotator: str, label: object, at: Moment | None = None, seconds: Number | None = None,
         gold: object = None, suggestion: object = None, suggestion_confidence: Number | None = None, guideline: str | None = None,
-        **extra: object,
-    ) -> bool:  # fmt: skip
-        """What an annotator said about an item of a labelling project."""
+        **extra: object
+    ) -> bool:
+        """Log an annotator's label of an item of a labelling project."""
         return self._write("annotation", _given(locals()))
 
     @_acknowledged
     def batch(
         self, /, *, batch: str, source: str, rows: int, at: Moment | None = None, device: str | None = None,
         rejected_rows: int | None = None, captured_from: Moment | None = None, captured_to: Moment | None = None,
-        stats: Mapping[str, Fields] | None = None, **extra: object,
-    ) -> bool:  # fmt: skip
-        """A batch of rows that a source delivered."""
+        stats: Mapping[str, Fields] | None = None, **extra: object
+    ) -> bool:
+        """Log a batch of rows from a source."""
         return self._write("batch", _given(locals()))
 
     @_acknowledged
     def event(
         self, /, *, what: str, text: str, at: Moment | None = None, model: str | None = None, version: str | None = None,
-        prediction: str | None = None, subject: str | None = None, **extra: object,
-    ) -> bool:  # fmt: skip
-        """Something that happened: deploy, data, threshold, guideline, incident, complaint, export or note."""
+        prediction: str | None = None, subject: str | None = None, **extra: object
+    ) -> bool:
+        """Log an event: deploy, data, threshold, guideline, incident, complaint, export or note."""
         return self._write("event", _given(locals()))
 
     @_acknowledged
     def price(
         self, /, *, from_: Moment, resource: str, amount: Number, currency: str, model: str | None = None, device: str | None = None,
         region: str | None = None, carbon_g_per_kwh: Number | None = None, pue: Number | None = None, embodied_g: Number | None = None,
-        **extra: object,
-    ) -> bool:  # fmt: skip
-        """What a unit of a resource costs from then on: gpu_hour, cpu_hour, kwh, label, request or gb_month."""
+        **extra: object
+    ) -> bool:
+        """Log the price of a resource from a time on: gpu_hour, cpu_hour, kwh, label, request or gb_month."""
         fields = _given(locals())
         return self._write("price", {"from": fields.pop("from_"), **fields})
 
@@ -226,59 +229,60 @@ class Logger:
     def dataset(
         self, /, *, dataset: str, version: str, rows: int, at: Moment | None = None, added: int | None = None, changed: int | None = None,
         deleted: int | None = None, bytes: int | None = None, columns: Mapping[str, Fields] | None = None,
-        parents: Sequence[str] | None = None, checksum: str | None = None, **extra: object,
-    ) -> bool:  # fmt: skip
-        """A version of a dataset, and what changed in it."""
+        parents: Sequence[str] | None = None, checksum: str | None = None, **extra: object
+    ) -> bool:
+        """Log a version of a dataset and its changes."""
         return self._write("dataset", _given(locals()))
 
     @_acknowledged
     def cleaning(
         self, /, *, rule: str, rows_in: int, rows_changed: int, rows_dropped: int, at: Moment | None = None, dataset: str | None = None,
-        version: str | None = None, groups: Mapping[str, Mapping[str, Fields]] | None = None, **extra: object,
-    ) -> bool:  # fmt: skip
-        """What a cleaning rule did; groups: {column: {level: {"in": n, "dropped": n}}}."""
+        version: str | None = None, groups: Mapping[str, Mapping[str, Fields]] | None = None, **extra: object
+    ) -> bool:
+        """Log a run of a cleaning rule; groups: {column: {level: {"in": n, "dropped": n}}}."""
         return self._write("cleaning", _given(locals()))
 
     @_acknowledged
     def assignment(
         self, /, *, project: str, item: str, annotator: str, at: Moment | None = None, reason: str | None = None,
-        score: Number | None = None, policy: str | None = None, **extra: object,
-    ) -> bool:  # fmt: skip
-        """An item of a labelling project that was given to an annotator, and why."""
+        score: Number | None = None, policy: str | None = None, **extra: object
+    ) -> bool:
+        """Log the assignment of an item of a labelling project to an annotator."""
         return self._write("assignment", _given(locals()))
 
     @_acknowledged
     def audit(
         self, /, *, model: str, version: str, audit: str, results: Fields, at: Moment | None = None, expires: Moment | None = None,
-        **extra: object,
-    ) -> bool:  # fmt: skip
-        """The results of an audit of a version: robustness, membership or precision."""
+        **extra: object
+    ) -> bool:
+        """Log the results of an audit of a version: robustness, membership or precision."""
         return self._write("audit", _given(locals()))
 
     @_acknowledged
     def run(
         self, /, *, run: str, event: str, at: Moment | None = None, model: str | None = None, version: str | None = None,
         params: Fields | None = None, hardware: Fields | None = None, dataset: str | None = None, study: str | None = None,
-        status: str | None = None, seed: int | None = None, metrics: Fields | None = None, **extra: object,
-    ) -> bool:  # fmt: skip
-        """The start or the end of a training run; `track_run` writes both."""
+        status: str | None = None, seed: int | None = None, metrics: Fields | None = None, **extra: object
+    ) -> bool:
+        """Log the start or the end of a training run; `track_run` writes both."""
         return self._write("run", _given(locals()))
 
     @_acknowledged
     def step(
         self, /, *, run: str, step: int, metrics: Fields, at: Moment | None = None, rank: int | None = None, host: str | None = None,
-        phase_ms: Fields | None = None, **extra: object,
-    ) -> bool:  # fmt: skip
-        """The metrics of one step of a run; phase_ms: {compute, data, communication}."""
+        phase_ms: Fields | None = None, **extra: object
+    ) -> bool:
+        """Log the metrics of one step of a run; phase_ms: {compute, data, communication}."""
         return self._write("step", _given(locals()))
+    # fmt: on
 
     def _write(self, kind: str, fields: Mapping[str, object]) -> bool:
         record: dict[str, object] = {"kind": kind}
         if kind != "price" and fields.get("at") is None:
-            record["at"] = now()
+            record["at"] = utc_now_text()
         record |= {name: value for name, value in fields.items() if value is not None and name != "kind"}
-        for name in _NAMES:
-            if name in record and not isinstance(record[name], str):
+        for name in _NAMES & record.keys():
+            if not isinstance(record[name], str):
                 record[name] = str(record[name])
         for name in _TIME_FIELDS:
             if name in record and not isinstance(record[name], str):
@@ -289,14 +293,14 @@ class Logger:
         return self._spool.append(encode_line(record))
 
     def _is_sampled(self, name: str) -> bool:
-        """Whether the prediction `name` is in the share that is logged: the same answer in every process."""
+        """Whether the prediction `name` is in the logged share: the same in every process."""
         if self.sample >= 1:
             return True
         return int.from_bytes(blake2b(name.encode("utf-8", "replace"), digest_size=8).digest()) < self.sample * 2**64
 
 
 def _given(arguments: dict[str, Any]) -> dict[str, Any]:
-    """A method's arguments without the logger, the extras among them."""
+    """A method's arguments without the logger, extras included."""
     extra = arguments.pop("extra")
     del arguments["self"]
     return {**arguments, **extra}

@@ -1,8 +1,8 @@
-"""How much energy does this process, or the machine that it runs on, draw, and how much of that goes into one prediction?
+"""Measures the energy of this process, of the machine and of single predictions.
 
-What is read, best first: the processor's own counters (RAPL under /sys/class/powercap: measured); CodeCarbon's offline tracker, where it is
-installed (estimated); else the process's CPU time times a stated power of a busy core (assumed). Accelerators are read through NVML where its Python
-binding is installed (measured). Nothing of that is imported before a meter starts, and nothing here raises into the caller.
+Sources, best first: the processor's counters (RAPL under /sys/class/powercap: measured); CodeCarbon's offline tracker, where it is
+installed (estimated); else the process's CPU time times an assumed power per busy core (assumed). Accelerators are read through NVML where
+its Python binding is installed (measured). Nothing is imported before a meter starts, and nothing raises into the caller.
 """
 
 import os
@@ -26,8 +26,8 @@ Share = Literal["machine", "process"]
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """What a device drew since it was last read. source: measured, estimated or assumed."""
+class EnergyReading:
+    """Energy of a device since its last reading. source: measured, estimated or assumed."""
 
     device: str
     joules: float
@@ -35,7 +35,7 @@ class Drawn:
 
 
 class Rapl:
-    """Counters of the processor packages and their memory. `read` gives joules since the last call; raises OSError where they cannot be read."""
+    """Counters of processor packages and memory. `read` gives joules since the last call; raises OSError where it fails."""
 
     def __init__(self, root: Path = POWERCAP) -> None:
         zones = {zone: (zone / "name").read_text(encoding="ascii").strip() for zone in sorted(root.glob("*rapl:*"))}
@@ -47,22 +47,22 @@ class Rapl:
 
     @staticmethod
     def count(zone: Path) -> int:
-        """Microjoules that a counter stands at; it starts again at 0 after its range."""
+        """Microjoules of a counter; it restarts at 0 after its range."""
         return int((zone / "energy_uj").read_text(encoding="ascii"))
 
-    def read(self) -> list[Drawn]:
-        """Joules of all packages together, and of all memory."""
+    def read(self) -> list[EnergyReading]:
+        """Joules of all packages, and of all memory."""
         joules: dict[str, float] = {}
         for zone, name in self.zones.items():
             now, before = self.count(zone), self.last[zone]
             self.last[zone] = now
             device = "memory" if name == "dram" else "cpu"
             joules[device] = joules.get(device, 0.0) + (now - before if now >= before else now - before + self.ranges[zone]) / 1e6
-        return [Drawn(device, each, "measured") for device, each in joules.items()]
+        return [EnergyReading(device, amount, "measured") for device, amount in joules.items()]
 
 
 class Nvml:
-    """Energy counters of NVIDIA accelerators. Raises where the binding, the driver or an accelerator is not there."""
+    """Energy counters of NVIDIA accelerators. Raises without the binding, the driver or an accelerator."""
 
     def __init__(self) -> None:
         self.library: Any = import_module("pynvml")
@@ -70,17 +70,17 @@ class Nvml:
         self.handles = [self.library.nvmlDeviceGetHandleByIndex(i) for i in range(self.library.nvmlDeviceGetCount())]
         if not self.handles:
             raise OSError("no accelerator")
-        self.last = [self.library.nvmlDeviceGetTotalEnergyConsumption(each) for each in self.handles]
+        self.last = [self.library.nvmlDeviceGetTotalEnergyConsumption(handle) for handle in self.handles]
 
-    def read(self) -> list[Drawn]:
+    def read(self) -> list[EnergyReading]:
         """Joules of each accelerator."""
-        now = [self.library.nvmlDeviceGetTotalEnergyConsumption(each) for each in self.handles]
+        now = [self.library.nvmlDeviceGetTotalEnergyConsumption(handle) for handle in self.handles]
         before, self.last = self.last, now
-        return [Drawn(f"gpu{i}", (a - b) / 1e3, "measured") for i, (a, b) in enumerate(zip(now, before))]
+        return [EnergyReading(f"gpu{i}", (a - b) / 1e3, "measured") for i, (a, b) in enumerate(zip(now, before))]
 
 
 class CodeCarbon:
-    """CodeCarbon's offline tracker, a task for each reading. Raises where it is not installed or refuses to start."""
+    """CodeCarbon's offline tracker, with one task per reading. Raises where it is not installed or does not start."""
 
     def __init__(self, share: Share) -> None:
         library: Any = import_module("codecarbon")
@@ -95,40 +95,40 @@ class CodeCarbon:
         self.count = 0
         self.tracker.start_task("0")
 
-    def read(self) -> list[Drawn]:
-        """Joules of processor and memory as CodeCarbon estimates them."""
+    def read(self) -> list[EnergyReading]:
+        """Joules of processor and memory, estimated by CodeCarbon."""
         data = self.tracker.stop_task(str(self.count))
         self.count += 1
         self.tracker.start_task(str(self.count))
         parts = {"cpu": data.cpu_energy, "memory": data.ram_energy}
-        return [Drawn(device, float(kwh) * 3.6e6, "estimated") for device, kwh in parts.items()]
+        return [EnergyReading(device, float(kwh) * 3.6e6, "estimated") for device, kwh in parts.items()]
 
 
 class CpuTime:
-    """The process's CPU time times a stated power of a busy core."""
+    """The process's CPU time times an assumed power per busy core."""
 
     def __init__(self, watts_per_core: float) -> None:
         self.watts, self.last = watts_per_core, time.process_time()
 
-    def read(self) -> list[Drawn]:
+    def read(self) -> list[EnergyReading]:
         """Joules of the process, assumed."""
         now = time.process_time()
         spent, self.last = now - self.last, now
-        return [Drawn("cpu", spent * self.watts, "assumed")]
+        return [EnergyReading("cpu", spent * self.watts, "assumed")]
 
 
 def machine_busy_seconds(stat: Path = Path("/proc/stat")) -> float | None:
-    """CPU seconds that the whole machine was busy since it started; None where that is not told."""
+    """Busy CPU seconds of the whole machine since its start; None where they are not available."""
     try:
         fields = stat.read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
-        user, nice, system, _, _, interrupts, soft = (int(each) for each in fields[:7])
+        user, nice, system, _, _, interrupts, soft = (int(field) for field in fields[:7])
         return (user + nice + system + interrupts + soft) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, AttributeError):
         return None
 
 
-class Spent:
-    """Energy of one prediction: `joules` holds it after the block."""
+class PredictionEnergy:
+    """Energy of one prediction; `joules` is set after the block."""
 
     def __init__(self, rate: Callable[[], float], clock: Callable[[], float]) -> None:
         self._rate, self._clock, self.joules = rate, clock, 0.0
@@ -143,12 +143,12 @@ class Spent:
 
 
 class PowerMeter:
-    """Writes a `resource` record for each device every so many seconds, in a thread of its own, until it is stopped.
+    """Writes a `resource` record for each device every `every` seconds, in its own thread, until it is stopped.
 
-    `with PowerMeter(log, model="loan") as meter:` around a service; `track_run(power=True)` starts one for a training run. share: "machine" counts all
-    that the devices draw, whoever uses them; "process" only what falls to this process by its share of the CPU time (then what RAPL says goes as
-    estimated, and idle power falls to those who are busy). run, model, version and phase are written with each record.
-    `joules` is the sum so far, `source` its worst part, `dropped` how many readings failed, `last_error` why.
+    `with PowerMeter(log, model="loan") as meter:` around a service; `track_run(power=True)` starts one for a training run. share: "machine"
+    counts all energy of the devices; "process" the part of this process by its share of the CPU time (RAPL's values then count as
+    estimated, and idle power is divided among busy processes). run, model, version and phase are written with each record.
+    `joules` is the sum so far, `source` its least certain source, `dropped` the number of failed readings, `last_error` their last reason.
     """
 
     def __init__(
@@ -180,20 +180,21 @@ class PowerMeter:
 
     @property
     def source(self) -> str:
-        """The worst source of all that was read: measured, estimated or assumed."""
-        return next((each for each in ("assumed", "estimated") if each in self._sources), "measured")
+        """The least certain source of all readings: measured, estimated or assumed."""
+        return next((source for source in ("assumed", "estimated") if source in self._sources), "measured")
 
     @property
     def joules_per_cpu_second(self) -> float:
-        """Energy of this process over its CPU time, as read so far; the assumed power of a core before the first reading."""
+        """Energy of this process per CPU second so far; the assumed power of a core before the first reading."""
         return self._process_joules / self._cpu_seconds if self._cpu_seconds > 0 and self._process_joules > 0 else self.watts_per_core
 
-    def prediction(self, *, threads: bool = False) -> Spent:
-        """`with meter.prediction() as spent: score = model(x)`, then `energy_j=spent.joules`: the process's energy by CPU time.
+    def prediction(self, *, threads: bool = False) -> PredictionEnergy:
+        """Measure one prediction: `with meter.prediction() as spent: score = model(x)`, then `energy_j=spent.joules`.
 
-        Of the calling thread; threads=True counts every thread of the process, for a model that computes in several and is asked one at a time.
+        By the CPU time of the calling thread; threads=True counts all threads of the process, for a model that computes in several threads
+        and answers one request at a time.
         """
-        return Spent(lambda: self.joules_per_cpu_second, time.process_time if threads else time.thread_time)
+        return PredictionEnergy(lambda: self.joules_per_cpu_second, time.process_time if threads else time.thread_time)
 
     def __enter__(self) -> Self:
         self.start()
@@ -203,7 +204,7 @@ class PowerMeter:
         self.stop()
 
     def start(self) -> None:
-        """Begin to read; a second call does nothing."""
+        """Start the thread; a second call does nothing."""
         if self._thread is not None:
             return
         try:
@@ -214,7 +215,7 @@ class PowerMeter:
             self._failed(error)
 
     def stop(self) -> None:
-        """Read once more and end; a second call does nothing."""
+        """Take a last reading and end; a second call does nothing."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -224,13 +225,13 @@ class PowerMeter:
             self._read()
 
     def _begin(self) -> None:
-        """The readers that work here, and where the clocks stand."""
+        """Choose the readers that work here, and read the clocks."""
         self._stop.clear()
-        self._readers = [each for each in (self._processor(), self._try(Nvml)) if each is not None]
+        self._readers = [reader for reader in (self._processor(), self._try(Nvml)) if reader is not None]
         self._at, self._process, self._busy = time.monotonic(), time.process_time(), machine_busy_seconds()
 
     def _processor(self) -> Any:
-        """The best reader of the processor."""
+        """The best available reader of the processor."""
         best = self._try(lambda: Rapl(self._powercap))
         if best is None and self._codecarbon:
             best = self._try(lambda: CodeCarbon(self.share))
@@ -245,20 +246,20 @@ class PowerMeter:
             return None
 
     def _watch(self) -> None:
-        """The thread: read every so often until it is told to stop."""
+        """The thread: take readings until it is stopped."""
         while not self._stop.wait(self.every):
             self._read()
 
     def _read(self) -> None:
-        """One reading of everything, written as records."""
+        """Take one reading of all devices and write it as records."""
         try:
             with self._lock:
                 self._write(self._taken())
         except Exception as error:
             self._failed(error)
 
-    def _taken(self) -> tuple[float, list[tuple[Drawn, float]]]:
-        """Seconds since the last reading, and each device with the joules that are written."""
+    def _taken(self) -> tuple[float, list[tuple[EnergyReading, float]]]:
+        """Seconds since the last reading, and each device's reading with the joules to write."""
         now, process, busy = time.monotonic(), time.process_time(), machine_busy_seconds()
         seconds, spent = now - self._at, process - self._process
         others = busy - self._busy if busy is not None and self._busy is not None else None
@@ -267,41 +268,43 @@ class PowerMeter:
         written = []
         for reader in self._readers:
             own = isinstance(reader, CpuTime) or (isinstance(reader, CodeCarbon) and self.share == "process")
-            for each in reader.read():
-                of_process = each.joules * (1.0 if own or each.device.startswith("gpu") else part)
+            for reading in reader.read():
+                of_process = reading.joules * (1.0 if own or reading.device.startswith("gpu") else part)
                 self._process_joules += of_process
-                kept = of_process if self.share == "process" or own else each.joules
-                split = kept != each.joules and each.source == "measured"
-                written.append((Drawn(self._named(each.device, own), each.joules, "estimated" if split else each.source), kept))
+                kept = of_process if self.share == "process" or own else reading.joules
+                split = kept != reading.joules and reading.source == "measured"
+                written.append(
+                    (EnergyReading(self._named(reading.device, own), reading.joules, "estimated" if split else reading.source), kept)
+                )
         self._cpu_seconds += spent
         return seconds, written
 
     def _named(self, device: str, own: bool) -> str:
-        """The device's name; what is this process's alone carries its number, so that two processes of a machine are two devices."""
+        """The device's name. A device of this process alone carries its id, so that two processes of a machine are two devices."""
         return f"{device} process {os.getpid()}" if (own or self.share == "process") and not device.startswith("gpu") else device
 
-    def _write(self, taken: tuple[float, list[tuple[Drawn, float]]]) -> None:
-        """The records of one reading."""
+    def _write(self, taken: tuple[float, list[tuple[EnergyReading, float]]]) -> None:
+        """Write the records of one reading."""
         seconds, drawn = taken
         if seconds <= 0:
             return
         import platform
 
-        for each, joules in drawn:
+        for reading, joules in drawn:
             fields: Mapping[str, object] = {
-                "device": each.device,
+                "device": reading.device,
                 "host": platform.node() or None,
                 "watts": joules / seconds,
                 "energy_j": joules,
                 "seconds": seconds,
-                "source": each.source,
+                "source": reading.source,
                 **self._fields,
             }
             self.joules += joules
-            self._sources.add(each.source)
+            self._sources.add(reading.source)
             self.log.record("resource", **fields)
 
     def _failed(self, error: Exception) -> None:
-        """Counted, and told to whoever asks."""
+        """Count a failed reading and keep its reason."""
         self.dropped += 1
         self.last_error = describe_error(error)

@@ -1,4 +1,4 @@
-"""How does a training run record its start, its steps, and how it ended?"""
+"""Records the start, the steps and the end of a training run."""
 
 import os
 import uuid
@@ -24,20 +24,20 @@ def track_run(
     *,
     logger: Logger | None = None,
     power: bool = False,
-) -> "Run":
-    """Records a training run in a `with` block: `with obs.track_run(model="loan", params={...}) as run: run.step(10, loss=0.3)`.
+) -> "TrackedRun":
+    """Record a training run in a `with` block: `with obs.track_run(model="loan", params={...}) as run: run.step(10, loss=0.3)`.
 
     Writes the run's start, and its end as finished or failed; an exception passes unchanged. `run` is the id, a new one where none is
     given. `hardware` adds to what the standard library knows. Processes of one distributed run share `run` and give their `rank`: rank 0
     writes start and end, another rank only its own failure. `logger`: an existing one, which is left open.
-    `power`: what the machine draws is read in a thread and written as `resource` records of the run (observability.client.power).
+    `power`: the machine's power is read in a thread and written as `resource` records of the run (observability.client.power).
     """
     fields = {"model": model, "version": version, "params": params, "dataset": dataset, "study": study, "seed": seed}
-    return Run(run or uuid.uuid4().hex, logger or Logger(home), logger is None, fields, hardware or {}, rank, power)
+    return TrackedRun(run or uuid.uuid4().hex, logger or Logger(home), logger is None, fields, hardware or {}, rank, power)
 
 
-class Run:
-    """A run that is being recorded. `run` is its id. No method raises."""
+class TrackedRun:
+    """A run under recording. `run` is its id. No method raises."""
 
     def __init__(
         self, run: str, log: Logger, owns_log: bool, fields: Fields, hardware: Fields, rank: int | None, power: bool = False
@@ -60,20 +60,27 @@ class Run:
         return self
 
     def step(
-        self, step: int, /, *, rank: int | None = None, host: str | None = None, phase_ms: Mapping[str, Number] | None = None,
-        at: Moment | None = None, **metrics: object,
-    ) -> bool:  # fmt: skip
-        """The metrics of one step; phase_ms: {compute, data, communication} in milliseconds. True once it is written."""
+        self,
+        step: int,
+        /,
+        *,
+        rank: int | None = None,
+        host: str | None = None,
+        phase_ms: Mapping[str, Number] | None = None,
+        at: Moment | None = None,
+        **metrics: object,
+    ) -> bool:
+        """Log the metrics of one step; phase_ms: {compute, data, communication} in milliseconds. True once it is written."""
         rank = self.rank if rank is None else rank
         return self.log.record("step", run=self.run, step=step, metrics=metrics, rank=rank, host=host, phase_ms=phase_ms, at=at)
 
     def resource(self, *, device: str, **fields: object) -> bool:
-        """What a device of this run drew or held: the fields of `Logger.resource`. True once it is written."""
+        """Log the resources of a device of this run, with the fields of `Logger.resource`. True once it is written."""
         named = {"model": self._fields.get("model"), "version": self._fields.get("version")}
         return self.log.record("resource", **{"device": device, "run": self.run, **named, **fields})
 
     def metrics(self, **final: object) -> None:
-        """Final metrics, written with the end of the run; a later value of the same name replaces the earlier one."""
+        """Set final metrics, written with the end of the run; a later value of the same name replaces the earlier one."""
         self._final.update(final)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -94,7 +101,7 @@ class Run:
 
 
 def describe_hardware() -> dict[str, object]:
-    """What the standard library knows about this machine: host, cores, memory_gb, platform, python. What it cannot tell is left out."""
+    """Facts about the machine from the standard library: host, cores, memory_gb, platform, python. Unknown values are left out."""
     import platform
 
     known: dict[str, object] = {

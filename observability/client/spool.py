@@ -1,12 +1,11 @@
-"""How do records reach the landing folder whole, from any number of processes, and how does a reader take them?
+"""Writes records to segments in the landing folder, from any number of processes, and publishes them for the loader.
 
-`landing/open/` holds segments that a living writer appends to, each under an exclusive flock; `landing/ready/` holds published ones.
-Publishing is a rename. A segment whose writer died is free of its lock, and the reader publishes it. A segment is JSONL, split at the newline byte alone.
+`landing/open/` holds the segments of running writers, each under an exclusive lock; `landing/ready/` holds published ones. Publishing is a
+rename. The lock of a writer that died is free, so the reader publishes its segment. A segment is JSONL, split at the newline byte only.
 """
 
 import atexit
 import errno
-import fcntl
 import logging
 import os
 import threading
@@ -17,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
+from observability.client.file_lock import CAN_RENAME_OPEN_FILES, CLOSE_ON_EXEC, lock_file
 from observability.core.errors import UsageError
 
 Fsync = Literal["never", "background", "always"]
@@ -44,52 +44,65 @@ def ready_segments(landing: Path) -> list[Path]:
 
 
 def publish_abandoned(landing: Path) -> list[Path]:
-    """Moves the segments of writers that have died to `ready/`, and returns their new paths; removes empty ones.
+    """Move the segments of writers that died to `ready/` and return their new paths; empty ones are removed.
 
-    A living writer's segments stay. A last line without a newline is kept as it is. Several readers may call this at once.
+    The segments of running writers stay. A last line without a newline is kept. Several readers may call this at once.
     Raises OSError where the folder cannot be read or written.
     """
     published = []
     for path in sorted((landing / "open").glob("*.jsonl")):
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | CLOSE_ON_EXEC)
         except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ELOOP):  # published meanwhile, or a link that no writer made
+            if error.errno in (errno.ENOENT, errno.ELOOP):  # already published, or a link that no writer made
                 continue
             raise
         try:
-            if not _lock(fd) or not _is_at(fd, path):
+            if not lock_file(fd) or not _is_at(fd, path):
                 continue
-            if os.fstat(fd).st_size == 0:
-                path.unlink()
-                continue
-            target = landing / "ready" / path.name
-            os.rename(path, target)
-            published.append(target)
+            size = os.fstat(fd).st_size
+            if CAN_RENAME_OPEN_FILES:
+                published += _publish_file(path, size)
         finally:
             os.close(fd)
+        if not CAN_RENAME_OPEN_FILES:
+            with suppress(FileNotFoundError):  # another reader was faster
+                published += _publish_file(path, size)
     return published
 
 
-def _lock(fd: int) -> bool:
-    """True where the exclusive lock is ours now, False where another holds it."""
+def _publish_file(path: Path, size: int) -> list[Path]:
+    """Move a segment from `open/` to `ready/` and return its new path; an empty one is removed."""
+    if size == 0:
+        path.unlink(missing_ok=True)
+        return []
+    target = path.parent.parent / "ready" / path.name
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        os.rename(path, target)
+    except FileNotFoundError:  # the segment or the folder is missing
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        os.rename(path, target)
+    return [target]
 
 
 def _is_at(fd: int, path: Path) -> bool:
-    """Whether the open file is still the one with that name: it may have been published or removed before the lock was ours."""
+    """Whether the open file still has that name: it may have been published or removed before it was locked."""
     try:
         return os.path.samestat(os.fstat(fd), os.stat(path, follow_symlinks=False))
     except FileNotFoundError:
         return False
 
 
+def _sync_data(fd: int) -> None:
+    """Write a file's data to disk; macOS and Windows have no fdatasync."""
+    getattr(os, "fdatasync", os.fsync)(fd)
+
+
 def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Write a folder's entries to disk, where the platform opens folders."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | CLOSE_ON_EXEC)
     try:
         os.fsync(fd)
     finally:
@@ -97,30 +110,30 @@ def _sync_folder(folder: Path) -> None:
 
 
 def create_segment(landing: Path, *, synced: bool) -> tuple[Path, int]:
-    """A new, empty segment in `open/` with its file, locked for its writer. synced: its name is on disk too. Raises OSError."""
+    """Create an empty segment in `open/`, locked for its writer. synced: its name is written to disk too. Raises OSError."""
     opened = landing / "open"
     for folder in (landing.parent, landing, opened, landing / "ready"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for _ in range(100):
         path = opened / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}-{os.urandom(6).hex()}.jsonl"
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | CLOSE_ON_EXEC, 0o600)
         try:
-            if _lock(fd) and _is_at(fd, path):  # else a reader took the empty file for abandoned
+            if lock_file(fd) and _is_at(fd, path):  # else a reader removed the empty file as abandoned
                 if synced:
                     _sync_folder(opened)
                 return path, fd
         except BaseException:
-            path.unlink(missing_ok=True)
             os.close(fd)
+            path.unlink(missing_ok=True)
             raise
         os.close(fd)
     raise OSError(f"no segment in {opened} could be locked")
 
 
 class Spool:
-    """One process's end of a landing folder. Safe under threads, forks and signal handlers; `append` never raises.
+    """Writes to a landing folder for one process. Safe under threads, forks and signal handlers; `append` never raises.
 
-    `dropped` counts records that were not acknowledged, `last_error` says why the last one was not (None: all was well).
+    `dropped` counts records that were not acknowledged; `last_error` is the reason of the last one, None without an error.
     """
 
     def __init__(
@@ -147,9 +160,9 @@ class Spool:
         _spools.add(self)
 
     def append(self, lines: bytes, count: int = 1) -> bool:
-        """Writes `lines` (whole, ending with a newline, `count` of them) in one write; True once that is as durable as `fsync` promises."""
+        """Append `lines` (`count` whole lines, ending with a newline) in one write; True once they are as durable as `fsync` states."""
         try:
-            if self._pid != os.getpid():  # a fork that ran no hooks
+            if self._pid != os.getpid():  # a fork without hooks
                 self._release_fds()
                 self._forget()
             with self._mutex:
@@ -165,7 +178,7 @@ class Spool:
         return False
 
     def drop(self, reason: str, count: int = 1) -> None:
-        """Counts records as dropped, and says so through `logging` the first time."""
+        """Count records as dropped; the first time is logged as a warning."""
         with self._mutex:
             self.dropped += count
             self.last_error = reason
@@ -174,10 +187,10 @@ class Spool:
             _warnings.warning("a record was dropped (later ones are only counted): %s", reason)
 
     def flush(self) -> None:
-        """Publishes what was written, on disk first unless `fsync` is "never". Never raises. The next record opens a new segment."""
+        """Publish the written records, after syncing them unless `fsync` is "never". Never raises. The next record opens a new segment."""
         try:
             if self._pid != os.getpid():
-                return  # what is open is the parent's
+                return  # the open segment is the parent's
             with self._mutex:
                 if self._fd is not None:
                     self._sync(self._fd)
@@ -194,7 +207,7 @@ class Spool:
     def _sync(self, fd: int) -> None:
         if self.fsync != "never":
             try:
-                os.fdatasync(fd)
+                _sync_data(fd)
             except OSError as error:
                 self.last_error = f"cannot sync {self.landing}: {error}"
 
@@ -211,7 +224,7 @@ class Spool:
             self._bytes += written
         self._dirty = True
         if self.fsync == "always":
-            os.fdatasync(fd)
+            _sync_data(fd)
 
     def _open(self) -> int:
         if time.monotonic() < self._retry_at:
@@ -227,43 +240,40 @@ class Spool:
         self._fd = fd
         if self._flusher is None:
             flusher = threading.Thread(target=self._keep_flushing, name="observability-flusher", daemon=True)
-            with suppress(RuntimeError):  # the interpreter is ending: a reader publishes the segment
+            with suppress(RuntimeError):  # the interpreter is exiting: a reader publishes the segment
                 flusher.start()
                 self._flusher = flusher
         return fd
 
     def _publish(self) -> None:
-        """Renames the open segment to `ready/`. A descriptor that is not on disk yet goes to the flusher: no caller waits for the disk."""
+        """Publish the open segment. The flusher syncs its descriptor afterwards, so that no caller waits for the disk.
+
+        Where open files cannot be renamed (Windows), the segment is synced and closed first.
+        """
         if self._fd is None:
             return
         fd, path, size, lines, self._fd = self._fd, self._path, self._bytes, self._lines, None
+        if not CAN_RENAME_OPEN_FILES:
+            self._sync(fd)
+            os.close(fd)
         try:
-            if size == 0:
-                path.unlink(missing_ok=True)
-            else:
-                self._move(path)
+            if _publish_file(path, size) and self.fsync == "always":
+                _sync_folder(self.landing / "ready")
+                _sync_folder(path.parent)
         except FileNotFoundError:
-            self.drop(f"{path} was removed while it was being written", lines)
-        except OSError as error:  # it stays in open/ without a lock: a reader publishes it
+            if not (self.landing / "ready" / path.name).exists():
+                self.drop(f"{path} was removed while it was being written", lines)
+        except OSError as error:  # the segment stays in open/ without a lock, and a reader publishes it
             self.last_error = f"cannot publish {path}: {error}"
+        if not CAN_RENAME_OPEN_FILES:
+            return
         if self._dirty and self.fsync == "background" and self._flusher is not None:
             self._retired.append(fd)
         else:
             os.close(fd)
 
-    def _move(self, path: Path) -> None:
-        ready = self.landing / "ready"
-        try:
-            os.rename(path, ready / path.name)
-        except FileNotFoundError:  # which of the two is missing?
-            ready.mkdir(mode=0o700, exist_ok=True)
-            os.rename(path, ready / path.name)
-        if self.fsync == "always":
-            _sync_folder(ready)
-            _sync_folder(path.parent)
-
     def _keep_flushing(self) -> None:
-        """Syncs and publishes on time while a segment is open; ends when none is, so that an idle service has no thread."""
+        """Sync and publish on time while a segment is open; the thread ends when none is open."""
         running = True
         while running:
             wait = max(self._due - time.monotonic(), 0.001)
@@ -271,11 +281,11 @@ class Spool:
             self._wake.clear()
             try:
                 running = self._flush_due()
-            except OSError as error:  # out of descriptors: again in a moment
+            except OSError as error:  # out of descriptors: try again
                 self.last_error = f"cannot sync {self.landing}: {error}"
 
     def _flush_due(self) -> bool:
-        """One round of the flusher: False where nothing is left to do."""
+        """One round of the flusher; False where no work is left."""
         with self._mutex:
             if time.monotonic() >= self._due:
                 self._publish()
@@ -294,7 +304,7 @@ class Spool:
         return True
 
     def _forget(self) -> None:
-        """Starts without a segment: at first, and in a child, where the open segment is the parent's."""
+        """Reset to no open segment: at first, and in a child process, where the open segment is the parent's."""
         self._pid = os.getpid()
         self._mutex = threading.RLock()
         self._wake = threading.Event()
@@ -303,7 +313,7 @@ class Spool:
         self._retired, self._syncing = [], []
 
     def _release_fds(self) -> None:
-        """Closes a child's copies of the parent's descriptors: while one is open, the parent's lock outlives the parent."""
+        """Close a child's copies of the parent's descriptors; an open copy keeps the parent's lock after its death."""
         for fd in (*self._retired, *self._syncing, *([] if self._fd is None else [self._fd])):
             with suppress(OSError):
                 os.close(fd)
@@ -340,5 +350,6 @@ def _flush_all() -> None:
         spool.flush()
 
 
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 atexit.register(_flush_all)

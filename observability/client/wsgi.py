@@ -1,10 +1,10 @@
-"""How does a WSGI service (Flask, Django, Bottle) log its predictions without a change to its code?"""
+"""Middleware that logs the predictions of a WSGI service (Flask, Django, Bottle)."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from observability.client.encode import now
+from observability.client.encode import utc_now_text
 from observability.client.exchange import Capture, Exchange, Middleware, Recorder, may_be_json
 
 Environ = dict[str, Any]
@@ -13,31 +13,31 @@ App = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 class ObservabilityWSGIMiddleware(Middleware[App]):
-    """The WSGI twin of `ObservabilityMiddleware`: the same record for the same exchange, the same keywords (`exchange.Options`).
+    """`ObservabilityMiddleware` for WSGI: the same record for the same exchange, the same keywords (`exchange.Options`).
 
-    A list or tuple is passed on as it is and logged at once; another iterable is passed on chunk by chunk and logged at its end or `close`.
+    A list or tuple is passed on and logged at once; another iterable is passed on chunk by chunk and logged at its end or `close`.
     """
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """One request: passed on as it is, and watched where it may carry a prediction."""
+        """Pass a request on unchanged, and record it where it may carry a prediction."""
         if not self._recorder.wants(environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/", environ.get("CONTENT_TYPE", "")):
             return self.app(environ, start_response)
-        watch = _Watch(self._recorder, environ, start_response)
+        watch = _WsgiExchange(self._recorder, environ, start_response)
         try:
             chunks = self.app(environ, watch.start_response)
         except BaseException as error:
             watch.finish(error)
             raise
         if not isinstance(chunks, list | tuple):
-            return _Watched(chunks, watch)
+            return _WatchedChunks(chunks, watch)
         for chunk in chunks:
             watch.response.add(chunk)
         watch.finish()
         return chunks
 
 
-class _Watch:
-    """One request as it passes: its input, the start of its answer, and the record at the end."""
+class _WsgiExchange:
+    """One request: its input, the start of its response, and the record at the end."""
 
     def __init__(self, recorder: Recorder, environ: Environ, start_response: StartResponse) -> None:
         self._recorder, self._start_response = recorder, start_response
@@ -46,15 +46,15 @@ class _Watch:
         environ["wsgi.input"] = _Tee(environ.get("wsgi.input"), self._request)
         self._status: int | None = None
         self._finished = False
-        self._at, self._start = now(), time.perf_counter()
+        self._at, self._start = utc_now_text(), time.perf_counter()
 
     def start_response(self, status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
-        """The server's `start_response`, and a note of what it was told."""
+        """Call the server's `start_response` and keep the status."""
         try:
             self._status = int(status.split(None, 1)[0])
             if not may_be_json({name.lower(): value for name, value in headers}):
                 self.response.give_up()
-        except (ValueError, IndexError, AttributeError, TypeError):  # the server says what is wrong with it
+        except (ValueError, IndexError, AttributeError, TypeError):  # the server reports it
             self.response.give_up()
         write = self._start_response(status, headers, *exc_info)
 
@@ -65,7 +65,7 @@ class _Watch:
         return watched_write
 
     def finish(self, failure: BaseException | None = None) -> None:
-        """Writes the record, the first time."""
+        """Write the record; later calls do nothing."""
         if self._finished:
             return
         self._finished = True
@@ -74,7 +74,7 @@ class _Watch:
 
 
 class _Tee:
-    """A request's input that also keeps what the application reads from it."""
+    """A request's input that captures what the application reads."""
 
     def __init__(self, stream: Any, capture: Capture) -> None:
         self._stream, self._capture = stream, capture
@@ -105,10 +105,10 @@ class _Tee:
         return getattr(self._stream, name)
 
 
-class _Watched:
-    """The chunks of an answer as they pass."""
+class _WatchedChunks:
+    """The chunks of a response, captured as they pass."""
 
-    def __init__(self, chunks: Iterable[bytes], watch: _Watch) -> None:
+    def __init__(self, chunks: Iterable[bytes], watch: _WsgiExchange) -> None:
         self._chunks, self._watch = chunks, watch
         self._iterator: Iterator[bytes] | None = None
 

@@ -1,4 +1,4 @@
-"""Types of a comparison: one side, and everything that was compared."""
+"""Types of a comparison: one side, and the whole result."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,14 +7,14 @@ from observability.compare.difference import (
     Difference,
     Section,
 )
-from observability.compare.input_distances import Histograms
-from observability.compare.paired_rows import Pairs
+from observability.compare.input_distances import HistogramPair
+from observability.compare.paired_rows import PairSummary
 from observability.core.catalog import Version
 from observability.core.window import Window
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparisonSide:
     """One side. versions: those that have rows in the window; rows: predictions; labelled: those whose label is known."""
 
     window: Window
@@ -29,20 +29,20 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Everything that was compared. histograms: by column. pairs: rows that both sides answered, None where there can be none.
+class WindowComparison:
+    """The result of a comparison. histograms: by column. pairs: rows that both sides predicted, None where there can be none.
 
-    notes: what the reader must know, one sentence each.
+    notes: what a reader must know, one sentence each.
     """
 
-    a: Side
-    b: Side
+    a: ComparisonSide
+    b: ComparisonSide
     differences: tuple[Difference, ...]
-    histograms: Mapping[str, Histograms] = field(default_factory=dict)
-    pairs: Pairs | None = None
+    histograms: Mapping[str, HistogramPair] = field(default_factory=dict)
+    pairs: PairSummary | None = None
     sentence: str = ""
     notes: tuple[str, ...] = ()
 
     def of(self, section: Section) -> list[Difference]:
-        """The differences of one section, in the order in which they were measured."""
+        """The differences of one section, in the order in which they were computed."""
         return [each for each in self.differences if each.section == section]

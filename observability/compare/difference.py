@@ -1,4 +1,4 @@
-"""What is one difference between two sides, and is it more than chance, and large enough to matter?"""
+"""One difference between two sides, and its verdict: beyond chance or not, large enough to matter or not."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,31 +9,31 @@ import numpy as np
 from observability.core.questions import Question
 from observability.core.window import Window
 from observability.stats.interval import Interval
-from observability.stats.multiple import benjamini_hochberg
+from observability.stats.multiple_testing import benjamini_hochberg
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 Section = Literal["inputs", "score", "decisions", "performance", "pairs", "fairness", "latency", "cost"]
 SECTIONS: tuple[Section, ...] = ("pairs", "performance", "fairness", "decisions", "latency", "cost", "score", "inputs")
-"""In the order in which they are spoken of: first who is right, last what came in."""
+"""The order in sentences: correctness first, inputs last."""
 Verdict = Literal["differs", "slight", "alike", "unknown"]
-VERDICTS: dict[Verdict, str] = {"differs": "Differs", "slight": "Slight", "alike": "Alike", "unknown": "Cannot tell"}
-"""Beyond chance and large enough; beyond chance and too small to matter; surely too small to matter; none of these."""
-FALSE_DISCOVERIES = 0.05
-"""The share of the differences spoken of that may be chance, over all that is compared at once (Benjamini and Hochberg 1995)."""
-Asker = Callable[[Question, Window], "DataFrame"]
-"""Where the answers come from: the store itself, or what keeps them."""
-NONE = Interval(None, None, None, 0.0)
+VERDICTS: dict[Verdict, str] = {"differs": "Differs", "slight": "Slight", "alike": "Alike", "unknown": "Undecided"}
+"""Significant and large enough; significant but too small to matter; certainly too small to matter; undecided."""
+FALSE_DISCOVERY_RATE = 0.05
+"""The expected share of false discoveries among the reported differences (Benjamini and Hochberg 1995)."""
+AskEngine = Callable[[Question, Window], "DataFrame"]
+"""Answers a question about a window: `Engine.ask`, or a cache of it."""
+NO_INTERVAL = Interval(None, None, None, 0.0)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that was compared.
+    """One comparison.
 
-    a, b: both sides with their 95 % intervals; of a distribution, nothing but n. change: a - b; of a distribution the distance between the two.
-    least: the smallest change that matters, in its unit. p_value: how often chance alone does as much (NaN: not testable), adjusted: the same,
-    corrected for all that was compared. why: why it cannot be told, where that is known beforehand. more: about how many more rows would tell.
+    a, b: both sides with their 95 % intervals; of a distribution only n. change: a - b; of a distribution the distance between the two.
+    least: the smallest change that matters, in its unit. p_value: NaN where it cannot be tested. adjusted: the p-value corrected for all comparisons. why: the
+    reason why there is no verdict, where it is known. more: about how many more rows would give one.
     """
 
     section: Section
@@ -54,23 +54,25 @@ class Difference:
 
     @property
     def relative(self) -> float | None:
-        """The change in units of the smallest that matters; None where it is not known."""
+        """The change in units of the smallest change that matters; None where it is unknown."""
         return None if self.change.value is None or not self.least > 0 else self.change.value / self.least
 
 
-def blocked(section: Section, subject: str, metric: str, unit: str, why: str, a: Interval = NONE, b: Interval = NONE) -> Difference:
+def unavailable_difference(
+    section: Section, subject: str, metric: str, unit: str, why: str, a: Interval = NO_INTERVAL, b: Interval = NO_INTERVAL
+) -> Difference:
     """A comparison that cannot be made, with the reason."""
-    return Difference(section, subject, metric, unit, a, b, NONE, float("nan"), float("nan"), why=why)
+    return Difference(section, subject, metric, unit, a, b, NO_INTERVAL, float("nan"), float("nan"), why=why)
 
 
-def judged(found: Sequence[Difference], q: float = FALSE_DISCOVERIES) -> list[Difference]:
-    """The same with their verdicts, the false discovery rate held over all of them."""
+def with_verdicts(found: Sequence[Difference], q: float = FALSE_DISCOVERY_RATE) -> list[Difference]:
+    """The differences with their verdicts. The false discovery rate is held over all of them."""
     adjusted, _ = benjamini_hochberg([float("nan") if each.why else each.p_value for each in found], q)
-    return [judge(replace(each, adjusted=float(p)), q) for each, p in zip(found, adjusted, strict=True)]
+    return [_with_verdict(replace(each, adjusted=float(p)), q) for each, p in zip(found, adjusted, strict=True)]
 
 
-def judge(each: Difference, q: float) -> Difference:
-    """The verdict on one difference."""
+def _with_verdict(each: Difference, q: float) -> Difference:
+    """The difference with its verdict."""
     value, low, high = each.change.value, each.change.low, each.change.high
     if each.why or value is None or np.isnan(each.adjusted):
         return replace(each, verdict="unknown")
@@ -78,15 +80,17 @@ def judge(each: Difference, q: float) -> Difference:
         return replace(each, verdict="differs" if abs(value) >= each.least else "slight")
     if each.distance:
         return replace(
-            each, verdict="alike" if value < each.least else "unknown", why=None if value < each.least else "chance alone does as much"
+            each,
+            verdict="alike" if value < each.least else "unknown",
+            why=None if value < each.least else "not distinguishable from chance",
         )
     if low is not None and high is not None and -each.least < low and high < each.least:
         return replace(each, verdict="alike")
-    return replace(each, verdict="unknown", more=rows_more(each), why="too few rows to tell a difference that matters from none")
+    return replace(each, verdict="unknown", more=_additional_rows(each), why="too few rows to detect a difference that matters")
 
 
-def rows_more(each: Difference) -> int | None:
-    """About how many more rows on each side would tell a change of `least` from none; None where that is not known."""
+def _additional_rows(each: Difference) -> int | None:
+    """About how many more rows on each side would separate a change of `least` from none; None where it is unknown."""
     low, high, value = each.change.low, each.change.high, each.change.value
     if low is None or high is None or value is None or not each.least > 0:
         return None

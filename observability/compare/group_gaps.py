@@ -1,15 +1,15 @@
-"""Did the gaps between groups change from one side to the other?
+"""Changes of the gaps between groups from one side to the other.
 
-The largest gap of each criterion on both sides, on the groups that are large enough on both. Largest gaps are above zero by chance, more so on the
-smaller side, so their change is not held against zero as it stands: what is tested is whether the gap between the two groups that differ most on
-one side is another on the other side, every pair of groups allowed for.
+The largest gap of each criterion is compared on the groups that are large enough on both sides. A largest gap is above zero by chance, more so on the smaller
+side, so its change is not tested directly. The test is whether the gap between the two groups that differ most on one side is different on the
+other side, corrected for the number of pairs of groups.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
-from observability.compare.difference import Asker, Difference, blocked
+from observability.compare.difference import AskEngine, Difference, unavailable_difference
 from observability.core.catalog import Model, Version
 from observability.core.metric_definitions import METRICS
 from observability.core.window import Window
@@ -24,18 +24,28 @@ from observability.detection.fairness_criteria import (
     spread_of,
 )
 from observability.detection.group_changes import RELATIVE, WATCH
-from observability.metrics.groups import MINIMUM_OF_CLASS, Attribute, Bools, Groups, attributes, measure, question
-from observability.stats.group import Spread
+from observability.metrics.groups import (
+    MINIMUM_OF_CLASS,
+    Attribute,
+    Bools,
+    GroupMetrics,
+    group_metrics,
+    group_question,
+    sensitive_attributes,
+)
+from observability.stats.group import GroupSpread
 from observability.stats.interval import Interval, difference_interval
 
 
-def compared(ask: Asker, model: Model, a: Window, b: Window, version: Version | None, young: str | None) -> list[Difference]:
-    """One difference for each sensitive attribute and criterion. young: why criteria that need labels cannot be judged, None where they can."""
+def group_gap_differences(
+    ask: AskEngine, model: Model, a: Window, b: Window, version: Version | None, young: str | None
+) -> list[Difference]:
+    """One difference for each sensitive attribute and criterion. young: the reason why criteria that need labels have no verdict, or None."""
     found = []
-    for attribute in attributes(model, version) if model.task else ():
-        now, then = both(ask, model, a, b, attribute)
-        for criterion in criteria_of(model):
-            each = changed(attribute, criterion, now, then)
+    for attribute in sensitive_attributes(model, version) if model.task else ():
+        now, then = _aligned_groups(ask, model, a, b, attribute)
+        for criterion in _task_criteria(model):
+            each = _gap_difference(attribute, criterion, now, then)
             by_labels = criterion.rates != ("selection_rate",)
             if young and by_labels and each.why is None:
                 each = replace(each, why=young)
@@ -43,32 +53,32 @@ def compared(ask: Asker, model: Model, a: Window, b: Window, version: Version | 
     return found
 
 
-def criteria_of(model: Model) -> list[Criterion]:
+def _task_criteria(model: Model) -> list[Criterion]:
     """The criteria of a task."""
     if model.task == "binary":
         return list(CRITERIA.values())
     return [EQUAL_ERROR if model.task == "regression" else EQUAL_ACCURACY]
 
 
-def both(ask: Asker, model: Model, a: Window, b: Window, attribute: Attribute) -> tuple[Groups, Groups]:
+def _aligned_groups(ask: AskEngine, model: Model, a: Window, b: Window, attribute: Attribute) -> tuple[GroupMetrics, GroupMetrics]:
     """The groups of both sides at the same places."""
-    asked = question(model, [attribute])
-    now, then = (measure(model, ask(asked, window), [attribute]) for window in (a, b))
+    asked = group_question(model, [attribute])
+    now, then = (group_metrics(model, ask(asked, window), [attribute]) for window in (a, b))
     levels = [*now.levels, *(each for each in then.levels if each not in now.levels)]
     return now.aligned(levels), then.aligned(levels)
 
 
-def changed(attribute: Attribute, criterion: Criterion, now: Groups, then: Groups) -> Difference:
+def _gap_difference(attribute: Attribute, criterion: Criterion, now: GroupMetrics, then: GroupMetrics) -> Difference:
     """The largest gap of one criterion on both sides."""
     unit = METRICS[criterion.metric].unit
     keep = np.asarray(enough_for(now, criterion) & enough_for(then, criterion), np.bool_) if now.levels else np.zeros(0, np.bool_)
     if keep.sum() < 2:
         why = f"fewer than two groups have {MINIMUM_OF_CLASS} rows of what it counts on both sides"
-        return blocked("fairness", attribute.name, criterion.metric, unit, why)
+        return unavailable_difference("fairness", attribute.name, criterion.metric, unit, why)
     one, other = spread_of(criterion, now, keep), spread_of(criterion, then, keep)
-    sides = as_interval(one), as_interval(other)
+    sides = _spread_interval(one), _spread_interval(other)
     least = WATCH if not criterion.relative else RELATIVE[0] * overall(then, criterion.rates[0])
-    chances = [grown(criterion, *pair, keep) for pair in ((now, then), (then, now))]
+    chances = [_gap_growth_p_value(criterion, *pair, keep) for pair in ((now, then), (then, now))]
     rates = {
         rate: [[name, float(now.metrics[rate].value[place]), float(then.metrics[rate].value[place])]
                for place, name in enumerate(now.names) if keep[place]][:32]
@@ -80,13 +90,13 @@ def changed(attribute: Attribute, criterion: Criterion, now: Groups, then: Group
     )  # fmt: skip
 
 
-def as_interval(spread: Spread) -> Interval:
-    """A largest difference with its (conservative) interval."""
+def _spread_interval(spread: GroupSpread) -> Interval:
+    """A largest gap with its (conservative) interval."""
     return Interval(spread.difference, spread.low, spread.high, spread.n)
 
 
-def grown(criterion: Criterion, now: Groups, then: Groups, keep: Bools) -> float:
-    """How often chance makes the gap between the two groups that differ most now grow as much; the smallest over the criterion's rates."""
+def _gap_growth_p_value(criterion: Criterion, now: GroupMetrics, then: GroupMetrics, keep: Bools) -> float:
+    """The p-value that the gap between the two groups that differ most now grew by chance; the smallest over the criterion's rates, corrected."""
     places, found = np.flatnonzero(keep), []
     for rate in criterion.rates:
         spread = now.metrics[rate].at(keep).spread()

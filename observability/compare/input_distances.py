@@ -1,7 +1,7 @@
-"""How far apart are the inputs and the scores of two sides, on the same bins?
+"""Distances between the inputs and the scores of two sides, on the same bins.
 
-Where every version on both sides was registered with the same edges for a column, its counts are compared, of all rows. Where they were not (or it was
-not registered), a bounded sample of each side is put into the bins of one of them; how many rows that is stands with each difference.
+Where every version on both sides was registered with the same edges for a column, the counts of all rows are compared. Otherwise a bounded sample of each
+side is binned on the edges of one version; each difference states how many rows were used.
 """
 
 import logging
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from observability.compare.difference import Asker, Difference, Section, blocked
+from observability.compare.difference import AskEngine, Difference, Section, unavailable_difference
 from observability.core.catalog import Edges, Model, Version
 from observability.core.errors import ObservabilityError
 from observability.core.questions import NULL, UNSEEN, Aggregate, Sample
 from observability.core.window import Window
 from observability.detection import histogram_distance
-from observability.metrics.histograms import Axis, axis_of, grouped, side_of
+from observability.metrics.histograms import ColumnAxis, column_axis, column_histogram, grouped_counts
 from observability.stats import distance
 from observability.stats.interval import Interval
 from observability.stats.scores import SCORE_EDGES
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 SAMPLE_ROWS = 20_000
-LEAST_PSI = histogram_distance.WATCH
-FIXED = Edges(edges=tuple(SCORE_EDGES.tolist()))
+MINIMUM_PSI = histogram_distance.WATCH
+SCORE_EDGES_FIXED = Edges(edges=tuple(SCORE_EDGES.tolist()))
 """The edges of a classifier's score, the same for every version."""
 
 
 @dataclass(frozen=True)
-class Histograms:
+class HistogramPair:
     """One column on both sides, on the same edges. a, b: bin, n, w, w2. basis "counts": every row; "sample": a bounded sample of each side."""
 
     column: str
@@ -44,61 +44,61 @@ class Histograms:
     basis: Literal["counts", "sample"]
 
 
-def compared(
-    ask: Asker, model: Model, a: Window, b: Window, versions_a: Sequence[Version], versions_b: Sequence[Version]
-) -> tuple[list[Difference], dict[str, Histograms]]:
-    """The distance of every feature and of the score, and the histograms that they rest on, by column."""
+def input_differences(
+    ask: AskEngine, model: Model, a: Window, b: Window, versions_a: Sequence[Version], versions_b: Sequence[Version]
+) -> tuple[list[Difference], dict[str, HistogramPair]]:
+    """The distance of every feature and of the score, and their histograms by column."""
     found, held = [], {}
-    for each in histograms(ask, model, a, b, [*versions_a, *versions_b]):
+    for each in _histogram_pairs(ask, model, a, b, [*versions_a, *versions_b]):
         if isinstance(each, Difference):
             found.append(each)
         else:
             held[each.column] = each
-            found.append(measured(each))
+            found.append(_distance_difference(each))
     return found, held
 
 
-def columns_of(model: Model, versions: Sequence[Version]) -> list[str]:
-    """Features that any of the versions was registered with (all that were seen, where none was), and the score."""
+def _compared_columns(model: Model, versions: Sequence[Version]) -> list[str]:
+    """Features that any of the versions was registered with (where none was, every feature seen), and the score."""
     registered = {name for version in versions for name in version.features}
     features = [each.reference for each in model.features() if not registered or each.name in registered]
     has_score = bool(model.classes) or any("score" in version.edges for version in versions)
     return [*features, *(["score"] if has_score else [])]
 
 
-def shared_edges(model: Model, versions: Sequence[Version], column: str) -> Edges | None:
-    """The edges that a column has in every version; None where they differ or one has none."""
+def _shared_edges(model: Model, versions: Sequence[Version], column: str) -> Edges | None:
+    """The edges of a column where every version has the same; else None."""
     if column == "score" and model.classes:
-        return FIXED
+        return SCORE_EDGES_FIXED
     found = [version.edges.get(column) for version in versions]
     if not found or found[0] is None or any(each != found[0] for each in found[1:]):
         return None
     return found[0]
 
 
-def histograms(ask: Asker, model: Model, a: Window, b: Window, versions: Sequence[Version]) -> list[Histograms | Difference]:
-    """Both sides of every column; a Difference that says why for one that cannot be read or has no value on a side."""
-    columns = columns_of(model, versions)
-    edges = {column: shared_edges(model, versions, column) for column in columns}
+def _histogram_pairs(ask: AskEngine, model: Model, a: Window, b: Window, versions: Sequence[Version]) -> list[HistogramPair | Difference]:
+    """Both sides of every column, or a Difference with the reason for a column that cannot be read or is empty on a side."""
+    columns = _compared_columns(model, versions)
+    edges = {column: _shared_edges(model, versions, column) for column in columns}
     counted = [column for column in columns if edges[column] is not None]
     broken: dict[str, Exception] = {}
-    frames = {side: counts(ask, window, counted, broken) for side, window in (("a", a), ("b", b))}
-    drawn = samples(ask, a, b, [column for column in columns if edges[column] is None], broken)
-    found: list[Histograms | Difference] = []
+    frames = {side: _histogram_counts(ask, window, counted, broken) for side, window in (("a", a), ("b", b))}
+    drawn = _sampled_values(ask, a, b, [column for column in columns if edges[column] is None], broken)
+    found: list[HistogramPair | Difference] = []
     for column in columns:
         name, known = model.subject(column), edges[column]
         if column in broken:
-            found.append(refused(column, name, f"it could not be read: {broken[column]}"))
+            found.append(_refused_column(column, name, f"it could not be read: {broken[column]}"))
         elif known is not None:
             parts = [frame[frame["column"] == column] for frame in frames.values()]
-            found.append(Histograms(column, name, known, parts[0], parts[1], "counts"))
+            found.append(HistogramPair(column, name, known, parts[0], parts[1], "counts"))
         else:
-            found.append(binned(model, column, name, versions, *(frame[column] for frame in drawn)))
+            found.append(_binned_samples(model, column, name, versions, *(frame[column] for frame in drawn)))
     return found
 
 
-def counts(ask: Asker, window: Window, columns: Sequence[str], broken: dict[str, Exception]) -> "DataFrame":
-    """The histograms of some columns; one that breaks is noted and does not take the others along."""
+def _histogram_counts(ask: AskEngine, window: Window, columns: Sequence[str], broken: dict[str, Exception]) -> "DataFrame":
+    """The histograms of some columns. A failing column is noted in `broken` and does not affect the others."""
     import pandas as pd
 
     if not columns:
@@ -115,10 +115,10 @@ def counts(ask: Asker, window: Window, columns: Sequence[str], broken: dict[str,
             parts.append(ask(Aggregate("predictions", histogram=(column,)), window))
         except Exception as error:
             broken[column] = error
-    return pd.concat(parts, ignore_index=True) if parts else counts(ask, window, (), broken)
+    return pd.concat(parts, ignore_index=True) if parts else _histogram_counts(ask, window, (), broken)
 
 
-def samples(ask: Asker, a: Window, b: Window, columns: Sequence[str], broken: dict[str, Exception]) -> list["DataFrame"]:
+def _sampled_values(ask: AskEngine, a: Window, b: Window, columns: Sequence[str], broken: dict[str, Exception]) -> list["DataFrame"]:
     """The values of some columns in a bounded sample of each side."""
     import pandas as pd
 
@@ -133,26 +133,28 @@ def samples(ask: Asker, a: Window, b: Window, columns: Sequence[str], broken: di
         return [pd.DataFrame(), pd.DataFrame()]
 
 
-def refused(column: str, name: str, why: str) -> Difference:
+def _refused_column(column: str, name: str, why: str) -> Difference:
     """A column that cannot be compared."""
-    return replace(blocked("score" if column == "score" else "inputs", name, "psi", "nats", why), distance=True)
+    return replace(unavailable_difference("score" if column == "score" else "inputs", name, "psi", "nats", why), distance=True)
 
 
-def binned(
+def _binned_samples(
     model: Model, column: str, name: str, versions: Sequence[Version], a: "Series[Any]", b: "Series[Any]"
-) -> Histograms | Difference:
+) -> HistogramPair | Difference:
     """Both samples of a column in the bins of the first version that has any, else in bins of the values of side B."""
     known = model.column(column)
     number = known is None or known.kind == "number"
-    edges = next((version.edges[column] for version in versions if column in version.edges), None) or edges_from(b if len(b) else a, number)
+    edges = next((version.edges[column] for version in versions if column in version.edges), None) or _edges_from_values(
+        b if len(b) else a, number
+    )
     if not edges.edges and not edges.levels:
-        return refused(column, name, "it has no value on either side")
-    place = in_numbers if number else in_levels
-    return Histograms(column, name, edges, place(a, edges), place(b, edges), "sample")
+        return _refused_column(column, name, "it has no value on either side")
+    place = _number_bins if number else _level_bins
+    return HistogramPair(column, name, edges, place(a, edges), place(b, edges), "sample")
 
 
-def edges_from(values: "Series[Any]", number: bool) -> Edges:
-    """Edges from the values themselves."""
+def _edges_from_values(values: "Series[Any]", number: bool) -> Edges:
+    """Edges computed from the values."""
     from observability.stats.edges import category_levels, numeric_edges
 
     if not number:
@@ -163,23 +165,23 @@ def edges_from(values: "Series[Any]", number: bool) -> Edges:
     )
 
 
-def in_numbers(values: "Series[Any]", edges: Edges) -> "DataFrame":
-    """Counts of numbers by bin, closed on the left; missing values are null."""
+def _number_bins(values: "Series[Any]", edges: Edges) -> "DataFrame":
+    """Counts of numbers by left-closed bin; missing values are null."""
     given = values.to_numpy(np.float64)
     bins = np.where(np.isnan(given), NULL, np.searchsorted(np.asarray(edges.edges), np.nan_to_num(given), side="right"))
-    return counted_bins(bins)
+    return _bin_counts(bins)
 
 
-def in_levels(values: "Series[Any]", edges: Edges) -> "DataFrame":
+def _level_bins(values: "Series[Any]", edges: Edges) -> "DataFrame":
     """Counts of levels by place; unseen and null have bins of their own."""
-    from observability.stats.edges import level_name
+    from observability.stats.edges import level_label
 
     places = {level: place for place, level in enumerate(edges.levels)}
-    names = [level_name(each) for each in values]
-    return counted_bins(np.array([NULL if each is None else places.get(each, UNSEEN) for each in names], np.int64))
+    names = [level_label(each) for each in values]
+    return _bin_counts(np.array([NULL if each is None else places.get(each, UNSEEN) for each in names], np.int64))
 
 
-def counted_bins(bins: np.ndarray) -> "DataFrame":
+def _bin_counts(bins: np.ndarray) -> "DataFrame":
     """bin, n, w, w2 of single rows."""
     import pandas as pd
 
@@ -187,18 +189,18 @@ def counted_bins(bins: np.ndarray) -> "DataFrame":
     return pd.DataFrame({"bin": found, "n": n.astype(np.int64), "w": n.astype(np.float64), "w2": n.astype(np.float64)})
 
 
-def measured(held: Histograms) -> Difference:
-    """The distance between both sides: PSI on the deciles of the reference with its null, Jensen-Shannon, KS or L-infinity, Wasserstein."""
-    axis: Axis | None = axis_of(None if held.edges is FIXED else held.edges, held.b)
+def _distance_difference(held: HistogramPair) -> Difference:
+    """The distance between both sides: PSI on the deciles of the reference with its null distribution, Jensen-Shannon, KS or L-infinity, Wasserstein."""
+    axis: ColumnAxis | None = column_axis(None if held.edges is SCORE_EDGES_FIXED else held.edges, held.b)
     section: Section = "score" if held.column == "score" else "inputs"
     if axis is None:
-        return refused(held.column, held.name, "it has no bins")
-    after, before = side_of(held.a, axis.size), side_of(held.b, axis.size)
+        return _refused_column(held.column, held.name, "it has no bins")
+    after, before = column_histogram(held.a, axis.size), column_histogram(held.b, axis.size)
     sides = [Interval(None, None, None, side.n) for side in (after, before)]
     if after.n <= 0 or before.n <= 0:
-        return replace(refused(held.column, held.name, f"side {'A' if after.n <= 0 else 'B'} has no rows"), a=sides[0], b=sides[1])
-    base, now = grouped(before, axis.group), grouped(after, axis.group)
-    value, groups = distance.psi(base, now), distance.occupied(base, now)
+        return replace(_refused_column(held.column, held.name, f"side {'A' if after.n <= 0 else 'B'} has no rows"), a=sides[0], b=sides[1])
+    base, now = grouped_counts(before, axis.group), grouped_counts(after, axis.group)
+    value, groups = distance.psi(base, now), distance.occupied_bins(base, now)
     p_value = distance.psi_p_value(value, before.n, after.n, groups)
     low, high = histogram_distance.interval_of(axis, before, after)
     evidence = {"null_95": distance.psi_null_quantile(before.n, after.n, groups), **histogram_distance.distances(axis, before, after)}
@@ -206,13 +208,13 @@ def measured(held: Histograms) -> Difference:
         name: evidence.get(name)
         for name in ("null_95", "jensen_shannon_distance", "kolmogorov_smirnov", "l_infinity", "wasserstein", "mean_shift")
     } | {"missing_a": after.missing_share, "missing_b": before.missing_share, "basis": held.basis}
-    needed = histogram_distance.rows_needed(groups, before.n, LEAST_PSI)
+    needed = histogram_distance.psi_rows_needed(groups, before.n, MINIMUM_PSI)
     found = Difference(
-        section, held.name, "psi", "nats", sides[0], sides[1], Interval(value, low, high, min(after.n, before.n)), LEAST_PSI, p_value,
+        section, held.name, "psi", "nats", sides[0], sides[1], Interval(value, low, high, min(after.n, before.n)), MINIMUM_PSI, p_value,
         distance=True, evidence=kept,
     )  # fmt: skip
     if after.n >= needed:
         return found
     if np.isinf(needed):
-        return replace(found, why="side B has too few rows for its distances to be told from chance")
-    return replace(found, why="too few rows on side A to tell a distance from chance", more=max(int(np.ceil(needed - after.n)), 1))
+        return replace(found, why="side B has too few rows to distinguish its distances from chance")
+    return replace(found, why="too few rows on side A to distinguish a distance from chance", more=max(int(np.ceil(needed - after.n)), 1))

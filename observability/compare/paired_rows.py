@@ -1,9 +1,9 @@
-"""Which rows were answered by both sides, and how do the two differ on exactly these rows?
+"""Rows that both sides predicted, and how the two sides differ on exactly these rows.
 
-Two rows match where they stand for one request that two versions answered (a challenger in the shadow of the version that serves, two versions that
-score one file): the same id, or else equal values of every feature that both sides read, and of the subject where both log one, at the same instant;
-of the rest, those whose features stand once on each side and less than an hour apart. The label of a pair is the one that is known on either side,
-since a shadow's rows rarely have labels of their own; pairs whose labels contradict each other are left out.
+Two rows match where two versions answered one request (a challenger in shadow of the serving version, or two versions that score one file): the same id, or
+else equal values of every feature that both sides read, and of the subject where both log one, at the same instant. Of the rest, rows match whose features
+are unique on each side and less than an hour apart. A pair has the label known on either side, because a shadow's rows rarely have labels of
+their own. Pairs whose labels contradict each other are left out.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.compare.difference import Asker, Difference, blocked
-from observability.compare.outcomes import LEAST_RATE, MINIMUM_ROWS
+from observability.compare.difference import AskEngine, Difference, unavailable_difference
+from observability.compare.outcomes import MINIMUM_RATE_CHANGE, MINIMUM_ROWS
 from observability.core.catalog import Model, Version
 from observability.core.metric_definitions import METRICS
 from observability.core.questions import Sample
@@ -24,13 +24,13 @@ from observability.detection.metric_changes import MINIMUM_LABELS
 from observability.metrics.metric_limits import LIMITS
 from observability.stats import paired
 from observability.stats.interval import Interval, rate_interval
-from observability.stats.paired import Paired
+from observability.stats.paired import PairedComparison
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 PAIR_ROWS = 50_000
-"""Rows of each side among which matches are looked for."""
+"""Rows of each side that are searched for matches."""
 APART = timedelta(hours=1)
 SMALLEST = float(np.finfo(np.float64).eps)
 Floats = NDArray[np.float64]
@@ -38,11 +38,11 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Rows that both sides answered. n: pairs; labelled: those whose label is known; contradicting: left out because their labels differ.
+class PairSummary:
+    """Rows that both sides predicted. n: pairs; labelled: those whose label is known; contradicting: left out because their labels differ.
 
-    looked_at: rows of each side among which they were looked for. flips: pairs that are decided otherwise (of a regression None);
-    only_a, only_b: labelled pairs that are right on one side only (regression: whose error is smaller there). score_gap: mean absolute difference of the scores.
+    looked_at: rows of each side that were searched. flips: pairs with different decisions (of a regression None); only_a, only_b: labelled pairs that are
+    right on one side only (regression: with the smaller error there). score_gap: mean absolute difference of the scores.
     """
 
     n: int
@@ -56,8 +56,8 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Matched:
-    """The same requests as both sides answered them, row by row, with what is known of each label (NaN unknown). contradicting, looked_at: as in Pairs."""
+class MatchedRows:
+    """Matching rows of both sides, with the label of each pair (NaN unknown). contradicting, looked_at: as in PairSummary."""
 
     a: "DataFrame"
     b: "DataFrame"
@@ -66,66 +66,70 @@ class Matched:
     looked_at: tuple[int, int]
 
 
-def possible(a: Window, b: Window, versions_a: Sequence[Version], versions_b: Sequence[Version]) -> bool:
-    """Whether two versions, or a version and its shadow, can have answered the same requests: the dates overlap, the rows are others."""
+def _can_match(a: Window, b: Window, versions_a: Sequence[Version], versions_b: Sequence[Version]) -> bool:
+    """Whether two versions, or a version and its shadow, can have answered the same requests: the dates overlap, and the rows differ."""
     if "reference" in (a.environment, b.environment) or min(a.end, b.end) <= max(a.start, b.start):
         return False
     shared = {each.name for each in versions_a} & {each.name for each in versions_b}
     return not shared or a.environment != b.environment
 
 
-def compared(
-    ask: Asker, model: Model, a: Window, b: Window, versions_a: Sequence[Version], versions_b: Sequence[Version]
-) -> tuple[Pairs | None, list[Difference]]:
+def paired_row_differences(
+    ask: AskEngine, model: Model, a: Window, b: Window, versions_a: Sequence[Version], versions_b: Sequence[Version]
+) -> tuple[PairSummary | None, list[Difference]]:
     """The pairs and every paired difference; None where no rows can match."""
-    if not possible(a, b, versions_a, versions_b):
+    if not _can_match(a, b, versions_a, versions_b):
         return None, []
-    found = rows_of(ask, model, a, b, versions_a, versions_b)
-    about = summary(model, found.a, found.b, found.label, found.contradicting, found.looked_at)
+    found = matched_rows(ask, model, a, b, versions_a, versions_b)
+    about = _pair_summary(model, found.a, found.b, found.label, found.contradicting, found.looked_at)
     return about, paired_differences(model, found.a, found.b, found.label) if len(found.a) else []
 
 
-def rows_of(ask: Asker, model: Model, a: Window, b: Window, versions_a: Sequence[Version], versions_b: Sequence[Version]) -> Matched:
-    """The rows that both sides answered, from at most PAIR_ROWS of each."""
+def matched_rows(
+    ask: AskEngine, model: Model, a: Window, b: Window, versions_a: Sequence[Version], versions_b: Sequence[Version]
+) -> MatchedRows:
+    """The rows that both sides predicted, from at most PAIR_ROWS of each."""
     features = common_features(model, versions_a, versions_b)
     columns = ("id", "at", "subject", "score", "decision", "label", "label_value", *features)
     if model.task == "multiclass":
         columns = (*columns, *(f"score.{place}" for place in range(len(model.classes))))
     sides = [ask(Sample("outcomes", columns, PAIR_ROWS), window) for window in (a, b)]
-    rows_a, rows_b = (sides[place].iloc[index].reset_index(drop=True) for place, index in enumerate(matched(sides[0], sides[1], features)))
-    label, agree = labels_of(model, rows_a, rows_b)
+    rows_a, rows_b = (
+        sides[place].iloc[index].reset_index(drop=True) for place, index in enumerate(matching_places(sides[0], sides[1], features))
+    )
+    label, agree = pair_labels(model, rows_a, rows_b)
     rows_a, rows_b, label = rows_a[agree].reset_index(drop=True), rows_b[agree].reset_index(drop=True), label[agree]
-    return Matched(rows_a, rows_b, label, int((~agree).sum()), (len(sides[0]), len(sides[1])))
+    return MatchedRows(rows_a, rows_b, label, int((~agree).sum()), (len(sides[0]), len(sides[1])))
 
 
 def common_features(model: Model, versions_a: Sequence[Version], versions_b: Sequence[Version]) -> list[str]:
-    """References of the features that every version on both sides reads; those of the model where versions say nothing."""
+    """References of the features that every version on both sides reads; those of the model where the versions name none."""
     read = [set(each.features) for each in (*versions_a, *versions_b) if each.features]
     common = set.intersection(*read) if read else {each.name for each in model.features()}
     return [each.reference for each in model.features() if each.name in common]
 
 
-def matched(a: "DataFrame", b: "DataFrame", features: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def matching_places(a: "DataFrame", b: "DataFrame", features: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Places of the rows that match, in a and in b."""
     import pandas as pd
 
     places = [
         pd.DataFrame({"place": np.arange(len(frame)), "id": frame["id"], "at": frame["at"], "key": key})
-        for frame, key in zip((a, b), keys_of(a, b, features), strict=True)
+        for frame, key in zip((a, b), _row_keys(a, b, features), strict=True)
     ]
-    found = [joined(places[0], places[1], ["id"])]
+    found = [_joined_places(places[0], places[1], ["id"])]
     if features:
         for on in (["key", "at"], ["key"]):
             left = [frame[~frame["place"].isin([pair[side] for part in found for pair in part])] for side, frame in enumerate(places)]
-            found.append(joined(left[0], left[1], on))
+            found.append(_joined_places(left[0], left[1], on))
     pairs = [pair for part in found for pair in part]
     pairs.sort()
     both = np.array(pairs, np.int64).reshape(-1, 2)
     return both[:, 0], both[:, 1]
 
 
-def joined(a: "DataFrame", b: "DataFrame", on: list[str]) -> list[tuple[int, int]]:
-    """Pairs of places whose key stands once on each side, less than APART from each other."""
+def _joined_places(a: "DataFrame", b: "DataFrame", on: list[str]) -> list[tuple[int, int]]:
+    """Pairs of places whose key is unique on each side, less than APART from each other."""
     once = [frame[~frame.duplicated(on, keep=False)] for frame in (a, b)]
     both = once[0].merge(once[1], on=on, suffixes=("_a", "_b"))
     if "at" not in on:
@@ -133,7 +137,7 @@ def joined(a: "DataFrame", b: "DataFrame", on: list[str]) -> list[tuple[int, int
     return list(zip(both["place_a"].tolist(), both["place_b"].tolist(), strict=True))
 
 
-def keys_of(a: "DataFrame", b: "DataFrame", features: Sequence[str]) -> list["Series[Any]"]:
+def _row_keys(a: "DataFrame", b: "DataFrame", features: Sequence[str]) -> list["Series[Any]"]:
     """A 64-bit hash of each row's features, and of its subject where both sides log one; missing values are equal to each other."""
     import pandas as pd
 
@@ -145,8 +149,8 @@ def keys_of(a: "DataFrame", b: "DataFrame", features: Sequence[str]) -> list["Se
     return [pd.util.hash_pandas_object(frame[columns].reset_index(drop=True), index=False) for frame in (a, b)]
 
 
-def labels_of(model: Model, a: "DataFrame", b: "DataFrame") -> tuple[Floats, Bools]:
-    """The label of each pair (class index, of a regression the number; NaN unknown), and which pairs do not contradict themselves."""
+def pair_labels(model: Model, a: "DataFrame", b: "DataFrame") -> tuple[Floats, Bools]:
+    """The label of each pair (class index, of a regression the number; NaN unknown), and a mask of the pairs whose labels agree."""
     found = []
     for frame in (a, b):
         if model.task == "regression":
@@ -159,8 +163,10 @@ def labels_of(model: Model, a: "DataFrame", b: "DataFrame") -> tuple[Floats, Boo
     return np.where(np.isnan(one), other, one), np.asarray(agree, np.bool_)
 
 
-def summary(model: Model, a: "DataFrame", b: "DataFrame", label: Floats, contradicting: int, looked_at: tuple[int, int]) -> Pairs:
-    """How many pairs there are, how many flip, how many are right on one side only."""
+def _pair_summary(
+    model: Model, a: "DataFrame", b: "DataFrame", label: Floats, contradicting: int, looked_at: tuple[int, int]
+) -> PairSummary:
+    """Counts of pairs, of different decisions, and of pairs that are right on one side only."""
     known = ~np.isnan(label)
     gap = np.abs(a["score"].to_numpy(np.float64) - b["score"].to_numpy(np.float64))
     gap = gap[np.isfinite(gap)]
@@ -174,7 +180,7 @@ def summary(model: Model, a: "DataFrame", b: "DataFrame", label: Floats, contrad
         flips = rate_interval(float((one != other)[decided].sum()), float(decided.sum()))
         right = [(each == label) & known & decided for each in (one, other)]
         better = (right[0] & ~right[1]), (right[1] & ~right[0])
-    return Pairs(
+    return PairSummary(
         len(a), int(known.sum()), contradicting, looked_at, flips, int(better[0].sum()), int(better[1].sum()),
         float(gap.mean()) if gap.size else None,
     )  # fmt: skip
@@ -184,31 +190,31 @@ def paired_differences(model: Model, a: "DataFrame", b: "DataFrame", label: Floa
     """Every metric on the pairs, with its paired interval and test."""
     known = ~np.isnan(label)
     if model.task == "regression":
-        return regression(a["score"].to_numpy(np.float64), b["score"].to_numpy(np.float64), label)
+        return _regression_differences(a["score"].to_numpy(np.float64), b["score"].to_numpy(np.float64), label)
     one, other = (frame["decision"].to_numpy(np.int64) for frame in (a, b))
     decided = (one >= 0) & (other >= 0)
     found = []
     if model.task == "binary":
         each = paired.paired_rates(one[decided] == 1, other[decided] == 1)
-        found.append(difference("selection_rate", each, LEAST_RATE, MINIMUM_ROWS))
+        found.append(_paired_difference("selection_rate", each, MINIMUM_RATE_CHANGE, MINIMUM_ROWS))
     both, truth = decided & known, label
     right = paired.paired_rates(one[both] == truth[both], other[both] == truth[both])
-    found.append(difference("accuracy", right, LIMITS["accuracy"][1], MINIMUM_LABELS))
+    found.append(_paired_difference("accuracy", right, LIMITS["accuracy"][1], MINIMUM_LABELS))
     if model.task == "binary":
-        found += ratios(one[both] == 1, other[both] == 1, truth[both] == 1)
+        found += _ratio_differences(one[both] == 1, other[both] == 1, truth[both] == 1)
         scores = [frame["score"].to_numpy(np.float64) for frame in (a, b)]
         usable = known & np.isfinite(scores[0]) & np.isfinite(scores[1])
         positive = truth[usable] == 1
         auc = paired.paired_roc_auc(scores[0][usable], scores[1][usable], positive)
-        found.append(difference("roc_auc", auc, LIMITS["roc_auc"][1], MINIMUM_LABELS))
+        found.append(_paired_difference("roc_auc", auc, LIMITS["roc_auc"][1], MINIMUM_LABELS))
         chances = [np.stack([1 - each[usable], each[usable]], axis=1) for each in scores]
-        return found + losses(chances, positive.astype(np.int64), binary=True)
+        return found + _loss_differences(chances, positive.astype(np.int64), binary=True)
     chances = [frame[[f"score.{k}" for k in range(len(model.classes))]].to_numpy(np.float64) for frame in (a, b)]
     usable = known & np.isfinite(chances[0]).all(axis=1) & np.isfinite(chances[1]).all(axis=1)
-    return found + losses([each[usable] for each in chances], truth[usable].astype(np.int64), binary=False)
+    return found + _loss_differences([each[usable] for each in chances], truth[usable].astype(np.int64), binary=False)
 
 
-def ratios(one: Bools, other: Bools, positive: Bools) -> list[Difference]:
+def _ratio_differences(one: Bools, other: Bools, positive: Bools) -> list[Difference]:
     """Precision, recall and F1."""
     found = []
     for metric in ("precision", "recall", "f1"):
@@ -217,11 +223,13 @@ def ratios(one: Bools, other: Bools, positive: Bools) -> list[Difference]:
             hit = (decided & positive).astype(np.float64)
             whole = {"precision": decided, "recall": positive, "f1": decided.astype(np.float64) + positive}[metric]
             sides += [2 * hit if metric == "f1" else hit, whole]
-        found.append(difference(metric, paired.paired_ratios(sides[0], sides[1], sides[2], sides[3]), LIMITS[metric][1], MINIMUM_LABELS))
+        found.append(
+            _paired_difference(metric, paired.paired_ratios(sides[0], sides[1], sides[2], sides[3]), LIMITS[metric][1], MINIMUM_LABELS)
+        )
     return found
 
 
-def losses(chances: Sequence[Floats], truth: NDArray[np.int64], *, binary: bool) -> list[Difference]:
+def _loss_differences(chances: Sequence[Floats], truth: NDArray[np.int64], *, binary: bool) -> list[Difference]:
     """Log loss and Brier score from the probabilities of the classes (rows × classes)."""
     if not truth.size:
         return []
@@ -232,12 +240,12 @@ def losses(chances: Sequence[Floats], truth: NDArray[np.int64], *, binary: bool)
     squares = [((each - hit) ** 2).sum(axis=1) / (2 if binary else 1) for each in chances]
     brier = paired.paired_means(squares[0], squares[1])
     return [
-        difference(metric, each, LIMITS[metric][1] * abs(each.b or 0.0), MINIMUM_LABELS)
+        _paired_difference(metric, each, LIMITS[metric][1] * abs(each.b or 0.0), MINIMUM_LABELS)
         for metric, each in (("log_loss", log), ("brier", brier))
     ]
 
 
-def regression(one: Floats, other: Floats, label: Floats) -> list[Difference]:
+def _regression_differences(one: Floats, other: Floats, label: Floats) -> list[Difference]:
     """MAE, RMSE and bias."""
     usable = np.isfinite(one) & np.isfinite(other) & np.isfinite(label)
     errors = [each[usable] - label[usable] for each in (one, other)]
@@ -248,11 +256,11 @@ def regression(one: Floats, other: Floats, label: Floats) -> list[Difference]:
     }
     base = of["mae"].b or 0.0
     scale = {"mae": base, "rmse": of["rmse"].b or 0.0, "bias": base}
-    return [difference(metric, each, LIMITS[metric][1] * scale[metric], MINIMUM_LABELS) for metric, each in of.items()]
+    return [_paired_difference(metric, each, LIMITS[metric][1] * scale[metric], MINIMUM_LABELS) for metric, each in of.items()]
 
 
-def difference(metric: str, each: Paired, least: float, enough: float) -> Difference:
-    """One paired figure. enough: pairs that it needs for anything to be said."""
+def _paired_difference(metric: str, each: PairedComparison, least: float, enough: float) -> Difference:
+    """One paired figure. enough: pairs that it needs for a verdict."""
     n, unit = each.difference.n, METRICS[metric].unit
     sides = [Interval(value, None, None, n) for value in (each.a, each.b)]
     if n < enough:
@@ -261,5 +269,5 @@ def difference(metric: str, each: Paired, least: float, enough: float) -> Differ
             "pairs", "model", metric, unit, sides[0], sides[1], each.difference, least, float("nan"), why=why, more=round(enough - n)
         )
     if each.difference.value is None:
-        return blocked("pairs", "model", metric, unit, "it is not defined on these pairs", sides[0], sides[1])
+        return unavailable_difference("pairs", "model", metric, unit, "it is not defined on these pairs", sides[0], sides[1])
     return Difference("pairs", "model", metric, unit, sides[0], sides[1], each.difference, least, each.p_value)

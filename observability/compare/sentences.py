@@ -1,68 +1,68 @@
-"""How is a comparison said in plain sentences: what differs, what cannot be told, and what the reader must know about the two sides?"""
+"""Sentences of a comparison: the result, and notes about the two sides."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from observability.compare.difference import SECTIONS, Difference
 from observability.core.metric_definitions import METRICS
-from observability.core.numerals import MINUS, with_prefix
+from observability.core.numerals import MINUS, with_si_prefix
 from observability.core.window import Slice
 
 if TYPE_CHECKING:
-    from observability.compare.comparison_types import Comparison, Side
+    from observability.compare.comparison_types import ComparisonSide, WindowComparison
 
-NAMED = 4
+NAMED_DIFFERENCES = 4
 """Differences that the sentence names; the rest are counted."""
 PROPER = ("ROC", "PR ", "F1", "R²", "Brier")
-RIPE = 0.05
-"""A difference of the labelled shares from which on it is said."""
+LABELLED_SHARE_GAP = 0.05
+"""A gap between the labelled shares that is mentioned."""
 
 
-def title(metric: str) -> str:
+def metric_words(metric: str) -> str:
     """A metric's name in words."""
     known = METRICS.get(metric)
     return known.title if known else metric.replace("_", " ")
 
 
-def name(each: Difference) -> str:
+def difference_label(each: Difference) -> str:
     """What was compared, in a few words."""
     if each.section == "score":
         return "the distribution of the score"
     if each.section == "inputs":
         return f"`{each.subject}`"
     if each.section == "fairness":
-        return f"{lower(title(each.metric))} by `{each.subject}`"
-    said = lower(title(each.metric)) + (" on the same rows" if each.section == "pairs" else "")
+        return f"{_lower_title(metric_words(each.metric))} by `{each.subject}`"
+    said = _lower_title(metric_words(each.metric)) + (" on the same rows" if each.section == "pairs" else "")
     if each.section == "performance" and each.subject != "model":  # a watched slice
-        return f"{said} where {' and '.join(f'{column} = {value}' for column, value in conditions(each.subject))}"
+        return f"{said} where {' and '.join(f'{column} = {value}' for column, value in _slice_conditions(each.subject))}"
     return said if each.subject == "model" else f"{said} of `{each.subject}`"
 
 
-def conditions(text: str) -> tuple[tuple[str, str], ...]:
+def _slice_conditions(text: str) -> tuple[tuple[str, str], ...]:
     """The conditions of a slice, decoded."""
     part = Slice.parse(text)
     return part.conditions if part else ()
 
 
-def lower(words: str) -> str:
-    """A title inside a sentence: ROC AUC and p95 stay as they are."""
+def _lower_title(words: str) -> str:
+    """A title inside a sentence; ROC AUC and p95 keep their case."""
     return words if words.startswith(PROPER) else words[:1].lower() + words[1:]
 
 
-def amount(value: float | None, unit: str) -> str:
-    """A value as a person reads it."""
+def _unit_value(value: float | None, unit: str) -> str:
+    """A value with its unit, formatted for reading."""
     if value is None:
         return "unknown"
     if unit == "share":
         return f"{100 * value:.1f} %".replace("-", MINUS)
     if unit == "Wh":
-        return with_prefix(value, unit)
+        return with_si_prefix(value, unit)
     digits = (f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}").replace("-", MINUS)
     return f"{digits} ms" if unit == "ms" else digits
 
 
-def change(each: Difference) -> str:
-    """How far it moved, in words, from B to A."""
+def change_words(each: Difference) -> str:
+    """The change from B to A in words."""
     if each.distance:
         return f"PSI {each.change.value:.2f}"
     value = each.change.value or 0.0
@@ -72,35 +72,35 @@ def change(each: Difference) -> str:
         moved = f"{100 * value / abs(each.b.value):+.0f} %"
     else:
         moved = f"{value:+.3g}"
-    return f"{amount(each.a.value, each.unit)} against {amount(each.b.value, each.unit)}, {moved.replace('-', MINUS)}"
+    return f"{_unit_value(each.a.value, each.unit)} against {_unit_value(each.b.value, each.unit)}, {moved.replace('-', MINUS)}"
 
 
-def spoken(found: Sequence[Difference]) -> list[Difference]:
-    """The differences in the order in which they are spoken of. What is known of the same rows is not said again of all rows."""
+def ordered_differences(found: Sequence[Difference]) -> list[Difference]:
+    """The differences in the order of the sentence. A metric that is known on paired rows is not repeated for all rows."""
     paired = {each.metric for each in found if each.section == "pairs" and each.verdict != "unknown"}
     left = [each for each in found if not (each.section in ("performance", "decisions") and each.metric in paired)]
     return sorted(left, key=lambda each: (SECTIONS.index(each.section), -abs(each.relative or 0.0), each.subject, each.metric))
 
 
-def verdict(found: Sequence[Difference], a: "Side", b: "Side") -> str:
-    """The one sentence: what differs beyond chance and beyond what matters, how much is alike, what cannot be told."""
+def comparison_sentence(found: Sequence[Difference], a: "ComparisonSide", b: "ComparisonSide") -> str:
+    """The result in one sentence: significant differences, how much is alike, what is undecided."""
     sizes = f"{a.rows:,} predictions on side A, {b.rows:,} on side B"
     empty = [label for label, side in (("A", a), ("B", b)) if not side.rows]
     if empty:
         return f"Side {' and side '.join(empty)} has no predictions, so nothing can be compared." if len(empty) == 1 else (
             "Neither side has predictions, so nothing can be compared."
         )  # fmt: skip
-    rows = spoken(found)
+    rows = ordered_differences(found)
     of = {word: [each for each in rows if each.verdict == word] for word in ("differs", "slight", "alike", "unknown")}
     if len(of["unknown"]) == len(rows):
-        return f"Whether the two sides differ cannot be told yet ({sizes})."
+        return f"Undecided: too few rows to compare the two sides ({sizes})."
     rest = []
     if of["alike"]:
         rest.append(f"{len(of['alike'])} {'is' if len(of['alike']) == 1 else 'are'} alike")
     if of["slight"]:
-        rest.append(f"{len(of['slight'])} {'differs' if len(of['slight']) == 1 else 'differ'} by less than matters")
+        rest.append(f"{len(of['slight'])} {'is' if len(of['slight']) == 1 else 'are'} below the minimum effect")
     if of["unknown"]:
-        rest.append(f"{len(of['unknown'])} cannot be told")
+        rest.append(f"{len(of['unknown'])} {'is' if len(of['unknown']) == 1 else 'are'} undecided")
     tail = (
         f" Of the rest, {', '.join(rest)}."
         if rest and of["differs"]
@@ -109,28 +109,28 @@ def verdict(found: Sequence[Difference], a: "Side", b: "Side") -> str:
         else ""
     )
     if not of["differs"]:
-        return f"Nothing differs beyond chance and by as much as matters ({sizes}).{tail}"
-    named = "; ".join(f"{name(each)} ({change(each)})" for each in of["differs"][:NAMED])
-    more = len(of["differs"]) - NAMED
+        return f"No significant difference that is large enough to matter ({sizes}).{tail}"
+    named = "; ".join(f"{difference_label(each)} ({change_words(each)})" for each in of["differs"][:NAMED_DIFFERENCES])
+    more = len(of["differs"]) - NAMED_DIFFERENCES
     return (
-        f"A and B differ in {len(of['differs'])} of {len(rows)} comparisons, beyond chance and by as much as matters: "
+        f"A and B differ significantly in {len(of['differs'])} of {len(rows)} comparisons: "
         f"{named}{f'; and {more} more' if more > 0 else ''} ({sizes}).{tail}"
     )
 
 
-def notes(found: "Comparison") -> list[str]:
-    """What the reader must know about the two sides, one sentence each."""
+def comparison_notes(found: "WindowComparison") -> list[str]:
+    """What a reader must know about the two sides, one sentence each."""
     a, b = found.a, found.b
     said = []
     if found.pairs is None or not found.pairs.n:
-        said.append(unpaired(a, b))
+        said.append(_row_overlap_note(a, b))
         if found.pairs is not None:
-            said.append("The dates overlap, and no row of one side matches a row of the other (same features, less than an hour apart).")
+            said.append("The dates overlap, but no row of one side matches a row of the other (same features, less than an hour apart).")
     ripe_a, ripe_b = a.labelled_share, b.labelled_share
     shadow = found.pairs is not None and found.pairs.labelled > 0 and 0.0 in (ripe_a, ripe_b)
-    if ripe_a is not None and ripe_b is not None and abs(ripe_a - ripe_b) >= RIPE and not shadow:
+    if ripe_a is not None and ripe_b is not None and abs(ripe_a - ripe_b) >= LABELLED_SHARE_GAP and not shadow:
         said.append(
-            f"The labels are not equally ripe: {100 * ripe_a:.0f} % of side A's are in, {100 * ripe_b:.0f} % of side B's; what is labelled early may be the easier part."
+            f"Label coverage differs: {100 * ripe_a:.0f} % of side A, {100 * ripe_b:.0f} % of side B; early labels may be the easier cases."
         )
     sampled = [each for each in found.histograms.values() if each.basis == "sample"]
     if sampled:
@@ -141,23 +141,23 @@ def notes(found: "Comparison") -> list[str]:
         said.append(f"{what}, so {len(sampled)} distributions are compared on samples of {sizes} rows, on edges of one side.")
     for label, side in (("A", a), ("B", b)):
         if any(version.in_sample for version in side.versions) and side.window.environment == "reference":
-            said.append(f"Side {label} is a reference that holds rows the model was fitted on: it flatters.")
+            said.append(f"Side {label} is a reference that holds rows the model was fitted on, so its figures are optimistic.")
     return said
 
 
-def unpaired(one: "Side", other: "Side") -> str:
-    """That the rows are other rows, and what that means where the dates differ; or that some are on both sides."""
+def _row_overlap_note(one: "ComparisonSide", other: "ComparisonSide") -> str:
+    """A note that the two sides have different rows, or that some rows are on both sides."""
     a, b = one.window, other.window
-    if overlapping(one, other):
-        return "Some rows may be on both sides; intervals are those of separate rows, so they are wider than they need be."
+    if _windows_overlap(one, other):
+        return "Some rows may be on both sides; the intervals assume independent rows, so they are too wide."
     if "reference" in (a.environment, b.environment):
-        return "The reference holds other rows, so whatever else changed since then is in the differences: not paired."
+        return "Not paired: the reference holds other rows, so the differences include every other change since then."
     if (a.start, a.end) != (b.start, b.end):
-        return "The dates differ, so whatever else changed between them (season, traffic, the mix of requests) is in the differences: not paired."
-    return "The two sides hold other rows of the same dates: not paired."
+        return "Not paired: the dates differ, so the differences include season, traffic and the mix of requests."
+    return "Not paired: the two sides hold different rows of the same dates."
 
 
-def overlapping(a: "Side", b: "Side") -> bool:
+def _windows_overlap(a: "ComparisonSide", b: "ComparisonSide") -> bool:
     """Whether rows may be on both sides."""
     one, other = a.window, b.window
     if one.environment != other.environment:

@@ -1,7 +1,6 @@
-"""What is an analyzer, and which are there?
+"""The interface of an analyzer: one file under observability/analyzers/<section>/ that defines `ANALYZER`.
 
-An analyzer is one file under observability/analyzers/<section>/ that defines `ANALYZER`. It declares which aggregates it needs and judges the
-answers; it never sees a database, a clock, a file or Streamlit.
+An analyzer declares the frames it needs and evaluates them. It has no access to a database, a clock, a file or Streamlit.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,15 +20,16 @@ if TYPE_CHECKING:
 Span = Literal["current", "reference", "past"]
 DAY = timedelta(days=1)
 NIGHT = timedelta(hours=3)
-"""Hours at the end of a day that may lack where the newest record is older than they are: few models serve all night."""
+"""A day counts as complete although its last hours have no records: few models serve all night."""
 
 
 @dataclass(frozen=True)
 class Ask:
     """One frame that an analyzer needs.
 
-    span: "current" (the window), "reference" (the stored reference of the version) or "past" (the `days` days before the window; ask with a
-    Bucket to get them by hour or day). earlier: so many days earlier, and as it stood then (to the hour). scope "model" asks over all versions of the model, "version" over the one that is judged.
+    span: "current" (the window), "reference" (the stored reference of the version) or "past" (the `days` days before the window; use a
+    Bucket to get them by hour or day). earlier: shifted by so many days, with the records that had arrived then (to the hour). scope:
+    "model" covers all versions of the model, "version" the evaluated one.
     """
 
     aggregate: Question
@@ -41,14 +41,13 @@ class Ask:
 
 @dataclass(frozen=True)
 class Context:
-    """What an analyzer knows beside its frames.
+    """The inputs of an analyzer beside its frames.
 
-    version: the version that is judged; its edges and features are in it. window: the window that is judged (its `version` is set; its `as_of`
-    is what had arrived). now: the instant of the question: as_of, else the end of the window or the clock, whichever run.py decided; freshness
-    is measured against it. budget: the share of false discoveries that this one run may spend (see stats/multiple.py).
-    counters: what the loader counted about this model and window: {"duplicates": n, "rejected": n, "unknown_columns": {name: n}}, and "not_explained":
-    {version: why its artifact could not be explained}.
-    Of an analyzer about records, `model` and `version` are EVERY_MODEL and NO_VERSION, and the window's model is "" or the one that is asked about.
+    version: the evaluated version with its edges and features. window: the evaluated window (its `version` is set). now: the instant of the
+    check, against which freshness is measured: `as_of`, else the end of the window or the clock, as monitoring/check.py decides. budget:
+    the false discovery rate of this run (stats/multiple_testing.py). counters: the loader's counts of this model and window: {"duplicates":
+    n, "rejected": n, "unknown_columns": {name: n}}, and "not_explained": {version: why its artifact could not be explained}.
+    For an analyzer about records, `model` and `version` are EVERY_MODEL and NO_VERSION, and the window's model is "" or the requested one.
     """
 
     model: Model
@@ -60,10 +59,11 @@ class Context:
 
     @property
     def whole_days(self) -> tuple[int, int]:
-        """Numbers (since 1970) of the first and the last day of the window that are whole: the days that its last 1, 3 and 7 are counted among.
+        """Day numbers (since 1970) of the first and the last complete day of the window; the windows of 1, 3 and 7 days end at the last
+        one.
 
-        Half a day holds other hours than a day does, and looks moved wherever hours differ. What `now` cuts is a half day too, but for the last hours of
-        a night in which nothing came. The last is before the first where no day is whole.
+        Incomplete days are excluded because their hours differ from those of a complete day. The day of `now` is complete if at most NIGHT
+        of it is missing. The last number is below the first where no day is complete.
         """
         start, end = self.window.start, self.window.end
         until = end if self.now >= end - NIGHT else max(self.now, start)
@@ -72,7 +72,7 @@ class Context:
     def undecided(
         self, analyzer: str, subject: str, metric: str, n: int, because: str, *, against: Against = "reference", whole_model: bool = False
     ) -> Finding:
-        """A finding about this window that cannot tell, to be filled in where it can. whole_model: about every version at once."""
+        """A finding of severity unknown about this window, as a base for others. whole_model: about all versions together."""
         return Finding(
             analyzer=analyzer,
             model=self.model.name or None,
@@ -97,14 +97,14 @@ Frames = Mapping[str, "DataFrame"]
 
 @dataclass(frozen=True)
 class Analyzer:
-    """One question about a model in a window, or about records of other kinds (training runs, datasets, labelling projects) in a window.
+    """A check of a model in a window, or of records of other kinds (training runs, datasets, labelling projects) in a window.
 
-    name: `section/name`, from the file's place. question: one plain sentence. needs: the frames, by name, for this context (it looks at the
-    catalog only). analyze: pure; it must not change its frames. exceptions: numbers of the laws (docs/architecture.md) it is exempt from.
-    limits: {metric: the limit from which a finding is `act` where the owner stated none in the settings ("analyzer/metric"); None: judged only where one is
-    stated}. From these the page of the rules is made.
-    labels: it needs them, and is asked once more about older days where those of the window are not in yet (late_labels.py).
-    about "records": asked once for all models, of `Records` only, and not in a slice; its findings name their model themselves, where there is one.
+    name: `section/name`, from the file's place. question: one sentence. needs: the frames, by name, for this context (from the catalog
+    only). analyze: pure; it must not change its frames. exceptions: numbers of the laws (docs/architecture.md) it is exempt from.
+    limits: {metric: default limit from which a finding is `act`; the settings override it as "analyzer/metric". None: evaluated only where
+    the owner states a limit}. The page of rules shows them. labels: it needs labels, and runs again on older days where those of the window
+    have not arrived yet (monitoring/late_labels.py). about "records": it runs once for all models, on `Records` only, without a slice; its
+    findings name their model where there is one.
     """
 
     name: str

@@ -1,7 +1,4 @@
-"""What does the store hold: which models, versions, columns, edges?
-
-The catalog is read once from the store's own tables and passed around as plain values; nothing here opens a database.
-"""
+"""The catalog: models, versions, columns and bin edges of the store as plain values. Nothing here opens a database."""
 
 import difflib
 import itertools
@@ -24,8 +21,8 @@ FIELDS_TO_GROUP_BY = ("version", "replica", "device", "batch", "status")
 class Column:
     """A feature or a sensitive attribute of a model. `name` is its own name, `column` the safe, unique column of the predictions table.
 
-    id: small integer, from 1, unique within the model: the measure id in the rollups. role "group" is a sensitive attribute that is no
-    feature. sensitive: a feature or group that fairness is judged on.
+    id: small integer, from 1, unique within the model: the measure id in the rollups. role: "group" is a sensitive attribute that is not a
+    feature. sensitive: fairness is evaluated on it.
     """
 
     id: int
@@ -37,13 +34,13 @@ class Column:
 
     @property
     def reference(self) -> str:
-        """How aggregates name it."""
+        """The column reference in aggregates."""
         return f"{self.role}.{self.name}"
 
 
 @dataclass(frozen=True)
 class Edges:
-    """How the values of one column are binned for one model version (see stats/edges.py).
+    """The bins of one column for one model version (see stats/edges.py).
 
     numbers: edges, strictly increasing; deciles[i] is the reference decile group of bin i (len(edges)+1 entries); positions[i] is the
     reference mean inside bin i, or its middle; scale is the reference standard deviation, low and high the winsorising limits.
@@ -60,18 +57,18 @@ class Edges:
 
     @property
     def band_names(self) -> tuple[str, ...]:
-        """What each bin of numbers is called where the bins are bands of a sensitive attribute."""
+        """Names of the bins where they are bands of a sensitive attribute."""
         return tuple(band_names(self.edges))
 
 
 def band_names(limits: Iterable[float]) -> list[str]:
-    """What each band between limits holds, in words; a band is closed on the left."""
+    """Names of the bands between limits; a band is closed on the left."""
     texts = [f"{limit:.12g}" for limit in limits]
     return [f"below {texts[0]}", *(f"{a} to below {b}" for a, b in itertools.pairwise(texts)), f"{texts[-1]} and above"] if texts else []
 
 
 def band_limits(name: str) -> tuple[float, float] | None:
-    """The limits of a band that `band_names` named, or of any text of its three forms: (low, high), half open; None where it is no band."""
+    """The limits (low, high), half open, of a band name as `band_names` gives it; None for other text."""
     found = re.fullmatch(r"(?:below (?P<b>\S+)|(?P<l>\S+) to below (?P<h>\S+)|(?P<a>\S+) and above)", name)
     if found is None:
         return None
@@ -102,7 +99,7 @@ class Version:
 
     @property
     def registered(self) -> bool:
-        """Whether somebody registered it with a reference."""
+        """Whether it was registered with a reference."""
         return self.registered_at is not None
 
 
@@ -110,8 +107,8 @@ class Version:
 class Model:
     """One model. key: small integer in the names of its tables (`predictions_3`). task None: never registered.
 
-    classes: names of the classes in the order of their index (binary: negative, positive); empty for regression. redecided: `settings` are those of
-    another time with another threshold, so that decisions are made by it and not read as they are stored.
+    classes: names of the classes in the order of their index (binary: negative, positive); empty for regression. redecided: `settings` are
+    of another time with another threshold, so decisions are computed from scores and not read from the store.
     """
 
     key: int
@@ -126,21 +123,21 @@ class Model:
 
     def column(self, reference: str) -> Column | None:
         """The column behind `feature.NAME` or `group.NAME`, None where there is none."""
-        return next((each for each in self.columns if each.reference == reference), None)
+        return next((column for column in self.columns if column.reference == reference), None)
 
     def features(self) -> tuple[Column, ...]:
         """Columns that are features."""
-        return tuple(each for each in self.columns if each.role == "feature")
+        return tuple(column for column in self.columns if column.role == "feature")
 
     def subject(self, reference: str) -> str:
-        """How findings name a column. The score is `model` where a feature is called `score`, so that two claims never share an id."""
+        """The subject of findings about a column. The score is `model` where a feature is named `score`, so that ids differ."""
         if reference == "score" and self.column("feature.score"):
             return "model"
         return reference.partition(".")[2] or reference
 
     def version(self, name: str | None) -> Version | None:
         """The version of that name, or None."""
-        return next((each for each in self.versions if each.name == name), None)
+        return next((version for version in self.versions if version.name == name), None)
 
     def resolve(self, name: str) -> str:
         """The column reference behind a plain name in a slice: a feature, else a sensitive attribute, else a field to group by.
@@ -152,7 +149,7 @@ class Model:
                 return reference
         if name in FIELDS_TO_GROUP_BY:
             return name
-        known = [each.name for each in self.columns] + list(FIELDS_TO_GROUP_BY)
+        known = [column.name for column in self.columns] + list(FIELDS_TO_GROUP_BY)
         near = difflib.get_close_matches(name, known, n=1)
         raise NotFoundError(
             f"column {name!r} is not in {self.name}", attempt=f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(known[:12])}"
@@ -161,15 +158,15 @@ class Model:
 
 @dataclass(frozen=True)
 class Catalog:
-    """Every model that the store has seen."""
+    """All models in the store."""
 
     models: tuple[Model, ...] = ()
 
     def model(self, name: str) -> Model:
         """The model of that name; raises NotFoundError with the nearest name."""
-        for each in self.models:
-            if each.name == name:
-                return each
-        near = difflib.get_close_matches(name, [each.name for each in self.models], n=1)
-        known = ", ".join(each.name for each in self.models[:8]) or "no model yet"
+        for model in self.models:
+            if model.name == name:
+                return model
+        near = difflib.get_close_matches(name, [model.name for model in self.models], n=1)
+        known = ", ".join(model.name for model in self.models[:8]) or "no model yet"
         raise NotFoundError(f"model {name!r} is not in the store", attempt=f"Did you mean {near[0]!r}?" if near else f"There is {known}")

@@ -1,16 +1,15 @@
-"""What went wrong, where, what was got, what was expected, and what to try?
+"""Errors with separate fields: what went wrong, where, what was got, what was expected, and what to try.
 
-Errors of this project carry the five answers apart, so that the command line, a page and HTTP can each show them in their own way.
-Branch by type, never by the text.
+The command line, pages and HTTP show these fields in their own ways. Branch by type, never by the text.
 """
 
 from typing import Self
 
 
 class ObservabilityError(Exception):
-    """A failure that a person can mend. `str()` gives one clear sentence or two.
+    """A failure that the user can resolve. `str()` gives one or two sentences.
 
-    Parameters are plain sentences or values; those that are None are left out. `attempt` is what to try next.
+    Parameters are sentences or values; None is left out. `attempt` is what to try next.
     """
 
     exit_code = 2
@@ -42,7 +41,7 @@ class UsageError(ObservabilityError):
 
 
 class NotFoundError(UsageError):
-    """A model, version, column, prediction or file that is named is not there: exit 2, 404 over HTTP."""
+    """A named model, version, column, prediction or file does not exist: exit 2, 404 over HTTP."""
 
 
 class StoreBusyError(ObservabilityError):

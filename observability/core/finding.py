@@ -1,4 +1,4 @@
-"""What is claimed, how sure is it, and what does it rest on?"""
+"""Findings: claims of analyzers, with severity, interval and evidence."""
 
 import hashlib
 import json
@@ -16,12 +16,12 @@ SEVERITIES: tuple[Severity, ...] = ("act", "watch", "unknown", "ok")
 
 @dataclass(frozen=True)
 class Finding:
-    """One claim of one analyzer about one subject in one window (the outside world's shape: `to_json`).
+    """One claim of one analyzer about one subject in one window (`to_json`: the contract's form).
 
     subject: a feature's name; `sex=F`, `replica=r3`, `device=d7` for a group, replica, device; `model` for the model itself.
-    metric: a name from observability.metrics. value, low, high: in the metric's unit; None only when the severity is unknown.
-    n: rows that the value rests on. limit: what it was held against, a number, (low, high) or None. because: one plain sentence with numbers.
-    evidence: small JSON-able extras for a page (never needed to understand the claim). rank: order among equals, larger first (not exported).
+    metric: a name in core/metric_definitions.py. value, low, high: in the metric's unit; None only when the severity is unknown.
+    n: rows behind the value. limit: its limit, a number, (low, high) or None. because: one sentence with the numbers.
+    evidence: small JSON extras for pages, never needed to understand the claim. rank: order among equals, larger first (not exported).
     """
 
     analyzer: str
@@ -51,18 +51,9 @@ class Finding:
 
     @property
     def id(self) -> str:
-        """The same for the same claim about the same window, whatever the value turns out to be."""
-        claim = [
-            self.analyzer,
-            self.model,
-            self.version,
-            self.subject,
-            self.metric,
-            self.slice,
-            self.against,
-            iso(self.start),
-            iso(self.end),
-        ]
+        """Identifier of the claim: equal for the same claim about the same window, whatever its value."""
+        about = (self.analyzer, self.model, self.version, self.subject, self.metric, self.slice, self.against)
+        claim = [*about, iso(self.start), iso(self.end)]
         return hashlib.sha256(json.dumps(claim).encode()).hexdigest()[:16]
 
     @property
@@ -94,30 +85,31 @@ def iso(instant: datetime) -> str:
     return instant.isoformat().replace("+00:00", "Z")
 
 
-def over_window(finding: Finding) -> Finding:
-    """The same metric over the whole window, where the claim is about its last days only (`evidence["windows"]`, one look each): what a page shows as the
-    window's figure. Severity, limit and sentence stay those of the claim.
+def with_window_value(finding: Finding) -> Finding:
+    """The finding with the metric's value over the whole window, where the claim is about its last days only.
+
+    `evidence["windows"]` holds the values of the 1-, 3- and 7-day windows. Severity, limit and sentence stay those of the claim.
     """
-    if worst_look(finding) is None:
+    if claim_period(finding) is None:
         return finding
-    whole = max(finding.evidence["windows"], key=lambda each: each["days"])
+    whole = max(finding.evidence["windows"], key=lambda window: window["days"])
     return replace(finding, value=whole["value"], low=whole["low"], high=whole["high"], n=whole.get("n", finding.n))
 
 
-def worst_look(finding: Finding) -> str | None:
-    """In which part of the window the claim holds, as `on the last day`, `in the last 3 days`; None where it is about all of it."""
-    looks = finding.evidence.get("windows") or []
+def claim_period(finding: Finding) -> str | None:
+    """The part of the window that the claim is about, as `on the last day`, `in the last 3 days`; None for all of it."""
+    windows = finding.evidence.get("windows") or []
     days = finding.evidence.get("look_days")
-    if days is None or not looks or days == max(each["days"] for each in looks):
+    if days is None or not windows or days == max(window["days"] for window in windows):
         return None
     return "on the last day" if days == 1 else f"in the last {days} days"
 
 
 def worst_first(findings: list[Finding]) -> list[Finding]:
-    """Act, watch, unknown, ok; within each the highest rank first, then by subject and metric, so that the order is stable."""
+    """Findings by severity (act, watch, unknown, ok), then highest rank first, then by subject and metric."""
     return sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), -f.rank, f.model or "", f.analyzer, f.subject, f.metric, f.id))
 
 
-def demoted(finding: Finding, severity: Severity, because: str) -> Finding:
-    """The same claim at another severity with the reason."""
+def with_severity(finding: Finding, severity: Severity, because: str) -> Finding:
+    """The same claim with another severity and its reason."""
     return replace(finding, severity=severity, because=because)

@@ -1,7 +1,8 @@
-"""What has the owner of a model decided: threshold, costs, limits, criteria?"""
+"""Settings of a model: threshold, costs, limits, criteria, decided by its owner."""
 
 import tomllib
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,14 @@ CRITERIA = ("demographic_parity", "equalized_odds", "equal_opportunity", "predic
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """Decisions about one model; every field has a default that says "not decided".
+    """Settings of one model; the defaults mean "not decided".
 
-    threshold: score from which the decision is the positive class. cost_*: money for one error. immutable: features nobody can change.
+    threshold: score from which the decision is the positive class. cost_*: cost of one error. immutable: features that cannot change.
     importance: share of each feature, adding up to 1, where known. service_level_*: share of ok answers, and milliseconds at p99.
-    limits: {"analyzer/metric": number} overrides of the limits that the analyzers state.
-    budget_*: money for a calendar month. projects: labelling projects whose annotations are the model's. slices: parts of the rows that are watched, as
-    `carrier=AA&origin=EWR`. region: whose prices and carbon
-    intensity hold. pue, carbon_g_per_kwh, watts_per_core: where no price record or reading says.
-    explanations_per_day: how many predictions of a day are explained (the sample that attributions are drawn from).
+    limits: {"analyzer/metric": number}, overrides of the analyzers' limits.
+    budget_*: budget of a calendar month. projects: labelling projects of the model. slices: watched slices, as `carrier=AA&origin=EWR`.
+    region: the region of prices and carbon intensity. pue, carbon_g_per_kwh, watts_per_core: used where no record states them.
+    explanations_per_day: predictions of a day that are explained (the sample that attributions are drawn from).
     """
 
     threshold: float = 0.5
@@ -48,51 +48,51 @@ class ModelSettings:
 
 
 def read_settings(path: Path, base: ModelSettings | None = None) -> ModelSettings:
-    """Settings from a TOML file with the tables [settings], [importance] and [limits]; what the file leaves out keeps `base`'s value.
+    """Settings from a TOML file with the tables [settings], [importance] and [limits]; missing keys keep `base`'s values.
 
     Raises UsageError that names the key, what was got and what was expected.
     """
     try:
         body = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UsageError("the settings file is not there", got=path, attempt="Check the path") from None
+        raise UsageError("the settings file does not exist", got=path, attempt="Check the path") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError("the settings file is not TOML", where=path.name, got=error) from None
-    return settings_from(body, base, where=path.name)
+    return parse_settings(body, base, where=path.name)
 
 
-def settings_from(body: dict[str, Any], base: ModelSettings | None = None, where: str | None = None) -> ModelSettings:
-    """The same from a parsed body."""
+def parse_settings(body: dict[str, Any], base: ModelSettings | None = None, where: str | None = None) -> ModelSettings:
+    """Settings from a parsed TOML body."""
     base = base or ModelSettings()
     unknown = set(body) - {"settings", "importance", "limits"}
     if unknown:
         raise UsageError("unknown table", where=where, got=", ".join(sorted(unknown)), expected="[settings], [importance] or [limits]")
-    values = {name: getattr(base, name) for name in names()}
+    values = {name: getattr(base, name) for name in setting_names()}
     for name, value in dict(body.get("settings", {})).items():
-        values[name] = checked(name, value, where)
+        values[name] = checked_setting(name, value, where)
     for table in ("importance", "limits"):
         if table in body:
-            values[table] = {str(key): number(f"{table}.{key}", value, where) for key, value in body[table].items()}
+            values[table] = {str(key): nonnegative_number(f"{table}.{key}", value, where) for key, value in body[table].items()}
     total = sum(values["importance"].values())
     if total > 0:
         values["importance"] = {name: share / total for name, share in values["importance"].items()}
     return ModelSettings(**values)
 
 
-def names() -> list[str]:
+def setting_names() -> list[str]:
     """Names of the settings."""
-    return [each.name for each in fields(ModelSettings)]
+    return [setting.name for setting in fields(ModelSettings)]
 
 
-def checked(name: str, value: Any, where: str | None) -> Any:
+def checked_setting(name: str, value: Any, where: str | None) -> Any:
     """The value of one setting in its type, or UsageError."""
-    if name not in names() or name in ("importance", "limits"):
-        raise UsageError(f"unknown setting {name!r}", where=where, expected=", ".join(names()))
+    if name not in setting_names() or name in ("importance", "limits"):
+        raise UsageError(f"unknown setting {name!r}", where=where, expected=", ".join(setting_names()))
     if name in ("immutable", "projects", "slices"):
-        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        if not isinstance(value, list) or not all(isinstance(member, str) for member in value):
             raise UsageError(f"{name} is a list of {'feature names' if name == 'immutable' else 'texts'}", where=where, got=repr(value))
         if name == "slices":
-            return tuple(str(Slice.parse(each)) for each in value if each)
+            return tuple(str(Slice.parse(text)) for text in value if text)
         return tuple(value)
     if name in ("owner", "description", "cost_currency", "fairness_criterion", "budget_currency", "region"):
         if not isinstance(value, str):
@@ -100,14 +100,23 @@ def checked(name: str, value: Any, where: str | None) -> Any:
         if name == "fairness_criterion" and value not in CRITERIA:
             raise UsageError("unknown fairness criterion", where=where, got=value, expected=" or ".join(CRITERIA))
         return value
-    found = number(name, value, where)
-    if name == "service_level_availability" and not 0 < found < 1:
+    number = nonnegative_number(name, value, where)
+    if name == "service_level_availability" and not 0 < number < 1:
         raise UsageError(f"{name} is a share between 0 and 1", where=where, got=repr(value), expected="as 0.999 for 99.9 %")
-    return found
+    return number
 
 
-def number(name: str, value: Any, where: str | None) -> float:
+def nonnegative_number(name: str, value: Any, where: str | None) -> float:
     """A finite number that is not negative, or UsageError."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
         raise UsageError(f"{name} is a number that is not negative", where=where, got=repr(value))
     return float(value)
+
+
+@dataclass(frozen=True)
+class DatedSettings:
+    """Settings of a model at an instant. since: when they came into force; known: whether they had been recorded by then."""
+
+    settings: ModelSettings
+    since: datetime
+    known: bool

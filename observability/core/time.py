@@ -1,18 +1,18 @@
-"""Times: parsing an instant that a person gives."""
+"""Parses instants given as text, and converts between naive and aware UTC."""
 
 from datetime import UTC, datetime
 
 from observability.core.errors import UsageError
 
 
-def instant(text: str | None, name: str) -> datetime | None:
+def instant_from_text(text: str | None, name: str) -> datetime | None:
     """RFC 3339 with an offset, or a bare date (midnight UTC). Raises UsageError."""
     if text is None:
         return None
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{name} is no time", got=repr(text), expected="2026-07-01 or 2026-07-01T06:00:00Z") from None
+        raise UsageError(f"{name} is not a time", got=repr(text), expected="2026-07-01 or 2026-07-01T06:00:00Z") from None
     if when.tzinfo is None:
         if len(text) > 10:
             raise UsageError(f"{name} has no offset", got=repr(text), expected="2026-07-01T06:00:00Z", attempt="Add Z for UTC")
@@ -21,10 +21,10 @@ def instant(text: str | None, name: str) -> datetime | None:
 
 
 def naive_utc(instant: datetime) -> datetime:
-    """The instant in UTC without an offset, as the store keeps it. A naive instant is taken as UTC."""
+    """The instant in UTC without an offset, as the store keeps it. A naive instant is in UTC."""
     return instant if instant.tzinfo is None else instant.astimezone(UTC).replace(tzinfo=None)
 
 
 def aware_utc(instant: datetime) -> datetime:
-    """The instant in UTC with its offset. A naive instant is taken as UTC."""
+    """The instant in UTC with its offset. A naive instant is in UTC."""
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

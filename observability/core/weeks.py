@@ -1,4 +1,4 @@
-"""Which week is meant: ISO weeks, Monday to Sunday, in UTC?"""
+"""ISO weeks, Monday to Sunday, in UTC."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Self
 from observability.core.errors import UsageError
 
 ZONE = "UTC"
-"""Weeks begin on Monday 00:00 of this zone; it is stated wherever a week is shown."""
+"""Weeks begin on Monday 00:00 of this zone."""
 SHAPE = re.compile(r"(\d{4})-?W(\d{1,2})", re.IGNORECASE)
 DAYS = timedelta(days=7)
 
@@ -38,13 +38,13 @@ class Week:
 
     @classmethod
     def of(cls, instant: datetime) -> Self:
-        """The week that an instant lies in."""
+        """The week of an instant."""
         year, number, _ = instant.astimezone(UTC).isocalendar()
         return cls(year, number)
 
     @classmethod
     def before_now(cls, now: datetime) -> Self:
-        """The last week that is over."""
+        """The last completed week."""
         return cls.of(now - DAYS)
 
     @property
@@ -59,5 +59,5 @@ class Week:
         return self.start + DAYS
 
     def back(self, weeks: int = 1) -> "Week":
-        """The week so many weeks before (negative: after)."""
+        """The week `weeks` weeks earlier (negative: later)."""
         return Week.of(self.start - weeks * DAYS)

@@ -1,4 +1,4 @@
-"""Which rows does a question cover?"""
+"""The rows that a question covers: a window of event time, and a slice."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -51,10 +51,10 @@ class Slice:
 
 @dataclass(frozen=True)
 class Window:
-    """Rows of one model: half open [start, end) in event time, UTC, seen with what had arrived by `as_of`.
+    """Rows of one model: half open [start, end) in event time, UTC, with the records that had arrived by `as_of`.
 
-    `version` None means every version. `as_of` None means all that has arrived; it is exact at whole hours from the rollups, and any other
-    instant asks the raw rows. With environment "reference" the rows are the stored reference of `version`, and start and end are ignored.
+    `version` None means all versions. `as_of` None means all arrived records; whole hours are exact from the rollups, other instants use
+    the raw rows. With environment "reference" the rows are the stored reference of `version`, and start and end are ignored.
     """
 
     model: str
@@ -82,7 +82,7 @@ class Window:
         return (self.end - self.start) / timedelta(days=1)
 
     def on_grain(self, grain: timedelta) -> bool:
-        """Whether start and end fall on whole hours or days (UTC)."""
+        """Whether start and end are multiples of `grain` (hour or day) in UTC."""
         return (self.start - EPOCH) % grain == timedelta(0) and (self.end - EPOCH) % grain == timedelta(0)
 
     def past(self, days: int) -> "Window":
@@ -90,5 +90,5 @@ class Window:
         return replace(self, start=self.start - timedelta(days=days), end=self.start)
 
     def reference(self) -> "Window":
-        """The stored reference of this window's version: the same whatever days this window has."""
+        """The stored reference of this window's version; it does not depend on the days."""
         return replace(self, start=EPOCH, end=EPOCH, environment="reference", as_of=None)

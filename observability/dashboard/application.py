@@ -1,7 +1,7 @@
-"""What does the dashboard's process answer beside its pages?
+"""Routes, middleware and lifespan of the dashboard's process besides its pages.
 
-`GET /readyz`, `/api/v1/…` (observability/server/api.py), the command route of the owner (loopback only, its own token), redirects from /section/page to /page, the document of a deep
-link, and the headers that keep everything on this machine.
+`GET /readyz`, `/api/v1/…` (observability/server/api.py), the command route of the owner (loopback only, its own token), redirects from
+/section/page to /page, the document of a deep link, and the security headers.
 """
 
 import asyncio
@@ -28,24 +28,26 @@ from observability.core.errors import ObservabilityError
 from observability.dashboard import downloads
 from observability.server import api, process_lock
 
+SHELL = Path(__file__).parent / "shell.py"
+"""The script that each browser session runs. It stands apart from `pages/`, so that a first deep link opens the right page."""
 POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-    "font-src 'self' data:; connect-src 'self' ws: wss:; worker-src 'self' blob:; frame-ancestors 'self'"
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws: wss:; worker-src 'self' blob:; frame-ancestors 'self'"
 )
-"""Streamlit sets no content security policy; this one lets its own front end and plotly work and nothing else."""
+"""Streamlit sets no content security policy; this one allows its own front end and plotly only."""
 COMMAND_BYTES = 1_000_000
 WHERE = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL("./", location.href).href}</script>'
-"""Tells Streamlit's front end where its server is. Else, on a deep link, it asks under the page's own address first, and two requests fail."""
+"""Tells Streamlit's front end where its server is; without it, two requests of every deep link fail."""
 
 
 class Headers:
-    """ASGI middleware that adds the security headers to every answer."""
+    """ASGI middleware that adds the security headers to every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass through, adding headers to the start of an HTTP answer."""
+        """Pass through, adding headers to the start of an HTTP response."""
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -58,8 +60,8 @@ class Headers:
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
-async def ready(_request: Request) -> Response:
-    """200 while the store answers, else 503 with what to do."""
+async def readiness(_request: Request) -> Response:
+    """200 while the store can be read, else 503 with what to do."""
     try:
         await asyncio.to_thread(lambda: process_lock.current_store().catalog())
     except ObservabilityError as error:
@@ -67,7 +69,7 @@ async def ready(_request: Request) -> Response:
     return JSONResponse({"ready": True})
 
 
-async def command(request: Request) -> Response:
+async def run_owner_command(request: Request) -> Response:
     """Run one command line for a process that found the store owned: lines of JSON, progress first, the outcome last."""
     if request.client is None or request.client.host not in ("127.0.0.1", "::1"):
         return JSONResponse({"error": "commands are taken from this machine only", "try": "Run the command where the dashboard runs"}, 403)
@@ -77,90 +79,93 @@ async def command(request: Request) -> Response:
     if len(body) > COMMAND_BYTES:
         return JSONResponse({"error": "the command is too long", "try": "Name fewer files"}, status_code=413)
     try:
-        argv = [str(each) for each in json.loads(body)["argv"]]
+        argv = [str(word) for word in json.loads(body)["argv"]]
     except (ValueError, KeyError, TypeError):
         return JSONResponse({"error": "the command cannot be read", "try": 'Send {"argv": [...]}'}, status_code=400)
-    return StreamingResponse(outcome_of(argv), media_type="application/x-ndjson")
+    return StreamingResponse(command_output_lines(argv), media_type="application/x-ndjson")
 
 
-async def outcome_of(argv: list[str]) -> AsyncIterator[str]:
-    """The lines of a command that runs in a thread of its own."""
+async def command_output_lines(argv: list[str]) -> AsyncIterator[str]:
+    """The output lines of a command, which runs in its own thread."""
     from observability.cli import execute
 
-    said: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+    lines: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
 
     def work() -> None:
-        outcome = execute.execute(process_lock.current_store(), argv, lambda text: said.put({"progress": text}))
-        said.put({"exit": outcome.exit_code, "out": outcome.out, "error": outcome.error})
-        said.put(None)
+        outcome = execute.execute(process_lock.current_store(), argv, lambda text: lines.put({"progress": text}))
+        lines.put({"exit": outcome.exit_code, "out": outcome.out, "error": outcome.error})
+        lines.put(None)
 
     threading.Thread(target=work, name="command", daemon=True).start()
-    while (line := await asyncio.to_thread(said.get)) is not None:
+    while (line := await asyncio.to_thread(lines.get)) is not None:
         yield json.dumps(line) + "\n"
 
 
 def redirects() -> list[BaseRoute]:
-    """/section/page leads to /page with its query, for every page that is found; the page that stands at / is found under its name too."""
-    from observability.dashboard.links import DEFAULT_PAGE
-    from observability.dashboard.shell import page_files
+    """Redirects from /section/page to /page with its query for every page, and from the default page's name to /."""
+    from observability.dashboard.links import DEFAULT_PAGE, page_files
 
     async def redirect(request: Request) -> Response:
         name = request.url.path.strip("/").split("/")[-1]
         target = "/" if name == DEFAULT_PAGE else f"/{name}"
         return RedirectResponse(target + (f"?{request.url.query}" if request.url.query else ""), status_code=307)
 
-    return [Route(f"/{DEFAULT_PAGE}", redirect), *(Route(f"/{file.parent.name}/{file.stem}", redirect) for file in page_files())]
+    return [Route(f"/{DEFAULT_PAGE}", redirect), *(Route(f"/{file.parent.name}/{file.stem}", redirect) for file in page_files().values())]
 
 
 def documents() -> list[BaseRoute]:
-    """The document of each page that has an address of its own: Streamlit's, with a line that says where the server is."""
-    from observability.dashboard.links import DEFAULT_PAGE
-    from observability.dashboard.shell import page_files
+    """The document of each page with its own address: Streamlit's, with a line about the server's address."""
+    from observability.dashboard.links import DEFAULT_PAGE, page_files
 
     async def document(_request: Request) -> Response:
-        return HTMLResponse(index(), headers={"Cache-Control": "no-cache"})
+        return HTMLResponse(streamlit_document(), headers={"Cache-Control": "no-cache"})
 
-    return [Route(f"/{file.stem}", document) for file in page_files() if file.stem != DEFAULT_PAGE]
+    return [Route(f"/{file.stem}", document) for file in page_files().values() if file.stem != DEFAULT_PAGE]
 
 
 @cache
-def index() -> str:
-    """Streamlit's document with our line at the head of its scripts."""
+def streamlit_document() -> str:
+    """Streamlit's document with our line before its scripts."""
     text = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
     return text.replace("<head>", f"<head>\n    {WHERE}", 1)
 
 
 @contextlib.asynccontextmanager
 async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
-    """From the start of the server to its end: the loader and the enricher run in threads, and commands find this process."""
+    """Run the loader, enricher and watcher in threads, and let commands find this process, until the server ends."""
     holder = process_lock.current()
     holder.listen(int(st.get_option("server.port")))
     holder.start_loader()
     holder.start_enricher()
     holder.start_watcher()
-    threading.Thread(target=warm, name="warm", daemon=True).start()
+    threading.Thread(target=warm_report_cache, name="warm", daemon=True).start()
     try:
         yield {}
     finally:
         await asyncio.to_thread(holder.close)
 
 
-def warm() -> None:
-    """Judge the fleet once, so that the first page need not wait for it; what fails here is said by the page that asks for it."""
+def warm_report_cache() -> None:
+    """Compute the fleet's findings once, so that the first page need not wait; a failure here is reported by the page that needs them."""
     from observability.dashboard import load
     from observability.dashboard.scope import Scope
 
     with contextlib.suppress(Exception):
-        load.report(Scope())
+        load.scope_report(Scope())
 
 
-def parts() -> dict[str, Any]:
-    """What `st.App` serves beside the pages: our routes, middleware and lifespan, in one process and port.
+def app_parts() -> dict[str, Any]:
+    """Routes, middleware and lifespan for `st.App`, in one process and port.
 
-    The pages' modules are read before Streamlit's runtime is there. It tells of each of their caches that it is kept in memory, which is where they are
-    meant to be; nobody who starts the dashboard needs to read that.
+    The pages' modules are imported before Streamlit's runtime exists; its warnings that their caches are kept in memory are suppressed.
     """
-    downloads.keep_for_a_while()
-    logging.getLogger("streamlit.runtime.caching.cache_data_api").addFilter(lambda each: "No runtime found" not in each.getMessage())
-    routes = [Route("/readyz", ready), Route("/_owner/command", command, methods=["POST"]), *api.routes(), *redirects(), *documents()]
+    downloads.keep_download_ids()
+    logging.getLogger("streamlit.runtime.caching.cache_data_api").addFilter(lambda record: "No runtime found" not in record.getMessage())
+    routes = [
+        Route("/readyz", readiness),
+        Route("/_owner/command", run_owner_command, methods=["POST"]),
+        *api.routes(),
+        *redirects(),
+        *documents(),
+    ]
     return {"routes": routes, "middleware": [Middleware(Headers)], "lifespan": lifespan}

@@ -1,7 +1,7 @@
-"""What do the analyzers say that read samples of raw rows, without letting a page wait for them?
+"""Findings of analyzers that read samples of raw rows, computed in the background.
 
-They take a second or so a model and window, so one thread of its own works through what pages asked for. An answer is kept for some minutes; while
-a newer one is made, the old one is shown.
+They take about a second for each model and window, so one thread works through the requests of pages. A result is kept for some minutes;
+the old one is shown while a newer one is computed.
 """
 
 import contextlib
@@ -17,66 +17,69 @@ from observability.core.finding import Finding
 from observability.core.window import Window
 
 if TYPE_CHECKING:
-    from observability.store.db.database import Store
+    from observability.monitoring.check import CheckReport, Reads
+    from observability.store.engine import Store
 
 KEEP = 600.0
-"""Seconds after which an answer is made anew where the store has grown."""
+"""Seconds after which findings are computed again where the store has changed."""
 MOST = 256
 Key = tuple[str, Window]
 
 
 @dataclass(frozen=True)
-class Said:
-    """What was said, at which generation of the store, and when (monotonic seconds)."""
+class SampledFindings:
+    """The findings, the generation of the store they belong to, and when they were computed (monotonic seconds)."""
 
     findings: tuple[Finding, ...]
     generation: int
     at: float
 
 
-_said: OrderedDict[Key, Said] = OrderedDict()
+_finished: OrderedDict[Key, SampledFindings] = OrderedDict()
 _under_way: dict[Key, Future[tuple[Finding, ...]]] = {}
 _lock = threading.Lock()
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deep")
 
 
-def findings(store: "Store", asked: Window, now: datetime, *, wait: bool = False) -> tuple[Finding, ...]:
-    """Findings of those analyzers in a window: what is known by now, or, with `wait`, what there is to say."""
-    key = str(store.home), asked
+def sampled_findings(store: "Store", window: Window, now: datetime, *, wait: bool = False) -> tuple[Finding, ...]:
+    """Findings of these analyzers in a window that are known by now. wait: compute them now where none are known."""
+    key = str(store.home), window
     with _lock:
-        known, under_way = _said.get(key), _under_way.get(key)
+        known, under_way = _finished.get(key), _under_way.get(key)
         fresh = known is not None and (known.generation == store.generation or time.monotonic() - known.at < KEEP)
         if not fresh and under_way is None:
-            under_way = _under_way[key] = _thread.submit(judge, store, asked, now, key)
+            under_way = _under_way[key] = _thread.submit(compute_sampled_findings, store, window, now, key)
     if wait and known is None and under_way is not None:
         return under_way.result()
     return known.findings if known else ()
 
 
-def looking(store: "Store", asked: Window) -> bool:
-    """Whether a first answer about a window is being made."""
-    key = str(store.home), asked
+def sampled_findings_pending(store: "Store", window: Window) -> bool:
+    """Whether findings of a window are being computed for the first time."""
+    key = str(store.home), window
     with _lock:
-        return key in _under_way and key not in _said
+        return key in _under_way and key not in _finished
 
 
-def judge(store: "Store", asked: Window, now: datetime, key: Key) -> tuple[Finding, ...]:
-    """Ask them, and keep what they say. Nothing where the store was closed meanwhile."""
-    from observability.monitoring import check
-
-    said: tuple[Finding, ...] = ()
+def compute_sampled_findings(store: "Store", window: Window, now: datetime, key: Key) -> tuple[Finding, ...]:
+    """Run the analyzers and keep their findings; none where the store was closed meanwhile."""
+    findings: tuple[Finding, ...] = ()
     generation = store.generation
     try:
         with contextlib.suppress(Exception):
-            report = check.check(
-                store, model=asked.model, version=asked.version, start=asked.start, end=asked.end, as_of=asked.as_of, slice=asked.slice, now=now,
-                with_records=False, reads="rows",
-            )  # fmt: skip
-            said = report.findings
+            findings = window_report(store, window, now, "rows").findings
     finally:
         with _lock:
-            _said[key] = Said(said, generation, time.monotonic())
+            _finished[key] = SampledFindings(findings, generation, time.monotonic())
             _under_way.pop(key, None)
-            while len(_said) > MOST:
-                _said.popitem(last=False)
-    return said
+            while len(_finished) > MOST:
+                _finished.popitem(last=False)
+    return findings
+
+
+def window_report(store: "Store", window: Window, now: datetime, reads: "Reads") -> "CheckReport":
+    """Findings and incidents of one model in a window, by the analyzers that read counts, or those that read rows."""
+    from observability.monitoring import check
+
+    span = {name: getattr(window, name) for name in ("model", "version", "start", "end", "as_of", "slice")}
+    return check.check(store, **span, now=now, with_records=False, reads=reads)

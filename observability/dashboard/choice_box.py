@@ -1,7 +1,7 @@
-"""How does a box of one page keep its choice in the address under a short code, while it shows words?
+"""Boxes whose choice stands in the address as a code, while they show words.
 
-Streamlit's own binding writes the words that a box shows into the address. Where code and words differ (a metric, a finding), the address is the
-truth here: the box is set from it before it is drawn, and a change writes it.
+Streamlit's own binding writes the words of a box into the address. Where code and words differ (a metric, a finding), the box is set from
+the address before it is drawn, and a change writes the address.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,8 +13,8 @@ from observability.core import formatting
 from observability.metrics.performance import HEADLINE
 
 
-class AboutOne(Protocol):
-    """What is about one thing: a finding, a difference."""
+class HasSubject(Protocol):
+    """Anything with a subject: a finding, a difference."""
 
     @property
     def subject(self) -> str:
@@ -22,10 +22,10 @@ class AboutOne(Protocol):
         ...
 
 
-About = TypeVar("About", bound=AboutOne)
+SubjectItem = TypeVar("SubjectItem", bound=HasSubject)
 
 
-def choose(
+def address_selectbox(
     key: str,
     label: str,
     options: Sequence[str],
@@ -35,13 +35,13 @@ def choose(
     missing: str,
     width: Any = "stretch",
 ) -> str | None:
-    """A box whose choice is the parameter `key` of the address. None where nothing is chosen.
+    """A box whose choice is the parameter `key` of the address; None where nothing is chosen.
 
-    missing: what is said where the address names something that is not offered, as "The link names the metric {}, which …".
+    missing: the warning where the address names something that is not offered, as "The link names the metric {}, which …".
     """
     named = st.query_params.get(key)
     if named is not None and named not in options:
-        st.warning(missing.format(formatting.plain(named)), icon=":material/link_off:")
+        st.warning(missing.format(formatting.escape_markdown(named)), icon=":material/link_off:")
     box = f"{key}-box"
     st.session_state[box] = named if named in options else None
 
@@ -58,29 +58,33 @@ def choose(
     return chosen
 
 
-def metric(names: Sequence[str], task: str | None, missing: str) -> str:
-    """The metric that a box of the page holds, else the one that models of the task are known by, else the first. missing: why one that the address names is not
-    offered, as "was not measured here".
+def metric_selectbox(names: Sequence[str], task: str | None, missing: str) -> str:
+    """The metric that a box of the page holds, else the main metric of the task, else the first.
+
+    missing: why a metric of the address is not offered, as "was not measured here".
     """
     ordered = sorted(names, key=lambda name: name != HEADLINE.get(task or ""))
     words = formatting.metric_title
-    said = f"The link names the metric {{}}, which {missing}."
-    return choose("metric", "Metric", ordered, words=words, placeholder=words(ordered[0]), missing=said, width=280) or ordered[0]
+    warning = f"The link names the metric {{}}, which {missing}."
+    return (
+        address_selectbox("metric", "Metric", ordered, words=words, placeholder=words(ordered[0]), missing=warning, width=280) or ordered[0]
+    )
 
 
-def column(among: Sequence[About], how: str) -> About | None:
-    """What is said about the column that the address (or a click, which writes to it) names; None where it names none. One that is not among them is said: it
-    was not `how`, as "judged".
+def item_in_address(among: Sequence[SubjectItem], how: str) -> SubjectItem | None:
+    """The item about the column that the address (or a click, which writes to it) names; None where it names none.
+
+    how: for the warning about a column that is not among them: it was not `how`, as "analyzed".
     """
     named = st.session_state["feature"] if "feature" in st.session_state else st.query_params.get("feature")
-    found = next((each for each in among if each.subject == named), None)
+    found = next((item for item in among if item.subject == named), None)
     if named and found is None:
-        st.warning(f"The link names {formatting.plain(named)}, which is not among the columns that were {how}.", icon=":material/link_off:")
+        st.warning(f"The link names {formatting.escape_markdown(named)}, which is not among the {how} columns.", icon=":material/link_off:")
     return found
 
 
-def by_click(key: str) -> Callable[[], None]:
-    """After a click on a mark of the chart `key`: look at the column that the mark stands for."""
+def select_column_on_click(key: str) -> Callable[[], None]:
+    """A callback for clicks on the chart `key`: choose the column of the clicked mark."""
 
     def look() -> None:
         points = st.session_state[key].selection.points

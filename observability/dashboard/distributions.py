@@ -1,6 +1,6 @@
-"""What do reference and current look like for one column, and how many of its values are missing on which day?
+"""Frames of distributions: one column in the reference and now, and the share of missing values by day.
 
-Frames only. The histogram that the overlay draws is the aggregate that the drift finding rests on.
+Overlays use the same aggregate as the drift findings.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from observability.core.catalog import Edges, Model, Version
 from observability.core.questions import ABSENT, NAN, NULL, SPECIAL_BINS, UNSEEN, WRONG_TYPE, Aggregate, Bucket
 from observability.core.window import Window
 from observability.dashboard import clicks, load
-from observability.dashboard.frame import Here
+from observability.dashboard.frame import ModelPage
 from observability.stats.edges import atom_bins
 from observability.stats.scores import SCORE_EDGES
 
@@ -29,39 +29,45 @@ MOST_LEVELS = 15
 MISSING = (NULL, NAN, ABSENT, WRONG_TYPE)
 
 
-def histograms(window: Window, columns: tuple[str, ...]) -> tuple["DataFrame", "DataFrame"]:
-    """Counts by bin of the window and of the reference of its version: column, bin, n, w."""
-    current = load.frame(Aggregate("predictions", keys=(Bucket("day"),), histogram=columns), window)
-    return current, load.frame(Aggregate("predictions", histogram=columns), window.reference())
+def column_histograms(window: Window, columns: tuple[str, ...]) -> tuple["DataFrame", "DataFrame"]:
+    """Counts by bin of the window and of its version's reference: column, bin, n, w."""
+    current = load.ask_store(Aggregate("predictions", keys=(Bucket("day"),), histogram=columns), window)
+    return current, load.ask_store(Aggregate("predictions", histogram=columns), window.reference())
 
 
-def reference_of(model: Model, name: str) -> str:
-    """The column reference behind a finding's subject: `score`, a feature, else a group."""
+def finding_column(model: Model, name: str) -> str:
+    """The column reference of a finding's subject: `score`, a feature, else a group."""
     if name == "score" and not model.column("feature.score"):
         return "score"
     return f"feature.{name}" if model.column(f"feature.{name}") else f"group.{name}"
 
 
-def edges_of(version: Version, column: str) -> Edges | None:
-    """The stored edges of a column; a classifier's score has the fixed ones. None where there are none."""
+def column_edges(version: Version, column: str) -> Edges | None:
+    """The stored edges of a column, for a classifier's score the fixed ones; None where there are none."""
     found = version.edges.get(column)
     if found is None and column == "score":
-        return Edges(edges=tuple(float(each) for each in SCORE_EDGES))
+        return Edges(edges=tuple(float(edge) for edge in SCORE_EDGES))
     return found
 
 
-def numbers(edges: Edges, current: "DataFrame", reference: "DataFrame") -> "DataFrame":
-    """Both sides of a number on the same few steps: step (in words), low, high, reference, current (shares of the values), n_reference, n_current.
+def overlay_frame(edges: Edges, current: "DataFrame", reference: "DataFrame") -> "DataFrame":
+    """Both sides of a column, for charts/overlay.py: by level of a category, by step of a number."""
+    return (level_shares_frame if edges.levels else histogram_frame)(edges, current, reference)
 
-    Steps are whole groups of stored bins, so that no count is split. Steps of a number of many values are of equal width between the reference's
-    0.5 % and 99.5 % points, with an outer step on each side that holds everything beyond, wherever it lies; it is drawn as wide as the others.
+
+def histogram_frame(edges: Edges, current: "DataFrame", reference: "DataFrame") -> "DataFrame":
+    """Both sides of a number on the same few steps: step (in words), low, high, reference, current (shares of the values), n_reference,
+    n_current.
+
+    Steps are whole groups of stored bins, so no count is split. For a number with many values they have equal width between the reference's
+    0.5 % and 99.5 % points, with an outer step on each side for everything beyond, drawn as wide as the others.
     """
     import pandas as pd
 
-    cuts, group, outer = steps(edges)
-    names = [f"{formatting.number(low)} to {formatting.number(high)}" for low, high in itertools.pairwise(cuts)]
+    cuts, group, outer = drawn_steps(edges)
+    names = [f"{formatting.format_number(low)} to {formatting.format_number(high)}" for low, high in itertools.pairwise(cuts)]
     if outer:
-        names[0], names[-1] = f"below {formatting.number(cuts[1])}", f"{formatting.number(cuts[-2])} and above"
+        names[0], names[-1] = f"below {formatting.format_number(cuts[1])}", f"{formatting.format_number(cuts[-2])} and above"
     frame = pd.DataFrame({"step": names, "low": cuts[:-1], "high": cuts[1:]})
     counts = {}
     for name, rows in (("reference", reference), ("current", current)):
@@ -74,8 +80,8 @@ def numbers(edges: Edges, current: "DataFrame", reference: "DataFrame") -> "Data
     return frame
 
 
-def steps(edges: Edges) -> tuple[NDArray[np.float64], NDArray[np.int64], bool]:
-    """Ends of the steps that are drawn, which step each stored bin belongs to, and whether the outer ones hold all that lies beyond.
+def drawn_steps(edges: Edges) -> tuple[NDArray[np.float64], NDArray[np.int64], bool]:
+    """Ends of the drawn steps, the step of each stored bin, and whether the outer steps hold everything beyond.
 
     A column of few values, each in a bin of its own, is cut half way between them.
     """
@@ -101,8 +107,13 @@ def steps(edges: Edges) -> tuple[NDArray[np.float64], NDArray[np.int64], bool]:
     return cuts, np.searchsorted(inner, lower, side="right"), True
 
 
-def step_of(here: Here, point: clicks.Point, twin: "DataFrame", column: str) -> clicks.Cases | None:
-    """The predictions of a step of `numbers` that was clicked: between its ends, without end where it holds all that lies beyond."""
+def cases_of_overlay(here: ModelPage, point: clicks.Point, twin: "DataFrame", column: str) -> clicks.CaseQuery | None:
+    """The predictions of a clicked step or level of `overlay_frame`."""
+    return (cases_of_level if "level" in twin else cases_of_step)(here, point, twin, column)
+
+
+def cases_of_step(here: ModelPage, point: clicks.Point, twin: "DataFrame", column: str) -> clicks.CaseQuery | None:
+    """The predictions of a clicked step of `histogram_frame`: between its ends; an outer step has one end only."""
     at = point.get("x")
     middles = (twin["low"] + twin["high"]).to_numpy(np.float64) / 2
     if not isinstance(at, int | float) or not middles.size:
@@ -110,65 +121,63 @@ def step_of(here: Here, point: clicks.Point, twin: "DataFrame", column: str) -> 
     step = twin.iloc[int(np.abs(middles - at).argmin())]
     low = None if str(step["step"]).startswith("below ") else float(step["low"])
     high = None if str(step["step"]).endswith(" and above") else float(step["high"])
-    q = clicks.between(column, low, high)
-    return clicks.Cases(here.scope, q, clicks.LARGEST) if q else None
+    q = clicks.range_condition(column, low, high)
+    return clicks.CaseQuery(here.scope, q, clicks.LARGEST) if q else None
 
 
-def level_of(here: Here, point: clicks.Point, twin: "DataFrame", column: str) -> clicks.Cases | None:
-    """The predictions of a level of `levels` that was clicked; a row that takes several levels together leads nowhere."""
-    number = clicks.place(point, "x", len(twin))
+def cases_of_level(here: ModelPage, point: clicks.Point, twin: "DataFrame", column: str) -> clicks.CaseQuery | None:
+    """The predictions of a clicked level of `level_shares_frame`; None for a row that joins several levels."""
+    number = clicks.row_of_mark(point, "x", len(twin))
     level = None if number is None else str(twin["level"].iloc[number])
     if level is None or level in (SPECIAL_BINS[UNSEEN], SPECIAL_BINS[NAN]) or re.fullmatch(r"\d+ others", level):
         return None
-    q = clicks.missing(column) if level in [SPECIAL_BINS[each] for each in MISSING] else clicks.equals(column, level)
-    return clicks.Cases(here.scope, q, clicks.LARGEST) if q else None
+    q = (
+        clicks.missing_condition(column)
+        if level in [SPECIAL_BINS[special] for special in MISSING]
+        else clicks.equality_condition(column, level)
+    )
+    return clicks.CaseQuery(here.scope, q, clicks.LARGEST) if q else None
 
 
-def levels(edges: Edges, current: "DataFrame", reference: "DataFrame") -> "DataFrame":
+def level_shares_frame(edges: Edges, current: "DataFrame", reference: "DataFrame") -> "DataFrame":
     """Both sides of a category: level, reference, current (shares of all rows), n_reference, n_current.
 
     The most frequent levels of either side, the rest in one row, then unseen and each way of missing where it occurs.
     """
     import pandas as pd
 
-    rows = {}
-    for name, frame in (("reference", reference), ("current", current)):
-        rows[name] = frame.groupby("bin")["w"].sum()
-    table = pd.DataFrame(rows).fillna(0.0)
+    table = pd.DataFrame(
+        {name: frame.groupby("bin")["w"].sum() for name, frame in (("reference", reference), ("current", current))}
+    ).fillna(0.0)
     ordinary = table[table.index >= 0].copy()
-    ordinary.index = pd.Index([edges.levels[int(each)] if int(each) < len(edges.levels) else "?" for each in ordinary.index])
+    ordinary.index = pd.Index([edges.levels[int(place)] if int(place) < len(edges.levels) else "?" for place in ordinary.index])
     ordinary = ordinary.loc[ordinary.max(axis=1).sort_values(ascending=False, kind="stable").index]
     kept, rest = ordinary.head(MOST_LEVELS), ordinary.iloc[MOST_LEVELS:]
     if len(rest):
         kept = pd.concat([kept, pd.DataFrame([rest.sum()], index=[f"{len(rest)} others"])])
     special = table[table.index < 0].copy()
-    special.index = pd.Index([SPECIAL_BINS[int(each)] for each in special.index])
+    special.index = pd.Index([SPECIAL_BINS[int(place)] for place in special.index])
     both = pd.concat([kept, special])
     both = both[both.sum(axis=1) > 0]
     total = {side: max(float(table[side].sum()), 1.0) for side in ("reference", "current")}
-    return pd.DataFrame(
-        {
-            "level": both.index,
-            "reference": both["reference"].to_numpy() / total["reference"],
-            "current": both["current"].to_numpy() / total["current"],
-            "n_reference": both["reference"].round().astype(int).to_numpy(),
-            "n_current": both["current"].round().astype(int).to_numpy(),
-        }
-    )
+    frame = pd.DataFrame({"level": both.index, **{side: both[side].to_numpy() / total[side] for side in total}})
+    return frame.assign(**{f"n_{side}": both[side].round().astype(int).to_numpy() for side in total})
 
 
-def special_shares(rows: "DataFrame") -> dict[str, float]:
+def special_value_shares(rows: "DataFrame") -> dict[str, float]:
     """Share of all rows of one side that are null, NaN, absent, of a wrong type or unseen; only those that occur."""
     total = float(rows["w"].sum())
     by_bin = rows.groupby("bin")["w"].sum()
-    return {SPECIAL_BINS[each]: float(by_bin[each]) / total for each in (*MISSING, UNSEEN) if each in by_bin.index and total > 0}
+    return {
+        SPECIAL_BINS[special]: float(by_bin[special]) / total for special in (*MISSING, UNSEEN) if special in by_bin.index and total > 0
+    }
 
 
-def missing_by_day(window: Window, columns: tuple[str, ...]) -> "DataFrame":
-    """Share of predictions by day in which a column was null, NaN, absent or of a wrong type: subject, day, value, n; worst column first."""
+def missing_share_by_day(window: Window, columns: tuple[str, ...]) -> "DataFrame":
+    """Share of predictions with a null, NaN, absent or wrongly typed value by day: subject, day, value, n; worst column first."""
     import pandas as pd
 
-    rows = load.frame(Aggregate("predictions", keys=(Bucket("day"),), histogram=columns), window)
+    rows = load.ask_store(Aggregate("predictions", keys=(Bucket("day"),), histogram=columns), window)
     if rows.empty:
         return pd.DataFrame(columns=["subject", "day", "value", "n"])
     bad = rows.assign(bad=rows["w"].where(rows["bin"].isin(MISSING), 0))
@@ -180,8 +189,14 @@ def missing_by_day(window: Window, columns: tuple[str, ...]) -> "DataFrame":
     return frame.rename(columns={"period": "day"})[["subject", "day", "value", "n"]].reset_index(drop=True)
 
 
-def judged_version(model: Model, window: Window, name: str | None) -> tuple[Version | None, Window]:
-    """The version that a finding is about (else the window's, else the newest registered), and the window of it alone."""
-    registered = [each for each in model.versions if each.registered]
+def analyzed_version(model: Model, window: Window, name: str | None) -> tuple[Version | None, Window]:
+    """The named version (else the window's, else the newest registered), and the window of this version alone."""
+    registered = [version for version in model.versions if version.registered]
     chosen = model.version(name or window.version) or (registered[-1] if registered else None)
     return chosen, replace(window, version=chosen.name) if chosen else window
+
+
+def compared_windows(model: Model, window: Window) -> tuple[Window, Window | None]:
+    """The window of the analyzed version, and the window of its reference; None where it has no reference rows."""
+    version, own = analyzed_version(model, window, window.version)
+    return own, own.reference() if version is not None and version.reference_rows else None

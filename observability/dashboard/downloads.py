@@ -1,7 +1,7 @@
-"""How does a click on a download reach its file while the page is being drawn anew?
+"""Keep downloads valid while their page reruns.
 
-A download's content is made when it is clicked, by an id that the button was drawn with. Each run of the page draws the button with another id, and Streamlit
-forgets the old one as soon as any run ends: whoever clicks meanwhile gets nothing, and is not told. Here an id is forgotten a while later.
+A download is made on click, by an id that the button was drawn with. Each run of the page draws the button with another id, and Streamlit
+drops the old one as soon as any run ends, so a click in between fails silently. Here an id is dropped a while later.
 """
 
 import time
@@ -9,15 +9,15 @@ import time
 from streamlit.runtime.media_file_manager import MediaFileManager
 
 KEPT_SECONDS = 60.0
-"""So long an id still works after the page was drawn with another."""
+"""How long an id works after the page was drawn with another."""
 
 
-def keep_for_a_while() -> None:
-    """From now on, for this process."""
+def keep_download_ids() -> None:
+    """Replace Streamlit's method that drops ids, for this process."""
     out_of_use: dict[str, float] = {}
 
     def forget(self: MediaFileManager) -> None:
-        """In place of Streamlit's own, which forgets at once; called while it holds its lock."""
+        """Drop ids that have been out of use for a while; Streamlit calls it while holding its lock."""
         drawn = {file_id for files in self._files_by_session_and_coord.values() for file_id in files.values()}
         now = time.monotonic()
         for file_id in list(self._deferred_callables):
@@ -28,5 +28,5 @@ def keep_for_a_while() -> None:
         for file_id in out_of_use.keys() - self._deferred_callables.keys():
             del out_of_use[file_id]
 
-    # Streamlit has no setting for it; the version is pinned, and tests/dashboard/test_downloads.py fails where the method is another.
+    # Streamlit has no setting for it; the version is pinned, and tests/dashboard/test_downloads.py fails where the method differs.
     MediaFileManager._remove_orphaned_deferred_callables = forget  # type: ignore[method-assign]

@@ -1,7 +1,7 @@
-"""How does what somebody typed and did not keep yet stay while they look at another step?
+"""Keep unsaved input while a person visits another step.
 
-Streamlit forgets a box as soon as it is not drawn, and a form tells nothing before it is sent. So boxes of the room stand in no form, and what they hold
-is put aside at each change and put back when they are drawn again. A box that was sent gets another key, and begins empty.
+Streamlit forgets a box as soon as it is not drawn, and a form reports nothing before it is sent. So boxes stand outside forms; their
+content is stored at each change and restored when they are drawn again. After saving, a box gets another key and begins empty.
 """
 
 from collections.abc import Collection
@@ -10,10 +10,10 @@ from typing import Any
 import streamlit as st
 
 
-def held(key: str, value: Any = None, among: Collection[Any] | None = None) -> dict[str, Any]:
+def draft_arguments(key: str, value: Any = None, among: Collection[Any] | None = None) -> dict[str, Any]:
     """Arguments for a box that keeps its content under a key: `st.text_area("Why?", **held("why"))`.
 
-    value: what it begins with. among: what it can hold; anything else that was put aside is forgotten.
+    value: the initial content. among: allowed content; a stored value outside it is dropped.
     """
     aside = f"draft-{key}"
     if key not in st.session_state:

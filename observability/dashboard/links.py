@@ -1,7 +1,7 @@
-"""Where is which page, and how does a link to it keep the scope?
+"""Links between pages that keep the scope.
 
-Pages are named by their file. Their addresses are flat (`/drift`), and the health page is `/`. Every link in the product is made here: it has a
-real relative address, for a new tab, and a target that the app goes to without loading anew.
+Pages are named by their file. Their addresses are flat (`/drift`), and the health page is `/`. Every link is made here: it has a relative
+address, for a new tab, and a target that the app switches to without a reload.
 """
 
 import ast
@@ -14,30 +14,33 @@ from urllib.parse import quote, urlencode
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
+from observability.core.bundle import bundle_folder
 from observability.core.finding import Finding
-from observability.core.formatting import cut
+from observability.core.formatting import truncate
 from observability.core.window import Window
 from observability.dashboard.scope import KEYS, SPANS, Scope, parse_instant
 
-PAGES = Path(__file__).resolve().parents[2] / "pages"
+PAGES = bundle_folder() / "pages"
 DEFAULT_PAGE = "health"
 BOUND_KEYS = ("feature", "by", "severity", "q", "inbox", "order")
 OWN_KEYS = (
-    *BOUND_KEYS, "analyzer", "subject", "metric", "finding", "attribute", "crossed", "b_from", "b_to", "b_version", "b_slice", "run", "smooth",
-    "axis", "log", "cell", "id", "review", "step", "item", "words", "incident", "fault", "strength", "days", "rows", "delay", "seed", "what_if",
-    "source", "batch", "rule", "dataset", "version_of_data", "project", "annotator", "confidence",
-)  # fmt: skip
-"""Parameters of single pages, beside those of the scope: those of bound boxes, and those that pages write themselves."""
+    *BOUND_KEYS,
+    *("analyzer", "subject", "metric", "finding", "attribute", "crossed", "b_from", "b_to", "b_version"),
+    *("b_slice", "run", "smooth", "axis", "log", "cell", "id", "review", "step"),
+    *("item", "words", "incident", "fault", "strength", "days", "rows", "delay", "seed"),
+    *("what_if", "source", "batch", "rule", "dataset", "version_of_data", "project", "annotator", "confidence"),
+)
+"""Parameters of single pages besides the scope: those of bound boxes, and those that pages write themselves."""
 
 
 @cache
 def page_files() -> dict[str, Path]:
-    """Every page by its name: pages/<section>/<name>.py. Two pages may not share a name."""
+    """Every page by its name: pages/<section>/<name>.py. Names are unique."""
     return {path.stem: path for path in sorted(PAGES.glob("*/*.py"))}
 
 
 @cache
-def about(path: Path) -> tuple[str, str, str]:
+def page_description(path: Path) -> tuple[str, str, str]:
     """Title, icon and help of a page, read from its docstring: the first line is `title :material/icon:`, the rest is the help."""
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or path.stem.replace("_", " ").capitalize()
     first, _, rest = text.partition("\n")
@@ -45,67 +48,74 @@ def about(path: Path) -> tuple[str, str, str]:
     return title.strip(), f":material/{icon.strip()}" if icon else ":material/monitoring:", " ".join(rest.split())
 
 
-def address(page: str, scope: Scope | None = None, **own: str | None) -> str:
+def page_address(page: str, scope: Scope | None = None, **own: str | None) -> str:
     """The relative address of a page with its scope, as `./drift?model=loan&feature=age`."""
     parameters = {**(scope.parameters() if scope else {}), **{key: value for key, value in own.items() if value}}
     path = "./" if page == DEFAULT_PAGE else f"./{page}"
     return path + (f"?{urlencode(parameters, quote_via=quote)}" if parameters else "")
 
 
-def link(text: str, page: str, scope: Scope | None = None, **own: str | None) -> dict[str, Any]:
+def page_button(page: str, label: str | None = None, query_params: Mapping[str, Any] | None = None) -> None:
+    """Draw a link to a page with an arrow. label: by default the page's title."""
+    path = page_files()[page]
+    words = label or page_description(path)[0]
+    st.page_link(str(path), label=words, icon=":material/arrow_forward:", icon_position="right", query_params=dict(query_params or {}))
+
+
+def link_cell(text: str, page: str, scope: Scope | None = None, **own: str | None) -> dict[str, Any]:
     """The part of a table's cell (observability/dashboard/table.py) that links to a page."""
     parameters = {**(scope.parameters() if scope else {}), **{key: value for key, value in own.items() if value}}
-    return {"t": text, "href": address(page, scope, **own), "go": {"page": page, "parameters": parameters}}
+    return {"t": text, "href": page_address(page, scope, **own), "go": {"page": page, "parameters": parameters}}
 
 
-def case(text: str, prediction: str, model: str, scope: Scope | None = None) -> dict[str, Any]:
-    """The link to the case file of a prediction. scope: what the person looks at, kept for the way back."""
-    return link(cut(text), "case", (scope or Scope()).about(model), id=prediction)
+def case_link(text: str, prediction: str, model: str, scope: Scope | None = None) -> dict[str, Any]:
+    """The link to the case of a prediction. scope: kept for the way back."""
+    return link_cell(truncate(text), "case", (scope or Scope()).about(model), id=prediction)
 
 
-def permanent(prediction: str, model: str, **own: str) -> str:
-    """The whole address of a case file: nothing in it depends on what somebody looks at, but for `own` parameters."""
-    return f"{root(st.context.url or '')}/case?{urlencode({'id': prediction, 'model': model, **own}, quote_via=quote)}"
+def permanent_case_address(prediction: str, model: str, **own: str) -> str:
+    """The full address of a case, which depends on nothing but the prediction and `own` parameters."""
+    return f"{dashboard_root(st.context.url or '')}/case?{urlencode({'id': prediction, 'model': model, **own}, quote_via=quote)}"
 
 
-def remember(page: str) -> None:
-    """Keep which page is shown, and with which parameters, for the way back from a case."""
+def remember_page(page: str) -> None:
+    """Store the current page and its parameters, for the way back from a case."""
     if page != "case":
         st.session_state["came-from"] = {"page": page or DEFAULT_PAGE, "parameters": dict(st.query_params)}
 
 
-def back() -> dict[str, Any]:
-    """Where a person came from: the target of `go`; the page that finds cases where that is not known."""
+def previous_page() -> dict[str, Any]:
+    """The page before the case, as a target of `follow_link`; the page Cases where it is unknown."""
     target: dict[str, Any] = st.session_state.get("came-from") or {"page": "cases", "parameters": {}}
     return target
 
 
-def absolute(page: str, scope: Scope, window: Window | None, own: Mapping[str, list[str]]) -> str:
-    """The address that a copied link carries: every parameter is in it, with absolute times, so it means the same tomorrow.
+def absolute_address(page: str, scope: Scope, window: Window | None, own: Mapping[str, list[str]]) -> str:
+    """The address of a copied link, with every parameter and absolute times.
 
-    A page about the fleet has no one window; its link says which relative one it shows.
+    A page about the fleet has no single window; its link names the relative one.
     """
     fixed = scope.at(window.start, window.end) if window else scope
     parameters = {"window": SPANS[fixed.span], **fixed.parameters(), **own}
     path = "" if page == DEFAULT_PAGE else page
-    return f"{root(st.context.url or '')}/{path}?{urlencode(parameters, quote_via=quote, doseq=True)}"
+    return f"{dashboard_root(st.context.url or '')}/{path}?{urlencode(parameters, quote_via=quote, doseq=True)}"
 
 
-def root(url: str) -> str:
-    """The address of the dashboard, from that of a page as Streamlit gives it.
+def dashboard_root(url: str) -> str:
+    """The address of the dashboard, from a page's address as Streamlit gives it.
 
-    Streamlit cuts off the first name of a page that the address ends with, `model` where it is `add_model`, and puts the page's name behind the
-    rest (`/add_/add_model`); what it left over is cut here.
+    Streamlit cuts off the first page name that the address ends with, `model` of `add_model`, and appends the page's name to the rest
+    (`/add_/add_model`); the rest is cut here.
     """
     here = url.split("?", maxsplit=1)[0].rstrip("/")
-    page = next((each for each in page_files() if here.endswith(f"/{each}")), None)
+    page = next((name for name in page_files() if here.endswith(f"/{name}")), None)
     here = here.removesuffix(f"/{page}")
     rests = {str(page).removesuffix(other) for other in page_files() if other != page and str(page).endswith(other)}
     return next((here.removesuffix(f"/{rest}") for rest in rests if here.endswith(f"/{rest}")), here)
 
 
-def go(target: dict[str, Any]) -> None:
-    """Go to a link's target: set the bound widgets to its parameters and switch the page. Only known parameters and pages are followed."""
+def follow_link(target: dict[str, Any]) -> None:
+    """Follow a link's target: set the bound widgets and switch the page. Unknown parameters and pages are ignored."""
     parameters = target.get("parameters") or {}
     path = page_files().get(str(target.get("page")))
     if path is None:
@@ -126,15 +136,15 @@ def go(target: dict[str, Any]) -> None:
         st.switch_page(str(path), query_params={key: value for key, value in own.items() if key not in BOUND_KEYS})
 
 
-def of_finding(finding: Finding, scope: Scope, text: str) -> dict[str, Any]:
-    """The link to the page that shows what a finding is about: the page of its analyzer's name, else the findings page."""
+def finding_link(finding: Finding, scope: Scope, text: str) -> dict[str, Any]:
+    """The link to the page of a finding: the page named like its analyzer, else the findings page."""
     name = finding.analyzer.rpartition("/")[2]
     page = name if name in page_files() else "findings"
-    return link(text, page, scope.about(finding.model), **own_of(finding, page))
+    return link_cell(text, page, scope.about(finding.model), **finding_parameters(finding, page))
 
 
-def own_of(finding: Finding, page: str) -> dict[str, str]:
-    """What a page has to be told, beside the scope, to show what a finding is about."""
+def finding_parameters(finding: Finding, page: str) -> dict[str, str]:
+    """Parameters, besides the scope, with which a page shows the subject of a finding."""
     subject = finding.subject
     if page in ("drift", "quality", "explanations"):
         return {} if subject in ("model", "score") else {"feature": subject}

@@ -1,4 +1,4 @@
-"""What needs a person: incidents to act on, models nobody registered, lines that were rejected, loading that failed?"""
+"""Open tasks: critical incidents, unregistered versions, failed loading."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,63 +8,48 @@ import streamlit as st
 from observability.core import formatting
 from observability.dashboard import links, load
 from observability.dashboard.overview import incidents
-from observability.dashboard.overview.fleet import Standing
+from observability.dashboard.overview.fleet import ModelStatus
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import column, row, table
+from observability.dashboard.table import column, draw_table, table_row
 from observability.incidents.grouping import Incident
 
 COLUMNS = (column("what", "What", wide=True), incidents.SOURCE)
 
 
-def listed(standings: list[Standing], others: Sequence[Incident], scope: Scope) -> None:
-    """The list, or that there is nothing to do. others: incidents of no serving model's window, as those of training runs."""
-    rows = [*to_act_on(standings, others, scope), *to_register(standings), *of_the_store()]
+def open_tasks_table(statuses: Sequence[ModelStatus], others: Sequence[Incident], scope: Scope) -> None:
+    """Draw the open tasks. others: incidents outside the models' windows, as those of training runs."""
+    rows = [*critical_incident_rows(statuses, others, scope), *unregistered_version_rows(statuses), *loading_failure_rows()]
     if rows:
-        table("tasks", "What needs a person", COLUMNS, rows, compact=True)
+        draw_table("tasks", "Needs action", COLUMNS, rows, compact=True)
     else:
-        st.markdown(f"{formatting.status('ok')}: nothing needs a person.")
+        st.markdown(f"{formatting.status_label('ok')}: nothing needs action.")
 
 
-def to_act_on(standings: list[Standing], others: Sequence[Incident], scope: Scope) -> list[dict[str, Any]]:
-    """Incidents to act on, one row each: what to look at first, since when, after what, and where it seems to come from."""
-    fresh = {one.id for each in standings for one in each.incidents if each.is_new(one)}
-    found = [*(one for each in standings for one in each.incidents), *others]
+def critical_incident_rows(statuses: Sequence[ModelStatus], others: Sequence[Incident], scope: Scope) -> list[dict[str, Any]]:
+    """Critical incidents, a row each."""
+    new = {incident.id for status in statuses for incident in status.incidents if status.is_new(incident)}
     rows = []
-    for one in found:
-        if one.severity == "act":
-            said = incidents.what(one, scope)
-            beside = [one.model, "new" if one.id in fresh else None, said["sub"]]
-            rows.append(row({"what": {"s": "act", **said, "sub": " · ".join(filter(None, beside))}, "source": incidents.source(one)}))
+    for incident in (*(incident for status in statuses for incident in status.incidents), *others):
+        if incident.severity == "act":
+            cell = incidents.incident_cell(incident, scope)
+            facts = " · ".join(filter(None, (incident.model, "new" if incident.id in new else None, cell["sub"])))
+            rows.append(table_row({"what": {"s": "act", **cell, "sub": facts}, "source": incidents.source_cell(incident)}))
     return rows
 
 
-def to_register(standings: list[Standing]) -> list[dict[str, Any]]:
-    """Versions that serve and nobody registered."""
+def unregistered_version_rows(statuses: Sequence[ModelStatus]) -> list[dict[str, Any]]:
+    """Serving versions that are not registered, a row each."""
     rows = []
-    for each in standings:
-        served = {one.version for one in each.findings}
-        for version in each.model.versions:
+    for status in statuses:
+        served = {finding.version for finding in status.findings}
+        for version in status.model.versions:
             if not version.registered and version.name in served:
-                words = f"Register {each.model.name} version {version.name}: it serves without a reference, so drift cannot be judged"
-                rows.append(
-                    row(
-                        {
-                            "what": {"s": "watch", **links.link(words, "add_model")},
-                        }
-                    )
-                )
+                words = f"Register {status.model.name} version {version.name}: drift needs its reference"
+                rows.append(table_row({"what": {"s": "watch", **links.link_cell(words, "add_model")}}))
     return rows
 
 
-def of_the_store() -> list[dict[str, Any]]:
-    """Loading that failed."""
+def loading_failure_rows() -> list[dict[str, Any]]:
+    """A row where loading failed."""
     failure = load.loader_failure()
-    if not failure:
-        return []
-    return [
-        row(
-            {
-                "what": {"s": "act", **links.link(f"Loading stopped: {failure}", "store")},
-            }
-        )
-    ]
+    return [table_row({"what": {"s": "act", **links.link_cell(f"Loading stopped: {failure}", "store")}})] if failure else []

@@ -1,6 +1,6 @@
-"""What is in the store beside predictions, and on which page does it stand?
+"""Records other than predictions, and the pages that show them.
 
-A store may hold training runs, batches or events long before a model answers, and then nobody is told that it is empty.
+A store may hold training runs, batches or events long before the first prediction; then it is not called empty.
 """
 
 from dataclasses import dataclass
@@ -18,28 +18,27 @@ PLACES = {
     "dataset": ("dataset", "dataset", None, "datasets"),
     "event": ("what", "kind of event", "kinds of events", "changes"),
 }
-"""Of each kind: the field that names one, the words for one and for several, and the page that shows them."""
+"""By kind: the field that names one, the words for one and for several, and the page that shows them."""
 
 
 @dataclass(frozen=True)
-class Other:
-    """Records of one kind: how many different ones there are in words, and the page that shows them."""
+class OtherRecords:
+    """Records of one kind: their number in words, and the page that shows them."""
 
     words: str
     page: str
 
 
-def there() -> tuple[Other, ...]:
-    """What the store holds beside predictions; nothing where it is empty."""
-    always, found = Window("", EPOCH, load.now()), []
+def other_records_present() -> tuple[OtherRecords, ...]:
+    """The kinds of records in the store other than predictions."""
+    always, found = Window("", EPOCH, load.page_clock()), []
     for kind, (field, one, many, page) in PLACES.items():
-        names = load.records(Records(kind, (field,), ever=True), always)[field]
+        names = load.ask_store(Records(kind, (field,), ever=True), always)[field]
         if len(names):
-            found.append(Other(formatting.plural(names.nunique(), one, many), page))
+            found.append(OtherRecords(formatting.plural(names.nunique(), one, many), page))
     return tuple(found)
 
 
-def listed(found: tuple[Other, ...]) -> str:
+def records_in_words(found: tuple[OtherRecords, ...]) -> str:
     """`2 training runs and 1 batch`."""
-    words = [each.words for each in found]
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+    return formatting.join_words([kind.words for kind in found])

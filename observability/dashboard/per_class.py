@@ -1,4 +1,4 @@
-"""How right is a model of several classes, class by class, now and in the reference?"""
+"""Metrics of each class of a multiclass model, now and in the reference."""
 
 from typing import TYPE_CHECKING
 
@@ -7,11 +7,11 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.catalog import Model
 from observability.dashboard import clicks, distributions, frame, links, load
-from observability.dashboard.frame import Here
-from observability.dashboard.table import Cell, column, row, table
+from observability.dashboard.cells import interval_cell
+from observability.dashboard.frame import ModelPage
+from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.export.csv import inert_csv
-from observability.metrics.performance import by_class, outcome_aggregates
-from observability.stats.interval import Interval
+from observability.metrics.performance import class_performance, outcome_aggregates
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -26,73 +26,66 @@ FIGURES = {
 UNITS = {"f1": "0 to 1"}
 
 
-def class_frame(model: Model, counts: "DataFrame", before: "DataFrame | None") -> "DataFrame":
-    """class, metric, value, low, high, n, and `reference`: the value there; one row for each class and figure."""
+def per_class_frame(model: Model, counts: "DataFrame", before: "DataFrame | None") -> "DataFrame":
+    """One row for each class and metric: class, metric, value, low, high, n, reference (its value there)."""
     import pandas as pd
 
-    now, then = by_class(model, counts), by_class(model, before) if before is not None and len(before) else {}
+    now, then = class_performance(model, counts), class_performance(model, before) if before is not None and len(before) else {}
     rows = [
-        [name, metric, *ends(now[name][metric]), then[name][metric].value if name in then else None] for name in now for metric in FIGURES
+        [name, metric, figure.value, figure.low, figure.high, figure.n, then[name][metric].value if name in then else None]
+        for name in now
+        for metric, figure in ((metric, now[name][metric]) for metric in FIGURES)
     ]
     columns = ["class", "metric", "value", "low", "high", "n", "reference"]
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:], float))
 
 
-def ends(each: Interval) -> tuple[float | None, float | None, float | None, float]:
-    """Value, interval and n."""
-    return each.value, each.low, each.high, each.n
-
-
-def class_by_class(here: Here) -> None:
-    """The table of a model of several classes; nothing for others."""
+def per_class_section(here: ModelPage) -> None:
+    """Draw the metrics of each class of a multiclass model; nothing for other models."""
     if here.model.task != "multiclass":
         return
-    version, window = distributions.judged_version(here.model, here.window, here.window.version)
-    asked = outcome_aggregates(here.model)["counts"]
-    before = load.frame(asked, window.reference()) if version is not None and version.reference_rows else None
-    rows = class_frame(here.model, load.frame(asked, here.window), before)
+    _, reference = distributions.compared_windows(here.model, here.window)
+    counts = outcome_aggregates(here.model)["counts"]
+    rows = per_class_frame(here.model, load.ask_store(counts, here.window), load.ask_store(counts, reference) if reference else None)
     if not rows["n"].max() > 0:
         return
-    st.header("Class by class", anchor=False)
-    st.markdown(formatting.sentence(least_found(rows)))
+    st.header("By class", anchor=False)
+    st.markdown(formatting.sentence_markdown(lowest_recall_sentence(rows)))
     columns = [column("class", "Class", strong=True), column("n", "Labelled", align="right")]
-    columns += [column(metric, title, align="right", help="With its 95 % interval, and the reference") for metric, title in FIGURES.items()]
+    columns += [column(metric, title, align="right", help="With 95 % interval and reference") for metric, title in FIGURES.items()]
     drawn = []
     for name, part in rows.groupby("class", sort=False):
-        of = part.set_index("metric")
-        cells: dict[str, Cell] = {"class": of_class(here, str(name)), "n": {"t": formatting.count(of["n"].astype(float)["recall"])}}
-        cells |= {metric: figure(metric, *of.loc[metric, ["value", "low", "high", "reference"]].astype(float)) for metric in FIGURES}
-        drawn.append(row(cells))
-    table("classes", "Figures of each class", columns, drawn, compact=True)
-    frame.download("classes.csv", lambda: inert_csv(rows), "CSV", key="classes-csv")
+        figures = part.set_index("metric").drop(columns="class").astype(float)
+        cells: dict[str, Cell] = {"class": _class_cell(here, str(name)), "n": {"t": formatting.format_count(figures["n"]["recall"])}}
+        cells |= {metric: _class_metric_cell(metric, *figures.loc[metric, ["value", "low", "high", "reference"]]) for metric in FIGURES}
+        drawn.append(table_row(cells))
+    draw_table("classes", "Metrics by class", columns, drawn, compact=True)
+    frame.download_button("classes.csv", lambda: inert_csv(rows), "CSV", key="classes-csv")
 
 
-def of_class(here: Here, name: str) -> Cell:
-    """The class, a link to its labelled predictions that were decided otherwise."""
-    label = clicks.equals("label", name)
-    return links.link(name, "cases", here.scope, q=f"{label} and outcome = wrong", order=clicks.LARGEST) if label else {"t": name}
+def _class_cell(here: ModelPage, name: str) -> Cell:
+    """The class, as a link to its misclassified predictions."""
+    label = clicks.equality_condition("label", name)
+    return links.link_cell(name, "cases", here.scope, q=f"{label} and outcome = wrong", order=clicks.LARGEST) if label else {"t": name}
 
 
-def figure(metric: str, value: float, low: float, high: float, reference: float) -> Cell:
-    """A figure over its interval and the reference's."""
+def _class_metric_cell(metric: str, value: float, low: float, high: float, reference: float) -> Cell:
+    """A value over its interval and its reference."""
     unit = UNITS.get(metric, "share")
     if value != value:
-        return {"t": formatting.DASH, "title": "No rows to tell it from"}
-    sub = f"{formatting.amount(low, unit)} to {formatting.amount(high, unit)}"
-    return {
-        "t": formatting.amount(value, unit),
-        "sub": sub + (f"\nreference {formatting.amount(reference, unit)}" if reference == reference else ""),
-    }
+        return {"t": formatting.DASH, "title": "No rows"}
+    cell = interval_cell(value, low, high, unit)
+    if reference == reference:
+        cell["sub"] = f"{cell['sub']}\nreference {formatting.format_value(reference, unit)}"
+    return cell
 
 
-def least_found(rows: "DataFrame") -> str:
-    """Which class is found least often, and what happened to it in the reference."""
+def lowest_recall_sentence(rows: "DataFrame") -> str:
+    """The class with the lowest recall, with its reference."""
     known = rows[(rows["metric"] == "recall") & rows["value"].notna()]
     if known.empty:
-        return "No label of any class is known yet."
+        return "No labels of any class yet."
     least = known.sort_values(["value", "class"], kind="stable").iloc[0]
-    said = (
-        f"Found least often is `{least['class']}`: {formatting.share(least['value'])} of its {formatting.count(least['n'])} labelled predictions "
-        f"({formatting.share(least['low'])} to {formatting.share(least['high'])})"
-    )
-    return f"{said}; {formatting.share(least['reference'])} in the reference." if least["reference"] == least["reference"] else f"{said}."
+    recall = formatting.value_with_interval(least["value"], least["low"], least["high"], "share")
+    reference = f"; {formatting.format_share(least['reference'])} in the reference" if least["reference"] == least["reference"] else ""
+    return f"Lowest recall: `{least['class']}`, {recall} of {formatting.format_count(least['n'])} labelled predictions{reference}."

@@ -1,25 +1,27 @@
-"""Who is writing? The name that stands on everything that a person says in the dashboard, asked once a session."""
+"""The one box for the author's name, asked once a session and shown with everything that they write."""
 
 import streamlit as st
 
-KEPT = "name-of-person"
+NAME_KEY = "name-of-person"
 LONGEST = 80
+MISSING = "Enter your name to save."
 
 
-def box(key: str = "person") -> str | None:
-    """A box for the name (key: one for each box of a page); the name, or None until one is given. It stays for the session, whatever page is open."""
+def person_name_box(key: str = "person") -> str | None:
+    """A box for the name; the name, or None until one is given. It is kept for the session on every page.
+
+    key: unique on the page. The box cannot be in a form, because it saves the name when it changes.
+    """
     own = f"{key}-box"
-    st.session_state[own] = st.session_state.get(KEPT, "")
+    st.session_state[own] = st.session_state.get(NAME_KEY, "")
 
     def keep() -> None:
-        st.session_state[KEPT] = st.session_state[own].strip()
+        st.session_state[NAME_KEY] = st.session_state[own].strip()
 
-    st.text_input(
-        "Your name", key=own, on_change=keep, max_chars=LONGEST, placeholder="Stands on what you write", width=260, autocomplete="name"
-    )
-    return st.session_state.get(KEPT) or None
+    st.text_input("Your name", key=own, on_change=keep, max_chars=LONGEST, placeholder="Shown as author", width=260, autocomplete="name")
+    return st.session_state.get(NAME_KEY) or None
 
 
-def known() -> str:
-    """Who writes where no name is asked: the one given elsewhere in the session, else somebody."""
-    return str(st.session_state.get(KEPT) or "Somebody at the dashboard")
+def person_name_or_default() -> str:
+    """The name given in this session, else a general one."""
+    return str(st.session_state.get(NAME_KEY) or "Somebody at the dashboard")

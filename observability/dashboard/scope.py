@@ -1,11 +1,12 @@
-"""What is a page about: which model, version, window and slice?
+"""The scope of a page: model, version, window and slice.
 
-The scope lives in widgets that are bound to the address (observability/dashboard/sidebar.py): `model`, `version`, `window`, `from`, `to`, `slice`.
-A relative window (the last 7 days) stays relative while a person moves about; a copied link carries absolute times (`observability/dashboard/links.py`).
+The scope lives in widgets that are bound to the address (observability/dashboard/sidebar.py): `model`, `version`, `window`, `from`, `to`,
+`slice`. A relative window (the last 7 days) stays relative between pages; a copied link carries absolute times
+(`observability/dashboard/links.py`).
 """
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from observability.core.errors import UsageError
@@ -15,15 +16,18 @@ from observability.core.window import Slice
 Span = Literal["7d", "28d", "all", "dates"]
 SPANS: dict[Span, str] = {"7d": "Last 7 days", "28d": "Last 28 days", "all": "Everything", "dates": "Chosen dates"}
 WINDOWS: dict[str, Span] = {words: span for span, words in SPANS.items()}
-"""What the window's box shows, and the address therefore carries; codes (`28d`) are understood too."""
+"""What the window's box shows and the address carries; codes (`28d`) are understood too."""
 DAYS: dict[Span, int] = {"7d": 7, "28d": 28}
 KEYS = ("model", "version", "window", "from", "to", "slice")
-"""Parameters of the address that make up the scope, which are also the keys of its widgets."""
+"""Parameters of the address that make up the scope; also the keys of its widgets."""
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What a page is about. model None: the whole fleet. start, end: chosen instants (UTC), used when span is "dates"; one may be missing."""
+    """The scope of a page.
+
+    model None: the whole fleet. start, end: chosen instants (UTC), used where span is "dates"; one may be missing.
+    """
 
     model: str | None = None
     version: str | None = None
@@ -33,13 +37,13 @@ class Scope:
     slice: Slice | None = None
 
     def parameters(self) -> dict[str, str]:
-        """The scope as parameters of an address; what is not chosen is left out."""
+        """The scope as parameters of an address, without those that are not chosen."""
         parts = {
             "model": self.model,
             "version": self.version,
             "window": SPANS[self.span] if self.span != "7d" else None,
-            "from": wire(self.start) if self.span == "dates" and self.start else None,
-            "to": wire(self.end) if self.span == "dates" and self.end else None,
+            "from": address_time(self.start) if self.span == "dates" and self.start else None,
+            "to": address_time(self.end) if self.span == "dates" and self.end else None,
             "slice": str(self.slice) if self.slice else None,
         }
         return {key: value for key, value in parts.items() if value}
@@ -53,8 +57,8 @@ class Scope:
         return replace(self, span="dates", start=start, end=end)
 
 
-def read(state: Any) -> Scope:
-    """The scope that the widgets (the session state, or a test's mapping) hold. A slice that cannot be read is left out; the sidebar says so."""
+def scope_from_state(state: Any) -> Scope:
+    """The scope of the widgets (the session state, or a test's mapping), without a slice that cannot be read."""
     span = WINDOWS.get(state.get("window") or "", "7d")
     dates = span == "dates"
     try:
@@ -65,32 +69,34 @@ def read(state: Any) -> Scope:
         model=state.get("model"),
         version=state.get("version") if state.get("model") else None,
         span=span,
-        start=aware(state.get("from")) if dates else None,
-        end=aware(state.get("to")) if dates else None,
+        start=_aware(state.get("from")) if dates else None,
+        end=_aware(state.get("to")) if dates else None,
         slice=part if state.get("model") else None,
     )
 
 
-def aware(instant: datetime | None) -> datetime | None:
+def _aware(instant: datetime | None) -> datetime | None:
     """A widget's naive time, which is UTC on every page, as an instant."""
     return aware_utc(instant) if instant else None
 
 
-def wire(instant: datetime) -> str:
-    """An instant (or a naive UTC time) as the address carries it: UTC to the minute, without a zone, as Streamlit's date and time box writes it."""
-    return (instant.astimezone(UTC) if instant.tzinfo else instant).strftime("%Y-%m-%dT%H:%M")
+def address_time(instant: datetime) -> str:
+    """An instant (or a naive UTC time) as the address carries it: UTC to the minute, without a zone, as Streamlit's date and time box
+    writes it.
+    """
+    return naive_utc(instant).strftime("%Y-%m-%dT%H:%M")
 
 
 def parse_instant(text: str) -> datetime | None:
-    """An instant of an address, as a naive UTC time to the minute for the widget: a date, a time without zone (UTC), or RFC 3339; else None.
+    """An instant of an address, as a naive UTC time to the minute for the widget: a date, a time without zone (UTC), or RFC 3339; else
+    None.
 
-    A plus sign that became a blank on the way is read as a plus sign.
+    A plus sign that became a blank in the URL is read as a plus sign.
     """
     for written in (text.strip(), text.strip().replace(" ", "+")):
         try:
             found = datetime.fromisoformat(written)
         except ValueError:
             continue
-        moved = naive_utc(found) if found.tzinfo else found
-        return moved.replace(second=0, microsecond=0)
+        return naive_utc(found).replace(second=0, microsecond=0)
     return None

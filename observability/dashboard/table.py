@@ -1,8 +1,8 @@
-"""How is a dense table drawn: status, sentences, sparklines, bars, intervals, links?
+"""Dense tables with status, sentences, sparklines, bars, intervals and links.
 
-A real HTML table (observability/dashboard/assets/ledger.js) whose every text is set as text, so names and values from logs cannot become markup.
-A cell is a small dict: `t` text, `sub` a second line, `s` a severity's icon, `mark` a badge, `changed` in colour, `title` a tooltip, `spark`, `bar`, `interval`,
-and the parts of `links.link`.
+An HTML table (observability/dashboard/assets/ledger.js) whose texts are set as text, so names and values from logs cannot become markup. A
+cell is a small dict: `t` text, `sub` a second line, `s` a severity's icon, `mark` a badge, `changed` in colour, `title` a tooltip, `spark`,
+`bar`, `interval`, and the parts of `links.link`.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ Cell = dict[str, Any]
 
 
 @cache
-def component() -> Callable[..., Any]:
+def _ledger() -> Callable[..., Any]:
     """The registered component; once a process."""
     return st.components.v2.component(
         "ledger",
@@ -34,7 +34,7 @@ def column(
     label: str,
     *,
     align: str = "",
-    help: str | None = None,  # noqa: A002 - the word that Streamlit's own columns use
+    help: str | None = None,  # noqa: A002 - the name that Streamlit's own columns use
     width: str | None = None,
     strong: bool = False,
     wide: bool = False,
@@ -46,26 +46,29 @@ def column(
     return {"key": key, "label": label, "align": align, "help": help, "width": width, "strong": strong, "wide": wide, "short": short}
 
 
-def row(cells: dict[str, Cell], note: Cell | None = None, *, selected: bool = False) -> dict[str, Any]:
-    """One row: its cells by column, and a second line across the whole table."""
+def table_row(cells: dict[str, Cell], note: Cell | None = None, *, selected: bool = False) -> dict[str, Any]:
+    """One row: its cells by column, and a second line across the table."""
     return {"cells": cells, "note": note, "selected": selected}
 
 
-def table(
+def draw_table(
     key: str, caption: str, columns: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]], *, compact: bool = False, large: bool = False
 ) -> None:
-    """Draw a table. caption names it for screen readers; key is unique on the page; large: to be read from across a table. Links in it go to their target without a reload."""
+    """Draw a table.
+
+    caption: its name for screen readers; key: unique on the page; large: to be read from a distance. Its links need no reload.
+    """
 
     def follow() -> None:
         target = st.session_state[key].go
         if target:
-            links.go(target)
+            links.follow_link(target)
 
     data = {"caption": caption, "columns": list(columns), "rows": list(rows), "size": "large" if large else "compact" if compact else ""}
-    component()(key=key, data=data, on_go_change=follow)
+    _ledger()(key=key, data=data, on_go_change=follow)
 
 
-def spark(
+def sparkline(
     values: Sequence[float | None],
     label: str,
     *,
@@ -92,5 +95,5 @@ def spark(
 
 
 def rounded(values: Sequence[float | None]) -> list[float | None]:
-    """Values for JSON: six significant digits, None for what is no number."""
-    return [None if each is None or each != each else float(f"{each:.6g}") for each in values]
+    """Values for JSON: six significant digits, None for missing ones."""
+    return [None if value is None or value != value else float(f"{value:.6g}") for value in values]

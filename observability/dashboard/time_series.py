@@ -1,6 +1,6 @@
-"""Which series over time does a page draw, from which aggregate or finding?
+"""Frames of series over time: traffic, metrics, drift, events.
 
-Frames only: `load` asks, `charts_*` draw. Series of a metric that a finding rests on come out of that finding's evidence.
+A metric's series comes from the finding's evidence where it has one.
 """
 
 from datetime import timedelta
@@ -12,7 +12,7 @@ from observability.core.questions import Aggregate, Bucket, By
 from observability.core.time import naive_utc
 from observability.core.window import HOUR, Window
 from observability.dashboard import load
-from observability.metrics.performance import outcome_aggregates, performance_by
+from observability.metrics.performance import outcome_aggregates, performance_by_key
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -22,21 +22,21 @@ HOURS_UP_TO_DAYS = 4
 TRAFFIC = Aggregate("predictions", keys=(Bucket("hour"), By("status")))
 
 
-def grain(window: Window) -> str:
-    """Draw by "hour" or by "day"?"""
+def chart_grain(window: Window) -> str:
+    """The period of charts of a window: "hour" or "day"."""
     return "hour" if window.days <= HOURS_UP_TO_DAYS else "day"
 
 
-def traffic(window: Window, period: str | None = None) -> "DataFrame":
+def traffic_frame(window: Window, period: str | None = None) -> "DataFrame":
     """Predictions by period (start of each hour or day, naive UTC, none left out): period, n, errors, error_share.
 
     Of a window under way, up to now. errors: those whose status is not `ok`. error_share is NaN where nothing was served.
     """
     import pandas as pd
 
-    rows = load.frame(TRAFFIC, window)
-    every = timedelta(days=1) if (period or grain(window)) == "day" else HOUR
-    start, end = naive_utc(window.start), naive_utc(min(window.end, max(window.start, load.now())))
+    rows = load.ask_store(TRAFFIC, window)
+    every = timedelta(days=1) if (period or chart_grain(window)) == "day" else HOUR
+    start, end = naive_utc(window.start), naive_utc(min(window.end, max(window.start, load.page_clock())))
     first = pd.Timestamp(start).floor("D" if every.days else "h")
     index = pd.date_range(first, end, freq=every, inclusive="left", name="period")
     if len(rows):
@@ -50,7 +50,7 @@ def traffic(window: Window, period: str | None = None) -> "DataFrame":
     return frame
 
 
-def of_metric(finding: Finding) -> "DataFrame":
+def metric_by_day_frame(finding: Finding) -> "DataFrame":
     """A metric by day from its finding's evidence: period, value, low, high, labelled, served; empty where there is none."""
     import pandas as pd
 
@@ -58,11 +58,11 @@ def of_metric(finding: Finding) -> "DataFrame":
     frame = pd.DataFrame(finding.evidence.get("by_day") or [], columns=columns)
     frame["period"] = pd.to_datetime(frame["period"])
     frame[columns[1:4]] = frame[columns[1:4]].astype(float)
-    return whole_days(frame)
+    return fill_missing_days(frame)
 
 
-def whole_days(frame: "DataFrame") -> "DataFrame":
-    """The same with a row for each day between the first and the last, so that a day without predictions is a gap."""
+def fill_missing_days(frame: "DataFrame") -> "DataFrame":
+    """The frame with a row for each day between the first and the last, so that a day without predictions is a gap."""
     import pandas as pd
 
     if len(frame) < 2:
@@ -72,40 +72,44 @@ def whole_days(frame: "DataFrame") -> "DataFrame":
     return full.assign(labelled=full["labelled"].fillna(0), served=full["served"].fillna(0))
 
 
-def metric_over(model: Model, window: Window, finding: Finding) -> "DataFrame":
-    """A metric over the whole window: from the finding's own evidence, or from the same aggregate where that is coarser or shorter than the window."""
-    if grain(window) == "hour":
-        return metric_by(model, window, "hour", finding.metric)
+def metric_over_window(model: Model, window: Window, finding: Finding) -> "DataFrame":
+    """A metric over the whole window: from the finding's evidence, or measured again where that is coarser or shorter than the window."""
+    if chart_grain(window) == "hour":
+        return _metric_by_period(model, window, "hour", finding.metric)
     kept = finding.evidence.get("by_day") or []
-    return of_metric(finding) if window.days <= len(kept) + 1 else whole_days(metric_by(model, window, "day", finding.metric))
+    return (
+        metric_by_day_frame(finding)
+        if window.days <= len(kept) + 1
+        else fill_missing_days(_metric_by_period(model, window, "day", finding.metric))
+    )
 
 
-def metric_by(model: Model, window: Window, period: str, metric: str) -> "DataFrame":
-    """A metric by hour or day, measured anew: the columns of `of_metric`."""
+def _metric_by_period(model: Model, window: Window, period: str, metric: str) -> "DataFrame":
+    """A metric by hour or day, measured again: the columns of `metric_by_day_frame`."""
     import pandas as pd
 
     bucket = Bucket("hour") if period == "hour" else Bucket("day")
-    asked = outcome_aggregates(model, bucket)
+    aggregates = outcome_aggregates(model, bucket)
     rows: list[list[Any]] = []
-    for when, metrics, served, labelled in performance_by(
-        model, load.frame(asked["counts"], window), load.frame(asked["sums"], window), "period"
+    for when, metrics, served, labelled in performance_by_key(
+        model, load.ask_store(aggregates["counts"], window), load.ask_store(aggregates["sums"], window), "period"
     ):
-        each = metrics.get(metric)
-        rows.append([when, each.value if each else None, each.low if each else None, each.high if each else None, labelled, served])
+        ends = (found.value, found.low, found.high) if (found := metrics.get(metric)) else (None, None, None)
+        rows.append([when, *ends, labelled, served])
     frame = pd.DataFrame(rows, columns=["period", "value", "low", "high", "labelled", "served"])
     return frame.astype({"value": float, "low": float, "high": float}) if len(frame) else frame
 
 
-def drift_by_day(findings: list[Finding]) -> "DataFrame":
+def drift_by_day_frame(findings: list[Finding]) -> "DataFrame":
     """PSI of each column and day from the evidence of drift findings: subject, day, value, n; columns in the order of the findings."""
     import pandas as pd
 
-    rows = [(each.subject, day, value, n) for each in findings for day, value, n in each.evidence.get("by_day") or []]
+    rows = [(finding.subject, *day) for finding in findings for day in finding.evidence.get("by_day") or []]
     frame = pd.DataFrame(rows, columns=["subject", "day", "value", "n"])
     frame["day"] = pd.to_datetime(frame["day"])
     return frame
 
 
-def marks(model: str, window: Window) -> "DataFrame":
+def chart_event_marks(model: str, window: Window) -> "DataFrame":
     """Events of a model in a window: at, what, text."""
-    return load.events(model, window.start, window.end)
+    return load.model_events(model, window.start, window.end)

@@ -1,7 +1,7 @@
-"""Do predictions arrive as they used to: how many, and without gaps?
+"""Check the arrival of predictions: volume, gaps and freshness.
 
-Claims are about every version of the model at once, since a new version takes over the traffic of the old. Nothing is claimed before the model
-has two weeks of past, so a model's first records never alarm.
+Claims cover all versions of the model, since a new version takes over the traffic of the old one. There is no claim before the model has
+two weeks of past, so that its first records raise no alarm.
 """
 
 from dataclasses import dataclass, replace
@@ -15,27 +15,36 @@ from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity, iso
 from observability.core.window import HOUR
 from observability.detection.hourly_volume import DAY, MINIMUM_DAYS, Hours, expected, spread
-from observability.detection.significant_claims import DAYS_KEPT, NAME, PAST_DAYS, Claim, blank, limits, percent, plural
+from observability.detection.significant_claims import (
+    DAYS_KEPT,
+    NAME,
+    PAST_DAYS,
+    QualityClaim,
+    quality_limits,
+    quality_percent,
+    rounded_count,
+    undecided_quality,
+)
 from observability.stats.change import poisson_or_overdispersed_test
 
 FEWER_WATCH, FEWER_ACT, FEWER_ACT_DAY, MORE = 0.25, 0.4, 0.6, 0.5
-"""A quarter fewer than expected is worth a look. Two fifths of a longer window, or three fifths of a day, which is more than a public holiday takes
-away, need somebody. More traffic is no fault by itself: half as much again is worth a look. `limits` of the settings override the share that
-needs somebody (`data/quality/volume`)."""
+"""Relative deviations from the expected volume. A quarter fewer is `watch`. Two fifths fewer over a longer window, or three fifths fewer
+over a day (more than a public holiday), are `act`. Half as much again is `watch`. The setting `data/quality/volume` overrides the limit
+for `act`."""
 MINIMUM_EXPECTED = 30
-"""Where fewer predictions were expected in all, nothing is said about their number."""
+"""Expected predictions below which volume is not judged."""
 SILENT_WATCH, SILENT_ACT, STOPPED_ACT = 3.0, 12.0, 6.0
-"""Hours without a prediction although some were expected: three are worth a look, twelve need somebody, six where it has not come back."""
+"""Hours without an expected prediction: three are `watch`, twelve are `act`, six are `act` where the gap is still open."""
 LONGER_THAN_PAST = 1.5
-"""A gap must be this many times less likely, in the logarithm of its chance, than the least likely one of the past."""
+"""Factor by which the log-probability of a gap must exceed that of the least likely past gap."""
 HOURS_KEPT = 31 * DAY
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Hours without predictions: from place `first`, `hours` of them, ends at which nothing was ever expected left out.
+    """A run of `hours` hours without predictions from index `first`, trimmed of hours in which none were expected.
 
-    missed: predictions that were expected in it. surprise: minus the logarithm of its chance.
+    missed: expected predictions. surprise: negative log-probability.
     """
 
     first: int
@@ -46,7 +55,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Block:
-    """A stretch of the window: what came and what was expected, and the words for it."""
+    """A part of the window: observed and expected predictions, and its description."""
 
     observed: float
     expected: float
@@ -54,54 +63,57 @@ class Block:
     said: str
 
 
-def arrival_claims(hours: Hours, context: Context) -> tuple[list[Claim], list[Finding]]:
-    """Claims about volume, silence and freshness; and the finding that stands for all of them where they cannot be judged."""
+def arrival_claims(hours: Hours, context: Context) -> tuple[list[QualityClaim], list[Finding]]:
+    """Return claims about volume, silence and freshness, and the finding that replaces them where they cannot be judged."""
     if hours.rows == 0:
-        return [], [about(context, "volume", 0, f"There are no predictions in this window or in the {PAST_DAYS} days before it.")]
+        return [], [
+            undecided_arrival(context, "volume", 0, f"There are no predictions in this window or in the {PAST_DAYS} days before it.")
+        ]
     level = stated_freshness(hours, context)
     if hours.past_days < MINIMUM_DAYS:
         more = max(round(MINIMUM_DAYS - hours.past_days), 1)
         because = (
-            f"Volume and silence cannot be judged yet: they need two weeks of past before the window, and there are {hours.past_days:.1f} days; "
-            f"that needs about {plural(more, 'more day')}."
+            "Volume and silence cannot be judged yet: they need two weeks of past before the window, and there are "
+            f"{hours.past_days:.1f} days; "
+            f"that needs about {rounded_count(more, 'more day')}."
         )
-        return level, [about(context, "volume", int(hours.window.sum()) + hours.later, because)]
+        return level, [undecided_arrival(context, "volume", int(hours.window.sum()) + hours.later, because)]
     if hours.window.size == 0:
         because = "Volume and silence cannot be judged: this window holds no whole hour that is over, it needs about 1 more hour."
-        return level, [about(context, "volume", hours.later, because)]
+        return level, [undecided_arrival(context, "volume", hours.later, because)]
     usual = expected(hours)
     gaps = silence_claims(hours, usual, context)
     return [*volume_claims(hours, usual, context), *(level + gaps[:1] if level else gaps)], []
 
 
-def about(context: Context, metric: str, n: int, because: str) -> Finding:
-    """A finding about the whole model against its own past."""
-    return blank(context, "model", metric, n, because, against="past", whole_model=True)
+def undecided_arrival(context: Context, metric: str, n: int, because: str) -> Finding:
+    """Return the finding of severity `unknown` about the whole model, compared with its own past."""
+    return undecided_quality(context, "model", metric, n, because, against="past", whole_model=True)
 
 
-def volume_claims(hours: Hours, usual: NDArray[np.float64], context: Context) -> list[Claim]:
-    """The window's total, and its last day, against what was expected.
+def volume_claims(hours: Hours, usual: NDArray[np.float64], context: Context) -> list[QualityClaim]:
+    """Return claims about the total of the window and of its last day, compared with the expected totals.
 
-    Both are held against how far single days of the past were from what was expected of them. For a longer window that is cautious, as days
-    partly cancel out; but it holds when they do not.
+    The variation is that of single past days about their expectation. For a longer window that is conservative, since days partly cancel
+    out.
     """
     length = hours.window.size
     blocks = [Block(float(hours.window.sum()), float(usual[hours.begin :].sum()), length, in_window(length, context))]
     if length >= 2 * DAY and usual[-DAY:].sum() >= MINIMUM_EXPECTED:
         blocks.append(Block(float(hours.counts[-DAY:].sum()), float(usual[-DAY:].sum()), DAY, "in the last 24 hours"))
     past = ratios(hours, usual, min(length, DAY))
-    evidence = {"by_day": by_day(hours, usual), "by_hour": by_hour(hours, usual)}
+    evidence = {"by_day": arrivals_by_day(hours, usual), "by_hour": by_hour(hours, usual)}
     return [volume_claim(each, past, hours, usual, evidence, context) for each in blocks]
 
 
 def in_window(length: int, context: Context) -> str:
-    """Where the total was counted."""
+    """Return the description of the counted hours."""
     whole = context.window.on_grain(HOUR) and context.now >= context.window.end
-    return "in this window" if whole else f"in the {plural(length, 'whole hour')} of this window"
+    return "in this window" if whole else f"in the {rounded_count(length, 'whole hour')} of this window"
 
 
 def ratios(hours: Hours, usual: NDArray[np.float64], length: int) -> NDArray[np.float64]:
-    """Of each day of the past, on the clock hours of the window's end, what came as a share of what was expected."""
+    """Return observed over expected of each past day, aligned to the window's end."""
     end = hours.size - DAY * -((hours.begin - hours.size) // DAY)
     found = []
     while end - length >= 0:
@@ -113,18 +125,21 @@ def ratios(hours: Hours, usual: NDArray[np.float64], length: int) -> NDArray[np.
 
 def volume_claim(
     block: Block, past: NDArray[np.float64], hours: Hours, usual: NDArray[np.float64], evidence: dict[str, Any], context: Context
-) -> Claim:
-    """How many came in one stretch."""
-    fewer = limits(context, "volume", FEWER_WATCH, FEWER_ACT if block.hours > DAY else FEWER_ACT_DAY)
+) -> QualityClaim:
+    """Return the claim about the volume of one part of the window."""
+    fewer = quality_limits(context, "volume", FEWER_WATCH, FEWER_ACT if block.hours > DAY else FEWER_ACT_DAY)
     around = tuple(((1 - each) * block.expected, (1 + MORE) * block.expected) for each in fewer)
-    base = replace(about(context, "volume", int(block.observed), ""), value=block.observed, low=block.observed, high=block.observed)
+    base = replace(
+        undecided_arrival(context, "volume", int(block.observed), ""), value=block.observed, low=block.observed, high=block.observed
+    )
     base = replace(base, evidence={"expected": block.expected} | evidence)
     if block.expected < MINIMUM_EXPECTED or past.size < MINIMUM_DAYS // 2:
         because = (
-            f"{plural(block.observed, 'prediction')} came {block.said}; about {block.expected:.0f} were expected, too few to judge by: that needs "
+            f"{rounded_count(block.observed, 'prediction')} came {block.said}; about {block.expected:.0f} were expected, "
+            "too few to judge by: that needs "
             f"about {MINIMUM_EXPECTED} or a longer window."
         )
-        return Claim(replace(base, because=because), float("nan"), (around[0], around[1]))
+        return QualityClaim(replace(base, because=because), float("nan"), (around[0], around[1]))
     scale = block.expected / max(block.hours / DAY, 1.0)
     ratio = block.observed / block.expected
     test = poisson_or_overdispersed_test(ratio * scale, past * scale)
@@ -137,19 +152,20 @@ def volume_claim(
         likely_source="system",
         onset=volume_onset(hours, usual, fewer[0], less=ratio < 1),
         rank=5 + min(abs(1 - ratio), 2.0),
-        because=f"{plural(block.observed, 'prediction')} came {block.said}, {difference(ratio)} the {block.expected:,.0f} expected at these hours of the week.",
+        because=f"{rounded_count(block.observed, 'prediction')} came {block.said}, {volume_difference(ratio)} the "
+        f"{block.expected:,.0f} expected at these hours of the week.",
     )
-    return Claim(finding, 1.0 if test.p_value is None else test.p_value, (around[0], around[1]))
+    return QualityClaim(finding, 1.0 if test.p_value is None else test.p_value, (around[0], around[1]))
 
 
-def difference(ratio: float) -> str:
-    """How a total compares, up to the word that what was expected follows."""
+def volume_difference(ratio: float) -> str:
+    """Return the comparison of a total with the expectation, as the words before the expected number."""
     change = abs(ratio - 1)
-    return "about" if change < 0.005 else f"{percent(change)} {'fewer' if ratio < 1 else 'more'} than"
+    return "about" if change < 0.005 else f"{quality_percent(change)} {'fewer' if ratio < 1 else 'more'} than"
 
 
 def volume_onset(hours: Hours, usual: NDArray[np.float64], limit: float, *, less: bool) -> datetime | None:
-    """The start of the first day of the unbroken run of days beyond the limit that reaches the end."""
+    """Return the start of the final unbroken run of days beyond the limit."""
     place, first = hours.size, None
     while place - DAY >= hours.begin and usual[place - DAY : place].sum() > 0:
         ratio = hours.counts[place - DAY : place].sum() / usual[place - DAY : place].sum()
@@ -160,8 +176,8 @@ def volume_onset(hours: Hours, usual: NDArray[np.float64], limit: float, *, less
     return first
 
 
-def by_day(hours: Hours, usual: NDArray[np.float64]) -> list[list[Any]]:
-    """[day, predictions, expected] of each day (UTC) of the window, whole hours only."""
+def arrivals_by_day(hours: Hours, usual: NDArray[np.float64]) -> list[list[Any]]:
+    """Return [day, predictions, expected] of each day (UTC) of the window, whole hours only."""
     days = (hours.first + np.arange(hours.begin, hours.size)) // DAY
     return [
         [str(np.datetime64(int(day), "D")), int(hours.window[days == day].sum()), round(float(usual[hours.begin :][days == day].sum()), 1)]
@@ -170,7 +186,7 @@ def by_day(hours: Hours, usual: NDArray[np.float64]) -> list[list[Any]]:
 
 
 def by_hour(hours: Hours, usual: NDArray[np.float64]) -> list[list[Any]]:
-    """[hour, predictions, expected, low, high] of the window's last hours; low and high hold about 95 % of clean hours."""
+    """Return [hour, predictions, expected, low, high] of the window's last hours; low and high hold about 95 % of clean hours."""
     excess, weeks = spread(hours, usual), max(hours.past_days / 7, 2.0)
     reach = 1.96 * np.sqrt(usual * (1 + 1 / weeks) + excess * usual**2)
     first = max(hours.begin, hours.size - HOURS_KEPT)
@@ -179,8 +195,8 @@ def by_hour(hours: Hours, usual: NDArray[np.float64]) -> list[list[Any]]:
     return [[iso(hours.at(first + i)), *each] for i, each in enumerate(zip(counts, *bounds.tolist(), strict=True))]
 
 
-def silence_claims(hours: Hours, usual: NDArray[np.float64], context: Context) -> list[Claim]:
-    """The most surprising gap of the window, and how old the newest prediction is."""
+def silence_claims(hours: Hours, usual: NDArray[np.float64], context: Context) -> list[QualityClaim]:
+    """Return claims about the least likely gap of the window and about the age of the newest prediction."""
     gaps = gaps_of(hours, usual)
     end = [each for each in gaps if each.first + each.hours > hours.begin]
     past = max((each.surprise for each in gaps if each.first + each.hours <= hours.begin), default=0.0)
@@ -190,11 +206,11 @@ def silence_claims(hours: Hours, usual: NDArray[np.float64], context: Context) -
 
 
 def gaps_of(hours: Hours, usual: NDArray[np.float64]) -> list[Gap]:
-    """Every run of hours without predictions in which some were expected, in order.
+    """Return every run of hours without predictions in which some were expected, in order.
 
-    Its chance is that of a negative binomial in each hour, as far as the past varies more than chance: nights, at which nothing ever came, say
-    nothing, and neither do single hours of a stream that comes in bursts. What was expected is itself known from k weeks only: the chance of none
-    after S in them is (k / (k + 1))^S.
+    Each hour has a negative binomial distribution with the overdispersion of the past. Hours in which no prediction was ever seen, and
+    single hours of a bursty stream, therefore count for little. Expectations come from k weeks only: the probability of zero after a sum of
+    S is (k / (k + 1))^S.
     """
     excess = spread(hours, usual)
     weeks = max(hours.past_days / 7, 2.0)
@@ -211,34 +227,36 @@ def gaps_of(hours: Hours, usual: NDArray[np.float64]) -> list[Gap]:
 
 
 def open_at_end(gap: Gap, hours: Hours, usual: NDArray[np.float64]) -> bool:
-    """Whether nothing has come since."""
+    """Return whether the gap is still open."""
     return bool(hours.later == 0 and hours.counts[gap.first :].sum() == 0 and usual[gap.first :].sum() > 0)
 
 
-def judged(gap: Gap, stopped: bool, past: float, hours: Hours, at: tuple[float, float]) -> tuple[Severity, float]:
-    """The severity of a gap by its length, where no gap of the past was nearly as unlikely; and its chance anywhere in the window."""
+def volume_finding(gap: Gap, stopped: bool, past: float, hours: Hours, at: tuple[float, float]) -> tuple[Severity, float]:
+    """Return the severity of a gap by its length, where no past gap was nearly as unlikely, and its probability in the window."""
     if gap.surprise <= LONGER_THAN_PAST * past or gap.hours < at[0]:
         return "ok", 1.0
     act = at[1] * (STOPPED_ACT / SILENT_ACT if stopped else 1.0)
     return "act" if gap.hours >= act else "watch", float(min(max(hours.window.size, 1) * np.exp(-gap.surprise), 1.0))
 
 
-def silence(gap: Gap, stopped: bool, past: float, hours: Hours, usual: NDArray[np.float64], context: Context) -> Claim:
-    """The claim about the most surprising gap."""
-    at = limits(context, "silence_hours", SILENT_WATCH, SILENT_ACT)
-    severity, chance = judged(gap, stopped, past, hours, at)
+def silence(gap: Gap, stopped: bool, past: float, hours: Hours, usual: NDArray[np.float64], context: Context) -> QualityClaim:
+    """Return the claim about the least likely gap."""
+    at = quality_limits(context, "silence_hours", SILENT_WATCH, SILENT_ACT)
+    severity, chance = volume_finding(gap, stopped, past, hours, at)
     n, length = int(hours.window.sum()) + hours.later, float(gap.hours)
-    base = replace(about(context, "silence_hours", n, ""), value=length, low=length, high=length, rank=8.0, likely_source="system")
+    base = replace(
+        undecided_arrival(context, "silence_hours", n, ""), value=length, low=length, high=length, rank=8.0, likely_source="system"
+    )
     if usual[hours.begin :].sum() < MINIMUM_EXPECTED:
         because = (
-            f"Silence cannot be told from a slow stream: {usual[hours.begin :].sum():.0f} predictions were expected in this window, "
+            f"Silence cannot be distinguished from low traffic: {usual[hours.begin :].sum():.0f} predictions were expected in this window, "
             f"it needs about {MINIMUM_EXPECTED}."
         )
-        return Claim(replace(base, because=because), float("nan"), at)
+        return QualityClaim(replace(base, because=because), float("nan"), at)
     if gap.missed < 1:
-        return Claim(replace(base, severity="ok", because="No gap without predictions in which one or more were expected."), 1.0, at)
+        return QualityClaim(replace(base, severity="ok", because="No gap in which predictions were expected."), 1.0, at)
     since, until = hours.at(gap.first), hours.at(gap.first + gap.hours)
-    said = f"No predictions for {plural(gap.hours, 'hour')} from {since:%Y-%m-%d %H:%M} UTC"
+    said = f"No predictions for {rounded_count(gap.hours, 'hour')} from {since:%Y-%m-%d %H:%M} UTC"
     ended = " on, up to now" if stopped else f" to {until:%Y-%m-%d %H:%M}"
     finding = replace(
         base,
@@ -247,31 +265,33 @@ def silence(gap: Gap, stopped: bool, past: float, hours: Hours, usual: NDArray[n
         because=f"{said}{ended}, in which about {gap.missed:,.0f} were expected.",
         evidence={"expected": gap.missed, "surprise": gap.surprise, "surprise_past": past, "from": iso(since), "to": iso(until)},
     )
-    return Claim(finding, chance, (at[0], at[1] * STOPPED_ACT / SILENT_ACT if stopped else at[1]))
+    return QualityClaim(finding, chance, (at[0], at[1] * STOPPED_ACT / SILENT_ACT if stopped else at[1]))
 
 
-def freshness(still: Gap | None, past: float, hours: Hours, usual: NDArray[np.float64], context: Context) -> Claim:
-    """How old the newest prediction is, and whether the model has stopped."""
-    at = limits(context, "silence_hours", SILENT_WATCH, SILENT_ACT)
-    severity, chance = judged(still, True, past, hours, at) if still else ("ok", 1.0)
+def freshness(still: Gap | None, past: float, hours: Hours, usual: NDArray[np.float64], context: Context) -> QualityClaim:
+    """Return the claim about the age of the newest prediction, and whether the model has stopped."""
+    at = quality_limits(context, "silence_hours", SILENT_WATCH, SILENT_ACT)
+    severity, chance = volume_finding(still, True, past, hours, at) if still else ("ok", 1.0)
     low, high = age(hours, context)
-    base = replace(about(context, "freshness_hours", hours.rows, ""), value=low, low=low, high=high, rank=7.0, likely_source="system")
+    base = replace(
+        undecided_arrival(context, "freshness_hours", hours.rows, ""), value=low, low=low, high=high, rank=7.0, likely_source="system"
+    )
     if usual[hours.begin :].sum() < MINIMUM_EXPECTED:
         severity, chance = "ok", 1.0
     since = f"; about {still.missed:,.0f} were expected since" if still and severity != "ok" else ""
     onset = hours.at(still.first) if still else None
     because = f"The newest prediction is {older(low, high)} old{since}."
-    return Claim(replace(base, severity=severity, because=because, onset=onset), chance, (at[0], at[1] * STOPPED_ACT / SILENT_ACT))
+    return QualityClaim(replace(base, severity=severity, because=because, onset=onset), chance, (at[0], at[1] * STOPPED_ACT / SILENT_ACT))
 
 
-def stated_freshness(hours: Hours, context: Context) -> list[Claim]:
-    """The claim against the owner's own limit of freshness, where one is stated: that needs no past."""
+def stated_freshness(hours: Hours, context: Context) -> list[QualityClaim]:
+    """Return the claim against the configured limit of freshness, if any; it needs no past."""
     limit = context.model.settings.limits.get(f"{NAME}/freshness_hours")
     if limit is None:
         return []
     low, high = age(hours, context)
     finding = replace(
-        about(
+        undecided_arrival(
             context, "freshness_hours", hours.rows, f"The newest prediction is {older(low, high)} old; at most {limit:g} hours are allowed."
         ),
         value=low,
@@ -282,11 +302,11 @@ def stated_freshness(hours: Hours, context: Context) -> list[Claim]:
         likely_source="system",
         rank=7.0,
     )
-    return [Claim(finding, float("nan"), (limit, limit))]
+    return [QualityClaim(finding, float("nan"), (limit, limit))]
 
 
 def age(hours: Hours, context: Context) -> tuple[float, float]:
-    """Hours since the newest prediction, at least and at most: counts know it to the hour."""
+    """Return the minimum and maximum of the hours since the newest prediction, which counts resolve to the hour."""
     if hours.later:
         return 0.0, (min(context.window.end, context.now) - hours.at(hours.size)) / HOUR
     filled = np.flatnonzero(hours.counts > 0)
@@ -296,5 +316,5 @@ def age(hours: Hours, context: Context) -> tuple[float, float]:
 
 
 def older(low: float, high: float) -> str:
-    """An age in words."""
+    """Return an age in words."""
     return "less than an hour" if high <= 1 else f"{low:.0f} to {high:.0f} hours" if high < 72 else f"about {high / DAY:.1f} days"

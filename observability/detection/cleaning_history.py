@@ -1,4 +1,4 @@
-"""What did each cleaning rule do in its runs, how do they compare with its own earlier ones, and does it drop rows of one group more often?"""
+"""Compare the runs of each cleaning rule with its earlier ones, and find groups of which it drops more rows."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ import numpy as np
 from scipy.stats import hypergeom
 
 from observability.core.finding import Severity
-from observability.detection.own_history import LEAST_SPREAD_OF_SHARES, Array, beside, share_of
+from observability.detection.change import significant_severity
+from observability.detection.own_history import LEAST_SPREAD_OF_SHARES, Array, HistoryComparison, share_from_arcsine, usual_values
 from observability.stats.interval import Interval, rate_difference_interval
 
 if TYPE_CHECKING:
@@ -17,53 +18,36 @@ if TYPE_CHECKING:
 
 DROPPED, CHANGED, GAP = "cleaning_drop_rate", "cleaning_change_rate", "cleaning_group_gap"
 WATCH, ACT = (1.5, 0.02), (2.0, 0.05)
-"""So many times the usual share, and so many points more, is reported, and needs somebody."""
+"""Limits for `watch` and `act`: (multiple of the usual share, increase of the share)."""
 LESS = 0.5
-"""So small a part of the usual share, and two points less: the rule may have stopped to find what it is there for."""
+"""Fraction of the usual share below which, with a fall of two points, a rule is reported as no longer effective."""
 GROUP = 0.05
-"""Where a group loses so much more of its rows than the others do, it is reported."""
+"""Excess drop rate of a group over the others that is reported."""
 GROUP_ROWS = 30
-"""A group of fewer rows is not judged."""
+"""Rows below which a group is not judged."""
 A_DAY = 86_400.0
 
 
-@dataclass(frozen=True)
-class Look:
-    """One share of one run beside the rule's earlier runs. rows, hits: those that came in, and those that were dropped (or changed); usual: NaN where the
-    past does not tell.
-    """
+@dataclass(frozen=True, kw_only=True)
+class CleaningComparison(HistoryComparison):
+    """One share of one run and the rule's earlier runs. rows, hits: rows that came in, and those that were dropped (or changed)."""
 
-    metric: str
-    at: datetime
     rows: int
     hits: int
-    usual: float
-    p_value: float
 
-    @property
-    def share(self) -> float:
-        """The share of the rows."""
-        return self.hits / self.rows
-
-    def severity(self, adjusted: float, watch: float, act: float) -> Severity:
-        """How bad it is, at a p-value that is corrected for all that was looked at."""
-        if np.isnan(self.usual):
+    def severity(self, p_adjusted: float, budget: float) -> Severity:
+        """Return the severity at a p-value that is adjusted for all comparisons."""
+        if not self.known:
             return "unknown"
-        if self.share < self.usual:
-            gone = self.share <= LESS * self.usual and self.usual - self.share >= WATCH[1]
-            return "watch" if gone and adjusted <= watch else "ok"
-        if self.beyond(ACT) and adjusted <= act:
-            return "act"
-        return "watch" if self.beyond(WATCH) and adjusted <= watch else "ok"
-
-    def beyond(self, limit: tuple[float, float]) -> bool:
-        """Whether it is so far above the usual."""
-        return self.share >= limit[0] * self.usual and self.share - self.usual >= limit[1]
+        if self.value < self.usual:
+            gone = self.value <= LESS * self.usual and self.usual - self.value >= WATCH[1]
+            return significant_severity(gone, False, p_adjusted, budget)
+        return significant_severity(self.exceeds(WATCH), self.exceeds(ACT), p_adjusted, budget)
 
 
 @dataclass(frozen=True)
-class Group:
-    """One level of a column in all runs of the window, against the other levels together. gap: its drop rate less theirs, with its interval."""
+class CleanedGroup:
+    """One level of a column in all runs of the window, compared with the other levels. gap: difference of drop rates, with its interval."""
 
     column: str
     level: str
@@ -76,24 +60,24 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Rule:
-    """What one rule did to one dataset (None: it names none). runs: in the window; earlier: before it."""
+class CleaningRule:
+    """The comparisons of one rule on one dataset (None: it names none). runs: in the window; earlier: before it."""
 
     name: str
     dataset: str | None
     runs: int
     earlier: int
-    looks: tuple[Look, ...]
-    groups: tuple[Group, ...]
+    comparisons: tuple[CleaningComparison, ...]
+    groups: tuple[CleanedGroup, ...]
 
     @property
     def subject(self) -> str:
-        """What a finding is about: `rule:NAME`, or `dataset:D/rule:NAME`."""
+        """Subject of its findings: `rule:NAME` or `dataset:D/rule:NAME`."""
         return f"rule:{self.name}" if self.dataset is None else f"dataset:{self.dataset}/rule:{self.name}"
 
 
-def rules_of(past: "DataFrame", current: "DataFrame") -> Iterator[Rule]:
-    """Each rule that ran in the window, by dataset and name."""
+def rules_of(past: "DataFrame", current: "DataFrame") -> Iterator[CleaningRule]:
+    """Yield each rule that ran in the window, by dataset and name."""
     import pandas as pd
 
     both = [each for each in (past.assign(new=False), current.assign(new=True)) if len(each)]
@@ -104,13 +88,13 @@ def rules_of(past: "DataFrame", current: "DataFrame") -> Iterator[Rule]:
     for (dataset, rule), part in every.groupby([names, "rule"], sort=True):
         new = part["new"].to_numpy(bool)
         if new.any():
-            looks = [look for metric in (DROPPED, CHANGED) for look in looked_at(metric, part, new)]
+            found = [comparison for metric in (DROPPED, CHANGED) for comparison in cleaning_comparisons(metric, part, new)]
             groups = tuple(groups_of(part["groups"][new]))
-            yield Rule(str(rule), str(dataset) or None, int(new.sum()), int((~new).sum()), tuple(looks), groups)
+            yield CleaningRule(str(rule), str(dataset) or None, int(new.sum()), int((~new).sum()), tuple(found), groups)
 
 
-def looked_at(metric: str, part: "DataFrame", new: Array) -> Iterator[Look]:
-    """One share of each run of the window beside the runs before, on the scale on which shares stray alike (Anscombe 1948)."""
+def cleaning_comparisons(metric: str, part: "DataFrame", new: Array) -> Iterator[CleaningComparison]:
+    """Yield the comparison of one share of each run of the window with earlier runs, on the arcsine scale (Anscombe 1948)."""
     rows = part["rows_in"].to_numpy(float)
     hits = np.minimum(part["rows_dropped" if metric == DROPPED else "rows_changed"].to_numpy(float), rows)
     n = np.maximum(rows, 1.0)
@@ -118,14 +102,16 @@ def looked_at(metric: str, part: "DataFrame", new: Array) -> Iterator[Look]:
     days = np.floor(part["at"].astype("datetime64[us]").to_numpy().astype(np.int64) / 1e6 / A_DAY).astype(np.int64)
     moments: list[datetime] = part["at"].dt.to_pydatetime().tolist()
     places, old = np.flatnonzero(new & (rows > 0)), ~new & (rows > 0)
-    found = beside(scaled[places], days[places], scaled[old], days[old], noise[places], noise[old], least=LEAST_SPREAD_OF_SHARES)
+    found = usual_values(scaled[places], days[places], scaled[old], days[old], noise[places], noise[old], least=LEAST_SPREAD_OF_SHARES)
     for i, place in enumerate(places.tolist()):
         p = min(2 * min(float(found.low[i]), float(found.high[i])), 1.0) if found.known else float("nan")
-        yield Look(metric, moments[place], int(rows[place]), int(hits[place]), share_of(float(found.middle[i]), n[old]), p)
+        own, of = int(hits[place]), int(rows[place])
+        usual = share_from_arcsine(float(found.middle[i]), n[old])
+        yield CleaningComparison(metric=metric, at=moments[place], value=own / of, usual=usual, p_value=p, rows=of, hits=own)
 
 
 def counts_of(groups: Any) -> dict[str, dict[str, tuple[float, float]]]:
-    """Rows and dropped rows by column and level, summed over runs; what is no pair of counts is left out, since the field is free."""
+    """Return rows and dropped rows by column and level, summed over runs; entries that are no pair of counts are skipped."""
     total: dict[str, dict[str, tuple[float, float]]] = {}
     for each in groups:
         for column, levels in (each if isinstance(each, Mapping) else {}).items():
@@ -137,7 +123,7 @@ def counts_of(groups: Any) -> dict[str, dict[str, tuple[float, float]]]:
 
 
 def pair_of(counts: Any) -> tuple[float, float] | None:
-    """Rows and dropped rows of {"in": n, "dropped": n}; None where it is no such thing."""
+    """Return rows and dropped rows of {"in": n, "dropped": n}; None for any other value."""
     if not isinstance(counts, Mapping):
         return None
     rows: Any = counts.get("in")
@@ -148,8 +134,8 @@ def pair_of(counts: Any) -> tuple[float, float] | None:
     return (float(rows), float(dropped)) if 0 <= dropped <= rows < float("inf") else None
 
 
-def groups_of(groups: Any) -> Iterator[Group]:
-    """Each level of each column that has two or more, against the others of its column."""
+def groups_of(groups: Any) -> Iterator[CleanedGroup]:
+    """Yield each level of each column that has at least two, compared with the other levels of the column."""
     for column, levels in sorted(counts_of(groups).items()):
         rows, dropped = (sum(each[place] for each in levels.values()) for place in (0, 1))
         for level, (own, gone) in sorted(levels.items()) if len(levels) > 1 else ():
@@ -157,4 +143,4 @@ def groups_of(groups: Any) -> Iterator[Group]:
             enough = min(own, others) >= GROUP_ROWS
             gap = rate_difference_interval(gone, own, others_gone, others) if own and others else Interval(None, None, None, 0.0)
             p = float(hypergeom.sf(gone - 1, rows, dropped, own)) if enough else float("nan")
-            yield Group(column, level, own, gone, others, others_gone, gap, p)
+            yield CleanedGroup(column, level, own, gone, others, others_gone, gap, p)

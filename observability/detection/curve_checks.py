@@ -1,4 +1,4 @@
-"""What do the curves of one training run say: not finite, a spike, a divergence, a plateau, overfitting, or nothing of the kind?"""
+"""Check the curves of one training run: non-finite values, spikes, divergence, plateaus and overfitting."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,16 +6,16 @@ from dataclasses import replace
 import numpy as np
 
 from observability.core.finding import Severity, needs_action
-from observability.detection.run_claims import LEAST_STEPS, Claim, counted, duration, figure, named
-from observability.metrics.training_curves import Curve, Run, part
+from observability.detection.run_claims import LEAST_STEPS, RunClaim, counted_things, duration, run_figure, run_name
+from observability.metrics.training_curves import MetricCurve, TrainingRun, data_part
 from observability.stats import curve as curves
 
 STRONG_OVERFIT = 0.5
-"""Validation that gave up half of what it had gained is an act."""
+"""Share of its gain that validation must lose for `act`."""
 
 
-def claims_of(run: Run) -> list[Claim]:
-    """Everything that the curves of a run say, the worst of each kind; one claim that all is well, or that nobody can tell, where there is nothing else."""
+def claims_of(run: TrainingRun) -> list[RunClaim]:
+    """Return the worst claim of each kind about the curves of a run; otherwise one claim that they are fine or unknown."""
     found = [each for each in (not_finite(run), diverged(run)) if each is not None]
     spike = spiked(run)
     if spike is not None and not (spike.severity == "act" and any(each.metric == "divergence" for each in found)):
@@ -25,13 +25,13 @@ def claims_of(run: Run) -> list[Claim]:
     flat = None if overfit or broken else flattened(run)
     found += [each for each in (overfit, flat) if each is not None]
     if not any(needs_action(each.severity) for each in found):
-        found.append(summary(run))
+        found.append(curve_summary(run))
     note = " Only the newest steps of this run were read." if run.partly else ""
     return [replace(each, because=each.because + note) for each in found]
 
 
-def not_finite(run: Run) -> Claim | None:
-    """The metric that was first logged as NaN or infinite; None where none was."""
+def not_finite(run: TrainingRun) -> RunClaim | None:
+    """Return the claim about the metric that was first logged as NaN or infinite; None where none was."""
     bad = [each for each in run.curves.values() if len(each.bad)]
     if not bad:
         return None
@@ -39,35 +39,48 @@ def not_finite(run: Run) -> Claim | None:
     at, last = int(first.bad[0]), int(first.steps[-1])
     passing = all(int(each.bad[-1]) < int(each.steps[-1]) for each in bad)
     others = sorted(each.name for each in bad if each is not first)
-    because = f"Of run `{run.name}`, `{first.name}` was not a finite number first at step {at:,}, at {counted(len(first.bad), 'step')} of {len(first.steps):,}"
-    because += f"; so were {named(others)}" if others else ""
+    because = (
+        f"Of run `{run.name}`, `{first.name}` was not a finite number first at step {at:,}, at "
+        f"{counted_things(len(first.bad), 'step')} of {len(first.steps):,}"
+    )
+    because += f"; so were {run_name(others)}" if others else ""
     because += "; later steps are finite again." if passing else f", and still at the last one ({last:,})."
-    return Claim(
-        "non_finite_steps", len(first.steps), "watch" if passing else "act", because, value=len(first.bad), low=len(first.bad), high=len(first.bad), limit=0.0,
-        onset=first.when(int(np.searchsorted(first.steps, at))), source="model", rank=9.0,
+    return RunClaim(
+        "non_finite_steps",
+        len(first.steps),
+        "watch" if passing else "act",
+        because,
+        value=len(first.bad),
+        low=len(first.bad),
+        high=len(first.bad),
+        limit=0.0,
+        onset=first.when(int(np.searchsorted(first.steps, at))),
+        source="model",
+        rank=9.0,
         evidence={"metric": first.name, "first_step": at, "metrics": [first.name, *others]},
-    )  # fmt: skip
+    )
 
 
-def long_enough(run: Run, which: str | None = None) -> list[Curve]:
-    """Curves of a known direction with enough finite values to judge, without the gaps."""
-    finite = [each.finite for each in run.judged() if which in (None, part(each.name))]
+def long_enough(run: TrainingRun, which: str | None = None) -> list[MetricCurve]:
+    """Return curves of known direction with enough finite values, without gaps."""
+    finite = [each.finite for each in run.judged() if which in (None, data_part(each.name))]
     return [each for each in finite if len(each.values) >= LEAST_STEPS]
 
 
-def spiked(run: Run) -> Claim | None:
-    """The largest jump for the worse; one that was not recovered from before one that was."""
-    found = [(spike, each) for each in long_enough(run) for spike in curves.spikes(each.cost)]
+def spiked(run: TrainingRun) -> RunClaim | None:
+    """Return the claim about the largest spike; a lasting one precedes a recovered one."""
+    found = [(spike, each) for each in long_enough(run) for spike in curves.cost_spikes(each.cost)]
     if not found:
         return None
     spike, of = max(found, key=lambda each: (each[0].recovered is None and not each[0].early, each[0].z, each[1].name))
     lasting = spike.recovered is None and not spike.early
     sign = -1.0 if of.better == "high" else 1.0
     height = spike.peak - spike.before
-    error = 1.96 * curves.noise(of.cost).sd
+    error = 1.96 * curves.curve_noise(of.cost).sd
     step, verb = int(of.steps[spike.at]), "rose" if sign > 0 else "fell"
     because = (
-        f"Of run `{run.name}`, `{of.name}` {verb} from {figure(sign * spike.before)} to {figure(sign * spike.peak)} at step {step:,},"
+        f"Of run `{run.name}`, `{of.name}` {verb} from {run_figure(sign * spike.before)} to {run_figure(sign * spike.peak)} "
+        f"at step {step:,},"
         f" {spike.z:.0f} times as far as its steps usually scatter,"
     )
     if spike.recovered is not None:
@@ -75,43 +88,64 @@ def spiked(run: Run) -> Claim | None:
     else:
         because += " and did not come back." if lasting else " and too few steps follow to say whether it comes back."
     others = len(found) - 1
-    because += f" There {'is' if others == 1 else 'are'} {counted(others, 'more spike')}." if others else ""
-    return Claim(
-        "metric_spike", len(of.values), "act" if lasting else "watch", because, height, height - error, height + error,
-        onset=of.when(spike.at), source="model", rank=7.0 + min(spike.z / 100, 1.0),
+    because += f" There {'is' if others == 1 else 'are'} {counted_things(others, 'more spike')}." if others else ""
+    return RunClaim(
+        "metric_spike",
+        len(of.values),
+        "act" if lasting else "watch",
+        because,
+        height,
+        height - error,
+        height + error,
+        onset=of.when(spike.at),
+        source="model",
+        rank=7.0 + min(spike.z / 100, 1.0),
         evidence={
-            "metric": of.name, "step": step, "z": spike.z, "recovered_step": None if spike.recovered is None else int(of.steps[spike.recovered]),
+            "metric": of.name,
+            "step": step,
+            "z": spike.z,
+            "recovered_step": None if spike.recovered is None else int(of.steps[spike.recovered]),
             "all": [{"metric": each.name, "step": int(each.steps[one.at])} for one, each in found[:50]],
         },
-    )  # fmt: skip
+    )
 
 
-def diverged(run: Run) -> Claim | None:
-    """The training metric that gave up most of what it had gained."""
-    found = [(change, each) for each in long_enough(run, "train") if (change := curves.divergence(each.cost)) is not None]
+def diverged(run: TrainingRun) -> RunClaim | None:
+    """Return the claim about the training metric that lost most of its gain."""
+    found = [(change, each) for each in long_enough(run, "train") if (change := curves.divergence_at_end(each.cost)) is not None]
     if not found:
         return None
     change, of = max(found, key=lambda each: (each[0].share, each[1].name))
     best, last = of.values[change.at], of.values[-1]
     gave = f"{100 * change.share:.0f} % of what training had brought" if np.isfinite(change.share) else "more than training had brought"
     because = (
-        f"Run `{run.name}` diverged: `{of.name}` ends at {figure(last)} (step {int(of.steps[-1]):,}), from {figure(best)} around step"
+        f"Run `{run.name}` diverged: `{of.name}` ends at {run_figure(last)} (step {int(of.steps[-1]):,}), from "
+        f"{run_figure(best)} around step"
         f" {int(of.steps[change.at]):,}; that gave up {gave}."
     )
-    return Claim(
-        "divergence", len(of.values), "act", because, change.value, change.low, change.high, onset=of.when(change.at), source="model", rank=8.0,
+    return RunClaim(
+        "divergence",
+        len(of.values),
+        "act",
+        because,
+        change.value,
+        change.low,
+        change.high,
+        onset=of.when(change.at),
+        source="model",
+        rank=8.0,
         evidence={"metric": of.name, "step": int(of.steps[change.at]), "share": change.share if np.isfinite(change.share) else None},
-    )  # fmt: skip
+    )
 
 
-def overfitted(run: Run) -> Claim | None:
-    """The held-out metric that got worse most, beside its progress, while the same metric of training improved."""
+def overfitted(run: TrainingRun) -> RunClaim | None:
+    """Return the claim about the held-out metric that worsened most relative to its progress while its training metric improved."""
     found = []
     for held_out, training in run.pairs():
         if training is None:
             continue
         held, learned = held_out.finite, training.finite
-        change = curves.overfitting(held.steps, held.cost, learned.steps, learned.cost)
+        change = curves.overfitting_onset(held.steps, held.cost, learned.steps, learned.cost)
         if change is not None:
             found.append((change, held, learned))
     if not found:
@@ -120,26 +154,40 @@ def overfitted(run: Run) -> Claim | None:
     best = held.best()
     step, last = int(held.steps[best]), int(held.steps[-1])
     because = (
-        f"Run `{run.name}` overfits: `{held.name}` was best at step {step:,} ({figure(held.values[best])}) and is worse by"
-        f" {figure(change.value)} ({figure(change.low)} to {figure(change.high)}) at the end (step {last:,}), while `{learned.name}` went on improving."
+        f"Run `{run.name}` overfits: `{held.name}` was best at step {step:,} ({run_figure(held.values[best])}) and is worse by"
+        f" {run_figure(change.value)} ({run_figure(change.low)} to {run_figure(change.high)}) at the end (step {last:,}), "
+        f"while `{learned.name}` went on improving."
     )
     saved = (held.when(-1) - held.when(best)).total_seconds()
-    because += f" Stopping there would have saved {counted(last - step, 'step')} and {duration(saved)}."
+    because += f" Stopping there would have saved {counted_things(last - step, 'step')} and {duration(saved)}."
     severity: Severity = "act" if change.share >= STRONG_OVERFIT else "watch"
-    return Claim(
-        "overfitting_gap", len(held.values), severity, because, change.value, change.low, change.high, onset=held.when(best), source="model",
+    return RunClaim(
+        "overfitting_gap",
+        len(held.values),
+        severity,
+        because,
+        change.value,
+        change.low,
+        change.high,
+        onset=held.when(best),
+        source="model",
         rank=6.0 + min(change.share, 1.0),
         evidence={
-            "metric": held.name, "best_step": step, "best_value": float(held.values[best]), "share": change.share,
-            "steps_saved": last - step, "seconds_saved": saved, "pairs": len(found),
+            "metric": held.name,
+            "best_step": step,
+            "best_value": float(held.values[best]),
+            "share": change.share,
+            "steps_saved": last - step,
+            "seconds_saved": saved,
+            "pairs": len(found),
         },
-    )  # fmt: skip
+    )
 
 
-def flattened(run: Run) -> Claim | None:
-    """Since when held-out metrics (training metrics where none is held out) improve no more; watch where all of them are flat, else ok."""
+def flattened(run: TrainingRun) -> RunClaim | None:
+    """Return the claim about plateaus of held-out metrics (else training metrics); `watch` where all are flat, else `ok`."""
     judged = long_enough(run, "held out") or long_enough(run, "train")
-    flat = [(change, each) for each in judged if (change := curves.plateau(each.cost)) is not None]
+    flat = [(change, each) for each in judged if (change := curves.plateau_start(each.cost)) is not None]
     if not flat:
         return None
     change, of = max(flat, key=lambda each: (each[0].at, each[1].name))
@@ -152,58 +200,82 @@ def flattened(run: Run) -> Claim | None:
         f" {100 * curves.PLATEAU_TOLERANCE:.0f} % of what training had brought"
     )
     if still:
-        because += f"; {named(still)} still did, so nothing was surely wasted."
+        because += f"; {run_name(still)} still did, so training on was not necessarily wasted."
     elif run.ended is None:
         because += "; it could be stopped."
     else:
-        because += f"; stopping there would have saved {counted(last - since, 'step')} and {duration(seconds)}."
-    return Claim(
-        "plateau_share", len(of.values), "ok" if still else "watch", because, value=share, low=share, high=share, limit=curves.PLATEAU_SHARE,
-        onset=of.when(change.at), source=None if still else "model", rank=4.0 + share,
+        because += f"; stopping there would have saved {counted_things(last - since, 'step')} and {duration(seconds)}."
+    return RunClaim(
+        "plateau_share",
+        len(of.values),
+        "ok" if still else "watch",
+        because,
+        value=share,
+        low=share,
+        high=share,
+        limit=curves.PLATEAU_SHARE,
+        onset=of.when(change.at),
+        source=None if still else "model",
+        rank=4.0 + share,
         evidence={
-            "metric": of.name, "since_step": since, "steps_saved": last - since, "seconds_saved": seconds, "improvement": change.value,
-            "improvement_low": change.low, "improvement_high": change.high, "still_improving": still,
+            "metric": of.name,
+            "since_step": since,
+            "steps_saved": last - since,
+            "seconds_saved": seconds,
+            "improvement": change.value,
+            "improvement_low": change.low,
+            "improvement_high": change.high,
+            "still_improving": still,
         },
-    )  # fmt: skip
+    )
 
 
-def summary(run: Run) -> Claim:
-    """What was looked at and found fine, with the best value; or why nobody can tell yet."""
+def curve_summary(run: TrainingRun) -> RunClaim:
+    """Return the claim that the curves are fine, with the best value, or why they cannot be judged yet."""
     of = run.main()
     silent = unknown_names(run)
     if of is None:
         why = (
-            f"none of its metrics ({named(silent)}) has a name that says which direction is better"
+            f"none of its metrics ({run_name(silent)}) has a name that says which direction is better"
             if silent
             else "no metric of any step was logged"
         )
-        return Claim("best_metric", run.steps, "unknown", f"The curves of run `{run.name}` cannot be judged: {why}.")
+        return RunClaim("best_metric", run.steps, "unknown", f"The curves of run `{run.name}` cannot be judged: {why}.")
     finite = of.finite
     n = len(finite.values)
     judged = long_enough(run)
     if not judged:
-        return Claim(
-            "best_metric", n, "unknown",
-            f"Run `{run.name}` has too few steps to judge: `{of.name}` has {n} finite values, about {max(LEAST_STEPS - n, 1)} more are needed.",
+        return RunClaim(
+            "best_metric",
+            n,
+            "unknown",
+            f"Run `{run.name}` has too few steps to judge: `{of.name}` has {n} finite values, about "
+            f"{max(LEAST_STEPS - n, 1)} more are needed.",
             evidence={"metric": of.name},
-        )  # fmt: skip
+        )
     best = finite.best()
-    error = 1.96 * curves.noise(finite.cost).sd if n >= 7 else 0.0
+    error = 1.96 * curves.curve_noise(finite.cost).sd if n >= 7 else 0.0
     value, step = float(finite.values[best]), int(finite.steps[best])
     pairs = sum(training is not None for _, training in run.pairs())
     because = (
-        f"Nothing stands out in {counted(run.steps, 'step')} of run `{run.name}`: no value that is not finite, no spike, no divergence in"
-        f" {counted(len(judged), 'metric')}"
+        f"No anomaly in {counted_things(run.steps, 'step')} of run `{run.name}`: no non-finite value, no spike, no divergence in"
+        f" {counted_things(len(judged), 'metric')}"
     )
-    because += f", no overfitting in {counted(pairs, 'pair')} of training and held-out rows" if pairs else ""
-    because += f"; `{of.name}` was best at step {step:,} ({figure(value)})."
-    because += f" {named(silent)}: not judged, since the name does not say which direction is better." if silent else ""
-    return Claim(
-        "best_metric", n, "ok", because, value, value - error, value + error,
+    because += f", no overfitting in {counted_things(pairs, 'pair')} of training and held-out rows" if pairs else ""
+    because += f"; `{of.name}` was best at step {step:,} ({run_figure(value)})."
+    because += f" {run_name(silent)}: not judged, since the name does not say which direction is better." if silent else ""
+    return RunClaim(
+        "best_metric",
+        n,
+        "ok",
+        because,
+        value,
+        value - error,
+        value + error,
         evidence={"metric": of.name, "best_step": step, "last_value": float(finite.values[-1])},
-    )  # fmt: skip
+    )
 
 
-def unknown_names(run: Run) -> Sequence[str]:
-    """Metrics whose name does not say which direction is better."""
+def unknown_names(run: TrainingRun) -> Sequence[str]:
+    """Return the metrics whose name does not say which direction is better."""
     return sorted(name for name, each in run.curves.items() if each.better is None)

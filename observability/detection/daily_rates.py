@@ -1,48 +1,49 @@
-"""How far does the rate of a column stray by itself, as the days of its own past do?
+"""Estimate the daily variation of a column's rate from its own past.
 
-Rows of one day share its weather, its upstream job, its campaign: calm air is no gust in every row of the day. What days add to a rate is told from the
-past month without its farthest day (a feed that fell silent once), and makes rows count for so many times fewer. What happens on two days of a
-month or more is what its days do.
+Rows within a day are correlated (weather, upstream jobs, campaigns). The between-day variance of a rate is estimated from the past month
+without its most extreme day (such as a single outage), and reduces the effective number of rows. Events on two or more days of a month
+count as usual.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from observability.metrics.column_counts import Counts, Share, Shares
+from observability.detection.windows import reference_days
+from observability.metrics.column_counts import ColumnCounts, ColumnShare, DailyShares
 from observability.stats.change import two_proportion_test
-from observability.stats.dispersion import DOUBT, LEAST_DAYS, Variation, share_left, variation
+from observability.stats.dispersion import LEAST_DAYS, PRIOR_EFFECT, DayVariation, estimate_day_variation, mean_variance_ratio
 
 KEPT = 0.95
-"""Of the days of the past those count that lie nearest to the middle: of four weeks all but one."""
+"""Share of past days that are used, those nearest to the median: of four weeks all but one."""
 BY_ITSELF = 0.001
-"""What a rate reaches by its days alone less often than this in a window is news."""
-REFERENCE_DAYS = (7, 90)
-"""Days that a reference is taken to span, which is stored without times: its rows at the traffic of a usual day, within these."""
+"""Probability below which a rate is not explained by its daily variation."""
 
 
 @dataclass(frozen=True)
-class Strays:
-    """What days add to a rate. known: None with fewer than seven days of past, when days are taken to double the variance. chance: variance of one row.
-    rows: of a usual day.
+class RateVariation:
+    """The between-day variation of a rate.
+
+    known: None with fewer than seven days of past; days are then assumed to double the variance. chance: variance of one row. rows: of a
+    usual day.
     """
 
-    known: Variation | None
+    known: DayVariation | None
     chance: float
     rows: float
 
-    def design(self, side: Share, days: float) -> float:
-        """How many times more a rate over so many days varies than its rows alone would make it."""
+    def design(self, side: ColumnShare, days: float) -> float:
+        """Return the design effect: variance of a rate over so many days relative to its sampling variance."""
         if self.known is None:
-            return 1 + DOUBT
-        return 1 + float(self.known.between[0]) * share_left(days, self.known.correlation) * side.n / self.chance
+            return 1 + PRIOR_EFFECT
+        return 1 + float(self.known.between[0]) * mean_variance_ratio(days, self.known.correlation) * side.n / self.chance
 
-    def reference_days(self, reference: Share) -> float:
-        """Days that a reference is taken to span."""
-        return float(np.clip(reference.n / self.rows, *REFERENCE_DAYS)) if self.rows > 0 else float(REFERENCE_DAYS[0])
+    def reference_days(self, reference: ColumnShare) -> float:
+        """Return the number of days that a reference is assumed to span."""
+        return reference_days(reference.n, self.rows)
 
-    def p_value(self, now: Share, now_days: float, before: Share, before_days: float) -> float:
-        """How easily rows and days give a difference as large, two-sided; 1 where a side has no rows."""
+    def p_value(self, now: ColumnShare, now_days: float, before: ColumnShare, before_days: float) -> float:
+        """Return the two-sided p-value of a difference, given rows and days; 1 where a side has no rows."""
         wide = [side.squares * self.design(side, days) for side, days in ((now, now_days), (before, before_days))]
         test = two_proportion_test(now.hits, now.total, before.hits, before.total, *wide)
         if test.z is None or test.p_value is None or self.known is None:
@@ -51,8 +52,8 @@ class Strays:
 
         return float(2 * stdtr(self.known.freedom, -abs(test.z)))
 
-    def up_to(self, now: Share, now_days: float, past: Share, past_days: float) -> float:
-        """The rate that a window like this one stays under all but once in a thousand times, by what the past was."""
+    def up_to(self, now: ColumnShare, now_days: float, past: ColumnShare, past_days: float) -> float:
+        """Return the 99.9 % upper limit of the rate of such a window, from the past."""
         from scipy.special import ndtri, stdtrit
 
         error = np.sqrt(self.chance * sum(self.design(side, days) / side.n for side, days in ((now, now_days), (past, past_days))))
@@ -60,8 +61,8 @@ class Strays:
         return float(min(past.value + reach * error, 1.0))
 
 
-def strays(past: Shares, otherwise: Share) -> Strays:
-    """What the days of the past tell about a rate, given its share on each. otherwise: the side that says how rare it is where there is no past."""
+def rate_variation(past: DailyShares, otherwise: ColumnShare) -> RateVariation:
+    """Return the variation of a rate from its daily shares. otherwise: the side whose rate is used where there is no past."""
     past = past.at(past.n > 0)
     n, value = past.n, past.value
     rows, hits = float(n.sum()), float(value @ n)
@@ -71,10 +72,10 @@ def strays(past: Shares, otherwise: Share) -> Strays:
     chance = rate * (1 - rate)
     usual = float(np.median(n)) if n.size else 0.0
     if n.size < LEAST_DAYS:
-        return Strays(None, chance, usual)
-    return Strays(variation(value, chance / n, past.days.astype(np.int64), kept=KEPT), chance, usual)
+        return RateVariation(None, chance, usual)
+    return RateVariation(estimate_day_variation(value, chance / n, past.days.astype(np.int64), kept=KEPT), chance, usual)
 
 
-def days_of(counts: Counts) -> int:
-    """On how many days there were rows; at least one."""
+def days_of(counts: ColumnCounts) -> int:
+    """Return the number of days with rows; at least 1."""
     return max(counts.days.size, 1)

@@ -1,4 +1,4 @@
-"""Which device's clock is off, and which device sends coarse values?"""
+"""Detect devices with clock skew and devices that send coarse values."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,24 +8,24 @@ import numpy as np
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity
-from observability.stats.distinct import Distinct, rarefied
+from observability.stats.distinct import DistinctCount, rarefaction
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 NAME = "data/requests"
 LEAST = 50
-"""Rows of a device below which nothing is said about it."""
+"""Rows below which a device is not judged."""
 SKEW_WATCH, SKEW_ACT, OUTLYING = 300.0, 1800.0, 6.0
-"""Seconds of clock skew that matter (five minutes join the wrong features, half an hour the wrong hour); and how many times the usual spread of
-the devices' own delays."""
+"""Clock skew in seconds for `watch` and `act` (five minutes join wrong features, half an hour the wrong hour), and the minimum multiple
+of the usual spread of the devices' delays."""
 FEWEST_DEVICES = 4
 COARSE_WATCH, COARSE_ACT, COARSE_Z, VARIED = 0.7, 0.5, 6.0, 20
-"""Share of the distinct values that as many rows of the other devices have; z from which it is no chance; distinct values that a feature must have."""
+"""Distinct values relative to as many rows of other devices; z from which it is significant; minimum distinct values of a feature."""
 
 
 def device_claims(rows: "DataFrame", past: "DataFrame", features: Sequence[str], context: Context) -> list[Finding]:
-    """Findings about devices that stand out."""
+    """Return findings about anomalous devices."""
     sizes = rows["device"].value_counts()
     devices = sorted(str(name) for name, n in sizes.items() if n >= LEAST)
     if len(devices) < 2:
@@ -34,7 +34,7 @@ def device_claims(rows: "DataFrame", past: "DataFrame", features: Sequence[str],
 
 
 def clocks(rows: "DataFrame", devices: Sequence[str], context: Context) -> list[Finding]:
-    """Devices whose records arrive at another distance from their own time than those of the others do."""
+    """Return findings about devices whose records have a different delay from their own timestamps than those of the others."""
     if len(devices) < FEWEST_DEVICES:
         return []
     delay = (rows["arrived"] - rows["at"]).dt.total_seconds()
@@ -51,21 +51,30 @@ def clocks(rows: "DataFrame", devices: Sequence[str], context: Context) -> list[
         severity: Severity = "act" if abs(off) >= SKEW_ACT else "watch"
         side = "behind" if off > 0 else "ahead"
         because = (
-            f"The clock of device `{name}` seems {length(abs(off))} {side}: its records arrive {length(abs(middles[name]))} {'after' if middles[name] >= 0 else 'before'} "
-            f"the time they carry, those of the other {len(others)} devices {length(abs(usual))} {'after' if usual >= 0 else 'before'}; {mine.size:,} rows of the sample."
+            f"The clock of device `{name}` seems {length(abs(off))} {side}: its records arrive {length(abs(middles[name]))} "
+            f"{'after' if middles[name] >= 0 else 'before'} "
+            f"the time they carry, those of the other {len(others)} devices {length(abs(usual))} "
+            f"{'after' if usual >= 0 else 'before'}; {mine.size:,} rows of the sample."
         )
         base = context.undecided(NAME, f"device={name}", "clock_skew", int(mine.size), because, against="peers")
         found.append(
             replace(
-                base, value=off, low=off - 1.96 * error, high=off + 1.96 * error, severity=severity, likely_source="system",
-                limit=SKEW_ACT if severity == "act" else SKEW_WATCH, rank=6.0, evidence={"baseline": usual, "devices": len(devices)},
+                base,
+                value=off,
+                low=off - 1.96 * error,
+                high=off + 1.96 * error,
+                severity=severity,
+                likely_source="system",
+                limit=SKEW_ACT if severity == "act" else SKEW_WATCH,
+                rank=6.0,
+                evidence={"baseline": usual, "devices": len(devices)},
             )
-        )  # fmt: skip
+        )
     return found
 
 
 def length(seconds: float) -> str:
-    """A time as a person says it."""
+    """Return a duration in words."""
     for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 2 * size:
             return f"{seconds / size:.3g} {unit}"
@@ -73,18 +82,18 @@ def length(seconds: float) -> str:
 
 
 def coarse(rows: "DataFrame", past: "DataFrame", devices: Sequence[str], features: Sequence[str], context: Context) -> list[Finding]:
-    """Devices whose numbers take far fewer values than those of the others, and than their own in the past month where there is one."""
+    """Return findings about devices with far fewer distinct values than the others, and than in their own past month if any."""
     found = []
     for name in devices:
         inside = (rows["device"] == name).to_numpy()
-        worst: list[tuple[float, str, Distinct]] = []
+        worst: list[tuple[float, str, DistinctCount]] = []
         for reference in features:
             values = rows[reference].to_numpy(float)
-            seen = rarefied(values[inside], values[~inside])
+            seen = rarefaction(values[inside], values[~inside])
             if seen.n < LEAST or seen.expected < VARIED or seen.ratio > COARSE_WATCH or seen.z > -COARSE_Z:
                 continue
             before = past.loc[past["device"] == name, reference].to_numpy(float)
-            own = rarefied(values[inside], before)
+            own = rarefaction(values[inside], before)
             if own.n >= LEAST and own.ratio > COARSE_WATCH:
                 continue
             worst.append((seen.ratio, reference.partition(".")[2], seen))
@@ -94,15 +103,23 @@ def coarse(rows: "DataFrame", past: "DataFrame", devices: Sequence[str], feature
         severity: Severity = "act" if ratio <= COARSE_ACT else "watch"
         more = f" (and {len(worst) - 1} more features)" if len(worst) > 1 else ""
         because = (
-            f"Device `{name}` sends coarse values of `{feature}`{more}: {seen.found:,} distinct ones in {seen.n:,} rows of the sample, as many rows of the "
+            f"Device `{name}` sends coarse values of `{feature}`{more}: {seen.found:,} distinct ones in {seen.n:,} rows of "
+            "the sample, as many rows of the "
             f"other devices have about {seen.expected:,.0f}."
         )
         base = context.undecided(NAME, f"device={name}", "distinct_ratio", seen.n, because, against="peers")
         reach = 1.96 * seen.sd / seen.expected
         found.append(
             replace(
-                base, value=ratio, low=max(ratio - reach, 0.0), high=ratio + reach, severity=severity, likely_source="input",
-                limit=COARSE_ACT if severity == "act" else COARSE_WATCH, rank=6.0, evidence={"features": [each[1] for each in sorted(worst)], "z": seen.z},
+                base,
+                value=ratio,
+                low=max(ratio - reach, 0.0),
+                high=ratio + reach,
+                severity=severity,
+                likely_source="input",
+                limit=COARSE_ACT if severity == "act" else COARSE_WATCH,
+                rank=6.0,
+                evidence={"features": [each[1] for each in sorted(worst)], "z": seen.z},
             )
-        )  # fmt: skip
+        )
     return found

@@ -1,9 +1,8 @@
-"""How far is a column from the reference, and from its own past, in the window and in its last days; and how far does it stray by itself?
+"""Measure how far a column's distribution is from the reference and from its own past, and its natural variation.
 
-The window, its last 1, 3 and 7 days are looked at side by side, from the same counts by day: a fault of yesterday shows in the last day while the
-week still dilutes it. Each look has its own null: what rows give by chance, and what days of the past add to that (stats/dispersion.py). Last days are
-whole days, for half a day holds other hours; looks shorter than a week are held against the same weekdays of the past. A column that the rows of a day
-share (the weekday, the month, the weather) moves with the calendar: it has to go farther from the reference than as many days of the past went.
+The statistic is the PSI, from daily counts. Its null distribution has two parts: sampling noise of the rows, and variance between days of
+the past (stats/dispersion.py). A column follows the calendar where rows of a day share its value (weekday, month, weather). Such a column
+is new only where it is farther from the reference than the same number of past days was.
 """
 
 from dataclasses import dataclass
@@ -13,30 +12,42 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.detection.onset import Since, since
-from observability.metrics.histograms import Axis, Daily, Side, grouped
+from observability.core.finding import Severity
+from observability.detection.change import USUAL_SHARE, Limits, WindowChange, at_least
+from observability.detection.onset import OnsetEstimate, estimate_onset
+from observability.detection.windows import WEEK, Floats, last_day_masks, reference_days, same_weekdays
+from observability.metrics.histograms import ColumnAxis, ColumnHistogram, DailyHistogram, grouped_counts
 from observability.stats import distance
-from observability.stats.dispersion import ENDLESS, LEAST_DAYS, Null, Variation, middle, psi_null, share_left, variation
+from observability.stats.dispersion import (
+    LARGE_FREEDOM,
+    LEAST_DAYS,
+    DayVariation,
+    GammaNull,
+    estimate_day_variation,
+    fast_median,
+    mean_variance_ratio,
+    psi_null,
+)
 from observability.stats.interval import effective_n
-from observability.stats.levels import Compared, wildest
+from observability.stats.level_swap import LevelShares, past_day_excess
+from observability.stats.multiple_testing import ACT_SHARE
 
-LOOKS = (1, 3, 7)
 PAST_DAYS = 28
-WEEK = 7
 MINIMUM_ROWS = 100
 LEAST_SHARE = 1e-3
-"""Of a group, so that one that was empty does not decide alone on which day it began."""
-MOST_REFERENCE_DAYS = 90
-VARIES = 0.99
-"""What a clean window stays under in so many of the cases is what a column varies up to by itself."""
+"""Smallest share of a group when the onset is estimated, so that a previously empty group does not decide alone."""
 OF_THE_DAY = 0.5
-"""A column whose values within a usual day are at most so diverse as those of the reference is one of the day: its rows say the same over and over."""
-Floats = NDArray[np.float64]
+"""A column follows the calendar where the diversity of its values within a usual day is at most this part of the reference's diversity."""
+FARTHER = 1.1
+"""A column that follows the calendar is new where it is a tenth farther from the reference than the same number of past days ever was."""
 
 
 @dataclass(frozen=True)
-class Days:
-    """Which days a window has, as numbers since 1970. start: the one that it starts in; first, last: the first and the last whole one; length: of the window."""
+class WindowDays:
+    """Days of a window, as numbers since 1970.
+
+    start: the day it starts in; first, last: the first and the last whole day; length: length of the window in days.
+    """
 
     start: int
     first: int
@@ -44,87 +55,117 @@ class Days:
     length: float
 
     def whole(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which days are whole ones of the window."""
+        """Return a mask of the whole days of the window."""
         return (numbers >= self.first) & (numbers <= self.last)
 
     def past(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which days are whole ones of the past: where the window starts within a day, so does the past."""
+        """Return a mask of the whole days of the past; a window that starts within a day has a past that starts at the same time of day."""
         return (numbers >= self.first - PAST_DAYS) & (numbers < self.start)
 
 
 @dataclass(frozen=True)
-class Gap:
-    """A distance (PSI), what a clean window shows, and how easily a clean window gives as much. n: effective rows of the other side."""
+class PsiDistance:
+    """PSI of two sides with its null distribution. groups: number of groups that hold rows; n: effective rows of the other side."""
 
     psi: float
     groups: int
-    null: Null
+    null: GammaNull
     p_value: float
     n: float
 
     @cached_property
     def varies(self) -> float:
-        """What it varies up to by itself."""
-        return self.null.quantile(VARIES)
+        """The upper limit of the PSI of unchanged windows."""
+        return self.null.quantile(USUAL_SHARE)
 
 
-@dataclass(frozen=True)
-class Look:
-    """One stretch that ends where the window ends. days: its length; whole: the window itself. past: the distance from the own past, None where unknown.
+@dataclass(frozen=True, kw_only=True)
+class DistributionChange(WindowChange):
+    """A column in one window; the effect is the PSI against the reference.
 
-    groups: counts by group of the PSI, in the reference and in the look.
-    usual: the farthest that as many days of the past were from the reference, of a column that the rows of a day share; None of another. levels, past_levels: of a
-    category, both sides level by level, since the reference and since the own past.
+    past: the distance from the own past, None where unknown. groups: counts by group in the reference and in the window. stated: limits
+    without the natural variation. usual: for a column that follows the calendar, the largest distance from the reference over the same
+    number of past days. week_before: PSI of the week before the window. levels, past_levels: for a category, both sides level by level,
+    against the reference and the own past.
     """
 
-    days: int
-    whole: bool
-    after: Side
+    after: ColumnHistogram
     groups: tuple[Floats, Floats]
-    reference: Gap
-    past: Gap | None
+    reference: PsiDistance
+    past: PsiDistance | None
+    stated: Limits
     usual: float | None = None
-    levels: Compared | None = None
-    past_levels: Compared | None = None
+    week_before: float | None = None
+    levels: LevelShares | None = None
+    past_levels: LevelShares | None = None
+
+    @property
+    def as_usual(self) -> bool:
+        """Whether the column follows the calendar and is no farther from the reference than the same number of past days was."""
+        return self.usual is not None and self.effect <= self.usual * FARTHER
+
+    def is_new(self, severity: Severity, budget: float) -> bool:
+        """Whether the column also differs from its own past.
+
+        Last days at `act` must differ as much from the same weekdays of the past, because single days vary more.
+        """
+        if self.as_usual:
+            return False
+        if self.past is None:
+            return True
+        sure = severity == "act" and not self.whole
+        limit = at_least(self.stated, self.past.varies)[sure]
+        return self.past.psi >= limit and self.past.p_value <= budget * (ACT_SHARE if sure else 1.0)
+
+    def stays_visible(self) -> bool:
+        """Whether a change that is not new is still shown.
+
+        False where less than a week differs by no more than single days do and the week before did not differ.
+        """
+        calendar = self.days < WEEK and self.as_usual and self.week_before is not None and self.week_before < self.limits[0]
+        return self.whole and not calendar
 
 
 @dataclass(frozen=True)
-class Moved:
-    """What was measured of one column (name: the subject of its finding). known_days: of past that tell how far it strays by itself (0: none).
+class ColumnDrift:
+    """Measured drift of one column (name: the subject of its finding).
 
-    by_day: (day number, PSI against the reference, rows) of the window's whole days (of all where none is); weeks: the PSI of each whole week before the
-    window, newest first; days, past: whole days, where the one in which both meet is in `days`.
+    known_days: days of the past that determine its natural variation (0: none). by_day: (day number, PSI against the reference, rows) of
+    the window's whole days (of all days where none is whole). weeks: the PSI of each whole week before the window, newest first. days,
+    past: whole days; the day that holds the boundary belongs to `days`.
     """
 
     reference: str
     name: str
-    axis: Axis
-    before: Side
-    looks: tuple[Look, ...]
+    axis: ColumnAxis
+    before: ColumnHistogram
+    windows: tuple[DistributionChange, ...]
     by_day: tuple[tuple[int, float, int], ...]
     weeks: tuple[float, ...]
     known_days: int
-    days: Daily
-    past: Daily | None
+    days: DailyHistogram
+    past: DailyHistogram | None
 
     @property
-    def whole(self) -> Look:
-        """The look at the whole window."""
-        return self.looks[0]
+    def whole(self) -> DistributionChange:
+        """The change over the whole window."""
+        return self.windows[0]
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """The own past by day, and what days add to the share of each group."""
+class ColumnBaseline:
+    """A column by day, in the window and in its own past, with the between-day variance of the share of each group."""
 
-    axis: Axis
-    before: Side
-    now: Daily
-    past: Daily | None
+    axis: ColumnAxis
+    before: ColumnHistogram
+    now: DailyHistogram
+    past: DailyHistogram | None
+    stated: Limits
+    start: int
 
     @cached_property
     def shares(self) -> Floats:
-        """Shares of the groups in reference and past together, none of them zero: what variances are taken relative to."""
+        """Shares of the groups in reference and past together, none of them zero; variances are relative to these."""
         total = self.base / max(self.base.sum(), 1.0)
         own = self.past_groups.sum(axis=0)
         if own.sum() > 0:
@@ -136,41 +177,31 @@ class Baseline:
         """Effective rows of a usual day."""
         side = self.past if self.past is not None and self.past.numbers.size >= LEAST_DAYS else self.now
         held = side.w2 > 0
-        return float(middle(side.w[held] ** 2 / side.w2[held], 0)) if held.any() else 0.0
+        return float(fast_median(side.w[held] ** 2 / side.w2[held], 0)) if held.any() else 0.0
 
     @cached_property
-    def reference_days(self) -> float:
-        """Days that the reference is taken to span: its rows at the traffic of a usual day, from one week up, as it is stored without times."""
-        return min(max(self.before.n / self.rows_a_day, WEEK), MOST_REFERENCE_DAYS) if self.rows_a_day > 0 else float(WEEK)
-
-    def varies(self, *, weekly: bool) -> Variation:
-        """What days add to the share of each group."""
-        return self.weekly if weekly else self.daily
+    def weekly(self) -> DayVariation:
+        """Between-day variance of the share of each group, without the pattern of the week."""
+        return self._variation(weekly=True)
 
     @cached_property
-    def weekly(self) -> Variation:
-        """Without the pattern of the week."""
-        return self.variation(weekly=True)
+    def daily(self) -> DayVariation:
+        """Between-day variance of the share of each group, with the pattern of the week."""
+        return self._variation(weekly=False)
 
-    @cached_property
-    def daily(self) -> Variation:
-        """With it."""
-        return self.variation(weekly=False)
-
-    def variation(self, *, weekly: bool) -> Variation:
-        """See `varies`."""
+    def _variation(self, *, weekly: bool) -> DayVariation:
         chance = self.shares * (1 - self.shares)
         past = self.past
         if past is None or past.numbers.size < LEAST_DAYS:
-            return Variation(chance / max(self.rows_a_day, 1.0), 0.0, 0)
+            return DayVariation(chance / max(self.rows_a_day, 1.0), 0.0, 0)
         with np.errstate(invalid="ignore", divide="ignore"):
             noise = chance * (past.w2 / past.w**2)[:, None]
-        return variation(self.past_shares, noise, past.numbers, weekly=weekly)
+        return estimate_day_variation(self.past_shares, noise, past.numbers, weekly=weekly)
 
     @cached_property
     def base(self) -> Floats:
         """The reference by group."""
-        return grouped(self.before, self.axis.group)
+        return grouped_counts(self.before, self.axis.group)
 
     @cached_property
     def now_groups(self) -> Floats:
@@ -184,47 +215,47 @@ class Baseline:
 
     @cached_property
     def past_shares(self) -> Floats:
-        """The same as shares of their day; NaN on a day of no weight."""
+        """Shares of the groups by day of the past; NaN on a day of no weight."""
         with np.errstate(invalid="ignore"):
             return np.asarray(self.past_groups / self.past_groups.sum(axis=1, keepdims=True))
 
     @cached_property
     def of_the_day(self) -> bool:
-        """Whether the rows of a day share the column's value, by two weeks of past or more."""
+        """Whether the column follows the calendar: rows of a day share its value. Requires two weeks of past or more."""
         if self.past is None or self.past.numbers.size < 2 * WEEK:
             return False
         within, whole = 1 - np.sum(np.nan_to_num(self.past_shares) ** 2, axis=1), 1 - float(np.sum((self.base / self.base.sum()) ** 2))
-        return bool(middle(within, 0) <= OF_THE_DAY * whole)
+        return bool(fast_median(within, 0) <= OF_THE_DAY * whole)
 
     def usual(self, days: int) -> float | None:
-        """The farthest from the reference that as many days of the past were (a week of a longer window); None where that is no matter of days."""
+        """The largest distance from the reference over the same number of past days (a week for a longer window).
+
+        None for a column that does not follow the calendar.
+        """
         if self.past is None or not self.of_the_day:
             return None
         length, numbers = min(days, WEEK), self.past.numbers
         ends = numbers[numbers - length + 1 >= numbers[0]][:, None]
         kept = (numbers > ends - length) & (numbers <= ends)
-        return max(distance.psi_each(self.base, kept @ self.past_groups).tolist(), default=None)
+        return max(distance.psi_by_row(self.base, kept @ self.past_groups).tolist(), default=None)
 
-    def against(
-        self, base: Floats, n: float, counts: Floats, after: Side, days: int, other_days: float, *, weekly: bool
-    ) -> tuple[Gap, Compared | None]:
-        """The distance of two sides with its null; and level by level, but of numbers and of a column that the calendar moves. base, counts: of both by group;
-        n: effective rows of the other side.
+    def distance(
+        self, base: Floats, n: float, counts: Floats, after: ColumnHistogram, days: int, other_days: float, *, weekly: bool
+    ) -> tuple[PsiDistance, LevelShares | None]:
+        """Return the distance of two sides with its null, and level by level for categories that do not follow the calendar.
+
+        base, counts: both sides by group. n: effective rows of the other side. days, other_days: days of both sides.
         """
-        value, groups = distance.psi(base, counts), distance.occupied(base, counts)
-        from_days, freedom = self.strays(days, other_days, weekly=weekly)
+        varies = self.weekly if weekly else self.daily
+        from_days = varies.between * (mean_variance_ratio(days, varies.correlation) + mean_variance_ratio(other_days, varies.correlation))
+        freedom = varies.freedom if varies.days else LARGE_FREEDOM
+        value, groups = distance.psi(base, counts), distance.occupied_bins(base, counts)
         null = psi_null(n, after.n, groups, float(np.sum(from_days / self.shares)), freedom)
-        gap = Gap(value, groups, null, null.p_value(value), n)
+        found = PsiDistance(value, groups, null, null.p_value(value), n)
         if self.axis.ordered or self.of_the_day:
-            return gap, None
+            return found, None
         wild = 1 + (self.wild - 1) / np.sqrt(max(days, 1))
-        return gap, Compared(base, counts, (n, after.n), from_days, freedom, self.single, wild)
-
-    def strays(self, days: int, other_days: float, *, weekly: bool) -> tuple[Floats, float]:
-        """The variance that days add to the difference of each group's share on two sides, and the degrees of freedom of that estimate."""
-        varies = self.varies(weekly=weekly)
-        over = share_left(days, varies.correlation) + share_left(other_days, varies.correlation)
-        return varies.between * over, varies.freedom if varies.days else ENDLESS
+        return found, LevelShares(base, counts, (n, after.n), from_days, freedom, self.single, wild)
 
     @cached_property
     def single(self) -> NDArray[np.bool_]:
@@ -233,86 +264,107 @@ class Baseline:
 
     @cached_property
     def wild(self) -> float:
-        """How far two levels came apart on the wildest day of the past, beyond what normal days do; over several days it shrinks by their root."""
+        """The largest divergence of two levels on a past day beyond normal days; over several days it shrinks by the root of their
+        number.
+        """
         if self.past is None or self.past.numbers.size < LEAST_DAYS:
             return 1.0
         n = np.where(self.past.w2 > 0, self.past.w**2 / np.where(self.past.w2 > 0, self.past.w2, 1.0), 0.0)
-        return wildest(np.nan_to_num(self.past_shares), n, self.daily.between, self.single)
+        return past_day_excess(np.nan_to_num(self.past_shares), n, self.daily.between, self.single)
+
+    def window(self, kept: NDArray[np.bool_], days: int, *, whole: bool) -> DistributionChange:
+        """Return the change of some days of the window against the reference and the past."""
+        after, counts, past = self.now.over(kept), self.now_groups[kept].sum(axis=0), self.past
+        span = reference_days(self.before.n, self.rows_a_day)
+        reference, levels = self.distance(self.base, self.before.n, counts, after, days, span, weekly=days >= WEEK)
+        own, own_levels = None, None
+        if past is not None and past.numbers.size >= LEAST_DAYS:
+            alike = np.ones(past.numbers.size, bool)
+            if days < WEEK and past.numbers.size >= 2 * WEEK:
+                alike = same_weekdays(past.numbers, self.now.numbers[kept])
+            if past.rows[alike].sum() >= MINIMUM_ROWS:
+                base, n = self.past_groups[alike].sum(axis=0), effective_n(float(past.w[alike].sum()), float(past.w2[alike].sum()))
+                own, own_levels = self.distance(base, n, counts, after, days, max(float(alike.sum()), 1.0), weekly=True)
+        return DistributionChange(
+            days=days,
+            whole=whole,
+            effect=reference.psi,
+            p_value=reference.p_value,
+            limits=at_least(self.stated, reference.varies),
+            varies=reference.varies,
+            after=after,
+            groups=(self.base, counts),
+            reference=reference,
+            past=own,
+            stated=self.stated,
+            usual=self.usual(days),
+            week_before=self.weeks[0] if self.weeks else None,
+            levels=levels,
+            past_levels=own_levels,
+        )
+
+    @cached_property
+    def weeks(self) -> tuple[float, ...]:
+        """Return the PSI of each of the weeks before the window, newest first, until one has too few rows."""
+        past = self.past
+        if past is None:
+            return ()
+        kept = (self.start - 1 - past.numbers) // WEEK == np.arange(PAST_DAYS // WEEK)[:, None]
+        enough = kept @ past.rows >= MINIMUM_ROWS
+        known = enough.size if enough.all() else int(enough.argmin())
+        return tuple(distance.psi_by_row(self.base, kept[:known] @ self.past_groups).tolist())
 
 
-def measure(reference: str, name: str, axis: Axis, before: Side, of: Daily, everything: Daily | None, days: Days) -> Moved | None:
-    """One column in the window against the reference and its own past; None where a side is empty. of, everything: its days in the window and before."""
+def column_drift(
+    reference: str,
+    name: str,
+    axis: ColumnAxis,
+    before: ColumnHistogram,
+    of: DailyHistogram,
+    everything: DailyHistogram | None,
+    days: WindowDays,
+    stated: Limits,
+) -> ColumnDrift | None:
+    """Return the drift of one column in the window against the reference and its own past; None where a side is empty.
+
+    of, everything: its days in the window and before. stated: PSI from which it is watch and act.
+    """
     if before.n <= 0 or of.w.sum() <= 0:
         return None
     known = None if everything is None else everything.at(days.past(everything.numbers))
     known = None if known is None or not known.numbers.size else known
-    side = Baseline(axis, before, of, known)
+    side = ColumnBaseline(axis, before, of, known, stated, days.start)
     length = min(int(of.numbers.max()) - int(of.numbers.min()) + 1, max(round(days.length), 1))
-    held = [look(side, of, known, np.ones(of.numbers.size, bool), length, whole=True)]
+    windows = [side.window(np.ones(of.numbers.size, bool), length, whole=True)]
     if known is not None and known.numbers.size >= 2 * WEEK:
-        for short in LOOKS:
-            kept = (of.numbers > days.last - short) & days.whole(of.numbers)
-            if short < length and of.rows[kept].sum() >= MINIMUM_ROWS:
-                held.append(look(side, of, known, kept, short, whole=False))
+        masks = last_day_masks(of.numbers, days.last, length, lambda kept: of.rows[kept].sum() >= MINIMUM_ROWS, first=days.first)
+        windows += [side.window(kept, short, whole=False) for short, kept in masks]
     whole = days.whole(of.numbers)
     shown = whole if whole.any() else np.ones(of.numbers.size, bool)
     by_day = zip(
-        of.numbers[shown].tolist(), distance.psi_each(side.base, side.now_groups[shown]).tolist(), of.rows[shown].tolist(), strict=True
+        of.numbers[shown].tolist(), distance.psi_by_row(side.base, side.now_groups[shown]).tolist(), of.rows[shown].tolist(), strict=True
     )
-    shared = everything is not None and days.first > days.start and bool((of.numbers == days.start).any()) and whole.any()
     dated = of.at(shown)
-    if shared and everything is not None:
+    if everything is not None and days.first > days.start and bool((of.numbers == days.start).any()) and whole.any():
         dated = everything.at(everything.numbers == days.start).joined(of.at(of.numbers == days.start)).joined(dated)
-    return Moved(reference, name, axis, before, tuple(held), tuple(by_day), weeks_of(side, days.start), side.weekly.days, dated, known)
+    return ColumnDrift(reference, name, axis, before, tuple(windows), tuple(by_day), side.weeks, side.weekly.days, dated, known)
 
 
-def began(moved: Moved, at: Look, start: datetime, weights: Floats | None = None) -> Since:
-    """Since when a column is as a look found it.
+def drift_onset(drift: ColumnDrift, at: DistributionChange, start: datetime, weights: Floats | None = None) -> OnsetEstimate:
+    """Estimate the onset date of a column's drift in one of its windows.
 
-    The series is the one that tells the two distributions apart best: the mean of log(now / reference) over each day's rows, by the groups of the PSI; or that of
-    given weights by group. What a single day has by nature (one weekday) is no change in it.
+    The series is the one that separates the two distributions best: the mean of log(now / reference) over each day's rows, by the groups
+    of the PSI; or the mean of given weights by group. The natural effect of a single day (one weekday) is not a change in it.
     """
-    reference, after = (
-        np.maximum(each / each.sum(), LEAST_SHARE)
-        for each in (grouped(moved.before, moved.axis.group), grouped(at.after, moved.axis.group))
-    )
+    reference, after = (np.maximum(counts / counts.sum(), LEAST_SHARE) for counts in at.groups)
     weights = np.log(after / reference) if weights is None else weights
-    sides = [each for each in (moved.past, moved.days) if each is not None]
-    counts = np.concatenate([distance.merge_bins(each.counts, moved.axis.group) for each in sides])
-    w, w2, numbers = (np.concatenate([getattr(each, name) for each in sides]) for name in ("w", "w2", "numbers"))
+    sides = [side for side in (drift.past, drift.days) if side is not None]
+    counts = np.concatenate([distance.merge_bins(side.counts, drift.axis.group) for side in sides])
+    w, w2, numbers = (np.concatenate([getattr(side, name) for side in sides]) for name in ("w", "w2", "numbers"))
     spread = [float(side @ weights**2 - (side @ weights) ** 2) for side in (reference / reference.sum(), after / after.sum())]
     with np.errstate(invalid="ignore", divide="ignore"):
         values, errors = counts @ weights / w, np.sqrt(max(spread) * w2 / w**2)
     level = float(reference @ weights / reference.sum())
-    short = moved.past is None or moved.past.numbers.size < LEAST_DAYS
-    before = (level, float(np.sqrt(spread[0] / max(moved.before.n, 1.0)))) if short else None
-    return since([np.datetime64(int(each), "D") for each in numbers], values, errors, start=start, before=before, worse=1)
-
-
-def look(side: Baseline, now: Daily, past: Daily | None, kept: NDArray[np.bool_], days: int, *, whole: bool) -> Look:
-    """One stretch against the reference and the past."""
-    after, counts = now.over(kept), side.now_groups[kept].sum(axis=0)
-    reference, levels = side.against(side.base, side.before.n, counts, after, days, side.reference_days, weekly=days >= WEEK)
-    own, own_levels = None, None
-    if past is not None and past.numbers.size >= LEAST_DAYS:
-        alike = np.ones(past.numbers.size, bool)
-        if days < WEEK and past.numbers.size >= 2 * WEEK:
-            weekdays = np.zeros(WEEK, bool)
-            weekdays[now.numbers[kept] % WEEK] = True
-            alike = weekdays[past.numbers % WEEK]
-        if past.rows[alike].sum() >= MINIMUM_ROWS:
-            base, n = side.past_groups[alike].sum(axis=0), effective_n(float(past.w[alike].sum()), float(past.w2[alike].sum()))
-            other_days = max(float(alike.sum()), 1.0)
-            own, own_levels = side.against(base, n, counts, after, days, other_days, weekly=True)
-    return Look(days, whole, after, (side.base, counts), reference, own, side.usual(days), levels, own_levels)
-
-
-def weeks_of(side: Baseline, first: int) -> tuple[float, ...]:
-    """The PSI of each of the weeks before the window, newest first, until one has too few rows."""
-    past = side.past
-    if past is None:
-        return ()
-    kept = (first - 1 - past.numbers) // WEEK == np.arange(PAST_DAYS // WEEK)[:, None]
-    enough = kept @ past.rows >= MINIMUM_ROWS
-    told = enough.size if enough.all() else int(enough.argmin())
-    return tuple(distance.psi_each(side.base, kept[:told] @ side.past_groups).tolist())
+    short = drift.past is None or drift.past.numbers.size < LEAST_DAYS
+    before = (level, float(np.sqrt(spread[0] / max(drift.before.n, 1.0)))) if short else None
+    return estimate_onset(numbers, values, errors, start=start, before=before, worse=1)

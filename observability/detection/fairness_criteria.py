@@ -1,7 +1,10 @@
-"""Which criteria of fairness can an owner choose, and how far are groups from one: now, in the reference, by chance?"""
+"""Define the criteria of fairness that an owner can choose, and measure how far groups are from one.
+
+The distance is measured in the window and in the reference, and compared with sampling noise.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -9,16 +12,17 @@ from numpy.typing import NDArray
 
 from observability.core.catalog import Model
 from observability.core.settings import ModelSettings
-from observability.detection.group_contrasts import Contrast, chance, enough_days
-from observability.detection.onset import Since, since
-from observability.metrics.groups import Bools, Floats, Groups, enough
+from observability.detection.change import DifferenceError
+from observability.detection.group_contrasts import GroupContrast, growth_p_value
+from observability.detection.onset import OnsetEstimate, estimate_onset
+from observability.metrics.groups import Bools, Floats, GroupMetrics, groups_with_enough_rows
 from observability.stats import group
-from observability.stats.group import Spread
+from observability.stats.group import GroupSpread
 from observability.stats.interval import Interval
 
 NAME = "trust/fairness"
-ByDay = Callable[[str, Floats], Contrast]
-"""A difference between groups by day: of a rate, with a weight for each group (_changes.Side.contrast)."""
+ByDay = Callable[[str, Floats], GroupContrast]
+"""A difference between groups by day: of a rate, with a weight for each group (ComparedGroups.contrast)."""
 FOUR_FIFTHS = 0.8
 RATIO_BAND = (0.8, 1.25)
 """A selection rate is near another's where their ratio is between four fifths and its inverse (29 CFR 1607.4(D))."""
@@ -26,8 +30,10 @@ RATIO_BAND = (0.8, 1.25)
 
 @dataclass(frozen=True)
 class Criterion:
-    """What is to be equal. rates: of each group, in separate rows where there are several. limit: the largest difference that is accepted; of a
-    mean (relative) as a share of the mean of all.
+    """A criterion: which rates must be equal.
+
+    rates: of each group, in separate rows where there are several. limit: the largest accepted difference; of a mean (relative) as a share
+    of the mean of all.
     """
 
     name: str
@@ -42,41 +48,63 @@ class Criterion:
 CRITERIA = {
     each.name: each
     for each in (
-        Criterion("demographic_parity", "Demographic parity", "demographic_parity_difference", ("selection_rate",),
-                  asks="every group is decided positively as often, whatever the labels"),
-        Criterion("equalized_odds", "Equalized odds", "equalized_odds_difference", ("true_positive_rate", "false_positive_rate"),
-                  asks="positives are found, and negatives mistaken, as often in every group"),
-        Criterion("equal_opportunity", "Equal opportunity", "equal_opportunity_difference", ("true_positive_rate",),
-                  asks="positives are found as often in every group"),
-        Criterion("predictive_parity", "Predictive parity", "predictive_parity_difference", ("precision",),
-                  asks="a positive decision is right as often in every group"),
+        Criterion(
+            "demographic_parity",
+            "Demographic parity",
+            "demographic_parity_difference",
+            ("selection_rate",),
+            asks="equal selection rates across groups",
+        ),
+        Criterion(
+            "equalized_odds",
+            "Equalized odds",
+            "equalized_odds_difference",
+            ("true_positive_rate", "false_positive_rate"),
+            asks="equal TPR and FPR across groups",
+        ),
+        Criterion(
+            "equal_opportunity",
+            "Equal opportunity",
+            "equal_opportunity_difference",
+            ("true_positive_rate",),
+            asks="equal TPR across groups",
+        ),
+        Criterion(
+            "predictive_parity",
+            "Predictive parity",
+            "predictive_parity_difference",
+            ("precision",),
+            asks="equal precision across groups",
+        ),
     )
-}  # fmt: skip
-"""What an owner may choose for a binary model (settings.fairness_criterion). 0.1 is the common limit (terms.md)."""
+}
+"""Criteria that an owner may choose for a binary model (settings.fairness_criterion). 0.1 is the common limit (terms.md)."""
 EQUAL_ACCURACY = Criterion(
-    "equal_accuracy", "Equal accuracy", "group_accuracy_difference", ("accuracy",), asks="decisions are right as often in every group"
+    "equal_accuracy", "Equal accuracy", "group_accuracy_difference", ("accuracy",), asks="equal accuracy across groups"
 )
 EQUAL_ERROR = Criterion(
-    "equal_error", "Equal error", "group_mae_difference", ("mae",), 0.25, relative=True, asks="predictions are off as far in every group"
+    "equal_error", "Equal error", "group_mae_difference", ("mae",), 0.25, relative=True, asks="equal mean absolute error across groups"
 )
 UNCHOSEN = ("equalized_odds", "demographic_parity")
-"""What is looked at while none is chosen: the second where there are no labels."""
+"""Criteria while none is chosen; the second applies where there are no labels."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """How far groups are from a criterion. keep: the groups that are large enough. widest: the rate that differs most, with its own difference.
+    """The distance of groups from a criterion.
 
-    before: the difference in the reference of those of the groups that are large enough there, None where fewer than two are. limit: in the
-    unit of the difference. surest: the rate of the pair that is surest to differ (of pairs beyond the limit where there are any); sure_low, sure_high:
-    its groups. chance: p-value of that among equal groups. growth: of so large a growth of that pair since the reference, None where not known.
-    by_day: the difference of that pair by day; strays: p-value of so large a difference by what days add, varies: what it varies up to by itself (0: not
-    known); gap_before: what it was in the reference. p_value: the largest of the three; NaN where it stood in the reference.
+    keep: the groups that are large enough. widest: the rate that differs most, with its own difference. before: the difference in the
+    reference of those groups that are large enough there, None where fewer than two are. limit: in the unit of the difference. surest: the
+    rate of the most significant pair (of pairs beyond the limit where there are any); sure_low, sure_high: its groups. chance: p-value of
+    that difference among equal groups. growth: p-value of that pair's growth since the reference, None where not known. by_day: the
+    difference of that pair by day; strays: p-value of the difference from between-day variance; varies: upper limit of its natural
+    variation (0: not known); gap_before: the difference in the reference. p_value: the largest of the three; NaN where the reference was
+    beyond the limit.
     """
 
     criterion: Criterion
     keep: Bools
-    spread: Spread
+    spread: GroupSpread
     widest: str
     lowest: int
     highest: int
@@ -88,41 +116,43 @@ class Level:
     sure_low: int
     sure_high: int
     growth: float | None
-    by_day: Contrast | None = None
+    by_day: GroupContrast | None = None
     strays: float = 0.0
     varies: float = 0.0
     gap_before: float | None = None
 
     @property
     def chance(self) -> float:
-        """How often equal groups differ as surely."""
+        """The p-value of the most significant difference among equal groups."""
         return self.spread.p_value
 
     @property
     def p_value(self) -> float:
-        """What is tested: that the difference is more than rows and days do by chance and has grown."""
+        """The p-value of the joint claim: the difference exceeds the noise of rows and days and has grown."""
         return float("nan") if self.stood else max(self.chance, self.growth or 0.0, self.strays)
 
-    def since(self, start: datetime) -> Since:
-        """The day from which the surest pair is as far apart as it is."""
+    def onset(self, start: datetime) -> OnsetEstimate:
+        """The estimated onset date of the most significant pair's difference."""
         if self.by_day is None:
-            return since([], [], start=start)
-        return self.by_day.since(start, self.reference, 1)
+            return estimate_onset([], [], start=start)
+        return self.by_day.onset(start, self.reference, 1)
 
     @property
     def reference(self) -> tuple[float, float]:
-        """The surest pair's difference in the reference and its standard error; equal groups' where it is not known there."""
+        """The most significant pair's difference in the reference and its standard error; those of equal groups where it is not known
+        there.
+        """
         error = self.spread.surest.error if self.spread.surest is not None else 0.0
         return (self.gap_before or 0.0, error)
 
     @property
     def breached(self) -> bool:
-        """Whether the difference is at the limit or beyond, or the ratio of selection rates below four fifths for certain."""
+        """Whether the difference is at the limit or beyond, or the ratio of selection rates is significantly below four fifths."""
         return (self.spread.difference or 0.0) >= self.limit or self.ratio_breached
 
     @property
     def ratio_breached(self) -> bool:
-        """Whether the four-fifths rule fails beyond chance (demographic parity only)."""
+        """Whether the four-fifths rule fails significantly (demographic parity only)."""
         return self.criterion.name == "demographic_parity" and self.ratio.high is not None and self.ratio.high < FOUR_FIFTHS
 
     @property
@@ -133,8 +163,8 @@ class Level:
         return self.ratio_breached and self.ratio_before is not None and self.ratio_before < FOUR_FIFTHS
 
 
-def criterion_of(model: Model, groups: Groups) -> Criterion | None:
-    """The criterion that a model is held against: the chosen one, else one to look at; None for a model of no known task."""
+def criterion_of(model: Model, groups: GroupMetrics) -> Criterion | None:
+    """Return the model's criterion: the chosen one, else a default; None for a model of no known task."""
     if model.task == "regression":
         return EQUAL_ERROR
     if model.task == "multiclass":
@@ -148,44 +178,50 @@ def criterion_of(model: Model, groups: Groups) -> Criterion | None:
 
 
 def is_chosen(model: Model) -> bool:
-    """Whether the owner chose; only of a binary model there is a choice."""
+    """Whether the owner chose a criterion; True for tasks that have no choice (only binary models have one)."""
     return model.task != "binary" or model.settings.fairness_criterion in CRITERIA
 
 
-def enough_for(groups: Groups, criterion: Criterion) -> Bools:
-    """Which groups are large enough for every rate of a criterion."""
-    return np.asarray(np.logical_and.reduce([enough(groups, rate) for rate in criterion.rates]), np.bool_)
+def enough_for(groups: GroupMetrics, criterion: Criterion) -> Bools:
+    """Return which groups are large enough for every rate of a criterion."""
+    return np.asarray(np.logical_and.reduce([groups_with_enough_rows(groups, rate) for rate in criterion.rates]), np.bool_)
 
 
-def overall(groups: Groups, metric: str) -> float:
-    """The value over all groups; NaN without rows."""
+def overall(groups: GroupMetrics, metric: str) -> float:
+    """Return the value over all groups; NaN without rows."""
     measured = groups.metrics[metric]
     held = measured.n > 0
     rows = float(measured.n[held].sum())
     return float((measured.value[held] * measured.n[held]).sum()) / rows if rows > 0 else float("nan")
 
 
-def limit_of(criterion: Criterion, settings: ModelSettings, groups: Groups) -> float:
-    """The accepted difference in its unit; the model's settings may set another (`trust/fairness/<metric>`)."""
+def criterion_limit(criterion: Criterion, settings: ModelSettings, groups: GroupMetrics) -> float:
+    """Return the accepted difference in its unit; the model's settings may override it (`trust/fairness/<metric>`)."""
     limit = settings.limits.get(f"{NAME}/{criterion.metric}", criterion.limit)
     return limit * overall(groups, criterion.rates[0]) if criterion.relative else limit
 
 
-def level(
-    criterion: Criterion, groups: Groups, before: Groups | None, settings: ModelSettings, by_day: ByDay | None = None, days: float = 7.0
+def criterion_level(
+    criterion: Criterion,
+    groups: GroupMetrics,
+    before: GroupMetrics | None,
+    settings: ModelSettings,
+    by_day: ByDay | None = None,
+    days: float = 7.0,
 ) -> Level | None:
-    """How far the groups are from the criterion; None where fewer than two are large enough. before: the reference, at the same places. by_day: where
-    days are to be taken into account; days: length of the window.
+    """Return the groups' distance from the criterion; None where fewer than two groups are large enough.
+
+    before: the reference, at the same places. by_day: where between-day variance is taken into account; days: length of the window.
     """
     keep = enough_for(groups, criterion)
     if keep.sum() < 2:
         return None
-    limit = limit_of(criterion, settings, groups)
+    limit = criterion_limit(criterion, settings, groups)
     spread = spread_of(criterion, groups, keep, limit)
     if spread.difference is None or spread.surest is None:
         return None
-    widest = max(criterion.rates, key=lambda rate: apart(groups, rate, keep)[0])
-    _, lowest, highest = apart(groups, widest, keep)
+    widest = max(criterion.rates, key=lambda rate: largest_gap(groups, rate, keep)[0])
+    _, lowest, highest = largest_gap(groups, widest, keep)
     places = np.flatnonzero(keep)
     surest = criterion.rates[spread.surest.family]
     sure_low, sure_high = int(places[spread.surest.lowest]), int(places[spread.surest.highest])
@@ -198,52 +234,70 @@ def level(
         weights[[sure_high, sure_low]] = 1.0, -1.0
         pair = by_day(surest, weights)
     rows_before = 0.0 if before is None else float(before.metrics[surest].n[[sure_low, sure_high]].sum())
-    added, freedom = (0.0, float("inf")) if pair is None else pair.added(days, rows_before)
+    error = DifferenceError(spread.surest.error) if pair is None else pair.error(spread.surest.error, days, rows_before)
     if before is not None and earlier.sum() >= 2:
-        then = max(apart(before, rate, earlier)[0] for rate in criterion.rates)
+        then = max(largest_gap(before, rate, earlier)[0] for rate in criterion.rates)
         ratio_then = ratio_of(before, earlier).value if criterion.name == "demographic_parity" else None
         if earlier[sure_low] and earlier[sure_high]:
-            grew = growth(groups, before, surest, sure_low, sure_high, int(keep.sum()) * len(criterion.rates), added, freedom)
+            grew = growth(groups, before, surest, sure_low, sure_high, int(keep.sum()) * len(criterion.rates), error)
             gap_before = float(before.metrics[surest].value[sure_high] - before.metrics[surest].value[sure_low])
     strays = varies = 0.0
-    if pair is not None and added > 0:
-        error, p_value, varies = chance(spread.surest.difference, spread.surest.error, added, freedom, known=enough_days(pair))
-        strays = min(1.0, p_value * group.pairs_of(criterion.rates, int(keep.sum()))) if error > 0 else 0.0
+    if pair is not None and error.days > 0:
+        p_value, varies = growth_p_value(error, spread.surest.difference), pair.varies(error)
+        strays = min(1.0, p_value * group.pair_count(len(criterion.rates), int(keep.sum()))) if error.total > 0 else 0.0
     return Level(
-        criterion, keep, spread, widest, lowest, highest, ratio, then, ratio_then, limit, surest, sure_low, sure_high, grew, pair, strays, varies, gap_before,
-    )  # fmt: skip
+        criterion,
+        keep,
+        spread,
+        widest,
+        lowest,
+        highest,
+        ratio,
+        then,
+        ratio_then,
+        limit,
+        surest,
+        sure_low,
+        sure_high,
+        grew,
+        pair,
+        strays,
+        varies,
+        gap_before,
+    )
 
 
-def apart(groups: Groups, rate: str, keep: Bools) -> tuple[float, int, int]:
-    """The largest difference of one rate among some groups, and the places of its lowest and highest."""
+def largest_gap(groups: GroupMetrics, rate: str, keep: Bools) -> tuple[float, int, int]:
+    """Return the largest difference of one rate among some groups, and the places of its lowest and highest."""
     places, values = np.flatnonzero(keep), groups.metrics[rate].value[keep]
     low, high = int(values.argmin()), int(values.argmax())
     return float(values[high] - values[low]), int(places[low]), int(places[high])
 
 
-def spread_of(criterion: Criterion, groups: Groups, keep: Bools, least: float = 0.0) -> Spread:
-    """The criterion's largest difference among some groups; its surest pair is one that differs by `least` where there is one."""
+def spread_of(criterion: Criterion, groups: GroupMetrics, keep: Bools, least: float = 0.0) -> GroupSpread:
+    """Return the criterion's largest difference among some groups; its most significant pair differs by at least `least` where one does."""
     measured = [groups.metrics[rate].at(keep) for rate in criterion.rates]
     if any(each.successes is None for each in measured):
         return measured[0].spread(least)
     return group.max_rate_spread([(each.successes, each.n, None) for each in measured if each.successes is not None], least=least)
 
 
-def ratio_of(groups: Groups, keep: NDArray[np.generic]) -> Interval:
-    """Lowest over highest selection rate among some groups."""
+def ratio_of(groups: GroupMetrics, keep: NDArray[np.generic]) -> Interval:
+    """Return lowest over highest selection rate among some groups."""
     measured = groups.metrics["selection_rate"].at(keep)
-    return group.smallest_ratio(measured.successes if measured.successes is not None else (), measured.n)[0]
+    return group.smallest_rate_ratio(measured.successes if measured.successes is not None else (), measured.n)[0]
 
 
 def growth(
-    now: Groups, before: Groups, metric: str, low: int, high: int, groups: int, added: float = 0.0, freedom: float = float("inf")
+    now: GroupMetrics, before: GroupMetrics, metric: str, low: int, high: int, groups: int, days: DifferenceError | None = None
 ) -> float:
-    """How often chance makes the gap between two groups grow as much, when the two were picked as the extremes of `groups`. added: variance by days, known to
-    some degrees of freedom.
+    """Return the p-value of the growth of the gap between two groups that were picked as the extremes of `groups`.
+
+    days: the variance that days add.
     """
     after, then = now.metrics[metric], before.metrics[metric]
     grown = (after.value[high] - after.value[low]) - (then.value[high] - then.value[low])
     of_row = np.maximum(after.variance, then.variance)
     error = float(np.sqrt(sum(of_row[place] * (1 / after.n[place] + 1 / then.n[place]) for place in (low, high))))
-    _, p_value, _ = chance(float(grown), error, added, freedom, known=False)
+    p_value = growth_p_value(replace(days or DifferenceError(0.0), rows=error), float(grown))
     return float(min(1.0, groups * (groups - 1) / 2 * p_value))

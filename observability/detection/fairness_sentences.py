@@ -1,4 +1,4 @@
-"""How are the findings about fairness said in one plain sentence each?"""
+"""Sentences of the findings about fairness."""
 
 import numpy as np
 
@@ -6,118 +6,125 @@ from observability.core.catalog import Model
 from observability.core.finding import Severity, needs_action
 from observability.core.metric_definitions import METRICS
 from observability.detection.fairness_criteria import Criterion, Level, is_chosen
-from observability.detection.group_changes import Moved
-from observability.metrics.groups import MINIMUM_OF_CLASS, MISSING, Attribute, Groups, rate_of
+from observability.detection.group_changes import GapChange
+from observability.detection.windows import window_phrase
+from observability.metrics.groups import MINIMUM_OF_CLASS, MISSING, Attribute, GroupMetrics, rate_name
 
 ROWS = {"true_positive_rate": "labelled positives", "false_positive_rate": "labelled negatives", "precision": "labelled positive decisions"}
 ALONE = 0.05
-"""From this p-value down one comparison by itself is more than chance."""
-ASK = "no criterion of fairness is chosen for this model: choose one, since they exclude each other where base rates differ"
+"""p-value up to which one comparison by itself is significant."""
+ASK = "no criterion of fairness is chosen: choose one, since they exclude each other where base rates differ"
 
 
-def amount(metric: str, value: float | None) -> str:
-    """A rate in per cent, another value with three digits."""
+def group_value(metric: str, value: float | None) -> str:
+    """Return a rate in per cent, another value with three digits."""
     if value is None or np.isnan(value):
         return "unknown"
-    return f"{100 * value:.1f} %" if metric == "share" or METRICS[rate_of(metric)].unit == "share" else f"{value:,.3g}"
+    return f"{100 * value:.1f} %" if metric == "share" or METRICS[rate_name(metric)].unit == "share" else f"{value:,.3g}"
 
 
-def difference(metric: str, value: float | None) -> str:
-    """A difference of rates in points, of other values with three digits."""
+def group_difference(metric: str, value: float | None) -> str:
+    """Return a difference of rates in points, of other values with three digits."""
     if value is None:
         return "unknown"
-    return f"{100 * value:.1f} points" if METRICS[rate_of(metric)].unit == "share" else f"{value:,.3g}"
+    return f"{100 * value:.1f} points" if METRICS[rate_name(metric)].unit == "share" else f"{value:,.3g}"
 
 
-def because_level(model: Model, attribute: Attribute, now: Groups, judged: Level, severity: Severity, looks: int | None = None) -> str:
-    """How far groups are from the criterion, whether that is chance, and whether it stood in the reference.
+def criterion_sentence(
+    model: Model, attribute: Attribute, now: GroupMetrics, judged: Level, severity: Severity, looks: int | None = None
+) -> str:
+    """Return how far groups are from the criterion, whether that is significant, and whether it is pre-existing.
 
-    looks: how many comparisons the run made; None where the criterion is only looked at and nothing is decided.
+    looks: how many comparisons the run made; None where no criterion is chosen and nothing is decided.
     """
     spread, metric = judged.spread, judged.criterion.metric
     rate = now.metrics[judged.widest]
     ends = " and ".join(
-        f"{amount(judged.widest, float(rate.value[place]))} for {now.names[place]}" for place in (judged.lowest, judged.highest)
+        f"{group_value(judged.widest, float(rate.value[place]))} for {now.names[place]}" for place in (judged.lowest, judged.highest)
     )
     said = (
-        f"{METRICS[metric].title} by `{attribute.name}` is {difference(metric, spread.difference)}"
+        f"{METRICS[metric].title} by `{attribute.name}` is {group_difference(metric, spread.difference)}"
         f" ({METRICS[judged.widest].title.lower()} {ends}; {spread.n:,.0f} rows)"
     )
-    held = f"{difference(metric, judged.limit)} accepted"
+    held = f"{group_difference(metric, judged.limit)} accepted"
     if judged.ratio_breached and (spread.difference or 0.0) < judged.limit:
         said = f"{said}, a ratio of {judged.ratio.value:.2f}"
         held = "0.80 accepted"
     if judged.breached and (judged.surest, judged.sure_low, judged.sure_high) != (judged.widest, judged.lowest, judged.highest):
-        said = f"{said}, surest between {now.names[judged.sure_low]} and {now.names[judged.sure_high]}: {sure_of(judged)}"
+        said = f"{said}, most significant between {now.names[judged.sure_low]} and {now.names[judged.sure_high]}: {sure_of(judged)}"
     asked = "" if is_chosen(model) else f"; {ASK}"
     if needs_action(severity):
-        then = f", {difference(metric, judged.before)} in the reference" if judged.before is not None else ""
+        then = f", {group_difference(metric, judged.before)} in the reference" if judged.before is not None else ""
         return f"{said}: {held}{then}{asked}."
     if severity == "unknown":
-        return f"{said}, but the labels are young: too early to tell."
+        return f"{said}; too few labels yet."
     if judged.stood:
-        return f"{said}, beyond the {held}; it stood in the reference ({difference(metric, judged.before)}), so it is shown and not new{asked}."
+        return f"{said}, beyond the {held}; pre-existing gap ({group_difference(metric, judged.before)} in the reference){asked}."
     if judged.breached:
         return f"{said}, {doubt(judged, looks, held)}{asked}."
     return f"{said}, within the {held}{asked}."
 
 
 def sure_of(judged: Level) -> str:
-    """The difference of the surest pair, with its rate where that is not the one that differs most."""
+    """Return the difference of the most significant pair, with its rate where that is not the one that differs most."""
     pair = judged.spread.surest
-    said = difference(judged.criterion.metric, pair.difference if pair else None)
+    said = group_difference(judged.criterion.metric, pair.difference if pair else None)
     return said if judged.surest == judged.widest else f"{said} of {METRICS[judged.surest].title.lower()}"
 
 
 def doubt(judged: Level, looks: int | None, held: str) -> str:
-    """Why a difference beyond the limit raises nothing: chance, no sure growth, or the many looks."""
+    """Return why a difference beyond the limit needs no action: sampling noise, no significant growth, or multiple comparisons."""
     metric = judged.criterion.metric
     if judged.chance > ALONE:
-        limit = difference(metric, judged.spread.null_95)
-        return f"which is not surely more than chance: equal groups of these sizes stay under {limit}"
+        limit = group_difference(metric, judged.spread.null_95)
+        return f"beyond the {held}, but not significant: sampling noise among equal groups up to {limit}"
     if judged.growth is not None and judged.growth > ALONE:
-        return f"beyond the {held}, but not surely grown from the reference's {difference(metric, judged.before)}"
+        return f"beyond the {held}, but no significant growth from the reference's {group_difference(metric, judged.before)}"
     if looks is None:
-        return f"beyond the {held}, and more than chance by itself"
-    counted = f"the {looks} comparisons of this run" if looks > 1 else "all looks of a week"
-    return f"which is more than chance by itself, not after counting {counted}"
+        return f"beyond the {held}, and significant by itself"
+    counted = f"the {looks} comparisons of this run" if looks > 1 else "all tests of a week"
+    return f"beyond the {held}, significant by itself, but not after adjustment for {counted}"
 
 
-def because_moved(attribute: Attribute, now: Groups, one: Moved, young: bool) -> str:
-    """How a group's distance from the others changed."""
+def because_moved(attribute: Attribute, now: GroupMetrics, one: GapChange, young: bool) -> str:
+    """Return how a group's distance from the others changed."""
     metric, name = one.metric, now.names[one.place]
     title = METRICS[metric].title
     said = (
-        f"{title if title.isupper() else title.capitalize()} of `{attribute.name}={name}` is {amount(metric, one.value)}, {difference(metric, abs(one.gap))}"
-        f" {'below' if one.gap < 0 else 'above'} the other groups; in the reference it was {difference(metric, abs(one.gap_before))}"
+        f"{title if title.isupper() else title.capitalize()} of `{attribute.name}={name}` is {group_value(metric, one.value)}, "
+        f"{group_difference(metric, abs(one.gap))}"
+        f" {'below' if one.gap < 0 else 'above'} the other groups; in the reference it was {group_difference(metric, abs(one.gap_before))}"
         f" {'below' if one.gap_before < 0 else 'above'} ({one.n:,.0f} {ROWS.get(metric, 'rows')})"
     )
-    if not one.look.whole:
-        said += " on the last day" if one.look.days == 1 else f" in the last {one.look.days:g} days"
+    said += window_phrase(one.days, whole=one.whole)
     if one.standing and one.past is not None:
-        said += f"; as in the past four weeks ({difference(metric, abs(one.past))} {'below' if one.past < 0 else 'above'})"
+        said += f"; as in the past four weeks ({group_difference(metric, abs(one.past))} {'below' if one.past < 0 else 'above'})"
     elif one.limits[0] <= one.varies:
-        said += f"; its own days vary up to {difference(metric, one.varies)}"
-    return f"{said}, but the labels are young: too early to tell." if young else f"{said}."
+        said += f"; daily range up to {group_difference(metric, one.varies)}"
+    return f"{said}; too few labels yet." if young else f"{said}."
 
 
-def because_small(attribute: Attribute, now: Groups, metric: str, place: int, more: int) -> str:
-    """That a group is too small, and how many rows more it needs."""
+def small_group_sentence(attribute: Attribute, now: GroupMetrics, metric: str, place: int, more: int) -> str:
+    """Return that a group is too small, and how many rows more it needs."""
     rows = ROWS.get(metric, "labelled rows" if metric in ("accuracy", "mae") else "decisions")
     n = float(now.metrics[metric].n[place])
-    return f"`{attribute.name}={now.names[place]}` is too small to be judged: {n:,.0f} {rows}, it needs about {more:,} more."
+    return f"`{attribute.name}={now.names[place]}` is too small to compare: {n:,.0f} {rows}, it needs about {more:,} more."
 
 
-def because_too_few(attribute: Attribute, now: Groups, criterion: Criterion) -> str:
-    """Why there are not two groups to compare."""
+def because_too_few(attribute: Attribute, now: GroupMetrics, criterion: Criterion) -> str:
+    """Return why there are not two groups to compare."""
     if now.rows.sum() == 0:
         return f"No predictions with `{attribute.name}` in this window, so no groups can be compared."
     if all(MISSING in each for each in now.levels):
         where = {"feature": "`features`", "group": "`groups`"}.get(attribute.reference.partition(".")[0], "`features` or `groups`")
-        return f"No prediction of this window carries `{attribute.name}`: it is expected among the {where} of a prediction, as this version was registered."
+        return (
+            f"No prediction of this window carries `{attribute.name}`: it is expected among the {where} of a prediction, as this "
+            f"version was registered."
+        )
     if criterion.rates != ("selection_rate",) and now.labelled.sum() == 0:
         return f"No labels in this window, so groups of `{attribute.name}` cannot be compared."
     return (
-        f"Fewer than two groups of `{attribute.name}` are large enough to compare (from {MINIMUM_OF_CLASS} labelled positives and negatives, "
+        f"Fewer than two groups of `{attribute.name}` are large enough to compare (from {MINIMUM_OF_CLASS} labelled positives and "
+        f"negatives, "
         f"or an interval of ±10 points), on {now.rows.sum():,} predictions."
     )

@@ -1,7 +1,7 @@
-"""How does a difference between groups go from day to day: how far does it stray by itself, and since when is it changed?
+"""Follow a difference between groups by day: its natural variation and its onset.
 
-A contrast is a weighted sum of the groups' rates whose weights add up to zero: a group less the others, one group less another. Days of the own past tell
-what they add to its variance beyond rows (stats/dispersion.py).
+A contrast is a weighted sum of the groups' rates whose weights add up to zero: a group less the others, one group less another. Days of
+the own past give the variance that days add to that of rows (stats/dispersion.py).
 """
 
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.detection.onset import Since, since
-from observability.stats.dispersion import LEAST_DAYS, Variation, middle, share_left, variation
+from observability.detection.change import DifferenceError
+from observability.detection.onset import OnsetEstimate, estimate_onset
+from observability.detection.windows import Floats, reference_days
+from observability.stats.dispersion import LEAST_DAYS, DayVariation, estimate_day_variation, fast_median
 
-VARIES = 0.99
-"""What a clean change stays under in so many of the cases is what a difference varies up to by itself."""
-WEEK, MOST_REFERENCE_DAYS = 7, 90
 LEAST_ROWS = 5
-"""Of a group on a day, below which that day tells nothing of it."""
+"""Smallest number of rows of a group on a day; a smaller group has no value on that day."""
 LEAST_PAST = 5
-"""Days of the past from which they say what was usual when an onset is sought; with fewer the reference does."""
-Floats = NDArray[np.float64]
+"""Past days from which they give the level before an onset; with fewer the reference does."""
 
 
 @dataclass(frozen=True)
-class Contrast:
-    """One difference by day. days: numbers since 1970, rising; values, variances (of rows alone): NaN where a group is too small; past: days before the
-    window. rows: of its groups on each day.
+class GroupContrast:
+    """One difference by day.
+
+    days: numbers since 1970, rising; values, variances (of rows alone): NaN where a group is too small; past: days before the window.
+    rows: of its groups on each day.
     """
 
     days: NDArray[np.int64]
@@ -39,37 +39,40 @@ class Contrast:
     @cached_property
     def usual_rows(self) -> float:
         """Rows of its groups on a usual day of the past; 0 without any."""
-        return float(middle(self.rows[self.past], 0)) if self.past.any() else 0.0
+        return float(fast_median(self.rows[self.past], 0)) if self.past.any() else 0.0
 
     @cached_property
-    def variation(self) -> Variation:
-        """What days add to its variance, by the past."""
+    def variation(self) -> DayVariation:
+        """The variance that days add, from the past."""
         kept = self.past & np.isfinite(self.values)
         if not kept.any():
-            return Variation(np.zeros(1), 0.0, 0)
-        return variation(self.values[kept], self.variances[kept], self.days[kept])
+            return DayVariation(np.zeros(1), 0.0, 0)
+        return estimate_day_variation(self.values[kept], self.variances[kept], self.days[kept])
 
-    def added(self, days: float, n_reference: float) -> tuple[float, float]:
-        """What days add to the variance of its change between a stretch and the reference, and the degrees of freedom of that. n_reference: rows of the
-        reference, which is stored without times: it is taken to span as many days as its rows make at the traffic of a usual day.
+    def error(self, rows: float, days: float, n_reference: float) -> DifferenceError:
+        """Return the standard error of the change of the contrast between some days and the reference.
+
+        rows: that from rows alone; n_reference: rows of the reference.
         """
         known = self.variation
-        usual = self.usual_rows
-        before = min(max(n_reference / usual, WEEK), MOST_REFERENCE_DAYS) if usual > 0 else WEEK
-        share = share_left(days, known.correlation) + share_left(before, known.correlation)
-        return float(known.between[0]) * share, known.freedom
+        from_days = known.of_mean(days) + known.of_mean(reference_days(n_reference, self.usual_rows))
+        return DifferenceError(rows, float(from_days[0]), known.freedom)
+
+    def varies(self, error: DifferenceError) -> float:
+        """Return the change that unchanged windows stay under; 0 where the past has too few days to estimate it."""
+        return error.reach if self.days_known >= LEAST_DAYS else 0.0
 
     @property
     def days_known(self) -> int:
-        """Days of the past that tell how far it strays; 0 where they are too few."""
+        """Past days that estimate the natural variation; 0 where they are too few."""
         return self.variation.days
 
-    def since(self, start: datetime, before: tuple[float, float], worse: int) -> Since:
-        """The day from which it is changed. before: its value and standard error in the reference."""
+    def onset(self, start: datetime, before: tuple[float, float], worse: int) -> OnsetEstimate:
+        """Estimate the onset date of the change. before: its value and standard error in the reference."""
         kept = np.isfinite(self.values)
         past = int((kept & self.past).sum())
-        return since(
-            [np.datetime64(int(day), "D") for day in self.days[kept]],
+        return estimate_onset(
+            self.days[kept],
             self.values[kept],
             np.sqrt(self.variances[kept]),
             start=start,
@@ -78,15 +81,16 @@ class Contrast:
         )
 
 
-def contrasts(days: NDArray[np.int64], first: int, values: Floats, n: Floats, weights: Floats, of_row: Floats) -> list[Contrast]:
-    """Of rates by day (days × groups) over n rows, one for each row of weights (× groups). first: number of the window's first day; of_row: variance of one
-    row of each group.
+def contrasts(days: NDArray[np.int64], first: int, values: Floats, n: Floats, weights: Floats, of_row: Floats) -> list[GroupContrast]:
+    """Return one contrast for each row of weights (× groups), from rates by day (days × groups) over n rows.
+
+    first: number of the window's first day; of_row: variance of one row of each group.
     """
     there = (n >= LEAST_ROWS) & np.isfinite(values)
     of, over = np.where(there, values, 0.0), np.where(there, np.nan_to_num(of_row) / np.where(there, n, 1.0), 0.0)
     shape = (len(weights), days.size)
     totals, variances, known = np.zeros(shape), np.zeros(shape), np.ones(shape, bool)
-    for sign in (1.0, -1.0):  # a side of which a part is missing goes by the rest of it
+    for sign in (1.0, -1.0):  # A side with a missing part is measured by its other parts.
         side = np.maximum(sign * weights, 0.0)
         left, whole = side @ there.T, side.sum(axis=1, keepdims=True)
         known &= left >= whole / 2
@@ -95,23 +99,9 @@ def contrasts(days: NDArray[np.int64], first: int, values: Floats, n: Floats, we
         variances += scale**2 * (side**2 @ over.T)
     rows, past = (weights != 0) @ n.T, np.asarray(days < first, bool)
     totals, variances = np.where(known, totals, np.nan), np.where(known, variances, np.nan)
-    return [Contrast(days, value, variance, past, size) for value, variance, size in zip(totals, variances, rows, strict=True)]
+    return [GroupContrast(days, value, variance, past, size) for value, variance, size in zip(totals, variances, rows, strict=True)]
 
 
-def chance(grown: float, error: float, added: float, freedom: float, *, known: bool) -> tuple[float, float, float]:
-    """Standard error with what days add, two-sided p-value of growth as large (1 where it did not grow), and what clean growth stays under (0 where no
-    past tells).
-    """
-    from scipy.special import stdtr, stdtrit
-
-    whole = float(np.hypot(error, np.sqrt(added)))
-    if not whole > 0:
-        return whole, (0.0 if grown > 0 else 1.0), 0.0
-    left = min(freedom * (whole**2 / added) ** 2, 1e6) if added > 0 else 1e6
-    p_value = float(2 * stdtr(left, -grown / whole)) if grown > 0 else 1.0
-    return whole, p_value, float(stdtrit(left, 0.5 + VARIES / 2)) * whole if known else 0.0
-
-
-def enough_days(of: Contrast) -> bool:
-    """Whether the past tells how far it strays."""
-    return of.days_known >= LEAST_DAYS
+def growth_p_value(error: DifferenceError, grown: float) -> float:
+    """Return the p-value of a growth as large, on either side; 1 without growth."""
+    return error.p_value(grown) if grown > 0 else 1.0

@@ -1,7 +1,7 @@
-"""How many predictions came in each hour, and how many were expected at that hour of the week?
+"""Count predictions by hour, and estimate the number expected at each hour of the week.
 
-Hours are whole hours of the clock (UTC), numbered from 1970. What is expected is the mean of the same hour of the week in the four weeks before
-the window, as far as the model has lived that long.
+Hours are whole clock hours (UTC), numbered from 1970. The expected number is the mean of the same hour of the week in the four weeks before
+the window, or in as much of them as the model has existed.
 """
 
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 WEEK, DAY = 168, 24
 MINIMUM_DAYS = 14
-"""Two weeks of past: each hour of the week has been met twice."""
+"""Two weeks of past: each hour of the week occurs twice."""
 FIRST_MONDAY = 96
-"""1970 began on a Thursday; its first Monday began in this hour."""
+"""Hour in which the first Monday of 1970 began (1970 began on a Thursday)."""
 
 
 @dataclass(frozen=True)
 class Hours:
-    """Predictions by whole hour: `counts[i]` is that of hour `first + i`; the window's whole hours begin at `begin` and end with the array.
+    """Predictions by whole hour: `counts[i]` is that of hour `first + i`; the window's whole hours start at index `begin`.
 
-    counts before `begin` are the past, from the model's first hour in it on. later: predictions in the hour that is not over yet. rows: all.
+    counts before `begin` are the past, from the model's first hour on. later: predictions in the current, incomplete hour. rows: total.
     """
 
     first: int
@@ -63,8 +63,8 @@ class Hours:
         return EPOCH + HOUR * (self.first + place)
 
 
-def hours_of(current: "DataFrame", past: "DataFrame", context: Context) -> Hours:
-    """Both answers by hour on one line. A clock hour that the window cuts in two counts whole, as past."""
+def volume_hours(current: "DataFrame", past: "DataFrame", context: Context) -> Hours:
+    """Return window and past as one series of hours. A clock hour that the window's start divides counts as past."""
     start, now = context.window.start, min(context.window.end, context.now)
     begin = -((EPOCH - start) // HOUR)
     end = max((now - EPOCH) // HOUR, begin)
@@ -80,7 +80,10 @@ def hours_of(current: "DataFrame", past: "DataFrame", context: Context) -> Hours
 
 
 def expected(hours: Hours) -> NDArray[np.float64]:
-    """What was expected in each hour, of the past leaving out the hour itself, so that it is no easier to expect than the window."""
+    """Return the expected number in each hour.
+
+    For past hours it is leave-one-out, so that their errors are comparable with the window's.
+    """
     places, past = hours.place_in_week, np.arange(hours.size) < hours.begin
     total = np.bincount(places[past], hours.counts[past], WEEK)
     weeks = np.bincount(places[past], minlength=WEEK)
@@ -90,7 +93,7 @@ def expected(hours: Hours) -> NDArray[np.float64]:
 
 
 def spread(hours: Hours, usual: NDArray[np.float64]) -> float:
-    """How much more the hours of the past vary than chance, as a variance in units of the squared mean (negative binomial's 1/size); 0 or more."""
+    """Return the overdispersion of past hours: excess variance over squared mean (1/size of a negative binomial); at least 0."""
     past = usual[: hours.begin]
     weeks = max(hours.past_days / 7, 2.0)
     excess = float(np.sum((hours.counts[: hours.begin] - past) ** 2 * (weeks - 1) / weeks - past))

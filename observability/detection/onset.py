@@ -1,4 +1,4 @@
-"""Since when is something as a finding says it is, as far as its counts by day tell?"""
+"""Estimate the onset date of a change from a series of daily values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,16 +6,18 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from observability.core.time import aware_utc
-from observability.stats.onset import Known, onset
+from observability.stats.onset import Known, change_onset
 
 
 @dataclass(frozen=True)
-class Since:
-    """at: the first changed day; the first day that was looked at where that one was changed already ("open"), the window's start where no day
-    stands out ("vague"). evidence: how it is known, for the finding.
+class OnsetEstimate:
+    """Onset of a change.
+
+    at: the first changed day. Where that is the first day of the series ("open") the change may be older; where no day is significant
+    ("vague") it is the window's start. evidence: how the onset is known, for the finding.
     """
 
     at: datetime
@@ -23,22 +25,24 @@ class Since:
     evidence: dict[str, Any]
 
 
-def since(
-    days: Sequence[Any],
+def estimate_onset(
+    days: Sequence[Any] | NDArray[Any],
     values: ArrayLike,
     errors: ArrayLike | None = None,
     *,
     start: datetime,
     before: tuple[float, float] | None = None,
     worse: int = 0,
-) -> Since:
-    """The day from which a series is changed (stats/onset.py), of a window from `start`.
+) -> OnsetEstimate:
+    """Estimate the onset date of a change in a series (stats/onset.py), in a window that begins at `start`.
 
-    days: dates of the values, in order, the past first where there is one. before: level and standard error that it had before, where known.
+    days: dates of the values, or numbers of days since 1970, rising, the past first where there is one. before: level and standard error
+    before the first day, where known. worse: 1 where only a rise counts, -1 a fall, 0 both.
     """
-    found = onset(values, errors, before=before, worse=worse)
+    found = change_onset(values, errors, before=before, worse=worse)
     if found is None or found.known == "vague":
-        return Since(start, "vague", {"onset_known": "vague"})
-    day = aware_utc(np.datetime64(days[found.at], "D").astype("datetime64[s]").item())
+        return OnsetEstimate(start, "vague", {"onset_known": "vague"})
+    first = days[found.at]
+    day = aware_utc(np.datetime64(int(first) if isinstance(first, int | np.integer) else first, "D").astype("datetime64[s]").item())
     at = start if day.date() == start.date() else day
-    return Since(at, found.known, {"onset_known": found.known, "onset_shape": found.shape})
+    return OnsetEstimate(at, found.known, {"onset_known": found.known, "onset_shape": found.shape})

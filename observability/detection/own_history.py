@@ -1,36 +1,64 @@
-"""Is what came now unusual beside what came before, one delivery or one run of a rule at a time?
+"""Compare single new values (one delivery, one run of a rule) with the past ones of the same source.
 
-Each value is held against the middle of the past, of its weekday where there are two weeks of it, and against how far single ones strayed from that
-(stats/dispersion.py, so that a fault of the past does not hide the next one). What is unusual must also be further out than nearly all of the past was.
+Each value is compared with the past median (of its weekday where there are two weeks of past), relative to the robust variation of single
+values (stats/dispersion.py), so that a past fault does not hide the next one. An unusual value must also be more extreme than nearly all
+past values.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from scipy.special import stdtr
 
-from observability.stats.dispersion import LEAST_DAYS, WEEKS_FOR_PATTERN, variation
+from observability.stats.dispersion import LEAST_DAYS, WEEKS_FOR_PATTERN, estimate_day_variation
 
 Array = np.ndarray[Any, np.dtype[Any]]
 LEAST = LEAST_DAYS
-"""Values of the past from which on something is called usual."""
+"""Minimum number of past values."""
 LEAST_SPREAD = 0.1
-"""What never varied is taken to vary by a tenth, of a logarithm."""
+"""Minimum standard deviation of a logarithm."""
 LEAST_SPREAD_OF_SHARES = 0.02
-"""The same on the arcsine of a share's root: one point at a share of 5 %, two at 50 %."""
+"""Minimum standard deviation on the arcsine scale: one point at a share of 5 %, two at 50 %."""
 SEEN = 1 / 8
-"""What more than this part of the values that it is held against was as far out as is not unusual, whatever the tail of a distribution says."""
+"""Share of past values at least as extreme above which a value is not unusual, whatever its p-value."""
 MOST_FREEDOM = 12.0
-"""Single values have longer tails than a normal: p-values are read on Student's t of no more degrees than this."""
+"""Maximum degrees of freedom of Student's t, since single values have heavier tails than a normal distribution."""
 WEEK = 7
 OF_A_MEDIAN = np.pi / 2
-"""Variance of a median over that of a mean (of normal values)."""
+"""Variance of a median relative to that of a mean, for normal values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryComparison:
+    """One new value of a metric, at an instant.
+
+    value: in the metric's unit. usual: the usual value, NaN where there is too little past. p_value: of a value at least as extreme.
+    """
+
+    metric: str
+    at: datetime
+    value: float
+    usual: float
+    p_value: float
+
+    @property
+    def known(self) -> bool:
+        """Whether there is enough past."""
+        return not np.isnan(self.usual)
+
+    def exceeds(self, limit: tuple[float, float]) -> bool:
+        """Return whether the value exceeds the usual one by a factor and by an amount."""
+        return self.value >= limit[0] * self.usual and self.value - self.usual >= limit[1]
 
 
 @dataclass(frozen=True)
-class Beside:
-    """New values beside the past, a place each. middle: what is usual (NaN where nothing is known); low, high: how often chance alone gives as little, as much."""
+class UsualValues:
+    """The usual value for each new one.
+
+    middle: NaN where unknown. low, high: p-values of values as low, as high. past: number of past values.
+    """
 
     middle: Array
     low: Array
@@ -39,24 +67,32 @@ class Beside:
 
     @property
     def known(self) -> bool:
-        """Whether the past tells what is usual."""
+        """Whether there is enough past."""
         return self.past >= LEAST
 
 
-def beside(
-    values: Array, days: Array, past: Array, past_days: Array, noise: Array | float = 0.0, past_noise: Array | float = 0.0,
-    *, least: float = LEAST_SPREAD,
-) -> Beside:  # fmt: skip
-    """New values beside past ones. values, past: on a scale on which they stray alike (a logarithm, an arcsine); noise: variance from rows alone, of
-    the same length or one for all; days: whole days since 1970, of which the weekday is told; least: how far values stray at the least.
+def usual_values(
+    values: Array,
+    days: Array,
+    past: Array,
+    past_days: Array,
+    noise: Array | float = 0.0,
+    past_noise: Array | float = 0.0,
+    *,
+    least: float = LEAST_SPREAD,
+) -> UsualValues:
+    """Return the usual values for new ones, from past ones.
+
+    values, past: on a variance-stabilized scale (logarithm, arcsine). noise: sampling variance, of the same length or one for all. days:
+    whole days since 1970, for the weekday. least: smallest standard deviation.
     """
     nothing = np.full(values.size, np.nan)
     if past.size < LEAST:
-        return Beside(nothing, nothing, nothing, int(past.size))
+        return UsualValues(nothing, nothing, nothing, int(past.size))
     order = np.argsort(past_days, kind="stable")
     before, at = past[order], past_days[order]
     of_past = np.broadcast_to(np.asarray(past_noise, float), past.shape)[order]
-    found = variation(before, of_past, at)
+    found = estimate_day_variation(before, of_past, at)
     between = max(float(found.between[0]), least**2)
     middle, size, below, above = (np.empty(values.size) for _ in range(4))
     for place, (value, weekday) in enumerate(zip(values, days % WEEK, strict=True)):
@@ -67,10 +103,10 @@ def beside(
     error = np.sqrt(between * (1 + OF_A_MEDIAN / size) + np.broadcast_to(np.asarray(noise, float), values.shape))
     t, freedom = (values - middle) / error, min(found.freedom, MOST_FREEDOM)
     low, high = np.where(below <= SEEN, stdtr(freedom, t), 1.0), np.where(above <= SEEN, stdtr(freedom, -t), 1.0)
-    return Beside(middle, low, high, int(past.size))
+    return UsualValues(middle, low, high, int(past.size))
 
 
-def share_of(middle: float, rows: Array) -> float:
-    """The share that a middle on the arcsine scale (Anscombe 1948) stands for, of values from so many rows each: of values that were all nothing it is nothing."""
+def share_from_arcsine(middle: float, rows: Array) -> float:
+    """Return the share of a median on the arcsine scale (Anscombe 1948). rows: rows of each value. 0 where all were 0."""
     usual = float(np.median(rows)) if rows.size else 1.0
     return max((float(np.sin(middle) ** 2) * (usual + 3 / 4) - 3 / 8) / usual, 0.0)

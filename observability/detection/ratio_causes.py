@@ -1,7 +1,7 @@
-"""Which factor of what a thousand predictions cost, draw or emit changed: the price of a unit, or the units that a prediction takes?
+"""Decompose a change of cost, energy or carbon per prediction into its factors.
 
-Each is a product (price × units, energy of the devices × PUE, energy × carbon of a kWh), so its change is the product of theirs. That says where the change
-sits, and nothing about causes.
+Each is a product (price × units, energy of the devices × PUE, energy × carbon of a kWh), so its change is the product of the changes of its
+factors. The decomposition locates a change; it does not identify causes.
 """
 
 from collections.abc import Sequence
@@ -11,19 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.core.finding import needs_action
 from observability.core.time import naive_utc
-from observability.detection.ratio_changes import Judged
-from observability.metrics.cost import Part, priced
-from observability.metrics.energy import Serving
+from observability.detection.ratio_changes import RatioVerdict
+from observability.metrics.cost import CostPart
+from observability.metrics.energy import ServingEnergy
 from observability.metrics.performance import Columns
-from observability.metrics.prices import Place
+from observability.metrics.prices import PriceScope, prices_at
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 LEAST = 0.05
-"""A factor that changed by less is not named."""
+"""Relative change below which a factor is called unchanged."""
 UNITS = {
     "request": ("the price of a request", ""),
     "cpu_hour": ("the price of an hour of a busy core", "the busy time of a prediction"),
@@ -34,7 +33,7 @@ DRAWN = {"latency": "the busy time of a prediction"}
 
 @dataclass(frozen=True)
 class Factor:
-    """One factor in words, with its mean now and before, each prediction counted once."""
+    """One factor with its title and its mean now and before, weighted by predictions."""
 
     title: str
     now: float
@@ -42,13 +41,13 @@ class Factor:
 
     @property
     def times(self) -> float:
-        """How many times as high it is as before; NaN where that is not known."""
+        """The factor now relative to before; NaN where unknown."""
         return self.now / self.before if self.before > 0 else float("nan")
 
 
-def said(found: Sequence[Factor], judged: Judged) -> str:
-    """The factors that changed, for the end of a sentence; nothing where the whole did not change, or none of them did."""
-    if judged.told is None or (not needs_action(judged.severity) and abs(judged.told.look.grown - 1) < LEAST):
+def factor_sentence(found: Sequence[Factor], verdict: RatioVerdict) -> str:
+    """Return the changed factors as the end of a sentence; empty where the product or no factor changed."""
+    if verdict.worst is None or (not verdict.worst.needs_action and abs(verdict.worst.change.effect - 1) < LEAST):
         return ""
     known = [each for each in found if np.isfinite(each.times)]
     if len(known) < len(found) or not any(abs(each.times - 1) >= LEAST for each in known):
@@ -57,20 +56,19 @@ def said(found: Sequence[Factor], judged: Judged) -> str:
     return f"; {' and '.join(parts)}"
 
 
-def facts(found: Sequence[Factor]) -> dict[str, Any]:
-    """The same as evidence: [title, now, before, times]."""
+def factor_evidence(found: Sequence[Factor]) -> dict[str, Any]:
+    """Return the factors as evidence: [title, now, before, times]."""
     return {"factors": [[each.title, each.now, each.before, each.times] for each in found if np.isfinite(each.times)]}
 
 
-def stretch(judged: Judged, start: datetime, end: datetime) -> datetime:
-    """When the part of the window begins that the sentence is about (naive UTC)."""
-    told = judged.told
-    days = told.look.days if told is not None and not told.look.whole and needs_action(judged.severity) else None
-    return naive_utc(start if days is None else end - timedelta(days=days))
+def stretch(verdict: RatioVerdict, start: datetime, end: datetime) -> datetime:
+    """Return the start of the analyzed part of the window (naive UTC)."""
+    last = verdict.last_days
+    return naive_utc(start if last is None else end - timedelta(days=last.days))
 
 
 def inside(rows: "DataFrame", column: str, first: datetime | None, last: datetime | None = None) -> "DataFrame":
-    """The rows of a half-open span."""
+    """Return the rows of a half-open span."""
     kept = np.ones(len(rows), bool)
     if first is not None:
         kept &= (rows[column] >= first).to_numpy(bool)
@@ -80,9 +78,9 @@ def inside(rows: "DataFrame", column: str, first: datetime | None, last: datetim
 
 
 def of_cost(
-    now: Part, before: Part | None, currency: str, prices: "DataFrame", place: Place, served: Sequence["DataFrame"]
+    now: CostPart, before: CostPart | None, currency: str, prices: "DataFrame", place: PriceScope, served: Sequence["DataFrame"]
 ) -> list[Factor]:
-    """Price and units of a thousand predictions that are served. served: by hour with `w`, now and before, of the same spans as the parts."""
+    """Return price and units of a thousand served predictions. served: by hour with `w`, now and before, of the same spans as the parts."""
     titles = UNITS.get(now.method or "")
     if titles is None or before is None or before.method != now.method:
         return []
@@ -93,20 +91,20 @@ def of_cost(
     return found + ([Factor(titles[1], after[1], then[1])] if titles[1] else [])
 
 
-def amounts(part: Part, currency: str, prices: "DataFrame", place: Place, served: float) -> tuple[float, float] | None:
-    """(mean price of a unit, units for one prediction served); None where nothing was paid."""
+def amounts(part: CostPart, currency: str, prices: "DataFrame", place: PriceScope, served: float) -> tuple[float, float] | None:
+    """Return (mean price of a unit, units for one prediction served); None where nothing was paid."""
     rows = part.rows[(part.rows["currency"] == currency) & (part.rows["amount"] > 0)]
     if rows.empty or not served > 0:
         return None
-    price, _ = priced(prices, rows["at"], place, str(part.method))
+    price, _ = prices_at(prices, "amount", rows["at"], place, resource=str(part.method))
     money = rows["amount"].to_numpy(float)
     with np.errstate(invalid="ignore", divide="ignore"):
         units = float(np.nansum(money / price))
     return (float(money.sum()) / units, units / served) if units > 0 else None
 
 
-def of_energy(of: Serving, now: Columns, before: Columns) -> tuple[list[Factor], list[Factor]]:
-    """Of the energy of a prediction: what devices draw, and the building's share. Of its carbon: the energy, and the carbon of a kWh.
+def of_energy(of: ServingEnergy, now: Columns, before: Columns) -> tuple[list[Factor], list[Factor]]:
+    """Return the factors of the energy of a prediction (device energy, PUE) and of its carbon (energy, carbon of a kWh).
 
     now, before: the hours (as in Serving) that the sentence is about, and those of the past.
     """

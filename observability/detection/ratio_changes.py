@@ -1,158 +1,263 @@
-"""Is a ratio (energy, money a prediction) unlike the model's own past, and how is that said?"""
+"""Compare a ratio (energy or money a prediction) with the model's own past, in the window and in its last 1, 3 and 7 days.
+
+Days are counted back from the window's end, so that the last one is complete at any hour. The variation of a window is estimated from past
+days on logarithms (stats/dispersion.py).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity, needs_action
-from observability.detection.onset import Since
-from observability.detection.ratio_windows import LEAST_DAYS, Look, began, looks, series
+from observability.core.time import naive_utc
+from observability.core.window import EPOCH
+from observability.detection.change import ChangeVerdict, DifferenceError, WindowChange, at_least, judge_changes
+from observability.detection.onset import OnsetEstimate, estimate_onset
+from observability.detection.windows import WEEK, Floats, Mask, last_day_masks, same_weekdays, window_phrase
 from observability.metrics.performance import Columns
+from observability.stats.dispersion import PRIOR_DAYS, DayVariation, estimate_day_variation, mean_variance_ratio
 from observability.stats.interval import Interval
-from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
-from observability.stats.ratio import ratio_interval
+from observability.stats.ratio import ratio_of_totals_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 WATCH, ACT = 1.2, 1.5
-"""How many times its own past a ratio has to be, at the least, to matter; where its own days stray further, what they stray to."""
+"""Minimum multiples of the past ratio for `watch` and `act`."""
+LEAST_DAYS = 7
+"""Minimum days of past for a comparison."""
 DAYS_KEPT = 62
+DAY, MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
+THOUSAND = 1000.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastRatioChange(WindowChange):
+    """A ratio in one window.
+
+    The effect is its multiple of the past. low, high: 95 % interval of the value, from the variation of such windows.
+    """
+
+    value: float
+    low: float
+    high: float
+    before: float
 
 
 @dataclass(frozen=True)
-class Told:
-    """What one look says, its chance adjusted for all looks. limit: how many times the past it may be."""
+class RatioVerdict:
+    """A ratio per thousand with its interval and its comparison with the past.
 
-    look: Look
-    severity: Severity
-    limit: float
-    adjusted: float
-
-    @property
-    def order(self) -> tuple[int, bool, float]:
-        """The worst first; of equals the whole window, then the largest."""
-        return (("act", "watch", "unknown", "ok").index(self.severity), not self.look.whole, -self.look.grown)
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A ratio of a thousand with its interval, the look that says most (None: too little past), what that comes to, and since when."""
+    worst: the most severe verdict; None with too little past.
+    """
 
     now: Interval
-    told: Told | None
+    worst: ChangeVerdict[PastRatioChange] | None
     severity: Severity
-    said: str
-    windows: tuple[Told, ...] = ()
-    since: Since | None = None
+    comparison: str
+    windows: tuple[ChangeVerdict[PastRatioChange], ...] = ()
+    onset: OnsetEstimate | None = None
 
     @property
     def before(self) -> float | None:
-        """The ratio of a thousand in the past."""
-        return None if self.told is None else 1000.0 * self.told.look.before
+        """The past ratio per thousand."""
+        return None if self.worst is None else THOUSAND * self.worst.change.before
+
+    @property
+    def last_days(self) -> PastRatioChange | None:
+        """The reported change where it is one of the last days; None where it is of the whole window."""
+        return self.worst.change if self.worst is not None and self.worst.needs_action and not self.worst.change.whole else None
 
 
-def judge(now: "DataFrame | Columns", past: "DataFrame | Columns", column: str, context: Context, parts: "DataFrame") -> Judged:
-    """now, past: one value an hour of `period`, `served` and the column, of which the ratio is taken for a thousand served; parts: the window's sums by day,
-    that the interval rests on.
+@dataclass(frozen=True)
+class DailyRatio:
+    """Sums by day before the window's end.
 
-    Watch from 1.2 times the past, act from 1.5 times, or what its own days stray to where that is more, where chance alone seldom does that in any of the
-    looks; unknown below a week of past or three parts.
+    back: 0 for its last 24 hours, 1 for the 24 before, and so on, falling. window: its length in days.
     """
-    value = scaled(ratio_interval(parts[column], parts["served"]), 1000.0)
-    of = series(now, past, column, context.window.start, context.window.end)
-    found = looks(of)
-    whole = next((each for each in found if each.whole), None)
+
+    back: NDArray[np.int64]
+    served: Floats
+    amount: Floats
+    window: float
+
+    @property
+    def past(self) -> Mask:
+        """Mask of the days before the window."""
+        return np.asarray(self.back >= np.ceil(self.window - 1e-9), bool)
+
+    @property
+    def log_ratio(self) -> Floats:
+        """The logarithm of the ratio of each day; NaN where none was served or spent."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = np.where(self.served > 0, self.amount / self.served, np.nan)
+            return np.where(ratio > 0, np.log(ratio), np.nan)
+
+    def total(self, kept: Mask) -> float:
+        """Return the ratio over some days; NaN where none was served on them."""
+        served = float(self.served[kept].sum())
+        return float(self.amount[kept].sum()) / served if served > 0 else float("nan")
+
+    @property
+    def variation(self) -> DayVariation:
+        """Between-day variance of the log ratio, from the past."""
+        known = self.past & np.isfinite(self.log_ratio)
+        if not known.any():
+            return DayVariation(np.zeros(1), 0.0, 0)
+        return estimate_day_variation(self.log_ratio[known], np.zeros(int(known.sum())), -self.back[known])
+
+    def changes(self) -> list[PastRatioChange]:
+        """Return the changes of the window and of its last days.
+
+        Empty with fewer than LEAST_DAYS served past days, or where a side is 0.
+        """
+        known = self.variation
+        if known.days < LEAST_DAYS:
+            return []
+        # Row-level sampling variance is not separable from between-day variance here.
+        variance = float(known.between[0]) * (known.days + PRIOR_DAYS) / known.days
+        usual = float(np.median(self.served[self.past & (self.served > 0)]))
+        found = []
+        for days, mask in ((self.window, ~self.past), *last_day_masks(-self.back, 0, self.window)):
+            inside, before = mask & ~self.past, self.past
+            if days < WEEK and int(self.past.sum()) >= 2 * WEEK:
+                before = self.past & same_weekdays(self.back, self.back[inside])
+            value, then = self.total(inside), self.total(before)
+            if not (value > 0 and then > 0):
+                continue
+            thin = max(usual * max(days, 1.0) / float(self.served[inside].sum()), 1.0)
+            own, other = (
+                variance * mean_variance_ratio(days, known.correlation) * thin,
+                variance * mean_variance_ratio(int(before.sum()), known.correlation),
+            )
+            found.append(ratio_change(days, days == self.window, value, then, own, other, known.freedom))
+        return found
+
+    def onset(self, start: datetime, end: datetime) -> OnsetEstimate:
+        """Return the day from which the ratio is higher."""
+        days = [naive_utc(end) - timedelta(days=int(back) + 1) for back in self.back]
+        return estimate_onset(days, self.log_ratio, start=start, worse=1)
+
+
+def daily_ratio(now: "DataFrame | Columns", past: "DataFrame | Columns", column: str, start: datetime, end: datetime) -> DailyRatio:
+    """Return sums of `served` and a column by day before the window's end.
+
+    now, past: one value an hour of `period` (naive UTC), `served` and the column.
+    """
+    at = np.concatenate([np.asarray(side["period"], "datetime64[us]") for side in (past, now)]).astype(np.int64)
+    served, amount = (np.concatenate([np.asarray(side[name], np.float64) for side in (past, now)]) for name in ("served", column))
+    number = np.maximum(((end - EPOCH) // MICROSECOND - at - 1) // (DAY // MICROSECOND), 0)
+    back, place = np.unique(-number, return_inverse=True)
+    return DailyRatio(-back, np.bincount(place, served, back.size), np.bincount(place, amount, back.size), (end - start) / DAY)
+
+
+def ratio_change(days: float, whole: bool, value: float, before: float, own: float, other: float, freedom: float) -> PastRatioChange:
+    """Return the change of a ratio. own, other: between-day variances of both log ratios; freedom: their degrees of freedom."""
+    from scipy.special import stdtrit
+
+    error = DifferenceError(0.0, own + other, freedom, one_sided=True)
+    reach, varies = float(np.exp(stdtrit(freedom, 0.975) * np.sqrt(own))), float(np.exp(error.reach))
+    return PastRatioChange(
+        days=days,
+        whole=whole,
+        effect=value / before,
+        p_value=error.p_value(float(np.log(value / before))),
+        limits=at_least((WATCH, ACT), varies),
+        varies=varies,
+        value=value,
+        low=value / reach,
+        high=value * reach,
+        before=before,
+    )
+
+
+def ratio_verdict(
+    now: "DataFrame | Columns", past: "DataFrame | Columns", column: str, context: Context, parts: "DataFrame"
+) -> RatioVerdict:
+    """Return the ratio of a column for a thousand served, compared with the past; unknown below a week of past or three parts.
+
+    now, past: one value an hour of `period`, `served` and the column. parts: the window's sums by day, for the interval.
+    """
+    value = scaled(ratio_of_totals_interval(parts[column], parts["served"]), THOUSAND)
+    of = daily_ratio(now, past, column, context.window.start, context.window.end)
+    changes = of.changes()
+    whole = next((change for change in changes if change.whole), None)
     if value.value is None or value.low is None:
-        return Judged(value, None, "unknown", "there are too few hours to tell how sure that is")
+        return RatioVerdict(value, None, "unknown", "too few hours for an interval")
     if whole is None:
         missing = max(LEAST_DAYS - int((of.past & (of.served > 0)).sum()), 1)
-        return Judged(value, None, "unknown", f"there is too little past to hold that against: it needs about {missing} more days")
-    adjusted, _ = benjamini_hochberg([each.p_value for each in found], context.budget)
-    told = sorted((verdict(each, float(p), context) for each, p in zip(found, adjusted, strict=True)), key=lambda each: each.order)
-    worst = told[0]
-    when = began(of, context.window.start, context.window.end) if needs_action(worst.severity) else None
-    return Judged(value, worst, worst.severity, compared(worst, whole), tuple(told), when)
+        return RatioVerdict(value, None, "unknown", f"about {missing} more days of past are needed for a comparison")
+    verdicts = judge_changes(changes, context.budget)
+    worst = verdicts[0]
+    onset = of.onset(context.window.start, context.window.end) if worst.needs_action else None
+    return RatioVerdict(value, worst, worst.severity, comparison(worst, whole), tuple(verdicts), onset)
 
 
-def verdict(each: Look, adjusted: float, context: Context) -> Told:
-    """How bad one look is."""
-    watch, act = max(WATCH, each.varies), max(ACT, each.varies)
-    if each.grown >= act and adjusted <= context.budget * ACT_SHARE:
-        return Told(each, "act", act, adjusted)
-    return Told(each, "watch" if each.grown >= watch and adjusted <= context.budget else "ok", watch, adjusted)
-
-
-def compared(told: Told, whole: Look) -> str:
-    """How it stands to the past."""
-    past, each = "that of the model's own 28 days before", told.look
-    if needs_action(told.severity):
-        if each.whole:
-            return f"{each.grown:.2g} times {past}, more than chance"
-        when = "on the last day" if each.days == 1 else f"in the last {each.days:g} days"
-        return f"{when} {each.grown:.2g} times {past}, more than chance ({whole.grown:.2g} times over the whole window)"
-    if abs(whole.grown - 1) < 0.005:
+def comparison(verdict: ChangeVerdict[PastRatioChange], whole: PastRatioChange) -> str:
+    """Return the comparison with the past, as the end of a sentence."""
+    past, change = "that of the 28 days before", verdict.change
+    if verdict.needs_action:
+        over = "" if change.whole else f" ({whole.effect:.2g} times over the whole window)"
+        return f"{change.effect:.2g} times {past}{window_phrase(change.days, whole=change.whole)}, beyond chance{over}"
+    if abs(whole.effect - 1) < 0.005:
         return f"the same as {past}"
-    side = "above" if whole.grown > 1 else "below"
-    held = "no alarm" if whole.grown < told.limit else "not surely more than chance"
-    varies = f": its own days vary up to {whole.varies:.2g} times" if whole.grown >= WATCH and whole.varies > WATCH else ""
-    return f"{100 * abs(whole.grown - 1):.0f} % {side} {past}, which is {held}{varies}"
+    side = "above" if whole.effect > 1 else "below"
+    significance = "" if whole.effect < verdict.limit else ", not significantly"
+    varies = f" (daily range up to {whole.varies:.2g} times)" if whole.effect >= WATCH and whole.varies > WATCH else ""
+    return f"{100 * abs(whole.effect - 1):.0f} % {side} {past}{significance}{varies}"
 
 
-def scaled(each: Interval, by: float) -> Interval:
-    """An interval in another unit."""
-    value, low, high = (None if one is None else one * by for one in (each.value, each.low, each.high))
-    return Interval(value, low, high, each.n)
+def scaled(interval: Interval, by: float) -> Interval:
+    """Return an interval multiplied by a factor."""
+    value, low, high = (None if end is None else end * by for end in (interval.value, interval.low, interval.high))
+    return Interval(value, low, high, interval.n)
 
 
-def filled(finding: Finding, judged: Judged, **changes: Any) -> Finding:
-    """The finding with the value, the interval and the severity of what was judged. Of a look at the last days value and interval are theirs."""
-    told, alarming = judged.told, needs_action(judged.severity)
-    value, low, high = judged.now.value, judged.now.low, judged.now.high
-    if told is not None and alarming and not told.look.whole:
-        value, low, high = (1000.0 * each for each in (told.look.value, told.look.low, told.look.high))
+def ratio_finding(finding: Finding, verdict: RatioVerdict, **changes: Any) -> Finding:
+    """Return the finding with value, interval and severity of a verdict; for a change of the last days, their value and interval."""
+    worst, alarming, last = verdict.worst, needs_action(verdict.severity), verdict.last_days
+    change = None if worst is None else worst.change
+    value, low, high = verdict.now.value, verdict.now.low, verdict.now.high
+    if last is not None:
+        value, low, high = (THOUSAND * end for end in (last.value, last.low, last.high))
     evidence: dict[str, Any] = {
-        "baseline": judged.before,
-        "times_the_past": told and told.look.grown,
-        "p_value": told and told.look.p_value,
-        "p_adjusted": told and told.adjusted,
-        "varies_up_to": told and told.look.varies,
-        "look_days": max((each.look.days for each in judged.windows), default=None) if not alarming or told is None else told.look.days,
-        "windows": [row(each) for each in sorted(judged.windows, key=lambda each: each.look.days)],
+        "baseline": verdict.before,
+        "times_the_past": change and change.effect,
+        "p_value": change and change.p_value,
+        "p_adjusted": worst and worst.p_adjusted,
+        "varies_up_to": change and change.varies,
+        "look_days": change.days if alarming and change else max((window.change.days for window in verdict.windows), default=None),
+        "windows": [ratio_row(window) for window in sorted(verdict.windows, key=lambda window: window.change.days)],
     }
     return replace(
         finding,
         value=value,
         low=low,
         high=high,
-        limit=None if told is None or judged.before is None else judged.before * told.limit,
-        severity=judged.severity,
-        onset=judged.since.at if judged.since else None,
+        limit=None if worst is None or verdict.before is None else verdict.before * worst.limit,
+        severity=verdict.severity,
+        onset=verdict.onset.at if verdict.onset else None,
         likely_source="system" if alarming else None,
-        rank=4.0 + min(told.look.grown, 5.0) if told is not None and alarming else 0.0,
-        **{**changes, "evidence": evidence | changes.get("evidence", {}) | (judged.since.evidence if judged.since else {})},
+        rank=4.0 + min(change.effect, 5.0) if change is not None and alarming else 0.0,
+        **{**changes, "evidence": evidence | changes.get("evidence", {}) | (verdict.onset.evidence if verdict.onset else {})},
     )
 
 
-def row(told: Told) -> dict[str, Any]:
-    """What one look says."""
-    each = told.look
-    return {
-        "days": each.days, "value": 1000.0 * each.value, "low": 1000.0 * each.low, "high": 1000.0 * each.high, "baseline": 1000.0 * each.before, "times_the_past": each.grown, "limit": told.limit,
-        "varies_up_to": each.varies, "p_value": each.p_value, "p_adjusted": told.adjusted,
-        "edge": 1000.0 * each.before * told.limit, "standing": False, "severity": told.severity,
-    }  # fmt: skip
+def ratio_row(verdict: ChangeVerdict[PastRatioChange]) -> dict[str, Any]:
+    """Return the evidence of the verdict of one window."""
+    change = verdict.change
+    value, low, high, before = (THOUSAND * each for each in (change.value, change.low, change.high, change.before))
+    return verdict.evidence_row(value, low, high, before * verdict.limit, baseline=before, times_the_past=change.effect)
 
 
-def by_day(rows: "DataFrame", columns: Sequence[str]) -> list[list[Any]]:
-    """[day or hour, served, and the columns] of the last parts, for a page."""
+def ratio_by_day(rows: "DataFrame", columns: Sequence[str]) -> list[list[Any]]:
+    """Return [day or hour, served, and the columns] of the last parts."""
     kept = rows.sort_index().tail(DAYS_KEPT)
-    return [[str(at)[:16], float(served), *(float(each) for each in more)] for at, served, *more in kept[["served", *columns]].itertuples()]
-
-
-def number(value: float | None) -> str:
-    """A figure with three significant digits."""
-    if value is None:
-        return "unknown"
-    return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return [
+        [str(at)[:16], float(served), *(float(value) for value in more)] for at, served, *more in kept[["served", *columns]].itertuples()
+    ]

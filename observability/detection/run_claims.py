@@ -1,4 +1,4 @@
-"""What is claimed about one training run, before it is put into a finding?"""
+"""Claims about one training run, before they become findings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ from observability.core import numerals
 from observability.core.finding import Against, Severity, Source
 
 LEAST_STEPS = 20
-"""Steps with a value below which no curve is judged."""
+"""Minimum steps with a value for judging a curve."""
 
 
 @dataclass(frozen=True)
-class Claim:
-    """One sentence with its number. subject: `run:ID` where None. value, low, high: in the metric's unit, None only where it cannot tell."""
+class RunClaim:
+    """One sentence with its number. subject: `run:ID` where None. value, low, high: in the metric's unit, None only where unknown."""
 
     metric: str
     n: int
@@ -32,25 +32,25 @@ class Claim:
     evidence: dict[str, Any] = field(default_factory=dict)
 
 
-def named(names: Sequence[str], most: int = 4) -> str:
-    """Names between backticks, the first few of them."""
+def run_name(names: Sequence[str], most: int = 4) -> str:
+    """Return the first few names between backticks."""
     shown = ", ".join(f"`{each}`" for each in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def figure(value: float) -> str:
-    """A value of a metric in four significant digits."""
-    return numerals.figure(value)
+def run_figure(value: float) -> str:
+    """Return a value of a metric in four significant digits."""
+    return numerals.format_figure(value)
 
 
 def duration(seconds: float) -> str:
-    """A duration in its largest unit that says enough."""
+    """Return a duration in its largest suitable unit."""
     for size, unit in ((172800.0, "days"), (7200.0, "h"), (120.0, "min")):
         if seconds >= size:
             return f"{seconds / {'days': 86400, 'h': 3600, 'min': 60}[unit]:.3g} {unit}"
     return f"{seconds:.3g} s" if seconds < 100 else f"{seconds:.0f} s"
 
 
-def counted(n: int, one: str) -> str:
-    """`1 step`, `3 steps`."""
+def counted_things(n: int, one: str) -> str:
+    """Return a count in words: `1 step`, `3 steps`."""
     return f"{n:,} {one}{'' if n == 1 else 's'}"

@@ -1,28 +1,38 @@
-"""Did a training run fail, or fall silent?"""
+"""Detect training runs that failed or fell silent."""
 
 from datetime import datetime
 
 import numpy as np
 
-from observability.detection.run_claims import Claim, counted, duration
-from observability.metrics.training_curves import Run
+from observability.detection.run_claims import RunClaim, counted_things, duration
+from observability.metrics.training_curves import TrainingRun
 
 INTERVALS = 10.0
-"""A run is silent after so many of its usual step intervals, three times its longest one, and LEAST_SILENCE_S."""
+"""Usual step intervals after which a run is silent; also required: three times its longest interval and LEAST_SILENCE_S."""
 LONGEST_GAPS = 3.0
 LEAST_SILENCE_S = 300.0
 LEAST_INTERVALS = 5
 HOUR_S = 3600.0
 
 
-def claim_about_state(run: Run, now: datetime) -> Claim | None:
-    """The claim that a run failed or fell silent as of `now`; None where it ended well or still reports."""
+def claim_about_state(run: TrainingRun, now: datetime) -> RunClaim | None:
+    """Return the claim that a run failed or fell silent as of `now`; None where it ended well or still reports."""
     if run.failed:
-        because = f"Run `{run.name}` ended as {run.status} after {counted(run.steps, 'step')} and {duration(run.seconds)}."
-        return Claim(
-            "failed_runs", max(run.steps, 1), "act", because, value=1, low=1, high=1, limit=0.0, onset=run.ended, source="system", rank=9.5,
+        because = f"Run `{run.name}` ended as {run.status} after {counted_things(run.steps, 'step')} and {duration(run.seconds)}."
+        return RunClaim(
+            "failed_runs",
+            max(run.steps, 1),
+            "act",
+            because,
+            value=1,
+            low=1,
+            high=1,
+            limit=0.0,
+            onset=run.ended,
+            source="system",
+            rank=9.5,
             evidence={"status": run.status, "steps": run.steps, "seconds": run.seconds},
-        )  # fmt: skip
+        )
     if run.ended is not None:
         return None
     silence = (now - run.last).total_seconds()
@@ -32,25 +42,37 @@ def claim_about_state(run: Run, now: datetime) -> Claim | None:
         if silence < HOUR_S:
             return None
         because = (
-            f"Whether run `{run.name}` still runs cannot be told: it has no end, {counted(run.steps, 'step')}, and nothing came for"
-            f" {duration(silence)}; about {LEAST_INTERVALS + 1 - run.steps if run.steps <= LEAST_INTERVALS else 1} more steps would show its usual interval."
+            f"The state of run `{run.name}` is unknown: it has no end, {counted_things(run.steps, 'step')}, and nothing came for"
+            f" {duration(silence)}; about {LEAST_INTERVALS + 1 - run.steps if run.steps <= LEAST_INTERVALS else 1} more "
+            "steps would show its usual interval."
         )
-        return Claim("run_silence", run.steps, "unknown", because, evidence={"silence_s": silence})
+        return RunClaim("run_silence", run.steps, "unknown", because, evidence={"silence_s": silence})
     usual = float(np.median(gaps))
     limit = max(INTERVALS * usual, LONGEST_GAPS * float(gaps.max()), LEAST_SILENCE_S)
     if silence <= limit:
         return None
     because = (
-        f"Run `{run.name}` fell silent: it has no end, and nothing came for {duration(silence)} after step {last_step(run):,}, where steps usually"
+        f"Run `{run.name}` fell silent: it has no end, and nothing came for {duration(silence)} after step "
+        f"{last_step(run):,}, where steps usually"
         f" come every {duration(usual)}."
     )
-    return Claim(
-        "run_silence", len(gaps), "act", because, value=silence, low=silence, high=silence, limit=limit, onset=run.last, source="system", rank=9.0,
+    return RunClaim(
+        "run_silence",
+        len(gaps),
+        "act",
+        because,
+        value=silence,
+        low=silence,
+        high=silence,
+        limit=limit,
+        onset=run.last,
+        source="system",
+        rank=9.0,
         evidence={"usual_interval_s": usual, "longest_interval_s": float(gaps.max())},
-    )  # fmt: skip
+    )
 
 
-def last_step(run: Run) -> int:
-    """The largest step number that was logged."""
+def last_step(run: TrainingRun) -> int:
+    """Return the largest step number that was logged."""
     tops = [int(each.steps[-1]) for each in run.curves.values() if len(each.steps)]
     return max(tops, default=run.steps)

@@ -1,6 +1,7 @@
-"""Does a model keep the service level that its owner stated, how much error budget is left, and is it being spent too fast?
+"""Measure a model's error budget and burn rate against the service level that its owner stated.
 
-Claims about all versions at once: the level is the service's. Two objectives: the share of ok answers, and 99 of 100 answers within a latency.
+Findings are about all versions together: the level belongs to the service. Two objectives: the share of ok requests, and the share of
+requests within the stated p99 latency.
 """
 
 from dataclasses import dataclass, replace
@@ -13,38 +14,38 @@ from numpy.typing import NDArray
 from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity, needs_action
 from observability.detection.latency_sentences import share
-from observability.metrics.traffic import Requests, at_hour, hour_number
+from observability.metrics.traffic import RequestCounts, epoch_hour, hour_start
 from observability.stats.interval import Interval
 from observability.stats.quantile import LOG_EDGES
-from observability.stats.rate_change import surest_segment
+from observability.stats.rate_change import elevated_segment
 from observability.stats.service_level import (
     BUDGET_DAYS,
     MINIMUM_BAD,
     MINIMUM_REQUESTS,
     RULES,
-    Burn,
-    Rule,
-    budget_left,
-    burn_interval,
-    burns,
-    firing,
+    BurnRule,
+    BurnState,
+    alert_hours,
+    burn_rate_interval,
+    burn_states,
+    error_budget_left,
 )
 
 NAME = "serving/latency"
 LATENCY_TARGET = 0.99
-"""`service_level_latency_ms` is what 99 of 100 answers take at most."""
+"""`service_level_latency_ms` is the stated p99 latency."""
 BUDGET_WATCH = 0.25
 URGENT = 6.0
-"""A burn at this rate or faster needs somebody at once."""
+"""A burn rate from this on is `act`."""
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Objective:
-    """One objective over the four weeks to the window's end, by consecutive hours from `first`. bad and n are requests; days: since the first one.
+    """One objective over the four weeks to the window's end, by consecutive hours from `first`.
 
-    subject: what findings call it. what: how a bad request is told, after "of 1,200 requests". begin: place of the window's first hour. until: its
-    end; the hour that is not over yet is counted with the one before it.
+    bad and n are requests; days: since the first one. subject: its name in findings. what: the predicate of a bad request, after "of 1,200
+    requests". begin: place of the window's first hour. until: its end; the unfinished hour is counted with the one before it.
     """
 
     subject: str
@@ -57,12 +58,12 @@ class Objective:
     until: datetime
 
     def at(self, place: int) -> datetime:
-        """When the hour at a place begins; after the last one the end."""
-        return self.until if place >= self.n.size else at_hour(self.first + place)
+        """Return when the hour at a place begins; after the last one the end."""
+        return self.until if place >= self.n.size else hour_start(self.first + place)
 
     @property
     def budget(self) -> str:
-        """What its budget is called."""
+        """The name of its budget."""
         return "error budget" if self.subject == "model" else "error budget of latency"
 
     @property
@@ -77,13 +78,13 @@ class Objective:
         return 1 - self.target
 
 
-def objectives(requests: Requests, context: Context) -> list[Objective]:
-    """The objectives that the owner stated. requests: of the whole model by hour, from four weeks before the window to its end."""
+def objectives(requests: RequestCounts, context: Context) -> list[Objective]:
+    """Return the objectives that the owner stated. requests: of the whole model by hour, from four weeks before the window to its end."""
     settings = context.model.settings
     until = min(context.window.end, max(context.now, context.window.start))
-    end = max(hour_number(until), hour_number(context.window.start) + 1)
+    end = max(epoch_hour(until), epoch_hour(context.window.start) + 1)
     first = end - 24 * BUDGET_DAYS
-    begin = max(hour_number(context.window.start) - first, 0)
+    begin = max(epoch_hour(context.window.start) - first, 0)
     inside = (requests.periods >= first) & (requests.periods <= end)
     place = np.minimum(requests.periods[inside], end - 1) - first
 
@@ -93,11 +94,7 @@ def objectives(requests: Requests, context: Context) -> list[Objective]:
     found = []
     target = settings.service_level_availability
     if target is not None and 0 < target < 1:
-        found.append(
-            Objective(
-                "model", "were not answered as they should be", target, first, dense(requests.failed), dense(requests.rows), begin, until
-            )
-        )
+        found.append(Objective("model", "failed", target, first, dense(requests.failed), dense(requests.rows), begin, until))
     limit = settings.service_level_latency_ms
     if limit:
         slow = requests.bins[:, int(np.searchsorted(LOG_EDGES, limit)) + 1 :].sum(axis=1)
@@ -106,19 +103,20 @@ def objectives(requests: Requests, context: Context) -> list[Objective]:
     return found
 
 
-def claims(objective: Objective, context: Context) -> list[Finding]:
-    """What is said about one objective: the budget that is left, and how fast it is being spent."""
+def objective_claims(objective: Objective, context: Context) -> list[Finding]:
+    """Return the findings about one objective: the remaining error budget, and the burn rate."""
     return [budget(objective, context), burning(objective, context)]
 
 
 def budget(objective: Objective, context: Context) -> Finding:
-    """How much of the error budget is left at the window's end."""
+    """Return the finding about the error budget that remains at the window's end."""
     n, bad = float(objective.n.sum()), float(objective.bad.sum())
-    left = budget_left(bad, n, objective.target)
-    base = about(context, objective, "error_budget_left", n)
+    left = error_budget_left(bad, n, objective.target)
+    base = objective_finding(context, objective, "error_budget_left", n)
     if n < MINIMUM_REQUESTS or left.value is None:
         return replace(
-            base, because=f"The {objective.budget} cannot be told on {n:,.0f} requests; that needs about {MINIMUM_REQUESTS - n:,.0f} more."
+            base,
+            because=f"The {objective.budget} cannot be measured on {n:,.0f} requests; that needs about {MINIMUM_REQUESTS - n:,.0f} more.",
         )
     severity: Severity = "ok"
     if bad >= MINIMUM_BAD and left.value < BUDGET_WATCH:
@@ -127,7 +125,7 @@ def budget(objective: Objective, context: Context) -> Finding:
     said = (
         f"{share(max(left.value, 0.0))} of the {objective.budget} is left"
         if left.value > 0
-        else f"The {objective.budget} is spent {1 - left.value:.1f} times over"
+        else f"{100 * (1 - left.value):,.0f} % of the {objective.budget} is spent"
     )
     because = (
         f"{said}: {bad:,.0f} of {n:,.0f} requests {objective.what} {over} to {objective.until:%Y-%m-%d %H:%M} UTC, "
@@ -141,22 +139,35 @@ def budget(objective: Objective, context: Context) -> Finding:
         "days": objective.days,
     }
     return replace(
-        base, value=left.value, low=left.low, high=left.high, limit=0.0 if severity == "act" else BUDGET_WATCH, severity=severity,
-        because=because, evidence=evidence, likely_source=source(severity), rank=9.0 + min(max(-left.value, 0.0), 3.0),
-    )  # fmt: skip
+        base,
+        value=left.value,
+        low=left.low,
+        high=left.high,
+        limit=0.0 if severity == "act" else BUDGET_WATCH,
+        severity=severity,
+        because=because,
+        evidence=evidence,
+        likely_source=objective_source(severity),
+        rank=9.0 + min(max(-left.value, 0.0), 3.0),
+    )
 
 
 def burning(objective: Objective, context: Context) -> Finding:
-    """The worst of the burn-rate alerts: one that is on at the window's end, else one that was on in the window, else how fast it burns."""
-    now = burns(objective.bad, objective.n, objective.target)
+    """Return the finding about the worst burn-rate alert.
+
+    Order: an alert that is active at the window's end, else one that was active in the window, else the present burn rate.
+    """
+    now = burn_states(objective.bad, objective.n, objective.target)
     slowest = now[-1]
-    base = about(context, objective, "burn_rate", slowest.n)
+    base = objective_finding(context, objective, "burn_rate", slowest.n)
     if not slowest.enough or slowest.rate.value is None:
         more = max(MINIMUM_REQUESTS - slowest.n, 1)
         return replace(
-            base, because=f"How fast the {objective.budget} is spent cannot be told on {slowest.n:,.0f} requests in {hours(slowest.rule.long)}; that needs about "
+            base,
+            because=f"The burn rate of the {objective.budget} cannot be measured on {slowest.n:,.0f} requests in "
+            f"{hours(slowest.rule.long)}; that needs about "
             f"{more:,.0f} more.",
-        )  # fmt: skip
+        )
     on = next((each for each in now if each.fires), None)
     was = None if on else before_the_end(objective)
     severity: Severity = "ok"
@@ -170,47 +181,61 @@ def burning(objective: Objective, context: Context) -> Finding:
     said = f"the {hours(rule.long)} to {until:%Y-%m-%d %H:%M} UTC"
     counts = f"{bad:,.0f} of {n:,.0f} requests {objective.what}, {share(bad / n)} where {share(objective.allowed)} is allowed"
     spent = f"The {objective.budget} {'burns' if was is None else 'burned'} {rate.value:.3g} times as fast as allowed in {said}: {counts}"
-    because = f"{spent}{'; it is over now' if was is not None else ''}."
+    because = f"{spent}{'; no longer active' if was is not None else ''}."
     return replace(
-        base, value=rate.value, low=rate.low, high=rate.high, n=round(n), limit=rule.factor, severity=severity, because=because,
-        onset=began(objective, rule, end) if severity != "ok" else None, likely_source=source(severity),
-        rank=10.0 + min(rate.value / 10, 5.0), evidence={"target": objective.target, "rules": [row(each) for each in now]},
-    )  # fmt: skip
+        base,
+        value=rate.value,
+        low=rate.low,
+        high=rate.high,
+        n=round(n),
+        limit=rule.factor,
+        severity=severity,
+        because=because,
+        onset=burn_onset(objective, rule, end) if severity != "ok" else None,
+        likely_source=objective_source(severity),
+        rank=10.0 + min(rate.value / 10, 5.0),
+        evidence={"target": objective.target, "rules": [objective_row(each) for each in now]},
+    )
 
 
-Fired = tuple[Rule, Interval, float, float, int]
+Fired = tuple[BurnRule, Interval, float, float, int]
 
 
-def of_burn(burn: Burn, size: int) -> Fired:
-    """A rule at the end of the hours: rule, rate, requests and bad ones of its long window, and the place where that ends."""
+def of_burn(burn: BurnState, size: int) -> Fired:
+    """Return a rule at the end of the hours: rule, rate, requests and bad ones of its long window, and the place where that ends."""
     return burn.rule, burn.rate, burn.n, burn.bad, size
 
 
 def before_the_end(objective: Objective) -> Fired | None:
-    """The urgent alert that was on in the window and is over; where it burned fastest. None where there was none."""
+    """Return the urgent alert that was active in the window and is over, where it burned fastest; None where there was none."""
     for rule in RULES:
         if rule.factor < URGENT:
             break
-        on = firing(objective.bad, objective.n, objective.target, rule)
+        on = alert_hours(objective.bad, objective.n, objective.target, rule)
         places = np.flatnonzero(on[objective.begin :]) + objective.begin
         if places.size:
-            parts = [(objective.bad[max(place + 1 - rule.long, 0) : place + 1].sum(), objective.n[max(place + 1 - rule.long, 0) : place + 1].sum())
-                     for place in places]  # fmt: skip
+            parts = [
+                (
+                    objective.bad[max(place + 1 - rule.long, 0) : place + 1].sum(),
+                    objective.n[max(place + 1 - rule.long, 0) : place + 1].sum(),
+                )
+                for place in places
+            ]
             worst = int(np.argmax([round(float(bad / n), 12) for bad, n in parts]))
             bad, n = (float(each) for each in parts[worst])
-            return rule, burn_interval(bad, n, objective.target), n, bad, int(places[worst]) + 1
+            return rule, burn_rate_interval(bad, n, objective.target), n, bad, int(places[worst]) + 1
     return None
 
 
-def began(objective: Objective, rule: Rule, end: int) -> datetime | None:
-    """The hour in the long window from which bad requests were surely too many."""
+def burn_onset(objective: Objective, rule: BurnRule, end: int) -> datetime | None:
+    """Estimate the hour of the long window from which bad requests were significantly too many."""
     start = max(end - rule.long, 0)
-    found = surest_segment(objective.bad[start:end], objective.n[start:end], objective.allowed)
+    found = elevated_segment(objective.bad[start:end], objective.n[start:end], objective.allowed)
     return None if found is None else objective.at(start + found[0])
 
 
-def row(burn: Burn) -> list[Any]:
-    """[factor, long hours, short hours, burn, low, high, burn of the short window, requests, bad, on] of one rule."""
+def objective_row(burn: BurnState) -> list[Any]:
+    """Return [factor, long hours, short hours, burn, low, high, burn of the short window, requests, bad, on] of one rule."""
     return [
         burn.rule.factor,
         burn.rule.long,
@@ -225,16 +250,16 @@ def row(burn: Burn) -> list[Any]:
     ]
 
 
-def about(context: Context, objective: Objective, metric: str, n: float) -> Finding:
-    """A finding about an objective, to be filled in."""
+def objective_finding(context: Context, objective: Objective, metric: str, n: float) -> Finding:
+    """Return a finding about an objective, to be filled in."""
     return context.undecided(NAME, objective.subject, metric, round(n), "", against="level", whole_model=True)
 
 
-def source(severity: Severity) -> Any:
-    """Where a fault of service comes from."""
+def objective_source(severity: Severity) -> Any:
+    """Return the source of a service fault."""
     return "system" if needs_action(severity) else None
 
 
 def hours(n: int) -> str:
-    """1 hour, 6 hours, 3 days."""
+    """Return 1 hour, 6 hours, 3 days."""
     return "hour" if n == 1 else f"{n} hours" if n < 48 else f"{n // 24} days"

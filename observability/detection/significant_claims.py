@@ -1,4 +1,4 @@
-"""Which of many claims about data still count, when chance alone would raise some of them?"""
+"""Adjust the severities of data-quality claims for multiple testing."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -6,25 +6,23 @@ from typing import Any
 
 from observability.core.analyzer import Context
 from observability.core.finding import SEVERITIES, Against, Finding, Severity, needs_action
-from observability.stats.multiple import benjamini_hochberg
+from observability.detection.change import significant_severity, stated_limits
+from observability.stats.multiple_testing import benjamini_hochberg
 
 NAME = "data/quality"
-ACT_SHARE = 0.2
-"""An act may spend a fifth of the run's budget of false discoveries, a watch all of it."""
 DAYS_KEPT = 62
 PAST_DAYS = 28
-"""Four weeks: each hour of the week is met four times."""
+"""Four weeks: each hour of the week occurs four times."""
 QUIET_RANK = {"volume": 0.5, "freshness_hours": 0.4, "silence_hours": 0.3}
-"""The order among findings that nothing is wrong: how many came is said first."""
+"""Rank among findings of severity `ok`: volume first."""
 Limit = float | tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A finding at the severity that the size of the effect alone gives it.
+class QualityClaim:
+    """A finding at the severity of its effect size alone.
 
-    p_value: how easily chance does that; NaN where it is held against a stated level and its interval has been looked at already.
-    limits: what it is held against for watch and for act.
+    p_value: NaN where the comparison is with a fixed level and already uses the interval. limits: for `watch` and `act`.
     """
 
     finding: Finding
@@ -32,19 +30,19 @@ class Claim:
     limits: tuple[Limit, Limit]
 
 
-def settled(claims: Iterable[Claim], budget: float) -> list[Finding]:
-    """The findings at the severity that is left when the false discovery rate is controlled over all claims of the run."""
+def settled(claims: Iterable[QualityClaim], budget: float) -> list[Finding]:
+    """Return the findings at their severities after control of the false discovery rate over all claims of the run."""
     looks = list(claims)
     adjusted, _ = benjamini_hochberg([each.p_value for each in looks], budget)
     return [settle(claim, float(p), budget) for claim, p in zip(looks, adjusted)]
 
 
-def settle(claim: Claim, adjusted: float, budget: float) -> Finding:
-    """One finding: chance explains it (ok), hardly (watch), or not at all (act)."""
+def settle(claim: QualityClaim, adjusted: float, budget: float) -> Finding:
+    """Return the finding at the severity that its adjusted p-value supports."""
     finding, tested = claim.finding, adjusted == adjusted
     severity = finding.severity
     if tested and needs_action(severity):
-        severity = "ok" if adjusted > budget else "watch" if adjusted > budget * ACT_SHARE else severity
+        severity = significant_severity(True, severity == "act", adjusted, budget)
     evidence = finding.evidence | ({"p_value": claim.p_value, "p_adjusted": adjusted} if tested else {})
     limit = claim.limits[1] if severity == "act" else claim.limits[0]
     alarming = needs_action(severity)
@@ -60,7 +58,7 @@ def settle(claim: Claim, adjusted: float, budget: float) -> Finding:
 
 
 def worst_of_each(findings: Iterable[Finding]) -> list[Finding]:
-    """One finding per id, the worst, the first of equals: the same claim may have been looked at in more than one way."""
+    """Return the worst finding of each id, the first of equals, since a claim may have been tested in more than one way."""
     best: dict[str, Finding] = {}
     for each in findings:
         known = best.get(each.id)
@@ -69,32 +67,31 @@ def worst_of_each(findings: Iterable[Finding]) -> list[Finding]:
     return list(best.values())
 
 
-def blank(
+def undecided_quality(
     context: Context, subject: str, metric: str, n: int, because: str, *, against: Against = "reference", whole_model: bool = False
 ) -> Finding:
-    """A finding that says it cannot tell, to be filled in where it can. whole_model: about every version of the model at once."""
+    """Return a finding of severity `unknown`, the template of the others. whole_model: about all versions of the model."""
     return context.undecided(NAME, subject, metric, n, because, against=against, whole_model=whole_model)
 
 
-def limits(context: Context, metric: str, watch: float, act: float) -> tuple[float, float]:
-    """The limits of a metric for watch and act; the owner's limit replaces the one for act, and watch is never above it."""
-    stated = context.model.settings.limits.get(f"{NAME}/{metric}", act)
-    return min(watch, stated), stated
+def quality_limits(context: Context, metric: str, watch: float, act: float) -> tuple[float, float]:
+    """Return the limits of a metric for `watch` and `act`; the configured limit replaces that for `act`, and `watch` is at most that."""
+    return stated_limits(context.model.settings, f"{NAME}/{metric}", watch, act)
 
 
 def by_size(size: float, at: tuple[float, float]) -> Severity:
-    """The severity that the size of an effect gives."""
+    """Return the severity for the size of an effect."""
     return "act" if size >= at[1] else "watch" if size >= at[0] else "ok"
 
 
 def weight_of(context: Context, name: str) -> float:
-    """How much a feature weighs in the order of findings: its importance; a fair share where others are known; 1 where none is."""
+    """Return the weight of a feature in the rank of findings: its importance, an equal share where only others are known, or 1."""
     importance = context.model.settings.importance
     return importance.get(name, 1 / len(importance)) if importance else 1.0
 
 
-def percent(share: float) -> str:
-    """A share in per cent as a person reads it: 12.4 %, 0 %, under 0.1 %."""
+def quality_percent(share: float) -> str:
+    """Return a share as a percentage: 12.4 %, 0 %, under 0.1 %."""
     if share == 0:
         return "0 %"
     if abs(share) < 0.0005:
@@ -102,7 +99,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}".removesuffix(".0") + " %"
 
 
-def plural(n: Any, word: str) -> str:
-    """`1 hour`, `3,402 predictions`; counts that were estimated are rounded."""
+def rounded_count(n: Any, word: str) -> str:
+    """Return a count in words: `1 hour`, `3,402 predictions`; estimated counts are rounded."""
     whole = round(n)
     return f"{whole:,} {word}{'' if whole == 1 else 's'}"

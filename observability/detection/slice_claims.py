@@ -1,4 +1,4 @@
-"""What is claimed of the slices that a search found, of those that the owner watches, and of the search itself?"""
+"""Findings about slices that a search found."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,96 +12,100 @@ from observability.core.time import aware_utc
 from observability.core.window import Slice
 from observability.detection import slice_sentences as words
 from observability.metrics import slice_rows as rows
-from observability.metrics.slice_columns import Sampled
-from observability.metrics.slice_rows import Spec, Specs
-from observability.stats.slice_moments import Cut, Floats, Kept, Side, Target
-from observability.stats.slices import Found, Search, search
+from observability.metrics.slice_columns import SampledRows
+from observability.metrics.slice_rows import TargetSpec, TargetSpecs
+from observability.stats.slice_moments import Cut, Floats, Mask, SliceSide, SliceTarget
+from observability.stats.slices import ChangedSlice, SliceSearch, search_slices
 
 NAME = "serving/slices"
 ACT_SHARE = 0.2
-"""An act may spend a fifth of the budget, a watch all of it."""
+"""Share of the budget that an act may spend; a watch may spend all of it."""
 ROWS_A_DAY = 10
 
 
 @dataclass(frozen=True)
-class Held:
-    """One search: by which cuts, over which targets, held against what."""
+class SearchedSlices:
+    """One search: its cuts, targets and baseline."""
 
     cuts: list[Cut]
-    targets: list[Target]
-    specs: Specs
-    result: Search
+    targets: list[SliceTarget]
+    specs: TargetSpecs
+    result: SliceSearch
     against: Against
-    now: Sampled
+    now: SampledRows
 
     @classmethod
-    def searched(cls, now: Sampled, before: Sampled, context: Context, against: Against, fields: Sequence[str] = ()) -> "Held":
+    def searched(
+        cls, now: SampledRows, before: SampledRows, context: Context, against: Against, fields: Sequence[str] = ()
+    ) -> "SearchedSlices":
         """Search the rows of a window against those before; without any before, slices against their peers."""
-        cuts = rows.cuts_of(now, before, context, fields)
-        targets, specs = rows.targets_of(now, before if len(before) else now.none(), context, fields=bool(fields))
+        cuts = rows.slice_cuts(now, before, context, fields)
+        targets, specs = rows.slice_targets(now, before if len(before) else now.none(), context, fields=bool(fields))
         if not len(before):
             targets, against = [replace(each, before=np.empty(0)) for each in targets], "peers"
-        return cls(cuts, targets, specs, search(cuts, targets, day_numbers(now), shown=listed(specs)), against, now)
+        return cls(cuts, targets, specs, search_slices(cuts, targets, slice_days(now), shown=slice_table(specs)), against, now)
 
-    def inside(self, found: Found) -> Kept:
-        """Which rows of the window are in a slice."""
+    def inside(self, found: ChangedSlice) -> Mask:
+        """Return which rows of the window are in a slice."""
         held = np.ones(len(self.now), bool)
         for name, level in found.conditions:
             cut = next(each for each in self.cuts if each.name == name)
             held &= cut.now == cut.levels.index(level)
         return held
 
-    def values(self, found: Found) -> Floats:
-        """The target of a finding in each row of the window."""
+    def values(self, found: ChangedSlice) -> Floats:
+        """Return the target of a finding in each row of the window."""
         return next(each.now for each in self.targets if each.name == found.target)
 
 
-def listed(specs: Specs) -> set[str]:
-    """The targets whose slices a page lists, whatever chance says of them: losses and failures."""
+def slice_table(specs: TargetSpecs) -> set[str]:
+    """Return the targets whose slices a page lists whatever their significance: losses and failures."""
     return {name for name, spec in specs.items() if spec.labelled or spec.metric == "error_rate"}
 
 
-def day_numbers(now: Sampled) -> Floats:
-    """The day of each row, as a number."""
+def slice_days(now: SampledRows) -> Floats:
+    """Return the day of each row, as a number."""
     return now.frame["at"].to_numpy("datetime64[D]").astype(float)
 
 
-def claims(held: Held, context: Context, young: bool) -> list[Finding]:
-    """Findings about what the search found, where it is more than chance and large enough to matter. Single slices and pairs may spend half each."""
-    made = [claim(held, each, context, young) for each in held.result.found]
+def slice_claims_of(held: SearchedSlices, context: Context, young: bool) -> list[Finding]:
+    """Return findings about slices that are significant and large enough to matter. Single slices and pairs may spend half of the budget
+    each.
+    """
+    made = [slice_claim(held, each, context, young) for each in held.result.found]
     return [each for each in made if each is not None]
 
 
-def claim(held: Held, found: Found, context: Context, young: bool) -> Finding | None:
-    """The finding about one slice; None where chance explains it, or it does not matter."""
+def slice_claim(held: SearchedSlices, found: ChangedSlice, context: Context, young: bool) -> Finding | None:
+    """Return the finding about one slice; None where it is not significant or too small to matter."""
     spec = held.specs[found.target]
-    watch, act = limits(spec, context)
+    watch, act = slice_limits(spec, context)
     size = size_of(found, spec)
     budget = context.budget / 2
     if found.p_adjusted > budget or size < watch:
         return None
     severity: Severity = "act" if found.p_adjusted <= ACT_SHARE * budget and size >= act else "watch"
-    made = finding(held, found, spec, context)
+    made = slice_finding(held, found, spec, context)
     if spec.labelled and young:
-        return replace(made, because=words.young(made.because))
+        return replace(made, because=words.slice_labels_young(made.because))
     return replace(
         made,
         severity=severity,
-        limit=limit(found, spec, act if severity == "act" else watch),
+        limit=slice_limit(found, spec, act if severity == "act" else watch),
         onset=onset(held, found, spec),
-        likely_source=source(spec, found),
+        likely_source=slice_source(spec, found),
         rank=8.0 + min(size / act, 5.0) * (0.5 + 0.5 * found.coverage),
     )
 
 
-def limits(spec: Spec, context: Context) -> tuple[float, float]:
-    """The smallest excess that matters, for watch and for act; the owner's limit replaces the one for act."""
+def slice_limits(spec: TargetSpec, context: Context) -> tuple[float, float]:
+    """Return the smallest excess that matters, for watch and for act; the owner's limit replaces the one for act."""
     act = context.model.settings.limits.get(f"{NAME}/{spec.metric}", spec.limits[1])
     return min(spec.limits[0], act), act
 
 
-def size_of(found: Found, spec: Spec) -> float:
-    """How much worse the slice became than the rest did, in the unit of the limits; 0 where it became better."""
+def size_of(found: ChangedSlice, spec: TargetSpec) -> float:
+    """Return how much worse the slice became than the rest did, in the unit of the limits; 0 where it became better."""
     excess = abs(found.excess) if spec.worse == 0 else max(spec.worse * found.excess, 0.0)
     if not spec.relative:
         return excess
@@ -111,8 +115,8 @@ def size_of(found: Found, spec: Spec) -> float:
     return excess / scale if scale > 0 else 0.0
 
 
-def limit(found: Found, spec: Spec, allowed: float) -> float | None:
-    """The value of the slice from which it is reported; None where it has two."""
+def slice_limit(found: ChangedSlice, spec: TargetSpec, allowed: float) -> float | None:
+    """Return the value of the slice from which it is reported; None where it has two."""
     if spec.worse == 0:
         return None
     base = found.rest_now.mean if found.before is None else found.before.mean + found.rest_change
@@ -120,12 +124,12 @@ def limit(found: Found, spec: Spec, allowed: float) -> float | None:
     return 1 - edge if spec.complement else edge
 
 
-def finding(held: Held, found: Found, spec: Spec, context: Context) -> Finding:
-    """The claim, to be judged."""
-    subject, part = placed(found, spec, context)
+def slice_finding(held: SearchedSlices, found: ChangedSlice, spec: TargetSpec, context: Context) -> Finding:
+    """Return the finding about one slice, severity still open."""
+    subject, part = placed_slice(found, spec, context)
     n = round(found.now.n)
-    value, low, high = shown(found, spec)
-    base = context.undecided(NAME, subject, spec.metric, n, words.sentence(found, spec, held.against, n), against=held.against)
+    value, low, high = shown_slice(found, spec)
+    base = context.undecided(NAME, subject, spec.metric, n, words.slice_sentence(found, spec, held.against, n), against=held.against)
     return replace(
         base,
         slice=part,
@@ -152,8 +156,11 @@ def finding(held: Held, found: Found, spec: Spec, context: Context) -> Finding:
     )
 
 
-def placed(found: Found, spec: Spec, context: Context) -> tuple[str, str | None]:
-    """Subject and slice: a replica, device or sensitive group is the subject of a claim about the model, any other slice stands in `slice`."""
+def placed_slice(found: ChangedSlice, spec: TargetSpec, context: Context) -> tuple[str, str | None]:
+    """Return subject and slice.
+
+    A replica, device or sensitive group is the subject of a finding about the model; any other slice stands in `slice`.
+    """
     outer = context.window.slice.conditions if context.window.slice else ()
     part = str(Slice(tuple(dict((*outer, *found.conditions)).items())))
     (name, level), *more = found.conditions
@@ -163,22 +170,22 @@ def placed(found: Found, spec: Spec, context: Context) -> tuple[str, str | None]
     return spec.subject, part
 
 
-def told(mean: float, spec: Spec) -> float:
-    """A mean as the metric has it."""
+def told(mean: float, spec: TargetSpec) -> float:
+    """Return a mean in the unit of its metric."""
     return 1 - mean if spec.complement else mean
 
 
-def shown(found: Found, spec: Spec) -> tuple[float, float, float]:
-    """Value and interval of the finding: the slice's own mean now; of ranks how far they moved beyond the rest."""
+def shown_slice(found: ChangedSlice, spec: TargetSpec) -> tuple[float, float, float]:
+    """Return value and interval of the finding: the slice's own mean now; of ranks the excess shift beyond the rest."""
     if spec.metric == "rank_shift":
         return found.excess, found.low, found.high
-    low, high = interval(found.now, binary=spec.metric in ("null_rate", "error_rate", "accuracy"))
+    low, high = slice_interval(found.now, binary=spec.metric in ("null_rate", "error_rate", "accuracy"))
     ends = sorted((told(low, spec), told(high, spec)))
     return told(found.now.mean, spec), ends[0], ends[1]
 
 
-def interval(side: Side, *, binary: bool) -> tuple[float, float]:
-    """The 95 % interval of a mean."""
+def slice_interval(side: SliceSide, *, binary: bool) -> tuple[float, float]:
+    """Return the 95 % interval of a mean."""
     from observability.stats.interval import Moments, mean_interval, rate_interval
 
     squares = side.variance * max(side.n - 1, 1) + side.n * side.mean**2
@@ -187,15 +194,15 @@ def interval(side: Side, *, binary: bool) -> tuple[float, float]:
     return min(low, side.mean), max(high, side.mean)
 
 
-def source(spec: Spec, found: Found) -> Source:
-    """What the claim itself points at."""
+def slice_source(spec: TargetSpec, found: ChangedSlice) -> Source:
+    """Return the likely source of the finding."""
     if spec.metric == "error_rate" or any(rows.is_field(name) for name, _ in found.conditions):
         return "system"
     return "model" if spec.subject in ("model", "score") else "input"
 
 
-def onset(held: Held, found: Found, spec: Spec) -> datetime | None:
-    """The first day of the unbroken run of days, up to the end, that are beyond half of the change."""
+def onset(held: SearchedSlices, found: ChangedSlice, spec: TargetSpec) -> datetime | None:
+    """Return the first day of the unbroken run of days, up to the end, that are beyond half of the change."""
     inside = held.inside(found)
     days = held.now.frame["at"].to_numpy("datetime64[D]")[inside]
     values = held.values(found)[inside]

@@ -1,4 +1,4 @@
-"""What is said of the slices that the owner watches, and of the search as a whole, with what a page ranks?"""
+"""Findings about the slices that the owner watches and about the search as a whole, with the ranking of a page."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -11,19 +11,30 @@ from observability.core.errors import ObservabilityError
 from observability.core.finding import Finding, Severity, needs_action
 from observability.core.window import Slice
 from observability.detection import slice_sentences as words
-from observability.detection.slice_claims import ACT_SHARE, NAME, Held, day_numbers, finding, limit, limits, shown, size_of, told
+from observability.detection.slice_claims import (
+    ACT_SHARE,
+    NAME,
+    SearchedSlices,
+    shown_slice,
+    size_of,
+    slice_days,
+    slice_finding,
+    slice_limit,
+    slice_limits,
+    told,
+)
 from observability.metrics import slice_rows as rows
-from observability.metrics.slice_columns import Sampled
-from observability.metrics.slice_rows import Spec
+from observability.metrics.slice_columns import SampledRows
+from observability.metrics.slice_rows import TargetSpec
 from observability.stats.slice_moments import Cut
-from observability.stats.slices import LEAST, Found, search
+from observability.stats.slices import LEAST_ROWS, ChangedSlice, search_slices
 
 SHOWN = 20
-"""Slices that a page ranks of one target."""
+"""Slices of one target that a page ranks."""
 
 
-def watched(held: Held, now: Sampled, before: Sampled, context: Context) -> list[Finding]:
-    """A finding about each slice that the owner watches and that the rows have, whatever it says."""
+def watched_slices(held: SearchedSlices, now: SampledRows, before: SampledRows, context: Context) -> list[Finding]:
+    """Return a finding about each watched slice that has rows, whatever its severity."""
     found = []
     for text in context.model.settings.slices:
         try:
@@ -33,7 +44,7 @@ def watched(held: Held, now: Sampled, before: Sampled, context: Context) -> list
         except ObservabilityError as error:
             found.append(
                 context.undecided(
-                    NAME, text, "slices_named", 0, f"The watched slice {text} cannot be looked at: {error.what}.", against="level"
+                    NAME, text, "slices_named", 0, f"The watched slice {text} cannot be evaluated: {error.what}.", against="level"
                 )
             )
             continue
@@ -42,9 +53,9 @@ def watched(held: Held, now: Sampled, before: Sampled, context: Context) -> list
 
 
 def one_watched(
-    held: Held, part: Slice, conditions: Iterable[tuple[str, str]], now: Sampled, before: Sampled, context: Context
+    held: SearchedSlices, part: Slice, conditions: Iterable[tuple[str, str]], now: SampledRows, before: SampledRows, context: Context
 ) -> list[Finding]:
-    """The main loss in a watched slice; fields that the sample does not hold make it unknown."""
+    """Return the finding about the main loss in a watched slice; fields that the sample does not hold make it unknown."""
     text = str(part)
     spec = next((each for each in held.specs.values() if each.labelled), None)
     target = next((each for each in held.targets if spec and each.name == spec.name), None)
@@ -54,32 +65,35 @@ def one_watched(
         return [
             replace(context.undecided(NAME, "model", spec.metric if spec else "slices_named", 0, because, against=held.against), slice=text)
         ]
-    result = search([cut], [target], day_numbers(now), pairs=False, least=1)
+    result = search_slices([cut], [target], slice_days(now), pairs=False, least=1)
     (found,) = result.single[target.name] or (None,)
-    if found is None or min(found.now.n, found.before.n if found.before else found.now.n) < LEAST:
+    if found is None or min(found.now.n, found.before.n if found.before else found.now.n) < LEAST_ROWS:
         n = 0 if found is None else round(found.now.n)
-        because = (
-            f"The watched slice {words.condition(text)} cannot be judged on {n:,} labelled rows: it needs about {max(LEAST - n, 1):,} more."
-        )
+        because = f"The watched slice {words.condition(text)} needs more than {n:,} labelled rows: about {max(LEAST_ROWS - n, 1):,} more."
         return [replace(context.undecided(NAME, "model", spec.metric, n, because, against=held.against), slice=text)]
     made = replace(
-        finding(replace(held, result=result), replace(found, conditions=(("", ""),)), spec, context), subject="model", slice=text
+        slice_finding(replace(held, result=result), replace(found, conditions=(("", ""),)), spec, context), subject="model", slice=text
     )
-    watch, act = limits(spec, context)
+    watch, act = slice_limits(spec, context)
     size, sure = size_of(found, spec), found.p_value <= context.budget
     severity: Severity = (
         "ok" if size < watch or not sure else "act" if size >= act and found.p_value <= ACT_SHARE * context.budget else "watch"
     )
-    because = words.sentence(replace(found, conditions=part.conditions), spec, held.against, round(found.now.n))
+    because = words.slice_sentence(replace(found, conditions=part.conditions), spec, held.against, round(found.now.n))
     return [
         replace(
-            made, severity=severity, limit=limit(found, spec, watch), because=because, rank=7.0, evidence=made.evidence | {"watched": True}
+            made,
+            severity=severity,
+            limit=slice_limit(found, spec, watch),
+            because=because,
+            rank=7.0,
+            evidence=made.evidence | {"watched": True},
         )
     ]
 
 
-def coded(side: Sampled, conditions: Iterable[tuple[str, str]]) -> Any:
-    """Place 0 for rows of the slice, -1 for others."""
+def coded(side: SampledRows, conditions: Iterable[tuple[str, str]]) -> Any:
+    """Return place 0 for rows of the slice, -1 for others."""
     held = np.ones(len(side), bool)
     for reference, value in conditions:
         if reference not in side:
@@ -93,23 +107,36 @@ def coded(side: Sampled, conditions: Iterable[tuple[str, str]]) -> Any:
     return np.where(held, 0, -1).astype(np.int16)
 
 
-def summary(held: Sequence[Held], named: Sequence[Finding], now: Sampled, before: Sampled, context: Context) -> Finding:
-    """How much was looked at and how many slices stand out; with the ranking that the page draws."""
+def slice_search_summary(
+    held: Sequence[SearchedSlices], named: Sequence[Finding], now: SampledRows, before: SampledRows, context: Context
+) -> Finding:
+    """Return the finding about the search: tests and significant slices, with the ranking that the page draws."""
     singles, pairs = (sum(each.result.looks[place] for each in held) for place in (0, 1))
     sample = words.sampled(len(now), len(before), held[0].against)
     base = context.undecided(NAME, "model", "slices_named", len(now), "", against=held[0].against)
     if not singles:
-        return replace(base, because=f"No slice has {LEAST} rows on both sides, of {sample}: a longer window has more.")
+        return replace(base, because=f"No slice has {LEAST_ROWS} rows on both sides, in {sample}: a longer window has more.")
     count = len({(each.subject, each.slice) for each in named if needs_action(each.severity)})
     said = words.searched(count, singles, pairs, sample)
     return replace(
-        base, value=float(count), low=float(count), high=float(count), severity="ok", because=said,
-        evidence={"ranked": ranked(held), "weak": weak(held[0]), "looks": [singles, pairs], "sample": len(now), "sample_before": len(before)},
-    )  # fmt: skip
+        base,
+        value=float(count),
+        low=float(count),
+        high=float(count),
+        severity="ok",
+        because=said,
+        evidence={
+            "ranked": ranked_slices(held),
+            "weak": weak(held[0]),
+            "looks": [singles, pairs],
+            "sample": len(now),
+            "sample_before": len(before),
+        },
+    )
 
 
-def ranked(held: Sequence[Held]) -> dict[str, list[dict[str, Any]]]:
-    """Of each loss the single slices that became worse than the rest by most, whatever chance says, for a page."""
+def ranked_slices(held: Sequence[SearchedSlices]) -> dict[str, list[dict[str, Any]]]:
+    """Return the single slices of each loss that became worse than the rest by most, whatever their significance, for a page."""
     found: dict[str, list[dict[str, Any]]] = {}
     for part in held:
         for name, singles in part.result.single.items():
@@ -119,20 +146,20 @@ def ranked(held: Sequence[Held]) -> dict[str, list[dict[str, Any]]]:
     return {metric: sorted(lines, key=lambda each: -abs(each["z"]))[:SHOWN] for metric, lines in found.items()}
 
 
-def weak(held: Held) -> list[dict[str, Any]]:
-    """Slices in which the main loss is worse than in the rest now, changed or not: what is known to be weak raises no alarm."""
+def weak(held: SearchedSlices) -> list[dict[str, Any]]:
+    """Return slices whose main loss is worse than in the rest now, changed or not; a known weakness raises no alarm."""
     target = next((each for each in held.targets if held.specs[each.name].labelled), None)
     if target is None:
         return []
-    result = search(held.cuts, [replace(target, before=np.empty(0))], day_numbers(held.now))
+    result = search_slices(held.cuts, [replace(target, before=np.empty(0))], slice_days(held.now))
     spec = held.specs[target.name]
     worse = [each for each in result.single[target.name] if spec.worse * each.excess > 0]
     return [line(each, spec) for each in worse]
 
 
-def line(found: Found, spec: Spec) -> dict[str, Any]:
-    """One slice as a page shows it."""
-    value, low, high = shown(found, spec)
+def line(found: ChangedSlice, spec: TargetSpec) -> dict[str, Any]:
+    """Return one slice as a page shows it."""
+    value, low, high = shown_slice(found, spec)
     return {
         "slice": str(Slice(found.conditions)),
         "value": value,

@@ -1,7 +1,7 @@
-"""Is one version worse than those that serve beside it, on the same days?
+"""Find a version whose loss is worse than that of the other versions on the same days.
 
-From counts, over the whole window: day by day its mean loss less that of the others, the days weighted by what they can tell. What a day does to all
-versions cancels. Weighted rows are left to serving/performance.
+From counts, over the whole window: the mean loss by day less that of the others, the days weighted by their precision. An effect of a day
+on all versions cancels. Weighted rows are left to serving/performance.
 """
 
 from dataclasses import replace
@@ -14,25 +14,25 @@ from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity
 from observability.core.questions import Aggregate, Bucket, By
 from observability.detection import slice_sentences as words
-from observability.metrics.slice_rows import LOSSES, Spec
+from observability.metrics.slice_rows import LOSSES, TargetSpec
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 NAME = "serving/slices"
 LEAST, A_DAY, SURE_DAYS = 100, 10, 4
-"""Labelled rows of a version and of the others; on a day that counts; days from which it may be an act."""
+"""Smallest numbers: labelled rows of a version and of the others; rows on a day that counts; days for an act."""
 ACT_SHARE = 0.2
 
 
 def question(context: Context) -> Aggregate | None:
-    """The main loss by day and version; None where the task has none."""
+    """Return the query of the main loss by day and version; None where the task has none."""
     measure = {"regression": "absolute_error"}.get(context.model.task or "", "correct")
     return Aggregate("outcomes", keys=(Bucket("day"), By("version")), sums=(measure,)) if context.model.task in LOSSES else None
 
 
-def claim(frame: "DataFrame", context: Context) -> list[Finding]:
-    """A finding where the version that is judged is worse than its peers; none where it is not, or alone."""
+def version_slice_claim(frame: "DataFrame", context: Context) -> list[Finding]:
+    """Return a finding where the analyzed version is worse than the others; none where it is not, or is alone."""
     spec = LOSSES[context.model.task or ""][0][1]
     frame = frame.assign(mine=frame["version"] == context.version.name)
     by_day = frame.groupby(["period", "mine"])[["n", "total", "squares"]].sum() if len(frame) and (frame["w"] == frame["n"]).all() else None
@@ -58,12 +58,13 @@ def claim(frame: "DataFrame", context: Context) -> list[Finding]:
     p_value = float(stdtr(k - 1, -z) if by_days > rows and k > 1 else ndtr(-z))
     level, beside = float(mean @ n / n.sum()), float(other @ n / n.sum())
     size = worse / beside if spec.relative and beside > 0 else worse
-    severity = judged(size, p_value, k, spec, context)
+    severity = version_slice_severity(size, p_value, k, spec, context)
     if severity is None:
         return []
-    figures = [words.figure(1 - each if spec.complement else each, spec) for each in (level, beside)]
+    figures = [words.slice_figure(1 - each if spec.complement else each, spec) for each in (level, beside)]
     because = (
-        f"Version `{context.version.name}` is worse than those that serve beside it: {words.named(spec)} {figures[0]}, {figures[1]} of the others on the same "
+        f"Version `{context.version.name}` is worse than the other live versions: {words.slice_name(spec)} {figures[0]}, {figures[1]} "
+        f"of the others on the same "
         f"{k} day{'s' if k > 1 else ''}; {n.sum():,.0f} and {m.sum():,.0f} labelled predictions."
     )
     base = context.undecided(NAME, f"version={context.version.name}", spec.metric, round(n.sum()), because, against="peers")
@@ -72,15 +73,29 @@ def claim(frame: "DataFrame", context: Context) -> list[Finding]:
     allowed = act * (beside if spec.relative else 1.0)
     return [
         replace(
-            base, value=level, low=level - reach, high=level + reach, severity=severity, likely_source="model", rank=9.0,
+            base,
+            value=level,
+            low=level - reach,
+            high=level + reach,
+            severity=severity,
+            likely_source="model",
+            rank=9.0,
             limit=beside - allowed if spec.complement else beside + allowed,
-            evidence={"effect": gap, "effect_low": gap - reach, "effect_high": gap + reach, "rest": beside, "coverage": 1.0, "p_value": p_value, "days": k},
+            evidence={
+                "effect": gap,
+                "effect_low": gap - reach,
+                "effect_high": gap + reach,
+                "rest": beside,
+                "coverage": 1.0,
+                "p_value": p_value,
+                "days": k,
+            },
         )
-    ]  # fmt: skip
+    ]
 
 
-def judged(size: float, p_value: float, days: int, spec: Spec, context: Context) -> Severity | None:
-    """How bad it is; None where it is not."""
+def version_slice_severity(size: float, p_value: float, days: int, spec: TargetSpec, context: Context) -> Severity | None:
+    """Return its severity; None where it is not worse."""
     stated = context.model.settings.limits.get(f"{NAME}/{spec.metric}", spec.limits[1])
     if size < min(spec.limits[0], stated) or p_value > context.budget:
         return None
@@ -88,7 +103,7 @@ def judged(size: float, p_value: float, days: int, spec: Spec, context: Context)
 
 
 def moments(side: "DataFrame") -> "tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]":
-    """Mean and variance of each day."""
+    """Return mean and variance of each day."""
     n, total, squares = (side[name].to_numpy(float) for name in ("n", "total", "squares"))
     mean = total / n
     return mean, np.maximum(squares - n * mean**2, 0.0) / np.maximum(n - 1, 1)

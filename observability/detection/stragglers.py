@@ -1,10 +1,10 @@
-"""Is one process of a distributed run slower than its peers, in which phase, and what does the waiting cost?
+"""Detect stragglers of a distributed run: ranks slower than their peers, in which phase, and the cost of waiting.
 
-Processes that average their gradients wait for the slowest one, and that wait is logged as communication: a slow rank shows *short* communication,
-and its peers long ones. So ranks are compared by their own work, phase by phase, and communication by what is left of it beside the wait.
-Score of a rank in a phase: the fastest rank's time over its own, the median over the steps that both have (NVIDIA's resiliency extension
-calls a rank a straggler below 0.75). The median of all steps does not see a rank that became slow after half of them, so the last quarter is looked
-at too. The fastest and the slowest are picked out of all ranks, twice: the intervals are so wide that all of them together hold 95 %.
+Processes that average gradients wait for the slowest one, and that wait is logged as communication: a slow rank has *short* communication,
+and its peers long ones. Ranks are therefore compared by their own work, phase by phase, and by communication without the wait. Score of a
+rank in a phase: the fastest rank's time over its own, the median over common steps (NVIDIA's resiliency extension calls a rank a straggler
+below 0.75). The median of all steps misses a rank that became slow after half of them, so the last quarter is tested too. Since the fastest
+and the slowest are selected from all ranks, twice, the intervals are simultaneous at 95 %.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.finding import Severity
-from observability.detection.run_claims import LEAST_STEPS, Claim, duration
-from observability.metrics.training_curves import Run, rank_order
-from observability.stats.curve import median_interval
+from observability.detection.run_claims import LEAST_STEPS, RunClaim, duration
+from observability.metrics.training_curves import TrainingRun, rank_order
+from observability.stats.quantile import median_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 SCORE_LIMIT = 0.75
 WATCH_SHARE, ACT_SHARE = 0.02, 0.1
-"""What the straggler costs, as a share of what all ranks' steps took: below the first it is shown and raises nothing."""
+"""Cost of the straggler as a share of all ranks' step time, for `watch` and `act`."""
 COMMUNICATION = frozenset(("communication", "comm", "allreduce", "all_reduce", "sync"))
 MOST_RANKS_NAMED = 5
 LATE_SHARE = 0.25
-"""The second look: the last quarter of the steps, and no fewer than LEAST_STEPS."""
+"""Fraction of the last steps in the second test; at least LEAST_STEPS."""
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Times by rank and step, over the steps that every rank has. ranks, steps: names of rows and columns. phases: name to ms (ranks × steps).
+    """Times by rank and step, over common steps. ranks, steps: labels of rows and columns. phases: name to ms (ranks × steps).
 
-    Communication is there without the wait for the slowest rank. wait: that wait, in ms. own: all phases of a rank, the wait left out.
+    Communication excludes the wait for the slowest rank. wait: that wait, in ms. own: all phases of a rank without the wait.
     """
 
     ranks: tuple[str, ...]
@@ -49,33 +49,35 @@ class Ranks:
 
     @property
     def slowest_over_median(self) -> Array:
-        """Of each step: the slowest rank's own time over the median one."""
+        """Slowest rank's own time over the median, of each step."""
         return np.asarray(self.own.max(axis=0) / np.maximum(np.median(self.own, axis=0), 1e-9))
 
     @property
     def lost_ms(self) -> Array:
-        """Of each step: (slowest − median) × ranks, the rank-milliseconds that the others may have waited."""
+        """(slowest − median) × ranks of each step: rank-milliseconds that the others may have waited."""
         return np.asarray((self.own.max(axis=0) - np.median(self.own, axis=0)) * len(self.ranks))
 
     @property
     def spent_ms(self) -> float:
-        """Rank-milliseconds of all these steps: each takes as long as its slowest rank."""
+        """Rank-milliseconds of all steps; a step takes as long as its slowest rank."""
         return float(self.own.max(axis=0).sum() * len(self.ranks))
 
     @property
     def lost_share(self) -> float:
-        """What waiting for the slowest rank took, as a share of what all ranks' steps took."""
+        """Time spent waiting for the slowest rank, as a share of all ranks' step time."""
         return float(self.lost_ms.sum() / self.spent_ms) if self.spent_ms > 0 else 0.0
 
     def last(self, n: int) -> "Ranks":
-        """The same of the last n steps."""
+        """Return the times of the last n steps."""
         return Ranks(self.ranks, self.steps[-n:], {name: table[:, -n:] for name, table in self.phases.items()}, self.wait[:, -n:])
 
 
 @dataclass(frozen=True)
 class Slow:
-    """A rank and phase against the fastest rank in that phase. score: with its interval. usual, time: median ms of the fastest, and its own. over: the
-    steps that it is about. late: whether those are the last ones only.
+    """A rank and phase, compared with the fastest rank in that phase.
+
+    score: with its interval. usual, time: median ms of the fastest and of this rank. over: the steps covered. late: whether those are the
+    last ones only.
     """
 
     rank: str
@@ -90,24 +92,24 @@ class Slow:
 
     @property
     def surely(self) -> bool:
-        """Whether it is below the limit, and what it costs matters."""
+        """Whether the score is significantly below the limit and the cost matters."""
         return self.high < SCORE_LIMIT and self.over.lost_share >= WATCH_SHARE
 
     @property
     def severity(self) -> Severity:
-        """How much it matters, by what the waiting costs."""
+        """Severity by the cost of waiting."""
         return "act" if self.over.lost_share >= ACT_SHARE else "watch"
 
 
-def ranks_of(run: Run) -> Ranks | None:
-    """The times of a run of several ranks, over steps that all of them have; None where there are none."""
+def ranks_of(run: TrainingRun) -> Ranks | None:
+    """Return the times of a run of several ranks over common steps; None where there are none."""
     if run.phases is None or len(run.ranks) < 2:
         return None
     return ranks_from(run.phases)
 
 
 def ranks_from(frame: "DataFrame") -> Ranks | None:
-    """The same from the frame of phases: rank, step and milliseconds by phase; a phase that a rank leaves out took no time."""
+    """Return the times from a frame of rank, step and milliseconds by phase; a missing phase took no time."""
     names = [name for name in frame.columns if name not in ("rank", "step")]
     ranks = tuple(sorted(set(frame["rank"]), key=rank_order))
     whole = frame.groupby("step")["rank"].nunique()
@@ -132,17 +134,19 @@ def ranks_from(frame: "DataFrame") -> Ranks | None:
 
 
 def looks(times: Ranks) -> list[tuple[Ranks, bool]]:
-    """All steps and the last quarter of them, each with whether it is the late one; only all of them where there are too few for two looks."""
+    """Return all steps and the last quarter, each with whether it is the latter; only all where there are too few for two tests."""
     n = len(times.steps)
     late = max(int(LATE_SHARE * n), LEAST_STEPS)
     return [(times, False), *([(times.last(late), True)] if late < n else [])]
 
 
 def slow_ranks(times: Ranks, *, late: bool = False, among: int = 1) -> list[Slow]:
-    """The score of each rank in its worst phase of own work (communication is shown, not judged: the network is shared), slowest first.
+    """Return the score of each rank in its slowest phase of own work, slowest first.
 
-    A phase counts only where its excess over the fastest rank is at least 2 % of the rank's own time: twice nothing is nothing. among: how many looks there
-    are; the intervals of all ranks in all of them together hold 95 %.
+    Communication is not judged, since the network is shared.
+
+    A phase counts only where its excess over the fastest rank is at least 2 % of the rank's own time. among: number of tests; the intervals
+    of all ranks in all tests are simultaneous at 95 %.
     """
     found: list[Slow] = []
     own = np.maximum(np.median(times.own, axis=1), 1e-9)
@@ -165,7 +169,7 @@ def slow_ranks(times: Ranks, *, late: bool = False, among: int = 1) -> list[Slow
 
 
 def since(times: Ranks, slow: Slow) -> int:
-    """The step at which the rank became slow: the split of its log excess over the median rank, in that phase, into two levels (least squares)."""
+    """Return the step at which the rank became slow: the least-squares split of its log excess over the median rank into two levels."""
     table = np.maximum(times.phases[slow.phase], 1e-6)
     excess = np.log(table[times.ranks.index(slow.rank)] / np.median(table, axis=0))
     n, total = len(excess), np.cumsum(excess)
@@ -174,20 +178,23 @@ def since(times: Ranks, slow: Slow) -> int:
     return int(times.steps[int(between.argmax()) + 1])
 
 
-def claims_about_ranks(run: Run) -> list[Claim]:
-    """A claim for each rank that is surely slower than its peers, or one that none is; nothing for a run of one process."""
+def claims_about_ranks(run: TrainingRun) -> list[RunClaim]:
+    """Return a claim for each rank that is significantly slower than its peers, or one that none is; empty for a run of one process."""
     if len(run.ranks) < 2:
         return []
     times = ranks_of(run)
     steps = 0 if times is None else len(times.steps)
     if times is None or steps < LEAST_STEPS:
         return [
-            Claim(
-                "straggler_score", steps, "unknown",
-                f"Whether a rank of run `{run.name}` is slower than its peers cannot be told: {steps} steps have the phases of all"
-                f" {len(run.ranks)} ranks, about {LEAST_STEPS - steps} more are needed.", against="peers",
+            RunClaim(
+                "straggler_score",
+                steps,
+                "unknown",
+                f"Ranks of run `{run.name}` cannot be compared yet: {steps} steps have the phases of all"
+                f" {len(run.ranks)} ranks, about {LEAST_STEPS - steps} more are needed.",
+                against="peers",
             )
-        ]  # fmt: skip
+        ]
     seen = looks(times)
     by_look = [slow_ranks(part, late=late, among=len(seen)) for part, late in seen]
     surely: dict[str, Slow] = {}
@@ -199,21 +206,21 @@ def claims_about_ranks(run: Run) -> list[Claim]:
     return [slower(run, times, each, one_host(run, [one.rank for one in worst])) for each in worst[:MOST_RANKS_NAMED]]
 
 
-def one_host(run: Run, slow: list[str]) -> str | None:
-    """The machine on which all of several slow ranks run, where others run elsewhere; None where there is no such machine."""
+def one_host(run: TrainingRun, slow: list[str]) -> str | None:
+    """Return the host of all of several slow ranks where others run elsewhere; None where there is no such host."""
     where = {run.hosts.get(rank) for rank in slow}
     if len(slow) < 2 or len(where) > 1 or len(set(run.hosts.values())) < 2:
         return None
     return where.pop()
 
 
-def placed(run: Run, rank: str) -> str:
-    """Where a rank runs, in words, where the ranks of its run are on several machines."""
+def placed_rank(run: TrainingRun, rank: str) -> str:
+    """Return the host of a rank in words; empty where all ranks of its run share a host."""
     return f" on host `{run.hosts[rank]}`" if rank in run.hosts and len(set(run.hosts.values())) > 1 else ""
 
 
-def slower(run: Run, times: Ranks, slow: Slow, shared: str | None = None) -> Claim:
-    """The claim that a rank holds up the others, all along or of late. shared: the machine that all slow ranks are on."""
+def slower(run: TrainingRun, times: Ranks, slow: Slow, shared: str | None = None) -> RunClaim:
+    """Return the claim that a rank is a straggler, throughout or recently. shared: the host of all slow ranks."""
     over = slow.over
     seconds, share = float(over.lost_ms.sum() / 1000), over.lost_share
     began = since(times, slow) if slow.late else None
@@ -223,30 +230,53 @@ def slower(run: Run, times: Ranks, slow: Slow, shared: str | None = None) -> Cla
         else f"is slower than its peers in {slow.phase}"
     )
     where = f"the last {len(over.steps):,} steps" if slow.late else f"the {len(over.steps):,} steps"
-    return Claim(
-        "straggler_score", len(over.steps), slow.severity,
-        f"Rank {slow.rank} of run `{run.name}`{placed(run, slow.rank)} {became}: {slow.time:.3g} ms a step where the fastest of {len(times.ranks)} takes {slow.usual:.3g} ms."
+    return RunClaim(
+        "straggler_score",
+        len(over.steps),
+        slow.severity,
+        f"Rank {slow.rank} of run `{run.name}`{placed_rank(run, slow.rank)} {became}: {slow.time:.3g} ms a step where the "
+        f"fastest of {len(times.ranks)} takes {slow.usual:.3g} ms."
         f" Waiting for the slowest rank took {duration(seconds)} of rank time in {where} that were logged ({100 * share:.0f} % of it)."
         + (f" All slow ranks of this run are on host `{shared}`: look at that machine first." if shared else ""),
-        slow.score, slow.low, slow.high, limit=SCORE_LIMIT, against="peers", source="system", rank=7.0 + share - slow.score,
+        slow.score,
+        slow.low,
+        slow.high,
+        limit=SCORE_LIMIT,
+        against="peers",
+        source="system",
+        rank=7.0 + share - slow.score,
         subject=f"run:{run.name}/rank:{slow.rank}",
         evidence={
-            "phase": slow.phase, "time_ms": slow.time, "fastest_ms": slow.usual, "lost_rank_seconds": seconds, "lost_share": share,
-            "ranks": len(times.ranks), "steps": len(over.steps), "since_step": began,
+            "phase": slow.phase,
+            "time_ms": slow.time,
+            "fastest_ms": slow.usual,
+            "lost_rank_seconds": seconds,
+            "lost_share": share,
+            "ranks": len(times.ranks),
+            "steps": len(over.steps),
+            "since_step": began,
             **({"host": run.hosts[slow.rank]} if slow.rank in run.hosts else {}),
         },
-    )  # fmt: skip
+    )
 
 
-def evenly(run: Run, times: Ranks, slow: list[Slow]) -> Claim:
-    """The claim that no rank holds the others up."""
+def evenly(run: TrainingRun, times: Ranks, slow: list[Slow]) -> RunClaim:
+    """Return the claim that no rank is a straggler."""
     low = slow[0] if slow else None
     value, lower, upper = (low.score, low.low, low.high) if low else (1.0, 1.0, 1.0)
     share = times.lost_share
     because = f"No rank of run `{run.name}` holds up the others: {len(times.ranks)} ranks were compared over {len(times.steps):,} steps"
     because += f"; the slowest is rank {low.rank} in {low.phase}, with {low.score:.2f} of the fastest one's speed," if low else ","
     because += f" and waiting costs {100 * share:.1f} % of the ranks' time."
-    return Claim(
-        "straggler_score", len(times.steps), "ok", because, value, lower, upper, limit=SCORE_LIMIT, against="peers",
+    return RunClaim(
+        "straggler_score",
+        len(times.steps),
+        "ok",
+        because,
+        value,
+        lower,
+        upper,
+        limit=SCORE_LIMIT,
+        against="peers",
         evidence={"lost_share": share, "ranks": len(times.ranks)},
-    )  # fmt: skip
+    )

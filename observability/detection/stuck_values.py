@@ -1,4 +1,4 @@
-"""Does a column stand still that moves in the reference: one value in all of the window, or over whole days?"""
+"""Detect columns that are constant in the window, or over whole days, but vary in the reference."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -8,31 +8,39 @@ import numpy as np
 from observability.core.analyzer import Context
 from observability.core.finding import Severity
 from observability.core.time import aware_utc
-from observability.detection.daily_rates import days_of, strays
-from observability.detection.significant_claims import Claim, blank, limits, percent, plural, weight_of
-from observability.detection.value_checks import MINIMUM_ROWS, ROWS_A_DAY, Column
-from observability.metrics.column_counts import NO_DAYS, NO_ROWS, Counts, Share, interior
+from observability.detection.daily_rates import days_of, rate_variation
+from observability.detection.significant_claims import (
+    QualityClaim,
+    quality_limits,
+    quality_percent,
+    rounded_count,
+    undecided_quality,
+    weight_of,
+)
+from observability.detection.value_checks import MINIMUM_ROWS, ROWS_A_DAY, CheckedColumn
+from observability.metrics.column_counts import NO_DAYS, NO_ROWS, ColumnCounts, ColumnShare, interior_bins
 from observability.stats.change import runs_of_equal_values
 from observability.stats.interval import rate_interval
 from observability.stats.scores import bin_middles
 
 CONSTANT_SHARE = 0.995
-"""A bin that holds all but one value in two hundred stands still for every purpose of a model."""
+"""Share of one bin from which a column is constant: all but one value in two hundred."""
 VARIES_BELOW = 0.9
-"""A reference whose commonest bin holds more is nearly constant itself: one dry week holds no rain, and nobody is to blame."""
+"""Share of the most frequent bin above which the reference itself is nearly constant, and the column is not judged."""
 VARIES_MUCH_BELOW = 0.5
-"""Up to here a constant is an act; above it weather, seasons and small groups stand still by themselves for a week now and then: a watch."""
+"""Share of the most frequent reference bin up to which a constant column is `act`; above, it is `watch` (weather, seasons, small
+groups)."""
 STUCK_WATCH, STUCK_ACT = 24.0, 48.0
-"""Hours: one whole day of one value is worth a look, two need somebody."""
+"""Hours of one value: one whole day is `watch`, two are `act`."""
 OTHER_DAYS, MIXED_BELOW = 3, 0.8
-"""A single day of one value says something only beside this many days, in the middle one of which the commonest value has a smaller share: the
-day of the week is one value nearly every day."""
+"""Minimum days next to a single day of one value, and the maximum median share of the most frequent value on them; otherwise values such as
+the day of the week would be reported."""
 DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Standstill:
-    """The longest run of whole days in one bin: its first day, its days, its rows, the share of that bin in the reference."""
+    """The longest run of whole days in one bin: first day, days, rows, and the bin's share in the reference."""
 
     first: datetime
     days: int
@@ -42,34 +50,35 @@ class Standstill:
     looked_at: int
 
 
-def still_claims(column: Column, context: Context) -> list[Claim]:
-    """Claims that the column is constant or was stuck; none where the reference does not vary or is too small, or rows are too few."""
+def still_claims(column: CheckedColumn, context: Context) -> list[QualityClaim]:
+    """Return claims that the column is constant or was stuck; empty where the reference does not vary or rows are too few."""
     before = column.before.values
     if column.baseline != "reference" or before.n < MINIMUM_ROWS:
         return []
     return [*constant(column, before, context), *stuck(column, before, context)]
 
 
-def constant(column: Column, before: Counts, context: Context) -> list[Claim]:
-    """One bin holds nearly all values, though the reference's commonest bin holds fewer than nine in ten."""
+def constant(column: CheckedColumn, before: ColumnCounts, context: Context) -> list[QualityClaim]:
+    """Return the claim that one bin holds nearly all values while the reference varies; None otherwise."""
     now = column.now.values
     if now.n < MINIMUM_ROWS:
         return []
     top = int(now.bins[now.by_bin[0].argmax()])
-    held = Share(now.weights[top], *now.sums)
+    held = ColumnShare(now.weights[top], *now.sums)
     commonest = float(before.by_bin[0].max()) / before.total
     at = context.model.settings.limits.get("data/quality/constant", CONSTANT_SHARE)
-    if not interior(np.array([top]), column.edges)[0] or commonest >= VARIES_BELOW or held.value < at:
+    if not interior_bins(np.array([top]), column.edges)[0] or commonest >= VARIES_BELOW or held.value < at:
         return []
     known = rate_interval(held.hits, held.total, held.squares)
     p_value = by_chance(column, top, held, before)
     severity: Severity = "act" if commonest < VARIES_MUCH_BELOW else "watch"
     said = (
-        f"{column.text} hardly varies: {value_of(column, top)} is {percent(held.value)} of {plural(now.rows, 'value')}; in the reference it is "
-        f"{percent(before.weights.get(top, 0.0) / before.total)} and no value is more than {percent(commonest)}."
+        f"{column.text} hardly varies: {value_of(column, top)} is {quality_percent(held.value)} of "
+        f"{rounded_count(now.rows, 'value')}; in the reference it is "
+        f"{quality_percent(before.weights.get(top, 0.0) / before.total)} and no value is more than {quality_percent(commonest)}."
     )
     finding = replace(
-        blank(context, column.subject, "constant", now.rows, said),
+        undecided_quality(context, column.subject, "constant", now.rows, said),
         value=known.value,
         low=known.low,
         high=known.high,
@@ -78,32 +87,32 @@ def constant(column: Column, before: Counts, context: Context) -> list[Claim]:
         rank=1 + weight_of(context, column.subject),
         evidence={"column": column.reference, "baseline": commonest, "baseline_n": before.rows},
     )
-    return [Claim(finding, p_value, (at, at))]
+    return [QualityClaim(finding, p_value, (at, at))]
 
 
-def by_chance(column: Column, top: int, now: Share, before: Counts) -> float:
-    """How easily rows and days give one value so large a share: a dry week after a month of dry and of wet days is no news."""
-    reference = Share(before.weights.get(top, 0.0), *before.sums)
+def by_chance(column: CheckedColumn, top: int, now: ColumnShare, before: ColumnCounts) -> float:
+    """Return the p-value of so large a share of one value, given rows and daily variation."""
+    reference = ColumnShare(before.weights.get(top, 0.0), *before.sums)
     past = NO_DAYS if column.past is None else column.past.values.of_days(column.past.values.bins == top)
-    by_days = strays(past, reference)
+    by_days = rate_variation(past, reference)
     return by_days.p_value(now, days_of(column.now), reference, by_days.reference_days(reference))
 
 
-def stuck(column: Column, before: Counts, context: Context) -> list[Claim]:
-    """Whole days in one bin that the reference says are improbable."""
+def stuck(column: CheckedColumn, before: ColumnCounts, context: Context) -> list[QualityClaim]:
+    """Return the claim about whole days in one bin that are improbable under the reference; None otherwise."""
     found = longest(column, before, context)
     if found is None:
         return []
     hours = 24.0 * found.days
-    at = limits(context, "stuck_hours", STUCK_WATCH, STUCK_ACT)
+    at = quality_limits(context, "stuck_hours", STUCK_WATCH, STUCK_ACT)
     chance = min(found.looked_at * max(found.usual, 1 / before.total) ** found.rows, 1.0)
     since = f"{found.first:%Y-%m-%d}"
     said = (
-        f"{column.text} kept one value, {value_of(column, found.bin)}, for {plural(found.days, 'whole day')} from {since} over "
-        f"{plural(found.rows, 'value')}; in the reference it is {percent(found.usual)} of the values."
+        f"{column.text} kept one value, {value_of(column, found.bin)}, for {rounded_count(found.days, 'whole day')} from {since} over "
+        f"{rounded_count(found.rows, 'value')}; in the reference it is {quality_percent(found.usual)} of the values."
     )
     finding = replace(
-        blank(context, column.subject, "stuck_hours", found.rows, said),
+        undecided_quality(context, column.subject, "stuck_hours", found.rows, said),
         value=hours,
         low=hours,
         high=hours,
@@ -113,13 +122,13 @@ def stuck(column: Column, before: Counts, context: Context) -> list[Claim]:
         rank=1 + weight_of(context, column.subject),
         evidence={"column": column.reference, "baseline": found.usual, "baseline_n": before.rows, "days": found.days},
     )
-    return [Claim(finding, chance, at)]
+    return [QualityClaim(finding, chance, at)]
 
 
-def longest(column: Column, before: Counts, context: Context) -> Standstill | None:
-    """The longest run of whole days in one bin that is less than half of the reference; None where there is none.
+def longest(column: CheckedColumn, before: ColumnCounts, context: Context) -> Standstill | None:
+    """Return the longest run of whole days in one bin that holds less than half of the reference; None where there is none.
 
-    A run of a single day counts only beside other days that hold several values.
+    A run of a single day counts only next to other days with several values.
     """
     values = column.now.values
     if not (np.count_nonzero(values.table[2], axis=1) == 1).any():
@@ -143,13 +152,13 @@ def longest(column: Column, before: Counts, context: Context) -> Standstill | No
     return Standstill(days[run.start][0], run.length, run.value, rows, before.weights.get(run.value, 0.0) / before.total, len(days))
 
 
-def top_share(values: Counts) -> float:
-    """Share of the commonest bin."""
+def top_share(values: ColumnCounts) -> float:
+    """Return the share of the most frequent bin."""
     return float(values.by_bin[0].max()) / values.total
 
 
-def whole_days(counts: Counts, context: Context) -> list[tuple[datetime, Counts]]:
-    """Each day that lies wholly inside the window and is over, with its rows; a day without rows has none."""
+def whole_days(counts: ColumnCounts, context: Context) -> list[tuple[datetime, ColumnCounts]]:
+    """Return each complete day inside the window with its rows; days without rows are omitted."""
     of = {aware_utc(day.astype("datetime64[s]").item()): counts.on(place) for place, day in enumerate(counts.days)}
     end = min(context.window.end, context.now)
     first = context.window.start.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -157,14 +166,14 @@ def whole_days(counts: Counts, context: Context) -> list[tuple[datetime, Counts]
     return [(day, of.get(day, NO_ROWS)) for day in (first + DAY * i for i in range(max((end - first) // DAY, 0)))]
 
 
-def only_bin(rows: Counts, column: Column) -> int | None:
-    """The bin that holds every value of a day; None where there are several, or hardly any value."""
+def only_bin(rows: ColumnCounts, column: CheckedColumn) -> int | None:
+    """Return the bin that holds every value of a day; None where there are several, or too few values."""
     bins = rows.bins[rows.by_bin[2] > 0]
-    return int(bins[0]) if bins.size == 1 and rows.rows >= ROWS_A_DAY and interior(bins, column.edges)[0] else None
+    return int(bins[0]) if bins.size == 1 and rows.rows >= ROWS_A_DAY and interior_bins(bins, column.edges)[0] else None
 
 
-def value_of(column: Column, place: int) -> str:
-    """The value of a bin, as far as the bins tell."""
+def value_of(column: CheckedColumn, place: int) -> str:
+    """Return the value of a bin, to the precision of the bins."""
     if column.edges.levels:
         return f"`{column.edges.levels[place]}`"
     positions = column.edges.positions or tuple(bin_middles())

@@ -1,4 +1,4 @@
-"""How much do runs of one study differ that differ only in their seed, fold or rows: the noise that a better setting has to beat?"""
+"""Measure the noise of a study: how much runs differ that differ only in seed, fold or rows."""
 
 import json
 from collections import defaultdict
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from observability.detection.run_claims import Claim, figure
-from observability.metrics.training_curves import Run
+from observability.detection.run_claims import RunClaim, run_figure
+from observability.metrics.training_curves import TrainingRun
 
 OF_CHANCE = frozenset(
     [
@@ -30,16 +30,16 @@ OF_CHANCE = frozenset(
         "samples",
     ]
 )
-"""Parameters that say which draw of chance a run is, not which setting it tries."""
+"""Parameters that identify a random draw, not a setting."""
 LEAST_RUNS = 3
 
 
 @dataclass(frozen=True)
 class Band:
-    """Runs of one setting. values: the last value of `metric` of each. sd: with its 95 % interval (chi-squared)."""
+    """Runs of one setting. values: the last value of `metric` of each run."""
 
     metric: str
-    runs: tuple[Run, ...]
+    runs: tuple[TrainingRun, ...]
     values: tuple[float, ...]
 
     @property
@@ -53,26 +53,26 @@ class Band:
         return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else float("nan")
 
     def sd_interval(self) -> tuple[float, float]:
-        """95 % interval of the sd, taking values as normal."""
+        """Return the 95 % interval of the standard deviation (chi-squared, normal values)."""
         free = len(self.values) - 1
         low, high = (float(np.sqrt(free / stats.chi2.ppf(p, free))) * self.sd for p in (0.975, 0.025))
         return low, high
 
     def reach(self, of: int = 1) -> float:
-        """How far the mean of so many further runs of the same setting may lie from this mean, with 95 % confidence (Student's t)."""
+        """Return how far the mean of `of` further runs may lie from this mean, with 95 % confidence (Student's t)."""
         n = len(self.values)
         return float(stats.t.ppf(0.975, n - 1) * self.sd * np.sqrt(1 / n + 1 / of))
 
 
-def setting(run: Run) -> str:
-    """The parameters of a run that are not chance, as one text."""
+def setting(run: TrainingRun) -> str:
+    """Return the parameters of a run without its random draw, as one text."""
     kept = {name: value for name, value in run.params.items() if name.lower() not in OF_CHANCE}
     return json.dumps(kept, sort_keys=True, default=str)
 
 
-def bands(runs: Sequence[Run]) -> Iterator[list[Band]]:
-    """Of each study, its settings as bands of the same metric: the held-out one that most runs have. Runs that failed or go on are left out."""
-    studies: dict[str, list[Run]] = defaultdict(list)
+def bands(runs: Sequence[TrainingRun]) -> Iterator[list[Band]]:
+    """Yield the bands of each study by setting, in the held-out metric that most runs have; failed and running runs are omitted."""
+    studies: dict[str, list[TrainingRun]] = defaultdict(list)
     for run in runs:
         if run.study and run.ended is not None and not run.failed:
             studies[run.study].append(run)
@@ -84,7 +84,7 @@ def bands(runs: Sequence[Run]) -> Iterator[list[Band]]:
         if not counts:
             continue
         metric = min(counts, key=lambda name: (-counts[name], name))
-        settings: dict[str, list[tuple[Run, float]]] = defaultdict(list)
+        settings: dict[str, list[tuple[TrainingRun, float]]] = defaultdict(list)
         for run in members:
             found = run.curves.get(metric)
             values = found.finite.values if found else np.empty(0)
@@ -93,8 +93,8 @@ def bands(runs: Sequence[Run]) -> Iterator[list[Band]]:
         yield [Band(metric, tuple(run for run, _ in each), tuple(value for _, value in each)) for _, each in sorted(settings.items())]
 
 
-def claims_about_studies(runs: Sequence[Run]) -> list[tuple[Claim, Run]]:
-    """A claim for each study with runs that differ only by chance, and a run of it (whose model it is about)."""
+def claims_about_studies(runs: Sequence[TrainingRun]) -> list[tuple[RunClaim, TrainingRun]]:
+    """Return a claim for each study with runs that differ only by chance, and one of its runs (for the model)."""
     found = []
     for several in bands(runs):
         widest = max(several, key=lambda each: len(each.values), default=None)
@@ -104,30 +104,35 @@ def claims_about_studies(runs: Sequence[Run]) -> list[tuple[Claim, Run]]:
     return found
 
 
-def claim_about(band: Band, several: Sequence[Band]) -> Claim:
-    """The claim about one study: how wide the band is, and whether the best other setting is beyond it."""
+def claim_about(band: Band, several: Sequence[Band]) -> RunClaim:
+    """Return the claim about one study: the width of the band, and whether the best other setting is beyond it."""
     study, n = band.runs[0].study, len(band.values)
     subject = f"study:{study}"
     head = f"{n} runs of study `{study}` differ only in seed, fold or rows"
     if n < LEAST_RUNS:
         because = f"{head}: too few to say how far chance alone moves `{band.metric}`, about {LEAST_RUNS - n} more are needed."
-        return Claim("seed_noise", n, "unknown", because, subject=subject, against="peers")
+        return RunClaim("seed_noise", n, "unknown", because, subject=subject, against="peers")
     low, high = band.sd_interval()
     because = (
-        f"{head}; `{band.metric}` ends between {figure(min(band.values))} and {figure(max(band.values))} (sd {figure(band.sd)}): a setting tried"
-        f" once has to differ from their mean by more than {figure(band.reach())} to be more than chance."
+        f"{head}; `{band.metric}` ends between {run_figure(min(band.values))} and {run_figure(max(band.values))} (sd "
+        f"{run_figure(band.sd)}): a setting tried"
+        f" once has to differ from their mean by more than {run_figure(band.reach())} to be more than chance."
     )
     others = [each for each in several if each is not band]
     evidence: dict[str, object] = {
-        "metric": band.metric, "mean": band.mean, "reach": band.reach(), "runs": [run.name for run in band.runs[:50]], "settings": len(several),
-    }  # fmt: skip
+        "metric": band.metric,
+        "mean": band.mean,
+        "reach": band.reach(),
+        "runs": [run.name for run in band.runs[:50]],
+        "settings": len(several),
+    }
     if others:
         sign = -1.0 if band.runs[0].curves[band.metric].better == "high" else 1.0
         best = min(others, key=lambda each: sign * each.mean)
         gain = sign * (band.mean - best.mean)
         beyond = gain > band.reach(len(best.values))
-        because += f" The best of {len(others)} other settings ({figure(best.mean)}, run `{best.runs[0].name}`) " + (
-            "is better than that." if beyond else "is not surely better."
+        because += f" The best of {len(others)} other settings ({run_figure(best.mean)}, run `{best.runs[0].name}`) " + (
+            "is better than that." if beyond else "is not significantly better."
         )
         evidence |= {"best_other": best.mean, "beyond_chance": beyond}
-    return Claim("seed_noise", n, "ok", because, band.sd, low, high, subject=subject, against="peers", evidence=evidence)
+    return RunClaim("seed_noise", n, "ok", because, band.sd, low, high, subject=subject, against="peers", evidence=evidence)

@@ -1,4 +1,4 @@
-"""Are the values of a column whole: present, of their type, of known categories, inside the range?"""
+"""Check the values of a column: missing, of another type, of unseen categories, or out of range."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,24 +10,34 @@ from numpy.typing import ArrayLike, NDArray
 from observability.core.analyzer import Context
 from observability.core.catalog import Edges
 from observability.core.finding import Against, Finding
-from observability.detection.daily_rates import Strays, days_of, strays
-from observability.detection.onset import Since, since
-from observability.detection.significant_claims import DAYS_KEPT, PAST_DAYS, Claim, blank, by_size, limits, percent, plural, weight_of
-from observability.metrics.column_counts import NO_DAYS, Counts, Share, Shares, checks_of
+from observability.detection.daily_rates import RateVariation, days_of, rate_variation
+from observability.detection.onset import OnsetEstimate, estimate_onset
+from observability.detection.significant_claims import (
+    DAYS_KEPT,
+    PAST_DAYS,
+    QualityClaim,
+    by_size,
+    quality_limits,
+    quality_percent,
+    rounded_count,
+    undecided_quality,
+    weight_of,
+)
+from observability.metrics.column_counts import NO_DAYS, ColumnCounts, ColumnShare, DailyShares, column_checks
 from observability.stats.change import needed_n_for_proportion
 from observability.stats.interval import rate_interval
 
 WATCH, ACT = 0.02, 0.05
-"""A rate that grew by 2 points is worth a look, by 5 points it needs somebody: terms.md takes 5 points as the change that matters, and a
-column that loses one value in fifty is where imputation begins to show in a model's errors. `limits` of the settings override the act limit."""
+"""Growth of a rate for `watch` (2 points, where imputation begins to affect a model's errors) and `act` (5 points, the change that
+matters by terms.md). `limits` of the settings override the limit for `act`."""
 MINIMUM_ROWS = 100
-"""Below this many rows no rate is judged, on either side."""
+"""Minimum rows on either side for judging a rate."""
 PAST_LEAST = 14
-"""Days of past from which it tells whether a rate stood so already."""
+"""Minimum days of past for recognizing a pre-existing rate."""
 LEAST_PAST = 5
-"""Days of the past from which they say what was usual; with fewer the baseline does."""
+"""Minimum past days for estimating the usual rate of an onset; with fewer the baseline is used."""
 ROWS_A_DAY = 20
-"""Days with fewer rows are passed over when the first bad day is sought."""
+"""Minimum rows of a day in the estimate of the onset."""
 SAID = {
     "null_rate": "null",
     "nan_rate": "NaN",
@@ -39,9 +49,11 @@ SAID = {
 
 
 @dataclass(frozen=True)
-class Column:
-    """One column on both sides. subject: how findings name it. feature: False for the score. baseline: "reference" or "past". past: the month before by
-    day, None where it was not asked for or held nothing.
+class CheckedColumn:
+    """One column on both sides.
+
+    subject: its name in findings. feature: False for the score. baseline: "reference" or "past". past: the month before by day, None where
+    it was not queried or is empty.
     """
 
     reference: str
@@ -49,10 +61,10 @@ class Column:
     kind: str
     feature: bool
     edges: Edges
-    now: Counts
-    before: Counts
+    now: ColumnCounts
+    before: ColumnCounts
     baseline: Against
-    past: Counts | None = None
+    past: ColumnCounts | None = None
 
     @property
     def text(self) -> str:
@@ -61,35 +73,35 @@ class Column:
 
     @property
     def checks(self) -> tuple[str, ...]:
-        """The rates that are looked at; the past of a version without a reference knows no ranges and categories."""
-        known = checks_of(self.kind, self.edges, feature=self.feature)
+        """The rates that are tested; without a reference there are no ranges and categories."""
+        known = column_checks(self.kind, self.edges, feature=self.feature)
         return known if self.baseline == "reference" else tuple(each for each in known if each not in ("unseen_rate", "out_of_range_rate"))
 
     @cached_property
-    def rates(self) -> dict[str, tuple[Share, Share]]:
-        """Each of these rates, now and before."""
+    def rates(self) -> dict[str, tuple[ColumnShare, ColumnShare]]:
+        """Each tested rate, now and before."""
         return {metric: (self.now.share(metric, self.edges), self.before.share(metric, self.edges)) for metric in self.checks}
 
-    def past_days(self, metric: str) -> Shares:
-        """The rate on each day of the past month, where one was asked for."""
+    def past_days(self, metric: str) -> DailyShares:
+        """Return the rate on each day of the past month, if queried."""
         return NO_DAYS if self.past is None else self.past.shares(metric, self.edges)
 
 
-def rate_claims(column: Column, context: Context) -> list[Claim]:
-    """A claim for each rate that occurs on one of the sides: what occurs on neither cannot have grown, and is no look at all."""
+def rate_claims(column: CheckedColumn, context: Context) -> list[QualityClaim]:
+    """Return a claim for each rate above 0 on either side; a rate of 0 on both sides cannot have grown and is not tested."""
     claims = []
     for metric, (now, before) in column.rates.items():
         if now.hits + before.hits != 0 and min(now.n, before.n) >= MINIMUM_ROWS:
-            claims.append(rate_claim(column, metric, now, before, context))
+            claims.append(value_rate_claim(column, metric, now, before, context))
     return claims
 
 
-def rate_claim(column: Column, metric: str, now: Share, before: Share, context: Context) -> Claim:
-    """How much one rate grew, and how easily rows and days give that."""
-    at = limits(context, metric, WATCH, ACT)
+def value_rate_claim(column: CheckedColumn, metric: str, now: ColumnShare, before: ColumnShare, context: Context) -> QualityClaim:
+    """Return the claim about the growth of one rate, with its p-value."""
+    at = quality_limits(context, metric, WATCH, ACT)
     growth = now.value - before.value
     past_days, each_day = column.past_days(metric), column.now.shares(metric, column.edges)
-    by_days, days = strays(past_days, before), days_of(column.now)
+    by_days, days = rate_variation(past_days, before), days_of(column.now)
     p_value = by_days.p_value(now, days, before, span(column, before, by_days))
     known = rate_interval(now.hits, now.total, now.squares)
     past = usual(column, metric)
@@ -98,14 +110,14 @@ def rate_claim(column: Column, metric: str, now: Share, before: Share, context: 
     as_usual = by_size(news, at) == "ok" or (up_to is not None and now.value <= up_to)
     standing = past is not None and by_size(growth, at) != "ok" and as_usual
     severity = "watch" if standing else by_size(min(growth, news), at)
-    when = None if severity == "ok" or standing else began(past_days, each_day, before, context)
+    when = None if severity == "ok" or standing else value_onset(past_days, each_day, before, context)
     finding = replace(
-        blank(
+        undecided_quality(
             context,
             column.subject,
             metric,
             now.rows,
-            sentence(column, metric, now, before, past if standing else None, None if by_size(news, at) == "ok" else up_to),
+            value_sentence(column, metric, now, before, past if standing else None, None if by_size(news, at) == "ok" else up_to),
             against=column.baseline,
         ),
         value=known.value,
@@ -126,127 +138,133 @@ def rate_claim(column: Column, metric: str, now: Share, before: Share, context: 
             **(when.evidence if when else {}),
         },
     )
-    return Claim(finding, p_value, (edge(before, at[0]), edge(before, at[1])))
+    return QualityClaim(finding, p_value, (value_edge(before, at[0]), value_edge(before, at[1])))
 
 
-def span(column: Column, before: Share, by_days: Strays) -> float:
-    """Days that the baseline spans."""
+def span(column: CheckedColumn, before: ColumnShare, by_days: RateVariation) -> float:
+    """Return the number of days that the baseline spans."""
     return float(days_of(column.before)) if column.baseline == "past" else by_days.reference_days(before)
 
 
-def usual(column: Column, metric: str) -> Share | None:
-    """The rate in the month before the window, where a reference is the baseline and the past holds at least two weeks: what stood so already is no news."""
+def usual(column: CheckedColumn, metric: str) -> ColumnShare | None:
+    """Return the rate of the month before the window, where the baseline is a reference and the past has at least two weeks; else None."""
     if column.past is None or column.baseline == "past" or column.past.days.size < PAST_LEAST:
         return None
     past = column.past.share(metric, column.edges)
     return past if past.n >= MINIMUM_ROWS else None
 
 
-def edge(before: Share, growth: float) -> float:
-    """The rate at which the growth is reached."""
+def value_edge(before: ColumnShare, growth: float) -> float:
+    """Return the rate at which the growth is reached."""
     return min(before.value + growth, 1.0)
 
 
-def rows_by_day(of: Shares) -> list[list[Any]]:
-    """[day, rate, rows] of the last days."""
+def rows_by_day(of: DailyShares) -> list[list[Any]]:
+    """Return [day, rate, rows] of the last days."""
     found = zip(of.days.astype(str).tolist(), of.value.tolist(), of.rows.astype(np.int64).tolist(), strict=True)
     return [list(each) for each in found][-DAYS_KEPT:]
 
 
-def began(past: Shares, now: Shares, before: Share, context: Context) -> Since:
-    """Since when a rate is as the window found it, from the days of the past month and of the window."""
+def value_onset(past: DailyShares, now: DailyShares, before: ColumnShare, context: Context) -> OnsetEstimate:
+    """Return the onset of a rate's change, estimated from the days of the past month and of the window."""
     days = past.then(now)
     days = days.at(days.rows >= ROWS_A_DAY)
-    return since(
+    return estimate_onset(
         list(days.days),
         days.value,
-        error(days.value, days.n),
+        rate_error(days.value, days.n),
         start=context.window.start,
-        before=None if past.days.size >= LEAST_PAST else (before.value, float(error(before.value, before.n))),
+        before=None if past.days.size >= LEAST_PAST else (before.value, float(rate_error(before.value, before.n))),
         worse=1,
     )
 
 
-def error(rate: ArrayLike, n: ArrayLike) -> NDArray[np.float64]:
-    """Standard error of a rate over effective rows, half a row added on both sides so that it is never 0."""
+def rate_error(rate: ArrayLike, n: ArrayLike) -> NDArray[np.float64]:
+    """Return the standard error of a rate over effective rows, with half a row added on both sides so that it is never 0."""
     rows = np.asarray(n, np.float64)
     tamed = (np.asarray(rate, np.float64) * rows + 0.5) / (rows + 1)
     return np.asarray(np.sqrt(tamed * (1 - tamed) / (rows + 1)))
 
 
-def sentence(column: Column, metric: str, now: Share, before: Share, past: Share | None = None, up_to: float | None = None) -> str:
-    """The rate now and before, in plain words. past: the rate of the month before, where what is now is no news; up_to: what its days reach by
-    themselves, where that is why.
+def value_sentence(
+    column: CheckedColumn, metric: str, now: ColumnShare, before: ColumnShare, past: ColumnShare | None = None, up_to: float | None = None
+) -> str:
+    """Return the sentence about a rate, now and before.
+
+    past: the rate of the month before, where the rate is pre-existing. up_to: the upper limit of its daily range, where that is the reason.
     """
-    of = plural(now.rows, "value" if metric == "out_of_range_rate" else "prediction")
-    how = {"absent_rate": f"absent from {percent(now.value)} of {of}"}.get(metric, f"{SAID[metric]} in {percent(now.value)} of {of}")
-    already = "" if past is None else f", but the {PAST_DAYS} days before had {percent(past.value)} already"
+    of = rounded_count(now.rows, "value" if metric == "out_of_range_rate" else "prediction")
+    how = {"absent_rate": f"absent from {quality_percent(now.value)} of {of}"}.get(
+        metric, f"{SAID[metric]} in {quality_percent(now.value)} of {of}"
+    )
+    already = "" if past is None else f", but the {PAST_DAYS} days before had {quality_percent(past.value)} already"
     if past is not None and up_to is not None:
-        already = f", but the {PAST_DAYS} days before had {percent(past.value)}, and by its own days it varies up to {percent(up_to)}"
-    return f"{column.text} is {how}; {had(column)} {percent(before.value)}{already}."
+        already = f", but the {PAST_DAYS} days before had {quality_percent(past.value)} (daily range up to {quality_percent(up_to)})"
+    return f"{column.text} is {how}; {had(column)} {quality_percent(before.value)}{already}."
 
 
-def had(column: Column) -> str:
-    """What the rate is held against, as a sentence's subject."""
+def had(column: CheckedColumn) -> str:
+    """Return the baseline as the subject of a clause."""
     return "the reference had" if column.baseline == "reference" else f"the {PAST_DAYS} days before had"
 
 
-def summary(column: Column, context: Context) -> Finding:
-    """The one finding about a column of which nothing is reported: as it was; or too little to tell."""
+def values_summary(column: CheckedColumn, context: Context) -> Finding:
+    """Return the finding about a column without alarms: unchanged, or unknown."""
     metric = "null_rate"
     rates = column.rates
     now, before = rates[metric]
-    at = limits(context, metric, WATCH, ACT)
+    at = quality_limits(context, metric, WATCH, ACT)
     known = rate_interval(now.hits, now.total, now.squares)
     base = replace(
-        blank(context, column.subject, metric, now.rows, "", against=column.baseline),
+        undecided_quality(context, column.subject, metric, now.rows, "", against=column.baseline),
         value=known.value,
         low=known.low,
         high=known.high,
         rank=weight_of(context, column.subject) * 0.1,
-        evidence={"column": column.reference, "rates": {each: [none_if_nan(side.value) for side in both] for each, both in rates.items()}},
+        evidence={"column": column.reference, "rates": {each: [rate_or_none(side.value) for side in both] for each, both in rates.items()}},
     )
-    needed = rows_needed(before, at[1])
+    needed = value_rows_needed(before, at[1])
     if min(before.n, now.n) < MINIMUM_ROWS or now.n < needed:
         small = "a larger reference" if column.baseline == "reference" else "more of a past"
         more = small if before.n < MINIMUM_ROWS else f"about {max(round(needed - now.n), 1):,} more"
-        return replace(base, because=f"{column.text} cannot be judged yet on {plural(now.rows, 'prediction')}: that needs {more}.")
+        return replace(base, because=f"{column.text} cannot be judged yet on {rounded_count(now.rows, 'prediction')}: that needs {more}.")
     evidence = base.evidence | {
         "baseline": before.value,
         "baseline_n": before.rows,
         "by_day": rows_by_day(column.now.shares(metric, column.edges)),
     }
-    said = [f"null in {percent(now.value)} of {plural(now.rows, 'prediction')} ({percent(before.value)})"]
+    said = [f"null in {quality_percent(now.value)} of {rounded_count(now.rows, 'prediction')} ({quality_percent(before.value)})"]
     said += [
-        f"{SAID[each]} in {percent(a.value)} ({percent(b.value)})"
+        f"{SAID[each]} in {quality_percent(a.value)} ({quality_percent(b.value)})"
         for each, (a, b) in rates.items()
         if each != metric and a.rows and b.rows and (each in ("unseen_rate", "out_of_range_rate") or a.hits or b.hits)
     ]
     whole = "in the reference" if column.baseline == "reference" else f"in the {PAST_DAYS} days before"
-    because = f"{column.text} is as {whole} (its rates in brackets): {', '.join(said)}."
-    return replace(base, severity="ok", limit=edge(before, at[0]), evidence=evidence, because=because)
+    because = f"{column.text} is unchanged (rates {whole} in brackets): {', '.join(said)}."
+    return replace(base, severity="ok", limit=value_edge(before, at[0]), evidence=evidence, because=because)
 
 
-def rows_needed(before: Share, growth: float) -> float:
-    """Rows that find a growth by the act limit four times in five, and never fewer than the minimum."""
+def value_rows_needed(before: ColumnShare, growth: float) -> float:
+    """Return the rows for 80 % power at a growth by the limit for `act`, at least MINIMUM_ROWS."""
     needed = needed_n_for_proportion(before.value, min(growth, 1 - before.value))
     return MINIMUM_ROWS if needed is None else max(MINIMUM_ROWS, needed)
 
 
-def none_if_nan(value: float) -> Any:
-    """NaN has no place in JSON."""
+def rate_or_none(value: float) -> Any:
+    """Return the value, or None for NaN, which JSON does not allow."""
     return None if value != value else value
 
 
 def no_rows(context: Context) -> Finding:
-    """The window is empty."""
-    return blank(context, "model", "judged", 0, "No predictions in this window, so no values can be judged.")
+    """Return the finding of an empty window."""
+    return undecided_quality(context, "model", "judged", 0, "No predictions in this window, so no values can be judged.")
 
 
 def no_reference(context: Context, rows: int) -> Finding:
-    """Nobody registered the version."""
+    """Return the finding of a version without a reference."""
     because = (
-        f"Version {context.version.name} has no reference: register it with held-out predictions to have ranges, categories and types judged; "
-        f"until then its values are held against the {PAST_DAYS} days before."
+        f"Version {context.version.name} has no reference: register it with held-out predictions to have ranges, categories "
+        "and types judged; "
+        f"until then its values are compared with the {PAST_DAYS} days before."
     )
-    return blank(context, "model", "judged", rows, because)
+    return undecided_quality(context, "model", "judged", rows, because)

@@ -1,8 +1,8 @@
-"""What is added to the stored predictions beside loading, and who does it? Explanations (SHAP), and estimates of errors that have no label yet.
+"""Enrich stored predictions after loading: explanations (SHAP), and estimates of errors that have no label yet.
 
-Each of JOBS does one bounded step for one model, newest first: `(store, worker, model, progress, stopping) -> rows`; 0 says that nothing is left.
-The dashboard works through them in a thread of low priority when the loader is idle (OBSERVABILITY_ENRICH=off keeps it from that); the command `explain`
-and the button of the explanations page do the same at once. Heavy work is done in the worker process, rows are written in small transactions.
+Each of JOBS does one bounded step for one model, newest first: `(store, worker, model, progress, stopping) -> rows`; 0 means that nothing is left.
+The dashboard runs them in a low-priority thread while the loader is idle (OBSERVABILITY_ENRICH=off disables it); the command `explain` and the button of the
+explanations page run them at once. Heavy work runs in the worker process; rows are written in small transactions.
 """
 
 import logging
@@ -18,22 +18,22 @@ from observability.core.errors import ObservabilityError
 from observability.enrichment.explanations import Progress, explain_rows
 
 if TYPE_CHECKING:
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
     from observability.worker.process import Worker
 
 LOG = logging.getLogger(__name__)
 Job = Callable[["Store", "Worker", Model, Progress, threading.Event], int]
 SWITCH = "OBSERVABILITY_ENRICH"
 FIRST_WAIT, PAUSE, IDLE, AFTER_FAILURE = 15.0, 1.0, 5.0, 120.0
-"""Seconds before the first step of the thread, at least between two steps, between two looks for new rows, and after a failure."""
+"""Seconds before the first step of the thread, at least between two steps, between two searches for new rows, and after a failure."""
 NICENESS = 10
 WORKING = threading.Lock()
-"""One step at a time in this process, whoever asks."""
+"""One step at a time in this process."""
 
 
 def estimate_errors(store: "Store", worker: "Worker", model: Model, progress: Progress, stopping: threading.Event) -> int:
-    """Direct loss estimation (observability/enrichment/expected_errors.py); imported when it is its turn."""
-    from observability.enrichment.expected_errors import estimate_errors as step
+    """Direct loss estimation (expected_errors.py), imported when it runs."""
+    from observability.enrichment.expected_errors import estimate_expected_errors as step
 
     return step(store, worker, model, progress, stopping)
 
@@ -42,10 +42,10 @@ JOBS: tuple[Job, ...] = (explain_rows, estimate_errors)
 
 
 @dataclass
-class EnrichState:
-    """What the thread is doing, for the pages: the model, how much of it is done (0 to 1), a sentence about the step, the last failure in words.
+class EnrichmentState:
+    """The state of the thread, for pages: the model, the share done (0 to 1), a sentence about the step, and the last failure.
 
-    turn: the job and the model whose step was the last one.
+    turn: the job and the model of the last step.
     """
 
     busy: bool = False
@@ -57,76 +57,76 @@ class EnrichState:
 
 
 @dataclass
-class Enriched:
-    """What was done: rows by model; jobs that failed, in words, by model."""
+class EnrichmentResult:
+    """Rows by model, and failed jobs with the reason by model."""
 
     rows: dict[str, int] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
 
-def enrich(
+def enrich_models(
     store: "Store", model: str | None = None, progress: Progress | None = None, *, jobs: tuple[Job, ...] | None = None,
     worker: "Worker | None" = None, stopping: threading.Event | None = None,
-) -> Enriched:  # fmt: skip
-    """Works through every job until nothing is left, for one model or for all. A job that fails ends for that model and stops nothing else.
+) -> EnrichmentResult:  # fmt: skip
+    """Run every job until nothing is left, for one model or for all. A failing job ends for that model only.
 
     progress: called with the share of a model that is done (-1 within a step) and a sentence. Raises NotFoundError for an unknown model.
     """
     models = [store.catalog().model(model)] if model else list(store.catalog().models)
-    done, halt = Enriched(), stopping or threading.Event()
+    done, halt = EnrichmentResult(), stopping or threading.Event()
     for each in models:
         for job in JOBS if jobs is None else jobs:
             try:
-                while not halt.is_set() and (rows := one_step(store, job, each.name, progress or silent, halt, worker)):
+                while not halt.is_set() and (rows := enrichment_step(store, job, each.name, progress or no_progress, halt, worker)):
                     done.rows[each.name] = done.rows.get(each.name, 0) + rows
             except Exception as error:
-                LOG.warning("%s of %s failed: %s", named(job), each.name, error)
-                done.failures[each.name] = in_words(error)
+                LOG.warning("%s of %s failed: %s", _job_name(job), each.name, error)
+                done.failures[each.name] = _failure_words(error)
     return done
 
 
-def one_step(
+def enrichment_step(
     store: "Store", job: Job, model: str, progress: Progress, stopping: threading.Event, worker: "Worker | None" = None
 ) -> int:  # fmt: skip
-    """One step of one job, alone in this process. 0 too where the model has been removed."""
-    from observability.worker.process import shared
+    """One step of one job, alone in this process; 0 also where the model was removed."""
+    from observability.worker.process import warm_worker
 
     with WORKING:
         known = next((each for each in store.catalog().models if each.name == model), None)
-        return 0 if known is None else job(store, worker or shared(), known, progress, stopping)
+        return 0 if known is None else job(store, worker or warm_worker(), known, progress, stopping)
 
 
-def silent(share: float, sentence: str) -> None:
-    """Progress that nobody looks at."""
+def no_progress(share: float, sentence: str) -> None:
+    """A progress callback that does nothing."""
 
 
-def in_words(error: Exception) -> str:
-    """A failure for a person."""
+def _failure_words(error: Exception) -> str:
+    """A failure as a sentence."""
     return str(error) if isinstance(error, ObservabilityError) else f"{type(error).__name__}: {error}"
 
 
-def switched_off() -> bool:
-    """Whether the environment keeps the thread from running."""
+def is_enrichment_off() -> bool:
+    """Whether the environment disables the thread."""
     return os.environ.get(SWITCH, "on").strip().lower() in ("off", "0", "no", "false")
 
 
-def in_background(store: "Store", state: EnrichState, stopping: threading.Event, *, first_wait: float = FIRST_WAIT) -> None:
-    """The thread: a step at a time, round about the models, while the loader is idle; it looks again when the store has changed.
+def run_enrichment_thread(store: "Store", state: EnrichmentState, stopping: threading.Event, *, first_wait: float = FIRST_WAIT) -> None:
+    """The thread: one step at a time, alternating models, while the loader is idle. It searches again when the store has changed.
 
-    Its models run in a worker of its own, of the same low priority: what a person asks of a model never waits for a step (decision 0032).
+    It has a worker of its own with low priority, so requests by people never wait for a step (decision 0032).
     """
     from observability.worker.process import Worker
 
-    yield_to_others()
+    _lower_priority()
     worker = Worker()
     try:
-        in_turn(store, worker, state, stopping, first_wait)
+        _run_rounds(store, worker, state, stopping, first_wait)
     finally:
         worker.close()
 
 
-def in_turn(store: "Store", worker: "Worker", state: EnrichState, stopping: threading.Event, first_wait: float) -> None:
-    """What the thread does until it is stopped."""
+def _run_rounds(store: "Store", worker: "Worker", state: EnrichmentState, stopping: threading.Event, first_wait: float) -> None:
+    """Run steps until the thread is stopped."""
     pause, finished = first_wait, -1
     failed: set[tuple[str, str]] = set()
     while not stopping.wait(pause):
@@ -136,9 +136,9 @@ def in_turn(store: "Store", worker: "Worker", state: EnrichState, stopping: thre
         began, generation = time.monotonic(), store.generation
         try:
             with store.in_background():
-                worked = one_round(store, worker, state, stopping, failed)
+                worked = enrichment_round(store, worker, state, stopping, failed)
         except Exception as error:
-            state.failure = in_words(error)
+            state.failure = _failure_words(error)
             LOG.exception("enriching failed")
             pause = AFTER_FAILURE
             continue
@@ -153,11 +153,15 @@ def in_turn(store: "Store", worker: "Worker", state: EnrichState, stopping: thre
             failed.clear()
 
 
-def one_round(store: "Store", worker: "Worker", state: EnrichState, stopping: threading.Event, failed: set[tuple[str, str]]) -> bool:
-    """The next step that there is; False where nothing is left. Jobs and models take turns, so that the newest days of each come before the old ones
-    of any. Jobs that failed are left out and kept in `failed`.
+def enrichment_round(
+    store: "Store", worker: "Worker", state: EnrichmentState, stopping: threading.Event, failed: set[tuple[str, str]]
+) -> bool:
+    """Run the next step; False where nothing is left. Jobs and models alternate, so the newest days of each come before older days of any. Failed jobs are
+    left out and kept in `failed`.
     """
-    for name, job, model in after([(named(job), job, model.name) for job in JOBS for model in store.catalog().models], state.turn):
+    for name, job, model in _steps_after(
+        [(_job_name(job), job, model.name) for job in JOBS for model in store.catalog().models], state.turn
+    ):
         if stopping.is_set() or (model, name) in failed:
             continue
 
@@ -166,31 +170,31 @@ def one_round(store: "Store", worker: "Worker", state: EnrichState, stopping: th
             state.share = share if share >= 0 else state.share
 
         try:
-            if one_step(store, job, model, note, stopping, worker):
+            if enrichment_step(store, job, model, note, stopping, worker):
                 state.turn = (name, model)
                 return True
         except Exception as error:
             if stopping.is_set():
                 return False
             LOG.warning("%s of %s failed: %s", name, model, error)
-            state.failure = f"{model}: {in_words(error)}"
+            state.failure = f"{model}: {_failure_words(error)}"
             failed.add((model, name))
     return False
 
 
-def named(job: Job) -> str:
-    """What a job is called."""
+def _job_name(job: Job) -> str:
+    """The name of a job."""
     return getattr(job, "__name__", str(job))
 
 
-def after(steps: list[tuple[str, Job, str]], turn: tuple[str, str] | None) -> list[tuple[str, Job, str]]:
-    """The steps in their order, beginning behind the last turn."""
+def _steps_after(steps: list[tuple[str, Job, str]], turn: tuple[str, str] | None) -> list[tuple[str, Job, str]]:
+    """The steps in order, starting after the last turn."""
     place = next((place + 1 for place, (name, _, model) in enumerate(steps) if (name, model) == turn), 0)
     return [*steps[place:], *steps[:place]]
 
 
-def yield_to_others() -> None:
-    """Lowers this thread's priority, where the system has priorities for threads (Linux)."""
+def _lower_priority() -> None:
+    """Lower this thread's priority where the system supports it (Linux)."""
     try:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
     except (AttributeError, OSError):

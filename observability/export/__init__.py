@@ -1,1 +1,1 @@
-"""What leaves the product as a file: case, review, model card, tables, pictures, an Evidently report."""
+"""Files for others: case, weekly review, model card, CSV, SVG charts, Evidently report."""

@@ -1,6 +1,7 @@
-"""How does a frozen week leave the product: as one HTML file that prints, as minutes in CSV, as a summary for a chat?
+"""Export of a frozen week: a printable HTML file, PDF, minutes as CSV, and a Markdown summary for a chat.
 
-The same frozen numbers, what people said about them, and apart from both what is restated since. No script, no request: the file opens offline.
+The file holds the frozen numbers, decisions and notes, and separately the figures that were restated since. It runs no script and
+requests nothing.
 """
 
 import csv
@@ -25,219 +26,229 @@ from observability.review.agenda import Arranged, Item, arranged
 from observability.review.freeze import found, outcomes, said_about
 from observability.review.restated import Restated, restated
 from observability.review.snapshot import Body
-from observability.store.query import decision_log
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
 
 TEMPLATES = Path(__file__).parent / "templates"
 ICONS = {"ok": "✓", "watch": "▲", "act": "●", "unknown": "?"}
-"""Signs that print; the word always stands beside them."""
-VERDICTS = {"differs": "differs", "slight": "differs slightly", "alike": "alike", "unknown": "cannot tell"}
+"""Printable signs, always shown with the word."""
+VERDICTS = {"differs": "differs", "slight": "differs slightly", "alike": "similar", "unknown": "inconclusive"}
 ENDS = {"accept": "Accepted", "watch": "Watched", "act": "Acted on"}
 
 MARKUP = re.compile(r"([\\*_\[\]<>~|#])")
 MENTION = re.compile(r"(@|https?:|www\.)", re.IGNORECASE)
 
 
-def page(store: "Store", review: str, now: datetime) -> str:
-    """A frozen week as one HTML file. Raises NotFoundError where it is not frozen."""
+def review_html(store: "Store", review: str, now: datetime) -> str:
+    """A frozen week as one HTML file. Raises NotFoundError where the week is not frozen."""
     body = found(store, review)
     words = said_about(store, review)
-    return rendered(body, arranged(items_of(body), words), words, decided(store, review), restated(store, body, now))
+    return rendered(body, arranged(items_of(body), words), words, decisions_of_review(store, review), restated(store, body, now))
 
 
 def pdf(store: "Store", review: str, now: datetime) -> bytes:
-    """The same as PDF, A4. Raises UsageError where weasyprint is not installed, NotFoundError where the week is not frozen."""
-    html = page(store, review, now)
+    """The same as an A4 PDF. Raises UsageError where weasyprint is not installed, NotFoundError where the week is not frozen."""
+    html = review_html(store, review, now)
     try:
         from weasyprint import HTML
     except (ImportError, OSError):
-        raise UsageError(
-            "a PDF cannot be made here", got="no weasyprint", attempt="pip install weasyprint, or print the HTML from a browser"
-        ) from None
-    return bytes(HTML(string=html, base_url=None, url_fetcher=refused).write_pdf())
+        attempt = "Run pip install weasyprint, or print the HTML from a browser"
+        raise UsageError("writing a PDF needs weasyprint, which is not installed", attempt=attempt) from None
+    return bytes(HTML(string=html, base_url=None, url_fetcher=refuse_fetch).write_pdf())
 
 
-def refused(url: str, *_: object, **__: object) -> dict[str, object]:
-    """The page needs nothing from anywhere; whatever asks for it is refused."""
-    raise ValueError(f"nothing is fetched for a report, not {url[:80]}")
+def refuse_fetch(url: str, *_: object, **__: object) -> dict[str, object]:
+    """Refuse every request: the page needs no other file."""
+    raise ValueError(f"a report must not fetch {url[:80]}")
 
 
 def rendered(body: Body, agenda: Arranged, words: Sequence[Mapping[str, Any]], decisions: Sequence[Body], since: Sequence[Restated]) -> str:
-    """The page from its parts; equal parts give equal bytes."""
+    """The HTML of a week. Equal arguments give equal bytes."""
     template = environment().get_template("review.html")
     return template.render(
         body=body,
         agenda={"items_": agenda.items, "folded": agenda.folded},
         anchors={item.item: f"item-{place}" for place, item in enumerate(agenda.items, 1)},
-        on_agenda={one: place for place, item in enumerate(agenda.items, 1) for one in item.incidents},
-        outcomes={item: {**each, "at": iso(each["at"])} for item, each in outcomes(words).items()},
-        notes=[{**each, "at": iso(each["at"])} for each in words if each["does"] == "note" and each.get("text")],
-        same_rows=on_the_same_rows,
-        piece=decision_evidence.read,
-        stake=review_words.stake,
-        inputs=review_words.inputs,
+        on_agenda={incident: place for place, item in enumerate(agenda.items, 1) for incident in item.incidents},
+        outcomes={item: {**entry, "at": iso(entry["at"])} for item, entry in outcomes(words).items()},
+        notes=[{**entry, "at": iso(entry["at"])} for entry in words if entry["does"] == "note" and entry.get("text")],
+        same_rows=paired_sentence,
+        piece=decision_evidence.read_evidence,
+        stake=review_words.stake_sentences,
+        inputs=review_words.inputs_sentence,
         labelling=review_words.labelling_lines,
-        slices=review_words.slices,
+        slices=review_words.regressed_slice_sentences,
         results=review_words.results,
         exceeded=review_words.exceeded,
-        judged_by=review_words.judged_by,
+        judged_by=review_words.settings_sentence,
         settings_of_when=review_words.settings_of_when,
         decisions=decisions,
         restated=since,
-        charts={each["model"]: chart(each) for each in body["models"]},
+        charts={part["model"]: chart(part) for part in body["models"]},
     )
 
 
 @cache
 def environment() -> "Environment":
-    """Jinja2 with everything escaped, and the words of the pages."""
+    """The Jinja2 environment: everything escaped, with the formatters of the pages."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, finalize=unturned
-    )  # fmt: skip
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        finalize=without_direction_marks,
+    )
     made.globals.update(
         icons=ICONS,
         words=formatting.STATUS_WORDS,
         ends=ENDS,
-        amount=formatting.amount,
-        count=formatting.count,
+        amount=formatting.format_value,
+        count=formatting.format_count,
+        interval=formatting.format_interval,
+        plural=formatting.plural,
         title=formatting.metric_title,
-        minute=lambda at: formatting.minute(datetime.fromisoformat(at)),
-        span=lambda start, end: formatting.span(datetime.fromisoformat(start), datetime.fromisoformat(end)),
+        minute=lambda at: formatting.format_minute(datetime.fromisoformat(at)),
+        span=lambda start, end: formatting.format_span(datetime.fromisoformat(start), datetime.fromisoformat(end)),
     )
-    made.filters["told"] = told
+    made.filters["sentence"] = sentence_html
     return made
 
 
-def unturned(value: Any) -> Any:
-    """What is put into a page, texts without signs that turn what follows; what is no text as it is."""
-    return type(value)(formatting.unturned(value)) if isinstance(value, str) else value
+def without_direction_marks(value: Any) -> Any:
+    """A text with its direction marks written out; any other value unchanged."""
+    return type(value)(formatting.escape_direction_marks(value)) if isinstance(value, str) else value
 
 
-def told(words: str) -> Markup:
-    """A sentence with its names between backticks as code; everything else is escaped."""
+def sentence_html(words: str) -> Markup:
+    """A sentence as HTML: names in backticks as code, everything escaped."""
     parts = words.split("`")
     return Markup("").join(Markup("<code>{}</code>").format(part) if place % 2 and part else part for place, part in enumerate(parts))
 
 
-def on_the_same_rows(each: dict[str, Any]) -> str:
-    """The paired part in a sentence."""
-    pairs, main = each["pairs"], each["headline"]
+def paired_sentence(challenger: Body) -> str:
+    """The paired comparison of a challenger and the production version, in words."""
+    pairs, main = challenger["pairs"], challenger["headline"]
     if not pairs or not pairs["n"]:
-        return "No row was answered by both, so they are not compared row by row."
-    words = [f"Both answered {formatting.count(pairs['n'])} requests, {formatting.count(pairs['labelled'])} of them labelled."]
+        return "No request was served by both versions: no paired comparison."
+    n, labelled = formatting.format_count(pairs["n"]), formatting.format_count(pairs["labelled"])
+    words = [f"Both versions served {n} requests, {labelled} of them labelled."]
     if main and main["change"] is not None and main["low"] is not None:
-        title = formatting.metric_title(main["metric"])
+        new, production = (formatting.format_value(main[name], main["unit"]) for name in ("new", "then"))
+        change = formatting.format_interval(main["low"], main["high"], main["unit"])
         words.append(
-            f"{title} on them: {formatting.amount(main['new'], main['unit'])} with the new version, {formatting.amount(main['then'], main['unit'])} with the one that serves "
-            f"(change {formatting.amount(main['low'], main['unit'])} to {formatting.amount(main['high'], main['unit'])}, 95 % interval): {VERDICTS[main['verdict']]}."
+            f"{formatting.metric_title(main['metric'])} on these requests: candidate {new}, production {production} "
+            f"(change {change}, 95 % interval): {VERDICTS[main['verdict']]}."
         )
-    words.append(f"The new one is right alone in {formatting.count(pairs['only_a'])}, the other in {formatting.count(pairs['only_b'])}.")
+    only_new, only_production = formatting.format_count(pairs["only_a"]), formatting.format_count(pairs["only_b"])
+    words.append(f"Only the candidate is right on {only_new}, only production on {only_production}.")
     if pairs["flips"] and pairs["flips"]["value"] is not None:
-        words.append(f"{formatting.share(pairs['flips']['value'])} of the decisions flip.")
+        words.append(f"{formatting.format_share(pairs['flips']['value'])} of decisions differ.")
     return " ".join(words)
 
 
 def items_of(body: Body) -> list[Item]:
-    """The frozen agenda."""
-    return [Item.from_json(each) for each in body["agenda"]]
+    """The items of the frozen agenda."""
+    return [Item.from_json(item) for item in body["agenda"]]
 
 
-def decided(store: "Store", review: str) -> list[Body]:
-    """Standing decisions of a review, oldest first, as a page shows them."""
-    found_ = [each for each in decision_log.decisions(store) if each.fields.get("review") == review and each.state == "standing"]
+def decisions_of_review(store: "Store", review: str) -> list[Body]:
+    """Standing decisions of a review, oldest first."""
+    decisions = [item for item in store.decisions() if item.fields.get("review") == review and item.state == "standing"]
     return [
         {
-            "decision": each.id,
-            "author": each.first.author,
-            "at": iso(each.first.at),
+            "decision": decision.id,
+            "author": decision.first.author,
+            "at": iso(decision.first.at),
             **{
-                name: each.fields.get(name)
+                name: decision.fields.get(name)
                 for name in ("statement", "choice", "options", "evidence", "decider", "dissent", "model", "version", "item")
             },
-            "revisit": iso(each.fields["revisit"]) if each.fields.get("revisit") else None,
+            "revisit": iso(decision.fields["revisit"]) if decision.fields.get("revisit") else None,
         }
-        for each in sorted(found_, key=lambda one: (one.first.at, one.id))
+        for decision in sorted(decisions, key=lambda item: (item.first.at, item.id))
     ]
 
 
 def chart(part: Body) -> Markup:
-    """The main metric of a model by day, from the finding that the strip shows."""
+    """The main metric of a model by day as an SVG chart; empty where it was not measured."""
     cell = part["strip"]["performance"]
-    finding = next(
-        (each for each in part["findings"] if each["metric"] == cell.get("metric") and each["analyzer"] == "serving/performance"), None
-    )
+    measured = (finding for finding in part["findings"] if finding["analyzer"] == "serving/performance")
+    finding = next((finding for finding in measured if finding["metric"] == cell.get("metric")), None)
     if finding is None:
         return Markup("")
     points = [(str(day), value, low, high) for day, value, low, high, *_ in finding["evidence"].get("by_day", [])]
     limit = finding["limit"] if isinstance(finding["limit"], int | float) else None
     title = formatting.metric_title(finding["metric"])
-    guesses = {str(day): value for day, value, *_ in part.get("estimates", {}).get("by_day", [])}
-    dashed = [guesses.get(day) for day, *_ in points] if guesses else []
+    estimates = {str(day): value for day, value, *_ in part.get("estimates", {}).get("by_day", [])}
+    dashed = [estimates.get(day) for day, *_ in points] if estimates else []
     label = f"{title} of {part['model']} by day. {finding['because']}"
-    words = title + ("; broken: the limit" if limit is not None else "") + ("; dotted: estimated" if guesses else "")
-    return export_svg.line(points, label=label, limit=limit, words=words, share=finding["unit"] == "share", dashed=dashed)
+    words = title + ("; dashed: limit" if limit is not None else "") + ("; dotted: estimated" if estimates else "")
+    return export_svg.line_drawing(points, label=label, limit=limit, words=words, share=finding["unit"] == "share", dashed=dashed)
 
 
 def minutes(store: "Store", review: str) -> str:
-    """The minutes as CSV: one row for each item with what it ended in, each decision, and each action taken in the meeting."""
+    """The minutes as CSV: a row for each agenda item with its outcome, each decision, and each action of the meeting."""
     body = found(store, review)
     words = said_about(store, review)
     ended = outcomes(words)
     out = io.StringIO()
     write = csv.writer(out)
     write.writerow(["review", "what", "model", "text", "outcome", "author", "at", "owner", "due", "metric"])
-    for each in arranged(items_of(body), words).items:
-        end = ended.get(each.item)
-        said_ = [ENDS[end["does"]], end["author"], iso(end["at"])] if end else ["", "", ""]
-        write.writerow(inert([review, "item", ", ".join(each.models), each.title, *said_, "", "", ""]))
-    for decision in decided(store, review):
-        write.writerow(inert([review, "decision", decision["model"], decision["statement"], decision["choice"], decision["decider"] or decision["author"], decision["at"], "", decision["revisit"], ""]))  # fmt: skip
-    for action in reversed(decision_log.actions(store)):
+    rows: list[Sequence[Any]] = []
+    for item in arranged(items_of(body), words).items:
+        end = ended.get(item.item)
+        outcome = (ENDS[end["does"]], end["author"], iso(end["at"])) if end else ("", "", "")
+        rows.append(("item", ", ".join(item.models), item.title, *outcome, "", "", ""))
+    for decision in decisions_of_review(store, review):
+        model, statement, choice, at, revisit = (decision[name] for name in ("model", "statement", "choice", "at", "revisit"))
+        rows.append(("decision", model, statement, choice, decision["decider"] or decision["author"], at, "", revisit, ""))
+    for action in reversed(store.actions()):
         if action.fields.get("review") == review:
-            fields, due = action.fields, action.fields.get("due")
-            write.writerow(inert([review, "action", fields.get("model"), fields.get("text"), action.state, action.first.author, iso(action.first.at), fields.get("owner"), iso(due) if due else "", fields.get("metric")]))  # fmt: skip
+            model, text, owner, due, metric = (action.fields.get(name) for name in ("model", "text", "owner", "due", "metric"))
+            author, at = action.first.author, iso(action.first.at)
+            rows.append(("action", model, text, action.state, author, at, owner, iso(due) if due else "", metric))
+    write.writerows(inert_cells([review, *row]) for row in rows)
     return out.getvalue()
 
 
-def inert(cells: Sequence[Any]) -> list[str]:
-    """Cells that no spreadsheet takes for a formula."""
-    return ["" if each is None else str(inert_text(each)) for each in cells]
+def inert_cells(cells: Sequence[Any]) -> list[str]:
+    """Cells as texts without spreadsheet formulas."""
+    return ["" if cell is None else str(inert_text(cell)) for cell in cells]
 
 
-def summary(store: "Store", review: str) -> str:
-    """The week in a few lines of Markdown, for a chat."""
+def review_markdown(store: "Store", review: str) -> str:
+    """The week as a few lines of Markdown, for a chat."""
     body = found(store, review)
     words = said_about(store, review)
     agenda, ended = arranged(items_of(body), words), outcomes(words)
-    lines = [
-        f"**Model review, week {body['week']}** ({formatting.span(datetime.fromisoformat(body['start']), datetime.fromisoformat(body['end']))}, UTC)"
-    ]
-    for each in body["models"]:
-        state = f"{ICONS[each['severity']]} {formatting.STATUS_WORDS[each['severity']].lower()}"
-        lines.append(f"- {chat(each['model'])}: {state}, {formatting.plural(len(each['incidents']), 'incident')}")
-    lines += ["", "Agenda:"] if agenda.items else ["", "Nothing needs a person this week."]
+    span = formatting.format_span(datetime.fromisoformat(body["start"]), datetime.fromisoformat(body["end"]))
+    lines = [f"**Model review, week {body['week']}** ({span}, UTC)"]
+    for part in body["models"]:
+        state = f"{ICONS[part['severity']]} {formatting.STATUS_WORDS[part['severity']]}"
+        lines.append(f"- {chat(part['model'])}: {state}, {formatting.plural(len(part['incidents']), 'incident')}")
+    lines += ["", "Agenda:"] if agenda.items else ["", "Nothing needs action this week."]
     for number, item in enumerate(agenda.items, 1):
         end = ended.get(item.item)
-        lines.append(f"{number}. {chat(named(item.models, item.title))}" + (f" ({ENDS[end['does']].lower()})" if end else ""))
-    made = [each["statement"] for each in decided(store, review) if each["statement"]]
-    lines += ["", "Decided:", *(f"- {chat(each)}" for each in made)] if made else []
+        lines.append(f"{number}. {chat(item_title(item.models, item.title))}" + (f" ({ENDS[end['does']].lower()})" if end else ""))
+    statements = [decision["statement"] for decision in decisions_of_review(store, review) if decision["statement"]]
+    lines += ["", "Decisions:", *(f"- {chat(statement)}" for statement in statements)] if statements else []
     return "\n".join(lines) + "\n"
 
 
-def named(models: Sequence[str], title: str) -> str:
-    """An item's title with the models that it is about in front of it."""
+def item_title(models: Sequence[str], title: str) -> str:
+    """The title of an item after the names of its models."""
     return f"{', '.join(models)}: {title}" if models else title
 
 
 def chat(words: str) -> str:
-    """A text on one line that a chat takes as words: names between backticks stay code, signs of markup, mentions and addresses do nothing."""
+    """A text on one line for a chat: names in backticks stay code; markup, mentions and addresses are escaped."""
     return "".join(
         f"`{part}`" if place % 2 and part else MARKUP.sub(r"\\\1", MENTION.sub("\\1\u2060", part))
-        for place, part in enumerate(" ".join(formatting.unturned(words).split()).split("`"))
+        for place, part in enumerate(" ".join(formatting.escape_direction_marks(words).split()).split("`"))
     )

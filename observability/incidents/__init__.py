@@ -1,1 +1,1 @@
-"""Incidents: findings of one fault, joined."""
+"""Groups findings of one fault into incidents."""

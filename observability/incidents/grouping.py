@@ -1,7 +1,8 @@
-"""Which findings are of one fault, where does it seem to come from, and what does a person read first?
+"""Groups findings of one fault into incidents, with the likely source and the leading finding.
 
-Pure: findings in, the same findings with `incident` and `likely_source` set and the incidents out. Only findings that need a person (act, watch)
-are joined. What may belong together is decided in `incident_rules`; the reasons are in docs/decisions/0009. Words: suspect, consistent with.
+Pure: takes findings, returns the same findings with `incident` and `likely_source` set, and the incidents. Only findings that need action
+(act, watch) are grouped. The rules are in `grouping_rules`, their reasons in docs/decisions/0009. Sentences say "suspected" and "consistent
+with", never "caused by".
 """
 
 import hashlib
@@ -11,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from observability.core.finding import SEVERITIES, Finding, Severity, Source, needs_action, worst_first
+from observability.core.finding import SEVERITIES, Finding, Severity, Source, worst_first
+from observability.core.formatting import join_words
 from observability.core.metric_definitions import METRICS
 from observability.incidents.grouping_rules import (
     BOUND,
@@ -21,38 +23,39 @@ from observability.incidents.grouping_rules import (
     STAGES,
     TOUCHED,
     Stage,
-    broken,
-    carries,
-    explained,
-    follows,
-    group_by_itself,
-    in_a_part,
-    known,
-    loosely,
-    lost,
-    of_other_names,
-    place,
+    began_together,
+    can_cause,
+    claimed_place,
+    explained_share,
+    follows_in_time,
+    follows_level_swap,
+    is_concentrated_slice,
+    is_isolated_group,
+    is_worse_severity,
+    may_share_fault,
+    onset_certainty,
+    pipeline_stage,
+    relative_loss,
+    reports_broken_values,
     same_place,
     same_subject,
     same_time,
-    stage,
-    strength,
-    subject,
-    together,
-    touched,
-    worse,
+    shift_strength,
+    specific_subject,
+    touched_importance,
 )
 
 Importance = Mapping[str, float]
-"""Share of each feature in what drives a model, adding up to 1; empty where not known."""
+"""Importance of each feature of a model, adding up to 1; empty where unknown."""
 
 
 @dataclass(frozen=True)
 class Incident:
-    """Findings of one fault. lead: the finding that says best where it comes from; collateral: what is consistent with coming from it, worst first.
+    """Findings of one fault. lead: the finding nearest to the source; collateral: the findings consistent with coming from it, worst first.
 
-    id: the same from day to day while it lasts (of model, source, what the lead is about, and the day it began, "earlier" where that is older than what was looked at). severity: the worst of its
-    findings. onset: when it began (at the latest, where it is as old as what was looked at), None where the counts do not tell. event: the nearest earlier event. sentence: all of it in one.
+    id: stable from day to day (from model, source, the lead's subject, and the day of onset, "earlier" where it precedes the analysed
+    days). severity: the worst of its findings. onset: its start, None where the counts do not date it; where it precedes the analysed days,
+    the latest possible start. event: the nearest earlier event. sentence: a summary.
     """
 
     id: str
@@ -67,13 +70,13 @@ class Incident:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """The lead, then what comes with it."""
+        """The lead, then the collateral."""
         return self.lead, *self.collateral
 
 
 @dataclass
-class Fault:
-    """An incident in the making: root holds the findings nearest to the source, all of one stage; others what was attached to them."""
+class FaultGroup:
+    """An incident under construction. root: the findings nearest to the source, all of one stage. others: the findings attached to them."""
 
     stage: Stage
     root: list[Finding]
@@ -81,172 +84,182 @@ class Fault:
 
     @property
     def members(self) -> list[Finding]:
-        """All of its findings."""
+        """All its findings."""
         return self.root + self.others
 
 
-def joined(findings: Sequence[Finding], importance: Mapping[str, Importance] | None = None) -> tuple[list[Finding], tuple[Incident, ...]]:
-    """The findings, those of a fault marked with its incident, and the incidents; both worst first.
+def group_findings(
+    findings: Sequence[Finding], importance: Mapping[str, Importance] | None = None
+) -> tuple[list[Finding], tuple[Incident, ...]]:
+    """The findings, marked with their incident, and the incidents; both worst first.
 
-    importance: by model, where its owner stated it; else what findings about attributions say. Each model is looked at by itself: findings
-    of two models are never one incident.
+    importance: by model, where its owner stated it; else it is read from findings about attributions. Findings of two models never form one
+    incident.
     """
-    of_model: dict[str | None, list[Finding]] = {}
-    for each in findings:
-        of_model.setdefault(each.model, []).append(each)
-    incidents: list[Incident] = []
-    for model, mine in of_model.items():
-        weights = (importance or {}).get(model or "") or learned(mine)
-        incidents += [incident(each, weights) for each in faults(mine, weights)]
-    marked = {id(old): new for each in incidents for old, new in pairs(each)}
-    settled = [marked.get(id(each), each) for each in findings]
-    done = [replace(each, lead=marked[id(each.lead)], collateral=tuple(marked[id(one)] for one in each.collateral)) for each in incidents]
-    return worst_first(settled), tuple(sorted(done, key=order))
+    by_model: dict[str | None, list[Finding]] = {}
+    for finding in findings:
+        by_model.setdefault(finding.model, []).append(finding)
+    marked: dict[int, Finding] = {}
+    incidents = []
+    for model, own in by_model.items():
+        weights = (importance or {}).get(model or "") or attribution_importance(own)
+        for fault in find_faults(own, weights):
+            incident = incident_from_fault(fault, weights)
+            for finding in incident.findings:
+                marked[id(finding)] = replace(finding, incident=incident.id, likely_source=incident.source)
+            lead, *collateral = (marked[id(finding)] for finding in incident.findings)
+            incidents.append(replace(incident, lead=lead, collateral=tuple(collateral)))
+    return worst_first([marked.get(id(finding), finding) for finding in findings]), tuple(sorted(incidents, key=incident_order))
 
 
-def pairs(of: Incident) -> list[tuple[Finding, Finding]]:
-    """Each finding of an incident, as it was and as it is marked."""
-    return [(each, replace(each, incident=of.id, likely_source=of.source)) for each in of.findings]
+def incident_order(incident: Incident) -> tuple[int, float, str]:
+    """Sort key: worst severity first, then the highest rank of its findings of that severity."""
+    worst = [finding.rank for finding in incident.findings if finding.severity == incident.severity]
+    return SEVERITIES.index(incident.severity), -max(worst), incident.id
 
 
-def order(of: Incident) -> tuple[int, float, str]:
-    """Incidents that need somebody first, and of those the ones whose worst finding ranks highest."""
-    worst = [each.rank for each in of.findings if each.severity == of.severity]
-    return SEVERITIES.index(of.severity), -max(worst), of.id
-
-
-def learned(findings: Sequence[Finding]) -> Importance:
-    """The reference's shares of attribution, as the explanations tell them; empty where the model is not explained."""
+def attribution_importance(findings: Sequence[Finding]) -> Importance:
+    """The reference's attribution shares from the findings about explanations; empty where the model is not explained."""
     return {
-        each.subject: float(each.evidence["baseline"])
-        for each in findings
-        if each.metric == "attribution_share" and each.evidence.get("baseline") is not None
+        finding.subject: float(finding.evidence["baseline"])
+        for finding in findings
+        if finding.metric == "attribution_share" and finding.evidence.get("baseline") is not None
     }
 
 
-def faults(findings: Sequence[Finding], importance: Importance) -> list[Fault]:
-    """The faults of one model: stage by stage in the order in which they travel, each group goes to what may have caused it, else stands alone."""
-    alarming = worst_first([each for each in findings if needs_action(each.severity)])
-    found: list[Fault] = []
+def find_faults(findings: Sequence[Finding], importance: Importance) -> list[FaultGroup]:
+    """The faults of one model. Stage by stage, a group of findings joins the fault that may explain it, or starts a new one."""
+    alarming = worst_first([finding for finding in findings if finding.needs_action])
+    found: list[FaultGroup] = []
     for at in STAGES:
-        for group in groups([each for each in alarming if stage(each) == at]):
-            home = cause_of(group, at, found, findings, importance)
+        for group in group_by_onset([finding for finding in alarming if pipeline_stage(finding) == at]):
+            home = upstream_fault(group, at, found, findings, importance)
             if home is None:
-                found.append(Fault(at, group))
+                found.append(FaultGroup(at, group))
             else:
                 home.others += group
     return found
 
 
-def groups(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """Findings of one stage that are of one fault, each group worst first.
+def group_by_onset(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Groups of findings of one stage that belong to one fault, each group worst first.
 
-    What is dated comes together by its dates and its subjects. What had begun before anybody looked goes to what is dated of the same subject, and
-    is one group otherwise: it is no bridge between two dates. What has no date joins the worst group that it fits, for nothing tells it apart.
+    Dated findings are grouped by onset and subject. Findings that began before the analysed days join dated ones of the same subject, else
+    form one group; they never connect two dates. Findings without a date join the worst group that fits.
     """
     found: list[list[Finding]] = []
     for how in ("dated", "open", "vague"):
-        for each in (one for one in findings if known(one) == how):
-            home = best_group(each, found)
-            if home is None:
-                found.append([each])
+        for finding in findings:
+            if onset_certainty(finding) != how:
+                continue
+            group = matching_group(finding, found)
+            if group is None:
+                found.append([finding])
             else:
-                home.append(each)
-    return [worst_first(group) for group in worst_groups(found)]
+                group.append(finding)
+    return [worst_first(group) for group in groups_worst_first(found)]
 
 
-def best_group(finding: Finding, found: Sequence[list[Finding]]) -> list[Finding] | None:
-    """The group that a finding belongs to: of its own subject, begun with the group's worst, or, without a date of its own, the worst that it fits."""
-    ranked = worst_groups(found)
-    named = next((group for group in ranked if any(same_subject(finding, one) for one in group)), None)
-    timed = next((group for group in ranked if together(finding, group[0])), None)
-    fits = next((group for group in ranked if known(finding) == "vague" and all(loosely(finding, one) for one in group)), None)
+def matching_group(finding: Finding, found: Sequence[list[Finding]]) -> list[Finding] | None:
+    """The group of a finding: the one with its subject, with its onset, or, without a date of its own, the worst that fits."""
+    ranked = groups_worst_first(found)
+    named = next((group for group in ranked if any(same_subject(finding, member) for member in group)), None)
+    timed = next((group for group in ranked if began_together(finding, group[0])), None)
+    fits = next(
+        (group for group in ranked if onset_certainty(finding) == "vague" and all(may_share_fault(finding, member) for member in group)),
+        None,
+    )
     return named or timed or fits
 
 
-def worst_groups(found: Sequence[list[Finding]]) -> list[list[Finding]]:
-    """Groups in the order of their worst finding."""
-    return sorted(found, key=lambda group: min((SEVERITIES.index(each.severity), -each.rank, each.id) for each in group))
+def groups_worst_first(found: Sequence[list[Finding]]) -> list[list[Finding]]:
+    """Groups sorted by their worst finding."""
+    return sorted(found, key=lambda group: min((SEVERITIES.index(finding.severity), -finding.rank, finding.id) for finding in group))
 
 
-def cause_of(
-    group: Sequence[Finding], at: Stage, found: Sequence[Fault], everything: Sequence[Finding], importance: Importance
-) -> Fault | None:
-    """The fault that a group of findings is consistent with coming from, the best where there are several; None where nothing upstream fits."""
-    best: tuple[tuple[bool, float, int], Fault] | None = None
+def upstream_fault(
+    group: Sequence[Finding], at: Stage, found: Sequence[FaultGroup], everything: Sequence[Finding], importance: Importance
+) -> FaultGroup | None:
+    """The best upstream fault that a group of findings is consistent with; None where no one fits."""
+    best: tuple[tuple[bool, float, int], FaultGroup] | None = None
     for fault in found:
-        causes = [one for one in fault.members if carries(one, at)]
-        causes = [one for one in causes if any(follows(each, one) and same_place(each, one) for each in group)]
-        if not causes or not convincing(group, at, causes, everything, importance):
+        causes = [
+            cause
+            for cause in fault.members
+            if can_cause(cause, at) and any(follows_in_time(finding, cause) and same_place(finding, cause) for finding in group)
+        ]
+        if not causes or not explains_group(group, at, causes, everything, importance):
             continue
-        nearest = -min(CAUSES[at].index(stage(one)) for one in causes)
-        score = (coincide(group, causes), touched(inputs(causes), importance) or 0.0, nearest)
+        nearest = -min(CAUSES[at].index(pipeline_stage(cause)) for cause in causes)
+        score = (share_onset(group, causes), touched_importance(input_findings(causes), importance) or 0.0, nearest)
         if best is None or score > best[0]:
             best = score, fault
     return best[1] if best else None
 
 
-def convincing(
+def explains_group(
     group: Sequence[Finding], at: Stage, causes: Sequence[Finding], everything: Sequence[Finding], importance: Importance
 ) -> bool:
-    """Whether causes that came in time explain a group: always what is only a consequence, a fall of outcomes where more speaks for it.
+    """Whether causes that precede a group explain it: always for mere consequences, under conditions for a drop of scores or outcomes.
 
-    A fall needs a cause that is as severe or began together with it. Moved inputs explain it where the scores moved too; else where an estimate
-    from the inputs expects a good part of it; without an estimate, where what they carry of the model is enough for a fall of that size. What sits in rows that
-    come under another name comes from there.
+    A drop needs a cause that is as severe or began at the same time. Shifted inputs explain it where the scores shifted too, else where an
+    estimate from the inputs predicts a good part of it, and without an estimate where the importance of the inputs suffices for a drop of
+    that size. A drop in rows of swapped levels follows from the swap.
     """
-    at_once = coincide(group, causes)
-    if any(of_other_names(each, one) for each in group for one in causes):
+    at_once = share_onset(group, causes)
+    if any(follows_level_swap(finding, cause) for finding in group for cause in causes):
         return True
     if at not in ("score", "outcome"):
         return at_once or at not in ("input", "service", "label")
-    if not at_once and worse(group[0].severity, min(causes, key=lambda one: SEVERITIES.index(one.severity)).severity):
+    if not at_once and is_worse_severity(group[0].severity, min((cause.severity for cause in causes), key=SEVERITIES.index)):
         return False
-    if at == "score" or any(stage(one) != "input" for one in causes):
+    if at == "score" or any(pipeline_stage(cause) != "input" for cause in causes):
         return True
-    much = touched(inputs(causes), importance) if importance else None
+    much = touched_importance(input_findings(causes), importance) if importance else None
     if at_once:
         return much is None or much >= TOUCHED
-    shares = [share for each in group if (share := explained(each, everything)) is not None]
+    shares = [share for finding in group if (share := explained_share(finding, everything)) is not None]
     if shares:
         return max(shares) >= EXPLAINED
-    took = next((share for each in group if (share := lost(each))), None)
-    return much is None or (much >= TOUCHED and (took is None or much / took >= BOUND))
+    loss = next((share for finding in group if (share := relative_loss(finding))), None)
+    return much is None or (much >= TOUCHED and (loss is None or much / loss >= BOUND))
 
 
-def inputs(findings: Sequence[Finding]) -> list[Finding]:
-    """Claims about single features."""
-    return [each for each in findings if stage(each) == "input" and subject(each) is not None]
+def input_findings(findings: Sequence[Finding]) -> list[Finding]:
+    """Findings about single features."""
+    return [finding for finding in findings if pipeline_stage(finding) == "input" and specific_subject(finding) is not None]
 
 
-def coincide(group: Sequence[Finding], causes: Sequence[Finding]) -> bool:
-    """Whether one of the findings is dated to when one of the causes began; two that began before anybody looked do not count."""
-    return any(same_time(each, one) and known(each) == "dated" for each in group for one in causes)
+def share_onset(group: Sequence[Finding], causes: Sequence[Finding]) -> bool:
+    """Whether a finding and a cause have the same dated onset; onsets before the analysed days do not count."""
+    return any(same_time(finding, cause) and onset_certainty(finding) == "dated" for finding in group for cause in causes)
 
 
-def incident(fault: Fault, importance: Importance) -> Incident:
-    """The fault as it is told."""
-    lead = lead_of(fault, importance)
-    rest = worst_first([each for each in fault.members if each is not lead])
-    first = min((each for each in (lead, *fault.root) if known(each) != "vague"), key=lambda each: each is not lead, default=None)
-    day = None if first is None else "earlier" if known(first) == "open" or first.onset is None else first.onset.date().isoformat()
-    source = source_of(fault, lead)
-    about = [lead.model, source, fault.stage, subject(lead), lead.slice, day]
+def incident_from_fault(fault: FaultGroup, importance: Importance) -> Incident:
+    """The incident of a fault."""
+    lead = leading_finding(fault, importance)
+    rest = worst_first([finding for finding in fault.members if finding is not lead])
+    first = next((finding for finding in (lead, *fault.root) if onset_certainty(finding) != "vague"), None)
+    day = (
+        None if first is None else "earlier" if onset_certainty(first) == "open" or first.onset is None else first.onset.date().isoformat()
+    )
+    source = incident_source(fault, lead)
+    about = [lead.model, source, fault.stage, specific_subject(lead), lead.slice, day]
     return Incident(
         id=hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16],
         model=lead.model,
         source=source,
         lead=lead,
         collateral=tuple(rest),
-        severity=min((each.severity for each in fault.members), key=SEVERITIES.index),
+        severity=min((finding.severity for finding in fault.members), key=SEVERITIES.index),
         onset=first.onset if first else None,
-        event=lead.event or next((each.event for each in fault.root if each.event and same_time(each, lead)), None),
-        sentence=sentence(lead, rest),
+        event=lead.event or next((finding.event for finding in fault.root if finding.event and same_time(finding, lead)), None),
+        sentence=incident_sentence(lead, rest),
     )
 
 
-def source_of(fault: Fault, lead: Finding) -> Source:
-    """The source to suspect: where the fault stands first on the way; labels where outcomes fell after a change of the guideline for labelling."""
+def incident_source(fault: FaultGroup, lead: Finding) -> Source:
+    """The suspected source: that of the fault's stage; labels where outcomes fell after a change of the labelling guideline."""
     if fault.stage in ("input", "label"):
         return SOURCES[fault.stage]
     if fault.stage == "outcome" and (lead.event or {}).get("what") == "guideline":
@@ -254,53 +267,58 @@ def source_of(fault: Fault, lead: Finding) -> Source:
     return lead.likely_source or SOURCES[fault.stage]
 
 
-def lead_of(fault: Fault, importance: Importance) -> Finding:
-    """The finding that says best where the fault is: of the worst, one that names the place where only one place is named (or parts of one: all of the south), what is broken before
-    what moved, the feature that carries most. Where scores or outcomes of the whole moved and one group of people alone did, that group is what it is about; where
-    the change of a feature sits in one part of the rows, that part is said with it.
+def leading_finding(fault: FaultGroup, importance: Importance) -> Finding:
+    """The finding that locates the fault best.
+
+    Among the worst findings: one with a place where all places have a part in common, broken values before shifted ones, the feature with
+    the largest effect. Where scores or outcomes of the whole shifted and only one group changed, the finding about that group leads. Where
+    the change of a feature is concentrated in one slice, the finding about that slice leads.
     """
-    of_groups = [each for each in fault.others if group_by_itself(each)]
-    if fault.stage in ("score", "outcome") and len({each.subject for each in of_groups}) == 1 and not any(map(place, fault.root)):
+    of_groups = [finding for finding in fault.others if is_isolated_group(finding)]
+    if (
+        fault.stage in ("score", "outcome")
+        and len({finding.subject for finding in of_groups}) == 1
+        and not any(map(claimed_place, fault.root))
+    ):
         return worst_first(of_groups)[0]
-    places = [set(where.split("&")) for where in {place(each) for each in fault.root} if where]
+    places = [set(where.split("&")) for where in {claimed_place(finding) for finding in fault.root} if where]
     one_place = bool(places) and bool(set.intersection(*places))
 
-    def key(each: Finding) -> tuple[Any, ...]:
-        named = place(each) is not None if one_place else place(each) is None
-        own = SEVERITIES.index(each.severity)
+    def key(finding: Finding) -> tuple[Any, ...]:
+        located = (claimed_place(finding) is not None) == one_place
+        severity = SEVERITIES.index(finding.severity)
         if fault.stage != "input":
-            return own, not named, -each.rank, each.id
-        kind = 0 if broken(each) else 1 if subject(each) else 2
-        return own, kind, -strength(each) * (importance.get(each.subject, 0.0) if importance else 1.0), not named, each.id
+            return severity, not located, -finding.rank, finding.id
+        kind = 0 if reports_broken_values(finding) else 1 if specific_subject(finding) else 2
+        effect = shift_strength(finding) * (importance.get(finding.subject, 0.0) if importance else 1.0)
+        return severity, kind, -effect, not located, finding.id
 
     first = min(fault.root, key=key)
     if first.metric == "level_trade":
         return first
-    inside = [each for each in fault.members if each.subject == first.subject and each.severity == first.severity and in_a_part(each)]
-    return worst_first(inside)[0] if place(first) is None and len(set(map(place, inside))) == 1 else first
+    slices = [
+        finding
+        for finding in fault.members
+        if finding.subject == first.subject and finding.severity == first.severity and is_concentrated_slice(finding)
+    ]
+    return worst_first(slices)[0] if claimed_place(first) is None and len(set(map(claimed_place, slices))) == 1 else first
 
 
-def sentence(lead: Finding, rest: Sequence[Finding]) -> str:
-    """The lead's sentence, then what broke with it and what is consistent with it, in words."""
-    own = subject(lead)
-    beside = [name for each in rest if stage(each) == stage(lead) and (name := subject(each)) and name != own]
-    said = lead.because.rstrip(".")
-    if beside:
-        said += f"; with it {listed(list(dict.fromkeys(f'`{name}`' for name in beside)))}"
-    fell = list(dict.fromkeys(term(each.metric) for each in rest if stage(each) == "outcome" and stage(lead) != "outcome"))
-    if fell:
-        said += f"; consistent with it: {listed(fell)}"
-    return f"{said}."
+def incident_sentence(lead: Finding, rest: Sequence[Finding]) -> str:
+    """The lead's sentence, then the other subjects of its stage and the outcomes that are consistent with it."""
+    stage, own = pipeline_stage(lead), specific_subject(lead)
+    same_stage = [finding for finding in rest if pipeline_stage(finding) == stage]
+    others = [f"`{name}`" for finding in same_stage if (name := specific_subject(finding)) and name != own]
+    outcomes = [metric_term(finding.metric) for finding in rest if pipeline_stage(finding) == "outcome" != stage]
+    text = lead.because.rstrip(".")
+    if others:
+        text += f"; also affected: {join_words(list(dict.fromkeys(others)), 3)}"
+    if outcomes:
+        text += f"; consistent with it: {join_words(list(dict.fromkeys(outcomes)), 3)}"
+    return f"{text}."
 
 
-def term(metric: str) -> str:
-    """A metric's name inside a sentence."""
+def metric_term(metric: str) -> str:
+    """A metric's title inside a sentence."""
     title = METRICS[metric].title
     return title if title[1:2].isupper() else title[:1].lower() + title[1:]
-
-
-def listed(words: Sequence[str], most: int = 3) -> str:
-    """`a, b and c` or `a, b, c and 4 more`."""
-    if len(words) > most:
-        return f"{', '.join(words[:most])} and {len(words) - most} more"
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -1,13 +1,14 @@
-"""Can two findings be of one fault, and which of them says where it came from?
+"""The rules that decide whether two findings belong to one fault and which is nearer to its source.
 
-A fault travels through a model's pipeline in one direction: records arrive, a service answers, labels come; inputs move scores, scores move
-outcomes, and those move fairness, explanations and cost. The rules here say where a finding stands on that way, which places upstream may explain
-it, and what speaks against it: time, place, severity, and how much of what drives the model is touched at all (docs/decisions/0009).
+A fault propagates through a model's pipeline in one direction: records arrive, a service answers, labels arrive; inputs shift scores,
+scores shift outcomes, and these shift fairness, explanations and cost. The rules give a finding's stage in the pipeline, the upstream
+stages that may explain it, and the evidence against that: time, place, severity, and the importance of the affected features
+(docs/decisions/0009).
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from observability.core.finding import SEVERITIES, Finding, Source
 from observability.core.metric_definitions import METRICS
@@ -15,10 +16,8 @@ from observability.core.window import Slice
 
 Known = Literal["dated", "open", "vague"]
 Stage = Literal["run", "arrival", "service", "label", "input", "score", "outcome", "fairness", "explanation", "energy", "cost", "other"]
-STAGES: tuple[Stage, ...] = (
-    "run", "arrival", "service", "label", "input", "score", "outcome", "fairness", "explanation", "energy", "cost", "other",
-)  # fmt: skip
-"""In the order in which a fault travels."""
+STAGES: tuple[Stage, ...] = get_args(Stage)
+"""In the order in which a fault propagates."""
 CAUSES: dict[Stage, tuple[Stage, ...]] = {
     "run": (),
     "arrival": (),
@@ -33,24 +32,27 @@ CAUSES: dict[Stage, tuple[Stage, ...]] = {
     "cost": ("service", "arrival", "energy", "outcome", "input"),
     "other": (),
 }
-"""Where a finding at a stage may come from, likeliest first."""
+"""Stages that may cause findings of a stage, likeliest first."""
 SOURCES: dict[Stage, Source] = {
-    "run": "system", "arrival": "system", "service": "system", "label": "label", "input": "input", "score": "model", "outcome": "model",
-    "fairness": "model", "explanation": "model", "energy": "system", "cost": "system", "other": "model",
-}  # fmt: skip
-"""The source to suspect where nothing upstream explains a finding and its analyzer names none."""
-METRIC_STAGES: dict[str, Stage] = {
-    **dict.fromkeys(("volume", "silence_hours", "freshness_hours", "duplicate_rate", "rejected_rate"), "arrival"),
-    **dict.fromkeys(("request_rate", "error_rate", "latency_p50", "latency_p95", "latency_p99", "error_budget_left", "burn_rate"), "service"),
-    **dict.fromkeys(("artifact_mismatch", "additivity_residual"), "score"),
-    "label_maturity": "label",
-    **dict.fromkeys(("queue_days", "batch_gap_hours", "batch_delay_hours", "batch_rows", "batch_rejected_rate"), "arrival"),
-    "label_price": "cost",
-}  # fmt: skip
+    **dict.fromkeys(("run", "arrival", "service", "energy", "cost"), "system"),
+    **dict.fromkeys(("score", "outcome", "fairness", "explanation", "other"), "model"),
+    "label": "label",
+    "input": "input",
+}
+"""The suspected source where nothing upstream explains a finding and its analyzer names none."""
+METRICS_OF_STAGE: dict[Stage, str] = {
+    "arrival": "volume silence_hours freshness_hours duplicate_rate rejected_rate queue_days "
+    "batch_gap_hours batch_delay_hours batch_rows batch_rejected_rate",
+    "service": "request_rate error_rate latency_p50 latency_p95 latency_p99 error_budget_left burn_rate",
+    "score": "artifact_mismatch additivity_residual",
+    "label": "label_maturity",
+    "cost": "label_price",
+}
+METRIC_STAGES: dict[str, Stage] = {metric: stage for stage, metrics in METRICS_OF_STAGE.items() for metric in metrics.split()}
+"""Metrics whose stage differs from that of their analyzer."""
 ANALYZER_STAGES: dict[str, Stage] = {
     "data/labels": "label",
     "data/labelling": "label",
-    "data/quality": "input",
     "serving/drift": "input",
     "serving/multivariate_drift": "input",
     "serving/latency": "service",
@@ -59,21 +61,22 @@ ANALYZER_STAGES: dict[str, Stage] = {
     "operations/energy": "energy",
     "operations/cost": "cost",
 }
+"""Analyzers whose stage differs from that of their section."""
 SECTION_STAGES: dict[str, Stage] = {"training": "run", "data": "input", "serving": "outcome", "trust": "outcome", "operations": "service"}
 NEAR = timedelta(days=1)
-"""Onsets that are dated by day are right within a day for middle-size steps: so far apart they may still be one."""
+"""Largest distance of equal onsets: onsets dated by day have an error of up to a day for medium steps."""
 TRAVELS = timedelta(days=4)
-"""A cause shows in what it causes at once; a smaller one takes days until it is more than chance. Later than this is another fault."""
+"""Longest delay between a cause and its effect: a small effect takes days to become significant."""
 EXPLAINED = 0.25
-"""An input move that explains a smaller share of a fall than this does not explain it."""
+"""Smallest share of a drop that an input shift must explain."""
 TOUCHED = 0.05
-"""Importance times strength of the inputs that moved, below which they are too little of what drives the model to explain a fall."""
+"""Smallest importance times strength of shifted inputs that can explain a drop."""
 BOUND = 0.5
-"""Inputs that can carry at most a smaller part of a fall than this are not its likely source, unless it began with them."""
+"""Inputs that explain at most a smaller part of a drop than this are not its likely source, unless it began with them."""
 
 
-def stage(finding: Finding) -> Stage:
-    """Where on the way through the pipeline a finding stands. A claim about the score is no claim about an input."""
+def pipeline_stage(finding: Finding) -> Stage:
+    """Stage of a finding in the pipeline. A finding about the score is not one about an input."""
     if (found := METRIC_STAGES.get(finding.metric)) is not None:
         return found
     if finding.evidence.get("column") == "score":
@@ -81,43 +84,45 @@ def stage(finding: Finding) -> Stage:
     return ANALYZER_STAGES.get(finding.analyzer) or SECTION_STAGES.get(finding.analyzer.partition("/")[0], "other")
 
 
-def place(finding: Finding) -> str | None:
-    """Where it is claimed to sit: a slice, or a replica, device, group or source as its subject; None for everywhere."""
+def claimed_place(finding: Finding) -> str | None:
+    """Place of a finding: a slice, or a replica, device, group or source as its subject; None for everywhere."""
     return finding.slice or (finding.subject if "=" in finding.subject else None)
 
 
-def run_of(finding: Finding) -> str:
+def record_subject(finding: Finding) -> str:
     """The training run, project or dataset of a subject such as `run:ID/rank:5`."""
     return finding.subject.partition("/")[0]
 
 
-def subject(finding: Finding) -> str | None:
-    """A subject that by itself says that two findings are about one thing: a feature, a replica, a run; not the whole model."""
-    return None if finding.subject in ("model", "score") else run_of(finding) if stage(finding) == "run" else finding.subject
+def specific_subject(finding: Finding) -> str | None:
+    """The subject where it identifies one thing (a feature, a replica, a run); None for the whole model."""
+    return (
+        None if finding.subject in ("model", "score") else record_subject(finding) if pipeline_stage(finding) == "run" else finding.subject
+    )
 
 
-def sharp(finding: Finding) -> bool:
-    """Whether its onset is dated to the day or better: a rate of broken values jumps, a distance of distributions creeps out of noise."""
+def has_sharp_onset(finding: Finding) -> bool:
+    """Whether its onset is dated to the day or better: rates of broken values jump, distances of distributions rise slowly."""
     return finding.analyzer.startswith("data/")
 
 
-def broken(finding: Finding) -> bool:
-    """Whether it says that values are wrong, and not only that they moved: what moved with them follows from it. Names that changed places are wrong values."""
+def reports_broken_values(finding: Finding) -> bool:
+    """Whether it reports wrong values (swapped levels included), not only shifted ones. Shifts at the same time follow from it."""
     return finding.analyzer.startswith("data/") or finding.metric == "level_trade"
 
 
-def of_other_names(effect: Finding, cause: Finding) -> bool:
-    """Whether a cause says that two levels of a column changed places, and the effect is about the rows of one of them: those are other rows than before."""
+def follows_level_swap(effect: Finding, cause: Finding) -> bool:
+    """Whether the cause is a swap of two levels of a column and the effect is about the rows of one of them, which are now other rows."""
     part = Slice.parse(effect.slice) if cause.metric == "level_trade" else None
     return part is not None and any(name == cause.subject and level in cause.evidence["levels"] for name, level in part.conditions)
 
 
 OWN = 0.5
-"""Where the other groups moved by less than this part of what a group moved, the move is the group's own."""
+"""A group's change is its own where the other groups changed by less than this part of it."""
 
 
-def group_by_itself(finding: Finding) -> bool:
-    """Whether it names one group of people that moved while the others did not: then it says where, and what is said of the whole follows from it."""
+def is_isolated_group(finding: Finding) -> bool:
+    """Whether it is about one group that changed while the others did not; findings about the whole then follow from it."""
     moved, baseline = finding.evidence.get("others_moved"), finding.evidence.get("baseline")
     if finding.analyzer != "trust/fairness" or "=" not in finding.subject or moved is None or baseline is None or finding.value is None:
         return False
@@ -125,17 +130,17 @@ def group_by_itself(finding: Finding) -> bool:
 
 
 HELD, A_PART = 0.8, 0.6
-"""A change sits in a slice that holds so much of it, and is no larger a part of the rows."""
+"""Smallest share of the change and largest share of the rows of a slice in which a change is concentrated."""
 
 
-def in_a_part(finding: Finding) -> bool:
-    """Whether it names one slice that holds nearly all of a change, and is a part of the rows only."""
+def is_concentrated_slice(finding: Finding) -> bool:
+    """Whether it is about one slice that holds nearly all of a change and only a part of the rows."""
     coverage, share = finding.evidence.get("coverage"), finding.evidence.get("share")
     return finding.analyzer == "serving/slices" and coverage is not None and coverage >= HELD and share is not None and share <= A_PART
 
 
-def known(finding: Finding) -> Known:
-    """How its onset is known: "dated"; "open", it had begun before the first day that was looked at; "vague", its days do not tell."""
+def onset_certainty(finding: Finding) -> Known:
+    """Certainty of its onset: "dated"; "open": before the first analysed day; "vague": not dated by its days."""
     if finding.evidence.get("standing"):
         return "open"
     if finding.onset is None:
@@ -144,55 +149,56 @@ def known(finding: Finding) -> Known:
 
 
 def same_time(one: Finding, other: Finding) -> bool:
-    """Whether two findings began together, as far as both onsets are known; what began before anybody looked began together."""
-    if known(one) != known(other) or known(one) == "vague":
+    """Whether two findings have the same onset as far as known; onsets before the analysed days count as equal."""
+    if onset_certainty(one) != onset_certainty(other) or onset_certainty(one) == "vague":
         return False
-    if known(one) == "open" or one.onset is None or other.onset is None:
+    if onset_certainty(one) == "open" or one.onset is None or other.onset is None:
         return True
     apart = abs(one.onset - other.onset)
-    return apart < NEAR if sharp(one) and sharp(other) else apart <= NEAR
+    return apart < NEAR if has_sharp_onset(one) and has_sharp_onset(other) else apart <= NEAR
 
 
 def same_place(one: Finding, other: Finding) -> bool:
-    """Whether two findings can sit in one place: one of them is about everywhere, or no column has one value here and another there."""
-    a, b = (dict(part.split("=", 1) for part in (place(each) or "").split("&") if part) for each in (one, other))
+    """Whether two findings can have one place: one is about everywhere, or no column has different values in them."""
+    a, b = (dict(part.split("=", 1) for part in (claimed_place(finding) or "").split("&") if part) for finding in (one, other))
     return all(b.get(name, value) == value for name, value in a.items())
 
 
 def same_subject(one: Finding, other: Finding) -> bool:
-    """Whether two findings are about one thing: a feature, a replica, a training run."""
-    named = subject(one)
-    return named is not None and named == subject(other)
+    """Whether two findings are about one feature, replica or training run."""
+    named = specific_subject(one)
+    return named is not None and named == specific_subject(other)
 
 
-def together(one: Finding, other: Finding) -> bool:
-    """Whether two findings of one stage began together: features or slices that break at the same time are one fault, replicas that slow down at
-    different times are two. What began before anybody looked has no time in common, only a place; training runs are one thing each.
+def began_together(one: Finding, other: Finding) -> bool:
+    """Whether two findings of one stage began together and so belong to one fault.
+
+    Findings that began before the analysed days also need a common place. Each training run is a fault of its own.
     """
-    return stage(one) != "run" and same_time(one, other) and (known(one) == "dated" or same_place(one, other))
+    return pipeline_stage(one) != "run" and same_time(one, other) and (onset_certainty(one) == "dated" or same_place(one, other))
 
 
-def loosely(one: Finding, other: Finding) -> bool:
-    """Whether two findings of one stage can be of one fault, where one of them has no date."""
-    return stage(one) != "run" and same_place(one, other)
+def may_share_fault(one: Finding, other: Finding) -> bool:
+    """Whether two findings of one stage can belong to one fault where one of them has no date."""
+    return pipeline_stage(one) != "run" and same_place(one, other)
 
 
-def follows(effect: Finding, cause: Finding) -> bool:
-    """Whether a cause came in time for an effect, as far as both onsets are known. What has long been so explains nothing that began since."""
-    if "vague" in (known(effect), known(cause)):
+def follows_in_time(effect: Finding, cause: Finding) -> bool:
+    """Whether a cause precedes an effect closely enough, as far as both onsets are known. A long-standing state explains no new effect."""
+    if "vague" in (onset_certainty(effect), onset_certainty(cause)):
         return True
     if effect.onset is None or cause.onset is None:
-        return known(effect) == known(cause)
+        return onset_certainty(effect) == onset_certainty(cause)
     return -NEAR <= effect.onset - cause.onset <= TRAVELS
 
 
-def worse(severity: str, other: str) -> bool:
+def is_worse_severity(severity: str, other: str) -> bool:
     """Whether one severity is worse than another."""
     return SEVERITIES.index(severity) < SEVERITIES.index(other)
 
 
-def strength(finding: Finding) -> float:
-    """How much of one feature is broken or moved, 0 to 1: the growth of a rate, the Jensen-Shannon distance of a distribution."""
+def shift_strength(finding: Finding) -> float:
+    """Strength of a feature's change, 0 to 1: the growth of a rate, or the Jensen-Shannon distance of a distribution."""
     if (moved := finding.evidence.get("jensen_shannon_distance")) is not None:
         return float(moved)
     if finding.unit == "share" and finding.value is not None:
@@ -200,21 +206,18 @@ def strength(finding: Finding) -> float:
     return 1.0 if finding.severity == "act" else 0.5
 
 
-def touched(findings: Sequence[Finding], importance: Mapping[str, float]) -> float | None:
-    """How much of what drives the model the findings touch: the sum of importance times strength over features; None where it is not known.
-
-    A claim about all inputs together touches what no single feature shows: not known.
-    """
+def touched_importance(findings: Sequence[Finding], importance: Mapping[str, float]) -> float | None:
+    """Sum of importance times strength over the findings' features; None where a subject has no known importance."""
     strongest: dict[str, float] = {}
-    for each in findings:
-        if each.subject not in importance:
+    for finding in findings:
+        if finding.subject not in importance:
             return None
-        strongest[each.subject] = max(strongest.get(each.subject, 0.0), strength(each))
-    return sum(importance[name] * much for name, much in strongest.items())
+        strongest[finding.subject] = max(strongest.get(finding.subject, 0.0), shift_strength(finding))
+    return sum(importance[name] * strength for name, strength in strongest.items())
 
 
-def lost(fall: Finding) -> float | None:
-    """How much of what a model was worth a fall took: the growth of an error, the share of its skill; None where that cannot be said (bias)."""
+def relative_loss(fall: Finding) -> float | None:
+    """Relative size of a drop: growth of an error, or lost share of the skill; None where the metric has no direction (bias)."""
     before, better = fall.evidence.get("baseline"), METRICS[fall.metric].better
     if before is None or fall.value is None or better is None:
         return None
@@ -222,21 +225,20 @@ def lost(fall: Finding) -> float | None:
     return abs(fall.value - before) / worth if worth else None
 
 
-def carries(cause: Finding, at: Stage) -> bool:
-    """Whether a finding can be behind one of a later stage: of a service, only what it answered instead (fallbacks) moves scores and outcomes."""
-    own = stage(cause)
+def can_cause(cause: Finding, at: Stage) -> bool:
+    """Whether a finding can cause findings of a stage. Of a service, only errors (fallback answers) shift scores and outcomes."""
+    own = pipeline_stage(cause)
     return own in CAUSES[at] and (own != "service" or at not in ("score", "outcome") or cause.metric == "error_rate")
 
 
-def explained(fall: Finding, everything: Sequence[Finding]) -> float | None:
-    """Share of a fall of an outcome that its own inputs lead to expect, from what an estimate without labels said of the same rows; None where no
-    estimate was held against the labels.
+def explained_share(fall: Finding, everything: Sequence[Finding]) -> float | None:
+    """Share of a drop of an outcome that the inputs explain, by an estimate without labels of the same rows; None without such an estimate.
 
-    An estimate follows the inputs and is blind to a changed relation, so a fall that it does not see is consistent with one.
+    An estimate follows the inputs and cannot detect concept drift, so a drop that it does not show is consistent with concept drift.
     """
-    for each in everything:
-        check = each.evidence.get("check") or (each.evidence if each.metric == "estimate_error" else None)
-        if each.model != fall.model or each.version != fall.version or not isinstance(check, dict) or check.get("metric") != fall.metric:
+    for finding in everything:
+        check = finding.evidence.get("check") or (finding.evidence if finding.metric == "estimate_error" else None)
+        if not isinstance(check, dict) or (finding.model, finding.version, check.get("metric")) != (fall.model, fall.version, fall.metric):
             continue
         before, estimated, measured = fall.evidence.get("baseline"), check.get("estimated"), check.get("measured")
         if before is not None and estimated is not None and measured is not None and measured != before:

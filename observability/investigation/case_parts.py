@@ -1,31 +1,33 @@
-"""What is known of one prediction so far? The parts of a case, each computed when it is first asked for, and once.
+"""A case whose parts are computed on first access, once each.
 
-A part is one function in one file, from this look to its shape. One that cannot be given or fails is None, and says why; it stops nothing else.
+A part is a function of the case in a module of its own. A part that fails is None, with the reason in `why`, and affects no other part.
 """
 
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from observability.core.errors import ObservabilityError
 from observability.investigation.logged_prediction import Row
 
 if TYPE_CHECKING:
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
     from observability.worker.process import Worker
 
 LOG = logging.getLogger(__name__)
-Part = Callable[["Look"], Any]
+CasePart = Callable[["CaseInProgress"], Any]
 Progress = Callable[[float, str], None]
+Result = TypeVar("Result")
 
 
 @dataclass
-class Look:
-    """One prediction, and where to ask about it. worker: the process that runs models; None: only what is stored or was logged is given.
+class CaseInProgress:
+    """One prediction and the store to query about it. worker: runs models; None: only stored or logged results are given.
 
-    now: the instant of the question; as_of: only what had arrived by then counts. Not shared between threads.
+    now: instant of the request; as_of: only what had arrived by then counts. Not shared between threads.
     """
 
     store: "Store"
@@ -36,24 +38,35 @@ class Look:
     progress: Progress | None = None
     why: dict[str, str] = field(default_factory=dict)
     known: dict[str, Any] = field(default_factory=dict)
-    parts: Mapping[str, Part] = field(default_factory=dict)
+    parts: Mapping[str, CasePart] = field(default_factory=dict)
 
     def part(self, name: str) -> Any:
-        """A part by its name (`parts`), None where it cannot be given: `why[name]` is then a sentence."""
+        """A part by name (`parts`); None where it fails, with a sentence in `why[name]`."""
         if name not in self.known:
-            self.known[name] = None  # a part that asks for itself gets None
+            self.known[name] = None  # a part that requests itself gets None
             try:
                 self.known[name] = self.parts[name](self)
             except ObservabilityError as error:
                 self.why[name] = str(error)
             except Exception as error:
                 LOG.exception("part %s of case %s failed", name, self.row.id)
-                self.why[name] = f"This could not be worked out: {type(error).__name__}: {error}"
+                self.why[name] = f"This could not be computed: {type(error).__name__}: {error}"
         return self.known[name]
 
     def shared(self, name: str, make: Callable[[], Any]) -> Any:
-        """Something that several parts need, made once; it raises again for each part where it failed."""
+        """A value that several parts need, computed once; an error is raised for each part."""
         key = f"shared:{name}"
         if key not in self.known:
             self.known[key] = make()
         return self.known[key]
+
+
+def computed_once(compute: Callable[[CaseInProgress], Result]) -> Callable[[CaseInProgress], Result]:
+    """The function with its result shared by all parts of a case."""
+
+    @wraps(compute)
+    def cached(case: CaseInProgress) -> Result:
+        found: Result = case.shared(compute.__name__, lambda: compute(case))
+        return found
+
+    return cached

@@ -1,6 +1,6 @@
-"""Which other rows is a case held against: labelled rows of about its time, and rows of its version's reference?
+"""Rows with which a case is compared: labelled rows of the same period, and rows of its version's reference.
 
-Bounded samples, the same on every engine (smallest hash of the id first), so that the work does not grow with the store.
+Bounded samples (smallest hash of the id first, the same on every engine), so the cost does not grow with the store.
 """
 
 from dataclasses import dataclass, replace
@@ -12,152 +12,120 @@ from numpy.typing import NDArray
 
 from observability.core.catalog import Model
 from observability.core.questions import Aggregate, Sample
-from observability.core.window import EPOCH, Environment, Window
-from observability.investigation.case_parts import Look
+from observability.core.window import EPOCH, Window
+from observability.investigation.case_parts import CaseInProgress, computed_once
 from observability.investigation.evidence_types import NotGivenError
 from observability.investigation.logged_prediction import Row
-from observability.store.query import aggregates, listing
+from observability.investigation.sampled_rows import as_environment, probability_columns
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 SPANS = (7, 28, 180, 36_500)
-"""Days before and after the case that rows are taken from; the first that holds ENOUGH predictions."""
+"""Days before and after the case; the first span with ENOUGH predictions is used."""
 ENOUGH = 3_000
 MOST_ROWS, REFERENCE_ROWS, MOST_CELLS = 12_000, 4_000, 1_000_000
-"""At most so many rows about the case and of the reference, and so many values of features (rows × features)."""
+"""Limits on rows around the case, rows of the reference, and feature values (rows × features)."""
 LARGE_ERROR = 0.8
-"""Of a regression, an error counts as one where it is larger than this share of the reference's errors."""
+"""Regression: quantile of the reference's absolute errors above which a prediction counts as an error."""
 
 
 @dataclass(frozen=True)
 class Bad:
-    """What counts as an error. text: in words. limit: of a regression, the absolute error above which it is one."""
+    """Definition of an error. text: in words. limit: regression, the absolute error above which it is one."""
 
     text: str
     limit: float | None = None
 
     def of(self, frame: "DataFrame") -> NDArray[np.bool_]:
-        """Which rows of a frame are errors (rows without label or decision are none)."""
+        """Which rows of a frame are errors; rows without label or decision are not."""
         if self.limit is not None:
             return np.asarray((frame["score"] - frame["label_value"]).abs() > self.limit, bool)
         known = (frame["decision"] >= 0) & (frame["label"] >= 0)
         return np.asarray(known & (frame["decision"] != frame["label"]), bool)
 
     def of_row(self, row: Row) -> bool | None:
-        """Whether the case is one; None where that is not known."""
+        """Whether the case is an error; None where unknown."""
         return row.wrong if self.limit is None else None if row.error is None else abs(row.error) > self.limit
 
 
-def around(look: Look) -> Window:
-    """The window about the case: a week each side, more where that holds little; up to now or `as_of`; of its version."""
-    found: Window = look.shared("around", lambda: window_around(look))
-    return found
-
-
-def window_around(look: Look) -> Window:
-    """See `around`."""
-    row = look.row
-    limit = min(look.now, look.as_of) if look.as_of else look.now
-    environment: Environment = "production"
-    if row.environment in ("shadow", "validation"):
-        environment = "shadow" if row.environment == "shadow" else "validation"
-    window = Window(row.model.name, EPOCH, EPOCH, version=row.version.name, as_of=look.as_of, environment=environment)
+@computed_once
+def around(case: CaseInProgress) -> Window:
+    """The window around the case, of its version: a week on each side, longer where it has few predictions, up to now or `as_of`."""
+    row = case.row
+    limit = min(case.now, case.as_of) if case.as_of else case.now
+    environment = as_environment(row.environment)
+    window = Window(row.model.name, EPOCH, EPOCH, version=row.version.name, as_of=case.as_of, environment=environment)
     if row.environment == "reference":
         return replace(window, end=max(limit, EPOCH))
     for days in SPANS:
-        start = max(midnight(row.at - timedelta(days=days)), EPOCH)
-        end = max(min(midnight(row.at + timedelta(days=days + 1)), limit), start)
+        start = max(day_start(row.at - timedelta(days=days)), EPOCH)
+        end = max(min(day_start(row.at + timedelta(days=days + 1)), limit), start)
         window = replace(window, start=start, end=end)
-        if int(aggregates.ask(look.store, Aggregate("predictions"), window)["n"].sum()) >= ENOUGH:
+        if int(case.store.ask(Aggregate("predictions"), window)["n"].sum()) >= ENOUGH:
             break
     return window
 
 
-def midnight(instant: datetime) -> datetime:
-    """The start of an instant's day."""
+def day_start(instant: datetime) -> datetime:
+    """Midnight of an instant's day."""
     return instant.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def asked(model: Model) -> tuple[str, ...]:
-    """The columns that samples bring along."""
-    probabilities = tuple(f"score.{place}" for place in range(len(model.classes))) if model.task == "multiclass" else ()
-    return (
-        "id",
-        "at",
-        "decision",
-        "label",
-        "label_value",
-        "score",
-        "replica",
-        "device",
-        *probabilities,
-        *(each.reference for each in model.columns),
-    )
+def sample_columns(model: Model) -> tuple[str, ...]:
+    """The columns of samples."""
+    facts = ("id", "at", "decision", "label", "label_value", "score", "replica", "device")
+    return (*facts, *probability_columns(model), *(column.reference for column in model.columns))
 
 
-def most(model: Model) -> int:
-    """How many rows about the case are looked at, at most."""
-    return max(200, min(MOST_ROWS, MOST_CELLS // max(len(model.columns), 1)))
+def row_limit(model: Model, rows: int = MOST_ROWS, cells: int = MOST_CELLS) -> int:
+    """Largest number of rows to read: at least 200, so many rows or cells in all."""
+    return max(200, min(rows, cells // max(len(model.columns), 1)))
 
 
-def labelled(look: Look) -> "DataFrame":
-    """Labelled rows about the case, itself left out, at most MOST_ROWS. Raises NotGivenError where there are none."""
-    found = labelled_rows_of(look)
+def labelled_rows_about(case: CaseInProgress) -> "DataFrame":
+    """Labelled rows around the case, without itself, at most MOST_ROWS. Raises NotGivenError where there are none."""
+    found = labelled_rows_of(case)
     if found.empty:
-        raise NotGivenError("no other prediction of this version about this time has a label yet")
+        raise NotGivenError("no other prediction of this version in this period is labelled yet")
     return found
 
 
-def labelled_rows_of(look: Look) -> "DataFrame":
-    """The same; an empty frame where there are none."""
-    found: DataFrame = look.shared("labelled", lambda: labelled_rows(look))
-    return found
+@computed_once
+def labelled_rows_of(case: CaseInProgress) -> "DataFrame":
+    """Labelled rows around the case, without itself; may be empty."""
+    model = case.row.model
+    frame = case.store.ask(Sample("outcomes", sample_columns(model), row_limit(model)), around(case))
+    return frame[(frame["label"] >= 0) & (frame["id"] != case.row.id)].reset_index(drop=True)
 
 
-def labelled_rows(look: Look) -> "DataFrame":
-    """See `labelled`; may be empty."""
-    model = look.row.model
-    frame = listing.sample(look.store, Sample("outcomes", asked(model), most(model)), around(look))
-    return frame[(frame["label"] >= 0) & (frame["id"] != look.row.id)].reset_index(drop=True)
+@computed_once
+def reference(case: CaseInProgress) -> "DataFrame":
+    """Rows of the version's reference, without the case itself, at most REFERENCE_ROWS; empty without a reference."""
+    model = case.row.model
+    rows = row_limit(model, REFERENCE_ROWS, MOST_CELLS // 2)
+    frame = case.store.ask(Sample("outcomes", sample_columns(model), rows), replace(around(case), slice=None).reference())
+    return frame[frame["id"] != case.row.id].reset_index(drop=True)
 
 
-def reference(look: Look) -> "DataFrame":
-    """Rows of the version's reference, the case itself left out, at most REFERENCE_ROWS; empty where it has none."""
-    found: DataFrame = look.shared("reference", lambda: reference_rows(look))
-    return found
+@computed_once
+def bad(case: CaseInProgress) -> Bad:
+    """Definition of an error of this model: decision ≠ label; regression: an absolute error above a quantile (LARGE_ERROR) of the reference.
 
-
-def reference_rows(look: Look) -> "DataFrame":
-    """See `reference`."""
-    model = look.row.model
-    rows = max(200, min(REFERENCE_ROWS, MOST_CELLS // 2 // max(len(model.columns), 1)))
-    frame = listing.sample(look.store, Sample("outcomes", asked(model), rows), replace(around(look), slice=None).reference())
-    return frame[frame["id"] != look.row.id].reset_index(drop=True)
-
-
-def bad(look: Look) -> Bad:
-    """What counts as an error of this model: a decision that is not the label; of a regression an error larger than most of the reference's."""
-    found: Bad = look.shared("bad", lambda: what_is_bad(look))
-    return found
-
-
-def what_is_bad(look: Look) -> Bad:
-    """See `bad`. Raises NotGivenError where a regression has neither a labelled reference nor labelled rows."""
-    model = look.row.model
-    if model.task != "regression":
+    Raises NotGivenError where a regression has neither a labelled reference nor labelled rows.
+    """
+    if case.row.model.task != "regression":
         return Bad("a decision that is not the label")
-    frame = reference(look)
-    where = "the reference's"
+    frame, where = reference(case), "the reference's"
     if not (frame["label"] >= 0).any():
-        frame, where = labelled(look), "the labelled rows'"
+        frame, where = labelled_rows_about(case), "the labelled rows'"
     errors = (frame["score"] - frame["label_value"]).abs().dropna()
     if errors.empty:
-        raise NotGivenError("no error is known to hold this one against", attempt="Register a reference with labels")
+        raise NotGivenError("no errors are known for comparison", attempt="Register a reference with labels")
     limit = float(errors.quantile(LARGE_ERROR))
-    return Bad(f"an error larger than {limit:.4g}, as one in five of {where} is", limit)
+    return Bad(f"an absolute error above {limit:.4g}, the largest fifth of {where}", limit)
 
 
 def values(row: Row) -> dict[str, Any]:
-    """The case's own values by column reference."""
-    return {each.reference: (row.features if each.role == "feature" else row.groups).get(each.name) for each in row.model.columns}
+    """The case's values by column reference."""
+    return {column.reference: (row.features if column.role == "feature" else row.groups).get(column.name) for column in row.model.columns}

@@ -1,4 +1,4 @@
-"""Which simple conditions hold of this case, and of which rows do they hold?"""
+"""Simple conditions that a case meets, and the rows that meet them."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,24 +6,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.core.catalog import Column, Model
-from observability.core.numerals import figure
+from observability.core.numerals import format_figure
 from observability.core.window import Slice
 from observability.investigation.evidence_types import Condition
-from observability.store.query.search import OWN
+from observability.store.types.search_terms import SEARCH_NAMES
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 CUTS = (0.1, 0.25, 0.5, 0.75, 0.9)
-"""Numbers are cut at these shares of the labelled rows."""
+"""Quantiles of the labelled rows at which numbers are cut."""
 FIELDS = ("replica", "device")
-"""Fields of a prediction that rules may speak of beside features and groups."""
+"""Fields of a prediction that rules may use besides features and groups."""
 
 
-def candidates(model: Model, frame: "DataFrame", given: dict[str, Any]) -> list[Condition]:
-    """Every condition that the case meets: its level, its side of each cut, a value that is missing.
+def conditions_met(model: Model, frame: "DataFrame", given: dict[str, Any]) -> list[Condition]:
+    """All conditions that the case meets: its level, its side of each cut, or that the value is missing.
 
-    given: the case's own values by column reference (and field).
+    given: the case's values by column reference or field.
     """
     found: list[Condition] = []
     for column in model.columns:
@@ -33,7 +33,7 @@ def candidates(model: Model, frame: "DataFrame", given: dict[str, Any]) -> list[
         elif column.kind == "number":
             found += of_number(column, frame[column.reference].to_numpy(np.float64), float(value))
         else:
-            text = level(value)
+            text = slice_level(value)
             found.append(Condition(column.reference, f"{column.name} is {text}", levels=(text,)))
     for name in FIELDS:
         if given.get(name) is not None:
@@ -42,32 +42,31 @@ def candidates(model: Model, frame: "DataFrame", given: dict[str, Any]) -> list[
 
 
 def of_number(column: Column, values: NDArray[np.float64], value: float) -> list[Condition]:
-    """The sides of the cuts that a number is on."""
+    """The conditions on a number: its side of each cut."""
     known = values[np.isfinite(values)]
     if not known.size:
         return []
-    cuts = np.unique(np.quantile(known, CUTS, method="nearest"))
-    found = [
-        Condition(column.reference, f"{column.name} is {figure(cut, 6)} or more", low=float(cut))
+    name, cuts = column.name, np.unique(np.quantile(known, CUTS, method="nearest"))
+    above = [
+        Condition(column.reference, f"{name} is {format_figure(cut, 6)} or more", low=float(cut))
         for cut in cuts
         if value >= cut > known.min()
     ]
-    found += [Condition(column.reference, f"{column.name} is below {figure(cut, 6)}", high=float(cut)) for cut in cuts if value < cut]
-    return found
+    return above + [Condition(column.reference, f"{name} is below {format_figure(cut, 6)}", high=float(cut)) for cut in cuts if value < cut]
 
 
-def level(value: Any) -> str:
-    """A level as slices spell it."""
+def slice_level(value: Any) -> str:
+    """A level as it is written in slices."""
     return ("true" if value else "false") if isinstance(value, bool | np.bool_) else str(value)
 
 
-def holds(condition: Condition, frame: "DataFrame") -> NDArray[np.bool_]:
-    """Of which rows a condition holds."""
+def condition_mask(condition: Condition, frame: "DataFrame") -> NDArray[np.bool_]:
+    """Which rows meet a condition."""
     values = frame[condition.reference]
     if condition.null:
         return np.asarray(values.isna(), bool)
     if condition.levels:
-        meets = {each: each is not None and level(each) in condition.levels for each in values.unique()}
+        meets = {each: each is not None and slice_level(each) in condition.levels for each in values.unique()}
         return np.asarray(values.map(meets), bool)
     numbers = values.to_numpy(np.float64)
     with np.errstate(invalid="ignore"):
@@ -76,26 +75,22 @@ def holds(condition: Condition, frame: "DataFrame") -> NDArray[np.bool_]:
 
 
 def slice_of(conditions: tuple[Condition, ...]) -> str | None:
-    """The conditions as a slice of an address: levels, missing values, and numbers as bands (catalog.band_limits). None where one cannot be said so."""
+    """The conditions as a slice of a link: levels, missing values, number bands (catalog.band_limits). None where impossible."""
     by_column: dict[str, list[Condition]] = {}
-    for each in conditions:
-        by_column.setdefault(each.reference.partition(".")[2] or each.reference, []).append(each)
-    pairs = [(name, value_of(held)) for name, held in by_column.items()]
-    return (
-        str(Slice(tuple((name, value) for name, value in pairs if value is not None)))
-        if pairs and all(value is not None for _, value in pairs)
-        else None
-    )
+    for condition in conditions:
+        by_column.setdefault(condition.reference.partition(".")[2] or condition.reference, []).append(condition)
+    pairs = [(name, value) for name, held in by_column.items() if (value := slice_value(held)) is not None]
+    return str(Slice(tuple(pairs))) if pairs and len(pairs) == len(by_column) else None
 
 
-def value_of(held: list[Condition]) -> str | None:
-    """What a slice says of one column: a level, `null`, or the band that one or two bounds make."""
+def slice_value(held: list[Condition]) -> str | None:
+    """The value of one column in a slice: a level, `null`, or the band between one or two bounds."""
     if len(held) == 1 and held[0].null:
         return "null"
     if len(held) == 1 and len(held[0].levels) == 1:
         return held[0].levels[0]
-    lows, highs = ([getattr(each, side) for each in held if getattr(each, side) is not None] for side in ("low", "high"))
-    if any(each.null or each.levels for each in held) or not (lows or highs):
+    lows, highs = ([getattr(condition, side) for condition in held if getattr(condition, side) is not None] for side in ("low", "high"))
+    if any(condition.null or condition.levels for condition in held) or not (lows or highs):
         return None
     if not lows:
         return f"below {min(highs)!r}"
@@ -103,18 +98,18 @@ def value_of(held: list[Condition]) -> str | None:
 
 
 def search_text(conditions: tuple[Condition, ...]) -> str | None:
-    """The conditions as the page Cases takes them (store/query/search.py): "find all like this". None where a name or level cannot be written there."""
+    """The conditions as a query for the page Cases (store/query/search.py). None where a name or level cannot be written in it."""
     parts = []
-    for each in conditions:
-        name = each.reference.partition(".")[2] or each.reference
-        name = each.reference if name in OWN else name
-        bounds = [(">=", each.low), ("<", each.high)]
+    for condition in conditions:
+        name = condition.reference.partition(".")[2] or condition.reference
+        name = condition.reference if name in SEARCH_NAMES else name
+        bounds = [(">=", condition.low), ("<", condition.high)]
         tests = (
             [("=", "null")]
-            if each.null
-            else [("=", text) for text in each.levels] or [(sign, repr(cut)) for sign, cut in bounds if cut is not None]
+            if condition.null
+            else [("=", text) for text in condition.levels] or [(sign, repr(cut)) for sign, cut in bounds if cut is not None]
         )
-        if len(each.levels) > 1 or '"' in name + "".join(value for _, value in tests) or not name.strip():
+        if len(condition.levels) > 1 or '"' in name + "".join(value for _, value in tests) or not name.strip():
             return None
         parts += [f'"{name}" {sign} "{value}"' for sign, value in tests]
     return " and ".join(parts) or None

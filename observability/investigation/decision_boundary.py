@@ -1,6 +1,6 @@
-"""How near was this prediction to another answer: its margin, the score along single features, the nearest real row that was answered otherwise?
+"""Distance of a prediction from another decision: margin, ICE curves, nearest real row with another decision, what-if.
 
-What would flip it is in investigation/counterfactuals.py. All that is scored here on inputs that never were is simulated.
+Counterfactuals are in counterfactuals.py. Scores of inputs that never occurred are marked as simulated.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,29 +12,30 @@ from numpy.typing import NDArray
 from observability.core.catalog import Column
 from observability.core.errors import UsageError
 from observability.investigation.cached_answers import scores
-from observability.investigation.desired_outcome import decided, goal_of, margin_of, reached
+from observability.investigation.desired_outcome import decided_class, goal_of, margin_of, reached
 from observability.investigation.evidence_types import NotGivenError
-from observability.investigation.known_attributions import class_of, known
+from observability.investigation.known_attributions import class_of, logged_or_stored_contrast
+from observability.investigation.label_types import outcome_text
 from observability.investigation.model_answers import Curve, Goal, Margin, Opposite, WhatIf
-from observability.investigation.nearest_rows import distances
-from observability.investigation.sampled_rows import RealRows, columns_of, inputs_of, real_rows, typed
+from observability.investigation.nearest_rows import row_distances
+from observability.investigation.sampled_rows import RealRows, model_ready_values, real_rows, stored_input, version_features
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
     from observability.investigation.logged_prediction import Row
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
     from observability.worker.process import Worker
 
 Progress = Callable[[float, str], None]
 CURVES, POINTS, LEVELS = 6, 25, 30
-"""Features that are drawn, points on a number, levels of a category (the most frequent)."""
+"""Features that are drawn, points of a number, levels of a category (most frequent first)."""
 SECONDS = 30.0
 LONGEST = 5000
 
 
 def margin(store: "Store", row: "Row") -> Margin:
-    """How far the score is from another answer, and how many rows of the reference stand as near. No model is needed."""
+    """Distance of the score from another decision, and the share of reference rows at least as near. No model is needed."""
     rows = None
     if row.version.reference_rows:
         rows = real_rows(store, row, production=False)
@@ -42,9 +43,9 @@ def margin(store: "Store", row: "Row") -> Margin:
 
 
 def top_features(store: "Store", row: "Row", number: int = CURVES) -> tuple[str, ...]:
-    """The features with the largest attributions where they are known, else those that the owner or the version names first."""
-    found = known(store, row)
-    names = [each.name for each in columns_of(row.model, row.version)]
+    """The features with the largest attributions where known, else by importance in the settings, else in the version's order."""
+    found = logged_or_stored_contrast(store, row)
+    names = [column.name for column in version_features(row.model, row.version)]
     if found is not None:
         ranked = [bar.feature for bar in found.bars if bar.feature in names]
     else:
@@ -54,43 +55,40 @@ def top_features(store: "Store", row: "Row", number: int = CURVES) -> tuple[str,
 
 
 def curves(
-    store: "Store",
-    row: "Row",
-    *,
-    worker: "Worker | None" = None,
-    progress: Progress | None = None,
-    features: Sequence[str] | None = None,
+    store: "Store", row: "Row", *, worker: "Worker | None" = None, progress: Progress | None = None, features: Sequence[str] | None = None
 ) -> tuple[Curve, ...]:
-    """The score along each of a few features while all else stays (ICE), over the reference's range or its levels. One call of the worker."""
+    """Individual conditional expectation (ICE): the score along single features, over the reference's range or levels. One call of the
+    worker.
+    """
     import pandas as pd
 
     rows = real_rows(store, row)
-    wanted = [each for each in columns_of(row.model, row.version) if each.name in (features or top_features(store, row))]
-    own = inputs_of(row)
-    grids = {each.name: grid(each, rows, own[each.name].iloc[0]) for each in wanted}
+    wanted = [column for column in version_features(row.model, row.version) if column.name in (features or top_features(store, row))]
+    own = stored_input(row)
+    grids = {column.name: grid(column, rows, own[column.name].iloc[0]) for column in wanted}
     parts = [own]
-    for each in wanted:
-        changed = own.iloc[np.zeros(len(grids[each.name]), np.int64)].reset_index(drop=True)
-        changed[each.name] = pd.Series(grids[each.name], dtype=own[each.name].dtype)
+    for column in wanted:
+        changed = own.iloc[np.zeros(len(grids[column.name]), np.int64)].reset_index(drop=True)
+        changed[column.name] = pd.Series(grids[column.name], dtype=own[column.name].dtype)
         parts.append(changed)
-    scores = ask(store, row, worker, pd.concat(parts, ignore_index=True), progress)
+    scores = scores_from_model(store, row, worker, pd.concat(parts, ignore_index=True), progress)
     goal, place, start = goal_of(row, rows, scores[:1]), class_of(row), 1
     found = []
-    for each in wanted:
-        some = scores[start : start + len(grids[each.name])]
+    for column in wanted:
+        some = scores[start : start + len(grids[column.name])]
         start += len(some)
-        values = tuple(None if value is None or value != value else value for value in grids[each.name])
+        values = tuple(None if value is None or value != value else value for value in grids[column.name])
         shown = some[:, place] if some.ndim == 2 else some
         before = scores[0, place] if scores.ndim == 2 else scores[0]
-        stored, flips = row.features.get(each.name), tuple(reached(goal, some).tolist())
-        locked = each.name in row.model.settings.immutable
-        found.append(Curve(each.name, each.kind, values, tuple(shown.tolist()), stored, float(before), flips, locked))
+        stored, flips = row.features.get(column.name), tuple(reached(goal, some).tolist())
+        locked = column.name in row.model.settings.immutable
+        found.append(Curve(column.name, column.kind, values, tuple(shown.tolist()), stored, float(before), flips, locked))
     order = {name: number for number, name in enumerate(features or top_features(store, row))}
     return tuple(sorted(found, key=lambda curve: order[curve.feature]))
 
 
 def grid(column: Column, rows: RealRows, own: Any) -> list[Any]:
-    """At most POINTS values of a number from the reference's smallest to its largest, by its quantiles, with the row's own; or its most frequent levels."""
+    """Values of a feature: at most POINTS quantiles of the reference with the row's own value, or the most frequent levels."""
     given = rows.inputs[column.name][rows.of_reference] if rows.of_reference.any() else rows.inputs[column.name]
     if column.kind == "number":
         values = given.to_numpy(np.float64)
@@ -104,51 +102,53 @@ def grid(column: Column, rows: RealRows, own: Any) -> list[Any]:
     return levels if own is None or own in levels else [*levels, own]
 
 
-def ask(
+def scores_from_model(
     store: "Store", row: "Row", worker: "Worker | None", table: "DataFrame", progress: Progress | None = None
-) -> NDArray[np.float64]:  # fmt: skip
-    """The scores that the version's model file gives to a table."""
+) -> NDArray[np.float64]:
+    """Scores of the version's artifact for a table."""
     return scores(store, row, row.version, table, worker, progress, SECONDS)
 
 
 def opposite(store: "Store", row: "Row") -> Opposite:
-    """The nearest real row that was answered otherwise, among a bounded sample of the reference and of the 90 days before. No model is needed.
+    """The nearest real row with another decision, in a bounded sample of the reference and of the 90 days before. No model is needed.
 
-    Raises NotGivenError where every one of them was answered alike.
+    Raises NotGivenError where all have the same decision.
     """
-    if row.score is None and decided(row) < 0:
-        raise NotGivenError("no answer was logged, so none is its opposite", where=row.id[:80], got=f"status {row.status}")
+    if row.score is None and decided_class(row) < 0:
+        raise NotGivenError("no answer was logged, so there is no opposite", where=row.id[:80], got=f"status {row.status}")
     rows = real_rows(store, row)
     goal = goal_of(row, rows)
     if row.model.task == "regression":
         other = reached(goal, rows.facts["score"].to_numpy(np.float64))
     else:
         decision = rows.facts["decision"].to_numpy(np.int64)
-        other = (decision >= 0) & (decision != decided(row))
+        other = (decision >= 0) & (decision != decided_class(row))
     if not other.any():
-        raise NotGivenError(f"none of {len(rows):,} rows was answered otherwise", expected=goal.text)
-    own, some = inputs_of(row), rows.only(other)
-    columns = columns_of(row.model, row.version)
-    far = distances(own, some.inputs, columns, rows.scale)
+        raise NotGivenError(f"none of {len(rows):,} rows has another decision", expected=goal.text)
+    own, some = stored_input(row), rows.only(other)
+    columns = version_features(row.model, row.version)
+    far = row_distances(own, some.inputs, columns, rows.scale)
     nearest_one = int(np.argmin(far))
     fact = some.facts.iloc[nearest_one]
     its = some.inputs.iloc[[nearest_one]]
-    parts = {each.name: float(distances(own, its, [each], rows.scale)[0]) for each in columns}
+    parts = {each.name: float(row_distances(own, its, [each], rows.scale)[0]) for each in columns}
     differing = sorted((name for name in parts if parts[name] > 0), key=lambda name: -parts[name])
-    changes = {name: (plain(own[name].iloc[0]), plain(some.inputs[name].iloc[nearest_one])) for name in differing}
-    answer, label, number = int(fact["decision"]), int(fact["label"]), float(fact["label_value"])
-    classes = row.model.classes
-    said = classes[answer] if 0 <= answer < len(classes) else None
-    truth = (f"{number:.12g}" if number == number else None) if not classes else classes[label] if 0 <= label < len(classes) else None
-    score = float(fact["score"])
+    changes = {name: (table_value(own[name].iloc[0]), table_value(some.inputs[name].iloc[nearest_one])) for name in differing}
+    score, classes = float(fact["score"]), row.model.classes
     return Opposite(
-        str(fact["id"]), str(fact["environment"]), float(far[nearest_one]), score if score == score else None,
-        said if classes else f"{score:.12g}", truth, changes, len(rows),
-    )  # fmt: skip
+        str(fact["id"]),
+        str(fact["environment"]),
+        float(far[nearest_one]),
+        score if score == score else None,
+        outcome_text(classes, int(fact["decision"]), score),
+        outcome_text(classes, int(fact["label"]), float(fact["label_value"])),
+        changes,
+        len(rows),
+    )
 
 
-def plain(value: Any) -> Any:
-    """A table's value as a person or JSON has it."""
+def table_value(value: Any) -> Any:
+    """A cell of a table as a plain value; None where missing."""
     if value is None or value != value:
         return None
     return value.item() if hasattr(value, "item") else value
@@ -156,36 +156,43 @@ def plain(value: Any) -> Any:
 
 def what_if(
     store: "Store", row: "Row", changes: Mapping[str, Any], *, worker: "Worker | None" = None, progress: Progress | None = None
-) -> WhatIf:  # fmt: skip
-    """The model's answer to the stored input with some values changed: simulated. One call of the worker.
+) -> WhatIf:
+    """The model's score of the stored input with some values changed: simulated. One call of the worker.
 
     Raises UsageError for a feature that the version does not take, or a value of another type.
     """
     from time import perf_counter
 
-    columns = {each.name: each for each in columns_of(row.model, row.version)}
+    columns = {each.name: each for each in version_features(row.model, row.version)}
     checked = {name: fitting(columns, name, value) for name, value in changes.items()}
     begun = perf_counter()
-    scores = ask(store, row, worker, typed(list(columns.values()), [row.features, {**row.features, **checked}]), progress)
+    scores = scores_from_model(
+        store, row, worker, model_ready_values(list(columns.values()), [row.features, {**row.features, **checked}]), progress
+    )
     goal: Goal = goal_of(row, None, scores[:1])
     place = class_of(row)
     after, before = (float(each[place] if scores.ndim == 2 else each) for each in (scores[1], scores[0]))
     classes = row.model.classes
     chances = dict(zip(classes, scores[1].tolist())) if scores.ndim == 2 else None
-    number = decided(row, scores[1:])
+    number = decided_class(row, scores[1:])
     if classes:
         answer = classes[number]
-        flips = number != decided(row, scores[:1])
+        flips = number != decided_class(row, scores[:1])
     else:
         answer, flips = f"{after:.12g}", bool(reached(goal, scores[1:])[0])
     return WhatIf(
-        {name: (row.features.get(name), value) for name, value in checked.items()}, after, before, answer, flips, chances,
+        {name: (row.features.get(name), value) for name, value in checked.items()},
+        after,
+        before,
+        answer,
+        flips,
+        chances,
         perf_counter() - begun,
-    )  # fmt: skip
+    )
 
 
 def fitting(columns: Mapping[str, Column], name: str, value: Any) -> Any:
-    """A value that a person typed, as the feature has it."""
+    """A typed value checked against the feature's type."""
     if name not in columns:
         raise UsageError("the version does not take this feature", got=name[:80], expected=", ".join(list(columns)[:12]))
     if value is None:

@@ -1,8 +1,9 @@
-"""Is it just this one? The smallest rule of one to three conditions that covers this case and errs more than the rest.
+"""The smallest rule of one to three conditions that covers the case and has a higher error rate than the rest.
 
-Honest: the rule is searched for on one half of the labelled rows and its figures are counted on the other half, so they do not flatter it. The
-search is by beam: rules that cover the case, by how far their rate lies beyond the overall one and its standard error, times n to the POWER (as in subgroup
-discovery, n^a · (rate - overall): Klösgen 1996; a low power prefers few rows that err much); a condition more must earn its place.
+The rule is searched on one half of the labelled rows; its figures come from the other half, so they are unbiased. The search is a beam
+search over rules that cover the case. Quality: excess of the error rate over the overall rate and its standard error, times n to the
+POWER (as in subgroup discovery, n^a · (rate − overall): Klösgen 1996; a low power prefers few rows with many errors). An additional
+condition must improve the quality.
 """
 
 from collections.abc import Collection
@@ -15,61 +16,62 @@ from numpy.typing import NDArray
 from observability.core.catalog import Model
 from observability.core.questions import Aggregate
 from observability.investigation import comparison_rows
-from observability.investigation.case_parts import Look
-from observability.investigation.conditions import FIELDS, candidates, holds, level, search_text, slice_of
-from observability.investigation.evidence_types import Condition, NotGivenError, Rate, Rule
+from observability.investigation.case_parts import CaseInProgress
+from observability.investigation.conditions import FIELDS, condition_mask, conditions_met, search_text, slice_level, slice_of
+from observability.investigation.evidence_types import Condition, ErrorRule, NotGivenError, Rate
 from observability.stats.interval import rate_difference_interval, rate_interval
-from observability.store.query import aggregates
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 MOST_CONDITIONS, BEAM = 3, 12
 FEWEST_ROWS, FEWEST_LABELLED = 30, 200
-"""A rule covers at least so many rows of the half it is searched on; below so many labelled rows in all there is none."""
+"""Minimum rows that a rule covers in the search half; minimum labelled rows in all."""
 POWER, MOST_SHARE = 0.25, 1 / 3
-"""Of the size in a rule's worth; and the largest part of the rows that a rule may cover: what holds of more is the ordinary case, not a slice (but one of two
-replicas may be the bad one)."""
+"""Exponent of the size in the quality; largest share of rows that a rule may cover (more is not a slice; except for conditions on FIELDS,
+such as one of two replicas).
+"""
 EARNED = 1.15
-"""A rule with a condition more must be better by this factor."""
+"""Factor by which an additional condition must improve the quality."""
 MOST_GROUPS, MOST_WEEKS = 12, 26
 
 
-def rule(look: Look) -> Rule:
-    """The rule. Raises NotGivenError where the case is known to be right, where too little is labelled, or where nothing about it errs more."""
-    row = look.row
-    error = comparison_rows.bad(look)
+def rule(case: CaseInProgress) -> ErrorRule:
+    """The rule. Raises NotGivenError where the case is correct, too few rows are labelled, or no rule has a higher error rate."""
+    row = case.row
+    error = comparison_rows.bad(case)
     if error.of_row(row) is False:
-        raise NotGivenError(f"this prediction was no error (an error is {error.text}), so there are none like it to look for")
-    frame = comparison_rows.labelled(look)
+        raise NotGivenError(f"this prediction is no error (an error is {error.text}), so there are no similar errors")
+    frame = comparison_rows.labelled_rows_about(case)
     if len(frame) < FEWEST_LABELLED:
-        raise NotGivenError(
-            f"{len(frame)} other predictions of this version about this time have labels; about {FEWEST_LABELLED} are needed"
-        )
+        raise NotGivenError(too_few_labels(len(frame)))
     wrong = error.of(frame)
-    search = searched(len(frame))
+    search = search_half(len(frame))
     given = {**comparison_rows.values(row), **{name: row.stored.get(name) for name in FIELDS}}
-    options = candidates(row.model, frame, given)
+    options = conditions_met(row.model, frame, given)
     found = best(options, frame[search], wrong[search])
     if not found:
-        rate = wrong.mean()
-        raise NotGivenError(
-            f"no part of the data that holds this case errs more than all of it: {100 * rate:.3g} % of {len(frame):,} labelled predictions are errors"
-        )
-    made = counted(row.model, found, frame[~search], wrong[~search], error.text)
-    mask = np.logical_and.reduce([holds(each, frame) for each in found])
-    every = int(aggregates.ask(look.store, Aggregate("outcomes"), comparison_rows.around(look))["n"].sum())
-    return replace(made, all_errors=int(wrong[mask].sum()) if every <= comparison_rows.most(row.model) else None)
+        overall = f"{100 * wrong.mean():.3g} % of {len(frame):,} labelled predictions"
+        raise NotGivenError(f"no slice of this case has a higher error rate than all rows ({overall})")
+    made = rule_figures(row.model, found, frame[~search], wrong[~search], error.text)
+    mask = np.logical_and.reduce([condition_mask(each, frame) for each in found])
+    every = int(case.store.ask(Aggregate("outcomes"), comparison_rows.around(case))["n"].sum())
+    return replace(made, all_errors=int(wrong[mask].sum()) if every <= comparison_rows.row_limit(row.model) else None)
 
 
-def searched(n: int) -> NDArray[np.bool_]:
-    """The half of the rows (which come in the order of their hash) that is searched: every other one."""
+def too_few_labels(n: int) -> str:
+    """The reason where too few predictions are labelled."""
+    return f"{n} other predictions of this version in this period have labels; about {FEWEST_LABELLED} are needed"
+
+
+def search_half(n: int) -> NDArray[np.bool_]:
+    """Mask of the half that is searched: every other row (rows are in the order of their hash)."""
     return np.arange(n) % 2 == 0
 
 
 def best(options: list[Condition], frame: "DataFrame", wrong: NDArray[np.bool_]) -> tuple[Condition, ...]:
-    """The best rule among the options on these rows; none where nothing errs more than all of them."""
-    masks = [holds(each, frame) for each in options]
+    """The best rule of these conditions on these rows; empty where none has a higher error rate than all rows."""
+    masks = [condition_mask(each, frame) for each in options]
     overall = wrong.mean() if wrong.size else 0.0
 
     def worth(mask: NDArray[np.bool_]) -> float:
@@ -104,7 +106,7 @@ def best(options: list[Condition], frame: "DataFrame", wrong: NDArray[np.bool_])
 
 
 def compatible(options: list[Condition], chosen: tuple[int, ...], place: int) -> bool:
-    """Whether an option says something new: another column, or the other side of a number that is bounded on one side."""
+    """Whether a condition adds information: another column, or the other bound of a number."""
     new = options[place]
     same = [options[each] for each in chosen if options[each].reference == new.reference]
     if not same:
@@ -113,31 +115,46 @@ def compatible(options: list[Condition], chosen: tuple[int, ...], place: int) ->
     return bounded and len(same) == 1 and (same[0].low is None) != (new.low is None)
 
 
-def counted(model: Model, conditions: tuple[Condition, ...], frame: "DataFrame", wrong: NDArray[np.bool_], error: str) -> Rule:
-    """A rule's figures on rows that its search did not see."""
+def rule_figures(model: Model, conditions: tuple[Condition, ...], frame: "DataFrame", wrong: NDArray[np.bool_], error: str) -> ErrorRule:
+    """Figures of a rule on rows that its search did not use."""
     mask = np.ones(len(frame), bool)
     for each in conditions:
-        mask &= holds(each, frame)
+        mask &= condition_mask(each, frame)
     n, errors, all_errors = int(mask.sum()), int(wrong[mask].sum()), int(wrong.sum())
     rate, overall = rate_interval(errors, n), rate_interval(all_errors, len(frame))
     more = rate_difference_interval(errors, n, all_errors - errors, len(frame) - n)
     weak = more.low is not None and more.low > 0
     text = " and ".join(each.text for each in conditions)
     coverage = errors / all_errors if all_errors else None
-    because = f"In the half that was counted, {n:,} are like this ({text}), of which {errors:,} are errors"
+    because = f"In the held-out half, {errors:,} of {n:,} rows like this ({text}) are errors"
     if rate.value is not None and overall.value:
-        because += f": {100 * rate.value:.3g} % ({100 * (rate.low or 0):.3g} to {100 * (rate.high or 0):.3g}), {rate.value / overall.value:.2g} times the overall {100 * overall.value:.3g} %"
-    because += "." if weak else ", which is not beyond chance on rows that the search did not see."
+        because += f": {100 * rate.value:.3g} % ({100 * (rate.low or 0):.3g} to {100 * (rate.high or 0):.3g}), "
+        because += f"{rate.value / overall.value:.2g} times the overall {100 * overall.value:.3g} %"
+    because += "." if weak else ", which is not significant."
     inside, inside_wrong = frame[mask], wrong[mask]
-    return Rule(
-        text=text, n=n, errors=errors, rate=rate.value, coverage=coverage, low=rate.low, high=rate.high, overall=overall.value, weak=weak,
-        conditions=conditions, slice=slice_of(conditions), search=search_text(conditions), error=error, trend=trend(inside, inside_wrong),
-        groups=groups(model, inside, inside_wrong, {each.reference for each in conditions}), because=because, counted=len(frame),
-    )  # fmt: skip
+    return ErrorRule(
+        text=text,
+        n=n,
+        errors=errors,
+        rate=rate.value,
+        coverage=coverage,
+        low=rate.low,
+        high=rate.high,
+        overall=overall.value,
+        weak=weak,
+        conditions=conditions,
+        slice=slice_of(conditions),
+        search=search_text(conditions),
+        error=error,
+        trend=trend(inside, inside_wrong),
+        groups=rates_by_group(model, inside, inside_wrong, {each.reference for each in conditions}),
+        because=because,
+        counted=len(frame),
+    )
 
 
 def trend(frame: "DataFrame", wrong: NDArray[np.bool_]) -> tuple[Rate, ...]:
-    """The rate by week (Monday, UTC), the newest MOST_WEEKS; by day where all lie within two weeks."""
+    """Error rate by week (Monday, UTC), the newest MOST_WEEKS; by day where all rows are within two weeks."""
     if frame.empty:
         return ()
     at = frame["at"]
@@ -149,19 +166,19 @@ def trend(frame: "DataFrame", wrong: NDArray[np.bool_]) -> tuple[Rate, ...]:
     return tuple(rated(name, part) for name, part in counts)
 
 
-def groups(model: Model, frame: "DataFrame", wrong: NDArray[np.bool_], fixed: Collection[str] = ()) -> tuple[Rate, ...]:
-    """The rate by level of each sensitive attribute that is no number, the most frequent levels first; not of those that the rule fixes itself."""
+def rates_by_group(model: Model, frame: "DataFrame", wrong: NDArray[np.bool_], fixed: Collection[str] = ()) -> tuple[Rate, ...]:
+    """Error rate by level of each categorical sensitive attribute outside the rule, most frequent levels first."""
     found: list[Rate] = []
     for column in model.columns:
         if not column.sensitive or column.kind == "number" or column.reference in fixed:
             continue
-        levels = frame[column.reference].map(lambda each: "null" if each is None else level(each))
+        levels = frame[column.reference].map(lambda each: "null" if each is None else slice_level(each))
         common = levels.value_counts().index[:MOST_GROUPS]
         found += [rated(f"{column.name}={name}", wrong[np.asarray(levels == name)]) for name in common]
     return tuple(found)
 
 
 def rated(name: str, wrong: NDArray[np.bool_]) -> Rate:
-    """A rate with its interval."""
+    """An error rate with its interval."""
     found = rate_interval(int(wrong.sum()), wrong.size)
     return Rate(name, int(wrong.size), int(wrong.sum()), found.value, found.low, found.high)

@@ -1,7 +1,7 @@
-"""Where do errors gather? A small decision tree over the labelled rows about the case, with the case's own path marked.
+"""Decision tree of errors over the labelled rows around the case, with the case's path marked.
 
-Honest as the rule is: the tree is grown on one half of the rows, and the figures of every node are counted on the other half. Grown by
-scikit-learn's DecisionTreeClassifier (CART, Gini, missing values sent to the better side); levels of a category stand as columns of their own.
+The tree is grown on one half of the rows; figures of nodes come from the other half. It is scikit-learn's DecisionTreeClassifier (CART,
+Gini, missing values go to the better side); each level of a category is a column.
 """
 
 from dataclasses import dataclass
@@ -11,29 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.core.catalog import Column
-from observability.core.numerals import figure
+from observability.core.numerals import format_figure
 from observability.investigation import comparison_rows
-from observability.investigation.case_parts import Look
-from observability.investigation.conditions import level
-from observability.investigation.error_rule import FEWEST_LABELLED, searched
+from observability.investigation.case_parts import CaseInProgress
+from observability.investigation.conditions import slice_level
+from observability.investigation.error_rule import FEWEST_LABELLED, search_half, too_few_labels
 from observability.investigation.evidence_types import NotGivenError
 from observability.investigation.neighbours import case_frame
 from observability.stats.interval import rate_interval
-from observability.store.query.search import OWN
+from observability.store.types.search_terms import SEARCH_NAMES
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 DEPTH, LEAF_SHARE, FEWEST_IN_LEAF = 3, 0.02, 30
 MOST_LEVELS = 20
-"""Levels of a category that stand as columns of their own, the most frequent first; others are `another`."""
+"""Most frequent levels of a category that get a column; the rest is `another`."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """One node. parent: place of the node above, None of the root. text: the condition that leads here from it. n, errors, rate, low, high: of
-    rows that the tree was not grown on. coverage: share of all errors that lie here. on_path: the case lies here. leaf: nothing below. search: the
-    whole way here as the page Cases takes it; None of the root, and where a step cannot be typed (a number on a side that holds missing ones too).
+    """One node. parent: position of the parent, None for the root. text: its condition. n, errors, rate, low, high: of rows outside the
+    growing half. coverage: share of all errors. on_path: the case is in it. leaf: no children. search: the conditions as a query for
+    the page Cases; None for the root, and where a condition cannot be written (a number on a side that includes missing values).
     """
 
     place: int
@@ -53,32 +53,32 @@ class Node:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A column of the tree: the name and kind behind it, and the level that it stands for (None: the number itself; "" a missing one)."""
+    """A column of the tree: the model's column, and its level (None: the number itself; "": missing)."""
 
     column: Column
     level: str | None = None
 
     def values(self, frame: "DataFrame") -> NDArray[np.float64]:
-        """The column of a frame; numbers keep NaN."""
+        """The values in a frame; numbers keep NaN."""
         held = frame[self.column.reference]
         if self.level is None:
             return held.to_numpy(np.float64)
-        meets = {each: float(self.level == ("" if each is None else level(each))) for each in held.unique()}
+        meets = {each: float(self.level == ("" if each is None else slice_level(each))) for each in held.unique()}
         return held.map(meets).to_numpy(np.float64)
 
     def text(self, cut: float, left: bool, with_missing: bool) -> str:
         """The condition of one side of a split."""
         if self.level is None:
-            side = f"{self.column.name} is {'below' if left else 'at or above'} {figure(cut, 6)}"
+            side = f"{self.column.name} is {'below' if left else 'at or above'} {format_figure(cut, 6)}"
             return f"{side} or missing" if with_missing else side
         if self.level == "":
             return f"{self.column.name} is {'given' if left else 'missing'}"
         return f"{self.column.name} is {'not ' if left else ''}{self.level}"
 
     def search(self, cut: float, left: bool, with_missing: bool) -> str | None:
-        """The same as the page Cases takes it; None where it cannot be typed."""
+        """The condition as a query for the page Cases; None where it cannot be written."""
         own = self.column.reference.partition(".")[2]
-        name = self.column.reference if own in OWN else own
+        name = self.column.reference if own in SEARCH_NAMES else own
         if '"' in name + (self.level or ""):
             return None
         if self.level is None:
@@ -87,19 +87,17 @@ class Encoded:
         return f'"{name}" {"!=" if left else "="} {value}'
 
 
-def tree(look: Look) -> tuple[Node, ...]:
-    """The nodes, each behind the one above it. Raises NotGivenError where too little is labelled, or nothing or everything is an error."""
-    frame = comparison_rows.labelled(look)
+def tree(case: CaseInProgress) -> tuple[Node, ...]:
+    """The nodes, parents first. Raises NotGivenError where too few rows are labelled, or none or all are errors."""
+    frame = comparison_rows.labelled_rows_about(case)
     if len(frame) < FEWEST_LABELLED:
-        raise NotGivenError(
-            f"{len(frame)} other predictions of this version about this time have labels; about {FEWEST_LABELLED} are needed"
-        )
-    wrong = comparison_rows.bad(look).of(frame)
-    half = searched(len(frame))
+        raise NotGivenError(too_few_labels(len(frame)))
+    wrong = comparison_rows.bad(case).of(frame)
+    half = search_half(len(frame))
     if wrong[half].all() or not wrong[half].any():
-        raise NotGivenError("every labelled prediction about this time is " + ("an error" if wrong.any() else "right"))
-    columns = encoded(look, frame)
-    matrix, own = (np.stack([each.values(part) for each in columns], axis=1) for part in (frame, case_frame(look.row)))
+        raise NotGivenError(f"every labelled prediction in this period is {'an error' if wrong.any() else 'correct'}")
+    columns = encoded(case, frame)
+    matrix, own = (np.stack([each.values(part) for each in columns], axis=1) for part in (frame, case_frame(case.row)))
     grown = grow(matrix[half], wrong[half])
     inside, path = (
         np.asarray(grown.decision_path(part).todense(), bool) for part in (matrix[~half].astype(np.float32), own.astype(np.float32))
@@ -107,15 +105,15 @@ def tree(look: Look) -> tuple[Node, ...]:
     return tuple(nodes(grown.tree_, columns, matrix, inside, wrong[~half], path[0]))
 
 
-def encoded(look: Look, frame: "DataFrame") -> list[Encoded]:
-    """The columns of the tree: numbers as they are, levels and missing categories apart."""
+def encoded(case: CaseInProgress, frame: "DataFrame") -> list[Encoded]:
+    """Columns of the tree: numbers as they are, one column per level, and missing categories."""
     found: list[Encoded] = []
-    for column in look.row.model.columns:
+    for column in case.row.model.columns:
         held = frame[column.reference]
         if column.kind == "number":
             found.append(Encoded(column))
             continue
-        common = held.map(lambda each: "" if each is None else level(each)).value_counts().index[:MOST_LEVELS]
+        common = held.map(lambda each: "" if each is None else slice_level(each)).value_counts().index[:MOST_LEVELS]
         found += [Encoded(column, str(each)) for each in common]
     return found
 
@@ -137,7 +135,7 @@ def nodes(
     wrong: NDArray[np.bool_],
     path: NDArray[np.bool_],
 ) -> list[Node]:
-    """The nodes of a tree in its own order, in which a node stands behind the one above it."""
+    """The nodes of a tree, parents first."""
     above: dict[int, tuple[int, str, int, str | None]] = {}
     found = []
     for place in range(grown.node_count):

@@ -1,6 +1,6 @@
-"""What is said about one prediction? The frozen shapes that every part of a case comes in.
+"""Types of the parts of a case.
 
-A part that cannot be given raises NotGivenError with a sentence; the case then holds None for it, and the sentence in `why`.
+A part that is not available raises NotGivenError; the case then has None for it, and the sentence in `why`.
 """
 
 import math
@@ -21,12 +21,12 @@ Source = Literal["input", "far_from_reference", "label", "weak_slice", "boundary
 
 
 class NotGivenError(ObservabilityError):
-    """A part of a case that cannot be given; `str()` says why, and what would give it."""
+    """A part of a case that is not available; `str()` has the reason and what to do."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One moment of the timeline. what: read, scored, acted, label, correction, complaint, or an event's own word."""
+    """One event of the timeline. what: read, scored, acted, label, correction, complaint, or the kind of another event."""
 
     at: datetime
     what: str
@@ -35,7 +35,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Happened:
-    """What we said, what was true. cost: of this error, in `currency`, None where nobody said what it costs or there was none (`cost_why`)."""
+    """Prediction and outcome. cost: of this error, in `currency`; None where unknown or without an error (`cost_why`)."""
 
     sentence: str
     timeline: tuple[Mark, ...]
@@ -46,9 +46,9 @@ class Happened:
 
 @dataclass(frozen=True)
 class Input:
-    """One feature's value against the reference. percentile: 0 to 100, of numbers, from the stored histogram (exact: the value stands on an edge or
-    in a bin of its own; else it is interpolated inside its bin). share: of the reference's rows that hold this level, or are missing as this is.
-    read_at: when it was read; age: seconds from then to the prediction. because: one sentence.
+    """One feature's value against the reference. percentile: 0 to 100, numbers, from the stored histogram (exact: on an edge or in a bin
+    of one value, else interpolated). share: of reference rows with this level, or missing in the same way. read_at: when it was read;
+    age: seconds from then to the prediction. because: one sentence.
     """
 
     feature: str
@@ -64,7 +64,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """One of the rows nearest to the case. distance: Euclidean over standardised numbers and mismatches. label, prediction: canonical text."""
+    """A nearest row. distance: Euclidean over standardised numbers and mismatches. label, prediction: canonical text."""
 
     id: str
     distance: float
@@ -77,11 +77,11 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class LabelCheck:
-    """Is it the label that is wrong? self_confidence: how much the evidence believes the given label, 0 to 1. threshold: what a label of this
-    class gets on average (confident learning). instead: the class that the model is confident of. agree: share of the nearest labelled rows that
-    have the same label. away: of a number, robust standard deviations from the neighbours' median. votes: what annotators said, label: count.
-    measured: the label was measured or put right already, so evidence against it rather speaks of a hard case. unclear: something speaks against the label,
-    too little to call it suspect.
+    """Evidence on whether the label is wrong. self_confidence: probability of the given label, 0 to 1. threshold: mean self-confidence of
+    its class (confident learning). instead: the class that the model is confident of. agree: share of nearest labelled rows with the
+    same label. away: regression, robust standard deviations from the neighbours' median. votes: annotators by label. measured: the
+    label was measured or corrected, so a hard case is more likely than a wrong label. unclear: some evidence against the label, too
+    little to call it suspect.
     """
 
     suspect: bool
@@ -99,7 +99,7 @@ class LabelCheck:
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition of a rule: column reference, words, and how a row is tested (levels, or low ≤ x < high; null: a missing value holds)."""
+    """One condition of a rule: column reference, text, and its test (levels, or low ≤ x < high; null: value is missing)."""
 
     reference: str
     text: str
@@ -111,7 +111,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Rate:
-    """Errors among rows, with Wilson's interval. name: a day, a week, or a group as `sex=F`."""
+    """Error rate with Wilson's interval. name: a day, a week, or a group such as `sex=F`."""
 
     name: str
     n: int
@@ -122,13 +122,13 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class Rule:
-    """The smallest rule that covers this case and similar errors. Figures are of rows that the search did not see.
+class ErrorRule:
+    """The smallest rule that covers the case and similar errors. Figures are of rows that the search did not use.
 
-    n, errors: rows that the rule covers, and the errors among them; rate = errors / n with low, high; coverage: share of all errors that it covers.
-    overall: the error rate of all those rows. weak: the rule's rate is higher than that of the other rows beyond chance. slice: as in an address,
-    numbers as bands; None where it cannot be one. counted: rows of the half that n is of. all_errors: errors that the rule covers in both halves, this case
-    left out; None where the rows were a sample of more. search: as the page Cases takes it, to find all like this. error: what counts as an error, in words.
+    n, errors: rows covered by the rule, and errors among them; rate = errors / n with low, high; coverage: share of all errors. overall:
+    error rate of all these rows. weak: the rate is significantly higher than that of the other rows. slice: as in a link, None where it
+    cannot be expressed. counted: rows of the half. all_errors: errors covered in both halves without the case; None where the rows were
+    sampled. search: query for the page Cases. error: definition of an error.
     """
 
     text: str
@@ -153,7 +153,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Triage:
-    """One possible source, with how much speaks for it (0 to 1) and the sentence that says what."""
+    """One possible source of the error, with its weight of evidence (0 to 1) and a sentence."""
 
     source: Source
     score: float
@@ -162,9 +162,9 @@ class Triage:
 
 @dataclass(frozen=True)
 class Explained:
-    """Why the score is what it is (investigation/score_explanation.py): base_value + Σ attributions + residual is the model's output in the space of the link.
+    """Attributions (score_explanation.py): base_value + Σ attributions + residual is the model's output in the link space.
 
-    attributions: by feature; multiclass: of the decided class. method: as the worker says, or "logged".
+    attributions: by feature; multiclass: of the decided class. method: of the worker, or "logged".
     """
 
     attributions: Mapping[str, float]
@@ -177,8 +177,8 @@ class Explained:
 
 @dataclass(frozen=True)
 class Counterfactual:
-    """A change that would have given another answer (investigation/counterfactuals.py). changes: feature: (from, to). score: of the changed row. reached: the answer
-    really changes.
+    """A change that gives another outcome (counterfactuals.py). changes: feature: (from, to). score: of the changed row. reached: the
+    outcome changes.
     """
 
     changes: Mapping[str, tuple[Any, Any]]
@@ -188,7 +188,7 @@ class Counterfactual:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What another version says to the stored input (investigation/version_replay.py). prediction: its answer, in words."""
+    """Another version's score of the stored input (version_replay.py). prediction: its decision as text."""
 
     version: str
     score: Any
@@ -197,9 +197,9 @@ class Replayed:
 
 @dataclass(frozen=True)
 class Case:
-    """The evidence about one prediction. A part that cannot be given is None, and `why[part]` says why.
+    """Evidence about one prediction. A part that is not available is None, with the reason in `why[part]`.
 
-    also_in: other models that hold a prediction of this id. verdicts: what people concluded, as records, newest first.
+    also_in: other models with this prediction id. verdicts: records, newest first.
     """
 
     row: "Row"
@@ -210,7 +210,7 @@ class Case:
     neighbours: tuple[Neighbour, ...] | None = None
     label_check: LabelCheck | None = None
     counterfactuals: tuple[Counterfactual, ...] | None = None
-    rule: Rule | None = None
+    rule: ErrorRule | None = None
     versions: tuple[Replayed, ...] | None = None
     triage: tuple[Triage, ...] | None = None
     findings: tuple[Finding, ...] | None = None
@@ -224,34 +224,36 @@ class Case:
         body = {
             "prediction": self.row.record(),
             "label": label_json(self.label),
-            "inputs": listed(self.inputs, lambda i: {"feature": i.feature, "value": i.value, "percentile": i.percentile, "flags": i.flags}),
+            "inputs": parts_json(
+                self.inputs, lambda i: {"feature": i.feature, "value": i.value, "percentile": i.percentile, "flags": i.flags}
+            ),
             "attributions": explained.attributions if explained else None,
             "base_value": explained.base_value if explained else None,
             "attributions_link": explained.link if explained else None,
             "residual": explained.residual if explained else None,
-            "neighbours": listed(
+            "neighbours": parts_json(
                 self.neighbours, lambda n: {"id": n.id, "distance": n.distance, "label": n.label, "prediction": n.prediction}
             ),
-            "counterfactuals": listed(self.counterfactuals, lambda c: {"changes": c.changes, "score": c.score, "reached": c.reached}),
+            "counterfactuals": parts_json(self.counterfactuals, lambda c: {"changes": c.changes, "score": c.score, "reached": c.reached}),
             "rule": rule_json(self.rule),
-            "versions": listed(self.versions, lambda v: {"version": v.version, "score": v.score, "prediction": v.prediction}),
-            "triage": listed(self.triage, lambda t: {"source": t.source, "score": t.score, "because": t.because}),
-            "findings": listed(self.findings, Finding.to_json),
-            "verdicts": listed(self.verdicts, dict),
+            "versions": parts_json(self.versions, lambda v: {"version": v.version, "score": v.score, "prediction": v.prediction}),
+            "triage": parts_json(self.triage, lambda t: {"source": t.source, "score": t.score, "because": t.because}),
+            "findings": parts_json(self.findings, Finding.to_json),
+            "verdicts": parts_json(self.verdicts, dict),
             "why": {NAMES.get(part, part): sentence for part, sentence in self.why.items() if part not in UNNAMED},
         }
-        found = plain(body)
+        found = json_plain(body)
         assert isinstance(found, dict)
         return found
 
 
 NAMES = {"explanation": "attributions"}
-"""Parts whose name in the JSON differs."""
+"""Parts with another name in the JSON."""
 UNNAMED = ("happened", "label_check")
-"""Parts that the JSON does not have."""
+"""Parts that are not in the JSON."""
 
 
-def listed(parts: "tuple[Any, ...] | None", each: Any) -> list[Any] | None:
+def parts_json(parts: "tuple[Any, ...] | None", each: Any) -> list[Any] | None:
     """Each part as JSON; None stays None."""
     return None if parts is None else [each(part) for part in parts]
 
@@ -260,34 +262,24 @@ def label_json(label: Label | None) -> dict[str, Any] | None:
     """The label with its revisions."""
     if label is None:
         return None
-    revisions = [
-        {
-            "value": each.value,
-            "at": each.at,
-            "received_at": each.arrived,
-            "source": each.source,
-            "annotator": each.annotator,
-            "guideline": each.guideline,
-            "current": each.current,
-        }
-        for each in label.revisions
-    ]
+    names = ("value", "at", "source", "annotator", "guideline", "current")
+    revisions = [{**{name: getattr(revision, name) for name in names}, "received_at": revision.arrived} for revision in label.revisions]
     return {"value": label.value, "at": label.at, "revisions": revisions}
 
 
-def rule_json(rule: Rule | None) -> dict[str, Any] | None:
-    """The rule's figures."""
+def rule_json(rule: ErrorRule | None) -> dict[str, Any] | None:
+    """Figures of the rule."""
     if rule is None:
         return None
     return {name: getattr(rule, name) for name in ("text", "n", "errors", "rate", "coverage", "low", "high")}
 
 
-def plain(value: Any) -> Any:
-    """Values as JSON has them: instants RFC 3339, tuples lists, NaN and infinities the contract's strings."""
+def json_plain(value: Any) -> Any:
+    """Values in JSON types: instants as RFC 3339, tuples as lists, NaN and infinities as the contract's strings."""
     if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
+        return {str(key): json_plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(each) for each in value]
+        return [json_plain(each) for each in value]
     if isinstance(value, datetime):
         return iso(value) if value.tzinfo else iso(value) + "Z"
     if isinstance(value, float) and not math.isfinite(value):

@@ -1,83 +1,87 @@
-"""What an explanation says, in three sentences: what pushed the score up, what pushed it down, and where that leads."""
+"""An attribution as three sentences: features that raise the score, features that lower it, and the resulting score."""
 
 import math
 from collections.abc import Sequence
 from typing import Any
 
-from observability.core.numerals import figure
+from observability.core.formatting import join_words, plural
+from observability.core.numerals import format_figure
 from observability.investigation.model_answers import Bar
 
 NAMED = 3
 UNITS = {"logit": "log-odds", "log": "on the log scale", "raw": "raw class score", "identity": ""}
-"""The space in which attributions add up, in words."""
+"""Names of the link space."""
 METHODS = {
-    "native pred_contrib": "exact TreeSHAP of the model's library", "shap tree": "TreeSHAP", "shap linear": "exact SHAP of a linear model",
+    "native pred_contrib": "exact TreeSHAP of the model's library",
+    "shap tree": "TreeSHAP",
+    "shap linear": "exact SHAP of a linear model",
     "shap permutation": "SHAP by permutations, sampled",
-}  # fmt: skip
-"""How attributions are made, in words."""
+}
+"""Names of attribution methods."""
 
 
-def words(bars: Sequence[Bar], base: float, output: float, link: str, against: str, of_class: str | None = None) -> tuple[str, ...]:
-    """Three sentences with the numbers in the space of the link, turned into a probability (or the value) at the end.
+def explanation_sentences(
+    bars: Sequence[Bar], base: float, output: float, link: str, against: str, of_class: str | None = None
+) -> tuple[str, ...]:
+    """Three sentences with the numbers in the link space, and the resulting probability (or value).
 
-    bars: largest first. against: what the base value is the mean of. A feature without any effect is not named.
+    bars: largest first. against: what the base value is the mean of. Features without effect are not named.
     """
     up, down = [each for each in bars if each.attribution > 0], [each for each in bars if each.attribution < 0]
     return (
         pushed(up, "up", link),
         pushed(down, "down", link),
-        f"From {figure(base)} for {against} they lead to {figure(output)}{unit(link)}{meaning(base, output, link)}"
+        f"Base value {format_figure(base)} ({against}), output {format_figure(output)}{unit(link)}{meaning(base, output, link)}"
         f"{f', for the class {of_class}' if of_class else ''}.",
     )
 
 
 def pushed(bars: Sequence[Bar], where: str, link: str) -> str:
-    """What pushed the score in one direction: the largest by name, the rest together."""
+    """The features that move the score in one direction: the largest by name, the rest as a sum."""
     if not bars:
-        return f"Nothing pushed it {where}."
-    named = [f"{each.feature} = {value(each.value)} ({figure(each.attribution, 3, sign=True)})" for each in bars[:NAMED]]
-    rest = bars[NAMED:]
+        return f"No feature pushes it {where}."
+    named = [f"{bar.feature} = {value(bar.value)} ({format_figure(bar.attribution, 3, sign=True)})" for bar in bars[:NAMED]]
+    rest = [bar.attribution for bar in bars[NAMED:]]
     if rest:
-        named.append(f"{len(rest)} other{'s' if len(rest) > 1 else ''} ({figure(sum(each.attribution for each in rest), 3, sign=True)})")
-    total = sum(each.attribution for each in bars)
-    listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
-    return f"Pushed {where} by {figure(abs(total), 3)}{unit(link)}: {listed}."
+        named.append(f"{plural(len(rest), 'other')} ({format_figure(sum(rest), 3, sign=True)})")
+    total = sum(bar.attribution for bar in bars)
+    return f"Pushed {where} by {format_figure(abs(total), 3)}{unit(link)}: {join_words(named)}."
 
 
 def unit(link: str) -> str:
-    """A unit behind a number."""
+    """The unit after a number in the link space."""
     return f" {UNITS[link]}" if UNITS.get(link) else ""
 
 
 def meaning(base: float, output: float, link: str) -> str:
-    """What the two ends are as scores: probabilities from log-odds, values from logarithms."""
+    """Both ends as scores: probabilities of log-odds, values of logarithms."""
     if link == "logit":
-        return f": a probability of {share(output)} instead of {share(base)}"
+        return f": a probability of {probability_of_logit(output)} instead of {probability_of_logit(base)}"
     if link == "log":
-        return f": {figure(math.exp(min(output, 700.0)))} instead of {figure(math.exp(min(base, 700.0)))}"
+        return f": {format_figure(math.exp(min(output, 700.0)))} instead of {format_figure(math.exp(min(base, 700.0)))}"
     return ""
 
 
-def share(output: float) -> str:
-    """The probability of log-odds."""
+def probability_of_logit(output: float) -> str:
+    """The probability of log-odds, as text."""
     chance = 1 / (1 + math.exp(-output)) if output > -700 else 0.0
-    return f"{100 * chance:.1f} %" if 0.001 <= chance <= 0.999 else figure(chance, 2)
+    return f"{100 * chance:.1f} %" if 0.001 <= chance <= 0.999 else format_figure(chance, 2)
 
 
 def method(name: str) -> str:
-    """How the attributions were made, as the field calls it."""
+    """The name of an attribution method in the field."""
     return METHODS.get(name, name)
 
 
 def left_over(residual: float) -> str:
-    """What the bars leave over, in words."""
-    return "nothing left over" if abs(residual) < 1e-4 else f"{figure(residual)} left over"
+    """The residual in words."""
+    return "no residual" if abs(residual) < 1e-4 else f"residual {format_figure(residual)}"
 
 
 def value(given: Any) -> str:
-    """An input's value, as a reader knows it."""
+    """An input's value as text."""
     if given is None or given != given:
         return "missing"
     if isinstance(given, bool):
         return "true" if given else "false"
-    return figure(given, 6) if isinstance(given, float) else str(given)[:60]
+    return format_figure(given, 6) if isinstance(given, float) else str(given)[:60]

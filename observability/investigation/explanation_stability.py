@@ -1,4 +1,4 @@
-"""Would the same features be named with another background? Stars for an explanation, from resamples of the rows it was held against."""
+"""Stability of an explanation over resamples of its background, as stars."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,14 +10,14 @@ Floats = NDArray[np.float64]
 DRAWS, TOP = 200, 3
 FEWEST_ROWS = 10
 STARS = ((0.95, 5), (0.85, 4), (0.7, 3), (0.5, 2))
-"""From which score how many stars are given; below, one. Ours: there is no agreed scale."""
+"""Minimum score of each number of stars; one star below. The scale is our own; there is no agreed one."""
 
 
 def stability(shown: ArrayLike, by_row: ArrayLike, *, seed: int = 0, draws: int = DRAWS) -> Stability | None:
-    """How alike the shown attributions (features,) are to those against resamples of the background, by_row (rows, features), drawn with replacement.
+    """Similarity of the shown attributions (features,) to those of bootstrap resamples of the background, by_row (rows, features).
 
-    Two figures, each from 0 to 1: the rank correlation (Spearman, mid-ranks; negative ones count 0) of the sizes |attribution|, and the share of the three largest that stay.
-    None where the background has fewer than 10 rows. The order of the rows does not matter to the distribution, the seed fixes the draw.
+    Two figures from 0 to 1: the rank correlation (Spearman, mid-ranks; negative counts as 0) of the absolute attributions, and the share
+    of the three largest that stay among the three largest. None where the background has fewer than 10 rows. The seed fixes the draw.
     """
     values, rows = np.asarray(shown, np.float64), np.asarray(by_row, np.float64)
     n, features = rows.shape
@@ -31,14 +31,14 @@ def stability(shown: ArrayLike, by_row: ArrayLike, *, seed: int = 0, draws: int 
     score = (correlation + overlap) / 2
     stars = next((number for limit, number in STARS if score >= limit), 1)
     because = (
-        f"Over {draws} resamples of the {n} rows it was held against, {percent(overlap, 2)} of its {min(TOP, features)} largest features stayed among the largest, and "
-        f"the order of all features correlates {correlation:.2f}"
+        f"Over {draws} resamples of the {n} background rows, {percent(overlap, 2)} of the {min(TOP, features)} largest features stay among "
+        f"the largest, and the rank correlation of all features is {correlation:.2f}"
     )
     return Stability(stars, score, correlation, overlap, draws, n, because)
 
 
 def rank_correlations(one: Floats, many: Floats) -> Floats:
-    """Spearman's correlation of one list with each row of another, ties by mid-ranks; 1 where neither has an order, 0 where only one has none."""
+    """Spearman's correlation of one list with each row of another, ties by mid-ranks; 1 where both are constant, 0 where one is."""
     from scipy.stats import rankdata
 
     a, b = rankdata(one), rankdata(many, axis=1)
@@ -50,7 +50,7 @@ def rank_correlations(one: Floats, many: Floats) -> Floats:
 
 
 def overlaps(one: Floats, many: Floats) -> Floats:
-    """Which share of the largest of one list is among the largest of each row of another; features without any effect are never among them."""
+    """Share of the largest of one list that are among the largest of each row of another; features without effect never count."""
     own = leaders(one[None, :])[0]
     if not own.any():
         return np.asarray(~leaders(many).any(axis=1), np.float64)
@@ -58,7 +58,7 @@ def overlaps(one: Floats, many: Floats) -> Floats:
 
 
 def leaders(sizes: Floats) -> NDArray[np.bool_]:
-    """Which are the TOP largest of each row."""
+    """Mask of the TOP largest of each row."""
     order = np.argsort(-sizes, axis=1, kind="stable")[:, :TOP]
     found = np.zeros(sizes.shape, np.bool_)
     np.put_along_axis(found, order, True, axis=1)

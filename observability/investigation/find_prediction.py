@@ -1,4 +1,4 @@
-"""Which prediction is meant: by its id, in one model or over all of them?"""
+"""Finds a prediction by id, in one model or in all."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -6,31 +6,29 @@ from typing import TYPE_CHECKING
 from observability.core.catalog import Model
 from observability.core.errors import NotFoundError
 from observability.investigation.logged_prediction import Row, row_from
-from observability.store.query import listing
-from observability.store.query.source import snapshot
 
 if TYPE_CHECKING:
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
 
 
 def opened(store: "Store", prediction_id: str, *, model: str | None = None, as_of: datetime | None = None) -> Row:
-    """The prediction of that id, of one model or of all. Where several models hold the id, it is the newest (`also_in` names the others).
+    """The prediction with an id, of one model or of all. Where several models have the id, the newest (`also_in` has the others).
 
-    as_of: labels that came later are left out. Raises NotFoundError where no model holds it, or it had not arrived by `as_of`.
+    as_of: later labels are left out. Raises NotFoundError where no model has it, or it had not arrived by `as_of`.
     """
     catalog = store.catalog()
     models = [catalog.model(model)] if model else list(catalog.models)
-    with snapshot(store):
+    with store.snapshot():
         found: list[Row] = []
-        for each in models:
-            row = of_model(store, each, prediction_id, as_of)
+        for candidate in models:
+            row = of_model(store, candidate, prediction_id, as_of)
             if row is not None:
                 found.append(row)
     if not found:
         where = f"in {model}" if model else f"in any of the {len(models)} models" if models else "in the store, which holds no model yet"
         raise NotFoundError(
             f"prediction {prediction_id[:200]!r} is not {where}",
-            attempt="Check the id; lines that were refused are on the page Store" + ("; it may belong to another model" if model else ""),
+            attempt=f"Check the id{' and the model' if model else ''}; rejected lines are on the page Store",
         )
     newest = max(found, key=lambda row: (row.environment == "production", row.at, row.model.name))
     others = tuple(row.model.name for row in found if row is not newest)
@@ -38,9 +36,9 @@ def opened(store: "Store", prediction_id: str, *, model: str | None = None, as_o
 
 
 def of_model(store: "Store", model: Model, prediction_id: str, as_of: datetime | None) -> Row | None:
-    """The prediction in one model, None where it is not there (yet)."""
+    """The prediction in one model; None where it does not exist (yet)."""
     try:
-        stored = listing.row(store, model.name, prediction_id)
+        stored = store.row(model.name, prediction_id)
     except NotFoundError:
         return None
     row = row_from(stored, model, as_of)

@@ -1,7 +1,4 @@
-"""Which attributions of a prediction are known already: logged with it, or explained ahead? And the shape that all of them come in.
-
-Nothing is computed here, and no model is needed.
-"""
+"""Known attributions of a prediction: logged with it, or computed ahead. Nothing is computed here, and no model is needed."""
 
 import json
 from collections.abc import Mapping
@@ -11,23 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.investigation.evidence_types import Explained
-from observability.investigation.explanation_sentences import words
-from observability.investigation.model_answers import AGAINST, Against, Bar, Contrast
-from observability.stats.attribution import SCORE_TOLERANCE, adds_up, output_of, score_of
-from observability.store.query import attributions
+from observability.investigation.explanation_sentences import explanation_sentences
+from observability.investigation.model_answers import AGAINST, Against, AttributionContrast, Bar
+from observability.stats.attribution import SCORE_TOLERANCE, additive_rows, apply_inverse_link, apply_link
 
 if TYPE_CHECKING:
     from observability.investigation.logged_prediction import Row
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
 
 
-def known(store: "Store", row: "Row") -> Contrast | None:
-    """The attributions that were logged with the prediction, else those that are stored; None where there are none."""
+def logged_or_stored_contrast(store: "Store", row: "Row") -> AttributionContrast | None:
+    """The logged attributions, else the stored ones; None without either."""
     return logged(row) or of_store(store, row)
 
 
-def logged(row: "Row") -> Contrast | None:
-    """The attributions that came with the prediction, held against its score in their own space."""
+def logged(row: "Row") -> AttributionContrast | None:
+    """The attributions logged with the prediction, checked against its score in their own space."""
     body, base = row.stored.get("attributions"), row.stored.get("base_value")
     body, base = (json.loads(each) if isinstance(each, str) else each for each in (body, base))
     if not isinstance(body, dict) or not body:
@@ -42,13 +38,15 @@ def logged(row: "Row") -> Contrast | None:
     values = {feature: float(value) for feature, value in body.items() if is_number(value)}
     if not values or not is_number(base):
         return None
-    output = float(output_of(np.array([score]), link)[0]) if score is not None else float("nan")
+    output = float(apply_link(np.array([score]), link)[0]) if score is not None else float("nan")
     start = float(base) if base is not None else 0.0
-    return shaped(row, "average", values, start, output, link, "logged", "logged", "as the service says", None, class_name=name)
+    return contrast_from_numbers(
+        row, "average", values, start, output, link, "logged", "logged", "as the service says", None, class_name=name
+    )
 
 
 def without_base(row: "Row") -> Explained | None:
-    """Attributions that were logged without a base value, as they are: nothing can be checked of them, and no bars stand on them."""
+    """Attributions that were logged without a base value. They cannot be checked and are not drawn."""
     body = row.stored.get("attributions")
     body = json.loads(body) if isinstance(body, str) else body
     _, name = explained_score(row)
@@ -56,17 +54,17 @@ def without_base(row: "Row") -> Explained | None:
     values = {feature: float(value) for feature, value in body.items() if is_number(value)} if isinstance(body, dict) else {}
     if not values:
         return None
-    note = "They were logged without a base value, so it cannot be checked whether they add up, and they are not drawn."
+    note = "Logged without a base value: additivity cannot be checked, so they are not drawn."
     return Explained(values, None, row.stored.get("attributions_link") or "identity", None, "logged", note)
 
 
 def is_number(value: Any) -> bool:
-    """Whether JSON holds a finite number."""
+    """Whether a JSON value is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
 
 
 def explained_score(row: "Row") -> tuple[float | None, str | None]:
-    """The score that is explained: of the decided class in multiclass, whose name comes along."""
+    """The explained score; multiclass: of the decided class, with its name."""
     place = class_of(row)
     if place < 0:
         return row.score, None
@@ -75,7 +73,7 @@ def explained_score(row: "Row") -> tuple[float | None, str | None]:
 
 
 def class_of(row: "Row") -> int:
-    """Multiclass: the class that was decided, else the most probable one; -1 for other tasks."""
+    """Multiclass: the decided class, else the most probable one; −1 for other tasks."""
     if row.model.task != "multiclass" or not row.model.classes:
         return -1
     if 0 <= row.decision < len(row.model.classes):
@@ -84,23 +82,33 @@ def class_of(row: "Row") -> int:
     return int(np.argmax([chances.get(name, 0.0) for name in row.model.classes]))
 
 
-def of_store(store: "Store", row: "Row") -> Contrast | None:
-    """The attributions that were explained ahead (enrich_explain.py)."""
-    held = attributions.of_prediction(store, row.model, row.version, row.id)
+def of_store(store: "Store", row: "Row") -> AttributionContrast | None:
+    """The attributions computed ahead (enrichment)."""
+    held = store.attributions_of_prediction(row.model, row.version, row.id)
     if held is None or held["base"] is None or held["output"] is None:
         return None
     place = int(held["class"])
     name = row.model.classes[place] if 0 <= place < len(row.model.classes) and row.model.task == "multiclass" else None
     note = held["note"] or ""
     if held["reproduces"] is False:
-        note = f"{note} The model file gives another score than the one that was logged: it may not be the model that answered.".strip()
-    return shaped(
-        row, "average", held["values"], held["base"], held["output"], held["link"] or "identity", held["method"] or "", "stored",
-        held["background"] or "the average", held["background_rows"], class_name=name, note=note,
-    )  # fmt: skip
+        note = f"{note} The model file gives another score than the logged one: it may not be the model that served.".strip()
+    return contrast_from_numbers(
+        row,
+        "average",
+        held["values"],
+        held["base"],
+        held["output"],
+        held["link"] or "identity",
+        held["method"] or "",
+        "stored",
+        held["background"] or "the average",
+        held["background_rows"],
+        class_name=name,
+        note=note,
+    )
 
 
-def shaped(
+def contrast_from_numbers(
     row: "Row",
     against: Against,
     values: Mapping[str, float],
@@ -115,29 +123,41 @@ def shaped(
     errors: Mapping[str, float] | None = None,
     class_name: str | None = None,
     note: str = "",
-) -> Contrast:
-    """A contrast from plain numbers: bars sorted by size, the residual judged, the same in words."""
+) -> AttributionContrast:
+    """A contrast from plain numbers: bars sorted by size, additivity check, sentences."""
     bars = tuple(
         sorted(
             (Bar(name, row.features.get(name), value, (errors or {}).get(name)) for name, value in values.items()),
             key=lambda bar: (-abs(bar.attribution), bar.feature),
         )
-    )  # fmt: skip
+    )
     whole = np.array([[bar.attribution for bar in bars]])
     residual = output - base - float(whole.sum())
-    return Contrast(
-        against, background, background_rows, base, output, residual, fits(row, whole, base, output, residual, link, method), link, bars,
-        method, source, "estimated" if errors else "measured", class_name,
-        words=words(bars, base, output, link, AGAINST[against], class_name), note=note,
-    )  # fmt: skip
+    return AttributionContrast(
+        against,
+        background,
+        background_rows,
+        base,
+        output,
+        residual,
+        fits(row, whole, base, output, residual, link, method),
+        link,
+        bars,
+        method,
+        source,
+        "estimated" if errors else "measured",
+        class_name,
+        words=explanation_sentences(bars, base, output, link, AGAINST[against], class_name),
+        note=note,
+    )
 
 
 def fits(row: "Row", values: NDArray[np.float64], base: float, output: float, residual: float, link: str, method: str) -> bool:
-    """Whether the bars add up: the residual is small, or (logged scores are rounded) the score that follows is the logged one."""
+    """Whether the bars add up: the residual is small, or the implied score is the logged one (logged scores are rounded)."""
     if not np.isfinite([base, output, residual]).all():
         return False
-    if bool(adds_up(values, np.array([base]), np.array([residual]))[0]):
+    if bool(additive_rows(values, np.array([base]), np.array([residual]))[0]):
         return True
     score, _ = explained_score(row)
-    implied = float(score_of(np.array([base + values.sum()]), link)[0])
+    implied = float(apply_inverse_link(np.array([base + values.sum()]), link)[0])
     return bool(row.model.classes) and method == "logged" and score is not None and abs(implied - score) <= SCORE_TOLERANCE

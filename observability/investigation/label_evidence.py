@@ -1,10 +1,10 @@
-"""Is it the label that is wrong? How much do the model, the neighbours and the annotators believe it?
+"""Evidence on whether a label is wrong, from the model, the neighbours and the annotators.
 
-Classes: confident learning (Northcutt, Jiang and Chuang 2021; cleanlab's `filter_by="confident_learning"`). The threshold t_c of a class is the mean
-probability that the model gives to c over rows labelled c. A label is suspect where, of the classes whose probability reaches their own threshold, the
-most probable one is another class, and the label is not what the model finds most probable of all; and few neighbours have it. It is suspect as well where
-the neighbours speak against it by a large majority and the model believes it less than usual. What was measured stays measured: of such a label the
-evidence only says that it is unlikely (`measured`). Numbers: the label lies far outside of what its neighbours' labels spread over, while the score does not.
+Classes: confident learning (Northcutt, Jiang and Chuang 2021; cleanlab's `filter_by="confident_learning"`). The threshold t_c of a class
+is the mean probability of c over rows labelled c. A label is suspect where the most probable of the classes that reach their threshold is
+another class, the label is not the most probable class, and few neighbours have it. It is also suspect where a large majority of
+neighbours disagrees and the model's probability is below the class's threshold. For measured outcomes the evidence only says that the
+label is unlikely (`measured`). Regression: the label is far outside the spread of its neighbours' labels, while the score is not.
 """
 
 from collections import Counter
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.core.numerals import figure
+from observability.core.numerals import format_figure
 from observability.investigation import comparison_rows
-from observability.investigation.case_parts import Look
+from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.evidence_types import LabelCheck, NotGivenError
 from observability.investigation.logged_prediction import Row
 from observability.investigation.neighbours import near
@@ -26,27 +26,25 @@ if TYPE_CHECKING:
 
 FEWEST_LABELLED = 30
 TOLERANCE = 1e-6
-"""Probabilities that are nearer to each other are equal, as in cleanlab."""
+"""Probabilities within this distance are equal, as in cleanlab."""
 MEASURED = ("outcome", "correction")
-"""Sources of a label that nobody judged, or that somebody put right already: evidence against it speaks of a hard case rather than of a wrong label."""
+"""Sources of labels that were measured or already corrected: a hard case is more likely than a wrong label."""
 FEW_AGREE = 0.2
-"""At most this share of the neighbours has the label where they disagree by a large majority; and a smaller share than of all rows, or they speak for it."""
+"""A large majority of neighbours disagrees where at most this share has the label, and less than of all rows."""
 FAR_OUT = 4.0
-"""Robust standard deviations from which a number is far outside of its neighbours' labels."""
+"""Robust standard deviations from which a number is far outside its neighbours' labels."""
 
 
-def label_check(look: Look) -> LabelCheck:
-    """Whether the label is suspect, and by what. Raises NotGivenError without a label."""
-    row = look.row
+def label_check(case: CaseInProgress) -> LabelCheck:
+    """Whether the label is suspect, with the evidence. Raises NotGivenError without a label."""
+    row = case.row
     if row.label is None or row.label_code < 0:
-        raise NotGivenError(
-            "there is no label to doubt" if row.label is None else f"the label {row.label.value!r} is none of the model's classes"
-        )
-    cast = votes(look)
-    return number_check(look, cast) if row.model.task == "regression" else class_check(look, cast)
+        raise NotGivenError("there is no label" if row.label is None else f"the label {row.label.value!r} is not a class of the model")
+    cast = votes(case)
+    return number_check(case, cast) if row.model.task == "regression" else class_check(case, cast)
 
 
-def probabilities(frame: "DataFrame", row: Row) -> NDArray[np.float64]:
+def class_probabilities(frame: "DataFrame", row: Row) -> NDArray[np.float64]:
     """(n, classes) of a frame of outcomes."""
     if row.model.task == "multiclass":
         return np.stack([frame[f"score.{place}"].to_numpy(np.float64) for place in range(len(row.model.classes))], axis=1)
@@ -55,7 +53,7 @@ def probabilities(frame: "DataFrame", row: Row) -> NDArray[np.float64]:
 
 
 def own_probabilities(row: Row) -> NDArray[np.float64] | None:
-    """(classes,) of the case, None where it has none."""
+    """(classes,) of the case; None where unknown."""
     if row.model.task == "multiclass":
         held = row.probabilities or {}
         return np.array([float(held.get(name, np.nan)) for name in row.model.classes]) if held else None
@@ -63,116 +61,118 @@ def own_probabilities(row: Row) -> NDArray[np.float64] | None:
 
 
 def thresholds(chances: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """t_c of each class: the mean probability of c over the rows labelled c; NaN of a class without any."""
+    """t_c of each class: mean probability of c over rows labelled c; NaN without such rows."""
     return np.array(
         [chances[labels == each, each].mean() if (labels == each).any() else np.nan for each in range(chances.shape[1])], np.float64
     )
 
 
 def confident_class(chances: NDArray[np.float64], limits: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Of each row (n, classes) the class whose probability reaches its threshold, the most probable one of all where several do; -1 where none does."""
+    """Of each row (n, classes) the class that reaches its threshold, the most probable of several; −1 where none does."""
     reached = chances >= limits - TOLERANCE
     several = np.where(reached.sum(axis=1) > 1, chances.argmax(axis=1), reached.argmax(axis=1))
     return np.where(reached.any(axis=1), several, -1)
 
 
 def suspected(chances: NDArray[np.float64], labels: NDArray[np.int64], limits: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Of each row (n, classes) the class that the model is confident of instead of its label; -1 where its label is not suspect."""
+    """Of each row (n, classes) the class of which the model is confident instead of the label; −1 where the label is not suspect."""
     instead = confident_class(chances, np.where(np.isnan(limits), np.inf, limits))
     favoured = chances.copy()
     favoured[np.arange(len(labels)), labels] += TOLERANCE
     return np.where((instead == labels) | (favoured.argmax(axis=1) == labels), -1, instead)
 
 
-def class_check(look: Look, cast: "Counter[str]") -> LabelCheck:
+def class_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
     """The check of a class."""
-    row, names = look.row, look.row.model.classes
+    row, names = case.row, case.row.model.classes
     assert row.label is not None
     own = own_probabilities(row)
-    labelled = comparison_rows.labelled_rows_of(look)
+    labelled = comparison_rows.labelled_rows_of(case)
     given = labelled["label"].to_numpy(np.int64)
     confidence, limit, instead, first = None, None, None, False
     sentences = []
     if own is not None and len(labelled) >= FEWEST_LABELLED:
-        chances = probabilities(labelled, row)
+        chances = class_probabilities(labelled, row)
         usable = np.isfinite(chances).all(axis=1)
         limits = thresholds(chances[usable], given[usable])
-        confidence, limit = float(own[row.label_code]), none_if_nan(limits[row.label_code])
+        confidence, limit = float(own[row.label_code]), finite_or_none(limits[row.label_code])
         first = int(own.argmax()) == row.label_code
         other = int(suspected(own[None, :], np.array([row.label_code]), limits)[0])
         instead = names[other] if other != -1 else None
-        sentences.append(f"The model gives the label, {row.label.value}, a chance of {percent(confidence)}")
-        sentences[-1] += f" (rows with this label get {percent(limit)} on average)" if limit is not None else ""
+        sentences.append(f"Model probability of the label {row.label.value}: {chance_text(confidence)}")
+        sentences[-1] += f" (average of rows with this label: {chance_text(limit)})" if limit is not None else ""
         if instead is not None:
-            sentences[-1] += f", and {instead} one of {percent(own[other])} (rows labelled {instead} get {percent(limits[other])})"
-    around = near(look).frame
+            sentences[-1] += f"; of {instead}: {chance_text(own[other])} (average {chance_text(limits[other])})"
+    around = near(case).frame
     same = int((around["label"] == row.label_code).sum())
     agree = same / len(around)
     sentences.append(f"{same} of the {len(around)} nearest labelled rows have the same label")
     voted = cast[row.label.value] if cast else None
     if voted is not None:
-        sentences.append(f"{voted} of {sum(cast.values())} annotators said {row.label.value}")
+        sentences.append(f"{voted} of {sum(cast.values())} annotators chose {row.label.value}")
     outvoted = voted is not None and cast.most_common(1)[0][1] > voted
     at_large = float((given == row.label_code).mean()) if given.size else 0.0
     against = agree <= FEW_AGREE and agree < at_large
     unlikely = confidence is not None and limit is not None and confidence < limit and not first
     suspect = outvoted or (instead is not None and agree < 0.5) or (against and unlikely)
-    current = next((each for each in row.revisions if each.current), None)
-    measured = not outvoted and current is not None and current.source in MEASURED
+    measured = not outvoted and row.label_source in MEASURED
     unclear = not suspect and (against or (instead is not None and agree <= 0.5))
     if against and suspect and not outvoted:
-        sentences[-1] += f", where {percent(at_large)} of all rows have it"
+        sentences[-1] += f" (of all rows: {chance_text(at_large)})"
     return LabelCheck(
-        suspect, f"{'; '.join(sentences)}: {concluded(suspect, measured, unclear)}.", confidence, limit, instead, dict(cast), agree,
-        measured=measured, unclear=unclear,
-    )  # fmt: skip
+        suspect,
+        f"{'; '.join(sentences)}: {label_conclusion(suspect, measured, unclear)}.",
+        confidence,
+        limit,
+        instead,
+        dict(cast),
+        agree,
+        measured=measured,
+        unclear=unclear,
+    )
 
 
-def concluded(suspect: bool, measured: bool, unclear: bool) -> str:
-    """What follows for a label, in words."""
+def label_conclusion(suspect: bool, measured: bool, unclear: bool) -> str:
+    """The conclusion on a label, as the end of a sentence."""
+    if suspect and measured:
+        return "the label is unlikely but was measured, so a hard case is more likely than a wrong label"
     if suspect:
-        return (
-            "so the label is unlikely for the model, but it was measured, so a hard case is more likely than a wrong label"
-            if measured
-            else "so the label is suspect"
-        )
-    return "which speaks against the label, but not enough to call it suspect" if unclear else "so nothing speaks against the label"
+        return "the label is suspect"
+    return "some evidence against the label, too little to call it suspect" if unclear else "no evidence against the label"
 
 
-def percent(share: float) -> str:
-    """A chance in words, as `5 %`; below one in a hundred with a digit that says something."""
+def chance_text(share: float) -> str:
+    """A probability as text, `5 %`; two digits, three from 99.5 %."""
     return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.3g} %"
 
 
-def number_check(look: Look, cast: "Counter[str]") -> LabelCheck:
+def number_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
     """The check of a number."""
-    row = look.row
+    row = case.row
     value = row.label_number
-    around = near(look).frame["label_value"].dropna().to_numpy(np.float64)
+    around = near(case).frame["label_value"].dropna().to_numpy(np.float64)
     if value is None or around.size < 3:
-        raise NotGivenError("too few neighbours have labels to hold this one against")
+        raise NotGivenError("too few neighbours have labels for a comparison")
     middle = float(np.median(around))
-    spread = max(1.4826 * float(np.median(np.abs(around - middle))), float(usual_error(look)), 1e-12)
+    spread = max(1.4826 * float(np.median(np.abs(around - middle))), float(robust_error_deviation(case)), 1e-12)
     away = (value - middle) / spread
     score_away = None if row.score is None else (row.score - middle) / spread
     suspect = abs(away) > FAR_OUT and score_away is not None and abs(score_away) <= FAR_OUT / 2
-    because = (
-        f"The label {figure(value, 6)} lies {abs(away):.1f} robust standard deviations from its neighbours' median {figure(middle, 6)}"
+    because = f"The label {format_figure(value, 6)} is {abs(away):.1f} robust standard deviations from its neighbours' median"
+    because += f" {format_figure(middle, 6)}" + ("" if score_away is None else f", the score {abs(score_away):.1f}")
+    measured = row.label_source in MEASURED
+    return LabelCheck(
+        suspect, f"{because}: {label_conclusion(suspect, measured, False)}.", away=abs(away), votes=dict(cast), measured=measured
     )
-    if score_away is not None:
-        because += f", the score {abs(score_away):.1f}"
-    current = next((each for each in row.revisions if each.current), None)
-    measured = current is not None and current.source in MEASURED
-    return LabelCheck(suspect, f"{because}: {concluded(suspect, measured, False)}.", away=abs(away), votes=dict(cast), measured=measured)
 
 
-def usual_error(look: Look) -> float:
-    """Robust standard deviation of the model's errors about this time: neighbours are never taken to agree more closely than the model does; 0 unknown."""
-    frame = comparison_rows.labelled_rows_of(look)
+def robust_error_deviation(case: CaseInProgress) -> float:
+    """Robust standard deviation of the model's errors in the period, a lower limit for the neighbours' spread; 0 where unknown."""
+    frame = comparison_rows.labelled_rows_of(case)
     errors = (frame["score"] - frame["label_value"]).dropna().to_numpy(np.float64)
     return 1.4826 * float(np.median(np.abs(errors - np.median(errors)))) if errors.size else 0.0
 
 
-def none_if_nan(value: float) -> float | None:
-    """The number, None for NaN."""
+def finite_or_none(value: float) -> float | None:
+    """The number; None for NaN."""
     return None if np.isnan(value) else float(value)

@@ -1,6 +1,6 @@
 """The label of a prediction and its revisions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Revision:
-    """One label as it was given: event time, time of arrival (UTC), canonical text, number where it is one. current: it counts now."""
+    """One label as it arrived: event time and arrival (UTC), canonical text, number where it is one. current: it is the valid one."""
 
     value: str
     at: datetime
@@ -23,8 +23,15 @@ class Revision:
 
 @dataclass(frozen=True)
 class Label:
-    """What is held for true: the current revision, and every revision in order of arrival."""
+    """The current label, and all revisions in order of arrival."""
 
     value: str
     at: datetime
     revisions: tuple[Revision, ...]
+
+
+def outcome_text(classes: Sequence[str], code: int, number: float) -> str | None:
+    """A label or decision as text: the name of the class, or the number of a regression; None where unknown."""
+    if not classes:
+        return None if number != number else f"{number:.12g}"
+    return classes[code] if 0 <= code < len(classes) else None

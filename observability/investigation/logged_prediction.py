@@ -1,4 +1,4 @@
-"""What was logged about one prediction, and what was said of it since, as plain values that every part of a case reads."""
+"""One logged prediction with its labels, as plain values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,19 +11,33 @@ from observability.core.time import aware_utc, naive_utc
 from observability.investigation.label_types import Label, Revision
 
 OPTIONAL = (
-    "status", "latency_ms", "subject", "device", "replica", "batch", "environment", "threshold", "energy_j", "cost", "weight", "feature_at",
-    "acted_at", "attributions", "base_value", "attributions_link",
-)  # fmt: skip
-"""Fields of a prediction that its record names only where they are known."""
+    "status",
+    "latency_ms",
+    "subject",
+    "device",
+    "replica",
+    "batch",
+    "environment",
+    "threshold",
+    "energy_j",
+    "cost",
+    "weight",
+    "feature_at",
+    "acted_at",
+    "attributions",
+    "base_value",
+    "attributions_link",
+)
+"""Fields that the record of a prediction has only where they are known."""
 
 
 @dataclass(frozen=True)
 class Row:
     """One stored prediction. Times are UTC.
 
-    stored: everything as store.listing.row gives it (times naive UTC). features, groups: by name, as stored (None: null, absent or of another
-    type; `absent` and `wrong` name which). decision: class index, -1 unknown or a regression. revisions: labels that had arrived, in order of
-    arrival. as_of: only what had arrived by then counts. error: score - label of a regression; wrong: decision ≠ label of a classifier; None where unknown.
+    stored: all fields as the store gives them (times naive UTC). features, groups: by name, as stored (None: null, absent or of another
+    type; `absent` and `wrong_type` have which). decision: class index, −1 unknown or regression. revisions: labels in order of arrival.
+    as_of: only what had arrived by then counts.
     """
 
     model: Model
@@ -48,26 +62,36 @@ class Row:
 
     @property
     def threshold(self) -> float:
-        """The score from which the decision was the positive class: the row's own, else the model's."""
+        """The decision threshold: the row's own, else the model's."""
         own = self.stored.get("threshold")
         return float(own) if own is not None else self.model.settings.threshold
 
     @property
     def answer(self) -> str | None:
-        """What was decided, in words: the class, of a regression the score; None where nothing was."""
+        """The decision as text: class, or score of a regression; None without one."""
         if self.decision >= 0 and self.decision < len(self.model.classes):
             return self.model.classes[self.decision]
         return self.prediction if self.score is None or self.model.classes else f"{self.score:.12g}"
 
     @cached_property
+    def current_revision(self) -> Revision | None:
+        """The current revision of the label; None without a label."""
+        return next((revision for revision in self.revisions if revision.current), None)
+
+    @cached_property
     def label(self) -> Label | None:
-        """The current label, None where there is none yet."""
-        current = next((each for each in self.revisions if each.current), None)
+        """The current label; None without one."""
+        current = self.current_revision
         return Label(current.value, current.at, self.revisions) if current else None
 
     @property
+    def label_source(self) -> str | None:
+        """The source of the current label; None where unknown."""
+        return self.current_revision.source if self.current_revision else None
+
+    @property
     def label_code(self) -> int:
-        """The class index of the label (regression: 0 where it is a number); -1 where it is not known or names no class."""
+        """Class index of the label (regression: 0 for a number); −1 where unknown or not a class."""
         if self.label is None:
             return -1
         if self.model.task == "regression":
@@ -80,22 +104,22 @@ class Row:
     @property
     def label_number(self) -> float | None:
         """The label as a number."""
-        return next((each.number for each in self.revisions if each.current), None)
+        return self.current_revision.number if self.current_revision else None
 
     @property
     def error(self) -> float | None:
-        """Score less label, of a regression."""
+        """Regression: score − label; None where unknown."""
         if self.model.task != "regression" or self.score is None or self.label_number is None:
             return None
         return self.score - self.label_number
 
     @property
     def wrong(self) -> bool | None:
-        """Whether a classifier's decision was not the label; None where either is unknown, and of a regression."""
+        """Classification: whether the decision is not the label; None where unknown, and for a regression."""
         return None if self.model.task == "regression" or self.decision < 0 or self.label_code < 0 else self.decision != self.label_code
 
     def record(self) -> dict[str, Any]:
-        """The prediction as a record (contract section 1), what is not known left out."""
+        """The prediction as a record (contract section 1), without unknown fields."""
         given = {name: value for name, value in self.features.items() if f"feature.{name}" not in (*self.absent, *self.wrong_type)}
         extra = self.stored.get("extra") or {}
         wrong = extra.get("features") if isinstance(extra.get("features"), dict) else {}
@@ -119,23 +143,23 @@ class Row:
 
 
 def row_from(stored: Mapping[str, Any], model: Model, as_of: datetime | None, also_in: tuple[str, ...] = ()) -> Row:
-    """The row behind what store.listing.row gives; labels that had not arrived by `as_of` are left out."""
+    """The row from the store's fields; labels that had not arrived by `as_of` are left out."""
     limit = None if as_of is None else naive_utc(as_of)
-    known = [each for each in stored["labels"] if limit is None or each["arrived"] <= limit]
-    current = max(known, key=lambda each: (each["at"], each["arrived"], each["value"]), default=None)
+    known = [label for label in stored["labels"] if limit is None or label["arrived"] <= limit]
+    current = max(known, key=lambda label: (label["at"], label["arrived"], label["value"]), default=None)
     revisions = tuple(
         Revision(
-            value=each["value"],
-            at=aware_utc(each["at"]),
-            arrived=aware_utc(each["arrived"]),
-            number=each["number"],
-            source=each["source"],
-            annotator=each["annotator"],
-            guideline=each["guideline"],
-            current=each is current,
-            extra=each["extra"] if isinstance(each["extra"], dict) else {},
+            value=label["value"],
+            at=aware_utc(label["at"]),
+            arrived=aware_utc(label["arrived"]),
+            number=label["number"],
+            source=label["source"],
+            annotator=label["annotator"],
+            guideline=label["guideline"],
+            current=label is current,
+            extra=label["extra"] if isinstance(label["extra"], dict) else {},
         )
-        for each in known
+        for label in known
     )
     decision = stored["decision"]
     return Row(

@@ -1,7 +1,7 @@
-"""What does the model itself say about one prediction: why, how near the edge, and what other versions say? The frozen shapes of these answers.
+"""Types of a model's answers about one prediction: attributions, distance to another decision, other versions.
 
-Everything here can be missing, each on its own: a part that needs the artifact raises NotGivenError with what to do. `basis` says whether a number was measured
-(logged, or the model's own answer to the stored input), estimated (sampled, with an error) or simulated (an input that never was).
+Each part can be missing; one that needs the artifact raises NotGivenError with what to do. `basis`: measured (logged, or the model's
+score of the stored input), estimated (sampled, with an error) or simulated (an input that never occurred).
 """
 
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from observability.core.finding import Basis
 
 Against = Literal["average", "similar", "twins"]
 AGAINST: dict[Against, str] = {"average": "the average", "similar": "similar cases", "twins": "correct twins"}
-"""What a prediction's attributions are held against, in the order in which a reader asks."""
+"""Backgrounds of attributions, in reading order."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One feature's part of the output, in the space of the link. value: the input. standard_error: where it was sampled, else None."""
+    """One feature's attribution in the link space. value: the input. standard_error: where sampled, else None."""
 
     feature: str
     value: Any
@@ -27,9 +27,9 @@ class Bar:
 
 @dataclass(frozen=True)
 class Stability:
-    """Would another background tell the same story? stars: 1 to 5. correlation: mean rank correlation (Spearman) of the sizes of the attributions, and
-    overlap: mean share of the three largest that stay, over `draws` resamples of the background. score: the mean of both, 0 to 1, from
-    which the stars follow. because: one sentence.
+    """Stability of attributions over `draws` resamples of the background. stars: 1 to 5. correlation: mean rank correlation (Spearman) of
+    absolute attributions. overlap: mean share of the three largest that stay. score: mean of both, 0 to 1, which gives the stars.
+    because: one sentence.
     """
 
     stars: int
@@ -42,12 +42,12 @@ class Stability:
 
 
 @dataclass(frozen=True)
-class Contrast:
+class AttributionContrast:
     """Attributions of one prediction against one background: base_value + Σ bars + residual == output, in the space of `link`.
 
-    against: average, similar or twins. background: what the base value is the mean of, in words; background_rows: None where the trees' own counts
-    stand for it. outcomes: of the background, what was decided: {class: rows}. bars: largest first. adds_up: the residual is small enough for the bars to be
-    shown. source: stored, logged or computed. class_name: multiclass, the class that is explained. words: what pushed up, what pushed down, by how much.
+    against: average, similar or twins. background: description; background_rows: None where the trees' own counts are used. outcomes:
+    decisions in the background, {class: rows}. bars: largest first. adds_up: the residual is small enough to show the bars. source:
+    stored, logged or computed. class_name: multiclass, the explained class. words: sentences.
     """
 
     against: Against
@@ -71,20 +71,20 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Contrasts:
-    """A prediction against each background. why: for those that cannot be given, a sentence by name. seconds: in the worker."""
+    """Attributions against each background. why: reasons for missing ones, by name. seconds: worker time."""
 
-    average: Contrast | None = None
-    similar: Contrast | None = None
-    twins: Contrast | None = None
+    average: AttributionContrast | None = None
+    similar: AttributionContrast | None = None
+    twins: AttributionContrast | None = None
     why: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Margin:
-    """How far the score is from another answer. margin: binary, score - threshold; multiclass, the largest probability less the second (`runner_up`);
-    regression, the half width of the band (`low`, `high`) that its usual error gives. share_nearer: of the reference's rows, how many stand as
-    near or nearer to the edge; None without a reference. because: one sentence.
+    """Distance of the score from another decision. margin: binary, score − threshold; multiclass, largest probability minus the second
+    (`runner_up`); regression, half width of the band (`low`, `high`) of the median error. share_nearer: share of reference rows at
+    least as near; None without a reference. because: one sentence.
     """
 
     margin: float
@@ -99,8 +99,8 @@ class Margin:
 
 @dataclass(frozen=True)
 class Curve:
-    """The score if one feature had another value and all else stayed (ICE). values: numbers in order, or levels; scores: one each. at: the row's
-    own value, and score the model's answer to it. flips: the values at which the answer is another. locked: nobody can change this feature.
+    """The score as a function of one feature, all else equal (ICE). values: numbers in order, or levels; scores: one each. at: the row's
+    value, and score the model's score of it. flips: values with another decision. locked: the feature is immutable.
     """
 
     feature: str
@@ -116,8 +116,8 @@ class Curve:
 
 @dataclass(frozen=True)
 class Opposite:
-    """The nearest real row that was answered otherwise. distance: as of the neighbours (investigation/neighbours.py). changes: feature: (this row's value, its value), largest
-    difference first. searched: rows among which it is the nearest.
+    """The nearest real row with another decision. distance: as of neighbours.py. changes: feature: (this row's value, its value), largest
+    difference first. searched: number of rows.
     """
 
     id: str
@@ -133,8 +133,8 @@ class Opposite:
 
 @dataclass(frozen=True)
 class Goal:
-    """What counts as another answer. kind: above (score ≥ low), below (score < high), other (another class than `place` is the most
-    probable), outside or inside (of low to high, of a regression). text: in words.
+    """What counts as another outcome. kind: above (score ≥ low), below (score < high), other (another class than `place` is most
+    probable), outside or inside (of low to high, regression). text: in words.
     """
 
     kind: Literal["above", "below", "other", "outside", "inside"]
@@ -146,7 +146,9 @@ class Goal:
 
 @dataclass(frozen=True)
 class WhatIf:
-    """The model's answer to inputs that never were. changes: as asked. before: the model's answer to the stored input. flips: the goal is reached."""
+    """The model's score of a changed input. changes: as requested. before: the model's score of the stored input. flips: the decision
+    changes.
+    """
 
     changes: Mapping[str, tuple[Any, Any]]
     score: float
@@ -160,9 +162,10 @@ class WhatIf:
 
 @dataclass(frozen=True)
 class Answered:
-    """What one version says to the stored input. role: this, previous, next, challenger (a shadow) or baseline (the reference's commonest class or mean label).
-    source: logged (this version), shadow (a prediction of the same id) or computed. right: against the label, None where unknown.
-    absolute_error: of a regression. missing: features that this version takes and the input lacks. why: where it cannot answer.
+    """One version's score of the stored input. role: this, previous, next, challenger (shadow) or baseline (most frequent class or mean
+    label of the reference). source: logged (this version), shadow (a prediction of the same request) or computed. right: against the
+    label, None where unknown. absolute_error: regression. missing: features that the version needs and the input lacks. why: reason
+    without a score.
     """
 
     version: str
@@ -179,7 +182,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Share:
-    """A share of rows with Wilson's 95 % interval; None where there are no rows."""
+    """A share of rows with Wilson's 95 % interval; None without rows."""
 
     n: int
     of: int
@@ -190,7 +193,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Regressed:
-    """A row that one version had right and the other has wrong. score_a, score_b, label as logged or computed."""
+    """A row that one version had right and the other has wrong. score_a, score_b, label: as logged or computed."""
 
     id: str
     score_a: float
@@ -200,9 +203,9 @@ class Regressed:
 
 @dataclass(frozen=True)
 class Churn:
-    """How two versions differ on the same rows. a: the version that answered, b: the other. flips: decided otherwise (regression: whose scores differ by
-    more than the usual error); worse: right with a and wrong with b; better: the reverse, both among labelled rows. regressed: the worst rows of `worse`.
-    rows: looked at; window: in words. because: one sentence.
+    """Differences of two versions on the same rows. a: the version that served, b: the other. flips: other decisions (regression: scores
+    that differ by more than the median error); worse: right with a and wrong with b; better: the reverse; both among labelled rows.
+    regressed: the worst rows of `worse`. because: one sentence.
     """
 
     a: str

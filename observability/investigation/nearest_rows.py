@@ -1,4 +1,4 @@
-"""Which real rows are most like a prediction, by the distance that its neighbours are found with (investigation/neighbours.py)?"""
+"""Real rows nearest to a prediction, by the distance of neighbours.py."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
-def distances(row: "DataFrame", rows: "DataFrame", columns: Sequence[Column], scale: "DataFrame | None" = None) -> Floats:
-    """The distance of one row to each of `rows`, over `columns` (tables with features by their names). scale: rows whose mean and standard deviation count
-    (default: `rows`).
+def row_distances(row: "DataFrame", rows: "DataFrame", columns: Sequence[Column], scale: "DataFrame | None" = None) -> Floats:
+    """Distance of one row to each of `rows`, over `columns` (tables with features by name). scale: rows whose mean and standard deviation
+    are used (default: `rows`).
     """
     space = space_of(referenced(rows if scale is None else scale, columns), columns)
     own = space.place(referenced(row, columns))
@@ -25,14 +25,14 @@ def distances(row: "DataFrame", rows: "DataFrame", columns: Sequence[Column], sc
 
 
 def referenced(frame: "DataFrame", columns: Sequence[Column]) -> "DataFrame":
-    """The same with columns named by their references."""
-    return frame[[each.name for each in columns]].set_axis([each.reference for each in columns], axis=1)
+    """The table with columns named by their references."""
+    return frame[[column.name for column in columns]].set_axis([column.reference for column in columns], axis=1)
 
 
-def nearest(
+def nearest_places(
     row: "DataFrame", rows: "DataFrame", k: int, columns: Sequence[Column], scale: "DataFrame | None" = None
 ) -> tuple[NDArray[np.int64], Floats]:
-    """Places and distances of the k nearest of `rows`, nearest first; equal distances in their order."""
-    found = distances(row, rows, columns, scale)
+    """Positions and distances of the k nearest of `rows`, nearest first; ties in their order."""
+    found = row_distances(row, rows, columns, scale)
     order = np.argsort(found, kind="stable")[:k]
     return order, found[order]

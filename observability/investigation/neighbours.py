@@ -1,20 +1,22 @@
-"""Which rows are nearest to this one, and how far from its reference is it?
+"""Nearest rows of a case, and its distance from the reference.
 
-The distance is Euclidean over the features: a number in standard deviations of the reference (kept within CAP of its mean), a category or boolean 1
-where the levels differ, a missing value 1 beside what is not missing (a missing number stands at the mean). Groups are no part of it.
+The distance is Euclidean over the features: numbers in standard deviations of the reference (clipped at CAP from its mean); categories
+and booleans 1 where they differ; missing against present 1 (a missing number is placed at the mean). Groups are not used.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from observability.core.catalog import Column
 from observability.investigation import comparison_rows
-from observability.investigation.case_parts import Look
+from observability.investigation.case_parts import CaseInProgress, computed_once
+from observability.investigation.conditions import slice_level
 from observability.investigation.evidence_types import Neighbour, NotGivenError
+from observability.investigation.label_types import outcome_text
 from observability.investigation.logged_prediction import Row
 
 if TYPE_CHECKING:
@@ -22,16 +24,16 @@ if TYPE_CHECKING:
 
 NEAREST = 10
 CAP = 6.0
-"""Standard deviations beyond which a number is not farther away: one wild value must not hide what else is near."""
+"""Standard deviations at which numbers are clipped, so that one extreme value does not dominate the distance."""
 FAR_RANK, CALIBRATED_ON = 5, 150
-"""Distance is judged by the neighbour of this rank in the reference, against so many rows of the reference itself."""
+"""Rank of the neighbour whose distance is compared, and number of reference rows that it is compared with."""
 FEWEST_REFERENCE = 100
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """Rows in the space of the distance. numbers: (n, a) standardised, with a column more for each number that is missing; codes: (n, b) levels,
-    -1 missing.
+    """Rows in the space of the distance. numbers: (n, a) standardised, with an indicator column per number for missing; codes: (n, b)
+    levels, −1 missing.
     """
 
     numbers: NDArray[np.float32]
@@ -43,14 +45,14 @@ class Matrix:
         return np.asarray(np.sqrt(squares + (self.codes != one.codes[place]).sum(axis=1)), np.float64)
 
     def one_hot(self, levels: int) -> NDArray[np.float64]:
-        """The same distances as plain columns: each level 0 or √½."""
+        """Numeric columns with the same distances: each level 0 or √½."""
         hot = (self.codes[:, :, None] == np.arange(-1, levels)[None, None, :]) * np.sqrt(0.5)
         return np.concatenate([self.numbers.astype(np.float64), hot.reshape(len(self.codes), -1)], axis=1)
 
 
 @dataclass(frozen=True)
 class Space:
-    """How rows become places: mean and standard deviation of each number, levels of each category."""
+    """Parameters of the distance: mean and standard deviation of each number, levels of each category."""
 
     columns: tuple[Column, ...]
     centre: dict[str, float]
@@ -58,7 +60,7 @@ class Space:
     levels: dict[str, dict[str, int]]
 
     def place(self, frame: "DataFrame") -> Matrix:
-        """The rows of a frame."""
+        """The rows of a frame in this space."""
         numbers: list[NDArray[np.float64]] = []
         codes: list[NDArray[np.int64]] = []
         for column in self.columns:
@@ -70,7 +72,7 @@ class Space:
                 numbers += [np.where(missing, 0.0, np.clip(away, -CAP, CAP)), missing.astype(np.float64)]
             else:
                 known = self.levels[column.reference]
-                places = {each: -1 if each is None else known.setdefault(level(each), len(known)) for each in values.unique()}
+                places = {each: -1 if each is None else known.setdefault(slice_level(each), len(known)) for each in values.unique()}
                 codes.append(values.map(places).to_numpy(np.int64))
         return Matrix(
             np.stack(numbers, axis=1).astype(np.float32) if numbers else np.empty((len(frame), 0), np.float32),
@@ -78,13 +80,8 @@ class Space:
         )
 
 
-def level(value: Any) -> str:
-    """A level as text."""
-    return ("true" if value else "false") if isinstance(value, bool | np.bool_) else str(value)
-
-
 def space_of(frame: "DataFrame", columns: Sequence[Column]) -> Space:
-    """The space that a frame of rows spans; a number that does not vary counts in its own unit."""
+    """The space of a frame; a constant number is not scaled."""
     centre, scale = {}, {}
     for column in columns:
         if column.kind == "number":
@@ -97,71 +94,59 @@ def space_of(frame: "DataFrame", columns: Sequence[Column]) -> Space:
 
 @dataclass(frozen=True)
 class Near:
-    """The labelled candidates, nearest first: the frame (with `distance` and `environment`) of at most NEAREST rows, and the space they lie in."""
+    """The nearest labelled rows: a frame (with `distance` and `environment`) of at most NEAREST rows, nearest first, and their space."""
 
     frame: "DataFrame"
     space: Space
     own: Matrix
 
 
-def neighbours(look: Look) -> tuple[Neighbour, ...]:
-    """The NEAREST labelled rows among the reference and the labelled rows about the case. Raises NotGivenError where there are none."""
-    model = look.row.model
-    found = (
+def neighbours(case: CaseInProgress) -> tuple[Neighbour, ...]:
+    """The NEAREST labelled rows of the reference and of the period around the case. Raises NotGivenError where there are none."""
+    classes, zone = case.row.model.classes, case.row.at.tzinfo
+    return tuple(
         Neighbour(
-            id=each["id"],
-            distance=float(each["distance"]),
-            label=label_text(each, model.classes),
-            prediction=decision_text(each, model.classes),
-            score=None if np.isnan(each["score"]) else float(each["score"]),
-            environment=each["environment"],
-            at=None if each["environment"] == "reference" else each["at"].to_pydatetime().replace(tzinfo=look.row.at.tzinfo),
+            id=row["id"],
+            distance=float(row["distance"]),
+            label=outcome_text(classes, row["label"], row["label_value"]),
+            prediction=outcome_text(classes, row["decision"], row["score"]),
+            score=None if np.isnan(row["score"]) else float(row["score"]),
+            environment=row["environment"],
+            at=None if row["environment"] == "reference" else row["at"].to_pydatetime().replace(tzinfo=zone),
         )
-        for each in near(look).frame.to_dict("records")
+        for row in near(case).frame.to_dict("records")
     )
-    return tuple(found)
 
 
-def near(look: Look) -> Near:
-    """The labelled rows that are nearest."""
-    found: Near = look.shared("near", lambda: nearest(look))
-    return found
-
-
-def nearest(look: Look) -> Near:
-    """See `near`."""
+@computed_once
+def near(case: CaseInProgress) -> Near:
+    """The nearest labelled rows. Raises NotGivenError where there are none."""
     import pandas as pd
 
-    candidates = [
-        part
-        for part in (
-            with_labels(comparison_rows.reference(look), "reference"),
-            with_labels(comparison_rows.labelled_rows_of(look), "production"),
-        )
-        if len(part)
-    ]
+    rows = ((comparison_rows.reference(case), "reference"), (comparison_rows.labelled_rows_of(case), "production"))
+    candidates = [part for frame, environment in rows if len(part := with_labels(frame, environment))]
     if not candidates:
-        raise NotGivenError("there are no labelled rows to look for neighbours in", attempt="Register a reference, or load labels")
+        raise NotGivenError("there are no labelled rows to search for neighbours", attempt="Register a reference, or load labels")
     frame = pd.concat(candidates, ignore_index=True)
-    columns = compared(look.row)
+    columns = compared_features(case.row)
     if not columns:
-        raise NotGivenError("this version reads no feature to compare rows by")
-    space = space_of(comparison_rows.reference(look) if len(comparison_rows.reference(look)) else frame, columns)
-    own = space.place(case_frame(look.row))
+        raise NotGivenError("this version has no features to compare rows by")
+    space = space_of(comparison_rows.reference(case) if len(comparison_rows.reference(case)) else frame, columns)
+    own = space.place(case_frame(case.row))
     distance = space.place(frame).distances(own)
     order = np.lexsort((frame["id"].to_numpy(str), distance))[:NEAREST]
     return Near(frame.iloc[order].assign(distance=distance[order]).reset_index(drop=True), space, own)
 
 
 def with_labels(frame: "DataFrame", environment: str) -> "DataFrame":
-    """The labelled rows of a frame, marked with where they are from."""
+    """The labelled rows of a frame, with their environment."""
     return frame[frame["label"] >= 0].assign(environment=environment)
 
 
-def compared(row: Row) -> list[Column]:
-    """The features that rows are compared by: those of the version, else all."""
-    wanted = set(row.version.features) or {each.name for each in row.model.features()}
-    return [each for each in row.model.features() if each.name in wanted]
+def compared_features(row: Row) -> list[Column]:
+    """The features that the distance uses: those of the version, else all."""
+    wanted = set(row.version.features) or {column.name for column in row.model.features()}
+    return [column for column in row.model.features() if column.name in wanted]
 
 
 def case_frame(row: Row) -> "DataFrame":
@@ -169,32 +154,14 @@ def case_frame(row: Row) -> "DataFrame":
     import pandas as pd
 
     given = comparison_rows.values(row)
-    return pd.DataFrame(
-        {
-            each.reference: pd.Series([given[each.reference]], dtype="float64" if each.kind == "number" else "object")
-            for each in row.model.columns
-        }
-    )
-
-
-def label_text(row: dict[Any, Any], classes: tuple[str, ...]) -> str | None:
-    """A row's label in words."""
-    if not classes:
-        return None if np.isnan(row["label_value"]) else f"{row['label_value']:.12g}"
-    return classes[row["label"]] if 0 <= row["label"] < len(classes) else None
-
-
-def decision_text(row: dict[Any, Any], classes: tuple[str, ...]) -> str | None:
-    """A row's answer in words."""
-    if not classes:
-        return None if np.isnan(row["score"]) else f"{row['score']:.12g}"
-    return classes[row["decision"]] if 0 <= row["decision"] < len(classes) else None
+    kinds = {column.reference: "float64" if column.kind == "number" else "object" for column in row.model.columns}
+    return pd.DataFrame({name: pd.Series([given[name]], dtype=kind) for name, kind in kinds.items()})
 
 
 @dataclass(frozen=True)
 class Far:
-    """How far the case is from its reference. share: of the reference's own rows that lie as far from the others or farther, with n looked at.
-    now: share of the labelled rows about this time that lie as far from the reference (None where there are none).
+    """Distance of the case from its reference. share: of the n sampled reference rows that are at least as far from the others. now:
+    share of the labelled rows of the period that are at least as far from the reference (None without rows).
     """
 
     distance: float
@@ -203,24 +170,26 @@ class Far:
     now: float | None
 
 
-def far(look: Look) -> Far:
-    """How the distance to the reference compares with that of rows of the reference, and of today. Raises NotGivenError where the reference is too small."""
-    frame = comparison_rows.reference(look)
-    columns = compared(look.row)
+def far(case: CaseInProgress) -> Far:
+    """Distance to the reference, compared with that of reference rows and of current rows. Raises NotGivenError where the reference is
+    too small.
+    """
+    frame = comparison_rows.reference(case)
+    columns = compared_features(case.row)
     if len(frame) < FEWEST_REFERENCE or not columns:
-        raise NotGivenError(f"the reference holds {len(frame)} rows, too few to say what is far from it")
+        raise NotGivenError(f"the reference has {len(frame)} rows, too few to judge distances")
     space = space_of(frame, columns)
-    matrix, own = space.place(frame), space.place(case_frame(look.row))
-    mine = ranked(matrix, own, 0, FAR_RANK - 1)
+    matrix, own = space.place(frame), space.place(case_frame(case.row))
+    mine = neighbour_distance(matrix, own, 0, FAR_RANK - 1)
     theirs = np.array(
-        [ranked(matrix, matrix, place, FAR_RANK) for place in range(min(CALIBRATED_ON, len(frame)))]
-    )  # each is nearest to itself
-    today = comparison_rows.labelled_rows_of(look).head(CALIBRATED_ON)
+        [neighbour_distance(matrix, matrix, place, FAR_RANK) for place in range(min(CALIBRATED_ON, len(frame)))]
+    )  # rank 0 is the row itself
+    today = comparison_rows.labelled_rows_of(case).head(CALIBRATED_ON)
     there = space.place(today)
-    others = np.array([ranked(matrix, there, place, FAR_RANK - 1) for place in range(len(today))])
+    others = np.array([neighbour_distance(matrix, there, place, FAR_RANK - 1) for place in range(len(today))])
     return Far(mine, float((theirs >= mine).mean()), theirs.size, float((others >= mine).mean()) if others.size else None)
 
 
-def ranked(matrix: Matrix, one: Matrix, place: int, rank: int) -> float:
-    """The distance of a row to the neighbour of a rank (from 0)."""
+def neighbour_distance(matrix: Matrix, one: Matrix, place: int, rank: int) -> float:
+    """Distance of a row to its neighbour of a rank (from 0)."""
     return float(np.partition(matrix.distances(one, place), rank)[rank])

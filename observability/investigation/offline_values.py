@@ -1,7 +1,7 @@
-"""Did the same subject have other values offline than online (training-serving skew)?
+"""Training-serving skew: offline and online values of the same request.
 
-A batch that computes features offline logs what it has as predictions with the environment `validation`, its own ids, and the subject and event time of
-the request that they belong to. So the same subject at the same instant is the same entity, and its values should be equal.
+A batch that computes features offline logs them as predictions with the environment `validation`, their own ids, and the subject and
+event time of the request. Records of the same subject at the same instant should have equal values.
 """
 
 from dataclasses import dataclass
@@ -12,20 +12,19 @@ from observability.core.catalog import Column
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Environment, Window
 from observability.investigation.version_replay import alike
-from observability.store.query import listing
 
 if TYPE_CHECKING:
     from observability.investigation.logged_prediction import Row
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
 
 SAME = timedelta(seconds=1)
-"""How far apart two records of one request may be."""
+"""Largest time difference between two records of one request."""
 MOST_ROWS = 500
 
 
 @dataclass(frozen=True)
 class Twin:
-    """The record of the same request on the other side. side: offline, or of an offline record online. values: by feature, None where missing."""
+    """The record of the same request on the other side. side: offline or online. values: by feature, None where missing."""
 
     id: str
     side: str
@@ -33,7 +32,7 @@ class Twin:
 
 
 def twin(store: "Store", row: "Row", columns: list[Column]) -> Twin | None:
-    """The nearest record of the same subject at the same instant on the other side; None where none was logged."""
+    """The nearest record of the same subject at the same instant on the other side; None without one."""
     subject = row.stored.get("subject")
     if subject is None or row.environment == "reference":
         return None
@@ -43,7 +42,7 @@ def twin(store: "Store", row: "Row", columns: list[Column]) -> Twin | None:
         row.model.name, max(row.at - SAME, EPOCH), row.at + SAME + timedelta(microseconds=1), as_of=row.as_of, environment=environment
     )
     names = ["id", "at", "subject", *(each.reference for each in columns)]
-    frame = listing.rows(store, window, names, MOST_ROWS, outcomes=False)
+    frame = store.rows(window, names, MOST_ROWS, outcomes=False)
     frame = frame[frame["subject"] == subject]
     if frame.empty:
         return None
@@ -53,6 +52,6 @@ def twin(store: "Store", row: "Row", columns: list[Column]) -> Twin | None:
     return Twin(str(found["id"]), "online" if online else "offline", values)
 
 
-def differing(row: "Row", other: Twin) -> list[str]:
-    """The features whose values are not equal on both sides."""
+def differing_features(row: "Row", other: Twin) -> list[str]:
+    """Features with different values on both sides."""
     return [name for name, value in other.values.items() if not alike(row.features.get(name), value)]

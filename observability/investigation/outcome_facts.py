@@ -1,64 +1,62 @@
-"""What did we say, what was true, when did we know, and what did it cost?"""
+"""Outcome of a prediction: what was predicted, the label and when it arrived, a timeline, and the cost of the error."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from observability.core.numerals import worded
+from observability.core.formatting import plural
+from observability.core.numerals import logged_value_text
 from observability.core.questions import Records
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import EPOCH, Window
-from observability.investigation.case_parts import Look
+from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.evidence_types import Happened, Mark
 from observability.investigation.logged_prediction import Row
-from observability.store.query import listing, records
 
 EVENT_DAYS = 7
 MOST_EVENTS = 20
 STEPS = ((86_400 * 2, 86_400, "days"), (3_600 * 2, 3_600, "hours"), (120, 60, "minutes"))
 
 
-def happened(look: Look) -> Happened:
-    """The verdict sentence, the timeline and the cost of the error."""
-    amount, currency, why = cost_of(look.row)
-    return Happened(sentence(look.row), tuple(timeline(look)), amount, currency, why)
+def happened(case: CaseInProgress) -> Happened:
+    """Sentence, timeline and cost of the error."""
+    amount, currency, why = cost_of(case.row)
+    return Happened(outcome_sentence(case.row), tuple(timeline(case)), amount, currency, why)
 
 
-def sentence(row: Row) -> str:
-    """What was predicted and what turned out, in one or two sentences."""
-    return f"{said(row)} {truth(row)}"
+def outcome_sentence(row: Row) -> str:
+    """Prediction and outcome in one or two sentences."""
+    return f"{answer_text(row)} {truth_text(row)}"
 
 
-def said(row: Row) -> str:
-    """What the model answered."""
+def answer_text(row: Row) -> str:
+    """The prediction as a sentence."""
     if row.answer is None and row.score is None:
-        return f"No answer was given: status {row.status}."
+        return f"No prediction: status {row.status}."
     if row.model.task == "regression":
-        return f"Predicted {worded(row.answer)}."
+        return f"Predicted {logged_value_text(row.answer)}."
     if row.model.task == "binary":
-        score = "" if row.score is None else f" at {row.score:.2f} (cut-off {row.threshold:.2f})"
+        score = "" if row.score is None else f" at {row.score:.2f} (threshold {row.threshold:.2f})"
         return f"Predicted {row.answer or 'no class'}{score}."
     return f"Predicted {row.answer or 'no class'}{'' if row.score is None else f' at {row.score:.2f}'}."
 
 
-def truth(row: Row) -> str:
-    """What turned out to be true, and when it was known."""
+def truth_text(row: Row) -> str:
+    """The label and when it was known, as a sentence."""
     if row.label is None:
-        return "What really happened is not known yet: no label has arrived."
+        return "Outcome unknown: no label has arrived."
     after = row.label.at - row.at
-    known = "known at once" if after <= timedelta(seconds=1) else f"known {spoken(after)} later"
+    known = "known at once" if after <= timedelta(seconds=1) else f"known {duration_text(after)} later"
     error = ""
     if row.error is not None:
         error = f", so it was {abs(row.error):.4g} too {'high' if row.error > 0 else 'low'}" if row.error else ", so it was exact"
     elif row.wrong is not None:
         error = ": wrong" if row.wrong else ": right"
-    revised = (
-        f" The label was revised {len(row.revisions) - 1} time{'s' if len(row.revisions) > 2 else ''}." if len(row.revisions) > 1 else ""
-    )
-    return f"Real outcome {worded(row.label.value)}, {known}{error}.{revised}"
+    revised = f" The label was revised {plural(len(row.revisions) - 1, 'time')}." if len(row.revisions) > 1 else ""
+    return f"Real outcome {logged_value_text(row.label.value)}, {known}{error}.{revised}"
 
 
-def spoken(span: timedelta) -> str:
-    """A length of time in words: 41 days, 2 hours, 90 seconds."""
+def duration_text(span: timedelta) -> str:
+    """A duration as text: 41 days, 2 hours, 90 seconds."""
     seconds = span.total_seconds()
     for least, unit, name in STEPS:
         if seconds >= least:
@@ -66,39 +64,42 @@ def spoken(span: timedelta) -> str:
     return f"{seconds:.0f} seconds"
 
 
-def timeline(look: Look) -> Iterator[Mark]:
-    """Features read, scored, acted on, labels, complaints, and the nearest events, in order of time."""
-    yield from sorted([*own_marks(look.row), *event_marks(look)], key=lambda mark: mark.at)
+def timeline(case: CaseInProgress) -> Iterator[Mark]:
+    """Features read, scored, acted on, labels, complaints and nearest events, in order of time."""
+    yield from sorted([*own_marks(case.row), *event_marks(case)], key=lambda mark: mark.at)
 
 
 def own_marks(row: Row) -> Iterator[Mark]:
-    """What the prediction and its labels say of themselves."""
-    read = [(instant(text), name) for name, text in (row.stored.get("feature_at") or {}).items()]
+    """Events of the prediction and its labels."""
+    read = [(reading_instant(text), name) for name, text in (row.stored.get("feature_at") or {}).items()]
     times = sorted((at, name) for at, name in read if at is not None)
     if times:
         first, last = times[0], times[-1]
-        yield Mark(
-            last[0], "read", f"{len(times)} features with a time of reading; the oldest, {first[1]}, {spoken(row.at - first[0])} before"
-        )
+        oldest = f"oldest {first[1]}, {duration_text(row.at - first[0])} before"
+        yield Mark(last[0], "read", f"{plural(len(times), 'feature')} with a reading time; {oldest}")
     took = row.stored.get("latency_ms")
-    yield Mark(row.at, "scored", f"{said(row)}{'' if took is None else f' It took {took:.4g} ms.'}")
+    yield Mark(row.at, "scored", f"{answer_text(row)}{'' if took is None else f' It took {took:.4g} ms.'}")
     if row.stored.get("acted_at") is not None:
-        yield Mark(aware_utc(row.stored["acted_at"]), "acted", "Somebody acted on it.")
+        yield Mark(aware_utc(row.stored["acted_at"]), "acted", "The decision was acted on.")
     for place, each in enumerate(row.revisions):
         by = "".join(f", {name} {value}" for name, value in (("by", each.annotator), ("source", each.source)) if value)
-        yield Mark(each.arrived, "correction" if place else "label", f"Label {worded(each.value)}{by}, about {each.at:%Y-%m-%d %H:%M} UTC")
+        yield Mark(
+            each.arrived,
+            "correction" if place else "label",
+            f"Label {logged_value_text(each.value)}{by}, about {each.at:%Y-%m-%d %H:%M} UTC",
+        )
 
 
-def event_marks(look: Look) -> Iterator[Mark]:
-    """Complaints and notes about this prediction whenever they came, and the nearest events of its model within a week."""
-    row = look.row
-    window = Window(row.model.name, EPOCH, max(look.now, EPOCH) + timedelta(seconds=1), as_of=look.as_of)
-    about = records.fetch(look.store, Records("event", ever=True, rows=MOST_EVENTS, only=(("prediction", row.id),)), replace_model(window))
+def event_marks(case: CaseInProgress) -> Iterator[Mark]:
+    """Complaints and notes about this prediction at any time, and the nearest events of its model within a week."""
+    row = case.row
+    window = Window(row.model.name, EPOCH, max(case.now, EPOCH) + timedelta(seconds=1), as_of=case.as_of)
+    about = case.store.ask(Records("event", ever=True, rows=MOST_EVENTS, only=(("prediction", row.id),)), replace_model(window))
     for each in about.to_dict("records"):
         if each["model"] in (None, row.model.name):
             yield Mark(aware_utc(each["at"].to_pydatetime()), each["what"], each["text"])
     span = timedelta(days=EVENT_DAYS)
-    near = listing.events(look.store, row.model.name, row.at - span, min(row.at + span, max(look.now, row.at)))
+    near = case.store.events(row.model.name, row.at - span, min(row.at + span, max(case.now, row.at)))
     near = near[near["prediction"].isna()]
     far = (near["at"] - naive_utc(row.at)).abs()
     for each in near.loc[far.sort_values(kind="stable").index[:MOST_EVENTS]].to_dict("records"):
@@ -106,12 +107,12 @@ def event_marks(look: Look) -> Iterator[Mark]:
 
 
 def replace_model(window: Window) -> Window:
-    """The same window over all models: an event may name the prediction without its model."""
+    """The window over all models: an event may name the prediction without its model."""
     return Window("", window.start, window.end, as_of=window.as_of)
 
 
-def instant(text: object) -> datetime | None:
-    """A stored time of reading, None where it cannot be read."""
+def reading_instant(text: object) -> datetime | None:
+    """A stored reading time; None where it cannot be parsed."""
     try:
         found = datetime.fromisoformat(str(text))
     except ValueError:
@@ -120,16 +121,16 @@ def instant(text: object) -> datetime | None:
 
 
 def cost_of(row: Row) -> tuple[float | None, str | None, str | None]:
-    """What this error cost by the model's settings, its currency, and a sentence where that is not known."""
+    """Cost of this error by the model's settings, its currency, and a sentence where it is unknown."""
     settings = row.model.settings
     if row.model.task != "binary":
-        return None, None, "Costs of errors are settings of binary models."
+        return None, None, "Error costs apply to binary models only."
     if row.wrong is None:
-        return None, None, "Whether it was an error is not known yet."
+        return None, None, "It is not known yet whether this was an error."
     if not row.wrong:
-        return 0.0, settings.cost_currency, "It was right."
+        return 0.0, settings.cost_currency, "The prediction was right."
     name = "cost_false_positive" if row.decision == 1 else "cost_false_negative"
     amount = getattr(settings, name)
     if amount is None:
-        return None, None, f"Nobody said what such an error costs: set {name} in the model's settings."
+        return None, None, f"No cost is set for such an error: set {name} in the model's settings."
     return float(amount), settings.cost_currency, None

@@ -1,45 +1,49 @@
-"""The parts of a case by name, each with the function that computes it."""
+"""Parts of a case by name, each with the function that computes it."""
 
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from observability.investigation.case_parts import Look, Part
+from observability.investigation.case_parts import CaseInProgress, CasePart
 from observability.investigation.evidence_types import NotGivenError
 
 
-def imported(place: str) -> Part:
-    """A part at `module:function`, called with the look. The module is imported on first use, so an unused part costs no import."""
-
-    def part(look: Look) -> Any:
-        module, _, function = place.partition(":")
-        return getattr(import_module(module), function)(look)
-
-    return part
+def resolve(place: str) -> Any:
+    """The function at `module:function`, imported on first use, so an unused part costs no import."""
+    module, _, function = place.partition(":")
+    return getattr(import_module(module), function)
 
 
-def imported_with_worker(place: str) -> Part:
-    """A part that needs the model: `function(store, row, worker=, progress=)` at `module:function`."""
+def imported(place: str) -> CasePart:
+    """The part `function(case)` at `module:function`."""
 
-    def part(look: Look) -> Any:
-        module, _, function = place.partition(":")
-        return getattr(import_module(module), function)(look.store, look.row, worker=look.worker, progress=look.progress)
+    def part(case: CaseInProgress) -> Any:
+        return resolve(place)(case)
 
     return part
 
 
-def label(look: Look) -> Any:
+def imported_with_worker(place: str) -> CasePart:
+    """The part `function(store, row, worker=, progress=)` at `module:function`."""
+
+    def part(case: CaseInProgress) -> Any:
+        return resolve(place)(case.store, case.row, worker=case.worker, progress=case.progress)
+
+    return part
+
+
+def current_label(case: CaseInProgress) -> Any:
     """The current label and its revisions."""
-    if look.row.label is None:
-        raise NotGivenError("no label has arrived for this prediction yet", attempt="It counts as soon as it is loaded")
-    return look.row.label
+    if case.row.label is None:
+        raise NotGivenError("no label has arrived for this prediction yet")
+    return case.row.label
 
 
-PARTS: Mapping[str, Part] = {
+PARTS: Mapping[str, CasePart] = {
     "happened": imported("observability.investigation.outcome_facts:happened"),
-    "label": label,
-    "inputs": imported("observability.investigation.input_checks:inputs"),
-    "findings": imported("observability.investigation.same_day_findings:findings"),
+    "label": current_label,
+    "inputs": imported("observability.investigation.input_checks:checked_inputs"),
+    "findings": imported("observability.investigation.same_day_findings:same_day_findings"),
     "explanation": imported_with_worker("observability.investigation.score_explanation:explain"),
     "counterfactuals": imported_with_worker("observability.investigation.counterfactuals:counterfactuals"),
     "neighbours": imported("observability.investigation.neighbours:neighbours"),
@@ -47,6 +51,6 @@ PARTS: Mapping[str, Part] = {
     "rule": imported("observability.investigation.error_rule:rule"),
     "versions": imported_with_worker("observability.investigation.version_replay:versions"),
     "triage": imported("observability.investigation.source_triage:triage"),
-    "verdicts": imported("observability.investigation.verdicts:verdicts"),
+    "verdicts": imported("observability.investigation.verdicts:verdicts_about"),
 }
-"""How each part is computed, in the order in which a reader asks."""
+"""All parts, in reading order."""

@@ -1,7 +1,7 @@
-"""Where may this bad prediction come from? Possible sources, best first, each with how much speaks for it and the sentence that says what.
+"""Possible sources of an error, ranked by weight of evidence, with a sentence each.
 
-A score is a weight of evidence between 0 and 1, not a probability: 0.9 where hardly anything else is left, 0.3 (`unknown`) where an ordinary error
-of an imperfect model is as good an answer. Every sentence is about what was measured; none says what caused what.
+A score is a weight of evidence between 0 and 1, not a probability: 0.9 where hardly any other source remains, 0.3 (`unknown`) for an
+ordinary error of an imperfect model. Sentences state what was measured, not causes.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,10 +11,10 @@ import numpy as np
 
 from observability.core.errors import ObservabilityError
 from observability.investigation import comparison_rows, label_noise, neighbours
-from observability.investigation.case_parts import Look
-from observability.investigation.conditions import FIELDS, holds
-from observability.investigation.error_rule import searched
-from observability.investigation.evidence_types import Input, LabelCheck, Rule, Source, Triage
+from observability.investigation.case_parts import CaseInProgress
+from observability.investigation.conditions import FIELDS, condition_mask
+from observability.investigation.error_rule import search_half
+from observability.investigation.evidence_types import ErrorRule, Input, LabelCheck, Source, Triage
 from observability.investigation.version_comparison import versus
 from observability.stats.interval import rate_difference_interval
 
@@ -22,42 +22,43 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 UNKNOWN = 0.3
-"""What speaks for an ordinary error, whatever the case."""
+"""Weight of an ordinary error."""
 FLAG_WEIGHT = {"absent": 0.8, "wrong_type": 0.9, "stale": 0.75, "unseen": 0.55, "out_of_range": 0.7}
 TOGETHER = 0.85
-"""What speaks for a feed that fell silent: more values missing at once than in nearly all of the reference."""
+"""Weight of more values missing at once than in nearly all of the reference, as when a feed fails."""
 RARE, UNCOMMON = 0.01, 0.05
-"""Below these shares of the reference a missing value is rare, or uncommon."""
+"""Shares of the reference below which a missing value is rare, or uncommon."""
 COMMON_NOW = 0.02
-"""Where more of the model's own rows about this time are as odd, the world has moved: that is no fault of one input."""
+"""Share of current rows from which an out-of-range value counts as a general shift, not as a fault of one input."""
 ODD = 0.4
-"""From this weight on, odd inputs are taken to make a row far from its reference by themselves."""
+"""Weight from which odd inputs alone can make a row far from its reference."""
 AT_EDGE, NEAR_EDGE = 0.6, 0.15
-"""What speaks for an answer right at the edge, and the share of the way from there to certainty within which it is near."""
+"""Weight of a score at the boundary, and the part of the range to certainty within which it decreases to 0."""
 OUTCOME_DISCOUNT = {"outcome": 0.3, "correction": 0.3}
-"""How much less a label is doubted that was measured, or corrected already, than one that a person gave: never more than an ordinary error is as good."""
+"""Factor for labels that were measured or corrected: at most the weight of an ordinary error."""
 JUDGED = ("human", "outcome", "correction")
-"""Sources of labels of which it is known how they came; of the others a label is doubted only as far as wrong ones are commoner than unlikely ones."""
+"""Label sources of known origin; for others, a label is suspect only as far as wrong labels are more frequent than unlikely ones."""
 EVEN = 0.2
-"""What is taken off the probability that a label is wrong: where it is as likely as a right one that the model finds as unlikely, it is no better than an
-ordinary error."""
+"""Subtracted from the probability that a label is wrong: at even odds the weight is at most that of an ordinary error."""
 ONLY_HERE, NO_BETTER = 0.5, 0.25
-"""What speaks for the version where another one is right here and nothing says which is right more often; and where it is not right more often."""
+"""Weights of the version where another one is right here: without a comparison over other requests; and where the other one is not right
+more often.
+"""
 
 
-def triage(look: Look) -> tuple[Triage, ...]:
-    """The sources that something speaks for, and `unknown`, best first; ties in the order of SOURCES."""
-    found = [each for source in SOURCES for each in source(look) if each.score > 0]
-    return tuple(sorted([*found, unknown(look)], key=lambda each: -each.score))
+def triage(case: CaseInProgress) -> tuple[Triage, ...]:
+    """Sources with evidence, and `unknown`, best first; ties in the order of SOURCES."""
+    found = [source for read in SOURCES for source in read(case) if source.score > 0]
+    return tuple(sorted([*found, ordinary_error_source(case)], key=lambda source: -source.score))
 
 
-def inputs(look: Look) -> Iterator[Triage]:
-    """Values that are missing, of another type, old, unseen or impossible, weighted by how much the model listens to the feature."""
-    given: tuple[Input, ...] = look.part("inputs") or ()
-    odd = sorted(((weight, each) for each in given if (weight := oddness(look, each)) > 0), key=lambda part: -part[0])
+def input_sources(case: CaseInProgress) -> Iterator[Triage]:
+    """Missing, mistyped, stale, unseen or out-of-range values, weighted by the importance of the feature."""
+    given: tuple[Input, ...] = case.part("inputs") or ()
+    odd = sorted(((weight, each) for each in given if (weight := oddness(case, each)) > 0), key=lambda part: -part[0])
     sentences = [f"{each.feature} ({', '.join(each.flags)}): {each.because}" for _, each in odd[:3]]
     weights = [weight for weight, _ in odd]
-    if (together := missing_together(look)) is not None:
+    if (together := missing_together(case)) is not None:
         weights.append(TOGETHER)
         sentences.insert(0, together)
     if weights:
@@ -65,20 +66,20 @@ def inputs(look: Look) -> Iterator[Triage]:
         yield Triage("input", round(min(score, 0.95), 3), " ".join(sentences))
 
 
-def oddness(look: Look, given: Input) -> float:
-    """How much one input looks like a fault, 0 to 1."""
-    weights = [FLAG_WEIGHT[flag] for flag in given.flags if flag in FLAG_WEIGHT and not moved(look, given, flag)]
+def oddness(case: CaseInProgress, given: Input) -> float:
+    """Weight of one input as a fault, 0 to 1."""
+    weights = [FLAG_WEIGHT[flag] for flag in given.flags if flag in FLAG_WEIGHT and not moved_with_others(case, given, flag)]
     if "null" in given.flags and given.share is not None:
         weights.append(0.7 if given.share < RARE else 0.3 if given.share < UNCOMMON else 0.0)
-    return max(weights, default=0.0) * heard(look, given.feature)
+    return max(weights, default=0.0) * heard(case, given.feature)
 
 
-def moved(look: Look, given: Input, flag: str) -> bool:
-    """Whether a number is outside of the reference on the side where many other rows about this time are too. (A level that the reference never holds stays
-    odd however many rows have it: the model cannot know it.)
+def moved_with_others(case: CaseInProgress, given: Input, flag: str) -> bool:
+    """Whether a number is outside the reference on the same side as many other current rows. An unseen level stays odd however frequent
+    it is, since the model cannot know it.
     """
-    edges = look.row.version.edges.get(f"feature.{given.feature}")
-    frame = comparison_rows.labelled_rows_of(look)
+    edges = case.row.version.edges.get(f"feature.{given.feature}")
+    frame = comparison_rows.labelled_rows_of(case)
     if flag != "out_of_range" or edges is None or not edges.edges or not isinstance(given.value, int | float) or frame.empty:
         return False
     values = frame[f"feature.{given.feature}"]
@@ -86,59 +87,59 @@ def moved(look: Look, given: Input, flag: str) -> bool:
     return float(outside.mean()) > COMMON_NOW
 
 
-def heard(look: Look, feature: str) -> float:
-    """How much the model listens to a feature: 0.6 (hardly) to 1, from the importance in the settings; 0.9 where nobody said."""
-    importance = look.row.model.settings.importance
+def heard(case: CaseInProgress, feature: str) -> float:
+    """Weight of a feature by its importance in the settings, 0.6 to 1; 0.9 without importances."""
+    importance = case.row.model.settings.importance
     if not importance:
         return 0.9
     return float(min(1.0, 0.6 + 0.4 * importance.get(feature, 0.0) * len(importance)))
 
 
-def missing_together(look: Look) -> str | None:
-    """A sentence where more values are missing at once than in nearly all of the reference: a feed that fell silent is more than single nulls."""
-    columns = neighbours.compared(look.row)
-    own = comparison_rows.values(look.row)
+def missing_together(case: CaseInProgress) -> str | None:
+    """A sentence where more values are missing at once than in nearly all of the reference."""
+    columns = neighbours.compared_features(case.row)
+    own = comparison_rows.values(case.row)
     mine = sum(own[each.reference] is None for each in columns)
-    frame: DataFrame = comparison_rows.reference(look)
+    frame: DataFrame = comparison_rows.reference(case)
     if mine < 2 or frame.empty:
         return None
     theirs = frame[[each.reference for each in columns]].isna().sum(axis=1)
     share = float((theirs >= mine).mean())
     if share >= RARE:
         return None
-    return f"{mine} of {len(columns)} inputs are missing at once, which {100 * share:.2g} % of the reference's rows are ({len(frame):,} looked at)."
+    return f"{mine} of {len(columns)} inputs are missing at once, as in {100 * share:.2g} % of {len(frame):,} reference rows."
 
 
-def far_from_reference(look: Look) -> Iterator[Triage]:
-    """How far the row lies from the reference, and values outside of it that other rows have as well."""
+def far_from_reference(case: CaseInProgress) -> Iterator[Triage]:
+    """Distance of the row from the reference, and out-of-range values that other rows share."""
     try:
-        found = neighbours.far(look)
+        found = neighbours.far(case)
     except ObservabilityError:
         return
     share = max(found.share, found.now or 0.0)
     score = 0.0 if share > UNCOMMON else 0.45 if share > RARE else 0.7
-    if any(each.score >= ODD for each in inputs(look)):
-        score *= 0.7  # what is missing or impossible makes a row far by itself
-    because = f"{100 * found.share:.3g} % of {found.n} rows of the reference lie as far from the others"
-    because += f", and {100 * found.now:.3g} % of the rows about this time" if found.now is not None else ""
-    shared = [each.feature for each in look.part("inputs") or () if any(moved(look, each, flag) for flag in each.flags)]
+    if any(each.score >= ODD for each in input_sources(case)):
+        score *= 0.7  # odd inputs alone make a row far
+    because = f"{100 * found.share:.3g} % of {found.n} reference rows are as far from the reference"
+    because += f", and {100 * found.now:.3g} % of current rows" if found.now is not None else ""
+    shared = [each.feature for each in case.part("inputs") or () if any(moved_with_others(case, each, flag) for flag in each.flags)]
     if shared:
-        added, rate, rest = beyond(look, shared)
+        added, rate, rest = excess_error_outside(case, shared)
         score = max(score, added)
-        because += f"; like other rows about this time it is outside of the reference in {', '.join(shared[:4])}: "
-        because += f"{100 * rate:.3g} % of those are errors, {100 * rest:.3g} % of the others"
+        because += f"; like other current rows it is outside the reference in {', '.join(shared[:4])}: "
+        because += f"error rate {100 * rate:.3g} %, {100 * rest:.3g} % elsewhere"
     yield Triage("far_from_reference", round(min(score, 0.9), 3), f"{because}.")
 
 
-def beyond(look: Look, features: list[str]) -> tuple[float, float, float]:
-    """What leaving the reference adds to errors: the part of the errors of rows that are outside in one of these features which is more than the others
-    have (0 where that is within chance), and both error rates.
+def excess_error_outside(case: CaseInProgress, features: list[str]) -> tuple[float, float, float]:
+    """Part of the errors of rows outside the reference in one of the features that exceeds the error rate of the other rows (0 where not
+    significant), and both error rates.
     """
-    frame = comparison_rows.labelled_rows_of(look)
-    wrong = comparison_rows.bad(look).of(frame)
+    frame = comparison_rows.labelled_rows_of(case)
+    wrong = comparison_rows.bad(case).of(frame)
     outside = np.zeros(len(frame), bool)
     for name in features:
-        limits = look.row.version.edges[f"feature.{name}"].edges
+        limits = case.row.version.edges[f"feature.{name}"].edges
         values = frame[f"feature.{name}"]
         outside |= np.asarray((values > limits[-1]) | (values < limits[0]), bool)
     inside = ~outside
@@ -149,16 +150,16 @@ def beyond(look: Look, features: list[str]) -> tuple[float, float, float]:
     return (1 - rest / rate if rate and (more.low or 0.0) > 0 else 0.0), rate, rest
 
 
-def label(look: Look) -> Iterator[Triage]:
-    """Whether the label is suspect, discounted where it was measured rather than judged."""
-    check: LabelCheck | None = look.part("label_check")
+def label_sources(case: CaseInProgress) -> Iterator[Triage]:
+    """A suspect label; discounted where it was measured."""
+    check: LabelCheck | None = case.part("label_check")
     if check is None or not check.suspect:
         return
-    source = next((each.source for each in look.row.revisions if each.current), None)
+    source = case.row.label_source
     if len(check.votes) > 1:
         score = 0.9
     elif check.agree is not None and check.self_confidence is not None and source not in JUDGED:
-        score = max(label_noise.doubt(look, check.self_confidence) - EVEN, 0.0)
+        score = max(label_noise.wrong_label_probability(case, check.self_confidence) - EVEN, 0.0)
     elif check.agree is not None:
         doubt = 1.0 if check.instead is not None or not check.threshold else 1 - (check.self_confidence or 0.0) / check.threshold
         score = 0.45 + 0.1 * (check.instead is not None) + 0.35 * (1 - check.agree) * doubt
@@ -166,40 +167,38 @@ def label(look: Look) -> Iterator[Triage]:
         score = min(0.9, 0.5 + 0.05 * (check.away or 0.0))
     score *= OUTCOME_DISCOUNT.get(source or "", 1.0)
     because = check.because
-    rule: Rule | None = look.part("rule")
+    rule: ErrorRule | None = case.part("rule")
     if rule is not None and rule.weak and rule.rate and rule.overall and len(check.votes) < 2:
         score *= rule.overall / rule.rate
-        because += " It lies where the model errs more often, so its word against a label counts less."
+        because += " The model has more errors in this slice, so its evidence against the label counts less."
     yield Triage("label", round(score, 3), because)
 
 
-def weak_slice(look: Look) -> Iterator[Triage]:
-    """The part of the errors of the rule's rows that would not be there if they erred like the rest: what the slice itself adds. The more of all rows the
-    rule covers, the less it says of this one.
-    """
-    rule: Rule | None = look.part("rule")
+def weak_slice(case: CaseInProgress) -> Iterator[Triage]:
+    """The part of the errors in the rule's rows above the error rate of the rest. The larger the slice, the smaller the weight."""
+    rule: ErrorRule | None = case.part("rule")
     if rule is None or not rule.weak or not rule.rate or rule.overall is None:
         return
     rest = rest_rate(rule)
-    source: Source = "degraded_path" if by_path(look, rule) else "weak_slice"
+    source: Source = "degraded_path" if by_path(case, rule) else "weak_slice"
     share = rule.n / rule.counted if rule.counted and source == "weak_slice" else 0.0
     added = max(1 - rest / rule.rate, 0.0)
-    because = f"{rule.because} If they erred like the others, {100 * added:.2g} % of these errors would not be there."
+    because = f"{rule.because} {100 * added:.2g} % of these errors exceed the rate of the other rows."
     yield Triage(source, round(min(added * (1 - share), 0.9), 3), because)
 
 
-def by_path(look: Look, rule: Rule) -> bool:
-    """Whether it is the replica or device that errs more: of the rows that meet the rule's other conditions those that came by it, beyond chance, on rows
-    that the search did not see.
+def by_path(case: CaseInProgress, rule: ErrorRule) -> bool:
+    """Whether the replica or device has more errors: among held-out rows that meet the rule's other conditions, those of the path
+    significantly more often.
     """
     if not any(each.reference in FIELDS for each in rule.conditions):
         return False
-    frame = comparison_rows.labelled_rows_of(look)
-    frame = frame[~searched(len(frame))]
-    wrong = comparison_rows.bad(look).of(frame)
+    frame = comparison_rows.labelled_rows_of(case)
+    frame = frame[~search_half(len(frame))]
+    wrong = comparison_rows.bad(case).of(frame)
     alike, by_it = np.ones(len(frame), bool), np.ones(len(frame), bool)
     for each in rule.conditions:
-        mask = holds(each, frame)
+        mask = condition_mask(each, frame)
         by_it &= mask
         alike &= mask | (each.reference in FIELDS)
     beside = alike & ~by_it
@@ -207,8 +206,8 @@ def by_path(look: Look, rule: Rule) -> bool:
     return more.low is not None and more.low > 0
 
 
-def rest_rate(rule: Rule) -> float:
-    """The error rate of the rows that a rule does not cover."""
+def rest_rate(rule: ErrorRule) -> float:
+    """Error rate of the rows outside a rule."""
     if not rule.coverage or rule.overall is None or not rule.overall:
         return rule.overall or 0.0
     all_errors = rule.errors / rule.coverage
@@ -216,73 +215,73 @@ def rest_rate(rule: Rule) -> float:
     return (all_errors - rule.errors) / others if others > 0 else 0.0
 
 
-def boundary(look: Look) -> Iterator[Triage]:
-    """How near the answer was to another one."""
-    row = look.row
+def boundary(case: CaseInProgress) -> Iterator[Triage]:
+    """Closeness of the score to another decision."""
+    row = case.row
     if row.score is None or row.decision < 0 or not np.isfinite(row.score):
         return
     if row.model.task == "binary":
         room = row.threshold if row.score < row.threshold else 1 - row.threshold
         margin = abs(row.score - row.threshold) / room if room > 0 else 1.0
-        text = f"The score {row.score:.3f} is {abs(row.score - row.threshold):.3f} from the cut-off {row.threshold:.3f}"
+        text = f"The score {row.score:.3f} is {abs(row.score - row.threshold):.3f} from the threshold {row.threshold:.3f}"
     else:
         first, second = sorted([float(each) for each in (row.probabilities or {}).values()] + [0.0, 0.0])[-1:-3:-1]
         margin = first - second
-        text = f"The most probable class leads the next by {margin:.3f}"
+        text = f"The margin between the two most probable classes is {margin:.3f}"
     if row.wrong is not False:
-        yield Triage("boundary", round(AT_EDGE * max(0.0, 1 - margin / NEAR_EDGE), 3), f"{text}: a small change gives another answer.")
+        yield Triage("boundary", round(AT_EDGE * max(0.0, 1 - margin / NEAR_EDGE), 3), f"{text}: a small change gives another decision.")
 
 
-def version(look: Look) -> Iterator[Triage]:
-    """Whether another version answers the same input better."""
-    row = look.row
+def version(case: CaseInProgress) -> Iterator[Triage]:
+    """Another version with a better score of the same input."""
+    row = case.row
     if row.label is None:
         return
-    for each in look.part("versions") or ():
-        if each.version == row.version.name:
+    for answer in case.part("versions") or ():
+        if answer.version == row.version.name:
             continue
-        right = each.prediction == row.label.value if row.model.classes else False
+        right = answer.prediction == row.label.value if row.model.classes else False
         said = ""
         if row.wrong and right:
-            said = f"Version {each.version} answers {each.prediction} to the same input, which is the real outcome."
-        elif row.error is not None and row.label_number is not None and isinstance(each.score, int | float):
-            other = abs(float(each.score) - row.label_number)
+            said = f"Version {answer.version} predicts {answer.prediction} for the same input, which is the real outcome."
+        elif row.error is not None and row.label_number is not None and isinstance(answer.score, int | float):
+            other = abs(float(answer.score) - row.label_number)
             if other < abs(row.error) / 2:
-                said = f"Version {each.version} is {other:.4g} off on the same input, where this one is {abs(row.error):.4g} off."
-        known = row.model.version(each.version)
+                said = f"Version {answer.version} has an error of {other:.4g} on the same input, this one {abs(row.error):.4g}."
+        known = row.model.version(answer.version)
         if said and known is not None:
-            both = versus(look, known)
+            both = versus(case, known)
             score = ONLY_HERE if not both.known else min(1 - both.worse / both.better, 0.9) if both.really else NO_BETTER
             yield Triage("version", round(score, 3), f"{said} {both.sentence}")
             return
 
 
-def degraded_path(look: Look) -> Iterator[Triage]:
-    """Whether the answer came by another way than usual."""
-    if look.row.status != "ok":
-        yield Triage("degraded_path", 0.95, f"The request ended as {look.row.status}, so the answer is not the model's usual one.")
+def degraded_path(case: CaseInProgress) -> Iterator[Triage]:
+    """A request that did not end normally."""
+    if case.row.status != "ok":
+        yield Triage("degraded_path", 0.95, f"The request ended with status {case.row.status}.")
 
 
-def unknown(look: Look) -> Triage:
-    """What is always possible: an ordinary error."""
-    frame = comparison_rows.labelled_rows_of(look)
-    because = "Nothing measured here tells it from an ordinary error."
+def ordinary_error_source(case: CaseInProgress) -> Triage:
+    """An ordinary error, which is always possible."""
+    frame = comparison_rows.labelled_rows_of(case)
+    because = "Nothing measured distinguishes it from an ordinary error."
     try:
-        rate = comparison_rows.bad(look).of(frame).mean() if len(frame) else None
+        rate = comparison_rows.bad(case).of(frame).mean() if len(frame) else None
     except ObservabilityError:
         rate = None
     if rate is not None:
-        because = f"{100 * rate:.3g} % of {len(frame):,} labelled predictions about this time are errors; this one may be an ordinary one."
+        because = f"{100 * rate:.3g} % of {len(frame):,} labelled predictions in this period are errors; this may be an ordinary one."
     return Triage("unknown", UNKNOWN, because)
 
 
-SOURCES: tuple[Callable[[Look], Iterator[Triage]], ...] = (
+SOURCES: tuple[Callable[[CaseInProgress], Iterator[Triage]], ...] = (
     degraded_path,
-    inputs,
-    label,
+    input_sources,
+    label_sources,
     version,
     weak_slice,
     far_from_reference,
     boundary,
 )
-"""What is asked, in the order that breaks ties."""
+"""Sources in the order that breaks ties."""

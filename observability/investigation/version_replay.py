@@ -1,4 +1,4 @@
-"""Would another version have been right? What each says to the stored input: as it was logged in the shadow, else computed from its model file now."""
+"""Scores of other versions for the stored input: logged in the shadow, else computed from their artifacts."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,31 +9,29 @@ import numpy as np
 
 from observability.core.catalog import Version
 from observability.core.errors import ObservabilityError
+from observability.core.formatting import join_words
 from observability.core.questions import Aggregate, By
 from observability.core.window import EPOCH, Window
 from observability.investigation import cached_answers as computing
 from observability.investigation.evidence_types import NotGivenError, Replayed
 from observability.investigation.model_answers import Answered
-from observability.investigation.sampled_rows import columns_of, inputs_of
-from observability.store.query import aggregates, listing
+from observability.investigation.sampled_rows import probability_columns, stored_input, version_features
 
 if TYPE_CHECKING:
     from observability.investigation.logged_prediction import Row
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
     from observability.worker.process import Worker
 
 Progress = Callable[[float, str], None]
 MOST_VERSIONS, MOST_BESIDE = 8, 2000
-"""Other versions that are asked, the nearest in time of registration first, and logged rows among which the same request is looked for."""
+"""Other versions that are tried, nearest in time of registration first; logged rows that are searched for the same request."""
 SAME, APART = timedelta(seconds=1), timedelta(hours=1)
 SECONDS = 30.0
 
 
-def versions(
-    store: "Store", row: "Row", *, worker: "Worker | None" = None, progress: Progress | None = None
-) -> tuple[Replayed, ...]:  # fmt: skip
-    """What this and every other version that can answer says. Raises NotGivenError where no other version can, with the reason of each."""
-    found = answers(store, row, worker=worker, progress=progress)
+def versions(store: "Store", row: "Row", *, worker: "Worker | None" = None, progress: Progress | None = None) -> tuple[Replayed, ...]:
+    """Scores of this and every other version that has one. Raises NotGivenError, with the reasons, where no other version has one."""
+    found = replayed_answers(store, row, worker=worker, progress=progress)
     said = [each for each in found if each.role != "baseline" and each.source is not None]
     others = [each for each in found if each.role not in ("this", "baseline")]
     if not others:
@@ -42,42 +40,46 @@ def versions(
         )
     if len(said) < 2:
         reasons = "; ".join(f"version {each.version}: {each.why}" for each in others if each.why)
-        raise NotGivenError("no other version can answer", got=reasons[:1000] or None)
+        raise NotGivenError("no other version can score this input", got=reasons[:1000] or None)
     return tuple(Replayed(each.version, each.score, each.prediction) for each in said)
 
 
-def answers(
+def replayed_answers(
     store: "Store", row: "Row", *, worker: "Worker | None" = None, progress: Progress | None = None
-) -> tuple[Answered, ...]:  # fmt: skip
-    """What was answered, what the other versions say (nearest in time first), and the simple baseline; one that cannot answer says why."""
-    own = judged(row, Answered(row.version.name, "this", row.probabilities or row.score, row.answer, "logged"))
+) -> tuple[Answered, ...]:
+    """The logged answer, those of other versions (nearest in time first), and the simple baseline; missing ones have a reason."""
+    own = answer_with_verdict(row, Answered(row.version.name, "this", row.probabilities or row.score, row.answer, "logged"))
     found = [own]
-    others = sorted((each for each in row.model.versions if each.name != row.version.name), key=lambda each: apart(row.version, each))
+    others = sorted(
+        (each for each in row.model.versions if each.name != row.version.name), key=lambda each: seconds_apart(row.version, each)
+    )
     beside = logged_beside(store, row)
     for place, version in enumerate(others[:MOST_VERSIONS]):
         if progress is not None:
-            progress(place / len(others[:MOST_VERSIONS]), f"Version {version.name} is asked")
-        found.append(judged(row, beside[version.name] if version.name in beside else computed(store, row, version, worker)))
-    base = baseline(store, row)
-    return (*found, judged(row, base)) if base is not None else tuple(found)
+            progress(place / len(others[:MOST_VERSIONS]), f"Scoring with version {version.name}")
+        found.append(
+            answer_with_verdict(row, beside[version.name] if version.name in beside else replayed_answer(store, row, version, worker))
+        )
+    base = simple_baseline(store, row)
+    return (*found, answer_with_verdict(row, base)) if base is not None else tuple(found)
 
 
-def apart(own: Version, other: Version) -> float:
-    """How far two registrations are apart, in seconds; versions that nobody registered come last."""
+def seconds_apart(own: Version, other: Version) -> float:
+    """Time between two registrations in seconds; infinite for unregistered versions."""
     if own.registered_at is None or other.registered_at is None:
         return float("inf")
     return abs((own.registered_at - other.registered_at).total_seconds())
 
 
 def role_of(row: "Row", version: Version) -> Literal["previous", "next"]:
-    """Whether a version came before or after the one that answered."""
+    """Whether a version was registered before or after this one."""
     its, own = version.registered_at, row.version.registered_at
     return "previous" if its is not None and own is not None and its < own else "next"
 
 
 def logged_beside(store: "Store", row: "Row") -> dict[str, Answered]:
-    """What other versions said to the same request in the shadow (of a shadow's row: in production), by version: rows with equal features, of the same
-    subject where both name one, at the same instant; else less than an hour apart, the nearest in time.
+    """Other versions' scores of the same request in the shadow (for a shadow row: in production), by version: rows with equal features,
+    of the same subject where both have one, at the same instant; else less than an hour apart, nearest in time.
     """
     if row.environment == "reference":
         return {}
@@ -90,14 +92,14 @@ def logged_beside(store: "Store", row: "Row") -> dict[str, Answered]:
 
 
 def matches(store: "Store", row: "Row", span: timedelta) -> dict[str, Answered]:
-    """See `logged_beside`; of at most MOST_BESIDE rows within `span`."""
+    """As `logged_beside`, of at most MOST_BESIDE rows within `span`."""
     environment: Literal["production", "shadow"] = "production" if row.environment == "shadow" else "shadow"
     columns = row.model.features()
-    extra = [f"score.{place}" for place in range(len(row.model.classes))] if row.model.task == "multiclass" else []
+    extra = probability_columns(row.model)
     window = Window(row.model.name, max(row.at - span, EPOCH), row.at + span, as_of=row.as_of, environment=environment)
     names = ["id", "at", "subject", "version", "score", "decision", *extra, *(each.reference for each in columns)]
     found: dict[str, tuple[float, Answered]] = {}
-    for each in listing.rows(store, window, names, MOST_BESIDE).to_dict("records"):
+    for each in store.rows(window, names, MOST_BESIDE).to_dict("records"):
         version = row.model.version(each["version"])
         if version is None or version.name == row.version.name or not same_request(row, version, each):
             continue
@@ -115,32 +117,33 @@ def matches(store: "Store", row: "Row", span: timedelta) -> dict[str, Answered]:
 
 
 def same_request(row: "Row", version: Version, other: dict[Any, Any]) -> bool:
-    """Whether a row of another version has the same subject, where both name one, and equal values of every feature that both versions take."""
+    """Whether a row of another version has the same subject, where both have one, and equal values of all shared features."""
     subject = row.stored.get("subject")
     if subject is not None and other["subject"] is not None and other["subject"] != subject:
         return False
-    shared = {each.name for each in columns_of(row.model, version)} & {each.name for each in columns_of(row.model, row.version)}
+    shared = {each.name for each in version_features(row.model, version)} & {each.name for each in version_features(row.model, row.version)}
     return bool(shared) and all(alike(other[f"feature.{name}"], row.features.get(name)) for name in shared)
 
 
 def alike(one: Any, other: Any) -> bool:
-    """Whether two values are equal; missing ones are."""
+    """Whether two values are equal; missing equals missing."""
     missing = [value is None or value != value for value in (one, other)]
     return all(missing) or (not any(missing) and one == other)
 
 
-def computed(store: "Store", row: "Row", version: Version, worker: "Worker | None") -> Answered:
-    """What a version's model file says to the stored input, or why it cannot."""
+def replayed_answer(store: "Store", row: "Row", version: Version, worker: "Worker | None") -> Answered:
+    """A version's computed score of the stored input, or the reason without one."""
     nothing = Answered(version.name, role_of(row, version), None, None, None)
-    logged = {column.name for column in columns_of(row.model, row.version)}
+    logged = {column.name for column in version_features(row.model, row.version)}
     missing = tuple(
-        column.name for column in columns_of(row.model, version) if column.name not in logged and row.features.get(column.name) is None
+        column.name
+        for column in version_features(row.model, version)
+        if column.name not in logged and row.features.get(column.name) is None
     )
     if missing:
-        named = f"{', '.join(missing[:5])}{f' and {len(missing) - 5} more' if len(missing) > 5 else ''}"
-        return replace(nothing, missing=missing, why=f"it takes {named}, which the stored input does not have")
+        return replace(nothing, missing=missing, why=f"it needs {join_words(missing, 5)}, which the stored input lacks")
     try:
-        scores = computing.scores(store, row, version, inputs_of(row, version), worker, None, SECONDS)
+        scores = computing.scores(store, row, version, stored_input(row, version), worker, None, SECONDS)
     except ObservabilityError as error:
         return replace(nothing, why=str(error))
     if scores.ndim == 2:
@@ -151,8 +154,8 @@ def computed(store: "Store", row: "Row", version: Version, worker: "Worker | Non
     return replace(nothing, score=score, prediction=said, source="computed", basis="simulated")
 
 
-def judged(row: "Row", answered: Answered) -> Answered:
-    """The same with whether it was right: of a regression, how far off."""
+def answer_with_verdict(row: "Row", answered: Answered) -> Answered:
+    """The answer with whether it was right; regression: with its absolute error."""
     if answered.source is None or row.label is None:
         return answered
     if row.model.task == "regression":
@@ -163,26 +166,26 @@ def judged(row: "Row", answered: Answered) -> Answered:
     return replace(answered, right=answered.prediction == row.model.classes[code] if known else None)
 
 
-def baseline(store: "Store", row: "Row") -> Answered | None:
-    """What a rule without inputs says: the commonest class of the reference's labels, with the share of the positive
-    class (multiclass: of that class) as its score; or their mean. None without labels.
+def simple_baseline(store: "Store", row: "Row") -> Answered | None:
+    """Baseline without inputs: most frequent class of the reference's labels, scored by the share of the positive class (multiclass: of
+    that class); or the mean label. None without labels.
     """
     if not row.version.reference_rows:
         return None
     window = Window(row.model.name, EPOCH, EPOCH, row.version.name, environment="reference")
     if row.model.task == "regression":
-        sums = aggregates.ask(store, Aggregate("outcomes", sums=("label_value",)), window)
+        sums = store.ask(Aggregate("outcomes", sums=("label_value",)), window)
         weight = float(sums["w"].sum())
         if not weight:
             return None
         mean = float(sums["total"].sum()) / weight
         return Answered("mean of the reference", "baseline", mean, f"{mean:.12g}", "baseline")
-    counts = aggregates.ask(store, Aggregate("outcomes", keys=(By("label"),)), window)
+    counts = store.ask(Aggregate("outcomes", keys=(By("label"),)), window)
     counts = counts[counts["label"] >= 0]
     if counts.empty:
         return None
     by_label = counts.groupby("label")["w"].sum()
     place = int(by_label.index[int(np.argmax(by_label.to_numpy()))])
-    # A binary score is the chance of the positive class, whatever is decided.
+    # A binary score is the probability of the positive class, whatever is decided.
     share = float(by_label.get(1 if row.model.task == "binary" else place, 0.0) / by_label.sum())
-    return Answered("commonest class of the reference", "baseline", share, row.model.classes[place], "baseline")
+    return Answered("most frequent class of the reference", "baseline", share, row.model.classes[place], "baseline")

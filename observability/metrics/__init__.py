@@ -1,1 +1,3 @@
-"""Measured quantities from counts and records: performance, energy, cost, groups, histograms, traffic, estimates, training curves, annotations."""
+"""Measured quantities from counts and records: performance, energy, cost, prices, groups, histograms, traffic, estimates, training
+curves, annotations.
+"""

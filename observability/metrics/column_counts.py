@@ -1,4 +1,4 @@
-"""How often was each value of a column there: in which bin, on which day?"""
+"""Counts of one column by bin and day, and the shares of data-quality checks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -24,14 +24,14 @@ CHECKS = {
     "unseen_rate": UNSEEN,
     "out_of_range_rate": None,
 }
-"""Rates that are looked at, and the special bin of each; out of range is the first and the last bin of a number."""
+"""Rates that are checked, and the special bin of each; out of range is the first and the last bin of a number."""
 FIRST_BIN = min(NULL, NAN, ABSENT, WRONG_TYPE, UNSEEN)
 OF_NUMBERS, OF_CATEGORIES = ("null_rate", "nan_rate", "absent_rate", "wrong_type_rate"), ("null_rate", "absent_rate", "wrong_type_rate")
 
 
 @dataclass(frozen=True)
-class Share:
-    """Some rows of others: Σw of those, Σw and Σw² of all, and how many rows all are."""
+class ColumnShare:
+    """Part of some rows: Σw of the hits, Σw and Σw² of all, and the number of all rows."""
 
     hits: float
     total: float
@@ -50,8 +50,8 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Shares:
-    """A share on each of some days: the days, in order, and the same figures as in `Share` of each."""
+class DailyShares:
+    """A share on each of some days: the days, in order, and the figures of `ColumnShare` for each."""
 
     days: NDArray[np.datetime64]
     hits: Floats
@@ -69,23 +69,25 @@ class Shares:
         """Effective rows of each day."""
         return np.divide(self.total**2, self.squares, out=np.zeros(self.days.size), where=self.total > 0)
 
-    def at(self, kept: NDArray[np.bool_]) -> "Shares":
+    def at(self, kept: NDArray[np.bool_]) -> "DailyShares":
         """Some of the days."""
-        return Shares(self.days[kept], self.hits[kept], self.total[kept], self.squares[kept], self.rows[kept])
+        return DailyShares(self.days[kept], self.hits[kept], self.total[kept], self.squares[kept], self.rows[kept])
 
-    def then(self, later: "Shares") -> "Shares":
-        """Two series as one; of a day that both have a part of, the later one's."""
+    def then(self, later: "DailyShares") -> "DailyShares":
+        """Two series as one; the later one wins on days of both."""
         first = self.at(~np.isin(self.days, later.days))
-        return Shares(*(np.concatenate([getattr(each, one.name) for each in (first, later)]) for one in fields(Shares)))
+        return DailyShares(*(np.concatenate([getattr(part, field.name) for part in (first, later)]) for field in fields(DailyShares)))
 
 
-NO_DAYS = Shares(np.empty(0, "datetime64[D]"), *(np.zeros(0) for _ in range(4)))
+NO_DAYS = DailyShares(np.empty(0, "datetime64[D]"), *(np.zeros(0) for _ in range(4)))
 
 
 @dataclass(frozen=True)
-class Counts:
-    """The rows of one column in a histogram answer, laid out by day and bin. days: those with rows, in order (one that is not a time where it was not asked by day);
-    bins: their numbers, from FIRST_BIN on; table: (Σw, Σw², rows) × days × bins.
+class ColumnCounts:
+    """Counts of one column by day and bin.
+
+    days: those with rows, in order (one that is not a time where the answer is not by day); bins: their numbers, from FIRST_BIN on;
+    table: (Σw, Σw², rows) × days × bins.
     """
 
     days: NDArray[np.datetime64]
@@ -94,13 +96,13 @@ class Counts:
 
     @cached_property
     def sums(self) -> tuple[float, float, int]:
-        """Σw, Σw² and rows in all."""
+        """Σw, Σw² and number of all rows."""
         total, squares, rows = self.by_bin.sum(axis=1).tolist()
         return total, squares, int(rows)
 
     @property
     def rows(self) -> int:
-        """Rows in all."""
+        """Number of all rows."""
         return self.sums[2]
 
     @property
@@ -124,43 +126,53 @@ class Counts:
         return np.asarray(self.table.sum(axis=2))
 
     @cached_property
-    def values(self) -> "Counts":
-        """The rows with an ordinary value: not null, NaN, absent, of another type or unseen."""
-        return Counts(self.days, self.bins[-FIRST_BIN:], self.table[:, :, -FIRST_BIN:])
+    def values(self) -> "ColumnCounts":
+        """Rows with an ordinary value: not null, NaN, absent, of another type or unseen."""
+        return ColumnCounts(self.days, self.bins[-FIRST_BIN:], self.table[:, :, -FIRST_BIN:])
 
     @cached_property
     def weights(self) -> dict[int, float]:
         """Σw of each bin, by its number."""
         return dict(zip(self.bins.tolist(), self.by_bin[0].tolist()))
 
-    def on(self, place: int) -> "Counts":
-        """One of the days, by its place among them."""
-        return Counts(self.days[place : place + 1], self.bins, self.table[:, place : place + 1])
+    def on(self, place: int) -> "ColumnCounts":
+        """One of the days, by its place."""
+        return ColumnCounts(self.days[place : place + 1], self.bins, self.table[:, place : place + 1])
 
-    def share(self, metric: str, edges: Edges) -> Share:
-        """The share of one check: special bins of all rows, out of range of the values."""
+    def share(self, metric: str, edges: Edges) -> ColumnShare:
+        """Share of one check: special bins of all rows, out of range of the values."""
         counted = self.counted(metric)
-        return Share(float(counted.by_bin[0, hit(metric, counted.bins, edges)].sum()), *counted.sums)
+        return ColumnShare(float(counted.by_bin[0, _check_bins(metric, counted.bins, edges)].sum()), *counted.sums)
 
-    def shares(self, metric: str, edges: Edges) -> Shares:
-        """The share of one check on each day."""
+    def shares(self, metric: str, edges: Edges) -> DailyShares:
+        """Share of one check on each day."""
         counted = self.counted(metric)
-        return counted.of_days(hit(metric, counted.bins, edges))
+        return counted.of_days(_check_bins(metric, counted.bins, edges))
 
-    def counted(self, metric: str) -> "Counts":
-        """The rows that a check is about."""
+    def counted(self, metric: str) -> "ColumnCounts":
+        """Rows that a check is about."""
         return self.values if CHECKS[metric] is None else self
 
-    def of_days(self, kept: NDArray[np.bool_]) -> Shares:
-        """The share that some of the bins have on each day."""
-        return Shares(self.days, self.table[0, :, kept].sum(axis=0), *self.by_day)
+    def of_days(self, kept: NDArray[np.bool_]) -> DailyShares:
+        """Share of some of the bins on each day."""
+        return DailyShares(self.days, self.table[0, :, kept].sum(axis=0), *self.by_day)
 
 
-NO_ROWS = Counts(np.empty(0, "datetime64[D]"), np.empty(0, np.int64), np.zeros((3, 0, 0)))
+NO_ROWS = ColumnCounts(np.empty(0, "datetime64[D]"), np.empty(0, np.int64), np.zeros((3, 0, 0)))
 
 
-def counted(frame: "DataFrame") -> dict[str, Counts]:
-    """A histogram answer by column."""
+def counts_by_column(frame: "DataFrame") -> dict[str, ColumnCounts]:
+    """Counts of each column of a histogram answer.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Answer with `column`, `bin`, `w`, `w2`, `n`, and `period` where it is by day.
+
+    Returns
+    -------
+    dict[str, ColumnCounts]
+    """
     import pandas as pd
 
     places, names = pd.factorize(frame["column"].to_numpy(object), sort=True)
@@ -169,39 +181,81 @@ def counted(frame: "DataFrame") -> dict[str, Counts]:
     timeless = np.zeros(len(frame), np.int64), np.array(["NaT"], "datetime64[D]")
     at, days = pd.factorize(frame["period"].to_numpy(), sort=True) if "period" in frame else timeless
     dates, day, bins = np.asarray(days, "datetime64[D]"), at[order], frame["bin"].to_numpy(np.int64)[order]
-    figures = [frame[each].to_numpy(np.float64)[order] for each in ("w", "w2", "n")]
+    figures = [frame[name].to_numpy(np.float64)[order] for name in ("w", "w2", "n")]
     parts = zip(map(str, names), map(slice, [0, *ends], ends))
-    return {name: laid_out(dates, day[part], bins[part], [each[part] for each in figures]) for name, part in parts}
+    return {name: count_table(dates, day[part], bins[part], [figure[part] for figure in figures]) for name, part in parts}
 
 
-def laid_out(dates: NDArray[np.datetime64], day: NDArray[np.int64], bins: NDArray[np.int64], figures: Sequence[Floats]) -> Counts:
-    """Rows in any order as a table. day: the place of each among the dates; figures: Σw, Σw² and rows of each."""
+def count_table(dates: NDArray[np.datetime64], day: NDArray[np.int64], bins: NDArray[np.int64], figures: Sequence[Floats]) -> ColumnCounts:
+    """Rows in any order as a table by day and bin.
+
+    Parameters
+    ----------
+    dates : NDArray[np.datetime64]
+        Dates.
+    day : NDArray[np.int64]
+        Place of each row's day among the dates.
+    bins : NDArray[np.int64]
+        Bin of each row.
+    figures : Sequence[Floats]
+        Σw, Σw² and number of each row.
+
+    Returns
+    -------
+    ColumnCounts
+    """
     numbers = np.arange(FIRST_BIN, bins.max() + 1)
     shape = dates.size, numbers.size
     cell = day * numbers.size + bins - FIRST_BIN
-    table = np.array([np.bincount(cell, each, dates.size * numbers.size).reshape(shape) for each in figures])
+    table = np.array([np.bincount(cell, figure, dates.size * numbers.size).reshape(shape) for figure in figures])
     there = table[2].any(axis=1)
-    return Counts(dates, numbers, table) if there.all() else Counts(dates[there], numbers, table[:, there])
+    return ColumnCounts(dates, numbers, table) if there.all() else ColumnCounts(dates[there], numbers, table[:, there])
 
 
-def hit(metric: str, bins: NDArray[np.int64], edges: Edges) -> NDArray[np.bool_]:
-    """Which bins a check is about: its special one, or those outside of the reference's range."""
+def _check_bins(metric: str, bins: NDArray[np.int64], edges: Edges) -> NDArray[np.bool_]:
+    """Mask of the bins of a check: its special one, or those outside of the reference's range."""
     special = CHECKS[metric]
-    return outside(bins, edges) if special is None else np.asarray(bins == special, bool)
+    return _out_of_range_bins(bins, edges) if special is None else np.asarray(bins == special, bool)
 
 
-def outside(bins: NDArray[np.int64], edges: Edges) -> NDArray[np.bool_]:
-    """Which ordinary bins of a number lie outside of the reference's range."""
+def _out_of_range_bins(bins: NDArray[np.int64], edges: Edges) -> NDArray[np.bool_]:
+    """Mask of the ordinary bins of a number outside of the reference's range."""
     return np.asarray((bins == 0) | (bins == len(edges.edges)), bool)
 
 
-def interior(bins: NDArray[np.int64], edges: Edges) -> NDArray[np.bool_]:
-    """Which bins hold values of one kind: a level, or a number inside the reference's range (outside of it a bin has no end)."""
-    return np.asarray((bins >= 0) & ~outside(bins, edges) if edges.edges else bins >= 0, bool)
+def interior_bins(bins: NDArray[np.int64], edges: Edges) -> NDArray[np.bool_]:
+    """Mask of the bins with bounded values: a level, or a number inside the reference's range.
+
+    Parameters
+    ----------
+    bins : NDArray[np.int64]
+        Numbers of the bins.
+    edges : Edges
+        Edges of the column.
+
+    Returns
+    -------
+    NDArray[np.bool_]
+    """
+    return np.asarray((bins >= 0) & ~_out_of_range_bins(bins, edges) if edges.edges else bins >= 0, bool)
 
 
-def checks_of(kind: str, edges: Edges, *, feature: bool = True) -> tuple[str, ...]:
-    """The rates that can be told of a column: of its kind, and of the edges that it has."""
+def column_checks(kind: str, edges: Edges, *, feature: bool = True) -> tuple[str, ...]:
+    """Checks that apply to a column, by its kind and edges.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of the column.
+    edges : Edges
+        Edges of the column.
+    feature : bool
+        Whether the column is a feature.
+
+    Returns
+    -------
+    tuple[str, ...]
+    """
     if not feature:
         return ("null_rate", "nan_rate", *(("out_of_range_rate",) if edges.edges else ()))
     if kind == "number":

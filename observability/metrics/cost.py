@@ -1,11 +1,12 @@
-"""What did a model cost, in training, labelling and serving, and what did its errors cost?
+"""Cost of a model: training, labelling, serving and storage, and the cost of its errors.
 
-The one computation behind every figure of money: the analyzer, the page, the tables and the sentences all call it.
+This is the only computation of money: the analyzer, the page, the tables and the sentences all call it.
 
-**What is paid once.** Each part is priced by the first of these that is known. Serving: the predictions' own `cost`; else a price a request;
-else a price for hours of accelerators (by readings) and of busy cores (by latency); else its energy at a price a kWh. Training: hours of
-accelerators, else of cores, else energy. Labelling: the annotations of the model's projects, else labels that people gave, at a price a label.
-Storage: the bytes that `dataset` records give for the datasets of the model's runs, at a price for a gigabyte and month. A price of hours is taken to hold the electricity. Currencies are never converted: each stands apart.
+**One price per part.** Each part is priced by the first of these that is known. Serving: the predictions' own `cost`; else a price
+per request; else a price for hours of accelerators (by readings) and of busy cores (by latency); else its energy at a price per kWh.
+Training: accelerator hours, else core hours, else energy. Labelling: the annotations of the model's projects, else labels that
+people gave, at a price per label. Storage: the bytes that `dataset` records give for the datasets of the model's runs, at a price
+per gigabyte and month. A price of hours is taken to include the electricity. Currencies are never converted.
 """
 
 from dataclasses import dataclass
@@ -14,28 +15,24 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from observability.core.catalog import Model
 from observability.core.questions import Records
 from observability.core.settings import ModelSettings
 from observability.metrics.energy import (
     Source,
-    added_up,
-    by_predictions,
-    drawn,
-    ended_between,
-    is_gpu,
-    runs_of,
-    serving,
-    worst,
+    is_accelerator,
+    logged_by_hour,
+    reading_energy,
+    runs_ended_between,
+    serving_energy,
+    sums_by_period,
+    training_run_energy,
+    worst_source,
 )
 from observability.metrics.performance import confusion_matrix
-from observability.metrics.prices import Place, in_force, recorded_from
+from observability.metrics.prices import PriceScope, price_start, prices_at
 from observability.stats.interval import Interval, Moments, mean_interval, paired_rate_difference_interval, rate_interval
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -45,33 +42,50 @@ ANNOTATIONS = Records("annotation", ("project", "item", "annotator", "at"))
 HUMAN_LABELS = Records("label", ("at", "source"), only=(("source", "human"),))
 DATASETS = Records("dataset", ("dataset", "version", "at", "bytes"), ever=True)
 GIGABYTE, DAYS_A_MONTH = 1e9, 365.25 / 12
-"""A gigabyte as those who sell storage count it, and the days of a month that `gb_month` is about."""
+"""A decimal gigabyte, as sold by storage providers, and the days of the month of `gb_month`."""
 NO_CURRENCY = ""
-"""The currency of money that was logged without one."""
+"""Currency of money that was logged without one."""
 WORDS = {
-    "cost": "the cost that predictions carry",
-    "request": "a price a request",
-    "gpu_hour": "hours of accelerators",
-    "cpu_hour": "hours of busy cores",
-    "kwh": "the energy",
-    "label": "a price a label",
-    "gb_month": "a price for a gigabyte and month",
+    "cost": "logged cost",
+    "request": "price per request",
+    "gpu_hour": "accelerator hours",
+    "cpu_hour": "busy core hours",
+    "kwh": "energy",
+    "label": "price per label",
+    "gb_month": "price per gigabyte-month",
 }
 """How a part was priced, in words."""
 
 
-def priced_from(part: "Part", prices: "DataFrame", place: Place, end: datetime) -> str:
-    """Whose word the price is, to follow how sure the quantity is: a recorded price is what somebody wrote down, not what was paid. Nothing for
-    money that predictions carry. end: naive UTC.
+def price_note(part: "CostPart", prices: "DataFrame", place: PriceScope, end: datetime) -> str:
+    """Suffix that names the date of a recorded price, since a price record states what was entered, not what was paid.
+
+    Parameters
+    ----------
+    part : CostPart
+        Cost of one part.
+    prices : DataFrame
+        Price records.
+    place : PriceScope
+        Model and settings that select the prices.
+    end : datetime
+        Instant of the price (naive UTC).
+
+    Returns
+    -------
+    str
+        Empty for money that predictions carry.
     """
-    since = None if part.method in (None, "cost") else recorded_from(prices, place, str(part.method), end)
-    return "" if since is None else f", price as recorded from {since:%Y-%m-%d}"
+    since = None if part.method in (None, "cost") else price_start(prices, place, str(part.method), end)
+    return "" if since is None else f", recorded price from {since:%Y-%m-%d}"
 
 
 @dataclass(frozen=True)
-class Part:
-    """One of PARTS. rows: at (naive UTC), amount, currency, units (predictions, runs, labels or gigabyte-months); priced rows only. method: how they were priced, None
-    where nothing was. source: of the quantities behind it. unpriced: units without a price.
+class CostPart:
+    """Cost of one of PARTS.
+
+    rows: at (naive UTC), amount, currency, units (predictions, runs, labels or gigabyte-months); priced rows only. method: how they
+    were priced, None without a price. source: of the quantities behind it. unpriced: units without a price.
     """
 
     name: str
@@ -81,7 +95,7 @@ class Part:
     unpriced: int = 0
 
 
-def spending(at: Any, amount: Any, currency: Any, units: Any) -> "DataFrame":
+def _spending_rows(at: Any, amount: Any, currency: Any, units: Any) -> "DataFrame":
     """Rows of a part, without those that have no price."""
     import pandas as pd
 
@@ -94,92 +108,146 @@ def spending(at: Any, amount: Any, currency: Any, units: Any) -> "DataFrame":
 
 
 @cache
-def unpaid() -> "DataFrame":
-    """The rows of a part for which nothing was paid, to be read only."""
-    return spending([], [], [], [])
+def _no_spending() -> "DataFrame":
+    """Rows of a part without cost; read-only."""
+    return _spending_rows([], [], [], [])
 
 
-def serving_part(served: "DataFrame", use: "DataFrame", resources: "DataFrame", prices: "DataFrame", place: Place) -> Part:
-    """What serving cost by hour, over every version. The frames are those of `observability.metrics.energy.serving`, `use` with sums of `cost`."""
+def serving_cost(served: "DataFrame", use: "DataFrame", resources: "DataFrame", prices: "DataFrame", place: PriceScope) -> CostPart:
+    """Cost of serving by hour, over every version.
+
+    Parameters
+    ----------
+    served : DataFrame
+        Answer to `energy.served_question`.
+    use : DataFrame
+        Answer to `energy.consumption_question` with sums of `cost`.
+    resources : DataFrame
+        Resource records of the window.
+    prices : DataFrame
+        Price records.
+    place : PriceScope
+        Model and settings that select the prices.
+
+    Returns
+    -------
+    CostPart
+    """
     import pandas as pd
 
-    own = by_predictions(use, "cost", None)
-    asked = added_up(served["period"], {"w": served["w"]})
-    hours = asked["period"]
+    own = logged_by_hour(use, "cost", None)
+    predictions = sums_by_period(served["period"], {"w": served["w"]})
+    hours = predictions["period"]
     if own["served"].sum() > 0:
-        carried, everyone = float(own["served"].sum()), float(asked["w"].sum())
+        carried, everyone = float(own["served"].sum()), float(predictions["w"].sum())
         usual = float(own["total"].sum()) / carried
         per = pd.Series(own["total"] / own["served"], own["period"]).reindex(hours).fillna(usual).to_numpy()
         source: Source = "measured" if carried >= everyone * (1 - 1e-9) else "estimated"
-        return Part("serving", spending(hours, per * asked["w"], currency_of(prices, place.settings), asked["w"]), "cost", source)
-    amount, currency = priced(prices, hours, place, "request")
+        return CostPart(
+            "serving",
+            _spending_rows(hours, per * predictions["w"], default_currency(prices, place.settings), predictions["w"]),
+            "cost",
+            source,
+        )
+    amount, currency = prices_at(prices, "amount", hours, place, resource="request")
     if hours.size and not np.isnan(amount).all():
-        return Part("serving", spending(hours, amount * asked["w"], currency, asked["w"]), "request", "measured")
-    for part in (accelerators(resources, prices, place), busy_cores(use, prices, place)):
+        return CostPart("serving", _spending_rows(hours, amount * predictions["w"], currency, predictions["w"]), "request", "measured")
+    for part in (_accelerator_cost(resources, prices, place), _core_cost(use, prices, place)):
         if part is not None:
             return part
     if (prices["resource"].to_numpy(object) == "kwh").any():
-        energy = serving(served, use, resources, prices, place)
+        energy = serving_energy(served, use, resources, prices, place)
         drew = energy.hours
-        amount, currency = priced(prices, drew["period"], place, "kwh")
+        amount, currency = prices_at(prices, "amount", drew["period"], place, resource="kwh")
         if drew["period"].size and not np.isnan(amount).all() and energy.covered > 0:
             scale = 1.0 / energy.covered
-            rows = spending(drew["period"], amount * drew["wh"] / 1000.0 * scale, currency, drew["served"] * scale)
-            return Part("serving", rows, "kwh", energy.source)
-    return Part("serving", unpaid(), None, "assumed", int(served["n"].sum()))
+            rows = _spending_rows(drew["period"], amount * drew["wh"] / 1000.0 * scale, currency, drew["served"] * scale)
+            return CostPart("serving", rows, "kwh", energy.source)
+    return CostPart("serving", _no_spending(), None, "assumed", int(served["n"].sum()))
 
 
-def accelerators(resources: "DataFrame", prices: "DataFrame", place: Place) -> Part | None:
-    """Serving by hours of accelerators that were read; None where there are none, or no price."""
+def _accelerator_cost(resources: "DataFrame", prices: "DataFrame", place: PriceScope) -> CostPart | None:
+    """Serving by logged accelerator hours; None without them, or without a price."""
     if resources.empty:
         return None
-    readings = drawn(resources)
-    readings = readings[(readings["run"] == "") & readings["device"].map(is_gpu)]
+    readings = reading_energy(resources)
+    readings = readings[(readings["run"] == "") & readings["device"].map(is_accelerator)]
     found = []
     for device, part in readings.groupby("device", sort=True):
         hours = part.groupby(part["at"].dt.floor("h"))["seconds"].sum() / 3600.0
         at = hours.index.to_series()
-        amount, currency = in_force(prices, "amount", at, place, resource="gpu_hour", device=str(device))
-        found.append(spending(at, amount * hours.to_numpy(), currency, np.zeros(len(at))))
-    return joined("serving", found, "gpu_hour", "measured")
+        amount, currency = prices_at(prices, "amount", at, place, resource="gpu_hour", device=str(device))
+        found.append(_spending_rows(at, amount * hours.to_numpy(), currency, np.zeros(len(at))))
+    return _joined_part("serving", found, "gpu_hour", "measured")
 
 
-def busy_cores(use: "DataFrame", prices: "DataFrame", place: Place) -> Part | None:
-    """Serving by hours of busy cores, from latency; None where there is none, or no price."""
-    busy = by_predictions(use, "latency_ms", None)
-    amount, currency = priced(prices, busy["period"], place, "cpu_hour")
+def _core_cost(use: "DataFrame", prices: "DataFrame", place: PriceScope) -> CostPart | None:
+    """Serving by busy core hours, from latency; None without them, or without a price."""
+    busy = logged_by_hour(use, "latency_ms", None)
+    amount, currency = prices_at(prices, "amount", busy["period"], place, resource="cpu_hour")
     if np.isnan(amount).all():
         return None
-    return joined("serving", [spending(busy["period"], amount * busy["total"] / 3.6e6, currency, busy["served"])], "cpu_hour", "estimated")
+    return _joined_part(
+        "serving", [_spending_rows(busy["period"], amount * busy["total"] / 3.6e6, currency, busy["served"])], "cpu_hour", "estimated"
+    )
 
 
-def joined(name: str, rows: "list[DataFrame]", method: str, source: Source) -> Part | None:
+def _joined_part(name: str, rows: "list[DataFrame]", method: str, source: Source) -> CostPart | None:
     """A part of several frames; None where all of them are empty."""
     import pandas as pd
 
-    rows = [each for each in rows if len(each)]
-    return Part(name, pd.concat(rows, ignore_index=True), method, source) if rows else None
+    rows = [frame for frame in rows if len(frame)]
+    return CostPart(name, pd.concat(rows, ignore_index=True), method, source) if rows else None
 
 
-def priced(prices: "DataFrame", at: ArrayLike, place: Place, resource: str) -> "tuple[Any, Any]":
-    """Price of a unit of a resource, and its currency, at some instants."""
-    return in_force(prices, "amount", at, place, resource=resource)
+def training_cost_between(
+    runs: "DataFrame", readings: "DataFrame", prices: "DataFrame", place: PriceScope, start: datetime | None, end: datetime | None
+) -> CostPart:
+    """Cost of the runs that ended in a half-open span.
 
+    Parameters
+    ----------
+    runs : DataFrame
+        Run records.
+    readings : DataFrame
+        Resource records of their devices, whenever they came.
+    prices : DataFrame
+        Price records.
+    place : PriceScope
+        Model and settings that select the prices.
+    start : datetime | None
+        Start (naive UTC); None: no limit.
+    end : datetime | None
+        End (naive UTC); None: no limit.
 
-def training_between(
-    runs: "DataFrame", readings: "DataFrame", prices: "DataFrame", place: Place, start: datetime | None, end: datetime | None
-) -> Part:
-    """What the runs cost that ended in a half-open span (naive UTC; None: no limit). readings: of their devices, whenever they came."""
-    names = ended_between(runs, start, end)
+    Returns
+    -------
+    CostPart
+    """
+    names = runs_ended_between(runs, start, end)
     if not names:
-        return Part("training", unpaid(), None, "assumed")
-    drew = runs_of(runs[runs["run"].isin(names)], readings[readings["run"].isin(names)], prices, place)
-    return training_part(drew, prices, place)[0]
+        return CostPart("training", _no_spending(), None, "assumed")
+    drew = training_run_energy(runs[runs["run"].isin(names)], readings[readings["run"].isin(names)], prices, place)
+    return training_cost(drew, prices, place)[0]
 
 
-def training_part(runs: "DataFrame", prices: "DataFrame", place: Place) -> "tuple[Part, DataFrame]":
-    """What runs cost, on the day each ended, and the same by run: `runs` (of `observability.metrics.energy.runs_of`) with amount, currency,
-    method and amount_source (that of the energy where the energy is priced, else measured; None without an amount).
+def training_cost(runs: "DataFrame", prices: "DataFrame", place: PriceScope) -> "tuple[CostPart, DataFrame]":
+    """Cost of runs on the day each ended, and the same by run.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Table of `energy.training_run_energy`.
+    prices : DataFrame
+        Price records.
+    place : PriceScope
+        Model and settings that select the prices.
+
+    Returns
+    -------
+    tuple[CostPart, DataFrame]
+        The part, and `runs` with amount, currency, method and amount_source (that of the energy where the energy is priced, else
+        measured; None without an amount).
     """
     ended = runs[runs["ended"].notna()].reset_index(drop=True)
     amount, currency = np.full(len(ended), np.nan), np.full(len(ended), None, object)
@@ -191,51 +259,98 @@ def training_part(runs: "DataFrame", prices: "DataFrame", place: Place) -> "tupl
         "kwh": ended["wh"] / 1000.0,
     }
     for resource, quantity in quantities.items():
-        price, of = priced(prices, ended["ended"], place, resource)
+        price, of = prices_at(prices, "amount", ended["ended"], place, resource=resource)
         fill = np.isnan(amount) & ~np.isnan(price) & quantity.notna().to_numpy(bool)
         amount[fill], currency[fill], method[fill] = (price * quantity.to_numpy(float))[fill], of[fill], resource
-    sources = [None if way is None else worst([each]) if way == "kwh" else "measured" for way, each in zip(method, ended["source"])]
+    sources = [None if way is None else worst_source([each]) if way == "kwh" else "measured" for way, each in zip(method, ended["source"])]
     costed = ended.assign(amount=amount, currency=currency, method=method, amount_source=np.asarray(sources, object))
     held = costed[costed["amount"].notna()]
     methods = sorted(set(held["method"]), key=list(quantities).index)
-    source = worst(list(held["amount_source"])) if len(held) else "assumed"
-    rows = spending(held["ended"], held["amount"], held["currency"], np.ones(len(held)))
-    return Part("training", rows, methods[0] if methods else None, source, len(ended) - len(held)), costed
+    source = worst_source(list(held["amount_source"])) if len(held) else "assumed"
+    rows = _spending_rows(held["ended"], held["amount"], held["currency"], np.ones(len(held)))
+    return CostPart("training", rows, methods[0] if methods else None, source, len(ended) - len(held)), costed
 
 
-def labelling_part(annotations: "DataFrame", labels: "DataFrame | None", prices: "DataFrame", place: Place) -> Part:
-    """What people's labels cost. annotations: of any project; those of the model's projects count (settings `projects`, else one that has the model's
-    name). labels: labels that people gave (at), used where there are no annotations; None where they were not asked.
+def labelling_cost(annotations: "DataFrame", labels: "DataFrame | None", prices: "DataFrame", place: PriceScope) -> CostPart:
+    """Cost of human labels.
+
+    Parameters
+    ----------
+    annotations : DataFrame
+        Annotations of any project; those of the model's projects count (settings `projects`, else the one with the model's name).
+    labels : DataFrame | None
+        Human labels (at), used where there are no annotations; None where they were not queried.
+    prices : DataFrame
+        Price records.
+    place : PriceScope
+        Model and settings that select the prices.
+
+    Returns
+    -------
+    CostPart
     """
     if annotations.empty and (labels is None or labels.empty):
-        return Part("labelling", unpaid(), None, "measured")
+        return CostPart("labelling", _no_spending(), None, "measured")
     projects = place.settings.projects or (place.model,)
     own = annotations[annotations["project"].isin(projects)]
     at = own["at"] if len(own) or labels is None else labels["at"]
     at = at.reset_index(drop=True)
-    amount, currency = priced(prices, at, place, "label")
-    rows = spending(at, amount, currency, np.ones(len(at)))
-    return Part("labelling", rows, "label" if len(rows) else None, "measured", len(at) - len(rows))
+    amount, currency = prices_at(prices, "amount", at, place, resource="label")
+    rows = _spending_rows(at, amount, currency, np.ones(len(at)))
+    return CostPart("labelling", rows, "label" if len(rows) else None, "measured", len(at) - len(rows))
 
 
-def spelled(dataset: str, version: str) -> tuple[str, ...]:
-    """How a training run may name a version of a dataset: by the dataset alone, or with the version behind a space, `@` or `:`."""
+def dataset_spellings(dataset: str, version: str) -> tuple[str, ...]:
+    """Names by which a training run may refer to a version of a dataset: alone, or with the version after a space, `@` or `:`.
+
+    Parameters
+    ----------
+    dataset : str
+        Name of the dataset.
+    version : str
+        Version.
+
+    Returns
+    -------
+    tuple[str, ...]
+    """
     return dataset, *(f"{dataset}{mark}{version}" for mark in " @:")
 
 
-def storage_part(datasets: "DataFrame", runs: "DataFrame", prices: "DataFrame", place: Place, start: datetime, end: datetime) -> Part:
-    """What keeping the data of the model's runs cost in a half-open span (naive UTC), by day.
+def storage_cost(
+    datasets: "DataFrame", runs: "DataFrame", prices: "DataFrame", place: PriceScope, start: datetime, end: datetime
+) -> CostPart:
+    """Cost of storing the data of the model's runs, by day.
 
-    datasets: every logged version. It is kept from its `at` on, as nothing says when it is thrown away: so the quantity is estimated. It is the
-    model's where one of its runs names the dataset, alone or with the version behind a space, `@` or `:`.
+    A version is stored from its `at` on, since nothing states when it is deleted: so the quantity is estimated. It is the model's
+    where one of its runs names the dataset (`dataset_spellings`).
+
+    Parameters
+    ----------
+    datasets : DataFrame
+        Every logged version.
+    runs : DataFrame
+        Run records.
+    prices : DataFrame
+        Price records.
+    place : PriceScope
+        Model and settings that select the prices.
+    start : datetime
+        Start of a half-open span (naive UTC).
+    end : datetime
+        End of the span (naive UTC).
+
+    Returns
+    -------
+    CostPart
     """
     import pandas as pd
 
     used = {str(each) for each in runs["dataset"].dropna()}
-    names = [spelled(name, version) for name, version in zip(datasets["dataset"], datasets["version"])]
+    names = [dataset_spellings(name, version) for name, version in zip(datasets["dataset"], datasets["version"])]
     own = np.array([not used.isdisjoint(each) for each in names], bool) & datasets["bytes"].notna().to_numpy(bool)
     if not own.any():
-        return Part("storage", unpaid(), None, "estimated")
+        return CostPart("storage", _no_spending(), None, "estimated")
     held = datasets[own]
     days = pd.date_range(pd.Timestamp(start).floor("D"), end, freq="D", inclusive="left")
     first = days.to_numpy("datetime64[us]")[:, None]
@@ -243,20 +358,44 @@ def storage_part(datasets: "DataFrame", runs: "DataFrame", prices: "DataFrame", 
     ends = np.minimum(first + np.timedelta64(1, "D"), np.datetime64(end, "us"))
     kept = np.maximum((ends - begins) / np.timedelta64(1, "D"), 0.0)
     months = kept @ held["bytes"].to_numpy(float) / GIGABYTE / DAYS_A_MONTH
-    amount, currency = priced(prices, days.to_series(), place, "gb_month")
-    rows = spending(days, np.where(months > 0, amount * months, np.nan), currency, months)
-    return Part("storage", rows, "gb_month" if len(rows) else None, "estimated", 0 if len(rows) else len(held))
+    amount, currency = prices_at(prices, "amount", days.to_series(), place, resource="gb_month")
+    rows = _spending_rows(days, np.where(months > 0, amount * months, np.nan), currency, months)
+    return CostPart("storage", rows, "gb_month" if len(rows) else None, "estimated", 0 if len(rows) else len(held))
 
 
-def currency_of(prices: "DataFrame", settings: ModelSettings) -> str:
-    """The currency of money that is logged without one: the settings', else the only one that prices have, else NO_CURRENCY."""
+def default_currency(prices: "DataFrame", settings: ModelSettings) -> str:
+    """Currency of money that is logged without one: the settings', else the only one of the prices, else NO_CURRENCY.
+
+    Parameters
+    ----------
+    prices : DataFrame
+        Price records.
+    settings : ModelSettings
+        Settings of the model.
+
+    Returns
+    -------
+    str
+    """
     named = settings.cost_currency or settings.budget_currency
-    known = sorted({each for each in prices["currency"] if each is not None})
+    known = sorted({currency for currency in prices["currency"] if currency is not None})
     return named or (known[0] if len(known) == 1 else NO_CURRENCY)
 
 
-def currencies(parts: "list[Part]", settings: ModelSettings) -> list[str]:
-    """Currencies in which something was spent; the budget's first, then that of serving, then by amount."""
+def spent_currencies(parts: "list[CostPart]", settings: ModelSettings) -> list[str]:
+    """Currencies with spending: the budget's first, then that of serving, then by amount.
+
+    Parameters
+    ----------
+    parts : list[CostPart]
+        Cost by part.
+    settings : ModelSettings
+        Settings of the model.
+
+    Returns
+    -------
+    list[str]
+    """
     totals: dict[str, tuple[bool, bool, float]] = {}
     for part in parts:
         if part.rows.empty:
@@ -264,36 +403,93 @@ def currencies(parts: "list[Part]", settings: ModelSettings) -> list[str]:
         for currency, amount in part.rows.groupby("currency")["amount"].sum().items():
             serves, more = totals.get(str(currency), (False, False, 0.0))[1:]
             totals[str(currency)] = (currency == settings.budget_currency, serves or part.name == "serving", more + float(amount))
-    return sorted(totals, key=lambda each: (*(-float(one) for one in totals[each]), each))
+    return sorted(totals, key=lambda each: (*(-float(total) for total in totals[each]), each))
 
 
-def within(part: Part, start: datetime, end: datetime) -> "DataFrame":
-    """Rows of a part in a half-open span (naive UTC)."""
+def cost_rows_within(part: CostPart, start: datetime, end: datetime) -> "DataFrame":
+    """Rows of a part in a half-open span.
+
+    Parameters
+    ----------
+    part : CostPart
+        Cost of one part.
+    start : datetime
+        Start of a half-open span (naive UTC).
+    end : datetime
+        End of the span (naive UTC).
+
+    Returns
+    -------
+    DataFrame
+    """
     return part.rows[(part.rows["at"] >= start) & (part.rows["at"] < end)]
 
 
-def total(part: Part, currency: str, start: datetime, end: datetime) -> float:
-    """Spent on a part in a currency and a half-open span (naive UTC)."""
-    rows = within(part, start, end)
+def cost_total(part: CostPart, currency: str, start: datetime, end: datetime) -> float:
+    """Cost of a part in a currency and a half-open span.
+
+    Parameters
+    ----------
+    part : CostPart
+        Cost of one part.
+    currency : str
+        Currency.
+    start : datetime
+        Start of a half-open span (naive UTC).
+    end : datetime
+        End of the span (naive UTC).
+
+    Returns
+    -------
+    float
+    """
+    rows = cost_rows_within(part, start, end)
     return float(rows["amount"].to_numpy()[rows["currency"].to_numpy(object) == currency].sum())
 
 
-def daily(parts: "list[Part]", currency: str, start: datetime, end: datetime) -> "DataFrame":
-    """Spending by day (rows, naive UTC midnights, none left out) and part (columns) in one currency, over whole days."""
+def daily_cost(parts: "list[CostPart]", currency: str, start: datetime, end: datetime) -> "DataFrame":
+    """Cost by day (naive UTC midnights, none left out) and part (columns) in one currency, over whole days.
+
+    Parameters
+    ----------
+    parts : list[CostPart]
+        Cost by part.
+    currency : str
+        Currency.
+    start : datetime
+        Start of a half-open span (naive UTC).
+    end : datetime
+        End of the span (naive UTC).
+
+    Returns
+    -------
+    DataFrame
+    """
     import pandas as pd
 
     days = pd.date_range(start, end, freq="D", inclusive="left", name="day")
     frame = pd.DataFrame(0.0, index=days, columns=list(PARTS))
     for part in parts:
-        rows = within(part, start, end)
+        rows = cost_rows_within(part, start, end)
         rows = rows[rows["currency"] == currency]
         spent = rows.groupby(rows["at"].dt.floor("D"))["amount"].sum()
         frame[part.name] += spent.reindex(days, fill_value=0.0).to_numpy()
     return frame
 
 
-def month_of(end: datetime) -> tuple[datetime, datetime, datetime]:
-    """(start of the month, midnight up to which days are whole, start of the next month) of the last instant before `end` (naive UTC)."""
+def month_bounds(end: datetime) -> tuple[datetime, datetime, datetime]:
+    """Bounds of the month of the last instant before `end`.
+
+    Parameters
+    ----------
+    end : datetime
+        End of the span (naive UTC).
+
+    Returns
+    -------
+    tuple[datetime, datetime, datetime]
+        (start of the month, midnight up to which days are whole, start of the next month).
+    """
     last = end - timedelta(microseconds=1)
     start = last.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     whole = end.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -301,9 +497,12 @@ def month_of(end: datetime) -> tuple[datetime, datetime, datetime]:
 
 
 @dataclass(frozen=True)
-class Errors:
-    """What decisions were worth. n: labelled decisions (Σ weight). accuracy and avoided (share of errors fewer than the majority decision makes) with
-    intervals. majority: the class that is decided always. lost, lost_by_majority: money per labelled decision, None where no costs are set.
+class ErrorCost:
+    """Value of decisions.
+
+    n: labelled decisions (Σ weight). accuracy and avoided (share of errors avoided relative to always deciding for the majority)
+    with intervals. majority: the most frequent class. lost: money per labelled decision, None without costs of errors;
+    lost_by_constant, constant: of the best constant decision.
     """
 
     n: float
@@ -315,10 +514,20 @@ class Errors:
     constant: str | None
 
 
-def errors(model: Model, counts: "DataFrame") -> Errors | None:
-    """Errors of a classifier against always deciding for the most frequent class of the same labels; None for a regression or without labels.
+def error_cost(model: Model, counts: "DataFrame") -> ErrorCost | None:
+    """Errors of a classifier against always deciding for the most frequent class of the same labels.
 
-    counts: by decision and label. With the owner's costs of errors the constant decision that loses least money stands beside.
+    Parameters
+    ----------
+    model : Model
+        Model; with the owner's costs of errors the cheapest constant decision is compared too.
+    counts : DataFrame
+        Counts by decision and label.
+
+    Returns
+    -------
+    ErrorCost | None
+        None for a regression or without labels.
     """
     if model.task not in ("binary", "multiclass"):
         return None
@@ -334,20 +543,28 @@ def errors(model: Model, counts: "DataFrame") -> Errors | None:
     shrink = n / squares if squares > 0 else 1.0
     avoided = paired_rate_difference_interval(gained * shrink, lost_to * shrink, n * shrink)
     classes = model.classes or ("0", "1")
-    lost, constant_loss, constant = money_of_errors(model, matrix, squares)
-    return Errors(
-        n,
-        rate_interval(right, n, squares),
-        avoided,
-        classes[frequent],
-        lost,
-        constant_loss,
-        None if constant is None else classes[constant],
-    )
+    lost, constant_loss, constant = decision_loss(model, matrix, squares)
+    accuracy, cheapest = rate_interval(right, n, squares), None if constant is None else classes[constant]
+    return ErrorCost(n, accuracy, avoided, classes[frequent], lost, constant_loss, cheapest)
 
 
-def money_of_errors(model: Model, matrix: Any, squares: float) -> tuple[Interval | None, float | None, int | None]:
-    """Money lost per labelled decision with its interval, what the best constant decision loses, and which that is; None where no costs are set."""
+def decision_loss(model: Model, matrix: Any, squares: float) -> tuple[Interval | None, float | None, int | None]:
+    """Money lost per labelled decision with its interval, loss of the best constant decision, and its class.
+
+    Parameters
+    ----------
+    model : Model
+        Model with costs of errors.
+    matrix : Any
+        Label × decision.
+    squares : float
+        Σw² of the rows.
+
+    Returns
+    -------
+    tuple[Interval | None, float | None, int | None]
+        All None without costs of errors.
+    """
     costs = (model.settings.cost_false_positive, model.settings.cost_false_negative)
     if model.task != "binary" or costs[0] is None or costs[1] is None:
         return None, None, None
@@ -359,8 +576,24 @@ def money_of_errors(model: Model, matrix: Any, squares: float) -> tuple[Interval
     return lost, constants[best], best
 
 
-def by_parts(served: "DataFrame", part: Part, currency: str, grain: str | None = None) -> "DataFrame":
-    """Σ weight served and money by day (by hour where there are fewer than three days), or by the grain that is named."""
+def cost_by_period(served: "DataFrame", part: CostPart, currency: str, grain: str | None = None) -> "DataFrame":
+    """Σ weight served and money by period.
+
+    Parameters
+    ----------
+    served : DataFrame
+        Answer to `energy.served_question`.
+    part : CostPart
+        Cost of one part.
+    currency : str
+        Currency.
+    grain : str | None
+        "h" or "D"; None: by day, by hour where there are fewer than three days.
+
+    Returns
+    -------
+    DataFrame
+    """
     rows = part.rows[part.rows["currency"] == currency]
     grain = grain or ("h" if served["period"].dt.floor("D").nunique() < 3 else "D")
     by_time = served.groupby(served["period"].dt.floor(grain))["w"].sum().rename("served").to_frame()

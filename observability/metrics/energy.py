@@ -1,14 +1,14 @@
-"""How much energy did a model draw, and what was emitted for it, from records and sums?
+"""Energy and emissions of a model, from records and sums.
 
-The one computation behind every figure of energy: the analyzer, the page, the tables and the sentences all call it.
+This is the only computation of energy: the analyzer, the page, the tables and the sentences all call it.
 
-**What is counted once.** A record of a run is training, another record of the model is serving. Serving that has records of its devices is what
-those say: energy that predictions carry (`energy_j`) is then a part of it, and the rest is the idle share. Without such records serving is the
-mean `energy_j` of the predictions that carry it, else their latency times an assumed power. Readings of one device of one host that overlap are
-counted once. A run without readings is its duration times its cores times an assumed power.
+**No energy is counted twice.** A record of a run is training, another record of the model is serving. Serving with records of its
+devices is what those say: energy that predictions carry (`energy_j`) is then a part of it, and the rest is the idle share. Without
+such records serving is the mean `energy_j` of the predictions that carry it, else their latency times an assumed power. Overlapping
+readings of one device of one host are counted once. A run without readings is its duration times its cores times an assumed power.
 
-**Where a number comes from** is measured, estimated or assumed; a sum is as good as its worst part. Energy at the device times the power usage
-effectiveness (PUE) of the building is energy; times the carbon intensity of the hour it is emissions (gCO₂e).
+**The source of a number** is measured, estimated or assumed; a sum has the source of its worst part. Energy at the device times the
+power usage effectiveness (PUE) of the building is energy; times the carbon intensity of the hour it is emissions (gCO₂e).
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from observability.core.questions import Aggregate, Bucket, By, Records
-from observability.metrics.performance import Columns, columns_of
-from observability.metrics.prices import Place, factors, in_force
+from observability.metrics.performance import Columns, answer_columns
+from observability.metrics.prices import PriceScope, energy_factors, prices_at
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -32,7 +32,7 @@ SOURCES: tuple[Source, ...] = ("measured", "estimated", "assumed")
 JOULES_A_WH = 3600.0
 GAP = 3.0
 LONGEST_GAP_S = 900.0
-"""Readings of watts that do not say how long they cover are joined up to so many times the usual distance of the series, and never beyond this."""
+"""Readings of watts without a duration are joined up to so many times the usual distance of the series, and never beyond this."""
 RESOURCE_COLUMNS = ("at", "device", "watts", "utilisation", "run", "version", "host", "energy_j", "seconds", "source")
 PLACES_IN_A_RUN = ("phase", "step")
 RUN_COLUMNS = ("run", "at", "event", "version", "hardware", "status", "dataset", "study")
@@ -41,33 +41,68 @@ GPU_NAMES = ("gpu", "cuda", "nvidia", "rocm", "tpu", "mps")
 
 
 def served_question() -> Aggregate:
-    """How many predictions were served, by hour and version."""
+    """Question for the number of predictions served, by hour and version.
+
+    Returns
+    -------
+    Aggregate
+    """
     return Aggregate("predictions", keys=(Bucket("hour"), By("version")))
 
 
-def use_question(*more: str) -> Aggregate:
-    """Sums of what predictions say of themselves, by hour and version."""
+def consumption_question(*more: str) -> Aggregate:
+    """Question for sums of the predictions' own energy and latency, by hour and version; more: further sums."""
     return Aggregate("predictions", keys=(Bucket("hour"), By("version")), sums=("energy_j", "latency_ms", *more))
 
 
-def is_gpu(device: object) -> bool:
-    """Whether a device's name says that it is an accelerator."""
+def is_accelerator(device: object) -> bool:
+    """Whether a device's name is that of an accelerator.
+
+    Parameters
+    ----------
+    device : object
+        Name of the device.
+
+    Returns
+    -------
+    bool
+    """
     return str(device or "").lower().startswith(GPU_NAMES)
 
 
-def worst(sources: Sequence[Any]) -> Source:
-    """The worst of some sources; a source that is not said counts as measured, as it was logged."""
-    known = [SOURCES.index(each) for each in sources if each in SOURCES]
+def worst_source(sources: Sequence[Any]) -> Source:
+    """Worst of some sources; a source that is not stated counts as measured, since it was logged.
+
+    Parameters
+    ----------
+    sources : Sequence[Any]
+        Sources.
+
+    Returns
+    -------
+    Source
+    """
+    known = [SOURCES.index(source) for source in sources if source in SOURCES]
     return SOURCES[max(known, default=0)]
 
 
-def drawn(resources: "DataFrame") -> "DataFrame":
-    """The energy of each reading: the columns run, version, host, device, source, and at (middle of what it covers), seconds, joules; and its phase and
-    step, where those are asked for.
+def reading_energy(resources: "DataFrame") -> "DataFrame":
+    """Energy of each reading.
 
-    `energy_j` where it is given, else watts × `seconds`; else watts between two readings of the same device by the trapezoid rule, gaps not
-    bridged. Of readings of one device (of one host, else of one run) that overlap, the part already covered is left out. Readings without watts
-    and energy hold no energy and are left out.
+    `energy_j` where it is given, else watts × `seconds`; else watts between two readings of the same device by the trapezoid rule,
+    gaps not bridged. Of overlapping readings of one device (of one host, else of one run) the part already covered is left out.
+    Readings without watts and energy are left out.
+
+    Parameters
+    ----------
+    resources : DataFrame
+        Resource records.
+
+    Returns
+    -------
+    DataFrame
+        Columns run, version, host, device, source, and at (middle of the interval), seconds, joules; and phase and step, where the
+        records have them.
     """
     import pandas as pd
 
@@ -79,7 +114,7 @@ def drawn(resources: "DataFrame") -> "DataFrame":
     frame = pd.DataFrame({**texts, **{name: resources[name] for name in ("at", "watts", "energy_j", "seconds", *more)}})
     frame["place"] = frame["host"].where(frame["host"] != "", "run " + frame["run"] + " " + frame["version"])
     frame = frame.sort_values(["place", "device", "at", "seconds", "watts", "energy_j", "run", "version", "source"], ignore_index=True)
-    frame["seconds"], frame["joules"] = integrated(frame)
+    frame["seconds"], frame["joules"] = _integrated_watts(frame)
     frame = frame[frame["joules"].notna()]
     end = frame["at"].to_numpy("datetime64[us]").astype(np.int64) / 1e6
     frame = frame.assign(end=end, start=end - frame["seconds"])
@@ -92,33 +127,35 @@ def drawn(resources: "DataFrame") -> "DataFrame":
     return frame[["run", "version", "host", "device", "source", "at", "seconds", "joules", *more]]
 
 
-def by_phase(resources: "DataFrame") -> "DataFrame":
-    """What the readings of one run drew in each phase: phase ("" where none is said), readings, seconds (of all devices), joules, source, first and last (steps,
-    NaN where none is said); most energy first.
+def energy_by_phase(resources: "DataFrame") -> "DataFrame":
+    """Energy of the readings of one run in each phase, most energy first.
+
+    Parameters
+    ----------
+    resources : DataFrame
+        Resource records of the run.
+
+    Returns
+    -------
+    DataFrame
+        phase ("" where not stated), readings, seconds (of all devices), joules, source, first and last (steps, NaN where not
+        stated).
     """
     import pandas as pd
 
-    readings = drawn(resources)
+    readings = reading_energy(resources)
     readings = readings.assign(step=readings["step"].astype("float64"))
-    rows = [
-        (
-            str(phase),
-            len(part),
-            part["seconds"].sum(),
-            part["joules"].sum(),
-            worst(list(part["source"])),
-            part["step"].min(),
-            part["step"].max(),
-        )
-        for phase, part in readings.groupby(readings["phase"].map(lambda each: each if isinstance(each, str) else ""), sort=True)
-    ]
+    rows = []
+    for phase, part in readings.groupby(readings["phase"].map(lambda phase: phase if isinstance(phase, str) else ""), sort=True):
+        seconds, joules, step = part["seconds"].sum(), part["joules"].sum(), part["step"]
+        rows.append((str(phase), len(part), seconds, joules, worst_source(list(part["source"])), step.min(), step.max()))
     frame = pd.DataFrame(rows, columns=["phase", "readings", "seconds", "joules", "source", "first", "last"])
     frame = frame.astype({"seconds": float, "joules": float, "first": float, "last": float})
     return frame.sort_values(["joules", "phase"], ascending=[False, True], ignore_index=True)
 
 
-def integrated(frame: "DataFrame") -> "tuple[Series[Any], Series[Any]]":
-    """Seconds that each reading covers, and joules, of readings in order of place, device and time; NaN joules where there are none."""
+def _integrated_watts(frame: "DataFrame") -> "tuple[Series[Any], Series[Any]]":
+    """Seconds and joules of each reading, of readings in order of place, device and time; NaN joules where unknown."""
     joules = frame["energy_j"].where(frame["energy_j"].notna(), frame["watts"] * frame["seconds"])
     bare = frame[frame["energy_j"].isna() & frame["seconds"].isna() & frame["watts"].notna()]
     if bare.empty:
@@ -136,13 +173,13 @@ def integrated(frame: "DataFrame") -> "tuple[Series[Any], Series[Any]]":
 
 
 @dataclass(frozen=True)
-class Serving:
-    """What serving drew.
+class ServingEnergy:
+    """Energy of serving.
 
-    method: "resources", "predictions", "latency" or None where nothing tells. source: of the energy. hours: one value an hour of period (naive
-    UTC), served (Σ weight that the energy belongs to), wh (with PUE), grams, embodied grams, and the PUE. rows: predictions stored behind it. served:
-    Σ weight of all predictions. covered: the share of them that the energy belongs to. idle_share: None where not known. assumed_pue,
-    assumed_carbon: a fallback stands behind wh, behind grams.
+    method: "resources", "predictions", "latency" or None without data. source: of the energy. hours: one value an hour of period
+    (naive UTC), served (Σ weight that the energy belongs to), wh (with PUE), grams, embodied grams, and the PUE. rows: predictions
+    stored behind it. served: Σ weight of all predictions. covered: the share of them that the energy belongs to. idle_share: None
+    where unknown. assumed_pue, assumed_carbon: whether wh, grams rest on a fallback.
     """
 
     method: str | None
@@ -157,7 +194,7 @@ class Serving:
 
     @property
     def wh(self) -> float:
-        """Wh of all predictions served: what is not covered is taken to draw the same."""
+        """Wh of all predictions served; those not covered are taken to consume the same."""
         return float(self.hours["wh"].sum()) / self.covered if self.covered > 0 else 0.0
 
     @property
@@ -167,7 +204,7 @@ class Serving:
 
     @property
     def carbon_source(self) -> Source:
-        """Where the grams come from: assumed as soon as a fallback stands behind them."""
+        """Source of the grams: assumed as soon as they rest on a fallback."""
         return "assumed" if self.assumed_carbon or self.assumed_pue else self.source
 
     @property
@@ -176,73 +213,124 @@ class Serving:
         return {**self.hours, "emitted": self.hours["grams"] + self.hours["embodied"]}
 
     def parts(self, *columns: str) -> "DataFrame":
-        """Sums by day, by hour where there are fewer than three days: the parts that an interval rests on."""
+        """Sums by day, by hour where there are fewer than three days: the parts of the interval of a ratio."""
         import pandas as pd
 
         hours = self.by_hour
         days = hours["period"].astype("datetime64[D]")
-        sums = added_up(days if np.unique(days).size >= 3 else hours["period"], {name: hours[name] for name in ("served", *columns)})
+        sums = sums_by_period(days if np.unique(days).size >= 3 else hours["period"], {name: hours[name] for name in ("served", *columns)})
         return pd.DataFrame(sums).set_index("period")
 
 
 METHODS = ("resources", "predictions", "latency")
 
 
-def serving(
-    served: "DataFrame", use: "DataFrame", resources: "DataFrame", prices: "DataFrame", place: Place, *, version: str | None = None,
+def serving_energy(
+    served: "DataFrame",
+    use: "DataFrame",
+    resources: "DataFrame",
+    prices: "DataFrame",
+    place: PriceScope,
+    *,
+    version: str | None = None,
     method: str | None = None,
-) -> Serving:  # fmt: skip
-    """What serving drew in a window, of one version or of all, by the best method that the records allow (or by the one that is named).
+) -> ServingEnergy:
+    """Energy of serving in a window, by the best method that the records allow.
 
-    served, use: answers of `served_question` and `use_question` over every version; resources: readings of the window. Readings that name no
-    version are divided between the versions by what each served in that hour.
+    Readings that name no version are divided between the versions by the predictions of each in that hour.
+
+    Parameters
+    ----------
+    served : DataFrame
+        Answer to `served_question` over every version.
+    use : DataFrame
+        Answer to `consumption_question` over every version.
+    resources : DataFrame
+        Resource records.
+    prices : DataFrame
+        Price records.
+    place : PriceScope
+        Model and settings that select prices and fallbacks.
+    version : str | None
+        Version; None for all.
+    method : str | None
+        Method to use; None for the best.
+
+    Returns
+    -------
+    ServingEnergy
     """
-    shares = by_hour(served, version)
-    readings = drawn(resources) if len(resources) else None
-    hourly = by_resources(readings, shares, version) if readings is not None else None
+    shares = _served_by_hour(served, version)
+    readings = reading_energy(resources) if len(resources) else None
+    hourly = _device_energy_by_hour(readings, shares, version) if readings is not None else None
+    logged: Source = "measured" if readings is None else worst_source(sorted(set(readings.loc[readings["run"] == "", "source"])))
     for each in METHODS if method is None else (method,):
         if each == "resources" and hourly is not None:
-            source = worst(sorted(set(readings.loc[readings["run"] == "", "source"]))) if readings is not None else "measured"
-            return complete(each, source, hourly, shares, use, prices, place, version)
-        rows = by_predictions(use, "energy_j" if each == "predictions" else "latency_ms", version)
+            return _with_factors(each, logged, hourly, shares, use, prices, place, version)
+        rows = logged_by_hour(use, "energy_j" if each == "predictions" else "latency_ms", version)
         if each != "resources" and rows["served"].sum() > 0:
             scale = 1.0 if each == "predictions" else place.watts_per_core / 1000.0
-            source = "assumed" if each == "latency" else source_of_predictions(readings)
-            return complete(each, source, {**rows, "joules": rows["total"] * scale}, shares, use, prices, place, version)
+            source: Source = "assumed" if each == "latency" else logged
+            return _with_factors(each, source, {**rows, "joules": rows["total"] * scale}, shares, use, prices, place, version)
     nothing = {name: np.zeros(0) for name in ("served", "wh", "grams", "embodied", "pue")}
-    return Serving(None, "assumed", {"period": shares["period"][:0], **nothing}, 0, float(shares["served"].sum()), 0.0)
+    return ServingEnergy(None, "assumed", {"period": shares["period"][:0], **nothing}, 0, float(shares["served"].sum()), 0.0)
 
 
-def source_of_predictions(readings: "DataFrame | None") -> Source:
-    """Where the energy that predictions carry comes from: as the readings of the service say, else measured, as it was logged."""
-    return "measured" if readings is None else worst(sorted(set(readings.loc[readings["run"] == "", "source"])))
-
-
-def by_hour(served: "DataFrame", version: str | None) -> Columns:
-    """period, served (of the version), everyone (of all), n: one value an hour."""
+def _served_by_hour(served: "DataFrame", version: str | None) -> Columns:
+    """Columns period, served (of the version), everyone (of all), n: one value an hour."""
     own = np.ones(len(served), bool) if version is None else served["version"].to_numpy(object) == version
     w, n = served["w"].to_numpy(float), served["n"].to_numpy(float)
-    return added_up(served["period"], {"everyone": w, "served": w * own, "n": n * own})
+    return sums_by_period(served["period"], {"everyone": w, "served": w * own, "n": n * own})
 
 
-def by_predictions(use: "DataFrame", measure: str, version: str | None) -> Columns:
-    """period, served (Σ weight of the predictions that carry it), total, n: one value an hour."""
+def logged_by_hour(use: "DataFrame", measure: str, version: str | None) -> Columns:
+    """Sums of a measure that predictions carry, by hour.
+
+    Parameters
+    ----------
+    use : DataFrame
+        Answer to `consumption_question` over every version.
+    measure : str
+        "energy_j", "latency_ms" or "cost".
+    version : str | None
+        Version; None for all.
+
+    Returns
+    -------
+    Columns
+        period, served (Σ weight of the predictions that carry it), total, n.
+    """
     own = use["measure"].to_numpy(object) == measure
     if version is not None:
         own &= use["version"].to_numpy(object) == version
-    return added_up(use["period"], {"served": use["w"], "total": use["total"], "n": use["n"]}, own)
+    return sums_by_period(use["period"], {"served": use["w"], "total": use["total"], "n": use["n"]}, own)
 
 
-def added_up(periods: ArrayLike, figures: Mapping[str, ArrayLike], kept: NDArray[np.bool_] | None = None) -> Columns:
-    """period, in order, and the sums of some figures: one value for each period. kept: which rows count."""
+def sums_by_period(periods: ArrayLike, figures: Mapping[str, ArrayLike], kept: NDArray[np.bool_] | None = None) -> Columns:
+    """Sums of some figures by period.
+
+    Parameters
+    ----------
+    periods : ArrayLike
+        Period of each row.
+    figures : Mapping[str, ArrayLike]
+        Figures of each row.
+    kept : NDArray[np.bool_] | None
+        Mask of the rows that count.
+
+    Returns
+    -------
+    Columns
+        period, in order, and one value of each figure for each period.
+    """
     chosen = slice(None) if kept is None else kept
     unique, place = np.unique(np.asarray(periods, "datetime64[us]")[chosen], return_inverse=True)
-    sums = {name: np.bincount(place, np.asarray(each, float)[chosen], unique.size) for name, each in figures.items()}
+    sums = {name: np.bincount(place, np.asarray(figure, float)[chosen], unique.size) for name, figure in figures.items()}
     return {"period": unique, **sums}
 
 
-def by_resources(readings: "DataFrame", shares: Columns, version: str | None) -> Columns | None:
-    """period, served, joules, n: one value for each hour in which devices of the service were read; None where there is none."""
+def _device_energy_by_hour(readings: "DataFrame", shares: Columns, version: str | None) -> Columns | None:
+    """Columns period, served, joules, n: one value for each hour with readings of the service's devices; None without readings."""
     import pandas as pd
 
     own = readings[readings["run"] == ""]
@@ -260,62 +348,75 @@ def by_resources(readings: "DataFrame", shares: Columns, version: str | None) ->
     usual = float(shares["served"].sum()) / everyone if everyone > 0 else 1.0
     share = (hours["served"] / hours["everyone"]).where(hours["everyone"] > 0, usual)
     own_share = share if version is not None else 1.0
-    return columns_of(hours.assign(joules=hours["shared"] * own_share + hours["named"])[["period", "served", "joules", "n"]])
+    return answer_columns(hours.assign(joules=hours["shared"] * own_share + hours["named"])[["period", "served", "joules", "n"]])
 
 
-def complete(
+def _with_factors(
     method: str,
     source: Source,
     hours: Columns,
     shares: Columns,
     use: "DataFrame",
     prices: "DataFrame",
-    place: Place,
+    place: PriceScope,
     version: str | None,
-) -> Serving:
-    """Joules by hour with PUE, carbon and embodied carbon; what share of the predictions they belong to; the idle share. hours: in order."""
-    of = factors(prices, hours["period"], place)
+) -> ServingEnergy:
+    """Joules by hour with PUE, carbon and embodied carbon; the share of predictions they belong to; the idle share. hours: in order."""
+    of = energy_factors(prices, hours["period"], place)
     wh = hours["joules"] / JOULES_A_WH * of.pue
     known = {
         "period": hours["period"],
         "served": hours["served"],
         "wh": wh,
         "grams": wh / 1000.0 * of.intensity,
-        "embodied": embodied(hours, wh, use, prices, place, version),
+        "embodied": _embodied_grams(hours, wh, use, prices, place, version),
         "pue": of.pue,
     }
     total, held = float(shares["served"].sum()), float(hours["served"].sum())
     idle = None
     if method == "resources":
-        carried = by_predictions(use, "energy_j", version)
+        carried = logged_by_hour(use, "energy_j", version)
         read = np.isin(carried["period"], hours["period"])
         if carried["served"][read].sum() > 0 and held > 0:
             active = float(carried["total"][read].sum()) / float(carried["served"][read].sum()) * held
             idle = min(max(1.0 - active / float(hours["joules"].sum()), 0.0), 1.0)
-    return Serving(
-        method, source, known, int(hours["n"].sum()), total,
-        min(held / total, 1.0) if total > 0 else 0.0, idle, bool(of.assumed_pue.any()), bool(of.assumed_intensity.any()),
-    )  # fmt: skip
+    rows, covered = int(hours["n"].sum()), min(held / total, 1.0) if total > 0 else 0.0
+    assumed = bool(of.assumed_pue.any()), bool(of.assumed_intensity.any())
+    return ServingEnergy(method, source, known, rows, total, covered, idle, *assumed)
 
 
-def embodied(hours: Columns, wh: Any, use: "DataFrame", prices: "DataFrame", place: Place, version: str | None) -> Any:
-    """Embodied grams of each hour: `embodied_g` of the price records, for a request, a kWh, and an hour of a busy core."""
+def _embodied_grams(hours: Columns, wh: Any, use: "DataFrame", prices: "DataFrame", place: PriceScope, version: str | None) -> Any:
+    """Embodied grams of each hour: `embodied_g` of the price records, per request, kWh, and hour of a busy core."""
     import pandas as pd
 
     if not prices["embodied_g"].notna().any():
         return np.zeros(hours["period"].size)
     of = {
-        resource: in_force(prices, "embodied_g", hours["period"], place, resource=resource)[0]
+        resource: prices_at(prices, "embodied_g", hours["period"], place, resource=resource)[0]
         for resource in ("request", "kwh", "cpu_hour")
     }
-    busy = by_predictions(use, "latency_ms", version)
+    busy = logged_by_hour(use, "latency_ms", version)
     core_hours = pd.Series(busy["total"] / 3.6e6, busy["period"]).reindex(hours["period"], fill_value=0.0).to_numpy(float)
     amounts = {"request": hours["served"], "kwh": wh / 1000.0, "cpu_hour": core_hours}
     return sum(np.nan_to_num(of[name]) * amounts[name] for name in of)
 
 
-def ended_between(runs: "DataFrame", start: datetime | None, end: datetime | None) -> set[str]:
-    """Names of the runs that ended in a half-open span (naive UTC; None: no limit)."""
+def runs_ended_between(runs: "DataFrame", start: datetime | None, end: datetime | None) -> set[str]:
+    """Names of the runs that ended in a half-open span.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Run records.
+    start : datetime | None
+        Start (naive UTC); None: no limit.
+    end : datetime | None
+        End (naive UTC); None: no limit.
+
+    Returns
+    -------
+    set[str]
+    """
     ended = runs["event"].to_numpy(object) == "end"
     at = runs["at"].to_numpy("datetime64[us]")
     for limit, inside in ((start, np.greater_equal), (end, np.less)):
@@ -324,63 +425,80 @@ def ended_between(runs: "DataFrame", start: datetime | None, end: datetime | Non
     return set(runs["run"].to_numpy(object)[ended])
 
 
-def runs_of(runs: "DataFrame", resources: "DataFrame", prices: "DataFrame", place: Place) -> "DataFrame":
-    """What each training run drew: a row a run, by its end: run, version, study, started, ended, seconds, cores, gpus, joules, source, wh, grams,
-    embodied, assumed_pue, assumed_carbon, devices (how many were read).
+def training_run_energy(runs: "DataFrame", resources: "DataFrame", prices: "DataFrame", place: PriceScope) -> "DataFrame":
+    """Energy of each training run, ordered by its end.
 
-    A run that has not ended, or whose start is not known, has no duration; joules are NaN where neither readings nor duration and cores tell.
-    resources: readings of these runs, whenever they came.
+    A run without an end or a known start has no duration; joules are NaN where neither readings nor duration and cores are known.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Run records.
+    resources : DataFrame
+        Readings of these runs, whenever they came.
+    prices : DataFrame
+        Price records.
+    place : PriceScope
+        Model and settings that select prices and fallbacks.
+
+    Returns
+    -------
+    DataFrame
+        run, version, study, started, ended, seconds, cores, gpus, joules, source, wh, grams, embodied, assumed_pue, assumed_carbon,
+        devices (how many were read).
     """
     import pandas as pd
 
-    readings = drawn(resources) if len(resources) else None
+    readings = reading_energy(resources) if len(resources) else None
     rows = []
     for name, part in runs.sort_values(["run", "at", "event"]).groupby("run", sort=True):
         starts, ends = part[part["event"] == "start"], part[part["event"] == "end"]
         own = readings[readings["run"] == name] if readings is not None else None
-        rows.append(one_run(str(name), part, starts, ends, own, place))
+        rows.append(_run_facts(str(name), part, starts, ends, own, place))
     columns = ["run", "version", "study", "started", "ended", "seconds", "cores", "gpus", "joules", "source", "devices"]
     frame = pd.DataFrame(rows, columns=columns)
     frame = frame.astype(
         {"started": "datetime64[us]", "ended": "datetime64[us]", "joules": float, "seconds": float, "cores": float, "gpus": float}
     )
     at = frame["ended"].fillna(frame["started"]).fillna(pd.Timestamp(0))
-    of = factors(prices, at, place)
+    of = energy_factors(prices, at, place)
     wh = frame["joules"].to_numpy(float) / JOULES_A_WH * of.pue
     hours = frame["seconds"].to_numpy(float) / 3600.0
     held = {
-        resource: np.nan_to_num(in_force(prices, "embodied_g", at, place, resource=resource)[0])
+        resource: np.nan_to_num(prices_at(prices, "embodied_g", at, place, resource=resource)[0])
         for resource in ("kwh", "cpu_hour", "gpu_hour")
     }
     made = held["kwh"] * np.nan_to_num(wh) / 1000.0
     made = made + held["cpu_hour"] * np.nan_to_num(hours * frame["cores"].to_numpy(float))
     made = made + held["gpu_hour"] * np.nan_to_num(hours * frame["gpus"].to_numpy(float))
     frame = frame.assign(
-        wh=wh, grams=wh / 1000.0 * of.intensity, embodied=made, assumed_pue=of.assumed_pue, assumed_carbon=of.assumed_intensity,
-    )  # fmt: skip
+        wh=wh, grams=wh / 1000.0 * of.intensity, embodied=made, assumed_pue=of.assumed_pue, assumed_carbon=of.assumed_intensity
+    )
     return frame.sort_values(["ended", "run"], ignore_index=True)
 
 
-def one_run(name: str, part: "DataFrame", starts: "DataFrame", ends: "DataFrame", readings: "DataFrame | None", place: Place) -> list[Any]:
-    """The facts of one run, in the order of the columns of `runs_of`."""
+def _run_facts(
+    name: str, part: "DataFrame", starts: "DataFrame", ends: "DataFrame", readings: "DataFrame | None", place: PriceScope
+) -> list[Any]:
+    """Facts of one run, in the order of the columns of `training_run_energy`."""
     started = starts["at"].min() if len(starts) else None
     ended = ends["at"].max() if len(ends) else None
     seconds = max((ended - started).total_seconds(), 0.0) if started is not None and ended is not None else np.nan
-    hardware: dict[str, Any] = next((each for each in starts["hardware"] if isinstance(each, dict)), {})
-    cores = numeric(hardware, "cores_usable", "cores")
+    hardware: dict[str, Any] = next((entry for entry in starts["hardware"] if isinstance(entry, dict)), {})
+    cores = _first_positive(hardware, "cores_usable", "cores")
     devices = sorted({(host, device) for host, device in zip(readings["host"], readings["device"])}) if readings is not None else []
-    gpus = numeric(hardware, "gpus", "gpu_count")
-    gpus = float(sum(is_gpu(device) for _, device in devices)) if np.isnan(gpus) else gpus
+    gpus = _first_positive(hardware, "gpus", "gpu_count")
+    gpus = float(sum(is_accelerator(device) for _, device in devices)) if np.isnan(gpus) else gpus
     named = [next((each for each in part[column] if each is not None), None) for column in ("version", "study")]
     if readings is not None and readings["joules"].sum() > 0:
-        joules, source = float(readings["joules"].sum()), worst(sorted(set(readings["source"])))
+        joules, source = float(readings["joules"].sum()), worst_source(sorted(set(readings["source"])))
     else:
         joules, source = seconds * cores * place.watts_per_core, SOURCES[2]
     return [name, *named, started, ended, seconds, cores, gpus, joules, source, len(devices)]
 
 
-def numeric(values: dict[str, Any], *names: str) -> float:
-    """The first of some entries that is a positive number; NaN where none is."""
+def _first_positive(values: dict[str, Any], *names: str) -> float:
+    """First of some entries that is a positive number; NaN without one."""
     for name in names:
         value = values.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:

@@ -1,7 +1,8 @@
-"""How far off was the estimate where labels came in later?
+"""Error of performance estimates on days whose labels arrived.
 
-The days of the window whose labels are mostly in, and where they are few days of the month before it: what was estimated of their labelled rows, beside what the labels
-of the same rows show. Rows of one day share their luck (weather, campaigns), so the interval of the error is at least as wide as days differ.
+Compared are the days of the window with mature labels, and where they are few, days of the month before: the estimate for their
+labelled rows against the metric of the same rows. Rows within a day are correlated, so the interval of the error is at least as wide
+as days differ.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,13 +14,13 @@ import numpy as np
 
 from observability.core.catalog import Model
 from observability.core.window import EPOCH
-from observability.metrics.estimates import Figure, Meaning, estimates, regression, with_score
+from observability.metrics.estimates import MetricEstimate, ScoreCalibration, columns_with_score, estimate_metrics, estimate_regression
 from observability.metrics.measured_windows import days_in, on
 from observability.metrics.measured_windows import part as part_of
 from observability.metrics.metric_limits import LIMITS
-from observability.metrics.performance import Columns, columns_of, performance
-from observability.metrics.reliability import BINS, binned
-from observability.stats.estimate import binary_values
+from observability.metrics.performance import Columns, answer_columns, performance_metrics
+from observability.metrics.reliability import BINS, sum_by_score_bin
+from observability.stats.estimate import binary_metric_values
 from observability.stats.interval import Interval, Moments, difference_interval, mean_interval
 
 if TYPE_CHECKING:
@@ -27,15 +28,15 @@ if TYPE_CHECKING:
 
 MATURE = 0.8
 CHECK_DAYS = 14
-"""All days of the window with mature labels are held against the estimate, and so many of the newest where it has fewer."""
+"""All days of the window with mature labels are compared, and so many of the newest where it has fewer."""
 CHECK_LABELS = 1000
-"""Days are added, beyond CHECK_DAYS, until so many labels are there."""
+"""Days are added, beyond CHECK_DAYS, until there are so many labels."""
 MINIMUM_LABELS = 100
 LEAST_DAYS = 4
 
 
 @dataclass(frozen=True)
-class Check:
+class EstimateCheck:
     """One metric on days with mature labels: estimated and measured on the same rows, and the error of the estimate with its interval.
 
     allowed: the smallest error that counts, in the metric's unit. days, first, last: which days; n: labelled rows.
@@ -53,18 +54,18 @@ class Check:
 
     @property
     def held(self) -> bool:
-        """Whether the estimate was near enough, as far as could be seen."""
+        """Whether the estimate was near enough, as far as the data show."""
         return self.error.value is not None and abs(self.error.value) < self.allowed
 
     @property
     def failed(self) -> bool:
-        """Whether the estimate was off by more than chance and by enough to matter."""
+        """Whether the estimate was off significantly and by enough to matter."""
         low, high, value = self.error.low, self.error.high, self.error.value
         return value is not None and low is not None and high is not None and not low <= 0 <= high and abs(value) >= self.allowed
 
 
-def mature_days(counts: Columns, start: datetime) -> list[int]:
-    """The days since `start` whose labels are mostly in, with days before it until there are CHECK_DAYS days and CHECK_LABELS labels; oldest first.
+def _mature_days(counts: Columns, start: datetime) -> list[int]:
+    """Days since `start` with mature labels, with days before it until there are CHECK_DAYS days and CHECK_LABELS labels; oldest first.
 
     counts: by day and label. Days are numbers since 1970.
     """
@@ -83,98 +84,132 @@ def mature_days(counts: Columns, start: datetime) -> list[int]:
     return chosen[::-1]
 
 
-def both(frames: Mapping[str, "DataFrame"], name: str) -> "DataFrame":
-    """The rows of a frame of the month before and of the window, under each other."""
+def _past_and_window(frames: Mapping[str, "DataFrame"], name: str) -> "DataFrame":
+    """Rows of a frame of the month before and of the window."""
     import pandas as pd
 
     parts = [frames[key] for key in (f"past_{name}", f"current_{name}") if key in frames and len(frames[key])]
     return pd.concat(parts, ignore_index=True) if parts else frames[f"current_{name}"]
 
 
-def check_classifier(known: Meaning, frames: Mapping[str, "DataFrame"], start: datetime) -> dict[str, Check]:
-    """The check of every metric that could be estimated and measured. start: of the window."""
-    everything, sums = columns_of(both(frames, "counts")), columns_of(both(frames, "sums"))
-    classes = both(frames, "classes") if "current_classes" in frames else None
-    days = mature_days(everything, start)
+def check_classifier_estimates(known: ScoreCalibration, frames: Mapping[str, "DataFrame"], start: datetime) -> dict[str, EstimateCheck]:
+    """Check of every metric that could be estimated and measured.
+
+    Parameters
+    ----------
+    known : ScoreCalibration
+        Calibration of the scores.
+    frames : Mapping[str, DataFrame]
+        Answers by name, of the window and the month before.
+    start : datetime
+        Start of the window.
+
+    Returns
+    -------
+    dict[str, EstimateCheck]
+        By metric.
+    """
+    everything, sums = answer_columns(_past_and_window(frames, "counts")), answer_columns(_past_and_window(frames, "sums"))
+    classes = _past_and_window(frames, "classes") if "current_classes" in frames else None
+    days = _mature_days(everything, start)
     if not days:
         return {}
     counts = part_of(everything, np.isin(days_in(everything), days) & (everything["label"] >= 0))
     of_counts, of_sums = days_in(counts), days_in(sums)
 
-    def both_on(some: Sequence[int]) -> tuple[dict[str, Figure], dict[str, Interval]]:
+    def both_on(some: Sequence[int]) -> tuple[dict[str, MetricEstimate], dict[str, Interval]]:
         rows = part_of(counts, np.isin(of_counts, some))
         of_classes = None if classes is None else classes[np.isin(days_in(classes), some) & (classes["label"] >= 0)]
-        measured = performance(known.model, rows, part_of(sums, np.isin(of_sums, some)))
-        return estimates(known, rows, of_classes), measured
+        measured = performance_metrics(known.model, rows, part_of(sums, np.isin(of_sums, some)))
+        return estimate_metrics(known, rows, of_classes), measured
 
     figures, measured = both_on(days)
     n = int(counts["n"].sum())
-    off = binary_days(known, counts) if known.model.task == "binary" else by_metric([both_on([day]) for day in days])
-    return compared(known.model, figures, measured, off, days, n)
+    off = _binary_daily_errors(known, counts) if known.model.task == "binary" else _daily_errors([both_on([day]) for day in days])
+    return _checks(known.model, figures, measured, off, days, n)
 
 
-def binary_days(known: Meaning, counts: Columns) -> "Errors":
-    """(error, labelled rows) of each day by metric, of a binary model: both sides from the same score bins. counts: of labelled rows, by day."""
-    usable = with_score(counts, "period", "label")
+def _binary_daily_errors(known: ScoreCalibration, counts: Columns) -> "DailyErrors":
+    """(error, labelled rows) of each day by metric, of a binary model: both sides from the same score bins.
+
+    counts: of labelled rows, by day.
+    """
+    usable = columns_with_score(counts, "period", "label")
     days, place = np.unique(days_in(usable), return_inverse=True)
     cell = (place * 2 + usable["decision"].astype(np.int64)) * BINS + usable["score_bin"].astype(np.int64)
     w, event = usable["w"].astype(np.float64), usable["label"] == 1
     shape = (days.size, 2, BINS)
-    rows, positive = (binned(cell[kept], w[kept], days.size * 2 * BINS).reshape(shape) for kept in (slice(None), event))
-    guess, truth, n = binary_values(rows, rows * known.event.rates), binary_values(rows, positive), rows.sum(axis=(1, 2))
+    rows, positive = (sum_by_score_bin(cell[kept], w[kept], days.size * 2 * BINS).reshape(shape) for kept in (slice(None), event))
+    guess, truth, n = binary_metric_values(rows, rows * known.event.rates), binary_metric_values(rows, positive), rows.sum(axis=(1, 2))
     return {
         metric: [(off, each) for off, each in zip((guess[metric] - truth[metric]).tolist(), n.tolist()) if off == off] for metric in guess
     }
 
 
-def check_regression(model: Model, frames: Mapping[str, "DataFrame"], start: datetime) -> dict[str, Check]:
-    """The check of MAE and RMSE on the sampled rows that have labels."""
-    rows, days = both(frames, "errors"), mature_days(columns_of(both(frames, "counts")), start)
+def check_regression_estimates(model: Model, frames: Mapping[str, "DataFrame"], start: datetime) -> dict[str, EstimateCheck]:
+    """Check of MAE and RMSE on the sampled rows that have labels.
+
+    Parameters
+    ----------
+    model : Model
+        Model.
+    frames : Mapping[str, DataFrame]
+        Answers by name, of the window and the month before.
+    start : datetime
+        Start of the window.
+
+    Returns
+    -------
+    dict[str, EstimateCheck]
+        By metric.
+    """
+    rows, days = _past_and_window(frames, "errors"), _mature_days(answer_columns(_past_and_window(frames, "counts")), start)
     part = rows[np.isin(days_in(rows), days)]
     if not len(part):
         return {}
-    figures, measured = regression(part, {}, 0.0, labelled=True)
-    each = by_metric([regression(one, {}, 0.0, labelled=True) for _, one in part.groupby("period", sort=True)])
+    figures, measured = estimate_regression(part, {}, 0.0, labelled=True)
+    each = _daily_errors([estimate_regression(one, {}, 0.0, labelled=True) for _, one in part.groupby("period", sort=True)])
     known = part[(part["measure"] == "absolute_error") & (part["labelled"] == 1)]
     kept = np.unique(days_in(part)).tolist()
-    found = compared(model, figures, measured, each, kept, int(known["n"].sum()))
+    found = _checks(model, figures, measured, each, kept, int(known["n"].sum()))
     if "mae" in found and known["w"].sum() > 0:
         off = Moments(
-            float(known["w"].sum()), float(known["estimated"].sum() - known["measured"].sum()), float(known["difference_squares"].sum()),
+            float(known["w"].sum()),
+            float(known["estimated"].sum() - known["measured"].sum()),
+            float(known["difference_squares"].sum()),
             float(known["w2"].sum()),
-        )  # fmt: skip
-        found["mae"] = Check(**{**vars(found["mae"]), "error": widest(mean_interval(off), each.get("mae", []))})
+        )
+        found["mae"] = EstimateCheck(**{**vars(found["mae"]), "error": _widened_by_days(mean_interval(off), each.get("mae", []))})
     return found
 
 
-def compared(
-    model: Model, figures: dict[str, Figure], measured: dict[str, Interval], each: "Errors",
-    days: Sequence[int], n: int,
-) -> dict[str, Check]:  # fmt: skip
-    """The checks of metrics that are known on both sides."""
+def _checks(
+    model: Model, figures: dict[str, MetricEstimate], measured: dict[str, Interval], each: "DailyErrors", days: Sequence[int], n: int
+) -> dict[str, EstimateCheck]:
+    """Checks of the metrics that are known on both sides."""
     found = {}
+    first, last = on(days[0]), on(days[-1])
     for metric, figure in figures.items():
-        truth = measured.get(metric)
-        if metric not in LIMITS or truth is None or truth.value is None or figure.interval.value is None or n < MINIMUM_LABELS:
+        truth, value = measured.get(metric), figure.interval.value
+        if metric not in LIMITS or truth is None or truth.value is None or value is None or n < MINIMUM_LABELS:
             continue
-        side = figure.calibration or Interval(figure.interval.value, figure.interval.value, figure.interval.value, figure.interval.n)
-        error = widest(difference_interval(side, truth), each.get(metric, []))
-        found[metric] = Check(
-            metric, figure.interval.value, truth.value, error, allowed(model, metric, truth.value), len(days), on(days[0]), on(days[-1]), n
-        )  # fmt: skip
+        side = figure.calibration or Interval(value, value, value, figure.interval.n)
+        error = _widened_by_days(difference_interval(side, truth), each.get(metric, []))
+        allowed = _allowed_error(model, metric, truth.value)
+        found[metric] = EstimateCheck(metric, value, truth.value, error, allowed, len(days), first, last, n)
     return found
 
 
-def allowed(model: Model, metric: str, around: float) -> float:
-    """The smallest error of an estimate that counts: the watch limit of serving/performance, in the metric's unit."""
+def _allowed_error(model: Model, metric: str, around: float) -> float:
+    """Smallest error of an estimate that counts: the warning limit of serving/performance, in the metric's unit."""
     kind, watch, _ = LIMITS[metric]
     own = model.settings.limits.get(f"serving/estimated_performance/{metric}", watch)
     return min(watch, own) * (abs(around) if kind == "relative" else 1.0)
 
 
-def by_metric(days: Sequence[tuple[dict[str, Figure], dict[str, Interval]]]) -> "Errors":
+def _daily_errors(days: Sequence[tuple[dict[str, MetricEstimate], dict[str, Interval]]]) -> "DailyErrors":
     """(error, labelled rows) of each day on which a metric is known on both sides, by metric."""
-    found: Errors = {}
+    found: DailyErrors = {}
     for figures, measured in days:
         for metric, guess in figures.items():
             truth = measured.get(metric)
@@ -183,11 +218,11 @@ def by_metric(days: Sequence[tuple[dict[str, Figure], dict[str, Interval]]]) -> 
     return found
 
 
-Errors = dict[str, list[tuple[float, float]]]
+DailyErrors = dict[str, list[tuple[float, float]]]
 
 
-def widest(error: Interval, days: Sequence[tuple[float, float]]) -> Interval:
-    """The interval of an error, made as wide as the errors of days differ, where there are days enough (Liang and Zeger 1986, days as clusters)."""
+def _widened_by_days(error: Interval, days: Sequence[tuple[float, float]]) -> Interval:
+    """Interval of an error, at least as wide as the errors of days differ (Liang and Zeger 1986, days as clusters)."""
     from scipy.special import stdtrit
 
     if error.value is None or error.low is None or error.high is None or len(days) < LEAST_DAYS:

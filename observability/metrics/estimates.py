@@ -1,8 +1,9 @@
-"""What would the metrics be, were the scores as good as in the reference: of the window, of each day, of any part of the counts?
+"""Expected performance without labels, assuming that scores mean what they meant in the reference.
 
-Binary (CBPE): scores are calibrated on the reference, and labels are expected with those chances. Multiclass: the chance that the decided class is right,
-by confidence, and the chance of each class by its own probability. Regression (DLE): stored estimates of the errors of a sample (store/query/estimates.py).
-Each figure comes with the interval of what labels would show, and with the part of it that the reference's size is to blame for.
+Binary (CBPE): scores are calibrated on the reference, and labels are expected with these probabilities. Multiclass: the probability
+that the decided class is right, by confidence, and the probability of each class by its own score. Regression (DLE): stored
+estimates of the errors of a sample (store/query/estimates.py). Each estimate has the interval of what labels would show, and the
+part of it that is due to the size of the reference.
 """
 
 from collections.abc import Iterator
@@ -15,18 +16,10 @@ from numpy.typing import NDArray
 from observability.core.catalog import Model
 from observability.core.questions import Aggregate, Bucket, By
 from observability.metrics.measured_windows import part as part_of
-from observability.metrics.performance import Columns, maturity, outcome_aggregates, performance
-from observability.metrics.reliability import BINS, binned, question, scored
-from observability.stats.estimate import Calibrator, Estimated, binary_estimates, calibrator
-from observability.stats.interval import (
-    Interval,
-    Moments,
-    average_interval,
-    f1_interval,
-    mean_interval,
-    rate_interval,
-    rmse_interval,
-)
+from observability.metrics.performance import Columns, outcome_aggregates, performance_metrics, served_and_labelled
+from observability.metrics.reliability import BINS, score_question, scored_rows, sum_by_score_bin
+from observability.stats.estimate import Calibrator, EstimatedMetric, binary_metric_estimates, score_calibrator
+from observability.stats.interval import Interval, Moments, f1_interval, macro_average_interval, mean_interval, rate_interval, rmse_interval
 from observability.stats.scores import SCORE_MIDDLES
 
 if TYPE_CHECKING:
@@ -34,26 +27,30 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 MINIMUM_REFERENCE = 500
-"""Labelled rows of the reference below which scores are not calibrated on it."""
+"""Labelled reference rows below which scores are not calibrated."""
 MOST_CLASSES = 20
 UNBOUNDED = ("log_loss", "mae", "rmse")
 
 
 @dataclass(frozen=True)
-class Figure:
-    """An estimated metric: the interval of what labels would show, and the interval of the calibration alone (None where it is not known apart)."""
+class MetricEstimate:
+    """An estimated metric: the interval of what labels would show, and that of the calibration alone (None where it is not known
+    separately).
+    """
 
     interval: Interval
     calibration: Interval | None = None
 
 
-Figures = dict[str, Figure]
+MetricEstimates = dict[str, MetricEstimate]
 
 
 @dataclass(frozen=True)
-class Meaning:
-    """What scores mean in the reference. event: chance of the event by score bin (multiclass: that the decision is right). classes: multiclass, the
-    chance of each class by its own probability.
+class ScoreCalibration:
+    """Calibration of the scores on the reference.
+
+    event: probability of the event by score bin (multiclass: that the decision is right). classes: multiclass, the probability of
+    each class by its own score.
     """
 
     model: Model
@@ -61,90 +58,129 @@ class Meaning:
     classes: tuple[Calibrator | None, ...] = ()
 
 
-def class_histogram(model: Model, *keys: Bucket) -> Aggregate:
-    """The probability of each class by label."""
+def _class_histogram(model: Model, *keys: Bucket) -> Aggregate:
+    """Score of each class by label."""
     return Aggregate("outcomes", keys=(*keys, By("label")), histogram=tuple(f"score.{k}" for k in range(len(model.classes))))
 
 
-def questions(model: Model, *keys: Bucket) -> dict[str, Aggregate]:
-    """What the estimates of a classifier and the measured metrics beside them need: "counts", "sums", multiclass "classes"."""
-    found = {"counts": question(model, *keys), "sums": outcome_aggregates(model, *keys)["sums"]}
+def estimate_questions(model: Model, *keys: Bucket) -> dict[str, Aggregate]:
+    """Questions for the estimates of a classifier and the measured metrics beside them: "counts", "sums", multiclass "classes"."""
+    found = {"counts": score_question(model, *keys), "sums": outcome_aggregates(model, *keys)["sums"]}
     if model.task == "multiclass" and len(model.classes) <= MOST_CLASSES:
-        found["classes"] = class_histogram(model, *keys)
+        found["classes"] = _class_histogram(model, *keys)
     return found
 
 
-def meaning(model: Model, reference: "DataFrame", classes: "DataFrame | None") -> Meaning | None:
-    """What the reference says that scores mean; None where it has too few labelled rows with a score."""
-    rows = scored(model, reference)
+def score_calibration(model: Model, reference: "DataFrame", classes: "DataFrame | None") -> ScoreCalibration | None:
+    """Calibration of the scores on the reference.
+
+    Parameters
+    ----------
+    model : Model
+        Model.
+    reference : DataFrame
+        Counts of the reference by label and score bin.
+    classes : DataFrame | None
+        Answer "classes" of the reference; None for a binary model.
+
+    Returns
+    -------
+    ScoreCalibration | None
+        None where the reference has too few labelled rows with a score.
+    """
+    rows = scored_rows(model, reference)
     if rows.total.sum() ** 2 < MINIMUM_REFERENCE * max(rows.squares.sum(), 1e-300):
         return None
-    event = calibrator(rows.positive, rows.total, rows.squares)
+    event = score_calibrator(rows.positive, rows.total, rows.squares)
     if event is None:
         return None
     each: tuple[Calibrator | None, ...] = ()
     if model.task == "multiclass" and classes is not None:
-        each = tuple(class_calibrator(classes, k) for k in range(len(model.classes)))
-    return Meaning(model, event, each)
+        each = tuple(_class_calibrator(classes, k) for k in range(len(model.classes)))
+    return ScoreCalibration(model, event, each)
 
 
-def class_calibrator(classes: "DataFrame", k: int) -> Calibrator | None:
-    """The chance of class k by its own probability, from labelled rows."""
+def _class_calibrator(classes: "DataFrame", k: int) -> Calibrator | None:
+    """Probability of class k by its own score, from labelled rows."""
     known = classes[(classes["column"] == f"score.{k}") & (classes["label"] >= 0) & (classes["bin"] >= 0)]
     place, w = known["bin"].to_numpy(np.int64), known["w"].to_numpy(np.float64)
     own = known["label"].to_numpy(np.int64) == k
-    return calibrator(binned(place[own], w[own]), binned(place, w), binned(place, known["w2"].to_numpy(np.float64)), draws=20)
+    return score_calibrator(
+        sum_by_score_bin(place[own], w[own]),
+        sum_by_score_bin(place, w),
+        sum_by_score_bin(place, known["w2"].to_numpy(np.float64)),
+        draws=20,
+    )
 
 
-def estimates(known: Meaning, counts: "DataFrame | Columns", classes: "DataFrame | None" = None) -> Figures:
-    """Every metric that can be estimated of the rows behind some counts, labelled or not; empty where no row has a decision and a score."""
-    usable = with_score(counts)
+def estimate_metrics(known: ScoreCalibration, counts: "DataFrame | Columns", classes: "DataFrame | None" = None) -> MetricEstimates:
+    """Every metric that can be estimated for the rows behind some counts, labelled or not.
+
+    Parameters
+    ----------
+    known : ScoreCalibration
+        Calibration of the scores.
+    counts : DataFrame | Columns
+        Counts by decision and score bin.
+    classes : DataFrame | None
+        Answer "classes"; None where it was not queried.
+
+    Returns
+    -------
+    MetricEstimates
+        Empty where no row has a decision and a score.
+    """
+    usable = columns_with_score(counts)
     if not usable["w"].sum() > 0:
         return {}
     if known.model.task == "binary":
-        found = binary_estimates(dense(usable, "w"), dense(usable, "w2"), known.event)
-        return {name: as_figure(name, each) for name, each in found.items()}
-    return multiclass(known, usable, classes)
+        found = binary_metric_estimates(_by_decision_and_bin(usable, "w"), _by_decision_and_bin(usable, "w2"), known.event)
+        return {name: _metric_estimate(name, each) for name, each in found.items()}
+    return _multiclass_estimates(known, usable, classes)
 
 
-def with_score(counts: "DataFrame | Columns", *others: str) -> Columns:
-    """The rows that have a decision and a score: both, the weights, and some other columns."""
+def columns_with_score(counts: "DataFrame | Columns", *others: str) -> Columns:
+    """Rows with a decision and a score: both, the weights, and some other columns."""
     columns = {name: np.asarray(counts[name]) for name in ("decision", "score_bin", "w", "w2", *others)}
     return part_of(columns, (columns["decision"] >= 0) & (columns["score_bin"] >= 0))
 
 
-def dense(counts: Columns, column: str, decisions: int = 2) -> Floats:
+def _by_decision_and_bin(counts: Columns, column: str, decisions: int = 2) -> Floats:
     """Rows by decision and score bin."""
     place = counts["decision"].astype(np.int64) * BINS + counts["score_bin"].astype(np.int64)
-    return binned(place, counts[column].astype(np.float64), decisions * BINS).reshape(decisions, BINS)
+    return sum_by_score_bin(place, counts[column].astype(np.float64), decisions * BINS).reshape(decisions, BINS)
 
 
-def as_figure(name: str, each: Estimated) -> Figure:
+def _metric_estimate(name: str, each: EstimatedMetric) -> MetricEstimate:
     """Both intervals."""
     bounded = name not in UNBOUNDED
-    return Figure(each.interval(bounded=bounded), each.interval(bounded=bounded, window=False))
+    return MetricEstimate(each.interval(bounded=bounded), each.interval(bounded=bounded, window=False))
 
 
-def multiclass(known: Meaning, counts: Columns, classes: "DataFrame | None") -> Figures:
-    """Accuracy and macro precision from decisions and confidences; macro recall, F1, log loss and Brier score with each class's own probability."""
+def _multiclass_estimates(known: ScoreCalibration, counts: Columns, classes: "DataFrame | None") -> MetricEstimates:
+    """Accuracy and macro precision from decisions and confidences; macro recall, F1, log loss and Brier score with each class's own
+    score.
+    """
     size, chances = len(known.model.classes), known.event
-    rows, weights = dense(counts, "w", size), dense(counts, "w2", size)
+    rows, weights = _by_decision_and_bin(counts, "w", size), _by_decision_and_bin(counts, "w2", size)
     whole, shrink = float(rows.sum()), float(rows.sum() / weights.sum())
     right = rows @ chances.rates
     value = float(right.sum()) / whole
     shift = (chances.draws - chances.rates) @ rows.sum(axis=0) / whole
     variance = float(weights.sum(axis=0) @ (chances.rates * (1 - chances.rates))) / whole**2
-    found = {"accuracy": as_figure("accuracy", Estimated(value, float(np.sqrt(variance)), float(np.std(shift)), whole))}
+    found = {"accuracy": _metric_estimate("accuracy", EstimatedMetric(value, float(np.sqrt(variance)), float(np.std(shift)), whole))}
     decided = rows.sum(axis=1)
     parts = {k: rate_interval(float(right[k]) * shrink, float(decided[k]) * shrink) for k in range(size) if decided[k] > 0}
-    found["precision"] = Figure(average_interval(list(parts.values())))
-    if classes is None or any(each is None for each in known.classes) or not len(classes):
+    found["precision"] = MetricEstimate(macro_average_interval(list(parts.values())))
+    if classes is None or any(calibrator is None for calibrator in known.classes) or not len(classes):
         return found
-    return found | with_classes(known, classes, right, decided, shrink)
+    return found | _class_estimates(known, classes, right, decided, shrink)
 
 
-def with_classes(known: Meaning, classes: "DataFrame", right: Floats, decided: Floats, shrink: float) -> Figures:
-    """The metrics that need the chance of each class. Their intervals take the rows' scores as drawn anew, so they are wider than need be."""
+def _class_estimates(known: ScoreCalibration, classes: "DataFrame", right: Floats, decided: Floats, shrink: float) -> MetricEstimates:
+    """Metrics that need the probability of each class. Their intervals treat the rows' scores as random, so they are wider than
+    necessary.
+    """
     values = np.clip(SCORE_MIDDLES, 1e-15, 1 - 1e-15)
     recalls, f1s, total, squares, n, n_squares = [], [], 0.0, 0.0, 0.0, 0.0
     brier, brier_spread = 0.0, 0.0
@@ -152,7 +188,7 @@ def with_classes(known: Meaning, classes: "DataFrame", right: Floats, decided: F
         held = classes[(classes["column"] == f"score.{k}") & (classes["bin"] >= 0)]
         if chances is None or not len(held):
             return {}
-        rows = binned(held["bin"].to_numpy(np.int64), held["w"].to_numpy(np.float64))
+        rows = sum_by_score_bin(held["bin"].to_numpy(np.int64), held["w"].to_numpy(np.float64))
         wanted = float(rows @ chances.rates)
         hits = min(float(right[k]), wanted)
         recalls.append(rate_interval(hits * shrink, wanted * shrink))
@@ -166,31 +202,46 @@ def with_classes(known: Meaning, classes: "DataFrame", right: Floats, decided: F
         brier, brier_spread = brier + mean, brier_spread + float(np.sqrt(max(float(rows @ two) / n - mean**2, 0.0)))
     error = brier_spread * np.sqrt(n_squares) / n
     return {
-        "recall": Figure(average_interval(recalls)), "f1": Figure(average_interval(f1s)),
-        "log_loss": Figure(mean_interval(Moments(n, total, squares, n_squares))),
-        "brier": Figure(Interval(brier, max(brier - 1.96 * error, 0.0), brier + 1.96 * error, n)),
-    }  # fmt: skip
+        "recall": MetricEstimate(macro_average_interval(recalls)),
+        "f1": MetricEstimate(macro_average_interval(f1s)),
+        "log_loss": MetricEstimate(mean_interval(Moments(n, total, squares, n_squares))),
+        "brier": MetricEstimate(Interval(brier, max(brier - 1.96 * error, 0.0), brier + 1.96 * error, n)),
+    }
 
 
-def regression(
+def estimate_regression(
     rows: "DataFrame", spread: dict[str, float], served: float, *, labelled: bool = False
-) -> tuple[Figures, dict[str, Interval]]:
-    """Estimated MAE and RMSE of sampled rows, and the measured ones of those among them that have a label.
+) -> tuple[MetricEstimates, dict[str, Interval]]:
+    """Estimated MAE and RMSE of sampled rows, and the measured ones of the labelled rows among them.
 
-    spread: see `spreads`. served: rows that the sample stands for. labelled: estimate the rows with a label only. rows: the answer to EstimatedErrors.
+    Parameters
+    ----------
+    rows : DataFrame
+        Answer to EstimatedErrors.
+    spread : dict[str, float]
+        Result of `error_variances`.
+    served : float
+        Rows that the sample stands for.
+    labelled : bool
+        Estimate the labelled rows only.
+
+    Returns
+    -------
+    tuple[MetricEstimates, dict[str, Interval]]
+        (estimates, measured metrics).
     """
-    figures: Figures = {}
+    figures: MetricEstimates = {}
     measured: dict[str, Interval] = {}
     for name, measure in REGRESSION.items():
         part = rows[rows["measure"] == measure]
         known = part[part["labelled"] == 1]
-        chosen = moments(known if labelled else part, "estimated")
+        chosen = _estimate_moments(known if labelled else part, "estimated")
         if chosen.n > 0 and chosen.mean > 0:
             drawn = chosen.variance_of_mean if chosen.effective_n > 2 and not labelled else 0.0
             error = float(np.sqrt(drawn + spread.get(measure, 0.0) / max(served, chosen.effective_n)))
-            figures[name] = Figure(of_mean(name, chosen.mean, error, chosen.effective_n))
+            figures[name] = MetricEstimate(_error_interval(name, chosen.mean, error, chosen.effective_n))
         if known["w"].sum() > 0:
-            truth = moments(known, "measured")
+            truth = _estimate_moments(known, "measured")
             measured[name] = mean_interval(truth) if name == "mae" else rmse_interval(truth)
     return figures, measured
 
@@ -198,16 +249,26 @@ def regression(
 REGRESSION = {"mae": "absolute_error", "rmse": "squared_error"}
 
 
-def of_mean(name: str, mean: float, error: float, n: float) -> Interval:
-    """MAE, or RMSE as the root of the mean squared error (by the delta method on its logarithm), with 95 % intervals."""
+def _error_interval(name: str, mean: float, error: float, n: float) -> Interval:
+    """MAE, or RMSE as the root of the mean squared error (delta method on its logarithm), with 95 % intervals."""
     if name == "mae":
         return Interval(mean, max(mean - 1.96 * error, 0.0), mean + 1.96 * error, n)
     root, half = float(np.sqrt(mean)), 1.96 * error / (2 * mean)
     return Interval(root, root * float(np.exp(-half)), root * float(np.exp(half)), n)
 
 
-def spreads(reference: "DataFrame") -> dict[str, float]:
-    """How far single errors lie from their estimates in the reference (variance), for each measure: so far do labels of a window scatter."""
+def error_variances(reference: "DataFrame") -> dict[str, float]:
+    """Variance of single errors around their estimates in the reference, for each measure: the scatter of the labels of a window.
+
+    Parameters
+    ----------
+    reference : DataFrame
+        Answer to EstimatedErrors on the reference.
+
+    Returns
+    -------
+    dict[str, float]
+    """
     found = {}
     for measure in REGRESSION.values():
         known = reference[(reference["measure"] == measure) & (reference["labelled"] == 1)]
@@ -218,36 +279,73 @@ def spreads(reference: "DataFrame") -> dict[str, float]:
     return found
 
 
-def moments(rows: "DataFrame", column: str) -> Moments:
+def _estimate_moments(rows: "DataFrame", column: str) -> Moments:
     """Sums of one column of the answer."""
     return Moments(float(rows["w"].sum()), float(rows[column].sum()), float(rows[f"{column}_squares"].sum()), float(rows["w2"].sum()))
 
 
-def by_day(known: Meaning, counts: "DataFrame", sums: "DataFrame", classes: "DataFrame | None") -> Iterator[tuple[Any, "Day"]]:
-    """For each day: what is estimated of all its rows, and what its labels show."""
+def estimates_by_day(
+    known: ScoreCalibration, counts: "DataFrame", sums: "DataFrame", classes: "DataFrame | None"
+) -> Iterator[tuple[Any, "EstimatedDay"]]:
+    """Estimated and measured metrics of each day.
+
+    Parameters
+    ----------
+    known : ScoreCalibration
+        Calibration of the scores.
+    counts : DataFrame
+        Answer "counts" by day.
+    sums : DataFrame
+        Answer "sums" by day.
+    classes : DataFrame | None
+        Answer "classes" by day.
+
+    Returns
+    -------
+    Iterator[tuple[Any, EstimatedDay]]
+        (period, day).
+    """
     of_sums = dict(iter(sums.groupby("period", sort=True))) if len(sums) else {}
     of_classes = dict(iter(classes.groupby("period", sort=True))) if classes is not None and len(classes) else {}
     for period, part in counts.groupby("period", sort=True):
-        served, labelled = maturity(part)
-        measured = performance(known.model, part, of_sums.get(period, sums.iloc[:0])) if labelled else {}
-        yield period, Day(estimates(known, part, of_classes.get(period)), measured, served, labelled)
+        served, labelled = served_and_labelled(part)
+        measured = performance_metrics(known.model, part, of_sums.get(period, sums.iloc[:0])) if labelled else {}
+        yield period, EstimatedDay(estimate_metrics(known, part, of_classes.get(period)), measured, served, labelled)
 
 
 @dataclass(frozen=True)
-class Day:
-    """A day: estimated and measured metrics, rows served and labelled. same_rows: measured on the rows that were estimated, where those are a sample."""
+class EstimatedDay:
+    """Estimated and measured metrics of a day, rows served and labelled.
 
-    estimated: Figures
+    same_rows: measured on the rows that were estimated, where those are a sample.
+    """
+
+    estimated: MetricEstimates
     measured: dict[str, Interval]
     served: float
     labelled: float
     same_rows: dict[str, Interval] | None = None
 
 
-def regression_by_day(rows: "DataFrame", counts: "DataFrame", spread: dict[str, float]) -> Iterator[tuple[Any, Day]]:
-    """The same of a regression, on its sample. counts: outcomes by day and label, of all rows."""
+def regression_by_day(rows: "DataFrame", counts: "DataFrame", spread: dict[str, float]) -> Iterator[tuple[Any, EstimatedDay]]:
+    """Estimated and measured metrics of each day of a regression, on its sample.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Answer to EstimatedErrors by day.
+    counts : DataFrame
+        Outcomes by day and label, of all rows.
+    spread : dict[str, float]
+        Result of `error_variances`.
+
+    Returns
+    -------
+    Iterator[tuple[Any, EstimatedDay]]
+        (period, day).
+    """
     of_rows = dict(iter(rows.groupby("period", sort=True))) if len(rows) else {}
     for period, part in counts.groupby("period", sort=True):
-        served, labelled = maturity(part)
-        figures, measured = regression(of_rows[period], spread, served) if period in of_rows else ({}, {})
-        yield period, Day(figures, measured, served, labelled)
+        served, labelled = served_and_labelled(part)
+        figures, measured = estimate_regression(of_rows[period], spread, served) if period in of_rows else ({}, {})
+        yield period, EstimatedDay(figures, measured, served, labelled)

@@ -1,4 +1,4 @@
-"""What do the histograms of one column look like, side by side: the reference, the window, each of its days?"""
+"""Histograms of one column: the reference, the window, and each of its days."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from observability.core.catalog import Edges
 from observability.core.questions import UNSEEN
-from observability.metrics.performance import Columns, columns_of
-from observability.stats.distance import coarsen, merge_bins
+from observability.metrics.performance import Columns, answer_columns
+from observability.stats.distance import coarsen_bins, merge_bins
 from observability.stats.edges import atom_bins
 from observability.stats.interval import effective_n
 from observability.stats.scores import SCORE_EDGES, bin_middles
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 RARE_SHARE = 0.01
-"""Categories below this share of the reference are judged together: alone, each is a bin of noise in the PSI."""
+"""Categories below this share of the reference are merged: alone, each would be a bin of noise in the PSI."""
 GROUPS = 10
 
 
 @dataclass(frozen=True)
-class Axis:
-    """The bins of one column: how many ordinary ones, and which group of the PSI each belongs to (the last two groups: unseen, missing).
+class ColumnAxis:
+    """Bins of one column: how many ordinary ones, and the PSI group of each (the last two groups: unseen, missing).
 
-    edges and positions are empty for categories; scale is the reference's standard deviation, None where there is none. common: of categories, the levels that
-    are a group each, in the order of the groups.
+    edges and positions are empty for categories; scale is the reference's standard deviation, None where there is none. common: of
+    categories, the levels that are a group each, in the order of the groups.
     """
 
     size: int
@@ -46,8 +46,8 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Side:
-    """The counts of one column on one side: ordinary bins, then unseen, then missing (null, NaN, absent, wrong type). n is effective."""
+class ColumnHistogram:
+    """Counts of one column: ordinary bins, then unseen, then missing (null, NaN, absent, wrong type). n is effective."""
 
     counts: NDArray[np.float64]
     n: float
@@ -60,23 +60,33 @@ class Side:
 
     @property
     def missing_share(self) -> float:
-        """Share that is missing, NaN where nothing was counted."""
+        """Share of missing values; NaN without rows."""
         return float(self.counts[-1] / self.counts.sum()) if self.counts.sum() > 0 else float("nan")
 
 
-def axis_of(edges: Edges | None, reference: "DataFrame | Columns") -> Axis | None:
-    """The axis of a column: from its stored edges; None of a classifier's score stands for the fixed score edges. None where it has no bins.
+def column_axis(edges: Edges | None, reference: "DataFrame | Columns") -> ColumnAxis | None:
+    """Bins of a column from its stored edges.
 
-    reference: the column's rows of the reference histogram, which rare categories and the score's groups come from.
+    Parameters
+    ----------
+    edges : Edges | None
+        Edges of the column; None for a classifier's score, which has fixed edges.
+    reference : DataFrame | Columns
+        Rows of the column in the reference histogram, from which rare categories and the score's groups follow.
+
+    Returns
+    -------
+    ColumnAxis | None
+        None where the column has no bins.
     """
     if edges is not None and edges.levels:
         size = len(edges.levels)
-        counts = dense(reference, size)[:-2]
+        counts = _dense_counts(reference, size)[:-2]
         common = counts >= RARE_SHARE * max(counts.sum(), 1.0)
         group = np.where(common, np.cumsum(common) - 1, common.sum())
-        return Axis(
+        return ColumnAxis(
             size,
-            with_special_groups(group),
+            _with_special_groups(group),
             np.array([]),
             np.array([]),
             None,
@@ -88,32 +98,42 @@ def axis_of(edges: Edges | None, reference: "DataFrame | Columns") -> Axis | Non
         cuts = np.asarray(edges.edges, np.float64)
         limits = None if edges.low is None or edges.high is None else (edges.low, edges.high)
         group = np.asarray(edges.deciles, np.int64)
-        return Axis(cuts.size + 1, with_special_groups(group), cuts, np.asarray(edges.positions, np.float64), edges.scale, limits)
+        return ColumnAxis(cuts.size + 1, _with_special_groups(group), cuts, np.asarray(edges.positions, np.float64), edges.scale, limits)
     if edges is not None:
         return None
     cuts = np.asarray(SCORE_EDGES, np.float64)
-    counts = dense(reference, cuts.size + 1)[:-2]
+    counts = _dense_counts(reference, cuts.size + 1)[:-2]
     positions = bin_middles(cuts)
     mean = float(np.average(positions, weights=counts)) if counts.sum() > 0 else 0.0
     scale = float(np.sqrt(np.average((positions - mean) ** 2, weights=counts))) if counts.sum() > 0 else None
-    return Axis(cuts.size + 1, with_special_groups(coarsen(counts, GROUPS)), cuts, positions, scale or None, None)
+    return ColumnAxis(cuts.size + 1, _with_special_groups(coarsen_bins(counts, GROUPS)), cuts, positions, scale or None, None)
 
 
-def with_special_groups(group: NDArray[np.int64]) -> NDArray[np.int64]:
+def _with_special_groups(group: NDArray[np.int64]) -> NDArray[np.int64]:
     """Groups of the ordinary bins, then one for unseen and one for missing."""
     top = int(group.max()) if group.size else -1
     return np.concatenate([group, [top + 1, top + 2]]).astype(np.int64)
 
 
-def by_column(frame: "DataFrame") -> tuple[NDArray[np.int64], dict[str, Columns]]:
-    """The days of a histogram answer (numbers since 1970, rising; none where it was not asked by day), and its rows of each column apart, where `day` is the place
-    of their day.
+def histogram_rows_by_column(frame: "DataFrame") -> tuple[NDArray[np.int64], dict[str, Columns]]:
+    """Days of a histogram answer, and its rows by column.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Answer.
+
+    Returns
+    -------
+    tuple[NDArray[np.int64], dict[str, Columns]]
+        Numbers of the days since 1970, increasing (none where the answer is not by day), and the rows of each column, where `day` is
+        the place of their day.
     """
     import pandas as pd
 
     places, names = pd.factorize(frame["column"].to_numpy(object))
     order = np.argsort(places, kind="stable")
-    columns = columns_of(frame)
+    columns = answer_columns(frame)
     del columns["column"]
     days = np.zeros(0, np.int64)
     if "period" in columns:
@@ -125,26 +145,40 @@ def by_column(frame: "DataFrame") -> tuple[NDArray[np.int64], dict[str, Columns]
     return days, {column: {name: values[part] for name, values in ordered.items()} for column, part in parts}
 
 
-def dense(rows: "DataFrame | Columns", size: int) -> NDArray[np.float64]:
+def _dense_counts(rows: "DataFrame | Columns", size: int) -> NDArray[np.float64]:
     """Weighted counts of `size` ordinary bins, then unseen, then missing."""
-    return np.bincount(places_of(rows, size), np.asarray(rows["w"], np.float64), size + 2).astype(np.float64)
+    return np.bincount(_bin_places(rows, size), np.asarray(rows["w"], np.float64), size + 2).astype(np.float64)
 
 
-def places_of(rows: "DataFrame | Columns", size: int) -> NDArray[np.int64]:
-    """Where each row of a histogram answer stands among `size` ordinary bins, unseen and missing."""
+def _bin_places(rows: "DataFrame | Columns", size: int) -> NDArray[np.int64]:
+    """Place of each row of a histogram answer among `size` ordinary bins, unseen and missing."""
     bins = np.asarray(rows["bin"], np.int64)
     return np.where(bins >= 0, np.minimum(bins, size - 1), np.where(bins == UNSEEN, size, size + 1))
 
 
-def side_of(rows: "DataFrame | Columns", size: int) -> Side:
-    """One side of a column from its rows of a histogram answer."""
+def column_histogram(rows: "DataFrame | Columns", size: int) -> ColumnHistogram:
+    """Histogram of a column from its rows of an answer.
+
+    Parameters
+    ----------
+    rows : DataFrame | Columns
+        Rows of the column in a histogram answer.
+    size : int
+        Number of ordinary bins.
+
+    Returns
+    -------
+    ColumnHistogram
+    """
     w, w2, n = (float(np.asarray(rows[name]).sum()) for name in ("w", "w2", "n"))
-    return Side(dense(rows, size), effective_n(w, w2), int(n))
+    return ColumnHistogram(_dense_counts(rows, size), effective_n(w, w2), int(n))
 
 
 @dataclass(frozen=True)
-class Daily:
-    """The counts of one column by day: numbers (days since 1970, rising), days × bins as in `Side`, and Σw, Σw², rows of each day."""
+class DailyHistogram:
+    """Counts of one column by day: numbers (days since 1970, increasing), days × bins as in `ColumnHistogram`, and Σw, Σw², rows of
+    each day.
+    """
 
     numbers: NDArray[np.int64]
     counts: NDArray[np.float64]
@@ -152,12 +186,12 @@ class Daily:
     w2: NDArray[np.float64]
     rows: NDArray[np.int64]
 
-    def at(self, kept: NDArray[np.bool_]) -> "Daily":
+    def at(self, kept: NDArray[np.bool_]) -> "DailyHistogram":
         """Some of the days."""
-        return Daily(self.numbers[kept], self.counts[kept], self.w[kept], self.w2[kept], self.rows[kept])
+        return DailyHistogram(self.numbers[kept], self.counts[kept], self.w[kept], self.w2[kept], self.rows[kept])
 
-    def joined(self, later: "Daily") -> "Daily":
-        """Two series as one; a day that both have a part of is their sum."""
+    def joined(self, later: "DailyHistogram") -> "DailyHistogram":
+        """Two series as one; a day of both is their sum."""
         numbers, place = np.unique(np.concatenate([self.numbers, later.numbers]), return_inverse=True)
         counts = np.zeros((numbers.size, self.counts.shape[1]))
         np.add.at(counts, place, np.concatenate([self.counts, later.counts]))
@@ -165,38 +199,91 @@ class Daily:
             np.bincount(place, np.concatenate(each), numbers.size)
             for each in ((self.w, later.w), (self.w2, later.w2), (self.rows, later.rows))
         )
-        return Daily(numbers, counts, w, w2, rows.astype(np.int64))
+        return DailyHistogram(numbers, counts, w, w2, rows.astype(np.int64))
 
-    def over(self, kept: NDArray[np.bool_]) -> Side:
+    def over(self, kept: NDArray[np.bool_]) -> ColumnHistogram:
         """Some days together."""
-        return Side(
+        return ColumnHistogram(
             self.counts[kept].sum(axis=0), effective_n(float(self.w[kept].sum()), float(self.w2[kept].sum())), int(self.rows[kept].sum())
         )
 
 
-def daily(days: NDArray[np.int64], rows: Columns, size: int) -> Daily:
-    """The rows of one column of a histogram answer by day, laid out by those of its days (see `by_column`) that have rows."""
+def daily_histogram(days: NDArray[np.int64], rows: Columns, size: int) -> DailyHistogram:
+    """Histogram of a column by day, for the days that have rows.
+
+    Parameters
+    ----------
+    days : NDArray[np.int64]
+        Days of the answer (`histogram_rows_by_column`).
+    rows : Columns
+        Rows of the column in a histogram answer.
+    size : int
+        Number of ordinary bins.
+
+    Returns
+    -------
+    DailyHistogram
+    """
     day = rows["day"]
-    counts = np.bincount(day * (size + 2) + places_of(rows, size), rows["w"], days.size * (size + 2)).reshape(days.size, size + 2)
+    counts = np.bincount(day * (size + 2) + _bin_places(rows, size), rows["w"], days.size * (size + 2)).reshape(days.size, size + 2)
     w2, n = (np.bincount(day, rows[name], days.size) for name in ("w2", "n"))
-    found = Daily(days, counts, counts.sum(axis=1), w2, n.astype(np.int64))
+    found = DailyHistogram(days, counts, counts.sum(axis=1), w2, n.astype(np.int64))
     return found if found.rows.all() else found.at(found.rows > 0)
 
 
-def fine_groups(axis: Axis, reference: Side) -> NDArray[np.int64]:
-    """About 20 groups for the Jensen-Shannon distance, with atoms, unseen and missing apart."""
+def fine_groups(axis: ColumnAxis, reference: ColumnHistogram) -> NDArray[np.int64]:
+    """About 20 groups for the Jensen-Shannon distance, with atoms, unseen and missing apart.
+
+    Parameters
+    ----------
+    axis : ColumnAxis
+        Bins of the column.
+    reference : ColumnHistogram
+        Reference histogram.
+
+    Returns
+    -------
+    NDArray[np.int64]
+    """
     if not axis.ordered:
         return axis.group
-    return with_special_groups(coarsen(reference.values, 20, atom_bins(axis.edges)))
+    return _with_special_groups(coarsen_bins(reference.values, 20, atom_bins(axis.edges)))
 
 
-def grouped(side: Side, group: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Counts merged into groups."""
+def grouped_counts(side: ColumnHistogram, group: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Counts merged into groups.
+
+    Parameters
+    ----------
+    side : ColumnHistogram
+        Histogram.
+    group : NDArray[np.int64]
+        Group of each bin.
+
+    Returns
+    -------
+    NDArray[np.float64]
+    """
     return merge_bins(side.counts, group)
 
 
-def mean_shift(axis: Axis, reference: Side, current: Side) -> float | None:
-    """How many reference standard deviations the values are higher on average (winsorised positions); None for categories and constants."""
+def mean_shift(axis: ColumnAxis, reference: ColumnHistogram, current: ColumnHistogram) -> float | None:
+    """Shift of the mean in reference standard deviations, on winsorised positions.
+
+    Parameters
+    ----------
+    axis : ColumnAxis
+        Bins of the column.
+    reference : ColumnHistogram
+        Reference histogram.
+    current : ColumnHistogram
+        Current histogram.
+
+    Returns
+    -------
+    float | None
+        None for categories and constants.
+    """
     if not axis.ordered or not axis.scale or reference.values.sum() <= 0 or current.values.sum() <= 0:
         return None
     at = axis.positions if axis.winsorise is None else np.clip(axis.positions, *axis.winsorise)

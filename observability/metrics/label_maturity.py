@@ -1,7 +1,7 @@
-"""How many of the labels are in, how many usually are by then, when will the rest be, and have they stopped?
+"""Label completeness of a window compared with the usual arrival of labels, and the expected date of completion.
 
-How many labels a day has so long after it was served is known from weeks before: the same days of the week, seen as they stood one, two and three weeks
-ago. So it does not matter how late labels usually are.
+The usual number of labels of a day so long after it was served is known from weeks before: the same weekdays, as they stood one, two
+and three weeks ago. So the usual delay of labels does not matter.
 """
 
 from dataclasses import dataclass, replace
@@ -23,20 +23,26 @@ BEFORE = (7, 14, 21)
 PAST_DAYS = 28
 DAY = timedelta(days=1)
 DUE = 0.5
-"""Share of a day's labels that usually is in, from which the day tells whether labels still come."""
+"""Share of a day's labels that usually is in, from which the day is informative about the arrival of labels."""
 STOPPED, STEADY = 0.5, 0.7
-"""Labels have stopped where the newest days that are due have less than half of what is usual, and each of the weeks before had at least 0.7 of it."""
+"""Labels have stopped where the newest due days have less than half of the usual labels, and each of the weeks before had at least 0.7
+of them.
+"""
 FEWER, FARTHER, SURE = 0.8, 0.9, 4.0
-"""Fewer labels come where those days have less than 0.8 of what is usual, surely (standard errors by rows), and a tenth less than any such days of the past month."""
+"""Fewer labels arrive where those days have less than 0.8 of the usual labels, significantly (standard errors by rows), and a tenth
+less than any such days of the past month.
+"""
 NEWEST, LEAST = 2, 50
-"""Days that are judged, and labels that were expected of them at least."""
+"""Days that are tested, and labels that were expected of them at least."""
 COMPLETE = 0.95
 
 
 @dataclass(frozen=True)
-class Completion:
-    """usual: share of labels that a day usually has, by how many days before the window's end it is (1 the last); lowest of the weeks beside it.
-    rows: (day, served, labelled, expected by now), oldest first.
+class LabelCompletion:
+    """Labels of the days of the window and the month before it.
+
+    usual: share of labels that a day usually has, by its number of days before the window's end (1 is the last day); lowest: of the
+    weeks compared. rows: (day, served, labelled, expected by now), oldest first.
     """
 
     usual: dict[int, float]
@@ -45,32 +51,39 @@ class Completion:
 
     @property
     def expected(self) -> float:
-        """Labels that would usually be in by now, of the days that this is known of."""
+        """Labels that would usually be in by now, of the days for which this is known."""
         return sum(row[3] for row in self.rows)
 
     def due(self, end: datetime) -> list[tuple[datetime, float, float, float]]:
-        """The newest days of which most labels usually are in by now."""
-        steady = [row for row in self.rows if self.steady(age(row[0], end)) and self.usual[age(row[0], end)] >= DUE and row[3] > 0]
+        """Newest days of which most labels usually are in by now."""
+        steady = [
+            row
+            for row in self.rows
+            if self.steady(days_before_end(row[0], end)) and self.usual[days_before_end(row[0], end)] >= DUE and row[3] > 0
+        ]
         return steady[-NEWEST:]
 
     def lowest_before(self, end: datetime, start: datetime) -> float | None:
-        """The least part of the usual labels that as many steady days in a row had before the window; None where that is not known of a week."""
+        """Smallest part of the usual labels of as many consecutive steady days before the window; None below a week of data."""
         known = [
             row
             for row in self.rows
-            if row[0] < start and self.steady(age(row[0], end)) and self.usual[age(row[0], end)] >= DUE and row[3] > 0
+            if row[0] < start
+            and self.steady(days_before_end(row[0], end))
+            and self.usual[days_before_end(row[0], end)] >= DUE
+            and row[3] > 0
         ]
         if len(known) < PAST_DAYS // 4:
             return None
         pairs = [known[place : place + NEWEST] for place in range(len(known) - NEWEST + 1)]
-        return min(sum(row[2] for row in each) / sum(row[3] for row in each) for each in pairs)
+        return min(sum(row[2] for row in pair) / sum(row[3] for row in pair) for pair in pairs)
 
     def steady(self, days: int) -> bool:
         """Whether every week before had about as many labels of days of that age."""
         return days in self.usual and self.lowest[days] >= STEADY * self.usual[days]
 
     def complete(self, end: datetime) -> datetime | None:
-        """When the window's last day will usually have 95 % of the labels that it gets; None where four weeks do not tell."""
+        """Instant at which the window's last day will usually have 95 % of its labels; None below four weeks of data."""
         if len(self.usual) < PAST_DAYS // 2:
             return None
         final = max(self.usual.values())
@@ -78,8 +91,13 @@ class Completion:
         return None if first is None else end + (first - 1) * DAY
 
 
-def asks() -> dict[str, Ask]:
-    """Labelled and served predictions by day, of the window and the month before it, as they stood weeks ago."""
+def label_history_asks() -> dict[str, Ask]:
+    """Labelled and served predictions by day, of the window and the month before it, as they stood weeks ago.
+
+    Returns
+    -------
+    dict[str, Ask]
+    """
     counts = Aggregate("outcomes", keys=(Bucket("day"), By("label")))
     found = {}
     for days in BEFORE:
@@ -88,27 +106,39 @@ def asks() -> dict[str, Ask]:
     return found
 
 
-def completion(frames: Frames, context: Context) -> Completion:
-    """How many labels the days of the window and of the month before have, and usually have."""
+def label_completion(frames: Frames, context: Context) -> LabelCompletion:
+    """Labels of the days of the window and the month before, and their usual number.
+
+    Parameters
+    ----------
+    frames : Frames
+        Answers to `label_history_asks`, "current_counts" and "past_counts".
+    context : Context
+        Context of the check.
+
+    Returns
+    -------
+    LabelCompletion
+    """
     end = context.window.end
     shares: dict[int, list[float]] = {}
     for days in BEFORE:
         for name in (f"labels_{days}", f"past_labels_{days}"):
-            for day, (served, labelled) in by_day(frames.get(name)).items():
+            for day, (served, labelled) in _labels_by_day(frames.get(name)).items():
                 if served >= LEAST:
-                    shares.setdefault(age(day, end - days * DAY), []).append(labelled / served)
+                    shares.setdefault(days_before_end(day, end - days * DAY), []).append(labelled / served)
     usual = {each: float(np.median(values)) for each, values in shares.items() if len(values) >= 2}
     lowest = {each: min(shares[each]) for each in usual}
-    days_now = by_day(frames.get("past_counts")) | by_day(frames.get("current_counts"))
+    days_now = _labels_by_day(frames.get("past_counts")) | _labels_by_day(frames.get("current_counts"))
     rows = [
-        (day, served, labelled, served * usual[age(day, end)])
+        (day, served, labelled, served * usual[days_before_end(day, end)])
         for day, (served, labelled) in sorted(days_now.items())
-        if age(day, end) in usual
+        if days_before_end(day, end) in usual
     ]
-    return Completion(usual, lowest, tuple(rows))
+    return LabelCompletion(usual, lowest, tuple(rows))
 
 
-def by_day(frame: "DataFrame | None") -> dict[datetime, tuple[float, float]]:
+def _labels_by_day(frame: "DataFrame | None") -> dict[datetime, tuple[float, float]]:
     """Served and labelled rows of each day."""
     if frame is None or frame.empty or "period" not in frame:
         return {}
@@ -120,64 +150,74 @@ def by_day(frame: "DataFrame | None") -> dict[datetime, tuple[float, float]]:
     return {aware_utc(day): (rows, labelled) for day, rows, labelled in zip(days.tolist(), served.tolist(), known.tolist(), strict=True)}
 
 
-def age(day: datetime, end: datetime) -> int:
-    """How many days before the end a day began, counted from 1."""
+def days_before_end(day: datetime, end: datetime) -> int:
+    """Number of days before the end at which a day began, counted from 1.
+
+    Parameters
+    ----------
+    day : datetime
+        Start of the day.
+    end : datetime
+        End of the window.
+
+    Returns
+    -------
+    int
+    """
     return int(np.ceil((end - day) / DAY))
 
 
-def judged(base: Finding, of: Completion, context: Context) -> Finding:
-    """The finding about labels with what is usual: stopped, or when the rest is expected. base: how many are in, still unjudged or fine."""
+def label_arrival_finding(base: Finding, of: LabelCompletion, context: Context) -> Finding:
+    """The finding about labels with their usual number: stopped, fewer, or the expected date of the rest.
+
+    Parameters
+    ----------
+    base : Finding
+        Finding with the share of labels that are in.
+    of : LabelCompletion
+        Labels of the days.
+    context : Context
+        Context of the check.
+
+    Returns
+    -------
+    Finding
+    """
     end = context.window.end
     evidence = base.evidence | {
         "by_day": [
             [day.date().isoformat(), round(labelled), round(served), round(expected, 1)] for day, served, labelled, expected in of.rows
         ]
     }
-    due = of.due(end)
-    came, usual = sum(row[2] for row in due), sum(row[3] for row in due)
-    if len(due) == NEWEST and usual >= LEAST and came < STOPPED * usual:
-        first = since_when(of, end)
-        because = (
-            f"Labels seem to have stopped: {came:,.0f} of the {sum(row[1] for row in due):,.0f} predictions of the newest days that are due are "
-            f"labelled, where about {usual:,.0f} usually are by now."
-        )
-        missing = {"onset_known": "dated"}
-        return replace(base, severity="act", because=because, onset=first, likely_source="label", rank=12.0, evidence=evidence | missing)
-    before = of.lowest_before(end, context.window.start)
-    if (
-        len(due) == NEWEST
-        and usual >= LEAST
-        and before is not None
-        and came < min(FEWER, FARTHER * before) * usual
-        and surely_fewer(came, usual, due)
-    ):
-        because = (
-            f"Fewer labels come than usual: {came:,.0f} of the {sum(row[1] for row in due):,.0f} predictions of the newest days that are due are labelled, where about {usual:,.0f} "
-            f"usually are by now; days of the past month had at least {100 * before:.0f} % of what is usual."
-        )
-        first = since_when(of, end, min(FEWER, FARTHER * before))
-        dated = {"onset_known": "dated"}
-        return replace(base, severity="watch", because=because, onset=first, likely_source="label", rank=6.0, evidence=evidence | dated)
+    dated = replace(base, likely_source="label", evidence=evidence | {"onset_known": "dated"})
+    due, before = of.due(end), of.lowest_before(end, context.window.start)
+    served, came, usual = (sum(column) for column in zip(*(row[1:] for row in due))) if due else (0.0, 0.0, 0.0)
+    enough = len(due) == NEWEST and usual >= LEAST
+    counted = f"{came:,.0f} of {served:,.0f} predictions of the newest due days are labelled; usually about {usual:,.0f} are by now"
+    if enough and came < STOPPED * usual:
+        because = f"Labels stopped arriving: {counted}."
+        return replace(dated, severity="act", because=because, onset=_shortfall_start(of, end), rank=12.0)
+    if enough and before is not None and came < (least := min(FEWER, FARTHER * before)) * usual and _significantly_fewer(came, usual, due):
+        because = f"Fewer labels than usual: {counted}, and at least {100 * before:.0f} % of that on days of the past month."
+        return replace(dated, severity="watch", because=because, onset=_shortfall_start(of, end, least), rank=6.0)
     ready = of.complete(end)
     if base.severity == "unknown" and ready is not None and ready > context.now:
-        said = (
-            f"{base.because.rstrip('.')}; {100 * COMPLETE:.0f} % of the labels that usually come are expected by {ready.day} {ready:%B %Y}."
-        )
-        return replace(base, because=said, evidence=evidence | {"complete_by": ready.date().isoformat()})
+        because = f"{base.because.rstrip('.')}; {100 * COMPLETE:.0f} % of the usual labels are expected by {ready.day} {ready:%B %Y}."
+        return replace(base, because=because, evidence=evidence | {"complete_by": ready.date().isoformat()})
     return replace(base, evidence=evidence)
 
 
-def surely_fewer(came: float, usual: float, due: list[tuple[datetime, float, float, float]]) -> bool:
-    """Whether so few labels are more than rows do by chance."""
+def _significantly_fewer(came: float, usual: float, due: list[tuple[datetime, float, float, float]]) -> bool:
+    """Whether there are fewer labels than sampling explains."""
     share = usual / sum(row[1] for row in due)
     return usual - came >= SURE * float(np.sqrt(max(usual * (1 - share), came * (1 - came / sum(row[1] for row in due)), 1.0)))
 
 
-def since_when(of: Completion, end: datetime, least: float = STOPPED) -> datetime:
-    """The first day from which on every day that tells has less than a part of its usual labels."""
+def _shortfall_start(of: LabelCompletion, end: datetime, least: float = STOPPED) -> datetime:
+    """First day from which on every informative day has less than a part of its usual labels."""
     first = of.due(end)[0][0]
     for day, _served, labelled, expected in reversed(of.rows):
-        if not of.steady(age(day, end)) or of.usual[age(day, end)] < DUE or expected <= 0:
+        if not of.steady(days_before_end(day, end)) or of.usual[days_before_end(day, end)] < DUE or expected <= 0:
             continue
         if labelled >= least * expected:
             break

@@ -1,4 +1,4 @@
-"""What did the people who label do, and when: their labels by item, and what was given to them?"""
+"""Labels of a model's projects by item, and helpers of the labelling analyzers."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,14 +17,15 @@ NAME = "data/labels"
 PAIR = ["project", "item", "annotator"]
 PAST_DAYS = 28
 SHORT_LOOKS = (1, 3)
-"""Days, counted back from the window's end, that are looked at beside the window."""
+"""Days, counted back from the window's end, that are tested besides the window."""
 
 
 @dataclass(frozen=True)
-class Labels:
-    """The newest label that each annotator gave to each item, a row each, item by item. item, annotator, label: places in the names; age: days before the end.
+class ProjectLabels:
+    """Newest label of each annotator for each item, a row each, item by item.
 
-    dated: of each item, the age of its newest label. turn: of each item, a number from its name, by which one row of it is chosen.
+    item, annotator, label: places in the names; age: days before the end. dated: of each item, the age of its newest label. turn: of
+    each item, a number derived from its name, by which one row of it is chosen.
     """
 
     item: Array
@@ -43,21 +44,63 @@ class Labels:
         return found
 
 
-def limits(context: Context, metric: str, watch: float, act: float) -> tuple[float, float]:
-    """The changes of a metric that are reported and that need somebody; the owner's limit replaces the second, and the first is never above it."""
+def labelling_limits(context: Context, metric: str, watch: float, act: float) -> tuple[float, float]:
+    """Warning and critical limits of a metric; the owner's limit replaces the second, and the first is never above it.
+
+    Parameters
+    ----------
+    context : Context
+        Context of the check.
+    metric : str
+        Metric.
+    watch : float
+        Default warning limit.
+    act : float
+        Default critical limit.
+
+    Returns
+    -------
+    tuple[float, float]
+    """
     stated = context.model.settings.limits.get(f"{NAME}/{metric}", act)
     return min(watch, stated), stated
 
 
-def own(frame: "DataFrame", context: Context) -> "DataFrame":
-    """Records of the model's projects: those that its settings name, else the one of its name."""
+def project_records(frame: "DataFrame", context: Context) -> "DataFrame":
+    """Records of the model's projects: those of its settings, else the one with its name.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Records.
+    context : Context
+        Context of the check.
+
+    Returns
+    -------
+    DataFrame
+    """
     projects = context.model.settings.projects or (context.model.name,)
     return frame[frame["project"].isin(projects)]
 
 
-def labels_of(annotated: "DataFrame", end: datetime, days: float) -> Labels:
-    """The labels of the last days before an instant (naive UTC)."""
-    rows = annotated.assign(age=ages(annotated, end), label=annotated["label"].map(str))
+def recent_labels(annotated: "DataFrame", end: datetime, days: float) -> ProjectLabels:
+    """Labels of the last days before an instant.
+
+    Parameters
+    ----------
+    annotated : DataFrame
+        Records of kind `annotation`.
+    end : datetime
+        End (naive UTC).
+    days : float
+        Days before the end.
+
+    Returns
+    -------
+    ProjectLabels
+    """
+    rows = annotated.assign(age=record_ages(annotated, end), label=annotated["label"].map(str))
     rows = rows[(rows["age"] >= 0) & (rows["age"] < days)].sort_values([*PAIR, "age", "label"]).drop_duplicates(PAIR)
     names = rows["project"].astype(str) + "\n" + rows["item"].astype(str)
     item, items = names.factorize()
@@ -67,19 +110,53 @@ def labels_of(annotated: "DataFrame", end: datetime, days: float) -> Labels:
     dated = np.full(len(items), np.inf)
     np.minimum.at(dated, item, age)
     turn = np.array([crc32(each.encode()) for each in items], np.int64)
-    return Labels(item, annotator, label, age, tuple(people), len(levels), dated, turn)
+    return ProjectLabels(item, annotator, label, age, tuple(people), len(levels), dated, turn)
 
 
-def ages(frame: "DataFrame", end: datetime) -> Array:
-    """Days from each record to an instant."""
+def record_ages(frame: "DataFrame", end: datetime) -> Array:
+    """Days from each record to an instant.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Records.
+    end : datetime
+        Instant (naive UTC).
+
+    Returns
+    -------
+    Array
+    """
     return np.asarray((end - frame["at"]).dt.total_seconds() / 86_400, float)
 
 
-def looks(days: float) -> list[float]:
-    """Lengths in days of what is looked at: the window, and its last days."""
+def look_lengths(days: float) -> list[float]:
+    """Lengths in days that are tested: the window, and its last days.
+
+    Parameters
+    ----------
+    days : float
+        Days of the window.
+
+    Returns
+    -------
+    list[float]
+    """
     return [days, *(float(each) for each in SHORT_LOOKS if each < days)]
 
 
-def stretch(days: float, whole: float) -> str:
-    """A look in words."""
+def look_phrase(days: float, whole: float) -> str:
+    """Phrase for the last days of a window.
+
+    Parameters
+    ----------
+    days : float
+        Days.
+    whole : float
+        Days of the window.
+
+    Returns
+    -------
+    str
+    """
     return "in this window" if days == whole else "on the last day" if days == 1 else f"in the last {days:g} days"

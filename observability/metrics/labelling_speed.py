@@ -1,7 +1,7 @@
-"""How long does a label take, of each person, and does accuracy fall the longer a session lasts?
+"""Time per label of each person, and the slope of accuracy within a session.
 
-A session is a run of a person's labels with less than half an hour between them. Its slope is told within sessions: whoever works longer, on other days or
-at other hours, is held against themselves alone.
+A session is a run of a person's labels with less than half an hour between them. The slope is estimated within sessions: people who
+work longer, on other days or at other hours, are compared with themselves alone.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from observability.metrics.annotations import rate_of
-from observability.stats.interval import Interval, interval
+from observability.metrics.annotations import item_clustered_rate
+from observability.stats.interval import Interval, ordered_interval
+from observability.stats.quantile import median_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -19,14 +20,24 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 SECONDS, SLOPE = "label_seconds", "fatigue_slope"
 BREAK_MINUTES = 30
-LEAST_SESSIONS, LEAST_TIMED = 30, 20
+LEAST_SESSIONS = 30
 SLOPE_WATCH = 0.02
-"""Points of accuracy that are lost in an hour of a session, from which it is reported."""
+"""Points of accuracy lost per hour of a session, from which there is a warning."""
 MOST_HOURS = 8
 
 
-def people(now: "DataFrame") -> "DataFrame":
-    """A row for each person whose labels say how long they took: annotator, timed, median, p90 (s), an_hour (labels in an hour of that time), hours."""
+def labelling_speed_by_annotator(now: "DataFrame") -> "DataFrame":
+    """A row per person with timed labels: annotator, timed, median, p90 (s), an_hour (labels in an hour of that time), hours.
+
+    Parameters
+    ----------
+    now : DataFrame
+        Answers of the window.
+
+    Returns
+    -------
+    DataFrame
+    """
     import pandas as pd
 
     rows = []
@@ -39,24 +50,38 @@ def people(now: "DataFrame") -> "DataFrame":
     return pd.DataFrame(rows, columns=["annotator", "timed", "median", "p90", "an_hour", "hours"])
 
 
-def median_of(seconds: Array) -> Interval:
-    """The median with the order statistics that hold it with 95 % (David and Nagaraja 2003); no interval below six values."""
-    from scipy.special import bdtr
+def median_label_seconds(seconds: Array) -> Interval:
+    """Median time with a 95 % interval by order statistics.
 
-    took = np.sort(seconds[np.isfinite(seconds)])
-    n = len(took)
-    if n == 0:
-        return Interval(None, None, None, 0.0)
-    value = float(np.median(took))
-    below = bdtr(np.arange(n), n, 0.5)
-    place = int(np.searchsorted(below, 0.025, side="right")) - 1
-    if place < 0:
-        return Interval(value, None, None, float(n))
-    return interval(value, float(took[place]), float(took[n - 1 - place]), float(n))
+    Parameters
+    ----------
+    seconds : Array
+        Seconds of each label; NaN is left out.
+
+    Returns
+    -------
+    Interval
+        No bounds below six values.
+    """
+    took = seconds[np.isfinite(seconds)]
+    value, low, high = median_interval(took)
+    if len(took) < 6:
+        return Interval(value if len(took) else None, None, None, float(len(took)))
+    return ordered_interval(value, low, high, float(len(took)))
 
 
-def sessions(rows: "DataFrame") -> "DataFrame":
-    """The rows in the order of person and time, with the number of their session and hours: since its first label."""
+def labelling_sessions(rows: "DataFrame") -> "DataFrame":
+    """Rows in the order of person and time, with the number of their session and the hours since its first label.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Answers.
+
+    Returns
+    -------
+    DataFrame
+    """
     found = rows.sort_values(["annotator", "at", "item"], kind="stable", ignore_index=True)
     minutes = found["at"].diff().dt.total_seconds() / 60
     begins = (found["annotator"] != found["annotator"].shift()) | ~(minutes < BREAK_MINUTES)
@@ -67,18 +92,35 @@ def sessions(rows: "DataFrame") -> "DataFrame":
 
 @dataclass(frozen=True)
 class Fatigue:
-    """The slope of accuracy on gold items by hours since a session began. slope: points an hour (n: gold answers). sessions: those that tell. p_value: one-sided, that it falls."""
+    """Slope of accuracy on gold items by hours since a session began. slope: points an hour (n: gold answers). sessions: informative
+    ones. p_value: one-sided, that it falls.
+    """
 
     slope: Interval
     sessions: int
     p_value: float
 
 
-def fatigue(rows: "DataFrame") -> Fatigue | None:
-    """The slope within sessions of two gold answers or more, by least squares on what differs from the session's own mean; its error from sums by session
-    (Liang and Zeger 1986), read on Student's t of as many sessions less one. None where too few sessions tell.
+def fatigue_slope(rows: "DataFrame") -> Fatigue | None:
+    """Slope within sessions of two gold answers or more, by least squares on differences from the session's mean.
+
+    Its error comes from sums by session, on Student's t of the number of sessions minus one.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Answers.
+
+    Returns
+    -------
+    Fatigue | None
+        None where there are too few informative sessions.
+
+    References
+    ----------
+    * Liang and Zeger (1986), Longitudinal data analysis using generalized linear models.
     """
-    gold = sessions(rows)
+    gold = labelling_sessions(rows)
     gold = gold[gold["known"]]
     by = gold["session"]
     x = (gold["hours"] - gold["hours"].groupby(by).transform("mean")).to_numpy(float)
@@ -96,18 +138,28 @@ def fatigue(rows: "DataFrame") -> Fatigue | None:
         return None
     half = float(stdtrit(groups - 1, 0.975)) * error
     n = int(gold["session"].isin(wide.index).sum())
-    return Fatigue(interval(slope, slope - half, slope + half, float(n)), groups, float(stdtr(groups - 1, slope / error)))
+    return Fatigue(ordered_interval(slope, slope - half, slope + half, float(n)), groups, float(stdtr(groups - 1, slope / error)))
 
 
-def by_hour(rows: "DataFrame") -> "DataFrame":
-    """Accuracy on gold items by the hour of the session: hour (0: the first), n, right, value, low, high."""
+def accuracy_by_session_hour(rows: "DataFrame") -> "DataFrame":
+    """Accuracy on gold items by the hour of the session: hour (0: the first), n, right, value, low, high.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Answers.
+
+    Returns
+    -------
+    DataFrame
+    """
     import pandas as pd
 
-    gold = sessions(rows)
+    gold = labelling_sessions(rows)
     gold = gold[gold["known"]]
     hour = np.minimum(gold["hours"].to_numpy(float).astype(int), MOST_HOURS - 1)
     found = []
     for each, part in gold.groupby(hour, sort=True):
-        rate = rate_of(part, "right")
-        found.append([int(each), len(part), int(part["right"].sum()), rate.value, rate.low, rate.high])
+        rate = item_clustered_rate(part, "right")
+        found.append([int(each), len(part), int(part["right"].sum()), *rate.triple])
     return pd.DataFrame(found, columns=["hour", "n", "right", "value", "low", "high"])

@@ -1,4 +1,4 @@
-"""Does one single prediction make up most of the error of a window?"""
+"""A single prediction that makes up most of the error of a window."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,14 +12,28 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 SHARE = 0.5
-"""A prediction whose error is more than half of the sum of all says something about itself, and hides what the others do."""
+"""A prediction whose error is more than half of the sum of all is reported, since it hides the others."""
 MINIMUM_LABELS = 100
 
 
-def wildest(name: str, context: Context, sums: "DataFrame") -> Finding | None:
-    """The finding about the largest error of a regression, where it alone is more than half of the sum of all errors; None else.
+def largest_error_finding(name: str, context: Context, sums: "DataFrame") -> Finding | None:
+    """The finding about the largest error of a regression, where it alone exceeds half of the sum of all errors.
 
-    sums: the window's, with the smallest and largest error. One wild row is a matter of that row: it is no fall of the model, and never an act.
+    One outlier concerns its row, not the model, and is never critical.
+
+    Parameters
+    ----------
+    name : str
+        Name of the analyzer.
+    context : Context
+        Context of the check.
+    sums : DataFrame
+        Sums of the window, with the smallest and largest error.
+
+    Returns
+    -------
+    Finding | None
+        None without such an error.
     """
     if context.model.task != "regression":
         return None
@@ -30,10 +44,16 @@ def wildest(name: str, context: Context, sums: "DataFrame") -> Finding | None:
         return None
     rest = max(total - largest, 0.0) / (n - 1)
     because = (
-        f"One prediction is off by {largest:,.3g}, which is {100 * min(largest / total, 1.0):.0f} % of the errors of all {n:,} labelled predictions together; "
-        f"the others are off by {rest:,.3g} on average."
+        f"One prediction makes up {100 * min(largest / total, 1.0):.0f} % of the errors of {n:,} labelled predictions:"
+        f" off by {largest:,.3g}, the others by {rest:,.3g} on average."
     )
     return replace(
         context.undecided(name, "model", "largest_error", n, because, against="peers"),
-        value=largest, low=largest, high=largest, severity="watch", limit=SHARE * total, rank=6.0, evidence={"mae_of_the_others": rest},
-    )  # fmt: skip
+        value=largest,
+        low=largest,
+        high=largest,
+        severity="watch",
+        limit=SHARE * total,
+        rank=6.0,
+        evidence={"mae_of_the_others": rest},
+    )

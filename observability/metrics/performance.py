@@ -1,8 +1,8 @@
-"""How right was a model, from counts and sums?
+"""Performance of a model from counts and sums.
 
-The one computation behind every performance figure: the analyzer, the charts, the tables and the sentences all call it. Figures of counts equal
-scikit-learn's on the raw rows; ROC AUC and PR AUC come from score bins, where
-scores in one bin are ties: ROC AUC is within 1e-3 of that of the raw scores, PR AUC, which ties cost more, within 3e-3.
+This is the only computation of performance: the analyzer, the charts, the tables and the sentences all call it. Metrics of counts
+equal scikit-learn's on the raw rows; ROC AUC and PR AUC come from score bins, where scores in one bin are ties: ROC AUC is within
+1e-3 of that of the raw scores, PR AUC, which ties cost more, within 3e-3.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,12 +19,12 @@ from observability.stats.interval import (
     Interval,
     Moments,
     auc_interval,
-    average_interval,
     average_precision_interval,
     effective_n,
     f1_interval,
-    interval,
+    macro_average_interval,
     mean_interval,
+    ordered_interval,
     r2_interval,
     rate_interval,
     rmse_interval,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Columns = Mapping[str, NDArray[Any]]
-"""The columns of an answer as arrays: where many parts of one answer are measured, that is much cheaper than frames."""
+"""Columns of an answer as arrays: much cheaper than frames where many parts of one answer are measured."""
 REGRESSION_SUMS = ("error", "absolute_error", "squared_error", "label_value")
 CLASSIFIER_SUMS = ("log_loss", "brier")
 HEADLINE = {"binary": "accuracy", "multiclass": "accuracy", "regression": "mae"}
@@ -43,45 +43,107 @@ NONE = Interval(None, None, None, 0.0)
 
 
 def outcome_aggregates(model: Model, *keys: Bucket | By) -> dict[str, Aggregate]:
-    """The two questions whose answers `performance` reads: "counts" and "sums", grouped by `keys` as well."""
+    """The two questions whose answers `performance_metrics` reads: "counts" and "sums", grouped by `keys` as well."""
     counts = (*keys, By("decision"), By("label"), *((By("score_bin"),) if model.task == "binary" else ()))
     sums = REGRESSION_SUMS if model.task == "regression" else CLASSIFIER_SUMS
     return {"counts": Aggregate("outcomes", keys=counts), "sums": Aggregate("outcomes", keys=keys, sums=sums)}
 
 
-def performance(model: Model, counts: "DataFrame | Columns", sums: "DataFrame | Columns") -> dict[str, Interval]:
-    """Every measured metric of a model's task with its interval, on labelled rows; the value is None where a metric is not defined."""
+def performance_metrics(model: Model, counts: "DataFrame | Columns", sums: "DataFrame | Columns") -> dict[str, Interval]:
+    """Every measured metric of a model's task with its interval, on labelled rows.
+
+    Parameters
+    ----------
+    model : Model
+        Model.
+    counts : DataFrame | Columns
+        Answer "counts" of `outcome_aggregates`.
+    sums : DataFrame | Columns
+        Answer "sums" of `outcome_aggregates`.
+
+    Returns
+    -------
+    dict[str, Interval]
+        By metric; the value is None where a metric is not defined.
+    """
     if model.task == "regression":
-        return regression(sums)
+        return regression_metrics(sums)
     if model.task in ("binary", "multiclass"):
-        return classification(model, counts, sums)
+        return _classification_metrics(model, counts, sums)
     return {}
 
 
-def performance_by(
+def performance_by_key(
     model: Model, counts: "DataFrame", sums: "DataFrame", key: str
 ) -> Iterator[tuple[Any, dict[str, Interval], float, float]]:
-    """(value of the key, metrics, rows served, rows labelled) for each value of one answer column, in order."""
+    """Metrics for each value of one answer column, in order.
+
+    Parameters
+    ----------
+    model : Model
+        Model.
+    counts : DataFrame
+        Answer "counts" of `outcome_aggregates`.
+    sums : DataFrame
+        Answer "sums" of `outcome_aggregates`.
+    key : str
+        Column.
+
+    Returns
+    -------
+    Iterator[tuple[Any, dict[str, Interval], float, float]]
+        (value of the key, metrics, rows served, rows labelled).
+    """
     of_sums = dict(iter(sums.groupby(key, sort=True, dropna=False))) if len(sums) else {}
     for value, part in counts.groupby(key, sort=True, dropna=False):
-        served, labelled = maturity(part)
-        yield value, performance(model, part, of_sums.get(value, sums.iloc[:0])), served, labelled
+        served, labelled = served_and_labelled(part)
+        yield value, performance_metrics(model, part, of_sums.get(value, sums.iloc[:0])), served, labelled
 
 
-def columns_of(frame: "DataFrame") -> dict[str, NDArray[Any]]:
-    """The columns of an answer as arrays."""
+def answer_columns(frame: "DataFrame") -> dict[str, NDArray[Any]]:
+    """Columns of an answer as arrays.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Answer.
+
+    Returns
+    -------
+    dict[str, NDArray[Any]]
+    """
     return {str(name): values.to_numpy() for name, values in frame.items()}
 
 
-def maturity(counts: "DataFrame | Columns") -> tuple[float, float]:
-    """Rows served and rows whose label is known."""
+def served_and_labelled(counts: "DataFrame | Columns") -> tuple[float, float]:
+    """Rows served and rows whose label is known.
+
+    Parameters
+    ----------
+    counts : DataFrame | Columns
+        Answer "counts" of `outcome_aggregates`.
+
+    Returns
+    -------
+    tuple[float, float]
+    """
     n = np.asarray(counts["n"])
     return float(n.sum()), float(n[np.asarray(counts["label"]) != UNKNOWN].sum())
 
 
-def regression(sums: "DataFrame | Columns") -> dict[str, Interval]:
-    """MAE, RMSE, bias and R² from sums."""
-    of = {name: moments(sums, name) for name in REGRESSION_SUMS}
+def regression_metrics(sums: "DataFrame | Columns") -> dict[str, Interval]:
+    """MAE, RMSE, bias and R² from sums.
+
+    Parameters
+    ----------
+    sums : DataFrame | Columns
+        Answer "sums" of `outcome_aggregates`.
+
+    Returns
+    -------
+    dict[str, Interval]
+    """
+    of = {name: _measure_moments(sums, name) for name in REGRESSION_SUMS}
     return {
         "mae": mean_interval(of["absolute_error"]),
         "rmse": rmse_interval(of["squared_error"]),
@@ -90,31 +152,44 @@ def regression(sums: "DataFrame | Columns") -> dict[str, Interval]:
     }
 
 
-def classification(model: Model, counts: "DataFrame | Columns", sums: "DataFrame | Columns") -> dict[str, Interval]:
-    """Accuracy, precision, recall, F1, log loss, Brier; binary: ROC AUC, PR AUC, selection rate as well. Macro over classes where several."""
+def _classification_metrics(model: Model, counts: "DataFrame | Columns", sums: "DataFrame | Columns") -> dict[str, Interval]:
+    """Accuracy, precision, recall, F1, log loss, Brier (macro over several classes); binary: ROC AUC, PR AUC, selection rate as well."""
     matrix = confusion_matrix(model, counts)
-    shrink = effective_share(matrix, counts)
+    shrink = _effective_scale(matrix, counts)
     right, whole = float(np.trace(matrix)) * shrink, float(matrix.sum()) * shrink
     if model.task == "binary":
-        tp, fp, fn, _ = (each * shrink for each in confusion.binary(matrix))
-        accuracy, precision, recall, selected = shares([right, tp, tp, tp + fp], [whole, tp + fp, tp + fn, whole])
+        tp, fp, fn, _ = (cell * shrink for cell in confusion.binary_cells(matrix))
+        accuracy, precision, recall, selected = _share_intervals([right, tp, tp, tp + fp], [whole, tp + fp, tp + fn, whole])
         found = {"accuracy": accuracy, "precision": precision, "recall": recall, "f1": f1_interval(tp, fp, fn), "selection_rate": selected}
-        found |= ranking(counts)
+        found |= _ranking_metrics(counts)
     else:
-        found = {"accuracy": rate_interval(right, whole), **macro_average(matrix * shrink)}
-    of = {name: mean_interval(moments(sums, name)) for name in CLASSIFIER_SUMS}
+        found = {"accuracy": rate_interval(right, whole), **_macro_averages(matrix * shrink)}
+    of = {name: mean_interval(_measure_moments(sums, name)) for name in CLASSIFIER_SUMS}
     return found | of
 
 
-def shares(parts: Sequence[float], wholes: Sequence[float]) -> list[Interval]:
-    """Parts of wholes with the intervals of `rate_interval`, all in one call."""
-    return [interval(*each) for each in zip(*rate_intervals(parts, wholes), wholes, strict=True)]
+def _share_intervals(parts: Sequence[float], wholes: Sequence[float]) -> list[Interval]:
+    """Parts of wholes with the intervals of `rate_interval`, in one call."""
+    return [ordered_interval(*each) for each in zip(*rate_intervals(parts, wholes), wholes, strict=True)]
 
 
-def by_class(model: Model, counts: "DataFrame | Columns") -> dict[str, dict[str, Interval]]:
-    """Precision, recall and F1 of each class against all others, and its share of the labels and of the decisions, on rows where both are known."""
+def class_performance(model: Model, counts: "DataFrame | Columns") -> dict[str, dict[str, Interval]]:
+    """Precision, recall and F1 of each class against all others, and its shares of labels and decisions.
+
+    Parameters
+    ----------
+    model : Model
+        Model.
+    counts : DataFrame | Columns
+        Answer "counts" of `outcome_aggregates`.
+
+    Returns
+    -------
+    dict[str, dict[str, Interval]]
+        By class and metric, on rows where label and decision are known.
+    """
     matrix = confusion_matrix(model, counts)
-    matrix = matrix * effective_share(matrix, counts)
+    matrix = matrix * _effective_scale(matrix, counts)
     labelled, decided, right, whole = matrix.sum(axis=1), matrix.sum(axis=0), np.diag(matrix), float(matrix.sum())
     return {
         name: {
@@ -128,15 +203,27 @@ def by_class(model: Model, counts: "DataFrame | Columns") -> dict[str, dict[str,
     }
 
 
-def effective_share(matrix: NDArray[np.float64], counts: "DataFrame | Columns") -> float:
-    """What a confusion matrix of weighted counts is to be multiplied by for its cells to count effective rows."""
+def _effective_scale(matrix: NDArray[np.float64], counts: "DataFrame | Columns") -> float:
+    """Factor on a confusion matrix of weighted counts for its cells to count effective rows."""
     known = (np.asarray(counts["label"]) != UNKNOWN) & (np.asarray(counts["decision"]) != UNKNOWN)
     squares, whole = float(np.asarray(counts["w2"], np.float64)[known].sum()), float(matrix.sum())
     return effective_n(1.0, squares / whole**2) / whole if whole > 0 else 1.0
 
 
 def confusion_matrix(model: Model, counts: "DataFrame | Columns") -> NDArray[np.float64]:
-    """Weighted counts of label (row) by decision (column), on rows where both are known."""
+    """Weighted counts of label (row) by decision (column), on rows where both are known.
+
+    Parameters
+    ----------
+    model : Model
+        Model.
+    counts : DataFrame | Columns
+        Answer "counts" of `outcome_aggregates`.
+
+    Returns
+    -------
+    NDArray[np.float64]
+    """
     size = max(len(model.classes), 2)
     matrix = np.zeros((size, size))
     label, decision = (np.asarray(counts[name], np.int64) for name in ("label", "decision"))
@@ -145,7 +232,7 @@ def confusion_matrix(model: Model, counts: "DataFrame | Columns") -> NDArray[np.
     return matrix
 
 
-def score_counts(counts: "DataFrame | Columns") -> dict[int, tuple[NDArray[np.float64], float]]:
+def _score_counts(counts: "DataFrame | Columns") -> dict[int, tuple[NDArray[np.float64], float]]:
     """For label 0 and 1: weighted counts by score bin, and Σw²; rows without a score are left out."""
     found = {}
     labels, bins = (np.asarray(counts[name], np.int64) for name in ("label", "score_bin"))
@@ -157,9 +244,9 @@ def score_counts(counts: "DataFrame | Columns") -> dict[int, tuple[NDArray[np.fl
     return found
 
 
-def ranking(counts: "DataFrame | Columns") -> dict[str, Interval]:
+def _ranking_metrics(counts: "DataFrame | Columns") -> dict[str, Interval]:
     """ROC AUC and PR AUC of a binary score, from its bins by label."""
-    of = score_counts(counts)
+    of = _score_counts(counts)
     (negative, negative_squares), (positive, positive_squares) = of[0], of[1]
     if positive.sum() <= 0 or negative.sum() <= 0:
         return {"roc_auc": NONE, "pr_auc": NONE}
@@ -170,20 +257,20 @@ def ranking(counts: "DataFrame | Columns") -> dict[str, Interval]:
     }
 
 
-def macro_average(matrix: NDArray[np.float64]) -> dict[str, Interval]:
-    """Macro precision, recall and F1 with intervals; a class for which one is not defined counts as 0, as in scikit-learn."""
-    parts = [confusion.binary(each) for each in confusion.one_vs_rest(matrix)]
+def _macro_averages(matrix: NDArray[np.float64]) -> dict[str, Interval]:
+    """Macro precision, recall and F1 with intervals; an undefined one of a class counts as 0, as in scikit-learn."""
+    parts = [confusion.binary_cells(each) for each in confusion.one_vs_rest(matrix)]
     zero = Interval(0.0, 0.0, 0.0, 0.0)
     of: dict[str, list[Interval]] = {"precision": [], "recall": [], "f1": []}
     for tp, fp, fn, _ in parts:
         of["precision"].append(rate_interval(tp, tp + fp) if tp + fp > 0 else zero)
         of["recall"].append(rate_interval(tp, tp + fn) if tp + fn > 0 else zero)
         of["f1"].append(f1_interval(tp, fp, fn) if tp + fp + fn > 0 else zero)
-    return {name: average_interval(each) for name, each in of.items()}
+    return {name: macro_average_interval(each) for name, each in of.items()}
 
 
-def moments(sums: "DataFrame | Columns", name: str) -> Moments:
+def _measure_moments(sums: "DataFrame | Columns", name: str) -> Moments:
     """Sums of one measure."""
     own = np.asarray(sums["measure"], object) == name
-    w, total, squares, w2 = (float(np.asarray(sums[each], np.float64)[own].sum()) for each in ("w", "total", "squares", "w2"))
+    w, total, squares, w2 = (float(np.asarray(sums[part], np.float64)[own].sum()) for part in ("w", "total", "squares", "w2"))
     return Moments(w, total, squares, w2)

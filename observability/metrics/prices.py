@@ -1,6 +1,7 @@
-"""What does the price list say at an instant: what a unit costs, how much carbon a kWh carries, how much a building adds?
+"""Price list at an instant: unit prices, carbon intensity and power usage effectiveness.
 
-Price records hold from their `from` on. Fallbacks for what no record and no setting says are stated here, and whoever uses one says so.
+Price records hold from their `from` on. Fallbacks for values without a record or setting are defined here, and results that use them
+say so.
 """
 
 from dataclasses import dataclass
@@ -17,17 +18,19 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 WATTS_PER_CORE = 4.0
-"""Power of one busy core (a hardware thread) where nothing better is known: CodeCarbon's DEFAULT_POWER_PER_CORE."""
+"""Fallback power of one busy core (a hardware thread): CodeCarbon's DEFAULT_POWER_PER_CORE."""
 PUE = 1.0
 CARBON_G_PER_KWH = 475.0
-"""Where no price record and no setting says: CodeCarbon's fallbacks. 475 is the world's average (IEA, Global Energy and CO2 Status Report 2019)."""
+"""Fallbacks without a price record or setting, as CodeCarbon has them. 475 is the world's average (IEA, Global Energy and CO2 Status
+Report 2019).
+"""
 PRICE_COLUMNS = ("from", "resource", "amount", "currency", "model", "device", "region", "carbon_g_per_kwh", "pue", "embodied_g")
 PRICES = Records("price", PRICE_COLUMNS, ever=True)
 
 
 @dataclass(frozen=True)
-class Place:
-    """Whose prices and which fallbacks hold: the model's name and its owner's settings."""
+class PriceScope:
+    """Model and owner's settings that select prices and fallbacks."""
 
     model: str
     settings: ModelSettings
@@ -38,18 +41,38 @@ class Place:
         return self.settings.watts_per_core or WATTS_PER_CORE
 
 
-def in_force(
-    prices: "DataFrame", field: str, at: ArrayLike, place: Place, *, resource: str | None = None, device: str | None = None
+def prices_at(
+    prices: "DataFrame", field: str, at: ArrayLike, place: PriceScope, *, resource: str | None = None, device: str | None = None
 ) -> "tuple[Any, Any]":
-    """(values, currencies) of a field of the price records at some instants; NaN and None where no record says.
+    """Values of a field of the price records at some instants.
 
-    A record holds from `from` until the next like it. One that names the model goes before one that does not, then one that names the device,
-    then one that names the region; of regions, the one in the settings counts, or the only one that there is.
+    A record holds from `from` until the next one of its kind. A record that names the model has priority, then one that names the
+    device, then one that names the region; of regions, the one in the settings counts, or the only one there is.
+
+    Parameters
+    ----------
+    prices : DataFrame
+        Price records.
+    field : str
+        Field of the price records.
+    at : ArrayLike
+        Instants.
+    place : PriceScope
+        Model and settings that select prices and fallbacks.
+    resource : str | None
+        Resource; None for all.
+    device : str | None
+        Device; None for records without one.
+
+    Returns
+    -------
+    tuple[Any, Any]
+        (values, currencies); NaN and None without a record.
     """
     moments = np.asarray(at, "datetime64[us]")
     values, currencies = np.full(moments.size, np.nan), np.full(moments.size, None, object)
-    said = prices[field].to_numpy(float)
-    rows = ~np.isnan(said)
+    listed = prices[field].to_numpy(float)
+    rows = ~np.isnan(listed)
     if resource is not None:
         rows &= prices["resource"].to_numpy(object) == resource
     if not rows.any():
@@ -65,25 +88,42 @@ def in_force(
     for each in np.unique(rank[rows]):
         part = np.flatnonzero(rows & (rank == each))
         part = np.array(
-            sorted(part, key=lambda place: (since[place], said[place], named["currency"][place] is None, named["currency"][place] or ""))
+            sorted(part, key=lambda place: (since[place], listed[place], named["currency"][place] is None, named["currency"][place] or ""))
         )
         found = np.searchsorted(since[part], moments, side="right") - 1
         held = found >= 0
-        values[held] = said[part][found[held]]
+        values[held] = listed[part][found[held]]
         currencies[held] = named["currency"][part][found[held]]
     return values, currencies
 
 
-def recorded_from(prices: "DataFrame", place: Place, resource: str, at: datetime) -> datetime | None:
-    """From when on the newest price of a resource holds that may count for a model at an instant (naive UTC); None where there is none."""
+def price_start(prices: "DataFrame", place: PriceScope, resource: str, at: datetime) -> datetime | None:
+    """Start of the newest price of a resource that may apply to a model at an instant.
+
+    Parameters
+    ----------
+    prices : DataFrame
+        Price records.
+    place : PriceScope
+        Model and settings that select prices and fallbacks.
+    resource : str
+        Resource.
+    at : datetime
+        Instant (naive UTC).
+
+    Returns
+    -------
+    datetime | None
+        None without a price.
+    """
     own = (prices["resource"].to_numpy(object) == resource) & (prices["from"] <= at).to_numpy(bool)
-    own &= np.array([each is None or each != each or each == place.model for each in prices["model"]], bool)
+    own &= np.array([model is None or model != model or model == place.model for model in prices["model"]], bool)
     return prices["from"][own].max().to_pydatetime() if own.any() else None
 
 
 @dataclass(frozen=True)
-class Factors:
-    """What energy is multiplied by at some instants: pue, and intensity (g a kWh), each with whether a fallback was assumed; arrays."""
+class EnergyFactors:
+    """Factors of energy at some instants: pue, and intensity (g per kWh), each with whether a fallback was assumed; arrays."""
 
     pue: Any
     intensity: Any
@@ -91,13 +131,27 @@ class Factors:
     assumed_intensity: Any
 
 
-def factors(prices: "DataFrame", at: ArrayLike, place: Place) -> Factors:
-    """PUE and carbon intensity at some instants: from price records, else the owner's settings, else the stated fallbacks (assumed)."""
-    pue, intensity = (in_force(prices, field, at, place)[0] for field in ("pue", "carbon_g_per_kwh"))
+def energy_factors(prices: "DataFrame", at: ArrayLike, place: PriceScope) -> EnergyFactors:
+    """PUE and carbon intensity at some instants: from price records, else the owner's settings, else the fallbacks (assumed).
+
+    Parameters
+    ----------
+    prices : DataFrame
+        Price records.
+    at : ArrayLike
+        Instants.
+    place : PriceScope
+        Model and settings that select prices and fallbacks.
+
+    Returns
+    -------
+    EnergyFactors
+    """
+    pue, intensity = (prices_at(prices, field, at, place)[0] for field in ("pue", "carbon_g_per_kwh"))
     settings = place.settings
     own_pue = PUE if settings.pue is None else settings.pue
     own_intensity = CARBON_G_PER_KWH if settings.carbon_g_per_kwh is None else settings.carbon_g_per_kwh
-    return Factors(
+    return EnergyFactors(
         np.where(np.isnan(pue), own_pue, pue),
         np.where(np.isnan(intensity), own_intensity, intensity),
         np.isnan(pue) & (settings.pue is None),
@@ -106,6 +160,18 @@ def factors(prices: "DataFrame", at: ArrayLike, place: Place) -> Factors:
 
 
 def ambiguous_regions(prices: "DataFrame", settings: ModelSettings) -> list[str]:
-    """Regions that price records name, where there are several and the settings choose none of them."""
-    regions = sorted({each for each in prices["region"] if each is not None})
+    """Regions that price records name, where there are several and the settings choose none of them.
+
+    Parameters
+    ----------
+    prices : DataFrame
+        Price records.
+    settings : ModelSettings
+        Settings of the model.
+
+    Returns
+    -------
+    list[str]
+    """
+    regions = sorted({region for region in prices["region"] if region is not None})
     return regions if len(regions) > 1 and settings.region not in regions else []

@@ -1,7 +1,7 @@
-"""What does the score promise, and what came true, from counts of outcomes?
+"""Calibration errors of a classifier from counts of outcomes.
 
-Of a binary model the event is the positive class and the score its probability. Of a multiclass model the event is that the decision was right, and
-the score is the confidence, the largest probability (Guo et al. 2017).
+For a binary model the event is the positive class and the score its probability. For a multiclass model the event is that the
+decision was right, and the score is the confidence, the largest probability (Guo et al. 2017).
 """
 
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from observability.core.catalog import Model
 from observability.core.questions import Aggregate, Bucket, By
 from observability.metrics.measured_windows import Days, days_in, on
-from observability.metrics.performance import Columns, columns_of, outcome_aggregates
+from observability.metrics.performance import Columns, answer_columns, outcome_aggregates
 from observability.stats.calibration import (
     CalibrationError,
     Reliability,
     cumulative_calibration_error,
     expected_calibration_error,
-    reliability,
+    reliability_curve,
 )
 from observability.stats.scores import SCORE_EDGES
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 BINS = SCORE_EDGES.size + 1
 MINIMUM_LABELS = 200
-"""Labelled rows below which nothing is said about calibration: a model without fault then has an ECE near 0.07."""
+"""Labelled rows below which calibration is unknown: a perfectly calibrated model then has an ECE near 0.07."""
 WEEK = 7
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredRows:
     """Labelled rows with a score, by score bin: Σw with the event, Σw, Σw²; n rows in all."""
 
     positive: Floats
@@ -44,8 +44,10 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Daily:
-    """The same by day, as days × score bins; served: all rows of each day; labelled: those of them whose label is known. days: numbers since 1970, rising."""
+class DailyScoredRows:
+    """Scored rows by day, as days × score bins; served: all rows of each day; labelled: those whose label is known. days: numbers since
+    1970, increasing.
+    """
 
     days: Days
     positive: Floats
@@ -55,63 +57,87 @@ class Daily:
     served: Floats
     labelled: Floats
 
-    def whole(self, first: float = -np.inf) -> Scored:
+    def whole(self, first: float = -np.inf) -> ScoredRows:
         """All days together, or those from one on."""
         kept = self.days >= first
         positive, total, squares = (each[kept].sum(axis=0) for each in (self.positive, self.total, self.squares))
-        return Scored(positive, total, squares, int(self.n[kept].sum()))
+        return ScoredRows(positive, total, squares, int(self.n[kept].sum()))
 
     @property
     def maturity(self) -> tuple[float, float]:
-        """Rows served and rows whose label is known, as measure.py has them."""
+        """Rows served and rows whose label is known."""
         return float(self.served.sum()), float(self.labelled.sum())
 
-    def periods(self) -> "Daily":
-        """Itself, or seven days together in the place of each where the usual day holds too few labels."""
+    def periods(self) -> "DailyScoredRows":
+        """The days, or seven days together in place of each where the median day has too few labels."""
         known = self.labelled[self.labelled > 0]
         if not self.days.size or (known.size and np.median(known) >= MINIMUM_LABELS):
             return self
         days, first = np.unique(self.days - (self.days - self.days[0]) % WEEK, return_index=True)
         sums = (self.positive, self.total, self.squares, self.n, self.served, self.labelled)
-        return Daily(days, *(np.add.reduceat(each, first, axis=0) for each in sums))
+        return DailyScoredRows(days, *(np.add.reduceat(each, first, axis=0) for each in sums))
 
 
 @dataclass(frozen=True)
-class Judged:
-    """The groups of equal mass, the expected and the cumulative error of one set of rows."""
+class CalibrationErrors:
+    """Groups of equal mass, expected and cumulative calibration error of one set of rows."""
 
-    scored: Scored
+    scored: ScoredRows
     groups: Reliability
     ece: CalibrationError
     ecce: CalibrationError
 
 
-def question(model: Model, *keys: Bucket | By) -> Aggregate:
-    """Outcomes by decision, label and score bin; of a binary model the very question of measure.py."""
+def score_question(model: Model, *keys: Bucket | By) -> Aggregate:
+    """Question for outcomes by decision, label and score bin; of a binary model the "counts" of `outcome_aggregates`."""
     if model.task == "binary":
         return outcome_aggregates(model, *keys)["counts"]
     return Aggregate("outcomes", keys=(*keys, By("decision"), By("label"), By("score_bin")))
 
 
-def scored(model: Model, counts: "DataFrame | Columns") -> Scored:
-    """The labelled rows with a score among the counts."""
-    positive, total, squares, n = scored_in(model, counts, None, 1)
-    return Scored(positive[0], total[0], squares[0], int(n[0]))
+def scored_rows(model: Model, counts: "DataFrame | Columns") -> ScoredRows:
+    """Labelled rows with a score.
+
+    Parameters
+    ----------
+    model : Model
+        Model.
+    counts : DataFrame | Columns
+        Answer to `score_question`.
+
+    Returns
+    -------
+    ScoredRows
+    """
+    positive, total, squares, n = _scored_sums(model, counts, None, 1)
+    return ScoredRows(positive[0], total[0], squares[0], int(n[0]))
 
 
-def daily(model: Model, counts: "DataFrame") -> Daily:
-    """The labelled rows with a score of each day. counts: with the key `period`, by day."""
-    columns = columns_of(counts)
+def daily_scored_rows(model: Model, counts: "DataFrame") -> DailyScoredRows:
+    """Labelled rows with a score of each day.
+
+    Parameters
+    ----------
+    model : Model
+        Model.
+    counts : DataFrame
+        Answer to `score_question` by day.
+
+    Returns
+    -------
+    DailyScoredRows
+    """
+    columns = answer_columns(counts)
     days, place = np.unique(days_in(columns), return_inverse=True)
     known, n = columns["label"] >= 0, columns["n"].astype(np.float64)
-    served, labelled = binned(place, n, days.size), binned(place[known], n[known], days.size)
-    return Daily(days, *scored_in(model, columns, place, days.size), served, labelled)
+    served, labelled = sum_by_score_bin(place, n, days.size), sum_by_score_bin(place[known], n[known], days.size)
+    return DailyScoredRows(days, *_scored_sums(model, columns, place, days.size), served, labelled)
 
 
-def scored_in(
+def _scored_sums(
     model: Model, counts: "DataFrame | Columns", group: NDArray[np.int64] | None, groups: int
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """The same of several groups of rows: Σw with the event, Σw and Σw² as groups × score bins, and rows of each group. group: that of each row."""
+    """Σw with the event, Σw and Σw² as groups × score bins, and rows of each group. group: that of each row."""
     label, place = (np.asarray(counts[name], np.int64) for name in ("label", "score_bin"))
     known = (label >= 0) & (place >= 0)
     decision = None if model.task == "binary" else np.asarray(counts["decision"], np.int64)
@@ -123,45 +149,86 @@ def scored_in(
         place = place + BINS * group[known]
     w, w2, n = (np.asarray(counts[name], np.float64)[known] for name in ("w", "w2", "n"))
     size = groups * BINS
-    sides = (binned(place[event], w[event], size), binned(place, w, size), binned(place, w2, size))
-    positive, total, squares = (each.reshape(groups, BINS) for each in sides)
-    return positive, total, squares, binned(place // BINS, n, groups)
+    sides = (sum_by_score_bin(place[event], w[event], size), sum_by_score_bin(place, w, size), sum_by_score_bin(place, w2, size))
+    positive, total, squares = (side.reshape(groups, BINS) for side in sides)
+    return positive, total, squares, sum_by_score_bin(place // BINS, n, groups)
 
 
-def binned(place: NDArray[np.int64], weights: Floats, size: int = BINS) -> Floats:
-    """Sums by place."""
+def sum_by_score_bin(place: NDArray[np.int64], weights: Floats, size: int = BINS) -> Floats:
+    """Sums by place.
+
+    Parameters
+    ----------
+    place : NDArray[np.int64]
+        Place of each row: its score bin, plus BINS times its group.
+    weights : Floats
+        Values to add.
+    size : int
+        Number of places.
+
+    Returns
+    -------
+    Floats
+    """
     return np.asarray(np.bincount(place, weights, size), np.float64)
 
 
-def judged(rows: Scored, index: Any = None) -> Judged | None:
-    """Both errors; None where no row can be wrong. index: groups of bins to use in place of their own."""
-    groups = reliability(rows.positive, rows.total, rows.squares, index=index)
+def calibration_errors(rows: ScoredRows, index: Any = None) -> CalibrationErrors | None:
+    """Expected and cumulative calibration error.
+
+    Parameters
+    ----------
+    rows : ScoredRows
+        Scored rows.
+    index : Any
+        Group of each bin, in place of groups of equal mass.
+
+    Returns
+    -------
+    CalibrationErrors | None
+        None where no row can be wrong.
+    """
+    groups = reliability_curve(rows.positive, rows.total, rows.squares, index=index)
     ecce = cumulative_calibration_error(rows.positive, rows.total, rows.squares)
-    return None if groups is None or ecce is None else Judged(rows, groups, expected_calibration_error(groups), ecce)
+    return None if groups is None or ecce is None else CalibrationErrors(rows, groups, expected_calibration_error(groups), ecce)
 
 
-def trend(of: Daily) -> list[dict[str, Any]]:
-    """ECE by day, or by seven days where most days hold too few labels: period (ISO day), days, ece, low, high, null_95, n, labelled, served.
+def ece_by_period(of: DailyScoredRows) -> list[dict[str, Any]]:
+    """ECE by day, or by seven days where most days have too few labels.
 
-    Periods with too few labels carry no ECE.
+    Parameters
+    ----------
+    of : DailyScoredRows
+        Scored rows by day.
+
+    Returns
+    -------
+    list[dict[str, Any]]
+        period (ISO day), days, ece, low, high, null_95, n, labelled, served; periods with too few labels have no ECE.
     """
     parts, found = of.periods(), []
     length = 1 if parts is of else WEEK
     for place, (start, served, labelled) in enumerate(zip(parts.days, parts.served.tolist(), parts.labelled.tolist(), strict=True)):
-        error = expected(parts.positive[place], parts.total[place], parts.squares[place]) if labelled >= MINIMUM_LABELS else None
+        error = _reliable_ece(parts.positive[place], parts.total[place], parts.squares[place]) if labelled >= MINIMUM_LABELS else None
         found.append(
             {
-                "period": on(start).isoformat(), "days": length, "ece": error and error.value, "low": error and error.low,
-                "high": error and error.high, "null_95": error and error.null_95, "n": error and round(error.n), "labelled": int(labelled),
+                "period": on(start).isoformat(),
+                "days": length,
+                "ece": error and error.value,
+                "low": error and error.low,
+                "high": error and error.high,
+                "null_95": error and error.null_95,
+                "n": error and round(error.n),
+                "labelled": int(labelled),
                 "served": int(served),
             }
-        )  # fmt: skip
+        )
     return found
 
 
-def expected(positive: Floats, total: Floats, squares: Floats) -> CalibrationError | None:
-    """The ECE alone; None where no row can be wrong or the rows count for too few."""
-    groups = reliability(positive, total, squares)
+def _reliable_ece(positive: Floats, total: Floats, squares: Floats) -> CalibrationError | None:
+    """The ECE alone; None where no row can be wrong or there are too few effective rows."""
+    groups = reliability_curve(positive, total, squares)
     if groups is None or not groups.variance.any():
         return None
     error = expected_calibration_error(groups)

@@ -1,4 +1,4 @@
-"""How often does an annotator label an item again, and otherwise than before; and what does a label cost since when?"""
+"""Labels that contradict an earlier label of the same annotator and item, and changes of the price of a label."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,9 +10,9 @@ from scipy.special import stdtr
 from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity
 from observability.core.time import aware_utc, naive_utc
-from observability.metrics.labelling_projects import PAIR, PAST_DAYS, Array, ages, limits, looks, stretch
-from observability.metrics.prices import Place, in_force, recorded_from
-from observability.stats.dispersion import variation
+from observability.metrics.labelling_projects import PAIR, PAST_DAYS, Array, labelling_limits, look_lengths, look_phrase, record_ages
+from observability.metrics.prices import PriceScope, price_start, prices_at
+from observability.stats.dispersion import estimate_day_variation
 from observability.stats.interval import rate_interval
 
 if TYPE_CHECKING:
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 REPEATS, PRICE = "label_conflicts", "label_price"
 WATCH, ACT = 0.02, 0.05
-"""A rise of the share of labels that contradict an earlier one, reported, and in need of somebody."""
+"""A rise of the share of contradicting labels: warning, critical."""
 LEAST_LABELS = 100
 DEARER, MUCH_DEARER = 1.2, 1.5
-"""Times the price before: reported, and in need of somebody."""
+"""Ratio to the price before: warning, critical."""
 
 
 @dataclass(frozen=True)
-class Repeated:
-    """Labels that contradict an earlier one of the same annotator and item, of all labels of some last days, and of the past."""
+class LabelConflicts:
+    """Labels that contradict an earlier one of the same annotator and item, of all labels of the last days, and of the past."""
 
     days: float
     conflicts: int
@@ -40,20 +40,47 @@ class Repeated:
 
     @property
     def rise(self) -> float:
-        """By how much the share rose."""
+        """Rise of the share."""
         return self.conflicts / self.n - self.conflicts_before / self.n_before
 
 
-def contradicting(annotated: "DataFrame", end: datetime) -> tuple[Array, Array]:
-    """Of each label, its age in days, and whether the same annotator said otherwise of the same item before."""
-    rows = annotated.assign(age=ages(annotated, end), label=annotated["label"].map(str)).sort_values([*PAIR, "at", "label"])
+def contradicting_labels(annotated: "DataFrame", end: datetime) -> tuple[Array, Array]:
+    """Age in days of each label, and whether it contradicts an earlier one of the same annotator and item.
+
+    Parameters
+    ----------
+    annotated : DataFrame
+        Records of kind `annotation`.
+    end : datetime
+        End of the window (naive UTC).
+
+    Returns
+    -------
+    tuple[Array, Array]
+    """
+    rows = annotated.assign(age=record_ages(annotated, end), label=annotated["label"].map(str)).sort_values([*PAIR, "at", "label"])
     same = (rows[PAIR] == rows[PAIR].shift()).all(axis=1).to_numpy()
     return rows["age"].to_numpy(float), same & (rows["label"] != rows["label"].shift()).to_numpy()
 
 
-def looked_at(annotated: "DataFrame", end: datetime, days: float) -> list[Repeated]:
-    """Each look against the four weeks before the window; none where either side has too few labels."""
-    age, conflict = contradicting(annotated, end)
+def label_conflicts(annotated: "DataFrame", end: datetime, days: float) -> list[LabelConflicts]:
+    """Comparison of each length of days with the four weeks before the window.
+
+    Parameters
+    ----------
+    annotated : DataFrame
+        Records of kind `annotation`.
+    end : datetime
+        End of the window (naive UTC).
+    days : float
+        Days of the window.
+
+    Returns
+    -------
+    list[LabelConflicts]
+        Empty where either side has too few labels.
+    """
+    age, conflict = contradicting_labels(annotated, end)
     then = (age >= days) & (age < days + PAST_DAYS)
     if then.sum() < LEAST_LABELS:
         return []
@@ -62,9 +89,9 @@ def looked_at(annotated: "DataFrame", end: datetime, days: float) -> list[Repeat
     kept = labels > 0
     before = (conflict[then].sum() + 0.5) / (then.sum() + 1)
     rates = of_day[kept] / labels[kept]
-    varied = variation(rates[::-1], (before * (1 - before) / labels[kept])[::-1], -np.flatnonzero(kept)[::-1], weekly=False)
+    varied = estimate_day_variation(rates[::-1], (before * (1 - before) / labels[kept])[::-1], -np.flatnonzero(kept)[::-1], weekly=False)
     found = []
-    for length in looks(days):
+    for length in look_lengths(days):
         now = age < length
         n = int(now.sum())
         if n < LEAST_LABELS:
@@ -74,57 +101,120 @@ def looked_at(annotated: "DataFrame", end: datetime, days: float) -> list[Repeat
         error = float(np.sqrt(chance + between))
         conflicts = int(conflict[now].sum())
         p = float(stdtr(varied.freedom, -(conflicts / n - conflict[then].mean()) / error))
-        found.append(Repeated(length, conflicts, n, int(conflict[then].sum()), int(then.sum()), p, error))
+        found.append(LabelConflicts(length, conflicts, n, int(conflict[then].sum()), int(then.sum()), p, error))
     return found
 
 
-def about_repeats(blank: Finding, n: int, seen: list[Repeated], adjusted: list[float], act: float, context: Context) -> Finding:
-    """The finding about labels that contradict an earlier one."""
+def label_conflict_finding(
+    blank: Finding, n: int, seen: list[LabelConflicts], adjusted: list[float], act: float, context: Context
+) -> Finding:
+    """The finding about contradicting labels.
+
+    Parameters
+    ----------
+    blank : Finding
+        Finding to fill.
+    n : int
+        Labels of the window.
+    seen : list[LabelConflicts]
+        Comparisons.
+    adjusted : list[float]
+        Adjusted p-value of each comparison.
+    act : float
+        Level of a critical finding.
+    context : Context
+        Context of the check.
+
+    Returns
+    -------
+    Finding
+    """
     if not seen:
         more = max(LEAST_LABELS - n, 1)
-        return replace(blank, n=n, because=f"How often labels contradict earlier ones of the same annotator cannot be told: it needs about {more:,} more labels in the window or in the {PAST_DAYS // 7} weeks before.")  # fmt: skip
+        return replace(
+            blank,
+            n=n,
+            because=f"Label conflicts unknown: about {more:,} more labels are needed in the window or the {PAST_DAYS // 7} weeks before.",
+        )
     judged = []
-    least, much = limits(context, REPEATS, WATCH, ACT)
+    least, much = labelling_limits(context, REPEATS, WATCH, ACT)
     for each, p in zip(seen, adjusted, strict=True):
         reach = 2.33 * each.error
-        severity: Severity = "act" if each.rise >= max(much, reach) and p <= act else "watch" if each.rise >= max(least, reach) and p <= context.budget else "ok"  # fmt: skip
+        severity: Severity = "ok"
+        if each.rise >= max(least, reach) and p <= context.budget:
+            severity = "act" if each.rise >= max(much, reach) and p <= act else "watch"
         judged.append((severity, each, p))
     severity, each, p = min(judged, key=lambda one: (("act", "watch", "ok").index(one[0]), one[1].days != context.window.days))
     rate, before = rate_interval(each.conflicts, each.n), each.conflicts_before / each.n_before
-    says = "more often than" if severity != "ok" else "as often as"
+    comparison = "more often than" if severity != "ok" else "as often as"
     return replace(
-        blank, value=rate.value, low=rate.low, high=rate.high, n=each.n, severity=severity, limit=before + (much if severity == "act" else least),
-        likely_source="label" if severity != "ok" else None, rank=1.0 + each.rise,
-        because=f"Annotators contradict their own earlier label of an item {says} in the {PAST_DAYS // 7} weeks before: {each.conflicts:,} of {each.n:,} labels"
-        f" {stretch(each.days, context.window.days)} ({100 * (rate.value or 0):.1f} %), {100 * before:.1f} % before.",
+        blank,
+        **rate.fields,
+        n=each.n,
+        severity=severity,
+        limit=before + (much if severity == "act" else least),
+        likely_source="label" if severity != "ok" else None,
+        rank=1.0 + each.rise,
+        because=f"Annotators contradict their earlier labels {comparison} in the {PAST_DAYS // 7} weeks before: {each.conflicts:,} of"
+        f" {each.n:,} labels {look_phrase(each.days, context.window.days)} ({100 * (rate.value or 0):.1f} %), {100 * before:.1f} % before.",
         evidence={"baseline": before, "p_adjusted": p, "look_days": each.days},
-    )  # fmt: skip
+    )
 
 
-def about_price(blank: Finding, annotated: "DataFrame", prices: "DataFrame", context: Context) -> Finding | None:
-    """The finding about the price of a label, recorded and not sampled; None where no price record says, or none is older than the window."""
+def label_price_finding(blank: Finding, annotated: "DataFrame", prices: "DataFrame", context: Context) -> Finding | None:
+    """The finding about the recorded price of a label.
+
+    Parameters
+    ----------
+    blank : Finding
+        Finding to fill.
+    annotated : DataFrame
+        Records of kind `annotation`.
+    prices : DataFrame
+        Price records.
+    context : Context
+        Context of the check.
+
+    Returns
+    -------
+    Finding | None
+        None without a price record, or where none is older than the window.
+    """
     import pandas as pd
 
     start, end = (naive_utc(each) for each in (context.window.start, context.window.end))
-    place = Place(context.model.name, context.model.settings)
+    place = PriceScope(context.model.name, context.model.settings)
     instants = pd.Series([pd.Timestamp(start), pd.Timestamp(end) - pd.Timedelta(microseconds=1)])
-    (before, now), (old, currency) = in_force(prices, "amount", instants, place, resource="label")
+    (before, now), (old, currency) = prices_at(prices, "amount", instants, place, resource="label")
     if not (before > 0) or now != now or old != currency:
         return None
-    since = recorded_from(prices, place, "label", end - pd.Timedelta(microseconds=1))
+    since = price_start(prices, place, "label", end - pd.Timedelta(microseconds=1))
     inside = annotated[(annotated["at"] >= start) & (annotated["at"] < end)]
     paid = int((inside["at"] >= since).sum()) if since is not None else 0
     times = now / before
-    least, much = limits(context, PRICE, DEARER, MUCH_DEARER)
+    least, much = labelling_limits(context, PRICE, DEARER, MUCH_DEARER)
     severity: Severity = "act" if times >= much and paid else "watch" if times >= least else "ok"
     unit = f"{currency or ''}".strip()
     if severity == "ok":
-        because = f"A label costs {now:g} {unit}, and cost {before:g} when the window began (from price records)."
+        because = f"Label price {now:g} {unit}; {before:g} at the start of the window (price records)."
     else:
-        because = f"A label costs {now:g} {unit} since {since:%Y-%m-%d}, {times:.2g} times the {before:g} before; {paid:,} labels of the window were made at that price (from price records)."
+        because = (
+            f"Label price rose to {now:g} {unit} on {since:%Y-%m-%d}: {times:.2g} times the {before:g} before;"
+            f" {paid:,} labels of the window have that price (price records)."
+        )
     return replace(
-        blank, value=float(now), low=float(now), high=float(now), n=len(inside), severity=severity, limit=least * float(before), against="past",
-        likely_source="system" if severity != "ok" else None, rank=times / 10, because=because,
+        blank,
+        value=float(now),
+        low=float(now),
+        high=float(now),
+        n=len(inside),
+        severity=severity,
+        limit=least * float(before),
+        against="past",
+        likely_source="system" if severity != "ok" else None,
+        rank=times / 10,
+        because=because,
         onset=aware_utc(since) if severity != "ok" and since is not None else None,
-        evidence={"baseline": float(before), "currency": currency, "labels_at_it": paid} | ({"onset_known": "dated"} if severity != "ok" else {}),
-    )  # fmt: skip
+        evidence={"baseline": float(before), "currency": currency, "labels_at_it": paid}
+        | ({"onset_known": "dated"} if severity != "ok" else {}),
+    )

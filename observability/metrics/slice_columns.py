@@ -1,6 +1,6 @@
-"""What is there in each column of sampled rows: which values, how often, and which of them stands in which row?
+"""Values of sampled columns with their counts and the place of each row.
 
-Slices and ranks ask it of the same columns many times over, so each column is looked at once.
+Slices and ranks use the same columns repeatedly, so each column is factorised once.
 """
 
 from collections import Counter
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.stats.slice_moments import Floats, Kept
+from observability.stats.edges import level_label
+from observability.stats.slice_moments import Floats, Mask
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -21,26 +22,28 @@ Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """A column of numbers. distinct: each value once, rising, NaN last; place: where in it each row's value is; counts: rows of each."""
+class NumberColumn:
+    """A column of numbers. distinct: each value once, increasing, NaN last; place: of each row's value in it; counts: rows of each."""
 
     distinct: Floats
     place: Integers
     counts: Integers
 
     @property
-    def missing(self) -> Kept:
-        """Which rows have no value."""
+    def missing(self) -> Mask:
+        """Mask of the rows without a value."""
         return np.asarray(np.isnan(self.distinct)[self.place], bool)
 
     @cached_property
-    def finite(self) -> "Numbers":
-        """The values that are finite, without rows."""
+    def finite(self) -> "NumberColumn":
+        """The finite values, without rows."""
         held = np.isfinite(self.distinct)
-        return Numbers(self.distinct[held], np.empty(0, np.int64), self.counts[held])
+        return NumberColumn(self.distinct[held], np.empty(0, np.int64), self.counts[held])
 
-    def ranks_in(self, base: "Numbers") -> Floats:
-        """Where each row's value stands among the finite ones of a base, 0 to 1, ties in their middle; NaN where it is missing or the base is empty."""
+    def ranks_in(self, base: "NumberColumn") -> Floats:
+        """Rank of each row's value among the finite ones of a base, 0 to 1, mid-ranks for ties; NaN where it is missing or the base is
+        empty.
+        """
         known = base.finite
         ends = np.append(0, np.cumsum(known.counts))
         if not ends[-1]:
@@ -51,22 +54,22 @@ class Numbers:
 
 
 @dataclass(frozen=True)
-class Levels:
-    """A column of texts or truths. names: each level once; codes: which of them stands in each row, -1 where it is missing; counts: rows of each."""
+class LevelColumn:
+    """A column of texts or booleans. names: each level once; codes: level of each row, -1 where it is missing; counts: rows of each."""
 
     names: tuple[object, ...]
     codes: Integers
     counts: Integers
 
     @property
-    def missing(self) -> Kept:
-        """Which rows have no value."""
+    def missing(self) -> Mask:
+        """Mask of the rows without a value."""
         return np.asarray(self.codes < 0, bool)
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """Levels as slices spell them, and last what stands for a missing one."""
-        return (*(spelled(each) for each in self.names), "null")
+        """Levels as slices write them, and last the text of a missing one."""
+        return (*(level_label(name) or "" for name in self.names), "null")
 
     @cached_property
     def rows_of(self) -> Counter[str]:
@@ -77,35 +80,30 @@ class Levels:
         return found
 
     def coded(self, levels: Sequence[str]) -> NDArray[np.int16]:
-        """The place of each row's text among some, -1 for others."""
+        """Place of each row's text among some levels, -1 for others."""
         place = {level: number for number, level in enumerate(levels)}
         return np.array([place.get(text, -1) for text in self.texts], np.int16)[self.codes]
 
     @cached_property
     def commonest(self) -> tuple[object, ...]:
-        """The levels from the commonest to the rarest."""
+        """Levels from the most to the least frequent."""
         order = sorted(zip(self.names, self.counts.tolist(), strict=True), key=lambda each: (-each[1], str(each[0])))
         return tuple(name for name, _ in order)
 
-    def ranked(self, order: Sequence[object]) -> Numbers:
+    def ranked(self, order: Sequence[object]) -> NumberColumn:
         """Places in an order of levels as numbers, one behind the last for a level that is not in it."""
         place = {level: number for number, level in enumerate(order)}
-        rows = np.array([*(place.get(each, len(order)) for each in self.names), len(order) + 1], np.int64)[self.codes]
-        return Numbers(np.append(np.arange(len(order) + 1.0), np.nan), rows, np.bincount(rows, minlength=len(order) + 2))
+        rows = np.array([*(place.get(name, len(order)) for name in self.names), len(order) + 1], np.int64)[self.codes]
+        return NumberColumn(np.append(np.arange(len(order) + 1.0), np.nan), rows, np.bincount(rows, minlength=len(order) + 2))
 
 
-def spelled(value: object) -> str:
-    """A level as slices spell it."""
-    return str(value).lower() if isinstance(value, bool | np.bool_) else str(value)
-
-
-class Sampled:
+class SampledRows:
     """Sampled rows of one side."""
 
     def __init__(self, frame: "DataFrame") -> None:
         self.frame = frame
-        self._numbers: dict[str, Numbers] = {}
-        self._levels: dict[str, Levels] = {}
+        self._numbers: dict[str, NumberColumn] = {}
+        self._levels: dict[str, LevelColumn] = {}
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -113,25 +111,25 @@ class Sampled:
     def __contains__(self, name: str) -> bool:
         return name in self.frame
 
-    def none(self) -> "Sampled":
-        """The same without rows."""
-        return Sampled(self.frame.iloc[:0])
+    def none(self) -> "SampledRows":
+        """The sample without rows."""
+        return SampledRows(self.frame.iloc[:0])
 
     def floats(self, name: str) -> Floats:
         """A column of numbers, row by row."""
         return self.frame[name].to_numpy(float)
 
-    def numbers(self, name: str) -> Numbers:
-        """What is in a column of numbers."""
+    def numbers(self, name: str) -> NumberColumn:
+        """A factorised column of numbers."""
         if name not in self._numbers:
-            self._numbers[name] = Numbers(*np.unique(self.floats(name), return_inverse=True, return_counts=True))
+            self._numbers[name] = NumberColumn(*np.unique(self.floats(name), return_inverse=True, return_counts=True))
         return self._numbers[name]
 
-    def levels(self, name: str) -> Levels:
-        """What is in a column of texts or truths."""
+    def levels(self, name: str) -> LevelColumn:
+        """A factorised column of texts or booleans."""
         import pandas as pd
 
         if name not in self._levels:
             codes, names = pd.factorize(self.frame[name].to_numpy(object))
-            self._levels[name] = Levels(tuple(names), codes.astype(np.int64), np.bincount(codes[codes >= 0], minlength=len(names)))
+            self._levels[name] = LevelColumn(tuple(names), codes.astype(np.int64), np.bincount(codes[codes >= 0], minlength=len(names)))
         return self._levels[name]

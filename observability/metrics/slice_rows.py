@@ -1,7 +1,7 @@
-"""By what are rows sliced, and which numbers of theirs are compared?
+"""Cuts and targets of the slice search.
 
-Sampled rows become codes (a level of a category, a band of a number on the reference's quantiles, missing as a level) and targets (errors, missing
-values, ranks of features and of the score among the reference).
+Sampled rows become codes (a level of a category, a band of a number on the reference's quantiles, missing as a level) and targets
+(errors, missing values, ranks of features and of the score among the reference).
 """
 
 from collections.abc import Sequence
@@ -12,27 +12,29 @@ import numpy as np
 
 from observability.core.analyzer import Context
 from observability.core.catalog import FIELDS_TO_GROUP_BY, Column, band_limits, band_names
-from observability.metrics.slice_columns import Levels, Numbers, Sampled
-from observability.stats.slice_moments import Cut, Floats, Kept, Target
+from observability.metrics.slice_columns import LevelColumn, NumberColumn, SampledRows
+from observability.stats.slice_moments import Cut, Floats, Mask, SliceTarget
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 FIELDS = ("replica", "device")
-"""What a reference does not know: these are held against their own past, or their peers."""
+"""Fields that a reference does not have: they are compared with their own past, or their peers."""
 MOST_LEVELS, BANDS, FEW_VALUES = 12, 5, 8
 """Levels of a category, bands of a number; a number of so few values is sliced by value."""
 FEWEST = 50
 """Rows of a level on one side at least."""
 OUTER = 0.995
-"""Errors beyond this quantile of both sides count as that: a single wild row never names a slice."""
+"""Errors beyond this quantile of both sides are clipped: a single outlier never names a slice."""
 
 
 @dataclass(frozen=True)
-class Spec:
-    """What a target is about. metric, subject: of its finding. worse: which way is worse, 0 both. relative: limits are shares of the
-    mean before, else in the target's own unit. limits: for watch and act. complement: the finding says 1 less the mean (accuracy of wrong decisions). labelled: rests on labels.
-    category: its values are categories, ranked from the commonest to the rarest.
+class TargetSpec:
+    """Meaning of a target.
+
+    metric, subject: of its finding. worse: which way is worse, 0 for both. relative: limits are shares of the mean before, else in
+    the target's own unit. limits: warning and critical. complement: the finding states 1 minus the mean (accuracy of wrong
+    decisions). labelled: depends on labels. category: its values are categories, ranked from the most to the least frequent.
     """
 
     metric: str
@@ -46,65 +48,115 @@ class Spec:
 
     @property
     def name(self) -> str:
-        """The target's name."""
+        """Name of the target."""
         return f"{self.metric} {self.subject}"
 
 
 LOSSES = {
     "regression": (
-        ("absolute_error", Spec("mae", "model", 1, (0.15, 0.25), relative=True, labelled=True)),
-        ("error", Spec("bias", "model", 0, (0.25, 0.5), relative=True, labelled=True)),
+        ("absolute_error", TargetSpec("mae", "model", 1, (0.15, 0.25), relative=True, labelled=True)),
+        ("error", TargetSpec("bias", "model", 0, (0.25, 0.5), relative=True, labelled=True)),
     ),
     "binary": (
-        ("wrong", Spec("accuracy", "model", 1, (0.03, 0.05), complement=True, labelled=True)),
-        ("residual", Spec("bias", "model", 0, (0.05, 0.1), labelled=True)),
+        ("wrong", TargetSpec("accuracy", "model", 1, (0.03, 0.05), complement=True, labelled=True)),
+        ("residual", TargetSpec("bias", "model", 0, (0.05, 0.1), labelled=True)),
     ),
-    "multiclass": (("wrong", Spec("accuracy", "model", 1, (0.03, 0.05), complement=True, labelled=True)),),
+    "multiclass": (("wrong", TargetSpec("accuracy", "model", 1, (0.03, 0.05), complement=True, labelled=True)),),
 }
-"""Losses of a task, the main one first, with the smallest excess that matters: MAE + 15 % and 3 points of accuracy to watch, + 25 % and 5 points to act."""
+"""Losses of a task, the main one first, with the smallest excess that matters: MAE + 15 % and 3 points of accuracy for a warning, + 25
+% and 5 points for a critical finding.
+"""
 MISSING, RANK, FAILED = (0.03, 0.05), (0.085, 0.15), (0.02, 0.05)
 """Nulls and failed requests in points; ranks: a move by 0.3 (0.5) standard deviations moves the mean rank of a normal by 0.085 (0.14)."""
-Specs = dict[str, Spec]
+TargetSpecs = dict[str, TargetSpec]
 
 
-def columns(context: Context) -> tuple[str, ...]:
-    """References that are asked for."""
+def slice_references(context: Context) -> tuple[str, ...]:
+    """References that the sample needs.
+
+    Parameters
+    ----------
+    context : Context
+        Context of the check.
+
+    Returns
+    -------
+    tuple[str, ...]
+    """
     task = context.model.task
     losses = {"regression": ("absolute_error", "error"), "binary": ("correct", "score", "label"), "multiclass": ("correct",)}.get(
         task or "", ()
     )
-    names = [each.reference for each in sliced(context)]
+    names = [column.reference for column in slicing_columns(context)]
     return tuple(dict.fromkeys(("id", "at", *names, *FIELDS, "status", "score", "label", *losses)))
 
 
-def sliced(context: Context) -> tuple[Column, ...]:
-    """Features that the version was registered with (all that were seen, where it was not), and sensitive attributes."""
-    names = context.version.features or tuple(each.name for each in context.model.features())
-    return tuple(each for each in context.model.columns if each.role == "group" or each.name in names)
+def slicing_columns(context: Context) -> tuple[Column, ...]:
+    """Features that the version was registered with (all observed ones without a registration), and sensitive attributes.
+
+    Parameters
+    ----------
+    context : Context
+        Context of the check.
+
+    Returns
+    -------
+    tuple[Column, ...]
+    """
+    names = context.version.features or tuple(feature.name for feature in context.model.features())
+    return tuple(column for column in context.model.columns if column.role == "group" or column.name in names)
 
 
-def ordered(rows: "DataFrame") -> Sampled:
-    """By id: whatever order the rows came in."""
-    return Sampled(rows.sort_values("id", kind="stable", ignore_index=True))
+def sampled_by_id(rows: "DataFrame") -> SampledRows:
+    """Sampled rows ordered by id, whatever their order before.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Sampled rows.
+
+    Returns
+    -------
+    SampledRows
+    """
+    return SampledRows(rows.sort_values("id", kind="stable", ignore_index=True))
 
 
-def cuts_of(now: Sampled, before: Sampled, context: Context, fields: Sequence[str] = ()) -> list[Cut]:
-    """Columns to slice by with at least one level that has rows; `fields` instead of the model's columns where they are given."""
+def slice_cuts(now: SampledRows, before: SampledRows, context: Context, fields: Sequence[str] = ()) -> list[Cut]:
+    """Columns to slice by with at least one level that has rows.
+
+    Parameters
+    ----------
+    now : SampledRows
+        Sampled rows now.
+    before : SampledRows
+        Sampled rows before.
+    context : Context
+        Context of the check.
+    fields : Sequence[str]
+        Fields instead of the model's columns.
+
+    Returns
+    -------
+    list[Cut]
+    """
     if fields:
-        made = [category(name, now.levels(name), before.levels(name) if name in before else None, missing=False) for name in fields]
+        made = [_category_cut(name, now.levels(name), before.levels(name) if name in before else None, missing=False) for name in fields]
     else:
         made = []
-        for each in sliced(context):
-            bands = context.version.edges.get(f"band.{each.name}")
-            if each.kind == "number":
-                made.append(number(each.name, now.numbers(each.reference), before.numbers(each.reference), bands.edges if bands else ()))
+        for column in slicing_columns(context):
+            bands = context.version.edges.get(f"band.{column.name}")
+            if column.kind == "number":
+                made.append(
+                    _number_cut(column.name, now.numbers(column.reference), before.numbers(column.reference), bands.edges if bands else ())
+                )
             else:
-                made.append(category(each.name, now.levels(each.reference), before.levels(each.reference)))
+                made.append(_category_cut(column.name, now.levels(column.reference), before.levels(column.reference)))
     return [each for each in made if each.levels]
 
 
-def category(name: str, now: Levels, before: Levels | None, *, missing: bool = True) -> Cut:
-    """A cut by the commonest levels now; of those that are gone now, by the commonest before."""
+def _category_cut(name: str, now: LevelColumn, before: LevelColumn | None, *, missing: bool = True) -> Cut:
+    """A cut by the most frequent levels now; of levels that are gone, by the most frequent before."""
     then = before.rows_of if before is not None else {}
     counts = then | {text: rows for text, rows in now.rows_of.items() if rows}
     kept = [(level, rows) for level, rows in counts.items() if rows >= FEWEST and (missing or level != "null")]
@@ -112,14 +164,14 @@ def category(name: str, now: Levels, before: Levels | None, *, missing: bool = T
     return Cut(name, tuple(levels), now.coded(levels), np.empty(0, np.int16) if before is None else before.coded(levels))
 
 
-def number(name: str, now: Numbers, before: Numbers, limits: Sequence[float] = ()) -> Cut:
+def _number_cut(name: str, now: NumberColumn, before: NumberColumn, limits: Sequence[float] = ()) -> Cut:
     """A cut of a number: by value where it has few, else in bands between round quantiles of the values before; missing is a level."""
     base = before.finite if before.finite.counts.sum() >= FEWEST else now.finite
     if not limits and base.distinct.size <= FEW_VALUES:
-        return category(name, by_value(now), by_value(before))
+        return _category_cut(name, _value_levels(now), _value_levels(before))
     if not limits:
         cuts = np.quantile(np.repeat(base.distinct, base.counts), np.arange(1, BANDS) / BANDS)
-        limits = sorted({float(f"{each:.3g}") for each in cuts})
+        limits = sorted({float(f"{cut:.3g}") for cut in cuts})
     sides = [
         np.where(np.isnan(side.distinct), len(limits) + 1, np.searchsorted(limits, side.distinct, side="right")).astype(np.int16)[
             side.place
@@ -129,19 +181,33 @@ def number(name: str, now: Numbers, before: Numbers, limits: Sequence[float] = (
     return Cut(name, (*band_names(limits), "null"), *sides)
 
 
-def by_value(side: Numbers) -> Levels:
+def _value_levels(side: NumberColumn) -> LevelColumn:
     """Each value of a number as a level."""
     known = int((~np.isnan(side.distinct)).sum())
-    return Levels(tuple(map(spell, side.distinct[:known].tolist())), np.where(side.place < known, side.place, -1), side.counts[:known])
+    return LevelColumn(
+        tuple(map(_value_text, side.distinct[:known].tolist())), np.where(side.place < known, side.place, -1), side.counts[:known]
+    )
 
 
-def spell(value: float) -> str:
-    """A number as slices spell it."""
+def _value_text(value: float) -> str:
+    """A number as slices write it."""
     return "null" if value != value else str(int(value)) if abs(value) < 1e15 and value == int(value) else repr(float(value))
 
 
-def in_band(values: Floats, text: str) -> Kept:
-    """Which numbers a condition of a slice holds: those of a band, or one value."""
+def in_band(values: Floats, text: str) -> Mask:
+    """Mask of the numbers that satisfy a condition of a slice: those of a band, or one value.
+
+    Parameters
+    ----------
+    values : Floats
+        Numbers.
+    text : str
+        Band or value of the condition.
+
+    Returns
+    -------
+    Mask
+    """
     if limits := band_limits(text):
         return np.asarray((values >= limits[0]) & ((values < limits[1]) | np.isinf(limits[1])), bool)
     try:
@@ -150,47 +216,78 @@ def in_band(values: Floats, text: str) -> Kept:
         return np.zeros(values.size, bool)
 
 
-def targets_of(now: Sampled, before: Sampled, context: Context, *, fields: bool = False) -> tuple[list[Target], Specs]:
-    """What is compared, and what each is about; numbers that vary on neither side are left out. Errors are sought in bands of numbers too; values that
-    move or go missing in categories only, since numbers go together in ways that change with the season. fields: replicas and devices are sliced by, whose
-    failures and latencies serving/latency judges.
+def slice_targets(
+    now: SampledRows, before: SampledRows, context: Context, *, fields: bool = False
+) -> tuple[list[SliceTarget], TargetSpecs]:
+    """Targets and their meaning; numbers that vary on neither side are left out.
+
+    Errors are sought in bands of numbers too; values that move or go missing in categories only, since numbers are correlated in
+    ways that change with the season.
+
+    Parameters
+    ----------
+    now : SampledRows
+        Sampled rows now.
+    before : SampledRows
+        Sampled rows before.
+    context : Context
+        Context of the check.
+    fields : bool
+        Replicas and devices are sliced by, whose failures and latencies serving/latency tests.
+
+    Returns
+    -------
+    tuple[list[SliceTarget], TargetSpecs]
     """
-    made: list[tuple[Spec, Target]] = []
-    bands = frozenset(each.name for each in sliced(context) if each.kind == "number")
+    made: list[tuple[TargetSpec, SliceTarget]] = []
+    bands = frozenset(column.name for column in slicing_columns(context) if column.kind == "number")
     for name, spec in LOSSES.get(context.model.task or "", ()):
-        sides = clipped(loss(now.frame, name), loss(before.frame, name))
-        made.append((spec, Target(spec.name, *sides)))
-    for each in sliced(context):
-        own = bands | {each.name}
-        missing = Spec("null_rate", each.name, 1, MISSING)
-        made.append((missing, Target(missing.name, gone(now, each), gone(before, each), own)))
-        if each.role == "feature":
-            moved = Spec("rank_shift", each.name, 0, RANK, category=each.kind != "number")
-            placed = ranks(now, before, each.reference, numeric=each.kind == "number")
-            made.append((moved, Target(moved.name, *placed, own)))
-    score = Spec("rank_shift", context.model.subject("score"), 0, RANK)
-    placed = ranks(now, before, "score", numeric=True)
-    made.append((score, Target(score.name, *placed, bands)))
+        sides = _clipped_errors(row_losses(now.frame, name), row_losses(before.frame, name))
+        made.append((spec, SliceTarget(spec.name, *sides)))
+    for column in slicing_columns(context):
+        own = bands | {column.name}
+        missing = TargetSpec("null_rate", column.name, 1, MISSING)
+        made.append((missing, SliceTarget(missing.name, _missing_flags(now, column), _missing_flags(before, column), own)))
+        if column.role == "feature":
+            moved = TargetSpec("rank_shift", column.name, 0, RANK, category=column.kind != "number")
+            placed = _ranks_among(now, before, column.reference, numeric=column.kind == "number")
+            made.append((moved, SliceTarget(moved.name, *placed, own)))
+    score = TargetSpec("rank_shift", context.model.subject("score"), 0, RANK)
+    placed = _ranks_among(now, before, "score", numeric=True)
+    made.append((score, SliceTarget(score.name, *placed, bands)))
     if not fields:
-        failed = Spec("error_rate", "model", 1, FAILED)
-        made.append((failed, Target(failed.name, failures(now.frame), failures(before.frame))))
-    kept = [(spec, target) for spec, target in made if varies(target)]
+        failed = TargetSpec("error_rate", "model", 1, FAILED)
+        made.append((failed, SliceTarget(failed.name, _failure_flags(now.frame), _failure_flags(before.frame))))
+    kept = [(spec, target) for spec, target in made if _varies(target)]
     return [target for _, target in kept], {target.name: spec for spec, target in kept}
 
 
-def gone(side: Sampled, column: Column) -> Floats:
+def _missing_flags(side: SampledRows, column: Column) -> Floats:
     """1 where a value is missing, else 0."""
     held = side.numbers(column.reference) if column.kind == "number" else side.levels(column.reference)
     return held.missing.astype(float)
 
 
-def failures(rows: "DataFrame") -> Floats:
-    """1 where a request was not answered as it should be, else 0."""
+def _failure_flags(rows: "DataFrame") -> Floats:
+    """1 where a request failed, else 0."""
     return (rows["status"] != "ok").to_numpy().astype(float)
 
 
-def loss(rows: "DataFrame", name: str) -> Floats:
-    """A loss of each row, NaN where it has no label."""
+def row_losses(rows: "DataFrame", name: str) -> Floats:
+    """Loss of each row.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Sampled rows.
+    name : str
+        Name of the loss.
+
+    Returns
+    -------
+    Floats
+        NaN without a label.
+    """
     if name == "wrong":
         return 1 - rows["correct"].to_numpy(float)
     if name == "residual":
@@ -198,8 +295,8 @@ def loss(rows: "DataFrame", name: str) -> Floats:
     return rows[name].to_numpy(float)
 
 
-def clipped(now: Floats, before: Floats) -> tuple[Floats, Floats]:
-    """Both sides, no further out than the outermost half per cent of either."""
+def _clipped_errors(now: Floats, before: Floats) -> tuple[Floats, Floats]:
+    """Both sides, clipped at the outermost half per cent of both together."""
     both = np.abs(np.concatenate([now, before]))
     both = both[np.isfinite(both)]
     if not both.size or both.max() <= 1:
@@ -208,8 +305,10 @@ def clipped(now: Floats, before: Floats) -> tuple[Floats, Floats]:
     return np.clip(now, -limit, limit), np.clip(before, -limit, limit)
 
 
-def ranks(now: Sampled, before: Sampled, reference: str, *, numeric: bool) -> tuple[Floats, Floats]:
-    """Where each value stands among the values before, 0 to 1 (ties in their middle); of categories the commonest first. NaN where missing."""
+def _ranks_among(now: SampledRows, before: SampledRows, reference: str, *, numeric: bool) -> tuple[Floats, Floats]:
+    """Rank of each value among the values before, 0 to 1 (mid-ranks for ties); of categories the most frequent first. NaN where
+    missing.
+    """
     if numeric:
         values, then = now.numbers(reference), before.numbers(reference)
     else:
@@ -218,13 +317,23 @@ def ranks(now: Sampled, before: Sampled, reference: str, *, numeric: bool) -> tu
     return values.ranks_in(then), then.ranks_in(then)
 
 
-def varies(target: Target) -> bool:
-    """Whether there is anything to compare."""
+def _varies(target: SliceTarget) -> bool:
+    """Whether a target varies at all."""
     both = np.concatenate([target.now, target.before])
     both = both[np.isfinite(both)]
     return bool(both.size and both.min() < both.max())
 
 
 def is_field(name: str) -> bool:
-    """Whether a cut is a field of the record, so that a claim about it names it as its subject."""
+    """Whether a cut is a field of the record, which is then the subject of a finding about it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the cut.
+
+    Returns
+    -------
+    bool
+    """
     return name in FIELDS_TO_GROUP_BY

@@ -1,7 +1,7 @@
-"""Which are the newest days whose labels are in, where those of the window are not yet?
+"""The newest days with complete labels, for windows whose own labels are not complete yet.
 
-Labels that come weeks after their predictions leave every window of the last days without any, so that nothing that only labels show would
-ever be said. Analyzers that need labels are then asked once more, about as many days that end with the newest one whose labels are in; measured performance goes back by itself.
+Labels that arrive weeks after their predictions leave the last days without any, so analyzers that need labels would never report anything. They run once
+more over a window of the same length that ends with the newest day whose labels are complete.
 """
 
 from collections.abc import Callable
@@ -19,26 +19,26 @@ from observability.core.window import Window
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-Asked = Callable[[Aggregate, Window], "DataFrame"]
-LOOKED_BACK = 90
-"""Days before the window in which days with labels are looked for."""
-IN = 0.8
-"""A day's labels are in where it has this share of what days usually come to."""
-OWN = 2 / 3
-"""A window with this share of the labels that its days usually come to says it itself: the days before it were judged a day or two ago."""
+AskCounts = Callable[[Aggregate, Window], "DataFrame"]
+LOOKBACK_DAYS = 90
+"""Days before the window that are searched for labels."""
+COMPLETE_SHARE = 0.8
+"""A day's labels are complete where it has this share of the usual labelled share."""
+SUFFICIENT_SHARE = 2 / 3
+"""A window with this share of its usual labels is analyzed by itself: earlier checks covered the days before it."""
 MINIMUM_LABELS = 100
-"""Days that usually come to fewer labels, all together, are not judged."""
+"""Fewer labels in all are not analyzed."""
 DAY = timedelta(days=1)
 OUTCOMES = Aggregate("outcomes", keys=(Bucket("day"), By("label")))
 
 
-def late_window(ask: Asked, window: Window) -> Window | None:
-    """As many whole days as the window has, ending with the newest one whose labels are in; None where the window's own labels are, or none come at all.
+def labelled_window(ask: AskCounts, window: Window) -> Window | None:
+    """As many whole days as the window has, ending with the newest day whose labels are complete. None where the window's own labels are complete, or there are none.
 
-    What days usually come to is the median share of labelled predictions over the days before the window that have any label.
+    The usual labelled share is the median over the days before the window that have any label.
     """
     length = max(round(window.days), 1)
-    counts = ask(OUTCOMES, replace(window, start=window.start - LOOKED_BACK * DAY, version=None, slice=None))
+    counts = ask(OUTCOMES, replace(window, start=window.start - LOOKBACK_DAYS * DAY, version=None, slice=None))
     if counts.empty:
         return None
     days, place = np.unique(counts["period"].to_numpy("datetime64[us]"), return_inverse=True)
@@ -49,17 +49,17 @@ def late_window(ask: Asked, window: Window) -> Window | None:
         return None
     usual = float(np.median(shares[shares > 0]))
     mine = days >= np.datetime64(naive_utc(window.start))
-    if mine.any() and known[mine].sum() >= OWN * usual * served[mine].sum():
+    if mine.any() and known[mine].sum() >= SUFFICIENT_SHARE * usual * served[mine].sum():
         return None
-    ripe = np.flatnonzero(shares >= IN * usual)
+    ripe = np.flatnonzero(shares >= COMPLETE_SHARE * usual)
     if not ripe.size:
         return None
     end = aware_utc(days[ripe[-1]].item()) + DAY
     return replace(window, start=end - length * DAY, end=end) if end <= window.end - DAY else None
 
 
-def told(finding: Finding) -> Finding:
-    """The finding with which days it is about, which are not those that were asked for."""
+def with_analyzed_dates(finding: Finding) -> Finding:
+    """Append the dates that were analyzed to the finding, because they differ from the requested window."""
     last = finding.end - DAY
     days = f"{finding.start.day} {finding.start:%b} to {last.day} {last:%b}" if last > finding.start else f"{last.day} {last:%b}"
-    return replace(finding, because=f"{finding.because} This is about {days}, the newest days whose labels are in.")
+    return replace(finding, because=f"{finding.because} Analyzed dates: {days}, the newest days with complete labels.")

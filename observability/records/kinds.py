@@ -1,305 +1,307 @@
-"""Which kinds of records are there, and which fields has each? One table of facts, `KINDS`."""
+"""The kinds of records and their fields, in one table: `KINDS`."""
 
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import cached_property
 from typing import Any
 
-from observability.records.validation import Check, Field, checker, suggestion
-from observability.records.values import SCALARS, Rejected, shown
+from observability.records.validation import Check, RecordField, field_checker, field_suggestion
+from observability.records.values import SCALARS, Rejected, quoted_value
 
 INLINE = ("value", "at", "received_at", "source", "annotator", "guideline")
-"""Fields of a label that stands inside its prediction."""
+"""Fields of a label inside its prediction."""
 TRIAGE_SOURCES = ("input", "far_from_reference", "label", "weak_slice", "boundary", "version", "degraded_path", "unknown")
-"""Where a bad prediction may come from: of the triage of a case, and of what a person concludes."""
+"""Possible sources of a wrong prediction, in the triage of a case and in verdicts."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of record. at_least_one: of these fields one must be there (of a prediction: unless its status says that it failed)."""
+    """One kind of record. at_least_one: one of these fields is required (of a prediction, unless its status is a failure)."""
 
     name: str
     doc: str
-    required: tuple[Field, ...]
-    optional: tuple[Field, ...]
+    required: tuple[RecordField, ...]
+    optional: tuple[RecordField, ...]
     at_least_one: tuple[str, ...] = ()
 
     @cached_property
-    def fields(self) -> dict[str, Field]:
-        """Every field by its name, the required ones first, `received_at` last."""
-        return {each.name: each for each in (*self.required, *self.optional, RECEIVED_AT)}
+    def fields(self) -> dict[str, RecordField]:
+        """All fields by name, the required ones first, `received_at` last."""
+        return {field.name: field for field in (*self.required, *self.optional, RECEIVED_AT)}
 
     @cached_property
     def checks(self) -> dict[str, Check]:
-        """How the value of each field is checked and typed."""
-        return {each.name: check_label if each.type == "label" else checker(each) for each in self.fields.values()}
+        """The function that checks and types each field's value."""
+        return {field.name: check_inline_label if field.type == "label" else field_checker(field) for field in self.fields.values()}
 
 
-def text(name: str, doc: str = "", *values: str) -> Field:
-    """A field that is a text, one of `values` where they are given."""
-    return Field(name, "text", doc, values)
+def _text(name: str, doc: str = "", *values: str) -> RecordField:
+    """A text field, restricted to `values` where they are given."""
+    return RecordField(name, "text", doc, values)
 
 
-def number(name: str, doc: str = "", **bounds: Any) -> Field:
-    """A field that is a number."""
-    return Field(name, "number", doc, **bounds)
+def _number(name: str, doc: str = "", **bounds: Any) -> RecordField:
+    """A number field."""
+    return RecordField(name, "number", doc, **bounds)
 
 
-def count(name: str, doc: str = "") -> Field:
-    """A field that counts something."""
-    return Field(name, "integer", doc, least=0)
+def _count(name: str, doc: str = "") -> RecordField:
+    """A count field."""
+    return RecordField(name, "integer", doc, least=0)
 
 
-RECEIVED_AT = Field("received_at", "time", "when it first arrived (imports, replays); absent, the time of loading")
-ID, AT = text("id", "unique within the model"), Field("at", "time", "event time")
-MODEL, VERSION = text("model", "the model's name"), text("version", "the version's name")
-METRICS = Field("metrics", "object", "name: number", members="number")
+RECEIVED_AT = RecordField("received_at", "time", "when it first arrived (imports, replays); absent, the time of loading")
+ID, AT = _text("id", "unique within the model"), RecordField("at", "time", "event time")
+MODEL, VERSION = _text("model", "the model's name"), _text("version", "the version's name")
+METRICS = RecordField("metrics", "object", "name: number", members="number")
 
 _LABEL = (
-    text("source", "where it is from", "outcome", "human", "proxy", "correction"),
-    text("annotator", "who gave it"),
-    text("guideline", "the version of the guideline"),
+    _text("source", "its origin", "outcome", "human", "proxy", "correction"),
+    _text("annotator", "who gave it"),
+    _text("guideline", "the version of the guideline"),
 )
 _ALL = (
     Kind(
         "prediction",
         "One answer of a model",
-        (ID, AT, MODEL, VERSION, Field("features", "object", "name: number, string, boolean or null")),
+        (ID, AT, MODEL, VERSION, RecordField("features", "object", "name: number, string, boolean or null")),
         (
-            Field("score", "score", "binary: probability of the positive class; regression: the value; multiclass: class: probability"),
-            Field("prediction", "scalar", "what was answered: a class or a value"),
-            text("status", "what became of the request; absent, ok", "ok", "error", "timeout", "fallback", "rejected"),
-            number("latency_ms", "time to answer in milliseconds", least=0),
-            text("subject", "pseudonym of the person concerned"),
-            Field("groups", "object", "sensitive attribute that is no feature: value"),
-            text("device", "the device it was for"),
-            text("replica", "the replica that answered"),
-            text("batch", "the batch of data it belongs to"),
-            text("environment", "absent, production", "production", "shadow", "validation"),
-            number("threshold", "score from which the decision is the positive class", finite=True),
-            number("energy_j", "energy in joules", least=0),
-            number("cost", "money"),
-            number("weight", "inverse sampling rate", above=0, finite=True),
-            Field("feature_at", "object", "feature: time it was read", members="time"),
-            Field("acted_at", "time", "when somebody acted on it"),
-            Field("attributions", "object", "feature: number; multiclass class: feature: number", members="attribution"),
-            Field("base_value", "score", "what the attributions start from; multiclass: class: number"),
-            text("attributions_link", "the space they add up in; absent, identity", "identity", "logit", "log"),
-            Field("label", "label", "the label where it is known at once: a value, or an object with the fields of a label"),
+            RecordField(
+                "score", "score", "binary: probability of the positive class; regression: the value; multiclass: class: probability"
+            ),
+            RecordField("prediction", "scalar", "the answer: a class or a value"),
+            _text("status", "result of the request; absent, ok", "ok", "error", "timeout", "fallback", "rejected"),
+            _number("latency_ms", "time to answer in milliseconds", least=0),
+            _text("subject", "pseudonym of the person concerned"),
+            RecordField("groups", "object", "sensitive attribute that is no feature: value"),
+            _text("device", "the device it was for"),
+            _text("replica", "the replica that answered"),
+            _text("batch", "the batch of data it belongs to"),
+            _text("environment", "absent, production", "production", "shadow", "validation"),
+            _number("threshold", "score from which the decision is the positive class", finite=True),
+            _number("energy_j", "energy in joules", least=0),
+            _number("cost", "money"),
+            _number("weight", "inverse sampling rate", above=0, finite=True),
+            RecordField("feature_at", "object", "feature: time it was read", members="time"),
+            RecordField("acted_at", "time", "time of the action on it"),
+            RecordField("attributions", "object", "feature: number; multiclass class: feature: number", members="attribution"),
+            RecordField("base_value", "score", "base value of the attributions; multiclass: class: number"),
+            _text("attributions_link", "the space in which attributions add up; absent, identity", "identity", "logit", "log"),
+            RecordField("label", "label", "the label where it is known already: a value, or an object with the fields of a label"),
         ),
         ("score", "prediction"),
     ),
-    Kind("label", "What turned out to be true", (ID, AT, MODEL, Field("value", "scalar", "a class or a value")), _LABEL),
+    Kind("label", "The actual outcome of a prediction", (ID, AT, MODEL, RecordField("value", "scalar", "a class or a value")), _LABEL),
     Kind(
         "run",
         "A training run starts or ends",
-        (text("run", "the run's id"), AT, text("event", "which of the two", "start", "end")),
+        (_text("run", "the run's id"), AT, _text("event", "which of the two", "start", "end")),
         (
             MODEL,
             VERSION,
-            Field("params", "object", "hyperparameters"),
-            Field("hardware", "object", "what it ran on"),
-            text("dataset"),
-            text("study"),
-            text("status"),
-            Field("seed", "scalar"),
+            RecordField("params", "object", "hyperparameters"),
+            RecordField("hardware", "object", "what it ran on"),
+            _text("dataset"),
+            _text("study"),
+            _text("status"),
+            RecordField("seed", "scalar"),
             METRICS,
         ),
     ),
     Kind(
         "step",
         "One step of a training run",
-        (text("run", "the run's id"), AT, count("step"), METRICS),
+        (_text("run", "the run's id"), AT, _count("step"), METRICS),
         (
-            text("rank", "the process in a distributed run"),
-            text("host"),
-            Field("phase_ms", "object", "phase: milliseconds", members="number"),
+            _text("rank", "the process in a distributed run"),
+            _text("host"),
+            RecordField("phase_ms", "object", "phase: milliseconds", members="number"),
         ),
     ),
     Kind(
         "resource",
         "What a device used",
-        (AT, text("device")),
+        (AT, _text("device")),
         (
-            number("watts", least=0),
-            number("utilisation", "share, 0 to 1", least=0),
-            number("memory_gb", least=0),
-            number("temperature_c"),
-            text("run"),
+            _number("watts", least=0),
+            _number("utilisation", "share, 0 to 1", least=0),
+            _number("memory_gb", least=0),
+            _number("temperature_c"),
+            _text("run"),
             MODEL,
             VERSION,
-            text("host"),
-            text("phase"),
-            count("step"),
-            number("energy_j", "energy in joules", least=0),
-            number("seconds", "how long it covers", least=0),
-            text("source", "how it was found", "measured", "estimated", "assumed"),
+            _text("host"),
+            _text("phase"),
+            _count("step"),
+            _number("energy_j", "energy in joules", least=0),
+            _number("seconds", "how long it covers", least=0),
+            _text("source", "how it was determined", "measured", "estimated", "assumed"),
         ),
         ("watts", "utilisation", "memory_gb", "temperature_c"),
     ),
     Kind(
         "annotation",
         "One annotator labels one item",
-        (text("project"), text("item"), text("annotator"), AT, Field("label", "scalar")),
+        (_text("project"), _text("item"), _text("annotator"), AT, RecordField("label", "scalar")),
         (
-            number("seconds", "time it took", least=0),
-            Field("gold", "scalar", "the known answer"),
-            Field("suggestion", "scalar", "a machine's pre-label"),
-            number("suggestion_confidence"),
-            text("guideline"),
+            _number("seconds", "time it took", least=0),
+            RecordField("gold", "scalar", "the known answer"),
+            RecordField("suggestion", "scalar", "a machine's pre-label"),
+            _number("suggestion_confidence"),
+            _text("guideline"),
         ),
     ),
     Kind(
         "batch",
         "A batch of data arrives",
-        (text("batch"), AT, text("source"), count("rows")),
+        (_text("batch"), AT, _text("source"), _count("rows")),
         (
-            text("device"),
-            count("rejected_rows"),
-            Field("captured_from", "time"),
-            Field("captured_to", "time"),
-            Field("stats", "object", "column: {}"),
+            _text("device"),
+            _count("rejected_rows"),
+            RecordField("captured_from", "time"),
+            RecordField("captured_to", "time"),
+            RecordField("stats", "object", "column: {}"),
         ),
     ),
     Kind(
         "event",
         "Something happened that may explain a change",
-        (AT, text("what", "", "deploy", "data", "threshold", "guideline", "incident", "complaint", "export", "note"), text("text")),
-        (MODEL, VERSION, text("prediction", "the id of the prediction concerned"), text("subject")),
+        (AT, _text("what", "", "deploy", "data", "threshold", "guideline", "incident", "complaint", "export", "note"), _text("text")),
+        (MODEL, VERSION, _text("prediction", "the id of the prediction concerned"), _text("subject")),
     ),
     Kind(
         "price",
-        "What something costs from now on",
+        "The price of a resource from a time on",
         (
-            Field("from", "time", "from when on"),
-            text("resource", "", "gpu_hour", "cpu_hour", "kwh", "label", "request", "gb_month"),
-            number("amount", finite=True),
-            text("currency"),
+            RecordField("from", "time", "start of validity"),
+            _text("resource", "", "gpu_hour", "cpu_hour", "kwh", "label", "request", "gb_month"),
+            _number("amount", finite=True),
+            _text("currency"),
         ),
-        (MODEL, text("device"), text("region"), number("carbon_g_per_kwh"), number("pue"), number("embodied_g")),
+        (MODEL, _text("device"), _text("region"), _number("carbon_g_per_kwh"), _number("pue"), _number("embodied_g")),
     ),
     Kind(
         "dataset",
         "A version of a dataset",
-        (text("dataset"), VERSION, AT, count("rows")),
+        (_text("dataset"), VERSION, AT, _count("rows")),
         (
-            count("added"),
-            count("changed"),
-            count("deleted"),
-            count("bytes"),
-            Field("columns", "object", "name: {}"),
-            Field("parents", "list"),
-            text("checksum"),
+            _count("added"),
+            _count("changed"),
+            _count("deleted"),
+            _count("bytes"),
+            RecordField("columns", "object", "name: {}"),
+            RecordField("parents", "list"),
+            _text("checksum"),
         ),
     ),
     Kind(
         "cleaning",
         "A cleaning rule ran",
-        (text("rule"), AT, count("rows_in"), count("rows_changed"), count("rows_dropped")),
-        (text("dataset"), VERSION, Field("groups", "object", 'column: {level: {"in": n, "dropped": n}}')),
+        (_text("rule"), AT, _count("rows_in"), _count("rows_changed"), _count("rows_dropped")),
+        (_text("dataset"), VERSION, RecordField("groups", "object", 'column: {level: {"in": n, "dropped": n}}')),
     ),
     Kind(
         "assignment",
         "An item is given to an annotator",
-        (text("project"), text("item"), text("annotator"), AT),
-        (text("reason"), number("score"), text("policy")),
+        (_text("project"), _text("item"), _text("annotator"), AT),
+        (_text("reason"), _number("score"), _text("policy")),
     ),
     Kind(
         "audit",
         "An audit of a model version",
-        (MODEL, VERSION, AT, text("audit", "", "robustness", "membership", "precision"), Field("results", "object")),
-        (Field("expires", "time"),),
+        (MODEL, VERSION, AT, _text("audit", "", "robustness", "membership", "precision"), RecordField("results", "object")),
+        (RecordField("expires", "time"),),
     ),
     Kind(
         "verdict",
-        "What a person concludes about one prediction; a later record of the same id adds to it",
+        "A person's conclusion about one prediction; a later record of the same id adds to it",
         (
-            text("verdict", "the verdict's own id"),
+            _text("verdict", "the verdict's own id"),
             AT,
             MODEL,
-            text("prediction", "the id of the prediction"),
-            text("author", "who says it"),
-            text("source", "where the error comes from", *TRIAGE_SOURCES),
+            _text("prediction", "the id of the prediction"),
+            _text("author", "who wrote it"),
+            _text("source", "the source of the error", *TRIAGE_SOURCES),
         ),
         (
-            text("wrong", "whether the prediction was wrong, or its label", "yes", "no", "label_wrong"),
-            text("severity", "how bad it is", "low", "medium", "high"),
-            text("note"),
-            text("action", "the id of the action that follows from it"),
-            text("state", "absent, standing", "standing", "withdrawn"),
+            _text("wrong", "whether the prediction was wrong, or its label", "yes", "no", "label_wrong"),
+            _text("severity", "severity of the error", "low", "medium", "high"),
+            _text("note"),
+            _text("action", "the id of the action that follows from it"),
+            _text("state", "absent, standing", "standing", "withdrawn"),
         ),
     ),
     Kind(
         "action",
-        "What somebody has to do; a later record of the same id adds to it",
-        (text("action", "the action's own id"), AT, text("author", "who says it")),
+        "An action item; a later record of the same id adds to it",
+        (_text("action", "the action's own id"), AT, _text("author", "who wrote it")),
         (
-            text("text", "what has to be done, in words"),
-            text("do", "what kind of thing", "relabel", "fix_feed", "monitor_slice", "retrain", "change_threshold", "other"),
-            text("state", "absent, open", "open", "done", "cancelled", "extended", "escalated"),
-            text("owner", "who does it"),
-            Field("due", "time", "until when"),
+            _text("text", "the task, in words"),
+            _text("do", "kind of action", "relabel", "fix_feed", "monitor_slice", "retrain", "change_threshold", "other"),
+            _text("state", "absent, open", "open", "done", "cancelled", "extended", "escalated"),
+            _text("owner", "who does it"),
+            RecordField("due", "time", "deadline"),
             MODEL,
-            text("prediction", "the id of the prediction that it is about"),
-            text("slice", "as in an address: a=x&b=y"),
-            text("incident", "the id of an incident"),
-            text("finding", "the id of a finding"),
-            text("review", "the id of a review"),
-            text("metric", "what it should move"),
-            number("goal", "the value that the metric should reach", finite=True),
-            text("reason", "why it was put off, passed on or given up"),
+            _text("prediction", "the id of the prediction that it is about"),
+            _text("slice", "as in an address: a=x&b=y"),
+            _text("incident", "the id of an incident"),
+            _text("finding", "the id of a finding"),
+            _text("review", "the id of a review"),
+            _text("metric", "the metric it should improve"),
+            _number("goal", "the value that the metric should reach", finite=True),
+            _text("reason", "why it was postponed, escalated or cancelled"),
         ),
     ),
     Kind(
         "what_if",
-        "Values that somebody tried on a prediction, and what the model said to them; a later record of the same id adds to it",
-        (text("what_if", "its own id"), AT, text("author", "who says it")),
+        "Changed inputs of a prediction and the model's answer to them; a later record of the same id adds to it",
+        (_text("what_if", "its own id"), AT, _text("author", "who wrote it")),
         (
             MODEL,
-            text("prediction", "the id of the prediction"),
-            Field("changes", "object", "{feature: the value that was tried}"),
-            number("score", "the model's answer, simulated", finite=True),
-            number("before", "its answer to the stored input", finite=True),
-            text("answer", "what it would have decided"),
-            text("note"),
-            text("state", "absent, standing", "standing", "withdrawn"),
+            _text("prediction", "the id of the prediction"),
+            RecordField("changes", "object", "{feature: the changed value}"),
+            _number("score", "the model's answer, simulated", finite=True),
+            _number("before", "its answer to the stored input", finite=True),
+            _text("answer", "the decision for the changed inputs"),
+            _text("note"),
+            _text("state", "absent, standing", "standing", "withdrawn"),
         ),
     ),
     Kind(
         "review",
-        "A week is frozen: the numbers that its meeting reads, which never change",
-        (text("review", "the review's id, as 2013-W27"), AT, text("week", "the ISO week, in UTC"), text("author", "who froze it")),
-        (MODEL, Field("body", "object", "the frozen numbers: of one model, or without a model what concerns them all")),
+        "A frozen week: the figures of its review meeting, which never change",
+        (_text("review", "the review's id, as 2013-W27"), AT, _text("week", "the ISO week, in UTC"), _text("author", "who froze it")),
+        (MODEL, RecordField("body", "object", "the frozen figures: of one model, or without a model those of all models")),
     ),
     Kind(
         "agenda",
-        "What somebody says about an item of a review",
+        "A person's entry about an item of a review",
         (
-            text("review", "the review's id"),
-            text("item", "the item's id"),
+            _text("review", "the review's id"),
+            _text("item", "the item's id"),
             AT,
-            text("author", "who says it"),
-            text("does", "what becomes of the item", "pin", "unpin", "rank", "add", "accept", "watch", "act", "reopen", "note"),
+            _text("author", "who wrote it"),
+            _text("does", "what happens to the item", "pin", "unpin", "rank", "add", "accept", "watch", "act", "reopen", "note"),
         ),
-        (text("text", "in words"), MODEL, text("action", "the id of the action it ends in")),
+        (_text("text", "in words"), MODEL, _text("action", "the id of the resulting action")),
     ),
     Kind(
         "decision",
-        "What was decided, by whom, on which evidence; a later record of the same id adds to it",
-        (text("decision", "the decision's own id"), AT, text("author", "who says it")),
+        "A decision, with its decider and evidence; a later record of the same id adds to it",
+        (_text("decision", "the decision's own id"), AT, _text("author", "who wrote it")),
         (
-            text("statement", "what was decided, in one sentence"),
-            text("choice", "of a version", "promote", "hold", "reject"),
-            Field("options", "list", "what else was considered"),
-            Field("evidence", "list", "ids or links that it rests on"),
-            text("decider", "who decided"),
-            text("dissent", "who disagreed, and why"),
-            Field("revisit", "time", "when to look at it again"),
-            text("review", "the review's id"),
-            text("item", "the item's id"),
+            _text("statement", "the decision, in one sentence"),
+            _text("choice", "of a version", "promote", "hold", "reject"),
+            RecordField("options", "list", "the alternatives considered"),
+            RecordField("evidence", "list", "ids or links of its evidence"),
+            _text("decider", "who decided"),
+            _text("dissent", "who disagreed, and why"),
+            RecordField("revisit", "time", "when to review it"),
+            _text("review", "the review's id"),
+            _text("item", "the item's id"),
             MODEL,
             VERSION,
-            text("state", "absent, standing", "standing", "withdrawn"),
+            _text("state", "absent, standing", "standing", "withdrawn"),
         ),
     ),
     Kind(
@@ -307,21 +309,21 @@ _ALL = (
         "A risk owner accepts a state until a date",
         (
             AT,
-            text("author", "the risk owner"),
+            _text("author", "the risk owner"),
             MODEL,
-            text("subject", "what is accepted, as sex or calibration"),
-            Field("until", "time", "until when"),
+            _text("subject", "the accepted subject, as sex or calibration"),
+            RecordField("until", "time", "until when"),
         ),
-        (text("review", "the review's id"), text("finding", "the id of the finding that showed it"), text("note", "why")),
+        (_text("review", "the review's id"), _text("finding", "the id of the finding"), _text("note", "why")),
     ),
     Kind(
         "alert",
-        "What is said about the alert of an incident, by the dashboard or by a person",
+        "An entry about the alert of an incident, by the dashboard or by a person",
         (
-            text("incident", "the incident's id"),
+            _text("incident", "the incident's id"),
             AT,
-            text("author", "who says it"),
-            text(
+            _text("author", "who wrote it"),
+            _text(
                 "says",
                 "what",
                 "opened",
@@ -338,43 +340,43 @@ _ALL = (
         ),
         (
             MODEL,
-            text("severity", "how bad it is", "watch", "act"),
-            text("title", "the incident in one sentence"),
-            text("source", "what is suspected", "input", "label", "model", "system"),
-            text("owner", "who owns the model"),
-            text("rule", "the rule that raised it, as serving/drift/psi"),
-            Field("claims", "list", "what its findings are about, the leading one first: analyzer, subject, metric and slice"),
-            Field("value", "number", "of the leading claim, when it was told"),
-            Field("until", "time", "of a snooze: until when; without it until it gets worse"),
-            text("text", "in words"),
+            _text("severity", "severity of the incident", "watch", "act"),
+            _text("title", "the incident in one sentence"),
+            _text("source", "the suspected source", "input", "label", "model", "system"),
+            _text("owner", "who owns the model"),
+            _text("rule", "the rule that raised it, as serving/drift/psi"),
+            RecordField("claims", "list", "its findings, the leading one first: analyzer, subject, metric and slice"),
+            RecordField("value", "number", "of the leading finding, when the alert was sent"),
+            RecordField("until", "time", "end of a snooze; absent, until it gets worse"),
+            _text("text", "in words"),
         ),
     ),
     Kind(
         "message",
         "A message about an alert: queued before it is sent, then sent or failed",
-        (text("message", "its idempotency key"), AT, text("state", "what became of it", "queued", "sent", "failed")),
+        (_text("message", "its idempotency key"), AT, _text("state", "its delivery state", "queued", "sent", "failed")),
         (
-            text("incident", "the incident's id"),
-            text("channel", "where it goes"),
-            text("title"),
-            text("text"),
-            Field("not_before", "time", "when quiet hours end"),
-            text("error", "why it failed"),
+            _text("incident", "the incident's id"),
+            _text("channel", "where it goes"),
+            _text("title"),
+            _text("text"),
+            RecordField("not_before", "time", "end of the quiet hours"),
+            _text("error", "why it failed"),
             MODEL,
         ),
     ),
 )
-KINDS: dict[str, Kind] = {each.name: each for each in _ALL}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
 
 
-def check_label(value: Any, zone: tzinfo | None) -> dict[str, Any]:
-    """An inline label: {"value", and what else it says, "extra"}."""
+def check_inline_label(value: Any, zone: tzinfo | None) -> dict[str, Any]:
+    """An inline label in typed values: "value", its other known fields, and "extra"."""
     if value.__class__ in SCALARS:
         return {"value": value, "extra": {}}
     if not isinstance(value, dict):
-        raise Rejected("wrong_type", f"'label' is a value, or an object with 'value'; got {shown(value)}")
+        raise Rejected("wrong_type", f"'label' is a value, or an object with 'value'; got {quoted_value(value)}")
     checks = KINDS["label"].checks
-    own = {name: checks[name](each, zone) for name, each in value.items() if each is not None and name in INLINE}
+    own = {name: checks[name](member, zone) for name, member in value.items() if member is not None and name in INLINE}
     if "value" not in own:
-        raise Rejected("missing_field", f"'label' has no 'value'{suggestion('value', value)}")
-    return own | {"extra": {name: each for name, each in value.items() if name not in INLINE}}
+        raise Rejected("missing_field", f"'label' has no 'value'{field_suggestion('value', value)}")
+    return own | {"extra": {name: member for name, member in value.items() if name not in INLINE}}

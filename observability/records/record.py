@@ -1,7 +1,7 @@
-"""What is a record, and why is this one refused?
+"""Validates records against the kinds in records/kinds.py.
 
-Validation, the tables of the store and the documentation come from one table of facts, `KINDS` (record_kinds.py). Checked once, at the door: what
-`validate` gives back is trusted from there on.
+Validation, the store's tables and the documentation are derived from `KINDS`. Records are checked once, on arrival; the output of
+`validate` is trusted afterwards.
 """
 
 import difflib
@@ -10,24 +10,24 @@ from datetime import tzinfo
 from typing import Any
 
 from observability.records.kinds import KINDS, Kind
-from observability.records.validation import named, suggestion
-from observability.records.values import Rejected, shown
+from observability.records.validation import field_description, field_suggestion
+from observability.records.values import Rejected, quoted_value
 
 FAILED = ("error", "timeout", "rejected")
 """Statuses of a prediction that need no score."""
 
 
 def validate(obj: Any, *, timezone: tzinfo | None = None) -> dict[str, Any]:
-    """The record in typed values: `kind`, each field that is there and not null, and `extra` with all fields that the kind does not know.
+    """The record in typed values: `kind`, each field that is not null, and `extra` with all fields that the kind does not define.
 
-    Times become datetimes in UTC, numbers floats, counts ints, scalars stay as they are. features and groups stay as given: a value in them that
-    is of no use costs that feature only, and who reads them says so. An inline label becomes {"value", "at"?, …, "extra"}. timezone: for times
-    without an offset; None rejects them. Raises Rejected. Reasons: not_an_object, unknown_kind, missing_field, wrong_type, bad_time, no_offset,
-    no_score, bad_value.
+    Times become datetimes in UTC, numbers floats, counts ints; scalars are unchanged. features and groups are unchanged: an invalid value
+    in them costs that feature only, and is reported by its reader. An inline label becomes {"value", "at"?, …, "extra"}. timezone: for
+    times without an offset; None rejects them. Raises Rejected. Reasons: not_an_object, unknown_kind, missing_field, wrong_type, bad_time,
+    no_offset, no_score, bad_value.
     """
     if not isinstance(obj, dict):
-        raise Rejected("not_an_object", f"a record is a JSON object; got {shown(obj)}")
-    kind = kind_of(obj)
+        raise Rejected("not_an_object", f"a record is a JSON object; got {quoted_value(obj)}")
+    kind = record_kind(obj)
     record: dict[str, Any] = {"kind": kind.name}
     extra: dict[str, Any] = {}
     checks = kind.checks
@@ -40,12 +40,12 @@ def validate(obj: Any, *, timezone: tzinfo | None = None) -> dict[str, Any]:
             record[name] = check(value, timezone)
     for field in kind.required:
         if field.name not in record:
-            raise missing(kind, field.name, obj, extra)
+            raise missing_field(kind, field.name, obj, extra)
     if kind.at_least_one and not any(name in record for name in kind.at_least_one):
         if kind.name != "prediction":
             raise Rejected("missing_field", f"a {kind.name} needs at least one of {', '.join(kind.at_least_one)}; it has none")
         if record.get("status") not in FAILED:
-            near = suggestion("score", extra) or suggestion("prediction", extra)
+            near = field_suggestion("score", extra) or field_suggestion("prediction", extra)
             raise Rejected(
                 "no_score", f"a prediction whose status is none of {', '.join(FAILED)} needs a 'score' or a 'prediction'; it has none{near}"
             )
@@ -53,32 +53,35 @@ def validate(obj: Any, *, timezone: tzinfo | None = None) -> dict[str, Any]:
     return record
 
 
-def kind_of(obj: Mapping[str, Any]) -> Kind:
-    """The kind of a record; raises Rejected where it says none, or one that is not known."""
+def record_kind(obj: Mapping[str, Any]) -> Kind:
+    """The kind of a record; raises Rejected where it is missing or unknown."""
     name = obj.get("kind")
     if name is None:
-        near = suggestion("kind", obj)
+        near = field_suggestion("kind", obj)
         raise Rejected("missing_field", f"the record has no 'kind'{near}; expected one of {', '.join(KINDS)}, or load the file with --kind")
     if not isinstance(name, str) or name not in KINDS:
         nearest = [] if not isinstance(name, str) else difflib.get_close_matches(name, KINDS, n=1)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else f"; expected one of {', '.join(KINDS)}"
-        raise Rejected("unknown_kind", f"there is no kind {shown(name)}{hint}")
+        raise Rejected("unknown_kind", f"there is no kind {quoted_value(name)}{hint}")
     return KINDS[name]
 
 
-def missing(kind: Kind, name: str, obj: Mapping[str, Any], extra: Mapping[str, Any]) -> Rejected:
-    """The refusal of a record that lacks a required field, with the nearest name among the fields that nobody knows."""
+def missing_field(kind: Kind, name: str, obj: Mapping[str, Any], extra: Mapping[str, Any]) -> Rejected:
+    """The rejection of a record without a required field, with the nearest name among its unknown fields."""
     if name in obj:
-        return Rejected("missing_field", f"{name!r} of a {kind.name} is null; expected {named(kind.fields[name])}")
-    return Rejected("missing_field", f"a {kind.name} needs {name!r} ({named(kind.fields[name])}); it has none{suggestion(name, extra)}")
+        return Rejected("missing_field", f"{name!r} of a {kind.name} is null; expected {field_description(kind.fields[name])}")
+    return Rejected(
+        "missing_field",
+        f"a {kind.name} needs {name!r} ({field_description(kind.fields[name])}); it has none{field_suggestion(name, extra)}",
+    )
 
 
-def document() -> str:
-    """The record kinds as a table in Markdown: for the README and `--help`."""
+def record_kinds_table() -> str:
+    """The record kinds as a Markdown table, for the README and `--help`."""
     rows = ["| kind | what | required | optional |", "|---|---|---|---|"]
     for kind in KINDS.values():
         required, optional = (
-            ", ".join(f"`{each.name}`" + (f" ({', '.join(each.values)})" if each.values else "") for each in fields)
+            ", ".join(f"`{field.name}`" + (f" ({', '.join(field.values)})" if field.values else "") for field in fields)
             for fields in (kind.required, kind.optional)
         )
         if kind.at_least_one:

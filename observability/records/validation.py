@@ -1,4 +1,4 @@
-"""How is the value of one field of a record checked and typed?"""
+"""Checks and types the value of one field of a record."""
 
 import difflib
 import math
@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, Literal
 
-from observability.records.values import SCALARS, Rejected, as_number, attribution, member_number, parse_time, probability, shown
+from observability.records.values import (
+    SCALARS,
+    Rejected,
+    member_attribution,
+    member_number,
+    member_probability,
+    number_or_none,
+    parse_time,
+    quoted_value,
+)
 
 FieldType = Literal["text", "number", "integer", "time", "boolean", "object", "scalar", "list", "score", "label"]
 Members = Literal["any", "number", "time", "attribution"]
@@ -24,12 +33,12 @@ OTHER_NAMES = {
     "value": ("label", "target", "actual", "outcome", "y_true", "truth"),
     "kind": ("type", "record"),
 }
-"""What others call our fields: for suggestions only."""
+"""Names of our fields in other tools, for suggestions only."""
 
 
 @dataclass(frozen=True)
-class Field:
-    """One field. values: those allowed, any where empty. members: what the values of an object are. least, above, finite: bounds of a number."""
+class RecordField:
+    """One field. values: the allowed ones, empty for any. members: type of an object's values. least, above, finite: bounds of a number."""
 
     name: str
     type: FieldType
@@ -41,12 +50,12 @@ class Field:
     finite: bool = False
 
 
-def checker(field: Field) -> Check:
-    """The function that types a value of this field, or raises Rejected."""
+def field_checker(field: RecordField) -> Check:
+    """The function that checks and types a value of this field, or raises Rejected."""
     name = field.name
 
     def refuse(value: Any) -> Rejected:
-        return Rejected("wrong_type", f"{name!r} is {named(field)}; got {shown(value)}")
+        return Rejected("wrong_type", f"{name!r} is {field_description(field)}; got {quoted_value(value)}")
 
     def check_text(value: Any, _zone: tzinfo | None) -> str:
         if value.__class__ is int:
@@ -54,23 +63,23 @@ def checker(field: Field) -> Check:
         elif value.__class__ is not str:
             raise refuse(value)
         if field.values and value not in field.values:
-            raise Rejected("bad_value", f"{name!r} is one of {', '.join(field.values)}; got {shown(value)}")
+            raise Rejected("bad_value", f"{name!r} is one of {', '.join(field.values)}; got {quoted_value(value)}")
         if not value:
             raise Rejected("bad_value", f"{name!r} is an empty text")
         return value
 
     def check_number(value: Any, _zone: tzinfo | None) -> float:
-        got = as_number(value)
+        got = number_or_none(value)
         if got is None:
             raise refuse(value)
         if field.finite and not math.isfinite(got):
-            raise Rejected("bad_value", f"{name!r} is a finite number; got {shown(value)}")
+            raise Rejected("bad_value", f"{name!r} is a finite number; got {quoted_value(value)}")
         if field.least is not None and got < field.least:
             raise Rejected(
-                "bad_value", f"{name!r} is a number from {field.least:g} on; got {shown(value)}; leave it out where it is not known"
+                "bad_value", f"{name!r} is a number from {field.least:g} on; got {quoted_value(value)}; leave it out where it is not known"
             )
         if field.above is not None and not got > field.above:
-            raise Rejected("bad_value", f"{name!r} is above {field.above}; got {shown(value)}")
+            raise Rejected("bad_value", f"{name!r} is above {field.above}; got {quoted_value(value)}")
         return got
 
     def check_integer(value: Any, _zone: tzinfo | None) -> int:
@@ -79,7 +88,7 @@ def checker(field: Field) -> Check:
         if value.__class__ is not int:
             raise refuse(value)
         if not (field.least or 0) <= value < 2**63:
-            raise Rejected("bad_value", f"{name!r} is a whole number from {field.least or 0} on; got {shown(value)}")
+            raise Rejected("bad_value", f"{name!r} is a whole number from {field.least or 0} on; got {quoted_value(value)}")
         return int(value)
 
     def check_scalar(value: Any, _zone: tzinfo | None) -> Any:
@@ -90,7 +99,7 @@ def checker(field: Field) -> Check:
     def check_object(value: Any, zone: tzinfo | None) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise refuse(value)
-        return value if member is None else {key: member(f"{name}.{key}", each, zone) for key, each in value.items()}
+        return value if member is None else {key: member(f"{name}.{key}", item, zone) for key, item in value.items()}
 
     def check_list(value: Any, _zone: tzinfo | None) -> list[Any]:
         if not isinstance(value, list):
@@ -102,35 +111,48 @@ def checker(field: Field) -> Check:
             return check_number(value, zone)
         if not value:
             raise Rejected("bad_value", f"{name!r} is an empty object; expected class: number")
-        return {key: (probability if name == "score" else member_number)(f"{name}.{key}", each, zone) for key, each in value.items()}
+        return {key: (member_probability if name == "score" else member_number)(f"{name}.{key}", item, zone) for key, item in value.items()}
 
     def check_boolean(value: Any, _zone: tzinfo | None) -> bool:
         if value.__class__ is not bool:
             raise refuse(value)
         return bool(value)
 
-    member = {"any": None, "number": member_number, "time": parse_time, "attribution": attribution}[field.members]
-    plain: dict[str, Check] = {
-        "text": check_text, "number": check_number, "integer": check_integer, "scalar": check_scalar, "object": check_object,
-        "list": check_list, "score": check_score, "boolean": check_boolean,
-    }  # fmt: skip
-    return plain.get(field.type) or (lambda value, zone: parse_time(name, value, zone))
+    member = {"any": None, "number": member_number, "time": parse_time, "attribution": member_attribution}[field.members]
+    checks: dict[str, Check] = {
+        "text": check_text,
+        "number": check_number,
+        "integer": check_integer,
+        "scalar": check_scalar,
+        "object": check_object,
+        "list": check_list,
+        "score": check_score,
+        "boolean": check_boolean,
+    }
+    return checks.get(field.type) or (lambda value, zone: parse_time(name, value, zone))
 
 
 _TYPES = {
-    "text": "a text", "number": "a number", "integer": "a whole number", "time": "a time, RFC 3339 with an offset", "boolean": "true or false",
-    "object": "an object", "list": "a list", "scalar": "a text, a number, true or false", "score": "a number, or an object of class: number",
+    "text": "a text",
+    "number": "a number",
+    "integer": "a whole number",
+    "time": "a time, RFC 3339 with an offset",
+    "boolean": "true or false",
+    "object": "an object",
+    "list": "a list",
+    "scalar": "a text, a number, true or false",
+    "score": "a number, or an object of class: number",
     "label": "a value, or an object with 'value'",
-}  # fmt: skip
+}
 
 
-def named(field: Field) -> str:
-    """What a field is, in words."""
+def field_description(field: RecordField) -> str:
+    """The expected value of a field, in words."""
     return f"one of {', '.join(field.values)}" if field.values else _TYPES[field.type]
 
 
-def suggestion(name: str, others: Mapping[str, Any]) -> str:
+def field_suggestion(name: str, others: Mapping[str, Any]) -> str:
     """`; it has 'timestamp': rename it to 'at'` where one of the other fields looks like `name`, else nothing."""
-    near = [each for each in others if each.lower() in OTHER_NAMES.get(name, ()) or each.lower().strip("_ ") == name]
-    near = near or difflib.get_close_matches(name, [each for each in others if len(each) > 2], n=1, cutoff=0.7)
+    near = [other for other in others if other.lower() in OTHER_NAMES.get(name, ()) or other.lower().strip("_ ") == name]
+    near = near or difflib.get_close_matches(name, [other for other in others if len(other) > 2], n=1, cutoff=0.7)
     return f"; it has {near[0]!r}: rename it to {name!r}, or load with --map {near[0]}={name}" if near else ""

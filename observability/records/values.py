@@ -1,13 +1,14 @@
-"""Which typed value does a JSON value stand for: a number, a time, a text to compare by?"""
+"""Converts JSON values to typed values: numbers, times, and texts for comparison."""
 
 import json
 import math
 import re
+import uuid
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-"""How numbers that JSON does not have are written; kept apart from null."""
+"""Texts of the numbers that JSON does not have; distinct from null."""
 FIRST, AFTER_LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2201, 1, 1, tzinfo=UTC)
 """Times are from FIRST on and before AFTER_LAST."""
 
@@ -15,25 +16,25 @@ FIRST, AFTER_LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2201, 1, 1, tzinf
 SCALARS = frozenset((str, int, float, bool))
 
 
-class Rejected(Exception):  # noqa: N818 - it says what happened to a record, it is no failure of the program
-    """The record breaks a rule. reason: a short stable code; message: a sentence with what was got and expected."""
+class Rejected(Exception):  # noqa: N818 - a result of validation, not a failure of the program
+    """The record violates a rule. reason: a short stable code. message: a sentence with the got and the expected value."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason, self.message = reason, message
 
 
-def shown(value: Any) -> str:
-    """A value as a message shows it: its type where that matters, and its JSON, cut short."""
+def quoted_value(value: Any) -> str:
+    """A value for a message: its type where that matters, and its JSON, cut to 60 characters."""
     if isinstance(value, dict | list):
         return f"an object with {len(value)} fields" if isinstance(value, dict) else f"a list of {len(value)}"
     body = json.dumps(value, ensure_ascii=False, default=str)
     body = body if len(body) <= 60 else body[:57] + "…"
-    named = {str: "the text ", int: "the number ", float: "the number "}
-    return named.get(value.__class__, "") + body
+    prefixes = {str: "the text ", int: "the number ", float: "the number "}
+    return prefixes.get(value.__class__, "") + body
 
 
-def as_number(value: Any) -> float | None:
+def number_or_none(value: Any) -> float | None:
     """A number, or "NaN", "Infinity", "-Infinity", as a float; None for anything else. Beyond the range of a double it is an infinity."""
     if value.__class__ is float:
         return float(value)
@@ -47,29 +48,29 @@ def as_number(value: Any) -> float | None:
 
 def member_number(name: str, value: Any, _zone: tzinfo | None) -> float:
     """A number inside an object."""
-    got = as_number(value)
+    got = number_or_none(value)
     if got is None:
-        raise Rejected("wrong_type", f"{name!r} is a number; got {shown(value)}")
+        raise Rejected("wrong_type", f"{name!r} is a number; got {quoted_value(value)}")
     return got
 
 
-def probability(name: str, value: Any, zone: tzinfo | None) -> float:
+def member_probability(name: str, value: Any, zone: tzinfo | None) -> float:
     """A number from 0 to 1 inside an object."""
     got = member_number(name, value, zone)
     if not 0 <= got <= 1:
-        raise Rejected("bad_value", f"{name!r} is a probability from 0 to 1; got {shown(value)}")
+        raise Rejected("bad_value", f"{name!r} is a probability from 0 to 1; got {quoted_value(value)}")
     return got
 
 
-def attribution(name: str, value: Any, zone: tzinfo | None) -> float | dict[str, float]:
+def member_attribution(name: str, value: Any, zone: tzinfo | None) -> float | dict[str, float]:
     """A number, or for a class an object of numbers."""
     if isinstance(value, dict):
-        return {key: member_number(f"{name}.{key}", each, zone) for key, each in value.items()}
+        return {key: member_number(f"{name}.{key}", member, zone) for key, member in value.items()}
     return member_number(name, value, zone)
 
 
 def canonical_text(value: str | float | bool) -> str:
-    """A scalar as the text by which classes and labels are compared: whole numbers without a point, true and false, texts as they are."""
+    """A scalar as the text that classes and labels are compared by: whole numbers without a point, true and false, texts unchanged."""
     if value.__class__ is str:
         return str(value)
     if value.__class__ is bool:
@@ -87,8 +88,8 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))
 def parse_time(name: str, value: Any, zone: tzinfo | None) -> datetime:
     """An instant in UTC from RFC 3339 text (digits beyond microseconds are cut off), or from a datetime.
 
-    A bare date is midnight UTC. 24:00:00 is the end of the day; a leap second (23:59:60 UTC) is the first instant of the next day. Without an
-    offset it is local time in `zone` (the earlier of two where clocks go back), and rejected where there is no zone. Years 1970 to 2200.
+    A bare date is midnight UTC. 24:00:00 is the end of the day; a leap second (23:59:60 UTC) is the first instant of the next day. Without
+    an offset it is local time in `zone` (the earlier of two where clocks go back), and rejected without a zone. Years 1970 to 2200.
     """
     if isinstance(value, datetime | date):
         value = value.isoformat()
@@ -119,18 +120,24 @@ def parse_time(name: str, value: Any, zone: tzinfo | None) -> datetime:
                 instant = instant.replace(tzinfo=zone).astimezone(UTC)
             else:
                 raise Rejected(
-                    "no_offset", f"{name!r} has no offset: {shown(value)}; write it with Z for UTC or +02:00, or load with --timezone"
+                    "no_offset",
+                    f"{name!r} has no offset: {quoted_value(value)}; write it with Z for UTC or +02:00, or load with --timezone",
                 )
             if leap and (instant.hour, instant.minute, instant.second) != (0, 0, 0):
                 raise bad_time(name, value)
     except (ValueError, OverflowError):
         raise bad_time(name, value) from None
     if not FIRST <= instant < AFTER_LAST:
-        raise Rejected("bad_time", f"{name!r} is in the years 1970 to 2200; got {shown(value)}")
+        raise Rejected("bad_time", f"{name!r} is in the years 1970 to 2200; got {quoted_value(value)}")
     return instant
 
 
 def bad_time(name: str, value: Any) -> Rejected:
-    """The refusal of what is no time."""
+    """The rejection of a value that is not a time."""
     hint = " (seconds since 1970 are not taken: write the date)" if isinstance(value, int | float) else ""
-    return Rejected("bad_time", f"{name!r} is a time like 2013-07-01T10:00:00Z; got {shown(value)}{hint}")
+    return Rejected("bad_time", f"{name!r} is a time like 2013-07-01T10:00:00Z; got {quoted_value(value)}{hint}")
+
+
+def new_record_id() -> str:
+    """An id for a verdict or an action that nobody else has."""
+    return uuid.uuid4().hex

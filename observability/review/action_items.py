@@ -1,7 +1,7 @@
-"""What was promised in earlier weeks, by whom, until when, and did the metric it was to move move?
+"""Action items of earlier weeks: owner, due date, state, and whether the target metric improved.
 
-An action belongs to the week of its review, or where it was not taken in one, to the week in which somebody said it: so past weeks can be reviewed
-later, week after week.
+An action belongs to the week of its review; one that was created outside a review belongs to the week in which it was written. So past
+weeks can be reviewed later, one after another.
 """
 
 from collections.abc import Sequence
@@ -13,108 +13,110 @@ from observability.core.errors import ObservabilityError, UsageError
 from observability.core.finding import iso
 from observability.core.weeks import Week
 from observability.review.agenda import UNDECIDED
-from observability.review.metric_movement import Target, moved, target_of
-from observability.store.query import decision_log
+from observability.review.metric_movement import Target, metric_movement, target_of
+from observability.store.types import decision_items
 
 if TYPE_CHECKING:
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
 
 Body = dict[str, Any]
 CLOSED = ("done", "cancelled")
 SHOWN_CLOSED = 2
-"""Reviews that show an action after it was closed."""
+"""Number of reviews that show an action after it was closed."""
 DASHBOARD = "the dashboard"
-"""Who speaks where nobody does."""
-PERFORMANCE = "serving/performance"
+"""Author of records that the dashboard writes itself."""
+COPIED_FIELDS = ("model", "metric", "goal", "slice", "incident", "finding", "review", "prediction", "do")
 
 
 def promises(store: "Store", week: Week, earlier: Sequence[Body], known: datetime) -> list[Body]:
-    """Actions of the weeks before this one that are open, or were closed lately; the one due first comes first. known: what was said until then.
+    """Action items of earlier weeks that are open or were closed recently, earliest due date first. known: records up to this instant
+    count.
 
-    A closed one stays for two reviews, however old it is, so that people see whether it worked.
+    A closed action is shown in two reviews, so that its effect can be read.
 
-    Each has its fields, `since` (its week), `overdue`, `entries` (who said what when), `moved` (None where it names no metric, with `why`), `weeks` (how
-    many reviews running nobody could tell whether it moved, this one included; 0 where it can be told), and `escalated`.
+    Each item has its fields, `since` (its week), `overdue`, `entries` (author and changed fields by time), `moved` (None without a target
+    metric, with the reason in `why`), `weeks` (consecutive reviews in which the effect was unknown, this one included; 0 where it is
+    known), and `escalated`.
     """
     found = []
-    for whole in decision_log.actions(store):
+    for whole in store.actions():
         item = as_of(whole, known)
         if item is None:
             continue
         fields, since = item.fields, week_of(item)
-        if since >= week or settled(item, week, earlier):
+        if since >= week or is_settled_action(item, week, earlier):
             continue
         due = fields.get("due")
         body: Body = {
             "action": item.id,
-            "text": fields.get("text") or fields.get("do") or "An action without words",
+            "text": fields.get("text") or fields.get("do") or "Action without text",
             "state": item.state,
             "owner": fields.get("owner"),
             "due": iso(due) if due else None,
             "since": str(since),
             "overdue": bool(due and due < week.end and item.state not in CLOSED),
             "reason": fields.get("reason"),
-            **{
-                name: fields.get(name) for name in ("model", "metric", "goal", "slice", "incident", "finding", "review", "prediction", "do")
-            },
-            "entries": [{"at": iso(each.at), "author": each.author, "said": sorted(each.fields)} for each in item.entries],
+            **{name: fields.get(name) for name in COPIED_FIELDS},
+            "entries": [{"at": iso(entry.at), "author": entry.author, "said": sorted(entry.fields)} for entry in item.entries],
         }
-        body |= answer(store, target_of(body, frozen_findings(earlier, body["review"])), since, week)
-        weeks = waited(body, earlier)
+        body |= action_answer(store, target_of(body, frozen_findings(earlier, body["review"])), since, week)
+        weeks = reviews_waited(body, earlier)
         found.append(body | {"weeks": weeks, "escalated": escalated(body, weeks, week.end)})
-    return sorted(found, key=lambda each: (each["due"] is None, each["due"] or "", each["action"]))
+    return sorted(found, key=lambda body: (body["due"] is None, body["due"] or "", body["action"]))
 
 
-def settled(item: decision_log.Item, week: Week, earlier: Sequence[Body]) -> bool:
-    """Whether an action was closed before the last week began, or two reviews have shown it closed: past weeks may be reviewed long after."""
+def is_settled_action(item: decision_items.DecisionItem, week: Week, earlier: Sequence[Body]) -> bool:
+    """Whether an action was closed before last week began, or two reviews have shown it as closed."""
     if item.state not in CLOSED:
         return False
     closed = item.said("state")
-    shown = sum(any(one["action"] == item.id and one["state"] in CLOSED for one in body["promises"]) for body in earlier)
+    shown = sum(any(action["action"] == item.id and action["state"] in CLOSED for action in body["promises"]) for body in earlier)
     return shown >= SHOWN_CLOSED or (closed is not None and closed.at < week.back().start)
 
 
-def as_of(item: decision_log.Item, known: datetime) -> decision_log.Item | None:
-    """An action or a decision as it was known at an instant: None where it was not. What the dashboard says when a week is frozen is known from then on."""
-    entries = tuple(each for each in item.entries if each.at < known or (each.at == known and each.author != DASHBOARD))
+def as_of(item: decision_items.DecisionItem, known: datetime) -> decision_items.DecisionItem | None:
+    """An action or decision as known at an instant; None before its first entry. Entries of the dashboard at that very instant are
+    excluded.
+    """
+    entries = tuple(entry for entry in item.entries if entry.at < known or (entry.at == known and entry.author != DASHBOARD))
     return replace(item, entries=entries) if entries else None
 
 
-def waited(promise: Body, earlier: Sequence[Body]) -> int:
-    """How many reviews running it could not be told whether the action worked, this one included. earlier: newest first."""
-    if told(promise):
+def reviews_waited(promise: Body, earlier: Sequence[Body]) -> int:
+    """Number of consecutive reviews, this one included, in which the effect of an action was unknown. earlier: newest first."""
+    if is_action_answered(promise):
         return 0
     weeks = 1
     for body in earlier:
-        then = next((each for each in body["promises"] if each["action"] == promise["action"]), None)
-        if then is None or told(then):
+        then = next((action for action in body["promises"] if action["action"] == promise["action"]), None)
+        if then is None or is_action_answered(then):
             break
         weeks += 1
     return weeks
 
 
-def told(promise: Body) -> bool:
-    """Whether it is known if the action worked, or nobody asks any more."""
+def is_action_answered(promise: Body) -> bool:
+    """Whether an action is closed or its effect is known."""
     return promise["state"] in CLOSED or (promise["moved"] or {}).get("answer") in ("yes", "no")
 
 
 def escalated(promise: Body, weeks: int, by: datetime) -> bool:
-    """Whether it has waited too long: undecided so many times running, and not put off until a later day."""
+    """Whether the effect has been unknown for UNDECIDED reviews, and the action is not extended beyond `by`."""
     return weeks >= UNDECIDED and (promise["due"] is None or promise["due"] <= iso(by))
 
 
-def answer(store: "Store", target: Target | None, since: Week, week: Week) -> Body:
-    """`moved`, or `why` it cannot be asked. A model that is gone or a broken question costs this action's answer only."""
+def action_answer(store: "Store", target: Target | None, since: Week, week: Week) -> Body:
+    """`moved`, or `why` it is unknown. An error concerns this action only."""
     if target is None:
-        return {"moved": None, "why": "It names no metric that it should move."}
+        return {"moved": None, "why": "No target metric is set."}
     try:
-        return {"moved": moved(store, target, since, week).to_json(), "why": None}
+        return {"moved": metric_movement(store, target, since, week).to_json(), "why": None}
     except ObservabilityError as error:
         return {"moved": None, "why": error.what}
 
 
-def week_of(item: decision_log.Item) -> Week:
-    """The week that an action belongs to."""
+def week_of(item: decision_items.DecisionItem) -> Week:
+    """The week to which an action belongs."""
     review = item.fields.get("review")
     if review:
         try:
@@ -125,11 +127,11 @@ def week_of(item: decision_log.Item) -> Week:
 
 
 def frozen_findings(earlier: Sequence[Body], review: str | None) -> list[Body]:
-    """The findings of an earlier frozen week."""
-    body = next((each for each in earlier if each["review"] == review), None)
-    return [one for part in body["models"] for one in part["findings"]] + body["records"] if body else []
+    """The findings of an earlier frozen week; none where it is not in `earlier`."""
+    body = next((week for week in earlier if week["review"] == review), None)
+    return [finding for part in body["models"] for finding in part["findings"]] + body["records"] if body else []
 
 
 def is_due(promise: Body, by: datetime) -> bool:
-    """Whether an open promise is due by an instant."""
+    """Whether an open action is due before an instant."""
     return promise["due"] is not None and promise["state"] not in CLOSED and promise["due"] < iso(by)

@@ -1,110 +1,122 @@
-"""Which things could be talked about in a week: incidents, promises that are due, decisions to look at again, signatures that lapse, audits that expire?"""
+"""Candidates for the agenda of a week: incidents, due action items, decisions to revisit, expiring signatures and audits."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from observability.core.formatting import with_full_stop
 from observability.core.questions import Records
 from observability.core.time import naive_utc
 from observability.core.weeks import DAYS, Week
 from observability.core.window import Window
 from observability.records.values import AFTER_LAST, FIRST
 from observability.review.action_items import DASHBOARD, as_of
-from observability.review.agenda import Item
-from observability.review.incident_items import of_incidents, shared
-from observability.store.query import decision_log, records
+from observability.review.agenda import OUTCOMES, Item, Sort
+from observability.review.incident_items import of_incidents, shared_incidents
 
 if TYPE_CHECKING:
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
 
 Body = dict[str, Any]
 AUDIT_DAYS = timedelta(days=14)
 
 
-def items(
+def agenda_candidates(
     store: "Store", week: Week, models: Sequence[Body], promised: Sequence[Body], earlier: Sequence[Body], known: datetime
 ) -> list[Item]:
-    """Everything that could be talked about, not ranked yet. models: their parts of the frozen week; earlier: frozen weeks, newest first.
+    """All candidates, not ranked. models: their parts of the frozen week; earlier: frozen weeks, newest first.
 
-    known: what was said until then counts, and what was said in the review of an earlier week: a week that is made anew comes out the same.
+    known: records up to this instant count, and records of reviews of earlier weeks: so freezing a week again gives the same result.
     """
-    total = sum(each["served"] for each in models) or 1
-    exposure = {each["model"]: each["served"] / total for each in models}
-    last = next((each for each in earlier if each["week"] == str(week.back())), None)
+    total = sum(part["served"] for part in models) or 1
+    exposure = {part["model"]: part["served"] / total for part in models}
+    last = next((part for part in earlier if part["week"] == str(week.back())), None)
     found = [
-        *shared([item for each in models for item in of_incidents(each, exposure[each["model"]], last)]),
+        *shared_incidents([item for part in models for item in of_incidents(part, exposure[part["model"]], last)]),
         *of_promises(promised, exposure),
         *of_decisions(store, week, exposure, known),
         *of_signatures(store, week, exposure, known),
         *of_audits(store, week, exposure, known),
     ]
-    return [replace(each, weeks=max(each.weeks, waited(each, earlier))) for each in found]
+    return [replace(item, weeks=max(item.weeks, weeks_waited(item, earlier))) for item in found]
 
 
 def of_promises(promised: Sequence[Body], exposure: Mapping[str, float]) -> Iterable[Item]:
-    """Actions whose day is over, that were passed up, or that did not work."""
-    for each in promised:
-        moved = (each["moved"] or {}).get("answer")
-        why = [f"Promised in {each['since']}" + (f" by {each['owner']}." if each["owner"] else "; nobody owns it.")]
-        if each["overdue"]:
-            why.append(f"It was due on {each['due'][:10]}.")
-        if each["state"] == "escalated":
-            why.append("It was passed up.")
-        if each["escalated"]:
-            why.append(f"Whether it worked could not be told {each['weeks']} weeks running: escalated.")
-        if moved == "no":
-            why.append("What it should move did not move.")
+    """Action items that are overdue, were escalated, or did not improve their metric."""
+    for action in promised:
+        why = [f"Opened in {action['since']}, {'owner ' + action['owner'] if action['owner'] else 'no owner'}."]
+        if action["overdue"]:
+            why.append(f"Due on {action['due'][:10]}.")
+        if action["state"] == "escalated":
+            why.append("Escalated.")
+        if action["escalated"]:
+            why.append(f"Effect unknown for {action['weeks']} weeks: escalated.")
+        if (action["moved"] or {}).get("answer") == "no":
+            why.append("The target metric did not improve.")
         if len(why) > 1:
-            severity = "act" if each["overdue"] or each["escalated"] or each["state"] == "escalated" else "watch"
-            share = exposure.get(each["model"] or "", 0.0)
-            yield Item(
-                f"action:{each['action']}", "action", f"{each['text'].rstrip('.')}.", severity, "due", round(share, 6), each["model"], tuple(why),
-                weeks=each["weeks"] if each["escalated"] else 1, about={"action": each["action"]},
-            )  # fmt: skip
+            critical = action["overdue"] or action["escalated"] or action["state"] == "escalated"
+            about = {"action": action["action"]}
+            item = due_item(
+                "action", action["action"], with_full_stop(action["text"].rstrip(".")), critical, action["model"], exposure, why, about
+            )
+            yield replace(item, weeks=action["weeks"] if action["escalated"] else 1)
+
+
+def due_item(
+    sort: Sort,
+    name: str,
+    title: str,
+    over: bool,
+    model: str | None,
+    exposure: Mapping[str, float],
+    why: Iterable[str],
+    about: dict[str, str],
+) -> Item:
+    """An item that is due: Critical where its date is over, else Warning."""
+    share = round(exposure.get(model or "", 0.0), 6)
+    return Item(f"{sort}:{name}", sort, title, "act" if over else "watch", "due", share, model, tuple(why), about=about)
 
 
 def of_decisions(store: "Store", week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
-    """Standing decisions whose day to look at them again has come, or comes within the coming week, until an item about that day has an outcome."""
+    """Standing decisions to revisit before the end of the coming week, until an item about that date has an outcome."""
     seen = ended(store, week, known)
-    for whole in decision_log.decisions(store):
-        each = as_of(whole, known)
-        if each is None or not before(each.fields.get("review"), week):
+    for whole in store.decisions():
+        decision = as_of(whole, known)
+        if decision is None or not from_earlier_week(decision.fields.get("review"), week):
             continue
-        fields, again = each.fields, each.fields.get("revisit")
-        item = f"decision:{each.id}:{again:%Y-%m-%d}" if again else ""
-        if again is None or again >= week.end + DAYS or each.state != "standing" or item in seen:
+        fields, again = decision.fields, decision.fields.get("revisit")
+        if again is None or again >= week.end + DAYS or decision.state != "standing":
             continue
-        model = fields.get("model")
-        yield Item(
-            item, "decision", f"Look again at what was decided: {str(fields.get('statement')).rstrip('.')}.",
-            "act" if again < week.end else "watch", "due",
-            round(exposure.get(model or "", 0.0), 6), model,
-            (f"Decided by {fields.get('decider') or each.first.author} on {each.first.at:%Y-%m-%d}, to look at again on {again:%Y-%m-%d}.",),
-            about={"decision": each.id},
-        )  # fmt: skip
+        title = f"Revisit decision: {str(fields.get('statement')).rstrip('.')}."
+        decider = fields.get("decider") or decision.first.author
+        why = f"Decided by {decider} on {decision.first.at:%Y-%m-%d}, revisit on {again:%Y-%m-%d}."
+        name, about = f"{decision.id}:{again:%Y-%m-%d}", {"decision": decision.id}
+        item = due_item("decision", name, title, again < week.end, fields.get("model"), exposure, [why], about)
+        if item.item not in seen:
+            yield item
 
 
 def of_signatures(store: "Store", week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
-    """States that a risk owner accepted until a date that is over, or ends within the coming week: the newest signature of each counts, until an
-    item about its last day has an outcome.
+    """Accepted states that end before the end of the coming week: the newest signature of each, until an item about its date has an
+    outcome.
     """
     seen = ended(store, week, known)
-    for row in standing(each for each in rows(store, "signature", known) if before(each["review"], week)):
+    for row in standing_signatures(row for row in records_until(store, "signature", known) if from_earlier_week(row["review"], week)):
         model, subject, until = row["model"], row["subject"], row["until"]
-        item = f"signature:{model}:{same(subject)}:{until:%Y-%m-%d}"
-        if until < stored(week.end + DAYS) and item not in seen:
-            over = until < stored(week.end)
-            yield Item(
-                item, "signature",
-                f"{row['author']} accepted {subject} of {model} until {until:%Y-%m-%d}: sign again, or open an action.",
-                "act" if over else "watch", "due", round(exposure.get(model, 0.0), 6), model,
-                (f"The signature {'lapsed' if over else 'lapses'} on {until:%Y-%m-%d}.",), about={"subject": subject},
-            )  # fmt: skip
+        if until >= naive_utc(week.end + DAYS):
+            continue
+        over = until < naive_utc(week.end)
+        end = f"{'ended' if over else 'ends'} on {until:%Y-%m-%d}"
+        title = f"Acceptance of {subject} of {model} by {row['author']} {end}: renew it or open an action."
+        why = f"The signature {'expired' if over else 'expires'} on {until:%Y-%m-%d}."
+        item = due_item("signature", f"{model}:{same(subject)}:{until:%Y-%m-%d}", title, over, model, exposure, [why], {"subject": subject})
+        if item.item not in seen:
+            yield item
 
 
-def standing(signed: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The newest signature of each state of each model, from records oldest first. Capitals and spaces make no other state."""
+def standing_signatures(signed: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The newest signature of each state of each model, from records oldest first. Case and spaces do not distinguish states."""
     newest: dict[tuple[str, str], dict[str, Any]] = {}
     for row in signed:
         newest[row["model"], same(row["subject"])] = row
@@ -112,56 +124,50 @@ def standing(signed: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def same(subject: str) -> str:
-    """A subject as it is compared."""
+    """A subject normalized for comparison: single spaces, lower case."""
     return " ".join(subject.split()).casefold()
 
 
 def of_audits(store: "Store", week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
-    """Audits that have expired or do within two weeks: the newest of each kind and version counts."""
-    newest: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for row in rows(store, "audit", min(known, week.end)):
-        newest[row["model"], row["version"], row["audit"]] = row
+    """Audits that have expired or expire within two weeks: the newest of each kind and version."""
+    newest = {(row["model"], row["version"], row["audit"]): row for row in records_until(store, "audit", min(known, week.end))}
     for (model, version, audit), row in newest.items():
         expires = row["expires"]
-        if expires == expires and expires is not None and expires < stored(week.end + AUDIT_DAYS):
-            over = expires < stored(week.end)
-            yield Item(
-                f"audit:{model}:{version}:{audit}", "audit", f"The {audit} audit of {model} version {version} {'expired' if over else 'expires'} on {expires:%Y-%m-%d}.",
-                "act" if over else "watch", "due", round(exposure.get(model, 0.0), 6), model, (f"It was made on {row['at']:%Y-%m-%d}.",), about={"version": version},
-            )  # fmt: skip
+        if expires is None or expires != expires or expires >= naive_utc(week.end + AUDIT_DAYS):
+            continue
+        over = expires < naive_utc(week.end)
+        title = f"The {audit} audit of {model} version {version} {'expired' if over else 'expires'} on {expires:%Y-%m-%d}."
+        why = f"Audited on {row['at']:%Y-%m-%d}."
+        yield due_item("audit", f"{model}:{version}:{audit}", title, over, model, exposure, [why], {"version": version})
 
 
 def ended(store: "Store", week: Week, known: datetime) -> set[str]:
-    """Items that had an outcome in the review of an earlier week."""
-    return {
-        row["item"] for row in rows(store, "agenda", known) if row["does"] in ("accept", "watch", "act") and before(row["review"], week)
-    }
+    """Items that have an outcome in the review of an earlier week."""
+    rows = records_until(store, "agenda", known)
+    return {row["item"] for row in rows if row["does"] in OUTCOMES and from_earlier_week(row["review"], week)}
 
 
-def before(review: Any, week: Week) -> bool:
-    """Whether something was said in the review of an earlier week, or in none."""
+def from_earlier_week(review: Any, week: Week) -> bool:
+    """Whether a record belongs to the review of an earlier week, or to none."""
     return not isinstance(review, str) or review < str(week)
 
 
-def rows(store: "Store", kind: str, known: datetime | None = None) -> list[dict[str, Any]]:
-    """Records of a kind, oldest first. known: what was said until then; what the dashboard says when a week is frozen is known from then on."""
-    frame = records.fetch(store, Records(kind, ever=True), Window("", FIRST, AFTER_LAST))
+def records_until(store: "Store", kind: str, known: datetime | None = None) -> list[dict[str, Any]]:
+    """Records of a kind, oldest first. known: records up to this instant, without the dashboard's own at the very instant."""
+    frame = store.ask(Records(kind, ever=True), Window("", FIRST, AFTER_LAST))
     found = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-    until = None if known is None else stored(known)
-    return [each for each in found if until is None or each["at"] < until or (each["at"] == until and each.get("author") != DASHBOARD)]
+    if known is None:
+        return found
+    until = naive_utc(known)
+    return [row for row in found if row["at"] < until or (row["at"] == until and row.get("author") != DASHBOARD)]
 
 
-def stored(instant: datetime) -> datetime:
-    """An instant as the store's frames hold it: UTC without a zone."""
-    return naive_utc(instant)
-
-
-def waited(item: Item, earlier: Sequence[Body]) -> int:
-    """How many weeks running an item has been on an agenda without an outcome, this one included. earlier: newest first, with `outcomes` by item."""
+def weeks_waited(item: Item, earlier: Sequence[Body]) -> int:
+    """Consecutive weeks of an item on an agenda without an outcome, this one included. earlier: newest first, with `outcomes` by item."""
     weeks = 1
     for body in earlier:
-        then = [each.item for each in map(Item.from_json, body["agenda"]) if each.ids & item.ids]
-        if not then or any(each in body.get("outcomes", {}) for each in then):
+        then = [other.item for other in map(Item.from_json, body["agenda"]) if other.ids & item.ids]
+        if not then or any(name in body.get("outcomes", {}) for name in then):
             break
         weeks += 1
     return weeks

@@ -1,6 +1,6 @@
-"""Which single predictions of a week did people look into, and what did they conclude?
+"""Verdicts about single predictions of a week.
 
-People's words, not frozen numbers: a verdict belongs to the week of its prediction, whenever it was said.
+They are not part of the frozen numbers: a verdict belongs to the week of its prediction, whenever it was given.
 """
 
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 from observability.core.errors import NotFoundError
 from observability.core.weeks import Week
 from observability.investigation import find_prediction
-from observability.store.query import decision_log
+from observability.store.types import decision_items
 
 if TYPE_CHECKING:
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
 
 MOST = 500
-"""Verdicts that are looked up, the newest."""
+"""Verdicts that are read, newest first."""
 
 
 @dataclass(frozen=True)
 class Concluded:
-    """A standing verdict about a prediction of the week. wrong: yes, no or label_wrong; recurring: the model has a verdict with the same source from an
-    earlier week.
+    """A standing verdict about a prediction of the week. wrong: yes, no or label_wrong; recurring: the model has a verdict with the same
+    source from an earlier week.
     """
 
     prediction: str
@@ -36,10 +36,12 @@ class Concluded:
     recurring: bool
 
 
-def concluded(store: "Store", week: Week) -> tuple[list[Concluded], str | None]:
-    """The verdicts about predictions of a week, oldest prediction first, and where the confirmed errors came from in a sentence (None without any)."""
-    placed: list[tuple[decision_log.Item, datetime]] = []
-    for item in decision_log.verdicts(store)[:MOST]:
+def week_verdicts(store: "Store", week: Week) -> tuple[list[Concluded], str | None]:
+    """Verdicts about predictions of a week, oldest prediction first, and a sentence on the sources of confirmed errors (None without
+    any).
+    """
+    placed: list[tuple[decision_items.DecisionItem, datetime]] = []
+    for item in store.verdicts()[:MOST]:
         if item.state != "standing":
             continue
         try:
@@ -50,9 +52,18 @@ def concluded(store: "Store", week: Week) -> tuple[list[Concluded], str | None]:
     before = {(item.fields["model"], item.fields["source"]) for item, at in placed if at < week.start}
     rows = [
         Concluded(
-            str(item.fields["prediction"]), str(item.fields["model"]), at, str(item.fields["source"]), item.fields.get("wrong"),
-            item.fields.get("severity"), item.fields.get("note"), item.last.author, (item.fields["model"], item.fields["source"]) in before,
+            str(item.fields["prediction"]),
+            str(item.fields["model"]),
+            at,
+            str(item.fields["source"]),
+            item.fields.get("wrong"),
+            item.fields.get("severity"),
+            item.fields.get("note"),
+            item.last.author,
+            (item.fields["model"], item.fields["source"]) in before,
         )
         for item, at in mine
-    ]  # fmt: skip
-    return sorted(rows, key=lambda each: (each.at, each.prediction)), decision_log.errors_sentence(item for item, _ in mine)
+    ]
+    return sorted(rows, key=lambda verdict: (verdict.at, verdict.prediction)), decision_items.error_source_sentence(
+        item for item, _ in mine
+    )

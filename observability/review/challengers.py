@@ -1,73 +1,76 @@
-"""Which versions ask to be promoted: how does each that answers in the shadow compare with the one that serves, on the same rows?"""
+"""Paired comparison of each shadow version with the serving version on the same rows."""
 
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from observability.compare import paired_rows
-from observability.compare.comparison import asker, compare
+from observability.compare.comparison import compare_windows
 from observability.compare.difference import Difference
 from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.weeks import Week
 from observability.core.window import Window
 from observability.metrics.performance import HEADLINE
-from observability.review.paired_versions import answers, most
+from observability.review.paired_versions import predictions_by_version, version_with_most
 from observability.review.regressed_slices import regressed
 
 if TYPE_CHECKING:
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
 
 Body = dict[str, Any]
 SHOWN = 12
-"""Differences beyond chance that a card shows."""
+"""Significant differences on a card."""
 
 
 def challengers(store: "Store", week: Week) -> list[Body]:
-    """A card for each version that answered in the shadow in the week and does not serve, as known at its end. One that cannot be compared says why."""
-    return [card(store, model, week, name, then) for model in store.catalog().models for name, then in waiting(store, model, week)]
+    """A card for each version that answered only in the shadow in the week, as known at its end; with the reason where it cannot be
+    compared.
+    """
+    return [
+        card(store, model, week, name, then) for model in store.catalog().models for name, then in waiting_challengers(store, model, week)
+    ]
 
 
-def waiting(store: "Store", model: Model, week: Week) -> list[tuple[str, str]]:
-    """(version that answers in the shadow and does not serve, version that serves most), of one model."""
-    serves = answers(store, model, week, "production")
-    then = most(serves)
-    return [(name, then) for name in sorted(answers(store, model, week, "shadow")) if then is not None and name not in serves]
+def waiting_challengers(store: "Store", model: Model, week: Week) -> list[tuple[str, str]]:
+    """(version that answered only in the shadow, version with the most production predictions) of one model."""
+    serves = predictions_by_version(store, model, week, "production")
+    then = version_with_most(serves)
+    return [
+        (name, then) for name in sorted(predictions_by_version(store, model, week, "shadow")) if then is not None and name not in serves
+    ]
 
 
 def card(store: "Store", model: Model, week: Week, new: str, then: str) -> Body:
-    """The comparison as JSON. Positive changes are new less then."""
+    """The comparison as JSON. Changes are `new` minus `then`."""
     b = Window(model.name, week.start, week.end, version=then, as_of=week.end)
-    made: Body = {
-        "model": model.name,
-        "version": new,
-        "serves": then,
-        "pairs": None,
-        "headline": None,
-        "differences": [],
-        "sentence": "",
-        "notes": [],
-        "slices": None,
-    }
+    head: Body = {"model": model.name, "version": new, "serves": then}
     try:
-        done = compare(asker(store), model, replace(b, version=new, environment="shadow"), b)
+        done = compare_windows(store.ask, model, replace(b, version=new, environment="shadow"), b)
     except ObservabilityError as error:
-        return made | {"sentence": error.what}
-    versions = [[each for each in model.versions if each.name == name] for name in (new, then)]
-    paired = next((each for each in done.differences if each.section == "pairs" and each.metric == HEADLINE.get(model.task or "")), None)
-    differing = [each for each in done.differences if each.verdict == "differs"]
-    return made | {
+        empty: Body = {"pairs": None, "headline": None, "differences": [], "notes": [], "slices": None}
+        return head | empty | {"sentence": error.what}
+    versions = [[version for version in model.versions if version.name == name] for name in (new, then)]
+    main = HEADLINE.get(model.task or "")
+    paired = next((found for found in done.differences if found.section == "pairs" and found.metric == main), None)
+    differing = [found for found in done.differences if found.verdict == "differs"]
+    return head | {
         "pairs": asdict(done.pairs) if done.pairs else None,
-        "headline": difference(paired) if paired else None,
-        "differences": [difference(each) for each in differing[:SHOWN]],
+        "headline": difference_json(paired) if paired else None,
+        "differences": [difference_json(found) for found in differing[:SHOWN]],
         "sentence": done.sentence,
         "notes": list(done.notes),
-        "slices": regressed(model, paired_rows.rows_of(asker(store), model, replace(b, version=new, environment="shadow"), b, *versions)),
+        "slices": regressed(model, paired_rows.matched_rows(store.ask, model, replace(b, version=new, environment="shadow"), b, *versions)),
     }
 
 
-def difference(each: Difference) -> Body:
+def difference_json(difference: Difference) -> Body:
     """One difference as JSON."""
+    change = difference.change
     return {
-        "section": each.section, "subject": each.subject, "metric": each.metric, "unit": each.unit, "verdict": each.verdict, "why": each.why,
-        "new": each.a.value, "then": each.b.value, "change": each.change.value, "low": each.change.low, "high": each.change.high, "distance": each.distance,
-    }  # fmt: skip
+        **{name: getattr(difference, name) for name in ("section", "subject", "metric", "unit", "verdict", "why", "distance")},
+        "new": difference.a.value,
+        "then": difference.b.value,
+        "change": change.value,
+        "low": change.low,
+        "high": change.high,
+    }

@@ -1,6 +1,7 @@
-"""What does a decision rest on? One text for each piece: readable, searchable, and with the ids that lead back to it.
+"""References to the evidence of a decision: readable, searchable texts with ids.
 
-`2013-W27: Mean absolute error 30.5 … [incident:flights-delay:serving/performance/model/mae/]` names the review, says the item's title, and ends in its id.
+`2013-W27: Mean absolute error 30.5 … [incident:flights-delay:serving/performance/model/mae/]` names the review, the title of the item,
+and its id.
 """
 
 import re
@@ -8,12 +9,12 @@ from dataclasses import dataclass
 
 SHAPE = re.compile(r"(?P<review>\d{4}-W\d{2}): (?P<title>.*?)(?: \[(?P<item>[^\[\]]+)\])?", re.DOTALL)
 STEPS = {"challenger": "changes", "action": "promises"}
-"""Where in the room a piece stands that is no item of the agenda, by how its id begins."""
+"""Review step that shows evidence which is no agenda item, by the first part of its id."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """One piece. review, item: ids, None where a text does not name them (written elsewhere, or before ids were kept)."""
+    """One reference. review, item: ids, None where the text does not contain them."""
 
     title: str
     review: str | None = None
@@ -24,16 +25,16 @@ class Evidence:
 
     @property
     def words(self) -> str:
-        """Without the id, as people read it."""
+        """The text without the id."""
         return f"{self.review}: {self.title}" if self.review else self.title
 
     @property
     def step(self) -> str:
-        """The step of the room that shows it."""
+        """The review step that shows it."""
         return STEPS.get(str(self.item).partition(":")[0], "agenda")
 
 
-def read(written: str) -> Evidence:
-    """A stored text as a piece of evidence; any other text is its own title."""
+def read_evidence(written: str) -> Evidence:
+    """A stored text as a reference; text of another form becomes the title."""
     found = SHAPE.fullmatch(written)
     return Evidence(found["title"], found["review"], found["item"]) if found else Evidence(written)

@@ -1,7 +1,7 @@
-"""What has waited for three weeks without a decision or an answer, and who is told?
+"""Escalation of actions and agenda items that have been open for three weeks.
 
-When a week is frozen, actions that nobody could judge three times running are passed up by themselves, and the owner is told of them and of agenda
-items that were not decided so long: through the channels of the alerts, once every three weeks, with a key that is the same however often.
+When a week is frozen, actions whose effect was unknown three times in a row are escalated, and owners are notified of them and of agenda
+items that were undecided for as long: through the alert channels, once every three weeks, with a deterministic key.
 """
 
 import hashlib
@@ -11,56 +11,56 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from observability.alerts import config as configs
-from observability.alerts.config import Config
+from observability.alerts.config import AlertConfig
 from observability.core.errors import ObservabilityError
 from observability.review.action_items import DASHBOARD
 from observability.review.agenda import UNDECIDED, Item
-from observability.store.ingest import record_writer
 
 if TYPE_CHECKING:
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
 
 Body = dict[str, Any]
 LOG = logging.getLogger(__name__)
 NEWS = timedelta(days=30)
-"""Of a week that ended before that nobody is told: a review of old logs raises no alarm."""
+"""No notifications for weeks that ended longer ago, such as reviews of old logs."""
 
 
 def pass_up(store: "Store", body: Body, now: datetime) -> None:
-    """Keeps what follows from a week that was just frozen: actions passed up, messages queued. Settings of alerts that cannot be read cost the messages only."""
-    records: list[dict[str, Any]] = list(actions(body, now))
+    """Writes the escalations and messages that follow from a frozen week. If the alert settings cannot be read, only the messages are
+    omitted.
+    """
+    records: list[dict[str, Any]] = list(action_escalations(body, now))
     if now - datetime.fromisoformat(body["end"]) < NEWS:
         try:
-            records += messages(body, configs.read(store.home), now)
+            records += escalation_messages(body, configs.read_alert_config(store.home), now)
         except ObservabilityError as error:
-            LOG.warning("nobody is told what waits in week %s: %s", body["week"], error)
+            LOG.warning("no notifications for week %s: %s", body["week"], error)
     if records:
-        record_writer.write(store, records)
+        store.write_records(records)
 
 
-def actions(body: Body, now: datetime) -> Iterable[dict[str, Any]]:
-    """Records that pass actions up which nobody could judge for so long."""
-    for each in body["promises"]:
-        if each["escalated"] and each["state"] != "escalated":
-            reason = f"Whether it worked could not be told {each['weeks']} weeks running, last in {body['week']}."
-            yield {"kind": "action", "action": each["action"], "at": now, "author": DASHBOARD, "state": "escalated", "reason": reason}
+def action_escalations(body: Body, now: datetime) -> Iterable[dict[str, Any]]:
+    """Records that escalate actions whose effect has been unknown for too long."""
+    for action in body["promises"]:
+        if action["escalated"] and action["state"] != "escalated":
+            reason = f"Effect unknown for {action['weeks']} weeks, last in {body['week']}."
+            yield {"kind": "action", "action": action["action"], "at": now, "author": DASHBOARD, "state": "escalated", "reason": reason}
 
 
-def messages(body: Body, config: Config, now: datetime) -> Iterable[dict[str, Any]]:
-    """One message for each channel of the owner about each item that reached a third, sixth, … week without an outcome."""
-    owners = {each["model"]: each["owner"] for each in body["models"]}
-    responsible = {f"action:{each['action']}": each["owner"] for each in body["promises"]}
+def escalation_messages(body: Body, config: AlertConfig, now: datetime) -> Iterable[dict[str, Any]]:
+    """One message per channel of the owner for each item in its third, sixth, … week without an outcome."""
+    owners = {part["model"]: part["owner"] for part in body["models"]}
+    responsible = {f"action:{action['action']}": action["owner"] for action in body["promises"]}
     for item in map(Item.from_json, body["agenda"]):
         if not item.overdue or item.weeks % UNDECIDED:
             continue
         person = responsible.get(item.item)
-        told = [person] if person in config.routes else [owners.get(each) for each in item.models or (None,)]
+        recipients = [person] if person in config.routes else [owners.get(model) for model in item.models or (None,)]
         lines = [item.title.replace("`", ""), " ".join(item.reasons).replace("`", "")]
         if config.dashboard:
             lines.append(f"{config.dashboard}/review?review={body['review']}")
-        for channel in dict.fromkeys(channel for owner in told for channel in config.channels_of(owner)):
+        message = {"kind": "message", "at": now, "state": "queued", "incident": item.item, "model": item.model, "text": "\n".join(lines)}
+        message |= {"title": f"Undecided for {item.weeks} weeks: {', '.join(item.models) or 'no model'}", "not_before": config.send_at(now)}
+        for channel in dict.fromkeys(channel for owner in recipients for channel in config.channels_of(owner)):
             key = hashlib.sha256(f"{item.item}/{item.weeks}/{channel}".encode()).hexdigest()[:24]
-            yield {
-                "kind": "message", "message": key, "at": now, "state": "queued", "incident": item.item, "channel": channel, "model": item.model,
-                "title": f"Undecided for {item.weeks} weeks: {', '.join(item.models) or 'no model'}", "text": "\n".join(lines), "not_before": config.send_at(now),
-            }  # fmt: skip
+            yield message | {"message": key, "channel": channel}

@@ -1,4 +1,4 @@
-"""How alike are groups treated by the criterion of each model, and what did audits of robustness, membership and precision find lately?"""
+"""Fairness of each model by its criterion, and the newest audits of robustness, membership inference and precision."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,43 +9,35 @@ from observability.core.time import aware_utc
 Body = dict[str, Any]
 ANALYZER = "trust/fairness"
 MOST = 8
-"""Results of an audit that a frozen week keeps, by name."""
+"""Results of an audit that a frozen week keeps, in order of name."""
 
 
 def criteria(findings: Sequence[Finding]) -> Body:
-    """rows: what was found of each sensitive attribute by the model's criterion, the worst first; small: groups that are too small to be judged."""
-    found = [each for each in findings if each.analyzer == ANALYZER and "=" not in each.subject and "criterion" in each.evidence]
-    small = [each for each in findings if each.analyzer == ANALYZER and "=" in each.subject and each.severity == "unknown"]
-    return {
-        "rows": [
-            {
-                "attribute": each.subject, "version": each.version, "metric": each.metric, "unit": each.unit, "value": each.value, "low": each.low, "high": each.high,
-                "n": each.n, "limit": each.limit, "severity": each.severity, "because": each.because,
-            }
-            for each in found
-        ],
-        "small": len(small),
-    }  # fmt: skip
+    """rows: findings on each sensitive attribute by the model's criterion, worst first; small: number of groups that are too small."""
+    found = [finding for finding in findings if finding.analyzer == ANALYZER]
+    criterion = [finding for finding in found if "=" not in finding.subject and "criterion" in finding.evidence]
+    small = [finding for finding in found if "=" in finding.subject and finding.severity == "unknown"]
+    names = ("version", "metric", "unit", "value", "low", "high", "n", "limit", "severity", "because")
+    rows = [{"attribute": finding.subject, **{name: getattr(finding, name) for name in names}} for finding in criterion]
+    return {"rows": rows, "small": len(small)}
 
 
-def audits(records: Iterable[Body]) -> list[Body]:
-    """The newest audit of each kind of each version, with what the one before it found. records: audits that were known, oldest first."""
+def newest_audits(records: Iterable[Body]) -> list[Body]:
+    """The newest audit of each kind and version, with the results of the one before. records: known audits, oldest first."""
     newest: dict[tuple[str, str, str], list[Body]] = {}
-    for each in records:
-        newest.setdefault((each["model"], each["version"], each["audit"]), []).append(each)
+    for record in records:
+        newest.setdefault((record["model"], record["version"], record["audit"]), []).append(record)
     made = []
     for (model, version, audit), several in sorted(newest.items()):
         last, before = several[-1], several[-2] if len(several) > 1 else None
-        made.append({
-            "model": model, "version": version, "audit": audit, "at": iso(aware_utc(last["at"])),
-            "expires": None if missing(last["expires"]) else iso(aware_utc(last["expires"])),
-            "results": numbers(last), "before": None if before is None else numbers(before),
-        })  # fmt: skip
+        expires = None if is_missing_time(last["expires"]) else iso(aware_utc(last["expires"]))
+        head: Body = {"model": model, "version": version, "audit": audit, "at": iso(aware_utc(last["at"])), "expires": expires}
+        made.append(head | {"results": numeric_results(last), "before": None if before is None else numeric_results(before)})
     return made
 
 
-def numbers(audit: Body) -> dict[str, float]:
-    """The results that are numbers, by name."""
+def numeric_results(audit: Body) -> dict[str, float]:
+    """The numeric results, by name."""
     results = audit["results"] if isinstance(audit["results"], dict) else {}
     kept = {
         str(name): float(value) for name, value in sorted(results.items()) if isinstance(value, int | float) and not isinstance(value, bool)
@@ -53,6 +45,6 @@ def numbers(audit: Body) -> dict[str, float]:
     return dict(list(kept.items())[:MOST])
 
 
-def missing(value: Any) -> bool:
-    """Whether a stored time is none."""
+def is_missing_time(value: Any) -> bool:
+    """Whether a stored time is missing (None or NaT)."""
     return value is None or value != value

@@ -1,13 +1,13 @@
-"""What stands in a model's row of the fleet's week: one figure for each question, beside last week's and the reference's?
+"""One row of the weekly fleet table: figures of a model with last week's values and the reference.
 
-A cell is a small JSON-able dict made from the one finding that answers the question: nothing is computed a second time.
+A cell is a small JSON dictionary made from one finding; nothing is computed again.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 from observability.core.catalog import Model
-from observability.core.finding import Finding, Severity, needs_action, over_window, worst_first
+from observability.core.finding import Finding, Severity, needs_action, with_window_value, worst_first
 from observability.metrics.performance import HEADLINE
 from observability.stats.interval import Interval, difference_interval
 
@@ -20,97 +20,87 @@ FIGURES = (
     ("energy", "operations/energy", "energy_per_thousand"),
     ("carbon", "operations/energy", "sci"),
 )
-"""Cell, analyzer and metric of the figures that one finding about the whole model gives."""
+"""Cell, analyzer and metric of figures that come from one finding about the whole model."""
 VERDICTS = (("quality", "data/quality"), ("drift", "serving/drift"), ("fairness", "trust/fairness"))
-"""Cell and analyzer of the cells that count findings."""
+"""Cell and analyzer of cells that count findings."""
 COMPARED = ("serving/performance", "serving/estimated_performance", "serving/latency", "operations/cost", "operations/energy")
-"""Analyzers whose figures stand beside last week's."""
+"""Analyzers whose figures are compared with last week's."""
 
-NOTHING: Cell = {
-    "metric": None, "value": None, "low": None, "high": None, "n": 0, "unit": "", "basis": "measured", "severity": "unknown", "because": None,
-    "reference": None, "currency": None, "before": None, "differs": "cannot tell",
-}  # fmt: skip
-"""The cell of a figure that nobody gives."""
+NOTHING: Cell = dict.fromkeys(("metric", "value", "low", "high", "because", "reference", "currency", "before"))
+NOTHING |= {"n": 0, "unit": "", "basis": "measured", "severity": "unknown", "differs": "cannot tell"}
+"""The cell of a missing figure."""
 
 
 def strip(model: Model, now: Sequence[Finding], before: Sequence[Finding]) -> dict[str, Cell]:
-    """Every cell of a model's row by its name. now, before: findings of this week and of the week before (those of COMPARED)."""
+    """All cells of a model's row by name. now, before: findings of this week and last week (those of COMPARED)."""
     headline = HEADLINE.get(model.task or "", "")
-    cells = {"performance": figure("serving/performance", headline, now, before)}
-    cells["estimated"] = figure("serving/estimated_performance", headline, now, before)
+    cells = {"performance": strip_cell("serving/performance", headline, now, before)}
+    cells["estimated"] = strip_cell("serving/estimated_performance", headline, now, before)
     for name, analyzer, metric in FIGURES:
-        cells[name] = figure(analyzer, metric, now, before)
+        cells[name] = strip_cell(analyzer, metric, now, before)
     for name, analyzer in VERDICTS:
-        cells[name] = counted([each for each in now if each.analyzer == analyzer])
+        cells[name] = needs_action_cell([finding for finding in now if finding.analyzer == analyzer])
     return cells
 
 
-def figure(analyzer: str, metric: str, now: Sequence[Finding], before: Sequence[Finding]) -> Cell:
-    """The cell of one figure with what it was last week, and whether the two differ by more than chance."""
-    found = of(now, analyzer, metric)
+def strip_cell(analyzer: str, metric: str, now: Sequence[Finding], before: Sequence[Finding]) -> Cell:
+    """The cell of one figure, with last week's value and whether the difference is significant."""
+    found = whole_model_finding(now, analyzer, metric)
     if found is None:
         return dict(NOTHING)
-    earlier = of(before, analyzer, metric)
-    cell = told(found)
-    cell["before"] = None if earlier is None or earlier.value is None else {**span(earlier), "n": earlier.n}
+    earlier = whole_model_finding(before, analyzer, metric)
+    cell = finding_cell(found)
+    cell["before"] = (
+        None if earlier is None or earlier.value is None else {name: getattr(earlier, name) for name in ("value", "low", "high", "n")}
+    )
     cell["differs"] = differs(found, earlier)
     return cell
 
 
-def told(finding: Finding) -> Cell:
+def finding_cell(finding: Finding) -> Cell:
     """A finding as a cell."""
-    return {
-        "metric": finding.metric,
-        **span(finding),
-        "n": finding.n,
-        "unit": finding.unit,
-        "basis": finding.basis,
-        "severity": finding.severity,
-        "because": finding.because,
-        "reference": finding.evidence.get("baseline"),
-        "currency": finding.evidence.get("currency"),
-    }
+    cell = {name: getattr(finding, name) for name in ("metric", "value", "low", "high", "n", "unit", "basis", "severity", "because")}
+    return cell | {"reference": finding.evidence.get("baseline"), "currency": finding.evidence.get("currency")}
 
 
-def span(finding: Finding) -> Cell:
-    """Value and interval."""
-    return {"value": finding.value, "low": finding.low, "high": finding.high}
-
-
-def of(findings: Sequence[Finding], analyzer: str, metric: str) -> Finding | None:
-    """What an analyzer says of the whole model by one metric, over the whole week; None where it gives no value. Of several versions the one with the most rows."""
+def whole_model_finding(findings: Sequence[Finding], analyzer: str, metric: str) -> Finding | None:
+    """An analyzer's finding on the whole model by one metric, over the whole week; None without a value. Of several versions, the one
+    with the most rows.
+    """
     found = [
-        over_window(each)
-        for each in findings
-        if (each.analyzer, each.metric, each.subject) == (analyzer, metric, "model") and each.value is not None
+        with_window_value(finding)
+        for finding in findings
+        if (finding.analyzer, finding.metric, finding.subject) == (analyzer, metric, "model") and finding.value is not None
     ]
-    return max(found, key=lambda each: each.n) if found else None
+    return max(found, key=lambda finding: finding.n) if found else None
 
 
 def differs(now: Finding, before: Finding | None) -> str:
-    """`yes`, `no` or `cannot tell`: does the figure differ from last week's by more than chance (95 %)? No interval, or no last week: cannot tell."""
+    """`yes`, `no` or `cannot tell`: whether the figure differs significantly (95 %) from last week's. `cannot tell` without an interval
+    or a last week.
+    """
     if before is None or now.value is None or before.value is None:
         return "cannot tell"
-    change = difference_interval(interval(now), interval(before))
+    change = difference_interval(finding_interval(now), finding_interval(before))
     if change.low is None or change.high is None:
         return "cannot tell"
     return "yes" if change.low > 0 or change.high < 0 else "no"
 
 
-def interval(finding: Finding) -> Interval:
+def finding_interval(finding: Finding) -> Interval:
     """A finding's value as an interval."""
     return Interval(finding.value, finding.low, finding.high, float(finding.n))
 
 
-def counted(findings: Sequence[Finding]) -> Cell:
-    """How many findings of one analyzer need a person, of how many, and the worst in a sentence."""
+def needs_action_cell(findings: Sequence[Finding]) -> Cell:
+    """Number of findings of one analyzer that need action, of how many, and the worst one's sentence."""
     if not findings:
         return {"bad": 0, "of": 0, "severity": "unknown", "because": None}
     worst = worst_first(list(findings))[0]
-    bad = sum(needs_action(each.severity) for each in findings)
-    return {"bad": bad, "of": len(findings), "severity": worst.severity if bad else settled(findings), "because": worst.because}
+    bad = sum(needs_action(finding.severity) for finding in findings)
+    return {"bad": bad, "of": len(findings), "severity": worst.severity if bad else severity_when_calm(findings), "because": worst.because}
 
 
-def settled(findings: Sequence[Finding]) -> Severity:
-    """The severity of findings none of which needs a person: fine where at least one could be judged."""
-    return "ok" if any(each.severity == "ok" for each in findings) else "unknown"
+def severity_when_calm(findings: Sequence[Finding]) -> Severity:
+    """Severity of findings none of which needs action: OK where at least one is OK, else unknown."""
+    return "ok" if any(finding.severity == "ok" for finding in findings) else "unknown"

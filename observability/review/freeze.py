@@ -1,7 +1,7 @@
-"""How is a week frozen, found again, and held against what is known since?
+"""Freezing of a review week, and reading of frozen weeks.
 
-A frozen week is one record of kind `review`. Its numbers never change: a week that is frozen is not frozen again, and what labels say later stands
-apart, as restated.
+A frozen week is stored as records of kind `review`. Its numbers never change: a week is frozen once, and later labels appear separately,
+as restated.
 """
 
 import json
@@ -16,24 +16,21 @@ from observability.core.time import aware_utc
 from observability.core.weeks import Week
 from observability.core.window import Window
 from observability.records.values import AFTER_LAST, FIRST
+from observability.review.agenda import OUTCOMES
 from observability.review.escalation import pass_up
-from observability.review.snapshot import Body, Progress, snapshot
-from observability.store.ingest import record_writer
-from observability.store.query import records
+from observability.review.snapshot import Body, Progress, week_snapshot
 
 if TYPE_CHECKING:
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
 
 EVER = Window("", FIRST, AFTER_LAST)
 EARLIER = 8
-"""Frozen weeks that a new one looks back on."""
-OUTCOMES = ("accept", "watch", "act")
-"""What ends an item."""
+"""Earlier frozen weeks that a new one reads."""
 
 
 @dataclass(frozen=True)
-class Frozen:
-    """One frozen week, without its numbers."""
+class FrozenWeek:
+    """One frozen week without its numbers."""
 
     review: str
     week: Week
@@ -42,39 +39,39 @@ class Frozen:
 
 
 def freeze(store: "Store", week: Week, *, author: str, now: datetime, progress: Progress | None = None) -> Body:
-    """The frozen week: the one that is there, else made now and kept. Raises UsageError for a week that is not over."""
+    """The frozen week: the stored one, else computed now and stored. Raises UsageError for a week that is not over."""
     if week.end > now:
         raise UsageError(f"week {week} is not over", got=f"it ends {week.end:%Y-%m-%d} 00:00 UTC", attempt=f"Freeze {week.back()}, or wait")
-    if (found := body_of(store, str(week))) is not None:
+    if (found := week_body(store, str(week))) is not None:
         return found
-    body = snapshot(store, week, frozen_at=now, earlier=before(store, week, now), progress=progress)
+    body = week_snapshot(store, week, frozen_at=now, earlier=earlier_weeks(store, week, now), progress=progress)
     head = {"kind": "review", "review": str(week), "week": str(week), "at": now, "author": author}
     parts = [{**head, "model": part["model"], "body": part} for part in body["models"]]
-    record_writer.write(store, [{**head, "body": {**body, "models": []}}, *parts])
-    kept = body_of(store, str(week))
+    store.write_records([{**head, "body": {**body, "models": []}}, *parts])
+    kept = week_body(store, str(week))
     assert kept is not None
     pass_up(store, kept, now)
     return kept
 
 
-def frozen_weeks(store: "Store") -> list[Frozen]:
-    """Every frozen week, the newest week first. Of a week that was frozen twice at once, the first."""
-    frame = records.fetch(store, Records("review", ("review", "week", "at", "author", "model"), ever=True), EVER)
-    found: dict[str, Frozen] = {}
+def frozen_weeks(store: "Store") -> list[FrozenWeek]:
+    """All frozen weeks, newest first. Of a week that was frozen twice concurrently, the first."""
+    frame = store.ask(Records("review", ("review", "week", "at", "author", "model"), ever=True), EVER)
+    found: dict[str, FrozenWeek] = {}
     for row in frame[frame["model"].isna()].to_dict("records"):
-        one = Frozen(row["review"], Week.parse(row["week"]), aware_utc(row["at"].to_pydatetime()), row["author"])
-        found.setdefault(one.review, one)
-    return sorted(found.values(), key=lambda each: each.week, reverse=True)
+        frozen = FrozenWeek(row["review"], Week.parse(row["week"]), aware_utc(row["at"].to_pydatetime()), row["author"])
+        found.setdefault(frozen.review, frozen)
+    return sorted(found.values(), key=lambda frozen: frozen.week, reverse=True)
 
 
 def is_frozen(store: "Store", review: str) -> bool:
-    """Whether a week is frozen; cheaper than reading it."""
-    return not records.fetch(store, Records("review", ("review",), ever=True, rows=1, only=(("review", review),)), EVER).empty
+    """Whether a week is frozen, without reading its numbers."""
+    return not store.ask(Records("review", ("review",), ever=True, rows=1, only=(("review", review),)), EVER).empty
 
 
-def body_of(store: "Store", review: str) -> Body | None:
-    """The numbers of a frozen week; None where it is not frozen. The first freezing counts; a model that was removed since is not in it."""
-    frame = records.fetch(store, Records("review", ("at", "author", "model", "body"), ever=True, only=(("review", review),)), EVER)
+def week_body(store: "Store", review: str) -> Body | None:
+    """The numbers of a frozen week; None where it is not frozen. The first freezing counts; models removed since are missing."""
+    frame = store.ask(Records("review", ("at", "author", "model", "body"), ever=True, only=(("review", review),)), EVER)
     heads = frame[frame["model"].isna()]
     if heads.empty:
         return None
@@ -84,44 +81,44 @@ def body_of(store: "Store", review: str) -> Body | None:
 
 
 def found(store: "Store", review: str) -> Body:
-    """The same; raises NotFoundError with the weeks that there are."""
-    body = body_of(store, review)
+    """The numbers of a frozen week; raises NotFoundError with the weeks that exist."""
+    body = week_body(store, review)
     if body is None:
-        known = ", ".join(each.review for each in frozen_weeks(store)[:5]) or "none yet"
+        known = ", ".join(frozen.review for frozen in frozen_weeks(store)[:5]) or "none yet"
         raise NotFoundError(
-            f"week {review} is not frozen", attempt=f"There is {known}; python -m observability review --week {review} freezes it"
+            f"week {review} is not frozen", attempt=f"Frozen: {known}; python -m observability review --week {review} freezes it"
         )
     return body
 
 
-def before(store: "Store", week: Week, known: datetime) -> list[Body]:
-    """The frozen weeks before one, newest first, each with `outcomes`: what its items ended in, by item. known: what was frozen and said until then."""
+def earlier_weeks(store: "Store", week: Week, known: datetime) -> list[Body]:
+    """Frozen weeks before one, newest first, each with `outcomes` by item. known: only records up to this instant count."""
     bodies = []
-    for each in [one for one in frozen_weeks(store) if one.week < week and one.frozen_at <= known][:EARLIER]:
-        body = body_of(store, each.review)
+    for frozen in [frozen for frozen in frozen_weeks(store) if frozen.week < week and frozen.frozen_at <= known][:EARLIER]:
+        body = week_body(store, frozen.review)
         if body is not None:
-            bodies.append({**body, "outcomes": outcomes([one for one in said_about(store, each.review) if one["at"] <= known])})
+            bodies.append({**body, "outcomes": outcomes([change for change in said_about(store, frozen.review) if change["at"] <= known])})
     return bodies
 
 
 def said_about(store: "Store", review: str) -> list[dict[str, Any]]:
-    """What people said about the items of a review, oldest first: records of kind `agenda`."""
-    frame = records.fetch(store, Records("agenda", ever=True, only=(("review", review),)), EVER)
+    """Changes that people made to the items of a review, oldest first: records of kind `agenda`."""
+    frame = store.ask(Records("agenda", ever=True, only=(("review", review),)), EVER)
     rows = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
     return [row | {"at": aware_utc(row["at"].to_pydatetime())} for row in rows]
 
 
 def outcomes(said: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What each item ended in: the last word of accept, watch or act, unless it was reopened after it."""
+    """The outcome of each item: its last change among accept, watch and act, unless it was reopened later."""
     ended: dict[str, dict[str, Any]] = {}
-    for each in said:
-        if each["does"] in OUTCOMES:
-            ended[each["item"]] = dict(each)
-        elif each["does"] == "reopen":
-            ended.pop(each["item"], None)
+    for change in said:
+        if change["does"] in OUTCOMES:
+            ended[change["item"]] = dict(change)
+        elif change["does"] == "reopen":
+            ended.pop(change["item"], None)
     return ended
 
 
 def canonical(body: Body) -> bytes:
-    """The frozen week as bytes that are equal where its numbers are."""
+    """A frozen week as canonical JSON bytes, for comparison."""
     return json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()

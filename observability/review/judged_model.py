@@ -1,4 +1,4 @@
-"""One model judged over a frozen week."""
+"""Results of one model over a frozen week."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from observability.incidents.grouping import Incident
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One model in the week: its window, findings worst first, incidents worst first, what the week before said, predictions served."""
+class JudgedModel:
+    """A model's week: window, findings worst first, incidents worst first, last week's findings, number of predictions."""
 
     model: Model
     window: Window

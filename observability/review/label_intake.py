@@ -1,4 +1,4 @@
-"""How do a model's labels come in: how long is the queue, do annotators agree, what does a label cost, and does the month stay within its budget?"""
+"""Label supply of a model: queue, annotator agreement, price per label, and the month's budget."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -9,9 +9,9 @@ from observability.core.finding import Finding
 from observability.core.questions import Records
 from observability.core.time import naive_utc
 from observability.core.window import Window
-from observability.metrics.cost import ANNOTATIONS, HUMAN_LABELS, labelling_part
-from observability.metrics.prices import PRICES, Place, in_force
-from observability.stats.agreement import RELIABLE, TENTATIVE, agreement
+from observability.metrics.cost import ANNOTATIONS, HUMAN_LABELS, labelling_cost
+from observability.metrics.prices import PRICES, PriceScope, prices_at
+from observability.stats.agreement import RELIABLE, TENTATIVE, krippendorff_alpha
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -23,70 +23,69 @@ ANNOTATED = Records("annotation", ("project", "item", "annotator", "at", "label"
 PAIR = ["project", "item", "annotator"]
 
 
-def labelling(ask: Ask, model: Model, window: Window, findings: Sequence[Finding]) -> Body:
-    """queue, agreement, price and budget; each None where nothing is known of it. window: the week; everything is as of its end."""
-    place = Place(model.name, model.settings)
+def label_intake(ask: Ask, model: Model, window: Window, findings: Sequence[Finding]) -> Body:
+    """queue, agreement, price and budget, each None where unknown. window: the week; everything is as of its end."""
+    place = PriceScope(model.name, model.settings)
     projects = model.settings.projects or (model.name,)
-    assigned, annotated = (each[each["project"].isin(projects)] for each in (ask(ASSIGNED, window), ask(ANNOTATED, window)))
+    assigned, annotated = (frame[frame["project"].isin(projects)] for frame in (ask(ASSIGNED, window), ask(ANNOTATED, window)))
     end = naive_utc(window.end)
     return {
         "projects": list(projects),
-        "queue": queue(assigned, annotated, end),
+        "queue": label_queue_state(assigned, annotated, end),
         "agreement": agreed(annotated),
         "price": price(ask, window, place, end),
-        "budget": budget(findings),
+        "budget": budget_state(findings),
     }
 
 
-def queue(assigned: "DataFrame", annotated: "DataFrame", end: datetime) -> Body | None:
-    """Items that were given to an annotator who has not labelled them: how many wait, and for how many days at the median and at most; None without assignments."""
+def label_queue_state(assigned: "DataFrame", annotated: "DataFrame", end: datetime) -> Body | None:
+    """Assigned items without a label: their number, and their median and longest wait in days; None without assignments."""
     if assigned.empty:
         return None
     last = assigned.groupby(PAIR)["at"].max()
     done = annotated.groupby(PAIR)["at"].max().reindex(last.index)
     waiting = last[~(done >= last)]
     days = (end - waiting).dt.total_seconds() / 86_400
-    return {"waiting": len(waiting), "of": len(last), "median_days": float(days.median()) if len(days) else None, "oldest_days": float(days.max()) if len(days) else None}  # fmt: skip
+    median, oldest = (float(days.median()), float(days.max())) if len(days) else (None, None)
+    return {"waiting": len(waiting), "of": len(last), "median_days": median, "oldest_days": oldest}
 
 
 def agreed(annotated: "DataFrame") -> Body | None:
-    """Krippendorff's alpha of each annotator's newest label of each item; None without annotations."""
+    """Krippendorff's alpha over each annotator's newest label of each item; None without annotations."""
     if annotated.empty:
         return None
     newest = annotated.sort_values("at", kind="stable").drop_duplicates(PAIR, keep="last")
-    found = agreement([list(each) for _, each in newest.groupby(["project", "item"])["label"]])
+    found = krippendorff_alpha([list(labels) for _, labels in newest.groupby(["project", "item"])["label"]])
     if found.value is None:
-        said = "Agreement cannot be told: it needs items that two annotators labelled, with labels that differ somewhere."
+        text = "Agreement unknown: it needs items with two labels, and labels that differ."
     elif found.low is None or found.high is None:
-        said = "Agreement cannot be told yet: too few items have two labels."
+        text = "Agreement unknown: too few items have two labels."
     elif found.low >= RELIABLE:
-        said = f"Annotators agree: surely above {RELIABLE:g}, from which labels are relied upon."
+        text = f"Agreement is reliable: interval above {RELIABLE:g}."
     elif found.high < TENTATIVE:
-        said = f"Annotators do not agree: surely below {TENTATIVE:g}, under which labels are not relied upon."
+        text = f"Agreement is unreliable: interval below {TENTATIVE:g}."
     else:
-        said = f"Whether annotators agree well enough (from {RELIABLE:g}, tentatively {TENTATIVE:g}) is not sure."
-    return {"value": found.value, "low": found.low, "high": found.high, "n": int(found.n), "said": said}
+        text = f"Agreement is uncertain (reliable from {RELIABLE:g}, tentative from {TENTATIVE:g})."
+    return {"value": found.value, "low": found.low, "high": found.high, "n": int(found.n), "said": text}
 
 
-def price(ask: Ask, window: Window, place: Place, end: datetime) -> Body | None:
-    """What a label costs at the week's end, and what the week's labels cost together; None where no price record says."""
+def price(ask: Ask, window: Window, place: PriceScope, end: datetime) -> Body | None:
+    """Price of a label at the week's end, and cost of the week's labels; None without a price record."""
     import pandas as pd
 
     prices = ask(PRICES, window)
-    amount, currency = in_force(prices, "amount", pd.Series([pd.Timestamp(end)]), place, resource="label")
+    amount, currency = prices_at(prices, "amount", pd.Series([pd.Timestamp(end)]), place, resource="label")
     if amount[0] != amount[0]:
         return None
-    part = labelling_part(ask(ANNOTATIONS, window), ask(HUMAN_LABELS, window), prices, place)
+    part = labelling_cost(ask(ANNOTATIONS, window), ask(HUMAN_LABELS, window), prices, place)
     own = part.rows[part.rows["currency"] == (currency[0] or "")]
     return {"value": float(amount[0]), "currency": currency[0], "labels": len(own), "spent": float(own["amount"].sum())}
 
 
-def budget(findings: Sequence[Finding]) -> Body | None:
-    """Where the month's cost will stand, against its budget: what `operations/cost` forecast; None where it forecast nothing."""
-    for each in findings:
-        if each.analyzer == "operations/cost" and "month_end" in each.evidence:
-            return {
-                "value": each.value, "low": each.low, "high": each.high, "limit": each.limit, "severity": each.severity, "basis": each.basis,
-                "spent": each.evidence["spent"], "currency": each.evidence["currency"], "because": each.because,
-            }  # fmt: skip
-    return None
+def budget_state(findings: Sequence[Finding]) -> Body | None:
+    """The month's forecast cost against its budget, from `operations/cost`; None without a forecast."""
+    finding = next((finding for finding in findings if finding.analyzer == "operations/cost" and "month_end" in finding.evidence), None)
+    if finding is None:
+        return None
+    names = ("value", "low", "high", "limit", "severity", "basis", "because")
+    return {name: getattr(finding, name) for name in names} | {name: finding.evidence[name] for name in ("spent", "currency")}

@@ -1,7 +1,7 @@
-"""Did what we decided work? One metric after an action against before it, with an interval: yes, no, or cannot tell.
+"""Change of an action's target metric after the action, with an interval: improved, not improved, or unknown.
 
-Where another version answers than before, the two are compared on the same rows (same_rows.py). Everything else is a week against the week
-before the action: weeks differ by themselves, and the sentence says so.
+Where another version serves than before, both are compared on the same rows. Otherwise a week is compared with the week before the
+action, which does not prove causation; the sentence says so.
 """
 
 from collections.abc import Sequence
@@ -15,22 +15,22 @@ from observability.core.window import Slice
 from observability.metrics.metric_limits import LIMITS
 from observability.monitoring import check
 from observability.review import paired_versions
-from observability.review.fleet_strip import interval
+from observability.review.fleet_strip import finding_interval
 from observability.stats.interval import Interval, difference_interval
 
 if TYPE_CHECKING:
     from observability.core.catalog import Model
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
 
 Answer = Literal["yes", "no", "cannot tell"]
 How = Literal["same rows", "weeks"]
 SAME_ROWS = ("serving/performance", "serving/slices")
-"""Analyzers whose metrics two versions can be compared by on the same rows, all or those of a slice."""
+"""Analyzers whose metrics allow a comparison of two versions on the same rows, of all rows or of a slice."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What an action was to move: a metric of a model (of a subject, in a slice), as an analyzer states it; goal is the value to reach."""
+    """Target metric of an action: a metric of a model (of a subject, in a slice), as an analyzer reports it; goal: value to reach."""
 
     model: str
     analyzer: str
@@ -41,8 +41,8 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Moved:
-    """The answer. improvement: by how much it got better (in the metric's unit), with its 95 % interval. before, now: value, low, high, n."""
+class MetricMovement:
+    """The result. improvement: in the metric's unit, positive is better, with its 95 % interval. before, now: value, low, high, n."""
 
     answer: Answer
     sentence: str
@@ -57,50 +57,60 @@ class Moved:
         return asdict(self)
 
 
-def moved(store: "Store", target: Target, since: Week, now: Week) -> Moved:
-    """Whether the target moved for the better from the week of the action (`since`, or its last days) to the week `now`, known at the end of `now`.
+def metric_movement(store: "Store", target: Target, since: Week, now: Week) -> MetricMovement:
+    """Change of the target from the week of the action (`since`) to the week `now`, as known at the end of `now`.
 
-    Raises NotFoundError where the model is gone.
+    Raises NotFoundError where the model was removed.
     """
     model = store.catalog().model(target.model)
     if target.analyzer in SAME_ROWS and target.subject == "model":
-        both = paired_versions.compared(store, model, target.metric, since, now, Slice.parse(target.slice))
+        both = paired_versions.compare_paired(store, model, target.metric, since, now, Slice.parse(target.slice))
         if both is not None:
             return on_same_rows(target, both, now)
-    before, after = (value_of(store, model, target, week, now) for week in (since, now))
+    before, after = (target_value(store, model, target, week, now) for week in (since, now))
     return weeks(target, before, after, since, now)
 
 
-def value_of(store: "Store", model: "Model", target: Target, week: Week, known: Week) -> Finding | None:
-    """What the analyzer says of the target in a week, as of the end of the week `known`; None where it says nothing."""
+def target_value(store: "Store", model: "Model", target: Target, week: Week, known: Week) -> Finding | None:
+    """The analyzer's finding on the target in a week, as of the end of the week `known`; None without one."""
     scope = Slice.parse(target.slice) if target.slice and target.analyzer != "serving/slices" else None
     report = check.check(
-        store, model=model.name, start=week.start, end=week.end, as_of=known.end, now=week.end, slice=scope, only=(target.analyzer,), with_records=False
-    )  # fmt: skip
-    found = [each for each in report.findings if each.metric == target.metric and each.subject == target.subject and each.value is not None]
-    return max(found, key=lambda each: each.n) if found else None
+        store,
+        model=model.name,
+        start=week.start,
+        end=week.end,
+        as_of=known.end,
+        now=week.end,
+        slice=scope,
+        only=(target.analyzer,),
+        with_records=False,
+    )
+    found = [finding for finding in report.findings if (finding.metric, finding.subject) == (target.metric, target.subject)]
+    return max((finding for finding in found if finding.value is not None), key=lambda finding: finding.n, default=None)
 
 
-def weeks(target: Target, before: Finding | None, after: Finding | None, since: Week, now: Week) -> Moved:
-    """A week against the week of the action."""
+def weeks(target: Target, before: Finding | None, after: Finding | None, since: Week, now: Week) -> MetricMovement:
+    """Comparison of a week with the week of the action."""
     title = METRICS[target.metric].title
     if before is None or after is None:
         which = since if before is None else now
-        return Moved("cannot tell", f"{title} could not be measured in {which}, so nothing can be said.", "weeks")
+        return MetricMovement("cannot tell", f"{title} was not measured in {which}.", "weeks")
     better = sign(target.metric, before)
-    change = difference_interval(interval(before), interval(after))
+    change = difference_interval(finding_interval(before), finding_interval(after))
     improvement = oriented(change, better)
-    answer = judged(improvement, worthwhile(target, before.value))
+    answer = movement_verdict(improvement, worthwhile(target, before.value))
     reached = goal_reached(target, after.value)
     words = (
-        f"{title} was {said(before)} in {since} and is {said(after)} in {now}: "
-        f"{in_words(answer, improvement)}{goal_words(target, reached)} Weeks differ by themselves, so this is no proof that the action did it."
+        f"{title}: {value_with_interval_text(before)} in {since}, {value_with_interval_text(after)} in {now}: "
+        f"{movement_sentence(answer, improvement)}{goal_words(target, reached)} A comparison of weeks does not prove causation."
     )
-    return Moved(answer, words, "weeks", told(before), told(after), triple(improvement), reached)
+    return MetricMovement(answer, words, "weeks", value_body(before), value_body(after), triple(improvement), reached)
 
 
 def sign(metric: str, before: Finding) -> float:
-    """+1 where a lower value is better, -1 where a higher one is. Of a bias nearer to zero is better; others without a side: back to the reference."""
+    """+1 where lower is better, −1 where higher is better. Bias: nearer to zero is better; metrics without a better side: nearer to the
+    reference.
+    """
     better = METRICS[metric].better
     if better is not None:
         return 1.0 if better == "low" else -1.0
@@ -109,7 +119,7 @@ def sign(metric: str, before: Finding) -> float:
 
 
 def oriented(change: Interval, better: float) -> Interval:
-    """Before - after, turned so that positive is better."""
+    """The change `before − after` with the sign for which positive is better."""
     if change.value is None or better > 0:
         return change
     low = None if change.high is None else -change.high
@@ -117,8 +127,8 @@ def oriented(change: Interval, better: float) -> Interval:
     return Interval(-change.value, low, high, change.n)
 
 
-def judged(improvement: Interval, least: float) -> Answer:
-    """Yes where it surely got better, no where it surely did not by as much as matters, else cannot tell."""
+def movement_verdict(improvement: Interval, least: float) -> Answer:
+    """Yes where the interval is above zero, no where it excludes a relevant improvement, else cannot tell."""
     if improvement.value is None or improvement.low is None or improvement.high is None:
         return "cannot tell"
     if improvement.low > 0:
@@ -127,8 +137,8 @@ def judged(improvement: Interval, least: float) -> Answer:
 
 
 def worthwhile(target: Target, before: float | None) -> float:
-    """The smallest improvement that matters: half of the way to the goal, else what the performance analyzer would call a change worth watching,
-    else a tenth of the value.
+    """Smallest relevant improvement: half of the distance to the goal, else the performance analyzer's Warning limit, else a tenth of the
+    value.
     """
     value = abs(before or 0.0)
     if target.goal is not None:
@@ -138,73 +148,74 @@ def worthwhile(target: Target, before: float | None) -> float:
 
 
 def goal_reached(target: Target, after: float | None) -> bool | None:
-    """Whether the value is at the goal or beyond; None without one."""
+    """Whether the value has reached the goal; None without one."""
     if target.goal is None or after is None:
         return None
     return after <= target.goal if METRICS[target.metric].better != "high" else after >= target.goal
 
 
-def on_same_rows(target: Target, both: paired_versions.Both, now: Week) -> Moved:
-    """The paired answer in words."""
-    one = both.difference
-    improvement = oriented(one.change, 1.0 if METRICS[target.metric].better == "high" else -1.0)
-    answer = judged(improvement, worthwhile(target, one.b.value))
-    reached = goal_reached(target, one.a.value)
+def on_same_rows(target: Target, both: paired_versions.PairedVersions, now: Week) -> MetricMovement:
+    """Result of the paired comparison."""
+    paired = both.difference
+    improvement = oriented(paired.change, 1.0 if METRICS[target.metric].better == "high" else -1.0)
+    answer = movement_verdict(improvement, worthwhile(target, paired.b.value))
+    reached = goal_reached(target, paired.a.value)
     place = f" in `{target.slice}`" if target.slice else ""
     words = (
-        f"On the same {both.labelled:,} labelled predictions of {now}{place}, {METRICS[target.metric].title} is {number(one.a.value)} with version {both.new} and "
-        f"{number(one.b.value)} with version {both.then} ({both.how}): {in_words(answer, improvement)}{goal_words(target, reached)}"
+        f"On the same {both.labelled:,} labelled predictions of {now}{place}, {METRICS[target.metric].title} is "
+        f"{movement_number(paired.a.value)} with version {both.new} and {movement_number(paired.b.value)} with version {both.then} "
+        f"({both.how}): {movement_sentence(answer, improvement)}{goal_words(target, reached)}"
     )
-    before, after = ((each.value, each.low, each.high, both.labelled) for each in (one.b, one.a))
-    return Moved(answer, words, "same rows", before, after, triple(improvement), reached)
+    before, after = ((side.value, side.low, side.high, both.labelled) for side in (paired.b, paired.a))
+    return MetricMovement(answer, words, "same rows", before, after, triple(improvement), reached)
 
 
-def in_words(answer: Answer, improvement: Interval) -> str:
-    """The answer with its interval."""
+def movement_sentence(answer: Answer, improvement: Interval) -> str:
+    """The result with its interval, as the end of a sentence."""
     if improvement.value is None or improvement.low is None or improvement.high is None:
-        return "whether it got better cannot be told."
-    reach = f"{number(improvement.low)} to {number(improvement.high)}"
+        return "improvement unknown."
+    value, low, high, worse, least, most = (
+        movement_number(end) for side in (1, -1) for end in (side * improvement.value, side * improvement.low, side * improvement.high)
+    )
     if answer == "yes":
-        return f"better by {number(improvement.value)} (95 % interval {reach})."
-    if answer == "no":
-        if improvement.high < 0:
-            return f"worse by {number(-improvement.value)} (95 % interval {number(-improvement.high)} to {number(-improvement.low)})."
-        return f"not better by as much as matters: between {number(-improvement.low)} worse and {number(improvement.high)} better (95 % interval)."
-    return f"whether it got better cannot be told (change for the better {number(improvement.value)}, 95 % interval {reach})."
+        return f"improved by {value} (95 % interval {low} to {high})."
+    if answer == "cannot tell":
+        return f"improvement uncertain ({value}, 95 % interval {low} to {high})."
+    if improvement.high < 0:
+        return f"worse by {worse} (95 % interval {most} to {least})."
+    return f"no relevant improvement (95 % interval from {least} worse to {high} better)."
 
 
 def goal_words(target: Target, reached: bool | None) -> str:
-    """What became of the goal."""
-    if reached is None:
-        return ""
-    return f" The goal of {number(target.goal)} is {'reached' if reached else 'not reached'}."
+    """Whether the goal was reached, as a sentence; empty without a goal."""
+    return "" if reached is None else f" Goal {movement_number(target.goal)} {'reached' if reached else 'not reached'}."
 
 
-def told(finding: Finding) -> tuple[float | None, float | None, float | None, int]:
-    """Value, interval, rows."""
+def value_body(finding: Finding) -> tuple[float | None, float | None, float | None, int]:
+    """Value, interval and rows of a finding."""
     return finding.value, finding.low, finding.high, finding.n
 
 
-def triple(each: Interval) -> tuple[float | None, float | None, float | None]:
+def triple(interval: Interval) -> tuple[float | None, float | None, float | None]:
     """Value and interval."""
-    return each.value, each.low, each.high
+    return interval.value, interval.low, interval.high
 
 
-def said(finding: Finding) -> str:
-    """A value with its interval in words."""
+def value_with_interval_text(finding: Finding) -> str:
+    """A finding's value with its interval."""
     if finding.low is None or finding.high is None:
-        return number(finding.value)
-    return f"{number(finding.value)} ({number(finding.low)} to {number(finding.high)})"
+        return movement_number(finding.value)
+    return f"{movement_number(finding.value)} ({movement_number(finding.low)} to {movement_number(finding.high)})"
 
 
-def number(value: float | None) -> str:
-    """Three significant digits."""
+def movement_number(value: float | None) -> str:
+    """Three significant digits; whole numbers from 1,000."""
     return "unknown" if value is None else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def target_of(action: dict[str, Any], findings: Sequence[dict[str, Any]]) -> Target | None:
-    """What an action was to move: the metric of the finding it was taken on, in the frozen week, else its own metric of the model; None without."""
-    about = next((each for each in findings if each["id"] == action.get("finding")), None)
+    """Target of an action: the metric of its finding in the frozen week, else the action's own metric; None without one."""
+    about = next((finding for finding in findings if finding["id"] == action.get("finding")), None)
     metric, model = action.get("metric") or (about or {}).get("metric"), action.get("model") or (about or {}).get("model")
     if not metric or not model or metric not in METRICS:
         return None

@@ -1,51 +1,53 @@
-"""Is the monitoring itself of help: what was told in the week, was it useful, what stays silent, and what did it miss?"""
+"""Quality of the monitoring in a week: alerts, their precision, rules that never fired, and missed incidents."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from observability.alerts import alert_log, alert_state
-from observability.alerts.rule_usefulness import uses
+from observability.alerts.rule_usefulness import rule_uses
 from observability.core.finding import iso
 from observability.core.weeks import Week
 
 if TYPE_CHECKING:
     from observability.review.change_log import Entry
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
 
 Body = dict[str, Any]
 REPORTED = ("incident", "complaint")
-"""What people report: an event of such a kind says that something was wrong."""
+"""Kinds of events by which people report a fault."""
 
 
 def monitoring(store: "Store", week: Week, models: Sequence[Body], happened: Sequence["Entry"]) -> Body:
-    """The alerts of the week as they stood at its end (opened, or said something about, in it, or still open), how often alarms were useful, by rule, and what was missed."""
-    said = [each for each in alert_log.said(store) if each["at"] < week.end]
-    standing = list(alert_state.standing(said, week.end).values())
-    shown = [each for each in standing if each.changed_at >= week.start or each.state != "resolved"]
-    found = alert_state.precision(shown)
-    rules = uses(standing)
+    """Alerts of the week as of its end (changed in it, or still open), their precision, rules that fired or not, and missed incidents."""
+    records = [record for record in alert_log.alert_records(store) if record["at"] < week.end]
+    standing = list(alert_state.alerts_from_records(records, week.end).values())
+    shown = [alert for alert in standing if alert.changed_at >= week.start or alert.state != "resolved"]
+    found = alert_state.alert_precision(shown)
+    rules = rule_uses(standing)
+    names = ("incident", "model", "title", "severity", "state", "useful", "told")
     return {
         "alerts": [
             {
-                "incident": each.incident, "model": each.model, "title": each.title, "severity": each.severity, "state": each.state,
-                "opened_at": iso(each.opened_at), "until": iso(each.until) if each.until else None, "useful": each.useful, "told": each.told,
+                **{name: getattr(alert, name) for name in names},
+                "opened_at": iso(alert.opened_at),
+                "until": iso(alert.until) if alert.until else None,
             }
-            for each in sorted(shown, key=lambda one: (one.opened_at, one.incident))
+            for alert in sorted(shown, key=lambda alert: (alert.opened_at, alert.incident))
         ],
         "useful": found.useful,
         "judged": found.judged,
         "sentence": found.sentence,
         "rules": [
-            {"rule": each.rule, "fired": each.fired, "useful": each.answers.useful, "judged": each.answers.judged, "useless": each.useless}
-            for each in rules
-            if each.fired
+            {"rule": use.rule, "fired": use.fired, "useful": use.answers.useful, "judged": use.answers.judged, "useless": use.useless}
+            for use in rules
+            if use.fired
         ],
-        "silent": [each.rule for each in rules if not each.fired],
+        "silent": [use.rule for use in rules if not use.fired],
         "missed": missed(models, happened),
-    }  # fmt: skip
+    }
 
 
 def missed(models: Sequence[Body], happened: Sequence["Entry"]) -> list[Body]:
-    """Incidents and complaints that people logged about a model of which no finding of the week says act."""
-    quiet = {each["model"] for each in models if not any(one["severity"] == "act" for one in each["incidents"])}
-    return [each.to_json() for each in happened if each.sort in REPORTED and each.model in quiet]
+    """Incidents and complaints that people logged about models without a critical incident in the week."""
+    quiet = {part["model"] for part in models if not any(incident["severity"] == "act" for incident in part["incidents"])}
+    return [entry.to_json() for entry in happened if entry.sort in REPORTED and entry.model in quiet]

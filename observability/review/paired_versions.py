@@ -1,4 +1,4 @@
-"""How do two versions differ on the same rows: one serves and the other answers in its shadow, or the worker replays it on the stored inputs?"""
+"""Paired comparison of two versions: on rows that both scored (one in the shadow), or by replaying the older version on stored inputs."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -6,29 +6,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from observability.compare import paired_rows
-from observability.compare.comparison import asker
 from observability.compare.difference import Difference
 from observability.core.catalog import Model, Version
 from observability.core.errors import ObservabilityError
 from observability.core.questions import Aggregate, By, Sample
 from observability.core.weeks import Week
 from observability.core.window import Environment, Slice, Window
-from observability.monitoring.check import put
-from observability.store.query import aggregates
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
 
 ROWS = 5000
-"""Rows that a version is replayed on, those with the smallest sample hash."""
+"""Rows for a replay, those with the smallest sample hash."""
 SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Both:
-    """Two versions on the same rows. difference: of one metric, new less then; labelled: rows with a label; how: in words where the old answers are from."""
+class PairedVersions:
+    """Two versions on the same rows. difference: of one metric, new minus then; labelled: rows with a label; how: source of the older
+    version's scores.
+    """
 
     difference: Difference
     labelled: int
@@ -37,13 +36,14 @@ class Both:
     how: str
 
 
-def compared(store: "Store", model: Model, metric: str, since: Week, now: Week, part: Slice | None = None) -> Both | None:
-    """The version that came since against the one that served in the week `since`, on rows of the week `now` (of a part of them), known at its end.
+def compare_paired(store: "Store", model: Model, metric: str, since: Week, now: Week, part: Slice | None = None) -> PairedVersions | None:
+    """The version introduced since, against the one that served in the week `since`, on rows of the week `now` (of a slice), as known at
+    its end.
 
-    None where no other version answers in that week, or neither its rows match those of the old one nor the old one can be replayed.
+    None where no other version is active, or the older one has no matching rows and cannot be replayed.
     """
-    served = answers(store, model, since, "production")
-    then = most(served)
+    served = predictions_by_version(store, model, since, "production")
+    then = version_with_most(served)
     new, where = newcomer(store, model, now, served)
     if then is None or new is None:
         return None
@@ -51,73 +51,77 @@ def compared(store: "Store", model: Model, metric: str, since: Week, now: Week, 
     return in_shadow(store, model, metric, a, then) or replayed(store, model, metric, a, then)
 
 
-def answers(store: "Store", model: Model, week: Week, environment: Environment) -> dict[str, int]:
-    """Predictions of a week by version."""
+def predictions_by_version(store: "Store", model: Model, week: Week, environment: Environment) -> dict[str, int]:
+    """Number of predictions of a week by version."""
     window = Window(model.name, week.start, week.end, as_of=week.end, environment=environment)
-    counts = aggregates.ask(store, Aggregate("predictions", keys=(By("version"),)), window)
+    counts = store.ask(Aggregate("predictions", keys=(By("version"),)), window)
     return dict(zip(counts["version"].astype(str), counts["n"].astype(int), strict=True))
 
 
-def most(answered: dict[str, int]) -> str | None:
+def version_with_most(answered: dict[str, int]) -> str | None:
     """The version with the most predictions."""
     return max(answered, key=lambda name: answered[name], default=None)
 
 
 def newcomer(store: "Store", model: Model, week: Week, served: dict[str, int]) -> tuple[str | None, Environment]:
-    """The version that answers most in a week of those that did not serve before: one that serves, else one in the shadow."""
+    """The version with the most predictions of those that did not serve before: in production, else in the shadow."""
     found: Environment
     for found in ("production", "shadow"):
-        others = {name: n for name, n in answers(store, model, week, found).items() if name not in served}
+        others = {name: n for name, n in predictions_by_version(store, model, week, found).items() if name not in served}
         if others:
-            return most(others), found
+            return version_with_most(others), found
     return None, "production"
 
 
-def in_shadow(store: "Store", model: Model, metric: str, a: Window, then: str) -> Both | None:
-    """The two on rows that both answered."""
+def in_shadow(store: "Store", model: Model, metric: str, a: Window, then: str) -> PairedVersions | None:
+    """Comparison on rows that both scored."""
     other: Environment
     for other in ("production", "shadow"):
         b = replace(a, version=then, environment=other)
-        sides = [[each for each in model.versions if each.name == window.version] for window in (a, b)]
+        sides = [[version for version in model.versions if version.name == window.version] for window in (a, b)]
         try:
-            found, differences = paired_rows.compared(asker(store), model, a, b, *sides)
+            pairs, differences = paired_rows.paired_row_differences(store.ask, model, a, b, *sides)
         except ObservabilityError:
             continue
-        one = next((each for each in differences if each.metric == metric and each.change.value is not None), None)
-        if found is not None and one is not None:
-            return Both(one, found.labelled, str(a.version), then, "both answered them")
+        paired = next((found for found in differences if found.metric == metric and found.change.value is not None), None)
+        if pairs is not None and paired is not None:
+            return PairedVersions(paired, pairs.labelled, str(a.version), then, "both scored them")
     return None
 
 
-def replayed(store: "Store", model: Model, metric: str, a: Window, then: str) -> Both | None:
-    """The new version's logged answers against what the old one's artifact says of the same inputs; None where it has none, or it fails."""
-    from observability.investigation.sampled_rows import artifact_of
-    from observability.worker.process import shared
-    from observability.worker.requests import predict
+def replayed(store: "Store", model: Model, metric: str, a: Window, then: str) -> PairedVersions | None:
+    """The newer version's logged scores against the older version's artifact on the same inputs; None without an artifact, or where it
+    fails.
+    """
+    from observability.investigation.sampled_rows import artifact_of, probability_columns, task_and_classes
+    from observability.worker.process import warm_worker
+    from observability.worker.requests import predict_scores
 
-    version = next((each for each in model.versions if each.name == then), Version(then))
-    names = [each for each in version.features if model.column(f"feature.{each}")]
-    chances = tuple(f"score.{place}" for place in range(len(model.classes))) if model.task == "multiclass" else ()
-    columns = ("id", "score", "decision", "label", "label_value", *chances, *(f"feature.{each}" for each in names))
-    rows = put(store, Sample("outcomes", columns, ROWS), a)
-    label, known = paired_rows.labels_of(model, rows, rows)
+    version = model.version(then) or Version(then)
+    names = [name for name in version.features if model.column(f"feature.{name}")]
+    chances = probability_columns(model)
+    columns = ("id", "score", "decision", "label", "label_value", *chances, *(f"feature.{name}" for name in names))
+    rows = store.ask(Sample("outcomes", columns, ROWS), a)
+    label, known = paired_rows.pair_labels(model, rows, rows)
     rows, label = rows[~np.isnan(label) & known].reset_index(drop=True), label[~np.isnan(label) & known]
     if rows.empty:
         return None
-    inputs = rows[[f"feature.{each}" for each in names]].rename(columns=lambda name: name.removeprefix("feature."))
+    inputs = rows[[f"feature.{name}" for name in names]].rename(columns=lambda name: name.removeprefix("feature."))
     try:
-        scores = predict(
-            shared(), artifact_of(store, version), inputs, classes=model.classes, task=model.task or "regression", seconds=SECONDS
-        )
+        scores = predict_scores(warm_worker(), artifact_of(store, version), inputs, **task_and_classes(model), seconds=SECONDS)
     except ObservabilityError:
         return None
     differences = paired_rows.paired_differences(model, rows, with_scores(model, rows, scores), label)
-    one = next((each for each in differences if each.metric == metric and each.change.value is not None), None)
-    return None if one is None else Both(one, len(rows), str(a.version), then, f"replayed on {len(rows):,} stored inputs, simulated")
+    paired = next((found for found in differences if found.metric == metric and found.change.value is not None), None)
+    return (
+        None
+        if paired is None
+        else PairedVersions(paired, len(rows), str(a.version), then, f"replayed on {len(rows):,} stored inputs, simulated")
+    )
 
 
 def with_scores(model: Model, rows: "DataFrame", scores: "np.ndarray") -> "DataFrame":
-    """The rows as the other version would have answered them."""
+    """The rows with the scores and decisions of the other version."""
     answered = rows.copy()
     if model.task == "multiclass":
         for place in range(len(model.classes)):

@@ -1,7 +1,8 @@
-"""In which slices is a new version worse than the one that serves, on the rows that both answered?
+"""Slices in which a new version is worse than the serving one, on rows that both scored.
 
-Every level of every feature (numbers in quarters of the paired rows) is one slice; its mean loss is compared row by row (absolute error; of a
-classifier whether the decision was wrong), the false discovery rate held over all of them. Slices that the owner watches are in the comparison itself.
+Each level of each feature (quartile bands for numbers) is a slice. Its mean loss is compared row by row (absolute error; for classifiers
+the rate of wrong decisions), with a false discovery rate of 5 % over all slices. Slices that the owner monitors are part of the
+comparison itself and are excluded here.
 """
 
 import itertools
@@ -11,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.compare.paired_rows import Matched
+from observability.compare.paired_rows import MatchedRows
 from observability.core.catalog import Model
 from observability.core.window import Slice
-from observability.stats.multiple import benjamini_hochberg
-from observability.stats.paired import Paired, paired_means, paired_rates
+from observability.stats.multiple_testing import benjamini_hochberg
+from observability.stats.paired import PairedComparison, paired_means, paired_rates
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -24,41 +25,45 @@ Body = dict[str, Any]
 Bools = NDArray[np.bool_]
 FALSE_DISCOVERIES = 0.05
 LEAST_ROWS, MOST_LEVELS, MOST = 30, 20, 5
-"""Labelled pairs of a slice below which it is not looked at; levels of a feature that are, the most frequent; slices that are named, the largest loss first."""
+"""Minimum labelled pairs of a slice; most frequent levels of a feature that are tested; slices that are named, largest loss first."""
 
 
-def regressed(model: Model, matched: Matched) -> Body:
-    """looked_at: slices that were compared; rows: those in which the new version (side a) loses more beyond chance, with both mean losses and their difference."""
+def regressed(model: Model, matched: MatchedRows) -> Body:
+    """looked_at: number of slices tested; rows: slices in which the new version (side a) has a significantly larger loss, with both mean
+    losses and their difference.
+    """
     new, then, label = matched.a, matched.b, matched.label
     known = ~np.isnan(label)
     if model.task != "regression":
         known &= (new["decision"].to_numpy() >= 0) & (then["decision"].to_numpy() >= 0)
     watched, of = set(model.settings.slices), "absolute_error" if model.task == "regression" else "wrong"
-    found: list[tuple[str, str, int, Paired]] = []
-    for name, key, inside in slices(model, new[known]):
+    found: list[tuple[str, str, int, PairedComparison]] = []
+    for name, key, inside in candidate_slices(model, new[known]):
         if key is None or key not in watched:
-            found.append((name, key or "", int(inside.sum()), loss(model, new[known][inside], then[known][inside], label[known][inside])))
+            found.append(
+                (name, key or "", int(inside.sum()), mean_losses(model, new[known][inside], then[known][inside], label[known][inside]))
+            )
     if not found:
         return {"loss": of, "looked_at": 0, "rows": []}
-    adjusted = benjamini_hochberg([each.p_value for *_, each in found])[0]
-    rows: list[Body] = [
-        {"name": name, "slice": key or None, "n": n, "new": each.a, "then": each.b, "change": each.difference.value, "low": each.difference.low,
-         "high": each.difference.high, "p_adjusted": float(p)}
-        for (name, key, n, each), p in zip(found, adjusted)
-        if p <= FALSE_DISCOVERIES and each.difference.low is not None and each.difference.low > 0
-    ]  # fmt: skip
-    return {"loss": of, "looked_at": len(found), "rows": sorted(rows, key=lambda each: -float(each["change"]) * each["n"])[:MOST]}
+    adjusted = benjamini_hochberg([losses.p_value for *_, losses in found])[0]
+    rows: list[Body] = []
+    for (name, key, n, losses), p_value in zip(found, adjusted):
+        change = losses.difference
+        if p_value <= FALSE_DISCOVERIES and change.low is not None and change.low > 0:
+            row = {"name": name, "slice": key or None, "n": n, "new": losses.a, "then": losses.b, "p_adjusted": float(p_value)}
+            rows.append(row | {"change": change.value, "low": change.low, "high": change.high})
+    return {"loss": of, "looked_at": len(found), "rows": sorted(rows, key=lambda row: -float(row["change"]) * row["n"])[:MOST]}
 
 
-def slices(model: Model, rows: "DataFrame") -> Iterator[tuple[str, str | None, Bools]]:
-    """(name for people, the slice as a link carries it or None where it is a band of a number, which rows) of every slice with enough rows."""
+def candidate_slices(model: Model, rows: "DataFrame") -> Iterator[tuple[str, str | None, Bools]]:
+    """(name, slice as in a link or None for a band, mask) of each slice with enough rows."""
     for feature in model.features():
         if feature.reference not in rows:
             continue
         values = rows[feature.reference]
         parts: list[tuple[str, str | None, Bools]]
         if feature.kind == "number":
-            parts = bands(feature.name, values.to_numpy(np.float64))
+            parts = quarter_bands(feature.name, values.to_numpy(np.float64))
         else:
             levels = values.dropna().astype(str)
             parts = [
@@ -77,8 +82,8 @@ def slices(model: Model, rows: "DataFrame") -> Iterator[tuple[str, str | None, B
                 yield name, key, inside
 
 
-def bands(name: str, values: NDArray[np.float64]) -> list[tuple[str, str | None, Bools]]:
-    """Quarters of a number's values."""
+def quarter_bands(name: str, values: NDArray[np.float64]) -> list[tuple[str, str | None, Bools]]:
+    """Quartile bands of a number."""
     held = values[np.isfinite(values)]
     if held.size < LEAST_ROWS:
         return []
@@ -88,8 +93,8 @@ def bands(name: str, values: NDArray[np.float64]) -> list[tuple[str, str | None,
     return [(f"{name} {words}", None, np.asarray(place == number, np.bool_)) for number, words in enumerate(ends)]
 
 
-def loss(model: Model, new: "DataFrame", then: "DataFrame", label: NDArray[np.float64]) -> Paired:
-    """Mean loss of both on the same rows."""
+def mean_losses(model: Model, new: "DataFrame", then: "DataFrame", label: NDArray[np.float64]) -> PairedComparison:
+    """Mean loss of both versions on the same rows."""
     if model.task == "regression":
         errors = [np.abs(side["score"].to_numpy(np.float64) - label) for side in (new, then)]
         return paired_means(errors[0], errors[1])

@@ -1,4 +1,4 @@
-"""What do the numbers of a frozen week look like with all that is known since, late labels above all?"""
+"""Figures of a frozen week recomputed with everything that has arrived since, mainly late labels."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 from observability.core.errors import NotFoundError
 from observability.core.weeks import Week
 from observability.monitoring import check
-from observability.review.fleet_strip import COMPARED, Cell, figure
+from observability.review.fleet_strip import COMPARED, Cell, strip_cell
 from observability.review.snapshot import Body, settings_from
 
 if TYPE_CHECKING:
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
 
 RESTATED = ("performance", "labels")
-"""Cells that labels move after the week is over."""
+"""Cells that labels can change after the week."""
 ANALYZERS = COMPARED[:1]
 SMALLEST = 1e-9
 
 
 @dataclass(frozen=True)
 class Restated:
-    """One figure that is another now. was, is_now: cells as in the strip."""
+    """One changed figure. was, is_now: cells as in the strip."""
 
     model: str
     cell: str
@@ -30,12 +30,13 @@ class Restated:
 
     @property
     def sentence(self) -> str:
-        """The change in words, with the labels behind it."""
-        return f"{self.model}: {self.was.get('value')} became {self.is_now.get('value')}, on {self.is_now.get('n', 0):,} rows instead of {self.was.get('n', 0):,}."
+        """The change, with the number of rows behind it."""
+        was, now = self.was, self.is_now
+        return f"{self.model}: {was.get('value')} became {now.get('value')}, on {now.get('n', 0):,} rows instead of {was.get('n', 0):,}."
 
 
 def restated(store: "Store", body: Body, now: datetime) -> list[Restated]:
-    """Every figure of a frozen week that what arrived since changes, by the settings it was frozen with. A model that was removed is left out."""
+    """Figures of a frozen week that later data changes, under the settings at the freezing. Removed models are omitted."""
     week = Week.parse(body["week"])
     changed = []
     for part in body["models"]:
@@ -50,7 +51,7 @@ def restated(store: "Store", body: Body, now: datetime) -> list[Restated]:
             was: dict[str, Any] = part["strip"][name]
             if not was.get("metric"):
                 continue
-            is_now = figure(ANALYZERS[0], was["metric"], report.findings, ())
+            is_now = strip_cell(ANALYZERS[0], was["metric"], report.findings, ())
             if is_now["value"] is not None and (
                 was["value"] is None or abs(is_now["value"] - was["value"]) > SMALLEST or is_now["n"] != was["n"]
             ):

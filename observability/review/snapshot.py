@@ -1,7 +1,7 @@
-"""What does a week look like when it is frozen: every number that the meeting reads, as of the week's end?
+"""Computes a review week for freezing: every number that the meeting reads, as of the week's end.
 
-`snapshot` computes; nothing in what it gives back ever changes once it has landed (freeze.py). It knows only what had arrived by the week's end, and
-judges by the settings that held then, so any past week can be made anew and comes out the same.
+It uses only what had arrived by the week's end and the settings in force then, so any past week can be computed again with the same
+result. Once stored (freeze.py), nothing of it changes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,76 +11,69 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from observability.core.catalog import Model
-from observability.core.finding import SEVERITIES, Finding, iso, needs_action
+from observability.core.finding import SEVERITIES, Finding, iso
 from observability.core.questions import Aggregate
-from observability.core.settings import ModelSettings
+from observability.core.settings import DatedSettings, ModelSettings
 from observability.core.time import aware_utc
 from observability.core.weeks import ZONE, Week
 from observability.core.window import Window
 from observability.incidents.grouping import Incident
-from observability.incidents.grouping_rules import STAGES, stage
+from observability.incidents.grouping_rules import STAGES, pipeline_stage
 from observability.monitoring import check as run
 from observability.review.action_items import promises
-from observability.review.agenda import ranked
-from observability.review.agenda_items import items, rows
+from observability.review.agenda import ranked_agenda
+from observability.review.agenda_items import agenda_candidates, records_until
 from observability.review.challengers import challengers
 from observability.review.change_log import entries
-from observability.review.fairness_status import audits
+from observability.review.fairness_status import newest_audits
 from observability.review.fleet_strip import COMPARED, strip
-from observability.review.judged_model import Judged
+from observability.review.judged_model import JudgedModel
 from observability.review.monitoring_quality import monitoring
-from observability.review.weekly_details import beside
-from observability.store.db.settings_history import Then, settings_at
-from observability.store.query import aggregates
-from observability.store.query.source import snapshot as one_state
-from observability.store.registry import admin
+from observability.review.weekly_details import weekly_details
 
 if TYPE_CHECKING:
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
 
 Body = dict[str, Any]
 Progress = Callable[[float, str], None]
 FORMAT = 5
-"""Version of the frozen shape; a page that reads an older one says so."""
-KEPT_EVIDENCE = (
-    "by_day",
-    "baseline",
-    "baseline_low",
-    "baseline_high",
-    "baseline_n",
-    "currency",
-    "coverage",
-    "effect",
-    "worse_by",
-    "column",
-)
-"""Evidence that a frozen finding keeps: what a chart or a comparison of the review reads."""
+"""Version of the stored format; pages note an older one."""
+KEPT_EVIDENCE = frozenset(("by_day", "baseline", "baseline_low", "baseline_high", "baseline_n"))
+KEPT_EVIDENCE |= frozenset(("currency", "coverage", "effect", "worse_by", "column"))
+"""Evidence of findings that charts and comparisons of the review read."""
 COMING_DAYS = 14
 MOST_FINDINGS = 200
-"""Findings of a model that a frozen week keeps, the worst; `counts` says how many there were."""
+"""Findings of a model that are kept, worst first; `counts` has the total number."""
 
 
-def snapshot(store: "Store", week: Week, *, frozen_at: datetime, earlier: Sequence[Body] = (), progress: Progress | None = None) -> Body:
-    """The week as JSON. earlier: frozen weeks before it, newest first, for what is new and how long an item has waited.
+def week_snapshot(
+    store: "Store", week: Week, *, frozen_at: datetime, earlier: Sequence[Body] = (), progress: Progress | None = None
+) -> Body:
+    """The week as JSON. earlier: frozen weeks before it, newest first, to see what is new and how long items have been open.
 
-    Raises nothing for a model that fails: its analyzers then say `unknown`, as everywhere. Of a model whose settings nobody had recorded by the week's
-    end, those of the freezing count, and `settings_known` says so.
+    A model that fails raises nothing: its analyzers report `unknown`. Where a model's settings were not recorded by the week's end, those
+    at the freezing are used, and `settings_known` is false.
     """
-    then = settings_at(store, week.end, frozen_at)
-    with store.under({name: each.settings for name, each in then.items()}), one_state(store):
-        return taken(store, week, then, frozen_at, earlier, progress or (lambda share, text: None))
+    then = store.settings_at(week.end, frozen_at)
+    with store.under({name: dated.settings for name, dated in then.items()}), store.snapshot():
+        return snapshot_under_settings(store, week, then, frozen_at, earlier, progress or (lambda share, text: None))
 
 
-def taken(store: "Store", week: Week, then: Mapping[str, Then], frozen_at: datetime, earlier: Sequence[Body], say: Progress) -> Body:
-    """The same, with the catalog as it was then."""
+def snapshot_under_settings(
+    store: "Store", week: Week, then: Mapping[str, DatedSettings], frozen_at: datetime, earlier: Sequence[Body], say: Progress
+) -> Body:
+    """The week as JSON, under the settings of that time."""
     known = store.catalog().models
     judged_models = []
     for place, model in enumerate(known):
-        say(place / max(len(known), 1), f"judging {model.name}")
-        judged_models.append(judged(store, model, week))
-    say(1.0, "putting the agenda together")
+        say(place / max(len(known), 1), f"checking {model.name}")
+        judged_models.append(judge_model_week(store, model, week))
+    say(1.0, "building the agenda")
     records = run.record_findings(store, None, start=week.start, end=week.end, as_of=week.end, now=week.end)
-    models = [{**model_body(each), **judged_by(then.get(each.model.name)), **beside(store, each)} for each in judged_models]
+    models = [
+        {**model_body(judged), **settings_recorded(then.get(judged.model.name)), **weekly_details(store, judged)}
+        for judged in judged_models
+    ]
     happened = entries(store, week.start, week.end, as_of=week.end)
     promised = promises(store, week, earlier, frozen_at)
     return {
@@ -92,67 +85,67 @@ def taken(store: "Store", week: Week, then: Mapping[str, Then], frozen_at: datet
         "end": iso(week.end),
         "as_of": iso(week.end),
         "frozen_at": iso(frozen_at),
-        "product": admin.versions(),
+        "product": store.versions(),
         "models": models,
         "promises": promised,
-        "records": [frozen(each) for each in records if each.severity != "ok"],
+        "records": [frozen(finding) for finding in records if finding.severity != "ok"],
         "alerts": monitoring(store, week, models, happened),
-        "ledger": [each.to_json() for each in happened],
+        "ledger": [entry.to_json() for entry in happened],
         "challengers": challengers(store, week),
-        "audits": audits(rows(store, "audit", min(frozen_at, week.end))),
-        "coming": [each.to_json() for each in entries(store, week.end, week.end + timedelta(days=COMING_DAYS), as_of=week.end)],
-        "agenda": [each.to_json() for each in ranked(items(store, week, models, promised, earlier, frozen_at))],
+        "audits": newest_audits(records_until(store, "audit", min(frozen_at, week.end))),
+        "coming": [entry.to_json() for entry in entries(store, week.end, week.end + timedelta(days=COMING_DAYS), as_of=week.end)],
+        "agenda": [item.to_json() for item in ranked_agenda(agenda_candidates(store, week, models, promised, earlier, frozen_at))],
     }
 
 
-def judged(store: "Store", model: Model, week: Week) -> Judged:
-    """One model in the week and, for the figures of the strip, in the week before; both as of the week's end.
+def judge_model_week(store: "Store", model: Model, week: Week) -> JudgedModel:
+    """One model in the week and, for the figures of the fleet table, in the week before; both as of the week's end.
 
-    Of a model that served nothing in the week there are no rows to read, and no figure to hold against the week before.
+    A model without predictions in the week has no rows to read, and no comparison with the week before.
     """
-    counts = aggregates.ask(store, Aggregate("predictions"), Window(model.name, week.start, week.end, as_of=week.end))
+    counts = store.ask(Aggregate("predictions"), Window(model.name, week.start, week.end, as_of=week.end))
     served = int(counts["n"].sum())
     check = partial(run.check, store, model=model.name, as_of=week.end, now=week.end, with_records=False)
     report = check(start=week.start, end=week.end, reads="all" if served else "counts")
     before = check(start=week.back().start, end=week.start, only=COMPARED).findings if served else ()
-    return Judged(model, report.windows[model.name], report.findings, report.incidents, before, served)
+    return JudgedModel(model, report.windows[model.name], report.findings, report.incidents, before, served)
 
 
-def model_body(each: Judged) -> Body:
+def model_body(judged: JudgedModel) -> Body:
     """One model's part of the frozen week."""
-    needy = [one for one in each.findings if needs_action(one.severity)]
-    shown = {id(one): one for one in (*needy, *(one for one in each.findings if one.subject == "model"))}
+    findings = judged.findings
+    needy = [finding for finding in findings if finding.needs_action]
+    shown = {id(finding): finding for finding in (*needy, *(finding for finding in findings if finding.subject == "model"))}
+    analyzers = sorted({finding.analyzer for finding in findings})
     return {
-        "model": each.model.name,
-        "task": each.model.task,
-        "owner": each.model.settings.owner,
-        "versions": sorted({one.version for one in each.findings if one.version}),
-        "served": each.served,
-        "severity": severity(each),
-        "strip": strip(each.model, each.findings, each.before),
-        "settings": settings_of(each.model),
-        "incidents": [incident_body(one) for one in each.incidents],
-        "findings": [frozen(one) for one in list(shown.values())[:MOST_FINDINGS]],
-        "counts": counts(each.findings),
-        "judged": {
-            name: counts([one for one in each.findings if one.analyzer == name]) for name in sorted({one.analyzer for one in each.findings})
-        },
+        "model": judged.model.name,
+        "task": judged.model.task,
+        "owner": judged.model.settings.owner,
+        "versions": sorted({finding.version for finding in findings if finding.version}),
+        "served": judged.served,
+        "severity": worst_severity(judged),
+        "strip": strip(judged.model, findings, judged.before),
+        "settings": settings_of(judged.model),
+        "incidents": [incident_body(incident) for incident in judged.incidents],
+        "findings": [frozen(finding) for finding in list(shown.values())[:MOST_FINDINGS]],
+        "counts": findings_by_severity(findings),
+        "judged": {name: findings_by_severity([finding for finding in findings if finding.analyzer == name]) for name in analyzers},
     }
 
 
-def counts(findings: Sequence[Finding]) -> dict[str, int]:
-    """How many findings have each severity."""
-    return {name: sum(one.severity == name for one in findings) for name in SEVERITIES}
+def findings_by_severity(findings: Sequence[Finding]) -> dict[str, int]:
+    """Number of findings by severity."""
+    return {name: sum(finding.severity == name for finding in findings) for name in SEVERITIES}
 
 
-def severity(each: Judged) -> str:
-    """The worst severity; `unknown` only where nothing at all could be told."""
-    found = {one.severity for one in each.findings}
+def worst_severity(judged: JudgedModel) -> str:
+    """The worst severity; `unknown` only where all findings are unknown."""
+    found = {finding.severity for finding in judged.findings}
     return next((name for name in ("act", "watch", "ok") if name in found), "unknown")
 
 
 def settings_of(model: Model) -> Body:
-    """The limits and decisions in force, as far as anything was decided."""
+    """Settings that were set, as JSON."""
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in asdict(model.settings).items()
@@ -160,39 +153,33 @@ def settings_of(model: Model) -> Body:
     }
 
 
-def judged_by(then: Then | None) -> Body:
-    """From when on the settings held (None of a model that came while the week was frozen), and whether that was recorded by the week's end."""
+def settings_recorded(then: DatedSettings | None) -> Body:
+    """Start of the settings (None for a model that was added during the freezing), and whether they were recorded by the week's end."""
     return {"settings_since": iso(aware_utc(then.since)) if then else None, "settings_known": then is not None and then.known}
 
 
 def settings_from(part: Body) -> ModelSettings:
-    """The settings that a frozen model was judged by."""
+    """The settings under which a frozen model was checked."""
     fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in part["settings"].items()}
     return ModelSettings(**fields)
 
 
 def frozen(finding: Finding) -> Body:
-    """A finding with only the evidence that the review reads."""
+    """A finding as JSON, with only the evidence that the review reads."""
     kept = {name: value for name, value in finding.evidence.items() if name in KEPT_EVIDENCE}
     return replace(finding, evidence=kept).to_json()
 
 
 def incident_body(incident: Incident) -> Body:
     """An incident with the ids of its findings."""
+    lead = incident.lead
+    stages = {pipeline_stage(finding) for finding in incident.findings}
     return {
         "incident": incident.id,
-        "source": incident.source,
-        "severity": incident.severity,
-        "sentence": incident.sentence,
+        **{name: getattr(incident, name) for name in ("source", "severity", "sentence", "event")},
         "onset": iso(incident.onset) if incident.onset else None,
-        "event": incident.event,
-        "lead": incident.lead.id,
-        "value": incident.lead.value,
-        "slice": incident.lead.slice,
-        "subject": incident.lead.subject,
-        "metric": incident.lead.metric,
-        "analyzer": incident.lead.analyzer,
-        "rank": incident.lead.rank,
-        "stages": [name for name in STAGES if name in {stage(each) for each in incident.findings}],
-        "findings": [incident.lead.id, *(each.id for each in incident.collateral)],
+        "lead": lead.id,
+        **{name: getattr(lead, name) for name in ("value", "slice", "subject", "metric", "analyzer", "rank")},
+        "stages": [name for name in STAGES if name in stages],
+        "findings": [lead.id, *(finding.id for finding in incident.collateral)],
     }

@@ -1,6 +1,6 @@
-"""What does a frozen week hold of a model beside its findings, so that a step of the meeting computes nothing?
+"""Details of a model that a frozen week stores besides its findings, so that no step of the meeting computes anything.
 
-Each part is made once, when the week is frozen; page, file and JSON read it. A part that cannot be made says why and takes nothing else along.
+Each part is computed once, at the freezing; page, file and JSON read it. A part that fails contains the reason and affects no other part.
 """
 
 import logging
@@ -9,88 +9,87 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from observability.compare.comparison import asker
 from observability.core.errors import ObservabilityError
 from observability.metrics.performance import HEADLINE
 from observability.monitoring.estimated_days import estimated_days
 from observability.review import ranked_inputs
 from observability.review.fairness_status import criteria
 from observability.review.incident_stakes import stakes
-from observability.review.label_intake import labelling
+from observability.review.label_intake import label_intake
 
 if TYPE_CHECKING:
-    from observability.review.judged_model import Judged
-    from observability.store.db.database import Store
+    from observability.review.judged_model import JudgedModel
+    from observability.store.engine import Store
 
 LOG = logging.getLogger(__name__)
 Body = dict[str, Any]
 
 
-def beside(store: "Store", each: "Judged") -> Body:
-    """Every part by its name."""
-    return {name: safely(name, store, each, make) for name, make in PARTS.items()}
+def weekly_details(store: "Store", judged: "JudgedModel") -> Body:
+    """All parts by name."""
+    return {name: safely(name, store, judged, make) for name, make in PARTS.items()}
 
 
-def safely(name: str, store: "Store", each: "Judged", make: "Callable[[Store, Judged], Body]") -> Body:
-    """The part; where it cannot be made, only `why`, a sentence."""
+def safely(name: str, store: "Store", judged: "JudgedModel", make: "Callable[[Store, JudgedModel], Body]") -> Body:
+    """The part; on failure only `why`, a sentence."""
     try:
-        return make(store, each)
+        return make(store, judged)
     except ObservabilityError as error:
         if error.exit_code == 3:
             raise
         return {"why": error.what}
     except Exception as error:  # one part that fails stops only itself
-        LOG.exception("%s of %s could not be frozen", name, each.model.name)
+        LOG.exception("%s of %s could not be frozen", name, judged.model.name)
         return {"why": f"{name} could not be computed: {type(error).__name__}"}
 
 
-def estimates(store: "Store", each: "Judged") -> Body:
-    """The main metric as it was estimated, by day: rows of [day, value, low, high], of the version that the frozen estimate is about."""
-    main = HEADLINE.get(each.model.task or "")
+def estimates(store: "Store", judged: "JudgedModel") -> Body:
+    """Estimated main metric by day: rows of [day, value, low, high], of the version with the estimate."""
+    main = HEADLINE.get(judged.model.task or "")
     found = [
-        one
-        for one in each.findings
-        if (one.analyzer, one.metric) == ("serving/estimated_performance", main) and one.value is not None and one.version is not None
+        finding
+        for finding in judged.findings
+        if (finding.analyzer, finding.metric) == ("serving/estimated_performance", main) and None not in (finding.value, finding.version)
     ]
     if not found:
-        return {"why": "Nothing is estimated of this week."}
-    version = max(found, key=lambda one: one.n).version
+        return {"why": "No estimates for this week."}
+    version = max(found, key=lambda finding: finding.n).version
     rows = []
-    for day, figures in estimated_days(asker(store), each.model, replace(each.window, version=version)):
+    for day, figures in estimated_days(store.ask, judged.model, replace(judged.window, version=version)):
         guess = figures.estimated.get(str(main))
         if guess is not None and guess.interval.value is not None:
             rows.append([str(day)[:10], guess.interval.value, guess.interval.low, guess.interval.high])
     return {"metric": main, "version": version, "by_day": rows}
 
 
-def at_stake(store: "Store", each: "Judged") -> Body:
-    """How many answers each incident touches, what they cost, and which groups bear more of it."""
-    return stakes(cache(asker(store)), each.model, each.window, each.incidents)
+def at_stake(store: "Store", judged: "JudgedModel") -> Body:
+    """Affected predictions, cost and groups of each incident."""
+    return stakes(cache(store.ask), judged.model, judged.window, judged.incidents)
 
 
-def inputs(store: "Store", each: "Judged") -> Body:
-    """Inputs by how far they moved times how much the model listens to them, and the first of them beside the reference."""
-    found = ranked_inputs.ranked(each.findings, each.model)
+def input_details(store: "Store", judged: "JudgedModel") -> Body:
+    """Inputs ranked by drift × importance, and the histograms of the first one."""
+    found = ranked_inputs.inputs_by_impact(judged.findings, judged.model)
     if "why" in found:
         return found
-    return {**found, "overlay": ranked_inputs.overlay(asker(store), each.window, found["rows"][0])}
+    return {**found, "overlay": ranked_inputs.overlay(store.ask, judged.window, found["rows"][0])}
 
 
-def labels(store: "Store", each: "Judged") -> Body:
-    """The queue of labels, agreement, price and budget."""
-    return labelling(asker(store), each.model, each.window, each.findings)
+def label_details(store: "Store", judged: "JudgedModel") -> Body:
+    """Label queue, agreement, price and budget."""
+    return label_intake(store.ask, judged.model, judged.window, judged.findings)
 
 
-def fairness(store: "Store", each: "Judged") -> Body:
-    """How alike groups are treated by the model's criterion."""
-    return criteria(each.findings)
+def fairness(store: "Store", judged: "JudgedModel") -> Body:
+    """Fairness by the model's criterion."""
+    return criteria(judged.findings)
 
 
-PARTS: "dict[str, Callable[[Store, Judged], Body]]" = {
+PARTS: "dict[str, Callable[[Store, JudgedModel], Body]]" = {
     "estimates": estimates,
     "stakes": at_stake,
-    "inputs": inputs,
-    "labelling": labels,
+    "inputs": input_details,
+    "labelling": label_details,
     "fairness": fairness,
 }
-"""What is made of each model."""
+"""Parts of each model, by name."""

@@ -1,1 +1,1 @@
-"""The process that owns the store: its lock, its HTTP interface, its tokens, its background work."""
+"""The process that owns the store: lock, HTTP interface, tokens, background work."""

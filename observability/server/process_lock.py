@@ -1,28 +1,29 @@
-"""Who owns the store, and how do others reach the owner?
+"""Lock of the store, and the process that owns it.
 
-One process at a time has the database open: the dashboard while it runs, else a command. The lock on `HOME/owner.lock` is the truth; the file
-`owner.json` beside it (0600) says where the dashboard listens. A dashboard loads what lands, in a thread of its own.
+One process at a time has the database open: the dashboard while it runs, else a command. The lock on `HOME/owner.lock` decides;
+`owner.json` beside it (0600) holds the address of the dashboard. A dashboard loads new records in a thread of its own.
 """
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
 import secrets
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from observability.client.file_lock import CLOSE_ON_EXEC, lock_file
 from observability.core.errors import ObservabilityError, StoreBusyError
+from observability.core.private_file import replace_private_file
 
 if TYPE_CHECKING:
-    from observability.enrichment.enrich import EnrichState
+    from observability.enrichment.enrich import EnrichmentState
     from observability.server.watcher import Watching
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
 
 LOG = logging.getLogger(__name__)
 LOCK_VARIABLE = "OBSERVABILITY_LOCK_FD"
@@ -42,44 +43,41 @@ class Lock:
         self.fd = fd
 
     def release(self) -> None:
-        """Let others take the home; safe to call twice."""
+        """Release the home; safe to call twice."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
 
     def hand_over(self) -> None:
-        """Keep the lock through an exec: the next program adopts it (see `take_lock`)."""
+        """Keep the lock through an exec; the next program adopts it in `take_lock`."""
         os.set_inheritable(self.fd, True)
         os.environ[LOCK_VARIABLE] = str(self.fd)
 
 
 def take_lock(home: Path, wait: float = 0.0) -> Lock:
-    """Lock the home, retrying for `wait` seconds. Raises StoreBusyError with the PID of the owner, as far as it is known."""
+    """Lock the home, retrying for `wait` seconds. Raises StoreBusyError with the PID of the owner, if known."""
     inherited = os.environ.pop(LOCK_VARIABLE, None)
     if inherited is not None:
         with contextlib.suppress(OSError, ValueError):
             os.set_inheritable(int(inherited), False)
             return Lock(int(inherited))
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = os.open(home / "owner.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = os.open(home / "owner.lock", os.O_RDWR | os.O_CREAT | CLOSE_ON_EXEC, 0o600)
     until = time.monotonic() + wait
     while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() < until:
-                time.sleep(0.05)  # flock waits for ever or not at all
-                continue
+        if lock_file(fd):
+            return Lock(fd)
+        if time.monotonic() >= until:
             os.close(fd)
             address = read_address(home)
             who = f"process {address.pid}" if address else "another process"
-            raise StoreBusyError(f"the store is in use by {who}", where=home.name, attempt="Stop it, or wait for it to end") from None
-        return Lock(fd)
+            raise StoreBusyError(f"the store is in use by {who}", where=home.name, attempt="Stop it, or wait for it to end")
+        time.sleep(0.05)
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where the owner listens: process id, loopback port, and the token that its command route asks for."""
+    """Address of the owner: process id, loopback port, and the token of its command route."""
 
     pid: int
     port: int
@@ -87,7 +85,7 @@ class Address:
 
 
 def read_address(home: Path) -> Address | None:
-    """The address that the owner wrote, None where there is none or it cannot be read. It may be stale: only the lock is the truth."""
+    """The address that the owner wrote; None where it is missing or unreadable. It may be stale: only the lock decides."""
     try:
         body = json.loads((home / "owner.json").read_text(encoding="utf-8"))
         return Address(int(body["pid"]), int(body["port"]), str(body["token"]))
@@ -96,16 +94,16 @@ def read_address(home: Path) -> Address | None:
 
 
 def write_address(home: Path, address: Address) -> None:
-    """Publish the address by a rename, readable by this user only."""
-    draft = home / f".owner-{os.getpid()}.json"
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump({"pid": address.pid, "port": address.port, "token": address.token}, file)
-    draft.rename(home / "owner.json")
+    """Publish the address, readable by this user only."""
+    replace_private_file(home / "owner.json", json.dumps(asdict(address)))
 
 
 @dataclass
 class LoaderState:
-    """What the loader thread is doing, for the store page: lines of the segment under way, the last failure in words, last load (epoch seconds)."""
+    """State of the loader thread, for the store page.
+
+    done_bytes, total_bytes: of the current segment. failure: the last one in words. last_load: epoch seconds.
+    """
 
     busy: bool = False
     done_bytes: int = 0
@@ -116,7 +114,7 @@ class LoaderState:
 
 @dataclass
 class Owner:
-    """The running dashboard's hold on a home: lock, store, token, loader thread."""
+    """A process that owns a home: lock, store, token, background threads."""
 
     home: Path
     lock: Lock
@@ -125,55 +123,46 @@ class Owner:
     loader: LoaderState = field(default_factory=LoaderState)
     stopping: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
-    enriching: "EnrichState | None" = None
+    enriching: "EnrichmentState | None" = None
     enricher: threading.Thread | None = None
     watching: "Watching | None" = None
     watcher: threading.Thread | None = None
 
     def start_loader(self) -> None:
-        """Load what lands, every second, until `close`."""
-        self.thread = threading.Thread(target=self.load_forever, name="loader", daemon=True)
-        self.thread.start()
+        """Load new records every second, until `close`."""
+        self.thread = started_thread("loader", self.load_forever)
 
     def start_enricher(self) -> None:
-        """Explain predictions and estimate errors when the loader is idle, until `close`; not where the environment says no (enrich.SWITCH)."""
+        """Explain predictions and estimate errors while the loader is idle, until `close`, unless disabled (enrich.SWITCH)."""
         from observability.enrichment import enrich
 
-        if enrich.switched_off():
+        if enrich.is_enrichment_off():
             return
-        self.enriching = enrich.EnrichState()
-        self.enricher = threading.Thread(
-            target=enrich.in_background, args=(self.store, self.enriching, self.stopping), name="enricher", daemon=True
-        )
-        self.enricher.start()
+        self.enriching = enrich.EnrichmentState()
+        self.enricher = started_thread("enricher", enrich.run_enrichment_thread, self.store, self.enriching, self.stopping)
 
     def start_watcher(self) -> None:
-        """Check the live models, tell whom it concerns, freeze Monday's week, until `close`; not where the environment says no (alerts.watch.SWITCH)."""
+        """Check live models, send alerts and freeze last week, until `close`, unless disabled (watcher.SWITCH)."""
         from observability.server import watcher
 
-        if watcher.switched_off():
+        if watcher.watching_is_off():
             return
         self.watching = watcher.Watching()
-        self.watcher = threading.Thread(
-            target=watcher.in_background, args=(self.store, self.watching, self.stopping), name="watcher", daemon=True
-        )
-        self.watcher.start()
+        self.watcher = started_thread("watcher", watcher.run_watcher, self.store, self.watching, self.stopping)
 
     def load_forever(self) -> None:
-        """The loader thread: a failure is kept for the store page and tried again later; nothing that waits in landing is lost."""
+        """Run the loader. A failure is kept for the store page and retried later; files in the landing folder are not lost."""
         pause = LOAD_EVERY
         while not self.stopping.wait(pause):
             pause = LOAD_EVERY if self.load_once() else LOAD_AFTER_FAILURE
 
     def load_once(self) -> bool:
-        """One round over landing; False where it failed."""
-        from observability.store.ingest.loader import load_landing
-
+        """Load the landing folder once. Returns False where that failed."""
         state = self.loader
         state.busy = True
         try:
             with self.store.in_background():
-                report = load_landing(self.store, progress=self.note_progress)
+                report = self.store.load_landing(progress=self.note_progress)
             state.failure = None
             if report.lines:
                 state.last_load = time.time()
@@ -188,15 +177,15 @@ class Owner:
         return state.failure is None
 
     def note_progress(self, done_bytes: int, total_bytes: int, *_rest: object) -> None:
-        """What the loader calls as it goes."""
+        """Progress callback of the loader."""
         self.loader.done_bytes, self.loader.total_bytes = done_bytes, total_bytes
 
     def listen(self, port: int) -> None:
-        """Say on which loopback port commands reach this owner."""
+        """Publish the loopback port at which commands reach this owner."""
         write_address(self.home, Address(os.getpid(), port, self.token))
 
     def close(self) -> None:
-        """Stop loading, close the store, let others in."""
+        """Stop the threads, close the store, release the lock."""
         self.stopping.set()
         for thread in (self.enricher, self.watcher):
             if thread is not None:
@@ -209,11 +198,18 @@ class Owner:
         self.lock.release()
 
 
+def started_thread(name: str, target: Callable[..., object], *args: object) -> threading.Thread:
+    """A daemon thread that has started."""
+    thread = threading.Thread(target=target, args=args, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
 _current: Owner | None = None
 
 
 def own(home: Path, wait: float = 5.0) -> Owner:
-    """Become the owner of a home for the rest of the process (the dashboard's start): lock, open, remember. Raises StoreBusyError."""
+    """Lock and open a home for the rest of the process, once. Raises StoreBusyError."""
     global _current
     if _current is None:
         lock = take_lock(home, wait)
@@ -228,7 +224,7 @@ def own(home: Path, wait: float = 5.0) -> Owner:
 
 
 def current() -> Owner:
-    """The owner in this process; raises StoreBusyError where there is none."""
+    """The owner in this process. Raises StoreBusyError where there is none."""
     if _current is None:
         raise StoreBusyError("the store is not open in this process", attempt="Start the dashboard with make run")
     return _current
@@ -240,8 +236,8 @@ def current_store() -> "Store":
 
 
 @contextlib.contextmanager
-def opened(home: Path, wait: float = 0.0) -> Iterator["Store"]:
-    """Lock and open the store for the length of one command, and let go again. Raises StoreBusyError."""
+def opened_store(home: Path, wait: float = 0.0) -> Iterator["Store"]:
+    """Lock and open the store for one command. Raises StoreBusyError."""
     from observability.store.opener import open_store
 
     lock = take_lock(home, wait)

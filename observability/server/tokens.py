@@ -1,14 +1,13 @@
-"""Who may use the HTTP interface? Tokens with a scope, of which the home keeps only a hash.
+"""Tokens of the HTTP interface, each with a scope; the home stores only hashes.
 
-A token is `obs_<id>_<secret>`; the secret has 256 random bits, so a plain SHA-256 of it cannot be guessed back. `HOME/tokens.json` (0600, replaced by
-rename) holds id, name, scope, time of making and the hash. A token of the scope `read` may ask, one of the scope `write` may send records, and neither
-may do what the other does: what logs on many machines need not be able to read what was logged.
+A token is `obs_<id>_<secret>`; the secret has 256 random bits, so a plain SHA-256 is safe. `HOME/tokens.json` (0600, replaced by
+rename) holds id, name, scope, time of creation and hash. The scope `read` allows queries, `write` allows sending records; neither
+includes the other: a service that logs need not read.
 """
 
 import hashlib
 import hmac
 import json
-import os
 import re
 import secrets
 import threading
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
+from observability.core.private_file import replace_private_file
 
 Scope = Literal["read", "write"]
 FILE = "tokens.json"
@@ -27,7 +27,7 @@ _writing = threading.Lock()
 
 @dataclass(frozen=True)
 class Token:
-    """What is kept of a token. created_at: RFC 3339, UTC. sha256: of the whole token."""
+    """A stored token. created_at: RFC 3339, UTC. sha256: hash of the whole token."""
 
     id: str
     scope: Scope
@@ -37,7 +37,7 @@ class Token:
 
 
 def create(home: Path, scope: str, name: str = "") -> tuple[Token, str]:
-    """Makes a token; gives what is kept and the token itself, which is never seen again. Raises UsageError for another scope."""
+    """Create a token. Returns its stored form and the token itself, which is not stored. Raises UsageError for an unknown scope."""
     if scope not in get_args(Scope):
         raise UsageError("unknown scope", got=repr(scope), expected=" or ".join(get_args(Scope)))
     text = f"obs_{secrets.token_hex(4)}_{secrets.token_urlsafe(32)}"
@@ -45,57 +45,50 @@ def create(home: Path, scope: str, name: str = "") -> tuple[Token, str]:
         text.split("_")[1], "read" if scope == "read" else "write", name[:200], f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", hashed(text)
     )
     with _writing:
-        write(home, [*read(home), made])
+        write(home, [*read_tokens(home), made])
     return made, text
 
 
 def revoke(home: Path, token_id: str) -> Token:
-    """Forgets a token, by its id or the token itself. Raises NotFoundError where there is none of that id."""
+    """Delete a token, by its id or by the token itself. Raises NotFoundError for an unknown id."""
     wanted = found[1] if (found := TOKEN.fullmatch(token_id)) else token_id
     with _writing:
-        kept = read(home)
-        gone = next((each for each in kept if each.id == wanted), None)
+        kept = read_tokens(home)
+        gone = next((token for token in kept if token.id == wanted), None)
         if gone is None:
-            known = ", ".join(each.id for each in kept) or "no token"
-            raise NotFoundError(f"token {wanted[:40]!r} is not there", attempt=f"There is {known}")
-        write(home, [each for each in kept if each is not gone])
+            known = ", ".join(token.id for token in kept) or "none"
+            raise NotFoundError(f"unknown token {wanted[:40]!r}", attempt=f"Known tokens: {known}")
+        write(home, [token for token in kept if token is not gone])
     return gone
 
 
-def read(home: Path) -> list[Token]:
-    """The tokens of a home, oldest first. Raises StoreBrokenError where the file cannot be read, so that nobody is let in by accident."""
+def read_tokens(home: Path) -> list[Token]:
+    """The tokens of a home, oldest first. Raises StoreBrokenError where the file cannot be read: no request is then authorized."""
     try:
         body = json.loads((home / FILE).read_text(encoding="utf-8"))
-        return [Token(**each) for each in body["tokens"]]
+        return [Token(**fields) for fields in body["tokens"]]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise StoreBrokenError(
-            "the file of tokens cannot be read", where=FILE, got=type(error).__name__, attempt="Move it aside and make the tokens anew"
-        ) from None
+        attempt = "Move the file away and create the tokens again"
+        raise StoreBrokenError("the token file cannot be read", where=FILE, got=type(error).__name__, attempt=attempt) from None
 
 
 def write(home: Path, tokens: list[Token]) -> None:
-    """Replaces the file, readable by this user only."""
-    draft = home / f".tokens-{os.getpid()}-{secrets.token_hex(4)}.json"
+    """Replace the token file. Raises StoreBrokenError where the disk refuses."""
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump({"tokens": [asdict(each) for each in tokens]}, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(home / FILE)
+        replace_private_file(home / FILE, json.dumps({"tokens": [asdict(token) for token in tokens]}, indent=1))
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise StoreBrokenError("the tokens could not be written", where=FILE, got=error.strerror, attempt="Free some disk space") from error
 
 
 def holder(home: Path, text: str) -> Token | None:
-    """The token behind what a request sent, None where it is none that holds. Every kept hash is compared, each in constant time."""
+    """The stored token that matches a text, or None. Every stored hash is compared, each in constant time."""
     digest = hashed(text)
     found = None
-    for each in read(home):
-        if hmac.compare_digest(each.sha256, digest):
-            found = each
+    for token in read_tokens(home):
+        if hmac.compare_digest(token.sha256, digest):
+            found = token
     return found
 
 

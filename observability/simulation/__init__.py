@@ -1,6 +1,6 @@
-"""What would the monitoring have said, had this fault been there: the scenario lab.
+"""Plant known faults in a clean log and replay the monitoring on it.
 
-A clean log (`base`), one known fault at a strength from a day on (`faults`), the monitoring day by day as of each day's end (`replay`), answered by a
-throw-away store (`road`, the honest way) or by tables in memory (`tables`, the fast one, equal answers). Nothing here knows what the right answer
-is: that is for whoever scores it. The user's own store is only read.
+A clean log (clean_log.py), one fault of a given strength from a day on (faults.py), the check of each day as of its end (replay.py), answered by a temporary
+store (temporary_store.py, through the production ingest path) or by rows in memory (memory_engine.py, faster, equal answers). The correct answer is not known
+here; scoring is done elsewhere. The user's own store is only read.
 """

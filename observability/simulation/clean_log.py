@@ -1,8 +1,8 @@
-"""What clean log is a fault planted on?
+"""The clean log that faults are planted on.
 
-A base is a model's reference, rows to draw clean days from, and how it is registered. Days are drawn: each row of a day is one of the base's rows (or a new
-one, where the base can make them), with a new id, a time of the day, and the time at which it and its label arrive. The same seed gives the
-same days, whatever is planted on them.
+A base is a model's reference, rows to draw clean days from, and how it is registered. Each row of a day is one of the base's rows (or a new one, where the
+base can make them) with a new id, a time of the day, and the arrival times of the prediction and its label. The same seed gives the same days, whatever is
+planted on them.
 """
 
 from collections.abc import Callable
@@ -16,43 +16,43 @@ import numpy as np
 from observability.core.catalog import Column, Task
 from observability.core.settings import ModelSettings
 from observability.core.time import naive_utc
-from observability.simulation.day_correlation import Luck
-from observability.simulation.log_rows import Array, Rows, texts
+from observability.simulation.day_correlation import DayCorrelation
+from observability.simulation.log_rows import Array, LogRows, constant_text_column
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 """A Monday; days are counted from here."""
 VERSION, NEXT = "1", "2"
-"""The version that serves, and the one that a deploy brings; both are registered with the same reference."""
+"""The serving version, and the one that a deploy brings; both are registered with the same reference."""
 DAY = timedelta(days=1)
-Draw = Callable[[np.random.Generator, int], Rows]
+DrawRows = Callable[[np.random.Generator, int], LogRows]
 
 
 @dataclass(frozen=True)
-class Base:
+class SimulationBase:
     """A clean log.
 
-    columns: features and groups as the catalog has them. reference, pool: rows without times (rows.py). draw: makes n new rows; None draws from
-    the pool, with replacement. hours: share of the traffic by hour of the day. told: where the rows come from, one sentence.
+    columns: features and groups as the catalog has them. reference, pool: rows without times (log_rows.py). draw: makes n new rows; None draws from
+    the pool, with replacement. hours: share of the traffic by hour of the day. source_note: where the rows come from, one sentence.
     """
 
     name: str
     task: Task
     classes: tuple[str, ...]
     columns: tuple[Column, ...]
-    reference: Rows
-    pool: Rows
+    reference: LogRows
+    pool: LogRows
     settings: ModelSettings = field(default_factory=ModelSettings)
-    draw: Draw | None = None
+    draw: DrawRows | None = None
     hours: tuple[float, ...] = (1 / 24,) * 24
     in_sample: bool = False
-    told: str = ""
+    source_note: str = ""
 
     @property
     def features(self) -> tuple[Column, ...]:
         """Columns that are features."""
         return tuple(each for each in self.columns if each.role == "feature")
 
-    def rows(self, rng: np.random.Generator, size: int) -> Rows:
+    def rows(self, rng: np.random.Generator, size: int) -> LogRows:
         """New rows without times."""
         if self.draw is not None:
             return self.draw(rng, size)
@@ -60,14 +60,15 @@ class Base:
 
 
 @dataclass(frozen=True)
-class Stream:
-    """Clean days of a base: `past` days before the day on which a fault begins, and `days` from it on.
+class CleanStream:
+    """Clean days of a base: `past` days before the onset of a fault, and `days` from it on.
 
-    rows_a_day: on average, Poisson distributed. label_delay: days from a prediction to its label's arrival. day_effect: standard deviation of what a whole day
-    has in common, in standard deviations of each number's normal score (luck.py; rows then come from the pool); weekly: how much less traffic comes at a weekend (0: none).
+    rows_a_day: on average, Poisson distributed. label_delay: days from a prediction to its label's arrival. day_effect: standard deviation of the effect that the
+    rows of a day share, in standard deviations of each number's normal score (day_correlation.py; rows then come from the pool). weekly: reduction of
+    the traffic at a weekend (0: none).
     """
 
-    base: Base
+    base: SimulationBase
     seed: int = 0
     past: int = 28
     days: int = 7
@@ -82,11 +83,11 @@ class Stream:
         return START + self.past * DAY
 
     @cached_property
-    def luck(self) -> Luck | None:
-        """What the rows of a day share; None where they share nothing."""
-        return Luck.of(self.base.pool, self.day_effect) if self.day_effect else None
+    def luck(self) -> DayCorrelation | None:
+        """The correlation of rows within a day; None where there is none."""
+        return DayCorrelation.of(self.base.pool, self.day_effect) if self.day_effect else None
 
-    def day(self, number: int) -> Rows:
+    def day(self, number: int) -> LogRows:
         """The clean rows of one day, in order of time; the same each time."""
         rng = np.random.default_rng([self.seed, number, self.rows_a_day])
         date = START + number * DAY
@@ -96,11 +97,13 @@ class Stream:
             rows = self.base.rows(rng, size)
         else:
             rows = self.base.pool.take(rng.choice(len(self.base.pool), size, p=self.luck.weights(rng)))
-        return dated(rows, date, rng, self.base.hours, self.label_delay, f"d{number}-")
+        return _dated_rows(rows, date, rng, self.base.hours, self.label_delay, f"d{number}-")
 
 
-def dated(rows: Rows, date: datetime, rng: np.random.Generator, hours: tuple[float, ...], label_delay: int, prefix: str) -> Rows:
-    """Rows with ids, times of one day, and arrivals: of predictions within seconds, of labels a few seconds before the day of their delay is over."""
+def _dated_rows(
+    rows: LogRows, date: datetime, rng: np.random.Generator, hours: tuple[float, ...], label_delay: int, prefix: str
+) -> LogRows:
+    """Rows with ids, times of one day, and arrivals: predictions within seconds, labels a few seconds after their delay."""
     size = len(rows)
     begin = np.datetime64(naive_utc(date), "us")
     seconds = np.sort(rng.choice(24, size=size, p=np.array(hours) / sum(hours)) * 3600 + rng.random(size) * 3590)
@@ -109,22 +112,24 @@ def dated(rows: Rows, date: datetime, rng: np.random.Generator, hours: tuple[flo
     late = np.timedelta64(label_delay, "D") + np.timedelta64(5, "s")
     label_arrived = np.where(np.isnan(rows["label"]), np.datetime64("NaT", "us"), at + late)
     names = np.array([f"{prefix}{place}" for place in range(size)], object)
-    return rows.put({"id": names, "at": at, "arrived": arrived, "label_arrived": label_arrived, "version": texts(VERSION, size)})
+    return rows.put(
+        {"id": names, "at": at, "arrived": arrived, "label_arrived": label_arrived, "version": constant_text_column(VERSION, size)}
+    )
 
 
-def link(task: Task, score: Array) -> Array:
-    """The score on the scale on which effects add up."""
+def link_score(task: Task, score: Array) -> Array:
+    """The score on the scale on which effects add up: logit of a classifier."""
     if task == "regression":
         return score
     clipped = np.clip(score, 1e-6, 1 - 1e-6)
     return np.log(clipped / (1 - clipped))
 
 
-def unlink(task: Task, value: Array) -> Array:
-    """Back to a score."""
+def inverse_link_score(task: Task, value: Array) -> Array:
+    """The score of a value on the link scale."""
     return value if task == "regression" else 1 / (1 + np.exp(-value))
 
 
-def described(base: Base) -> dict[str, Any]:
-    """What a page says about a base."""
-    return {"model": base.name, "task": base.task, "rows": len(base.pool), "reference_rows": len(base.reference), "told": base.told}
+def base_description(base: SimulationBase) -> dict[str, Any]:
+    """A base as the fields that a page shows."""
+    return {"model": base.name, "task": base.task, "rows": len(base.pool), "reference_rows": len(base.reference), "told": base.source_note}

@@ -1,6 +1,6 @@
-"""What does each row count as: its bin, its class, its level, its error?
+"""Codes of simulated rows as arrays: bins, classes, levels and errors.
 
-The same codes as the store's rollups give (observability/store/db/expressions.py, plain Python in tests/support/reference_engine.py), as arrays, computed once for each day's rows.
+The same codes as the store's rollups (store/db/expressions.py) and the reference engine (tests/support/reference_engine.py), computed once for each day's rows.
 """
 
 import hashlib
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from observability.core.catalog import Model, Version
 from observability.core.questions import NULL, UNKNOWN, UNSEEN
 from observability.core.window import Slice
-from observability.simulation.log_rows import Array, Rows, blanked, said
+from observability.simulation.log_rows import Array, LogRows, blanked_values, is_given
 from observability.stats.scores import SCORE_EDGES
-from observability.store.query.references import banded_column, bins_of, class_index
+from observability.store.types.column_bins import banded_column, class_index, column_bins
 
 SMALLEST = sys.float_info.epsilon
 TEXT_FIELDS = ("status", "replica", "device", "batch", "subject")
@@ -24,17 +24,17 @@ LABEL_NUMBERS = ("label_value", "error", "absolute_error", "squared_error", "log
 
 
 @dataclass(eq=False)
-class Coded:
-    """Rows of one version with their codes; what was computed is kept in `memory`."""
+class CodedRows:
+    """Rows of one version with their codes. `memory` caches what was computed."""
 
     model: Model
     version: Version
-    rows: Rows
+    rows: LogRows
     memory: dict[Any, Any] = field(default_factory=dict)
 
     @property
     def weights(self) -> Array | None:
-        """The weights, 1 where not said; None where all are 1."""
+        """The weights, 1 where not given; None where all are 1."""
         weights = self.rows.get("weight")
         return None if weights is None or np.isnan(weights).all() else np.where(np.isnan(weights), 1.0, weights)
 
@@ -44,7 +44,7 @@ class Coded:
         return self.kept("hours", lambda: self.rows["at"].astype("datetime64[h]").astype(np.int64))
 
     def kept(self, key: Any, make: Any) -> Any:
-        """What was computed before, or now."""
+        """The cached value of a key; `make` computes it once."""
         if key not in self.memory:
             self.memory[key] = make()
         return self.memory[key]
@@ -68,7 +68,7 @@ class Coded:
             return np.where(self.labelled(as_of), values, UNKNOWN).astype(np.int64)
         if not self.model.classes:
             return np.full(len(self.rows), -1)
-        return self.kept("score_bin", lambda: binned(self.rows["score"], SCORE_EDGES))
+        return self.kept("score_bin", lambda: _left_closed_bins(self.rows["score"], SCORE_EDGES))
 
     def decisions(self) -> Array:
         """Class index of each decision."""
@@ -95,11 +95,11 @@ class Coded:
     def bin(self, reference: str) -> Array:
         """See `bins`."""
         column = self.model.column(reference)
-        edges = bins_of(self.model, self.version, reference)
+        edges = column_bins(self.model, self.version, reference)
         if column is None:
-            return binned(self.number(reference), np.array(edges.edges))
+            return _left_closed_bins(self.number(reference), np.array(edges.edges))
         if column.kind == "number":
-            found = binned(self.values(reference), np.array(edges.edges))
+            found = _left_closed_bins(self.values(reference), np.array(edges.edges))
         else:
             own, names = self.levels(reference)
             places = {level: place for place, level in enumerate(edges.levels)}
@@ -108,24 +108,26 @@ class Coded:
         return found if marks is None else np.where(marks != 0, marks, found).astype(np.int64)
 
     def values(self, reference: str) -> Array:
-        """The values of a column; null where the rows do not have it, and where a mark says that it did not come."""
+        """The values of a column; null where the rows lack it or a mark says that it did not arrive. A missing status is `ok`."""
         found = self.rows.get(reference)
+        if reference == "status":
+            return np.full(len(self.rows), "ok", object) if found is None else np.where(self.given(found), found, "ok").astype(object)
         column = self.model.column(reference)
         if found is None:
             number = reference not in TEXT_FIELDS and (column is None or column.kind == "number")
             return np.full(len(self.rows), np.nan) if number else np.full(len(self.rows), None, object)
         marks = self.rows.get(f"mark.{column.name}") if column is not None and column.role == "feature" else None
-        return found if marks is None else blanked(found, marks != 0)
+        return found if marks is None else blanked_values(found, marks != 0)
 
     def number(self, reference: str) -> Array:
-        """A number that needs no label, or `error` (NaN where the label is not there)."""
+        """A number that needs no label, or `error` (NaN where there is no label)."""
         if reference == "error":
             return self.rows["score"] - self.rows["label"]
         index = class_index(self.model, reference)
         return self.values(f"score.{index - 1}" if index else reference)
 
     def summed(self, reference: str, as_of: Any) -> tuple[Array, NDArray[np.bool_]]:
-        """The number of each row, and which rows are counted: those that have one."""
+        """The number of each row, and a mask of the rows that have one."""
         if reference in LABEL_NUMBERS:
             values = self.kept(("sum", reference), lambda: self.of_label(reference))
             return values, np.isfinite(values) & self.labelled(as_of)
@@ -136,7 +138,7 @@ class Coded:
         """A number that needs the label."""
         score, label = self.rows["score"], self.rows["label"]
         if reference == "label_value":
-            return label if self.model.task == "regression" else class_numbers(self.model, label)
+            return label if self.model.task == "regression" else _numeric_classes(self.model, label)
         if reference in ("error", "absolute_error", "squared_error"):
             error = score - label
             return {"error": error, "absolute_error": np.abs(error), "squared_error": error * error}[reference]
@@ -144,16 +146,16 @@ class Coded:
             decided = self.codes("decision", None)
             return np.where(decided >= 0, decided == label, np.nan).astype(float)
         if self.model.task == "binary":
-            return log_loss(np.where(label == 1, score, 1 - score)) if reference == "log_loss" else (score - label) ** 2
+            return _clipped_log_loss(np.where(label == 1, score, 1 - score)) if reference == "log_loss" else (score - label) ** 2
         matrix, index = self.matrix(), np.nan_to_num(label).astype(int)
         own = matrix[np.arange(label.size), index]
         if reference == "log_loss":
-            return log_loss(own)
+            return _clipped_log_loss(own)
         squares = np.nansum(matrix * matrix, axis=1) - 2 * own + 1
         return np.where(np.isnan(label), np.nan, squares)
 
     def levels(self, name: str) -> tuple[Array, list[str | None]]:
-        """The level of each row of something to group by: places, and the text at each place (None: missing)."""
+        """The level of each row of a grouping column: places, and the text at each place (None: missing)."""
         return self.kept(("levels", name), lambda: self.factors(name))
 
     def factors(self, name: str) -> tuple[Array, list[str | None]]:
@@ -169,10 +171,8 @@ class Coded:
             bands = list(edges.band_names)
             return np.where(np.isnan(values), len(bands), np.searchsorted(edges.edges, values, "right")), [*bands, None]
         values = self.values(name)
-        if name == "status":
-            values = np.where(self.given(values), values, "ok")
         codes, found = pd.factorize(values, use_na_sentinel=True)
-        names: list[str | None] = [number_text(each) if isinstance(each, float) else str(each) for each in found.tolist()]
+        names: list[str | None] = [_slice_number_text(each) if isinstance(each, float) else str(each) for each in found.tolist()]
         names = [None if each == "null" else each for each in names]
         return np.where(codes < 0, len(names), codes), [*names, None]
 
@@ -221,23 +221,23 @@ class Coded:
 
     @staticmethod
     def given(values: Array) -> NDArray[np.bool_]:
-        """Where something is there."""
-        return ~np.isnan(values) if values.dtype.kind == "f" else said(values)
+        """A mask of the values that are not missing."""
+        return ~np.isnan(values) if values.dtype.kind == "f" else is_given(values)
 
 
-def binned(values: Array, edges: Array) -> Array:
-    """Bins that are closed on the left; null where there is no number."""
+def _left_closed_bins(values: Array, edges: Array) -> Array:
+    """Left-closed bins; null where there is no number."""
     found = np.searchsorted(edges, values, "right") if edges.size else np.zeros(values.size, np.int64)
     return np.where(np.isnan(values), NULL, found).astype(np.int64)
 
 
-def log_loss(p: Array) -> Array:
-    """-ln of a probability that is kept from 0 and 1."""
+def _clipped_log_loss(p: Array) -> Array:
+    """-ln of a probability clipped away from 0 and 1."""
     return -np.log(np.clip(p, SMALLEST, 1 - SMALLEST))
 
 
-def class_numbers(model: Model, label: Array) -> Array:
-    """Labels that are classes as numbers, where their names are numbers."""
+def _numeric_classes(model: Model, label: Array) -> Array:
+    """Class labels as numbers, where the class names are numbers."""
     try:
         names = np.array([float(each) for each in model.classes])
     except ValueError:
@@ -245,6 +245,6 @@ def class_numbers(model: Model, label: Array) -> Array:
     return np.where(np.isnan(label), np.nan, names[np.nan_to_num(label).astype(int)])
 
 
-def number_text(value: float) -> str:
+def _slice_number_text(value: float) -> str:
     """A number as slices spell it."""
     return str(int(value)) if np.isfinite(value) and value == np.floor(value) else repr(value)

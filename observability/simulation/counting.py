@@ -1,4 +1,4 @@
-"""How many rows are there of each combination of keys, and what do their numbers add up to?"""
+"""Group-by sums over coded rows."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ Figures = tuple[Array, ...]
 """Key codes as one int64 array a key, then the figures n, w, w2 (and total, squares, low, high), all of one length."""
 
 
-def grouped(keys: list[Array], mask: NDArray[np.bool_], weights: Array | None, values: Array | None) -> Figures:
+def grouped_figures(keys: list[Array], mask: NDArray[np.bool_], weights: Array | None, values: Array | None) -> Figures:
     """Figures of the rows of a mask by the combinations of keys that occur; with no keys one row."""
     if not mask.all():
         keys = [key[mask] for key in keys]
@@ -56,8 +56,8 @@ def grouped(keys: list[Array], mask: NDArray[np.bool_], weights: Array | None, v
     return (*names, *figures)
 
 
-def added(parts: Sequence[Figures], question: Aggregate) -> Figures:
-    """Parts added up."""
+def summed_figures(parts: Sequence[Figures], question: Aggregate) -> Figures:
+    """The sum of several parts."""
     if not parts:
         return ()
     size = len(question.key_names)

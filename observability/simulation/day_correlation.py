@@ -1,26 +1,26 @@
-"""How do the rows of one day share their luck?
+"""Days whose rows are correlated.
 
-A rainy day has more rows of rain, not rain that was never there. So a day with luck draws other rows of the log, those more often that are high in what the day
-is high in (exponential tilting of normal scores): relations between columns, ranges, nulls, scores and labels are those of the log, and of a column
-that is nearly always zero the share of zeros moves. Over many days each row comes as often as any other.
+A correlated day resamples the rows of the log, with higher weights for rows that are high in what the day is high in (exponential tilting of normal scores).
+Relations between columns, ranges, nulls, scores and labels stay those of the log; of a column that is nearly always zero the share of zeros
+moves. Over many days each row is drawn equally often.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from observability.simulation.log_rows import Array, Rows
+from observability.simulation.log_rows import Array, LogRows
 
 RIDGE = 0.1
-"""Columns that nearly say the same (rain of an hour, of three) have one luck: directions with less than about this variance get hardly any."""
+"""Nearly collinear columns (rain of one hour, of three) share one effect: directions with less than about this variance get almost none."""
 DAYS, ROUNDS = 300, 4
-"""Days over which rows come equally often, and rounds until they do."""
+"""Days over which rows are drawn equally often, and rounds of balancing."""
 
 
 @dataclass(frozen=True)
-class Luck:
-    """What the days of a log can be high or low in. scores: rows × numbers, of mean 0 and variance 1. directions: by which independent luck is mixed.
-    even: by row, what makes all come equally often in the long run (a logarithm).
+class DayCorrelation:
+    """The directions in which days of a log vary. scores: rows × numbers, of mean 0 and variance 1. directions: mix independent effects.
+    even: by row, the log weight that makes all rows equally frequent in the long run.
     """
 
     scores: Array
@@ -28,31 +28,31 @@ class Luck:
     even: Array
 
     @classmethod
-    def of(cls, log: Rows, share: float) -> "Luck":
-        """The luck of a log's numbers. share: standard deviation of what a day has in common, in those of each number's score."""
+    def of(cls, log: LogRows, share: float) -> "DayCorrelation":
+        """The day correlation of a log's numbers. share: standard deviation of the day effect, in those of each number's score."""
         numbers = [values for name, values in log.columns.items() if name.startswith("feature.") and values.dtype.kind == "f"]
-        scores = np.column_stack([scored(values) for values in numbers]) if numbers else np.zeros((len(log), 0))
+        scores = np.column_stack([normal_scores(values) for values in numbers]) if numbers else np.zeros((len(log), 0))
         sizes, axes = np.linalg.eigh(scores.T @ scores / max(len(log), 1))
         directions = share * axes / np.sqrt(np.maximum(sizes, 0.0) + RIDGE)
         pulls = scores @ directions @ np.random.default_rng(8).normal(size=(directions.shape[1], DAYS))
         even = np.zeros(len(log))
         for _ in range(ROUNDS):
-            even = even - np.log(likely(pulls + even[:, None]).mean(axis=1) * len(log))
+            even = even - np.log(_softmax_columns(pulls + even[:, None]).mean(axis=1) * len(log))
         return cls(scores, directions, even)
 
     def weights(self, rng: np.random.Generator) -> Array:
-        """How likely each row of the log is on a day."""
-        return likely(self.scores @ (self.directions @ rng.normal(size=self.directions.shape[1])) + self.even)
+        """The probability of each row of the log on a day."""
+        return _softmax_columns(self.scores @ (self.directions @ rng.normal(size=self.directions.shape[1])) + self.even)
 
 
-def likely(pull: Array) -> Array:
-    """Probabilities from their logarithms, of each column."""
+def _softmax_columns(pull: Array) -> Array:
+    """Probabilities from their logarithms, by column."""
     found = np.exp(pull - pull.max(axis=0))
     return np.asarray(found / found.sum(axis=0))
 
 
-def scored(values: Array) -> Array:
-    """The normal score of each value's place among all (the middle of equal ones), of mean 0 and variance 1; 0 of nulls and of what never varies."""
+def normal_scores(values: Array) -> Array:
+    """The normal score of each value's rank (ties at their middle), of mean 0 and variance 1; 0 for nulls and for constant columns."""
     from scipy.special import ndtri
     from scipy.stats import rankdata
 

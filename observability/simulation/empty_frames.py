@@ -1,5 +1,6 @@
-"""What is the answer where there is nothing: no records of a kind, no attributions, no estimated errors?"""
+"""Empty answers: no records of a kind, no attributions, no estimated errors."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from observability.core.questions import Attributions, EstimatedErrors, Question, Records
@@ -11,8 +12,8 @@ if TYPE_CHECKING:
 TYPES = {"time": "datetime64[us]", "number": "float64", "integer": "Int64"}
 
 
-def nothing(question: Question) -> "DataFrame":
-    """The empty answer about what is computed after loading."""
+def empty_enrichment_answer(question: Question, features: Iterable[str] = ()) -> "DataFrame":
+    """The empty answer about attributions or estimated errors. features: those of the version that is asked about."""
     import pandas as pd
 
     if isinstance(question, EstimatedErrors):
@@ -22,13 +23,14 @@ def nothing(question: Question) -> "DataFrame":
         kinds = {"id": "object", "at": "datetime64[us]", "weight": "float64", "version": "object", "sampled": "bool", "class": "int64"}
         kinds |= dict.fromkeys(("base", "output", "residual"), "float64")
         kinds |= {"link": "object", "method": "object", "adds_up": "bool", "reproduces": "object"}
+        kinds |= dict.fromkeys((f"attribution.{name}" for name in features), "float64")
         kinds |= dict.fromkeys(question.columns, "object")
     else:
         raise TypeError(f"no empty answer to {type(question).__name__}")
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
 
 
-def no_records(question: Records) -> "DataFrame":
+def empty_records(question: Records) -> "DataFrame":
     """The empty answer about records of a kind."""
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""What is a fault?"""
+"""Types of a fault and of where it is planted."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.simulation.fault_targets import Scene
-from observability.simulation.log_rows import Array, Rows
+from observability.simulation.fault_targets import FaultTargets
+from observability.simulation.log_rows import Array, LogRows
 
 Strength = Literal["weak", "middle", "strong"]
 STRENGTHS: tuple[Strength, ...] = ("weak", "middle", "strong")
 
 
 @dataclass(frozen=True)
-class Plant:
+class FaultPlant:
     """Where and how strongly a fault is planted. amount: the fault's own figure at the strength. day: days since the onset, from 0."""
 
-    scene: Scene
+    scene: FaultTargets
     amount: float
     day: int
     rng: np.random.Generator
@@ -28,33 +28,33 @@ class Plant:
         return among & (self.rng.random(among.size) < share)
 
     def part(self, role: str) -> str:
-        """The column reference or name that plays a role."""
+        """The column reference or name of a target part."""
         found = getattr(self.scene, role)
         assert isinstance(found, str)
         return found
 
-    def inside(self, rows: Rows, role: str = "slice") -> NDArray[np.bool_]:
-        """Rows of the scene's slice or group."""
+    def inside(self, rows: LogRows, role: str = "slice") -> NDArray[np.bool_]:
+        """Rows of the target slice or group."""
         reference, level = getattr(self.scene, role)
-        return equal(rows[reference], level)
+        return equals_level(rows[reference], level)
 
     def scale(self, reference: str) -> tuple[float, float]:
         """Mean and standard deviation of a number in the clean log."""
         return self.scene.scales[reference]
 
 
-IN_WORDS: dict[str, Callable[[float], str]] = {
+UNIT_WORDS: dict[str, Callable[[float], str]] = {
     "standard deviations": lambda amount: "1 standard deviation" if amount == 1 else f"{amount:g} standard deviations",
     "hours": lambda amount: "1 hour" if amount == 1 else f"{amount:g} hours",
     "points": lambda amount: f"{100 * amount:g} points",
     "growth of the error": lambda amount: f"{100 * amount:g} % growth of the error",
     "1 / values a day": lambda amount: f"{1 / amount:g} values a day",
 }
-"""How a figure in a unit is said, where it is not said as figure and unit."""
+"""How an amount is written, where it is not simply number and unit."""
 
 
-class Described:
-    """What every fault says of itself, whatever it is planted in: its name, its amounts and the function that plants it."""
+class DescribedFault:
+    """What every fault has: a name, its amounts and the function that plants it."""
 
     name: str
     amounts: tuple[float, float, float]
@@ -62,8 +62,8 @@ class Described:
     plant: Callable[..., object]
 
     @property
-    def told(self) -> str:
-        """What happens, in one sentence."""
+    def description(self) -> str:
+        """The fault in one sentence: the first line of its function's docstring."""
         return (self.plant.__doc__ or self.title).strip().splitlines()[0]
 
     @property
@@ -76,21 +76,21 @@ class Described:
         return self.amounts[STRENGTHS.index(strength)]
 
     def size(self, strength: Strength) -> str:
-        """The figure at a strength as people say it: 5 % of rows, 1 standard deviation, 1.5 times as long."""
+        """The amount at a strength in words: 5 % of rows, 1 standard deviation, 1.5 times as long."""
         amount = self.amount(strength)
-        if self.unit in IN_WORDS:
-            return IN_WORDS[self.unit](amount)
+        if self.unit in UNIT_WORDS:
+            return UNIT_WORDS[self.unit](amount)
         if self.unit.startswith(("share of ", "of ")):
             return f"{100 * amount:g} % of {self.unit.split('of ', 1)[1]}"
         return f"{amount:g} {self.unit}"
 
 
 @dataclass(frozen=True)
-class Fault(Described):
-    """One fault that is known from practice.
+class ServingFault(DescribedFault):
+    """A fault of served predictions that is known from practice.
 
-    section: which part of the product it is a fault of. amounts: weak, middle and strong, in `unit`; weak is the smallest effect that matters. needs: parts
-    of the scene (scene.CAST). plant: the rows of a day to the rows with the fault; its docstring's first line is what a page says about it. rescored: the model's
+    section: the part of the product it belongs to. amounts: weak, middle and strong, in `unit`; weak is the smallest effect that matters. needs: target
+    parts (fault_targets.TARGET_PARTS). plant: changes the rows of a day; its docstring's first line is shown on the page. rescored: the model's
     scores follow the changed inputs.
     """
 
@@ -99,15 +99,15 @@ class Fault(Described):
     amounts: tuple[float, float, float]
     unit: str
     needs: tuple[str, ...]
-    plant: Callable[[Rows, Plant], Rows]
+    plant: Callable[[LogRows, FaultPlant], LogRows]
     rescored: bool = False
 
-    def planted(self, rows: Rows, plant: Plant) -> Rows:
+    def planted(self, rows: LogRows, plant: FaultPlant) -> LogRows:
         """The rows of one day with the fault in them."""
         after = self.plant(rows, plant)
         return plant.scene.response.rescored(rows, after) if self.rescored else after
 
 
-def equal(values: Array, level: str) -> NDArray[np.bool_]:
+def equals_level(values: Array, level: str) -> NDArray[np.bool_]:
     """Where a text column has a level."""
     return np.equal(values, level).astype(bool)

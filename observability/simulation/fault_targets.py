@@ -1,6 +1,6 @@
-"""On whom does a fault fall: which feature, level, group, replica, device, subject?
+"""The targets of a fault: a feature, level, group, replica, device or subject.
 
-Chosen by the seed among what the base has, so that over many seeds every eligible one comes up, and the same seed always gives the same.
+Chosen by the seed among what the base has. Over many seeds every eligible target comes up; the same seed always gives the same.
 """
 
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from typing import TypeVar
 import numpy as np
 
 from observability.core.catalog import Column
-from observability.simulation.clean_log import Base
+from observability.simulation.clean_log import SimulationBase
 from observability.simulation.log_rows import Array
-from observability.simulation.score_response import Response, fitted
+from observability.simulation.score_response import ScoreResponse, fitted_score_response
 
-Choice = TypeVar("Choice")
+Candidate = TypeVar("Candidate")
 SMALLEST_SLICE, LARGEST_SLICE = 0.08, 0.55
-"""Share of the rows that a slice, a group or a device has, so that a fault in it is one of a part."""
-CAST = {
+"""Limits of the share of rows of a slice, a group or a device, so that a fault in it affects a part."""
+TARGET_PARTS = {
     "number": "no feature is a number",
     "partner": "it has only one number",
     "category": "no feature is a category of two levels or more",
@@ -37,14 +37,14 @@ CAST = {
 
 
 @dataclass(frozen=True)
-class Scene:
-    """A base with its cast. number and the others: column references; slice, group: (reference, level); None where the base has none.
+class FaultTargets:
+    """A base with its fault targets. number and the others: column references; slice, group: (reference, level); None where the base has none.
 
     scales: mean and standard deviation of each number in the pool.
     """
 
-    base: Base
-    response: Response
+    base: SimulationBase
+    response: ScoreResponse
     number: str | None
     partner: str | None
     category: str | None
@@ -59,7 +59,7 @@ class Scene:
     def lacks(self, needs: tuple[str, ...]) -> str | None:
         """Why a fault that needs these parts cannot be planted; None where it can."""
         missing = [each for each in needs if not self.has(each)]
-        return f"{CAST[missing[0]]}" if missing else None
+        return f"{TARGET_PARTS[missing[0]]}" if missing else None
 
     def has(self, part: str) -> bool:
         """Whether the base has a part."""
@@ -76,69 +76,69 @@ class Scene:
         return getattr(self, part) is not None
 
     def target(self, needs: tuple[str, ...]) -> dict[str, str]:
-        """Who a fault that needs these parts falls on, in plain names: {"number": "income", "slice": "region=north"}."""
+        """The targets of a fault that needs these parts, by name: {"number": "income", "slice": "region=north"}."""
         found = {}
         for part in needs:
             value = getattr(self, part, None)
             if isinstance(value, tuple):
-                found[part] = f"{plain(value[0])}={value[1]}"
+                found[part] = f"{column_short_name(value[0])}={value[1]}"
             elif isinstance(value, str):
-                found[part] = f"{part}={value}" if part in ("replica", "device", "subject") else plain(value)
+                found[part] = f"{part}={value}" if part in ("replica", "device", "subject") else column_short_name(value)
         return found
 
 
-def plain(reference: str) -> str:
-    """A column's own name."""
+def column_short_name(reference: str) -> str:
+    """The name of a column without its role."""
     return reference.partition(".")[2] or reference
 
 
-def cast(base: Base, seed: int, response: Response | None = None) -> Scene:
-    """The scene of a base for a seed."""
+def fault_targets(base: SimulationBase, seed: int, response: ScoreResponse | None = None) -> FaultTargets:
+    """The fault targets of a base for a seed."""
     rng = np.random.default_rng([seed, 7])
-    response = response or fitted(base)
+    response = response or fitted_score_response(base)
     pool = base.pool
     scales = {
         each.reference: (float(np.nanmean(pool[each.reference])), float(np.nanstd(pool[each.reference])))
         for each in base.features
         if each.kind == "number" and np.isfinite(pool[each.reference]).any()
     }
-    numbers = by_importance([name for name, (_, spread) in scales.items() if spread > 0 and distinct(pool[name]) > 10], response)
-    number = one(rng, numbers[: max(len(numbers) // 2, 1)])
+    numbers = _by_importance([name for name, (_, spread) in scales.items() if spread > 0 and _distinct_values(pool[name]) > 10], response)
+    number = _random_choice(rng, numbers[: max(len(numbers) // 2, 1)])
     others = [each for each in numbers if each != number]
-    categories = by_importance([each.reference for each in base.features if is_category(each, pool[each.reference])], response)
-    category = one(rng, categories)
-    slices = [(name, level) for name in categories for level in middling(pool[name])]
+    categories = _by_importance([each.reference for each in base.features if _is_category(each, pool[each.reference])], response)
+    category = _random_choice(rng, categories)
+    slices = [(name, level) for name in categories for level in _middle_share_levels(pool[name])]
     groups = [
         (each.reference, level)
         for each in base.columns
         if each.sensitive and each.kind != "number"
-        for level in middling(pool[each.reference])
+        for level in _middle_share_levels(pool[each.reference])
     ]
-    hours = [name for name in scales if is_hour(name, pool[name])]
-    return Scene(
-        base, response, number, one(rng, others[: max(len(others) // 2, 1)]), category, one(rng, slices), one(rng, hours), one(rng, groups),
-        one(rng, several(pool.get("replica"))), one(rng, several(pool.get("device"))), one(rng, frequent(pool.get("subject"))), scales,
+    hours = [name for name in scales if _is_hour_of_day(name, pool[name])]
+    return FaultTargets(
+        base, response, number, _random_choice(rng, others[: max(len(others) // 2, 1)]), category, _random_choice(rng, slices), _random_choice(rng, hours), _random_choice(rng, groups),
+        _random_choice(rng, _frequent_servers(pool.get("replica"))), _random_choice(rng, _frequent_servers(pool.get("device"))), _random_choice(rng, _frequent_subjects(pool.get("subject"))), scales,
     )  # fmt: skip
 
 
-def by_importance(names: list[str], response: Response) -> list[str]:
-    """The most important first."""
+def _by_importance(names: list[str], response: ScoreResponse) -> list[str]:
+    """The names, most important first."""
     return sorted(names, key=lambda name: (-response.effects[name].importance, name))
 
 
-def one(rng: np.random.Generator, choices: list[Choice]) -> Choice | None:
-    """One of them, None of none. A number is drawn either way, so that one choice does not depend on another."""
+def _random_choice(rng: np.random.Generator, choices: list[Candidate]) -> Candidate | None:
+    """One of the choices, None of none. A number is drawn either way, so that choices are independent."""
     place = rng.random()
     return choices[int(place * len(choices))] if choices else None
 
 
-def distinct(values: Array) -> int:
-    """How many different numbers there are."""
+def _distinct_values(values: Array) -> int:
+    """The number of distinct numbers."""
     return int(np.unique(values[np.isfinite(values)]).size)
 
 
-def counts(values: Array | None) -> dict[str, float]:
-    """Share of each level among all rows, null left out, by name."""
+def column_level_shares(values: Array | None) -> dict[str, float]:
+    """The share of each level among all rows, nulls left out."""
     if values is None:
         return {}
     import pandas as pd
@@ -147,29 +147,31 @@ def counts(values: Array | None) -> dict[str, float]:
     return {str(name): float(share) for name, share in sorted(shares.items())}
 
 
-def is_category(column: Column, values: Array) -> bool:
+def _is_category(column: Column, values: Array) -> bool:
     """Whether a feature is a category of a few levels."""
-    return column.kind == "category" and len([share for share in counts(values).values() if share >= 0.02]) >= 2
+    return column.kind == "category" and len([share for share in column_level_shares(values).values() if share >= 0.02]) >= 2
 
 
-def middling(values: Array) -> list[str]:
-    """Levels that are a part of the rows."""
-    return [name for name, share in counts(values).items() if SMALLEST_SLICE <= share <= LARGEST_SLICE]
+def _middle_share_levels(values: Array) -> list[str]:
+    """Levels with a middle share of the rows."""
+    return [name for name, share in column_level_shares(values).items() if SMALLEST_SLICE <= share <= LARGEST_SLICE]
 
 
-def several(values: Array | None) -> list[str]:
-    """Replicas or devices, where there are two or more with a share that matters."""
-    found = [name for name, share in counts(values).items() if share >= 0.02]
+def _frequent_servers(values: Array | None) -> list[str]:
+    """Replicas or devices, where two or more have a share that matters."""
+    found = [name for name, share in column_level_shares(values).items() if share >= 0.02]
     return found if len(found) >= 2 else []
 
 
-def frequent(values: Array | None) -> list[str]:
-    """Subjects, the most frequent of them."""
-    found = counts(values)
+def _frequent_subjects(values: Array | None) -> list[str]:
+    """The most frequent subjects."""
+    found = column_level_shares(values)
     return sorted(found, key=lambda name: (-found[name], name))[:20]
 
 
-def is_hour(reference: str, values: Array) -> bool:
+def _is_hour_of_day(reference: str, values: Array) -> bool:
     """Whether a number is an hour of the day, by its name and its range."""
     known = values[np.isfinite(values)]
-    return "hour" in reference.lower() and bool(known.size) and known.min() >= 0 and 20 <= known.max() <= 24 and distinct(known) >= 12
+    return (
+        "hour" in reference.lower() and bool(known.size) and known.min() >= 0 and 20 <= known.max() <= 24 and _distinct_values(known) >= 12
+    )

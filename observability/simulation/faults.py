@@ -1,16 +1,16 @@
-"""Which faults are there?"""
+"""All faults of served predictions, by name."""
 
 import difflib
 
 from observability.core.errors import NotFoundError
 from observability.simulation import faults_data, faults_outcomes, faults_service, faults_training
-from observability.simulation.fault import Fault
+from observability.simulation.fault import ServingFault
 
-FAULTS: dict[str, Fault] = {each.name: each for each in (*faults_data.FAULTS, *faults_outcomes.FAULTS, *faults_service.FAULTS)}
+FAULTS: dict[str, ServingFault] = {each.name: each for each in (*faults_data.FAULTS, *faults_outcomes.FAULTS, *faults_service.FAULTS)}
 
 
-def fault(name: str) -> Fault:
-    """The fault of that name; raises NotFoundError with the nearest."""
+def find_fault(name: str) -> ServingFault:
+    """The fault of that name. Raises NotFoundError with the nearest name."""
     found = FAULTS.get(name.replace("-", "_"))
     if found is not None:
         return found

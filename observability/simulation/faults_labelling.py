@@ -1,4 +1,4 @@
-"""Faults of labelling: annotators who answer at random, slowly or as a machine suggests, guidelines that change, contradictions, a queue that grows, a dearer label."""
+"""Faults of labelling: random, slow or suggestion-following annotators, changed guidelines, contradictions, a growing queue, a higher price."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,31 +8,31 @@ from typing import Any
 import numpy as np
 
 from observability.core.errors import UsageError
-from observability.simulation.fault import Described
-from observability.simulation.labelling_project import Project
+from observability.simulation.fault import DescribedFault
+from observability.simulation.labelling_project import LabellingRecords
 
 Array = np.ndarray[Any, np.dtype[Any]]
-FOLLOWERS = 0.5
-"""Share of the annotators who follow the new guideline; the others have not read it yet."""
+FOLLOWER_SHARE = 0.5
+"""Share of the annotators who follow the new guideline."""
 PAIR = ["project", "item", "annotator"]
 
 
 @dataclass(frozen=True)
-class ProjectPlant:
+class LabelFaultPlant:
     """Where and how strongly a fault is planted. onset: the instant at which it begins (naive UTC); amount: in the fault's own unit."""
 
-    project: Project
+    project: LabellingRecords
     onset: datetime
     amount: float
     rng: np.random.Generator
 
     @property
     def later(self) -> Array:
-        """Which labels were given after the fault began."""
+        """A mask of the labels given after the fault began."""
         return (self.project.annotated["at"] >= self.onset).to_numpy()
 
     def somebody(self) -> str:
-        """An annotator with labels before and after the fault began, who is not much rarer than the others."""
+        """An annotator with labels before and after the onset who is not much rarer than the others."""
         rows = self.project.annotated
         found = rows.loc[self.later, "annotator"].value_counts()
         before = set(rows.loc[~self.later, "annotator"])
@@ -48,16 +48,16 @@ class ProjectPlant:
             raise UsageError("the project cannot have this fault", got=f"labels {found}", expected="two different labels at least")
         return found
 
-    def relabelled(self, chosen: Array, labels: Any) -> Project:
-        """The project with other labels in some rows (a mask)."""
+    def relabelled(self, chosen: Array, labels: Any) -> LabellingRecords:
+        """The records with other labels in some rows (a mask)."""
         after = self.project.annotated.copy()
         values = after["label"].astype(object).to_numpy(copy=True)
         values[chosen] = labels
         after["label"] = values
         return replace(self.project, annotated=after)
 
-    def slower(self, people: set[str]) -> Project:
-        """The project in which these annotators take so many times as long for what was given to them after the fault began."""
+    def slower(self, people: set[str]) -> LabellingRecords:
+        """The records in which these annotators take `amount` times as long for items assigned after the onset."""
         rows, given = self.project.annotated, self.project.assigned
         newest = given.sort_values("at").drop_duplicates(PAIR, keep="last").rename(columns={"at": "given"})
         begun = rows.merge(newest, on=PAIR, how="left")["given"].to_numpy("datetime64[us]")
@@ -70,47 +70,47 @@ class ProjectPlant:
 
 @dataclass(frozen=True)
 class PlantedProject:
-    """The records with the fault. target: the subject that it falls on; detail: further words on it."""
+    """The records with the fault. target: its subject; detail: further words on it."""
 
-    project: Project
+    project: LabellingRecords
     target: str
     detail: str = ""
 
 
 @dataclass(frozen=True)
-class LabelFault(Described):
-    """A fault of labelling. amounts: weak, middle, strong, in `unit`; weak is near the smallest that data/labels or data/labelling calls one."""
+class LabelFault(DescribedFault):
+    """A fault of labelling. amounts: weak, middle, strong, in `unit`; weak is near the smallest that data/labels or data/labelling reports."""
 
     name: str
     amounts: tuple[float, float, float]
     unit: str
-    plant: Callable[[ProjectPlant], PlantedProject]
+    plant: Callable[[LabelFaultPlant], PlantedProject]
     section: str = "data"
 
 
-def annotator_at_random(plant: ProjectPlant) -> PlantedProject:
+def annotator_at_random(plant: LabelFaultPlant) -> PlantedProject:
     """One annotator gives a share of the labels at random."""
     who, classes, rows = plant.somebody(), plant.classes(), plant.project.annotated
     chosen = plant.later & (rows["annotator"] == who).to_numpy() & (plant.rng.random(len(rows)) < plant.amount)
     return PlantedProject(plant.relabelled(chosen, plant.rng.choice(np.array(classes, object), int(chosen.sum()))), f"annotator={who}")
 
 
-def slow_annotator(plant: ProjectPlant) -> PlantedProject:
-    """One annotator takes many times as long to label what is given to them."""
+def slow_annotator(plant: LabelFaultPlant) -> PlantedProject:
+    """One annotator takes many times as long to label assigned items."""
     who = plant.somebody()
     return PlantedProject(plant.slower({who}), f"annotator={who}")
 
 
-def queue_grows(plant: ProjectPlant) -> PlantedProject:
-    """Everybody takes many times as long to label what is given to them, and what waits piles up."""
+def queue_grows(plant: LabelFaultPlant) -> PlantedProject:
+    """All annotators take many times as long to label assigned items, and the queue grows."""
     return PlantedProject(plant.slower(set(plant.project.annotated["annotator"])), "model")
 
 
-def guidelines_changed(plant: ProjectPlant) -> PlantedProject:
-    """Half of the annotators follow a new guideline, and call a share of the most frequent class something else; the others have not read it."""
+def guidelines_changed(plant: LabelFaultPlant) -> PlantedProject:
+    """Half of the annotators follow a new guideline and relabel a share of the most frequent class; the others do not."""
     classes, rows = plant.classes(), plant.project.annotated
     people = sorted(rows.loc[plant.later, "annotator"].unique())
-    followers = set(plant.rng.permutation(np.array(people, object))[: max(int(FOLLOWERS * len(people)), 1)])
+    followers = set(plant.rng.permutation(np.array(people, object))[: max(int(FOLLOWER_SHARE * len(people)), 1)])
     items = rows["project"].astype(str) + rows["item"].astype(str)
     meant = {each: plant.rng.random() < plant.amount for each in sorted(set(items))}
     chosen = (
@@ -122,8 +122,8 @@ def guidelines_changed(plant: ProjectPlant) -> PlantedProject:
     return PlantedProject(plant.relabelled(chosen, classes[1]), "model", f"by {len(followers)} of {len(people)} annotators")
 
 
-def duplicates_disagree(plant: ProjectPlant) -> PlantedProject:
-    """A share of the labels comes once more from the same annotator, hours later, with another label."""
+def duplicates_disagree(plant: LabelFaultPlant) -> PlantedProject:
+    """A share of the labels is given again hours later by the same annotator, with another label."""
     import pandas as pd
 
     classes, rows = plant.classes(), plant.project.annotated
@@ -138,8 +138,8 @@ def duplicates_disagree(plant: ProjectPlant) -> PlantedProject:
     return PlantedProject(replace(plant.project, annotated=both.sort_values("at", ignore_index=True)), "model")
 
 
-def suggestions_accepted(plant: ProjectPlant) -> PlantedProject:
-    """People accept what a machine suggests, right or wrong, in a share of the labels that see a suggestion."""
+def suggestions_accepted(plant: LabelFaultPlant) -> PlantedProject:
+    """Annotators accept a machine's suggestion, right or wrong, in a share of the labels with a suggestion."""
     rows = plant.project.annotated
     shown = rows["suggestion"].notna().to_numpy()
     if not (shown & plant.later & rows["gold"].notna().to_numpy()).any():
@@ -153,8 +153,8 @@ def suggestions_accepted(plant: ProjectPlant) -> PlantedProject:
     )
 
 
-def dearer_label(plant: ProjectPlant) -> PlantedProject:
-    """A label costs more from now on."""
+def dearer_label(plant: LabelFaultPlant) -> PlantedProject:
+    """A label costs more."""
     import pandas as pd
 
     prices = plant.project.prices

@@ -1,4 +1,4 @@
-"""Faults of a training run: a spike, values that are not finite, divergence, a plateau, overfitting, a slow rank."""
+"""Faults of a training run: a spike, non-finite values, divergence, a plateau, overfitting, a slow rank."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ import numpy as np
 
 from observability.core.errors import UsageError
 from observability.detection.stragglers import COMMUNICATION
-from observability.metrics.training_curves import Curve, as_number, curves_of, part, rank_order
-from observability.simulation.fault import Described
+from observability.metrics.training_curves import MetricCurve, data_part, metric_curves, rank_order, record_number
+from observability.simulation.fault import DescribedFault
 from observability.stats import curve
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 Array = np.ndarray[Any, np.dtype[Any]]
-HALF = 0.5
+MIDDLE = 0.5
 """Where in the run a fault begins, as a share of its steps."""
 LEAST_SHARE = 0.2
-"""Share of a rank's own work that a phase has, so that a slow one of it holds up the others."""
+"""Share of a rank's own work that a phase needs, so that its slowdown delays the other ranks."""
 
 
 @dataclass(frozen=True)
-class RunPlant:
+class RunFaultPlant:
     """Where and how strongly a fault is planted. steps: the run's step records as the store gives them; amount: in the fault's own unit."""
 
     run: str
@@ -31,17 +31,17 @@ class RunPlant:
     amount: float
     rng: np.random.Generator
 
-    def onset(self, share: float = HALF) -> int:
+    def onset(self, share: float = MIDDLE) -> int:
         """The step after that share of the run's steps."""
         numbers = np.sort(self.steps["step"].unique())
         return int(numbers[int(share * len(numbers))])
 
-    def curves(self, which: str | None = None) -> dict[str, Curve]:
-        """The run's finite curves whose direction is known, of training or held-out rows where said. Raises UsageError where there is none."""
+    def curves(self, which: str | None = None) -> dict[str, MetricCurve]:
+        """The run's finite curves of known direction, of training or held-out rows where given. Raises UsageError where there is none."""
         found = {
             name: each.finite
-            for name, each in curves_of(self.steps).items()
-            if each.better is not None and which in (None, part(name)) and len(each.finite.values) >= 20
+            for name, each in metric_curves(self.steps).items()
+            if each.better is not None and which in (None, data_part(name)) and len(each.finite.values) >= 20
         }
         if not found:
             raise UsageError(
@@ -50,14 +50,14 @@ class RunPlant:
             )  # fmt: skip
         return found
 
-    def planted(self, changed: "DataFrame", onset: int, target: str | None = None, detail: str = "") -> "Planted":
+    def planted(self, changed: "DataFrame", onset: int, target: str | None = None, detail: str = "") -> "PlantedRun":
         """The run with changed steps."""
-        return Planted(changed, target or f"run:{self.run}", onset, detail)
+        return PlantedRun(changed, target or f"run:{self.run}", onset, detail)
 
 
 @dataclass(frozen=True)
-class Planted:
-    """The step records with the fault. target: the subject that it falls on; detail: further words on it, as the phase."""
+class PlantedRun:
+    """The step records with the fault. target: its subject; detail: further words on it, as the phase."""
 
     steps: "DataFrame"
     target: str
@@ -66,24 +66,24 @@ class Planted:
 
 
 @dataclass(frozen=True)
-class RunFault(Described):
-    """A fault of a training run. amounts: weak, middle, strong, in `unit`; weak is near the smallest that the limits of training/runs call one."""
+class RunFault(DescribedFault):
+    """A fault of a training run. amounts: weak, middle, strong, in `unit`; weak is near the smallest that training/runs reports."""
 
     name: str
     amounts: tuple[float, float, float]
     unit: str
-    plant: Callable[[RunPlant], Planted]
+    plant: Callable[[RunFaultPlant], PlantedRun]
     section: str = "training"
 
 
-def mapped(steps: "DataFrame", change: Callable[[int, str, float], Any], names: set[str]) -> "DataFrame":
-    """Steps with the named metrics changed: (step, metric, value) to the new value. What is not a number stays."""
+def _mapped_metrics(steps: "DataFrame", change: Callable[[int, str, float], Any], names: set[str]) -> "DataFrame":
+    """Steps with the named metrics changed: (step, metric, value) to the new value. Values that are not numbers stay."""
     after = steps.copy()
     cells: list[Any] = []
     for step, metrics in zip(steps["step"], steps["metrics"], strict=True):
         cells.append(
             {
-                name: change(int(step), name, number) if name in names and (number := as_number(value)) is not None else value
+                name: change(int(step), name, number) if name in names and (number := record_number(value)) is not None else value
                 for name, value in (metrics or {}).items()
             }
             or None
@@ -92,58 +92,63 @@ def mapped(steps: "DataFrame", change: Callable[[int, str, float], Any], names: 
     return after
 
 
-def worsened(plant: RunPlant, curves: dict[str, Curve], onset: int, share: Callable[[int], float]) -> "DataFrame":
-    """Curves that are worse by a share of their progress, which depends on the step."""
-    size = {name: (-1 if each.better == "high" else 1) * curve.progress(each.cost) for name, each in curves.items()}
-    return mapped(plant.steps, lambda step, name, value: value + size[name] * share(step) if step >= onset else value, set(curves))
+def _worsened_curves(plant: RunFaultPlant, curves: dict[str, MetricCurve], onset: int, share: Callable[[int], float]) -> "DataFrame":
+    """Curves made worse by a share of their progress, by step."""
+    size = {name: (-1 if each.better == "high" else 1) * curve.training_progress(each.cost) for name, each in curves.items()}
+    return _mapped_metrics(plant.steps, lambda step, name, value: value + size[name] * share(step) if step >= onset else value, set(curves))
 
 
-def loss_spike(plant: RunPlant) -> Planted:
-    """The training metrics jump for the worse at one step, and come back within some steps."""
+def loss_spike(plant: RunFaultPlant) -> PlantedRun:
+    """The training metrics jump for the worse at one step and recover within some steps."""
     onset, curves = plant.onset(), plant.curves("train")
-    return plant.planted(worsened(plant, curves, onset, lambda step: plant.amount * 0.5 ** (step - onset)), onset)
+    return plant.planted(_worsened_curves(plant, curves, onset, lambda step: plant.amount * 0.5 ** (step - onset)), onset)
 
 
-def not_finite(plant: RunPlant) -> Planted:
-    """The training metrics are not a number, for a share of the steps that were left."""
+def not_finite_metrics(plant: RunFaultPlant) -> PlantedRun:
+    """The training metrics are not a number for a share of the remaining steps."""
     onset, curves = plant.onset(), plant.curves("train")
     numbers = np.sort(plant.steps["step"].unique())
     left = numbers[numbers >= onset]
     last = int(left[max(int(plant.amount * len(left)), 1) - 1])
-    return plant.planted(mapped(plant.steps, lambda step, _, value: "NaN" if onset <= step <= last else value, set(curves)), onset)
+    return plant.planted(_mapped_metrics(plant.steps, lambda step, _, value: "NaN" if onset <= step <= last else value, set(curves)), onset)
 
 
-def divergence(plant: RunPlant) -> Planted:
-    """The training metrics get worse and worse, until they gave up a share of what they had gained."""
+def divergence(plant: RunFaultPlant) -> PlantedRun:
+    """The training metrics get worse until they have lost a share of their gain."""
     onset, curves = plant.onset(), plant.curves("train")
     length = int(plant.steps["step"].max()) - onset
-    return plant.planted(worsened(plant, curves, onset, lambda step: plant.amount * min((step - onset) / (0.8 * length), 1.0)), onset)
+    return plant.planted(
+        _worsened_curves(plant, curves, onset, lambda step: plant.amount * min((step - onset) / (0.8 * length), 1.0)), onset
+    )
 
 
-def plateau(plant: RunPlant) -> Planted:
-    """Nothing improves any more for the last share of the steps: each metric scatters about the level that it had."""
+def plateau(plant: RunFaultPlant) -> PlantedRun:
+    """Metrics stop improving for the last share of the steps and scatter about their level."""
     onset, curves = plant.onset(1 - plant.amount), plant.curves()
     level, sd = {}, {}
     for name, each in curves.items():
         before = each.values[each.steps <= onset]
         level[name] = float(np.median(before[-9:]))
-        sd[name] = float(curve.noise(each.cost).sd)
+        sd[name] = float(curve.curve_noise(each.cost).sd)
     scatter = {step: plant.rng.normal() for step in sorted(map(int, plant.steps["step"].unique()))}
     return plant.planted(
-        mapped(plant.steps, lambda step, name, value: level[name] + sd[name] * scatter[step] if step > onset else value, set(curves)), onset
+        _mapped_metrics(
+            plant.steps, lambda step, name, value: level[name] + sd[name] * scatter[step] if step > onset else value, set(curves)
+        ),
+        onset,
     )
 
 
-def overfitting(plant: RunPlant) -> Planted:
-    """The held-out metrics turn for the worse while those of training go on improving."""
+def overfitting(plant: RunFaultPlant) -> PlantedRun:
+    """The held-out metrics get worse while the training metrics keep improving."""
     onset, curves = plant.onset(), plant.curves("held out")
     plant.curves("train")
     length = int(plant.steps["step"].max()) - onset
-    return plant.planted(worsened(plant, curves, onset, lambda step: plant.amount * (step - onset) / length), onset)
+    return plant.planted(_worsened_curves(plant, curves, onset, lambda step: plant.amount * (step - onset) / length), onset)
 
 
-def slow_rank(plant: RunPlant) -> Planted:
-    """One rank takes longer in one phase of its own work, and its peers wait for it in their communication."""
+def slow_rank(plant: RunFaultPlant) -> PlantedRun:
+    """One rank is slower in one phase of its own work, and its peers wait for it."""
     steps = plant.steps
     ranks = sorted({str(each) for each in steps["rank"].dropna()}, key=rank_order)
     if len(ranks) < 2:
@@ -153,7 +158,7 @@ def slow_rank(plant: RunPlant) -> Planted:
     totals: dict[str, float] = {}
     for spent in steps["phase_ms"]:
         for name, value in (spent or {}).items():
-            totals[name] = totals.get(name, 0.0) + (as_number(value) or 0.0)
+            totals[name] = totals.get(name, 0.0) + (record_number(value) or 0.0)
     own = {name: value for name, value in totals.items() if name.lower() not in COMMUNICATION}
     phases = sorted(name for name, value in own.items() if value >= LEAST_SHARE * sum(own.values()))
     if not phases:
@@ -165,7 +170,7 @@ def slow_rank(plant: RunPlant) -> Planted:
     waits: dict[int, float] = {}
     for step, mine, spent in zip(steps["step"], steps["rank"], steps["phase_ms"], strict=True):
         if step >= onset and mine is not None and str(mine) == rank:
-            waits[int(step)] = (plant.amount - 1) * (as_number((spent or {}).get(phase)) or 0.0)
+            waits[int(step)] = (plant.amount - 1) * (record_number((spent or {}).get(phase)) or 0.0)
     cells: list[Any] = []
     for step, mine, spent in zip(steps["step"], steps["rank"], steps["phase_ms"], strict=True):
         longer = waits.get(int(step), 0.0)
@@ -173,7 +178,7 @@ def slow_rank(plant: RunPlant) -> Planted:
         cells.append(
             {
                 name: number + longer
-                if longer and (number := as_number(value)) is not None and (name == phase if slow else name.lower() in COMMUNICATION)
+                if longer and (number := record_number(value)) is not None and (name == phase if slow else name.lower() in COMMUNICATION)
                 else value
                 for name, value in (spent or {}).items()
             }
@@ -188,7 +193,7 @@ FAULTS: dict[str, RunFault] = {
     each.name: each
     for each in (
         RunFault("loss_spike", (0.2, 0.5, 2.0), "times what training brought", loss_spike),
-        RunFault("loss_not_finite", (0.01, 0.2, 1.0), "share of the steps left", not_finite),
+        RunFault("loss_not_finite", (0.01, 0.2, 1.0), "share of the steps left", not_finite_metrics),
         RunFault("loss_divergence", (0.8, 1.3, 3.9), "times what training brought", divergence),
         RunFault("loss_plateau", (0.4, 0.6, 0.8), "share of the run", plateau),
         RunFault("overfitting", (0.15, 0.6, 1.5), "times what training brought", overfitting),

@@ -1,7 +1,7 @@
-"""Was this said before?
+"""A cache of findings by the frames that an analyzer read.
 
-An analyzer is pure: of equal frames, in the same window, it says the same. Most faults leave most questions with the answers of the clean days (a slow replica changes
-no feature), so that a lab judges what they change and says the rest again. Equal means each byte of each column.
+An analyzer is pure: equal frames in the same window give the same findings. Most faults leave most answers unchanged (a slow replica changes no feature), so a
+replay runs an analyzer only where its frames changed. Equal means equal bytes of each column.
 """
 
 import pickle
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Remembered:
-    """What analyzers of one lab said. digests: of frames that the lab keeps, by id, with the frame, whose id nothing else can take while it is held."""
+class FindingsCache:
+    """Findings by analyzer, context and frames. digests: of frames that the replay keeps, by id, with the frame, so that its id is not reused."""
 
     said: "dict[Any, tuple[Finding, ...]]" = field(default_factory=dict)
     digests: "dict[int, tuple[DataFrame, bytes]]" = field(default_factory=dict)
 
     def keep(self, frame: "DataFrame") -> None:
-        """A frame that is asked for again and again is read through once."""
-        self.digests[id(frame)] = frame, digest(frame)
+        """Compute the digest of a frame once, because it is asked for repeatedly."""
+        self.digests[id(frame)] = frame, frame_digest(frame)
 
     def digest(self, frame: "DataFrame") -> bytes:
-        """What a frame holds, in few bytes."""
+        """The digest of a frame."""
         known = self.digests.get(id(frame))
-        return digest(frame) if known is None else known[1]
+        return frame_digest(frame) if known is None else known[1]
 
     def ask(self, analyzer: "Analyzer", frames: "Mapping[str, DataFrame]", context: "Context") -> "list[Finding]":
-        """What an analyzer says, now or before."""
+        """The findings of an analyzer, from the cache where they are known."""
         counters = repr(sorted(context.counters.items()))
         held = tuple((name, self.digest(frame)) for name, frame in frames.items())
         key = analyzer.name, context.version.name, context.window, context.now, context.budget, counters, held
@@ -45,8 +45,8 @@ class Remembered:
         return list(self.said[key])
 
 
-def digest(frame: "DataFrame") -> bytes:
-    """Names, types and values of a frame. Text that is equal may be held in other bytes: then it is judged again."""
+def frame_digest(frame: "DataFrame") -> bytes:
+    """A digest of names, types and values of a frame. Equal text in other bytes may give another digest, and is analyzed again."""
     made = blake2b(digest_size=16)
     made.update(f"{len(frame)} {frame.index!r}".encode())
     for name in frame.columns:

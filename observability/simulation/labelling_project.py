@@ -1,8 +1,8 @@
-"""A clean labelling project, for a model that has none: what would the records of its people look like if all went well?
+"""Simulated clean labelling records, for a model that has none.
 
-Simulated: each day some items are given to three of five annotators each, who answer within hours to days; each is right about the same share of the items, and the
-right answers come as often as the classes do in the model's own labels. Of some items the answer is known (gold), most labels say how long they took, and most
-people see what a machine suggests, and think for themselves. Nothing of it is in the store.
+Each day some items are assigned to three of five annotators each, who answer within hours to days. Each annotator has the same accuracy, and correct answers are
+as frequent as the classes in the model's own labels. Some items have a known answer (gold), most labels have a duration, and most annotators see a
+suggestion and decide independently. Nothing of it is in the store.
 """
 
 from dataclasses import dataclass
@@ -16,36 +16,36 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 DAYS = 56
-"""Four weeks that analyzers hold against, the weeks of the fault, and some before them, so that what waits has an age."""
+"""Four weeks of past, the weeks of the fault, and some before them, so that waiting items have an age."""
 PEOPLE = ("ann-1", "ann-2", "ann-3", "ann-4", "ann-5")
 LABELS_AN_ITEM = 3
 RIGHT, EASE = 0.97, 0.03
 HOURS, SPREAD = 8.0, 0.8
 """Median hours until an item is labelled, and the standard deviation of their logarithm."""
 TWICE = 0.03
-"""Share of the labels that are given once more, mostly the same."""
+"""Share of the labels that are given again, mostly the same."""
 PRICE, CURRENCY = 0.4, "EUR"
 GOLD, SHOWN, TIMED = 0.25, 0.7, 0.9
-"""Share of the items whose answer is known, and of the labels that were shown a suggestion, and that say how long they took."""
+"""Share of the items with a known answer, of the labels with a suggestion, and of the labels with a duration."""
 SURE = (0.5, 1.0)
-"""Confidence of the machine, evenly spread; it is right as often as it says."""
+"""Confidence of the suggestions, uniform; they are calibrated."""
 SECONDS = 20.0
 """Median seconds for a label; the standard deviation of their logarithm is SPREAD."""
 
 
 @dataclass(frozen=True)
-class Project:
-    """Records of a project as the store gives them (naive UTC), and the instant at which they end. told: where they come from."""
+class LabellingRecords:
+    """Records of a project as the store gives them (naive UTC), and the instant at which they end. source_note: where they come from."""
 
     annotated: "DataFrame"
     assigned: "DataFrame"
     prices: "DataFrame"
     end: datetime
-    told: str
+    source_note: str
 
 
-def simulated(name: str, shares: dict[str, float], items_a_day: int, seed: int, end: datetime) -> Project:
-    """A clean project of one name. shares: by class, how often it is right. end: naive UTC, a midnight."""
+def simulated_labelling_records(name: str, shares: dict[str, float], items_a_day: int, seed: int, end: datetime) -> LabellingRecords:
+    """Clean records of one project. shares: frequency of each class. end: naive UTC, a midnight."""
     import pandas as pd
 
     rng = np.random.default_rng([seed, 29])
@@ -68,25 +68,23 @@ def simulated(name: str, shares: dict[str, float], items_a_day: int, seed: int, 
             "given": given_at[item], "at": given_at[item] + took, "label": [classes[each] for each in said],
         }
     )  # fmt: skip
-    rows = assisted(rows, [classes[each] for each in truth[item]], item, classes, np.random.default_rng([seed, 31]))
+    rows = _with_assistance(rows, [classes[each] for each in truth[item]], item, classes, np.random.default_rng([seed, 31]))
     again = rows[rng.random(len(rows)) < TWICE].copy()
     again["at"] = again["at"] + pd.to_timedelta(rng.uniform(1, 48, len(again)), unit="h")
     other = rng.random(len(again)) < 0.1
     again["label"] = np.where(other, [classes[each] for each in rng.integers(0, len(classes), len(again))], again["label"])
     annotated = pd.concat([rows, again], ignore_index=True).astype({"at": "datetime64[us]"})
-    return Project(
+    return LabellingRecords(
         annotated.loc[annotated["at"] < end].drop(columns="given").sort_values("at", ignore_index=True),
         rows[["project", "item", "annotator"]].assign(at=rows["given"]).sort_values("at", ignore_index=True),
-        prices_of([(begin - timedelta(days=30), PRICE)], CURRENCY, name),
+        label_price_records([(begin - timedelta(days=30), PRICE)], CURRENCY, name),
         end,
         f"A simulated project of {len(PEOPLE)} people, {items_a_day:,} items a day, three labels an item; the model has too few labelling records of its own.",
     )
 
 
-def assisted(rows: "DataFrame", truth: list[str], item: Array, classes: list[str], rng: np.random.Generator) -> "DataFrame":
-    """The labels with the known answer of some items, what a machine suggested to most people and how sure it was, and the seconds that most took. item: the
-    number of each row's item.
-    """
+def _with_assistance(rows: "DataFrame", truth: list[str], item: Array, classes: list[str], rng: np.random.Generator) -> "DataFrame":
+    """The labels with the known answer of some items, suggestions and their confidence, and durations. item: the number of each row's item."""
     n, answers = int(item.max()) + 1 if len(item) else 0, np.array(truth, object)
     known, sure, others = rng.random(n) < GOLD, rng.uniform(*SURE, n), rng.random(n)
     fails = rng.random(n) >= sure
@@ -96,19 +94,19 @@ def assisted(rows: "DataFrame", truth: list[str], item: Array, classes: list[str
     shown, timed = rng.random(len(rows)) < SHOWN, rng.random(len(rows)) < TIMED
     took = np.round(SECONDS * np.exp(rng.normal(0, SPREAD, len(rows))), 1)
     return rows.assign(
-        seconds=np.where(timed, took, np.nan), gold=some(answers, known[item]), suggestion=some(suggested, shown),
-        suggestion_confidence=np.where(shown, np.round(sure[item], 3), np.nan), guideline=some(answers, np.zeros(len(rows), bool)),
+        seconds=np.where(timed, took, np.nan), gold=_values_where(answers, known[item]), suggestion=_values_where(suggested, shown),
+        suggestion_confidence=np.where(shown, np.round(sure[item], 3), np.nan), guideline=_values_where(answers, np.zeros(len(rows), bool)),
     )  # fmt: skip
 
 
-def some(values: Array, held: Array) -> Array:
-    """Values where they are held, else None."""
+def _values_where(values: Array, held: Array) -> Array:
+    """Values where the mask holds, else None."""
     found = values.astype(object)
     found[~held] = None
     return found
 
 
-def prices_of(steps: "list[tuple[datetime, float]]", currency: str, model: str) -> "DataFrame":
+def label_price_records(steps: "list[tuple[datetime, float]]", currency: str, model: str) -> "DataFrame":
     """Price records of a label."""
     import pandas as pd
 

@@ -1,6 +1,6 @@
-"""What clean log does a model in a store give?
+"""The clean log of a model in a store: its own past where enough of it is labelled, else its reference.
 
-Its own past, where enough of that is labelled, else its reference. Only reading: bounded samples of rows, and how its traffic falls over the day.
+Reads bounded samples of rows and the distribution of traffic over the day.
 """
 
 from dataclasses import replace
@@ -14,57 +14,58 @@ from observability.core.errors import UsageError
 from observability.core.questions import Aggregate, Bucket, Sample
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
-from observability.simulation.clean_log import Base
-from observability.simulation.log_rows import Array, Rows, joined
-from observability.store.query import aggregates, listing
+from observability.simulation.clean_log import SimulationBase
+from observability.simulation.log_rows import Array, LogRows, joined_rows
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from observability.store.db.database import Store
+    from observability.store.engine import Store
 
-Source = Literal["auto", "past", "reference"]
+BaseSource = Literal["auto", "past", "reference"]
 MOST_ROWS = 20_000
-ENOUGH = 1000
-"""Labelled predictions from which a model's own past is a base."""
+MINIMUM_PAST_ROWS = 1000
+"""Labelled predictions from which a model's own past is used."""
 SHARE_OF_OTHERS = 2**-0.5
-"""Of days that are drawn from one half of a reference and held against the other half (see `halves`)."""
+"""Share of rows drawn from the other half of the reference (see `reference_halves`)."""
 SERVICE = ("replica", "device", "subject", "latency_ms", "energy_j", "cost")
 
 
-def base_of(store: "Store", name: str, *, source: Source = "auto", seed: int = 0) -> Base:
-    """The base that a model gives. source: draw clean days from its past predictions, or from its reference.
+def simulation_base(store: "Store", name: str, *, source: BaseSource = "auto", seed: int = 0) -> SimulationBase:
+    """The base of a model. source: draw clean days from its past predictions, or from its reference.
 
-    Raises NotFoundError for an unknown model, UsageError where it has no reference to hold anything against, or no past.
+    Raises NotFoundError for an unknown model, UsageError where it has no reference, or no past.
     """
     model = store.catalog().model(name)
-    served_last = serving(store, name)
-    version = judged_version(model, served_last)
+    served_last = _last_served(store, name)
+    version = _base_version(model, served_last)
     end = max(served_last.values(), default=EPOCH) + timedelta(hours=1)
     everything = Window(name, EPOCH, end, version=version.name)
     features = [each for each in model.columns if each.role == "group" or each.name in version.features]
-    references = tuple(each.reference for each in features) + scores_of(model) + ("label_value", "label")
-    reference = rows_of(listing.sample(store, Sample("outcomes", references, MOST_ROWS), everything.reference()), model, features)
-    served = listing.sample(store, Sample("outcomes", (*references, *SERVICE, "status"), MOST_ROWS), everything)
-    past = rows_of(served[served["status"].isin(["ok", None]) | served["status"].isna()], model, features)
+    references = tuple(each.reference for each in features) + _score_references(model) + ("label_value", "label")
+    reference = _log_rows(store.ask(Sample("outcomes", references, MOST_ROWS), everything.reference()), model, features)
+    served = store.ask(Sample("outcomes", (*references, *SERVICE, "status"), MOST_ROWS), everything)
+    past = _log_rows(served[served["status"].isin(["ok", None]) | served["status"].isna()], model, features)
     labelled = int(np.isfinite(past["label"]).sum()) if len(past) else 0
     if source == "past" and not len(past):
         raise UsageError(f"{name} has no past predictions", expected="predictions of its version", attempt="Draw from its reference")
-    use_past = source == "past" or (source == "auto" and labelled >= ENOUGH)
+    use_past = source == "past" or (source == "auto" and labelled >= MINIMUM_PAST_ROWS)
     if use_past:
-        pool, told = past, f"Days are drawn from {len(past):,} of its past predictions, {labelled:,} of them labelled."
+        pool, source_note = past, f"Days are drawn from {len(past):,} of its past predictions, {labelled:,} of them labelled."
     else:
-        reference, pool = halves(reference, seed)
-        pool = with_service(pool, past, seed)
-        told = f"Days are drawn from its reference ({len(pool):,} rows); what the service logs beside is drawn from its past predictions."
-    return Base(
-        name, model.task or "binary", model.classes, tuple(features), reference, without_empty(pool), settings=model.settings,
-        hours=hours_of(store, everything), in_sample=version.in_sample, told=told,
+        reference, pool = reference_halves(reference, seed)
+        pool = _with_service_fields(pool, past, seed)
+        source_note = (
+            f"Days are drawn from its reference ({len(pool):,} rows); what the service logs beside is drawn from its past predictions."
+        )
+    return SimulationBase(
+        name, model.task or "binary", model.classes, tuple(features), reference, _without_empty_columns(pool), settings=model.settings,
+        hours=_hour_shares(store, everything), in_sample=version.in_sample, source_note=source_note,
     )  # fmt: skip
 
 
-def judged_version(model: Model, served_last: dict[str, datetime]) -> Version:
-    """Of the versions that have a reference the one that served last; where none served, the newest."""
+def _base_version(model: Model, served_last: dict[str, datetime]) -> Version:
+    """The version with a reference that served last; where none served, the newest."""
     registered = [each for each in model.versions if each.registered_at and each.reference_rows]
     if not registered or model.task is None:
         raise UsageError(
@@ -73,20 +74,20 @@ def judged_version(model: Model, served_last: dict[str, datetime]) -> Version:
     return max(registered, key=lambda each: (served_last.get(each.name, EPOCH), each.registered_at or EPOCH, each.name))
 
 
-def serving(store: "Store", name: str) -> dict[str, datetime]:
-    """By version, the start of the hour of its newest prediction."""
-    found = listing.activity(store)
+def _last_served(store: "Store", name: str) -> dict[str, datetime]:
+    """The start of the hour of each version's newest prediction."""
+    found = store.activity()
     found = found[(found["model"] == name) & (found["environment"] == "production")]
     return {version: aware_utc(last.to_pydatetime()) for version, last in zip(found["version"], found["last"], strict=True)}
 
 
-def scores_of(model: Model) -> tuple[str, ...]:
+def _score_references(model: Model) -> tuple[str, ...]:
     """References of the scores."""
     return ("score", *(f"score.{k}" for k in range(len(model.classes)))) if model.task == "multiclass" else ("score",)
 
 
-def rows_of(frame: "DataFrame", model: Model, columns: list[Column]) -> Rows:
-    """A sample as rows of the lab."""
+def _log_rows(frame: "DataFrame", model: Model, columns: list[Column]) -> LogRows:
+    """A sample as log rows."""
     found: dict[str, Array] = {}
     kinds = {each.reference: each.kind for each in columns}
     for name in frame.columns:
@@ -98,34 +99,34 @@ def rows_of(frame: "DataFrame", model: Model, columns: list[Column]) -> Rows:
         found[name] = values.astype(object) if kinds.get(name) == "category" or values.dtype == object else values.astype(float)
     code = frame["label"].to_numpy(float)
     found["label"] = frame["label_value"].to_numpy(float) if model.task == "regression" else np.where(code < 0, np.nan, code)
-    return Rows(found)
+    return LogRows(found)
 
 
-def halves(rows: Rows, seed: int) -> tuple[Rows, Rows]:
-    """A reference in two: what days are held against, and what they are drawn from.
+def reference_halves(rows: LogRows, seed: int) -> tuple[LogRows, LogRows]:
+    """A reference in two halves: the reference to compare with, and the pool to draw days from.
 
-    Days drawn from the very rows that they are held against would look too much alike, and days drawn from the other half only would all differ in the
-    same way by more than their numbers say. With 71 % of the pool from the other half and 29 % from the same, the difference has the variance that
-    fresh days have: w² (1/m + 1/m) = 1/m for w = 0.71, m rows a half.
+    Days drawn from the very rows of the reference would be too similar to it. Days drawn from the other half only would all differ from it in the same way, by
+    more than their size explains. With 71 % of the pool from the other half and 29 % from the same, the difference has the variance of fresh days:
+    w² (1/m + 1/m) = 1/m for w = 0.71 and m rows a half.
     """
     order = np.random.default_rng([seed, 5]).permutation(len(rows))
     first, second = order[: len(rows) // 2], order[len(rows) // 2 :]
     shared = first[: round(second.size * (1 - SHARE_OF_OTHERS) / SHARE_OF_OTHERS)]
-    return rows.take(first), joined([rows.take(second), rows.take(shared)])
+    return rows.take(first), joined_rows([rows.take(second), rows.take(shared)])
 
 
-def with_service(pool: Rows, past: Rows, seed: int) -> Rows:
-    """Rows of a reference with what services log, drawn from past predictions."""
+def _with_service_fields(pool: LogRows, past: LogRows, seed: int) -> LogRows:
+    """Rows of a reference with the fields that services log, drawn from past predictions."""
     if not len(past):
         return pool
     places = np.random.default_rng([seed, 6]).integers(len(past), size=len(pool))
     return pool.put({name: past[name][places] for name in SERVICE if name in past})
 
 
-def without_empty(rows: Rows) -> Rows:
-    """The rows without what no row says."""
+def _without_empty_columns(rows: LogRows) -> LogRows:
+    """The rows without columns that are empty in every row."""
     features = {name for name in rows.columns if name.startswith(("feature.", "group.", "score", "label"))}
-    return Rows(
+    return LogRows(
         {
             name: values
             for name, values in rows.columns.items()
@@ -134,9 +135,9 @@ def without_empty(rows: Rows) -> Rows:
     )
 
 
-def hours_of(store: "Store", window: Window) -> tuple[float, ...]:
+def _hour_shares(store: "Store", window: Window) -> tuple[float, ...]:
     """Share of the traffic by hour of the day; even where there is none."""
-    frame = aggregates.ask(store, Aggregate("predictions", keys=(Bucket("hour"),)), replace(window, version=None))
+    frame = store.ask(Aggregate("predictions", keys=(Bucket("hour"),)), replace(window, version=None))
     if frame.empty:
         return (1 / 24,) * 24
     counts = np.bincount(frame["period"].dt.hour.to_numpy(), frame["n"].to_numpy(float), 24)

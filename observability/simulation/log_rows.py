@@ -25,8 +25,8 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Columns by name. Nothing changes in place: every method gives new rows, which share what did not change."""
+class LogRows:
+    """Columns by name. Immutable: every method returns new rows, which share unchanged columns."""
 
     columns: Mapping[str, Array]
 
@@ -43,28 +43,28 @@ class Rows:
         """A column, None where there is none."""
         return self.columns.get(name)
 
-    def put(self, columns: Mapping[str, Array]) -> "Rows":
-        """The rows with some columns in place of others."""
-        return Rows({**self.columns, **columns})
+    def put(self, columns: Mapping[str, Array]) -> "LogRows":
+        """The rows with some columns replaced."""
+        return LogRows({**self.columns, **columns})
 
-    def changed(self, name: str, where: NDArray[np.bool_], values: ArrayLike) -> "Rows":
+    def changed(self, name: str, where: NDArray[np.bool_], values: ArrayLike) -> "LogRows":
         """The rows with other values of a column where the mask holds; `values` is one value, or one for each of those rows."""
         column = self.columns[name].copy()
         column[where] = values
         return self.put({name: column})
 
-    def take(self, places: Array) -> "Rows":
+    def take(self, places: Array) -> "LogRows":
         """Some rows, by place or by mask, in that order."""
-        return Rows({name: values[places] for name, values in self.columns.items()})
+        return LogRows({name: values[places] for name, values in self.columns.items()})
 
 
-def joined(parts: list[Rows]) -> Rows:
+def joined_rows(parts: list[LogRows]) -> LogRows:
     """Rows one after the other; a column that some of them lack is null there."""
     names = dict.fromkeys(name for part in parts for name in part.columns)
-    return Rows({name: np.concatenate([column_of(part, name, parts) for part in parts]) for name in names})
+    return LogRows({name: np.concatenate([_part_column(part, name, parts) for part in parts]) for name in names})
 
 
-def column_of(part: Rows, name: str, parts: list[Rows]) -> Array:
+def _part_column(part: LogRows, name: str, parts: list[LogRows]) -> Array:
     """A column of one part, null where it has none."""
     found = part.get(name)
     if found is not None:
@@ -77,18 +77,18 @@ def column_of(part: Rows, name: str, parts: list[Rows]) -> Array:
     return np.full(len(part), None, object) if like.dtype == object else np.full(len(part), np.datetime64("NaT", "us"))
 
 
-def blanked(values: Array, where: NDArray[np.bool_]) -> Array:
+def blanked_values(values: Array, where: NDArray[np.bool_]) -> Array:
     """A column that is null where the mask holds."""
     found = values.copy()
     found[where] = np.nan if values.dtype.kind == "f" else None
     return found
 
 
-def said(values: Array) -> NDArray[np.bool_]:
-    """Where a text column is not null."""
+def is_given(values: Array) -> NDArray[np.bool_]:
+    """A mask of the texts that are not null."""
     return np.array([each is not None for each in values.tolist()], bool)
 
 
-def texts(value: str | None, size: int) -> Array:
+def constant_text_column(value: str | None, size: int) -> Array:
     """A column of one text."""
     return np.full(size, value, object)

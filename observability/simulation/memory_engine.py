@@ -1,11 +1,12 @@
-"""What is the answer to a question about rows that are held in memory?
+"""An `Engine` over rows in memory, for the replay of planted faults.
 
-The fast road: it answers what `run` asks with the same frames as the store's engine (tests/simulation/test_memory_engine.py holds them against each other). Rows are held by
-day and version. A day's part of an answer is counted once for each state of what had arrived, and kept; parts add up, so that planting a fault
-costs only the days that it changed, and a clean past is shared by everything that is planted on it.
+Its answers equal those of the DuckDB store (tests/store/test_engine_questions.py). Rows are held by day and version. A day's part of an answer is counted once
+for each state of what had arrived, and kept. Parts add up, so planting a fault recomputes only the days that it changed, and the clean past is shared
+by all faults planted on it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,34 +14,33 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.core.catalog import Model, Version
+from observability.core.catalog import Catalog, Model, Version
 from observability.core.questions import Aggregate, Bucket, By, Question, Records, Sample
-from observability.core.time import naive_utc
-from observability.core.window import Slice, Window
-from observability.simulation.coded_rows import Coded
-from observability.simulation.counting import Figures, added, grouped
-from observability.simulation.findings_cache import Remembered
+from observability.core.time import aware_utc, naive_utc
+from observability.core.window import EPOCH, Slice, Window
+from observability.simulation.coded_rows import CodedRows
+from observability.simulation.counting import Figures, grouped_figures, summed_figures
+from observability.simulation.findings_cache import FindingsCache
 from observability.simulation.log_rows import Array
-from observability.store.query.answer import CODES, texts
+from observability.store.engine import Engine
+from observability.store.types.answer_columns import CODE_COLUMNS, text_column
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from observability.core.analyzer import Analyzer, Context
-    from observability.core.finding import Finding
 
-DAY = np.timedelta64(1, "D")
+DAY, HOUR = np.timedelta64(1, "D"), np.timedelta64(1, "h")
 
 
 @dataclass(eq=False)
-class Part:
+class DayRows:
     """The rows of one version on one day of event time (of a reference: all of its rows).
 
-    answers: what was counted, by question, slice and how much had arrived.
+    answers: counts by question, slice and state of arrival.
     """
 
     version: Version
-    coded: Coded
+    coded: CodedRows
     day: Any
     answers: dict[Any, Figures] = field(default_factory=dict)
 
@@ -51,88 +51,131 @@ class Part:
         self.label_arrivals = np.sort(labels[~np.isnat(labels) & ~np.isnan(rows["label"])])
 
     def state(self, as_of: Any) -> tuple[int, int]:
-        """How many predictions and labels had arrived: what is known grows with time, so that the two numbers say which it is."""
+        """How many predictions and labels had arrived: two numbers that identify the state."""
         if as_of is None:
             return len(self.arrivals), len(self.label_arrivals)
         return int(np.searchsorted(self.arrivals, as_of, "right")), int(np.searchsorted(self.label_arrivals, as_of, "right"))
 
 
 @dataclass
-class Tables:
-    """A model's log in memory; it answers in place of a store (observability/core/engine.py).
+class MemoryEngine(Engine):
+    """A model's log in memory.
 
-    references: the reference by version. records: frames of other records by kind, oldest first. clean: ids of parts that nothing was planted in;
-    answers over such parts only are kept in `shared`, whatever is planted on other days.
-    before: what was said about equal answers. levels: texts of the levels of each key, whose places are the codes of the parts.
+    references: the reference by version. records: frames of other records by kind, oldest first. clean: ids of parts without a fault; answers over such parts
+    only are kept in `shared`, across faults. before: findings about equal answers. levels: texts of the levels of each key; their places are the
+    codes of the parts.
     """
 
     model: Model
-    parts: dict[Any, list[Part]]
-    references: dict[str, Part]
+    parts: dict[Any, list[DayRows]]
+    references: dict[str, DayRows]
     records: Mapping[str, "DataFrame"] = field(default_factory=dict)
     clean: frozenset[int] = frozenset()
     shared: dict[Any, "DataFrame"] = field(default_factory=dict)
-    before: Remembered = field(default_factory=Remembered)
+    before: FindingsCache = field(default_factory=FindingsCache)
     levels: dict[str, dict[str | None, int]] = field(default_factory=dict)
 
-    def add(self, parts: Iterable[Part]) -> None:
-        """More of the log."""
+    def add(self, parts: Iterable[DayRows]) -> None:
+        """Add rows to the log."""
         for part in parts:
             self.parts.setdefault(part.day, []).append(part)
 
-    def put(self, question: Question, window: Window) -> "DataFrame":
-        """The answer to a question; empty where it is about something that is computed after loading (attributions, estimated errors)."""
+    def ask(self, question: Question, window: Window) -> "DataFrame":
+        """The answer to a question; empty for attributions and estimated errors, which are computed after loading."""
         if isinstance(question, Aggregate):
             return self.aggregate(question, window)
         if isinstance(question, Sample):
             return self.sample(question, window)
         if isinstance(question, Records):
             return self.record_frame(question, window)
-        from observability.simulation.empty_frames import nothing
+        from observability.simulation.empty_frames import empty_enrichment_answer
 
-        return nothing(question)
+        version = self.model.version(window.version)
+        return empty_enrichment_answer(question, version.features if version else ())
 
-    def chosen(self, window: Window) -> list[Part]:
+    def catalog(self) -> Catalog:
+        """The catalog of the one model."""
+        return Catalog((self.model,))
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """A context that does nothing: the rows do not change."""
+        return nullcontext()
+
+    def activity(self, as_of: datetime | None = None, model: str | None = None) -> "DataFrame":
+        """Every version that has rows: hours of its first and last prediction, and of the newest arrival (of a reference NaT)."""
+        import pandas as pd
+
+        limit = None if as_of is None else _whole_hour(_array_instant(as_of))
+        streams: dict[tuple[str, str], list[DayRows]] = {(name, "reference"): [part] for name, part in self.references.items()}
+        for part in (part for parts in self.parts.values() for part in parts):
+            streams.setdefault((part.version.name, "production"), []).append(part)
+        rows: list[tuple[Any, ...]] = []
+        for (version, environment), parts in streams.items() if model in (None, self.model.name) else ():
+            seen = [(part.coded, part.coded.seen(limit)) for part in parts]
+            at = np.concatenate([coded.rows["at"][mask] for coded, mask in seen])
+            if not at.size:
+                continue
+            arrivals = [coded.rows["arrived"][mask] for coded, mask in seen]
+            arrivals += [coded.rows["label_arrived"][mask & coded.labelled(limit)] for coded, mask in seen]
+            times = [at.min(), at.max(), _next_hour(np.concatenate(arrivals).max())]
+            if environment == "reference":
+                times = [np.datetime64("NaT", "us")] * 3
+            rows.append((self.model.name, version, environment, at.size, *(each.astype("datetime64[h]") for each in times)))
+        frame = pd.DataFrame(rows, columns=["model", "version", "environment", "rows", "first", "last", "last_arrived"])
+        kinds = dict.fromkeys(("model", "version", "environment"), object) | dict.fromkeys(
+            ("first", "last", "last_arrived"), "datetime64[us]"
+        )
+        return frame.astype({**kinds, "rows": np.int64})
+
+    def newest_record(self, kinds: Sequence[str], model: str, before: datetime, as_of: datetime | None = None) -> datetime | None:
+        """Event time of the newest record of some kinds before an instant; None where there is none."""
+        found = []
+        for kind in kinds:
+            frame = self.ask(Records(kind, ever=True, rows=1), Window(model, EPOCH, before, as_of=as_of))
+            found += [] if frame.empty else [frame["at" if "at" in frame else "from"].iloc[-1].to_pydatetime()]
+        return aware_utc(max(found)) if found else None
+
+    def chosen(self, window: Window) -> list[DayRows]:
         """The parts that a window touches."""
         if window.environment == "reference":
             return [part for name, part in self.references.items() if window.version in (None, name)]
         if window.environment != "production":
             return []
-        first, end = instant(window.start), instant(window.end)
+        first, end = _array_instant(window.start), _array_instant(window.end)
         days = np.arange(first.astype("datetime64[D]"), (end - np.timedelta64(1, "us")).astype("datetime64[D]") + DAY)
         return [part for day in days for part in self.parts.get(day, ()) if window.version in (None, part.version.name)]
 
     def aggregate(self, question: Aggregate, window: Window) -> "DataFrame":
         """The answer to an aggregate."""
         parts = self.chosen(window)
-        as_of = None if window.as_of is None or window.environment == "reference" else instant(window.as_of)
-        key = (question, window.slice, tuple((id(part), part.state(as_of)) for part in parts), ragged(window))
+        as_of = None if window.as_of is None or window.environment == "reference" else _array_instant(window.as_of)
+        key = (question, window.slice, tuple((id(part), part.state(as_of)) for part in parts), _ragged_bounds(window))
         if (known := self.shared.get(key)) is not None:
             return known
         found = [self.counted(part, question, window, as_of) for part in parts]
-        answer = self.assembled(question, added([each for each in found if each[0].size], question))
+        answer = self.assembled(question, summed_figures([each for each in found if each[0].size], question))
         return self.kept(key, parts, answer)
 
-    def kept(self, key: Any, parts: list[Part], answer: "DataFrame") -> "DataFrame":
-        """An answer, which is kept for whatever is planted where it is about clean parts only."""
+    def kept(self, key: Any, parts: list[DayRows], answer: "DataFrame") -> "DataFrame":
+        """The answer, kept across faults where it is about clean parts only."""
         if all(id(part) in self.clean for part in parts):
             self.shared[key] = answer
             self.before.keep(answer)
         return answer
 
-    def counted(self, part: Part, question: Aggregate, window: Window, as_of: Any) -> Figures:
+    def counted(self, part: DayRows, question: Aggregate, window: Window, as_of: Any) -> Figures:
         """One part's share of an answer."""
-        cut = cuts(part, window)
+        cut = _cuts_day(part, window)
         key = (question, window.slice, part.state(as_of), (window.start, window.end) if cut else None)
         if key not in part.answers:
             mask = part.coded.seen(as_of)
             if cut:
                 at = part.coded.rows["at"]
-                mask = mask & (at >= instant(window.start)) & (at < instant(window.end))
+                mask = mask & (at >= _array_instant(window.start)) & (at < _array_instant(window.end))
             part.answers[key] = self.count(part, question, window.slice, mask, as_of)
         return part.answers[key]
 
-    def count(self, part: Part, question: Aggregate, where: Slice | None, mask: NDArray[np.bool_], as_of: Any) -> Figures:
+    def count(self, part: DayRows, question: Aggregate, where: Slice | None, mask: NDArray[np.bool_], as_of: Any) -> Figures:
         """Counts of the rows of a mask, by the question's keys."""
         coded = part.coded
         if where is not None:
@@ -145,14 +188,14 @@ class Tables:
                 if question.histogram:
                     bins, counted = coded.bins(reference, as_of)
                     item = [*keys, np.full(bins.size, place), bins]
-                    found.append(grouped(item, mask & counted, weights, None))
+                    found.append(grouped_figures(item, mask & counted, weights, None))
                 else:
                     values, counted = coded.summed(reference, as_of)
-                    found.append(grouped([*keys, np.full(values.size, place)], mask & counted, weights, values))
+                    found.append(grouped_figures([*keys, np.full(values.size, place)], mask & counted, weights, values))
             return tuple(np.concatenate(each) for each in zip(*found, strict=True))
-        return grouped(keys, mask, weights, None)
+        return grouped_figures(keys, mask, weights, None)
 
-    def key_codes(self, part: Part, key: Bucket | By, as_of: Any) -> Array:
+    def key_codes(self, part: DayRows, key: Bucket | By, as_of: Any) -> Array:
         """Codes of one key: hours since 1970, class indices, or places in `levels`."""
         coded = part.coded
         if isinstance(key, Bucket):
@@ -162,7 +205,7 @@ class Tables:
         name = key.column
         if name == "version":
             return np.full(len(coded.rows), self.level("version", part.version.name))
-        if name in CODES:
+        if name in CODE_COLUMNS:
             return coded.codes(name, as_of)
         own, names = coded.levels(name)
         places = np.array([self.level(name, each) for each in names], np.int64)
@@ -174,7 +217,7 @@ class Tables:
         return known.setdefault(text, len(known))
 
     def assembled(self, question: Aggregate, figures: Figures) -> "DataFrame":
-        """The frame that the store's engine gives: names, types, and rows in order of the keys."""
+        """The frame of an answer: names, types, and rows in order of the keys."""
         import pandas as pd
 
         names = question.key_names
@@ -194,7 +237,7 @@ class Tables:
             elif isinstance(question.keys[place], Bucket):
                 shown.append(keys[place].astype("datetime64[h]").astype("datetime64[us]"))
                 orders.append(keys[place])
-            elif name in CODES:
+            elif name in CODE_COLUMNS:
                 shown.append(keys[place])
                 orders.append(keys[place])
             else:
@@ -208,7 +251,7 @@ class Tables:
         answer: dict[str, Any] = {}
         for place, name in enumerate(names):
             column = shown[place][order]
-            answer[name] = texts(column) if column.dtype == object else pd.Series(column)
+            answer[name] = pd.Series(text_column(column), dtype=object) if column.dtype == object else pd.Series(column)
         for name, column in zip(counts, values, strict=True):
             answer[name] = pd.Series(column[order].astype(np.int64 if name == "n" else np.float64))
         return pd.DataFrame(answer)
@@ -217,17 +260,17 @@ class Tables:
         """The rows with the smallest hash of the id."""
         import pandas as pd
 
-        as_of = None if window.as_of is None or window.environment == "reference" else instant(window.as_of)
+        as_of = None if window.as_of is None or window.environment == "reference" else _array_instant(window.as_of)
         parts = self.chosen(window)
-        key = (question, window.slice, tuple((id(part), part.state(as_of)) for part in parts), ragged(window))
+        key = (question, window.slice, tuple((id(part), part.state(as_of)) for part in parts), _ragged_bounds(window))
         if (known := self.shared.get(key)) is not None:
             return known
         places, hashes, sources = [], [], []
         for number, part in enumerate(parts):
             mask = part.coded.seen(as_of)
-            if cuts(part, window):
+            if _cuts_day(part, window):
                 at = part.coded.rows["at"]
-                mask = mask & (at >= instant(window.start)) & (at < instant(window.end))
+                mask = mask & (at >= _array_instant(window.start)) & (at < _array_instant(window.end))
             if window.slice is not None:
                 mask = mask & part.coded.within(window.slice, part.version)
             own = part.coded.by_hash[mask[part.coded.by_hash]][: question.rows]
@@ -249,51 +292,47 @@ class Tables:
                     column = np.empty(source.size, values.dtype)
                 column[own] = values[place[own]]
             assert column is not None
-            answer[name] = texts(column) if column.dtype == object else pd.Series(column)
+            answer[name] = pd.Series(text_column(column), dtype=object) if column.dtype == object else pd.Series(column)
         return self.kept(key, parts, pd.DataFrame(answer))
 
     def record_frame(self, question: Records, window: Window) -> "DataFrame":
-        """Records of another kind, as store/query/records.py gives them."""
-        from observability.simulation.empty_frames import no_records
+        """Records of another kind."""
+        from observability.simulation.empty_frames import empty_records
 
         frame = self.records.get(question.kind)
         if frame is None:
-            return no_records(question)
+            return empty_records(question)
         moment = "at" if "at" in frame else "from"
-        keep = frame[moment] < instant(window.end)
+        keep = frame[moment] < _array_instant(window.end)
         if not question.ever:
-            keep &= frame[moment] >= instant(window.start)
+            keep &= frame[moment] >= _array_instant(window.start)
         if window.as_of is not None:
-            keep &= frame["arrived"] <= instant(window.as_of)
+            keep &= frame["arrived"] <= _array_instant(window.as_of)
         for name, wanted in question.only:
             keep &= frame[name].isin([wanted] if isinstance(wanted, str) else wanted)
         return frame.loc[keep, list(question.columns or frame.columns.drop("arrived"))].tail(question.rows).reset_index(drop=True)
 
     def counters(self, model: str, window: Window) -> dict[str, Any]:
-        """What the loader would have counted."""
-        end = instant(window.end if window.as_of is None else min(window.end, window.as_of))
+        """What the loader would have counted, by whole hours of arrival."""
+        start, end = _whole_hour(_array_instant(window.start)), _next_hour(_array_instant(min(window.end, window.as_of or window.end)))
         stored = duplicates = 0
         unknown: dict[str, int] = {}
         for parts in self.parts.values():
             for part in parts:
                 arrived = part.coded.rows["arrived"]
-                inside = (arrived >= instant(window.start)) & (arrived < end)
+                inside = (arrived >= start) & (arrived < end)
                 stored += int(inside.sum())
                 if (copies := part.coded.rows.get("copies")) is not None:
                     duplicates += int(copies[inside].sum())
         for part in self.chosen(window):
-            seen = part.coded.seen(None if window.as_of is None else instant(window.as_of))
+            seen = part.coded.seen(None if window.as_of is None else _whole_hour(_array_instant(window.as_of)))
             for name, values in part.coded.rows.columns.items():
                 if name.startswith("extra.") and (count := int((seen & part.coded.given(values)).sum())):
                     unknown[name.removeprefix("extra.")] = unknown.get(name.removeprefix("extra."), 0) + count
         return {"lines": stored + duplicates, "stored": stored, "duplicates": duplicates, "rejected": 0, "unknown_columns": unknown}
 
-    def said(self, analyzer: "Analyzer", frames: "Mapping[str, DataFrame]", context: "Context") -> "list[Finding]":
-        """What an analyzer says, now or before (remembered.py)."""
-        return self.before.ask(analyzer, frames, context)
-
     def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
-        """No events are planted."""
+        """No events: none are planted."""
         import pandas as pd
 
         frame = pd.DataFrame(
@@ -302,20 +341,31 @@ class Tables:
         return frame.astype({"at": "datetime64[us]"})
 
 
-def instant(when: datetime) -> Any:
-    """An instant as the arrays have it."""
+def _array_instant(when: datetime) -> Any:
+    """An instant as numpy has it."""
     return np.datetime64(naive_utc(when), "us")
 
 
-def ragged(window: Window) -> tuple[datetime, datetime] | None:
+def _whole_hour(when: Any) -> Any:
+    """The hour of an instant."""
+    return when.astype("datetime64[h]").astype("datetime64[us]")
+
+
+def _next_hour(when: Any) -> Any:
+    """An instant rounded up to the hour, as the store counts arrivals."""
+    hour = _whole_hour(when)
+    return hour if hour == when else hour + HOUR
+
+
+def _ragged_bounds(window: Window) -> tuple[datetime, datetime] | None:
     """Start and end of a window that does not fall on whole days; None where it does, or has no time."""
     if window.environment == "reference" or window.on_grain(timedelta(days=1)):
         return None
     return window.start, window.end
 
 
-def cuts(part: Part, window: Window) -> bool:
+def _cuts_day(part: DayRows, window: Window) -> bool:
     """Whether a window holds only some of a part's day."""
     if part.day is None:
         return False
-    return bool(instant(window.start) > part.day or instant(window.end) < part.day + DAY)
+    return bool(_array_instant(window.start) > part.day or _array_instant(window.end) < part.day + DAY)

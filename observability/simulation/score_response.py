@@ -1,24 +1,24 @@
-"""How does a score move when an input is changed?
+"""How a model's score responds to a changed input.
 
-A model that is fed another input gives another score, and a planted fault has to look like that. The model itself is not run: an additive model of
-the score (on the logit scale of a classifier) is fitted to the model's own log, by backfitting on about 20 bins a number and the levels of a
-category. What it gives is simulated, and good enough to move scores the right way by about the right amount.
+A planted fault in an input must change the score as well. The model itself is not run: an additive model of the score (on the logit scale of a classifier) is
+fitted to the model's own log, by backfitting on about 20 bins a number and the levels of a category. The simulated change has the right
+direction and about the right size.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from observability.simulation.clean_log import Base, link, unlink
-from observability.simulation.log_rows import Array, Rows, blanked
+from observability.simulation.clean_log import SimulationBase, inverse_link_score, link_score
+from observability.simulation.log_rows import Array, LogRows, blanked_values
 
-BINS, ROUNDS, MOST_ROWS, LEAST = 20, 5, 20_000, 5
-"""Bins of a number, rounds of backfitting, rows that are used, and rows a bin needs to have an effect of its own."""
+BINS, ROUNDS, MOST_ROWS, MINIMUM_BIN_ROWS = 20, 5, 20_000, 5
+"""Bins of a number, rounds of backfitting, the most rows used, and the fewest rows of a bin with an effect of its own."""
 
 
 @dataclass(frozen=True)
-class Effect:
-    """What one feature adds to the score. edges of numbers; levels of categories; the last effect is that of null; an unseen level adds 0."""
+class FeatureEffect:
+    """The effect of one feature on the score. edges of numbers; levels of categories; the last effect is that of null; an unseen level adds 0."""
 
     edges: Array
     levels: tuple[str, ...]
@@ -37,22 +37,22 @@ class Effect:
         return known[codes]
 
     def of(self, values: Array) -> Array:
-        """What each value adds."""
+        """The effect of each value."""
         return np.append(self.effects, 0.0)[self.codes(values)]
 
 
 @dataclass(frozen=True)
-class Response:
+class ScoreResponse:
     """The additive model: effects by column reference."""
 
-    base: Base
-    effects: dict[str, Effect]
+    base: SimulationBase
+    effects: dict[str, FeatureEffect]
 
-    def rescored(self, before: Rows, after: Rows) -> Rows:
-        """The rows with the scores that changed inputs would have given; multiclass scores stay as they are."""
+    def rescored(self, before: LogRows, after: LogRows) -> LogRows:
+        """The rows with the scores for the changed inputs; multiclass scores stay."""
         moved = np.zeros(len(after))
         for reference, effect in self.effects.items():
-            old, new = before[reference], inputs(after, reference)
+            old, new = before[reference], _model_inputs(after, reference)
             if new is not old:
                 moved = moved + effect.of(new) - effect.of(old)
         if not np.any(moved):
@@ -60,26 +60,26 @@ class Response:
         task = self.base.task
         score = after["score"]
         changed = moved != 0
-        return after.changed("score", changed, unlink(task, link(task, score[changed]) + moved[changed]))
+        return after.changed("score", changed, inverse_link_score(task, link_score(task, score[changed]) + moved[changed]))
 
 
-def inputs(rows: Rows, reference: str) -> Array:
-    """What the model gets: a feature that did not come, or came as text, is null to it."""
+def _model_inputs(rows: LogRows, reference: str) -> Array:
+    """The input as the model reads it: a feature that is absent or of the wrong type is null."""
     values, marks = rows[reference], rows.get(f"mark.{reference.partition('.')[2]}")
     if marks is None:
         return values
-    return blanked(values, marks != 0)
+    return blanked_values(values, marks != 0)
 
 
-def fitted(base: Base) -> Response:
+def fitted_score_response(base: SimulationBase) -> ScoreResponse:
     """The additive model of a base's scores."""
     if base.task == "multiclass":
-        return Response(base, {each.reference: blank(base.pool[each.reference]) for each in base.features})
+        return ScoreResponse(base, {each.reference: _zero_effect(base.pool[each.reference]) for each in base.features})
     rows = base.pool.take(np.arange(len(base.pool))[:MOST_ROWS])
     rows = rows.take(np.isfinite(rows["score"]))
-    target = link(base.task, rows["score"])
+    target = link_score(base.task, rows["score"])
     rest = target - target.mean()
-    blanks = {each.reference: blank(rows[each.reference]) for each in base.features}
+    blanks = {each.reference: _zero_effect(rows[each.reference]) for each in base.features}
     codes = {name: each.codes(rows[name]) for name, each in blanks.items()}
     effects = {name: np.zeros(each.effects.size + 1) for name, each in blanks.items()}
     for _ in range(ROUNDS):
@@ -87,23 +87,23 @@ def fitted(base: Base) -> Response:
             partial = rest + effects[name][code]
             size = effects[name].size
             n = np.bincount(code, minlength=size)
-            new = np.where(n >= LEAST, np.bincount(code, partial, size) / np.maximum(n, 1), 0.0)
-            new = np.where(n >= LEAST, new - partial.mean(), 0.0)
+            new = np.where(n >= MINIMUM_BIN_ROWS, np.bincount(code, partial, size) / np.maximum(n, 1), 0.0)
+            new = np.where(n >= MINIMUM_BIN_ROWS, new - partial.mean(), 0.0)
             rest, effects[name] = partial - new[code], new
-    return Response(
+    return ScoreResponse(
         base,
         {
-            name: Effect(each.edges, each.levels, effects[name][:-1], float(np.std(effects[name][codes[name]])))
+            name: FeatureEffect(each.edges, each.levels, effects[name][:-1], float(np.std(effects[name][codes[name]])))
             for name, each in blanks.items()
         },
     )
 
 
-def blank(values: Array) -> Effect:
-    """A feature's bins without effects."""
+def _zero_effect(values: Array) -> FeatureEffect:
+    """A feature's bins with zero effects."""
     if values.dtype.kind == "f":
         known = values[np.isfinite(values)]
         edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1])) if known.size else np.empty(0)
-        return Effect(edges, (), np.zeros(edges.size + 2), 0.0)
+        return FeatureEffect(edges, (), np.zeros(edges.size + 2), 0.0)
     levels = tuple(sorted({each for each in values.tolist() if each is not None and each == each}))
-    return Effect(np.empty(0), levels, np.zeros(len(levels) + 1), 0.0)
+    return FeatureEffect(np.empty(0), levels, np.zeros(len(levels) + 1), 0.0)

@@ -1,7 +1,6 @@
-"""How does a planted log get into a store as anybody's log does?
+"""Load simulated records through the production ingest path into a temporary store.
 
-The honest road: a throw-away store in a temporary folder, the reference registered with `register`, records written as lines and loaded with
-`load_files`. The user's own store is never written to.
+The reference is registered with `register`; records are written as lines and loaded with `load_files`. The user's own store is never written to.
 """
 
 import json
@@ -15,28 +14,25 @@ from typing import Any
 import numpy as np
 
 from observability.core.questions import ABSENT, WRONG_TYPE
-from observability.simulation.clean_log import NEXT, VERSION, Base
-from observability.simulation.log_rows import Array, Rows
-from observability.store.db.database import Store
-from observability.store.ingest.line_counts import LoadReport
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.simulation.clean_log import NEXT, VERSION, SimulationBase
+from observability.simulation.log_rows import Array, LogRows
+from observability.store.engine import Store
 from observability.store.opener import open_store
-from observability.store.registry.register import register, update_settings
-from observability.store.registry.register_types import Request
+from observability.store.types.loading import LoadDefaults, LoadReport
+from observability.store.types.registration import RegistrationRequest
 
 FIELDS = ("score", "threshold", "latency_ms", "energy_j", "cost", "weight")
 TEXTS = ("version", "replica", "device", "subject", "status")
 
 
 @contextmanager
-def throw_away(base: Base) -> Iterator[Store]:
-    """A store of its own with the base's model registered, in a temporary folder that goes with it."""
+def temporary_store(base: SimulationBase) -> Iterator[Store]:
+    """A store in a temporary folder with the base's model registered; both are removed afterwards."""
     home = Path(tempfile.mkdtemp(prefix="observability-lab-"))
     try:
         store = open_store(home, memory_limit="1GB", threads=2)
         try:
-            registered(store, base)
+            register_base(store, base)
             yield store
         finally:
             store.close()
@@ -44,42 +40,41 @@ def throw_away(base: Base) -> Iterator[Store]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def registered(store: Store, base: Base) -> None:
-    """Registers both versions of a base with its reference."""
+def register_base(store: Store, base: SimulationBase) -> None:
+    """Register both versions of a base with its reference."""
     path = store.home / "reference.parquet"
-    write_reference(base, path)
+    _write_reference(base, path)
     scores = tuple(f"{name}=lab.score.{k}" for k, name in enumerate(base.classes)) if base.task == "multiclass" else ("lab.score",)
     for version in (VERSION, NEXT):
-        register(
-            store,
-            Request(
+        store.register(
+            RegistrationRequest(
                 model=base.name, version=version, reference=path, task=base.task, label="lab.label", score=scores,
                 positive=None if base.task != "binary" or base.classes == ("0", "1") else base.classes[1],
                 features=tuple(each.name for each in base.features), sensitive=tuple(each.name for each in base.columns if each.sensitive),
                 kinds={each.name: each.kind for each in base.columns}, in_sample=base.in_sample,
             ),
         )  # fmt: skip
-    update_settings(store, base.name, base.settings)
+    store.update_settings(base.name, base.settings)
     path.unlink()
 
 
-def write_reference(base: Base, path: Path) -> None:
+def _write_reference(base: SimulationBase, path: Path) -> None:
     """The reference as a Parquet file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     rows = base.reference
-    columns: dict[str, Any] = {each.name: arrow(rows[each.reference], each.kind) for each in base.columns}
+    columns: dict[str, Any] = {each.name: _arrow_column(rows[each.reference], each.kind) for each in base.columns}
     if base.task == "multiclass":
         columns |= {f"lab.score.{k}": pa.array(rows[f"score.{k}"]) for k in range(len(base.classes))}
     else:
         columns["lab.score"] = pa.array(rows["score"], mask=np.isnan(rows["score"]))
-    columns["lab.label"] = pa.array(label_values(base, rows["label"]))
+    columns["lab.label"] = pa.array(_label_values(base, rows["label"]))
     pq.write_table(pa.table(columns), path)
 
 
-def arrow(values: Array, kind: str) -> Any:
-    """A column as Arrow has it, nulls said."""
+def _arrow_column(values: Array, kind: str) -> Any:
+    """A column as Arrow has it, with nulls."""
     import pyarrow as pa
 
     if kind == "number":
@@ -89,40 +84,40 @@ def arrow(values: Array, kind: str) -> Any:
     return pa.array(values, pa.string())
 
 
-def label_values(base: Base, label: Array) -> list[Any]:
-    """Labels as people write them: numbers, classes by name (0 and 1 as numbers), None where there is none."""
+def _label_values(base: SimulationBase, label: Array) -> list[Any]:
+    """Labels as users write them: numbers, classes by name (0 and 1 as numbers), None where there is none."""
     if base.task == "regression":
         return [None if each != each else each for each in label.tolist()]
     names: list[Any] = [int(each) if each.isdigit() and base.classes == ("0", "1") else each for each in base.classes]
     return [None if each != each else names[int(each)] for each in label.tolist()]
 
 
-def load(store: Store, base: Base, days: list[Rows]) -> LoadReport:
-    """Writes days as lines and loads them."""
+def load_days(store: Store, base: SimulationBase, days: list[LogRows]) -> LoadReport:
+    """Write days as lines and load them."""
     path = store.home / "lab.jsonl"
     with path.open("w", encoding="utf-8") as file:
         for rows in days:
-            for line in lines(base, rows):
+            for line in record_lines(base, rows):
                 file.write(line)
                 file.write("\n")
-    report = load_files(store, [path], Defaults())
+    report = store.load_files([path], LoadDefaults())
     path.unlink()
     return report
 
 
-def lines(base: Base, rows: Rows) -> Iterator[str]:
-    """The records of some rows: predictions, the lines that come again, and labels."""
-    columns = {name: plain_values(values) for name, values in rows.columns.items() if not name.startswith(("mark.", "extra."))}
-    extras = {name.removeprefix("extra."): plain_values(values) for name, values in rows.columns.items() if name.startswith("extra.")}
+def record_lines(base: SimulationBase, rows: LogRows) -> Iterator[str]:
+    """The records of some rows: predictions, resent lines, and labels."""
+    columns = {name: _plain_values(values) for name, values in rows.columns.items() if not name.startswith(("mark.", "extra."))}
+    extras = {name.removeprefix("extra."): _plain_values(values) for name, values in rows.columns.items() if name.startswith("extra.")}
     marks = {name.removeprefix("mark."): values.tolist() for name, values in rows.columns.items() if name.startswith("mark.")}
-    at, arrived, late = (stamps(rows[name]) for name in ("at", "arrived", "label_arrived"))
-    labels = label_values(base, rows["label"])
+    at, arrived, late = (_timestamps(rows[name]) for name in ("at", "arrived", "label_arrived"))
+    labels = _label_values(base, rows["label"])
     booleans = {each.reference for each in base.columns if each.kind == "boolean"}
     copies = rows["copies"].tolist() if "copies" in rows else [0] * len(rows)
     for place in range(len(rows)):
         record: dict[str, Any] = {
             "kind": "prediction", "id": columns["id"][place], "at": at[place], "received_at": arrived[place], "model": base.name,
-            "features": features(base, columns, marks, extras, booleans, place),
+            "features": _record_features(base, columns, marks, extras, booleans, place),
         }  # fmt: skip
         record |= {name: columns[name][place] for name in (*FIELDS, *TEXTS) if name in columns and columns[name][place] is not None}
         groups = {each.name: columns[each.reference][place] for each in base.columns if each.role == "group"}
@@ -145,8 +140,13 @@ def lines(base: Base, rows: Rows) -> Iterator[str]:
             )
 
 
-def features(
-    base: Base, columns: dict[str, list[Any]], marks: dict[str, list[int]], extras: dict[str, list[Any]], booleans: set[str], place: int
+def _record_features(
+    base: SimulationBase,
+    columns: dict[str, list[Any]],
+    marks: dict[str, list[int]],
+    extras: dict[str, list[Any]],
+    booleans: set[str],
+    place: int,
 ) -> dict[str, Any]:
     """The features of one record."""
     found: dict[str, Any] = {}
@@ -160,13 +160,13 @@ def features(
     return found | {name: values[place] for name, values in extras.items() if values[place] is not None}
 
 
-def plain_values(values: Array) -> list[Any]:
+def _plain_values(values: Array) -> list[Any]:
     """A column as plain values, None where there is none."""
     if values.dtype.kind == "f":
         return [None if each != each else each for each in values.tolist()]
     return list(values.tolist())
 
 
-def stamps(values: Array) -> list[str | None]:
+def _timestamps(values: Array) -> list[str | None]:
     """Instants as RFC 3339, None for none."""
     return [None if each == "NaT" else f"{each}Z" for each in np.datetime_as_string(values).tolist()]

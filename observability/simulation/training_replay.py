@@ -1,7 +1,7 @@
-"""What would have been said of a training run, had this fault been in it?
+"""Replay the analyzer training/runs on a run with a planted fault.
 
-A run has steps where a served model has days: the fault begins at a step, and the run is judged as of each of ten looks from there to its end, by the
-analyzer training/runs, with only the records up to the look. Its twin is the run as it was. The store is only read.
+The fault begins at a step. The run is evaluated at ten steps from there to its end, with only the records up to each. The twin is the run without the fault. The
+store is only read.
 """
 
 from collections.abc import Callable
@@ -17,38 +17,38 @@ from observability.core.errors import NotFoundError, UsageError
 from observability.core.finding import Finding, needs_action, worst_first
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
-from observability.simulation.detection_result import Look, Told
+from observability.simulation.detection_result import DetectionLook, RecordDetection
 from observability.simulation.fault import Strength
-from observability.simulation.faults_training import FAULTS, RunFault, RunPlant
+from observability.simulation.faults_training import FAULTS, RunFault, RunFaultPlant
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 Frames = dict[str, "DataFrame"]
 Ask = Callable[[Records, Window], "DataFrame"]
-LEAST_STEPS = 30
-"""Steps that a run needs: half of them come before the fault begins, and 20 are the fewest that are judged."""
+MINIMUM_STEPS = 30
+"""Steps that a run needs: half of them come before the fault, and the analyzer needs at least 20."""
 LOOKS = 10
 
 
-def on_a_run(
+def replay_on_run(
     ask: Ask, fault: RunFault, strength: Strength, now: datetime, *, model: str | None = None, name: str | None = None, seed: int = 0
-) -> Told:
-    """Plants the fault on the run that is named, else on the newest clean one (of `model`, where given) that has what the fault needs.
+) -> RecordDetection:
+    """Plant the fault in the named run, else in the newest clean one (of `model`, where given) that has what the fault needs.
 
-    Clean is a run that ended, and of which nothing that needs a person is said. Raises NotFoundError where there is no run of that name, UsageError where none is fit.
+    A clean run ended and has no finding that needs action. Raises NotFoundError where there is no run of that name, UsageError where none fits.
     """
     found = runs.everything(ask, model or "", now)
     if name is not None:
         if all(each.run.name != name for each in found):
             raise NotFoundError(f"there is no training run {name!r}", attempt="Leave --run out for the newest clean one")
-        return tell(frames_of(ask, name, now), name, fault, strength, seed)
+        return replay_training_fault(run_records(ask, name, now), name, fault, strength, seed)
     why: str | None = None
     for each in found:
         if each.run.ended is None or each.claims is None or any(needs_action(claim.severity) for claim in each.claims):
             continue
         try:
-            return tell(frames_of(ask, each.run.name, now), each.run.name, fault, strength, seed)
+            return replay_training_fault(run_records(ask, each.run.name, now), each.run.name, fault, strength, seed)
         except UsageError as error:
             why = why or str(error)
     raise UsageError(
@@ -57,34 +57,36 @@ def on_a_run(
     )  # fmt: skip
 
 
-def frames_of(ask: Ask, name: str, now: datetime) -> Frames:
-    """The records of one run, as the analyzer is given them."""
+def run_records(ask: Ask, name: str, now: datetime) -> Frames:
+    """The records of one run, as the analyzer reads them."""
     window = Window("", EPOCH, now)
     wanted = {key: asked.aggregate for key, asked in runs.needs(Context(EVERY_MODEL, NO_VERSION, window, now)).items()}
     only = (("run", name),)
     return {key: ask(replace(each, only=only), window) for key, each in wanted.items() if isinstance(each, Records)}
 
 
-def tell(frames: Frames, name: str, fault: RunFault, strength: Strength = "middle", seed: int = 0) -> Told:
-    """Plants the fault in the records of a run and judges it look by look. Raises UsageError where the run lacks what the fault needs."""
+def replay_training_fault(frames: Frames, name: str, fault: RunFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
+    """Plant the fault in the records of a run and evaluate it. Raises UsageError where the run lacks what the fault needs."""
     steps = frames["steps"]
     count = int(steps["step"].nunique())
-    if count < LEAST_STEPS:
-        raise UsageError(f"run {name}: too few steps to plant a fault", got=count, expected=f"{LEAST_STEPS} or more")
-    planted = fault.plant(RunPlant(name, steps, fault.amount(strength), np.random.default_rng([seed, 17])))
+    if count < MINIMUM_STEPS:
+        raise UsageError(f"run {name}: too few steps to plant a fault", got=count, expected=f"{MINIMUM_STEPS} or more")
+    planted = fault.plant(RunFaultPlant(name, steps, fault.amount(strength), np.random.default_rng([seed, 17])))
     numbers = np.sort(steps["step"].unique())
     later = numbers[numbers >= planted.onset]
     chosen = later[np.unique(np.linspace(0, len(later) - 1, LOOKS + 1).astype(int)[1:])]
     found = []
     for place, step in enumerate(chosen):
         last = place == len(chosen) - 1
-        with_it = judged(frames | {"steps": planted.steps}, int(step), last)
-        found.append(Look(int(step), int(step) - planted.onset, with_it, judged(frames, int(step), last)))
-    return Told(fault, strength, "run", name, "step", int(numbers[-1]), planted.target, planted.detail, planted.onset, tuple(found))
+        with_it = _run_findings(frames | {"steps": planted.steps}, int(step), last)
+        found.append(DetectionLook(int(step), int(step) - planted.onset, with_it, _run_findings(frames, int(step), last)))
+    return RecordDetection(
+        fault, strength, "run", name, "step", int(numbers[-1]), planted.target, planted.detail, planted.onset, tuple(found)
+    )
 
 
-def judged(frames: Frames, step: int, whole: bool) -> tuple[Finding, ...]:
-    """What is said as of a step, with only the records up to it; whole: with the end of the run too."""
+def _run_findings(frames: Frames, step: int, whole: bool) -> tuple[Finding, ...]:
+    """Findings as of a step, with only the records up to it; whole: with the end of the run too."""
     steps = frames["steps"]
     end = max(frame["at"].max() for frame in frames.values() if len(frame)) if whole else steps.loc[steps["step"] <= step, "at"].max()
     seen = {key: frame[frame["at"] <= end] for key, frame in frames.items()}
@@ -94,6 +96,6 @@ def judged(frames: Frames, step: int, whole: bool) -> tuple[Finding, ...]:
     return tuple(worst_first(runs.analyze(seen, Context(EVERY_MODEL, NO_VERSION, Window("", EPOCH, now), now))))
 
 
-def fault_of(name: str) -> RunFault | None:
-    """The fault of a training run with that name, None where it is none."""
+def find_training_fault(name: str) -> RunFault | None:
+    """The training fault of that name, None where there is none."""
     return FAULTS.get(name.replace("-", "_"))

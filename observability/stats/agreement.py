@@ -1,8 +1,8 @@
-"""Do annotators agree more than chance would make them?
+"""Krippendorff's alpha: agreement of annotators beyond chance, for nominal labels.
 
-Krippendorff's alpha for nominal labels: 1 - observed disagreement / expected disagreement, over items with two labels or more (Krippendorff 2011,
-Computing Krippendorff's Alpha-Reliability). Any number of annotators, any of them may leave any item out. 1 is full agreement, 0 is what chance does,
-below 0 is less than chance. From 0.8 on labels are relied upon, from 0.667 on tentatively (Krippendorff 2004).
+Alpha is 1 - observed disagreement / expected disagreement over the items with two labels or more (Krippendorff 2011, Computing
+Krippendorff's Alpha-Reliability). Any number of annotators may label any subset of the items. 1 is full agreement, 0 is chance
+agreement, below 0 is less than chance. Labels are reliable from 0.8 on and tentatively so from 0.667 on (Krippendorff 2004).
 """
 
 from collections import Counter
@@ -16,42 +16,87 @@ from observability.stats.interval import Interval
 RELIABLE, TENTATIVE = 0.8, 0.667
 DRAWS = 1000
 LEAST_ITEMS = 10
-"""Items below which no interval is told: so few cannot stand for others."""
+"""Items below which no interval is computed."""
 Floats = NDArray[np.float64]
 
 
-def agreement(items: Sequence[Sequence[Hashable]], confidence: float = 0.95, seed: int = 0) -> Interval:
-    """Alpha with its percentile interval of a bootstrap over items (1,000 draws). items: the labels that each item got; those with fewer than two count for nothing.
+def krippendorff_alpha(items: Sequence[Sequence[Hashable]], confidence: float = 0.95, seed: int = 0) -> Interval:
+    """Krippendorff's alpha of labelled items, with a percentile bootstrap interval over items (1,000 draws).
 
-    n: items with two labels or more. None where there is none, or every label is the same: nothing could have disagreed. No interval below LEAST_ITEMS items.
+    Parameters
+    ----------
+    items : Sequence[Sequence[Hashable]]
+        Labels of each item. Items with fewer than two labels are ignored.
+    confidence : float
+        Coverage of the interval.
+    seed : int
+        Seed of the random draws.
+
+    Returns
+    -------
+    Interval
+        `n` is the number of items with two labels or more. All None without such items or where all labels are equal; no bounds
+        below LEAST_ITEMS items.
+
+    References
+    ----------
+    * Krippendorff (2011), Computing Krippendorff's Alpha-Reliability.
     """
-    paired = [each for each in items if len(each) > 1]
+    paired = [item for item in items if len(item) > 1]
     levels = {label: place for place, label in enumerate(dict.fromkeys(label for each in paired for label in each))}
     counts = np.zeros((len(paired), len(levels)))
     for place, each in enumerate(paired):
         for label, times in Counter(each).items():
             counts[place, levels[label]] = times
-    return agreement_of(counts, confidence, seed)
+    return krippendorff_alpha_of_counts(counts, confidence, seed)
 
 
-def agreement_of(counts: Floats, confidence: float = 0.95, seed: int = 0) -> Interval:
-    """The same from items by levels: how often each item got each label. Items with fewer than two labels count for nothing."""
+def krippendorff_alpha_of_counts(counts: Floats, confidence: float = 0.95, seed: int = 0) -> Interval:
+    """Krippendorff's alpha of a table of counts; see `krippendorff_alpha`.
+
+    Parameters
+    ----------
+    counts : Floats
+        Items × levels: how often each item got each label. Items with fewer than two labels are ignored.
+    confidence : float
+        Coverage of the interval.
+    seed : int
+        Seed of the random draws.
+
+    Returns
+    -------
+    Interval
+        As `krippendorff_alpha`.
+    """
     paired = counts[counts.sum(axis=1) > 1]
     n = len(paired)
     if (paired.sum(axis=0) > 0).sum() < 2:
         return Interval(None, None, None, n)
-    value = float(alpha(paired, np.ones((1, n)))[0])
+    value = float(_weighted_alpha(paired, np.ones((1, n)))[0])
     if n < LEAST_ITEMS:
         return Interval(value, None, None, n)
     weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=DRAWS).astype(np.float64)
-    drawn = alpha(paired, weights)
+    drawn = _weighted_alpha(paired, weights)
     low, high = np.nanquantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(value, min(float(low), value), max(float(high), value), n)
 
 
 def alpha_with_variance(counts: Floats) -> tuple[float, float]:
-    """Alpha and its variance by the jackknife over items (Efron and Stein 1981); both NaN below LEAST_ITEMS items with two labels or more, or where every
-    label is the same. counts: items by levels.
+    """Krippendorff's alpha and its jackknife variance over items.
+
+    Parameters
+    ----------
+    counts : Floats
+        Items × levels.
+
+    Returns
+    -------
+    tuple[float, float]
+        (alpha, variance); both NaN below LEAST_ITEMS items with two labels or more, or where all labels are equal.
+
+    References
+    ----------
+    * Efron and Stein (1981), The jackknife estimate of variance.
     """
     paired = counts[counts.sum(axis=1) > 1]
     n = len(paired)
@@ -60,21 +105,21 @@ def alpha_with_variance(counts: Floats) -> tuple[float, float]:
     labels = paired.sum(axis=1)
     apart = (labels**2 - (paired**2).sum(axis=1)) / (labels - 1)
     observed, totals = apart.sum(), paired.sum(axis=0)
-    value = 1 - observed / expected_of(totals[None])[0]
-    left_out = 1 - (observed - apart) / expected_of(totals - paired)
+    value = 1 - observed / _expected_disagreement(totals[None])[0]
+    left_out = 1 - (observed - apart) / _expected_disagreement(totals - paired)
     known = left_out[np.isfinite(left_out)]
     return float(value), float((n - 1) / n * ((known - known.mean()) ** 2).sum())
 
 
-def expected_of(totals: Floats) -> Floats:
-    """Disagreement that chance alone makes, from how often each label was given (rows by levels); NaN where all labels are the same."""
+def _expected_disagreement(totals: Floats) -> Floats:
+    """Disagreement expected by chance from the totals of each label (rows × levels); NaN where all labels are equal."""
     n = totals.sum(axis=1)
     found = (n**2 - (totals**2).sum(axis=1)) / (n - 1)
     return np.where(found > 0, found, np.nan)
 
 
-def alpha(counts: Floats, weights: Floats) -> Floats:
-    """Alpha of each weighting of the items; NaN where all labels are the same. counts: items by levels; weights: weightings by items."""
+def _weighted_alpha(counts: Floats, weights: Floats) -> Floats:
+    """Alpha for each weighting of the items (weights: weightings × items); NaN where all labels are equal."""
     labels = counts.sum(axis=1)
     apart = (labels**2 - (counts**2).sum(axis=1)) / (labels - 1)
-    return np.asarray(1 - (weights @ apart) / expected_of(weights @ counts), np.float64)
+    return np.asarray(1 - (weights @ apart) / _expected_disagreement(weights @ counts), np.float64)

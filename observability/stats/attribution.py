@@ -1,7 +1,8 @@
-"""What does a model lean on, by the attributions (SHAP values) of a sample, has that changed beyond chance, and do the attributions add up?
+"""Feature importance from attributions (SHAP values) of a sample: its change beyond chance, and the additivity of each row.
 
-Values are (rows, features). Importance is the mean absolute value, a share is a feature's part of the sum of all; weights say for how many predictions
-a row stands. Sign and unit of the values do not matter to shares, so models with different links may be compared by them.
+Values are (rows, features). Importance is the mean absolute value; a share is a feature's part of the sum over features; a weight is
+the number of predictions that a row stands for. Shares do not depend on sign or unit, so models with different links can be compared
+by them.
 """
 
 from dataclasses import dataclass
@@ -9,17 +10,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from observability.stats.interval import two_sided_p_value
+
 Floats = NDArray[np.float64]
 TOLERANCE = 0.01
-"""A row adds up where its residual is at most this share of |base| + Σ|values|."""
+"""A row is additive where its residual is at most this share of |base| + Σ|values|."""
 SCORE_TOLERANCE = 0.001
-"""It adds up too where the score that follows from base + Σ values is a probability so near to the logged one: logged scores are rounded."""
+"""A row is additive too where the score of base + Σ values is a probability this near to the logged one: logged scores are rounded."""
 Z = 1.959963984540054
 
 
 @dataclass(frozen=True)
 class Importance:
-    """By feature: mean absolute value and share, with 95 % intervals. n: rows."""
+    """Mean absolute value and share by feature, with 95 % intervals. n: rows."""
 
     mean: Floats
     low: Floats
@@ -31,9 +34,10 @@ class Importance:
 
 
 @dataclass(frozen=True)
-class Compared:
-    """A number of two samples: its value, a conservative 95 % interval, how often chance alone goes as far (p_value), and the point that chance
-    passes in 5 % of the cases (null).
+class AttributionDistance:
+    """A distance or similarity of two samples with a conservative 95 % interval.
+
+    p_value: how often chance alone is as far from no change. null: the value that chance exceeds in 5 % of the cases.
     """
 
     value: float
@@ -44,46 +48,69 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Change:
-    """How far importance moved. distance: total variation distance of the shares. ndcg: of the reference's importances in the current order.
-    shares: current less reference, by feature, with low, high and p-values.
+class AttributionChange:
+    """Change of importance between two samples.
+
+    distance: total variation distance of the shares. ndcg: of the reference's importances in the current order. shares, low, high,
+    p_values: current minus reference share of each feature.
     """
 
-    distance: Compared
-    ndcg: Compared
+    distance: AttributionDistance
+    ndcg: AttributionDistance
     shares: Floats
     low: Floats
     high: Floats
     p_values: Floats
 
 
-def importance(values: ArrayLike, weights: ArrayLike | None = None) -> Importance:
-    """Importance of each feature, with intervals by linearisation (Särndal, Swensson and Wretman 1992, ch. 5). NaN without rows."""
-    size, w = prepared(values, weights)
+def feature_importance(values: ArrayLike, weights: ArrayLike | None = None) -> Importance:
+    """Importance of each feature with linearised intervals; NaN without rows.
+
+    Parameters
+    ----------
+    values : ArrayLike
+        Attributions, rows × features.
+    weights : ArrayLike | None
+        Predictions that each row stands for; None for equal weights.
+
+    Returns
+    -------
+    Importance
+
+    References
+    ----------
+    * Särndal, Swensson and Wretman (1992), Model Assisted Survey Sampling, chapter 5.
+    """
+    size, w = _absolute_and_weights(values, weights)
     n, features = size.shape
     if n == 0 or features == 0:
         nothing = np.full(features, np.nan)
         return Importance(nothing, nothing, nothing, nothing, nothing, nothing, n)
     mean = w @ size
     spread = np.sqrt(np.sum((w[:, None] * (size - mean)) ** 2, axis=0) * n / max(n - 1, 1))
-    share, influence = shares_of(size, w)
+    share, influence = _shares_and_influence(size, w)
     share_spread = np.sqrt(np.sum(influence**2, axis=0) * n / max(n - 1, 1))
     return Importance(
-        mean, np.maximum(mean - Z * spread, 0), mean + Z * spread,
-        share, np.maximum(share - Z * share_spread, 0), np.minimum(share + Z * share_spread, 1), n,
-    )  # fmt: skip
+        mean,
+        np.maximum(mean - Z * spread, 0),
+        mean + Z * spread,
+        share,
+        np.maximum(share - Z * share_spread, 0),
+        np.minimum(share + Z * share_spread, 1),
+        n,
+    )
 
 
-def prepared(values: ArrayLike, weights: ArrayLike | None) -> tuple[Floats, Floats]:
-    """Absolute values (rows, features), and weights that add up to 1."""
+def _absolute_and_weights(values: ArrayLike, weights: ArrayLike | None) -> tuple[Floats, Floats]:
+    """Absolute values (rows × features), and weights that sum to 1."""
     size = np.abs(np.asarray(values, np.float64))
     w = np.ones(len(size)) if weights is None else np.asarray(weights, np.float64)
     total = w.sum()
     return size, w / total if total > 0 else w
 
 
-def shares_of(size: Floats, w: Floats) -> tuple[Floats, Floats]:
-    """Shares (features,), and what each row adds to their error (rows, features). Shares are 0 where nothing has any effect."""
+def _shares_and_influence(size: Floats, w: Floats) -> tuple[Floats, Floats]:
+    """Shares (features,) and each row's influence on them (rows × features). Shares are 0 where all values are 0."""
     mean = w @ size
     total = float(mean.sum())
     if not total > 0:
@@ -93,9 +120,22 @@ def shares_of(size: Floats, w: Floats) -> tuple[Floats, Floats]:
 
 
 def ndcg(reference: ArrayLike, current: ArrayLike) -> float:
-    """Normalised discounted cumulative gain of the reference's importances, taken in the current order: 1 the same order (SageMaker Clarify).
+    """Normalised discounted cumulative gain of the reference's importances in the current order (SageMaker Clarify).
 
-    Σ a(f'ᵢ) / log₂(i + 1) over the same in the best order; ties in the current order count as the reference has them. NaN where all are 0.
+    Σ a(f'ᵢ) / log₂(i + 1) divided by the same sum in the best order. Ties in the current order are broken in favour of the
+    reference.
+
+    Parameters
+    ----------
+    reference : ArrayLike
+        Importances in the reference.
+    current : ArrayLike
+        Importances now, of the same features.
+
+    Returns
+    -------
+    float
+        1 for the same order; NaN where all importances are 0.
     """
     before, now = np.asarray(reference, np.float64), np.asarray(current, np.float64)
     discount = 1 / np.log2(np.arange(2, before.size + 2))
@@ -104,7 +144,20 @@ def ndcg(reference: ArrayLike, current: ArrayLike) -> float:
 
 
 def total_variation(reference: ArrayLike, current: ArrayLike) -> float:
-    """½ Σ |sᵢ - s'ᵢ| of two lists of shares: 0 the same, 1 nothing in common."""
+    """Total variation distance ½ Σ |sᵢ - s'ᵢ| of two lists of shares.
+
+    Parameters
+    ----------
+    reference : ArrayLike
+        Shares in the reference; they sum to 1.
+    current : ArrayLike
+        Shares now.
+
+    Returns
+    -------
+    float
+        0 for equal shares, 1 for disjoint ones.
+    """
     return float(np.abs(np.asarray(reference, np.float64) - np.asarray(current, np.float64)).sum() / 2)
 
 
@@ -116,33 +169,65 @@ def attribution_change(
     *,
     resamples: int = 1999,
     seed: int = 0,
-) -> Change:
-    """How far the importance of the features moved between two samples of rows.
+) -> AttributionChange:
+    """Change of the features' importance between two samples of rows.
 
-    Means of rows are nearly normal with a covariance that the rows give, so resamples of the importances are drawn from that normal distribution (a parametric
-    bootstrap, Davison and Hinkley 1997; from 100 rows on). The null of distance and NDCG draws both sides around their common shares; the
-    interval draws each around its own. Both numbers are biased away from "no change", so the end of the interval towards it is reflected
-    (basic bootstrap) and the other is moved by the bias: conservative. Shares have normal intervals. The order of the rows does not matter.
+    Means of rows are nearly normal from 100 rows on, so importances are resampled from the normal distribution with the rows'
+    covariance (a parametric bootstrap). The null of distance and NDCG draws both sides around their common shares; the interval
+    draws each side around its own. Both figures are biased away from "no change", so the interval's end towards it is reflected
+    (basic bootstrap) and the other end is shifted by the bias, which is conservative. Shares have normal intervals. The order of the
+    rows does not matter.
+
+    Parameters
+    ----------
+    reference : ArrayLike
+        Attributions of the reference, rows × features.
+    current : ArrayLike
+        Attributions now, of the same features.
+    reference_weights : ArrayLike | None
+        Predictions that each row of the reference stands for.
+    current_weights : ArrayLike | None
+        The same of the current rows.
+    resamples : int
+        Bootstrap draws.
+    seed : int
+        Seed of the random draws.
+
+    Returns
+    -------
+    AttributionChange
+
+    References
+    ----------
+    * Davison and Hinkley (1997), Bootstrap Methods and their Application.
     """
-    before, now = shares_with_errors(*prepared(reference, reference_weights)), shares_with_errors(*prepared(current, current_weights))
+    before, now = (
+        _share_estimate(*_absolute_and_weights(reference, reference_weights)),
+        _share_estimate(*_absolute_and_weights(current, current_weights)),
+    )
     rng = np.random.default_rng(seed)
     noise = [rng.standard_normal((resamples, side.share.size)) @ side.root for side in (before, now)]
     common = (before.n * before.share + now.n * now.share) / (before.n + now.n)
-    null = pairs(common + noise[0], common + noise[1])
-    drawn = pairs(before.share + noise[0], now.share + noise[1])
+    null = _resampled_distances(common + noise[0], common + noise[1])
+    drawn = _resampled_distances(before.share + noise[0], now.share + noise[1])
     change, error = now.share - before.share, np.hypot(before.error, now.error)
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(error > 0, change / error, 0.0)
-    return Change(
-        far(total_variation(before.share, now.share), null[0], drawn[0]),
-        near(ndcg(before.share, now.share), null[1], drawn[1]),
-        change, change - Z * error, change + Z * error, two_sided(z),
-    )  # fmt: skip
+    return AttributionChange(
+        _distance_from_zero(total_variation(before.share, now.share), null[0], drawn[0]),
+        _similarity_to_one(ndcg(before.share, now.share), null[1], drawn[1]),
+        change,
+        change - Z * error,
+        change + Z * error,
+        two_sided_p_value(z),
+    )
 
 
 @dataclass(frozen=True)
-class Side:
-    """Shares of one sample, their standard errors, the square root of the covariance of the importances (in units of their sum), and the effective n."""
+class ShareEstimate:
+    """Shares of one sample with standard errors, effective n, and the square root of the importances' covariance (in units of their
+    sum).
+    """
 
     share: Floats
     error: Floats
@@ -150,19 +235,19 @@ class Side:
     n: float
 
 
-def shares_with_errors(size: Floats, w: Floats) -> Side:
-    """Shares of absolute values (rows, features) with weights that add up to 1."""
-    share, influence = shares_of(size, w)
+def _share_estimate(size: Floats, w: Floats) -> ShareEstimate:
+    """Shares of absolute values (rows × features) with weights that sum to 1."""
+    share, influence = _shares_and_influence(size, w)
     n, total = len(size), float((w @ size).sum()) or 1.0
     centred = w[:, None] * (size / total - share)
     small = n / max(n - 1, 1)
     values, vectors = np.linalg.eigh(small * centred.T @ centred)
     root = vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
-    return Side(share, np.sqrt(small * np.sum(influence**2, axis=0)), root, 1 / max(float(np.sum(w**2)), 1e-300))
+    return ShareEstimate(share, np.sqrt(small * np.sum(influence**2, axis=0)), root, 1 / max(float(np.sum(w**2)), 1e-300))
 
 
-def pairs(before: Floats, now: Floats) -> tuple[Floats, Floats]:
-    """Distances and NDCGs of many pairs of importances (resamples, features), which chance may have made negative."""
+def _resampled_distances(before: Floats, now: Floats) -> tuple[Floats, Floats]:
+    """Distances and NDCGs of many pairs of importances (resamples × features), which sampling may have made negative."""
     before, now = np.maximum(before, 0.0), np.maximum(now, 0.0)
     totals = np.maximum(before.sum(axis=1, keepdims=True), 1e-300), np.maximum(now.sum(axis=1, keepdims=True), 1e-300)
     distance = np.abs(before / totals[0] - now / totals[1]).sum(axis=1) / 2
@@ -172,31 +257,38 @@ def pairs(before: Floats, now: Floats) -> tuple[Floats, Floats]:
     return distance, np.minimum(gained / np.maximum(best, 1e-300), 1.0)
 
 
-def far(value: float, null: Floats, drawn: Floats) -> Compared:
-    """A number that is 0 where nothing changed."""
+def _distance_from_zero(value: float, null: Floats, drawn: Floats) -> AttributionDistance:
+    """Interval and p-value of a figure that is 0 without change."""
     low, high = np.quantile(drawn, [0.025, 0.975])
     p = (1 + int((null >= value - 1e-12).sum())) / (null.size + 1)
     low, high = min(max(2 * value - high, 0.0), value), min(max(value, high - (drawn.mean() - value)), 1.0)
-    return Compared(value, float(low), float(high), p, float(np.quantile(null, 0.95)))
+    return AttributionDistance(value, float(low), float(high), p, float(np.quantile(null, 0.95)))
 
 
-def near(value: float, null: Floats, drawn: Floats) -> Compared:
-    """A number that is 1 where nothing changed."""
-    there = far(1 - value, 1 - null, 1 - drawn)
-    return Compared(value, 1 - there.high, 1 - there.low, there.p_value, 1 - there.null)
+def _similarity_to_one(value: float, null: Floats, drawn: Floats) -> AttributionDistance:
+    """Interval and p-value of a figure that is 1 without change."""
+    there = _distance_from_zero(1 - value, 1 - null, 1 - drawn)
+    return AttributionDistance(value, 1 - there.high, 1 - there.low, there.p_value, 1 - there.null)
 
 
-def two_sided(z: Floats) -> Floats:
-    """How often a standard normal number is as far from 0."""
-    from scipy.special import ndtr
+def attribution_rows_needed(null: float, limit: float, n: int, m: int) -> int | None:
+    """Additional rows of the current sample for chance to stay under a limit; chance falls with √(1/n + 1/m).
 
-    return np.asarray(2 * ndtr(-np.abs(z)), np.float64)
+    Parameters
+    ----------
+    null : float
+        Value that chance stays under in 95 % of the cases today.
+    limit : float
+        Value that it should stay under.
+    n : int
+        Current rows.
+    m : int
+        Reference rows.
 
-
-def needed_rows(null: float, limit: float, n: int, m: int) -> int | None:
-    """How many rows more the current sample (n) needs, with m of the reference, for chance alone to stay under `limit`; None where no number would do.
-
-    Chance falls with √(1/n + 1/m).
+    Returns
+    -------
+    int | None
+        None where no number of rows suffices.
     """
     if null <= limit:
         return 0
@@ -204,15 +296,41 @@ def needed_rows(null: float, limit: float, n: int, m: int) -> int | None:
     return int(np.ceil(1 / wanted)) - n if wanted > 0 else None
 
 
-def adds_up(values: ArrayLike, base: ArrayLike, residual: ArrayLike) -> NDArray[np.bool_]:
-    """Whether the residual of each row is small beside what the row holds. values: (rows, features)."""
+def additive_rows(values: ArrayLike, base: ArrayLike, residual: ArrayLike) -> NDArray[np.bool_]:
+    """Mask of the rows whose residual is small relative to their attributions (see TOLERANCE).
+
+    Parameters
+    ----------
+    values : ArrayLike
+        Attributions, rows × features.
+    base : ArrayLike
+        Base value of each row.
+    residual : ArrayLike
+        Output minus base minus Σ values of each row.
+
+    Returns
+    -------
+    NDArray[np.bool_]
+    """
     size = np.abs(np.asarray(base, np.float64)) + np.abs(np.asarray(values, np.float64)).sum(axis=1)
     with np.errstate(invalid="ignore"):
         return np.abs(np.asarray(residual, np.float64)) <= TOLERANCE * size + 1e-9
 
 
-def score_of(output: ArrayLike, link: str) -> Floats:
-    """The score that belongs to an output in the space of a link: identity, logit or log."""
+def apply_inverse_link(output: ArrayLike, link: str) -> Floats:
+    """Score of a model output on the link's scale.
+
+    Parameters
+    ----------
+    output : ArrayLike
+        Model outputs.
+    link : str
+        "identity", "logit" or "log".
+
+    Returns
+    -------
+    Floats
+    """
     from scipy.special import expit
 
     found = np.asarray(output, np.float64)
@@ -220,8 +338,20 @@ def score_of(output: ArrayLike, link: str) -> Floats:
         return np.asarray(expit(found) if link == "logit" else np.exp(found) if link == "log" else found, np.float64)
 
 
-def output_of(score: ArrayLike, link: str) -> Floats:
-    """The output in the space of a link that belongs to a score; infinite at the ends."""
+def apply_link(score: ArrayLike, link: str) -> Floats:
+    """Output on the link's scale of a score; infinite at the ends.
+
+    Parameters
+    ----------
+    score : ArrayLike
+        Scores.
+    link : str
+        "identity", "logit" or "log".
+
+    Returns
+    -------
+    Floats
+    """
     found = np.asarray(score, np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.log(found) - np.log1p(-found) if link == "logit" else np.log(found) if link == "log" else found, np.float64)

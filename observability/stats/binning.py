@@ -1,10 +1,10 @@
-"""Which bin is each value in, and how many values are in each bin?
+"""Bin code of each value, and weighted counts by bin.
 
-Bins are closed on the left (stats/edges.py). Codes: 0 … len(edges) for bins, -1 null, -2 NaN; infinities are below or above. Null is said by
-a mask of valid rows, apart from NaN. A `BinPlan` is made once per column and used block after block.
+Bins are closed on the left (stats/edges.py). Codes are 0 … len(edges) for bins, -1 for null and -2 for NaN; infinities are in the
+outer bins. Nulls are given by a mask of valid rows, apart from NaN. A `BinPlan` is made once per column and used block after block.
 
-Large blocks are binned by compiled loops (numba, imported when first needed) that look up a cell of an equal-width table and then step
-among the few edges inside it; small blocks, and machines without numba, use numpy's binary search. Both give the same counts.
+Large blocks are binned by compiled loops (numba, imported when first needed): they look up a cell of an equal-width table, then step
+among the few edges inside it. Small blocks, and machines without numba, use numpy's binary search. Both give the same counts.
 """
 
 import functools
@@ -18,19 +18,20 @@ from numpy.typing import ArrayLike, NDArray
 
 NULL, NAN = -1, -2
 SPECIALS = 2
-"""How many codes are negative: entry `code + SPECIALS` of a histogram's arrays is the count of `code`."""
+"""Number of negative codes: entry `code + SPECIALS` of a histogram's arrays is the count of `code`."""
 Loop = Callable[..., None]
 MOST_EDGES = 32_767
 COMPILE_FROM = 200_000
-"""Values from which compiling (or loading what was compiled) pays; below, numpy is used unless the loops are loaded already."""
+"""Number of values from which compiling (or loading compiled code) pays; below it numpy is used unless the loops are loaded already."""
 
 
 @dataclass(frozen=True)
 class BinPlan:
     """Edges of a column and the look-up table over them.
 
-    Cell of x: 0 where (x - origin) × per_unit < 0, 1 … cells inside, cells + 1 beyond. first[c] is the number of edges in cells below c, so
-    the bin of a value in cell c lies in first[c] … first[c + 1]. Rounding cannot misplace a value, since the cell is monotone in x.
+    Cell of x: 0 where (x - origin) × per_unit < 0, 1 … cells inside, cells + 1 beyond. first[c] is the number of edges in cells
+    below c, so the bin of a value in cell c lies in first[c] … first[c + 1]. Rounding cannot misplace a value, since the cell is
+    monotone in x.
     """
 
     edges: NDArray[np.float64]
@@ -46,10 +47,11 @@ class BinPlan:
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts of one column. All arrays end in an axis of bins + 2 entries, [NaN, null, bin 0, bin 1, …]; with groups, the first axis is the group.
+    """Counts of one column. All arrays end in an axis of bins + 2 entries, [NaN, null, bin 0, bin 1, …]; with groups, the first axis is
+    the group.
 
-    n: rows. w, w2: Σ weight and Σ weight² (None where unweighted: both are n). total, squares, low, high: Σwx, Σwx², least and largest of
-    the finite values, one per group (low is inf and high -inf where there are none).
+    n: rows. w, w2: Σ weight and Σ weight² (None where unweighted: both are n). total, squares, low, high: Σwx, Σwx², minimum and
+    maximum of the finite values, one per group (low is inf and high -inf where there are none).
     """
 
     n: NDArray[np.int64]
@@ -77,9 +79,25 @@ class Histogram:
 
 
 def bin_plan(edges: ArrayLike, cells: int = 1024) -> BinPlan:
-    """A plan for increasing, finite edges (none: everything that is a number is in bin 0).
+    """Look-up plan for increasing, finite edges; without edges every number is in bin 0.
 
-    The table covers the range without the outer tenth of the edges on each side, which may be far out; what lies beyond is searched.
+    The table leaves out the outer tenth of the edges on each side, which may be far out; values there are searched.
+
+    Parameters
+    ----------
+    edges : ArrayLike
+        Increasing finite edges.
+    cells : int
+        Cells of the look-up table.
+
+    Returns
+    -------
+    BinPlan
+
+    Raises
+    ------
+    ValueError
+        The edges are not finite and increasing, or too many for 16-bit codes.
     """
     array = np.ascontiguousarray(edges, np.float64)
     if array.size and not (np.isfinite(array).all() and (array[1:] > array[:-1]).all()):
@@ -101,14 +119,25 @@ def bin_plan(edges: ArrayLike, cells: int = 1024) -> BinPlan:
 
 
 def bin_numbers(values: ArrayLike, edges: ArrayLike | BinPlan, valid: ArrayLike | None = None) -> NDArray[np.int16]:
-    """Code of each value: its bin, -1 null (not valid), -2 NaN.
+    """Code of each value: its bin, -1 for null (not valid), -2 for NaN.
 
-    valid: boolean mask, None where all rows are valid.
+    Parameters
+    ----------
+    values : ArrayLike
+        Values of the column.
+    edges : ArrayLike | BinPlan
+        Increasing finite edges, or a plan of them.
+    valid : ArrayLike | None
+        Mask of the rows that are not null; None where all are valid.
+
+    Returns
+    -------
+    NDArray[np.int16]
     """
     plan = edges if isinstance(edges, BinPlan) else bin_plan(edges)
-    array, mask = prepared(values, valid)
+    array, mask = _values_and_mask(values, valid)
     codes = np.empty(array.size, np.int16)
-    fill, _ = compiled(array.size) or (numpy_codes, numpy_counts)
+    fill, _ = compiled_bin_loops(array.size) or (_numpy_codes, _numpy_counts)
     fill(array, mask, plan.edges, plan.first, plan.origin, plan.per_unit, codes)
     return codes
 
@@ -121,9 +150,29 @@ def histogram_numbers(
     groups: ArrayLike | None = None,
     group_count: int | None = None,
 ) -> Histogram:
-    """Counts of one column by bin, and by group where `groups` (group of each row, from 0; a negative one leaves the row out) is given."""
+    """Counts of one column by bin, and by group where groups are given.
+
+    Parameters
+    ----------
+    values : ArrayLike
+        Values of the column.
+    edges : ArrayLike | BinPlan
+        Increasing finite edges, or a plan of them.
+    weights : ArrayLike | None
+        Weight of each row; None for 1.
+    valid : ArrayLike | None
+        Mask of the rows that are not null; None where all are valid.
+    groups : ArrayLike | None
+        Group of each row, from 0; negative groups are left out. None: one group.
+    group_count : int | None
+        Number of groups; None: the largest group plus 1.
+
+    Returns
+    -------
+    Histogram
+    """
     plan = edges if isinstance(edges, BinPlan) else bin_plan(edges)
-    array, mask = prepared(values, valid)
+    array, mask = _values_and_mask(values, valid)
     weight = np.empty(0) if weights is None else np.ascontiguousarray(weights, np.float64)
     group = np.empty(0, np.int64) if groups is None else np.ascontiguousarray(groups, np.int64)
     size = 1 if groups is None else group_count if group_count is not None else int(np.max(group, initial=-1)) + 1
@@ -132,7 +181,7 @@ def histogram_numbers(
     w, w2 = np.zeros((2, size, width if weights is not None else 0))
     sums = np.zeros((size, 4))
     sums[:, 2], sums[:, 3] = np.inf, -np.inf
-    _, count = compiled(array.size) or (numpy_codes, numpy_counts)
+    _, count = compiled_bin_loops(array.size) or (_numpy_codes, _numpy_counts)
     count(array, mask, weight, group, plan.edges, plan.first, plan.origin, plan.per_unit, n, w, w2, sums)
     pick: Callable[[Any], Any] = (lambda each: each[0]) if groups is None else (lambda each: each)
     return Histogram(
@@ -153,8 +202,27 @@ def histogram_columns(
     groups: ArrayLike | None = None,
     group_count: int | None = None,
 ) -> list[Histogram]:
-    """Histograms of several columns (values, valid or None, edges or plan) of the same rows, columns in parallel."""
-    compiled(sum(np.size(values) for values, _, _ in columns))
+    """Histograms of several columns of the same rows, computed in parallel threads.
+
+    Parameters
+    ----------
+    columns : Sequence[tuple[ArrayLike, ArrayLike | None, ArrayLike | BinPlan]]
+        (values, valid or None, edges or plan) of each column.
+    threads : int
+        Number of threads.
+    weights : ArrayLike | None
+        Weight of each row; None for 1.
+    groups : ArrayLike | None
+        Group of each row, from 0; negative groups are left out. None: one group.
+    group_count : int | None
+        Number of groups; None: the largest group plus 1.
+
+    Returns
+    -------
+    list[Histogram]
+        One histogram a column.
+    """
+    compiled_bin_loops(sum(np.size(values) for values, _, _ in columns))
 
     def one(column: tuple[ArrayLike, ArrayLike | None, ArrayLike | BinPlan]) -> Histogram:
         values, valid, edges = column
@@ -166,7 +234,7 @@ def histogram_columns(
         return list(pool.map(one, columns))
 
 
-def prepared(values: ArrayLike, valid: ArrayLike | None) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _values_and_mask(values: ArrayLike, valid: ArrayLike | None) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Values as float64 and the mask, empty where all rows are valid."""
     array = np.ascontiguousarray(values, np.float64).ravel()
     mask = np.empty(0, bool) if valid is None else np.ascontiguousarray(valid, bool).ravel()
@@ -175,7 +243,7 @@ def prepared(values: ArrayLike, valid: ArrayLike | None) -> tuple[NDArray[np.flo
     return array, mask
 
 
-def numpy_codes(
+def _numpy_codes(
     values: NDArray[np.float64],
     valid: NDArray[np.bool_],
     edges: NDArray[np.float64],
@@ -184,14 +252,14 @@ def numpy_codes(
     per_unit: float,
     codes: NDArray[np.int16],
 ) -> None:
-    """Codes by binary search, written to `codes`: what the compiled loop of the same arguments must agree with."""
+    """Write codes by binary search to `codes`; the compiled loop of the same arguments gives the same."""
     codes[:] = np.searchsorted(edges, values, side="right")
     codes[np.isnan(values)] = NAN
     if valid.size:
         codes[~valid] = NULL
 
 
-def numpy_counts(
+def _numpy_counts(
     values: NDArray[np.float64],
     valid: NDArray[np.bool_],
     weights: NDArray[np.float64],
@@ -205,9 +273,9 @@ def numpy_counts(
     w2: NDArray[np.float64],
     sums: NDArray[np.float64],
 ) -> None:
-    """Counts added to n, w, w2 (groups × codes) and sums (groups × total, squares, low, high), like the compiled loop."""
+    """Add counts to n, w, w2 (groups × codes) and sums (groups × total, squares, low, high), as the compiled loop does."""
     codes = np.empty(values.size, np.int16)
-    numpy_codes(values, valid, edges, first, origin, per_unit, codes)
+    _numpy_codes(values, valid, edges, first, origin, per_unit, codes)
     group = groups if groups.size else np.zeros(values.size, np.int64)
     weight = weights if weights.size else np.ones(values.size)
     kept = group >= 0
@@ -227,16 +295,33 @@ def numpy_counts(
     np.maximum.at(sums[:, 3], group, x)
 
 
-def compiled(size: int) -> tuple[Loop, Loop] | None:
-    """The compiled loops (codes, counts), or None where numba is missing or the block is too small to import it for."""
-    return load_compiled() if size >= COMPILE_FROM or load_compiled.cache_info().currsize else None
+def compiled_bin_loops(size: int) -> tuple[Loop, Loop] | None:
+    """Compiled loops (codes, counts) for a block of so many values.
+
+    Parameters
+    ----------
+    size : int
+        Values to bin.
+
+    Returns
+    -------
+    tuple[Loop, Loop] | None
+        None where numba is missing, or the block is too small to import it for.
+    """
+    return load_compiled_loops() if size >= COMPILE_FROM or load_compiled_loops.cache_info().currsize else None
 
 
 @functools.lru_cache(maxsize=1)
-def load_compiled() -> tuple[Loop, Loop] | None:
-    """Import numba and the loops, once; None where numba cannot be imported."""
+def load_compiled_loops() -> tuple[Loop, Loop] | None:
+    """Import numba and the loops once.
+
+    Returns
+    -------
+    tuple[Loop, Loop] | None
+        None where numba cannot be imported.
+    """
     try:
         from observability.stats import binning_compiled
     except ImportError:
         return None
-    return binning_compiled.codes, binning_compiled.counts
+    return binning_compiled.fill_bin_codes, binning_compiled.add_bin_counts

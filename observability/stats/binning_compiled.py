@@ -1,7 +1,7 @@
-"""How are many values binned fast? The loops of stats/binning.py, compiled by numba and free of the interpreter's lock.
+"""Compiled loops of stats/binning.py, which release the interpreter's lock.
 
-Importing this file imports numba; `binning.load_compiled` does so when first needed. Compiled code is cached on disk where the folder of this
-file, or numba's own cache folder, can be written.
+Importing this module imports numba; `binning.load_compiled_loops` does so when first needed. Compiled code is cached on disk where
+the folder of this file or numba's own cache folder is writable.
 """
 
 from collections.abc import Callable
@@ -16,16 +16,16 @@ Ints: TypeAlias = NDArray[Any]
 Bools: TypeAlias = NDArray[np.bool_]
 
 
-def jit(function: Callable[..., Any]) -> Any:
-    """Compile without the interpreter's lock, cached on disk where that is possible."""
+def njit_cached(function: Callable[..., Any]) -> Any:
+    """Compile without the interpreter's lock, cached on disk where possible."""
     try:
         return numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:
         return numba.njit(nogil=True)(function)
 
 
-@jit
-def bin_of(x: float, edges: Floats, first: Ints, origin: float, per_unit: float) -> int:
+@njit_cached
+def _bin_of(x: float, edges: Floats, first: Ints, origin: float, per_unit: float) -> int:
     """Bin of one value that is not NaN: the number of edges at or below it."""
     last = edges.size
     if last == 0 or x < edges[0]:
@@ -51,9 +51,9 @@ def bin_of(x: float, edges: Floats, first: Ints, origin: float, per_unit: float)
     return low
 
 
-@jit
-def codes(values: Floats, valid: Bools, edges: Floats, first: Ints, origin: float, per_unit: float, out: Ints) -> None:
-    """Code of each value, written to `out`."""
+@njit_cached
+def fill_bin_codes(values: Floats, valid: Bools, edges: Floats, first: Ints, origin: float, per_unit: float, out: Ints) -> None:
+    """Write the code of each value to `out`."""
     masked = valid.size > 0
     for i in range(values.size):
         x = values[i]
@@ -62,11 +62,11 @@ def codes(values: Floats, valid: Bools, edges: Floats, first: Ints, origin: floa
         elif x != x:
             out[i] = -2
         else:
-            out[i] = bin_of(x, edges, first, origin, per_unit)
+            out[i] = _bin_of(x, edges, first, origin, per_unit)
 
 
-@jit
-def counts(
+@njit_cached
+def add_bin_counts(
     values: Floats,
     valid: Bools,
     weights: Floats,
@@ -80,7 +80,7 @@ def counts(
     w2: Floats,
     sums: Floats,
 ) -> None:
-    """Counts added to n, w, w2 (groups × codes) and sums (groups × total, squares, low, high)."""
+    """Add counts to n, w, w2 (groups × codes) and sums (groups × total, squares, low, high)."""
     masked, weighted, grouped = valid.size > 0, weights.size > 0, groups.size > 0
     for i in range(values.size):
         group = groups[i] if grouped else 0
@@ -92,7 +92,7 @@ def counts(
         elif x != x:
             entry = 0
         else:
-            entry = bin_of(x, edges, first, origin, per_unit) + 2
+            entry = _bin_of(x, edges, first, origin, per_unit) + 2
         weight = weights[i] if weighted else 1.0
         n[group, entry] += 1
         if weighted:

@@ -1,4 +1,4 @@
-"""Is a count, a rate or a level unlike its own past, and how many rows would tell?"""
+"""Tests of a count against its history and of two proportions, runs of equal values, and sample sizes for tests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,18 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from observability.stats.interval import Interval, effective_n, falling_root, rate_difference_interval
+from observability.stats.interval import Interval, effective_n, rate_difference_interval, two_sided_p_value
 
 LEAST_HISTORY = 3
-"""History points below which nothing is said about a count."""
+"""History points below which a count is not tested."""
 
 
 @dataclass(frozen=True)
 class CountTest:
-    """A count against its history. All but n_history and observed are None where there are fewer than three history points.
+    """A count against its history. All but n_history and observed are None below three history points.
 
     expected: mean of the history. ratio: observed / expected with an interval (None where nothing was expected). p_value: two-sided.
-    dispersion: variance / mean of the history. overdispersed: whether the negative binomial was used instead of Poisson.
+    dispersion: variance / mean of the history. overdispersed: whether the negative binomial was used instead of the Poisson
+    distribution.
     """
 
     observed: float
@@ -34,7 +35,9 @@ class CountTest:
 
 @dataclass(frozen=True)
 class ProportionTest:
-    """Two proportions: z and two-sided p of the pooled test, and a - b with Newcombe's interval. z and p are None where a side is empty."""
+    """Two proportions: z and two-sided p of the pooled test, and a - b with Newcombe's interval. z and p are None where a side is
+    empty.
+    """
 
     z: float | None
     p_value: float | None
@@ -42,7 +45,7 @@ class ProportionTest:
 
 
 @dataclass(frozen=True)
-class Run:
+class ValueRun:
     """Equal neighbours: `length` values from position `start`."""
 
     start: int
@@ -51,11 +54,24 @@ class Run:
 
 
 def poisson_or_overdispersed_test(observed: float, expected_history: ArrayLike, confidence: float = 0.95) -> CountTest:
-    """Is a count unlike earlier counts of the same kind (the same hour of the week)?
+    """Test of a count against earlier counts of the same kind (the same hour of the week).
 
-    Poisson where the history spreads no more than chance allows (dispersion test at 0.1): the count given the sum of all is binomial, which is
-    exact though the rate is unknown. Otherwise negative binomial with the history's mean m and variance s² (1 + 1/k), its tail read on
-    Student's t with k - 1 degrees of freedom, since the spread too is estimated from k points. NaN in the history is left out.
+    Poisson where the history varies no more than chance allows (dispersion test at 0.1): the count given the sum of all is binomial,
+    which is exact though the rate is unknown. Otherwise negative binomial with the history's mean m and variance s² (1 + 1/k); its
+    tail is read on Student's t with k - 1 degrees of freedom, since the variance is estimated from k points.
+
+    Parameters
+    ----------
+    observed : float
+        Count to test.
+    expected_history : ArrayLike
+        Earlier counts; NaN is left out.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    CountTest
     """
     from scipy.special import betaincinv, chdtrc, stdtrit
 
@@ -72,12 +88,12 @@ def poisson_or_overdispersed_test(observed: float, expected_history: ArrayLike, 
     high: float | None
     if overdispersed:
         spread = variance * (1 + 1 / k)
-        p_value = heavy_tail(observed, mean, spread, k - 1)
+        p_value = _negative_binomial_p_value(observed, mean, spread, k - 1)
         half = float(stdtrit(k - 1, 1 - tail)) * np.sqrt(spread) / mean
         low, high = max(observed / mean - half, 0.0), observed / mean + half
     else:
         total = float(history.sum())
-        p_value = two_sided_binomial(observed, observed + total, 1 / (k + 1))
+        p_value = _two_sided_binomial(observed, observed + total, 1 / (k + 1))
         below = float(betaincinv(observed, total + 1, tail)) if observed > 0 else 0.0
         above = float(betaincinv(observed + 1, total, 1 - tail)) if total > 0 else 1.0
         low, high = k * below / (1 - below), k * above / (1 - above) if above < 1 else None
@@ -86,8 +102,8 @@ def poisson_or_overdispersed_test(observed: float, expected_history: ArrayLike, 
     return CountTest(observed, mean, observed / mean, low, high, p_value, dispersion, overdispersed, k)
 
 
-def two_sided_binomial(successes: float, trials: float, share: float) -> float:
-    """Twice the smaller tail of a binomial, at most 1."""
+def _two_sided_binomial(successes: float, trials: float, share: float) -> float:
+    """Twice the smaller tail of a binomial distribution, at most 1."""
     from scipy.special import betainc
 
     if trials <= 0:
@@ -97,7 +113,7 @@ def two_sided_binomial(successes: float, trials: float, share: float) -> float:
     return min(1.0, 2 * min(at_most, at_least))
 
 
-def heavy_tail(observed: float, mean: float, variance: float, freedom: int) -> float:
+def _negative_binomial_p_value(observed: float, mean: float, variance: float, freedom: int) -> float:
     """Twice the smaller tail of a negative binomial of that mean and variance, its normal score read on Student's t."""
     from scipy.special import betainc, ndtri, stdtr
 
@@ -109,16 +125,6 @@ def heavy_tail(observed: float, mean: float, variance: float, freedom: int) -> f
     return 2 * float(stdtr(freedom, score)) if np.isfinite(score) else 0.0
 
 
-def robust_z(value: float, history: ArrayLike) -> float | None:
-    """(value - median) / (1.4826 × median absolute deviation); None below three history points or where the history does not vary."""
-    past = np.asarray(history, np.float64).ravel()
-    past = past[np.isfinite(past)]
-    if past.size < LEAST_HISTORY:
-        return None
-    deviation = 1.4826 * float(np.median(np.abs(past - np.median(past))))
-    return float((value - np.median(past)) / deviation) if deviation > 0 else None
-
-
 def two_proportion_test(
     successes_a: float,
     n_a: float,
@@ -128,9 +134,29 @@ def two_proportion_test(
     n_squares_b: float | None = None,
     confidence: float = 0.95,
 ) -> ProportionTest:
-    """Do two independent proportions differ? z of a - b with the pooled variance, without continuity correction."""
-    from scipy.special import ndtr
+    """Two-sample z test of proportions with the pooled variance, without continuity correction.
 
+    Parameters
+    ----------
+    successes_a : float
+        Successes of side a (Σw).
+    n_a : float
+        Rows of side a (Σw).
+    successes_b : float
+        Successes of side b.
+    n_b : float
+        Rows of side b.
+    n_squares_a : float | None
+        Σw² of side a; None where it is unweighted.
+    n_squares_b : float | None
+        Σw² of side b; None where it is unweighted.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    ProportionTest
+    """
     difference = rate_difference_interval(successes_a, n_a, successes_b, n_b, n_squares_a, n_squares_b, confidence)
     rows_a, rows_b = effective_n(n_a, n_squares_a), effective_n(n_b, n_squares_b)
     if difference.value is None or rows_a <= 0 or rows_b <= 0:
@@ -138,31 +164,53 @@ def two_proportion_test(
     pooled = (successes_a / n_a * rows_a + successes_b / n_b * rows_b) / (rows_a + rows_b)
     error = np.sqrt(max(pooled * (1 - pooled), 0.0) * (1 / rows_a + 1 / rows_b))
     z = difference.value / error if error > 0 else 0.0
-    return ProportionTest(float(z), 2 * float(ndtr(-abs(z))), difference)
+    return ProportionTest(float(z), float(two_sided_p_value(z)), difference)
 
 
-def runs_of_equal_values(values: Sequence[Any] | np.ndarray) -> list[Run]:
-    """Runs of equal neighbours, in order; None and NaN are equal to nothing and end a run (a run of one each)."""
-    runs: list[Run] = []
+def runs_of_equal_values(values: Sequence[Any] | np.ndarray) -> list[ValueRun]:
+    """Runs of equal neighbours in order. None and NaN equal nothing: each is a run of one.
+
+    Parameters
+    ----------
+    values : Sequence[Any] | np.ndarray
+        Values in order.
+
+    Returns
+    -------
+    list[ValueRun]
+    """
+    runs: list[ValueRun] = []
     for position, value in enumerate(values):
         last = runs[-1] if runs else None
         if last is not None and value is not None and value == last.value:
-            runs[-1] = Run(last.start, last.length + 1, last.value)
+            runs[-1] = ValueRun(last.start, last.length + 1, last.value)
         else:
-            runs.append(Run(position, 1, value))
+            runs.append(ValueRun(position, 1, value))
     return runs
 
 
-def longest_run(values: Sequence[Any] | np.ndarray) -> Run | None:
-    """The longest run of equal neighbours, the first of equals; None without values that are known."""
-    known = [run for run in runs_of_equal_values(values) if run.value is not None and run.value == run.value]
-    return max(known, key=lambda run: run.length, default=None)
-
-
 def needed_n_for_proportion(p: float, effect: float, power: float = 0.8, confidence: float = 0.95) -> int | None:
-    """Rows on each side that find a change of a proportion from p to p + effect with this power (two-sided z test; Fleiss 1981).
+    """Rows on each side to detect a change of a proportion from p to p + effect (two-sided z test).
 
-    None where there is no effect to find or p + effect is no proportion.
+    Parameters
+    ----------
+    p : float
+        Proportion before.
+    effect : float
+        Change to detect.
+    power : float
+        Probability of detection.
+    confidence : float
+        1 - level of the test.
+
+    Returns
+    -------
+    int | None
+        None without an effect, or where p + effect is not a proportion.
+
+    References
+    ----------
+    * Fleiss (1981), Statistical Methods for Rates and Proportions.
     """
     from scipy.special import ndtri
 
@@ -178,7 +226,21 @@ def needed_n_for_proportion(p: float, effect: float, power: float = 0.8, confide
 def needed_n_for_psi(limit: float, bins: int, n_reference: float | None = None, quantile: float = 0.95) -> int | None:
     """Current rows from which chance alone exceeds a PSI of `limit` in at most 1 - quantile of the windows.
 
-    n_reference None: a reference so large that it adds nothing. None where the reference alone is too small for that limit.
+    Parameters
+    ----------
+    limit : float
+        PSI limit.
+    bins : int
+        Bins that hold rows.
+    n_reference : float | None
+        Reference rows; None for a reference so large that it adds nothing.
+    quantile : float
+        Share of clean windows below the limit.
+
+    Returns
+    -------
+    int | None
+        None where the reference alone is too small for the limit.
     """
     from scipy.special import chdtri
 
@@ -186,18 +248,3 @@ def needed_n_for_psi(limit: float, bins: int, n_reference: float | None = None, 
         return 1
     share = limit / float(chdtri(bins - 1, 1 - quantile)) - (1 / n_reference if n_reference else 0.0)
     return int(np.ceil(1 / share)) if share > 0 else None
-
-
-def needed_n_for_rate_interval(p: float, half_width: float, confidence: float = 0.95) -> int | None:
-    """Rows for which Wilson's interval of a proportion near p is at most ± half_width wide; None where half_width is not positive."""
-    from scipy.special import ndtri
-
-    if half_width <= 0:
-        return None
-    z = float(ndtri(0.5 + confidence / 2))
-
-    def half(log_n: float) -> float:
-        n = float(np.exp(log_n))
-        return float(z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n))
-
-    return max(1, int(np.ceil(np.exp(falling_root(half, half_width, 0.0, 60.0)))))

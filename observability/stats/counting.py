@@ -1,6 +1,7 @@
-"""How many values are in each bin, when nothing but counts is asked?
+"""Rows by bin, without sums or weights.
 
-The same bins as stats/binning.py, about four times as fast on many rows, because no sums are kept and the look-up table is finer.
+The bins are those of stats/binning.py; counting alone is about four times as fast on many rows, because no sums are kept and the
+look-up table is finer.
 """
 
 import functools
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.stats.binning import COMPILE_FROM, SPECIALS, BinPlan, bin_plan, histogram_numbers, load_compiled
+from observability.stats.binning import COMPILE_FROM, SPECIALS, BinPlan, bin_plan, histogram_numbers, load_compiled_loops
 
 CELLS = 4096
 """Cells of the look-up table: nearly every one holds at most one edge, and 16 kB stay in the processor's first cache."""
@@ -18,7 +19,7 @@ CELLS = 4096
 
 @dataclass(frozen=True)
 class FinePlan:
-    """A plan with a fine look-up table. padded: its edges with two infinities behind them, so that two can be compared at once."""
+    """A plan with a fine look-up table. padded: its edges and two infinities, so that two edges can be compared at once."""
 
     plan: BinPlan
     padded: NDArray[np.float64]
@@ -31,7 +32,17 @@ class FinePlan:
 
 @functools.lru_cache(maxsize=1024)
 def fine_plan(edges: tuple[float, ...]) -> FinePlan:
-    """The plan of a column's edges, made once."""
+    """Fine plan of a column's edges, cached.
+
+    Parameters
+    ----------
+    edges : tuple[float, ...]
+        Increasing finite edges.
+
+    Returns
+    -------
+    FinePlan
+    """
     plan = bin_plan(edges, CELLS)
     return FinePlan(plan, np.concatenate([plan.edges, [np.inf, np.inf]]))
 
@@ -44,13 +55,30 @@ def count_bins(
     group_count: int = 1,
     cells: int | None = None,
 ) -> NDArray[np.int64]:
-    """Counts of shape (groups, bins + 2): NaN, null, bin 0, bin 1, …
+    """Rows by group and bin, in the order NaN, null, bin 0, bin 1 and so on.
 
-    valid: mask, None where all are valid. groups: group of each row from 0, a negative one leaves it out; None: all are in group 0.
-    cells: how many values are counted altogether, of other columns as well, which says whether compiling pays.
+    Parameters
+    ----------
+    values : NDArray[np.float64]
+        Values of the column.
+    fine : FinePlan
+        Plan of the edges.
+    valid : NDArray[np.bool_] | None
+        Mask of the rows that are not null; None where all are valid.
+    groups : NDArray[np.int64] | None
+        Group of each row from 0, negative groups are left out; None: all rows are in group 0.
+    group_count : int
+        Number of groups.
+    cells : int | None
+        Values that are counted altogether, other columns included, which decides whether compiling pays; None: those of this column.
+
+    Returns
+    -------
+    NDArray[np.int64]
+        Shape (groups, bins + 2).
     """
     plan = fine.plan
-    loop = loaded(values.size if cells is None else cells)
+    loop = _loop_for(values.size if cells is None else cells)
     if loop is None:
         found = histogram_numbers(values, plan, None, valid, groups, group_count)
         return found.n if groups is not None else found.n.reshape(1, -1)
@@ -69,15 +97,21 @@ def count_bins(
     return n
 
 
-def loaded(size: int) -> Callable[..., None] | None:
-    """The compiled loop, None where numba is missing or so few values do not pay for importing it."""
-    return compiled_loop() if size >= COMPILE_FROM or compiled_loop.cache_info().currsize else None
+def _loop_for(size: int) -> Callable[..., None] | None:
+    """The compiled loop; None where numba is missing, or for too few values to import it."""
+    return compiled_counting_loop() if size >= COMPILE_FROM or compiled_counting_loop.cache_info().currsize else None
 
 
 @functools.lru_cache(maxsize=1)
-def compiled_loop() -> Callable[..., None] | None:
-    """The compiled loop, imported once; None where numba cannot be imported."""
-    if load_compiled() is None:
+def compiled_counting_loop() -> Callable[..., None] | None:
+    """The compiled loop, imported once.
+
+    Returns
+    -------
+    Callable[..., None] | None
+        None where numba cannot be imported.
+    """
+    if load_compiled_loops() is None:
         return None
     from observability.stats import counting_compiled
 

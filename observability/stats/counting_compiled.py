@@ -1,20 +1,19 @@
-"""How are the values of many rows counted by bin when nothing but counts is asked? The compiled loop, without sums and weights.
+"""Compiled loop that counts rows by bin without sums and weights, in a third of the time of binning_compiled.add_bin_counts.
 
-A third of the time of binning_compiled.counts, which keeps sums as well. Importing this file imports numba; counting.py does so when it
-pays.
+Importing this module imports numba; counting.py does so when it pays.
 """
 
-from observability.stats.binning_compiled import Bools, Floats, Ints, jit
+from observability.stats.binning_compiled import Bools, Floats, Ints, njit_cached
 
 AT_ONCE = 2
-"""Edges of a cell that are compared without a branch; cells with more are halved."""
+"""Edges of a cell that are compared without a branch; cells with more are bisected."""
 
 
-@jit
+@njit_cached
 def count_only(values: Floats, valid: Bools, groups: Ints, edges: Floats, first: Ints, origin: float, per_unit: float, n: Ints) -> None:
-    """Counts added to n (groups × codes: NaN, null, bin 0, bin 1, …); empty `valid` means all valid, empty `groups` one group.
+    """Add counts to n (groups × codes: NaN, null, bin 0, bin 1, …); empty `valid` means all valid, empty `groups` one group.
 
-    edges: with AT_ONCE infinities behind them. first: see binning.BinPlan.
+    edges: followed by AT_ONCE infinities. first: see binning.BinPlan.
     """
     masked, grouped = valid.size > 0, groups.size > 0
     cells, last = first.size - 3, edges.size - AT_ONCE

@@ -1,8 +1,8 @@
-"""What does a learning curve say: where did it jump, does it still improve, is it past its best, and how much of it is noise?
+"""Learning curves: spikes, divergence, overfitting, plateaus and noise.
 
-A curve is an array of finite values in the order of their steps. Functions that judge take a *cost*: lower is better, so a metric of which more is
-better comes in negated. Progress is what training brought after its first steps (`progress`), and is the yardstick: a change that is small beside
-it is no matter, however surely it is there.
+A curve is an array of finite values in the order of their steps. Functions that test take a *cost*: lower is better, so a metric of
+which more is better is negated first. `training_progress` is the improvement after the first steps; changes are measured against it,
+since a change that is small beside the progress does not matter however significant it is.
 """
 
 import itertools
@@ -12,27 +12,32 @@ from typing import Any
 import numpy as np
 from scipy import ndimage, signal, stats
 
+from observability.stats.dispersion import MAD_TO_SD
+
 Array = np.ndarray[Any, np.dtype[Any]]
-MAD_TO_SD = 1.4826
 LOCAL = 51
-"""Differences around a step that say what is usual there."""
+"""Differences around a step that estimate the usual difference there."""
 SPIKE_Z, SPIKE_HEIGHT = 6.0, 9.0
 SPIKE_SHARE = 0.1
-"""A spike is a step of 6 robust sd of the usual steps, to 9 robust sd of single values above the level before it, and at least a tenth of the
-progress. Noise of heavy tails (Laplace) does that in about 3 of a hundred curves of a thousand steps, normal noise in none of 200 (tests)."""
+"""A spike rises by 6 robust sd of the usual steps, to 9 robust sd of single values above the level before it, and by at least a tenth
+of the progress. Heavy-tailed noise (Laplace) does that in about 3 % of curves of a thousand steps, normal noise in none of 200
+(tests).
+"""
 RECOVERY_STEPS = 5
-"""With fewer steps after it, nobody can say whether a spike was recovered from."""
+"""With fewer steps after a spike, recovery is unknown."""
 PLATEAU_SHARE = 1 / 3
 PLATEAU_TOLERANCE, PLATEAU_NOISE, PLATEAU_BLOCKS, PLATEAU_LEVEL = 0.02, 0.05, 90, 3
 DIVERGED_SHARE = 0.5
 OVERFIT_SHARE = 0.05
 SURE = 0.001
-"""Chance, over a whole curve, of calling noise a worsening."""
+"""Probability, over a whole curve, that noise is reported as a worsening."""
 
 
 @dataclass(frozen=True)
-class Noise:
-    """sd: of one value around its trend. inflation: by how much neighbours that are alike enlarge the variance of a mean (1: independent)."""
+class CurveNoise:
+    """sd: standard deviation of one value around its trend. inflation: factor by which autocorrelation enlarges the variance of a mean
+    (1: none).
+    """
 
     sd: float
     inflation: float
@@ -43,9 +48,12 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Spike:
-    """at: index of the jump. jump: rise within one step, in the curve's unit. z: robust. before: level before it. peak: worst value until
-    recovered. recovered: index at which it was back within a quarter of its height, None where it never was. early: too few steps followed to tell.
+class CurveSpike:
+    """A jump of the cost.
+
+    at: index of the jump. jump: rise within one step, in the curve's unit. z: robust. before: level before it. peak: worst value
+    until recovery. recovered: index at which the curve was back within a quarter of the spike's height, None where it never was.
+    early: too few steps followed to tell.
     """
 
     at: int
@@ -58,21 +66,43 @@ class Spike:
 
 
 @dataclass(frozen=True)
-class Change:
-    """A change between two stretches of a curve, or over one, with its 95 % interval, in the curve's unit. at: the index where it begins."""
+class CurveChange:
+    """A change between two stretches of a curve, or over one, with its 95 % interval, in the curve's unit. at: the index where it
+    begins.
+    """
 
     at: int
     value: float
     low: float
     high: float
     share: float
-    """Of the progress."""
+    """Share of the progress."""
 
 
-def smooth(values: Array, weight: float) -> Array:
-    """Exponential moving average with its start corrected: weight 0 gives the values, 0.9 averages over about 10. NaN values are skipped.
+def exponential_moving_average(values: Array, weight: float) -> Array:
+    """Exponential moving average with bias correction; NaN values are skipped.
 
-    s_t = Σ w^(t-i) x_i / Σ w^(t-i) over the values seen so far (the debiased form of TensorBoard and of Adam, Kingma and Ba 2015).
+    s_t = Σ w^(t-i) x_i / Σ w^(t-i) over the values so far (the debiased form of TensorBoard and of Adam).
+
+    Parameters
+    ----------
+    values : Array
+        Values in order.
+    weight : float
+        0 gives the values, 0.9 averages over about 10.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        The weight is not in [0, 1).
+
+    References
+    ----------
+    * Kingma and Ba (2015), Adam: a method for stochastic optimization.
     """
     if not 0 <= weight < 1:
         raise ValueError("the weight is at least 0 and below 1")
@@ -82,11 +112,26 @@ def smooth(values: Array, weight: float) -> Array:
     return np.where(mass > 0, np.asarray(total) / np.where(mass > 0, mass, 1.0), np.nan)
 
 
-def thin(values: Array, limit: int) -> Array:
-    """Indices of at most about `limit` values that draw like all of them: first and last, and lowest and highest of each of limit / 2 stretches.
+def downsampled_indices(values: Array, limit: int) -> Array:
+    """Indices of about `limit` values that draw like all of them: first, last, and the extremes of each of limit / 2 stretches.
 
-    So no spike is lost, whatever the width of the picture (the M4 idea of Jugel et al. 2014, by stretches of steps). NaN values are kept only
-    where a stretch has nothing else.
+    No spike is lost, whatever the width of the chart (M4 by stretches of steps). NaN values are kept only where a stretch has
+    nothing else.
+
+    Parameters
+    ----------
+    values : Array
+        Values in order.
+    limit : int
+        About how many indices to return.
+
+    Returns
+    -------
+    Array
+
+    References
+    ----------
+    * Jugel, Jerzak, Hackenbroich and Markl (2014), M4: a visualization-oriented time series data aggregation.
     """
     n = len(values)
     if n <= max(limit, 4):
@@ -103,20 +148,46 @@ def thin(values: Array, limit: int) -> Array:
 
 
 def robust_sd(values: Array) -> float:
-    """1.4826 × the median absolute deviation from the median; NaN of nothing."""
+    """1.4826 × the median absolute deviation from the median.
+
+    Parameters
+    ----------
+    values : Array
+        Values.
+
+    Returns
+    -------
+    float
+        NaN of no values.
+    """
     return float(MAD_TO_SD * np.median(np.abs(values - np.median(values)))) if len(values) else float("nan")
 
 
-def noise(values: Array) -> Noise:
-    """How much single values scatter around the curve's own trend; NaN with fewer than 7 values.
+def curve_noise(values: Array) -> CurveNoise:
+    """Scatter of single values around the curve's own trend.
 
-    The larger of two robust estimates: from second differences, which any smooth trend leaves alone, and from the residuals of a local quadratic
-    (Savitzky and Golay 1964) over a third of the steps, which also see noise whose neighbours are alike. Their lag-1 correlation ρ, corrected for
-    its bias in short series (Kendall 1954), gives the inflation (1 + ρ) / (1 − ρ) of a mean's variance (AR(1)).
+    The larger of two robust estimates: from second differences, which any smooth trend leaves alone, and from the residuals of a
+    local quadratic over a third of the steps, which also see autocorrelated noise. Their lag-1 correlation ρ, corrected for its bias
+    in short series, gives the inflation (1 + ρ) / (1 − ρ) of a mean's variance (AR(1)).
+
+    Parameters
+    ----------
+    values : Array
+        Values in order.
+
+    Returns
+    -------
+    CurveNoise
+        sd is NaN with fewer than 7 values.
+
+    References
+    ----------
+    * Savitzky and Golay (1964), Smoothing and differentiation of data by simplified least squares procedures.
+    * Kendall (1954), Note on bias in the estimation of autocorrelation.
     """
     n = len(values)
     if n < 7:
-        return Noise(float("nan"), 1.0)
+        return CurveNoise(float("nan"), 1.0)
     from_differences = robust_sd(np.diff(values, 2)) / np.sqrt(6.0)
     window = min(max(7, n // 3 | 1), 101) if n >= 12 else 5
     residuals = values - signal.savgol_filter(values, window, 2)
@@ -126,12 +197,23 @@ def noise(values: Array) -> Noise:
     power = float(kept @ kept)
     seen = float(kept[1:] @ kept[:-1] / power) if power > 0 else 0.0
     rho = float(np.clip(seen + (1 + 3 * max(seen, 0.0)) / n, 0.0, 0.9))
-    return Noise(max(float(from_differences), float(sd)), (1 + rho) / (1 - rho))
+    return CurveNoise(max(float(from_differences), float(sd)), (1 + rho) / (1 - rho))
 
 
-def progress(cost: Array) -> float:
-    """What training brought: the level after the first twentieth of the steps less the best one (medians of 3). The first steps are left out,
-    since a loss often falls far in them. 0 where nothing got better.
+def training_progress(cost: Array) -> float:
+    """Improvement over training: the level after the first twentieth of the steps minus the best level (medians of 3).
+
+    The first steps are left out, since a loss often falls far in them.
+
+    Parameters
+    ----------
+    cost : Array
+        Cost in order of steps.
+
+    Returns
+    -------
+    float
+        0 where nothing improved.
     """
     if len(cost) < 3:
         return 0.0
@@ -139,18 +221,27 @@ def progress(cost: Array) -> float:
     return max(float(level[len(level) // 20] - level.min()), 0.0)
 
 
-def windows(cost: Array, k: int) -> Array:
+def _moving_means(cost: Array, k: int) -> Array:
     """Means of each k neighbouring values."""
     total = np.cumsum(np.concatenate([[0.0], cost]))
     return (total[k:] - total[:-k]) / k
 
 
-def spikes(cost: Array) -> list[Spike]:
-    """Jumps for the worse that stand out of the usual differences around them and matter beside the progress, in order.
+def cost_spikes(cost: Array) -> list[CurveSpike]:
+    """Jumps of the cost that stand out of the usual differences around them and matter beside the progress, in order.
 
-    On the differences of the logarithm where the bulk of a positive cost spans more than a decade, else of the level. The usual is the median and
-    MAD of the 51 differences around, at least 0.7 of that over the whole curve. Jumps before a spike is recovered from belong to it. At least 12
-    values.
+    Differences are those of the logarithm where the bulk of a positive cost spans more than a decade, else of the level. The usual
+    difference is the median and MAD of the 51 differences around, at least 0.7 of that over the whole curve. Jumps before a spike
+    has recovered belong to it.
+
+    Parameters
+    ----------
+    cost : Array
+        Cost in order of steps; fewer than 12 values have no spikes.
+
+    Returns
+    -------
+    list[CurveSpike]
     """
     n = len(cost)
     if n < 12:
@@ -162,11 +253,11 @@ def spikes(cost: Array) -> list[Spike]:
     size = min(LOCAL, len(steps) - 1 + len(steps) % 2)
     centre = ndimage.median_filter(steps, size, mode="nearest")
     local = MAD_TO_SD * ndimage.median_filter(np.abs(steps - centre), size, mode="nearest")
-    brought = progress(level)
+    brought = training_progress(level)
     scale = np.maximum(np.maximum(local, 0.7 * robust_sd(steps)), max(brought * 1e-3, np.abs(level).max() * 1e-12))
     z = (steps - centre) / scale
     needed = SPIKE_SHARE * max(brought, robust_sd(level))
-    found: list[Spike] = []
+    found: list[CurveSpike] = []
     after = 0
     for place in np.flatnonzero((z >= SPIKE_Z) & (steps >= needed)):
         at = int(place) + 1
@@ -180,112 +271,156 @@ def spikes(cost: Array) -> list[Spike]:
         recovered = at + 1 + int(back[0]) if len(back) else None
         after = n if recovered is None else recovered
         found.append(
-            Spike(
-                at=at, jump=float(cost[at] - cost[at - 1]), z=float(z[place]), before=float(np.median(cost[max(at - 5, 0) : at])),
-                peak=float(cost[at:after].max()), recovered=recovered, early=recovered is None and n - 1 - at < RECOVERY_STEPS,
+            CurveSpike(
+                at=at,
+                jump=float(cost[at] - cost[at - 1]),
+                z=float(z[place]),
+                before=float(np.median(cost[max(at - 5, 0) : at])),
+                peak=float(cost[at:after].max()),
+                recovered=recovered,
+                early=recovered is None and n - 1 - at < RECOVERY_STEPS,
             )
-        )  # fmt: skip
+        )
     return found
 
 
-def worsening(cost: Array, k: int) -> tuple[Change, float]:
-    """How far the last k values lie above the best k neighbours, and its z, corrected for having looked for the best among all of them.
+def _worsening(cost: Array, k: int) -> tuple[CurveChange, float]:
+    """Rise of the last k values above the best k neighbours, and its z.
 
-    The interval is of a difference of two means with the curve's noise. z is comparable with a normal one: limit `needed_z(n, k)`.
+    The interval is of a difference of two means with the curve's noise. The search for the best stretch is accounted for by the
+    limit `_needed_z(n, k)`.
     """
-    means = windows(cost, k)
+    means = _moving_means(cost, k)
     best = int(means.argmin())
     rise = float(means[-1] - means[best])
-    spread = noise(cost[len(cost) // 3 :] if len(cost) >= 30 else cost)
+    spread = curve_noise(cost[len(cost) // 3 :] if len(cost) >= 30 else cost)
     error = float(np.sqrt(2.0)) * spread.of_mean(k)
-    brought = progress(cost)
+    brought = training_progress(cost)
     share = rise / brought if brought > 0 else (np.inf if rise > 0 else 0.0)
     z = rise / error if error > 0 else (np.inf if rise > 0 else 0.0)
-    return Change(best + k // 2, rise, rise - 1.96 * error, rise + 1.96 * error, share), float(z)
+    return CurveChange(best + k // 2, rise, rise - 1.96 * error, rise + 1.96 * error, share), float(z)
 
 
-def needed_z(n: int, k: int) -> float:
-    """The z above which the last k of n values are surely worse than the best k: a normal quantile for all the n / k windows looked at."""
+def _needed_z(n: int, k: int) -> float:
+    """Standard score above which the last k of n values are significantly worse than the best k: Bonferroni over n / k windows."""
     return float(stats.norm.isf(SURE / max(n / k, 1.0)))
 
 
-def divergence(cost: Array) -> Change | None:
-    """Whether training gave up at least half of what it had gained, beyond noise, at its end. None where it did not, or with fewer than 20 values."""
+def divergence_at_end(cost: Array) -> CurveChange | None:
+    """Loss of at least half of the progress at the end of training, beyond noise.
+
+    Parameters
+    ----------
+    cost : Array
+        Cost in order of steps.
+
+    Returns
+    -------
+    CurveChange | None
+        None without such a rise, or with fewer than 20 values.
+    """
     n = len(cost)
     if n < 20:
         return None
     k = max(5, n // 20)
-    rise, z = worsening(cost, k)
-    spread = noise(cost[n // 3 :] if n >= 30 else cost).sd
-    return rise if z > needed_z(n, k) and rise.share >= DIVERGED_SHARE and rise.value > 5 * spread else None
+    rise, z = _worsening(cost, k)
+    spread = curve_noise(cost[n // 3 :] if n >= 30 else cost).sd
+    return rise if z > _needed_z(n, k) and rise.share >= DIVERGED_SHARE and rise.value > 5 * spread else None
 
 
-def overfitting(steps: Array, cost: Array, training_steps: Array, training_cost: Array) -> Change | None:
-    """Whether validation got worse since its best, by at least a twentieth of its progress and beyond noise, while training went on improving.
+def overfitting_onset(steps: Array, cost: Array, training_steps: Array, training_cost: Array) -> CurveChange | None:
+    """Rise of the validation cost since its best, by at least a twentieth of its progress and beyond noise, while training went on
+    improving.
 
-    steps, cost: of validation, at least 10 values. The change begins at its best stretch. None where it did not, or where training improved no more.
+    Parameters
+    ----------
+    steps : Array
+        Steps of the validation cost.
+    cost : Array
+        Validation cost, at least 10 values.
+    training_steps : Array
+        Steps of the training cost.
+    training_cost : Array
+        Training cost.
+
+    Returns
+    -------
+    CurveChange | None
+        The change begins at the best stretch. None without such a rise, or where training no longer improved.
     """
     n = len(cost)
     if n < 10:
         return None
     k = max(min(n // 5, 6), n // 15)
-    rise, z = worsening(cost, k)
-    if z <= needed_z(n, k) or rise.share < OVERFIT_SHARE:
+    rise, z = _worsening(cost, k)
+    if z <= _needed_z(n, k) or rise.share < OVERFIT_SHARE:
         return None
     later = training_cost[training_steps >= steps[rise.at]]
     if len(later) < 5:
         return None
-    trained = trend(later, noise(training_cost))
+    trained = linear_improvement(later, curve_noise(training_cost))
     return rise if trained.low > 0 else None
 
 
-def trend(cost: Array, spread: Noise) -> Change:
-    """By how much a stretch of a curve improved from end to end by its straight line (least squares), with the noise's 95 % interval."""
+def linear_improvement(cost: Array, spread: CurveNoise) -> CurveChange:
+    """Improvement of a stretch of a curve from end to end along its least-squares line, with the noise's 95 % interval.
+
+    Parameters
+    ----------
+    cost : Array
+        Cost in order of steps.
+    spread : CurveNoise
+        Noise of single values.
+
+    Returns
+    -------
+    CurveChange
+    """
     n = len(cost)
     centred = np.arange(n) - (n - 1) / 2
     squares = float(centred @ centred)
     gained = -float(centred @ cost) / squares * (n - 1) if squares > 0 else 0.0
     error = float(spread.sd * np.sqrt(spread.inflation / squares) * (n - 1)) if squares > 0 else float("inf")
-    return Change(0, gained, gained - 1.96 * error, gained + 1.96 * error, 0.0)
+    return CurveChange(0, gained, gained - 1.96 * error, gained + 1.96 * error, 0.0)
 
 
-def plateau(cost: Array) -> Change | None:
-    """Since when a curve no longer improves: at least its last third, and it is known well enough to say so.
+def plateau_start(cost: Array) -> CurveChange | None:
+    """Start of the stretch to the end of the curve, at least its last third, over which it no longer improves.
 
-    The earliest of 24 starts from which the straight line to the end improves no more than noise does, while the 95 % interval excludes an
-    improvement of more than 2 % of the progress: a test of equivalence (Schuirmann 1987), so that a noisy curve is not called flat because
-    nothing can be seen; and no three neighbours lie more than that below the first three, so that a curve which falls and rises again is not called
-    flat from before its fall. Longer curves are judged on means of 90 stretches. The change is the improvement since then. None where there is none,
-    where single values scatter by more than a twentieth of the progress, or with fewer than 20 values.
+    The earliest of 24 starts from which the line to the end improves no more than noise does, while the 95 % interval excludes an
+    improvement of more than 2 % of the progress (a test of equivalence, so that a noisy curve is not called flat for lack of power),
+    and no three neighbours lie more than that below the first three (so that a curve which falls and rises again is not called flat
+    from before its fall). Longer curves are tested on means of 90 stretches.
+
+    Parameters
+    ----------
+    cost : Array
+        Cost in order of steps.
+
+    Returns
+    -------
+    CurveChange | None
+        The improvement since then. None without a plateau, where single values scatter by more than a twentieth of the progress, or
+        with fewer than 20 values.
+
+    References
+    ----------
+    * Schuirmann (1987), A comparison of the two one-sided tests procedure and the power approach.
     """
     n = len(cost)
     if n < 20:
         return None
     block = max(n // PLATEAU_BLOCKS, 1)
     blocks = cost[n % block :].reshape(-1, block).mean(axis=1)
-    brought = progress(blocks)
-    spread = noise(blocks[len(blocks) // 3 :])
+    brought = training_progress(blocks)
+    spread = curve_noise(blocks[len(blocks) // 3 :])
     if brought <= 0 or spread.sd > PLATEAU_NOISE * brought:
         return None
     for begin in np.unique(np.linspace(len(blocks) // 10, int(len(blocks) * (1 - PLATEAU_SHARE)), 24).astype(int)):
-        found = trend(blocks[begin:], spread)
-        level = windows(blocks[begin:], PLATEAU_LEVEL)
+        found = linear_improvement(blocks[begin:], spread)
+        level = _moving_means(blocks[begin:], PLATEAU_LEVEL)
         allowed = PLATEAU_TOLERANCE * brought
         fell = level[0] - level.min() > allowed + 2 * np.sqrt(2.0) * spread.of_mean(PLATEAU_LEVEL)
         if found.low <= 0 and found.high <= allowed and not fell:
-            return Change(n % block + int(begin) * block, found.value, found.low, found.high, found.value / brought)
+            return CurveChange(n % block + int(begin) * block, found.value, found.low, found.high, found.value / brought)
     return None
-
-
-def median_interval(values: Array, outside: float = 0.05) -> tuple[float, float, float]:
-    """Median and its interval by order statistics, for any distribution: (median, low, high); the extremes where the values are too few.
-
-    outside: the chance that the interval may miss, 5 % for one of 95 %.
-    """
-    ordered = np.sort(values)
-    n = len(ordered)
-    if n == 0:
-        return float("nan"), float("nan"), float("nan")
-    reach = int(stats.binom.ppf(outside / 2, n, 0.5))
-    low = max(reach - 1, 0)
-    return float(np.median(ordered)), float(ordered[low]), float(ordered[n - 1 - low])

@@ -1,17 +1,20 @@
-"""How much of a change of a mean loss comes from other inputs, and how much from another relation of inputs and outcomes?
+"""Decomposition of the change of a mean loss into covariate shift and concept drift.
 
-Rows before and now are compared where both have inputs alike: on the shared distribution, whose density is that of one side times that of the other
-over their sum. From before to there, and from there to now, inputs alone change; there, at equal inputs, what differs is the relation:
+Rows before and now are compared where both have inputs alike: on the shared distribution, whose density is the product of both
+densities over their sum. From before to there, and from there to now, only inputs change; on it, the difference at equal inputs is
+the changed relation:
 
     now - before = (shared before - before) + (shared now - shared before) + (now - shared now)
                     inputs                     relation                       inputs
 
-The share π(x) of rows now among rows with inputs x is learned by logistic regression, the expected losses of both sides by ridge regression, both
-on columns of stats/domain.py, cubes of ranks beside them, and on rows other than those they are used on. The means on the shared distribution are orthogonal to small errors
-of all three: the means over all rows of (a - π)² μ(x) + weight (loss - μ(x)), over that of (a - π)², where a is 1 for rows now and the weight is π
-for rows before, 1 - π for rows now. Intervals come from the influence of each row; rows of one day now count as one where they go together.
+The share π(x) of rows now among rows with inputs x is fitted by logistic regression, the expected losses of both sides by ridge
+regression, on the columns of stats/domain.py and cubes of ranks, cross-fitted. The means on the shared distribution are orthogonal
+to small errors of all three: the means over all rows of (a - π)² μ(x) + weight (loss - μ(x)), over that of (a - π)², where a is 1
+for rows now and the weight is π for rows before, 1 - π for rows now. Intervals come from the influence of each row; rows of one day
+now are clustered.
 
-Source: Cai, Namkoong and Yadlowsky 2023 (Diagnosing model performance under distribution shift); Chernozhukov et al. 2018 (cross-fitting).
+Source: Cai, Namkoong and Yadlowsky 2023 (Diagnosing model performance under distribution shift); Chernozhukov et al. 2018
+(cross-fitting).
 """
 
 from collections.abc import Mapping
@@ -23,28 +26,32 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit, ndtri, stdtrit
 
-from observability.stats.domain import Basis, basis_of, design_of
-from observability.stats.interval import Interval, interval
+from observability.stats.domain import ClassifierBasis, classifier_basis, classifier_design
+from observability.stats.interval import Interval, ordered_interval
 
 Floats = NDArray[np.float64]
 FOLDS, PRODUCTS, STEPS = 3, 40, 8
 RIDGE, RIDGE_OF_LOSS = 0.0005, 0.03
-"""Of the rows: how strongly weights are held back, of the share and of the expected losses."""
+"""Ridge penalties per row, of the share and of the expected losses."""
 LEARNED = 4
-"""What is learned errs too: the variance of both parts is wider by so many columns for each row learned from. Measured (tests/benchmarks/bench_decomposition.py)."""
+"""The fits err too: the variance of both parts is multiplied by 1 + LEARNED × columns / rows. Measured
+(tests/benchmarks/bench_decomposition.py).
+"""
 FEWEST = 200
-"""Labelled rows of each side below which nothing is told."""
+"""Labelled rows of each side below which there is no decomposition."""
 ALONE = 0.95
-"""A row has no counterpart on the other side where the share of its own side among rows like it is more than this (both sides weighing the same)."""
+"""A row has no counterpart on the other side where the share of its own side among similar rows is above this (both sides weighing the
+same).
+"""
 
 
 @dataclass(frozen=True)
 class Decomposition:
     """Each part with its interval; before, now: the means of the loss.
 
-    alone_now, alone_before: shares of rows without a counterpart on the other side. overlap: 1 where both sides have the same inputs, 0 where none
-    is shared. unexpected: of each row now, its part of the relation: what it loses beyond what rows before lost at such inputs; adds up to about
-    the relation.
+    alone_now, alone_before: shares of rows without a counterpart on the other side. overlap: 1 where both sides have the same
+    inputs, 0 where none is shared. unexpected: of each row now, its part of the relation: its loss beyond that of rows before with
+    such inputs; they sum to about the relation.
     """
 
     before: Interval
@@ -58,64 +65,96 @@ class Decomposition:
 
     @property
     def change(self) -> float:
-        """How far the mean moved in all."""
+        """Total change of the mean."""
         assert self.now.value is not None and self.before.value is not None
         return self.now.value - self.before.value
 
 
-def decompose(
-    before: Mapping[str, NDArray[Any]],
-    now: Mapping[str, NDArray[Any]],
-    loss_before: Floats,
-    loss_now: Floats,
-    days: Floats | None = None,
+def decompose_loss_change(
+    before: Mapping[str, NDArray[Any]], now: Mapping[str, NDArray[Any]], loss_before: Floats, loss_now: Floats, days: Floats | None = None
 ) -> Decomposition | None:
-    """The parts; None where a side has fewer than FEWEST rows or no column varies.
+    """Parts of the change of a mean loss: covariate shift (inputs) and concept drift (relation).
 
-    before, now: the same columns as stats/domain.py takes them, of labelled rows, in an order that says nothing; losses: of the same rows, finite.
-    days: a number of the day of each row now.
+    Parameters
+    ----------
+    before : Mapping[str, NDArray[Any]]
+        Columns of labelled rows before, as stats/domain.py takes them, in an order without meaning.
+    now : Mapping[str, NDArray[Any]]
+        The same columns of labelled rows now.
+    loss_before : Floats
+        Loss of each row before, finite.
+    loss_now : Floats
+        Loss of each row now.
+    days : Floats | None
+        Day number of each row now; None for independent rows.
+
+    Returns
+    -------
+    Decomposition | None
+        None where a side has fewer than FEWEST rows, or no column varies.
+
+    References
+    ----------
+    * Cai, Namkoong and Yadlowsky (2023), Diagnosing model performance under distribution shift.
+    * Chernozhukov et al. (2018), Double/debiased machine learning for treatment and structural parameters.
     """
     n, m = loss_before.size, loss_now.size
     if min(n, m) < FEWEST:
         return None
-    basis = basis_of({name: np.concatenate([before[name], now[name]]) for name in before})
+    basis = classifier_basis({name: np.concatenate([before[name], now[name]]) for name in before})
     if basis.single.shape[1] == 0:
         return None
-    columns = np.column_stack([np.ones(n + m), design_of(basis, PRODUCTS).columns, cubes(basis)])
+    columns = np.column_stack([np.ones(n + m), classifier_design(basis, PRODUCTS).columns, _rank_cubes(basis)])
     is_now = np.repeat([0.0, 1.0], (n, m))
     weight = np.repeat([0.5 / n, 0.5 / m], (n, m))
     loss = np.concatenate([loss_before, loss_now])
     fold = np.concatenate([np.arange(size) % FOLDS for size in (n, m)])
-    share, expected = learned(columns, is_now, weight, loss, fold)
+    share, expected = _cross_fitted_models(columns, is_now, weight, loss, fold)
     wider = 1 + LEARNED * columns.shape[1] / (min(n, m) * (FOLDS - 1) / FOLDS)
-    return parts(loss, is_now, weight, share, expected, days, wider)
+    return _decomposition(loss, is_now, weight, share, expected, days, wider)
 
 
-def cubes(basis: Basis) -> Floats:
-    """The third Legendre polynomial of the rank of each number: without it a shift leaves the tails unexplained."""
+def _rank_cubes(basis: ClassifierBasis) -> Floats:
+    """Third Legendre polynomial of the rank of each number; without it a shift leaves the tails unexplained."""
     rank = basis.single[:, basis.ordered] / np.sqrt(3)
     return np.asarray(np.sqrt(7) * (5 * rank**3 - 3 * rank) / 2, float)
 
 
-def learned(columns: Floats, is_now: Floats, weight: Floats, loss: Floats, fold: NDArray[np.int64]) -> tuple[Floats, tuple[Floats, Floats]]:
-    """(share of rows now among rows alike, (expected loss before, now)) of each row, from rows of other folds."""
+def _cross_fitted_models(
+    columns: Floats, is_now: Floats, weight: Floats, loss: Floats, fold: NDArray[np.int64]
+) -> tuple[Floats, tuple[Floats, Floats]]:
+    """(share of rows now among similar rows, (expected loss before, now)) of each row, fitted on the other folds."""
     share, of_before, of_now = np.empty(loss.size), np.empty(loss.size), np.empty(loss.size)
     beta = np.zeros(columns.shape[1])
     for k in range(FOLDS):
         here, there = fold == k, fold != k
-        beta = logistic(columns[there], is_now[there], weight[there], beta)
+        beta = logistic_weights(columns[there], is_now[there], weight[there], beta)
         share[here] = expit(columns[here] @ beta)
         for side, expected in ((0.0, of_before), (1.0, of_now)):
             mine = there & (is_now == side)
-            expected[here] = columns[here] @ ridge(columns[mine], loss[mine])
+            expected[here] = columns[here] @ _ridge_weights(columns[mine], loss[mine])
     for expected, side in ((of_before, loss[is_now == 0]), (of_now, loss[is_now == 1])):
         np.clip(expected, side.min(), side.max(), out=expected)
     return share, (of_before, of_now)
 
 
-def logistic(columns: Floats, target: Floats, weight: Floats, start: Floats) -> Floats:
-    """Weights of a logistic regression by Newton's method from `start` on, which changes how soon they are found and nothing else; the first column,
-    the constant, is not held back.
+def logistic_weights(columns: Floats, target: Floats, weight: Floats, start: Floats) -> Floats:
+    """Weights of a ridge-penalised logistic regression by Newton's method; the first column, the constant, is not penalised.
+
+    Parameters
+    ----------
+    columns : Floats
+        Rows × columns.
+    target : Floats
+        0 or 1 for each row.
+    weight : Floats
+        Weight of each row.
+    start : Floats
+        First weights; they change the number of steps and not the result.
+
+    Returns
+    -------
+    Floats
     """
     scaled = weight / weight.mean()
     hold = np.full(columns.shape[1], RIDGE * len(columns))
@@ -133,8 +172,8 @@ def logistic(columns: Floats, target: Floats, weight: Floats, start: Floats) -> 
     return beta
 
 
-def ridge(columns: Floats, target: Floats) -> Floats:
-    """Weights of a ridge regression; the first column is not held back."""
+def _ridge_weights(columns: Floats, target: Floats) -> Floats:
+    """Weights of a ridge regression; the first column is not penalised."""
     gram = columns.T @ columns
     hold = np.full(columns.shape[1], RIDGE_OF_LOSS * len(columns))
     hold[0] = 1e-9
@@ -142,10 +181,10 @@ def ridge(columns: Floats, target: Floats) -> Floats:
     return np.asarray(cho_solve(cho_factor(gram, check_finite=False), columns.T @ target, check_finite=False), float)
 
 
-def parts(
+def _decomposition(
     loss: Floats, is_now: Floats, weight: Floats, share: Floats, expected: tuple[Floats, Floats], days: Floats | None, wider: float
 ) -> Decomposition:
-    """The parts and their intervals, given what was learned. wider: times the variance of both parts, for what was learned errs."""
+    """The parts and their intervals from the fitted models. wider: factor on the variance of both parts for the error of the fits."""
     now, before = is_now == 1, is_now == 0
     both = (is_now - share) ** 2
     total = float(weight @ both)
@@ -163,18 +202,18 @@ def parts(
     day = np.full(loss.size, -1.0)
     day[now] = np.arange(int(now.sum())) if days is None else days
 
-    def told(value: float, influence: Floats, times: float = 1.0) -> Interval:
-        reach = np.sqrt(times) * spread(influence, now, None if days is None else day)
-        return interval(value, value - reach, value + reach, float(min(now.sum(), before.sum())))
+    def part(value: float, influence: Floats, times: float = 1.0) -> Interval:
+        reach = np.sqrt(times) * _half_width(influence, now, None if days is None else day)
+        return ordered_interval(value, value - reach, value + reach, float(min(now.sum(), before.sum())))
 
     (shared_before, shared_now), (mean_before, mean_now) = values, means
     inputs = (shared_before - mean_before) + (mean_now - shared_now)
     inputs_influence = influences[0] - direct[0] + direct[1] - influences[1]
     return Decomposition(
-        before=told(mean_before, direct[0]),
-        now=told(mean_now, direct[1]),
-        inputs=told(inputs, inputs_influence, wider),
-        relation=told(shared_now - shared_before, influences[1] - influences[0], wider),
+        before=part(mean_before, direct[0]),
+        now=part(mean_now, direct[1]),
+        inputs=part(inputs, inputs_influence, wider),
+        relation=part(shared_now - shared_before, influences[1] - influences[0], wider),
         alone_now=float((share[now] > ALONE).mean()),
         alone_before=float((share[before] < 1 - ALONE).mean()),
         overlap=float(4 * (weight @ (share * (1 - share)))),
@@ -182,8 +221,8 @@ def parts(
     )
 
 
-def spread(influence: Floats, now: NDArray[np.bool_], day: Floats | None) -> float:
-    """Half a 95 % interval: rows before by themselves, rows now by themselves or by day, whichever is wider."""
+def _half_width(influence: Floats, now: NDArray[np.bool_], day: Floats | None) -> float:
+    """Half a 95 % interval: rows before are independent, rows now are independent or clustered by day, whichever is wider."""
     before, rows = float((influence[~now] ** 2).sum()), float((influence[now] ** 2).sum())
     if day is None:
         return float(ndtri(0.975) * np.sqrt(before + rows))
@@ -198,10 +237,30 @@ def spread(influence: Floats, now: NDArray[np.bool_], day: Floats | None) -> flo
     return float(stdtrit(freedom, 0.975) * np.sqrt(before + by_day))
 
 
-def standardised(before: NDArray[np.int64], now: NDArray[np.int64], loss_before: Floats, loss_now: Floats) -> Interval:
-    """How much of the change the mix of one code alone explains: other shares of its levels at their mean losses (Kitagawa 1955). Unknown below two levels.
+def kitagawa_mix_effect(before: NDArray[np.int64], now: NDArray[np.int64], loss_before: Floats, loss_now: Floats) -> Interval:
+    """Change of the mean loss that the mix of one code alone explains: changed shares of its levels at their mean losses.
 
-    Codes below 0, and levels that one side lacks, count for nothing.
+    Codes below 0, and levels that one side lacks, are left out.
+
+    Parameters
+    ----------
+    before : NDArray[np.int64]
+        Code of each row before.
+    now : NDArray[np.int64]
+        Code of each row now.
+    loss_before : Floats
+        Loss of each row before.
+    loss_now : Floats
+        Loss of each row now.
+
+    Returns
+    -------
+    Interval
+        Unknown below two levels.
+
+    References
+    ----------
+    * Kitagawa (1955), Components of a difference between two rates.
     """
     size = int(max(before.max(initial=-1), now.max(initial=-1))) + 1
     counts = [np.bincount(side[side >= 0], minlength=size).astype(float) for side in (before, now)]
@@ -218,4 +277,4 @@ def standardised(before: NDArray[np.int64], now: NDArray[np.int64], loss_before:
         squares = np.bincount(side[side >= 0], loss[side >= 0] ** 2, size)[kept] / count[kept] - mean**2
         variance += float(((shares[1] - shares[0]) ** 2 / 4) @ (np.maximum(squares, 0.0) / count[kept]))
     reach = float(ndtri(0.975)) * float(np.sqrt(variance))
-    return interval(value, value - reach, value + reach, float(min(before.size, now.size)))
+    return ordered_interval(value, value - reach, value + reach, float(min(before.size, now.size)))

@@ -1,7 +1,7 @@
-"""Do some rows hold fewer distinct values than as many rows drawn from the others?
+"""Number of distinct values against rarefaction: do rows hold fewer than as many rows drawn from the others?
 
-Rarefaction: the expected number of distinct values among n rows drawn without replacement from others with value counts N1, N2, … (Hurlbert 1971),
-and the variance by the sum of the single values' own, which leaves out that values compete and is therefore too wide.
+The expected number of distinct values among n rows drawn without replacement from others with value counts N1, N2, … (Hurlbert
+1971); its variance is the sum of the single values' own, which ignores that values compete and is therefore too wide.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from scipy.special import gammaln
 
 
 @dataclass(frozen=True)
-class Distinct:
+class DistinctCount:
     """found: distinct values; expected, sd: of as many rows of the others; n: rows."""
 
     found: int
@@ -27,21 +27,37 @@ class Distinct:
 
     @property
     def z(self) -> float:
-        """How far below (negative) or above chance."""
+        """Standard deviations below (negative) or above the expected number."""
         return (self.found - self.expected) / max(self.sd, 0.5)
 
 
-def rarefied(values: NDArray[np.float64], others: NDArray[np.float64]) -> Distinct:
-    """Distinct values of some rows against as many of the others; of fewer others, of as many as there are. NaN is left out."""
-    mine, rest = (each[np.isfinite(each)] for each in (values, others))
+def rarefaction(values: NDArray[np.float64], others: NDArray[np.float64]) -> DistinctCount:
+    """Distinct values of some rows against as many of the others.
+
+    Parameters
+    ----------
+    values : NDArray[np.float64]
+        Values of the rows; NaN is left out.
+    others : NDArray[np.float64]
+        Values of the other rows; where they are fewer, so many of the rows are compared.
+
+    Returns
+    -------
+    DistinctCount
+
+    References
+    ----------
+    * Hurlbert (1971), The nonconcept of species diversity.
+    """
+    mine, rest = (side[np.isfinite(side)] for side in (values, others))
     n, total = min(mine.size, rest.size), rest.size
     mine = mine[:n]
     if n == 0:
-        return Distinct(0, 0.0, 0.0, 0)
+        return DistinctCount(0, 0.0, 0.0, 0)
     _, counts = np.unique(rest, return_counts=True)
     left = total - counts
     with np.errstate(invalid="ignore"):
         never = np.where(
             left >= n, np.exp(gammaln(left + 1) - gammaln(np.maximum(left - n, 0) + 1) - gammaln(total + 1) + gammaln(total - n + 1)), 0.0
         )
-    return Distinct(int(np.unique(mine).size), float((1 - never).sum()), float(np.sqrt((never * (1 - never)).sum())), int(n))
+    return DistinctCount(int(np.unique(mine).size), float((1 - never).sum()), float(np.sqrt((never * (1 - never)).sum())), int(n))

@@ -1,13 +1,15 @@
-"""Can rows of two samples be told apart, how well against chance, and by what?
+"""Domain classifier (classifier two-sample test): AUC of current against reference rows, its null, and the features behind it.
 
-A domain classifier (classifier two-sample test): it learns to tell current from reference rows and is judged on rows that it did not learn from.
-Nothing to tell apart gives an AUC of 0.5. It sees what one feature at a time cannot show: a correlation that broke while every distribution stayed.
+A classifier learns to separate current from reference rows and is evaluated on held-out rows; an AUC of 0.5 means no difference. It
+detects what one feature at a time cannot show: a correlation that broke while every distribution stayed.
 
-The classifier is linear in a basis that is laid over both samples without looking at which row is whose: of a number its rank and the square
-of the rank, of a category its levels, missing as a level, and products of two features, those whose pooled correlation is strongest. Ridge
-regression has a closed form, so that it is fitted anew on hundreds of permuted samples in one solve: the null holds the noise of refitting.
+The classifier is linear in a basis over both samples that does not know which row is whose: of a number its rank and the square of
+the rank, of a category its levels, missing as a level, and products of two features, those whose pooled correlation is strongest.
+Ridge regression has a closed form, so it is refitted on hundreds of permuted samples in one solve: the null holds the noise of
+refitting.
 
-Source: Lopez-Paz and Oquab 2017 (classifier two-sample tests); Friedman 2003 (two-sample testing by a classifier); DeLong et al. 1988 (interval).
+Source: Lopez-Paz and Oquab 2017 (classifier two-sample tests); Friedman 2003 (two-sample testing by a classifier); DeLong et al.
+1988 (interval).
 """
 
 from collections.abc import Mapping
@@ -22,24 +24,25 @@ from scipy.stats import norm, rankdata
 Floats = NDArray[np.float64]
 FOLDS, PERMUTATIONS, SHUFFLES, SEED = 5, 99, 2, 20
 DAY_DRAWS = 60
-"""Other days that are put in the window's place, to see how well they are told from the rest."""
+"""Draws of other days in the window's place."""
 FEWEST_ROWS = 20 * FOLDS
 """Rows of the smaller sample below which nothing is fitted."""
 RIDGE, PAIR_SCALE = 0.05, 0.3
-"""Of the rows: how strongly weights are held back; and the size of a product beside a single column: smaller ones are held back more."""
+"""Ridge penalty per row, and the scale of a product beside a single column: smaller products are penalised more."""
 MOST_PAIRS, MOST_LEVELS, PAIRED_LEVELS = 300, 12, 2
 RARE = 0.01
-"""Levels, and missing values, of a smaller share of both samples together are no columns of their own."""
+"""Levels, and missing values, of a smaller share of both samples have no column of their own."""
 
 
 @dataclass(frozen=True)
 class Separation:
-    """How well the samples are told apart.
+    """Separation of two samples.
 
-    auc: mean over the folds of held-out rows; low, high: its 95 % interval. null_mean, null_sd: of the AUC where labels are permuted and the
-    classifier is fitted again. p_value: one-sided, by a normal law with these. additive_auc: without products, one feature at a time.
-    importance: (feature, loss of AUC where its held-out values are shuffled), largest first. pair: the two numbers whose rank correlation
-    contributes most, with it in both samples; None where no pair does. scores, reference_scores: of held-out rows, in their order; higher: more like current.
+    auc: mean over the folds of held-out rows; low, high: its 95 % interval. null_mean, null_sd: of the AUC where labels are permuted
+    and the classifier is refitted. p_value: one-sided, by a normal law with these. additive_auc: without products, one feature at a
+    time. importance: (feature, loss of AUC where its held-out values are shuffled), largest first. pair: the two numbers whose rank
+    correlation contributes most, with it in both samples; None where no pair does. scores, reference_scores: of held-out rows, in
+    their order; higher means more like current.
     """
 
     auc: float
@@ -57,14 +60,16 @@ class Separation:
 
     @property
     def null_95(self) -> float:
-        """What chance alone stays under 95 times in 100."""
+        """95 % quantile of the null."""
         return self.null_mean + float(norm.ppf(0.95)) * self.null_sd
 
 
 @dataclass(frozen=True)
-class AgainstDays:
-    """How well a window is told from the days before it. null_mean, null_sd: of the AUC where other days of the same weekdays stand in its place.
-    p_value: one-sided, by a normal law with these.
+class WindowSeparation:
+    """Separation of a window from the days before it.
+
+    null_mean, null_sd: of the AUC where other days of the same weekdays stand in its place. p_value: one-sided, by a normal law with
+    these.
     """
 
     auc: float
@@ -74,9 +79,11 @@ class AgainstDays:
 
 
 @dataclass(frozen=True)
-class Basis:
-    """Columns over the rows of both samples. single: of one feature each, standardised; owner: its place among the features. paired: places of
-    the single columns that may stand in a product. ordered: whether a column is the rank of a number.
+class ClassifierBasis:
+    """Columns over the rows of both samples.
+
+    single: of one feature each, standardised; owner: its place among the features. paired: places of the single columns that may
+    stand in a product. ordered: whether a column is the rank of a number.
     """
 
     names: tuple[str, ...]
@@ -87,49 +94,82 @@ class Basis:
 
 
 @dataclass(frozen=True)
-class Design:
+class ClassifierDesign:
     """The classifier's columns: the single ones, then products of the places left and right, standardised by `scale`."""
 
-    basis: Basis
+    basis: ClassifierBasis
     left: NDArray[np.int64]
     right: NDArray[np.int64]
     scale: Floats
     columns: Floats = field(repr=False)
 
 
-def rows_needed(other: int, gap: float) -> float:
-    """Rows of a sample from which chance alone keeps the AUC within `gap` of 0.5 95 times in 100, beside `other` rows; infinity where those are too
-    few. By the normal law of the Mann-Whitney statistic, a fifth wider for refitting.
+def rows_for_auc_gap(other: int, gap: float) -> float:
+    """Rows of a sample from which chance alone keeps the AUC within `gap` of 0.5 in 95 % of the cases.
+
+    By the normal law of the Mann-Whitney statistic, a fifth wider for refitting.
+
+    Parameters
+    ----------
+    other : int
+        Rows of the other sample.
+    gap : float
+        Distance from 0.5.
+
+    Returns
+    -------
+    float
+        Infinity where the other sample is too small.
     """
     room = 12 * (gap / (1.2 * float(norm.ppf(0.95)))) ** 2 - 1 / max(other, 1)
     return float("inf") if room <= 0 else max(1 / room, float(FEWEST_ROWS))
 
 
-def separate(
+def separate_samples(
     reference: Mapping[str, NDArray[Any]], current: Mapping[str, NDArray[Any]], *, permutations: int = PERMUTATIONS, seed: int = SEED
 ) -> Separation | None:
-    """How well `current` is told from `reference`; None where one has fewer than FEWEST_ROWS rows, or no column varies.
+    """Separation of `current` from `reference` by a cross-fitted classifier.
 
-    Both hold the same columns: float arrays (NaN: missing), or object arrays of texts (None: missing). The answer depends on the order of rows,
-    from which folds are dealt: give them in an order that says nothing.
+    Folds are dealt from the order of rows, so the order should have no meaning.
+
+    Parameters
+    ----------
+    reference : Mapping[str, NDArray[Any]]
+        Columns: float arrays (NaN: missing), or object arrays of texts (None: missing).
+    current : Mapping[str, NDArray[Any]]
+        The same columns.
+    permutations : int
+        Permutations of the null.
+    seed : int
+        Seed of the random draws.
+
+    Returns
+    -------
+    Separation | None
+        None where a side has fewer than FEWEST_ROWS rows, or no column varies.
+
+    References
+    ----------
+    * Lopez-Paz and Oquab (2017), Revisiting classifier two-sample tests.
+    * DeLong, DeLong and Clarke-Pearson (1988), Comparing the areas under two or more correlated ROC curves.
     """
     sizes = tuple(len(next(iter(side.values()), ())) for side in (reference, current))
     if min(sizes) < FEWEST_ROWS:
         return None
-    basis = basis_of({name: np.concatenate([reference[name], current[name]]) for name in reference})
+    basis = classifier_basis({name: np.concatenate([reference[name], current[name]]) for name in reference})
     if basis.single.shape[1] == 0:
         return None
-    design = design_of(basis)
+    design = classifier_design(basis)
     is_current = np.repeat([False, True], sizes)
     fold = np.concatenate([np.arange(size) % FOLDS for size in sizes])
     rng = np.random.default_rng(seed)
-    labels = permuted(is_current, fold, permutations, rng)
-    weights, scores = cross_fitted(design.columns, labels, fold)
+    labels = _permuted_labels(is_current, fold, permutations, rng)
+    weights, scores = cross_fitted_scores(design.columns, labels, fold)
     aucs = np.mean([fold_auc(scores[fold == k], labels[fold == k]) for k in range(FOLDS)], axis=0)
     auc, null = float(aucs[0]), aucs[1:]
     null_mean, null_sd = float(null.mean()), float(null.std(ddof=1))
-    reach = float(norm.ppf(0.975)) * spread(scores[:, 0], is_current, fold, null_sd)
-    _, additive = cross_fitted(basis.single, labels[:, :1], fold)
+    reach = float(norm.ppf(0.975)) * _auc_standard_error(scores[:, 0], is_current, fold, null_sd)
+    _, additive = cross_fitted_scores(basis.single, labels[:, :1], fold)
     return Separation(
         auc=auc,
         low=max(auc - reach, 0.0),
@@ -138,15 +178,15 @@ def separate(
         null_sd=null_sd,
         p_value=float(norm.sf((auc - null_mean) / null_sd)) if null_sd > 0 else 1.0,
         additive_auc=float(np.mean([fold_auc(additive[fold == k], labels[fold == k][:, :1])[0] for k in range(FOLDS)])),
-        importance=importance(design, weights, scores[:, 0], is_current, fold, rng),
-        pair=strongest_pair(design, weights, is_current),
+        importance=permutation_importance(design, weights, scores[:, 0], is_current, fold, rng),
+        pair=_strongest_pair(design, weights, is_current),
         rows=(sizes[0], sizes[1]),
         scores=scores[is_current, 0],
         reference_scores=scores[~is_current, 0],
     )
 
 
-def against_days(
+def separate_from_other_days(
     past: Mapping[str, NDArray[Any]],
     current: Mapping[str, NDArray[Any]],
     past_days: NDArray[np.int64],
@@ -154,35 +194,55 @@ def against_days(
     *,
     draws: int = DAY_DRAWS,
     seed: int = SEED,
-) -> AgainstDays | None:
-    """Whether `current` is told from `past` better than as many other days are told from the rest; None where either has too few rows, or no column varies.
+) -> WindowSeparation | None:
+    """Separation of `current` from `past`, compared with that of as many other days.
 
-    Rows of a day share their luck, so whole days change places, each with one of its weekday. past_days, current_days: the day of each row since 1970.
-    A day of the window counts as many rows as one of the past does.
+    Rows within a day are correlated, so whole days change places, each with one of its weekday. A day of the window counts as many
+    rows as one of the past does.
+
+    Parameters
+    ----------
+    past : Mapping[str, NDArray[Any]]
+        Columns of the past, as in `separate_samples`.
+    current : Mapping[str, NDArray[Any]]
+        Columns of the window.
+    past_days : NDArray[np.int64]
+        Day of each past row since 1970.
+    current_days : NDArray[np.int64]
+        Day of each row of the window.
+    draws : int
+        Draws of other days.
+    seed : int
+        Seed of the random draws.
+
+    Returns
+    -------
+    WindowSeparation | None
+        None where a side has too few rows, or no column varies.
     """
-    kept = thinned(len(current_days), len(past_days) / len(np.unique(past_days)) * len(np.unique(current_days)))
+    kept = _evenly_thinned(len(current_days), len(past_days) / len(np.unique(past_days)) * len(np.unique(current_days)))
     current, current_days = {name: values[kept] for name, values in current.items()}, current_days[kept]
     if min(len(past_days), len(current_days)) < FEWEST_ROWS:
         return None
-    basis = basis_of({name: np.concatenate([past[name], current[name]]) for name in past})
+    basis = classifier_basis({name: np.concatenate([past[name], current[name]]) for name in past})
     if basis.single.shape[1] == 0:
         return None
     is_current = np.repeat([False, True], (len(past_days), len(current_days)))
     fold = np.concatenate([np.arange(len(past_days)) % FOLDS, np.arange(len(current_days)) % FOLDS])
-    labels = other_days(is_current, np.concatenate([past_days, current_days]), draws, np.random.default_rng(seed))
-    _, scores = cross_fitted(design_of(basis).columns, labels, fold)
+    labels = _other_day_labels(is_current, np.concatenate([past_days, current_days]), draws, np.random.default_rng(seed))
+    _, scores = cross_fitted_scores(classifier_design(basis).columns, labels, fold)
     aucs = np.mean([fold_auc(scores[fold == k], labels[fold == k]) for k in range(FOLDS)], axis=0)
     mean, sd = float(aucs[1:].mean()), float(aucs[1:].std(ddof=1))
-    return AgainstDays(float(aucs[0]), mean, sd, float(norm.sf((aucs[0] - mean) / sd)) if sd > 0 else 1.0)
+    return WindowSeparation(float(aucs[0]), mean, sd, float(norm.sf((aucs[0] - mean) / sd)) if sd > 0 else 1.0)
 
 
-def thinned(rows: int, wanted: float) -> NDArray[np.bool_]:
-    """Every so many-th of the rows, as many as wanted; all where there are no more."""
+def _evenly_thinned(rows: int, wanted: float) -> NDArray[np.bool_]:
+    """Mask of evenly spaced rows, as many as wanted; all where there are no more."""
     share, places = min(wanted / max(rows, 1), 1.0), np.arange(rows)
     return np.floor((places + 1) * share + 1e-9) > np.floor(places * share + 1e-9)
 
 
-def other_days(is_current: NDArray[np.bool_], days: NDArray[np.int64], draws: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+def _other_day_labels(is_current: NDArray[np.bool_], days: NDArray[np.int64], draws: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     """The true labels in the first column, then those of other days: each weekday's days are shuffled."""
     names, place = np.unique(2 * days + is_current, return_inverse=True)
     held, weekday = names % 2 == 1, (names // 2) % 7
@@ -196,13 +256,23 @@ def other_days(is_current: NDArray[np.bool_], days: NDArray[np.int64], draws: in
     return found
 
 
-def basis_of(columns: Mapping[str, NDArray[Any]]) -> Basis:
-    """The single columns of each feature, none of which knows the samples."""
+def classifier_basis(columns: Mapping[str, NDArray[Any]]) -> ClassifierBasis:
+    """Single columns of each feature, independent of the sample labels.
+
+    Parameters
+    ----------
+    columns : Mapping[str, NDArray[Any]]
+        Values of both samples by feature.
+
+    Returns
+    -------
+    ClassifierBasis
+    """
     made: list[Floats] = []
     owner, paired, ordered = [], [], []
     for place, values in enumerate(columns.values()):
-        ranked = ranks(values.astype(float)) if values.dtype != object else []
-        for number, column in enumerate([*ranked, *levels(values)]):
+        ranked = _legendre_ranks(values.astype(float)) if values.dtype != object else []
+        for number, column in enumerate([*ranked, *_level_columns(values)]):
             if (deviation := column.std()) < 1e-9:
                 continue
             if number == 0 or number >= len(ranked):
@@ -214,10 +284,10 @@ def basis_of(columns: Mapping[str, NDArray[Any]]) -> Basis:
             ordered.append(bool(ranked) and number == 0)
     rows = len(next(iter(columns.values()), ()))
     single = np.column_stack(made) if made else np.empty((rows, 0))
-    return Basis(tuple(columns), single, np.array(owner, np.int64), np.array(paired, np.int64), np.array(ordered, np.bool_))
+    return ClassifierBasis(tuple(columns), single, np.array(owner, np.int64), np.array(paired, np.int64), np.array(ordered, np.bool_))
 
 
-def ranks(values: Floats) -> list[Floats]:
+def _legendre_ranks(values: Floats) -> list[Floats]:
     """Rank and squared rank (Legendre polynomials on -1 to 1) of a number, 0 where it is missing."""
     there = np.isfinite(values)
     place = np.zeros(values.size)
@@ -225,8 +295,8 @@ def ranks(values: Floats) -> list[Floats]:
     return [place, np.where(there, (3 * place**2 - 1) / 2, 0.0)]
 
 
-def levels(values: NDArray[Any]) -> list[Floats]:
-    """A column for missing values, and of a category one for each of the frequent levels; the most frequent last, which needs none of its own."""
+def _level_columns(values: NDArray[Any]) -> list[Floats]:
+    """A column for missing values, and of a category one for each frequent level; the most frequent needs none of its own."""
     if values.dtype != object:
         missing = ~np.isfinite(values.astype(float))
         return [missing.astype(float)] if missing.mean() >= RARE else []
@@ -237,9 +307,21 @@ def levels(values: NDArray[Any]) -> list[Floats]:
     return [(codes == place).astype(float) for place in (frequent[1:] if len(frequent) > 1 else frequent)]
 
 
-def design_of(basis: Basis, most: int = MOST_PAIRS) -> Design:
-    """The single columns and the products of two features whose correlation over both samples is strongest: a correlation that broke or came up in
-    one of them still shows there.
+def classifier_design(basis: ClassifierBasis, most: int = MOST_PAIRS) -> ClassifierDesign:
+    """Single columns and the products of two features whose pooled correlation is strongest.
+
+    A correlation that broke or came up in one of the samples still shows in the pooled one.
+
+    Parameters
+    ----------
+    basis : ClassifierBasis
+        Single columns.
+    most : int
+        Largest number of products.
+
+    Returns
+    -------
+    ClassifierDesign
     """
     places, rows = basis.paired, basis.single.shape[0]
     of_pairs = basis.single[:, places]
@@ -254,11 +336,13 @@ def design_of(basis: Basis, most: int = MOST_PAIRS) -> Design:
     kept = scale > 1e-9
     scale = scale[kept] / PAIR_SCALE
     products = (products[:, kept] - products[:, kept].mean(axis=0)) / scale
-    return Design(basis, left[kept], right[kept], scale, np.hstack([basis.single, products]))
+    return ClassifierDesign(basis, left[kept], right[kept], scale, np.hstack([basis.single, products]))
 
 
-def permuted(is_current: NDArray[np.bool_], fold: NDArray[np.int64], permutations: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """The true labels in the first column, then labels that are shuffled within each fold."""
+def _permuted_labels(
+    is_current: NDArray[np.bool_], fold: NDArray[np.int64], permutations: int, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """The true labels in the first column, then labels shuffled within each fold."""
     found = np.repeat(is_current[:, None], permutations + 1, axis=1)
     for k in range(FOLDS):
         here = np.flatnonzero(fold == k)
@@ -266,8 +350,23 @@ def permuted(is_current: NDArray[np.bool_], fold: NDArray[np.int64], permutation
     return found
 
 
-def cross_fitted(columns: Floats, labels: NDArray[np.bool_], fold: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Weights (folds × columns, for the first set of labels) and held-out scores (rows × sets of labels) of a ridge regression."""
+def cross_fitted_scores(columns: Floats, labels: NDArray[np.bool_], fold: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Weights and held-out scores of a ridge regression.
+
+    Parameters
+    ----------
+    columns : Floats
+        Rows × columns.
+    labels : NDArray[np.bool_]
+        Rows × sets of labels.
+    fold : NDArray[np.int64]
+        Fold of each row.
+
+    Returns
+    -------
+    tuple[Floats, Floats]
+        Weights (folds × columns, of the first set of labels) and held-out scores (rows × sets of labels).
+    """
     target = labels - labels.mean(axis=0)
     parts = [(columns[fold == k], target[fold == k]) for k in range(FOLDS)]
     grams, sides = [x.T @ x for x, _ in parts], [x.T @ y for x, y in parts]
@@ -282,7 +381,19 @@ def cross_fitted(columns: Floats, labels: NDArray[np.bool_], fold: NDArray[np.in
 
 
 def fold_auc(scores: Floats, labels: NDArray[np.bool_]) -> Floats:
-    """The AUC of each column of scores of one fold (Mann-Whitney, ties count half)."""
+    """AUC of each column of scores of one fold (Mann-Whitney, ties count half).
+
+    Parameters
+    ----------
+    scores : Floats
+        Rows × sets of labels.
+    labels : NDArray[np.bool_]
+        Rows × sets of labels.
+
+    Returns
+    -------
+    Floats
+    """
     n = labels.sum(axis=0)
     m = labels.shape[0] - n
     rounded = np.round(scores.T, 12)
@@ -295,7 +406,7 @@ def fold_auc(scores: Floats, labels: NDArray[np.bool_]) -> Floats:
     return np.asarray((placed - n * (n + 1) / 2) / np.maximum(n * m, 1), float)
 
 
-def spread(scores: Floats, is_current: NDArray[np.bool_], fold: NDArray[np.int64], null_sd: float) -> float:
+def _auc_standard_error(scores: Floats, is_current: NDArray[np.bool_], fold: NDArray[np.int64], null_sd: float) -> float:
     """Standard error of the mean AUC by DeLong's placements, widened by what refitting adds to the null."""
     variance = chance = 0.0
     for k in range(FOLDS):
@@ -310,10 +421,36 @@ def spread(scores: Floats, is_current: NDArray[np.bool_], fold: NDArray[np.int64
     return float(np.sqrt(variance) / FOLDS * wider)
 
 
-def importance(
-    design: Design, weights: Floats, scores: Floats, is_current: NDArray[np.bool_], fold: NDArray[np.int64], rng: np.random.Generator
+def permutation_importance(
+    design: ClassifierDesign,
+    weights: Floats,
+    scores: Floats,
+    is_current: NDArray[np.bool_],
+    fold: NDArray[np.int64],
+    rng: np.random.Generator,
 ) -> tuple[tuple[str, float], ...]:
-    """Loss of AUC where the held-out values of one feature are shuffled within their fold, mean of SHUFFLES times; largest first."""
+    """Loss of AUC where the held-out values of one feature are shuffled within their fold, mean of SHUFFLES times; largest first.
+
+    Parameters
+    ----------
+    design : ClassifierDesign
+        Columns of the classifier.
+    weights : Floats
+        Folds × columns.
+    scores : Floats
+        Held-out score of each row.
+    is_current : NDArray[np.bool_]
+        Label of each row.
+    fold : NDArray[np.int64]
+        Fold of each row.
+    rng : np.random.Generator
+        Random numbers.
+
+    Returns
+    -------
+    tuple[tuple[str, float], ...]
+        (feature, loss of AUC).
+    """
     basis, first = design.basis, design.basis.single.shape[1]
     labels = is_current[:, None]
     whole = np.array([fold_auc(scores[fold == k][:, None], labels[fold == k])[0] for k in range(FOLDS)])
@@ -336,7 +473,7 @@ def importance(
     return tuple(sorted(found, key=lambda each: (-each[1], each[0])))
 
 
-def strongest_pair(design: Design, weights: Floats, is_current: NDArray[np.bool_]) -> tuple[str, str, float, float] | None:
+def _strongest_pair(design: ClassifierDesign, weights: Floats, is_current: NDArray[np.bool_]) -> tuple[str, str, float, float] | None:
     """The two numbers whose product adds most to the gap between the samples, and their rank correlations (reference, current)."""
     basis, first = design.basis, design.basis.single.shape[1]
     both = np.flatnonzero(basis.ordered[design.left] & basis.ordered[design.right])

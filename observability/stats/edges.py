@@ -1,12 +1,12 @@
-"""Which bin edges does a reference give?
+"""Bin edges of a reference column.
 
-Every bin is closed on the LEFT: of edges e[0] < e[1] < …, bin 0 holds what is below e[0], bin i holds [e[i-1], e[i]), bin len(edges) what is
-at or above e[-1]. e[0] is the reference's minimum and e[-1] the next float after its maximum, so bins 0 and len(edges) are empty in the
-reference. That is `numpy.searchsorted(edges, values, side="right")`.
+Bins are closed on the left: of edges e[0] < e[1] < …, bin 0 holds values below e[0], bin i holds [e[i-1], e[i]), bin len(edges)
+values at or above e[-1]. e[0] is the reference's minimum and e[-1] the next float after its maximum, so bins 0 and len(edges) are
+empty in the reference. That is `numpy.searchsorted(edges, values, side="right")`.
 
-Edges are the union of quantiles (for PSI and KS), of equal widths over the winsorised range (for Wasserstein), of tail quantiles, and of
-atoms: values that carry mass of their own get a bin [v, next float after v), because mass that moves off an atom is otherwise seen from
-one side only.
+Edges are the union of quantiles (for PSI and KS), of equal widths over the winsorised range (for Wasserstein), of tail quantiles,
+and of atoms: values with mass of their own get a bin [v, next float after v), since mass that moves off an atom is otherwise seen
+from one side only.
 """
 
 import math
@@ -26,12 +26,13 @@ SMALLEST = float(np.finfo(np.float64).tiny)
 
 @dataclass(frozen=True)
 class NumericEdges:
-    """How a numeric column is binned. All arrays but `edges` have one entry per bin, len(edges) + 1 of them; no finite value gives all empty.
+    """Bins of a numeric column. All arrays but `edges` have one entry per bin, len(edges) + 1 of them; all are empty without finite
+    values.
 
-    edges: float64, strictly increasing, finite. deciles: reference decile group of each bin (0, 1, …; a heavy atom is a group of its own).
-    positions: mean of the reference inside the bin, or its middle where the reference is empty (e[0] and e[-1] for the outer bins).
-    counts: the reference's own counts. atoms: values that have a bin of their own. low, high: winsorising limits. scale: standard deviation
-    of the winsorised reference (0 for a constant, None without values). n: finite values.
+    edges: float64, strictly increasing, finite. deciles: reference decile group of each bin (0, 1, …; a heavy atom is a group of its
+    own). positions: mean of the reference inside the bin, or its middle where the reference is empty (e[0] and e[-1] for the outer
+    bins). counts: the reference's own counts. atoms: values that have a bin of their own. low, high: winsorising limits. scale:
+    standard deviation of the winsorised reference (0 for a constant, None without values). n: finite values.
     """
 
     edges: NDArray[np.float64]
@@ -47,9 +48,9 @@ class NumericEdges:
 
 @dataclass(frozen=True)
 class CategoryLevels:
-    """Levels of a categorical column, most frequent first, ties alphabetical, and how often each occurs.
+    """Levels of a categorical column, most frequent first, ties alphabetical, and the count of each.
 
-    other: rows whose level was beyond the limit (they will count as unseen). n: rows that were not null.
+    other: rows whose level was beyond the limit (they count as unseen). n: rows that were not null.
     """
 
     levels: tuple[str, ...]
@@ -58,8 +59,18 @@ class CategoryLevels:
     n: int
 
 
-def after(value: float) -> float:
-    """The next float above `value`, skipping the denormal ones, which some libraries flush to zero; the largest float gives itself."""
+def next_float(value: float) -> float:
+    """Next float above a value, without denormal ones, which some libraries flush to zero; the largest float gives itself.
+
+    Parameters
+    ----------
+    value : float
+        A float.
+
+    Returns
+    -------
+    float
+    """
     following = math.nextafter(value, math.inf)
     if following == math.inf:
         return float(value)
@@ -69,7 +80,18 @@ def after(value: float) -> float:
 
 
 def atom_bins(edges: ArrayLike) -> NDArray[np.bool_]:
-    """Which bins hold one value only? A mask of len(edges) + 1 entries."""
+    """Mask of the bins that hold a single value.
+
+    Parameters
+    ----------
+    edges : ArrayLike
+        Increasing edges.
+
+    Returns
+    -------
+    NDArray[np.bool_]
+        len(edges) + 1 entries.
+    """
     lower = np.asarray(edges, np.float64)
     mask = np.zeros(lower.size + 1 if lower.size else 0, bool)
     if lower.size > 1:
@@ -81,11 +103,28 @@ def atom_bins(edges: ArrayLike) -> NDArray[np.bool_]:
 
 
 def numeric_edges(values: ArrayLike, *, quantiles: int = 50, widths: int = 50, tails: int = 16, atom_share: float = 0.01) -> NumericEdges:
-    """Edges for a numeric column from its reference values (any order; null as NaN; NaN and infinities are left out).
+    """Edges for a numeric column from its reference values.
 
-    A column of at most quantiles + widths different values, each met twice or more on average, gets a bin for each value: every distance is
-    then exact. Otherwise about quantiles + widths + tails bins, plus those of atoms: the mode, values with at least `atom_share` of the mass,
-    and zero where it lies inside the range.
+    A column of at most quantiles + widths different values, each occurring twice or more on average, gets a bin for each value:
+    every distance is then exact. Otherwise there are about quantiles + widths + tails bins, plus those of atoms: the mode, values
+    with at least `atom_share` of the mass, and zero where it lies inside the range.
+
+    Parameters
+    ----------
+    values : ArrayLike
+        Reference values in any order; NaN (null) and infinities are left out.
+    quantiles : int
+        Bins of equal mass.
+    widths : int
+        Bins of equal width over the winsorised range.
+    tails : int
+        Bins of tail quantiles.
+    atom_share : float
+        Share of the mass from which a value is an atom.
+
+    Returns
+    -------
+    NumericEdges
     """
     finite = np.asarray(values, np.float64).ravel()
     finite = np.sort(finite[np.isfinite(finite)]) + 0.0
@@ -93,39 +132,39 @@ def numeric_edges(values: ArrayLike, *, quantiles: int = 50, widths: int = 50, t
         empty = np.empty(0)
         return NumericEdges(empty, empty.astype(np.int64), empty, empty.astype(np.int64), (), None, None, None, 0)
     distinct, times = np.unique(finite, return_counts=True)
-    low, high = winsorising_limits(finite)
+    low, high = _winsorising_limits(finite)
     discrete = distinct.size <= quantiles + widths and (2 * distinct.size <= finite.size or distinct.size == 1)
-    atoms = distinct if discrete else distinct[is_atom(distinct, times, atom_share)]
+    atoms = distinct if discrete else distinct[_atom_mask(distinct, times, atom_share)]
     deciles = np.quantile(finite, np.arange(1, 10) / 10, method="higher")
     heavy = distinct[times >= FULL_GROUP_SHARE * finite.size]
-    cuts = np.unique(np.concatenate([deciles, heavy, [after(v) for v in heavy]]))
-    parts = [finite[:1], [after(finite[-1])], atoms, [after(v) for v in atoms], cuts]
+    cuts = np.unique(np.concatenate([deciles, heavy, [next_float(v) for v in heavy]]))
+    parts = [finite[:1], [next_float(finite[-1])], atoms, [next_float(v) for v in atoms], cuts]
     if not discrete:
         shares = TAIL_SHARE * 0.5 ** np.arange(tails // 2)
         parts += [
             np.quantile(finite, np.arange(1, quantiles) / quantiles, method="higher"),
             np.quantile(finite, np.concatenate([shares, 1 - shares]), method="higher"),
-            spread_evenly(low, high, widths),
+            _even_points(low, high, widths),
         ]
     edges = np.unique(np.concatenate([np.asarray(part, np.float64) for part in parts]))
-    edges = edges[(edges >= finite[0]) & (edges <= after(finite[-1]))]
+    edges = edges[(edges >= finite[0]) & (edges <= next_float(finite[-1]))]
     counts = np.diff(np.searchsorted(finite, edges, side="left"), prepend=0, append=finite.size).astype(np.int64)
     groups = np.searchsorted(cuts, edges, side="right")
     return NumericEdges(
         edges=edges,
         deciles=np.concatenate([[0], groups]).astype(np.int64),
-        positions=bin_means(finite, edges, counts),
+        positions=_bin_means(finite, edges, counts),
         counts=counts,
         atoms=tuple(float(v) for v in atoms),
         low=low,
         high=high,
-        scale=spread(np.clip(finite, low, high)),
+        scale=_standard_deviation(np.clip(finite, low, high)),
         n=int(finite.size),
     )
 
 
-def is_atom(distinct: NDArray[np.float64], times: NDArray[np.int64], atom_share: float) -> NDArray[np.bool_]:
-    """Which of the distinct values carry mass of their own? Those with the share, the mode where values repeat, and zero."""
+def _atom_mask(distinct: NDArray[np.float64], times: NDArray[np.int64], atom_share: float) -> NDArray[np.bool_]:
+    """Mask of the distinct values with mass of their own: those with the share, the mode where values repeat, and zero."""
     n = times.sum()
     mask = times >= max(2.0, atom_share * n)
     mode = times == np.max(times)
@@ -134,27 +173,27 @@ def is_atom(distinct: NDArray[np.float64], times: NDArray[np.int64], atom_share:
     return np.asarray(mask | (distinct == 0), bool)
 
 
-def winsorising_limits(ordered: NDArray[np.float64]) -> tuple[float, float]:
-    """Limits that leave TAIL_SHARE outside on each side; the extremes where the values between are all one (rare events)."""
+def _winsorising_limits(ordered: NDArray[np.float64]) -> tuple[float, float]:
+    """Limits that leave TAIL_SHARE outside on each side; the extremes where all values between are equal (rare events)."""
     low, high = np.quantile(ordered, [TAIL_SHARE, 1 - TAIL_SHARE], method="nearest")
     return (float(low), float(high)) if low < high else (float(ordered[0]), float(ordered[-1]))
 
 
-def spread_evenly(low: float, high: float, parts: int) -> NDArray[np.float64]:
+def _even_points(low: float, high: float, parts: int) -> NDArray[np.float64]:
     """Points, parts + 1 of them, from low to high, without overflow for the largest floats; the ends are exact."""
     step = np.arange(parts + 1) / parts
     return np.clip(low * (1 - step) + high * step, low, high)
 
 
-def spread(values: NDArray[np.float64]) -> float:
-    """Standard deviation (of a population), without overflow for the largest floats."""
+def _standard_deviation(values: NDArray[np.float64]) -> float:
+    """Population standard deviation, without overflow for the largest floats."""
     size = float(np.abs(values).max())
     if size == 0 or values[0] == values[-1]:
         return 0.0
     return float(np.std(values / size) * size)
 
 
-def bin_means(ordered: NDArray[np.float64], edges: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def _bin_means(ordered: NDArray[np.float64], edges: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Mean of the ordered values inside each bin; the middle of an empty one; the nearest edge for an empty outer one."""
     lower, upper = np.concatenate([edges[:1], edges]), np.concatenate([edges, edges[-1:]])
     middle = lower / 2 + upper / 2
@@ -164,11 +203,20 @@ def bin_means(ordered: NDArray[np.float64], edges: NDArray[np.float64], counts: 
 
 
 def category_levels(values: Iterable[object], limit: int = 200) -> CategoryLevels:
-    """Levels of a categorical or boolean column, most frequent first and ties alphabetical, at most `limit` of them.
+    """Levels of a categorical or boolean column, most frequent first and ties alphabetical.
 
-    None and NaN are left out. Levels are text: true and false for booleans, else str(value).
+    Parameters
+    ----------
+    values : Iterable[object]
+        Values; None and NaN are left out.
+    limit : int
+        Largest number of levels.
+
+    Returns
+    -------
+    CategoryLevels
     """
-    times = Counter(level_name(value) for value in values)
+    times = Counter(level_label(value) for value in values)
     times.pop(None, None)
     ranked = sorted(((name, count) for name, count in times.items() if name is not None), key=lambda each: (-each[1], each[0]))
     kept = ranked[:limit]
@@ -181,8 +229,19 @@ def category_levels(values: Iterable[object], limit: int = 200) -> CategoryLevel
     )
 
 
-def level_name(value: object) -> str | None:
-    """The level's text; None for null in any of its spellings (None, NaN, and pandas' NA and NaT)."""
+def level_label(value: object) -> str | None:
+    """Text of a level: true and false for booleans, else str(value).
+
+    Parameters
+    ----------
+    value : object
+        Value of a categorical column.
+
+    Returns
+    -------
+    str | None
+        None for null (None, NaN, pandas' NA and NaT).
+    """
     if isinstance(value, str):
         return value
     if value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value):

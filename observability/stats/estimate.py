@@ -1,11 +1,12 @@
-"""How well would a classifier do on rows without labels, if its scores still meant what they meant in the reference?
+"""Confidence-based performance estimation (CBPE): expected metrics of a classifier on rows without labels.
 
-Confidence-based performance estimation (CBPE): scores are calibrated on the reference (isotonic regression); the expected confusion matrix, and all
-that follows from it, is that of labels drawn with those probabilities. Rows come as counts by decision (two rows: 0 and 1) and score bin. A change
-in what a score means (concept drift) cannot be seen this way: the estimate then says what would have been.
+Scores are calibrated on the reference (isotonic regression); the expected confusion matrix, and all metrics that follow from it, are
+those of labels drawn with these probabilities. Rows come as counts by decision (two rows: 0 and 1) and score bin. Concept drift
+cannot be detected this way: the estimate assumes that scores keep their meaning.
 
-Noise in the calibration lets scores look a little better than they are (ROC AUC by about 0.003 at 4,000 rows of reference, 0.01 at 500). It does so
-alike for rows of the reference and for new ones, so an estimate is compared with the estimate of the reference, and both need no cross-fitting.
+Noise in the calibration lets scores look slightly better than they are (ROC AUC by about 0.003 at 4,000 rows of reference, 0.01 at
+500), alike for rows of the reference and new ones. So an estimate is compared with the estimate of the reference, and neither needs
+cross-fitting.
 """
 
 from collections.abc import Mapping
@@ -15,20 +16,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from observability.stats.confusion import average_ranks
-from observability.stats.interval import Interval, interval, log_odds_interval, normal_quantile, rate_interval
+from observability.stats.interval import Interval, log_odds_interval, normal_quantile, ordered_interval, rate_interval
 from observability.stats.scores import SCORE_MIDDLES
 
 Floats = NDArray[np.float64]
 DRAWS = 100
 SEED = 20190704
-"""The draws of the calibration are the same in each run, so that a finding repeats."""
+"""The calibration uses the same draws in each run, so that findings are reproducible."""
 
 
 @dataclass(frozen=True)
 class Calibrator:
-    """What scores mean: the chance of the event in each score bin, and `draws` of it as other references of this size would have given it.
+    """Probability of the event in each score bin, and `draws` of it as other references of this size would give it.
 
-    rates: one a bin, rising. draws: DRAWS × bins. n: effective rows of the reference.
+    rates: one a bin, increasing. draws: DRAWS × bins. n: effective rows of the reference.
     """
 
     rates: Floats
@@ -37,10 +38,9 @@ class Calibrator:
 
 
 @dataclass(frozen=True)
-class Estimated:
-    """An estimated metric. window_error: standard error from the labels that these rows may have; calibration_error: from the reference's size.
-
-    n: rows.
+class EstimatedMetric:
+    """An estimated metric. window_error: standard error from the labels of these rows; calibration_error: from the size of the
+    reference. n: rows.
     """
 
     value: float
@@ -49,22 +49,43 @@ class Estimated:
     n: float
 
     def interval(self, *, bounded: bool, window: bool = True, confidence: float = 0.95) -> Interval:
-        """The value with an interval. bounded: it lies between 0 and 1. window False: of the calibration alone, for rows whose labels are held beside."""
+        """The value with an interval.
+
+        bounded: the metric lies between 0 and 1. window: include the error of the window; False for rows whose labels are compared.
+        """
         error = float(np.hypot(self.window_error if window else 0.0, self.calibration_error))
         if not bounded:
             half = normal_quantile(confidence) * error
-            return interval(self.value, max(self.value - half, 0.0), self.value + half, self.n)
+            return ordered_interval(self.value, max(self.value - half, 0.0), self.value + half, self.n)
         if 0 < self.value < 1:
-            return interval(self.value, *log_odds_interval(self.value, error, confidence), self.n)
+            return ordered_interval(self.value, *log_odds_interval(self.value, error, confidence), self.n)
         return rate_interval(self.value * self.n, self.n, None, confidence)
 
 
-def calibrator(
+def score_calibrator(
     positive: ArrayLike, total: ArrayLike, squares: ArrayLike | None = None, scores: ArrayLike | None = None, draws: int = DRAWS
 ) -> Calibrator | None:
-    """Isotonic regression of the event on the score, from counts by score bin; None without rows.
+    """Isotonic regression of the event on the score, from counts by score bin.
 
-    Between bins that hold rows it is linear, beyond them level, as scikit-learn's. positive: Σw with the event; total: Σw; squares: Σw².
+    It is linear between bins that hold rows and constant beyond them, as in scikit-learn.
+
+    Parameters
+    ----------
+    positive : ArrayLike
+        Σw of the rows with the event, by score bin.
+    total : ArrayLike
+        Σw of all rows, by score bin.
+    squares : ArrayLike | None
+        Σw² of the same cells; None where rows are unweighted.
+    scores : ArrayLike | None
+        Score of each bin; None for the middles of the fixed score bins.
+    draws : int
+        Draws of the calibration error.
+
+    Returns
+    -------
+    Calibrator | None
+        None without rows.
     """
     hits, rows = np.asarray(positive, np.float64), np.asarray(total, np.float64)
     weights = rows if squares is None else np.asarray(squares, np.float64)
@@ -73,20 +94,20 @@ def calibrator(
         return None
     values = SCORE_MIDDLES if scores is None else np.asarray(scores, np.float64)
     hits, weights, known, own = hits[held], weights[held], rows[held], values[held]
-    rates = isotonic((hits / known)[None], known)
+    rates = _isotonic_rows((hits / known)[None], known)
     effective = known**2 / weights
     smoothed = (rates * effective + 0.5) / (effective + 1)
     error = np.sqrt(smoothed * (1 - smoothed) / effective)
     noise = np.random.default_rng(SEED).standard_normal((draws, rows.size))[:, held] * error
-    fitted = np.concatenate([rates, isotonic(np.clip(rates + noise, 0.0, 1.0), known)])
+    fitted = np.concatenate([rates, _isotonic_rows(np.clip(rates + noise, 0.0, 1.0), known)])
     everywhere = np.array([np.interp(values, own, each) for each in fitted])
     return Calibrator(everywhere[0], everywhere[1:], float(known.sum() ** 2 / weights.sum()))
 
 
-def isotonic(shares: Floats, weights: Floats) -> Floats:
-    """Of each row of shares the rising one that is nearest (least squares).
+def _isotonic_rows(shares: Floats, weights: Floats) -> Floats:
+    """Nearest increasing function (least squares) of each row of shares.
 
-    One fit does for all: each row is lifted by 1 above the one before it, and as shares lie between 0 and 1 no row moves another.
+    One fit does for all: each row is lifted by 1 above the one before it, and since shares lie between 0 and 1 no row moves another.
     """
     from scipy.optimize import isotonic_regression
 
@@ -95,33 +116,60 @@ def isotonic(shares: Floats, weights: Floats) -> Floats:
     return np.asarray(np.clip(fitted.reshape(shares.shape) - lift, 0.0, 1.0), np.float64)
 
 
-def binary_estimates(
+def binary_metric_estimates(
     decided: ArrayLike, squares: ArrayLike | None, chances: Calibrator, scores: ArrayLike | None = None
-) -> dict[str, Estimated]:
-    """Accuracy, precision, recall, F1, ROC AUC, PR AUC, log loss and Brier score that the labels of these rows would show, were the chances true.
+) -> dict[str, EstimatedMetric]:
+    """Accuracy, precision, recall, F1, ROC AUC, PR AUC, log loss and Brier score expected with these probabilities.
 
-    decided: 2 × bins, Σw of the rows that were decided 0 and 1, by score bin. squares: Σw². A metric that is not defined is left out. Errors are by
-    the delta method: each row's label is drawn on its own.
+    Errors are by the delta method, with each row's label drawn independently.
+
+    Parameters
+    ----------
+    decided : ArrayLike
+        2 × bins: Σw of the rows with decision 0 and 1, by score bin.
+    squares : ArrayLike | None
+        Σw² of the same cells; None where rows are unweighted.
+    chances : Calibrator
+        Probability of the event by score bin.
+    scores : ArrayLike | None
+        Score of each bin; None for the middles of the fixed score bins.
+
+    Returns
+    -------
+    dict[str, EstimatedMetric]
+        By metric; undefined metrics are left out.
     """
     rows = np.asarray(decided, np.float64)
     weights = rows if squares is None else np.asarray(squares, np.float64)
     positive = rows * chances.rates
-    found = {name: float(value) for name, value in binary_values(rows, positive, scores).items() if np.isfinite(value)}
+    found = {name: float(value) for name, value in binary_metric_values(rows, positive, scores).items() if np.isfinite(value)}
     if not found:
         return {}
-    changes = gradients(rows, positive, SCORE_MIDDLES if scores is None else np.asarray(scores, np.float64), found)
+    changes = _metric_gradients(rows, positive, SCORE_MIDDLES if scores is None else np.asarray(scores, np.float64), found)
     variance = weights * chances.rates * (1 - chances.rates)
     moved = np.std((chances.draws - chances.rates) @ np.stack([(rows * changes[name]).sum(axis=0) for name in found], axis=1), axis=0)
     return {
-        name: Estimated(value, float(np.sqrt((variance * changes[name] ** 2).sum())), float(shift), float(rows.sum()))
+        name: EstimatedMetric(value, float(np.sqrt((variance * changes[name] ** 2).sum())), float(shift), float(rows.sum()))
         for (name, value), shift in zip(found.items(), moved, strict=True)
     }
 
 
-def binary_values(decided: ArrayLike, positive: ArrayLike, scores: ArrayLike | None = None) -> dict[str, Floats]:
-    """The same metrics with known (or expected) labels, without errors; NaN where one is not defined.
+def binary_metric_values(decided: ArrayLike, positive: ArrayLike, scores: ArrayLike | None = None) -> dict[str, Floats]:
+    """The metrics of `binary_metric_estimates` with known (or expected) labels, without errors.
 
-    positive: Σw of the rows with the event among `decided`; both 2 × bins, or several such at once (days × 2 × bins, one value a day).
+    Parameters
+    ----------
+    decided : ArrayLike
+        2 × bins, or several such at once (days × 2 × bins): Σw of the rows by decision and score bin.
+    positive : ArrayLike
+        Σw of the rows with the event among them.
+    scores : ArrayLike | None
+        Score of each bin; None for the middles of the fixed score bins.
+
+    Returns
+    -------
+    dict[str, Floats]
+        One value a day; NaN where a metric is not defined.
     """
     rows, hits = np.asarray(decided, np.float64), np.asarray(positive, np.float64)
     misses = rows - hits
@@ -132,30 +180,30 @@ def binary_values(decided: ArrayLike, positive: ArrayLike, scores: ArrayLike | N
     squared = (hits @ (1 - values) ** 2 + misses @ values**2).sum(axis=-1)
     by_bin, others = hits.sum(axis=-2), misses.sum(axis=-2)
     return {
-        "accuracy": quotient(found + misses[..., 0, :].sum(axis=-1), whole),
-        "precision": quotient(found, chosen),
-        "recall": quotient(found, wanted),
-        "f1": quotient(2 * found, chosen + wanted),
-        "roc_auc": quotient((by_bin * average_ranks(others)).sum(axis=-1), wanted * others.sum(axis=-1)),
-        "pr_auc": quotient((by_bin * precision_from(by_bin, others)).sum(axis=-1), np.where(others.sum(axis=-1) > 0, wanted, 0.0)),
-        "log_loss": quotient(loss, whole),
-        "brier": quotient(squared, whole),
+        "accuracy": _quotient(found + misses[..., 0, :].sum(axis=-1), whole),
+        "precision": _quotient(found, chosen),
+        "recall": _quotient(found, wanted),
+        "f1": _quotient(2 * found, chosen + wanted),
+        "roc_auc": _quotient((by_bin * average_ranks(others)).sum(axis=-1), wanted * others.sum(axis=-1)),
+        "pr_auc": _quotient((by_bin * _precision_from(by_bin, others)).sum(axis=-1), np.where(others.sum(axis=-1) > 0, wanted, 0.0)),
+        "log_loss": _quotient(loss, whole),
+        "brier": _quotient(squared, whole),
     }
 
 
-def quotient(part: Floats, whole: Floats) -> Floats:
+def _quotient(part: Floats, whole: Floats) -> Floats:
     """Part of a whole, NaN where there is no whole."""
     return np.asarray(np.where(whole > 0, part, np.nan) / np.where(whole > 0, whole, 1.0), np.float64)
 
 
-def precision_from(positive: Floats, negative: Floats) -> Floats:
-    """The precision of deciding each bin and those above it positively; 0 where they hold no rows. Bins lie along the last axis."""
+def _precision_from(positive: Floats, negative: Floats) -> Floats:
+    """Precision of deciding each bin and those above it positively; 0 where they hold no rows. Bins lie along the last axis."""
     found, seen = (np.cumsum(each[..., ::-1], axis=-1)[..., ::-1] for each in (positive, positive + negative))
     return np.asarray(found / np.where(seen > 0, seen, 1.0), np.float64)
 
 
-def gradients(rows: Floats, positive: Floats, values: Floats, found: Mapping[str, float]) -> dict[str, Floats]:
-    """How each metric changes with one more positive in each cell (decision, bin), of those that are found."""
+def _metric_gradients(rows: Floats, positive: Floats, values: Floats, found: Mapping[str, float]) -> dict[str, Floats]:
+    """Derivative of each metric found by the positives in each cell (decision, bin)."""
     whole, wanted, decided = float(rows.sum()), float(positive.sum()), float(rows[1].sum())
     chosen, inside = np.array([[0.0], [1.0]]), np.clip(values, 1e-15, 1 - 1e-15)
     changes: dict[str, Floats] = {
@@ -175,5 +223,5 @@ def gradients(rows: Floats, positive: Floats, values: Floats, found: Mapping[str
         above, alike = wanted - average_ranks(by_bin), found["roc_auc"] * (others.sum() - wanted)
         changes["roc_auc"] = (average_ranks(others) - above - alike) / (wanted * others.sum())
         later = np.cumsum(by_bin / np.where(seen > 0, seen, 1.0))
-        changes["pr_auc"] = (precision_from(by_bin, others) + later - found["pr_auc"]) / wanted
+        changes["pr_auc"] = (_precision_from(by_bin, others) + later - found["pr_auc"]) / wanted
     return changes

@@ -1,8 +1,8 @@
-"""Where will a sum that grows day by day stand at the end of the month, and how sure is that?
+"""Forecast of a sum that grows day by day, such as the month's cost, with its interval.
 
-A local level with fixed effects of the weekday (from four weeks on), fitted by statsmodels in state space form: the level follows a shift of
-traffic after some days, and the interval grows with the days that are left. What is forecast is the sum of the days, whose errors hang together,
-so its variance is worked out for the sum, not added up from the days'.
+A local level with fixed weekday effects (from four weeks on), fitted by statsmodels in state space form: the level follows a shift
+of traffic after some days, and the interval grows with the remaining days. The forecast is of the sum of the days, whose errors are
+correlated, so its variance is computed for the sum and not added up from the days'.
 """
 
 import warnings
@@ -13,18 +13,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 LEAST_DAYS = 14
-"""Days of history below which nothing is forecast."""
+"""Days of history below which there is no forecast."""
 WEEKDAY_DAYS = 28
 """Days of history from which weekdays have effects of their own."""
 METHOD = "local level"
 WITH_WEEKDAYS = "local level with weekdays"
-CONSTANT = "a constant, its interval as if one more day had been off by all of it,"
+CONSTANT = "constant level"
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """The sum of the days to come, with an interval. All but n are None where there is too little history.
+    """Sum of the days to come, with an interval. All but n are None where there is too little history.
 
     by_day: cumulative sum after each day to come, as rows of (value, low, high). method: in words. n: days of history.
     """
@@ -37,13 +37,30 @@ class Forecast:
     n: int
 
 
-def sum_ahead(history: ArrayLike, days: int, confidence: float = 0.95) -> Forecast:
-    """The sum of the next `days` days after a history of days without gaps, oldest first; NaN is a day that is not known.
+def forecast_sum(history: ArrayLike, days: int, confidence: float = 0.95) -> Forecast:
+    """Sum of the next days after a history of days without gaps.
 
-    Interval: Student's t with as many degrees of freedom as days are left when the estimated parameters are taken off (Harvey 1989, ch. 4, for
-    the state space form). A history of n days that does not vary does not tell how much days may: one more day is taken to have been off by a whole
-    day's sum, so that each day to come has the variance mean² / (n + 1), and they share that of the mean. Unknown below LEAST_DAYS days. Coverage is
-    checked by simulation in the tests.
+    The interval is Student's t with known days minus estimated parameters as degrees of freedom. A constant history of n days does
+    not tell how much days may vary: one more day is taken to have been off by a whole day's sum, so each day to come has the
+    variance mean² / (n + 1), and they share that of the mean. Coverage is checked by simulation in the tests.
+
+    Parameters
+    ----------
+    history : ArrayLike
+        Values by day, oldest first; NaN for an unknown day.
+    days : int
+        Days to come.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Forecast
+        Unknown below LEAST_DAYS days.
+
+    References
+    ----------
+    * Harvey (1989), Forecasting, Structural Time Series Models and the Kalman Filter, chapter 4.
     """
     from scipy.special import stdtrit
 
@@ -62,15 +79,15 @@ def sum_ahead(history: ArrayLike, days: int, confidence: float = 0.95) -> Foreca
         flat = np.stack([known.mean() * ahead, known.mean() * ahead - reach, known.mean() * ahead + reach], axis=1)
         value, low, high = (float(each) for each in flat[-1])
         return Forecast(value, low, high, flat, CONSTANT, int(known.size))
-    means, variances, parameters = cumulated(series / scale, days, weekly)
+    means, variances, parameters = _cumulative_moments(series / scale, days, weekly)
     half = float(stdtrit(max(known.size - parameters, 2), 0.5 + confidence / 2)) * np.sqrt(variances)
     rows = scale * np.stack([means, means - half, means + half], axis=1)
-    value, low, high = (float(each) for each in rows[-1])
+    value, low, high = (float(end) for end in rows[-1])
     return Forecast(value, low, high, rows, WITH_WEEKDAYS if weekly else METHOD, int(known.size))
 
 
-def cumulated(series: Floats, days: int, weekly: bool) -> tuple[Floats, Floats, int]:
-    """Mean and variance of the cumulative sum after each day to come, and how many parameters were estimated."""
+def _cumulative_moments(series: Floats, days: int, weekly: bool) -> tuple[Floats, Floats, int]:
+    """Mean and variance of the cumulative sum after each day to come, and the number of estimated parameters."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from statsmodels.tsa.statespace.structural import UnobservedComponents

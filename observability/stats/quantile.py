@@ -1,21 +1,41 @@
-"""Which quantile does a histogram give, how sure is it, and on which bins is latency kept?
+"""Quantiles of histograms and medians, with intervals by order statistics, and the latency bins.
 
-Histograms have len(edges) + 1 counts, closed on the left (stats/edges.py); what lies outside the edges counts as lying on them.
+Histograms have len(edges) + 1 counts, closed on the left (stats/edges.py); values outside the edges count as lying on them.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from observability.stats.interval import Interval, interval
+from observability.stats.interval import Interval, ordered_interval
 
 RELATIVE_ERROR = 0.02
-"""How far a quantile from LOG_EDGES can be off, as a share of the exact one (inside the edges)."""
+"""Largest relative error of a quantile from LOG_EDGES (inside the edges)."""
 
 
 def log_edges(low: float = 0.01, high: float = 1e7, relative_error: float = RELATIVE_ERROR) -> NDArray[np.float64]:
-    """Edges in constant ratio (1 + ε) / (1 - ε) from low to high or just beyond, so that the middle of a bin is within ε of all in it.
+    """Edges in constant ratio (1 + ε) / (1 - ε), so that the middle of a bin is within ε of all in it: the bins of DDSketch.
 
-    The bins of DDSketch (Masson, Rim and Lee 2019).
+    Parameters
+    ----------
+    low : float
+        First edge.
+    high : float
+        The last edge is here or just beyond.
+    relative_error : float
+        ε.
+
+    Returns
+    -------
+    NDArray[np.float64]
+
+    Raises
+    ------
+    ValueError
+        The range or the error is invalid.
+
+    References
+    ----------
+    * Masson, Rim and Lee (2019), DDSketch: a fast and fully-mergeable quantile sketch with relative-error guarantees.
     """
     if not 0 < low < high or not 0 < relative_error < 1:
         raise ValueError(f"need 0 < low < high and 0 < relative_error < 1, got {low}, {high}, {relative_error}")
@@ -25,32 +45,60 @@ def log_edges(low: float = 0.01, high: float = 1e7, relative_error: float = RELA
 
 
 LOG_EDGES = log_edges()
-"""The fixed edges of latencies in milliseconds: 0.01 ms to 10,000 s, quantiles within 2 % (bins of bin_middle)."""
+"""Fixed edges of latencies in milliseconds: 0.01 ms to 10,000 s, quantiles within 2 % (bins of log_bin_middle)."""
 LOG_EDGES.setflags(write=False)
 
 
-def bin_middle(low: ArrayLike, high: ArrayLike) -> NDArray[np.float64]:
-    """The value 2ab / (a + b) of a bin [a, b) of positive numbers, whose relative error is the same at both ends."""
+def log_bin_middle(low: ArrayLike, high: ArrayLike) -> NDArray[np.float64]:
+    """Value 2ab / (a + b) of a bin [a, b) of positive numbers, whose relative error is the same at both ends.
+
+    Parameters
+    ----------
+    low : ArrayLike
+        Lower edge.
+    high : ArrayLike
+        Upper edge.
+
+    Returns
+    -------
+    NDArray[np.float64]
+    """
     a, b = np.asarray(low, np.float64), np.asarray(high, np.float64)
     return np.asarray(2 * a * b / (a + b), np.float64)
 
 
 def histogram_quantile(counts: ArrayLike, edges: ArrayLike, q: float, middle: bool = False) -> float | None:
-    """The value below which a share q of the counts lies: straight inside a bin, or with `middle` (for LOG_EDGES) the bin's middle.
+    """Value below which a share q of the counts lies; monotone in q, always within the edges.
 
-    None without counts or edges. Monotone in q, always within the edges.
+    Parameters
+    ----------
+    counts : ArrayLike
+        Counts, len(edges) + 1 of them.
+    edges : ArrayLike
+        Increasing edges.
+    q : float
+        Share of the counts below the quantile.
+    middle : bool
+        Use the bin's middle (for LOG_EDGES) instead of interpolating.
+
+    Returns
+    -------
+    float | None
+        None without counts or edges.
     """
-    held = held_at(counts, edges, q)
+    held = _quantile_bin(counts, edges, q)
     if held is None:
         return None
     low, high, part = held
     if low == high:
         return low
-    return float(bin_middle(low, high)) if middle else low * (1 - part) + high * part
+    return float(log_bin_middle(low, high)) if middle else low * (1 - part) + high * part
 
 
-def held_at(counts: ArrayLike, edges: ArrayLike, q: float) -> tuple[float, float, float] | None:
-    """The bin that holds the quantile q, as its two edges (the outermost edge twice, for what lies outside), and the share of it below the quantile."""
+def _quantile_bin(counts: ArrayLike, edges: ArrayLike, q: float) -> tuple[float, float, float] | None:
+    """Edges of the bin that holds the quantile q (the outermost edge twice, for values outside), and the share of it below the
+    quantile.
+    """
     held, at = np.asarray(counts, np.float64), np.asarray(edges, np.float64)
     below = np.cumsum(held)
     if not at.size or not below.size or below[-1] <= 0:
@@ -65,14 +113,61 @@ def held_at(counts: ArrayLike, edges: ArrayLike, q: float) -> tuple[float, float
     return float(at[index - 1]), float(at[index]), float(part)
 
 
+def median_interval(values: ArrayLike, outside: float = 0.05) -> tuple[float, float, float]:
+    """Median and its distribution-free interval by order statistics.
+
+    Parameters
+    ----------
+    values : ArrayLike
+        Values.
+    outside : float
+        1 - coverage of the interval.
+
+    Returns
+    -------
+    tuple[float, float, float]
+        (median, low, high); the extremes where the values are too few, NaN of no values.
+
+    References
+    ----------
+    * David and Nagaraja (2003), Order Statistics.
+    """
+    from scipy.special import bdtr
+
+    ordered = np.sort(np.asarray(values, np.float64))
+    n = len(ordered)
+    if n == 0:
+        return float("nan"), float("nan"), float("nan")
+    place = max(int(np.searchsorted(bdtr(np.arange(n), n, 0.5), outside / 2, side="right")) - 1, 0)
+    return float(np.median(ordered)), float(ordered[place]), float(ordered[n - 1 - place])
+
+
 def quantile_interval(
     counts: ArrayLike, edges: ArrayLike, q: float, middle: bool = False, effective_n: float | None = None, confidence: float = 0.95
 ) -> Interval:
     """A quantile with the interval of order statistics: ranks that a binomial(n, q) leaves outside in 1 - confidence of the cases.
 
-    Where too few rows lie beyond a quantile for such a rank, the end is the outermost filled bin and the coverage smaller. With `middle` an
-    end is the outer edge of its bin: where in a bin a value lies is not known. effective_n: in
-    place of the sum of counts, where they are weighted.
+    Where too few rows lie beyond a quantile for such a rank, the end is the outermost filled bin and the coverage smaller. With
+    `middle` an end is the outer edge of its bin, since the place of a value inside a bin is unknown.
+
+    Parameters
+    ----------
+    counts : ArrayLike
+        Counts, len(edges) + 1 of them.
+    edges : ArrayLike
+        Increasing edges.
+    q : float
+        Share of the counts below the quantile.
+    middle : bool
+        Use the bin's middle (for LOG_EDGES) instead of interpolating.
+    effective_n : float | None
+        Effective rows where counts are weighted; None for the sum of the counts.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Interval
     """
     from scipy.special import bdtrik
 
@@ -87,8 +182,8 @@ def quantile_interval(
         ranks = [float(np.ceil(bdtrik(tail, n, q))), float(np.ceil(bdtrik(1 - tail, n, q))) + 1]
     first, last = (min(max(rank, 0.0), n) / n for rank in ranks)
     if middle:
-        bins = held_at(counts, edges, first), held_at(counts, edges, last)
+        bins = _quantile_bin(counts, edges, first), _quantile_bin(counts, edges, last)
         low, high = (None if bins[0] is None else bins[0][0]), (None if bins[1] is None else bins[1][1])
     else:
         low, high = histogram_quantile(counts, edges, first), histogram_quantile(counts, edges, last)
-    return interval(value, value if low is None else low, value if high is None else high, n)
+    return ordered_interval(value, value if low is None else low, value if high is None else high, n)

@@ -1,27 +1,40 @@
-"""Is a rate higher than an earlier one, where days differ more than chance alone makes them; and from when to when was it?
+"""One-sided test of a rate against an earlier one with overdispersed days, and the segment of the excess.
 
-Requests come in bursts: the failures and the slow answers of one day are not independent, and a binomial test takes a bad day for proof. How much
-more days of the past vary than chance (the dispersion) is measured, and counts are taken for that many times fewer.
+Requests come in bursts: the failures and slow answers of one day are correlated, and a binomial test takes a bad day for proof. The
+dispersion of past days is estimated, and counts are divided by it.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
 Blocks = tuple[ArrayLike, ArrayLike]
-"""Successes and rows of each of several blocks (days) of one thing."""
-DOUBT_BLOCKS, DOUBT = 3, 3.0
-"""What is believed before any block was seen: that blocks vary three times as much as chance, as surely as three blocks would tell."""
+"""Successes and rows of each of several blocks (days) of one series."""
+PRIOR_BLOCKS, PRIOR_DISPERSION = 3, 3.0
+"""Prior before any block was seen: a dispersion of three, with the weight of three blocks."""
 
 
-def dispersion(blocks: Sequence[Blocks]) -> tuple[float, int]:
-    """(how many times more blocks vary than chance, at least 1; degrees of freedom), from several things, each around its own rate.
+def count_dispersion(blocks: Sequence[Blocks]) -> tuple[float, int]:
+    """Dispersion of blocks, from several series, each around its own rate.
 
-    Pearson's chi-square over its degrees of freedom (McCullagh and Nelder 1989), mixed with a doubt that is worth DOUBT_BLOCKS blocks.
+    Pearson's chi-square over its degrees of freedom, mixed with a prior that is worth PRIOR_BLOCKS blocks.
+
+    Parameters
+    ----------
+    blocks : Sequence[Blocks]
+        Successes and rows of the blocks of each series.
+
+    Returns
+    -------
+    tuple[float, int]
+        (dispersion, at least 1; degrees of freedom).
+
+    References
+    ----------
+    * McCullagh and Nelder (1989), Generalized Linear Models.
     """
-    square, freedom = DOUBT * DOUBT_BLOCKS, DOUBT_BLOCKS
+    square, freedom = PRIOR_DISPERSION * PRIOR_BLOCKS, PRIOR_BLOCKS
     for successes, n in blocks:
         hits, rows = np.asarray(successes, np.float64), np.asarray(n, np.float64)
         held = rows > 0
@@ -38,10 +51,28 @@ def dispersion(blocks: Sequence[Blocks]) -> tuple[float, int]:
 
 
 def higher_rate_test(successes: float, n: float, before: float, n_before: float, spread: tuple[float, int]) -> float:
-    """One-sided p-value that a rate is higher than an earlier one; 1 where a side has no rows.
+    """One-sided p-value that a rate is higher than an earlier one.
 
-    Of all successes a share n / (n + n_before) falls on this side by chance (binomial, on counts divided by the dispersion); its tail is read on
-    Student's t, as the dispersion too is estimated. spread: what `dispersion` gave.
+    Of all successes a share n / (n + n_before) falls on this side by chance (binomial, on counts divided by the dispersion); its
+    tail is read on Student's t, since the dispersion is estimated too.
+
+    Parameters
+    ----------
+    successes : float
+        Successes now.
+    n : float
+        Rows now.
+    before : float
+        Successes before.
+    n_before : float
+        Rows before.
+    spread : tuple[float, int]
+        Result of `count_dispersion`.
+
+    Returns
+    -------
+    float
+        1 where a side has no rows.
     """
     from scipy.special import betainc, ndtri, stdtr
 
@@ -54,8 +85,23 @@ def higher_rate_test(successes: float, n: float, before: float, n_before: float,
     return float(stdtr(freedom, score)) if np.isfinite(score) else 1.0
 
 
-def surest_segment(successes: ArrayLike, n: ArrayLike, rate: float) -> tuple[int, int] | None:
-    """The run of places [first, last) in which successes exceed a rate most surely; None where they exceed it nowhere."""
+def elevated_segment(successes: ArrayLike, n: ArrayLike, rate: float) -> tuple[int, int] | None:
+    """Places [first, last) in which successes exceed a rate most significantly.
+
+    Parameters
+    ----------
+    successes : ArrayLike
+        Successes by place.
+    n : ArrayLike
+        Rows by place.
+    rate : float
+        Rate to exceed.
+
+    Returns
+    -------
+    tuple[int, int] | None
+        None where they exceed it nowhere.
+    """
     hits, rows = np.asarray(successes, np.float64), np.asarray(n, np.float64)
     if rows.size == 0 or rows.sum() <= 0:
         return None

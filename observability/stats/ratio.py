@@ -1,6 +1,7 @@
-"""How sure is a ratio of two totals that came in parts (energy over predictions, by day), and did it change?
+"""Ratio of two totals that come in parts (energy over predictions, by day): its interval and its change.
 
-The parts, not the rows, are the units: what a machine draws on one day hangs together, so rows would make any interval too narrow.
+The parts, not the rows, are the units: the consumption of a machine within a day is correlated, so rows would make any interval too
+narrow.
 """
 
 from dataclasses import dataclass
@@ -8,13 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from observability.stats.interval import Interval, interval
+from observability.stats.interval import Interval, ordered_interval
 
 
 @dataclass(frozen=True)
 class RatioChange:
     """Ratio now over ratio before, with an interval on the log scale and a two-sided p-value. All None where a side has too few parts.
-
     n: parts of the smaller side.
     """
 
@@ -25,40 +25,77 @@ class RatioChange:
     n: int
 
 
-def ratio_interval(totals: ArrayLike, sizes: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Σ totals / Σ sizes with the linearised interval of a ratio of means (Cochran 1977, section 6.4), Student's t at parts - 1.
+def ratio_of_totals_interval(totals: ArrayLike, sizes: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Σ totals / Σ sizes with the linearised interval of a ratio of means, Student's t at parts - 1.
 
-    totals, sizes: one of each a part (a day). low is at least 0 where no total is negative. n is Σ sizes. No low and high below two parts;
-    all None where the sizes add up to nothing.
+    Parameters
+    ----------
+    totals : ArrayLike
+        Total of each part (a day).
+    sizes : ArrayLike
+        Size of each part.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Interval
+        n is Σ sizes; low is at least 0 where no total is negative. No bounds below two parts; all None where the sizes sum to 0.
+
+    References
+    ----------
+    * Cochran (1977), Sampling Techniques, section 6.4.
     """
-    total, size = paired(totals, sizes)
+    from scipy.special import stdtrit
+
+    total, size = _nonempty_parts(totals, sizes)
     if not size.sum() > 0:
         return Interval(None, None, None, 0.0)
     value = float(total.sum() / size.sum())
-    half = half_width(total, size, value, confidence)
+    half = float(stdtrit(max(total.size - 1, 1), 0.5 + confidence / 2)) * _standard_error(total, size, value)
     low = value - half
     if np.isfinite(low) and (total >= 0).all():
         low = max(low, 0.0)
-    return interval(value, low, value + half, float(size.sum()))
+    return ordered_interval(value, low, value + half, float(size.sum()))
 
 
-def ratio_change(
+def ratio_of_totals_change(
     now_totals: ArrayLike, now_sizes: ArrayLike, past_totals: ArrayLike, past_sizes: ArrayLike, confidence: float = 0.95
 ) -> RatioChange:
-    """How the ratio now stands to that of the past: their quotient, by the delta method on its logarithm.
+    """Quotient of the ratio now and in the past, by the delta method on its logarithm.
 
-    Degrees of freedom as Welch (1947) takes them. Unknown below three parts on a side, or where a ratio is not positive.
+    Parameters
+    ----------
+    now_totals : ArrayLike
+        Total of each part now.
+    now_sizes : ArrayLike
+        Size of each part now.
+    past_totals : ArrayLike
+        Total of each part in the past.
+    past_sizes : ArrayLike
+        Size of each part in the past.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    RatioChange
+        Unknown below three parts on a side, or where a ratio is not positive.
+
+    References
+    ----------
+    * Welch (1947), The generalization of Student's problem when several different population variances are involved.
     """
     from scipy.special import stdtr, stdtrit
 
-    sides = [paired(now_totals, now_sizes), paired(past_totals, past_sizes)]
+    sides = [_nonempty_parts(now_totals, now_sizes), _nonempty_parts(past_totals, past_sizes)]
     n = min(int((size > 0).sum()) for _, size in sides)
     if n < 3:
         return RatioChange(None, None, None, None, n)
     values = [float(total.sum() / size.sum()) for total, size in sides]
     if min(values) <= 0:
         return RatioChange(None, None, None, None, n)
-    squares = [(error(total, size, value) / value) ** 2 for (total, size), value in zip(sides, values)]
+    squares = [(_standard_error(total, size, value) / value) ** 2 for (total, size), value in zip(sides, values)]
     shift, square = float(np.log(values[0] / values[1])), sum(squares)
     if square <= 0:
         quotient = float(np.exp(shift))
@@ -69,25 +106,16 @@ def ratio_change(
     return RatioChange(float(np.exp(shift)), float(np.exp(shift - half)), float(np.exp(shift + half)), p_value, n)
 
 
-def paired(totals: ArrayLike, sizes: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The parts in which either is something."""
+def _nonempty_parts(totals: ArrayLike, sizes: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Parts with a total or a size."""
     total, size = np.asarray(totals, np.float64).ravel(), np.asarray(sizes, np.float64).ravel()
     held = (total != 0) | (size != 0)
     return total[held], size[held]
 
 
-def error(total: NDArray[np.float64], size: NDArray[np.float64], value: float) -> float:
+def _standard_error(total: NDArray[np.float64], size: NDArray[np.float64], value: float) -> float:
     """Standard error of the ratio; NaN below two parts."""
     if total.size < 2:
         return float("nan")
     spread = float(((total - value * size) ** 2).sum()) * total.size / (total.size - 1)
     return float(np.sqrt(spread) / size.sum())
-
-
-def half_width(total: NDArray[np.float64], size: NDArray[np.float64], value: float, confidence: float) -> float:
-    """Half the interval's width; NaN below two parts."""
-    from scipy.special import stdtrit
-
-    if total.size < 2:
-        return float("nan")
-    return float(stdtrit(total.size - 1, 0.5 + confidence / 2)) * error(total, size, value)

@@ -1,25 +1,37 @@
-"""Has a daily figure been creeping up, looked at every day, with a stated number of days between false alarms?
+"""Gradual-shift test of a daily figure, with a stated mean time between false alarms.
 
-A test of one window asks once. A figure that is looked at each day needs a test whose error does not grow with the looks: the e-detector of Shin, Ramdas
-and Rinaldo (2023), the Shiryaev-Roberts sum of likelihood ratios, averaged over several sizes of a shift. Under no change the sum less the number of
-days is a martingale, so that a threshold of A days means at least A days between false alarms on average, whatever days look like beyond their variance.
+The error of a test that is repeated each day must not grow with the repetitions: this is the e-detector of Shin, Ramdas and Rinaldo
+(2023), the Shiryaev-Roberts sum of likelihood ratios, averaged over several sizes of a shift. Without change the sum minus the
+number of days is a martingale, so a threshold of A days means at least A days between false alarms on average, whatever the
+distribution of days beyond their variance.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 SHIFTS = (0.5, 1.0, 2.0)
-"""Sizes of a shift that are watched for, in standard deviations of a day; weighted alike."""
+"""Sizes of a shift in standard deviations of a day, equally weighted."""
 LARGEST = 3.0
-"""A day counts for no more than so many standard deviations: one wild day alone is no creep."""
+"""Scores are capped at so many standard deviations: one outlying day alone is no gradual shift."""
 
 
-def creeping(scores: ArrayLike) -> NDArray[np.float64]:
-    """After each day, how many days one would wait on average for a clean series to look as bad: an alarm at A has a mean time between false alarms of
-    at least A days.
+def shiryaev_roberts(scores: ArrayLike) -> NDArray[np.float64]:
+    """After each day, the mean waiting time in days for a clean series to look as bad: an alarm at A has a mean time between false
+    alarms of at least A.
 
-    scores: one a day, in order: how far the day lies on the bad side of what is allowed, in standard deviations of a day (at most 0 on average
-    while nothing changed); NaN for a day that is not known, which changes nothing.
+    Parameters
+    ----------
+    scores : ArrayLike
+        One a day, in order: distance on the bad side of what is allowed, in standard deviations of a day (at most 0 on average
+        without change); NaN for an unknown day, which changes nothing.
+
+    Returns
+    -------
+    NDArray[np.float64]
+
+    References
+    ----------
+    * Shin, Ramdas and Rinaldo (2023), E-detectors: a nonparametric framework for sequential change detection.
     """
     values = np.minimum(np.asarray(scores, np.float64), LARGEST)
     sums = np.zeros(len(SHIFTS))
@@ -32,15 +44,42 @@ def creeping(scores: ArrayLike) -> NDArray[np.float64]:
     return found
 
 
-def mean_days_between(budget: float) -> float:
-    """The threshold of `creeping` that spends a chance of `budget` a day on false alarms."""
+def alarm_threshold(budget: float) -> float:
+    """Threshold of `shiryaev_roberts` for a daily false-alarm budget.
+
+    Parameters
+    ----------
+    budget : float
+        Probability of a false alarm a day.
+
+    Returns
+    -------
+    float
+        Mean days between false alarms.
+
+    Raises
+    ------
+    ValueError
+        The budget is not above 0.
+    """
     if not budget > 0:
         raise ValueError(f"a budget is above 0, got {budget}")
     return 1 / budget
 
 
-def began(scores: ArrayLike) -> int | None:
-    """The place from which to the end the scores add up to most: where a creep began, as far as they tell; None where they add up to nothing."""
+def shift_start(scores: ArrayLike) -> int | None:
+    """Place from which to the end the scores sum to most: the likely start of a gradual shift.
+
+    Parameters
+    ----------
+    scores : ArrayLike
+        As in `shiryaev_roberts`.
+
+    Returns
+    -------
+    int | None
+        None where no sum is positive.
+    """
     values = np.nan_to_num(np.asarray(scores, np.float64), nan=0.0)
     if not values.size:
         return None

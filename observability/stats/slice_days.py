@@ -1,8 +1,9 @@
-"""How much less do rows of one day say than as many independent ones, where slices are compared?
+"""Design effect of days on comparisons of slices.
 
-Rows of a day share its weather, its campaign, its outage. What all slices share cancels where a slice is held against the rest; what only the
-levels of one column share does not, and is estimated here: from one day to the next the excess of a slice over the rest jumps by more than its rows
-explain. Jumps, because a fault that begins in the middle of the window makes one only; the days on which most jump are left out for that reason.
+Rows of a day share its weather, campaign or outage. What all slices share cancels where a slice is compared with the rest; what only
+the levels of one column share does not, and is estimated here: from one day to the next the excess of a slice over the rest jumps by
+more than its rows explain. Jumps, because a fault that begins in the middle of the window makes one only; the days with the largest
+jumps are left out for that reason.
 """
 
 from collections.abc import Sequence
@@ -12,27 +13,29 @@ from functools import cache
 import numpy as np
 from scipy.special import ndtri, stdtr
 
-from observability.stats.slice_moments import Floats, Grid, Kept, Moments, Target
+from observability.stats.slice_moments import Floats, Mask, SliceGrid, SliceMoments, SliceTarget
 
 FEW = 5
 """Rows of a slice on a day from which the day counts; jumps from which a column has an estimate of its own."""
 PART = 0.25
-"""Of a slice's busiest day: days with fewer rows are passed over."""
+"""Days with fewer rows than this share of a slice's busiest day are skipped."""
 MANY = 1000
-"""Degrees of freedom from which Student's law is the normal one."""
+"""Degrees of freedom from which Student's law is taken as normal."""
 DAYS = 4
-"""Days on which a slice must have rows, of windows that are that long."""
+"""Days on which a slice must have rows, in windows of that length."""
 
 
 @dataclass(frozen=True)
-class Design:
-    """By slice: the factor by which days widen the variance of its mean (at least 1), and the degrees of freedom of that."""
+class SliceDesign:
+    """By slice: factor by which days widen the variance of its mean (at least 1), and its degrees of freedom."""
 
     factor: Floats
     freedom: Floats
 
     def standard(self, z: Floats, places: Sequence[int] | slice = slice(None)) -> Floats:
-        """The z that is as improbable under a normal law as the widened one is under Student's; of a pair (places) the more cautious."""
+        """Standard score that is as improbable under a normal law as the widened one is under Student's; of a pair (places) the more
+        cautious.
+        """
         wide, freedom = self.factor[places], self.freedom[places]
         if not isinstance(places, slice):
             wide, freedom = np.full_like(z, wide.max()), np.full_like(z, freedom.min())
@@ -41,16 +44,44 @@ class Design:
         return np.asarray(np.sign(z) * np.where(freedom > MANY, reached, exact), float)
 
 
-def independent(slices: int) -> Design:
-    """Rows that all speak for themselves."""
-    return Design(np.ones(slices), np.full(slices, np.inf))
+def independent_design(slices: int) -> SliceDesign:
+    """Design of independent rows.
+
+    Parameters
+    ----------
+    slices : int
+        Number of slices.
+
+    Returns
+    -------
+    SliceDesign
+    """
+    return SliceDesign(np.ones(slices), np.full(slices, np.inf))
 
 
-def design(grid: Grid, targets: Sequence[Target], days: Floats, whole: Sequence[Moments]) -> tuple[list[Design], Kept]:
-    """(the design by target; which slices have rows on days enough).
+def slice_design(
+    grid: SliceGrid, targets: Sequence[SliceTarget], days: Floats, whole: Sequence[SliceMoments]
+) -> tuple[list[SliceDesign], Mask]:
+    """Design by target, and the slices that have rows on enough days.
 
-    days: a number of the day of each row now. whole: moments of each slice now, all rows last. The variance by days rests on the slice's days less
-    one, that by rows on the rows: degrees of freedom of both together by Satterthwaite.
+    The variance by days rests on the slice's days minus one, that by rows on the rows: degrees of freedom of both together by
+    Satterthwaite.
+
+    Parameters
+    ----------
+    grid : SliceGrid
+        Rows by slice.
+    targets : Sequence[SliceTarget]
+        Targets.
+    days : Floats
+        Day number of each row now.
+    whole : Sequence[SliceMoments]
+        Moments of each slice now, all rows last.
+
+    Returns
+    -------
+    tuple[list[SliceDesign], Mask]
+        (design by target, mask of the slices).
     """
     names = np.unique(days)
     by_day = [grid.many("now", [target.now for target in targets], days == day) for day in names]
@@ -58,15 +89,16 @@ def design(grid: Grid, targets: Sequence[Target], days: Floats, whole: Sequence[
     present = (served >= np.maximum(FEW, PART * served.max(axis=1, initial=0, keepdims=True))).sum(axis=1)
     found = []
     for place, moments in enumerate(whole):
-        wide = factor(grid, [part[place] for part in by_day], moments)
+        wide = _variance_factors(grid, [part[place] for part in by_day], moments)
         freedom = wide**2 / (1 / np.maximum(moments.n[:-1], 1) + (wide - 1) ** 2 / np.maximum(present - 1, 1))
-        found.append(Design(wide, freedom))
+        found.append(SliceDesign(wide, freedom))
     return found, np.asarray(present >= min(DAYS, names.size), bool)
 
 
-def factor(grid: Grid, by_day: Sequence[Moments], whole: Moments) -> Floats:
-    """The factor of one target for each slice: that of its column. On days on which the rest has no row (slices of weekdays), it is held against all
-    days of the rest.
+def _variance_factors(grid: SliceGrid, by_day: Sequence[SliceMoments], whole: SliceMoments) -> Floats:
+    """Factor of one target for each slice: that of its column.
+
+    On days on which the rest has no row (slices of weekdays), a slice is compared with all days of the rest.
     """
     if len(by_day) < 2:
         return np.ones(len(grid.of))
@@ -77,14 +109,14 @@ def factor(grid: Grid, by_day: Sequence[Moments], whole: Moments) -> Floats:
     usual = (whole.total[-1] - whole.total[:-1]) / np.maximum(whole.n[-1] - whole.n[:-1], 1)
     excess = inside / np.maximum(inside_n, 1) - np.where(beside, rest / np.maximum(rest_n, 1), usual[:, None])
     spread = whole.variance[:-1, None] / np.maximum(inside_n, 1) + np.where(beside, whole.variance[-1] / np.maximum(rest_n, 1), 0.0)
-    jumps = jumps_of(excess, spread, inside_n >= np.maximum(FEW, PART * inside_n.max(axis=1, keepdims=True)))
-    overall = settled(jumps)
-    found = [settled(jumps[grid.owner == owner], overall) for owner in range(len(grid.cuts))]
+    jumps = _squared_jumps(excess, spread, inside_n >= np.maximum(FEW, PART * inside_n.max(axis=1, keepdims=True)))
+    overall = trimmed_jump_ratio(jumps)
+    found = [trimmed_jump_ratio(jumps[grid.owner == owner], overall) for owner in range(len(grid.cuts))]
     return np.array(found)[grid.owner] if grid.of else np.empty(0)
 
 
-def jumps_of(excess: Floats, spread: Floats, known: Kept) -> Floats:
-    """Squared jumps from each known day of a slice to its next known one, against their variance by rows alone; NaN where there is none."""
+def _squared_jumps(excess: Floats, spread: Floats, known: Mask) -> Floats:
+    """Squared jumps from each known day of a slice to its next known one, over their variance by rows alone; NaN where there is none."""
     found = np.full(excess.shape, np.nan)
     held_excess, held_spread = np.full(len(excess), np.nan), np.full(len(excess), np.nan)
     for day in range(excess.shape[1]):
@@ -95,9 +127,20 @@ def jumps_of(excess: Floats, spread: Floats, known: Kept) -> Floats:
     return found
 
 
-def settled(jumps: Floats, otherwise: float = 1.0) -> float:
-    """Mean of squared jumps (slices of one column × days) against what chance gives, without the days on which most jump; 1 where that is no more than
-    chance shows in one of forty; `otherwise` where there are few.
+def trimmed_jump_ratio(jumps: Floats, otherwise: float = 1.0) -> float:
+    """Mean of squared jumps over its value by chance, without the days with the largest jumps.
+
+    Parameters
+    ----------
+    jumps : Floats
+        Slices of one column × days.
+    otherwise : float
+        Result where there are few jumps.
+
+    Returns
+    -------
+    float
+        1 where the ratio is no more than chance shows in one of forty.
     """
     there = np.isfinite(jumps)
     counts = there.sum(axis=0)
@@ -106,18 +149,18 @@ def settled(jumps: Floats, otherwise: float = 1.0) -> float:
     known = counts > 0
     of_days = np.where(there, jumps, 0.0).sum(axis=0)[known] / counts[known]
     days, levels = of_days.size, max(round(counts[known].mean()) - (len(jumps) > 1), 1)
-    kept = days - left_out(days)
-    found = float(np.sort(of_days)[:kept].mean()) / chance(days, levels)
+    kept = days - _days_left_out(days)
+    found = float(np.sort(of_days)[:kept].mean()) / _expected_jump(days, levels)
     return found if found > 1 + 2 * np.sqrt(3 / (kept * levels)) else 1.0
 
 
-def left_out(days: int) -> int:
-    """How many of the days with the largest jumps are left out: a fault that comes, or comes and goes."""
+def _days_left_out(days: int) -> int:
+    """Number of the days with the largest jumps that are left out: a fault that comes, or comes and goes."""
     return max(days // 4, 1) if days >= 4 else 0
 
 
 @cache
-def chance(days: int, levels: int) -> float:
-    """Mean of the squared jumps that are kept where rows are independent, drawn 2,000 times."""
+def _expected_jump(days: int, levels: int) -> float:
+    """Mean of the kept squared jumps where rows are independent, drawn 2,000 times."""
     drawn = np.random.default_rng(4).chisquare(levels, (2000, days)) / levels
-    return float(np.sort(drawn, axis=1)[:, : days - left_out(days)].mean())
+    return float(np.sort(drawn, axis=1)[:, : days - _days_left_out(days)].mean())

@@ -1,6 +1,6 @@
-"""How many rows has each slice, and what are the mean and the spread of a number in it, on two sides?
+"""Rows, mean and variance of a target in each slice, on two sides.
 
-Sums by slice, from which every comparison of stats/slices.py is made; those of the rest are the sums of all rows less those of the slice.
+All comparisons of stats/slices.py are made from sums by slice; those of the rest are the sums of all rows minus those of the slice.
 """
 
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ from scipy.sparse import csr_array
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int16]
-Kept = NDArray[np.bool_]
+Mask = NDArray[np.bool_]
 SIDES = ("now", "before")
 COMPOSITION = 2.5
-"""A slice whose share of the rows grew or fell by more is another slice than it was: that is a shift of inputs, told elsewhere."""
+"""A slice whose share of the rows changed by a larger factor is not compared: that is a shift of inputs, reported elsewhere."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A column to slice by: place of each row's level, -1 where it is in none. before: empty where there is none."""
+    """A column to slice by: place of each row's level, -1 where it has none. before: empty without a before."""
 
     name: str
     levels: tuple[str, ...]
@@ -30,8 +30,8 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Target:
-    """A number of each row whose mean is compared; NaN: not counted. own: names of cuts that would only say the same again."""
+class SliceTarget:
+    """A number of each row whose mean is compared; NaN: not counted. own: names of cuts in which the target is redundant."""
 
     name: str
     now: Floats = field(repr=False)
@@ -40,7 +40,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Side:
+class SliceSide:
     """Rows, mean and variance of a target in some rows."""
 
     n: float
@@ -49,21 +49,21 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Moments:
-    """Sums by slice (and once for all rows) of a target on one side: rows, Σy, Σy²; `served`: rows whether counted or not."""
+class SliceMoments:
+    """Sums of a target by slice (and once for all rows) on one side: rows, Σy, Σy²; `served`: rows whether counted or not."""
 
     n: Floats
     total: Floats
     squares: Floats
     served: Floats
 
-    def less(self, other: "Moments") -> "Moments":
+    def less(self, other: "SliceMoments") -> "SliceMoments":
         """Without some of the rows."""
-        return Moments(self.n - other.n, self.total - other.total, self.squares - other.squares, self.served - other.served)
+        return SliceMoments(self.n - other.n, self.total - other.total, self.squares - other.squares, self.served - other.served)
 
-    def at(self, place: int) -> "Moments":
+    def at(self, place: int) -> "SliceMoments":
         """Of one slice."""
-        return Moments(*(each[place : place + 1] for each in (self.n, self.total, self.squares, self.served)))
+        return SliceMoments(*(each[place : place + 1] for each in (self.n, self.total, self.squares, self.served)))
 
     @property
     def mean(self) -> Floats:
@@ -75,17 +75,17 @@ class Moments:
         """Sample variance, never below 0."""
         return np.maximum(self.squares - self.n * self.mean**2, 0.0) / np.maximum(self.n - 1, 1)
 
-    def side(self, place: int = 0) -> Side:
+    def side(self, place: int = 0) -> SliceSide:
         """One slice as plain numbers."""
-        return Side(float(self.n[place]), float(self.mean[place]), float(self.variance[place]))
+        return SliceSide(float(self.n[place]), float(self.mean[place]), float(self.variance[place]))
 
 
-Pair = tuple[Moments, Moments | None]
+NowBefore = tuple[SliceMoments, SliceMoments | None]
 """Now and before."""
 
 
-class Grid:
-    """Which rows are in which single slice, on both sides."""
+class SliceGrid:
+    """Rows of each single slice, on both sides."""
 
     def __init__(self, cuts: Sequence[Cut]) -> None:
         self.cuts = cuts
@@ -101,8 +101,8 @@ class Grid:
             for side in SIDES
         }
 
-    def rows(self, side: str, place: int) -> Kept:
-        """Which rows of a side are in a slice."""
+    def rows(self, side: str, place: int) -> Mask:
+        """Mask of the rows of a side that are in a slice."""
         return np.asarray(self.places[side][:, self.of[place][0]] == place, bool)
 
     def conditions(self, *places: int) -> tuple[tuple[str, str], ...]:
@@ -111,13 +111,13 @@ class Grid:
             sorted((self.cuts[self.of[place][0]].name, self.cuts[self.of[place][0]].levels[self.of[place][1]]) for place in places)
         )
 
-    def all_singles(self, targets: Sequence[Target]) -> list[Pair]:
-        """Moments of each single slice for every target, of all rows last: one product of matrices a side."""
+    def all_singles(self, targets: Sequence[SliceTarget]) -> list[NowBefore]:
+        """Moments of each single slice for every target, all rows last: one matrix product a side."""
         sides = [self.many(side, [getattr(target, side) for target in targets]) for side in SIDES]
         return [(now, None if target.before.size == 0 else before) for target, now, before in zip(targets, *sides)]
 
-    def many(self, side: str, values: Sequence[Floats], keep: Kept | None = None) -> list[Moments]:
-        """Moments of several targets on one side, among the rows that are kept."""
+    def many(self, side: str, values: Sequence[Floats], keep: Mask | None = None) -> list[SliceMoments]:
+        """Moments of several targets on one side, among the kept rows."""
         places = self.places[side] if keep is None else self.places[side][keep]
         rows = len(places)
         used = [each if keep is None else each[keep] for each in values]
@@ -130,14 +130,14 @@ class Grid:
         sums = inside.T @ weighed
         sums[-1] = weighed.sum(axis=0)
         k = len(used)
-        return [Moments(sums[:, i], sums[:, k + i], sums[:, 2 * k + i], sums[:, -1]) for i in range(k)]
+        return [SliceMoments(sums[:, i], sums[:, k + i], sums[:, 2 * k + i], sums[:, -1]) for i in range(k)]
 
-    def singles(self, target: Target, keep: tuple[Kept, Kept]) -> Pair:
-        """Moments of each single slice among the rows that are kept, of all of these last."""
+    def singles(self, target: SliceTarget, keep: tuple[Mask, Mask]) -> NowBefore:
+        """Moments of each single slice among the kept rows, all of these last."""
         now = self.some("now", target.now, keep[0])
         return now, None if target.before.size == 0 else self.some("before", target.before, keep[1])
 
-    def some(self, side: str, values: Floats, keep: Kept) -> Moments:
+    def some(self, side: str, values: Floats, keep: Mask) -> SliceMoments:
         """Moments among some rows of one side."""
         chosen = np.flatnonzero(keep)
         y = values[chosen]
@@ -146,55 +146,104 @@ class Grid:
         places, wide = self.places[side][chosen], self.places[side].shape[1]
         flat, size = places.ravel(), len(self.of) + 1
         columns = (there.astype(float), plain, plain * plain, np.ones(chosen.size))
-        sums = [np.append(np.bincount(flat, np.repeat(each, wide), size)[:-1], each.sum()) for each in columns]
-        return Moments(*sums)
+        sums = [np.append(np.bincount(flat, np.repeat(column, wide), size)[:-1], column.sum()) for column in columns]
+        return SliceMoments(*sums)
 
-    def allowed(self, target: Target) -> NDArray[np.bool_]:
-        """Which slices a target is looked at in."""
+    def allowed(self, target: SliceTarget) -> NDArray[np.bool_]:
+        """Mask of the slices in which a target is compared."""
         return np.array([self.cuts[place].name not in target.own for place, _ in self.of], bool)
 
-    def pairs(self, target: Target) -> int:
-        """How many pairs of levels of two columns there are."""
+    def pairs(self, target: SliceTarget) -> int:
+        """Number of pairs of levels of two columns."""
         sizes = [len(cut.levels) for cut in self.cuts if cut.name not in target.own]
         return sum(a * b for a, b in combinations(sizes, 2))
 
 
-def variance_of_change(now: Moments, before: Moments | None) -> Floats:
-    """Squared standard error of a change of means: of the two sides' own variances and of the pooled one whichever is larger (a side without a single
-    hit has no variance of its own).
+def variance_of_change(now: SliceMoments, before: SliceMoments | None) -> Floats:
+    """Squared standard error of a change of means: the larger of the two sides' own variances and of the pooled one.
+
+    A side without a single hit has no variance of its own.
+
+    Parameters
+    ----------
+    now : SliceMoments
+        Moments now.
+    before : SliceMoments | None
+        Moments before; None without a before.
+
+    Returns
+    -------
+    Floats
     """
     own = now.variance / np.maximum(now.n, 1)
     if before is None:
         return own
-    pooled = Moments(now.n + before.n, now.total + before.total, now.squares + before.squares, now.served + before.served).variance
+    pooled = SliceMoments(now.n + before.n, now.total + before.total, now.squares + before.squares, now.served + before.served).variance
     return np.maximum(own + before.variance / np.maximum(before.n, 1), pooled * (1 / np.maximum(now.n, 1) + 1 / np.maximum(before.n, 1)))
 
 
-def excess_of(inside: Pair, outside: Pair) -> tuple[Floats, Floats]:
-    """(change inside less change outside, its standard error)."""
+def excess_change(inside: NowBefore, outside: NowBefore) -> tuple[Floats, Floats]:
+    """Change inside minus change outside, and its standard error.
+
+    Parameters
+    ----------
+    inside : NowBefore
+        Moments of the slices, now and before.
+    outside : NowBefore
+        Moments of the rest.
+
+    Returns
+    -------
+    tuple[Floats, Floats]
+        (excess, standard error).
+    """
     (now, before), (rest, rest_before) = inside, outside
     excess = now.mean - rest.mean
     if before is None or rest_before is None:
-        pooled = Moments(now.n + rest.n, now.total + rest.total, now.squares + rest.squares, now.served).variance
+        pooled = SliceMoments(now.n + rest.n, now.total + rest.total, now.squares + rest.squares, now.served).variance
         own = now.variance / np.maximum(now.n, 1) + rest.variance / np.maximum(rest.n, 1)
         return excess, np.sqrt(np.maximum(own, pooled * (1 / np.maximum(now.n, 1) + 1 / np.maximum(rest.n, 1))))
     excess = excess - before.mean + rest_before.mean
     return excess, np.sqrt(variance_of_change(now, before) + variance_of_change(rest, rest_before))
 
 
-def outside_of(sides: Pair) -> Pair:
-    """All rows less each slice; all rows are last."""
+def rest_moments(sides: NowBefore) -> NowBefore:
+    """Moments of all rows minus each slice.
+
+    Parameters
+    ----------
+    sides : NowBefore
+        Moments by slice, all rows last.
+
+    Returns
+    -------
+    NowBefore
+    """
     now, before = sides
-    return everything(now).less(now), None if before is None else everything(before).less(before)
+    return _all_rows(now).less(now), None if before is None else _all_rows(before).less(before)
 
 
-def everything(sums: Moments) -> Moments:
-    """All rows, as often as there are slices."""
-    return Moments(*(np.full_like(each, each[-1]) for each in (sums.n, sums.total, sums.squares, sums.served)))
+def _all_rows(sums: SliceMoments) -> SliceMoments:
+    """Moments of all rows, repeated for each slice."""
+    return SliceMoments(*(np.full_like(each, each[-1]) for each in (sums.n, sums.total, sums.squares, sums.served)))
 
 
-def enough(inside: Pair, outside: Pair, least: int) -> NDArray[np.bool_]:
-    """Which slices have rows enough inside and outside, on both sides, and are still of about the same share of the rows."""
+def comparable_slices(inside: NowBefore, outside: NowBefore, least: int) -> NDArray[np.bool_]:
+    """Mask of the slices with enough rows inside and outside, on both sides, and about the same share of the rows.
+
+    Parameters
+    ----------
+    inside : NowBefore
+        Moments of the slices, now and before.
+    outside : NowBefore
+        Moments of the rest.
+    least : int
+        Rows needed.
+
+    Returns
+    -------
+    NDArray[np.bool_]
+    """
     (now, before), (rest, rest_before) = inside, outside
     kept = (now.n >= least) & (rest.n >= least)
     if before is None or rest_before is None:

@@ -1,68 +1,73 @@
-"""Which slices of the rows changed otherwise than the rest, counting every look?
+"""Search for slices that changed differently from the rest, with every comparison counted.
 
-A slice is one level of a column (a category, a band of a number, a missing value) or two levels of two columns. In each slice the mean of a target
-(an error, whether a value is missing, the rank of a feature) now is held against the same slice before, less the same change in all other
-rows: what moved everywhere names no slice. Without a before, the slice is held against the other rows alone (its peers).
+A slice is one level of a column (a category, a band of a number, a missing value) or two levels of two columns. In each slice the
+change of the mean of a target (an error, a missing value, the rank of a feature) is compared with its change in all other rows: a
+change common to all rows names no slice. Without a before, the slice is compared with the other rows alone (its peers).
 
-Sure enough: the z of each slice is divided by the root of an inflation, the median of z² over all slices of the target against what chance gives.
-Seasons that move slices apart inflate all of them, a fault only its own (genomic control: Devlin and Roeder 1999). Rows of one day are not
-taken for independent (stats/slice_days.py). Looks
-are counted whole, every slice by every target, also pairs that were never formed, and p-values adjusted for any dependence between them
-(Benjamini and Yekutieli 2001). The shortest rule wins: a pair is named only where what is left of either parent changed by less than half as much.
+The z of each slice is divided by the root of an inflation, the median of z² over all slices of the target over its value by chance:
+seasons that move slices apart inflate all of them, a fault only its own (genomic control: Devlin and Roeder 1999). Rows within a day
+are correlated (stats/slice_days.py). All comparisons are counted, every slice by every target, also pairs that were never formed,
+and p-values adjusted for any dependence between them (Benjamini and Yekutieli 2001). The shortest rule wins: a pair is reported only
+where what is left of either parent changed by less than half as much.
 """
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri, stdtrit
+from scipy.special import ndtri, stdtrit
 
-from observability.stats.multiple import adjusted_any
-from observability.stats.slice_days import MANY, Design, design, independent
+from observability.stats.interval import two_sided_p_value
+from observability.stats.multiple_testing import benjamini_yekutieli
+from observability.stats.slice_days import MANY, SliceDesign, independent_design, slice_design
 from observability.stats.slice_moments import (
     Cut,
     Floats,
-    Grid,
-    Kept,
-    Moments,
-    Pair,
-    Side,
-    Target,
-    enough,
-    excess_of,
-    outside_of,
+    Mask,
+    NowBefore,
+    SliceGrid,
+    SliceMoments,
+    SliceSide,
+    SliceTarget,
+    comparable_slices,
+    excess_change,
+    rest_moments,
     variance_of_change,
 )
 
-LEAST, MOST, PARENTS, SHOWN = 100, 3, 8, 12
-"""Rows of a slice on each side; slices that are named of one target at most; single slices of a target that pairs are formed with, and that are
-given whatever they say."""
+LEAST_ROWS, MOST, PARENTS, SHOWN = 100, 3, 8, 12
+"""Rows of a slice on each side; reported slices of one target at most; single slices of a target that pairs are formed with; single
+slices returned in any case.
+"""
 PAIR_FROM, APART, CONCENTRATED = 2.5, 4.0, 0.5
-"""z of a parent from which pairs are looked at; z of a pair against what is left of each parent; how much of its change the rest may have."""
+"""z of a parent from which pairs are formed; z of a pair against what is left of each parent; largest part of its change that the rest
+may have.
+"""
 MEDIAN_SQUARE = 0.4549
 """Median of z² by chance."""
 WIDE = 1.5
-"""Inflation of a target from which it is asked whether one slice alone makes it: without its rows there has to be less than this."""
+"""Inflation of a target from which it is checked whether one slice alone makes it: without its rows the inflation has to be below this."""
 ENOUGH_SLICES = 10
-"""Slices of a target from which its own inflation is told; below, that of all targets is taken."""
+"""Slices of a target from which it has an inflation of its own; below, that of all targets is taken."""
 
 
 @dataclass(frozen=True)
-class Compared:
+class SliceComparison:
     """A slice and the rest, now and before (None: there is none)."""
 
-    now: Side
-    before: Side | None
-    rest_now: Side
-    rest_before: Side | None
+    now: SliceSide
+    before: SliceSide | None
+    rest_now: SliceSide
+    rest_before: SliceSide | None
 
 
 @dataclass(frozen=True)
-class Found(Compared):
-    """One slice that changed otherwise than the rest.
+class ChangedSlice(SliceComparison):
+    """A slice that changed differently from the rest.
 
-    excess: change in the slice less change in the rest (without a before: slice less rest), low, high: its 95 % interval, inflation included.
-    coverage: share of the whole change (without a before: of the excess over the rest's mean) that sits in the slice, 0 to 1. share: of the rows.
+    excess: change in the slice minus change in the rest (without a before: slice minus rest), low, high: its 95 % interval,
+    inflation included. coverage: share of the whole change (without a before: of the excess over the rest's mean) that lies in the
+    slice, 0 to 1. share: of the rows.
     """
 
     target: str
@@ -78,86 +83,114 @@ class Found(Compared):
 
     @property
     def change(self) -> float:
-        """How far the slice moved (without a before: how far it is from the rest)."""
+        """Change of the slice (without a before: its distance from the rest)."""
         return self.now.mean - (self.rest_now.mean if self.before is None else self.before.mean)
 
     @property
     def rest_change(self) -> float:
-        """How far the rest moved."""
+        """Change of the rest."""
         return 0.0 if self.rest_before is None else self.rest_now.mean - self.rest_before.mean
 
 
 @dataclass(frozen=True)
-class Search:
-    """What a search found, best first; the looks it counted (single slices, pairs); inflation by target; the strongest single slices of the targets that are shown, whatever they say."""
+class SliceSearch:
+    """Slices found, best first; comparisons counted (single slices, pairs); inflation by target; strongest single slices of the targets
+    that are shown, significant or not.
+    """
 
-    found: tuple[Found, ...]
+    found: tuple[ChangedSlice, ...]
     looks: tuple[int, int]
     inflation: dict[str, float]
-    single: dict[str, tuple[Found, ...]]
+    single: dict[str, tuple[ChangedSlice, ...]]
 
 
-def search(
+def search_slices(
     cuts: Sequence[Cut],
-    targets: Sequence[Target],
+    targets: Sequence[SliceTarget],
     days: Floats | None = None,
     *,
-    least: int = LEAST,
+    least: int = LEAST_ROWS,
     most: int = MOST,
     pairs: bool = True,
     shown: Collection[str] | None = None,
-) -> Search:
-    """The slices of `cuts` in which a target changed otherwise than in the rest, at most `most` of each target, by z.
+) -> SliceSearch:
+    """Slices of `cuts` in which a target changed differently from the rest, at most `most` of each target, by z.
 
-    days: a number of the day of each row now; None: they are independent. What is returned passed no test yet: it carries `p_adjusted`, and the
-    caller holds it and the size of the effect against limits. A slice needs `least` counted rows on each side, and rows on several days; of several
-    slices that say the same the strongest alone is given (its rows are left out when the next is sought). shown: the targets whose strongest single
-    slices are given as well (None: all).
+    The slices returned are not tested yet: they carry `p_adjusted`, and the caller applies limits to it and to the size of the
+    effect. Of several slices that overlap the strongest alone is returned (its rows are left out when the next is searched).
+
+    Parameters
+    ----------
+    cuts : Sequence[Cut]
+        Columns to slice by.
+    targets : Sequence[SliceTarget]
+        Numbers whose means are compared.
+    days : Floats | None
+        Day number of each row now; None for independent rows.
+    least : int
+        Rows that a slice needs on each side.
+    most : int
+        Slices of each target at most.
+    pairs : bool
+        Search pairs of levels too.
+    shown : Collection[str] | None
+        Targets whose strongest single slices are returned as well; None for all.
+
+    Returns
+    -------
+    SliceSearch
+
+    References
+    ----------
+    * Devlin and Roeder (1999), Genomic control for association studies.
+    * Benjamini and Yekutieli (2001), The control of the false discovery rate in multiple testing under dependency.
     """
-    grid = Grid(cuts)
+    grid = SliceGrid(cuts)
     singles = grid.all_singles(targets)
-    designs, present = [independent(len(grid.of)) for _ in targets], np.ones(len(grid.of), bool)
+    designs, present = [independent_design(len(grid.of)) for _ in targets], np.ones(len(grid.of), bool)
     if days is not None and targets:
-        designs, present = design(grid, targets, days, [now for now, _ in singles])
+        designs, present = slice_design(grid, targets, days, [now for now, _ in singles])
     scored = [
-        by.standard(np.where(present, score(each, grid, target, least), np.nan)) for each, target, by in zip(singles, targets, designs)
+        by.standard(np.where(present, _slice_scores(single, grid, target, least), np.nan))
+        for single, target, by in zip(singles, targets, designs)
     ]
-    inflation = inflations([beside_siblings(sides, z, by, grid) for sides, z, by in zip(singles, scored, designs)])
+    inflation = _inflations([_scores_among_siblings(sides, z, by, grid) for sides, z, by in zip(singles, scored, designs)])
     for place, (target, sides, z, by) in enumerate(zip(targets, singles, scored, designs, strict=True)):
         if inflation[place] > WIDE:
-            left = without_strongest(target, grid, by, np.where(own_changes(sides), z, np.nan), least)
+            left = _inflation_without_strongest(target, grid, by, np.where(_own_changes(sides), z, np.nan), least)
             inflation[place] = left if left <= WIDE else inflation[place]
     tested = [np.abs(each / np.sqrt(by)) for each, by in zip(scored, inflation)]
     looks = (sum(int((~np.isnan(each)).sum()) for each in tested), sum(grid.pairs(target) for target in targets) if pairs else 0)
-    p_values = np.concatenate([two_sided(each[~np.isnan(each)]) for each in tested]) if tested else np.empty(0)
-    adjust = adjusted_any(p_values, max(looks[0], 1))
-    adjust_pair = adjusted_any(np.empty(0), max(looks[1], 1))
-    found: list[Found] = []
-    every: dict[str, tuple[Found, ...]] = {}
+    p_values = np.concatenate([two_sided_p_value(each[~np.isnan(each)]) for each in tested]) if tested else np.empty(0)
+    adjust = benjamini_yekutieli(p_values, max(looks[0], 1))
+    adjust_pair = benjamini_yekutieli(np.empty(0), max(looks[1], 1))
+    found: list[ChangedSlice] = []
+    every: dict[str, tuple[ChangedSlice, ...]] = {}
     for target, sides, z, by, wider in zip(targets, singles, tested, designs, inflation):
-        finder = Finder(target, grid, by, wider, present, least)
+        finder = SliceFinder(target, grid, by, wider, present, least)
         if shown is None or target.name in shown:
             strongest = [int(place) for place in np.argsort(-np.nan_to_num(z), kind="stable")[:SHOWN] if not np.isnan(z[place])]
             every[target.name] = tuple(finder.found(sides, (place,), adjust) for place in strongest)
         found += finder.peeled(sides, most, adjust, adjust_pair if pairs else None)
     order = sorted(found, key=lambda each: (each.p_adjusted, -abs(each.z), len(each.conditions), each.target, each.conditions))
-    return Search(tuple(order), looks, {target.name: by for target, by in zip(targets, inflation)}, every)
+    return SliceSearch(tuple(order), looks, {target.name: by for target, by in zip(targets, inflation)}, every)
 
 
-def score(sides: Pair, grid: Grid, target: Target, least: int) -> Floats:
-    """The z of each single slice, NaN where it is not looked at."""
+def _slice_scores(sides: NowBefore, grid: SliceGrid, target: SliceTarget, least: int) -> Floats:
+    """Standard score of each single slice, NaN where it is not compared."""
     if not grid.of:
         return np.empty(0)
-    outside = outside_of(sides)
-    excess, error = excess_of(sides, outside)
+    outside = rest_moments(sides)
+    excess, error = excess_change(sides, outside)
     z = np.where(error > 0, excess / np.where(error > 0, error, 1.0), 0.0)
-    looked = enough(sides, outside, least)[:-1] & grid.allowed(target)
+    looked = comparable_slices(sides, outside, least)[:-1] & grid.allowed(target)
     return np.where(looked, z[:-1], np.nan)
 
 
-def beside_siblings(sides: Pair, z: Floats, by: Design, grid: Grid) -> Floats:
-    """The z of each slice's own change against the middle one of the levels of its column, by which inflation is told: a fault of one level moves the
-    rest of all others, but not the middle. Columns of two levels have none.
+def _scores_among_siblings(sides: NowBefore, z: Floats, by: SliceDesign, grid: SliceGrid) -> Floats:
+    """Standard score of each slice's own change against the median of the levels of its column, which the inflation is estimated from.
+
+    A fault of one level moves the rest of all others, but not the median. Columns of two levels have none.
     """
     now, before = sides
     change = (now.mean - (0.0 if before is None else before.mean))[:-1]
@@ -170,93 +203,89 @@ def beside_siblings(sides: Pair, z: Floats, by: Design, grid: Grid) -> Floats:
     return by.standard(found)
 
 
-def inflations(scores: Sequence[Floats]) -> list[float]:
-    """How much wider z is spread than by chance, for each target; at least 1."""
-    of_all = spread_of(np.concatenate(scores)) if any(each.size for each in scores) else 1.0
-    return [spread_of(each) if each.size >= ENOUGH_SLICES else of_all for each in scores]
+def _inflations(scores: Sequence[Floats]) -> list[float]:
+    """Inflation of each target, at least 1."""
+    of_all = _inflation(np.concatenate(scores)) if any(score.size for score in scores) else 1.0
+    return [_inflation(score) if score.size >= ENOUGH_SLICES else of_all for score in scores]
 
 
-def without_strongest(target: Target, grid: Grid, by: Design, z: Floats, least: int) -> float:
-    """How much wider z is spread than by chance among the rows that are not in one of the strongest slices, the least of them. Columns go together (a carrier and where it
-    flies), so a fault of one level moves most levels of another column; what is left without its rows is what seasons do.
+def _inflation_without_strongest(target: SliceTarget, grid: SliceGrid, by: SliceDesign, z: Floats, least: int) -> float:
+    """Smallest inflation among the rows outside one of the strongest slices.
+
+    Columns are correlated (a carrier and its airports), so a fault of one level moves most levels of another column; seasons are
+    what is left without its rows.
     """
     found = []
     for place in (int(each) for each in np.argsort(-np.abs(np.nan_to_num(z)), kind="stable")[:MOST]):
         kept = ~grid.rows("now", place), ~grid.rows("before", place) if target.before.size else np.ones(0, bool)
         sides = grid.singles(target, kept)
-        found.append(spread_of(beside_siblings(sides, by.standard(score(sides, grid, target, least)), by, grid)))
+        found.append(_inflation(_scores_among_siblings(sides, by.standard(_slice_scores(sides, grid, target, least)), by, grid)))
     return min(found)
 
 
-def spread_of(z: Floats) -> float:
-    """Median of z² against that of chance, at least 1; slices in which nothing can vary count for nothing."""
+def _inflation(z: Floats) -> float:
+    """Median of z² over its value by chance, at least 1; slices in which nothing can vary are ignored."""
     moving = z[z != 0]
     return max(1.0, float(np.median(moving**2)) / MEDIAN_SQUARE) if moving.size >= ENOUGH_SLICES else 1.0
-
-
-def two_sided(z: Floats) -> Floats:
-    """How often chance gives so large a z."""
-    return np.asarray(2 * ndtr(-np.abs(z)), float)
 
 
 Adjust = Callable[[float], float]
 
 
 @dataclass(frozen=True)
-class Finder:
-    """Looks for the slices of one target. design, inflation: by how much the variance of each single slice's excess is wider than its rows alone say.
-    present: which slices are looked at.
+class SliceFinder:
+    """Search of the slices of one target.
+
+    design, inflation: factors on the variance of each single slice's excess beyond its rows. present: mask of the slices that are
+    compared.
     """
 
-    target: Target
-    grid: Grid
-    design: Design
+    target: SliceTarget
+    grid: SliceGrid
+    design: SliceDesign
     inflation: float
-    present: Kept
+    present: Mask
     least: int
 
     def standard(self, z: Floats, places: tuple[int, ...] | slice = slice(None)) -> Floats:
-        """The z beyond what days and seasons explain."""
+        """Standard score beyond what days and seasons explain."""
         return self.design.standard(z, places if isinstance(places, slice) else list(places)) / np.sqrt(self.inflation)
 
-    def found(self, sides: Pair, places: tuple[int, ...], adjust: Adjust) -> Found:
+    def found(self, sides: NowBefore, places: tuple[int, ...], adjust: Adjust) -> ChangedSlice:
         """A single slice, or a pair (`sides` are then those of the last place inside the first), all rows last."""
         now, before = sides
         place, last = places[-1], now.n.size - 1
         inside = now.at(place), None if before is None else before.at(place)
         outside = now.at(last).less(inside[0]), None if before is None or inside[1] is None else before.at(last).less(inside[1])
-        (excess,), (error,) = excess_of(inside, outside)
+        (excess,), (error,) = excess_change(inside, outside)
         z = float(self.standard(np.array([excess / error]), places)[0]) if error > 0 else 0.0
-        p = float(two_sided(np.array([z]))[0])
+        p = float(two_sided_p_value(np.array([z]))[0])
         wide, freedom = self.design.factor[list(places)].max(), self.design.freedom[list(places)].min()
         reach = float((ndtri(0.975) if freedom > MANY else stdtrit(freedom, 0.975)) * error * np.sqrt(wide * self.inflation))
-        held = Compared(
+        held = SliceComparison(
             inside[0].side(),
             None if inside[1] is None else inside[1].side(),
             outside[0].side(),
             None if outside[1] is None else outside[1].side(),
         )
-        return Found(
+        return ChangedSlice(
+            **vars(held),
             target=self.target.name,
             conditions=self.grid.conditions(*places),
-            now=held.now,
-            before=held.before,
-            rest_now=held.rest_now,
-            rest_before=held.rest_before,
             excess=float(excess),
             low=float(excess) - reach,
             high=float(excess) + reach,
             z=z,
             p_value=p,
             p_adjusted=adjust(p),
-            coverage=coverage(held),
+            coverage=_coverage(held),
             share=float(inside[0].served[0] / max(now.served[-1], 1.0)),
         )
 
-    def peeled(self, sides: Pair, most: int, adjust: Adjust, adjust_pair: Adjust | None) -> list[Found]:
-        """The best slice, then the best of the rows that are left, while each is more than chance would show at all."""
+    def peeled(self, sides: NowBefore, most: int, adjust: Adjust, adjust_pair: Adjust | None) -> list[ChangedSlice]:
+        """The best slice, then the best of the remaining rows, while each exceeds chance."""
         kept = np.ones(self.target.now.size, bool), np.ones(self.target.before.size, bool)
-        found: list[Found] = []
+        found: list[ChangedSlice] = []
         while len(found) < most:
             best = self.best(sides, kept, adjust, adjust_pair)
             if best is None or best[0].p_adjusted >= 1:
@@ -268,18 +297,18 @@ class Finder:
         return found
 
     def best(
-        self, sides: Pair, kept: tuple[Kept, Kept], adjust: Adjust, adjust_pair: Adjust | None
-    ) -> tuple[Found, tuple[int, ...]] | None:
+        self, sides: NowBefore, kept: tuple[Mask, Mask], adjust: Adjust, adjust_pair: Adjust | None
+    ) -> tuple[ChangedSlice, tuple[int, ...]] | None:
         """The strongest slice whose change is its own, and its places; a pair where it beats its parents."""
-        z = np.abs(np.nan_to_num(self.standard(score(sides, self.grid, self.target, self.least)))) * self.present
+        z = np.abs(np.nan_to_num(self.standard(_slice_scores(sides, self.grid, self.target, self.least)))) * self.present
         order = [int(place) for place in np.argsort(-z, kind="stable") if z[place] >= PAIR_FROM]
-        single = next((each for each in (self.found(sides, (place,), adjust) for place in order) if own_change(each)), None)
+        single = next((each for each in (self.found(sides, (place,), adjust) for place in order) if _is_own_change(each)), None)
         pair = None if adjust_pair is None else self.best_pair(sides, kept, order[:PARENTS], adjust_pair)
-        if pair is not None and (single is None or replaces(pair[0], single)):
+        if pair is not None and (single is None or _replaces(pair[0], single)):
             return pair
         return None if single is None else (single, tuple(place for place in order if self.grid.conditions(place) == single.conditions))
 
-    def rows(self, places: Sequence[int], kept: tuple[Kept, Kept]) -> tuple[Kept, Kept]:
+    def rows(self, places: Sequence[int], kept: tuple[Mask, Mask]) -> tuple[Mask, Mask]:
         """Those of the kept rows that are in all these slices, on both sides."""
         now, before = kept
         for place in places:
@@ -288,34 +317,34 @@ class Finder:
         return now, before
 
     def best_pair(
-        self, sides: Pair, kept: tuple[Kept, Kept], parents: Sequence[int], adjust: Adjust
-    ) -> tuple[Found, tuple[int, ...]] | None:
-        """The strongest pair of a parent and another level that changed by itself, beyond what is left of either parent."""
-        best: tuple[Found, tuple[int, ...]] | None = None
+        self, sides: NowBefore, kept: tuple[Mask, Mask], parents: Sequence[int], adjust: Adjust
+    ) -> tuple[ChangedSlice, tuple[int, ...]] | None:
+        """The strongest pair of a parent and another level with a change of its own, beyond what is left of either parent."""
+        best: tuple[ChangedSlice, tuple[int, ...]] | None = None
         for parent in parents:
-            inside = joined(self.grid.singles(self.target, self.rows((parent,), kept)), sides)
-            outside = outside_of(inside)
+            inside = _pair_moments(self.grid.singles(self.target, self.rows((parent,), kept)), sides)
+            outside = rest_moments(inside)
             others = (self.grid.owner != self.grid.owner[parent]) & self.grid.allowed(self.target) & self.present
-            looked = np.append(others, False) & enough(inside, outside, self.least)
-            excess, error = excess_of(inside, outside)
+            looked = np.append(others, False) & comparable_slices(inside, outside, self.least)
+            excess, error = excess_change(inside, outside)
             raw = np.where(looked & (error > 0), np.abs(excess) / np.where(error > 0, error, 1.0), 0.0)
             z = self.standard(raw[:-1])
             for place in (int(each) for each in np.argsort(-z, kind="stable")[:3]):
                 if z[place] < PAIR_FROM or (best is not None and z[place] <= abs(best[0].z)):
                     break
                 found = self.found(inside, (parent, place), adjust)
-                if own_change(found) and all(self.beats(inside, place, sides, each) for each in (parent, place)):
+                if _is_own_change(found) and all(self.beats(inside, place, sides, one) for one in (parent, place)):
                     best = found, (parent, place)
         return best
 
-    def beats(self, pair: Pair, place: int, singles: Pair, parent: int) -> bool:
+    def beats(self, pair: NowBefore, place: int, singles: NowBefore, parent: int) -> bool:
         """Whether a pair changed clearly more than what is left of one of its parents."""
         now, before = pair[0].at(place), None if pair[1] is None else pair[1].at(place)
         left = singles[0].at(parent).less(now)
         left_before = None if before is None or singles[1] is None else singles[1].at(parent).less(before)
         if left.n[0] < 1 or (left_before is not None and left_before.n[0] < 1):
             return False
-        (excess,), (error,) = excess_of((now, before), (left, left_before))
+        (excess,), (error,) = excess_change((now, before), (left, left_before))
         apart = error > 0 and abs(self.standard(np.array([excess / error]), (parent,))[0]) >= APART
         if before is None or left_before is None:
             return bool(apart)
@@ -323,41 +352,42 @@ class Finder:
         return bool(apart and moved_left * np.sign(moved) <= CONCENTRATED * abs(moved))
 
 
-def joined(pairs: Pair, sides: Pair) -> Pair:
+def _pair_moments(pairs: NowBefore, sides: NowBefore) -> NowBefore:
     """Moments of pairs, with those of all rows (not of the parent's) last."""
     now, before = pairs
-    return with_all(now, sides[0]), None if before is None or sides[1] is None else with_all(before, sides[1])
+    return _with_all(now, sides[0]), None if before is None or sides[1] is None else _with_all(before, sides[1])
 
 
-def with_all(part: Moments, whole: Moments) -> Moments:
-    """Some moments, with the last of others in the place of their last."""
+def _with_all(part: SliceMoments, whole: SliceMoments) -> SliceMoments:
+    """Moments with the last place of others in the place of their last."""
     columns = ((part.n, whole.n), (part.total, whole.total), (part.squares, whole.squares), (part.served, whole.served))
-    return Moments(*(np.append(mine[:-1], others[-1]) for mine, others in columns))
+    return SliceMoments(*(np.append(mine[:-1], others[-1]) for mine, others in columns))
 
 
-def replaces(pair: Found, single: Found) -> bool:
-    """Whether a pair that beats its parents is named before the best single slice: one of its parents, or a weaker one."""
+def _replaces(pair: ChangedSlice, single: ChangedSlice) -> bool:
+    """Whether a pair that beats its parents is reported before the best single slice: one of its parents, or a weaker one."""
     return set(single.conditions) < set(pair.conditions) or abs(pair.z) > abs(single.z)
 
 
-def own_change(found: Found) -> bool:
+def _is_own_change(found: ChangedSlice) -> bool:
     """Whether the change is the slice's own: the rest moved by less than half as much the same way."""
     return found.rest_change * np.sign(found.change) <= CONCENTRATED * abs(found.change) and found.change * found.excess > 0
 
 
-def own_changes(sides: Pair) -> Kept:
-    """The same of every single slice; without a before all are their own."""
+def _own_changes(sides: NowBefore) -> Mask:
+    """`_is_own_change` of every single slice; without a before all are their own."""
     now, before = sides
-    rest_now, rest_before = outside_of(sides)
+    rest_now, rest_before = rest_moments(sides)
     if before is None or rest_before is None:
         return np.ones(now.n.size - 1, bool)
     change, rest = ((after.mean - then.mean)[:-1] for after, then in ((now, before), (rest_now, rest_before)))
     return np.asarray((rest * np.sign(change) <= CONCENTRATED * np.abs(change)) & (change * (change - rest) > 0), bool)
 
 
-def coverage(held: Compared) -> float:
-    """Share of the whole change that sits in the slice: its change times its rows, against that of all rows that moved the same way. Without a before:
-    its share of the total.
+def _coverage(held: SliceComparison) -> float:
+    """Share of the whole change that lies in the slice: its change times its rows, over that of all rows that moved the same way.
+
+    Without a before: its share of the total.
     """
     if held.before is None or held.rest_before is None:
         inside, outside = held.now.n * held.now.mean, held.rest_now.n * held.rest_now.mean

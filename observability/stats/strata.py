@@ -1,7 +1,7 @@
-"""How sure is a share whose rows come in groups (several labels of one item), and does it differ between two sides within the groups?
+"""Shares whose rows come in groups (several labels of one item): intervals, and differences of two sides within groups.
 
-Labels of one item share its difficulty, so they say less than as many labels of different items; and two sides that saw other items differ by their items
-alone. Both are answered from hits and rows by group.
+Labels of one item share its difficulty, so they are less informative than as many labels of different items, and two sides that saw
+other items differ by their items alone. Both are computed from hits and rows by group.
 """
 
 from dataclasses import dataclass
@@ -9,24 +9,41 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from observability.stats.interval import Interval, interval, normal_quantile, rate_interval
+from observability.stats.interval import Interval, normal_quantile, ordered_interval, rate_interval
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Stratified:
-    """A difference of two shares within groups. difference: with its interval, n the groups that tell. p_value: one-sided, that the first is higher."""
+class StratifiedDifference:
+    """A difference of two shares within groups. difference: with its interval, n the informative groups. p_value: one-sided, that the
+    first is higher.
+    """
 
     difference: Interval
     p_value: float
 
 
-def row_squares(hits: ArrayLike, rows: ArrayLike) -> float:
-    """The Σw² that makes `rate_interval` as wide as groups allow: rows² over their effective number.
+def cluster_row_squares(hits: ArrayLike, rows: ArrayLike) -> float:
+    """Σw² that makes `rate_interval` as wide as groups require: rows² over their effective number.
 
-    The share's variance between groups (Cochran 1977, ratio of sums) over that of as many single rows, never below 1; where every row says the same it
-    cannot be seen, and a group counts as one row.
+    The share's variance between groups (ratio of sums) over that of as many single rows, never below 1; where all rows agree it is
+    unknown, and a group counts as one row.
+
+    Parameters
+    ----------
+    hits : ArrayLike
+        Hits of each group.
+    rows : ArrayLike
+        Rows of each group.
+
+    Returns
+    -------
+    float
+
+    References
+    ----------
+    * Cochran (1977), Sampling Techniques.
     """
     held, all_rows = np.asarray(hits, np.float64), np.asarray(rows, np.float64)
     held, all_rows = held[all_rows > 0], all_rows[all_rows > 0]
@@ -40,26 +57,64 @@ def row_squares(hits: ArrayLike, rows: ArrayLike) -> float:
     return n * max(between / (n * share * (1 - share)), 1.0)
 
 
-def grouped_rate_interval(hits: ArrayLike, rows: ArrayLike, confidence: float = 0.95) -> Interval:
-    """The share of all rows with an interval that knows of groups; n is the effective number of rows. hits, rows: by group."""
+def clustered_rate_interval(hits: ArrayLike, rows: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Share of all rows with an interval that allows for groups.
+
+    Parameters
+    ----------
+    hits : ArrayLike
+        Hits of each group.
+    rows : ArrayLike
+        Rows of each group.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Interval
+        n is the effective number of rows.
+    """
     held, n = float(np.asarray(hits, np.float64).sum()), float(np.asarray(rows, np.float64).sum())
-    return rate_interval(held, n, row_squares(hits, rows), confidence)
+    return rate_interval(held, n, cluster_row_squares(hits, rows), confidence)
 
 
 def stratified_difference(
     hits_a: ArrayLike, rows_a: ArrayLike, hits_b: ArrayLike, rows_b: ArrayLike, confidence: float = 0.95
-) -> Stratified:
-    """The share of a less that of b within groups, by group; groups without rows on both sides tell nothing.
+) -> StratifiedDifference:
+    """Share of a minus that of b within groups.
 
-    Mantel and Haenszel's common difference (Greenland and Robins 1985) with the variance of Sato, Greenland and Robins (1989), and their test of 1959 with
-    correction for continuity, one-sided. Where the variance is 0 (all of a, none of b) the ends are those of three in so many groups.
+    Mantel and Haenszel's common difference with the variance of Sato, Greenland and Robins, and the Mantel-Haenszel test with
+    continuity correction, one-sided. Where the variance is 0 (all of a, none of b) the interval is ± 3 / groups.
+
+    Parameters
+    ----------
+    hits_a : ArrayLike
+        Hits of side a by group.
+    rows_a : ArrayLike
+        Rows of side a by group.
+    hits_b : ArrayLike
+        Hits of side b by group.
+    rows_b : ArrayLike
+        Rows of side b by group.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    StratifiedDifference
+        Groups without rows on both sides are ignored.
+
+    References
+    ----------
+    * Greenland and Robins (1985), Estimation of a common effect parameter from sparse follow-up data.
+    * Sato, Greenland and Robins (1989), On the variance estimator for the Mantel-Haenszel risk difference.
     """
-    a, n, c, m = (np.asarray(each, np.float64) for each in (hits_a, rows_a, hits_b, rows_b))
+    a, n, c, m = (np.asarray(array, np.float64) for array in (hits_a, rows_a, hits_b, rows_b))
     both = (n > 0) & (m > 0)
     a, n, c, m = a[both], n[both], c[both], m[both]
     groups = len(n)
     if groups == 0:
-        return Stratified(Interval(None, None, None, 0.0), float("nan"))
+        return StratifiedDifference(Interval(None, None, None, 0.0), float("nan"))
     total = n + m
     weight = float((n * m / total).sum())
     value = float(((a * m - c * n) / total).sum()) / weight
@@ -67,12 +122,33 @@ def stratified_difference(
     q = (a * (m - c) + c * (n - a)) / (2 * total)
     variance = max(float(value * p.sum() + q.sum()), 0.0) / weight**2
     half = normal_quantile(confidence) * np.sqrt(variance) if variance > 1e-15 else 3.0 / groups
-    found = interval(value, max(value - half, -1.0), min(value + half, 1.0), float(groups))
-    return Stratified(found, mantel_haenszel_p_value(a, n, c, m))
+    found = ordered_interval(value, max(value - half, -1.0), min(value + half, 1.0), float(groups))
+    return StratifiedDifference(found, mantel_haenszel_p_value(a, n, c, m))
 
 
 def mantel_haenszel_p_value(a: Floats, n: Floats, c: Floats, m: Floats) -> float:
-    """One-sided p-value that a's share is higher within groups (Mantel and Haenszel 1959, corrected for continuity); 1 where no group could differ."""
+    """One-sided p-value that a's share is higher within groups, with continuity correction.
+
+    Parameters
+    ----------
+    a : Floats
+        Hits of side a by group.
+    n : Floats
+        Rows of side a.
+    c : Floats
+        Hits of side b.
+    m : Floats
+        Rows of side b.
+
+    Returns
+    -------
+    float
+        1 where no group could differ.
+
+    References
+    ----------
+    * Mantel and Haenszel (1959), Statistical aspects of the analysis of data from retrospective studies of disease.
+    """
     from scipy.special import ndtr
 
     total, hits = n + m, a + c
@@ -85,7 +161,22 @@ def mantel_haenszel_p_value(a: Floats, n: Floats, c: Floats, m: Floats) -> float
 
 
 def gini(amounts: ArrayLike) -> float:
-    """How unevenly amounts are shared out: 0 where all are alike, towards 1 where one has everything (Gini 1912); NaN without any."""
+    """Gini coefficient of amounts: 0 where all are equal, towards 1 where one has everything.
+
+    Parameters
+    ----------
+    amounts : ArrayLike
+        Amounts.
+
+    Returns
+    -------
+    float
+        NaN without any amount.
+
+    References
+    ----------
+    * Gini (1912), Variabilità e mutabilità.
+    """
     held = np.sort(np.asarray(amounts, np.float64))
     n, total = len(held), float(held.sum())
     if n == 0 or total <= 0:

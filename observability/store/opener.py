@@ -4,11 +4,11 @@ import shutil
 from pathlib import Path
 
 from observability.core.errors import StoreBrokenError
-from observability.store.db.database import Store
+from observability.store.duck_store import DuckStore
 from observability.store.migrations import migrate
 
 
-def open_store(home: Path, *, memory_limit: str = "4GB", threads: int | None = None) -> Store:
+def open_store(home: Path, *, memory_limit: str = "4GB", threads: int | None = None) -> DuckStore:
     """Open the store of a home folder. Create it where there is none, and migrate an older schema.
 
     Raises StoreBusyError where another process has it open, StoreBrokenError where it cannot be read or its schema is newer.
@@ -22,7 +22,7 @@ def open_store(home: Path, *, memory_limit: str = "4GB", threads: int | None = N
         raise StoreBrokenError(
             "the home folder cannot be made", where=str(home), got=error.strerror, attempt="Set OBSERVABILITY_HOME to a folder you own"
         ) from error
-    store = Store(home, memory_limit, threads)
+    store = DuckStore(home, memory_limit, threads)
     try:
         with store.write() as writer:
             migrate(writer)

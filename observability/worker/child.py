@@ -1,11 +1,11 @@
-"""What does the warm process do? It imports, and for each call it forks one process that is held, runs the job and dies.
+"""The warm process: imports libraries, and forks one confined process for each job.
 
     python -m observability.worker.child
 
-Started by `Worker`, one JSON line a request on standard input: `{"job", "imports", "folder", "seconds", "limits"}`. It answers JSON lines on
-standard output: `{"ready": true}` once, then for each request `{"started"}`, any number of `{"progress": [share, text]}`, and `{"end": {…}}`.
-It never reads a stranger's file itself, so that it stays sound; a fork takes tens of milliseconds and shares what is imported. It ends when its
-input ends (the parent died or closed it) or after `idle_seconds`, and takes a running job with it.
+Started by `Worker`. Each request is one JSON line on standard input: `{"job", "imports", "folder", "seconds", "limits"}`. The answers are
+JSON lines on standard output: `{"ready": true}` once, then for each request `{"started"}`, any number of `{"progress": [share, text]}`, and
+`{"end": {…}}`. The warm process never reads an untrusted file itself. A fork takes tens of milliseconds and shares the imported libraries.
+The process ends when its input ends (the parent died or closed it) or after `idle_seconds`, and ends a running job with it.
 """
 
 import importlib
@@ -20,29 +20,23 @@ from pathlib import Path
 from typing import Any
 
 from observability.worker import folder as exchange
-from observability.worker.job_process import run_job
+from observability.worker.job_process import run_job, send_line
 from observability.worker.limits import Limits
 
 TICK, SOON = 0.1, 0.002
 CHUNK = 65536
 
 
-class Keeper:
-    """The warm process: where requests come from and where answers go."""
+class WarmProcess:
+    """The warm process with the descriptors of its requests and answers."""
 
     def __init__(self, requests: int, answers: int) -> None:
         self.requests, self.answers = requests, answers
         self.idle_seconds = Limits().idle_seconds
         self.buffer = b""
 
-    def say(self, **message: Any) -> None:
-        """One line to the parent."""
-        data = json.dumps(message).encode() + b"\n"
-        while data:
-            data = data[os.write(self.answers, data) :]
-
     def next_request(self) -> dict[str, Any] | None:
-        """The next request; None when there will be none."""
+        """The next request; None at the end of the input or after the idle time."""
         while b"\n" not in self.buffer:
             if not select.select([self.requests], [], [], self.idle_seconds)[0]:
                 return None
@@ -54,8 +48,8 @@ class Keeper:
         return dict(json.loads(line))
 
     def serve(self) -> None:
-        """Until the end."""
-        self.say(ready=True)
+        """Handle requests until there are no more."""
+        send_line(self.answers, {"ready": True})
         while (request := self.next_request()) is not None:
             self.idle_seconds = request["limits"]["idle_seconds"]
             for name in request["imports"]:
@@ -65,13 +59,13 @@ class Keeper:
                 self.run(request)
 
     def run(self, request: dict[str, Any]) -> None:
-        """One job, from fork to end."""
+        """Run one job, from fork to end."""
         module, name = request["job"].split(":")
         try:
             function = getattr(importlib.import_module(module), name)
         except Exception as error:
-            self.say(started=0)
-            self.say(end={"reason": "refused", "got": f"{type(error).__name__}: {error}"[:500]})
+            send_line(self.answers, {"started": 0})
+            send_line(self.answers, {"end": {"reason": "refused", "got": f"{type(error).__name__}: {error}"[:500]}})
             return
         limits, folder = Limits(**request["limits"]), Path(request["folder"])
         reading, writing = os.pipe()
@@ -82,14 +76,14 @@ class Keeper:
                 os.close(descriptor)
             run_job(function, folder, limits, request["seconds"], parent, writing)
         os.close(writing)
-        self.say(started=process)
-        self.say(end=self.watch(process, reading, folder, limits, request["seconds"]))
+        send_line(self.answers, {"started": process})
+        send_line(self.answers, {"end": self.watch(process, reading, folder, limits, request["seconds"])})
 
     def watch(self, process: int, reading: int, folder: Path, limits: Limits, seconds: float) -> dict[str, Any]:
-        """Waits for a job within its limits, passes on its progress, and says how it ended."""
+        """Wait for a job within its limits, forward its progress, and return how it ended."""
         begun = time.monotonic()
-        brought = usage(folder, limits)[0]
-        lines, reason, said = Lines(limits.line_bytes), "", 0.0
+        initial_bytes = folder_usage(folder, limits)[0]
+        lines, reason, sent_at = ProgressLines(limits.line_bytes), "", 0.0
         confinement: dict[str, Any] = {}
         watched = [reading, self.requests]
         while True:
@@ -104,13 +98,13 @@ class Keeper:
                     watched.remove(reading)
             if not confinement and lines.first is not None:
                 confinement = lines.first
-            if lines.progress is not None and time.monotonic() - said > TICK:
-                self.say(progress=lines.progress)
-                lines.progress, said = None, time.monotonic()
-            taken, number = usage(folder, limits)
+            if lines.progress is not None and time.monotonic() - sent_at > TICK:
+                send_line(self.answers, {"progress": lines.progress})
+                lines.progress, sent_at = None, time.monotonic()
+            used_bytes, number = folder_usage(folder, limits)
             if lines.garbage:
                 reason = "garbage"
-            elif taken - brought > limits.file_mb * 1024**2 or number > limits.files:
+            elif used_bytes - initial_bytes > limits.file_mb * 1024**2 or number > limits.files:
                 reason = "size"
             elif time.monotonic() - begun > seconds:
                 reason = "time"
@@ -133,15 +127,15 @@ class Keeper:
         }
 
     def abandon(self, process: int, folder: Path) -> None:
-        """The parent is gone, or speaks out of turn: nothing is left behind."""
+        """End the job and this process: the parent is gone, or sent a request out of turn."""
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
-        exchange.remove(folder)
+        exchange.remove_folder(folder)
         os._exit(0)
 
 
-class Lines:
-    """A job's lines of progress: the first is how it is held, and of the others only the last is kept."""
+class ProgressLines:
+    """A job's lines of progress. The first one is its confinement; of the others only the last is kept."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -151,7 +145,7 @@ class Lines:
         self.garbage = False
 
     def feed(self, data: bytes) -> None:
-        """Takes what came; `garbage` is set where it is no progress."""
+        """Add bytes that arrived; sets `garbage` where they are no valid progress."""
         *whole, self.rest = (self.rest + data).split(b"\n")
         self.garbage |= len(self.rest) > self.most
         for line in whole:
@@ -166,9 +160,9 @@ class Lines:
                 self.garbage = True
 
 
-def usage(folder: Path, limits: Limits) -> tuple[int, int]:
-    """Bytes on disk and number of files and folders beneath a folder; it stops counting beyond the allowed number."""
-    taken, number, folders = 0, 0, [str(folder)]
+def folder_usage(folder: Path, limits: Limits) -> tuple[int, int]:
+    """Bytes on disk and number of files and folders beneath a folder; counting stops beyond the allowed number."""
+    used_bytes, number, folders = 0, 0, [str(folder)]
     while folders and number <= limits.files:
         with suppress(OSError), os.scandir(folders.pop()) as entries:
             for entry in entries:
@@ -176,20 +170,20 @@ def usage(folder: Path, limits: Limits) -> tuple[int, int]:
                 if number > limits.files:
                     break
                 with suppress(OSError):
-                    taken += entry.stat(follow_symlinks=False).st_blocks * 512
+                    used_bytes += entry.stat(follow_symlinks=False).st_blocks * 512
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
-    return taken, number
+    return used_bytes, number
 
 
 def main() -> None:
-    """Serves until its input ends."""
+    """Serve until the input ends."""
     requests, answers = os.dup(0), os.dup(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 0)
     os.dup2(nowhere, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Libraries may have idle threads of their own when this process forks; they are told to start none (see `environment` of the parent).
+    # Libraries may have idle threads when this process forks; `worker_environment` of the parent sets them to start none.
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     import numpy as np
     import pandas as pd
@@ -197,7 +191,7 @@ def main() -> None:
 
     assert np and pd and pa
     with suppress(BrokenPipeError):
-        Keeper(requests, answers).serve()
+        WarmProcess(requests, answers).serve()
     os._exit(0)
 
 

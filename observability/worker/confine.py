@@ -1,4 +1,4 @@
-"""How is a process that is about to open a stranger's file held? Limits, no privileges, no other files, no network, no children."""
+"""Confines a process before it opens an untrusted file: resource limits, no privileges, no other files, no network, no child processes."""
 
 import ctypes
 import os
@@ -17,42 +17,42 @@ CAPABILITY_VERSION = 0x20080522
 
 @dataclass(frozen=True)
 class Confinement:
-    """What the operating system granted."""
+    """The confinement that the operating system applied."""
 
     network_blocked: bool
     files_confined: bool
 
 
-def confine(folder: Path, limits: Limits, seconds: float, parent: int) -> Confinement:
-    """Holds this process, for ever. parent: with whose death it dies. Call it in a fresh fork, before anything of a stranger is read."""
+def confine_process(folder: Path, limits: Limits, seconds: float, parent: int) -> Confinement:
+    """Confine this process permanently; it dies with the process `parent`. Call it in a fresh fork, before any untrusted file is read."""
     libc = ctypes.CDLL(None, use_errno=True)
     if sys.platform.startswith("linux"):
         libc.prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
-    set_limits(limits, seconds)
+    set_resource_limits(limits, seconds)
     files = landlock.confine_files(folder)
     drop_capabilities(libc)
-    return Confinement(seccomp.block(), files)
+    return Confinement(seccomp.block_system_calls(), files)
 
 
-def set_limits(limits: Limits, seconds: float) -> None:
-    """Memory beyond what the process holds already, processor time, sizes and numbers of files; no core dump."""
+def set_resource_limits(limits: Limits, seconds: float) -> None:
+    """Limit memory beyond what the process uses already, processor time, sizes and numbers of files; no core dump."""
     mega = 1024**2
-    held_virtual, held_data = held()
-    # Address space is reserved far ahead of use (arenas and stacks of threads), so the limit on it is wider than that on written memory.
-    lower(resource.RLIMIT_DATA, held_data + limits.memory_mb * mega)
-    lower(resource.RLIMIT_AS, held_virtual + 2 * limits.memory_mb * mega)
-    lower(resource.RLIMIT_CPU, int(seconds * (os.cpu_count() or 1)) + 10)
-    lower(resource.RLIMIT_FSIZE, limits.file_mb * mega)
-    lower(resource.RLIMIT_NOFILE, limits.open_files)
-    lower(resource.RLIMIT_CORE, 0)
+    virtual, data = memory_in_use()
+    # Allocators and thread stacks reserve address space ahead of use, so its limit is wider than that of written memory.
+    lower_resource_limit(resource.RLIMIT_DATA, data + limits.memory_mb * mega)
+    lower_resource_limit(resource.RLIMIT_AS, virtual + 2 * limits.memory_mb * mega)
+    lower_resource_limit(resource.RLIMIT_CPU, int(seconds * (os.cpu_count() or 1)) + 10)
+    lower_resource_limit(resource.RLIMIT_FSIZE, limits.file_mb * mega)
+    lower_resource_limit(resource.RLIMIT_NOFILE, limits.open_files)
+    lower_resource_limit(resource.RLIMIT_CORE, 0)
     if sys.platform == "darwin":
-        lower(resource.RLIMIT_NPROC, 0)
+        lower_resource_limit(resource.RLIMIT_NPROC, 0)
 
 
-def lower(which: int, value: int) -> None:
-    """Sets a limit for good, never above what it was."""
+def lower_resource_limit(which: int, value: int) -> None:
+    """Set a soft and hard limit, never above the present hard limit."""
     hard = resource.getrlimit(which)[1]
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     try:
@@ -62,8 +62,8 @@ def lower(which: int, value: int) -> None:
             raise
 
 
-def held() -> tuple[int, int]:
-    """Bytes of address space and of data that this process has now; 0 where it cannot be read."""
+def memory_in_use() -> tuple[int, int]:
+    """Bytes of address space and of data that this process uses now; 0 where they cannot be read."""
     try:
         sizes = Path("/proc/self/statm").read_text(encoding="ascii").split()
     except OSError:
@@ -73,6 +73,6 @@ def held() -> tuple[int, int]:
 
 
 def drop_capabilities(libc: ctypes.CDLL) -> None:
-    """Gives up every power of a superuser; nothing changes for another user."""
+    """Drop all capabilities of a superuser; no effect for other users."""
     if hasattr(libc, "capset"):
         libc.capset(ctypes.byref((ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)), ctypes.byref((ctypes.c_uint32 * 6)()))

@@ -1,7 +1,8 @@
-"""What does dice-ml propose? Its random search over a problem in plain codes, which hides from it what it cannot take: nulls, odd names, locked features.
+"""Counterfactual proposals by dice-ml's random search.
 
-dice-ml is asked for a two-class answer, "is the goal reached", so that thresholds, classes and bands of a regression are one problem to it. Its genetic
-and kd-tree searches find nothing where features are locked (docs/decisions/0014), its random search does.
+Features are encoded for dice-ml, which cannot take nulls, unusual names or locked features. Its target is the binary class "the goal is
+reached", so that thresholds, classes and bands of a regression are one problem. Its genetic and kd-tree searches find nothing where
+features are locked (docs/decisions/0014); its random search does.
 """
 
 import random
@@ -13,63 +14,74 @@ import pandas as pd
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from observability.worker.counterfactual_types import Free, Search
+    from observability.worker.counterfactual_types import CounterfactualSearch, FreeFeature
 
 ASKED, SAMPLED = 60, 600
 LARGEST = 2**30
-"""Whole numbers beyond it do not fit the 32 bits that dice-ml keeps them in."""
+"""Whole numbers beyond it do not fit the 32-bit integers of dice-ml."""
 NOT_INSTALLED = (
     "dice-ml is not installed (pip install --no-deps dice-ml==0.12 raiutils==0.4.2): only real rows and single changes were tried."
 )
 
 
-def proposals(state: "Search", rows: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Rows with the goal's answer as dice-ml finds them; none, with a note, where it is not installed or finds none."""
+def dice_proposals(state: "CounterfactualSearch", rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Rows that reach the goal as dice-ml finds them; none, with a note, where it is not installed or finds none."""
     try:
         import dice_ml
     except ImportError:
         state.notes.append(NOT_INSTALLED)
         return state.copies(0)
-    free = [each for each in state.free if each.kind != "number" or (abs(each.high) + abs(each.low) < LARGEST and each.low < each.high)]
-    names = {each.name: f"c{place}" for place, each in enumerate(free)}
-    numbers = [names[each.name] for each in free if each.kind == "number"]
+    free = [
+        feature
+        for feature in state.free
+        if feature.kind != "number" or (abs(feature.high) + abs(feature.low) < LARGEST and feature.low < feature.high)
+    ]
+    names = {feature.name: f"c{place}" for place, feature in enumerate(free)}
+    numbers = [names[feature.name] for feature in free if feature.kind == "number"]
     if not free:
         return state.copies(0)
     data = pd.concat(
-        [coded(free, names, state.row), coded(free, names, rows.head(SAMPLED)), every_level(state, free, names)], ignore_index=True
-    )  # fmt: skip
+        [encode_levels(free, names, state.row), encode_levels(free, names, rows.head(SAMPLED)), rows_covering_levels(state, free, names)],
+        ignore_index=True,
+    )
     data["goal"] = np.arange(len(data)) % 2
     random.seed(seed)
     np.random.seed(seed)
     try:
         problem = dice_ml.Data(
-            dataframe=data, continuous_features=numbers, outcome_name="goal",
-            continuous_features_precision={names[each.name]: each.decimals for each in free if each.kind == "number"},
-        )  # fmt: skip
+            dataframe=data,
+            continuous_features=numbers,
+            outcome_name="goal",
+            continuous_features_precision={names[feature.name]: feature.decimals for feature in free if feature.kind == "number"},
+        )
         asked = dice_ml.Dice(
-            problem, dice_ml.Model(model=Answering(state, free, names), backend="sklearn", model_type="classifier"), method="random"
-        )  # fmt: skip
+            problem, dice_ml.Model(model=GoalClassifier(state, free, names), backend="sklearn", model_type="classifier"), method="random"
+        )
         found = asked.generate_counterfactuals(
-            data.drop(columns="goal").head(1), total_CFs=ASKED, desired_class=1, sample_size=SAMPLED, posthoc_sparsity_param=0,
-            permitted_range={names[each.name]: permitted(each) for each in free},
-        )  # fmt: skip
+            data.drop(columns="goal").head(1),
+            total_CFs=ASKED,
+            desired_class=1,
+            sample_size=SAMPLED,
+            posthoc_sparsity_param=0,
+            permitted_range={names[feature.name]: permitted_range(feature) for feature in free},
+        )
         table = found.cf_examples_list[0].final_cfs_df
     except Exception as error:
         if "No counterfactuals found" not in str(error):
             state.notes.append(f"dice-ml failed: {type(error).__name__}: {str(error)[:200]}")
         return state.copies(0)
-    return state.copies(0) if table is None else decoded(state, free, names, table)
+    return state.copies(0) if table is None else decode_levels(state, free, names, table)
 
 
-class Answering:
-    """The model as dice-ml wants it: probabilities of two classes, the second of which is that the goal is reached."""
+class GoalClassifier:
+    """The model as a binary classifier for dice-ml; the second class is that the goal is reached."""
 
-    def __init__(self, state: "Search", free: "list[Free]", names: dict[str, str]) -> None:
+    def __init__(self, state: "CounterfactualSearch", free: "list[FreeFeature]", names: dict[str, str]) -> None:
         self.state, self.free, self.names = state, free, names
 
     def predict_proba(self, frame: pd.DataFrame) -> "NDArray[np.float64]":
-        """0 or 1 each."""
-        hit = self.state.reached(decoded(self.state, self.free, self.names, frame)).astype(np.float64)
+        """Probabilities of the two classes, 0 or 1."""
+        hit = self.state.reached(decode_levels(self.state, self.free, self.names, frame)).astype(np.float64)
         return np.column_stack([1 - hit, hit])
 
     def predict(self, frame: pd.DataFrame) -> "NDArray[np.int64]":
@@ -77,55 +89,57 @@ class Answering:
         return self.predict_proba(frame).argmax(axis=1)
 
 
-def permitted(each: "Free") -> list[Any]:
-    """What dice-ml may choose from."""
-    if each.kind == "number":
-        return [int(each.low), int(each.high)] if each.decimals == 0 else [each.low, each.high]
-    return [str(place) for place in range(len(each.levels))]
+def permitted_range(feature: "FreeFeature") -> list[Any]:
+    """The values that dice-ml may choose from."""
+    if feature.kind == "number":
+        return [int(feature.low), int(feature.high)] if feature.decimals == 0 else [feature.low, feature.high]
+    return [str(place) for place in range(len(feature.levels))]
 
 
-def coded(free: "list[Free]", names: dict[str, str], table: pd.DataFrame) -> pd.DataFrame:
-    """Categories as the place of their level (one more for any other value), missing numbers as the middle of the range."""
+def encode_levels(free: "list[FreeFeature]", names: dict[str, str], table: pd.DataFrame) -> pd.DataFrame:
+    """Categories as the index of their level (one more for any other value), missing numbers as the middle of the range."""
     found: dict[str, Any] = {}
-    for each in free:
-        if each.kind == "number":
-            values = table[each.name].to_numpy(np.float64)
-            values = np.where(np.isfinite(values), values, middle(each))
-            found[names[each.name]] = np.round(values).astype(np.int64) if each.decimals == 0 else values
+    for feature in free:
+        if feature.kind == "number":
+            values = table[feature.name].to_numpy(np.float64)
+            values = np.where(np.isfinite(values), values, missing_number_fill(feature))
+            found[names[feature.name]] = np.round(values).astype(np.int64) if feature.decimals == 0 else values
         else:
-            places = {level: str(place) for place, level in enumerate(each.levels)}
-            other = str(len(each.levels))
-            found[names[each.name]] = pd.Series([places.get(value, other) for value in table[each.name]], dtype=object)
+            places = {level: str(place) for place, level in enumerate(feature.levels)}
+            other = str(len(feature.levels))
+            found[names[feature.name]] = pd.Series([places.get(value, other) for value in table[feature.name]], dtype=object)
     return pd.DataFrame(found)
 
 
-def every_level(state: "Search", free: "list[Free]", names: dict[str, str]) -> pd.DataFrame:
-    """As many copies of the row as make every level appear, without which dice-ml does not permit it."""
-    most = max((len(each.levels) for each in free), default=0)
-    found = coded(free, names, state.copies(most))
-    for each in free:
-        if each.kind != "number":
-            found[names[each.name]] = pd.Series([str(place % len(each.levels)) for place in range(most)], dtype=object)
+def rows_covering_levels(state: "CounterfactualSearch", free: "list[FreeFeature]", names: dict[str, str]) -> pd.DataFrame:
+    """Copies of the row in which every level occurs; dice-ml permits only levels that occur."""
+    most = max((len(feature.levels) for feature in free), default=0)
+    found = encode_levels(free, names, state.copies(most))
+    for feature in free:
+        if feature.kind != "number":
+            found[names[feature.name]] = pd.Series([str(place % len(feature.levels)) for place in range(most)], dtype=object)
     return found
 
 
-def middle(each: "Free") -> float:
-    """What stands for a missing number before dice-ml."""
-    return float(each.rounded(np.array([(each.low + each.high) / 2]))[0])
+def missing_number_fill(feature: "FreeFeature") -> float:
+    """The number that replaces a missing one for dice-ml: the middle of the range."""
+    return float(feature.rounded(np.array([(feature.low + feature.high) / 2]))[0])
 
 
-def decoded(state: "Search", free: "list[Free]", names: dict[str, str], table: pd.DataFrame) -> pd.DataFrame:
-    """Rows as the model takes them. What is the row's own code becomes the row's own value, null and unseen levels too."""
-    own = coded(free, names, state.row)
+def decode_levels(state: "CounterfactualSearch", free: "list[FreeFeature]", names: dict[str, str], table: pd.DataFrame) -> pd.DataFrame:
+    """Rows as the model takes them. The row's own code becomes the row's own value, null and unseen levels included."""
+    own = encode_levels(free, names, state.row)
     found = state.copies(len(table))
-    for each in free:
-        given, mine = table[names[each.name]], own[names[each.name]].iloc[0]
-        if each.kind == "number":
+    for feature in free:
+        given, mine = table[names[feature.name]], own[names[feature.name]].iloc[0]
+        if feature.kind == "number":
             values = np.asarray(given, np.float64)
-            same = np.isclose(values, float(mine), rtol=1e-6, atol=0.5 * 10.0**-each.decimals if each.decimals else 1e-9)
-            found[each.name] = np.where(same, found[each.name].to_numpy(np.float64), each.rounded(values))
+            same = np.isclose(values, float(mine), rtol=1e-6, atol=0.5 * 10.0**-feature.decimals if feature.decimals else 1e-9)
+            found[feature.name] = np.where(same, found[feature.name].to_numpy(np.float64), feature.rounded(values))
         else:
             places = given.astype(str).tolist()
-            values_of = {str(place): level for place, level in enumerate(each.levels)}
-            found[each.name] = pd.Series([each.own if place == mine else values_of.get(place, each.own) for place in places], dtype=object)
+            values_of = {str(place): level for place, level in enumerate(feature.levels)}
+            found[feature.name] = pd.Series(
+                [feature.own if place == mine else values_of.get(place, feature.own) for place in places], dtype=object
+            )
     return found

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from observability.worker.explain_job import scored
-from observability.worker.model import Model, Task
-from observability.worker.target_scores import reaches
+from observability.worker.explain_job import score_table
+from observability.worker.model import OpenModel, Task
+from observability.worker.target_scores import reaches_goal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Free:
-    """A feature that may change. kind: number, category or boolean. low, high, decimals (0: whole numbers), scale (standard deviation): of numbers. levels: of
-    the others. own: the row's value.
+class FreeFeature:
+    """A feature that may change.
+
+    kind: number, category or boolean. low, high, decimals (0: whole numbers), scale (standard deviation): of numbers. levels: of the
+    others. own: the row's value.
     """
 
     name: str
@@ -42,7 +44,7 @@ class Free:
         return np.asarray(values.isna() if own_missing else values == self.own, np.bool_)
 
     def cost(self, values: "pd.Series[Any]") -> "Floats":
-        """How large a change is: standard deviations of a number, 1 for another level or a value instead of none."""
+        """Size of a change: standard deviations of a number, 1 for another level or for a value where none was."""
         changed = ~self.same(values)
         if self.kind != "number" or self.own != self.own:
             return np.asarray(changed, np.float64)
@@ -50,26 +52,26 @@ class Free:
 
 
 @dataclass
-class Search:
-    """One row, the goal, what may change; counts how many rows the model was asked about."""
+class CounterfactualSearch:
+    """State of a search: the row, the goal and the free features. asked: rows that the model scored so far."""
 
-    model: Model
+    model: OpenModel
     task: Task
     goal: dict[str, Any]
     row: pd.DataFrame
-    free: list[Free]
+    free: list[FreeFeature]
     asked: int = 0
     notes: list[str] = field(default_factory=list)
 
     def scores(self, frame: pd.DataFrame) -> "Floats":
         """The model's scores of a table with the row's columns."""
         self.asked += len(frame)
-        return scored(self.model, frame[list(self.model.columns)], self.task)
+        return score_table(self.model, frame[list(self.model.columns)], self.task)
 
     def reached(self, frame: pd.DataFrame) -> "Bools":
-        """Which rows have the answer that is wanted."""
-        return reaches(self.goal, self.scores(frame))
+        """Which rows reach the goal."""
+        return reaches_goal(self.goal, self.scores(frame))
 
     def copies(self, number: int) -> pd.DataFrame:
-        """The row, several times."""
+        """`number` copies of the row."""
         return self.row.iloc[np.zeros(number, np.int64)].reset_index(drop=True)

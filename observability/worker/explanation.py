@@ -1,4 +1,4 @@
-"""What is said of why a model gave its scores: attributions that add up, in which space, by which method, against what?"""
+"""Attributions of a model's scores: values that add up to the output, with the space, method and background."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -14,14 +14,14 @@ Link = Literal["identity", "logit", "log", "raw"]
 class Explanation:
     """Attributions of n rows. Read-only. For each row `base_value + values.sum(features) + residual == output`.
 
-    values: (n, features), or (n, classes, features) in multiclass. base_value: float, or (classes,). output: what the model gives for each row
-    in the space of `link`, (n,) or (n, classes). link: `identity` (output is the score), `logit` (score = 1/(1+e^-output)), `log` (score =
-    e^output), `raw` (multiclass: scores = softmax(output), or the sigmoid of each class divided by their sum where `note` says so).
-    predictions: the model's scores as it would be logged, (n,) or (n, classes). residual: output less base value less the sum of attributions,
-    (n,) or (n, classes): rounding only, unless the method did not fit the model. features: names, in the order of the last axis.
-    background, background_rows: what "on average" means: "the model's training data" (from the trees) or "the rows given". standard_error:
-    of each value, same shape, for `shap permutation`; None where a value is exact. seconds: how long it took in the worker. note: what else
-    a reader has to know, a sentence, or "".
+    values: (n, features), or (n, classes, features) in multiclass. base_value: float, or (classes,). output: the model's output for each
+    row in the space of `link`, (n,) or (n, classes). link: `identity` (output is the score), `logit` (score = 1/(1+e^-output)), `log`
+    (score = e^output), `raw` (multiclass: scores = softmax(output), or the sigmoid of each class divided by their sum where `note` says
+    so). predictions: the model's scores as it would be logged, (n,) or (n, classes). residual: output less base value less the sum of
+    attributions, (n,) or (n, classes): rounding only, unless the method did not fit the model. features: names, in the order of the last
+    axis. background, background_rows: the rows that define the base value: the training data (from the trees) or the given rows.
+    standard_error: of each value, same shape, for `shap permutation`; None where values are exact. seconds: time in the worker. note:
+    sentences about the method, or "".
     """
 
     values: "np.ndarray"

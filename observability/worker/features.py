@@ -1,4 +1,4 @@
-"""How do logged features become what a model was trained on? Columns by name, categories by their text, nulls as missing."""
+"""Maps logged features to a model's inputs: columns by name, categories by their text, nulls as missing."""
 
 import re
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 MOST_NAMED = 5
 
 
-def chosen(rows: pd.DataFrame, features: Sequence[str]) -> list[str]:
-    """The columns of `rows` that are the model's features, in the model's order. Raises UsageError where one is not there.
+def match_feature_columns(rows: pd.DataFrame, features: Sequence[str]) -> list[str]:
+    """The columns of `rows` that are the model's features, in the model's order. Raises UsageError where one is missing.
 
-    Libraries write blanks in names as underscores; such a name is found as well, where it is the only one.
+    Libraries write blanks in names as underscores. Such a name is matched as well, where the match is unique.
     """
     blanks: dict[str, list[str]] = {}
     for name in rows.columns:
@@ -37,44 +37,50 @@ def chosen(rows: pd.DataFrame, features: Sequence[str]) -> list[str]:
     if lacking:
         more = f" and {len(lacking) - MOST_NAMED} more" if len(lacking) > MOST_NAMED else ""
         raise UsageError(
-            "the rows lack features of the model", where="artifact", got=f"no {', '.join(lacking[:MOST_NAMED])}{more}",
-            expected=f"the model's {len(features)} features", attempt="Register the version with the model that made its predictions",
-        )  # fmt: skip
+            "the rows lack features of the model",
+            where="artifact",
+            got=f"no {', '.join(lacking[:MOST_NAMED])}{more}",
+            expected=f"the model's {len(features)} features",
+            attempt="Register the version with the model that made its predictions",
+        )
     return found
 
 
-def in_order(rows: pd.DataFrame, number: int) -> list[str]:
-    """All columns of `rows`, for a model that does not name its features. Raises UsageError where their number is another."""
+def columns_in_order(rows: pd.DataFrame, number: int) -> list[str]:
+    """All columns of `rows`, for a model that does not name its features. Raises UsageError where their number differs from `number`."""
     if len(rows.columns) != number:
         raise UsageError(
-            "the model does not name its features, and takes another number of them", where="artifact", got=f"{len(rows.columns)} columns",
-            expected=number, attempt="Register the version with exactly the features that the model takes, in its order",
-        )  # fmt: skip
-    return [str(each) for each in rows.columns]
+            "the model does not name its features, and their number differs from that of the columns",
+            where="artifact",
+            got=f"{len(rows.columns)} columns",
+            expected=number,
+            attempt="Register the version with exactly the features that the model takes, in its order",
+        )
+    return [str(name) for name in rows.columns]
 
 
-def numbers(column: pd.Series) -> "Floats":
-    """A column as numbers: truths as 0 and 1, null as NaN. Raises UsageError where it holds words."""
+def numeric_column(column: pd.Series) -> "Floats":
+    """A column as numbers: booleans as 0 and 1, null as NaN. Raises UsageError where it holds texts."""
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column.to_numpy(dtype=float, na_value=np.nan)
-    values = [float(each) if isinstance(each, bool) else each for each in column.astype(object).where(column.notna(), None)]
+    values = [float(value) if isinstance(value, bool) else value for value in column.astype(object).where(column.notna(), None)]
     read = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").to_numpy(dtype=float)
-    words = [each for each, number in zip(values, read) if each is not None and np.isnan(number) and str(each).strip().lower() != "nan"]
-    if words:
-        raise UsageError("the model takes a number for this feature", where=str(column.name), got=repr(words[0])[:80])
+    texts = [value for value, number in zip(values, read) if value is not None and np.isnan(number) and str(value).strip().lower() != "nan"]
+    if texts:
+        raise UsageError("the model takes a number for this feature", where=str(column.name), got=repr(texts[0])[:80])
     return read
 
 
-def codes(column: pd.Series, categories: Sequence[Any]) -> "Floats":
-    """A column as places in the model's list of categories; NaN for null and for a category that the model never saw."""
-    place_of = {canonical(each): float(place) for place, each in reversed(list(enumerate(categories)))}
-    places, found = pd.factorize(column)
-    table = np.array([*(place_of.get(canonical(each), np.nan) for each in found), np.nan])
-    return table[places]
+def category_codes(column: pd.Series, categories: Sequence[Any]) -> "Floats":
+    """A column as indices into the model's list of categories; NaN for null and for a category that the model does not know."""
+    code_of = {canonical_scalar(category): float(code) for code, category in reversed(list(enumerate(categories)))}
+    places, values = pd.factorize(column)
+    codes = np.array([*(code_of.get(canonical_scalar(value), np.nan) for value in values), np.nan])
+    return codes[places]
 
 
-def canonical(value: Any) -> str:
-    """A scalar's text as records have it: whole numbers without a point, `true` and `false`."""
+def canonical_scalar(value: Any) -> str:
+    """A scalar as the text that records use: whole numbers without a point, `true` and `false`."""
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
     if isinstance(value, int | np.integer):
@@ -85,19 +91,19 @@ def canonical(value: Any) -> str:
 
 
 def class_order(known: Sequence[Any] | None, classes: Sequence[str], number: int) -> list[int]:
-    """Which of the model's classes each of `classes` is. known: the model's own names, None where it has numbers 0, 1, … only.
+    """Index among the model's classes of each of `classes`. known: the model's own names, None where it has numbers 0, 1, … only.
 
     Raises UsageError where the number of classes or a name differs.
     """
     if number != len(classes):
         raise UsageError(
-            "the model knows another number of classes", where="artifact", got=number, expected=f"{len(classes)}: {', '.join(classes)}"
+            "the model has another number of classes", where="artifact", got=number, expected=f"{len(classes)}: {', '.join(classes)}"
         )
-    names = [canonical(each) for each in known] if known is not None else []
+    names = [canonical_scalar(name) for name in known] if known is not None else []
     truths = {"true": "1", "false": "0"}
-    for spelled in (names, [truths.get(each, each) for each in names]):
+    for spelled in (names, [truths.get(name, name) for name in names]):
         if set(spelled) == set(classes):
-            return [spelled.index(each) for each in classes]
+            return [spelled.index(name) for name in classes]
     if names and names != [str(place) for place in range(number)]:
-        raise UsageError("the model knows other classes", where="artifact", got=", ".join(names)[:200], expected=", ".join(classes)[:200])
+        raise UsageError("the model has other classes", where="artifact", got=", ".join(names)[:200], expected=", ".join(classes)[:200])
     return list(range(number))

@@ -1,8 +1,8 @@
-"""How do tables and files go to a job and come back? Through a private temporary folder, and what comes back is read as a stranger's.
+"""Exchanges tables and files with a job through a private temporary folder. The job's output is read as untrusted data.
 
 The parent writes `inputs.json`, `<n>.arrow` and `<n>.<ending>`; the job writes `answer.json`, `out-<n>.arrow` and `out-<n>.bin`. The parent
-reads an answer only through the folder it opened before the job began, only from regular files of bounded size, only flat columns of numbers,
-truths, times and text, uncompressed; so an answer cannot be larger in memory than its files were.
+reads the output only through the folder handle that it opened before the job began, only from regular files of bounded size, only flat
+uncompressed columns of numbers, booleans, times and text. Therefore the output is not larger in memory than its files.
 """
 
 import json
@@ -30,39 +30,39 @@ MOST_JSON_BYTES = 32 * 1024**2
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """A folder that only this user can open, removed at the end whatever stands in it."""
+    """A folder that only this user can open, removed at the end with all its contents."""
     folder = Path(tempfile.mkdtemp(prefix="observability-worker-")).resolve()
     try:
         yield folder
     finally:
-        remove(folder)
+        remove_folder(folder)
 
 
-def remove(folder: Path) -> None:
-    """Removes a folder, also where a job took the rights to its own folders away."""
+def remove_folder(folder: Path) -> None:
+    """Remove a folder, also where a job removed the permissions of its subfolders."""
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
         for inner, _, _ in os.walk(folder):
             nested = [entry.path for entry in os.scandir(inner) if entry.is_dir(follow_symlinks=False)]
-            for each in (inner, *nested):
+            for path in (inner, *nested):
                 with suppress(OSError):
-                    os.chmod(each, 0o700)
+                    os.chmod(path, 0o700)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def fill(folder: Path, frames: "Mapping[str, pd.DataFrame]", arguments: Mapping[str, Any], files: Mapping[str, Path]) -> None:
-    """Writes what a job gets. Raises UsageError for a table or an argument that cannot be handed over, or a file that cannot be read."""
+def write_job_inputs(folder: Path, frames: "Mapping[str, pd.DataFrame]", arguments: Mapping[str, Any], files: Mapping[str, Path]) -> None:
+    """Write a job's inputs. Raises UsageError for a table or an argument that cannot be written, or a file that cannot be read."""
     names: dict[str, str] = {}
     for place, (name, frame) in enumerate(frames.items()):
         names[name] = f"{place}.arrow"
-        write_frame(folder / names[name], frame, name)
+        write_arrow_frame(folder / names[name], frame, name)
     copies: dict[str, str] = {}
     for place, (name, path) in enumerate(files.items()):
         copies[name] = f"{place}{Path(path).suffix[:20]}"
         try:
             shutil.copyfile(path, folder / copies[name])
         except OSError as error:
-            raise UsageError("the file cannot be read", where=Path(path).name, got=error.strerror, attempt="Register it anew") from error
+            raise UsageError("the file cannot be read", where=Path(path).name, got=error.strerror, attempt="Register it again") from error
     try:
         text = json.dumps({"frames": names, "files": copies, "arguments": dict(arguments)})
     except (TypeError, ValueError) as error:
@@ -70,8 +70,8 @@ def fill(folder: Path, frames: "Mapping[str, pd.DataFrame]", arguments: Mapping[
     (folder / INPUTS).write_text(text, encoding="utf-8")
 
 
-def take(folder: Path) -> "tuple[dict[str, pd.DataFrame], dict[str, Any], dict[str, Path]]":
-    """What `fill` wrote, read in the job: frames, arguments, files."""
+def read_job_inputs(folder: Path) -> "tuple[dict[str, pd.DataFrame], dict[str, Any], dict[str, Path]]":
+    """Read in the job what `write_job_inputs` wrote: frames, arguments, files."""
     import pyarrow as pa
 
     body = json.loads((folder / INPUTS).read_text(encoding="utf-8"))
@@ -82,12 +82,12 @@ def take(folder: Path) -> "tuple[dict[str, pd.DataFrame], dict[str, Any], dict[s
     return frames, body["arguments"], {name: folder / file for name, file in body["files"].items()}
 
 
-def give(folder: Path, output: Output) -> None:
-    """Writes a job's answer. Files that it names must stand in its folder."""
+def write_job_output(folder: Path, output: Output) -> None:
+    """Write a job's output. The files it names must be in its folder."""
     frames: dict[str, str] = {}
     for place, (name, frame) in enumerate(output.frames.items()):
         frames[name] = f"out-{place}.arrow"
-        write_frame(folder / frames[name], plain(frame), name)
+        write_arrow_frame(folder / frames[name], without_categories(frame), name)
     files: dict[str, str] = {}
     for place, (name, path) in enumerate(output.files.items()):
         files[name] = f"out-{place}.bin"
@@ -96,16 +96,16 @@ def give(folder: Path, output: Output) -> None:
     (folder / ANSWER).write_text(json.dumps(body), encoding="utf-8")
 
 
-def plain(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """The same with categories as what they stand for."""
+def without_categories(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The table with categorical columns converted to the type of their categories."""
     import pandas as pd
 
     kinds = {name: frame[name].cat.categories.dtype for name in frame if isinstance(frame[name].dtype, pd.CategoricalDtype)}
     return frame.astype(kinds)
 
 
-def write_frame(path: Path, frame: "pd.DataFrame", name: str) -> None:
-    """One table as an Arrow file, without its index."""
+def write_arrow_frame(path: Path, frame: "pd.DataFrame", name: str) -> None:
+    """Write a table as an Arrow file, without its index."""
     import pyarrow as pa
 
     try:
@@ -119,22 +119,22 @@ def write_frame(path: Path, frame: "pd.DataFrame", name: str) -> None:
         writer.write_table(table)
 
 
-def read_answer(handle: int, limits: Limits) -> "tuple[dict[str, Any], dict[str, pd.DataFrame], dict[str, bytes]]":
-    """The answer in the folder that `handle` is open on: values, frames, files. Raises what the job raised, or WorkerError."""
+def read_job_output(handle: int, limits: Limits) -> "tuple[dict[str, Any], dict[str, pd.DataFrame], dict[str, bytes]]":
+    """The output in the folder behind `handle`: values, frames, files. Raises what the job raised, or WorkerError."""
     try:
-        body = json.loads(read_file(handle, ANSWER, MOST_JSON_BYTES))
+        body = json.loads(read_regular_file(handle, ANSWER, MOST_JSON_BYTES))
         if "error" in body:
-            raise error_from(body["error"])
+            raise error_from_json(body["error"])
         most = limits.file_mb * 1024**2
-        frames = {str(name): frame_from(read_file(handle, file, most)) for name, file in body["frames"].items()}
-        files = {str(name): read_file(handle, file, most) for name, file in body["files"].items()}
+        frames = {str(name): read_untrusted_frame(read_regular_file(handle, file, most)) for name, file in body["frames"].items()}
+        files = {str(name): read_regular_file(handle, file, most) for name, file in body["files"].items()}
         return dict(body["values"]), frames, files
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, struct.error) as error:
         raise WorkerError("the job's answer cannot be read", reason="garbage", got=f"{type(error).__name__}: {error}"[:300]) from error
 
 
-def error_from(body: dict[str, Any]) -> Exception:
-    """The error that a job wrote down."""
+def error_from_json(body: dict[str, Any]) -> Exception:
+    """The error that a job wrote as JSON."""
     text = {name: str(value)[:2000] if (value := body.get(name)) is not None else None for name in ("where", "got", "expected", "attempt")}
     what = str(body["what"])[:2000]
     if body["kind"] == "usage":
@@ -143,28 +143,28 @@ def error_from(body: dict[str, Any]) -> Exception:
     return WorkerError(what, reason=kind if kind in ("memory", "size") else "failed", **text)
 
 
-def read_file(handle: int, name: str, most: int) -> bytes:
-    """A regular file of the folder, whole. Raises ValueError where it is something else or too large."""
+def read_regular_file(handle: int, name: str, most: int) -> bytes:
+    """The content of a regular file of the folder. Raises ValueError where it is something else or too large."""
     if not isinstance(name, str) or "/" in name:
-        raise ValueError("a name of a file is expected")
+        raise ValueError("expected a file name")
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=handle)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-            raise ValueError(f"{name} is no file of at most {most} bytes")
+            raise ValueError(f"{name} is not a file of at most {most} bytes")
         return file.read(most)
 
 
-def frame_from(data: bytes) -> "pd.DataFrame":
-    """A table from a stranger's Arrow file. Raises ValueError unless its columns are flat, uncompressed and sound to the last offset."""
+def read_untrusted_frame(data: bytes) -> "pd.DataFrame":
+    """A table from an untrusted Arrow file. Raises ValueError unless its columns are flat, uncompressed and valid."""
     import pyarrow as pa
 
     buffer = pa.py_buffer(data)
     with pa.ipc.open_file(buffer) as reader:
         schema = reader.schema
-        flat = [each for each in schema if not is_flat(each.type)]
-        if flat:
-            raise ValueError(f"column {flat[0].name!r} is of type {flat[0].type}")
+        nested = [field for field in schema if not is_flat_type(field.type)]
+        if nested:
+            raise ValueError(f"column {nested[0].name!r} is of type {nested[0].type}")
     # The same bytes as a stream: eight bytes of magic, then the messages.
     source = pa.BufferReader(buffer.slice(8))
     while True:
@@ -174,7 +174,7 @@ def frame_from(data: bytes) -> "pd.DataFrame":
             break
         if message.type == "schema":
             continue
-        if message.type != "record batch" or is_compressed(message.metadata.to_pybytes()):
+        if message.type != "record batch" or is_compressed_batch(message.metadata.to_pybytes()):
             raise ValueError("a compressed or encoded table")
     with pa.ipc.open_file(buffer) as reader:
         table = reader.read_all()
@@ -182,26 +182,29 @@ def frame_from(data: bytes) -> "pd.DataFrame":
     return table.replace_schema_metadata(None).to_pandas(use_threads=False)
 
 
-def is_flat(kind: "pa.DataType") -> bool:
-    """Whether a column of this type takes at least a bit for each row, and holds no Python."""
+def is_flat_type(kind: "pa.DataType") -> bool:
+    """Whether a column of this type takes at least one bit per row and holds no Python objects."""
     import pyarrow as pa
 
     numbers = pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
     return numbers or pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind)
 
 
-def is_compressed(metadata: bytes) -> bool:
-    """Whether a record batch's flatbuffer names a compression (Message.header is field 2, RecordBatch.compression field 3 in Arrow's schema)."""
+def is_compressed_batch(metadata: bytes) -> bool:
+    """Whether a record batch's flatbuffer names a compression.
+
+    In Arrow's schema Message.header is field 2 and RecordBatch.compression is field 3.
+    """
     message = struct.unpack_from("<I", metadata, 0)[0]
-    header = field_place(metadata, message, 2)
+    header = flatbuffer_field_offset(metadata, message, 2)
     if header is None:
         raise ValueError("a message without a header")
     batch = header + struct.unpack_from("<I", metadata, header)[0]
-    return field_place(metadata, batch, 3) is not None
+    return flatbuffer_field_offset(metadata, batch, 3) is not None
 
 
-def field_place(data: bytes, table: int, field: int) -> int | None:
-    """Where a field of a flatbuffer's table stands, None where it is absent."""
+def flatbuffer_field_offset(data: bytes, table: int, field: int) -> int | None:
+    """Offset of a field in a flatbuffer table, None where it is absent."""
     layout = table - struct.unpack_from("<i", data, table)[0]
     size = struct.unpack_from("<H", data, layout)[0]
     if 4 + 2 * field + 2 > size:

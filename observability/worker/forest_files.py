@@ -1,4 +1,4 @@
-"""How are the trees of LightGBM, XGBoost and scikit-learn read, so that each of their splits decides as the library itself does?"""
+"""Reads the trees of LightGBM, XGBoost and scikit-learn with the split rules of each library."""
 
 import json
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 ZERO = 1e-35
-"""LightGBM takes numbers nearer to 0 for 0 (kZeroThreshold)."""
+"""LightGBM treats numbers nearer to 0 as 0 (kZeroThreshold)."""
 
 
-def of_lightgbm(booster: Any) -> list[Tree]:
+def lightgbm_trees(booster: Any) -> list[Tree]:
     """The trees of a Booster."""
     body = booster.dump_model()
     groups = int(body["num_tree_per_iteration"])
-    return [lightgbm_tree(each["tree_structure"], place % groups) for place, each in enumerate(body["tree_info"])]
+    return [lightgbm_tree(tree["tree_structure"], place % groups) for place, tree in enumerate(body["tree_info"])]
 
 
 def lightgbm_tree(structure: dict[str, Any], output: int) -> Tree:
@@ -43,12 +43,12 @@ def lightgbm_tree(structure: dict[str, Any], output: int) -> Tree:
             waiting += [(node["right_child"], place, 1), (node["left_child"], place, 0)]
         if parent >= 0:
             children[parent][side] = place
-    feature = np.array([each["split_feature"] for each in splits], np.int64)
-    categorical = [place for place, each in enumerate(splits) if each["decision_type"] == "=="]
-    lists = {place: np.array([int(each) for each in str(splits[place]["threshold"]).split("||")]) for place in categorical}
-    limit = np.array([np.nan if place in lists else float(each["threshold"]) for place, each in enumerate(splits)])
-    missing = np.array([each["missing_type"] for each in splits])
-    default = np.array([bool(each["default_left"]) for each in splits], np.bool_)
+    feature = np.array([split["split_feature"] for split in splits], np.int64)
+    categorical = [place for place, split in enumerate(splits) if split["decision_type"] == "=="]
+    lists = {place: np.array([int(code) for code in str(splits[place]["threshold"]).split("||")]) for place in categorical}
+    limit = np.array([np.nan if place in lists else float(split["threshold"]) for place, split in enumerate(splits)])
+    missing = np.array([split["missing_type"] for split in splits])
+    default = np.array([bool(split["default_left"]) for split in splits], np.bool_)
 
     def goes_left(matrix: "Floats") -> "NDArray[np.bool_]":
         given = matrix[:, feature]
@@ -62,23 +62,23 @@ def lightgbm_tree(structure: dict[str, Any], output: int) -> Tree:
             found[:, place] = np.isin(np.where(np.isnan(own), -1, own).astype(np.int64), codes) & ~(own < 0)
         return np.asarray(found, np.bool_)
 
-    left, right = (np.array([each[side] for each in children], np.int64) for side in (0, 1))
+    left, right = (np.array([pair[side] for pair in children], np.int64) for side in (0, 1))
     return Tree(feature, left, right, goes_left, np.array(values), output)
 
 
-def of_xgboost(booster: Any, rounds: tuple[int, int]) -> list[Tree]:
+def xgboost_trees(booster: Any, rounds: tuple[int, int]) -> list[Tree]:
     """The trees of a Booster in the rounds that count ((0, 0): all)."""
     body = json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]
     if body.get("name") != "gbtree":
-        raise CannotExplain(f"Exact values against a background are not had of an XGBoost {body.get('name')}")
+        raise CannotExplain(f"Exact values against a background are not available for an XGBoost {body.get('name')}")
     model = body["model"]
     starts = model.get("iteration_indptr")
     last = len(model["trees"]) if rounds == (0, 0) or not starts else starts[rounds[1]]
-    return [xgboost_tree(each, output) for each, output in zip(model["trees"][:last], model["tree_info"])]
+    return [xgboost_tree(tree, output) for tree, output in zip(model["trees"][:last], model["tree_info"])]
 
 
 def xgboost_tree(body: dict[str, Any], output: int) -> Tree:
-    """One tree: single-precision `<` on numbers, a listed category goes right, missing by the default of the split."""
+    """One tree: single-precision `<` on numbers, a listed category goes right, missing values take the split's default."""
     left, right = np.array(body["left_children"], np.int64), np.array(body["right_children"], np.int64)
     inner = left != -1
     numbers = np.cumsum(inner) - 1
@@ -105,22 +105,25 @@ def xgboost_tree(body: dict[str, Any], output: int) -> Tree:
     return Tree(feature, child[left[inner]], child[right[inner]], goes_left, condition[~inner].astype(float), output)
 
 
-def of_sklearn(estimator: Any) -> list[Tree]:
-    """The trees of a scikit-learn tree, forest or boosting. A forest's trees are divided by their number, for it gives their mean."""
+def sklearn_trees(estimator: Any) -> list[Tree]:
+    """The trees of a scikit-learn tree, forest or boosting. A forest's trees are divided by their number because it predicts their mean."""
     name = type(estimator).__name__
     if name.startswith("HistGradientBoosting"):
-        return [histogram_tree(each, place) for stage in estimator._predictors for place, each in enumerate(stage)]
+        return [histogram_boosting_tree(tree, place) for stage in estimator._predictors for place, tree in enumerate(stage)]
     if name.startswith("GradientBoosting"):
         rate = float(estimator.learning_rate)
         return [
-            tree for stage in estimator.estimators_ for place, each in enumerate(stage) for tree in plain_trees(each.tree_, rate, [place])
+            tree
+            for stage in estimator.estimators_
+            for place, each in enumerate(stage)
+            for tree in sklearn_tree_outputs(each.tree_, rate, [place])
         ]
     members = list(estimator.estimators_) if hasattr(estimator, "estimators_") else [estimator]
-    return [tree for each in members for tree in plain_trees(each.tree_, 1 / len(members), None)]
+    return [tree for member in members for tree in sklearn_tree_outputs(member.tree_, 1 / len(members), None)]
 
 
-def plain_trees(body: Any, scale: float, outputs: Sequence[int] | None) -> list[Tree]:
-    """One tree of scikit-learn, as one for each of its outputs: single-precision rows, `<=`, missing by the split."""
+def sklearn_tree_outputs(body: Any, scale: float, outputs: Sequence[int] | None) -> list[Tree]:
+    """One tree of scikit-learn as one tree per output: single-precision rows, `<=`, missing values take the split's default."""
     inner = body.children_left != -1
     child = np.where(inner, np.cumsum(inner) - 1, ~(np.cumsum(~inner) - 1))
     feature, limit = body.feature[inner].astype(np.int64), body.threshold[inner]
@@ -141,11 +144,11 @@ def plain_trees(body: Any, scale: float, outputs: Sequence[int] | None) -> list[
     ]
 
 
-def histogram_tree(predictor: Any, output: int) -> Tree:
+def histogram_boosting_tree(predictor: Any, output: int) -> Tree:
     """One tree of scikit-learn's histogram boosting, without categories."""
     nodes = predictor.nodes
     if nodes["is_categorical"].any():
-        raise CannotExplain("Categories of histogram boosting are not read")
+        raise CannotExplain("Categorical splits of histogram boosting are not supported")
     inner = nodes["is_leaf"] == 0
     child = np.where(inner, np.cumsum(inner) - 1, ~(np.cumsum(~inner) - 1))
     feature, limit = nodes["feature_idx"][inner].astype(np.int64), nodes["num_threshold"][inner]

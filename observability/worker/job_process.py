@@ -1,4 +1,4 @@
-"""What happens in the process that runs one job, from the fork to its end?"""
+"""The process that runs one job, from the fork to its end."""
 
 import errno
 import json
@@ -12,13 +12,13 @@ from typing import Any, NoReturn
 
 from observability.core.errors import ObservabilityError, UsageError
 from observability.worker import folder as exchange
-from observability.worker.confine import confine
+from observability.worker.confine import confine_process
 from observability.worker.job import Job
 from observability.worker.limits import Limits
 
 
 def run_job(job: Job, folder: Path, limits: Limits, seconds: float, parent: int, pipe: int) -> NoReturn:
-    """Holds this process, runs the job, writes its answer or its error, and ends the process."""
+    """Confine this process, run the job, write its output or its error, and end the process."""
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -27,9 +27,8 @@ def run_job(job: Job, folder: Path, limits: Limits, seconds: float, parent: int,
         os.dup2(noise, 1)
         os.dup2(noise, 2)
         os.environ["TMPDIR"] = os.environ["HOME"] = tempfile.tempdir = str(folder)
-        held = confine(folder, limits, seconds, parent)
-        say(pipe, asdict(held))
-        answer(job, folder, pipe)
+        send_line(pipe, asdict(confine_process(folder, limits, seconds, parent)))
+        write_job_answer(job, folder, pipe)
         sys.stdout.flush()
         sys.stderr.flush()
         code = 0
@@ -37,41 +36,43 @@ def run_job(job: Job, folder: Path, limits: Limits, seconds: float, parent: int,
         os._exit(code)
 
 
-def answer(job: Job, folder: Path, pipe: int) -> None:
-    """The job's answer, or what went wrong, in the folder."""
+def write_job_answer(job: Job, folder: Path, pipe: int) -> None:
+    """Run the job and write its output, or its error, to the folder."""
     try:
-        frames, arguments, files = exchange.take(folder)
-        exchange.give(folder, job(frames, arguments, files, lambda share, text: say(pipe, {"progress": [float(share), str(text)[:500]]})))
+        frames, arguments, files = exchange.read_job_inputs(folder)
+        exchange.write_job_output(
+            folder, job(frames, arguments, files, lambda share, text: send_line(pipe, {"progress": [float(share), str(text)[:500]]}))
+        )
         return
     except UsageError as error:
-        body = {"kind": "usage", "what": error.what} | described(error)
+        body = {"kind": "usage", "what": error.what} | error_details(error)
     except ObservabilityError as error:
-        body = {"kind": "failed", "what": error.what} | described(error)
+        body = {"kind": "failed", "what": error.what} | error_details(error)
     except MemoryError:
         body = {"kind": "memory", "what": "the job needs more memory than it may use"}
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.EFBIG:
-            fail(folder, {"kind": "size", "what": "the job wrote a larger file than it may"})
+            write_job_error(folder, {"kind": "size", "what": "the job wrote a larger file than it may"})
             return
         out_of_memory = "bad_alloc" in str(error) or "Unable to allocate" in str(error)
         kind, what = ("memory", "the job needs more memory than it may use") if out_of_memory else ("failed", "the job failed")
         body = {"kind": kind, "what": what, "got": f"{type(error).__name__}: {error}"[:1000]}
-    fail(folder, body)
+    write_job_error(folder, body)
 
 
-def fail(folder: Path, body: dict[str, Any]) -> None:
-    """Writes down an error as the answer."""
+def write_job_error(folder: Path, body: dict[str, Any]) -> None:
+    """Write an error as the job's answer."""
     (folder / exchange.ANSWER).write_text(json.dumps({"error": body}), encoding="utf-8")
 
 
-def described(error: ObservabilityError) -> dict[str, Any]:
-    """The other four answers of an error, as text."""
+def error_details(error: ObservabilityError) -> dict[str, Any]:
+    """An error's where, got, expected and attempt as text."""
     parts = {"where": error.where, "got": error.got, "expected": error.expected, "attempt": error.attempt}
     return {name: None if value is None else str(value) for name, value in parts.items()}
 
 
-def say(pipe: int, message: dict[str, Any]) -> None:
-    """One line on the pipe of progress."""
+def send_line(pipe: int, message: dict[str, Any]) -> None:
+    """Write a message as one JSON line to a pipe."""
     data = json.dumps(message).encode() + b"\n"
     while data:
         data = data[os.write(pipe, data) :]

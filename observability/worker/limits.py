@@ -1,4 +1,4 @@
-"""How much may one job use, and what is said when it uses more or breaks?"""
+"""Resource limits of a job, and the error of a job that failed or exceeded them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,11 +10,11 @@ Reason = Literal["time", "memory", "size", "crash", "garbage", "failed", "refuse
 
 @dataclass(frozen=True)
 class Limits:
-    """What one job may use beyond what the warm process holds before it.
+    """What one job may use in addition to the warm process.
 
     memory_mb: private memory. seconds: wall-clock time. file_mb: the largest single file, and the sum of all files of the job's folder.
-    files: how many files and folders. open_files: file descriptors. line_bytes: the longest line of progress. idle_seconds: after how long
-    without a call the warm process ends.
+    files: number of files and folders. open_files: file descriptors. line_bytes: longest line of progress. idle_seconds: time without a
+    call after which the warm process ends.
     """
 
     memory_mb: int = 4096
@@ -27,10 +27,10 @@ class Limits:
 
 
 class WorkerError(ObservabilityError):
-    """A job that did not end well. The process that ran it is gone, and the next call starts anew.
+    """A job that failed. Its process has ended, and the next call starts a new one.
 
-    reason: `time` (longer than allowed), `memory`, `size` (too many or too large files), `crash` (a signal or an exit), `garbage` (what it
-    wrote is no answer), `failed` (an exception), `refused` (the job is none that may run), `start` (no process could be started).
+    reason: `time` (longer than allowed), `memory`, `size` (too many or too large files), `crash` (a signal or an exit), `garbage` (its
+    output is not valid), `failed` (an exception), `refused` (the job is not allowed), `start` (no process could be started).
     """
 
     def __init__(

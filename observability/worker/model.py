@@ -1,4 +1,4 @@
-"""What does every kind of model look like once it is open: what it takes, what it gives, how it explains itself?"""
+"""The common form of an open model of any library: its inputs, its scores and its exact attributions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Attribution:
-    """One explanation. values: (n, features) or (n, classes, features). base: () or (classes,). output: (n,) or (n, classes). error: standard
-    errors of values where they were sampled. scores: the model's scores where the output gives them by its link.
+    """One explanation.
+
+    values: (n, features) or (n, classes, features). base: () or (classes,). output: (n,) or (n, classes). error: standard errors of values
+    where they were sampled. scores: the model's scores where the output gives them by its link.
     """
 
     values: "Floats"
@@ -30,17 +32,17 @@ class Attribution:
 
     @property
     def residual(self) -> "Floats":
-        """What the attributions leave over, of each row."""
+        """Output less base and attributions, for each row."""
         return np.asarray(self.output - self.base - self.values.sum(axis=-1))
 
 
-class CannotExplain(Exception):  # noqa: N818 - it says what turned out of a model, and is always caught
-    """A model that looked as if it explained itself and does not; what it says is a sentence."""
+class CannotExplain(Exception):  # noqa: N818 - a result that is always caught, not a failure of the program
+    """A model has no exact attributions although its type suggests them. The message is a sentence."""
 
 
 @dataclass(frozen=True)
 class Native:
-    """How a model explains itself exactly. explain: from encoded rows and encoded background (None where it needs none)."""
+    """Exact attributions of a model. explain: from encoded rows and encoded background (None where it needs none)."""
 
     method: Method
     link: Link
@@ -50,9 +52,10 @@ class Native:
 
 @dataclass(frozen=True)
 class Pairwise:
-    """How attributions against each single row of a background are had exactly. values: from one row, the background (tables of the model's columns)
-    and the place of the class (multiclass) to (background rows, features), which add up to output(row) - output(background row). output: (n,) or
-    (n, classes), in the space of the link.
+    """Exact attributions against each single row of a background.
+
+    values: from one row, the background (tables of the model's columns) and the index of the class (multiclass) to (background rows,
+    features), which add up to output(row) - output(background row). output: (n,) or (n, classes), in the space of the link.
     """
 
     link: Link
@@ -61,10 +64,12 @@ class Pairwise:
 
 
 @dataclass(frozen=True)
-class Model:
-    """An open model. columns: the rows' columns that it takes, in its order. features: what it calls them. encode: from those columns to what
-    its library takes. score: from that to scores as logged, (n,) or (n, classes). native: None where only sampling explains it. pairwise: None
-    where that is not exact against a background.
+class OpenModel:
+    """An open model.
+
+    columns: the rows' columns that it takes, in its order. features: its own names of them. encode: from those columns to the input of its
+    library. score: from that input to scores as logged, (n,) or (n, classes). native: None where only sampling explains it. pairwise: None
+    where attributions against single background rows are not exact.
     """
 
     columns: tuple[str, ...]
@@ -78,75 +83,75 @@ class Model:
 
 @dataclass(frozen=True)
 class Task:
-    """What the scores are: task (binary, regression, multiclass) and the classes in the order of their probabilities."""
+    """The task (binary, regression, multiclass) and the classes in the order of their probabilities."""
 
     name: str
     classes: tuple[str, ...] = ()
 
     @property
     def multiclass(self) -> bool:
-        """Whether a row has one probability a class."""
+        """Whether a row has one probability per class."""
         return self.name == "multiclass"
 
 
-def through(link: Link, output: "Floats") -> "Floats":
+def score_from_output(link: Link, output: "Floats") -> "Floats":
     """The score of an output in a link's space (not of `raw`, where a score needs all classes)."""
     return 1 / (1 + np.exp(-output)) if link == "logit" else np.exp(output) if link == "log" else output
 
 
 def missing_library(library: str, package: str) -> UsageError:
-    """What to say where an optional library is not installed."""
+    """The error where an optional library is not installed."""
     return UsageError(f"{library} is not installed, and the model needs it", where="artifact", attempt=f"Run: pip install {package}")
 
 
-def unreadable(kind: str, error: Exception) -> UsageError:
-    """What to say of a file that its library refuses."""
+def unreadable_artifact(kind: str, error: Exception) -> UsageError:
+    """The error for a file that its library cannot read."""
     return UsageError(f"the artifact cannot be read as {kind}", where="artifact", got=f"{type(error).__name__}: {error}"[:300])
 
 
 def as_scores(output: Any, task: Task, order: Sequence[int] | None = None) -> "Floats":
-    """Scores in the shape of the task from what a library gave: (n,), (n, 1) or (n, classes). Raises UsageError where it gave another shape."""
+    """Scores in the task's shape from a library's output (n,), (n, 1) or (n, classes). Raises UsageError for another shape."""
     given = np.asarray(output, dtype=float)
     given = given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given
     if task.multiclass:
         if given.ndim != 2 or given.shape[1] != len(task.classes):
-            raise misfit(given, f"{len(task.classes)} probabilities a row")
+            raise shape_mismatch(given, f"{len(task.classes)} probabilities a row")
         return given[:, order] if order is not None else given
     if given.ndim == 2 and given.shape[1] == 2 and task.name == "binary":
         return given[:, order[1] if order is not None else 1]
     if given.ndim != 1:
-        raise misfit(given, "one number a row")
+        raise shape_mismatch(given, "one number a row")
     return given
 
 
-def misfit(given: "Floats", expected: str) -> UsageError:
-    """What to say of a model that gives another number of scores than the task has."""
+def shape_mismatch(given: "Floats", expected: str) -> UsageError:
+    """The error for a model whose number of outputs does not fit the task."""
     got = "one number a row" if given.ndim == 1 else f"{given.shape[-1]} numbers a row"
     return UsageError("the model does not fit the task", where="artifact", got=got, expected=expected)
 
 
-def place_of(groups: int, task: Task, order: Sequence[int] | None, place: int) -> int:
-    """Which of a model's outputs speaks for the class at `place` (multiclass), else for the score; `order` as in `of_class`."""
+def output_index(groups: int, task: Task, order: Sequence[int] | None, place: int) -> int:
+    """Index of the model output for the class at `place` (multiclass), else for the score; `order` as in `select_outputs`."""
     if task.multiclass:
         return order[place] if order is not None else place
     return 0 if groups == 1 else order[1] if order is not None else 1
 
 
-def outputs_of(raw: "Floats", task: Task, order: Sequence[int] | None = None) -> "Floats":
-    """From (n, groups) outputs to the task's shape, as `of_class` has it."""
+def task_outputs(raw: "Floats", task: Task, order: Sequence[int] | None = None) -> "Floats":
+    """From (n, groups) outputs to the task's shape, as `select_outputs` does."""
     nothing = np.zeros((*raw.shape, 0))
-    return of_class(Attribution(nothing, np.zeros(raw.shape[1]), raw), task, order).output
+    return select_outputs(Attribution(nothing, np.zeros(raw.shape[1]), raw), task, order).output
 
 
-def of_class(attribution: Attribution, task: Task, order: Sequence[int] | None = None) -> Attribution:
-    """From (n, groups, features) to the task's shape: the classes in their order; or the one group; or the positive one of two."""
+def select_outputs(attribution: Attribution, task: Task, order: Sequence[int] | None = None) -> Attribution:
+    """From (n, groups, features) to the task's shape: the classes in their order, the only group, or the positive one of two."""
     groups = attribution.values.shape[1]
     if task.multiclass:
         if groups != len(task.classes):
-            raise misfit(attribution.output, f"{len(task.classes)} outputs a row")
+            raise shape_mismatch(attribution.output, f"{len(task.classes)} outputs a row")
         places: Any = list(order) if order is not None else list(range(groups))
     elif groups > (2 if task.name == "binary" else 1):
-        raise misfit(attribution.output, "one output a row")
+        raise shape_mismatch(attribution.output, "one output a row")
     else:
         places = 0 if groups == 1 else order[1] if order is not None else 1
     return Attribution(attribution.values[:, places], attribution.base[places], attribution.output[:, places])

@@ -4,26 +4,22 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from observability.worker.model import Model, Task
+from observability.worker.model import OpenModel, Task
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
 
 OPENERS = {
-    "lightgbm": "observability.worker.model_lightgbm",
-    "xgboost": "observability.worker.model_xgboost",
-    "skops": "observability.worker.model_sklearn",
-    "onnx": "observability.worker.model_onnx",
+    "lightgbm": ("observability.worker.model_lightgbm", "open_lightgbm"),
+    "xgboost": ("observability.worker.model_xgboost", "open_xgboost"),
+    "skops": ("observability.worker.model_sklearn", "open_skops"),
+    "onnx": ("observability.worker.model_onnx", "open_onnx"),
 }
-"""Where each kind of file is opened. The warm process imports it before it forks: a fork may not write compiled modules, and would compile anew each time."""
+"""Module and function that open each kind of file. The warm process imports the module before it forks."""
 
 
-def open_model(kind: str, path: Path, rows: "pd.DataFrame", task: Task) -> Model:
-    """Opens a model file for rows of this shape. Raises UsageError where its library is missing, it cannot be read, or it does not fit."""
-    opened: Model = import_module(OPENERS[kind]).open_file(path, rows, task)
-    return opened
+def open_model(kind: str, path: Path, rows: "pd.DataFrame", task: Task) -> OpenModel:
+    """Open a model file for rows of this shape. Raises UsageError where its library is missing, it cannot be read, or it does not fit."""
+    module, function = OPENERS[kind]
+    model: OpenModel = getattr(import_module(module), function)(path, rows, task)
+    return model

@@ -1,4 +1,4 @@
-"""How is a LightGBM text file opened and explained? Its own `pred_contrib` is exact TreeSHAP over the trees' training counts."""
+"""Opens and explains LightGBM text files. `pred_contrib` is exact TreeSHAP over the trees' training counts."""
 
 import re
 from collections.abc import Sequence
@@ -12,20 +12,20 @@ import pandas as pd
 from observability.core.errors import UsageError
 from observability.worker import forest, forest_files
 from observability.worker.explanation import Link
-from observability.worker.features import chosen, codes, in_order, numbers
+from observability.worker.features import category_codes, columns_in_order, match_feature_columns, numeric_column
 from observability.worker.model import (
     Attribution,
-    Model,
     Native,
+    OpenModel,
     Pairwise,
     Task,
     as_scores,
     missing_library,
-    of_class,
-    outputs_of,
-    place_of,
-    through,
-    unreadable,
+    output_index,
+    score_from_output,
+    select_outputs,
+    task_outputs,
+    unreadable_artifact,
 )
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ UNNAMED = re.compile(r"Column_\d+")
 HEADER_BYTES = 64 * 1024**2
 
 
-def open_file(path: Path, rows: pd.DataFrame, task: Task) -> Model:
-    """The model in a text file."""
+def open_lightgbm(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
+    """Open the model in a text file."""
     try:
         import lightgbm
     except ImportError:
@@ -46,20 +46,22 @@ def open_file(path: Path, rows: pd.DataFrame, task: Task) -> Model:
     try:
         booster = lightgbm.Booster(model_file=str(path))
     except lightgbm.basic.LightGBMError as error:
-        raise unreadable("LightGBM text", error) from None
+        raise unreadable_artifact("LightGBM text", error) from None
     features = booster.feature_name()
-    unnamed = all(UNNAMED.fullmatch(each) for each in features)
-    columns = in_order(rows, len(features)) if unnamed and features[0] not in rows.columns else chosen(rows, features)
-    categories = categories_of(path, features, booster.pandas_categorical or [])
+    unnamed = all(UNNAMED.fullmatch(name) for name in features)
+    columns = (
+        columns_in_order(rows, len(features)) if unnamed and features[0] not in rows.columns else match_feature_columns(rows, features)
+    )
+    categories = lightgbm_categories(path, features, booster.pandas_categorical or [])
     groups = booster.num_model_per_iteration()
     # A random forest's score is the mean of its trees; raw scores and contributions are their sum.
-    shared = booster.num_trees() // groups if re.search(r"^average_output$", header(path), re.MULTILINE) else 1
+    shared = booster.num_trees() // groups if re.search(r"^average_output$", lightgbm_header(path), re.MULTILINE) else 1
 
     def encode(frame: pd.DataFrame) -> "NDArray[np.float64]":
         matrix = np.empty((len(frame), len(columns)))
         for place, name in enumerate(columns):
             known = categories.get(place)
-            matrix[:, place] = codes(frame[name], known) if known is not None else numbers(frame[name])
+            matrix[:, place] = category_codes(frame[name], known) if known is not None else numeric_column(frame[name])
         return matrix
 
     def score(matrix: Any) -> "NDArray[np.float64]":
@@ -70,46 +72,49 @@ def open_file(path: Path, rows: pd.DataFrame, task: Task) -> Model:
         raw = np.asarray(booster.predict(matrix, raw_score=True)).reshape(len(matrix), groups)
         contributions, raw = contributions / shared, raw / shared
         base = contributions[0, :, -1] if len(matrix) else np.zeros(groups)
-        found = of_class(Attribution(contributions[:, :, :-1], base, raw), task)
-        return replace(found, scores=through(link, found.output)) if link is not None and link != "raw" else found
+        found = select_outputs(Attribution(contributions[:, :, :-1], base, raw), task)
+        return replace(found, scores=score_from_output(link, found.output)) if link is not None and link != "raw" else found
 
     def pairs(row: pd.DataFrame, background: pd.DataFrame, place: int) -> "NDArray[np.float64]":
-        trees, output = forest_files.of_lightgbm(booster), place_of(groups, task, None, place)
-        return forest.by_row(trees, encode(row)[0], encode(background), output) / shared
+        trees, output = forest_files.lightgbm_trees(booster), output_index(groups, task, None, place)
+        return forest.forest_attributions(trees, encode(row)[0], encode(background), output) / shared
 
     def output(frame: pd.DataFrame) -> "NDArray[np.float64]":
-        return outputs_of(np.asarray(booster.predict(encode(frame), raw_score=True)).reshape(len(frame), groups) / shared, task)
+        return task_outputs(np.asarray(booster.predict(encode(frame), raw_score=True)).reshape(len(frame), groups) / shared, task)
 
-    link = link_of(path, groups)
-    native = Native("native pred_contrib", link, explain) if link is not None and not is_linear(path) else None
+    link = lightgbm_link(path, groups)
+    native = Native("native pred_contrib", link, explain) if link is not None and not has_linear_leaves(path) else None
     pairwise = Pairwise(link, pairs, output) if native is not None and link is not None else None
     notes = ["The model does not name its features: columns are taken in their order."] if unnamed else []
-    if groups > 1 and objective(path)[0] == "multiclassova":
+    if groups > 1 and objective_words(path)[0] == "multiclassova":
         notes.append("Each class's score is the sigmoid of its own output.")
-    return Model(tuple(columns), tuple(features), encode, score, native, " ".join(notes), pairwise)
+    return OpenModel(tuple(columns), tuple(features), encode, score, native, " ".join(notes), pairwise)
 
 
-def categories_of(path: Path, features: Sequence[str], levels: Sequence[Sequence[Any]]) -> dict[int, Sequence[Any]]:
-    """The categories of each categorical feature that was trained from a table, by its place. Other categorical features are codes already."""
+def lightgbm_categories(path: Path, features: Sequence[str], levels: Sequence[Sequence[Any]]) -> dict[int, Sequence[Any]]:
+    """The categories of each categorical feature trained from a table, by its index. Other categorical features are codes already."""
     if not levels:
         return {}
-    text = read_ends(path)
+    text = text_around_trees(path)
     stated = re.search(r"^\[categorical_feature: ([\d,]+)\]$", text, re.MULTILINE)
     infos = re.search(r"^feature_infos=(.*)$", text, re.MULTILINE)
-    places = [int(each) for each in stated[1].split(",")] if stated else []
+    places = [int(place) for place in stated[1].split(",")] if stated else []
     if len(places) != len(levels) and infos:
         # A range in brackets is a number, `none` was never split on, all else lists categories.
-        places = [place for place, each in enumerate(infos[1].split(" ")) if not each.startswith("[") and each != "none"]
+        places = [place for place, info in enumerate(infos[1].split(" ")) if not info.startswith("[") and info != "none"]
     if len(places) != len(levels) or max(places) >= len(features):
         raise UsageError(
-            "it cannot be told which features the model's categories belong to", where="artifact", got=f"{len(levels)} lists of categories",
-            expected=f"{len(places)}", attempt="Save it with the parameters it was trained with (Booster.save_model)",
-        )  # fmt: skip
+            "the model's categories cannot be matched to its features",
+            where="artifact",
+            got=f"{len(levels)} lists of categories",
+            expected=f"{len(places)}",
+            attempt="Save it with the parameters it was trained with (Booster.save_model)",
+        )
     return dict(zip(places, levels))
 
 
-def read_ends(path: Path) -> str:
-    """The text around the trees: the header, and the parameters behind them."""
+def text_around_trees(path: Path) -> str:
+    """The text around the trees: the header before them and the parameters after them."""
     with path.open("rb") as file:
         head = file.read(HEADER_BYTES)
         if path.stat().st_size > 2 * HEADER_BYTES:
@@ -118,9 +123,9 @@ def read_ends(path: Path) -> str:
     return (head + b"\n" + tail).decode("utf-8", "replace")
 
 
-def link_of(path: Path, groups: int) -> Link | None:
-    """The space in which the trees add up; None where the score is another function of them."""
-    name, *options = objective(path)
+def lightgbm_link(path: Path, groups: int) -> Link | None:
+    """The space in which the trees add up; None where the score is another function of their sum."""
+    name, *options = objective_words(path)
     if groups > 1:
         return "raw"
     if name == "cross_entropy" or (name in ("binary", "multiclassova") and "sigmoid:1" in options):
@@ -130,17 +135,17 @@ def link_of(path: Path, groups: int) -> Link | None:
     return "identity" if name in IDENTITY and "sqrt" not in options else None
 
 
-def header(path: Path) -> str:
+def lightgbm_header(path: Path) -> str:
     """The text before the first tree."""
-    return read_ends(path).partition("\nTree=0")[0]
+    return text_around_trees(path).partition("\nTree=0")[0]
 
 
-def objective(path: Path) -> list[str]:
+def objective_words(path: Path) -> list[str]:
     """The words of the objective in the header: its name, then its options; [""] where there is none."""
-    found = re.search(r"^objective=(.+)$", header(path), re.MULTILINE)
+    found = re.search(r"^objective=(.+)$", lightgbm_header(path), re.MULTILINE)
     return found[1].split() if found else [""]
 
 
-def is_linear(path: Path) -> bool:
-    """Whether the leaves hold linear models, for which LightGBM has no attributions."""
-    return bool(re.search(r"^is_linear=1$", read_ends(path), re.MULTILINE))
+def has_linear_leaves(path: Path) -> bool:
+    """Whether the leaves hold linear models, for which LightGBM gives no attributions."""
+    return bool(re.search(r"^is_linear=1$", text_around_trees(path), re.MULTILINE))

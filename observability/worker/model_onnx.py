@@ -1,7 +1,7 @@
-"""How is an ONNX file opened? By onnxruntime; its scores are explained by sampling, for a graph says nothing of its parts.
+"""Opens ONNX files with onnxruntime. Their scores are explained by sampling, because a graph gives no attributions.
 
-Two forms of input are read: one matrix of all features, and one column for each feature under its name (as skl2onnx writes tables).
-Where the model gives labels and probabilities, the probabilities count.
+Two forms of input are supported: one matrix of all features, and one column per feature under its name (as skl2onnx writes tables).
+Where the model gives labels and probabilities, the probabilities are used.
 """
 
 from collections.abc import Sequence
@@ -12,21 +12,25 @@ import numpy as np
 import pandas as pd
 
 from observability.core.errors import UsageError
-from observability.worker.features import canonical, chosen, class_order, in_order, numbers
-from observability.worker.model import Model, Task, as_scores, missing_library, unreadable
+from observability.worker.features import canonical_scalar, class_order, columns_in_order, match_feature_columns, numeric_column
+from observability.worker.model import OpenModel, Task, as_scores, missing_library, unreadable_artifact
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TYPES = {
-    "tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": np.bool_,
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
     "tensor(string)": np.object_,
-}  # fmt: skip
+}
 WHOLE = ("tensor(int64)", "tensor(int32)", "tensor(bool)")
 
 
-def open_file(path: Path, rows: pd.DataFrame, task: Task) -> Model:
-    """The model in an ONNX file."""
+def open_onnx(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
+    """Open the model in an ONNX file."""
     try:
         import onnxruntime
     except ImportError:
@@ -36,24 +40,24 @@ def open_file(path: Path, rows: pd.DataFrame, task: Task) -> Model:
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise unreadable("ONNX", error) from None
+        raise unreadable_artifact("ONNX", error) from None
     inputs = session.get_inputs()
-    strange = [each for each in inputs if each.type not in TYPES]
-    if strange:
-        raise UsageError("the model takes inputs of a kind that features are not", where=strange[0].name, got=strange[0].type)
+    unsupported = [given for given in inputs if given.type not in TYPES]
+    if unsupported:
+        raise UsageError("the model takes inputs of an unsupported type", where=unsupported[0].name, got=unsupported[0].type)
     matrix = len(inputs) == 1 and inputs[0].name not in rows.columns
     if matrix:
         width = inputs[0].shape[-1] if inputs[0].shape else None
-        columns = in_order(rows, width if isinstance(width, int) else len(rows.columns))
+        columns = columns_in_order(rows, width if isinstance(width, int) else len(rows.columns))
     else:
-        columns = chosen(rows, [each.name for each in inputs])
+        columns = match_feature_columns(rows, [given.name for given in inputs])
 
     def encode(frame: pd.DataFrame) -> dict[str, Any]:
         if matrix:
-            parts = [typed(frame[name], inputs[0].type) for name in columns]
+            parts = [onnx_input(frame[name], inputs[0].type) for name in columns]
             return {inputs[0].name: np.column_stack(parts) if parts else np.empty((len(frame), 0))}
-        flat = {each.name: len(each.shape) == 1 for each in inputs}
-        found = {each.name: typed(frame[name], each.type) for each, name in zip(inputs, columns)}
+        flat = {given.name: len(given.shape) == 1 for given in inputs}
+        found = {given.name: onnx_input(frame[name], given.type) for given, name in zip(inputs, columns)}
         return {name: values if flat[name] else values[:, None] for name, values in found.items()}
 
     def score(given: dict[str, Any]) -> "NDArray[np.float64]":
@@ -63,34 +67,36 @@ def open_file(path: Path, rows: pd.DataFrame, task: Task) -> Model:
             results = session.run(None, given)
         except Exception as error:
             raise UsageError("the model cannot score these rows", where="artifact", got=f"{type(error).__name__}: {error}"[:300]) from None
-        return scores_in(results, task)
+        return onnx_scores(results, task)
 
     note = "The model does not name its features: columns are taken in their order." if matrix else ""
-    return Model(tuple(columns), tuple(columns), encode, score, None, note)
+    return OpenModel(tuple(columns), tuple(columns), encode, score, None, note)
 
 
-def typed(column: pd.Series, kind: str) -> "NDArray[Any]":
-    """One column as the model's type. Raises UsageError for a null where the type has none."""
+def onnx_input(column: pd.Series, kind: str) -> "NDArray[Any]":
+    """One column in the model's type. Raises UsageError for a null where the type has none."""
     if kind == "tensor(string)":
-        return np.array(["" if value is None or value != value else canonical(value) for value in column.astype(object)], dtype=object)
-    values = numbers(column)
+        return np.array(
+            ["" if value is None or value != value else canonical_scalar(value) for value in column.astype(object)], dtype=object
+        )
+    values = numeric_column(column)
     if kind in WHOLE and np.isnan(values).any():
         raise UsageError("the model takes no nulls for this feature", where=str(column.name), got="null", expected="a whole number")
     return values.astype(TYPES[kind])
 
 
-def scores_in(results: Sequence[Any], task: Task) -> "NDArray[np.float64]":
-    """The scores among a model's outputs: a list of {class: probability}, else a table of one number a class, else one number a row."""
+def onnx_scores(results: Sequence[Any], task: Task) -> "NDArray[np.float64]":
+    """The scores among a model's outputs: a list of {class: probability}, else a table of one number per class, else one number per row."""
     if task.name == "regression":
         return as_scores(np.asarray(results[0]), task)
     for result in results:
         if isinstance(result, list) and result and isinstance(result[0], dict):
             known = list(result[0])
             order = class_order(known, task.classes, len(known))
-            return as_scores(np.array([[each[key] for key in known] for each in result]), task, order)
-    tables = [np.asarray(each) for each in results if not isinstance(each, list)]
-    floating = [each for each in tables if np.issubdtype(each.dtype, np.floating)]
+            return as_scores(np.array([[row[key] for key in known] for row in result]), task, order)
+    tables = [np.asarray(result) for result in results if not isinstance(result, list)]
+    floating = [table for table in tables if np.issubdtype(table.dtype, np.floating)]
     if not floating:
         raise UsageError("the model gives no probabilities", where="artifact", attempt="Export it with its probabilities")
-    wide = [each for each in floating if each.ndim == 2 and each.shape[1] == len(task.classes)]
+    wide = [table for table in floating if table.ndim == 2 and table.shape[1] == len(task.classes)]
     return as_scores(wide[0] if wide else floating[0], task)

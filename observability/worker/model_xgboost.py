@@ -1,4 +1,4 @@
-"""How is an XGBoost file (JSON or UBJSON) opened and explained? Its own `pred_contribs` is exact TreeSHAP in single precision."""
+"""Opens and explains XGBoost files (JSON or UBJSON). `pred_contribs` is exact TreeSHAP in single precision."""
 
 import json
 import re
@@ -12,34 +12,36 @@ import pandas as pd
 from observability.core.errors import UsageError
 from observability.worker import forest, forest_files
 from observability.worker.explanation import Link
-from observability.worker.features import chosen, codes, in_order, numbers
+from observability.worker.features import category_codes, columns_in_order, match_feature_columns, numeric_column
 from observability.worker.model import (
     Attribution,
-    Model,
     Native,
+    OpenModel,
     Pairwise,
     Task,
     as_scores,
     missing_library,
-    of_class,
-    outputs_of,
-    place_of,
-    unreadable,
+    output_index,
+    select_outputs,
+    task_outputs,
+    unreadable_artifact,
 )
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LINKS: dict[str, Link] = {
-    "binary:logistic": "logit", "reg:logistic": "logit", "count:poisson": "log", "reg:gamma": "log", "reg:tweedie": "log",
-    "multi:softprob": "raw", "multi:softmax": "raw", "binary:logitraw": "identity", "reg:squarederror": "identity", "reg:linear": "identity",
-    "reg:absoluteerror": "identity", "reg:quantileerror": "identity", "reg:pseudohubererror": "identity", "rank:pairwise": "identity",
-    "rank:ndcg": "identity", "rank:map": "identity",
-}  # fmt: skip
+OBJECTIVES: dict[Link, str] = {
+    "logit": "binary:logistic reg:logistic",
+    "log": "count:poisson reg:gamma reg:tweedie",
+    "raw": "multi:softprob multi:softmax",
+    "identity": "binary:logitraw reg:squarederror reg:linear reg:absoluteerror reg:quantileerror reg:pseudohubererror rank:pairwise "
+    "rank:ndcg rank:map",
+}
+LINKS: dict[str, Link] = {objective: link for link, objectives in OBJECTIVES.items() for objective in objectives.split()}
 
 
-def open_file(path: Path, rows: pd.DataFrame, task: Task) -> Model:
-    """The model in a file of save_model."""
+def open_xgboost(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
+    """Open the model in a file of save_model."""
     try:
         import xgboost
     except ImportError:
@@ -49,19 +51,19 @@ def open_file(path: Path, rows: pd.DataFrame, task: Task) -> Model:
         booster.load_model(str(path))
         objective = json.loads(booster.save_config())["learner"]["objective"]["name"]
     except (xgboost.core.XGBoostError, ValueError, KeyError, TypeError) as error:
-        raise unreadable("XGBoost", error) from None
+        raise unreadable_artifact("XGBoost", error) from None
     number = booster.num_features()
     names = booster.feature_names
-    columns = in_order(rows, number) if names is None else chosen(rows, names)
+    columns = columns_in_order(rows, number) if names is None else match_feature_columns(rows, names)
     kinds = booster.feature_types
-    categories = categories_of(booster, columns, kinds or [])
-    trees = kept_trees(booster)
+    categories = xgboost_categories(booster, columns, kinds or [])
+    trees = counted_rounds(booster)
 
     def matrix_of(frame: pd.DataFrame) -> "NDArray[np.float64]":
         matrix = np.empty((len(frame), number))
         for place, name in enumerate(columns):
             known = categories.get(place)
-            matrix[:, place] = codes(frame[name], known) if known is not None else numbers(frame[name])
+            matrix[:, place] = category_codes(frame[name], known) if known is not None else numeric_column(frame[name])
         return matrix
 
     def encode(frame: pd.DataFrame) -> Any:
@@ -79,19 +81,19 @@ def open_file(path: Path, rows: pd.DataFrame, task: Task) -> Model:
     def explain(matrix: Any, _background: Any) -> Attribution:
         given = np.asarray(booster.predict(matrix, pred_contribs=True, strict_shape=True, iteration_range=trees), dtype=float)
         base = given[0, :, -1] if len(given) else np.zeros(given.shape[1])
-        return of_class(Attribution(given[:, :, :-1], base, margin(matrix)), task)
+        return select_outputs(Attribution(given[:, :, :-1], base, margin(matrix)), task)
 
     def pairs(row: pd.DataFrame, background: pd.DataFrame, place: int) -> "NDArray[np.float64]":
-        read = forest_files.of_xgboost(booster, trees)
-        groups = max((each.output for each in read), default=0) + 1
-        return forest.by_row(read, matrix_of(row)[0], matrix_of(background), place_of(groups, task, None, place))
+        forest_trees = forest_files.xgboost_trees(booster, trees)
+        groups = max((tree.output for tree in forest_trees), default=0) + 1
+        return forest.forest_attributions(forest_trees, matrix_of(row)[0], matrix_of(background), output_index(groups, task, None, place))
 
     def output(frame: pd.DataFrame) -> "NDArray[np.float64]":
-        return outputs_of(margin(encode(frame)), task)
+        return task_outputs(margin(encode(frame)), task)
 
     link = LINKS.get(objective)
     note = "" if names else "The model does not name its features: columns are taken in their order."
-    return Model(
+    return OpenModel(
         tuple(columns),
         tuple(names or columns),
         encode,
@@ -102,14 +104,14 @@ def open_file(path: Path, rows: pd.DataFrame, task: Task) -> Model:
     )
 
 
-def kept_trees(booster: Any) -> tuple[int, int]:
-    """Which rounds count: up to the best one where training stopped early, as XGBoost's own estimators have it; else (0, 0), all."""
+def counted_rounds(booster: Any) -> tuple[int, int]:
+    """The rounds used: up to the best one after early stopping, as in XGBoost's own estimators; else (0, 0), all."""
     best = booster.attr("best_iteration")
     return (0, int(best) + 1) if best is not None and re.fullmatch(r"\d+", best) else (0, 0)
 
 
-def categories_of(booster: Any, columns: Sequence[str], kinds: Sequence[str]) -> dict[int, Sequence[Any]]:
-    """The categories of each categorical feature, by its place, as the file keeps them (XGBoost 3.1 and later)."""
+def xgboost_categories(booster: Any, columns: Sequence[str], kinds: Sequence[str]) -> dict[int, Sequence[Any]]:
+    """The categories of each categorical feature, by its index, as stored in the file (XGBoost 3.1 and later)."""
     if "c" not in kinds or not hasattr(booster, "get_categories"):
         return {}
     try:

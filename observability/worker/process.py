@@ -1,4 +1,4 @@
-"""How does a call reach the worker process, and what comes back whatever happens there?"""
+"""The parent's side of the worker: sends calls to the warm process and returns their output or error."""
 
 import atexit
 import json
@@ -29,13 +29,15 @@ PROJECT = Path(__file__).resolve().parents[2]
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*")
 START_SECONDS, GRACE_SECONDS = 120.0, 10.0
 KEPT = re.compile(r"PATH|HOME|USER|LANG|LC_.*|TZ|TMPDIR|LD_LIBRARY_PATH|VIRTUAL_ENV|PYTHONHOME|MPLCONFIGDIR|NUMBA_.*|[A-Z]+_NUM_THREADS")
-"""Variables of the environment that the process gets; tokens and addresses of the service stay out."""
+"""Environment variables that the process inherits; tokens and addresses of the service are excluded."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a job gave back. values: JSON. frames: tables with a fresh index. files: the content of files that it wrote. seconds: in the job.
-    network_blocked: whether the operating system refused sockets to it; files_confined: whether it refused other files than its own.
+class JobAnswer:
+    """A job's output as the caller gets it.
+
+    values: JSON. frames: tables with a fresh index. files: the content of files that it wrote. seconds: time in the job. network_blocked:
+    whether the operating system denied sockets; files_confined: whether it denied other files.
     """
 
     values: dict[str, Any]
@@ -47,10 +49,10 @@ class Answer:
 
 
 class Worker:
-    """One process in which models are loaded and run, started by the first call and kept warm. Threads may share it: calls wait in turn.
+    """A process in which models are loaded and run, started by the first call and kept warm. Threads may share it; calls are queued.
 
-    jobs: modules, or jobs as "module:function", that are imported as soon as the process starts. allowed: prefixes of the modules whose jobs
-    may run.
+    jobs: modules, or jobs as "module:function", that are imported when the process starts. allowed: prefixes of the modules whose jobs may
+    run.
     """
 
     def __init__(self, limits: Limits | None = None, jobs: tuple[str, ...] = (), *, allowed: tuple[str, ...] = ALLOWED) -> None:
@@ -58,7 +60,7 @@ class Worker:
         self.jobs = jobs
         self.allowed = allowed
         self._lock = threading.Lock()
-        self._line: _Line | None = None
+        self._connection: _Connection | None = None
 
     def call(
         self,
@@ -70,18 +72,20 @@ class Worker:
         imports: tuple[str, ...] = (),
         seconds: float | None = None,
         progress: Progress | None = None,
-    ) -> Answer:
-        """Runs `job` ("module:function") on `frames`, `arguments` (JSON) and copies of `files`, for at most `seconds` (default: the limits').
+    ) -> JobAnswer:
+        """Run `job` ("module:function") on `frames`, `arguments` (JSON) and copies of `files`, for at most `seconds`.
 
         imports: libraries that the job uses; they stay imported in the warm process, so that only the first call waits for them.
-        progress: called in this thread with a share from 0 to 1 and a sentence. If it raises, the job is ended; it may not call this worker.
-        Raises the UsageError that the job raised, or WorkerError.
+        progress: called in this thread with a share from 0 to 1 and a sentence. If it raises, the job is ended. It must not call this
+        worker. Raises the UsageError that the job raised, or WorkerError.
         """
         if not NAME.fullmatch(job) or not job.startswith(self.allowed):
-            raise WorkerError("this job may not run", reason="refused", got=job, expected=" or ".join(f"{each}…" for each in self.allowed))
+            raise WorkerError(
+                "this job may not run", reason="refused", got=job, expected=" or ".join(f"{prefix}…" for prefix in self.allowed)
+            )
         seconds = self.limits.seconds if seconds is None else seconds
         with exchange.private_folder() as folder:
-            exchange.fill(folder, frames or {}, arguments or {}, files or {})
+            exchange.write_job_inputs(folder, frames or {}, arguments or {}, files or {})
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 request = {"job": job, "imports": imports, "folder": str(folder), "seconds": seconds, "limits": asdict(self.limits)}
@@ -89,18 +93,18 @@ class Worker:
                     end = self._run(request, seconds, progress)
                 if end["reason"]:
                     raise self._error(end, handle, seconds)
-                values, tables, contents = exchange.read_answer(handle, self.limits)
+                values, tables, contents = exchange.read_job_output(handle, self.limits)
             finally:
                 os.close(handle)
-        return Answer(values, tables, contents, end["seconds"], end["network_blocked"], end["files_confined"])
+        return JobAnswer(values, tables, contents, end["seconds"], end["network_blocked"], end["files_confined"])
 
     def close(self) -> None:
-        """Ends the process. A later call starts a new one."""
+        """End the process. A later call starts a new one."""
         with self._lock:
             self._end()
 
     def _run(self, request: dict[str, Any], seconds: float, progress: Progress | None) -> dict[str, Any]:
-        """One request and how it ended. Whatever interrupts it ends the process."""
+        """Send one request and return how it ended. An interruption ends the process."""
         ended = False
         try:
             for last in (False, True):
@@ -110,12 +114,10 @@ class Worker:
                     line.receive("started", START_SECONDS)
                     break
                 except _Gone:
-                    # The warm process went while nobody looked (idle, or out of memory): once more with a fresh one.
+                    # The warm process has ended since the last call (idle, or out of memory): retry once with a new one.
                     self._end()
                     if last:
-                        raise WorkerError(
-                            "the worker process does not start", reason="start", attempt="See whether memory is short"
-                        ) from None
+                        raise WorkerError("the worker process does not start", reason="start", attempt="Check the free memory") from None
             answer: dict[str, Any] = {}
             for kind, body in line.messages(seconds + GRACE_SECONDS):
                 if kind == "progress" and progress is not None:
@@ -131,29 +133,29 @@ class Worker:
             if not ended:
                 self._end()
 
-    def _started(self) -> "_Line":
-        """The line to a warm process, which is started where there is none."""
-        line = self._line
+    def _started(self) -> "_Connection":
+        """The connection to a warm process, which is started where there is none."""
+        line = self._connection
         if line is not None and line.owner != os.getpid():
-            line = self._line = None
+            line = self._connection = None
         if line is not None and line.process.poll() is not None:
             self._end()
             line = None
         if line is None:
-            line = self._line = _Line()
+            line = self._connection = _Connection()
             weakref.finalize(self, line.end)
             line.receive("ready", START_SECONDS)
             if self.jobs:
-                line.send({"imports": [each.split(":")[0] for each in self.jobs], "limits": asdict(self.limits)})
+                line.send({"imports": [job.split(":")[0] for job in self.jobs], "limits": asdict(self.limits)})
         return line
 
     def _end(self) -> None:
-        if self._line is not None and self._line.owner == os.getpid():
-            self._line.end()
-        self._line = None
+        if self._connection is not None and self._connection.owner == os.getpid():
+            self._connection.end()
+        self._connection = None
 
     def _error(self, end: dict[str, Any], handle: int, seconds: float) -> WorkerError:
-        """What to say of a job that did not end well."""
+        """The error of a job that failed."""
         limits, reason, code = self.limits, end["reason"], end.get("code")
         if reason == "time":
             return WorkerError(
@@ -166,23 +168,23 @@ class Worker:
             return WorkerError("the job wrote something other than progress, and was ended", reason="garbage")
         if reason == "refused":
             return WorkerError("this job cannot be imported", reason="refused", got=end.get("got"))
-        said = noise(handle)
-        if any(word in said for word in ("bad_alloc", "MemoryError", "Cannot allocate memory")):
+        printed = printed_error(handle)
+        if any(word in printed for word in ("bad_alloc", "MemoryError", "Cannot allocate memory")):
             return WorkerError("the job needs more memory than it may use", reason="memory", expected=f"at most {limits.memory_mb} MB")
         how = f"signal {signal.Signals(-code).name}" if isinstance(code, int) and code < 0 else f"exit {code}"
         return WorkerError(
-            "the process broke down: the file is damaged, or its library has a fault", reason="crash", got=f"{how}{said and ': '}{said}"
+            "the process crashed: the file is damaged, or its library has a fault", reason="crash", got=f"{how}{printed and ': '}{printed}"
         )
 
 
-class _Gone(Exception):  # noqa: N818 - it says what became of a process, and is always caught
-    """The process does not answer; late: because the time is over."""
+class _Gone(Exception):  # noqa: N818 - a state of the process that is always caught
+    """The process does not answer. late: its time is over."""
 
     def __init__(self, late: bool = False) -> None:
         self.late = late
 
 
-class _Line:
+class _Connection:
     """A running process and the pipes to it."""
 
     def __init__(self) -> None:
@@ -191,16 +193,22 @@ class _Line:
         command = [sys.executable, "-P", "-m", "observability.worker.child"]
         try:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(), cwd="/",
-                start_new_session=True, bufsize=0,
-            )  # fmt: skip
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=worker_environment(),
+                cwd="/",
+                start_new_session=True,
+                bufsize=0,
+            )
         except OSError as error:
             raise WorkerError("the worker process does not start", reason="start", got=error.strerror) from error
         assert self.process.stdin and self.process.stdout
         self.requests, self.answers = self.process.stdin, self.process.stdout
 
     def send(self, message: dict[str, Any]) -> None:
-        """One request."""
+        """Send one request."""
         data = json.dumps(message).encode() + b"\n"
         try:
             while data:
@@ -209,7 +217,7 @@ class _Line:
             raise _Gone from None
 
     def messages(self, seconds: float) -> Iterator[tuple[str, Any]]:
-        """What the process says, each message as its name and its body."""
+        """The messages of the process, each as its name and its body."""
         deadline = time.monotonic() + seconds
         poll = select.poll()
         poll.register(self.answers, select.POLLIN | select.POLLHUP)
@@ -233,7 +241,7 @@ class _Line:
         raise _Gone
 
     def end(self) -> None:
-        """Kills the process and the job that it runs."""
+        """Kill the process and the job that it runs."""
         if self.owner != os.getpid():
             return
         if self.process.poll() is None:
@@ -244,10 +252,10 @@ class _Line:
         self.answers.close()
 
 
-def environment() -> dict[str, str]:
-    """The variables that the process gets."""
+def worker_environment() -> dict[str, str]:
+    """The environment variables of the process."""
     kept = {name: value for name, value in os.environ.items() if KEPT.fullmatch(name)}
-    path = os.pathsep.join(each for each in (str(PROJECT), os.environ.get("PYTHONPATH", "")) if each)
+    path = os.pathsep.join(entry for entry in (str(PROJECT), os.environ.get("PYTHONPATH", "")) if entry)
     own = {
         "PYTHONPATH": path,
         "DO_NOT_TRACK": "1",
@@ -255,27 +263,27 @@ def environment() -> dict[str, str]:
         "ARROW_DEFAULT_MEMORY_POOL": "system",
         "MPLBACKEND": "agg",
     }
-    # Idle threads of a linear algebra library would not survive a fork.
+    # Threads of a linear algebra library do not survive a fork.
     return {"OPENBLAS_NUM_THREADS": "1", **kept, **own}
 
 
-def noise(handle: int) -> str:
-    """The last line of trouble that a job printed, else its last line, at most 300 plain characters; "" where there is none."""
+def printed_error(handle: int) -> str:
+    """The last line with an error that a job printed, else its last line, at most 300 printable characters; "" where there is none."""
     try:
-        text = exchange.read_file(handle, exchange.NOISE, 1024**2).decode("utf-8", "replace")
+        text = exchange.read_regular_file(handle, exchange.NOISE, 1024**2).decode("utf-8", "replace")
     except (OSError, ValueError):
         return ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    trouble = [line for line in lines if re.search(r"fatal|error|bad_alloc", line, re.IGNORECASE)]
-    return "".join(each if each.isprintable() else " " for each in (trouble or lines)[-1])[:300] if lines else ""
+    errors = [line for line in lines if re.search(r"fatal|error|bad_alloc", line, re.IGNORECASE)]
+    return "".join(sign if sign.isprintable() else " " for sign in (errors or lines)[-1])[:300] if lines else ""
 
 
 _shared: Worker | None = None
 _shared_lock = threading.Lock()
 
 
-def shared() -> Worker:
-    """The one warm worker of this process, ended with it."""
+def warm_worker() -> Worker:
+    """The worker shared by this process; it ends with the process."""
     global _shared
     with _shared_lock:
         if _shared is None:

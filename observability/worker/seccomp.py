@@ -1,8 +1,9 @@
-"""Which system calls may a job not make, and how is the kernel told? A seccomp filter, set through ctypes without any privilege.
+"""Denies system calls to a job with a seccomp filter, set through ctypes without privileges.
 
-Denied: every way to a socket (also through io_uring), new processes and programs (threads stay possible), signals to and memory of other
-processes, raised limits, anonymous files outside the limits, System V memory and queues, namespaces and keys. A denied call fails with
-EPERM; the job goes on. Numbers are from the kernel's tables for x86_64 and aarch64; elsewhere there is no filter, and `block` says so.
+Denied: sockets (also through io_uring), new processes and programs (threads are allowed), signals to and memory of other processes, raised
+limits, anonymous files outside the limits, System V memory and queues, namespaces and keys. A denied call fails with EPERM; the job
+continues. Numbers are from the kernel's tables for x86_64 and aarch64; elsewhere there is no filter, and `block_system_calls` returns
+False.
 """
 
 import ctypes
@@ -25,10 +26,10 @@ DENIED = {
     "shmget": (29, 194), "shmat": (30, 196), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180), "unshare": (272, 97),
     "setns": (308, 268), "mount": (165, 40), "umount2": (166, 39), "chroot": (161, 51), "pivot_root": (155, 41), "add_key": (248, 217),
     "request_key": (249, 218), "keyctl": (250, 219), "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282),
-    "fanotify_init": (300, 262), "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
+    "fanotify_init": (300, 262), "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265)
 }  # fmt: skip
 CHECKED = {"clone": (56, 220), "clone3": (435, 435), "kill": (62, 129), "tgkill": (234, 131), "prctl": (157, 167), "prlimit64": (302, 261)}
-"""Calls that are denied or not by their arguments."""
+"""Calls that are denied depending on their arguments."""
 
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOW, KILL = 0x7FFF0000, 0x80000000
@@ -38,46 +39,46 @@ X32, CLONE_THREAD, SET_PARENT_DEATH_SIGNAL = 0x40000000, 0x00010000, 1
 NO_NEW_PRIVILEGES, SET_SECCOMP, FILTER = 38, 22, 2
 
 
-def argument(place: int, high: bool = False) -> int:
-    """Where an argument of the call stands in what a filter sees (both architectures are little-endian)."""
+def _argument(place: int, high: bool = False) -> int:
+    """Offset of a call's argument in the filter's data (both architectures are little-endian)."""
     return 16 + 8 * place + 4 * high
 
 
-def step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
+def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
     """One instruction of the filter."""
     return struct.pack("=HBBI", code, if_true, if_false, value)
 
 
-def program(machine: str, process: int) -> bytes:
-    """The filter for one architecture and the process that it is for."""
+def filter_program(machine: str, process: int) -> bytes:
+    """The filter for one architecture and one process id."""
     place = list(ARCHITECTURES).index(machine)
 
     def end(answer: int) -> bytes:
-        return step(RETURN, answer)
+        return _step(RETURN, answer)
 
-    parts = [step(LOAD, ARCHITECTURE), step(EQUAL, ARCHITECTURES[machine], 1, 0), end(KILL), step(LOAD, NUMBER)]
+    def is_null(offset: int) -> list[bytes]:
+        return [_step(LOAD, offset), _step(EQUAL, 0, 1, 0), end(DENY)]
+
+    parts = [_step(LOAD, ARCHITECTURE), _step(EQUAL, ARCHITECTURES[machine], 1, 0), end(KILL), _step(LOAD, NUMBER)]
     if machine == "x86_64":
-        parts += [step(AT_LEAST, X32, 0, 1), end(DENY)]
+        parts += [_step(AT_LEAST, X32, 0, 1), end(DENY)]
     for numbers in DENIED.values():
         number = numbers[place]
         if number is not None:
-            parts += [step(EQUAL, number, 0, 1), end(DENY)]
-    own = [step(LOAD, argument(0)), step(EQUAL, process, 0, 1), end(ALLOW), end(DENY)]
+            parts += [_step(EQUAL, number, 0, 1), end(DENY)]
+    own = [_step(LOAD, _argument(0)), _step(EQUAL, process, 0, 1), end(ALLOW), end(DENY)]
     tests = {
-        # Without CLONE_THREAD it is a new process. clone3 hides its flags from a filter: "no such call" makes libc take clone.
-        "clone": [step(LOAD, argument(0)), step(ANY_BIT, CLONE_THREAD, 0, 1), end(ALLOW), end(DENY)],
+        # clone without CLONE_THREAD starts a new process. clone3 hides its flags from a filter; ENOSYS makes libc use clone.
+        "clone": [_step(LOAD, _argument(0)), _step(ANY_BIT, CLONE_THREAD, 0, 1), end(ALLOW), end(DENY)],
         "clone3": [end(ABSENT)],
         "kill": own,
         "tgkill": own,
-        "prctl": [step(LOAD, argument(0)), step(EQUAL, SET_PARENT_DEATH_SIGNAL, 0, 1), end(DENY), end(ALLOW)],
-        # Limits may be read, which is a null pointer for the new ones.
-        "prlimit64": [
-            step(LOAD, argument(2)), step(EQUAL, 0, 1, 0), end(DENY), step(LOAD, argument(2, high=True)), step(EQUAL, 0, 1, 0), end(DENY),
-            end(ALLOW),
-        ],
-    }  # fmt: skip
+        "prctl": [_step(LOAD, _argument(0)), _step(EQUAL, SET_PARENT_DEATH_SIGNAL, 0, 1), end(DENY), end(ALLOW)],
+        # Reading limits is allowed: the pointer to new limits is null.
+        "prlimit64": [*is_null(_argument(2)), *is_null(_argument(2, high=True)), end(ALLOW)],
+    }
     for name, test in tests.items():
-        parts += [step(EQUAL, CHECKED[name][place], 0, len(test)), *test]
+        parts += [_step(EQUAL, CHECKED[name][place], 0, len(test)), *test]
     return b"".join([*parts, end(ALLOW)])
 
 
@@ -87,13 +88,13 @@ class _Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("steps", ctypes.c_void_p)]
 
 
-def block() -> bool:
-    """Sets the filter for this process from now on and for ever; False where the system has none. Call it while there is one thread."""
+def block_system_calls() -> bool:
+    """Set the filter for this process permanently; False where the system has none. Call it while there is only one thread."""
     machine = platform.machine()
     if not sys.platform.startswith("linux") or machine not in ARCHITECTURES or sys.byteorder != "little":
         return False
     libc = ctypes.CDLL(None, use_errno=True)
-    steps = program(machine, os.getpid())
+    steps = filter_program(machine, os.getpid())
     buffer = ctypes.create_string_buffer(steps, len(steps))
     filters = _Program(len(steps) // 8, ctypes.addressof(buffer))
     zero = ctypes.c_ulong(0)

@@ -1,4 +1,4 @@
-"""Which scores are another answer? The one test that the search for counterfactuals and the pages share."""
+"""Tests whether scores reach the goal of a counterfactual; used by the search and by the pages."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,9 +9,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def reaches(goal: Mapping[str, Any], scores: "NDArray[np.float64]") -> "NDArray[np.bool_]":
-    """Whether scores, (n,) or (n, classes), reach a goal. `kind`: `above` (score ≥ low), `below` (score < high), `other` (another class than `place` is the
-    most probable), `outside` or `inside` (of low to high, both ends inside). NaN reaches none.
+def reaches_goal(goal: Mapping[str, Any], scores: "NDArray[np.float64]") -> "NDArray[np.bool_]":
+    """Whether scores, (n,) or (n, classes), reach a goal.
+
+    `kind` of the goal: `above` (score ≥ low), `below` (score < high), `other` (another class than `place` is the most probable), `outside`
+    or `inside` (of low to high, ends included). NaN reaches no goal.
     """
     kind = goal["kind"]
     if kind == "other":

@@ -1,7 +1,7 @@
 """Batches :material/inventory_2:
-What each source delivered: when, how many rows, how many of them were rejected, how long after capture, and which deliveries were late, missing, short or
-spoilt beside the source's own earlier ones. Choose a source for its batches, and a batch for what it says of its columns; its predictions, how many of
-them failed and what they cost stand beside it. Batches belong to no single model.
+Deliveries of each source: arrival, rows, rejected rows and delay after capture, and which were late, missing, short or corrupted compared
+with the source's earlier ones. Choose a source for its batches, and a batch for its column statistics; outcomes and cost of its
+predictions are in the table. Batches belong to no single model.
 """
 
 from dataclasses import replace
@@ -13,29 +13,29 @@ from observability.dashboard import frame, load
 from observability.dashboard import scope as scopes
 from observability.dashboard.data import batches
 from observability.dashboard.overview import findings
+from observability.dashboard.widgets import finding_lines
 
-frame.heading("batches")
-scope = replace(scopes.read(st.session_state), version=None, slice=None)
-with frame.loading(300):
-    rows, window = frame.guarded(lambda: batches.everything(scope))
-    found = [each for each in load.record_findings(scope) if each.analyzer == "data/batches"]
+frame.store_page_heading("batches")
+scope = replace(scopes.scope_from_state(st.session_state), version=None, slice=None)
+with frame.loading_skeleton(300):
+    rows, window = frame.answer_or_stop(lambda: batches.batches_in_scope(scope))
+    found = [each for each in load.scope_record_findings(scope) if each.analyzer == "data/batches"]
 if rows.empty and not found:
-    batches.nothing_to_show()
+    batches.no_batches()
     st.stop()
-st.markdown(batches.summary(rows, found, window))
-chosen = batches.choose(rows, found)
+st.markdown(batches.batches_summary(rows, found, window))
+chosen = batches.chosen_source(rows, found)
 batches.sources_table(rows, found, chosen, scope)
 
 own = rows[rows["source"] == chosen]
 if len(own):
-    st.header(formatting.plain(f"Batches of {chosen}"), anchor=False)
-    said = batches.about(found, str(chosen))
-    batches.claims(said)
-    batches.chart(own, said, str(chosen))
+    st.header(formatting.escape_markdown(f"Batches of {chosen}"), anchor=False)
+    said = batches.findings_about_source(found, str(chosen))
+    finding_lines(said)
+    batches.batch_rows_chart(own, said, str(chosen))
     asked = st.query_params.get("batch")
-    batches.batches_table(own, said, batches.served(window, scope, [str(each) for each in own["batch"]]), asked, scope, str(chosen))
-    batches.detail(own, asked)
+    outcomes = batches.batch_outcomes(window, scope, list(map(str, own["batch"])))
+    batches.batches_table(own, said, outcomes, asked, scope, str(chosen))
+    batches.batch_columns(own, asked)
 
-st.header("Findings", anchor=False)
-findings.listed("findings", "Findings about batches", [each for each in found if each.severity != "ok"], scope)
-findings.downloads(found, "batch-findings")
+findings.findings_section("batch-findings", "Findings about batches", found, scope)

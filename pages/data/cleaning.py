@@ -1,6 +1,6 @@
 """Cleaning :material/cleaning_services:
-What cleaning rules dropped and changed, run by run, and which of them do more or less than in their earlier runs. Where a rule counts groups: what share of
-its rows each group lost, against the others, and its share of all rows before and after. Cleanings belong to no single model.
+Rows dropped and changed by cleaning rules, run by run, and rules that differ from their earlier runs. Where a rule counts groups: the
+share of rows that each group lost, and its share of all rows before and after. Cleaning runs belong to no single model.
 """
 
 from dataclasses import replace
@@ -10,30 +10,29 @@ import streamlit as st
 from observability.core import formatting
 from observability.dashboard import frame, load
 from observability.dashboard import scope as scopes
-from observability.dashboard.data import batches, cleaning
+from observability.dashboard.data import cleaning
 from observability.dashboard.overview import findings
+from observability.dashboard.widgets import finding_lines
 
-frame.heading("cleaning")
-scope = replace(scopes.read(st.session_state), version=None, slice=None)
-with frame.loading(300):
-    rows, window = frame.guarded(lambda: cleaning.everything(scope))
-    found = [each for each in load.record_findings(scope) if each.analyzer == "data/cleaning"]
+frame.store_page_heading("cleaning")
+scope = replace(scopes.scope_from_state(st.session_state), version=None, slice=None)
+with frame.loading_skeleton(300):
+    rows, window = frame.answer_or_stop(lambda: cleaning.cleaning_runs_in_scope(scope))
+    found = [each for each in load.scope_record_findings(scope) if each.analyzer == "data/cleaning"]
 if rows.empty:
-    cleaning.nothing_to_show()
+    cleaning.no_cleaning_runs()
     st.stop()
-st.markdown(cleaning.summary(rows, found, window))
-chosen = cleaning.choose(rows, found)
-cleaning.rules_table(rows, found, chosen, scope)
+st.markdown(cleaning.cleaning_summary(rows, found, window))
+chosen = cleaning.chosen_cleaning_rule(rows, found)
+cleaning.cleaning_rules_table(rows, found, chosen, scope)
 
 own = rows[rows["subject"] == chosen]
 if len(own):
-    st.header(formatting.plain(cleaning.words(str(chosen))), anchor=False)
-    said = cleaning.about(found, str(chosen))
-    batches.claims(said)
-    cleaning.chart(own, said)
-    cleaning.runs_table(own)
-    cleaning.groups(own)
+    st.header(formatting.escape_markdown(cleaning.cleaning_rule_words(str(chosen))), anchor=False)
+    said = cleaning.findings_about_rule(found, str(chosen))
+    finding_lines(said)
+    cleaning.cleaning_rate_chart(own, said)
+    cleaning.cleaning_runs_table(own)
+    cleaning.cleaning_groups(own)
 
-st.header("Findings", anchor=False)
-findings.listed("findings", "Findings about cleaning", [each for each in found if each.severity != "ok"], scope)
-findings.downloads(found, "cleaning-findings")
+findings.findings_section("cleaning-findings", "Findings about cleaning", found, scope)

@@ -1,7 +1,7 @@
 """Datasets :material/dataset:
-Every version of every dataset that was logged: when it was made and from what, how many rows, which versions hold the same content, which rules cleaned it
-and which training runs name it. A name and version that stands for two contents is named: what was trained on it cannot be told. Datasets belong to no single
-model, and all dates are shown.
+Every logged version of every dataset: date, parents, rows, versions with the same content, cleaning rules and training runs that name it.
+A version logged with different contents is critical: the training data of its runs are ambiguous. Datasets belong to no single model; all
+dates are shown.
 """
 
 from dataclasses import replace
@@ -14,23 +14,21 @@ from observability.dashboard import scope as scopes
 from observability.dashboard.data import datasets
 from observability.dashboard.overview import findings
 
-frame.heading("datasets")
-scope = replace(scopes.read(st.session_state), version=None, slice=None)
-with frame.loading(300):
-    made = frame.guarded(datasets.everything)
-    found = [each for each in load.record_findings(scope) if each.analyzer == "data/datasets"]
+frame.store_page_heading("datasets")
+scope = replace(scopes.scope_from_state(st.session_state), version=None, slice=None)
+with frame.loading_skeleton(300):
+    made = frame.answer_or_stop(datasets.dataset_versions)
+    found = [each for each in load.scope_record_findings(scope) if each.analyzer == "data/datasets"]
 if not made:
-    datasets.nothing_to_show()
+    datasets.no_datasets()
     st.stop()
-st.markdown(datasets.summary(made))
-chosen = datasets.choose(made)
+st.markdown(datasets.datasets_summary(made))
+chosen = datasets.chosen_dataset(made)
 datasets.datasets_table(made, chosen, scope)
 own = [each for each in made if each.name == chosen]
 asked = st.query_params.get("version_of_data")
-st.header(formatting.plain(chosen), anchor=False)
-datasets.versions_table(own, scope, asked)
-datasets.detail(next((each for each in own if each.content.version == asked), own[-1]), scope)
+st.header(formatting.escape_markdown(chosen), anchor=False)
+datasets.dataset_versions_table(own, scope, asked)
+datasets.dataset_version_details(next((each for each in own if each.content.version == asked), own[-1]), scope)
 
-st.header("Findings", anchor=False)
-findings.listed("findings", "Findings about datasets", [each for each in found if each.severity != "ok"], scope)
-findings.downloads(found, "dataset-findings")
+findings.findings_section("dataset-findings", "Findings about datasets", found, scope)

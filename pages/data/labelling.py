@@ -1,8 +1,8 @@
 """Labelling :material/groups:
-How the people who label work: whether each of them is right on items whose answer is known (gold), how long a label takes them, what they take over from a
-machine that suggests answers, whether they give wrong answers because they are suggested, from which confidence on suggestions could be accepted without a
-person, and who was given what, why and by which policy. A person with few gold items is never called worse: it says how many more it takes. Projects belong
-to no single model; who agrees with whom, and what waits, stands on the page Labels of a model.
+The annotators of a project: accuracy on gold items (items with a known answer), time per label, acceptance of suggestions, anchoring on
+wrong suggestions, the effect of accepting confident suggestions automatically, and assignments with their policies and reasons. With too
+few gold items an annotator is not judged, and the number needed is shown. Projects belong to no single model; agreement and the label
+queue are on the page Labels of a model.
 """
 
 from dataclasses import replace
@@ -12,38 +12,37 @@ import streamlit as st
 from observability.core.finding import needs_action
 from observability.dashboard import frame, load
 from observability.dashboard import scope as scopes
-from observability.dashboard.data import annotator_actions, assignments, batches, labelled_items, labelling, suggestions
+from observability.dashboard.data import annotator_actions, assignments, item_history, labelling, suggestions
 from observability.dashboard.overview import findings
+from observability.dashboard.widgets import finding_lines
 
-frame.heading("labelling")
-scope = replace(scopes.read(st.session_state), version=None, slice=None)
-with frame.loading(300):
-    now, past, given, window = frame.guarded(lambda: labelling.everything(scope))
-    found = [each for each in load.record_findings(scope) if each.analyzer == "data/labelling"]
+frame.store_page_heading("labelling")
+scope = replace(scopes.scope_from_state(st.session_state), version=None, slice=None)
+with frame.loading_skeleton(300):
+    now, past, given, window = frame.answer_or_stop(lambda: labelling.annotations_in_scope(scope))
+    found = [each for each in load.scope_record_findings(scope) if each.analyzer == "data/labelling"]
 if now.empty and given.empty:
-    labelling.nothing_to_show()
+    labelling.no_annotations()
     st.stop()
-name = labelling.choose(now, given, found)
-shown, said = labelling.shown_of(name, now, past, given, window), labelling.about(found, name)
-st.markdown(labelling.summary(shown, said))
-labelling.lacking(shown)
-batches.claims([each for each in said if needs_action(each.severity) or each.metric == "gold_accuracy"])
+name = labelling.chosen_project(now, given, found)
+shown, said = labelling.project_labels(name, now, past, given, window), labelling.findings_about_project(found, name)
+st.markdown(labelling.labelling_summary(shown, said))
+labelling.missing_fields_note(shown)
+finding_lines([each for each in said if needs_action(each.severity) or each.metric == "gold_accuracy"])
 
-st.header("People", anchor=False)
-people = labelling.people(shown, said)
-who = labelling.choose_person(people)
-labelling.people_table(people, scope, name, who)
+st.header("Annotators", anchor=False)
+people = labelling.annotator_frame(shown, said)
+who = labelling.chosen_annotator(people)
+labelling.annotators_table(people, scope, name, who)
 if who:
-    annotator_actions.decide(name, who, said)
-labelling.gold_chart(people)
-labelling.classes(shown, who)
-labelling.guidelines(shown)
-labelling.sessions(shown, said)
+    annotator_actions.annotator_action_form(name, who, said)
+labelling.gold_accuracy_chart(people)
+labelling.accuracy_by_class(shown, who)
+labelling.accuracy_by_guideline(shown)
+labelling.fatigue_section(shown, said)
 
-suggestions.shown(shown.now, said)
-assignments.shown(shown.assigned, shown.now)
-labelled_items.ask(name, scope)
+suggestions.suggestions_section(shown.now, said)
+assignments.assignments_section(shown.assigned, shown.now)
+item_history.item_history_box(name, scope)
 
-st.header("Findings", anchor=False)
-findings.listed("findings", "Findings about people who label", [each for each in said if each.severity != "ok"], scope)
-findings.downloads(said, "people-findings")
+findings.findings_section("people-findings", "Findings about annotators", said, scope)

@@ -1,6 +1,6 @@
 """Add a model :material/add_circle:
-From a file to the first page in minutes: upload held-out predictions with their labels, see in plain words what was inferred from them, correct it,
-register, and load serving logs. The file is copied to this machine's disk while it is needed and deleted after; nothing leaves the machine.
+Upload held-out predictions with labels, check and correct what was inferred from the file, register the version, and load serving logs.
+The file is copied to this machine's disk while it is needed and deleted afterwards; nothing leaves the machine.
 """
 
 import streamlit as st
@@ -8,18 +8,19 @@ import streamlit as st
 from observability.dashboard import frame, links
 from observability.dashboard.operations import add_model
 from observability.dashboard.scope import Scope
+from observability.dashboard.widgets import link_button
 
-frame.heading("add_model")
+frame.store_page_heading("add_model")
 
 st.header("1. Reference file", anchor=False)
-add_model.reference()
+add_model.reference_step()
 
-st.header("2. What it says", anchor=False)
-found = add_model.inferred()
-if found is None or not add_model.registration(found):
+st.header("2. Inference", anchor=False)
+found = add_model.inference_step()
+if found is None or not add_model.registration_step(found):
     st.stop()
 
 st.header("3. Serving logs", anchor=False)
-add_model.logs(found)
-first = links.link("", "model", Scope(model=found.model, span="all"))["go"]
-st.button("Open its first page", icon=":material/arrow_forward:", on_click=links.go, args=(first,))
+add_model.serving_logs_step(found)
+first = links.link_cell("", "model", Scope(model=found.model, span="all"))["go"]
+link_button("Open its first page", first, quiet=False)

@@ -1,7 +1,7 @@
 """Cost :material/payments:
-What does the model cost, in training, labelling and serving, where will the month end, and what does one get for it? Each part is priced once: by the
-cost that records carry, else by a price a request, an hour, a kWh or a label. Currencies are never converted. The forecast is a local level model of
-the days so far, with its 95 % interval; the month is held against the budget that is set here. Errors are priced by the owner's own figures.
+The cost of training, labelling, serving and storage, the forecast of the month against its budget, and the cost of right decisions and
+errors. Each part is priced once: by the logged cost, else by a price per request, hour, kWh or label. Currencies are not converted. The
+forecast is a local level model of the days so far, with its 95 % interval. Errors are priced by the owner's settings.
 """
 
 import streamlit as st
@@ -9,32 +9,31 @@ import streamlit as st
 from observability.dashboard import empty_states, frame
 from observability.dashboard.operations import cost, energy
 from observability.dashboard.overview import findings
+from observability.dashboard.widgets import logging_examples
 
-here = frame.begin_model("cost")
-energy.of_all_rows(here)
-found = energy.findings_of(here, "operations/cost")
-spent = cost.spending(here)
+here = frame.begin_model_page("cost")
+energy.slice_ignored_note(here)
+found = energy.window_findings(here, "operations/cost")
+spent = cost.cost_breakdown(here)
 known = bool(spent.currencies) or any(each.value is not None for each in found)
 if known:
-    cost.sentences(found)
+    cost.cost_sentences(found)
     st.header("This month", anchor=False)
-    cost.budget(here, spent)
-    cost.month(here, found)
+    cost.budget_form(here, spent)
+    cost.month_forecast_chart(here, found)
 
     left, right = st.columns(2, gap="large")
     with left:
-        st.header("Spent on what", anchor=False)
-        cost.breakdown(spent)
+        st.header("Cost by part", anchor=False)
+        cost.cost_by_period_charts(spent)
     with right:
         st.header("Training runs", anchor=False)
-        cost.by_run(here)
+        cost.training_run_costs(here)
 else:
-    empty_states.nothing("No cost is known yet.", "One price is enough to begin with, or a cost with each prediction.")
-    cost.how_to_log(expanded=True)
-cost.parts_table(spent)
+    empty_states.empty_state("Cost is unknown.", "Log one price, or a cost with each prediction.")
+    logging_examples(cost.EXAMPLES, expanded=True)
+cost.cost_parts_table(spent)
 
-st.header("Findings", anchor=False)
 if known:
-    cost.how_to_log()
-findings.listed("findings", "Findings about cost", [each for each in found if each.severity != "ok"], here.scope)
-findings.downloads(found, "cost")
+    logging_examples(cost.EXAMPLES)
+findings.findings_section("cost", "Findings about cost", found, here.scope)

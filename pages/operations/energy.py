@@ -1,8 +1,7 @@
 """Energy :material/bolt:
-How much energy does the model draw for a thousand predictions and for a training run, and what is emitted for it? Each figure says whether it was
-measured (read from counters), estimated, or assumed (latency or duration times a stated power); hatched bars are not measured. Energy at the device
-times PUE, times the carbon intensity of the hour; SCI adds what making the hardware emitted, where price records state it. Held against the model's
-own past, found in the same way.
+Energy and carbon per thousand predictions and per training run. Each figure is measured (read from counters), estimated, or assumed
+(latency or duration times a stated power); hatched bars are not measured. Carbon is the energy of the device times PUE, times the carbon
+intensity of the hour; SCI adds embodied carbon, where price records have it. The baseline is the model's own past by the same method.
 """
 
 import streamlit as st
@@ -10,25 +9,24 @@ import streamlit as st
 from observability.dashboard import frame
 from observability.dashboard.operations import energy
 from observability.dashboard.overview import findings
+from observability.dashboard.widgets import logging_examples
 
-here = frame.begin_model("energy")
-energy.of_all_rows(here)
-found = energy.findings_of(here, "operations/energy")
-energy.sentences(found)
+here = frame.begin_model_page("energy")
+energy.slice_ignored_note(here)
+found = energy.window_findings(here, "operations/energy")
+energy.energy_sentences(found)
 
 st.header("Serving", anchor=False)
-now = energy.measured(here)
+now = energy.energy_of_serving(here)
 if now.method is None:
-    energy.nothing_known(now)
+    energy.no_serving_energy(now)
 else:
-    energy.by_day(here, now, found)
-    energy.assumptions(here, now)
-    energy.versions(here)
+    energy.energy_by_day_charts(here, now, found)
+    energy.energy_assumptions(here, now)
+    energy.energy_by_version_table(here)
 
 st.header("Training runs", anchor=False)
-energy.runs(here)
+energy.training_run_energy_chart(here)
 
-st.header("Findings", anchor=False)
-energy.how_to_log()
-findings.listed("findings", "Findings about energy", [each for each in found if each.severity != "ok"], here.scope)
-findings.downloads(found, "energy")
+logging_examples(energy.EXAMPLES)
+findings.findings_section("energy", "Findings about energy", found, here.scope)

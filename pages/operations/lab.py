@@ -1,26 +1,26 @@
 """Scenario lab :material/science:
-What would the monitoring have said? Plant a known fault on a copy of this model's own log, of one of its training runs, or of its labelling, at a strength, and
-see day by day (of a run: step by step) what would have been said, and when. Days are drawn from the model's past or reference; each is judged as of its end,
-with only what had arrived by then. Beside it run the same days without the fault: what is said about both is not the fault's doing. Your store is only
-read; every figure here is simulated.
+Plant a known fault in a copy of this model's log, of one of its training runs, or of its labelling records, and see when it is detected,
+day by day or step by step. Days are drawn from the model's past or reference; each is judged as of its end, with only what had arrived by
+then. The same days without the fault run beside it, so that findings of both are not attributed to the fault. Your store is only read;
+every figure is simulated.
 """
 
 from observability.dashboard import frame
-from observability.dashboard.lab import job, lab, records
+from observability.dashboard.lab import job, lab, record_faults
 
-here = frame.begin_model("lab")
-of = lab.kind()
+here = frame.begin_model_page("lab")
+of = lab.fault_kind()
 if of == "predictions":
-    scene, choice, why = lab.choose(here)
-    lab.run(scene, choice, why)
-    if (told := job.told(choice)) is not None:
-        lab.show(told)
-    elif job.current() is None:
-        lab.nothing_yet()
+    scene, choice, why = lab.chosen_fault(here)
+    lab.plant_prediction_fault(scene, choice, why)
+    if (told := job.job_result(choice)) is not None:
+        lab.fault_timeline_section(told)
+    elif job.current_job() is None:
+        lab.no_timeline_yet()
 else:
-    asked = records.choose(here, of)
-    records.run(here, asked)
-    if (said := job.told(asked)) is not None:
-        records.show(asked, said)
-    elif job.current() is None:
-        records.nothing_yet(of)
+    asked = record_faults.chosen_record_fault(here, of)
+    record_faults.plant_record_fault(here, asked)
+    if (said := job.job_result(asked)) is not None:
+        record_faults.record_fault_result(asked, said)
+    elif job.current_job() is None:
+        record_faults.no_record_result_yet(of)

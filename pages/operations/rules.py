@@ -1,12 +1,12 @@
 """Rules and settings :material/rule:
-What matters for this model: its owner, costs, service level, and the limit from which each rule says act. Before a change is kept it shows what it
-would have said over the last eight weeks, each as of its own end; every rule shows how often its alarms were judged useful.
+The settings of this model: owner, costs, service level, and the threshold from which each rule is critical. A change is previewed on the
+last eight weeks before it is saved; each rule shows how often its alerts were rated useful.
 """
 
 from observability.dashboard import frame
-from observability.dashboard.operations import rules
+from observability.dashboard.operations import alarm_rule_settings
 
-here = frame.begin_model("rules")
-settings = rules.edited(here)
+here = frame.begin_model_page("rules")
+settings = alarm_rule_settings.edited_settings(here)
 if settings is not None:
-    rules.ask(here, settings)
+    alarm_rule_settings.settings_change_preview(here, settings)

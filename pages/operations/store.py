@@ -1,34 +1,34 @@
 """Store :material/database:
-What has landed, what waits, what was rejected and why, how large everything is. Load what waits now, remove a model with all of its records, or
-remove the sample fleet.
+Landed, waiting and rejected records, and sizes. Load waiting segments now, remove a model with all of its records, or remove the sample
+fleet.
 """
 
 import streamlit as st
 
-from observability.core import formatting
 from observability.dashboard import frame
 from observability.dashboard.operations import store
-from observability.dashboard.table import table
+from observability.dashboard.table import draw_table
+from observability.dashboard.widgets import plain_paragraph
 
-frame.heading("store")
-status = store.read()
+frame.store_page_heading("store")
+status = store.store_status()
 
 with st.container(horizontal=True):
-    for label, value, help_text in store.figures(status):
+    for label, value, help_text in store.store_figures(status):
         st.metric(label, value, help=help_text, width="content", border=True)
 
 st.header("Landing", anchor=False)
-store.landing(status)
+store.landing_section(status)
 
 st.header("Models", anchor=False)
-if rows := store.model_rows(status):
-    table("models", "Models in the store", store.MODEL_COLUMNS, rows, compact=True)
+if rows := store.stored_model_rows(status):
+    draw_table("models", "Models in the store", store.MODEL_COLUMNS, rows, compact=True)
 else:
     st.caption("No model yet.")
 
 st.header("Rejected lines", anchor=False)
-store.rejected_lines(status)
+store.rejected_lines_section(status)
 
 st.header("Remove", anchor=False)
-st.markdown(formatting.plain("Removing a model drops its predictions, labels, versions, references and counts. It cannot be undone."))
-store.removal()
+plain_paragraph("Removing a model drops its predictions, labels, versions, references and counts. It cannot be undone.")
+store.removal_forms()

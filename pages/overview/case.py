@@ -1,53 +1,54 @@
 """Case :material/fingerprint:
-Everything that is known about one prediction: what was said and what was true, whether its inputs were odd, why it got its score, how near the edge it
-was, whether the label may be wrong, whether there are more like it, what another version says, and what people conclude. Its address never changes.
-Each part stands alone: what is missing is said, with what to do.
+One prediction: its inputs, score, decision and label, input checks, explanation, decision boundary, label check, similar errors, other
+versions, and conclusions. Its address never changes. Each part works alone; a missing part says what to do.
 """
 
 import streamlit as st
 
-from observability.dashboard.case import case, conclude, decision_boundary, export, inputs, label, similar_errors, versions, why
+from observability.dashboard.case import case, conclude, decision_boundary, explanation, export, inputs, label, similar_errors, versions
 from observability.dashboard.case import sections as case_sections
 
-here = case.begin()
+here = case.open_case_page()
 
 
 @st.fragment
 def modelled(title: str, anchor: str) -> None:
     """A part that may have to ask the model: it runs again by itself, and is drawn last where it has to wait."""
-    draw = {"why": why.why, "edge": decision_boundary.edge, "versions": versions.versions}[anchor]
-    case.section(title, lambda: draw(here), anchor=anchor)
+    draw = {"why": explanation.explanation_section, "edge": decision_boundary.boundary_section, "versions": versions.versions_section}[
+        anchor
+    ]
+    case.case_section(title, lambda: draw(here), anchor=anchor)
 
 
 WHY = ("Why this score?", "why")
-case.header(here)
-sections, at_once = st.empty(), why.ready(here)
-known = at_once and case_sections.ready(here)
+case.case_header(here)
+sections, at_once = st.empty(), explanation.is_explanation_known(here)
+known = at_once and case_sections.section_words_ready(here)
 with sections:
-    case_sections.listed(here, known=known)
-case.section("What happened", lambda: case.timeline(here), anchor="happened")
-case.section("Could the inputs be wrong?", lambda: inputs.inputs(here), anchor="inputs")
+    case_sections.sections_list(here, known=known)
+case.case_section("What happened", lambda: case.case_timeline(here), anchor="happened")
+case.case_section("Input checks", lambda: inputs.inputs_section(here), anchor="inputs")
 then, because, near = st.container(), st.container(), st.container()
 if at_once:
     with because:
         modelled(*WHY)
-case.section("Is it the label?", lambda: label.label(here), anchor="label")
-case.section("Is it just this one?", lambda: similar_errors.rule(here), anchor="alike")
+case.case_section("Label check", lambda: label.label_section(here), anchor="label")
+case.case_section("Similar errors", lambda: similar_errors.error_rule_section(here), anchor="alike")
 grown, others = st.container(), st.container()
-case.section("What do we conclude?", lambda: conclude.conclude(here), anchor="conclude")
-case.section("Said before", lambda: conclude.before(here), anchor="said")
-case.section("Take it along", lambda: export.export(here), anchor="take")
+case.case_section("Conclusion", lambda: conclude.conclusion_section(here), anchor="conclude")
+case.case_section("Earlier conclusions", lambda: conclude.earlier_conclusions(here), anchor="said")
+case.case_section("Export", lambda: export.case_downloads(here), anchor="take")
 with near:
-    modelled("Was it near the edge?", "edge")
+    modelled("Decision boundary", "edge")
 with others:
-    modelled("Would another version be right?", "versions")
+    modelled("Other versions", "versions")
 with then:
-    case.section("Found about that time", lambda: inputs.at_that_time(here))
+    case.case_section("Findings of that day", lambda: inputs.findings_of_that_day(here))
 with grown:
-    case.section("Where errors gather", lambda: similar_errors.tree(here))
+    case.case_section("Error tree", lambda: similar_errors.error_tree_section(here))
 if not at_once:
     with because:
         modelled(*WHY)
 if not known:
     with sections:
-        case_sections.listed(here, known=True)
+        case_sections.sections_list(here, known=True)

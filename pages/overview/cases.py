@@ -1,6 +1,6 @@
 """Find a case :material/manage_search:
-Find one prediction: by its id, by the subject it is about, by the beginning of an id, or by conditions on features, score and outcome inside the
-window and slice of the sidebar. Without words, the inboxes offer cases that deserve a look, worst first. Every result is bounded, and says so.
+Find a prediction by id, subject, the beginning of an id, or conditions on features, score and outcome within the window and slice of the
+sidebar. Without a search, queues list cases to review, worst first. The number of results is limited and shown.
 """
 
 import streamlit as st
@@ -10,16 +10,20 @@ from observability.dashboard import frame, load
 from observability.dashboard.case import cases
 from observability.dashboard.sidebar import BIND
 
-scope = frame.begin("cases")
-known = {each.name: each for each in load.catalog().models}
+scope = frame.begin_fleet_page("cases")
+known = {model.name: model for model in load.catalog().models}
 typed = st.text_input(
-    "Id, subject or conditions", key="q", bind=BIND, placeholder="Paste an id, or type a condition", icon=":material/search:",
-    help=formatting.sentence(cases.examples(known.get(scope.model or ""))),
-)  # fmt: skip
-st.caption(formatting.plain(cases.window_words(scope)))
+    "Id, subject or conditions",
+    key="q",
+    bind=BIND,
+    placeholder="Paste an id, or type a condition",
+    icon=":material/search:",
+    help=formatting.sentence_markdown(cases.condition_examples(known.get(scope.model or ""))),
+)
+st.caption(formatting.escape_markdown(cases.search_scope_note(scope)))
 if typed and typed.strip():
-    with frame.loading(200):
-        cases.results(scope, typed.strip())
+    with frame.loading_skeleton(200):
+        cases.case_search_results(scope, typed.strip())
 else:
-    with frame.loading(320, "inbox"):
-        cases.inbox(scope)
+    with frame.loading_skeleton(320, "inbox"):
+        cases.case_queue(scope)

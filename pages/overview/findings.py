@@ -1,70 +1,68 @@
 """Findings :material/checklist:
-Everything that was found in the window, worst first: of the chosen model, or of all. Findings of one fault are one incident: the finding nearest to its
-source stands for it, and what comes with it is folded until the incident is opened or something is filtered. Filter by severity, analyzer and subject; choose
-one to see what it rests on. The filters are in the address, and the downloads hold exactly what is listed, folded or not.
+All findings of the window, worst first: of the chosen model, or of all. Findings of one fault are one incident: its lead, the finding
+nearest to the source, is listed, and related findings are folded until the incident is opened or a filter is set. Filter by severity,
+analyzer and subject; choose a finding for its evidence. Filters are in the address; downloads contain the listed findings, folded or not.
 """
 
 import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import empty_states, frame, load, other_records
-from observability.dashboard.choice_box import choose
+from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.overview import findings, incidents
-from observability.dashboard.table import table
+from observability.dashboard.table import draw_table
 
-scope = frame.begin("findings", anyway=bool(other_records.there()))  # training runs and batches are judged before any model has answered
-with frame.loading(240):
-    report = frame.guarded(lambda: load.report(scope))
+scope = frame.begin_fleet_page(
+    "findings", anyway=bool(other_records.other_records_present())
+)  # training runs and batches come before the first prediction
+with frame.loading_skeleton(240):
+    report = frame.answer_or_stop(lambda: load.scope_report(scope))
 everything = report.findings
-opened = incidents.chooser(report.incidents)
+opened = incidents.incident_selectbox(report.incidents)
+
+
+def filter_box(name: str, missing: str) -> str | None:
+    """The box that filters by a field of findings."""
+    values = sorted({getattr(finding, name) for finding in everything})
+    return address_selectbox(name, name.capitalize(), values, placeholder="All", width=220, missing=missing)
+
+
 with st.container(horizontal=True, vertical_alignment="bottom"):
     severities = findings.severity_filter()
-    analyzer = choose(
-        "analyzer", "Analyzer", sorted({each.analyzer for each in everything}), placeholder="All", width=220,
-        missing="The link names the analyzer {}, which found nothing here.",
-    )  # fmt: skip
-    subject = choose(
-        "subject", "Subject", sorted({each.subject for each in everything}), placeholder="All", width=220,
-        missing="The link names the subject {}, about which nothing was found here.",
-    )  # fmt: skip
+    analyzer = filter_box("analyzer", "The link names the analyzer {}, which has no findings here.")
+    subject = filter_box("subject", "The link names the subject {}, which has no findings here.")
 shown = [
-    each
-    for each in everything
-    if (not severities or each.severity in severities)
-    and (not analyzer or each.analyzer == analyzer)
-    and (not subject or each.subject == subject)
-    and (opened is None or each.incident == opened.id)
+    finding
+    for finding in everything
+    if (not severities or finding.severity in severities)
+    and (not analyzer or finding.analyzer == analyzer)
+    and (not subject or finding.subject == subject)
+    and (opened is None or finding.incident == opened.id)
 ]
-frame.still_looking([load.window(scope, each.name) for each in load.catalog().models if scope.model in (None, each.name)])
-counts = findings.count_by_severity(shown)
-st.markdown(
-    " ".join(f"{formatting.status(severity, f'{n:,} {formatting.STATUS_WORDS[severity].lower()}')}" for severity, n in counts.items() if n)
-    or "None."
-)
+frame.sampling_notice([load.window(scope, model.name) for model in load.catalog().models if scope.model in (None, model.name)])
+counts = findings.severity_counts(shown)
+labels = [formatting.status_label(severity, f"{n:,} {formatting.STATUS_WORDS[severity]}") for severity, n in counts.items() if n]
+st.markdown(" ".join(labels) or "None.")
 if not everything:
-    empty_states.no_rows("findings")
+    empty_states.no_rows_state("findings")
     st.stop()
 if opened:
-    incidents.card(opened, scope)
+    incidents.incident_card(opened, scope)
     lead = opened.lead.id
-    shown.sort(key=lambda each: each.id != lead)
-chosen = findings.chooser(shown)
+    shown.sort(key=lambda finding: finding.id != lead)
+chosen = findings.finding_selectbox(shown)
 if chosen:
-    findings.card(chosen, scope)
-columns = [findings.COLUMNS[0], findings.MODEL_COLUMN, *findings.COLUMNS[1:]]
-leads = {each.lead.id: each for each in report.incidents}
+    findings.finding_card(chosen, scope)
 folds = not (opened or analyzer or subject)
-listed = findings.folded(shown, leads, chosen) if folds else shown
-findings.say_folded(len(shown) - len(listed))
-table(
-    "list",
-    "Findings, worst first",
-    columns,
-    [
-        findings.as_row(each, scope, selected=each is chosen, details=True, incident=leads.get(each.id) if folds else None)
-        for each in listed[:100]
-    ],
-)
+leads = {incident.lead.id: incident for incident in report.incidents} if folds else {}
+listed = findings.folded_findings(shown, leads, chosen)
+findings.folded_note(len(shown) - len(listed))
+columns = [findings.COLUMNS[0], findings.MODEL_COLUMN, *findings.COLUMNS[1:]]
+rows = [
+    findings.finding_row(finding, scope, selected=finding is chosen, details=True, incident=leads.get(finding.id))
+    for finding in listed[:100]
+]
+draw_table("list", "Findings, worst first", columns, rows)
 if len(listed) > 100:
-    st.caption(f"The first 100 of {len(listed):,}; the downloads hold all of them.")
-findings.downloads(shown, "findings")
+    st.caption(f"The first 100 of {len(listed):,}; all are in the downloads.")
+findings.findings_downloads(shown, "findings")

@@ -1,6 +1,6 @@
 """Model :material/deployed_code:
-One model's window, answers in order: is it up, are its inputs normal, is it right, is it fair, what drives it, what does it cost, what changed? Each
-answer is a sentence, where it helps a small chart, and a link to the page that shows more.
+One model in its window: availability, inputs, outcomes, fairness, drivers, cost and changes. Each answer is a sentence with its status, a
+small chart where it helps, and a link to the page with details.
 """
 
 import streamlit as st
@@ -8,15 +8,15 @@ import streamlit as st
 from observability.dashboard import frame, model_answers
 from observability.dashboard.overview import card, fleet, incidents
 
-here = frame.begin_model("model")
-standing = fleet.standing(here.scope, here.model)
+here = frame.begin_model_page("model")
+status = fleet.load_model_status(here.scope, here.model)
 
 with st.container(horizontal=True, vertical_alignment="center"):
-    card.button(here.model)
-    frame.still_looking([standing.window])
+    card.model_card_button(here.model)
+    frame.sampling_notice([status.window])
 for question in model_answers.QUESTIONS:
     with st.container(border=True):
-        question(here, standing)
+        question(here, status)
 
 st.header("Incidents", anchor=False)
-incidents.listed("incidents", f"Incidents of {here.model.name}, worst first", standing.incidents, here.scope, models=False)
+incidents.incidents_table("incidents", f"Incidents of {here.model.name}, worst first", status.incidents, here.scope, models=False)

@@ -1,6 +1,6 @@
 """Weekly review :material/groups:
-Thirty minutes that nobody has to prepare: a frozen week, the few items that are worth people's time, and what each ends in. Arrow keys go from step to
-step. The numbers of a frozen week never change; what later labels say stands apart. Everything that is written here keeps its author and time.
+A thirty-minute review without preparation: a frozen week, the most important items, and their outcomes. Arrow keys go from step to step.
+The numbers of a frozen week never change; updates by later labels are shown apart. Everything written here keeps its author and time.
 """
 
 from dataclasses import replace
@@ -13,23 +13,23 @@ from observability.dashboard.review import agenda, decisions, review, steps
 from observability.review import sentences
 from observability.review.snapshot import FORMAT
 
-frame.begin("review")
-room = review.enter()
-st.markdown(
-    f"**Week {formatting.plain(review.words_of(review.Week.parse(room.body['week'])))}** ({room.body['zone']}), frozen "
-    f"{formatting.plain(formatting.minute(review.instant(room.body['frozen_at'])))} UTC with what had arrived by the week's end. {sentences.settings_of_when(room.body)}"
-)
+frame.begin_fleet_page("review")
+room = review.open_review()
+week = formatting.escape_markdown(review.week_words(review.Week.parse(room.body["week"])))
+frozen = formatting.escape_markdown(formatting.format_minute(review.frozen_instant(room.body["frozen_at"])))
+settings = sentences.settings_of_when(room.body)
+st.markdown(f"**Week {week}** ({room.body['zone']}), frozen {frozen} UTC with the records that had arrived by the week's end. {settings}")
 if room.body["format"] < FORMAT:
-    st.caption("An earlier version of the product froze this week: what it did not keep is not shown.")
-review.steps(room)
-st.header(review.STEPS[review.SHORT.index(room.step)], anchor=False)
-if room.step in review.WRITTEN:
-    room = replace(room, author=person_name.box())
+    st.caption("Frozen by an earlier version of the product; some parts were not stored.")
+review.step_navigation(room)
+st.header(review.STEP_TITLES[room.step], anchor=False)
+if room.step in review.STEPS_WITH_FORMS:
+    room = replace(room, author=person_name.person_name_box())
 if room.step == "agenda":
-    agenda.draw(room)
-    steps.since(room)
-    review.downloads(room)
+    agenda.agenda_step(room)
+    steps.restated_since(room)
+    review.review_downloads(room)
 elif room.step == "decide":
-    decisions.draw(room)
+    decisions.decisions_step(room)
 else:
-    steps.DRAWN[room.step](room)
+    steps.STEPS_DRAWN[room.step](room)

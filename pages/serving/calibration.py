@@ -1,49 +1,46 @@
 """Calibration :material/straighten:
-Do scores mean what they say: is an event that is given 30 % seen 3 times in 10? Dots are groups of equally many predictions with their 95 % interval;
-on the dashed line score and truth agree. An expected calibration error (ECE) is never zero, so it stands beside what chance gives a model without any
-fault. Of a regression: does the truth rise as the prediction does?
+Do scores match observed rates: is an event with a score of 30 % seen 3 times in 10? Dots are groups of equally many predictions with their
+95 % interval; on the dashed line score and observed rate agree. An expected calibration error (ECE) is never zero, so it is compared with
+sampling noise, the ECE of a perfectly calibrated model. For a regression: does the truth rise as the prediction does?
 """
 
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import empty_states, frame, load
+from observability.dashboard import empty_states, frame
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import calibration
+from observability.dashboard.widgets import finding_lines
 
-here = frame.begin_model("calibration")
-with frame.loading(300):
-    found = calibration.main_first([each for each in load.findings(here.window, wait=True) if each.analyzer == "serving/calibration"])
-known = [each for each in found if each.value is not None]
+here = frame.begin_model_page("calibration")
+found = calibration.ece_first(findings.analyzer_findings(here, "serving/calibration", wait=True))
+known = [finding for finding in found if finding.value is not None]
 if not known:
-    for each in found:
-        st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
-    empty_states.nothing(
-        "Nothing can be said about calibration yet.", "Labels may still be on their way: choose an earlier or a longer window."
-    )
+    finding_lines(found)
+    empty_states.empty_state("No calibration yet.", "Labels may still be missing: choose an earlier or a longer window.")
     st.stop()
 
-said = calibration.claims(known)
+alt = calibration.calibration_claims(known)
 if here.model.task == "regression":
-    st.header("What was predicted, and what came true", anchor=False)
-    calibration.slope(known[0])
+    st.header("Truth by prediction", anchor=False)
+    calibration.regression_calibration_section(known[0])
 else:
-    decided = calibration.choose_class(here)
-    both = calibration.sides(here, decided)
+    decided = calibration.decided_class_box(here)
+    both = calibration.calibration_sides(here, decided)
     if both is None:
-        empty_states.no_rows(f"labelled predictions decided as {formatting.plain(decided)}" if decided else "labelled predictions")
+        empty_states.no_rows_state(
+            f"labelled predictions decided as {formatting.escape_markdown(decided)}" if decided else "labelled predictions"
+        )
     else:
-        calibration.class_words(both)
+        calibration.class_confidence_sentence(both)
         left, right = st.columns([3, 2], gap="large")
         with left:
-            st.header("What was said, and what came true", anchor=False)
-            calibration.curve(here, both, said)
+            st.header("Reliability diagram", anchor=False)
+            calibration.reliability_section(here, both, alt)
         with right:
-            st.header("Against chance", anchor=False)
-            calibration.chance(both)
+            st.header("Sampling noise", anchor=False)
+            calibration.ece_null_section(both)
         st.header("Over time", anchor=False)
-        calibration.over_time(here, both)
+        calibration.ece_over_time_section(here, both)
 
-st.header("Findings", anchor=False)
-findings.listed("findings", "Findings about calibration", [each for each in found if each.severity != "ok"], here.scope)
-findings.downloads(found, "calibration")
+findings.findings_section("calibration", "Findings about calibration", found, here.scope)

@@ -1,57 +1,52 @@
 """Input drift :material/ssid_chart:
-Have the inputs or the scores moved away from the reference, which most, and on which days? Ranked by how far (and how important the feature is,
-where that is known); click a bar, a cell, or choose a feature, to see reference and current on top of each other.
+Have the inputs or the scores drifted from the reference, which most, and on which days? Ranked by distance (times importance, where that is
+known); click a bar or a cell, or choose a feature, to see reference and current on top of each other.
 """
 
 import streamlit as st
 
-from observability.core import formatting
-from observability.dashboard import choice_box, empty_states, export_report, frame, load, time_series
+from observability.dashboard import choice_box, empty_states, export_report, frame, time_series
 from observability.dashboard.charts import drift as charts_drift
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import drift, multivariate_drift
+from observability.dashboard.widgets import finding_lines, plain_paragraph
 
-here = frame.begin_model("drift")
-with frame.loading(300):
-    found = [each for each in load.findings(here.window) if each.analyzer == "serving/drift"]
-judged = [each for each in drift.columns(found) if each.value is not None]
-traded = [each for each in found if each.metric == "level_trade"]
-if not judged:
-    for each in found:
-        st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
-    empty_states.nothing(
-        "Nothing can be compared yet.",
-        "Register this version with held-out predictions, or choose a longer window.",
-        "add_model",
-        "Register",
-    )
+here = frame.begin_model_page("drift")
+found = findings.analyzer_findings(here, "serving/drift")
+columns = [finding for finding in drift.column_drift_findings(found) if finding.value is not None]
+swapped = [finding for finding in found if finding.metric == "level_trade"]
+if not columns:
+    finding_lines(found)
+    step = "Register this version with held-out predictions, or choose a longer window."
+    empty_states.empty_state("Nothing can be compared yet.", step, "add_model", "Register")
     st.stop()
 
-st.markdown(f"**{formatting.plain(drift.summary(judged, traded))}**")
-for each in traded:
-    st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
-chosen = drift.chosen(judged)
-st.header("Which moved most", anchor=False)
-bars = drift.ranking(judged)
+summary = drift.drift_summary(columns, swapped)
+plain_paragraph(summary)
+finding_lines(swapped)
+chosen = drift.chosen_drift_finding(columns)
+st.header("Drift by column", anchor=False)
+bars = drift.drift_ranking_frame(columns)
 if here.model.settings.importance:
-    st.caption("In the order of importance × drift: how far a column moved, and how much the model leans on it (a heuristic).")
+    st.caption("Ordered by drift × importance (a heuristic).")
 if bars["value_there"].notna().any():
-    st.caption("Bars are of the whole window. A ring is what its last days alone say, where they moved further than the window shows.")
-figure = charts_drift.ranked(bars, selected=chosen.subject)
-frame.chart(figure, bars, key="ranking", alt=drift.summary(judged, traded), metrics=("psi",), on_select=choice_box.by_click("ranking"))
+    st.caption("Bars: whole window. Rings: its last days, where they drifted further.")
+figure = charts_drift.drift_bars(bars, selected=chosen.subject)
+on_bar = choice_box.select_column_on_click("ranking")
+frame.chart_with_table(figure, bars, key="ranking", alt=summary, metrics=("psi",), on_select=on_bar)
 
-drift.box(judged)
-drift.overlay(here, chosen)
+drift.drift_column_box(columns)
+drift.drift_overlay(here, chosen)
 
-days = time_series.drift_by_day(judged)
+days = time_series.drift_by_day_frame(columns)
 if days["day"].nunique() > 1:
-    st.header("On which days", anchor=False)
-    st.markdown("Each cell is one day of one column against the whole reference; small days read higher by chance.")
-    figure = charts_drift.heatmap(days, value="PSI", unit="", top=1.0, selected=chosen.subject)
-    frame.chart(figure, days, key="days", alt=drift.day_sentence(days), metrics=("psi",), on_select=choice_box.by_click("days"))
+    st.header("Drift by day", anchor=False)
+    st.caption("Each cell compares one day of a column with the whole reference; small samples read higher by chance.")
+    figure = charts_drift.column_day_heatmap(days, value="PSI", unit="", top=1.0, selected=chosen.subject)
+    on_cell = choice_box.select_column_on_click("days")
+    frame.chart_with_table(figure, days, key="days", alt=drift.worst_day_sentence(days), metrics=("psi",), on_select=on_cell)
 
-multivariate_drift.line(here)
+multivariate_drift.multivariate_drift_summary(here)
 
-st.header("Findings", anchor=False)
-findings.listed("findings", "Findings about drift", [each for each in found if each.severity != "ok"], here.scope)
-export_report.export_button(here.window)
+findings.findings_section("drift", "Findings about drift", found, here.scope)
+export_report.evidently_report_popover(here.window)

@@ -1,42 +1,41 @@
 """Estimated performance :material/online_prediction:
-How well does the model do where labels have not come in yet? Solid: measured on labels. Dashed on a hatched band: estimated from the scores (CBPE), of a
-regression from the errors of the reference (DLE), as far as they still mean what they meant there. Beside it, how far off the estimate was where labels
-came in: where it failed, it is not trusted.
+How well does the model do where labels are missing? Solid: measured on labels. Dashed on a hatched band: estimated from the scores (CBPE),
+for a regression from the errors of the reference (DLE). The error of past estimates stands beside it; an estimate that failed there is not
+trusted.
 """
 
 import streamlit as st
 
-from observability.core import formatting
-from observability.dashboard import empty_states, frame, load
+from observability.dashboard import empty_states, frame
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import estimated_performance
-from observability.dashboard.table import table
+from observability.dashboard.table import draw_table
+from observability.dashboard.widgets import finding_lines, status_line
 
-here = frame.begin_model("estimated_performance")
-with frame.loading(300):
-    found = [each for each in load.findings(here.window, wait=True) if each.analyzer == "serving/estimated_performance"]
-metrics = estimated_performance.estimated(found)
+here = frame.begin_model_page("estimated_performance")
+found = findings.analyzer_findings(here, "serving/estimated_performance", wait=True)
+metrics = estimated_performance.estimates_by_metric(found)
 if not metrics:
-    for each in found:
-        st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
-    empty_states.nothing("Nothing is estimated in this window.", "An estimate needs a reference with labels, and predictions with scores.")
+    finding_lines(found)
+    empty_states.empty_state(
+        "Nothing is estimated in this window.", "An estimate needs a reference with labels, and predictions with scores."
+    )
     st.stop()
 
-finding = estimated_performance.choose(metrics, here)
-st.markdown(f"{formatting.status(finding.severity)}: **{formatting.sentence(finding.because)}**")
-st.info(estimated_performance.BLIND, icon=":material/visibility_off:")
+finding = estimated_performance.estimated_metric_box(metrics, here)
+st.markdown(status_line(finding.severity, finding.because, strong=True))
+st.info(estimated_performance.ASSUMPTION, icon=":material/visibility_off:")
 
-days = estimated_performance.days(here, finding.metric)
+days = estimated_performance.estimate_frame(here, finding.metric)
 left, right = st.columns([3, 2], gap="large")
 with left:
     st.header("Estimated and measured", anchor=False)
-    estimated_performance.over_time(here, finding, days)
+    estimated_performance.estimate_section(here, finding, days)
 with right:
-    st.header("How far off it was", anchor=False)
-    estimated_performance.errors(here, finding, days)
+    st.header("Error of the estimate", anchor=False)
+    estimated_performance.estimate_error_section(here, finding, days)
 
 st.header("All metrics", anchor=False)
-table("metrics", "Estimated metrics", estimated_performance.COLUMNS, estimated_performance.rows(list(metrics.values())), compact=True)
-st.header("Findings", anchor=False)
-findings.listed("findings", "Findings about the estimates", [each for each in found if each.severity != "ok"], here.scope)
-findings.downloads(found, "estimates")
+rows = estimated_performance.estimate_rows(list(metrics.values()))
+draw_table("metrics", "Estimated metrics", estimated_performance.COLUMNS, rows, compact=True)
+findings.findings_section("estimates", "Findings about the estimates", found, here.scope)

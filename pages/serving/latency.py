@@ -1,33 +1,30 @@
 """Latency and errors :material/speed:
-Does the model answer, how fast, and how many requests fail? Requests by status, percentiles of latency with the 95 % interval of p99, and replicas and
-versions side by side. Where the owner stated a service level: how much of its error budget is left, and how fast it is being spent. Where none is
-stated, the model is held against its own four weeks before, and a replica against the others.
+How fast are responses, and how many requests fail? Requests by status, percentiles of latency with the 95 % interval of p99, and replicas
+and versions side by side. With a service level: the error budget left and its burn rate. Without one, the model is compared with its own
+four weeks before, and a replica with the others.
 """
 
 import streamlit as st
 
-from observability.dashboard import frame, load
+from observability.dashboard import frame
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import latency, service_level
 
-here = frame.begin_model("latency")
-with frame.loading(300):
-    found = [each for each in load.findings(here.window) if each.analyzer == "serving/latency"]
-said = latency.sentence(found) if found else "Nothing can be said about service."
+here = frame.begin_model_page("latency")
+found = findings.analyzer_findings(here, "serving/latency")
+alt = latency.latency_claims(found) if found else "No findings about service."
 
 st.header("Requests", anchor=False)
-if not latency.traffic(here):
+if not latency.requests_section(here):
     st.stop()
 
 st.header("Latency over time", anchor=False)
-latency.over_time(here, said)
+latency.latency_section(here, alt)
 
 st.header("Service level", anchor=False)
-service_level.objectives(here, found)
+service_level.service_level_section(here, found)
 
 st.header("Side by side", anchor=False)
-latency.side_by_side(here, found)
+latency.service_comparison_section(here, found)
 
-st.header("Findings", anchor=False)
-findings.listed("findings", "Findings about service", [each for each in found if each.severity != "ok"], here.scope)
-findings.downloads(found, "latency")
+findings.findings_section("latency", "Findings about service", found, here.scope)

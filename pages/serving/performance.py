@@ -1,63 +1,60 @@
 """Performance :material/query_stats:
-Is the model right, as far as labels tell? The metric over time with its 95 % interval, the limit and events; grey where most labels are still to
-come. Below: which errors it makes, and the levels of a column where it is worst, with how many rows and how sure.
+How good are the predictions on the labels so far? The metric over time with its 95 % interval, the limit and events; grey where most labels
+are missing. Below: the errors of the model, and the levels of a column where it is worst, with n and interval.
 """
 
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import clicks, empty_states, frame, load, per_class, time_series
-from observability.dashboard.case import find
+from observability.dashboard import clicks, empty_states, frame, per_class, time_series
+from observability.dashboard.case import find_case
 from observability.dashboard.charts import time as charts_time
-from observability.dashboard.overview import window_comparison
+from observability.dashboard.overview import findings, fleet, window_comparison
 from observability.dashboard.serving import performance
+from observability.dashboard.widgets import finding_lines, status_line
 
-here = frame.begin_model("performance")
-with frame.loading(300):
-    found = [each for each in load.findings(here.window) if each.analyzer == "serving/performance"]
-metrics = performance.measured(found)
-ripe = next((each for each in found if each.metric == "label_maturity"), None)
+here = frame.begin_model_page("performance")
+found = findings.analyzer_findings(here, "serving/performance")
+metrics = performance.measured_by_metric(found)
+maturity = next((finding for finding in found if finding.metric == "label_maturity"), None)
 if not metrics:
-    for each in found:
-        st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
-    empty_states.nothing(
-        "Nothing could be measured in this window.",
-        "Labels may still be on their way: choose an earlier window, or log labels by the id of their prediction.",
-    )
+    finding_lines(found)
+    step = "Labels may still be missing: choose an earlier window, or log labels by the id of their prediction."
+    empty_states.empty_state("Nothing could be measured in this window.", step)
     st.stop()
 
-finding = performance.choose(metrics, here.model)
-st.markdown(f"{formatting.status(finding.severity)}: **{formatting.sentence(finding.because)}**")
-if ripe:
-    st.caption(formatting.sentence(ripe.because))
+finding = performance.measured_metric_box(metrics, here.model)
+st.markdown(status_line(finding.severity, finding.because, strong=True))
+if maturity:
+    st.caption(formatting.sentence_markdown(maturity.because))
 
 st.header("Over time", anchor=False)
-days = time_series.metric_over(here.model, here.window, finding)
-figure = charts_time.metric(
+days = time_series.metric_over_window(here.model, here.window, finding)
+figure = charts_time.metric_lines(
     days,
     name=formatting.metric_title(finding.metric),
     unit=finding.unit,
-    limit=performance.limit(finding),
+    limit=fleet.single_limit(finding),
     baseline=finding.evidence.get("baseline"),
-    marks=time_series.marks(here.model.name, here.window),
+    marks=time_series.chart_event_marks(here.model.name, here.window),
 )
-frame.chart(
-    figure, days, key="over-time", alt=finding.because.replace("`", ""), metrics=(finding.metric, "label_maturity"),
-    on_select=clicks.leads("over-time", lambda point: clicks.period(here, point, days["period"], clicks.errors(here))),
-)  # fmt: skip
+wrong = clicks.wrong_outcome_condition(here)
+on_day = clicks.cases_on_click("over-time", lambda point: clicks.cases_of_period(here, point, days["period"], wrong))
+alt = finding.because.replace("`", "")
+frame.chart_with_table(figure, days, key="over-time", alt=alt, metrics=(finding.metric, "label_maturity"), on_select=on_day)
 
-window_comparison.draw(finding)
+window_comparison.window_comparison_table(finding)
 
 left, right = st.columns([4, 5], gap="large")
 with left:
-    st.header("Which errors", anchor=False)
-    performance.errors(here)
-    find.button("The cases with the largest loss", here.scope, "to-cases", inbox="Largest loss")
+    st.header("Errors", anchor=False)
+    performance.errors_section(here)
+    find_case.find_cases_button("Cases with the largest loss", here.scope, "to-cases", inbox="Largest loss")
 with right:
-    st.header("Where it is worst", anchor=False)
-    performance.slices_of(here, finding)
+    st.header("Worst slices", anchor=False)
+    performance.slice_levels_section(here, finding)
 
-per_class.class_by_class(here)
+per_class.per_class_section(here)
 
 st.header("All metrics", anchor=False)
-performance.all_metrics(found)
+performance.metrics_section(found)

@@ -1,40 +1,33 @@
 """Slices :material/pie_chart:
-In which part of the rows is it worse, and did that part change otherwise than the rest? Every level of every category, bands of numbers, replicas,
-devices, and pairs of them are looked at on a bounded sample, and every look is counted: what chance alone would show is not named. A change that all
-rows share names no slice. A click on a slice makes it the scope of the performance page.
+Which slices are worse, and which changed more than the rest? Every level of every category, bands of numbers, replicas, devices and pairs
+of them are tested on a bounded sample, corrected for all tests. A change shared by all rows names no slice. A click on a slice opens its
+performance page.
 """
 
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import empty_states, frame, load
+from observability.dashboard import empty_states, frame
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import slice_search
+from observability.dashboard.widgets import finding_lines
 
-here = frame.begin_model("slices")
-with frame.loading(300):
-    found = [each for each in load.findings(here.window, wait=True) if each.analyzer == slice_search.ANALYZER]
-named, summary = slice_search.parts(found)
-for each in named[: slice_search.SAID]:
-    st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
+here = frame.begin_model_page("slices")
+found = findings.analyzer_findings(here, slice_search.ANALYZER, wait=True)
+urgent, summary = slice_search.split_slice_findings(found)
+finding_lines(urgent[: slice_search.MOST_CLAIMS])
 if summary is not None:
-    st.caption(formatting.sentence(summary.because))
-slice_search.watched(here, found)
+    st.caption(formatting.sentence_markdown(summary.because))
+slice_search.watched_slices_section(here, found)
 if summary is None or not summary.evidence.get("ranked"):
-    empty_states.nothing(
-        "No slice can be compared yet.",
-        "Choose a longer window, register this version with held-out predictions, or wait for labels.",
-        "add_model",
-        "Register",
-    )
+    step = "Choose a longer window, register this version with held-out predictions, or wait for labels."
+    empty_states.empty_state("No slice can be compared yet.", step, "add_model", "Register")
     st.stop()
 
-metric = slice_search.choose(here, summary)
-st.header("Which slices changed most", anchor=False)
-slice_search.changed(here, summary, metric)
-st.header("Where it is weakest", anchor=False)
-slice_search.weakest(here, summary)
+metric = slice_search.slice_metric_box(here, summary)
+st.header("Largest changes", anchor=False)
+slice_search.changed_slices_section(here, summary, metric)
+st.header("Weakest slices", anchor=False)
+slice_search.weakest_slices_section(here, summary)
 
-st.header("Findings", anchor=False)
-findings.listed("findings", "Findings about slices", [each for each in found if each.severity != "ok"], here.scope)
-findings.downloads(found, "slices")
+findings.findings_section("slices", "Findings about slices", found, here.scope)

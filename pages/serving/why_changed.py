@@ -1,41 +1,33 @@
 """Why it changed :material/waterfall_chart:
-Did performance change because other inputs arrive, because the same inputs now lead to other outcomes, or because labels come in other shares? The
-change from before to now is taken apart on the rows whose inputs occur on both sides; each part has its 95 % interval. Rows of the window that have
-no counterpart before cannot tell inputs from relation, and their share is said. Words are about what the data are consistent with.
+Did performance change because of covariate shift (other inputs), concept drift (other outcomes for the same inputs) or label shift? The
+change is decomposed on rows whose inputs occur both before and now; each part has its 95 % interval. Rows without a counterpart before
+cannot tell covariate shift from concept drift; their share is stated. The parts describe associations, not causes.
 """
 
 import streamlit as st
 
-from observability.core import formatting
-from observability.dashboard import empty_states, frame, load
+from observability.dashboard import empty_states, frame
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import why_changed
+from observability.dashboard.widgets import finding_lines
 
-here = frame.begin_model("why_changed")
-with frame.loading(300):
-    found = [each for each in load.findings(here.window, wait=True) if each.analyzer == why_changed.ANALYZER]
-for each in found:
-    st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
-told = why_changed.told(found)
-if not told:
-    empty_states.nothing(
-        "The change cannot be taken apart yet.",
-        "Labels may still be on their way: choose an earlier or a longer window, or register this version with held-out predictions.",
-        "add_model",
-        "Register",
-    )
+here = frame.begin_model_page("why_changed")
+found = findings.analyzer_findings(here, why_changed.ANALYZER, wait=True)
+finding_lines(found)
+parts = why_changed.change_parts(found)
+if not parts:
+    step = "Labels may still be missing: choose an earlier or a longer window, or register this version with held-out predictions."
+    empty_states.empty_state("The change cannot be decomposed yet.", step, "add_model", "Register")
     st.stop()
 
 st.header("From before to now", anchor=False)
-why_changed.waterfall(here, told)
+why_changed.change_waterfall_section(here, parts)
 left, right = st.columns(2, gap="large")
 with left:
-    st.header("Which inputs", anchor=False)
-    why_changed.inputs(here, told)
+    st.header("Covariate shift", anchor=False)
+    why_changed.covariate_shift_section(here, parts)
 with right:
-    st.header("Where the relation changed", anchor=False)
-    why_changed.relation(here, told)
+    st.header("Concept drift", anchor=False)
+    why_changed.concept_drift_section(here, parts)
 
-st.header("Findings", anchor=False)
-findings.listed("findings", "Findings about why it changed", found, here.scope)
-findings.downloads(found, "why-changed")
+findings.findings_section("why-changed", "Findings about why it changed", found, here.scope)

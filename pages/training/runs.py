@@ -1,7 +1,7 @@
 """Training runs :material/model_training:
-Did training go well? Every run with a record in the window, how it ended, its best metric, its energy and cost, and what stands out: a spike, a value
-that is not finite, a divergence, a plateau, overfitting, a process slower than its peers. Choose one, or several to compare. Curves are drawn as logged,
-faded, and smoothed over that. A run that goes on is followed. The window and the model are chosen in the sidebar; a link to a run always opens it.
+Every run with a record in the window: state, best metric, energy, cost and findings: spikes, values that are not finite, divergence,
+plateaus, overfitting, stragglers. Choose one, or several to compare. Curves are drawn as logged, faded, and smoothed. An active run
+refreshes by itself. Window and model are chosen in the sidebar; a link to a run always opens it.
 """
 
 import streamlit as st
@@ -12,46 +12,44 @@ from observability.dashboard import scope as scopes
 from observability.dashboard.overview import findings
 from observability.dashboard.training import runs, runs_curves, runs_devices, runs_ranks
 
-frame.heading("runs")
-scope = scopes.read(st.session_state)
-with frame.loading(300):
-    window = frame.guarded(lambda: runs.window_of(scope))
-    everything = load.training_runs(scope.model)
+frame.store_page_heading("runs")
+scope = scopes.scope_from_state(st.session_state)
+with frame.loading_skeleton(300):
+    window = frame.answer_or_stop(lambda: runs.runs_window(scope))
+    everything = load.analyzed_training_runs(scope.model)
 if not everything:
-    runs.nothing_logged()
+    runs.no_training_runs()
     st.stop()
-shown = runs.listed(everything, window, scope.version)
-costs = runs.drawn(everything)
-chosen = runs.choose_runs(everything, shown)
-runs.summary(shown, everything, window)
-runs.runs_table(shown, costs, [each.run.name for each in chosen], scope)
+shown = runs.runs_in_window(everything, window, scope.version)
+costs = runs.energy_and_cost_of_runs(everything)
+chosen = runs.chosen_runs(everything, shown)
+runs.runs_summary(shown, everything, window)
+runs.training_runs_table(shown, costs, [each.run.name for each in chosen], scope)
 if not chosen:
     st.stop()
 
-st.header(formatting.plain(runs.title(chosen)), anchor=False)
-following = any(runs.is_running(each) for each in chosen)
+st.header(formatting.escape_markdown(runs.chosen_runs_title(chosen)), anchor=False)
+following = any(runs.is_run_active(each) for each in chosen)
 
 
 @st.fragment(run_every="10s" if following else None)
 def follow() -> None:
     """The claims and the curves of the chosen runs, read anew while one of them goes on."""
-    now = runs.again(scope.model, chosen) if following else chosen
-    runs.claims(now)
-    runs_curves.curves(now)
-    runs.followed(now)
+    now = runs.refreshed_runs(scope.model, chosen) if following else chosen
+    runs.run_findings(now)
+    runs_curves.run_curves_section(now)
+    runs.running_runs_note(now)
 
 
 follow()
-runs.facts(chosen, costs)
+runs.run_facts(chosen, costs)
 for each in chosen[:1]:
-    runs_devices.devices(each, costs)
-    runs_ranks.ranks(each)
+    runs_devices.run_devices_section(each, costs)
+    runs_ranks.ranks_section(each)
 
 st.header("Parameters", anchor=False)
-runs_curves.parameters(chosen)
-runs_curves.study(chosen, everything)
+runs_curves.run_parameters_table(chosen)
+runs_curves.study_section(chosen, everything)
 
-st.header("Findings", anchor=False)
-said = [each for each in load.record_findings(scope) if each.analyzer == "training/runs"]
-findings.listed("findings", "Findings about training runs", [each for each in said if each.severity != "ok"], scope, models=True)
-findings.downloads(said, "training")
+found = [finding for finding in load.scope_record_findings(scope) if finding.analyzer == "training/runs"]
+findings.findings_section("training", "Findings about training runs", found, scope, models=True)

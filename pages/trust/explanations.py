@@ -1,7 +1,7 @@
 """Explanations :material/lightbulb:
-What drives the model's scores, in which direction, and is that still what drove them in the reference? Attributions (SHAP values) say for single predictions
-how far each feature moved the score from the base value; base value and attributions add up to the score, which is checked for each row. A sample of
-each day is explained in a process of its own. Bars carry 95 % intervals; a change counts when it is larger than a limit and than what chance does.
+Features that drive the scores, their direction, and changes since the reference. An attribution (SHAP value) is how far a feature moved
+one score from the base value; base value and attributions add up to the score, which is checked for each row. A sample of each day is
+explained in a separate process. Bars have 95 % intervals; a change counts when it exceeds a limit and sampling noise.
 """
 
 import streamlit as st
@@ -9,36 +9,34 @@ import streamlit as st
 from observability.core import formatting
 from observability.dashboard import empty_states, frame, load
 from observability.dashboard.overview import findings
-from observability.dashboard.trust import explaining, explanations
+from observability.dashboard.trust import explain_now, explanations
 
-here = frame.begin_model("explanations")
-with frame.loading(300):
-    found = [each for each in load.findings(here.window) if each.analyzer == "trust/explanations"]
-view = explanations.read(here)
+here = frame.begin_model_page("explanations")
+with frame.loading_skeleton(300):
+    found = [each for each in load.findings_in_window(here.window) if each.analyzer == "trust/explanations"]
+view = explanations.explanation_view(here)
 if view is None:
     st.stop()
 
-said = explanations.claims(view, found)
-explaining.missing(here, view)
+said = explanations.main_explanation_finding(view, found)
+explain_now.unexplained_note(here, view)
 if view.now.n == 0:
     st.stop()
-view = explanations.choose_class(here, view)
+view = explanations.chosen_explained_class(here, view)
 if view.now.n == 0:
-    empty_states.no_rows(f"explained predictions that were decided as {formatting.plain(view.decided)}")
+    empty_states.no_rows_state(f"explained predictions decided as {formatting.escape_markdown(view.decided)}")
     st.stop()
 
-st.header("What drives the scores", anchor=False)
-explanations.bars(view, said)
+st.header("Importance", anchor=False)
+explanations.importance_chart(view, said)
 
-st.header("In which direction", anchor=False)
-explanations.swarm(here, view)
+st.header("Direction", anchor=False)
+explanations.beeswarm_chart(here, view)
 
 st.header("Over time", anchor=False)
-explanations.over_time(here, view)
+explanations.attribution_over_time_chart(here, view)
 
-st.header("One feature", anchor=False)
-explanations.dependence(here, view)
+st.header("Dependence", anchor=False)
+explanations.dependence_section(here, view)
 
-st.header("Findings", anchor=False)
-findings.listed("findings", "Findings about explanations", [each for each in found if each.severity != "ok"], here.scope)
-findings.downloads(found, "explanations")
+findings.findings_section("explanations", "Findings about explanations", found, here.scope)

@@ -1,7 +1,7 @@
 """Fairness :material/balance:
-Does the model treat groups alike, by the criterion that its owner chose, and as alike as in the reference? A dot and a 95 % interval for each group,
-a diamond for the reference, n beside the name; groups that are too small to be judged are grey. The largest gap is held against what equal groups of
-these sizes give by chance. A gap that stood in the reference is shown and raises no alarm; one that is new, or grew, does.
+Rates of groups by the criterion that the owner chose, now and in the reference: a dot and a 95 % interval for each group, a diamond for
+the reference, n beside the name; groups with too few rows are grey. The largest gap is compared with that expected from sampling noise at
+these sizes. A pre-existing gap raises no alert; one that is new, or grew, does.
 """
 
 import streamlit as st
@@ -10,24 +10,22 @@ from observability.dashboard import frame, load
 from observability.dashboard.overview import findings
 from observability.dashboard.trust import fairness, fairness_groups, fairness_pairs
 
-here = frame.begin_model("fairness")
-with frame.loading(300):
-    found = [each for each in load.findings(here.window) if each.analyzer == "trust/fairness"]
-chosen = fairness.choices(here)
+here = frame.begin_model_page("fairness")
+with frame.loading_skeleton(300):
+    found = [each for each in load.findings_in_window(here.window) if each.analyzer == "trust/fairness"]
+chosen = fairness.fairness_view(here)
 if chosen is None:
     st.stop()
 
-said = fairness.claims(here, chosen, found)
-fairness.note(here, chosen)
-fairness.class_words(chosen)
+said = fairness.fairness_sentence(here, chosen, found)
+fairness.criterion_note(here, chosen)
+fairness.class_differences(chosen)
 
-st.header("Group by group", anchor=False)
-fairness_groups.dots(here, chosen, said)
+st.header("Rates by group", anchor=False)
+fairness_groups.group_rates_charts(here, chosen, said)
 
-st.header("All figures", anchor=False)
-fairness_groups.all_figures(here, chosen)
-fairness_pairs.pairs(here, chosen)
+st.header("All rates", anchor=False)
+fairness_groups.group_rates_table(here, chosen)
+fairness_pairs.group_pairs_section(here, chosen)
 
-st.header("Findings", anchor=False)
-findings.listed("findings", "Findings about fairness", [each for each in found if each.severity != "ok"], here.scope)
-findings.downloads(found, "fairness")
+findings.findings_section("fairness", "Findings about fairness", found, here.scope)

@@ -1,4 +1,4 @@
-"""Is every rule found with the limit that its analyzer really uses, and does the preview say what the weeks would have said?"""
+"""Every rule has the limit that its analyzer uses, and the preview gives the findings of past weeks."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -11,12 +11,12 @@ from observability.core.metric_definitions import METRICS
 from observability.core.settings import ModelSettings
 from observability.core.window import Window
 from observability.monitoring import check
-from observability.review.agenda_items import rows
+from observability.review.agenda_items import records_until
 from tests.support import review_world
 from tests.support.review_world import BROKEN, WEEKS
 
 NOW = WEEKS[-1].end + timedelta(days=7)
-RULES = alarm_rules.rules(ModelSettings())
+RULES = alarm_rules.alarm_rules_of(ModelSettings())
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def store(tmp_path_factory):
 def test_every_rule_is_about_a_known_metric_and_takes_the_owners_limit():
     assert len(RULES) > 30
     assert {each.metric for each in RULES} <= set(METRICS)
-    stated = alarm_rules.rules(ModelSettings(limits={"serving/drift/psi": 0.4}))
+    stated = alarm_rules.alarm_rules_of(ModelSettings(limits={"serving/drift/psi": 0.4}))
     (psi,) = [each for each in stated if each.name == "serving/drift/psi"]
     assert (psi.usual, psi.stated, psi.limit) == (0.25, 0.4, 0.4)
 
@@ -51,7 +51,7 @@ def test_a_limit_that_nothing_reaches_silences_its_rule_and_no_other(store):
 
 def test_the_preview_says_what_each_week_would_have_said(store):
     settings = replace(store.catalog().model("eta").settings, limits={"serving/drift/psi": 1e9})
-    said = alarm_rules.preview(store, "eta", settings, now=NOW)
+    said = alarm_rules.preview_settings(store, "eta", settings, now=NOW)
     assert [each.week for each in said] == list(WEEKS)
     (week,) = [each for each in said if each.week == BROKEN]
     lost = {(each.analyzer, each.metric) for each in week.ended} | {(old.analyzer, old.metric) for old, _ in week.changed}
@@ -63,26 +63,26 @@ def test_the_preview_says_what_each_week_would_have_said(store):
 
 def test_only_the_analyzers_that_a_change_concerns_are_asked():
     old = ModelSettings()
-    assert alarm_rules.concerned(old, replace(old, limits={"serving/drift/psi": 0.4, "data/quality/null_rate": 0.1})) == (
+    assert alarm_rules.analyzers_concerned(old, replace(old, limits={"serving/drift/psi": 0.4, "data/quality/null_rate": 0.1})) == (
         "data/quality",
         "serving/drift",
     )
-    assert alarm_rules.concerned(old, replace(old, threshold=0.7)) == ()
+    assert alarm_rules.analyzers_concerned(old, replace(old, threshold=0.7)) == ()
 
 
 def test_a_rule_that_reads_single_rows_is_looked_back_at_too(store):
     model = store.catalog().model("eta")
-    said = alarm_rules.judged(store, model, BROKEN, ("serving/multivariate_drift",))
+    said = alarm_rules.findings_under(store, model, BROKEN, ("serving/multivariate_drift",))
     assert "domain_auc" in {each.metric for each in said if each.value is not None}
     limits = {"serving/multivariate_drift/domain_auc": 0.9}
-    assert not alarm_rules.partial(model.settings, replace(model.settings, limits=limits))
-    assert alarm_rules.partial(model.settings, replace(model.settings, threshold=0.4))
+    assert not alarm_rules.is_partial_preview(model.settings, replace(model.settings, limits=limits))
+    assert alarm_rules.is_partial_preview(model.settings, replace(model.settings, threshold=0.4))
 
 
 def test_who_owns_a_model_changes_nothing_that_is_said():
     old = ModelSettings(owner="desk")
-    assert alarm_rules.unheard(old, replace(old, owner="night desk", description="Minutes until a taxi comes"))
-    assert not alarm_rules.unheard(old, replace(old, owner="night desk", threshold=0.4))
+    assert alarm_rules.changes_no_finding(old, replace(old, owner="night desk", description="Minutes until a taxi comes"))
+    assert not alarm_rules.changes_no_finding(old, replace(old, owner="night desk", threshold=0.4))
 
 
 def test_a_limit_that_an_analyzer_reads_is_declared():
@@ -103,11 +103,12 @@ def test_a_limit_that_an_analyzer_reads_is_declared():
 
 def test_a_change_of_settings_is_an_event_that_says_what_it_was(store):
     model = store.catalog().model("eta")
-    alarm_rules.keep(store, "eta", replace(model.settings, limits={"data/quality/null_rate": 0.2}, owner="bob"), author="Ann")
+    alarm_rules.save_settings(store, "eta", replace(model.settings, limits={"data/quality/null_rate": 0.2}, owner="bob"), author="Ann")
     model = store.catalog().model("eta")
     assert (model.settings.limits, model.settings.owner) == ({"data/quality/null_rate": 0.2}, "bob")
-    alarm_rules.keep(store, "eta", replace(model.settings, budget_per_month=500.0), author="Ann")
-    alarm_rules.keep(store, "eta", store.catalog().model("eta").settings, author="Ann")
-    assert [(each["what"], each["text"]) for each in rows(store, "event") if each["what"] != "deploy"] == [
-        ("threshold", "Ann: limits: data/quality/null_rate 0.2 (it was not decided)."), ("note", "Ann: budget per month: 500, it was not decided."),
-    ]  # fmt: skip
+    alarm_rules.save_settings(store, "eta", replace(model.settings, budget_per_month=500.0), author="Ann")
+    alarm_rules.save_settings(store, "eta", store.catalog().model("eta").settings, author="Ann")
+    assert [(each["what"], each["text"]) for each in records_until(store, "event") if each["what"] != "deploy"] == [
+        ("threshold", "Ann: limits: data/quality/null_rate not set → 0.2."),
+        ("note", "Ann: budget per month: not set → 500."),
+    ]

@@ -1,20 +1,20 @@
-"""One message a fault: what is said about incidents, and what people's words make of it."""
+"""One message per fault; acknowledgement, snooze and ratings change the alert."""
 
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from observability.alerts.alert_decisions import SETTLE, decide
-from observability.alerts.alert_state import precision, standing
-from observability.alerts.config import Config, checked
+from observability.alerts.alert_decisions import SETTLE, decide_alerts
+from observability.alerts.alert_state import alert_precision, alerts_from_records
+from observability.alerts.config import AlertConfig, checked_config
 from observability.core.errors import UsageError
 from observability.core.finding import Finding
 from observability.incidents.grouping import Incident
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-CONFIG = Config(
+CONFIG = AlertConfig(
     channels={"team": "json://127.0.0.1:9", "all": "json://127.0.0.1:9"}, routes={"ann": ("team",)}, default=("all",), dashboard="https://x"
 )
 
@@ -31,8 +31,8 @@ def incident(name="i1", severity="act", model="m", lead=None, beside=()):
 
 
 def decided(incidents, said=(), *, now=NOW, config=CONFIG, seen=None, judged=None):
-    alerts = standing(said, now)
-    return decide(incidents, alerts, seen or {}, alerts if judged is None else judged, {"m": "ann"}, config, now).records
+    alerts = alerts_from_records(said, now)
+    return decide_alerts(incidents, alerts, seen or {}, alerts if judged is None else judged, {"m": "ann"}, config, now).records
 
 
 def person(says, at, **more):
@@ -48,31 +48,38 @@ def test_an_incident_is_told_once_to_its_owner():
 
 
 def test_whoever_has_no_owner_gets_the_default_channel():
-    found = decide([incident()], {}, {}, ["m"], {}, CONFIG, NOW).records
+    found = decide_alerts([incident()], {}, {}, ["m"], {}, CONFIG, NOW).records
     assert [each["channel"] for each in found if each["kind"] == "message"] == ["all"]
 
 
 @pytest.mark.parametrize(("severity", "least", "told"), [("act", "act", True), ("watch", "act", False), ("watch", "watch", True)])
 def test_only_what_is_bad_enough_is_told(severity, least, told):
-    config = Config(channels=CONFIG.channels, default=("all",), least=least)
+    config = AlertConfig(channels=CONFIG.channels, default=("all",), least=least)
     assert bool(decided([incident(severity=severity)], config=config)) is told
 
 
 def test_what_gets_worse_is_told_again_whatever_was_said_before():
-    config = Config(channels=CONFIG.channels, default=("all",), least="watch")
+    config = AlertConfig(channels=CONFIG.channels, default=("all",), least="watch")
     (alert, message) = decided([incident(severity="watch")], config=config)
     for says in ("acknowledged", "snoozed"):
         said = [alert, person(says, NOW + HOUR, until=NOW + 100 * HOUR)]
         worse = decided([incident()], said, now=NOW + 2 * HOUR, config=config)
         assert [each.get("says") for each in worse] == ["worse", None]
         assert worse[1]["message"] != message["message"]
-        assert standing([*said, worse[0]], NOW + 2 * HOUR)["i1"].state == "open"
+        assert alerts_from_records([*said, worse[0]], NOW + 2 * HOUR)["i1"].state == "open"
 
 
 @pytest.mark.parametrize(
     ("metric", "value", "says"),
-    [("null_rate", 0.59, None), ("null_rate", 0.61, "worse"), ("null_rate", 0.1, None), ("accuracy", 0.2, None), ("accuracy", 0.0, "worse"), ("volume", 40.0, None)],
-)  # fmt: skip
+    [
+        ("null_rate", 0.59, None),
+        ("null_rate", 0.61, "worse"),
+        ("null_rate", 0.1, None),
+        ("accuracy", 0.2, None),
+        ("accuracy", 0.0, "worse"),
+        ("volume", 40.0, None),
+    ],
+)
 @pytest.mark.parametrize("answer", [{"says": "acknowledged"}, {"says": "snoozed"}, {"says": "snoozed", "until": NOW + 100 * HOUR}])
 def test_what_is_known_is_told_again_where_it_is_half_again_as_bad(metric, value, says, answer):
     alert = decided([incident(lead=finding(metric=metric))])[0]
@@ -93,7 +100,7 @@ def test_a_snooze_without_a_day_lasts_until_it_is_worse_or_gone():
     (alert, _) = decided([incident()])
     said = [alert, person("snoozed", NOW + HOUR)]
     for later in (HOUR, 1000 * HOUR):
-        assert standing(said, NOW + HOUR + later)["i1"].state == "snoozed"
+        assert alerts_from_records(said, NOW + HOUR + later)["i1"].state == "snoozed"
         assert decided([incident()], said, now=NOW + HOUR + later) == ()
     (gone,) = decided([], said, now=NOW + 1001 * HOUR, judged=["i1"])
     assert gone["says"] == "resolved"
@@ -122,7 +129,7 @@ def told_over(looks, said=()):
         records = decided(found, said, now=now)
         said += [each for each in records if each["kind"] == "alert"]
         told += [each for each in records if each["kind"] == "message"]
-    return told, standing(said, now)
+    return told, alerts_from_records(said, now)
 
 
 def test_a_fault_whose_onset_moves_keeps_its_first_alert_and_what_was_said_about_it():
@@ -138,10 +145,14 @@ def test_a_fault_whose_onset_moves_keeps_its_first_alert_and_what_was_said_about
 
 def test_columns_that_lead_by_turns_are_one_fault():
     age, income, plan = (finding(name, "serving/drift", "psi") for name in ("age", "income", "plan"))
-    told, _ = told_over([
-        [incident("i1", lead=age, beside=[income])], [incident("i2", lead=income, beside=[age])], [incident("i3", lead=plan, beside=[age])],
-        [incident("i4", lead=income), incident("i5", lead=age)],
-    ])  # fmt: skip
+    told, _ = told_over(
+        [
+            [incident("i1", lead=age, beside=[income])],
+            [incident("i2", lead=income, beside=[age])],
+            [incident("i3", lead=plan, beside=[age])],
+            [incident("i4", lead=income), incident("i5", lead=age)],
+        ]
+    )
     assert len(told) == 1
 
 
@@ -174,8 +185,8 @@ def test_a_model_that_was_not_judged_is_not_resolved():
 def test_a_snooze_ends_by_itself():
     (alert, _) = decided([incident()])
     said = [alert, person("snoozed", NOW + HOUR, until=NOW + 5 * HOUR)]
-    assert standing(said, NOW + 4 * HOUR)["i1"].state == "snoozed"
-    assert standing(said, NOW + 5 * HOUR)["i1"].state == "open"
+    assert alerts_from_records(said, NOW + 4 * HOUR)["i1"].state == "snoozed"
+    assert alerts_from_records(said, NOW + 5 * HOUR)["i1"].state == "open"
 
 
 def test_the_end_of_a_snooze_is_told_once_where_the_fault_is_still_there():
@@ -185,7 +196,7 @@ def test_the_end_of_a_snooze_is_told_once_where_the_fault_is_still_there():
     assert decided([], said, now=NOW + 5 * HOUR) == ()
     (woken, again) = decided([incident("i9")], said, now=NOW + 5 * HOUR)
     assert (woken["says"], woken["incident"]) == ("woken", "i1")
-    assert again["title"] == "Act, still there after its snooze: m"
+    assert again["title"] == "Critical, still present after snooze: m"
     assert again["message"] != message["message"]
     assert decided([incident()], [*said, woken], now=NOW + 6 * HOUR) == ()
     second = [*said, woken, person("snoozed", NOW + 7 * HOUR, until=NOW + 9 * HOUR)]
@@ -195,31 +206,35 @@ def test_the_end_of_a_snooze_is_told_once_where_the_fault_is_still_there():
 def test_useful_is_asked_once_and_adds_up():
     (alert, _) = decided([incident()])
     said = [alert, person("useful", NOW), person("not_useful", NOW + HOUR)]
-    assert standing(said, NOW)["i1"].useful is False
+    assert alerts_from_records(said, NOW)["i1"].useful is False
     many = []
     for place in range(8):
         many += [{**alert, "incident": f"i{place}"}, {**person("useful" if place < 6 else "not_useful", NOW), "incident": f"i{place}"}]
-    found = precision(standing(many, NOW).values())
+    found = alert_precision(alerts_from_records(many, NOW).values())
     assert (found.useful, found.judged) == (6, 8)
     assert found.share.value == pytest.approx(0.75)
-    assert precision(standing([alert], NOW).values()).share is None
+    assert alert_precision(alerts_from_records([alert], NOW).values()).share is None
 
 
 @pytest.mark.parametrize(
     ("hour", "expected"), [(12, NOW), (23, datetime(2026, 3, 3, 6, tzinfo=UTC)), (3, datetime(2026, 3, 2, 6, tzinfo=UTC))]
 )
 def test_quiet_hours_hold_a_message_until_they_end(hour, expected):
-    config = Config(quiet=(time(22), time(7)), zone=ZoneInfo("Europe/Paris"))
+    config = AlertConfig(quiet=(time(22), time(7)), zone=ZoneInfo("Europe/Paris"))
     assert config.send_at(NOW.replace(hour=hour)) == expected
 
 
 @pytest.mark.parametrize(
     ("body", "part"),
     [
-        ({"chanels": {}}, "unknown table"), ({"alerts": {"default": ["nobody"]}}, "unknown channel"), ({"alerts": {"least": "fine"}}, "unknown severity"),
-        ({"alerts": {"quiet": "late"}}, "quiet hours"), ({"alerts": {"timezone": "Mars"}}, "unknown time zone"), ({"alerts": {"loud": 1}}, "unknown setting"),
+        ({"chanels": {}}, "unknown table"),
+        ({"alerts": {"default": ["nobody"]}}, "unknown channel"),
+        ({"alerts": {"least": "fine"}}, "unknown severity"),
+        ({"alerts": {"quiet": "late"}}, "quiet hours"),
+        ({"alerts": {"timezone": "Mars"}}, "unknown time zone"),
+        ({"alerts": {"loud": 1}}, "unknown setting"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_in_the_settings_is_said(body, part):
     with pytest.raises(UsageError, match=part):
-        checked(body)
+        checked_config(body)

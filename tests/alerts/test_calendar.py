@@ -1,4 +1,4 @@
-"""A live model is looked at twice a day: what the clock and the calendar do is no fault, and a fault is told once however often its onset is estimated."""
+"""Clock and calendar effects on a live model raise no alert; a fault raises one, however often its onset is estimated anew."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,14 +7,12 @@ import pandas as pd
 import pytest
 
 from observability.alerts import alert_log
-from observability.alerts.config import Config
+from observability.alerts.config import AlertConfig
 from observability.monitoring import check
 from observability.server import watcher
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
 from observability.store.opener import open_store
-from observability.store.registry.register import register
-from observability.store.registry.register_types import Request
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
 
 FEATURES = ("hour", "weekday", "month", "day", "load", "amount")
 FIRST = datetime(2026, 5, 18, tzinfo=UTC)
@@ -31,10 +29,17 @@ def rows(start: datetime, days: int, seed: int, a_day: int = 260) -> pd.DataFram
     size = rng.poisson(a_day * WEEKDAYS[(start.weekday() + np.arange(days)) % 7])
     day, hour = np.repeat(np.arange(days), size), rng.choice(24, size.sum(), p=HOURS / HOURS.sum())
     at = pd.Timestamp(start) + pd.to_timedelta(day * 86_400 + hour * 3600 + rng.uniform(0, 3600, day.size), unit="s")
-    frame = pd.DataFrame({
-        "at": at, "hour": hour.astype(float), "weekday": at.strftime("%a").astype(object), "month": at.month.astype(float),
-        "day": at.day.astype(float), "load": HOURS[hour] * rng.lognormal(0, 0.2, day.size), "amount": rng.lognormal(3, 0.6, day.size),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "at": at,
+            "hour": hour.astype(float),
+            "weekday": at.strftime("%a").astype(object),
+            "month": at.month.astype(float),
+            "day": at.day.astype(float),
+            "load": HOURS[hour] * rng.lognormal(0, 0.2, day.size),
+            "amount": rng.lognormal(3, 0.6, day.size),
+        }
+    )
     hard = np.where((hour >= 18) | (at.weekday >= 5), 1.6, 1.0)
     frame["score"] = 20 + 2 * frame["load"] + 0.3 * frame["amount"]
     frame["label"] = frame["score"] + 4 * hard * rng.normal(0, 1, day.size)
@@ -48,29 +53,34 @@ def store(tmp_path_factory):
         for name, seed in (("clean", 1), ("broken", 2)):
             known = rows(datetime(2025, 9, 1, tzinfo=UTC), 91, 10 + seed)
             known.drop(columns="at").to_parquet(home / "reference.parquet")
-            register(
-                opened,
-                Request(
-                    model=name, version="1", reference=home / "reference.parquet", task="regression", label="label", score=("score",), features=FEATURES
+            opened.register(
+                RegistrationRequest(
+                    model=name,
+                    version="1",
+                    reference=home / "reference.parquet",
+                    task="regression",
+                    label="label",
+                    score=("score",),
+                    features=FEATURES,
                 ),
-            )  # fmt: skip
+            )
             stream = rows(FIRST, 50, seed)
             if name == "broken":
                 stream.loc[stream["at"] >= pd.Timestamp(BROKEN), "amount"] *= 40.0
             stream.assign(id=[f"{name}{place}" for place in range(len(stream))]).to_parquet(home / "rows.parquet")
-            assert load_files(opened, [home / "rows.parquet"], Defaults("prediction", name, "1", FEATURES)).rejected == 0
+            assert opened.load_files([home / "rows.parquet"], LoadDefaults("prediction", name, "1", FEATURES)).rejected == 0
         yield opened
 
 
 def test_clock_and_calendar_raise_nothing_and_one_fault_is_told_once(store):
-    state, config = watcher.Watching(started=LOOKS[0]), Config(channels={"team": "json://127.0.0.1:9"}, default=("team",))
+    state, config = watcher.Watching(started=LOOKS[0]), AlertConfig(channels={"team": "json://127.0.0.1:9"}, default=("team",))
     for now in LOOKS:
-        watcher.check(store, state, config, now)
-    alerts = list(alert_log.alerts(store, LOOKS[-1]).values())
+        watcher.check_live_models(store, state, config, now)
+    alerts = list(alert_log.alerts_by_incident(store, LOOKS[-1]).values())
     assert [(each.model, each.state) for each in alerts] == [("broken", "open")], [each.title for each in alerts]
     assert "`amount`" in alerts[0].title
     assert alerts[0].opened_at == LOOKS[0], "half a day after its first whole day"
-    assert len(alert_log.messages(store)) == 1
+    assert len(alert_log.messages_by_key(store)) == 1
 
 
 @pytest.mark.parametrize("now", LOOKS[::2])

@@ -1,4 +1,4 @@
-"""Mail, Slack and Teams get a message as their services would read it: each is stood in for on loopback, where requests are as they would leave."""
+"""Mail, Slack and Teams receive the message; loopback servers stand in for the services."""
 
 import http.server
 import json
@@ -12,14 +12,13 @@ import pytest
 
 from observability.alerts import alert_log
 from observability.alerts.alert_log import Message
-from observability.alerts.config import Config
-from observability.alerts.delivery import by_apprise, deliver
+from observability.alerts.config import AlertConfig
+from observability.alerts.delivery import by_apprise, deliver_messages
 from observability.core.errors import UsageError
-from observability.store.ingest import record_writer
 from observability.store.opener import open_store
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
-TITLE, TEXT = "Act: loan", "age is null in 40 %.\nSuspected source: input."
+TITLE, TEXT = "Critical: loan", "age is null in 40 %.\nSuspected source: input."
 SLACK = "slack://TABCDEFGH/BABCDEFGH/abcdefghijklmnopqrstuvwx"
 
 
@@ -109,14 +108,14 @@ def store(tmp_path):
             "title": TITLE,
             "text": TEXT,
         }
-        record_writer.write(opened, [record])
+        opened.write_records([record])
         yield opened
 
 
 def test_a_message_arrives_in_the_words_that_were_queued(store, channel):
     name, address, server = channel
-    assert deliver(store, Config(channels={"team": address}), NOW) == 1, alert_log.messages(store)["k1"].error
-    assert alert_log.messages(store)["k1"].state == "sent"
+    assert deliver_messages(store, AlertConfig(channels={"team": address}), NOW) == 1, alert_log.messages_by_key(store)["k1"].error
+    assert alert_log.messages_by_key(store)["k1"].state == "sent"
     (got,) = server.got
     read = words(name, got)
     assert all(part in read for part in (TITLE, "age is null in 40 %.", "Suspected source: input.")), read
@@ -125,13 +124,13 @@ def test_a_message_arrives_in_the_words_that_were_queued(store, channel):
 def test_a_refusal_is_kept_without_the_address_and_tried_again(store, channel):
     name, address, server = channel
     server.refuses = True
-    assert deliver(store, Config(channels={"team": address}), NOW) == 0
-    message = alert_log.messages(store)["k1"]
+    assert deliver_messages(store, AlertConfig(channels={"team": address}), NOW) == 0
+    message = alert_log.messages_by_key(store)["k1"]
     assert message.state == "failed"
-    assert "did not take the message" in message.error
+    assert "rejected the message" in message.error
     assert not any(secret in message.error for secret in ("abcdefghijklmnopqrstuvwx", "sig0123456789", "ann@example.org")), message.error
     server.refuses = False
-    assert deliver(store, Config(channels={"team": address}), NOW.replace(hour=13)) == 1, name
+    assert deliver_messages(store, AlertConfig(channels={"team": address}), NOW.replace(hour=13)) == 1, name
 
 
 def test_the_old_address_of_teams_says_what_to_take_instead():

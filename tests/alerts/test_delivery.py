@@ -1,4 +1,4 @@
-"""Messages leave over loopback, once; what fails is tried again later, and quiet hours are kept. What a crash does to them is in test_killed.py."""
+"""Messages are sent once, retried after failures, and wait for quiet hours. test_killed.py covers crashes."""
 
 import http.server
 import json
@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from observability.alerts import alert_log
-from observability.alerts.config import FILE, Config, read
-from observability.alerts.delivery import TRIES, deliver, may_leave
-from observability.store.ingest import record_writer
+from observability.alerts.config import FILE, AlertConfig, read_alert_config
+from observability.alerts.delivery import TRIES, deliver_messages, may_leave
 from observability.store.opener import open_store
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -45,7 +44,7 @@ def store(tmp_path):
 
 
 def config(hook):
-    return Config(channels={"hook": f"json://127.0.0.1:{hook.server_address[1]}/observability"}, default=("hook",))
+    return AlertConfig(channels={"hook": f"json://127.0.0.1:{hook.server_address[1]}/observability"}, default=("hook",))
 
 
 def queue(store, key="k1", **more):
@@ -56,39 +55,39 @@ def queue(store, key="k1", **more):
         "state": "queued",
         "incident": "i1",
         "channel": "hook",
-        "title": "Act: m",
+        "title": "Critical: m",
         "text": "It <b>broke</b>.",
     }
-    record_writer.write(store, [body | more])
+    store.write_records([body | more])
 
 
 def test_a_message_leaves_once_with_its_key(store, hook):
     queue(store)
-    assert deliver(store, config(hook), NOW) == 1
-    assert deliver(store, config(hook), NOW + timedelta(hours=1)) == 0
+    assert deliver_messages(store, config(hook), NOW) == 1
+    assert deliver_messages(store, config(hook), NOW + timedelta(hours=1)) == 0
     ((key, body),) = hook.got
     assert key == "k1"
-    assert (body["title"], body["message"]) == ("Act: m", "It <b>broke</b>.")
-    assert alert_log.messages(store)["k1"].state == "sent"
+    assert (body["title"], body["message"]) == ("Critical: m", "It <b>broke</b>.")
+    assert alert_log.messages_by_key(store)["k1"].state == "sent"
 
 
 def test_a_channel_that_fails_is_tried_again_later_and_stops_no_other(store, hook):
     queue(store)
     queue(store, "k2", channel="gone")
     hook.status = 500
-    assert deliver(store, config(hook), NOW) == 0
-    found = alert_log.messages(store)
+    assert deliver_messages(store, config(hook), NOW) == 0
+    found = alert_log.messages_by_key(store)
     assert (found["k1"].state, found["k2"].state) == ("failed", "failed")
-    assert "no channel 'gone'" in found["k2"].error
+    assert "channel 'gone' was removed" in found["k2"].error
     hook.status = 200
-    assert deliver(store, config(hook), NOW + timedelta(seconds=30)) == 0
-    assert deliver(store, config(hook), NOW + timedelta(minutes=2)) == 1
+    assert deliver_messages(store, config(hook), NOW + timedelta(seconds=30)) == 0
+    assert deliver_messages(store, config(hook), NOW + timedelta(minutes=2)) == 1
     assert {key for key, _ in hook.got} == {"k1"}
 
 
 def test_a_message_waits_for_the_end_of_quiet_hours_and_is_given_up_in_the_end(store):
     queue(store, not_before=NOW + timedelta(hours=5))
-    message = alert_log.messages(store)["k1"]
+    message = alert_log.messages_by_key(store)["k1"]
     assert not may_leave(message, NOW)
     assert may_leave(message, NOW + timedelta(hours=5))
     given_up = alert_log.Message("k", "i", "c", "", "", None, NOW, "failed", TRIES, NOW)
@@ -96,11 +95,11 @@ def test_a_message_waits_for_the_end_of_quiet_hours_and_is_given_up_in_the_end(s
 
 
 def test_settings_are_read_from_the_home(tmp_path):
-    assert read(tmp_path) == Config()
+    assert read_alert_config(tmp_path) == AlertConfig()
     (tmp_path / FILE).write_text(
         '[channels]\nteam = "json://127.0.0.1:9"\n[routes]\n"ann" = ["team"]\n[alerts]\ndefault = ["team"]\nleast = "watch"\n'
     )
-    found = read(tmp_path)
+    found = read_alert_config(tmp_path)
     assert found.channels_of("ann") == ("team",)
     assert found.repeats("team") is False
-    assert Config(channels={"mail": "mailto://x"}).repeats("mail") is True
+    assert AlertConfig(channels={"mail": "mailto://x"}).repeats("mail") is True

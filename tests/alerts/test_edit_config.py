@@ -1,4 +1,4 @@
-"""The settings of alerts are changed in the page's way: what somebody else wrote stays, a file that changed meanwhile is not touched, no half file is left."""
+"""Editing the alert settings keeps other content, detects concurrent changes and leaves no partial file."""
 
 import os
 import tomllib
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observability.alerts import edit_config
-from observability.alerts.config import FILE, read
-from observability.alerts.edit_config import ChangedError, body_of, masked, patched, save, stamp
+from observability.alerts.config import FILE, read_alert_config
+from observability.alerts.edit_config import ChangedError, alert_tables, config_stamp, masked, patched, save_alert_tables
 from observability.core.errors import UsageError
 
 OLD = """# ask Ann before you change this
@@ -34,11 +34,11 @@ def home(tmp_path):
 
 
 def test_only_the_lines_that_change_change(home):
-    wanted = body_of(home)
+    wanted = alert_tables(home)
     wanted["alerts"] |= {"quiet": "22:00-07:00", "default": ["team"]}
     wanted["channels"].pop("hook")
     wanted["routes"]["night"] = ["team"]
-    config = save(home, wanted, stamp(home))
+    config = save_alert_tables(home, wanted, config_stamp(home))
     assert (
         (home / FILE).read_text(encoding="utf-8")
         == """# ask Ann before you change this
@@ -54,25 +54,25 @@ default = ["team"]
 quiet = "22:00-07:00"
 """
     )
-    assert config == read(home)
+    assert config == read_alert_config(home)
     assert config.quiet == (time(22), time(7))
     assert oct((home / FILE).stat().st_mode & 0o777) == "0o600"
 
 
 def test_what_somebody_else_wrote_meanwhile_is_not_lost(home):
-    wanted, seen = body_of(home), stamp(home)
+    wanted, seen = alert_tables(home), config_stamp(home)
     wanted["alerts"]["least"] = "watch"
     (home / FILE).write_text(OLD + 'least = "act"\n', encoding="utf-8")
     with pytest.raises(ChangedError, match="changed meanwhile"):
-        save(home, wanted, seen)
+        save_alert_tables(home, wanted, seen)
     assert (home / FILE).read_text(encoding="utf-8") == OLD + 'least = "act"\n'
 
 
 def test_what_cannot_be_is_refused_and_the_file_stays(home):
-    wanted = body_of(home)
+    wanted = alert_tables(home)
     wanted["routes"]["x"] = ["nobody"]
     with pytest.raises(UsageError, match="unknown channel"):
-        save(home, wanted, stamp(home))
+        save_alert_tables(home, wanted, config_stamp(home))
     assert (home / FILE).read_text(encoding="utf-8") == OLD
 
 
@@ -80,29 +80,29 @@ def test_a_crash_before_the_rename_leaves_the_old_file(home, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
 
-    wanted = body_of(home)
+    wanted = alert_tables(home)
     wanted["alerts"]["least"] = "watch"
     monkeypatch.setattr(os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        save(home, wanted, stamp(home))
+        save_alert_tables(home, wanted, config_stamp(home))
     assert (home / FILE).read_text(encoding="utf-8") == OLD
 
 
 def test_a_file_in_another_shape_is_written_anew_and_kept_beside(home):
     odd = 'routes.ann = ["team"]\n[channels]\nteam = "json://x"\n[alerts]\ndefault = [\n  "team",\n]\n'
     (home / FILE).write_text(odd, encoding="utf-8")
-    wanted = body_of(home)
+    wanted = alert_tables(home)
     wanted["alerts"]["default"] = []
-    save(home, wanted, stamp(home))
+    save_alert_tables(home, wanted, config_stamp(home))
     assert tomllib.loads((home / FILE).read_text(encoding="utf-8"))["routes"] == {"ann": ["team"]}
-    assert read(home).default == ()
+    assert read_alert_config(home).default == ()
     assert (home / f"{FILE}{edit_config.KEPT}").read_text(encoding="utf-8") == odd
 
 
 def test_a_home_without_a_file_gets_one(tmp_path):
-    assert (stamp(tmp_path), body_of(tmp_path)) == ("", {"channels": {}, "routes": {}, "alerts": {}})
-    save(tmp_path, {"channels": {"t": "json://x"}, "routes": {}, "alerts": {"default": ["t"]}}, "")
-    assert read(tmp_path).channels_of("anybody") == ("t",)
+    assert (config_stamp(tmp_path), alert_tables(tmp_path)) == ("", {"channels": {}, "routes": {}, "alerts": {}})
+    save_alert_tables(tmp_path, {"channels": {"t": "json://x"}, "routes": {}, "alerts": {"default": ["t"]}}, "")
+    assert read_alert_config(tmp_path).channels_of("anybody") == ("t",)
 
 
 @given(st.dictionaries(NAMES, NAMES, max_size=4), st.dictionaries(NAMES, NAMES, max_size=4))
@@ -110,8 +110,8 @@ def test_whatever_names_are_given_the_file_says_what_was_wanted(before, after):
     old = edit_config.written({"channels": before, "routes": {}, "alerts": {"least": "act"}})
     wanted = {"channels": after, "routes": dict.fromkeys(after, list(after)[:1]), "alerts": {"least": "watch"}}
     for text in (patched(old, wanted), edit_config.written(wanted)):
-        assert text is None or edit_config.same(tomllib.loads(text), wanted)
-    assert edit_config.same(tomllib.loads(edit_config.written(wanted)), wanted)
+        assert text is None or edit_config.same_tables(tomllib.loads(text), wanted)
+    assert edit_config.same_tables(tomllib.loads(edit_config.written(wanted)), wanted)
 
 
 def test_an_address_is_never_shown():

@@ -1,4 +1,4 @@
-"""The dashboard's own process is killed between deciding and sending, and between sending and noting so: no alert is lost, a repeat carries the same key."""
+"""The dashboard is killed before sending and before recording it: no alert is lost, a repeat carries the same key."""
 
 import http.server
 import json
@@ -14,21 +14,21 @@ from observability.alerts import alert_log
 from observability.alerts.config import FILE
 from observability.dashboard import load
 from observability.server import process_lock
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
 from observability.store.opener import open_store
-from tests.dashboard.test_pages import opened, tables
+from observability.store.types.loading import LoadDefaults
+from tests.support.dashboard_pages import opened, tables
 from tests.support.running import dashboard
 
 PATIENCE = 120.0
-"""Seconds until the process that was started has sent something, on a busy machine."""
+"""Longest wait in seconds for a message of the started process, on a busy machine."""
 PLAN = {"/hook": ["dies before it is taken", "dies before it is noted", "answers"], "/form": ["dies before it is noted", "answers"]}
-"""What becomes of each request, by channel: a webhook, which gets the key, and a channel that cannot leave out a repeat."""
+"""What happens to each request, by channel: a webhook, which gets the key, and a channel that cannot drop a repeat."""
 
 
 class Service(http.server.ThreadingHTTPServer):
-    """What stands at the other end. got: (path, idempotency key) of each message that it took; left: what becomes of the next requests, by path; stuck: whether
-    a request waits for an answer that never comes; news: set when a request came; over: set at the end of the test.
+    """The receiving service. got: (path, idempotency key) of each accepted message. left: next steps by path.
+
+    stuck: whether a request waits for an answer that never comes. news: set when a request arrives. over: set at the end of the test.
     """
 
     def __init__(self):
@@ -75,17 +75,19 @@ def service():
 
 @pytest.fixture
 def home(tmp_path, service):
-    """A training run that diverges just now, and whom to tell."""
+    """A training run that diverges now, and two alert channels."""
     home, now = tmp_path / "home", datetime.now(UTC).replace(microsecond=0)
     began = now - timedelta(hours=3)
     losses = [*(2.0 / (1 + step) for step in range(30)), *(["NaN"] * 10)]
     lines = [{"kind": "run", "run": "night", "at": began.isoformat(), "event": "start"}]
-    lines += [{"kind": "step", "run": "night", "at": (began + timedelta(minutes=place)).isoformat(), "step": place, "metrics": {"loss": loss}}
-              for place, loss in enumerate(losses)]  # fmt: skip
+    lines += [
+        {"kind": "step", "run": "night", "at": (began + timedelta(minutes=place)).isoformat(), "step": place, "metrics": {"loss": loss}}
+        for place, loss in enumerate(losses)
+    ]
     path = tmp_path / "lines.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
     with open_store(home, threads=2) as store:
-        assert load_files(store, [path], Defaults()).rejected == 0
+        assert store.load_files([path], LoadDefaults()).rejected == 0
     address = f"127.0.0.1:{service.server_address[1]}"
     channels = f'hook = "json://{address}/hook"\nform = "form://{address}/form"\n'
     (home / FILE).write_text(f'[channels]\n{channels}[alerts]\ndefault = ["hook", "form"]\n', encoding="utf-8")
@@ -93,10 +95,10 @@ def home(tmp_path, service):
 
 
 def held(home):
-    """State and key of each message by its channel, and how many alerts there are, as the store has them while nobody owns it."""
+    """State and key of each message by channel, and the number of alerts, read while no process owns the store."""
     with open_store(home, threads=2) as store:
-        return {each.channel: (each.state, each.key) for each in alert_log.messages(store).values()}, len(
-            alert_log.alerts(store, datetime.now(UTC))
+        return {each.channel: (each.state, each.key) for each in alert_log.messages_by_key(store).values()}, len(
+            alert_log.alerts_by_incident(store, datetime.now(UTC))
         )
 
 
@@ -122,7 +124,7 @@ def test_an_owner_that_is_killed_loses_no_alert_and_repeats_carry_the_same_key(h
     assert Counter(service.got) == Counter({("/hook", keys[0]["hook"]): 2, ("/form", None): 2})
     with open_store(home, threads=2) as store:
         monkeypatch.setattr(process_lock, "current_store", lambda: store)
-        monkeypatch.setattr(load, "now", lambda: datetime.now(UTC))
+        monkeypatch.setattr(load, "page_clock", lambda: datetime.now(UTC))
         drawn = tables(opened("alerts"))
     after = {each["cells"]["channel"]["t"]: each["cells"]["repeat"]["t"] for each in drawn["Channels"]["rows"]}
     assert after == {"hook": "a repeat carries the same Idempotency-Key", "form": "a message may arrive twice"}

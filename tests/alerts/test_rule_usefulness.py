@@ -1,7 +1,9 @@
+"""Rules are ordered by the ratings and number of their alerts."""
+
 from datetime import UTC, datetime, timedelta
 
 from observability.alerts.alert_state import Alert
-from observability.alerts.rule_usefulness import names, uses
+from observability.alerts.rule_usefulness import declared_rules, rule_uses
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -12,13 +14,16 @@ def alert(rule, useful=None, day=0):
 
 
 def test_rules_are_told_by_what_became_of_their_alarms():
-    known = names()
+    known = declared_rules()
     assert "serving/drift/psi" in known
     alerts = [
-        *(alert("serving/drift/psi", False, day) for day in range(2)), alert("serving/drift/psi", None, 5), alert("serving/drift/psi", True, 3),
-        alert("data/quality/null_rate", True), alert("data/quality/null_rate", None, 1),
-    ]  # fmt: skip
-    found = uses(alerts)
+        *(alert("serving/drift/psi", False, day) for day in range(2)),
+        alert("serving/drift/psi", None, 5),
+        alert("serving/drift/psi", True, 3),
+        alert("data/quality/null_rate", True),
+        alert("data/quality/null_rate", None, 1),
+    ]
+    found = rule_uses(alerts)
     first, second = found[:2]
     assert (first.rule, first.fired, first.answers.useful, first.answers.judged, first.useless) == ("serving/drift/psi", 4, 1, 3, True)
     assert first.last == NOW + timedelta(days=5)
@@ -29,4 +34,4 @@ def test_rules_are_told_by_what_became_of_their_alarms():
 
 
 def test_a_rule_that_is_declared_no_more_still_tells_its_alarms():
-    assert uses([alert("old/rule/x")])[0].rule == "old/rule/x"
+    assert rule_uses([alert("old/rule/x")])[0].rule == "old/rule/x"

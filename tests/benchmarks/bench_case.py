@@ -7,7 +7,6 @@ up, of which whole case files are opened. A synthetic model with 12 features, ha
 milliseconds of the process (all threads), the least of several, and how often they hold a bare scan of the stored hashes; wall time stands beside.
 """
 
-import json
 import os
 import platform
 import sys
@@ -30,14 +29,15 @@ from observability.core.errors import NotFoundError
 from observability.investigation import decision_boundary, error_tree, known_attributions
 from observability.investigation.case import open_case
 from observability.investigation.part_registry import PARTS
-from observability.store.db.database import Store
+from observability.store.db.database import Database
 from observability.store.db.schema import LABEL_COLUMNS, PREDICTION_COLUMNS
 from observability.store.opener import open_store
-from observability.store.query import decision_log, listing
-from observability.store.query.attributions import State, identity, write_parts
-from observability.store.registry.register import register
-from observability.store.registry.register_types import Request
-from observability.store.rollup.rollup import rebuild
+from observability.store.query import listing
+from observability.store.query.attributions import JOB
+from observability.store.query.enrichment_parts import write_job_parts
+from observability.store.rollup.rollup import rebuild_rollups
+from observability.store.types.explanations import ExplanationState, explained_registration
+from observability.store.types.registration import RegistrationRequest
 
 NUMBERS, CATEGORIES = 9, 3
 MODELLED = ("counterfactuals", "versions")
@@ -48,7 +48,7 @@ START = f"TIMESTAMP '{FIRST:%Y-%m-%d}'"
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 
 
-def build(home: Path, rows: int, *, whole: bool = False) -> Store:
+def build(home: Path, rows: int, *, whole: bool = False) -> Database:
     """A store with the model `big`. whole: rolled up, and all of its rows explained."""
     store = open_store(home / "home")
     stream = fill(store, home, "big", rows, rolled=whole)
@@ -57,14 +57,14 @@ def build(home: Path, rows: int, *, whole: bool = False) -> Store:
             explained(writer, store.catalog().model("big").key, stream)
         version = store.catalog().model("big").versions[0]
         names = tuple(each.name for each in store.catalog().model("big").features())
-        held = identity(version)
-        state = State(names, held[0], held[1], "tree", "logit", "rows of the reference", 100, rows=rows)
+        held = explained_registration(version)
+        state = ExplanationState(names, held[0], held[1], "tree", "logit", "rows of the reference", 100, rows=rows)
         with store.write() as writer:
-            write_parts(writer, store.catalog().model("big"), "1", {"": (rows, json.dumps(asdict(state)))})
+            write_job_parts(writer, store.catalog().model("big"), JOB, "1", {"": (rows, asdict(state))})
     return store
 
 
-def fill(store: Store, home: Path, name: str, rows: int, *, rolled: bool) -> int:
+def fill(store: Database, home: Path, name: str, rows: int, *, rolled: bool) -> int:
     """Registers a model with `rows` predictions over 180 days, and labels for every other one; gives the number of their stream. rolled: with rollups."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
@@ -74,7 +74,9 @@ def fill(store: Store, home: Path, name: str, rows: int, *, rolled: bool) -> int
     frame["score"] = 1 / (1 + np.exp(-frame["x0"] - frame["x1"] / 2))
     frame["label"] = (rng.random(len(frame)) < frame["score"]).astype(int)
     frame.to_csv(home / "reference.csv", index=False)
-    register(store, Request(model=name, version="1", task="binary", reference=home / "reference.csv", label="label", score=("score",)))
+    store.register(
+        RegistrationRequest(model=name, version="1", task="binary", reference=home / "reference.csv", label="label", score=("score",))
+    )
     model = store.catalog().model(name)
     columns = {each.name: each.column for each in model.columns}
     with store.write() as writer:
@@ -105,7 +107,7 @@ def fill(store: Store, home: Path, name: str, rows: int, *, rolled: bool) -> int
             f"INSERT INTO labels_{model.key} ({', '.join(wanted)}) SELECT {', '.join(wanted.values())} FROM {source} WHERE i % 2 = 0"
         )
         if rolled:
-            rebuild(writer, name)
+            rebuild_rollups(writer, name)
     return int(stream)
 
 
@@ -129,22 +131,22 @@ def least(work: Callable[[int], object], repeats: int = REPEATS) -> tuple[float,
     return min(cpu), min(wall)
 
 
-def missing(store: Store, turn: int) -> None:
+def missing(store: Database, turn: int) -> None:
     """Ask for an id that is not there."""
     try:
-        listing.row(store, "big", f"nobody-{turn}")
+        store.row("big", f"nobody-{turn}")
     except NotFoundError:
         return
     raise SystemExit("an id that is not there was found")
 
 
-def some_ids(store: Store, rows: int) -> list[str]:
+def some_ids(store: Database, rows: int) -> list[str]:
     """Ids of labelled predictions, at random places."""
     places = np.random.default_rng(1).integers(0, rows // 2, 2 * REPEATS).tolist()
     return [store.cursor().execute("SELECT 'p' || hash(2 * ?::BIGINT)", [each]).fetchall()[0][0] for each in places]
 
 
-def wrong_ids(store: Store) -> list[str]:
+def wrong_ids(store: Database) -> list[str]:
     """Ids of labelled predictions that were wrong: of these a file has every part."""
     key = store.catalog().model("big").key
     asked = f"""SELECT p.id FROM predictions_{key} p JOIN labels_{key} l ON l.id_hash = p.id_hash
@@ -152,7 +154,7 @@ def wrong_ids(store: Store) -> list[str]:
     return [name for (name,) in store.cursor().execute(asked).fetchall()]
 
 
-def look_up(store: Store, rows: int) -> None:
+def look_up(store: Database, rows: int) -> None:
     """One id among all of them."""
     key, cursor, ids = store.catalog().model("big").key, store.cursor(), some_ids(store, rows)
     table = f"predictions_{key}"
@@ -160,8 +162,8 @@ def look_up(store: Store, rows: int) -> None:
     works: dict[str, Callable[[int], object]] = {
         "bare scan of the hashes": lambda turn: cursor.execute(f"SELECT count(*) FROM {table} WHERE id_hash = hash(?)", [ids[turn]]).fetchall(),
         "an id that is not there": lambda turn: missing(store, turn),
-        "an id, with every field": lambda turn: listing.of_id(cursor, table, ["*"], ids[turn]),
-        "the same with its labels and names": lambda turn: listing.row(store, "big", ids[turn]),
+        "an id, with every field": lambda turn: listing.rows_of_id(cursor, table, ["*"], ids[turn]),
+        "the same with its labels and names": lambda turn: store.row("big", ids[turn]),
         "hash, id and every field in one question": lambda turn: cursor.execute(f"SELECT * FROM {table} WHERE id_hash = hash(?) AND id = ?", [ids[turn]] * 2).fetchall(),
         "by the text of the id": lambda turn: cursor.execute(f"SELECT rowid FROM {table} WHERE id = ?", [ids[turn]]).fetchall(),
     }  # fmt: skip
@@ -170,7 +172,7 @@ def look_up(store: Store, rows: int) -> None:
         print(f"  {name:<42} {cpu:7.1f} ms CPU, {wall:7.1f} ms wall, {cpu / bare:5.1f} bare scans")
 
 
-def whole_file(store: Store, _rows: int) -> None:
+def whole_file(store: Database, _rows: int) -> None:
     """Everything that a page shows of a case whose explanation is stored, each time of another prediction."""
     key, cursor, ids = store.catalog().model("big").key, store.cursor(), wrong_ids(store)
     bare, _ = least(
@@ -185,8 +187,8 @@ def whole_file(store: Store, _rows: int) -> None:
             name: (lambda name=name: look.part(name)) for name in PARTS if name not in MODELLED
         }
         steps |= {
-            "waterfall": lambda: known_attributions.known(store, look.row), "margin": lambda: decision_boundary.margin(store, look.row), "tree": lambda: error_tree.tree(look),
-            "opposite": lambda: decision_boundary.opposite(store, look.row), "said": lambda: (decision_log.verdicts(store, "big", look.row.id), decision_log.actions(store, "big", look.row.id)),
+            "waterfall": lambda: known_attributions.logged_or_stored_contrast(store, look.row), "margin": lambda: decision_boundary.margin(store, look.row), "tree": lambda: error_tree.tree(look),
+            "opposite": lambda: decision_boundary.opposite(store, look.row), "said": lambda: (store.verdicts("big", look.row.id), store.actions("big", look.row.id)),
         }  # fmt: skip
         last = began
         for name, work in steps.items():

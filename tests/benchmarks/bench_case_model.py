@@ -26,9 +26,9 @@ import pandas as pd
 
 from observability.worker import forest, forest_files
 from observability.worker.model import Task
-from observability.worker.model_lightgbm import open_file
+from observability.worker.model_lightgbm import open_lightgbm
 from observability.worker.process import Worker
-from observability.worker.requests import contrast, flip, predict
+from observability.worker.requests import explain_contrast, find_counterfactuals, predict_scores
 
 MODEL = ROOT / "sample_data" / "flights-late.lightgbm.txt"
 CLASSES = ("0", "1")
@@ -113,7 +113,7 @@ def main():
     packages = ", ".join(f"{name} {version(name)}" for name in ("lightgbm", "shap", "dice-ml", "numpy", "pandas"))
     print(f"{platform.machine()}, {platform.system()} {platform.release()}, Python {platform.python_version()}, {packages}")
     rows = pd.read_parquet(ROOT / "sample_data" / "flights-late.predictions.parquet")
-    model = open_file(MODEL, rows, Task("binary", CLASSES))
+    model = open_lightgbm(MODEL, rows, Task("binary", CLASSES))
     features = list(model.columns)
     rows = rows.head(700)
     place = int(np.flatnonzero(((rows["score"] > 0.2) & (rows["score"] < 0.33)).to_numpy())[0])
@@ -123,7 +123,7 @@ def main():
     one, others = model.encode(row), model.encode(background)
     import shap
 
-    ours, values = least(lambda: forest.by_row(forest_files.of_lightgbm(booster), one[0], others), runs, time.process_time)
+    ours, values = least(lambda: forest.forest_attributions(forest_files.lightgbm_trees(booster), one[0], others), runs, time.process_time)
     theirs, found = least(
         lambda: shap.TreeExplainer(booster, data=others, feature_perturbation="interventional").shap_values(one, check_additivity=False),
         runs,
@@ -137,15 +137,15 @@ def main():
         print(f"  {name} leaves a residual of {abs(outputs[0] - outputs[1:].mean() - bars.sum()):.1e}")
 
     worker = Worker()
-    predict(worker, MODEL, row, task="binary", classes=CLASSES)
+    predict_scores(worker, MODEL, row, task="binary", classes=CLASSES)
     both = pd.concat([row, row.assign(temperature_f=20.0)], ignore_index=True)
-    warm, _ = least(lambda: predict(worker, MODEL, both, task="binary", classes=CLASSES), 4 * runs)
+    warm, _ = least(lambda: predict_scores(worker, MODEL, both, task="binary", classes=CLASSES), 4 * runs)
     plain, _ = least(lambda: lightgbm.Booster(model_file=str(MODEL)).predict(model.encode(both), num_threads=1), 4 * runs)
     print(
         f"what-if, two rows                  worker      {1e3 * warm:6.0f} ms   load and score  {1e3 * plain:6.0f} ms   ratio {plain / warm:.2f}"
     )
     three, _ = least(
-        lambda: contrast(
+        lambda: explain_contrast(
             worker,
             MODEL,
             row,
@@ -159,7 +159,8 @@ def main():
 
     free, goal = free_of(rows, features), {"kind": "above", "low": 0.35, "high": None, "place": -1}
     search, flips = least(
-        lambda: flip(worker, MODEL, row, rows[features].head(600), free=free, goal=goal, task="binary", classes=CLASSES), runs
+        lambda: find_counterfactuals(worker, MODEL, row, rows[features].head(600), free=free, goal=goal, task="binary", classes=CLASSES),
+        runs,
     )
     own = row.iloc[0]
     changed = [

@@ -26,9 +26,8 @@ import pandas as pd
 
 from observability.core.questions import Bucket
 from observability.core.window import Window
-from observability.metrics.estimates import estimates, meaning, questions
+from observability.metrics.estimates import estimate_metrics, estimate_questions, score_calibration
 from observability.store.opener import open_store
-from observability.store.query import aggregates
 
 SAMPLE = ROOT / "sample_data"
 NAMES = {
@@ -47,10 +46,10 @@ def by_month(store, model):
     """Estimated figures of each month, from the rollups."""
     known = store.catalog().model(model)
     window = Window(model, datetime(2010, 1, 1, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC), version=known.versions[0].name)
-    calibrated = meaning(known, aggregates.ask(store, questions(known)["counts"], window.reference()), None)
-    counts = aggregates.ask(store, questions(known, Bucket("day"))["counts"], window)
+    calibrated = score_calibration(known, store.ask(estimate_questions(known)["counts"], window.reference()), None)
+    counts = store.ask(estimate_questions(known, Bucket("day"))["counts"], window)
     month = counts["period"].dt.strftime("%Y-%m")
-    return {name: estimates(calibrated, part) for name, part in counts.groupby(month) if part["n"].sum() >= LEAST_ROWS}
+    return {name: estimate_metrics(calibrated, part) for name, part in counts.groupby(month) if part["n"].sum() >= LEAST_ROWS}
 
 
 def rows_for_peer(model, threshold, folder):

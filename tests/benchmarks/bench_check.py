@@ -31,7 +31,7 @@ from observability.monitoring import check
 from observability.store.db.catalog_store import find_model, set_sensitive
 from observability.store.opener import open_store
 from observability.store.query import aggregates
-from observability.store.rollup.rollup import compact, rebuild
+from observability.store.rollup.rollup import compact_rollups, rebuild_rollups
 
 RUNS = 5
 GOAL = 20
@@ -54,8 +54,8 @@ def complete(store):
         )
         set_sensitive(writer, key, ["feature.c0"])
     with store.write() as writer:
-        rebuild(writer, drift_rows.MODEL)
-        compact(writer, find_model(writer, drift_rows.MODEL), now=END + timedelta(days=60))
+        rebuild_rollups(writer, drift_rows.MODEL)
+        compact_rollups(writer, find_model(writer, drift_rows.MODEL), now=END + timedelta(days=60))
     return store.catalog().model(drift_rows.MODEL)
 
 
@@ -77,16 +77,16 @@ def measure(store, model):
     context = Context(model, registered, WEEK, END)
 
     def query():
-        current = aggregates.ask(store, whole, WEEK, source="rollup")
-        return distances(registered, current, aggregates.ask(store, whole, WEEK.reference()))
+        current = aggregates.answer_aggregate(store, whole, WEEK, source="rollup")
+        return distances(registered, current, store.ask(whole, WEEK.reference()))
 
     unit = median(query)
     print(f"  one drift query from rollups: {unit * 1e3:.1f} ms")
     for analyzer in discover():
         if analyzer.about == "model":
-            reads = check.read_by(analyzer, context)
-            taken = median(lambda analyzer=analyzer: check.judged(store, analyzer, context))
-            said = f"{len(check.judged(store, analyzer, context))} findings"
+            reads = check.analyzer_reads(analyzer, context)
+            taken = median(lambda analyzer=analyzer: check.run_and_recover(store, analyzer, context))
+            said = f"{len(check.run_and_recover(store, analyzer, context))} findings"
             print(f"  {analyzer.name:<32} {taken * 1e3:9.1f} ms {taken / unit:7.2f} × the query   from {reads}, {said}")
     options = {"model": model.name, "start": WEEK.start, "end": WEEK.end, "now": END}
     counts = median(lambda: check.check(store, **options, reads="counts"))

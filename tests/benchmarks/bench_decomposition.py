@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT)]
 import numpy as np
 from scipy import stats
 
-from observability.stats.decompose import decompose
+from observability.stats.decompose import decompose_loss_change
 
 LEAST = 0.93
 GRID = [
@@ -82,7 +82,7 @@ def main():
         if cell not in done:
             wanted, held = truth(cell[0], *cell[2:]), np.zeros(2)
             for run in range(options.runs):
-                found = decompose(*drawn(np.random.default_rng([options.seed, place, run]), *cell))
+                found = decompose_loss_change(*drawn(np.random.default_rng([options.seed, place, run]), *cell))
                 held += [each.low <= value <= each.high for each, value in zip((found.inputs, found.relation), wanted)]
             done[cell] = (held / options.runs).tolist()
             if options.to:

@@ -29,10 +29,10 @@ from observability.analyzers.serving import drift
 from observability.core.analyzer import Context
 from observability.core.questions import Aggregate, Bucket
 from observability.stats import distance
-from observability.store.db.catalog_store import streams
+from observability.store.db.catalog_store import stream_numbers
 from observability.store.opener import open_store
 from observability.store.query import aggregates
-from observability.store.rollup.rollup import compact
+from observability.store.rollup.rollup import compact_rollups
 
 RUNS = 5
 WHOLE = Aggregate("predictions", histogram=drift_rows.HISTOGRAM)
@@ -61,7 +61,7 @@ def distances(version, current, reference):
             continue
         groups = np.concatenate([np.arange(5), 5 + np.asarray(edges.deciles)])
         deciles = [distance.merge_bins(side, groups) for side in (before, now)]
-        merge = distance.coarsen(before[5:])
+        merge = distance.coarsen_bins(before[5:])
         values = [side[5:] for side in (before, now)]
         found[name] = (
             distance.psi(*deciles),
@@ -74,7 +74,7 @@ def distances(version, current, reference):
 
 def questions(store, model):
     """What is timed, by name."""
-    (stream,) = (number for (_, environment), number in streams(store.cursor(), model.key).items() if environment == "production")
+    (stream,) = (number for (_, environment), number in stream_numbers(store.cursor(), model.key).items() if environment == "production")
     columns = {each.name: each.column for each in model.columns}
     scan = [f"sum({columns[name]})" for name in drift_rows.NUMBERS] + [f"max(strlen({columns[name]}))" for name in drift_rows.CATEGORIES]
     statement = f"SELECT {', '.join(scan)} FROM predictions_{model.key} WHERE stream = {stream}"
@@ -83,26 +83,23 @@ def questions(store, model):
     context = Context(model, registered, window, window.end)
 
     def measured(aggregate, source):
-        current = aggregates.ask(store, aggregate, window, source=source)
-        return distances(registered, current, aggregates.ask(store, WHOLE, window.reference()))
+        current = aggregates.answer_aggregate(store, aggregate, window, source=source)
+        return distances(registered, current, store.ask(WHOLE, window.reference()))
 
     def analyzed():
         asks = drift.ANALYZER.needs(context)
-        frames = {
-            name: aggregates.ask(store, each.aggregate, window if each.span == "current" else window.reference())
-            for name, each in asks.items()
-        }
+        frames = {name: store.ask(each.aggregate, window if each.span == "current" else window.reference()) for name, each in asks.items()}
         return drift.ANALYZER.analyze(frames, context)
 
     return {
         "bare scan": lambda: cursor.execute(statement).fetchall(),
-        "rollup, counts": lambda: aggregates.ask(store, WHOLE, window, source="rollup"),
-        "rollup, counts by day": lambda: aggregates.ask(store, BY_DAY, window, source="rollup"),
+        "rollup, counts": lambda: aggregates.answer_aggregate(store, WHOLE, window, source="rollup"),
+        "rollup, counts by day": lambda: aggregates.answer_aggregate(store, BY_DAY, window, source="rollup"),
         "rollup, drift": lambda: measured(WHOLE, "rollup"),
         "rollup, drift by day": lambda: measured(BY_DAY, "rollup"),
         "rollup, analyzer": analyzed,
-        "raw, counts": lambda: aggregates.ask(store, WHOLE, window, source="raw"),
-        "raw, counts by day": lambda: aggregates.ask(store, BY_DAY, window, source="raw"),
+        "raw, counts": lambda: aggregates.answer_aggregate(store, WHOLE, window, source="raw"),
+        "raw, counts by day": lambda: aggregates.answer_aggregate(store, BY_DAY, window, source="raw"),
         "raw, drift": lambda: measured(WHOLE, "raw"),
     }
 
@@ -146,10 +143,10 @@ def run(folder, rows, peers):
         print(f"\n{rows:,} rows; filled in {time.perf_counter() - start:.0f} s; {counted(store, model):,} rows of counts as loaded")
         times = timed(questions(store, model))
         show(times, rows)
-        used = extra_memory(lambda: aggregates.ask(store, BY_DAY, drift_rows.WINDOW, source="raw"))
+        used = extra_memory(lambda: aggregates.answer_aggregate(store, BY_DAY, drift_rows.WINDOW, source="raw"))
         print(f"  raw by day needs {used:.0f} MB beside what is cached (stated limit 128 MB)")
         with store.write() as writer:
-            compact(writer, model, now=drift_rows.START + timedelta(days=drift_rows.DAYS + 60))
+            compact_rollups(writer, model, now=drift_rows.START + timedelta(days=drift_rows.DAYS + 60))
         print(f"  compacted to {counted(store, model):,} rows of counts:")
         compacted = timed({name: each for name, each in questions(store, model).items() if not name.startswith("raw")})
         show(compacted, rows)

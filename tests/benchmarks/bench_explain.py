@@ -23,9 +23,9 @@ import numpy as np
 import pandas as pd
 
 from observability.worker.model import Task
-from observability.worker.model_lightgbm import open_file
+from observability.worker.model_lightgbm import open_lightgbm
 from observability.worker.process import Worker
-from observability.worker.requests import explain, predict
+from observability.worker.requests import explain_scores, predict_scores
 
 MODEL = ROOT / "sample_data" / "flights-late"
 CLASSES = ("0", "1")
@@ -40,7 +40,7 @@ def timed(work):
 
 def direct(artifact, rows, **options):
     """What LightGBM gives in this process."""
-    encode = open_file(artifact, rows, Task("binary", CLASSES)).encode
+    encode = open_lightgbm(artifact, rows, Task("binary", CLASSES)).encode
     return lightgbm.Booster(model_file=str(artifact)).predict(encode(rows), **options)
 
 
@@ -71,19 +71,21 @@ def main():
     artifact = Path(f"{MODEL}.lightgbm.txt")
     rows = pd.read_parquet(f"{MODEL}.predictions.parquet").head(options.rows)
     worker = Worker()
-    first, _ = timed(lambda: predict(worker, artifact, rows.head(1), task="binary", classes=CLASSES))
-    one = statistics.median(timed(lambda: explain(worker, artifact, rows.head(1), task="binary", classes=CLASSES))[0] for _ in range(5))
+    first, _ = timed(lambda: predict_scores(worker, artifact, rows.head(1), task="binary", classes=CLASSES))
+    one = statistics.median(
+        timed(lambda: explain_scores(worker, artifact, rows.head(1), task="binary", classes=CLASSES))[0] for _ in range(5)
+    )
     print(f"first call, with start and imports {first:.2f} s; one row explained, warm {one * 1e3:.0f} ms")
     print(f"{len(rows):,} rows, 150 trees, {len(rows.columns) - 8} features")
     compare(
         "attributions", len(rows), options.runs,
-        lambda: explain(worker, artifact, rows, task="binary", classes=CLASSES),
+        lambda: explain_scores(worker, artifact, rows, task="binary", classes=CLASSES),
         lambda: direct(artifact, rows, pred_contrib=True),
         lambda found, expected: np.allclose(found.values, expected[:, :-1], rtol=1e-9, atol=1e-12) and found.largest_residual < 1e-9,
     )  # fmt: skip
     compare(
         "scores", len(rows), options.runs,
-        lambda: predict(worker, artifact, rows, task="binary", classes=CLASSES),
+        lambda: predict_scores(worker, artifact, rows, task="binary", classes=CLASSES),
         lambda: direct(artifact, rows),
         np.array_equal,
     )  # fmt: skip

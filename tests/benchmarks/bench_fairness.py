@@ -32,13 +32,10 @@ from observability.core.analyzer import Context
 from observability.core.settings import ModelSettings
 from observability.core.window import Window
 from observability.detection.fairness_criteria import CRITERIA, ratio_of, spread_of
-from observability.metrics.groups import attributes, measure, question
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.metrics.groups import group_metrics, group_question, sensitive_attributes
 from observability.store.opener import open_store
-from observability.store.query import aggregates
-from observability.store.registry.register import register, update_settings
-from observability.store.registry.register_types import Request
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
 
 START, DAYS, RUNS = datetime(2026, 3, 2, tzinfo=UTC), 7, 5
 SENSITIVE = ("sex", "race", "region")
@@ -65,9 +62,8 @@ def fill(store, folder, rows):
     """Registers the model on 20,000 rows and loads `rows` predictions with labels."""
     reference = folder / "reference.parquet"
     people(20_000, 1)[["income", "score", "label", *SENSITIVE]].to_parquet(reference)
-    register(
-        store,
-        Request(
+    store.register(
+        RegistrationRequest(
             model="loan",
             version="1",
             task="binary",
@@ -82,9 +78,9 @@ def fill(store, folder, rows):
     table.to_parquet(folder / "rows.parquet")
     loaded = folder / "predictions.parquet"
     table.drop(columns="decision").to_parquet(loaded)
-    report = load_files(store, [loaded], Defaults(kind="prediction", model="loan", version="1", features=FEATURES))
+    report = store.load_files([loaded], LoadDefaults(kind="prediction", model="loan", version="1", features=FEATURES))
     assert report.stored >= rows, report
-    update_settings(store, "loan", ModelSettings(fairness_criterion="equalized_odds"))
+    store.update_settings("loan", ModelSettings(fairness_criterion="equalized_odds"))
     return store.catalog().model("loan")
 
 
@@ -101,7 +97,7 @@ def timed(work):
 
 def judged(model, frame, chosen):
     """Every rate with its interval, and each criterion's largest gap with interval and null."""
-    groups = measure(model, frame, chosen)
+    groups = group_metrics(model, frame, chosen)
     everyone = np.ones(len(groups.levels), bool)
     return groups, {each.metric: spread_of(each, groups, everyone) for each in CRITERIA.values()}, ratio_of(groups, everyone)
 
@@ -124,8 +120,8 @@ def run(folder, rows, python):
     with open_store(folder / "home", threads=2) as store:
         model = fill(store, folder, rows)
         window = Window("loan", START, START + timedelta(days=DAYS), version="1")
-        chosen = attributes(model, model.versions[0])
-        asked = question(model, chosen)
+        chosen = sensitive_attributes(model, model.versions[0])
+        asked = group_question(model, chosen)
         context = Context(model, model.versions[0], window, window.end, 0.1 / 7)
         bare = duckdb.connect(config={"threads": 2})
         bare.execute("CREATE TABLE rows AS SELECT decision, label, sex, race, region FROM read_parquet(?)", [str(folder / "rows.parquet")])
@@ -135,13 +131,11 @@ def run(folder, rows, python):
         def analyzed():
             asks = fairness.ANALYZER.needs(context)
             windows = {"current": window, "past": window.past(28), "reference": window.reference()}
-            return fairness.ANALYZER.analyze(
-                {name: aggregates.ask(store, each.aggregate, windows[each.span]) for name, each in asks.items()}, context
-            )
+            return fairness.ANALYZER.analyze({name: store.ask(each.aggregate, windows[each.span]) for name, each in asks.items()}, context)
 
-        raw, (groups, spreads, ratio) = timed(lambda: judged(model, aggregates.ask(store, asked, window), chosen))
+        raw, (groups, spreads, ratio) = timed(lambda: judged(model, store.ask(asked, window), chosen))
         table, (same, _, _) = timed(lambda: judged(model, bare.execute(statement).df(), chosen))
-        rates, _ = timed(lambda: measure(model, bare.execute(statement).df(), chosen))
+        rates, _ = timed(lambda: group_metrics(model, bare.execute(statement).df(), chosen))
         rolled, found = timed(analyzed)
         assert all((same.metrics[rate].value == groups.metrics[rate].value).all() for rate in RATES)
         print(f"\n{rows:,} rows, {len(groups.names)} groups")

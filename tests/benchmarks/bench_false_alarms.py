@@ -38,7 +38,7 @@ def upper(count, weeks, confidence=0.95):
 
 
 def said(findings):
-    """What needs a person, as plain values."""
+    """Findings that need action, as plain values."""
     return [
         [each.severity, each.analyzer, each.subject, each.metric, each.because] for each in findings if each.severity in ("act", "watch")
     ]

@@ -29,9 +29,9 @@ from bench_case import FIRST, fill
 
 from observability.analyzers import discover
 from observability.monitoring import check
-from observability.store.db.database import Store
+from observability.store.db.database import Database
 from observability.store.opener import open_store
-from observability.store.rollup.rollup import compact
+from observability.store.rollup.rollup import compact_rollups
 
 GOAL = 10.0
 REPEATS = 3
@@ -51,7 +51,7 @@ def peak() -> str:
     return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB"
 
 
-def measured(store: Store, names: list[str]) -> float:
+def measured(store: Database, names: list[str]) -> float:
     """Prints what a check costs: of the fleet, by model and by analyzer; gives the wall seconds of the fleet's."""
     wall, cpu, report = taken(lambda: check.check(store, **WEEK))
     print(f"the fleet, first check (imports and compiled code included): {wall:.1f} s wall, {cpu:.1f} s CPU; {dict(Counter(each.severity for each in report.findings))}")  # fmt: skip
@@ -93,7 +93,7 @@ def main() -> int:
             rows = (options.rows_of_rest or options.rows) if place else options.rows
             wall, cpu, _ = taken(lambda name=name, rows=rows: fill(store, Path(folder), name, rows, rolled=True))
             with store.write() as writer:
-                compact(writer, store.catalog().model(name), now=END)
+                compact_rollups(writer, store.catalog().model(name), now=END)
             print(f"{name}: {rows:,} predictions made and rolled up in {wall:.0f} s wall, {cpu:.0f} s CPU", flush=True)
         store.cursor().execute("CHECKPOINT")
         print(f"peak memory while they were made {peak()}")

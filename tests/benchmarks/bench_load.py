@@ -27,12 +27,11 @@ import numpy as np
 from observability.core.catalog import Edges, Version
 from observability.stats.edges import numeric_edges
 from observability.store.db import catalog_store
-from observability.store.db.database import Store
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.store.db.database import Database
 from observability.store.opener import open_store
 from observability.store.registry.admin import table_bytes
 from observability.store.rollup import rollup
+from observability.store.types.loading import LoadDefaults
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 NUMBERS, CATEGORIES = [f"number_{i:02d}" for i in range(20)], [f"category_{i}" for i in range(5)]
@@ -78,7 +77,7 @@ def write_file(path: Path, count: int, shape: str) -> None:
             file.write(line + "\n")
 
 
-def new_store(home: Path) -> Store:
+def new_store(home: Path) -> Database:
     """A store with the registered model."""
     edges = numeric_edges(np.random.default_rng(5).normal(size=20_000))
     numbers = Edges(tuple(edges.edges.tolist()), tuple(edges.deciles.tolist()), tuple(edges.positions.tolist()))
@@ -96,7 +95,7 @@ def ours(path: Path) -> float:
     """Seconds to load a file into a new store."""
     with tempfile.TemporaryDirectory() as home, new_store(Path(home)) as store:
         start = time.perf_counter()
-        report = load_files(store, [path], Defaults())
+        report = store.load_files([path], LoadDefaults())
         seconds = time.perf_counter() - start
         assert report.lines == report.stored + report.duplicates + report.rejected and report.stored > 0.98 * report.lines, report
         return seconds
@@ -148,9 +147,9 @@ def sizes(count: int) -> None:
     with tempfile.TemporaryDirectory() as folder, new_store(Path(folder) / "home") as store:
         path = Path(folder) / "logs.jsonl"
         write_file(path, count, "one shape")
-        load_files(store, [path], Defaults())
+        store.load_files([path], LoadDefaults())
         with store.write() as writer:
-            rollup.merge(writer, store.catalog().model("loan"))
+            rollup.merge_rollups(writer, store.catalog().model("loan"))
         cursor = store.cursor()
         cursor.execute("CHECKPOINT")
         held = {table: table_bytes(cursor, f"{table}_1") / 1e6 for table in ("predictions", "counts", "sums")}

@@ -87,8 +87,8 @@ def main() -> None:
         home = Path(sys.argv[1])
     else:
         home = Path(tempfile.mkdtemp())
+        from observability.cli.demo_fleet import load_fleet
         from observability.store.opener import open_store
-        from observability.store.registry.demo import load_fleet
 
         store = open_store(home)
         load_fleet(store, ROOT / "sample_data" / "fleet.toml", lambda _text: None)

@@ -20,9 +20,9 @@ sys.path.insert(0, str(ROOT))
 
 from observability.core.catalog import Catalog
 from observability.store.ingest import parse as parsing
-from observability.store.ingest.landing import blocks
-from observability.store.ingest.parse import parse
-from observability.store.ingest.parse_types import Defaults
+from observability.store.ingest.landing import segment_blocks
+from observability.store.ingest.parse import parse_block
+from observability.store.types.loading import LoadDefaults
 
 NUMBERS = [f"number_{i}" for i in range(20)]
 CATEGORIES = [f"category_{i}" for i in range(5)]
@@ -90,7 +90,7 @@ def median(work: Callable[[], object], repeats: int = 5) -> float:
 
 def main(lines: int = 60_000) -> None:
     """Prints a line for each shape."""
-    parsing.loaded()
+    parsing.fast_parser()
     connection = duckdb.connect()
     features = "STRUCT(" + ", ".join([f"{name} DOUBLE" for name in NUMBERS] + [f"{name} VARCHAR" for name in CATEGORIES]) + ")"
     texts = "kind: 'VARCHAR', id: 'VARCHAR', model: 'VARCHAR', version: 'VARCHAR'"
@@ -107,14 +107,14 @@ def main(lines: int = 60_000) -> None:
                 connection.execute(f"CREATE OR REPLACE TABLE t AS {query}", [str(path)])
 
             def ours(path: Path = path) -> None:
-                for block, _ in blocks(path):
-                    parse(None, block, Catalog(), Defaults())
+                for block, _ in segment_blocks(path):
+                    parse_block(None, block, Catalog(), LoadDefaults())
 
             ours()
             base, fast = median(theirs), median(ours)
-            parsing.load_fast, kept = (lambda _lines: None), parsing.load_fast
+            parsing.fast_parser_for, kept = (lambda _lines: None), parsing.fast_parser_for
             exact = median(ours, 1)
-            parsing.load_fast = kept
+            parsing.fast_parser_for = kept
             print(
                 f"{shape.__name__:<22} parse {base / fast:5.2f}   exact path alone {base / exact:5.2f}   read_json {lines / base:9,.0f} lines/s"
             )

@@ -25,11 +25,11 @@ import numpy as np
 import pandas as pd
 from bench_scoreboard import HORIZON, PLACES, Bases, labs, part, share_of
 
-from observability.simulation.clean_log import Stream
-from observability.simulation.fault_targets import cast, plain
+from observability.simulation.clean_log import CleanStream
+from observability.simulation.fault_targets import column_short_name, fault_targets
 from observability.simulation.faults import FAULTS
-from observability.simulation.log_rows import joined
-from observability.simulation.replay import Scenario
+from observability.simulation.log_rows import joined_rows
+from observability.simulation.replay import FaultScenario
 from tests.support.simulation_key import first_evidence, right
 
 LOOKS = (1, 3, 7)
@@ -64,7 +64,7 @@ def name_of(base, seed, rows, delay):
 def written(bases, cell, names, folder):
     """Writes one lab: its clean past and each scenario's days."""
     base = bases.of(cell.base, cell.seed)
-    stream, scene = Stream(base, **cell.stream), cast(base, cell.seed)
+    stream, scene = CleanStream(base, **cell.stream), fault_targets(base, cell.seed)
     place = folder / name_of(cell.base, cell.seed, cell.rows, cell.delay)
     if (place / "lab.json").exists():
         return
@@ -73,7 +73,7 @@ def written(bases, cell, names, folder):
     frame([rows[number] for number in range(stream.past)], base).to_parquet(place / "past.parquet")
     looks, keys = {}, {}
     for name in [None, *names]:
-        scenario = Scenario(stream, scene, FAULTS[name] if name else None, "middle")
+        scenario = FaultScenario(stream, scene, FAULTS[name] if name else None, "middle")
         if scenario.lacks is not None:
             continue
         evidence = first_evidence(scenario.fault, scenario.fault.amount("middle"), cell.delay) if name else 0
@@ -104,11 +104,11 @@ def written(bases, cell, names, folder):
 
 def frame(parts, base):
     """Rows as a person would hand them to a library: a column a feature, group and figure of the service, text that came as a number's value is missing, copies are rows."""
-    rows = joined(parts)
+    rows = joined_rows(parts)
     columns = {}
     for name, values in rows.columns.items():
         if name.startswith(("feature.", "group.")):
-            own = plain(name)
+            own = column_short_name(name)
             mark = rows.get(f"mark.{own}")
             columns[own] = values if mark is None else np.where(mark != 0, np.nan if values.dtype.kind == "f" else None, values)
         elif name in SERVICE:

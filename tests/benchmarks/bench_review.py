@@ -27,7 +27,7 @@ from observability.analyzers import discover
 from observability.core.weeks import Week
 from observability.monitoring import check
 from observability.review import freeze
-from observability.review.snapshot import snapshot
+from observability.review.snapshot import week_snapshot
 from observability.server import process_lock
 from observability.store.opener import open_store
 from observability.store.registry import admin
@@ -52,11 +52,11 @@ def prepared(home: Path, week: Week) -> None:
     """Prepares the week, checks the fleet, in turn; then freezes the week for the room."""
     now = datetime.now(UTC)
     with open_store(home) as store:
-        first = spent(lambda: snapshot(store, week, frozen_at=now))
+        first = spent(lambda: week_snapshot(store, week, frozen_at=now))
         print(f"the week {week}, the first time: {best([first])}")
         weeks, checks = [], []
         for _ in range(TURNS):
-            weeks.append(spent(lambda: snapshot(store, week, frozen_at=now)))
+            weeks.append(spent(lambda: week_snapshot(store, week, frozen_at=now)))
             checks.append(spent(lambda: check.check(store)))
         share = min(each for _, each in weeks) / min(each for _, each in checks)
         print(f"again, best of {TURNS}: {best(weeks)}; one whole check: {best(checks)}; the week takes {share:.2f} of its processor time")
@@ -66,14 +66,14 @@ def prepared(home: Path, week: Week) -> None:
 def stepped(home: Path, week: Week) -> None:
     """Goes through the steps, twice: the second time is told."""
     os.environ["OBSERVABILITY_HOME"] = str(home)
-    from observability.dashboard.review.review import SHORT
+    from observability.dashboard.review.review import STEP_NAMES
     from tests.benchmarks.bench_pages import session
 
     process_lock.own(home)
     test = session("review", {"review": str(week)})
     told = {}
     for turn in range(2):
-        for step in SHORT:
+        for step in STEP_NAMES:
             test.query_params["step"] = step
             began = time.perf_counter()
             test.run()
@@ -89,13 +89,13 @@ def main() -> None:
     week = Week.parse(sys.argv[2] if len(sys.argv) > 2 else "2013-W27")
     discover()
     load = os.getloadavg()[0]
-    print(f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}, {admin.versions()}")
+    print(f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}, {admin.package_versions()}")
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         if len(sys.argv) > 1:
             shutil.copytree(sys.argv[1], home)
         else:
-            from observability.store.registry.demo import load_fleet
+            from observability.cli.demo_fleet import load_fleet
 
             with open_store(home) as store:
                 load_fleet(store, ROOT / "sample_data" / "fleet.toml", lambda _text: None)

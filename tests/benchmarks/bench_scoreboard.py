@@ -31,12 +31,12 @@ from scipy.stats import binomtest, chi2
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from observability.simulation.clean_log import Stream
+from observability.simulation.clean_log import CleanStream
 from observability.simulation.fault import STRENGTHS
-from observability.simulation.fault_targets import cast
+from observability.simulation.fault_targets import fault_targets
 from observability.simulation.faults import FAULTS
-from observability.simulation.log_from_store import base_of
-from observability.simulation.replay import Lab, Scenario
+from observability.simulation.log_from_store import simulation_base
+from observability.simulation.replay import FaultScenario, ReplayLab
 from tests.support.simulation_key import apart, first_evidence, judged, leads, right
 from tests.support.simulation_world import credit, fleet_store
 
@@ -94,7 +94,7 @@ class Bases:
             return credit(seed)
         if name not in self.stores:
             self.stores[name] = fleet_store(name, self.folder / name)
-        return base_of(self.stores[name], name, source="reference", seed=seed)
+        return simulation_base(self.stores[name], name, source="reference", seed=seed)
 
     def close(self):
         """Closes what was opened."""
@@ -122,7 +122,9 @@ def score(lab, cell, scenario, reads):
     """Judges a scenario day by day until it is named in the top three."""
     key, amount = right(scenario), scenario.fault.amount(scenario.strength)
     evidence = first_evidence(scenario.fault, amount, scenario.stream.label_delay)
-    same_scene = [Scenario(scenario.stream, scenario.scene, each) for each in FAULTS.values() if scenario.scene.lacks(each.needs) is None]
+    same_scene = [
+        FaultScenario(scenario.stream, scenario.scene, each) for each in FAULTS.values() if scenario.scene.lacks(each.needs) is None
+    ]
     decoys = [right(each) for each in same_scene if apart(right(each), key)]
     rng = np.random.default_rng([cell.seed, zlib.crc32(f"{scenario.fault.name} {scenario.strength}".encode())])
     decoy = decoys[rng.integers(len(decoys))]
@@ -145,7 +147,7 @@ def score(lab, cell, scenario, reads):
 
 def clean(lab, scene, reads):
     """False alarms of one clean week: incidents by severity at its end."""
-    day = next(lab.judge(Scenario(lab.stream, scene), reads, first=HORIZON))
+    day = next(lab.judge(FaultScenario(lab.stream, scene), reads, first=HORIZON))
     return [
         [each.severity, each.lead.analyzer, each.lead.subject, each.lead.metric]
         for each in day.incidents
@@ -255,12 +257,12 @@ def main():
             if not asked:
                 continue
             base = bases.of(cell.base, cell.seed)
-            lab, scene = Lab.of(Stream(base, **cell.stream)), cast(base, cell.seed)
+            lab, scene = ReplayLab.of(CleanStream(base, **cell.stream)), fault_targets(base, cell.seed)
             if not any({"varied": False} | each["cell"] == asdict(cell) for each in weeks):
                 weeks.append({"cell": asdict(cell), "alarms": clean(lab, scene, reads)})
                 keep(weeks[-1])
             for name, strength in asked:
-                scenario = Scenario(lab.stream, scene, FAULTS[name], strength)
+                scenario = FaultScenario(lab.stream, scene, FAULTS[name], strength)
                 if scenario.lacks is None:
                     results.append(score(lab, cell, scenario, reads))
                     keep(asdict(results[-1]))

@@ -23,9 +23,8 @@ import duckdb
 from observability.monitoring import check
 from observability.store.db.schema import LABEL_COLUMNS, PREDICTION_COLUMNS
 from observability.store.opener import open_store
-from observability.store.registry.register import register
-from observability.store.registry.register_types import Request
-from observability.store.rollup.rollup import rebuild
+from observability.store.rollup.rollup import rebuild_rollups
+from observability.store.types.registration import RegistrationRequest
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 SPLIT = START + timedelta(days=7)
@@ -70,7 +69,7 @@ def main():
         began = time.process_time()
         reference = Path(folder) / "reference.parquet"
         duckdb.execute(f"COPY (SELECT * EXCLUDE i FROM ({drawn(200_000, 0.0)})) TO '{reference}' (FORMAT parquet)")
-        register(store, Request(model="large", version="1", task="binary", reference=reference, label="label", score=("score",)))
+        store.register(RegistrationRequest(model="large", version="1", task="binary", reference=reference, label="label", score=("score",)))
         model = store.catalog().model("large")
         with store.write() as writer:
             writer.execute(
@@ -82,7 +81,7 @@ def main():
             inserted(writer, model, stream, options.rows, options.shift, SPLIT)
             print(f"{2 * options.rows:,} rows and labels made: {time.process_time() - began:.0f} s CPU", flush=True)
         with store.write() as writer:
-            rebuild(writer, "large")
+            rebuild_rollups(writer, "large")
         print(f"rolled up: {time.process_time() - began:.0f} s CPU", flush=True)
         end = SPLIT + timedelta(days=7)
         taken = time.perf_counter()

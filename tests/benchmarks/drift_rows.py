@@ -8,8 +8,16 @@ from pyarrow import parquet
 from observability.core.catalog import Edges, Version
 from observability.core.window import Window
 from observability.stats.edges import category_levels, numeric_edges
-from observability.store.db.catalog_store import add_columns, add_model, find_model, save_version, set_sensitive, stream, streams
-from observability.store.rollup.rollup import rebuild
+from observability.store.db.catalog_store import (
+    add_columns,
+    add_model,
+    ensure_stream,
+    find_model,
+    save_version,
+    set_sensitive,
+    stream_numbers,
+)
+from observability.store.rollup.rollup import rebuild_rollups
 
 MODEL, VERSION, DAYS = "bench", "1", 30
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,14 +49,14 @@ def fill(store, rows):
         columns = add_columns(writer, key, wanted)
         set_sensitive(writer, key, [])
         save_version(writer, key, Version(VERSION, START, tuple(NUMBERS + CATEGORIES)))
-        insert(writer, key, columns, REFERENCE_ROWS, stream(writer, key, VERSION, "reference"), 0.0)
+        insert(writer, key, columns, REFERENCE_ROWS, ensure_stream(writer, key, VERSION, "reference"), 0.0)
         edges = edges_of(writer, key, columns)
         save_version(writer, key, Version(VERSION, START, tuple(NUMBERS + CATEGORIES), edges, REFERENCE_ROWS))
-        production = stream(writer, key, VERSION, "production")
+        production = ensure_stream(writer, key, VERSION, "production")
         insert(writer, key, columns, rows * 2 // 3, production, 0.0, last=2 / 3)
         insert(writer, key, columns, rows - rows * 2 // 3, production, 0.1, first=2 / 3)
     with store.write() as writer:
-        rebuild(writer, MODEL)
+        rebuild_rollups(writer, MODEL)
     return find_model(store.cursor(), MODEL)
 
 
@@ -92,6 +100,6 @@ def export(store, model, folder):
     """Writes reference.parquet and current.parquet with the features by their names and `at`, for the peers."""
     names = ", ".join(f'{each.column} AS "{each.name}"' for each in model.columns)
     cursor = store.cursor()
-    for (_, environment), number in streams(cursor, model.key).items():
+    for (_, environment), number in stream_numbers(cursor, model.key).items():
         table = cursor.sql(f'SELECT "at", {names} FROM predictions_{model.key} WHERE stream = {number} ORDER BY "at"').to_arrow_table()
         parquet.write_table(table, folder / ("reference.parquet" if environment == "reference" else "current.parquet"))

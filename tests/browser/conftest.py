@@ -1,4 +1,7 @@
-"""One chromium and one dashboard for all browser tests. Every page that a test opens is watched: no console error, no request off the machine."""
+"""One chromium and one dashboard for all browser tests.
+
+Every page that a test opens is watched: no console error, no request off the machine.
+"""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -51,8 +54,9 @@ def fleet(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="session")
 def own(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard over a copy of the fleet that several files write to: verdicts, a budget, a service level, explanations, a run. Nobody relies on what
-    another leaves, and none writes predictions.
+    """A dashboard over a copy of the fleet that several files write to: verdicts, a budget, a service level, explanations, a run.
+
+    Nobody relies on what another leaves, and none writes predictions.
     """
     with dashboard(copied(fleet_home, tmp_path_factory.mktemp("own") / "home")) as running:
         yield running

@@ -1,4 +1,4 @@
-"""How does a test read a page as a person sees it?"""
+"""Read a page as a person sees it."""
 
 import re
 import time
@@ -90,8 +90,10 @@ WATCHES: dict[Page, Watch] = {}
 
 
 def opened(chromium: Browser, url: str, *, width: int, height: int, scheme: str = "light", motion: str = "reduce") -> Watch:
-    """An address in a browser context of its own: nothing is remembered from before. Moving pictures are off unless a test is about them: to draw those
-    of Streamlit while it loads takes a tall page on a machine without a graphics card more time than all the rest.
+    """An address in a browser context of its own: nothing is remembered from before.
+
+    Moving pictures are off unless a test is about them: to draw those of Streamlit while it loads takes a tall page on a machine without a
+    graphics card more time than all the rest.
     """
     viewport = {"width": width, "height": height}
     context = chromium.new_context(viewport=viewport, color_scheme=scheme, reduced_motion=motion, accept_downloads=True)

@@ -1,15 +1,15 @@
-"""Can everybody use every page: with a screen reader, in the dark, on a phone? And does it stay quiet, on this machine?
+"""Every page works with a screen reader, in the dark theme and on a phone, without errors or outside requests.
 
 The fixture `visit` fails a test for an error on the console, an answer of 400 or more, or a request to another machine.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
 
 from observability.dashboard.links import page_files
+from tests.browser.accessibility import STREAMLIT, excused, serious
 from tests.browser.conftest import Visit
 from tests.browser.pages import complete, heading, settle
 from tests.support.running import Dashboard
@@ -51,39 +51,8 @@ VIEWS = {
     "add_model": "/add_model",
 }
 PHONE = {"width": 390, "height": 844}
-NAVIGATION = '[data-testid="stSidebarNavItems"]'
-TAGS = '[data-testid="stMultiSelectTagsContainer"]'
-STREAMLIT = {
-    ("list", NAVIGATION): "Streamlit 1.67 nests the header of each section as a div between the list and its items",
-    ("listitem", NAVIGATION): "the same nesting, seen from the items",
-    ("color-contrast", TAGS): "Streamlit 1.67 writes white on the primary colour in the tags of a multiselect, whatever the theme",
-}
-"""Serious violations that are Streamlit's own: (rule, selector of the element that they are in) and why. Nothing else is excused."""
-STILL = "() => !document.getAnimations().some((each) => each instanceof CSSTransition && each.playState === 'running')"
-"""Colours that are on their way from one theme to the other are not judged."""
 BACKGROUNDS: dict[Literal["light", "dark"], str] = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 29)"}
 IN_COLOUR = "(wanted) => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor === wanted"
-
-
-def serious(page: Page) -> list[str]:
-    """What axe finds serious or critical and is not Streamlit's own, a line each."""
-    page.wait_for_function(STILL)
-    found: dict[str, Any] = Axe().run(page).response
-    return [
-        f"{each['id']}: {node['target']} {node['html'][:200]}"
-        for each in found["violations"]
-        if each["impact"] in ("serious", "critical")
-        for node in each["nodes"]
-        if not excused(page, each["id"], node["target"])
-    ]
-
-
-def excused(page: Page, rule: str, target: list[Any]) -> bool:
-    """Whether a violation is listed above: one of the selectors holds the element. An element inside a table of ours never is."""
-    if not isinstance(target[-1], str) or len(target) > 1:
-        return False
-    inside = "([target, holder]) => Boolean(document.querySelector(target)?.closest(holder))"
-    return any(page.evaluate(inside, [target[0], holder]) for name, holder in STREAMLIT if name == rule)
 
 
 def test_every_page_is_looked_at() -> None:

@@ -47,7 +47,7 @@ def type_new(page: Page, label: str, option: str) -> None:
 
 def test_an_empty_store_says_the_next_step(shop: Dashboard, visit: Visit) -> None:
     page = visit(shop.url)
-    assert "No predictions have arrived yet." in words(page)
+    assert "No predictions yet." in words(page)
     page.get_by_test_id("stMain").get_by_role("link", name="Add a model").click()
     page.wait_for_url("**/add_model**")
     settle(page)
@@ -79,12 +79,12 @@ def test_a_strangers_file_becomes_a_model(shop: Dashboard, visit: Visit, tmp_pat
     upload(page, reference)
     said(page, "no column is named like the label")
 
-    choose(page, "What it predicts", "Yes or no (binary)")
-    choose(page, "Label (the truth)", outside_project.LABEL)
+    choose(page, "Task", "Binary classification")
+    choose(page, "Label (ground truth)", outside_project.LABEL)
     choose(page, "Score", outside_project.SCORE)
     choose(page, "Time", outside_project.WHEN)
     type_new(page, "Positive class (binary)", "left")
-    page.get_by_role("button", name="Look again with this").click()
+    page.get_by_role("button", name="Apply").click()
     held_out, served = outside_project.held_out(), outside_project.served()
     left = int((held_out[outside_project.LABEL] == "left").sum())
     said(page, f"churned is the label: stayed ({len(held_out) - left:,}), left ({left:,}); left is the positive class.")

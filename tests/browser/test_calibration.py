@@ -1,4 +1,4 @@
-"""Does the calibration page show what scikit-learn says of the raw rows, by score, over time, and for a regression?"""
+"""The calibration page shows the values that scikit-learn gives for the raw rows: by score, over time, and for a regression."""
 
 from io import StringIO
 
@@ -33,10 +33,10 @@ def test_the_curve_is_that_of_the_raw_rows(fleet: Dashboard, visit: Visit) -> No
     assert list(now["score"]) == pytest.approx(means, abs=0.003), "each group, by score, is within half a bin"
     rates = [part.mean() for part in np.split(known.sort_values("score", kind="stable")["label"].to_numpy(), ends[:-1])]
     assert list(now["rate"]) == pytest.approx(rates, abs=0.012)
-    (said,) = figure(r"Scores are ([\d.]+) points from what came true", words(page))
+    (said,) = figure(r"Scores deviate ([\d.]+) points from outcomes", words(page))
     ece = (now["n"] / now["n"].sum() * (now["rate"] - now["score"]).abs()).sum()
     assert float(said) == pytest.approx(100 * ece, abs=0.06)
-    (chance,) = figure(r"fault \(([\d.]+) % at most", words(page))
+    (chance,) = figure(r"sampling noise \(95 % point ([\d.]+) %\)", words(page))
     rng, place = np.random.default_rng(1), np.repeat(np.arange(len(now)), now["n"].astype(int))
     drawn = [
         np.abs(np.bincount(place, rng.random(order.size) < order) / order.size - np.bincount(place, order) / order.size).sum()
@@ -44,13 +44,13 @@ def test_the_curve_is_that_of_the_raw_rows(fleet: Dashboard, visit: Visit) -> No
     ]
     assert float(chance) / 100 == pytest.approx(np.quantile(drawn, 0.95), rel=0.12)
     listed = tables(page)["Findings about calibration"]
-    assert len(listed) == 2 and {each["Status"]["text"] for each in listed} <= {"Act", "Watch"}
-    assert all("its own days vary it by up to" in each["What"]["text"] for each in listed if "Scores are" in each["What"]["text"])
+    assert len(listed) == 2 and {each["Status"]["text"] for each in listed} <= {"Critical", "Warning"}
+    assert all("daily range up to" in each["What"]["text"] for each in listed if "Scores deviate" in each["What"]["text"])
 
 
 def test_a_window_of_the_reference_year_is_quiet_and_a_regression_has_its_slope(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/calibration?model=employment")
-    assert "No stretch of scores is surely off" in words(page) and "Fine" in words(page)
+    assert "No score range deviates significantly" in words(page) and "OK" in words(page)
     choose(page, "Model", "flights-delay")
     known = raw_rows.last_week(raw_rows.predictions("flights-delay")).dropna(subset=["label"])
     fitted = LinearRegression().fit(known[["score"]].to_numpy(), known["label"])

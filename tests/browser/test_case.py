@@ -14,14 +14,14 @@ from playwright.sync_api import Page
 
 from tests.browser.conftest import Visit
 from tests.browser.pages import download, figure, heading, said, settle, tables, words
-from tests.browser.test_explanations import contributions
 from tests.support import raw_rows
+from tests.support.lightgbm_contributions import lightgbm_contributions
 from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
 MODEL, CASE = "flights-late", "20131231-EWR-EV4495"
 FIXED = json.loads((Path(__file__).parents[1] / "investigation" / "triage_cases.json").read_text(encoding="utf-8"))
-SOURCES = {"input": "The input was wrong", "label": "A suspect label", "weak_slice": "A weak slice"}
+SOURCES = {"input": "Wrong input", "label": "Suspect label", "weak_slice": "Weak slice"}
 WALKED = [CASE, "tweet-3782", "ma-2016-10171"]
 
 
@@ -44,7 +44,7 @@ def test_one_paste_leads_from_an_id_to_the_waterfall_and_back(own: Dashboard, vi
     assert heading(page) == "Case" and parameters(page)["id"] == CASE and parameters(page)["model"] == MODEL
     shown = pd.read_csv(StringIO(download(page, "waterfall-average-csv")))
     rows = raw_rows.predictions(MODEL)
-    values = contributions(rows[rows["id"] == CASE]).iloc[0]
+    values = lightgbm_contributions(MODEL, rows[rows["id"] == CASE]).iloc[0]
     named = shown[shown["label"].str.contains(" = ")]
     for label, moved in zip(named["label"], named["attribution"], strict=True):
         assert moved == pytest.approx(values[label.split(" = ")[0]], rel=1e-4)
@@ -63,11 +63,11 @@ def test_the_model_is_asked_about_other_inputs_and_says_that_it_is_simulated(own
         slider.press("ArrowLeft")
     said(page, "simulated")
     settle(page)
-    _, own_score = figure(r"simulated \w+ (?:Another|The same) answer: .*?score ([\d.]+) instead of ([\d.]+)", words(page))
+    _, own_score = figure(r"simulated \w+ (?:Another|Same) decision: .*?score ([\d.]+) \(was ([\d.]+)", words(page))
     rows = raw_rows.predictions(MODEL)
     assert float(own_score) == pytest.approx(rows.loc[rows["id"] == CASE, "score"].item(), abs=5e-4)
-    page.get_by_role("button", name="Draw how the score goes with each feature").click()
-    page.get_by_text("Everything else stays as it is").wait_for()
+    page.get_by_role("button", name="Draw response curves").click()
+    page.get_by_text("One feature varies at a time").wait_for()
     settle(page)
     assert words(page).count("moves the score between") == 6 and "carrier moves the score" in words(page) and "locked" in words(page)
 
@@ -76,20 +76,23 @@ def test_the_model_is_asked_about_other_inputs_and_says_that_it_is_simulated(own
 def test_a_case_is_walked_to_a_verdict(name: str, own: Dashboard, visit: Visit) -> None:
     fixed = next(each for part in FIXED.values() for each in part if each["id"] == name)
     page = visit(own.url + f"/case?model={fixed['model']}&id={name}", height=7000)
-    page.get_by_role("heading", name="Take it along").wait_for()
+    page.get_by_role("heading", name="Export", exact=True).wait_for()
     settle(page)
     first = tables(page)["Suspected sources, best first"][0]
     assert first["Suspected source"]["text"] == SOURCES[fixed["source"]]
     if fixed["source"] == "label":
         page.get_by_role("radiogroup", name="Was the prediction wrong?").get_by_text("The label is wrong").click()
+    author = page.get_by_test_id("stMain").get_by_role("textbox", name="Your name")
+    author.fill("Ada")
+    author.press("Enter")
+    settle(page)
     form = page.get_by_test_id("stForm")
     form.get_by_label("Note").fill("=1+1 <b>seen</b> by a test")
-    form.get_by_label("Your name").fill("Ada")
-    form.get_by_role("button", name="Write it down").click()
+    form.get_by_role("button", name="Save").click()
     said(page, "=1+1 <b>seen</b> by a test")
     if name == CASE:  # what was written is there for everybody
         page = visit(own.url + f"/case?model={fixed['model']}&id={name}", height=7000)
-        page.get_by_role("heading", name="Take it along").wait_for()
+        page.get_by_role("heading", name="Export", exact=True).wait_for()
     text = words(page)
     concluded = "The label is wrong" if fixed["source"] == "label" else "It was wrong"
     assert f"{concluded}; {SOURCES[fixed['source']].lower()}" in text and "=1+1 <b>seen</b> by a test" in text
@@ -101,11 +104,11 @@ def test_a_case_is_walked_to_a_verdict(name: str, own: Dashboard, visit: Visit) 
 
 def test_the_way_back_of_the_browser_brings_the_case_back(own: Dashboard, visit: Visit) -> None:
     page = visit(own.url + f"/case?model={MODEL}&id={CASE}", height=7000)
-    page.get_by_role("button", name="Find all errors like this").click()
+    page.get_by_role("button", name="Find similar errors").click()
     page.get_by_role("heading", name="Find a case").wait_for()
     settle(page)
     page.go_back()
-    page.get_by_role("heading", name="Take it along").wait_for()
+    page.get_by_role("heading", name="Export", exact=True).wait_for()
     settle(page)
     assert heading(page) == "Case" and parameters(page)["id"] == CASE and CASE in words(page)
 
@@ -115,7 +118,7 @@ def test_the_list_of_sections_stays_in_sight_and_jumps_by_key(width: int, own: D
     page = visit(own.url + f"/case?model={MODEL}&id={CASE}", width=width, height=844)
     sections = page.get_by_role("navigation", name="Sections of this case")
     before = page.url
-    for name, title in (("Conclude", "What do we conclude?"), ("Inputs", "Could the inputs be wrong?")):
+    for name, title in (("Conclude", "Conclusion"), ("Inputs", "Input checks")):
         sections.get_by_role("link", name=name).press("Enter")
         page.wait_for_function("(title) => document.activeElement.innerText === title", arg=title)
         shown, kept = page.get_by_role("heading", name=title).bounding_box(), sections.bounding_box()
@@ -142,7 +145,7 @@ def test_no_number_lies_on_a_name_on_a_phone(own: Dashboard, visit: Visit) -> No
 def test_what_is_not_there_says_the_next_step(own: Dashboard, visit: Visit) -> None:
     page = visit(own.url)
     find(page, "no-such-flight")
-    said(page, "No prediction has the id no-such-flight")
+    said(page, "No prediction has the id, subject or id prefix no-such-flight")
     assert heading(page) == "Find a case"
     page = visit(own.url + f"/case?id=tweet-1943&model={MODEL}")
-    assert "The prediction tweet-1943 is one of sentiment" in words(page)
+    assert "Prediction tweet-1943 belongs to sentiment" in words(page)

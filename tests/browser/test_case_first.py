@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 MODEL = "flights-late"
 SEEN = """() => {
   const marks = {
-    concluded: () => [...document.querySelectorAll('h2')].some((each) => each.innerText.includes('Take it along')),
+    concluded: () => [...document.querySelectorAll('h2')].some((each) => each.innerText.includes('Export')),
     progress: () => [...document.querySelectorAll('[data-testid="stProgress"]')].length > 0,
     waterfall: () => document.querySelector('.st-key-waterfall-average .js-plotly-plot') !== null,
   }
@@ -51,7 +51,7 @@ def test_the_page_is_useful_at_once_and_the_waterfall_follows_with_progress(fres
     page = visit(running.url, height=2400)
     page.add_init_script(f"({SEEN})()")
     page.goto(f"{running.url}/case?model={MODEL}&id={name}", wait_until="commit")
-    page.get_by_role("heading", name="Take it along").wait_for()
+    page.get_by_role("heading", name="Export", exact=True).wait_for()
     assert tables(page)["Suspected sources, best first"], "what needs no model is there before the model is asked"
     page.locator(".st-key-waterfall-average .js-plotly-plot").wait_for()
     seen = page.evaluate("window.seen")

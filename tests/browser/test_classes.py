@@ -1,4 +1,4 @@
-"""Is a model of three classes told class by class, as scikit-learn says of the raw rows: errors, and the confidence in one class?"""
+"""A model of three classes is shown by class as scikit-learn gives it for the raw rows: errors, and the confidence in one class."""
 
 import json
 from io import StringIO
@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
+from tests.browser.accessibility import serious
 from tests.browser.conftest import Visit
 from tests.browser.pages import download, words
-from tests.browser.test_accessible import serious
 from tests.support import raw_rows
 from tests.support.running import Dashboard
 
@@ -33,9 +33,9 @@ def test_each_class_is_scikit_learns(fleet: Dashboard, visit: Visit) -> None:
         for metric, values in zip(("precision", "recall", "f1"), theirs):
             assert shown[name, metric] == pytest.approx(values[place]), (name, metric)
     least = names[int(theirs[1].argmin())]
-    assert f"Found least often is {least}: {raw_rows.percent(theirs[1].min())} of its {(rows['label'] == least).sum()} labelled" in words(
-        page
-    )
+    text = words(page)
+    assert f"Lowest recall: {least}, {raw_rows.percent(theirs[1].min())} (" in text
+    assert f") of {(rows['label'] == least).sum()} labelled predictions" in text
     assert serious(page) == []
 
 
@@ -43,7 +43,7 @@ def test_the_confidence_in_one_class(fleet: Dashboard, visit: Visit) -> None:
     rows, page = week(), visit(f"{fleet.url}/calibration?model={MODEL}&class=positive")
     own = rows[rows["decided"] == "positive"]
     right = raw_rows.percent((own["label"] == "positive").mean())
-    assert f"Of {len(own)} labelled predictions that were decided positive, {right} were right" in words(page)
+    assert f"positive: accuracy {right}, mean confidence" in words(page) and f"{len(own)} labelled predictions" in words(page)
     groups = pd.read_csv(StringIO(download(page, "reliability-csv")))
     assert groups.loc[groups["side"] == "now", "n"].sum() == len(own)
     assert "names the class joyful, which this model does not have" in words(visit(f"{fleet.url}/calibration?model={MODEL}&class=joyful"))

@@ -1,4 +1,4 @@
-"""Does a click on a mark of a chart lead to the predictions behind it, in a real browser, and back?"""
+"""A click on a mark of a chart leads to the predictions behind it in a real browser, and back."""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -66,7 +66,7 @@ def test_a_step_of_a_distribution_and_a_day_lead_to_their_predictions(fleet: Das
 def test_a_download_that_is_clicked_while_the_page_is_drawn_anew_comes(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/findings?model={MODEL}&{DAYS}")
     for wait in (50, 150, 300):
-        page.locator(".st-key-severity button").filter(has_text="Watch").first.click()
+        page.locator(".st-key-severity button").filter(has_text="Warning").first.click()
         page.wait_for_timeout(wait)
         with page.expect_download() as waiting:
             page.locator(".st-key-findings-csv button").click()

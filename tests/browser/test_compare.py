@@ -1,4 +1,4 @@
-"""Does the compare page show in Chromium what the raw rows of two weeks say, and is the Evidently report offered and downloadable?"""
+"""The compare page shows in Chromium the values of the raw rows of two weeks, and offers the Evidently report."""
 
 import json
 from datetime import timedelta
@@ -54,11 +54,11 @@ def download_as_file(page, key: str):
 def test_side_b_is_chosen_in_its_boxes(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/compare?model={LATE}&from=2013-12-08&to=2013-12-15", height=4200)
     choose(page, "Side B: version", "reference of 1")
-    said(page, "The reference holds other rows")
+    said(page, "the reference holds other rows")
     assert [each["Predictions"]["text"] for each in tables(page)[SIDES]][1] == f"{len(raw_rows.reference(LATE)):,}"
     assert page.get_by_role("button", name="Swap").is_disabled()
     page.get_by_role("button", name="Reset", exact=True).click()
-    said(page, "The dates differ")
+    said(page, "the dates differ")
 
 
 def test_the_evidently_report_is_made_and_downloaded(fleet: Dashboard, visit: Visit, tmp_path) -> None:

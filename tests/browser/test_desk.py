@@ -9,7 +9,6 @@ from datetime import timedelta
 import pytest
 
 from observability.alerts import alarm_rules
-from observability.store.ingest import record_writer
 from tests.browser.conftest import Visit
 from tests.browser.pages import heading, said, settle, tables, until, words
 from tests.support import review_world
@@ -37,9 +36,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
             "model": "eta",
             "severity": "act",
         }
-        record_writer.write(store, [alert | {"title": "`km` is a thousand times as large", "source": "input", "rule": "serving/drift/psi"}])
+        store.write_records([alert | {"title": "`km` is a thousand times as large", "source": "input", "rule": "serving/drift/psi"}])
         settings = replace(store.catalog().model("eta").settings, owner="Bob", immutable=("km",))
-        weeks = alarm_rules.preview(store, "eta", settings, now=NOW)
+        weeks = alarm_rules.preview_settings(store, "eta", settings, now=NOW)
         ACTS["act"], ACTS["weeks"] = sum(each.before["act"] for each in weeks), len(weeks)
     with dashboard(home) as running:
         yield running
@@ -79,11 +78,11 @@ def deliveries() -> list[dict]:
 
 def test_what_people_do_with_suggestions_stands_in_the_page(desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}/labelling?{DATES}&confidence=90")
-    (ann,) = tables(page)["People who label"]
-    assert (ann["Right on gold"]["text"], ann["Time a label"]["text"], ann["Suggestions taken"]["text"]) == ("85.7 %", "40.0 s", "0 %")
-    facts = {each["If they were accepted"]["text"]: each["Then"]["text"] for each in tables(page)["What accepting suggestions would do"]}
-    assert facts["Accepted suggestions that are wrong"] == "85.7 %measured" and facts["Time of people saved"] == "5 minutesmeasured"
-    said(page, "From 90 % on 7 of 7 suggestions (100 %) would be accepted; 85.7 % of them are wrong")
+    (ann,) = tables(page)["Annotators"]
+    assert (ann["Gold accuracy"]["text"], ann["Time per label"]["text"], ann["Suggestions accepted"]["text"]) == ("85.7 %", "40.0 s", "0 %")
+    facts = {each["Figure"]["text"]: each["Value"]["text"] for each in tables(page)["Effect of accepting suggestions"]}
+    assert facts["Errors among accepted suggestions"] == "85.7 %measured" and facts["Annotator time saved"] == "5 minutesmeasured"
+    said(page, "7 of 7 suggestions (100 %) reach 90 %; 85.7 % of them are wrong")
 
 
 def test_an_alert_is_answered(desk: Dashboard, visit: Visit) -> None:
@@ -98,7 +97,7 @@ def test_an_alert_is_answered(desk: Dashboard, visit: Visit) -> None:
     (row,) = until(page, "Alerts, open ones first", lambda rows: rows[0]["State"]["text"] == "Acknowledged")
     assert (row["State"]["text"], row["State"]["sub"]) == ("Acknowledged", "by Bob")
     page.get_by_role("button", name="Yes").click()
-    said(page, "1 of 1 judged alerts were useful")
+    said(page, "1 of 1 rated alerts were useful")
 
 
 def test_the_ledger_lists_the_deploy(desk: Dashboard, visit: Visit) -> None:
@@ -113,31 +112,31 @@ def test_a_change_of_settings_shows_the_weeks_before_it_is_kept(desk: Dashboard,
     owner = page.get_by_role("textbox", name="Owner", exact=True)
     owner.fill("Bob")
     owner.press("Enter")
-    said(page, "Owner: not decided becomes Bob")
-    said(page, "No rule looks at this, so nothing that is said changes.")
-    fixed = page.get_by_role("textbox", name="Features nobody can change (one a line)", exact=True)
+    said(page, "Owner: not set becomes Bob")
+    said(page, "No rule depends on this: no finding changes.")
+    fixed = page.get_by_role("textbox", name="Immutable features (one per line)", exact=True)
     fixed.fill("km")
     fixed.press("Control+Enter")
-    said(page, "Features nobody can change (one a line): not decided becomes km")
+    said(page, "Immutable features (one per line): not set becomes km")
     settle(page)
-    page.get_by_role("button", name="See what it would have said").click()
-    said(page, f"In {ACTS['weeks']} weeks there were {ACTS['act']:,} act findings; there would have been {ACTS['act']:,}.")
+    page.get_by_role("button", name="Preview").click()
+    said(page, f"Critical findings in {ACTS['weeks']} weeks: {ACTS['act']:,} now, {ACTS['act']:,} after the change")
 
 
 def test_a_fault_of_labelling_is_planted_and_told_day_by_day(desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}/lab?model=eta&of=labelling&fault=dearer_label")
-    page.get_by_role("button", name="Plant it").click()
-    said(page, "First said 1 day after it began: A label costs 0.8 EUR")
+    page.get_by_role("button", name="Plant").click()
+    said(page, "First detected 1 day after the onset: Label price rose to 0.8 EUR")
     settle(page)
-    days = tables(page)["What was said at each day that was looked at"]
+    days = tables(page)["Findings at each checked day"]
     assert [each["Day"]["text"] for each in days] == [str(day) for day in range(1, 8)]
-    assert {each["Status"]["text"] for each in days} == {"Act"}
+    assert {each["Status"]["text"] for each in days} == {"Critical"}
 
 
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
-        (f"/requests?model=eta&{DATES}", "No request names its subject"),
+        (f"/requests?model=eta&{DATES}", "Bursts cannot be detected without"),
         (f"/slices?model=eta&{DATES}", f"{7 * A_DAY:,}"),
         (f"/why_changed?model=eta&{DATES}", "eta"),
         (f"/batches?{DATES}", "7 batches of 1 source"),

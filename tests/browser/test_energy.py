@@ -28,7 +28,7 @@ def test_energy_and_carbon_of_july_are_latency_times_the_assumed_power(fleet: Da
     assert by_version["wh"] == pytest.approx(wh, rel=1e-9) and by_version["grams"] == pytest.approx(
         wh / 1000 * JULY["carbon_g_per_kwh"], rel=1e-9
     )
-    assert row(page, "Energy and carbon by version", "Version", "1")["Energy is"]["text"] == "assumed"
+    assert row(page, "Energy and carbon by version", "Version", "1")["Basis of energy"]["text"] == "assumed"
     said = words(page)
     micro = float(
         figure(r"Serving draws ([\d.]+) µWh a thousand predictions \(assumed, from latency and an assumed 4 W a busy core", said)[0]
@@ -53,6 +53,6 @@ def test_runs_are_durations_times_cores_times_the_assumed_power(fleet: Dashboard
 
 def test_it_says_what_to_log_and_leaves_a_slice_out(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/energy?model={LATE}&slice=carrier%3DAA")
-    assert "the chosen one is left out here" in words(page)
-    page.get_by_text("What to log for better figures").click()
+    assert "the chosen slice is ignored" in words(page)
+    page.get_by_text("Improve these figures").click()
     page.get_by_text('"kind":"resource"').wait_for()

@@ -1,4 +1,4 @@
-"""Does the page estimate what isotonic regression on the raw rows says, show the truth beside it, and say where it is not to be trusted?"""
+"""The page shows the estimate of isotonic regression on the raw rows, the measurement beside it, and where the estimate failed."""
 
 from io import StringIO
 
@@ -25,9 +25,9 @@ def test_the_estimate_is_that_of_the_raw_rows_and_the_truth_stands_beside_it(fle
     decided, known = served["score"] >= raw_rows.threshold(MODEL), served["label"].notna()
     wanted = np.where(decided, chance, 1 - chance).mean()
     shown = row(page, "Estimated metrics", "Metric", "Accuracy")
-    assert float(shown["Estimated"]["text"].removesuffix(" %")) == pytest.approx(100 * wanted, abs=0.25)
+    assert float(shown["Estimate"]["text"].removesuffix(" %")) == pytest.approx(100 * wanted, abs=0.25)
     truth = (decided[known] == served.loc[known, "label"]).mean()
-    assert shown["Labels showed"]["text"] == raw_rows.percent(truth)
+    assert shown["Last measurement"]["text"] == raw_rows.percent(truth)
     assert "is not trusted" in words(page) and shown["Status"]["text"] == "Unknown"
     days = pd.read_csv(StringIO(download(page, "over-time-csv")))
     assert len(days) == 31 and days["served"].sum() == len(served)

@@ -6,16 +6,16 @@ The independent figure: mean |SHAP| from LightGBM's pred_contrib over the rows o
 import hashlib
 from io import StringIO
 
-import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
 from playwright.sync_api import Page
 
+from tests.browser.accessibility import serious
 from tests.browser.conftest import Visit
 from tests.browser.pages import choose, download, said, settle, words
-from tests.browser.test_accessible import serious
 from tests.support import raw_rows
+from tests.support.lightgbm_contributions import lightgbm_contributions
 from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
@@ -34,26 +34,12 @@ def sample() -> pd.DataFrame:
     return chosen.assign(stands=chosen["day"].map(week.groupby("day").size()) / chosen.groupby("day")["id"].transform("size"))
 
 
-def contributions(rows: pd.DataFrame) -> pd.DataFrame:
-    """LightGBM's own exact attributions."""
-    booster = lightgbm.Booster(model_file=str(raw_rows.SAMPLE / f"{MODEL}.lightgbm.txt"))
-    levels = iter(booster.pandas_categorical)
-    inputs = rows[booster.feature_name()].copy()
-    for name in booster.feature_name():
-        if pd.api.types.is_numeric_dtype(inputs[name]):
-            inputs[name] = inputs[name].astype(float)
-        else:
-            known = next(levels)
-            inputs[name] = pd.Categorical(inputs[name].astype(object).where(inputs[name].isin(known)), known)
-    return pd.DataFrame(np.asarray(booster.predict(inputs, pred_contrib=True))[:, :-1], columns=booster.feature_name())
-
-
 def explained(page: Page) -> Page:
     """The page after its button was pressed, where it is there."""
     button = page.get_by_role("button", name="Explain now")
     if button.count():
         button.click()
-        page.get_by_role("heading", name="What drives the scores").wait_for()
+        page.get_by_role("heading", name="Importance").wait_for()
         settle(page)
     return page
 
@@ -63,7 +49,7 @@ def test_a_button_explains_and_the_bars_are_lightgbms_own(own: Dashboard, visit:
     assert "None of the 7 days with predictions is explained yet" in words(page)
     explained(page)
     rows = sample()
-    values = contributions(rows).abs()
+    values = lightgbm_contributions(MODEL, rows).abs()
     mean = pd.Series(np.average(values, axis=0, weights=rows["stands"]), index=values.columns)
     shown = pd.read_csv(StringIO(download(page, "importance-csv"))).set_index("feature")
     assert dict(shown["mean"]) == pytest.approx(dict(mean), rel=1e-5)
@@ -71,7 +57,7 @@ def test_a_button_explains_and_the_bars_are_lightgbms_own(own: Dashboard, visit:
     assert set(shown["n"]) == {len(rows)} and shown["mean"].is_monotonic_decreasing
     first = raw_rows.percent(mean.max() / mean.sum()).split(".")[0].split(" ")[0]
     text = words(page)
-    assert f"The scores are driven most by {mean.idxmax()} (" in text and f"on {len(rows):,} of " in text and first in text
+    assert f"Main drivers of the scores: {mean.idxmax()} (" in text and f"on {len(rows):,} of " in text and first in text
     assert "native pred_contrib" in text and "in log odds" in text
     assert serious(page) == []
     for other in ("swarm-csv", "over-time-csv", "dependence-csv"):

@@ -1,7 +1,7 @@
-"""Does every page show what the raw rows say, and does it change when the log does?
+"""Every page shows the values of the raw rows, and changes with the log.
 
-Each page is read twice, before and after records land through the Logger. Both times its figures must equal those that pandas and scikit-learn
-compute from the raw Parquet files (and, the second time, from the rows that were logged).
+Each page is read twice, before and after records land through the Logger. Both times its figures must equal those that pandas and
+scikit-learn compute from the raw Parquet files (and, the second time, from the rows that were logged).
 """
 
 import json
@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page
 
 from observability import Logger
 from observability.dashboard.links import page_files
-from observability.dashboard.load import FRESH
+from observability.dashboard.state_cache import FRESH
 from tests.browser.conftest import Visit
 from tests.browser.pages import complete, download, figure, opened, row, settle, tables, words
 from tests.support import raw_rows
@@ -94,7 +94,7 @@ def by_carrier(rows: pd.DataFrame) -> dict[tuple[str, str], Any]:
 
 
 def health(page: Page) -> dict[str, Any]:
-    rows = {each["Model"]["text"]: each for each in tables(page)["Models, those that need a person first"]}
+    rows = {each["Model"]["text"]: each for each in tables(page)["Models, most severe first"]}
     return {
         "traffic": figure(r"^([\d,]+) predictions in", rows[MODEL]["Traffic"]["title"])[0],
         "mae": rows[MODEL]["Outcome"]["text"].removesuffix("measured"),

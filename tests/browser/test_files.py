@@ -1,6 +1,7 @@
-"""Can everybody read the files that leave the product, on screen and in print, offline? The review, the model card, a case.
+"""Exported files (review, model card, case) are readable on screen and in print, offline.
 
-The fixture `visit` fails a test for a request that a file makes. Whether they are valid: tests/support/html_rules.py. How they print: tests/review/test_freeze.py.
+The fixture `visit` fails a test for a request that a file makes. Whether they are valid: tests/support/html_rules.py. How they print:
+tests/review/test_freeze.py.
 """
 
 from datetime import UTC, datetime
@@ -13,12 +14,11 @@ from observability.core.weeks import Week
 from observability.export import card as export_card
 from observability.export import case as export_case
 from observability.export import review as export_review
-from observability.export.case import Frozen
+from observability.export.case import FrozenCase
 from observability.investigation.case import case
-from observability.investigation.explanation_sentences import words
-from observability.investigation.model_answers import Bar, Contrast
+from observability.investigation.explanation_sentences import explanation_sentences
+from observability.investigation.model_answers import AttributionContrast, Bar
 from observability.review import freeze
-from observability.store.query import decision_log
 from tests.browser.conftest import Visit
 from tests.support.dashboard_world import START, build
 from tests.support.html_rules import invalid
@@ -40,9 +40,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         week = Week.of(START).back(-1)
         freeze.freeze(store, week, author="ann", now=NOW)
         bars = (Bar("sex", "F", 0.4), Bar("size", 51.0, -0.1))
-        contrast = Contrast("average", "the reference", 100, 0.0, 0.3, 0.0, True, "identity", bars, "exact", "computed", words=words(bars, 0.0, 0.3, "identity", "the average"))  # fmt: skip
-        frozen = Frozen(case(store, "l40", model="loan"), contrast, decision_log.verdicts(store), decision_log.actions(store), NOW)
-        pages = (export_review.page(store, str(week), NOW), export_card.page(store, "loan", NOW), export_case.page(frozen))
+        contrast = AttributionContrast("average", "the reference", 100, 0.0, 0.3, 0.0, True, "identity", bars, "exact", "computed", words=explanation_sentences(bars, 0.0, 0.3, "identity", "the average"))  # fmt: skip
+        frozen = FrozenCase(case(store, "l40", model="loan"), contrast, store.verdicts(), store.actions(), NOW)
+        pages = (
+            export_review.review_html(store, str(week), NOW),
+            export_card.model_card_html(store, "loan", NOW),
+            export_case.case_html(frozen),
+        )
         for name, page in zip(FILES, pages, strict=True):
             (folder / f"{name}.html").write_text(page, encoding="utf-8")
     return folder

@@ -1,4 +1,4 @@
-"""Does a person find the model in trouble, and what is wrong with it, by clicks only?"""
+"""A person finds the failing model and its fault by clicks only."""
 
 import pytest
 from playwright.sync_api import Locator, Page
@@ -23,7 +23,7 @@ def test_from_the_first_page_to_the_overlay_of_a_feature(fleet: Dashboard, visit
     page = visit(fleet.url)
     assert heading(page) == "Fleet health"
 
-    page.get_by_role("table", name="Models, those that need a person first").get_by_role("link", name="flights-delay", exact=True).click()
+    page.get_by_role("table", name="Models, most severe first").get_by_role("link", name="flights-delay", exact=True).click()
     page.wait_for_url("**/model?**model=flights-delay**")
     settle(page)
     assert heading(page) == "flights-delay"
@@ -80,7 +80,7 @@ def test_a_slice_of_the_worst_level_is_one_click_away(fleet: Dashboard, visit: V
 
 def test_an_incident_on_the_first_page_unfolds_into_findings_that_lead_to_what_they_are_about(fleet: Dashboard, visit: Visit) -> None:
     page = visit(fleet.url)
-    worst = page.get_by_role("table", name="What needs a person").get_by_role("link").filter(has_text="is null in").first
+    worst = page.get_by_role("table", name="Needs action").get_by_role("link").filter(has_text="is null in").first
     address = worst.get_attribute("href")
     assert address and "incident=" in address
     worst.click()

@@ -1,4 +1,4 @@
-"""Does the latency page show what numpy finds in the Parquet file, compare the two workers, and hold the model against a level that is set in it?"""
+"""The latency page shows numpy's values for the Parquet file, compares two workers, and applies a service level set in it."""
 
 from io import StringIO
 
@@ -47,21 +47,21 @@ def test_the_scale_stands_in_the_address_and_a_replica_becomes_the_slice(fleet: 
     said(page, "replica = worker-2")
     settle(page)
     assert "slice=replica%3Dworker-2" in page.url or "slice=replica=worker-2" in page.url
-    assert "requests, all answered." in words(page)
+    assert "requests, none failed." in words(page)
 
 
 def test_a_service_level_is_set_on_the_page_and_judged(own: Dashboard, visit: Visit) -> None:
     page = visit(f"{own.url}/latency?model={MODEL}")
     assert "has no service level" in words(page)
     page.get_by_role("button", name="Set a service level").click()
-    page.get_by_label("Share of requests answered").fill("99.9")
-    page.get_by_label("Milliseconds within which").fill("0.08")
+    page.get_by_label("Successful requests, in %").fill("99.9")
+    page.get_by_label("p99 latency, in ms").fill("0.08")
     page.get_by_role("button", name="Save").click()
-    said(page, "How fast the budget is spent")
+    said(page, "Burn rate")
     settle(page)
     found = {each["Objective"]["text"]: each for each in tables(page)["Service level"]}
     assert found["Availability"]["Target"]["text"] == "99.9 %" and found["Availability"]["Error budget left"]["text"] == "100 %"
-    assert found["Latency"]["Target"]["text"] == "99 % within 0.08 ms" and found["Latency"]["Status"]["text"] in ("Act", "Watch")
+    assert found["Latency"]["Target"]["text"] == "99 % within 0.08 ms" and found["Latency"]["Status"]["text"] in ("Critical", "Warning")
     assert len(tables(page)["Burn-rate alerts at the window's end"]) == 6
     assert "beyond the 0.08 ms of the service level" in words(page)
 
@@ -69,12 +69,12 @@ def test_a_service_level_is_set_on_the_page_and_judged(own: Dashboard, visit: Vi
 def test_a_model_without_latencies_is_told_how_to_log_them(fleet_home, tmp_path_factory: pytest.TempPathFactory, visit: Visit) -> None:
     home = copied(fleet_home, tmp_path_factory.mktemp("untimed") / "home")
     with open_store(home) as store, store.write() as writer:
-        from observability.store.rollup.rollup import rebuild
+        from observability.store.rollup.rollup import rebuild_rollups
 
         key = store.catalog().model("flights-delay").key
         writer.execute(f"UPDATE predictions_{key} SET latency_ms = NULL")
-        rebuild(writer, "flights-delay")
+        rebuild_rollups(writer, "flights-delay")
     with dashboard(home) as running:
         page = visit(f"{running.url}/latency?model=flights-delay")
         assert "No latency was logged in this window." in words(page) and "latency_ms" in words(page)
-        assert "requests, all answered." in words(page)
+        assert "requests, none failed." in words(page)

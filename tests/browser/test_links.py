@@ -1,4 +1,4 @@
-"""Does an address open the same view again, for anybody, and does it say what it names that is not there?"""
+"""An address opens the same view again for anybody, and reports what it names that does not exist."""
 
 import pytest
 from playwright.sync_api import Page
@@ -21,10 +21,10 @@ VIEWS = {
 }
 UNKNOWN = {
     "/drift?model=nope": "names the model nope, which is not in this store",
-    "/drift?model=flights-delay&version=9": "names version 9, which this model does not have",
-    "/model?model=flights-delay&window=forever": "names the window forever, which there is not",
-    "/model?model=flights-delay&from=yesterday": "names yesterday as from, which is no time",
-    "/drift?model=flights-delay&feature=shoe_size": "names shoe_size, which is not among the columns",
+    "/drift?model=flights-delay&version=9": "names version 9, which does not exist",
+    "/model?model=flights-delay&window=forever": "names the window forever, which does not exist",
+    "/model?model=flights-delay&from=yesterday": "names yesterday as from, which is not a time",
+    "/drift?model=flights-delay&feature=shoe_size": "names shoe_size, which is not among the analyzed columns",
     "/performance?model=flights-delay&metric=luck": "names the metric luck, which was not measured here",
     "/findings?model=flights-delay&finding=0123": "names the finding 0123, which is not in this list",
     "/performance?model=flights-delay&slice=shoe_size%3D44": "shoe_size",

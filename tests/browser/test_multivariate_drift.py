@@ -1,4 +1,4 @@
-"""Does the page about all inputs together say what scikit-learn and pandas find in the raw rows, and lead on?"""
+"""The page about all inputs together shows what scikit-learn and pandas give for the raw rows, and links on."""
 
 from io import StringIO
 
@@ -29,19 +29,19 @@ def test_a_week_of_other_weather_is_told_from_the_reference_by_what_changed(flee
     page = visit(f"{fleet.url}/multivariate_drift?model=flights-delay")
     assert heading(page) == "Multivariate drift"
     said = words(page)
-    (auc,) = figure(r"\(AUC ([\d.]+), chance", said)
+    (auc,) = figure(r"\(AUC ([\d.]+), sampling noise", said)
     reference, current = raw_rows.reference("flights-delay"), raw_rows.last_week(raw_rows.predictions("flights-delay"))
     assert 0.85 < float(auc) <= apart(reference.sample(2000, random_state=1), current) + 0.02
     drawn = pd.read_csv(StringIO(download(page, "together-csv"))).set_index("name")
     assert drawn.loc["all inputs together", "auc"] == pytest.approx(float(auc), abs=0.006)
     assert drawn["null_low"].iloc[0] < 0.5 < drawn["null_high"].iloc[0] < 0.55
-    before, after = figure(r"dew_point_f and pressure_mb, rank correlation (−?\d\.\d+) in the reference, (−?\d\.\d+) in this window", said)
+    before, after = figure(r"dew_point_f and pressure_mb, rank correlation (−?\d\.\d+) in the reference, (−?\d\.\d+) now", said)
     for value, rows in ((before, reference), (after, current)):
         assert float(value.replace("−", "-")) == pytest.approx(rows[["dew_point_f", "pressure_mb"]].corr("spearman").iloc[0, 1], abs=0.1)
     lost = pd.read_csv(StringIO(download(page, "losses-csv")))
     assert lost["loss"].is_monotonic_decreasing and len(lost) == 20
     first = lost["subject"].iloc[0]
-    page.get_by_role("link", name=f"{first} alone").click()
+    page.get_by_role("link", name=f"{first}: reference and current").click()
     settle(page)
     assert heading(page) == "Input drift" and f"feature={first}" in page.url
     assert figure(rf"{first} (moved|is distributed)", words(page))
@@ -49,7 +49,7 @@ def test_a_week_of_other_weather_is_told_from_the_reference_by_what_changed(flee
 
 def test_a_week_like_the_reference_is_not_told_from_it(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/multivariate_drift?model=employment")
-    assert "cannot tell them apart" in words(page) and "what single inputs seem to carry is noise" in words(page)
+    assert "cannot separate window and reference" in words(page) and "what single inputs seem to carry is noise" in words(page)
     choose(page, "Model", "sentiment")
     (n, m) = figure(r"over ([\d,]+) predictions and ([\d,]+) reference rows", words(page))
     assert (n, m) == ("630", "1,680")

@@ -13,17 +13,17 @@ import pytest
 from playwright.sync_api import Page
 
 from observability.core.weeks import Week
-from observability.dashboard.review.review import SHORT
-from observability.simulation.clean_log import START, Stream
-from observability.simulation.fault_targets import cast
+from observability.dashboard.review.review import STEP_NAMES
+from observability.simulation.clean_log import START, CleanStream
+from observability.simulation.fault_targets import fault_targets
 from observability.simulation.faults import FAULTS
-from observability.simulation.log_from_store import base_of
-from observability.simulation.replay import Scenario
-from observability.simulation.temporary_store import lines
+from observability.simulation.log_from_store import simulation_base
+from observability.simulation.replay import FaultScenario
+from observability.simulation.temporary_store import record_lines
 from observability.store.opener import open_store
+from tests.browser.accessibility import serious
 from tests.browser.conftest import Visit
 from tests.browser.pages import PATIENCE, download, figure, said, settle, tables, until, words
-from tests.browser.test_accessible import serious
 from tests.support.running import Dashboard, dashboard
 from tests.support.sample_home import ROOT, copied, environment
 
@@ -47,15 +47,15 @@ def desk(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def go_on(home: Path) -> None:
     """Writes how employment's log goes on, in rows of its own past: a week in which a number comes in another unit, and the week of the fix."""
     with open_store(home, threads=2) as store:
-        base = base_of(store, "employment", source="past")
-    stream = Stream(base, seed=3, past=0, days=14, rows_a_day=300)
-    broken = Scenario(stream, cast(base, seed=3), FAULTS["unit_change"], "middle")
+        base = simulation_base(store, "employment", source="past")
+    stream = CleanStream(base, seed=3, past=0, days=14, rows_a_day=300)
+    broken = FaultScenario(stream, fault_targets(base, seed=3), FAULTS["unit_change"], "middle")
     shift = np.timedelta64(START.replace(tzinfo=None) - BROKEN.start.replace(tzinfo=None))
     for week, first in ((BROKEN, 0), (MENDED, 7)):
         days = [stream.day(first + number) for number in range(7)]
         days = [broken.planted(number, rows) for number, rows in enumerate(days)] if week == BROKEN else days
         moved = [rows.put({name: rows[name] - shift for name in ("at", "arrived", "label_arrived")}) for rows in days]
-        text = "\n".join(line for rows in moved for line in lines(base, rows))
+        text = "\n".join(line for rows in moved for line in record_lines(base, rows))
         (home.parent / f"{week}.jsonl").write_text(f"{text}\n", encoding="utf-8")
 
 
@@ -121,16 +121,16 @@ def act_on(page: Page, item: str, text: str, metric: str) -> None:
     name.fill("Ann")
     name.press("Enter")
     settle(page)
-    page.get_by_role("combobox", name="Work on an item").click()
+    page.get_by_role("combobox", name="Open an item").click()
     page.get_by_role("option").filter(has_text=item).first.click()
     settle(page)
     page.get_by_role("radio", name="Act").or_(page.get_by_role("button", name="Act", exact=True)).first.click()
-    page.get_by_role("textbox", name="What has to be done").fill(text)
-    box = page.get_by_role("combobox", name="Metric it should move")
+    page.get_by_role("textbox", name="Action", exact=True).fill(text)
+    box = page.get_by_role("combobox", name="Target metric")
     box.click()
     box.fill(metric)
     page.get_by_role("option", name=metric, exact=True).click()
-    page.get_by_role("button", name="Keep").click()
+    page.get_by_role("button", name="Save").click()
     said(page, "Acted on")
 
 
@@ -172,12 +172,12 @@ def test_july_is_reviewed_over_three_weeks(desk: Dashboard, visit: Visit, tmp_pa
     command(desk, "review", "--week", SECOND, "--author", "Ann")
 
     page = visit(f"{desk.url}/review?review={SECOND}&step=promises")
-    (promise,) = tables(page)["What was promised"]
+    (promise,) = tables(page)["Action items"]
     rows = flown.set_index("id").loc[answers.index]
     labelled = (rows["label_came"] < END_OF_SECOND).to_numpy() & rows["label"].notna().to_numpy()
     new = (answers - rows["label"]).abs()[labelled]
     old = (rows["score"] - rows["label"]).abs()[labelled]
-    told = promise["Did it move?"]["sub"]
+    told = promise["Metric moved?"]["sub"]
     n, new_said, old_said = figure(
         r"On the same ([\d,]+) labelled predictions .* is ([\d.]+) with version 2 and ([\d.]+) with version 1", told
     )
@@ -185,7 +185,7 @@ def test_july_is_reviewed_over_three_weeks(desk: Dashboard, visit: Visit, tmp_pa
     gain = old - new
     sure = 1.96 * gain.std(ddof=1) / np.sqrt(len(gain))
     truth = "Yes" if gain.mean() - sure > 0 else "No" if gain.mean() + sure < 0.1 * old.mean() else "Cannot tell"
-    assert promise["Did it move?"]["text"] == truth
+    assert promise["Metric moved?"]["text"] == truth
 
     page.keyboard.press("ArrowRight")
     page.wait_for_url("**step=fleet**")
@@ -205,8 +205,8 @@ def test_july_is_reviewed_over_three_weeks(desk: Dashboard, visit: Visit, tmp_pa
     command(desk, "review", "--week", THIRD, "--author", "Ann")
     page = visit(f"{desk.url}/review?review={THIRD}&step=promises")
     assert f"Week {THIRD}, 15 to 21 Jul 2013" in words(page)
-    (promise,) = tables(page)["What was promised"]
-    assert promise["What"]["text"] == "Retrain on the summer" and THIRD in promise["Did it move?"]["sub"], "asked again each week"
+    (promise,) = tables(page)["Action items"]
+    assert promise["What"]["text"] == "Retrain on the summer" and THIRD in promise["Metric moved?"]["sub"], "asked again each week"
 
 
 def test_a_planted_unit_change_and_its_fix_give_a_yes(desk: Dashboard, visit: Visit) -> None:
@@ -218,12 +218,10 @@ def test_a_planted_unit_change_and_its_fix_give_a_yes(desk: Dashboard, visit: Vi
     command(desk, "load", desk.home.parent / f"{MENDED}.jsonl")
     command(desk, "review", "--week", MENDED, "--author", "Ann")
     page = visit(f"{desk.url}/review?review={MENDED}&step=promises")
-    promise = next(each for each in tables(page)["What was promised"] if each["What"]["text"] == "Send years again")
-    assert promise["Did it move?"]["text"] == "Yes"
-    pattern = (
-        r"Accuracy was ([\d.]+).* in 2019-W02 and is ([\d.]+).* in 2019-W03: better by ([\d.]+) \(95 % interval ([\d.]+) to ([\d.]+)\)"
-    )
-    was, now, better, low, high = map(float, figure(pattern, promise["Did it move?"]["sub"]))
+    promise = next(each for each in tables(page)["Action items"] if each["What"]["text"] == "Send years again")
+    assert promise["Metric moved?"]["text"] == "Yes"
+    pattern = r"Accuracy: ([\d.]+).* in 2019-W02, ([\d.]+).* in 2019-W03: improved by ([\d.]+) \(95 % interval ([\d.]+) to ([\d.]+)\)"
+    was, now, better, low, high = map(float, figure(pattern, promise["Metric moved?"]["sub"]))
     assert (was, now) == pytest.approx((accuracy(desk, BROKEN), accuracy(desk, MENDED)), abs=0.0005)
     assert 0 < low < better < high
     assert better == pytest.approx(accuracy(desk, MENDED) - accuracy(desk, BROKEN), abs=0.0005)
@@ -232,11 +230,11 @@ def test_a_planted_unit_change_and_its_fix_give_a_yes(desk: Dashboard, visit: Vi
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_step_is_accessible(scheme: str, desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}/review?review={BROKEN}", scheme=scheme)
-    for step in SHORT:
+    for step in STEP_NAMES:
         assert serious(page) == [], step
-        if step != SHORT[-1]:
+        if step != STEP_NAMES[-1]:
             page.keyboard.press("ArrowRight")
-            page.wait_for_url(f"**step={SHORT[SHORT.index(step) + 1]}**")
+            page.wait_for_url(f"**step={STEP_NAMES[STEP_NAMES.index(step) + 1]}**")
             settle(page)
 
 
@@ -246,27 +244,28 @@ def test_a_decision_and_a_signature_are_written_down(desk: Dashboard, visit: Vis
     name.fill("Carla")
     name.press("Enter")
     settle(page)
-    page.get_by_role("textbox", name="What was decided?").fill("Retrain before the holidays")
-    page.get_by_role("button", name="Write down").click()
-    said(page, "at least one item that it rests on")
-    page.get_by_role("combobox", name="It rests on").click()
+    page.get_by_role("textbox", name="Decision", exact=True).fill("Retrain before the holidays")
+    page.get_by_role("button", name="Save").click()
+    said(page, "at least one piece of evidence")
+    page.get_by_role("combobox", name="Evidence").click()
     page.get_by_role("option").filter(has_text="Mean absolute error 30.5").click()
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Write down").click()
+    page.get_by_role("button", name="Save").click()
     (decision,) = until(page, "Decisions", lambda rows: len(rows) == 1)
     assert (decision["Decision"]["text"], decision["Decided by"]["text"]) == ("Retrain before the holidays", "Carla")
-    assert decision["Rests on"]["text"].startswith(FIRST)
+    assert decision["Evidence"]["text"].startswith(FIRST)
     page.get_by_role("table", name="Decisions").get_by_role("link").click()
     page.wait_for_url("**item=incident**")
     settle(page)
     assert "Mean absolute error 30.5" in words(page)
     page = visit(f"{desk.url}/changes")
     assert any(
-        each["In words"]["text"] == "Retrain before the holidays" for each in tables(page)["Said in the last seven days, newest first"]
+        each["Description"]["text"] == "Retrain before the holidays"
+        for each in tables(page)["By people in the last seven days, newest first"]
     )
     page = visit(f"{desk.url}/changes?window=Everything")
     box = page.get_by_role("textbox", name="Search")
     box.fill("holidays")
     box.press("Enter")
     settle(page)
-    assert any(each["In words"]["text"] == "Retrain before the holidays" for each in tables(page).get("Changes, newest first", []))
+    assert any(each["Description"]["text"] == "Retrain before the holidays" for each in tables(page).get("Changes, newest first", []))

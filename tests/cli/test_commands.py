@@ -1,4 +1,4 @@
-"""Does the command line do what the contract says, from end to end, and does it say plainly what went wrong?"""
+"""The command line follows the contract from end to end, and states clearly what went wrong."""
 
 import json
 import subprocess
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from observability.cli import main
+from observability.cli import commands, main
+from observability.cli.execute import execute
+from observability.cli.outcome import missing_package
 from observability.core.metric_definitions import METRICS
 from observability.server import process_lock
 from tests.support import outside_project, raw_rows
@@ -16,13 +18,47 @@ from tests.support.running import dashboard, free_port
 from tests.support.sample_home import ROOT, environment
 
 REGISTER = (
-    "register", "--model", "shop", "--version", "1", "--task", "binary", "--label", outside_project.LABEL, "--score", outside_project.SCORE,
-    "--at", outside_project.WHEN, "--positive", "left", "--sensitive", "member", "--features", ",".join(outside_project.FEATURES),
-)  # fmt: skip
+    "register",
+    "--model",
+    "shop",
+    "--version",
+    "1",
+    "--task",
+    "binary",
+    "--label",
+    outside_project.LABEL,
+    "--score",
+    outside_project.SCORE,
+    "--at",
+    outside_project.WHEN,
+    "--positive",
+    "left",
+    "--sensitive",
+    "member",
+    "--features",
+    ",".join(outside_project.FEATURES),
+)
 LOAD = (
-    "load", "--kind", "prediction", "--model", "shop", "--version", "1", "--features", ",".join(outside_project.FEATURES), "--timezone", "UTC",
-    "--map", f"{outside_project.TICKET}=id", "--map", f"{outside_project.WHEN}=at", "--map", f"{outside_project.SCORE}=score", "--map", f"{outside_project.LABEL}=label",
-)  # fmt: skip
+    "load",
+    "--kind",
+    "prediction",
+    "--model",
+    "shop",
+    "--version",
+    "1",
+    "--features",
+    ",".join(outside_project.FEATURES),
+    "--timezone",
+    "UTC",
+    "--map",
+    f"{outside_project.TICKET}=id",
+    "--map",
+    f"{outside_project.WHEN}=at",
+    "--map",
+    f"{outside_project.SCORE}=score",
+    "--map",
+    f"{outside_project.LABEL}=label",
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +75,7 @@ def test_a_strangers_files_from_registration_to_removal(command: Command, tmp_pa
     home, held_out, served = tmp_path / "home", outside_project.held_out(), outside_project.served()
     said = command(home, *REGISTER, "--reference", files["reference"])
     assert said.code == 0, said.error
-    assert "left is the positive class" in said.out and "Fairness is judged on member" in said.out
+    assert "left is the positive class" in said.out and "Sensitive attributes: member" in said.out
     assert (
         f"On these rows the accuracy is {100 * outside_project.accuracy(held_out):.1f} %, the ROC AUC {outside_project.auc(held_out):.3f};"
         in said.out
@@ -81,8 +117,13 @@ def test_a_map_renames_the_columns_of_a_reference(command: Command, tmp_path: Pa
 
 
 WRONG = {
-    "page.csv": "HTML", "nothing.csv": "empty", "cut.parquet": "Parquet", "sheet.csv": "spreadsheet", "latin.csv": "UTF-8", "header.csv": "no rows",
-}  # fmt: skip
+    "page.csv": "HTML",
+    "nothing.csv": "empty",
+    "cut.parquet": "Parquet",
+    "sheet.csv": "spreadsheet",
+    "latin.csv": "UTF-8",
+    "header.csv": "no rows",
+}
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -137,7 +178,56 @@ def test_wrong_use_ends_with_one_sentence(argv: tuple[str, ...], word: str, comm
     one_sentence(command(stored_fleet, *argv), 2, word)
 
 
-@pytest.mark.parametrize("name", ["demo", "register", "settings", "load", "check", "metrics", "status", "remove", "serve"])
+@pytest.mark.parametrize("argv", [("status",), ("metrics",), ("serve",)])
+def test_a_missing_package_ends_with_one_sentence_and_exit_2(
+    argv: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def absent(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'duckdb.typing'", name="duckdb.typing")
+
+    monkeypatch.setenv("OBSERVABILITY_HOME", str(tmp_path / "home"))
+    for place in ("observability.cli.main.here_or_at_owner", "observability.cli.commands.metrics", "observability.cli.main.serve"):
+        monkeypatch.setattr(place, absent)
+    code = main.main(list(argv))
+    printed = capsys.readouterr()
+    one_sentence(Done(code, printed.out, printed.err), 2, "duckdb", "pip install 'observability-dashboard[dashboard]'")
+    assert "typing" not in printed.err
+
+
+def test_a_package_that_is_missing_inside_a_command_ends_with_exit_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'shap'", name="shap")
+
+    monkeypatch.setitem(commands.COMMANDS, "explain", absent)
+    outcome = execute(None, ["explain"], lambda text: None)
+    one_sentence(Done(outcome.exit_code, outcome.out, outcome.error), 2, "shap")
+
+
+def test_a_missing_module_of_this_product_is_no_missing_package() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        missing_package(ModuleNotFoundError("No module named 'observability.nowhere'", name="observability.nowhere"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "demo",
+        "register",
+        "settings",
+        "load",
+        "check",
+        "explain",
+        "review",
+        "case",
+        "relabel",
+        "token",
+        "lab",
+        "metrics",
+        "status",
+        "remove",
+        "serve",
+    ],
+)
 def test_every_command_has_help_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main.main([name, "--help"])
@@ -171,10 +261,20 @@ def test_a_store_that_another_process_holds_ends_with_three_and_its_pid(
     home = tmp_path / "home"
     monkeypatch.setattr(main, "WAIT", 0.5)
     holder = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from pathlib import Path; from observability.server import process_lock; lock = process_lock.take_lock(Path(sys.argv[1])); "
-         "print('held', flush=True); sys.stdin.read()", str(home)],
-        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(home),
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            "import sys; from pathlib import Path; from observability.server import process_lock; "
+            "lock = process_lock.take_lock(Path(sys.argv[1])); "
+            "print('held', flush=True); sys.stdin.read()",
+            str(home),
+        ],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(home),
+    )
     try:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
         one_sentence(command(home, "status"), 3, "another process")
@@ -191,11 +291,20 @@ def test_commands_go_to_the_dashboard_that_runs(own_fleet: Path, tmp_path: Path,
     rows = raw_rows.last_week(raw_rows.predictions("employment")).head(50)
     extra.write_text(
         "".join(
-            json.dumps({"kind": "label", "id": each, "at": "2018-12-31T23:00:00Z", "model": "employment", "value": int(1 - label),
-                        "source": "correction"}) + "\n"
+            json.dumps(
+                {
+                    "kind": "label",
+                    "id": each,
+                    "at": "2018-12-31T23:00:00Z",
+                    "model": "employment",
+                    "value": int(1 - label),
+                    "source": "correction",
+                }
+            )
+            + "\n"
             for each, label in zip(rows["id"], rows["label"])
         )
-    )  # fmt: skip
+    )
     with dashboard(own_fleet) as running:
         address = process_lock.read_address(own_fleet)
         assert address is not None and address.pid == running.pid

@@ -1,4 +1,4 @@
-"""What did a writer leave in a landing folder?"""
+"""Reads the records that a writer left in a landing folder."""
 
 import json
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 
 
 def read_records(home: Path) -> list[dict]:
-    """Every record under `home`, published or not; a line that is no JSON fails the test."""
+    """All records under `home`, published or not; a line that is not JSON fails the test."""
     lines = [line for path in sorted((home / "landing").glob("*/*.jsonl")) for line in path.read_bytes().split(b"\n") if line]
     return [json.loads(line, parse_constant=pytest.fail) for line in lines]
 

@@ -1,4 +1,4 @@
-"""Does the ASGI middleware leave streams, other protocols and cancellation as they are?"""
+"""The ASGI middleware leaves streams, other protocols and cancellation unchanged."""
 
 import asyncio
 import json
@@ -94,7 +94,7 @@ def test_a_cancelled_request_is_a_timeout(tmp_path: Path, records: Records) -> N
     assert record["status"] == "timeout" and record["features"] == {"a": 1} and record["latency_ms"] >= 50
 
 
-def test_a_client_that_left_is_the_servers_business(tmp_path: Path, records: Records) -> None:
+def test_a_disconnected_client_is_left_to_the_server(tmp_path: Path, records: Records) -> None:
     def gone(message: dict) -> None:
         raise ConnectionResetError
 

@@ -1,4 +1,4 @@
-"""Do the logger's methods say the same as the table of record kinds, and does the door accept what the SDK writes?"""
+"""The logger's methods match the record kinds, and the loader accepts what the SDK writes."""
 
 import inspect
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import pytest
 import observability as obs
 from observability.records.kinds import KINDS
 from observability.records.record import validate
-from observability.records.validation import Field
+from observability.records.validation import RecordField
 from observability.records.values import Rejected
 
 Records = Callable[[], list[dict]]
@@ -20,7 +20,7 @@ METHODS = [kind for kind in KINDS if hasattr(obs.Logger, kind)]
 TIME = datetime(2013, 7, 1, tzinfo=UTC)
 
 
-def example(field: Field) -> Any:
+def example(field: RecordField) -> Any:
     """A value of the field as a caller has it."""
     if field.values:
         return field.values[-1]
@@ -55,7 +55,7 @@ def test_a_method_names_every_field(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", METHODS)
-def test_the_door_accepts_a_full_record(tmp_path: Path, records: Records, kind: str) -> None:
+def test_the_loader_accepts_a_full_record(tmp_path: Path, records: Records, kind: str) -> None:
     fields = {name: example(field) for name, field in KINDS[kind].fields.items()}
     if "from" in fields:
         fields["from_"] = fields.pop("from")
@@ -67,7 +67,7 @@ def test_the_door_accepts_a_full_record(tmp_path: Path, records: Records, kind: 
     assert log.dropped == 0
 
 
-def test_the_door_accepts_a_tracked_run(tmp_path: Path, records: Records) -> None:
+def test_the_loader_accepts_a_tracked_run(tmp_path: Path, records: Records) -> None:
     with obs.track_run(model="m", home=tmp_path, params={"a": 1}, seed=3, rank=0) as run:
         run.step(1, loss=np.float32(0.5), phase_ms={"compute": 3})
         run.resource(device="cpu", watts=3)
@@ -75,7 +75,7 @@ def test_the_door_accepts_a_tracked_run(tmp_path: Path, records: Records) -> Non
     assert [validate(line)["kind"] for line in records()] == ["run", "step", "resource", "run"]
 
 
-def test_a_prediction_without_its_answer_is_refused_at_the_door_and_not_lost(tmp_path: Path, records: Records) -> None:
+def test_a_prediction_without_its_answer_is_rejected_and_not_lost(tmp_path: Path, records: Records) -> None:
     with obs.Logger(tmp_path) as log:
         log.prediction(model="m", version="1", features={})
     with pytest.raises(Rejected, match="score"):

@@ -1,4 +1,4 @@
-"""Does the same request with the same answer make the same record through ASGI and through WSGI?"""
+"""The same request and response give the same record through ASGI and WSGI."""
 
 import asyncio
 import gzip
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import observability as obs
-from observability.client.exchange import judge
+from observability.client.exchange import response_status
 
 Records = Callable[[], list[dict]]
 JSON = {"content-type": "application/json"}
@@ -101,9 +101,18 @@ def test_the_whole_record(ask: Callable[..., Any], records: Records) -> None:
     (record,) = records()
     assert record.pop("latency_ms") >= 0 and record.pop("at").endswith("Z")
     assert record == {
-        "kind": "prediction", "id": "q1", "model": "loan", "version": "3", "features": {"age": 41, "name": "é", "nan": "NaN"},
-        "score": 0.62, "prediction": 1, "threshold": 0.5, "status": "ok", "subject": "17", "environment": "shadow",
-    }  # fmt: skip
+        "kind": "prediction",
+        "id": "q1",
+        "model": "loan",
+        "version": "3",
+        "features": {"age": 41, "name": "é", "nan": "NaN"},
+        "score": 0.62,
+        "prediction": 1,
+        "threshold": 0.5,
+        "status": "ok",
+        "subject": "17",
+        "environment": "shadow",
+    }
     assert (middleware.dropped, middleware.last_error) == (0, None)
 
 
@@ -141,9 +150,7 @@ def test_what_is_read(ask: Callable[..., Any], records: Records, request_body: d
         ({"features": lambda request: None}, {"a": 1}, Answer({"score": 1})),
     ],
 )
-def test_what_is_no_prediction_is_left_alone(
-    ask: Callable[..., Any], records: Records, changes: dict, body: object, answer: Answer
-) -> None:
+def test_other_exchanges_are_not_recorded(ask: Callable[..., Any], records: Records, changes: dict, body: object, answer: Answer) -> None:
     middleware = ask(body, answer, **changes)
     assert records() == [] and middleware.dropped == 0
 
@@ -187,8 +194,12 @@ def test_callables(ask: Callable[..., Any], records: Records) -> None:
     )
     (record,) = records()
     assert {name: record[name] for name in ("features", "score", "cost", "id", "subject")} == {
-        "features": {"a": 1}, "score": 0.3, "cost": 0.01, "id": "z", "subject": "u9",
-    }  # fmt: skip
+        "features": {"a": 1},
+        "score": 0.3,
+        "cost": 0.01,
+        "id": "z",
+        "subject": "u9",
+    }
 
 
 @pytest.mark.parametrize(("failure", "status"), [(ValueError("model"), "error"), (TimeoutError(), "timeout"), (SystemExit(), "error")])
@@ -212,11 +223,24 @@ def test_a_broken_disk_does_not_reach_the_service(ask: Callable[..., Any], tmp_p
 @pytest.mark.parametrize(
     ("status", "failure", "expected"),
     [
-        (200, None, "ok"), (204, None, "ok"), (400, None, "rejected"), (401, None, None), (404, None, None), (408, None, "timeout"),
-        (429, None, "rejected"), (500, None, "error"), (504, None, "timeout"), (None, None, "error"), (302, None, None),
-        (None, ValueError(), "error"), (200, ValueError(), "error"), (None, TimeoutError(), "timeout"), (422, ValueError(), "rejected"),
-        (None, asyncio.CancelledError(), "timeout"), (None, type("ReadTimeout", (Exception,), {})(), "timeout"),
+        (200, None, "ok"),
+        (204, None, "ok"),
+        (400, None, "rejected"),
+        (401, None, None),
+        (404, None, None),
+        (408, None, "timeout"),
+        (429, None, "rejected"),
+        (500, None, "error"),
+        (504, None, "timeout"),
+        (None, None, "error"),
+        (302, None, None),
+        (None, ValueError(), "error"),
+        (200, ValueError(), "error"),
+        (None, TimeoutError(), "timeout"),
+        (422, ValueError(), "rejected"),
+        (None, asyncio.CancelledError(), "timeout"),
+        (None, type("ReadTimeout", (Exception,), {})(), "timeout"),
     ],
-)  # fmt: skip
-def test_judge(status: int | None, failure: BaseException | None, expected: str | None) -> None:
-    assert judge(status, failure) == expected
+)
+def test_response_status(status: int | None, failure: BaseException | None, expected: str | None) -> None:
+    assert response_status(status, failure) == expected

@@ -1,4 +1,4 @@
-"""Does the logger write what it was told, and never disturb its caller?"""
+"""The logger writes what it gets and never disturbs its caller."""
 
 import logging
 import os
@@ -71,8 +71,12 @@ def test_names_are_text(tmp_path: Path, records: Records) -> None:
         log.annotation(project=1, item=2, annotator=3, label=4, guideline=5)
     (record,) = records()
     assert {name: record[name] for name in ("project", "item", "annotator", "label", "guideline")} == {
-        "project": "1", "item": "2", "annotator": "3", "label": 4, "guideline": "5",
-    }  # fmt: skip
+        "project": "1",
+        "item": "2",
+        "annotator": "3",
+        "label": 4,
+        "guideline": "5",
+    }
 
 
 def test_times_inside_a_record(tmp_path: Path, records: Records) -> None:
@@ -122,7 +126,7 @@ def test_misuse_is_counted_and_not_raised(tmp_path: Path, records: Records, call
 
 
 @pytest.mark.parametrize("options", [{"sample": 0}, {"sample": 1.5}, {"fsync": "often"}, {"segment_bytes": 0}, {"segment_seconds": -1}])
-def test_wrong_options_are_said_at_the_start(tmp_path: Path, options: dict) -> None:
+def test_wrong_options_are_refused_by_the_constructor(tmp_path: Path, options: dict) -> None:
     with pytest.raises(UsageError):
         obs.Logger(tmp_path, **options)
 
@@ -191,7 +195,7 @@ def test_timed() -> None:
     assert 20 <= taken < 2000 and timer.ms == taken
 
 
-def test_now_is_now(tmp_path: Path, records: Records) -> None:
+def test_utc_now_text(tmp_path: Path, records: Records) -> None:
     with obs.Logger(tmp_path) as log:
         log.event(what="note", text="x")
     assert abs(datetime.fromisoformat(records()[0]["at"]) - datetime.now(UTC)) < timedelta(minutes=1)
@@ -213,7 +217,7 @@ for heavy in ("asyncio", "multiprocessing", "ssl", "http", "email", "unittest"):
 """
 
 
-def test_importing_brings_in_the_standard_library_only() -> None:
+def test_importing_loads_the_standard_library_only() -> None:
     root = Path(__file__).parents[2]
     command = [sys.executable, "-S", "-c", IMPORTS]  # -S: no path file of an installed package imports something first
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True, text=True, timeout=60)

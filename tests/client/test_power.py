@@ -1,4 +1,4 @@
-"""Is what a process draws read, said to be what it is, and never a reason to fail?"""
+"""Energy is measured, its source is stated, and failures do not reach the caller."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Does a training run leave its start, its steps and its end, whatever happens inside?"""
+"""A training run records its start, its steps and its end, also after failures."""
 
 import os
 import platform
@@ -45,8 +45,14 @@ class Unprintable(RuntimeError):
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(ValueError("loss is NaN"), "failed"), (KeyboardInterrupt(), "failed"), (SystemExit(2), "failed"), (SystemExit(0), "finished"), (Unprintable(), "failed")],
-)  # fmt: skip
+    [
+        (ValueError("loss is NaN"), "failed"),
+        (KeyboardInterrupt(), "failed"),
+        (SystemExit(2), "failed"),
+        (SystemExit(0), "finished"),
+        (Unprintable(), "failed"),
+    ],
+)
 def test_an_exception_passes_unchanged(tmp_path: Path, records: Records, error: BaseException, status: str) -> None:
     with pytest.raises(type(error)) as raised, obs.track_run(model="loan", home=tmp_path, run="r1") as run:
         run.metrics(loss=1)

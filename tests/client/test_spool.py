@@ -1,4 +1,4 @@
-"""Does a segment hold whole lines, get published on time, and change hands when its writer is gone?"""
+"""Segments hold whole lines, are published on time, and are taken over when their writer died."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Is every event that a writer was told is written still there, once, after kill -9?"""
+"""Every acknowledged event is stored exactly once after kill -9."""
 
 import json
 import os

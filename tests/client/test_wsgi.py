@@ -1,4 +1,4 @@
-"""Does the WSGI middleware keep to PEP 3333, and leave lists, streams and inputs as they are?"""
+"""The WSGI middleware follows PEP 3333 and leaves lists, streams and inputs unchanged."""
 
 import io
 import json

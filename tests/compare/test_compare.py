@@ -14,20 +14,18 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from observability.compare import outcomes, sentences
-from observability.compare.comparison import asker, compare
-from observability.compare.comparison_types import Comparison
-from observability.compare.difference import NONE, Difference, judged
-from observability.compare.service_figures import per_thousand
+from observability.compare.comparison import compare_windows
+from observability.compare.comparison_types import WindowComparison
+from observability.compare.difference import NO_INTERVAL, Difference, with_verdicts
+from observability.compare.service_figures import per_thousand_difference
 from observability.core.catalog import Model
 from observability.core.errors import NotFoundError
 from observability.core.window import Slice, Window
 from observability.stats.interval import Interval
-from observability.store.db.database import Store
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.store.db.database import Database
 from observability.store.opener import open_store
-from observability.store.registry.register import register
-from observability.store.registry.register_types import Request
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -38,7 +36,7 @@ N = 2000
 class World:
     """The store, its model, the windows of two weeks and of the shadow, and the raw rows (week 0 or 1; `score2`: of the shadow, in week 1)."""
 
-    store: Store
+    store: Database
     rows: pd.DataFrame
 
     @property
@@ -49,8 +47,8 @@ class World:
         """Version 1 in a week."""
         return Window("loan", START + number * WEEK, START + (number + 1) * WEEK, **{"version": "1", **parts})
 
-    def compare(self, a: Window, b: Window) -> Comparison:
-        return compare(asker(self.store), self.model, a, b)
+    def compare(self, a: Window, b: Window) -> WindowComparison:
+        return compare_windows(self.store.ask, self.model, a, b)
 
 
 FEATURES = ("income", "age", "sex", "fold", "region")
@@ -82,9 +80,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         reference = rows_of(random, 1500, 0.0).assign(**({"score": lambda frame: frame["score2"]} if score == "score2" else {}))
         path = folder / f"{version}.parquet"
         reference.drop(columns="score2").to_parquet(path)
-        register(
-            store,
-            Request(
+        store.register(
+            RegistrationRequest(
                 model="loan",
                 version=version,
                 task="binary",
@@ -113,19 +110,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             records.append({**common, "id": f"shadow-{i}", "version": "2", "score": each["score2"], "environment": "shadow"})
     log = folder / "log.jsonl"
     log.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
-    report = load_files(store, [log], Defaults())
+    report = store.load_files([log], LoadDefaults())
     assert report.rejected == 0, report.reasons
     yield World(store, rows)
     store.close()
 
 
 @pytest.fixture(scope="module")
-def weeks(world: World) -> Comparison:
+def weeks(world: World) -> WindowComparison:
     """The second week against the first."""
     return world.compare(world.week(1), world.week(0))
 
 
-def one(found: Comparison, section: str, metric: str, subject: str = "model") -> Difference:
+def one(found: WindowComparison, section: str, metric: str, subject: str = "model") -> Difference:
     """One difference."""
     return next(each for each in found.of(section) if (each.metric, each.subject) == (metric, subject))
 
@@ -135,7 +132,7 @@ def sides(world: World) -> tuple[pd.DataFrame, pd.DataFrame]:
     return world.rows[world.rows["week"] == 1], world.rows[world.rows["week"] == 0]
 
 
-def test_errors_of_both_sides_are_scikit_learns(world: World, weeks: Comparison) -> None:
+def test_errors_of_both_sides_are_scikit_learns(world: World, weeks: WindowComparison) -> None:
     a, b = sides(world)
     for metric, figure in (
         ("accuracy", lambda rows: metrics.accuracy_score(rows["label"], rows["score"] >= 0.5)),
@@ -155,17 +152,17 @@ def test_a_watched_slice_is_compared_on_its_own(world: World) -> None:
     name = "region=north&age=30.0 to below 50.0"
     text = str(Slice.parse(name))
     model = replace(world.model, settings=replace(world.model.settings, slices=(text, "colour=red")))
-    found = compare(asker(world.store), model, world.week(1), world.week(0))
+    found = compare_windows(world.store.ask, model, world.week(1), world.week(0))
     held = one(found, "performance", "accuracy", text)
     for side, rows in zip((held.a, held.b), sides(world), strict=True):
         part = rows[(rows["region"] == "north") & (rows["age"] >= 30) & (rows["age"] < 50)]
         assert side.value == pytest.approx(((part["score"] >= 0.5) == part["label"]).mean())
     gone = one(found, "performance", "accuracy", "colour=red")
     assert gone.verdict == "unknown" and "colour" in gone.why, "a slice of nothing known costs itself only"
-    assert "accuracy where age = 30.0 to below 50.0 and region = north" in sentences.name(held).lower()
+    assert "accuracy where age = 30.0 to below 50.0 and region = north" in sentences.difference_label(held).lower()
 
 
-def test_the_difference_of_rates_is_newcombes(world: World, weeks: Comparison) -> None:
+def test_the_difference_of_rates_is_newcombes(world: World, weeks: WindowComparison) -> None:
     a, b = ((rows["score"] >= 0.5).to_numpy() for rows in sides(world))
     low, high = confint_proportions_2indep(a.sum(), a.size, b.sum(), b.size, method="newcomb")
     found = one(weeks, "decisions", "selection_rate")
@@ -173,7 +170,7 @@ def test_the_difference_of_rates_is_newcombes(world: World, weeks: Comparison) -
     assert found.verdict == "differs" and (found.a.n, found.b.n) == (N, N)
 
 
-def test_distances_are_those_of_the_raw_values(world: World, weeks: Comparison) -> None:
+def test_distances_are_those_of_the_raw_values(world: World, weeks: WindowComparison) -> None:
     a, b = sides(world)
     found = one(weeks, "inputs", "psi", "income")
     assert found.verdict == "differs" and found.evidence["basis"] == "counts"
@@ -186,7 +183,7 @@ def test_distances_are_those_of_the_raw_values(world: World, weeks: Comparison) 
     assert region.evidence["null_95"] == pytest.approx(null)
 
 
-def test_latency_failures_and_cost(world: World, weeks: Comparison) -> None:
+def test_latency_failures_and_cost(world: World, weeks: WindowComparison) -> None:
     a, b = sides(world)
     for metric, q in (("latency_p50", 0.5), ("latency_p95", 0.95), ("latency_p99", 0.99)):
         found = one(weeks, "latency", metric)
@@ -214,14 +211,14 @@ def test_each_class_of_several_is_compared_by_recall_and_precision() -> None:
         counts = rows.groupby(["label", "decision"]).size().rename("n").reset_index()
         frames.append(counts.assign(w=counts["n"].astype(float), w2=counts["n"].astype(float)))
         sides.append(rows)
-    found = {(each.subject, each.metric): each for each in judged(outcomes.classes(model, frames[0], frames[1]))}
+    found = {(each.subject, each.metric): each for each in with_verdicts(outcomes.class_rate_differences(model, frames[0], frames[1]))}
     for place, name in enumerate(model.classes):
         for metric, score in (("recall", recall_score), ("precision", precision_score)):
             each = found[f"class={name}", metric]
             values = [score(rows["label"], rows["decision"], labels=[place], average=None)[0] for rows in sides]
             assert [each.a.value, each.b.value] == pytest.approx(values) and each.section == "decisions"
     assert found["class=b", "recall"].verdict == "differs" and found["class=c", "precision"].verdict == "differs"
-    assert found["class=a", "recall"].verdict == "alike" and sentences.name(found["class=b", "recall"]) == "recall of `class=b`"
+    assert found["class=a", "recall"].verdict == "alike" and sentences.difference_label(found["class=b", "recall"]) == "recall of `class=b`"
 
 
 def test_one_price_for_all_is_alike_although_its_sums_are_rounded() -> None:
@@ -231,19 +228,19 @@ def test_one_price_for_all_is_alike_although_its_sums_are_rounded() -> None:
         served = random.integers(20, 400, 7).astype(float)
         sides.append(pd.DataFrame({"served": served, "amount": [sum([0.0002] * int(n)) for n in served]}))
     assert sides[0]["amount"].sum() / sides[0]["served"].sum() != sides[1]["amount"].sum() / sides[1]["served"].sum()
-    (found,) = judged([per_thousand("cost_per_thousand", "USD", (sides[0], sides[1]), "amount", "measured")])
+    (found,) = with_verdicts([per_thousand_difference("cost_per_thousand", "USD", (sides[0], sides[1]), "amount", "measured")])
     assert (found.verdict, found.change.value, found.change.high) == ("alike", 0.0, 0.0) and found.a.value == pytest.approx(0.2)
 
 
-def test_the_verdict_names_what_differs_and_says_that_it_is_not_paired(weeks: Comparison) -> None:
+def test_the_verdict_names_what_differs_and_says_that_it_is_not_paired(weeks: WindowComparison) -> None:
     differs = [each for each in weeks.differences if each.verdict == "differs"]
-    assert f"A and B differ in {len(differs)} of {len(weeks.differences)} comparisons" in weeks.sentence
+    assert f"A and B differ significantly in {len(differs)} of {len(weeks.differences)} comparisons" in weeks.sentence
     assert f"{N:,} predictions on side A" in weeks.sentence
-    assert weeks.pairs is None and any("not paired" in each for each in weeks.notes)
+    assert weeks.pairs is None and any("Not paired" in each for each in weeks.notes)
     assert len(weeks.of("fairness")) == 4
 
 
-def test_sides_that_change_places_change_the_signs(world: World, weeks: Comparison) -> None:
+def test_sides_that_change_places_change_the_signs(world: World, weeks: WindowComparison) -> None:
     back = world.compare(world.week(0), world.week(1))
     for each, other in zip(weeks.differences, back.differences, strict=True):
         assert (each.metric, each.subject) == (other.metric, other.subject)
@@ -256,7 +253,7 @@ def test_a_side_against_itself_never_differs(world: World) -> None:
     found = world.compare(world.week(1), world.week(1))
     assert {each.verdict for each in found.differences} <= {"alike", "unknown"}
     assert all(abs(each.change.value or 0.0) < 1e-12 for each in found.differences)
-    assert "Nothing differs" in found.sentence and any("both sides" in each for each in found.notes)
+    assert "No significant difference" in found.sentence and any("both sides" in each for each in found.notes)
 
 
 def test_random_parts_seldom_differ(world: World) -> None:
@@ -287,7 +284,7 @@ def test_the_shadow_is_compared_on_the_same_rows(world: World) -> None:
     assert loss.b.value == pytest.approx(metrics.log_loss(label, a["score2"]), rel=1e-9)
     test = stats.ttest_rel(*(-np.log(np.where(label, a[name], 1 - a[name])) for name in ("score", "score2")))
     assert loss.p_value == pytest.approx(test.pvalue, rel=1e-6)
-    assert "accuracy on the same rows" in found.sentence and not any("not paired" in each for each in found.notes)
+    assert "accuracy on the same rows" in found.sentence and not any("Not paired" in each for each in found.notes)
 
 
 def test_versions_with_other_edges_are_compared_on_a_sample_and_it_is_said(world: World) -> None:
@@ -306,16 +303,16 @@ def test_young_labels_stop_the_judgement_of_errors(world: World) -> None:
     assert {each.verdict for each in none.of("performance")} == {"unknown"}
     found = replace(world.compare(world.week(1), world.week(0)))
     assert all(each.why is None or "young" not in each.why for each in found.of("performance"))
-    from observability.compare.outcomes import youth
+    from observability.compare.outcomes import label_maturity_note
 
-    assert youth((1000, 300), (1000, 900)) == "the labels of side A are young: 30 % are in, 90 % of side B's"
-    assert youth((1000, 880), (1000, 900)) is None and youth((1000, 0), (1000, 900)) is None
+    assert label_maturity_note((1000, 300), (1000, 900)) == "the labels of side A are young: 30 % are in, 90 % of side B's"
+    assert label_maturity_note((1000, 880), (1000, 900)) is None and label_maturity_note((1000, 0), (1000, 900)) is None
 
 
 def test_a_few_rows_tell_nothing_and_it_is_said_how_many_more(world: World) -> None:
     a = Window("loan", START, START + timedelta(hours=2), version="1")
     found = world.compare(a, replace(a, start=a.end, end=a.end + timedelta(hours=2)))
-    assert {each.verdict for each in found.differences} == {"unknown"} and "cannot be told yet" in found.sentence
+    assert {each.verdict for each in found.differences} == {"unknown"} and "too few rows to compare" in found.sentence
     accuracy = one(found, "performance", "accuracy")
     assert accuracy.more == 100 - min(accuracy.a.n, accuracy.b.n) and "at least 100 are needed" in (accuracy.why or "")
     empty = world.compare(a, replace(a, start=START - WEEK, end=START))
@@ -329,16 +326,18 @@ def test_a_slice_of_nothing_known_is_refused(world: World) -> None:
 
 def difference(value: float, reach: float, p_value: float) -> Difference:
     """A change of a share, of which 0.02 matters."""
-    return Difference("decisions", "model", "x", "share", NONE, NONE, Interval(value, value - reach, value + reach, 400), 0.02, p_value)
+    return Difference(
+        "decisions", "model", "x", "share", NO_INTERVAL, NO_INTERVAL, Interval(value, value - reach, value + reach, 400), 0.02, p_value
+    )
 
 
 def test_verdicts_by_hand() -> None:
     given = [difference(0.05, 0.01, 1e-6), difference(0.01, 0.004, 1e-5), difference(0.001, 0.01, 0.8), difference(0.01, 0.04, 0.6)]
-    found = judged(given)
+    found = with_verdicts(given)
     assert [each.verdict for each in found] == ["differs", "slight", "alike", "unknown"]
     assert found[3].more == 400 * ((0.04 / 0.01) ** 2 - 1)
     assert [each.adjusted for each in found] == pytest.approx([4e-6, 2e-5, 0.8, 0.8])
-    many = judged([difference(0.05, 0.03, 0.03)] + [difference(0.0, 0.03, 0.9)] * 9)
+    many = with_verdicts([difference(0.05, 0.03, 0.03)] + [difference(0.0, 0.03, 0.9)] * 9)
     assert many[0].verdict == "unknown", "one in ten at 0.03 is what chance gives"
-    blocked = judged([replace(difference(0.05, 0.01, 1e-6), why="young"), difference(0.05, 0.01, 0.04)])
+    blocked = with_verdicts([replace(difference(0.05, 0.01, 1e-6), why="young"), difference(0.05, 0.01, 0.04)])
     assert [each.verdict for each in blocked] == ["unknown", "differs"]

@@ -1,4 +1,4 @@
-"""Are numbers and times readable, and names inert?"""
+"""Formatting of numbers and times, and escaping of names."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +12,7 @@ from observability.export import review as export_review
 
 
 @pytest.mark.parametrize(
-    ("value", "digits", "said"),
+    ("value", "digits", "text"),
     [
         (None, 3, "–"),
         (float("nan"), 3, "–"),
@@ -24,20 +24,20 @@ from observability.export import review as export_review
         (1e-9, 3, "< 0.0001"),
     ],
 )
-def test_numbers_have_about_three_digits(value, digits, said) -> None:
-    assert formatting.number(value, digits) == said
+def test_numbers_have_about_three_digits(value, digits, text) -> None:
+    assert formatting.format_number(value, digits) == text
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "text"),
     [(0.5, "50 %"), (0.0123, "1.2 %"), (0.0001, "< 0.1 %"), (1.0, "100 %"), (0.99951, "100 %"), (0.0, "0 %"), (None, "–")],
 )
-def test_shares_are_percentages(value, said) -> None:
-    assert formatting.share(value) == said
+def test_shares_are_percentages(value, text) -> None:
+    assert formatting.format_share(value) == text
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "said"),
+    ("start", "end", "text"),
     [
         (datetime(2013, 7, 1), datetime(2013, 8, 1), "1 to 31 Jul 2013"),
         (datetime(2013, 7, 1), datetime(2013, 7, 2), "1 Jul 2013"),
@@ -45,23 +45,23 @@ def test_shares_are_percentages(value, said) -> None:
         (datetime(2013, 7, 1, 6), datetime(2013, 7, 2), "1 Jul 06:00 to 2 Jul 2013 00:00"),
     ],
 )
-def test_a_window_is_named_by_its_last_day(start, end, said) -> None:
-    assert formatting.span(start, end) == said
+def test_a_window_is_named_by_its_last_day(start, end, text) -> None:
+    assert formatting.format_span(start, end) == text
 
 
-def test_how_long_ago() -> None:
+def test_time_ago() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    said = [
-        formatting.ago(now - timedelta(**each), now)
+    text = [
+        formatting.time_ago(now - timedelta(**each), now)
         for each in ({"seconds": 5}, {"minutes": 1}, {"hours": 30}, {"days": 100}, {"days": 4710})
     ]
-    assert said == ["just now", "1 minute ago", "1 day ago", "3 months ago", "12 years ago"]
-    assert formatting.ago(None, now) == "never"
+    assert text == ["just now", "1 minute ago", "1 day ago", "3 months ago", "12 years ago"]
+    assert formatting.time_ago(None, now) == "never"
 
 
 @given(st.text())
-def test_no_sign_of_markup_stays_bare(words: str) -> None:
-    escaped = formatting.plain(words)
+def test_markup_is_escaped(words: str) -> None:
+    escaped = formatting.escape_markdown(words)
     bare = "".join(escaped[i] for i in range(len(escaped)) if escaped[i] != "\\" and (i == 0 or escaped[i - 1] != "\\"))
     assert not set(bare) & set("`*_{}[]()<>#!|~$:")
     assert "\n" not in escaped
@@ -69,21 +69,26 @@ def test_no_sign_of_markup_stays_bare(words: str) -> None:
 
 @pytest.mark.parametrize("address", ["https://evil.example", "HTTP://evil.example", "www.evil.example", "a@evil.example"])
 def test_addresses_are_broken(address: str) -> None:
-    said = formatting.plain(f"see {address} now").replace("\\", "")
-    assert address not in said and said.replace("\u2060", "") == f"see {address} now"
+    text = formatting.escape_markdown(f"see {address} now").replace("\\", "")
+    assert address not in text and text.replace("\u2060", "") == f"see {address} now"
 
 
 def test_a_sentence_keeps_the_code_of_a_finding() -> None:
-    assert formatting.sentence("`wind*` moved: PSI *2*") == "`wind*` moved\\: PSI \\*2\\*"
+    assert formatting.sentence_markdown("`wind*` moved: PSI *2*") == "`wind*` moved\\: PSI \\*2\\*"
 
 
 def test_a_severity_is_icon_and_word() -> None:
-    assert formatting.status("act") == ":red[:material/error: Act]"
+    assert formatting.status_label("act") == ":red[:material/error: Critical]"
 
 
-def test_a_name_turns_no_word_behind_it_around() -> None:
+def test_direction_marks_are_escaped() -> None:
     name = "\u202egnp.exe \u2067x"
-    assert formatting.unturned(name) == "\\u202egnp.exe \\u2067x"
-    for said in (formatting.plain(name), formatting.sentence(f"`{name}` and {name}"), theme.label(name), export_review.chat(name)):
-        assert not set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069") & set(said)
-    assert formatting.unturned("\u05e9\u05dc\u05d5\u05dd \u200f") == "\u05e9\u05dc\u05d5\u05dd \u200f"  # a language as it is
+    assert formatting.escape_direction_marks(name) == "\\u202egnp.exe \\u2067x"
+    for text in (
+        formatting.escape_markdown(name),
+        formatting.sentence_markdown(f"`{name}` and {name}"),
+        theme.inert_label(name),
+        export_review.chat(name),
+    ):
+        assert not set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069") & set(text)
+    assert formatting.escape_direction_marks("\u05e9\u05dc\u05d5\u05dd \u200f") == "\u05e9\u05dc\u05d5\u05dd \u200f"  # a language as it is

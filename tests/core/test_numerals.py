@@ -1,4 +1,4 @@
-"""Is there one minus sign in what a person reads, and does what is no number stay as it is?"""
+"""Numbers have a typographic minus sign; other text is unchanged."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from observability.core import numerals
 
 
 @pytest.mark.parametrize(
-    ("value", "digits", "sign", "said"),
+    ("value", "digits", "sign", "text"),
     [
         (-0.15, 3, True, "\u22120.15"),
         (0.63312, 3, True, "+0.633"),
@@ -19,16 +19,16 @@ from observability.core import numerals
         (float("nan"), 4, False, "nan"),
     ],
 )
-def test_a_number_in_a_sentence(value: float, digits: int, sign: bool, said: str) -> None:
-    assert numerals.figure(value, digits, sign=sign) == said
+def test_a_number_in_a_sentence(value: float, digits: int, sign: bool, text: str) -> None:
+    assert numerals.format_figure(value, digits, sign=sign) == text
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [("-21", "\u221221"), ("-", "-"), ("2013-12-31", "2013-12-31"), ("EV-1", "EV-1"), (7, "7"), (None, "None")]
+    ("value", "text"), [("-21", "\u221221"), ("-", "-"), ("2013-12-31", "2013-12-31"), ("EV-1", "EV-1"), (7, "7"), (None, "None")]
 )
-def test_a_value_of_a_log(value: object, said: str) -> None:
-    assert numerals.worded(value) == said
+def test_a_value_of_a_log(value: object, text: str) -> None:
+    assert numerals.logged_value_text(value) == text
 
 
-def test_a_share() -> None:
+def test_percent() -> None:
     assert numerals.percent(0.4137) == "41.4 %" and numerals.percent(0.15, 2) == "15 %"

@@ -9,10 +9,9 @@ import pytest
 
 from observability.dashboard import load
 from observability.server import process_lock
-from observability.store.db.database import Store
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.store.db.database import Database
 from observability.store.opener import open_store
+from observability.store.types.loading import LoadDefaults
 from tests.support.dashboard_world import END, World, build
 
 
@@ -28,12 +27,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def current(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """The world as the store that this process owns, and a clock that stands at the end of its window."""
     monkeypatch.setattr(process_lock, "current_store", lambda: world.store)
-    monkeypatch.setattr(load, "now", lambda: END)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
     return world
 
 
 @pytest.fixture
-def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """A store without anything as the one that this process owns."""
     store = open_store(tmp_path / "home")
     monkeypatch.setattr(process_lock, "current_store", lambda: store)
@@ -41,8 +40,8 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     store.close()
 
 
-def land(store: Store, records: Iterable[dict[str, Any]], folder: Path) -> None:
+def land(store: Database, records: Iterable[dict[str, Any]], folder: Path) -> None:
     """Puts records into a store, each arrived when it happened; none may be rejected."""
     path = folder / "lines.jsonl"
     path.write_text("".join(json.dumps(each | {"received_at": each["at"]}) + "\n" for each in records), encoding="utf-8")
-    assert load_files(store, [path], Defaults()).rejected == 0
+    assert store.load_files([path], LoadDefaults()).rejected == 0

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from observability.dashboard import links
 from observability.dashboard.operations import intake
-from observability.store.db.database import Store
+from observability.store.db.database import Database
 
 SHELL = str(Path(__file__).parents[2] / "observability" / "dashboard" / "shell.py")
 
@@ -50,22 +50,22 @@ def said(app: AppTest) -> str:
     return "\n".join(parts).replace("\\", "")
 
 
-def copies(store: Store) -> list[Path]:
+def copies(store: Database) -> list[Path]:
     return [each for each in (store.home / "uploads").rglob("*") if each.is_file()]
 
 
-def test_from_a_file_to_a_loaded_model(empty: Store) -> None:
+def test_from_a_file_to_a_loaded_model(empty: Database) -> None:
     app = opened()
     app.file_uploader(key="new-reference").upload("held out.csv", csv(held_out())).run()
-    assert "no column is named like the label" in said(app) and "Say it below" in said(app) and "--" not in said(app)
+    assert "no column is named like the label" in said(app) and "Enter it below" in said(app) and "--" not in said(app)
     assert not [each for each in app.button if each.label.startswith("Register")]
     assert len(copies(empty)) == 1
-    pick(app, "Label (the truth)", "repaid_or_not")
+    pick(app, "Label (ground truth)", "repaid_or_not")
     pick(app, "Score", "p_default")
-    press(app, "Look again with this")
+    press(app, "Apply")
     assert "paid" in said(app) and not [each for each in app.button if each.label.startswith("Register")]
     pick(app, "Positive class (binary)", "default")
-    press(app, "Look again with this")
+    press(app, "Apply")
     assert "repaid_or_not is the label" in said(app) and "3 features: 1 number (income); 2 categories (region, sex)." in said(app)
     assert empty.catalog().models == ()
 
@@ -85,7 +85,7 @@ def test_from_a_file_to_a_loaded_model(empty: Store) -> None:
     assert copies(empty) == []
 
 
-def test_columns_can_be_corrected(empty: Store) -> None:
+def test_columns_can_be_corrected(empty: Database) -> None:
     app = opened("corrected")
     app.file_uploader(key="new-reference").upload(
         "a.csv", csv(held_out().rename(columns={"repaid_or_not": "label", "p_default": "score"}).replace({"default": 1, "paid": 0}))
@@ -100,7 +100,7 @@ def test_columns_can_be_corrected(empty: Store) -> None:
 @pytest.mark.parametrize(
     ("name", "body"), [("a.csv", b""), ("a.parquet", b"PAR1nonsense"), ("a.jsonl", b"not json\n"), ("a.csv", b"only_a_header\n")]
 )
-def test_a_wrong_file_gets_one_sentence_and_leaves_nothing(name: str, body: bytes, empty: Store) -> None:
+def test_a_wrong_file_gets_one_sentence_and_leaves_nothing(name: str, body: bytes, empty: Database) -> None:
     app = opened()
     app.file_uploader(key="new-reference").upload(name, body).run()
     assert not app.exception
@@ -108,25 +108,25 @@ def test_a_wrong_file_gets_one_sentence_and_leaves_nothing(name: str, body: byte
     assert empty.catalog().models == () and not [each for each in app.button if each.label.startswith("Register")]
 
 
-def test_a_file_without_a_model_name_waits(empty: Store) -> None:
+def test_a_file_without_a_model_name_waits(empty: Database) -> None:
     app = AppTest.from_file(SHELL, default_timeout=60)
     app.switch_page(str(links.page_files()["add_model"])).run()
     app.file_uploader(key="new-reference").upload("a.csv", csv(held_out())).run()
-    assert [each.value for each in app.info] == ["Give the model a name to go on."]
+    assert [each.value for each in app.info] == ["Enter a model name to continue."]
 
 
-def test_the_copy_has_a_name_of_our_own(empty: Store) -> None:
+def test_the_copy_has_a_name_of_our_own(empty: Database) -> None:
     from io import BytesIO
     from types import SimpleNamespace
 
     class Upload(BytesIO):
         name = "../../etc/passwd.csv"
 
-    path = intake.keep(Upload(b"a\n1\n"))
+    path = intake.keep_upload(Upload(b"a\n1\n"))
     assert path.name == "upload.csv" and path.parent.parent == empty.home / "uploads" and path.read_bytes() == b"a\n1\n"
-    intake.discard(path)
+    intake.discard_upload(path)
     assert not path.exists()
-    intake.discard(Path(empty.home / "store.duckdb"))
+    intake.discard_upload(Path(empty.home / "store.duckdb"))
     assert (empty.home / "store.duckdb").exists()
     with pytest.raises(Exception, match="cannot be read"):
-        intake.keep(SimpleNamespace(name="a.exe"))
+        intake.keep_upload(SimpleNamespace(name="a.exe"))

@@ -1,4 +1,4 @@
-"""Do analyzers that read raw rows keep no page waiting, and are their findings there in the end?"""
+"""Analyzers that read raw rows do not block pages, and their findings appear later."""
 
 import threading
 import time
@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import streamlit as st
 
 from observability.core.analyzer import Analyzer, Ask, Context
 from observability.core.finding import Finding
@@ -37,8 +38,8 @@ SLOW = Analyzer("serving/slow", "What takes long?", needs, analyze)
 def slow(current: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """The only analyzer is one that reads raw rows and waits for the gate."""
     monkeypatch.setattr(check, "discover", lambda: (SLOW,))
-    load.cached_report.clear()
-    background_findings._said.clear()
+    st.cache_data.clear()
+    background_findings._finished.clear()
     GATE.clear()
     return current
 
@@ -46,20 +47,20 @@ def slow(current: World, monkeypatch: pytest.MonkeyPatch) -> World:
 def test_a_page_does_not_wait_and_finds_it_later(slow: World) -> None:
     window = load.window(Scope("loan"), "loan")
     begin = time.monotonic()
-    assert load.findings(window) == []
+    assert load.findings_in_window(window) == []
     assert time.monotonic() - begin < 10
-    assert load.looking(window)
+    assert load.findings_pending(window)
     GATE.set()
-    assert [each.value for each in load.findings(window, wait=True)] == [10.0]
-    assert [each.value for each in load.findings(window)] == [10.0]
-    assert not load.looking(window)
-    load.cached_report.clear()
+    assert [each.value for each in load.findings_in_window(window, wait=True)] == [10.0]
+    assert [each.value for each in load.findings_in_window(window)] == [10.0]
+    assert not load.findings_pending(window)
+    st.cache_data.clear()
 
 
 def test_who_wants_it_now_gets_it_now(slow: World) -> None:
     GATE.set()
-    assert len(load.findings(load.window(Scope("loan"), "loan"), wait=True)) == 1
-    load.cached_report.clear()
+    assert len(load.findings_in_window(load.window(Scope("loan"), "loan"), wait=True)) == 1
+    st.cache_data.clear()
 
 
 def test_check_reads_everything_or_what_it_is_told(slow: World) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from observability.dashboard import load
-from observability.store.db.database import Store
+from observability.store.db.database import Database
 from tests.dashboard.conftest import land
-from tests.dashboard.test_pages import opened, tables, words
+from tests.support.dashboard_pages import opened, tables, words
 
 END = datetime(2026, 3, 16, tzinfo=UTC)
 DAYS = 60
@@ -54,14 +54,14 @@ def lines() -> list[dict]:
 
 
 @pytest.fixture
-def delivered(empty: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def delivered(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
     """The store that this process owns."""
     land(empty, lines(), tmp_path)
-    monkeypatch.setattr(load, "now", lambda: END)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
     return empty
 
 
-def test_a_batch_stands_with_all_that_was_logged_of_it_and_what_became_of_its_predictions(delivered: Store) -> None:
+def test_a_batch_stands_with_all_that_was_logged_of_it_and_what_became_of_its_predictions(delivered: Database) -> None:
     app = opened("batches")
     (newest, before, *_) = tables(app)["Batches of clinic, newest first"]["rows"]
     cells = newest["cells"]
@@ -71,16 +71,16 @@ def test_a_batch_stands_with_all_that_was_logged_of_it_and_what_became_of_its_pr
     assert (cells["predictions"]["t"], cells["failed"]["t"], cells["cost"]["t"]) == ("20", "3", "5.00")
     assert cells["predictions"]["go"]["parameters"]["slice"] == "batch=b59" and cells["predictions"]["go"]["page"] == "cases"
     assert before["cells"]["predictions"]["t"] == "–" and "s" not in before["cells"]["batch"]
-    assert "7 batches of 1 source" in words(app).replace("**", "") and "1 source needs a person" in words(app)
+    assert "7 batches of 1 source" in words(app).replace("**", "") and "1 source needs attention" in words(app)
     assert "41.25" in words(app), "what the batch says of its columns"
 
 
-def test_the_link_behind_a_batch_finds_its_predictions(delivered: Store) -> None:
+def test_the_link_behind_a_batch_finds_its_predictions(delivered: Database) -> None:
     target = tables(opened("batches"))["Batches of clinic, newest first"]["rows"][0]["cells"]["predictions"]["go"]["parameters"]
     assert "20 predictions" in words(opened("cases", **target)), "the page Cases lists them"
 
 
-def test_a_rule_shows_what_it_took_and_of_whom(delivered: Store) -> None:
+def test_a_rule_shows_what_it_took_and_of_whom(delivered: Database) -> None:
     app = opened("cleaning")
     runs = tables(app)["Runs of the rule, newest first"]["rows"]
     assert [each["cells"]["dropped"]["t"] for each in runs] == ["110", "110", *["20"] * 5]
@@ -89,16 +89,16 @@ def test_a_rule_shows_what_it_took_and_of_whom(delivered: Store) -> None:
     assert women["cells"]["group"]["t"] == "sex = F" and women["cells"]["dropped"]["t"] == "250" and women["cells"]["rate"]["t"] == "7.1 %"
     assert women["cells"]["before"]["t"] == "50 %" and women["cells"]["after"]["t"] == "48.7 %" and men["cells"]["after"]["t"] == "51.3 %"
     assert women["cells"]["gap"]["t"] == "5.1 %" and men["cells"]["gap"]["t"] == "−5.1 %"
-    (rule,) = tables(app)["Cleaning rules and what they did"]["rows"]
+    (rule,) = tables(app)["Cleaning rules and their effect"]["rows"]
     assert rule["cells"]["status"]["s"] == "act" and rule["note"]["go"]["parameters"]["rule"] == "dataset:people/rule:adults"
 
 
-def test_dates_without_any_say_so_and_an_empty_store_says_how_to_log(delivered: Store) -> None:
+def test_dates_without_any_say_so_and_an_empty_store_says_how_to_log(delivered: Database) -> None:
     for page, nothing in (("batches", "No batches in this window"), ("cleaning", "No cleanings in this window")):
         assert nothing in words(opened(page, **{"window": "Chosen dates", "from": "2025-03-02T00:00", "to": "2025-03-09T00:00"}))
 
 
 @pytest.mark.parametrize(("page", "call"), [("batches", "log.batch("), ("cleaning", "log.cleaning(")])
-def test_nothing_logged_shows_the_lines_that_log(empty: Store, page: str, call: str) -> None:
+def test_nothing_logged_shows_the_lines_that_log(empty: Database, page: str, call: str) -> None:
     app = opened(page)
     assert any(call in each.value for each in app.code)

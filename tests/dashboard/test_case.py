@@ -15,12 +15,12 @@ from observability.core.window import Slice, Window
 from observability.dashboard import load
 from observability.export.csv import inert_csv, unaltered
 from observability.investigation import relabel_queue
-from observability.investigation.evidence_types import Rule
+from observability.investigation.evidence_types import ErrorRule
 from observability.monitoring import check
 from observability.server import process_lock
 from observability.store.ingest import record_writer
-from observability.store.query import decision_log, listing, search
-from tests.dashboard.test_pages import opened, tables, words
+from observability.store.types import search_terms
+from tests.support.dashboard_pages import opened, tables, words
 from tests.support.dashboard_world import END, HOSTILE, START, World, build
 
 
@@ -36,7 +36,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def mine(own: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """That world as the store that this process owns."""
     monkeypatch.setattr(process_lock, "current_store", lambda: own.store)
-    monkeypatch.setattr(load, "now", lambda: END)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
     return own
 
 
@@ -52,12 +52,12 @@ def test_a_case_says_what_was_logged(mine: World) -> None:
     app = opened("case", id=name, model="loan")
     text = words(app)
     assert "Wrong" in text and f"{raw['score']:.2f}" in text and "known 2 hours later" in text
-    inputs = {each["cells"]["feature"]["t"]: each["cells"] for each in tables(app)["Inputs, odd ones first"]["rows"]}
+    inputs = {each["cells"]["feature"]["t"]: each["cells"] for each in tables(app)["Inputs, flagged ones first"]["rows"]}
     assert set(inputs) == {"size", "age", "carrier", "sex"} and inputs["carrier"]["value"]["t"] == raw["carrier"]
     below = 100 * (mine.loan_reference["size"] < raw["size"]).mean()
     assert inputs["size"]["place"]["interval"]["v"] == pytest.approx(below, abs=2)
     assert inputs["size"]["feature"]["go"]["page"] == "drift" and inputs["size"]["feature"]["go"]["parameters"]["feature"] == "size"
-    near = tables(app)["The nearest cases with their labels"]["rows"]
+    near = tables(app)["Nearest cases and their labels"]["rows"]
     assert len(near) == 10 and all(each["cells"]["case"]["go"]["page"] == "case" for each in near)
     triage = tables(app)["Suspected sources, best first"]["rows"]
     assert [float(each["cells"]["score"]["t"]) for each in triage] == sorted(
@@ -72,9 +72,9 @@ def test_a_list_leads_to_every_section_and_says_it_in_a_word(mine: World) -> Non
     assert [each["to"] for each in listed] == sorted((each.proto.anchor for each in app.header), key=[each["to"] for each in listed].index)
     words_of = {each["to"]: each["word"] for each in listed}
     triage = tables(app)["Suspected sources, best first"]["rows"][0]["cells"]["source"]["t"]
-    odd = sum(each["cells"]["flag"].get("s") in ("watch", "act") for each in tables(app)["Inputs, odd ones first"]["rows"])
-    assert words_of["happened"] == "wrong" and words_of["conclude"] == triage.lower() and words_of["why"] == "not given"
-    assert words_of["inputs"] == (f"{odd} odd" if odd else "none odd") and words_of["said"] == "nothing yet"
+    odd = sum(each["cells"]["flag"].get("s") in ("watch", "act") for each in tables(app)["Inputs, flagged ones first"]["rows"])
+    assert words_of["happened"] == "wrong" and words_of["conclude"] == triage.lower() and words_of["why"] == "not available"
+    assert words_of["inputs"] == (f"{odd} flagged" if odd else "none flagged") and words_of["said"] == "none yet"
     price = f"p{mine.price.index[~mine.price['labelled']][3]}"
     listed = tables(opened("case", id=price, model="price"))["Sections of this case"]["rows"]
     assert {"happened": "no label yet", "label": "none yet"}.items() <= {each["to"]: each["word"] for each in listed}.items()
@@ -94,20 +94,20 @@ def test_a_verdict_with_an_action_is_written_and_shown_and_can_be_taken_back(min
     app.text_area(key=f"{key}-note").input("the size <b>cannot</b> be =1+1")
     app.selectbox(key=f"{key}-source").select("input")
     app.selectbox(key=f"{key}-do").select("fix_feed")
-    app.text_input(key=f"{key}-author").input("Ada")
-    submit = next(each for each in app.button if each.label == "Write it down")
+    app.text_input(key=f"{key}-author-box").input("Ada")
+    submit = next(each for each in app.button if each.label == "Save")
     submit.click().run()
     assert not app.exception
-    (verdict,) = decision_log.verdicts(mine.store, "loan", name)
-    (action,) = decision_log.actions(mine.store, "loan", name)
+    (verdict,) = mine.store.verdicts("loan", name)
+    (action,) = mine.store.actions("loan", name)
     assert verdict.fields["wrong"] == "yes" and verdict.fields["source"] == "input" and verdict.fields["action"] == action.id
     assert action.fields["do"] == "fix_feed" and action.fields["due"] > verdict.first.at
-    assert "cannot" in words(app) and "It was wrong; the input was wrong" in words(app) and "Fix the feed" in words(app)
+    assert "cannot" in words(app) and "It was wrong; wrong input" in words(app) and "Fix the feed" in words(app)
     assert "<b>" not in "".join(each.value for each in app.markdown).replace("\\<", "")
-    box = next(each for each in app.text_input if each.key == f"verdict-{verdict.id}-author")
+    box = next(each for each in app.text_input if each.key == f"verdict-{verdict.id}-author-box")
     assert box.value == "Ada", "the name is remembered"
     next(each for each in app.button if each.key == f"verdict-{verdict.id}-withdrawn").click().run()
-    (verdict,) = decision_log.verdicts(mine.store, "loan", name)
+    (verdict,) = mine.store.verdicts("loan", name)
     assert verdict.state == "withdrawn" and len(verdict.entries) == 2 and verdict.fields["note"] == "the size <b>cannot</b> be =1+1"
     assert "withdrawn" in words(app) and "Restore" in {each.label for each in app.button}
 
@@ -117,17 +117,17 @@ def test_what_cannot_be_written_stays_in_the_form(mine: World, monkeypatch: pyte
     key = next(each.key for each in app.text_area if each.key and each.key.endswith("-note")).removesuffix("-note")
     app.text_area(key=f"{key}-note").input("precious words")
     app.radio(key=f"{key}-wrong").set_value("no")
-    next(each for each in app.button if each.label == "Write it down").click().run()
-    assert "Say who you are" in words(app)
+    next(each for each in app.button if each.label == "Save").click().run()
+    assert "Enter your name to save." in words(app)
 
     def broken(*_: object) -> None:
         raise StoreBrokenError("the disk is nearly full")
 
-    monkeypatch.setattr(record_writer, "write", broken)
-    app.text_input(key=f"{key}-author").input("Ada")
-    next(each for each in app.button if each.label == "Write it down").click().run()
+    monkeypatch.setattr(record_writer, "write_records", broken)
+    app.text_input(key=f"{key}-author-box").input("Ada")
+    next(each for each in app.button if each.label == "Save").click().run()
     assert "the disk is nearly full" in words(app)
-    assert app.text_area(key=f"{key}-note").value == "precious words" and decision_log.verdicts(mine.store, "loan", "l3") == ()
+    assert app.text_area(key=f"{key}-note").value == "precious words" and mine.store.verdicts("loan", "l3") == ()
 
 
 def test_a_case_is_sent_to_be_labelled_again_once(mine: World) -> None:
@@ -136,19 +136,19 @@ def test_a_case_is_sent_to_be_labelled_again_once(mine: World) -> None:
 
     app = opened("case", id="l9", model="loan")
     key = buttons(app)["Send"]
-    app.text_input(key=key.replace("-send", "-author")).input("Grace")
+    app.text_input(key=key.replace("-send", "-author") + "-box").input("Grace")
     next(each for each in app.button if each.key == key).click().run()
-    (action,) = decision_log.actions(mine.store, "loan", "l9")
+    (action,) = mine.store.actions("loan", "l9")
     assert action.fields["do"] == "relabel" and action.first.author == "Grace"
-    assert "Send" not in buttons(app) and "an open action asks to label it again" in words(app)
-    page = opened("cases", model="loan", inbox="To be labelled again")
-    (shown,) = tables(page)["Predictions that were sent to be labelled again, what waits first"]["rows"]
+    assert "Send" not in buttons(app) and "in the relabel queue since" in words(app)
+    page = opened("cases", model="loan", inbox="Relabel queue")
+    (shown,) = tables(page)["Relabel queue, open requests first"]["rows"]
     assert shown["cells"]["case"]["go"]["parameters"]["id"] == "l9" and shown["cells"]["state"]["t"] == "Open"
     label = {"kind": "label", "id": "l9", "model": "loan", "value": 1, "annotator": "bob", "source": "human"}
-    record_writer.write(mine.store, [label])
-    assert "Labelled again" in words(opened("case", id="l9", model="loan"))
-    page = opened("cases", model="loan", inbox="To be labelled again")
-    (shown,) = tables(page)["Predictions that were sent to be labelled again, what waits first"]["rows"]
+    mine.store.write_records([label])
+    assert "Relabelled" in words(opened("case", id="l9", model="loan"))
+    page = opened("cases", model="loan", inbox="Relabel queue")
+    (shown,) = tables(page)["Relabel queue, open requests first"]["rows"]
     assert shown["cells"]["state"]["t"] == "Done" and shown["cells"]["labels"]["t"] == "1 of 2"
 
 
@@ -157,7 +157,7 @@ def test_a_slice_is_watched_by_settings_reported_and_watched_no_longer(mine: Wor
 
     name = wrong(mine)
     part = Slice.parse("carrier=AA&size=40.0 and above")
-    found = Rule(
+    found = ErrorRule(
         "like this", 100, 40, 0.4, 0.3, 0.3, 0.5, overall=0.2, weak=True, slice=str(part), because="They err more", error="an error"
     )
     monkeypatch.setattr(part_registry, "PARTS", {**part_registry.PARTS, "rule": lambda _look: found})
@@ -166,25 +166,25 @@ def test_a_slice_is_watched_by_settings_reported_and_watched_no_longer(mine: Wor
 
     def press(label: str) -> None:
         pressed = next(each for each in app.button if each.label == label)
-        app.text_input(key=pressed.key.replace("-send", "-author")).input("Ada")
+        app.text_input(key=pressed.key.replace("-send", "-author") + "-box").input("Ada")
         pressed.click().run()
         assert not app.exception
 
-    press("Watch it")
+    press("Watch")
     assert mine.store.catalog().model("loan").settings.slices == (str(part),)
-    assert "Watched" in words(app) and "See what is said of it" in {each.label for each in app.button}
+    assert "Watched" in words(app) and "Open its results" in {each.label for each in app.button}
     report = check.check(mine.store, model="loan", start=END - timedelta(days=7), end=END)
     assert [each.evidence.get("watched") for each in report.findings if each.slice == str(part) and each.analyzer == "serving/slices"] == [
         True
     ]
-    rows_ = tables(opened("slices", model="loan", span="last7"))["What is said of each watched slice"]["rows"]
+    rows_ = tables(opened("slices", model="loan", span="last7"))["Watched slices and their findings"]["rows"]
     assert [each["cells"]["slice"]["t"] for each in rows_] == ["carrier = AA and size = 40.0 and above"]
-    (action,) = decision_log.actions(mine.store, "loan", name)[:1]
+    (action,) = mine.store.actions("loan", name)[:1]
     assert action.fields["do"] == "monitor_slice" and action.state == "done"
-    press("Stop watching")
+    press("Stop")
     assert mine.store.catalog().model("loan").settings.slices == ()
-    assert decision_log.actions(mine.store, "loan", name)[0].state == "cancelled" and "Watch it" in {each.label for each in app.button}
-    told = listing.events(mine.store, "loan", END, END + timedelta(days=3650))["text"].tolist()
+    assert mine.store.actions("loan", name)[0].state == "cancelled" and "Watch" in {each.label for each in app.button}
+    told = mine.store.events("loan", END, END + timedelta(days=3650))["text"].tolist()
     assert [each.split(" is watched")[1] for each in told] == [" from now on.", " no longer."] and all(
         each.startswith("Ada: ") for each in told
     )
@@ -202,8 +202,8 @@ def test_a_part_that_breaks_stops_nothing_else(part: str, mine: World, monkeypat
     app = opened("case", id="l40", model="loan")
     text = words(app)
     assert "for the test" in text
-    assert [each.value for each in app.header][:2] == ["What happened", "Could the inputs be wrong?"]
-    assert "What do we conclude?" in [each.value for each in app.header]
+    assert [each.value for each in app.header][:2] == ["What happened", "Input checks"]
+    assert "Conclusion" in [each.value for each in app.header]
 
 
 def test_a_hostile_case_is_inert(mine: World, tmp_path: Path) -> None:
@@ -213,18 +213,17 @@ def test_a_hostile_case_is_inert(mine: World, tmp_path: Path) -> None:
         "features": {"=cmd|' /C calc'!A0": "=1+1", long: long, "**bold**": "[x](https://evil.example)"}, "score": 0.5, "subject": ":red[z]",
         "received_at": END.isoformat(), "colour": "$x^2$",
     }  # fmt: skip
-    from observability.store.ingest.loader import load_files
-    from observability.store.ingest.parse_types import Defaults
+    from observability.store.types.loading import LoadDefaults
 
     path = tmp_path / "lines.jsonl"
     path.write_text(json.dumps(record), encoding="utf-8")
-    assert load_files(mine.store, [path], Defaults()).rejected == 0
-    record_writer.write(mine.store, [{"kind": "verdict", "verdict": "<v>", "model": HOSTILE, "prediction": record["id"], "author": "<b>x</b>", "source": "unknown", "note": "<script>alert(1)</script> :red[z] " + long[:3000]}])  # fmt: skip
+    assert mine.store.load_files([path], LoadDefaults()).rejected == 0
+    mine.store.write_records([{"kind": "verdict", "verdict": "<v>", "model": HOSTILE, "prediction": record["id"], "author": "<b>x</b>", "source": "unknown", "note": "<script>alert(1)</script> :red[z] " + long[:3000]}])  # fmt: skip
     app = opened("case", id=record["id"], model=HOSTILE)
     shown = "\n".join(each.value for kind in ("title", "header", "markdown", "caption", "warning", "error") for each in getattr(app, kind))
     assert "<b>" not in shown.replace("\\<", "") and "<script" not in shown.replace("\\<", "") and "<img" not in shown.replace("\\<", "")
     assert "https://evil" not in shown and ":red[z]" not in shown and "$x" not in shown
-    assert words(opened("cases", q=record["id"], model=HOSTILE)).count("The case of this id") >= 1
+    assert words(opened("cases", q=record["id"], model=HOSTILE)).count("Exact id") >= 1
 
 
 def test_the_lists_of_hostile_cases_are_inert_on_the_page_and_in_their_files(mine: World) -> None:
@@ -234,8 +233,8 @@ def test_the_lists_of_hostile_cases_are_inert_on_the_page_and_in_their_files(min
         "features": {"plain": "@SUM(A1)", "\u202ename": "x" * 5000}, "subject": "=s",
     }  # fmt: skip
     asked = {"kind": "action", "action": "r", "author": "=Ada", "model": HOSTILE, "prediction": name, "do": "relabel", "text": wish}
-    record_writer.write(mine.store, [record, asked])
-    for parameters in ({"q": 'plain = "@SUM(A1)"', "window": "Everything"}, {"q": "=s"}, {"inbox": "To be labelled again"}):
+    mine.store.write_records([record, asked])
+    for parameters in ({"q": 'plain = "@SUM(A1)"', "window": "Everything"}, {"q": "=s"}, {"inbox": "Relabel queue"}):
         app = opened("cases", model=HOSTILE, **parameters)
         assert not app.exception
         shown = "\n".join(
@@ -244,8 +243,8 @@ def test_the_lists_of_hostile_cases_are_inert_on_the_page_and_in_their_files(min
         inert = shown.replace("\\<", "").replace("\\:", "").replace("\\[", "")
         assert "<script" not in inert and "<img" not in inert and ":red[" not in inert and "https://evil" not in inert
     assert name in words(opened("cases", q=name, model=HOSTILE))
-    found = search.matching(mine.store, Window(HOSTILE, START, END + timedelta(days=1)), search.parse('plain = "@SUM(A1)"'), 10)
-    sheet = relabel_queue.worksheet(mine.store, relabel_queue.queue(mine.store, HOSTILE), END)
+    found = mine.store.search(Window(HOSTILE, START, END + timedelta(days=1)), search_terms.parse_search_terms('plain = "@SUM(A1)"'), 10)
+    sheet = relabel_queue.worksheet(mine.store, relabel_queue.relabel_queue(mine.store, HOSTILE), END)
     assert found["id"].tolist() == sheet["id"].tolist() == [name] and unaltered(sheet, "id").empty
     for table in (found, sheet):
         for row in csv.reader(StringIO(inert_csv(table))):

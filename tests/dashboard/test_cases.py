@@ -4,8 +4,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from observability.dashboard import links
-from observability.dashboard.case import find
-from tests.dashboard.test_pages import WHOLE, opened, tables, words
+from observability.dashboard.case import find_case
+from tests.support.dashboard_pages import WHOLE, opened, tables, words
 from tests.support.dashboard_world import HOSTILE, World
 
 
@@ -26,23 +26,23 @@ def test_conditions_list_the_rows_of_a_mask_and_link_to_their_cases(current: Wor
 
 def test_a_long_result_is_bounded_and_says_so(current: World) -> None:
     app = opened("cases", model="price", q="error > 0", **WHOLE)
-    assert len(matching(app)) == 100 and "At most 100 are shown" in words(app)
+    assert len(matching(app)) == 100 and "The first 100, " in words(app)
     assert "too high" in matching(app)[0]["outcome"]["t"]
 
 
 @pytest.mark.parametrize(
     ("typed", "parameters", "said"),
     [
-        ("l17", {}, "The case of this id"),
-        ("l17", {"model": "price"}, "The case of this id"),
-        ("l1", {}, "The case of this id"),
-        ("h", {}, "Ids that begin like this"),
-        ("nobody", {}, "No prediction has the id nobody"),
-        ("score > 0.9", {}, "Conditions are about the columns of one model"),
+        ("l17", {}, "Exact id"),
+        ("l17", {"model": "price"}, "Exact id"),
+        ("l1", {}, "Exact id"),
+        ("h", {}, "Ids with this prefix"),
+        ("nobody", {}, "No prediction has the id, subject or id prefix nobody"),
+        ("score > 0.9", {}, "Conditions need a model"),
         ("scor > 0.9", {"model": "loan"}, "column 'scor' is not in loan"),
         ("size > big", {"model": "loan"}, "'size' is a number"),
         ("size > 1e9", {"model": "loan"}, "No prediction of loan meets size > 1e9"),
-        ("<script>alert(1)</script>" + "x" * 5000, {}, "No prediction has the id <script>"),
+        ("<script>alert(1)</script>" + "x" * 5000, {}, "No prediction has the id, subject or id prefix <script>"),
     ],
 )
 def test_what_was_typed_is_answered(typed: str, parameters: dict[str, str], said: str, current: World) -> None:
@@ -52,11 +52,11 @@ def test_what_was_typed_is_answered(typed: str, parameters: dict[str, str], said
 def test_what_is_typed_into_the_sidebar_leads_to_the_case_or_to_what_is_found(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     went: list[dict] = []
     state = {"model": "price", "slice": "carrier=AA", "window": "Everything"}
-    monkeypatch.setattr(find.st, "session_state", state)
-    monkeypatch.setattr(links, "go", went.append)
+    monkeypatch.setattr(find_case.st, "session_state", state)
+    monkeypatch.setattr(links, "follow_link", went.append)
     for typed in ("l17", "score > 3", "  "):
         state["find"] = typed
-        find.go()
+        find_case.open_typed_case()
         assert state["find"] == ""
     window = {"window": "Everything"}
     assert went == [
@@ -88,15 +88,15 @@ def test_the_way_back_keeps_the_page_and_its_scope(current: World) -> None:
     ],
 )
 def test_an_address_of_a_case_stands_for_its_id(typed: str, meant: str) -> None:
-    assert find.meant(typed) == meant
+    assert find_case.typed_case_id(typed) == meant
 
 
 def test_a_case_that_is_not_there_says_the_next_step(current: World) -> None:
     assert "This page is about one prediction" in words(opened("case"))
     assert "prediction 'nope' is not in any of the 3 models" in words(opened("case", id="nope"))
-    assert "The prediction l17 is one of loan, not of price." in words(opened("case", id="l17", model="price"))
+    assert "Prediction l17 belongs to loan, not to price." in words(opened("case", id="l17", model="price"))
 
 
 def test_a_case_has_a_permanent_address(current: World) -> None:
     app = opened("case", id="h3", model=HOSTILE, window="Everything")
-    assert app.code[0].value == links.permanent("h3", HOSTILE) and "window" not in app.code[0].value
+    assert app.code[0].value == links.permanent_case_address("h3", HOSTILE) and "window" not in app.code[0].value

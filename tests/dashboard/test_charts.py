@@ -1,15 +1,20 @@
-"""Do charts draw what their frame says, and nothing a name could smuggle in?"""
+"""Charts draw their frames, and names from logs stay inert."""
 
 import json
+from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
 
+from observability.core import formatting
+from observability.core.window import Window
 from observability.dashboard import theme
 from observability.dashboard.charts import compare as charts_compare
 from observability.dashboard.charts import drift as charts_drift
+from observability.dashboard.charts import labels as charts_labels
 from observability.dashboard.charts import outcomes as charts_outcomes
 from observability.dashboard.charts import time as charts_time
+from observability.dashboard.charts.overlay import distribution_overlay
 
 HOSTILE = "<a href='https://evil.example'>x</a>"
 
@@ -27,7 +32,7 @@ def named(figure, name: str):
 def test_periods_whose_labels_are_missing_are_drawn_apart_and_shaded() -> None:
     series = metric_series()
     series.loc[8:, "labelled"] = 79
-    figure = charts_time.metric(series, name="MAE", unit="", limit=5.0, baseline=3.0)
+    figure = charts_time.metric_lines(series, name="MAE", unit="", limit=5.0, baseline=3.0)
     firm = named(figure, "MAE")
     assert list(firm.y[:8]) == list(range(8)) and all(each != each for each in firm.y[8:])
     assert named(figure, "MAE, labels still arriving").line.dash == "dot"
@@ -38,12 +43,12 @@ def test_periods_whose_labels_are_missing_are_drawn_apart_and_shaded() -> None:
 
 
 def test_nothing_is_shaded_where_all_labels_are_in() -> None:
-    assert not [shape for shape in charts_time.metric(metric_series(), name="x", unit="").layout.shapes if shape.type == "rect"]
+    assert not [shape for shape in charts_time.metric_lines(metric_series(), name="x", unit="").layout.shapes if shape.type == "rect"]
 
 
 def test_at_most_five_events_are_marks_deploys_first_and_the_rest_is_counted() -> None:
     marks = pd.DataFrame({"at": pd.date_range("2026-03-02", periods=8, freq="D"), "what": ["note"] * 7 + ["deploy"], "text": [HOSTILE] * 8})
-    figure = charts_time.metric(metric_series(), name="x", unit="", marks=marks)
+    figure = charts_time.metric_lines(metric_series(), name="x", unit="", marks=marks)
     events = named(figure, "events")
     assert len(events.x) == charts_time.MOST_MARKS
     assert any(each.startswith("deploy") for each in events.customdata) and events.customdata[-1].endswith(
@@ -54,14 +59,14 @@ def test_at_most_five_events_are_marks_deploys_first_and_the_rest_is_counted() -
 
 def test_events_outside_of_the_chart_are_left_out() -> None:
     marks = pd.DataFrame({"at": [pd.Timestamp("2020-01-01")], "what": ["deploy"], "text": ["x"]})
-    assert all(trace.name != "events" for trace in charts_time.volume(metric_series().assign(n=3), marks).data)
+    assert all(trace.name != "events" for trace in charts_time.traffic_bars(metric_series().assign(n=3), marks).data)
 
 
 def test_volume_shows_what_was_expected_only_where_it_is_known() -> None:
     frame = pd.DataFrame({"period": pd.date_range("2026-03-01", periods=3, freq="h"), "n": [1, 2, 3]})
-    assert [trace.name for trace in charts_time.volume(frame).data] == ["predictions"]
+    assert [trace.name for trace in charts_time.traffic_bars(frame).data] == ["predictions"]
     known = frame.assign(expected=[1.0, 2.0, None], low=[0.0, 1.0, None], high=[2.0, 3.0, None])
-    assert {trace.name for trace in charts_time.volume(known).data} == {"predictions", "expected", "usual range"}
+    assert {trace.name for trace in charts_time.traffic_bars(known).data} == {"predictions", "expected", "usual range"}
 
 
 def ranking() -> pd.DataFrame:
@@ -74,7 +79,7 @@ def ranking() -> pd.DataFrame:
 
 
 def test_ranked_bars_carry_subject_colour_and_limits() -> None:
-    figure = charts_drift.ranked(ranking(), selected="b")
+    figure = charts_drift.drift_bars(ranking(), selected="b")
     bar = figure.data[0]
     assert list(bar.x) == [0.05, 0.4] and [each[0] for each in bar.customdata] == ["b", HOSTILE]
     assert list(bar.marker.color) == [theme.OK, theme.ACT]
@@ -88,10 +93,50 @@ def test_ranked_bars_carry_subject_colour_and_limits() -> None:
     ) and "on the last day: PSI 0.9" in ring.hovertemplate[0]
 
 
+def test_limits_and_colours_are_those_of_the_findings() -> None:
+    """A limit of 0.3 is the critical one where a critical finding passed it, and a warning one where the owner set it so."""
+    rows = ranking().assign(limit=[0.3, 0.1])
+    critical, warning = (shape for shape in charts_drift.drift_bars(rows).layout.shapes)
+    assert {shape.x0: shape.line.color for shape in (critical, warning)} == {0.3: theme.ACT, 0.1: theme.WATCH}
+    relaxed = charts_drift.drift_bars(rows.assign(limit=[0.5, 0.3], severity=["watch", "ok"]))
+    assert {shape.x0: shape.line.color for shape in relaxed.layout.shapes} == {0.5: theme.WATCH, 0.3: theme.WATCH}
+    assert list(relaxed.data[0].marker.color) == [theme.OK, theme.WATCH], "a bar has the colour of its finding, whatever its length"
+    assert {note.text for note in charts_drift.drift_bars(rows).layout.annotations} == {
+        f"{formatting.STATUS_WORDS['act']} 0.3",
+        f"{formatting.STATUS_WORDS['watch']} 0.1",
+    }
+
+
+def test_the_limit_of_one_column_is_a_stroke_on_its_bar() -> None:
+    rows = pd.concat([ranking()] * 3, ignore_index=True).assign(limit=[0.1, 0.1, 0.1, 0.1, 0.77, 0.2])
+    figure = charts_drift.drift_bars(rows)
+    assert [shape.x0 for shape in figure.layout.shapes] == [0.1]
+    (strokes,) = (trace for trace in figure.data if trace.type == "scatter" and trace.marker.symbol == "line-ns-open")
+    assert sorted(zip(strokes.y, strokes.x)) == [(0, 0.2), (1, 0.77)]
+
+
+@pytest.mark.parametrize("limit", [0.35, 12.5])
+def test_lines_over_time_draw_the_limit_of_their_finding(limit: float) -> None:
+    for figure in (
+        charts_time.metric_lines(metric_series(), name="x", unit="", limit=limit),
+        charts_time.compact_line(metric_series(), name="x", unit="", limit=limit),
+    ):
+        assert [shape.y0 for shape in figure.layout.shapes if shape.type == "line"] == [limit]
+
+
+def test_label_maturity_draws_the_limit_of_its_finding() -> None:
+    days = pd.DataFrame(
+        {"period": pd.date_range("2026-03-02", periods=2), "served": 10.0, "labelled": 5.0, "share": 0.5, "usual": 0.6, "final": 0.9}
+    )
+    window = Window("loan", datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 4, tzinfo=UTC))
+    assert [shape.y0 for shape in charts_labels.label_maturity_bars(days, window, 0.72).layout.shapes] == [0.72]
+    assert not charts_labels.label_maturity_bars(days, window).layout.shapes
+
+
 def test_squares_over_the_heatmap_carry_hover_and_click() -> None:
     days = pd.to_datetime(["2026-03-01", "2026-03-02", "2026-03-01"])
     frame = pd.DataFrame({"subject": ["b", "b", "a"], "day": days, "value": [0.1, 0.2, 0.3], "n": [5, 6, 7]})
-    figure = charts_drift.heatmap(frame, value="PSI", unit="", top=0.5)
+    figure = charts_drift.column_day_heatmap(frame, value="PSI", unit="", top=0.5)
     grid, squares = figure.data
     assert grid.hoverinfo == "skip" and squares.opacity == 0
     assert [list(row) for row in grid.z] == [[0.1, 0.2], [0.3, None]]
@@ -101,26 +146,26 @@ def test_squares_over_the_heatmap_carry_hover_and_click() -> None:
 def test_overlays_draw_both_sides_on_the_same_steps() -> None:
     numbers = pd.DataFrame(
         {"step": ["below 1", "1 to 2"], "low": [0.0, 1.0], "high": [1.0, 2.0], "reference": [0.4, 0.6], "current": [0.1, 0.9]}
-    )
-    figure = charts_drift.overlay_numbers(numbers, name="x")
+    ).assign(n_reference=[4, 6], n_current=[1, 9])
+    figure = distribution_overlay(numbers, name="x")
     assert list(named(figure, "reference").x) == list(named(figure, "current").x) == [0.0, 1.0, 2.0]
     assert list(named(figure, "current").y) == [0.1, 0.9, 0.9] and named(figure, "current").line.shape == "hv"
     levels = pd.DataFrame(
         {"level": [HOSTILE, "b"], "reference": [0.4, 0.6], "current": [0.1, 0.9], "n_reference": [4, 6], "n_current": [1, 9]}
     )
-    figure = charts_drift.overlay_levels(levels, name=HOSTILE)
+    figure = distribution_overlay(levels, name=HOSTILE)
     assert figure.layout.barmode == "group" and [list(trace.y) for trace in figure.data] == [[0.4, 0.6], [0.1, 0.9]]
     assert "<a " not in json.dumps(figure.to_plotly_json(), default=str)
 
 
 def test_confusion_shows_the_share_of_each_label() -> None:
-    figure = charts_outcomes.confusion([[90.0, 10.0], [30.0, 70.0]], ["no", "yes"])
+    figure = charts_outcomes.confusion_heatmap([[90.0, 10.0], [30.0, 70.0]], ["no", "yes"])
     assert [list(row) for row in figure.data[0].z] == [[0.9, 0.1], [0.3, 0.7]]
     assert figure.layout.annotations[1].text == "<b>10 %</b><br>10"
     assert "label no, decided yes" in figure.data[1].customdata[1]
 
 
-@pytest.mark.parametrize("figure", [charts_time.small(metric_series(), name="x", unit="share"), charts_drift.ranked(ranking())])
+@pytest.mark.parametrize("figure", [charts_time.compact_line(metric_series(), name="x", unit="share"), charts_drift.drift_bars(ranking())])
 def test_every_colour_is_one_of_the_theme(figure) -> None:
     used = {
         word
@@ -132,19 +177,19 @@ def test_every_colour_is_one_of_the_theme(figure) -> None:
 
 def test_an_estimate_beside_a_measurement_is_dashed_in_another_hue_and_says_its_interval() -> None:
     series = metric_series().assign(estimated=2.0, estimated_low=1.5, estimated_high=2.5)
-    guess = named(charts_time.metric(series, name="MAE", unit=""), "MAE, estimated")
+    guess = named(charts_time.metric_lines(series, name="MAE", unit=""), "MAE, estimated")
     assert (guess.line.dash, guess.line.color, guess.marker.symbol) == ("dash", theme.PURPLE, "circle-open")
     assert list(guess.y) == [2.0] * len(series) and "(1.50 to 2.50)" in guess.customdata[0]
-    bare = charts_time.metric(series.assign(estimated=None), name="MAE", unit="")
+    bare = charts_time.metric_lines(series.assign(estimated=None), name="MAE", unit="")
     assert all(trace.name != "MAE, estimated" for trace in bare.data)
 
 
 def test_a_long_title_of_an_axis_is_broken_near_its_middle() -> None:
-    assert theme.two_lines("mean error") == "mean error" and theme.two_lines("x" * 60) == "x" * 60
-    title = "A − B, in multiples of the smallest change that matters"
-    first, second = theme.two_lines(title).split("<br>")
+    assert theme.break_title("mean error") == "mean error" and theme.break_title("x" * 60) == "x" * 60
+    title = "A − B, in multiples of the smallest relevant change"
+    first, second = theme.break_title(title).split("<br>")
     assert f"{first} {second}" == title and abs(len(first) - len(second)) <= 6
-    figure = charts_compare.forest(
+    figure = charts_compare.forest_plot(
         pd.DataFrame([["MAE", 2.0, 1.0, 3.0, "differs", "x"]], columns=["name", "multiple", "low", "high", "verdict", "said"])
     )
     assert "<br>" in figure.layout.xaxis.title.text

@@ -1,4 +1,4 @@
-"""Do the charts of all inputs together draw what their frame says, inertly?"""
+"""Charts of multivariate drift draw their frames, and names stay inert."""
 
 import pandas as pd
 
@@ -13,7 +13,7 @@ def test_the_scale_shows_interval_chance_and_limits() -> None:
         [["all", 0.7, 0.66, 0.74, 2000, "act"], ["single", 0.52, None, None, 2000, "unknown"]],
         columns=["name", "auc", "low", "high", "n", "severity"],
     ).astype({"low": float, "high": float})
-    figure = charts_domain.scale(rows, null_low=0.47, null_high=0.53, limits={"watch": 0.55, "act": 0.65})
+    figure = charts_domain.domain_auc_scale(rows, null_low=0.47, null_high=0.53, limits={"watch": 0.55, "act": 0.65})
     sure, single = figure.data
     assert list(sure.x) == [0.7] and list(single.x) == [0.52] and single.error_x.array is None
     assert sure.error_x.array[0] == 0.74 - 0.7 and sure.error_x.arrayminus[0] == 0.7 - 0.66
@@ -24,7 +24,7 @@ def test_the_scale_shows_interval_chance_and_limits() -> None:
 
 def test_bars_are_the_first_ten_and_names_are_inert() -> None:
     rows = pd.DataFrame({"subject": [HOSTILE, *map(str, range(14))], "loss": [0.2 - 0.01 * place for place in range(15)]})
-    figure = charts_domain.losses(rows)
+    figure = charts_domain.permutation_importance_bars(rows)
     (bars,) = figure.data
     assert list(bars.x) == list(rows["loss"][:10][::-1])
     assert "<b" not in figure.layout.yaxis.ticktext[-1] and bars.customdata[-1][0] == HOSTILE

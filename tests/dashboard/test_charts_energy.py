@@ -1,4 +1,4 @@
-"""Are energy and money drawn as they are: hatched where not measured, stacked by part, a fan that begins where the spending ends?"""
+"""Charts of energy and cost: hatched where not measured, stacked by part, a forecast from the last measured day on."""
 
 from functools import partial
 
@@ -7,27 +7,27 @@ import pytest
 
 from observability.analyzers.operations.cost import money
 from observability.core import formatting
-from observability.core.numerals import with_prefix
+from observability.core.numerals import with_si_prefix
 from observability.dashboard import theme
 from observability.dashboard.charts import energy as charts_energy
 from observability.metrics.cost import PARTS
 
-WH = partial(with_prefix, unit="Wh")
+WH = partial(with_si_prefix, unit="Wh")
 DAYS = pd.date_range("2026-03-01", periods=4, freq="D")
 
 
 def test_bars_of_an_assumption_are_hatched_and_those_of_a_reading_are_not() -> None:
     rows = pd.DataFrame({"period": DAYS, "value": [1.0, 2.0, 3.0, 0.0021]})
-    assumed = charts_energy.bars(rows, name="Wh a thousand", say=WH, source="assumed", baseline=2.0)
-    measured = charts_energy.bars(rows, name="Wh a thousand", say=WH, source="measured")
+    assumed = charts_energy.consumption_bars(rows, name="Wh a thousand", say=WH, source="assumed", baseline=2.0)
+    measured = charts_energy.consumption_bars(rows, name="Wh a thousand", say=WH, source="measured")
     assert assumed.data[0].marker.pattern.shape == "x" and not measured.data[0].marker.pattern.shape
     assert list(assumed.data[0].y) == [1, 2, 3, 0.0021] and assumed.data[0].customdata[3] == "2.10 mWh"
-    assert assumed.layout.annotations[0].text == "its own past" and not measured.layout.annotations
+    assert assumed.layout.annotations[0].text == "past" and not measured.layout.annotations
 
 
 def test_runs_stand_by_source_with_inert_names() -> None:
     rows = pd.DataFrame({"run": ["<b>new</b>", "old"], "value": [5.0, 2.0], "source": ["measured", "assumed"]})
-    figure = charts_energy.runs(rows, name="Wh", say=WH)
+    figure = charts_energy.run_energy_bars(rows, name="Wh", say=WH)
     of = {trace.name: trace for trace in figure.data}
     assert list(of["measured"].x) == [5] and list(of["assumed"].x) == [2] and list(of["measured"].y) == [1], "the newest is above"
     assert "<b>" not in "".join(figure.layout.yaxis.ticktext) + of["measured"].customdata[0]
@@ -35,7 +35,7 @@ def test_runs_stand_by_source_with_inert_names() -> None:
 
 def test_parts_are_stacked_and_only_those_that_cost_something() -> None:
     rows = pd.DataFrame({"period": DAYS[:2], "training": [1.0, 0.0], "labelling": [0.0, 0.0], "serving": [2.0, 3.0], "storage": [0.1, 0.1]})
-    figure = charts_energy.parts(rows, currency="EUR", say=partial(money, currency="EUR"))
+    figure = charts_energy.cost_stack(rows, currency="EUR", say=partial(money, currency="EUR"))
     assert [trace.name for trace in figure.data] == ["training", "serving", "storage"] and figure.layout.barmode == "stack"
     assert set(charts_energy.COLOURS) == set(PARTS)
     assert figure.data[1].customdata[1] == "serving: EUR 3.00" and figure.data[0].marker.color == theme.PRIMARY
@@ -45,14 +45,14 @@ def test_the_fan_begins_where_the_spending_ends_and_the_budget_is_a_line() -> No
     rows = pd.DataFrame(
         {"period": DAYS, "value": [1.0, 2.0, 3.1, 4.2], "low": [None, None, 2.5, 3.0], "high": [None, None, 3.7, 5.4]}
     ).astype({"low": float, "high": float})
-    figure = charts_energy.fan(rows, currency="EUR", say=partial(money, currency="EUR"), budget=6.0)
+    figure = charts_energy.cost_forecast_fan(rows, currency="EUR", say=partial(money, currency="EUR"), budget=6.0)
     of = {trace.name: trace for trace in figure.data}
     assert list(of["spent"].y) == [1, 2] and list(of["forecast"].y) == [2, 3.1, 4.2] and of["forecast"].line.dash == "dash"
     assert max(of["95 % interval"].y) == 5.4 and figure.layout.shapes[0].y0 == 6
-    over = charts_energy.fan(rows[:2], currency="EUR", say=partial(money, currency="EUR"))
+    over = charts_energy.cost_forecast_fan(rows[:2], currency="EUR", say=partial(money, currency="EUR"))
     assert [trace.name for trace in over.data] == ["spent"]
 
 
 @pytest.mark.parametrize(("value", "unit", "told"), [(0.0000541, "Wh", "54.1 µWh"), (None, "Wh", "–"), (12.0, "gCO₂e", "12.0 gCO₂e")])
 def test_findings_tables_write_small_energies_with_a_prefix(value, unit, told) -> None:
-    assert formatting.amount(value, unit) == told
+    assert formatting.format_value(value, unit) == told

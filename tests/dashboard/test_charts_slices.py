@@ -1,4 +1,4 @@
-"""Do the charts of slices and of why performance changed draw what their frames say, inertly?"""
+"""Charts of slices and of a change of performance draw their frames, and names stay inert."""
 
 import pandas as pd
 
@@ -14,7 +14,7 @@ def test_dots_show_now_before_and_whether_it_is_more_than_chance() -> None:
         [[HOSTILE, 0.7, 0.65, 0.75, 400, 0.9, 0.88, 0.5, True], ["sex = F", 0.8, 0.7, 0.9, 120, None, 0.88, 0.1, False]],
         columns=["name", "value", "low", "high", "n", "before", "rest", "coverage", "sure"],
     ).astype({"before": float})
-    figure = charts_slices.dots(rows, name="Accuracy", unit="share")
+    figure = charts_slices.slice_dots(rows, name="Accuracy", unit="share")
     before, sure, maybe = figure.data
     assert list(before.x) == [0.9] and list(sure.x) == [0.7] and list(maybe.x) == [0.8] and list(before.y) == list(sure.y) == [1]
     assert sure.error_x.array[0] == 0.75 - 0.7 and sure.marker.color == theme.PRIMARY and maybe.marker.symbol == "circle-open"
@@ -27,7 +27,7 @@ def test_the_waterfall_steps_from_before_to_now() -> None:
          ["Now", 12, 11, 13, 0, 12, True, True]],
         columns=["step", "value", "low", "high", "start", "end", "whole", "sure"],
     )  # fmt: skip
-    (bars,) = charts_waterfall.steps(rows, name="Mean absolute error", unit="").data
+    (bars,) = charts_waterfall.change_waterfall(rows, name="Mean absolute error", unit="").data
     assert list(bars.base) == [0, 10, 13, 0] and list(bars.y) == [10, 3, -1, 12]
     assert list(bars.marker.color) == [theme.PRIMARY, theme.ACT, theme.NEUTRAL, theme.PRIMARY]
     assert list(bars.error_y.array) == [1, 2, 1.5, 1] and "3.00 (1.00 to 5.00)" in bars.customdata[1]

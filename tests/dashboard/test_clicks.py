@@ -1,4 +1,4 @@
-"""Does a click on a mark lead to exactly the predictions that the mark stands for? Counted on the raw rows, and against the number on the mark."""
+"""A click on a mark leads to exactly its predictions, counted on the raw rows and compared with the number on the mark."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -7,30 +7,30 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.compare.comparison_types import Comparison, Side
-from observability.compare.input_distances import Histograms
+from observability.compare.comparison_types import ComparisonSide, WindowComparison
+from observability.compare.input_distances import HistogramPair
 from observability.core.questions import Aggregate, Bucket
 from observability.core.window import Slice, Window
 from observability.dashboard import clicks, distributions, links, load, time_series
 from observability.dashboard.data import labels, quality
-from observability.dashboard.frame import Here
+from observability.dashboard.frame import ModelPage
 from observability.dashboard.scope import Scope
 from observability.dashboard.serving import calibration, compare_parts, latency, performance, slice_search
 from observability.dashboard.trust import fairness, fairness_groups
-from observability.store.query import search
+from observability.store.types import search_terms
 from tests.support.dashboard_world import DAYS, END, START, World
 
 
-def here(world: World, model: str, page: str = "performance", part: str | None = None) -> Here:
+def here(world: World, model: str, page: str = "performance", part: str | None = None) -> ModelPage:
     """A page about everything of a model."""
     scope = Scope(model=model, span="dates", start=START, end=END, slice=Slice.parse(part))
-    return Here(page, scope, world.store.catalog().model(model), Window(model, START, END, slice=scope.slice))
+    return ModelPage(page, scope, world.store.catalog().model(model), Window(model, START, END, slice=scope.slice))
 
 
-def behind(world: World, found: clicks.Cases | None) -> set[str]:
+def behind(world: World, found: clicks.CaseQuery | None) -> set[str]:
     """The ids that the page Cases lists for a click."""
     assert found is not None
-    rows = search.matching(world.store, load.window(found.scope, found.scope.model), search.parse(found.q), 10_000)
+    rows = world.store.search(load.window(found.scope, found.scope.model), search_terms.parse_search_terms(found.q), 10_000)
     return set(rows["id"])
 
 
@@ -43,14 +43,14 @@ def test_a_day_of_errors(current: World) -> None:
     days = pd.Series(pd.date_range("2026-03-02", periods=DAYS))
     wrong = raw["labelled"] & ((raw["score"] >= 0.5) != (raw["label"] == 1))
     on_day = (raw["at"] >= START + timedelta(days=3)) & (raw["at"] < START + timedelta(days=4))
-    found = clicks.period(page, {"x": "2026-03-05"}, days, clicks.errors(page))
+    found = clicks.cases_of_period(page, {"x": "2026-03-05"}, days, clicks.wrong_outcome_condition(page))
     assert behind(current, found) == ids(raw, wrong & on_day, "l") and found.order == clicks.LARGEST
     inner = here(current, "loan", part="carrier=AA")
-    assert behind(current, clicks.period(inner, {"x": "2026-03-05"}, days, clicks.EVERY)) == ids(
+    assert behind(current, clicks.cases_of_period(inner, {"x": "2026-03-05"}, days, clicks.EVERY)) == ids(
         raw, on_day & (raw["carrier"] == "AA"), "l"
     )
-    assert clicks.period(page, {"x": "2026-03-05 07:00"}, days, clicks.EVERY) is None, "an event between two days is no period"
-    assert clicks.period(page, {"x": "no time"}, days, clicks.EVERY) is None
+    assert clicks.cases_of_period(page, {"x": "2026-03-05 07:00"}, days, clicks.EVERY) is None, "an event between two days is no period"
+    assert clicks.cases_of_period(page, {"x": "no time"}, days, clicks.EVERY) is None
 
 
 def test_cells_of_the_confusion_matrix(current: World) -> None:
@@ -58,8 +58,10 @@ def test_cells_of_the_confusion_matrix(current: World) -> None:
     for label in (0, 1):
         for decision in (0, 1):
             mask = raw["labelled"] & (raw["label"] == label) & ((raw["score"] >= 0.5) == bool(decision))
-            assert behind(current, performance.cell_of(page, {"x": decision, "y": label}, ("0", "1"))) == ids(raw, mask, "l")
-    assert performance.cell_of(page, {"x": 7, "y": 0}, ("0", "1")) is None
+            assert behind(current, performance.cases_of_confusion_cell(page, {"x": decision, "y": label}, ("0", "1"))) == ids(
+                raw, mask, "l"
+            )
+    assert performance.cases_of_confusion_cell(page, {"x": 7, "y": 0}, ("0", "1")) is None
 
 
 @pytest.mark.parametrize("column", ["feature.size", "feature.carrier"])
@@ -67,27 +69,29 @@ def test_marks_of_two_sides_hold_the_rows_of_their_side(column: str, current: Wo
     page = here(current, "price", "compare")
     middle = START + timedelta(days=DAYS // 2)
     sides = [replace(page.window, version="1", **ends) for ends in ({"start": middle}, {"end": middle})]
-    a, b = (distributions.histograms(each, (column,))[0] for each in sides)
+    a, b = (distributions.column_histograms(each, (column,))[0] for each in sides)
     edges = page.model.versions[0].edges[column]
-    held = Histograms(column, column.partition(".")[2], edges, a, b, "counts")
-    found = Comparison(*(Side(each, page.model.versions, 0) for each in sides), ())
+    held = HistogramPair(column, column.partition(".")[2], edges, a, b, "counts")
+    found = WindowComparison(*(ComparisonSide(each, page.model.versions, 0) for each in sides), ())
     names = {"reference": "b", "current": "a", "n_reference": "n_b", "n_current": "n_a"}
     if edges.levels:
-        twin = distributions.levels(edges, a, b).rename(columns=names)
+        twin = distributions.level_shares_frame(edges, a, b).rename(columns=names)
         drawn = {0: twin["n_b"].tolist(), 1: twin["n_a"].tolist()}
         points = [{"x": place} for place in range(len(twin))]
     else:
-        twin = distributions.numbers(edges, a, b).rename(columns=names)
+        twin = distributions.histogram_frame(edges, a, b).rename(columns=names)
         drawn = {2: twin["n_a"].tolist()}
         points = [{"x": (low + high) / 2} for low, high in zip(twin["low"], twin["high"])]
     for curve, counted in drawn.items():
         behind_marks = [
-            len(behind(current, compare_parts.of_side(page, found, held, twin, {**point, "curve_number": curve}))) for point in points
+            len(behind(current, compare_parts.cases_of_side(page, found, held, twin, {**point, "curve_number": curve}))) for point in points
         ]
         assert behind_marks == counted and sum(counted) > 500
-    ours = Comparison(Side(page.window.reference(), page.model.versions, 0), found.b, ())
+    ours = WindowComparison(ComparisonSide(page.window.reference(), page.model.versions, 0), found.b, ())
     if not edges.levels:
-        assert compare_parts.of_side(page, ours, held, twin, {**points[0], "curve_number": 2}) is None, "the reference has no predictions"
+        assert compare_parts.cases_of_side(page, ours, held, twin, {**points[0], "curve_number": 2}) is None, (
+            "the reference has no predictions"
+        )
 
 
 @pytest.mark.parametrize("column", ["feature.size", "feature.age", "error"])
@@ -95,36 +99,40 @@ def test_steps_of_a_distribution_hold_what_is_drawn(column: str, current: World)
     page = here(current, "price", "drift")
     version = page.model.versions[0]
     if column == "error":
-        rows = load.frame(Aggregate("outcomes", keys=(Bucket("day"),), histogram=("error",)), page.window)
-        reference = load.frame(Aggregate("outcomes", histogram=("error",)), replace(page.window, version="1").reference())
-        rows, reference = performance.known(rows), performance.known(reference)
+        rows = load.ask_store(Aggregate("outcomes", keys=(Bucket("day"),), histogram=("error",)), page.window)
+        reference = load.ask_store(Aggregate("outcomes", histogram=("error",)), replace(page.window, version="1").reference())
+        rows, reference = performance._ordinary_bins(rows), performance._ordinary_bins(reference)
     else:
-        rows, reference = distributions.histograms(replace(page.window, version="1"), (column,))
-    twin = distributions.numbers(version.edges[column], rows, reference)
+        rows, reference = distributions.column_histograms(replace(page.window, version="1"), (column,))
+    twin = distributions.histogram_frame(version.edges[column], rows, reference)
     counted = [
-        len(behind(current, distributions.step_of(page, {"x": (low + high) / 2}, twin, column)))
+        len(behind(current, distributions.cases_of_step(page, {"x": (low + high) / 2}, twin, column)))
         for low, high in zip(twin["low"], twin["high"])
     ]
     assert counted == twin["n_current"].tolist() and sum(counted) > 1000
-    assert distributions.step_of(page, {"x": None}, twin, column) is None
+    assert distributions.cases_of_step(page, {"x": None}, twin, column) is None
 
 
 def test_levels_of_a_distribution_hold_what_is_drawn(current: World) -> None:
     page = here(current, "price", "drift")
-    rows, reference = distributions.histograms(replace(page.window, version="1"), ("feature.carrier",))
-    twin = distributions.levels(page.model.versions[0].edges["feature.carrier"], rows, reference)
-    counted = [len(behind(current, distributions.level_of(page, {"x": place}, twin, "feature.carrier"))) for place in range(len(twin))]
+    rows, reference = distributions.column_histograms(replace(page.window, version="1"), ("feature.carrier",))
+    twin = distributions.level_shares_frame(page.model.versions[0].edges["feature.carrier"], rows, reference)
+    counted = [
+        len(behind(current, distributions.cases_of_level(page, {"x": place}, twin, "feature.carrier"))) for place in range(len(twin))
+    ]
     assert counted == twin["n_current"].tolist() and sum(counted) == len(current.price)
-    missing = distributions.levels(page.model.versions[0].edges["feature.carrier"], rows.assign(bin=-3), reference)
-    assert distributions.level_of(page, {"x": len(missing) + 3}, missing, "feature.carrier") is None
+    missing = distributions.level_shares_frame(page.model.versions[0].edges["feature.carrier"], rows.assign(bin=-3), reference)
+    assert distributions.cases_of_level(page, {"x": len(missing) + 3}, missing, "feature.carrier") is None
 
 
 def test_values_that_are_missing_on_a_day(current: World) -> None:
     page, raw = here(current, "price", "quality"), current.price
-    days = distributions.missing_by_day(page.window, ("feature.age",))
+    days = distributions.missing_share_by_day(page.window, ("feature.age",))
     gone = raw["age"].isna() & (raw["at"] >= START + timedelta(days=10)) & (raw["at"] < START + timedelta(days=11))
     assert gone.sum() > 10
-    assert behind(current, quality.cell_of(page, {"x": "2026-03-12", "customdata": ["age", "2026-03-12", ""]}, days)) == ids(raw, gone, "p")
+    assert behind(
+        current, quality.predictions_missing_value(page, {"x": "2026-03-12", "customdata": ["age", "2026-03-12", ""]}, days)
+    ) == ids(raw, gone, "p")
 
 
 def test_labelled_and_waiting_predictions_of_a_day(current: World) -> None:
@@ -132,62 +140,62 @@ def test_labelled_and_waiting_predictions_of_a_day(current: World) -> None:
     days = pd.DataFrame({"period": pd.date_range(START.replace(tzinfo=None), periods=14, freq="D")})
     inside = (raw["at"] >= START + timedelta(days=10)) & (raw["at"] < START + timedelta(days=11))
     for curve, mask in ((0, inside & raw["labelled"]), (1, inside & ~raw["labelled"]), (2, inside)):
-        found = labels.of_day(page, {"x": "2026-03-12", "curve_number": curve}, days)
+        found = labels.predictions_of_label_day(page, {"x": "2026-03-12", "curve_number": curve}, days)
         assert behind(current, found) == ids(raw, mask, "l")
-    assert labels.of_day(page, {"x": "2027-01-01"}, days) is None
+    assert labels.predictions_of_label_day(page, {"x": "2027-01-01"}, days) is None
 
 
 def test_groups_and_steps_of_the_reliability_curve(current: World) -> None:
     page = here(current, "loan", "calibration")
-    both = calibration.sides(page)
+    both = calibration.calibration_sides(page)
     groups = both.now.groups
     for place in range(len(groups.n)):
-        found = calibration.group_of(page, {"x": float(groups.score[place]), "customdata": "now: score"}, both)
+        found = calibration.cases_of_reliability_mark(page, {"x": float(groups.score[place]), "customdata": "now: score"}, both)
         assert len(behind(current, found)) == round(groups.n[place])
-    counts = calibration.steps(both.now)
+    counts = calibration._score_step_counts(both.now)
     for step in counts[counts["n"] > 0].to_dict("records")[::5]:
-        found = calibration.group_of(page, {"x": (step["low"] + step["high"]) / 2, "customdata": "0.1 to 0.2"}, both)
+        found = calibration.cases_of_reliability_mark(page, {"x": (step["low"] + step["high"]) / 2, "customdata": "0.1 to 0.2"}, both)
         assert len(behind(current, found)) == round(step["n"])
-    assert calibration.group_of(page, {"x": 0.5, "customdata": "reference: score"}, both) is None
+    assert calibration.cases_of_reliability_mark(page, {"x": 0.5, "customdata": "reference: score"}, both) is None
 
 
 def test_groups_of_people_slices_and_requests(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     page, raw = here(current, "loan", "fairness"), current.loan
     monkeypatch.setattr(fairness.st, "session_state", {})
-    chosen = fairness.choices(page)
+    chosen = fairness.fairness_view(page)
     place = list(chosen.now.names)[::-1].index("F")
-    selected = behind(current, fairness_groups.of_group(page, chosen, "selection_rate", {"y": place}))
+    selected = behind(current, fairness_groups.predictions_of_group(page, chosen, "selection_rate", {"y": place}))
     assert selected == ids(raw, (raw["sex"] == "F") & (raw["score"] >= 0.5), "l")
-    missed = behind(current, fairness_groups.of_group(page, chosen, "true_positive_rate", {"y": place}))
+    missed = behind(current, fairness_groups.predictions_of_group(page, chosen, "true_positive_rate", {"y": place}))
     assert missed == ids(raw, raw["labelled"] & (raw["sex"] == "F") & (raw["label"] == 1) & (raw["score"] < 0.5), "l")
-    assert fairness_groups.of_group(page, chosen, "selection_rate", {"y": 99}) is None
+    assert fairness_groups.predictions_of_group(page, chosen, "selection_rate", {"y": 99}) is None
 
     rows = pd.DataFrame({"slice": ["carrier=AA", "carrier=BB&size=40 to below 60"]})
     wrong = raw["labelled"] & ((raw["score"] >= 0.5) != (raw["label"] == 1))
     part = (raw["carrier"] == "BB") & (raw["size"] >= 40) & (raw["size"] < 60)
-    assert behind(current, slice_search.of_slice(page, {"y": 0}, rows, "accuracy")) == ids(raw, wrong & part, "l")
+    assert behind(current, slice_search.cases_of_slice_dot(page, {"y": 0}, rows, "accuracy")) == ids(raw, wrong & part, "l")
 
-    shown = latency.counts_frame(latency.by_period(page, histogram=False))
-    found = latency.of_status(page, {"x": "2026-03-05", "curve_number": 0}, shown)
+    shown = latency.status_counts_frame(latency.requests_by_period(page, histogram=False))
+    found = latency.cases_of_status(page, {"x": "2026-03-05", "curve_number": 0}, shown)
     assert len(behind(current, found)) == shown.set_index("period").loc["2026-03-05", "ok"] > 100
-    assert latency.of_status(page, {"x": "2026-03-05", "curve_number": 9}, shown) is None
-    assert latency.slower(page, {"x": "2026-03-05", "y": 12.5}, shown).q == '"latency_ms" >= 12.5'
-    traffic = time_series.traffic(page.window)
-    on_day = behind(current, clicks.period(page, {"x": "2026-03-05"}, traffic["period"], clicks.EVERY))
+    assert latency.cases_of_status(page, {"x": "2026-03-05", "curve_number": 9}, shown) is None
+    assert latency.cases_slower_than(page, {"x": "2026-03-05", "y": 12.5}, shown).q == '"latency_ms" >= 12.5'
+    traffic = time_series.traffic_frame(page.window)
+    on_day = behind(current, clicks.cases_of_period(page, {"x": "2026-03-05"}, traffic["period"], clicks.EVERY))
     assert len(on_day) == traffic.set_index("period").loc["2026-03-05", "n"]
 
 
 def test_a_click_goes_there_and_what_stands_for_nothing_leads_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     went: list[dict] = []
-    monkeypatch.setattr(links, "go", went.append)
+    monkeypatch.setattr(links, "follow_link", went.append)
     state = {"chart": {"selection": {"points": [{"x": 1}, {"x": 2}]}}}
     monkeypatch.setattr(clicks.st, "session_state", state)
-    clicks.leads("chart", lambda point: clicks.Cases(Scope("loan"), "score > 1") if point["x"] == 2 else None)()
+    clicks.cases_on_click("chart", lambda point: clicks.CaseQuery(Scope("loan"), "score > 1") if point["x"] == 2 else None)()
     (target,) = went
     assert target["page"] == "cases" and target["parameters"]["q"] == "score > 1" and target["parameters"]["order"] == "newest first"
-    clicks.leads("chart", lambda _point: None)()
+    clicks.cases_on_click("chart", lambda _point: None)()
     state["chart"] = None
-    clicks.leads("chart", lambda _point: clicks.Cases(Scope("loan"), "x"))()
+    clicks.cases_on_click("chart", lambda _point: clicks.CaseQuery(Scope("loan"), "x"))()
     assert len(went) == 1
-    assert clicks.equals("label", 'a "quoted" class') is None and clicks.between('feature.a"b', 1.0, None) is None
-    assert clicks.between("feature.score", 1.0, 2.0) == '"feature.score" >= 1.0 and "feature.score" < 2.0'
+    assert clicks.equality_condition("label", 'a "quoted" class') is None and clicks.range_condition('feature.a"b', 1.0, None) is None
+    assert clicks.range_condition("feature.score", 1.0, 2.0) == '"feature.score" >= 1.0 and "feature.score" < 2.0'

@@ -1,4 +1,4 @@
-"""Does the compare page take the sides that its address names, say what is not there, and draw both sides as they are?"""
+"""The compare page takes the sides of its address, reports what does not exist, and draws both sides."""
 
 import json
 from datetime import timedelta
@@ -9,20 +9,20 @@ import pandas as pd
 import pytest
 
 from observability.compare import sentences
-from observability.compare.difference import NONE, Difference
+from observability.compare.difference import NO_INTERVAL, Difference
 from observability.core.errors import UsageError
 from observability.core.window import Slice, Window
 from observability.dashboard import theme
 from observability.dashboard.charts import compare as charts_compare
-from observability.dashboard.serving.compare import ALL_ROWS, Streams, side_b
-from observability.dashboard.serving.compare_parts import better, distance_frame, long_frame, signed
+from observability.dashboard.serving.compare import ALL_ROWS, VersionChoices, side_b
+from observability.dashboard.serving.compare_parts import better_side, differences_frame, distance_frame, signed_change
 from observability.stats.interval import Interval
-from tests.dashboard.test_pages import opened, tables
-from tests.dashboard.test_pages import words as said
+from tests.support.dashboard_pages import opened, tables
+from tests.support.dashboard_pages import words as said
 from tests.support.dashboard_world import START, World
 
 A = Window("loan", START + timedelta(days=7), START + timedelta(days=14))
-KNOWN = Streams({"1": ("1", "production"), "2 in shadow": ("2", "shadow"), "reference of 1": ("1", "reference")})
+KNOWN = VersionChoices({"1": ("1", "production"), "2 in shadow": ("2", "shadow"), "reference of 1": ("1", "reference")})
 SECOND = {"model": "loan", "from": "2026-03-09T00:00", "to": "2026-03-16T00:00", "window": "Chosen dates"}
 
 
@@ -58,23 +58,26 @@ def difference(metric: str, value: float, least: float = 0.02, unit: str = "shar
 
 def test_changes_have_signs_and_say_which_side_is_better() -> None:
     assert (
-        signed(-0.0312, "share") == "−3.1 pts"
-        and signed(0.2, "nats") == "+0.200"
-        and signed(0.0, "share") == "0.0 pts"
-        and signed(None, "ms") == "–"
+        signed_change(-0.0312, "share") == "−3.1 pts"
+        and signed_change(0.2, "nats") == "+0.200"
+        and signed_change(0.0, "share") == "0.0 pts"
+        and signed_change(None, "ms") == "–"
     )
-    assert better(difference("accuracy", 0.05)) == "better on side A" and better(difference("mae", 0.05)) == "better on side B"
+    assert better_side(difference("accuracy", 0.05)) == "better on side A" and better_side(difference("mae", 0.05)) == "better on side B"
     assert (
-        better(difference("latency_p95", -1.0, section="latency")) == "better on side A"
-        and better(difference("selection_rate", 0.1)) is None
+        better_side(difference("latency_p95", -1.0, section="latency")) == "better on side A"
+        and better_side(difference("selection_rate", 0.1)) is None
     )
 
 
 def test_the_sentence_speaks_of_pairs_before_all_rows() -> None:
     found = [difference("accuracy", 0.05, verdict="differs"), difference("accuracy", 0.04, section="pairs", verdict="differs"),
              difference("precision", 0.05, verdict="differs")]  # fmt: skip
-    assert [(each.section, each.metric) for each in sentences.spoken(found)] == [("pairs", "accuracy"), ("performance", "precision")]
-    assert sentences.name(found[1]) == "accuracy on the same rows"
+    assert [(each.section, each.metric) for each in sentences.ordered_differences(found)] == [
+        ("pairs", "accuracy"),
+        ("performance", "precision"),
+    ]
+    assert sentences.difference_label(found[1]) == "accuracy on the same rows"
 
 
 def test_the_forest_marks_verdicts_and_keeps_far_changes_at_the_edge() -> None:
@@ -82,21 +85,21 @@ def test_the_forest_marks_verdicts_and_keeps_far_changes_at_the_edge() -> None:
         {"name": ["<b>x</b>", "b", "c"], "multiple": [9.0, 0.1, -2.0], "low": [8.0, -0.2, -5.0], "high": [10.0, 0.4, 1.0],
          "verdict": ["differs", "alike", "unknown"], "said": ["s"] * 3}
     )  # fmt: skip
-    figure = charts_compare.forest(frame)
+    figure = charts_compare.forest_plot(frame)
     of = {trace.name: trace for trace in figure.data}
     assert of["differs"].x[0] == charts_compare.REACH and of["differs"].marker.color == theme.WATCH
-    assert of["cannot tell"].marker.symbol == "circle-open" and list(of["alike"].y) == [1]
+    assert of[charts_compare.WORDS["unknown"]].marker.symbol == "circle-open" and list(of["alike"].y) == [1]
     assert "<b>" not in "".join(figure.layout.yaxis.ticktext)
     assert [(shape.x0, shape.x1) for shape in figure.layout.shapes if shape.type == "rect"] == [(-1, 1)]
 
 
 def test_bars_carry_the_column_and_the_null_point() -> None:
-    each = Difference("inputs", "<i>size</i>", "psi", "nats", NONE, NONE, Interval(0.4, 0.3, 0.5, 100), 0.1, 0.0, verdict="differs",
+    each = Difference("inputs", "<i>size</i>", "psi", "nats", NO_INTERVAL, NO_INTERVAL, Interval(0.4, 0.3, 0.5, 100), 0.1, 0.0, verdict="differs",
                       distance=True, evidence={"null_95": 0.05, "basis": "counts"})  # fmt: skip
-    figure = charts_compare.ranked(distance_frame([each]), least=0.1, selected="<i>size</i>")
+    figure = charts_compare.distance_bars(distance_frame([each]), least=0.1, selected="<i>size</i>")
     assert figure.data[0].customdata[0][0] == "<i>size</i>" and list(figure.data[1].x) == [0.05]
     assert "<i>" not in figure.layout.yaxis.ticktext[0]
-    assert long_frame([each])["null_95"][0] == 0.05
+    assert differences_frame([each])["null_95"][0] == 0.05
 
 
 def test_the_page_compares_this_window_with_the_one_before(current: World) -> None:
@@ -111,30 +114,30 @@ def test_the_page_compares_this_window_with_the_one_before(current: World) -> No
     right = ((rows["score"] >= 0.5) == (rows["label"] == 1)).to_numpy()
     assert errors["Accuracy"]["a"]["t"] == f"{100 * right[week & labelled].mean():.1f} %".replace(".0 %", " %")
     assert errors["Accuracy"]["b"]["t"] == f"{100 * right[~week & labelled].mean():.1f} %".replace(".0 %", " %")
-    assert "The labels are not equally ripe" in said(app) and "not paired" in said(app)
+    assert "Label coverage differs" in said(app) and "Not paired" in said(app)
     assert len(app.get("plotly_chart")) == 3
 
 
-def test_the_page_finds_the_planted_drift_and_shows_the_column_that_is_asked(current: World) -> None:
+def test_the_page_finds_the_planted_drift_and_shows_the_chosen_column(current: World) -> None:
     app = opened("compare", **{**SECOND, "model": "price", "feature": "age"})
-    assert "A and B differ in" in said(app) and "age: PSI" in said(app)
-    assert "Not drawn: missing values" in said(app)
-    assert "which is not among the columns" in said(opened("compare", **{**SECOND, "feature": "nope"}))
+    assert "A and B differ significantly in" in said(app) and "age: PSI" in said(app)
+    assert "Missing values, not drawn" in said(app)
+    assert "which is not among the compared columns" in said(opened("compare", **{**SECOND, "feature": "nope"}))
 
 
 @pytest.mark.parametrize(
     ("parameters", "words_"),
     [
         ({"b_version": "9"}, "The link names 9 as side B's version, which this model does not have."),
-        ({"b_from": "soon"}, "The link names soon as b from, which is no time."),
+        ({"b_from": "soon"}, "The link names soon as b from, which is not a time."),
         ({"b_slice": "sx=F"}, "column 'sx' is not in loan. Did you mean 'sex'?"),
         ({"b_slice": "sex"}, "a slice cannot be read"),
         ({"b_from": "2026-03-09T00:00", "b_to": "2026-03-02T00:00"}, "side B ends before it starts"),
         ({"b_from": "2020-01-01T00:00"}, "Side B has no predictions"),
-        ({"b_version": "reference of 1"}, "The reference holds other rows"),
+        ({"b_version": "reference of 1"}, "the reference holds other rows"),
     ],
 )
-def test_what_the_address_names_is_taken_or_said(parameters: dict[str, str], words_: str, current: World) -> None:
+def test_the_address_is_used_or_reported(parameters: dict[str, str], words_: str, current: World) -> None:
     assert words_ in said(opened("compare", **SECOND, **parameters))
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from observability.dashboard import load
-from observability.store.db.database import Store
+from observability.store.db.database import Database
 from tests.dashboard.conftest import land
-from tests.dashboard.test_pages import opened, tables, words
+from tests.support.dashboard_pages import opened, tables, words
 
 END = datetime(2026, 3, 16, tzinfo=UTC)
 
@@ -35,26 +35,26 @@ def lines() -> list[dict]:
 
 
 @pytest.fixture
-def logged(empty: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def logged(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
     """The store that this process owns."""
     land(empty, lines(), tmp_path)
-    monkeypatch.setattr(load, "now", lambda: END)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
     return empty
 
 
-def test_each_version_says_what_it_holds_and_which_holds_the_same(logged: Store) -> None:
+def test_each_version_says_what_it_holds_and_which_holds_the_same(logged: Database) -> None:
     app = opened("datasets")
     three, two, one = (each["cells"] for each in tables(app)["Versions of loans, newest first"]["rows"])
     assert [each["version"]["t"] for each in (three, two, one)] == ["3", "2", "1"]
-    assert three["content"]["sub"] == "the same content as version 1" and one["content"]["sub"] == "the same content as version 3"
+    assert three["content"]["sub"] == "same content as version 1" and one["content"]["sub"] == "same content as version 3"
     assert two["content"]["s"] == "act" and two["content"]["t"] == "sha256:22222222… then sha256:33333333…"
     assert two["changes"]["t"] == "41 added" and two["parents"]["t"] == "loans@1" and one["bytes"]["t"] == "2.0 MB"
     assert (three["used"]["t"], two["used"]["t"]) == ("2", "1")
-    assert "1 version stands for more than one content" in words(app)
+    assert "1 version was logged with different contents" in words(app)
     assert "Version 2 of dataset loans was logged with 2 different contents" in words(app).replace("`", "")
 
 
-def test_a_version_shows_its_columns_its_rules_and_its_runs(logged: Store) -> None:
+def test_a_version_shows_its_columns_its_rules_and_its_runs(logged: Database) -> None:
     app = opened("datasets", dataset="loans", version_of_data="3")
     (rule,) = tables(app)["Rules that cleaned loans 3"]["rows"]
     assert (rule["cells"]["dropped"]["t"], rule["cells"]["dropped"]["sub"]) == ("250", "20 %")
@@ -63,5 +63,5 @@ def test_a_version_shows_its_columns_its_rules_and_its_runs(logged: Store) -> No
     assert "of-three" not in words(opened("datasets", dataset="loans", version_of_data="2"))
 
 
-def test_nothing_logged_shows_the_lines_that_log(empty: Store) -> None:
+def test_nothing_logged_shows_the_lines_that_log(empty: Database) -> None:
     assert any("log.dataset(" in each.value for each in opened("datasets").code)

@@ -1,4 +1,4 @@
-"""Does a click on a download reach its file though the page has been drawn anew since, and is it forgotten in the end?"""
+"""A click on a download reaches its file after the page was drawn again, and the id is dropped in the end."""
 
 import pytest
 from streamlit.runtime.media_file_manager import MediaFileManager
@@ -13,7 +13,7 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> MediaFileManager:
     """Streamlit's keeper of files as the dashboard has it; what is changed of its class is undone after."""
     name = "_remove_orphaned_deferred_callables"
     monkeypatch.setattr(MediaFileManager, name, getattr(MediaFileManager, name))
-    downloads.keep_for_a_while()
+    downloads.keep_download_ids()
     return MediaFileManager(MemoryMediaFileStorage("/media"))
 
 

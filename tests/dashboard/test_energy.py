@@ -14,9 +14,13 @@ def finding(metric: str, because: str, version: str | None = "1") -> Finding:
 
 
 def test_the_same_sentence_of_one_version_is_said_once() -> None:
-    found = [finding("energy_per_thousand", "Nothing tells."), finding("sci", "Nothing tells."), finding("sci", "Nothing tells.", "2")]
+    found = [
+        finding("energy_per_thousand", "Energy of serving is unknown."),
+        finding("sci", "Energy of serving is unknown."),
+        finding("sci", "Energy of serving is unknown.", "2"),
+    ]
     with mock.patch.object(energy.st, "markdown") as said:
-        energy.sentences([*found, finding("idle_share", "Idle.")])
+        energy.energy_sentences([*found, finding("idle_share", "Idle.")])
     lines = [call.args[0] for call in said.call_args_list]
-    assert [("Nothing tells" in line, "Idle" in line) for line in lines] == [(True, False), (True, False), (False, True)]
+    assert [("Energy of serving is unknown" in line, "Idle" in line) for line in lines] == [(True, False), (True, False), (False, True)]
     assert "version 1" in lines[0] and "version 2" in lines[1]

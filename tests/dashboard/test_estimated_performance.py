@@ -1,4 +1,4 @@
-"""Is an estimate drawn so that nobody takes it for a measurement, by day, beside its error where labels are in?"""
+"""Estimates are drawn apart from measurements, by day, with their error where labels have arrived."""
 
 import numpy as np
 import pandas as pd
@@ -9,19 +9,19 @@ from sklearn.metrics import accuracy_score
 from observability.core.window import Window
 from observability.dashboard import load, theme
 from observability.dashboard.charts import estimates as charts_estimates
-from observability.dashboard.frame import Here
+from observability.dashboard.frame import ModelPage
 from observability.dashboard.scope import Scope
 from observability.dashboard.serving import estimated_performance
 from observability.stats.scores import SCORE_EDGES, bin_middles
 from tests.support.dashboard_world import DAYS, END, START, World
 
 
-def here(model: str) -> Here:
-    return Here("estimated_performance", Scope(model), load.catalog().model(model), Window(model, START, END))
+def here(model: str) -> ModelPage:
+    return ModelPage("estimated_performance", Scope(model), load.catalog().model(model), Window(model, START, END))
 
 
 def test_each_day_has_the_estimate_and_the_measurement_of_the_raw_rows(current: World) -> None:
-    days = estimated_performance.days(here("loan"), "accuracy")
+    days = estimated_performance.estimate_frame(here("loan"), "accuracy")
     assert len(days) == DAYS and days["served"].sum() == len(current.loan)
     middle = lambda scores: bin_middles()[np.searchsorted(SCORE_EDGES, scores, side="right")]
     chance = IsotonicRegression(out_of_bounds="clip").fit(middle(current.loan_reference["score"]), current.loan_reference["label"])
@@ -43,12 +43,12 @@ def test_each_day_has_the_estimate_and_the_measurement_of_the_raw_rows(current: 
 
 def test_a_long_window_is_drawn_by_week(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimated_performance, "MOST_DAYS", 3)
-    weeks = estimated_performance.days(here("loan"), "accuracy")
+    weeks = estimated_performance.estimate_frame(here("loan"), "accuracy")
     assert len(weeks) == 2 and weeks["served"].sum() == len(current.loan)
 
 
 def test_a_regression_without_estimates_has_its_measurements_only(current: World) -> None:
-    days = estimated_performance.days(here("price"), "mae")
+    days = estimated_performance.estimate_frame(here("price"), "mae")
     assert days["estimated"].isna().all() and days["error"].isna().all()
     known = current.price[current.price["labelled"]]
     assert np.average(days["measured"], weights=days["labelled"]) == pytest.approx((known["score"] - known["label"]).abs().mean())
@@ -73,7 +73,7 @@ def drawn() -> pd.DataFrame:
 
 
 def test_estimated_is_dashed_and_hatched_measured_is_solid_and_stops_where_labels_are_young() -> None:
-    figure = charts_estimates.over_time(drawn(), name="<b>Accuracy</b>", unit="share", baseline=0.82)
+    figure = charts_estimates.estimated_metric_lines(drawn(), name="<b>Accuracy</b>", unit="share", baseline=0.82)
     of = {trace.name: trace for trace in figure.data}
     assert of["measured"].line.dash == "solid" and of["estimated"].line.dash == "dash"
     assert of["measured"].line.color == theme.PRIMARY != of["estimated"].line.color
@@ -84,7 +84,7 @@ def test_estimated_is_dashed_and_hatched_measured_is_solid_and_stops_where_label
 
 
 def test_errors_stand_on_the_band_that_does_not_count() -> None:
-    figure = charts_estimates.errors(drawn(), name="accuracy", unit="share", allowed=0.02)
+    figure = charts_estimates.estimate_error_dots(drawn(), name="accuracy", unit="share", allowed=0.02)
     band = next(shape for shape in figure.layout.shapes if shape.type == "rect")
     assert (band.y0, band.y1) == (-0.02, 0.02)
     assert list(figure.data[0].y) == pytest.approx([0.01, 0.1, 0.05])

@@ -10,33 +10,42 @@ from observability.core.catalog import Version
 from observability.core.window import Window
 from observability.dashboard import theme
 from observability.dashboard.charts import explanations as charts_explanations
-from observability.dashboard.trust.explanations import View, importance_frame, in_words, newest, of_class, provenance, time_frame, trend
-from observability.metrics.attributions import explained
-from observability.store.query.attributions import State
-from tests.analyzers.trust.test_explanations import NAMES, attributions, served
+from observability.dashboard.trust.explanations import (
+    ExplanationView,
+    attribution_share_by_period,
+    attribution_value_words,
+    dependence_sentence,
+    explanation_provenance,
+    importance_frame,
+    newest_version,
+    view_of_class,
+)
+from observability.metrics.attributions import explained_sample
+from observability.store.types.explanations import ExplanationState
+from tests.support.attribution_frames import NAMES, attributions, served
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 @pytest.fixture
-def view() -> View:
+def view() -> ExplanationView:
     rng = np.random.default_rng(3)
     rows, before = attributions(rng, 700), attributions(rng, 500)
-    now = explained(rows, served(), NAMES)
-    state = State(NAMES, method="shap tree", link="logit", background="the rows given", background_rows=100)
+    now = explained_sample(rows, served(), NAMES)
+    state = ExplanationState(NAMES, method="shap tree", link="logit", background="the rows given", background_rows=100)
     window = Window("loan", START, START + timedelta(days=7), "3")
-    return View(Version("3"), window, state, rows, now, explained(before, None, NAMES), "reference")
+    return ExplanationView(Version("3"), window, state, rows, now, explained_sample(before, None, NAMES), "reference")
 
 
-def test_bars_are_means_of_absolute_values_largest_first(view: View) -> None:
+def test_bars_are_means_of_absolute_values_largest_first(view: ExplanationView) -> None:
     frame = importance_frame(view)
     assert list(frame["feature"]) == list(NAMES)
     assert frame["mean"].to_numpy() == pytest.approx(view.rows[[f"attribution.{name}" for name in NAMES]].abs().mean().to_numpy())
     assert frame["share"].sum() == pytest.approx(1) and frame["share_before"].sum() == pytest.approx(1)
-    figure = charts_explanations.bars(frame, unit=view.unit, against="reference")
+    figure = charts_explanations.importance_bars(frame, unit=view.unit, against="reference")
     assert list(figure.data[0].x) == list(frame["mean"][::-1]) and figure.data[1].name == "reference"
     assert "log odds" in figure.layout.xaxis.title.text and "<b>" not in "".join(figure.layout.yaxis.ticktext)
-    assert len(charts_explanations.bars(frame, unit="", against=None).data) == 1
+    assert len(charts_explanations.importance_bars(frame, unit="", against=None).data) == 1
 
 
 def points(n: int = 60) -> pd.DataFrame:
@@ -47,7 +56,7 @@ def points(n: int = 60) -> pd.DataFrame:
         raw[:5] = np.nan
         parts.append(
             pd.DataFrame(
-                {"id": [f"<i>p{k}" for k in range(n)], "feature": name, "value": [in_words(x, known=True) for x in raw], "raw": pd.Series(raw, dtype=object),
+                {"id": [f"<i>p{k}" for k in range(n)], "feature": name, "value": [attribution_value_words(x, known=True) for x in raw], "raw": pd.Series(raw, dtype=object),
                  "rank": pd.Series(raw).rank(pct=True), "attribution": rng.normal(0, 1, n)}
             )
         )  # fmt: skip
@@ -56,7 +65,7 @@ def points(n: int = 60) -> pd.DataFrame:
 
 def test_the_swarm_draws_each_point_once_by_value_and_missing_ones_grey() -> None:
     frame = points()
-    figure = charts_explanations.beeswarm(frame, features=list(NAMES[:2]), unit="log odds")
+    figure = charts_explanations.attribution_beeswarm(frame, features=list(NAMES[:2]), unit="log odds")
     grey, coloured = figure.data
     assert grey.marker.color == theme.NEUTRAL and len(grey.x) == 10 and len(coloured.x) == 110
     assert sorted([*grey.x, *coloured.x]) == sorted(frame["attribution"])
@@ -68,72 +77,74 @@ def test_the_swarm_draws_each_point_once_by_value_and_missing_ones_grey() -> Non
 
 
 def test_near_points_lie_beside_each_other() -> None:
-    offsets = charts_explanations.spread(np.array([0.0, 0.0, 0.0, 1.0]))
+    offsets = charts_explanations.swarm_offsets(np.array([0.0, 0.0, 0.0, 1.0]))
     assert len(set(offsets[:3])) == 3 and offsets[3] == 0 and abs(offsets).max() <= 0.38
-    assert charts_explanations.spread(np.empty(0)).size == 0
+    assert charts_explanations.swarm_offsets(np.empty(0)).size == 0
 
 
-def test_over_time_by_day_or_week(view: View) -> None:
-    frame, step = time_frame(view)
+def test_over_time_by_day_or_week(view: ExplanationView) -> None:
+    frame, step = attribution_share_by_period(view)
     assert step == "day" and frame["period"].nunique() == 7 and set(frame["feature"]) == set(NAMES)
     day = view.rows[view.rows["at"].dt.day == 3][[f"attribution.{name}" for name in NAMES]].abs().mean()
     mine = frame[(frame["period"].dt.day == 3) & (frame["feature"] == "hour")].iloc[0]
     assert mine["share"] == pytest.approx(day["attribution.hour"] / day.sum()) and mine["n"] == 100
-    long = View(view.version, Window("loan", START, START + timedelta(days=90), "3"), None, view.rows, view.now, None, "reference")
-    weeks, step = time_frame(long)
+    long = ExplanationView(
+        view.version, Window("loan", START, START + timedelta(days=90), "3"), None, view.rows, view.now, None, "reference"
+    )
+    weeks, step = attribution_share_by_period(long)
     assert step == "week" and weeks["period"].nunique() == 1 and weeks["n"].iloc[0] == 700
-    figure = charts_explanations.over_time(frame, features=list(NAMES), step="day")
-    assert [trace.name for trace in figure.data] == theme.labels(list(NAMES)) and len(figure.data[0].x) == 7
+    figure = charts_explanations.importance_over_time(frame, features=list(NAMES), step="day")
+    assert [trace.name for trace in figure.data] == theme.inert_labels(list(NAMES)) and len(figure.data[0].x) == 7
 
 
 def test_dependence_of_numbers_and_levels_keeps_missing_values_apart() -> None:
     frame = points()[lambda each: each["feature"] == "hour"]
-    figure = charts_explanations.dependence(frame, feature="hour", kind="number", unit="log odds")
+    figure = charts_explanations.dependence_plot(frame, feature="hour", kind="number", unit="log odds")
     value, missing = figure.data
     assert len(value.x) == 55 and len(missing.x) == 5 and max(missing.x) < min(value.x)
     levels = frame.assign(raw=["AA", "BB", None] * 20, value="x")
-    figure = charts_explanations.dependence(levels, feature="carrier", kind="category", unit="")
+    figure = charts_explanations.dependence_plot(levels, feature="carrier", kind="category", unit="")
     assert figure.layout.xaxis.ticktext[0] == "missing" and {*figure.layout.xaxis.ticktext[1:]} == {"AA", "BB"}
     assert sum(len(trace.x) for trace in figure.data) == 60
 
 
 def test_sentences_say_which_values_raise_the_score() -> None:
     frame = pd.DataFrame({"raw": pd.Series([1.0, 2.0, 3.0, np.nan] * 10, dtype=object), "attribution": [-1.0, 0.0, 2.0, 5.0] * 10})
-    said = trend(frame, "hour", "number", "log odds")
+    said = dependence_sentence(frame, "hour", "number", "log odds")
     assert (
         "−1.00 in the lowest third (up to 1.00)" in said and "+2.00 in the highest third (from 3.00)" in said and "40 predictions" in said
     )
     levels = frame.assign(raw=["AA", "BB", "CC", None] * 10)
-    assert "most for CC (+2.00) and least for AA (−1.00)" in trend(levels, "carrier", "category", "minutes")
-    assert "missing in all 40" in trend(frame.assign(raw=None), "hour", "number", "minutes")
+    assert "highest for CC (+2.00), lowest for AA (−1.00)" in dependence_sentence(levels, "carrier", "category", "minutes")
+    assert "missing in all 40" in dependence_sentence(frame.assign(raw=None), "hour", "number", "minutes")
 
 
-def test_it_is_said_how_it_was_explained(view: View) -> None:
-    said = provenance(view)
+def test_it_is_said_how_it_was_explained(view: ExplanationView) -> None:
+    said = explanation_provenance(view)
     assert "700 explained predictions of 7,000" in said and "shap tree" in said and "base value −1.00 in log odds" in said
     assert "background: the rows given (100 rows)" in said and "largest residual 0" in said
     assert (
-        in_words(None, known=True) == "null"
-        and in_words(float("nan"), known=True) == "null or NaN"
-        and in_words(1, known=False) == "not stored"
+        attribution_value_words(None, known=True) == "null"
+        and attribution_value_words(float("nan"), known=True) == "null or NaN"
+        and attribution_value_words(1, known=False) == "not stored"
     )
 
 
 def test_the_newest_version_is_the_one_registered_last_not_the_last_name() -> None:
     nine, ten, seen = Version("9", registered_at=START), Version("10", registered_at=START + timedelta(days=1)), Version("99")
-    assert newest([nine, ten, seen]) is ten and newest([ten, nine]) is ten
-    assert newest([seen]) is seen and newest([]) is None
+    assert newest_version([nine, ten, seen]) is ten and newest_version([ten, nine]) is ten
+    assert newest_version([seen]) is seen and newest_version([]) is None
 
 
-def test_a_class_is_explained_by_the_predictions_that_were_decided_as_it(view: View) -> None:
+def test_a_class_is_explained_by_the_predictions_that_were_decided_as_it(view: ExplanationView) -> None:
     place = np.arange(len(view.rows)) % 7 % 2
     rows = view.rows.assign(**{"class": place})
-    whole = View(view.version, view.window, view.state, rows, explained(rows, served(), NAMES), view.before, "reference")
-    assert "each for the class that it was decided as" in provenance(whole)
-    own = of_class(whole, 1, "positive")
+    whole = ExplanationView(view.version, view.window, view.state, rows, explained_sample(rows, served(), NAMES), view.before, "reference")
+    assert "each for its decided class" in explanation_provenance(whole)
+    own = view_of_class(whole, 1, "positive")
     held = rows[rows["class"] == 1]
     assert own.now.n == len(held) < whole.now.n and own.before is None, "the reference here explains another class"
     wanted = held[[f"attribution.{name}" for name in NAMES]].abs().mean()
     assert importance_frame(own).set_index("feature")["mean"][list(NAMES)].to_numpy() == pytest.approx(wanted.to_numpy())
-    assert f"{len(held)} explained predictions that were decided positive" in provenance(own)
-    assert time_frame(own)[0]["n"].sum() == len(held) * len(NAMES)
+    assert f"{len(held)} explained predictions decided positive" in explanation_provenance(own)
+    assert attribution_share_by_period(own)[0]["n"].sum() == len(held) * len(NAMES)

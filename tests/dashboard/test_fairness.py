@@ -7,8 +7,8 @@ import pytest
 from observability.core.catalog import Model
 from observability.dashboard import theme
 from observability.dashboard.charts import fairness as charts_fairness
-from observability.dashboard.trust.fairness_groups import long_frame, rate_frame, ratio_frame
-from observability.metrics.groups import Attribute, measure
+from observability.dashboard.trust.fairness_groups import long_rate_frame, rate_frame, ratio_frame
+from observability.metrics.groups import Attribute, group_metrics
 from observability.stats.interval import rate_ratio_interval
 
 MODEL = Model(1, "loan", "binary", ("0", "1"))
@@ -18,7 +18,7 @@ SEX = Attribute("sex", "group.sex", ("F", "M", "<b>x</b>"))
 def counted(rows: list[tuple[str | None, int, int, int]]):
     """Groups from (level, decision, label, n)."""
     frame = pd.DataFrame(rows, columns=["group.sex", "decision", "label", "n"])
-    return measure(MODEL, frame.assign(w=frame["n"].astype(float), w2=frame["n"].astype(float)), [SEX])
+    return group_metrics(MODEL, frame.assign(w=frame["n"].astype(float), w2=frame["n"].astype(float)), [SEX])
 
 
 NOW = counted(
@@ -37,13 +37,13 @@ def test_groups_stand_in_order_with_rates_by_hand_and_missing_ones_last() -> Non
 
 def test_dots_are_blue_or_grey_and_names_are_inert() -> None:
     before = counted([("F", 1, 1, 70), ("F", 0, 1, 30), ("M", 1, 1, 85), ("M", 0, 1, 15)]).aligned(NOW.levels)
-    figure = charts_fairness.dots(rate_frame(NOW, before, "true_positive_rate"), name="TPR", unit="share", overall=0.85)
+    figure = charts_fairness.group_dots(rate_frame(NOW, before, "true_positive_rate"), name="TPR", unit="share", overall=0.85)
     of = {trace.name: trace for trace in figure.data}
     assert sorted(of["now"].x) == pytest.approx([0.8, 0.9]) and of["now"].marker.color == theme.PRIMARY
-    assert of["too small to judge"].marker.color == theme.NEUTRAL and len(of["too small to judge"].x) == 2
+    assert of["below minimum n"].marker.color == theme.NEUTRAL and len(of["below minimum n"].x) == 2
     assert sorted(of["reference"].x) == pytest.approx([0.7, 0.85])
     assert "<b>" not in "".join(figure.layout.yaxis.ticktext) and any("200" in each for each in figure.layout.yaxis.ticktext)
-    assert "unknown" in of["too small to judge"].customdata[0]
+    assert "unknown" in of["below minimum n"].customdata[0]
 
 
 def test_ratios_are_against_the_largest_group_with_koopmans_interval_on_the_band() -> None:
@@ -53,13 +53,13 @@ def test_ratios_are_against_the_largest_group_with_koopmans_interval_on_the_band
     assert by_name.loc["F", "value"] == 1
     wanted = rate_ratio_interval(120, 300, 210, 500)
     assert tuple(by_name.loc["M", ["value", "low", "high"]]) == pytest.approx((wanted.value, wanted.low, wanted.high))
-    figure = charts_fairness.ratios(rows, against="F", low=0.8, high=1.25)
+    figure = charts_fairness.selection_ratio_dots(rows, against="F", low=0.8, high=1.25)
     band = [shape for shape in figure.layout.shapes if shape.type == "rect"]
     assert (band[0].x0, band[0].x1) == (0.8, 1.25)
     assert ratio_frame(counted([("F", 0, 0, 90), ("M", 0, 0, 80)]), None) is None
 
 
 def test_the_csv_has_every_group_and_rate() -> None:
-    frame = long_frame(NOW, None, ("selection_rate", "precision"))
+    frame = long_rate_frame(NOW, None, ("selection_rate", "precision"))
     assert len(frame) == 8 and set(frame["metric"]) == {"selection_rate", "precision"}
     assert np.isfinite(frame.loc[frame["enough"], ["value", "low", "high"]].to_numpy(float)).all()

@@ -1,4 +1,4 @@
-"""Do the frames that pages draw hold the figures of the raw rows? (computed here with pandas, numpy and scikit-learn)"""
+"""Frames of pages hold the values of the raw rows, computed here with pandas, numpy and scikit-learn."""
 
 from datetime import timedelta
 
@@ -27,23 +27,23 @@ def labelled(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_traffic_counts_every_hour_and_day(current: World) -> None:
-    hours = time_series.traffic(window("loan"), "hour")
+    hours = time_series.traffic_frame(window("loan"), "hour")
     assert len(hours) == DAYS * 24 and hours["n"].sum() == len(current.loan)
     at = pd.DatetimeIndex(current.loan["at"]).tz_localize(None)
     expected = pd.Series(1, index=at).resample("D").sum()
-    days = time_series.traffic(window("loan"))
+    days = time_series.traffic_frame(window("loan"))
     assert list(days["n"]) == list(expected) and list(days["period"]) == list(expected.index)
     assert days["errors"].sum() == 0 and (days["error_share"] == 0).all()
 
 
 def test_an_empty_window_has_a_row_for_each_hour(current: World) -> None:
-    early = time_series.traffic(Window("loan", START - timedelta(days=2), START), "hour")
+    early = time_series.traffic_frame(Window("loan", START - timedelta(days=2), START), "hour")
     assert len(early) == 48 and early["n"].sum() == 0 and early["error_share"].isna().all()
 
 
 @pytest.mark.parametrize("period", ["day", "hour"])
 def test_a_metric_by_period_equals_scikit_learn(current: World, period: str) -> None:
-    frame = time_series.metric_by(load.catalog().model("price"), window("price"), period, "mae").set_index("period")
+    frame = time_series._metric_by_period(load.catalog().model("price"), window("price"), period, "mae").set_index("period")
     raw = labelled(current.price).assign(
         period=lambda rows: pd.DatetimeIndex(rows["at"]).tz_localize(None).floor(period[0] if period == "hour" else "D")
     )
@@ -54,43 +54,43 @@ def test_a_metric_by_period_equals_scikit_learn(current: World, period: str) -> 
 
 def test_the_series_of_a_finding_is_the_series_measured_anew(current: World) -> None:
     asked = window("price")
-    finding = next(each for each in load.findings(asked) if each.metric == "mae" and each.basis == "measured")
+    finding = next(each for each in load.findings_in_window(asked) if each.metric == "mae" and each.basis == "measured")
     assert finding.value == pytest.approx(mean_absolute_error(labelled(current.price)["label"], labelled(current.price)["score"]), rel=1e-9)
-    anew = time_series.metric_by(load.catalog().model("price"), asked, "day", "mae")
-    told = time_series.of_metric(finding)
+    anew = time_series._metric_by_period(load.catalog().model("price"), asked, "day", "mae")
+    told = time_series.metric_by_day_frame(finding)
     assert np.allclose(
         anew[["value", "low", "high", "labelled", "served"]], told[["value", "low", "high", "labelled", "served"]], equal_nan=True
     )
-    assert time_series.metric_over(load.catalog().model("price"), asked, finding).equals(told)
+    assert time_series.metric_over_window(load.catalog().model("price"), asked, finding).equals(told)
 
 
 def test_the_worst_levels_equal_pandas_and_small_ones_come_last(current: World) -> None:
     model = load.catalog().model("loan")
-    found = slices.worst(model, window("loan"), "feature.carrier", "accuracy").set_index("level")
+    found = slices.worst_levels(model, window("loan"), "feature.carrier", "accuracy").set_index("level")
     for carrier, part in labelled(current.loan).groupby("carrier"):
         assert found.loc[carrier, "value"] == pytest.approx(accuracy_score(part["label"], part["score"] >= 0.5))
         assert found.loc[carrier, "n"] == len(part)
         assert found.loc[carrier, "low"] < found.loc[carrier, "value"] < found.loc[carrier, "high"]
     assert found["value"].is_monotonic_increasing
-    short = slices.worst(model, Window("loan", START, START + timedelta(hours=12)), "feature.carrier", "accuracy")
+    short = slices.worst_levels(model, Window("loan", START, START + timedelta(hours=12)), "feature.carrier", "accuracy")
     assert not short["enough"].any()
-    assert slices.columns(model)["sex"] == "feature.sex"
-    assert next(iter(slices.columns(model))) == "sex"
+    assert slices.slice_columns(model)["sex"] == "feature.sex"
+    assert next(iter(slices.slice_columns(model))) == "sex"
 
 
 def test_a_slice_narrows_every_figure(current: World) -> None:
     part = labelled(current.loan)[labelled(current.loan)["sex"] == "F"]
     asked = window("loan", slice=Slice((("sex", "F"),)))
-    finding = next(each for each in load.findings(asked) if each.metric == "roc_auc" and each.basis == "measured")
+    finding = next(each for each in load.findings_in_window(asked) if each.metric == "roc_auc" and each.basis == "measured")
     assert finding.value == pytest.approx(roc_auc_score(part["label"], part["score"]), abs=1e-3)
 
 
 def overlay(world: World, model: str, column: str, **more) -> tuple[pd.DataFrame, object]:
     known = load.catalog().model(model)
-    version, asked = distributions.judged_version(known, window(model, **more), None)
-    edges = distributions.edges_of(version, column)
-    now, then = distributions.histograms(asked, (column,))
-    return (distributions.levels if edges.levels else distributions.numbers)(edges, now, then), edges
+    version, asked = distributions.analyzed_version(known, window(model, **more), None)
+    edges = distributions.column_edges(version, column)
+    now, then = distributions.column_histograms(asked, (column,))
+    return (distributions.level_shares_frame if edges.levels else distributions.histogram_frame)(edges, now, then), edges
 
 
 def test_steps_of_a_number_count_each_value_once(current: World) -> None:
@@ -121,7 +121,7 @@ def test_levels_are_shares_of_all_rows(current: World) -> None:
 
 
 def test_missing_by_day_equals_pandas(current: World) -> None:
-    frame = distributions.missing_by_day(window("price"), ("feature.age", "feature.size"))
+    frame = distributions.missing_share_by_day(window("price"), ("feature.age", "feature.size"))
     raw = (
         current.price.assign(day=pd.DatetimeIndex(current.price["at"]).tz_localize(None).floor("D"))
         .groupby("day")["age"]
@@ -134,8 +134,8 @@ def test_missing_by_day_equals_pandas(current: World) -> None:
 
 def test_checks_are_those_of_the_findings(current: World) -> None:
     asked = window("price")
-    found = load.findings(asked)
-    rates = quality.rates(load.catalog().model("price"), asked, quality.columns(load.catalog().model("price"), asked))
+    found = load.findings_in_window(asked)
+    rates = quality.check_rates(load.catalog().model("price"), asked, quality.feature_references(load.catalog().model("price"), asked))
     assert rates["age"]["null_rate"] == pytest.approx(current.price["age"].isna().mean())
     assert set(rates["carrier"]) == {"null_rate", "absent_rate", "wrong_type_rate", "unseen_rate"}
     compared = 0
@@ -151,20 +151,20 @@ def test_checks_are_those_of_the_findings(current: World) -> None:
 
 
 def test_drift_is_found_and_ranked_as_the_findings_say(current: World) -> None:
-    found = [each for each in load.findings(window("price")) if each.analyzer == "serving/drift"]
-    bars = drift.ranking(found)
+    found = [each for each in load.findings_in_window(window("price")) if each.analyzer == "serving/drift"]
+    bars = drift.drift_ranking_frame(found)
     assert {"size", "age"} <= set(bars.loc[bars["severity"] != "ok", "subject"])
     assert dict(zip(bars["subject"], bars["value"])) == {each.subject: each.value for each in found}
-    assert drift.summary(found).endswith(f"columns moved away from the reference, {found[0].subject} most.")
-    assert len(time_series.drift_by_day(found)) == len(found) * DAYS
+    assert drift.drift_summary(found).endswith(f"columns drifted, {found[0].subject} most.")
+    assert len(time_series.drift_by_day_frame(found)) == len(found) * DAYS
 
 
 def test_the_fleet_knows_who_needs_a_person(current: World) -> None:
     scope = Scope(span="28d")
-    standings = fleet.neediest_first([fleet.standing(scope, each) for each in load.catalog().models])
+    standings = fleet.worst_model_first([fleet.load_model_status(scope, each) for each in load.catalog().models])
     by_name = {each.model.name: each for each in standings}
     assert by_name["price"].severity == "act" and standings[0].model.name == "price"
-    row = fleet.as_row(by_name["price"], scope)
+    row = fleet.fleet_table_row(by_name["price"], scope)
     assert row["cells"]["model"]["go"] == {"page": "model", "parameters": {"model": "price", "window": "Last 28 days"}}
     assert row["note"]["s"] == "act" and row["cells"]["outcome"]["mark"] == "measured"
 
@@ -178,9 +178,9 @@ def test_windows_of_the_scope(current: World) -> None:
 
 
 def test_a_regression_says_how_its_errors_lie(current: World) -> None:
-    version, _ = distributions.judged_version(load.catalog().model("price"), window("price"), None)
+    version, _ = distributions.analyzed_version(load.catalog().model("price"), window("price"), None)
     from observability.core.questions import Aggregate
 
-    rows = load.frame(Aggregate("outcomes", histogram=("error",)), window("price"))
-    frame = distributions.numbers(version.edges["error"], performance.known(rows), performance.known(rows))
+    rows = load.ask_store(Aggregate("outcomes", histogram=("error",)), window("price"))
+    frame = distributions.histogram_frame(version.edges["error"], performance._ordinary_bins(rows), performance._ordinary_bins(rows))
     assert frame["n_current"].sum() == current.price["labelled"].sum()

@@ -1,4 +1,4 @@
-"""Is the first page answered from the rollups alone, at any time of the day?"""
+"""The health page reads rollups only, at any time of the day."""
 
 import threading
 from dataclasses import replace
@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from observability.core import formatting
 from observability.core.finding import Finding
 from observability.dashboard import background_findings, load
 from observability.dashboard.overview import fleet, incidents
 from observability.dashboard.scope import Scope
-from observability.incidents.grouping import Incident, joined
+from observability.incidents.grouping import Incident, group_findings
 from observability.monitoring import check
 from observability.store.query import aggregates
 from tests.support.dashboard_world import END, World
@@ -20,17 +21,17 @@ from tests.support.dashboard_world import END, World
 @pytest.mark.parametrize("ago", [timedelta(0), timedelta(hours=9, minutes=25)])
 def test_the_health_page_reads_no_raw_row(current: World, monkeypatch: pytest.MonkeyPatch, ago: timedelta) -> None:
     raw: list[Any] = []
-    original, own = aggregates.from_raw, threading.get_ident()
+    original, own = aggregates.parts_from_raw_rows, threading.get_ident()
 
-    def noted(cursor: Any, question: aggregates.Question, rows: Any, places: Any) -> Any:
+    def noted(cursor: Any, question: aggregates.BoundAggregate, rows: Any, places: Any) -> Any:
         if threading.get_ident() == own:  # what is asked in the background is asked in its own time
             raw.append((question.window, question.aggregate))
         return original(cursor, question, rows, places)
 
-    monkeypatch.setattr(aggregates, "from_raw", noted)
-    monkeypatch.setattr(background_findings, "findings", lambda *asked, **options: ())
-    monkeypatch.setattr(load, "now", lambda: END - ago)
-    standings = [fleet.standing(Scope(), each) for each in load.catalog().models]
+    monkeypatch.setattr(aggregates, "parts_from_raw_rows", noted)
+    monkeypatch.setattr(background_findings, "sampled_findings", lambda *asked, **options: ())
+    monkeypatch.setattr(load, "page_clock", lambda: END - ago)
+    standings = [fleet.load_model_status(Scope(), each) for each in load.catalog().models]
     registered = [each for each in standings if each.model.task]
     assert {each.model.task for each in registered} == {"binary", "regression"}
     assert all(each.findings and each.traffic["n"].sum() for each in registered)
@@ -47,29 +48,29 @@ def test_what_reads_raw_rows_is_left_out_of_what_a_page_waits_for(current: World
     assert sampled and not sampled & {each.analyzer for each in counted.findings}
 
 
-def test_what_is_said_of_two_models_stands_in_one_row_with_both_named() -> None:
+def test_equal_incidents_of_two_models_share_a_row() -> None:
     both = [of_one("late", "`wind` is null in 85 %."), of_one("delay", "`wind` is null in 85 %."), of_one("delay", "`rain` is null.")]
-    told = incidents.told_once(both)
+    told = incidents.merge_equal_incidents(both)
     assert [(each.model, models) for each, models in told] == [("late", ("late", "delay")), ("delay", ("delay",))]
-    cells = [incidents.as_row(each, Scope(), models=models)["cells"]["model"] for each, models in told]
+    cells = [incidents.incident_row(each, Scope(), models=models)["cells"]["model"] for each, models in told]
     assert cells == [{"t": "late", "sub": "and delay"}, {"t": "delay", "sub": "version 1"}]
-    assert incidents.named(("a", "b", "c")) == "a, b and c"
+    assert formatting.join_words(("a", "b", "c")) == "a, b and c"
 
 
-def test_of_what_needs_somebody_it_is_said_where_its_days_do_not_tell_since_when() -> None:
-    found = of_one("late", "Scores are 12 points from what came true.")
-    said = [incidents.facts(replace(found, severity=each)) for each in ("act", "watch")]
-    assert said == ["its days do not tell since when", "nothing else comes with it"]
-    assert incidents.facts(replace(found, severity="act", onset=END)).startswith("since ")
+def test_a_critical_incident_without_onset_says_so() -> None:
+    found = of_one("late", "Scores deviate 12 points from outcomes.")
+    said = [incidents.incident_facts(replace(found, severity=each)) for each in ("act", "watch")]
+    assert said == ["onset unknown", "no related findings"]
+    assert incidents.incident_facts(replace(found, severity="act", onset=END)).startswith("since ")
     of_run = replace(found.lead, subject="run:r1/rank:2", severity="act")
-    assert incidents.facts(replace(found, severity="act", lead=of_run)) == "nothing else comes with it"
+    assert incidents.incident_facts(replace(found, severity="act", lead=of_run)) == "no related findings"
 
 
-def test_an_incident_leads_to_where_one_looks_next() -> None:
+def test_an_incident_links_to_the_next_pages() -> None:
     found = replace(of_one("late", "Accuracy fell."), source="model")
-    pages = [(each["go"]["page"], each["go"]["parameters"]["model"]) for each in incidents.next_steps(found, Scope())]
+    pages = [(each["go"]["page"], each["go"]["parameters"]["model"]) for each in incidents.next_step_links(found, Scope())]
     assert pages == [("quality", "late"), ("why_changed", "late"), ("cases", "late"), ("changes", "late")]
-    assert [each["go"]["page"] for each in incidents.next_steps(replace(found, source="input"), Scope())] == ["quality", "changes"]
+    assert [each["go"]["page"] for each in incidents.next_step_links(replace(found, source="input"), Scope())] == ["quality", "changes"]
 
 
 def of_one(model: str, because: str) -> Incident:
@@ -78,4 +79,4 @@ def of_one(model: str, because: str) -> Incident:
         analyzer="data/quality", model=model, version="1", subject="wind", metric="null_rate", value=0.85, n=1819, severity="watch",
         because=because, start=END - timedelta(days=7), end=END, against="reference",
     )  # fmt: skip
-    return joined([found], {})[1][0]
+    return group_findings([found], {})[1][0]

@@ -14,13 +14,12 @@ from observability.dashboard.charts import suggestions as charts_suggestions
 from observability.dashboard.data import suggestions
 from observability.dashboard.scope import Scope
 from observability.metrics import suggestions as _suggestions
-from observability.metrics.annotations import answers_of
+from observability.metrics.annotations import first_answers
 from observability.server import process_lock
-from observability.store.db.database import Store
+from observability.store.db.database import Database
 from observability.store.opener import open_store
-from observability.store.query import decision_log
 from tests.dashboard.conftest import land
-from tests.dashboard.test_pages import opened, tables, words
+from tests.support.dashboard_pages import opened, tables, words
 from tests.support.labelling_world import END, START, project
 
 DATES = {"window": "Chosen dates", "from": f"{START:%Y-%m-%dT%H:%M}", "to": f"{END:%Y-%m-%dT%H:%M}"}
@@ -34,7 +33,7 @@ def rows() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def built(rows: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def built(rows: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A store with a project of six people, another of one person with three items, and a prediction that is one of the items."""
     folder = tmp_path_factory.mktemp("labelling")
     store = open_store(folder / "home", threads=1)
@@ -86,9 +85,9 @@ def built(rows: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def owned(built: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+def owned(built: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     monkeypatch.setattr(process_lock, "current_store", lambda: built)
-    monkeypatch.setattr(load, "now", lambda: END.replace(tzinfo=UTC))
+    monkeypatch.setattr(load, "page_clock", lambda: END.replace(tzinfo=UTC))
     return built
 
 
@@ -96,60 +95,66 @@ def inside(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["at"] >= START]
 
 
-def test_each_person_stands_with_figures_of_a_count_by_hand_and_who_is_below_comes_first(owned: Store, rows: pd.DataFrame) -> None:
+def test_each_person_stands_with_figures_of_a_count_by_hand_and_who_is_below_comes_first(owned: Database, rows: pd.DataFrame) -> None:
     app = opened("labelling", project="moods", **DATES)
-    (first, *others) = tables(app)["People who label"]["rows"]
+    (first, *others) = tables(app)["Annotators"]["rows"]
     mine = inside(rows)[inside(rows)["annotator"] == "ann-2"]
     gold = mine[mine["gold"].notna()]
     cells = first["cells"]
     assert (cells["annotator"]["t"], cells["status"]["s"], cells["labels"]["t"]) == ("ann-2", "act", f"{len(mine):,}")
-    assert cells["gold"]["t"] == formatting.share((gold["label"] == gold["gold"]).mean()) and cells["gold"]["sub"].endswith(
+    assert cells["gold"]["t"] == formatting.format_share((gold["label"] == gold["gold"]).mean()) and cells["gold"]["sub"].endswith(
         f"of {len(gold):,}"
     )
-    assert cells["median"]["t"] == f"{formatting.number(mine['seconds'].median())} s" and cells["an_hour"]["t"] == formatting.number(
-        3600 / mine["seconds"].mean()
-    )
+    assert cells["median"]["t"] == f"{formatting.format_number(mine['seconds'].median())} s" and cells["an_hour"][
+        "t"
+    ] == formatting.format_number(3600 / mine["seconds"].mean())
     seen = mine[mine["suggestion"].notna()]
     wrong = seen[seen["gold"].notna() & (seen["gold"] != seen["suggestion"])]
-    assert cells["taken"]["t"] == formatting.share((seen["label"] == seen["suggestion"]).mean())
+    assert cells["taken"]["t"] == formatting.format_share((seen["label"] == seen["suggestion"]).mean())
     assert cells["taken"]["sub"] == f"of {len(seen):,}\nwrong ones: {(wrong['label'] == wrong['suggestion']).sum()} of {len(wrong)}"
     given = inside(rows)["annotator"].isin(list(POLICIES)).sum() + 1
-    assert cells["given"] == {"t": f"{len(mine):,}", "sub": formatting.share(len(mine) / given)}
+    assert cells["given"] == {"t": f"{len(mine):,}", "sub": formatting.format_share(len(mine) / given)}
     assert {each["cells"]["status"]["s"] for each in others} <= {"ok", "unknown"} and len(others) == 6
     page = words(app)
-    assert f"**{len(inside(rows)):,} labels** of 6 people in moods" in page and "Annotator ann-2 of moods is right on" in page
+    assert f"**{len(inside(rows)):,} labels** by 6 annotators in moods" in page and "Annotator ann-2 of moods is right on" in page
     assert cells["annotator"]["go"]["parameters"]["annotator"] == "ann-2"
 
 
-def test_a_person_is_opened_class_by_class(owned: Store, rows: pd.DataFrame) -> None:
+def test_a_person_is_opened_class_by_class(owned: Database, rows: pd.DataFrame) -> None:
     app = opened("labelling", project="moods", annotator="ann-2", **DATES)
     found = {each["cells"]["class"]["t"]: each["cells"] for each in tables(app)["Accuracy on gold items by known answer"]["rows"]}
     gold = inside(rows)[inside(rows)["gold"].notna()]
     for name, part in gold[gold["annotator"] == "ann-2"].groupby("gold"):
         others = gold[(gold["annotator"] != "ann-2") & (gold["gold"] == name)]
-        assert found[name]["n"]["t"] == f"{len(part):,}" and found[name]["rate"]["t"] == formatting.share((part["label"] == name).mean())
-        assert found[name]["others"]["t"] == formatting.share((others["label"] == name).mean())
-    assert "Class by class: ann-2" in words(app)
+        assert found[name]["n"]["t"] == f"{len(part):,}" and found[name]["rate"]["t"] == formatting.format_share(
+            (part["label"] == name).mean()
+        )
+        assert found[name]["others"]["t"] == formatting.format_share((others["label"] == name).mean())
+    assert "Accuracy by class: ann-2" in words(app)
 
 
-def test_the_slider_says_what_a_threshold_would_do(owned: Store, rows: pd.DataFrame) -> None:
+def test_the_slider_says_what_a_threshold_would_do(owned: Database, rows: pd.DataFrame) -> None:
     app = opened("labelling", project="moods", confidence="95", **DATES)
     assert app.slider[0].value == 95
-    now = answers_of(inside(rows))
-    told = _suggestions.accepting(now, 0.95)
-    facts = [each["cells"] for each in tables(app)["What accepting suggestions would do"]["rows"]]
-    assert facts[0]["figure"] == {"t": formatting.share(told.error.value), "mark": "measured"} and facts[2]["figure"]["mark"] == "estimated"
+    now = first_answers(inside(rows))
+    told = _suggestions.acceptance_outcome(now, 0.95)
+    facts = [each["cells"] for each in tables(app)["Effect of accepting suggestions"]["rows"]]
+    assert (
+        facts[0]["figure"] == {"t": formatting.format_share(told.error.value), "mark": "measured"}
+        and facts[2]["figure"]["mark"] == "estimated"
+    )
     assert facts[4]["figure"]["mark"] == "measured" and f"{told.labels:,} labels of this window" in facts[4]["of"]["t"]
-    assert suggestions.sentence(told) in words(app)
+    assert suggestions.acceptance_sentence(told) in words(app)
     app.slider[0].set_value(70).run()
-    assert not app.exception and suggestions.sentence(_suggestions.accepting(now, 0.7)) in words(app)
-    (band_high, band_low, right, reaches, people) = charts_suggestions.curve(_suggestions.curve(now), 0.7, told.today).data
-    line = _suggestions.curve(now)
+    assert not app.exception and suggestions.acceptance_sentence(_suggestions.acceptance_outcome(now, 0.7)) in words(app)
+    (band, right, reaches, people) = charts_suggestions.accuracy_coverage_curve(_suggestions.acceptance_curve(now), 0.7, told.today).data
+    line = _suggestions.acceptance_curve(now)
     assert list(right.y) == line["value"].tolist() and list(reaches.y) == line["coverage"].tolist() and people.y[0] == 1 - told.today.value
-    assert all(a <= b <= c for a, b, c in zip(band_low.y, right.y, band_high.y, strict=True))
+    high, low = band.y[: len(line)], band.y[len(line) :][::-1]
+    assert all(a <= b <= c for a, b, c in zip(low, right.y, high, strict=True))
 
 
-def test_what_is_decided_about_a_person_is_written_down_and_stands_beside_them(owned: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_decided_about_a_person_is_written_down_and_stands_beside_them(owned: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened("labelling", project="moods", annotator="ann-2", **DATES)
     assert "Train annotator" not in words(app)
 
@@ -158,47 +163,47 @@ def test_what_is_decided_about_a_person_is_written_down_and_stands_beside_them(o
         return found
 
     held("person-submit", "button").click().run()
-    assert "Say who you are" in words(app) and not app.exception
+    assert "Enter your name to save." in words(app) and not app.exception
     held("person-note", "text_input").set_value("the neutral ones")
     held("person-owner", "text_input").set_value("Bob")
     held("person-author", "text_input").set_value("Ann")
     held("person-submit", "button").click().run()
-    assert not app.exception and "Train annotator ann-2 of moods: the neutral ones (open, by Bob" in words(app)
-    (action,) = decision_log.actions(owned)
+    assert not app.exception and "Train annotator ann-2 of moods: the neutral ones (open, owner Bob" in words(app)
+    (action,) = owned.actions()
     assert (
         action.first.author == "Ann"
         and action.fields["do"] == "other"
-        and action.fields["finding"] in {each.id for each in load.record_findings(SCOPE)}
+        and action.fields["finding"] in {each.id for each in load.scope_record_findings(SCOPE)}
     )
     others = opened("labelling", project="moods", annotator="ann-1", **DATES)
     assert "the neutral ones" not in words(others)
-    assert "The link names the person nobody-9" in words(opened("labelling", project="moods", annotator="nobody-9", **DATES))
-    monkeypatch.setattr(load, "now", lambda: datetime.now(UTC) + timedelta(minutes=5))
+    assert "The link names the annotator nobody-9" in words(opened("labelling", project="moods", annotator="nobody-9", **DATES))
+    monkeypatch.setattr(load, "page_clock", lambda: datetime.now(UTC) + timedelta(minutes=5))
     assert "Train annotator ann-2 of moods" in words(opened("changes", window="Everything"))
 
 
 @pytest.mark.parametrize("named", ["high", "3", "101", "-5"])
-def test_a_confidence_that_cannot_be_is_said(owned: Store, named: str) -> None:
+def test_a_confidence_that_cannot_be_is_said(owned: Database, named: str) -> None:
     app = opened("labelling", project="moods", confidence=named, **DATES)
     assert f"The link names the confidence {named}; it is a whole number from" in words(app) and app.slider[0].value == 90
 
 
-def test_policies_and_reasons_stand_with_their_counts(owned: Store, rows: pd.DataFrame) -> None:
+def test_policies_and_reasons_stand_with_their_counts(owned: Database, rows: pd.DataFrame) -> None:
     app = opened("labelling", project="moods", **DATES)
-    found = {each["cells"]["policy"]["t"]: each["cells"] for each in tables(app)["Policies and what came of them"]["rows"]}
+    found = {each["cells"]["policy"]["t"]: each["cells"] for each in tables(app)["Policies and their outcomes"]["rows"]}
     gold = inside(rows)[(inside(rows)["annotator"] == "ann-1") & inside(rows)["gold"].notna()]
     assert set(found) == {"random", "uncertain first", "second look"} and found["random"]["score"]["t"] == "0.250"
-    assert found["random"]["gold"]["t"] == formatting.share((gold["label"] != gold["gold"]).mean())
+    assert found["random"]["gold"]["t"] == formatting.format_share((gold["label"] != gold["gold"]).mean())
     assert found["second look"]["given"] == {"t": "1", "sub": "0 labelled"} and found["second look"]["gold"]["t"] == "–"
-    reasons = {each["cells"]["reason"]["t"]: each["cells"]["n"]["t"] for each in tables(app)["Reasons for which items were given"]["rows"]}
+    reasons = {each["cells"]["reason"]["t"]: each["cells"]["n"]["t"] for each in tables(app)["Reasons for assignments"]["rows"]}
     assert reasons["they disagree"] == "1" and reasons["audit"] == f"{(inside(rows)['annotator'] == 'ann-1').sum():,}"
 
 
 @pytest.mark.parametrize("page", ["labelling", "case"])
-def test_an_item_says_who_was_asked_and_why(owned: Store, rows: pd.DataFrame, page: str) -> None:
+def test_an_item_says_who_was_asked_and_why(owned: Database, rows: pd.DataFrame, page: str) -> None:
     item = rows.loc[rows["annotator"] == "ann-2", "item"].iloc[-1]
     app = opened(page, **({"project": "moods", "item": item, **DATES} if page == "labelling" else {"model": "moods", "id": item}))
-    found = {each["cells"]["annotator"]["t"]: each["cells"] for each in tables(app)[f"Who was asked to label {item}, and why"]["rows"]}
+    found = {each["cells"]["annotator"]["t"]: each["cells"] for each in tables(app)[f"Assignments and labels of {item}"]["rows"]}
     labels = rows[rows["item"] == item].set_index("annotator")
     assert set(found) == {*labels.index, "late"}
     assert found["ann-2"]["reason"] == {"t": "the model is unsure", "sub": "uncertain first · score 0.250"}
@@ -206,16 +211,16 @@ def test_an_item_says_who_was_asked_and_why(owned: Store, rows: pd.DataFrame, pa
     assert found["late"]["reason"]["t"] == "they disagree"
 
 
-def test_what_is_not_logged_is_named_with_what_it_would_show(owned: Store) -> None:
+def test_what_is_not_logged_is_named_with_what_it_would_show(owned: Database) -> None:
     app = opened("labelling", project="gestures", **DATES)
     said = words(app)
-    assert "`gold` would show who is right" in said and "records of kind `assignment` would show who was given what" in said
-    assert "What the machine suggests" in said and "no item has a known answer" in said
-    assert "Nobody was asked to label nothing-9" in words(opened("labelling", project="gestures", item="nothing-9", **DATES))
+    assert "`gold` (accuracy)" in said and "records of kind `assignment` (workload, policies, reasons)" in said
+    assert "Suggestions" in said and "no gold answers" in said
+    assert "No assignment and no label of nothing-9" in words(opened("labelling", project="gestures", item="nothing-9", **DATES))
 
 
-def test_other_dates_and_other_names_say_so(owned: Store) -> None:
-    assert "No labels of people in this window" in words(
+def test_other_dates_and_other_names_say_so(owned: Database) -> None:
+    assert "No labels of annotators in this window" in words(
         opened("labelling", **{"window": "Chosen dates", "from": "2025-03-02T00:00", "to": "2025-03-09T00:00"})
     )
     assert "The link names the project nowhere" in words(opened("labelling", project="nowhere", **DATES))
@@ -234,4 +239,4 @@ def test_the_chart_of_people_is_drawn_with_its_own_title() -> None:
             "severity": [None],
         }
     )
-    assert charts_labels.people(frame, x="right on gold items").layout.xaxis.title.text == "right on gold items"
+    assert charts_labels.annotator_dots(frame, x="right on gold items").layout.xaxis.title.text == "right on gold items"

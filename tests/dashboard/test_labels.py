@@ -10,8 +10,8 @@ import pytest
 from observability.dashboard.charts import labels as charts_labels
 from observability.dashboard.data import labels
 from observability.metrics import label_maturity
-from tests.analyzers.data.test_labels import START, labelled, said
 from tests.support.analyzer_worlds import context_for
+from tests.support.annotation_frames import START, labelled, said
 
 DAY, SERVED = timedelta(days=1), 200
 ARRIVES = {1: 0.1, 2: 0.5, 3: 0.8}
@@ -28,7 +28,7 @@ def counts(first: datetime, last: datetime, known: datetime) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def world() -> tuple[label_maturity.Completion, SimpleNamespace]:
+def world() -> tuple[label_maturity.LabelCompletion, SimpleNamespace]:
     context = context_for(None)
     start, end = context.window.start, context.window.end
     frames = {"current_counts": counts(start, end, end), "past_counts": counts(start - 28 * DAY, start, end)}
@@ -36,17 +36,17 @@ def world() -> tuple[label_maturity.Completion, SimpleNamespace]:
         back = days * DAY
         frames[f"labels_{days}"] = counts(start - back, end - back, end - back)
         frames[f"past_labels_{days}"] = counts(start - 28 * DAY - back, start - back, end - back)
-    return label_maturity.completion(frames, context), SimpleNamespace(window=context.window)
+    return label_maturity.label_completion(frames, context), SimpleNamespace(window=context.window)
 
 
 def test_shares_by_day_and_what_is_still_expected_are_those_by_hand() -> None:
     of, here = world()
-    days = labels.by_day(of, here)
+    days = labels.label_maturity_by_day(of, here)
     assert len(days) == 35 and days["share"].tail(4).tolist() == pytest.approx([0.8, 0.8, 0.5, 0.1])
     assert days["usual"].tolist() == pytest.approx(days["share"].tolist()) and set(days["final"].round(9)) == {0.8}
     last = here.window.end.date()
     assert days["complete_by"].iloc[-1] == (last - DAY + 3 * DAY).isoformat()
-    said = labels.sentence(days, here)
+    said = labels.label_completion_sentence(days, here)
     labelled, coming = round(SERVED * (5 * 0.8 + 0.5 + 0.1)), round(SERVED * (0.3 + 0.7))
     assert f"{labelled:,} of 1,400 predictions" in said and f"about {coming} more are expected" in said
     assert f"by {(last + 2 * DAY).isoformat()}" in said and "estimated" in said
@@ -54,19 +54,19 @@ def test_shares_by_day_and_what_is_still_expected_are_those_by_hand() -> None:
 
 def test_how_long_labels_take_and_the_charts_hold_the_same_figures() -> None:
     of, here = world()
-    ages, days = labels.by_age(of), labels.by_day(of, here)
+    ages, days = labels.label_share_by_age(of), labels.label_maturity_by_day(of, here)
     assert ages["age"].tolist() == list(range(1, 36)) and ages["usual"].head(3).tolist() == pytest.approx([0.1, 0.5, 0.8])
-    assert labels.ready_after(of) == 3
-    bars = charts_labels.by_day(days, here.window).data
+    assert labels.days_until_complete(of) == 3
+    bars = charts_labels.label_maturity_bars(days, here.window).data
     assert list(bars[0].y) == days["share"].tolist() and [a + b for a, b in zip(bars[0].y, bars[1].y)] == pytest.approx([0.8] * 35)
-    assert list(charts_labels.by_age(ages).data[1].y) == ages["usual"].tolist()
+    assert list(charts_labels.label_arrival_curve(ages).data[1].y) == ages["usual"].tolist()
 
 
 def test_without_a_past_nothing_is_projected() -> None:
     context = context_for(None)
     now = counts(context.window.start, context.window.end, context.window.end)
-    of = label_maturity.completion({"current_counts": now}, context)
-    assert labels.by_day(of, SimpleNamespace(window=context.window)).empty and labels.ready_after(of) is None
+    of = label_maturity.label_completion({"current_counts": now}, context)
+    assert labels.label_maturity_by_day(of, SimpleNamespace(window=context.window)).empty and labels.days_until_complete(of) is None
 
 
 def test_who_labels_is_drawn_beside_the_others_with_the_figures_of_the_findings() -> None:
@@ -75,7 +75,7 @@ def test_who_labels_is_drawn_beside_the_others_with_the_figures_of_the_findings(
     mine = (rows["annotator"] == "c") & (rows["at"] >= START)
     rows.loc[mine, "label"] = rng.integers(0, 3, int(mine.sum()))
     found = said(rows)
-    people = labels.people(found)
+    people = labels.annotator_agreement_frame(found)
     (odd,) = [each for each in found if each.subject == "annotator=c"]
     first = people.iloc[0]
     assert set(people["annotator"]) == {"a", "b", "c", "d"} and (first["annotator"], first["severity"]) == ("c", "act")
@@ -87,9 +87,9 @@ def test_who_labels_is_drawn_beside_the_others_with_the_figures_of_the_findings(
         odd.evidence["baseline"],
     )
     assert people["severity"].isna().sum() == 3 and (people["value"] - people["others"]).is_monotonic_increasing
-    others, fine, act = charts_labels.people(people).data
+    others, fine, act = charts_labels.annotator_dots(people).data
     assert sorted(others.x) == sorted(people["others"]) and list(act.x) == [first["value"]] and len(fine.x) == 3
     assert list(act.y) == [3], "the farthest below stands at the top"
-    calm = labels.people(said(labelled(a_day=16)))
-    assert len(calm) == 4 and calm["severity"].isna().all() and len(charts_labels.people(calm).data) == 2
-    assert labels.people(said(labelled(people="ab"))).empty
+    calm = labels.annotator_agreement_frame(said(labelled(a_day=16)))
+    assert len(calm) == 4 and calm["severity"].isna().all() and len(charts_labels.annotator_dots(calm).data) == 2
+    assert labels.annotator_agreement_frame(said(labelled(people="ab"))).empty

@@ -1,4 +1,4 @@
-"""Does the latency page draw what the rows say: requests by status, percentiles, replicas side by side, objectives and alerts?"""
+"""The latency page draws the rows: requests by status, percentiles, replicas side by side, objectives and alerts."""
 
 from datetime import UTC, datetime
 
@@ -30,9 +30,9 @@ def histogram(values: dict[tuple[pd.Timestamp, str], np.ndarray]) -> pd.DataFram
 
 def test_requests_are_stacked_by_status_ok_first() -> None:
     counts = pd.DataFrame({"period": [DAYS[0], DAYS[0], DAYS[1]], "status": ["timeout", "ok", "ok"], "n": [3, 90, 80]})
-    shown = latency.counts_frame(counts)
+    shown = latency.status_counts_frame(counts)
     assert shown.to_dict("list") == {"period": list(DAYS), "ok": [90, 80], "timeout": [3, 0]}
-    figure = charts_latency.traffic(shown)
+    figure = charts_latency.requests_by_status_bars(shown)
     assert [trace.name for trace in figure.data] == ["ok", "timeout"] and figure.layout.barmode == "stack"
     assert figure.data[1].marker.color == theme.WATCH and list(figure.data[1].y) == [3, 0]
 
@@ -45,7 +45,7 @@ def test_percentiles_are_those_of_the_values_and_few_answers_have_no_interval() 
         assert shown[f"p{q}"][0] == pytest.approx(np.percentile(many, q, method="inverted_cdf"), rel=0.0201)
     assert list(shown["n"]) == [2000, 60]
     assert shown["low"][0] < shown["p99"][0] < shown["high"][0] and np.isnan(shown["low"][1])
-    figure = charts_latency.percentiles(shown, limit=200.0, log=True)
+    figure = charts_latency.latency_percentile_lines(shown, limit=200.0, log=True)
     assert figure.layout.yaxis.type == "log"
     assert {"p50", "p95", "p99"} <= {trace.name for trace in figure.data}
     assert figure.layout.annotations[-1].text == "service level" and figure.layout.annotations[-1].y == pytest.approx(np.log10(200))
@@ -53,11 +53,11 @@ def test_percentiles_are_those_of_the_values_and_few_answers_have_no_interval() 
 
 
 def test_a_replica_as_a_row_of_the_csv() -> None:
-    from observability.metrics.traffic import requests_of
+    from observability.metrics.traffic import request_counts
 
     values = np.random.default_rng(3).lognormal(3, 0.5, 800)
     part = histogram({(DAYS[0], "ok"): values, (DAYS[1], "error"): np.full(40, 5.0)})
-    found = latency.level_row(HOSTILE, requests_of(part, part))
+    found = latency._service_figures(HOSTILE, request_counts(part, part))
     assert found["n"] == 840 and found["answers"] == 800 and found["error_rate"] == pytest.approx(40 / 840)
     assert found["latency_p99"] == pytest.approx(np.percentile(values, 99, method="inverted_cdf"), rel=0.0201)
     assert found["latency_p99_enough"] and found["latency_p99_low"] <= found["latency_p99"] <= found["latency_p99_high"]
@@ -72,10 +72,10 @@ def finding(metric: str, subject: str, **own) -> Finding:
 def test_objectives_say_target_achieved_and_what_is_left() -> None:
     settings = ModelSettings(service_level_availability=0.999, service_level_latency_ms=250.0)
     budget = finding("error_budget_left", "model", evidence={"target": 0.999, "achieved": 0.9994}, severity="watch")
-    cells = service_level.objective_row(budget, settings)["cells"]
+    cells = service_level._objective_row(budget, settings)["cells"]
     assert cells["target"]["t"] == "99.9 %" and cells["achieved"]["t"] == "99.94 %" and cells["left"]["t"] == "40 %"
-    assert cells["left"]["bar"] == {"v": 0.4, "max": 1.0, "tone": "watch"} and cells["status"]["t"] == "Watch"
-    slow = service_level.objective_row(finding("error_budget_left", "latency_ms", value=None, severity="unknown"), settings)["cells"]
+    assert cells["left"]["bar"] == {"v": 0.4, "max": 1.0, "tone": "watch"} and cells["status"]["t"] == "Warning"
+    slow = service_level._objective_row(finding("error_budget_left", "latency_ms", value=None, severity="unknown"), settings)["cells"]
     assert slow["target"]["t"] == "99 % within 250 ms" and slow["left"]["t"] == "–" and slow["status"]["t"] == "Unknown"
 
 
@@ -83,11 +83,11 @@ def test_alerts_are_on_off_or_too_small_to_say() -> None:
     rules = [[14.4, 1, 1, 20.0, 10.0, 30.0, 20.0, 60, 7, False], [6.0, 6, 1, 19.0, 13.0, 26.0, 20.0, 360, 34, True],
              [1.0, 72, 6, 0.5, 0.4, 0.6, 1.0, 2880, 37, False]]  # fmt: skip
     burn = finding("burn_rate", "model", evidence={"rules": rules})
-    cells = [service_level.rule_row(burn, rule, place)["cells"] for place, rule in enumerate(RULES)]
+    cells = [service_level._burn_rate_row(burn, place)["cells"] for place in range(len(RULES))]
     assert [each["status"]["t"] for each in cells] == ["Too few requests", "On", "Off"]
     assert [each["window"]["t"] for each in cells] == ["1 hour", "6 hours, and the last 1 hour", "3 days, and the last 6 hours"]
     assert cells[1]["bad"]["t"] == "34 of 360" and cells[1]["status"]["s"] == "act"
-    assert service_level.rule_row(finding("burn_rate", "model"), RULES[0], 0)["cells"]["status"]["s"] == "unknown"
+    assert service_level._burn_rate_row(finding("burn_rate", "model"), 0)["cells"]["status"]["s"] == "unknown"
 
 
 def test_one_answer_is_said_in_the_singular() -> None:
@@ -95,4 +95,7 @@ def test_one_answer_is_said_in_the_singular() -> None:
 
     assert (answers(1), answers(2), answers(1200)) == ("1 answer", "2 answers", "1,200 answers")
     one = latency.percentile_frame(histogram({(DAYS[0], "ok"): np.array([20.0])}))
-    assert "1 answer" in (found := charts_latency.percentiles(one, limit=None, log=True).data[-1].customdata[0]) and "answers" not in found
+    assert (
+        "1 answer" in (found := charts_latency.latency_percentile_lines(one, limit=None, log=True).data[-1].customdata[0])
+        and "answers" not in found
+    )

@@ -13,13 +13,11 @@ import pytest
 
 from observability.dashboard import load
 from observability.server import process_lock
-from observability.store.db.database import Store
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.store.db.database import Database
 from observability.store.opener import open_store
-from observability.store.registry.register import register
-from observability.store.registry.register_types import Request
-from tests.dashboard.test_pages import PAGES, by_name, opened, words
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
+from tests.support.dashboard_pages import PAGES, by_name, opened, words
 from tests.support.dashboard_world import END
 
 SEVERAL, CLASSES = "several", ("a", "b", "c")
@@ -51,7 +49,7 @@ def lines(model: str) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """The store, filled once."""
     folder = tmp_path_factory.mktemp("odd")
     with open_store(folder / "home") as store:
@@ -62,9 +60,8 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
             rows.astype({"size": float, "sex": object}).to_parquet(path)
             task, score = ("multiclass", tuple(f"{each}={each}" for each in CLASSES)) if model == SEVERAL else ("binary", ("score",))
             for version in "12" if model == SEVERAL else "1":
-                register(
-                    store,
-                    Request(
+                store.register(
+                    RegistrationRequest(
                         model=model,
                         version=version,
                         task=task,
@@ -77,14 +74,14 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
                 )
         log = folder / "log.jsonl"
         log.write_text("\n".join(json.dumps(each) for model in ODD for each in lines(model)), encoding="utf-8")
-        assert load_files(store, [log], Defaults()).rejected == 0
+        assert store.load_files([log], LoadDefaults()).rejected == 0
         yield store
 
 
 @pytest.mark.parametrize("path", PAGES, ids=by_name)
-def test_every_page_runs_for_odd_models(path: Path, odd: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_page_runs_for_odd_models(path: Path, odd: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_lock, "current_store", lambda: odd)
-    monkeypatch.setattr(load, "now", lambda: END)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
     for model, more in (*((each, {}) for each in ODD), (SEVERAL, {"class": "b"})):
         app = opened(path.stem, model=model, **more)
         said = words(app)

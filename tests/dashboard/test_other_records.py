@@ -1,4 +1,4 @@
-"""Is a store without predictions told from an empty one: does each page say what is there, and do those that can show it?"""
+"""A store without predictions is told from an empty one: pages name the records it has and show them where they can."""
 
 import json
 from collections.abc import Iterator
@@ -9,17 +9,16 @@ import pytest
 
 from observability.dashboard import load
 from observability.server import process_lock
-from observability.store.db.database import Store
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.store.db.database import Database
 from observability.store.opener import open_store
-from tests.dashboard.test_pages import opened, tables, words
+from observability.store.types.loading import LoadDefaults
+from tests.support.dashboard_pages import opened, tables, words
 
 END = datetime(2026, 3, 16, tzinfo=UTC)
 
 
 @pytest.fixture
-def runs_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def runs_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """A store with two training runs, of which one failed, a batch and a deploy, and no prediction, as the one that this process owns."""
     store = open_store(tmp_path / "home")
     at = (END - timedelta(days=1)).isoformat()
@@ -31,22 +30,22 @@ def runs_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store
     ]  # fmt: skip
     path = tmp_path / "lines.jsonl"
     path.write_text("\n".join(json.dumps(each | {"received_at": each["at"]}) for each in found) + "\n", encoding="utf-8")
-    assert load_files(store, [path], Defaults()).rejected == 0
+    assert store.load_files([path], LoadDefaults()).rejected == 0
     monkeypatch.setattr(process_lock, "current_store", lambda: store)
-    monkeypatch.setattr(load, "now", lambda: END)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
     yield store
     store.close()
 
 
 @pytest.mark.parametrize("page", ["health", "review", "cases", "drift", "cleaning"])
-def test_a_page_about_predictions_says_what_is_there_and_leads_to_it(runs_only: Store, page: str) -> None:
+def test_a_page_about_predictions_says_what_is_there_and_leads_to_it(runs_only: Database, page: str) -> None:
     app = opened(page)
-    assert "There are 2 training runs, 1 batch and 1 kind of event." in words(app) and "No predictions have arrived yet." in words(app)
+    assert "Stored: 2 training runs, 1 batch and 1 kind of event." in words(app) and "No predictions yet." in words(app)
     labels = [each.proto.label for each in app.get("page_link")]
     assert labels[-3:] == ["Training runs", "Batches", "Changes"]
 
 
-def test_findings_and_changes_show_what_there_is(runs_only: Store) -> None:
+def test_findings_and_changes_show_what_there_is(runs_only: Database) -> None:
     found = tables(opened("findings"))["Findings, worst first"]["rows"]
     assert any("bad" in row["cells"]["because"]["t"] and row["cells"]["severity"]["s"] == "act" for row in found)
     listed = tables(opened("changes"))["Changes, newest first"]["rows"]

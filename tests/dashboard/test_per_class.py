@@ -1,4 +1,4 @@
-"""Are the figures of each class scikit-learn's, now and in the reference, and is the class that is found least named?"""
+"""Metrics of each class are scikit-learn's, now and in the reference, and the class with the lowest recall is named."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from observability.core import formatting
 from observability.core.catalog import Model
-from observability.dashboard.per_class import class_frame, least_found
+from observability.dashboard.per_class import lowest_recall_sentence, per_class_frame
 from observability.stats.interval import rate_interval
 
 CLASSES = ("low", "mid", "<b>high")
@@ -31,7 +31,7 @@ def test_each_class_is_scikit_learns() -> None:
     rng = np.random.default_rng(2)
     labels = rng.choice(3, 900, p=[0.5, 0.3, 0.2])
     decisions = np.where(rng.random(900) < 0.6, labels, rng.integers(0, 3, 900))
-    found = class_frame(MODEL, counts(labels, decisions), counts(labels[:300], decisions[:300]))
+    found = per_class_frame(MODEL, counts(labels, decisions), counts(labels[:300], decisions[:300]))
     theirs = precision_recall_fscore_support(labels, decisions, labels=[0, 1, 2])
     before = precision_recall_fscore_support(labels[:300], decisions[:300], labels=[0, 1, 2])
     for place, name in enumerate(CLASSES):
@@ -44,14 +44,14 @@ def test_each_class_is_scikit_learns() -> None:
         )
         assert of.loc["selection_rate", "value"] == pytest.approx(np.mean(decisions == place))
     recalls = found[found["metric"] == "recall"].set_index("class")["value"]
-    assert f"`{recalls.idxmin()}`: {formatting.share(recalls.min())} of its" in least_found(found)
+    assert f"`{recalls.idxmin()}`, {formatting.format_share(recalls.min())} (" in lowest_recall_sentence(found)
 
 
 def test_weights_cost_effective_rows_and_a_class_that_never_came_is_unknown() -> None:
     labels, decisions = np.array([0] * 80 + [1] * 40), np.array([0] * 60 + [1] * 60)
-    plain, heavy = (class_frame(MODEL, counts(labels, decisions, weight), None).set_index(["class", "metric"]) for weight in (1.0, 5.0))
+    plain, heavy = (per_class_frame(MODEL, counts(labels, decisions, weight), None).set_index(["class", "metric"]) for weight in (1.0, 5.0))
     assert heavy.equals(plain), "weights that are all the same change nothing"
     wanted = rate_interval(60, 80)
     assert tuple(plain.loc[("low", "recall"), ["low", "high"]]) == pytest.approx((wanted.low, wanted.high))
     assert np.isnan(plain.loc[("<b>high", "recall"), "value"]) and plain["reference"].isna().all()
-    assert "No label" in least_found(class_frame(MODEL, counts(np.zeros(0, int), np.zeros(0, int)), None))
+    assert "No label" in lowest_recall_sentence(per_class_frame(MODEL, counts(np.zeros(0, int), np.zeros(0, int)), None))

@@ -9,15 +9,13 @@ from streamlit.testing.v1 import AppTest
 
 from observability.alerts import config, edit_config
 from observability.dashboard import load
-from observability.dashboard.review.review import SHORT, newest_week
+from observability.dashboard.review.review import STEP_NAMES, newest_week_with_data
 from observability.export import review as export_review
 from observability.review import freeze
 from observability.server import process_lock
-from observability.store.db.database import Store
-from observability.store.ingest import record_writer
-from observability.store.query import decision_log
-from tests.dashboard.test_pages import opened, tables, words
+from observability.store.db.database import Database
 from tests.support import review_world
+from tests.support.dashboard_pages import opened, tables, words
 from tests.support.html_rules import invalid
 from tests.support.review_world import BETTER, BROKEN, MENDED
 
@@ -25,24 +23,24 @@ NOW = BETTER.end + timedelta(days=7)
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """Two weeks frozen, with a promise in the first one that is open in the second; in the third a version serves beside the old one's shadow."""
     with review_world.build(tmp_path_factory.mktemp("room")) as made:
         audit = {"kind": "audit", "model": "eta", "version": "1", "audit": "robustness"}
         found = [(70, {"mae_with_noise": 9.5, "note": "wind"}), (20, {"mae_with_noise": 8.25, "flipped": 3})]
-        record_writer.write(made, [audit | {"at": BROKEN.start - timedelta(days=days), "results": results, "expires": NOW + timedelta(days=300)} for days, results in found])  # fmt: skip
+        made.write_records([audit | {"at": BROKEN.start - timedelta(days=days), "results": results, "expires": NOW + timedelta(days=300)} for days, results in found])  # fmt: skip
         freeze.freeze(made, BROKEN, author="ann", now=NOW)
         action = {"kind": "action", "action": "a1", "at": NOW, "author": "ann", "text": "Log kilometres again", "model": "eta", "metric": "mae", "review": str(BROKEN)}  # fmt: skip
-        record_writer.write(made, [action])
+        made.write_records([action])
         freeze.freeze(made, MENDED, author="ann", now=NOW + timedelta(minutes=1))
         freeze.freeze(made, BETTER, author="ann", now=NOW + timedelta(minutes=2))
         yield made
 
 
 @pytest.fixture(autouse=True)
-def owned(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def owned(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_lock, "current_store", lambda: store)
-    monkeypatch.setattr(load, "now", lambda: NOW + timedelta(hours=1))
+    monkeypatch.setattr(load, "page_clock", lambda: NOW + timedelta(hours=1))
 
 
 def enter(name: str, review: object, **parameters: str) -> AppTest:
@@ -58,13 +56,13 @@ def press(app: AppTest, label: str) -> AppTest:
     return app
 
 
-@pytest.mark.parametrize("step", SHORT)
+@pytest.mark.parametrize("step", STEP_NAMES)
 def test_every_step_draws(step: str) -> None:
     for week in (MENDED, BETTER):
         assert len(opened("review", review=str(week), step=step).header) == 1
 
 
-def test_two_people_at_one_item_lose_no_words(store: Store) -> None:
+def test_two_people_at_one_item_lose_no_words(store: Database) -> None:
     item = freeze.found(store, str(BROKEN))["agenda"][0]["item"]
     ann, bob = (enter(name, BROKEN, item=item) for name in ("Ann", "Bob"))
     for app, text in ((ann, "It began on Monday"), (bob, "Only trucks")):
@@ -76,7 +74,7 @@ def test_two_people_at_one_item_lose_no_words(store: Store) -> None:
         app.button_group(key=f"does-finish-{BROKEN}-{item}-0").set_value(does).run()
         app.text_area(key=f"text-finish-{BROKEN}-{item}-0").input(text)
     for app, _, _ in ended:
-        press(app, "Keep")
+        press(app, "Save")
     found = [(each["author"], each["does"], each["text"]) for each in freeze.said_about(store, str(BROKEN))]
     assert found == [
         ("Ann", "note", "It began on Monday"), ("Bob", "note", "Only trucks"), ("Ann", "accept", "A known fault"), ("Bob", "watch", "Not yet mended"),
@@ -87,106 +85,108 @@ def test_two_people_at_one_item_lose_no_words(store: Store) -> None:
         assert text in shown
 
 
-def test_what_was_pinned_or_taken_off_is_put_back_in_its_place(store: Store) -> None:
+def test_what_was_pinned_or_taken_off_is_put_back_in_its_place(store: Database) -> None:
     def shown(app: AppTest) -> list[tuple[str, bool]]:
         cells = [each["cells"]["what"] for each in tables(app)["Agenda"]["rows"]]
         return [(each["go"]["parameters"]["item"], each["sub"].startswith("Pinned.")) for each in cells]
 
     (ranked,) = [each["item"] for each in freeze.found(store, str(BROKEN))["agenda"]]
     app = enter("Ann", BROKEN, item=ranked)
-    key = next(each.key for each in app.text_input if each.label == "What should be talked about?")
+    key = next(each.key for each in app.text_input if each.label == "Topic")
     app.text_input(key=key).input("The budget").run()
     ((added, _), *_) = shown(app.button(key=key.removesuffix("-words")).click().run())
     before = len(freeze.said_about(store, str(BROKEN)))
     assert shown(app) == [(added, True), (ranked, False)] and added.startswith("added:")
     assert shown(press(app, "Pin")) == [(added, True), (ranked, True)]
-    assert shown(press(app, "Put back in its place")) == [(added, True), (ranked, False)]
-    assert shown(press(app, "Take off the agenda")) == [(added, True)]
-    assert shown(press(app, "Put back in its place")) == [(added, True), (ranked, False)]
+    assert shown(press(app, "Rank again")) == [(added, True), (ranked, False)]
+    assert shown(press(app, "Remove from the agenda")) == [(added, True)]
+    assert shown(press(app, "Rank again")) == [(added, True), (ranked, False)]
     assert [each["does"] for each in freeze.said_about(store, str(BROKEN))[before:]] == ["pin", "rank", "unpin", "rank"]
     app.selectbox(key="item-box").set_value(added).run()
-    assert shown(press(app, "Take off the agenda")) == [(ranked, False)]
+    assert shown(press(app, "Remove from the agenda")) == [(ranked, False)]
 
 
-def test_fine_is_said_of_what_was_judged_alone(store: Store) -> None:
+def test_fine_is_said_of_what_was_judged_alone(store: Database) -> None:
     assert freeze.found(store, str(BETTER))["models"][0]["judged"].get("trust/fairness", {}).get("ok", 0) == 0
     shown = words(opened("review", review=str(BETTER), step="fairness"))
-    assert "cannot tell for 1 of 1 model" in shown
-    assert "No group is treated less alike than before" not in shown
+    assert "1 of 1 model could not be judged" in shown
+    assert "No new difference between groups" not in shown
 
 
-def test_a_week_may_be_spelled_week_and_one_that_is_not_frozen_is_offered(store: Store) -> None:
+def test_a_week_may_be_spelled_week_and_one_that_is_not_frozen_is_offered(store: Database) -> None:
     assert f"Week {MENDED}" in words(opened("review", week=str(MENDED)))
     app = opened("review", week="2026-W01")
     assert "not frozen here" in words(app)
     assert app.text_input(key="freeze-week-2026-W01").value == "2026-W01"
 
 
-def test_a_promise_is_put_off_with_a_reason_passed_up_and_closed(store: Store) -> None:
+def test_a_promise_is_put_off_with_a_reason_passed_up_and_closed(store: Database) -> None:
     app = enter("Bob", MENDED, step="promises")
-    (promise,) = tables(app)["What was promised"]["rows"]
+    (promise,) = tables(app)["Action items"]["rows"]
     assert promise["cells"]["moved"]["t"] == "Yes"
     app.selectbox(key="promise").set_value("a1").run()
     app.button_group(key="promise-does-a1-0").set_value("extended").run()
-    press(app, "Keep")
-    assert "Say why" in words(app)
+    press(app, "Save")
+    assert "Enter a reason." in words(app)
     app.text_input(key="promise-reason-a1-0").input("The depot is closed")
-    press(app, "Keep")
-    (action,) = decision_log.actions(store)
+    press(app, "Save")
+    (action,) = store.actions()
     assert (action.state, action.last.author, action.fields["reason"]) == ("extended", "Bob", "The depot is closed")
     assert action.fields["due"] > MENDED.end
     app.button_group(key="promise-does-a1-1").set_value("done").run()
-    press(app, "Keep")
-    (action,) = decision_log.actions(store)
+    press(app, "Save")
+    (action,) = store.actions()
     assert (action.state, len(action.entries)) == ("done", 3)
     assert "Since: done by Bob" in words(app)
     assert "The depot is closed" in words(app)
 
 
-def test_a_postmortem_begins_with_what_is_known_and_is_kept(store: Store) -> None:
+def test_a_postmortem_begins_with_what_is_known_and_is_kept(store: Database) -> None:
     app = enter("Ann", BROKEN, step="incidents")
     item = next(each["item"] for each in freeze.found(store, str(BROKEN))["agenda"] if each["sort"] == "incident")
     app.selectbox(key="postmortem-item").set_value(item).run()
     assert app.text_input(key=f"postmortem-{BROKEN}-{item}-Impact-0").value
-    assert "no alert was told" in app.text_input(key=f"postmortem-{BROKEN}-{item}-Detection-0").value
+    assert "no alert" in app.text_input(key=f"postmortem-{BROKEN}-{item}-Detection-0").value
     app.text_input(key=f"postmortem-{BROKEN}-{item}-Trigger-0").input("A <b>firmware</b> update")
-    press(app, "Keep")
+    press(app, "Save")
     assert "A <b>firmware</b> update" in words(app)
     assert "Ann" in words(app)
-    html = export_review.page(store, str(BROKEN), NOW)
+    html = export_review.review_html(store, str(BROKEN), NOW)
     assert "Trigger: A &lt;b&gt;firmware&lt;/b&gt; update" in html
     assert invalid(html) == []
 
 
-def test_a_risk_owner_signs_at_the_step_about_fairness(store: Store) -> None:
+def test_a_risk_owner_signs_at_the_step_about_fairness(store: Database) -> None:
     app = enter("Rita", BETTER, step="fairness")
     press(app, "Sign")
-    assert "Say of which model" in words(app)
+    assert "Choose a model, a state and a date." in words(app)
     app.selectbox(key=f"sign-{BETTER}-model-0").set_value("eta").run()
     assert {"calibration", "performance"} <= set(app.selectbox(key=f"sign-{BETTER}-subject-0").options)
     app.selectbox(key=f"sign-{BETTER}-subject-0").set_value("performance").run()
     press(app, "Sign")
     (standing,) = tables(app)["Accepted by a risk owner"]["rows"]
     assert (standing["cells"]["what"]["t"], standing["cells"]["who"]["t"]) == ("performance", "Rita")
-    from observability.review.agenda_items import rows
+    from observability.review.agenda_items import records_until
 
-    assert [(each["author"], each["subject"], each["model"]) for each in rows(store, "signature")] == [("Rita", "performance", "eta")]
-    record_writer.write(store, [{"kind": "signature", "author": "Rita", "model": "eta", "subject": " PERFORMANCE ", "until": NOW}])
+    assert [(each["author"], each["subject"], each["model"]) for each in records_until(store, "signature")] == [
+        ("Rita", "performance", "eta")
+    ]
+    store.write_records([{"kind": "signature", "author": "Rita", "model": "eta", "subject": " PERFORMANCE ", "until": NOW}])
     (standing,) = tables(opened("review", review=str(BETTER), step="fairness"))["Accepted by a risk owner"]["rows"]
-    assert standing["cells"]["until"] == {"t": f"{NOW:%Y-%m-%d}", "s": "watch", "sub": "lapsed"}, "capitals and spaces make no other state"
+    assert standing["cells"]["until"] == {"t": f"{NOW:%Y-%m-%d}", "s": "watch", "sub": "expired"}, "capitals and spaces make no other state"
 
 
-def test_an_audit_stands_beside_what_the_one_before_it_found(store: Store) -> None:
+def test_an_audit_stands_beside_what_the_one_before_it_found(store: Database) -> None:
     app = opened("review", review=str(BROKEN), step="fairness")
-    (row,) = tables(app)["Audits and what they found"]["rows"]
+    (row,) = tables(app)["Audits and their results"]["rows"]
     assert row["cells"]["results"]["t"] == "flipped 3.00, mae_with_noise 8.25 (9.50)"
     assert row["cells"]["expires"] == {"t": f"{NOW + timedelta(days=300):%Y-%m-%d}"}
-    html = export_review.page(store, str(BROKEN), NOW)
+    html = export_review.review_html(store, str(BROKEN), NOW)
     assert "flipped 3.00, mae_with_noise 8.25 (9.50)" in html
     assert invalid(html) == []
 
 
-def test_the_old_version_in_the_shadow_is_held_against_the_one_that_serves(store: Store) -> None:
+def test_the_old_version_in_the_shadow_is_held_against_the_one_that_serves(store: Database) -> None:
     (card,) = freeze.found(store, str(BETTER))["challengers"]
     assert (card["model"], card["version"], card["serves"]) == ("eta", "1", "2")
     lines = review_world.records()
@@ -199,34 +199,34 @@ def test_the_old_version_in_the_shadow_is_held_against_the_one_that_serves(store
     assert card["headline"]["new"] == pytest.approx(sum(new for new, _ in pairs) / len(pairs))
     assert card["headline"]["then"] == pytest.approx(sum(then for _, then in pairs) / len(pairs))
     assert card["pairs"]["only_a"] == sum(new < then for new, then in pairs)
-    html = export_review.page(store, str(BETTER), NOW)
-    assert "eta: version 1 beside version 2" in html
+    html = export_review.review_html(store, str(BETTER), NOW)
+    assert "eta: candidate version 1, production version 2" in html
     assert invalid(html) == []
     app = opened("review", review=str(BETTER), step="changes")
-    assert "version 1 beside version 2" in words(app)
+    assert "version 1 compared with version 2" in words(app)
     assert "differs" in words(app)
 
 
-def test_a_decision_about_a_version_names_it(store: Store) -> None:
+def test_a_decision_about_a_version_names_it(store: Database) -> None:
     app = enter("Ann", BETTER, step="decide")
     app.text_input(key=f"decision-{BETTER}-statement-0").input("Keep version 2")
     app.multiselect(key=f"decision-{BETTER}-evidence-0").set_value(["challenger:eta:1"])
     app.selectbox(key=f"decision-{BETTER}-choice-0").set_value("hold")
-    press(app, "Write down")
-    assert "say the model and its version" in words(app)
+    press(app, "Save")
+    assert "needs a model and a version" in words(app)
     app.selectbox(key=f"decision-{BETTER}-model-0").set_value("eta")
     app.text_input(key=f"decision-{BETTER}-version-0").input("1")
-    press(app, "Write down")
+    press(app, "Save")
     (cell,) = [each["cells"]["rests"] for each in tables(app)["Decisions"]["rows"]]
     assert cell["go"]["parameters"] == {"review": str(BETTER), "step": "changes"}
-    (decision,) = decision_log.decisions(store)
-    assert decision.fields["evidence"] == [f"{BETTER}: eta: version 1 beside version 2 [challenger:eta:1]"]
+    (decision,) = store.decisions()
+    assert decision.fields["evidence"] == [f"{BETTER}: eta: version 1 compared with version 2 [challenger:eta:1]"]
     assert (decision.fields["version"], decision.fields["choice"]) == ("1", "hold")
 
 
-def test_an_alert_is_snoozed_until_it_gets_worse_and_judged_once(store: Store) -> None:
+def test_an_alert_is_snoozed_until_it_gets_worse_and_judged_once(store: Database) -> None:
     alert = {"kind": "alert", "incident": "i9", "at": NOW, "author": "the dashboard", "says": "opened", "model": "eta", "severity": "act"}
-    record_writer.write(store, [alert | {"title": "km is odd", "source": "input", "rule": "serving/drift/psi", "value": 0.4}])
+    store.write_records([alert | {"title": "km is odd", "source": "input", "rule": "serving/drift/psi", "value": 0.4}])
     app = opened("alerts", incident="i9")
     app.text_input(key="person-box").input("Bob").run()
     app.toggle(key="snooze-worse").set_value(True).run()
@@ -236,10 +236,10 @@ def test_an_alert_is_snoozed_until_it_gets_worse_and_judged_once(store: Store) -
     app.button(key="not-useful").click().run()
     assert not app.exception
     assert "Was this alert useful?" not in words(app)
-    assert "0 of 1 judged alerts were useful" in words(app)
+    assert "0 of 1 rated alerts were useful" in words(app)
 
 
-def test_settings_of_alerts_are_kept_and_an_edit_from_outside_is_not_lost(store: Store) -> None:
+def test_settings_of_alerts_are_kept_and_an_edit_from_outside_is_not_lost(store: Database) -> None:
     path = store.home / config.FILE
     app = opened("alerts")
     assert "Never fired" in " ".join(each.label for each in app.expander)
@@ -247,41 +247,41 @@ def test_settings_of_alerts_are_kept_and_an_edit_from_outside_is_not_lost(store:
     app.text_input(key="alerts-settings-box").input("Ann").run()
     app.text_input(key=f"alerts-name-{turn}").input("team")
     app.text_input(key=f"alerts-address-{turn}").input("slack://secret_a/secret_b/secret_c")
-    press(app, "Keep")
-    assert config.read(store.home).channels == {"team": "slack://secret_a/secret_b/secret_c"}
+    press(app, "Save")
+    assert config.read_alert_config(store.home).channels == {"team": "slack://secret_a/secret_b/secret_c"}
     assert "secret_a" not in words(app)
     turn = next(each.key for each in app.text_input if each.key and each.key.startswith("alerts-quiet-")).removeprefix("alerts-quiet-")
     app.text_input(key=f"alerts-quiet-{turn}").input("10 at night")
-    press(app, "Keep")
+    press(app, "Save")
     assert "22:00-07:00" in words(app)
     path.write_text(path.read_text() + '\n[alerts]\nleast = "watch"\n', encoding="utf-8")
     app.text_input(key=f"alerts-quiet-{turn}").input("22:00-07:00")
-    press(app, "Keep")
-    assert "changed meanwhile" in words(app)
-    assert config.read(store.home).least == "watch"
-    press(app, "Take what it says now")
+    press(app, "Save")
+    assert "was changed elsewhere" in words(app)
+    assert config.read_alert_config(store.home).least == "watch"
+    press(app, "Reload")
     turn = next(each.key for each in app.text_input if each.key and each.key.startswith("alerts-quiet-")).removeprefix("alerts-quiet-")
     app.text_input(key=f"alerts-quiet-{turn}").input("22:00-07:00")
-    press(app, "Keep")
-    assert edit_config.body_of(store.home)["alerts"] == {"least": "watch", "quiet": "22:00-07:00"}
+    press(app, "Save")
+    assert edit_config.alert_tables(store.home)["alerts"] == {"least": "watch", "quiet": "22:00-07:00"}
     assert [each["text"] for each in said_events(store)] == [
-        "Ann changed the alerts: channel team added.", "Ann changed the alerts: quiet is 22:00-07:00.",
+        "Ann changed the alerts: channel team added.", "Ann changed the alerts: quiet: 22:00-07:00.",
     ]  # fmt: skip
 
 
-def said_events(store: Store) -> list[dict]:
-    from observability.review.agenda_items import rows
+def said_events(store: Database) -> list[dict]:
+    from observability.review.agenda_items import records_until
 
-    return [each for each in rows(store, "event") if each["what"] == "note"]
+    return [each for each in records_until(store, "event") if each["what"] == "note"]
 
 
 @pytest.mark.parametrize(("newest", "offered"), [("2018-12-31T20:00", "2018-W52"), ("2019-01-03T11:00", "2018-W52"), ("2019-01-03T13:00", "2019-W01"), ("2019-01-06T23:00", "2019-W01")])  # fmt: skip
 def test_the_week_that_is_offered_is_one_that_the_records_fill(newest: str, offered: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "activity", lambda: pd.DataFrame({"environment": ["production", "reference"], "last": pd.to_datetime([newest, "2020-01-01T00:00"])}))  # fmt: skip
-    assert str(newest_week()) == offered
+    monkeypatch.setattr(load, "stream_activity", lambda: pd.DataFrame({"environment": ["production", "reference"], "last": pd.to_datetime([newest, "2020-01-01T00:00"])}))  # fmt: skip
+    assert str(newest_week_with_data()) == offered
 
 
-def test_what_is_typed_stays_while_another_step_is_looked_at_and_a_second_press_makes_no_second_action(store: Store) -> None:
+def test_what_is_typed_stays_while_another_step_is_looked_at_and_a_second_press_makes_no_second_action(store: Database) -> None:
     item = freeze.found(store, str(BROKEN))["agenda"][0]["item"]
     form = f"finish-{BROKEN}-{item}"
     app = enter("Ann", BROKEN, item=item)
@@ -290,30 +290,30 @@ def test_what_is_typed_stays_while_another_step_is_looked_at_and_a_second_press_
     press(press(app, "Next"), "Back")
     assert app.button_group(key=f"does-{form}-0").value == "act"
     assert app.text_area(key=f"text-{form}-0").value == "Ask the depot"
-    press(app, "Keep")
-    assert not [each for each in app.button if each.label == "Keep"], "an empty form, with nothing to keep twice"
-    (action,) = [each for each in decision_log.actions(store) if each.fields.get("text") == "Ask the depot"]
+    press(app, "Save")
+    assert not [each for each in app.button if each.label == "Save"], "an empty form, with nothing to keep twice"
+    (action,) = [each for each in store.actions() if each.fields.get("text") == "Ask the depot"]
     assert action.state == "open"
-    press(app, "Open again")
+    press(app, "Reopen")
     app.button_group(key=f"does-{form}-1").set_value("accept").run()
-    press(app, "Keep")
-    (action,) = [each for each in decision_log.actions(store) if each.id == action.id]
-    assert (action.state, action.last.author, action.fields["reason"]) == ("cancelled", "Ann", "The item was opened again.")
+    press(app, "Save")
+    (action,) = [each for each in store.actions() if each.id == action.id]
+    assert (action.state, action.last.author, action.fields["reason"]) == ("cancelled", "Ann", "The item was reopened.")
 
 
-def test_who_writes_a_postmortem_second_begins_with_the_first_ones_words(store: Store) -> None:
+def test_who_writes_a_postmortem_second_begins_with_the_first_ones_words(store: Database) -> None:
     item = next(each["item"] for each in freeze.found(store, str(BROKEN))["agenda"] if each["sort"] == "incident")
     form = f"postmortem-{BROKEN}-{item}"
     ann, bob = (enter(name, BROKEN, step="incidents") for name in ("Ann", "Bob"))
     for app in (ann, bob):
         app.selectbox(key="postmortem-item").set_value(item).run()
     ann.text_input(key=f"{form}-Trigger-0").input("A firmware update").run()
-    press(ann, "Keep")
+    press(ann, "Save")
     bob.run()
     assert bob.text_input(key=f"{form}-Trigger-1").value == "A firmware update"
     bob.text_input(key=f"{form}-Trigger-1").input("Two firmware updates").run()
-    press(bob, "Keep")
-    assert [each.label for each in bob.expander if "Earlier" in each.label] == ["Earlier texts: 2"], "one of the test before"
+    press(bob, "Save")
+    assert [each.label for each in bob.expander if "Earlier" in each.label] == ["Earlier versions: 2"], "one of the test before"
     shown = words(bob)
     assert "Two firmware updates" in shown
     assert "] A firmware update" in shown

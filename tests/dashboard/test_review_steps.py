@@ -9,19 +9,18 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_rel
 
-from observability.compare.comparison import asker
-from observability.compare.paired_rows import Matched
+from observability.compare.paired_rows import MatchedRows
 from observability.core.errors import UsageError
 from observability.core.finding import Finding
 from observability.core.weeks import Week
 from observability.core.window import Window
 from observability.dashboard import clicks, load
 from observability.dashboard.review import fairness_status as review_fair
-from observability.dashboard.review import more_labels, performance
-from observability.dashboard.review.review import Room
+from observability.dashboard.review import label_budget, performance
+from observability.dashboard.review.review import ReviewPage
 from observability.incidents.grouping import Incident
 from observability.review import fairness_status, incident_stakes, label_intake, ranked_inputs, regressed_slices, sentences, weekly_details
-from tests.dashboard.test_pages import tables
+from tests.support.dashboard_pages import tables
 from tests.support.dashboard_world import END, START, World
 
 WEEK = Week.parse("2026-W10")
@@ -39,35 +38,37 @@ def judged(store, name: str, *found: Finding, **given) -> SimpleNamespace:
 
 
 def test_the_frozen_estimate_of_each_day_is_the_one_of_the_live_page(current: World) -> None:
-    from observability.dashboard.frame import Here
+    from observability.dashboard.frame import ModelPage
     from observability.dashboard.scope import Scope
     from observability.dashboard.serving import estimated_performance
 
     store = load.store()
     made = weekly_details.estimates(store, judged(store, "loan", finding()))
-    days = estimated_performance.days(Here("x", Scope("loan"), store.catalog().model("loan"), Window("loan", START, END)), "accuracy")
+    days = estimated_performance.estimate_frame(
+        ModelPage("x", Scope("loan"), store.catalog().model("loan"), Window("loan", START, END)), "accuracy"
+    )
     assert [each[1] for each in made["by_day"]] == pytest.approx(list(days["estimated"]))
     assert [each[0] for each in made["by_day"]] == [str(each)[:10] for each in days["period"]]
-    assert weekly_details.estimates(store, judged(store, "loan")) == {"why": "Nothing is estimated of this week."}
+    assert weekly_details.estimates(store, judged(store, "loan")) == {"why": "No estimates for this week."}
 
 
 def test_measured_and_estimated_days_stand_in_one_frame_and_one_file(current: World) -> None:
     part = {"estimates": {"by_day": [["2026-03-02", 0.8, 0.7, 0.9], ["2026-03-04", 0.7, 0.6, 0.8]]}}
-    days = performance.days_of(part, {"evidence": {"by_day": [["2026-03-02", 0.9, 0.8, 1.0, 10, 10], ["2026-03-03", 0.8, 0.7, 0.9, 10, 10]]}})  # fmt: skip
+    days = performance.frozen_daily_metric(part, {"evidence": {"by_day": [["2026-03-02", 0.9, 0.8, 1.0, 10, 10], ["2026-03-03", 0.8, 0.7, 0.9, 10, 10]]}})  # fmt: skip
     assert list(days["estimated"].fillna(-1)) == [0.8, -1, 0.7]
     assert list(days["value"].fillna(-1)) == [0.9, 0.8, -1]
     assert list(days["served"]) == [10, 10, 0]
 
 
 def test_a_slice_leads_to_its_cases_of_the_week() -> None:
-    room = Room({"week": str(WEEK)}, "performance", (), None)
+    room = ReviewPage({"week": str(WEEK)}, "performance", (), None)
     each = {"analyzer": "serving/slices", "slice": "carrier=AA&origin=EWR", "because": "worse", "metric": "accuracy"}
-    go = performance.behind(room, {"model": "loan", "task": "binary"}, each)["go"]
+    go = performance.finding_target(room, {"model": "loan", "task": "binary"}, each)["go"]
     assert go["page"] == "cases"
     assert (go["parameters"]["q"], go["parameters"]["order"]) == ("outcome = wrong", clicks.LARGEST)
     assert go["parameters"]["slice"] == "carrier=AA&origin=EWR"
     assert go["parameters"]["from"].startswith(f"{WEEK.start:%Y-%m-%d}")
-    assert performance.behind(room, {"model": "loan", "task": "binary"}, {**each, "slice": None})["go"]["page"] == "slices"
+    assert performance.finding_target(room, {"model": "loan", "task": "binary"}, {**each, "slice": None})["go"]["page"] == "slices"
 
 
 def test_a_part_that_fails_says_why_and_a_broken_store_is_not_hidden() -> None:
@@ -93,7 +94,7 @@ def test_money_at_stake_is_the_loss_of_the_labelled_times_the_touched_answers(cu
     known = store.catalog().model("loan")
     model = replace(known, settings=replace(known.settings, cost_false_positive=2.0, cost_false_negative=5.0, cost_currency="EUR"))
     each = incident(finding(analyzer="serving/slices", slice="carrier=AA"))
-    made = incident_stakes.stake(asker(store), model, Window("loan", START, END), each)
+    made = incident_stakes.incident_stake(store.ask, model, Window("loan", START, END), each)
     rows = current.loan[current.loan["carrier"] == "AA"]
     labelled = rows[rows["labelled"]]
     cost = (
@@ -104,49 +105,51 @@ def test_money_at_stake_is_the_loss_of_the_labelled_times_the_touched_answers(cu
     assert made["money"]["low"] < made["money"]["value"] < made["money"]["high"]
     assert made["money"]["n"] == len(labelled) and made["money"]["basis"] == "estimated"
     assert made["groups"] == []
-    said = sentences.stake({"stakes": {"incidents": {"i1": made}}}, "i1")
-    assert said is not None and "Estimated: errors on them cost" in said[0] and "carrier is AA" in said[0]
-    free = incident_stakes.stake(asker(store), known, Window("loan", START, END), each)
-    assert free["money"] is None and "no cost of errors" in free["no_money"]
-    assert sentences.stake({}, "i1") == (sentences.OLDER, "")
+    said = sentences.stake_sentences({"stakes": {"incidents": {"i1": made}}}, "i1")
+    assert said is not None and "Estimated cost of errors" in said[0] and "carrier is AA" in said[0]
+    free = incident_stakes.incident_stake(store.ask, known, Window("loan", START, END), each)
+    assert free["money"] is None and "No error costs" in free["no_money"]
+    assert sentences.stake_sentences({}, "i1") == (sentences.OLDER, "")
 
 
 def test_a_group_is_named_where_its_share_differs_as_the_z_test_says() -> None:
     from statsmodels.stats.proportion import proportions_ztest
 
     frame = lambda **counts: pd.DataFrame({"w": counts, "w2": counts}).astype(float)
-    rows = incident_stakes.differing("sex", frame(F=180, M=120), frame(F=400, M=600))
+    rows = incident_stakes.level_shares("sex", frame(F=180, M=120), frame(F=400, M=600))
     assert [each["group"] for each in rows] == ["sex=F", "sex=M"]
     assert rows[0]["p_value"] == pytest.approx(proportions_ztest([180, 400], [300, 1000])[1])
     assert (rows[0]["touched"], rows[0]["others"]) == (0.6, 0.4)
-    assert incident_stakes.differing("sex", frame(F=50, M=40), frame(F=400, M=600)) == []
+    assert incident_stakes.level_shares("sex", frame(F=50, M=40), frame(F=400, M=600)) == []
 
 
 def test_inputs_are_ranked_by_drift_times_importance_and_the_overlay_is_the_live_one(current: World) -> None:
     store = load.store()
     drift = [finding(analyzer="serving/drift", metric="psi", subject=name, value=value) for name, value in (("size", 0.2), ("age", 0.5))]
     share = [finding(analyzer="trust/explanations", metric="attribution_share", subject=name, value=value) for name, value in (("size", 0.9), ("age", 0.1))]  # fmt: skip
-    made = weekly_details.inputs(store, judged(store, "loan", *drift, *share))
+    made = weekly_details.input_details(store, judged(store, "loan", *drift, *share))
     assert made["by"] == "explanations"
     assert [(each["feature"], round(each["impact"], 6)) for each in made["rows"]] == [("size", 0.18), ("age", 0.05)]
     assert sum(weight for _, weight in made["overlay"]["current"]) == len(current.loan)
     assert sum(weight for _, weight in made["overlay"]["reference"]) == len(current.loan_reference)
-    alone = ranked_inputs.ranked(drift, store.catalog().model("loan"))
+    alone = ranked_inputs.inputs_by_impact(drift, store.catalog().model("loan"))
     assert alone["by"] == "drift" and [each["feature"] for each in alone["rows"]] == ["age", "size"]
-    assert "drift alone" in sentences.inputs({"inputs": alone, "served": 1})
+    assert "Ranked by drift" in sentences.inputs_sentence({"inputs": alone, "served": 1})
 
 
 def test_a_queue_an_agreement_and_a_price_are_those_of_the_records() -> None:
     end = pd.Timestamp("2026-03-09")
     given = pd.DataFrame([("p", "i1", "a", end - timedelta(days=6)), ("p", "i2", "a", end - timedelta(days=2)), ("p", "i3", "b", end - timedelta(days=4))], columns=["project", "item", "annotator", "at"])  # fmt: skip
     done = given.iloc[:1].assign(at=end - timedelta(days=1), label="x")
-    assert label_intake.queue(given, done, end) == {"waiting": 2, "of": 3, "median_days": 3.0, "oldest_days": 4.0}
-    assert label_intake.queue(given.iloc[:0], done, end) is None
+    assert label_intake.label_queue_state(given, done, end) == {"waiting": 2, "of": 3, "median_days": 3.0, "oldest_days": 4.0}
+    assert label_intake.label_queue_state(given.iloc[:0], done, end) is None
     pairs = pd.DataFrame([("p", f"i{k}", who, end, k % 2) for k in range(20) for who in "ab"], columns=[*label_intake.PAIR, "at", "label"])
     assert label_intake.agreed(pairs)["value"] == 1.0
-    budget = label_intake.budget([finding(analyzer="operations/cost", metric="x", value=1.9, evidence={"month_end": "2026-04-01", "spent": 0.4, "currency": "USD"}, limit=2.0)])  # fmt: skip
-    cells = sentences.labelling({"queue": label_intake.queue(given, done, end), "agreement": None, "price": None, "budget": budget})
-    assert cells["queue"] == ("2 of 3 given", "the oldest 4.00 days, half of them over 3.00")
+    budget = label_intake.budget_state([finding(analyzer="operations/cost", metric="x", value=1.9, evidence={"month_end": "2026-04-01", "spent": 0.4, "currency": "USD"}, limit=2.0)])  # fmt: skip
+    cells = sentences.label_intake_sentences(
+        {"queue": label_intake.label_queue_state(given, done, end), "agreement": None, "price": None, "budget": budget}
+    )
+    assert cells["queue"] == ("2 of 3 assigned", "oldest 4.00 days, median 3.00")
     assert cells["budget"][0] == "1.90 of 2.00 USD"
     assert cells["agreement"] == (None, None)
 
@@ -165,12 +168,14 @@ def test_the_criterion_of_a_model_is_kept_whether_or_not_it_needs_a_person() -> 
     )
     assert [(each["attribute"], each["n"], each["limit"]) for each in made["rows"]] == [("origin", 795, 0.1)]
     assert made["small"] == 1
-    room = Room({"week": str(WEEK)}, "fairness", (), None)
+    room = ReviewPage({"week": str(WEEK)}, "fairness", (), None)
     (beyond,) = made["rows"]
-    cells = [review_fair.criterion(room, "loan", beyond | more)["cells"] for more in ({}, {"value": 0.05}, {"severity": "watch"})]
+    cells = [
+        review_fair.fairness_criterion_row(room, "loan", beyond | more)["cells"] for more in ({}, {"value": 0.05}, {"severity": "watch"})
+    ]
     assert [("s" in each["what"], each["limit"]["sub"]) for each in cells] == [(False, "exceeded"), (True, None), (True, "exceeded")]
-    assert fairness_status.numbers({"results": {"b": True, "a": 2, "c": "x", "d": 0.5}}) == {"a": 2.0, "d": 0.5}
-    assert fairness_status.audits([]) == []
+    assert fairness_status.numeric_results({"results": {"b": True, "a": 2, "c": "x", "d": 0.5}}) == {"a": 2.0, "d": 0.5}
+    assert fairness_status.newest_audits([]) == []
 
 
 def test_a_challenger_is_told_the_slice_where_it_is_worse_and_no_other(current: World) -> None:
@@ -180,26 +185,26 @@ def test_a_challenger_is_told_the_slice_where_it_is_worse_and_no_other(current: 
     rows = pd.DataFrame({"feature.carrier": rng.choice(["AA", "BB", "CC"], 900), "feature.size": rng.normal(50, 10, 900)})
     then = rows.assign(score=label + rng.normal(0, 1, 900))
     new = rows.assign(score=label + (then["score"] - label) * np.where(rows["feature.carrier"] == "BB", 2.0, 0.2))
-    made = regressed_slices.regressed(model, Matched(new, then, label, 0, (900, 900)))
+    made = regressed_slices.regressed(model, MatchedRows(new, then, label, 0, (900, 900)))
     assert [each["name"] for each in made["rows"]] == ["carrier = BB"]
     inside = (rows["feature.carrier"] == "BB").to_numpy()
     errors = [np.abs(side["score"] - label)[inside] for side in (new, then)]
     exact = ttest_rel(*errors).confidence_interval()
     assert (made["rows"][0]["low"], made["rows"][0]["high"]) == pytest.approx((exact.low, exact.high))
     assert made["looked_at"] == 7
-    assert sentences.slices({"slices": made})[0].startswith("Worse where carrier = BB: mean absolute error")
+    assert sentences.regressed_slice_sentences({"slices": made})[0].startswith("Worse where carrier = BB: mean absolute error")
     watched = replace(model, settings=replace(model.settings, slices=("carrier=BB",)))
-    assert regressed_slices.regressed(watched, Matched(new, then, label, 0, (900, 900)))["rows"] == []
+    assert regressed_slices.regressed(watched, MatchedRows(new, then, label, 0, (900, 900)))["rows"] == []
 
 
-def drawn_more_labels(room: Room):
+def drawn_more_labels(room):
     """The step's sliders and table as a page of their own."""
     from streamlit.testing.v1 import AppTest
 
     def page(room):
-        from observability.dashboard.review import more_labels as step
+        from observability.dashboard.review import label_budget as step
 
-        step.more_labels(room)
+        step.label_budget_section(room)
 
     return AppTest.from_function(page, args=(room,), default_timeout=60).run()
 
@@ -216,11 +221,11 @@ def test_more_labels_are_bought_for_money_where_a_label_has_a_price() -> None:
         {"model": "older", "strip": {"performance": cell}},
         {"model": "unknown", "strip": {"performance": {**cell, "low": None}}, "labelling": priced},
     ]
-    app = drawn_more_labels(Room({"models": parts}, "spending", (), None))
+    app = drawn_more_labels(ReviewPage({"models": parts}, "spending", (), None))
     assert not app.exception
     sliders = {each.key: each for each in app.slider}
     assert set(sliders) == {"more-money-EUR", "more-money-USD", "more-labels"}
-    assert "in EUR" in sliders["more-money-EUR"].label
+    assert "(EUR)" in sliders["more-money-EUR"].label
     assert (sliders["more-money-EUR"].max, sliders["more-money-EUR"].value) == (1000.0, 100.0)
     app.slider(key="more-money-EUR").set_value(40.0)
     app.slider(key="more-labels").set_value(900).run()
@@ -229,9 +234,9 @@ def test_more_labels_are_bought_for_money_where_a_label_has_a_price() -> None:
     assert {name: each["more"]["t"] for name, each in found.items()} == {
         "cheap": "500", "dear": "200", "abroad": "625", "unpriced": "900", "free": "900", "older": "900",
     }  # fmt: skip
-    assert found["cheap"]["more"]["sub"] == "at 0.0800 EUR a label"
+    assert found["cheap"]["more"]["sub"] == "at 0.0800 EUR per label"
     assert found["unpriced"]["then"]["t"] == "± 3.5 %", "0.05 / sqrt(2)"
     assert found["dear"]["gain"]["t"] == "9.5 %", "1 - sqrt(900 / 1100)"
     assert "unpriced, free, older" in " ".join(each.value for each in app.caption).replace("\\", "")
-    assert [more_labels.affordable(0.3, 0.1), more_labels.affordable(0.29, 0.1)] == [3, 2]
-    assert [more_labels.round_up(each) for each in (0.7, 12, 20, 0.05, 0.0003)] == [1.0, 20.0, 20.0, 0.05, 0.0005]
+    assert [label_budget.affordable_labels(0.3, 0.1), label_budget.affordable_labels(0.29, 0.1)] == [3, 2]
+    assert [label_budget.rounded_step(each) for each in (0.7, 12, 20, 0.05, 0.0003)] == [1.0, 20.0, 20.0, 0.05, 0.0005]

@@ -15,13 +15,12 @@ from observability.dashboard.charts import runs as charts_runs
 from observability.dashboard.training import runs_curves, runs_ranks
 from observability.detection.stragglers import ranks_of
 from observability.server import process_lock
-from observability.store.db.database import Store
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.store.db.database import Database
 from observability.store.opener import open_store
-from tests.analyzers.training.test_runs import a_run, distributed, loss
-from tests.dashboard.test_pages import opened, tables, words
+from observability.store.types.loading import LoadDefaults
+from tests.support.dashboard_pages import opened, tables, words
 from tests.support.dashboard_world import HOSTILE
+from tests.support.run_frames import a_run, distributed, loss
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 NOW = START + timedelta(hours=1)
@@ -43,34 +42,34 @@ def logged() -> Logged:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     folder = tmp_path_factory.mktemp("runs")
     lines = folder / "runs.jsonl"
     lines.write_text("\n".join(json.dumps(each) for each in logged()) + "\n", encoding="utf-8")
     store = open_store(folder / "home")
-    assert load_files(store, [lines], Defaults()).rejected == 0
+    assert store.load_files([lines], LoadDefaults()).rejected == 0
     yield store
     store.close()
 
 
 @pytest.fixture
-def page(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+def page(store: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     monkeypatch.setattr(process_lock, "current_store", lambda: store)
-    monkeypatch.setattr(load, "now", lambda: NOW)
+    monkeypatch.setattr(load, "page_clock", lambda: NOW)
     return store
 
 
-def test_only_the_readings_of_the_listed_runs_are_read(page: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, records = [], load.records
-    monkeypatch.setattr(load, "records", lambda question, window: asked.append(question) or records(question, window))
+def test_only_the_readings_of_the_listed_runs_are_read(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, ask = [], load.ask_store
+    monkeypatch.setattr(load, "ask_store", lambda question, window: asked.append(question) or ask(question, window))
     opened("runs")
-    of_runs = [dict(each.only).get("run") for each in asked if each.kind == "resource"]
+    of_runs = [dict(each.only).get("run") for each in asked if getattr(each, "kind", None) == "resource"]
     assert of_runs and None not in of_runs
     assert [{"going", "plain-1"} <= set(names) for names in of_runs if not isinstance(names, str)] == [True], "once for all that are listed"
     assert [names for names in of_runs if isinstance(names, str)] == ["many"], "and of the run that is looked at, its devices"
 
 
-def test_the_table_says_how_each_run_ended_and_what_stands_out(page: Store) -> None:
+def test_the_table_says_how_each_run_ended_and_what_stands_out(page: Database) -> None:
     app = opened("runs")
     rows = {row["cells"]["run"]["t"]: row for row in tables(app)["Training runs"]["rows"]}
     assert rows["plain-1"]["cells"]["status"] == {"s": "ok", "t": "Finished"} and rows["going"]["cells"]["status"]["t"] == "Running"
@@ -79,16 +78,16 @@ def test_the_table_says_how_each_run_ended_and_what_stands_out(page: Store) -> N
     assert float(rows["plain-1"]["cells"]["best"]["t"]) == pytest.approx(best.min(), abs=5e-4)
     assert "at step 41" in rows["spiked"]["note"]["t"] and rows["many"]["cells"]["steps"] == {"t": "40", "sub": "4 ranks"}
     assert rows["spiked"]["cells"]["run"]["href"] == "./runs?run=spiked"
-    assert "7 runs" in words(app) and "2 need a person" in words(app)
+    assert "7 runs" in words(app) and "2 need attention" in words(app)
 
 
-def test_without_a_choice_the_run_that_needs_a_person_is_shown(page: Store) -> None:
+def test_without_a_choice_the_run_that_needs_a_person_is_shown(page: Database) -> None:
     app = opened("runs")
     assert app.header[0].value == "many" and "slower than its peers in data" in words(app)
-    assert "Processes" in [each.value for each in app.header]
+    assert "Ranks" in [each.value for each in app.header]
 
 
-def test_a_link_chooses_runs_and_says_what_is_not_there(page: Store) -> None:
+def test_a_link_chooses_runs_and_says_what_is_not_there(page: Database) -> None:
     app = opened("runs", run="spiked")
     assert app.header[0].value == "spiked" and app.multiselect(key="run-box").value == ["spiked"]
     app.multiselect(key="run-box").set_value(["spiked", "plain-2"]).run()
@@ -100,7 +99,7 @@ def test_a_link_chooses_runs_and_says_what_is_not_there(page: Store) -> None:
     assert "which not every rank of this run logged" in words(opened("runs", run="many", cell="9999"))
 
 
-def test_a_copied_link_holds_what_the_boxes_hold(page: Store) -> None:
+def test_a_copied_link_holds_what_the_boxes_hold(page: Database) -> None:
     app = opened("runs", run="spiked", metric="loss")
     app.slider(key="smooth").set_value(0.9).run()
     app.toggle(key="log").set_value(True).run()
@@ -112,12 +111,12 @@ def test_a_copied_link_holds_what_the_boxes_hold(page: Store) -> None:
     assert again.slider(key="smooth").value == 0.9 and again.toggle(key="log").value is True
 
 
-def test_a_running_run_is_followed_and_a_finished_one_is_not(page: Store) -> None:
-    assert "going goes on: 110 steps" in words(opened("runs", run="going"))
-    assert "refreshes every 10 seconds" not in words(opened("runs", run="spiked"))
+def test_a_running_run_is_followed_and_a_finished_one_is_not(page: Database) -> None:
+    assert "going is active: 110 steps" in words(opened("runs", run="going"))
+    assert "Refreshes every 10 seconds" not in words(opened("runs", run="spiked"))
 
 
-def test_hostile_names_stay_text(page: Store) -> None:
+def test_hostile_names_stay_text(page: Database) -> None:
     app = opened("runs", run=HOSTILE, metric=HOSTILE)
     shown = "\n".join(each.value for kind in ("header", "markdown", "caption", "warning") for each in getattr(app, kind))
     shown = re.sub(r"`[^`]*`", "", shown)
@@ -126,14 +125,14 @@ def test_hostile_names_stay_text(page: Store) -> None:
         assert "<b>x" not in chart.proto.spec
 
 
-def test_a_store_without_runs_shows_the_lines_that_log_one(empty: Store) -> None:
+def test_a_store_without_runs_shows_the_lines_that_log_one(empty: Database) -> None:
     app = opened("runs")
     assert "No training run has been logged yet." in words(app) and "obs.track_run" in app.code[-1].value
     assert len(app.code[-1].value.splitlines()) == 4
 
 
-def test_curves_are_drawn_raw_and_smoothed_with_marks(page: Store) -> None:
-    chosen = [each for each in load.training_runs(None) if each.run.name == "spiked"]
+def test_curves_are_drawn_raw_and_smoothed_with_marks(page: Database) -> None:
+    chosen = [each for each in load.analyzed_training_runs(None) if each.run.name == "spiked"]
     frame = runs_curves.curve_frame(chosen, "loss", 0.6, by_time=False)
     assert set(frame["part"]) == {"training", "held out"} and len(frame) == 120
     held_out = frame[frame["part"] == "held out"]
@@ -141,7 +140,7 @@ def test_curves_are_drawn_raw_and_smoothed_with_marks(page: Store) -> None:
     assert held_out["smoothed"].to_numpy() == pytest.approx(wanted.to_numpy())
     marks = runs_curves.mark_frame(chosen, "loss", by_time=False)
     assert set(marks["kind"]) == {"best", "watch"} and marks.loc[marks["kind"] == "watch", "x"].tolist() == [41.0]
-    figure = charts_runs.curves(frame, marks, name="loss", x="step", log=True)
+    figure = charts_runs.training_curve_lines(frame, marks, name="loss", x="step", log=True)
     faded = [trace for trace in figure.data if trace.opacity == 0.3]
     assert len(faded) == 2 and figure.layout.yaxis.type == "log"
     by_time = runs_curves.curve_frame(chosen, "loss", 0.0, by_time=True)
@@ -153,30 +152,32 @@ def test_long_curves_are_thinned_for_the_picture_only() -> None:
     values = np.random.default_rng(1).normal(size=n)
     values[31_234] = 99.0
     frame = pd.DataFrame({"run": "a", "part": "training", "step": range(n), "x": range(n), "value": values, "smoothed": values})
-    (line,) = charts_runs.curves(frame, pd.DataFrame(columns=["run", "x", "value", "kind", "what"]), name="loss", x="step", log=False).data
+    (line,) = charts_runs.training_curve_lines(
+        frame, pd.DataFrame(columns=["run", "x", "value", "kind", "what"]), name="loss", x="step", log=False
+    ).data
     assert len(line.x) <= charts_runs.MOST_POINTS + 10 and 31_234 in line.x
 
 
-def test_a_click_on_the_map_of_ranks_names_a_step(page: Store) -> None:
-    (judged,) = [each for each in load.training_runs(None) if each.run.name == "many"]
+def test_a_click_on_the_map_of_ranks_names_a_step(page: Database) -> None:
+    (judged,) = [each for each in load.analyzed_training_runs(None) if each.run.name == "many"]
     times = ranks_of(judged.run)
-    own, steps = runs_ranks.blocks(times, 1)
-    figure = charts_runs.ranks(own, times.ranks, steps)
+    own, steps = runs_ranks.step_blocks(times, 1)
+    figure = charts_runs.rank_step_heatmap(own, times.ranks, steps)
     assert figure.data[0].hoverinfo == "skip" and figure.data[1].opacity == 0
     assert [each[0] for each in figure.data[1].customdata[:40]] == list(range(1, 41))
     phases = runs_ranks.phase_frame(times, None, {})
     slow = phases[phases["rank"] == "2"].set_index("phase")["ms"]
     assert slow["waiting"] == 0 and slow["data"] == pytest.approx(np.median(times.phases["data"][2]))
-    bars = charts_runs.phases(phases)
+    bars = charts_runs.phase_bars(phases)
     assert [bar.name for bar in bars.data] == ["data", "compute", "communication", "waiting"] and bars.data[-1].marker.color == theme.QUIET
-    blocked, begins = runs_ranks.blocks(times, 3)
+    blocked, begins = runs_ranks.step_blocks(times, 3)
     assert blocked.shape == (4, 14) and begins[:3] == [1, 4, 7] and blocked[0, 0] == pytest.approx(times.own[0, :3].mean())
 
 
-def test_a_study_is_drawn_in_parallel_where_its_settings_differ(page: Store) -> None:
-    members = [each.run for each in load.training_runs(None) if each.run.study == "s"]
+def test_a_study_is_drawn_in_parallel_where_its_settings_differ(page: Database) -> None:
+    members = [each.run for each in load.analyzed_training_runs(None) if each.run.study == "s"]
     frame = runs_curves.study_frame(members)
     assert list(frame.columns) == ["run", "rate", "val_loss"] and len(frame) == 4
-    figure = charts_runs.parallel(frame, metric="val_loss")
+    figure = charts_runs.parallel_coordinates(frame, metric="val_loss")
     assert [each.label for each in figure.data[0].dimensions] == ["rate", "val_loss"]
     assert runs_curves.study_frame(members[:3]) is None

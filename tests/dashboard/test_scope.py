@@ -1,4 +1,4 @@
-"""Does the scope survive the way through an address and back?"""
+"""The scope survives the way through an address and back."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -30,24 +30,24 @@ def test_parameters_and_back() -> None:
     there = Scope("loan", "1", "dates", datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 8, tzinfo=UTC), Slice((("a&b", "x=y"),)))
     parameters = there.parameters()
     state = {**parameters, "from": scope.parse_instant(parameters["from"]), "to": scope.parse_instant(parameters["to"])}
-    assert scope.read(state) == there
+    assert scope.scope_from_state(state) == there
 
 
 def test_a_relative_window_stays_relative_and_the_default_is_left_out() -> None:
     assert Scope("loan").parameters() == {"model": "loan"}
-    assert scope.read({"model": "loan", "window": "Last 28 days", "from": datetime(2026, 1, 1)}) == Scope("loan", span="28d")
+    assert scope.scope_from_state({"model": "loan", "window": "Last 28 days", "from": datetime(2026, 1, 1)}) == Scope("loan", span="28d")
 
 
 def test_version_and_slice_belong_to_their_model() -> None:
     here = Scope("loan", "1", "28d", slice=Slice((("sex", "F"),)))
     assert here.about("price") == Scope("price", span="28d")
     assert here.about("loan") is here
-    assert scope.read({"version": "1", "slice": "sex=F"}) == Scope()
+    assert scope.scope_from_state({"version": "1", "slice": "sex=F"}) == Scope()
 
 
 def test_addresses_are_relative_and_encoded() -> None:
-    assert links.address("health") == "./"
-    assert links.address("drift", Scope("a b&c"), feature="<x>") == "./drift?model=a%20b%26c&feature=%3Cx%3E"
+    assert links.page_address("health") == "./"
+    assert links.page_address("drift", Scope("a b&c"), feature="<x>") == "./drift?model=a%20b%26c&feature=%3Cx%3E"
 
 
 def test_every_page_has_a_name_of_its_own() -> None:
@@ -57,18 +57,18 @@ def test_every_page_has_a_name_of_its_own() -> None:
 def test_a_link_of_the_browser_leads_to_known_pages_only(monkeypatch) -> None:
     went = []
     monkeypatch.setattr(links.st, "switch_page", lambda page, **_: went.append(page))
-    links.go({"page": "../../etc/passwd", "parameters": {"model": "x"}})
-    links.go({"parameters": None})
+    links.follow_link({"page": "../../etc/passwd", "parameters": {"model": "x"}})
+    links.follow_link({"parameters": None})
     assert went == []
-    links.go({"page": "drift", "parameters": {"model": "x"}})
+    links.follow_link({"page": "drift", "parameters": {"model": "x"}})
     assert went == [str(links.page_files()["drift"])]
 
 
 def test_a_relative_window_is_of_whole_days_and_takes_in_the_day_under_way(current, monkeypatch) -> None:
     instant = END - timedelta(days=1, hours=9, minutes=25)
-    monkeypatch.setattr(load, "now", lambda: instant)
+    monkeypatch.setattr(load, "page_clock", lambda: instant)
     for span, days in (("7d", 7), ("28d", 28)):
         found = load.window(Scope("loan", span=span), "loan")
         assert (found.start, found.end) == (END - timedelta(days=1 + days), END - timedelta(days=1))
-    monkeypatch.setattr(load, "now", lambda: END)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
     assert load.window(Scope("loan"), "loan").end == END

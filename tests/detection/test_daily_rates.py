@@ -10,7 +10,7 @@ from observability.core.catalog import Edges
 from observability.core.finding import Finding
 from observability.core.questions import NULL
 from observability.detection import daily_rates
-from observability.metrics.column_counts import Counts, Share, laid_out
+from observability.metrics.column_counts import ColumnCounts, ColumnShare, count_table
 from tests.support.analyzer_worlds import START, context_for, frames_for
 
 A_DAY = 300
@@ -62,7 +62,7 @@ def test_what_is_beyond_the_reference_and_within_its_days_is_a_watch_that_says_s
     found = said(np.full(7, 0.5), past, np.full(60, 0.02), rng)
     assert found.severity == "watch" and found.evidence["standing"]
     assert found.value < found.evidence["varies_up_to"] < 1
-    assert "by its own days it varies up to" in found.because
+    assert "daily range up to" in found.because
 
 
 def test_days_that_differ_by_their_rows_only_leave_the_test_of_two_shares() -> None:
@@ -70,8 +70,8 @@ def test_days_that_differ_by_their_rows_only_leave_the_test_of_two_shares() -> N
     days = np.datetime64("2026-01-01") + np.arange(28)
     hits = rng.binomial(A_DAY, 0.1, 28)
     past = counts(days, hits)
-    now, before = Share(280.0, 2100.0, 2100.0, 2100), Share(900.0, 9000.0, 9000.0, 9000)
-    known = daily_rates.strays(past.shares("null_rate", Edges()), before)
+    now, before = ColumnShare(280.0, 2100.0, 2100.0, 2100), ColumnShare(900.0, 9000.0, 9000.0, 9000)
+    known = daily_rates.rate_variation(past.shares("null_rate", Edges()), before)
     exact = stats.chi2_contingency([[280, 1820], [900, 8100]], correction=False).pvalue
     assert exact < known.p_value(now, 7, before, 30) < 1e-3, "Student's tail, at 28 days"
 
@@ -81,18 +81,20 @@ def test_p_values_are_spread_evenly_where_days_differ() -> None:
     for _ in range(400):
         hits = rng.binomial(A_DAY, rng.beta(2, 6, 28 + 7 + 30))
         past = counts(np.datetime64("2026-01-01") + np.arange(28), hits[:28])
-        now, before = (Share(float(each.sum()), each.size * 300.0, each.size * 300.0, each.size * 300) for each in (hits[28:35], hits[35:]))
-        known = daily_rates.strays(past.shares("null_rate", Edges()), before)
+        now, before = (
+            ColumnShare(float(each.sum()), each.size * 300.0, each.size * 300.0, each.size * 300) for each in (hits[28:35], hits[35:])
+        )
+        known = daily_rates.rate_variation(past.shares("null_rate", Edges()), before)
         found.append(known.p_value(now, 7, before, known.reference_days(before)))
     assert np.mean(np.array(found) < 0.05) == pytest.approx(0.05, abs=0.025)
     assert np.mean(np.array(found) < 0.005) < 0.015
 
 
-def counts(days: np.ndarray, hits: np.ndarray) -> Counts:
+def counts(days: np.ndarray, hits: np.ndarray) -> ColumnCounts:
     """Days of A_DAY rows, of which some are null."""
     n = np.concatenate([hits, A_DAY - hits]).astype(float)
     bins, day = np.repeat([NULL, 1], hits.size), np.tile(np.arange(hits.size), 2)
-    return laid_out(days.astype("datetime64[D]"), day, bins, (n, n, n))
+    return count_table(days.astype("datetime64[D]"), day, bins, (n, n, n))
 
 
 def test_a_dry_week_after_wet_and_dry_days_is_not_constant_and_one_after_mixed_days_is() -> None:

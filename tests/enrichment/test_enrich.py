@@ -9,13 +9,13 @@ import pytest
 
 from observability.core.errors import NotFoundError, UsageError
 from observability.enrichment import enrich
-from observability.enrichment.enrich import Enriched, EnrichState
+from observability.enrichment.enrich import EnrichmentResult, EnrichmentState
 from observability.server import process_lock
-from observability.store.db.database import Store
+from observability.store.db.database import Database
 from observability.store.opener import open_store
-from tests.store.test_attributions import START, explain, load, prediction, registered
 from tests.support import live_world
 from tests.support.commanding import Command, one_sentence
+from tests.support.explained_model import START, explain, load, prediction, registered
 
 
 @pytest.fixture
@@ -43,24 +43,24 @@ class Counted:
         return 10 if left else 0
 
 
-def test_every_model_is_worked_through_and_a_failure_stops_nothing_else(store: Store) -> None:
+def test_every_model_is_worked_through_and_a_failure_stops_nothing_else(store: Database) -> None:
     said: list[tuple[float, str]] = []
     first, second = Counted(3), Counted(2, fails_on="loan")
-    done = enrich.enrich(store, progress=lambda share, text: said.append((share, text)), jobs=(second, first), worker=mock.Mock())
-    assert done == Enriched({"loan": 30, "other": 50}, {"loan": "this one breaks; got loan."})
+    done = enrich.enrich_models(store, progress=lambda share, text: said.append((share, text)), jobs=(second, first), worker=mock.Mock())
+    assert done == EnrichmentResult({"loan": 30, "other": 50}, {"loan": "this one breaks; got loan."})
     assert (0.0, "step 3") in said
     with pytest.raises(NotFoundError):
-        enrich.enrich(store, "nobody")
+        enrich.enrich_models(store, "nobody")
 
 
-def test_stopping_ends_it_between_two_steps(store: Store) -> None:
+def test_stopping_ends_it_between_two_steps(store: Database) -> None:
     stopping = threading.Event()
     job = Counted(50)
-    done = enrich.enrich(store, "loan", lambda *_: stopping.set(), jobs=(job,), worker=mock.Mock(), stopping=stopping)
+    done = enrich.enrich_models(store, "loan", lambda *_: stopping.set(), jobs=(job,), worker=mock.Mock(), stopping=stopping)
     assert done.rows == {"loan": 10}
 
 
-def test_estimates_of_errors_come_when_their_file_is_there(store: Store) -> None:
+def test_estimates_of_errors_come_when_their_file_is_there(store: Database) -> None:
     assert [each.__name__ for each in enrich.JOBS] == ["explain_rows", "estimate_errors"]
 
 
@@ -71,14 +71,14 @@ def wait_for(what, seconds: float = 20.0) -> None:
         time.sleep(0.02)
 
 
-def test_the_thread_works_when_there_is_news_keeps_the_last_failure_and_ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_thread_works_when_there_is_news_keeps_the_last_failure_and_ends(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PAUSE", "IDLE", "AFTER_FAILURE"):
         monkeypatch.setattr(enrich, name, 0.01)
-    monkeypatch.setattr(enrich, "yield_to_others", lambda: None)
+    monkeypatch.setattr(enrich, "_lower_priority", lambda: None)
     job, broken = Counted(3), Counted(1, fails_on="loan")
     monkeypatch.setattr(enrich, "JOBS", (broken, job))
-    state, stopping = EnrichState(), threading.Event()
-    thread = threading.Thread(target=enrich.in_background, args=(store, state, stopping), kwargs={"first_wait": 0.0})
+    state, stopping = EnrichmentState(), threading.Event()
+    thread = threading.Thread(target=enrich.run_enrichment_thread, args=(store, state, stopping), kwargs={"first_wait": 0.0})
     thread.start()
     wait_for(lambda: job.left.get("loan") == 0 and job.left.get("other") == 0)
     wait_for(lambda: not state.busy)
@@ -94,7 +94,7 @@ def test_the_thread_works_when_there_is_news_keeps_the_last_failure_and_ends(sto
     assert not thread.is_alive()
 
 
-def test_steps_run_in_a_worker_of_their_own_so_that_no_person_waits_for_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_run_in_a_worker_of_their_own_so_that_no_person_waits_for_one(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     used, stopping = [], threading.Event()
 
     def step(store, worker, model, progress, stopping) -> int:
@@ -102,9 +102,14 @@ def test_steps_run_in_a_worker_of_their_own_so_that_no_person_waits_for_one(stor
         return 0
 
     monkeypatch.setattr(enrich, "JOBS", (step,))
-    monkeypatch.setattr(enrich, "yield_to_others", lambda: None)
-    with mock.patch("observability.worker.Worker") as made, mock.patch("observability.worker.shared", side_effect=AssertionError):
-        thread = threading.Thread(target=enrich.in_background, args=(store, EnrichState(), stopping), kwargs={"first_wait": 0.0})
+    monkeypatch.setattr(enrich, "_lower_priority", lambda: None)
+    with (
+        mock.patch("observability.worker.process.Worker") as made,
+        mock.patch("observability.worker.process.warm_worker", side_effect=AssertionError),
+    ):
+        thread = threading.Thread(
+            target=enrich.run_enrichment_thread, args=(store, EnrichmentState(), stopping), kwargs={"first_wait": 0.0}
+        )
         thread.start()
         wait_for(lambda: len(used) == 2)
         stopping.set()
@@ -114,7 +119,7 @@ def test_steps_run_in_a_worker_of_their_own_so_that_no_person_waits_for_one(stor
     made.return_value.close.assert_called_once_with()
 
 
-def test_models_and_jobs_take_turns(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_and_jobs_take_turns(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[tuple[str, str]] = []
 
     class Noted(Counted):
@@ -124,19 +129,21 @@ def test_models_and_jobs_take_turns(store: Store, monkeypatch: pytest.MonkeyPatc
             return rows
 
     monkeypatch.setattr(enrich, "JOBS", (Noted(3), Noted(2)))
-    state, failed = EnrichState(), set()
-    while enrich.one_round(store, mock.Mock(), state, threading.Event(), failed):
+    state, failed = EnrichmentState(), set()
+    while enrich.enrichment_round(store, mock.Mock(), state, threading.Event(), failed):
         pass
     turn = [(job, model) for job in ("counted 3", "counted 2") for model in ("loan", "other")]
     assert done == [*turn, *turn, ("counted 3", "loan"), ("counted 3", "other")] and not failed
 
 
-def test_the_thread_waits_for_the_loader(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_thread_waits_for_the_loader(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(enrich, "IDLE", 0.01)
     job, stopping = Counted(1), threading.Event()
     monkeypatch.setattr(enrich, "JOBS", (job,))
     with store.loading:
-        thread = threading.Thread(target=enrich.in_background, args=(store, EnrichState(), stopping), kwargs={"first_wait": 0.0})
+        thread = threading.Thread(
+            target=enrich.run_enrichment_thread, args=(store, EnrichmentState(), stopping), kwargs={"first_wait": 0.0}
+        )
         thread.start()
         time.sleep(0.3)  # thirty times as long as it is idle: that nothing is done shows in no event
         stopping.set()
@@ -161,12 +168,12 @@ def test_the_command_explains_and_says_how(tmp_path: Path, command: Command) -> 
     with open_store(tmp_path / "home") as store:
         load(store, [prediction(f"p{k}", START) for k in range(30)])
         load(store, [prediction(f"p{k}", START, model="other", version="9") for k in range(5)])
-    with mock.patch("observability.worker.explain", explain), mock.patch.object(enrich, "JOBS", enrich.JOBS[:1]):
+    with mock.patch("observability.worker.requests.explain_scores", explain), mock.patch.object(enrich, "JOBS", enrich.JOBS[:1]):
         body = command(tmp_path / "home", "explain", "--json").json()
         assert body["rows"] == {"loan": 90, "other": 0} and body["failures"] == {}
         assert body["versions"]["loan"]["1"]["method"] == "shap linear" and body["versions"]["other"] == {}
         done = command(tmp_path / "home", "explain", "--model", "loan")
-    assert done.code == 0 and "90 explained so far by shap linear" in done.out and "loan: 0 predictions" in done.out
+    assert done.code == 0 and "90 explained so far, method shap linear" in done.out and "loan: 0 predictions" in done.out
     one_sentence(command(tmp_path / "home", "explain", "--model", "lone"), 2, "lone", "loan")
 
 

@@ -1,4 +1,4 @@
-"""Does the card say what the tables say, before and after a review, and nothing that somebody else put into a name?"""
+"""The model card states what the tables state, before and after a review, and escapes foreign names."""
 
 from datetime import timedelta
 
@@ -7,7 +7,6 @@ import pytest
 from observability.core.errors import NotFoundError
 from observability.export import card as export_card
 from observability.review import freeze
-from observability.store.ingest import record_writer
 from tests.support import review_world
 from tests.support.html_rules import invalid
 from tests.support.review_world import WEEKS
@@ -22,14 +21,14 @@ def store(tmp_path_factory):
 
 
 def test_the_card_before_and_after_a_review(store):
-    early = export_card.page(store, "eta", NOW)
+    early = export_card.model_card_html(store, "eta", NOW)
     assert "Not reviewed yet" in early
     assert "600 held-out rows" in early
     body = freeze.freeze(store, WEEKS[2], author="ann", now=NOW)
-    record_writer.write(
-        store, [{"kind": "signature", "author": "<i>ann</i>", "model": "eta", "subject": "bias", "until": NOW, "at": NOW, "note": "known"}]
+    store.write_records(
+        [{"kind": "signature", "author": "<i>ann</i>", "model": "eta", "subject": "bias", "until": NOW, "at": NOW, "note": "known"}]
     )
-    late = export_card.page(store, "eta", NOW)
+    late = export_card.model_card_html(store, "eta", NOW)
     assert f"As reviewed in week {WEEKS[2]}" in late
     mae = body["models"][0]["strip"]["performance"]
     assert f"{mae['value']:.2f}" in late
@@ -39,9 +38,9 @@ def test_the_card_before_and_after_a_review(store):
 
 
 def test_a_file_name_holds_no_path():
-    assert export_card.file_name("../../x y", NOW) == f"model-card-x-y-{NOW:%Y-%m-%d}.html"
+    assert export_card.card_file_name("../../x y", NOW) == f"model-card-x-y-{NOW:%Y-%m-%d}.html"
 
 
 def test_a_model_that_is_not_there(store):
     with pytest.raises(NotFoundError):
-        export_card.page(store, "nobody", NOW)
+        export_card.model_card_html(store, "nobody", NOW)

@@ -1,4 +1,4 @@
-"""Is a case that leaves as a file frozen, inert and masked, and does it say what the page says?"""
+"""An exported case is frozen, inert and masked, and states the same evidence as the page."""
 
 import csv
 import io
@@ -13,16 +13,13 @@ import pytest
 from markdown_it import MarkdownIt
 
 from observability.export import case as export_case
-from observability.export.case import Frozen
+from observability.export.case import FrozenCase
 from observability.investigation.case import case
 from observability.investigation.evidence_types import Triage
-from observability.investigation.explanation_sentences import words
-from observability.investigation.model_answers import Bar, Contrast
-from observability.store.db.database import Store
-from observability.store.ingest import record_writer
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
-from observability.store.query import decision_log
+from observability.investigation.explanation_sentences import explanation_sentences
+from observability.investigation.model_answers import AttributionContrast, Bar
+from observability.store.db.database import Database
+from observability.store.types.loading import LoadDefaults
 from tests.support.dashboard_world import END, HOSTILE, World, build
 from tests.support.html_rules import invalid
 
@@ -47,29 +44,67 @@ class Tags(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """The small world, a hostile prediction in it, and verdicts."""
     world: World = build(tmp_path_factory.mktemp("export"))
     record = {
-        "kind": "prediction", "id": ATTACK, "model": HOSTILE, "version": "=1+1", "at": END.isoformat(), "score": 0.5, "subject": "ab12",
-        "features": {"=cmd|' /C calc'!A0": "</td><script>alert(1)</script>", LONG: LONG, "\u202egnp": "@SUM(A1)"}, "received_at": END.isoformat(),
-    }  # fmt: skip
+        "kind": "prediction",
+        "id": ATTACK,
+        "model": HOSTILE,
+        "version": "=1+1",
+        "at": END.isoformat(),
+        "score": 0.5,
+        "subject": "ab12",
+        "features": {"=cmd|' /C calc'!A0": "</td><script>alert(1)</script>", LONG: LONG, "\u202egnp": "@SUM(A1)"},
+        "received_at": END.isoformat(),
+    }
     path: Path = world.store.home / "hostile.jsonl"
     path.write_text(json.dumps(record), encoding="utf-8")
-    assert load_files(world.store, [path], Defaults()).rejected == 0
-    entry = {"kind": "verdict", "verdict": "v", "model": HOSTILE, "prediction": ATTACK, "author": "<b>Ada</b>", "source": "input", "wrong": "yes", "note": "=HYPERLINK(\"x\") <script>alert(2)</script>"}  # fmt: skip
-    tried = {"kind": "what_if", "what_if": "w", "author": "<i>Ada</i>", "model": HOSTILE, "prediction": ATTACK, "score": 0.4, "before": 0.5, "changes": {"=cmd|' /C calc'!A0": "[x](javascript:alert(3))"}, "note": "=1+1 @channel https://evil.example"}  # fmt: skip
-    asked = {"kind": "action", "action": "a", "author": "=Ada", "model": HOSTILE, "prediction": ATTACK, "do": "monitor_slice", "text": "Watch where sex is F: <img src=y onerror=alert(4)>", "slice": "sex=F", "state": "done"}  # fmt: skip
-    record_writer.write(world.store, [entry, tried, asked])
+    assert world.store.load_files([path], LoadDefaults()).rejected == 0
+    entry = {
+        "kind": "verdict",
+        "verdict": "v",
+        "model": HOSTILE,
+        "prediction": ATTACK,
+        "author": "<b>Ada</b>",
+        "source": "input",
+        "wrong": "yes",
+        "note": '=HYPERLINK("x") <script>alert(2)</script>',
+    }
+    tried = {
+        "kind": "what_if",
+        "what_if": "w",
+        "author": "<i>Ada</i>",
+        "model": HOSTILE,
+        "prediction": ATTACK,
+        "score": 0.4,
+        "before": 0.5,
+        "changes": {"=cmd|' /C calc'!A0": "[x](javascript:alert(3))"},
+        "note": "=1+1 @channel https://evil.example",
+    }
+    asked = {
+        "kind": "action",
+        "action": "a",
+        "author": "=Ada",
+        "model": HOSTILE,
+        "prediction": ATTACK,
+        "do": "monitor_slice",
+        "text": "Watch where sex is F: <img src=y onerror=alert(4)>",
+        "slice": "sex=F",
+        "state": "done",
+    }
+    world.store.write_records([entry, tried, asked])
     yield world.store
     world.store.close()
 
 
-def frozen(store: Store, prediction: str, model: str, masked: frozenset[str] | None = None, contrast: Contrast | None = None) -> Frozen:
+def frozen(
+    store: Database, prediction: str, model: str, masked: frozenset[str] | None = None, contrast: AttributionContrast | None = None
+) -> FrozenCase:
     found = case(store, prediction, model=model)
     hidden = export_case.sensitive(found.row.model) if masked is None else masked
-    people = decision_log.verdicts(store, model, prediction), decision_log.actions(store, model, prediction)
-    return Frozen(found, contrast, *people, NOW, hidden, decision_log.what_ifs(store, model, prediction))
+    people = store.verdicts(model, prediction), store.actions(model, prediction)
+    return FrozenCase(found, contrast, *people, NOW, hidden, store.what_ifs(model, prediction))
 
 
 def read(page: str) -> Tags:
@@ -79,8 +114,8 @@ def read(page: str) -> Tags:
 
 
 @pytest.mark.parametrize(("prediction", "model"), [("l40", "loan"), ("p40", "price"), (ATTACK, HOSTILE), ("h3", HOSTILE)])
-def test_a_file_runs_nothing_and_asks_for_nothing(store: Store, prediction: str, model: str) -> None:
-    page = export_case.page(frozen(store, prediction, model))
+def test_a_file_runs_nothing_and_asks_for_nothing(store: Database, prediction: str, model: str) -> None:
+    page = export_case.case_html(frozen(store, prediction, model))
     assert invalid(page) == []
     tags = read(page).tags
     assert not {name for name, _ in tags} & {"script", "img", "iframe", "object", "embed", "link", "form", "input", "a", "base"}
@@ -91,40 +126,53 @@ def test_a_file_runs_nothing_and_asks_for_nothing(store: Store, prediction: str,
     assert "overflow-wrap: anywhere" in page, "a name of 5,000 signs does not widen the page"
 
 
-def test_no_name_turns_the_words_behind_it_around(store: Store) -> None:
+def test_no_name_turns_the_words_behind_it_around(store: Database) -> None:
     turning = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
     made = frozen(store, ATTACK, HOSTILE, frozenset())
     assert any("\u202e" in name for name in made.case.row.features)
-    page, ticket = export_case.page(made), export_case.markdown(made, "http://here/case?id=x")
+    page, ticket = export_case.case_html(made), export_case.markdown(made, "http://here/case?id=x")
     assert not turning & set(page) and "\\u202egnp" in page
     assert not turning & set(ticket) and "<http://here/case?id=x>" in ticket
 
 
-def test_a_file_says_what_the_evidence_says(store: Store) -> None:
+def test_a_file_says_what_the_evidence_says(store: Database) -> None:
     made = frozen(store, "l40", "loan", frozenset())
-    text = " ".join(" ".join(read(export_case.page(made)).text).split())
+    text = " ".join(" ".join(read(export_case.case_html(made)).text).split())
     assert made.case.happened and made.case.happened.sentence in text
     for each in made.case.inputs or ():
-        assert each.feature in text and export_case.spoken(each.value) in text
+        assert each.feature in text and export_case.value_text(each.value) in text
     for each in made.case.neighbours or ():
         assert each.id in text
     for each in made.case.triage or ():
         assert each.because in text
 
 
-def test_sensitive_values_and_the_subject_are_masked_unless_chosen(store: Store) -> None:
+def test_sensitive_values_and_the_subject_are_masked_unless_chosen(store: Database) -> None:
     bars = (Bar("sex", "F", 0.4), Bar("size", 51.0, -0.1))
-    contrast = Contrast("average", "the reference", 100, 0.0, 0.3, 0.0, True, "identity", bars, "exact", "computed", words=words(bars, 0.0, 0.3, "identity", "the average"))  # fmt: skip
+    contrast = AttributionContrast(
+        "average",
+        "the reference",
+        100,
+        0.0,
+        0.3,
+        0.0,
+        True,
+        "identity",
+        bars,
+        "exact",
+        "computed",
+        words=explanation_sentences(bars, 0.0, 0.3, "identity", "the average"),
+    )
     raw = frozen(store, "l40", "loan", frozenset(), contrast)
-    assert "sex = F" in export_case.page(raw) and "Nothing is masked" in export_case.page(raw)
+    assert "sex = F" in export_case.case_html(raw) and "Nothing is masked" in export_case.case_html(raw)
     hidden = frozen(store, "l40", "loan", contrast=contrast)
-    page, table = export_case.page(hidden), export_case.table(hidden)
+    page, table = export_case.case_html(hidden), export_case.table(hidden)
     assert "sex = F" not in page and "sex is F" not in page and "sex = masked" in page and "Masked: sex, subject" in page
     row = next(each for each in csv.reader(io.StringIO(table)) if each[:2] == ["input", "sex"])
     assert row[2] == "masked" and row[3] == "masked."
 
 
-def test_nothing_that_depends_on_a_masked_value_is_in_any_file(store: Store) -> None:
+def test_nothing_that_depends_on_a_masked_value_is_in_any_file(store: Database) -> None:
     made = frozen(store, "l40", "loan", frozenset({"age", "sex", "subject"}))
     given = made.case.inputs or ()
     odd = tuple(replace(each, flags=("out_of_range",)) if each.feature == "age" else each for each in given)
@@ -134,7 +182,7 @@ def test_nothing_that_depends_on_a_masked_value_is_in_any_file(store: Store) -> 
         Triage("far_from_reference", 0.5, "0.3 % lie as far; it is outside of the reference in age, size: 30 % are errors."),
     )
     made = replace(made, case=replace(made.case, inputs=odd, triage=triage))
-    for file in (export_case.page(made), export_case.table(made), export_case.markdown(made)):
+    for file in (export_case.case_html(made), export_case.table(made), export_case.markdown(made)):
         text = " ".join(" ".join(read(file).text).split())
         assert because not in text
         assert "out_of_range" not in text
@@ -144,21 +192,32 @@ def test_nothing_that_depends_on_a_masked_value_is_in_any_file(store: Store) -> 
     assert rows == [["input", "age", "masked", "masked."]]
 
 
-def test_the_subject_is_masked_unless_chosen(store: Store) -> None:
-    assert "ab12" not in export_case.page(frozen(store, ATTACK, HOSTILE))
-    assert "ab12" in export_case.page(frozen(store, ATTACK, HOSTILE, frozenset()))
+def test_the_subject_is_masked_unless_chosen(store: Database) -> None:
+    assert "ab12" not in export_case.case_html(frozen(store, ATTACK, HOSTILE))
+    assert "ab12" in export_case.case_html(frozen(store, ATTACK, HOSTILE, frozenset()))
 
 
-def test_a_rule_that_would_give_a_masked_value_away_loses_its_words(store: Store) -> None:
-    from observability.investigation.evidence_types import Condition, Rule
+def test_a_rule_that_would_give_a_masked_value_away_loses_its_words(store: Database) -> None:
+    from observability.investigation.evidence_types import Condition, ErrorRule
 
-    rule = Rule("sex is F and age is 3 or more", 50, 20, 0.4, 0.2, 0.3, 0.5, conditions=(Condition("feature.sex", "sex is F", ("F",)),), slice="sex=F", because="Of 50 like this (sex is F and age is 3 or more), 20 are errors.")  # fmt: skip
+    rule = ErrorRule(
+        "sex is F and age is 3 or more",
+        50,
+        20,
+        0.4,
+        0.2,
+        0.3,
+        0.5,
+        conditions=(Condition("feature.sex", "sex is F", ("F",)),),
+        slice="sex=F",
+        because="Of 50 like this (sex is F and age is 3 or more), 20 are errors.",
+    )
     shown = export_case.shown_rule(rule, {"sex"})
     assert shown and "sex is F" not in shown.because + shown.text and shown.slice is None and shown.n == 50
     assert export_case.shown_rule(rule, set()) is rule
 
 
-def test_the_csv_holds_no_formula(store: Store) -> None:
+def test_the_csv_holds_no_formula(store: Database) -> None:
     rows = list(csv.reader(io.StringIO(export_case.table(frozen(store, ATTACK, HOSTILE, frozenset())))))
     assert rows[0] == ["section", "name", "value", "words"]
     assert {each[0] for each in rows} >= {"fact", "input", "triage", "verdict", "action", "what_if"}
@@ -168,7 +227,7 @@ def test_the_csv_holds_no_formula(store: Store) -> None:
     assert any(each[1].startswith("'=cmd|") for each in rows)
 
 
-def test_markdown_of_a_case_is_words_and_json_comes_back_as_it_was(store: Store) -> None:
+def test_markdown_of_a_case_is_words_and_json_comes_back_as_it_was(store: Database) -> None:
     made = frozen(store, ATTACK, HOSTILE, frozenset())
     ticket = export_case.markdown(made, "http://localhost/case?id=1")
     drawn = MarkdownIt("commonmark").render(ticket)
@@ -182,26 +241,28 @@ def test_markdown_of_a_case_is_words_and_json_comes_back_as_it_was(store: Store)
     assert body["prediction"]["id"] == ATTACK and body["prediction"]["features"][LONG] == LONG
 
 
-def test_a_watched_slice_of_a_masked_column_is_masked_in_every_file(store: Store) -> None:
+def test_a_watched_slice_of_a_masked_column_is_masked_in_every_file(store: Database) -> None:
     masked = frozen(store, ATTACK, HOSTILE, frozenset({"sex", "=cmd|' /C calc'!A0"}))
-    for file in (export_case.page(masked), export_case.table(masked), export_case.markdown(masked)):
+    for file in (export_case.case_html(masked), export_case.table(masked), export_case.markdown(masked)):
         assert "sex is F" not in file and "sex=F" not in file and "javascript" not in file
     shown = frozen(store, ATTACK, HOSTILE, frozenset())
-    assert "sex is F" in export_case.page(shown) and "sex is F" in export_case.table(shown)
+    assert "sex is F" in export_case.case_html(shown) and "sex is F" in export_case.table(shown)
 
 
-def test_the_waterfall_drawn_ends_at_the_output(store: Store) -> None:
+def test_the_waterfall_drawn_ends_at_the_output(store: Database) -> None:
     bars = tuple(Bar(f"<f{place}>", 1.0, value) for place, value in enumerate([0.5, -0.3, 0.2, 0.1, -0.1, 0.05, 0.04, 0.03, 0.02, 0.01]))
     output = sum(each.attribution for each in bars)
-    contrast = Contrast("average", "the reference", 100, 0.0, output, 0.0, True, "identity", bars, "exact", "computed", words=("Words.",))
-    drawn = export_case.waterfall(contrast)
+    contrast = AttributionContrast(
+        "average", "the reference", 100, 0.0, output, 0.0, True, "identity", bars, "exact", "computed", words=("Words.",)
+    )
+    drawn = export_case.attribution_drawing(contrast)
     assert drawn.count("<rect") == 9 and "2 others" in drawn and f"{output:.3g}" in drawn and "&lt;f0&gt;" in drawn and "<f0>" not in drawn
     from dataclasses import replace
 
-    assert export_case.waterfall(replace(contrast, adds_up=False)) == ""
+    assert export_case.attribution_drawing(replace(contrast, adds_up=False)) == ""
 
 
 @pytest.mark.parametrize("name", [ATTACK, "../../etc/passwd", "é" * 5000, "a b", "\u202egnp.exe"])
 def test_file_names_are_plain(name: str) -> None:
-    made = export_case.file_name(name, NOW)
+    made = export_case.case_file_name(name, NOW)
     assert made.isascii() and len(made) < 90 and not set(made) & set('/\\<>:"|?* .')

@@ -1,4 +1,4 @@
-"""Does a table leave as CSV with every formula made inert, and with everything else as it was?"""
+"""Formulas in a CSV export are inert; everything else is unchanged."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""export_evidently: is the report a real one, from a sample that says its size, without anything in it that runs, and does a failure say what to do?"""
+"""The Evidently report is genuine, states its sample size, runs nothing foreign, and its failures say what to do."""
 
 import json
 import re
@@ -22,22 +22,20 @@ from observability.export.evidently import (
     MOST_LEVELS,
     OTHER,
     SCORE,
-    columns_of,
+    evidently_file_name,
     export,
-    file_name,
-    inert,
+    inert_name,
     renamed,
-    said,
+    report_columns,
+    sample_sentence,
     task_of,
     usable,
     with_heading,
 )
-from observability.store.db.database import Store
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.store.db.database import Database
 from observability.store.opener import open_store
-from observability.store.registry.register import register
-from observability.store.registry.register_types import Request
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
 from observability.worker.limits import WorkerError
 from observability.worker.process import Worker
 
@@ -59,13 +57,13 @@ def rows_of(random: np.random.Generator, n: int, shift: float) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A model with a reference and a day of logs, two thirds of them labelled."""
     random, folder = np.random.default_rng(4), tmp_path_factory.mktemp("evidently")
     opened = open_store(folder / "home")
     reference = folder / "reference.parquet"
     rows_of(random, 700, 0.0).to_parquet(reference)
-    register(opened, Request(model="loan <b>", version="1", task="binary", reference=reference, label="label", score=("score",)))
+    opened.register(RegistrationRequest(model="loan <b>", version="1", task="binary", reference=reference, label="label", score=("score",)))
     records = []
     for i, each in enumerate(rows_of(random, N, 0.7).to_dict("records")):
         at = (START + timedelta(days=1) * i / N).isoformat()
@@ -82,7 +80,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         records.append(record | ({"label": each["label"]} if i % 3 else {}))
     log = folder / "log.jsonl"
     log.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
-    assert load_files(opened, [log], Defaults()).rejected == 0
+    assert opened.load_files([log], LoadDefaults()).rejected == 0
     yield opened
     opened.close()
 
@@ -90,9 +88,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 WINDOW = Window("loan <b>", START, START + timedelta(days=1), version="1")
 
 
-def test_the_report_is_made_in_the_worker_and_its_snapshot_loads(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_is_made_in_the_worker_and_its_snapshot_loads(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     from observability.core.questions import Sample
-    from observability.store.query import listing
 
     worker, steps = Worker(), []
     try:
@@ -118,7 +115,7 @@ def test_the_report_is_made_in_the_worker_and_its_snapshot_loads(store: Store, m
     assert snapshot._metadata["rows_current"] == "400" and snapshot._metadata["of_rows_current"] == "900"
     values = {each["metric_name"]: each["value"] for each in snapshot.dict()["metrics"]}
     assert next(value for name, value in values.items() if name.startswith("RowCount")) == SAMPLED
-    sample = listing.sample(store, Sample("outcomes", ("score", "label", "feature.size"), SAMPLED), WINDOW)
+    sample = store.ask(Sample("outcomes", ("score", "label", "feature.size"), SAMPLED), WINDOW)
     known = sample[sample["label"] >= 0]
     accuracy = next(value for name, value in values.items() if name.startswith("Accuracy("))
     assert accuracy == pytest.approx(metrics.accuracy_score(known["label"], known["score"] >= 0.5))
@@ -128,7 +125,7 @@ def test_the_report_is_made_in_the_worker_and_its_snapshot_loads(store: Store, m
     )
 
 
-def test_too_few_rows_are_refused_before_the_worker_is_asked(store: Store) -> None:
+def test_too_few_rows_are_refused_before_the_worker_is_asked(store: Database) -> None:
     short = Window("loan <b>", START, START + timedelta(minutes=20), version="1")
     with pytest.raises(UsageError, match=f"too few rows for a report .in this window.; got 13 predictions; expected at least {LEAST_ROWS}"):
         export(store, Broken(), short, short.reference())
@@ -143,14 +140,14 @@ class Broken:
         )
 
 
-def test_a_worker_that_fails_says_what_and_what_to_try(store: Store) -> None:
+def test_a_worker_that_fails_says_what_and_what_to_try(store: Database) -> None:
     with pytest.raises(WorkerError, match=r"took too long.*Ask for fewer rows"):
         export(store, Broken(), WINDOW, WINDOW.reference())
 
 
 @pytest.mark.parametrize("text", [EVIL, EVIL_LEVEL, "a\nb\x00", "\"'`\\{}", "&lt;b&gt;", "x" * 500, "", "\u202e"])
 def test_names_become_inert(text: str) -> None:
-    found = inert(text)
+    found = inert_name(text)
     assert found and len(found) <= 80 and found.isprintable() and not set(found) & set("<>&\"'`\\{}\n")
 
 
@@ -161,16 +158,16 @@ def model_of(*names: str, kind: str = "number", task: str = "binary") -> Model:
 
 
 def test_names_that_become_one_stay_apart_and_reserved_ones_stay_reserved() -> None:
-    found = columns_of(model_of("a<", "a‹", SCORE, LABEL), [])
+    found = report_columns(model_of("a<", "a‹", SCORE, LABEL), [])
     assert list(found.references) == ["a‹", "a‹ (2)", f"{SCORE} (2)", f"{LABEL} (2)", SCORE, DECISION, LABEL]
     assert found.references[f"{SCORE} (2)"] == f"feature.{SCORE}" and found.references[SCORE] == "score"
-    assert columns_of(model_of("a", task="regression"), []).numbers == ("a", SCORE, LABEL)
-    assert next(iter(columns_of(model_of("a", "b"), [Version("1", features=("b",))]).references)) == "b"
+    assert report_columns(model_of("a", task="regression"), []).numbers == ("a", SCORE, LABEL)
+    assert next(iter(report_columns(model_of("a", "b"), [Version("1", features=("b",))]).references)) == "b"
 
 
 def test_samples_are_put_into_what_evidently_takes() -> None:
     model = model_of("c", kind="boolean")
-    columns = columns_of(model, [])
+    columns = report_columns(model, [])
     frame = pd.DataFrame({"feature.c": [True, None, False], "score": [0.5, np.inf, np.nan], "decision": [1, 0, -1], "label": [-1, 1, 0]})
     found = renamed(model, frame.astype({"feature.c": object}), columns)
     assert list(found["c"])[::2] == ["true", "false"] and found["c"].isna().tolist() == [False, True, False]
@@ -180,7 +177,7 @@ def test_samples_are_put_into_what_evidently_takes() -> None:
 
 def test_columns_without_values_are_left_out_and_rare_levels_are_one() -> None:
     model = model_of("many", "empty", kind="category")
-    columns = columns_of(model, [])
+    columns = report_columns(model, [])
     many = [f"level {i:03}" for i in range(80) for _ in range(2)]
     base = {"many": many, "empty": [None] * 160, SCORE: np.linspace(0, 1, 160), DECISION: ["no"] * 160, LABEL: [None] * 160}
     sides = {"current": pd.DataFrame(base), "reference": pd.DataFrame({**base, "empty": ["x"] * 160})}
@@ -201,12 +198,12 @@ def test_a_quality_preset_needs_both_classes_and_enough_labels() -> None:
 
 
 def test_the_size_stands_in_words_in_the_name_and_at_the_top() -> None:
-    assert said((5000, 300), (9000, 300), []).startswith(
-        "This report rests on 5,000 of 9,000 predictions of the current window and all 300 predictions"
+    assert sample_sentence((5000, 300), (9000, 300), []).startswith(
+        "Based on 5,000 of 9,000 predictions of the current window and all 300 predictions"
     )
-    assert "Left out: a (no value in the window)." in said((1, 1), (1, 1), ["a (no value in the window)"])
-    assert file_name(Model(1, "loan"), WINDOW, (50, 60)) == "evidently-loan-20260302-20260303-50-current-60-reference-rows"
-    odd = [file_name(Model(1, name), WINDOW, (1, 1)) for name in ("../../etc", "a/b", "a b", "héllo")]
+    assert "Left out: a (no value in the window)." in sample_sentence((1, 1), (1, 1), ["a (no value in the window)"])
+    assert evidently_file_name(Model(1, "loan"), WINDOW, (50, 60)) == "evidently-loan-20260302-20260303-50-current-60-reference-rows"
+    odd = [evidently_file_name(Model(1, name), WINDOW, (1, 1)) for name in ("../../etc", "a/b", "a b", "héllo")]
     assert len(set(odd)) == 4 and all(Path(each).name == each for each in odd)
     page = with_heading("<html><head></head><body><p>x</p></body></html>", "a \\1 & b", "1 < 2")
     assert (

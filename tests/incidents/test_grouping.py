@@ -1,4 +1,4 @@
-"""Is one fault one incident, are two faults two, and does the likely source come first?"""
+"""One fault is one incident, two faults are two, and the likely source leads."""
 
 import random
 from dataclasses import replace
@@ -9,8 +9,8 @@ import pytest
 
 from observability.core.finding import Finding
 from observability.core.metric_definitions import METRICS
-from observability.incidents.grouping import Incident, joined
-from observability.incidents.grouping_rules import CAUSES, STAGES, stage
+from observability.incidents.grouping import Incident, group_findings
+from observability.incidents.grouping_rules import CAUSES, STAGES, pipeline_stage
 
 START = datetime(2026, 7, 6, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -19,23 +19,45 @@ IMPORTANCE = {"m": {"age": 0.5, "income": 0.3, "zip": 0.19, "tiny": 0.01}}
 
 def finding(metric: str, subject: str = "model", *, day: float | None = 3, severity: str = "act", **changed: Any) -> Finding:
     """A finding of model m in the week from START, dated to a day of it."""
-    analyzer = changed.pop("analyzer", None) or HOMES[metric]
+    analyzer = changed.pop("analyzer", None) or ANALYZER_OF_METRIC[metric]
     base = Finding(
-        analyzer=analyzer, model="m", version="1", subject=subject, metric=metric, unit=METRICS[metric].unit, value=0.4, low=0.3, high=0.5, n=900,
-        severity="act", because=f"{metric} of `{subject}` is off.", start=START, end=START + 7 * DAY, against="reference",
-        onset=None if day is None else START + day * DAY, rank=5.0,
-    )  # fmt: skip
+        analyzer=analyzer,
+        model="m",
+        version="1",
+        subject=subject,
+        metric=metric,
+        unit=METRICS[metric].unit,
+        value=0.4,
+        low=0.3,
+        high=0.5,
+        n=900,
+        severity="act",
+        because=f"{metric} of `{subject}` is off.",
+        start=START,
+        end=START + 7 * DAY,
+        against="reference",
+        onset=None if day is None else START + day * DAY,
+        rank=5.0,
+    )
     return replace(base, severity=severity, **changed)
 
 
-HOMES = {
-    "null_rate": "data/quality", "out_of_range_rate": "data/quality", "volume": "data/quality", "psi": "serving/drift", "level_trade": "serving/drift",
-    "domain_auc": "serving/multivariate_drift", "mae": "serving/performance", "rmse": "serving/performance", "roc_auc": "serving/performance",
-    "estimate_error": "serving/estimated_performance", "ece": "serving/calibration", "attribution_distance": "trust/explanations",
-    "money_lost_per_thousand": "operations/cost", "cost_per_thousand": "operations/cost", "energy_per_thousand": "operations/energy",
-    "latency_p99": "serving/latency", "burn_rate": "serving/latency", "label_maturity": "data/labels",
-    "equal_opportunity_difference": "trust/fairness", "straggler_score": "training/runs", "demographic_parity_ratio": "trust/fairness",
-}  # fmt: skip
+METRICS_OF_ANALYZER = {
+    "data/quality": "null_rate out_of_range_rate volume",
+    "serving/drift": "psi level_trade",
+    "serving/multivariate_drift": "domain_auc",
+    "serving/performance": "mae rmse roc_auc",
+    "serving/estimated_performance": "estimate_error",
+    "serving/calibration": "ece",
+    "trust/explanations": "attribution_distance",
+    "operations/cost": "money_lost_per_thousand cost_per_thousand",
+    "operations/energy": "energy_per_thousand",
+    "serving/latency": "latency_p99 burn_rate",
+    "data/labels": "label_maturity",
+    "trust/fairness": "equal_opportunity_difference demographic_parity_ratio",
+    "training/runs": "straggler_score",
+}
+ANALYZER_OF_METRIC = {metric: analyzer for analyzer, metrics in METRICS_OF_ANALYZER.items() for metric in metrics.split()}
 
 
 def score_moved(**changed: Any) -> Finding:
@@ -43,11 +65,11 @@ def score_moved(**changed: Any) -> Finding:
 
 
 def incidents(*findings: Finding, importance: dict[str, dict[str, float]] | None = None) -> tuple[Incident, ...]:
-    return joined(findings, IMPORTANCE if importance is None else importance)[1]
+    return group_findings(findings, IMPORTANCE if importance is None else importance)[1]
 
 
 def unit_change() -> list[Finding]:
-    """What a changed unit of one feature leaves behind, in every part of the pipeline."""
+    """The findings of a unit change of one feature, in every part of the pipeline."""
     return [
         finding("mae", rank=15.0),
         finding("rmse", rank=12.0),
@@ -63,7 +85,7 @@ def unit_change() -> list[Finding]:
 
 
 def test_a_unit_change_is_one_incident_not_ten() -> None:
-    settled, found = joined(unit_change(), IMPORTANCE)
+    settled, found = group_findings(unit_change(), IMPORTANCE)
     assert len(found) == 1
     one = found[0]
     assert (one.severity, one.source, one.onset) == ("act", "input", START + 3 * DAY)
@@ -74,14 +96,14 @@ def test_a_unit_change_is_one_incident_not_ten() -> None:
 
 
 def group_moved(others: float) -> Finding:
-    """The selection rate of one group fell by 20 points, that of the others by as much as is said."""
+    """The selection rate of one group fell by 20 points, that of the others by `others`."""
     evidence = {"baseline": 0.6, "others_moved": others}
     return finding(
         "selection_rate", "sex=F", analyzer="trust/fairness", severity="watch", value=0.4, evidence=evidence, day=3, low=0.38, high=0.42
     )
 
 
-def test_a_group_that_moved_by_itself_is_what_a_fall_of_the_whole_is_about() -> None:
+def test_an_isolated_group_leads_a_drop_of_the_whole() -> None:
     fall = [finding("mae", rank=15.0), score_moved()]
     (one,) = incidents(*fall, group_moved(-0.02))
     assert (one.lead.subject, one.severity, one.source) == ("sex=F", "act", "model")
@@ -91,7 +113,7 @@ def test_a_group_that_moved_by_itself_is_what_a_fall_of_the_whole_is_about() -> 
     assert broken.lead.subject == "income"
 
 
-def test_a_change_of_a_feature_that_sits_in_one_part_is_told_with_it() -> None:
+def test_a_concentrated_slice_leads_the_change_of_a_feature() -> None:
     whole = [finding("null_rate", "income"), finding("psi", "income", rank=15.0)]
     here = {"coverage": 0.97, "share": 0.4}
     (one,) = incidents(*whole, finding("null_rate", "income", analyzer="serving/slices", slice="sex=F", evidence=here))
@@ -106,7 +128,7 @@ def test_a_change_of_a_feature_that_sits_in_one_part_is_told_with_it() -> None:
     assert one.lead.slice is None, "another feature's place says nothing about this one"
 
 
-def test_levels_that_changed_places_lead_what_is_said_of_their_rows() -> None:
+def test_swapped_levels_lead_findings_about_their_rows() -> None:
     names = finding("level_trade", "zip", value=0.02, low=0.01, high=0.03, evidence={"levels": ["a b", "c"]})
     inside = [
         finding("rank_shift", "age", analyzer="serving/slices", slice="zip=a%20b", rank=9.0, evidence={"coverage": 0.9, "share": 0.1}),
@@ -118,7 +140,7 @@ def test_levels_that_changed_places_lead_what_is_said_of_their_rows() -> None:
     assert len(incidents(names, elsewhere)) == 2, "another level's rows are the same as before"
 
 
-def test_parts_of_one_place_are_one_place() -> None:
+def test_slices_of_one_place_are_one_place() -> None:
     parts = [finding("mae", analyzer="serving/slices", slice=f"age={age}&zip=1", rank=rank) for age, rank in (("old", 9.0), ("young", 8.0))]
     (one,) = incidents(finding("mae", rank=15.0), *parts)
     assert one.lead.slice == "age=old&zip=1"
@@ -128,17 +150,17 @@ def test_parts_of_one_place_are_one_place() -> None:
 
 def test_collateral_keeps_its_own_value_interval_and_sentence() -> None:
     before = {each.id: each for each in unit_change()}
-    settled, _ = joined(unit_change(), IMPORTANCE)
+    settled, _ = group_findings(unit_change(), IMPORTANCE)
     for each in settled:
         assert replace(each, incident=None, likely_source=None) == replace(before[each.id], incident=None, likely_source=None)
 
 
 def test_the_order_of_findings_does_not_matter() -> None:
     mixed = unit_change() + [finding("latency_p99", "replica=r3", day=1), finding("null_rate", "age", day=0.5), finding("label_maturity")]
-    expected = joined(mixed, IMPORTANCE)
+    expected = group_findings(mixed, IMPORTANCE)
     for seed in range(20):
         random.Random(seed).shuffle(mixed)
-        assert joined(mixed, IMPORTANCE) == expected
+        assert group_findings(mixed, IMPORTANCE) == expected
 
 
 def test_a_feed_that_breaks_many_features_in_one_day_is_one_incident_and_names_the_heaviest() -> None:
@@ -146,7 +168,7 @@ def test_a_feed_that_breaks_many_features_in_one_day_is_one_incident_and_names_t
     moved = [finding("psi", name, day=None, evidence={"jensen_shannon_distance": 0.4}) for name in ("tiny", "zip", "age", "income")]
     (one,) = incidents(*broken, *moved)
     assert one.lead.subject == "age" and one.lead.metric == "null_rate" and len(one.collateral) == 7
-    assert "with it `income`, `tiny` and `zip`" in one.sentence
+    assert "also affected: `income`, `tiny` and `zip`" in one.sentence
 
 
 def test_two_independent_faults_of_a_week_stay_two() -> None:
@@ -169,7 +191,7 @@ def test_features_that_break_on_different_days_are_two_incidents() -> None:
     assert len(incidents(finding("null_rate", "age", day=3), finding("null_rate", "income", day=3))) == 1
 
 
-def test_what_drifted_before_anybody_looked_is_not_the_fault_of_wednesday() -> None:
+def test_drift_before_the_analysed_days_is_another_fault() -> None:
     season = [finding("psi", name, day=0, evidence={"jensen_shannon_distance": 0.3}) for name in ("zip", "income")]
     found = incidents(*season, finding("null_rate", "age", day=2))
     assert sorted(len(each.findings) for each in found) == [1, 2]
@@ -191,25 +213,25 @@ def test_labels_that_stop_are_one_incident_of_their_own() -> None:
     assert one.source == "label" and one.lead.subject == "model"
 
 
-def test_a_fall_without_anything_upstream_suspects_the_model() -> None:
+def test_a_drop_without_an_upstream_cause_suspects_the_model() -> None:
     (one,) = incidents(finding("mae"), finding("rmse"), finding("ece", day=4, severity="watch"))
     assert one.source == "model" and one.lead.analyzer == "serving/performance"
 
 
-def test_a_feature_that_hardly_matters_does_not_explain_a_fall() -> None:
+def test_an_unimportant_feature_does_not_explain_a_drop() -> None:
     moved = finding("psi", "tiny", day=2, evidence={"jensen_shannon_distance": 0.3})
     assert len(incidents(moved, finding("mae"))) == 2
     assert len(incidents(replace(moved, subject="age"), finding("mae"))) == 1
     assert len(incidents(moved, score_moved(day=2), finding("mae"))) == 1, "scores that moved carry it on"
 
 
-def test_a_cause_comes_first() -> None:
+def test_a_cause_precedes_its_effect() -> None:
     late = finding("psi", "age", day=6, evidence={"jensen_shannon_distance": 0.6})
     assert len(incidents(late, finding("mae", day=1))) == 2
     assert len(incidents(replace(late, onset=START), finding("mae", day=6))) == 2, "nor does it take six days"
 
 
-def test_a_fall_that_estimates_from_the_inputs_do_not_expect_is_consistent_with_a_changed_relation() -> None:
+def test_a_drop_that_estimates_do_not_show_is_consistent_with_concept_drift() -> None:
     moved = finding("psi", "age", day=0, evidence={"jensen_shannon_distance": 0.6})
     fall = finding("mae", day=0, value=30.0, low=29.0, high=31.0, evidence={"baseline": 20.0})
 
@@ -236,14 +258,14 @@ def test_different_slices_are_different_places_unless_they_began_together() -> N
     assert one.lead.slice == "origin=EWR"
 
 
-def test_what_has_long_been_so_is_no_bridge_between_two_dates() -> None:
+def test_long_standing_findings_do_not_connect_two_dates() -> None:
     old = [finding("psi", name, severity="watch", day=None, evidence={"standing": True}) for name in ("age", "income")]
     found = incidents(*old, finding("null_rate", "age", day=1), finding("null_rate", "income", day=5))
     assert sorted(len(each.findings) for each in found) == [2, 2]
     assert len(incidents(*old, finding("null_rate", "zip", day=1))) == 2
 
 
-def test_a_finding_without_a_date_joins_what_is_dated() -> None:
+def test_a_finding_without_a_date_joins_a_dated_one() -> None:
     vague = finding("psi", "zip", day=0, evidence={"onset_known": "vague"})
     (one,) = incidents(vague, finding("null_rate", "age", day=5))
     assert one.onset == START + 5 * DAY
@@ -255,16 +277,18 @@ def test_training_runs_are_one_each_and_models_never_mix() -> None:
     assert len(incidents(finding("null_rate", "age"), replace(finding("null_rate", "age"), model="other"))) == 2
 
 
-def test_what_needs_nobody_is_in_no_incident() -> None:
-    settled, found = joined([finding("mae", severity="ok"), finding("mae", severity="unknown", slice="a=b")])
+def test_findings_without_needed_action_are_in_no_incident() -> None:
+    settled, found = group_findings([finding("mae", severity="ok"), finding("mae", severity="unknown", slice="a=b")])
     assert found == () and all(each.incident is None for each in settled)
 
 
 def test_the_id_lasts_from_day_to_day_and_differs_between_incidents() -> None:
     days = [
-        joined([replace(each, start=each.start + k * DAY, end=each.end + k * DAY, value=each.value, rank=5.0 + k) for each in unit_change()])[1][0].id
+        group_findings(
+            [replace(each, start=each.start + k * DAY, end=each.end + k * DAY, value=each.value, rank=5.0 + k) for each in unit_change()]
+        )[1][0].id
         for k in range(3)
-    ]  # fmt: skip
+    ]
     assert len(set(days)) == 1
     many = incidents(
         finding("mae"), finding("equal_opportunity_difference", day=None), finding("latency_p99"), finding("null_rate", "age", day=6)
@@ -272,7 +296,7 @@ def test_the_id_lasts_from_day_to_day_and_differs_between_incidents() -> None:
     assert len({each.id for each in many}) == len(many) > 2
 
 
-def test_the_guideline_for_labelling_is_suspected_where_it_changed_before_a_fall() -> None:
+def test_a_changed_labelling_guideline_before_a_drop_is_suspected() -> None:
     event = {"at": "2026-07-08T12:00:00Z", "what": "guideline", "text": "Late means 20 minutes"}
     (one,) = incidents(finding("mae", event=event))
     assert one.source == "label" and one.event == event
@@ -292,6 +316,6 @@ def test_findings_of_two_versions_about_one_feature_are_one_fault() -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_every_metric_has_a_place_in_the_pipeline_and_causes_come_before_effects(metric: str) -> None:
-    at = stage(finding(metric, analyzer="serving/performance"))
+def test_every_metric_has_a_stage_and_causes_precede_effects(metric: str) -> None:
+    at = pipeline_stage(finding(metric, analyzer="serving/performance"))
     assert all(STAGES.index(cause) < STAGES.index(at) for cause in CAUSES[at])

@@ -10,7 +10,7 @@ from observability.investigation import counterfactuals, decision_boundary, scor
 from observability.investigation.case import case
 from observability.investigation.evidence_types import NotGivenError
 from observability.investigation.find_prediction import opened
-from observability.store.db.database import Store
+from observability.store.db.database import Database
 from observability.store.query import cached_answers
 from observability.worker.process import Worker
 from tests.support.case_model_world import ModelWorld
@@ -50,7 +50,7 @@ def test_other_inputs_files_and_settings_are_other_questions(model_world: ModelW
 
     other = dataclasses.replace(row, features={**row.features, "rooms": (row.features["rooms"] or 0) + 1})
     file = dataclasses.replace(row, version=dataclasses.replace(row.version, artifact="artifacts/lightgbm-" + "0" * 64 + ".txt"))
-    score_explanation.computed(store, row, model_worker, None)
+    score_explanation.computed_attributions(store, row, model_worker, None)
     decision_boundary.what_if(store, row, {"rooms": 6}, worker=model_worker)
     assert (
         decision_boundary.what_if(store, row, {"rooms": 6}, worker=None).score
@@ -58,34 +58,28 @@ def test_other_inputs_files_and_settings_are_other_questions(model_world: ModelW
     )
     for changed in (other, file):
         with pytest.raises(NotGivenError):
-            score_explanation.computed(store, changed, None, None)
+            score_explanation.computed_attributions(store, changed, None, None)
     with pytest.raises(NotGivenError):
         decision_boundary.what_if(store, row, {"rooms": 7}, worker=None)
     with pytest.raises(NotGivenError):
         decision_boundary.what_if(store, file, {"rooms": 6}, worker=None)
-    answered = {each.version: each.score for each in version_replay.answers(store, row, worker=model_worker)}
-    assert {each.version: each.score for each in version_replay.answers(store, row)} == answered
+    answered = {each.version: each.score for each in version_replay.replayed_answers(store, row, worker=model_worker)}
+    assert {each.version: each.score for each in version_replay.replayed_answers(store, row)} == answered
 
 
 def test_memory_is_bounded_and_nobody_waits_for_it(model_world: ModelWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     store, model = model_world.store, model_world.store.catalog().model("rent")
     monkeypatch.setattr(cached_answers, "MOST_OF_ONE", 3)
     for place in range(6):
-        cached_answers.keep(store, model, "kept-1", "score", str(place), "[1]")
-    assert [cached_answers.find(store, model, "kept-1", "score", str(place)) for place in range(6)] == [None] * 3 + [[1]] * 3
-    cached_answers.keep(store, model, "kept-9", "score", "x", "[9]")
-    with store.write() as writer:
-        assert cached_answers.forget(writer, model.key, ["kept-9", "nobody"]) == 1
-    assert cached_answers.find(store, model, "kept-9", "score", "x") is None and cached_answers.find(
-        store, model, "kept-1", "score", "5"
-    ) == [1]
+        store.cache_answer(model, "kept-1", "score", str(place), "[1]")
+    assert [store.cached_answer(model, "kept-1", "score", str(place)) for place in range(6)] == [None] * 3 + [[1]] * 3
     monkeypatch.setattr(cached_answers, "MOST_OF_ALL", 2)
-    cached_answers.keep(store, model, "kept-2", "score", "x", "[2]")
+    store.cache_answer(model, "kept-2", "score", "x", "[2]")
     ((held,),) = store.cursor().execute(f"SELECT count(*) FROM computed_{model.key}").fetchall()
     assert held == 2
     begun, end = threading.Event(), threading.Event()
 
-    def load(store: Store) -> None:
+    def load(store: Database) -> None:
         with store.write():
             begun.set()
             end.wait(20)
@@ -93,7 +87,7 @@ def test_memory_is_bounded_and_nobody_waits_for_it(model_world: ModelWorld, monk
     loader = threading.Thread(target=load, args=(store,))
     loader.start()
     begun.wait(20)
-    cached_answers.keep(store, model, "kept-3", "score", "x", "[3]")  # returns at once
+    store.cache_answer(model, "kept-3", "score", "x", "[3]")  # returns at once
     end.set()
     loader.join()
-    assert cached_answers.find(store, model, "kept-3", "score", "x") is None
+    assert store.cached_answer(model, "kept-3", "score", "x") is None

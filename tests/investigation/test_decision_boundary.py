@@ -9,12 +9,12 @@ import pytest
 
 from observability.core.errors import UsageError
 from observability.investigation import counterfactuals, decision_boundary
-from observability.investigation.desired_outcome import decided, goal_of, reached, usual_error
+from observability.investigation.desired_outcome import decided_class, goal_of, median_error, reached
 from observability.investigation.evidence_types import NotGivenError
 from observability.investigation.find_prediction import opened
 from observability.investigation.model_answers import Goal
-from observability.investigation.nearest_rows import distances
-from observability.investigation.sampled_rows import columns_of, inputs_of, real_rows
+from observability.investigation.nearest_rows import row_distances
+from observability.investigation.sampled_rows import real_rows, stored_input, version_features
 from tests.support.case_model_world import CLASSES, FEATURES, inputs
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -62,7 +62,7 @@ def test_goals_are_the_other_side():
 def test_a_regression_leaves_its_band_or_comes_to_its_label(model_world):
     far, near = row_of(model_world, "r-0", "rent"), row_of(model_world, "r-9", "rent")
     rows = real_rows(model_world.store, far)
-    band = usual_error(rows)
+    band = median_error(rows)
     goal = goal_of(far, rows)
     assert goal.kind == "inside" and (goal.low, goal.high) == pytest.approx((far.label_number - band, far.label_number + band))
     assert near.label is None and goal_of(near, rows).kind == "outside"
@@ -76,7 +76,7 @@ def test_curves_are_the_models_own_scores(model_world, model_worker):
         held = model_world.frames[f"{model} held"]
         goal = goal_of(row, real_rows(model_world.store, row))
         for curve in found:
-            table = inputs_of(row).iloc[np.zeros(len(curve.values), int)].reset_index(drop=True)
+            table = stored_input(row).iloc[np.zeros(len(curve.values), int)].reset_index(drop=True)
             table[curve.feature] = pd.Series(curve.values, dtype=table[curve.feature].dtype)
             theirs = scores_of(model_world, model, table)
             shown = theirs[:, CLASSES.index(row.answer)] if theirs.ndim == 2 else theirs
@@ -96,7 +96,7 @@ def test_the_nearest_opposite_is_the_nearest_by_brute_force_and_needs_no_model(m
         row = row_of(model_world, name, model)
         found = decision_boundary.opposite(model_world.store, row)
         rows = real_rows(model_world.store, row)
-        far = distances(inputs_of(row), rows.inputs, columns_of(row.model, row.version), rows.scale)
+        far = row_distances(stored_input(row), rows.inputs, version_features(row.model, row.version), rows.scale)
         other = ((rows.facts["decision"] != row.decision) & (rows.facts["decision"] >= 0)).to_numpy()
         assert found.distance == pytest.approx(far[other].min()) and found.prediction != row.answer and found.searched == len(rows)
         theirs = opened(model_world.store, found.id, model=model)
@@ -106,7 +106,7 @@ def test_the_nearest_opposite_is_the_nearest_by_brute_force_and_needs_no_model(m
         assert set(found.changes) == {each for each in row.features if row.features[each] != theirs.features[each] and each != "tenure"}
     rent = row_of(model_world, "r-9", "rent")
     found = decision_boundary.opposite(model_world.store, rent)
-    assert abs(found.score - rent.score) > usual_error(real_rows(model_world.store, rent))
+    assert abs(found.score - rent.score) > median_error(real_rows(model_world.store, rent))
 
 
 def test_when_all_were_answered_alike_there_is_no_opposite(model_world, monkeypatch):
@@ -114,7 +114,7 @@ def test_when_all_were_answered_alike_there_is_no_opposite(model_world, monkeypa
     rows = real_rows(model_world.store, row)
     alike = dataclasses.replace(rows, facts=rows.facts.assign(decision=row.decision))
     monkeypatch.setattr(decision_boundary, "real_rows", lambda *_, **__: alike)
-    with pytest.raises(NotGivenError, match="answered otherwise"):
+    with pytest.raises(NotGivenError, match="has another decision"):
         decision_boundary.opposite(model_world.store, row)
     with pytest.raises(NotGivenError, match="no answer was logged"):
         decision_boundary.opposite(model_world.store, dataclasses.replace(row, score=None, decision=-1, status="timeout"))
@@ -123,7 +123,7 @@ def test_when_all_were_answered_alike_there_is_no_opposite(model_world, monkeypa
 def checked(world, row, model, found, table_features):
     """Every counterfactual flips the library's own model, and leaves alone what is locked."""
     held = world.frames[f"{model} held"]
-    own = inputs_of(row)
+    own = stored_input(row)
     assert 1 <= len(found.counterfactuals) <= 3
     for each in found.counterfactuals:
         assert each.reached and each.changes and not set(each.changes) & set(row.model.settings.immutable)
@@ -165,54 +165,76 @@ def test_counterfactuals_flip_the_model_and_respect_the_locks(model_world, model
         found += 1
         assert "failed" not in each.note and "not installed" not in each.note
         proposed += each.proposals["dice-ml"]
-        checked(model_world, row, model, each, [column.name for column in columns_of(row.model, row.version)])
+        checked(model_world, row, model, each, [column.name for column in version_features(row.model, row.version)])
     assert found >= len(list(places)) // 2 and proposed > 0
 
 
 def test_without_dice_ml_the_rest_is_tried_and_said(model_world, monkeypatch):
     from observability.worker import counterfactual_dice, counterfactual_job, counterfactual_types
-    from observability.worker.model import Model, Task
+    from observability.worker.model import OpenModel, Task
 
     rows = pd.DataFrame({"a": np.linspace(0, 10, 40), "b": ["x", "y"] * 20})
-    model = Model(
+    model = OpenModel(
         ("a", "b"), ("a", "b"), lambda frame: frame, lambda frame: (frame["a"].to_numpy() > 6) * 0.9 * (frame["b"] == "y").to_numpy()
     )
     row = pd.DataFrame({"a": [2], "b": pd.Series(["x"], dtype=object)})  # a whole number that has to become a fraction
     free = [
-        counterfactual_types.Free("a", "number", 2.0, 0.0, 10.0, 1, 3.0),
-        counterfactual_types.Free("b", "category", "x", levels=("x", "y")),
+        counterfactual_types.FreeFeature("a", "number", 2.0, 0.0, 10.0, 1, 3.0),
+        counterfactual_types.FreeFeature("b", "category", "x", levels=("x", "y")),
     ]
     monkeypatch.setitem(sys.modules, "dice_ml", None)
     monkeypatch.setattr(counterfactual_job, "open_model", lambda *_: model)
     said = []
-    output = counterfactual_job.search(
+    output = counterfactual_job.search_counterfactuals(
         {"row": row, "rows": rows},
-        {"kind": "skops", "task": "binary", "classes": ["0", "1"], "goal": {"kind": "above", "low": 0.5, "high": None, "place": -1},
-         "free": [{"name": each.name, "kind": each.kind, "low": each.low, "high": each.high, "decimals": each.decimals, "scale": each.scale,
-                   "levels": list(each.levels)} for each in free], "number": 3, "seed": 0},
-        {"model": None}, lambda share, text: said.append(share),
-    )  # fmt: skip
+        {
+            "kind": "skops",
+            "task": "binary",
+            "classes": ["0", "1"],
+            "goal": {"kind": "above", "low": 0.5, "high": None, "place": -1},
+            "free": [
+                {
+                    "name": each.name,
+                    "kind": each.kind,
+                    "low": each.low,
+                    "high": each.high,
+                    "decimals": each.decimals,
+                    "scale": each.scale,
+                    "levels": list(each.levels),
+                }
+                for each in free
+            ],
+            "number": 3,
+            "seed": 0,
+        },
+        {"model": None},
+        lambda share, text: said.append(share),
+    )
     # By hand: both have to change, and 6.1 is the smallest step of a that is enough.
     assert output.frames["found"].to_dict("records")[0] == {"a": 6.1, "b": "y"} and output.values["reached"][0]
     assert "dice-ml is not installed" in output.values["note"] and said == sorted(said)
-    state = counterfactual_types.Search(model, Task("binary", ("0", "1")), {"kind": "above", "low": 0.5}, row, free)
-    coded = counterfactual_dice.coded(free, {"a": "c0", "b": "c1"}, rows)
-    assert counterfactual_dice.decoded(state, free, {"a": "c0", "b": "c1"}, coded)["b"].tolist() == rows["b"].tolist()
+    state = counterfactual_types.CounterfactualSearch(model, Task("binary", ("0", "1")), {"kind": "above", "low": 0.5}, row, free)
+    coded = counterfactual_dice.encode_levels(free, {"a": "c0", "b": "c1"}, rows)
+    assert counterfactual_dice.decode_levels(state, free, {"a": "c0", "b": "c1"}, coded)["b"].tolist() == rows["b"].tolist()
 
 
 def test_what_if_scores_what_was_asked_and_refuses_what_does_not_fit(model_world, model_worker):
     row = row_of(model_world, "c-5", "credit")
     found = decision_boundary.what_if(model_world.store, row, {"rooms": 6, "town": "Oslo", "income": None}, worker=model_worker)
-    table = inputs_of(row).assign(rooms=6.0, town="Oslo", income=np.nan)
+    table = stored_input(row).assign(rooms=6.0, town="Oslo", income=np.nan)
     assert found.score == pytest.approx(scores_of(model_world, "credit", table)[0]) and found.basis == "simulated"
-    assert found.before == pytest.approx(row.score) and found.flips == (decided(row, np.array([found.score])) != row.decision)
+    assert found.before == pytest.approx(row.score) and found.flips == (decided_class(row, np.array([found.score])) != row.decision)
     assert found.changes["rooms"] == (row.features["rooms"], 6.0)
     kind = decision_boundary.what_if(model_world.store, row_of(model_world, "m-2", "mood"), {"rooms": 1}, worker=model_worker)
     assert sum(kind.probabilities.values()) == pytest.approx(1) and kind.prediction in CLASSES
     for changes, words in (
-        ({"nobody": 1}, "does not take this feature"), ({"rooms": "six"}, "a finite number"), ({"rooms": float("nan")}, "a finite number"),
-        ({"member": 1}, "true or false"), ({"town": "x" * 5001}, "at most 5000"), ({"rooms": True}, "a finite number"),
-    ):  # fmt: skip
+        ({"nobody": 1}, "does not take this feature"),
+        ({"rooms": "six"}, "a finite number"),
+        ({"rooms": float("nan")}, "a finite number"),
+        ({"member": 1}, "true or false"),
+        ({"town": "x" * 5001}, "at most 5000"),
+        ({"rooms": True}, "a finite number"),
+    ):
         with pytest.raises(UsageError, match=words):
             decision_boundary.what_if(model_world.store, row, changes, worker=model_worker)
     with pytest.raises(NotGivenError, match="no model file"):

@@ -10,9 +10,22 @@ from observability.investigation.case import case, open_case
 from tests.support.case_world import HOSTILE, World, moment
 
 PARTS = (
-    "prediction", "label", "inputs", "attributions", "base_value", "attributions_link", "residual", "neighbours", "counterfactuals", "rule",
-    "versions", "triage", "findings", "verdicts", "why",
-)  # fmt: skip
+    "prediction",
+    "label",
+    "inputs",
+    "attributions",
+    "base_value",
+    "attributions_link",
+    "residual",
+    "neighbours",
+    "counterfactuals",
+    "rule",
+    "versions",
+    "triage",
+    "findings",
+    "verdicts",
+    "why",
+)
 
 
 def test_the_json_is_the_contracts_object_and_says_why_a_part_is_null(case_world: World) -> None:

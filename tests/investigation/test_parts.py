@@ -16,8 +16,8 @@ from observability.core.questions import Aggregate, Sample
 from observability.core.window import Slice
 from observability.investigation import comparison_rows, conditions, label_evidence, neighbours, offline_values
 from observability.investigation.case import case, open_case
-from observability.investigation.case_parts import Look
-from observability.investigation.error_rule import best, counted, groups, rule, searched
+from observability.investigation.case_parts import CaseInProgress
+from observability.investigation.error_rule import best, rates_by_group, rule, rule_figures, search_half
 from observability.investigation.error_tree import tree
 from observability.investigation.evidence_types import Condition, NotGivenError
 from observability.investigation.find_prediction import opened
@@ -25,19 +25,14 @@ from observability.investigation.input_checks import out_of_range
 from observability.investigation.part_registry import PARTS
 from observability.investigation.source_triage import by_path
 from observability.stats.edges import numeric_edges
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
 from observability.store.opener import open_store
-from observability.store.query import aggregates, listing, search
+from observability.store.types import search_terms
+from observability.store.types.loading import LoadDefaults
 from tests.support.case_world import HOSTILE, World, moment
 
 
-def look_of(world: World, prediction_id: str, model: str | None = None) -> Look:
-    return open_case(world.store, prediction_id, model=model)
-
-
 def test_a_percentile_is_the_share_of_the_reference_below(case_world: World) -> None:
-    given = {each.feature: each for each in look_of(case_world, "loan-300").part("inputs")}
+    given = {each.feature: each for each in open_case(case_world.store, "loan-300").part("inputs")}
     row, reference = case_world.loan.iloc[300], case_world.loan_reference
     for name in ("age", "income", "debt"):
         values = reference[name].dropna()
@@ -50,11 +45,16 @@ def test_a_percentile_is_the_share_of_the_reference_below(case_world: World) -> 
 
 
 def test_odd_inputs_are_flagged(case_world: World) -> None:
-    given = {each.feature: each for each in look_of(case_world, "loan-100").part("inputs")}
+    given = {each.feature: each for each in open_case(case_world.store, "loan-100").part("inputs")}
     flags = {name: each.flags for name, each in given.items()}
     assert flags == {
-        "age": ("wrong_type",), "income": ("null",), "debt": ("out_of_range", "stale"), "city": ("unseen",), "area": (), "owner": ("absent",),
-    }  # fmt: skip
+        "age": ("wrong_type",),
+        "income": ("null",),
+        "debt": ("out_of_range", "stale"),
+        "city": ("unseen",),
+        "area": (),
+        "owner": ("absent",),
+    }
     assert given["age"].value == "old"
     assert given["city"].value == HOSTILE
     assert given["debt"].age == 3 * 24 * 3600
@@ -72,15 +72,18 @@ def test_one_impossible_value_in_a_reference_does_not_hide_another() -> None:
 
 
 def test_neighbours_are_scikit_learns(case_world: World) -> None:
-    look = look_of(case_world, "loan-300")
-    found = look.part("neighbours")
+    case = open_case(case_world.store, "loan-300")
+    found = case.part("neighbours")
     candidates = pd.concat(
-        [neighbours.with_labels(comparison_rows.reference(look), "r"), neighbours.with_labels(comparison_rows.labelled(look), "p")],
+        [
+            neighbours.with_labels(comparison_rows.reference(case), "r"),
+            neighbours.with_labels(comparison_rows.labelled_rows_about(case), "p"),
+        ],
         ignore_index=True,
     )
     assert len(candidates) > 2500
-    space = neighbours.space_of(comparison_rows.reference(look), neighbours.compared(look.row))
-    matrix, own = space.place(candidates), space.place(neighbours.case_frame(look.row))
+    space = neighbours.space_of(comparison_rows.reference(case), neighbours.compared_features(case.row))
+    matrix, own = space.place(candidates), space.place(neighbours.case_frame(case.row))
     levels = max(len(each) for each in space.levels.values())
     peer = NearestNeighbors(n_neighbors=10, algorithm="brute").fit(matrix.one_hot(levels))
     distances, places = peer.kneighbors(own.one_hot(levels))
@@ -90,11 +93,11 @@ def test_neighbours_are_scikit_learns(case_world: World) -> None:
 
 
 def test_a_distance_by_hand(case_world: World) -> None:
-    look = look_of(case_world, "loan-100")
-    near = look.part("neighbours")[0]
-    every = pd.concat([comparison_rows.reference(look), comparison_rows.labelled(look)])
+    case = open_case(case_world.store, "loan-100")
+    near = case.part("neighbours")[0]
+    every = pd.concat([comparison_rows.reference(case), comparison_rows.labelled_rows_about(case)])
     other = every[every["id"] == near.id].iloc[0]
-    reference, row = comparison_rows.reference(look), look.row
+    reference, row = comparison_rows.reference(case), case.row
     squares = 0.0
     for name in ("age", "income", "debt"):
         values, mine, theirs = reference[f"feature.{name}"].dropna(), row.features[name], other[f"feature.{name}"]
@@ -112,9 +115,9 @@ def test_suspect_labels_are_cleanlabs(case_world: World, model: str) -> None:
     from cleanlab.count import get_confident_thresholds
     from cleanlab.filter import find_label_issues
 
-    look = look_of(case_world, "loan-7" if model == "loan" else "k-7")
-    frame = comparison_rows.labelled(look)
-    chances, given = label_evidence.probabilities(frame, look.row), frame["label"].to_numpy()
+    case = open_case(case_world.store, "loan-7" if model == "loan" else "k-7")
+    frame = comparison_rows.labelled_rows_about(case)
+    chances, given = label_evidence.class_probabilities(frame, case.row), frame["label"].to_numpy()
     limits = label_evidence.thresholds(chances, given)
     assert limits == pytest.approx(get_confident_thresholds(given, chances), abs=2e-6)
     issues = find_label_issues(given, chances, filter_by="confident_learning", n_jobs=1)
@@ -139,17 +142,17 @@ def test_labels_of_rare_classes_are_suspected_as_cleanlab_does(classes: int) -> 
 
 
 def test_neighbours_that_disagree_by_a_large_majority_speak_against_a_label(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    look = look_of(case_world, "k-7")
-    code, near = look.row.label_code, neighbours.near(look)
-    assert not look.part("label_check").unclear
+    case = open_case(case_world.store, "k-7")
+    code, near = case.row.label_code, neighbours.near(case)
+    assert not case.part("label_check").unclear
     others = replace(near, frame=near.frame.assign(label=[code] + [(code + 1) % 3] * (len(near.frame) - 1)))
-    monkeypatch.setattr(label_evidence, "near", lambda look: others)
-    sure = label_evidence.label_check(look)
+    monkeypatch.setattr(label_evidence, "near", lambda case: others)
+    sure = label_evidence.label_check(case)
     assert not sure.suspect, "the model finds the label most probable"
     assert sure.unclear
-    assert "speaks against the label" in sure.because
+    assert "some evidence against the label" in sure.because
     monkeypatch.setattr(label_evidence, "own_probabilities", lambda row: np.where(np.arange(3) == code, 0.3, 0.35))
-    doubted = label_evidence.label_check(look)
+    doubted = label_evidence.label_check(case)
     assert doubted.instead is None, "no other class reaches its threshold"
     assert doubted.suspect
     assert "1 of the 10 nearest labelled rows" in doubted.because
@@ -157,24 +160,25 @@ def test_neighbours_that_disagree_by_a_large_majority_speak_against_a_label(case
 
 def test_what_is_said_of_a_label() -> None:
     said = [
-        label_evidence.concluded(*each) for each in ((True, False, False), (True, True, False), (False, False, True), (False, False, False))
+        label_evidence.label_conclusion(*each)
+        for each in ((True, False, False), (True, True, False), (False, False, True), (False, False, False))
     ]
     assert ["suspect" in each for each in said] == [True, False, True, False]
     assert "measured" in said[1]
-    assert "not enough" in said[2]
+    assert "too little" in said[2]
 
 
 def test_a_label_against_all_evidence_is_suspect(case_world: World) -> None:
-    check = look_of(case_world, "k-1").part("label_check")
+    check = open_case(case_world.store, "k-1").part("label_check")
     assert check.suspect
     assert check.votes[check.instead] == 4
     assert sum(check.votes.values()) == 5
-    assert not look_of(case_world, "k-7").part("label_check").suspect
-    assert look_of(case_world, "price-50").part("label_check").suspect
-    assert not look_of(case_world, "price-51").part("label_check").suspect
-    look = look_of(case_world, "loan-200")
-    assert look.part("label_check") is None
-    assert "no label" in look.why["label_check"]
+    assert not open_case(case_world.store, "k-7").part("label_check").suspect
+    assert open_case(case_world.store, "price-50").part("label_check").suspect
+    assert not open_case(case_world.store, "price-51").part("label_check").suspect
+    case = open_case(case_world.store, "loan-200")
+    assert case.part("label_check") is None
+    assert "no label" in case.why["label_check"]
 
 
 def wrong_north(world: World) -> str:
@@ -186,12 +190,12 @@ def wrong_north(world: World) -> str:
 
 
 def test_the_rules_figures_equal_a_count_by_hand(case_world: World) -> None:
-    look = look_of(case_world, wrong_north(case_world))
-    found = rule(look)
+    case = open_case(case_world.store, wrong_north(case_world))
+    found = rule(case)
     assert found.weak
     assert any(each.levels == ("north",) for each in found.conditions)
     # By hand, from the rows that were logged and not from the store: the half that was not searched, in the order of the ids' hash.
-    ids = comparison_rows.labelled(look)["id"].to_list()
+    ids = comparison_rows.labelled_rows_about(case)["id"].to_list()
     places = [int(each.removeprefix("loan-")) if each.startswith("loan-") else int(each[-1]) - 1 for each in ids]
     frame = case_world.loan.iloc[places].reset_index(drop=True)
     truth = frame["label"].to_numpy().copy()
@@ -206,7 +210,7 @@ def test_the_rules_figures_equal_a_count_by_hand(case_world: World) -> None:
             covered &= (values >= each.low).to_numpy()
         if each.high is not None:
             covered &= (values < each.high).to_numpy()
-    kept = ~searched(len(frame)) & np.array([each != "loan-100" for each in ids])
+    kept = ~search_half(len(frame)) & np.array([each != "loan-100" for each in ids])
     n, errors = int((covered & kept).sum()), int((covered & kept & wrong).sum())
     assert (found.n, found.errors) == (n, errors)
     assert found.rate == pytest.approx(errors / n)
@@ -217,39 +221,33 @@ def test_the_rules_figures_equal_a_count_by_hand(case_world: World) -> None:
 
 
 def test_a_rule_of_levels_is_a_slice_that_the_engine_counts_alike(case_world: World) -> None:
-    look = look_of(case_world, "loan-300")
-    frame = comparison_rows.labelled(look)
+    case = open_case(case_world.store, "loan-300")
+    frame = comparison_rows.labelled_rows_about(case)
     chosen = tuple(
         each
-        for each in conditions.candidates(look.row.model, frame, comparison_rows.values(look.row))
+        for each in conditions.conditions_met(case.row.model, frame, comparison_rows.values(case.row))
         if each.reference in ("feature.owner", "feature.area")
     )
     text = conditions.slice_of(chosen)
     assert text is not None
-    window = replace(comparison_rows.around(look), slice=Slice.parse(text))
-    counted = aggregates.ask(case_world.store, Aggregate("outcomes"), window)["n"].sum()
-    every = listing.sample(
-        case_world.store,
-        Sample("outcomes", comparison_rows.asked(look.row.model), 10_000),
-        comparison_rows.around(look),
-    )
-    mask = np.logical_and.reduce([conditions.holds(each, every) for each in chosen])
+    window = replace(comparison_rows.around(case), slice=Slice.parse(text))
+    counted = case_world.store.ask(Aggregate("outcomes"), window)["n"].sum()
+    every = case_world.store.ask(Sample("outcomes", comparison_rows.sample_columns(case.row.model), 10_000), comparison_rows.around(case))
+    mask = np.logical_and.reduce([conditions.condition_mask(each, every) for each in chosen])
     assert counted == mask.sum() > 50
 
 
 def test_a_rule_of_numbers_is_a_slice_of_bands_that_the_engine_counts_alike(case_world: World) -> None:
-    look = look_of(case_world, "loan-300")
-    every = listing.sample(
-        case_world.store, Sample("outcomes", comparison_rows.asked(look.row.model), 10_000), comparison_rows.around(look)
-    )
-    number = next(each.reference for each in look.row.model.columns if each.kind == "number")
+    case = open_case(case_world.store, "loan-300")
+    every = case_world.store.ask(Sample("outcomes", comparison_rows.sample_columns(case.row.model), 10_000), comparison_rows.around(case))
+    number = next(each.reference for each in case.row.model.columns if each.kind == "number")
     low, high = (float(each) for each in every[number].quantile([0.25, 0.75], interpolation="nearest"))
     for bounds in ([("low", low)], [("high", high)], [("low", low), ("high", high)]):
         chosen = tuple(conditions.Condition(number, "", **{side: value}) for side, value in bounds)
         text = conditions.slice_of(chosen)
-        window = replace(comparison_rows.around(look), slice=Slice.parse(text))
-        mask = np.logical_and.reduce([conditions.holds(each, every) for each in chosen])
-        assert aggregates.ask(case_world.store, Aggregate("outcomes"), window)["n"].sum() == mask.sum() > 50
+        window = replace(comparison_rows.around(case), slice=Slice.parse(text))
+        mask = np.logical_and.reduce([conditions.condition_mask(each, every) for each in chosen])
+        assert case_world.store.ask(Aggregate("outcomes"), window)["n"].sum() == mask.sum() > 50
     twice = (conditions.Condition(number, "", low=low), conditions.Condition(number, "", null=True))
     assert conditions.slice_of(twice) is None, "nothing is both missing and a number"
 
@@ -268,7 +266,9 @@ def test_a_small_slice_that_errs_much_comes_before_a_large_one_that_errs_a_littl
         conditions.Condition("feature.size", "size is below 0.7", high=0.7),
         conditions.Condition("feature.place", "place is home", levels=("home",)),
     )
-    wrong = rng.random(n) < np.select([conditions.holds(small, frame), conditions.holds(large, frame)], [0.36, 0.23], 0.08)
+    wrong = rng.random(n) < np.select(
+        [conditions.condition_mask(small, frame), conditions.condition_mask(large, frame)], [0.36, 0.23], 0.08
+    )
     assert best([large, small], frame, wrong) == (small,)
     assert best([large], frame, wrong) == (), "what holds of most rows is no slice of them"
     bad = conditions.Condition("replica", "replica is b", levels=("b",))
@@ -276,21 +276,23 @@ def test_a_small_slice_that_errs_much_comes_before_a_large_one_that_errs_a_littl
 
 
 def test_who_bears_it_leaves_out_what_the_rule_fixes(case_world: World) -> None:
-    look = look_of(case_world, wrong_north(case_world))
-    frame = comparison_rows.labelled(look)
-    wrong = comparison_rows.bad(look).of(frame)
-    assert {each.name for each in groups(look.row.model, frame, wrong)} == {"sex=F", "sex=M"}
-    assert groups(look.row.model, frame, wrong, {"group.sex"}) == ()
+    case = open_case(case_world.store, wrong_north(case_world))
+    frame = comparison_rows.labelled_rows_about(case)
+    wrong = comparison_rows.bad(case).of(frame)
+    assert {each.name for each in rates_by_group(case.row.model, frame, wrong)} == {"sex=F", "sex=M"}
+    assert rates_by_group(case.row.model, frame, wrong, {"group.sex"}) == ()
 
 
 def test_the_whole_count_of_a_rule_is_that_of_a_search(case_world: World) -> None:
-    look = look_of(case_world, wrong_north(case_world))
-    found = look.part("rule")
-    listed = search.matching(case_world.store, comparison_rows.around(look), search.parse(f"{found.search} and outcome = wrong"), 5000)
+    case = open_case(case_world.store, wrong_north(case_world))
+    found = case.part("rule")
+    listed = case_world.store.search(
+        comparison_rows.around(case), search_terms.parse_search_terms(f"{found.search} and outcome = wrong"), 5000
+    )
     assert found.all_errors is not None
-    assert set(listed["id"]) >= {look.row.id}
+    assert set(listed["id"]) >= {case.row.id}
     assert len(listed) == found.all_errors + 1 > found.errors
-    assert "In the half that was counted" in found.because
+    assert "In the held-out half" in found.because
 
 
 def test_where_nothing_errs_more_no_weak_slice_is_claimed(case_world: World) -> None:
@@ -301,10 +303,10 @@ def test_where_nothing_errs_more_no_weak_slice_is_claimed(case_world: World) -> 
     weak = 0
     shared: dict[str, Any] = {}
     for place in large:
-        look = look_of(case_world, f"price-{place}")
-        look.known |= shared  # what is asked once: they differ by the case itself
-        found = look.part("rule")
-        shared = {name: look.known[name] for name in ("shared:around", "shared:reference", "shared:bad", "shared:labelled")}
+        case = open_case(case_world.store, f"price-{place}")
+        case.known |= shared  # what is asked once: they differ by the case itself
+        found = case.part("rule")
+        shared = {name: case.known[name] for name in ("shared:around", "shared:reference", "shared:bad", "shared:labelled_rows_of")}
         weak += bool(found and found.weak)
     assert len(large) >= 20
     assert weak <= 0.2 * len(large)
@@ -313,16 +315,16 @@ def test_where_nothing_errs_more_no_weak_slice_is_claimed(case_world: World) -> 
 def test_triage_puts_the_planted_source_first(case_world: World) -> None:
     wanted = {"loan-100": {"input", "degraded_path"}, "k-1": {"label"}, "price-50": {"label"}, wrong_north(case_world): {"weak_slice"}}
     for own, sources in wanted.items():
-        ranked = look_of(case_world, own).part("triage")
+        ranked = open_case(case_world.store, own).part("triage")
         assert ranked[0].source in sources, (own, ranked)
         assert [each.score for each in ranked] == sorted((each.score for each in ranked), reverse=True)
         assert ranked[-1].score >= 0
         assert "unknown" in {each.source for each in ranked}
-    assert look_of(case_world, "k-7").part("triage")[0].source == "unknown"
+    assert open_case(case_world.store, "k-7").part("triage")[0].source == "unknown"
 
 
 def test_what_happened(case_world: World) -> None:
-    found = look_of(case_world, "loan-300").part("happened")
+    found = open_case(case_world.store, "loan-300").part("happened")
     first = int(case_world.loan["label"].iloc[300])
     assert f"Real outcome {1 - first}, known 2 days later" in found.sentence
     assert [each.what for each in found.timeline] == ["deploy", "read", "scored", "acted", "label", "correction", "complaint"]
@@ -332,7 +334,7 @@ def test_what_happened(case_world: World) -> None:
 
 
 def test_a_part_that_fails_stops_nothing_else(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(look: Look) -> None:
+    def broken(case: CaseInProgress) -> None:
         raise ZeroDivisionError("planted")
 
     monkeypatch.setitem(PARTS, "inputs", broken)
@@ -350,47 +352,47 @@ def test_every_null_part_says_why(case_world: World) -> None:
             {name for name, value in body.items() if value is None} - set(body["why"]) - {"base_value", "attributions_link", "residual"}
         )
         assert silent == set()
-        assert not [sentence for sentence in body["why"].values() if "could not be worked out" in sentence], body["why"]
+        assert not [sentence for sentence in body["why"].values() if "could not be computed" in sentence], body["why"]
 
 
 def test_a_request_that_failed_came_by_a_degraded_path(case_world: World) -> None:
-    look = look_of(case_world, "price-failed")
-    assert look.part("triage")[0].source == "degraded_path"
-    assert look.part("happened").sentence.startswith("No answer was given: status timeout.")
+    case = open_case(case_world.store, "price-failed")
+    assert case.part("triage")[0].source == "degraded_path"
+    assert case.part("happened").sentence.startswith("No prediction: status timeout.")
 
 
 def test_a_replica_is_a_degraded_path_only_where_it_errs_more(case_world: World) -> None:
-    look = look_of(case_world, wrong_north(case_world))
+    case = open_case(case_world.store, wrong_north(case_world))
     north = Condition("feature.area", "area is north", levels=("north",))
     by = Condition("replica", "replica is r0", levels=("r0",))
 
     def told(frame: pd.DataFrame) -> bool:
-        look.known["shared:labelled"] = frame
-        wrong = comparison_rows.bad(look).of(frame)
-        return by_path(look, counted(look.row.model, (north, by), frame, wrong, ""))
+        case.known["shared:labelled_rows_of"] = frame
+        wrong = comparison_rows.bad(case).of(frame)
+        return by_path(case, rule_figures(case.row.model, (north, by), frame, wrong, ""))
 
-    frame = comparison_rows.labelled(look)
+    frame = comparison_rows.labelled_rows_about(case)
     assert not told(frame), "in the north both replicas err alike"
     assert told(frame.assign(decision=np.where(frame["replica"] == "r0", 1 - frame["label"], frame["decision"])))
 
 
 def test_all_like_this_are_found_by_the_rules_own_text(case_world: World) -> None:
-    look = look_of(case_world, wrong_north(case_world))
-    found = rule(look)
+    case = open_case(case_world.store, wrong_north(case_world))
+    found = rule(case)
     assert found.search is not None
-    listed = search.matching(case_world.store, comparison_rows.around(look), search.parse(found.search), 10_000)
-    every = comparison_rows.labelled(look)
-    covered = np.logical_and.reduce([conditions.holds(each, every) for each in found.conditions])
-    assert set(every["id"][covered]) == set(listed["id"][listed["label"] >= 0]) - {look.row.id}
+    listed = case_world.store.search(comparison_rows.around(case), search_terms.parse_search_terms(found.search), 10_000)
+    every = comparison_rows.labelled_rows_about(case)
+    covered = np.logical_and.reduce([conditions.condition_mask(each, every) for each in found.conditions])
+    assert set(every["id"][covered]) == set(listed["id"][listed["label"] >= 0]) - {case.row.id}
     assert covered.sum() > found.n
 
 
 def test_the_tree_counts_rows_that_it_was_not_grown_on(case_world: World) -> None:
-    look = look_of(case_world, wrong_north(case_world))
-    nodes = tree(look)
-    frame = comparison_rows.labelled(look)
-    kept = frame[~searched(len(frame))]
-    wrong = comparison_rows.bad(look).of(kept)
+    case = open_case(case_world.store, wrong_north(case_world))
+    nodes = tree(case)
+    frame = comparison_rows.labelled_rows_about(case)
+    kept = frame[~search_half(len(frame))]
+    wrong = comparison_rows.bad(case).of(kept)
     root, *others = nodes
     assert (root.n, root.errors, root.coverage) == (len(kept), wrong.sum(), 1.0)
     for node in nodes:
@@ -411,41 +413,43 @@ def test_the_tree_counts_rows_that_it_was_not_grown_on(case_world: World) -> Non
 
 
 def test_the_way_to_a_node_can_be_typed_and_holds_its_rows(case_world: World) -> None:
-    look = look_of(case_world, "loan-300")
-    frame = comparison_rows.labelled(look)
-    counted_on = frame[~searched(len(frame))]
-    nodes = tree(look)
+    case = open_case(case_world.store, "loan-300")
+    frame = comparison_rows.labelled_rows_about(case)
+    counted_on = frame[~search_half(len(frame))]
+    nodes = tree(case)
     typed = [each for each in nodes if each.search is not None]
     assert typed and nodes[0].search is None
     for each in typed:
-        found = search.matching(case_world.store, comparison_rows.around(look), search.parse(f"{each.search} and label != null"), 100_000)
+        found = case_world.store.search(
+            comparison_rows.around(case), search_terms.parse_search_terms(f"{each.search} and label != null"), 100_000
+        )
         inside = counted_on["id"].isin(found["id"])
         assert inside.sum() == each.n, each.search
 
 
 def test_a_tree_says_on_which_side_missing_values_stand(case_world: World) -> None:
     """Errors planted where income is missing or low: the text of the split and its count agree with a walk."""
-    look = look_of(case_world, "loan-300")
-    frame = comparison_rows.labelled(look).copy()
+    case = open_case(case_world.store, "loan-300")
+    frame = comparison_rows.labelled_rows_about(case).copy()
     planted = frame["feature.income"].isna() | (frame["feature.income"] < 45)
     frame["decision"] = np.where(planted, 1 - frame["label"], frame["label"])
-    look.known["shared:labelled"] = frame
-    left, right = (each for each in tree(look) if each.depth == 1)
+    case.known["shared:labelled_rows_of"] = frame
+    left, right = (each for each in tree(case) if each.depth == 1)
     assert left.text.startswith("income is below 4")
     assert left.text.endswith(" or missing")
     assert right.text.startswith("income is at or above 4")
-    kept = ~searched(len(frame))
+    kept = ~search_half(len(frame))
     assert (left.n, left.errors) == ((planted & kept).sum(), (planted & kept).sum())
     assert right.errors == 0
 
 
 def test_too_few_labels_make_no_tree(case_world: World) -> None:
-    look = look_of(case_world, "loan-300")
-    look.known["shared:labelled"] = comparison_rows.labelled(look).head(150)
+    case = open_case(case_world.store, "loan-300")
+    case.known["shared:labelled_rows_of"] = comparison_rows.labelled_rows_about(case).head(150)
     with pytest.raises(NotGivenError, match="150"):
-        tree(look)
+        tree(case)
     with pytest.raises(NotGivenError, match="150"):
-        rule(look)
+        rule(case)
 
 
 def test_values_of_the_same_request_are_held_against_those_logged_offline(tmp_path: Path) -> None:
@@ -453,7 +457,18 @@ def test_values_of_the_same_request_are_held_against_those_logged_offline(tmp_pa
 
     def line(name: str, environment: str, subject: str | None, seconds: float, **features: object) -> dict[str, object]:
         when = (at + timedelta(seconds=seconds)).isoformat()
-        return {"kind": "prediction", "id": name, "model": "m", "version": "1", "at": when, "received_at": when, "score": 0.5, "environment": environment, "subject": subject, "features": features}  # fmt: skip
+        return {
+            "kind": "prediction",
+            "id": name,
+            "model": "m",
+            "version": "1",
+            "at": when,
+            "received_at": when,
+            "score": 0.5,
+            "environment": environment,
+            "subject": subject,
+            "features": features,
+        }
 
     lines = [
         line("on", "production", "ada", 0, age=41.0, city="Bern", member=True, fee=None),
@@ -464,12 +479,12 @@ def test_values_of_the_same_request_are_held_against_those_logged_offline(tmp_pa
     ]
     (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     with open_store(tmp_path / "home") as store:
-        assert load_files(store, [tmp_path / "log.jsonl"], Defaults()).rejected == 0
+        assert store.load_files([tmp_path / "log.jsonl"], LoadDefaults()).rejected == 0
         row = opened(store, "on")
         columns = list(row.model.features())
         found = offline_values.twin(store, row, columns)
         assert found is not None and (found.id, found.side) == ("off", "offline")
-        assert sorted(offline_values.differing(row, found)) == ["age", "member"]
+        assert sorted(offline_values.differing_features(row, found)) == ["age", "member"]
         back = offline_values.twin(store, opened(store, "off"), columns)
         assert back is not None and (back.id, back.side) == ("on", "online")
         assert offline_values.twin(store, opened(store, "nobody"), columns) is None

@@ -8,12 +8,12 @@ import pytest
 
 from observability.investigation.case import open_case
 from observability.simulation import temporary_store
-from observability.simulation.clean_log import Stream
-from observability.simulation.fault import Plant
-from observability.simulation.fault_targets import cast
-from observability.simulation.faults import fault
-from observability.simulation.log_rows import Rows
-from observability.store.db.database import Store
+from observability.simulation.clean_log import CleanStream
+from observability.simulation.fault import FaultPlant
+from observability.simulation.fault_targets import fault_targets
+from observability.simulation.faults import find_fault
+from observability.simulation.log_rows import LogRows
+from observability.store.db.database import Database
 from tests.support.simulation_world import credit
 
 CLEAN_DAYS, A_DAY, EACH = 14, 500, 3
@@ -30,16 +30,21 @@ DAYS = {
 }
 """For how many days each fault is planted, one after the other."""
 SOURCE = {
-    "wrong_type": "input", "null_surge": "input", "unseen_category": "input", "outliers": "input", "errors_everywhere": "degraded_path",
-    "label_noise": "label", "concept_drift_in_slice": "weak_slice",
-}  # fmt: skip
+    "wrong_type": "input",
+    "null_surge": "input",
+    "unseen_category": "input",
+    "outliers": "input",
+    "errors_everywhere": "degraded_path",
+    "label_noise": "label",
+    "concept_drift_in_slice": "weak_slice",
+}
 
 
 @dataclass(frozen=True)
 class Planted:
     """The store, and the ids of errors that a fault had touched, by fault."""
 
-    store: Store
+    store: Database
     touched: dict[str, list[str]]
 
 
@@ -47,27 +52,27 @@ class Planted:
 def planted() -> Iterator[Planted]:
     """Fourteen clean days, then the faults."""
     base = credit(reference_rows=4_000)
-    stream = Stream(base, seed=SEED, past=CLEAN_DAYS, days=sum(DAYS.values()), rows_a_day=A_DAY)
-    scene = replace(cast(base, 3), number="feature.debt", category="feature.channel", slice=("feature.region", "south"))
+    stream = CleanStream(base, seed=SEED, past=CLEAN_DAYS, days=sum(DAYS.values()), rows_a_day=A_DAY)
+    scene = replace(fault_targets(base, 3), number="feature.debt", category="feature.channel", slice=("feature.region", "south"))
     days = [stream.day(number) for number in range(CLEAN_DAYS)]
     touched: dict[str, list[str]] = {}
     number = CLEAN_DAYS
     for name, length in DAYS.items():
-        each, found = fault(name), []
+        each, found = find_fault(name), []
         for day in range(length):
             clean = stream.day(number)
-            after = each.planted(clean, Plant(scene, each.amount("strong"), day, np.random.default_rng([SEED, number])))
+            after = each.planted(clean, FaultPlant(scene, each.amount("strong"), day, np.random.default_rng([SEED, number])))
             found += errors(clean, after, name, scene.slice)
             days.append(after)
             number += 1
         touched[name] = found[:EACH]
-    with temporary_store.throw_away(base) as store:
-        report = temporary_store.load(store, base, days)
+    with temporary_store.temporary_store(base) as store:
+        report = temporary_store.load_days(store, base, days)
         assert report.rejected == 0, report.reasons
         yield Planted(store, touched)
 
 
-def errors(clean: Rows, after: Rows, name: str, slice_: object) -> list[str]:
+def errors(clean: LogRows, after: LogRows, name: str, slice_: object) -> list[str]:
     """Ids of rows that the fault changed and that are now errors, as the raw rows have it; of wrong labels those that were certain before."""
     score, label = after["score"], after["label"]
     wrong = (score >= 0.5) != (label == 1)

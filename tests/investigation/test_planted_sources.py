@@ -12,13 +12,12 @@ import pytest
 
 from observability.investigation.case import open_case
 from observability.simulation import temporary_store
-from observability.simulation.clean_log import NEXT, VERSION, Base, Stream, link, unlink
-from observability.simulation.fault import Plant
-from observability.simulation.fault_targets import cast
-from observability.simulation.faults import fault
-from observability.simulation.log_rows import Array, Rows
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.simulation.clean_log import NEXT, VERSION, CleanStream, SimulationBase, inverse_link_score, link_score
+from observability.simulation.fault import FaultPlant
+from observability.simulation.fault_targets import fault_targets
+from observability.simulation.faults import find_fault
+from observability.simulation.log_rows import Array, LogRows
+from observability.store.types.loading import LoadDefaults
 from tests.support.simulation_world import credit
 
 CLEAN_DAYS, A_DAY, EACH = 14, 500, 6
@@ -34,13 +33,13 @@ ENDS = {"feature.income": 0.995, "feature.debt": 0.02, "feature.age": 0.995, "fe
 class Log:
     """Clean days, and what is planted after them: the days, the lines of the version in the shadow, ids of errors that were planted."""
 
-    base: Base
-    stream: Stream
-    days: list[Rows]
+    base: SimulationBase
+    stream: CleanStream
+    days: list[LogRows]
     beside: list[str] = field(default_factory=list)
     touched: list[str] = field(default_factory=list)
 
-    def plant(self, days: int, change: Callable[["Log", Rows, int], tuple[Rows, Array]]) -> "Log":
+    def plant(self, days: int, change: Callable[["Log", LogRows, int], tuple[LogRows, Array]]) -> "Log":
         """The log with `days` more, changed; the mask says which rows were."""
         for place in range(days):
             after, changed = change(self, self.stream.day(len(self.days)), place)
@@ -48,9 +47,9 @@ class Log:
             self.touched += [str(each) for each in after["id"][wrong(after) & changed]]
         return self
 
-    def shadow(self, rows: Rows) -> None:
+    def shadow(self, rows: LogRows) -> None:
         """The first version answers the same requests in the shadow."""
-        for line in temporary_store.lines(self.base, rows):
+        for line in temporary_store.record_lines(self.base, rows):
             record = json.loads(line)
             if record["kind"] == "prediction":
                 own = {"id": f"beside-{record['id']}", "environment": "shadow", "version": VERSION}
@@ -58,12 +57,12 @@ class Log:
 
     def first(self) -> list[str]:
         """The first source of each of the planted errors."""
-        with temporary_store.throw_away(self.base) as store:
-            assert temporary_store.load(store, self.base, self.days).rejected == 0
+        with temporary_store.temporary_store(self.base) as store:
+            assert temporary_store.load_days(store, self.base, self.days).rejected == 0
             if self.beside:
                 path = store.home / "beside.jsonl"
                 path.write_text("\n".join(self.beside) + "\n")
-                assert load_files(store, [path], Defaults()).rejected == 0
+                assert store.load_files([path], LoadDefaults()).rejected == 0
             return [open_case(store, each).part("triage")[0].source for each in self.touched[:EACH]]
 
 
@@ -71,11 +70,11 @@ class Log:
 def log() -> Log:
     """Fourteen clean days."""
     base = credit(reference_rows=4_000)
-    stream = Stream(base, seed=SEED, past=CLEAN_DAYS, days=3, rows_a_day=A_DAY)
+    stream = CleanStream(base, seed=SEED, past=CLEAN_DAYS, days=3, rows_a_day=A_DAY)
     return Log(base, stream, [stream.day(number) for number in range(CLEAN_DAYS)])
 
 
-def wrong(rows: Rows) -> Array:
+def wrong(rows: LogRows) -> Array:
     """Which decisions are not the label."""
     return np.asarray((rows["score"] >= 0.5) != (rows["label"] == 1), bool)
 
@@ -85,13 +84,13 @@ def chance(log: Log) -> np.random.Generator:
     return np.random.default_rng([SEED, len(log.days)])
 
 
-def at_the_edge(log: Log, clean: Rows, _: int) -> tuple[Rows, Array]:
+def at_the_edge(log: Log, clean: LogRows, _: int) -> tuple[LogRows, Array]:
     """Scores move a little, which turns answers at the edge."""
     moved = np.clip(clean["score"] + chance(log).uniform(-STEP, STEP, len(clean)), 0, 1)
     return clean.put({"score": moved}), ~wrong(clean)
 
 
-def newcomers(log: Log, clean: Rows, _: int) -> tuple[Rows, Array]:
+def newcomers(log: Log, clean: LogRows, _: int) -> tuple[LogRows, Array]:
     """A few people at the ends of every number, whose truth nobody knows."""
     rng = chance(log)
     own, rows = rng.random(len(clean)) < 0.04, clean
@@ -103,21 +102,21 @@ def newcomers(log: Log, clean: Rows, _: int) -> tuple[Rows, Array]:
     return rows.put({"label": np.where(turned, 1 - clean["label"], clean["label"])}), own
 
 
-def worse_version(log: Log, clean: Rows, day: int) -> tuple[Rows, Array]:
+def worse_version(log: Log, clean: LogRows, day: int) -> tuple[LogRows, Array]:
     """A new version errs more; the old one answers the same requests beside it, as well as ever."""
-    found = fault("worse_version")
-    scene = replace(cast(log.base, 3), number="feature.debt", category="feature.channel", slice=("feature.region", "south"))
-    after = found.planted(clean, Plant(scene, found.amount("strong"), day, chance(log)))
+    found = find_fault("worse_version")
+    scene = replace(fault_targets(log.base, 3), number="feature.debt", category="feature.channel", slice=("feature.region", "south"))
+    after = found.planted(clean, FaultPlant(scene, found.amount("strong"), day, chance(log)))
     new = after["version"] == NEXT
     log.shadow(clean.take(new))
     return after, new & ~wrong(clean)
 
 
-def equal_versions(log: Log, clean: Rows, _: int) -> tuple[Rows, Array]:
+def equal_versions(log: Log, clean: LogRows, _: int) -> tuple[LogRows, Array]:
     """Two versions are as good as each other: where only one is right is chance."""
     rng = chance(log)
     new = rng.random(len(clean)) < 0.5
-    scores = [unlink("binary", link("binary", clean["score"]) + rng.normal(0, 0.8, len(clean))) for _ in range(2)]
+    scores = [inverse_link_score("binary", link_score("binary", clean["score"]) + rng.normal(0, 0.8, len(clean))) for _ in range(2)]
     after, other = (clean.put({"score": np.round(each, 6)}) for each in scores)
     log.shadow(other.take(new))
     return after.changed("version", new, NEXT), new & ~wrong(other)

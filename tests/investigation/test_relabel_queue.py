@@ -11,11 +11,9 @@ import pytest
 
 from observability.export.csv import inert_csv
 from observability.investigation import relabel_queue
-from observability.store.db.database import Store
-from observability.store.ingest import record_writer
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.store.db.database import Database
 from observability.store.opener import open_store
+from observability.store.types.loading import LoadDefaults
 from tests.support.commanding import Command
 
 START = datetime(2026, 5, 4, tzinfo=UTC)
@@ -36,13 +34,13 @@ def home(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "log.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     with open_store(tmp_path / "home") as store:
-        assert load_files(store, [path], Defaults()).rejected == 0
+        assert store.load_files([path], LoadDefaults()).rejected == 0
     yield tmp_path / "home"
 
 
-def ask(store: Store, action: str, prediction: str, **fields: object) -> None:
-    record_writer.write(
-        store, [{"kind": "action", "action": action, "author": "Ada", "model": "mail", "prediction": prediction, "do": "relabel", **fields}]
+def ask(store: Database, action: str, prediction: str, **fields: object) -> None:
+    store.write_records(
+        [{"kind": "action", "action": action, "author": "Ada", "model": "mail", "prediction": prediction, "do": "relabel", **fields}]
     )
 
 
@@ -50,13 +48,16 @@ def test_what_is_open_is_first_and_a_label_that_comes_closes_it(home: Path, tmp_
     with open_store(home) as store:
         for name in ("q3", "q1", "q5", "gone"):
             ask(store, f"a-{name}", name, text="Look at the subject")
-        record_writer.write(
-            store, [{"kind": "action", "action": "other", "author": "Ada", "model": "mail", "prediction": "q1", "do": "retrain"}]
-        )
+        store.write_records([{"kind": "action", "action": "other", "author": "Ada", "model": "mail", "prediction": "q1", "do": "retrain"}])
         ask(store, "a-q5", "q5", state="cancelled")
-        held = relabel_queue.queue(store)
-        assert [(each.prediction, each.state, each.labels) for each in held] == [("q3", "open", 0), ("q1", "open", 0), ("gone", "open", 0), ("q5", "cancelled", 0)]  # fmt: skip
-        assert relabel_queue.queue(store, "mail", "q3") == held[:1] and relabel_queue.queue(store, "nobody") == ()
+        held = relabel_queue.relabel_queue(store)
+        assert [(each.prediction, each.state, each.labels) for each in held] == [
+            ("q3", "open", 0),
+            ("q1", "open", 0),
+            ("gone", "open", 0),
+            ("q5", "cancelled", 0),
+        ]
+        assert relabel_queue.relabel_queue(store, "mail", "q3") == held[:1] and relabel_queue.relabel_queue(store, "nobody") == ()
 
         sheet = relabel_queue.worksheet(store, held, datetime.now(UTC))
         assert sheet["id"].tolist() == ["q3", "q1"], "what is gone, or cancelled, needs nobody"
@@ -66,16 +67,21 @@ def test_what_is_open_is_first_and_a_label_that_comes_closes_it(home: Path, tmp_
         assert filled["feature.subject"].tolist() == ["'" + FORMULA] * 2, "no text of a log becomes a formula"
         filled.loc[0, ["value", "annotator"]] = ["spam", "grace"]
         filled.to_csv(file, index=False)
-        report = load_files(store, [file], Defaults(kind="label"))
+        report = store.load_files([file], LoadDefaults(kind="label"))
         assert (report.stored, report.rejected) == (1, 1), "what was left empty is no label"
-        held = relabel_queue.queue(store)
-        assert {each.prediction: (each.state, each.labels) for each in held} == {"q1": ("open", 0), "gone": ("open", 0), "q3": ("done", 1), "q5": ("cancelled", 0)}  # fmt: skip
+        held = relabel_queue.relabel_queue(store)
+        assert {each.prediction: (each.state, each.labels) for each in held} == {
+            "q1": ("open", 0),
+            "gone": ("open", 0),
+            "q3": ("done", 1),
+            "q5": ("cancelled", 0),
+        }
         ((value, annotator),) = (
             store.cursor().execute("SELECT value, annotator FROM labels_1 WHERE id = 'q3' ORDER BY \"at\" DESC LIMIT 1").fetchall()
         )
         assert (value, annotator) == ("spam", "grace")
         ask(store, "a-q3", "q3", state="open")
-        assert relabel_queue.queue(store, "mail", "q3")[0].state == "open", "asked again: the label that came before does not count"
+        assert relabel_queue.relabel_queue(store, "mail", "q3")[0].state == "open", "asked again: the label that came before does not count"
 
 
 def test_an_id_that_looks_like_a_formula_comes_back_as_itself(home: Path, tmp_path: Path, command: Command) -> None:
@@ -89,12 +95,12 @@ def test_an_id_that_looks_like_a_formula_comes_back_as_itself(home: Path, tmp_pa
         "prediction": "spam",
     }
     with open_store(home) as store:
-        record_writer.write(store, [odd])
+        store.write_records([odd])
         ask(store, "a", "@user")
         ask(store, "b", "q4")
     sheet, lines = tmp_path / "sheet.csv", tmp_path / "sheet.jsonl"
     said = command(home, "relabel", "--out", str(sheet))
-    assert pd.read_csv(sheet)["id"].tolist() == ["q4"] and "1 were left out" in said.out
+    assert pd.read_csv(sheet)["id"].tolist() == ["q4"] and "1 left out" in said.out
     assert command(home, "relabel", "--out", str(lines)).code == 0
     records = [json.loads(line) for line in lines.read_text().splitlines()]
     assert [each["id"] for each in records] == ["@user", "q4"] and records[0]["feature.words"] == 3

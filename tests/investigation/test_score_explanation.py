@@ -10,15 +10,15 @@ import pytest
 
 from observability.core.errors import ObservabilityError
 from observability.enrichment.explanations import explain_rows
-from observability.investigation import score_explanation
+from observability.investigation import known_attributions, score_explanation
 from observability.investigation.evidence_types import NotGivenError
-from observability.investigation.explanation_sentences import words
+from observability.investigation.explanation_sentences import explanation_sentences
 from observability.investigation.explanation_stability import stability
 from observability.investigation.find_prediction import opened
-from observability.investigation.nearest_rows import distances, nearest
-from observability.investigation.sampled_rows import columns_of, inputs_of, real_rows
+from observability.investigation.nearest_rows import nearest_places, row_distances
+from observability.investigation.sampled_rows import real_rows, stored_input, version_features
 from observability.worker.limits import WorkerError
-from tests.support.case_model_world import START, inputs
+from tests.support.case_model_world import START, copied_store, inputs
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -33,7 +33,7 @@ def test_logged_attributions_are_shown_as_they_are_and_held_against_the_score(mo
     assert found.method == "logged" and found.link == "logit" and found.base_value == 0.2
     assert found.attributions == {"x": row.features["x"], "y": -0.5 * row.features["y"]}
     assert abs(found.residual) < 1e-9
-    bad = score_explanation.known(model_world.store, row_of(model_world, "l-bad", "logged"))
+    bad = known_attributions.logged_or_stored_contrast(model_world.store, row_of(model_world, "l-bad", "logged"))
     assert bad is not None and not bad.adds_up and abs(bad.residual) > 1
     assert "do not add up" in score_explanation.explain(model_world.store, row_of(model_world, "l-bad", "logged")).note
     bare = score_explanation.explain(model_world.store, row_of(model_world, "l-bare", "logged"))
@@ -41,7 +41,7 @@ def test_logged_attributions_are_shown_as_they_are_and_held_against_the_score(mo
 
 
 def test_without_a_model_file_the_rest_says_what_to_do(model_world, model_worker):
-    found = score_explanation.contrasts(model_world.store, row_of(model_world, "l-3", "logged"), worker=model_worker)
+    found = score_explanation.attribution_contrasts(model_world.store, row_of(model_world, "l-3", "logged"), worker=model_worker)
     assert found.average is not None and found.similar is None and found.twins is None
     assert "no model file is stored" in found.why["similar"] and "--artifact" in found.why["twins"]
 
@@ -53,7 +53,7 @@ def test_computed_ones_are_the_librarys_and_the_stored_ones_are_taken_when_there
     theirs = np.asarray(booster.predict(inputs(frame.iloc[[5]]), pred_contrib=True))[0]
     said = []
     row = row_of(model_world, "c-5", "credit")
-    with pytest.raises(NotGivenError, match="not asked yet"):
+    with pytest.raises(NotGivenError, match="not computed yet"):
         score_explanation.explain(model_world.store, row)
     found = score_explanation.explain(model_world.store, row, worker=model_worker, progress=lambda share, text: said.append(share))
     assert found.method == "native pred_contrib" and found.base_value == pytest.approx(theirs[-1], rel=1e-6)
@@ -79,19 +79,19 @@ def test_similar_and_twins_are_the_nearest_rows_by_scikit_learn_and_their_attrib
         ("twins", score_explanation.TWIN_ROWS, rows.right),
     ):
         of = rows.only(among)
-        theirs = NearestNeighbors(n_neighbors=chosen).fit(of.inputs / scale).kneighbors(inputs_of(row) / scale)[1][0]
+        theirs = NearestNeighbors(n_neighbors=chosen).fit(of.inputs / scale).kneighbors(stored_input(row) / scale)[1][0]
         assert list(backgrounds[name].rows.facts["id"]) == list(of.facts["id"].iloc[theirs])
     errors = np.abs(rows.facts["score"] - rows.facts["label_value"])
     assert (np.abs(backgrounds["twins"].rows.facts["score"] - backgrounds["twins"].rows.facts["label_value"]) <= errors.median()).all()
-    found = score_explanation.contrasts(model_world.store, row, worker=model_worker)
+    found = score_explanation.attribution_contrasts(model_world.store, row, worker=model_worker)
     assert found.why == {}
     model = model_world.models["rent"]
     for name in ("similar", "twins"):
         contrast = getattr(found, name)
         masker = shap.maskers.Independent(backgrounds[name].rows.inputs, max_samples=100)
-        theirs = shap.LinearExplainer(model, masker).shap_values(inputs_of(row))[0]
+        theirs = shap.LinearExplainer(model, masker).shap_values(stored_input(row))[0]
         ours = {bar.feature: bar.attribution for bar in contrast.bars}
-        assert np.allclose([ours[each] for each in inputs_of(row).columns], theirs, atol=1e-6 * np.abs(theirs).max())
+        assert np.allclose([ours[each] for each in stored_input(row).columns], theirs, atol=1e-6 * np.abs(theirs).max())
         assert contrast.adds_up and contrast.base_value == pytest.approx(model.predict(backgrounds[name].rows.inputs).mean())
         assert contrast.output == pytest.approx(row.score) and contrast.background_rows == len(backgrounds[name].rows)
         sizes = [abs(bar.attribution) for bar in contrast.bars]
@@ -103,8 +103,8 @@ def test_distances_of_categories_truths_and_nulls_are_those_of_a_one_hot_table(m
 
     row = row_of(model_world, "c-17", "credit")
     rows = real_rows(model_world.store, row)
-    columns = columns_of(row.model, row.version)
-    both = pd.concat([inputs_of(row), rows.inputs], ignore_index=True)
+    columns = version_features(row.model, row.version)
+    both = pd.concat([stored_input(row), rows.inputs], ignore_index=True)
     table = pd.DataFrame(index=both.index)
     for name in ("age", "income", "rooms"):
         given = rows.scale[name]
@@ -113,23 +113,23 @@ def test_distances_of_categories_truths_and_nulls_are_those_of_a_one_hot_table(m
     for name in ("town", "member"):
         table = pd.concat([table, pd.get_dummies(both[name].astype(str), prefix=name).astype(float) / np.sqrt(2)], axis=1)
     theirs, places = NearestNeighbors(n_neighbors=25).fit(table.iloc[1:]).kneighbors(table.iloc[[0]])
-    order, ours = nearest(inputs_of(row), rows.inputs, 25, columns, rows.scale)
+    order, ours = nearest_places(stored_input(row), rows.inputs, 25, columns, rows.scale)
     assert np.allclose(ours, theirs[0], atol=1e-5) and rows.inputs["income"].isna().any()
-    assert np.allclose(distances(inputs_of(row), rows.inputs, columns, rows.scale)[places[0]], theirs[0], atol=1e-5)
+    assert np.allclose(row_distances(stored_input(row), rows.inputs, columns, rows.scale)[places[0]], theirs[0], atol=1e-5)
     assert len(set(order) & set(places[0])) >= 23  # ties at the end may be broken otherwise
 
 
 def test_classes_and_trees_against_neighbours_add_up(model_world, model_worker):
-    found = score_explanation.contrasts(model_world.store, row_of(model_world, "m-2", "mood"), worker=model_worker)
+    found = score_explanation.attribution_contrasts(model_world.store, row_of(model_world, "m-2", "mood"), worker=model_worker)
     row = row_of(model_world, "m-2", "mood")
     for each in (found.average, found.similar, found.twins):
         assert each.class_name == row.answer and each.link == "raw" and each.adds_up and abs(each.residual) < 1e-6
     assert sum(found.similar.outcomes.values()) == score_explanation.SIMILAR_ROWS
-    credit = score_explanation.contrasts(model_world.store, row_of(model_world, "c-8", "credit"), worker=model_worker)
+    credit = score_explanation.attribution_contrasts(model_world.store, row_of(model_world, "c-8", "credit"), worker=model_worker)
     for each in (credit.average, credit.similar, credit.twins):
         assert each.adds_up and 1 / (1 + np.exp(-each.output)) == pytest.approx(row_of(model_world, "c-8", "credit").score, abs=1e-6)
         assert (1 <= each.stability.stars <= 5 and each.stability.rows == each.background_rows) or each.background_rows is None
-        assert each.words[0].startswith(("Pushed up", "Nothing pushed")) and "a probability of" in each.words[2]
+        assert each.words[0].startswith(("Pushed up", "No feature pushes")) and "a probability of" in each.words[2]
 
 
 def test_a_worker_that_breaks_costs_its_own_part(model_world):
@@ -137,40 +137,25 @@ def test_a_worker_that_breaks_costs_its_own_part(model_world):
         def call(self, *given, **more):
             raise WorkerError("the job took too long and was ended", reason="time", attempt="Ask for fewer rows")
 
-    found = score_explanation.contrasts(model_world.store, row_of(model_world, "c-258", "credit"), worker=Broken())
+    found = score_explanation.attribution_contrasts(model_world.store, row_of(model_world, "c-258", "credit"), worker=Broken())
     assert found.average is None and found.similar is None and set(found.why) == {"average", "similar", "twins"}
     assert all("took too long" in each for each in found.why.values())
-
-
-def copied(model_world, folder):
-    """The store of the world in another home, without its model files and without what they said."""
-    import shutil
-
-    from observability.store.opener import open_store
-
-    folder.mkdir(parents=True)
-    model_world.store.cursor().execute("CHECKPOINT")
-    shutil.copyfile(model_world.home / "store.duckdb", folder / "store.duckdb")
-    store = open_store(folder, threads=2)
-    with store.write() as writer:
-        for model in store.catalog().models:
-            writer.execute(f"DELETE FROM computed_{model.key}")
-    return store
 
 
 def test_a_model_file_that_is_gone_changed_broken_or_endless_costs_only_what_needs_it(model_world, model_worker, tmp_path, monkeypatch):
     import shutil
 
-    from observability.investigation import counterfactuals, decision_boundary, sampled_rows, version_replay
+    from observability.investigation import counterfactuals, decision_boundary, version_replay
 
-    store = copied(model_world, tmp_path / "home")
+    store = copied_store(model_world, tmp_path / "home")
     try:
         row = opened(store, "c-5", model="credit")
         asked = {
-            "why": lambda: score_explanation.explain(store, row, worker=model_worker), "curves": lambda: decision_boundary.curves(store, row, worker=model_worker),
+            "why": lambda: score_explanation.explain(store, row, worker=model_worker),
+            "curves": lambda: decision_boundary.curves(store, row, worker=model_worker),
             "flips": lambda: counterfactuals.counterfactuals(store, row, worker=model_worker),
             "what-if": lambda: decision_boundary.what_if(store, row, {"rooms": 1}, worker=model_worker),
-        }  # fmt: skip
+        }
         for each in asked.values():
             with pytest.raises(NotGivenError, match=r"gone or was changed.*--artifact"):
                 each()
@@ -180,7 +165,7 @@ def test_a_model_file_that_is_gone_changed_broken_or_endless_costs_only_what_nee
         with pytest.raises(NotGivenError, match="gone or was changed"):
             asked["why"]()
         # A stranger's file whose checksum is as registered: its first tree has lost its end, or points at itself.
-        monkeypatch.setattr(sampled_rows, "intact", lambda *_: True)
+        monkeypatch.setattr("observability.store.registry.artifacts.is_intact", lambda *_: True)
         text = file.read_text()
         for broken in (text[: len(text) // 3], text.replace("left_child=", "left_child=0 0 ", 1), "tree\nversion=v4\n"):
             file.write_text(broken)
@@ -189,9 +174,9 @@ def test_a_model_file_that_is_gone_changed_broken_or_endless_costs_only_what_nee
                     each()
                 assert str(caught.value)
         assert decision_boundary.opposite(store, row).searched > 100 and decision_boundary.margin(store, row).edge == 0.4
-        others = {each.version: each for each in version_replay.answers(store, row, worker=model_worker)}
+        others = {each.version: each for each in version_replay.replayed_answers(store, row, worker=model_worker)}
         assert others["1"].source == "logged" and others["2"].source == "shadow"
-        found = score_explanation.contrasts(store, row, worker=model_worker)
+        found = score_explanation.attribution_contrasts(store, row, worker=model_worker)
         assert found.average is None and set(found.why) == {"average", "similar", "twins"}
     finally:
         store.close()
@@ -241,30 +226,31 @@ def test_the_words_say_up_down_and_the_probability():
     from observability.investigation.model_answers import Bar
 
     bars = [Bar("income", 52000.0, 1.5), Bar("age", 41, -0.5), Bar("town", None, 0.25)]
-    up, down, end = words(bars, -1.25, 0.0, "logit", "the average")
+    up, down, end = explanation_sentences(bars, -1.25, 0.0, "logit", "the average")
     assert up == "Pushed up by 1.75 log-odds: income = 52000 (+1.5) and town = missing (+0.25)."
     assert down == "Pushed down by 0.5 log-odds: age = 41 (\u22120.5)."
-    assert end == "From \u22121.25 for the average they lead to 0 log-odds: a probability of 50.0 % instead of 22.3 %."
-    assert words([Bar("a", True, 2.0)], 1.0, 3.0, "identity", "similar cases")[1:] == (
-        "Nothing pushed it down.", "From 1 for similar cases they lead to 3.",
-    )  # fmt: skip
+    assert end == "Base value \u22121.25 (the average), output 0 log-odds: a probability of 50.0 % instead of 22.3 %."
+    assert explanation_sentences([Bar("a", True, 2.0)], 1.0, 3.0, "identity", "similar cases")[1:] == (
+        "No feature pushes it down.",
+        "Base value 1 (similar cases), output 3.",
+    )
 
 
 def test_explained_ahead_is_taken_from_the_store(model_world, model_worker, tmp_path):
     import shutil
     import threading
 
-    store = copied(model_world, tmp_path / "home")
+    store = copied_store(model_world, tmp_path / "home")
     shutil.copytree(model_world.home / "artifacts", tmp_path / "home" / "artifacts")
     try:
         model = store.catalog().model("credit")
         while explain_rows(store, model_worker, model, lambda *_: None, threading.Event()):
             pass
         row = opened(store, "c-5", model="credit")
-        with mock.patch("observability.investigation.case.score_explanation.computed", side_effect=AssertionError):
-            kept = score_explanation.known(store, row)
+        with mock.patch("observability.investigation.score_explanation.computed_attributions", side_effect=AssertionError):
+            kept = known_attributions.logged_or_stored_contrast(store, row)
         assert kept is not None and kept.source == "stored"
-        fresh = score_explanation.computed(store, row, model_worker, None)
+        fresh = score_explanation.computed_attributions(store, row, model_worker, None)
         assert kept.base_value == pytest.approx(fresh.base_value) and [b.feature for b in kept.bars] == [b.feature for b in fresh.bars]
         assert np.allclose([b.attribution for b in kept.bars], [b.attribution for b in fresh.bars], atol=1e-5) and kept.adds_up
     finally:

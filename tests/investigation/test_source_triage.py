@@ -13,10 +13,10 @@ import pytest
 from observability.core.window import Window
 from observability.investigation import comparison_rows, queues
 from observability.investigation.case import open_case
-from observability.investigation.case_parts import Look
-from observability.investigation.conditions import holds
+from observability.investigation.case_parts import CaseInProgress
+from observability.investigation.conditions import condition_mask
 from observability.investigation.source_triage import UNKNOWN
-from observability.store.db.database import Store
+from observability.store.db.database import Database
 from observability.store.opener import open_store
 from tests.support import case_choices
 
@@ -24,7 +24,7 @@ FILE = Path(__file__).parent / "triage_cases.json"
 
 
 @pytest.fixture(scope="module")
-def fleet(stored_fleet: Path) -> Iterator[Store]:
+def fleet(stored_fleet: Path) -> Iterator[Database]:
     """The sample fleet."""
     store = open_store(stored_fleet, threads=2)
     yield store
@@ -45,20 +45,20 @@ def test_the_cases_and_their_evidence_follow_from_the_raw_files() -> None:
         assert each["source"] != "weak_slice" or each["low"] > each["overall_high"]
 
 
-def test_four_in_five_of_the_cases_held_back_have_their_source_first(fleet: Store) -> None:
+def test_four_in_five_of_the_cases_held_back_have_their_source_first(fleet: Database) -> None:
     held = json.loads(FILE.read_text(encoding="utf-8"))["held"]
     missed: dict[str, list[object]] = {each["source"]: [] for each in held}
     beside = []
     for each in held:
-        look = open_case(fleet, each["id"], model=each["model"])
-        ranked = look.part("triage")
-        assert ranked is not None, look.why
+        case = open_case(fleet, each["id"], model=each["model"])
+        ranked = case.part("triage")
+        assert ranked is not None, case.why
         assert all(0 <= one.score <= 1 and one.because.endswith((".", "!")) for one in ranked)
         if ranked[0].source != each["source"]:
             missed[each["source"]].append((each["id"], [(one.source, one.score) for one in ranked]))
         elif each["source"] == "weak_slice":
-            inside, at_large = overlap(look, each["evidence"])
-            beside += [] if inside > at_large else [(each["id"], look.part("rule").text, each["evidence"], inside, at_large)]
+            inside, at_large = overlap(case, each["evidence"])
+            beside += [] if inside > at_large else [(each["id"], case.part("rule").text, each["evidence"], inside, at_large)]
     counts = Counter(each["source"] for each in held)
     print({source: f"{counts[source] - len(each)} of {counts[source]}" for source, each in missed.items()})
     assert sum(map(len, missed.values())) <= 0.2 * len(held), missed
@@ -66,13 +66,13 @@ def test_four_in_five_of_the_cases_held_back_have_their_source_first(fleet: Stor
     assert len(beside) <= 0.25 * counts["weak_slice"], beside
 
 
-def overlap(look: Look, evidence: str) -> tuple[float, float]:
+def overlap(case: CaseInProgress, evidence: str) -> tuple[float, float]:
     """Which part of the rows that the rule covers lies in the slice of the evidence, and which part of all labelled rows does."""
-    frame, rule = comparison_rows.labelled(look), look.part("rule")
+    frame, rule = comparison_rows.labelled_rows_about(case), case.part("rule")
     _, column, level, low, high = next(each for each in case_choices.SLICES if evidence.startswith(named(each)))
     values = frame[f"feature.{column}"]
     inside = np.asarray(values == level if level is not None else (values >= low) & (values < high), bool)
-    mask = np.logical_and.reduce([holds(each, frame) for each in rule.conditions])
+    mask = np.logical_and.reduce([condition_mask(each, frame) for each in rule.conditions])
     return float(inside[mask].mean()), float(inside.mean())
 
 
@@ -82,7 +82,7 @@ def named(slice_: tuple) -> str:
     return f"{column} is {level}" if level is not None else f"{column} from {low:g} to below {high:g}"
 
 
-def test_an_ordinary_error_is_not_laid_to_its_label(fleet: Store) -> None:
+def test_an_ordinary_error_is_not_laid_to_its_label(fleet: Database) -> None:
     """Of a model that is right in what it expects, some confident answers are wrong; nobody judged these labels, so that alone doubts none."""
     fixed = {each["id"] for part in json.loads(FILE.read_text(encoding="utf-8")).values() for each in part}
     frame = case_choices.outcomes("employment")
@@ -91,7 +91,7 @@ def test_an_ordinary_error_is_not_laid_to_its_label(fleet: Store) -> None:
     assert first["label"] <= 1, first
 
 
-def test_last_weeks_suspect_labels_are_cleanlabs_and_said_to_be_measured(fleet: Store) -> None:
+def test_last_weeks_suspect_labels_are_cleanlabs_and_said_to_be_measured(fleet: Database) -> None:
     from cleanlab.filter import find_label_issues
 
     frame = case_choices.outcomes("flights-late")
@@ -111,14 +111,14 @@ def test_last_weeks_suspect_labels_are_cleanlabs_and_said_to_be_measured(fleet: 
     assert not check.suspect
 
 
-def test_a_measured_outcome_is_unlikely_rather_than_suspect(fleet: Store) -> None:
+def test_a_measured_outcome_is_unlikely_rather_than_suspect(fleet: Database) -> None:
     frame = case_choices.outcomes("flights-late")
     frame = frame[frame["wrong"] & (frame["label"].astype(float) == 0)].nlargest(3, "score")
     assert len(frame) == 3
     for own in frame["id"]:
-        look = open_case(fleet, own, model="flights-late")
-        check = look.part("label_check")
+        case = open_case(fleet, own, model="flights-late")
+        check = case.part("label_check")
         assert check.instead == "1"
         assert check.measured
         assert "so the label is suspect" not in check.because
-        assert all(each.score <= UNKNOWN for each in look.part("triage") if each.source == "label")
+        assert all(each.score <= UNKNOWN for each in case.part("triage") if each.source == "label")

@@ -24,7 +24,7 @@ def test_each_version_says_what_its_own_model_says(model_world, model_worker):
     early, late = row_of(model_world, "c-5"), row_of(model_world, "c-200")
     found = {
         each.version: each
-        for each in version_replay.answers(model_world.store, early, worker=model_worker, progress=lambda s, t: said.append(t))
+        for each in version_replay.replayed_answers(model_world.store, early, worker=model_worker, progress=lambda s, t: said.append(t))
     }
     assert next(iter(found)) == "1" and found["1"].source == "logged" and found["1"].score == early.score
     assert found["2"].source == "shadow" and found["2"].role == "challenger" and found["2"].basis == "measured"
@@ -32,7 +32,7 @@ def test_each_version_says_what_its_own_model_says(model_world, model_worker):
     assert found["3"].missing == ("tenure",) and found["3"].source is None and "tenure" in found["3"].why
     assert "no model file is stored for version 4" in found["4"].why
     assert {found[name].role for name in "34"} == {"next"} and len(said) == 3
-    later = {each.version: each for each in version_replay.answers(model_world.store, late, worker=model_worker)}
+    later = {each.version: each for each in version_replay.replayed_answers(model_world.store, late, worker=model_worker)}
     assert later["2"].source == "computed" and later["2"].basis == "simulated"
     assert later["2"].score == pytest.approx(model_world.models["credit 2"].predict(inputs(frame.iloc[[200]]))[0])
     for row, each in ((early, found), (late, later)):
@@ -46,28 +46,32 @@ def test_each_version_says_what_its_own_model_says(model_world, model_worker):
 
 def test_a_shadows_row_finds_what_production_said(model_world, model_worker):
     row = row_of(model_world, "s-5")
-    found = {each.version: each for each in version_replay.answers(model_world.store, row, worker=model_worker)}
+    found = {each.version: each for each in version_replay.replayed_answers(model_world.store, row, worker=model_worker)}
     assert found["1"].source == "shadow" and found["1"].role == "previous" and found["1"].score == row_of(model_world, "c-5").score
 
 
 def test_the_baseline_is_the_commonest_class_or_the_mean(model_world):
     row = row_of(model_world, "c-5")
-    labels = model_world.store.cursor().execute(
-        f"SELECT value, count(*) FROM labels_{row.model.key} WHERE id LIKE 'reference/1/%' GROUP BY 1 ORDER BY 2 DESC"
-    ).fetchall()  # fmt: skip
-    found = version_replay.baseline(model_world.store, row)
+    labels = (
+        model_world.store.cursor()
+        .execute(f"SELECT value, count(*) FROM labels_{row.model.key} WHERE id LIKE 'reference/1/%' GROUP BY 1 ORDER BY 2 DESC")
+        .fetchall()
+    )
+    found = version_replay.simple_baseline(model_world.store, row)
     shares = {value: count / sum(count for _, count in labels) for value, count in labels}
     assert found.prediction == labels[0][0] == "0" and found.score == pytest.approx(shares["1"])  # scores are chances of the positive class
     rent = row_of(model_world, "r-3", "rent")
     mean = (
         model_world.store.cursor().execute(f"SELECT avg(number) FROM labels_{rent.model.key} WHERE id LIKE 'reference/1/%'").fetchone()[0]
     )
-    assert version_replay.baseline(model_world.store, rent).score == pytest.approx(mean)
-    assert version_replay.judged(rent, version_replay.baseline(model_world.store, rent)).absolute_error == pytest.approx(
-        abs(mean - rent.label_number)
-    )
+    assert version_replay.simple_baseline(model_world.store, rent).score == pytest.approx(mean)
+    assert version_replay.answer_with_verdict(
+        rent, version_replay.simple_baseline(model_world.store, rent)
+    ).absolute_error == pytest.approx(abs(mean - rent.label_number))
     assert (
-        version_replay.baseline(model_world.store, dataclasses.replace(row, version=dataclasses.replace(row.version, reference_rows=0)))
+        version_replay.simple_baseline(
+            model_world.store, dataclasses.replace(row, version=dataclasses.replace(row.version, reference_rows=0))
+        )
         is None
     )
 
@@ -76,7 +80,9 @@ def test_versions_that_cannot_answer_say_why(model_world, model_worker):
     with pytest.raises(NotGivenError, match="no other version"):
         version_replay.versions(model_world.store, row_of(model_world, "l-3", "logged"), worker=model_worker)
     row = row_of(model_world, "c-210")
-    with pytest.raises(NotGivenError, match=r"no other version can answer.*version 2: .*not asked yet.*version 3: it takes tenure"):
+    with pytest.raises(
+        NotGivenError, match=r"no other version can score this input.*version 2: .*not computed yet.*version 3: it needs tenure"
+    ):
         version_replay.versions(model_world.store, row)
 
 
@@ -101,7 +107,7 @@ def test_churn_is_what_a_count_by_hand_gives(model_world, model_worker):
     assert counts(found) == by_hand(a[:150], b[:150], truth[:150], known[:150])
     interval = rate_interval(found.flips.n, 150)
     assert (found.flips.value, found.flips.low, found.flips.high) == (interval.value, interval.low, interval.high)
-    assert f"{found.flips.n}" in found.because and "by version 2" in found.because
+    assert f"{found.flips.n}" in found.because and "from version 2" in found.because
     part = (frame["town"] == "Oslo").to_numpy() & (place < 150)
     sliced = churn.churn(model_world.store, row, "2", slice="town=Oslo")
     assert counts(sliced) == by_hand(a[part], b[part], truth[part], known[part])
@@ -122,7 +128,7 @@ def test_churn_from_the_model_file(model_world, model_worker):
 def test_churn_that_cannot_be_told_says_why(model_world, model_worker):
     row = row_of(model_world, "c-20")
     for other, words in (
-        ("3", "takes tenure"),
+        ("3", "needs tenure"),
         ("4", "no model file"),
         ("1", "no such other version"),
         ("nobody", "no such other version"),
@@ -133,11 +139,15 @@ def test_churn_that_cannot_be_told_says_why(model_world, model_worker):
 
 def test_churn_of_a_regression_counts_by_the_usual_error(model_world):
     row = row_of(model_world, "r-3", "rent")
-    both = churn.Both(
-        ["a", "b", "c", "d"], np.array([10.0, 10, 10, 10]), np.array([10.5, 14, 10, 20]), np.full(4, -1), np.full(4, -1),
+    both = churn.ChurnRows(
+        ["a", "b", "c", "d"],
+        np.array([10.0, 10, 10, 10]),
+        np.array([10.5, 14, 10, 20]),
+        np.full(4, -1),
+        np.full(4, -1),
         np.array([10.0, 14, np.nan, 11]),
-    )  # fmt: skip
-    found = churn.counted(row, row.version, both, 2.0, "computed", None)
+    )
+    found = churn.churn_figures(row, row.version, both, 2.0, "computed", None)
     assert (found.flips.n, found.flips.of) == (2, 4) and (found.worse.n, found.better.n, found.worse.of) == (1, 1, 3)
     assert [(each.id, each.label) for each in found.regressed] == [("d", "11")]
 

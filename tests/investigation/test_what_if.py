@@ -8,28 +8,26 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from observability.core.formatting import number
+from observability.core.formatting import format_number
 from observability.dashboard import clicks, links
 from observability.dashboard.case import load_case
 from observability.investigation.find_prediction import opened as find
-from observability.investigation.sampled_rows import inputs_of
+from observability.investigation.sampled_rows import stored_input
 from observability.server import process_lock
-from observability.store.db.database import Store
-from observability.store.query import decision_log
+from observability.store.db.database import Database
 from observability.worker import process
 from observability.worker.process import Worker
-from tests.dashboard.test_pages import opened, tables, words
-from tests.investigation.test_score_explanation import copied
-from tests.support.case_model_world import ModelWorld, inputs
+from tests.support.case_model_world import ModelWorld, copied_store, inputs
+from tests.support.dashboard_pages import opened, tables, words
 
 
 @pytest.fixture
-def store(model_world: ModelWorld, model_worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def store(model_world: ModelWorld, model_worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """A copy of the world with its model files, as the store that this process owns."""
-    own = copied(model_world, tmp_path / "home")
+    own = copied_store(model_world, tmp_path / "home")
     shutil.copytree(model_world.home / "artifacts", tmp_path / "home" / "artifacts")
     monkeypatch.setattr(process_lock, "current_store", lambda: own)
-    monkeypatch.setattr(process, "shared", lambda: model_worker)
+    monkeypatch.setattr(process, "warm_worker", lambda: model_worker)
     yield own
     own.close()
 
@@ -43,7 +41,7 @@ def press(app: AppTest, label: str, kind: str) -> None:
     assert not app.exception
 
 
-def test_a_link_restores_the_values_and_what_is_saved_stays_until_it_is_withdrawn(store: Store, model_world: ModelWorld) -> None:
+def test_a_link_restores_the_values_and_what_is_saved_stays_until_it_is_withdrawn(store: Database, model_world: ModelWorld) -> None:
     row = find(store, "c-31", model="credit")
     town = next(each for each in row.version.edges["feature.town"].levels if each != row.features["town"])
     changes = {"rooms": 6.0 if row.features["rooms"] != 6 else 5.0, "income": None}
@@ -51,35 +49,35 @@ def test_a_link_restores_the_values_and_what_is_saved_stays_until_it_is_withdraw
     assert not app.exception
     text = words(app)
     assert "does not take this feature" in text and "takes another kind of value" in text and "town is locked" in text
-    table = inputs_of(row).assign(rooms=changes["rooms"], income=float("nan"))
+    table = stored_input(row).assign(rooms=changes["rooms"], income=float("nan"))
     theirs = model_world.models["credit 1"].predict(inputs(table))[0]
-    held = load_case.what_if(load_case.opened("c-31", "credit"), changes)
-    assert "simulated" in text and f"score {number(theirs)} instead of {number(row.score)}" in text
+    held = load_case.what_if_answer(load_case.opened_case("c-31", "credit"), changes)
+    assert "simulated" in text and f"score {format_number(theirs)} instead of {format_number(row.score)}" in text
 
     press(app, "Save", "-save")
-    (held,) = decision_log.what_ifs(store, "credit", "c-31")
+    (held,) = store.what_ifs("credit", "c-31")
     assert held.fields["changes"] == changes and held.fields["score"] == pytest.approx(theirs) and held.first.author == "Ada"
     (line,) = tables(app)["What was tried on this case and saved"]["rows"]
     target = line["cells"]["what"]["go"]
     assert target["page"] == "case" and json.loads(target["parameters"]["what_if"]) == changes and "what_if" in links.OWN_KEYS
     press(app, "Withdraw", "-send")
-    assert decision_log.what_ifs(store, "credit", "c-31") == () and "What was tried on this case and saved" not in tables(app)
+    assert store.what_ifs("credit", "c-31") == () and "What was tried on this case and saved" not in tables(app)
 
 
-def test_what_was_computed_for_a_person_is_in_the_whole_case_as_well(store: Store) -> None:
-    held = load_case.opened("c-210", "credit")
+def test_what_was_computed_for_a_person_is_in_the_whole_case_as_well(store: Database) -> None:
+    held = load_case.opened_case("c-210", "credit")
     first = held.whole()
-    assert first.versions is None and "not asked yet" in first.why["versions"]
+    assert first.versions is None and "not computed yet" in first.why["versions"]
     assert first.counterfactuals is None
-    found = {each.version: each for each in load_case.answers(held, lambda share, note: None)}
-    load_case.flips(held, lambda share, note: None)
+    found = {each.version: each for each in load_case.version_answers(held, lambda share, note: None)}
+    load_case.case_counterfactuals(held, lambda share, note: None)
     whole = held.whole()
     assert whole.versions is not None and "versions" not in whole.why
     assert {each.version: each.score for each in whole.versions}["2"] == found["2"].score
     assert whole.counterfactuals and "counterfactuals" not in whole.why
 
 
-def test_whole_numbers_move_in_whole_steps(store: Store) -> None:
+def test_whole_numbers_move_in_whole_steps(store: Database) -> None:
     app = opened("case", id="c-31", model="credit")
     rooms = next(each for each in app.slider if each.label.startswith("rooms"))
     assert rooms.step == 1 and rooms.proto.format == "%.0f" and rooms.value == int(rooms.value)
@@ -87,22 +85,22 @@ def test_whole_numbers_move_in_whole_steps(store: Store) -> None:
     assert income.step < 1 or income.proto.format == "%.2f"
 
 
-def test_a_bar_leads_to_the_feature_with_this_case_marked(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from observability.dashboard.case import why as case_why
-    from observability.dashboard.case.case import Here
+def test_a_bar_leads_to_the_feature_with_this_case_marked(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    from observability.dashboard.case import explanation as case_why
+    from observability.dashboard.case.case import CasePage
     from observability.dashboard.scope import Scope
-    from observability.investigation import score_explanation
+    from observability.investigation import known_attributions
 
-    here = Here(load_case.opened("l-3", "logged"), Scope(model="logged"))
-    found = score_explanation.known(store, here.row)
+    here = CasePage(load_case.opened_case("l-3", "logged"), Scope(model="logged"))
+    found = known_attributions.logged_or_stored_contrast(store, here.row)
     rows = case_why.waterfall_rows(found)
     went: list[dict] = []
-    monkeypatch.setattr(links, "go", went.append)
+    monkeypatch.setattr(links, "follow_link", went.append)
     for place in range(len(rows)):
         state = {"waterfall-average": {"selection": {"points": [{"y": len(rows) - 1 - place}]}}}
         monkeypatch.setattr(case_why.st, "session_state", state)
         monkeypatch.setattr(clicks.st, "session_state", state)
-        case_why.to_feature(here, found, len(rows))
+        case_why.open_clicked_feature(here, found, len(rows))
     shown = rows.loc[rows["kind"] == "feature", "label"].str.partition(" = ")[0].tolist()
     assert [each["parameters"]["feature"] for each in went] == shown, "base, others and this case lead nowhere"
     assert {each["parameters"]["id"] for each in went} == {"l-3"} and went[0]["page"] == "explanations"

@@ -1,4 +1,4 @@
-"""Is each part paid once, by the first price that is known, in its own currency, and are errors worth what one gets by hand?"""
+"""Each part is priced once, by the first known price, in its own currency; the cost of errors equals that by hand."""
 
 from datetime import datetime, timedelta
 
@@ -10,19 +10,19 @@ from observability.core.catalog import Model
 from observability.core.settings import ModelSettings
 from observability.metrics.cost import (
     DATASETS,
-    currencies,
-    currency_of,
-    daily,
-    errors,
-    labelling_part,
-    month_of,
-    priced_from,
-    serving_part,
-    storage_part,
-    total,
-    training_part,
+    cost_total,
+    daily_cost,
+    default_currency,
+    error_cost,
+    labelling_cost,
+    month_bounds,
+    price_note,
+    serving_cost,
+    spent_currencies,
+    storage_cost,
+    training_cost,
 )
-from observability.metrics.energy import runs_of
+from observability.metrics.energy import training_run_energy
 from tests.support.operations_world import START, place, prices, records, resources, runs, served, use
 
 END = START + timedelta(days=1)
@@ -31,50 +31,52 @@ REQUEST, GPU = {"resource": "request", "amount": 0.01, "currency": "USD"}, {"res
 LATENCY = use("latency_ms", [100, 50], [36_000.0, 72_000.0])
 
 
-def serving_cost(
+def priced_serving(
     *price: dict, usage: pd.DataFrame = LATENCY, readings: pd.DataFrame | None = None, **settings
 ) -> tuple[str | None, float, str]:
-    part = serving_part(served([100, 50]), usage, resources() if readings is None else readings, prices(*price), place(**settings))
+    part = serving_cost(served([100, 50]), usage, resources() if readings is None else readings, prices(*price), place(**settings))
     currency = part.rows["currency"].iloc[0] if len(part.rows) else ""
-    return part.method, total(part, currency, START, END), part.source
+    return part.method, cost_total(part, currency, START, END), part.source
 
 
 def test_serving_is_priced_by_the_first_that_is_known() -> None:
     own = pd.concat([LATENCY, use("cost", [100, 50], [0.1, 0.2])])
     readings = resources({"at": 3600, "device": "gpu0", "watts": 300.0, "seconds": 3600.0})
-    assert serving_cost(REQUEST, GPU, CPU, KWH, usage=own) == ("cost", pytest.approx(100 * 0.1 + 50 * 0.2), "measured")
-    assert serving_cost(REQUEST, GPU, CPU, KWH) == ("request", pytest.approx(1.5), "measured")
-    assert serving_cost(GPU, CPU, KWH, readings=readings) == ("gpu_hour", pytest.approx(2.0), "measured")
-    assert serving_cost(GPU, CPU, KWH) == ("cpu_hour", pytest.approx((100 * 36 + 50 * 72) / 3600 * 0.5), "estimated")
-    assert serving_cost(KWH) == ("kwh", pytest.approx((100 * 36 + 50 * 72) * 4 / 3.6e6 * 1.5 * 0.2), "assumed")
-    assert serving_cost() == (None, 0.0, "assumed")
+    assert priced_serving(REQUEST, GPU, CPU, KWH, usage=own) == ("cost", pytest.approx(100 * 0.1 + 50 * 0.2), "measured")
+    assert priced_serving(REQUEST, GPU, CPU, KWH) == ("request", pytest.approx(1.5), "measured")
+    assert priced_serving(GPU, CPU, KWH, readings=readings) == ("gpu_hour", pytest.approx(2.0), "measured")
+    assert priced_serving(GPU, CPU, KWH) == ("cpu_hour", pytest.approx((100 * 36 + 50 * 72) / 3600 * 0.5), "estimated")
+    assert priced_serving(KWH) == ("kwh", pytest.approx((100 * 36 + 50 * 72) * 4 / 3.6e6 * 1.5 * 0.2), "assumed")
+    assert priced_serving() == (None, 0.0, "assumed")
 
 
 def test_own_costs_of_some_predictions_stand_for_the_others_hour_by_hour() -> None:
     some = use("cost", [10, 0], [0.1, 0.0]).query("n > 0")
-    assert serving_cost(usage=some, cost_currency="CHF") == ("cost", pytest.approx(150 * 0.1), "estimated")
-    assert currency_of(prices(CPU), ModelSettings()) == "EUR" and currency_of(prices(CPU, REQUEST), ModelSettings()) == ""
+    assert priced_serving(usage=some, cost_currency="CHF") == ("cost", pytest.approx(150 * 0.1), "estimated")
+    assert default_currency(prices(CPU), ModelSettings()) == "EUR" and default_currency(prices(CPU, REQUEST), ModelSettings()) == ""
 
 
 def test_runs_are_priced_by_accelerators_else_cores_else_energy() -> None:
     rows = runs(
-        {"run": "gpu", "event": "start", "at": 0, "hardware": {"cores": 8, "gpus": 2}}, {"run": "gpu", "event": "end", "at": 7200},
-        {"run": "cpu", "event": "start", "at": 0, "hardware": {"cores": 4}}, {"run": "cpu", "event": "end", "at": 1800},
+        {"run": "gpu", "event": "start", "at": 0, "hardware": {"cores": 8, "gpus": 2}},
+        {"run": "gpu", "event": "end", "at": 7200},
+        {"run": "cpu", "event": "start", "at": 0, "hardware": {"cores": 4}},
+        {"run": "cpu", "event": "end", "at": 1800},
         {"run": "open", "event": "start", "at": 0, "hardware": {"cores": 4}},
-    )  # fmt: skip
-    drew = runs_of(rows, resources(), prices(KWH), place())
-    part, costed = training_part(drew, prices(GPU, CPU, KWH), place())
+    )
+    drew = training_run_energy(rows, resources(), prices(KWH), place())
+    part, costed = training_cost(drew, prices(GPU, CPU, KWH), place())
     of = costed.set_index("run")
     assert of.loc["gpu", "amount"] == pytest.approx(2 * 2 * 2.0) and of.loc["cpu", "amount"] == pytest.approx(0.5 * 4 * 0.5)
-    assert "open" not in of.index and total(part, "EUR", START, END) == pytest.approx(9.0) and part.source == "measured"
+    assert "open" not in of.index and cost_total(part, "EUR", START, END) == pytest.approx(9.0) and part.source == "measured"
     assert set(costed["amount_source"]) == {"measured"}
-    by_energy, of_energy = training_part(drew, prices(KWH), place())
+    by_energy, of_energy = training_cost(drew, prices(KWH), place())
     assert (
-        total(by_energy, "EUR", START, END) == pytest.approx((8 * 7200 + 4 * 1800) * 4 / 3.6e6 * 1.5 * 0.2)
+        cost_total(by_energy, "EUR", START, END) == pytest.approx((8 * 7200 + 4 * 1800) * 4 / 3.6e6 * 1.5 * 0.2)
         and by_energy.source == "assumed"
     )
     assert set(of_energy["amount_source"]) == {"assumed"}
-    nothing, unpriced = training_part(drew, prices(), place())
+    nothing, unpriced = training_cost(drew, prices(), place())
     assert nothing.unpriced == 2 and unpriced["amount_source"].isna().all()
 
 
@@ -84,18 +86,20 @@ def test_storage_is_paid_by_the_day_from_the_day_it_is_there() -> None:
         [
             {"dataset": "d", "version": "1", "at": START - timedelta(days=99), "bytes": 1e9},
             {"dataset": "d", "version": "2", "at": START + timedelta(hours=36), "bytes": 4e9},
-            {"dataset": "d", "version": "3", "at": START, "bytes": None}, {"dataset": "other", "version": "1", "at": START, "bytes": 9e9},
+            {"dataset": "d", "version": "3", "at": START, "bytes": None},
+            {"dataset": "other", "version": "1", "at": START, "bytes": 9e9},
         ],
-        ("at",), ("bytes",),
-    )  # fmt: skip
+        ("at",),
+        ("bytes",),
+    )
     run, end = runs({"run": "a", "event": "start", "at": 0, "dataset": "d"}), START + timedelta(days=2, hours=12)
     months, rates = np.array([1, 1 + 4 * 0.5, 0.5 + 4 * 0.5]) / (365.25 / 12), {"resource": "gb_month", "amount": 0.1}
-    part = storage_part(kept, run, prices(rates, rates | {"from": 24, "amount": 0.3}), place(), START, end)
+    part = storage_cost(kept, run, prices(rates, rates | {"from": 24, "amount": 0.3}), place(), START, end)
     assert part.rows["amount"].tolist() == pytest.approx((months * [0.1, 0.3, 0.3]).tolist()) and part.source == "estimated"
     assert part.rows["units"].sum() == pytest.approx(months.sum()) and part.method == "gb_month"
     unpriced, unused = (
-        storage_part(kept, run, prices(), place(), START, end),
-        storage_part(kept, runs(), prices(rates), place(), START, end),
+        storage_cost(kept, run, prices(), place(), START, end),
+        storage_cost(kept, runs(), prices(rates), place(), START, end),
     )
     assert unpriced.rows.empty and unpriced.unpriced == 2 and unused.rows.empty and unused.unpriced == 0
 
@@ -107,32 +111,32 @@ def test_annotations_of_the_models_projects_are_paid_at_the_price_of_their_day()
     ]
     annotations = records(("project", "item", "annotator", "at"), rows, ("at",), ())
     price = prices({"resource": "label", "amount": 0.4}, {"resource": "label", "amount": 0.6, "from": 1})
-    assert total(labelling_part(annotations, None, price, place()), "EUR", START, END) == pytest.approx(0.4 + 0.6)
-    assert total(labelling_part(annotations, None, price, place(projects=("ours", "other"))), "EUR", START, END) == pytest.approx(1.2)
+    assert cost_total(labelling_cost(annotations, None, price, place()), "EUR", START, END) == pytest.approx(0.4 + 0.6)
+    assert cost_total(labelling_cost(annotations, None, price, place(projects=("ours", "other"))), "EUR", START, END) == pytest.approx(1.2)
     labels = pd.DataFrame({"at": pd.Series([START] * 3).astype("datetime64[us]")})
-    assert total(labelling_part(annotations.iloc[:0], labels, price, place()), "EUR", START, END) == pytest.approx(1.2)
-    assert total(labelling_part(annotations, labels, price, place()), "EUR", START, END) == pytest.approx(1.0), "not both"
+    assert cost_total(labelling_cost(annotations.iloc[:0], labels, price, place()), "EUR", START, END) == pytest.approx(1.2)
+    assert cost_total(labelling_cost(annotations, labels, price, place()), "EUR", START, END) == pytest.approx(1.0), "not both"
 
 
 def test_currencies_stand_apart_the_budgets_first() -> None:
-    serving = serving_part(served([100]), use("cost", [], []), resources(), prices(REQUEST), place())
-    drew = runs_of(
+    serving = serving_cost(served([100]), use("cost", [], []), resources(), prices(REQUEST), place())
+    drew = training_run_energy(
         runs({"run": "a", "event": "start", "at": 0, "hardware": {"cores": 4}}, {"run": "a", "event": "end", "at": 3600}),
         resources(),
         prices(),
         place(),
     )
-    training, _ = training_part(drew, prices(CPU), place())
-    assert currencies([training, serving], ModelSettings()) == ["USD", "EUR"]
-    assert currencies([training, serving], ModelSettings(budget_currency="EUR")) == ["EUR", "USD"]
-    days = daily([training, serving], "EUR", START, START + timedelta(days=3))
+    training, _ = training_cost(drew, prices(CPU), place())
+    assert spent_currencies([training, serving], ModelSettings()) == ["USD", "EUR"]
+    assert spent_currencies([training, serving], ModelSettings(budget_currency="EUR")) == ["EUR", "USD"]
+    days = daily_cost([training, serving], "EUR", START, START + timedelta(days=3))
     assert days["training"].tolist() == [2.0, 0, 0] and days["serving"].sum() == 0
 
 
 def test_a_month_ends_where_the_calendar_says() -> None:
-    assert month_of(datetime(2026, 3, 9)) == (datetime(2026, 3, 1), datetime(2026, 3, 9), datetime(2026, 4, 1))
-    assert month_of(datetime(2026, 3, 1)) == (datetime(2026, 2, 1), datetime(2026, 3, 1), datetime(2026, 3, 1))
-    assert month_of(datetime(2026, 12, 31, 12)) == (datetime(2026, 12, 1), datetime(2026, 12, 31), datetime(2027, 1, 1))
+    assert month_bounds(datetime(2026, 3, 9)) == (datetime(2026, 3, 1), datetime(2026, 3, 9), datetime(2026, 4, 1))
+    assert month_bounds(datetime(2026, 3, 1)) == (datetime(2026, 2, 1), datetime(2026, 3, 1), datetime(2026, 3, 1))
+    assert month_bounds(datetime(2026, 12, 31, 12)) == (datetime(2026, 12, 1), datetime(2026, 12, 31), datetime(2027, 1, 1))
 
 
 def counts(matrix: list[list[int]]) -> pd.DataFrame:
@@ -143,7 +147,7 @@ def counts(matrix: list[list[int]]) -> pd.DataFrame:
 
 def test_errors_against_the_majority_decision_and_their_money_by_hand() -> None:
     model = Model(1, "loan", "binary", ("0", "1"), settings=ModelSettings(cost_false_positive=2.0, cost_false_negative=5.0))
-    found = errors(model, counts([[600, 100], [60, 240]]))
+    found = error_cost(model, counts([[600, 100], [60, 240]]))
     assert found.accuracy.value == pytest.approx(0.84) and found.majority == "0"
     assert found.avoided.value == pytest.approx((300 - 160) / 1000)
     assert found.avoided.low < 0.14 < found.avoided.high
@@ -151,10 +155,10 @@ def test_errors_against_the_majority_decision_and_their_money_by_hand() -> None:
     loss = np.repeat([0.0, 2.0, 5.0], [840, 100, 60])
     assert found.lost.high - found.lost.value == pytest.approx(1.962 * loss.std(ddof=1) / np.sqrt(1000), rel=1e-3)
     assert found.lost_by_constant == pytest.approx(min(300 * 5, 700 * 2) / 1000) and found.constant == "1"
-    three = errors(Model(1, "m", "multiclass", ("a", "b", "c")), counts([[50, 5, 5], [4, 20, 6], [3, 3, 4]]))
+    three = error_cost(Model(1, "m", "multiclass", ("a", "b", "c")), counts([[50, 5, 5], [4, 20, 6], [3, 3, 4]]))
     assert three.avoided.value == pytest.approx((40 - 26) / 100) and three.lost is None and three.majority == "a"
-    assert errors(Model(1, "m", "regression"), counts([[1, 0], [0, 1]])) is None
-    assert errors(model, counts([[0, 0], [0, 0]])) is None
+    assert error_cost(Model(1, "m", "regression"), counts([[1, 0], [0, 1]])) is None
+    assert error_cost(model, counts([[0, 0], [0, 0]])) is None
 
 
 def test_a_recorded_price_says_from_when_it_is_and_money_that_was_logged_has_none():
@@ -165,7 +169,7 @@ def test_a_recorded_price_says_from_when_it_is_and_money_that_was_logged_has_non
         {"resource": "request", "amount": 0.09, "from": -24, "model": "another"},
         {"resource": "request", "amount": 0.03, "from": 216},
     )
-    by_request = serving_part(served([100.0]), use("cost", [], []), resources(), listed, mine)
-    assert priced_from(by_request, listed, mine, END) == f", price as recorded from {START - timedelta(days=4):%Y-%m-%d}"
-    logged = serving_part(served([100.0]), use("cost", [100.0], [0.05]), resources(), listed, mine)
-    assert logged.method == "cost" and priced_from(logged, listed, mine, END) == ""
+    by_request = serving_cost(served([100.0]), use("cost", [], []), resources(), listed, mine)
+    assert price_note(by_request, listed, mine, END) == f", recorded price from {START - timedelta(days=4):%Y-%m-%d}"
+    logged = serving_cost(served([100.0]), use("cost", [100.0], [0.05]), resources(), listed, mine)
+    assert logged.method == "cost" and price_note(logged, listed, mine, END) == ""

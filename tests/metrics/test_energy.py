@@ -1,4 +1,4 @@
-"""Are energy and carbon what one gets by hand, counted once, and what CodeCarbon says of the same readings?"""
+"""Energy and carbon equal those by hand, count each reading once, and equal CodeCarbon's for the same readings."""
 
 import json
 import time
@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.core.numerals import with_prefix
-from observability.metrics.energy import by_phase, drawn, runs_of, serving
-from observability.metrics.prices import ambiguous_regions, factors, in_force
+from observability.core.numerals import with_si_prefix
+from observability.metrics.energy import energy_by_phase, reading_energy, serving_energy, training_run_energy
+from observability.metrics.prices import ambiguous_regions, energy_factors, prices_at
 from tests.support.operations_world import START, place, prices, resources, runs, served, use
 
 GRID = {"resource": "kwh", "amount": 0.3, "carbon_g_per_kwh": 200.0, "pue": 1.5}
 
 
 def joules(*rows: dict) -> float:
-    return float(drawn(resources(*rows))["joules"].sum())
+    return float(reading_energy(resources(*rows))["joules"].sum())
 
 
 def test_a_reading_is_its_energy_else_watts_times_seconds() -> None:
@@ -46,7 +46,7 @@ def test_overlapping_readings_of_one_device_are_counted_once() -> None:
 
 
 def test_phases_share_the_energy_of_their_readings_and_name_their_steps() -> None:
-    """60 s at 100 W and 60 s at 50 W of computing, 60 s at 30 W of waiting for data, and a reading of which no phase is said."""
+    """60 s at 100 W and 60 s at 50 W of computing, 60 s at 30 W of waiting for data, and a reading without a phase."""
     common = {"device": "gpu0", "host": "h", "seconds": 60.0, "run": "a"}
     told = [
         common | {"at": 60, "watts": 100.0, "phase": "compute", "step": 1},
@@ -55,7 +55,7 @@ def test_phases_share_the_energy_of_their_readings_and_name_their_steps() -> Non
         common | {"at": 240, "watts": 1.0},
     ]
     frame = resources(*told).assign(phase=[each.get("phase") for each in told], step=pd.array([each.get("step") for each in told], "Int64"))
-    found = by_phase(frame).set_index("phase")
+    found = energy_by_phase(frame).set_index("phase")
     assert list(found.index) == ["compute", "data", ""] and found["joules"].tolist() == [9000, 1800, 60]
     assert found.loc["compute", ["readings", "seconds", "first", "last"]].tolist() == [2, 120, 1, 3]
     assert found["source"].tolist() == ["measured", "assumed", "measured"] and np.isnan(found.loc["", "first"])
@@ -64,29 +64,32 @@ def test_phases_share_the_energy_of_their_readings_and_name_their_steps() -> Non
 
 def test_a_price_holds_until_the_next_and_the_nearer_one_goes_before() -> None:
     rows = prices(
-        {"resource": "kwh", "amount": 1.0, "from": 0}, {"resource": "kwh", "amount": 2.0, "from": 2}, {"resource": "cpu_hour", "amount": 9.0},
-        {"resource": "kwh", "amount": 7.0, "from": 3, "model": "loan"}, {"resource": "kwh", "amount": 8.0, "from": 0, "model": "other"},
-    )  # fmt: skip
+        {"resource": "kwh", "amount": 1.0, "from": 0},
+        {"resource": "kwh", "amount": 2.0, "from": 2},
+        {"resource": "cpu_hour", "amount": 9.0},
+        {"resource": "kwh", "amount": 7.0, "from": 3, "model": "loan"},
+        {"resource": "kwh", "amount": 8.0, "from": 0, "model": "other"},
+    )
     at = pd.Series(pd.date_range(START, periods=5, freq="h")) - pd.Timedelta(hours=1)
-    values, currencies = in_force(rows, "amount", at, place(), resource="kwh")
+    values, currencies = prices_at(rows, "amount", at, place(), resource="kwh")
     assert np.isnan(values[0]) and list(values[1:]) == [1, 1, 2, 7] and currencies[1] == "EUR"
 
 
 def test_of_several_regions_the_settings_choose() -> None:
     rows = prices(GRID | {"region": "north", "carbon_g_per_kwh": 20.0}, GRID | {"region": "south", "carbon_g_per_kwh": 700.0})
     at = pd.Series([pd.Timestamp(START)])
-    assert factors(rows, at, place(region="south")).intensity[0] == 700
-    unclear = factors(rows, at, place())
+    assert energy_factors(rows, at, place(region="south")).intensity[0] == 700
+    unclear = energy_factors(rows, at, place())
     assert unclear.intensity[0] == 475 and unclear.assumed_intensity[0] and unclear.pue[0] == 1
     assert ambiguous_regions(rows, place().settings) == ["north", "south"] and not ambiguous_regions(rows, place(region="north").settings)
-    assert factors(rows[rows["region"] == "north"], at, place()).intensity[0] == 20, "the only one that there is"
-    own = factors(rows, at, place(pue=1.1, carbon_g_per_kwh=300.0))
+    assert energy_factors(rows[rows["region"] == "north"], at, place()).intensity[0] == 20, "the only one that there is"
+    own = energy_factors(rows, at, place(pue=1.1, carbon_g_per_kwh=300.0))
     assert (own.pue[0], own.intensity[0]) == (1.1, 300) and not own.assumed_intensity[0]
 
 
 def test_energy_that_predictions_carry_times_pue_and_the_hours_intensity() -> None:
     rows = prices(GRID, GRID | {"from": 1, "carbon_g_per_kwh": 400.0})
-    found = serving(served([100, 300]), use("energy_j", [100, 300], [36.0, 72.0]), resources(), rows, place())
+    found = serving_energy(served([100, 300]), use("energy_j", [100, 300], [36.0, 72.0]), resources(), rows, place())
     wh = [100 * 36 / 3600 * 1.5, 300 * 72 / 3600 * 1.5]
     assert list(found.hours["wh"]) == pytest.approx(wh)
     assert found.grams == pytest.approx(wh[0] * 0.2 + wh[1] * 0.4)
@@ -94,14 +97,14 @@ def test_energy_that_predictions_carry_times_pue_and_the_hours_intensity() -> No
 
 
 def test_predictions_without_energy_are_taken_to_draw_the_same() -> None:
-    found = serving(served([1000]), use("energy_j", [250], [36.0]), resources(), prices(GRID), place())
+    found = serving_energy(served([1000]), use("energy_j", [250], [36.0]), resources(), prices(GRID), place())
     assert found.covered == 0.25 and found.wh == pytest.approx(1000 * 36 / 3600 * 1.5)
 
 
 def test_readings_of_the_service_hold_that_of_predictions_and_leave_the_idle_share() -> None:
     readings = resources(*[{"at": 900 * (i + 1), "device": "cpu", "watts": 4.0, "seconds": 900.0, "source": "measured"} for i in range(4)])
     training = resources({"at": 900, "device": "gpu0", "watts": 900.0, "seconds": 900.0, "run": "r"})
-    found = serving(served([100]), use("energy_j", [100], [36.0]), pd.concat([readings, training]), prices(GRID), place())
+    found = serving_energy(served([100]), use("energy_j", [100], [36.0]), pd.concat([readings, training]), prices(GRID), place())
     assert found.method == "resources" and found.wh == pytest.approx(4 * 3600 / 3600 * 1.5), "not the 900 W of the run, not energy_j again"
     assert found.idle_share == pytest.approx(1 - 100 * 36 / (4 * 3600))
 
@@ -113,48 +116,48 @@ def test_readings_without_a_version_are_divided_by_what_each_served() -> None:
         {"at": 3600, "device": "gpu0", "watts": 1.0, "seconds": 3600.0, "version": "2"},
     )
     nothing = use("energy_j", [], [])
-    of = {version: serving(both, nothing, readings, prices(), place(), version=version).wh for version in ("1", "2", None)}
+    of = {version: serving_energy(both, nothing, readings, prices(), place(), version=version).wh for version in ("1", "2", None)}
     assert of["1"] == pytest.approx(1.0) and of["2"] == pytest.approx(4.0) and of[None] == pytest.approx(5.0)
 
 
 def test_latency_alone_gives_an_assumption_that_says_so() -> None:
-    found = serving(served([10]), use("latency_ms", [10], [200.0]), resources(), prices(), place(watts_per_core=8.0))
+    found = serving_energy(served([10]), use("latency_ms", [10], [200.0]), resources(), prices(), place(watts_per_core=8.0))
     assert found.wh == pytest.approx(10 * 0.2 * 8 / 3600) and found.source == "assumed" == found.carbon_source
     assert found.grams == pytest.approx(found.wh * 0.475) and found.assumed_carbon and found.assumed_pue
-    assert serving(served([10]), use("latency_ms", [], []), resources(), prices(), place()).method is None
+    assert serving_energy(served([10]), use("latency_ms", [], []), resources(), prices(), place()).method is None
 
 
 def test_embodied_carbon_of_requests_cores_and_energy() -> None:
-    rows = prices(
-        GRID | {"embodied_g": 50.0}, {"resource": "request", "embodied_g": 0.01}, {"resource": "cpu_hour", "embodied_g": 3.0}
-    )  # fmt: skip
+    rows = prices(GRID | {"embodied_g": 50.0}, {"resource": "request", "embodied_g": 0.01}, {"resource": "cpu_hour", "embodied_g": 3.0})
     usage = pd.concat([use("energy_j", [100], [36.0]), use("latency_ms", [100], [36_000.0])])
-    found = serving(served([100]), usage, resources(), rows, place())
+    found = serving_energy(served([100]), usage, resources(), rows, place())
     assert found.hours["embodied"].sum() == pytest.approx(0.01 * 100 + 3.0 * 1.0 + 50.0 * found.wh / 1000)
 
 
 def test_a_run_is_its_readings_else_its_cores_and_duration() -> None:
     rows = runs(
-        {"run": "read", "event": "start", "at": 0, "hardware": {"cores": 8, "gpus": 2}}, {"run": "read", "event": "end", "at": 7200, "version": "3"},
-        {"run": "told", "event": "start", "at": 0, "hardware": {"cores": 8, "cores_usable": 2}}, {"run": "told", "event": "end", "at": 3600},
+        {"run": "read", "event": "start", "at": 0, "hardware": {"cores": 8, "gpus": 2}},
+        {"run": "read", "event": "end", "at": 7200, "version": "3"},
+        {"run": "told", "event": "start", "at": 0, "hardware": {"cores": 8, "cores_usable": 2}},
+        {"run": "told", "event": "end", "at": 3600},
         {"run": "lost", "event": "end", "at": 60},
-    )  # fmt: skip
+    )
     readings = resources(
         *[
             {"at": 3600 * (i + 1), "device": "gpu0", "run": "read", "watts": 250.0, "seconds": 3600.0, "source": "measured"}
             for i in range(2)
         ]
     )
-    found = runs_of(rows, readings, prices(GRID), place()).set_index("run")
+    found = training_run_energy(rows, readings, prices(GRID), place()).set_index("run")
     assert found.loc["read", "wh"] == pytest.approx(500 * 1.5) and found.loc["read", "grams"] == pytest.approx(500 * 1.5 * 0.2)
     assert (found.loc["read", "source"], found.loc["read", "devices"], found.loc["read", "version"]) == ("measured", 1, "3")
     assert found.loc["told", "wh"] == pytest.approx(2 * 4 * 1.5) and found.loc["told", "source"] == "assumed"
     assert np.isnan(found.loc["lost", "wh"])
-    assert runs_of(rows.iloc[:0], readings, prices(GRID), place()).empty
+    assert training_run_energy(rows.iloc[:0], readings, prices(GRID), place()).empty
 
 
 def test_figures_have_the_prefix_that_reads_well() -> None:
-    told = [with_prefix(value, "Wh") for value in (0.0000541, 0.0129, 0.99999, 12.34, 1234567.0, 0.0, None)]
+    told = [with_si_prefix(value, "Wh") for value in (0.0000541, 0.0129, 0.99999, 12.34, 1234567.0, 0.0, None)]
     assert told == ["54.1 µWh", "12.9 mWh", "1.00 Wh", "12.3 Wh", "1.23 MWh", "0 Wh", "unknown"]
 
 
@@ -179,9 +182,15 @@ def test_codecarbons_reading_is_reproduced(monkeypatch: pytest.MonkeyPatch) -> N
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tracker = codecarbon.OfflineEmissionsTracker(
-            country_iso_code="FRA", pue=pue, measure_power_secs=0.3, api_call_interval=1, save_to_file=False, output_handlers=[kept],
-            log_level="critical", allow_multiple_runs=True,
-        )  # fmt: skip
+            country_iso_code="FRA",
+            pue=pue,
+            measure_power_secs=0.3,
+            api_call_interval=1,
+            save_to_file=False,
+            output_handlers=[kept],
+            log_level="critical",
+            allow_multiple_runs=True,
+        )
         tracker.start()
         until = time.monotonic() + 2
         while time.monotonic() < until:
@@ -198,7 +207,7 @@ def test_codecarbons_reading_is_reproduced(monkeypatch: pytest.MonkeyPatch) -> N
     rows = runs({"run": "r", "event": "start", "at": 0}, {"run": "r", "event": "end", "at": at})
     # CodeCarbon times the load of the processor by a clock of its own, so its watts times our seconds are near its energy, and no more.
     for readings, near in ((power, 0.25), (exact, 1e-6)):
-        (found,) = runs_of(rows, resources(*readings), grid, place()).to_dict("records")
+        (found,) = training_run_energy(rows, resources(*readings), grid, place()).to_dict("records")
         assert found["wh"] / 1000 == pytest.approx(kept.total.energy_consumed, rel=near)
         assert found["grams"] / 1000 == pytest.approx(kept.total.emissions, rel=near)
     assert kept.total.energy_consumed > 0

@@ -12,7 +12,7 @@ import pytest
 from observability.core.metric_definitions import METRICS
 from observability.monitoring import check
 from observability.server import process_lock
-from observability.store.db.database import Store
+from observability.store.db.database import Database
 from tests.support import raw_rows
 from tests.support.commanding import Command, by_metric, spawn
 from tests.support.sample_home import copied
@@ -151,13 +151,13 @@ WEEKS = [datetime(2017, 1, 2, tzinfo=UTC) + timedelta(weeks=number) for number i
 
 
 @pytest.fixture(scope="module")
-def opened(stored_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def opened(stored_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """The fleet, open in this process."""
-    with process_lock.opened(copied(stored_fleet, tmp_path_factory.mktemp("opened") / "home")) as store:
+    with process_lock.opened_store(copied(stored_fleet, tmp_path_factory.mktemp("opened") / "home")) as store:
         yield store
 
 
-def test_employment_shows_its_gaps_between_groups_with_intervals_and_small_groups_as_unknown(opened: Store) -> None:
+def test_employment_shows_its_gaps_between_groups_with_intervals_and_small_groups_as_unknown(opened: Database) -> None:
     start, end = datetime(2018, 1, 1, tzinfo=UTC), datetime(2018, 2, 1, tzinfo=UTC)
     found = check.check(opened, model="employment", start=start, end=end, only=("trust/fairness",), with_records=False).findings
     month = raw_rows.between(raw_rows.predictions("employment"), "2018-01-01", "2018-02-01")
@@ -177,7 +177,7 @@ def test_employment_shows_its_gaps_between_groups_with_intervals_and_small_group
     assert {each.severity for each in found} <= {"ok", "unknown"}, "what the reference had already alarms nobody"
 
 
-def test_no_week_of_employment_in_2017_needs_a_person(opened: Store) -> None:
+def test_no_week_of_employment_in_2017_needs_a_person(opened: Database) -> None:
     acts = [
         f"{start:%G-W%V}: {finding.because}"
         for start in WEEKS
@@ -206,7 +206,7 @@ def test_a_fall_of_accuracy_by_five_points_in_one_of_those_weeks_needs_one(comma
     assert command(own_fleet, "check", "--model", "employment", *window, "--fail-on", "act").code == 1
 
 
-def test_a_weather_feed_that_falls_silent_is_one_incident_of_each_flights_model(opened: Store) -> None:
+def test_a_weather_feed_that_falls_silent_is_one_incident_of_each_flights_model(opened: Database) -> None:
     for model in ("flights-delay", "flights-late"):
         report = check.check(opened, model=model, with_records=False)
         (one,) = [each for each in report.incidents if each.severity == "act"]
@@ -219,17 +219,17 @@ def test_a_weather_feed_that_falls_silent_is_one_incident_of_each_flights_model(
 
 def test_check_says_incidents_first_with_what_comes_with_them_folded(command: Command, stored_fleet: Path) -> None:
     lines = command(stored_fleet, "check", "--model", "flights-late").out.splitlines()
-    body = [line for line in lines if line.startswith(("ACT", "WATCH", "UNKNOWN"))]
-    assert [line.split()[0] for line in body] == sorted((line.split()[0] for line in body), key=["ACT", "WATCH", "UNKNOWN"].index)
-    (line,) = [line for line in body if line.startswith("ACT") and "suspect input" in line]
-    assert "since 2013-12-31" in line and "null in" in line and " more findings." in line
+    body = [line for line in lines if line.startswith(("Critical", "Warning", "Unknown"))]
+    assert [line.split()[0] for line in body] == sorted((line.split()[0] for line in body), key=["Critical", "Warning", "Unknown"].index)
+    (line,) = [line for line in body if line.startswith("Critical") and "Suspected source: input" in line]
+    assert "since 2013-12-31" in line and "null in" in line and " related findings." in line
     assert not any("moved: PSI" in line for line in body), "drift of those features is folded"
 
 
-def test_the_fall_of_june_is_an_act_and_in_july_it_is_no_news_any_more(opened: Store) -> None:
+def test_the_fall_of_june_is_an_act_and_in_july_it_is_no_news_any_more(opened: Database) -> None:
     """The error rose in June; July is as bad, and says that June was. The hot weather, which winter's reference had not, is told as input."""
 
-    def july(start: datetime, end: datetime) -> check.Report:
+    def july(start: datetime, end: datetime) -> check.CheckReport:
         return check.check(opened, model="flights-delay", start=start, end=end, with_records=False)
 
     june = july(datetime(2013, 6, 24, tzinfo=UTC), datetime(2013, 7, 1, tzinfo=UTC))
@@ -240,4 +240,4 @@ def test_the_fall_of_june_is_an_act_and_in_july_it_is_no_news_any_more(opened: S
     assert standing.severity == "watch" and "as in its own past month" in standing.because
     (hot,) = [each for each in later.findings if (each.analyzer, each.subject) == ("data/quality", "temperature_f")]
     assert (hot.severity, hot.likely_source, hot.metric) == ("watch", "input", "out_of_range_rate") and hot.value > 0.99
-    assert "by its own days it varies up to" in hot.because, "June had days as hot"
+    assert "daily range up to" in hot.because, "June had days as hot"

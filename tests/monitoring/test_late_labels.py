@@ -1,4 +1,4 @@
-"""Which are the newest days whose labels are in?"""
+"""The newest days with complete labels."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 
 from observability.core.window import Window
-from observability.monitoring.late_labels import late_window, told
-from observability.simulation.clean_log import Stream
-from observability.simulation.fault_targets import cast
+from observability.monitoring.late_labels import labelled_window, with_analyzed_dates
+from observability.simulation.clean_log import CleanStream
+from observability.simulation.fault_targets import fault_targets
 from observability.simulation.faults import FAULTS
-from observability.simulation.replay import Lab, Scenario
+from observability.simulation.replay import FaultScenario, ReplayLab
 from tests.support.simulation_world import credit
 
 END = datetime(2026, 5, 1, tzinfo=UTC)
@@ -35,44 +35,44 @@ def world(share_by_age, days=40, served=100):
 
 
 def test_labels_that_are_in_need_no_other_days() -> None:
-    assert late_window(world(lambda age: 1.0), WINDOW) is None
-    assert late_window(world(lambda age: 0.3), WINDOW) is None
+    assert labelled_window(world(lambda age: 1.0), WINDOW) is None
+    assert labelled_window(world(lambda age: 0.3), WINDOW) is None
 
 
 def test_late_labels_move_the_window_back() -> None:
-    found = late_window(world(lambda age: float(age > 10)), WINDOW)
+    found = labelled_window(world(lambda age: float(age > 10)), WINDOW)
     assert found == replace(WINDOW, start=END - 17 * DAY, end=END - 10 * DAY)
-    partly = late_window(world(lambda age: 0.9 if age > 12 else 0.5), WINDOW)
+    partly = labelled_window(world(lambda age: 0.9 if age > 12 else 0.5), WINDOW)
     assert partly is not None and partly.end == END - 12 * DAY
 
 
 def test_a_window_with_most_of_its_labels_says_it_itself() -> None:
-    assert late_window(world(lambda age: float(age > 2)), WINDOW) is None  # 5 of 7 days
-    found = late_window(world(lambda age: float(age > 3)), WINDOW)
+    assert labelled_window(world(lambda age: float(age > 2)), WINDOW) is None  # 5 of 7 days
+    found = labelled_window(world(lambda age: float(age > 3)), WINDOW)
     assert found is not None and found.end == END - 3 * DAY
 
 
 def test_nothing_can_be_said_without_labels() -> None:
-    assert late_window(world(lambda age: 0.0), WINDOW) is None
-    assert late_window(world(lambda age: float(age > 10), served=2), WINDOW) is None
-    assert late_window(world(lambda age: 1.0, days=0), WINDOW) is None
+    assert labelled_window(world(lambda age: 0.0), WINDOW) is None
+    assert labelled_window(world(lambda age: float(age > 10), served=2), WINDOW) is None
+    assert labelled_window(world(lambda age: 1.0, days=0), WINDOW) is None
 
 
 def test_a_fall_that_only_late_labels_show_is_told_with_its_days() -> None:
-    stream = Stream(credit(reference_rows=2000), seed=1, past=21, days=11, rows_a_day=600, label_delay=7)
-    scenario = Scenario(stream, cast(stream.base, 1), FAULTS["concept_drift"], "strong")
-    (day,) = Lab.of(stream).judge(scenario, "counts", first=11)
+    stream = CleanStream(credit(reference_rows=2000), seed=1, past=21, days=11, rows_a_day=600, label_delay=7)
+    scenario = FaultScenario(stream, fault_targets(stream.base, 1), FAULTS["concept_drift"], "strong")
+    (day,) = ReplayLab.of(stream).judge(scenario, "counts", first=11)
     found = [each for each in day.findings if each.analyzer == "serving/calibration"]
     late = [each for each in found if each.end == day.end - 7 * DAY]
     assert "act" in {each.severity for each in late}
-    assert all(each.because.endswith("the newest days whose labels are in.") for each in late)
+    assert all(each.because.endswith("the newest days with complete labels.") for each in late)
     assert {each.severity for each in found if each.end == day.end} == {"unknown"}
     assert {each.end for each in day.findings if each.analyzer == "serving/performance"} == {day.end}
 
 
 def test_days_are_named() -> None:
-    stream = Stream(credit(reference_rows=500), seed=1, past=15, days=1, rows_a_day=100)
-    (day,) = Lab.of(stream).judge(Scenario(stream, cast(stream.base, 1)), "counts")
+    stream = CleanStream(credit(reference_rows=500), seed=1, past=15, days=1, rows_a_day=100)
+    (day,) = ReplayLab.of(stream).judge(FaultScenario(stream, fault_targets(stream.base, 1)), "counts")
     one = replace(day.findings[0], because="So.", start=END - 7 * DAY, end=END)
-    assert told(one).because == "So. This is about 24 Apr to 30 Apr, the newest days whose labels are in."
-    assert told(replace(one, start=END - DAY)).because == "So. This is about 30 Apr, the newest days whose labels are in."
+    assert with_analyzed_dates(one).because == "So. Analyzed dates: 24 Apr to 30 Apr, the newest days with complete labels."
+    assert with_analyzed_dates(replace(one, start=END - DAY)).because == "So. Analyzed dates: 30 Apr, the newest days with complete labels."

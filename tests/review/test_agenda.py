@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from observability.review.agenda import MOST, Item, arranged, change_of, ranked
+from observability.review.agenda import MOST, Item, arranged, incident_change, ranked_agenda
 
 
 def item(name, severity="act", change="new", exposure=0.5, weeks=1):
@@ -15,8 +15,8 @@ def said(does, name, text=None):
 
 def test_the_order_is_severity_times_change_times_exposure():
     items = [item("small", exposure=0.01), item("old", change="as before"), item("watch", severity="watch"), item("new")]
-    assert [each.item for each in ranked(items)] == ["new", "watch", "old", "small"]
-    by_name = {each.item: each.score for each in ranked(items)}
+    assert [each.item for each in ranked_agenda(items)] == ["new", "watch", "old", "small"]
+    by_name = {each.item: each.score for each in ranked_agenda(items)}
     assert by_name["new"] == pytest.approx(0.5)
     assert by_name["old"] == pytest.approx(0.3 * 0.5)
     assert by_name["watch"] == pytest.approx(0.35 * 0.5)
@@ -25,13 +25,13 @@ def test_the_order_is_severity_times_change_times_exposure():
 
 def test_what_somebody_promised_weighs_as_much_where_the_traffic_is_small():
     items = [item("busy", change="as before", exposure=0.9), item("promise", change="due", exposure=0.0), item("soon", "watch", "due", 0.0)]
-    ordered = ranked(items)
+    ordered = ranked_agenda(items)
     assert [each.item for each in ordered] == ["promise", "busy", "soon"]
     assert ordered[0].score == pytest.approx(0.8 * 0.5)
 
 
 def test_what_nobody_decided_for_three_weeks_comes_first():
-    first, second = ranked([item("new"), item("waits", severity="watch", change="as before", weeks=3)])
+    first, second = ranked_agenda([item("new"), item("waits", severity="watch", change="as before", weeks=3)])
     assert first.item == "waits"
     assert first.overdue
     assert not second.overdue
@@ -50,18 +50,18 @@ def test_what_nobody_decided_for_three_weeks_comes_first():
     ],
 )
 def test_an_incident_is_held_against_last_weeks(severity, value, before, higher_is_worse, expected):
-    assert change_of(severity, value, before, higher_is_worse) == expected
+    assert incident_change(severity, value, before, higher_is_worse) == expected
 
 
 def test_the_agenda_has_at_most_seven_items_and_folds_the_rest():
-    items = ranked([item(f"i{n}", exposure=0.9 - n / 100) for n in range(10)])
+    items = ranked_agenda([item(f"i{n}", exposure=0.9 - n / 100) for n in range(10)])
     found = arranged(items, [])
     assert [each.item for each in found.items] == [f"i{n}" for n in range(MOST)]
     assert [each.item for each in found.folded] == ["i7", "i8", "i9"]
 
 
 def test_people_pin_unpin_and_add():
-    items = ranked([item(f"i{n}", exposure=0.9 - n / 100) for n in range(10)])
+    items = ranked_agenda([item(f"i{n}", exposure=0.9 - n / 100) for n in range(10)])
     found = arranged(items, [said("pin", "i9"), said("unpin", "i0"), said("add", "note-1", "Talk about the budget"), said("pin", "nobody")])
     names = [each.item for each in found.items]
     assert names[:2] == ["i9", "note-1"]

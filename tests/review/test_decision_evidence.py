@@ -2,7 +2,7 @@
 
 import pytest
 
-from observability.review.decision_evidence import Evidence, read
+from observability.review.decision_evidence import Evidence, read_evidence
 
 
 @pytest.mark.parametrize(
@@ -15,12 +15,12 @@ from observability.review.decision_evidence import Evidence, read
     ],
 )
 def test_it_comes_back_as_it_was(piece):
-    assert read(str(piece) if piece.review else piece.title) == piece
+    assert read_evidence(str(piece) if piece.review else piece.title) == piece
 
 
 def test_people_read_no_ids_and_are_led_to_the_step_that_shows_it():
-    assert read("2013-W27: A title [action:a1]").words == "2013-W27: A title"
-    assert [read(f"2013-W27: x [{item}]").step for item in ("action:a1", "challenger:m:2", "incident:m:x")] == [
+    assert read_evidence("2013-W27: A title [action:a1]").words == "2013-W27: A title"
+    assert [read_evidence(f"2013-W27: x [{item}]").step for item in ("action:a1", "challenger:m:2", "incident:m:x")] == [
         "promises",
         "changes",
         "agenda",

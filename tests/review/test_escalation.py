@@ -5,14 +5,12 @@ from datetime import timedelta
 import pytest
 
 from observability.alerts import alert_log, config
-from observability.alerts.delivery import deliver
+from observability.alerts.delivery import deliver_messages
 from observability.dashboard.overview import changes
 from observability.review import freeze
 from observability.review.change_log import entries
-from observability.review.escalation import messages, pass_up
-from observability.review.snapshot import snapshot
-from observability.store.ingest import record_writer
-from observability.store.query import decision_log
+from observability.review.escalation import escalation_messages, pass_up
+from observability.review.snapshot import week_snapshot
 from tests.support import review_world
 from tests.support.review_world import WEEKS
 
@@ -36,13 +34,32 @@ def store(tmp_path_factory):
         (opened.home / config.FILE).write_text(SETTINGS, encoding="utf-8")
         freeze.freeze(opened, WEEKS[0], author="ann", now=NOW)
         common = {"at": NOW, "author": "ann", "model": "eta", "review": str(WEEKS[0])}
-        record_writer.write(opened, [
-            {**common, "kind": "action", "action": "a1", "text": "Ask the drivers", "owner": "bob", "metric": "energy_per_thousand"},
-            {**common, "kind": "action", "action": "a2", "text": "Ask them later", "owner": "bob", "metric": "energy_per_thousand", "due": NOW},
-            {**common, "kind": "decision", "decision": "d1", "statement": "Keep version 1", "decider": "carla", "dissent": "Dan wants 2",
-             "evidence": ["2026-W06: finding f-77"], "options": ["roll back"], "revisit": WEEKS[2].start + timedelta(days=2)},
-            {**common, "kind": "signature", "subject": "bias", "until": WEEKS[1].start},
-        ])  # fmt: skip
+        opened.write_records(
+            [
+                {**common, "kind": "action", "action": "a1", "text": "Ask the drivers", "owner": "bob", "metric": "energy_per_thousand"},
+                {
+                    **common,
+                    "kind": "action",
+                    "action": "a2",
+                    "text": "Ask them later",
+                    "owner": "bob",
+                    "metric": "energy_per_thousand",
+                    "due": NOW,
+                },
+                {
+                    **common,
+                    "kind": "decision",
+                    "decision": "d1",
+                    "statement": "Keep version 1",
+                    "decider": "carla",
+                    "dissent": "Dan wants 2",
+                    "evidence": ["2026-W06: finding f-77"],
+                    "options": ["roll back"],
+                    "revisit": WEEKS[2].start + timedelta(days=2),
+                },
+                {**common, "kind": "signature", "subject": "bias", "until": WEEKS[1].start},
+            ]
+        )
         for week in WEEKS[1:4]:
             freeze.freeze(opened, week, author="ann", now=NOW + (week.start - WEEKS[0].start) / 1000)
         yield opened
@@ -59,11 +76,13 @@ def on_agenda(store, week, item):
 def test_what_cannot_be_told_three_weeks_running_is_passed_up_by_itself(store):
     found = [promised(store, week) for week in WEEKS[1:4]]
     assert [(each["moved"]["answer"], each["weeks"], each["escalated"]) for each in found] == [
-        ("cannot tell", 1, False), ("cannot tell", 2, False), ("cannot tell", 3, True),
-    ]  # fmt: skip
-    (action,) = [each for each in decision_log.actions(store) if each.id == "a1"]
+        ("cannot tell", 1, False),
+        ("cannot tell", 2, False),
+        ("cannot tell", 3, True),
+    ]
+    (action,) = [each for each in store.actions() if each.id == "a1"]
     assert (action.state, action.last.author) == ("escalated", "the dashboard")
-    assert "3 weeks running" in action.fields["reason"]
+    assert "for 3 weeks" in action.fields["reason"]
     item = on_agenda(store, WEEKS[3], "action:a1")
     assert (item["severity"], item["weeks"]) == ("act", 3)
     assert any("escalated" in each for each in item["reasons"])
@@ -75,23 +94,25 @@ def test_what_was_put_off_until_a_later_day_waits_for_it(store):
 
 
 def test_the_owner_is_told_once_with_a_key(store):
-    queued = [each for each in alert_log.messages(store).values() if each.incident == "action:a1"]
+    queued = [each for each in alert_log.messages_by_key(store).values() if each.incident == "action:a1"]
     assert [(each.channel, each.state) for each in queued] == [("bobs", "queued")]
     assert "Ask the drivers" in queued[0].text
     assert f"https://models.example.org/review?review={WEEKS[3]}" in queued[0].text
-    record_writer.write(store, list(messages(freeze.found(store, str(WEEKS[3])), config.read(store.home), NOW)))
+    store.write_records(list(escalation_messages(freeze.found(store, str(WEEKS[3])), config.read_alert_config(store.home), NOW)))
     sent = []
-    deliver(store, config.read(store.home), NOW + timedelta(hours=1), lambda address, message: sent.append((address, message.key)))
+    deliver_messages(
+        store, config.read_alert_config(store.home), NOW + timedelta(hours=1), lambda address, message: sent.append((address, message.key))
+    )
     assert sent.count(("jsons://127.0.0.1/bob", queued[0].key)) == 1
     assert [address for address, _ in sent if address.endswith("desk")], "the lapsed signature has no owner with a route"
 
 
 def test_a_review_of_old_logs_tells_nobody(store):
     body = freeze.found(store, str(WEEKS[3]))
-    assert list(messages(body, config.read(store.home), NOW))
-    before = len(alert_log.messages(store))
+    assert list(escalation_messages(body, config.read_alert_config(store.home), NOW))
+    before = len(alert_log.messages_by_key(store))
     pass_up(store, body, NOW + timedelta(days=400))
-    assert len(alert_log.messages(store)) == before
+    assert len(alert_log.messages_by_key(store)) == before
 
 
 def test_a_lapsed_signature_waits_on_the_agenda_until_somebody_decides(store):
@@ -105,8 +126,7 @@ def test_a_decision_comes_back_on_its_day_until_it_was_looked_at(store):
     item = on_agenda(store, WEEKS[3], "decision:d1")
     assert "Keep version 1" in item["title"]
     assert "carla" in item["reasons"][0]
-    record_writer.write(
-        store,
+    store.write_records(
         [
             {
                 "kind": "agenda",
@@ -116,7 +136,7 @@ def test_a_decision_comes_back_on_its_day_until_it_was_looked_at(store):
                 "does": "accept",
                 "at": NOW + timedelta(hours=12),
             }
-        ],
+        ]
     )
     freeze.freeze(store, WEEKS[4], author="ann", now=NOW + timedelta(days=1))
     assert on_agenda(store, WEEKS[4], "decision:d1") is None
@@ -126,14 +146,33 @@ def test_a_week_is_made_anew_as_it_was_frozen(store):
     body = freeze.found(store, str(WEEKS[3]))
     then = NOW + (WEEKS[3].start - WEEKS[0].start) / 1000
     later = {"author": "ann", "model": "eta", "at": then + timedelta(hours=1)}
-    record_writer.write(store, [
-        {**later, "kind": "decision", "decision": "d8", "statement": "Said after it", "decider": "eve", "model": None, "revisit": WEEKS[2].start},
-        {**later, "kind": "decision", "decision": "d9", "statement": "Of a later review", "decider": "eve", "model": None, "revisit": WEEKS[2].start,
-         "review": str(WEEKS[4]), "at": NOW},
-        {**later, "kind": "signature", "subject": "bias", "until": NOW + timedelta(days=300)},
-        {**later, "kind": "agenda", "review": str(WEEKS[2]), "item": body["agenda"][0]["item"], "does": "accept"},
-    ])  # fmt: skip
-    anew = snapshot(store, WEEKS[3], frozen_at=then, earlier=freeze.before(store, WEEKS[3], then))
+    store.write_records(
+        [
+            {
+                **later,
+                "kind": "decision",
+                "decision": "d8",
+                "statement": "Said after it",
+                "decider": "eve",
+                "model": None,
+                "revisit": WEEKS[2].start,
+            },
+            {
+                **later,
+                "kind": "decision",
+                "decision": "d9",
+                "statement": "Of a later review",
+                "decider": "eve",
+                "model": None,
+                "revisit": WEEKS[2].start,
+                "review": str(WEEKS[4]),
+                "at": NOW,
+            },
+            {**later, "kind": "signature", "subject": "bias", "until": NOW + timedelta(days=300)},
+            {**later, "kind": "agenda", "review": str(WEEKS[2]), "item": body["agenda"][0]["item"], "does": "accept"},
+        ]
+    )
+    anew = week_snapshot(store, WEEKS[3], frozen_at=then, earlier=freeze.earlier_weeks(store, WEEKS[3], then))
     assert anew["promises"] == body["promises"]
     assert anew["agenda"] == body["agenda"]
 
@@ -141,6 +180,6 @@ def test_a_week_is_made_anew_as_it_was_frozen(store):
 @pytest.mark.parametrize("words", ["keep VERSION", "carla", "dan wants", "f-77", "roll back", "eta"])
 def test_a_decision_is_found_by_its_words_decider_dissent_and_evidence(store, words):
     everything = entries(store, WEEKS[0].start, NOW + timedelta(days=1))
-    found = changes.chosen(everything, ["decision"], words)
+    found = changes.matching_entries(everything, ["decision"], words)
     assert [each.title for each in found] == ["Keep version 1"]
-    assert changes.chosen(everything, ["decision"], "nobody said this") == []
+    assert changes.matching_entries(everything, ["decision"], "nobody said this") == []

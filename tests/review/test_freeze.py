@@ -17,12 +17,11 @@ from observability.core.errors import NotFoundError, UsageError
 from observability.dashboard.overview import changes
 from observability.export import review as export_review
 from observability.review import freeze
-from observability.review.case_verdicts import concluded
+from observability.review.case_verdicts import week_verdicts
 from observability.review.change_log import entries
 from observability.review.decision_evidence import Evidence
-from observability.review.metric_movement import Target, moved
-from observability.review.snapshot import snapshot
-from observability.store.ingest import record_writer
+from observability.review.metric_movement import Target, metric_movement
+from observability.review.snapshot import week_snapshot
 from tests.support import review_world
 from tests.support.html_rules import invalid
 from tests.support.review_world import BETTER, BROKEN, MENDED, WEEKS
@@ -43,9 +42,19 @@ def broken(store):
     body = freeze.freeze(store, BROKEN, author="ann", now=NOW)
     item = body["agenda"][0]["item"]
     action = {
-        "kind": "action", "action": "a1", "at": NOW, "author": "ann", "text": "Log kilometres again", "owner": "bob", "model": "eta", "metric": "mae",
-        "goal": 6.0, "review": str(BROKEN), "finding": body["agenda"][0]["about"]["finding"], "due": BROKEN.end + timedelta(days=3),
-    }  # fmt: skip
+        "kind": "action",
+        "action": "a1",
+        "at": NOW,
+        "author": "ann",
+        "text": "Log kilometres again",
+        "owner": "bob",
+        "model": "eta",
+        "metric": "mae",
+        "goal": 6.0,
+        "review": str(BROKEN),
+        "finding": body["agenda"][0]["about"]["finding"],
+        "due": BROKEN.end + timedelta(days=3),
+    }
     said = {
         "kind": "agenda",
         "review": str(BROKEN),
@@ -57,10 +66,19 @@ def broken(store):
         "action": "a1",
     }
     decision = {
-        "kind": "decision", "decision": "d1", "at": NOW, "author": "ann", "statement": "Hold the rollout", "decider": "carla", "review": str(BROKEN),
-        "evidence": [f"{BROKEN}: {item}"], "options": ["roll back"], "model": "eta", "choice": "hold",
-    }  # fmt: skip
-    record_writer.write(store, [action, said, decision])
+        "kind": "decision",
+        "decision": "d1",
+        "at": NOW,
+        "author": "ann",
+        "statement": "Hold the rollout",
+        "decider": "carla",
+        "review": str(BROKEN),
+        "evidence": [f"{BROKEN}: {item}"],
+        "options": ["roll back"],
+        "model": "eta",
+        "choice": "hold",
+    }
+    store.write_records([action, said, decision])
     return body
 
 
@@ -92,7 +110,7 @@ def test_the_week_of_the_fault_has_one_thing_on_top_and_the_figures_of_its_recor
 
 def test_a_frozen_week_is_not_frozen_again_and_can_be_made_anew(store, broken):
     assert freeze.freeze(store, BROKEN, author="zoe", now=NOW + timedelta(days=1)) == broken
-    anew = snapshot(store, BROKEN, frozen_at=NOW, earlier=freeze.before(store, BROKEN, NOW))
+    anew = week_snapshot(store, BROKEN, frozen_at=NOW, earlier=freeze.earlier_weeks(store, BROKEN, NOW))
     assert freeze.canonical(anew) == freeze.canonical(broken)
 
 
@@ -104,12 +122,12 @@ def test_the_fix_is_told_as_a_yes_with_its_interval(mended):
     assert promise["moved"]["goal_reached"] is True
     low, high = promise["moved"]["improvement"][1:]
     assert low < errors(BROKEN).mean() - errors(MENDED).mean() < high
-    assert "Weeks differ" in promise["moved"]["sentence"]
+    assert "does not prove causation" in promise["moved"]["sentence"]
     assert any(each["item"] == "action:a1" for each in mended["agenda"])
 
 
 def test_a_better_version_is_compared_on_the_same_rows(store, mended):
-    found = moved(store, replace(MAE, goal=2.0), MENDED, BETTER)
+    found = metric_movement(store, replace(MAE, goal=2.0), MENDED, BETTER)
     assert (found.how, found.answer) == ("same rows", "yes")
     lines = review_world.records()
     label = {
@@ -127,7 +145,7 @@ def test_a_better_version_is_compared_on_the_same_rows(store, mended):
 
 
 def test_a_slice_is_compared_on_its_own_rows(store, mended):
-    found = moved(store, replace(MAE, analyzer="serving/slices", slice="replica=r1"), MENDED, BETTER)
+    found = metric_movement(store, replace(MAE, analyzer="serving/slices", slice="replica=r1"), MENDED, BETTER)
     lines = review_world.records()
     label = {
         each["id"]: each["value"] for each in lines if each["kind"] == "label" and each["received_at"] <= review_world.stamp(BETTER.end)
@@ -145,10 +163,14 @@ def test_a_version_that_is_gone_is_replayed_on_the_stored_inputs(tmp_path):
     rng = random.Random(1)
     rows = [review_world.row(rng, 4.0) for _ in range(400)]
     inputs = np.array([[each["km"], each["load"]] for each in rows])
-    old = lightgbm.train({"verbosity": -1, "num_leaves": 4, "num_threads": 1}, lightgbm.Dataset(inputs, [each["label"] for each in rows], feature_name=["km", "load"]), 10)  # fmt: skip
+    old = lightgbm.train(
+        {"verbosity": -1, "num_leaves": 4, "num_threads": 1},
+        lightgbm.Dataset(inputs, [each["label"] for each in rows], feature_name=["km", "load"]),
+        10,
+    )
     old.save_model(tmp_path / "old.txt")
     with review_world.build(tmp_path / "home", shadow=False, artifact=tmp_path / "old.txt") as store:
-        found = moved(store, MAE, MENDED, BETTER)
+        found = metric_movement(store, MAE, MENDED, BETTER)
     lines = review_world.records()
     label = {
         each["id"]: each["value"] for each in lines if each["kind"] == "label" and each["received_at"] <= review_world.stamp(BETTER.end)
@@ -178,7 +200,7 @@ def test_late_labels_change_nothing_that_is_frozen(store, broken, mended):
 
 
 def page(store, review):
-    return export_review.page(store, review, NOW)
+    return export_review.review_html(store, review, NOW)
 
 
 def test_a_week_that_is_not_over_or_not_there_is_said(store, broken):
@@ -198,8 +220,8 @@ def test_the_files_hold_what_was_said_and_nothing_in_them_runs(store, broken):
     rows = list(csv.reader(io.StringIO(export_review.minutes(store, str(BROKEN)))))
     assert [each[1] for each in rows if each[1] in ("decision", "action")] == ["decision", "action"]
     assert any(each[4] == "Acted on" for each in rows)
-    assert "acted on" in export_review.summary(store, str(BROKEN))
-    assert export_review.inert(["=1+1", "@x", "fine", None]) == ["'=1+1", "'@x", "fine", ""]
+    assert "acted on" in export_review.review_markdown(store, str(BROKEN))
+    assert export_review.inert_cells(["=1+1", "@x", "fine", None]) == ["'=1+1", "'@x", "fine", ""]
     assert export_review.chat("<!here> @all `km` https://x") == "\\<!here\\> @\u2060all `km` https:\u2060//x"
 
 
@@ -212,27 +234,62 @@ def test_the_ledger_holds_the_deploy_and_the_decision(store, broken):
 
 
 def test_the_ledger_holds_what_people_said_the_week_that_was_frozen_and_what_was_told(store, broken):
-    record_writer.write(store, [
-        {"kind": "action", "action": "a1", "at": NOW + timedelta(minutes=5), "author": "bob", "state": "done", "reason": "Mended"},
-        {"kind": "verdict", "verdict": "v0", "at": NOW, "model": "eta", "prediction": "p", "author": "bob", "source": "input", "state": "withdrawn"},
-        {"kind": "alert", "incident": "i1", "at": NOW, "author": "the dashboard", "says": "opened", "title": "km is odd.", "model": "eta"},
-        {"kind": "alert", "incident": "i1", "at": NOW + timedelta(minutes=1), "author": "bob", "says": "acknowledged"},
-        {"kind": "alert", "incident": "i1", "at": NOW + timedelta(minutes=2), "author": "bob", "says": "useful"},
-    ])  # fmt: skip
+    store.write_records(
+        [
+            {"kind": "action", "action": "a1", "at": NOW + timedelta(minutes=5), "author": "bob", "state": "done", "reason": "Mended"},
+            {
+                "kind": "verdict",
+                "verdict": "v0",
+                "at": NOW,
+                "model": "eta",
+                "prediction": "p",
+                "author": "bob",
+                "source": "input",
+                "state": "withdrawn",
+            },
+            {
+                "kind": "alert",
+                "incident": "i1",
+                "at": NOW,
+                "author": "the dashboard",
+                "says": "opened",
+                "title": "km is odd.",
+                "model": "eta",
+            },
+            {"kind": "alert", "incident": "i1", "at": NOW + timedelta(minutes=1), "author": "bob", "says": "acknowledged"},
+            {"kind": "alert", "incident": "i1", "at": NOW + timedelta(minutes=2), "author": "bob", "says": "useful"},
+        ]
+    )
     found = {(each.sort, each.title, each.author) for each in entries(store, NOW, NOW + timedelta(days=1))}
     assert {
-        ("action", "To do: Log kilometres again.", "ann"), ("action", "Done: Log kilometres again.", "bob"), ("verdict", "A verdict about prediction p was withdrawn.", "bob"),
-        ("alert", "Alert opened: km is odd.", "the dashboard"), ("alert", "Alert acknowledged: km is odd.", "bob"), ("review", f"Week {BROKEN} was frozen.", "ann"),
-    } <= found  # fmt: skip
+        ("action", "Action open: Log kilometres again.", "ann"),
+        ("action", "Action done: Log kilometres again.", "bob"),
+        ("verdict", "A verdict on prediction p was withdrawn.", "bob"),
+        ("alert", "Alert opened: km is odd.", "the dashboard"),
+        ("alert", "Alert acknowledged: km is odd.", "bob"),
+        ("review", f"Week {BROKEN} was frozen.", "ann"),
+    } <= found
     assert not any(title.startswith("Alert useful") for _, title, _ in found)
-    lately = changes.lately(entries(store, BROKEN.start, NOW + timedelta(days=1)), NOW)
+    lately = changes.recent_entries(entries(store, BROKEN.start, NOW + timedelta(days=1)), NOW)
     assert {each.author for each in lately} == {"ann", "bob"}
 
 
 def test_the_files_name_the_model_and_lead_from_a_decision_to_its_item(store, broken):
     item = broken["agenda"][0]
-    record_writer.write(store, [{"kind": "decision", "decision": "d7", "at": NOW + timedelta(days=2), "author": "ann", "statement": "Read metres", "decider": "ann",
-                           "review": str(BROKEN), "evidence": [str(Evidence(item["title"].replace("`", ""), str(BROKEN), item["item"]))]}])  # fmt: skip
+    store.write_records(
+        [
+            {
+                "kind": "decision",
+                "decision": "d7",
+                "at": NOW + timedelta(days=2),
+                "author": "ann",
+                "statement": "Read metres",
+                "decider": "ann",
+                "review": str(BROKEN),
+                "evidence": [str(Evidence(item["title"].replace("`", ""), str(BROKEN), item["item"]))],
+            }
+        ]
+    )
     html = page(store, str(BROKEN))
     place = next(
         number
@@ -243,36 +300,38 @@ def test_the_files_name_the_model_and_lead_from_a_decision_to_its_item(store, br
     assert f'<li id="item-{place}">' in html
     assert f"[{item['item']}]" not in html, "nobody reads ids"
     assert invalid(html) == []
-    assert "1. eta: " in export_review.summary(store, str(BROKEN))
+    assert "1. eta: " in export_review.review_markdown(store, str(BROKEN))
 
 
 def test_the_command_names_the_model_and_says_which_file_it_cannot_write(store, broken, tmp_path):
     def ask(to):
         return commands.review(store, Namespace(week=str(BROKEN), author="ann", out=str(to), json=False), lambda words: None)
 
-    assert "ACT     eta: " in ask(tmp_path / "week.md").out
+    assert "Critical eta: " in ask(tmp_path / "week.md").out
     with pytest.raises(UsageError, match="cannot be written"):
         ask(tmp_path / "no such folder" / "week.md")
 
 
 def test_a_verdict_belongs_to_the_week_of_its_prediction(store, broken):
     body = {"kind": "verdict", "at": NOW, "model": "eta", "author": "bob", "source": "input", "wrong": "yes"}
-    record_writer.write(store, [
-        {**body, "verdict": "v1", "prediction": f"{BROKEN}-3", "note": "metres"},
-        {**body, "verdict": "v2", "prediction": f"{BROKEN}-4", "state": "withdrawn"},
-        {**body, "verdict": "v3", "prediction": f"{MENDED}-3"},
-        {**body, "verdict": "v4", "prediction": "nowhere"},
-    ])  # fmt: skip
-    found, sentence = concluded(store, BROKEN)
+    store.write_records(
+        [
+            {**body, "verdict": "v1", "prediction": f"{BROKEN}-3", "note": "metres"},
+            {**body, "verdict": "v2", "prediction": f"{BROKEN}-4", "state": "withdrawn"},
+            {**body, "verdict": "v3", "prediction": f"{MENDED}-3"},
+            {**body, "verdict": "v4", "prediction": "nowhere"},
+        ]
+    )
+    found, sentence = week_verdicts(store, BROKEN)
     assert [(each.prediction, each.note, each.recurring) for each in found] == [(f"{BROKEN}-3", "metres", False)]
     assert sentence.startswith("1 of 1 confirmed error came from upstream data")
-    (later,), _ = concluded(store, MENDED)
+    (later,), _ = week_verdicts(store, MENDED)
     assert later.recurring
 
 
 def test_where_nothing_makes_a_pdf_it_is_said_with_the_way_out(store, broken, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "weasyprint", None)
-    with pytest.raises(UsageError, match="a PDF cannot be made here") as said:
+    with pytest.raises(UsageError, match="writing a PDF needs weasyprint") as said:
         commands.review(store, Namespace(week=str(BROKEN), author="ann", out=str(tmp_path / "week.pdf"), json=False), lambda words: None)
     assert "pip install weasyprint" in str(said.value) and "print the HTML" in str(said.value)
     assert not (tmp_path / "week.pdf").exists()
@@ -281,7 +340,7 @@ def test_where_nothing_makes_a_pdf_it_is_said_with_the_way_out(store, broken, mo
 def test_the_printed_week_splits_no_chart_and_cuts_no_table(store, broken):
     """Rendered to A4 pages: every chart lies on one page, and nothing reaches over the paper's edge."""
     weasyprint = pytest.importorskip("weasyprint", exc_type=OSError if find_spec("weasyprint") else ImportError)
-    document = weasyprint.HTML(string=page(store, str(BROKEN)), url_fetcher=export_review.refused).render()
+    document = weasyprint.HTML(string=page(store, str(BROKEN)), url_fetcher=export_review.refuse_fetch).render()
     assert export_review.pdf(store, str(BROKEN), NOW).startswith(b"%PDF")
     charts = 0
     for sheet in document.pages:

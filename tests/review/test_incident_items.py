@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from observability.core.weeks import Week
-from observability.review.action_items import settled
-from observability.review.agenda import ranked
-from observability.review.incident_items import of_incidents, shared, touched
-from observability.store.query import decision_log
+from observability.review.action_items import is_settled_action
+from observability.review.agenda import ranked_agenda
+from observability.review.incident_items import of_incidents, shared_incidents, touched
+from observability.store.types import decision_items
 
 JULY = "2013-07-01T00:00:00Z"
 
@@ -17,10 +17,22 @@ def incident(
     metric, subject="model", value=30.0, severity="act", analyzer="data/quality", stages=("input",), onset=JULY, source="input", rank=1.0
 ):
     return {
-        "incident": f"{subject}-{metric}", "source": source, "severity": severity, "sentence": f"{subject} {metric}.", "onset": onset, "event": None,
-        "lead": f"{subject}-{metric}", "value": value, "slice": None, "subject": subject, "metric": metric, "analyzer": analyzer, "rank": rank,
-        "stages": list(stages), "findings": [f"{subject}-{metric}"],
-    }  # fmt: skip
+        "incident": f"{subject}-{metric}",
+        "source": source,
+        "severity": severity,
+        "sentence": f"{subject} {metric}.",
+        "onset": onset,
+        "event": None,
+        "lead": f"{subject}-{metric}",
+        "value": value,
+        "slice": None,
+        "subject": subject,
+        "metric": metric,
+        "analyzer": analyzer,
+        "rank": rank,
+        "stages": list(stages),
+        "findings": [f"{subject}-{metric}"],
+    }
 
 
 def error(value=30.5, severity="watch", metric="mae"):
@@ -28,7 +40,16 @@ def error(value=30.5, severity="watch", metric="mae"):
 
 
 def part(model, *incidents, measured=30.5, baseline=0.1):
-    findings = [{"id": each["lead"], "subject": each["subject"], "metric": each["metric"], "value": each["value"], "evidence": {"baseline": baseline}} for each in incidents]  # fmt: skip
+    findings = [
+        {
+            "id": each["lead"],
+            "subject": each["subject"],
+            "metric": each["metric"],
+            "value": each["value"],
+            "evidence": {"baseline": baseline},
+        }
+        for each in incidents
+    ]
     return {
         "model": model,
         "served": 1000,
@@ -43,7 +64,7 @@ def week(*parts):
 
 
 def found(*parts, last=None):
-    return ranked(shared([item for each in parts for item in of_incidents(each, 1 / len(parts), last)]))
+    return ranked_agenda(shared_incidents([item for each in parts for item in of_incidents(each, 1 / len(parts), last)]))
 
 
 def test_the_error_of_a_model_stands_before_columns_that_moved_by_themselves():
@@ -67,7 +88,7 @@ def test_a_rate_concerns_the_rows_by_which_it_rose():
     one = incident("null_rate", "dew", 0.217)
     (item,) = found(part("m", one, baseline=0.103))
     assert item.exposure == pytest.approx(0.114)
-    assert "it touches 11 % of them" in " ".join(item.reasons)
+    assert "11 % affected" in " ".join(item.reasons)
     assert touched(error(), {}) == 1.0
 
 
@@ -107,8 +128,14 @@ def test_claims_about_whole_models_are_never_one_feed():
 
 @pytest.mark.parametrize(
     ("before", "now", "metric", "expected"),
-    [(10.0, 20.0, "mae", "worse"), (20.0, 10.0, "mae", "better"), (0.9, 0.6, "accuracy", "worse"), (0.6, 0.9, "accuracy", "better"), (20.0, 21.0, "mae", "as before")],
-)  # fmt: skip
+    [
+        (10.0, 20.0, "mae", "worse"),
+        (20.0, 10.0, "mae", "better"),
+        (0.9, 0.6, "accuracy", "worse"),
+        (0.6, 0.9, "accuracy", "better"),
+        (20.0, 21.0, "mae", "as before"),
+    ],
+)
 def test_a_fault_that_grew_is_worse_and_not_as_last_week(before, now, metric, expected):
     last = week(part("m", error(before, metric=metric)))
     (item,) = found(part("m", error(now, metric=metric)), last=last)
@@ -116,18 +143,18 @@ def test_a_fault_that_grew_is_worse_and_not_as_last_week(before, now, metric, ex
 
 
 def action(closed):
-    first = decision_log.Entry(datetime(2013, 7, 8, 9, tzinfo=UTC), "ann", {"text": "Retrain", "review": "2013-W27"})
-    return decision_log.Item("action", "a1", (first, decision_log.Entry(closed, "ann", {"state": "done"})))
+    first = decision_items.DecisionEntry(datetime(2013, 7, 8, 9, tzinfo=UTC), "ann", {"text": "Retrain", "review": "2013-W27"})
+    return decision_items.DecisionItem("action", "a1", (first, decision_items.DecisionEntry(closed, "ann", {"state": "done"})))
 
 
 def test_an_action_that_was_closed_is_seen_in_two_reviews_however_old_it_is():
     old = action(datetime(2013, 7, 31, tzinfo=UTC))  # in W31, four weeks after it was promised
-    assert [settled(old, Week(2013, number), []) for number in (30, 31, 32, 33)] == [False, False, False, True]
+    assert [is_settled_action(old, Week(2013, number), []) for number in (30, 31, 32, 33)] == [False, False, False, True]
 
 
 def test_past_weeks_that_are_reviewed_long_after_show_it_twice_too():
     late = action(datetime(2026, 1, 1, tzinfo=UTC))
     shown = {"promises": [{"action": "a1", "state": "done"}]}
     still = {"promises": [{"action": "a1", "state": "open"}]}
-    assert not settled(late, Week(2013, 30), [shown, still])
-    assert settled(late, Week(2013, 31), [shown, shown, still])
+    assert not is_settled_action(late, Week(2013, 30), [shown, still])
+    assert is_settled_action(late, Week(2013, 31), [shown, shown, still])

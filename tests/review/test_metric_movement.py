@@ -7,7 +7,7 @@ import pytest
 
 from observability.core.finding import Finding
 from observability.core.weeks import Week
-from observability.review.metric_movement import Target, judged, oriented, weeks, worthwhile
+from observability.review.metric_movement import Target, movement_verdict, oriented, weeks, worthwhile
 from observability.stats.interval import Interval
 
 JULY, AUGUST = Week.parse("2013-W27"), Week.parse("2013-W28")
@@ -16,8 +16,22 @@ JULY, AUGUST = Week.parse("2013-W27"), Week.parse("2013-W28")
 def finding(value, low, high, metric="mae", n=2000, baseline=20.0):
     at = datetime(2013, 7, 1, tzinfo=UTC)
     return Finding(
-        "serving/performance", "m", "1", "model", metric, value, n, "act", "…", at, at, "reference", low=low, high=high, evidence={"baseline": baseline}
-    )  # fmt: skip
+        "serving/performance",
+        "m",
+        "1",
+        "model",
+        metric,
+        value,
+        n,
+        "act",
+        "…",
+        at,
+        at,
+        "reference",
+        low=low,
+        high=high,
+        evidence={"baseline": baseline},
+    )
 
 
 def test_an_error_that_fell_beyond_chance_moved():
@@ -26,7 +40,7 @@ def test_an_error_that_fell_beyond_chance_moved():
     assert found.improvement is not None
     # MOVER by hand: 15.8 less / plus the root of the squared reaches
     assert found.improvement[1] == pytest.approx(15.8 - ((37.8 - 35.5) ** 2 + (23.0 - 22.0) ** 2) ** 0.5)
-    assert "Weeks differ" in found.sentence
+    assert "does not prove causation" in found.sentence
 
 
 def test_an_error_that_rose_did_not():
@@ -39,9 +53,7 @@ def test_a_rise_whose_interval_holds_zero_is_not_called_worse():
     found = weeks(Target("m", "serving/performance", "mae"), finding(27.6, 26.0, 29.2), finding(30.5, 28.0, 33.0), JULY, AUGUST)
     assert found.answer == "no"
     reach = ((29.2 - 27.6) ** 2 + (30.5 - 28.0) ** 2) ** 0.5
-    assert (
-        f"not better by as much as matters: between {2.9 + reach:.3g} worse and {reach - 2.9:.3g} better (95 % interval)" in found.sentence
-    )
+    assert f"no relevant improvement (95 % interval from {2.9 + reach:.3g} worse to {reach - 2.9:.3g} better)" in found.sentence
     assert "worse by" not in found.sentence
 
 
@@ -81,8 +93,8 @@ def test_a_week_without_the_figure_cannot_tell_and_says_which():
 def test_turning_round_keeps_low_below_high():
     turned = oriented(Interval(-0.08, -0.10, -0.05, 100), -1.0)
     assert (turned.low, turned.value, turned.high) == (0.05, 0.08, 0.10)
-    assert judged(turned, 0.02) == "yes"
-    assert judged(replace(turned, low=None), 0.02) == "cannot tell"
+    assert movement_verdict(turned, 0.02) == "yes"
+    assert movement_verdict(replace(turned, low=None), 0.02) == "cannot tell"
 
 
 def test_what_is_worthwhile_follows_the_goal_then_the_limits():

@@ -15,9 +15,12 @@ def part(model, *severities):
 def test_what_people_reported_and_no_finding_said_was_missed():
     models = [part("seen", "watch", "act"), part("faint", "watch"), part("quiet")]
     happened = [
-        Entry(AT, "incident", "Wrong prices", "faint"), Entry(AT, "incident", "Known", "seen"), Entry(AT, "complaint", "Refused twice", "quiet"),
-        Entry(AT, "deploy", "Version 2", "quiet"), Entry(AT, "incident", "Of no model"),
-    ]  # fmt: skip
+        Entry(AT, "incident", "Wrong prices", "faint"),
+        Entry(AT, "incident", "Known", "seen"),
+        Entry(AT, "complaint", "Refused twice", "quiet"),
+        Entry(AT, "deploy", "Version 2", "quiet"),
+        Entry(AT, "incident", "Of no model"),
+    ]
     assert [(each["model"], each["title"]) for each in missed(models, happened)] == [("faint", "Wrong prices"), ("quiet", "Refused twice")]
 
 
@@ -35,9 +38,12 @@ def test_an_alert_of_an_earlier_week_that_was_resolved_in_this_one_is_shown(monk
         }
 
     said = [
-        word("long over", "opened", -20), word("long over", "resolved", -10), word("just over", "opened", -5), word("stands", "opened", -5),
+        word("long over", "opened", -20),
+        word("long over", "resolved", -10),
+        word("just over", "opened", -5),
+        word("stands", "opened", -5),
         word("just over", "resolved", 1),
-    ]  # fmt: skip
-    monkeypatch.setattr(alert_log, "said", lambda store: said)
+    ]
+    monkeypatch.setattr(alert_log, "alert_records", lambda store: said)
     shown = monitoring(None, week, [], [])["alerts"]
     assert [(each["incident"], each["state"]) for each in shown] == [("just over", "resolved"), ("stands", "open")]

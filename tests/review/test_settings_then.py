@@ -16,17 +16,11 @@ from observability.export import review as export_review
 from observability.monitoring import check
 from observability.review import freeze, sentences
 from observability.review.restated import restated
-from observability.review.snapshot import settings_from, snapshot
+from observability.review.snapshot import settings_from, week_snapshot
 from observability.store.db import catalog_store
-from observability.store.db.settings_history import settings_at
-from observability.store.ingest import record_writer
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
 from observability.store.opener import open_store
-from observability.store.query import aggregates, listing
-from observability.store.registry import admin
-from observability.store.registry.register import register
-from observability.store.registry.register_types import Request
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
 from tests.support.html_rules import invalid
 
 WEEK = Week.parse("2020-W10")
@@ -44,21 +38,32 @@ def store(tmp_path):
         reference = tmp_path / "reference.csv"
         rows = [f"{each},{each},{value}" for each, value in zip(score[:700], label[:700])]
         reference.write_text("\n".join(["x,score,label", *rows]) + "\n", encoding="utf-8")
-        request = Request(model="m", version="1", task="binary", reference=reference, label="label", score=("score",))
-        register(opened, request, now=WEEK.start - timedelta(days=70))
+        request = RegistrationRequest(model="m", version="1", task="binary", reference=reference, label="label", score=("score",))
+        opened.register(request, now=WEEK.start - timedelta(days=70))
         with opened.write() as writer:
             key = opened.catalog().model("m").key
             catalog_store.update_model(writer, key, settings=BEFORE, now=WEEK.start - timedelta(days=60))
         lines = []
         for number in range(700):
             at = stamp(WEEK.start + timedelta(minutes=14 * number))
-            lines.append({"kind": "prediction", "id": f"p{number}", "model": "m", "version": "1", "features": {"x": score[700 + number]}, "score": score[700 + number], "at": at, "received_at": at})  # fmt: skip
+            lines.append(
+                {
+                    "kind": "prediction",
+                    "id": f"p{number}",
+                    "model": "m",
+                    "version": "1",
+                    "features": {"x": score[700 + number]},
+                    "score": score[700 + number],
+                    "at": at,
+                    "received_at": at,
+                }
+            )
             lines.append(
                 {"kind": "label", "id": f"p{number}", "model": "m", "value": int(label[700 + number]), "at": at, "received_at": at}
             )
         path = tmp_path / "lines.jsonl"
         path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
-        assert load_files(opened, [path], Defaults()).rejected == 0
+        assert opened.load_files([path], LoadDefaults()).rejected == 0
         opened.by_hand = score[700:], label[700:]
         yield opened
 
@@ -92,12 +97,12 @@ def test_a_week_made_anew_after_a_change_of_settings_is_the_same(store):
     body = freeze.freeze(store, WEEK, author="ann", now=FROZEN)
     held = accuracy(store).limit
     limits = {"serving/performance/accuracy": 0.4}
-    alarm_rules.keep(store, "m", replace(BEFORE, limits=limits, cost_false_negative=50.0), author="bob")
+    alarm_rules.save_settings(store, "m", replace(BEFORE, limits=limits, cost_false_negative=50.0), author="bob")
     assert accuracy(store).limit != held
-    assert freeze.canonical(snapshot(store, WEEK, frozen_at=FROZEN)) == freeze.canonical(body)
-    alarm_rules.keep(store, "m", replace(BEFORE, limits=limits, threshold=0.8), author="bob")
+    assert freeze.canonical(week_snapshot(store, WEEK, frozen_at=FROZEN)) == freeze.canonical(body)
+    alarm_rules.save_settings(store, "m", replace(BEFORE, limits=limits, threshold=0.8), author="bob")
     assert accuracy(store).value == pytest.approx(right(store, 0.8)) != pytest.approx(right(store, 0.5))
-    anew = snapshot(store, WEEK, frozen_at=FROZEN)
+    anew = week_snapshot(store, WEEK, frozen_at=FROZEN)
     assert differing(anew, body) == [], "to the last bits of a sum, as decisions by another threshold are counted from rows"
     assert settings_from(anew["models"][0]) == BEFORE
     (judged,) = [
@@ -111,11 +116,11 @@ def test_a_week_made_anew_after_a_change_of_settings_is_the_same(store):
 def test_answers_under_other_settings_are_those_of_a_store_that_has_them(store):
     window = Window("m", WEEK.start, WEEK.end)
     asked = [
-        lambda: aggregates.ask(store, Aggregate("outcomes", keys=(By("decision"), By("label"))), window),
-        lambda: aggregates.ask(store, Aggregate("predictions", keys=(By("decision"),)), window),
-        lambda: aggregates.ask(store, Aggregate("outcomes", sums=("correct",)), window),
-        lambda: aggregates.ask(store, Aggregate("outcomes", keys=(By("score_bin"), By("decision"))), window.reference()),
-        lambda: listing.sample(store, Sample("outcomes", ("decision", "score", "label"), 50), window),
+        lambda: store.ask(Aggregate("outcomes", keys=(By("decision"), By("label"))), window),
+        lambda: store.ask(Aggregate("predictions", keys=(By("decision"),)), window),
+        lambda: store.ask(Aggregate("outcomes", sums=("correct",)), window),
+        lambda: store.ask(Aggregate("outcomes", keys=(By("score_bin"), By("decision"))), window.reference()),
+        lambda: store.ask(Sample("outcomes", ("decision", "score", "label"), 50), window),
     ]
     other = replace(BEFORE, threshold=0.23)
     with store.under({"m": other}):
@@ -123,7 +128,7 @@ def test_answers_under_other_settings_are_those_of_a_store_that_has_them(store):
         assert store.catalog().model("m").settings == other
     assert store.catalog().model("m").settings == BEFORE
     present = [each() for each in asked]
-    alarm_rules.keep(store, "m", other, author="bob")
+    alarm_rules.save_settings(store, "m", other, author="bob")
     for there, before, then in zip([each() for each in asked], present, under, strict=True):
         assert there.equals(then)
         assert not before.equals(then)
@@ -131,30 +136,30 @@ def test_answers_under_other_settings_are_those_of_a_store_that_has_them(store):
 
 def test_settings_are_those_of_the_instant_and_what_nobody_recorded_is_said(store):
     later = replace(BEFORE, limits={})
-    alarm_rules.keep(store, "m", later, author="bob")
-    alarm_rules.keep(store, "m", later, author="bob")
+    alarm_rules.save_settings(store, "m", later, author="bob")
+    alarm_rules.save_settings(store, "m", later, author="bob")
     now = datetime.now(UTC)
     start = WEEK.start
-    first = settings_at(store, start - timedelta(days=65), now)["m"]
+    first = store.settings_at(start - timedelta(days=65), now)["m"]
     assert (first.settings, first.known) == (ModelSettings(), True)
-    assert settings_at(store, start, now)["m"].settings == BEFORE
-    assert settings_at(store, now, now)["m"].settings == later
-    early = settings_at(store, start - timedelta(days=90), start)["m"]
+    assert store.settings_at(start, now)["m"].settings == BEFORE
+    assert store.settings_at(now, now)["m"].settings == later
+    early = store.settings_at(start - timedelta(days=90), start)["m"]
     assert (early.settings, early.known) == (BEFORE, False)
-    assert settings_at(store, start - timedelta(days=90), start - timedelta(days=80))["m"].settings == ModelSettings()
+    assert store.settings_at(start - timedelta(days=90), start - timedelta(days=80))["m"].settings == ModelSettings()
     assert store.cursor().execute("SELECT count(*) FROM settings_kept").fetchall() == [(3,)], "one row a change"
-    body = snapshot(store, WEEK, frozen_at=FROZEN)
-    said, since = sentences.judged_by(body["models"][0])
+    body = week_snapshot(store, WEEK, frozen_at=FROZEN)
+    said, since = sentences.settings_sentence(body["models"][0])
     assert "threshold 0.5" in said and "limit of serving/performance/accuracy 0.00200" in said
     assert since.startswith("In force at the week's end, since 2020-01-02")
     with store.write() as writer:
         writer.execute('UPDATE settings_kept SET "at" = ?', [now.replace(tzinfo=None)])
-    record_writer.write(store, [{"kind": "event", "what": "note", "text": "x", "at": WEEK.start}])
+    store.write_records([{"kind": "event", "what": "note", "text": "x", "at": WEEK.start}])
     freeze.freeze(store, WEEK, author="ann", now=now)
-    html = export_review.page(store, str(WEEK), now)
-    assert "What held at the week&#39;s end was not recorded" in html
+    html = export_review.review_html(store, str(WEEK), now)
+    assert "(earlier not recorded)" in html
     assert invalid(html) == []
-    admin.remove_model(store, "m")
+    store.remove_model("m")
     assert store.cursor().execute("SELECT count(*) FROM settings_kept").fetchall() == [(0,)]
 
 
@@ -165,6 +170,6 @@ def test_a_store_from_before_begins_to_keep_settings_when_it_is_opened(tmp_path)
         writer.execute("DELETE FROM migrations WHERE version >= 6")
     began = datetime.now(UTC)
     with open_store(tmp_path) as store:
-        held = settings_at(store, began - timedelta(days=1), began)["old"]
+        held = store.settings_at(began - timedelta(days=1), began)["old"]
         assert (held.settings, held.known) == (BEFORE, False)
-        assert settings_at(store, datetime.now(UTC), began)["old"].known
+        assert store.settings_at(datetime.now(UTC), began)["old"].known

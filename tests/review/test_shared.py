@@ -8,24 +8,21 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from observability.alerts.config import Config
+from observability.alerts.config import AlertConfig
 from observability.core.settings import ModelSettings
 from observability.core.weeks import Week
 from observability.dashboard import load
 from observability.export import review as export_review
 from observability.review import freeze
 from observability.review.agenda import Item
-from observability.review.agenda_items import waited
-from observability.review.escalation import messages
+from observability.review.agenda_items import weeks_waited
+from observability.review.escalation import escalation_messages
 from observability.server import process_lock
 from observability.store.db import catalog_store
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
 from observability.store.opener import open_store
-from observability.store.query import decision_log
-from observability.store.registry.register import register
-from observability.store.registry.register_types import Request
-from tests.dashboard.test_pages import opened, tables, words
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
+from tests.support.dashboard_pages import opened, tables, words
 from tests.support.html_rules import invalid
 
 WEEK = Week.parse("2020-W11")
@@ -44,8 +41,10 @@ def store(tmp_path_factory):
             dew, heat = rng.normal(10, 3, 800), rng.normal(20, 5, 800)
             rows = [f"{a},{b},{a + b},{a + b + c}" for a, b, c in zip(dew, heat, rng.normal(0, 1, 800))]
             (home / "reference.csv").write_text("\n".join(["dew,heat,score,label", *rows]) + "\n", encoding="utf-8")
-            request = Request(model=name, version="1", task="regression", reference=home / "reference.csv", label="label", score=("score",))
-            register(made, request, now=WEEK.start - timedelta(days=90))
+            request = RegistrationRequest(
+                model=name, version="1", task="regression", reference=home / "reference.csv", label="label", score=("score",)
+            )
+            made.register(request, now=WEEK.start - timedelta(days=90))
             with made.write() as writer:
                 key = made.catalog().model(name).key
                 catalog_store.update_model(writer, key, settings=ModelSettings(owner=who), now=WEEK.start - timedelta(days=80))
@@ -63,9 +62,11 @@ def store(tmp_path_factory):
                     "score": a + b,
                 }
                 lines.append(body | {"features": {"dew": None if silent else a, "heat": b}})
-                lines.append({"kind": "label", "id": f"{name}{number}", "model": name, "value": a + b + rng.normal(), "at": at, "received_at": at})  # fmt: skip
+                lines.append(
+                    {"kind": "label", "id": f"{name}{number}", "model": name, "value": a + b + rng.normal(), "at": at, "received_at": at}
+                )
         (home / "lines.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
-        assert load_files(made, [home / "lines.jsonl"], Defaults()).rejected == 0
+        assert made.load_files([home / "lines.jsonl"], LoadDefaults()).rejected == 0
         freeze.freeze(made, WEEK, author="ann", now=NOW)
         yield made
 
@@ -90,7 +91,7 @@ def test_the_fault_is_one_item_of_both_models_with_the_incident_of_each(store, i
 
 def test_page_files_and_messages_name_it_at_each_of_the_two(store, item, monkeypatch):
     monkeypatch.setattr(process_lock, "current_store", lambda: store)
-    monkeypatch.setattr(load, "now", lambda: NOW)
+    monkeypatch.setattr(load, "page_clock", lambda: NOW)
     place = [each.item for each in export_review.items_of(freeze.found(store, str(WEEK)))].index(item.item) + 1
     fleet = tables(opened("review", review=str(WEEK), step="fleet"))["The fleet in this week"]["rows"]
     assert all(f"agenda {place}" in each["cells"]["status"]["sub"] for each in fleet)
@@ -101,30 +102,30 @@ def test_page_files_and_messages_name_it_at_each_of_the_two(store, item, monkeyp
     app = opened("review", review=str(WEEK), item=item.item)
     agenda = tables(app)["Agenda"]["rows"]
     assert agenda[place - 1]["cells"]["model"]["t"] == "delay, late"
-    assert {"Look at it (delay)", "Look at it (late)"} <= {each.label.replace("\\", "") for each in app.button}
+    assert {"Open the page (delay)", "Open the page (late)"} <= {each.label.replace("\\", "") for each in app.button}
     app.text_input(key="person-box").input("Ann").run()
     form = f"finish-{WEEK}-{item.item}"
     app.button_group(key=f"does-{form}-0").set_value("act").run()
     app.selectbox(key=f"model-{form}-0").set_value("late").run()
     app.text_area(key=f"text-{form}-0").input("Mend the feed").run()
-    next(each for each in app.button if each.label == "Keep").click().run()
+    next(each for each in app.button if each.label == "Save").click().run()
     assert not app.exception
     assert "Acted on" in words(app)
-    (action,) = decision_log.actions(store)
+    (action,) = store.actions()
     assert (action.fields["model"], action.fields["finding"]) == ("late", item.of("late")["finding"])
-    html = export_review.page(store, str(WEEK), NOW)
+    html = export_review.review_html(store, str(WEEK), NOW)
     assert html.count(f'<a href="#item-{place}">item {place} of the agenda</a>') == 2
     assert invalid(html) == []
     rows = list(csv.DictReader(io.StringIO(export_review.minutes(store, str(WEEK)))))
     assert [each["model"] for each in rows if each["outcome"] == "Acted on"] == ["delay, late"]
-    assert f"{place}. delay, late: " in export_review.summary(store, str(WEEK))
+    assert f"{place}. delay, late: " in export_review.review_markdown(store, str(WEEK))
 
 
 def test_owners_of_both_are_told_and_it_waits_on_where_only_one_still_shows_it(store, item):
     body = freeze.found(store, str(WEEK))
-    config = Config(channels={name: f"json://127.0.0.1:9/{name}" for name in ("a", "b")}, routes={"ann": ("a",), "bob": ("b",)})
+    config = AlertConfig(channels={name: f"json://127.0.0.1:9/{name}" for name in ("a", "b")}, routes={"ann": ("a",), "bob": ("b",)})
     waits = {**body, "agenda": [{**item.to_json(), "weeks": 3}]}
-    assert [each["channel"] for each in messages(waits, config, NOW)] == ["a", "b"]
+    assert [each["channel"] for each in escalation_messages(waits, config, NOW)] == ["a", "b"]
     alone = Item(item.also[0]["item"], "incident", "late alone", "act", "new", 0.5, "late")
-    assert waited(alone, [{**body, "outcomes": {}}]) == 2
-    assert waited(alone, [{**body, "outcomes": {item.item: {"does": "accept"}}}]) == 1
+    assert weeks_waited(alone, [{**body, "outcomes": {}}]) == 2
+    assert weeks_waited(alone, [{**body, "outcomes": {item.item: {"does": "accept"}}}]) == 1

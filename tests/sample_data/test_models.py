@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import chi2_contingency
 from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, roc_auc_score
 
-from observability.store.registry.artifacts import sniff
+from observability.store.registry.artifacts import detect_artifact_kind
 from sample_data.employment import EMPLOYMENT
 from sample_data.flights import DELAY, LATE
 from sample_data.sentiment import CLASSES, SENTIMENT, features_of
@@ -140,7 +140,7 @@ def test_the_shipped_file_turns_a_text_into_the_logged_features_and_these_into_t
     import skops.io
 
     assert skops.io.get_untrusted_types(file=FOLDER / SENTIMENT.artifact) == []
-    assert sniff(FOLDER / SENTIMENT.artifact) == "skops"
+    assert detect_artifact_kind(FOLDER / SENTIMENT.artifact) == "skops"
     model, table = skops.io.load(FOLDER / SENTIMENT.artifact), sentiment("production").sample(300, random_state=3)
     features = features_of(model.text_vectoriser_, table["text"].tolist()).set_axis(table.index)
     assert (features - table[list(SENTIMENT.features)]).abs().max(axis=None) <= 1.01e-3

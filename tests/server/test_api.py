@@ -1,4 +1,4 @@
-"""Do programs get over HTTP what the contract says: tokens, errors, evidence, findings, and records that are on disk before the answer?"""
+"""The HTTP interface follows the contract: tokens, errors, evidence, findings, and records on disk before the response."""
 
 import asyncio
 import json
@@ -16,8 +16,7 @@ from starlette.applications import Starlette
 from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
 from observability.investigation.case import case
 from observability.server import api, process_lock, tokens
-from observability.store.db.database import Store
-from observability.store.ingest.loader import load_landing
+from observability.store.db.database import Database
 from observability.store.opener import open_store
 from tests.support.case_world import HOSTILE, START, iso
 from tests.support.case_world import build as build_cases
@@ -46,7 +45,7 @@ class Site:
     """The routes over a store, without a port."""
 
     home: Path
-    store: Store
+    store: Database
     read: str
     write: str
 
@@ -55,10 +54,18 @@ class Site:
         address, _, query = path.partition("?")
         sent = {} if token is None else {"authorization": f"Bearer {token}"}
         scope = {
-            "type": "http", "method": method, "path": address, "raw_path": address.encode(), "query_string": query.encode(), "root_path": "",
-            "headers": [(name.encode(), value.encode()) for name, value in {**sent, **(headers or {})}.items()], "scheme": "http",
-            "server": ("127.0.0.1", 1), "client": ("127.0.0.1", 2), "http_version": "1.1",
-        }  # fmt: skip
+            "type": "http",
+            "method": method,
+            "path": address,
+            "raw_path": address.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "headers": [(name.encode(), value.encode()) for name, value in {**sent, **(headers or {})}.items()],
+            "scheme": "http",
+            "server": ("127.0.0.1", 1),
+            "client": ("127.0.0.1", 2),
+            "http_version": "1.1",
+        }
         answer = Answer()
         pieces = [body[start : start + 65_536] for start in range(0, len(body), 65_536)] or [b""]
 
@@ -131,7 +138,7 @@ def test_tokens_are_kept_hashed_and_private(tmp_path: Path) -> None:
         each.start()
     for each in threads:
         each.join()
-    assert len(tokens.read(tmp_path)) == 8
+    assert len(tokens.read_tokens(tmp_path)) == 8
     file.write_text("{")
     with pytest.raises(StoreBrokenError):
         tokens.holder(tmp_path, text)
@@ -188,7 +195,7 @@ def test_records_are_on_disk_before_the_answer_and_bad_lines_are_told(site: Site
     assert synced
     (segment,) = (site.store.landing / "ready").glob("*.jsonl")
     assert [json.loads(line)["id"] for line in segment.read_text().splitlines()] == ["new-1", "new-3"]
-    report = load_landing(site.store)
+    report = site.store.load_landing()
     assert (report.stored, report.rejected) == (2, 0)
     assert case(site.store, "new-3").row.score == 7.0
 

@@ -1,4 +1,4 @@
-"""Who watches: a fault opens one alert and sends one message, its end resolves it, and Monday's week freezes itself."""
+"""The watcher opens one alert and sends one message per fault, resolves it, and freezes last week."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,6 @@ from observability.alerts import alert_log
 from observability.alerts.config import FILE
 from observability.review import freeze
 from observability.server import watcher
-from observability.store.ingest import record_writer
 from observability.store.opener import open_store
 from tests.support import review_world
 from tests.support.review_world import BROKEN, MENDED
@@ -29,10 +28,10 @@ def test_from_the_fault_to_its_end(store):
     state.started = BROKEN.end
 
     def look(now):
-        watcher.look(store, state, now, lambda _address, message: sent.append(message))
+        watcher.watch_round(store, state, now, lambda _address, message: sent.append(message))
 
     look(BROKEN.end)
-    opened = [each for each in alert_log.alerts(store, BROKEN.end).values() if each.model == "eta"]
+    opened = [each for each in alert_log.alerts_by_incident(store, BROKEN.end).values() if each.model == "eta"]
     assert opened
     assert all(each.state == "open" for each in opened)
     assert len(sent) == len(opened)
@@ -45,18 +44,18 @@ def test_from_the_fault_to_its_end(store):
     assert freeze.is_frozen(store, str(BROKEN))
     assert freeze.frozen_weeks(store)[0].author == watcher.DASHBOARD
     look(MENDED.end)
-    after = alert_log.alerts(store, MENDED.end)
+    after = alert_log.alerts_by_incident(store, MENDED.end)
     assert [after[each.incident].state for each in opened] == ["resolved"] * len(opened)
 
 
 def test_while_the_settings_cannot_be_read_nothing_is_decided_and_it_is_said(store, monkeypatch):
     (store.home / FILE).write_text("[chanels]\n", encoding="utf-8")
-    state, stopping, said = watcher.Watching(), _Stops(2), len(alert_log.said(store))
+    state, stopping, said = watcher.Watching(), _Stops(2), len(alert_log.alert_records(store))
     frozen = []
     monkeypatch.setattr(watcher, "freeze_last_week", lambda _store, now: frozen.append(now))
-    watcher.in_background(store, state, stopping, wait=0.0)
+    watcher.run_watcher(store, state, stopping, wait=0.0)
     assert "unknown table" in state.failure
-    assert len(alert_log.said(store)) == said
+    assert len(alert_log.alert_records(store)) == said
     assert len(frozen) == 2, "Monday's week is frozen whatever the settings of alerts"
 
 
@@ -67,11 +66,13 @@ def test_a_run_that_diverges_is_told_and_an_old_one_is_not(tmp_path):
             starts = end - timedelta(hours=3)
             lines = [{"kind": "run", "run": name, "at": starts, "event": "start"}]
             losses = [*(2.0 / (1 + step) for step in range(30)), *(["NaN"] * 10)]
-            lines += [{"kind": "step", "run": name, "at": starts + timedelta(minutes=place), "step": place, "metrics": {"loss": loss}}
-                      for place, loss in enumerate(losses)]  # fmt: skip
-            record_writer.write(store, lines)
-            watcher.look(store, watcher.Watching(), now, lambda *_: None)
-            told = [each.title for each in alert_log.alerts(store, now).values()]
+            lines += [
+                {"kind": "step", "run": name, "at": starts + timedelta(minutes=place), "step": place, "metrics": {"loss": loss}}
+                for place, loss in enumerate(losses)
+            ]
+            store.write_records(lines)
+            watcher.watch_round(store, watcher.Watching(), now, lambda *_: None)
+            told = [each.title for each in alert_log.alerts_by_incident(store, now).values()]
             assert bool(told) is (name == "new"), told
         assert all("`new`" in each or "new" in each for each in told)
 

@@ -3,42 +3,42 @@
 import numpy as np
 import pytest
 
-from observability.simulation.clean_log import Stream
-from observability.simulation.day_correlation import Luck, scored
-from observability.simulation.log_rows import Rows
+from observability.simulation.clean_log import CleanStream
+from observability.simulation.day_correlation import DayCorrelation, normal_scores
+from observability.simulation.log_rows import LogRows
 from tests.support.simulation_world import credit
 
 SHARE, DAYS, SIZE = 0.05**0.5, 400, 400
 
 
 @pytest.fixture(scope="module")
-def weather() -> Rows:
+def weather() -> LogRows:
     """Rain of an hour and of three, wind, and a number that is null half of the time."""
     rng = np.random.default_rng(1)
     wet = rng.random(6000) < 0.08
     rain = np.where(wet, rng.gamma(1, 0.1, 6000), 0.0)
     wind = rng.normal(10, 3, 6000)
-    return Rows({
+    return LogRows({
         "feature.rain": rain, "feature.rain_3h": rain + np.where(rng.random(6000) < 0.05, 0.05, 0.0), "feature.wind": wind,
         "feature.gust": np.where(rng.random(6000) < 0.5, np.nan, wind + 5), "label": (rng.random(6000) < 0.2 + 0.3 * wet).astype(float),
     })  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def drawn(weather: Rows) -> np.ndarray:
+def drawn(weather: LogRows) -> np.ndarray:
     """Days × rows of the log, each day with its luck."""
-    luck, rng = Luck.of(weather, SHARE), np.random.default_rng(2)
+    luck, rng = DayCorrelation.of(weather, SHARE), np.random.default_rng(2)
     return np.array([rng.choice(len(weather), SIZE, p=luck.weights(rng)) for _ in range(DAYS)])
 
 
 @pytest.mark.parametrize("name", ["feature.rain", "feature.rain_3h", "feature.wind"])
-def test_a_day_shares_about_a_twentieth_of_the_variance(weather: Rows, drawn: np.ndarray, name: str) -> None:
-    found = scored(weather[name])[drawn]
+def test_a_day_shares_about_a_twentieth_of_the_variance(weather: LogRows, drawn: np.ndarray, name: str) -> None:
+    found = normal_scores(weather[name])[drawn]
     between = found.mean(axis=1).var() - found.var(axis=1).mean() / SIZE
     assert 0.03 < between < 0.07
 
 
-def test_over_many_days_the_log_is_as_it_was(weather: Rows, drawn: np.ndarray) -> None:
+def test_over_many_days_the_log_is_as_it_was(weather: LogRows, drawn: np.ndarray) -> None:
     for name in ("feature.rain", "feature.wind", "label"):
         assert abs(weather[name][drawn].mean() - weather[name].mean()) < 0.05 * weather[name].std()
     wet = (weather["feature.rain"][drawn] > 0).mean(axis=1)
@@ -49,8 +49,8 @@ def test_over_many_days_the_log_is_as_it_was(weather: Rows, drawn: np.ndarray) -
 
 def test_rows_of_a_stream_are_whole_rows_of_its_log_and_the_same_each_time() -> None:
     base = credit(1)
-    day = Stream(base, seed=1, rows_a_day=500, day_effect=SHARE).day(3)
+    day = CleanStream(base, seed=1, rows_a_day=500, day_effect=SHARE).day(3)
     known = {(age, score) for age, score in zip(base.pool["feature.age"].tolist(), base.pool["score"].tolist(), strict=True)}
     assert all(each in known for each in zip(day["feature.age"].tolist(), day["score"].tolist(), strict=True))
-    again = Stream(base, seed=1, rows_a_day=500, day_effect=SHARE).day(3)
+    again = CleanStream(base, seed=1, rows_a_day=500, day_effect=SHARE).day(3)
     assert np.array_equal(day["feature.age"], again["feature.age"]) and np.array_equal(day["at"], again["at"])

@@ -7,36 +7,38 @@ import pytest
 
 from observability.core.errors import NotFoundError
 from observability.core.questions import ABSENT, WRONG_TYPE
-from observability.simulation.clean_log import DAY, Stream
+from observability.simulation.clean_log import DAY, CleanStream
 from observability.simulation.fault import STRENGTHS
-from observability.simulation.fault_targets import CAST, cast
-from observability.simulation.faults import FAULTS, fault
-from observability.simulation.log_rows import Rows
-from observability.simulation.replay import Scenario
+from observability.simulation.fault_targets import TARGET_PARTS, fault_targets
+from observability.simulation.faults import FAULTS, find_fault
+from observability.simulation.log_rows import LogRows
+from observability.simulation.replay import FaultScenario
 from tests.support.simulation_world import credit
 
 BASE = credit(reference_rows=500)
-STREAM = Stream(BASE, seed=3, past=1, days=3, rows_a_day=20_000)
-SCENE = replace(cast(BASE, 3), number="feature.age", partner="feature.debt", group=("group.sex", "F"), slice=("feature.region", "south"))
+STREAM = CleanStream(BASE, seed=3, past=1, days=3, rows_a_day=20_000)
+SCENE = replace(
+    fault_targets(BASE, 3), number="feature.age", partner="feature.debt", group=("group.sex", "F"), slice=("feature.region", "south")
+)
 CLEAN = STREAM.day(1)
 
 
-def planted(name: str, strength: str = "weak", day: int = 1) -> Rows:
+def planted(name: str, strength: str = "weak", day: int = 1) -> LogRows:
     """The first day with the fault (or a later one)."""
-    return Scenario(STREAM, SCENE, FAULTS[name], strength).planted(day, CLEAN)
+    return FaultScenario(STREAM, SCENE, FAULTS[name], strength).planted(day, CLEAN)
 
 
-def moved(rows: Rows, name: str) -> float:
+def moved(rows: LogRows, name: str) -> float:
     """How far a mean moved, in standard deviations of the clean rows."""
     return float((np.nanmean(rows[name]) - np.nanmean(CLEAN[name])) / np.nanstd(CLEAN[name]))
 
 
-def decided(rows: Rows, where: np.ndarray) -> float:
+def decided(rows: LogRows, where: np.ndarray) -> float:
     """The share that is decided for."""
     return float((rows["score"] >= 0.5)[where].mean())
 
 
-def wrong(rows: Rows) -> float:
+def wrong(rows: LogRows) -> float:
     """The share of wrong decisions."""
     return float(((rows["score"] >= 0.5) != (rows["label"] == 1)).mean())
 
@@ -45,15 +47,15 @@ def test_there_are_thirty_over_every_section() -> None:
     assert len(FAULTS) >= 30
     assert {"data", "serving", "trust", "operations"} <= {each.section for each in FAULTS.values()}
     with pytest.raises(NotFoundError, match="null_surge"):
-        fault("nul_surge")
+        find_fault("nul_surge")
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_pure_repeatable_and_grows(name: str) -> None:
     each = FAULTS[name]
     assert SCENE.lacks(each.needs) is None
-    assert set(each.needs) <= set(CAST)
-    assert each.told.endswith(".")
+    assert set(each.needs) <= set(TARGET_PARTS)
+    assert each.description.endswith(".")
     assert sorted(each.amounts) == list(each.amounts)
     before = {column: values.copy() for column, values in CLEAN.columns.items()}
     found = [planted(name, strength) for strength in STRENGTHS]
@@ -69,7 +71,7 @@ def test_a_fault_is_pure_repeatable_and_grows(name: str) -> None:
         assert changes(rows)
 
 
-def changes(rows: Rows) -> bool:
+def changes(rows: LogRows) -> bool:
     """Whether anything differs from the clean day."""
     if len(rows) != len(CLEAN) or rows.columns.keys() != CLEAN.columns.keys():
         return True
@@ -127,10 +129,10 @@ def test_marks_extras_copies_and_times() -> None:
 
 
 def test_what_a_base_lacks_is_said() -> None:
-    bare = replace(BASE, pool=Rows({name: values for name, values in BASE.pool.columns.items() if name not in ("replica", "energy_j")}))
-    scene = cast(bare, 1)
-    assert scene.lacks(FAULTS["slow_replica"].needs) == CAST["replica"]
-    assert scene.lacks(FAULTS["energy_change"].needs) == CAST["energy"]
+    bare = replace(BASE, pool=LogRows({name: values for name, values in BASE.pool.columns.items() if name not in ("replica", "energy_j")}))
+    scene = fault_targets(bare, 1)
+    assert scene.lacks(FAULTS["slow_replica"].needs) == TARGET_PARTS["replica"]
+    assert scene.lacks(FAULTS["energy_change"].needs) == TARGET_PARTS["energy"]
     assert scene.lacks(FAULTS["null_surge"].needs) is None
 
 

@@ -10,12 +10,11 @@ import pytest
 from observability.cli import execute
 from observability.core.catalog import Model
 from observability.simulation.fault import STRENGTHS
-from observability.simulation.faults_labelling import FAULTS, ProjectPlant
-from observability.simulation.labelling_project import simulated
-from observability.simulation.labelling_replay import DAYS, judged, project_of, tell
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.simulation.faults_labelling import FAULTS, LabelFaultPlant
+from observability.simulation.labelling_project import simulated_labelling_records
+from observability.simulation.labelling_replay import DAYS, labelling_findings, labelling_records, replay_labelling_fault
 from observability.store.opener import open_store
+from observability.store.types.loading import LoadDefaults
 from tests.support.simulation_key import LABEL_KEY, right_of_labelling
 
 END = datetime(2026, 5, 1)
@@ -25,31 +24,31 @@ SHARES = {"no": 0.7, "yes": 0.3}
 
 @pytest.fixture(scope="module")
 def project():
-    return simulated("loan", SHARES, 60, 2, END)
+    return simulated_labelling_records("loan", SHARES, 60, 2, END)
 
 
 def test_the_key_has_each_fault() -> None:
     assert LABEL_KEY.keys() == FAULTS.keys()
-    assert all(sorted(each.amounts) == list(each.amounts) and each.told.endswith(".") for each in FAULTS.values())
+    assert all(sorted(each.amounts) == list(each.amounts) and each.description.endswith(".") for each in FAULTS.values())
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_middle_strength_is_named_and_the_same_days_without_it_are_silent(project, name: str) -> None:
     before = project.annotated.copy(deep=True), project.assigned.copy(deep=True), project.prices.copy(deep=True)
-    told = tell(project, LOAN, FAULTS[name], "middle", 2)
+    told = replay_labelling_fault(project, LOAN, FAULTS[name], "middle", 2)
     right = right_of_labelling(name, told.target)
     assert len(told.looks) == DAYS and any(right.holds(each) for each in told.looks[-1].alarms), told.sentence
     assert told.first_named is not None and told.first_named <= 5
     assert not [each.because for look in told.looks for each in look.twin if each.severity in ("act", "watch")]
     assert all(one.equals(other) for one, other in zip(before, (project.annotated, project.assigned, project.prices), strict=True))
-    assert told.to_json()["basis"] == "simulated" and told.sentence.startswith("First said")
+    assert told.to_json()["basis"] == "simulated" and told.sentence.startswith("First detected")
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_was_before_the_fault_stays_and_a_stronger_one_changes_more(project, name: str) -> None:
     onset, changed = END - timedelta(days=DAYS), []
     for strength in STRENGTHS:
-        after = FAULTS[name].plant(ProjectPlant(project, onset, FAULTS[name].amount(strength), np.random.default_rng(1))).project
+        after = FAULTS[name].plant(LabelFaultPlant(project, onset, FAULTS[name].amount(strength), np.random.default_rng(1))).project
         old, new = (each.annotated[each.annotated["at"] < onset].reset_index(drop=True) for each in (project, after))
         pd.testing.assert_frame_equal(old, new)
         gone = project.annotated.merge(after.annotated, how="left", indicator=True)["_merge"] == "left_only"
@@ -61,8 +60,8 @@ def test_what_was_before_the_fault_stays_and_a_stronger_one_changes_more(project
 def test_clean_projects_raise_no_act() -> None:
     said = []
     for seed in range(16):
-        clean = simulated("loan", SHARES, 40, seed, END)
-        said += [each for back in (0, 7) for each in judged(clean, LOAN, END - timedelta(days=back))]
+        clean = simulated_labelling_records("loan", SHARES, 40, seed, END)
+        said += [each for back in (0, 7) for each in labelling_findings(clean, LOAN, END - timedelta(days=back))]
     assert len(said) == 16 * 2 * 11
     assert not [each.because for each in said if each.severity == "act"]
     assert sum(each.severity == "watch" for each in said) <= 2
@@ -80,19 +79,19 @@ def lines(project) -> list[dict]:
 def test_a_projects_own_records_are_taken_where_they_tell_enough(tmp_path) -> None:
     path = tmp_path / "labels.jsonl"
     model = {"kind": "prediction", "id": "p", "model": "loan", "version": "1", "at": "2026-04-30T12:00:00Z", "features": {}, "score": 0.5}
-    logged = lines(simulated("loan", SHARES, 30, 4, END))
+    logged = lines(simulated_labelling_records("loan", SHARES, 30, 4, END))
     path.write_text("\n".join(map(json.dumps, [model, *logged])), encoding="utf-8")
     with open_store(tmp_path / "home", threads=2) as store:
-        report = load_files(store, [path], Defaults())
+        report = store.load_files([path], LoadDefaults())
         assert report.rejected == 0, report.reasons
         now = END.replace(tzinfo=UTC) + timedelta(days=3)
-        own = project_of(store, store.catalog().model("loan"), now)
-        assert "own labelling records" in own.told and len(own.assigned) == sum(
+        own = labelling_records(store, store.catalog().model("loan"), now)
+        assert "own labelling records" in own.source_note and len(own.assigned) == sum(
             each["kind"] == "assignment" and each["at"] < own.end.isoformat() for each in logged
         )
-        early = project_of(store, store.catalog().model("loan"), now - timedelta(days=40))
-        assert "simulated project" in early.told and early.end == (now - timedelta(days=40)).replace(hour=0, tzinfo=None)
+        early = labelling_records(store, store.catalog().model("loan"), now - timedelta(days=40))
+        assert "simulated project" in early.source_note and early.end == (now - timedelta(days=40)).replace(hour=0, tzinfo=None)
         said = execute.execute(
             store, ["lab", "--fault", "annotator-at-random", "--model", "loan", "--strength", "strong"], lambda text: None
         )
-        assert said.exit_code == 0 and "Simulated" in said.out and "First said" in said.out
+        assert said.exit_code == 0 and "Simulated" in said.out and "First detected" in said.out

@@ -6,11 +6,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from observability.simulation.clean_log import Stream
-from observability.simulation.fault_targets import cast
+from observability.simulation.clean_log import CleanStream
+from observability.simulation.fault_targets import fault_targets
 from observability.simulation.faults import FAULTS
-from observability.simulation.findings_cache import digest
-from observability.simulation.replay import Lab, Scenario, by_store
+from observability.simulation.findings_cache import frame_digest
+from observability.simulation.replay import FaultScenario, ReplayLab, replay_by_store
 from tests.support.simulation_world import credit
 
 BASE = credit(reference_rows=2000)
@@ -29,9 +29,9 @@ def same(one: Any, other: Any) -> bool:
 
 @pytest.mark.parametrize(("fault", "delay"), [("clock_skew", 0), ("worse_version", 7), ("renamed_feature", 0)])
 def test_both_roads_say_the_same(fault: str, delay: int) -> None:
-    stream = Stream(BASE, seed=1, past=14, days=1, rows_a_day=250, label_delay=delay)
-    scenario = Scenario(stream, cast(BASE, 1), FAULTS[fault])
-    fast, honest = (list(road) for road in (Lab.of(stream).judge(scenario), by_store(scenario)))
+    stream = CleanStream(BASE, seed=1, past=14, days=1, rows_a_day=250, label_delay=delay)
+    scenario = FaultScenario(stream, fault_targets(BASE, 1), FAULTS[fault])
+    fast, honest = (list(road) for road in (ReplayLab.of(stream).judge(scenario), replay_by_store(scenario)))
     assert [day.end for day in fast] == [day.end for day in honest]
     for one, other in zip(fast, honest, strict=True):
         assert len(one.findings) > 50
@@ -41,13 +41,13 @@ def test_both_roads_say_the_same(fault: str, delay: int) -> None:
 
 
 def test_what_is_said_again_is_what_would_be_said_anew() -> None:
-    stream, scene = Stream(BASE, seed=3, past=14, days=1, rows_a_day=250), cast(BASE, 3)
-    lab = Lab.of(stream)
+    stream, scene = CleanStream(BASE, seed=3, past=14, days=1, rows_a_day=250), fault_targets(BASE, 3)
+    lab = ReplayLab.of(stream)
     judged = {}
     for name in (None, "null_surge", "slow_replica"):
-        scenario = Scenario(stream, scene, FAULTS[name] if name else None)
+        scenario = FaultScenario(stream, scene, FAULTS[name] if name else None)
         before = set(lab.before.said)
-        again, anew = (next(each.judge(scenario)) for each in (lab, Lab.of(stream)))
+        again, anew = (next(each.judge(scenario)) for each in (lab, ReplayLab.of(stream)))
         assert again == anew
         judged[name] = {key[0] for key in set(lab.before.said) - before}
     assert {"serving/drift", "serving/slices", "serving/latency", "operations/energy"} <= judged[None]
@@ -59,10 +59,10 @@ def test_what_is_said_again_is_what_would_be_said_anew() -> None:
 
 def test_frames_are_equal_only_where_each_value_is() -> None:
     frame = pd.DataFrame({"n": [1, 2], "at": pd.to_datetime(["2026-01-01", None]), "text": ["a", None], "mixed": [True, None]})
-    assert digest(frame) == digest(frame.copy())
+    assert frame_digest(frame) == frame_digest(frame.copy())
     for name, value in (("n", 3), ("at", pd.Timestamp("2026-01-02")), ("text", "b"), ("mixed", False)):
         other = frame.copy()
         other.loc[1, name] = value
-        assert digest(other) != digest(frame), name
-    assert digest(frame.rename(columns={"n": "m"})) != digest(frame)
-    assert digest(frame.astype({"n": "float64"})) != digest(frame)
+        assert frame_digest(other) != frame_digest(frame), name
+    assert frame_digest(frame.rename(columns={"n": "m"})) != frame_digest(frame)
+    assert frame_digest(frame.astype({"n": "float64"})) != frame_digest(frame)

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from observability.simulation.clean_log import Stream
-from observability.simulation.fault_targets import Scene, cast
+from observability.simulation.clean_log import CleanStream
+from observability.simulation.fault_targets import FaultTargets, fault_targets
 from observability.simulation.faults import FAULTS
-from observability.simulation.replay import Lab, Scenario
+from observability.simulation.replay import FaultScenario, ReplayLab
 from tests.support.simulation_key import BY_LABELS, KEY, first_evidence, judged, right
 from tests.support.simulation_world import credit
 
@@ -20,21 +20,21 @@ RELIABLE = (
 
 
 @pytest.fixture(scope="module")
-def lab() -> Lab:
-    return Lab.of(Stream(credit(SEED, 4000), seed=SEED, past=21, days=DAY, rows_a_day=1500))
+def lab() -> ReplayLab:
+    return ReplayLab.of(CleanStream(credit(SEED, 4000), seed=SEED, past=21, days=DAY, rows_a_day=1500))
 
 
 @pytest.fixture(scope="module")
-def scene(lab: Lab) -> Scene:
-    return cast(lab.stream.base, SEED)
+def scene(lab: ReplayLab) -> FaultTargets:
+    return fault_targets(lab.stream.base, SEED)
 
 
 @pytest.mark.parametrize("name", RELIABLE)
-def test_a_fault_of_middle_strength_is_named_first_of_three(name: str, lab: Lab, scene: Scene) -> None:
-    scenario = Scenario(lab.stream, scene, FAULTS[name])
+def test_a_fault_of_middle_strength_is_named_first_of_three(name: str, lab: ReplayLab, scene: FaultTargets) -> None:
+    scenario = FaultScenario(lab.stream, scene, FAULTS[name])
     (day,) = lab.judge(scenario, "counts", first=DAY)
     assert judged(day, right(scenario)) in ("first", "top three"), [each.lead.because for each in day.incidents]
-    other = Scenario(lab.stream, scene, FAULTS["time_zone_shift" if name != "time_zone_shift" else "null_surge"])
+    other = FaultScenario(lab.stream, scene, FAULTS["time_zone_shift" if name != "time_zone_shift" else "null_surge"])
     assert judged(day, right(other)) == "missed"
     assert sum(each.severity == "act" for each in day.incidents) <= 2
     undated = [each for each in day.findings if each.severity == "act" and each.onset is None]
@@ -47,11 +47,11 @@ def test_a_fault_of_middle_strength_is_named_first_of_three(name: str, lab: Lab,
     assert not early, [each.because for each in early]
 
 
-def test_nothing_is_named_where_nothing_is_planted(lab: Lab, scene: Scene) -> None:
-    (day,) = lab.judge(Scenario(lab.stream, scene), "counts", first=DAY)
+def test_nothing_is_named_where_nothing_is_planted(lab: ReplayLab, scene: FaultTargets) -> None:
+    (day,) = lab.judge(FaultScenario(lab.stream, scene), "counts", first=DAY)
     assert [each.lead.because for each in day.incidents if each.severity == "act"] == []
     for name in RELIABLE:
-        assert judged(day, right(Scenario(lab.stream, scene, FAULTS[name]))) == "missed"
+        assert judged(day, right(FaultScenario(lab.stream, scene, FAULTS[name]))) == "missed"
 
 
 def test_the_key_knows_every_fault_and_when_its_evidence_comes() -> None:

@@ -13,58 +13,67 @@ from observability.cli import execute
 from observability.core.errors import NotFoundError, UsageError
 from observability.dashboard.lab import job as lab_job
 from observability.dashboard.lab import lab as lab_page
-from observability.simulation.clean_log import Stream
-from observability.simulation.fault_targets import CAST, cast
+from observability.simulation.clean_log import CleanStream
+from observability.simulation.fault_targets import TARGET_PARTS, fault_targets
 from observability.simulation.faults import FAULTS
 from observability.simulation.faults_labelling import FAULTS as OF_LABELLING
 from observability.simulation.faults_training import FAULTS as OF_RUNS
-from observability.simulation.log_from_store import SHARE_OF_OTHERS, base_of, halves
-from observability.simulation.temporary_store import load, registered
-from observability.simulation.timeline import COLUMNS, Choice, Timeline, possible, scene_of, tell
-from observability.store.db.database import Store
+from observability.simulation.log_from_store import SHARE_OF_OTHERS, reference_halves, simulation_base
+from observability.simulation.temporary_store import load_days, register_base
+from observability.simulation.timeline import (
+    COLUMNS,
+    FaultTimeline,
+    TimelineRequest,
+    build_fault_timeline,
+    fault_obstacles,
+    request_targets,
+)
+from observability.store.db.database import Database
 from observability.store.opener import open_store
 from tests.support.simulation_world import credit
 
 BASE = credit(reference_rows=1500)
-CHOICE = Choice("credit", "null_surge", "strong", days=2, rows_a_day=200)
+CHOICE = TimelineRequest("credit", "null_surge", "strong", days=2, rows_a_day=200)
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     opened = open_store(tmp_path_factory.mktemp("lab"), threads=2)
-    registered(opened, BASE)
-    stream = Stream(BASE, seed=5, past=8, days=0, rows_a_day=200)
-    load(opened, BASE, [stream.day(number) for number in range(8)])
+    register_base(opened, BASE)
+    stream = CleanStream(BASE, seed=5, past=8, days=0, rows_a_day=200)
+    load_days(opened, BASE, [stream.day(number) for number in range(8)])
     yield opened
     opened.close()
 
 
 @pytest.fixture(scope="module")
-def told(store: Store) -> Timeline:
+def told(store: Database) -> FaultTimeline:
     said: list[tuple[float, str]] = []
-    found = tell(scene_of(store, CHOICE), CHOICE, lambda share, words: said.append((share, words)))
+    found = build_fault_timeline(request_targets(store, CHOICE), CHOICE, lambda share, words: said.append((share, words)))
     shares = [share for share, _ in said]
     assert shares == sorted(shares)
     assert any("2 of 2" in words for _, words in said)
     return found
 
 
-def test_a_store_gives_the_log_that_it_holds(store: Store) -> None:
-    base = base_of(store, "credit")
-    assert base.told == "Days are drawn from 1,618 of its past predictions, 1,618 of them labelled."
+def test_a_store_gives_the_log_that_it_holds(store: Database) -> None:
+    base = simulation_base(store, "credit")
+    assert base.source_note == "Days are drawn from 1,618 of its past predictions, 1,618 of them labelled."
     assert {each.reference: (each.kind, each.role, each.sensitive) for each in base.columns} == {
         each.reference: (each.kind, each.role, each.sensitive) for each in BASE.columns
     }
-    served = np.concatenate([Stream(BASE, seed=5, past=8, days=0, rows_a_day=200).day(number)["feature.income"] for number in range(8)])
+    served = np.concatenate(
+        [CleanStream(BASE, seed=5, past=8, days=0, rows_a_day=200).day(number)["feature.income"] for number in range(8)]
+    )
     np.testing.assert_allclose(np.sort(base.pool["feature.income"]), np.sort(served))
     assert len(base.reference) == 1500
     assert set(base.pool["replica"].tolist()) == {"r1", "r2", "r3", "r4"}
     assert sum(base.hours) == pytest.approx(1)
-    from_reference = base_of(store, "credit", source="reference")
+    from_reference = simulation_base(store, "credit", source="reference")
     assert len(from_reference.reference) == 750
     assert "latency_ms" in from_reference.pool
     with pytest.raises(NotFoundError, match="credit"):
-        base_of(store, "credti")
+        simulation_base(store, "credti")
 
 
 def test_days_differ_from_half_a_reference_as_much_as_fresh_days_do() -> None:
@@ -72,22 +81,22 @@ def test_days_differ_from_half_a_reference_as_much_as_fresh_days_do() -> None:
     gaps = []
     for seed in range(300):
         rows = replace(BASE.reference, columns={"feature.x": rng.normal(size=400)})
-        first, pool = halves(rows, seed)
+        first, pool = reference_halves(rows, seed)
         gaps.append(pool["feature.x"].mean() - first["feature.x"].mean())
     assert pytest.approx(0.5, abs=0.01) == SHARE_OF_OTHERS**2
     assert np.var(gaps) == pytest.approx(1 / 200, rel=0.25)
 
 
-def test_a_strong_fault_is_named_and_the_twin_is_silent_about_it(told: Timeline) -> None:
+def test_a_strong_fault_is_named_and_the_twin_is_silent_about_it(told: FaultTimeline) -> None:
     assert told.first_named == told.first_said == 1
     assert told.target["number"] in told.sentence
-    named = [each for each in told.said() if each.names]
+    named = [each for each in told.reported() if each.names]
     assert named and not any(each.twin for each in named)
     assert [day.number for day in told.planted] == [day.number for day in told.twin] == [1, 2]
     assert [day.end for day in told.planted] == [day.end for day in told.twin]
 
 
-def test_rows_and_json_say_the_same(told: Timeline) -> None:
+def test_rows_and_json_say_the_same(told: FaultTimeline) -> None:
     body = json.loads(json.dumps(told.to_json(), default=str))
     assert body["basis"] == "simulated"
     assert body["days"] == json.loads(json.dumps(told.rows(), default=str))
@@ -95,30 +104,30 @@ def test_rows_and_json_say_the_same(told: Timeline) -> None:
     assert {each["day"] for each in body["days"]} == {1, 2}
 
 
-def test_a_day_on_which_nothing_was_said_has_a_row(told: Timeline) -> None:
+def test_a_day_on_which_nothing_was_said_has_a_row(told: FaultTimeline) -> None:
     quiet = replace(told, planted=tuple(replace(day, incidents=()) for day in told.planted))
     assert quiet.first_said is None
-    assert quiet.sentence.startswith("Nothing was said in 2 days")
+    assert quiet.sentence.startswith("No finding in 2 days")
     assert [each["severity"] for each in quiet.rows()] == ["ok", "ok"]
     same = replace(told, twin=told.planted)
-    assert all(each.twin for each in same.said())
+    assert all(each.twin for each in same.reported())
     assert same.first_said is None
 
 
-def test_wrong_use_is_said(store: Store) -> None:
+def test_wrong_use_is_said(store: Database) -> None:
     with pytest.raises(UsageError, match="days"):
         replace(CHOICE, days=0)
-    scene = scene_of(store, CHOICE)
-    bare = cast(
+    scene = request_targets(store, CHOICE)
+    bare = fault_targets(
         replace(scene.base, pool=replace(scene.base.pool, columns={k: v for k, v in scene.base.pool.columns.items() if k != "replica"})), 0
     )
-    assert possible(bare)["slow_replica"] == CAST["replica"]
-    assert possible(bare).keys() == FAULTS.keys()
+    assert fault_obstacles(bare)["slow_replica"] == TARGET_PARTS["replica"]
+    assert fault_obstacles(bare).keys() == FAULTS.keys()
     with pytest.raises(UsageError, match="replica"):
-        tell(bare, replace(CHOICE, fault="slow_replica"))
+        build_fault_timeline(bare, replace(CHOICE, fault="slow_replica"))
 
 
-def test_the_command_lists_and_refuses(store: Store) -> None:
+def test_the_command_lists_and_refuses(store: Database) -> None:
     listed = execute.execute(store, ["lab", "--list", "--json"], lambda text: None)
     body = json.loads(listed.out)
     assert [each["fault"] for each in body] == [*FAULTS, *OF_RUNS, *OF_LABELLING]
@@ -127,36 +136,36 @@ def test_the_command_lists_and_refuses(store: Store) -> None:
     assert execute.execute(store, ["lab"], lambda text: None).exit_code == 2
 
 
-def test_one_job_at_a_time_that_can_be_cancelled(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene, other = scene_of(store, CHOICE), replace(CHOICE, seed=1)
-    assert lab_job.start(CHOICE, "one", lambda note: tell(scene, CHOICE, note))
-    assert not lab_job.start(other, "another", lambda note: tell(scene, other, note))
-    job = lab_job.current()
+def test_one_job_at_a_time_that_can_be_cancelled(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, other = request_targets(store, CHOICE), replace(CHOICE, seed=1)
+    assert lab_job.start_job(CHOICE, "one", lambda note: build_fault_timeline(scene, CHOICE, note))
+    assert not lab_job.start_job(other, "another", lambda note: build_fault_timeline(scene, other, note))
+    job = lab_job.current_job()
     assert job is not None and job.choice == CHOICE
-    lab_job.cancel()
+    lab_job.cancel_job()
     until = time.monotonic() + 120
     while not job.done and time.monotonic() < until:
         time.sleep(0.05)
     assert job.done and job.failure is not None and job.failure.startswith("Cancelled")
-    assert lab_job.told(CHOICE) is None
+    assert lab_job.job_result(CHOICE) is None
     monkeypatch.setattr(lab_job, "_job", None)
 
 
-def test_homes_of_throw_away_stores_are_gone(told: Timeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_homes_of_throw_away_stores_are_gone(told: FaultTimeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import tempfile
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    from observability.simulation.temporary_store import throw_away
+    from observability.simulation.temporary_store import temporary_store
 
-    with throw_away(BASE) as opened:
+    with temporary_store(BASE) as opened:
         assert opened.home.parent == tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_said_without_the_fault_is_folded_on_the_page(told: Timeline) -> None:
-    shown = lab_page.day_rows(told, also=False)
+def test_what_is_said_without_the_fault_is_folded_on_the_page(told: FaultTimeline) -> None:
+    shown = lab_page.timeline_day_rows(told, also=False)
     assert {day for day, _ in shown} == {1, 2} and any(said is not None for _, said in shown)
     assert not any(said.twin for _, said in shown if said is not None)
     same = replace(told, twin=told.planted)
-    assert lab_page.day_rows(same, also=False) == [(1, None), (2, None)]
-    assert len(lab_page.day_rows(same, also=True)) == sum(1 for _ in told.said())
+    assert lab_page.timeline_day_rows(same, also=False) == [(1, None), (2, None)]
+    assert len(lab_page.timeline_day_rows(same, also=True)) == sum(1 for _ in told.reported())

@@ -10,13 +10,11 @@ import pytest
 from observability.cli import execute
 from observability.core.errors import NotFoundError, UsageError
 from observability.simulation.fault import STRENGTHS
-from observability.simulation.faults_training import FAULTS, RunPlant
-from observability.simulation.training_replay import LOOKS, frames_of, on_a_run, tell
-from observability.store.db.database import Store
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.simulation.faults_training import FAULTS, RunFaultPlant
+from observability.simulation.training_replay import LOOKS, replay_on_run, replay_training_fault, run_records
+from observability.store.db.database import Database
 from observability.store.opener import open_store
-from observability.store.query import records
+from observability.store.types.loading import LoadDefaults
 from tests.support.simulation_key import RUN_KEY, right_of_run
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -66,25 +64,25 @@ def store(tmp_path_factory: pytest.TempPathFactory):
     path = home / "runs.jsonl"
     path.write_text("\n".join(map(json.dumps, lines())), encoding="utf-8")
     with open_store(home / "home", threads=2) as opened:
-        assert load_files(opened, [path], Defaults()).rejected == 0
+        assert opened.load_files([path], LoadDefaults()).rejected == 0
         yield opened
 
 
-def ask(store: Store):
-    return lambda question, window: records.fetch(store, question, window)
+def ask(store: Database):
+    return lambda question, window: store.ask(question, window)
 
 
 def test_the_key_has_each_fault() -> None:
     assert RUN_KEY.keys() == FAULTS.keys()
-    assert all(sorted(each.amounts) == list(each.amounts) and each.told.endswith(".") for each in FAULTS.values())
+    assert all(sorted(each.amounts) == list(each.amounts) and each.description.endswith(".") for each in FAULTS.values())
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_the_middle_strength_is_named_and_the_clean_run_is_silent(store: Store, name: str) -> None:
+def test_the_middle_strength_is_named_and_the_clean_run_is_silent(store: Database, name: str) -> None:
     run = "ranks" if name == "slow_rank" else "curves"
-    frames = frames_of(ask(store), run, NOW)
+    frames = run_records(ask(store), run, NOW)
     before = frames["steps"].copy(deep=True).to_json(date_format="iso")
-    told = tell(frames, run, FAULTS[name], "middle", 2)
+    told = replay_training_fault(frames, run, FAULTS[name], "middle", 2)
     assert len(told.looks) == LOOKS and told.looks[-1].at == STEPS
     right = right_of_run(name, told.target)
     assert any(right.holds(each) for look in told.looks for each in look.alarms), told.sentence
@@ -97,12 +95,12 @@ def test_the_middle_strength_is_named_and_the_clean_run_is_silent(store: Store, 
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_look_sees_only_what_had_been_logged(store: Store, name: str) -> None:
+def test_a_look_sees_only_what_had_been_logged(store: Database, name: str) -> None:
     run = "ranks" if name == "slow_rank" else "curves"
-    frames = frames_of(ask(store), run, NOW)
-    whole = tell(frames, run, FAULTS[name], "strong")
+    frames = run_records(ask(store), run, NOW)
+    whole = replay_training_fault(frames, run, FAULTS[name], "strong")
     for strength in STRENGTHS:
-        planted = FAULTS[name].plant(RunPlant(run, frames["steps"], FAULTS[name].amount(strength), np.random.default_rng(1)))
+        planted = FAULTS[name].plant(RunFaultPlant(run, frames["steps"], FAULTS[name].amount(strength), np.random.default_rng(1)))
         steps, old = planted.steps, frames["steps"]["step"] < planted.onset
         assert old.any()
         assert steps.loc[old].to_json(date_format="iso") == frames["steps"].loc[old].to_json(date_format="iso")
@@ -110,15 +108,15 @@ def test_a_look_sees_only_what_had_been_logged(store: Store, name: str) -> None:
     assert all(each.n <= look.at for look in whole.looks for each in look.findings)
 
 
-def test_the_newest_clean_run_that_can_have_it_is_taken(store: Store) -> None:
-    assert on_a_run(ask(store), FAULTS["slow_rank"], "middle", NOW).name == "ranks"
+def test_the_newest_clean_run_that_can_have_it_is_taken(store: Database) -> None:
+    assert replay_on_run(ask(store), FAULTS["slow_rank"], "middle", NOW).name == "ranks"
     with pytest.raises(NotFoundError, match="nowhere"):
-        on_a_run(ask(store), FAULTS["slow_rank"], "middle", NOW, name="nowhere")
+        replay_on_run(ask(store), FAULTS["slow_rank"], "middle", NOW, name="nowhere")
     with pytest.raises(UsageError, match="ranks"):
-        on_a_run(ask(store), FAULTS["slow_rank"], "middle", NOW, name="curves")
+        replay_on_run(ask(store), FAULTS["slow_rank"], "middle", NOW, name="curves")
 
 
-def test_the_command_says_it(store: Store) -> None:
+def test_the_command_says_it(store: Database) -> None:
     said = execute.execute(store, ["lab", "--fault", "loss_not_finite", "--run", "curves"], lambda text: None)
     assert said.exit_code == 0 and "Simulated" in said.out and "not a finite number first at step 101" in said.out
     body = json.loads(execute.execute(store, ["lab", "--fault", "loss-spike", "--run", "curves", "--json"], lambda text: None).out)

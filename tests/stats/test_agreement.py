@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 
-from observability.stats.agreement import agreement
+from observability.stats.agreement import krippendorff_alpha
 
 # Krippendorff 2011, section C: four observers, twelve units, nominal, missing values; alpha = 0.743
 OBSERVERS = [
@@ -16,7 +16,7 @@ OBSERVERS = [
 
 
 def test_the_worked_example() -> None:
-    found = agreement([[each for each in unit if each is not None] for unit in zip(*OBSERVERS)])
+    found = krippendorff_alpha([[each for each in unit if each is not None] for unit in zip(*OBSERVERS)])
     assert found.value == pytest.approx(0.743, abs=0.0005)
     assert found.n == 11
     assert found.low < found.value < found.high <= 1.0
@@ -27,13 +27,13 @@ def test_on_complete_data_it_is_fleiss_kappa_but_for_the_small_sample_term() -> 
     truth = rng.integers(0, 3, 200)
     labels = np.where(rng.random((200, 4)) < 0.7, truth[:, None], rng.integers(0, 3, (200, 4)))
     kappa = fleiss_kappa(aggregate_raters(labels)[0])
-    found = agreement(labels.tolist())
+    found = krippendorff_alpha(labels.tolist())
     assert 1 - found.value == pytest.approx((1 - kappa) * (labels.size - 1) / labels.size)
     assert found.low < kappa < found.high
 
 
 def test_what_cannot_be_told_is_not_told() -> None:
-    assert agreement([["a"], ["b"]]).value is None
-    assert agreement([["a", "a"]] * 30).value is None
-    few = agreement([["a", "a"], ["b", "b"], ["a", "b"]])
+    assert krippendorff_alpha([["a"], ["b"]]).value is None
+    assert krippendorff_alpha([["a", "a"]] * 30).value is None
+    few = krippendorff_alpha([["a", "a"], ["b", "b"], ["a", "b"]])
     assert few.value is not None and few.low is None and few.n == 3

@@ -1,4 +1,6 @@
-"""Are importance and its change what scikit-learn, numpy and a bootstrap say, is chance told from change, and is a swap of the top two seen?"""
+"""Importance and its change agree with scikit-learn, numpy and a bootstrap, keep their level by chance, and detect a swap of the top
+two features.
+"""
 
 import numpy as np
 import pytest
@@ -6,13 +8,13 @@ from scipy.special import expit, logit
 from sklearn.metrics import ndcg_score
 
 from observability.stats.attribution import (
-    adds_up,
+    additive_rows,
+    apply_inverse_link,
+    apply_link,
     attribution_change,
-    importance,
+    attribution_rows_needed,
+    feature_importance,
     ndcg,
-    needed_rows,
-    output_of,
-    score_of,
     total_variation,
 )
 
@@ -26,7 +28,7 @@ def rows(rng: np.random.Generator, n: int, sizes: np.ndarray = SIZES) -> np.ndar
 def test_importance_is_the_weighted_mean_of_absolute_values_and_shares_add_up() -> None:
     rng = np.random.default_rng(1)
     values, weights = rows(rng, 400), rng.uniform(0.5, 3, 400)
-    found = importance(values, weights)
+    found = feature_importance(values, weights)
     mean = np.average(np.abs(values), axis=0, weights=weights)
     assert found.mean == pytest.approx(mean) and found.share == pytest.approx(mean / mean.sum()) and found.n == 400
     assert ((found.low < found.mean) & (found.mean < found.high) & (found.share_low < found.share) & (found.share < found.share_high)).all()
@@ -35,7 +37,7 @@ def test_importance_is_the_weighted_mean_of_absolute_values_and_shares_add_up() 
 def test_intervals_are_as_wide_as_a_bootstrap_says() -> None:
     rng = np.random.default_rng(2)
     values, weights = rows(rng, 300), rng.choice([1.0, 4.0], 300)
-    found = importance(values, weights)
+    found = feature_importance(values, weights)
     drawn = []
     for _ in range(800):
         chosen = rng.integers(0, 300, 300)
@@ -93,27 +95,31 @@ def test_the_order_of_rows_and_what_weights_stand_for() -> None:
     turn = rng.permutation(100)
     again = attribution_change(before[::-1], now[turn], None, weights[turn], resamples=499)
     assert again.distance.value == pytest.approx(found.distance.value) and again.distance.p_value == found.distance.p_value
-    doubled = importance(np.repeat(now, weights.astype(int), axis=0))
-    assert importance(now, weights).share == pytest.approx(doubled.share)
+    doubled = feature_importance(np.repeat(now, weights.astype(int), axis=0))
+    assert feature_importance(now, weights).share == pytest.approx(doubled.share)
 
 
 def test_a_sample_too_small_for_the_limit_is_told_how_many_more_it_needs() -> None:
-    assert needed_rows(0.05, 0.1, 100, 1000) == 0
-    more = needed_rows(0.2, 0.1, 100, 1000)
+    assert attribution_rows_needed(0.05, 0.1, 100, 1000) == 0
+    more = attribution_rows_needed(0.2, 0.1, 100, 1000)
     assert more is not None and np.sqrt((1 / (100 + more) + 1 / 1000) / (1 / 100 + 1 / 1000)) == pytest.approx(0.5, rel=0.01)
-    assert needed_rows(0.2, 0.1, 100, 30) is None
+    assert attribution_rows_needed(0.2, 0.1, 100, 30) is None
 
 
 def test_rows_add_up_or_not_and_scores_go_through_links() -> None:
-    assert adds_up([[1.0, -2.0], [1.0, -2.0], [0, 0]], [1, 1, 0], [0.039, 0.041, np.nan]).tolist() == [True, False, False]
+    assert additive_rows([[1.0, -2.0], [1.0, -2.0], [0, 0]], [1, 1, 0], [0.039, 0.041, np.nan]).tolist() == [True, False, False]
     scores = np.array([0.01, 0.5, 0.9])
-    assert output_of(scores, "logit") == pytest.approx(logit(scores)) and score_of(logit(scores), "logit") == pytest.approx(scores)
-    assert score_of([0.3], "logit") == pytest.approx(expit(0.3)) and score_of(np.log([7.0]), "log") == pytest.approx(7.0)
-    assert output_of([7.0], "log") == pytest.approx(np.log(7)) and score_of([3.0], "identity").tolist() == [3.0]
-    assert not np.isfinite(output_of([0.0, 1.0], "logit")).any()
+    assert apply_link(scores, "logit") == pytest.approx(logit(scores)) and apply_inverse_link(logit(scores), "logit") == pytest.approx(
+        scores
+    )
+    assert apply_inverse_link([0.3], "logit") == pytest.approx(expit(0.3)) and apply_inverse_link(np.log([7.0]), "log") == pytest.approx(
+        7.0
+    )
+    assert apply_link([7.0], "log") == pytest.approx(np.log(7)) and apply_inverse_link([3.0], "identity").tolist() == [3.0]
+    assert not np.isfinite(apply_link([0.0, 1.0], "logit")).any()
 
 
 def test_nothing_gives_nothing() -> None:
-    found = importance(np.empty((0, 3)))
+    found = feature_importance(np.empty((0, 3)))
     assert found.n == 0 and np.isnan(found.share).all()
-    assert importance(np.zeros((5, 2))).share.tolist() == [0, 0]
+    assert feature_importance(np.zeros((5, 2))).share.tolist() == [0, 0]

@@ -1,4 +1,4 @@
-"""Do the compiled loop, numpy's search and a plain count agree, on any values and edges?"""
+"""The compiled loop, numpy's search and a plain count agree on any values and edges."""
 
 import numpy as np
 import pytest
@@ -18,10 +18,10 @@ def engine(request: pytest.FixtureRequest):
     """Each way of counting, forced whatever the block's size."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "numpy":
-            patch.setattr(binning, "compiled", lambda size: None)
+            patch.setattr(binning, "compiled_bin_loops", lambda size: None)
         else:
-            assert binning.load_compiled() is not None, "numba is among what is installed, so its loop must load"
-            patch.setattr(binning, "compiled", lambda size: binning.load_compiled())
+            assert binning.load_compiled_loops() is not None, "numba is among what is installed, so its loop must load"
+            patch.setattr(binning, "compiled_bin_loops", lambda size: binning.load_compiled_loops())
         yield request.param
 
 
@@ -128,7 +128,8 @@ def test_small_blocks_do_not_load_numba() -> None:
     import sys
 
     code = (
-        "import sys, numpy as np\nfrom observability.stats import binning, edges, distance, interval, confusion, scores, change, multiple, quantile\n"
+        "import sys, numpy as np\n"
+        "from observability.stats import binning, edges, distance, interval, confusion, scores, change, multiple_testing, quantile\n"
         "binning.histogram_numbers(np.arange(1000.0), [5.0])\nprint([m for m in ('numba', 'scipy.stats', 'pandas') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -140,8 +141,8 @@ def test_without_numba_it_still_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(sys.modules, "observability.stats.binning_compiled", None)
     monkeypatch.delattr("observability.stats.binning_compiled", raising=False)
-    binning.load_compiled.cache_clear()
+    binning.load_compiled_loops.cache_clear()
     values = np.random.default_rng(0).normal(size=binning.COMPILE_FROM)
-    assert binning.compiled(values.size) is None
+    assert binning.compiled_bin_loops(values.size) is None
     assert histogram_numbers(values, [0.0]).counts.tolist() == [int((values < 0).sum()), int((values >= 0).sum())]
-    binning.load_compiled.cache_clear()
+    binning.load_compiled_loops.cache_clear()

@@ -1,4 +1,4 @@
-"""Is a calibrated model seldom called faulty, a faulty one found, and is every figure that of the definition on raw rows?"""
+"""Calibrated models are seldom flagged, miscalibrated ones are, and every figure equals its definition on raw rows."""
 
 import numpy as np
 import pytest
@@ -7,14 +7,14 @@ from sklearn.linear_model import LinearRegression
 
 from observability.stats.calibration import (
     BROWNIAN_95,
-    brier_parts,
+    brier_decomposition,
     brownian_range_p_value,
     calibration_change_p_value,
     calibration_line,
     cumulative_calibration_error,
-    equal_mass,
+    equal_mass_groups,
     expected_calibration_error,
-    reliability,
+    reliability_curve,
 )
 from observability.stats.scores import SCORE_EDGES, bin_middles
 
@@ -38,7 +38,7 @@ def test_groups_are_those_of_scikit_learn_where_no_bin_is_cut() -> None:
     rng = np.random.default_rng(1)
     place = np.repeat(np.arange(20, 220, 20), 300)
     label = rng.random(place.size) < MIDDLES[place]
-    found = reliability(*counted(place, label)[:2])
+    found = reliability_curve(*counted(place, label)[:2])
     rate, score = calibration_curve(label, MIDDLES[place], n_bins=10, strategy="quantile")
     assert found.rate == pytest.approx(rate) and found.score == pytest.approx(score)
     assert found.n == pytest.approx(np.full(10, 300))
@@ -47,16 +47,16 @@ def test_groups_are_those_of_scikit_learn_where_no_bin_is_cut() -> None:
 def test_a_bin_is_never_cut_and_groups_have_no_gaps() -> None:
     total = np.zeros(50)
     total[[3, 10, 11, 40]] = [10, 900, 5, 85]
-    index = equal_mass(total, 10)
+    index = equal_mass_groups(total, 10)
     assert (np.diff(index) >= 0).all() and set(index) == set(range(index.max() + 1))
-    found = reliability(total / 2, total, scores=np.linspace(0, 1, 50))
+    found = reliability_curve(total / 2, total, scores=np.linspace(0, 1, 50))
     assert found.n.sum() == 1000 and (found.n > 0).all()
 
 
 def test_the_ece_is_its_definition_and_its_null_that_of_drawn_labels() -> None:
     place, score, label = world(500, 2)
     positive, total, _ = counted(place, label)
-    found = reliability(positive, total)
+    found = reliability_curve(positive, total)
     error = expected_calibration_error(found)
     group = found.index[place]
     by_hand = sum(abs(label[group == g].mean() - score[group == g].mean()) * (group == g).mean() for g in np.unique(group))
@@ -74,7 +74,7 @@ def test_a_model_without_fault_has_an_ece_near_a_tenth_at_a_hundred_rows() -> No
     errors = []
     for seed in range(60):
         place, _, label = world(100, 100 + seed)
-        errors.append(expected_calibration_error(reliability(*counted(place, label)[:2], groups=10)).null_mean)
+        errors.append(expected_calibration_error(reliability_curve(*counted(place, label)[:2], groups=10)).null_mean)
     assert 0.05 < np.mean(errors) < 0.12
 
 
@@ -83,7 +83,7 @@ def test_the_interval_of_the_ece_holds_the_truth(fault: float) -> None:
     held = 0
     for seed in range(200):
         place, score, label = world(1000, 500 + seed, fault)
-        error = expected_calibration_error(reliability(*counted(place, label)[:2]))
+        error = expected_calibration_error(reliability_curve(*counted(place, label)[:2]))
         true = np.mean(np.clip(score + fault, 0, 1) - score)
         held += error.low <= true <= error.high
     assert held >= 183
@@ -116,7 +116,7 @@ def test_the_ecce_is_its_definition_and_its_p_value_is_uniform_without_fault() -
 def test_a_fault_of_five_points_is_found_and_placed() -> None:
     place, _, label = world(4000, 6, fault=0.05)
     positive, total, _ = counted(place, label)
-    found, error = cumulative_calibration_error(positive, total), expected_calibration_error(reliability(positive, total))
+    found, error = cumulative_calibration_error(positive, total), expected_calibration_error(reliability_curve(positive, total))
     assert found.p_value < 1e-4 and found.gap == pytest.approx(0.05, abs=0.02) and found.held > 0.9
     assert error.value > error.null_95 and error.excess > 0.02 and error.low > 0
 
@@ -125,9 +125,9 @@ def test_weights_widen_what_chance_gives() -> None:
     place, _, label = world(2000, 7)
     w = np.where(np.arange(2000) % 2, 9.0, 1.0)
     plain, heavy = (counted(place, label, weights) for weights in (None, w))
-    a, b = expected_calibration_error(reliability(*plain)), expected_calibration_error(reliability(*heavy))
+    a, b = expected_calibration_error(reliability_curve(*plain)), expected_calibration_error(reliability_curve(*heavy))
     assert b.null_mean == pytest.approx(a.null_mean * np.sqrt(2000 * (w**2).sum()) / w.sum(), rel=0.1)
-    assert b.n == pytest.approx(sum(reliability(*heavy).effective)) and b.n < a.n
+    assert b.n == pytest.approx(sum(reliability_curve(*heavy).effective)) and b.n < a.n
     rejected = [cumulative_calibration_error(*counted(*world(2000, 2000 + seed)[::2], w)).p_value < 0.05 for seed in range(200)]
     assert np.mean(rejected) < 0.09
 
@@ -135,12 +135,12 @@ def test_weights_widen_what_chance_gives() -> None:
 def test_a_change_is_found_and_no_change_seldom() -> None:
     p_values = []
     for seed in range(200):
-        now = reliability(*counted(*world(1000, 3000 + seed, 0.03)[::2])[:2])
-        before = reliability(*counted(*world(5000, 4000 + seed, 0.03)[::2])[:2], index=now.index)
+        now = reliability_curve(*counted(*world(1000, 3000 + seed, 0.03)[::2])[:2])
+        before = reliability_curve(*counted(*world(5000, 4000 + seed, 0.03)[::2])[:2], index=now.index)
         p_values.append(calibration_change_p_value(now, before))
     assert np.mean(np.array(p_values) < 0.05) < 0.09
-    now = reliability(*counted(*world(1000, 8, 0.1)[::2])[:2])
-    assert calibration_change_p_value(now, reliability(*counted(*world(5000, 9)[::2])[:2], index=now.index)) < 1e-3
+    now = reliability_curve(*counted(*world(1000, 8, 0.1)[::2])[:2])
+    assert calibration_change_p_value(now, reliability_curve(*counted(*world(5000, 9)[::2])[:2], index=now.index)) < 1e-3
 
 
 def test_rare_events_are_no_false_alarm() -> None:
@@ -151,24 +151,24 @@ def test_rare_events_are_no_false_alarm() -> None:
         for n in (3000, 20_000):
             place = np.searchsorted(SCORE_EDGES, rng.beta(1, 400, n), side="right")
             sides.append((place, rng.random(n) < MIDDLES[place]))
-        now = reliability(*counted(*sides[0])[:2])
-        p_values.append(calibration_change_p_value(now, reliability(*counted(*sides[1])[:2], index=now.index)))
+        now = reliability_curve(*counted(*sides[0])[:2])
+        p_values.append(calibration_change_p_value(now, reliability_curve(*counted(*sides[1])[:2], index=now.index)))
     assert np.mean(np.array(p_values) < 0.01) <= 0.04
 
 
 def test_brier_parts_add_up() -> None:
     place, _, label = world(3000, 10, 0.05)
-    found = reliability(*counted(place, label)[:2])
+    found = reliability_curve(*counted(place, label)[:2])
     group = found.index[place]
     mean_score = np.array([found.score[g] for g in group])
-    cost, gain, base = brier_parts(found)
+    cost, gain, base = brier_decomposition(found)
     assert cost - gain + base == pytest.approx(np.mean((mean_score - label) ** 2))
     assert base == pytest.approx(label.mean() * (1 - label.mean()))
 
 
 def test_nothing_can_be_said_without_rows() -> None:
     nothing = np.zeros(MIDDLES.size)
-    assert reliability(nothing, nothing) is None and cumulative_calibration_error(nothing, nothing) is None
+    assert reliability_curve(nothing, nothing) is None and cumulative_calibration_error(nothing, nothing) is None
 
 
 def test_the_slope_is_least_squares_and_its_interval_holds_the_truth() -> None:

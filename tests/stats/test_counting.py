@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from observability.stats import counting
-from observability.stats.counting import compiled_loop, count_bins, fine_plan
+from observability.stats.counting import compiled_counting_loop, count_bins, fine_plan
 from observability.stats.edges import numeric_edges
 
 ALL = st.floats(allow_nan=True, allow_infinity=True)
@@ -25,9 +25,9 @@ def by_hand(values, edges, valid, groups, size):
 def way(request, monkeypatch):
     """Every test on both ways."""
     if request.param == "compiled":
-        assert compiled_loop() is not None
+        assert compiled_counting_loop() is not None
     else:
-        monkeypatch.setattr(counting, "loaded", lambda size: None)
+        monkeypatch.setattr(counting, "_loop_for", lambda size: None)
 
 
 @settings(deadline=None, max_examples=150)

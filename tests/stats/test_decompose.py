@@ -1,14 +1,14 @@
-"""Is a change taken apart into what was put in, and are its intervals honest?"""
+"""The decomposition recovers planted shifts and drift, and its intervals cover."""
 
 import numpy as np
 import pytest
 from scipy.stats import norm
 
-from observability.stats.decompose import decompose, logistic, standardised
+from observability.stats.decompose import decompose_loss_change, kitagawa_mix_effect, logistic_weights
 
 
 def sides(seed: int, shift: float, drift: float, n: int = 1500):
-    """Two samples of four columns; the first is shifted; the loss is linear in it and in a square; at equal inputs it is higher by `drift`."""
+    """Two samples of four columns, the first shifted; the loss is linear in it and its square, and higher by `drift` at equal inputs."""
     rng, made = np.random.default_rng(seed), []
     for moved, more in ((0.0, 0.0), (shift, drift)):
         x = rng.normal(size=(n, 4))
@@ -24,7 +24,7 @@ def test_parts_are_what_was_put_in(shift: float, drift: float) -> None:
     inputs = 2 * (np.clip(x + shift, -2, 3).mean() - np.clip(x, -2, 3).mean())
     held, values = np.zeros(2), []
     for seed in range(20):
-        found = decompose(*sides(seed, shift, drift))
+        found = decompose_loss_change(*sides(seed, shift, drift))
         held += [found.inputs.low <= inputs <= found.inputs.high, found.relation.low <= drift <= found.relation.high]
         values.append((found.inputs.value, found.relation.value))
         assert found.inputs.value + found.relation.value == pytest.approx(found.change)
@@ -34,25 +34,25 @@ def test_parts_are_what_was_put_in(shift: float, drift: float) -> None:
 
 
 def test_rows_without_a_counterpart_are_counted() -> None:
-    found = decompose(*sides(3, 6.0, 0.0))
+    found = decompose_loss_change(*sides(3, 6.0, 0.0))
     apart = norm.sf(np.log(19) / 6 - 3)
     assert found.alone_now == pytest.approx(apart, abs=0.2) and found.overlap < 0.15
-    near = decompose(*sides(3, 0.2, 0.0))
+    near = decompose_loss_change(*sides(3, 0.2, 0.0))
     assert near.alone_now < 0.02 and near.overlap > 0.95
 
 
 def test_few_rows_and_columns_that_stand_still_tell_nothing() -> None:
-    assert decompose(*sides(1, 0.0, 0.0, n=150)) is None
+    assert decompose_loss_change(*sides(1, 0.0, 0.0, n=150)) is None
     still = {"x": np.ones(500)}
-    assert decompose(still, still, np.ones(500), np.ones(500)) is None
+    assert decompose_loss_change(still, still, np.ones(500), np.ones(500)) is None
 
 
 def test_days_that_go_together_widen_the_interval() -> None:
     before, now, loss_before, loss_now = sides(5, 0.0, 0.0)
     days = np.arange(1500) % 7
     shaken = loss_now + np.random.default_rng(2).normal(0, 2, 7)[days]
-    alone = decompose(before, now, loss_before, shaken)
-    together = decompose(before, now, loss_before, shaken, days.astype(float))
+    alone = decompose_loss_change(before, now, loss_before, shaken)
+    together = decompose_loss_change(before, now, loss_before, shaken, days.astype(float))
     assert together.relation.high - together.relation.low > 2 * (alone.relation.high - alone.relation.low)
 
 
@@ -63,20 +63,22 @@ def test_the_regression_is_that_of_statsmodels() -> None:
     columns = np.column_stack([np.ones(4000), rng.normal(size=(4000, 2))])
     target = (rng.random(4000) < 1 / (1 + np.exp(-columns @ [0.3, 1.0, -0.5]))).astype(float)
     wanted = sm.Logit(target, columns).fit(disp=0).params
-    found = logistic(columns, target, np.ones(4000), np.zeros(3))
+    found = logistic_weights(columns, target, np.ones(4000), np.zeros(3))
     assert found == pytest.approx(wanted, abs=0.03)
-    assert logistic(columns, target, np.ones(4000), np.array([0.1, 0.8, -0.2])) == pytest.approx(found, abs=1e-5), "wherever it starts"
+    assert logistic_weights(columns, target, np.ones(4000), np.array([0.1, 0.8, -0.2])) == pytest.approx(found, abs=1e-5), (
+        "wherever it starts"
+    )
 
 
 def test_the_mix_of_a_code_is_counted_by_hand() -> None:
     before, now = np.repeat([0, 1], [80, 20]), np.repeat([0, 1], [50, 50])
     loss_before, loss_now = np.repeat([1.0, 3.0], [80, 20]), np.repeat([1.0, 5.0], [50, 50])
-    found = standardised(before, now, loss_before, loss_now)
+    found = kitagawa_mix_effect(before, now, loss_before, loss_now)
     assert found.value == pytest.approx((0.5 - 0.8) * 1 + (0.5 - 0.2) * 4) and found.low < found.value < found.high
-    assert standardised(before * 0, now * 0, loss_before, loss_now).value is None
+    assert kitagawa_mix_effect(before * 0, now * 0, loss_before, loss_now).value is None
     values = []
     for seed in range(400):
         rng = np.random.default_rng(seed)
         codes = [rng.choice(2, 100, p=p) for p in ((0.8, 0.2), (0.5, 0.5))]
-        values.append(standardised(*codes, *(1 + 3 * code + rng.normal(0, 1, 100) for code in codes)))
+        values.append(kitagawa_mix_effect(*codes, *(1 + 3 * code + rng.normal(0, 1, 100) for code in codes)))
     assert np.mean([each.low <= 0.9 <= each.high for each in values]) >= 0.92

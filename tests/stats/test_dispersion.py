@@ -1,4 +1,4 @@
-"""stats/dispersion: does it find what days add, through a fault and a weekly pattern, and do its nulls hold in simulation?"""
+"""The variance between days is recovered despite a fault and a weekly pattern, and the nulls hold in simulation."""
 
 import numpy as np
 import pytest
@@ -6,15 +6,14 @@ from scipy import stats
 
 from observability.stats import distance
 from observability.stats.dispersion import (
-    DOUBT_DAYS,
-    Null,
-    Variation,
-    design_effect,
+    PRIOR_DAYS,
+    DayVariation,
+    GammaNull,
+    day_residuals,
+    estimate_day_variation,
+    mean_variance_ratio,
     psi_null,
-    residuals,
-    share_left,
     trimmed_variance,
-    variation,
 )
 
 DAYS = np.arange(20_000, 20_056)
@@ -32,7 +31,7 @@ def test_the_trimmed_variance_is_that_of_a_normal_with_and_without_a_fault() -> 
 @pytest.mark.parametrize("days", [DAYS, DAYS[:30], DAYS[[0, 1, 2, 5, 7, 8, 14, 21, 22, 28, 29, 35, 40, 41, 50]]])
 def test_each_day_is_held_against_the_middle_of_its_weekday(days: np.ndarray) -> None:
     values = np.random.default_rng(7).normal(size=(days.size, 3))
-    left = residuals(values, days, weekly=True)
+    left = day_residuals(values, days, weekly=True)
     for day, row, found in zip(days, values, left, strict=True):
         own = values[days % 7 == day % 7]
         alone = len(own) == 1
@@ -47,9 +46,9 @@ def test_what_days_add_is_found_and_the_pattern_of_the_week_is_left_out() -> Non
         rows = rng.normal(0, 0.05, (56, 1))
         week = np.where(DAYS % 7 < 2, 1.0, 0.0)[:, None]
         days = rng.normal(0, 0.1, (56, 1))
-        found.append(variation(rows + week + days, 0.0025, DAYS).between[0])
-        plain.append(variation(rows + week + days, 0.0025, DAYS, weekly=False).between[0])
-        none.append(variation(rows, 0.0025, DAYS).between[0])
+        found.append(estimate_day_variation(rows + week + days, 0.0025, DAYS).between[0])
+        plain.append(estimate_day_variation(rows + week + days, 0.0025, DAYS, weekly=False).between[0])
+        none.append(estimate_day_variation(rows, 0.0025, DAYS).between[0])
     assert np.mean(found) == pytest.approx(0.01, rel=0.15)
     assert np.median(plain) > 2 * np.median(found)
     assert np.mean(none) < 0.0025 * 0.45
@@ -63,23 +62,22 @@ def test_days_that_resemble_the_next_are_told_from_days_that_do_not() -> None:
         for _ in range(56):
             day = 0.7 * day + rng.normal(0, np.sqrt(1 - 0.49))
             series.append(day)
-        slow.append(variation(np.array(series) + rng.normal(0, 0.3, 56), 0.09, DAYS, weekly=False).correlation)
-        quick.append(variation(rng.normal(0, 1, 56) + rng.normal(0, 0.3, 56), 0.09, DAYS, weekly=False).correlation)
+        slow.append(estimate_day_variation(np.array(series) + rng.normal(0, 0.3, 56), 0.09, DAYS, weekly=False).correlation)
+        quick.append(estimate_day_variation(rng.normal(0, 1, 56) + rng.normal(0, 0.3, 56), 0.09, DAYS, weekly=False).correlation)
     assert np.mean(slow) > 0.45 and np.mean(quick) < 0.15
 
 
 def test_the_variance_of_a_mean_of_days_equals_that_of_the_covariance_matrix() -> None:
     for days, rho in ((1, 0.5), (7, 0.0), (7, 0.6), (28, 0.9)):
         matrix = rho ** np.abs(np.subtract.outer(np.arange(days), np.arange(days)))
-        assert share_left(days, rho) == pytest.approx(matrix.sum() / days**2)
-    assert Variation(np.array([0.7]), 0.0, 28).of_mean(7) == pytest.approx([0.1])
+        assert mean_variance_ratio(days, rho) == pytest.approx(matrix.sum() / days**2)
+    assert DayVariation(np.array([0.7]), 0.0, 28).of_mean(7) == pytest.approx([0.1])
 
 
 def test_without_days_the_stated_doubt_is_taken() -> None:
-    few = variation([[0.1]] * 3, 0.01, DAYS[:3])
+    few = estimate_day_variation([[0.1]] * 3, 0.01, DAYS[:3])
     assert few.days == 0 and few.between == pytest.approx([0.01])
-    assert design_effect(0.01, 0.01) == 2 and design_effect(0.0, 0.0) == 1
-    assert few.freedom == 2 * DOUBT_DAYS - 1
+    assert few.freedom == 2 * PRIOR_DAYS - 1
 
 
 def test_the_null_without_days_is_the_chi_squared_of_rows() -> None:
@@ -91,7 +89,7 @@ def test_the_null_without_days_is_the_chi_squared_of_rows() -> None:
 
 
 def test_the_null_with_an_estimated_scale_is_an_f() -> None:
-    null = Null(2.0, 0.5, 30.0)
+    null = GammaNull(2.0, 0.5, 30.0)
     assert null.p_value(6.0) == pytest.approx(stats.f.sf(3.0, 1, 30))
     assert null.p_value(null.quantile(0.99)) == pytest.approx(0.01)
 
@@ -113,8 +111,8 @@ def test_clean_weeks_exceed_the_null_as_seldom_as_it_says(between: float) -> Non
     for _ in range(runs):
         reference, past, now = days(60).sum(axis=0), days(28), days(7).sum(axis=0)
         p = reference / reference.sum()
-        known = variation(past / 500, p * (1 - p) / 500, DAYS[:28])
-        over = share_left(7, known.correlation) + share_left(60, known.correlation)
+        known = estimate_day_variation(past / 500, p * (1 - p) / 500, DAYS[:28])
+        over = mean_variance_ratio(7, known.correlation) + mean_variance_ratio(60, known.correlation)
         null = psi_null(30_000, 3500, 10, float(np.sum(known.between / p)) * over, known.freedom)
         p_value = null.p_value(distance.psi(reference, now))
         for level in beyond:
@@ -137,5 +135,5 @@ def test_the_resemblance_of_days_is_told_about_right_on_skewed_days_too(correlat
         if skew:
             days = (np.exp(skew * days) - np.exp(skew**2 / 2)) / np.sqrt((np.exp(skew**2) - 1) * np.exp(skew**2))
         values = days + rng.normal(size=(28, 10)) * np.sqrt(0.5)
-        found.append(variation(values, np.full((28, 10), 0.5), np.arange(28)).correlation)
+        found.append(estimate_day_variation(values, np.full((28, 10), 0.5), np.arange(28)).correlation)
     assert correlation - 0.03 < np.mean(found) < correlation + (0.12 if skew else 0.06)

@@ -1,4 +1,4 @@
-"""domain: does the classifier tell what differs from what does not, as scikit-learn would, and is its null the one of refitting?"""
+"""The domain classifier separates what differs, as scikit-learn would, and its null includes refitting."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def side(n: int, seed: int, *, together: float = 0.8, shift: float = 0.0, wide: 
 
 
 def test_nothing_to_tell_is_told_as_often_as_chance_allows() -> None:
-    found = [domain.separate(side(500, seed), side(400, 1000 + seed), permutations=39) for seed in range(40)]
+    found = [domain.separate_samples(side(500, seed), side(400, 1000 + seed), permutations=39) for seed in range(40)]
     p_values = np.array([each.p_value for each in found])
     assert 0.25 < np.mean(p_values < 0.5) < 0.75
     assert np.mean(p_values < 0.05) <= 0.15 and p_values.min() > 1e-4
@@ -29,7 +29,7 @@ def test_nothing_to_tell_is_told_as_often_as_chance_allows() -> None:
 
 
 def test_a_correlation_that_broke_is_seen_and_named_though_every_distribution_stayed() -> None:
-    found = domain.separate(side(2000, 1), side(2000, 2, together=0.0))
+    found = domain.separate_samples(side(2000, 1), side(2000, 2, together=0.0))
     assert found.auc > 0.6 > found.null_95 and found.p_value < 1e-6 and found.low > 0.55
     assert found.additive_auc < 0.54
     assert {name for name, _ in found.importance[:2]} == {"number_0", "number_1"}
@@ -39,7 +39,7 @@ def test_a_correlation_that_broke_is_seen_and_named_though_every_distribution_st
 
 @pytest.mark.parametrize(("change", "name"), [({"shift": 0.8}, "number_2"), ({"wide": 2.5}, "number_3")])
 def test_a_move_of_one_feature_is_named_and_pairs_add_nothing(change: dict[str, float], name: str) -> None:
-    found = domain.separate(side(1500, 3), side(1500, 4, **change))
+    found = domain.separate_samples(side(1500, 3), side(1500, 4, **change))
     assert found.importance[0][0] == name and found.importance[0][1] > 5 * found.importance[1][1]
     assert found.auc > 0.6 and found.additive_auc > found.auc - 0.03
 
@@ -48,7 +48,7 @@ def test_missing_values_and_levels_count() -> None:
     reference, current = side(1200, 5), side(1200, 6)
     current["number_5"][:400] = np.nan
     current["level_0"][600:900] = "d"
-    found = domain.separate(reference, current)
+    found = domain.separate_samples(reference, current)
     assert {name for name, _ in found.importance[:2]} == {"number_5", "level_0"}
     assert found.auc > 0.6
 
@@ -57,7 +57,7 @@ def test_held_out_scores_equal_those_of_scikit_learns_ridge() -> None:
     columns = np.random.default_rng(7).normal(size=(500, 9))
     labels = (np.arange(500) % 2 == 1) & (columns[:, 0] > -1)
     fold = np.arange(500) // 2 % domain.FOLDS
-    _, scores = domain.cross_fitted(columns, labels[:, None], fold)
+    _, scores = domain.cross_fitted_scores(columns, labels[:, None], fold)
     for k in range(domain.FOLDS):
         left_out = fold == k
         alpha = domain.RIDGE * int((~left_out).sum())
@@ -70,12 +70,12 @@ def test_held_out_scores_equal_those_of_scikit_learns_ridge() -> None:
 def test_products_shuffled_with_a_feature_are_those_of_its_shuffled_values() -> None:
     """The loss of one feature, computed from differences, equals scoring the whole row anew."""
     reference, current = side(300, 8), side(300, 9, together=0.0)
-    basis = domain.basis_of({name: np.concatenate([reference[name], current[name]]) for name in reference})
-    design = domain.design_of(basis)
+    basis = domain.classifier_basis({name: np.concatenate([reference[name], current[name]]) for name in reference})
+    design = domain.classifier_design(basis)
     weights = np.random.default_rng(1).normal(size=(domain.FOLDS, design.columns.shape[1]))
     fold, is_current = np.arange(600) % domain.FOLDS, np.arange(600) >= 300
     scores = np.einsum("nd,nd->n", design.columns, weights[fold])
-    found = dict(domain.importance(design, weights, scores, is_current, fold, np.random.default_rng(2)))
+    found = dict(domain.permutation_importance(design, weights, scores, is_current, fold, np.random.default_rng(2)))
     rng, lost = np.random.default_rng(2), []
     for k in range(domain.FOLDS):
         here = np.flatnonzero(fold == k)
@@ -92,15 +92,15 @@ def test_products_shuffled_with_a_feature_are_those_of_its_shuffled_values() -> 
 
 def test_the_same_rows_give_the_same_answer_and_few_or_constant_ones_none() -> None:
     one, other = side(200, 10), side(150, 11)
-    assert domain.separate(one, other) == domain.separate(one, other)
-    assert domain.separate(side(99, 12), one) is None
-    assert domain.separate({"x": np.ones(200)}, {"x": np.ones(200)}) is None
-    assert domain.separate({"x": np.arange(200.0)}, {"x": np.arange(200.0) + 500}).auc == 1
+    assert domain.separate_samples(one, other) == domain.separate_samples(one, other)
+    assert domain.separate_samples(side(99, 12), one) is None
+    assert domain.separate_samples({"x": np.ones(200)}, {"x": np.ones(200)}) is None
+    assert domain.separate_samples({"x": np.arange(200.0)}, {"x": np.arange(200.0) + 500}).auc == 1
 
 
 def test_the_rows_that_are_needed_keep_chance_under_the_gap() -> None:
-    needed = domain.rows_needed(2000, 0.05)
-    assert 100 < needed < 400 and domain.rows_needed(40, 0.05) == float("inf")
+    needed = domain.rows_for_auc_gap(2000, 0.05)
+    assert 100 < needed < 400 and domain.rows_for_auc_gap(40, 0.05) == float("inf")
     rng = np.random.default_rng(3)
     aucs = [roc_auc_score(np.arange(2000 + int(needed)) < needed, rng.normal(size=2000 + int(needed))) for _ in range(400)]
     assert np.quantile(aucs, 0.95) < 0.55

@@ -1,4 +1,4 @@
-"""Do the edges hold their promises for any reference, and are distances from binned counts those of the raw values?"""
+"""Edges keep their invariants for any reference, and distances from binned counts equal those of the raw values."""
 
 import itertools
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from observability.stats.binning import histogram_numbers
 from observability.stats.distance import kolmogorov_smirnov, merge_bins, psi, wasserstein_binned
-from observability.stats.edges import after, atom_bins, category_levels, numeric_edges
+from observability.stats.edges import atom_bins, category_levels, next_float, numeric_edges
 
 N = 200_000
 
@@ -60,7 +60,7 @@ def test_psi_on_decile_groups_is_exact(kind: str) -> None:
     cuts = set(np.quantile(reference, np.arange(1, 10) / 10, method="higher"))
     distinct, times = np.unique(reference, return_counts=True)
     for value in distinct[times >= N / 10]:  # atoms as large as a decile stand alone
-        cuts |= {value, after(value)}
+        cuts |= {value, next_float(value)}
     p, q = (np.bincount(np.searchsorted(sorted(cuts), x, side="right"), minlength=len(cuts) + 1) / N for x in (reference, current))
     p, q = np.maximum(p, 1e-4), np.maximum(q, 1e-4)
     assert psi(a, b) == pytest.approx(np.sum((q - p) * np.log(q / p)), abs=1e-12)
@@ -84,9 +84,20 @@ def test_deciles_hold_a_tenth_each() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [[5.0], [5.0] * 9, [0.0] * 3, [0, 1], [0, 1] * 50, [1e300, -1e300] * 30, [1.7976931348623157e308, -1.7976931348623157e308], [5e-324, 0, -5e-324],
-     list(range(300)), [0] * 500 + [1], [np.nan, 2, np.inf, -np.inf, 3, 3]],
-)  # fmt: skip
+    [
+        [5.0],
+        [5.0] * 9,
+        [0.0] * 3,
+        [0, 1],
+        [0, 1] * 50,
+        [1e300, -1e300] * 30,
+        [1.7976931348623157e308, -1.7976931348623157e308],
+        [5e-324, 0, -5e-324],
+        list(range(300)),
+        [0] * 500 + [1],
+        [np.nan, 2, np.inf, -np.inf, 3, 3],
+    ],
+)
 def test_edge_cases_hold_the_promises(values: list[float]) -> None:
     check(np.array(values, float))
 
@@ -109,7 +120,7 @@ def check(values: np.ndarray) -> None:
     assert (np.diff(made.edges) > 0).all()
     bins = made.edges.size + 1
     assert made.deciles.size == made.positions.size == made.counts.size == bins
-    assert made.edges[0] == finite.min() and made.edges[-1] == after(finite.max())
+    assert made.edges[0] == finite.min() and made.edges[-1] == next_float(finite.max())
     assert made.counts.sum() == finite.size and made.counts[0] == 0
     np.testing.assert_array_equal(histogram_numbers(finite, made.edges).counts, made.counts)
     assert (np.diff(made.deciles) >= 0).all() and made.deciles[0] == 0
@@ -117,7 +128,7 @@ def check(values: np.ndarray) -> None:
     assert made.scale is not None and made.scale >= 0 and np.isfinite(made.scale)
     assert (np.diff(made.positions) >= 0).all()
     for atom in made.atoms:
-        assert atom in made.edges and after(atom) in made.edges
+        assert atom in made.edges and next_float(atom) in made.edges
 
 
 def test_means_of_bins() -> None:
@@ -139,8 +150,8 @@ def test_atoms_are_zero_the_mode_and_heavy_values() -> None:
     singles = {float(made.edges[i - 1]) for i in np.flatnonzero(mask)}
     assert {0.0, 1.5} <= singles
     assert atom_bins([]).size == 0
-    odd = np.array([-1.7e308, -1.0, after(-1.0), -1e-310, 0.0, after(0.0), 2.0, after(2.0), 3.0, 1.7976931348623157e308])
-    assert atom_bins(odd).tolist() == [False, *(after(a) >= b for a, b in itertools.pairwise(odd)), False]
+    odd = np.array([-1.7e308, -1.0, next_float(-1.0), -1e-310, 0.0, next_float(0.0), 2.0, next_float(2.0), 3.0, 1.7976931348623157e308])
+    assert atom_bins(odd).tolist() == [False, *(next_float(a) >= b for a, b in itertools.pairwise(odd)), False]
 
 
 def test_one_outlier_moves_neither_scale_nor_width() -> None:

@@ -1,11 +1,11 @@
-"""Does the onset find planted steps, pulses and ramps, hold out against wild days, and keep silent about noise?"""
+"""The onset finds planted steps, pulses and ramps, is robust to outliers, and is vague on noise."""
 
 import itertools
 
 import numpy as np
 import pytest
 
-from observability.stats.onset import Onset, onset
+from observability.stats.onset import Onset, change_onset
 
 RUNS = 200
 
@@ -13,18 +13,14 @@ RUNS = 200
 def planted(
     size: int, at: int, effect: float, *, shape: str = "step", wild: bool = False, seed: int = 0, known: bool = True, **more: object
 ) -> list[Onset]:
-    """What is said about RUNS series of unit noise with an effect (in sd) planted at a point."""
+    """Onsets of RUNS series of unit noise with an effect (in sd) planted at a point."""
     random, places, found = np.random.default_rng(seed), np.arange(size), []
-    patterns = {
-        "step": places >= at,
-        "pulse": (places >= at) & (places < at + 2),
-        "ramp": np.clip((places - at + 1) / 7, 0, 1),
-    }
+    patterns = {"step": places >= at, "pulse": (places >= at) & (places < at + 2), "ramp": np.clip((places - at + 1) / 7, 0, 1)}
     for _ in range(RUNS):
         series = random.normal(0, 1, size) + effect * patterns[shape]
         if wild:
             series[random.integers(2, size - 1)] += random.choice([-1, 1]) * 8
-        said = onset(series, np.ones(size) if known else None, **more)
+        said = change_onset(series, np.ones(size) if known else None, **more)
         assert said is not None
         found.append(said)
     return found
@@ -81,7 +77,7 @@ def test_one_day_that_breaks_the_run_does_not_move_the_onset() -> None:
         series[3:] = 0.3
         series[broken] = 0.02
         errors = np.where(np.arange(7) == broken, 0.1, 0.01)
-        found = onset(series, errors, before=(0.0, 0.001), worse=1)
+        found = change_onset(series, errors, before=(0.0, 0.001), worse=1)
         assert found is not None and (found.at, found.known) == (3, "dated")
 
 
@@ -91,29 +87,29 @@ def test_the_split_is_the_one_that_least_squares_finds_by_trying_all() -> None:
         at, size = int(random.integers(3, 12)), 14
         series = random.normal(0, 1, size) + 9 * (np.arange(size) >= at)
         by_hand = min(range(1, size), key=lambda k: float(np.var(series[:k]) * k + np.var(series[k:]) * (size - k)))
-        found = onset(series, np.ones(size), worse=1)
+        found = change_onset(series, np.ones(size), worse=1)
         assert found is not None and (found.shape, found.at) == ("step", by_hand)
 
 
 def test_gaps_are_passed_over_and_positions_stay_those_of_the_series() -> None:
     series = np.array([0, 0.1, np.nan, 0, 0.1, np.nan, 5, 5.1, 5])
-    found = onset(series, worse=1)
+    found = change_onset(series, worse=1)
     assert found is not None and (found.at, found.known) == (6, "dated")
 
 
 @pytest.mark.parametrize("series", [[], [1.0], [np.nan, np.nan, 3.0]])
 def test_fewer_than_two_points_tell_nothing(series: list[float]) -> None:
-    assert onset(series) is None
+    assert change_onset(series) is None
 
 
 def test_a_series_that_stands_still_is_vague_not_an_error() -> None:
     for value, worse in itertools.product((0.0, 1.0, 1e9), (-1, 0, 1)):
-        found = onset([value] * 9, worse=worse)
+        found = change_onset([value] * 9, worse=worse)
         assert found is not None and found.known == "vague" and found.at == 0
 
 
 def test_only_the_direction_that_matters_is_looked_at() -> None:
     series = [0.0, 0.1, 0.0, 0.1, -5.0, -5.1, -5.0]
-    up, down = onset(series, worse=1), onset(series, worse=-1)
+    up, down = change_onset(series, worse=1), change_onset(series, worse=-1)
     assert down is not None and down.at == 4 and down.known == "dated"
     assert up is not None and up.at != 4

@@ -1,4 +1,4 @@
-"""stats/paired: are paired differences, intervals and tests those of scipy, statsmodels, scikit-learn and brute force?"""
+"""Paired differences, intervals and tests equal scipy's, statsmodels', scikit-learn's and brute force."""
 
 import numpy as np
 import pytest

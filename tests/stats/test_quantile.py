@@ -1,4 +1,4 @@
-"""Are quantiles from counts those of the values, as closely as stated?"""
+"""Quantiles from counts equal those of the values, as closely as stated."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from observability.stats.binning import histogram_numbers
 from observability.stats.edges import numeric_edges
-from observability.stats.quantile import LOG_EDGES, bin_middle, histogram_quantile, log_edges, quantile_interval
+from observability.stats.quantile import LOG_EDGES, histogram_quantile, log_bin_middle, log_edges, median_interval, quantile_interval
 
 
 @pytest.mark.parametrize("q", [0.001, 0.5, 0.9, 0.95, 0.99, 0.999])
@@ -23,7 +23,7 @@ def test_latency_is_within_two_percent(q: float) -> None:
 def test_log_bins_keep_their_promise(low: float, span: float, error: float) -> None:
     edges = log_edges(low, low * span, error)
     assert edges[0] == low and edges[-1] >= low * span * (1 - 1e-9) and (np.diff(edges) > 0).all()
-    middle = bin_middle(edges[:-1], edges[1:])
+    middle = log_bin_middle(edges[:-1], edges[1:])
     assert np.max(np.abs(middle - edges[:-1]) / edges[:-1]) <= error + 1e-9
     assert np.max(np.abs(middle - edges[1:]) / edges[1:]) <= error + 1e-9
 
@@ -78,10 +78,21 @@ def test_the_interval_is_that_of_order_statistics_and_covers() -> None:
 
 
 def test_ends_of_middles_are_the_edges_of_their_bins() -> None:
-    """A hundred answers in one bin: the median is within it, no narrower. Of 100 the ranks 40 and 61 bound the median (binomial by hand)."""
+    """A hundred answers in one bin: the interval is the bin. Of 100 the ranks 40 and 61 bound the median (binomial by hand)."""
     one = quantile_interval([0, 0, 100, 0, 0], [1.0, 2.0, 4.0, 8.0], 0.5, middle=True)
     assert (one.value, one.low, one.high) == (pytest.approx(8 / 3), 2.0, 4.0)
     three = quantile_interval([0, 39, 21, 40, 0], [1.0, 2.0, 4.0, 8.0], 0.5, middle=True)
     assert (three.value, three.low, three.high) == (pytest.approx(8 / 3), 2.0, 8.0)
     outside = quantile_interval([100, 0, 0], [1.0, 2.0], 0.5, middle=True)
     assert (outside.value, outside.low, outside.high) == (1.0, 1.0, 1.0)
+
+
+def test_the_interval_of_a_median_covers_it() -> None:
+    rng, covered = np.random.default_rng(11), 0
+    for _ in range(400):
+        _, low, high = median_interval(rng.exponential(size=25))
+        covered += low <= np.log(2) <= high
+    assert covered >= 0.93 * 400
+    middle, low, high = median_interval(np.arange(25.0))
+    assert (middle, low, high) == (12.0, 7.0, 17.0)  # order statistics 8 and 18 of 25 (Conover, table A3)
+    assert scipy.stats.binom.cdf(7, 25, 0.5) < 0.025

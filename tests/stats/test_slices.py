@@ -1,13 +1,13 @@
-"""Does the search name the slice in which something changed, no other, and nothing where nothing did?"""
+"""The search finds the slice that changed, no other one, and nothing on clean data."""
 
 import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from observability.stats.multiple import adjusted_any
-from observability.stats.slice_days import settled
-from observability.stats.slice_moments import Cut, Target
-from observability.stats.slices import search
+from observability.stats.multiple_testing import benjamini_yekutieli
+from observability.stats.slice_days import trimmed_jump_ratio
+from observability.stats.slice_moments import Cut, SliceTarget
+from observability.stats.slices import search_slices
 
 NAMES = tuple("abcdef")
 
@@ -18,7 +18,7 @@ def world(seed: int, n: int = 4000, cuts: int = 8, targets: int = 4, days: int =
     shares = [rng.dirichlet(np.full(6, 6.0)) for _ in range(cuts)]
     codes = [[rng.choice(6, n, p=share).astype(np.int16) for share in shares] for _ in range(2)]
     made = [Cut(f"c{i}", NAMES, codes[0][i], codes[1][i]) for i in range(cuts)]
-    wanted = [Target(f"t{i}", rng.exponential(10, n), rng.exponential(10, n)) for i in range(targets)]
+    wanted = [SliceTarget(f"t{i}", rng.exponential(10, n), rng.exponential(10, n)) for i in range(targets)]
     return made, wanted, codes[0], rng.integers(0, days, n).astype(float)
 
 
@@ -30,7 +30,7 @@ def test_one_slice_that_changed_is_named_alone_with_figures_counted_by_hand() ->
     cuts, targets, codes, days = world(1)
     inside = codes[2] == 1
     targets[0].now[inside] += 8
-    result = search(cuts, targets, days)
+    result = search_slices(cuts, targets, days)
     assert sure(result) == [("t0", (("c2", "b"),))]
     found, before = result.found[0], targets[0].before
     then = cuts[2].before == 1
@@ -47,24 +47,24 @@ def test_one_slice_that_changed_is_named_alone_with_figures_counted_by_hand() ->
 def test_a_pair_is_named_only_where_it_beats_both_parents() -> None:
     cuts, targets, codes, days = world(2, n=8000)
     targets[0].now[(codes[1] == 0) & (codes[4] == 3)] += 25
-    assert sure(search(cuts, targets, days)) == [("t0", (("c1", "a"), ("c4", "d")))]
+    assert sure(search_slices(cuts, targets, days)) == [("t0", (("c1", "a"), ("c4", "d")))]
     cuts, targets, codes, days = world(3, n=8000)
     targets[0].now[codes[1] == 0] += 8
-    assert [len(conditions) for _, conditions in sure(search(cuts, targets, days))] == [1]
+    assert [len(conditions) for _, conditions in sure(search_slices(cuts, targets, days))] == [1]
 
 
 def test_two_slices_that_changed_are_both_named_and_what_all_share_names_none() -> None:
     cuts, targets, codes, days = world(4)
     targets[1].now[codes[0] == 2] += 9
     targets[1].now[codes[5] == 4] += 9
-    assert set(sure(search(cuts, targets, days))) == {("t1", (("c0", "c"),)), ("t1", (("c5", "e"),))}
+    assert set(sure(search_slices(cuts, targets, days))) == {("t1", (("c0", "c"),)), ("t1", (("c5", "e"),))}
     cuts, targets, _, days = world(5)
     targets[1].now[:] += 20
-    assert sure(search(cuts, targets, days)) == []
+    assert sure(search_slices(cuts, targets, days)) == []
 
 
 def test_columns_that_go_together_do_not_hide_the_level_in_which_values_go_missing() -> None:
-    """A carrier flies to some places only: nulls of one carrier move most destinations, which is no season."""
+    """A carrier flies to some destinations only: nulls of one carrier move most destinations, which is no season."""
     rng = np.random.default_rng(11)
     n, places = 14_000, 40
     flown = rng.dirichlet(np.full(places, 0.6), 6)
@@ -78,13 +78,13 @@ def test_columns_that_go_together_do_not_hide_the_level_in_which_values_go_missi
     cuts = [Cut("carrier", NAMES, carrier, carrier_before), Cut("to", names, to, to_before)]
     gone = ((carrier == 4) & (rng.random(n) < 0.4)).astype(float)
     days = rng.integers(0, 7, n).astype(float)
-    found = search(cuts, [Target("gone", gone, np.zeros(n))], days)
+    found = search_slices(cuts, [SliceTarget("gone", gone, np.zeros(n))], days)
     assert sure(found) == [("gone", (("carrier", "e"),))] and found.inflation["gone"] < 1.5
 
 
 def test_clean_rows_name_nothing() -> None:
     results = [
-        search(*(part for part in world(seed, n=2500, cuts=6, targets=3)[:2]), world(seed, n=2500, cuts=6, targets=3)[3])
+        search_slices(*(part for part in world(seed, n=2500, cuts=6, targets=3)[:2]), world(seed, n=2500, cuts=6, targets=3)[3])
         for seed in range(100, 140)
     ]
     assert sum(bool(sure(each, 0.1)) for each in results) <= 3, "at most 4 expected at a budget of 0.1"
@@ -96,17 +96,17 @@ def test_days_that_move_the_levels_of_a_column_apart_name_nothing() -> None:
         cuts, targets, codes, days = world(seed + 500, n=5000, cuts=10, targets=1)
         shock = np.random.default_rng(seed).normal(0, 4, (7, 6))
         targets[0].now[:] += shock[days.astype(int), codes[3]]
-        plain += bool(sure(search(cuts, targets), 0.02))
-        wide += bool(sure(search(cuts, targets, days), 0.02))
+        plain += bool(sure(search_slices(cuts, targets), 0.02))
+        wide += bool(sure(search_slices(cuts, targets, days), 0.02))
     assert plain >= 6 and wide <= 1
 
 
 def test_without_a_before_slices_are_held_against_their_peers() -> None:
     cuts, targets, codes, days = world(6)
     targets[2].now[codes[7] == 5] += 9
-    alone = [Target(each.name, each.now, np.empty(0)) for each in targets]
+    alone = [SliceTarget(each.name, each.now, np.empty(0)) for each in targets]
     bare = [Cut(each.name, each.levels, each.now, np.empty(0, np.int16)) for each in cuts]
-    result = search(bare, alone, days)
+    result = search_slices(bare, alone, days)
     assert sure(result) == [("t2", (("c7", "f"),))] and result.found[0].before is None
     total = targets[2].now.sum()
     assert result.found[0].coverage == pytest.approx(targets[2].now[codes[7] == 5].sum() / total)
@@ -118,8 +118,8 @@ def test_small_slices_and_slices_of_another_share_than_before_are_not_looked_at(
     grown = np.where(np.arange(3000) < 1500, 0, 1).astype(np.int16)
     cuts += [Cut("few", ("x", "y"), few, few), Cut("grown", ("x", "y"), grown, np.where(np.arange(3000) < 300, 0, 1).astype(np.int16))]
     targets[0].now[:80] += 100
-    assert {name for _, conditions in sure(search(cuts, targets[:1], days, pairs=False)) for name, _ in conditions} == set()
-    assert search(cuts, targets[:1], days).looks[0] == 12
+    assert {name for _, conditions in sure(search_slices(cuts, targets[:1], days, pairs=False)) for name, _ in conditions} == set()
+    assert search_slices(cuts, targets[:1], days).looks[0] == 12
 
 
 def test_the_order_of_rows_does_not_matter_and_missing_values_are_not_counted() -> None:
@@ -128,8 +128,8 @@ def test_the_order_of_rows_does_not_matter_and_missing_values_are_not_counted() 
     targets[0].now[::3] = np.nan
     order = np.random.default_rng(0).permutation(4000)
     mixed = [Cut(each.name, each.levels, each.now[order], each.before[order]) for each in cuts]
-    other = search(mixed, [Target(each.name, each.now[order], each.before[order]) for each in targets], days[order])
-    one = search(cuts, targets, days)
+    other = search_slices(mixed, [SliceTarget(each.name, each.now[order], each.before[order]) for each in targets], days[order])
+    one = search_slices(cuts, targets, days)
     assert sure(one) == sure(other) == [("t0", (("c2", "b"),))]
     assert one.found[0].z == pytest.approx(other.found[0].z)
     assert one.found[0].now.n == np.isfinite(targets[0].now[codes[2] == 1]).sum()
@@ -137,17 +137,17 @@ def test_the_order_of_rows_does_not_matter_and_missing_values_are_not_counted() 
 
 def test_adjusted_p_values_equal_statsmodels() -> None:
     p = np.random.default_rng(3).uniform(0, 1, 40) ** 3
-    adjust = adjusted_any(p, 40)
+    adjust = benjamini_yekutieli(p, 40)
     assert [adjust(each) for each in p] == pytest.approx(multipletests(p, method="fdr_by")[1])
-    assert adjusted_any([], 100)(1e-4) == pytest.approx(1e-4 * 100 * sum(1 / i for i in range(1, 101)))
+    assert benjamini_yekutieli([], 100)(1e-4) == pytest.approx(1e-4 * 100 * sum(1 / i for i in range(1, 101)))
 
 
 def test_a_factor_for_days_is_found_and_a_fault_that_begins_is_none() -> None:
     rng = np.random.default_rng(5)
     noise = rng.chisquare(1, (400, 6, 6))
-    assert np.mean([settled(each) == 1 for each in noise]) > 0.9
-    assert np.mean([settled(4 * each) for each in noise]) == pytest.approx(4, rel=0.1)
+    assert np.mean([trimmed_jump_ratio(each) == 1 for each in noise]) > 0.9
+    assert np.mean([trimmed_jump_ratio(4 * each) for each in noise]) == pytest.approx(4, rel=0.1)
     begun = noise.copy()
     begun[:, :, 3] += 200
-    assert np.mean([settled(each) == 1 for each in begun]) > 0.8
-    assert settled(np.full((2, 6), np.nan), 3.0) == 3.0
+    assert np.mean([trimmed_jump_ratio(each) == 1 for each in begun]) > 0.8
+    assert trimmed_jump_ratio(np.full((2, 6), np.nan), 3.0) == 3.0

@@ -1,4 +1,4 @@
-"""Are shares of grouped rows as sure as they say, and are differences within groups those of statsmodels and of a count by hand?"""
+"""Intervals of clustered rows cover, and differences within groups equal statsmodels' and a count by hand."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from statsmodels.genmod.generalized_estimating_equations import GEE
 from statsmodels.stats.contingency_tables import StratifiedTable
 
 from observability.stats.interval import rate_interval
-from observability.stats.strata import gini, grouped_rate_interval, row_squares, stratified_difference
+from observability.stats.strata import cluster_row_squares, clustered_rate_interval, gini, stratified_difference
 
 
 def counts(seed: int, groups: int = 40) -> tuple[np.ndarray, ...]:
@@ -23,17 +23,17 @@ def test_the_effective_rows_are_those_of_an_estimating_equation() -> None:
     fitted = GEE(y, np.ones((len(y), 1)), groups=group, cov_struct=Independence()).fit()
     share, groups = y.mean(), len(rows)
     variance = float(fitted.cov_params()[0, 0]) * groups / (groups - 1)
-    assert len(y) ** 2 / row_squares(hits, rows) == pytest.approx(share * (1 - share) / variance)
-    found = grouped_rate_interval(hits, rows)
+    assert len(y) ** 2 / cluster_row_squares(hits, rows) == pytest.approx(share * (1 - share) / variance)
+    found = clustered_rate_interval(hits, rows)
     alone = rate_interval(float(hits.sum()), float(rows.sum()))
     assert found.value == alone.value and found.low < alone.low and found.high > alone.high
 
 
 def test_groups_of_one_row_are_rows_and_where_all_say_the_same_a_group_is_one() -> None:
     ones = np.ones(50)
-    assert grouped_rate_interval(np.arange(50) < 20, ones).n == pytest.approx(50, rel=0.03)
-    assert grouped_rate_interval(ones * 3, ones * 3).n == 50
-    assert grouped_rate_interval([], []).value is None
+    assert clustered_rate_interval(np.arange(50) < 20, ones).n == pytest.approx(50, rel=0.03)
+    assert clustered_rate_interval(ones * 3, ones * 3).n == 50
+    assert clustered_rate_interval([], []).value is None
 
 
 def test_the_interval_of_grouped_rows_holds_as_often_as_it_says() -> None:
@@ -42,7 +42,7 @@ def test_the_interval_of_grouped_rows_holds_as_often_as_it_says() -> None:
         hard = np.where(rng.random(60) < 0.2, 0.1, 0.95)
         hits = rng.binomial(3, hard)
         truth = 0.2 * 0.1 + 0.8 * 0.95
-        for kind, found in (("grouped", grouped_rate_interval(hits, np.full(60, 3))), ("plain", rate_interval(float(hits.sum()), 180.0))):
+        for kind, found in (("grouped", clustered_rate_interval(hits, np.full(60, 3))), ("plain", rate_interval(float(hits.sum()), 180.0))):
             inside = found.low <= truth <= found.high
             held, plain = held + (inside and kind == "grouped"), plain + (inside and kind == "plain")
     assert 0.93 <= held / 1500 <= 0.985 and plain / 1500 < 0.85

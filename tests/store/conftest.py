@@ -1,4 +1,4 @@
-"""A store of its own for each test, and lines that land in it."""
+"""Fixtures: a new store for each test, and lines that are written to its landing folder."""
 
 import itertools
 import json
@@ -17,7 +17,7 @@ def store(tmp_path):
 
 
 def land(store, *records, name=None):
-    """Publishes records (dictionaries, or raw bytes) as one segment; gives its path."""
+    """Publishes records (dictionaries, or raw bytes) as one segment; return its path."""
     ready = store.landing / "ready"
     ready.mkdir(parents=True, exist_ok=True)
     lines = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in records]
@@ -28,7 +28,7 @@ def land(store, *records, name=None):
 
 @pytest.fixture
 def landed(store):
-    """Publishes and loads records; gives the report."""
+    """Publishes and loads records; return the report."""
     from observability.store.ingest.loader import load_landing
 
     def load(*records):
@@ -50,7 +50,8 @@ def rollups(store, key=1):
     """Counts and sums of a model by their keys, what cancelled left out; figures rounded so that the order of adding does not show."""
     counts = query(
         store,
-        f"""SELECT stream, period, slice, measure, bin, decision, label, status, arrived, sum(n)::BIGINT, round(sum(w), 6), round(sum(w2), 6)
+        f"""SELECT stream, period, slice, measure, bin, decision, label, status, arrived,
+            sum(n)::BIGINT, round(sum(w), 6), round(sum(w2), 6)
         FROM counts_{key} GROUP BY ALL HAVING sum(n) <> 0 OR abs(sum(w)) > 1e-9 ORDER BY ALL""",
     )
     sums = query(

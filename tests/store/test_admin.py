@@ -1,4 +1,4 @@
-"""Does the store say what is in it, and does a removed model leave nothing behind?"""
+"""Tests of the store's status, rejected lines and the removal of models."""
 
 import json
 import subprocess
@@ -16,11 +16,11 @@ from observability.store.ingest.loader import load_landing
 from observability.store.registry import admin
 from observability.store.rollup import rollup
 from tests.store.conftest import land, query
-from tests.store.test_loader import OTHERS, label, prediction
+from tests.support.record_lines import OTHERS, label, prediction
 
 
 def test_an_empty_store_has_a_status(store):
-    body = admin.status(store)
+    body = admin.storage_status(store)
     json.dumps(body)
     assert body["models"] == [] and body["rejected"] == {"total": 0, "reasons": {}, "last": None}
     assert body["landing"] == {"segments": 0, "bytes": 0, "open": 0, "failed": 0}
@@ -32,7 +32,7 @@ def test_status_counts_what_is_stored_and_what_waits(store, landed):
         *(prediction(i, at=f"2024-03-0{1 + i}T10:00:00Z") for i in range(5)), label(0), {"kind": "event", **OTHERS["event"]}, b"{", b"[]"
     )
     path = land(store, prediction(7))
-    body = admin.status(store)
+    body = admin.storage_status(store)
     (model,) = body["models"]
     assert (model["model"], model["predictions"], model["labels"], model["versions"]) == ("loan", 5, 1, 1)
     assert (model["first"], model["last"]) == ("2024-03-01T10:00:00Z", "2024-03-05T10:00:00Z")
@@ -42,15 +42,16 @@ def test_status_counts_what_is_stored_and_what_waits(store, landed):
     assert body["landing"] == {"segments": 1, "bytes": path.stat().st_size, "open": 0, "failed": 0}
     assert body["records"]["event"] == 1 and body["loaded"]["segments"] == 1
     store.cursor().execute("CHECKPOINT")
-    assert admin.status(store)["models"][0]["bytes"] > 0
+    assert admin.storage_status(store)["models"][0]["bytes"] > 0
 
 
 def test_status_loads_no_heavy_library(store, landed):
     landed(prediction())
     store.close()
     script = (
-        "import sys; from pathlib import Path; from observability.store.opener import open_store; from observability.store.registry import admin\n"
-        "admin.status(open_store(Path(sys.argv[1])))\n"
+        "import sys; from pathlib import Path; from observability.store.opener import open_store\n"
+        "from observability.store.registry import admin\n"
+        "admin.storage_status(open_store(Path(sys.argv[1])))\n"
         "print([name for name in ('streamlit', 'sklearn', 'shap', 'evidently', 'pandas', 'plotly', 'scipy.stats') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script, str(store.home)], capture_output=True, text=True, timeout=60)
@@ -60,10 +61,10 @@ def test_status_loads_no_heavy_library(store, landed):
 def test_rejected_lines_are_shown_newest_first(store, landed):
     landed(b"{", prediction())
     landed(prediction(score="high"), b"[1]")
-    frame = admin.rejected(store, 2)
+    frame = admin.rejected_lines(store, 2)
     assert len(frame) == 2 and frame["at_loaded"].is_monotonic_decreasing
     assert set(frame["raw"]) == {json.dumps(prediction(score="high")), "[1]"}
-    assert admin.rejected(store, 10, "loan")["raw"].tolist() == [json.dumps(prediction(score="high"))]
+    assert admin.rejected_lines(store, 10, "loan")["raw"].tolist() == [json.dumps(prediction(score="high"))]
 
 
 def window(**fields):
@@ -73,26 +74,26 @@ def window(**fields):
 def test_counters_are_of_the_hours_in_which_lines_arrived(store, landed):
     first = [prediction(i, received_at="2024-03-02T10:30:00Z") for i in range(3)]
     landed(*first, *first[:2], prediction(9, received_at="2024-03-09T00:00:00Z"), label(0))
-    found = admin.counters(store, "loan", window())
+    found = admin.load_counters(store, "loan", window())
     assert found == {"lines": 5, "stored": 3, "duplicates": 2, "rejected": 0, "unknown_columns": {}, "not_explained": {}}
-    assert admin.counters(store, "loan", window(as_of=datetime(2024, 3, 2, 10, tzinfo=UTC)))["lines"] == 0
-    assert admin.counters(store, "loan", window(as_of=datetime(2024, 3, 2, 11, tzinfo=UTC)))["lines"] == 5
+    assert admin.load_counters(store, "loan", window(as_of=datetime(2024, 3, 2, 10, tzinfo=UTC)))["lines"] == 0
+    assert admin.load_counters(store, "loan", window(as_of=datetime(2024, 3, 2, 11, tzinfo=UTC)))["lines"] == 5
     with pytest.raises(NotFoundError):
-        admin.counters(store, "laon", window())
+        admin.load_counters(store, "laon", window())
 
 
 def test_a_feature_that_was_not_registered_is_an_unknown_column(store, landed):
     landed(prediction(0, features={"age": 1}))
     with store.write() as writer:
         catalog_store.save_version(writer, 1, Version("1", datetime.now(UTC), ("age",)))
-        rollup.rebuild(writer, "loan")
+        rollup.rebuild_rollups(writer, "loan")
     landed(
         prediction(1, features={"age": 1, "shoe": 42}),
         prediction(2, features={"age": 1, "shoe": None}),
         prediction(3, features={"age": 2, "shoe": 1}),
     )
-    assert admin.counters(store, "loan", window())["unknown_columns"] == {"shoe": 2}
-    assert admin.counters(store, "loan", window(version="2"))["unknown_columns"] == {}
+    assert admin.load_counters(store, "loan", window())["unknown_columns"] == {"shoe": 2}
+    assert admin.load_counters(store, "loan", window(version="2"))["unknown_columns"] == {}
 
 
 def test_a_removed_model_leaves_nothing_behind(store, landed):
@@ -112,7 +113,7 @@ def test_a_removed_model_leaves_nothing_behind(store, landed):
     for table in names:
         assert "loan" not in str(query(store, f"SELECT * FROM {table}")), table
     assert query(store, "SELECT count(*) FROM prices") == [(1,)]
-    for segment in landing.plain_files(store.landing / "loaded"):
+    for segment in landing.segment_files(store.landing / "loaded"):
         assert b'"loan"' not in segment.path.read_bytes() and b'"other"' in segment.path.read_bytes()
     with pytest.raises(NotFoundError):
         admin.remove_model(store, "loan")

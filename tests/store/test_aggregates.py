@@ -1,4 +1,4 @@
-"""Questions with answers worked out by hand, and what cannot be asked."""
+"""Tests of aggregates against answers worked out by hand, and of questions that are rejected."""
 
 import json
 import math
@@ -71,7 +71,7 @@ WINDOW = Window("m", START, START + DAY)
 
 
 def bins(store, column, source, window=WINDOW):
-    frame = engine.ask(store, Aggregate("predictions", histogram=(column,)), window, source=source)
+    frame = engine.answer_aggregate(store, Aggregate("predictions", histogram=(column,)), window, source=source)
     return dict(zip(frame["bin"], frame["n"]))
 
 
@@ -104,7 +104,9 @@ def test_a_label_that_arrives_later_does_not_give_the_game_away(tiny, landed, so
     aggregate = Aggregate("outcomes", keys=(By("decision"), By("label")))
     seen = {}
     for hour in (0, 1, 2, 4, 5, 8, 9, 20):
-        frame = engine.ask(tiny, aggregate, Window("m", START, START + DAY, as_of=START + timedelta(hours=hour)), source=source)
+        frame = engine.answer_aggregate(
+            tiny, aggregate, Window("m", START, START + DAY, as_of=START + timedelta(hours=hour)), source=source
+        )
         seen[hour] = frame[["decision", "label", "n"]].to_numpy().tolist()
     assert seen == {hour: [[1, known, 1]] for hour, known in {0: -1, 1: -1, 2: 0, 4: 0, 5: 1, 8: 1, 9: 1, 20: 1}.items()}
 
@@ -114,18 +116,18 @@ def test_an_instant_between_hours_is_asked_of_the_raw_rows(tiny, landed):
     aggregate = Aggregate("outcomes", keys=(By("label"),))
     for minutes, known in ((149, -1), (150, 1)):
         window = Window("m", START, START + DAY, as_of=START + timedelta(minutes=minutes))
-        assert engine.ask(tiny, aggregate, window)["label"].tolist() == [known]
+        assert engine.answer_aggregate(tiny, aggregate, window)["label"].tolist() == [known]
         with pytest.raises(UsageError):
-            engine.ask(tiny, aggregate, window, source="rollup")
+            engine.answer_aggregate(tiny, aggregate, window, source="rollup")
 
 
 @pytest.mark.parametrize("source", ["rollup", "raw"])
 def test_weights_and_sums_by_hand(tiny, landed, source):
     rows = [(1.0, 1.0), (2.0, 3.0), (None, 1.0), ("NaN", 5.0), ("Infinity", 5.0)]
     landed(*(prediction(f"p{i}", weight=w, features={"x": x, "c": "red", "b": True}) for i, (x, w) in enumerate(rows)))
-    (row,) = engine.ask(tiny, Aggregate("predictions", sums=("feature.x",)), WINDOW, source=source).to_dict("records")
+    (row,) = engine.answer_aggregate(tiny, Aggregate("predictions", sums=("feature.x",)), WINDOW, source=source).to_dict("records")
     assert row == {"measure": "feature.x", "n": 2, "w": 4.0, "w2": 10.0, "total": 7.0, "squares": 13.0, "low": 1.0, "high": 2.0}
-    (row,) = engine.ask(tiny, Aggregate("predictions"), WINDOW, source=source).to_dict("records")
+    (row,) = engine.answer_aggregate(tiny, Aggregate("predictions"), WINDOW, source=source).to_dict("records")
     assert row == {"n": 5, "w": 15.0, "w2": 61.0}
 
 
@@ -135,14 +137,16 @@ def test_losses_are_those_of_scikit_learn(tiny, landed, source):
 
     scores, labels = [0.1, 0.8, 1.0, 0.0, 0.6], [0, 1, 0, 1, 1]
     landed(*(each for i, (p, y) in enumerate(zip(scores, labels)) for each in (prediction(f"p{i}", score=p), label(f"p{i}", y, 1))))
-    frame = engine.ask(tiny, Aggregate("outcomes", sums=("log_loss", "brier", "correct")), WINDOW, source=source).set_index("measure")
+    frame = engine.answer_aggregate(tiny, Aggregate("outcomes", sums=("log_loss", "brier", "correct")), WINDOW, source=source).set_index(
+        "measure"
+    )
     assert frame.loc["log_loss", "total"] == pytest.approx(5 * log_loss(labels, scores), rel=1e-9)
     assert frame.loc["brier", "total"] == pytest.approx(5 * brier_score_loss(labels, scores), rel=1e-9)
     assert frame.loc["correct", "total"] == 3
 
 
 def test_each_version_is_binned_on_its_own_edges(world):
-    frame = engine.ask(world, Aggregate("predictions", keys=(By("version"),), histogram=("feature.income",)), EVERYTHING)
+    frame = engine.answer_aggregate(world, Aggregate("predictions", keys=(By("version"),), histogram=("feature.income",)), EVERYTHING)
     numbers = frame[frame["bin"] >= 0].groupby("version")["bin"].max()
     assert numbers.to_dict() == {"1": 4, "2": 3, "3": 0}
 
@@ -151,7 +155,9 @@ def test_a_level_that_is_rolled_up_is_not_asked_of_raw_rows(world):
     for text in ("sex=F", "race=null", "device=d2", "vip=true"):
         window = Window("loan", START, START + 3 * DAY, slice=Slice.parse(text))
         aggregate = Aggregate("outcomes", keys=(Bucket("day"), By("decision"), By("label")))
-        assert_same(engine.ask(world, aggregate, window, source="rollup"), reference_engine.ask(world, aggregate, window), about=text)
+        assert_same(
+            engine.answer_aggregate(world, aggregate, window, source="rollup"), reference_engine.ask(world, aggregate, window), about=text
+        )
 
 
 def test_groups_come_from_the_rollups_where_they_hold_every_row(world):
@@ -162,48 +168,80 @@ def test_groups_come_from_the_rollups_where_they_hold_every_row(world):
     asked += [("device", latency), ("replica", latency), ("device", sums), ("feature.vip", sums), ("band.income", sums)]
     for name, rest in asked:
         aggregate = Aggregate("outcomes", **(rest | {"keys": (By(name), *rest["keys"])}))
-        got = engine.ask(world, aggregate, window, source="rollup")
+        got = engine.answer_aggregate(world, aggregate, window, source="rollup")
         assert_same(got, reference_engine.ask(world, aggregate, window), extremes=False, about=name)
     for name, rest in (("replica", sums), ("feature.sex", latency), ("band.income", latency)):
         aggregate = Aggregate("outcomes", **(rest | {"keys": (By(name), *rest["keys"])}))
-        assert_same(engine.ask(world, aggregate, window), reference_engine.ask(world, aggregate, window), extremes=False, about=name)
+        assert_same(
+            engine.answer_aggregate(world, aggregate, window), reference_engine.ask(world, aggregate, window), extremes=False, about=name
+        )
         with pytest.raises(UsageError):
-            engine.ask(world, aggregate, window, source="rollup")
+            engine.answer_aggregate(world, aggregate, window, source="rollup")
 
 
 def test_the_latency_of_one_replica_comes_from_the_rollups(world):
     for text in ("replica=r1", "device=d2"):
         window = Window("loan", START, START + 3 * DAY, slice=Slice.parse(text))
         aggregate = Aggregate("predictions", keys=(Bucket("day"), By("status")), histogram=("latency_ms",))
-        assert_same(engine.ask(world, aggregate, window, source="rollup"), reference_engine.ask(world, aggregate, window), about=text)
+        assert_same(
+            engine.answer_aggregate(world, aggregate, window, source="rollup"), reference_engine.ask(world, aggregate, window), about=text
+        )
 
 
 def test_a_model_that_names_no_replicas_is_not_asked_of_raw_rows(tiny, landed):
     landed(*(prediction(f"p{i}", latency_ms=10.0 + i) for i in range(5)), prediction("p5", replica="null"))
-    frame = engine.ask(tiny, Aggregate("predictions", keys=(By("replica"),), histogram=("latency_ms",)), WINDOW, source="rollup")
+    frame = engine.answer_aggregate(
+        tiny, Aggregate("predictions", keys=(By("replica"),), histogram=("latency_ms",)), WINDOW, source="rollup"
+    )
     assert frame["replica"].tolist() == [None] * len(frame) and frame["n"].sum() == 6
     assert_same(frame, reference_engine.ask(tiny, Aggregate("predictions", keys=(By("replica"),), histogram=("latency_ms",)), WINDOW))
 
 
 def test_more_levels_than_are_rolled_up_are_all_there(tiny, landed):
     landed(*(prediction(f"p{i}", device=f"d{i}") for i in range(SLICE_LEVELS + 5)))
-    frame = engine.ask(tiny, Aggregate("predictions", keys=(By("device"),)), WINDOW)
+    frame = engine.answer_aggregate(tiny, Aggregate("predictions", keys=(By("device"),)), WINDOW)
     assert len(frame) == SLICE_LEVELS + 5
     for i in (0, SLICE_LEVELS + 4):
         assert (
-            engine.ask(tiny, Aggregate("predictions"), Window("m", START, START + DAY, slice=Slice.parse(f"device=d{i}")))["n"].sum() == 1
+            engine.answer_aggregate(tiny, Aggregate("predictions"), Window("m", START, START + DAY, slice=Slice.parse(f"device=d{i}")))[
+                "n"
+            ].sum()
+            == 1
         )
 
 
 EMPTY = [
     (Aggregate("predictions"), {"n": "int64", "w": "float64", "w2": "float64"}),
-    (Aggregate("outcomes", keys=(Bucket("day"), By("version"), By("label"), By("status"))),
-     {"period": "datetime64[us]", "version": "object", "label": "int64", "status": "object", "n": "int64", "w": "float64", "w2": "float64"}),
-    (Aggregate("predictions", keys=(By("feature.sex"),), histogram=("feature.income", "feature.city")),
-     {"feature.sex": "object", "column": "object", "bin": "int64", "n": "int64", "w": "float64", "w2": "float64"}),
-    (Aggregate("outcomes", sums=("brier",)), {"measure": "object", "n": "int64", "w": "float64", "w2": "float64", "total": "float64",
-                                              "squares": "float64", "low": "float64", "high": "float64"}),
-]  # fmt: skip
+    (
+        Aggregate("outcomes", keys=(Bucket("day"), By("version"), By("label"), By("status"))),
+        {
+            "period": "datetime64[us]",
+            "version": "object",
+            "label": "int64",
+            "status": "object",
+            "n": "int64",
+            "w": "float64",
+            "w2": "float64",
+        },
+    ),
+    (
+        Aggregate("predictions", keys=(By("feature.sex"),), histogram=("feature.income", "feature.city")),
+        {"feature.sex": "object", "column": "object", "bin": "int64", "n": "int64", "w": "float64", "w2": "float64"},
+    ),
+    (
+        Aggregate("outcomes", sums=("brier",)),
+        {
+            "measure": "object",
+            "n": "int64",
+            "w": "float64",
+            "w2": "float64",
+            "total": "float64",
+            "squares": "float64",
+            "low": "float64",
+            "high": "float64",
+        },
+    ),
+]
 
 
 @pytest.mark.parametrize(("aggregate", "types"), EMPTY)
@@ -215,14 +253,14 @@ def test_an_empty_window_gives_an_empty_frame_of_the_same_form(world, aggregate,
     ):
         if source == "rollup" and "feature.sex" in types and window.environment != "reference":
             continue
-        frame = engine.ask(world, aggregate, window, source=source)
+        frame = engine.answer_aggregate(world, aggregate, window, source=source)
         assert frame.empty and {name: str(kind) for name, kind in frame.dtypes.items()} == types
 
 
 def test_a_reference_lies_outside_time(world):
     aggregate = Aggregate("outcomes", keys=(Bucket("hour"),))
     answers = [
-        engine.ask(world, aggregate, Window("loan", a, b, version="1", as_of=as_of, environment="reference"), source=source)
+        engine.answer_aggregate(world, aggregate, Window("loan", a, b, version="1", as_of=as_of, environment="reference"), source=source)
         for a, b, as_of in ((START, START, None), (START - DAY, START + DAY, START - DAY))
         for source in ("rollup", "raw")
     ]
@@ -242,7 +280,7 @@ def test_a_reference_lies_outside_time(world):
 )
 def test_an_unknown_column_is_named_with_the_nearest(world, aggregate, near):
     with pytest.raises(NotFoundError, match=near):
-        engine.ask(world, aggregate, EVERYTHING)
+        engine.answer_aggregate(world, aggregate, EVERYTHING)
 
 
 def test_what_is_not_there_is_said(world):
@@ -252,7 +290,7 @@ def test_what_is_not_there_is_said(world):
         Window("loan", START, START, slice=Slice.parse("sx=F")),
     ):
         with pytest.raises(NotFoundError):
-            engine.ask(world, Aggregate("predictions"), window)
+            engine.answer_aggregate(world, Aggregate("predictions"), window)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +304,7 @@ def test_what_is_not_there_is_said(world):
 )
 def test_a_column_that_cannot_play_its_part_is_refused(world, aggregate):
     with pytest.raises(UsageError):
-        engine.ask(world, aggregate, EVERYTHING)
+        engine.answer_aggregate(world, aggregate, EVERYTHING)
 
 
 def test_batches_many_groups_and_little_memory_give_the_same(world, monkeypatch):
@@ -275,7 +313,7 @@ def test_batches_many_groups_and_little_memory_give_the_same(world, monkeypatch)
         monkeypatch.setattr(raw_histograms, name, small)
     for keys in ((Bucket("hour"), By("batch")), (By("feature.income"), By("label")), (By("score_bin"),)):
         aggregate = Aggregate("outcomes", keys=keys, histogram=("feature.income", f"feature.{HOSTILE}", "latency_ms"))
-        assert_same(engine.ask(world, aggregate, EVERYTHING, source="raw"), reference_engine.ask(world, aggregate, EVERYTHING))
+        assert_same(engine.answer_aggregate(world, aggregate, EVERYTHING, source="raw"), reference_engine.ask(world, aggregate, EVERYTHING))
 
 
 def test_many_threads_get_the_same_answers(world):
@@ -285,16 +323,16 @@ def test_many_threads_get_the_same_answers(world):
         Aggregate("outcomes", sums=("log_loss",)),
     ]
     window = Window("loan", START + timedelta(minutes=1), START + 4 * DAY)
-    alone = [engine.ask(world, each, window) for each in aggregates]
+    alone = [engine.answer_aggregate(world, each, window) for each in aggregates]
     with ThreadPoolExecutor(8) as pool:
-        for i, frame in enumerate(pool.map(lambda i: engine.ask(world, aggregates[i % 3], window), range(48))):
+        for i, frame in enumerate(pool.map(lambda i: engine.answer_aggregate(world, aggregates[i % 3], window), range(48))):
             assert_same(frame, alone[i % 3])
 
 
 def test_a_question_sees_one_state_of_the_store(tiny, landed, monkeypatch):
     """Rows that are loaded between the reading of the rollups and of the raw rows are not in the answer."""
     landed(prediction("p1", 1), prediction("p2", 30))
-    original = engine.from_raw
+    original = engine.parts_from_raw_rows
 
     def interrupted(*arguments):
         if not interrupted.done:
@@ -304,16 +342,16 @@ def test_a_question_sees_one_state_of_the_store(tiny, landed, monkeypatch):
         return original(*arguments)
 
     interrupted.done = False
-    monkeypatch.setattr(engine, "from_raw", interrupted)
+    monkeypatch.setattr(engine, "parts_from_raw_rows", interrupted)
     window = Window("m", START, START + timedelta(hours=40, minutes=1))
-    assert engine.ask(tiny, Aggregate("predictions"), window)["n"].tolist() == [2]
-    assert engine.ask(tiny, Aggregate("predictions"), window)["n"].tolist() == [4]
+    assert engine.answer_aggregate(tiny, Aggregate("predictions"), window)["n"].tolist() == [2]
+    assert engine.answer_aggregate(tiny, Aggregate("predictions"), window)["n"].tolist() == [4]
 
 
 def test_an_instant_is_read_in_utc_whatever_its_offset(tiny, landed):
     landed({**prediction("p"), "at": "2026-03-01T01:30:00+02:00", "received_at": "2026-03-01T01:30:00+02:00"})
     east = datetime(2026, 3, 1, 1, tzinfo=UTC) - timedelta(hours=2)
-    assert engine.ask(tiny, Aggregate("predictions", keys=(Bucket("hour"),)), Window("m", east, east + timedelta(hours=1)))[
+    assert engine.answer_aggregate(tiny, Aggregate("predictions", keys=(Bucket("hour"),)), Window("m", east, east + timedelta(hours=1)))[
         "period"
     ].tolist() == [pd.Timestamp("2026-02-28T23:00")]
 
@@ -322,7 +360,8 @@ def test_a_store_that_is_reopened_answers_the_same(tmp_path):
     copied(tmp_path).close()
     with open_store(tmp_path) as store:
         assert_same(
-            engine.ask(store, Aggregate("predictions"), EVERYTHING), reference_engine.ask(store, Aggregate("predictions"), EVERYTHING)
+            engine.answer_aggregate(store, Aggregate("predictions"), EVERYTHING),
+            reference_engine.ask(store, Aggregate("predictions"), EVERYTHING),
         )
-        assert json.dumps(engine.ask(store, Aggregate("predictions"), EVERYTHING)["n"].tolist())
-        assert not math.isnan(float(np.sum(engine.ask(store, Aggregate("predictions"), EVERYTHING)["w"])))
+        assert json.dumps(engine.answer_aggregate(store, Aggregate("predictions"), EVERYTHING)["n"].tolist())
+        assert not math.isnan(float(np.sum(engine.answer_aggregate(store, Aggregate("predictions"), EVERYTHING)["w"])))

@@ -1,12 +1,12 @@
-"""Are parts of an answer added up as pandas would, in order of their keys, whatever the keys are; and is what a snapshot remembers forgotten with it?"""
+"""Tests of adding up the parts of an answer against pandas, and of values cached in a snapshot."""
 
 import duckdb
 import numpy as np
 import pandas as pd
 import pytest
 
-from observability.store.query.answer import added_up, order_of
-from observability.store.query.source import remembered, snapshot
+from observability.store.query.answer import key_order, sum_parts
+from observability.store.query.source import snapshot, snapshot_value
 
 FIGURES = ("n", "w", "total", "low", "high")
 
@@ -34,7 +34,7 @@ def test_parts_are_added_up_as_pandas_does(sizes: tuple[int, ...], keys: list[st
     wanted = frame.groupby(keys, dropna=False).agg(how).reset_index() if keys else frame.agg(how).to_frame().T
     wanted = wanted[wanted["n"] != 0]
     wanted = wanted.sort_values(keys, na_position="last", kind="stable") if keys else wanted
-    found = pd.DataFrame(added_up(parts, keys, FIGURES))
+    found = pd.DataFrame(sum_parts(parts, keys, FIGURES))
     for name in (*keys, *FIGURES):
         theirs = wanted[name].to_numpy()
         if name == "k0":
@@ -46,8 +46,8 @@ def test_parts_are_added_up_as_pandas_does(sizes: tuple[int, ...], keys: list[st
 
 
 def test_no_parts_and_no_rows_are_no_rows() -> None:
-    assert added_up([], ["k0"], ("n",))["k0"].size == 0
-    assert order_of([np.zeros(0, np.int64)], 0).size == 0 and order_of([], 3).tolist() == [0, 1, 2]
+    assert sum_parts([], ["k0"], ("n",))["k0"].size == 0
+    assert key_order([np.zeros(0, np.int64)], 0).size == 0 and key_order([], 3).tolist() == [0, 1, 2]
 
 
 def test_a_snapshot_remembers_and_a_question_that_fails_makes_it_ask_anew(store) -> None:
@@ -58,9 +58,9 @@ def test_a_snapshot_remembers_and_a_question_that_fails_makes_it_ask_anew(store)
         return len(asked)
 
     with snapshot(store):
-        assert [remembered(store, "what", read), remembered(store, "what", read), remembered(store, "other", read)] == [1, 1, 2]
+        assert [snapshot_value(store, "what", read), snapshot_value(store, "what", read), snapshot_value(store, "other", read)] == [1, 1, 2]
         with pytest.raises(duckdb.Error), snapshot(store) as cursor:
             cursor.execute("SELECT * FROM there_is_no_such_table")
-        assert remembered(store, "what", read) == 3, "the state may be a newer one"
+        assert snapshot_value(store, "what", read) == 3, "the state may be a newer one"
     with snapshot(store):
-        assert remembered(store, "what", read) == 4
+        assert snapshot_value(store, "what", read) == 4

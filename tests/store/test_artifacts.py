@@ -1,4 +1,4 @@
-"""Are model files told apart by their content, refused where they run code, and kept safely?"""
+"""Tests of artifact kinds, of the rejection of files that run code, and of stored copies."""
 
 import io
 import os
@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 
 from observability.core.errors import UsageError
-from observability.store.registry.artifacts import discard, discard_model, folder_name, intact, keep, sniff, stored
+from observability.store.registry.artifacts import (
+    detect_artifact_kind,
+    discard_artifact,
+    is_intact,
+    store_artifact,
+    stored_artifact,
+    version_folder,
+)
 
 
 def varint(value):
@@ -58,11 +65,11 @@ def booster(tmp_path_factory):
 def test_kinds_by_content(tmp_path, content, kind):
     path = tmp_path / "model"
     path.write_bytes(content)
-    assert sniff(path) == kind
+    assert detect_artifact_kind(path) == kind
 
 
 def test_lightgbm_is_known(booster):
-    assert sniff(booster) == "lightgbm"
+    assert detect_artifact_kind(booster) == "lightgbm"
 
 
 @pytest.mark.parametrize(
@@ -86,46 +93,44 @@ def test_what_is_refused(tmp_path, name, content, part):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(UsageError, match=part):
-        sniff(path)
+        detect_artifact_kind(path)
     with pytest.raises(UsageError, match=part):
-        keep(tmp_path / "home", 1, "1", path)
+        store_artifact(tmp_path / "home", 1, "1", path)
     assert not (tmp_path / "home").exists()
 
 
 def test_joblib_files_are_refused(tmp_path):
     joblib.dump({"a": np.arange(3)}, tmp_path / "plain")
     with pytest.raises(UsageError, match="run code"):
-        sniff(tmp_path / "plain")
+        detect_artifact_kind(tmp_path / "plain")
 
 
 def test_not_a_file(tmp_path):
     for path in (tmp_path / "nothing", tmp_path):
-        with pytest.raises(UsageError, match="not there"):
-            sniff(path)
+        with pytest.raises(UsageError, match="missing or not a file"):
+            detect_artifact_kind(path)
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(UsageError, match="not there"):
-        sniff(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="missing or not a file"):
+        detect_artifact_kind(tmp_path / "pipe")
 
 
 def test_kept_checked_and_discarded(tmp_path, booster):
     home = tmp_path / "home"
-    kept = keep(home, 3, "../../1 .0", booster)
+    kept = store_artifact(home, 3, "../../1 .0", booster)
     assert kept.kind == "lightgbm" and kept.path.startswith("artifacts/3/")
     assert kept.file(home).read_bytes() == booster.read_bytes() and home in kept.file(home).resolve().parents
-    assert stored(kept.path) == kept and intact(home, kept)
-    assert keep(home, 3, "../../1 .0", booster) == kept
+    assert stored_artifact(kept.path) == kept and is_intact(home, kept)
+    assert store_artifact(home, 3, "../../1 .0", booster) == kept
     assert [each.name for each in kept.file(home).parent.iterdir()] == [kept.file(home).name]
     kept.file(home).write_text("tree\nversion=v4\n")
-    assert not intact(home, kept)
-    discard(home, kept)
-    discard(home, kept)
-    assert not intact(home, kept)
-    discard_model(home, 3)
-    assert not (home / "artifacts" / "3").exists()
+    assert not is_intact(home, kept)
+    discard_artifact(home, kept)
+    discard_artifact(home, kept)
+    assert not is_intact(home, kept)
 
 
 def test_folder_names_are_safe():
-    names = [folder_name(each) for each in (".", "..", "a/b", "a%2Fb", "ü" * 200, "ü" * 199, "1.0", " ")]
+    names = [version_folder(each) for each in (".", "..", "a/b", "a%2Fb", "ü" * 200, "ü" * 199, "1.0", " ")]
     assert len(set(names)) == len(names)
     assert all("/" not in name and name.strip(".") and len(name) <= 200 for name in names)
-    assert stored(None) is None and stored("artifacts/1/1/other.txt") is None
+    assert stored_artifact(None) is None and stored_artifact("artifacts/1/1/other.txt") is None

@@ -1,9 +1,8 @@
-"""Are attributions kept with their predictions: counted when these had arrived, gone when these are gone, made for stores of before, and never mixed?"""
+"""Tests of stored attributions: arrival, removal, migration of older stores, and versions with different features."""
 
-import json
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from unittest import mock
 
@@ -18,82 +17,17 @@ from observability.core.window import Slice, Window
 from observability.enrichment import enrich
 from observability.enrichment.explanations import explain_rows
 from observability.monitoring import check
-from observability.store.db.database import Store
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.store.db.database import Database
 from observability.store.opener import open_store
 from observability.store.query import attribution_plan, attributions
 from observability.store.registry import admin
-from observability.store.registry.register import register, update_settings
-from observability.store.registry.register_types import Request
-from observability.worker.explanation import Explanation
+from observability.store.registry.register import register_version, update_settings
+from observability.store.types import explanations
+from observability.store.types.registration import RegistrationRequest
 from observability.worker.limits import WorkerError
+from tests.support.explained_model import DAYS, START, again, explain, load, prediction, registered
 
-START = datetime(2026, 5, 4, tzinfo=UTC)
-DAYS = 4
 WINDOW = Window("loan", START, START + timedelta(days=DAYS), "1")
-
-
-def explain(_worker, _artifact, rows, **_options) -> Explanation:
-    """A model that adds up its two numbers."""
-    values = rows[["age", "income"]].fillna(0).to_numpy(float)
-    output = values.sum(axis=1) + 5
-    return Explanation(
-        values=values, base_value=5.0, output=output, link="identity", predictions=output, residual=output * 0, features=("age", "income"),
-        method="shap linear", background="the rows given", background_rows=100, standard_error=None, seconds=0.01, note="", network_blocked=True,
-    )  # fmt: skip
-
-
-def prediction(name: str, at: datetime, **fields: object) -> dict:
-    k = int(name[1:])
-    features = {"age": k % 50, "income": (k * 7) % 100, "region": ("north", "south", None)[k % 3]}
-    body = {
-        "kind": "prediction",
-        "id": name,
-        "at": at.isoformat(),
-        "model": "loan",
-        "version": "1",
-        "features": features,
-        "received_at": at.isoformat(),
-    }
-    return body | {"score": float(features["age"] + features["income"] + 5)} | fields
-
-
-def load(store: Store, records: list[dict]) -> None:
-    path = store.home / "records.jsonl"
-    path.write_text("".join(json.dumps(each) + "\n" for each in records), encoding="utf-8")
-    assert load_files(store, [path], Defaults()).rejected == 0
-    path.unlink()
-
-
-def registered(home: Path, artifact: str | None = "tree\nversion=v4\n", rows: int = 60) -> Store:
-    store = open_store(home, threads=2)
-    again(store, artifact, rows)
-    return store
-
-
-def again(store: Store, artifact: str | None, rows: int = 60) -> None:
-    reference, model = store.home / "reference.csv", store.home / "model.txt"
-    lines = [f"{k % 50},{k},{('north', 'south')[k % 2]},{k % 50 + k + 5},{k}" for k in range(rows)]
-    reference.write_text("age,income,region,score,label\n" + "\n".join(lines) + "\n", encoding="utf-8")
-    if artifact:
-        model.write_text(artifact, encoding="utf-8")
-    request = Request(
-        model="loan", version="1", reference=reference, task="regression", label="label", score=("score",), features=("age", "income", "region"),
-        artifact=model if artifact else None,
-    )  # fmt: skip
-    register(store, request)
-    reference.unlink()
-    model.unlink(missing_ok=True)
-
-
-def worked(store: Store, explain=explain) -> int:
-    """Explains until nothing is left."""
-    total = 0
-    with mock.patch("observability.worker.explain", explain):
-        while rows := explain_rows(store, None, store.catalog().model("loan"), enrich.silent, threading.Event()):
-            total += rows
-    return total
 
 
 @pytest.fixture
@@ -104,10 +38,19 @@ def store(tmp_path: Path):
     found.close()
 
 
-def test_a_bounded_sample_of_each_day_and_the_reference_are_explained_once(store: Store) -> None:
+def worked(store: Database, explain=explain) -> int:
+    """Explains until nothing is left."""
+    total = 0
+    with mock.patch("observability.worker.requests.explain_scores", explain):
+        while rows := explain_rows(store, None, store.catalog().model("loan"), enrich.no_progress, threading.Event()):
+            total += rows
+    return total
+
+
+def test_a_bounded_sample_of_each_day_and_the_reference_are_explained_once(store: Database) -> None:
     update_settings(store, "loan", ModelSettings(explanations_per_day=25))
     assert worked(store) == 60 + 25 * DAYS and worked(store) == 0
-    rows = attributions.fetch(store, Attributions(1000, ("feature.age", "feature.region", "score")), WINDOW)
+    rows = attributions.answer_attributions(store, Attributions(1000, ("feature.age", "feature.region", "score")), WINDOW)
     cursor = store.cursor()
     for day in range(DAYS):
         start = START.replace(tzinfo=None) + timedelta(days=day)
@@ -119,13 +62,13 @@ def test_a_bounded_sample_of_each_day_and_the_reference_are_explained_once(store
     assert (rows["attribution.age"] == rows["feature.age"]).all() and (rows["output"] == rows["score"]).all()
     assert rows["adds_up"].all() and rows["reproduces"].all() and (rows["class"] == -1).all() and set(rows["link"]) == {"identity"}
     assert {None, "north", "south"} == set(rows["feature.region"])
-    assert len(attributions.fetch(store, Attributions(1000), WINDOW.reference())) == 60
-    assert len(attributions.fetch(store, Attributions(7), WINDOW)) == 7
-    state = attributions.state_of(store, "loan", "1")
+    assert len(attributions.answer_attributions(store, Attributions(1000), WINDOW.reference())) == 60
+    assert len(attributions.answer_attributions(store, Attributions(7), WINDOW)) == 7
+    state = attributions.stored_explanation_state(store, "loan", "1")
     assert state is not None and state.method == "shap linear" and state.background_rows == 100 and state.rows == 60 + 25 * DAYS
 
 
-def test_days_that_gain_rows_and_a_larger_setting_are_topped_up(store: Store) -> None:
+def test_days_that_gain_rows_and_a_larger_setting_are_topped_up(store: Database) -> None:
     asked: list[int] = []
 
     def counting(worker, artifact, rows, **options):
@@ -139,66 +82,80 @@ def test_days_that_gain_rows_and_a_larger_setting_are_topped_up(store: Store) ->
     assert worked(store, counting) == 0 and asked == [10]
 
 
-def test_a_slice_a_window_and_arrival_choose_rows(store: Store) -> None:
+def test_a_slice_a_window_and_arrival_choose_rows(store: Database) -> None:
     load(store, [prediction("p990", START + timedelta(hours=1), received_at=(START + timedelta(days=9)).isoformat())])
     worked(store)
     early = replace(WINDOW, as_of=START + timedelta(days=8))
-    assert len(attributions.fetch(store, Attributions(), WINDOW)) == len(attributions.fetch(store, Attributions(), early)) + 1
-    north = attributions.fetch(store, Attributions(columns=("feature.region",)), replace(WINDOW, slice=Slice((("region", "north"),))))
+    assert (
+        len(attributions.answer_attributions(store, Attributions(), WINDOW))
+        == len(attributions.answer_attributions(store, Attributions(), early)) + 1
+    )
+    north = attributions.answer_attributions(
+        store, Attributions(columns=("feature.region",)), replace(WINDOW, slice=Slice((("region", "north"),)))
+    )
     assert len(north) and set(north["feature.region"]) == {"north"}
-    assert len(attributions.fetch(store, Attributions(), replace(WINDOW, end=START + timedelta(days=1)))) == 41
-    empty = attributions.fetch(store, Attributions(), replace(WINDOW, end=START))
+    assert len(attributions.answer_attributions(store, Attributions(), replace(WINDOW, end=START + timedelta(days=1)))) == 41
+    empty = attributions.answer_attributions(store, Attributions(), replace(WINDOW, end=START))
     assert len(empty) == 0 and "attribution.age" in empty
     with pytest.raises(NotFoundError):
-        attributions.fetch(store, Attributions(columns=("feature.nobody",)), WINDOW)
+        attributions.answer_attributions(store, Attributions(columns=("feature.nobody",)), WINDOW)
 
 
-def test_the_worst_errors_are_explained_ahead_and_are_no_sample(store: Store) -> None:
+def test_the_worst_errors_are_explained_ahead_and_are_no_sample(store: Database) -> None:
     update_settings(store, "loan", ModelSettings(explanations_per_day=5))
     labels = [
-        {"kind": "label", "id": f"p{k}", "at": (START + timedelta(days=2)).isoformat(), "model": "loan", "value": 1000 if k % 10 == 3 else k % 50 + (k * 7) % 100 + 5}
+        {
+            "kind": "label",
+            "id": f"p{k}",
+            "at": (START + timedelta(days=2)).isoformat(),
+            "model": "loan",
+            "value": 1000 if k % 10 == 3 else k % 50 + (k * 7) % 100 + 5,
+        }
         for k in range(40 * DAYS)
-    ]  # fmt: skip
+    ]
     load(store, labels)
     worst = [f"p{k}" for k in range(40 * DAYS) if k % 10 == 3]
     with mock.patch("observability.enrichment.explanations.ERROR_ROWS", len(worst)):
         worked(store)
-        sample = attributions.fetch(store, Attributions(), WINDOW)
-        every = attributions.fetch(store, Attributions(errors=True), WINDOW)
+        sample = attributions.answer_attributions(store, Attributions(), WINDOW)
+        every = attributions.answer_attributions(store, Attributions(errors=True), WINDOW)
         assert set(every["id"]) == set(sample["id"]) | set(worst) and len(sample) == 5 * DAYS
         assert not every.loc[~every["id"].isin(sample["id"]), "sampled"].any()
         update_settings(store, "loan", ModelSettings(explanations_per_day=40))
         worked(store)
-    assert len(attributions.fetch(store, Attributions(), WINDOW)) == 40 * DAYS
+    assert len(attributions.answer_attributions(store, Attributions(), WINDOW)) == 40 * DAYS
 
 
-def test_another_artifact_or_registration_starts_anew(store: Store) -> None:
+def test_another_artifact_or_registration_starts_anew(store: Database) -> None:
     worked(store)
     again(store, "tree\nversion=v4\nother=1\n")
-    assert len(attributions.fetch(store, Attributions(), WINDOW)) == 0 and attributions.state_of(store, "loan", "1") is None
+    assert (
+        len(attributions.answer_attributions(store, Attributions(), WINDOW)) == 0
+        and attributions.stored_explanation_state(store, "loan", "1") is None
+    )
     assert worked(store) == 60 + 40 * DAYS
     ((held,),) = store.cursor().execute("SELECT count(*) FROM attributions_1").fetchall()
     assert held == 60 + 40 * DAYS
 
 
-def test_another_reference_of_the_same_artifact_starts_anew_and_loses_nothing(store: Store) -> None:
+def test_another_reference_of_the_same_artifact_starts_anew_and_loses_nothing(store: Database) -> None:
     worked(store)
-    before = attributions.fetch(store, Attributions(), WINDOW)
+    before = attributions.answer_attributions(store, Attributions(), WINDOW)
     version = store.catalog().model("loan").version("1")
-    state = attributions.state_of(store, "loan", "1")
+    state = attributions.stored_explanation_state(store, "loan", "1")
     again(store, None, rows=80)
     now = store.catalog().model("loan").version("1")
     assert now.artifact == version.artifact and now.registered_at == version.registered_at
-    assert len(attributions.fetch(store, Attributions(), WINDOW.reference())) == 0
-    late = attributions.Written(attributions.BATCH.empty_table(), state)
-    assert attributions.put(store, store.catalog().model("loan"), version, late) == 0
-    assert attributions.state_of(store, "loan", "1") is None
+    assert len(attributions.answer_attributions(store, Attributions(), WINDOW.reference())) == 0
+    late = explanations.AttributionBatch(explanations.ATTRIBUTION_SCHEMA.empty_table(), state)
+    assert attributions.write_attributions(store, store.catalog().model("loan"), version, late) == 0
+    assert attributions.stored_explanation_state(store, "loan", "1") is None
     assert worked(store) == 80 + 40 * DAYS
-    assert len(attributions.fetch(store, Attributions(), WINDOW.reference())) == 80
-    assert attributions.fetch(store, Attributions(), WINDOW).equals(before)
+    assert len(attributions.answer_attributions(store, Attributions(), WINDOW.reference())) == 80
+    assert attributions.answer_attributions(store, Attributions(), WINDOW).equals(before)
 
 
-def test_a_check_says_that_an_artifact_failed_and_what_to_try(store: Store) -> None:
+def test_a_check_says_that_an_artifact_failed_and_what_to_try(store: Database) -> None:
     def breaks(*_args, **_options):
         raise WorkerError("the model ended the process", reason="crash", got="signal 11")
 
@@ -213,7 +170,7 @@ def test_a_check_says_that_an_artifact_failed_and_what_to_try(store: Store) -> N
     assert "is explained yet" in said()[0][1]
 
 
-def test_what_fails_is_kept_and_not_tried_again_until_the_code_changes(store: Store) -> None:
+def test_what_fails_is_kept_and_not_tried_again_until_the_code_changes(store: Database) -> None:
     calls: list[int] = []
 
     def breaks(*_args, **_options):
@@ -221,26 +178,26 @@ def test_what_fails_is_kept_and_not_tried_again_until_the_code_changes(store: St
         raise WorkerError("the model ended the process", reason="crash", got="signal 11")
 
     assert worked(store, breaks) == 0 and worked(store, breaks) == 0 and len(calls) == 1
-    state = attributions.state_of(store, "loan", "1")
+    state = attributions.stored_explanation_state(store, "loan", "1")
     assert state is not None and state.failure and "signal 11" in state.failure
-    assert len(attributions.fetch(store, Attributions(), WINDOW)) == 0
+    assert len(attributions.answer_attributions(store, Attributions(), WINDOW)) == 0
     with mock.patch("observability.enrichment.explanations.FORM", 2):
         assert worked(store) == 60 + 40 * DAYS
-    fixed = attributions.state_of(store, "loan", "1")
+    fixed = attributions.stored_explanation_state(store, "loan", "1")
     assert fixed is not None and fixed.failure is None
 
 
-def test_a_process_that_cannot_start_is_no_failure_of_the_artifact(store: Store) -> None:
+def test_a_process_that_cannot_start_is_no_failure_of_the_artifact(store: Database) -> None:
     def cannot(*_args, **_options):
         raise WorkerError("no process could be started", reason="start")
 
     with pytest.raises(WorkerError):
         worked(store, cannot)
-    state = attributions.state_of(store, "loan", "1")
+    state = attributions.stored_explanation_state(store, "loan", "1")
     assert state is not None and state.failure is None
 
 
-def test_a_slow_model_is_tried_with_fewer_rows(store: Store) -> None:
+def test_a_slow_model_is_tried_with_fewer_rows(store: Database) -> None:
     sizes: list[int] = []
 
     def slow(worker, artifact, rows, **options):
@@ -251,20 +208,17 @@ def test_a_slow_model_is_tried_with_fewer_rows(store: Store) -> None:
 
     with mock.patch("observability.enrichment.explanations.FEWEST", 100):
         step = explain_rows
-        with mock.patch("observability.worker.explain", slow):
-            step(store, None, store.catalog().model("loan"), enrich.silent, threading.Event())
+        with mock.patch("observability.worker.requests.explain_scores", slow):
+            step(store, None, store.catalog().model("loan"), enrich.no_progress, threading.Event())
     assert sizes == [60, 50]
-    assert len(attributions.fetch(store, Attributions(), WINDOW.reference())) == 50
+    assert len(attributions.answer_attributions(store, Attributions(), WINDOW.reference())) == 50
 
 
-def test_a_model_takes_its_attributions_along_and_forgotten_predictions_too(store: Store) -> None:
+def test_a_model_takes_its_attributions_along_and_forgotten_predictions_too(store: Database) -> None:
     worked(store)
     with store.write() as writer:
-        assert attributions.forget(writer, 1, ["p1", "p2", "nobody"]) == 2
-    assert not {"p1", "p2"} & set(attributions.fetch(store, Attributions(), WINDOW)["id"])
-    with store.write() as writer:
         writer.execute("DELETE FROM predictions_1 WHERE id = 'p3'")
-    assert "p3" not in set(attributions.fetch(store, Attributions(), WINDOW)["id"])
+    assert "p3" not in set(attributions.answer_attributions(store, Attributions(), WINDOW)["id"])
     admin.remove_model(store, "loan")
     left = store.cursor().execute(
         "SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'attributions_%' OR table_name LIKE 'enrichment_%'"
@@ -282,7 +236,7 @@ def test_a_store_of_before_gets_the_tables(tmp_path: Path) -> None:
                 old.execute(f"DROP TABLE {table[0]}")
         old.execute("DELETE FROM migrations WHERE version > 1")
     with open_store(tmp_path / "home") as store:
-        assert len(attributions.fetch(store, Attributions(), WINDOW)) == 0
+        assert len(attributions.answer_attributions(store, Attributions(), WINDOW)) == 0
         assert worked(store) == 60
 
 
@@ -308,9 +262,11 @@ def test_logged_attributions_are_used_as_they_are_and_checked_in_their_own_space
         def nobody(*_args, **_options):
             raise AssertionError("nothing is computed where attributions were logged")
 
-        with mock.patch("observability.worker.explain", nobody):
-            assert enrich.enrich(store, "risk", jobs=(explain_rows,), worker=mock.Mock()).rows == {"risk": 68}
-        rows = attributions.fetch(store, Attributions(), Window("risk", START, START + timedelta(days=DAYS), "7")).set_index("id")
+        with mock.patch("observability.worker.requests.explain_scores", nobody):
+            assert enrich.enrich_models(store, "risk", jobs=(explain_rows,), worker=mock.Mock()).rows == {"risk": 68}
+        rows = attributions.answer_attributions(store, Attributions(), Window("risk", START, START + timedelta(days=DAYS), "7")).set_index(
+            "id"
+        )
         assert set(rows["method"]) == {"logged"} and set(rows["link"]) == {"logit"} and set(rows["reproduces"]) == {None}
         assert rows.loc["p3", "attribution.age"] == pytest.approx(0.3, abs=1e-6) and rows.loc["p3", "base"] == -0.5
         assert rows.loc[[f"p{k}" for k in range(60)], "adds_up"].all()
@@ -326,27 +282,33 @@ def test_multiclass_attributions_of_the_decided_class(tmp_path: Path) -> None:
     with open_store(tmp_path / "home") as store:
         reference = tmp_path / "reference.csv"
         reference.write_text("x,a,b,label\n" + "\n".join(f"{k},0.6,0.4,{'ab'[k % 2]}" for k in range(40)) + "\n", encoding="utf-8")
-        register(
+        register_version(
             store,
-            Request(
+            RegistrationRequest(
                 model="mood", version="1", reference=reference, task="multiclass", label="label", score=("a=a", "b=b"), features=("x",)
             ),
         )
         body = {
-            "kind": "prediction", "model": "mood", "version": "1", "features": {"x": 1.0}, "score": {"a": 0.3, "b": 0.7}, "prediction": "b",
-            "attributions": {"a": {"x": -0.2}, "b": {"x": 0.2}}, "base_value": {"a": 0.5, "b": 0.5},
-        }  # fmt: skip
+            "kind": "prediction",
+            "model": "mood",
+            "version": "1",
+            "features": {"x": 1.0},
+            "score": {"a": 0.3, "b": 0.7},
+            "prediction": "b",
+            "attributions": {"a": {"x": -0.2}, "b": {"x": 0.2}},
+            "base_value": {"a": 0.5, "b": 0.5},
+        }
         load(store, [body | {"id": f"m{k}", "at": (START + timedelta(minutes=k)).isoformat()} for k in range(9)])
-        enrich.enrich(store, "mood", jobs=(explain_rows,), worker=mock.Mock())
-        rows = attributions.fetch(store, Attributions(), Window("mood", START, START + timedelta(days=1), "1"))
+        enrich.enrich_models(store, "mood", jobs=(explain_rows,), worker=mock.Mock())
+        rows = attributions.answer_attributions(store, Attributions(), Window("mood", START, START + timedelta(days=1), "1"))
         assert len(rows) == 9 and set(rows["class"]) == {1} and rows["adds_up"].all()
         assert rows["attribution.x"].to_numpy() == pytest.approx(0.2) and rows["output"].to_numpy() == pytest.approx(0.7)
 
 
-def test_days_are_known_by_how_many_rows_they_had(store: Store) -> None:
+def test_days_are_known_by_how_many_rows_they_had(store: Database) -> None:
     model = store.catalog().model("loan")
-    parts = attribution_plan.parts_of(store, model, model.versions[0], 100, 1000)
+    parts = attribution_plan.explanation_parts(store, model, model.versions[0], 100, 1000)
     assert [each.name for each in parts] == ["reference", *(f"2026-05-0{day}" for day in (7, 6, 5, 4))]
     assert [each.rows for each in parts] == [60, 40, 40, 40, 40] and not any(each.done for each in parts)
     worked(store)
-    assert all(each.done for each in attribution_plan.parts_of(store, model, model.versions[0], 100, 1000))
+    assert all(each.done for each in attribution_plan.explanation_parts(store, model, model.versions[0], 100, 1000))

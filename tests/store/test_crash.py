@@ -1,6 +1,6 @@
-"""Is every acknowledged event stored exactly once when writers and loader are killed at any moment?
+"""Test that every acknowledged event is stored exactly once when writers and the loader are killed at any moment.
 
-Real processes and SIGKILL: writers that log through the SDK and note each event after it was acknowledged, and a loader that loads what lands.
+Real processes and SIGKILL: writers log through the SDK and note each acknowledged event; a loader loads what lands.
 """
 
 import os
@@ -26,7 +26,8 @@ log = Logger(home, fsync="never", segment_seconds=0.1, segment_bytes=20_000)
 i = 0
 while log.dropped == 0:
     event = f"{name}-{i}"
-    log.prediction(id=event, model="loan", version="1", features={"age": i % 90, "job": "abc"[i % 3]}, score=(i % 100) / 100, replica=name[:2])
+    features = {"age": i % 90, "job": "abc"[i % 3]}
+    log.prediction(id=event, model="loan", version="1", features=features, score=(i % 100) / 100, replica=name[:2])
     if log.dropped == 0:
         os.write(noted, f"p {event}\\n".encode())
     if i % 2 and log.label(id=event, model="loan", value=i % 3 % 2):
@@ -99,5 +100,5 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_stored_twice(tmp_path):
         assert query(store, "SELECT count(*) FROM rejected")[0][0] <= writer_kills + len(writers)
         before = rollups(store)
         with store.write() as writer:
-            rollup.rebuild(writer, "loan")
+            rollup.rebuild_rollups(writer, "loan")
         assert rollups(store) == before

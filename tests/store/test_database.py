@@ -1,4 +1,4 @@
-"""Is the database opened safely, by one process, and are its commits whole and seen by every reader?"""
+"""Tests of opening the database in one process, of transactions and of what readers see."""
 
 import os
 import stat
@@ -44,7 +44,8 @@ def test_there_is_a_table_for_every_kind_of_record(store):
 
 def test_another_process_is_told_who_has_the_store(store):
     script = (
-        "import sys; from pathlib import Path; from observability.store.opener import open_store; from observability.core.errors import StoreBusyError\n"
+        "import sys; from pathlib import Path; from observability.store.opener import open_store\n"
+        "from observability.core.errors import StoreBusyError\n"
         "try: open_store(Path(sys.argv[1]))\nexcept StoreBusyError as error: print(error); sys.exit(7)"
     )
     done = subprocess.run([sys.executable, "-c", script, str(store.home)], capture_output=True, text=True, timeout=60, cwd=os.getcwd())

@@ -1,4 +1,4 @@
-"""Do the rollups, the raw rows and the plain reference engine give the same answer to every shape of question?"""
+"""Tests that rollups, raw rows and the reference engine agree on every shape of question."""
 
 import itertools
 import random
@@ -10,7 +10,7 @@ from observability.core.errors import NotFoundError, UsageError
 from observability.core.questions import Aggregate, Bucket, By
 from observability.core.window import Slice, Window
 from observability.store.query import aggregates
-from observability.store.rollup.rollup import compact
+from observability.store.rollup.rollup import compact_rollups
 from tests.support import reference_engine
 from tests.support.engine_world import HOSTILE, START, copied
 from tests.support.store_comparison import assert_same
@@ -29,23 +29,41 @@ SPANS = {
 AS_OF = (None, START + 2 * DAY, START + 50 * HOUR, START + 2 * DAY + timedelta(minutes=13), START + 90 * DAY)
 KEYS = {
     "loan": [
-        (), (Bucket("day"),), (Bucket("hour"),), (By("version"),), (By("decision"), By("label")), (Bucket("day"), By("label"), By("score_bin")),
-        (By("status"),), (By("feature.sex"),), (By("group.race"), By("label")), (By("replica"),), (By("device"), Bucket("day")), (By("batch"),),
-        (By("feature.income"),), (By("feature.vip"), By("version")), (By("score_bin"), By("feature.sex")),
-        (By("replica"), By("status"), Bucket("day")), (By("device"), By("version")),
-        (By("band.income"), By("decision"), By("label")), (Bucket("day"), By("band.income"), By("feature.sex"), By("group.race")),
+        (),
+        (Bucket("day"),),
+        (Bucket("hour"),),
+        (By("version"),),
+        (By("decision"), By("label")),
+        (Bucket("day"), By("label"), By("score_bin")),
+        (By("status"),),
+        (By("feature.sex"),),
+        (By("group.race"), By("label")),
+        (By("replica"),),
+        (By("device"), Bucket("day")),
+        (By("batch"),),
+        (By("feature.income"),),
+        (By("feature.vip"), By("version")),
+        (By("score_bin"), By("feature.sex")),
+        (By("replica"), By("status"), Bucket("day")),
+        (By("device"), By("version")),
+        (By("band.income"), By("decision"), By("label")),
+        (Bucket("day"), By("band.income"), By("feature.sex"), By("group.race")),
     ],
     "eta": [(), (Bucket("day"),), (By("label"),), (By("version"), Bucket("hour")), (By("status"),), (By("device"),)],
     "kind": [(), (Bucket("day"), By("label")), (By("decision"), By("label")), (By("replica"),), (By("score_bin"),)],
     "stray": [(), (By("label"),), (Bucket("hour"),), (By("score_bin"),)],
-}  # fmt: skip
+}
 HISTOGRAMS = {
-    "loan": [("feature.income", "feature.city", "feature.vip", f"feature.{HOSTILE}"), ("score",), ("latency_ms",),
-             ("group.race", "feature.sex", "feature.score", "score")],
+    "loan": [
+        ("feature.income", "feature.city", "feature.vip", f"feature.{HOSTILE}"),
+        ("score",),
+        ("latency_ms",),
+        ("group.race", "feature.sex", "feature.score", "score"),
+    ],
     "eta": [("feature.miles", "feature.carrier", "score"), ("error",), ("error", "feature.wind", "latency_ms")],
     "kind": [("score", "score.0", "score.2"), ("feature.x", "score.1")],
     "stray": [("feature.x", "feature.colour"), ("score",)],
-}  # fmt: skip
+}
 SUMS = {
     "loan": [("log_loss", "brier", "correct"), ("feature.income", "score", "latency_ms", "energy_j", "cost"), ("label_value",)],
     "eta": [("error", "absolute_error", "squared_error", "label_value"), ("feature.miles", "feature.wind", "score")],
@@ -53,12 +71,27 @@ SUMS = {
     "stray": [("feature.x", "score")],
 }
 SLICES = {
-    "loan": ["sex=F", "sex=null", "vip=true", "race=B", "race=null", "device=d1", "replica=null", "status=ok", "version=1", "income=0",
-             "income=NaN", "sex=F&device=d2", "city=a%26b%3Dc", "sex=M&version=2", "sex=nobody"],
+    "loan": [
+        "sex=F",
+        "sex=null",
+        "vip=true",
+        "race=B",
+        "race=null",
+        "device=d1",
+        "replica=null",
+        "status=ok",
+        "version=1",
+        "income=0",
+        "income=NaN",
+        "sex=F&device=d2",
+        "city=a%26b%3Dc",
+        "sex=M&version=2",
+        "sex=nobody",
+    ],
     "eta": ["device=d2", "carrier=UA", "miles=null"],
     "kind": ["replica=r1", "x=nope"],
     "stray": ["colour=red"],
-}  # fmt: skip
+}
 VERSIONS = {"loan": (None, "1", "2", "3"), "eta": (None, "1"), "kind": (None, "1"), "stray": (None, "9")}
 ENVIRONMENTS = ("production", "production", "production", "reference", "shadow", "validation")
 CORRECTED = ("error", "absolute_error", "squared_error", "label_value", "log_loss", "brier", "correct")
@@ -86,7 +119,9 @@ def windows(model, random_):
 
 
 def compared(store, model, seed):
-    """Asks every second shape (the next seed the others) over a window on every engine; gives how often the rollups alone answered, and how often the answer held rows."""
+    """Asks every second shape (the next seed the others) over a window on every engine; return how often the rollups alone answered, and
+    how often the answer held rows.
+    """
     by_rollup = filled = 0
     chosen = windows(model, random.Random(seed))
     for aggregate, window in zip(itertools.islice(shapes(model), seed % 2, None, 2), chosen):
@@ -96,7 +131,7 @@ def compared(store, model, seed):
             wanted = None
         for source in ("auto", "raw", "rollup"):
             try:
-                got = aggregates.ask(store, aggregate, window, source=source)
+                got = aggregates.answer_aggregate(store, aggregate, window, source=source)
             except NotFoundError:
                 assert wanted is None, (aggregate, window)
                 break
@@ -130,14 +165,16 @@ def test_the_figures_of_performance_and_drift_over_every_window(store, span, as_
         window = Window("loan", *SPANS[span], as_of=as_of)
         wanted = reference_engine.ask(store, aggregate, window)
         for source in ("auto", "raw"):
-            assert_same(aggregates.ask(store, aggregate, window, source=source), wanted, extremes=False, about=(source, aggregate))
+            assert_same(
+                aggregates.answer_aggregate(store, aggregate, window, source=source), wanted, extremes=False, about=(source, aggregate)
+            )
 
 
 def test_parts_add_up_to_the_whole(store):
     aggregate = Aggregate("outcomes", keys=(By("label"),))
-    whole = aggregates.ask(store, aggregate, Window("loan", START, START + 5 * DAY))
+    whole = aggregates.answer_aggregate(store, aggregate, Window("loan", START, START + 5 * DAY))
     cuts = [START + timedelta(minutes=minutes) for minutes in (0, 7, 60, 61, 1440, 3333, 7200)]
-    parts = [aggregates.ask(store, aggregate, Window("loan", a, b)) for a, b in itertools.pairwise(cuts)]
+    parts = [aggregates.answer_aggregate(store, aggregate, Window("loan", a, b)) for a, b in itertools.pairwise(cuts)]
     added = {label: sum(int(part.loc[part["label"] == label, "n"].sum()) for part in parts) for label in whole["label"]}
     assert added == dict(zip(whole["label"], whole["n"]))
 
@@ -146,12 +183,14 @@ def test_after_compaction_midnights_come_from_the_rollups_and_other_hours_from_r
     with copied(tmp_path) as store:
         aggregate = Aggregate("outcomes", keys=(By("label"),))
         midnight, hour = (Window("loan", START, START + 5 * DAY, as_of=START + hours * HOUR) for hours in (72, 75))
-        assert_same(aggregates.ask(store, aggregate, hour, source="rollup"), reference_engine.ask(store, aggregate, hour))
+        assert_same(aggregates.answer_aggregate(store, aggregate, hour, source="rollup"), reference_engine.ask(store, aggregate, hour))
         with store.write() as writer:
-            compact(writer, store.catalog().model("loan"), now=START + 90 * DAY)
+            compact_rollups(writer, store.catalog().model("loan"), now=START + 90 * DAY)
         with pytest.raises(UsageError):
-            aggregates.ask(store, aggregate, hour, source="rollup")
+            aggregates.answer_aggregate(store, aggregate, hour, source="rollup")
         for window, source in ((midnight, "rollup"), (midnight, "raw"), (hour, "auto")):
             assert_same(
-                aggregates.ask(store, aggregate, window, source=source), reference_engine.ask(store, aggregate, window), about=source
+                aggregates.answer_aggregate(store, aggregate, window, source=source),
+                reference_engine.ask(store, aggregate, window),
+                about=source,
             )

@@ -1,4 +1,4 @@
-"""Does a group whose every value is null, of a version or in a reference, get the same answers on every engine?"""
+"""Tests that every engine agrees on groups whose values are all null, of a version or in a reference."""
 
 import json
 from collections.abc import Iterator
@@ -11,14 +11,13 @@ import pytest
 
 from observability.core.questions import Aggregate, Attributions, Bucket, By, Question, Sample
 from observability.core.window import Window
-from observability.monitoring import check
-from observability.store.db.database import Store
+from observability.store.db.database import Database
 from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
 from observability.store.opener import open_store
 from observability.store.query import aggregates
-from observability.store.registry.register import register
-from observability.store.registry.register_types import Request
+from observability.store.registry.register import register_version
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
 from tests.support import live_world, reference_engine
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -26,7 +25,7 @@ GROUPS = ("group.sex", "group.income", "group.flag")
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A model of two versions: the groups of version 1 are null in every prediction, those of version 2 in its reference as well."""
     folder = tmp_path_factory.mktemp("nulls")
     store, rng = open_store(folder / "home", threads=1), np.random.default_rng(0)
@@ -34,22 +33,36 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     groups = pd.DataFrame({"sex": rng.choice(["F", "M"], 200), "income": rng.normal(0, 1, 200), "flag": rng.random(200) < 0.5})
     for version, own in (("1", groups), ("2", groups.map(lambda _: None))):
         frame.join(own).to_parquet(folder / "reference.parquet")
-        request = Request(
-            model="m", version=version, task="binary", reference=folder / "reference.parquet", label="label", score=("score",), features=("age",),
+        request = RegistrationRequest(
+            model="m",
+            version=version,
+            task="binary",
+            reference=folder / "reference.parquet",
+            label="label",
+            score=("score",),
+            features=("age",),
             sensitive=("sex", "income", "flag"),
-        )  # fmt: skip
-        register(store, request)
+        )
+        register_version(store, request)
     lines = [
         {
-            "kind": "prediction", "id": f"p{i}", "at": (START + timedelta(hours=i)).isoformat(), "model": "m", "version": "12"[i % 2], "features": {"age": 4.0},
-            "groups": {"sex": None, "income": None, "flag": None} if i % 3 else {}, "score": 0.4, "label": i % 5 // 4, "base_value": 0.1,
+            "kind": "prediction",
+            "id": f"p{i}",
+            "at": (START + timedelta(hours=i)).isoformat(),
+            "model": "m",
+            "version": "12"[i % 2],
+            "features": {"age": 4.0},
+            "groups": {"sex": None, "income": None, "flag": None} if i % 3 else {},
+            "score": 0.4,
+            "label": i % 5 // 4,
+            "base_value": 0.1,
             "attributions": {"age": 0.3},
         }
         for i in range(48)
-    ]  # fmt: skip
+    ]
     path = folder / "lines.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
-    assert load_files(store, [path], Defaults()).rejected == 0
+    assert load_files(store, [path], LoadDefaults()).rejected == 0
     live_world.explain(store)
     yield store
     store.close()
@@ -67,12 +80,12 @@ QUESTIONS: list[Question] = [
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=str)
 @pytest.mark.parametrize("version", [None, "1", "2"])
-def test_every_engine_says_the_same(store: Store, question: Question, version: str | None) -> None:
+def test_every_engine_says_the_same(store: Database, question: Question, version: str | None) -> None:
     window = Window("m", START, START + timedelta(days=2), version=version)
     for asked in (window, *([replace(window, environment="reference")] if version and not isinstance(question, Attributions) else [])):
-        wanted = reference_engine.put(store, question, asked)
-        answers = [check.put(store, question, asked)]
-        answers += [aggregates.ask(store, question, asked, source="raw")] if isinstance(question, Aggregate) else []
+        wanted = reference_engine.answer(store, question, asked)
+        answers = [store.ask(question, asked)]
+        answers += [aggregates.answer_aggregate(store, question, asked, source="raw")] if isinstance(question, Aggregate) else []
         for got in answers:
             pd.testing.assert_frame_equal(got.reset_index(drop=True), wanted, rtol=1e-9, check_dtype=len(wanted) > 0)
         assert len(wanted) or (asked.environment == "production" and getattr(question, "sums", ()))

@@ -1,4 +1,4 @@
-"""Samples, tables of single rows, one prediction, events, activity."""
+"""Tests of samples, tables of rows, single predictions, events and activity."""
 
 from datetime import datetime, timedelta
 from hashlib import md5
@@ -42,68 +42,69 @@ SAMPLES = [
 @pytest.mark.parametrize(("model", "sample"), SAMPLES)
 @pytest.mark.parametrize("fields", [{}, {"as_of": START + 2 * DAY}, {"environment": "reference"}, {"slice": Slice.parse("device=d1")}])
 def test_a_sample_is_the_same_on_both_engines(world, model, sample, fields):
-    got, wanted = (each.sample(world, sample, window(model, **fields)) for each in (aggregates, reference_engine))
+    rows = window(model, **fields)
+    got, wanted = listing.answer_sample(world, sample, rows), reference_engine.sample(world, sample, rows)
     assert list(got.columns) == list(sample.columns) and len(got) <= sample.rows
     pd.testing.assert_frame_equal(got, wanted, rtol=1e-9, check_dtype=len(wanted) > 0)
 
 
 def test_a_sample_is_those_with_the_smallest_md5_of_the_id(world):
-    every = listing.sample(world, Sample("predictions", ("id",), 10_000), window())["id"].tolist()
+    every = listing.answer_sample(world, Sample("predictions", ("id",), 10_000), window())["id"].tolist()
     hashes = {each: int.from_bytes(md5(each.encode()).digest()[:8], "little") for each in every}
     assert every == sorted(every, key=hashes.__getitem__)
-    assert listing.sample(world, Sample("predictions", ("id",), 9), window())["id"].tolist() == every[:9]
+    assert listing.answer_sample(world, Sample("predictions", ("id",), 9), window())["id"].tolist() == every[:9]
 
 
 @pytest.mark.parametrize("surely", [listing.SURELY, 0.0, -0.9])
 def test_a_sample_is_the_same_however_many_hashes_are_looked_at_first(world, monkeypatch, surely):
     monkeypatch.setattr(listing, "SURELY", surely)  # far below 0 too few rows come at first
-    every = listing.sample(world, Sample("predictions", ("id",), 10_000), window())["id"].tolist()
+    every = listing.answer_sample(world, Sample("predictions", ("id",), 10_000), window())["id"].tolist()
     for rows in (1, 2, 5, len(every) // 2, len(every) - 1, len(every)):
-        assert listing.sample(world, Sample("predictions", ("id",), rows), window())["id"].tolist() == every[:rows]
+        assert listing.answer_sample(world, Sample("predictions", ("id",), rows), window())["id"].tolist() == every[:rows]
 
 
 def test_rows_come_in_the_order_asked_with_missing_values_last(world):
-    worst = listing.rows(world, window("eta"), ["id", "absolute_error"], 10_000, "-absolute_error")
+    worst = listing.list_rows(world, window("eta"), ["id", "absolute_error"], 10_000, "-absolute_error")
     errors = worst["absolute_error"].to_numpy()
     known = errors[~np.isnan(errors)]
     assert 0 < len(known) < len(errors) and np.isnan(errors[len(known) :]).all() and (np.diff(known) <= 0).all()
-    first = listing.rows(world, window(), ["id", "at"], 5, "at", outcomes=False)
+    first = listing.list_rows(world, window(), ["id", "at"], 5, "at", outcomes=False)
     everything = reference_engine.sample(world, Sample("predictions", ("id", "at"), 10_000), window())
     assert first["at"].tolist() == sorted(everything["at"])[:5]
 
 
 def test_rows_of_a_slice(world):
-    frame = listing.rows(world, window(slice=Slice.parse("sex=F&device=d2")), ["id", "feature.sex", "device"], 1000)
+    frame = listing.list_rows(world, window(slice=Slice.parse("sex=F&device=d2")), ["id", "feature.sex", "device"], 1000)
     assert set(frame["feature.sex"]) == {"F"} and set(frame["device"]) == {"d2"}
-    count = aggregates.ask(world, Aggregate("predictions"), window(slice=Slice.parse("sex=F&device=d2")))
+    count = aggregates.answer_aggregate(world, Aggregate("predictions"), window(slice=Slice.parse("sex=F&device=d2")))
     assert len(frame) == count["n"].sum()
     with pytest.raises(NotFoundError):
-        listing.rows(world, window(), ["feature.nobody"])
+        listing.list_rows(world, window(), ["feature.nobody"])
 
 
 def test_one_prediction_with_every_revision_of_its_label(world):
     several = reference_engine.stored(world, world.catalog().model("loan"))[1]
     id_, revisions = max(((key, held) for key, held in several.items() if key.startswith("loan-")), key=lambda each: len(each[1]))
-    record = listing.row(world, "loan", id_)
+    record = listing.prediction_record(world, "loan", id_)
     assert record["id"] == id_ and len(record["labels"]) == len(revisions) >= 3
     (current,) = [each for each in record["labels"] if each["current"]]
     assert (current["at"], current["arrived"], current["value"]) == max((each["at"], each["arrived"], each["value"]) for each in revisions)
     assert set(record["features"]) == {"income", HOSTILE, "sex", "vip", "city", "score"} and set(record["groups"]) == {"race"}
     assert all(name.startswith(("feature.", "group.")) for name in record["absent"] + record["wrong"])
     with pytest.raises(NotFoundError):
-        listing.row(world, "loan", "nobody")
+        listing.prediction_record(world, "loan", "nobody")
 
 
 def test_events_are_those_of_the_model_and_those_of_all(world):
-    loan = listing.events(world, "loan", START, START + DAYS * DAY)
+    loan = listing.list_events(world, "loan", START, START + DAYS * DAY)
     assert loan[["what", "model"]].to_numpy().tolist() == [["note", None], ["deploy", "loan"]]
     assert loan["at"].tolist() == [pd.Timestamp(START.replace(tzinfo=None)) + pd.Timedelta(hours=hours) for hours in (5, 30)]
-    assert listing.events(world, None, START, START + DAYS * DAY)["what"].tolist() == ["note", "incident", "deploy"]
-    assert listing.events(world, None, START, START).empty
+    assert listing.list_events(world, None, START, START + DAYS * DAY)["what"].tolist() == ["note", "incident", "deploy"]
+    assert listing.list_events(world, None, START, START).empty
 
 
 def test_activity_counts_every_row_once(world):
-    frame = listing.activity(world)
+    frame = listing.version_activity(world)
     assert set(frame["model"]) == {"loan", "eta", "kind", "stray"}
     for row in frame.itertuples():
         asked = Window(row.model, START, START + DAYS * DAY, version=row.version, environment=row.environment)
@@ -118,8 +119,8 @@ def test_activity_counts_every_row_once(world):
 
 def test_activity_as_of_an_instant_knows_only_what_had_arrived(world):
     as_of = START + 2 * DAY
-    frame = listing.activity(world, as_of.replace(minute=59))
-    assert 0 < frame["rows"].sum() < listing.activity(world)["rows"].sum()
+    frame = listing.version_activity(world, as_of.replace(minute=59))
+    assert 0 < frame["rows"].sum() < listing.version_activity(world)["rows"].sum()
     for row in frame[frame["environment"] != "reference"].itertuples():
         asked = Window(row.model, START, START + DAYS * DAY, version=row.version, environment=row.environment, as_of=as_of)
         held = reference_engine.sample(world, Sample("predictions", ("at",), 10_000), asked)["at"]
@@ -127,5 +128,5 @@ def test_activity_as_of_an_instant_knows_only_what_had_arrived(world):
 
 
 def test_activity_of_an_empty_store(store):
-    assert listing.activity(store).empty
+    assert listing.version_activity(store).empty
     assert By("version") not in Aggregate("predictions").keys

@@ -1,4 +1,4 @@
-"""Are the stored estimates of errors answered as a plain walk over the rows answers, exact in time, and redone when a day gains rows?"""
+"""Tests of stored error estimates against a plain loop over the rows, and of days that gain rows."""
 
 import json
 import threading
@@ -13,15 +13,14 @@ from observability.core.catalog import Model, Version
 from observability.core.questions import EstimatedErrors
 from observability.core.window import Slice, Window
 from observability.enrichment import expected_errors
-from observability.monitoring import check
-from observability.store.db.database import Store
+from observability.store.db.database import Database
 from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
 from observability.store.opener import open_store
 from observability.store.query import estimates
 from observability.store.registry import admin
-from observability.store.registry.register import register
-from observability.store.registry.register_types import Request
+from observability.store.registry.register import register_version
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
 from observability.worker.requests import ErrorEstimate
 from tests.support import reference_engine
 
@@ -50,10 +49,10 @@ def records(frame: pd.DataFrame, prefix: str, *, late: timedelta = timedelta(0),
     return found
 
 
-def load(store: Store, lines: list[dict]) -> None:
+def load(store: Database, lines: list[dict]) -> None:
     path = store.home / "lines.jsonl"
     path.write_text("\n".join(json.dumps(each) for each in lines) + "\n", encoding="utf-8")
-    report = load_files(store, [path], Defaults())
+    report = load_files(store, [path], LoadDefaults())
     assert report.rejected == 0, report.reasons
     path.unlink()
 
@@ -64,9 +63,9 @@ def store(tmp_path: Path):
     rng = np.random.default_rng(1)
     path = tmp_path / "reference.parquet"
     rows(rng, 400).rename(columns={"score_": "score", "guess": "prediction"}).to_parquet(path)
-    register(
+    register_version(
         opened,
-        Request(
+        RegistrationRequest(
             model="house",
             version="1",
             task="regression",
@@ -81,7 +80,7 @@ def store(tmp_path: Path):
     opened.close()
 
 
-def known(store: Store) -> tuple[Model, Version]:
+def known(store: Database) -> tuple[Model, Version]:
     model = store.catalog().model("house")
     return model, model.versions[0]
 
@@ -98,28 +97,28 @@ def teacher(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
         table = pd.DataFrame({"absolute_error_estimated": expected[0], "squared_error_estimated": expected[0] ** 2})
         return ErrorEstimate(expected[1], expected[1] ** 2, table, table, 0.01, 0.3, 0.1, "A note.")
 
-    monkeypatch.setattr("observability.worker.estimate_errors", estimate)
+    monkeypatch.setattr("observability.worker.requests.estimate_unlabelled_errors", estimate)
     return asked
 
 
-def step(store: Store) -> int:
-    return expected_errors.estimate_errors(store, None, known(store)[0], lambda share, said: None, threading.Event())
+def step(store: Database) -> int:
+    return expected_errors.estimate_expected_errors(store, None, known(store)[0], lambda share, said: None, threading.Event())
 
 
-def stored(store: Store) -> set[str]:
+def stored(store: Database) -> set[str]:
     """Ids of the served predictions that have an estimate."""
     held = store.cursor().execute(f"SELECT id FROM estimates_{known(store)[0].key} WHERE NOT starts_with(id, 'reference/')").fetchall()
     return {each for (each,) in held}
 
 
-def same(store: Store, window: Window) -> pd.DataFrame:
+def same(store: Database, window: Window) -> pd.DataFrame:
     """The answer, after it was found equal to that of the plain walk."""
-    got, wanted = check.put(store, EstimatedErrors(), window), reference_engine.put(store, EstimatedErrors(), window)
+    got, wanted = store.ask(EstimatedErrors(), window), reference_engine.answer(store, EstimatedErrors(), window)
     pd.testing.assert_frame_equal(got, wanted, rtol=1e-12)
     return got
 
 
-def test_answers_are_those_of_a_plain_walk(store: Store, teacher: list) -> None:
+def test_answers_are_those_of_a_plain_walk(store: Database, teacher: list) -> None:
     assert len(same(store, WINDOW)) == 0
     assert step(store) > 0 and step(store) == 0
     whole = same(store, WINDOW)
@@ -135,17 +134,17 @@ def test_answers_are_those_of_a_plain_walk(store: Store, teacher: list) -> None:
     assert early["n"].sum() < whole["n"].sum() and early["period"].max() == pd.Timestamp("2026-03-03")
 
 
-def test_a_sample_of_each_day_is_estimated_and_late_rows_join_it(store: Store, teacher: list, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimates, "SAMPLE_A_DAY", 20)
+def test_a_sample_of_each_day_is_estimated_and_late_rows_join_it(store: Database, teacher: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimates, "ESTIMATES_A_DAY", 20)
     model, version = known(store)
-    assert len(estimates.waiting(store, model, version)) == DAYS
+    assert len(estimates.days_to_estimate(store, model, version)) == DAYS
     step(store)
     first = stored(store)
-    assert len(first) == len(teacher[0]) == 60 and estimates.waiting(store, model, version) == []
-    before = check.put(store, EstimatedErrors(), WINDOW)
+    assert len(first) == len(teacher[0]) == 60 and estimates.days_to_estimate(store, model, version) == []
+    before = store.ask(EstimatedErrors(), WINDOW)
     assert before.loc[before["measure"] == "absolute_error"].groupby("period")["n"].sum().eq(20).all()
     load(store, records(rows(np.random.default_rng(2), 60), "q", late=timedelta(days=9)))
-    assert len(estimates.waiting(store, model, version)) == DAYS
+    assert len(estimates.days_to_estimate(store, model, version)) == DAYS
     assert 0 < step(store) <= 60 and step(store) == 0
     joined = stored(store) - first
     assert joined and all(each.startswith("q") for each in joined)
@@ -155,30 +154,30 @@ def test_a_sample_of_each_day_is_estimated_and_late_rows_join_it(store: Store, t
         QUALIFY row_number() OVER (PARTITION BY CAST("at" AS DATE) ORDER BY sample_hash, id) <= 20"""
     ).fetchall()
     assert {each for (each,) in chosen} <= first | joined and len(chosen) == 60
-    after = check.put(store, EstimatedErrors(), WINDOW)
+    after = store.ask(EstimatedErrors(), WINDOW)
     assert after.loc[after["measure"] == "absolute_error"].groupby("period")["n"].sum().eq(20).all()
     then = Window("house", WINDOW.start, WINDOW.end, version="1", as_of=WINDOW.end + timedelta(days=1))
-    pd.testing.assert_frame_equal(check.put(store, EstimatedErrors(), then), before)
+    pd.testing.assert_frame_equal(store.ask(EstimatedErrors(), then), before)
 
 
-def test_the_newest_day_waits_until_it_has_grown_by_a_tenth(store: Store, teacher: list) -> None:
+def test_the_newest_day_waits_until_it_has_grown_by_a_tenth(store: Database, teacher: list) -> None:
     step(store)
     model, version = known(store)
-    assert estimates.waiting(store, model, version) == []
+    assert estimates.days_to_estimate(store, model, version) == []
     last = START + timedelta(days=DAYS - 1)
     load(store, records(rows(np.random.default_rng(3), 3), "r", start=last, days=1))
-    assert estimates.waiting(store, model, version) == []
+    assert estimates.days_to_estimate(store, model, version) == []
     load(store, records(rows(np.random.default_rng(4), 15), "s", start=last, days=1))
-    assert [each.day for each in estimates.waiting(store, model, version)] == [last.date()]
+    assert [each.day for each in estimates.days_to_estimate(store, model, version)] == [last.date()]
 
 
-def test_another_registration_drops_what_was_estimated(store: Store, teacher: list, tmp_path: Path) -> None:
+def test_another_registration_drops_what_was_estimated(store: Database, teacher: list, tmp_path: Path) -> None:
     step(store)
     path = tmp_path / "again.parquet"
     rows(np.random.default_rng(5), 300).rename(columns={"score_": "score", "guess": "prediction"}).to_parquet(path)
-    register(
+    register_version(
         store,
-        Request(
+        RegistrationRequest(
             model="house",
             version="1",
             task="regression",
@@ -188,24 +187,22 @@ def test_another_registration_drops_what_was_estimated(store: Store, teacher: li
             features=("size", "score", "town"),
         ),
     )
-    assert len(same(store, WINDOW)) == 0 and estimates.state_of(store, *known(store)) is None
+    assert len(same(store, WINDOW)) == 0 and estimates.stored_estimation_state(store, *known(store)) is None
     assert step(store) > 0
     assert list(same(store, WINDOW.reference())["n"]) == [300, 300]
-    state = estimates.state_of(store, *known(store))
+    state = estimates.stored_estimation_state(store, *known(store))
     assert state is not None and (state.rows, state.bias, state.note) == (300, 0.01, "A note.")
 
 
-def test_forgetting_and_removing(store: Store, teacher: list) -> None:
+def test_removing_a_model_drops_its_estimates(store: Database, teacher: list) -> None:
     step(store)
     model, _ = known(store)
-    with store.write() as writer:
-        assert estimates.forget(writer, model.key, ["p0", "p1", "nobody"]) == 2
     admin.remove_model(store, "house")
     tables = {name for (name,) in store.cursor().execute("SELECT table_name FROM information_schema.tables").fetchall()}
     assert not {each for each in tables if each.endswith(f"_{model.key}")}
 
 
-def test_what_cannot_be_learned_from_is_remembered(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_learned_from_is_remembered(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     from observability.core.errors import UsageError
 
     calls = []
@@ -214,18 +211,18 @@ def test_what_cannot_be_learned_from_is_remembered(store: Store, monkeypatch: py
         calls.append(1)
         raise UsageError("too few rows of the reference have a label and a score")
 
-    monkeypatch.setattr("observability.worker.estimate_errors", refuse)
+    monkeypatch.setattr("observability.worker.requests.estimate_unlabelled_errors", refuse)
     assert step(store) == 0 and step(store) == 0 and len(calls) == 1
     assert len(same(store, WINDOW)) == 0
 
 
-def test_the_worker_learns_that_errors_grow(store: Store) -> None:
+def test_the_worker_learns_that_errors_grow(store: Database) -> None:
     """With the real worker: the estimate follows the size that the error grows with, on rows of the reference left out too."""
     from observability.worker.process import Worker
 
     worker = Worker()
     try:
-        assert expected_errors.estimate_errors(store, worker, known(store)[0], lambda share, said: None, threading.Event()) > 0
+        assert expected_errors.estimate_expected_errors(store, worker, known(store)[0], lambda share, said: None, threading.Event()) > 0
     finally:
         worker.close()
     found = (
@@ -235,6 +232,6 @@ def test_the_worker_learns_that_errors_grow(store: Store) -> None:
     )
     size, guess = np.array(found).T
     assert np.corrcoef(size, guess)[0, 1] > 0.6
-    reference = check.put(store, EstimatedErrors(), WINDOW.reference())
+    reference = store.ask(EstimatedErrors(), WINDOW.reference())
     row = reference[reference["measure"] == "absolute_error"].iloc[0]
     assert row["estimated"] == pytest.approx(row["measured"], rel=0.1)

@@ -1,4 +1,4 @@
-"""Does every file that is accepted become the right records, in bounded memory, and does every other one get one clear sentence?"""
+"""Tests of the importers: accepted files become the right records in bounded memory, others raise one clear error."""
 
 import gzip
 import json
@@ -13,10 +13,10 @@ import pytest
 
 from observability.core.catalog import Catalog
 from observability.core.errors import UsageError
-from observability.store.ingest import file_rows, files
+from observability.store.ingest import csv_importer, jsonl_importer, landing
 from observability.store.ingest.files import open_file
-from observability.store.ingest.parse import parse
-from observability.store.ingest.parse_types import Defaults
+from observability.store.ingest.parse import parse_block
+from observability.store.types.loading import LoadDefaults
 
 AT = "2013-07-01T10:00:00Z"
 
@@ -32,8 +32,8 @@ def write(path, content):
 
 def parsed(path, defaults=None):
     """Every block of a file, parsed."""
-    defaults = defaults or Defaults()
-    return [parse(None, block, Catalog(), defaults) for block in open_file(path, defaults).blocks()]
+    defaults = defaults or LoadDefaults()
+    return [parse_block(None, block, Catalog(), defaults) for block in open_file(path, defaults).blocks()]
 
 
 def rows(path, defaults=None):
@@ -47,21 +47,21 @@ def rows(path, defaults=None):
 
 
 def test_json_lines_come_in_blocks_with_their_numbers_and_progress(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(landing, "BLOCK_BYTES", 1000)
     text = "\n".join(prediction(i) for i in range(50))
     for path in (write(tmp_path / "a.jsonl", text), write(tmp_path / "a.jsonl.gz", gzip.compress(text.encode()))):
-        file, lines, seen = open_file(path, Defaults()), [], [0]
+        file, lines, seen = open_file(path, LoadDefaults()), [], [0]
         for block in file.blocks():
-            one = parse(None, block, Catalog(), Defaults())
+            one = parse_block(None, block, Catalog(), LoadDefaults())
             lines += one.predictions["m"]["line"].to_pylist()
-            seen.append(file.position())
+            seen.append(file.done)
         assert lines == list(range(1, 51))
         assert seen == sorted(seen) and seen[-1] == path.stat().st_size == file.size
 
 
 def test_a_line_without_end_is_refused_in_bounded_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "BLOCK_BYTES", 100_000)
-    monkeypatch.setattr(files, "LINE_BYTES", 100_000)
+    monkeypatch.setattr(landing, "BLOCK_BYTES", 100_000)
+    monkeypatch.setattr(landing, "LINE_BYTES", 100_000)
     path = write(tmp_path / "a.jsonl", prediction(1) + "\n" + "x" * 20_000_000 + "\n" + prediction(2) + "\n")
     tracemalloc.start()
     found = parsed(path)
@@ -78,18 +78,18 @@ def test_one_bad_line_costs_that_line_only(tmp_path):
 
 
 def test_a_compressed_file_has_a_largest_size(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "MOST_DECOMPRESSED", 1000)
+    monkeypatch.setattr(jsonl_importer, "MOST_DECOMPRESSED", 1000)
     path = write(tmp_path / "a.jsonl.gz", gzip.compress(("{}\n" * 1000).encode()))
     with pytest.raises(UsageError, match="too large when decompressed"):
-        list(open_file(path, Defaults()).blocks())
+        list(open_file(path, LoadDefaults()).blocks())
     path = write(tmp_path / "b.jsonl.gz", gzip.compress(prediction(1).encode() * 100)[:-20])
     with pytest.raises(UsageError, match="damaged"):
-        list(open_file(path, Defaults()).blocks())
+        list(open_file(path, LoadDefaults()).blocks())
 
 
 # ---- CSV
 
-DEFAULTS = Defaults(model="m", version="1")
+DEFAULTS = LoadDefaults(model="m", version="1")
 
 
 def test_cells_get_the_type_of_their_column(tmp_path):
@@ -126,7 +126,7 @@ def test_rows_that_do_not_fit_are_rejected_and_lines_keep_their_numbers(tmp_path
 
 
 def test_a_large_file_comes_in_several_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr(file_rows, "CSV_BLOCK_BYTES", 2000)
+    monkeypatch.setattr(csv_importer, "CSV_BLOCK_BYTES", 2000)
     text = "id,at,score,x\n" + "".join(f"p{i},2013-07-01,0.5,{i}\n" if i % 40 else f"p{i},bad\n" for i in range(400))
     found = parsed(write(tmp_path / "a.csv", text), DEFAULTS)
     assert len(found) > 2
@@ -138,11 +138,11 @@ def test_a_large_file_comes_in_several_blocks(tmp_path, monkeypatch):
 def test_features_are_those_that_are_named_else_all_that_is_left_over(tmp_path):
     path = write(tmp_path / "a.csv", "key,when,p,age,job,note,label\na,2013-07-01,0.5,3,cook,x,1\n")
     renames = {"key": "id", "when": "at", "p": "score", "job": "work"}
-    (found,) = parsed(path, Defaults(model="m", version="1", renames=renames))
+    (found,) = parsed(path, LoadDefaults(model="m", version="1", renames=renames))
     table = found.predictions["m"]
     assert [name for name in table.column_names if "." in name] == ["feature.age", "feature.work", "feature.note"]
     assert found.labels["m"]["value"].to_pylist() == ["1"]
-    (found,) = parsed(path, Defaults(model="m", version="1", renames=renames, features=("age", "label")))
+    (found,) = parsed(path, LoadDefaults(model="m", version="1", renames=renames, features=("age", "label")))
     assert [name for name in found.predictions["m"].column_names if "." in name] == ["feature.age", "feature.label"]
     assert found.labels == {}
     assert [json.loads(each) for each in found.predictions["m"]["extra"].to_pylist()] == [{"note": "x", "work": "cook"}], "never dropped"
@@ -150,7 +150,7 @@ def test_features_are_those_that_are_named_else_all_that_is_left_over(tmp_path):
 
 def test_other_kinds_and_objects_in_cells(tmp_path):
     path = write(tmp_path / "a.csv", 'run,at,step,metrics,more\nr,2013-07-01,3,"{""loss"": 0.5}",x\n')
-    (found,) = parsed(path, Defaults(kind="step"))
+    (found,) = parsed(path, LoadDefaults(kind="step"))
     (row,) = found.others["step"].to_pylist()
     assert (row["step"], row["metrics"], row["extra"]) == (3, '{"loss":0.5}', '{"more":"x"}')
     path = write(tmp_path / "b.csv", 'id,at,score,x\na,2013-07-01,"{""u"": 0.25, ""v"": 0.75}",1\n')
@@ -180,7 +180,7 @@ def test_parquet_types(tmp_path):
         }
     )
     pq.write_table(table, tmp_path / "a.parquet")
-    first, second = rows(tmp_path / "a.parquet", Defaults(model="m"))
+    first, second = rows(tmp_path / "a.parquet", LoadDefaults(model="m"))
     assert (first["id"], first["version"], first["at"]) == ("1", "1", datetime(2013, 7, 1, 10))
     assert math.isnan(first["feature.f"]) and second["feature.f"] is None
     assert (first["feature.g"], second["feature.g"], second["score"]) == (0.30000000000000004, 5e-324, 1e-7)
@@ -192,12 +192,15 @@ def test_parquet_types(tmp_path):
 def test_parquet_with_nested_features_scores_and_local_times(tmp_path):
     table = pa.table(
         {
-            "id": ["a"], "at": pa.array([datetime(2013, 7, 1, 10)]), "score": [{"u": 0.25, "v": 0.75}],
-            "features": pa.array([{"x": 1, "y": "z"}]), "more": [2.0],
+            "id": ["a"],
+            "at": pa.array([datetime(2013, 7, 1, 10)]),
+            "score": [{"u": 0.25, "v": 0.75}],
+            "features": pa.array([{"x": 1, "y": "z"}]),
+            "more": [2.0],
         }
-    )  # fmt: skip
+    )
     pq.write_table(table, tmp_path / "a.parquet")
-    (found,) = rows(tmp_path / "a.parquet", Defaults(model="m", version="1", timezone="Europe/Paris"))
+    (found,) = rows(tmp_path / "a.parquet", LoadDefaults(model="m", version="1", timezone="Europe/Paris"))
     assert found["at"] == datetime(2013, 7, 1, 8) and found["score"] == 0.75
     assert (found["feature.x"], found["feature.y"], found["feature.more"]) == (1.0, "z", 2.0)
     (refused,) = parsed(tmp_path / "a.parquet", DEFAULTS)
@@ -234,8 +237,8 @@ PARQUET = TABLE.getvalue().to_pybytes()
         ("a.csv", b"id,at,scor\na,2013-07-01,0.5\n", "--map scor=score"),
         ("a.jsonl", b"[{}]\n", "one JSON array"),
         ("a.jsonl", b"\x89PNG\x00\n", "binary"),
-        ("a.jsonl.gz", b"{}\n", "no gzip file"),
-        ("a.parquet", b"id,at\n", "no Parquet file"),
+        ("a.jsonl.gz", b"{}\n", "not a gzip file"),
+        ("a.parquet", b"id,at\n", "not a Parquet file"),
         ("a.parquet", PARQUET[:-10], "damaged"),
     ],
 )
@@ -249,11 +252,11 @@ def test_a_wrong_file_gives_one_sentence(tmp_path, name, content, said):
 def test_wrong_use_of_a_good_file(tmp_path):
     path = write(tmp_path / "a.csv", GOOD)
     for defaults, said in [
-        (Defaults(), "needs the column 'model'"),
-        (Defaults(model="m", version="1", kind="predicton"), "prediction"),
-        (Defaults(model="m", version="1", renames={"nope": "id"}), "nope"),
-        (Defaults(model="m", version="1", features=("y",)), "y"),
-        (Defaults(model="m", version="1", renames={"x": "id"}), "id"),
+        (LoadDefaults(), "needs the column 'model'"),
+        (LoadDefaults(model="m", version="1", kind="predicton"), "prediction"),
+        (LoadDefaults(model="m", version="1", renames={"nope": "id"}), "nope"),
+        (LoadDefaults(model="m", version="1", features=("y",)), "y"),
+        (LoadDefaults(model="m", version="1", renames={"x": "id"}), "id"),
     ]:
         with pytest.raises(UsageError) as caught:
             open_file(path, defaults)

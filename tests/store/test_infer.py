@@ -1,4 +1,4 @@
-"""Is what a reference file holds inferred rightly, and said plainly?"""
+"""Tests of what is inferred from a reference file, and of its description."""
 
 import json
 import time
@@ -14,12 +14,12 @@ from sklearn.metrics import accuracy_score, mean_absolute_error, roc_auc_score
 
 from observability.core.catalog import band_names
 from observability.core.errors import UsageError
-from observability.store.registry.describe import describe
-from observability.store.registry.infer import infer
-from observability.store.registry.register_types import Request, corrected
-from observability.store.registry.sensitive import bands, looks_sensitive
+from observability.store.registry.describe import describe_inference
+from observability.store.registry.infer import infer_version
+from observability.store.registry.sensitive import looks_sensitive, sensitive_bands
+from observability.store.types.registration import RegistrationRequest, corrected_request
 
-BINARY = Request("loan", "3", task="binary", label="outcome", score=("p",))
+BINARY = RegistrationRequest("loan", "3", task="binary", label="outcome", score=("p",))
 
 
 def loans(n=600, seed=0, **more):
@@ -27,15 +27,20 @@ def loans(n=600, seed=0, **more):
     p = random.random(n)
     label = np.where(random.random(n) < p, "yes", "no")
     columns = {
-        "income": random.normal(3e4, 1e4, n), "age": random.integers(18, 90, n), "sex": random.choice(["F", "M"], n),
-        "owner": random.random(n) < 0.5, "kids": random.integers(0, 4, n), "p": p, "outcome": label,
-    }  # fmt: skip
+        "income": random.normal(3e4, 1e4, n),
+        "age": random.integers(18, 90, n),
+        "sex": random.choice(["F", "M"], n),
+        "owner": random.random(n) < 0.5,
+        "kids": random.integers(0, 4, n),
+        "p": p,
+        "outcome": label,
+    }
     return pa.table({**columns, **more})
 
 
 def test_kinds_roles_and_figures_of_a_binary_file():
     table = loans()
-    found = infer(table, BINARY)
+    found = infer_version(table, BINARY)
     assert found.kinds == {"income": "number", "age": "number", "sex": "category", "owner": "boolean", "kids": "number"}
     assert (found.classes, found.positive, found.label, found.scores) == (("no", "yes"), "yes", "outcome", ((None, "p"),))
     frame = table.to_pandas()
@@ -50,7 +55,7 @@ def test_kinds_roles_and_figures_of_a_binary_file():
 
 def test_sentences_say_it_all():
     table = loans(customer=[f"c{i}" for i in range(600)], note=[["a"]] * 600, constant=[1.5] * 600)
-    text = "\n".join(describe(infer(table, replace(BINARY, sensitive=("sex",)))))
+    text = "\n".join(describe_inference(infer_version(table, replace(BINARY, sensitive=("sex",)))))
     for part in (
         "loan version 3: binary, 600 reference rows",
         "yes is the positive class",
@@ -58,12 +63,12 @@ def test_sentences_say_it_all():
         "5 features: 4 numbers (income, age, kids, constant); 1 true or false (owner)",
         "customer (it has a different value in every row",
         "note (it holds lists)",
-        "Fairness is judged on sex (no feature)",
-        "Log sex under `groups`, since it is no feature of this version; where the model takes it, name all features with --features.",
+        "Sensitive attributes: sex (not a feature)",
+        "Log sex under `groups`, because it is not a feature of this version; if the model uses it, name all features with --features.",
         "age looks sensitive by name",
-        "always saying the most frequent class",
-        "Whole numbers with at most 12 different values, treated as numbers, each value a bin of its own: kids",
-        "The same value in every row: constant",
+        "always predicting the most frequent class",
+        "Whole numbers with at most 12 different values, treated as numbers with one bin per value: kids",
+        "Same value in every row: constant",
     ):
         assert part in text, part
 
@@ -71,14 +76,14 @@ def test_sentences_say_it_all():
 def test_a_sensitive_column_is_a_feature_only_where_it_is_named():
     table, named = loans(), ("income", "age", "sex", "owner")
     for features, role in ((None, "group"), (("income", "age"), "group"), (named, "feature")):
-        found = infer(table, replace(BINARY, sensitive=("sex",), features=features))
+        found = infer_version(table, replace(BINARY, sensitive=("sex",), features=features))
         (sex,) = [each for each in found.columns if each.name == "sex"]
         assert (sex.role, sex.sensitive, sex.kind) == (role, True, "category")
         assert ("sex" in {each.name for each in found.features}) == (role == "feature")
-        said = "\n".join(describe(found))
+        said = "\n".join(describe_inference(found))
         assert ("Log sex under `groups`" in said) == (role == "group") and ("sex (a feature)" in said) == (role == "feature")
     with pytest.raises(UsageError, match="all of them are sensitive: age, income"):
-        infer(table.select(["income", "age", "p", "outcome"]), replace(BINARY, sensitive=("age", "income")))
+        infer_version(table.select(["income", "age", "p", "outcome"]), replace(BINARY, sensitive=("age", "income")))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +105,7 @@ def test_a_sensitive_column_is_a_feature_only_where_it_is_named():
 def test_classes_of_a_binary_label(label, positive, classes):
     random = np.random.default_rng(1)
     table = pa.table({"x": random.random(120), "y": label, "p": random.random(120)})
-    found = infer(table, Request("m", "1", task="binary", label="y", score=("p",), positive=positive))
+    found = infer_version(table, RegistrationRequest("m", "1", task="binary", label="y", score=("p",), positive=positive))
     assert found.classes == classes
     assert sum(found.class_counts) == 120
 
@@ -136,7 +141,7 @@ def test_wrong_requests_give_one_clear_sentence(change, table, parts):
     for name, values in table.items():
         full = full.set_column(full.column_names.index(name), name, pa.array(values))
     with pytest.raises(UsageError) as raised:
-        infer(full, replace(BINARY, **change), where="file.csv")
+        infer_version(full, replace(BINARY, **change), where="file.csv")
     text = str(raised.value)
     assert all(part in text for part in parts), text
     assert "\n" not in text
@@ -144,10 +149,10 @@ def test_wrong_requests_give_one_clear_sentence(change, table, parts):
 
 def test_empty_and_small_files():
     with pytest.raises(UsageError, match="no rows"):
-        infer(loans(0), BINARY)
-    found = infer(loans(12), BINARY)
+        infer_version(loans(0), BINARY)
+    found = infer_version(loans(12), BINARY)
     assert any("Only 12 labelled rows" in each for each in found.warnings)
-    one = infer(loans(1).set_column(6, "outcome", pa.array(["yes"])), BINARY)
+    one = infer_version(loans(1).set_column(6, "outcome", pa.array(["yes"])), BINARY)
     assert one.rows == 1 and len(one.features) == 5
 
 
@@ -155,10 +160,10 @@ def test_regression_against_scikit_learn_and_numbers_only():
     random = np.random.default_rng(2)
     y = random.normal(10, 5, 400)
     table = pa.table({"x": random.random(400), "delay": y, "guess": y + random.normal(0, 2, 400)})
-    found = infer(table, Request("m", "1", task="regression", label="delay", score=("guess",)))
+    found = infer_version(table, RegistrationRequest("m", "1", task="regression", label="delay", score=("guess",)))
     assert found.metrics["mae"] == pytest.approx(mean_absolute_error(y, table["guess"].to_numpy()))
     assert found.classes == () and found.class_counts == ()
-    assert "predicted value" in "\n".join(describe(found))
+    assert "predicted value" in "\n".join(describe_inference(found))
 
 
 def multiclass(n=300):
@@ -173,12 +178,12 @@ def test_multiclass_in_every_form_of_scores_is_the_same():
     x = random.random(300)
     wide = pa.table({"x": x, "y": label, "p cat": p[:, 0], "p=dog": p[:, 1], "p_eel": p[:, 2]})
     objects = [dict(zip(names.tolist(), map(float, row))) for row in p]
-    request = Request("m", "1", task="multiclass", label="y", score=("probabilities",))
+    request = RegistrationRequest("m", "1", task="multiclass", label="y", score=("probabilities",))
     forms = [
-        infer(wide, replace(request, score=("cat=p cat", "dog=p=dog", "eel=p_eel"))),
-        infer(pa.table({"x": x, "y": label, "probabilities": objects}), request),
-        infer(pa.table({"x": x, "y": label, "probabilities": [json.dumps(each) for each in objects]}), request),
-        infer(
+        infer_version(wide, replace(request, score=("cat=p cat", "dog=p=dog", "eel=p_eel"))),
+        infer_version(pa.table({"x": x, "y": label, "probabilities": objects}), request),
+        infer_version(pa.table({"x": x, "y": label, "probabilities": [json.dumps(each) for each in objects]}), request),
+        infer_version(
             pa.table(
                 {
                     "x": x,
@@ -199,70 +204,70 @@ def test_multiclass_in_every_form_of_scores_is_the_same():
 def test_multiclass_trouble():
     _, p, _, label = multiclass()
     table = pa.table({"x": p[:, 0] * 3, "y": label, "a": p[:, 0], "b": p[:, 1], "o": ["{bad"] * 300})
-    request = Request("m", "1", task="multiclass", label="y")
+    request = RegistrationRequest("m", "1", task="multiclass", label="y")
     with pytest.raises(UsageError, match="row 1"):
-        infer(table, replace(request, score=("o",)))
-    with pytest.raises(UsageError, match="which class each"):
-        infer(table, replace(request, score=("a", "b")))
-    assert any("do not add up to 1" in each for each in infer(table, replace(request, score=("cat=a", "dog=b"))).warnings)
+        infer_version(table, replace(request, score=("o",)))
+    with pytest.raises(UsageError, match="have no classes"):
+        infer_version(table, replace(request, score=("a", "b")))
+    assert any("do not add up to 1" in each for each in infer_version(table, replace(request, score=("cat=a", "dog=b"))).warnings)
     numbered = pa.table({"x": p[:, 0], "y": np.arange(300) % 11, "pred": np.arange(300) % 11})
-    found = infer(numbered, Request("m", "1", task="multiclass", label="y", prediction="pred"))
+    found = infer_version(numbered, RegistrationRequest("m", "1", task="multiclass", label="y", prediction="pred"))
     assert found.classes == tuple(str(i) for i in range(11)) and found.metrics["accuracy"] == 1
 
 
 def test_task_label_and_score_are_guessed_from_usual_names_where_nobody_said():
     random, p, _, label = multiclass()
     table = pa.table({"x": random.random(300), "Target": label == "cat", "y_prob": p[:, 0]})
-    found = infer(table, Request("m", "1"))
+    found = infer_version(table, RegistrationRequest("m", "1"))
     assert (found.task, found.label, found.scores) == ("binary", "Target", ((None, "y_prob"),))
     with pytest.raises(UsageError, match="named like the label"):
-        infer(table.drop_columns(["Target"]), Request("m", "1"))
+        infer_version(table.drop_columns(["Target"]), RegistrationRequest("m", "1"))
     with pytest.raises(UsageError, match="named like the score"):
-        infer(table.drop_columns(["y_prob"]), Request("m", "1"))
+        infer_version(table.drop_columns(["y_prob"]), RegistrationRequest("m", "1"))
 
 
 def test_corrections_round_trip_through_json():
     table = loans()
-    first = infer(table, BINARY)
+    first = infer_version(table, BINARY)
     body = json.loads(json.dumps(first.as_json()))
-    request = corrected(
+    request = corrected_request(
         BINARY, {name: body[name] for name in ("task", "label", "score", "prediction", "at", "positive", "features", "kinds")}
     )
-    assert infer(table, request).as_json() == body
-    changed = corrected(request, {"sensitive": ["sex", "age"], "kinds": {"kids": "category"}, "positive": "no", "score": ["p"]})
-    second = infer(table, changed)
+    assert infer_version(table, request).as_json() == body
+    changed = corrected_request(request, {"sensitive": ["sex", "age"], "kinds": {"kids": "category"}, "positive": "no", "score": ["p"]})
+    second = infer_version(table, changed)
     assert second.sensitive == ("age", "sex") and second.kinds["kids"] == "category" and second.classes == ("yes", "no")
     assert any("other class" in each for each in second.warnings)
     with pytest.raises(UsageError, match="cannot be corrected"):
-        corrected(BINARY, {"model": "x"})
+        corrected_request(BINARY, {"model": "x"})
 
 
 def test_objects_round_trip_too():
     random, p, names, label = multiclass()
     table = pa.table({"x": random.random(300), "y": label, "probabilities": [dict(zip(names.tolist(), map(float, row))) for row in p]})
-    request = Request("m", "1", task="multiclass", label="y", score=("probabilities",))
-    body = infer(table, request).as_json()
+    request = RegistrationRequest("m", "1", task="multiclass", label="y", score=("probabilities",))
+    body = infer_version(table, request).as_json()
     assert body["score"] == ["probabilities"]
-    assert infer(table, corrected(request, {"score": body["score"]})).as_json() == body
+    assert infer_version(table, corrected_request(request, {"score": body["score"]})).as_json() == body
 
 
 def test_sensitive_attributes_are_banded_and_said():
     table = loans(2000)
-    found = infer(table, replace(BINARY, sensitive=("age", "kids"), features=("income", "age")))
+    found = infer_version(table, replace(BINARY, sensitive=("age", "kids"), features=("income", "age")))
     age = next(each for each in found.columns if each.name == "age")
     kids = next(each for each in found.columns if each.name == "kids")
     assert age.role == "feature" and kids.role == "group" and kids.bands == ()
     sizes = np.bincount(np.searchsorted(age.bands, table["age"].to_numpy(), side="right"), minlength=len(age.bands) + 1)
     assert 3 <= sizes.size <= 5 and sizes.min() > 200
-    text = "\n".join(describe(found))
-    assert f"age is grouped into below {age.bands[0]:g}" in text and "kids (no feature)" in text
+    text = "\n".join(describe_inference(found))
+    assert f"age is grouped into below {age.bands[0]:g}" in text and "kids (not a feature)" in text
     assert all(limit == round(limit / 5) * 5 for limit in age.bands)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=60))
 def test_bands_of_anything_are_increasing_and_inside(values):
-    limits = bands(np.array(values, np.float64))
+    limits = sensitive_bands(np.array(values, np.float64))
     assert list(limits) == sorted(set(limits))
     assert len(band_names(limits)) == (len(limits) + 1 if limits else 0)
 
@@ -289,15 +294,13 @@ def test_leaks_copies_and_perfect_models_are_warned_about():
         "state", pa.array(np.where(label == 1, "closed", "open"))
     )
     table = table.append_column("p_again", table["p"])
-    text = "\n".join(infer(table, BINARY).warnings)
-    assert "paid_back follows the label" in text and "state tells the label" in text and "same values as the score: p_again" in text
-    perfect = infer(
-        table.append_column("done", pa.array(label)), replace(BINARY, score=("done",), features=("income",))
-    )  # fmt: skip
-    assert any("never wrong" in each for each in perfect.warnings)
+    text = "\n".join(infer_version(table, BINARY).warnings)
+    assert "paid_back follows the label" in text and "state determines the label" in text and "Same values as the score: p_again" in text
+    perfect = infer_version(table.append_column("done", pa.array(label)), replace(BINARY, score=("done",), features=("income",)))
+    assert any("makes no error" in each for each in perfect.warnings)
     assert not any(
-        "never wrong" in each
-        for each in infer(
+        "makes no error" in each
+        for each in infer_version(
             table.append_column("done", pa.array(label)), replace(BINARY, score=("done",), features=("income",), in_sample=True)
         ).warnings
     )
@@ -309,29 +312,38 @@ def test_hostile_columns():
     random = np.random.default_rng(5)
     table = pa.table(
         {
-            "outcome": random.choice(["yes", "no"], n), "p": random.random(n), **{name: random.random(n) for name in odd},
-            "nothing": pa.nulls(n), "typed nothing": pa.nulls(n, pa.string()), "nan": np.full(n, np.nan), "inf": np.full(n, np.inf),
-            "big": [2**63 - 1 - i % 7 for i in range(n)], "huge": random.random(n) * 1e308, "day": ["2024-01-02"] * n,
-            "bytes": [b"x"] * n, "span": pa.array([1] * n, pa.duration("s")),
-            "coded": pa.array(["u", "v"] * (n // 2)).dictionary_encode(), "decimal": pa.array([1, 2] * (n // 2)).cast(pa.decimal128(24, 2)),
+            "outcome": random.choice(["yes", "no"], n),
+            "p": random.random(n),
+            **{name: random.random(n) for name in odd},
+            "nothing": pa.nulls(n),
+            "typed nothing": pa.nulls(n, pa.string()),
+            "nan": np.full(n, np.nan),
+            "inf": np.full(n, np.inf),
+            "big": [2**63 - 1 - i % 7 for i in range(n)],
+            "huge": random.random(n) * 1e308,
+            "day": ["2024-01-02"] * n,
+            "bytes": [b"x"] * n,
+            "span": pa.array([1] * n, pa.duration("s")),
+            "coded": pa.array(["u", "v"] * (n // 2)).dictionary_encode(),
+            "decimal": pa.array([1, 2] * (n // 2)).cast(pa.decimal128(24, 2)),
         }
-    )  # fmt: skip
-    found = infer(table, BINARY)
+    )
+    found = infer_version(table, BINARY)
     assert [each.name for each in found.features][: len(odd)] == odd
     assert found.kinds["coded"] == "category" and found.kinds["decimal"] == "number" and found.kinds["typed nothing"] == "category"
     assert set(found.left_out) == {"day", "bytes", "span"}
-    assert any("No value at all" in each and "nothing" in each for each in found.warnings)
-    for sentence in describe(found):
+    assert any("No value in the reference" in each and "nothing" in each for each in found.warnings)
+    for sentence in describe_inference(found):
         assert sentence.isprintable(), sentence
     with pytest.raises(UsageError, match="'p' stands twice"):
-        infer(table.append_column("p", table["p"]), BINARY)
+        infer_version(table.append_column("p", table["p"]), BINARY)
 
 
 def test_reserved_fields_are_no_features_unless_named():
     table = loans(cost=np.random.default_rng(0).random(600), device=["d1", "d2"] * 300)
-    found = infer(table, BINARY)
+    found = infer_version(table, BINARY)
     assert found.left_out == {"cost": "it is a field of the record", "device": "it is a field of the record"}
-    assert [each.name for each in infer(table, replace(BINARY, features=("cost", "device"))).features] == ["cost", "device"]
+    assert [each.name for each in infer_version(table, replace(BINARY, features=("cost", "device"))).features] == ["cost", "device"]
 
 
 def test_nested_records_give_features_and_groups():
@@ -347,7 +359,7 @@ def test_nested_records_give_features_and_groups():
         "sex": ("group", "sex"),
         "kids": ("group", "kids"),
     }
-    found = infer(table, Request("loan", "3", task="binary"), nested=nested)
+    found = infer_version(table, RegistrationRequest("loan", "3", task="binary"), nested=nested)
     assert [(each.name, each.source) for each in found.features] == [("income", "income"), ("score", "features.score"), ("owner", "owner")]
     assert [(each.name, each.sensitive) for each in found.groups] == [("sex", True), ("kids", True)]
     assert "other" in found.left_out and found.scores == ((None, "score"),)
@@ -360,7 +372,7 @@ def test_null_labels_and_scores_are_counted():
     table = table.set_column(5, "p", pa.array([None] * 10 + [float("nan")] * 5 + p[15:])).set_column(
         6, "outcome", pa.array(label[:500] + [None] * 100)
     )
-    found = infer(table, BINARY)
+    found = infer_version(table, BINARY)
     assert (found.rows, found.usable, found.labelled) == (600, 585, 485)
     assert any("15 of 600 rows" in each for each in found.warnings) and any("100 rows have no label" in each for each in found.warnings)
 
@@ -368,16 +380,18 @@ def test_null_labels_and_scores_are_counted():
 def test_decisions_come_from_the_prediction_where_there_is_one():
     table = loans()
     label = table["outcome"].to_pylist()
-    found = infer(table.append_column("said", pa.array(label)), replace(BINARY, prediction="said"))
-    assert found.metrics["accuracy"] == 1 and "Decisions are what said says." in describe(found)
-    strange = infer(table.append_column("said", pa.array(["maybe", *label[1:]])), replace(BINARY, prediction="said"))
-    assert any("no class: maybe" in each for each in strange.warnings)
+    found = infer_version(table.append_column("said", pa.array(label)), replace(BINARY, prediction="said"))
+    assert found.metrics["accuracy"] == 1 and "Decisions are read from said." in describe_inference(found)
+    strange = infer_version(table.append_column("said", pa.array(["maybe", *label[1:]])), replace(BINARY, prediction="said"))
+    assert any("not classes: maybe" in each for each in strange.warnings)
 
 
 def test_the_order_of_rows_does_not_matter():
     frame = loans().to_pandas()
-    first = infer(pa.Table.from_pandas(frame, preserve_index=False), replace(BINARY, sensitive=("age",)))
-    second = infer(pa.Table.from_pandas(frame.sample(frac=1, random_state=1), preserve_index=False), replace(BINARY, sensitive=("age",)))
+    first = infer_version(pa.Table.from_pandas(frame, preserve_index=False), replace(BINARY, sensitive=("age",)))
+    second = infer_version(
+        pa.Table.from_pandas(frame.sample(frac=1, random_state=1), preserve_index=False), replace(BINARY, sensitive=("age",))
+    )
     assert replace(first, metrics={}) == replace(second, metrics={})
     assert first.metrics == pytest.approx(second.metrics)
 
@@ -388,7 +402,7 @@ def test_wide_and_long_tables_take_seconds():
         {"outcome": random.choice(["yes", "no"], 5000), "p": random.random(5000), **{f"x{i}": random.normal(size=5000) for i in range(500)}}
     )
     start = time.perf_counter()
-    assert len(infer(wide, BINARY).features) == 500
+    assert len(infer_version(wide, BINARY).features) == 500
     long = pa.Table.from_pandas(
         pd.DataFrame(
             {
@@ -399,5 +413,5 @@ def test_wide_and_long_tables_take_seconds():
             }
         )
     )
-    assert infer(long, BINARY).usable == 10**6
+    assert infer_version(long, BINARY).usable == 10**6
     assert time.perf_counter() - start < 20

@@ -1,4 +1,4 @@
-"""Is every line stored, a duplicate, or rejected with a reason, exactly once, whatever it is and however the loading was interrupted?"""
+"""Tests that every line is stored, a duplicate, or rejected with a reason, exactly once, after any interruption."""
 
 import json
 import os
@@ -13,24 +13,12 @@ from observability.records.kinds import KINDS
 from observability.store.db import catalog_store, database
 from observability.store.db.record_tables import kind_tables
 from observability.store.ingest import block as blocks
-from observability.store.ingest import files, landing, loader
-from observability.store.ingest.line_counts import LoadReport
+from observability.store.ingest import landing, loader
 from observability.store.ingest.loader import load_files, load_landing
-from observability.store.ingest.parse_types import Defaults
 from observability.store.opener import open_store
+from observability.store.types.loading import LoadDefaults, LoadReport
 from tests.store.conftest import land, query, rollups
-
-AT = "2024-03-01T10:00:00Z"
-
-
-def prediction(i=0, **fields):
-    return {
-        "kind": "prediction", "id": f"p{i}", "at": AT, "model": "loan", "version": "1", "features": {"age": 30 + i, "job": "cook"}, "score": 0.25,
-    } | fields  # fmt: skip
-
-
-def label(i=0, value=1, **fields):
-    return {"kind": "label", "id": f"p{i}", "at": "2024-03-02T00:00:00Z", "model": "loan", "value": value} | fields
+from tests.support.record_lines import AT, OTHERS, label, prediction
 
 
 def figures(report):
@@ -52,7 +40,7 @@ def test_a_model_a_version_and_its_columns_are_made_when_first_seen(store, lande
     model = store.catalog().model("loan")
     assert model.task is None and [each.name for each in model.versions] == ["1", "2"]
     assert [(each.reference, each.kind) for each in model.columns] == [("feature.age", "number"), ("feature.job", "category")]
-    assert catalog_store.streams(store.cursor(), model.key) == {("1", "production"): 0, ("2", "shadow"): 1}
+    assert catalog_store.stream_numbers(store.cursor(), model.key) == {("1", "production"): 0, ("2", "shadow"): 1}
     assert query(store, 'SELECT id, "at", status, f1, f2 FROM predictions_1 WHERE stream = 0') == [
         ("p0", datetime(2024, 3, 1, 10), "ok", 30, "cook")
     ]
@@ -92,12 +80,25 @@ def test_the_same_content_is_a_duplicate_and_other_content_is_rejected(store, la
 @pytest.mark.parametrize(
     "change",
     [
-        {"features": {"age": 31, "job": "cook"}}, {"features": {"age": 30}}, {"features": {"age": 30, "job": "cook", "more": 1}}, {"version": "2"},
-        {"at": "2024-03-01T10:00:00.000001Z"}, {"environment": "shadow"}, {"status": "fallback"}, {"latency_ms": 3}, {"prediction": "1"},
-        {"base_value": {"a": 0.1}}, {"subject": "s"}, {"weight": 2}, {"groups": {"sex": "F"}}, {"attributions": {"age": 0.5}}, {"feature_at": {"age": AT}}, {"threshold": 0.4},
+        {"features": {"age": 31, "job": "cook"}},
+        {"features": {"age": 30}},
+        {"features": {"age": 30, "job": "cook", "more": 1}},
+        {"version": "2"},
+        {"at": "2024-03-01T10:00:00.000001Z"},
+        {"environment": "shadow"},
+        {"status": "fallback"},
+        {"latency_ms": 3},
+        {"prediction": "1"},
+        {"base_value": {"a": 0.1}},
+        {"subject": "s"},
+        {"weight": 2},
+        {"groups": {"sex": "F"}},
+        {"attributions": {"age": 0.5}},
+        {"feature_at": {"age": AT}},
+        {"threshold": 0.4},
     ],
     ids=lambda change: next(iter(change)),
-)  # fmt: skip
+)
 @pytest.mark.parametrize("together", [True, False], ids=["in one segment", "in two loads"])
 def test_any_other_content_conflicts(landed, change, together):
     if together:
@@ -143,38 +144,6 @@ def test_an_inline_label_belongs_to_its_line(store, landed):
     assert figures(landed(prediction(1, label=0))) == (1, 1, 0, 0)  # nothing new but its label
     assert figures(landed(prediction(score=0.9, label=0))) == (1, 0, 0, 1)  # and the label of a rejected line is not stored
     assert query(store, "SELECT id, value FROM labels_1 ORDER BY id") == [("p0", "1"), ("p1", "0")]
-
-
-OTHERS = {
-    "run": {"run": "r", "at": AT, "event": "start", "model": "loan", "params": {"depth": 3, "rate": 0.1}},
-    "step": {"run": "r", "at": AT, "step": 1, "metrics": {"loss": 0.5, "auc": "NaN"}},
-    "resource": {"at": AT, "device": "gpu0", "watts": 200, "run": "r"},
-    "annotation": {"project": "p", "item": "i", "annotator": "a", "at": AT, "label": "cat"},
-    "batch": {"batch": "b", "at": AT, "source": "s", "rows": 10, "stats": {"age": {"mean": 3}}},
-    "event": {"at": AT, "what": "deploy", "text": "version 2", "model": "loan"},
-    "price": {"from": AT, "resource": "kwh", "amount": 0.3, "currency": "EUR"},
-    "dataset": {"dataset": "d", "version": "1", "at": AT, "rows": 5, "parents": ["c"]},
-    "cleaning": {"rule": "r", "at": AT, "rows_in": 10, "rows_changed": 1, "rows_dropped": 2},
-    "assignment": {"project": "p", "item": "i", "annotator": "a", "at": AT},
-    "audit": {"model": "loan", "version": "1", "at": AT, "audit": "robustness", "results": {"accuracy": 0.5}},
-    "what_if": {
-        "what_if": "w",
-        "at": AT,
-        "author": "Ada",
-        "model": "loan",
-        "prediction": "a",
-        "changes": {"age": 3, "sex": None},
-        "score": 0.4,
-    },
-    "review": {"review": "2013-W27", "at": AT, "week": "2013-W27", "author": "Ada", "body": {"models": []}},
-    "agenda": {"review": "2013-W27", "item": "i", "at": AT, "author": "Ada", "does": "pin", "text": "first"},
-    "decision": {"decision": "d", "at": AT, "author": "Ada", "statement": "hold", "options": ["roll back"]},
-    "signature": {"at": AT, "author": "Ada", "model": "loan", "subject": "sex", "until": "2024-06-01T00:00:00Z"},
-    "alert": {"incident": "i", "at": AT, "author": "Ada", "says": "snoozed", "until": "2024-06-01T00:00:00Z"},
-    "message": {"message": "k", "at": AT, "state": "queued", "channel": "team"},
-    "verdict": {"verdict": "v", "at": AT, "model": "loan", "prediction": "a", "author": "Ada", "source": "input", "wrong": "yes"},
-    "action": {"action": "c", "at": AT, "author": "Ada", "do": "relabel", "due": AT, "goal": 0.5},
-}
 
 
 def test_there_is_an_example_of_every_other_kind():
@@ -225,12 +194,12 @@ def test_segments_are_loaded_together_and_counted_apart(store):
         (two.name, 3, 1, 1, 1),
     ]
     assert query(store, "SELECT segment, line FROM rejected ORDER BY segment, line") == [(one.name, 3), (one.name, 4), (two.name, 3)]
-    assert landing.ready(store.landing) == [] and len(landing.plain_files(store.landing / "loaded")) == 2
+    assert landing.published_segments(store.landing) == [] and len(landing.segment_files(store.landing / "loaded")) == 2
 
 
 def test_a_segment_is_loaded_once_even_where_it_could_not_be_moved(store, monkeypatch):
     path = land(store, prediction(), {"kind": "event", **OTHERS["event"]})
-    monkeypatch.setattr(landing, "retire", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))  # dies between commit and move
+    monkeypatch.setattr(landing, "move_segments", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))  # dies between commit and move
     with pytest.raises(KeyboardInterrupt):
         load_landing(store)
     monkeypatch.undo()
@@ -241,7 +210,7 @@ def test_a_segment_is_loaded_once_even_where_it_could_not_be_moved(store, monkey
 
 def test_nothing_of_a_segment_stays_where_its_load_fails(store, monkeypatch):
     land(store, prediction())
-    monkeypatch.setattr(loader, "write_manifest", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(loader, "_write_manifest", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         load_landing(store)
     assert store.catalog().models == () and query(store, "SELECT count(*) FROM arrivals") == [(0,)]
@@ -278,11 +247,11 @@ def test_loaded_segments_are_deleted_after_a_week(tmp_path):
 
 def test_a_large_segment_is_loaded_block_by_block_in_one_transaction(store, monkeypatch):
     monkeypatch.setattr(landing, "BLOCK_BYTES", 2000)
-    monkeypatch.setattr(landing.blocks, "__defaults__", (2000,))
+    monkeypatch.setattr(landing.segment_blocks, "__defaults__", (2000,))
     records = [prediction(i, features={"age": i, f"f{i // 20}": i}) for i in range(100)]
     path = land(store, *records[:50], b"{", *records[50:], records[0], prediction(3, score=0.9))
     parsed, generation, seen = [], store.generation, []
-    monkeypatch.setattr(loader, "parse", lambda *args, real=loader.parse: parsed.append(args[1]) or real(*args))
+    monkeypatch.setattr(loader, "parse_block", lambda *args, real=loader.parse_block: parsed.append(args[1]) or real(*args))
     report = load_landing(store, progress=lambda done, total, lines: seen.append((done, total, lines)))
     assert figures(report) == (103, 100, 1, 2) and len(parsed) > 5 and store.generation == generation + 1
     assert query(store, "SELECT line FROM rejected ORDER BY line") == [(51,), (103,)]
@@ -291,16 +260,16 @@ def test_a_large_segment_is_loaded_block_by_block_in_one_transaction(store, monk
     assert seen == sorted(seen) and seen[-1] == (size, size, 103)
     before = rollups(store)
     with store.write() as writer:
-        from observability.store.rollup.rollup import rebuild
+        from observability.store.rollup.rollup import rebuild_rollups
 
-        rebuild(writer, "loan")
+        rebuild_rollups(writer, "loan")
     assert rollups(store) == before
 
 
 def test_a_line_without_end_is_refused_and_the_next_one_read(store, monkeypatch):
     monkeypatch.setattr(landing, "BLOCK_BYTES", 2000)
     monkeypatch.setattr(landing, "LINE_BYTES", 3000)
-    monkeypatch.setattr(landing.blocks, "__defaults__", (2000,))
+    monkeypatch.setattr(landing.segment_blocks, "__defaults__", (2000,))
     land(store, prediction(), prediction(1, note="x" * 20_000), prediction(2))
     report = load_landing(store)
     assert figures(report) == (3, 2, 0, 1) and report.reasons == {"line_too_long": 1}
@@ -311,17 +280,17 @@ def test_a_segment_that_cannot_be_loaded_holds_up_no_other(store, monkeypatch):
     land(store, prediction())
     poison = land(store, prediction(13))
     land(store, prediction(2))
-    real = loader.store_parsed
+    real = loader.store_parsed_block
 
     def store_parsed(writer, parsed, block, *rest):
         if b"p13" in block.raw:
             raise ZeroDivisionError("a bug")
         return real(writer, parsed, block, *rest)
 
-    monkeypatch.setattr(loader, "store_parsed", store_parsed)
+    monkeypatch.setattr(loader, "store_parsed_block", store_parsed)
     assert figures(load_landing(store)) == (2, 2, 0, 0)
-    assert [each.name for each in landing.plain_files(store.landing / "failed")] == [poison.name]
-    assert landing.backlog(store.landing) == {"segments": 0, "bytes": 0, "open": 0, "failed": 1}
+    assert [each.name for each in landing.segment_files(store.landing / "failed")] == [poison.name]
+    assert landing.landing_backlog(store.landing) == {"segments": 0, "bytes": 0, "open": 0, "failed": 1}
 
 
 def test_below_the_floor_of_free_space_nothing_is_loaded_and_nothing_lost(store, monkeypatch):
@@ -361,7 +330,7 @@ def write_lines(path, *records):
 
 
 def test_a_file_goes_the_same_way_and_loading_it_again_stores_nothing(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "BLOCK_BYTES", 3000)
+    monkeypatch.setattr(landing, "BLOCK_BYTES", 3000)
     path = write_lines(
         tmp_path / "logs.jsonl",
         *(prediction(i) for i in range(60)),
@@ -370,26 +339,31 @@ def test_a_file_goes_the_same_way_and_loading_it_again_stores_nothing(store, tmp
         [1],
     )
     seen, generation = [], store.generation
-    report = load_files(store, [path], Defaults(), progress=lambda *figures: seen.append(figures))
+    report = load_files(store, [path], LoadDefaults(), progress=lambda *figures: seen.append(figures))
     assert figures(report) == (122, 121, 0, 1) and report.files == 1 and report.seconds > 0
     assert store.generation > generation + 3 and seen == sorted(seen) and seen[-1] == (path.stat().st_size, path.stat().st_size, 122)
     assert query(store, "SELECT segment, line FROM rejected") == [("logs.jsonl", 122)]
     before = rollups(store)
-    assert figures(load_files(store, [path], Defaults())) == (122, 0, 121, 1)
+    assert figures(load_files(store, [path], LoadDefaults())) == (122, 0, 121, 1)
     assert rollups(store) == before
 
 
 def test_what_a_line_leaves_out_the_caller_says(store, tmp_path):
     path = tmp_path / "theirs.csv"
     path.write_text("request,when,age,proba,label\na,2024-03-01 10:00,31,0.25,1\nb,2024-03-01 11:00,,0.5,\n")
-    defaults = Defaults(
-        kind="prediction", model="loan", version="1", features=("age",), timezone="Europe/Paris",
+    defaults = LoadDefaults(
+        kind="prediction",
+        model="loan",
+        version="1",
+        features=("age",),
+        timezone="Europe/Paris",
         renames={"request": "id", "when": "at", "proba": "score"},
-    )  # fmt: skip
+    )
     assert figures(load_files(store, [path], defaults)) == (2, 2, 0, 0)
     assert query(store, 'SELECT id, "at", score, f1 FROM predictions_1 ORDER BY id') == [
-        ("a", datetime(2024, 3, 1, 9), 0.25, 31), ("b", datetime(2024, 3, 1, 10), 0.5, None),
-    ]  # fmt: skip
+        ("a", datetime(2024, 3, 1, 9), 0.25, 31),
+        ("b", datetime(2024, 3, 1, 10), 0.5, None),
+    ]
     assert query(store, "SELECT id, value FROM labels_1") == [("a", "1")]
 
 
@@ -397,12 +371,12 @@ def test_a_wrong_file_among_good_ones_stores_nothing_at_all(store, tmp_path):
     good, wrong = write_lines(tmp_path / "good.jsonl", prediction()), tmp_path / "wrong.parquet"
     wrong.write_bytes(b"PK\x03\x04 no parquet")
     with pytest.raises(UsageError, match=r"wrong\.parquet"):
-        load_files(store, [good, wrong], Defaults())
+        load_files(store, [good, wrong], LoadDefaults())
     assert store.catalog().models == () and query(store, "SELECT count(*) FROM arrivals") == [(0,)]
 
 
 def test_an_interrupted_load_of_a_file_is_finished_by_loading_it_again(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "BLOCK_BYTES", 3000)
+    monkeypatch.setattr(landing, "BLOCK_BYTES", 3000)
     path = write_lines(tmp_path / "logs.jsonl", *(prediction(i) for i in range(60)))
 
     def stop(done, total, lines):
@@ -410,10 +384,10 @@ def test_an_interrupted_load_of_a_file_is_finished_by_loading_it_again(store, tm
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        load_files(store, [path], Defaults(), progress=stop)
+        load_files(store, [path], LoadDefaults(), progress=stop)
     ((held,),) = query(store, "SELECT count(*) FROM predictions_1")
     assert 20 < held < 60
-    assert figures(load_files(store, [path], Defaults())) == (60, 60 - held, held, 0)
+    assert figures(load_files(store, [path], LoadDefaults())) == (60, 60 - held, held, 0)
 
 
 def test_reports_add_up_and_say_what_the_contract_says():
@@ -505,9 +479,9 @@ def test_every_line_of_a_fuzzed_load_is_accounted_for(store):
         assert query(store, f"SELECT count(*) - count(DISTINCT id) FROM predictions_{model.key}") == [(0,)]
         before = rollups(store, model.key)
         with store.write() as writer:
-            from observability.store.rollup.rollup import rebuild
+            from observability.store.rollup.rollup import rebuild_rollups
 
-            rebuild(writer, model.name)
+            rebuild_rollups(writer, model.name)
         assert rollups(store, model.key) == before
-    assert landing.backlog(store.landing)["failed"] == 0
+    assert landing.landing_backlog(store.landing)["failed"] == 0
     assert blocks.CONFLICT in total.reasons

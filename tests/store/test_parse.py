@@ -1,4 +1,4 @@
-"""What does one line become: which row, which columns, which reason?"""
+"""Tests of the row, the columns or the rejection reason that a line becomes."""
 
 import json
 import math
@@ -12,10 +12,11 @@ from observability.core.errors import UsageError
 from observability.records.kinds import KINDS
 from observability.store.ingest import parse as parsing
 from observability.store.ingest import parse_tables
-from observability.store.ingest.parse import parse
+from observability.store.ingest.parse import parse_block
 from observability.store.ingest.parse_json import MAX_LINE_BYTES
 from observability.store.ingest.parse_plan import MOST_COLUMNS
-from observability.store.ingest.parse_types import Block, Defaults, Refused
+from observability.store.ingest.parse_types import LineBlock, RefusedLine
+from observability.store.types.loading import LoadDefaults
 
 AT = "2013-07-01T10:00:00Z"
 COLUMNS = (
@@ -46,7 +47,7 @@ def prediction(**changes):
 
 def read(*lines, of=None, defaults=None, **options):
     raw = b"\n".join(each if isinstance(each, bytes) else json.dumps(each).encode() for each in lines)
-    return parse(None, Block(raw, 1, "s", **options), of or Catalog(), defaults or Defaults())
+    return parse_block(None, LineBlock(raw, 1, "s", **options), of or Catalog(), defaults or LoadDefaults())
 
 
 def row(*lines, **options):
@@ -68,9 +69,19 @@ def test_a_prediction_has_the_columns_that_are_promised():
     assert table.schema.types == [*parse_tables.PREDICTION.values(), pa.float64(), pa.string(), pa.string(), pa.bool_()]
     found = {name: value for name, value in table.to_pylist()[0].items() if value is not None}
     assert found == {
-        "line": 1, "id": "p1", "version": "1", "environment": "production", "at": datetime(2013, 7, 1, 10), "status": "ok", "score": 0.25,
-        "prediction": "true", "latency_ms": 3.0, "extra": '{"request":"r"}', "feature.age": 30.0, "feature.job": "cook",
-    }  # fmt: skip
+        "line": 1,
+        "id": "p1",
+        "version": "1",
+        "environment": "production",
+        "at": datetime(2013, 7, 1, 10),
+        "status": "ok",
+        "score": 0.25,
+        "prediction": "true",
+        "latency_ms": 3.0,
+        "extra": '{"request":"r"}',
+        "feature.age": 30.0,
+        "feature.job": "cook",
+    }
 
 
 def test_new_columns_take_the_kind_of_their_first_value():
@@ -185,22 +196,22 @@ def test_a_rejected_line_keeps_its_text_and_what_is_known_of_it():
 
 
 def test_lines_that_the_reader_of_the_file_refused_are_counted():
-    parsed = read(prediction(), refused=(Refused(2, "a,b", "bad_value", "the row has 2 values"),))
+    parsed = read(prediction(), refused=(RefusedLine(2, "a,b", "bad_value", "the row has 2 values"),))
     assert parsed.lines == 2 and parsed.rejected.to_pylist()[0]["message"] == "the row has 2 values"
 
 
 def test_a_byte_order_mark_windows_line_ends_and_a_missing_last_newline_are_fine():
     raw = b"\xef\xbb\xbf" + b"\r\n".join(json.dumps(prediction(id=name)).encode() for name in "ab")
-    parsed = parse(None, Block(raw), Catalog(), Defaults())
+    parsed = parse_block(None, LineBlock(raw), Catalog(), LoadDefaults())
     assert parsed.predictions["loan"]["id"].to_pylist() == ["a", "b"]
 
 
 def test_lines_may_come_as_an_array_of_texts():
     texts = [json.dumps(prediction(id=name)) for name in "abc"] + [""]
     for array in (pa.array(["", *texts])[1:], pa.array(texts, pa.large_string())):
-        parsed = parse(None, Block(array, 5), Catalog(), Defaults())
+        parsed = parse_block(None, LineBlock(array, 5), Catalog(), LoadDefaults())
         assert parsed.predictions["loan"]["line"].to_pylist() == [5, 6, 7] and parsed.lines == 3
-    assert parse(None, Block(b""), Catalog(), Defaults()).lines == 0
+    assert parse_block(None, LineBlock(b""), Catalog(), LoadDefaults()).lines == 0
 
 
 def test_columns_beyond_the_limit_stay_in_extra():
@@ -210,17 +221,17 @@ def test_columns_beyond_the_limit_stay_in_extra():
 
 def test_defaults_fill_in_rename_and_gather():
     flat = {"who": "p1", "at": "2013-07-01 10:00:00", "years": 30, "job": "cook", "score": 0.5}
-    defaults = Defaults("prediction", "loan", "7", ("age", "job"), {"who": "id", "years": "age"}, "Europe/Paris")
+    defaults = LoadDefaults("prediction", "loan", "7", ("age", "job"), {"who": "id", "years": "age"}, "Europe/Paris")
     found = row(flat, defaults=defaults)
     assert (found["id"], found["version"], found["feature.age"], found["feature.job"]) == ("p1", "7", 30.0, "cook")
     assert found["at"] == datetime(2013, 7, 1, 8) and found["extra"] is None
     assert reason(flat | {"id": "p2"}, defaults=defaults) == "duplicate_key"
     nested = prediction(features={"years": 3})
-    assert row(nested, defaults=Defaults(renames={"years": "age"}))["feature.age"] == 3.0
+    assert row(nested, defaults=LoadDefaults(renames={"years": "age"}))["feature.age"] == 3.0
     label = {"kind": "label", "id": "p1", "at": AT, "value": 1}
-    assert read(label, defaults=Defaults(model="loan", version="7")).labels["loan"]["extra"].to_pylist() == [None]
+    assert read(label, defaults=LoadDefaults(model="loan", version="7")).labels["loan"]["extra"].to_pylist() == [None]
     with pytest.raises(UsageError, match="time zone"):
-        read(flat, defaults=Defaults(timezone="Mars/Olympus"))
+        read(flat, defaults=LoadDefaults(timezone="Mars/Olympus"))
 
 
 def test_names_that_differ_in_case_only_are_two_columns():
@@ -229,6 +240,6 @@ def test_names_that_differ_in_case_only_are_two_columns():
 
 
 def test_without_numba_everything_goes_the_exact_path(monkeypatch):
-    monkeypatch.setattr(parsing, "loaded", lambda: None)
-    monkeypatch.setattr(parsing, "load_fast", lambda _lines: parsing.loaded())
+    monkeypatch.setattr(parsing, "fast_parser", lambda: None)
+    monkeypatch.setattr(parsing, "fast_parser_for", lambda _lines: parsing.fast_parser())
     assert read(*(prediction(id=str(i)) for i in range(500))).predictions["loan"].num_rows == 500

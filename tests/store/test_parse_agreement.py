@@ -1,4 +1,4 @@
-"""Do the fast and the exact path agree on every line, and is every line in exactly one place?"""
+"""Tests that the fast and the exact parser agree on every line, and that every line has exactly one outcome."""
 
 import json
 import random
@@ -9,28 +9,29 @@ import pytest
 
 from observability.core.catalog import Catalog
 from observability.store.ingest import parse as parsing
-from observability.store.ingest.parse import parse
+from observability.store.ingest.parse import parse_block
 from observability.store.ingest.parse_numbers import POWERS_HIGH, POWERS_LOW, TENS
-from observability.store.ingest.parse_types import Block, Defaults
+from observability.store.ingest.parse_types import LineBlock
+from observability.store.types.loading import LoadDefaults
 from tests.support.record_mutants import CATALOG, Mutants
 
 DEFAULTS = [
-    Defaults(),
-    Defaults(timezone="America/New_York"),
-    Defaults(kind="prediction", model="bin", version="9"),
-    Defaults(renames={"alter": "age", "request": "latency_ms", "Age": "tall", "zone": "place"}),
-    Defaults(features=("zone", "request", "device")),
+    LoadDefaults(),
+    LoadDefaults(timezone="America/New_York"),
+    LoadDefaults(kind="prediction", model="bin", version="9"),
+    LoadDefaults(renames={"alter": "age", "request": "latency_ms", "Age": "tall", "zone": "place"}),
+    LoadDefaults(features=("zone", "request", "device")),
 ]
 
 
 @pytest.fixture
 def both(monkeypatch):
-    """Reads lines on both paths; gives what each says of every line, and the share of lines that the fast path took."""
-    fast = parsing.loaded()
+    """Read lines on both paths; return what each says of every line, and the share of lines that the fast path took."""
+    fast = parsing.fast_parser()
     assert fast is not None, "numba is there"
 
     def read(lines, defaults=DEFAULTS[0], catalog=CATALOG):
-        block = Block(b"\n".join(lines), 1, "s")
+        block = LineBlock(b"\n".join(lines), 1, "s")
         taken = []
 
         def counting(read):
@@ -45,9 +46,9 @@ def both(monkeypatch):
             patch.setattr(parsing, "WORTH_SCANNING", 1)
             patch.setattr(fast, "read_predictions", counting(fast.read_predictions))
             patch.setattr(fast, "read_labels", counting(fast.read_labels))
-            quick = parse(None, block, catalog, defaults, threads=2)
-            patch.setattr(parsing, "load_fast", lambda _lines: None)
-            exact = parse(None, block, catalog, defaults)
+            quick = parse_block(None, block, catalog, defaults, threads=2)
+            patch.setattr(parsing, "fast_parser_for", lambda _lines: None)
+            exact = parse_block(None, block, catalog, defaults)
         return quick, exact, sum(taken) / len(lines)
 
     return read
@@ -134,7 +135,7 @@ def test_numbers_are_read_as_python_reads_them():
     @numba.njit
     def read(buffer, starts, ends, high, low, tens, values, sure):
         for k in range(starts.size):
-            stop, values[k], good, _ = parse_kernel.number(buffer, starts[k], ends[k], high, low, tens)
+            stop, values[k], good, _ = parse_kernel.scan_number(buffer, starts[k], ends[k], high, low, tens)
             sure[k] = good and stop == ends[k]
 
     dice = random.Random(3)

@@ -1,4 +1,4 @@
-"""Does one answer hold those of several questions, exactly as each would have been given alone?"""
+"""Tests that answers derived from shared questions equal answers to single questions."""
 
 from datetime import timedelta
 
@@ -60,44 +60,44 @@ def windows(asked, **more):
 def test_each_answer_is_as_if_it_had_been_asked_alone(store, asked, more):
     put = []
     questions = windows(asked, **more)
-    found = query_batching.answers(
-        questions, None, lambda question, window: put.append(question) or aggregates.cells(store, question, window)
+    found = query_batching.answer_batch(
+        questions, None, lambda question, window: put.append(question) or aggregates.aggregate_cells(store, question, window)
     )
     assert len(found) == len(questions) and len(put) <= 2
     for question, window in questions:
-        assert_same(found[question, window], aggregates.ask(store, question, window), about=(question, window))
+        assert_same(found[question, window], aggregates.answer_aggregate(store, question, window), about=(question, window))
 
 
 def test_what_begins_inside_a_period_is_cut_only_where_the_answer_begins_there():
     hours = Aggregate("predictions", keys=(Bucket("hour"),))
     ragged = timedelta(minutes=7)
     now, past = Window("loan", START + ragged, START + DAY + ragged), Window("loan", START - DAY + ragged, START + ragged)
-    assert query_batching.plan([(hours, now), (hours, past)]) == []
+    assert query_batching.shared_questions([(hours, now), (hours, past)]) == []
     with_versions = Aggregate("predictions", keys=(Bucket("hour"), By("version")))
-    assert [len(each.members) for each in query_batching.plan([(hours, now), (with_versions, now)])] == [2]
+    assert [len(each.members) for each in query_batching.shared_questions([(hours, now), (with_versions, now)])] == [2]
 
 
 def test_nothing_is_asked_by_keys_or_periods_that_nobody_asked_it_by():
     window = Window("loan", *NOW)
     features = Aggregate("predictions", keys=(Bucket("day"),), histogram=("feature.income",))
     latency = Aggregate("predictions", keys=(Bucket("day"), By("status")), histogram=("latency_ms",))
-    assert query_batching.plan([(features, window), (latency, window)]) == []
+    assert query_batching.shared_questions([(features, window), (latency, window)]) == []
     hourly = Aggregate("predictions", keys=(Bucket("hour"),), histogram=("latency_ms",))
-    assert query_batching.plan([(features, window), (hourly, window)]) == []
+    assert query_batching.shared_questions([(features, window), (hourly, window)]) == []
     device = Aggregate("outcomes", keys=(Bucket("day"), By("device"), By("label")))
-    assert query_batching.plan([(device, window), (Aggregate("outcomes", keys=(Bucket("hour"), By("label"))), window)]) == []
+    assert query_batching.shared_questions([(device, window), (Aggregate("outcomes", keys=(Bucket("hour"), By("label"))), window)]) == []
 
 
 def test_what_would_grow_by_more_than_a_question_costs_is_asked_apart():
     hourly, daily = (Aggregate("predictions", keys=(Bucket(each),), histogram=("latency_ms",)) for each in ("hour", "day"))
     end = START + 40 * DAY
     now, past = Window("loan", end - 7 * DAY, end), Window("loan", START, end - 7 * DAY)
-    assert query_batching.plan([(hourly, now), (daily, past)]) == []
-    assert len(query_batching.plan([(hourly, now), (daily, now)])) == 1
+    assert query_batching.shared_questions([(hourly, now), (daily, past)]) == []
+    assert len(query_batching.shared_questions([(hourly, now), (daily, now)])) == 1
 
 
 def test_a_question_that_fails_leaves_its_members_to_be_asked_alone(store, monkeypatch):
-    whole = aggregates.cells
+    whole = aggregates.aggregate_cells
 
     def broken(opened, aggregate, window, **options):
         if window.days > 28:
@@ -107,7 +107,7 @@ def test_a_question_that_fails_leaves_its_members_to_be_asked_alone(store, monke
 
     options = {"model": "loan", "start": NOW[0], "end": NOW[1], "only": ("serving/drift",), "with_records": False}
     before, failed = check.check(store, **options).findings, []
-    monkeypatch.setattr(aggregates, "cells", broken)
+    monkeypatch.setattr(aggregates, "aggregate_cells", broken)
     assert check.check(store, **options).findings == before and failed
     assert len(before) > 3
 
@@ -117,18 +117,18 @@ def test_records_of_several_spans_come_from_one_question_unless_it_was_cut_off()
     frame = pd.DataFrame({"at": times, "device": ["a", "b", "c"], "watts": [1.0, 2.0, 3.0]})
     wide, narrow = Records("resource", ("at", "device", "watts"), rows=10), Records("resource", ("device", "at"), rows=10)
     asked = [(wide, Window("loan", *ALL)), (narrow, Window("loan", *NOW))]
-    found = query_batching.answers(asked, lambda _question, _window: frame, None)
+    found = query_batching.answer_batch(asked, lambda _question, _window: frame, None)
     assert found[asked[0]]["device"].tolist() == ["a", "b"] and found[asked[1]]["device"].tolist() == ["c"]
     assert list(found[asked[1]]) == ["device", "at"]
-    assert query_batching.answers(asked, lambda _question, _window: pd.concat([frame] * 4), None) == {}
+    assert query_batching.answer_batch(asked, lambda _question, _window: pd.concat([frame] * 4), None) == {}
 
 
 def test_records_of_the_store_are_the_same_together_and_alone(store):
     question = Records("event", ("at", "what", "text"))
     asked = [(question, Window("loan", *span)) for span in (NOW, ALL)]
-    found = query_batching.answers(asked, lambda each, window: records.fetch(store, each, window), None)
+    found = query_batching.answer_batch(asked, lambda each, window: records.answer_records(store, each, window), None)
     for each, window in asked:
-        pd.testing.assert_frame_equal(found[each, window], records.fetch(store, each, window))
+        pd.testing.assert_frame_equal(found[each, window], records.answer_records(store, each, window))
     assert [found[each]["what"].tolist() for each in asked] == [[], ["deploy"]]
 
 
@@ -144,21 +144,23 @@ SAMPLES = [
 def test_the_first_rows_of_a_larger_sample_are_the_smaller_one(store, more):
     put = []
     asked = [(question, Window("loan", *NOW, version=version, **more)) for question, version in SAMPLES]
-    found = query_batching.answers(asked, lambda question, window: put.append(question) or listing.sample(store, question, window), None)
+    found = query_batching.answer_batch(
+        asked, lambda question, window: put.append(question) or listing.answer_sample(store, question, window), None
+    )
     assert len(put) == 1 and set(found) == set(asked)
     for question, window in asked:
-        pd.testing.assert_frame_equal(found[question, window], listing.sample(store, question, window))
+        pd.testing.assert_frame_equal(found[question, window], listing.answer_sample(store, question, window))
 
 
 def test_a_sample_that_ends_before_there_are_rows_enough_of_a_version_answers_only_for_all(store):
     of_all, of_one = Window("loan", *NOW), Window("loan", *NOW, version="2")
     asked = [(Sample("predictions", ("id",), 30), of_all), (Sample("predictions", ("id", "score"), 29), of_one)]
-    alone = {each: listing.sample(store, *each) for each in asked}
-    found = query_batching.answers(asked, lambda question, window: listing.sample(store, question, window), None)
+    alone = {each: listing.answer_sample(store, *each) for each in asked}
+    found = query_batching.answer_batch(asked, lambda question, window: listing.answer_sample(store, question, window), None)
     assert len(alone[asked[1]]) == 29 and list(found) == [asked[0]]
     pd.testing.assert_frame_equal(found[asked[0]], alone[asked[0]])
 
 
 def test_samples_of_different_spans_are_asked_apart():
     question = Sample("predictions", ("id",), 30)
-    assert query_batching.plan([(question, Window("loan", *NOW)), (question, Window("loan", *ALL))]) == []
+    assert query_batching.shared_questions([(question, Window("loan", *NOW)), (question, Window("loan", *ALL))]) == []

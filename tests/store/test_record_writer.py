@@ -1,4 +1,4 @@
-"""Does what people say arrive at once, is nothing of it lost, and do verdicts add up as a count by hand has it?"""
+"""Tests that written records are readable at once and complete, and that verdicts are merged as counted by hand."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -10,6 +10,7 @@ from observability.core.errors import StoreBrokenError, UsageError
 from observability.store.ingest import landing, record_writer
 from observability.store.query import decision_log
 from observability.store.registry.admin import remove_model
+from observability.store.types import decision_items
 from tests.store.conftest import query
 
 T = datetime(2024, 3, 1, 10, tzinfo=UTC)
@@ -25,41 +26,43 @@ def action(**changes):
 
 def test_what_is_written_is_there_at_once_durable_and_loaded_once(store):
     before = store.generation, store.unhurried
-    record_writer.write(store, [verdict(note="sensor", action="a1"), action(text="fix the feed", due=T + timedelta(days=3), goal=0.5)])
-    (found,) = decision_log.verdicts(store)
-    (todo,) = decision_log.actions(store)
+    record_writer.write_records(
+        store, [verdict(note="sensor", action="a1"), action(text="fix the feed", due=T + timedelta(days=3), goal=0.5)]
+    )
+    (found,) = decision_log.logged_verdicts(store)
+    (todo,) = decision_log.logged_actions(store)
     assert found.id == "v1" and found.state == "standing" and found.first == found.last
     assert found.fields == {"model": "loan", "prediction": "p", "source": "input", "note": "sensor", "action": "a1"}
     assert todo.fields == {"text": "fix the feed", "due": T + timedelta(days=3), "goal": 0.5} and todo.state == "open"
     assert store.generation > before[0] and store.unhurried == before[1], "a page shows it at the next rerun"
-    folders = {name: len(landing.plain_files(store.landing / name)) for name in ("open", "ready", "loaded")}
+    folders = {name: len(landing.segment_files(store.landing / name)) for name in ("open", "ready", "loaded")}
     assert folders == {"open": 0, "ready": 0, "loaded": 1}
     assert query(store, "SELECT lines, stored FROM manifest") == [(2, 2)]
 
 
 def test_two_people_lose_no_words(store):
-    record_writer.write(store, [verdict(note="first", severity="low")])
-    record_writer.write(store, [verdict(author="Grace", at=T + timedelta(minutes=2), note="second", source="label")])
-    record_writer.write(
+    record_writer.write_records(store, [verdict(note="first", severity="low")])
+    record_writer.write_records(store, [verdict(author="Grace", at=T + timedelta(minutes=2), note="second", source="label")])
+    record_writer.write_records(
         store, [verdict(author="Ada", at=T + timedelta(minutes=1), severity="high", note="between")]
     )  # arrives last, was said before
-    (found,) = decision_log.verdicts(store)
+    (found,) = decision_log.logged_verdicts(store)
     assert [(each.author, each.fields["note"]) for each in found.entries] == [("Ada", "first"), ("Ada", "between"), ("Grace", "second")]
     assert found.fields["note"] == "second" and found.fields["severity"] == "high" and found.fields["source"] == "label"
     assert found.said("severity").at == T + timedelta(minutes=1) and found.said("wrong") is None
     assert (
-        decision_log.verdicts(store, "loan", "p") == (found,)
-        and decision_log.verdicts(store, "loan", "q") == decision_log.verdicts(store, "other") == ()
+        decision_log.logged_verdicts(store, "loan", "p") == (found,)
+        and decision_log.logged_verdicts(store, "loan", "q") == decision_log.logged_verdicts(store, "other") == ()
     )
-    assert decision_log.verdicts(store, as_of=datetime.now(UTC) - timedelta(hours=1)) == ()
+    assert decision_log.logged_verdicts(store, as_of=datetime.now(UTC) - timedelta(hours=1)) == ()
 
 
 def test_an_action_is_carried_on_and_an_id_of_another_prediction_is_another_verdict(store):
-    record_writer.write(store, [action(model="loan", prediction="p", do="relabel"), verdict(), verdict(prediction="q")])
-    record_writer.write(store, [action(author="Grace", state="done", at=T + timedelta(1))])
-    (todo,) = decision_log.actions(store, "loan", "p")
+    record_writer.write_records(store, [action(model="loan", prediction="p", do="relabel"), verdict(), verdict(prediction="q")])
+    record_writer.write_records(store, [action(author="Grace", state="done", at=T + timedelta(1))])
+    (todo,) = decision_log.logged_actions(store, "loan", "p")
     assert todo.state == "done" and todo.fields["do"] == "relabel" and todo.last.fields == {"state": "done"}
-    assert decision_log.actions(store, "other") == () and len(decision_log.verdicts(store)) == 2
+    assert decision_log.logged_actions(store, "other") == () and len(decision_log.logged_verdicts(store)) == 2
 
 
 @pytest.mark.parametrize(
@@ -75,8 +78,8 @@ def test_an_action_is_carried_on_and_an_id_of_another_prediction_is_another_verd
 )
 def test_what_breaks_a_rule_is_refused_in_words_and_nothing_of_it_is_stored(store, record, says):
     with pytest.raises(UsageError, match=says):
-        record_writer.write(store, [verdict(), record])
-    assert decision_log.verdicts(store) == () and not (store.landing / "open").exists()
+        record_writer.write_records(store, [verdict(), record])
+    assert decision_log.logged_verdicts(store) == () and not (store.landing / "open").exists()
 
 
 def test_where_the_disk_refuses_nothing_waits_and_it_can_be_tried_again(store, monkeypatch):
@@ -86,23 +89,25 @@ def test_where_the_disk_refuses_nothing_waits_and_it_can_be_tried_again(store, m
     with monkeypatch.context() as broken:
         broken.setattr(os, "fsync", full)
         with pytest.raises(StoreBrokenError, match="No space left"):
-            record_writer.write(store, [verdict()])
-    assert decision_log.verdicts(store) == ()
-    assert [landing.plain_files(store.landing / name) for name in ("open", "ready", "loaded")] == [[], [], []]
-    record_writer.write(store, [verdict()])
-    assert len(decision_log.verdicts(store)) == 1
+            record_writer.write_records(store, [verdict()])
+    assert decision_log.logged_verdicts(store) == ()
+    assert [landing.segment_files(store.landing / name) for name in ("open", "ready", "loaded")] == [[], [], []]
+    record_writer.write_records(store, [verdict()])
+    assert len(decision_log.logged_verdicts(store)) == 1
 
 
 def test_hostile_words_come_back_as_they_were(store):
     words = "<script>alert(1)</script> **bold** \u202egnp.exe \"x' ; DROP TABLE verdicts; -- 🐘\n=1+1"
-    record_writer.write(store, [verdict(note=words, author=words)])
-    (found,) = decision_log.verdicts(store)
+    record_writer.write_records(store, [verdict(note=words, author=words)])
+    (found,) = decision_log.logged_verdicts(store)
     assert found.fields["note"] == words == found.first.author
 
 
 def test_confirmed_errors_add_up_by_source(store):
     sources = ["input"] * 5 + ["label"] * 2 + ["unknown"] * 3
-    record_writer.write(store, [verdict(verdict=f"v{i}", prediction=f"p{i}", source=each, wrong="yes") for i, each in enumerate(sources)])
+    record_writer.write_records(
+        store, [verdict(verdict=f"v{i}", prediction=f"p{i}", source=each, wrong="yes") for i, each in enumerate(sources)]
+    )
     others = [
         verdict(verdict="right", prediction="x", wrong="no"),
         verdict(verdict="label", prediction="y", wrong="label_wrong"),
@@ -111,27 +116,27 @@ def test_confirmed_errors_add_up_by_source(store):
         verdict(verdict="gone", prediction="w", wrong="yes"),
         verdict(verdict="gone", prediction="w", state="withdrawn", at=T + timedelta(days=1)),
     ]
-    record_writer.write(store, others)
-    shares = decision_log.errors_by_source(decision_log.verdicts(store))
+    record_writer.write_records(store, others)
+    shares = decision_items.error_sources(decision_log.logged_verdicts(store))
     assert [(each.source, each.errors) for each in shares] == [("input", 5), ("unknown", 3), ("label", 2)]
     low, high = betaincinv(5, 6, 0.05), betaincinv(6, 5, 0.95)  # five of ten are few: opened to the exact one-sided bounds
     assert shares[0].share.low == pytest.approx(low) and shares[0].share.high == pytest.approx(high)
-    assert decision_log.errors_sentence(decision_log.verdicts(store)) == (
+    assert decision_items.error_source_sentence(decision_log.logged_verdicts(store)) == (
         f"50 % of 10 confirmed errors came from upstream data (5; 95 % interval {100 * low:.0f} to {100 * high:.0f} %)."
     )
 
 
 def test_a_few_errors_give_no_share(store):
-    assert decision_log.errors_sentence(()) is None
-    record_writer.write(store, [verdict(wrong="yes")])
+    assert decision_items.error_source_sentence(()) is None
+    record_writer.write_records(store, [verdict(wrong="yes")])
     assert (
-        decision_log.errors_sentence(decision_log.verdicts(store))
+        decision_items.error_source_sentence(decision_log.logged_verdicts(store))
         == "1 of 1 confirmed error came from upstream data; a share is said from 10 on, 9 more."
     )
 
 
 def test_they_go_with_their_model(store, landed):
     landed({"kind": "prediction", "id": "p", "at": "2024-03-01T10:00:00Z", "model": "loan", "version": "1", "features": {}, "score": 0.5})
-    record_writer.write(store, [verdict(), action(model="loan")])
+    record_writer.write_records(store, [verdict(), action(model="loan")])
     assert remove_model(store, "loan")["records"] == 2
-    assert decision_log.verdicts(store) == decision_log.actions(store) == ()
+    assert decision_log.logged_verdicts(store) == decision_log.logged_actions(store) == ()

@@ -1,4 +1,4 @@
-"""Does registering store the reference, all or nothing, so that counts from it equal what numpy and scikit-learn say of the file?"""
+"""Tests of registration: all or nothing, and counts equal to numpy and scikit-learn on the reference file."""
 
 import json
 from dataclasses import replace
@@ -25,14 +25,15 @@ from observability.core.settings import ModelSettings
 from observability.stats.scores import SCORE_EDGES, bin_middles
 from observability.store.db.schema import ERROR, OUTCOMES, SCORE, SUM_MEASURES
 from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
 from observability.store.ingest.stage import insert_predictions
 from observability.store.opener import open_store
 from observability.store.registry import register as registering
-from observability.store.registry.artifacts import intact, stored
-from observability.store.registry.register import infer_file, register, update_settings
-from observability.store.registry.register_types import Request
-from observability.store.rollup.rollup import rebuild
+from observability.store.registry.artifacts import is_intact, stored_artifact
+from observability.store.registry.infer import infer_reference_file
+from observability.store.registry.register import register_version, update_settings
+from observability.store.rollup.rollup import rebuild_rollups
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 
@@ -49,11 +50,16 @@ def loans(n=1500, seed=0):
     income = random.normal(3e4, 1e4, n).round(2)
     return pd.DataFrame(
         {
-            "income": np.where(random.random(n) < 0.03, np.nan, income), "age": random.integers(18, 90, n), "sex": random.choice(["F", "M"], n),
-            "race": random.integers(1, 5, n), "owner": random.random(n) < 0.5, "p": p,
-            "outcome": np.where(random.random(n) < p, "yes", "no"), "day": pd.date_range("2024-01-01", periods=n, freq="h", tz="Europe/Paris"),
+            "income": np.where(random.random(n) < 0.03, np.nan, income),
+            "age": random.integers(18, 90, n),
+            "sex": random.choice(["F", "M"], n),
+            "race": random.integers(1, 5, n),
+            "owner": random.random(n) < 0.5,
+            "p": p,
+            "outcome": np.where(random.random(n) < p, "yes", "no"),
+            "day": pd.date_range("2024-01-01", periods=n, freq="h", tz="Europe/Paris"),
         }
-    )  # fmt: skip
+    )
 
 
 def write(tmp_path, frame, name="reference.parquet"):
@@ -66,7 +72,9 @@ FEATURES = ("income", "age", "sex", "race", "owner")
 
 
 def request(path, **more):
-    return Request("loan", "3", **{"task": "binary", "label": "outcome", "score": ("p",), "reference": path, "at": "day", **more})
+    return RegistrationRequest(
+        "loan", "3", **{"task": "binary", "label": "outcome", "score": ("p",), "reference": path, "at": "day", **more}
+    )
 
 
 def rows(store, query, *parameters):
@@ -96,7 +104,7 @@ def histogram(store, key, measure, stream):
 
 def test_a_reference_is_stored_and_counted_as_numpy_counts_the_file(store, tmp_path):
     frame = loans()
-    done = register(store, request(write(tmp_path, frame), features=FEATURES, sensitive=("sex", "age", "race")), now=NOW)
+    done = register_version(store, request(write(tmp_path, frame), features=FEATURES, sensitive=("sex", "age", "race")), now=NOW)
     model = store.catalog().model("loan")
     version = model.version("3")
     assert (model.task, model.classes, done.rows, version.reference_rows) == ("binary", ("no", "yes"), 1500, 1500)
@@ -130,7 +138,7 @@ def test_a_reference_is_stored_and_counted_as_numpy_counts_the_file(store, tmp_p
 
 def test_figures_from_the_rollups_agree_with_scikit_learn(store, tmp_path):
     frame = loans()
-    register(store, request(write(tmp_path, frame), features=FEATURES, sensitive=("sex",)))
+    register_version(store, request(write(tmp_path, frame), features=FEATURES, sensitive=("sex",)))
     y, p = (frame["outcome"] == "yes").astype(int), frame["p"]
     counts = rows(store, f"SELECT label, decision, bin, sum(n)::BIGINT FROM counts_1 WHERE measure = {OUTCOMES} AND slice = 0 GROUP BY ALL")
     matrix = np.zeros((2, 2), int)
@@ -156,7 +164,7 @@ def test_figures_from_the_rollups_agree_with_scikit_learn(store, tmp_path):
 
 def test_raw_rows_of_a_reference(store, tmp_path):
     frame = loans(50)
-    register(store, request(write(tmp_path, frame)), now=NOW)
+    register_version(store, request(write(tmp_path, frame)), now=NOW)
     found = rows(store, 'SELECT id, "at", arrived, status, score, prediction, decision FROM predictions_1 ORDER BY "at"')
     instants = frame["day"].dt.tz_convert("UTC").dt.tz_localize(None)
     assert [row[0] for row in found] == [f"reference/3/{i}" for i in range(1, 51)]
@@ -174,7 +182,9 @@ def test_a_regression_has_edges_of_score_and_error(store, tmp_path):
     frame = pd.DataFrame({"x": random.normal(size=800), "y": random.normal(10, 3, 800)})
     frame["guess"] = frame["y"] + random.normal(0.5, 2, 800)
     frame.loc[:9, "y"] = np.nan
-    register(store, Request("delay", "1", task="regression", label="y", score=("guess",), reference=write(tmp_path, frame)))
+    register_version(
+        store, RegistrationRequest("delay", "1", task="regression", label="y", score=("guess",), reference=write(tmp_path, frame))
+    )
     model = store.catalog().model("delay")
     edges = model.version("1").edges
     assert set(edges) == {"feature.x", "score", "error"} and model.classes == ()
@@ -199,7 +209,7 @@ def multiclass(tmp_path, n=600):
         frame,
         p,
         names,
-        Request(
+        RegistrationRequest(
             "pets",
             "1",
             task="multiclass",
@@ -212,7 +222,7 @@ def multiclass(tmp_path, n=600):
 
 def test_multiclass_probabilities_are_kept_and_judged(store, tmp_path):
     frame, p, names, wanted = multiclass(tmp_path)
-    register(store, wanted)
+    register_version(store, wanted)
     model = store.catalog().model("pets")
     assert model.classes == ("cat", "dog", "ee/l")
     sums = dict(rows(store, "SELECT measure, sum(total) / sum(w) FROM sums_1 WHERE slice = 0 GROUP BY measure"))
@@ -224,10 +234,10 @@ def test_multiclass_probabilities_are_kept_and_judged(store, tmp_path):
 
 def test_new_classes_of_a_later_version_come_after_the_known_ones(store, tmp_path):
     frame, _, _, wanted = multiclass(tmp_path)
-    register(store, wanted)
+    register_version(store, wanted)
     frame["y"] = frame["y"].replace("cat", "ape")
     path = write(tmp_path, frame, "second.parquet")
-    register(store, replace(wanted, version="2", score=("ape=p0", "dog=p1", "ee/l=p2"), reference=path))
+    register_version(store, replace(wanted, version="2", score=("ape=p0", "dog=p1", "ee/l=p2"), reference=path))
     model = store.catalog().model("pets")
     assert model.classes == ("cat", "dog", "ee/l", "ape")
     codes = dict(
@@ -237,11 +247,11 @@ def test_new_classes_of_a_later_version_come_after_the_known_ones(store, tmp_pat
 
 
 def test_registering_again_replaces_the_reference_and_equals_registering_once(store, tmp_path):
-    register(store, request(write(tmp_path, loans(900, seed=9)), sensitive=("sex",)), now=NOW)
+    register_version(store, request(write(tmp_path, loans(900, seed=9)), sensitive=("sex",)), now=NOW)
     later = NOW.replace(hour=20)
-    register(store, request(write(tmp_path, loans(700)), sensitive=("sex",)), now=later)
+    register_version(store, request(write(tmp_path, loans(700)), sensitive=("sex",)), now=later)
     with open_store(tmp_path / "other", threads=1) as other:
-        register(other, request(write(tmp_path, loans(700)), sensitive=("sex",)), now=later)
+        register_version(other, request(write(tmp_path, loans(700)), sensitive=("sex",)), now=later)
         first, second = contents(store), contents(other)
     for table in ("predictions_1", "labels_1", "counts_1", "edges"):
         assert first[table] == second[table], table
@@ -251,10 +261,10 @@ def test_registering_again_replaces_the_reference_and_equals_registering_once(st
 
 def test_a_new_version_with_other_features_adds_columns(store, tmp_path):
     frame = loans()
-    register(store, request(write(tmp_path, frame), sensitive=("sex", "age")))
+    register_version(store, request(write(tmp_path, frame), sensitive=("sex", "age")))
     before = store.catalog().model("loan")
     second = frame.drop(columns=["income"]).assign(Age=frame["age"] / 2, score=frame["p"] ** 2)
-    register(
+    register_version(
         store, replace(request(write(tmp_path, second), features=("Age", "age", "owner", "race"), sensitive=("race", "age")), version="4")
     )
     model = store.catalog().model("loan")
@@ -277,30 +287,30 @@ def test_a_new_version_with_other_features_adds_columns(store, tmp_path):
         ({}, {"outcome": ["good", "bad"] * 750}, ["positive class"]),
         ({"positive": "good"}, {"outcome": ["good", "bad"] * 750}, ["classes are not those", "bad, good", "no, yes"]),
         ({}, {"income": ["low", "high"] * 750}, ["feature 'income' is a number in another version", "a category"]),
-        ({"settings": "missing.toml"}, {}, ["settings file is not there"]),
+        ({"settings": "missing.toml"}, {}, ["settings file does not exist"]),
         ({"artifact": "model.pkl"}, {}, ["run code"]),
         ({"reference": "nothing.parquet"}, {}, ["file is not there"]),
         ({"score": ("q",)}, {}, ["score column 'q'"]),
     ],
 )
 def test_what_does_not_fit_changes_nothing(store, tmp_path, change, frame, parts):
-    register(store, request(write(tmp_path, loans())))
+    register_version(store, request(write(tmp_path, loans())))
     (tmp_path / "model.pkl").write_bytes(b"\x80\x04.")
     before = contents(store)
     change = {name: tmp_path / value if name in ("settings", "artifact", "reference") else value for name, value in change.items()}
     path = write(tmp_path, loans().assign(**frame), "second.parquet")
     with pytest.raises(UsageError) as raised:
-        register(store, replace(request(path), version="4", **change))
+        register_version(store, replace(request(path), version="4", **change))
     assert all(part in str(raised.value) for part in parts), raised.value
     assert contents(store) == before
     assert not (store.home / "artifacts").exists()
 
 
-@pytest.mark.parametrize("step", ["rebuild", "insert_predictions", "save_version", "reference_edges"])
+@pytest.mark.parametrize("step", ["rebuild_rollups", "insert_predictions", "save_version", "reference_edges"])
 def test_a_failure_half_way_leaves_everything_as_it_was(store, tmp_path, monkeypatch, step):
     artifact = tmp_path / "model.txt"
     artifact.write_text("tree\nversion=v4\nfirst")
-    register(store, request(write(tmp_path, loans(300)), artifact=artifact))
+    register_version(store, request(write(tmp_path, loans(300)), artifact=artifact))
     before, files = contents(store), sorted(store.home.rglob("artifacts/**/*"))
     artifact.write_text("tree\nversion=v4\nsecond")
 
@@ -310,18 +320,18 @@ def test_a_failure_half_way_leaves_everything_as_it_was(store, tmp_path, monkeyp
     with monkeypatch.context() as patched:
         patched.setattr(registering, step, broken)
         with pytest.raises(RuntimeError, match="broken"):
-            register(store, request(write(tmp_path, loans(400)), artifact=artifact))
+            register_version(store, request(write(tmp_path, loans(400)), artifact=artifact))
         with pytest.raises(RuntimeError, match="broken"):
-            register(store, replace(request(write(tmp_path, loans(400)), artifact=artifact), model="brand new"))
+            register_version(store, replace(request(write(tmp_path, loans(400)), artifact=artifact), model="brand new"))
     assert contents(store) == before and [each for each in sorted(store.home.rglob("artifacts/**/*")) if each.is_file()] == [
         each for each in files if each.is_file()
     ]
-    register(store, request(write(tmp_path, loans(400)), artifact=artifact))
-    kept = stored(store.catalog().model("loan").version("3").artifact)
-    assert kept.kind == "lightgbm" and intact(store.home, kept) and kept.file(store.home).read_text().endswith("second")
+    register_version(store, request(write(tmp_path, loans(400)), artifact=artifact))
+    kept = stored_artifact(store.catalog().model("loan").version("3").artifact)
+    assert kept.kind == "lightgbm" and is_intact(store.home, kept) and kept.file(store.home).read_text().endswith("second")
     assert len([each for each in store.home.rglob("artifacts/**/*") if each.is_file()]) == 1
-    register(store, request(write(tmp_path, loans(400))))
-    assert stored(store.catalog().model("loan").version("3").artifact) == kept
+    register_version(store, request(write(tmp_path, loans(400))))
+    assert stored_artifact(store.catalog().model("loan").version("3").artifact) == kept
 
 
 def test_predictions_that_came_before_are_judged_from_registration_on(store, tmp_path):
@@ -330,18 +340,44 @@ def test_predictions_that_came_before_are_judged_from_registration_on(store, tmp
     frame = loans(400, seed=4)
     at = pa.array(frame["day"].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]"))
     ids = pa.array([f"id{i}" for i in range(400)])
-    empty = {name: pa.nulls(400, kind) for name, kind in (("received_at", pa.timestamp("us")), ("status", pa.string()), ("prediction", pa.string()),
-             ("threshold", pa.float64()), ("probabilities", pa.string()))}  # fmt: skip
-    predictions = pa.table({"id": ids, "version": ["3"] * 400, "environment": ["production"] * 400, "at": at, "score": frame["p"].to_numpy(), **empty,
-                            "feature.income": frame["income"].to_numpy(), "feature.race": frame["race"].to_numpy().astype(float)})  # fmt: skip
-    labels = pa.table({"id": ids, "at": at, "received_at": empty["received_at"], "value": frame["outcome"].to_numpy(object), "number": pa.nulls(400, pa.float64()),
-                       **{name: pa.nulls(400, pa.string()) for name in ("source", "annotator", "guideline", "extra")}})  # fmt: skip
+    empty = {
+        name: pa.nulls(400, kind)
+        for name, kind in (
+            ("received_at", pa.timestamp("us")),
+            ("status", pa.string()),
+            ("prediction", pa.string()),
+            ("threshold", pa.float64()),
+            ("probabilities", pa.string()),
+        )
+    }
+    predictions = pa.table(
+        {
+            "id": ids,
+            "version": ["3"] * 400,
+            "environment": ["production"] * 400,
+            "at": at,
+            "score": frame["p"].to_numpy(),
+            **empty,
+            "feature.income": frame["income"].to_numpy(),
+            "feature.race": frame["race"].to_numpy().astype(float),
+        }
+    )
+    labels = pa.table(
+        {
+            "id": ids,
+            "at": at,
+            "received_at": empty["received_at"],
+            "value": frame["outcome"].to_numpy(object),
+            "number": pa.nulls(400, pa.float64()),
+            **{name: pa.nulls(400, pa.string()) for name in ("source", "annotator", "guideline", "extra")},
+        }
+    )
     with store.write() as writer:
         add_model(writer, "loan")
         add_columns(writer, 1, [("feature", "income", "number"), ("feature", "race", "number")])
         insert_predictions(writer, find_model(writer, "loan"), predictions, labels, now=NOW)
-        rebuild(writer, "loan")
-    register(store, request(write(tmp_path, loans()), features=FEATURES, sensitive=("race",)))
+        rebuild_rollups(writer, "loan")
+    register_version(store, request(write(tmp_path, loans()), features=FEATURES, sensitive=("race",)))
     model = store.catalog().model("loan")
     streams = {environment: stream for stream, environment in rows(store, "SELECT stream, environment FROM streams")}
     column = model.column("feature.income")
@@ -369,7 +405,9 @@ def test_predictions_that_came_before_are_judged_from_registration_on(store, tmp
 
 def test_records_with_features_give_the_same_edges_as_flat_rows(store, tmp_path):
     frame = loans(500)
-    register(store, request(write(tmp_path, frame.drop(columns=["day"])), at=None, features=("income", "age", "owner"), sensitive=("sex",)))
+    register_version(
+        store, request(write(tmp_path, frame.drop(columns=["day"])), at=None, features=("income", "age", "owner"), sensitive=("sex",))
+    )
     lines = []
     for i, row in enumerate(frame.to_dict("records")):
         features = {"income": None if row["income"] != row["income"] else row["income"], "age": row["age"], "owner": row["owner"]}
@@ -402,11 +440,12 @@ def test_records_with_features_give_the_same_edges_as_flat_rows(store, tmp_path)
     )
     path = tmp_path / "records.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)))
-    done = register(store, Request("loan", "4", task="binary", label="label", score=("score",), reference=path))
+    done = register_version(store, RegistrationRequest("loan", "4", task="binary", label="label", score=("score",), reference=path))
     model = store.catalog().model("loan")
     flat, nested = model.version("3"), model.version("4")
     assert nested.edges == flat.edges and nested.features == flat.features and done.rows == 500
-    outcomes = f"SELECT bin, decision, label, sum(n) FROM counts_1 WHERE measure = {OUTCOMES} AND slice = 0 AND stream = ? GROUP BY ALL ORDER BY ALL"
+    where = f"measure = {OUTCOMES} AND slice = 0 AND stream = ?"
+    outcomes = f"SELECT bin, decision, label, sum(n) FROM counts_1 WHERE {where} GROUP BY ALL ORDER BY ALL"
     assert rows(store, outcomes, 0) == rows(store, outcomes, 1)
     assert any("1 predictions failed" in each for each in done.sentences)
 
@@ -417,26 +456,26 @@ def test_json_lines_with_mixed_values(store, tmp_path):
     lines[3]["x"], lines[4]["x"], lines[5]["x"], lines[6]["c"] = "NaN", "-Infinity", "broken", 7
     path = tmp_path / "mixed.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)) + "\n\n")
-    done = register(store, Request("m", "1", task="binary", label="y", score=("p",), reference=path))
+    done = register_version(store, RegistrationRequest("m", "1", task="binary", label="y", score=("p",), reference=path))
     text = "\n".join(done.sentences)
     assert "1 values of 'x' are no number" in text and "1 values of 'c' are no text" in text
     found = histogram(store, 1, store.catalog().model("m").column("feature.x").id, 0)
     assert found[-1] == 1 and found[-2] == 1 and found[0] == 1
     path.write_text('{"x": 1}\n{"x": \n')
     with pytest.raises(UsageError, match="line 2"):
-        infer_file(Request("m", "1", reference=path))
+        infer_reference_file(RegistrationRequest("m", "1", reference=path))
 
 
 def test_settings_are_read_kept_and_change_decisions(store, tmp_path):
     frame = loans()
     toml = tmp_path / "settings.toml"
     toml.write_text('[settings]\nthreshold = 0.3\nowner = "credit"\nimmutable = ["age", "nothing"]\n[importance]\nage = 2\nincome = 6\n')
-    done = register(store, request(write(tmp_path, frame), settings=toml))
+    done = register_version(store, request(write(tmp_path, frame), settings=toml))
     model = store.catalog().model("loan")
     assert model.settings == ModelSettings(
         threshold=0.3, owner="credit", immutable=("age", "nothing"), importance={"age": 0.25, "income": 0.75}
     )
-    assert any("immutable names what is no feature of this version: nothing" in each for each in done.sentences)
+    assert any("immutable names columns that are not features of this version: nothing" in each for each in done.sentences)
     assert "The decision is yes where the score is at least 0.3." in done.sentences
 
     def selected():
@@ -449,10 +488,10 @@ def test_settings_are_read_kept_and_change_decisions(store, tmp_path):
     sentences = update_settings(store, "loan", replace(model.settings, threshold=0.8))
     expected = (frame["p"] >= 0.8).to_numpy().copy()
     expected[0], expected[1] = frame["p"][0] >= 0.95, False
-    assert selected() == expected.sum() and "0.8 now (it was 0.3)" in sentences[0]
+    assert selected() == expected.sum() and "changed from 0.3 to 0.8" in sentences[0]
     assert update_settings(store, "loan", replace(store.catalog().model("loan").settings, owner="risk")) == []
     assert store.catalog().model("loan").settings.owner == "risk"
-    register(store, request(write(tmp_path, frame)))
+    register_version(store, request(write(tmp_path, frame)))
     assert store.catalog().model("loan").settings.threshold == 0.8
     with pytest.raises(NotFoundError, match="Did you mean 'loan'"):
         update_settings(store, "lone", ModelSettings())
@@ -460,16 +499,16 @@ def test_settings_are_read_kept_and_change_decisions(store, tmp_path):
 
 def test_positive_can_be_corrected_while_the_version_stands_alone(store, tmp_path):
     path = write(tmp_path, loans())
-    register(store, request(path))
-    register(store, request(path, positive="no"))
+    register_version(store, request(path))
+    register_version(store, request(path, positive="no"))
     assert store.catalog().model("loan").classes == ("yes", "no")
 
 
 def test_in_sample_and_progress_are_said(store, tmp_path):
     said = []
-    done = register(store, request(write(tmp_path, loans()), in_sample=True, sample=True), progress=said.append)
+    done = register_version(store, request(write(tmp_path, loans()), in_sample=True, sample=True), progress=said.append)
     model = store.catalog().model("loan")
-    assert model.version("3").in_sample and model.sample and "figures flatter" in done.sentences[0]
+    assert model.version("3").in_sample and model.sample and "figures are optimistic" in done.sentences[0]
     assert said[0] == "reading the reference" and said[-1] == "counting"
 
 
@@ -477,7 +516,7 @@ def test_hostile_names_go_round(store, tmp_path):
     names = ["a b", "a'b", 'a"b', "Ünï", "x\ny", "drop table;--", "A", "a", "feature.a", "a=b", "score ", "f1", "at"]
     random = np.random.default_rng(3)
     frame = pd.DataFrame({"y'": random.integers(0, 2, 300), "p;": random.random(300), **{name: random.random(300) for name in names}})
-    wanted = Request(
+    wanted = RegistrationRequest(
         "m'odel\"",
         "v/1 '",
         task="binary",
@@ -487,7 +526,7 @@ def test_hostile_names_go_round(store, tmp_path):
         features=tuple(names),
         sensitive=("A",),
     )
-    register(store, wanted)
+    register_version(store, wanted)
     model = store.catalog().model("m'odel\"")
     assert [each.name for each in model.features()] == names
     for column in model.columns:
@@ -498,9 +537,9 @@ def test_hostile_names_go_round(store, tmp_path):
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "x" * 201])
 def test_names_of_models_and_versions(name):
     with pytest.raises(UsageError, match="needs a name"):
-        Request(name, "1")
+        RegistrationRequest(name, "1")
     with pytest.raises(UsageError, match="needs a name"):
-        Request("m", name)
+        RegistrationRequest("m", name)
 
 
 def csv_file(tmp_path, frame, delimiter=",", **more):
@@ -512,10 +551,10 @@ def csv_file(tmp_path, frame, delimiter=",", **more):
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_a_csv_with_other_names_gives_what_parquet_gives(store, tmp_path, delimiter):
     frame = loans(500).drop(columns=["day"])
-    register(store, request(write(tmp_path, frame), at=None))
+    register_version(store, request(write(tmp_path, frame), at=None))
     strange = frame.rename(columns={"p": "P(default)", "outcome": "Résultat", "income": "annual, gross"})
     path = csv_file(tmp_path, strange, delimiter, encoding="utf-8-sig")
-    wanted = Request(
+    wanted = RegistrationRequest(
         "loan",
         "4",
         task="binary",
@@ -524,7 +563,7 @@ def test_a_csv_with_other_names_gives_what_parquet_gives(store, tmp_path, delimi
         reference=path,
         renames={"annual, gross": "income", "P(default)": "score"},
     )
-    register(store, wanted)
+    register_version(store, wanted)
     model = store.catalog().model("loan")
     assert model.version("4").edges == model.version("3").edges
     outcomes = "SELECT measure, bin, decision, label, sum(n) FROM counts_1 WHERE slice = 0 AND stream = ? GROUP BY ALL ORDER BY ALL"
@@ -538,7 +577,7 @@ def test_cells_of_a_csv(tmp_path):
         for i, v in enumerate([" 5", "1e3", "NaN", "", "-inf"] + list(range(115)))
     ]
     path.write_text("\n".join(lines) + "\n\n")
-    found = infer_file(Request("m", "1", task="binary", label="y", score=("p",), reference=path))
+    found = infer_reference_file(RegistrationRequest("m", "1", task="binary", label="y", score=("p",), reference=path))
     assert found.kinds == {
         "n": "number",
         "b": "boolean",
@@ -565,7 +604,7 @@ def test_cells_of_a_csv(tmp_path):
         ("a.csv", "y,p\n1,0".encode("utf-16"), "UTF-16"),
         ("a.csv", b"<!DOCTYPE html><html>", "web page"),
         ("a.csv", b"y,p,p\n1,0.5,1\n", "'p' stands twice"),
-        ("a.parquet", b"no parquet at all", "no Parquet file"),
+        ("a.parquet", b"no parquet at all", "not a Parquet file"),
         ("a.parquet", b"PAR1 and then nothing", "damaged"),
         ("a.jsonl", b"[1, 2]", "JSON"),
         ("a.jsonl", b'{"y": 1}\n{"y"', "line 2"),
@@ -578,7 +617,7 @@ def test_wrong_files_give_one_clear_sentence(store, tmp_path, name, content, par
     (tmp_path / name).write_bytes(content)
     before = contents(store)
     with pytest.raises(UsageError) as raised:
-        register(store, Request("m", "1", task="binary", label="y", score=("p",), reference=tmp_path / name))
+        register_version(store, RegistrationRequest("m", "1", task="binary", label="y", score=("p",), reference=tmp_path / name))
     assert part in str(raised.value) and "\n" not in str(raised.value), raised.value
     assert contents(store) == before
 
@@ -589,15 +628,17 @@ def test_compressed_lines_are_read(store, tmp_path):
     frame = loans(200).drop(columns=["day"])
     path = tmp_path / "rows.jsonl.gz"
     path.write_bytes(gzip.compress(frame.to_json(orient="records", lines=True).encode()))
-    assert register(store, request(path, at=None)).rows == 200
+    assert register_version(store, request(path, at=None)).rows == 200
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 @pytest.mark.parametrize("named", [False, True])
 def test_a_sensitive_column_that_is_no_feature_is_a_group_wherever_it_comes_from(store, tmp_path, ending, named):
-    """Registered without --features, logged under `groups` by a service and as a column of a file: it is never an absent or an unknown feature."""
+    """Registered without --features, logged under `groups` by a service and as a column of a file: it is never an absent or an unknown
+    feature.
+    """
     frame = loans(300)
-    register(store, request(write(tmp_path, frame), sensitive=("sex", "race")))
+    register_version(store, request(write(tmp_path, frame), sensitive=("sex", "race")))
     version = store.catalog().model("loan").version("3")
     assert version.features == ("income", "age", "owner") and {"group.sex", "group.race"} <= set(version.edges)
     served = pd.DataFrame(
@@ -607,17 +648,25 @@ def test_a_sensitive_column_that_is_no_feature_is_a_group_wherever_it_comes_from
     path = tmp_path / f"served.{ending}"
     served.to_parquet(path) if ending == "parquet" else served.to_csv(path, index=False)
     features = ("income", "age", "owner") if named else None
-    defaults = Defaults("prediction", "loan", "3", features, {"nr": "id", "gender": "sex"})
+    defaults = LoadDefaults("prediction", "loan", "3", features, {"nr": "id", "gender": "sex"})
     assert load_files(store, [path], defaults).reasons == {}
     line = {
-        "kind": "prediction", "id": "one", "at": "2026-03-02T09:00:00Z", "model": "loan", "version": "3", "score": 0.5,
-        "features": {"income": 1.0, "age": 2, "owner": True}, "groups": {"sex": "F", "race": 1},
-    }  # fmt: skip
+        "kind": "prediction",
+        "id": "one",
+        "at": "2026-03-02T09:00:00Z",
+        "model": "loan",
+        "version": "3",
+        "score": 0.5,
+        "features": {"income": 1.0, "age": 2, "owner": True},
+        "groups": {"sex": "F", "race": 1},
+    }
     (tmp_path / "line.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
-    assert load_files(store, [tmp_path / "line.jsonl"], Defaults()).reasons == {}
+    assert load_files(store, [tmp_path / "line.jsonl"], LoadDefaults()).reasons == {}
     model = store.catalog().model("loan")
     assert {each.reference for each in model.columns} == {"feature.income", "feature.age", "feature.owner", "group.sex", "group.race"}
     sex, race = (model.column(f"group.{name}").column for name in ("sex", "race"))
     assert rows(store, f"SELECT {sex}, {race}, absent, count(*) FROM predictions_1 WHERE stream <> 0 GROUP BY ALL ORDER BY ALL") == [
-        ("F", "1", None, 1), ("F", "2", None, 30), ("M", "2", None, 30),
-    ]  # fmt: skip
+        ("F", "1", None, 1),
+        ("F", "2", None, 30),
+        ("M", "2", None, 30),
+    ]

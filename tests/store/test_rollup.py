@@ -1,4 +1,4 @@
-"""Do the rollups say the same as a plain walk over the events, in whatever order these arrived and were loaded?"""
+"""Tests of the rollups against a plain loop over the events, in any order of arrival and loading."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from observability.stats.scores import COARSE_EDGES, SCORE_EDGES
 from observability.store.db import catalog_store
 from observability.store.db.schema import STATUS_CODES, SUM_MEASURES
 from observability.store.ingest.loader import load_landing
-from observability.store.migrations import STEPS, outcomes_by_day, slices_of_bands_and_servers
+from observability.store.migrations import STEPS, outcomes_by_day, rebuild_every_rollup
 from observability.store.rollup import rollup
 from tests.store.conftest import land, query, rollups
 
@@ -42,7 +42,7 @@ def register(store, task, version="1"):
         wanted = [("feature", "x", "number"), ("feature", "c", "category"), ("feature", "f", "boolean"), ("group", "g", "category")]
         catalog_store.add_columns(writer, key, wanted, ["group.g"])
         catalog_store.save_version(writer, key, Version(version, START, ("x", "c", "f"), edges))
-        catalog_store.stream(writer, key, version, "production")
+        catalog_store.ensure_stream(writer, key, version, "production")
     return key
 
 
@@ -58,13 +58,20 @@ def history(task, seed, predictions=40):
     for i in range(predictions):
         at = START + some(30)
         record = {
-            "kind": "prediction", "id": f"p{i}", "model": "m", "version": "1", "at": instant(at), "received_at": instant(at + some(5)),
+            "kind": "prediction",
+            "id": f"p{i}",
+            "model": "m",
+            "version": "1",
+            "at": instant(at),
+            "received_at": instant(at + some(5)),
             "features": {
-                "x": pick.choice([0, 0.5, 1, 2.4999, 7.25, -3, None, "NaN", "Infinity"]), "c": pick.choice(["a", "b", "new", None]),
+                "x": pick.choice([0, 0.5, 1, 2.4999, 7.25, -3, None, "NaN", "Infinity"]),
+                "c": pick.choice(["a", "b", "new", None]),
                 "f": pick.choice([True, False, None]),
             },
-            "groups": {"g": pick.choice(["a", "b", None])}, "replica": pick.choice(["r1", "r2"]),
-        }  # fmt: skip
+            "groups": {"g": pick.choice(["a", "b", None])},
+            "replica": pick.choice(["r1", "r2"]),
+        }
         for name in list(record["features"]):
             if pick.random() < 0.1:
                 del record["features"][name]
@@ -92,9 +99,14 @@ def history(task, seed, predictions=40):
         for revision in range(pick.choice([0, 0, 1, 1, 2, 4])):
             labelled = at + some(3)
             label = {
-                "kind": "label", "id": f"p{i}", "model": "m", "value": pick.choice(values), "at": instant(labelled), "annotator": f"a{revision}",
+                "kind": "label",
+                "id": f"p{i}",
+                "model": "m",
+                "value": pick.choice(values),
+                "at": instant(labelled),
+                "annotator": f"a{revision}",
                 "received_at": instant(at - some(2) if pick.random() < 0.2 else at + some(40)),
-            }  # fmt: skip
+            }
             records.append(label)
             if pick.random() < 0.2:
                 records.append(dict(label))
@@ -235,22 +247,25 @@ def test_rollups_equal_a_plain_walk_at_every_hour_whatever_the_order_of_loading(
         counts, sums = expected(task, records, hour)
         rows = query(
             store,
-            f"SELECT period, bin, decision, label, status, sum(n), sum(w), sum(w2) FROM counts_1 WHERE measure = 0 AND slice = 0 AND arrived <= {hour} GROUP BY ALL",
+            f"SELECT period, bin, decision, label, status, sum(n), sum(w), sum(w2) "
+            f"FROM counts_1 WHERE measure = 0 AND slice = 0 AND arrived <= {hour} GROUP BY ALL",
         )
         assert_equal({row[:5]: row[5:] for row in rows}, counts)
         rows = query(
             store,
-            f"SELECT period, bin, decision, label, status, sum(n), sum(w), sum(w2) FROM counts_1 WHERE measure = -4 AND slice = 0 AND arrived <= {hour} GROUP BY ALL",
+            f"SELECT period, bin, decision, label, status, sum(n), sum(w), sum(w2) "
+            f"FROM counts_1 WHERE measure = -4 AND slice = 0 AND arrived <= {hour} GROUP BY ALL",
         )
         assert_equal({row[:5]: row[5:] for row in rows}, of_days(counts))
         rows = query(
             store,
-            f"SELECT period, measure, sum(n), sum(total), sum(squares) FROM sums_1 WHERE measure < 0 AND slice = 0 AND arrived <= {hour} GROUP BY ALL",
+            f"SELECT period, measure, sum(n), sum(total), sum(squares) "
+            f"FROM sums_1 WHERE measure < 0 AND slice = 0 AND arrived <= {hour} GROUP BY ALL",
         )
         assert_equal({row[:2]: row[2:] for row in rows}, sums)
     before = rollups(store)
     with store.write() as writer:
-        rollup.rebuild(writer, "m")
+        rollup.rebuild_rollups(writer, "m")
     assert rollups(store) == before
 
 
@@ -372,7 +387,7 @@ def test_bands_of_a_sensitive_number_are_slices_on_the_edges_of_their_version(st
     assert_equal({row[:4]: row[4:] for row in rows}, wanted)
     before = rollups(store)
     with store.write() as writer:
-        rollup.rebuild(writer, "m")
+        rollup.rebuild_rollups(writer, "m")
     assert rollups(store) == before
 
 
@@ -380,10 +395,10 @@ def test_a_rebuild_keeps_arrivals_as_coarse_as_compaction_made_them(store):
     register(store, "binary")
     load_in_pieces(store, history("binary", 14), random.Random(14))
     with store.write() as writer:
-        rollup.compact(writer, store.catalog().model("m"), now=START + timedelta(days=40), days=37)
+        rollup.compact_rollups(writer, store.catalog().model("m"), now=START + timedelta(days=40), days=37)
     before = rollups(store)
     with store.write() as writer:
-        rollup.rebuild(writer, "m")
+        rollup.rebuild_rollups(writer, "m")
     assert rollups(store) == before
 
 
@@ -395,8 +410,8 @@ def test_an_older_store_gets_the_slices_that_it_lacks(store):
         writer.execute("DELETE FROM counts_1 WHERE measure = -1 AND slice <> 0")
     assert rollups(store) != wanted
     with store.write() as writer:
-        slices_of_bands_and_servers(writer)
-    assert rollups(store) == wanted and slices_of_bands_and_servers in STEPS
+        rebuild_every_rollup(writer)
+    assert rollups(store) == wanted and rebuild_every_rollup in STEPS
 
 
 def test_probabilities_of_classes_follow_the_label(store):
@@ -419,7 +434,7 @@ def test_a_model_registered_after_its_logs_counts_as_if_it_had_been_registered_b
     assert query(store, "SELECT DISTINCT decision, label FROM counts_1 WHERE measure = 0") == [(-1, -1)]
     with store.write() as writer:
         catalog_store.update_model(writer, 1, task="binary", classes=("0", "1"), settings=ModelSettings(threshold=THRESHOLD))
-        rollup.rebuild(writer, "m")
+        rollup.rebuild_rollups(writer, "m")
     counts, _ = expected("binary", records, 10**9)
     rows = query(
         store,
@@ -438,7 +453,7 @@ def test_a_rebuild_of_some_streams_leaves_the_others(store):
     before = rollups(store)
     with store.write() as writer:
         writer.execute("UPDATE counts_1 SET n = n + 1 WHERE stream = 0")
-        rollup.rebuild(writer, "m", [0])
+        rollup.rebuild_rollups(writer, "m", [0])
     assert rollups(store) == before
 
 
@@ -447,7 +462,7 @@ def test_merging_changes_no_answer_and_leaves_out_what_cancelled(store):
     load_in_pieces(store, history("binary", 4), random.Random(4))
     before, (rows,) = rollups(store), query(store, "SELECT count(*) FROM counts_1")
     with store.write() as writer:
-        rollup.merge(writer, store.catalog().model("m"))
+        rollup.merge_rollups(writer, store.catalog().model("m"))
     assert rollups(store) == before
     assert query(store, "SELECT count(*) FROM counts_1") == [(len(before[0]),)] and len(before[0]) <= rows[0]
     kinds = query(store, "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'counts_1'")
@@ -470,13 +485,14 @@ def test_compaction_keeps_answers_at_midnights_and_says_its_limit(store):
     records = history("binary", 7)
     load_in_pieces(store, records, random.Random(7))
     with store.write() as writer:
-        limit = rollup.compact(writer, store.catalog().model("m"), now=START + timedelta(days=40), days=37)
-    assert limit % 24 == 0 and rollup.compacted_before(store.cursor()) == {1: limit}
+        limit = rollup.compact_rollups(writer, store.catalog().model("m"), now=START + timedelta(days=40), days=37)
+    assert limit % 24 == 0 and rollup.compaction_hours(store.cursor()) == {1: limit}
     for hour in range(limit - 72, limit + 72, 24):
         counts, _ = expected("binary", records, hour)
         rows = query(
             store,
-            f"SELECT period, bin, decision, label, status, sum(n), sum(w), sum(w2) FROM counts_1 WHERE measure = 0 AND slice = 0 AND arrived <= {hour} GROUP BY ALL",
+            f"SELECT period, bin, decision, label, status, sum(n), sum(w), sum(w2) "
+            f"FROM counts_1 WHERE measure = 0 AND slice = 0 AND arrived <= {hour} GROUP BY ALL",
         )
         assert_equal({row[:5]: row[5:] for row in rows}, counts)
 
@@ -486,12 +502,12 @@ def test_large_rollups_are_compacted_once_a_day_as_they_are_loaded(store, monkey
     records = history("binary", 10)
     land(store, *records[:60])
     load_landing(store)
-    assert rollup.compacted_before(store.cursor()) == {}
+    assert rollup.compaction_hours(store.cursor()) == {}
     monkeypatch.setattr(rollup, "COMPACT_FROM", 1)
     land(store, *records[60:])
     load_landing(store)
     limit = rollup.compaction_limit(datetime.now(UTC), rollup.COMPACT_DAYS)
-    assert rollup.compacted_before(store.cursor()) == {1: limit}
+    assert rollup.compaction_hours(store.cursor()) == {1: limit}
     assert query(store, f"SELECT count(*) FROM counts_1 WHERE arrived % 24 <> 0 AND arrived < {limit}") == [(0,)]
     assert not rollup.wants_compaction(store.cursor(), store.catalog().model("m"), datetime.now(UTC))
     assert rollup.wants_compaction(store.cursor(), store.catalog().model("m"), datetime.now(UTC) + timedelta(days=1))
@@ -510,18 +526,30 @@ def test_reference_rows_lie_outside_time(store):
 
     register(store, "binary")
     rows = {
-        "id": ["reference/1/0", "reference/1/1"], "version": ["1", "1"], "environment": ["reference"] * 2, "score": [0.25, 0.75],
-        "at": pa.array([datetime(2020, 1, 1), datetime(2021, 1, 1)], pa.timestamp("us")), "received_at": pa.nulls(2, pa.timestamp("us")),
-        "feature.x": [0.5, None], "status": [None, None],
-    }  # fmt: skip
+        "id": ["reference/1/0", "reference/1/1"],
+        "version": ["1", "1"],
+        "environment": ["reference"] * 2,
+        "score": [0.25, 0.75],
+        "at": pa.array([datetime(2020, 1, 1), datetime(2021, 1, 1)], pa.timestamp("us")),
+        "received_at": pa.nulls(2, pa.timestamp("us")),
+        "feature.x": [0.5, None],
+        "status": [None, None],
+    }
     labels = {
-        "id": rows["id"], "at": rows["at"], "received_at": rows["received_at"], "value": ["0", "1"], "number": [0.0, 1.0], "source": [None] * 2,
-        "annotator": [None] * 2, "guideline": [None] * 2, "extra": [None] * 2,
-    }  # fmt: skip
+        "id": rows["id"],
+        "at": rows["at"],
+        "received_at": rows["received_at"],
+        "value": ["0", "1"],
+        "number": [0.0, 1.0],
+        "source": [None] * 2,
+        "annotator": [None] * 2,
+        "guideline": [None] * 2,
+        "extra": [None] * 2,
+    }
     model = store.catalog().model("m")
     with store.write() as writer:
         assert insert_predictions(writer, model, pa.table(rows), pa.table(labels), now=datetime.now(UTC)) == 2
-        rollup.rebuild(writer, "m")
+        rollup.rebuild_rollups(writer, "m")
     assert query(store, "SELECT DISTINCT period, arrived FROM counts_1") == [(0, 0)]
     assert query(store, "SELECT decision, label, sum(n) FROM counts_1 WHERE measure = 0 AND slice = 0 GROUP BY ALL ORDER BY ALL") == [
         (0, 0, 1),
@@ -541,7 +569,7 @@ def test_at_most_so_many_levels_of_a_column_are_slices(store):
     assert query(store, "SELECT count(*), max(level) FROM slices_1 WHERE reference = 'device'") == [(50, "d049")]
     before = rollups(store)
     with store.write() as writer:
-        rollup.rebuild(writer, "m")
+        rollup.rebuild_rollups(writer, "m")
     assert rollups(store) == before
 
 

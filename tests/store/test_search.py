@@ -1,4 +1,4 @@
-"""Do conditions that a person types find the rows that a pandas mask finds, and is nothing that is typed run?"""
+"""Tests of typed search conditions against pandas masks, and that typed text is never executed."""
 
 from datetime import timedelta
 
@@ -10,10 +10,28 @@ from observability.core.errors import NotFoundError, UsageError
 from observability.core.questions import Sample
 from observability.core.window import Slice, Window
 from observability.store.query import listing, search
+from observability.store.types import search_terms
 from tests.support.engine_world import DAYS, HOSTILE, START, copied
 
-COLUMNS = ("id", "at", "subject", "score", "decision", "label", "label_value", "correct", "feature.income", "feature.city", "feature.vip",
-           "feature.sex", "device", "latency_ms", f"feature.{HOSTILE}", "version", "feature.score")  # fmt: skip
+COLUMNS = (
+    "id",
+    "at",
+    "subject",
+    "score",
+    "decision",
+    "label",
+    "label_value",
+    "correct",
+    "feature.income",
+    "feature.city",
+    "feature.vip",
+    "feature.sex",
+    "device",
+    "latency_ms",
+    f"feature.{HOSTILE}",
+    "version",
+    "feature.score",
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +45,7 @@ def window(model="loan", **fields):
 
 
 def found(world, typed, model="loan", limit=10_000, order="-at", **fields):
-    return search.matching(world, window(model, **fields), search.parse(typed), limit, order)
+    return search.search_predictions(world, window(model, **fields), search_terms.parse_search_terms(typed), limit, order)
 
 
 MASKS = {
@@ -51,7 +69,7 @@ MASKS = {
 
 @pytest.mark.parametrize("typed", list(MASKS))
 def test_conditions_find_what_a_mask_finds(world, typed):
-    every = listing.sample(world, Sample("outcomes", COLUMNS, 100_000), window())
+    every = listing.answer_sample(world, Sample("outcomes", COLUMNS, 100_000), window())
     cursor = world.cursor()
     column = world.catalog().model("loan").column("feature.income").column
     nans = {each for (each,) in cursor.execute(f"SELECT id FROM predictions_1 WHERE isnan({column})").fetchall()}
@@ -62,13 +80,15 @@ def test_conditions_find_what_a_mask_finds(world, typed):
 
 
 def test_regressions_and_classes_with_odd_names(world):
-    eta = listing.sample(world, Sample("outcomes", ("id", "error", "label_value", "score", "absolute_error"), 100_000), window("eta"))
+    eta = listing.answer_sample(
+        world, Sample("outcomes", ("id", "error", "label_value", "score", "absolute_error"), 100_000), window("eta")
+    )
     assert sorted(found(world, "error > 2", "eta")["id"]) == sorted(eta[eta["error"] > 2]["id"])
     assert sorted(found(world, "label <= 10", "eta")["id"]) == sorted(eta[eta["label_value"] <= 10]["id"])
     worst = found(world, "score > 0", "eta", limit=5, order="-absolute_error")
     known = eta[(eta["score"] > 0) & np.isfinite(eta["absolute_error"])].sort_values("absolute_error", ascending=False)
     assert worst["error"].abs().tolist() == known["absolute_error"].head(5).tolist() and len(worst) == 5
-    kind = listing.sample(world, Sample("outcomes", ("id", "decision"), 100_000), window("kind"))
+    kind = listing.answer_sample(world, Sample("outcomes", ("id", "decision"), 100_000), window("kind"))
     assert sorted(found(world, "answer = it's", "kind")["id"]) == sorted(kind[kind["decision"] == 2]["id"])
     assert len(found(world, "colour = red", "stray")) > 0
 
@@ -83,11 +103,11 @@ def test_the_window_and_its_slice_hold(world):
     [
         ("incom > 1", "Did you mean 'income'"),
         ("income > x", "is a number"),
-        ("city > JFK", "compared with = or != only"),
+        ("city > JFK", "compare with = or != only"),
         ("vip = maybe", "true, false or null"),
-        ("answer = 7", "no class"),
+        ("answer = 7", "not a class"),
         ("outcome = bad", "right, wrong, unknown"),
-        ("answer > 0", "compared with"),
+        ("answer > 0", "with = or != only"),
         ("= 3", "cannot be read"),
         ("income >", "cannot be read"),
         ("1; DROP TABLE models", "cannot be read"),
@@ -107,9 +127,9 @@ def test_nothing_that_is_typed_is_run(world):
 def test_subjects_and_beginnings_over_all_models(world):
     every = pd.concat(
         [
-            listing.sample(world, Sample("predictions", ("id", "at", "subject"), 100_000), window(model, environment=environment)).assign(
-                model=model
-            )
+            listing.answer_sample(
+                world, Sample("predictions", ("id", "at", "subject"), 100_000), window(model, environment=environment)
+            ).assign(model=model)
             for model in ("loan", "eta", "kind", "stray")
             for environment in ("production", "shadow", "validation")
         ]
@@ -117,12 +137,12 @@ def test_subjects_and_beginnings_over_all_models(world):
     every = every[~every["id"].str.startswith("reference/")]
     subject = every["subject"].value_counts().index[0]
     wanted = every[every["subject"] == subject].sort_values("at", ascending=False)
-    got = search.of_subject(world, subject, 10_000)
+    got = search.predictions_of_subject(world, subject, 10_000)
     assert sorted(zip(got["model"], got["id"], strict=True)) == sorted(zip(wanted["model"], wanted["id"], strict=True))
-    assert got["at"].is_monotonic_decreasing and len(search.of_subject(world, subject, 3)) == min(3, len(wanted))
+    assert got["at"].is_monotonic_decreasing and len(search.predictions_of_subject(world, subject, 3)) == min(3, len(wanted))
     start = every["id"].iloc[0][:3]
-    assert sorted(search.beginning_with(world, start, 10_000)["id"]) == sorted(every[every["id"].str.startswith(start)]["id"])
-    assert search.of_subject(world, "nobody", 5).empty and search.beginning_with(world, "%", 5).empty
+    assert sorted(search.predictions_by_id_prefix(world, start, 10_000)["id"]) == sorted(every[every["id"].str.startswith(start)]["id"])
+    assert search.predictions_of_subject(world, "nobody", 5).empty and search.predictions_by_id_prefix(world, "%", 5).empty
 
 
 @pytest.mark.parametrize(
@@ -130,4 +150,4 @@ def test_subjects_and_beginnings_over_all_models(world):
     [("a1", False), ("reference/1/3", False), ("a=b", True), ("x > 3", True), ("5e3f-22", False), ('"a b" = c', True), ("", False)],
 )
 def test_what_reads_as_conditions(typed, answer):
-    assert search.is_filter(typed) is answer
+    assert search_terms.is_search_filter(typed) is answer

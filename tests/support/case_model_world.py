@@ -7,6 +7,7 @@
 """
 
 import json
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,12 +17,10 @@ import lightgbm
 import numpy as np
 import pandas as pd
 
-from observability.store.db.database import Store
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.store.db.database import Database
 from observability.store.opener import open_store
-from observability.store.registry.register import register
-from observability.store.registry.register_types import Request
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 FEATURES = ("age", "income", "rooms", "town", "member")
@@ -33,7 +32,7 @@ SETTINGS = '[settings]\nthreshold = 0.4\nimmutable = ["age", "town"]\n'
 class ModelWorld:
     """The store, the fitted models, and the rows that they were asked about."""
 
-    store: Store
+    store: Database
     home: Path
     models: dict[str, Any]
     frames: dict[str, pd.DataFrame]
@@ -97,7 +96,7 @@ def reference(folder: Path, name: str, frame: pd.DataFrame, **columns: Any) -> P
     return folder / f"{name}.csv"
 
 
-def credit(store: Store, folder: Path, rng: np.random.Generator) -> tuple[dict[str, Any], dict[str, pd.DataFrame], list[dict]]:
+def credit(store: Database, folder: Path, rng: np.random.Generator) -> tuple[dict[str, Any], dict[str, pd.DataFrame], list[dict]]:
     held, value = people(rng, 700)
     frame, truth = people(rng, 400)
     (folder / "credit.toml").write_text(SETTINGS)
@@ -114,9 +113,8 @@ def credit(store: Store, folder: Path, rng: np.random.Generator) -> tuple[dict[s
     }  # fmt: skip
     for version, given in scores.items():
         table = wider if version == "3" else held
-        register(
-            store,
-            Request(
+        store.register(
+            RegistrationRequest(
                 model="credit", version=version, task="binary", reference=reference(folder, "held", table, score=given, label=(value > 5.5).astype(int)),
                 label="label", score=("score",), features=tuple(table), settings=folder / "credit.toml",
                 artifact=folder / f"credit-{version}.txt" if version != "4" else None,
@@ -132,7 +130,7 @@ def credit(store: Store, folder: Path, rng: np.random.Generator) -> tuple[dict[s
     return models, {"credit": frame, "credit held": held, "credit truth": pd.DataFrame({"y": truth > 5.5})}, records
 
 
-def rent(store: Store, folder: Path, rng: np.random.Generator) -> tuple[dict[str, Any], dict[str, pd.DataFrame], list[dict]]:
+def rent(store: Database, folder: Path, rng: np.random.Generator) -> tuple[dict[str, Any], dict[str, pd.DataFrame], list[dict]]:
     import skops.io
     from sklearn.linear_model import LinearRegression
 
@@ -146,9 +144,8 @@ def rent(store: Store, folder: Path, rng: np.random.Generator) -> tuple[dict[str
     frame, truth = flats(60)
     model = LinearRegression().fit(held, value)
     skops.io.dump(model, folder / "rent.skops")
-    register(
-        store,
-        Request(
+    store.register(
+        RegistrationRequest(
             model="rent", version="1", task="regression", reference=reference(folder, "rent", held, score=model.predict(held), label=value),
             label="label", score=("score",), features=tuple(held), artifact=folder / "rent.skops",
         ),
@@ -158,7 +155,7 @@ def rent(store: Store, folder: Path, rng: np.random.Generator) -> tuple[dict[str
     return {"rent": model}, {"rent": frame, "rent held": held}, records
 
 
-def mood(store: Store, folder: Path, rng: np.random.Generator) -> tuple[dict[str, Any], dict[str, pd.DataFrame], list[dict]]:
+def mood(store: Database, folder: Path, rng: np.random.Generator) -> tuple[dict[str, Any], dict[str, pd.DataFrame], list[dict]]:
     held, value = people(rng, 400)
     frame, truth = people(rng, 60)
     target = np.digitize(value, [4.5, 6.5])
@@ -166,9 +163,8 @@ def mood(store: Store, folder: Path, rng: np.random.Generator) -> tuple[dict[str
     model.save_model(folder / "mood.txt")
     chances = model.predict(inputs(held))
     columns = {name: chances[:, place] for place, name in enumerate(CLASSES)}
-    register(
-        store,
-        Request(
+    store.register(
+        RegistrationRequest(
             model="mood", version="1", task="multiclass", reference=reference(folder, "mood", held, **columns, label=np.array(CLASSES)[target]),
             label="label", score=tuple(f"{name}={name}" for name in CLASSES), features=FEATURES, artifact=folder / "mood.txt",
         ),
@@ -178,12 +174,11 @@ def mood(store: Store, folder: Path, rng: np.random.Generator) -> tuple[dict[str
     return {"mood": model}, {"mood": frame, "mood held": held}, records
 
 
-def logged(store: Store, folder: Path, rng: np.random.Generator) -> list[dict]:
+def logged(store: Database, folder: Path, rng: np.random.Generator) -> list[dict]:
     frame = pd.DataFrame({"x": rng.normal(0, 1, 80).round(3), "y": rng.normal(0, 1, 80).round(3)})
     score = 1 / (1 + np.exp(-(0.2 + frame["x"] - 0.5 * frame["y"])))
-    register(
-        store,
-        Request(
+    store.register(
+        RegistrationRequest(
             model="logged", version="1", task="binary", reference=reference(folder, "logged", frame, score=score, label=(score > 0.5).astype(int)),
             label="label", score=("score",), features=("x", "y"),
         ),
@@ -208,6 +203,18 @@ def build(folder: Path) -> ModelWorld:
         models, frames, records = models | more, frames | tables, records + lines
     path = folder / "records.jsonl"
     path.write_text("\n".join(json.dumps(each) for each in records) + "\n")
-    report = load_files(store, [path], Defaults())
+    report = store.load_files([path], LoadDefaults())
     assert report.rejected == 0, report.reasons
     return ModelWorld(store, folder / "home", models, frames)
+
+
+def copied_store(world: ModelWorld, folder: Path) -> Database:
+    """The world's store in another home, without model files and without their cached answers."""
+    folder.mkdir(parents=True)
+    world.store.cursor().execute("CHECKPOINT")
+    shutil.copyfile(world.home / "store.duckdb", folder / "store.duckdb")
+    store = open_store(folder, threads=2)
+    with store.write() as writer:
+        for model in store.catalog().models:
+            writer.execute(f"DELETE FROM computed_{model.key}")
+    return store

@@ -13,12 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from observability.store.db.database import Store
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.store.db.database import Database
 from observability.store.opener import open_store
-from observability.store.registry.register import register
-from observability.store.registry.register_types import Request
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 DAYS = 28
@@ -38,7 +36,7 @@ projects = ["moods"]
 class World:
     """The store, and the raw rows that every expected figure is computed from."""
 
-    store: Store
+    store: Database
     home: Path
     loan: pd.DataFrame
     loan_reference: pd.DataFrame
@@ -236,9 +234,8 @@ def build(folder: Path) -> World:
     for name, task, frame, score, sensitive, settings in wanted:
         frame.to_csv(folder / f"{name}.csv", index=False)
         features = tuple(each for each in frame if each not in ("score", "label", "sad", "so", "glad") and each not in sensitive)
-        register(
-            store,
-            Request(
+        store.register(
+            RegistrationRequest(
                 model=name, version="1", task=task, reference=folder / f"{name}.csv", label="label", score=score, features=features,
                 sensitive=sensitive, settings=folder / settings if settings else None,
             ),
@@ -246,6 +243,6 @@ def build(folder: Path) -> World:
     records = [*loan_records(loan), *shadow_records(loan), *price_records(price), *kind_records(kind), *others(), *unusual()]
     path = folder / "records.jsonl"
     path.write_text("\n".join(json.dumps(each) for each in records) + "\n")
-    report = load_files(store, [path], Defaults())
+    report = store.load_files([path], LoadDefaults())
     assert report.rejected == 0, report.reasons
     return World(store, folder / "home", loan, loan_reference, price, price_reference, kind, kind_reference)

@@ -15,12 +15,10 @@ import pandas as pd
 
 from observability.core.finding import Finding
 from observability.monitoring import check
-from observability.store.db.database import Store
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.store.db.database import Database
 from observability.store.opener import open_store
-from observability.store.registry.register import register
-from observability.store.registry.register_types import Request
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
 
 START = datetime(2020, 1, 6, tzinfo=UTC)
 WARM_UP = 5
@@ -76,26 +74,26 @@ def rows(seed: int, *, task: str, weeks: int, a_day: int, varied: bool) -> pd.Da
     return frame.assign(id=[f"p{seed}-{place}" for place in range(day.size)])
 
 
-def build(home: Path, *, task: str = "binary", weeks: int, a_day: int = 500, varied: bool = False, seed: int = 1) -> Store:
+def build(home: Path, *, task: str = "binary", weeks: int, a_day: int = 500, varied: bool = False, seed: int = 1) -> Database:
     """A store with one model of that stream; its reference is 60 days of the same kind, a year before."""
     store = open_store(home, threads=2)
     reference = rows(seed + 1000, task=task, weeks=9, a_day=max(a_day, 200), varied=varied)
     reference.drop(columns=["id", "latency_ms", "status", "replica", "at"]).to_parquet(home / "reference.parquet")
     (home / "settings.toml").write_text(SETTINGS)
-    request = Request(
+    request = RegistrationRequest(
         model="clean", version="1", reference=home / "reference.parquet", task=task, label="label", score=("score",), features=FEATURES,
         sensitive=("sex",), settings=home / "settings.toml" if task == "binary" else None,
     )  # fmt: skip
-    register(store, request)
+    store.register(request)
     stream = rows(seed, task=task, weeks=weeks + WARM_UP, a_day=a_day, varied=varied)
     stream.to_parquet(home / "rows.parquet")
-    report = load_files(store, [home / "rows.parquet"], Defaults("prediction", "clean", "1", FEATURES))
+    report = store.load_files([home / "rows.parquet"], LoadDefaults("prediction", "clean", "1", FEATURES))
     assert report.rejected == 0, report.reasons
     (home / "rows.parquet").unlink()
     return store
 
 
-def checked(store: Store, weeks: int, only: tuple[str, ...] = JUDGED) -> Iterator[tuple[int, list[Finding]]]:
+def checked(store: Database, weeks: int, only: tuple[str, ...] = JUDGED) -> Iterator[tuple[int, list[Finding]]]:
     """(week, its findings) of every week after the warm-up, each judged at its end."""
     for week in range(WARM_UP, WARM_UP + weeks):
         start, end = START + timedelta(weeks=week), START + timedelta(weeks=week + 1)

@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from observability.store.db.database import Store
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.store.db.database import Database
 from observability.store.opener import open_store
-from observability.store.registry.register import register
-from observability.store.registry.register_types import Request
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 DAYS = 14
@@ -27,7 +25,7 @@ CARRIERS = ["AA", "BB", "CC"]
 class World:
     """The store, and the raw rows that every expected figure is computed from."""
 
-    store: Store
+    store: Database
     price: pd.DataFrame
     loan: pd.DataFrame
     price_reference: pd.DataFrame
@@ -86,9 +84,8 @@ def build(folder: Path) -> World:
     for name, frame, task in (("loan", loan_reference, "binary"), ("price", price_reference, "regression")):
         path = folder / f"{name}.parquet"
         frame.to_parquet(path)
-        register(
-            store,
-            Request(
+        store.register(
+            RegistrationRequest(
                 model=name, version="1", task=task, reference=path, label="label", score=("score",), features=FEATURES, sensitive=("sex",)
             ),
         )
@@ -124,6 +121,6 @@ def build(folder: Path) -> World:
     log.write_text(
         "\n".join(json.dumps(each) for each in records) + '\n{"kind": "prediction", "id": "<script>alert(1)</script>"}\n', encoding="utf-8"
     )
-    report = load_files(store, [log], Defaults())
+    report = store.load_files([log], LoadDefaults())
     assert report.rejected == 1, report.reasons
     return World(store, price, loan, price_reference, loan_reference)

@@ -22,12 +22,11 @@ import numpy as np
 import pyarrow as pa
 
 from observability.core.catalog import Edges, Version
-from observability.store.db.catalog_store import add_columns, add_model, find_model, save_version, set_sensitive, stream
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.store.db.catalog_store import add_columns, add_model, ensure_stream, find_model, save_version, set_sensitive
 from observability.store.ingest.stage import insert_predictions
 from observability.store.opener import open_store
-from observability.store.rollup.rollup import rebuild
+from observability.store.rollup.rollup import rebuild_rollups
+from observability.store.types.loading import LoadDefaults
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = 5
@@ -47,18 +46,36 @@ def numbers(*edges):
 
 EDGES = {
     "loan": {
-        "1": {"feature.income": numbers(-1, 0, 0.5, 2), "feature.city": Edges(levels=("EWR", "JFK", "a&b=c")),
-              "feature.sex": Edges(levels=("F", "M")),
-              "feature.vip": Edges(levels=("false", "true")), f"feature.{HOSTILE}": numbers(0, 1), "group.race": Edges(levels=("A", "B")),
-              "band.income": numbers(-0.5, 0, 1)},
-        "2": {"feature.income": numbers(-2, 0.25, 1), "feature.score": numbers(0.1, 0.7), "feature.sex": Edges(levels=("M",)),
-              "feature.vip": Edges(levels=("true",)), f"feature.{HOSTILE}": numbers(0.5), "group.race": Edges(levels=("B", "C", "A")),
-              "band.income": numbers(0.5)},
+        "1": {
+            "feature.income": numbers(-1, 0, 0.5, 2),
+            "feature.city": Edges(levels=("EWR", "JFK", "a&b=c")),
+            "feature.sex": Edges(levels=("F", "M")),
+            "feature.vip": Edges(levels=("false", "true")),
+            f"feature.{HOSTILE}": numbers(0, 1),
+            "group.race": Edges(levels=("A", "B")),
+            "band.income": numbers(-0.5, 0, 1),
+        },
+        "2": {
+            "feature.income": numbers(-2, 0.25, 1),
+            "feature.score": numbers(0.1, 0.7),
+            "feature.sex": Edges(levels=("M",)),
+            "feature.vip": Edges(levels=("true",)),
+            f"feature.{HOSTILE}": numbers(0.5),
+            "group.race": Edges(levels=("B", "C", "A")),
+            "band.income": numbers(0.5),
+        },
     },
-    "eta": {"1": {"feature.miles": numbers(10, 20, 30), "feature.wind": numbers(0), "feature.carrier": Edges(levels=("UA", "AA")),
-                  "score": numbers(5, 10, 15), "error": numbers(-1, 0, 1)}},
+    "eta": {
+        "1": {
+            "feature.miles": numbers(10, 20, 30),
+            "feature.wind": numbers(0),
+            "feature.carrier": Edges(levels=("UA", "AA")),
+            "score": numbers(5, 10, 15),
+            "error": numbers(-1, 0, 1),
+        }
+    },
     "kind": {"1": {"feature.x": numbers(0, 1), "feature.y": numbers(-0.5, 0.5)}},
-}  # fmt: skip
+}
 TASKS = {"loan": ("binary", ("0", "1")), "eta": ("regression", ()), "kind": ("multiclass", KINDS)}
 
 
@@ -77,7 +94,7 @@ def build(home, records_at_once=600):
     for part, begin in enumerate(range(0, len(records), records_at_once)):
         path = home / f"part{part}.jsonl"
         path.write_text("\n".join(json.dumps(each) for each in records[begin : begin + records_at_once]) + "\n")
-        report = load_files(store, [path], Defaults())
+        report = store.load_files([path], LoadDefaults())
         assert report.rejected == 0, report.reasons
         path.unlink()
     return store
@@ -124,11 +141,11 @@ def register(store):
             for version, edges in versions.items():
                 features = tuple(each.partition(".")[2] for each in edges if each.startswith("feature."))
                 save_version(writer, key, Version(version, START, features, edges, reference_rows=60))
-                stream(writer, key, version, "reference")
+                ensure_stream(writer, key, version, "reference")
             model = find_model(writer, name)
             for version in versions:
                 insert_predictions(writer, model, *reference_tables(model, version, random_), now=START.replace(tzinfo=None))
-            rebuild(writer, name)
+            rebuild_rollups(writer, name)
 
 
 def reference_tables(model, version, random_, rows=60):
@@ -156,10 +173,12 @@ def reference_tables(model, version, random_, rows=60):
     columns["absent"] = columns["wrong"] = pa.array([None] * rows, pa.list_(pa.string()))
     labels = [(each["id"], each["truth"]) for each in records if random_.random() < 0.9]
     found = {
-        "id": [each[0] for each in labels], "at": [START.replace(tzinfo=None)] * len(labels),
-        "received_at": pa.array([None] * len(labels), pa.timestamp("us")), "value": [str(each[1]) for each in labels],
+        "id": [each[0] for each in labels],
+        "at": [START.replace(tzinfo=None)] * len(labels),
+        "received_at": pa.array([None] * len(labels), pa.timestamp("us")),
+        "value": [str(each[1]) for each in labels],
         "number": pa.array([None if multiclass else float(each[1]) for each in labels], pa.float64()),
-    }  # fmt: skip
+    }
     for name in ("source", "annotator", "guideline", "extra"):
         found[name] = pa.array([None] * len(labels), pa.string())
     return pa.table(columns), pa.table(found)

@@ -14,12 +14,10 @@ from unittest import mock
 import numpy as np
 
 from observability.enrichment.explanations import explain_rows
-from observability.store.db.database import Store
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.store.db.database import Database
 from observability.store.opener import open_store
-from observability.store.registry.register import register
-from observability.store.registry.register_types import Request
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
 from observability.worker.explanation import Explanation
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -30,7 +28,7 @@ AS_OF = START + timedelta(days=5, hours=6)
 REGIONS = ("north", "south", "east")
 
 
-def build(home: Path) -> Store:
+def build(home: Path) -> Database:
     """The store with everything that had arrived by AS_OF."""
     store = open_store(home, threads=2)
     for version, features in (("1", ("age", "income", "region")), ("2", ("age", "region", "tenure"))):
@@ -38,33 +36,33 @@ def build(home: Path) -> Store:
         path.write_text("\n".join(reference(version, features)) + "\n", encoding="utf-8")
         artifact = home / "model.txt"
         artifact.write_text("tree\nversion=v4\n", encoding="utf-8")
-        request = Request(
+        request = RegistrationRequest(
             model="live", version=version, reference=path, task="binary", label="label", score=("score",), features=features,
             sensitive=("region",), artifact=artifact if version == "2" else None,
         )  # fmt: skip
-        register(store, request)
+        store.register(request)
         path.unlink()
         artifact.unlink()
     load(store, [each for each in records() if arrival(each) <= AS_OF])
     return store
 
 
-def load_later(store: Store) -> None:
+def load_later(store: Database) -> None:
     """All that arrived after AS_OF: predictions of days that were over, revised labels, a new column, a new version, a new model."""
     load(store, [each for each in records() if arrival(each) > AS_OF])
 
 
-def load(store: Store, lines: list[dict]) -> None:
+def load(store: Database, lines: list[dict]) -> None:
     """Loads records through a file."""
     path = store.home / "lines.jsonl"
     path.write_text("\n".join(json.dumps(each) for each in lines) + "\n", encoding="utf-8")
-    report = load_files(store, [path], Defaults())
+    report = store.load_files([path], LoadDefaults())
     assert report.rejected == 0, report.reasons
     path.unlink()
     explain(store)
 
 
-def explain(store: Store) -> None:
+def explain(store: Database) -> None:
     """Explains all that is not explained yet; the artifact of version 2 is a sum of three terms."""
 
     def worker(_worker, _artifact, rows, **_options):
@@ -77,7 +75,7 @@ def explain(store: Store) -> None:
             standard_error=None, seconds=0.1, note="", network_blocked=True,
         )  # fmt: skip
 
-    with mock.patch("observability.worker.explain", worker):
+    with mock.patch("observability.worker.requests.explain_scores", worker):
         for model in store.catalog().models:
             while explain_rows(store, None, model, lambda *_: None, threading.Event()):
                 pass

@@ -6,14 +6,14 @@ import pandas as pd
 
 from observability.core.settings import ModelSettings
 from observability.metrics.energy import RESOURCE_COLUMNS, RUN_COLUMNS
-from observability.metrics.prices import PRICE_COLUMNS, Place
+from observability.metrics.prices import PRICE_COLUMNS, PriceScope
 
 START = datetime(2026, 3, 2)
 
 
-def place(**settings) -> Place:
+def place(**settings) -> PriceScope:
     """The model `loan` with some settings."""
-    return Place("loan", ModelSettings(**settings))
+    return PriceScope("loan", ModelSettings(**settings))
 
 
 def records(columns: tuple[str, ...], rows: list[dict], times: tuple[str, ...], numbers: tuple[str, ...]) -> pd.DataFrame:

@@ -1,15 +1,16 @@
-"""What should the answer be, computed the slow and obvious way?
+"""The reference engine: answers computed the slow and obvious way, for tests of the other engines.
 
-The second engine: it reads every raw row with SELECT * and walks over them one by one, in plain Python, with the standard library's own
-sums and searches. It shares no expression, no binning and no rollup with the store's engine; both must give equal counts
-(tests/store/test_engine*.py), and analyzers equal findings. `ask` and `sample` have the signatures of observability.store.query.aggregates.
+It reads every raw row of a store with SELECT * and walks over them one by one, in plain Python, with the standard library's own sums and searches. It
+shares no expression, no binning and no rollup with the DuckDB engine; counts must be equal (tests/store/test_engine*.py), and findings too.
 """
 
 import bisect
+import contextlib
 import json
 import math
 from collections import defaultdict
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
@@ -29,11 +30,14 @@ from observability.core.questions import (
     Records,
     Sample,
 )
+from observability.core.window import EPOCH, HOUR, Window
 from observability.records.kinds import KINDS
 from observability.stats.quantile import LOG_EDGES
 from observability.stats.scores import SCORE_EDGES
-from observability.store.query.estimates import registration
+from observability.store.engine import Engine
+from observability.store.types.error_estimates import estimated_registration
 
+DAY = timedelta(days=1)
 EPSILON = 2.220446049250313e-16
 FIELDS = ("score", "latency_ms", "energy_j", "cost", "status", "replica", "device", "batch")
 LABEL_NUMBERS = ("label_value", "error", "absolute_error", "squared_error", "log_loss", "brier", "correct")
@@ -299,7 +303,7 @@ def ask(store, aggregate, window, *, source="auto"):
     return typed(store.catalog().model(window.model), pd.DataFrame(answer, columns=names))
 
 
-def put(store, question, window):
+def answer(store, question, window):
     """The answer to a question of any type."""
     ways = {Records: records, Sample: sample, Attributions: attributions, EstimatedErrors: estimated_errors}
     way = ways.get(type(question), ask)
@@ -357,7 +361,7 @@ def estimated_errors(store, question, window):
     groups = defaultdict(list)
     for row in rows_of(store, window) if model.task == "regression" else ():
         mine, state = held.get((row.fields["stream"], row.fields["id"])), states.get(row.version.name)
-        if mine is None or state is None or state["failure"] or state["registration"] != registration(row.version):
+        if mine is None or state is None or state["failure"] or state["registration"] != estimated_registration(row.version):
             continue
         for measure, column in (("absolute_error", "absolute"), ("squared_error", "squared")):
             truth = row.number(measure)
@@ -391,6 +395,7 @@ def attributions(store, question, window):
             found.append((row, mine))
     found = sorted(found, key=lambda each: (each[0].fields["sample_hash"], each[0].fields["id"]))[: question.rows]
     names = list(dict.fromkeys(name for row, _ in found for name in orders[row.version.name]))
+    names = names or [*getattr(model.version(window.version), "features", ())]
     lines = []
     for row, mine in found:
         order = orders[row.version.name]
@@ -464,3 +469,93 @@ def typed(model, frame, sample=False):
         else:
             frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
     return frame
+
+
+class ReferenceEngine(Engine):
+    """The raw rows of a store as an engine."""
+
+    def __init__(self, store):
+        self.store = store
+
+    def catalog(self):
+        return self.store.catalog()
+
+    def snapshot(self):
+        return contextlib.nullcontext()
+
+    def ask(self, question, window):
+        return answer(self.store, question, window)
+
+    def counters(self, model, window):
+        """Sums over the hours of `arrivals` that the window touches; features of rows whose version was registered without them."""
+        known = self.catalog().model(model)
+        start, end = (each.replace(tzinfo=None) for each in (window.start, min(window.end, window.as_of or window.end)))
+        hours = [
+            each
+            for each in rows_in(self.store, "SELECT * FROM arrivals")
+            if each["model"] == model and each["kind"] == "prediction" and start - HOUR < each["hour"] < end
+        ]
+        counts = {name: sum(each[name] for each in hours) for name in ("stored", "duplicates", "rejected")}
+        days = replace(window, start=midnight(window.start), end=midnight(window.end + DAY - timedelta(microseconds=1)))
+        extra = defaultdict(int)
+        for row in rows_of(self.store, days):
+            for column in known.features():
+                registered = row.version.registered and column.name not in row.version.features
+                if registered and column.id not in (row.fields["absent"] or ()) and row.fields[column.column] is not None:
+                    extra[column.name] += 1
+        kept = rows_in(self.store, f"SELECT version, state FROM enrichment_{known.key} WHERE job = 'explain' AND part = ''")
+        failed = {each["version"]: json.loads(each["state"])["failure"] for each in kept}
+        return {
+            "lines": sum(counts.values()),
+            **counts,
+            "unknown_columns": dict(extra),
+            "not_explained": {name: reason for name, reason in failed.items() if reason},
+        }
+
+    def events(self, model, start, end):
+        """Every event in [start, end) of the model or of none."""
+        first, last = (each.replace(tzinfo=None) for each in (start, end))
+        names = ["at", "model", "version", "what", "text", "prediction", "subject"]
+        found = [
+            [each[name] for name in names]
+            for each in rows_in(self.store, "SELECT * FROM events")
+            if first <= each["at"] < last and (model is None or each["model"] in (None, model))
+        ]
+        found.sort(key=lambda each: (each[0], each[3], each[4] or ""))
+        return pd.DataFrame(found, columns=names).astype(dict.fromkeys(names[1:], object) | {"at": "datetime64[us]"})
+
+    def activity(self, as_of=None, model=None):
+        """Counts, first, last and newest arrival of each stream, from its raw rows."""
+        limit = None if as_of is None else as_of.replace(minute=0, second=0, microsecond=0, tzinfo=None)
+        lines = []
+        for known in self.catalog().models if model is None else (self.catalog().model(model),):
+            predictions, revisions, streams = stored(self.store, known)
+            for number, (version, environment) in sorted(streams.items()):
+                timeless = environment == "reference"
+                held = [row for row in predictions if row["stream"] == number and (timeless or limit is None or row["arrived"] <= limit)]
+                if not held:
+                    continue
+                labels = [each["arrived"] for row in held for each in revisions[row["id"]] if limit is None or each["arrived"] <= limit]
+                arrived = max([row["arrived"] for row in held] + labels)
+                hours = [whole_hour(min(row["at"] for row in held)), whole_hour(max(row["at"] for row in held))]
+                hours.append(whole_hour(arrived) + (HOUR if whole_hour(arrived) < arrived else timedelta(0)))
+                lines.append([known.name, version, environment, len(held), *([pd.NaT] * 3 if timeless else hours)])
+        frame = pd.DataFrame(lines, columns=["model", "version", "environment", "rows", "first", "last", "last_arrived"])
+        times = dict.fromkeys(("first", "last", "last_arrived"), "datetime64[us]")
+        return frame.astype({"model": object, "version": object, "environment": object, "rows": "int64", **times})
+
+    def newest_record(self, kinds, model, before, as_of=None):
+        """The newest time of the last record of each kind."""
+        found = []
+        for kind in kinds:
+            frame = self.ask(Records(kind, ever=True), Window(model, EPOCH, before, as_of=as_of))
+            found += [] if frame.empty else [frame["at" if "at" in frame else "from"].max().to_pydatetime()]
+        return max(found).replace(tzinfo=UTC) if found else None
+
+
+def whole_hour(instant):
+    return instant.replace(minute=0, second=0, microsecond=0)
+
+
+def midnight(instant):
+    return whole_hour(instant).replace(hour=0)

@@ -9,12 +9,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from observability.core.weeks import Week
-from observability.store.db.database import Store
-from observability.store.ingest.loader import load_files
-from observability.store.ingest.parse_types import Defaults
+from observability.store.db.database import Database
 from observability.store.opener import open_store
-from observability.store.registry.register import register
-from observability.store.registry.register_types import Request
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
 
 FIRST = Week.parse("2026-W06")
 WEEKS = tuple(FIRST.back(-n) for n in range(6))
@@ -23,7 +21,7 @@ A_DAY = 60
 LATE = timedelta(days=21)
 
 
-def build(home: Path, *, shadow: bool = True, artifact: Path | None = None) -> Store:
+def build(home: Path, *, shadow: bool = True, artifact: Path | None = None) -> Database:
     """The store with everything that arrived within a week of the last one; `load_late` brings the rest.
 
     shadow: the old version answers in the shadow of the better one. artifact: of the old version.
@@ -36,8 +34,10 @@ def build(home: Path, *, shadow: bool = True, artifact: Path | None = None) -> S
         lines = ["km,load,score,label", *(",".join(str(each[name]) for name in ("km", "load", "score", "label")) for each in rows)]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         own = artifact if version == "1" else None
-        register(
-            store, Request(model="eta", version=version, task="regression", reference=path, label="label", score=("score",), artifact=own)
+        store.register(
+            RegistrationRequest(
+                model="eta", version=version, task="regression", reference=path, label="label", score=("score",), artifact=own
+            )
         )
         path.unlink()
     known = [each for each in records() if each["received_at"] < stamp(WEEKS[-1].end + timedelta(days=7))]
@@ -45,7 +45,7 @@ def build(home: Path, *, shadow: bool = True, artifact: Path | None = None) -> S
     return store
 
 
-def load_late(store: Store) -> None:
+def load_late(store: Database) -> None:
     """The labels that nobody had when the weeks were frozen."""
     load(store, [each for each in records() if each["received_at"] >= stamp(WEEKS[-1].end + timedelta(days=7))])
 
@@ -104,11 +104,11 @@ def records() -> list[dict]:
     return found
 
 
-def load(store: Store, lines: list[dict]) -> None:
+def load(store: Database, lines: list[dict]) -> None:
     """Loads records through a file."""
     path = store.home / "lines.jsonl"
     path.write_text("\n".join(json.dumps(each) for each in lines) + "\n", encoding="utf-8")
-    assert load_files(store, [path], Defaults()).rejected == 0
+    assert store.load_files([path], LoadDefaults()).rejected == 0
     path.unlink()
 
 

@@ -11,8 +11,8 @@ from typing import Literal
 from observability.core.finding import Finding
 from observability.incidents.grouping import Incident
 from observability.simulation.clean_log import NEXT
-from observability.simulation.fault import Fault
-from observability.simulation.replay import Day, Scenario
+from observability.simulation.fault import ServingFault
+from observability.simulation.replay import FaultScenario, ReplayDay
 
 VALUES = ("data/quality", "serving/drift", "serving/multivariate_drift", "serving/slices", "data/requests")
 OUTCOMES = ("serving/performance", "serving/calibration", "serving/slices", "serving/estimated_performance")
@@ -161,7 +161,7 @@ MATTERS = 0.3
 """Standard deviations from which a ramp matters."""
 
 
-def right(scenario: Scenario) -> Right:
+def right(scenario: FaultScenario) -> Right:
     """What is right about a scenario."""
     assert scenario.fault is not None
     return KEY[scenario.fault.name](scenario.target)
@@ -174,7 +174,7 @@ def apart(one: Right, other: Right) -> bool:
     )
 
 
-def first_evidence(fault: Fault, amount: float, label_delay: int) -> int:
+def first_evidence(fault: ServingFault, amount: float, label_delay: int) -> int:
     """Days from the onset until the first evidence can have come: 0, the labels' delay, or the day on which a ramp matters."""
     if fault.name in BY_LABELS:
         return label_delay
@@ -184,7 +184,7 @@ def first_evidence(fault: Fault, amount: float, label_delay: int) -> int:
 Place = Literal["first", "top three", "named", "missed"]
 
 
-def judged(day: Day, of: Right) -> Place:
+def judged(day: ReplayDay, of: Right) -> Place:
     """Where in what was said on a day the fault is named: as the lead of the first incident, of one of the first three, somewhere, or not."""
     for place, each in enumerate(day.incidents):
         if leads(each, of):

@@ -9,15 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from observability.cli.demo_fleet import defaults_of, request_of
 from observability.core.catalog import Column
-from observability.simulation.clean_log import Base
-from observability.simulation.log_from_store import base_of
-from observability.simulation.log_rows import Rows
-from observability.store.db.database import Store
-from observability.store.ingest.loader import load_files
+from observability.simulation.clean_log import SimulationBase
+from observability.simulation.log_from_store import simulation_base
+from observability.simulation.log_rows import LogRows
+from observability.store.db.database import Database
 from observability.store.opener import open_store
-from observability.store.registry.demo import defaults_of, request_of
-from observability.store.registry.register import register
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
 
@@ -40,7 +38,7 @@ REGIONS, CHANNELS = ("north", "south", "east", "west"), ("web", "app", "branch")
 REPLICAS, DEVICES = ("r1", "r2", "r3", "r4"), ("phone", "tablet", "desktop", "kiosk")
 
 
-def draw(rng: np.random.Generator, size: int) -> Rows:
+def draw(rng: np.random.Generator, size: int) -> LogRows:
     """New people, whoever they are independent of each other."""
     income = rng.lognormal(10.3, 0.45, size)
     age = np.round(rng.normal(42, 12, size).clip(18, 90), 1)
@@ -61,7 +59,7 @@ def draw(rng: np.random.Generator, size: int) -> Rows:
     )
     score = 1 / (1 + np.exp(-linked))
     missing = rng.random(size) < 0.02
-    return Rows(
+    return LogRows(
         {
             "feature.income": income,
             "feature.age": age,
@@ -83,35 +81,35 @@ def draw(rng: np.random.Generator, size: int) -> Rows:
     )
 
 
-def credit(seed: int = 0, reference_rows: int = 10_000) -> Base:
+def credit(seed: int = 0, reference_rows: int = 10_000) -> SimulationBase:
     """The synthetic log."""
     rng = np.random.default_rng([seed, 3])
-    return Base(
+    return SimulationBase(
         "credit", "binary", ("0", "1"), COLUMNS, draw(rng, reference_rows), draw(rng, 20_000), draw=draw,
-        hours=tuple((1 + 0.6 * np.sin((np.arange(24) - 8) / 24 * 2 * np.pi)).tolist()), told="Made of nothing, calibrated and fair by construction.",
+        hours=tuple((1 + 0.6 * np.sin((np.arange(24) - 8) / 24 * 2 * np.pi)).tolist()), source_note="Made of nothing, calibrated and fair by construction.",
     )  # fmt: skip
 
 
-def fleet_store(name: str, home: Path) -> Store:
+def fleet_store(name: str, home: Path) -> Database:
     """A store that holds one model of the sample fleet; the caller closes it."""
     fleet = tomllib.loads((SAMPLE / "fleet.toml").read_text(encoding="utf-8"))
     (entry,) = [each for each in fleet["model"] if each["name"] == name]
     store = open_store(home, threads=2)
     try:
-        register(store, request_of(entry, SAMPLE))
+        store.register(request_of(entry, SAMPLE))
         for each in fleet["file"]:
             if each.get("model") == name:
-                load_files(store, [SAMPLE / each["path"]], defaults_of(each))
+                store.load_files([SAMPLE / each["path"]], defaults_of(each))
     except BaseException:
         store.close()
         raise
     return store
 
 
-def of_the_fleet(name: str, home: Path, seed: int = 0) -> Base:
+def of_the_fleet(name: str, home: Path, seed: int = 0) -> SimulationBase:
     """A model of the sample fleet as a base: half of its reference is held against, days are drawn from the other half."""
     store = fleet_store(name, home)
     try:
-        return base_of(store, name, source="reference", seed=seed)
+        return simulation_base(store, name, source="reference", seed=seed)
     finally:
         store.close()

@@ -1,4 +1,4 @@
-"""When are two answers of two engines the same?"""
+"""Compare the answers of two engines."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ def assert_same(got, wanted, *, extremes=True, about=None):
     assert list(got.columns) == list(wanted.columns), about
     keys = [name for name in wanted.columns if name not in FIGURES]
     assert got[[*keys, "n"]].to_dict("list") == wanted[[*keys, "n"]].to_dict("list"), about
-    assert [str(kind) for kind in got.dtypes] == [str(kind) for kind in wanted.dtypes], about
+    assert got.dtypes.astype(str).to_dict() == wanted.dtypes.astype(str).to_dict(), about
     for name in set(FIGURES) & set(wanted.columns):
         a, b = got[name].to_numpy(np.float64), wanted[name].to_numpy(np.float64)
         if name in ("low", "high"):

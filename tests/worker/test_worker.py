@@ -1,4 +1,4 @@
-"""Does a job that misbehaves cost only itself, whatever it does, and does nothing stay behind?"""
+"""A job that misbehaves fails alone and leaves nothing behind."""
 
 import os
 import re
@@ -15,10 +15,10 @@ import pyarrow as pa
 import pytest
 
 from observability.core.errors import ObservabilityError, UsageError
-from observability.worker.folder import frame_from
+from observability.worker.folder import read_untrusted_frame
 from observability.worker.limits import Limits, WorkerError
 from observability.worker.process import Worker
-from observability.worker.requests import predict
+from observability.worker.requests import predict_scores
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "sample_data"
@@ -29,7 +29,7 @@ LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what th
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where temporary folders of this module's workers appear, so that those left behind are seen."""
+    """The folder of this module's temporary folders, to detect those left behind."""
     place = tmp_path_factory.mktemp("temporary")
     before, tempfile.tempdir = tempfile.tempdir, str(place)
     yield place
@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def worker(folder):
-    made = Worker(LIMITS, allowed=("tests.worker.", "observability.worker."))
+    made = Worker(LIMITS, allowed=("tests.support.", "observability.worker."))
     yield made
     made.close()
 
@@ -52,7 +52,7 @@ def clean(worker, folder):
 
 
 def gone(process, seconds=5.0):
-    """Whether a process ends within some seconds (one that waits to be reaped has ended)."""
+    """Whether a process ends within some seconds (a zombie has ended)."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -64,14 +64,18 @@ def gone(process, seconds=5.0):
     return False
 
 
-def test_tables_arguments_and_files_go_and_come(worker, tmp_path):
+def test_tables_arguments_and_files_are_exchanged(worker, tmp_path):
     frame = pd.DataFrame(
         {
-            "x": [1.5, None], "s": ["<b>ä</b>", None], "c": pd.Categorical(["u", "v"]), "n": [1, 2], "b": [True, False],
+            "x": [1.5, None],
+            "s": ["<b>ä</b>", None],
+            "c": pd.Categorical(["u", "v"]),
+            "n": [1, 2],
+            "b": [True, False],
             "t": pd.to_datetime(["2026-01-01T00:00:00Z", None]),
         },
         index=[7, 9],
-    )  # fmt: skip
+    )
     (tmp_path / "a.bin").write_bytes(b"\x00\xff")
     said = []
     answer = worker.call(
@@ -115,7 +119,7 @@ def test_tables_arguments_and_files_go_and_come(worker, tmp_path):
         ("missing", "refused", None),
     ],
 )
-def test_a_job_that_misbehaves_costs_its_own_call(worker, job, reason, seconds):
+def test_a_job_that_misbehaves_fails_alone(worker, job, reason, seconds):
     begun = time.monotonic()
     with pytest.raises(WorkerError) as raised:
         worker.call(JOBS + job, seconds=seconds)
@@ -127,12 +131,22 @@ def test_a_job_that_misbehaves_costs_its_own_call(worker, job, reason, seconds):
 @pytest.mark.parametrize(
     "how",
     [
-        "link", "fifo", "{", "[]", "9" * 5000, "[" * 100_000, '{"values": {}, "frames": {}}', '{"error": {}}', '{"error": 3}',
-        '{"values": {}, "frames": {"a": "inputs.json"}, "files": {}}', '{"values": {}, "frames": {}, "files": {"a": "../../etc/passwd"}}',
-        '{"values": {}, "frames": {}, "files": {"a": "/etc/passwd"}}', '{"values": 3, "frames": {}, "files": {}}',
+        "link",
+        "fifo",
+        "{",
+        "[]",
+        "9" * 5000,
+        "[" * 100_000,
+        '{"values": {}, "frames": {}}',
+        '{"error": {}}',
+        '{"error": 3}',
+        '{"values": {}, "frames": {"a": "inputs.json"}, "files": {}}',
+        '{"values": {}, "frames": {}, "files": {"a": "../../etc/passwd"}}',
+        '{"values": {}, "frames": {}, "files": {"a": "/etc/passwd"}}',
+        '{"values": 3, "frames": {}, "files": {}}',
     ],
     ids=lambda how: how[:12],
-)  # fmt: skip
+)
 def test_a_false_answer_is_refused(worker, how):
     with pytest.raises(WorkerError) as raised:
         worker.call(JOBS + "false_answer", arguments={"how": how})
@@ -146,9 +160,9 @@ def arrow(table, **options):
     return sink.getvalue().to_pybytes()
 
 
-def test_a_table_that_would_swell_is_refused():
+def test_a_compressed_table_is_refused():
     good = arrow(pa.table({"x": [1.0, 2.0], "s": ["a", None]}))
-    assert frame_from(good)["x"].tolist() == [1.0, 2.0]
+    assert read_untrusted_frame(good)["x"].tolist() == [1.0, 2.0]
     for table, options in (
         (pa.table({"x": [0.0] * 100_000}), {"compression": "zstd"}),
         (pa.table({"x": pa.nulls(1000)}), {}),
@@ -156,19 +170,19 @@ def test_a_table_that_would_swell_is_refused():
         (pa.table({"x": pa.array(["a"] * 10).dictionary_encode()}), {}),
     ):
         with pytest.raises(ValueError, match=r"compressed|of type"):
-            frame_from(arrow(table, **options))
+            read_untrusted_frame(arrow(table, **options))
     broken = 0
     for place in range(8, len(good), 5):
         changed = bytearray(good)
         changed[place] ^= 0xFF
         try:
-            frame_from(bytes(changed))
+            read_untrusted_frame(bytes(changed))
         except Exception:
             broken += 1
     assert broken > 20
 
 
-def test_a_job_says_what_is_wrong_with_its_input(worker):
+def test_a_job_reports_what_is_wrong_with_its_input(worker):
     with pytest.raises(UsageError) as raised:
         worker.call(JOBS + "wrong_use")
     assert (raised.value.what, raised.value.where, raised.value.got) == ("the rows lack a feature", "rows", "a")
@@ -205,7 +219,7 @@ def test_network_files_processes_and_signals_are_out_of_reach(worker, tmp_path, 
 
 
 @LINUX
-def test_it_is_held_without_any_privilege_as_for_root():
+def test_the_confined_process_has_no_privileges():
     code = (
         "import ctypes, sys; sys.path[:0] = [sys.argv[1]]\n"
         "from observability.worker.process import Worker\n"
@@ -214,7 +228,8 @@ def test_it_is_held_without_any_privilege_as_for_root():
         "[libc.prctl(24, capability, 0, 0, 0) for capability in range(64)]  # out of the bounding set: no program gets it back\n"
         "drop_capabilities(libc)\n"
         "assert int(open('/proc/self/status').read().split('CapEff:')[1].split()[0], 16) == 0\n"
-        "answer = Worker(allowed=('tests.worker.',)).call('tests.support.hostile_jobs:reach_out', arguments={'other': 1, 'secret': '/etc/hostname'})\n"
+        "answer = Worker(allowed=('tests.support.',)).call(\n"
+        "    'tests.support.hostile_jobs:reach_out', arguments={'other': 1, 'secret': '/etc/hostname'})\n"
         "print(answer.network_blocked, [answer.values[name] for name in ('socket', 'fork', 'program', 'own', 'thread')])"
     )
     done = subprocess.run([sys.executable, "-c", code, str(ROOT)], capture_output=True, text=True, timeout=60)
@@ -223,12 +238,12 @@ def test_it_is_held_without_any_privilege_as_for_root():
 
 def test_tokens_stay_with_the_parent(folder, monkeypatch):
     monkeypatch.setenv("OBSERVABILITY_TOKEN", "secret")
-    made = Worker(LIMITS, allowed=("tests.worker.",))
+    made = Worker(LIMITS, allowed=("tests.support.",))
     assert made.call(JOBS + "reach_out", arguments={"other": os.getpid(), "secret": "/"}).values["token"] == ""
     made.close()
 
 
-def test_folders_whose_rights_are_gone_are_removed_too(worker):
+def test_folders_without_permissions_are_removed_too(worker):
     assert worker.call(JOBS + "locked_folder").values == {}
 
 
@@ -238,7 +253,7 @@ def test_an_answer_is_bounded(worker):
     assert raised.value.reason == "size"
 
 
-def test_threads_wait_in_turn(worker):
+def test_calls_of_several_threads_are_queued(worker):
     pids, errors = [], []
 
     def ask():
@@ -267,18 +282,18 @@ def test_progress_that_raises_ends_the_job(worker):
     assert gone(seen[0])
 
 
-def test_a_warm_process_that_went_is_replaced(worker):
+def test_a_warm_process_that_ended_is_replaced(worker):
     worker.call(JOBS + "echo")
-    line = worker._line
+    line = worker._connection
     os.kill(line.process.pid, signal.SIGKILL)
     assert worker.call(JOBS + "echo").values == {}
-    assert worker._line.process.pid != line.process.pid
+    assert worker._connection.process.pid != line.process.pid
     seen = []
 
     def kill(share, text):
         if not seen:
             seen.append(int(text))
-            os.kill(worker._line.process.pid, signal.SIGKILL)
+            os.kill(worker._connection.process.pid, signal.SIGKILL)
 
     with pytest.raises(WorkerError) as raised:
         worker.call(JOBS + "wait", arguments={"seconds": 30}, progress=kill)
@@ -286,15 +301,15 @@ def test_a_warm_process_that_went_is_replaced(worker):
 
 
 def test_it_ends_when_idle_and_when_closed(folder):
-    made = Worker(Limits(idle_seconds=0.2), allowed=("tests.worker.",))
+    made = Worker(Limits(idle_seconds=0.2), allowed=("tests.support.",))
     made.call(JOBS + "echo")
-    assert gone(made._line.process.pid)
+    assert gone(made._connection.process.pid)
     made.call(JOBS + "echo")
-    process = made._line.process.pid
+    process = made._connection.process.pid
     made.close()
     assert gone(process, 0.5)
     made.call(JOBS + "echo")
-    process = made._line.process.pid
+    process = made._connection.process.pid
     del made
     assert gone(process, 2)
 
@@ -303,8 +318,9 @@ def test_children_die_with_their_parent_and_leave_nothing(folder):
     code = (
         "import sys, tempfile; sys.path[:0] = [sys.argv[1]]; tempfile.tempdir = sys.argv[2]\n"
         "from observability.worker.process import Worker\n"
-        "worker = Worker(allowed=('tests.worker.',))\n"
-        "worker.call('tests.support.hostile_jobs:wait', arguments={'seconds': 60}, progress=lambda share, text: print(worker._line.process.pid, text, flush=True))"
+        "worker = Worker(allowed=('tests.support.',))\n"
+        "worker.call('tests.support.hostile_jobs:wait', arguments={'seconds': 60}, "
+        "progress=lambda share, text: print(worker._connection.process.pid, text, flush=True))"
     )
     parent = subprocess.Popen([sys.executable, "-c", code, str(ROOT), str(folder)], stdout=subprocess.PIPE, text=True)
     keeper, job = map(int, parent.stdout.readline().split())
@@ -319,9 +335,9 @@ def rows():
     return pd.read_parquet(SAMPLE / "flights-late.predictions.parquet").head(20)
 
 
-def test_a_damaged_model_file_costs_its_own_call(worker, tmp_path):
+def test_a_damaged_model_file_fails_its_own_call(worker, tmp_path):
     text = (SAMPLE / "flights-late.lightgbm.txt").read_text()
-    ask = lambda name, seconds=None: predict(worker, tmp_path / name, rows(), classes=("0", "1"), task="binary", seconds=seconds)
+    ask = lambda name, seconds=None: predict_scores(worker, tmp_path / name, rows(), classes=("0", "1"), task="binary", seconds=seconds)
     for name, pattern, by, reason in (
         ("abort.txt", r"split_feature=\d+", "split_feature=88888888", "crash"),
         ("signal.txt", "num_tree_per_iteration=1", "num_tree_per_iteration=0", "crash"),
@@ -351,13 +367,13 @@ def test_a_file_with_foreign_types_is_refused_by_name(worker, tmp_path):
     table = pd.DataFrame({"a": [1.0, 2, 3]})
     skops.io.dump(make_pipeline(FunctionTransformer(os.path.normpath, validate=False), LinearRegression()), tmp_path / "f.skops")
     with pytest.raises(UsageError, match=r"types that are not trusted.*normpath"):
-        predict(worker, tmp_path / "f.skops", table, classes=(), task="regression")
+        predict_scores(worker, tmp_path / "f.skops", table, classes=(), task="regression")
     joblib.dump(LinearRegression(), tmp_path / "m.joblib")
     with pytest.raises(UsageError, match="run code when they are opened"):
-        predict(worker, tmp_path / "m.joblib", table, classes=(), task="regression")
+        predict_scores(worker, tmp_path / "m.joblib", table, classes=(), task="regression")
     skops.io.dump({"a": 1}, tmp_path / "d.skops")
-    with pytest.raises(UsageError, match="no model that predicts"):
-        predict(worker, tmp_path / "d.skops", table, classes=(), task="regression")
+    with pytest.raises(UsageError, match="not a model with predict"):
+        predict_scores(worker, tmp_path / "d.skops", table, classes=(), task="regression")
 
 
 def test_a_library_that_is_not_installed_is_named(worker, tmp_path):

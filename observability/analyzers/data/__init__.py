@@ -1,1 +1,1 @@
-"""Analyzers of the section data."""
+"""Analyzers of the data section."""

@@ -1,14 +1,12 @@
-"""Do sources deliver as they do: on time, in full, soon after capture, with no more rejected rows than usual?
+"""Check the batches of each source: arrival gap, number of rows, rejection rate and delay after capture.
 
-From records of kind `batch`, source by source, each batch of the window beside the source's own of the twelve weeks before. A batch that has not come is
-told as a gap that is still open. A batch names no model, so nothing here is about one.
+Reads records of kind `batch`. Each batch of the window is compared with the same source's batches of the twelve weeks before. An overdue
+batch is reported as an open gap. Batches name no model, so the findings have no model.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-
-import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import SEVERITIES, Finding, Severity, needs_action
@@ -16,9 +14,9 @@ from observability.core.numerals import hours_in_words, percent
 from observability.core.questions import Records
 from observability.core.time import aware_utc, naive_utc
 from observability.detection import batch_history
-from observability.detection.batch_history import DELAY, GAP, LIMITS, REJECTED, ROWS, Look, Source
+from observability.detection.batch_history import DELAY, GAP, LIMITS, REJECTED, ROWS, BatchComparison, BatchSource
 from observability.detection.own_history import LEAST
-from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
+from observability.stats.multiple_testing import benjamini_hochberg
 
 NAME = "data/batches"
 PAST_DAYS = 84
@@ -27,48 +25,51 @@ RANK = {GAP: 3.0, ROWS: 2.0, REJECTED: 1.5, DELAY: 1.0}
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Batches of the window and of the twelve weeks before it."""
+    """Ask for the batches of the window and of the twelve weeks before it."""
     return {"batches": Ask(BATCHES), "past batches": Ask(BATCHES, span="past", days=PAST_DAYS)}
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """For each source: how its batches came, how many rows they had, how many were rejected, how soon after capture; nothing where there is no batch."""
+    """Return the findings of each source: gap, rows, rejection rate and delay; empty where there is no batch."""
     sources = list(batch_history.sources_of(frames["past batches"], frames["batches"], naive_utc(context.now)))
-    looks = [look for source in sources for look in source.looks]
+    looks = [look for source in sources for look in source.comparisons]
     adjusted = iter(benjamini_hochberg([each.p_value for each in looks], context.budget)[0].tolist())
     found: list[Finding] = []
     for source in sources:
-        judged = [(look, next(adjusted)) for look in source.looks]
+        judged = [(look, next(adjusted)) for look in source.comparisons]
         found += about_source(source, judged, context)
     return found
 
 
-def about_source(source: Source, judged: list[tuple[Look, float]], context: Context) -> Iterator[Finding]:
-    """The findings about one source: one a question, or one that says how many more batches it takes."""
-    told = [each for each in judged if not np.isnan(each[0].usual)]
+def about_source(source: BatchSource, judged: list[tuple[BatchComparison, float]], context: Context) -> Iterator[Finding]:
+    """Yield one finding for each metric of a source, or one that says how many more batches are needed."""
+    told = [each for each in judged if each[0].known]
     if not told:
         if source.batches:
             more = max(LEAST - source.earlier, 1)
-            because = f"Whether source `{source.name}` delivers as usual cannot be told: there are {counted(source.earlier)} before this window, it needs about {more} more."
+            because = (
+                f"Whether source `{source.name}` delivers as usual cannot be told: there are {batch_count(source.earlier)} "
+                f"before this window, it needs about {more} more."
+            )
             if source.batches > LEAST:
-                because += f" Of its {counted(source.batches)} in this window the later ones can be judged in a shorter one."
-            yield blank(context, source, ROWS, because)
+                because += f" Of its {batch_count(source.batches)} in this window the later ones can be judged in a shorter window."
+            yield undecided_batches(context, source, ROWS, because)
         return
     for metric in (GAP, ROWS, REJECTED, DELAY):
         if own := [each for each in told if each[0].metric == metric]:
-            yield finding(source, own, context)
+            yield batch_finding(source, own, context)
 
 
-def blank(context: Context, source: Source, metric: str, because: str) -> Finding:
-    """A finding about a source that cannot tell, to be filled in where it can."""
+def undecided_batches(context: Context, source: BatchSource, metric: str, because: str) -> Finding:
+    """Return the finding of severity `unknown` about a source, the template of the others."""
     return replace(
         context.undecided(NAME, f"source:{source.name}", metric, source.batches, because, against="past"), model=None, version=None
     )
 
 
-def finding(source: Source, own: list[tuple[Look, float]], context: Context) -> Finding:
-    """What one question says about a source: the batch that is furthest out, how many others are, and since when."""
-    severities = [look.severity(p, context.budget, context.budget * ACT_SHARE) for look, p in own]
+def batch_finding(source: BatchSource, own: list[tuple[BatchComparison, float]], context: Context) -> Finding:
+    """Return the finding about one metric of a source: the most unusual batch, the number of unusual batches, and the onset."""
+    severities = [look.severity(p, context.budget) for look, p in own]
     worst = min(
         range(len(own)), key=lambda place: (SEVERITIES.index(severities[place]), own[place][1], own[place][0].p_value, own[place][0].at)
     )
@@ -82,10 +83,21 @@ def finding(source: Source, own: list[tuple[Look, float]], context: Context) -> 
     if look.metric == ROWS and not look.few and severity == "watch":
         limit = look.usual * batch_history.MANY
     found = replace(
-        blank(context, source, look.metric, because(source, look, len(own), severity, len(unusual))),
-        n=len(own), value=look.value, low=look.value, high=look.value, limit=limit, severity=severity,
-        evidence={"baseline": look.usual, "baseline_n": source.earlier, "p_adjusted": p, "batch": look.batch, "unusual": [each.batch for each in unusual]},
-    )  # fmt: skip
+        undecided_batches(context, source, look.metric, because(source, look, len(own), severity, len(unusual))),
+        n=len(own),
+        value=look.value,
+        low=look.value,
+        high=look.value,
+        limit=limit,
+        severity=severity,
+        evidence={
+            "baseline": look.usual,
+            "baseline_n": source.earlier,
+            "p_adjusted": p,
+            "batch": look.batch,
+            "unusual": [each.batch for each in unusual],
+        },
+    )
     if not unusual:
         return found
     first = unusual[0]
@@ -94,17 +106,21 @@ def finding(source: Source, own: list[tuple[Look, float]], context: Context) -> 
     return replace(found, likely_source="system", onset=began, rank=RANK[look.metric], evidence=found.evidence | {"onset_known": "dated"})
 
 
-def because(source: Source, look: Look, n: int, severity: Severity, unusual: int) -> str:
-    """The sentence."""
+def because(source: BatchSource, look: BatchComparison, n: int, severity: Severity, unusual: int) -> str:
+    """Return the sentence of a finding about one metric of a source."""
     name, usual = f"`{source.name}`", value_in_words(look.metric, look.usual)
     if severity in ("ok", "unknown"):
         return {
-            GAP: f"Batches of source {name} come as they do: the gap furthest off of {n:,} is {value_in_words(GAP, look.value)}, usually {usual}.",
-            ROWS: f"The rows of batches of source {name} stay within what they vary by: {look.value:,.0f} in the one furthest off of {n:,}, usually {usual}.",
-            REJECTED: f"Rejected rows of source {name} stay within what they vary by: {value_in_words(REJECTED, look.value)} in the batch furthest off of {n:,}, usually {usual}.",
-            DELAY: f"Batches of source {name} arrive as soon after capture as usual: {value_in_words(DELAY, look.value)} in the one furthest off of {n:,}, usually {usual}.",
-        }[look.metric]  # fmt: skip
-    more = f" {unusual - 1:,} more of its {n:,} in this window {'is' if unusual == 2 else 'are'} so." if unusual > 1 else ""
+            GAP: f"Batches of source {name} arrive on schedule: the most unusual of {n:,} gaps is "
+            f"{value_in_words(GAP, look.value)}, usually {usual}.",
+            ROWS: f"Batch sizes of source {name} are within their usual range: {look.value:,.0f} rows in the most unusual of "
+            f"{n:,}, usually {usual}.",
+            REJECTED: f"Rejection rates of source {name} are within their usual range: {value_in_words(REJECTED, look.value)} in the "
+            f"most unusual of {n:,} batches, usually {usual}.",
+            DELAY: f"Batches of source {name} arrive as soon after capture as usual: {value_in_words(DELAY, look.value)} in the "
+            f"most unusual of {n:,}, usually {usual}.",
+        }[look.metric]
+    more = f" {unusual - 1:,} more of its {n:,} in this window {'is' if unusual == 2 else 'are'} also unusual." if unusual > 1 else ""
     batch, value = f"Batch `{look.batch}` of source {name}", value_in_words(look.metric, look.value)
     if look.metric == GAP:
         said = f"{batch} came {value} after the one before it" if look.batch else f"Source {name} has delivered nothing for {value}"
@@ -117,14 +133,14 @@ def because(source: Source, look: Look, n: int, severity: Severity, unusual: int
 
 
 def value_in_words(metric: str, value: float) -> str:
-    """A value of a metric as a person says it."""
+    """Return a value of a metric with its unit: rows, a percentage or hours."""
     if metric == ROWS:
         return f"{value:,.0f}"
     return percent(value) if metric == REJECTED else hours_in_words(value)
 
 
-def counted(n: int) -> str:
-    """`1 batch`, `5 batches`."""
+def batch_count(n: int) -> str:
+    """Return a count of batches in words: `1 batch`, `5 batches`."""
     return f"{n:,} {'batch' if n == 1 else 'batches'}"
 
 

@@ -1,7 +1,7 @@
-"""Is each version of a dataset one content, or was a name and version used for two?
+"""Find dataset versions that were logged with more than one content.
 
-From records of kind `dataset`: those that say the same name and version are held against each other by their checksum, else by their rows. Where they differ,
-what was trained on that version cannot be told.
+Reads records of kind `dataset`. Records of the same name and version are compared by checksum, else by number of rows. Where they differ,
+the training data behind that version are ambiguous.
 """
 
 from collections.abc import Iterator
@@ -24,8 +24,10 @@ DATASETS = Records("dataset", ("dataset", "version", "at", "rows", "checksum"), 
 
 @dataclass(frozen=True)
 class Content:
-    """What one version of a dataset holds. logged: how often it was; contents: different ones, oldest first (a checksum, or a number of rows where a record has
-    none), told: whether every record says its checksum; at: of its newest record, since: when its content was first another one.
+    """The contents of one version of a dataset.
+
+    logged: number of records. contents: distinct contents, oldest first (a checksum, or a number of rows where a record has none). told:
+    whether every record has a checksum. at: time of the newest record. since: time at which the content first differed.
     """
 
     dataset: str
@@ -38,22 +40,22 @@ class Content:
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Every version that was ever logged up to the window's end."""
+    """Ask for every version logged up to the window's end."""
     return {"datasets": Ask(DATASETS)}
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """For each dataset with a record in the window: the version that two contents go by, or that none does; nothing where none was logged."""
+    """Return a finding for each dataset with a record in the window: the version with several contents, or that there is none."""
     start = naive_utc(context.window.start)
     found: dict[str, list[Content]] = {}
     for each in contents_of(frames["datasets"]):
         if each.at >= start:
             found.setdefault(each.dataset, []).append(each)
-    return [about(name, versions, context) for name, versions in sorted(found.items())]
+    return [dataset_finding(name, versions, context) for name, versions in sorted(found.items())]
 
 
 def contents_of(datasets: "DataFrame") -> Iterator[Content]:
-    """Each version of each dataset, by name and version."""
+    """Yield the contents of each version of each dataset, ordered by name and version."""
     ordered = datasets.assign(checksum=datasets["checksum"].map(lambda each: each or "")).sort_values(["at", "checksum", "rows"])
     for (name, version), part in ordered.groupby(["dataset", "version"], sort=True):
         told = bool((part["checksum"] != "").all())
@@ -65,30 +67,39 @@ def contents_of(datasets: "DataFrame") -> Iterator[Content]:
         )
 
 
-def about(name: str, versions: list[Content], context: Context) -> Finding:
-    """What is said about one dataset."""
+def dataset_finding(name: str, versions: list[Content], context: Context) -> Finding:
+    """Return the finding about one dataset."""
     logged = sum(each.logged for each in versions)
     blank = replace(context.undecided(NAME, f"dataset:{name}", METRIC, logged, "", against="level"), model=None, version=None, limit=1.0)
     mixed = [each for each in versions if len(each.contents) > 1]
     if not mixed:
         unsure = [each for each in versions if each.logged > 1 and not each.told]
         if unsure:
-            because = f"Whether version `{unsure[0].version}` of dataset `{name}` is one content cannot be told: it was logged {unsure[0].logged:,} times, not always with a checksum."
+            because = (
+                f"Version `{unsure[0].version}` of dataset `{name}` cannot be verified: it was logged {unsure[0].logged:,} "
+                "times, not always with a checksum."
+            )
             return replace(blank, because=because)
         said = f"{len(versions):,} {'version' if len(versions) == 1 else 'versions'} of dataset `{name}`"
-        return replace(
-            blank, value=1.0, low=1.0, high=1.0, severity="ok", because=f"No name and version stands for two contents: {said}, each of one."
-        )
+        return replace(blank, value=1.0, low=1.0, high=1.0, severity="ok", because=f"No version has more than one content: {said} checked.")
     worst = max(mixed, key=lambda each: (len(each.contents), each.at, each.version))
     since = worst.since or worst.at
     held = "; ".join(short_checksum(each) for each in worst.contents[:3])
-    more = f" {len(mixed) - 1:,} more of its versions so." if len(mixed) > 1 else ""
+    more = f" {len(mixed) - 1:,} more of its versions {'has' if len(mixed) == 2 else 'have'} several contents." if len(mixed) > 1 else ""
     n = float(len(worst.contents))
     return replace(
-        blank, value=n, low=n, high=n, severity="act", likely_source="input", rank=2.0, onset=max(aware_utc(since), context.window.start),
-        because=f"Version `{worst.version}` of dataset `{name}` was logged with {len(worst.contents):,} different contents ({held}): what was trained on it cannot be told.{more}",
+        blank,
+        value=n,
+        low=n,
+        high=n,
+        severity="act",
+        likely_source="input",
+        rank=2.0,
+        onset=max(aware_utc(since), context.window.start),
+        because=f"Version `{worst.version}` of dataset `{name}` was logged with {len(worst.contents):,} different contents "
+        f"({held}): its training data are ambiguous.{more}",
         evidence={"dataset_version": worst.version, "contents": list(worst.contents), "onset_known": "dated"},
-    )  # fmt: skip
+    )
 
 
 ANALYZER = Analyzer(NAME, "Is each version of a dataset one content?", needs, analyze, about="records")

@@ -1,8 +1,8 @@
-"""Do predictions arrive as they should, and are their values whole?
+"""Check the arrival of predictions and the quality of their values.
 
-Each feature and the score is held against the reference (its own past month where nobody registered one): nulls, NaN, absent, of another type,
-unseen, out of range, constant, stuck. What arrives is held against what was expected at that hour of the week. Something is reported when it is
-large enough to matter and more than chance explains, the false discovery rate controlled over everything that the run looked at.
+Each feature and the score is compared with the reference (with its own past month where none is registered): null, NaN, absent, wrong type,
+unseen, out of range, constant and stuck values. Arrivals are compared with the number expected at that hour of the week. A finding is
+raised when the effect is large and statistically significant; the false discovery rate is controlled over all tests of the run.
 """
 
 from collections.abc import Mapping
@@ -14,19 +14,19 @@ from observability.core.finding import Against, Finding, needs_action
 from observability.core.questions import NULL, Aggregate, Bucket
 from observability.detection import arrival, rejected_lines, stuck_values, value_checks
 from observability.detection.arrival import arrival_claims
-from observability.detection.hourly_volume import hours_of
+from observability.detection.hourly_volume import volume_hours
 from observability.detection.rejected_lines import line_claims
 from observability.detection.significant_claims import NAME, PAST_DAYS, settled, worst_of_each
 from observability.detection.stuck_values import still_claims
-from observability.detection.value_checks import MINIMUM_ROWS, Column, no_reference, no_rows, rate_claims, summary
-from observability.metrics.column_counts import NO_ROWS, Counts, counted
+from observability.detection.value_checks import MINIMUM_ROWS, CheckedColumn, no_reference, no_rows, rate_claims, values_summary
+from observability.metrics.column_counts import NO_ROWS, ColumnCounts, counts_by_column
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Predictions of the model by hour, now and in the past month; histograms of the columns by day, now and in the past month, and of the reference."""
+    """Ask for predictions by hour and histograms by day of the window and of the past month, and histograms of the reference."""
     by_hour = Aggregate("predictions", keys=(Bucket("hour"),))
     asks = {"arrivals": Ask(by_hour, scope="model"), "past_arrivals": Ask(by_hour, span="past", days=PAST_DAYS, scope="model")}
-    if columns := asked(context):
+    if columns := quality_columns(context):
         asks["current"] = Ask(Aggregate("predictions", keys=(Bucket("day"),), histogram=columns))
         if context.version.reference_rows:
             asks["reference"] = Ask(Aggregate("predictions", histogram=columns), span="reference")
@@ -35,8 +35,8 @@ def needs(context: Context) -> dict[str, Ask]:
     return asks
 
 
-def asked(context: Context) -> tuple[str, ...]:
-    """References of the features that the version was registered with (all that were seen, where it was not), and of the score."""
+def quality_columns(context: Context) -> tuple[str, ...]:
+    """Return the column references of the registered features (of all seen ones without a registration) and of the score."""
     names = context.version.features if context.version.reference_rows else tuple(each.name for each in context.model.features())
     features = [f"feature.{name}" for name in names if context.model.column(f"feature.{name}")]
     has_score = bool(context.model.classes) or "score" in context.version.edges
@@ -44,12 +44,12 @@ def asked(context: Context) -> tuple[str, ...]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Findings about arrival and lines, and for each column what is wrong with it or that nothing is."""
-    hours = hours_of(frames["arrivals"], frames["past_arrivals"], context)
+    """Return findings about arrival, lines and each column."""
+    hours = volume_hours(frames["arrivals"], frames["past_arrivals"], context)
     arriving, said = arrival_claims(hours, context)
-    now = counted(frames["current"]) if "current" in frames else {}
+    now = counts_by_column(frames["current"]) if "current" in frames else {}
     columns = sides(now, frames, context)
-    rows = now[first].rows if now and (first := asked(context)[0]) in now else 0
+    rows = now[first].rows if now and (first := quality_columns(context)[0]) in now else 0
     arriving += line_claims(context, rows)
     of_columns = [claim for each in columns for claim in (*rate_claims(each, context), *still_claims(each, context))]
     judged = settled([*arriving, *of_columns], context.budget)
@@ -59,19 +59,19 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     elif "reference" not in frames:
         said.append(no_reference(context, rows))
     named = {each.subject for each in wrong}
-    fine = [summary(each, context) for each in columns if each.subject not in named]
+    fine = [values_summary(each, context) for each in columns if each.subject not in named]
     return [*worst_of_each(judged[: len(arriving)]), *said, *wrong, *fine]
 
 
-def sides(now: Mapping[str, Counts], frames: Frames, context: Context) -> list[Column]:
-    """Every column of the window that both answers hold; one that could not be answered is reported by whoever asked."""
+def sides(now: Mapping[str, ColumnCounts], frames: Frames, context: Context) -> list[CheckedColumn]:
+    """Yield every column of the window that both answers hold; the runner reports columns whose query failed."""
     if "current" not in frames:
         return []
     baseline: Against = "reference" if "reference" in frames else "past"
-    past = counted(frames["past"]) if "past" in frames else {}
-    before = counted(frames["reference"]) if baseline == "reference" else past
+    past = counts_by_column(frames["past"]) if "past" in frames else {}
+    before = counts_by_column(frames["reference"]) if baseline == "reference" else past
     found = []
-    for reference in asked(context):
+    for reference in quality_columns(context):
         if reference not in now or (reference not in before and frames[baseline]["n"].sum()):
             continue
         feature = reference != "score"
@@ -82,13 +82,13 @@ def sides(now: Mapping[str, Counts], frames: Frames, context: Context) -> list[C
         if baseline == "past" and (theirs.rows < MINIMUM_ROWS or (never_seen(mine) and never_seen(theirs))):
             continue
         found.append(
-            Column(reference, name, column.kind if column else "number", feature, edges, mine, theirs, baseline, past.get(reference))
+            CheckedColumn(reference, name, column.kind if column else "number", feature, edges, mine, theirs, baseline, past.get(reference))
         )
     return found
 
 
-def never_seen(counts: Counts) -> bool:
-    """Whether no row had a value: a column that began to arrive later, or on other versions only."""
+def never_seen(counts: ColumnCounts) -> bool:
+    """Return whether no row had a value, as of a column that is new or belongs to other versions."""
     return not counts.by_bin[2, counts.bins != NULL].any()
 
 
@@ -104,4 +104,4 @@ LIMITS: dict[str, float | None] = {
 ANALYZER = Analyzer(
     NAME, "Do predictions arrive as they should, and are their values whole?", needs, analyze, exceptions=frozenset({1}), limits=LIMITS
 )
-"""Exempt from law 1: that nothing arrived is a finding about arrival, held against what was expected."""
+"""Exempt from law 1: zero arrivals are a finding, compared with the expected number."""

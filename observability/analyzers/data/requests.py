@@ -1,7 +1,6 @@
-"""Does one requester ask the same thing over and over, does one score come again and again, are clocks right and values fine?
+"""Detect bursts of near-identical requests, default scores, device clock skew and coarse device values.
 
-Answered from a bounded sample of single rows, which counts cannot tell: near-identical requests of one subject, a default score, a device whose clock
-is off, a device whose numbers are coarse.
+All four need single rows, which counts do not hold, so they are computed on a bounded sample.
 """
 
 from dataclasses import replace
@@ -13,7 +12,7 @@ from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity
 from observability.core.questions import Aggregate, Sample
 from observability.detection.device_anomalies import NAME, device_claims
-from observability.detection.significant_claims import percent
+from observability.detection.significant_claims import quality_percent
 from observability.stats.change import two_proportion_test
 from observability.stats.interval import rate_interval
 
@@ -23,13 +22,13 @@ if TYPE_CHECKING:
 
 ROWS, LEAST, PAST_DAYS = 20_000, 100, 28
 BURST_WATCH, BURST_ACT, FEWEST, ALIKE = 0.005, 0.02, 20, 0.1
-"""Share of all rows that are near-identical requests of one subject; rows of the sample at least; numbers are alike within so many standard
-deviations of all rows."""
+"""Share of rows that are near-identical requests of one subject; minimum rows of the sample; width of a cell in standard deviations of
+all rows."""
 DEFAULT_WATCH, DEFAULT_ACT = 0.05, 0.10
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Samples of the window and of the month before."""
+    """Ask for samples of the window and of the month before."""
     if context.window.days < 1:
         return {"volume": Ask(Aggregate("predictions"))}
     columns = ("id", "at", "arrived", "subject", "device", "score", *(each.reference for each in context.model.features()))
@@ -38,7 +37,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Findings about subjects, the score and devices; one that nothing stands out."""
+    """Return findings about subjects, the score and devices; one that reports no anomaly where there is none."""
     if "volume" in frames:
         return [
             context.undecided(
@@ -54,10 +53,10 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def bursts(now: "DataFrame", past: "DataFrame", context: Context) -> list[Finding]:
-    """Subjects that ask nearly the same again and again; where none does, that."""
+    """Return findings about subjects with bursts of near-identical requests, or one that there is none."""
     groups = repeated(now, context)
     if groups is None:
-        because = "No request names its subject, so that nobody's bursts can be seen: log `subject`, a pseudonym of who asks."
+        because = "Bursts cannot be detected without `subject`: log `subject` (a user pseudonym) with requests."
         return [context.undecided(NAME, "model", "near_duplicate_share", len(now), because, against="past")]
     before = repeated(past, context)
     usual = float(before["n"].max() / len(past)) if before is not None and len(before) and len(past) >= LEAST else 0.0
@@ -69,27 +68,38 @@ def bursts(now: "DataFrame", past: "DataFrame", context: Context) -> list[Findin
             continue
         severity: Severity = "act" if share >= BURST_ACT else "watch"
         because = (
-            f"Subject `{each['subject']}` asks nearly the same again and again: {each['n']:,} of {len(now):,} requests of the sample ({percent(share)}), up to "
-            f"{each['peak']:,} an hour; the month before nobody had more than {percent(usual)}."
+            f"Subject `{each['subject']}` sends near-identical requests: {each['n']:,} of {len(now):,} requests of the "
+            f"sample ({quality_percent(share)}), up to "
+            f"{each['peak']:,} an hour; the highest share of one subject in the month before was {quality_percent(usual)}."
         )
         base = context.undecided(NAME, f"subject={each['subject']}", "near_duplicate_share", len(now), because, against="past")
         found.append(
             replace(
-                base, value=share, low=known.low, high=known.high, severity=severity, likely_source="system",
-                limit=BURST_ACT if severity == "act" else BURST_WATCH, rank=6.0 + share, evidence={"near_duplicates": each["n"], "peak_per_hour": each["peak"], "baseline": usual},
+                base,
+                value=share,
+                low=known.low,
+                high=known.high,
+                severity=severity,
+                likely_source="system",
+                limit=BURST_ACT if severity == "act" else BURST_WATCH,
+                rank=6.0 + share,
+                evidence={"near_duplicates": each["n"], "peak_per_hour": each["peak"], "baseline": usual},
             )
-        )  # fmt: skip
+        )
     if found:
         return found
     top = int(groups["n"].max()) if len(groups) else 0
     known = rate_interval(top, len(now))
-    because = f"No subject asks the same over and over: the most near-identical requests of one are {top:,} of {len(now):,} of the sample."
+    because = f"No bursts of near-identical requests: one subject has at most {top:,} of the {len(now):,} requests of the sample."
     base = context.undecided(NAME, "model", "near_duplicate_share", len(now), because, against="past")
     return [replace(base, value=known.value, low=known.low, high=known.high, severity="ok", limit=BURST_WATCH)]
 
 
 def repeated(rows: "DataFrame", context: Context) -> "DataFrame | None":
-    """The largest group of near-identical requests of each subject: subject, n, peak (rows in its busiest hour); None where no row names one."""
+    """Return the largest group of near-identical requests of each subject: subject, n, peak (rows of the busiest hour).
+
+    None without subjects.
+    """
     import pandas as pd
 
     named = rows[rows["subject"].notna()]
@@ -117,7 +127,10 @@ def repeated(rows: "DataFrame", context: Context) -> "DataFrame | None":
 
 
 def cells(numbers: "NDArray[np.float64]", every: "NDArray[np.float64]") -> "NDArray[np.float64]":
-    """Cells of a tenth of a standard deviation, told by the quartiles of all rows, so that no wild row widens them; the value itself where these are one."""
+    """Return cells of a tenth of a robust standard deviation (from the quartiles of all rows).
+
+    The value itself where the quartiles are equal.
+    """
     finite = every[np.isfinite(every)]
     low, high = np.quantile(finite, [0.25, 0.75]) if finite.size else (0.0, 0.0)
     there = np.where(np.isfinite(numbers), numbers, 0.0)
@@ -126,7 +139,7 @@ def cells(numbers: "NDArray[np.float64]", every: "NDArray[np.float64]") -> "NDAr
 
 
 def default_score(now: "DataFrame", past: "DataFrame", context: Context) -> list[Finding]:
-    """One value of the score whose share surged: what a service answers when it does not ask the model."""
+    """Return the finding about a score whose share surged, as of a service that answers a default without calling the model."""
     scores, before = (each.loc[np.isfinite(each["score"].to_numpy(float)), "score"] for each in (now, past))
     if len(scores) < LEAST or len(before) < LEAST:
         return []
@@ -138,17 +151,25 @@ def default_score(now: "DataFrame", past: "DataFrame", context: Context) -> list
     sure = p_value is not None and p_value <= context.budget / 100
     severity: Severity = "ok" if growth < DEFAULT_WATCH or not sure else "act" if growth >= DEFAULT_ACT else "watch"
     because = (
-        f"The commonest score is {value:.6g}, in {percent(hits / len(scores))} of {len(scores):,} rows of the sample, {percent(then / len(before))} in the month before"
-        + ("." if severity == "ok" else ": that is consistent with a default given without asking the model.")
+        f"Most frequent score: {value:.6g}, in {quality_percent(hits / len(scores))} of {len(scores):,} rows of the sample, "
+        f"{quality_percent(then / len(before))} in the month before"
+        + ("." if severity == "ok" else ": that is consistent with a default value given without calling the model.")
     )
     subject = context.model.subject("score")
     base = context.undecided(NAME, subject, "default_score_rate", len(scores), because, against="past")
     return [
         replace(
-            base, value=known.value, low=known.low, high=known.high, severity=severity, limit=min(then / len(before) + (DEFAULT_ACT if severity == "act" else DEFAULT_WATCH), 1.0),
-            likely_source="system" if severity != "ok" else None, rank=6.0 if severity != "ok" else 0.0, evidence={"score": value, "baseline": then / len(before), "baseline_n": len(before)},
+            base,
+            value=known.value,
+            low=known.low,
+            high=known.high,
+            severity=severity,
+            limit=min(then / len(before) + (DEFAULT_ACT if severity == "act" else DEFAULT_WATCH), 1.0),
+            likely_source="system" if severity != "ok" else None,
+            rank=6.0 if severity != "ok" else 0.0,
+            evidence={"score": value, "baseline": then / len(before), "baseline_n": len(before)},
         )
-    ]  # fmt: skip
+    ]
 
 
 ANALYZER = Analyzer(

@@ -1,1 +1,1 @@
-"""Analyzers about running models: what they draw, emit and cost."""
+"""Analyzers of the operations section: energy, carbon and cost of models."""

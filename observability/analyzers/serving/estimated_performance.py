@@ -1,8 +1,9 @@
-"""How well does the model do where labels have not come in yet, if scores still mean what they meant in the reference?
+"""Estimate the model's performance where labels are not in yet.
 
-Estimates, never measurements: confidence-based (CBPE) for classifiers, direct loss estimation (DLE) on a bounded sample for regressions. Both are blind
-to a change of the relation between inputs and labels (concept drift). So each estimate stands beside its last measured error, on days whose labels
-are in; where it failed there it is not trusted. It alarms only where labels are missing, and leaves the rest to serving/performance.
+The results are estimates, not measurements: confidence-based (CBPE) for classifiers, direct loss estimation (DLE) on a bounded sample for
+regressions. Both assume that scores mean what they meant in the reference, and cannot detect concept drift. So each estimate is reported
+with its last measured error, on days whose labels are in; an estimate that failed there is marked as not trusted. An estimate needs action
+only where labels are missing; otherwise serving/performance decides.
 """
 
 from dataclasses import dataclass, replace
@@ -10,21 +11,30 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.analyzers.serving.performance import edge
+from observability.analyzers.serving.performance import limit_value
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity
 from observability.core.metric_definitions import METRICS
 from observability.core.questions import Aggregate, Bucket, By, EstimatedErrors
 from observability.detection import estimate_sentences as words
 from observability.detection import estimate_variation
-from observability.detection.metric_changes import chance, reach_of
-from observability.metrics.estimate_accuracy import Check, check_classifier, check_regression
-from observability.metrics.estimates import MINIMUM_REFERENCE, Figures, estimates, meaning, questions, regression, spreads
+from observability.detection.change import WindowChange, at_least, significant_severity, stated_limits
+from observability.detection.metric_changes import difference_error
+from observability.metrics.estimate_accuracy import EstimateCheck, check_classifier_estimates, check_regression_estimates
+from observability.metrics.estimates import (
+    MINIMUM_REFERENCE,
+    MetricEstimates,
+    error_variances,
+    estimate_metrics,
+    estimate_questions,
+    estimate_regression,
+    score_calibration,
+)
 from observability.metrics.measured_windows import days_in, row_error
 from observability.metrics.metric_limits import LIMITS
-from observability.metrics.performance import HEADLINE, maturity
+from observability.metrics.performance import HEADLINE, served_and_labelled
 from observability.stats.interval import Interval, difference_interval
-from observability.stats.multiple import benjamini_hochberg
+from observability.stats.multiple_testing import benjamini_hochberg
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -33,58 +43,66 @@ NAME = "serving/estimated_performance"
 MATURE = 0.8
 PAST_DAYS = 56
 MINIMUM_ROWS = 100
-ACT_SHARE = 0.2
-"""An act may spend a fifth of the run's budget of false discoveries, a watch all of it."""
 DAY = (Bucket("day"),)
 
 
 @dataclass(frozen=True)
 class Estimates:
-    """What is estimated of the window and of the reference, how right the estimate was where labels came in, and what days add to its change."""
+    """The estimates of the window and of the reference, their last measured errors, and the between-day variance of their change."""
 
-    now: Figures
-    before: Figures
-    checks: dict[str, Check]
+    now: MetricEstimates
+    before: MetricEstimates
+    checks: dict[str, EstimateCheck]
     days: estimate_variation.Days
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Outcomes by day of the window and the month before, and of the reference; of a regression the stored estimates of errors beside them."""
+    """Return the queries: outcomes by day of the window and the month before, and of the reference; for a regression also the stored
+    error estimates.
+    """
     if context.model.task is None or not context.version.reference_rows:
         return {"current_counts": Ask(Aggregate("outcomes", keys=(By("label"),)))}
     if context.model.task == "regression":
         counts = Aggregate("outcomes", keys=(*DAY, By("label")))
         return {
-            "current_counts": Ask(counts), "past_counts": Ask(counts, span="past", days=PAST_DAYS),
-            "current_errors": Ask(EstimatedErrors()), "past_errors": Ask(EstimatedErrors(), span="past", days=PAST_DAYS),
+            "current_counts": Ask(counts),
+            "past_counts": Ask(counts, span="past", days=PAST_DAYS),
+            "current_errors": Ask(EstimatedErrors()),
+            "past_errors": Ask(EstimatedErrors(), span="past", days=PAST_DAYS),
             "reference_errors": Ask(EstimatedErrors(), span="reference"),
-        }  # fmt: skip
-    dated, whole = questions(context.model, *DAY), questions(context.model)
+        }
+    dated, whole = estimate_questions(context.model, *DAY), estimate_questions(context.model)
     asks = {f"current_{name}": Ask(each) for name, each in dated.items()}
     asks |= {f"past_{name}": Ask(each, span="past", days=PAST_DAYS) for name, each in dated.items()}
     return asks | {f"reference_{name}": Ask(each, span="reference") for name, each in whole.items() if name != "sums"}
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """One finding for each metric that can be estimated, and one for the last measured error of the main one."""
-    served, labelled = maturity(frames["current_counts"])
+    """Return one finding for each metric that can be estimated, and one for the last measured error of the main one."""
+    served, labelled = served_and_labelled(frames["current_counts"])
     main = HEADLINE.get(context.model.task or "", "judged")
     if served == 0:
-        return [blank(context, main, 0, "No predictions in this window, so there is nothing to estimate.")]
+        return [undecided_estimate(context, main, 0, "No predictions in this window, so there is nothing to estimate.")]
     if context.model.task is None:
-        return [blank(context, main, int(served), "The task is not known: register this model to have its performance estimated.")]
+        return [
+            undecided_estimate(context, main, int(served), "The task is not known: register this model to have its performance estimated.")
+        ]
     if not context.version.reference_rows:
-        return [blank(context, main, int(served), words.NO_REFERENCE)]
+        return [undecided_estimate(context, main, int(served), words.NO_REFERENCE)]
     found = of_regression(frames, context) if main == "mae" else of_classifier(frames, context)
     if found is None:
-        return [blank(context, main, int(served), words.small_reference(MINIMUM_REFERENCE))]
+        return [undecided_estimate(context, main, int(served), words.small_reference(MINIMUM_REFERENCE))]
     if not found.now:
-        return [blank(context, main, int(served), words.NOT_ESTIMATED if main == "mae" else words.NO_DECISIONS)]
-    changes = {metric: change for metric, each in found.now.items() if (change := fall(metric, each.interval, found)) is not None}
+        return [undecided_estimate(context, main, int(served), words.NOT_ESTIMATED if main == "mae" else words.NO_DECISIONS)]
+    changes = {
+        metric: change
+        for metric, each in found.now.items()
+        if (change := estimate_change(metric, each.interval, found, context)) is not None
+    }
     adjusted = benjamini_hochberg([each.p_value for each in changes.values()], context.budget)[0]
     of_p = {metric: float(p) for metric, p in zip(changes, adjusted)}
     said = [
-        judge(context, found, metric, changes.get(metric), of_p.get(metric, 1.0), served, labelled)
+        estimate_finding(context, found, metric, changes.get(metric), of_p.get(metric, 1.0), served, labelled)
         for metric in found.now
         if metric in LIMITS
     ]
@@ -92,51 +110,44 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def of_classifier(frames: Frames, context: Context) -> Estimates | None:
-    """Confidence-based estimates; None where the reference is too small to calibrate scores on."""
+    """Return confidence-based estimates; None where the reference is too small to calibrate scores on."""
     counts, classes, past_classes = (frames.get(name) for name in ("current_counts", "current_classes", "past_classes"))
     assert counts is not None
-    known = meaning(context.model, frames["reference_counts"], frames.get("reference_classes"))
+    known = score_calibration(context.model, frames["reference_counts"], frames.get("reference_classes"))
     if known is None:
         return None
     past = frames["past_counts"]
     by_day = estimate_variation.of_binary(known, past) if past_classes is None else estimate_variation.of_classes(known, past, past_classes)
     return Estimates(
-        estimates(known, counts, classes),
-        estimates(known, frames["reference_counts"], frames.get("reference_classes")),
-        check_classifier(known, frames, context.window.start),
-        strays(by_day, counts, context),
+        estimate_metrics(known, counts, classes),
+        estimate_metrics(known, frames["reference_counts"], frames.get("reference_classes")),
+        check_classifier_estimates(known, frames, context.window.start),
+        estimate_days(by_day, counts, context),
     )
 
 
 def of_regression(frames: Frames, context: Context) -> Estimates:
-    """Direct loss estimates of the sampled rows."""
+    """Return direct loss estimates of the sampled rows."""
     now, reference, counts = frames["current_errors"], frames["reference_errors"], frames["current_counts"]
-    spread = spreads(reference)
+    spread = error_variances(reference)
     return Estimates(
-        regression(now, spread, maturity(counts)[0])[0],
-        regression(reference, spread, context.version.reference_rows)[0],
-        check_regression(context.model, frames, context.window.start),
-        strays(estimate_variation.of_errors(frames["past_errors"], spread), counts, context),
+        estimate_regression(now, spread, served_and_labelled(counts)[0])[0],
+        estimate_regression(reference, spread, context.version.reference_rows)[0],
+        check_regression_estimates(context.model, frames, context.window.start),
+        estimate_days(estimate_variation.of_errors(frames["past_errors"], spread), counts, context),
     )
 
 
-def strays(past: estimate_variation.Daily, counts: "DataFrame", context: Context) -> estimate_variation.Days:
-    """What days add to the change of each metric since the reference."""
+def estimate_days(past: estimate_variation.Daily, counts: "DataFrame", context: Context) -> estimate_variation.Days:
+    """Return the between-day variance of each metric's change since the reference."""
     days = int(np.unique(days_in(counts)).size)
-    return estimate_variation.strays(past, days, maturity(counts)[0] / max(days, 1), context.version.reference_rows)
+    return estimate_variation.estimate_day_variances(
+        past, days, served_and_labelled(counts)[0] / max(days, 1), context.version.reference_rows
+    )
 
 
-@dataclass(frozen=True)
-class Change:
-    """How much worse an estimate is than the reference's (points, or relative), how easily rows and days give that, and up to where days go by themselves."""
-
-    worse: float
-    p_value: float
-    varies: float
-
-
-def fall(metric: str, now: Interval, found: Estimates) -> Change | None:
-    """The change of an estimate since the reference; None where it cannot be compared."""
+def estimate_change(metric: str, now: Interval, found: Estimates, context: Context) -> WindowChange | None:
+    """Return how much worse an estimate is than in the reference (in points, or relative); None where they cannot be compared."""
     then = found.before[metric].interval if metric in found.before else None
     if metric not in LIMITS or then is None or then.value is None or now.value is None or now.n < MINIMUM_ROWS:
         return None
@@ -145,85 +156,114 @@ def fall(metric: str, now: Interval, found: Estimates) -> Change | None:
         return None
     worse = -change.value if METRICS[metric].better == "high" else change.value
     scale = abs(then.value) if LIMITS[metric][0] == "relative" and then.value else 1.0
-    days = found.days.get(metric) or estimate_variation.doubted(row_error(now))
-    return Change(worse / scale, chance(change, *days), reach_of(change, *days) / scale)
+    error = difference_error(change, *(found.days.get(metric) or estimate_variation.doubted(row_error(now))))
+    varies = error.reach / scale if error.days_known else 0.0
+    limits = at_least(estimate_limits(metric, context), varies)
+    return WindowChange(
+        days=context.window.days, whole=True, effect=worse / scale, p_value=error.p_value(change.value), limits=limits, varies=varies
+    )
 
 
-def judge(
-    context: Context, found: Estimates, metric: str, change: Change | None, adjusted: float, served: float, labelled: float,
-) -> Finding:  # fmt: skip
-    """The finding about one metric."""
+def estimate_limits(metric: str, context: Context) -> tuple[float, float]:
+    """Return the losses from which an estimate is watch and act."""
+    return stated_limits(context.model.settings, f"{NAME}/{metric}", *LIMITS[metric][1:])
+
+
+def estimate_finding(
+    context: Context,
+    found: Estimates,
+    metric: str,
+    change: WindowChange | None,
+    adjusted: float,
+    served: float,
+    labelled: float,
+) -> Finding:
+    """Return the finding about one metric."""
     now, check = found.now[metric].interval, found.checks.get(metric)
     then = found.before[metric].interval if metric in found.before else None
     rows = int(served) if context.model.task != "regression" else round(now.n)
     base = replace(
-        blank(context, metric, rows, ""), value=now.value, low=now.low, high=now.high,
+        undecided_estimate(context, metric, rows, ""),
+        value=now.value,
+        low=now.low,
+        high=now.high,
         evidence={
-            "baseline": then.value if then else None, "label_maturity": labelled / served, "served": int(served),
-            "check": None if check is None else as_json(check), "p_adjusted": adjusted if change else None,
-            "worse_by": change.worse if change else None, "varies_up_to": change.varies if change else None,
+            "baseline": then.value if then else None,
+            "label_maturity": labelled / served,
+            "served": int(served),
+            "check": None if check is None else as_json(check),
+            "p_adjusted": adjusted if change else None,
+            "worse_by": change.effect if change else None,
+            "varies_up_to": change.varies if change else None,
         },
-    )  # fmt: skip
+    )
     if now.value is None or now.n < MINIMUM_ROWS:
         return replace(base, because=words.few(metric, now.n, MINIMUM_ROWS))
     if check is not None and check.failed:
         return replace(base, because=words.distrusted(metric, now, check))
-    act = context.model.settings.limits.get(f"{NAME}/{metric}", LIMITS[metric][2])
-    varies = change.varies if change else 0.0
-    watch, act = max(min(LIMITS[metric][1], act), varies), max(act, varies)
+    limits = change.limits if change else estimate_limits(metric, context)
     missing = labelled < MATURE * served
     severity: Severity = "ok"
-    if change is not None and missing and change.worse >= watch and adjusted <= context.budget:
-        sure = (
-            change.worse >= act
-            and adjusted <= context.budget * ACT_SHARE
-            and check is not None
-            and check.held
-            and not context.version.in_sample
-        )
-        severity = "act" if sure else "watch"
+    if change is not None and missing:
+        trusted = check is not None and check.held and not context.version.in_sample
+        severity = significant_severity(change.effect >= limits[0], change.effect >= limits[1] and trusted, adjusted, context.budget)
     if now.low is None or now.high is None:
         severity = "unknown"
     said = words.estimate(
         metric, now, then, check, rows, in_sample=context.version.in_sample, missing=1 - labelled / served if missing else None
     )
     return replace(
-        base, severity=severity, because=said,
-        limit=None if then is None or then.value is None else edge(metric, then.value, act if severity == "act" else watch),
-        rank=6.0 + min(max(change.worse if change else 0.0, 0.0) / act, 5.0) if act > 0 else 6.0,
-    )  # fmt: skip
+        base,
+        severity=severity,
+        because=said,
+        limit=None if then is None or then.value is None else limit_value(metric, then.value, limits[severity == "act"]),
+        rank=6.0 + min(max(change.effect if change else 0.0, 0.0) / limits[1], 5.0) if limits[1] > 0 else 6.0,
+    )
 
 
-def about_error(context: Context, checks: dict[str, Check], main: str) -> list[Finding]:
-    """The last measured error of the estimate of the main metric; nothing where there were no labels to check it with."""
+def about_error(context: Context, checks: dict[str, EstimateCheck], main: str) -> list[Finding]:
+    """Return the finding about the main metric's last measured error; none where there were no labels to check it with."""
     check = checks.get(main)
     if check is None:
         return []
     base = replace(
         context.undecided(NAME, "model", "estimate_error", check.n, "", against="level"),
-        value=check.error.value, low=check.error.low, high=check.error.high, limit=(-check.allowed, check.allowed), evidence=as_json(check),
-    )  # fmt: skip
+        value=check.error.value,
+        low=check.error.low,
+        high=check.error.high,
+        limit=(-check.allowed, check.allowed),
+        evidence=as_json(check),
+    )
     known = None not in (base.value, base.low, base.high)
-    return [replace(base, severity="ok" if known and not check.failed else "unknown", because=words.error(check))]
+    return [replace(base, severity="ok" if known and not check.failed else "unknown", because=words.error_sentence(check))]
 
 
-def as_json(check: Check) -> dict[str, Any]:
-    """A check as JSON can carry it."""
+def as_json(check: EstimateCheck) -> dict[str, Any]:
+    """Return a check as JSON-compatible values."""
     return {
-        "metric": check.metric, "estimated": check.estimated, "measured": check.measured, "error": check.error.value, "low": check.error.low,
-        "high": check.error.high, "allowed": check.allowed, "days": check.days, "first": check.first.isoformat(), "last": check.last.isoformat(),
-        "n": check.n, "failed": check.failed,
-    }  # fmt: skip
+        "metric": check.metric,
+        "estimated": check.estimated,
+        "measured": check.measured,
+        "error": check.error.value,
+        "low": check.error.low,
+        "high": check.error.high,
+        "allowed": check.allowed,
+        "days": check.days,
+        "first": check.first.isoformat(),
+        "last": check.last.isoformat(),
+        "n": check.n,
+        "failed": check.failed,
+    }
 
 
-def blank(context: Context, metric: str, n: int, because: str) -> Finding:
-    """A finding that says it cannot tell, to be filled in where it can."""
+def undecided_estimate(context: Context, metric: str, n: int, because: str) -> Finding:
+    """Return a finding of severity `unknown`, to be filled in where a verdict is possible."""
     return replace(context.undecided(NAME, "model", metric, n, because), basis="estimated")
 
 
 ANALYZER = Analyzer(
     NAME,
-    "How well does the model do where labels have not come in yet, and how right were such estimates?",
+    "What is the estimated performance where labels are missing, and how accurate were past estimates?",
     needs,
     analyze,
     limits={metric: act for metric, (_, _, act) in LIMITS.items()},

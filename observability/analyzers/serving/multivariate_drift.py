@@ -1,9 +1,10 @@
-"""Do all inputs together look as they did in the reference, where each of them alone may?
+"""Detect drift of all inputs jointly, with a domain classifier.
 
-A bounded sample of both sides goes to a domain classifier (stats/domain.py). It speaks up where it tells them apart by more than chance and by
-enough to matter, where single features that moved (serving/drift) do not already say so (one move is one alarm), and where the window is told from the
-four weeks before it by more than days differ among themselves. Beside it each two numbers are
-looked at (_pairs.py): a correlation that broke yesterday shows in the last day while the week still dilutes it, and is named by its features.
+A bounded sample of both sides goes to a domain classifier (stats/domain.py). A finding needs action where the AUC is significant and large
+enough, where drift of single features (serving/drift) does not already explain it (one shift is one alarm), and where the window differs
+from the four weeks before it by more than days differ among themselves. The rank correlation of each pair of numbers is tested as well
+(detection/correlation_changes.py): a correlation that broke yesterday shows in the last day while the week still dilutes it, and is named
+by its features.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,12 +18,15 @@ from observability.analyzers.serving import drift
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity, needs_action
 from observability.core.questions import Aggregate, Sample
-from observability.detection import correlation_claims
-from observability.detection.correlation_changes import Together, prepared
-from observability.detection.onset import Since, since
+from observability.detection import correlation_changes
+from observability.detection.change import stated_limits
+from observability.detection.correlation_changes import Correlations, prepared
+from observability.detection.correlation_claims import METRIC as CORRELATION
+from observability.detection.correlation_claims import correlation_finding
+from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.stats import domain
-from observability.stats.domain import AgainstDays, Separation
-from observability.stats.multiple import benjamini_hochberg
+from observability.stats.domain import Separation, WindowSeparation
+from observability.stats.multiple_testing import benjamini_hochberg
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -34,19 +38,21 @@ ROWS, PAST_ROWS, PAST_DAYS = 2000, 4000, 28
 """Rows of each side, those with the smallest hashes of their ids; and of the own past."""
 LEAST_DAYS = 1.0
 FEWEST_DAYS = 14
-"""Days of past below which nobody can say how much days differ: two of each weekday."""
+"""Smallest number of past days for estimating the variation between days: two of each weekday."""
 WATCH, ACT = 0.55, 0.65
 """An AUC from 0.55 on is reported by Evidently, and 0.65 is the upper limit of NannyML."""
 MORE = 0.05
-"""What pairs of features must add to the AUC of single ones to be said beside features that moved."""
+"""Smallest AUC gain of pairs over single features that is reported beside features that drifted."""
 NAMED, NAMED_FROM = 3, 0.01
-"""So many features are named at most, those without which the AUC falls by so much."""
+"""Largest number of features that are named, and the smallest AUC loss of a named feature."""
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What one window is judged by. moved: names of the features whose own distribution moved. days: how it is told from the days before it; None where that
-    was not asked, or cannot be.
+class DomainVerdict:
+    """Evidence for the verdict on one window.
+
+    moved: names of the features whose own distribution drifted. days: AUC against the days before; None where it was not asked for or is
+    not known.
     """
 
     found: Separation
@@ -54,27 +60,28 @@ class Judged:
     act: float
     budget: float
     adjusted: float
-    days: AgainstDays | None = None
+    days: WindowSeparation | None = None
 
     @property
     def beyond_chance(self) -> bool:
-        """More than the null explains, all looks of the run counted."""
+        """Whether the AUC is significant after adjustment for all tests of the run."""
         return self.found.auc > self.found.null_95 and self.adjusted <= self.budget
 
     @property
     def adds(self) -> bool:
-        """Whether pairs of features show more than features one at a time."""
+        """Whether pairs of features separate the sides better than single features."""
         return self.found.auc - self.found.additive_auc >= max(MORE, 2 * self.found.null_sd)
 
     @property
     def news(self) -> bool:
-        """Whether it differs from the days before it by more than those do among themselves."""
+        """Whether the window differs from the days before it by more than those do among themselves."""
         return self.days is None or self.days.p_value <= self.budget
 
     @property
     def severity(self) -> Severity:
-        """Act or watch where it is far enough, more than chance and news; beside features that moved only where pairs add to them, and then watch. As far as
-        an act but no news: watch.
+        """Act or watch where the AUC is large enough, significant and new.
+
+        Beside features that drifted: watch, and only where pairs add to them. An AUC at the act limit that is not new: watch.
         """
         if not self.beyond_chance or self.found.auc < min(WATCH, self.act):
             return "ok"
@@ -86,8 +93,10 @@ class Judged:
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """A sample of each side with every registered feature, in windows of a day and more; and the histograms that single features are judged by."""
-    columns = asked(context)
+    """Return the queries: a sample of each side with every registered feature in windows of a day and more, and the features'
+    histograms.
+    """
+    columns = model_inputs(context)
     if not columns or not context.version.reference_rows or context.window.days < LEAST_DAYS:
         return {"volume": Ask(Aggregate("predictions"))}
     dated = ("id", "at", *columns)
@@ -99,55 +108,57 @@ def needs(context: Context) -> dict[str, Ask]:
     }
 
 
-def asked(context: Context) -> tuple[str, ...]:
-    """References of the features that the version was registered with."""
+def model_inputs(context: Context) -> tuple[str, ...]:
+    """Return references of the features that the version was registered with."""
     names = (f"feature.{name}" for name in context.version.features)
     return tuple(name for name in names if context.model.column(name) and name in context.version.edges)
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """The finding about all inputs together, and one about each two numbers."""
+    """Return the finding about all inputs jointly, and one about the correlations of pairs."""
     if "volume" in frames:
         n = int(frames["volume"]["n"].sum())
-        if not context.version.reference_rows or not asked(context):
+        if not context.version.reference_rows or not model_inputs(context):
             return [
-                unknown(context, n, "There is no reference to compare all inputs with: register this version with held-out predictions.")
+                undecided_domain(
+                    context, n, "There is no reference to compare the inputs with: register this version with held-out predictions."
+                )
             ]
-        return [unknown(context, n, "All inputs together are compared with the reference over a day or more.")]
+        return [undecided_domain(context, n, "Joint drift of the inputs is measured over a day or more.")]
     current, reference = frames["current_rows"], frames["reference_rows"]
     n, m = len(current), len(reference)
-    wanted = domain.rows_needed(m, WATCH - 0.5)
-    if n < wanted or m < domain.rows_needed(ROWS, WATCH - 0.5):
+    wanted = domain.rows_for_auc_gap(m, WATCH - 0.5)
+    if n < wanted or m < domain.rows_for_auc_gap(ROWS, WATCH - 0.5):
         more = "a larger reference" if np.isinf(wanted) or n >= wanted else f"about {max(round(wanted - n), 1):,} more predictions"
         return [
-            unknown(
+            undecided_domain(
                 context,
                 n,
-                f"Whether all inputs together look as in the reference cannot be told from {n:,} predictions: that needs {more}.",
+                f"Joint drift of the inputs cannot be measured on {n:,} predictions: it needs {more}.",
             )
         ]
     sides = sides_of(frames, context)
-    found = domain.separate(sides["reference"], sides["current"])
+    found = domain.separate_samples(sides["reference"], sides["current"])
     if found is None:
-        return [unknown(context, n, "The inputs do not vary, so there is nothing by which they could be told from the reference.")]
+        return [undecided_domain(context, n, "The inputs do not vary, so joint drift cannot be measured.")]
     singly = drift.analyze(frames, context)
     moved = tuple(each.subject for each in singly if needs_action(each.severity) and each.evidence.get("column") != "score")
-    together = numbers(frames, sides, context)
-    pairs = [each for each in together.pairs(context.budget) if not set(each.names) & set(moved)] if together else []
-    adjusted, _ = benjamini_hochberg([found.p_value, *(each.p_value for each in pairs)], context.budget)
-    judged = Judged(found, moved, context.model.settings.limits.get(f"{NAME}/{METRIC}", ACT), context.budget, float(adjusted[0]))
+    correlations = correlations_of(frames, sides, context)
+    pairs = [change for change in correlations.changes(context.budget) if not set(change.names) & set(moved)] if correlations else []
+    adjusted, _ = benjamini_hochberg([found.p_value, *(pair.p_value for pair in pairs)], context.budget)
+    judged = DomainVerdict(found, moved, context.model.settings.limits.get(f"{NAME}/{METRIC}", ACT), context.budget, float(adjusted[0]))
     if judged.severity != "ok":
         judged = replace(judged, days=against_days(frames, sides))
-    of_pairs = [correlation_claims.judged(together, pairs, [float(each) for each in adjusted[1:]], context)] if together and pairs else []
+    of_pairs = [correlation_finding(correlations, pairs, adjusted[1:].tolist(), context)] if correlations and pairs else []
     return [about_all(judged, context, n, frames), *of_pairs]
 
 
-def about_all(judged: Judged, context: Context, n: int, frames: Frames) -> Finding:
-    """The finding about all inputs together."""
+def about_all(judged: DomainVerdict, context: Context, n: int, frames: Frames) -> Finding:
+    """Return the finding about all inputs jointly."""
     found, severity = judged.found, judged.severity
     when = since_when(found, frames, context) if needs_action(severity) else None
     finding = replace(
-        unknown(context, n, ""),
+        undecided_domain(context, n, ""),
         value=found.auc,
         low=min(found.low, found.auc),
         high=max(found.high, found.auc),
@@ -156,38 +167,45 @@ def about_all(judged: Judged, context: Context, n: int, frames: Frames) -> Findi
         likely_source="input" if needs_action(severity) else None,
         onset=when.at if when else None,
         rank=max(2 * found.auc - 1, 0.0),
-        evidence=evidence(judged) | (when.evidence if when else {}),
+        evidence=domain_evidence(judged) | (when.evidence if when else {}),
     )
-    return replace(finding, because=sentence(judged, finding))
+    return replace(finding, because=domain_sentence(judged, finding))
 
 
-def since_when(found: Separation, frames: Frames, context: Context) -> Since:
-    """The day from which rows are told from the reference: by the classifier's mean score of each day's rows, that were held out."""
-    scores, days = found.scores, day_numbers(frames["current_rows"])
+def since_when(found: Separation, frames: Frames, context: Context) -> OnsetEstimate:
+    """Estimate the onset date, from the classifier's mean score of each day's held-out rows."""
+    scores, days = found.scores, sample_days(frames["current_rows"])
     names = np.unique(days)
     parts = [scores[days == day] for day in names]
     errors = [float(each.std(ddof=1) / np.sqrt(each.size)) if each.size > 1 else float("nan") for each in parts]
     before = (float(found.reference_scores.mean()), float(found.reference_scores.std(ddof=1) / np.sqrt(found.reference_scores.size)))
-    return since(
-        [np.datetime64(int(day), "D") for day in names], [float(each.mean()) for each in parts], errors, start=context.window.start,
-        before=before, worse=1,
-    )  # fmt: skip
-
-
-def against_days(frames: Frames, sides: Sides) -> AgainstDays | None:
-    """How the window is told from the four weeks before it, against how their days are told from each other; None where the past has too few days."""
-    current, past = frames["current_rows"], frames["past_rows"]
-    if not len(past) or len(np.unique(day_numbers(past))) < FEWEST_DAYS:
-        return None
-    then, now = sides["past"], sides["current"]
-    alike = [name for name in then if then[name].dtype.kind == now[name].dtype.kind]
-    return domain.against_days(
-        {name: then[name] for name in alike}, {name: now[name] for name in alike}, day_numbers(past), day_numbers(current)
+    return estimate_onset(
+        [np.datetime64(int(day), "D") for day in names],
+        [float(each.mean()) for each in parts],
+        errors,
+        start=context.window.start,
+        before=before,
+        worse=1,
     )
 
 
-def numbers(frames: Frames, sides: Sides, context: Context) -> Together | None:
-    """The numbers of all samples; None where there are fewer than two."""
+def against_days(frames: Frames, sides: Sides) -> WindowSeparation | None:
+    """Return the AUC of the window against the four weeks before it, and of those weeks' days against each other.
+
+    None where the past has too few days.
+    """
+    current, past = frames["current_rows"], frames["past_rows"]
+    if not len(past) or len(np.unique(sample_days(past))) < FEWEST_DAYS:
+        return None
+    then, now = sides["past"], sides["current"]
+    alike = [name for name in then if then[name].dtype.kind == now[name].dtype.kind]
+    return domain.separate_from_other_days(
+        {name: then[name] for name in alike}, {name: now[name] for name in alike}, sample_days(past), sample_days(current)
+    )
+
+
+def correlations_of(frames: Frames, sides: Sides, context: Context) -> Correlations | None:
+    """Return the correlations of the numbers of all samples; None where there are fewer than two."""
     current, past, reference = frames["current_rows"], frames["past_rows"], frames["reference_rows"]
     samples = [sides[name] for name in ("reference", "current", "past")]
     names = [name for name, values in samples[0].items() if values.dtype.kind == "f" and samples[1][name].dtype.kind == "f"]
@@ -196,39 +214,40 @@ def numbers(frames: Frames, sides: Sides, context: Context) -> Together | None:
     held = [reference, current, past]
     if not len(past) or any(samples[2][name].dtype.kind != "f" for name in names):
         held[2], samples[2] = current.iloc[:0], {name: np.empty(0) for name in names}
-    days = [np.zeros(len(reference), np.int64), day_numbers(current), day_numbers(held[2])]
+    days = [np.zeros(len(reference), np.int64), sample_days(current), sample_days(held[2])]
     chosen = [{name: each[name] for name in names} for each in samples]
     of_reference, now, before = prepared(chosen, days)
-    return Together(tuple(names), of_reference, now, before, context.whole_days[1], context.window.days)
+    stated = stated_limits(context.model.settings, f"{NAME}/{CORRELATION}", correlation_changes.WATCH, correlation_changes.ACT)
+    return Correlations(tuple(names), of_reference, now, before, context.whole_days[1], context.window.days, stated)
 
 
-def day_numbers(rows: "DataFrame") -> NDArray[np.int64]:
-    """The day of each row of a sample since 1970, in the order of the ids."""
+def sample_days(rows: "DataFrame") -> NDArray[np.int64]:
+    """Return the day of each row of a sample since 1970, in the order of the ids."""
     ordered = rows.sort_values("id", kind="stable")
     return np.asarray(ordered["at"].to_numpy("datetime64[D]").astype(np.int64))
 
 
 def sides_of(frames: Frames, context: Context) -> Sides:
-    """The features of the three samples."""
-    return {name: columns_of(frames[f"{name}_rows"], asked(context)) for name in ("reference", "current", "past")}
+    """Return the features of the three samples."""
+    return {name: drift_sample_columns(frames[f"{name}_rows"], model_inputs(context)) for name in ("reference", "current", "past")}
 
 
-def columns_of(rows: "DataFrame", references: Sequence[str]) -> Mapping[str, NDArray[Any]]:
-    """The columns of a sample by the features' names, in the order of the ids: whatever order the rows came in."""
+def drift_sample_columns(rows: "DataFrame", references: Sequence[str]) -> Mapping[str, NDArray[Any]]:
+    """Return the columns of a sample by the features' names, in the order of the ids, whatever the order of the rows."""
     ordered = rows.sort_values("id", kind="stable")
-    return {reference.partition(".")[2]: plain(ordered[reference].to_numpy()) for reference in references}
+    return {reference.partition(".")[2]: plain_values(ordered[reference].to_numpy()) for reference in references}
 
 
-def plain(values: NDArray[Any]) -> NDArray[Any]:
-    """Numbers as floats, infinities as missing as NaN is; all else as texts, None where missing."""
+def plain_values(values: NDArray[Any]) -> NDArray[Any]:
+    """Return numbers as floats, with infinities and NaN as missing; other values as texts, None where missing."""
     if values.dtype != object:
         numbers = values.astype(float)
         return np.where(np.isfinite(numbers), numbers, np.nan)
     return np.array([None if each is None or each != each else str(each) for each in values], object)
 
 
-def evidence(judged: Judged) -> dict[str, Any]:
-    """What the page draws."""
+def domain_evidence(judged: DomainVerdict) -> dict[str, Any]:
+    """Return the evidence that the page draws."""
     found = judged.found
     pair = None
     if found.pair is not None:
@@ -252,56 +271,56 @@ def evidence(judged: Judged) -> dict[str, Any]:
     }
 
 
-def sentence(judged: Judged, finding: Finding) -> str:
-    """What it says, in plain words, with the numbers."""
+def domain_sentence(judged: DomainVerdict, finding: Finding) -> str:
+    """Return the finding's sentence."""
     found, least = judged.found, min(WATCH, judged.act)
-    auc = f"AUC {found.auc:.2f}, chance alone stays under {found.null_95:.2f}"
+    auc = f"AUC {found.auc:.2f}, sampling noise up to {found.null_95:.2f}"
     rows = f"over {found.rows[1]:,} predictions and {found.rows[0]:,} reference rows"
     if finding.severity == "ok" and not judged.beyond_chance and found.auc > found.null_95:
-        chance = f"p {judged.adjusted:.2g} over all that was looked at"
-        return f"All inputs together moved no farther than chance may explain ({chance}): a classifier tells them apart with {auc}, {rows}."
+        chance = f"adjusted p {judged.adjusted:.2g}"
+        return f"No significant joint drift of the inputs ({chance}): {auc}, {rows}."
     if finding.severity == "ok" and not judged.beyond_chance:
-        return f"All inputs together look as in the reference: a classifier cannot tell them apart ({auc}) {rows}."
+        return f"No joint drift of the inputs: a classifier cannot separate window and reference ({auc}) {rows}."
     if finding.severity == "ok" and found.auc < least:
-        return f"All inputs together look nearly as in the reference ({auc}; watch from {least:g}) {rows}."
+        return f"Joint drift of the inputs is below the limit ({auc}; watch from {least:g}) {rows}."
     if not judged.news and judged.days is not None:
-        usual = f"the four weeks before are as far from it: told from those the window has AUC {judged.days.auc:.2f}, and other days of them {judged.days.null_mean:.2f}"
-        return f"A classifier tells this window from the reference{names(judged)} ({auc}), but {usual}, {rows}."
+        usual = f"AUC {judged.days.auc:.2f} against the past four weeks, {judged.days.null_mean:.2f} among their days"
+        return f"Joint drift of the inputs is unchanged from the past four weeks{telling_features(judged)} ({auc}); {usual}, {rows}."
     if finding.severity == "ok":
-        return f"A classifier tells this window from the reference{names(judged)} ({auc}), and the features that moved alone already say so, {rows}."
-    more = ", more than the single features show" if judged.adds else ""
-    apart = f"a classifier tells them apart{names(judged)} ({auc}; limit {finding.limit:g}) {rows}"
-    return f"All inputs together moved away from the reference{more}: {apart}{paired(judged)}."
+        return f"Joint drift of the inputs is explained by features that drifted alone{telling_features(judged)} ({auc}), {rows}."
+    more = " beyond single-feature drift" if judged.adds else ""
+    apart = f"a classifier separates the two{telling_features(judged)} ({auc}; limit {finding.limit:g}) {rows}"
+    return f"The inputs drifted jointly from the reference{more}: {apart}{paired(judged)}."
 
 
-def names(judged: Judged) -> str:
-    """The features by which the two sides are told apart."""
+def telling_features(judged: DomainVerdict) -> str:
+    """Return the features that separate the two sides most."""
     named = [f"`{name}`" for name, loss in judged.found.importance if loss >= NAMED_FROM][:NAMED]
-    return f", mostly by {listed(named)}" if named else ""
+    return f", mostly by {joined_words(named)}" if named else ""
 
 
-def paired(judged: Judged) -> str:
-    """The correlation that changed, where single features do not tell the sides apart as well and it did change."""
+def paired(judged: DomainVerdict) -> str:
+    """Return the correlation that changed, where it did and single features separate the sides less well."""
     pair = judged.found.pair
     if pair is None or not judged.adds or abs(pair[3] - pair[2]) < 0.1:
         return ""
     return f"; the rank correlation of `{pair[0]}` and `{pair[1]}` went from {pair[2]:.2f} to {pair[3]:.2f}"
 
 
-def listed(words: Sequence[str]) -> str:
-    """Words with commas and an `and`."""
+def joined_words(words: Sequence[str]) -> str:
+    """Return words joined with commas and `and`."""
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]])) if words else ""
 
 
-def unknown(context: Context, n: int, because: str) -> Finding:
-    """A finding that says it cannot tell, to be filled in where it can."""
+def undecided_domain(context: Context, n: int, because: str) -> Finding:
+    """Return a finding of severity `unknown`, to be filled in where a verdict is possible."""
     return context.undecided(NAME, "model", METRIC, n, because)
 
 
 ANALYZER = Analyzer(
     NAME,
-    "Do all inputs together look as they did in the reference, where each of them alone may?",
+    "Did the inputs drift jointly from the reference?",
     needs,
     analyze,
-    limits={METRIC: ACT, correlation_claims.METRIC: correlation_claims.ACT},
+    limits={METRIC: ACT, CORRELATION: correlation_changes.ACT},
 )

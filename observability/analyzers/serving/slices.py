@@ -1,8 +1,8 @@
-"""In which slice is it worse: which part of the rows changed otherwise than the rest?
+"""Find slices of rows that changed significantly more than the rest.
 
-A bounded sample of the window and of what it is held against is searched: every level of every category, bands of numbers, replicas, devices, and
-pairs of them, for errors that grew, values that went missing and values that moved (stats/slices.py). A change that all rows share
-names no slice: that is said by the analyzers about the whole. What the owner watches (`slices` of the settings) is reported in any case.
+A bounded sample of the window and of its baseline is searched: every level of every category, bands of numbers, replicas, devices, and
+pairs of them, for errors that grew, values that went missing and values that moved (stats/slices.py). A change that all rows share gives
+no slice: the analyzers of the whole report it. Slices that the owner watches (`slices` of the settings) are always reported.
 """
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
@@ -10,23 +10,23 @@ from observability.core.finding import Against, Finding
 from observability.core.questions import UNKNOWN, Aggregate, By, Sample
 from observability.detection import slice_sentences as words
 from observability.detection import slice_versions as versions
-from observability.detection.slice_claims import NAME, Held, claims
-from observability.detection.slice_report import summary, watched
+from observability.detection.slice_claims import NAME, SearchedSlices, slice_claims_of
+from observability.detection.slice_report import slice_search_summary, watched_slices
 from observability.metrics import slice_rows as rows
-from observability.stats.slices import LEAST
+from observability.stats.slices import LEAST_ROWS
 
 ROWS = 20_000
 """Rows of each side, those with the smallest hashes of their ids."""
 PAST_DAYS = 28
 MATURE = 0.8
-"""Below this share of the labels that usually come, errors may be the labels' youth."""
+"""Below this share of the usual labels, errors may come from labels that are still missing."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Samples of the window, of the reference and of the past month, and how many labels are in."""
-    if context.window.days < 1 or not rows.sliced(context):
+    """Return the queries: samples of the window, of the reference and of the past month, and how many labels are in."""
+    if context.window.days < 1 or not rows.slicing_columns(context):
         return {"volume": Ask(Aggregate("predictions"))}
-    sample = Sample("outcomes", rows.columns(context), ROWS)
+    sample = Sample("outcomes", rows.slice_references(context), ROWS)
     labels = Aggregate("outcomes", keys=(By("label"),))
     asks = {"current": Ask(sample), "past": Ask(sample, span="past", days=PAST_DAYS, scope="model")}
     if context.version.reference_rows:
@@ -37,37 +37,39 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """A finding for each slice that stands out, for each that is watched, and one about the search."""
+    """Return a finding for each significant slice, for each watched slice, and one about the search."""
     if "volume" in frames:
         n = int(frames["volume"]["n"].sum())
-        because = "Slices are compared over a day or more." if rows.sliced(context) else "There is no feature or group to slice by."
-        return [words.unknown(context, n, because)]
-    now, past = rows.ordered(frames["current"]), rows.ordered(frames["past"])
-    if len(now) < 2 * LEAST:
-        return [words.unknown(context, len(now), words.too_few(len(now), 2 * LEAST))]
+        because = (
+            "Slices are compared over a day or more." if rows.slicing_columns(context) else "There is no feature or group to slice by."
+        )
+        return [words.undecided_slices(context, n, because)]
+    now, past = rows.sampled_by_id(frames["current"]), rows.sampled_by_id(frames["past"])
+    if len(now) < 2 * LEAST_ROWS:
+        return [words.undecided_slices(context, len(now), words.too_few_rows(len(now), 2 * LEAST_ROWS))]
     against: Against = "reference" if "reference" in frames else "past"
-    before = rows.ordered(frames["reference"]) if "reference" in frames else past
-    if len(before) < 2 * LEAST:
+    before = rows.sampled_by_id(frames["reference"]) if "reference" in frames else past
+    if len(before) < 2 * LEAST_ROWS:
         return [
-            words.unknown(
+            words.undecided_slices(
                 context,
                 len(now),
-                "There is neither a reference nor a past to hold slices against: register this version with held-out predictions.",
+                "There is neither a reference nor a past to compare slices with: register this version with held-out predictions.",
             )
         ]
-    held = [Held.searched(now, before, context, against)]
+    held = [SearchedSlices.searched(now, before, context, against)]
     fields = [name for name in rows.FIELDS if now.levels(name).names]
     if fields:
-        held.append(Held.searched(now, past if len(past) >= 2 * LEAST else past.none(), context, "past", fields))
+        held.append(SearchedSlices.searched(now, past if len(past) >= 2 * LEAST_ROWS else past.none(), context, "past", fields))
     young = maturity(frames)
-    named = [each for part in held for each in claims(part, context, young)]
+    named = [each for part in held for each in slice_claims_of(part, context, young)]
     if "versions" in frames:
-        named += versions.claim(frames["versions"], context)
-    return [*named, *watched(held[0], now, before, context), summary(held, named, now, before, context)]
+        named += versions.version_slice_claim(frames["versions"], context)
+    return [*named, *watched_slices(held[0], now, before, context), slice_search_summary(held, named, now, before, context)]
 
 
 def maturity(frames: Frames) -> bool:
-    """Whether labels are too young: fewer are in than 80 % of the share that the past month has."""
+    """Whether labels are too young: fewer are in than 80 % of the past month's share."""
     shares = []
     for name in ("labels", "past_labels"):
         counts = frames[name]
@@ -77,6 +79,4 @@ def maturity(frames: Frames) -> bool:
     return now is not None and now < MATURE * (past or 1.0)
 
 
-ANALYZER = Analyzer(
-    NAME, "In which slice is it worse: which part of the rows changed otherwise than the rest?", needs, analyze, labels=True
-)
+ANALYZER = Analyzer(NAME, "Which slices changed significantly more than the rest?", needs, analyze, labels=True)

@@ -1,1 +1,1 @@
-"""Analyzers about training: runs, their steps, and the processes that share a run."""
+"""Analyzers of the training section: runs, their steps and their ranks."""

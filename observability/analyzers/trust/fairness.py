@@ -1,8 +1,8 @@
-"""Does the model treat groups of people alike, as its owner understands that, and as alike as in the reference?
+"""Compare how the model treats groups of people: by the owner's criterion of fairness, and with the reference.
 
-Judged twice for each sensitive attribute: how far groups are from the criterion that the owner chose, and which group moved away from the others
-since the reference. The largest difference is held against what equal groups of these sizes give by chance; groups that are too small are
-`unknown`; a difference that already stood in the reference is shown and raises nothing.
+For each sensitive attribute: the groups' largest difference by the criterion, and groups that moved away from the others since the
+reference. The largest difference is compared with sampling noise among equal groups of these sizes; groups that are too small are
+`unknown`; a difference that is in the reference too is pre-existing.
 """
 
 from collections.abc import Sequence
@@ -12,16 +12,38 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Against, Finding, Severity, needs_action
+from observability.core.finding import SEVERITIES, Against, Finding, Severity, needs_action
 from observability.core.metric_definitions import METRICS
 from observability.core.questions import Aggregate, By
 from observability.detection import fairness_criteria, group_changes
-from observability.detection.fairness_criteria import NAME, Criterion, Level, criterion_of, enough_for, is_chosen, level
-from observability.detection.fairness_sentences import because_level, because_moved, because_small, because_too_few
-from observability.detection.group_changes import Look, Moved, Side, by_day, changes, none_if_nan, side_of, strongest, watched
-from observability.metrics.groups import MISSING, Attribute, Groups, Totals, attributes, enough, measure, question, rows_needed, totals
-from observability.metrics.performance import maturity
-from observability.stats.multiple import ACT_SHARE, benjamini_hochberg
+from observability.detection.change import judge_change
+from observability.detection.fairness_criteria import NAME, Criterion, Level, criterion_level, criterion_of, enough_for, is_chosen
+from observability.detection.fairness_sentences import because_moved, because_too_few, criterion_sentence, small_group_sentence
+from observability.detection.group_changes import (
+    ComparedGroups,
+    GapChange,
+    GroupWindow,
+    compared_groups,
+    gap_changes_of,
+    group_by_day,
+    known_value,
+    strongest,
+    watched_rates,
+)
+from observability.metrics.groups import (
+    MISSING,
+    Attribute,
+    GroupMetrics,
+    GroupTotals,
+    group_metrics,
+    group_question,
+    group_rows_needed,
+    group_totals,
+    groups_with_enough_rows,
+    sensitive_attributes,
+)
+from observability.metrics.performance import served_and_labelled
+from observability.stats.multiple_testing import ACT_SHARE, benjamini_hochberg
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -30,35 +52,37 @@ MATURE = 0.8
 PAST_DAYS = 28
 MINIMUM_LABELS = 100
 SMALL_GROUPS = 10
-"""Groups that are too small, of one attribute, about which a finding is made; the page shows all of them."""
+"""Largest number of small groups of one attribute with a finding; the page shows all of them."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Counts by group and day of the window and of the past month, by group of the reference, and how many labels usually are in."""
-    found = attributes(context.model, context.version)
+    """Return the queries: counts by group and day of the window and of the past month, by group of the reference, and the usual label
+    share.
+    """
+    found = sensitive_attributes(context.model, context.version)
     if not found or context.model.task is None:
         return {}
     labels = Aggregate("outcomes", keys=(By("label"),))
     asks = {"labels": Ask(labels), "past_labels": Ask(labels, span="past", days=PAST_DAYS)}
     for each in found:
-        asks[f"current {each.name}"] = Ask(question(context.model, [each], by_day=True))
-        asks[f"past {each.name}"] = Ask(question(context.model, [each], by_day=True), span="past", days=PAST_DAYS)
+        asks[f"current {each.name}"] = Ask(group_question(context.model, [each], by_day=True))
+        asks[f"past {each.name}"] = Ask(group_question(context.model, [each], by_day=True), span="past", days=PAST_DAYS)
         if context.version.reference_rows:
-            asks[f"reference {each.name}"] = Ask(question(context.model, [each]), span="reference")
+            asks[f"reference {each.name}"] = Ask(group_question(context.model, [each]), span="reference")
     return asks
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """For each sensitive attribute one finding about the criterion, one for each group that moved, one for each that is too small."""
+    """Return for each sensitive attribute the finding about the criterion, one for each group that moved, and one for each small group."""
     found: list[Finding] = []
-    levels: list[tuple[Attribute, Groups, Groups | None, Level]] = []
-    movers: list[tuple[Side, str, Look, list[Moved]]] = []
+    levels: list[tuple[Attribute, GroupMetrics, GroupMetrics | None, Level]] = []
+    movers: list[tuple[ComparedGroups, str, GroupWindow, list[GapChange]]] = []
     young = is_young(frames)
-    for each in attributes(context.model, context.version):
+    for each in sensitive_attributes(context.model, context.version):
         frame = frames.get(f"current {each.name}")
         if frame is None:
             continue
-        current = totals(context.model, frame, [each], by_day=True)
+        current = group_totals(context.model, frame, [each], by_day=True)
         now = current.groups()
         before = reference_of(frames, each, now, context)
         criterion = criterion_of(context.model, now)
@@ -66,69 +90,80 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
             continue
         side = sided(context, each, current, now, before or now, frames.get(f"past {each.name}")) if len(frame) else None
         if side is not None and before is not None:
-            for rate in watched(context.model, criterion):
+            for rate in watched_rates(context.model, criterion):
                 late = young and rate != "selection_rate"
-                movers += [(side, rate, look, changes(side, rate, look)) for look in side.looks if look.whole or not late]
-        judged = level(criterion, now, before, context.model.settings, side.contrast if side else None, context.window.days)
+                movers += [(side, rate, window, gap_changes_of(side, rate, window)) for window in side.windows if window.whole or not late]
+        judged = criterion_level(criterion, now, before, context.model.settings, side.contrast if side else None, context.window.days)
         if judged is None:
-            found.append(too_few(context, each, now, criterion))
+            found.append(too_few_groups(context, each, now, criterion))
         else:
             levels.append((each, now, before, judged))
         found += small(context, each, now, criterion)
     p_values = [judged.p_value for *_, judged in levels] + [one.p_value for *_, several in movers for one in several]
     adjusted = iter(float(p) for p in benjamini_hochberg(p_values, context.budget)[0])
-    looks = int(np.count_nonzero(~np.isnan(p_values)))
-    found += [about_level(context, *each, next(adjusted), young, looks) for each in levels]
-    said: dict[tuple[str, str], list[list[Finding]]] = {}
-    for side, metric, look, several in movers:
-        of_p = {one.place: next(adjusted) for one in several}
-        surely = {one.place for one in several if of_p[one.place] <= context.budget and one.grown >= one.limits[0]}
-        named = strongest(side, metric, look, surely, context.budget) if surely else []
-        named = [one for one in named if look.whole or not one.standing]
-        if named:
-            of_look = [about_moved(context, side, one, of_p[one.place], young) for one in named]
-            said.setdefault((side.attribute.name, metric), []).append(of_look)
-    return found + [finding for of_looks in said.values() for finding in most_telling(of_looks)]
+    tests = int(np.count_nonzero(~np.isnan(p_values)))
+    found += [about_level(context, *each, next(adjusted), young, tests) for each in levels]
+    by_rate: dict[tuple[str, str], list[list[Finding]]] = {}
+    for side, metric, window, changes in movers:
+        of_p = {change.place: next(adjusted) for change in changes}
+        surely = {change.place for change in changes if of_p[change.place] <= context.budget and change.effect >= change.limits[0]}
+        named = strongest(side, metric, window, surely, context.budget) if surely else []
+        if shown := [change for change in named if window.whole or not change.standing]:
+            of_window = [about_moved(context, side, change, of_p[change.place], young) for change in shown]
+            by_rate.setdefault((side.attribute.name, metric), []).append(of_window)
+    return found + [finding for of_windows in by_rate.values() for finding in most_telling(of_windows)]
 
 
-def sided(context: Context, attribute: Attribute, current: Totals, now: Groups, before: Groups, past: "DataFrame | None") -> Side:
-    """Everything that the groups of one attribute are held against."""
-    earlier = totals(context.model, past, [attribute], by_day=True) if past is not None and len(past) else None
-    return side_of(context.model, attribute, current, now, before, earlier, context.whole_days[1], context.window.days)
+def sided(
+    context: Context, attribute: Attribute, current: GroupTotals, now: GroupMetrics, before: GroupMetrics, past: "DataFrame | None"
+) -> ComparedGroups:
+    """Return the baselines of the groups of one attribute."""
+    earlier = group_totals(context.model, past, [attribute], by_day=True) if past is not None and len(past) else None
+    return compared_groups(context.model, attribute, current, now, before, earlier, context.whole_days[1], context.window.days)
 
 
-def most_telling(of_looks: Sequence[list[Finding]]) -> list[Finding]:
-    """The findings of the look that says most: an act before a watch, of equals the whole window, then the surest. Looks of one rate are one claim."""
+def most_telling(of_windows: Sequence[list[Finding]]) -> list[Finding]:
+    """Return the findings of the most informative window of each rate.
+
+    Order: the worst severity, then the whole window, then the smallest p-value. Windows of one rate are one claim.
+    """
     return min(
-        of_looks,
-        key=lambda each: (
-            min(("act", "watch", "unknown", "ok").index(one.severity) for one in each),
-            not each[0].evidence["whole"],
-            min(one.evidence["p_value"] for one in each),
+        of_windows,
+        key=lambda findings: (
+            min(SEVERITIES.index(finding.severity) for finding in findings),
+            not findings[0].evidence["whole"],
+            min(finding.evidence["p_value"] for finding in findings),
         ),
     )
 
 
-def reference_of(frames: Frames, attribute: Attribute, now: Groups, context: Context) -> Groups | None:
-    """The groups in the reference, at the places that they have now; None where there is no reference."""
+def reference_of(frames: Frames, attribute: Attribute, now: GroupMetrics, context: Context) -> GroupMetrics | None:
+    """Return the groups in the reference, at their present places; None where there is no reference."""
     frame = frames.get(f"reference {attribute.name}")
-    return None if frame is None or frame.empty else measure(context.model, frame, [attribute]).aligned(now.levels)
+    return None if frame is None or frame.empty else group_metrics(context.model, frame, [attribute]).aligned(now.levels)
 
 
 def is_young(frames: Frames) -> bool:
-    """Whether fewer labels are in than 80 % of the share that usually is."""
+    """Whether fewer labels are in than 80 % of the usual share."""
     if "labels" not in frames:
         return False
-    served, labelled = maturity(frames["labels"])
-    before, known = maturity(frames["past_labels"])
+    served, labelled = served_and_labelled(frames["labels"])
+    before, known = served_and_labelled(frames["past_labels"])
     usual = known / before if before >= MINIMUM_LABELS and known else 1.0
     return labelled < MATURE * usual * served
 
 
 def about_level(
-    context: Context, attribute: Attribute, now: Groups, before: Groups | None, judged: Level, adjusted: float, young: bool, looks: int
+    context: Context,
+    attribute: Attribute,
+    now: GroupMetrics,
+    before: GroupMetrics | None,
+    judged: Level,
+    adjusted: float,
+    young: bool,
+    looks: int,
 ) -> Finding:
-    """The finding about one attribute and the criterion. looks: how many comparisons were made."""
+    """Return the finding about one attribute and the criterion. looks: how many comparisons were made."""
     criterion, spread = judged.criterion, judged.spread
     chosen = is_chosen(context.model)
     by_labels = criterion.rates != ("selection_rate",)
@@ -139,32 +174,42 @@ def about_level(
     alarming = needs_action(severity)
     by_ratio = judged.ratio_breached and (spread.difference or 0.0) < judged.limit
     base = replace(
-        blank(context, attribute.name, criterion.metric, round(spread.n), "level"),
-        value=spread.difference, low=spread.low, high=spread.high, limit=judged.limit,
-        severity=severity, likely_source="model" if needs_action(severity) else None,
-        onset=judged.since(context.window.start).at if alarming else None,
+        undecided_fairness(context, attribute.name, criterion.metric, round(spread.n), "level"),
+        value=spread.difference,
+        low=spread.low,
+        high=spread.high,
+        limit=judged.limit,
+        severity=severity,
+        likely_source="model" if needs_action(severity) else None,
+        onset=judged.onset(context.window.start).at if alarming else None,
         rank=8.0 + min((spread.difference or 0.0) / judged.limit, 2.0) if judged.limit > 0 else 8.0,
-        evidence=evidence(now, before, judged, adjusted, chosen) | (judged.since(context.window.start).evidence if alarming else {}),
-    )  # fmt: skip
+        evidence=fairness_evidence(now, before, judged, adjusted, chosen)
+        | (judged.onset(context.window.start).evidence if alarming else {}),
+    )
     if by_ratio:
         base = replace(
-            base, metric="demographic_parity_ratio", unit=METRICS["demographic_parity_ratio"].unit,
-            value=judged.ratio.value, low=judged.ratio.low, high=judged.ratio.high, limit=0.8,
-        )  # fmt: skip
-    return replace(base, because=because_level(context.model, attribute, now, judged, severity, looks))
+            base,
+            metric="demographic_parity_ratio",
+            unit=METRICS["demographic_parity_ratio"].unit,
+            value=judged.ratio.value,
+            low=judged.ratio.low,
+            high=judged.ratio.high,
+            limit=0.8,
+        )
+    return replace(base, because=criterion_sentence(context.model, attribute, now, judged, severity, looks))
 
 
-def evidence(now: Groups, before: Groups | None, judged: Level, adjusted: float, chosen: bool) -> dict[str, Any]:
-    """Every group's figures, the null, the ratio, and whether base rates differ (then criteria exclude each other)."""
+def fairness_evidence(now: GroupMetrics, before: GroupMetrics | None, judged: Level, adjusted: float, chosen: bool) -> dict[str, Any]:
+    """Return every group's figures, the null, the ratio, and whether base rates differ (then criteria exclude each other)."""
     rates = judged.criterion.rates
     groups = []
     for place, name in enumerate(now.names[:64]):
         one: dict[str, Any] = {"level": name, "n": int(now.rows[place]), "enough": bool(judged.keep[place])}
         for rate in rates:
             measured = now.metrics[rate]
-            one[rate] = [none_if_nan(values[place]) for values in (measured.value, measured.low, measured.high, measured.n)]
+            one[rate] = [known_value(values[place]) for values in (measured.value, measured.low, measured.high, measured.n)]
             if before is not None:
-                one[f"{rate}_reference"] = none_if_nan(before.metrics[rate].value[place])
+                one[f"{rate}_reference"] = known_value(before.metrics[rate].value[place])
         groups.append(one)
     return {
         "criterion": judged.criterion.name if chosen else None,
@@ -180,72 +225,89 @@ def evidence(now: Groups, before: Groups | None, judged: Level, adjusted: float,
         "p_value": judged.chance,
         "p_growth": judged.growth,
         "varies_up_to": judged.varies,
-        "p_adjusted": none_if_nan(adjusted),
+        "p_adjusted": known_value(adjusted),
         "baseline": judged.before,
         "stood_in_reference": judged.stood,
         "base_rates_differ": base_rates_differ(now, judged),
     }
 
 
-def base_rates_differ(now: Groups, judged: Level) -> bool | None:
-    """Whether the groups' shares of positives differ beyond chance; None where that is not known."""
+def base_rates_differ(now: GroupMetrics, judged: Level) -> bool | None:
+    """Whether the groups' shares of positives differ significantly; None where that is not known."""
     if "base_rate" not in now.metrics:
         return None
     spread = now.metrics["base_rate"].at(judged.keep & (now.metrics["base_rate"].n > 0)).spread()
     return None if np.isnan(spread.p_value) else spread.p_value < 0.05
 
 
-def about_moved(context: Context, moved: Side, one: Moved, adjusted: float, young: bool) -> Finding:
-    """The finding about one group that moved away from the others."""
-    watch, act = one.limits
-    severity: Severity = "watch"
-    if one.grown >= act and adjusted <= context.budget * ACT_SHARE and is_chosen(context.model) and not one.standing:
-        severity = "act"
+def about_moved(context: Context, moved: ComparedGroups, one: GapChange, adjusted: float, young: bool) -> Finding:
+    """Return the finding about one group that moved away from the others."""
+    verdict = judge_change(one, adjusted, context.budget)
+    severity: Severity = verdict.severity if is_chosen(context.model) else "watch"
     late = young and one.metric != "selection_rate"
     if late:
         severity = "unknown"
     name, side = moved.now.names[one.place], -1.0 if one.gap < 0 else 1.0
+    watch, act = one.limits
     allowed = max(side * one.gap_before, 0.0) + (act if severity == "act" else watch)
-    when = one.since(context.window.start)
+    onset = one.onset(context.window.start)
     return replace(
-        blank(context, f"{moved.attribute.name}={name}", one.metric, round(one.n), "reference"),
-        value=one.value, low=one.low, high=one.high, limit=one.value - one.gap + side * allowed,
-        severity=severity, likely_source=None if late else "model",
-        onset=None if one.standing else when.at,
-        rank=(10.0 + min(one.grown / act, 5.0) if act > 0 else 10.0) * (0.1 if one.standing else 1.0),
+        undecided_fairness(context, f"{moved.attribute.name}={name}", one.metric, round(one.n), "reference"),
+        value=one.value,
+        low=one.low,
+        high=one.high,
+        limit=one.value - one.gap + side * allowed,
+        severity=severity,
+        likely_source=None if late else "model",
+        onset=None if one.standing else onset.at,
+        rank=(10.0 + min(one.effect / act, 5.0) if act > 0 else 10.0) * (0.1 if one.standing else 1.0),
         because=because_moved(moved.attribute, moved.now, one, late),
         evidence={
-            "baseline": one.before, "baseline_n": round(one.before_n), "others": one.value - one.gap, "gap": one.gap,
-            "gap_reference": one.gap_before, "gap_past": one.past, "worse_by": one.grown, "others_moved": one.others_moved, "varies_up_to": one.varies,
-            "standing": one.standing, "p_value": one.p_value, "p_adjusted": adjusted, "days": one.look.days, "whole": one.look.whole,
-            "by_day": by_day(moved, one), **({} if one.standing else when.evidence),
+            "baseline": one.before,
+            "baseline_n": round(one.before_n),
+            "others": one.value - one.gap,
+            "gap": one.gap,
+            "gap_reference": one.gap_before,
+            "gap_past": one.past,
+            "worse_by": one.effect,
+            "others_moved": one.others_moved,
+            "varies_up_to": one.varies,
+            "standing": one.standing,
+            "p_value": one.p_value,
+            "p_adjusted": adjusted,
+            "days": one.days,
+            "whole": one.whole,
+            "by_day": group_by_day(moved, one),
+            **({} if one.standing else onset.evidence),
         },
-    )  # fmt: skip
+    )
 
 
-def small(context: Context, attribute: Attribute, now: Groups, criterion: Criterion) -> list[Finding]:
-    """Groups that are too small to be judged, the largest first, at most SMALL_GROUPS."""
+def small(context: Context, attribute: Attribute, now: GroupMetrics, criterion: Criterion) -> list[Finding]:
+    """Return groups that are too small to compare, the largest first, at most SMALL_GROUPS."""
     keep = enough_for(now, criterion)
     places = [place for place in np.argsort(-now.rows, kind="stable") if not keep[place] and now.rows[place] > 0]
     places = [place for place in places if now.names[place] != MISSING]
     found = []
     for place in places[:SMALL_GROUPS]:
-        metric = next(rate for rate in criterion.rates if not enough(now, rate)[place])
+        metric = next(rate for rate in criterion.rates if not groups_with_enough_rows(now, rate)[place])
         each = now.metrics[metric]
-        base = blank(context, f"{attribute.name}={now.names[place]}", metric, round(float(each.n[place])), "level")
-        value, low, high = (none_if_nan(values[place]) for values in (each.value, each.low, each.high))
-        because = because_small(attribute, now, metric, int(place), rows_needed(now, metric, int(place)))
+        base = undecided_fairness(context, f"{attribute.name}={now.names[place]}", metric, round(float(each.n[place])), "level")
+        value, low, high = (known_value(values[place]) for values in (each.value, each.low, each.high))
+        because = small_group_sentence(attribute, now, metric, int(place), group_rows_needed(now, metric, int(place)))
         found.append(replace(base, value=value, low=low, high=high, because=because))
     return found
 
 
-def too_few(context: Context, attribute: Attribute, now: Groups, criterion: Criterion) -> Finding:
-    """The finding that there are not two groups to compare."""
-    return blank(context, attribute.name, criterion.metric, int(now.rows.sum()), "level", because_too_few(attribute, now, criterion))
+def too_few_groups(context: Context, attribute: Attribute, now: GroupMetrics, criterion: Criterion) -> Finding:
+    """Return the finding that fewer than two groups can be compared."""
+    return undecided_fairness(
+        context, attribute.name, criterion.metric, int(now.rows.sum()), "level", because_too_few(attribute, now, criterion)
+    )
 
 
-def blank(context: Context, subject: str, metric: str, n: int, against: Against, because: str = "") -> Finding:
-    """A finding that says it cannot tell, to be filled in where it can."""
+def undecided_fairness(context: Context, subject: str, metric: str, n: int, against: Against, because: str = "") -> Finding:
+    """Return a finding of severity `unknown`, to be filled in where a verdict is possible."""
     return context.undecided(NAME, subject, metric, n, because, against=against)
 
 
@@ -259,7 +321,7 @@ LIMITS: dict[str, float | None] = {
 }
 ANALYZER = Analyzer(
     NAME,
-    "Does the model treat groups alike, by the owner's criterion, and as alike as in the reference?",
+    "Does the model meet the owner's criterion of fairness, and as in the reference?",
     needs,
     analyze,
     limits=LIMITS,

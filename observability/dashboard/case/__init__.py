@@ -1,1 +1,1 @@
-"""One prediction: how it is found, and the sections of its page."""
+"""One prediction: the search for it, and the sections of its page."""

@@ -1,4 +1,4 @@
-"""What is a case about, and what happened? The prediction that the address names, its facts, the sentence about it, and the times that belong to it."""
+"""The case of a page: the prediction in the address, its facts, the sentence on its outcome, and its timeline."""
 
 import json
 import logging
@@ -13,138 +13,143 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.errors import NotFoundError
 from observability.core.finding import iso
-from observability.core.numerals import worded
+from observability.core.numerals import logged_value_text
 from observability.core.time import aware_utc
 from observability.core.window import Slice
 from observability.dashboard import empty_states, frame, links, load
 from observability.dashboard import scope as scopes
 from observability.dashboard.case import load_case
-from observability.dashboard.case.load_case import Opened
+from observability.dashboard.case.load_case import OpenedCase
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, row, table
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import link_button, plain_caption, unavailable_note
 from observability.investigation.evidence_types import Happened, Mark
 from observability.investigation.logged_prediction import Row
 
 LOG = logging.getLogger(__name__)
 MARKS = {
-    "read": "Features read", "scored": "Scored", "acted": "Acted on", "label": "Label arrived", "correction": "Label corrected",
-    "complaint": "Complaint", "deploy": "Deploy", "data": "Data change", "threshold": "Threshold change", "guideline": "Guideline change",
-    "incident": "Incident", "export": "Export", "note": "Note",
-}  # fmt: skip
-OWN_MARKS = ("read", "scored", "acted", "label", "correction", "complaint")
+    "read": "Features read",
+    "scored": "Scored",
+    "acted": "Acted on",
+    "label": "Label arrived",
+    "correction": "Label corrected",
+    "data": "Data change",
+    "threshold": "Threshold change",
+    "guideline": "Guideline change",
+}
+"""Words of events; the others are their own word."""
+CASE_MARKS = ("read", "scored", "acted", "label", "correction", "complaint")
 MOST_EVENTS = 5
-LAST = "case-seen-last"
-BESIDE = timedelta(days=3)
-"""How long before and after the case its device and replica are looked at."""
+LAST_CASE = "case-seen-last"
+NEIGHBOURHOOD = timedelta(days=3)
+"""Time before and after the case for which its device and replica are shown."""
 TIMELINE = (
     column("at", "When (UTC)", width="9rem", short=True),
-    column("far", "From the prediction", width="9rem"),
+    column("far", "Relative", width="9rem"),
     column("what", "What", strong=True, width="9rem"),
     column("text", "", wide=True),
 )
 
 
 @dataclass(frozen=True)
-class Here:
-    """The case that a page shows: the prediction with its parts, and the scope that the person came with."""
+class CasePage:
+    """The case that a page shows: the prediction with its parts, and the scope of the page before."""
 
-    opened: Opened
+    opened: OpenedCase
     scope: Scope
 
     @property
     def row(self) -> Row:
-        """What was logged about it."""
+        """The logged prediction."""
         return self.opened.look.row
 
     def part(self, name: str) -> Any:
-        """A part of the case, None where it cannot be given."""
+        """A part of the case; None where it is not available."""
         return self.opened.part(name)
 
     def key(self, name: str) -> str:
-        """A widget's key that belongs to this case alone."""
+        """A widget's key that is unique to this case."""
         return f"{name}-{abs(hash((self.row.model.name, self.row.id)))}"
 
 
-def begin() -> Here:
-    """Title, way back and the case that the address names. Stops with the next step where it names none, or one that is not there."""
-    scope = scopes.read(st.session_state)
-    prediction, model = asked(scope)
+def open_case_page() -> CasePage:
+    """Title, back button and the case in the address. Stops with the next step where there is none, or it is not found."""
+    scope = scopes.scope_from_state(st.session_state)
+    prediction, model = _requested_case(scope)
     if not prediction or not load.catalog().models:
-        frame.title("case", scope, None)
-        frame.said()
+        frame.page_title("case", scope, None)
+        frame.link_warnings()
         if load.catalog().models:
-            which()
+            _choose_case()
         else:
-            empty_states.no_models()
+            empty_states.no_models_state()
         st.stop()
     try:
-        opened = load_case.opened(prediction, model)
+        opened = load_case.opened_case(prediction, model)
     except NotFoundError as error:
-        frame.title("case", scope, None)
-        frame.said()
-        not_there(prediction, scope, error)
+        frame.page_title("case", scope, None)
+        frame.link_warnings()
+        _case_not_found(prediction, scope, error)
         st.stop()
     found = opened.look.row
-    st.session_state[LAST] = (found.id, found.model.name)
-    frame.title("case", scope, None, address=links.permanent(found.id, found.model.name))
-    way_back()
-    frame.said()
-    return Here(opened, scope.about(found.model.name))
+    st.session_state[LAST_CASE] = (found.id, found.model.name)
+    frame.page_title("case", scope, None, address=links.permanent_case_address(found.id, found.model.name))
+    _back_button()
+    frame.link_warnings()
+    return CasePage(opened, scope.about(found.model.name))
 
 
-def asked(scope: Scope) -> tuple[str, str | None]:
-    """Id and model that the address names; without an id the case that this session saw last, because the browser's way back brings a page without
-    its parameters.
-    """
+def _requested_case(scope: Scope) -> tuple[str, str | None]:
+    """Id and model in the address; without an id the last case of this session, because the browser's back button drops parameters."""
     prediction = st.query_params.get("id") or ""
-    if prediction or LAST not in st.session_state:
+    if prediction or LAST_CASE not in st.session_state:
         return prediction, scope.model
-    last, model = st.session_state[LAST]
+    last, model = st.session_state[LAST_CASE]
     st.query_params["id"] = last
     return last, model
 
 
-def which() -> None:
-    """The address names no case."""
-    empty_states.nothing(
+def _choose_case() -> None:
+    """The address names no case: how to find one."""
+    empty_states.empty_state(
         "This page is about one prediction. Which one?",
-        "Paste its id into the field in the sidebar, or find it by what is known of it.",
+        "Paste its id into the field in the sidebar, or search by conditions.",
         "cases",
         "Find a case",
     )
 
 
-def not_there(prediction: str, scope: Scope, error: NotFoundError) -> None:
-    """The row is not found: it may be another model's, refused, or removed."""
-    other = load_case.holder(prediction) if scope.model else None
+def _case_not_found(prediction: str, scope: Scope, error: NotFoundError) -> None:
+    """The prediction is not found: it may be of another model, rejected, or removed."""
+    other = load_case.model_holding(prediction) if scope.model else None
     if other:
         st.warning(
-            formatting.plain(f"The prediction {prediction[:200]} is one of {other}, not of {scope.model}."), icon=":material/link_off:"
+            formatting.escape_markdown(f"Prediction {prediction[:200]} belongs to {other}, not to {scope.model}."),
+            icon=":material/link_off:",
         )
-        target = links.case("", prediction, other)["go"]
-        st.button("Open it", icon=":material/arrow_forward:", on_click=links.go, args=(target,), key="open-other")
+        target = links.case_link("", prediction, other)["go"]
+        link_button("Open it", target, key="open-other", quiet=False)
         return
-    empty_states.nothing(
-        formatting.plain(str(error)),
-        "It may have been refused when it was loaded, removed with its model, or erased at somebody's request; nothing is kept then.",
+    empty_states.empty_state(
+        formatting.escape_markdown(str(error)),
+        "It may have been rejected on load, removed with its model, or erased on request.",
         "store",
-        "Look at refused lines",
+        "Open rejected lines",
     )
 
 
-def way_back() -> None:
-    """Back to where the person came from, with its scope."""
-    target = links.back()
+def _back_button() -> None:
+    """A button back to the page before, with its scope."""
+    target = links.previous_page()
     path = links.page_files().get(str(target["page"]))
     if path is not None:
-        st.button(
-            f"Back to {links.about(path)[0]}", type="tertiary", icon=":material/arrow_back:", key="back", on_click=links.go, args=(target,)
-        )
+        link_button(f"Back to {links.page_description(path)[0]}", target, key="back", icon="arrow_back")
 
 
-def section(title: str, draw: Callable[[], None], anchor: str | None = None) -> None:
-    """One section: its heading, and what it draws; one that fails says so and stops nothing else. anchor: its name in the list of sections; a part of
-    the section before has none.
+def case_section(title: str, draw: Callable[[], None], anchor: str | None = None) -> None:
+    """A section with its heading; a failure is shown and stops no other section.
+
+    anchor: its name in the list of sections; None for a part of the section before.
     """
     if anchor:
         st.header(title, anchor=anchor)
@@ -154,96 +159,91 @@ def section(title: str, draw: Callable[[], None], anchor: str | None = None) -> 
         draw()
     except Exception as error:
         LOG.exception("section %s of a case failed", title)
-        st.error(
-            formatting.plain(f"{type(error).__name__}: {error}"[:400]), title="This part could not be worked out", icon=":material/error:"
-        )
+        st.error(formatting.escape_markdown(f"{type(error).__name__}: {error}"[:400]), title="This section failed", icon=":material/error:")
 
 
-def missing(here: Here, part: str, step: str | None = None) -> None:
-    """A part that is not there: why, and what would give it."""
-    st.markdown(
-        f"{formatting.status('unknown', 'Not given')}: {formatting.sentence(here.opened.why(part) or 'This could not be worked out.')}"
-    )
+def part_unavailable(here: CasePage, part: str, step: str | None = None) -> None:
+    """Why a part is not available, and the next step."""
+    unavailable_note(here.opened.why(part) or "This could not be computed.")
     if step:
         st.caption(step)
 
 
-def header(here: Here) -> None:
-    """The facts in one strip, and the sentence that says what happened."""
+def case_header(here: CasePage) -> None:
+    """The sentence on the outcome, the facts in one strip, the record and links."""
     found = here.row
     happened: Happened | None = here.part("happened")
-    st.markdown(f"{standing(found)} **{formatting.sentence(happened.sentence if happened else here.opened.why('happened'))}**")
+    st.markdown(
+        f"{_outcome_status(found)} **{formatting.sentence_markdown(happened.sentence if happened else here.opened.why('happened'))}**"
+    )
     if found.also_in:
-        st.caption(formatting.plain(f"Other models hold a prediction of this id too: {', '.join(found.also_in)}."))
+        plain_caption(f"Predictions of this id also exist in: {', '.join(found.also_in)}.")
         for name in found.also_in:
-            st.button(formatting.plain(f"Open the one of {name}"), key=here.key(f"also-{name}"), type="tertiary", on_click=links.go, args=(links.case("", found.id, name)["go"],))  # fmt: skip
+            link_button(f"Open the one of {name}", links.case_link("", found.id, name), key=here.key(f"also-{name}"))
     with st.container(horizontal=True, gap="medium", border=True):
-        for label, said in facts(here, happened):
-            st.markdown(f":gray[:small[{formatting.plain(label)}]]  \n{said}", width="content")
+        for label, said in _case_facts(here, happened):
+            st.markdown(f":gray[:small[{formatting.escape_markdown(label)}]]  \n{said}", width="content")
     left, right = st.columns([1, 1])
-    with left, st.expander("The record as it was logged", icon=":material/data_object:"):
+    with left, st.expander("The record as logged", icon=":material/data_object:"):
         st.code(
-            formatting.unturned(json.dumps(jsonable(found.record()), indent=1, ensure_ascii=False)),
+            formatting.escape_direction_marks(json.dumps(_json_value(found.record()), indent=1, ensure_ascii=False)),
             language=None,
             wrap_lines=True,
             height=320,
         )
     with right, st.container(horizontal=True, gap="small"):
-        target = links.link("", "model", here.scope)["go"]
-        st.button(
-            "Open the model's page", type="tertiary", icon=":material/deployed_code:", on_click=links.go, args=(target,), key="to-model"
-        )
+        target = links.link_cell("", "model", here.scope)["go"]
+        link_button("Open the model", target, key="to-model", icon="deployed_code")
         for name in ("device", "replica"):
             if value := found.stored.get(name):
-                scope = replace(here.scope, slice=Slice(((name, str(value)),))).at(found.at - BESIDE, found.at + BESIDE)
-                st.button(
-                    formatting.plain(f"Other answers of {name} {value}"[:80]), type="tertiary", icon=":material/router:", key=f"to-{name}", on_click=links.go,
-                    args=(links.link("", "latency", scope)["go"],),
-                )  # fmt: skip
+                scope = replace(here.scope, slice=Slice(((name, str(value)),))).at(found.at - NEIGHBOURHOOD, found.at + NEIGHBOURHOOD)
+                link_button(
+                    f"Other predictions of {name} {value}"[:80], links.link_cell("", "latency", scope), key=f"to-{name}", icon="router"
+                )
 
 
-def standing(found: Row) -> str:
-    """Right, wrong or not known yet, as icon and word; of a regression how far off."""
+def _outcome_status(found: Row) -> str:
+    """Right, wrong or no label yet, as icon and word; of a regression the error."""
     if found.model.task == "regression":
         return (
-            formatting.status("unknown", "No label yet") + ":"
+            formatting.status_label("unknown", "No label yet") + ":"
             if found.error is None
-            else f":gray-badge[error {formatting.number(found.error)}]"
+            else f":gray-badge[error {formatting.format_number(found.error)}]"
         )
     if found.wrong is None:
-        return formatting.status("unknown", "No label yet" if found.label is None else "Cannot tell") + ":"
-    return formatting.status("act", "Wrong") + ":" if found.wrong else formatting.status("ok", "Right") + ":"
+        return formatting.status_label("unknown", "No label yet" if found.label is None else "Cannot tell") + ":"
+    return formatting.status_label("act", "Wrong") + ":" if found.wrong else formatting.status_label("ok", "Right") + ":"
 
 
-def facts(here: Here, happened: Happened | None) -> list[tuple[str, str]]:
-    """Label and Markdown of each fact that is known."""
+def _case_facts(here: CasePage, happened: Happened | None) -> list[tuple[str, str]]:
+    """Label and Markdown of each known fact."""
     found = here.row
     stored = found.stored
     label = found.label
     pairs: list[tuple[str, object]] = [
         ("Id", found.id[:80] + ("…" if len(found.id) > 80 else "")),
-        ("Time (UTC)", formatting.minute(found.at)),
-        (f"Your time ({zone_name()})" if zone_name() else "", local(found.at)),
+        ("Time (UTC)", formatting.format_minute(found.at)),
+        (f"Your time ({_viewer_zone()})" if _viewer_zone() else "", _viewer_time(found.at)),
         ("Model and version", f"{found.model.name[:60]} @ {found.version.name[:30]}"),
         ("Environment", found.environment if found.environment != "production" else ""),
-        ("Score", formatting.number(found.score, 4) if found.score is not None else ""),
-        ("Cut-off", formatting.number(found.threshold) if found.model.task == "binary" else ""),
-        ("Answer", worded(found.answer) if found.answer else ""),
-        ("Label", f"{worded(label.value)[:60]} ({formatting.day(label.at)})" if label else "none yet"),
-        ("Label from", origin(found)),
-        ("Cost of the error", cost(happened)),
+        ("Score", formatting.format_number(found.score, 4) if found.score is not None else ""),
+        ("Threshold", formatting.format_number(found.threshold) if found.model.task == "binary" else ""),
+        ("Decision", logged_value_text(found.answer) if found.answer else ""),
+        ("Label", f"{logged_value_text(label.value)[:60]} ({formatting.format_day(label.at)})" if label else "none yet"),
+        ("Label from", _label_origin(found)),
+        ("Cost of the error", _error_cost(happened)),
         ("Status", found.status if found.status != "ok" else ""),
-        ("Latency", f"{formatting.number(stored['latency_ms'])} ms" if stored.get("latency_ms") is not None else ""),
+        ("Latency", f"{formatting.format_number(stored['latency_ms'])} ms" if stored.get("latency_ms") is not None else ""),
         ("Device", stored.get("device") or ""),
         ("Replica", stored.get("replica") or ""),
         ("Batch", stored.get("batch") or ""),
         ("Subject", stored.get("subject") or ""),
     ]
-    return [(label, f"**{formatting.plain(str(said)[:120])}**") for label, said in pairs if said != "" and label]
+    return [(label, f"**{formatting.escape_markdown(str(said)[:120])}**") for label, said in pairs if said != "" and label]
 
 
-def origin(found: Row) -> str:
-    """Who gave the label, and how many did."""
+def _label_origin(found: Row) -> str:
+    """Source of the label, and numbers of annotators and revisions."""
     people = {each.annotator for each in found.revisions if each.annotator}
     current = next((each for each in found.revisions if each.current), None)
     parts = [current.source or "" if current else "", formatting.plural(len(people), "annotator") if people else ""]
@@ -251,79 +251,79 @@ def origin(found: Row) -> str:
     return ", ".join(each for each in parts if each)
 
 
-def cost(happened: Happened | None) -> str:
-    """What the error cost, where somebody said what errors cost."""
+def _error_cost(happened: Happened | None) -> str:
+    """The cost of the error, where costs of errors are set."""
     if happened is None or happened.cost is None:
         return ""
-    return f"{formatting.number(happened.cost)} {happened.currency or ''}".strip()
+    return f"{formatting.format_number(happened.cost)} {happened.currency or ''}".strip()
 
 
-def timeline(here: Here) -> None:
-    """What happened when: the prediction's own times, complaints, and the nearest events."""
+def case_timeline(here: CasePage) -> None:
+    """The prediction's own times, complaints, and the nearest events."""
     happened: Happened | None = here.part("happened")
     if happened is None:
-        missing(here, "happened")
+        part_unavailable(here, "happened")
         return
-    own = [each for each in happened.timeline if each.what in OWN_MARKS]
-    others = sorted((each for each in happened.timeline if each.what not in OWN_MARKS), key=lambda each: abs(each.at - here.row.at))
+    own = [each for each in happened.timeline if each.what in CASE_MARKS]
+    others = sorted((each for each in happened.timeline if each.what not in CASE_MARKS), key=lambda each: abs(each.at - here.row.at))
     shown = sorted([*own, *others[:MOST_EVENTS]], key=lambda each: each.at)
     rows = [
-        row(
+        table_row(
             {
-                "at": {"t": formatting.minute(each.at)},
-                "far": {"t": distance(each.at - here.row.at), "quiet": True},
-                "what": to_mark(here, each),
+                "at": {"t": formatting.format_minute(each.at)},
+                "far": {"t": _time_offset(each.at - here.row.at), "quiet": True},
+                "what": _event_cell(here, each),
                 "text": {"t": each.text[:400]},
             },
             selected=each.what == "scored",
         )
         for each in shown
     ]
-    table("timeline", "What happened when", TIMELINE, rows, compact=True)
+    draw_table("timeline", "Timeline", TIMELINE, rows, compact=True)
     if len(others) > MOST_EVENTS:
-        st.caption(f"The {MOST_EVENTS} nearest of {len(others)} events within a week; the findings page has all.")
+        st.caption(f"The {MOST_EVENTS} nearest of {len(others)} events within a week.")
     if happened.cost is None and happened.cost_why and here.row.wrong:
-        st.caption(formatting.sentence(f"Cost: {happened.cost_why}"))
+        st.caption(formatting.sentence_markdown(f"Cost: {happened.cost_why}"))
 
 
-def to_mark(here: Here, each: Mark) -> Cell:
-    """A mark's word: an event leads to the ledger of its days."""
+def _event_cell(here: CasePage, each: Mark) -> Cell:
+    """The word of a mark; an event links to the ledger of its days."""
     word = MARKS.get(each.what, each.what.capitalize())
-    if each.what in OWN_MARKS and each.what != "complaint":
+    if each.what in CASE_MARKS and each.what != "complaint":
         return {"t": word}
     day = each.at.replace(hour=0, minute=0, second=0, microsecond=0)
-    return links.link(word, "changes", here.scope.at(day - timedelta(days=1), day + timedelta(days=2)))
+    return links.link_cell(word, "changes", here.scope.at(day - timedelta(days=1), day + timedelta(days=2)))
 
 
-def distance(span: timedelta) -> str:
-    """How long before or after the prediction."""
+def _time_offset(span: timedelta) -> str:
+    """Time before or after the prediction."""
     seconds = abs(span.total_seconds())
     if seconds < 1:
-        return "at once"
+        return "same time"
     size, unit = next(((size, unit) for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")) if seconds >= size))
     return f"{formatting.plural(round(seconds / size), unit)} {'later' if span.total_seconds() > 0 else 'before'}"
 
 
-def zone_name() -> str:
-    """The viewer's own time zone; nothing where it is UTC or not known."""
+def _viewer_zone() -> str:
+    """The viewer's time zone; empty where it is UTC or unknown."""
     name = st.context.timezone or ""
     return "" if name in ("", "UTC", "Etc/UTC") else name
 
 
-def local(instant: datetime) -> str:
+def _viewer_time(instant: datetime) -> str:
     """The time in the viewer's zone."""
     try:
-        return formatting.minute(instant.astimezone(ZoneInfo(zone_name() or "UTC")))
+        return formatting.format_minute(instant.astimezone(ZoneInfo(_viewer_zone() or "UTC")))
     except (ZoneInfoNotFoundError, ValueError):
         return ""
 
 
-def jsonable(value: Any) -> Any:
-    """A record as JSON has it: instants as RFC 3339."""
+def _json_value(value: Any) -> Any:
+    """A record as JSON: instants as RFC 3339."""
     if isinstance(value, dict):
-        return {str(key): jsonable(each) for key, each in value.items()}
+        return {str(key): _json_value(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [jsonable(each) for each in value]
+        return [_json_value(each) for each in value]
     if isinstance(value, datetime):
         return iso(value if value.tzinfo else aware_utc(value))
     return value

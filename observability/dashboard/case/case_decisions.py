@@ -1,4 +1,4 @@
-"""How does a person say something about a case: who writes, what is kept where it fails, and what is written?"""
+"""Write records about a case: verdicts, actions and what-if inputs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -7,61 +7,66 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
-from observability.dashboard.case import load_case
-from observability.dashboard.case.case import Here
-from observability.store.ingest.record_writer import new_id
-from observability.store.query.decision_log import Item
-
-SAID = "said-by"
-"""Where the session keeps the name under which a person writes."""
+from observability.dashboard import load, person_name
+from observability.dashboard.case.case import CasePage
+from observability.dashboard.widgets import NOT_SAVED
+from observability.records.values import new_record_id
+from observability.store.types.decision_items import DecisionItem
 
 
-def author_box(key: str) -> str:
-    """The field for the name under which a person writes; it is remembered for the session."""
-    held = st.session_state.get(SAID, "")
-    return st.text_input("Your name", value=held, key=key, placeholder="Who says this", max_chars=200).strip()
-
-
-def say(
-    here: Here,
+def save_case_records(
+    here: CasePage,
     records: Sequence[Mapping[str, object]],
-    author: str,
-    before: Callable[[], object] | None = None,
-    done: str = "Written down.",
+    author: str | None,
+    first: Callable[[], object] | None = None,
+    done: str = "Saved.",
 ) -> None:
-    """Write records and show the page with them; where that fails, say why and leave the form as it is. before: what is done first, and may fail too."""
+    """Write records and rerun the page; where that fails, show why and keep the form. first: what is done before, and may fail too."""
     if not author:
-        st.error("Say who you are: what people write carries their name.", icon=":material/person:")
+        st.error(person_name.MISSING, icon=":material/person:")
         return
     try:
-        if before is not None:
-            before()
-        load_case.write(records)
+        if first is not None:
+            first()
+        load.store().write_records(records)
     except ObservabilityError as error:
-        st.error(formatting.plain(str(error)), title="Nothing was written; your text is still in the form", icon=":material/error:")
+        st.error(formatting.escape_markdown(error), title=NOT_SAVED, icon=":material/error:")
         return
-    st.session_state[SAID] = author
-    st.toast(formatting.plain(done), icon=":material/check_circle:")
-    st.session_state[here.key("written")] = st.session_state.get(here.key("written"), 0) + 1
+    st.toast(formatting.escape_markdown(done), icon=":material/check_circle:")
+    st.session_state[here.key("written")] = form_round(here) + 1
     st.rerun()
 
 
-def round_of(here: Here) -> int:
-    """How often this session wrote about the case: a new number is a new, empty form."""
+def form_round(here: CasePage) -> int:
+    """The number of saves of this session about the case. Part of a form's keys, so that the form is empty after it was saved."""
     return int(st.session_state.get(here.key("written"), 0))
 
 
-def action(here: Here, author: str, **fields: Any) -> dict[str, Any]:
+def action_record(here: CasePage, author: str | None, **fields: Any) -> dict[str, Any]:
     """An action about the case."""
-    return {"kind": "action", "action": new_id(), "author": author, "model": here.row.model.name, "prediction": here.row.id, **fields}
+    return {
+        "kind": "action",
+        "action": new_record_id(),
+        "author": author,
+        "model": here.row.model.name,
+        "prediction": here.row.id,
+        **fields,
+    }
 
 
-def verdict(here: Here, author: str, **fields: Any) -> dict[str, Any]:
+def verdict_record(here: CasePage, author: str | None, **fields: Any) -> dict[str, Any]:
     """A verdict on the case."""
-    return {"kind": "verdict", "verdict": new_id(), "author": author, "model": here.row.model.name, "prediction": here.row.id, **fields}
+    return {
+        "kind": "verdict",
+        "verdict": new_record_id(),
+        "author": author,
+        "model": here.row.model.name,
+        "prediction": here.row.id,
+        **fields,
+    }
 
 
-def again(here: Here, item: Item, author: str, **fields: Any) -> dict[str, Any]:
-    """One more entry of an item: what it says now, the rest stays."""
+def amended_record(here: CasePage, item: DecisionItem, author: str | None, **fields: Any) -> dict[str, Any]:
+    """Another entry of an item that changes the given fields."""
     own = {"model": here.row.model.name, "prediction": here.row.id, "source": item.fields.get("source")} if item.kind == "verdict" else {}
     return {"kind": item.kind, item.kind: item.id, "author": author, **own, **fields}

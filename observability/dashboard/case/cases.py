@@ -1,4 +1,4 @@
-"""Which case is meant? What the page shows of what is found by an id, a subject, the beginning of an id, or conditions."""
+"""The cases page: predictions by id, subject, id prefix or conditions, and queues of cases."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,26 +9,31 @@ from observability.core import formatting
 from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.dashboard import clicks, empty_states, frame, links, load
-from observability.dashboard.case import find, load_case
-from observability.dashboard.case.label import QUEUE
+from observability.dashboard.case import find_case, load_case
+from observability.dashboard.case.label import RELABEL_QUEUE
 from observability.dashboard.scope import SPANS, Scope
 from observability.dashboard.sidebar import BIND
-from observability.dashboard.table import Cell, column, row, table
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import csv_button, link_button, plain_caption, plain_paragraph, unavailable_note
 from observability.export.csv import inert_csv, inert_text, unaltered
 from observability.investigation.relabel_queue import PEOPLE
-from observability.store.query.search import OWN, is_filter
+from observability.store.types.search_terms import SEARCH_NAMES, is_search_filter
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-MOST = 100
-"""Rows of a result; the page says when there are more."""
+MOST_CASES = 100
+"""Most rows of a result."""
 LARGEST = {"regression": "-absolute_error", "binary": "-log_loss", "multiclass": "-log_loss"}
-INBOXES = {
-    "largest_loss": "Largest loss", "uncertain": "Least certain", "suspect_labels": "Suspected label errors", "regressions": "Worse than the other version",
-    "complaints": "Complaints", "relabel": QUEUE,
-}  # fmt: skip
-"""The inboxes (investigation/queues.py) and what their buttons say."""
+QUEUES = {
+    "largest_loss": "Largest loss",
+    "uncertain": "Least certain",
+    "suspect_labels": "Suspected label errors",
+    "regressions": "Version regressions",
+    "complaints": "Complaints",
+    "relabel": RELABEL_QUEUE,
+}
+"""Titles of the queues (investigation/queues.py)."""
 COLUMNS = (
     column("case", "Case", strong=True, width="13rem"),
     column("at", "When (UTC)", width="8.5rem", short=True),
@@ -36,146 +41,140 @@ COLUMNS = (
     column("truth", "Label", width="7rem"),
     column("outcome", "Outcome", width="8rem"),
 )
-WANTED = (
+RELABEL_COLUMNS = (
     column("case", "Case", strong=True, width="13rem"),
     column("state", "State", width="7rem"),
     column("since", "Since (UTC)", width="9rem"),
-    column("labels", "New labels", width="8rem", help="Labels that arrived since it was asked, of the people who are asked"),
-    column("note", "What is wanted", wide=True),
+    column("labels", "New labels", width="8rem", help="Labels since the request, of those requested"),
+    column("note", "Request", wide=True),
 )
 STATES = {"open": "watch", "done": "ok", "cancelled": "unknown"}
-FOUND = (column("case", "Case", strong=True), column("at", "When (UTC)"), column("model", "Model"))
+FOUND_COLUMNS = (column("case", "Case", strong=True), column("at", "When (UTC)"), column("model", "Model"))
 
 
-def results(scope: Scope, typed: str) -> None:
-    """What was typed: conditions on the chosen model's window, else an id, a subject or the beginning of an id, of every model."""
-    if not is_filter(typed) or load_case.holder(typed):
-        by_name(scope, find.meant(typed))
+def case_search_results(scope: Scope, typed: str) -> None:
+    """Results for typed text: conditions on the chosen model's window, else an id, a subject or an id prefix in every model."""
+    if not is_search_filter(typed) or load_case.model_holding(typed):
+        _results_by_id(scope, find_case.typed_case_id(typed))
     elif scope.model is None:
-        st.markdown("Conditions are about the columns of one model. Which one?")
-        for each in load.catalog().models:
-            target = links.link(each.name, "cases", scope.about(each.name), q=typed)["go"]
-            st.button(formatting.plain(each.name), key=f"of-{each.key}", icon=":material/deployed_code:", on_click=links.go, args=(target,))
+        st.markdown("Conditions need a model. Which one?")
+        _model_buttons(scope, "of", q=typed)
     else:
-        by_conditions(scope, scope.model, typed)
+        _results_by_conditions(scope, scope.model, typed)
 
 
-def inbox(scope: Scope) -> None:
-    """Cases that deserve a look, one list at a time."""
-    st.header("Inboxes", anchor=False)
+def _model_buttons(scope: Scope, key: str, **own: str) -> None:
+    """A button for each model that opens this page about it."""
+    with st.container(horizontal=True):
+        for model in load.catalog().models:
+            target = links.link_cell("", "cases", scope.about(model.name), **own)
+            link_button(model.name, target, key=f"{key}-{model.key}", icon="deployed_code", quiet=False)
+
+
+def case_queue(scope: Scope) -> None:
+    """The cases of one queue."""
+    st.header("Queues", anchor=False)
     if scope.model is None:
-        st.markdown("Inboxes are of one model. Which one?")
-        with st.container(horizontal=True):
-            for each in load.catalog().models:
-                target = links.link(each.name, "cases", scope.about(each.name))["go"]
-                st.button(
-                    formatting.plain(each.name), key=f"inbox-of-{each.key}", icon=":material/inbox:", on_click=links.go, args=(target,)
-                )
+        st.markdown("Queues need a model. Which one?")
+        _model_buttons(scope, "inbox-of")
         return
-    chosen = st.pills("Inbox", list(INBOXES.values()), key="inbox", bind=BIND, default=INBOXES["largest_loss"], required=True)
-    name = next((code for code, title in INBOXES.items() if title == chosen), "largest_loss")
+    chosen = st.pills("Queue", list(QUEUES.values()), key="inbox", bind=BIND, default=QUEUES["largest_loss"], required=True)
+    name = next((code for code, title in QUEUES.items() if title == chosen), "largest_loss")
     model = load.catalog().model(scope.model)
     if name == "relabel":
-        to_relabel(scope, scope.model)
+        _relabel_queue(scope, scope.model)
         return
     try:
-        found = load_case.inbox(name, load.window(scope, model.name))
+        found = load_case.queue_cases(name, load.window(scope, model.name))
     except ObservabilityError as error:
-        st.markdown(f"{formatting.status('unknown', 'Not given')}: {formatting.sentence(str(error))}")
+        unavailable_note(error)
         return
-    st.markdown(formatting.sentence(found.because))
+    st.markdown(formatting.sentence_markdown(found.because))
     if found.frame.empty:
-        empty_states.nothing("This inbox is empty.", "Choose a longer window in the sidebar, or another inbox.")
+        empty_states.empty_state("This queue is empty.", "Choose a longer window in the sidebar, or another queue.")
         return
-    columns = [*COLUMNS[:3], column("truth", "Label", width="7rem"), column("because", "Why it is here", wide=True)]
-    rows = [
-        row(
-            {
-                "case": links.case(each["id"], each["id"], model.name, scope),
-                "at": {"t": formatting.minute(each["at"])},
-                "said": {"t": answer(model, each["decision"], each["score"])},
-                "truth": {"t": model.classes[each["label"]] if 0 <= each["label"] < len(model.classes) else formatting.DASH},
-                "because": {"t": each["because"]},
-            }
-        )
-        for each in found.frame.to_dict("records")
-    ]
-    table(
-        "inbox-table", found.title, columns if model.classes else [each for each in columns if each["key"] != "truth"], rows, compact=True
-    )
-    frame.download(f"{name}.csv", lambda: inert_csv(found.frame), "CSV", key="inbox-csv")
+    label = [column("truth", "Label", width="7rem")] if model.classes else []
+    rows = []
+    for case in found.frame.to_dict("records"):
+        cells: dict[str, Cell] = {
+            "case": links.case_link(case["id"], case["id"], model.name, scope),
+            "at": {"t": formatting.format_minute(case["at"])},
+            "said": {"t": _predicted_words(model, case["decision"], case["score"])},
+            "truth": {"t": model.classes[case["label"]] if 0 <= case["label"] < len(model.classes) else formatting.DASH},
+            "because": {"t": case["because"]},
+        }
+        rows.append(table_row(cells))
+    draw_table("inbox-table", found.title, [*COLUMNS[:3], *label, column("because", "Reason", wide=True)], rows, compact=True)
+    csv_button(name, found.frame, key="inbox-csv")
 
 
-def to_relabel(scope: Scope, model: str) -> None:
-    """What was sent to be labelled again, and the worksheet for those who do it."""
-    held = load_case.relabelling(model)
-    waiting = [each for each in held if each.state == "open"]
-    st.markdown(
-        formatting.plain(
-            f"{formatting.plural(len(waiting), 'prediction')} of {model} wait for a new label, whenever they were made; {formatting.plural(len(held) - len(waiting), 'other')} done or cancelled."
-        )
-    )
+def _relabel_queue(scope: Scope, model: str) -> None:
+    """Predictions to relabel, and the worksheet for annotators."""
+    held = load_case.relabel_requests(model)
+    waiting = [request for request in held if request.state == "open"]
+    closed = f"{len(held) - len(waiting):,} done or cancelled"
+    words = f"{formatting.plural(len(waiting), 'prediction')} of {model} to relabel, of any date; {closed}."
+    plain_paragraph(words)
     if not held:
-        empty_states.nothing("Nothing was sent to be labelled again.", "The part “Is it the label?” of a case sends it here.")
+        empty_states.empty_state("Nothing to relabel.", "Send a case here from its section “Is it the label?”.")
         return
-    rows = [
-        row(
-            {
-                "case": links.case(each.prediction, each.prediction, model, scope),
-                "state": {"s": STATES[each.state], "t": each.state.capitalize()},
-                "since": {"t": formatting.minute(each.since), "sub": each.author[:60]},
-                "labels": {"t": f"{each.labels} of {PEOPLE}", "sub": formatting.minute(each.newest) if each.newest else None},
-                "note": {"t": each.note[:400]},
-            }
-        )
-        for each in held[:MOST]
-    ]
-    table("relabel", "Predictions that were sent to be labelled again, what waits first", WANTED, rows, compact=True)
-    if len(held) > MOST:
-        st.caption(f"{MOST} of {len(held):,} are shown; the command `python -m observability relabel --all` lists them all.")
-    if waiting:
-        st.caption(
-            "The worksheet is blind: inputs, and neither label nor score. Filled in, `python -m observability load FILE --kind label` takes it, "
-            "and what has a new label is done."
-        )
-        frame.download(
-            f"relabel-{model}.csv", lambda: inert_csv(unaltered(load_case.worksheet(waiting), "id")), "Worksheet", key="relabel-csv"
-        )
-        if odd := sum(inert_text(each.prediction) != each.prediction for each in waiting):
-            st.caption(
-                f"{formatting.plural(odd, 'id')} that begin like a formula are left out of it; `python -m observability relabel --out FILE.jsonl` writes all."
-            )
+    rows = []
+    for request in held[:MOST_CASES]:
+        cells: dict[str, Cell] = {
+            "case": links.case_link(request.prediction, request.prediction, model, scope),
+            "state": {"s": STATES[request.state], "t": request.state.capitalize()},
+            "since": {"t": formatting.format_minute(request.since), "sub": request.author[:60]},
+            "labels": {"t": f"{request.labels} of {PEOPLE}", "sub": formatting.format_minute(request.newest) if request.newest else None},
+            "note": {"t": request.note[:400]},
+        }
+        rows.append(table_row(cells))
+    draw_table("relabel", "Relabel queue, open requests first", RELABEL_COLUMNS, rows, compact=True)
+    if len(held) > MOST_CASES:
+        st.caption(f"The first {MOST_CASES} of {len(held):,}; `python -m observability relabel --all` lists all.")
+    if not waiting:
+        return
+    st.caption(
+        "The worksheet is blind: inputs without label and score. Load it filled in with `python -m observability load FILE --kind label`; "
+        "a new label closes the request."
+    )
+    name = f"relabel-{model}.csv"
+    frame.download_button(name, lambda: inert_csv(unaltered(load_case.relabel_worksheet(waiting), "id")), "Worksheet", key="relabel-csv")
+    if odd := sum(inert_text(request.prediction) != request.prediction for request in waiting):
+        ids = formatting.plural(odd, "id")
+        st.caption(f"Without {ids} that could be read as a formula; `python -m observability relabel --out FILE.jsonl` writes all.")
 
 
-def by_name(scope: Scope, typed: str) -> None:
-    """Predictions with this id, about this subject, or whose id begins like this."""
-    model = load_case.holder(typed)
+def _results_by_id(scope: Scope, typed: str) -> None:
+    """Predictions of this id, of this subject, or of this id prefix."""
+    model = load_case.model_holding(typed)
     if model:
-        opened = load_case.opened(typed, model)
-        table("exact", "The case of this id", FOUND, [named(typed, opened.look.row.at, model, scope)], compact=True)
+        opened = load_case.opened_case(typed, model)
+        draw_table("exact", "Exact id", FOUND_COLUMNS, [_found_row(typed, opened.look.row.at, model, scope)], compact=True)
         return
-    of_subject, beginning = load_case.about(typed, MOST + 1)
-    for key, caption, rows in (("subject", "Cases about this subject", of_subject), ("beginning", "Ids that begin like this", beginning)):
+    of_subject, beginning = load_case.predictions_by_name(typed, MOST_CASES + 1)
+    for key, caption, rows in (("subject", "Cases of this subject", of_subject), ("beginning", "Ids with this prefix", beginning)):
         if len(rows):
             st.header(caption, anchor=False)
-            shown = [named(each["id"], each["at"], each["model"], scope) for each in rows.head(MOST).to_dict("records")]
-            table(key, caption, FOUND, shown, compact=True)
-            bounded(rows, "newest")
+            shown = [_found_row(each["id"], each["at"], each["model"], scope) for each in rows.head(MOST_CASES).to_dict("records")]
+            draw_table(key, caption, FOUND_COLUMNS, shown, compact=True)
+            _truncation_note(rows, "newest")
     if not len(of_subject) and not len(beginning):
-        empty_states.nothing(
-            f"No prediction has the id {formatting.plain(typed[:80])}, is about such a subject, or begins like this.",
-            "Lines that were refused are on the page Store. To filter instead, type a condition, as `score > 0.9`.",
+        empty_states.empty_state(
+            f"No prediction has the id, subject or id prefix {formatting.escape_markdown(typed[:80])}.",
+            "Rejected lines are on the page Store. To filter, type a condition, as `score > 0.9`.",
             "store",
-            "Look at refused lines",
+            "Open rejected lines",
         )
 
 
-def named(prediction: str, at: Any, model: str, scope: Scope) -> dict[str, Any]:
-    """A row of what was found by name."""
-    return row({"case": links.case(prediction, prediction, model, scope), "at": {"t": formatting.minute(at)}, "model": {"t": model}})
+def _found_row(prediction: str, at: Any, model: str, scope: Scope) -> dict[str, Any]:
+    """A row of a search by id or subject."""
+    return table_row(
+        {"case": links.case_link(prediction, prediction, model, scope), "at": {"t": formatting.format_minute(at)}, "model": {"t": model}}
+    )
 
 
-def by_conditions(scope: Scope, name: str, typed: str) -> None:
+def _results_by_conditions(scope: Scope, name: str, typed: str) -> None:
     """The predictions of the model's window that meet the conditions."""
     model = load.catalog().model(name)
     orders = {
@@ -187,85 +186,88 @@ def by_conditions(scope: Scope, name: str, typed: str) -> None:
     order = st.segmented_control("Order", list(orders), default=clicks.NEWEST, required=True, key="order", bind=BIND)
     try:
         window = load.window(scope, name)
-        found = load_case.matching(window, typed, MOST + 1, orders[order or "newest first"])
+        found = load_case.matching_predictions(window, typed, MOST_CASES + 1, orders[order or "newest first"])
     except ObservabilityError as error:
-        empty_states.problem(error)
+        empty_states.error_state(error)
         return
-    where = f"{formatting.span(window.start, window.end)} UTC, {formatting.condition(str(scope.slice)) if scope.slice else 'all rows'}"
+    part = formatting.slice_in_words(str(scope.slice)) if scope.slice else "all rows"
+    where = f"{formatting.format_span(window.start, window.end)} UTC, {part}"
     if not len(found):
-        empty_states.nothing(
-            formatting.plain(f"No prediction of {name} meets {typed[:120]} ({where})."),
+        empty_states.empty_state(
+            formatting.escape_markdown(f"No prediction of {name} meets {typed[:120]} ({where})."),
             "Choose a longer window in the sidebar, or fewer conditions.",
         )
         return
-    more = "the first " if len(found) > MOST else ""
-    st.markdown(f"**{formatting.plain(f'{more}{min(len(found), MOST):,} predictions')}** :gray[{formatting.plain(where)}]")
-    shown = found.head(MOST)
+    more = "the first " if len(found) > MOST_CASES else ""
+    st.markdown(
+        f"**{formatting.escape_markdown(f'{more}{min(len(found), MOST_CASES):,} predictions')}** :gray[{formatting.escape_markdown(where)}]"
+    )
+    shown = found.head(MOST_CASES)
     named_columns = [each for each in shown.columns if each.startswith(("feature.", "group."))]
     columns = [*COLUMNS, *(column(each, each.partition(".")[2]) for each in named_columns)]
-    table(
+    draw_table(
         "matching",
         "Predictions that meet the conditions",
         columns,
-        [as_row(model, each, scope, named_columns) for each in shown.to_dict("records")],
+        [_matching_row(model, each, scope, named_columns) for each in shown.to_dict("records")],
         compact=True,
     )
-    bounded(found, order or "")
-    frame.download("cases.csv", lambda: inert_csv(shown), "CSV", key="matching-csv")
+    _truncation_note(found, order or "")
+    csv_button("cases", shown, key="matching-csv")
 
 
-def as_row(model: Model, each: dict[Any, Any], scope: Scope, named_columns: Sequence[str]) -> dict[str, Any]:
-    """A row of what meets the conditions."""
+def _matching_row(model: Model, each: dict[Any, Any], scope: Scope, named_columns: Sequence[str]) -> dict[str, Any]:
+    """A row of a search by conditions."""
     cells: dict[str, Cell] = {
-        "case": links.case(each["id"], each["id"], model.name, scope),
-        "at": {"t": formatting.minute(each["at"])},
-        "said": {"t": answer(model, each["decision"], each["score"])},
-        "truth": {"t": truth(model, each)},
-        "outcome": outcome(each.get("error") if model.task == "regression" else each.get("correct"), model),
+        "case": links.case_link(each["id"], each["id"], model.name, scope),
+        "at": {"t": formatting.format_minute(each["at"])},
+        "said": {"t": _predicted_words(model, each["decision"], each["score"])},
+        "truth": {"t": _label_words(model, each)},
+        "outcome": _outcome_cell(each.get("error") if model.task == "regression" else each.get("correct"), model),
     }
-    return row(cells | {name: {"t": value(each[name])} for name in named_columns})
+    return table_row(cells | {name: {"t": _value_words(each[name])} for name in named_columns})
 
 
-def answer(model: Model, decision: int, score: float | None) -> str:
-    """What was predicted: the class and its score, of a regression the value."""
+def _predicted_words(model: Model, decision: int, score: float | None) -> str:
+    """The decision and its score; of a regression the value."""
     said = model.classes[decision] if 0 <= decision < len(model.classes) else None
-    number = formatting.number(score)
+    number = formatting.format_number(score)
     return number if said is None else f"{said} ({number})" if number != formatting.DASH else said
 
 
-def truth(model: Model, each: dict[Any, Any]) -> str:
+def _label_words(model: Model, each: dict[Any, Any]) -> str:
     """The label in words."""
     if 0 <= each["label"] < len(model.classes):
         return model.classes[each["label"]]
-    return formatting.number(each["label_value"])
+    return formatting.format_number(each["label_value"])
 
 
-def outcome(figure: float | None, model: Model) -> Cell:
-    """Right, wrong or not known; of a regression how far off."""
+def _outcome_cell(figure: float | None, model: Model) -> Cell:
+    """Right, wrong or no label yet; of a regression the error."""
     if figure is None or figure != figure:
         return {"s": "unknown", "t": "No label yet"}
     if model.task == "regression":
-        return {"t": f"{formatting.number(abs(figure))} too {'high' if figure > 0 else 'low'}" if figure else "exact"}
+        return {"t": f"{formatting.format_number(abs(figure))} too {'high' if figure > 0 else 'low'}" if figure else "exact"}
     return {"s": "ok", "t": "Right"} if figure == 1 else {"s": "act", "t": "Wrong"}
 
 
-def value(found: Any) -> str:
-    """A feature's value for a person."""
+def _value_words(found: Any) -> str:
+    """A feature's value as text."""
     if found is None or found != found:
         return formatting.DASH
     if isinstance(found, bool):
         return "true" if found else "false"
-    return formatting.number(found, 5) if isinstance(found, float) else str(found)[:200]
+    return formatting.format_number(found, 5) if isinstance(found, float) else str(found)[:200]
 
 
-def bounded(rows: "DataFrame", how: str) -> None:
-    """Say that there are more."""
-    if len(rows) > MOST:
-        st.caption(formatting.plain(f"At most {MOST} are shown, {how}. Add a condition, or choose a shorter window, to see the others."))
+def _truncation_note(rows: "DataFrame", how: str) -> None:
+    """A caption where rows are left out."""
+    if len(rows) > MOST_CASES:
+        plain_caption(f"The first {MOST_CASES}, {how}. Add a condition, or choose a shorter window, to see others.")
 
 
-def examples(model: Model | None) -> str:
-    """Conditions that the model's own columns allow, for the help beside the field."""
+def condition_examples(model: Model | None) -> str:
+    """Example conditions on the model's own columns."""
     columns = model.columns if model else ()
     number = next((each.name for each in columns if each.kind == "number"), None)
     category = next((each for each in columns if each.kind == "category"), None)
@@ -277,17 +279,17 @@ def examples(model: Model | None) -> str:
     own = "error > 30" if model and model.task == "regression" else "outcome = wrong and score > 0.8"
     parts = [
         own,
-        *([f"{quoted(category.name)} = {quoted(levels[0])}"] if category and levels else []),
-        *([f"{quoted(number)} > 3"] if number else []),
+        *([f"{quoted_column_name(category.name)} = {quoted_column_name(levels[0])}"] if category and levels else []),
+        *([f"{quoted_column_name(number)} > 3"] if number else []),
     ]
-    return f"Conditions as `{' and '.join(parts)}`. Names: the columns of the model, and {', '.join(OWN)}."
+    return f"Conditions as `{' and '.join(parts)}`. Names: the columns of the model, and {', '.join(SEARCH_NAMES)}."
 
 
-def quoted(name: str) -> str:
-    """A name as it has to be typed."""
+def quoted_column_name(name: str) -> str:
+    """A column's name as a condition needs it: quoted where it has special signs."""
     return f'"{name}"' if any(sign.isspace() or sign in "=<>!&" for sign in name) else name
 
 
-def window_words(scope: Scope) -> str:
-    """Which window conditions look at."""
-    return f"Conditions look at the window and slice of the sidebar ({SPANS[scope.span].lower()}); ids and subjects are looked for in everything."
+def search_scope_note(scope: Scope) -> str:
+    """The search scope of conditions and of ids."""
+    return f"Conditions search the window and slice of the sidebar ({SPANS[scope.span].lower()}); ids and subjects search everything."

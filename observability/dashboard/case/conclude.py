@@ -1,182 +1,177 @@
-"""What is concluded about a case? The ranked sources with their evidence, the form in which a person says what it is, and everything said before."""
+"""The conclusion of a case: suspected sources with evidence, the verdict form, and earlier verdicts and actions."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import links
+from observability.dashboard import links, person_name
 from observability.dashboard.case import case_decisions, load_case
-from observability.dashboard.case.case import Here, missing
-from observability.dashboard.case.inputs import around
-from observability.dashboard.table import Cell, column, row, table
+from observability.dashboard.case.case import CasePage, part_unavailable
+from observability.dashboard.case.inputs import week_scope
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import plain_caption, plain_paragraph, utc_midnight
 from observability.export.case import DO, SOURCES, WRONG
 from observability.investigation.evidence_types import Triage
-from observability.store.query.decision_log import Item, errors_sentence
+from observability.store.types.decision_items import DecisionItem, error_source_sentence
 
 COLUMNS = (
     column("source", "Suspected source", strong=True, width="12rem"),
-    column("score", "How much speaks for it", width="11rem", help="A weight of evidence from 0 to 1, no probability"),
+    column("score", "Weight of evidence", width="11rem", help="From 0 to 1; not a probability"),
     column("because", "Evidence", wide=True),
 )
-EVIDENCE = {"input": "quality", "far_from_reference": "multivariate_drift", "weak_slice": "performance", "boundary": "calibration", "version": "compare",
-            "degraded_path": "latency"}  # fmt: skip
-"""The page that shows more of each source; of the others, everything stands on the case."""
-NOTHING = "No action"
-MINE = 14
-"""Days until an action is due, unless somebody says otherwise."""
+EVIDENCE_PAGES = {
+    "input": "quality",
+    "far_from_reference": "multivariate_drift",
+    "weak_slice": "performance",
+    "boundary": "calibration",
+    "version": "compare",
+    "degraded_path": "latency",
+}
+"""The page with more evidence of each source; the others have all of it on the case."""
+NO_ACTION = "No action"
+DAYS_UNTIL_DUE = 14
 
 
-def conclude(here: Here) -> None:
-    """The triage, what was said before, and the form."""
+def conclusion_section(here: CasePage) -> None:
+    """The triage and the verdict form."""
     found: tuple[Triage, ...] | None = here.part("triage")
     if found is None:
-        missing(here, "triage")
+        part_unavailable(here, "triage")
     else:
-        best = found[0]
-        st.markdown(
-            formatting.plain(
-                f"Most speaks for: {SOURCES[best.source].lower()} ({formatting.number(best.score, 2)} of 1). Suspected, not proven."
-            )
-        )
-        rows = [
-            row({"source": evidence(here, each.source), "score": {"t": formatting.number(each.score, 2), "bar": {"v": each.score, "max": 1}}, "because": {"t": each.because}})
-            for each in found
-        ]  # fmt: skip
-        table("triage", "Suspected sources, best first", COLUMNS, rows, compact=True)
-    form(here, found[0].source if found else "unknown")
+        best = f"{SOURCES[found[0].source].lower()} (weight {formatting.format_number(found[0].score, 2)} of 1)"
+        plain_paragraph(f"Suspected source, not proven: {best}.")
+        rows = []
+        for source in found:
+            weight: Cell = {"t": formatting.format_number(source.score, 2), "bar": {"v": source.score, "max": 1}}
+            rows.append(table_row({"source": _source_cell(here, source.source), "score": weight, "because": {"t": source.because}}))
+        draw_table("triage", "Suspected sources, best first", COLUMNS, rows, compact=True)
+    _verdict_form(here, found[0].source if found else "unknown")
 
 
-def evidence(here: Here, source: str) -> Cell:
-    """The name of a source, which leads to the page that shows its evidence about the day of the prediction."""
-    page = EVIDENCE.get(source)
-    return links.link(SOURCES[source], page, around(here)) if page else {"t": SOURCES[source]}
+def _source_cell(here: CasePage, source: str) -> Cell:
+    """The name of a source, as a link to the page with its evidence in the week of the prediction."""
+    page = EVIDENCE_PAGES.get(source)
+    return links.link_cell(SOURCES[source], page, week_scope(here)) if page else {"t": SOURCES[source]}
 
 
-def form(here: Here, suspected: str) -> None:
-    """The form. Each time something is written, a new and empty one is drawn."""
-    st.subheader("What do you conclude?", anchor=False)
-    key = f"{here.key('form')}-{case_decisions.round_of(here)}"
+def _verdict_form(here: CasePage, suspected: str) -> None:
+    """The form of a verdict and an action; an empty one after each save."""
+    st.subheader("Verdict", anchor=False)
+    key = f"{here.key('form')}-{case_decisions.form_round(here)}"
+    author = person_name.person_name_box(f"{key}-author")
     with st.form(key, enter_to_submit=False):
         left, right = st.columns(2, gap="large")
         with left:
+            answers, sources, first = list(WRONG), list(SOURCES), _default_verdict(here)
             wrong = st.radio(
-                "Was the prediction wrong?",
-                list(WRONG),
-                index=started(here),
-                format_func=WRONG.__getitem__,
-                key=f"{key}-wrong",
-                horizontal=True,
+                "Was the prediction wrong?", answers, first, format_func=WRONG.__getitem__, key=f"{key}-wrong", horizontal=True
             )
-            source = st.selectbox(
-                "Where does it come from?",
-                list(SOURCES),
-                index=list(SOURCES).index(suspected),
-                format_func=SOURCES.__getitem__,
-                key=f"{key}-source",
-            )
-            severity = st.segmented_control("How bad is it?", ["low", "medium", "high"], format_func=str.capitalize, key=f"{key}-severity")
-            note = st.text_area("Note", key=f"{key}-note", placeholder="What you saw, for those who come later", max_chars=20_000)
+            place = sources.index(suspected)
+            source = st.selectbox("Source", sources, place, format_func=SOURCES.__getitem__, key=f"{key}-source")
+            severity = st.segmented_control("Severity", ["low", "medium", "high"], format_func=str.capitalize, key=f"{key}-severity")
+            note = st.text_area("Note", key=f"{key}-note", placeholder="Observations", max_chars=20_000)
         with right:
-            do = st.selectbox("What is to be done?", [NOTHING, *DO], format_func=lambda each: DO.get(each, each), key=f"{key}-do")
-            what = st.text_input("What exactly", key=f"{key}-what", placeholder="Only where something is to be done")
-            owner = st.text_input("Who does it", value=here.row.model.settings.owner or "", key=f"{key}-owner")
-            due = st.date_input("Until", value=datetime.now(UTC).date() + timedelta(days=MINE), key=f"{key}-due", format="YYYY-MM-DD")
-            author = case_decisions.author_box(f"{key}-author")
-        if not st.form_submit_button("Write it down", icon=":material/gavel:", key=f"{key}-submit"):
+            do = st.selectbox("Action", [NO_ACTION, *DO], format_func=lambda action: DO.get(action, action), key=f"{key}-do")
+            what = st.text_input("Details", key=f"{key}-what", placeholder="Only with an action")
+            owner = st.text_input("Owner", value=here.row.model.settings.owner or "", key=f"{key}-owner")
+            later = datetime.now(UTC).date() + timedelta(days=DAYS_UNTIL_DUE)
+            due = st.date_input("Due", value=later, key=f"{key}-due", format="YYYY-MM-DD")
+        if not st.form_submit_button("Save", icon=":material/save:", key=f"{key}-submit"):
             return
     if wrong is None:
-        st.error("Say whether the prediction was wrong.", icon=":material/help:")
+        st.error("State whether the prediction was wrong.", icon=":material/help:")
         return
-    records: list[dict[str, Any]] = [case_decisions.verdict(here, author, source=source, wrong=wrong, severity=severity, note=note.strip())]
-    if do != NOTHING:
-        until = datetime(due.year, due.month, due.day, tzinfo=UTC) if due else None
-        records.append(case_decisions.action(here, author, do=do, text=what.strip(), owner=owner.strip(), due=until))
+    records = [case_decisions.verdict_record(here, author, source=source, wrong=wrong, severity=severity, note=note.strip())]
+    if do != NO_ACTION:
+        records.append(case_decisions.action_record(here, author, do=do, text=what.strip(), owner=owner.strip(), due=utc_midnight(due)))
         records[0]["action"] = records[1]["action"]
-    case_decisions.say(here, records, author)
+    case_decisions.save_case_records(here, records, author)
 
 
-def started(here: Here) -> int | None:
-    """What the form offers for a start: what is known of the prediction, nothing where that is not known."""
+def _default_verdict(here: CasePage) -> int | None:
+    """The preselected answer: the known outcome; None where it is unknown."""
     return None if here.row.wrong is None else 0 if here.row.wrong else 1
 
 
-def before(here: Here) -> None:
-    """Every verdict and action about the case, newest first, with its history, and a way to correct it."""
-    verdicts = load_case.verdicts(here.row.model.name, here.row.id)
-    actions = load_case.actions(here.row.model.name, here.row.id)
+def earlier_conclusions(here: CasePage) -> None:
+    """Every verdict and action of the case, newest first, with its history and a form to amend it."""
+    model, prediction = here.row.model.name, here.row.id
+    verdicts, actions = load_case.case_verdicts(model, prediction), load_case.case_actions(model, prediction)
     if not verdicts and not actions:
-        st.caption("Nobody has said anything about this case yet.")
-    for each in verdicts:
-        one_verdict(here, each)
-    for each in actions:
-        one_action(here, each)
-    sums = errors_sentence(load_case.verdicts(here.row.model.name))
-    if sums:
-        st.caption(formatting.plain(f"Over all cases of {here.row.model.name}: {sums}"))
+        st.caption("No verdict or action yet.")
+    for verdict in verdicts:
+        _verdict_card(here, verdict)
+    for action in actions:
+        _action_card(here, action)
+    if sums := error_source_sentence(load_case.case_verdicts(model)):
+        plain_caption(f"All cases of {model}: {sums}")
 
 
-def one_verdict(here: Here, item: Item) -> None:
+def _verdict_card(here: CasePage, item: DecisionItem) -> None:
     """One verdict."""
-    said = item.fields
-    gone = item.state == "withdrawn"
-    head = f"{WRONG.get(str(said.get('wrong')), 'Not decided whether it was wrong')}; {SOURCES.get(str(said['source']), said['source']).lower()}"
-    parts = [head, f"severity {said['severity']}" if said.get("severity") else "", "withdrawn" if gone else ""]
+    fields, withdrawn = item.fields, item.state == "withdrawn"
+    verdict = WRONG.get(str(fields.get("wrong")), "Undecided")
+    parts = [f"{verdict}; {SOURCES.get(str(fields['source']), fields['source']).lower()}"]
+    parts += [f"severity {fields['severity']}"] if fields.get("severity") else []
+    parts += ["withdrawn"] if withdrawn else []
     with st.container(border=True):
-        st.markdown(f":material/gavel: **{formatting.plain('; '.join(each for each in parts if each))}**")
-        if said.get("note"):
-            st.markdown(formatting.plain(said["note"]))
-        history(item)
-        correct(here, item, "standing" if gone else "withdrawn", "Restore" if gone else "Withdraw")
+        st.markdown(f":material/gavel: **{formatting.escape_markdown('; '.join(parts))}**")
+        if fields.get("note"):
+            plain_paragraph(fields["note"])
+        _entry_history(item)
+        _amend_popover(here, item, ("standing", "Restore") if withdrawn else ("withdrawn", "Withdraw"))
 
 
-def one_action(here: Here, item: Item) -> None:
+def _action_card(here: CasePage, item: DecisionItem) -> None:
     """One action."""
-    said = item.fields
-    done = item.state in ("done", "cancelled")
-    due = said.get("due")
-    late = due is not None and due < datetime.now(UTC) and not done
+    fields, closed, due = item.fields, item.state in ("done", "cancelled"), item.fields.get("due")
+    late = due is not None and due < datetime.now(UTC) and not closed
     parts = [
-        f"for {said['owner']}" if said.get("owner") else "nobody is named to do it",
-        f"until {formatting.day(due)}" if due else "",
+        f"owner {fields['owner']}" if fields.get("owner") else "no owner",
+        f"due {formatting.format_day(due)}" if due else "",
         item.state,
     ]
     with st.container(border=True):
-        status = f"{formatting.status('watch', 'Late')}: " if late else ""
-        st.markdown(
-            f":material/task_alt: {status}**{formatting.plain(DO.get(str(said.get('do')), 'Action'))}** :gray[{formatting.plain(', '.join(each for each in parts if each))}]"
-        )
-        if said.get("text"):
-            st.markdown(formatting.plain(said["text"]))
-        if said.get("slice"):
-            st.caption(formatting.plain(f"Slice: {formatting.condition(str(said['slice']))}"))
-        history(item)
-        correct(here, item, "open" if done else "cancelled", "Open again" if done else "Cancel", [] if done else [("done", "Done")])
+        status = f"{formatting.status_label('watch', 'Overdue')}: " if late else ""
+        name, details = DO.get(str(fields.get("do")), "Action"), ", ".join(filter(None, parts))
+        st.markdown(f":material/task_alt: {status}**{formatting.escape_markdown(name)}** :gray[{formatting.escape_markdown(details)}]")
+        if fields.get("text"):
+            plain_paragraph(fields["text"])
+        if fields.get("slice"):
+            plain_caption(f"Slice: {formatting.slice_in_words(str(fields['slice']))}")
+        _entry_history(item)
+        undo = ("open", "Reopen") if closed else ("cancelled", "Cancel")
+        _amend_popover(here, item, undo, () if closed else (("done", "Done"),))
 
 
-def history(item: Item) -> None:
-    """Who said what when: the newest in one line, all entries where there are several."""
-    st.caption(formatting.plain(f"{item.first.author[:200]}, {formatting.minute(item.first.at)} UTC"))
+def _entry_history(item: DecisionItem) -> None:
+    """Author and time of the first entry, and all entries where there are several."""
+    plain_caption(f"{item.first.author[:200]}, {formatting.format_minute(item.first.at)} UTC")
     if len(item.entries) > 1:
         with st.expander(f"{len(item.entries)} entries", icon=":material/history:"):
-            for each in item.entries:
-                words = "; ".join(f"{name} {value}" for name, value in each.fields.items() if name not in ("model", "prediction"))
-                st.markdown(
-                    f"**{formatting.plain(each.author[:200])}**, {formatting.plain(formatting.minute(each.at))} UTC: {formatting.plain(words)}"
-                )
+            for entry in item.entries:
+                words = "; ".join(f"{name} {value}" for name, value in entry.fields.items() if name not in ("model", "prediction"))
+                more = formatting.escape_markdown(f"{formatting.format_minute(entry.at)} UTC: {words}")
+                st.markdown(f"**{formatting.escape_markdown(entry.author[:200])}**, {more}")
 
 
-def correct(here: Here, item: Item, undo: str, label: str, others: list[tuple[str, str]] | None = None) -> None:
-    """Add to an item or take it back: one more entry, nothing is deleted."""
+def _amend_popover(here: CasePage, item: DecisionItem, undo: tuple[str, str], others: Sequence[tuple[str, str]] = ()) -> None:
+    """Amend an item by one more entry; nothing is deleted. undo, others: states and the words of their buttons."""
     key = f"{item.kind}-{item.id}"
-    with st.popover("Add or undo", type="tertiary", icon=":material/edit:", key=f"{key}-change"):
-        author = case_decisions.author_box(f"{key}-author")
-        field = "note" if item.kind == "verdict" else "reason"
-        words = st.text_area("What is to be added" if item.kind == "verdict" else "Reason", key=f"{key}-words", max_chars=20_000).strip()
+    with st.popover("Amend", type="tertiary", icon=":material/edit:", key=f"{key}-change"):
+        author = person_name.person_name_box(f"{key}-author")
+        field, label = ("note", "Note") if item.kind == "verdict" else ("reason", "Reason")
+        words = st.text_area(label, key=f"{key}-words", max_chars=20_000).strip()
+        wanted: dict[str, Any] | None = None
         with st.container(horizontal=True, gap="small"):
-            if words and st.button("Add it", icon=":material/add:", key=f"{key}-add"):
-                case_decisions.say(here, [case_decisions.again(here, item, author, **{field: words})], author)
-            for state, name in [*(others or []), (undo, label)]:
-                if st.button(name, icon=":material/undo:" if state == undo else ":material/check:", key=f"{key}-{state}"):
-                    case_decisions.say(here, [case_decisions.again(here, item, author, state=state, **{field: words})], author)
+            if words and st.button("Add", icon=":material/add:", key=f"{key}-add"):
+                wanted = {field: words}
+            for state, name in [*others, undo]:
+                icon = ":material/undo:" if state == undo[0] else ":material/check:"
+                if st.button(name, icon=icon, key=f"{key}-{state}"):
+                    wanted = {"state": state, field: words}
+        if wanted is not None:
+            case_decisions.save_case_records(here, [case_decisions.amended_record(here, item, author, **wanted)], author)

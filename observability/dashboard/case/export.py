@@ -1,48 +1,50 @@
-"""How does a person take a case along? One frozen HTML file and a CSV, with sensitive fields masked unless that is chosen otherwise."""
+"""Downloads of a case as HTML, Markdown and CSV, with sensitive fields masked by default."""
 
 from datetime import UTC, datetime
 
 import streamlit as st
 
-from observability.core import formatting
 from observability.dashboard import frame, links
-from observability.dashboard.case import load_case, why
-from observability.dashboard.case.case import Here
+from observability.dashboard.case import explanation, load_case
+from observability.dashboard.case.case import CasePage
+from observability.dashboard.widgets import plain_paragraph
 from observability.export import case as export_case
-from observability.export.case import Frozen
+from observability.export.case import FrozenCase
 
 
-def export(here: Here) -> None:
-    """What is masked, and the two files; they are made when a button is pressed."""
+def case_downloads(here: CasePage) -> None:
+    """The masked fields, and the files; each is made when its button is pressed."""
     row = here.row
     hidden = export_case.sensitive(row.model)
     names = ", ".join(sorted(hidden - {"subject"})[:8])
-    st.markdown(
-        formatting.plain(
-            f"The case as it is now, in one file that opens offline and prints. Masked unless you choose otherwise: the subject{f', and the values of {names}' if names else ''}."
-        )
-    )
+    masked = f"the subject, and the values of {names}" if names else "the subject"
+    plain_paragraph(f"The case as of now, in one printable file. Masked by default: {masked}.")
     shown = st.checkbox("Show sensitive values in the file", key=here.key("export-shown"))
-    name = export_case.file_name(here.row.id, datetime.now(UTC))
-    address = links.permanent(row.id, row.model.name)  # known here, and no longer when a file is made
+    name = export_case.case_file_name(here.row.id, datetime.now(UTC))
+    address = links.permanent_case_address(row.id, row.model.name)  # known here, and no longer when a file is made
     with st.container(horizontal=True, gap="small"):
-        frame.download(f"{name}.html", lambda: export_case.page(frozen(here, shown=shown)), "HTML", key="case-html", kind="text/html")
-        frame.download(
-            f"{name}.md", lambda: export_case.markdown(frozen(here, shown=shown), address), "Markdown for a ticket",
-            key="case-md", kind="text/markdown",
-        )  # fmt: skip
-        frame.download(f"{name}.csv", lambda: export_case.table(frozen(here, shown=shown)), "CSV", key="case-csv")
+        frame.download_button(
+            f"{name}.html", lambda: export_case.case_html(_frozen_case(here, shown=shown)), "HTML", key="case-html", kind="text/html"
+        )
+        frame.download_button(
+            f"{name}.md",
+            lambda: export_case.markdown(_frozen_case(here, shown=shown), address),
+            "Markdown for a ticket",
+            key="case-md",
+            kind="text/markdown",
+        )
+        frame.download_button(f"{name}.csv", lambda: export_case.table(_frozen_case(here, shown=shown)), "CSV", key="case-csv")
 
 
-def frozen(here: Here, *, shown: bool) -> Frozen:
-    """The case as it stands now. shown: nothing is masked."""
-    row, held = here.row, why.kept(here)
-    return Frozen(
+def _frozen_case(here: CasePage, *, shown: bool) -> FrozenCase:
+    """The case as of now. shown: nothing is masked."""
+    row, held = here.row, explanation.session_contrasts(here)
+    return FrozenCase(
         here.opened.whole(),
         held.average if held and held.average else load_case.known_contrast(here.opened),
-        load_case.verdicts(row.model.name, row.id),
-        load_case.actions(row.model.name, row.id),
+        load_case.case_verdicts(row.model.name, row.id),
+        load_case.case_actions(row.model.name, row.id),
         datetime.now(UTC),
         frozenset() if shown else export_case.sensitive(row.model),
-        load_case.what_ifs(row.model.name, row.id),
+        load_case.saved_what_ifs(row.model.name, row.id),
     )

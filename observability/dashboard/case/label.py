@@ -1,164 +1,153 @@
-"""What does a case show of its label: how much the evidence believes it, what the nearest cases were, who gave it, and how it is sent to be labelled again?"""
+"""The label of a case: plausibility, nearest cases, revisions, assignments, and the request to relabel it."""
 
 from typing import Any
 
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.numerals import worded
-from observability.dashboard import links
+from observability.core.numerals import logged_value_text
+from observability.dashboard import links, person_name
 from observability.dashboard.case import case_decisions, load_case
-from observability.dashboard.case.case import Here, missing
-from observability.dashboard.data import labelled_items
-from observability.dashboard.table import Cell, column, row, table
+from observability.dashboard.case.case import CasePage, part_unavailable
+from observability.dashboard.cells import text_cells
+from observability.dashboard.data import item_history
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import link_button, plain_caption, plain_paragraph, status_line
 from observability.investigation.evidence_types import LabelCheck, Neighbour
 
 COLUMNS = (
     column("case", "Case", strong=True, width="14rem"),
-    column("distance", "Distance", align="right", width="6rem", help="Standard deviations over numbers, and 1 for each other category"),
+    column("distance", "Distance", align="right", width="6rem", help="In standard deviations of numbers, plus 1 per differing category"),
     column("label", "Label", width="8rem"),
     column("said", "Predicted", width="9rem"),
     column("at", "When (UTC)", width="9rem", short=True),
 )
-QUEUE = "To be labelled again"
-"""The inbox of the page Cases that lists what was sent."""
+RELABEL_QUEUE = "Relabel queue"
+"""The queue of the page Cases."""
 REVISIONS = (
-    column("value", "Label", strong=True), column("at", "About (UTC)"), column("arrived", "Arrived (UTC)"), column("source", "Source"),
-    column("annotator", "Annotator"), column("guideline", "Guideline"),
-)  # fmt: skip
+    column("value", "Label", strong=True),
+    column("at", "Time (UTC)"),
+    column("arrived", "Arrived (UTC)"),
+    column("source", "Source"),
+    column("annotator", "Annotator"),
+    column("guideline", "Guideline"),
+)
 
 
-def label(here: Here) -> None:
-    """Whether the label is suspect, and by what."""
+def label_section(here: CasePage) -> None:
+    """Whether the label is suspect, with the evidence."""
     check: LabelCheck | None = here.part("label_check")
     if here.row.label is None:
-        st.markdown(f"{formatting.status('unknown', 'No label yet')}: whether this prediction was right is not known.")
-        st.caption("It counts as soon as a label with this id arrives. Until then, see which labels its nearest neighbours have.")
+        st.markdown(f"{formatting.status_label('unknown', 'No label yet')}: the outcome is unknown.")
+        st.caption("It counts as soon as a label with this id arrives. Meanwhile see the labels of its nearest neighbours.")
     elif check is None:
-        missing(here, "label_check")
+        part_unavailable(here, "label_check")
     else:
-        st.markdown(f"{standing(check)}: {formatting.sentence(check.because)}")
-        figures(check)
-    neighbours(here)
+        st.markdown(f"{_label_status(check)}: {formatting.sentence_markdown(check.because)}")
+        _label_evidence(check)
+    _neighbours_table(here)
     if here.row.revisions:
-        revisions(here)
-    asked(here)
-    relabel(here)
+        _label_revisions(here)
+    _assignment_history(here)
+    _relabel_request(here)
 
 
-def standing(check: LabelCheck) -> str:
-    """The status of a label: what was measured is never called suspect, and what neighbours speak against is not called plausible."""
-    if check.suspect:
-        return (
-            formatting.status("unknown", "Unlikely for the model, but measured")
-            if check.measured
-            else formatting.status("watch", "Suspect")
-        )
-    return formatting.status("unknown", "Cannot tell") if check.unclear else formatting.status("ok", "Plausible")
+def _label_status(check: LabelCheck) -> str:
+    """The status of a label. A measured label is never suspect; one that neighbours contradict is not plausible."""
+    if check.suspect and not check.measured:
+        return formatting.status_label("watch", "Suspect")
+    if check.suspect or check.unclear:
+        return formatting.status_label("unknown", "Unlikely, but measured" if check.suspect else "Inconclusive")
+    return formatting.status_label("ok", "Plausible")
 
 
-def figures(check: LabelCheck) -> None:
-    """Self-confidence, agreement of the neighbours, votes."""
+def _label_evidence(check: LabelCheck) -> None:
+    """Self-confidence, agreement of neighbours, votes of annotators."""
     parts = []
     if check.self_confidence is not None:
-        limit = f", labels of its class get {formatting.number(check.threshold)} on average" if check.threshold is not None else ""
-        parts.append(f"Self-confidence of the label: {formatting.number(check.self_confidence)}{limit} ({check.basis})")
+        limit = f", {formatting.format_number(check.threshold)} on average in its class" if check.threshold is not None else ""
+        parts.append(f"Self-confidence of the label: {formatting.format_number(check.self_confidence)}{limit} ({check.basis})")
     if check.instead is not None:
-        parts.append(f"the model is confident of {check.instead}")
+        parts.append(f"confident class: {check.instead}")
     if check.agree is not None:
-        parts.append(f"{formatting.share(check.agree)} of the nearest labelled rows have the same label")
+        parts.append(f"{formatting.format_share(check.agree)} of the nearest labelled rows agree")
     if check.votes:
-        parts.append("annotators said " + ", ".join(f"{name} ({n})" for name, n in sorted(check.votes.items(), key=lambda each: -each[1])))
+        parts.append("annotators: " + ", ".join(f"{name} ({n})" for name, n in sorted(check.votes.items(), key=lambda each: -each[1])))
     if parts:
-        st.caption(formatting.plain("; ".join(parts) + "."))
+        plain_caption("; ".join(parts) + ".")
 
 
-def neighbours(here: Here) -> None:
+def _neighbours_table(here: CasePage) -> None:
     """The nearest rows and their labels."""
     near: tuple[Neighbour, ...] | None = here.part("neighbours")
-    st.subheader("The cases most like it", anchor=False)
+    st.subheader("Nearest cases", anchor=False)
     if near is None:
-        missing(here, "neighbours")
+        part_unavailable(here, "neighbours")
         return
     own = here.row.label.value if here.row.label else None
     if own is not None and here.row.model.task != "regression":
         same = sum(each.label == own for each in near if each.label is not None)
         known = sum(each.label is not None for each in near)
-        st.markdown(formatting.plain(f"{same} of the {known} nearest labelled cases have the same label, {worded(own)}."))
-    table("neighbours", "The nearest cases with their labels", COLUMNS, [as_row(each, own, here) for each in near], compact=True)
+        plain_paragraph(f"{same} of the {known} nearest labelled cases have the label {logged_value_text(own)}.")
+    draw_table("neighbours", "Nearest cases and their labels", COLUMNS, [_neighbour_row(each, own, here) for each in near], compact=True)
 
 
-def as_row(each: Neighbour, own: str | None, here: Here) -> dict[str, Any]:
-    """One neighbour; its id leads to its own case."""
-    held: Cell = {"t": worded(each.label) if each.label is not None else "no label yet", "quiet": each.label is None}
+def _neighbour_row(each: Neighbour, own: str | None, here: CasePage) -> dict[str, Any]:
+    """One neighbour; its id links to its case."""
+    held: Cell = {"t": logged_value_text(each.label) if each.label is not None else "no label yet", "quiet": each.label is None}
     if own is not None and each.label is not None and here.row.model.task != "regression":
         held |= {"s": "ok", "title": "the same label"} if each.label == own else {"s": "watch", "title": "another label"}
-    score = f" ({formatting.number(each.score)})" if each.score is not None and here.row.model.classes else ""
-    return row(
+    score = f" ({formatting.format_number(each.score)})" if each.score is not None and here.row.model.classes else ""
+    when = "the reference" if each.environment == "reference" else formatting.format_minute(each.at) if each.at else formatting.DASH
+    return table_row(
         {
-            "case": links.case(each.id, each.id, here.row.model.name, here.scope),
-            "distance": {"t": formatting.number(each.distance)},
+            "case": links.case_link(each.id, each.id, here.row.model.name, here.scope),
+            "distance": {"t": formatting.format_number(each.distance)},
             "label": held,
-            "said": {"t": f"{worded(each.prediction) if each.prediction is not None else formatting.DASH}{score}"},
-            "at": {"t": "the reference" if each.environment == "reference" else formatting.minute(each.at) if each.at else formatting.DASH},
+            "said": {"t": f"{logged_value_text(each.prediction) if each.prediction is not None else formatting.DASH}{score}"},
+            "at": {"t": when},
         }
     )
 
 
-def revisions(here: Here) -> None:
-    """Every label that was given, in order of arrival."""
-    st.subheader("Every label that was given", anchor=False)
-    rows = [
-        row(
-            {
-                "value": {"t": worded(each.value), "mark": "counts now" if each.current else None},
-                "at": {"t": formatting.minute(each.at)},
-                "arrived": {"t": formatting.minute(each.arrived)},
-                "source": {"t": each.source or formatting.DASH},
-                "annotator": {"t": each.annotator or formatting.DASH},
-                "guideline": {"t": each.guideline or formatting.DASH},
-            }
-        )
-        for each in here.row.revisions
-    ]
-    table("revisions", "Labels in order of arrival", REVISIONS, rows, compact=True)
+def _label_revisions(here: CasePage) -> None:
+    """Every label, in order of arrival."""
+    st.subheader("Label history", anchor=False)
+    rows = []
+    for label in here.row.revisions:
+        times = {"at": formatting.format_minute(label.at), "arrived": formatting.format_minute(label.arrived)}
+        cells = text_cells(**times, source=label.source, annotator=label.annotator, guideline=label.guideline)
+        cells["value"] = {"t": logged_value_text(label.value), "mark": "current" if label.current else None}
+        rows.append(table_row(cells))
+    draw_table("revisions", "Labels in order of arrival", REVISIONS, rows, compact=True)
 
 
-def asked(here: Here) -> None:
-    """Who was asked to label the item, why this person, and what they answered; nothing where nobody was."""
-    rows = labelled_items.history(here.row.id, here.row.model.settings.projects or (here.row.model.name,))
+def _assignment_history(here: CasePage) -> None:
+    """The assignments and labels of the item in labelling projects; nothing where it has none."""
+    rows = item_history.item_history(here.row.id, here.row.model.settings.projects or (here.row.model.name,))
     if len(rows):
-        st.subheader("Who was asked to label it, and why", anchor=False)
-        labelled_items.shown(rows, here.row.id, here.scope, key=here.key("asked"))
+        st.subheader("Assignments", anchor=False)
+        item_history.item_history_table(rows, here.row.id, here.scope, key=here.key("asked"))
 
 
-def relabel(here: Here) -> None:
-    """Ask for the item to be labelled again: an action that other pages list."""
-    held = load_case.relabelling(here.row.model.name, here.row.id)
+def _relabel_request(here: CasePage) -> None:
+    """The request to relabel the item, an action in the relabel queue."""
+    held = load_case.relabel_requests(here.row.model.name, here.row.id)
     newest = held[0] if held else None
     if newest is not None and newest.state == "open":
-        st.markdown(
-            f"{formatting.status('watch', 'Waits')}: an open action asks to label it again, since {formatting.minute(newest.since)} UTC."
-        )
-        target = links.link("", "cases", here.scope, inbox=QUEUE)["go"]
-        st.button(
-            "Open the list of what waits",
-            icon=":material/inbox:",
-            type="tertiary",
-            key=here.key("queue"),
-            on_click=links.go,
-            args=(target,),
-        )
+        st.markdown(status_line("watch", f"in the relabel queue since {formatting.format_minute(newest.since)} UTC.", "Waiting"))
+        target = links.link_cell("", "cases", here.scope, inbox=RELABEL_QUEUE)["go"]
+        link_button("Open the relabel queue", target, key=here.key("queue"), icon="inbox")
         return
     if newest is not None and newest.state == "done":
-        came = f"{formatting.plural(newest.labels, 'label')} arrived since" if newest.labels else "somebody said so"
-        st.caption(f"{formatting.status('ok', 'Labelled again')}: {came}.")
+        came = f"{formatting.plural(newest.labels, 'label')} since" if newest.labels else "closed by hand"
+        st.caption(status_line("ok", f"{came}.", "Relabelled"))
     with st.popover("Send to relabel", icon=":material/label:", key=here.key("relabel")):
         st.markdown(
-            "Asks two people, who do not see this label or each other's, to label it again. It becomes an open action of this case."
+            "Requests two blind labels: annotators see neither this label nor each other's. The request is an open action of this case."
         )
-        author = case_decisions.author_box(here.key("relabel-author"))
-        note = st.text_input("Note", key=here.key("relabel-note"), placeholder="What they should look at")
+        author = person_name.person_name_box(here.key("relabel-author"))
+        note = st.text_input("Note", key=here.key("relabel-note"), placeholder="What to look at")
         if st.button("Send", icon=":material/send:", key=here.key("relabel-send")):
             wanted = "Label it again, blind, by two people." + (f" {note.strip()}" if note.strip() else "")
-            case_decisions.say(here, [case_decisions.action(here, author, do="relabel", text=wanted)], author)
+            case_decisions.save_case_records(here, [case_decisions.action_record(here, author, do="relabel", text=wanted)], author)

@@ -1,6 +1,7 @@
-"""What does a case show of others like it: the smallest rule, how often such predictions are wrong, since when, and who is affected?"""
+"""Errors similar to a case: the smallest rule, its error rate over time and by group, and the error tree."""
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -8,144 +9,136 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
 from observability.core.window import Slice
-from observability.dashboard import clicks, frame, links
+from observability.dashboard import clicks, frame, links, person_name
 from observability.dashboard.case import case_decisions, load_case
-from observability.dashboard.case.case import Here
+from observability.dashboard.case.case import CasePage
 from observability.dashboard.charts import case as charts_case
-from observability.dashboard.table import Cell, column, row, table
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import link_button, plain_paragraph, status_line
 from observability.investigation.error_tree import Node
-from observability.investigation.evidence_types import Rate, Rule
+from observability.investigation.evidence_types import ErrorRule, Rate
 
 if TYPE_CHECKING:
     from pandas import Series
 
 PAD = "\u2003"
 TREE = (
-    column("what", "Where errors gather", strong=True),
+    column("what", "Node", strong=True),
     column(
         "rate",
         "Errors",
         width="14rem",
-        help="Share of labelled rows that are errors, with its 95 % interval, counted on rows that the tree was not grown on",
+        help="Error rate on labelled rows held out from the tree, with its 95 % interval",
     ),
     column("errors", "Errors of rows", align="right", width="9rem"),
     column("coverage", "Of all errors", align="right", width="8rem"),
 )
 FIGURES = (
-    column("what", "Which predictions", strong=True),
-    column("rate", "Errors", width="16rem", help="Share of labelled rows that are errors, with its 95 % interval"),
+    column("what", "Predictions", strong=True),
+    column("rate", "Errors", width="16rem", help="Error rate on labelled rows, with its 95 % interval"),
     column("errors", "Errors of rows", align="right", width="9rem"),
-    column("coverage", "Of all errors", align="right", width="8rem", help="Share of all errors that are among these rows"),
+    column("coverage", "Of all errors", align="right", width="8rem", help="Share of all errors in these rows"),
 )
 
 
-def rule(here: Here) -> None:
-    """The rule, its figures, its trend, and what can be done with it."""
-    found: Rule | None = here.part("rule")
+def error_rule_section(here: CasePage) -> None:
+    """The rule, its error rates and trend, and actions on it."""
+    found: ErrorRule | None = here.part("rule")
     if found is None:
-        st.markdown(
-            f"{formatting.status('unknown', 'No rule')}: {formatting.sentence(here.opened.why('rule') or 'This could not be worked out.')}"
-        )
+        st.markdown(status_line("unknown", here.opened.why("rule") or "This could not be computed.", "No rule"))
         return
-    status = (
-        formatting.status("watch", "A pattern") if found.weak else formatting.status("unknown", "Cannot tell: no pattern beyond chance")
-    )
-    st.markdown(f"{status}: {formatting.sentence(found.because)}")
+    status = formatting.status_label("watch", "A pattern") if found.weak else formatting.status_label("unknown", "No significant pattern")
+    st.markdown(f"{status}: {formatting.sentence_markdown(found.because)}")
     st.caption(
-        formatting.sentence(
-            f"The rule was searched for on one half of the labelled rows and counted on the other. An error is {found.error}."
-        )
+        formatting.sentence_markdown(f"Rule searched on one half of the labelled rows, counted on the other. An error is {found.error}.")
     )
     whole = max([each.high or 0.0 for each in found.trend] + [found.high or 0.0, found.overall or 0.0, 0.01])
-    rows = [figures("Like this: " + found.text, found, whole), overall(found, whole)]
-    table("rule", "The rule against all predictions", FIGURES, rows, compact=True)
+    rows = [_rate_row("Like this: " + found.text, found, whole), _overall_row(found, whole)]
+    draw_table("rule", "Error rate of the rule and of all predictions", FIGURES, rows, compact=True)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        trend(here, found)
+        _rule_trend(here, found)
     with right:
-        groups(found, whole)
-    do(here, found)
+        _group_rates(found, whole)
+    _rule_actions(here, found)
 
 
-def tree(here: Here) -> None:
+def error_tree_section(here: CasePage) -> None:
     """The error tree, with the path of the case marked."""
     try:
-        nodes = load_case.tree(here.opened)
+        nodes = load_case.case_error_tree(here.opened)
     except ObservabilityError as error:
-        st.markdown(f"{formatting.status('unknown', 'No tree')}: {formatting.sentence(str(error))}")
+        st.markdown(status_line("unknown", str(error), "No tree"))
         return
     last = [each for each in nodes if each.on_path][-1]
-    where = (
-        "the whole data" if last.parent is None else " and ".join(each.text for each in nodes if each.on_path and each.parent is not None)
-    )
-    st.markdown(
-        formatting.plain(
-            f"This case lies where {where}: {last.errors:,} of {last.n:,} are errors there ({formatting.share(last.rate)}), {formatting.share(last.coverage)} of all errors."
-        )
-    )
+    share, coverage = formatting.format_share(last.rate), formatting.format_share(last.coverage)
+    where = "in all data" if last.parent is None else " and ".join(each.text for each in nodes if each.on_path and each.parent is not None)
+    plain_paragraph(f"This case: {where}; {last.errors:,} of {last.n:,} are errors ({share}), {coverage} of all errors.")
     whole = max((each.high or 0.0 for each in nodes), default=1.0) or 1.0
     rows = []
     for each in nodes:
-        words = "all labelled predictions about this time" if each.parent is None else each.text
-        rate: dict[str, Any] = {"t": formatting.share(each.rate)}
+        words = "all labelled predictions of the period" if each.parent is None else each.text
+        rate: dict[str, Any] = {"t": formatting.format_share(each.rate)}
         if each.rate is not None:
-            rate["interval"] = interval(each.rate, each.low, each.high, whole, nodes[0].rate)
+            rate["interval"] = _interval_mark(each.rate, each.low, each.high, whole, nodes[0].rate)
         cells = {
             "what": {
-                **to_node(here, each, f"{PAD * each.depth}{'↳ ' if each.depth else ''}{words}"),
+                **_node_cell(here, each, f"{PAD * each.depth}{'↳ ' if each.depth else ''}{words}"),
                 "mark": "this case" if each.on_path else None,
             },
             "rate": rate,
             "errors": {"t": f"{each.errors:,} of {each.n:,}"},
-            "coverage": {"t": formatting.share(each.coverage) if each.coverage is not None else ""},
+            "coverage": {"t": formatting.format_share(each.coverage) if each.coverage is not None else ""},
         }
-        rows.append(row(cells, selected=each.on_path))
-    table("tree", "The error tree with the path of this case", TREE, rows, compact=True)
+        rows.append(table_row(cells, selected=each.on_path))
+    draw_table("tree", "The error tree with the path of this case", TREE, rows, compact=True)
 
 
-def to_node(here: Here, each: Node, words: str) -> Cell:
-    """A node's condition, which leads to the labelled predictions that lie in it, the largest losses first."""
+def _node_cell(here: CasePage, each: Node, words: str) -> Cell:
+    """A node's condition, as a link to its labelled predictions, largest losses first."""
     if each.search is None:
         return {"t": words}
     scope = replace(here.scope.at(*here.opened.span()), version=here.row.version.name, slice=None)
-    return links.link(words, "cases", scope, q=f"{each.search} and label != null", order=clicks.LARGEST)
+    return links.link_cell(words, "cases", scope, q=f"{each.search} and label != null", order=clicks.LARGEST)
 
 
-def figures(name: str, each: Rule | Rate, whole: float) -> dict[str, Any]:
-    """One line of the table."""
-    coverage = each.coverage if isinstance(each, Rule) else None
-    return row(
+def _rate_row(name: str, each: ErrorRule | Rate, whole: float) -> dict[str, Any]:
+    """A row of an error rate."""
+    coverage = each.coverage if isinstance(each, ErrorRule) else None
+    return table_row(
         {
             "what": {"t": name},
             "rate": {
-                "t": formatting.share(each.rate),
-                "interval": interval(each.rate, each.low, each.high, whole, each.overall if isinstance(each, Rule) else None),
+                "t": formatting.format_share(each.rate),
+                "interval": _interval_mark(each.rate, each.low, each.high, whole, each.overall if isinstance(each, ErrorRule) else None),
             }
             if each.rate is not None
             else {"t": formatting.DASH},
             "errors": {"t": f"{each.errors:,} of {each.n:,}"},
-            "coverage": {"t": formatting.share(coverage) if coverage is not None else ""},
+            "coverage": {"t": formatting.format_share(coverage) if coverage is not None else ""},
         }
     )
 
 
-def interval(value: float, low: float | None, high: float | None, whole: float, mark: float | None = None) -> dict[str, Any]:
-    """The dot with its whiskers."""
+def _interval_mark(value: float, low: float | None, high: float | None, whole: float, mark: float | None = None) -> dict[str, Any]:
+    """A dot with its interval on the scale of the table."""
     return {"v": value, "low": low, "high": high, "min": 0, "max": max(whole, value, high or 0.0), "whole": mark, "width": 150}
 
 
-def overall(found: Rule, whole: float) -> dict[str, Any]:
-    """The line of all predictions."""
-    cell = {"t": formatting.share(found.overall)}
-    return row({"what": {"t": "All labelled predictions about this time"}, "rate": cell, "errors": {"t": ""}, "coverage": {"t": "100 %"}})
+def _overall_row(found: ErrorRule, whole: float) -> dict[str, Any]:
+    """The row of all predictions."""
+    cell = {"t": formatting.format_share(found.overall)}
+    return table_row(
+        {"what": {"t": "All labelled predictions of the period"}, "rate": cell, "errors": {"t": ""}, "coverage": {"t": "100 %"}}
+    )
 
 
-def trend(here: Here, found: Rule) -> None:
-    """The rate by week or day."""
+def _rule_trend(here: CasePage, found: ErrorRule) -> None:
+    """The error rate by week or day."""
     import pandas as pd
 
     if len(found.trend) < 2:
-        st.caption("All rows of the rule lie in one period, so there is no trend to draw.")
+        st.caption("All rows of the rule are in one period: no trend.")
         return
     rows = pd.DataFrame(
         [
@@ -155,104 +148,92 @@ def trend(here: Here, found: Rule) -> None:
     )
     rows["period"] = pd.to_datetime(rows["period"])
     first, last = found.trend[0], found.trend[-1]
-    said = f"Errors among predictions like this: {formatting.share(first.rate)} in the period from {first.name}, {formatting.share(last.rate)} in that from {last.name}."
-    st.markdown(formatting.plain(said))
-    on_mark = clicks.leads("rule-trend", lambda point: of_period(here, found, point, rows["period"]))
-    frame.chart(charts_case.trend(rows, overall=found.overall), rows, key="rule-trend", alt=said, on_select=on_mark)
+    ends = (f"{formatting.format_share(each.rate)} from {each.name}" for each in (first, last))
+    said = f"Error rate of such predictions: {', '.join(ends)}."
+    plain_paragraph(said)
+    on_mark = clicks.cases_on_click("rule-trend", lambda point: _errors_of_period(here, found, point, rows["period"]))
+    frame.chart_with_table(charts_case.error_rate_trend(rows, overall=found.overall), rows, key="rule-trend", alt=said, on_select=on_mark)
 
 
-def of_period(here: Here, found: Rule, point: clicks.Point, periods: "Series[Any]") -> clicks.Cases | None:
-    """The errors like this one of the week or day that was clicked."""
+def _errors_of_period(here: CasePage, found: ErrorRule, point: clicks.Point, periods: "Series[Any]") -> clicks.CaseQuery | None:
+    """The errors under the rule in the clicked week or day."""
     start, end = here.opened.span()
     scope = replace(here.scope.at(start, end), version=here.row.version.name, slice=None)
-    around = clicks.Around(scope, start, end)
-    return clicks.period(around, point, periods, f"{found.search} and {wrong(here)}" if found.search else None)
+    around = clicks.ChartPeriod(scope, start, end)
+    return clicks.cases_of_period(around, point, periods, f"{found.search} and {_error_condition(here)}" if found.search else None)
 
 
-def groups(found: Rule, whole: float) -> None:
-    """The rate by group."""
+def _group_rates(found: ErrorRule, whole: float) -> None:
+    """The error rate by group."""
     if not found.groups:
-        st.caption("No sensitive attribute is known, so groups cannot be told apart.")
+        st.caption("No sensitive attribute is known, so there are no groups to compare.")
         return
-    st.subheader("Who bears it", anchor=False)
-    table("rule-groups", "Errors among predictions like this by group", FIGURES[:3], [figures(formatting.condition(each.name) if "=" in each.name else each.name, each, whole) for each in found.groups], compact=True)  # fmt: skip
+    st.subheader("By group", anchor=False)
+    rows = [_rate_row(formatting.slice_in_words(group.name) if "=" in group.name else group.name, group, whole) for group in found.groups]
+    draw_table("rule-groups", "Error rate of such predictions by group", FIGURES[:3], rows, compact=True)
 
 
-def do(here: Here, found: Rule) -> None:
-    """All like this, and make it a slice that is watched."""
+def _rule_actions(here: CasePage, found: ErrorRule) -> None:
+    """Buttons: find all such errors, open the slice, watch it."""
     scope = here.scope.at(*here.opened.span())
-    typed = f"{found.search} and {wrong(here)}"
-    find_all = links.link("", "cases", replace(scope, version=here.row.version.name, slice=None), q=typed)["go"]
+    typed = f"{found.search} and {_error_condition(here)}"
+    find_all = links.link_cell("", "cases", replace(scope, version=here.row.version.name, slice=None), q=typed)["go"]
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if found.search:
-            st.button(find_label(here, found), icon=":material/manage_search:", key="all-like-this", on_click=links.go, args=(find_all,))
+            link_button(_find_all_label(here, found), find_all, key="all-like-this", icon="manage_search", quiet=False)
         if found.slice:
-            to_slice = links.link("", "performance", replace(scope, slice=Slice.parse(found.slice)))["go"]
-            st.button("Open it as a slice", icon=":material/filter_alt:", key="open-slice", on_click=links.go, args=(to_slice,))
+            to_slice = links.link_cell("", "performance", replace(scope, slice=Slice.parse(found.slice)))["go"]
+            link_button("Open as a slice", to_slice, key="open-slice", icon="filter_alt", quiet=False)
         if found.slice:
-            monitor(here, found, Slice.parse(found.slice))
+            _watch_popover(here, found, Slice.parse(found.slice))
 
 
-def find_label(here: Here, found: Rule) -> str:
-    """How many errors the list will hold: of both halves, and this one."""
+def _find_all_label(here: CasePage, found: ErrorRule) -> str:
+    """The label of the button, with the number of errors in the list: both halves, and this one."""
     own = (
         bool(here.row.wrong)
         if here.row.model.classes
         else here.row.error is not None and abs(here.row.error) > (here.opened.error_limit() or 0.0)
     )
-    return "Find all errors like this" + ("" if found.all_errors is None else f" ({found.all_errors + own:,})")
+    return "Find similar errors" + ("" if found.all_errors is None else f" ({found.all_errors + own:,})")
 
 
-def wrong(here: Here) -> str:
-    """The condition that a prediction was an error, as the rule counts errors."""
+def _error_condition(here: CasePage) -> str:
+    """The condition of an error, as the rule counts errors."""
     limit = here.opened.error_limit()
     return "outcome = wrong" if limit is None else f"absolute_error > {limit!r}"
 
 
-def monitor(here: Here, found: Rule, part: Slice | None) -> None:
-    """Watch the rule's slice from now on, or no longer: a setting of the model, whose change stands in the ledger and in this case's own history."""
+def _watch_popover(here: CasePage, found: ErrorRule, part: Slice | None) -> None:
+    """Start or stop watching the slice: a setting of the model, recorded in the ledger and in the history of the case."""
     if part is None:
         return
     watched = str(part) in here.row.model.settings.slices
     if watched:
-        target = links.link("", "slices", here.scope.at(*here.opened.span()))["go"]
-        st.markdown(
-            formatting.status("ok", "Watched"), width="content", help="serving/slices reports this slice in every check, whatever it says"
-        )
-        st.button(
-            "See what is said of it", icon=":material/pie_chart:", type="tertiary", key="watched-slices", on_click=links.go, args=(target,)
-        )
-    label = "Watch it no longer" if watched else "Make it a monitored slice"
+        target = links.link_cell("", "slices", here.scope.at(*here.opened.span()))["go"]
+        status = formatting.status_label("ok", "Watched")
+        st.markdown(status, width="content", help="serving/slices reports this slice in every check")
+        link_button("Open its results", target, key="watched-slices", icon="pie_chart")
+    label = "Stop watching" if watched else "Watch this slice"
     with st.popover(label, icon=":material/visibility_off:" if watched else ":material/visibility:", key=here.key("monitor")):
-        words = formatting.condition(str(part))
-        st.markdown(
-            formatting.plain(
-                f"{words} is no longer reported on its own; it stays in the history."
-                if watched
-                else f"Every check reports {words} from now on, whatever it says."
-            )
-        )
-        author = case_decisions.author_box(here.key("monitor-author"))
-        if st.button(
-            "Stop watching" if watched else "Watch it",
-            icon=":material/undo:" if watched else ":material/send:",
-            key=here.key("monitor-send"),
-        ):
-            case_decisions.say(
-                here,
-                [noted(here, found, author, on=not watched)],
-                author,
-                lambda: load_case.watch(here.row.model.name, part, author, on=not watched),
-            )
+        words = formatting.slice_in_words(str(part))
+        plain_paragraph(f"Checks stop reporting {words}; earlier results remain." if watched else f"Every check will report {words}.")
+        author = person_name.person_name_box(here.key("monitor-author"))
+        action, icon = ("Stop", ":material/undo:") if watched else ("Watch", ":material/send:")
+        if st.button(action, icon=icon, key=here.key("monitor-send")):
+            record = _watch_record(here, found, author, on=not watched)
+            change = partial(load_case.watch_slice, here.row.model.name, part, author or "", on=not watched)
+            case_decisions.save_case_records(here, [record], author, change)
 
 
-def noted(here: Here, found: Rule, author: str, *, on: bool) -> dict[str, Any]:
-    """What the case's history says of it: an action that is done, which undoing cancels."""
-    held = next((each for each in load_case.actions(here.row.model.name, here.row.id) if each.fields.get("do") == "monitor_slice" and each.fields.get("slice") == found.slice and each.state != "cancelled"), None)  # fmt: skip
-    if held is not None:
-        return case_decisions.again(here, held, author, state="done" if on else "cancelled", reason="" if on else "Watched no longer.")
-    wanted = f"Watch predictions where {found.text}: {found.errors:,} of {found.n:,} are errors."
-    metric = "error_rate" if here.row.model.classes else "mae"
-    return case_decisions.action(
-        here, author, do="monitor_slice", text=wanted, slice=found.slice, metric=metric, state="done" if on else "cancelled"
+def _watch_record(here: CasePage, found: ErrorRule, author: str | None, *, on: bool) -> dict[str, Any]:
+    """The action in the history of the case: done, or cancelled by undoing."""
+    wanted = {"do": "monitor_slice", "slice": found.slice}
+    state = "done" if on else "cancelled"
+    for action in load_case.case_actions(here.row.model.name, here.row.id):
+        if action.state != "cancelled" and wanted.items() <= action.fields.items():
+            return case_decisions.amended_record(here, action, author, state=state, reason="" if on else "No longer watched.")
+    text = f"Watch predictions where {found.text}: {found.errors:,} of {found.n:,} are errors."
+    return case_decisions.action_record(
+        here, author, **wanted, text=text, metric="error_rate" if here.row.model.classes else "mae", state=state
     )

@@ -1,6 +1,6 @@
-"""What if the case had had other values? Boxes for the features that matter most, the model's answer, and what people saved of it.
+"""What-if analysis of a case: boxes for the most important features, the simulated score, and saved inputs.
 
-The values stand in a link that restores them; what is saved is a record of the case (kind `what_if`) that can be withdrawn. All of it is simulated.
+A link restores the values. A saved input is a record of kind `what_if` that can be withdrawn.
 """
 
 import json
@@ -12,18 +12,19 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.catalog import Column
 from observability.core.errors import ObservabilityError
-from observability.core.numerals import figure, worded
-from observability.dashboard import links
+from observability.core.numerals import format_figure, logged_value_text
+from observability.dashboard import links, person_name
 from observability.dashboard.case import case_decisions, load_case
-from observability.dashboard.case.case import Here
-from observability.dashboard.case.inputs import in_words
-from observability.dashboard.table import column, row, table
+from observability.dashboard.case.case import CasePage
+from observability.dashboard.case.inputs import input_value_words
+from observability.dashboard.table import column, draw_table, table_row
+from observability.dashboard.widgets import unavailable_note
 from observability.investigation import decision_boundary
 from observability.investigation.counterfactuals import DECIMALS, decimals_of
 from observability.investigation.model_answers import WhatIf
-from observability.investigation.sampled_rows import columns_of
-from observability.store.ingest.record_writer import new_id
-from observability.store.query.decision_log import Item
+from observability.investigation.sampled_rows import version_features
+from observability.records.values import new_record_id
+from observability.store.types.decision_items import DecisionItem
 
 SIMULATED = ":orange-badge[:material/science: simulated]"
 MOST_SAVED = 20
@@ -34,37 +35,39 @@ SAVED = (
 )
 
 
-def what_if(here: Here) -> None:
+def what_if_section(here: CasePage) -> None:
     """Boxes for the features that matter most; the model answers each change."""
     st.subheader("What if?", anchor=False)
-    changes = asked(here, linked(here))
+    changes = _value_boxes(here, _linked_values(here))
     if not changes:
-        st.caption("Move a value: the model answers as if the case had had it.")
-        saved(here)
+        st.caption("Change a value to score the case with it.")
+        saved_what_if_table(here)
         return
     try:
-        found: WhatIf = load_case.what_if(here.opened, changes)
+        found: WhatIf = load_case.what_if_answer(here.opened, changes)
     except ObservabilityError as error:
-        st.markdown(f"{formatting.status('unknown', 'Not given')}: {formatting.sentence(str(error))}")
-        saved(here)
+        unavailable_note(error)
+        saved_what_if_table(here)
         return
-    status = formatting.status("watch", "Another answer") if found.flips else formatting.status("ok", "The same answer")
-    words = f"{worded(found.prediction)}, score {formatting.number(found.score)} instead of {formatting.number(found.before)} ({figure(found.score - found.before, 3, sign=True)})."
-    st.markdown(f"{SIMULATED} {status}: {formatting.plain(words)}")
+    status = formatting.status_label("watch", "Another decision") if found.flips else formatting.status_label("ok", "Same decision")
+    change = f"was {formatting.format_number(found.before)}, {format_figure(found.score - found.before, 3, sign=True)}"
+    words = f"{logged_value_text(found.prediction)}, score {formatting.format_number(found.score)} ({change})."
+    st.markdown(f"{SIMULATED} {status}: {formatting.escape_markdown(words)}")
     with st.container(horizontal=True, gap="small"):
         with st.popover("Link to these values", type="tertiary", icon=":material/link:"):
-            st.caption("Opens the case with these values in its boxes.")
-            st.code(links.permanent(here.row.id, here.row.model.name, what_if=json.dumps(changes)), language=None, wrap_lines=True)
-        save(here, found)
-    saved(here)
+            st.caption("Opens the case with these values.")
+            address = links.permanent_case_address(here.row.id, here.row.model.name, what_if=json.dumps(changes))
+            st.code(address, language=None, wrap_lines=True)
+        _save_popover(here, found)
+    saved_what_if_table(here)
 
 
-def linked(here: Here) -> dict[str, Any]:
-    """The values that the address brings, as far as the version takes them; what it does not take is said."""
+def _linked_values(here: CasePage) -> dict[str, Any]:
+    """The values in the address that the version accepts, with a warning for each of the others."""
     given = st.query_params.get("what_if")
     if not given:
         return {}
-    known = {each.name: each for each in columns_of(here.row.model, here.row.version)}
+    known = {each.name: each for each in version_features(here.row.model, here.row.version)}
     try:
         body = json.loads(given)
         if not isinstance(body, dict):
@@ -76,70 +79,79 @@ def linked(here: Here) -> dict[str, Any]:
     for name, value in body.items():
         if name in here.row.model.settings.immutable:
             st.warning(
-                formatting.plain(f"{name[:60]} is locked, because nobody can change it; the link's value is left out."),
+                formatting.escape_markdown(f"{name[:60]} is immutable; the link's value is ignored."),
                 icon=":material/lock:",
             )
             continue
         try:
             found[name] = decision_boundary.fitting(known, name, value)
         except ObservabilityError as error:
-            st.warning(formatting.plain(str(error)), icon=":material/link_off:")
+            st.warning(formatting.escape_markdown(str(error)), icon=":material/link_off:")
     return found
 
 
-def save(here: Here, found: WhatIf) -> None:
-    """Add what was tried to the case."""
-    with st.popover("Save it to this case", type="tertiary", icon=":material/bookmark_add:", key=here.key("save-what-if")):
-        author = case_decisions.author_box(here.key("what-if-author"))
-        note = st.text_input("Note", key=here.key("what-if-note"), placeholder="What it shows", max_chars=2000)
+def _save_popover(here: CasePage, found: WhatIf) -> None:
+    """Save the input to the case."""
+    with st.popover("Save to this case", type="tertiary", icon=":material/bookmark_add:", key=here.key("save-what-if")):
+        author = person_name.person_name_box(here.key("what-if-author"))
+        note = st.text_input("Note", key=here.key("what-if-note"), placeholder="Observations", max_chars=2000)
         if st.button("Save", icon=":material/save:", key=here.key("what-if-save")):
-            record = {
-                "kind": "what_if", "what_if": new_id(), "author": author, "model": here.row.model.name, "prediction": here.row.id, "score": found.score,
-                "changes": {name: after for name, (_, after) in found.changes.items()}, "before": found.before, "answer": found.prediction, "note": note.strip(),
-            }  # fmt: skip
-            case_decisions.say(here, [record], author, done="Saved.")
+            changes = {name: after for name, (_, after) in found.changes.items()}
+            figures = {"score": found.score, "before": found.before, "answer": found.prediction}
+            record = _what_if_record(here, new_record_id(), author, changes=changes, note=note.strip(), **figures)
+            case_decisions.save_case_records(here, [record], author)
 
 
-def saved(here: Here) -> None:
-    """What people saved, each a link that restores its values, and a way to withdraw it."""
-    held = load_case.what_ifs(here.row.model.name, here.row.id)
+def _what_if_record(here: CasePage, name: str, author: str | None, **fields: Any) -> dict[str, Any]:
+    """A record about a what-if input of the case."""
+    own = {"model": here.row.model.name, "prediction": here.row.id}
+    return {"kind": "what_if", "what_if": name, "author": author, **own, **fields}
+
+
+def saved_what_if_table(here: CasePage) -> None:
+    """Saved inputs, each a link that restores its values, and a form to withdraw one."""
+    held = load_case.saved_what_ifs(here.row.model.name, here.row.id)
     if not held:
         return
-    table(
-        "saved-what-ifs", "What was tried on this case and saved", SAVED, [as_row(here, each) for each in held[:MOST_SAVED]], compact=True
-    )
-    with st.popover("Withdraw one", type="tertiary", icon=":material/undo:", key=here.key("withdraw-what-if")):
-        chosen = st.selectbox("Which", held[:MOST_SAVED], format_func=lambda each: said_of(each)[:120], key=here.key("withdraw-which"))
-        author = case_decisions.author_box(here.key("withdraw-author"))
+    draw_table("saved-what-ifs", "Saved what-if inputs", SAVED, [_what_if_row(here, each) for each in held[:MOST_SAVED]], compact=True)
+    with st.popover("Withdraw", type="tertiary", icon=":material/undo:", key=here.key("withdraw-what-if")):
+        chosen = st.selectbox(
+            "Which", held[:MOST_SAVED], format_func=lambda each: _changes_words(each)[:120], key=here.key("withdraw-which")
+        )
+        author = person_name.person_name_box(here.key("withdraw-author"))
         if st.button("Withdraw", icon=":material/undo:", key=here.key("withdraw-send")):
-            case_decisions.say(here, [{"kind": "what_if", "what_if": chosen.id, "author": author, "model": here.row.model.name, "prediction": here.row.id, "state": "withdrawn"}], author, done="Withdrawn.")  # fmt: skip
+            record = _what_if_record(here, chosen.id, author, state="withdrawn")
+            case_decisions.save_case_records(here, [record], author, done="Withdrawn.")
 
 
-def as_row(here: Here, each: Item) -> dict[str, Any]:
-    """One what-if."""
+def _what_if_row(here: CasePage, each: DecisionItem) -> dict[str, Any]:
+    """One saved input."""
     fields = each.fields
     changes = json.dumps(fields.get("changes") or {})
-    return row(
+    return table_row(
         {
             "what": {
-                **links.link(said_of(each), "case", here.scope.about(here.row.model.name), id=here.row.id, what_if=changes),
+                **links.link_cell(_changes_words(each), "case", here.scope.about(here.row.model.name), id=here.row.id, what_if=changes),
                 "sub": fields.get("note"),
             },
-            "score": {"t": formatting.number(fields.get("score")), "sub": f"instead of {formatting.number(fields.get('before'))}"},
-            "by": {"t": each.first.author[:80], "sub": formatting.minute(each.first.at)},
+            "score": {
+                "t": formatting.format_number(fields.get("score")),
+                "sub": f"instead of {formatting.format_number(fields.get('before'))}",
+            },
+            "by": {"t": each.first.author[:80], "sub": formatting.format_minute(each.first.at)},
         }
     )
 
 
-def said_of(each: Item) -> str:
-    """What was tried, in words."""
-    parts = [f"{name} is {in_words(value)}" for name, value in (each.fields.get("changes") or {}).items()]
-    return ", ".join(parts) or "nothing changed"
+def _changes_words(each: DecisionItem) -> str:
+    """The changed values in words."""
+    parts = [f"{name} is {input_value_words(value)}" for name, value in (each.fields.get("changes") or {}).items()]
+    return ", ".join(parts) or "no change"
 
 
-def asked(here: Here, brought: dict[str, Any]) -> dict[str, Any]:
-    """The boxes, and which values differ from the case's own. Features that nobody can change are shown and locked. brought: values to start with."""
-    names = list(dict.fromkeys([*load_case.top_features(here.opened), *brought]))
+def _value_boxes(here: CasePage, brought: dict[str, Any]) -> dict[str, Any]:
+    """The changed values. Immutable features are shown locked. brought: initial values."""
+    names = list(dict.fromkeys([*load_case.top_case_features(here.opened), *brought]))
     columns = {each.name: each for each in here.row.model.features()}
     changes: dict[str, Any] = {}
     with st.container(horizontal=True, gap="medium", border=True):
@@ -150,16 +162,16 @@ def asked(here: Here, brought: dict[str, Any]) -> dict[str, Any]:
             locked = name in here.row.model.settings.immutable
             own = here.row.features.get(name)
             own = None if own != own else own
-            value = box(here, known, own, brought.get(name, own), locked=locked)
+            value = _value_box(here, known, own, brought.get(name, own), locked=locked)
             if value != own and not locked:
                 changes[name] = value
     return changes
 
 
-def box(here: Here, known: Column, own: Any, first: Any, *, locked: bool) -> Any:
-    """The box of one feature, which stands on `first` at first; gives what is chosen. Each link that brings values has boxes of its own."""
+def _value_box(here: CasePage, known: Column, own: Any, first: Any, *, locked: bool) -> Any:
+    """The chosen value of one feature. first: its initial value. Each link with values has boxes of its own."""
     edges = here.row.version.edges.get(known.reference)
-    label = formatting.plain(known.name[:60]) + (" :material/lock:" if locked else "")
+    label = formatting.escape_markdown(known.name[:60]) + (" :material/lock:" if locked else "")
     key = here.key(f"what-if-{known.id}-{abs(hash(st.query_params.get('what_if')))}")
     if known.kind == "number":
         start = float(own) if isinstance(own, int | float) and own == own else None
@@ -196,6 +208,6 @@ def box(here: Here, known: Column, own: Any, first: Any, *, locked: bool) -> Any
         key=key,
         disabled=locked,
         width=210,
-        format_func=in_words,
+        format_func=input_value_words,
         placeholder="missing",
     )

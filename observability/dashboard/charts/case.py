@@ -1,104 +1,86 @@
-"""What does the evidence about one prediction look like: what pushed its score, how the score would move, and how often such predictions err?
-
-Pure functions from frames to plotly figures.
-"""
+"""Figures of one prediction: attribution waterfall, ICE curves, the error rate of similar predictions."""
 
 from typing import TYPE_CHECKING, Any
 
 from observability.core import formatting, numerals
 from observability.dashboard import theme
-from observability.dashboard.charts.time import add_line, band, level
+from observability.dashboard.charts import layout
+from observability.dashboard.charts.time import add_line, horizontal_line, interval_band
 
 if TYPE_CHECKING:
     from pandas import DataFrame
     from plotly.graph_objects import Figure
 
 UP, DOWN = theme.WATCH, theme.PRIMARY
-"""What raises the score and what lowers it: the two hues that everybody can tell apart; the sign stands beside each bar as well."""
+"""What raises the score and what lowers it; the sign stands beside each bar as well."""
 
 
-def waterfall(frame: "DataFrame", *, unit: str) -> "Figure":
-    """From the base value to the output, one bar a feature. Every number stands below its name, so that none lies on a bar or a name on a narrow screen.
+def attribution_waterfall(frame: "DataFrame", *, unit: str) -> "Figure":
+    """Waterfall from the base value to the output, one bar a feature, with each number below the feature's name.
 
-    frame: label, start, end, attribution, error (standard error, NaN where it was not sampled), kind (base, feature, rest, residual, output), in order of drawing from the top.
+    frame: label, start, end, attribution, error (standard error, NaN where it was not sampled), kind (base, feature, rest, residual,
+    output), from the top.
     """
     import plotly.graph_objects as go
 
-    rows = frame.reset_index(drop=True)
-    places = list(range(len(rows) - 1, -1, -1))
+    rows = layout.bottom_up(frame, len(frame))
+    rows["is_total"] = rows["kind"].isin(["base", "output"])
+    moved, totals = rows[~rows["is_total"]], rows[rows["is_total"]]
     figure = go.Figure()
-    totals = rows["kind"].isin(["base", "output"])
-    colours = [theme.NEUTRAL if total else UP if value > 0 else DOWN for total, value in zip(totals, rows["attribution"], strict=True)]
-    moved = ~totals
     figure.add_bar(
-        y=[place for place, one in zip(places, moved, strict=True) if one],
-        x=(rows["end"] - rows["start"])[moved],
-        base=rows["start"][moved],
+        y=moved.index,
+        x=moved["end"] - moved["start"],
+        base=moved["start"],
         orientation="h",
-        marker_color=[colour for colour, one in zip(colours, moved, strict=True) if one],
+        marker_color=[UP if value > 0 else DOWN for value in moved["attribution"]],
         error_x={
             "type": "data",
-            "array": rows["error"][moved].fillna(0.0),
+            "array": moved["error"].fillna(0.0),
             "color": theme.STRONG,
             "thickness": 1,
             "width": 3,
             "visible": bool(rows["error"].gt(0).any()),
         },
         customdata=[
-            f"{theme.label(each, 80)}<br>moves the output by {signed(value)}"
-            for each, value in zip(rows["label"][moved], rows["attribution"][moved], strict=True)
+            f"{theme.inert_label(label, 80)}<br>moves the output by {_signed_number(value)}"
+            for label, value in zip(moved["label"], moved["attribution"])
         ],
-        hovertemplate="%{customdata}<extra></extra>",
+        hovertemplate=layout.HOVER,
         width=0.62,
     )
     figure.add_scatter(
-        x=rows["end"][totals],
-        y=[place for place, one in zip(places, totals, strict=True) if one],
+        x=totals["end"],
+        y=totals.index,
         mode="markers",
         marker={"symbol": "diamond", "size": 11, "color": theme.STRONG},
-        customdata=[
-            f"{name} {formatting.number(value, 4)}" for name, value in zip(rows["label"][totals], rows["end"][totals], strict=True)
-        ],
-        hovertemplate="%{customdata}<extra></extra>",
+        customdata=[f"{label} {formatting.format_number(end, 4)}" for label, end in zip(totals["label"], totals["end"])],
+        hovertemplate=layout.HOVER,
     )
-    for place in range(len(rows) - 1):
-        x = rows["end"].iloc[place]
-        figure.add_shape(
-            type="line",
-            x0=x,
-            x1=x,
-            y0=places[place] - 0.31,
-            y1=places[place + 1] + 0.31,
-            line={"color": theme.NEUTRAL, "width": 1, "dash": "dot"},
-        )
+    connector = {"color": theme.NEUTRAL, "width": 1, "dash": "dot"}
+    for place, end in list(enumerate(rows["end"]))[1:]:
+        figure.add_shape(type="line", x0=end, x1=end, y0=place - 0.31, y1=place - 0.69, line=connector)
     theme.themed(figure, height=max(220, 38 * len(rows) + 60), x=unit)
-    figure.update_yaxes(
-        tickmode="array",
-        tickvals=places,
-        ticktext=[beside(each, total=total) for each, total in zip(rows.to_dict("records"), totals, strict=True)],
-        showgrid=False,
-        range=[-0.7, len(rows) - 0.3],
-    )
-    figure.update_xaxes(showgrid=True, gridcolor=theme.QUIET, gridwidth=0.5, tickformat=",.3~g", nticks=7)
+    layout.set_row_ticks(figure, [_bar_label(row) for row in rows.to_dict("records")])
+    layout.value_axis(figure, tickformat=",.3~g", nticks=7)
     return figure
 
 
-def beside(row: dict[Any, Any], *, total: bool) -> str:
-    """What stands beside a bar, in two short lines: the feature, then its value and what it moves; of both ends, the number that they stand at."""
+def _bar_label(row: dict[Any, Any]) -> str:
+    """Two short lines beside a bar: the feature; its value and attribution, or the level of the base and the output."""
     name, _, value = str(row["label"]).partition(" = ")
-    moves = formatting.number(row["end"], 4) if total else signed(row["attribution"])
-    return f"{theme.label(name, 26)}<br>{f'= {theme.label(value, 14)}' if value else ''} <b>{moves}</b>"
+    moves = formatting.format_number(row["end"], 4) if row["is_total"] else _signed_number(row["attribution"])
+    return f"{theme.inert_label(name, 26)}<br>{f'= {theme.inert_label(value, 14)}' if value else ''} <b>{moves}</b>"
 
 
-def signed(value: float) -> str:
+def _signed_number(value: float) -> str:
     """A number with its sign."""
-    return numerals.figure(value, 3, sign=True)
+    return numerals.format_figure(value, 3, sign=True)
 
 
-def ice(frame: "DataFrame", *, feature: str, kind: str, at: object, score: float, edge: float | None, unit: str) -> "Figure":
-    """The score along one feature while everything else stays; a diamond where the case itself is, a line at the edge. Simulated, so dashed.
+def ice_curve(frame: "DataFrame", *, feature: str, kind: str, at: object, score: float, edge: float | None, unit: str) -> "Figure":
+    """ICE curve: the score along one feature with all others fixed; dashed, since it is simulated.
 
-    frame: value, score. at: the case's own value.
+    frame: value, score. at: the case's own value, a diamond. edge: the decision threshold, a line.
     """
     import plotly.graph_objects as go
 
@@ -107,13 +89,16 @@ def ice(frame: "DataFrame", *, feature: str, kind: str, at: object, score: float
     shown = (
         frame[frame["value"].notna()]
         if number
-        else frame.assign(value=theme.labels(["missing" if each is None else each for each in frame["value"]], 18))
+        else frame.assign(value=theme.inert_labels(["missing" if value is None else value for value in frame["value"]], 18))
     )
     if number:
         figure.add_scatter(
-            x=shown["value"], y=shown["score"], mode="lines", line={"color": theme.PRIMARY, "width": 1.8, "dash": "dash"},
-            hovertemplate=f"{theme.label(feature, 40)} %{{x:,.4~g}}<br>score %{{y:,.4~g}}<extra></extra>",
-        )  # fmt: skip
+            x=shown["value"],
+            y=shown["score"],
+            mode="lines",
+            line={"color": theme.PRIMARY, "width": 1.8, "dash": "dash"},
+            hovertemplate=f"{theme.inert_label(feature, 40)} %{{x:,.4~g}}<br>score %{{y:,.4~g}}<extra></extra>",
+        )
     else:
         figure.add_bar(
             x=shown["value"],
@@ -122,7 +107,7 @@ def ice(frame: "DataFrame", *, feature: str, kind: str, at: object, score: float
             hovertemplate="%{x}<br>score %{y:,.4~g}<extra></extra>",
         )
     if at is not None:
-        mark = at if number else theme.label(at, 18)
+        mark = at if number else theme.inert_label(at, 18)
         figure.add_scatter(
             x=[mark],
             y=[score],
@@ -130,22 +115,22 @@ def ice(frame: "DataFrame", *, feature: str, kind: str, at: object, score: float
             marker={"symbol": "diamond", "size": 11, "color": theme.STRONG, "line": {"width": 1, "color": theme.SURFACE}},
             hovertemplate="this case<extra></extra>",
         )
-    theme.themed(figure, height=210, x=theme.label(feature, 40))
+    theme.themed(figure, height=210, x=theme.inert_label(feature, 40))
     if edge is not None:
-        level(figure, edge, theme.ACT, "cut-off", "dot")
+        horizontal_line(figure, edge, theme.ACT, "cut-off", "dot")
     figure.update_yaxes(tickformat=",.3~g", nticks=5)
     return figure
 
 
-def trend(frame: "DataFrame", *, overall: float | None) -> "Figure":
-    """The error rate of predictions like the case by period. frame: period, value, low, high, n."""
+def error_rate_trend(frame: "DataFrame", *, overall: float | None) -> "Figure":
+    """The error rate of similar predictions by period. frame: period, value, low, high, n."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    band(figure, frame["period"], frame["low"], frame["high"], theme.PRIMARY, "95 % interval")
+    interval_band(figure, frame["period"], frame["low"], frame["high"], theme.PRIMARY, "95 % interval")
     add_line(figure, frame, name="errors", colour=theme.PRIMARY, unit="share")
     if overall is not None:
-        level(figure, overall, theme.NEUTRAL, "all predictions", "dot", x=0)
+        horizontal_line(figure, overall, theme.NEUTRAL, "all predictions", "dot", x=0)
     theme.themed(figure, height=220, y="share of errors")
     figure.update_yaxes(tickformat=",.0%", rangemode="tozero")
     return figure

@@ -1,6 +1,6 @@
-"""What do attributions look like: which features drive the scores, in which direction, since when, and how does one feature's value matter?
+"""Figures of attributions: importance, beeswarm, importance over time, dependence on one feature.
 
-Pure functions from frames to plotly figures. Points carry the id of their prediction in the hover text; missing values are grey.
+Points carry the id of their prediction in the hover text; missing values are grey.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from observability.core import formatting
 from observability.dashboard import theme
+from observability.dashboard.charts import layout
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -19,18 +20,18 @@ if TYPE_CHECKING:
 MOST_BARS, MOST_ROWS, MOST_LINES, MOST_LEVELS = 15, 10, 6, 20
 DAY, WEEK = "day", "week"
 OUTLINE = {"width": 0.5, "color": theme.NEUTRAL}
-"""Around points, so that those of the palest colour are seen on white."""
+"""Outline of points, so that the palest colour is visible on white."""
 
 
-def bars(frame: "DataFrame", *, unit: str, against: str | None) -> "Figure":
-    """Mean absolute attribution of each feature with its interval, and a diamond for what it was.
+def importance_bars(frame: "DataFrame", *, unit: str, against: str | None) -> "Figure":
+    """Mean absolute attribution of each feature with its interval, and a diamond for the value before.
 
-    frame: feature, mean, low, high, share, and where there is something to compare with mean_before, share_before; its first MOST_BARS rows are drawn.
-    against: what the diamonds are ("reference"), None where there are none.
+    frame: feature, mean, low, high, share, and where there is something to compare with mean_before, share_before; its first MOST_BARS rows
+    are drawn. against: what the diamonds are ("reference"), None where there are none.
     """
     import plotly.graph_objects as go
 
-    rows = frame.head(MOST_BARS).iloc[::-1].reset_index(drop=True)
+    rows = layout.bottom_up(frame, MOST_BARS)
     figure = go.Figure()
     figure.add_bar(
         y=list(range(len(rows))),
@@ -38,15 +39,16 @@ def bars(frame: "DataFrame", *, unit: str, against: str | None) -> "Figure":
         orientation="h",
         name="now",
         marker_color=theme.PRIMARY,
-        error_x=theme.whiskers(rows["mean"], rows["low"], rows["high"]),
+        error_x=theme.error_bars(rows["mean"], rows["low"], rows["high"]),
         customdata=[
-            f"{theme.label(each['feature'], 60)}<br>mean |SHAP| {formatting.number(each['mean'])} ({formatting.number(each['low'])} to {formatting.number(each['high'])})"
-            f"<br>{formatting.share(each['share'])} of the attribution"
-            for each in rows.to_dict("records")
+            f"{theme.inert_label(row['feature'], 60)}"
+            f"<br>mean |SHAP| {formatting.value_with_interval(row['mean'], row['low'], row['high'])}"
+            f"<br>{formatting.format_share(row['share'])} of the attribution"
+            for row in rows.to_dict("records")
         ],
-        hovertemplate="%{customdata}<extra></extra>",
+        hovertemplate=layout.HOVER,
         width=0.62,
-    )  # fmt: skip
+    )
     if against is not None:
         figure.add_scatter(
             x=rows["mean_before"],
@@ -55,30 +57,23 @@ def bars(frame: "DataFrame", *, unit: str, against: str | None) -> "Figure":
             name=against,
             marker={"symbol": "diamond", "size": 8, "color": theme.WATCH, "line": {"width": 1, "color": theme.SURFACE}},
             customdata=[
-                f"{theme.label(each['feature'], 60)}, {against}<br>mean |SHAP| {formatting.number(each['mean_before'])}"
-                f"<br>{formatting.share(each['share_before'])} of the attribution"
-                for each in rows.to_dict("records")
+                f"{theme.inert_label(row['feature'], 60)}, {against}<br>mean |SHAP| {formatting.format_number(row['mean_before'])}"
+                f"<br>{formatting.format_share(row['share_before'])} of the attribution"
+                for row in rows.to_dict("records")
             ],
-            hovertemplate="%{customdata}<extra></extra>",
+            hovertemplate=layout.HOVER,
         )
     theme.themed(figure, height=max(150, 26 * len(rows) + 96), x=f"mean absolute attribution ({unit})", legend=against is not None)
-    name_rows(figure, [str(each) for each in rows["feature"]])
-    figure.update_xaxes(showgrid=True, gridcolor=theme.QUIET, gridwidth=0.5, rangemode="tozero", tickformat=",.3~g")
+    layout.name_rows(figure, list(rows["feature"]))
+    layout.value_axis(figure, rangemode="tozero", tickformat=",.3~g")
     return figure
 
 
-def name_rows(figure: "Figure", names: list[str]) -> None:
-    """Names of the features beside their rows, from bottom to top."""
-    figure.update_yaxes(
-        tickmode="array", tickvals=list(range(len(names))), ticktext=theme.labels(names), showgrid=False, range=[-0.6, len(names) - 0.4]
-    )
+def attribution_beeswarm(frame: "DataFrame", *, features: list[str], unit: str) -> "Figure":
+    """Beeswarm of attributions: a point for each prediction and feature, coloured by the value of the feature.
 
-
-def beeswarm(frame: "DataFrame", *, features: list[str], unit: str) -> "Figure":
-    """A point for each prediction and feature: where its attribution is, coloured by the value of the feature.
-
-    frame: id, feature, attribution, value (text), rank (0 the lowest value of the feature to 1 the highest; NaN where values have no order or are missing).
-    features: in order, the first on top.
+    frame: id, feature, attribution, value (text), rank (0 the lowest value of the feature to 1 the highest; NaN where values have no order
+    or are missing). features: in order, the first on top.
     """
     import plotly.graph_objects as go
 
@@ -87,7 +82,7 @@ def beeswarm(frame: "DataFrame", *, features: list[str], unit: str) -> "Figure":
     places = {name: len(drawn) - 1 - place for place, name in enumerate(drawn)}
     rows = frame[frame["feature"].isin(drawn)]
     at = np.concatenate(
-        [np.empty(0), *(spread(part["attribution"].to_numpy(np.float64)) for _, part in rows.groupby("feature", sort=False))]
+        [np.empty(0), *(swarm_offsets(part["attribution"].to_numpy(np.float64)) for _, part in rows.groupby("feature", sort=False))]
     )
     order = [index for _, part in rows.groupby("feature", sort=False) for index in part.index]
     rows = rows.loc[order].assign(y=at)
@@ -96,24 +91,26 @@ def beeswarm(frame: "DataFrame", *, features: list[str], unit: str) -> "Figure":
         part = rows[rows["rank"].notna() == ordered]
         if len(part):
             figure.add_scatter(
-                x=part["attribution"], y=part["y"], mode="markers", showlegend=False, marker=marks(part["rank"] if ordered else None),
-                customdata=point_words(part), hovertemplate="%{customdata[0]}<extra></extra>",
-            )  # fmt: skip
+                x=part["attribution"],
+                y=part["y"],
+                mode="markers",
+                showlegend=False,
+                marker=_rank_markers(part["rank"] if ordered else None),
+                customdata=_attribution_hover(part),
+                hovertemplate="%{customdata[0]}<extra></extra>",
+            )
     figure.add_vline(x=0, line={"color": theme.NEUTRAL, "width": 1}, layer="below")
-    theme.themed(figure, height=max(180, 42 * len(drawn) + 80), x=f"attribution ({unit}): left lowers the score, right raises it")
-    name_rows(figure, drawn[::-1])
-    figure.update_xaxes(showgrid=True, gridcolor=theme.QUIET, gridwidth=0.5, tickformat=",.3~g")
+    theme.themed(figure, height=max(180, 42 * len(drawn) + 80), x=f"attribution ({unit}): positive raises the score")
+    layout.name_rows(figure, drawn[::-1])
+    layout.value_axis(figure, tickformat=",.3~g")
     return figure
 
 
-def marks(rank: Any) -> dict[str, Any]:
+def _rank_markers(rank: Any) -> dict[str, Any]:
     """Points coloured by the rank of their value on cividis; grey where values have no order."""
     if rank is None:
         return {"size": 5, "color": theme.NEUTRAL, "opacity": 0.6}
-    bar = {
-        "title": {"text": "value of the feature", "side": "right", "font": {"size": 11}}, "thickness": 8, "outlinewidth": 0, "tickvals": [0, 1],
-        "ticktext": ["low", "high"], "tickfont": {"size": 11},
-    }  # fmt: skip
+    bar = {**theme.colorbar("value of the feature"), "tickvals": [0, 1], "ticktext": ["low", "high"]}
     return {
         "size": 5,
         "color": rank,
@@ -126,38 +123,38 @@ def marks(rank: Any) -> dict[str, Any]:
     }
 
 
-def point_words(part: "DataFrame") -> list[list[str]]:
-    """What a point says (the prediction, the value, the attribution), and the id of its prediction, whose case a click opens."""
-    return point_words_of(part.to_dict("records"))
+def _attribution_hover(part: "DataFrame") -> list[list[str]]:
+    """Hover text of each point (prediction, value, attribution), and the id of the prediction that a click opens."""
+    return _attribution_hover_of(part.to_dict("records"))
 
 
-def point_words_of(rows: Sequence[Mapping[Any, Any]]) -> list[list[str]]:
-    """The same of plain rows."""
+def _attribution_hover_of(rows: Sequence[Mapping[Any, Any]]) -> list[list[str]]:
+    """The same for plain rows."""
     return [
         [
-            f"{theme.label(each['id'], 40)}<br>{theme.label(each['feature'], 40)} = {theme.label(each['value'], 40)}"
-            f"<br>attribution {formatting.number(each['attribution'])}<br>click: open its case",
-            str(each["id"]),
+            f"{theme.inert_label(row['id'], 40)}<br>{theme.inert_label(row['feature'], 40)} = {theme.inert_label(row['value'], 40)}"
+            f"<br>attribution {formatting.format_number(row['attribution'])}<br>click: open its case",
+            str(row["id"]),
         ]
-        for each in rows
+        for row in rows
     ]
 
 
-def spread(values: NDArray[np.float64], bins: int = 60, width: float = 0.38) -> NDArray[np.float64]:
-    """How far each point is moved off its row, so that near values lie beside each other: the swarm is as wide as there are many."""
+def swarm_offsets(values: NDArray[np.float64], bins: int = 60, width: float = 0.38) -> NDArray[np.float64]:
+    """Offset of each point from its row, so that near values lie beside each other."""
     if not values.size:
         return values
     low, high = float(values.min()), float(values.max())
     at = np.minimum(((values - low) / ((high - low) or 1.0) * bins).astype(int), bins - 1)
     offset = np.zeros(values.size)
-    for each in np.unique(at):
-        mine = np.flatnonzero(at == each)
+    for place in np.unique(at):
+        mine = np.flatnonzero(at == place)
         offset[mine] = (np.arange(mine.size) + 1) // 2 * np.where(np.arange(mine.size) % 2, 1, -1)
     most = np.abs(offset).max()
     return np.asarray(offset * (min(width / most, 0.05) if most else 0.0), np.float64)
 
 
-def over_time(frame: "DataFrame", *, features: list[str], step: str) -> "Figure":
+def importance_over_time(frame: "DataFrame", *, features: list[str], step: str) -> "Figure":
     """Share of attribution of the first MOST_LINES features by day or week. frame: period, feature, share, low, high, n."""
     import plotly.graph_objects as go
 
@@ -165,30 +162,24 @@ def over_time(frame: "DataFrame", *, features: list[str], step: str) -> "Figure"
     for place, name in enumerate(features[:MOST_LINES]):
         part = frame[frame["feature"] == name].sort_values("period")
         colour = theme.COLORWAY[place % len(theme.COLORWAY)]
-        figure.add_scatter(
-            x=part["period"],
-            y=part["share"],
-            name=theme.label(name),
-            mode="lines+markers",
-            line={"color": colour, "width": 1.8},
-            marker={"size": 4, "color": colour, "symbol": place},
-            customdata=[
-                f"{theme.label(name, 60)}: {formatting.share(each['share'])} ({formatting.share(each['low'])} to {formatting.share(each['high'])})"
-                f"<br>{each['n']:,} explained predictions"
-                for each in part.to_dict("records")
-            ],
-            hovertemplate=("week of " if step == WEEK else "") + "%{x|%a %e %b %Y}<br>%{customdata}<extra></extra>",
-        )
+        texts = [
+            f"{theme.inert_label(name, 60)}: {formatting.value_with_interval(row['share'], row['low'], row['high'], 'share')}"
+            f"<br>{row['n']:,} explained predictions"
+            for row in part.to_dict("records")
+        ]
+        hover = ("week of " if step == WEEK else "") + "%{x|%a %e %b %Y}<br>%{customdata}"
+        style: dict[str, Any] = {"name": theme.inert_label(name), "mode": "lines+markers", "marker": {"size": 4, "color": colour, "symbol": place}}
+        layout.add_curve(figure, part["period"], part["share"], hover, color=colour, texts=texts, **style)
     theme.themed(figure, height=320, y="share of the attribution", legend=True)
     figure.update_yaxes(rangemode="tozero", tickformat=",.0%")
     return figure
 
 
-def dependence(frame: "DataFrame", *, feature: str, kind: str, unit: str, mark: Mapping[str, Any] | None = None) -> "Figure":
-    """How a feature's attribution goes with its value: numbers on an axis, levels side by side, missing values apart on the left.
+def dependence_plot(frame: "DataFrame", *, feature: str, kind: str, unit: str, mark: Mapping[str, Any] | None = None) -> "Figure":
+    """Attribution of a feature against its value: numbers on an axis, levels side by side, missing values apart on the left.
 
-    frame: id, raw (number, or None or NaN where missing; text for levels, None), value (text), attribution, feature. mark: one prediction (id, raw,
-    value, attribution) that is drawn as a diamond over the others.
+    frame: id, raw (number, or None or NaN where missing; text for levels, None), value (text), attribution, feature. mark: one prediction
+    (id, raw, value, attribution) that is drawn as a diamond over the others.
     """
     import plotly.graph_objects as go
 
@@ -206,28 +197,41 @@ def dependence(frame: "DataFrame", *, feature: str, kind: str, unit: str, mark: 
         part = part[part["raw"].isin(names)]
         places = {name: float(place) for place, name in enumerate(names)}
         part = part.sort_values(["raw", "id"], kind="stable")
-        x = part["raw"].map(places) + part.groupby("raw")["attribution"].transform(lambda each: spread(each.to_numpy(np.float64), 40, 0.36))
+        x = part["raw"].map(places) + part.groupby("raw")["attribution"].transform(
+            lambda values: swarm_offsets(values.to_numpy(np.float64), 40, 0.36)
+        )
         aside = -1.0
-        ticks = [float(place) for place in range(len(names))], theme.labels(names, 14)
+        ticks = [float(place) for place in range(len(names))], theme.inert_labels(names, 14)
     for points, at, colour, name in ((part, x, theme.PRIMARY, "value"), (frame[missing], None, theme.NEUTRAL, "missing")):
         if not len(points):
             continue
-        where = np.full(len(points), aside) + spread(points["attribution"].to_numpy(np.float64)) * 0.02 if at is None else at
+        where = np.full(len(points), aside) + swarm_offsets(points["attribution"].to_numpy(np.float64)) * 0.02 if at is None else at
         figure.add_scatter(
-            x=where, y=points["attribution"], mode="markers", name=name, showlegend=False, marker={"size": 5, "color": colour, "opacity": 0.6},
-            customdata=point_words(points), hovertemplate="%{customdata[0]}<extra></extra>",
-        )  # fmt: skip
+            x=where,
+            y=points["attribution"],
+            mode="markers",
+            name=name,
+            showlegend=False,
+            marker={"size": 5, "color": colour, "opacity": 0.6},
+            customdata=_attribution_hover(points),
+            hovertemplate="%{customdata[0]}<extra></extra>",
+        )
     if mark is not None:
         gone = mark["raw"] is None or mark["raw"] != mark["raw"]
         at_: Any = aside if gone else float(mark["raw"]) if kind == "number" else places.get(mark["value"])
         if at_ is not None:
             figure.add_scatter(
-                x=[at_], y=[mark["attribution"]], mode="markers", name="this case", showlegend=False,
+                x=[at_],
+                y=[mark["attribution"]],
+                mode="markers",
+                name="this case",
+                showlegend=False,
                 marker={"symbol": "diamond", "size": 13, "color": theme.ACT, "line": {"width": 1.5, "color": theme.SURFACE}},
-                customdata=point_words_of([{**mark, "feature": feature}]), hovertemplate="%{customdata[0]}<extra></extra>",
-            )  # fmt: skip
+                customdata=_attribution_hover_of([{**mark, "feature": feature}]),
+                hovertemplate="%{customdata[0]}<extra></extra>",
+            )
     figure.add_hline(y=0, line={"color": theme.NEUTRAL, "width": 1}, layer="below")
-    theme.themed(figure, height=340, x=theme.label(feature, 60), y=f"attribution ({unit})")
+    theme.themed(figure, height=340, x=theme.inert_label(feature, 60), y=f"attribution ({unit})")
     if ticks is not None:
         values, words = ([aside, *ticks[0]], ["missing", *ticks[1]]) if missing.any() else ticks
         figure.update_xaxes(tickmode="array", tickvals=values, ticktext=words)

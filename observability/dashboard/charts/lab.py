@@ -1,4 +1,4 @@
-"""How does a planted fault show, day by day or step by step: who was named on which day, how badly, and would it have been said anyway?"""
+"""Figure of a simulated fault: what was found on which day or step, how severe, and whether it is found without the fault too."""
 
 from typing import TYPE_CHECKING
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 SYMBOLS = {"act": "square", "watch": "triangle-up"}
-ALSO = "also said without the fault"
+ALSO = "also found without the fault"
 
 
-def timeline(frame: "DataFrame", last: int, *, unit: str = "day", height: int | None = None) -> "Figure":
-    """Marks of what was said, a row each, by days (or steps) since the fault began, to the last one; hollow where the same is said without it.
+def fault_timeline(frame: "DataFrame", last: int, *, unit: str = "day", height: int | None = None) -> "Figure":
+    """Findings by days (or steps) since the fault began, a row for each claim; hollow where the same is found without the fault.
 
     frame: the unit, what (the row), severity, because, also_without_fault.
     """
@@ -33,7 +33,7 @@ def timeline(frame: "DataFrame", last: int, *, unit: str = "day", height: int | 
                 mode="markers",
                 name=f"{formatting.STATUS_WORDS[severity]}{', ' + ALSO if also else ''}",
                 marker={"symbol": f"{symbol}-open" if also else symbol, "size": 15, "color": theme.TONES[severity], "line": {"width": 2}},
-                customdata=theme.labels(part["because"].tolist(), 160),
+                customdata=theme.inert_labels(part["because"].tolist(), 160),
                 hovertemplate=f"{unit.capitalize()} %{{x}}: %{{customdata}}<extra></extra>",
             )
     theme.themed(figure, height=height or 110 + 34 * max(len(rows), 1), x=f"{unit}s since the fault began", legend=True)
@@ -43,7 +43,7 @@ def timeline(frame: "DataFrame", last: int, *, unit: str = "day", height: int | 
         categoryarray=rows[::-1],
         tickmode="array",
         tickvals=rows,
-        ticktext=theme.labels(rows, 40),
+        ticktext=theme.inert_labels(rows, 40),
         range=[-0.6, max(len(rows), 1) - 0.4],
     )
     return figure

@@ -1,24 +1,23 @@
-"""How does service go over time: requests stacked by status, and percentiles of latency with their limit?
+"""Figures of service: requests stacked by status, and percentiles of latency with their limit."""
 
-Pure functions from frames to plotly figures; nothing here asks or judges.
-"""
-
+import math
 from typing import TYPE_CHECKING, Any
 
 from observability.core import formatting
 from observability.dashboard import theme
-from observability.dashboard.charts.time import band, level, markers, with_marks
+from observability.dashboard.charts import layout
+from observability.dashboard.charts.time import add_event_marks, horizontal_line, interval_band, line_markers
 
 if TYPE_CHECKING:
     from pandas import DataFrame
     from plotly.graph_objects import Figure
 
 STATUSES = {"ok": theme.PRIMARY, "error": theme.ACT, "timeout": theme.WATCH, "fallback": theme.PURPLE, "rejected": theme.NEUTRAL}
-"""Every status, from the bottom of the stack up, and its colour; the hover text and the table say it in words."""
+"""Every status, from the bottom of the stack up, and its colour."""
 PERCENTILES = {"p50": (theme.SKY, "dot"), "p95": (theme.WATCH, "dash"), "p99": (theme.PRIMARY, "solid")}
 
 
-def traffic(frame: "DataFrame", marks: "DataFrame | None" = None, *, height: int = 260) -> "Figure":
+def requests_by_status_bars(frame: "DataFrame", marks: "DataFrame | None" = None, *, height: int = 260) -> "Figure":
     """Requests by period as bars stacked by status.
 
     frame: period, and a column of counts for each status that occurs (`ok` among them).
@@ -39,51 +38,34 @@ def traffic(frame: "DataFrame", marks: "DataFrame | None" = None, *, height: int
     theme.themed(figure, height=height, y="requests", legend=len(shown) > 1)
     figure.update_yaxes(rangemode="tozero")
     figure.update_layout(barmode="stack", bargap=0.08)
-    return with_marks(figure, marks, frame["period"])
+    return add_event_marks(figure, marks, frame["period"])
 
 
-def percentiles(
+def latency_percentile_lines(
     frame: "DataFrame", *, limit: float | None = None, log: bool = False, marks: "DataFrame | None" = None, height: int = 320
 ) -> "Figure":
-    """p50, p95 and p99 of latency by period, p99 with its interval; a line for the service level; event marks.
+    """p50, p95 and p99 of latency by period, p99 with its interval, the service level and event marks.
 
     frame: period, p50, p95, p99, low, high (of p99), n (answers). All in milliseconds.
     """
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    band(figure, frame["period"], frame["low"], frame["high"], theme.PRIMARY, "95 % interval of p99")
+    interval_band(figure, frame["period"], frame["low"], frame["high"], theme.PRIMARY, "95 % interval of p99")
     for name, (colour, dash) in PERCENTILES.items():
-        figure.add_scatter(
-            x=frame["period"],
-            y=frame[name],
-            name=name,
-            mode="lines+markers",
-            connectgaps=False,
-            line={"color": colour, "width": 1.8, "dash": dash},
-            **markers(colour, len(frame)),
-            customdata=[hover(name, each) for each in frame.to_dict("records")],
-            hovertemplate="%{x|%a %e %b %Y %H:%M}<br>%{customdata}<extra></extra>",
-        )
+        texts = [_percentile_hover(name, row) for row in frame.to_dict("records")]
+        style = {"name": name, "color": colour, "dash": dash, "mode": "lines+markers", **line_markers(colour, len(frame))}
+        layout.add_curve(figure, frame["period"], frame[name], "%{x|%a %e %b %Y %H:%M}<br>%{customdata}", texts=texts, **style)
     if limit is not None:
-        level(figure, limit, theme.ACT, "service level", "dash")
+        horizontal_line(figure, limit, theme.ACT, "service level", "dash")
     theme.themed(figure, height=height, y="ms", legend=True)
     figure.update_yaxes(tickformat=",.3~g", rangemode="normal" if log else "tozero", type="log" if log else "linear")
     if log and limit is not None:
-        figure.layout.annotations[-1].y = _log10(limit)
-    return with_marks(figure, marks, frame["period"])
+        figure.layout.annotations[-1].y = math.log10(limit)  # an annotation on a logarithmic axis stands at the exponent
+    return add_event_marks(figure, marks, frame["period"])
 
 
-def hover(name: str, each: dict[Any, Any]) -> str:
-    """What a point says: the value, of p99 its interval, and on how many answers."""
-    words = f"{name} {formatting.number(each[name])} ms"
-    if name == "p99" and each["low"] == each["low"]:
-        words += f" ({formatting.number(each['low'])} to {formatting.number(each['high'])})"
-    return f"{words}<br>{formatting.plural(int(each['n']), 'answer')}"
-
-
-def _log10(value: float) -> float:
-    """An annotation on a logarithmic axis stands at the exponent."""
-    import math
-
-    return math.log10(value)
+def _percentile_hover(name: str, row: dict[Any, Any]) -> str:
+    """Value, of p99 its interval, and the number of answers."""
+    ends = (row["low"], row["high"]) if name == "p99" else (None, None)
+    return f"{name} {formatting.value_with_interval(row[name], *ends)} ms<br>{formatting.plural(int(row['n']), 'answer')}"

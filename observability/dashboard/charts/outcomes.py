@@ -1,14 +1,12 @@
-"""Which errors does a model make: the confusion matrix of a classifier, the errors of a regression?
-
-Pure functions from frames to plotly figures.
-"""
+"""Figures of errors: the confusion matrix of a classifier, the error distribution of a regression."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from observability.core import formatting
 from observability.dashboard import theme
-from observability.dashboard.charts.drift import outlines, steps
+from observability.dashboard.charts import layout
+from observability.dashboard.charts.overlay import clickable_steps, step_outlines
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -17,8 +15,8 @@ if TYPE_CHECKING:
 MOST_CLASSES = 20
 
 
-def confusion(counts: Sequence[Sequence[float]], classes: Sequence[str]) -> "Figure":
-    """Label (rows) by decision (columns): the share of each label's rows as colour, share and count as text.
+def confusion_heatmap(counts: Sequence[Sequence[float]], classes: Sequence[str]) -> "Figure":
+    """Confusion matrix, label (rows) by decision (columns): the share of each label's rows as colour, share and count as text.
 
     counts: K × K rows of labels. At most MOST_CLASSES classes are drawn.
     """
@@ -26,7 +24,7 @@ def confusion(counts: Sequence[Sequence[float]], classes: Sequence[str]) -> "Fig
 
     size = min(len(classes), MOST_CLASSES)
     shares = [[row[j] / max(sum(row), 1.0) for j in range(size)] for row in counts[:size]]
-    names = theme.labels(classes[:size], 16)
+    names = theme.inert_labels(classes[:size], 16)
     place = list(range(size))
     figure = go.Figure()
     figure.add_heatmap(
@@ -35,7 +33,7 @@ def confusion(counts: Sequence[Sequence[float]], classes: Sequence[str]) -> "Fig
     if size <= 8:
         for i in place:
             for j in place:
-                words = f"<b>{formatting.share(shares[i][j])}</b><br>{formatting.count(counts[i][j])}"
+                words = f"<b>{formatting.format_share(shares[i][j])}</b><br>{formatting.format_count(counts[i][j])}"
                 figure.add_annotation(
                     x=j,
                     y=i,
@@ -53,11 +51,12 @@ def confusion(counts: Sequence[Sequence[float]], classes: Sequence[str]) -> "Fig
         opacity=0,
         marker={"symbol": "square", "size": 40},
         customdata=[
-            f"label {names[i]}, decided {names[j]}<br>{formatting.count(counts[i][j])} predictions, {formatting.share(shares[i][j])} of this label"
+            f"label {names[i]}, decided {names[j]}<br>{formatting.format_count(counts[i][j])} predictions, "
+            f"{formatting.format_share(shares[i][j])} of this label"
             for i in place
             for j in place
         ],
-        hovertemplate="%{customdata}<extra></extra>",
+        hovertemplate=layout.HOVER,
         showlegend=False,
     )
     theme.themed(figure, height=max(240, 46 * size + 110), x="decision", y="label")
@@ -66,18 +65,18 @@ def confusion(counts: Sequence[Sequence[float]], classes: Sequence[str]) -> "Fig
     return figure
 
 
-def errors(frame: "DataFrame") -> "Figure":
-    """How far predictions were off: the share of labelled predictions by error, in steps, with no error marked.
+def error_histogram(frame: "DataFrame") -> "Figure":
+    """Share of labelled predictions by error, in steps; zero is marked.
 
     frame: low, high (ends of each step as drawn, label's unit), step (in words), current, and reference where there is one (shares).
     """
     import plotly.graph_objects as go
 
     figure, sides = go.Figure(), [side for side in ("reference", "current") if side in frame]
-    outlines(figure, frame)
-    shares = [", ".join(f"{side} {formatting.share(each[side])}" for side in sides) for each in frame.to_dict("records")]
+    step_outlines(figure, frame)
+    shares = [", ".join(f"{side} {formatting.format_share(row[side])}" for side in sides) for row in frame.to_dict("records")]
     top = max(float(frame[side].max()) for side in sides)
-    steps(figure, frame, [f"{step}<br>{each}" for step, each in zip(frame["step"], shares)], top)
+    clickable_steps(figure, frame, [f"{step}<br>{words}" for step, words in zip(frame["step"], shares)], top)
     theme.themed(figure, height=300, x="prediction minus label", y="share of labelled predictions", legend=len(sides) > 1)
     figure.add_vline(x=0, line={"color": theme.STRONG, "width": 1})
     figure.update_yaxes(rangemode="tozero", tickformat=",.0%")

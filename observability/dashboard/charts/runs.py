@@ -1,7 +1,4 @@
-"""How does training go: curves raw and smoothed, parameters in parallel, ranks by step, phases stacked?
-
-Pure functions from frames to plotly figures.
-"""
+"""Figures of training: raw and smoothed curves, parallel coordinates, rank × step heatmap, phases."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,23 +7,23 @@ import numpy as np
 
 from observability.core import formatting
 from observability.dashboard import theme
-from observability.stats.curve import thin
+from observability.dashboard.charts import layout
+from observability.stats.curve import downsampled_indices
 
 if TYPE_CHECKING:
     from pandas import DataFrame
     from plotly.graph_objects import Figure
 
 MOST_POINTS = 1500
-"""Points of one line; of more, the lowest and highest of each stretch are drawn, so that no spike is lost."""
+"""Points of one line; of more, the lowest and highest of each stretch are drawn, so that spikes stay visible."""
 MOST_STEPS, MOST_RANKS = 240, 64
 LONGEST_RANK = 22
-COLOURS = (theme.PRIMARY, theme.WATCH, theme.OK, theme.PURPLE, theme.SKY, theme.ACT, theme.NEUTRAL)
 DASHES = {"held out": "solid", "training": "dot"}
 SYMBOLS = {"best": "star", "act": "x", "watch": "triangle-up"}
 
 
-def curves(frame: "DataFrame", marks: "DataFrame", *, name: str, x: str, log: bool) -> "Figure":
-    """Each line of a run twice: as logged, faded, and smoothed over it; marks of what was found.
+def training_curve_lines(frame: "DataFrame", marks: "DataFrame", *, name: str, x: str, log: bool) -> "Figure":
+    """Each curve of a run as logged, faded, and smoothed over it; marks of findings.
 
     frame: run, part ("training" or "held out"), step, x, value, smoothed. marks: run, x, value, kind ("best", "act", "watch"), what.
     """
@@ -36,53 +33,58 @@ def curves(frame: "DataFrame", marks: "DataFrame", *, name: str, x: str, log: bo
     runs = list(dict.fromkeys(frame["run"]))
     alone = len(runs) == 1
     for (run, part), line in frame.groupby(["run", "part"], sort=False):
-        colour = (theme.PRIMARY if part == "held out" else theme.SKY) if alone else COLOURS[runs.index(run) % len(COLOURS)]
-        label = str(part) if alone else f"{theme.label(run)}, {part}"
-        kept = line.iloc[thin(line["value"].to_numpy(float), MOST_POINTS)]
+        colour = (theme.PRIMARY if part == "held out" else theme.SKY) if alone else theme.COLORWAY[runs.index(run) % len(theme.COLORWAY)]
+        label = str(part) if alone else f"{theme.inert_label(run)}, {part}"
+        kept = line.iloc[downsampled_indices(line["value"].to_numpy(float), MOST_POINTS)]
         same = bool(np.array_equal(kept["value"].to_numpy(), kept["smoothed"].to_numpy(), equal_nan=True))
         if not same:
-            figure.add_scatter(
-                x=kept["x"], y=kept["value"], mode="lines", name=f"{label}, as logged", line={"color": colour, "width": 1}, opacity=0.3,
-                hoverinfo="skip", showlegend=False,
-            )  # fmt: skip
+            raw: dict[str, Any] = {"opacity": 0.3, "hoverinfo": "skip", "showlegend": False}
+            layout.add_curve(figure, kept["x"], kept["value"], "", name=f"{label}, as logged", color=colour, width=1, **raw)
         hover = [
-            f"{theme.label(run, 60)}, {part}<br>step {step:,}: {formatting.number(value, 4)}"
+            f"{theme.inert_label(run, 60)}, {part}<br>step {step:,}: {formatting.format_number(value, 4)}"
             for step, value in zip(kept["step"].tolist(), kept["value"].tolist())
         ]
+        dash = DASHES.get(str(part), "solid")
+        layout.add_curve(figure, kept["x"], kept["smoothed"], "%{customdata}", name=label, color=colour, dash=dash, width=1.9, texts=hover)
+    for mark in marks.to_dict("records"):
+        colour = theme.TONES.get(mark["kind"], theme.STRONG)
         figure.add_scatter(
-            x=kept["x"], y=kept["smoothed"], mode="lines", name=label, connectgaps=False, customdata=hover,
-            line={"color": colour, "width": 1.9, "dash": DASHES.get(str(part), "solid")}, hovertemplate="%{customdata}<extra></extra>",
-        )  # fmt: skip
-    for each in marks.to_dict("records"):
-        colour = theme.TONES.get(each["kind"], theme.STRONG)
-        figure.add_scatter(
-            x=[each["x"]], y=[each["value"]], mode="markers", name=each["kind"], showlegend=False, cliponaxis=False,
-            marker={"symbol": SYMBOLS[each["kind"]], "size": 11, "color": colour, "line": {"width": 1, "color": theme.SURFACE}},
-            customdata=[f"{theme.label(each['run'], 60)}<br>{theme.label(each['what'], 120)}"], hovertemplate="%{customdata}<extra></extra>",
-        )  # fmt: skip
-    theme.themed(figure, height=400, x=x, y=theme.label(name, 60), legend=True)
+            x=[mark["x"]],
+            y=[mark["value"]],
+            mode="markers",
+            name=mark["kind"],
+            showlegend=False,
+            cliponaxis=False,
+            marker={"symbol": SYMBOLS[mark["kind"]], "size": 11, "color": colour, "line": {"width": 1, "color": theme.SURFACE}},
+            customdata=[f"{theme.inert_label(mark['run'], 60)}<br>{theme.inert_label(mark['what'], 120)}"],
+            hovertemplate=layout.HOVER,
+        )
+    theme.themed(figure, height=400, x=x, y=theme.inert_label(name, 60), legend=True)
     if log:
         figure.update_yaxes(type="log")
     return figure
 
 
-def parallel(frame: "DataFrame", *, metric: str) -> "Figure":
-    """Parameters of runs as parallel axes, the last one the metric, which also colours the lines. frame: run, one column a parameter, metric."""
+def parallel_coordinates(frame: "DataFrame", *, metric: str) -> "Figure":
+    """Parameters of runs as parallel axes, the last one the metric, which also colours the lines.
+
+    frame: run, one column a parameter, metric.
+    """
     import plotly.graph_objects as go
 
     dimensions = []
     for column in frame.columns[1:]:
         values = frame[column]
-        numeric = all(isinstance(each, int | float) and not isinstance(each, bool) for each in values)
-        axis: dict[str, Any] = {"label": theme.label(column, 24)}
+        numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        axis: dict[str, Any] = {"label": theme.inert_label(column, 24)}
         if numeric:
-            axis["values"] = [float(each) for each in values]
+            axis["values"] = [float(value) for value in values]
         else:
-            levels = sorted({str(each) for each in values})
+            levels = sorted({str(value) for value in values})
             axis |= {
-                "values": [levels.index(str(each)) for each in values],
+                "values": [levels.index(str(value)) for value in values],
                 "tickvals": list(range(len(levels))),
-                "ticktext": theme.labels(levels, 18),
+                "ticktext": theme.inert_labels(levels, 18),
             }
         dimensions.append(axis)
     figure = go.Figure()
@@ -98,15 +100,15 @@ def parallel(frame: "DataFrame", *, metric: str) -> "Figure":
     return figure
 
 
-def every_kth(steps: int) -> int:
-    """Every how many steps a column of the heatmap stands for."""
+def step_stride(steps: int) -> int:
+    """How many steps one column of the heatmap stands for."""
     return max(-(-steps // MOST_STEPS), 1)
 
 
-def ranks(own: Any, ranks: Sequence[str], steps: Sequence[int], chosen: int | None = None) -> "Figure":
+def rank_step_heatmap(own: Any, ranks: Sequence[str], steps: Sequence[int], chosen: int | None = None) -> "Figure":
     """Rank × step: a rank's own time over the step's median. A click gives `customdata[0]`, the step.
 
-    own: ms, ranks × steps, at most MOST_RANKS and MOST_STEPS. Squares that are not seen lie over the heatmap, since a click on it gives no event.
+    own: ms, ranks × steps, at most MOST_RANKS and MOST_STEPS. Transparent squares lie over the heatmap, since a click on it gives no event.
     """
     import plotly.graph_objects as go
 
@@ -114,12 +116,22 @@ def ranks(own: Any, ranks: Sequence[str], steps: Sequence[int], chosen: int | No
     figure = go.Figure()
     places, rows = list(range(len(steps))), list(range(len(ranks)))
     figure.add_heatmap(
-        x=places, y=rows, z=np.log2(np.maximum(ratio, 1e-6)), zmin=-3, zmax=3, colorscale=theme.DIVERGING, hoverinfo="skip",
+        x=places,
+        y=rows,
+        z=np.log2(np.maximum(ratio, 1e-6)),
+        zmin=-3,
+        zmax=3,
+        colorscale=theme.DIVERGING,
+        hoverinfo="skip",
         colorbar={
-            "title": {"text": "own time ÷ median", "side": "right", "font": {"size": 11}}, "thickness": 8, "outlinewidth": 0,
-            "tickvals": [-3, -2, -1, 0, 1, 2, 3], "ticktext": ["⅛", "¼", "½", "1", "2", "4", "8 ×"], "tickfont": {"size": 11},
+            "title": {"text": "own time ÷ median", "side": "right", "font": {"size": 11}},
+            "thickness": 8,
+            "outlinewidth": 0,
+            "tickvals": [-3, -2, -1, 0, 1, 2, 3],
+            "ticktext": ["⅛", "¼", "½", "1", "2", "4", "8 ×"],
+            "tickfont": {"size": 11},
         },
-    )  # fmt: skip
+    )
     figure.add_scatter(
         x=[place for _ in rows for place in places],
         y=[row for row in rows for _ in places],
@@ -127,7 +139,10 @@ def ranks(own: Any, ranks: Sequence[str], steps: Sequence[int], chosen: int | No
         opacity=0,
         marker={"symbol": "square", "size": 12},
         customdata=[
-            [int(step), f"rank {theme.label(rank)}, step {int(step):,}<br>{own[i, j]:.3g} ms of own work, {ratio[i, j]:.2f} × the median"]
+            [
+                int(step),
+                f"rank {theme.inert_label(rank)}, step {int(step):,}<br>{own[i, j]:.3g} ms of own work, {ratio[i, j]:.2f} × the median",
+            ]
             for i, rank in enumerate(ranks)
             for j, step in enumerate(steps)
         ],
@@ -139,10 +154,10 @@ def ranks(own: Any, ranks: Sequence[str], steps: Sequence[int], chosen: int | No
     theme.themed(figure, height=max(170, 26 * len(ranks) + 80), x="step")
     ticks = list(range(0, len(steps), max(len(steps) // 8, 1)))
     figure.update_xaxes(
-        tickmode="array", tickvals=ticks, ticktext=[f"{int(steps[each]):,}" for each in ticks], range=[-0.5, len(steps) - 0.5]
+        tickmode="array", tickvals=ticks, ticktext=[f"{int(steps[tick]):,}" for tick in ticks], range=[-0.5, len(steps) - 0.5]
     )
     figure.update_yaxes(
-        tickmode="array", tickvals=rows, ticktext=[f"rank {each}" for each in theme.labels(ranks, LONGEST_RANK)], showgrid=False
+        tickmode="array", tickvals=rows, ticktext=[f"rank {label}" for label in theme.inert_labels(ranks, LONGEST_RANK)], showgrid=False
     )
     figure.update_yaxes(range=[len(ranks) - 0.5, -0.5])
     if chosen is not None and chosen in list(steps):
@@ -150,23 +165,20 @@ def ranks(own: Any, ranks: Sequence[str], steps: Sequence[int], chosen: int | No
     return figure
 
 
-def slowest(frame: "DataFrame") -> "Figure":
+def straggler_ratio_line(frame: "DataFrame") -> "Figure":
     """The slowest rank's own time over the median one, by step. frame: step, slowest_over_median."""
     import plotly.graph_objects as go
 
-    kept = frame.iloc[thin(frame["slowest_over_median"].to_numpy(float), MOST_POINTS)]
+    kept = frame.iloc[downsampled_indices(frame["slowest_over_median"].to_numpy(float), MOST_POINTS)]
     figure = go.Figure()
-    figure.add_scatter(
-        x=kept["step"], y=kept["slowest_over_median"], mode="lines", line={"color": theme.PRIMARY, "width": 1.6},
-        hovertemplate="step %{x:,}<br>%{y:.3g} × the median rank<extra></extra>",
-    )  # fmt: skip
+    layout.add_curve(figure, kept["step"], kept["slowest_over_median"], "step %{x:,}<br>%{y:.3g} × the median rank", width=1.6)
     figure.add_hline(y=1, line={"color": theme.NEUTRAL, "width": 1, "dash": "dot"})
     theme.themed(figure, height=220, x="step", y="slowest ÷ median")
     figure.update_yaxes(rangemode="tozero")
     return figure
 
 
-def phases(frame: "DataFrame") -> "Figure":
+def phase_bars(frame: "DataFrame") -> "Figure":
     """Milliseconds a step of each rank, its phases stacked. frame: rank, phase, ms."""
     import plotly.graph_objects as go
 
@@ -176,11 +188,15 @@ def phases(frame: "DataFrame") -> "Figure":
         rows = frame[frame["phase"] == name]
         waiting = name == "waiting"
         figure.add_bar(
-            y=[f"rank {each}" for each in theme.labels(list(rows["rank"]), LONGEST_RANK)], x=rows["ms"], orientation="h", name=theme.label(name),
-            marker={"color": theme.QUIET if waiting else colour}, hovertemplate=f"{theme.label(name)}: %{{x:.3g}} ms<extra>%{{y}}</extra>",
-        )  # fmt: skip
+            y=[f"rank {label}" for label in theme.inert_labels(list(rows["rank"]), LONGEST_RANK)],
+            x=rows["ms"],
+            orientation="h",
+            name=theme.inert_label(name),
+            marker={"color": theme.QUIET if waiting else colour},
+            hovertemplate=f"{theme.inert_label(name)}: %{{x:.3g}} ms<extra>%{{y}}</extra>",
+        )
     theme.themed(figure, height=max(170, 30 * frame["rank"].nunique() + 90), x="ms a step", legend=True)
     figure.update_layout(barmode="stack")
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
-    figure.update_xaxes(showgrid=True, gridcolor=theme.QUIET, gridwidth=0.5)
+    layout.value_axis(figure)
     return figure

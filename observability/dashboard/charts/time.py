@@ -1,32 +1,28 @@
-"""How does something go over time: volume against what was expected, a metric with its interval and limit, events as marks?
+"""Figures over time: traffic against its expectation, a metric with interval and limit, and the parts that such figures share."""
 
-Pure functions from frames to plotly figures; nothing here asks or judges.
-"""
-
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from observability.core import formatting
 from observability.dashboard import theme
+from observability.dashboard.charts import layout
+from observability.metrics.measured_windows import MATURE
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
     from plotly.graph_objects import Figure
 
 MOST_MARKS = 5
-MATURE = 0.8
-"""Days of which a smaller share of the labels is in are drawn grey (terms.md: label maturity)."""
 PERCENT = ",.1%"
-YOUNG: dict[str, Any] = {"fillcolor": theme.QUIET, "opacity": 0.35, "line_width": 0, "layer": "below"}
+IMMATURE_SHADE: dict[str, Any] = {"fillcolor": theme.QUIET, "opacity": 0.35, "line_width": 0, "layer": "below"}
 
 
 def axis_format(unit: str) -> str:
-    """How an axis and a hover text write values of a unit."""
+    """Plotly's number format of a unit."""
     return PERCENT if unit == "share" else ",.4~g"
 
 
-def volume(frame: "DataFrame", marks: "DataFrame | None" = None, *, height: int = 260) -> "Figure":
-    """Predictions by period as bars, and what was expected as a line with its usual range.
+def traffic_bars(frame: "DataFrame", marks: "DataFrame | None" = None, *, height: int = 260) -> "Figure":
+    """Predictions by period as bars, and the expected volume as a line with its usual range.
 
     frame: period, n, and where known expected, low, high (all counts per period).
     """
@@ -35,7 +31,7 @@ def volume(frame: "DataFrame", marks: "DataFrame | None" = None, *, height: int 
     figure = go.Figure()
     known = "expected" in frame and bool(frame["expected"].notna().any())
     if known and "low" in frame:
-        band(figure, frame["period"], frame["low"], frame["high"], theme.NEUTRAL, "usual range")
+        interval_band(figure, frame["period"], frame["low"], frame["high"], theme.NEUTRAL, "usual range")
     figure.add_bar(
         x=frame["period"],
         y=frame["n"],
@@ -56,10 +52,10 @@ def volume(frame: "DataFrame", marks: "DataFrame | None" = None, *, height: int 
     theme.themed(figure, height=height, y="predictions", legend=known)
     figure.update_yaxes(rangemode="tozero")
     figure.update_layout(bargap=0.08)
-    return with_marks(figure, marks, frame["period"])
+    return add_event_marks(figure, marks, frame["period"])
 
 
-def metric(
+def metric_lines(
     series: "DataFrame",
     *,
     name: str,
@@ -69,93 +65,87 @@ def metric(
     marks: "DataFrame | None" = None,
     height: int = 320,
 ) -> "Figure":
-    """A metric by period: line, interval band, limit and baseline, event marks; periods whose labels are mostly missing are grey and dashed.
+    """A metric by period: line, interval band, limit and baseline, event marks; periods whose labels are mostly missing are grey and
+    dotted.
 
-    series: period, value, low, high, labelled, served (counts); where it was estimated too, estimated, estimated_low, estimated_high: a dashed line
-    in another hue, which is never drawn as a measurement.
+    series: period, value, low, high, labelled, served (counts); where it was estimated too, estimated, estimated_low, estimated_high: a
+    dashed line in another colour.
     """
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    mature = series["labelled"] >= MATURE * series["served"].clip(lower=1)
-    shade_young(figure, series, mature)
-    band(figure, series["period"], series["low"], series["high"], theme.PRIMARY, "95 % interval")
+    mature = is_mature(series)
+    shade_immature_periods(figure, series, mature)
+    interval_band(figure, series["period"], series["low"], series["high"], theme.PRIMARY, "95 % interval")
     guessed = "estimated" in series and bool(series["estimated"].notna().any())
     if guessed:
-        add_estimate(figure, series, name=name, unit=unit)
+        _add_estimate(figure, series, name=name, unit=unit)
     if not mature.all() and series["value"].notna().any():
         add_line(figure, series, name=f"{name}, labels still arriving", colour=theme.NEUTRAL, unit=unit, dash="dot")
     add_line(figure, series.assign(value=series["value"].where(mature)), name=name, colour=theme.PRIMARY, unit=unit)
     if baseline is not None:
-        level(figure, baseline, theme.NEUTRAL, "reference", "dot", x=0)
+        horizontal_line(figure, baseline, theme.NEUTRAL, "reference", "dot", x=0)
     if limit is not None:
-        level(figure, limit, theme.ACT, "limit", "dash")
+        horizontal_line(figure, limit, theme.ACT, "limit", "dash")
     theme.themed(figure, height=height, y=name, legend=guessed)
     figure.update_yaxes(tickformat=axis_format(unit))
-    return with_marks(figure, marks, series["period"])
+    return add_event_marks(figure, marks, series["period"])
 
 
-def add_estimate(figure: "Figure", series: "DataFrame", *, name: str, unit: str) -> None:
-    """What was estimated, as a dashed line with open marks."""
+def is_mature(series: "DataFrame") -> "Series[Any]":
+    """Whether the share of labels that have arrived is at least MATURE, by period. series: labelled, served."""
+    return series["labelled"] >= MATURE * series["served"].clip(lower=1)
+
+
+def _add_estimate(figure: "Figure", series: "DataFrame", *, name: str, unit: str) -> None:
+    """Add the estimated values as a dashed line with open marks."""
     known = series[["period"]].assign(value=series["estimated"], low=series["estimated_low"], high=series["estimated_high"])
     add_line(figure, known, name=f"{name}, estimated", colour=theme.PURPLE, unit=unit, dash="dash")
-    figure.data[-1].update(marker={**markers(theme.PURPLE, len(series))["marker"], "size": 6, "symbol": "circle-open"})
+    figure.data[-1].update(marker={**line_markers(theme.PURPLE, len(series))["marker"], "size": 6, "symbol": "circle-open"})
 
 
-def small(series: "DataFrame", *, name: str, unit: str, limit: float | None = None, marks: "DataFrame | None" = None) -> "Figure":
-    """A low chart for one answer on a page: period and value, an optional limit, no titles."""
+def compact_line(series: "DataFrame", *, name: str, unit: str, limit: float | None = None, marks: "DataFrame | None" = None) -> "Figure":
+    """A low chart without titles. series: period, value, and where known low and high."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
     if "low" in series:
-        band(figure, series["period"], series["low"], series["high"], theme.PRIMARY, "interval")
+        interval_band(figure, series["period"], series["low"], series["high"], theme.PRIMARY, "interval")
     add_line(figure, series, name=name, colour=theme.PRIMARY, unit=unit)
     if limit is not None:
-        level(figure, limit, theme.ACT, "limit", "dash")
+        horizontal_line(figure, limit, theme.ACT, "limit", "dash")
     theme.themed(figure, height=130)
     figure.update_yaxes(
         tickformat={"share": ",.0%", "predictions": "~s"}.get(unit, ",.3~g"),
         nticks=4,
         rangemode="tozero" if unit == "predictions" else "normal",
     )
-    return with_marks(figure, marks, series["period"])
+    return add_event_marks(figure, marks, series["period"])
 
 
 def add_line(figure: "Figure", series: "DataFrame", *, name: str, colour: str, unit: str, dash: str = "solid") -> None:
-    """The values of a series as a line whose hover text carries interval and n."""
-    shown = formatting.share if unit == "share" else formatting.number
-    hover = [hover_text(name, shown, each) for each in series.to_dict("records")]
-    figure.add_scatter(
-        x=series["period"],
-        y=series["value"],
-        name=name,
-        mode="lines+markers",
-        connectgaps=False,
-        line={"color": colour, "width": 1.8, "dash": dash},
-        **markers(colour, len(series)),
-        customdata=hover,
-        hovertemplate="%{x|%a %e %b %Y}<br>%{customdata}<extra></extra>",
-    )
+    """Add the values of a series as a line whose hover text carries interval and n."""
+    hover = [_hover_text(name, unit, row) for row in series.to_dict("records")]
+    style = {"name": name, "color": colour, "dash": dash, "mode": "lines+markers", **line_markers(colour, len(series))}
+    layout.add_curve(figure, series["period"], series["value"], "%{x|%a %e %b %Y}<br>%{customdata}", texts=hover, **style)
 
 
-def markers(colour: str, count: int) -> dict[str, Any]:
-    """The marks on a line, which take clicks: seen where they are few."""
+def line_markers(colour: str, count: int) -> dict[str, Any]:
+    """Markers on a line, which take clicks; visible up to 62 of them."""
     seen = {"marker": {"opacity": 1 if count <= 62 else 0}}
     return {"marker": {"size": 4, "color": colour, **seen["marker"]}, "selected": seen, "unselected": seen}
 
 
-def hover_text(name: str, shown: Callable[[float | None], str], each: dict[Any, Any]) -> str:
-    """What a point says: value, interval and labels, as far as the series has them."""
-    words = f"{theme.label(name, 60)} {shown(each['value'])}"
-    if each.get("low") is not None and each["low"] == each["low"]:
-        words += f" ({shown(each['low'])} to {shown(each['high'])})"
-    if "labelled" in each:
-        words += f"<br>{int(each['labelled']):,} of {int(each['served']):,} predictions labelled"
+def _hover_text(name: str, unit: str, row: dict[Any, Any]) -> str:
+    """Value, interval and labels of a point, as far as the series has them."""
+    words = f"{theme.inert_label(name, 60)} {formatting.value_with_interval(row['value'], row.get('low'), row.get('high'), unit)}"
+    if "labelled" in row:
+        words += f"<br>{int(row['labelled']):,} of {int(row['served']):,} predictions labelled"
     return words
 
 
-def band(figure: "Figure", x: "Series[Any]", low: "Series[Any]", high: "Series[Any]", colour: str, name: str) -> None:
-    """A filled band between two series, where both are known."""
+def interval_band(figure: "Figure", x: "Series[Any]", low: "Series[Any]", high: "Series[Any]", colour: str, name: str) -> None:
+    """Add a filled band between two series, where both are known."""
     known = low.notna() & high.notna()
     if not known.any():
         return
@@ -172,8 +162,8 @@ def band(figure: "Figure", x: "Series[Any]", low: "Series[Any]", high: "Series[A
     )
 
 
-def level(figure: "Figure", value: float, colour: str, name: str, dash: str, x: int = 1) -> None:
-    """A horizontal line with its name at its right end (x 1) or its left (x 0)."""
+def horizontal_line(figure: "Figure", value: float, colour: str, name: str, dash: str, x: int = 1) -> None:
+    """Add a horizontal line with its name at its right end (x 1) or its left (x 0)."""
     figure.add_hline(y=value, line={"color": colour, "width": 1.2, "dash": dash})
     figure.add_annotation(
         x=x,
@@ -187,24 +177,26 @@ def level(figure: "Figure", value: float, colour: str, name: str, dash: str, x: 
     )
 
 
-def shade_young(figure: "Figure", series: "DataFrame", mature: "Series[Any]") -> None:
-    """Grey behind the periods whose labels are mostly still to come."""
+def shade_immature_periods(figure: "Figure", series: "DataFrame", mature: "Series[Any]") -> None:
+    """Shade the periods whose labels are mostly missing."""
     if mature.all() or len(series) < 2:
         return
     half = (series["period"].iloc[1] - series["period"].iloc[0]) / 2
     first = last = None
-    for period, fine in zip(series["period"], mature):
-        if not fine:
+    for period, settled in zip(series["period"], mature):
+        if not settled:
             first, last = first or period, period
         elif first is not None:
-            figure.add_vrect(x0=first - half, x1=last + half, **YOUNG)
+            figure.add_vrect(x0=first - half, x1=last + half, **IMMATURE_SHADE)
             first = None
     if first is not None:
-        figure.add_vrect(x0=first - half, x1=last + half, **YOUNG)
+        figure.add_vrect(x0=first - half, x1=last + half, **IMMATURE_SHADE)
 
 
-def with_marks(figure: "Figure", marks: "DataFrame | None", periods: "Series[Any]") -> "Figure":
-    """Thin vertical lines for deploys and other events (at, what, text), at most five; the others are folded into the last one's hover text."""
+def add_event_marks(figure: "Figure", marks: "DataFrame | None", periods: "Series[Any]") -> "Figure":
+    """Add thin vertical lines for deploys and other events (at, what, text): at most five, deploys first; the last one's hover text counts
+    the rest.
+    """
     if marks is None or marks.empty or periods.empty:
         return figure
     inside = marks[(marks["at"] >= periods.min()) & (marks["at"] <= periods.max() + (periods.max() - periods.min()) / max(len(periods), 1))]
@@ -214,7 +206,7 @@ def with_marks(figure: "Figure", marks: "DataFrame | None", periods: "Series[Any
     shown, folded = drawn.head(MOST_MARKS).sort_values("at"), drawn.iloc[MOST_MARKS:]
     for at in shown["at"]:
         figure.add_vline(x=at, line={"color": theme.NEUTRAL, "width": 1, "dash": "dot"})
-    texts = [f"{theme.label(what)}: {theme.label(words, 80)}" for what, words in zip(shown["what"], shown["text"])]
+    texts = [f"{theme.inert_label(what)}: {theme.inert_label(words, 80)}" for what, words in zip(shown["what"], shown["text"])]
     if len(folded):
         texts[-1] += f"<br>and {len(folded)} more events in this window"
     figure.add_scatter(
@@ -222,7 +214,7 @@ def with_marks(figure: "Figure", marks: "DataFrame | None", periods: "Series[Any
         y=[1.0] * len(shown),
         yaxis="y2",
         mode="markers+text",
-        text=names_of(shown, periods),
+        text=_mark_labels(shown, periods),
         textposition="bottom right",
         textfont={"size": 10, "color": theme.NEUTRAL},
         marker={"symbol": "triangle-down", "size": 9, "color": theme.NEUTRAL},
@@ -236,8 +228,8 @@ def with_marks(figure: "Figure", marks: "DataFrame | None", periods: "Series[Any
     return figure
 
 
-def names_of(shown: "DataFrame", periods: "Series[Any]") -> list[str]:
-    """What is written beside each mark: the start of its text, and nothing where the next mark stands too near for it."""
+def _mark_labels(shown: "DataFrame", periods: "Series[Any]") -> list[str]:
+    """The text beside each mark: the start of its own, and nothing where the next mark stands too near."""
     room = (periods.max() - periods.min()) * 0.14
     following = shown["at"].shift(-1).fillna(periods.max() + room)
-    return [theme.label(words, 20) if after - at >= room else "" for words, at, after in zip(shown["text"], shown["at"], following)]
+    return [theme.inert_label(words, 20) if after - at >= room else "" for words, at, after in zip(shown["text"], shown["at"], following)]

@@ -1,21 +1,19 @@
-"""How does a number get from before to now, part by part?
-
-Pure functions from frames to plotly figures.
-"""
+"""Figure of a change of performance, part by part."""
 
 from typing import TYPE_CHECKING
 
 from observability.core import formatting
 from observability.dashboard import theme
+from observability.dashboard.charts import layout
 
 if TYPE_CHECKING:
     from pandas import DataFrame
     from plotly.graph_objects import Figure
 
 
-def steps(frame: "DataFrame", *, name: str, unit: str) -> "Figure":
-    """Bars from `start` to `end`: levels in the quiet colour, parts in that of worse (up) or better (down), grey where chance may explain them; each
-    with the 95 % interval of its own value at its end.
+def change_waterfall(frame: "DataFrame", *, name: str, unit: str) -> "Figure":
+    """Waterfall of bars from `start` to `end`, each with the 95 % interval of its value; parts are red (worse), green (better) or grey (not
+    significant).
 
     frame: step, value, low, high, start, end, whole (a level, not a part), sure; from left to right.
     """
@@ -23,8 +21,8 @@ def steps(frame: "DataFrame", *, name: str, unit: str) -> "Figure":
 
     rows = frame.reset_index(drop=True)
     colours = [
-        theme.PRIMARY if each["whole"] else theme.NEUTRAL if not each["sure"] else theme.ACT if each["value"] > 0 else theme.OK
-        for each in rows.to_dict("records")
+        theme.PRIMARY if row["whole"] else theme.NEUTRAL if not row["sure"] else theme.ACT if row["value"] > 0 else theme.OK
+        for row in rows.to_dict("records")
     ]
     figure = go.Figure()
     figure.add_bar(
@@ -33,19 +31,19 @@ def steps(frame: "DataFrame", *, name: str, unit: str) -> "Figure":
         base=rows["start"],
         width=0.56,
         marker={"color": colours, "opacity": 0.85},
-        error_y=theme.whiskers(rows["value"], rows["low"], rows["high"], color=theme.STRONG, thickness=1.4, width=5),
+        error_y=theme.error_bars(rows["value"], rows["low"], rows["high"], color=theme.STRONG, thickness=1.4, width=5),
         customdata=[
-            f"{each['step']}<br>{formatting.amount(each['value'], unit)} ({formatting.amount(each['low'], unit)} to {formatting.amount(each['high'], unit)})"
-            for each in rows.to_dict("records")
+            f"{row['step']}<br>{formatting.value_with_interval(row['value'], row['low'], row['high'], unit)}"
+            for row in rows.to_dict("records")
         ],
-        hovertemplate="%{customdata}<extra></extra>",
+        hovertemplate=layout.HOVER,
     )
     for place, end in enumerate(rows["end"][:-1]):
         figure.add_shape(
             type="line", x0=place + 0.28, x1=place + 0.72, y0=end, y1=end, line={"color": theme.NEUTRAL, "width": 1, "dash": "dot"}
         )
     theme.themed(figure, height=320, y=name)
-    ticks = [f"{each['step']}<br>{formatting.amount(each['value'], unit)}" for each in rows.to_dict("records")]
+    ticks = [f"{row['step']}<br>{formatting.format_value(row['value'], unit)}" for row in rows.to_dict("records")]
     figure.update_xaxes(tickmode="array", tickvals=list(rows.index), ticktext=ticks, range=[-0.5, len(rows) - 0.5])
     figure.update_yaxes(tickformat=",.1%" if unit == "share" else None, rangemode="tozero")
     return figure

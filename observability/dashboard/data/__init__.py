@@ -1,1 +1,1 @@
-"""Views of the pages under pages/data."""
+"""The pages under pages/data."""

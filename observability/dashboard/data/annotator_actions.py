@@ -1,71 +1,76 @@
-"""What is to be done about a person who labels, and what was decided about them before?
+"""Actions about an annotator: earlier ones, and a form for the next.
 
-A decision is a record of kind `action`: it stands in the ledger of changes and, while it is open, among the promises of the weekly review.
+An action is a record of kind `action`: it is in the ledger of changes and, while open, among the action items of the weekly review.
 """
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.errors import ObservabilityError
-from observability.core.finding import Finding, needs_action
-from observability.dashboard.case import case_decisions, load_case
-from observability.store.ingest.record_writer import new_id
-from observability.store.query.decision_log import Item
+from observability.core.finding import Finding
+from observability.dashboard import person_name
+from observability.dashboard.case import load_case
+from observability.dashboard.widgets import NOT_SAVED, save_records, utc_midnight
+from observability.records.values import new_record_id
+from observability.store.types.decision_items import DecisionItem
 
-WHAT = {"Train": "go through what they got wrong", "Pause": "give them nothing new for now", "Praise": "tell them that they do well"}
-DAYS = 7
-"""Days until it is due, where nobody says otherwise."""
+WHAT = {"Train": "review their errors with them", "Pause": "assign nothing new for now", "Praise": "tell them that they do well"}
+DAYS_UNTIL_DUE = 7
 
 
-def about(project: str, who: str) -> str:
-    """How actions about a person begin, after what is to be done."""
+def _action_subject(project: str, who: str) -> str:
+    """The subject of the texts of actions about an annotator, after the verb."""
     return f"annotator {who} of {project}"
 
 
-def earlier(project: str, who: str) -> list[Item]:
-    """The actions about a person, the newest first."""
-    begins = tuple(f"{what} {about(project, who)}" for what in WHAT)
-    found = [(each, str(each.fields.get("text") or "")) for each in load_case.actions()]
-    return [each for each, words in found if words in begins or words.startswith(tuple(f"{begin}: " for begin in begins))]
+def _earlier_actions(project: str, who: str) -> list[DecisionItem]:
+    """The actions about an annotator, newest first."""
+    begins = [f"{what} {_action_subject(project, who)}" for what in WHAT]
+
+    def is_about(text: str) -> bool:
+        return any(text == begin or text.startswith(f"{begin}: ") for begin in begins)
+
+    return [action for action in load_case.case_actions() if is_about(str(action.fields.get("text") or ""))]
 
 
-def decide(project: str, who: str, found: Sequence[Finding]) -> None:
-    """What was decided about a person, and a form for the next step."""
-    for each in earlier(project, who):
-        due, owner = each.fields.get("due"), each.fields.get("owner")
-        parts = [each.state, f"by {owner}" if owner else None, f"until {formatting.day(due)}" if due else None]
-        said = (
-            f"{each.fields['text']} ({', '.join(filter(None, parts))}; said by {each.first.author}, {formatting.minute(each.first.at)} UTC)"
-        )
-        st.markdown(f":material/assignment: {formatting.plain(said)}")
-    written = st.session_state.get("person-written", 0)
-    with st.popover(f"Decide about {formatting.plain(who)}", icon=":material/gavel:", key="person-decide"), st.form(f"person-{written}"):
-        what = st.radio("What is to be done?", list(WHAT), captions=list(WHAT.values()), key=f"person-what-{written}")
-        note = st.text_input("Note", key=f"person-note-{written}", placeholder="Why, and what exactly", max_chars=2_000).strip()
-        owner = st.text_input("Who does it", key=f"person-owner-{written}", max_chars=200).strip()
-        due = st.date_input(
-            "Until", value=datetime.now(UTC).date() + timedelta(days=DAYS), key=f"person-due-{written}", format="YYYY-MM-DD"
-        )
-        author = case_decisions.author_box(f"person-author-{written}")
-        if not st.form_submit_button("Write it down", icon=":material/gavel:", key=f"person-submit-{written}"):
-            return
+def annotator_action_form(project: str, who: str, found: Sequence[Finding]) -> None:
+    """The earlier actions about an annotator, and a form for the next one."""
+    for action in _earlier_actions(project, who):
+        due, owner = action.fields.get("due"), action.fields.get("owner")
+        parts = [action.state, f"owner {owner}" if owner else None, f"due {formatting.format_day(due)}" if due else None]
+        by = f"by {action.first.author}, {formatting.format_minute(action.first.at)} UTC"
+        words = f"{action.fields['text']} ({', '.join(filter(None, parts))}; {by})"
+        st.markdown(f":material/assignment: {formatting.escape_markdown(words)}")
+    turn = st.session_state.get("person-written", 0)
+    with st.popover(f"Add an action for {formatting.escape_markdown(who)}", icon=":material/gavel:", key="person-decide"):
+        author = person_name.person_name_box("person-author")
+        with st.form(f"person-{turn}"):
+            what = st.radio("Action", list(WHAT), captions=list(WHAT.values()), key=f"person-what-{turn}")
+            note = st.text_input("Note", key=f"person-note-{turn}", placeholder="Reason and details", max_chars=2_000).strip()
+            owner = st.text_input("Owner", key=f"person-owner-{turn}", max_chars=200).strip()
+            later = datetime.now(UTC).date() + timedelta(days=DAYS_UNTIL_DUE)
+            due = st.date_input("Due", value=later, key=f"person-due-{turn}", format="YYYY-MM-DD")
+            if not st.form_submit_button("Save", icon=":material/save:", key=f"person-submit-{turn}"):
+                return
     if not author:
-        st.error("Say who you are: what people write carries their name.", icon=":material/person:")
+        st.error(person_name.MISSING, icon=":material/person:")
         return
-    cause = next((each.id for each in found if each.subject == f"project:{project}/annotator:{who}" and needs_action(each.severity)), None)
-    until = datetime(due.year, due.month, due.day, tzinfo=UTC) if due else None
-    record = {
-        "kind": "action", "action": new_id(), "author": author, "do": "other", "text": f"{what} {about(project, who)}" + (f": {note}" if note else ""),
-        "owner": owner or None, "due": until, "finding": cause,
-    }  # fmt: skip
-    try:
-        load_case.write([{name: value for name, value in record.items() if value is not None}])
-    except ObservabilityError as error:
-        st.error(formatting.plain(str(error)), title="Nothing was written; your text is still in the form", icon=":material/error:")
-        return
-    st.session_state.update({case_decisions.SAID: author, "person-written": written + 1})
-    st.toast("Written down.", icon=":material/check_circle:")
-    st.rerun()
+    about = f"project:{project}/annotator:{who}"
+    cause = next((finding.id for finding in found if finding.subject == about and finding.needs_action), None)
+    text = f"{what} {_action_subject(project, who)}" + (f": {note}" if note else "")
+    record: dict[str, Any] = {
+        "kind": "action",
+        "action": new_record_id(),
+        "author": author,
+        "do": "other",
+        "text": text,
+        "owner": owner or None,
+    }
+    record |= {"due": utc_midnight(due), "finding": cause}
+    if save_records([{name: value for name, value in record.items() if value is not None}], NOT_SAVED):
+        st.session_state["person-written"] = turn + 1
+        st.toast("Saved.", icon=":material/check_circle:")
+        st.rerun()

@@ -1,26 +1,29 @@
-"""Who was given how much, why, and what came of each policy's choices?"""
+"""The assignments of a labelling project: workload, reasons, and the outcome of each policy."""
 
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import frame
-from observability.dashboard.table import Cell, column, row, table
-from observability.export.csv import inert_csv
+from observability.dashboard.cells import share_cell
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import csv_button, csv_of_table, plain_paragraph
 from observability.metrics import assignments
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-AGAINST = {"gold": "the known answer", "suggestion": "the suggestion", "others": "most of the others"}
+AGAINST = {"gold": "the known answer", "suggestion": "the suggestion", "others": "the majority"}
 MOST = 20
 POLICIES = (
     column("policy", "Policy", strong=True),
-    column("given", "Given", align="right"),
-    column("score", "Mean score", align="right", help="The mean of `score`, what the policy expected of the item, in its own unit"),
-    *(column(key, f"Differs from {words}", align="right", help=f"Share of the labels that say otherwise than {words}, with its 95 % interval") for key, words in AGAINST.items()),
-)  # fmt: skip
+    column("given", "Assigned", align="right"),
+    column("score", "Mean score", align="right", help="Mean of `score`, the policy's own priority of the item"),
+    *(
+        column(key, f"Differs from {words}", align="right", help=f"Share of labels that differ from {words}, with its 95 % interval")
+        for key, words in AGAINST.items()
+    ),
+)
 REASONS = (
     column("reason", "Reason", strong=True),
     column("policy", "Policy"),
@@ -29,57 +32,56 @@ REASONS = (
 )
 
 
-def shown(assigned: "DataFrame", answers: "DataFrame") -> None:
-    """The section about assignments; nothing where none is in the window."""
+def assignments_section(assigned: "DataFrame", answers: "DataFrame") -> None:
+    """The section about assignments; nothing where the window has none."""
     if assigned.empty:
         return
-    st.header("Who was given what, and why", anchor=False)
+    st.header("Assignments", anchor=False)
     work = assignments.workload(assigned, answers)
-    st.markdown(formatting.plain(sentence(work)))
-    rows = assignments.policies(assigned, answers)
+    plain_paragraph(_workload_sentence(work))
+    rows = assignments.policy_outcomes(assigned, answers)
     if assigned["policy"].notna().any():
-        policies(rows)
+        _policies_table(rows)
     if assigned["reason"].notna().any():
-        reasons(assignments.reasons(assigned))
+        _reasons_table(assignments.assignment_reasons(assigned))
 
 
-def sentence(work: "DataFrame") -> str:
-    """How work is shared out."""
+def _workload_sentence(work: "DataFrame") -> str:
+    """The distribution of work in one sentence."""
     most = work.sort_values(["given", "annotator"], ascending=[False, True]).iloc[0]
     total, done = int(work["given"].sum()), int(work["labelled"].sum())
-    said = f"{formatting.plural(total, 'item')} given to {formatting.plural(len(work), 'person', 'people')}, {done:,} of them labelled in this window"
+    people = formatting.plural(len(work), "annotator")
+    words = f"{formatting.plural(total, 'item')} assigned to {people}, {done:,} labelled in this window"
     if len(work) < 2:
-        return f"{said}."
-    return f"{said}; most went to {most['annotator']}: {int(most['given']):,} ({formatting.share(most['share'])}). Gini {assignments.unevenness(work):.2f} (0: all were given alike)."
+        return f"{words}."
+    largest = f"{most['annotator']}: {int(most['given']):,} ({formatting.format_share(most['share'])})"
+    return f"{words}; most to {largest}. Gini {assignments.workload_gini(work):.2f} (0: all equal)."
 
 
-def policies(rows: "DataFrame") -> None:
-    """A row for each policy: how much it gave out, and how often what came back differs."""
+def _policies_table(rows: "DataFrame") -> None:
+    """A row for each policy: its assignments, and how often the labels differ from gold, suggestion and majority."""
     lines = []
     for name, part in rows.groupby("policy", sort=False):
         first = part.iloc[0]
         cells: dict[str, Cell] = {
             "policy": {"t": str(name)},
             "given": {"t": f"{first['given']:,}", "sub": f"{first['labelled']:,} labelled"},
-            "score": {"t": formatting.number(first["score"]) if first["score"] == first["score"] else formatting.DASH},
+            "score": {"t": formatting.format_number(first["score"])},
         }
         for each in part.to_dict("records"):
-            known = each["n"] > 0
-            cells[each["against"]] = {"t": formatting.share(each["value"]) if known else formatting.DASH, "sub": f"{formatting.share(each['low'])} to {formatting.share(each['high'])}\nof {each['n']:,}" if known else None}  # fmt: skip
-        lines.append(row(cells))
-    table("policies", "Policies and what came of them", POLICIES, lines, compact=True)
-    frame.download("policies.csv", lambda: inert_csv(rows), "CSV", key="policies-csv")
-    st.caption("A policy that seeks out hard items differs more often: that is what it is for. It says nothing about the people.")
+            value = each["value"] if each["n"] > 0 else None
+            cells[each["against"]] = share_cell(value, each["low"], each["high"], f"of {each['n']:,}")
+        lines.append(table_row(cells))
+    draw_table("policies", "Policies and their outcomes", POLICIES, lines, compact=True)
+    csv_button("policies", rows)
+    st.caption("A policy that selects hard items differs more often by design; this is no measure of the annotators.")
 
 
-def reasons(rows: "DataFrame") -> None:
-    """How often each reason was given."""
-    lines = [
-        row({"reason": {"t": str(each["reason"])}, "policy": {"t": str(each["policy"])}, "n": {"t": f"{each['n']:,}"}, "share": {"t": formatting.share(each["share"])}})
-        for each in rows.head(MOST).to_dict("records")
-    ]  # fmt: skip
-    table("reasons", "Reasons for which items were given", REASONS, lines, compact=True)
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        frame.download("reasons.csv", lambda: inert_csv(rows), "CSV", key="reasons-csv")
-        if len(rows) > MOST:
-            st.caption(f"The {MOST} most frequent of {len(rows):,}; the CSV holds all of them.")
+def _reasons_table(rows: "DataFrame") -> None:
+    """The frequency of each reason."""
+    lines = []
+    for each in rows.head(MOST).to_dict("records"):
+        words = {name: {"t": str(each[name])} for name in ("reason", "policy")}
+        lines.append(table_row({**words, "n": {"t": f"{each['n']:,}"}, "share": {"t": formatting.format_share(each["share"])}}))
+    draw_table("reasons", "Reasons for assignments", REASONS, lines, compact=True)
+    csv_of_table("reasons", rows, len(rows), MOST, "most frequent")

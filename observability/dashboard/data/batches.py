@@ -1,4 +1,4 @@
-"""What did each source deliver, what of it was late, short or spoilt, and what became of the predictions of a batch?"""
+"""The batches page: deliveries of each source, their timeliness and completeness, and the outcomes of their predictions."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,15 +10,26 @@ import streamlit as st
 
 from observability.analyzers.data import batches as judged
 from observability.core import formatting
-from observability.core.finding import SEVERITIES, Finding, needs_action
+from observability.core.finding import Finding
 from observability.core.numerals import hours_in_words
 from observability.core.questions import Aggregate, By, Records
-from observability.core.window import EPOCH, Slice, Window
+from observability.core.window import Slice, Window
 from observability.dashboard import choice_box, clicks, empty_states, frame, links, load, theme
+from observability.dashboard.cells import (
+    UNKNOWN_CELL,
+    attention_note,
+    count_and_share_cell,
+    filled_columns,
+    first_finding,
+    severity_cell,
+    share_cell,
+    urgency,
+)
 from observability.dashboard.charts import records as charts_records
+from observability.dashboard.data.records_summary import attention_count, dates_note
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, row, table
-from observability.export.csv import inert_csv
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import csv_of_table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -42,21 +53,22 @@ SOURCES = (
 COLUMNS = (
     column("batch", "Batch", strong=True),
     column("at", "Arrived (UTC)", width="9rem", short=True),
-    column("captured", "Captured (UTC)", help="From when to when its data were captured, and how long that is"),
+    column("captured", "Captured (UTC)", help="Start and end of the capture of its data, and its duration"),
     column("delay", "Delay", align="right", help="From the end of the capture to the arrival"),
     column("rows", "Rows in", align="right"),
     column("kept", "Kept", align="right", help="Rows in less rejected rows"),
     column("rejected", "Rejected", align="right"),
     column("predictions", "Predictions", align="right", help="Predictions of this window that name the batch"),
-    column("failed", "Failed", align="right", help="Of those, how many were not answered as they should be"),
-    column("cost", "Cost", align="right", help="Sum of what those predictions say they cost, in the currency of the log"),
+    column("failed", "Failed", align="right", help="Of those, how many have another status than ok"),
+    column("cost", "Cost", align="right", help="Sum of the logged cost of those predictions, in the currency of the log"),
 )
-OPTIONAL = ("captured", "delay", "kept", "rejected", "predictions", "failed", "cost")
+REQUIRED = ("batch", "at", "rows")
+MOST_URGENT = "Most urgent"
 
 
 @dataclass(frozen=True)
-class Served:
-    """What became of a batch's predictions: model, how many, how many failed, what they cost (None where none says)."""
+class BatchOutcome:
+    """Predictions of one model that name a batch: how many, how many failed, their cost (None where none was logged)."""
 
     model: str
     predictions: int
@@ -64,231 +76,194 @@ class Served:
     cost: float | None
 
 
-def nothing_to_show() -> None:
-    """No batch is in these dates, or none in the store: how to log one."""
-    step = "A line for each delivery of a source makes late, missing and short ones visible."
-    empty_states.not_logged("batch", "batches", "No batch has been logged yet.", step, HOW)
+def no_batches() -> None:
+    """The empty state: no batch in these dates, or none in the store and how to log one."""
+    step = "One record per delivery shows late, missing and short ones."
+    empty_states.not_logged_state("batch", "batches", "No batch has been logged yet.", step, HOW)
 
 
-def everything(scope: Scope) -> tuple["DataFrame", Window]:
-    """The batches of the dates that are looked at, oldest first, and those dates."""
+def batches_in_scope(scope: Scope) -> tuple["DataFrame", Window]:
+    """The batches of the chosen dates, oldest first, and those dates."""
     window = load.window_of_records(scope, judged.ANALYZER)
-    return load.records(BATCHES, window), window
+    return load.ask_store(BATCHES, window), window
 
 
-def summary(rows: "DataFrame", found: Sequence[Finding], window: Window) -> str:
-    """How many batches of how many sources came, and how many sources need a person, as Markdown."""
-    when = f", {formatting.plain(formatting.span(window.start, window.end))}" if window.start > EPOCH else ""
-    needy = len({each.subject for each in found if needs_action(each.severity)})
-    sources = formatting.plural(rows["source"].nunique(), "source")
-    return f"**{formatting.plural(len(rows), 'batch', 'batches')}** of {sources}{when}; {formatting.plural(needy, 'source needs', 'sources need')} a person."
+def batches_summary(rows: "DataFrame", found: Sequence[Finding], window: Window) -> str:
+    """Numbers of batches and of sources, and how many sources need attention, as Markdown."""
+    sources, needy = formatting.plural(rows["source"].nunique(), "source"), attention_count(found, "source")
+    return f"**{formatting.plural(len(rows), 'batch', 'batches')}** of {sources}{dates_note(window)}; {needy}."
 
 
-def claims(found: Sequence[Finding]) -> None:
-    """What is said about one source, a sentence each, worst first."""
-    for each in found:
-        st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
-
-
-def about(found: Sequence[Finding], source: str) -> list[Finding]:
+def findings_about_source(found: Sequence[Finding], source: str) -> list[Finding]:
     """Findings about one source, worst first."""
-    return [each for each in found if each.subject == f"source:{source}"]
-
-
-def worst(found: Sequence[Finding]) -> Finding | None:
-    """The one that a person should read first."""
-    return min(found, key=lambda each: (SEVERITIES.index(each.severity), -each.rank), default=None)
+    return [finding for finding in found if finding.subject == f"source:{source}"]
 
 
 def sources_table(rows: "DataFrame", found: Sequence[Finding], chosen: str | None, scope: Scope) -> None:
-    """A row for each source, those that need a person first; what is said of it under it."""
-    silent = [each.subject.removeprefix("source:") for each in found]
-    named = list(dict.fromkeys([*rows["source"], *silent]))
-
-    def urgency(source: str) -> tuple[int, str]:
-        said = worst(about(found, source))
-        return (SEVERITIES.index(said.severity) if said else len(SEVERITIES), source)
-
+    """A row for each source, most urgent first, with its most urgent finding."""
+    named = {*rows["source"], *(finding.subject.removeprefix("source:") for finding in found)}
+    first = {source: first_finding(findings_about_source(found, source)) for source in named}
     lines = []
-    for source in sorted(named, key=urgency):
-        part, said = rows[rows["source"] == source], worst(about(found, source))
+    for source in sorted(named, key=lambda source: (urgency(first[source]), source)):
+        part, finding = rows[rows["source"] == source], first[source]
         counted = part[part["rejected_rows"].notna()]
-        total = int(counted["rows"].sum())
-        target = links.link(source, "batches", scope, source=source)
+        total, rejected = int(counted["rows"].sum()), int(counted["rejected_rows"].sum())
+        target = links.link_cell(source, "batches", scope, source=source)
         cells: dict[str, Cell] = {
             "source": target,
-            "status": {"s": said.severity, "t": formatting.STATUS_WORDS[said.severity]} if said else {"t": formatting.DASH},
+            "status": severity_cell(finding.severity if finding else None),
             "batches": {"t": f"{len(part):,}"},
             "rows": {"t": f"{int(part['rows'].sum()):,}"},
-            "rejected": {"t": formatting.share(int(counted["rejected_rows"].sum()) / total) if total else formatting.DASH},
-            "last": {"t": formatting.minute(part["at"].iloc[-1]) if len(part) else "none in this window"},
+            "rejected": share_cell(rejected / total if total else None),
+            "last": {"t": formatting.format_minute(part["at"].iloc[-1]) if len(part) else "none in this window"},
         }
-        note = {**target, "t": said.because.replace("`", ""), "s": said.severity} if said and needs_action(said.severity) else None
-        lines.append(row(cells, note, selected=source == chosen))
-    table("sources", "Sources and what they delivered", SOURCES, lines)
+        lines.append(table_row(cells, attention_note(finding, target), selected=source == chosen))
+    draw_table("sources", "Sources and their deliveries", SOURCES, lines)
 
 
-def choose(rows: "DataFrame", found: Sequence[Finding]) -> str | None:
-    """The source that the address names, else the one that needs a person first, else the one with most batches."""
-    names = sorted({*rows["source"], *(each.subject.removeprefix("source:") for each in found)})
-    chosen = choice_box.choose(
-        "source", "Source", names, placeholder="The one that needs a person first", width=420,
-        missing="The link names the source {}, which delivered nothing in these dates.",
-    )  # fmt: skip
-    bad = worst([each for each in found if needs_action(each.severity)])
+def chosen_source(rows: "DataFrame", found: Sequence[Finding]) -> str | None:
+    """The source in the address, else the most urgent one, else the one with most batches."""
+    names = sorted({*rows["source"], *(finding.subject.removeprefix("source:") for finding in found)})
+    missing = "The link names the source {}, which delivered nothing in these dates."
+    chosen = choice_box.address_selectbox("source", "Source", names, placeholder=MOST_URGENT, width=420, missing=missing)
+    bad = first_finding(finding for finding in found if finding.needs_action)
     return chosen or (bad.subject.removeprefix("source:") if bad else rows["source"].mode().iloc[0] if len(rows) else None)
 
 
-def served(window: Window, scope: Scope, names: Sequence[str]) -> dict[str, list[Served]]:
-    """What became of the predictions that name each batch, of the chosen model or of all."""
-    found: dict[str, list[Served]] = {}
+def batch_outcomes(window: Window, scope: Scope, names: Sequence[str]) -> dict[str, list[BatchOutcome]]:
+    """The outcomes of the predictions that name each batch, of the chosen model or of all."""
+    found: dict[str, list[BatchOutcome]] = {}
     for model in load.catalog().models:
         if scope.model not in (None, model.name):
             continue
         own = Window(model.name, window.start, window.end)
-        counts = load.frame(Aggregate("predictions", keys=(By("batch"), By("status"))), own)
-        costs = load.frame(Aggregate("predictions", keys=(By("batch"),), sums=("cost",)), own)
+        counts = load.ask_store(Aggregate("predictions", keys=(By("batch"), By("status"))), own)
+        costs = load.ask_store(Aggregate("predictions", keys=(By("batch"),), sums=("cost",)), own)
         money = costs.groupby("batch")["total"].sum().to_dict() if len(costs) else {}
         for batch, part in counts[counts["batch"].isin(names)].groupby("batch"):
             n, fine = int(part["n"].sum()), int(part.loc[part["status"] == "ok", "n"].sum())
-            found.setdefault(str(batch), []).append(Served(model.name, n, n - fine, money.get(batch)))
+            found.setdefault(str(batch), []).append(BatchOutcome(model.name, n, n - fine, money.get(batch)))
     return found
 
 
-def standing(found: Sequence[Finding]) -> dict[str, str]:
-    """How batches stand that findings name: `act` or `watch` by batch."""
-    bad = sorted((each for each in found if needs_action(each.severity)), key=lambda each: each.severity == "act")
-    return {str(name): each.severity for each in bad for name in each.evidence.get("unusual", []) if name is not None}
+def _severity_by_batch(found: Sequence[Finding]) -> dict[str, str]:
+    """`act` or `watch` of each batch that a finding names."""
+    bad = sorted((finding for finding in found if finding.needs_action), key=lambda finding: finding.severity == "act")
+    return {str(name): finding.severity for finding in bad for name in finding.evidence.get("unusual", []) if name is not None}
 
 
-def chart(rows: "DataFrame", found: Sequence[Finding], source: str) -> None:
-    """Rows of each batch of a source over time, with what is usual."""
-    stands = standing(found)
-    drawn = rows[["at", "batch", "rows"]].assign(severity=[stands.get(str(each), "ok") for each in rows["batch"]])
+def batch_rows_chart(rows: "DataFrame", found: Sequence[Finding], source: str) -> None:
+    """Rows of each batch of a source over time, with the usual number."""
+    severities = _severity_by_batch(found)
+    drawn = rows[["at", "batch", "rows"]].assign(severity=[severities.get(str(name), "ok") for name in rows["batch"]])
     drawn["words"] = [
-        f"{theme.label(each['batch'])}<br>{formatting.minute(each['at'])} UTC<br>{each['rows']:,} rows" for each in drawn.to_dict("records")
+        f"{theme.inert_label(batch['batch'])}<br>{formatting.format_minute(batch['at'])} UTC<br>{batch['rows']:,} rows"
+        for batch in drawn.to_dict("records")
     ]
-    about_rows = next((each for each in found if each.metric == "batch_rows"), None)
-    figure = charts_records.marks(
-        drawn.assign(value=drawn["rows"].astype(float)), name="rows", usual=about_rows.evidence.get("baseline") if about_rows else None
-    )
-    said = f"{source}: {formatting.plural(len(rows), 'batch', 'batches')}, {int(rows['rows'].min()):,} to {int(rows['rows'].max()):,} rows."
-    frame.chart(
-        figure, drawn.drop(columns="words"), key="batch-rows", alt=said, metrics=METRICS,
-        columns={"at": "Arrived (UTC)", "batch": "Batch", "rows": "Rows", "severity": "How it stands"},
-    )  # fmt: skip
+    usual = next((finding.evidence.get("baseline") for finding in found if finding.metric == "batch_rows"), None)
+    figure = charts_records.record_marks(drawn.assign(value=drawn["rows"].astype(float)), name="rows", usual=usual)
+    alt = f"{source}: {formatting.plural(len(rows), 'batch', 'batches')}, {int(rows['rows'].min()):,} to {int(rows['rows'].max()):,} rows."
+    columns = {"at": "Arrived (UTC)", "batch": "Batch", "rows": "Rows", "severity": "Status"}
+    frame.chart_with_table(figure, drawn.drop(columns="words"), key="batch-rows", alt=alt, metrics=METRICS, columns=columns)
 
 
 def batches_table(
-    rows: "DataFrame", found: Sequence[Finding], became: dict[str, list[Served]], chosen: str | None, scope: Scope, source: str
+    rows: "DataFrame", found: Sequence[Finding], outcomes: dict[str, list[BatchOutcome]], chosen: str | None, scope: Scope, source: str
 ) -> None:
-    """The newest batches of a source, with what became of their predictions; columns that no batch fills are left out."""
-    stands = standing(found)
-    lines = []
-    for each in rows.iloc[::-1].head(MOST).to_dict("records"):
-        name = str(each["batch"])
-        cells = cells_of(each, became.get(name, []), scope, source)
-        cells["batch"] |= {"s": stands[name]} if name in stands else {}
-        lines.append(row(cells, selected=name == chosen))
-    filled = {key for line in lines for key, cell in line["cells"].items() if cell["t"] != formatting.DASH}
-    table(
-        "batches",
-        f"Batches of {source}, newest first",
-        [each for each in COLUMNS if each["key"] not in OPTIONAL or each["key"] in filled],
-        lines,
-    )
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        frame.download("batches.csv", lambda: inert_csv(flat(rows, became)), "CSV", key="batches-csv")
-        if len(rows) > MOST:
-            st.caption(f"The newest {MOST} of {len(rows):,}; the CSV holds all of them.")
+    """The newest batches of a source, with the outcomes of their predictions; columns without a value are left out."""
+    severities, lines = _severity_by_batch(found), []
+    for batch in rows.iloc[::-1].head(MOST).to_dict("records"):
+        name = str(batch["batch"])
+        cells = _batch_cells(batch, outcomes.get(name, []), scope, source)
+        cells["batch"] |= {"s": severities[name]} if name in severities else {}
+        lines.append(table_row(cells, selected=name == chosen))
+    draw_table("batches", f"Batches of {source}, newest first", filled_columns(COLUMNS, lines, REQUIRED), lines)
+    csv_of_table("batches", lambda: _batches_frame(rows, outcomes), len(rows), MOST)
 
 
-def cells_of(each: dict[Any, Any], became: Sequence[Served], scope: Scope, source: str) -> dict[str, Cell]:
-    """One batch as cells."""
-    name, arrived, rows, rejected = str(each["batch"]), each["at"], int(each["rows"]), number(each["rejected_rows"])
-    begin, end = moment(each["captured_from"]), moment(each["captured_to"])
-    dash: Cell = {"t": formatting.DASH}
-    cells: dict[str, Cell] = {key: dict(dash) for key in OPTIONAL}
-    cells["batch"] = {**links.link(name, "batches", scope, source=source, batch=name), "sub": each["device"]}
-    cells |= {"at": {"t": formatting.minute(arrived)}, "rows": {"t": f"{rows:,}"}}
+def _batch_cells(batch: dict[Any, Any], outcomes: Sequence[BatchOutcome], scope: Scope, source: str) -> dict[str, Cell]:
+    """The cells of one batch."""
+    name, arrived, rows, rejected = str(batch["batch"]), batch["at"], int(batch["rows"]), _optional_count(batch["rejected_rows"])
+    begin, end = _optional_instant(batch["captured_from"]), _optional_instant(batch["captured_to"])
+    cells: dict[str, Cell] = {column["key"]: dict(UNKNOWN_CELL) for column in COLUMNS}
+    cells["batch"] = {**links.link_cell(name, "batches", scope, source=source, batch=name), "sub": batch["device"]}
+    cells |= {"at": {"t": formatting.format_minute(arrived)}, "rows": {"t": f"{rows:,}"}}
     if begin and end:
-        cells["captured"] = {
-            "t": f"{formatting.minute(begin)} to {formatting.minute(end)}",
-            "sub": hours_in_words((end - begin).total_seconds() / 3600),
-        }
-    elif begin or end:
-        cells["captured"] = {
-            "t": f"from {formatting.minute(begin)}" if begin else f"to {formatting.minute(end)}" if end else formatting.DASH
-        }
+        hours = hours_in_words((end - begin).total_seconds() / 3600)
+        cells["captured"] = {"t": f"{formatting.format_minute(begin)} to {formatting.format_minute(end)}", "sub": hours}
+    elif begin:
+        cells["captured"] = {"t": f"from {formatting.format_minute(begin)}"}
+    elif end:
+        cells["captured"] = {"t": f"to {formatting.format_minute(end)}"}
     if end:
         cells["delay"] = {"t": hours_in_words((arrived - end).total_seconds() / 3600)}
     if rejected is not None:
-        cells["kept"] = {"t": f"{rows - rejected:,}"}
-        cells["rejected"] = {"t": f"{rejected:,}", "sub": formatting.share(rejected / rows) if rows else None}
-    if became:
-        several = ", ".join(one.model for one in became) if len(became) > 1 else None
-        total = f"{sum(one.predictions for one in became):,}"
-        about = replace(scope.about(became[0].model), slice=Slice((("batch", name),)))
-        cells["predictions"] = {**(links.link(total, "cases", about, q=clicks.EVERY) if not several else {"t": total}), "sub": several}
-        cells["failed"] = {"t": f"{sum(one.failed for one in became):,}"}
-        costs = [one.cost for one in became if one.cost is not None]
-        cells["cost"] = {"t": formatting.number(sum(costs))} if costs else dash
+        cells |= {"kept": {"t": f"{rows - rejected:,}"}, "rejected": count_and_share_cell(rejected, rows)}
+    if outcomes:
+        total, models = f"{sum(outcome.predictions for outcome in outcomes):,}", [outcome.model for outcome in outcomes]
+        own_scope = replace(scope.about(models[0]), slice=Slice((("batch", name),)))
+        cells["predictions"] = links.link_cell(total, "cases", own_scope, q=clicks.EVERY) if len(models) == 1 else {"t": total}
+        cells["predictions"]["sub"] = ", ".join(models) if len(models) > 1 else None
+        cells["failed"] = {"t": f"{sum(outcome.failed for outcome in outcomes):,}"}
+        costs = [outcome.cost for outcome in outcomes if outcome.cost is not None]
+        cells["cost"] = {"t": formatting.format_number(sum(costs) if costs else None)}
     return cells
 
 
-def number(value: Any) -> int | None:
-    """A count of a record, None where it says none."""
+def _optional_count(value: Any) -> int | None:
+    """A count of a record; None where it has none."""
     return None if value is None or value != value or str(value) == "<NA>" else int(value)
 
 
-def moment(value: Any) -> datetime | None:
-    """A time of a record, None where it says none."""
+def _optional_instant(value: Any) -> datetime | None:
+    """A time of a record; None where it has none."""
     return None if value is None or value != value else value.to_pydatetime()
 
 
-def flat(rows: "DataFrame", became: dict[str, list[Served]]) -> "DataFrame":
+def _batches_frame(rows: "DataFrame", outcomes: dict[str, list[BatchOutcome]]) -> "DataFrame":
     """The batches as the CSV has them, with every field of their records."""
-    names = [str(each) for each in rows["batch"]]
-    sums = {name: (sum(one.predictions for one in each), sum(one.failed for one in each)) for name, each in became.items()}
+    own = [outcomes.get(str(name), []) for name in rows["batch"]]
     return rows.assign(
-        stats=rows["stats"].map(lambda each: json.dumps(each) if each else None),
-        predictions=[sums.get(name, (0, 0))[0] for name in names],
-        failed=[sums.get(name, (0, 0))[1] for name in names],
+        stats=rows["stats"].map(lambda stats: json.dumps(stats) if stats else None),
+        predictions=[sum(outcome.predictions for outcome in several) for several in own],
+        failed=[sum(outcome.failed for outcome in several) for several in own],
     )
 
 
-def detail(rows: "DataFrame", asked: str | None) -> None:
-    """What a batch says of its columns: `stats` as it was logged."""
+def batch_columns(rows: "DataFrame", asked: str | None) -> None:
+    """Statistics of the columns of a batch: `stats` as logged."""
     part = rows[rows["batch"] == asked] if asked else rows[[bool(each) for each in rows["stats"]]]
     if part.empty:
         return
     each = part.iloc[-1]
     stats = {name: value for name, value in (each["stats"] or {}).items() if isinstance(value, dict)}
-    st.header(f"Columns of batch {formatting.plain(each['batch'])}", anchor=False)
+    st.header(f"Columns of batch {formatting.escape_markdown(each['batch'])}", anchor=False)
     if not stats:
-        st.markdown("The batch was logged without `stats`: figures of its columns, as `{column: {mean: 4.2}}`, would stand here.")
+        st.markdown("No column statistics: this batch was logged without `stats`, as `{column: {mean: 4.2}}`.")
         return
-    stats_table("stats", f"What batch {each['batch']} says of its columns", stats)
+    column_statistics_table("stats", f"Column statistics of batch {each['batch']}", stats)
 
 
-def stats_table(key: str, caption: str, stats: Mapping[str, Mapping[str, Any]]) -> None:
-    """A row for each column, with every figure that any of them says."""
+def column_statistics_table(key: str, caption: str, stats: Mapping[str, Mapping[str, Any]]) -> None:
+    """A row for each column, with every statistic that any of them has."""
     names = list(dict.fromkeys(name for value in stats.values() for name in value))
     columns = [
         column("column", "Column", strong=True),
-        *(column(f"c{place}", formatting.cut(name.replace("_", " "), 30), align="right") for place, name in enumerate(names)),
+        *(column(f"c{place}", formatting.truncate(name.replace("_", " "), 30), align="right") for place, name in enumerate(names)),
     ]
     lines = [
-        row({"column": {"t": name}, **{f"c{place}": figure(value.get(key), key) for place, key in enumerate(names)}})
+        table_row({"column": {"t": name}, **{f"c{place}": _statistic_cell(value.get(key), key) for place, key in enumerate(names)}})
         for name, value in sorted(stats.items())
     ]
-    table(key, caption, columns, lines, compact=True)
+    draw_table(key, caption, columns, lines, compact=True)
 
 
-def figure(value: Any, name: str) -> Cell:
-    """A figure of a column as it was logged; one that is named a share as a percentage."""
+def _statistic_cell(value: Any, name: str) -> Cell:
+    """A statistic of a column as logged; a share or rate as a percentage."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return {"t": formatting.DASH if value is None else formatting.cut(str(value), 40)}
+        return {"t": formatting.DASH if value is None else formatting.truncate(str(value), 40)}
     return {
-        "t": formatting.share(float(value)) if name.endswith(("share", "rate")) and 0 <= value <= 1 else formatting.number(float(value), 4)
+        "t": formatting.format_share(float(value))
+        if name.endswith(("share", "rate")) and 0 <= value <= 1
+        else formatting.format_number(float(value), 4)
     }

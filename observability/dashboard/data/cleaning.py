@@ -1,23 +1,33 @@
-"""What did each cleaning rule drop and change, run by run, and whom did it leave: the share of each group before and after?"""
+"""The cleaning page: rows that each rule dropped and changed, run by run, and the share of each group before and after."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from observability.analyzers.data import cleaning as judged
 from observability.core import formatting
-from observability.core.finding import SEVERITIES, Finding, needs_action
+from observability.core.finding import Finding
 from observability.core.questions import Records
-from observability.core.window import EPOCH, Window
+from observability.core.window import Window
 from observability.dashboard import choice_box, empty_states, frame, links, load
+from observability.dashboard.cells import (
+    UNKNOWN_CELL,
+    attention_note,
+    count_and_share_cell,
+    first_finding,
+    severity_cell,
+    share_cell,
+    urgency,
+)
 from observability.dashboard.charts import fairness as charts_fairness
 from observability.dashboard.charts import records as charts_records
+from observability.dashboard.data.records_summary import attention_count, dates_note
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, row, table
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import csv_of_table, plain_paragraph
 from observability.detection import cleaning_history
-from observability.detection.cleaning_history import GROUP_ROWS, Rule
-from observability.export.csv import inert_csv
+from observability.detection.cleaning_history import GROUP_ROWS, CleaningRule
 from observability.stats.interval import rate_interval
 
 if TYPE_CHECKING:
@@ -29,7 +39,7 @@ HOW = """import observability as obs
 log = obs.Logger()
 log.cleaning(rule="age above 17", dataset="people", version="2026-03", rows_in=1000, rows_changed=0, rows_dropped=38,
              groups={"sex": {"F": {"in": 480, "dropped": 21}, "M": {"in": 520, "dropped": 17}}})"""
-RULES = (
+RULE_COLUMNS = (
     column("rule", "Rule", strong=True),
     column("status", "Status", width="7rem"),
     column("runs", "Runs", align="right"),
@@ -38,7 +48,7 @@ RULES = (
     column("changed", "Changed", align="right", help="Changed rows of all runs, and their share of the rows in"),
     column("last", "Newest run (UTC)", short=True),
 )
-RUNS = (
+RUN_COLUMNS = (
     column("at", "Run (UTC)", width="9rem", short=True),
     column("version", "Version", help="The version of the dataset that it made"),
     column("rows", "Rows in", align="right"),
@@ -46,7 +56,7 @@ RUNS = (
     column("changed", "Changed", align="right"),
     column("kept", "Rows out", align="right"),
 )
-GROUPS = (
+GROUP_COLUMNS = (
     column("group", "Group", strong=True),
     column("rows", "Rows in", align="right"),
     column("dropped", "Dropped", align="right"),
@@ -57,198 +67,163 @@ GROUPS = (
 )
 
 
-def nothing_to_show() -> None:
-    """No cleaning is in these dates, or none in the store: how to log one."""
-    step = "A line for each run of a rule shows what it took away, and of whom."
-    empty_states.not_logged("cleaning", "cleanings", "No cleaning has been logged yet.", step, HOW)
+def no_cleaning_runs() -> None:
+    """The empty state: no cleaning in these dates, or none in the store and how to log one."""
+    step = "One record per run of a rule shows what it dropped, and from which groups."
+    empty_states.not_logged_state("cleaning", "cleanings", "No cleaning has been logged yet.", step, HOW)
 
 
-def everything(scope: Scope) -> tuple["DataFrame", Window]:
-    """The runs of rules in the dates that are looked at, oldest first, each with its `subject`; and those dates."""
+def cleaning_runs_in_scope(scope: Scope) -> tuple["DataFrame", Window]:
+    """The runs of rules in the chosen dates, oldest first, each with its `subject`; and those dates."""
     window = load.window_of_records(scope, judged.ANALYZER)
-    rows = load.records(Records("cleaning"), window)
-    subjects = [
-        f"dataset:{dataset}/rule:{rule}" if dataset else f"rule:{rule}" for dataset, rule in zip(rows["dataset"], rows["rule"], strict=True)
-    ]
-    return rows.assign(subject=subjects), window
+    rows = load.ask_store(Records("cleaning"), window)
+    pairs = zip(rows["dataset"], rows["rule"], strict=True)
+    return rows.assign(subject=[f"dataset:{dataset}/rule:{rule}" if dataset else f"rule:{rule}" for dataset, rule in pairs]), window
 
 
-def summary(rows: "DataFrame", found: Sequence[Finding], window: Window) -> str:
-    """How often rules ran, what they took, and how many need a person, as Markdown."""
-    when = f", {formatting.plain(formatting.span(window.start, window.end))}" if window.start > EPOCH else ""
-    needy = len({each.subject for each in found if needs_action(each.severity)})
-    ran = f"**{formatting.plural(len(rows), 'run')}** of {formatting.plural(rows['subject'].nunique(), 'rule')}{when}"
-    took = f"They dropped {int(rows['rows_dropped'].sum()):,} rows and changed {int(rows['rows_changed'].sum()):,}"
-    return f"{ran}. {took}; {formatting.plural(needy, 'rule needs', 'rules need')} a person."
+def cleaning_summary(rows: "DataFrame", found: Sequence[Finding], window: Window) -> str:
+    """Numbers of runs, rules and rows, and how many rules need attention, as Markdown."""
+    ran = f"**{formatting.plural(len(rows), 'run')}** of {formatting.plural(rows['subject'].nunique(), 'rule')}{dates_note(window)}"
+    took = f"{int(rows['rows_dropped'].sum()):,} rows dropped, {int(rows['rows_changed'].sum()):,} changed"
+    return f"{ran}: {took}; {attention_count(found, 'rule')}."
 
 
-def about(found: Sequence[Finding], subject: str) -> list[Finding]:
+def findings_about_rule(found: Sequence[Finding], subject: str) -> list[Finding]:
     """Findings about one rule, worst first."""
-    return [each for each in found if each.subject == subject]
+    return [finding for finding in found if finding.subject == subject]
 
 
-def worst(found: Sequence[Finding]) -> Finding | None:
-    """The one that a person should read first."""
-    return min(found, key=lambda each: (SEVERITIES.index(each.severity), -each.rank), default=None)
-
-
-def rules_table(rows: "DataFrame", found: Sequence[Finding], chosen: str | None, scope: Scope) -> None:
-    """A row for each rule, those that need a person first; what is said of it under it."""
-
-    def urgency(subject: str) -> tuple[int, str]:
-        said = worst(about(found, subject))
-        return (SEVERITIES.index(said.severity) if said else len(SEVERITIES), subject)
-
+def cleaning_rules_table(rows: "DataFrame", found: Sequence[Finding], chosen: str | None, scope: Scope) -> None:
+    """A row for each rule, most urgent first, with its most urgent finding."""
+    first = {subject: first_finding(findings_about_rule(found, subject)) for subject in set(rows["subject"])}
     lines = []
-    for subject in sorted(set(rows["subject"]), key=urgency):
-        part, said = rows[rows["subject"] == subject], worst(about(found, subject))
-        target = links.link(str(part["rule"].iloc[0]), "cleaning", scope, rule=subject)
+    for subject in sorted(first, key=lambda subject: (urgency(first[subject]), subject)):
+        part, finding = rows[rows["subject"] == subject], first[subject]
+        target = links.link_cell(str(part["rule"].iloc[0]), "cleaning", scope, rule=subject)
         total = int(part["rows_in"].sum())
         cells: dict[str, Cell] = {
             "rule": {**target, "sub": part["dataset"].iloc[0]},
-            "status": {"s": said.severity, "t": formatting.STATUS_WORDS[said.severity]} if said else {"t": formatting.DASH},
+            "status": severity_cell(finding.severity if finding else None),
             "runs": {"t": f"{len(part):,}"},
             "rows": {"t": f"{total:,}"},
-            "dropped": counted(int(part["rows_dropped"].sum()), total),
-            "changed": counted(int(part["rows_changed"].sum()), total),
-            "last": {"t": formatting.minute(part["at"].iloc[-1])},
+            "dropped": count_and_share_cell(int(part["rows_dropped"].sum()), total),
+            "changed": count_and_share_cell(int(part["rows_changed"].sum()), total),
+            "last": {"t": formatting.format_minute(part["at"].iloc[-1])},
         }
-        note = {**target, "t": said.because.replace("`", ""), "s": said.severity} if said and needs_action(said.severity) else None
-        lines.append(row(cells, note, selected=subject == chosen))
-    table("rules", "Cleaning rules and what they did", RULES, lines)
+        lines.append(table_row(cells, attention_note(finding, target), selected=subject == chosen))
+    draw_table("rules", "Cleaning rules and their effect", RULE_COLUMNS, lines)
 
 
-def counted(n: int, rows: int) -> Cell:
-    """A number of rows over its share."""
-    return {"t": f"{n:,}", "sub": formatting.share(n / rows) if rows else None}
-
-
-def choose(rows: "DataFrame", found: Sequence[Finding]) -> str | None:
-    """The rule that the address names, else the one that needs a person first, else the one that ran last."""
-    chosen = choice_box.choose(
-        "rule", "Rule", sorted(set(rows["subject"])), words=words, placeholder="The one that needs a person first", width=420,
-        missing="The link names the rule {}, which did not run in these dates.",
-    )  # fmt: skip
-    bad = worst([each for each in found if needs_action(each.severity)])
+def chosen_cleaning_rule(rows: "DataFrame", found: Sequence[Finding]) -> str | None:
+    """The rule in the address, else the most urgent one, else the one that ran last."""
+    names, missing = sorted(set(rows["subject"])), "The link names the rule {}, which did not run in these dates."
+    chosen = choice_box.address_selectbox(
+        "rule", "Rule", names, words=cleaning_rule_words, placeholder="Most urgent", width=420, missing=missing
+    )
+    bad = first_finding(finding for finding in found if finding.needs_action)
     return chosen or (bad.subject if bad else str(rows["subject"].iloc[-1]))
 
 
-def words(subject: str) -> str:
+def cleaning_rule_words(subject: str) -> str:
     """A rule in words: `age above 17, on people`."""
     dataset, slash, rule = subject.removeprefix("dataset:").partition("/rule:")
     return f"{rule}, on {dataset}" if slash else subject.removeprefix("rule:")
 
 
-def chart(own: "DataFrame", found: Sequence[Finding]) -> None:
-    """The share that each run dropped (changed, of a rule that only changes), over time, with what is usual."""
-    metric = "cleaning_drop_rate" if own["rows_dropped"].sum() or not own["rows_changed"].sum() else "cleaning_change_rate"
-    said = next((each for each in found if each.metric == metric), None)
+def cleaning_rate_chart(own: "DataFrame", found: Sequence[Finding]) -> None:
+    """The share that each run dropped (changed, of a rule that only changes) over time, with the usual share."""
+    drops = bool(own["rows_dropped"].sum() or not own["rows_changed"].sum())
+    metric, field, verb = (
+        ("cleaning_drop_rate", "rows_dropped", "dropped") if drops else ("cleaning_change_rate", "rows_changed", "changed")
+    )
+    finding = next((each for each in found if each.metric == metric), None)
+    unusual = finding.evidence.get("unusual", []) if finding else []
     part = own[own["rows_in"] > 0]
-    hits = part["rows_dropped" if metric == "cleaning_drop_rate" else "rows_changed"].astype(float)
-    drawn = part[["at", "rows_in"]].assign(value=hits / part["rows_in"].astype(float))
-    usual = said.evidence.get("baseline") if said else None
-    unusual = said.evidence.get("unusual", []) if said else []
-    drawn["severity"] = [said.severity if said and f"{at:%Y-%m-%dT%H:%M:%S.%f}" in unusual else "ok" for at in drawn["at"]]
-    verb = "dropped" if metric == "cleaning_drop_rate" else "changed"
-    drawn["words"] = [
-        f"{formatting.minute(each['at'])} UTC<br>{formatting.share(each['value'])} of {each['rows_in']:,} rows {verb}"
-        for each in drawn.to_dict("records")
-    ]
-    if drawn.empty:
+    if part.empty:
         return
-    alt = f"{formatting.share(float(drawn['value'].min()))} to {formatting.share(float(drawn['value'].max()))} of the rows {verb} a run."
-    frame.chart(
-        charts_records.marks(drawn, name=f"share of rows {verb}", usual=usual, share=True), drawn.drop(columns="words"), key="cleaning-rate", alt=alt,
-        metrics=(metric,), columns={"at": "Run (UTC)", "rows_in": "Rows in", "severity": "How it stands"},
-    )  # fmt: skip
+    drawn = part[["at", "rows_in"]].assign(value=part[field].astype(float) / part["rows_in"].astype(float))
+    drawn["severity"] = [finding.severity if finding and f"{at:%Y-%m-%dT%H:%M:%S.%f}" in unusual else "ok" for at in drawn["at"]]
+    drawn["words"] = [
+        f"{formatting.format_minute(run['at'])} UTC<br>{formatting.format_share(run['value'])} of {run['rows_in']:,} rows {verb}"
+        for run in drawn.to_dict("records")
+    ]
+    low, high = (formatting.format_share(float(end)) for end in (drawn["value"].min(), drawn["value"].max()))
+    usual = finding.evidence.get("baseline") if finding else None
+    figure = charts_records.record_marks(drawn, name=f"share of rows {verb}", usual=usual, share=True)
+    columns = {"at": "Run (UTC)", "rows_in": "Rows in", "severity": "Status"}
+    alt = f"{low} to {high} of the rows {verb} per run."
+    frame.chart_with_table(figure, drawn.drop(columns="words"), key="cleaning-rate", alt=alt, metrics=(metric,), columns=columns)
 
 
-def runs_table(own: "DataFrame") -> None:
+def cleaning_runs_table(own: "DataFrame") -> None:
     """The newest runs of a rule, and all of them as CSV."""
     lines = []
-    for each in own.iloc[::-1].head(MOST).to_dict("records"):
-        rows, dropped, changed = (int(each[name]) for name in ("rows_in", "rows_dropped", "rows_changed"))
-        lines.append(
-            row(
-                {
-                    "at": {"t": formatting.minute(each["at"])}, "version": {"t": each["version"] or formatting.DASH}, "rows": {"t": f"{rows:,}"},
-                    "dropped": counted(dropped, rows), "changed": counted(changed, rows), "kept": {"t": f"{rows - dropped:,}"},
-                }
-            )
-        )  # fmt: skip
-    table("cleanings", "Runs of the rule, newest first", RUNS, lines, compact=True)
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        frame.download("cleanings.csv", lambda: inert_csv(own.drop(columns="subject")), "CSV", key="cleanings-csv")
-        if len(own) > MOST:
-            st.caption(f"The newest {MOST} of {len(own):,}; the CSV holds all of them.")
+    for run in own.iloc[::-1].head(MOST).to_dict("records"):
+        rows, dropped, changed = (int(run[name]) for name in ("rows_in", "rows_dropped", "rows_changed"))
+        cells: dict[str, Cell] = {
+            "at": {"t": formatting.format_minute(run["at"])},
+            "version": {"t": run["version"] or formatting.DASH},
+            "rows": {"t": f"{rows:,}"},
+            "dropped": count_and_share_cell(dropped, rows),
+            "changed": count_and_share_cell(changed, rows),
+            "kept": {"t": f"{rows - dropped:,}"},
+        }
+        lines.append(table_row(cells))
+    draw_table("cleanings", "Runs of the rule, newest first", RUN_COLUMNS, lines, compact=True)
+    csv_of_table("cleanings", lambda: own.drop(columns="subject"), len(own), MOST)
 
 
-def groups(own: "DataFrame") -> None:
-    """For each column that the runs count groups of: what each group lost, and its share of the rows before and after."""
+def cleaning_groups(own: "DataFrame") -> None:
+    """For each column whose groups the runs count: the share that each group lost, and its share of all rows before and after."""
     found = next(iter(cleaning_history.rules_of(own.iloc[:0], own)), None)
     counts = cleaning_history.counts_of(own["groups"])
     if found is None or not counts:
-        if not own["rows_dropped"].any():
-            return
-        st.markdown("These runs say nothing about groups; `groups` in the record would show of whom the rule takes rows.")
+        if own["rows_dropped"].any():
+            st.markdown("No group counts: log `groups` with each run to see whose rows the rule drops.")
         return
-    st.header("Who is left", anchor=False)
+    st.header("Effect on groups", anchor=False)
     for name, levels in sorted(counts.items()):
-        group_table(name, levels, found)
+        _group_section(name, levels, found)
 
 
-def group_table(name: str, levels: dict[str, tuple[float, float]], found: Rule) -> None:
-    """The groups of one column: a dot with its interval for each, and a table."""
+def _group_section(name: str, levels: dict[str, tuple[float, float]], found: CleaningRule) -> None:
+    """The groups of one column: a dot with its interval for each, and a table. levels: rows in and rows dropped of each."""
     import pandas as pd
 
-    total, kept = sum(rows for rows, _ in levels.values()), sum(rows - dropped for rows, dropped in levels.values())
-    gaps = {each.level: each for each in found.groups if each.column == name}
+    total, dropped_in_all = (sum(counts[place] for counts in levels.values()) for place in (0, 1))
+    kept = total - dropped_in_all
+    gaps = {group.level: group.gap for group in found.groups if group.column == name}
     lines, drawn = [], []
-    for level, (rows, dropped) in sorted(levels.items(), key=lambda each: (-(each[1][1] / each[1][0] if each[1][0] else 0.0), each[0])):
+    for level, (rows, dropped) in sorted(levels.items(), key=lambda item: (-(item[1][1] / item[1][0] if item[1][0] else 0.0), item[0])):
         rate, gap, enough = rate_interval(dropped, rows), gaps.get(level), rows >= GROUP_ROWS
-        lines.append(
-            row(
-                {"group": {"t": f"{name} = {level}"}, **cells(rows, dropped, total, kept), **shares(rate, gap.gap if gap else None, enough)}
-            )
-        )
-        drawn.append(
-            {
-                "group": level, "value": rate.value, "low": rate.low, "high": rate.high, "n": rows, "what": "rows in", "enough": enough,
-                "reference": None, "before": rows / total if total else None, "after": (rows - dropped) / kept if kept else None,
-            }
-        )  # fmt: skip
-    twin = pd.DataFrame(drawn)
-    twin["reference"] = twin["reference"].astype(float)
-    worst_level = lines[0]["cells"]
-    alt = f"Most is dropped of {worst_level['group']['t']}: {worst_level['rate']['t']}; its share goes from {worst_level['before']['t']} to {worst_level['after']['t']}."
-    st.markdown(formatting.plain(alt))
-    overall = sum(dropped for _, dropped in levels.values()) / total if total else None
-    figure = charts_fairness.dots(twin, name="share of the group's rows that were dropped", unit="share", overall=overall)
-    frame.chart(
-        figure, twin.drop(columns=["reference", "what"]), key=f"groups-{name}", alt=alt, metrics=("cleaning_group_gap",),
-        columns={"group": name, "n": "Rows in", "value": "Share dropped", "enough": "Enough rows", "before": "Share before", "after": "Share after"},
-    )  # fmt: skip
-    table(f"groups-of-{name}", f"Groups of {name} before and after the rule", GROUPS, lines, compact=True)
-
-
-def cells(rows: float, dropped: float, total: float, kept: float) -> dict[str, Cell]:
-    """Counts of a group, and its share of all rows before and after."""
-    return {
-        "rows": {"t": f"{rows:,.0f}"}, "dropped": {"t": f"{dropped:,.0f}"}, "before": {"t": formatting.share(rows / total) if total else formatting.DASH},
-        "after": {"t": formatting.share((rows - dropped) / kept) if kept else formatting.DASH},
-    }  # fmt: skip
-
-
-def shares(rate: Any, gap: Any, enough: bool) -> dict[str, Cell]:
-    """A group's drop rate and how far it lies beyond the others', with their intervals; of few rows marked unknown."""
-    quiet: dict[str, Any] = {} if enough else {"s": "unknown", "title": f"Fewer than {GROUP_ROWS} rows: too few to judge"}
-
-    def told(each: Any) -> Cell:
-        if each is None or each.value is None:
-            return {"t": formatting.DASH}
-        return {
-            "t": formatting.share(each.value),
-            "sub": f"{formatting.share(each.low)} to {formatting.share(each.high)}",
+        before, after = rows / total if total else None, (rows - dropped) / kept if kept else None
+        too_small: Cell = {} if enough else {"s": "unknown", "title": f"Fewer than {GROUP_ROWS} rows: too few to judge"}
+        cells: dict[str, Cell] = {
+            "group": {"t": f"{name} = {level}"},
+            "rows": {"t": f"{rows:,.0f}"},
+            "dropped": {"t": f"{dropped:,.0f}"},
+            "before": share_cell(before),
+            "after": share_cell(after),
+            "rate": share_cell(rate.value, rate.low, rate.high) | too_small,
+            "gap": share_cell(gap.value, gap.low, gap.high) if gap else dict(UNKNOWN_CELL),
         }
-
-    return {"rate": told(rate) | quiet, "gap": told(gap)}
+        lines.append(table_row(cells))
+        drawn.append([level, rate.value, rate.low, rate.high, rows, "rows in", enough, None, before, after])
+    twin = pd.DataFrame(drawn, columns=["group", "value", "low", "high", "n", "what", "enough", "reference", "before", "after"])
+    twin["reference"] = twin["reference"].astype(float)
+    most = {key: cell["t"] for key, cell in lines[0]["cells"].items()}
+    alt = f"{most['group']} loses most: {most['rate']} dropped; its share goes from {most['before']} to {most['after']}."
+    plain_paragraph(alt)
+    overall = dropped_in_all / total if total else None
+    figure = charts_fairness.group_dots(twin, name="share of the group's rows that were dropped", unit="share", overall=overall)
+    columns = {
+        "group": name,
+        "n": "Rows in",
+        "value": "Share dropped",
+        "enough": "Enough rows",
+        "before": "Share before",
+        "after": "Share after",
+    }
+    shown = twin.drop(columns=["reference", "what"])
+    frame.chart_with_table(figure, shown, key=f"groups-{name}", alt=alt, metrics=("cleaning_group_gap",), columns=columns)
+    draw_table(f"groups-of-{name}", f"Groups of {name} before and after the rule", GROUP_COLUMNS, lines, compact=True)

@@ -1,4 +1,4 @@
-"""Which versions of which datasets are there, what do they hold, where do they come from, and who learned from them?"""
+"""The datasets page: versions of each dataset, their content and parents, and the training runs that used them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ import streamlit as st
 
 from observability.analyzers.data.datasets import Content, contents_of
 from observability.core import formatting
-from observability.core.finding import Finding
 from observability.core.numerals import short_checksum
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
-from observability.dashboard import choice_box, empty_states, frame, links, load
+from observability.dashboard import choice_box, empty_states, links, load
+from observability.dashboard.cells import count_and_share_cell, filled_columns, severity_cell
 from observability.dashboard.data import batches
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, row, table
-from observability.export.csv import inert_csv
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import csv_of_table, plain_paragraph
 from observability.metrics import cost
 
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ COLUMNS = (
     column("version", "Version", strong=True),
     column("at", "Made (UTC)", width="9rem", short=True),
     column("rows", "Rows", align="right"),
-    column("changes", "Since the one before", help="Rows that were added, changed and deleted, as it was logged"),
+    column("changes", "Since the one before", help="Rows added, changed and deleted, as logged"),
     column("columns", "Columns", align="right"),
     column("bytes", "Size", align="right"),
     column("parents", "Made from"),
-    column("content", "Content", help="The checksum that was logged, and which other versions hold the same content"),
+    column("content", "Content", help="The logged checksum, and other versions with the same content"),
     column("used", "Training runs", align="right", help="Runs that name this version, or the dataset alone"),
 )
-OPTIONAL = ("changes", "columns", "bytes", "parents", "content", "used")
+REQUIRED = ("version", "at", "rows")
 DATASETS = (
     column("dataset", "Dataset", strong=True),
     column("status", "Status", width="7rem"),
@@ -56,8 +56,8 @@ RULES = (
 
 
 @dataclass(frozen=True)
-class Made:
-    """A version as it was last logged, what is known of its content, the versions that hold the same, and the runs that name it."""
+class DatasetVersion:
+    """A version as last logged, its known contents, the versions with the same content, and the training runs that name it."""
 
     row: dict[Any, Any]
     content: Content
@@ -75,13 +75,13 @@ class Made:
         return len(self.content.contents) > 1
 
 
-def everything() -> list[Made]:
-    """Every version that was ever logged, the newest of each dataset last."""
-    always = Window("", EPOCH, load.now())
-    rows = load.records(Records("dataset", ever=True), always)
+def dataset_versions() -> list[DatasetVersion]:
+    """Every version ever logged, the newest of each dataset last."""
+    always = Window("", EPOCH, load.page_clock())
+    rows = load.ask_store(Records("dataset", ever=True), always)
     if rows.empty:
         return []
-    runs = load.records(Records("run", ("run", "dataset"), ever=True), always).dropna(subset=["dataset"]).drop_duplicates()
+    runs = load.ask_store(Records("run", ("run", "dataset"), ever=True), always).dropna(subset=["dataset"]).drop_duplicates()
     contents = list(contents_of(rows))
     holders: dict[str, list[Content]] = {}
     for each in contents:
@@ -92,29 +92,29 @@ def everything() -> list[Made]:
     for each in contents:
         others = [one for one in holders.get(each.contents[-1], []) if one is not each] if each.told else []
         same = tuple(one.version if one.dataset == each.dataset else f"{one.dataset} {one.version}" for one in others)
-        spelled = cost.spelled(each.dataset, each.version)
+        spelled = cost.dataset_spellings(each.dataset, each.version)
         named = tuple(sorted(run for run, dataset in zip(runs["run"], runs["dataset"], strict=True) if dataset in spelled))
-        found.append(Made(last[each.dataset, each.version], each, same, named))
+        found.append(DatasetVersion(last[each.dataset, each.version], each, same, named))
     return sorted(found, key=lambda made: (made.name, made.row["at"], made.content.version))
 
 
-def nothing_to_show() -> None:
-    """No dataset was ever logged: how to log one."""
-    step = "A line for each version shows what a model learned from, and whether its content is still the same."
-    empty_states.not_logged("dataset", "datasets", "No dataset has been logged yet.", step, HOW)
+def no_datasets() -> None:
+    """The empty state: no dataset was logged, and how to log one."""
+    step = "One record per version shows the training data of each model, and whether its content changed."
+    empty_states.not_logged_state("dataset", "datasets", "No dataset has been logged yet.", step, HOW)
 
 
-def summary(made: Sequence[Made]) -> str:
-    """How many datasets in how many versions, and how many of these stand for two contents, as Markdown."""
+def datasets_summary(made: Sequence[DatasetVersion]) -> str:
+    """Numbers of datasets and versions, and of versions with different contents, as Markdown."""
     mixed = sum(each.mixed for each in made)
     versions, names = formatting.plural(len(made), "version"), formatting.plural(len({each.name for each in made}), "dataset")
-    which = formatting.plural(mixed, "version stands", "versions stand") if mixed else "no version stands"
-    return f"**{versions}** of {names}; {which} for more than one content."
+    conflicts = formatting.plural(mixed, "version was", "versions were") if mixed else "no version was"
+    return f"**{versions}** of {names}; {conflicts} logged with different contents."
 
 
-def datasets_table(made: Sequence[Made], chosen: str, scope: Scope) -> None:
-    """A row for each dataset, those with a version of two contents first, then the newest."""
-    of: dict[str, list[Made]] = {}
+def datasets_table(made: Sequence[DatasetVersion], chosen: str, scope: Scope) -> None:
+    """A row for each dataset, those with an ambiguous version first, then the newest."""
+    of: dict[str, list[DatasetVersion]] = {}
     for each in made:
         of.setdefault(each.name, []).append(each)
     ranked = sorted(of.items(), key=lambda each: (any(one.mixed for one in each[1]), each[1][-1].row["at"]), reverse=True)
@@ -122,152 +122,149 @@ def datasets_table(made: Sequence[Made], chosen: str, scope: Scope) -> None:
     for name, own in ranked:
         mixed = [each for each in own if each.mixed]
         cells: dict[str, Cell] = {
-            "dataset": links.link(name, "datasets", scope, dataset=name),
-            "status": {"s": "act", "t": formatting.STATUS_WORDS["act"]} if mixed else {"s": "ok", "t": formatting.STATUS_WORDS["ok"]},
+            "dataset": links.link_cell(name, "datasets", scope, dataset=name),
+            "status": severity_cell("act" if mixed else "ok"),
             "versions": {"t": f"{len(own):,}"},
             "rows": {"t": f"{int(own[-1].row['rows']):,}"},
             "used": {"t": f"{len({run for each in own for run in each.runs}):,}"},
-            "last": {"t": formatting.minute(own[-1].row["at"])},
+            "last": {"t": formatting.format_minute(own[-1].row["at"])},
         }
-        lines.append(row(cells, note(mixed[-1]) if mixed else None, selected=name == chosen))
-    table("datasets", "Datasets, those that need a person first", DATASETS, lines)
+        lines.append(table_row(cells, _conflict_note(mixed[-1]) if mixed else None, selected=name == chosen))
+    draw_table("datasets", "Datasets, most urgent first", DATASETS, lines)
 
 
-def choose(made: Sequence[Made]) -> str:
-    """The dataset that the address names, else one with a version of two contents, else the one that was made last."""
-    chosen = choice_box.choose(
-        "dataset", "Dataset", sorted({each.name for each in made}), placeholder="The newest one", width=420,
-        missing="The link names the dataset {}, which was never logged.",
-    )  # fmt: skip
+def chosen_dataset(made: Sequence[DatasetVersion]) -> str:
+    """The dataset in the address, else one with an ambiguous version, else the newest."""
+    names, missing = sorted({version.name for version in made}), "The link names the dataset {}, which was never logged."
+    chosen = choice_box.address_selectbox("dataset", "Dataset", names, placeholder="Newest", width=420, missing=missing)
     return chosen or max(made, key=lambda each: (each.mixed, each.row["at"])).name
 
 
-def versions_table(made: Sequence[Made], scope: Scope, asked: str | None) -> None:
-    """A row for each version of one dataset, newest first; columns that no version fills are left out."""
+def dataset_versions_table(made: Sequence[DatasetVersion], scope: Scope, asked: str | None) -> None:
+    """A row for each version of one dataset, newest first; columns without a value are left out."""
     name = made[0].name
-    lines = [row(cells(each, scope), note(each), selected=each.content.version == asked) for each in reversed(made[-MOST:])]
-    filled = {key for line in lines for key, cell in line["cells"].items() if cell["t"] != formatting.DASH}
-    columns = [each for each in COLUMNS if each["key"] not in OPTIONAL or each["key"] in filled]
-    table("versions", f"Versions of {name}, newest first", columns, lines)
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        frame.download("datasets.csv", lambda: inert_csv(flat(made)), "CSV", key="datasets-csv")
-        if len(made) > MOST:
-            st.caption(f"The newest {MOST} of {len(made):,}; the CSV holds all of them.")
+    lines = [
+        table_row(_version_cells(version, scope), _conflict_note(version), selected=version.content.version == asked)
+        for version in reversed(made[-MOST:])
+    ]
+    draw_table("versions", f"Versions of {name}, newest first", filled_columns(COLUMNS, lines, REQUIRED), lines)
+    csv_of_table("datasets", lambda: _versions_frame(made), len(made), MOST)
 
 
-def cells(made: Made, scope: Scope) -> dict[str, Cell]:
+def _version_cells(made: DatasetVersion, scope: Scope) -> dict[str, Cell]:
     """One version."""
     said, dash = made.row, formatting.DASH
     changes = [f"{int(said[name]):,} {name}" for name in ("added", "changed", "deleted") if said[name] == said[name] and said[name]]
     size = said["bytes"]
     return {
-        "version": links.link(made.content.version, "datasets", scope, dataset=made.name, version_of_data=made.content.version),
-        "at": {"t": formatting.minute(said["at"])},
+        "version": links.link_cell(made.content.version, "datasets", scope, dataset=made.name, version_of_data=made.content.version),
+        "at": {"t": formatting.format_minute(said["at"])},
         "rows": {"t": f"{int(said['rows']):,}"},
         "changes": {"t": ", ".join(changes) or dash},
         "columns": {"t": f"{len(said['columns']):,}" if said["columns"] else dash},
-        "bytes": {"t": formatting.size(int(size)) if size == size and size is not None else dash},
+        "bytes": {"t": formatting.format_bytes(int(size)) if size == size and size is not None else dash},
         "parents": {"t": ", ".join(map(str, said["parents"])) if said["parents"] else dash},
-        "content": content_cell(made),
+        "content": _content_cell(made),
         "used": {"t": f"{len(made.runs):,}" if made.runs else dash},
     }
 
 
-def content_cell(made: Made) -> Cell:
-    """The checksum, and which other versions hold the same content; two contents of one version are an alarm."""
+def _content_cell(made: DatasetVersion) -> Cell:
+    """The checksum, and which other versions have the same content; different contents of one version are critical."""
     if made.mixed:
-        return {"t": " then ".join(map(short_checksum, made.content.contents[:3])), "s": "act", "sub": "differs under one name and version"}
+        return {
+            "t": " then ".join(map(short_checksum, made.content.contents[:3])),
+            "s": "act",
+            "sub": "different contents under one version",
+        }
     if not made.content.told:
         return {"t": formatting.DASH}
-    return {"t": short_checksum(made.content.contents[0]), "title": made.content.contents[0], "sub": same_words(made)}
+    return {"t": short_checksum(made.content.contents[0]), "title": made.content.contents[0], "sub": _same_content_words(made)}
 
 
-def same_words(made: Made) -> str | None:
-    """`the same content as version 2`; None where no other version holds it."""
-    return f"the same content as version {', '.join(made.same[:3])}" if made.same else None
+def _same_content_words(made: DatasetVersion) -> str | None:
+    """`same content as version 2`; None where no other version has it."""
+    return f"same content as version {', '.join(made.same[:3])}" if made.same else None
 
 
-def note(made: Made) -> Cell | None:
-    """What needs a person about a version."""
+def _conflict_note(made: DatasetVersion) -> Cell | None:
+    """The line under an ambiguous version; None for others."""
     if not made.mixed:
         return None
     return {
-        "t": f"Version {made.content.version} was logged {made.content.logged:,} times with different contents: what was trained on it cannot be told.",
+        "t": f"Version {made.content.version} was logged {made.content.logged:,} times with different contents: "
+        "the training data of its runs are ambiguous.",
         "s": "act",
     }
 
 
-def detail(made: Made, scope: Scope) -> None:
-    """One version: which runs name it, which rules cleaned it, and what it says of its columns."""
+def dataset_version_details(made: DatasetVersion, scope: Scope) -> None:
+    """One version: the training runs that name it, the rules that cleaned it, and its column statistics."""
     title = f"Version {made.content.version}"
-    st.header(formatting.plain(title), anchor=False)
-    st.markdown(" ".join(sentences(made)))
+    st.header(formatting.escape_markdown(title), anchor=False)
+    st.markdown(" ".join(_version_sentences(made)))
     if made.runs:
-        shown = ", ".join(f"[{formatting.plain(each)}]({links.address('runs', scope, run=each)})" for each in made.runs[:8])
+        shown = ", ".join(f"[{formatting.escape_markdown(each)}]({links.page_address('runs', scope, run=each)})" for each in made.runs[:8])
         st.markdown(f"Training runs: {shown}" + (f" and {len(made.runs) - 8:,} more." if len(made.runs) > 8 else "."))
-    rules_table(made, scope)
+    _version_rules_table(made, scope)
     stats = {name: value for name, value in (made.row["columns"] or {}).items() if isinstance(value, dict)}
     if any(stats.values()):
-        batches.stats_table("columns", f"Columns of {made.name} {made.content.version}", stats)
+        batches.column_statistics_table("columns", f"Columns of {made.name} {made.content.version}", stats)
     elif stats:
-        st.markdown(formatting.plain(f"Columns: {', '.join(sorted(stats))}."))
+        plain_paragraph(f"Columns: {', '.join(sorted(stats))}.")
 
 
-def sentences(made: Made) -> Iterable[str]:
-    """What a version is, in words."""
+def _version_sentences(made: DatasetVersion) -> Iterable[str]:
+    """The size, origin and content of a version."""
     said = made.row
-    yield f"{int(said['rows']):,} rows, made {formatting.minute(said['at'])} UTC" + (
-        f" from {formatting.plain(', '.join(map(str, said['parents'])))}." if said["parents"] else "."
+    yield f"{int(said['rows']):,} rows, made {formatting.format_minute(said['at'])} UTC" + (
+        f" from {formatting.escape_markdown(', '.join(map(str, said['parents'])))}." if said["parents"] else "."
     )
     if made.mixed:
         yield f"**Logged with {len(made.content.contents):,} different contents under this name and version.**"
     elif made.content.told:
-        yield f"Its content is `{made.content.contents[0]}`" + (f", {formatting.plain(same_words(made) or '')}." if made.same else ".")
+        yield f"Its content is `{made.content.contents[0]}`" + (
+            f", {formatting.escape_markdown(_same_content_words(made) or '')}." if made.same else "."
+        )
     else:
-        yield "No checksum was logged, so whether its content is that of another version cannot be told."
+        yield "No checksum was logged, so its content cannot be compared with other versions."
 
 
-def rules_table(made: Made, scope: Scope) -> None:
-    """What cleaning rules did on the way to one version; nothing where none was logged."""
-    always = Window("", EPOCH, load.now())
+def _version_rules_table(made: DatasetVersion, scope: Scope) -> None:
+    """The cleaning rules that made one version; nothing where none was logged."""
+    always = Window("", EPOCH, load.page_clock())
     asked = Records("cleaning", ever=True, only=(("dataset", (made.name,)), ("version", (made.content.version,))))
-    ran = load.records(asked, always)
+    ran = load.ask_store(asked, always)
     if ran.empty:
         return
-    lines = []
-    for each in (
-        ran.assign(hits=ran["rows_dropped"] + ran["rows_changed"]).sort_values(["at", "hits"], ascending=[True, False]).to_dict("records")
-    ):
-        total = int(each["rows_in"])
-        counts = {key: int(each[f"rows_{key}"]) for key in ("dropped", "changed")}
-        lines.append(
-            row(
-                {
-                    "rule": links.link(str(each["rule"]), "cleaning", scope, rule=f"dataset:{made.name}/rule:{each['rule']}"),
-                    "rows": {"t": f"{total:,}"},
-                    **{key: {"t": f"{n:,}", "sub": formatting.share(n / total) if total else None} for key, n in counts.items()},
-                }
-            )
-        )
-    table("rules-of-version", f"Rules that cleaned {made.name} {made.content.version}", RULES, lines, compact=True)
+    ran, lines = ran.assign(hits=ran["rows_dropped"] + ran["rows_changed"]).sort_values(["at", "hits"], ascending=[True, False]), []
+    for run in ran.to_dict("records"):
+        total = int(run["rows_in"])
+        cells: dict[str, Cell] = {
+            "rule": links.link_cell(str(run["rule"]), "cleaning", scope, rule=f"dataset:{made.name}/rule:{run['rule']}"),
+            "rows": {"t": f"{total:,}"},
+            "dropped": count_and_share_cell(int(run["rows_dropped"]), total),
+            "changed": count_and_share_cell(int(run["rows_changed"]), total),
+        }
+        lines.append(table_row(cells))
+    draw_table("rules-of-version", f"Rules that cleaned {made.name} {made.content.version}", RULES, lines, compact=True)
 
 
-def flat(made: Sequence[Made]) -> "DataFrame":
+def _versions_frame(made: Sequence[DatasetVersion]) -> "DataFrame":
     """The versions as the CSV has them."""
     import pandas as pd
 
-    return pd.DataFrame(
-        [
-            {
-                "dataset": each.name, "version": each.content.version, "at": each.row["at"], "rows": each.row["rows"],
-                "parents": "; ".join(map(str, each.row["parents"] or [])), "contents": "; ".join(each.content.contents),
-                "same_content_as": "; ".join(each.same), "runs": "; ".join(each.runs),
-            }
-            for each in made
-        ]
-    )  # fmt: skip
-
-
-def about(found: Sequence[Finding], name: str) -> list[Finding]:
-    """Findings about one dataset."""
-    return [each for each in found if each.subject == f"dataset:{name}"]
+    rows = [
+        {
+            "dataset": version.name,
+            "version": version.content.version,
+            "at": version.row["at"],
+            "rows": version.row["rows"],
+            "parents": "; ".join(map(str, version.row["parents"] or [])),
+            "contents": "; ".join(version.content.contents),
+            "same_content_as": "; ".join(version.same),
+            "runs": "; ".join(version.runs),
+        }
+        for version in made
+    ]
+    return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""Who labels, are they right where the answer is known, how long do they take, and how does each of them differ from the others?"""
+"""The labelling page: accuracy, speed and agreement of each annotator of a project."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,19 +8,21 @@ import streamlit as st
 
 from observability.analyzers.data import labelling as judged
 from observability.core import formatting
-from observability.core.finding import SEVERITIES, Finding, needs_action
+from observability.core.finding import SEVERITIES, Finding
 from observability.core.questions import Records
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
 from observability.dashboard import choice_box, empty_states, frame, links, load
+from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, first_finding, severity_cell, share_cell
 from observability.dashboard.charts import labels as charts_labels
 from observability.dashboard.charts import suggestions as charts_suggestions
+from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, row, table
-from observability.export.csv import inert_csv
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import csv_button, finding_lines, plain_paragraph
 from observability.metrics import annotators, assignments, gold_accuracy, labelling_speed, suggestions
-from observability.metrics.annotations import LEAST, PAST_DAYS, answers_of
-from observability.metrics.labelling_projects import labels_of
+from observability.metrics.annotations import LEAST, PAST_DAYS, first_answers
+from observability.metrics.labelling_projects import recent_labels
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -31,37 +33,45 @@ log = obs.Logger()
 log.assignment(project="moods", item="t17", annotator="ann-3", policy="uncertain first", reason="the model is unsure", score=0.91)
 log.annotation(project="moods", item="t17", annotator="ann-3", label="neutral", seconds=14.2, gold="neutral", guideline="v2",
                suggestion="positive", suggestion_confidence=0.71)"""
-PEOPLE = (
-    column("annotator", "Person", strong=True),
+ANNOTATOR_COLUMNS = (
+    column("annotator", "Annotator", strong=True),
     column("status", "Status", width="7rem"),
-    column("labels", "Items", align="right", help="Items that they labelled in this window; the first answer to an item counts"),
-    column("gold", "Right on gold", align="right", help="Share of the items with a known answer on which they were right, with its 95 % interval"),
-    column("agrees", "Agrees", align="right", help="Share of their labels that say what most others say of the same item"),
-    column("median", "Time a label", align="right", help="Median, and the time that one label in ten takes or more"),
-    column("an_hour", "Labels an hour", align="right", help="Of the time that their labels took, without breaks"),
-    column("taken", "Suggestions taken", align="right", help="Share of the suggestions that they saw which became their label, and of those that are wrong by gold"),
-    column("given", "Given", align="right", help="Items that were given to them in this window, and their share of all that were given"),
-)  # fmt: skip
-CLASSES = (
+    column("labels", "Items", align="right", help="Items labelled in this window; the first answer to an item counts"),
+    column("gold", "Gold accuracy", align="right", help="Share right of the items with a known answer, with its 95 % interval"),
+    column("agrees", "Agreement", align="right", help="Share of labels that equal the majority of the other annotators of the item"),
+    column("median", "Time per label", align="right", help="Median and 90th percentile"),
+    column("an_hour", "Labels per hour", align="right", help="Of labelling time, without breaks"),
+    column("taken", "Suggestions accepted", align="right", help="Of the suggestions shown, and of those that are wrong by gold"),
+    column("given", "Assigned", align="right", help="Items assigned in this window, and their share of all"),
+)
+CLASS_COLUMNS = (
     column("class", "Known answer", strong=True),
     column("n", "Gold items", align="right"),
-    column("rate", "Right", align="right", help="Share that is right, with its 95 % interval"),
-    column("others", "The others", align="right", help="Share of the others' answers to such items that are right"),
-    column("instead", "Said instead", help="The wrong answer that was given most often"),
+    column("rate", "Accuracy", align="right", help="Share right, with its 95 % interval"),
+    column("others", "Others", align="right", help="Accuracy of the other annotators on such items"),
+    column("instead", "Most frequent error"),
 )
-GUIDELINES = (
+GUIDELINE_COLUMNS = (
     column("guideline", "Guideline", strong=True),
     column("since", "First used (UTC)", short=True),
-    column("people", "People", align="right"),
+    column("people", "Annotators", align="right"),
     column("n", "Gold items", align="right"),
-    column("rate", "Right", align="right", help="Share of first answers that are right, with its 95 % interval"),
+    column("rate", "Accuracy", align="right", help="Share of first answers that are right, with its 95 % interval"),
 )
-WORDS = {"annotator": "Person", "value": "Right on gold", "others": "The others", "others_n": "Their gold answers", "severity": "What is said", "n": "Gold items", "more": "More that it takes"}  # fmt: skip
+WORDS = {
+    "annotator": "Annotator",
+    "value": "Gold accuracy",
+    "others": "Others",
+    "others_n": "Their gold answers",
+    "severity": "Severity",
+    "n": "Gold items",
+    "more": "More gold items needed",
+}
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What the page shows of one project: first answers of the window and of the four weeks before, all labels of both, what was given in the window."""
+class ShownProject:
+    """Data of one project: first answers of the window and of the four weeks before, all labels of both, assignments of the window."""
 
     name: str
     window: Window
@@ -71,266 +81,237 @@ class Shown:
     assigned: "DataFrame"
 
 
-def nothing_to_show() -> None:
-    """No label of a person is in these dates, or none in the store: how to log one."""
-    if len(load.records(Records("annotation", ("item",), ever=True, rows=1), Window("", EPOCH, load.now()))):
-        empty_states.no_rows("labels of people")
-        return
-    if not load.catalog().models:
-        empty_states.no_models()
-    empty_states.nothing(
-        "No label of a person has been logged yet.", "A line for each label that a person gives, with what they saw, shows how they work."
-    )
-    st.code(HOW, language=None, wrap_lines=True)
+def no_annotations() -> None:
+    """The empty state: no label of an annotator in these dates, or none in the store and how to log one."""
+    message, step = "No annotation has been logged yet.", "One record per label shows accuracy, speed and agreement of each annotator."
+    empty_states.not_logged_state("annotation", "labels of annotators", message, step, HOW)
 
 
-def everything(scope: Scope) -> tuple["DataFrame", "DataFrame", "DataFrame", Window]:
-    """Labels of the dates that are looked at and of the four weeks before, assignments of the dates, and the dates."""
+def annotations_in_scope(scope: Scope) -> tuple["DataFrame", "DataFrame", "DataFrame", Window]:
+    """Labels of the chosen dates and of the four weeks before, assignments of the dates, and the dates."""
     window = load.window_of_records(scope, judged.ANALYZER)
-    past = (
-        load.records(judged.ANNOTATED, window.past(PAST_DAYS)) if window.start > EPOCH else load.records(judged.ANNOTATED, window).iloc[:0]
-    )
-    return load.records(judged.ANNOTATED, window), past, load.records(ASSIGNED, window), window
+    now = load.ask_store(judged.ANNOTATED, window)
+    past = load.ask_store(judged.ANNOTATED, window.past(PAST_DAYS)) if window.start > EPOCH else now.iloc[:0]
+    return now, past, load.ask_store(ASSIGNED, window), window
 
 
-def choose(now: "DataFrame", assigned: "DataFrame", found: Sequence[Finding]) -> str:
-    """The project that the address names, else the one that needs a person first, else the one with most labels."""
-    names = sorted({*now["project"], *assigned["project"]})
-    chosen = choice_box.choose(
-        "project", "Project", names, placeholder="The one that needs a person first", width=420,
-        missing="The link names the project {}, in which nobody labelled in these dates.",
-    ) if len(names) > 1 or "project" in st.query_params else None  # fmt: skip
-    bad = worst([each for each in found if needs_action(each.severity) and project_of(each) in names])
-    return chosen or (project_of(bad) if bad else str((now if len(now) else assigned)["project"].mode().iloc[0]))
+def chosen_project(now: "DataFrame", assigned: "DataFrame", found: Sequence[Finding]) -> str:
+    """The project in the address, else the most urgent one, else the one with most labels."""
+    names, chosen = sorted({*now["project"], *assigned["project"]}), None
+    if len(names) > 1 or "project" in st.query_params:
+        missing = "The link names the project {}, which has no label in these dates."
+        chosen = choice_box.address_selectbox("project", "Project", names, placeholder="Most urgent", width=420, missing=missing)
+    bad = first_finding(finding for finding in found if finding.needs_action and _finding_project(finding) in names)
+    return chosen or (_finding_project(bad) if bad else str((now if len(now) else assigned)["project"].mode().iloc[0]))
 
 
-def choose_person(rows: "DataFrame") -> str | None:
-    """The person that the address names; None for everybody."""
-    return choice_box.choose(
-        "annotator", "Person", sorted(rows["annotator"]), placeholder="Everybody", width=420,
-        missing="The link names the person {}, who labelled nothing in these dates and was given nothing.",
-    )  # fmt: skip
+def chosen_annotator(rows: "DataFrame") -> str | None:
+    """The annotator in the address; None for all."""
+    missing = "The link names the annotator {}, who has neither labels nor assignments in these dates."
+    return choice_box.address_selectbox("annotator", "Annotator", sorted(rows["annotator"]), placeholder="All", width=420, missing=missing)
 
 
-def shown_of(name: str, now: "DataFrame", past: "DataFrame", assigned: "DataFrame", window: Window) -> Shown:
-    """One project, the first answer of each person to each item told from later ones."""
+def project_labels(name: str, now: "DataFrame", past: "DataFrame", assigned: "DataFrame", window: Window) -> ShownProject:
+    """One project, with the first answer of each annotator to each item."""
     import pandas as pd
 
     parts = [each[each["project"] == name] for each in (past, now)]
     labels = pd.concat([each for each in parts if len(each)] or parts[:1], ignore_index=True)
-    answers = answers_of(labels)
+    answers = first_answers(labels)
     inside = (answers["at"] >= naive_utc(window.start)).to_numpy()
-    return Shown(name, window, answers[inside], answers[~inside], labels, assigned[assigned["project"] == name])
+    return ShownProject(name, window, answers[inside], answers[~inside], labels, assigned[assigned["project"] == name])
 
 
-def project_of(finding: Finding) -> str:
+def _finding_project(finding: Finding) -> str:
     """The project that a finding is about."""
     return finding.subject.removeprefix("project:").partition("/annotator:")[0].partition("/guideline:")[0]
 
 
-def worst(found: Sequence[Finding]) -> Finding | None:
-    """The one that a person should read first."""
-    return min(found, key=lambda each: (SEVERITIES.index(each.severity), -each.rank), default=None)
-
-
-def about(found: Sequence[Finding], name: str) -> list[Finding]:
+def findings_about_project(found: Sequence[Finding], name: str) -> list[Finding]:
     """Findings about one project, worst first."""
-    return [each for each in found if project_of(each) == name]
+    return [finding for finding in found if _finding_project(finding) == name]
 
 
-def summary(shown: Shown, found: Sequence[Finding]) -> str:
-    """How much was labelled by whom, and how many findings need a person, as Markdown."""
-    when = f" in {formatting.plain(formatting.span(shown.window.start, shown.window.end))}" if shown.window.start > EPOCH else ""
-    needy = sum(needs_action(each.severity) for each in found)
-    people = formatting.plural(shown.now["annotator"].nunique(), "person", "people")
-    gold = int(shown.now["known"].sum())
-    known = f"{gold:,} of these answers {'is' if gold == 1 else 'are'} to gold items" if gold else "no item has a known answer"
-    return f"**{formatting.plural(len(shown.now), 'label')}** of {people} in {formatting.plain(shown.name)}{when}; {known}; {formatting.plural(needy, 'finding needs', 'findings need')} a person."  # fmt: skip
+def labelling_summary(shown: ShownProject, found: Sequence[Finding]) -> str:
+    """Numbers of labels, annotators and gold answers, and how many findings need attention, as Markdown."""
+    annotators_ = formatting.plural(shown.now["annotator"].nunique(), "annotator")
+    gold, needy = int(shown.now["known"].sum()), sum(finding.needs_action for finding in found)
+    where = f"{formatting.escape_markdown(shown.name)}{dates_note(shown.window, ' in ')}"
+    known = f"{formatting.plural(gold, 'gold answer')}" if gold else "no gold answers"
+    attention = formatting.plural(needy, "finding needs attention", "findings need attention")
+    return f"**{formatting.plural(len(shown.now), 'label')}** by {annotators_} in {where}; {known}; {attention}."
 
 
-def lacking(shown: Shown) -> None:
-    """Which fields of the records are not logged, and what they would show."""
+def missing_fields_note(shown: ShownProject) -> None:
+    """The fields of records that are not logged, and what each would show."""
     now, given = shown.now, shown.assigned
+    confidence = bool(now["shown"].any()) and not now["suggestion_confidence"].notna().any()
     missing = [
-        ("gold", "who is right", not now["known"].any()),
-        ("seconds", "how long a label takes, and what a threshold would save", not now["seconds"].notna().any()),
-        ("suggestion", "what people take over from a machine", not now["shown"].any()),
-        ("suggestion_confidence", "from which confidence on a suggestion could be accepted", bool(now["shown"].any()) and not now["suggestion_confidence"].notna().any()),
-        ("policy", "how policies differ", bool(len(given)) and not given["policy"].notna().any()),
-        ("reason", "why an item went to whom", bool(len(given)) and not given["reason"].notna().any()),
-    ]  # fmt: skip
-    absent = [f"`{name}` would show {why}" for name, why, lacks in missing if lacks]
-    absent += ["records of kind `assignment` would show who was given what, and why"] if given.empty else []
+        ("gold", "accuracy", not now["known"].any()),
+        ("seconds", "time per label", not now["seconds"].notna().any()),
+        ("suggestion", "acceptance of suggestions", not now["shown"].any()),
+        ("suggestion_confidence", "the effect of accepting confident suggestions", confidence),
+        ("policy", "policies compared", bool(len(given)) and not given["policy"].notna().any()),
+        ("reason", "reasons for assignments", bool(len(given)) and not given["reason"].notna().any()),
+    ]
+    absent = [f"`{name}` ({shows})" for name, shows, lacks in missing if lacks]
+    absent += ["records of kind `assignment` (workload, policies, reasons)"] if given.empty else []
     if absent:
-        st.caption(f":material/info: Not logged in these dates: {'; '.join(absent)}.")
+        st.caption(f":material/info: Not logged in these dates: {', '.join(absent)}.")
 
 
-def people(shown: Shown, found: Sequence[Finding]) -> "DataFrame":
-    """A row for each person who labelled or was given something; the columns of the CSV. Those who need a person first."""
+def annotator_frame(shown: ShownProject, found: Sequence[Finding]) -> "DataFrame":
+    """A row for each annotator with labels or assignments, most urgent first; the columns of the CSV."""
     import pandas as pd
 
-    rows = gold_accuracy.people(shown.now, judged_budget())
+    rows = gold_accuracy.gold_accuracy_by_annotator(shown.now, _false_discovery_budget())
     agreeing = pd.DataFrame(
-        agreement(shown), columns=["annotator", "agrees", "agrees_low", "agrees_high", "agrees_n", "others_agree", "others_agree_n"]
+        _agreement_rows(shown), columns=["annotator", "agrees", "agrees_low", "agrees_high", "agrees_n", "others_agree", "others_agree_n"]
     )
-    taken = suggestions.by_person(shown.now).rename(columns={"value": "taken_rate", "low": "taken_low", "high": "taken_high"})
+    taken = suggestions.suggestions_by_annotator(shown.now).rename(
+        columns={"value": "taken_rate", "low": "taken_low", "high": "taken_high"}
+    )
     given = assignments.workload(shown.assigned, shown.now)
-    for part in (agreeing, labelling_speed.people(shown.now), taken, given):
+    for part in (agreeing, labelling_speed.labelling_speed_by_annotator(shown.now), taken, given):
         rows = rows.merge(part, on="annotator", how="outer")
     for name in ("labels", "n", "right", "more", "given", "labelled", "shown", "wrong"):
         rows[name] = rows[name].fillna(0).astype(int)
-    severity = {each.subject.partition("/annotator:")[2]: each.severity for each in reversed(found) if "/annotator:" in each.subject}
+    about = [finding for finding in reversed(found) if "/annotator:" in finding.subject]
+    severity = {finding.subject.partition("/annotator:")[2]: finding.severity for finding in about}
     rows["severity"] = rows["annotator"].map(severity).astype(object).where(rows["annotator"].isin(list(severity)), None)
-    order = rows["severity"].map(lambda each: SEVERITIES.index(each) if each else len(SEVERITIES))
-    return rows.assign(order=order, apart=rows["value"] - rows["others"]).sort_values(["order", "apart", "annotator"], ignore_index=True).drop(columns=["order", "apart"])  # fmt: skip
+    order = rows["severity"].map(lambda severity: SEVERITIES.index(severity) if severity else len(SEVERITIES))
+    rows = rows.assign(order=order, apart=rows["value"] - rows["others"])
+    return rows.sort_values(["order", "apart", "annotator"], ignore_index=True).drop(columns=["order", "apart"])
 
 
-def judged_budget() -> float:
-    """What one look may spend, as findings are judged by."""
+def _false_discovery_budget() -> float:
+    """The false discovery rate of one check, as findings are judged by."""
     from observability.monitoring.check import RUNS_A_WEEK, WEEKLY_FALSE_DISCOVERIES
 
     return WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK
 
 
-def agreement(shown: Shown) -> list[list[Any]]:
-    """How far each person agrees with the others, as data/labels counts it."""
+def _agreement_rows(shown: ShownProject) -> list[list[Any]]:
+    """Agreement of each annotator with the others, as data/labels counts it."""
     end, days = naive_utc(shown.window.end), shown.window.days
-    seen = annotators.looked_at(labels_of(shown.labels, end, days), days)
-    return annotators.people(seen, days)
+    seen = annotators.agreement_comparisons(recent_labels(shown.labels, end, days), days)
+    return annotators.annotator_agreement_rows(seen, days)
 
 
-def people_table(rows: "DataFrame", scope: Scope, project: str, chosen: str | None) -> None:
-    """The people, and all of them as CSV; columns that nobody fills are left out."""
-    lines = [row(person_cells(each, scope, project), selected=each["annotator"] == chosen) for each in rows.to_dict("records")]
-    filled = {key for line in lines for key, cell in line["cells"].items() if cell["t"] != formatting.DASH}
-    table("people", "People who label", [each for each in PEOPLE if each["key"] in (*filled, "annotator", "status")], lines)
+def annotators_table(rows: "DataFrame", scope: Scope, project: str, chosen: str | None) -> None:
+    """The annotators, and all of them as CSV; columns without a value are left out."""
+    lines = [table_row(_annotator_cells(each, scope, project), selected=each["annotator"] == chosen) for each in rows.to_dict("records")]
+    draw_table("people", "Annotators", filled_columns(ANNOTATOR_COLUMNS, lines, ("annotator", "status")), lines)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        frame.explain("gold_accuracy", "annotator_agreement", "label_seconds", "suggestion_acceptance", "wrong_suggestions_taken")
-        frame.download("people.csv", lambda: inert_csv(rows), "CSV", key="people-csv")
+        frame.metric_help("gold_accuracy", "annotator_agreement", "label_seconds", "suggestion_acceptance", "wrong_suggestions_taken")
+        csv_button("people", rows)
 
 
-def person_cells(each: dict[Any, Any], scope: Scope, project: str) -> dict[str, Cell]:
-    """One person as cells."""
-    alone = each["n"] > 0 and each["others_n"] < LEAST
-    young = each["n"] > 0 and each["more"] > 0
-    status = each["severity"] or ("unknown" if young or alone or not each["n"] else "ok")
-    word = formatting.STATUS_WORDS[status] if each["severity"] or each["n"] else "No gold"
-    cells: dict[str, Cell] = {
-        "annotator": links.link(str(each["annotator"]), "labelling", scope, project=project, annotator=str(each["annotator"])),
-        "status": {"s": status, "t": word},
-        "labels": {"t": f"{each['labels']:,}"},
-        "gold": share_cell(each["value"], each["low"], each["high"], f"of {each['n']:,}"),
-        "agrees": share_cell(each["agrees"], each["agrees_low"], each["agrees_high"], f"of {counted(each['agrees_n'])}"),
-        "median": {"t": formatting.DASH}, "an_hour": {"t": formatting.DASH}, "taken": {"t": formatting.DASH}, "given": {"t": formatting.DASH},
-    }  # fmt: skip
-    if young:
-        cells["gold"]["sub"] += f"\nneeds about {each['more']:,} more"
-        cells["gold"]["title"] = "Too few gold items to tell them from the others yet"
-    elif alone:
-        cells["gold"]["title"] = "The others have too few gold items to compare with"
-    if each["median"] == each["median"]:
-        cells["median"] = {"t": f"{formatting.number(each['median'])} s", "sub": f"one in ten: {formatting.number(each['p90'])} s"}
-        cells["an_hour"] = {"t": formatting.number(each["an_hour"])}
-    if each["shown"]:
-        wrong = f"wrong ones: {int(each['wrong_taken'])} of {each['wrong']}" if each["wrong"] else None
-        cells["taken"] = {"t": formatting.share(each["taken_rate"]), "sub": f"of {each['shown']:,}" + (f"\n{wrong}" if wrong else "")}
-    if each["given"]:
-        cells["given"] = {"t": f"{each['given']:,}", "sub": formatting.share(each["share"])}
+def _annotator_cells(person: dict[Any, Any], scope: Scope, project: str) -> dict[str, Cell]:
+    """The cells of one annotator."""
+    name, without_peers, too_few = str(person["annotator"]), person["others_n"] < LEAST, person["more"] > 0
+    status = person["severity"] or ("unknown" if too_few or without_peers or not person["n"] else "ok")
+    cells: dict[str, Cell] = {column["key"]: dict(UNKNOWN_CELL) for column in ANNOTATOR_COLUMNS} | {
+        "annotator": links.link_cell(name, "labelling", scope, project=project, annotator=name),
+        "status": severity_cell(status, None if person["severity"] or person["n"] else "No gold"),
+        "labels": {"t": f"{person['labels']:,}"},
+        "gold": share_cell(person["value"], person["low"], person["high"], f"of {person['n']:,}"),
+        "agrees": share_cell(
+            person["agrees"], person["agrees_low"], person["agrees_high"], f"of {formatting.format_count(person['agrees_n'])}"
+        )
+        if person["agrees_n"] == person["agrees_n"]
+        else dict(UNKNOWN_CELL),
+    }
+    if person["n"] and too_few:
+        cells["gold"]["sub"] += f"\nneeds about {person['more']:,} more"
+        cells["gold"]["title"] = "Too few gold items for a comparison with the others"
+    elif person["n"] and without_peers:
+        cells["gold"]["title"] = "The others have too few gold items for a comparison"
+    if person["median"] == person["median"]:
+        median, slow = formatting.format_number(person["median"]), formatting.format_number(person["p90"])
+        cells |= {"median": {"t": f"{median} s", "sub": f"p90 {slow} s"}, "an_hour": {"t": formatting.format_number(person["an_hour"])}}
+    if person["shown"]:
+        wrong = f"wrong ones: {int(person['wrong_taken'])} of {person['wrong']}" if person["wrong"] else None
+        cells["taken"] = share_cell(person["taken_rate"], under="\n".join(filter(None, (f"of {person['shown']:,}", wrong))))
+    if person["given"]:
+        cells["given"] = {"t": f"{person['given']:,}", "sub": formatting.format_share(person["share"])}
     return cells
 
 
-def share_cell(value: float | None, low: float | None, high: float | None, under: str) -> Cell:
-    """A share over its interval and what it is of."""
-    if value is None or value != value:
-        return {"t": formatting.DASH}
-    return {"t": formatting.share(value), "sub": f"{formatting.share(low)} to {formatting.share(high)}\n{under}"}
-
-
-def counted(value: float) -> str:
-    """A whole number that may be missing."""
-    return f"{int(value):,}" if value == value else formatting.DASH
-
-
-def gold_chart(rows: "DataFrame") -> None:
-    """Each person's accuracy on gold items with its interval beside that of the others."""
+def gold_accuracy_chart(rows: "DataFrame") -> None:
+    """Each annotator's accuracy on gold items with its interval, beside that of the others."""
     drawn = rows[rows["n"] > 0].sort_values("value", kind="stable", ignore_index=True)
     if drawn.empty:
         return
     twin = drawn[["annotator", "value", "low", "high", "n", "others", "others_n", "more", "severity"]]
     lowest = twin.iloc[0]
-    alt = f"{lowest['annotator']} is right on {formatting.share(lowest['value'])} of {lowest['n']:,} gold items" + (
-        f", the others on {formatting.share(lowest['others'])}." if lowest["others_n"] else "."
-    )
-    st.markdown(formatting.plain(f"Lowest: {alt}"))
-    figure = charts_labels.people(twin, x="right on gold items")
-    frame.chart(figure, twin, key="gold", alt=alt, metrics=("gold_accuracy",), columns=WORDS)
+    others = f"; the others, {formatting.format_share(lowest['others'])}" if lowest["others_n"] else ""
+    alt = f"{lowest['annotator']} is right on {formatting.format_share(lowest['value'])} of {lowest['n']:,} gold items{others}."
+    plain_paragraph(f"Lowest: {alt}")
+    figure = charts_labels.annotator_dots(twin, x="accuracy on gold items")
+    frame.chart_with_table(figure, twin, key="gold", alt=alt, metrics=("gold_accuracy",), columns=WORDS)
 
 
-def classes(shown: Shown, who: str | None) -> None:
-    """Class by class: how often the known answer is given, and what is said instead."""
-    rows = gold_accuracy.by_class(shown.now, who)
+def accuracy_by_class(shown: ShownProject, who: str | None) -> None:
+    """Accuracy by known answer, and the most frequent error of each."""
+    rows = gold_accuracy.gold_accuracy_by_class(shown.now, who)
     if rows.empty:
         return
-    st.header(f"Class by class: {formatting.plain(who)}" if who else "Class by class", anchor=False)
+    st.header(f"Accuracy by class: {formatting.escape_markdown(who)}" if who else "Accuracy by class", anchor=False)
+    too_few: Cell = {"s": "unknown", "title": f"Fewer than {gold_accuracy.LEAST_OF_CLASS} gold items: too few to judge"}
     lines = []
     for each in rows.sort_values("value", kind="stable").to_dict("records"):
-        enough: Cell = (
-            {} if each["enough"] else {"s": "unknown", "title": f"Fewer than {gold_accuracy.LEAST_OF_CLASS} gold items: too few to judge"}
-        )
+        rate = share_cell(each["value"], each["low"], each["high"], f"{each['right']:,} of {each['n']:,}")
         cells: dict[str, Cell] = {
             "class": {"t": str(each["class"])},
             "n": {"t": f"{each['n']:,}"},
-            "rate": share_cell(each["value"], each["low"], each["high"], f"{each['right']:,} of {each['n']:,}") | enough,
-            "others": {"t": formatting.share(each["others"]), "sub": f"of {each['others_n']:,}"}
-            if each["others_n"]
-            else {"t": formatting.DASH},
+            "rate": rate if each["enough"] else rate | too_few,
+            "others": share_cell(each["others"], under=f"of {each['others_n']:,}") if each["others_n"] else dict(UNKNOWN_CELL),
             "instead": {"t": str(each["instead"]), "sub": f"{each['instead_n']:,} times"} if each["instead_n"] else {"t": "never wrong"},
         }
-        lines.append(row(cells))
-    table(
-        "classes",
-        "Accuracy on gold items by known answer",
-        [each for each in CLASSES if who or each["key"] != "others"],
-        lines,
-        compact=True,
-    )
-    frame.download("classes.csv", lambda: inert_csv(rows), "CSV", key="classes-csv")
+        lines.append(table_row(cells))
+    columns = [column for column in CLASS_COLUMNS if who or column["key"] != "others"]
+    draw_table("classes", "Accuracy on gold items by known answer", columns, lines, compact=True)
+    csv_button("classes", rows)
 
 
-def guidelines(shown: Shown) -> None:
+def accuracy_by_guideline(shown: ShownProject) -> None:
     """Accuracy under each version of the guideline, where more than one was used."""
     import pandas as pd
 
-    rows = gold_accuracy.by_guideline(pd.concat([shown.past, shown.now], ignore_index=True))
+    rows = gold_accuracy.gold_accuracy_by_guideline(pd.concat([shown.past, shown.now], ignore_index=True))
     if len(rows) < 2:
         return
-    st.header("Before and after a change of the guideline", anchor=False)
-    lines = [
-        row(
-            {
-                "guideline": {"t": str(each["guideline"])}, "since": {"t": formatting.minute(each["since"])}, "people": {"t": f"{each['people']:,}"}, "n": {"t": f"{each['n']:,}"},
-                "rate": share_cell(each["value"], each["low"], each["high"], f"{each['right']:,} of {each['n']:,}"),
-            }
-        )
-        for each in rows.to_dict("records")
-    ]  # fmt: skip
-    table("guidelines", "Accuracy on gold items by guideline", GUIDELINES, lines, compact=True)
-    frame.download("guidelines.csv", lambda: inert_csv(rows), "CSV", key="guidelines-csv")
+    st.header("Accuracy by guideline", anchor=False)
+    lines = []
+    for each in rows.to_dict("records"):
+        cells: dict[str, Cell] = {
+            "guideline": {"t": str(each["guideline"])},
+            "since": {"t": formatting.format_minute(each["since"])},
+            "people": {"t": f"{each['people']:,}"},
+            "n": {"t": f"{each['n']:,}"},
+            "rate": share_cell(each["value"], each["low"], each["high"], f"{each['right']:,} of {each['n']:,}"),
+        }
+        lines.append(table_row(cells))
+    draw_table("guidelines", "Accuracy on gold items by guideline", GUIDELINE_COLUMNS, lines, compact=True)
+    csv_button("guidelines", rows)
     st.caption(f"First answers of this window and of the {PAST_DAYS // 7} weeks before it.")
 
 
-def sessions(shown: Shown, found: Sequence[Finding]) -> None:
-    """Accuracy by hour of the session, where enough sessions tell."""
+def fatigue_section(shown: ShownProject, found: Sequence[Finding]) -> None:
+    """Accuracy by hour of the session, where there are enough sessions."""
     import pandas as pd
 
-    told = next((each for each in found if each.metric == labelling_speed.SLOPE), None)
-    if told is None:
+    finding = next((each for each in found if each.metric == labelling_speed.SLOPE), None)
+    if finding is None:
         return
-    st.header("Do they tire?", anchor=False)
-    rows = labelling_speed.by_hour(pd.concat([shown.past, shown.now], ignore_index=True))
-    st.markdown(f"{formatting.status(told.severity)}: {formatting.sentence(told.because)}")
-    frame.chart(
-        charts_suggestions.by_hour(rows), rows, key="sessions", alt=told.because, metrics=("fatigue_slope",),
-        columns={"hour": "Hours since the session began", "value": "Right on gold", "n": "Gold items", "right": "Right"},
-    )  # fmt: skip
-    st.caption(f"A session has less than {labelling_speed.BREAK_MINUTES} minutes between labels. The slope compares each session with itself; the bars do not, so long sessions weigh more in the later ones.")  # fmt: skip
+    st.header("Accuracy over a session", anchor=False)
+    rows = labelling_speed.accuracy_by_session_hour(pd.concat([shown.past, shown.now], ignore_index=True))
+    finding_lines([finding])
+    columns = {"hour": "Hours since the session began", "value": "Gold accuracy", "n": "Gold items", "right": "Right"}
+    figure = charts_suggestions.session_accuracy_dots(rows)
+    frame.chart_with_table(figure, rows, key="sessions", alt=finding.because, metrics=("fatigue_slope",), columns=columns)
+    st.caption(
+        f"A session ends with a break of {labelling_speed.BREAK_MINUTES} minutes. The slope is estimated within sessions; "
+        "the chart pools them, so long sessions weigh more in later hours."
+    )

@@ -1,6 +1,6 @@
-"""Which predictions have their label by now, how many usually have by that age, and when is the rest expected?
+"""The labels page: predictions with a label by now, the usual share at that age, and when the rest is expected.
 
-The same counts and the same estimate of what is usual as serving/performance judges by (metrics/label_maturity.py).
+Counts and the usual share are those of serving/performance (metrics/label_maturity.py).
 """
 
 from dataclasses import replace
@@ -19,9 +19,10 @@ from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Window
 from observability.dashboard import clicks, empty_states, frame, load
 from observability.dashboard.charts import labels as charts_labels
-from observability.dashboard.frame import Here
+from observability.dashboard.frame import ModelPage
+from observability.dashboard.widgets import finding_lines, plain_paragraph
 from observability.metrics import label_maturity
-from observability.metrics.label_maturity import COMPLETE, PAST_DAYS, Completion, age
+from observability.metrics.label_maturity import COMPLETE, PAST_DAYS, LabelCompletion, days_before_end
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -29,135 +30,145 @@ if TYPE_CHECKING:
 COUNTS = Aggregate("outcomes", keys=(Bucket("day"), By("label")))
 OLDEST = 7
 WORDS = {
-    "share": "Labelled", "usual": "Usual by this age", "final": "Expected in the end", "complete_by": f"{100 * COMPLETE:.0f} % of them expected by", "age": "Days after serving",
-}  # fmt: skip
+    "share": "Labelled",
+    "usual": "Usual at this age",
+    "final": "Expected in the end",
+    "complete_by": f"{100 * COMPLETE:.0f} % of them expected by",
+    "age": "Days after serving",
+}
 
 PEOPLE = {
     "annotator": "Annotator",
-    "value": "Agrees with the others",
-    "others": "The others without them",
+    "value": "Agreement with the others",
+    "others": "Agreement among the others",
     "others_n": "Their items",
-    "severity": "What is said",
+    "severity": "Severity",
 }
 
 
-def completion(here: Here) -> Completion:
-    """How many labels the days of the window and of the month before have, and usually have."""
-    from observability.monitoring.check import span_of
+def page_label_completion(here: ModelPage) -> LabelCompletion:
+    """Label counts of the days of the window and of the month before, and the usual shares."""
+    from observability.monitoring.check import question_window
 
     window = here.window
     version = here.model.version(window.version) if window.version else None
-    context = Context(here.model, version or (here.model.versions[-1] if here.model.versions else Version("")), window, load.now())
-    asks = label_maturity.asks()
-    spans: dict[str, Window] = {name: span_of(ask, context) for name, ask in asks.items()}
+    context = Context(here.model, version or (here.model.versions[-1] if here.model.versions else Version("")), window, load.page_clock())
+    asks = label_maturity.label_history_asks()
+    spans: dict[str, Window] = {name: question_window(ask, context) for name, ask in asks.items()}
     spans |= {"current_counts": window, "past_counts": window.past(PAST_DAYS)}
     if window.version is None:
         spans = {name: replace(each, version=None) for name, each in spans.items()}
-    return label_maturity.completion({name: load.frame(COUNTS, each) for name, each in spans.items()}, context)
+    return label_maturity.label_completion({name: load.ask_store(COUNTS, each) for name, each in spans.items()}, context)
 
 
-def by_day(of: Completion, here: Here) -> "DataFrame":
-    """A row for each day with predictions of the window and the month before: period, served, labelled, share; usual: share that a day of this age usually
-    has; final: share that it is expected to have in the end, its own and what days usually get after that age (Bornhuetter and Ferguson 1972);
-    complete_by: the day by which 95 % of that are expected.
+def label_maturity_by_day(of: LabelCompletion, here: ModelPage) -> "DataFrame":
+    """A row for each day of the window and of the month before: period, served, labelled, share, usual, final, complete_by.
+
+    usual: share that days of this age usually have. final: share expected in the end, its own and what days usually gain after that age
+    (Bornhuetter and Ferguson 1972). complete_by: the day by which 95 % of that are expected.
     """
     import pandas as pd
 
-    end = here.window.end
-    ready = ready_after(of)
-    rows = [
-        {
-            "period": naive_utc(day), "served": served, "labelled": labelled, "share": labelled / served, "usual": of.usual[age(day, end)],
-            "final": min(labelled / served + max(last(of) - of.usual[age(day, end)], 0.0), 1.0),
-            "complete_by": None if ready is None or not settled(of) else (day + timedelta(days=ready)).date().isoformat(),
-        }
-        for day, served, labelled, _ in of.rows
-        if served > 0
-    ]  # fmt: skip
+    end, final, ready = here.window.end, _final_share(of), days_until_complete(of)
+    rows = []
+    for day, served, labelled, _ in of.rows:
+        if served > 0:
+            share, usual = labelled / served, of.usual[days_before_end(day, end)]
+            known = ready is not None and _is_history_sufficient(of)
+            complete_by = (day + timedelta(days=ready or 0)).date().isoformat() if known else None
+            rows.append([naive_utc(day), served, labelled, share, usual, min(share + max(final - usual, 0.0), 1.0), complete_by])
     return pd.DataFrame(rows, columns=["period", "served", "labelled", "share", "usual", "final", "complete_by"])
 
 
-def of_day(here: Here, point: clicks.Point, days: "DataFrame") -> clicks.Cases | None:
-    """The predictions of a day that have their label, or of the hatched part those that have none; days before the window are in the chart, too."""
-    around = clicks.Around(here.scope, min(here.window.start, aware_utc(days["period"].min().to_pydatetime())), here.window.end)
+def predictions_of_label_day(here: ModelPage, point: clicks.Point, days: "DataFrame") -> clicks.CaseQuery | None:
+    """The labelled predictions of a clicked day, or of the hatched part the others; the chart has days before the window too."""
+    around = clicks.ChartPeriod(here.scope, min(here.window.start, aware_utc(days["period"].min().to_pydatetime())), here.window.end)
     asked = {0: "label != null", 1: "label = null"}.get(int(point.get("curve_number") or 0), clicks.EVERY)
-    return clicks.period(around, point, days["period"], asked, clicks.NEWEST)
+    return clicks.cases_of_period(around, point, days["period"], asked, clicks.NEWEST)
 
 
-def last(of: Completion) -> float:
-    """Share of labels that days have in the end, as far as the month tells: the middle of its oldest week."""
+def _final_share(of: LabelCompletion) -> float:
+    """Share of labels that days have in the end: the median of the oldest week of the month."""
     oldest = sorted(of.usual)[-OLDEST:]
     return float(np.median([of.usual[each] for each in oldest])) if oldest else 0.0
 
 
-def ready_after(of: Completion) -> int | None:
-    """Days after which a day usually has 95 % of the labels that it gets; None where no labels come."""
-    return next((days for days in sorted(of.usual) if of.usual[days] >= COMPLETE * last(of)), None) if last(of) > 0 else None
+def days_until_complete(of: LabelCompletion) -> int | None:
+    """Days after which a day usually has 95 % of its final labels; None where there are no labels."""
+    return (
+        next((days for days in sorted(of.usual) if of.usual[days] >= COMPLETE * _final_share(of)), None) if _final_share(of) > 0 else None
+    )
 
 
-def settled(of: Completion) -> bool:
-    """Whether the weeks before tell how labels come: two weeks of ages at the least."""
+def _is_history_sufficient(of: LabelCompletion) -> bool:
+    """Whether the history covers at least two weeks of ages."""
     return len(of.usual) >= PAST_DAYS // 2
 
 
-def by_age(of: Completion) -> "DataFrame":
-    """Age (days since it was served, from 1), usual, lowest: share of labels in the three weeks before, and the lowest of them."""
+def label_share_by_age(of: LabelCompletion) -> "DataFrame":
+    """Age (days since serving, from 1), usual and lowest share of labels in the three weeks before."""
     import pandas as pd
 
-    return pd.DataFrame(
-        [(days, of.usual[days], of.lowest[days]) for days in sorted(of.usual)], columns=["age", "usual", "lowest"]
-    )  # fmt: skip
+    return pd.DataFrame([(days, of.usual[days], of.lowest[days]) for days in sorted(of.usual)], columns=["age", "usual", "lowest"])
 
 
-def sentence(days: "DataFrame", here: Here) -> str:
-    """How many of the window's predictions are labelled, how many are still expected, and by when."""
+def label_completion_sentence(days: "DataFrame", here: ModelPage) -> str:
+    """Numbers of labelled and of expected labels of the window, and by when."""
     inside = days[days["period"] >= naive_utc(here.window.start)]
     if inside.empty:
-        return "No predictions of this window can be told about yet."
+        return "No prediction of this window is old enough yet."
     served, labelled = float(inside["served"].sum()), float(inside["labelled"].sum())
     coming = float((inside["final"] * inside["served"]).sum()) - labelled
     said = f"{labelled:,.0f} of {served:,.0f} predictions of this window are labelled ({100 * labelled / served:.1f} %)"
     by = inside["complete_by"].iloc[-1]
     if coming < 0.01 * served:
-        return f"{said}; no more are expected, going by the weeks before."
-    when = f", {100 * COMPLETE:.0f} % of what comes by {by}" if by else "; when, four weeks do not tell yet"
+        return f"{said}; no more are expected (estimated from the weeks before)."
+    when = f", {100 * COMPLETE:.0f} % of what comes by {by}" if by else "; by when is unknown: the history is too short"
     return f"{said}; about {coming:,.0f} more are expected{when} (estimated from the weeks before)."
 
 
-def shown(here: Here, found: list[Finding]) -> None:
-    """The page below its title."""
+def label_maturity_section(here: ModelPage, found: list[Finding]) -> None:
+    """Label maturity by day and by age, with its findings."""
     with st.skeleton(height=320):
-        of = completion(here)
-    days = by_day(of, here)
-    for each in found:
-        if each.metric == "label_maturity":
-            st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
+        of = page_label_completion(here)
+    days = label_maturity_by_day(of, here)
+    finding_lines(finding for finding in found if finding.metric == "label_maturity")
     if days.empty:
-        empty_states.nothing(
-            "How labels come is not known yet.",
-            "It takes predictions and their labels over about two weeks; log labels as records of kind label with the predictions' ids.",
+        empty_states.empty_state(
+            "Label maturity is not known yet.",
+            "It needs about two weeks of predictions with labels: log records of kind label with the predictions' ids.",
         )
         return
-    st.header("By the day that was served", anchor=False)
-    said = sentence(days, here)
-    st.markdown(formatting.plain(said))
-    on_bar = clicks.leads("labels", lambda point: of_day(here, point, days))
-    frame.chart(
-        charts_labels.by_day(days, here.window), days, key="labels", alt=said, metrics=("label_maturity",), columns=WORDS, on_select=on_bar
+    st.header("By day of serving", anchor=False)
+    said = label_completion_sentence(days, here)
+    plain_paragraph(said)
+    limit = next((finding.limit for finding in found if finding.metric == "label_maturity" and isinstance(finding.limit, float)), None)
+    on_bar = clicks.cases_on_click("labels", lambda point: predictions_of_label_day(here, point, days))
+    frame.chart_with_table(
+        charts_labels.label_maturity_bars(days, here.window, limit),
+        days,
+        key="labels",
+        alt=said,
+        metrics=("label_maturity",),
+        columns=WORDS,
+        on_select=on_bar,
     )
-    ages = by_age(of)
+    ages = label_share_by_age(of)
     if len(ages) > 1:
-        st.header("How long labels take", anchor=False)
-        first = ready_after(of)
-        when = f"A day usually has {100 * COMPLETE:.0f} % of its labels {formatting.plural(first, 'day')} after it began; " if first else ""
-        took = f"{when}{100 * (last(of)):.0f} % of predictions get a label within {formatting.plural(max(of.usual), 'day')}."
-        st.markdown(formatting.plain(took))
-        frame.chart(charts_labels.by_age(ages), ages, key="ages", alt=took, metrics=("label_maturity",), columns=WORDS)
+        st.header("Label delay", anchor=False)
+        first = days_until_complete(of)
+        when = f"{100 * COMPLETE:.0f} % of the labels of a day arrive within {formatting.plural(first, 'day')}; " if first else ""
+        took = f"{when}{100 * (_final_share(of)):.0f} % of predictions get a label within {formatting.plural(max(of.usual), 'day')}."
+        plain_paragraph(took)
+        frame.chart_with_table(
+            charts_labels.label_arrival_curve(ages), ages, key="ages", alt=took, metrics=("label_maturity",), columns=WORDS
+        )
 
 
-def people(found: list[Finding]) -> "DataFrame":
-    """Who labels: annotator, value (agreement with most of the others), low, high, n, others (agreement of the others without them), others_n, severity of what is said
-    about them (None: nothing); the lowest against the others first. Empty where nobody can be compared.
+def annotator_agreement_frame(found: list[Finding]) -> "DataFrame":
+    """annotator, value (agreement with the majority of the others), low, high, n, others (agreement among the others), others_n, severity.
+
+    severity: of the finding about the annotator; None without one. Lowest against the others first; empty where nobody can be compared.
     """
     import pandas as pd
 
@@ -168,19 +179,19 @@ def people(found: list[Finding]) -> "DataFrame":
     return pd.DataFrame(rows, columns=columns).astype({"severity": object})
 
 
-def people_shown(found: list[Finding]) -> None:
-    """The chart of who labels, with its table."""
-    rows = people(found)
+def annotator_agreement_chart(found: list[Finding]) -> None:
+    """The agreement of each annotator as a chart with its table."""
+    rows = annotator_agreement_frame(found)
     if rows.empty:
         return
     odd = rows[rows["severity"].notna()]
     lowest = rows.iloc[0]
-    said = f"{', '.join(odd['annotator'])} surely {'agrees' if len(odd) == 1 else 'agree'} less with the others than those do among themselves" if len(odd) else (
-        f"Nobody stands out of {formatting.plural(len(rows), 'annotator')}; {lowest['annotator']} is farthest below the others")  # fmt: skip
-    alt = (
-        f"{said}: {lowest['annotator']} agrees on {formatting.share(lowest['value'])}, the others on {formatting.share(lowest['others'])}."
-    )
-    st.markdown(formatting.plain(alt))
+    own, others = formatting.format_share(lowest["value"]), formatting.format_share(lowest["others"])
+    claim = f"Significantly lower agreement: {', '.join(odd['annotator'])}" if len(odd) else f"No outlier among {len(rows)} annotators"
+    alt = f"{claim}. Lowest: {lowest['annotator']}, {own}; the others {others}."
+    plain_paragraph(alt)
     if len(rows) > charts_labels.MOST:
-        st.caption(f"Drawn are the {charts_labels.MOST} farthest below the others; the table has all {len(rows)}.")
-    frame.chart(charts_labels.people(rows), rows, key="annotators", alt=alt, metrics=("annotator_agreement",), columns=PEOPLE)
+        st.caption(f"Chart: the {charts_labels.MOST} farthest below the others. Table: all {len(rows)}.")
+    frame.chart_with_table(
+        charts_labels.annotator_dots(rows), rows, key="annotators", alt=alt, metrics=("annotator_agreement",), columns=PEOPLE
+    )

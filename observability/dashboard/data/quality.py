@@ -1,4 +1,4 @@
-"""What does the data quality page show: arrival against expectation, and each feature against its checks?"""
+"""The data quality page: arrival against expectation, and the checks of each feature."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,29 +9,29 @@ from observability.core.finding import Finding, needs_action
 from observability.core.questions import ABSENT, NAN, NULL, UNSEEN, WRONG_TYPE, Aggregate, Bucket
 from observability.core.window import Window
 from observability.dashboard import clicks, distributions, links, load, time_series
-from observability.dashboard.case.cases import quoted
-from observability.dashboard.frame import Here
-from observability.dashboard.model_answers import UP
+from observability.dashboard.case.cases import quoted_column_name
+from observability.dashboard.frame import ModelPage
+from observability.dashboard.model_answers import ARRIVAL
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, row, spark
+from observability.dashboard.table import Cell, column, sparkline, table_row
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-ARRIVAL = (*UP, "duplicate_rate", "rejected_rate", "unknown_columns")
+ARRIVAL_METRICS = (*ARRIVAL, "duplicate_rate", "rejected_rate", "unknown_columns")
 RATES = {"null_rate": NULL, "nan_rate": NAN, "absent_rate": ABSENT, "wrong_type_rate": WRONG_TYPE, "unseen_rate": UNSEEN}
 """Checks that are the share of one special bin among all rows."""
 CHECKS = (*RATES, "out_of_range_rate", "constant", "stuck_hours")
 By = dict[tuple[str, str], Finding]
 
 
-def volume(window: Window, found: Sequence[Finding]) -> "DataFrame":
-    """Predictions by hour or day with what was expected, where the volume finding says it: period, n, errors, error_share, expected, low, high."""
+def volume_with_expectation(window: Window, found: Sequence[Finding]) -> "DataFrame":
+    """Predictions by hour or day: period, n, errors, error_share and, where the volume finding has them, expected, low, high."""
     import pandas as pd
 
-    traffic = time_series.traffic(window)
+    traffic = time_series.traffic_frame(window)
     judged = next((each for each in found if each.metric == "volume"), None)
-    key, names = ("by_hour", ["expected", "low", "high"]) if time_series.grain(window) == "hour" else ("by_day", ["expected"])
+    key, names = ("by_hour", ["expected", "low", "high"]) if time_series.chart_grain(window) == "hour" else ("by_day", ["expected"])
     rows = judged.evidence.get(key) if judged else None
     if not rows:
         return traffic
@@ -40,41 +40,42 @@ def volume(window: Window, found: Sequence[Finding]) -> "DataFrame":
     return traffic.merge(known, on="period", how="left")
 
 
-def arrival(found: Sequence[Finding]) -> Finding | None:
+def arrival_finding(found: Sequence[Finding]) -> Finding | None:
     """The worst finding about arrival; of several that are fine, the one about volume."""
-    about = [each for each in found if each.metric in ARRIVAL]
+    about = [each for each in found if each.metric in ARRIVAL_METRICS]
     if about and needs_action(about[0].severity):
         return about[0]
     return next((each for each in about if each.metric == "volume"), about[0] if about else None)
 
 
-def columns(model: Model, window: Window) -> tuple[str, ...]:
-    """References of the features of the version that is looked at."""
-    version, _ = distributions.judged_version(model, window, window.version)
+def feature_references(model: Model, window: Window) -> tuple[str, ...]:
+    """References of the features of the analyzed version."""
+    version, _ = distributions.analyzed_version(model, window, window.version)
     names = version.features if version and version.features else tuple(each.name for each in model.features())
     return tuple(f"feature.{name}" for name in names if model.column(f"feature.{name}"))
 
 
-def rates(model: Model, window: Window, asked: tuple[str, ...]) -> dict[str, dict[str, float]]:
+def check_rates(model: Model, window: Window, asked: tuple[str, ...]) -> dict[str, dict[str, float]]:
     """The share of each check by feature, over the whole window; a check that a column's kind does not have is left out.
 
     Special bins are shares of all rows; out of range is a share of the ordinary values.
     """
-    version, _ = distributions.judged_version(model, window, window.version)
-    frame = load.frame(Aggregate("predictions", keys=(Bucket("day"),), histogram=asked), window)
+    version, _ = distributions.analyzed_version(model, window, window.version)
+    frame = load.ask_store(Aggregate("predictions", keys=(Bucket("day"),), histogram=asked), window)
     table = {}
     for reference, part in frame.groupby("column", sort=False):
         known = model.column(str(reference))
         edges = version.edges.get(str(reference)) if version else None
         if known is not None:
-            table[known.name] = shares(part.groupby("bin")["w"].sum().to_dict(), known.kind, edges)
+            table[known.name] = _check_shares(part.groupby("bin")["w"].sum().to_dict(), known.kind, edges)
     return table
 
 
-def shares(weights: Mapping[Any, float], kind: str, edges: Edges | None) -> dict[str, float]:
+def _check_shares(weights: Mapping[Any, float], kind: str, edges: Edges | None) -> dict[str, float]:
     """The checks of one column from the weight in each bin."""
     total = sum(weights.values()) or 1.0
-    known = [each for each in RATES if not (each == "nan_rate" and kind != "number") and not (each == "unseen_rate" and kind == "number")]
+    inapplicable = "unseen_rate" if kind == "number" else "nan_rate"
+    known = [metric for metric in RATES if metric != inapplicable]
     found = {metric: weights.get(RATES[metric], 0.0) / total for metric in known}
     if edges is not None and edges.edges:
         values = sum(weight for bin_, weight in weights.items() if bin_ >= 0) or 1.0
@@ -82,7 +83,7 @@ def shares(weights: Mapping[Any, float], kind: str, edges: Edges | None) -> dict
     return found
 
 
-def by_claim(found: Sequence[Finding]) -> By:
+def findings_by_check(found: Sequence[Finding]) -> By:
     """Findings about values by subject and metric."""
     return {(each.subject, each.metric): each for each in reversed(found) if each.subject != "model"}
 
@@ -106,36 +107,36 @@ def check_rows(table: dict[str, dict[str, float]], found: By, days: "DataFrame",
     order = list(dict.fromkeys([*(name for name in reversed(bad) if name in table), *sorted(table)]))
     rows = []
     for feature in order:
-        cells: dict[str, Cell] = {"feature": links.link(feature, "drift", scope, feature=feature)}
+        cells: dict[str, Cell] = {"feature": links.link_cell(feature, "drift", scope, feature=feature)}
         part = by_feature.get(feature)
         if part is not None and len(part) > 1 and part["value"].max() > 0:
-            cells["missing"] = {
-                "spark": spark(part["value"].tolist(), f"Share of {feature} missing by day", zero=True, height=18, width=110)
-            }
+            words = f"Share of {feature} missing by day"
+            cells["missing"] = {"spark": sparkline(part["value"].tolist(), words, zero=True, height=18, width=110)}
         for metric in CHECKS:
             each, value = found.get((feature, metric)), table[feature].get(metric)
             if each is not None and each.severity != "ok":
-                cells[metric] = {"t": formatting.amount(each.value, each.unit), "s": each.severity, "title": each.because.replace("`", "")}
+                value_text = formatting.format_value(each.value, each.unit)
+                cells[metric] = {"t": value_text, "s": each.severity, "title": each.because.replace("`", "")}
             elif value is not None:
-                cells[metric] = {"t": formatting.share(value), "quiet": value == 0}
+                cells[metric] = {"t": formatting.format_share(value), "quiet": value == 0}
             if metric == "null_rate" and value:
-                cells[metric] |= links.link(cells[metric]["t"], "cases", scope, q=f"{quoted(feature)} = null")
-        rows.append(row(cells))
+                cells[metric] |= links.link_cell(cells[metric]["t"], "cases", scope, q=f"{quoted_column_name(feature)} = null")
+        rows.append(table_row(cells))
     return rows
 
 
-def missing_sentence(days: "DataFrame") -> str:
-    """What the heatmap of missing values shows most of all."""
+def missing_values_sentence(days: "DataFrame") -> str:
+    """The largest share in the heatmap of missing values."""
     worst = days.iloc[int(days["value"].argmax())]
     if worst["value"] == 0:
         return "No value is missing on any day."
-    return formatting.plain(
-        f"Most on one day: {worst['subject']}, {formatting.share(worst['value'])} missing on {formatting.day(worst['day'])}."
+    return formatting.escape_markdown(
+        f"Largest: {worst['subject']}, {formatting.format_share(worst['value'])} missing on {formatting.format_day(worst['day'])}."
     )
 
 
-def cell_of(here: Here, point: clicks.Point, days: "DataFrame") -> clicks.Cases | None:
-    """The predictions of one day that lack a value, of the cell that was clicked."""
+def predictions_missing_value(here: ModelPage, point: clicks.Point, days: "DataFrame") -> clicks.CaseQuery | None:
+    """The predictions of the clicked day that lack the value of the clicked feature."""
     data = point.get("customdata")
     subject = data[0] if isinstance(data, list | tuple) and data else None
-    return clicks.period(here, point, days["day"], clicks.missing(str(subject)) if subject else None, clicks.NEWEST)
+    return clicks.cases_of_period(here, point, days["day"], clicks.missing_condition(str(subject)) if subject else None, clicks.NEWEST)

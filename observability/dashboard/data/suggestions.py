@@ -1,7 +1,7 @@
-"""What do people do with what a machine suggests, and what would be won by accepting its surest suggestions without them?"""
+"""The suggestions of a labelling project: acceptance by annotators, anchoring, and the effect of accepting confident ones."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -9,135 +9,141 @@ from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.numerals import hours_in_words
 from observability.dashboard import frame
+from observability.dashboard.cells import UNKNOWN_CELL
 from observability.dashboard.charts import suggestions as charts_suggestions
-from observability.dashboard.table import Cell, column, row, table
-from observability.export.csv import inert_csv
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import csv_button, finding_lines, plain_paragraph
 from observability.metrics import suggestions
-from observability.metrics.suggestions import Accepting
+from observability.metrics.suggestions import AcceptanceOutcome
 from observability.stats.interval import Interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 USUAL = 90
-"""Confidence, in hundredths, at which the slider stands where the address says nothing."""
+"""Default of the slider: confidence in hundredths."""
 LOWEST = 50
-"""From here on at the least the slider goes, in hundredths; lower where suggestions are less sure."""
-EFFECT = (
-    column("what", "If they were accepted", strong=True),
-    column("figure", "Then", align="right"),
+"""Lowest confidence of the slider in hundredths; lower where suggestions are less confident."""
+EFFECT_COLUMNS = (
+    column("what", "Figure", strong=True),
+    column("figure", "Value", align="right"),
     column("reach", "95 % interval", align="right"),
-    column("of", "Of what"),
+    column("of", "Of"),
 )
 
 
-def shown(now: "DataFrame", found: Sequence[Finding]) -> None:
+def suggestions_section(now: "DataFrame", found: Sequence[Finding]) -> None:
     """The section about suggestions; nothing where none was shown."""
     if not now["shown"].any():
         return
-    st.header("What the machine suggests", anchor=False)
+    st.header("Suggestions", anchor=False)
     order = (suggestions.ANCHORING, suggestions.TAKEN, suggestions.ACCEPTANCE)
-    for each in sorted(
-        (one for one in found if one.metric in order and "/annotator:" not in one.subject), key=lambda one: order.index(one.metric)
-    ):
-        st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
-    anchoring(next((each for each in found if each.metric == suggestions.ANCHORING and "here" in each.evidence), None))
-    accepting(now)
+    about = [finding for finding in found if finding.metric in order and "/annotator:" not in finding.subject]
+    finding_lines(sorted(about, key=lambda finding: order.index(finding.metric)))
+    _anchoring_chart(next((each for each in found if each.metric == suggestions.ANCHORING and "here" in each.evidence), None))
+    _acceptance_section(now)
 
 
-def anchoring(told: Finding | None) -> None:
-    """How often a wrong answer is given where it is suggested and where nothing is, of the same items."""
+def _anchoring_chart(told: Finding | None) -> None:
+    """Share of wrong answers where they are suggested and where nothing is, on the same items."""
     import pandas as pd
 
     if told is None:
         return
     both = (("it is suggested", told.evidence["here"]), ("nothing is suggested", told.evidence["there"]))
     rows = pd.DataFrame([[name, *each] for name, each in both], columns=["side", "value", "low", "high", "n"])
-    frame.chart(
-        charts_suggestions.sides(rows), rows, key="anchoring", alt=told.because, metrics=(suggestions.ANCHORING, suggestions.TAKEN),
-        columns={"side": "Where", "n": "Items", "value": "Give the wrong answer"},
-    )  # fmt: skip
+    figure, metrics = charts_suggestions.anchoring_dots(rows), (suggestions.ANCHORING, suggestions.TAKEN)
+    columns = {"side": "Where", "n": "Items", "value": "Wrong answers"}
+    frame.chart_with_table(figure, rows, key="anchoring", alt=told.because, metrics=metrics, columns=columns)
 
 
-def accepting(now: "DataFrame") -> None:
-    """Accuracy by confidence, and what a threshold would do."""
-    rows = suggestions.curve(now)
+def _acceptance_section(now: "DataFrame") -> None:
+    """Accuracy by confidence, and the effect of a threshold."""
+    rows = suggestions.acceptance_curve(now)
     if rows.empty:
         return
-    st.subheader("Which suggestions could be accepted without a person?", anchor=False)
-    at = threshold(rows)
-    told = suggestions.accepting(now, at)
+    st.subheader("Automatic acceptance", anchor=False)
+    at = _confidence_threshold(rows)
+    told = suggestions.acceptance_outcome(now, at)
     if told is None:
         return
-    alt = sentence(told)
-    st.markdown(formatting.plain(alt))
-    frame.chart(
-        charts_suggestions.curve(rows, at, told.today), rows, key="curve", alt=alt, metrics=("suggestion_accuracy",),
-        columns={"confidence": "Confidence from", "coverage": "Suggestions that reach it", "value": "Right by gold", "n": "With gold", "accepted": "Suggestions"},
-    )  # fmt: skip
-    effect(told)
+    alt = acceptance_sentence(told)
+    plain_paragraph(alt)
+    columns = {
+        "confidence": "Confidence from",
+        "coverage": "Coverage",
+        "value": "Gold accuracy",
+        "n": "Gold items",
+        "accepted": "Suggestions",
+    }
+    figure = charts_suggestions.accuracy_coverage_curve(rows, at, told.today)
+    frame.chart_with_table(figure, rows, key="curve", alt=alt, metrics=("suggestion_accuracy",), columns=columns)
+    _acceptance_effect(told)
 
 
-def threshold(rows: "DataFrame") -> float:
-    """The slider, whose value stands in the address as `confidence`."""
+def _confidence_threshold(rows: "DataFrame") -> float:
+    """The slider, whose value is the parameter `confidence` of the address."""
     low = min(int(100 * rows["confidence"].min()), LOWEST)
     named = st.query_params.get("confidence", str(USUAL))
     known = named.isdigit() and low <= int(named) <= 100
     if not known:
-        st.warning(
-            f"The link names the confidence {formatting.plain(named)}; it is a whole number from {low} to 100.", icon=":material/link_off:"
-        )
+        words = f"The link names the confidence {formatting.escape_markdown(named)}; it is a whole number from {low} to 100."
+        st.warning(words, icon=":material/link_off:")
     held = int(named) if known else USUAL
 
     def write() -> None:
         st.query_params["confidence"] = str(st.session_state["confidence-slider"])
 
-    found: int = st.slider("Accept from a confidence of", low, 100, held, step=1, format="%d %%", key="confidence-slider", on_change=write)
+    found: int = st.slider("Accept from confidence", low, 100, held, step=1, format="%d %%", key="confidence-slider", on_change=write)
     return found / 100
 
 
-def sentence(told: Accepting) -> str:
-    """What the threshold would do, in one sentence."""
+def acceptance_sentence(told: AcceptanceOutcome) -> str:
+    """The effect of the threshold in one sentence."""
+    threshold = formatting.format_share(told.threshold)
     if not told.accepted:
-        return f"No suggestion reaches a confidence of {formatting.share(told.threshold)}."
-    accepted = f"From {formatting.share(told.threshold)} on {told.accepted:,} of {told.suggestions:,} suggestions ({formatting.share(told.coverage)}) would be accepted"
+        return f"No suggestion reaches a confidence of {threshold}."
+    accepted = f"{told.accepted:,} of {told.suggestions:,} suggestions ({formatting.format_share(told.coverage)}) reach {threshold}"
     if told.error.value is None:
-        return f"{accepted}; how many of them are wrong cannot be told, none is a gold item."
-    return f"{accepted}; {formatting.share(told.error.value)} of them are wrong ({formatting.share(told.error.low)} to {formatting.share(told.error.high)}, {told.error.n:,.0f} gold items)."
+        return f"{accepted}; their error rate is unknown, as none is a gold item."
+    interval = formatting.format_interval(told.error.low, told.error.high, "share")
+    return f"{accepted}; {formatting.format_share(told.error.value)} of them are wrong ({interval}, {told.error.n:,.0f} gold items)."
 
 
-def effect(told: Accepting) -> None:
-    """What would change, each figure with its basis."""
+def _acceptance_effect(told: AcceptanceOutcome) -> None:
+    """The figures that would change, each with its basis."""
     import pandas as pd
 
-    time = None if told.seconds is None else told.seconds / 3600
-    of_time = f"{told.labels:,} labels of this window that nobody would give; {told.timed:,} of them say how long they took"
-    facts: list[tuple[str, str, Interval | None, str, str]] = [
-        ("Accepted suggestions that are wrong", "share", told.error, f"{told.error.n:,.0f} accepted suggestions of gold items", "measured"),
-        ("Labels of people below the threshold that are wrong", "share", told.people, "their first answers to gold items", "measured"),
-        ("All labels that are wrong, then", "share", told.overall, "both, by their shares", "estimated"),
-        ("All labels that are wrong, today", "share", told.today, "first answers to gold items that were shown a suggestion with a confidence", "measured"),
-    ]  # fmt: skip
-    lines = [row(as_cells(name, each, of, basis)) for name, _, each, of, basis in facts if each is not None]
-    saved: Cell = {"t": formatting.DASH if time is None else hours_in_words(time), "mark": None if time is None else told.time_basis}
-    lines.append(row({"what": {"t": "Time of people saved"}, "figure": saved, "reach": {"t": formatting.DASH}, "of": {"t": of_time if time is not None else "log `seconds` to see it"}}))  # fmt: skip
-    table("effect", "What accepting suggestions would do", EFFECT, lines, compact=True)
-    rows = [[name, each.value, each.low, each.high, each.n, basis] for name, _, each, _, basis in facts if each is not None]
-    rows.append(["Hours of people saved", time, None, None, told.labels, told.time_basis])
+    hours = None if told.seconds is None else told.seconds / 3600
+    facts: list[tuple[str, Interval | None, str, str]] = [
+        ("Errors among accepted suggestions", told.error, f"{told.error.n:,.0f} accepted suggestions of gold items", "measured"),
+        ("Errors of annotators below the threshold", told.people, "their first answers to gold items", "measured"),
+        ("Errors among all labels, then", told.overall, "both, weighted by their shares", "estimated"),
+        ("Errors among all labels, now", told.today, "first answers to gold items with a suggestion and a confidence", "measured"),
+    ]
+    known = [(name, figure, of, basis) for name, figure, of, basis in facts if figure is not None]
+    lines = [table_row(_effect_cells(name, figure, of, basis)) for name, figure, of, basis in known]
+    saved: Cell = {"t": hours_in_words(hours), "mark": told.time_basis} if hours is not None else dict(UNKNOWN_CELL)
+    of_time = f"{told.labels:,} labels of this window no longer needed; {told.timed:,} with a logged time"
+    time_cells = {"what": {"t": "Annotator time saved"}, "figure": saved, "reach": dict(UNKNOWN_CELL)}
+    lines.append(table_row({**time_cells, "of": {"t": of_time if hours is not None else "log `seconds` to see it"}}))
+    draw_table("effect", "Effect of accepting suggestions", EFFECT_COLUMNS, lines, compact=True)
+    rows = [[name, figure.value, figure.low, figure.high, figure.n, basis] for name, figure, _, basis in known]
+    rows.append(["Hours of annotators saved", hours, None, None, told.labels, told.time_basis])
     twin = pd.DataFrame(rows, columns=["what", "value", "low", "high", "n", "basis"])
-    frame.download("accepting.csv", lambda: inert_csv(twin.assign(threshold=told.threshold)), "CSV", key="accepting-csv")
-    st.caption("It is assumed that gold items are like the others, and that people go on as they do. A threshold that is chosen on these figures looks a little better here than it will be.")  # fmt: skip
+    csv_button("accepting", lambda: twin.assign(threshold=told.threshold))
+    st.caption(
+        "Assumes that gold items are like the others. A threshold chosen on these figures looks slightly better here than it will be."
+    )
 
 
-def as_cells(name: str, each: Interval, of: str, basis: str) -> dict[str, Cell]:
-    """One figure as cells."""
-    known = each.value is not None
-    reach: dict[str, Any] = {
-        "t": f"{formatting.share(each.low)} to {formatting.share(each.high)}" if known and each.low is not None else formatting.DASH
-    }
+def _effect_cells(name: str, figure: Interval, of: str, basis: str) -> dict[str, Cell]:
+    """The cells of one figure."""
+    known = figure.value is not None
+    interval = formatting.format_interval(figure.low, figure.high, "share") if known else formatting.DASH
     return {
         "what": {"t": name},
-        "figure": {"t": formatting.share(each.value), "mark": basis if known else None},
-        "reach": reach,
+        "figure": {"t": formatting.format_share(figure.value), "mark": basis if known else None},
+        "reach": {"t": interval},
         "of": {"t": of},
     }

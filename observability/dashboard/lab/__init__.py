@@ -1,1 +1,1 @@
-"""The scenario lab: what to plant, the job, what would have been said."""
+"""The scenario lab: choice of a fault, the job, and its result."""

@@ -1,6 +1,6 @@
-"""What is the lab working on? One job at a time for the whole dashboard, in a thread of its own; anybody may look at it, and cancel it.
+"""The job of the lab: one at a time for the whole dashboard, in its own thread; anyone can see and cancel it.
 
-The last few timelines are kept, so that a link to one shows it at once.
+The last results are kept, so that a link to one shows it at once.
 """
 
 import threading
@@ -16,14 +16,15 @@ MOST = 16
 Note = Callable[[float, str], None]
 
 
-class Cancelled(Exception):  # noqa: N818 - no error: somebody wanted it
+class JobCancelled(Exception):  # noqa: N818 - no error: somebody wanted it
     """The job was cancelled."""
 
 
 @dataclass
-class Job:
-    """One run. choice: what was chosen; title: that in words. share, words: how far it is. failure: why it ended without a timeline, None where it goes on or
-    is done.
+class LabJob:
+    """One run. choice, title: what was chosen, and that in words. share, words: the progress.
+
+    failure: why it ended without a result; None while it runs, or when it succeeded.
     """
 
     choice: Hashable
@@ -36,54 +37,54 @@ class Job:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def note(self, share: float, words: str) -> None:
-        """How far it is; raises where it is to stop."""
+        """Update the progress. Raises JobCancelled after a cancellation."""
         if self.stop.is_set():
-            raise Cancelled
+            raise JobCancelled
         self.share, self.words = share, words
 
 
 _lock = threading.Lock()
-_job: Job | None = None
+_job: LabJob | None = None
 _told: OrderedDict[Hashable, Any] = OrderedDict()
 
 
-def current() -> Job | None:
-    """The job under way, or the last one where it failed; None where there is nothing to say."""
+def current_job() -> LabJob | None:
+    """The running job, or the last one if it failed; else None."""
     return _job if _job is not None and (not _job.done or _job.failure) else None
 
 
-def told(choice: Hashable) -> Any:
-    """What came out of a choice, where it was made; else None."""
+def job_result(choice: Hashable) -> Any:
+    """The result of a choice; None where it did not run."""
     return _told.get(choice)
 
 
-def start(choice: Hashable, title: str, tell: Callable[[Note], Any]) -> bool:
-    """Starts a job; False where another is under way. tell: gives what is kept, and says how far it is."""
+def start_job(choice: Hashable, title: str, tell: Callable[[Note], Any]) -> bool:
+    """Start a job; False where another is running. tell: gives the result, and reports its progress."""
     global _job
     with _lock:
         if _job is not None and not _job.done:
             return False
-        _job = Job(choice, title)
-        threading.Thread(target=work, args=(_job, tell), name="lab", daemon=True).start()
+        _job = LabJob(choice, title)
+        threading.Thread(target=_run_job, args=(_job, tell), name="lab", daemon=True).start()
         return True
 
 
-def cancel() -> None:
-    """Stops the job under way at its next step."""
+def cancel_job() -> None:
+    """Cancel the running job at its next step."""
     if _job is not None:
         _job.stop.set()
 
 
-def work(job: Job, tell: Callable[[Note], Any]) -> None:
-    """Do it, and keep what comes out."""
+def _run_job(job: LabJob, tell: Callable[[Note], Any]) -> None:
+    """Run the job, and keep its result."""
     try:
         found = tell(job.note)
         with _lock:
             _told[job.choice] = found
             while len(_told) > MOST:
                 _told.popitem(last=False)
-    except Cancelled:
-        job.failure = "Cancelled. Nothing was kept; the throw-away store is gone."
+    except JobCancelled:
+        job.failure = "Cancelled. Nothing was saved."
     except ObservabilityError as error:
         job.failure = str(error)
     except Exception as error:

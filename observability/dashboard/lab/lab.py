@@ -1,6 +1,8 @@
-"""What does the lab page show: the choice of a fault, the work under way, and the timeline of what was said?"""
+"""The scenario lab: the choice of a fault in predictions, the running job, and the timeline of findings."""
 
 import json
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -8,19 +10,20 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.errors import UsageError
 from observability.dashboard import empty_states, frame
+from observability.dashboard.cells import UNKNOWN_CELL, severity_cell
 from observability.dashboard.charts import lab as charts_lab
-from observability.dashboard.frame import Here
+from observability.dashboard.frame import ModelPage
 from observability.dashboard.lab import job as lab_job
 from observability.dashboard.lab import load_lab
-from observability.dashboard.table import column, row, table
-from observability.export.csv import inert_csv
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import csv_button, plain_caption, status_line
 from observability.simulation.fault import Strength
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from pandas import DataFrame
 
-    from observability.simulation.fault_targets import Scene
-    from observability.simulation.timeline import Choice, Said, Timeline
+    from observability.simulation.fault_targets import FaultTargets
+    from observability.simulation.timeline import FaultTimeline, TimelineIncident, TimelineRequest
 
 STRENGTHS: dict[Strength, str] = {"weak": "Weak: the smallest effect that matters", "middle": "Middle", "strong": "Strong"}
 DELAYS = {0: "At once", 7: "A week late", 30: "A month late"}
@@ -28,33 +31,33 @@ SIMULATED = ":orange-badge[:material/science: simulated]"
 DAY_COLUMNS = (
     column("day", "Day", width="4rem"),
     column("status", "Status", width="6.5rem"),
-    column("because", "What was said", wide=True, help="What a person reads first of each incident, and who and what it is about"),
-    column("with", "With it", align="right", help="Further findings of the same incident", width="5rem"),
+    column("because", "Finding", wide=True, help="The lead finding of each incident, and its subject"),
+    column("with", "Related", align="right", help="Further findings of the incident", width="5rem"),
 )
 
 
-OF = {"predictions": "Predictions", "training": "Training runs", "labelling": "Labelling"}
-"""What a fault can be planted in."""
+FAULT_KINDS = {"predictions": "Predictions", "training": "Training runs", "labelling": "Labelling"}
+"""Records in which a fault can be planted."""
 
 
-def kind() -> str:
-    """What the fault is one of, which the address keeps."""
+def fault_kind() -> str:
+    """The kind of fault, a parameter of the address."""
     named = st.query_params.get("of", "predictions")
-    found = st.segmented_control(
-        "A fault of", list(OF), default=named if named in OF else "predictions", format_func=OF.__getitem__, key="lab-of", on_change=turn
-    )
+    kinds, default = list(FAULT_KINDS), named if named in FAULT_KINDS else "predictions"
+    words = FAULT_KINDS.__getitem__
+    found = st.segmented_control("Fault in", kinds, default=default, format_func=words, key="lab-of", on_change=_change_kind)
     return found or "predictions"
 
 
-def turn() -> None:
-    """Another kind of fault was chosen: the address forgets the fault of the other."""
+def _change_kind() -> None:
+    """Another kind was chosen: remove the fault of the other from the address."""
     st.query_params["of"] = str(st.session_state["lab-of"] or "predictions")
     for key in ("fault", "run"):
         st.query_params.pop(key, None)
 
 
-def number(key: str, usual: int, options: "tuple[int, ...]") -> int:
-    """A choice of the address that is a number; the usual one where it says none, or none that is offered."""
+def query_number(key: str, usual: int, options: "tuple[int, ...]") -> int:
+    """A number in the address; the usual one where there is none, or one that is not offered."""
     try:
         found = int(st.query_params.get(key, usual))
     except ValueError:
@@ -62,219 +65,193 @@ def number(key: str, usual: int, options: "tuple[int, ...]") -> int:
     return found if found in options else usual
 
 
-def choose(here: Here) -> "tuple[Scene, Choice, str | None]":
-    """The boxes. Gives the scene, the choice, and why the fault cannot be planted on this model."""
+def parameter_box(
+    label: str,
+    parameter: str,
+    options: Sequence[Any],
+    default: Any,
+    words: Callable[[Any], str],
+    *,
+    prefix: str = "lab",
+    note: str | None = None,
+) -> Any:
+    """The choice of a box that is a parameter of the address. prefix: of the box's key; note: its help."""
+    key, texts = f"{prefix}-{parameter}", [str(option) for option in options]
+    named = st.query_params.get(parameter, str(default))
+    place = texts.index(named) if named in texts else list(options).index(default)
+
+    def write() -> None:
+        st.query_params[parameter] = str(st.session_state[key])
+
+    return st.selectbox(label, options, place, format_func=words, key=key, on_change=write, help=note)
+
+
+def chosen_fault(here: ModelPage) -> "tuple[FaultTargets, TimelineRequest, str | None]":
+    """The scene, the choice in the boxes, and why the fault cannot be planted on this model (None: it can)."""
     from observability.simulation.faults import FAULTS
-    from observability.simulation.timeline import Choice, possible
+    from observability.simulation.timeline import TimelineRequest, fault_obstacles
 
     with st.container(border=True, key="lab-choice"):
         left, right = st.columns([2, 1], gap="medium")
-        seed = number("seed", 0, tuple(range(100)))
+        seed = query_number("seed", 0, tuple(range(100)))
         try:
             with st.spinner("Reading the model's log"):
-                scene = load_lab.scene(here.model.name, seed)
+                scene = load_lab.lab_scene(here.model.name, seed)
         except UsageError as error:
-            empty_states.nothing(
-                formatting.plain(str(error)), "The lab draws clean days from a model's past or reference.", "add_model", "Register"
-            )
+            step = "The lab draws clean days from a model's past or reference."
+            empty_states.empty_state(formatting.escape_markdown(str(error)), step, "add_model", "Register")
             st.stop()
-        cannot = possible(scene)
+        cannot = fault_obstacles(scene)
         names = sorted(FAULTS, key=lambda name: (cannot[name] is not None, FAULTS[name].section, name))
-        named = st.query_params.get("fault")
+        titles = {name: FAULTS[name].title + ("" if cannot[name] is None else " (not on this model)") for name in names}
         with left:
-            fault = st.selectbox(
-                "Fault", names, index=names.index(named) if named in names else 0, key="lab-fault", on_change=write, args=("fault",),
-                format_func=lambda name: FAULTS[name].title if cannot[name] is None else f"{FAULTS[name].title} (not on this model)",
-            )  # fmt: skip
-        strengths = list(STRENGTHS)
-        at = st.query_params.get("strength", "middle")
+            fault = parameter_box("Fault", "fault", names, names[0], titles.__getitem__)
         with right:
-            strength = st.selectbox(
-                "Strength", strengths, index=next((place for place, each in enumerate(strengths) if each == at), 1), key="lab-strength", on_change=write, args=("strength",),
-                format_func=lambda each: STRENGTHS[each],
-            )  # fmt: skip
+            strength = parameter_box("Strength", "strength", list(STRENGTHS), "middle", STRENGTHS.__getitem__)
         chosen = FAULTS[fault]
-        whom = " and ".join(f"`{each}`" for each in scene.target(chosen.needs).values()) if cannot[fault] is None else ""
-        st.markdown(
-            f"{formatting.plain(chosen.told)} {f'It falls on {whom}.' if whom else ''} :gray[{formatting.plain(chosen.size(strength))}]"
-        )
-        boxes = st.columns(4, gap="medium")
-        days = box(boxes[0], "Days with the fault", "days", 7, (3, 7, 14, 28), lambda each: formatting.plural(each, "day"))
-        rows = box(boxes[1], "Predictions a day", "rows", 1000, (200, 500, 1000, 5000, 20_000), lambda each: f"{each:,}")
-        delay = box(boxes[2], "Labels come", "delay", 0, tuple(DELAYS), lambda each: DELAYS[each])
-        box(
-            boxes[3],
-            "Draw",
-            "seed",
-            0,
-            tuple(range(10)),
-            lambda each: f"No. {each + 1}",
-            "Another draw takes other rows, and may choose another feature, slice or replica",
-        )
-        return scene, Choice(here.model.name, fault, strength, days, rows, delay, seed), cannot[fault]
+        targets = " and ".join(f"`{name}`" for name in scene.target(chosen.needs).values()) if cannot[fault] is None else ""
+        about = f"{formatting.escape_markdown(chosen.description)} {f'Target: {targets}.' if targets else ''}"
+        st.markdown(f"{about} :gray[{formatting.escape_markdown(chosen.size(strength))}]")
+        first, second, third, fourth = st.columns(4, gap="medium")
+        with first:
+            days = parameter_box("Days with the fault", "days", (3, 7, 14, 28), 7, lambda days: formatting.plural(days, "day"))
+        with second:
+            rows = parameter_box("Predictions per day", "rows", (200, 500, 1000, 5000, 20_000), 1000, lambda rows: f"{rows:,}")
+        with third:
+            delay = parameter_box("Label delay", "delay", tuple(DELAYS), 0, DELAYS.__getitem__)
+        with fourth:
+            note = "Another seed takes other rows, and may choose another feature, slice or replica"
+            parameter_box("Seed", "seed", tuple(range(10)), 0, lambda number: str(number + 1), note=note)
+        return scene, TimelineRequest(here.model.name, fault, strength, days, rows, delay, seed), cannot[fault]
 
 
-def box(where: Any, label: str, key: str, usual: int, options: tuple[int, ...], words: Any, told: str | None = None) -> int:
-    """A box of a few numbers that is kept in the address."""
-    held = number(key, usual, options)
-    with where:
-        found: int = st.selectbox(
-            label, options, index=options.index(held), key=f"lab-{key}", format_func=words, on_change=write, args=(key,), help=told
-        )
-    return found
+def plant_prediction_fault(scene: "FaultTargets", choice: "TimelineRequest", why: str | None) -> None:
+    """The button that plants a fault in predictions, and the running job."""
+    from observability.simulation.timeline import build_fault_timeline
+
+    title = f"{choice.fault.replace('_', ' ')} on {choice.model}"
+    plant_fault(choice, title, lambda note: build_fault_timeline(scene, choice, note), why, "Takes half a minute to some minutes")
 
 
-def write(key: str) -> None:
-    """A changed box writes the address."""
-    st.query_params[key] = str(st.session_state[f"lab-{key}"])
-
-
-def run(scene: "Scene", choice: "Choice", why: str | None) -> None:
-    """The button that plants a fault in predictions, and the work under way."""
-    from observability.simulation.timeline import tell
-
-    plant(
-        choice,
-        f"{choice.fault.replace('_', ' ')} on {choice.model}",
-        lambda note: tell(scene, choice, note),
-        why,
-        "Takes half a minute to some minutes",
-    )
-
-
-def plant(choice: "Hashable", title: str, tell: "Callable[[lab_job.Note], Any]", why: str | None, takes: str) -> None:
-    """The button that starts the work; the work under way. why: why it cannot be planted; takes: how long it takes, in words."""
-    job = lab_job.current()
+def plant_fault(choice: Hashable, title: str, tell: Callable[[lab_job.Note], Any], why: str | None, takes: str) -> None:
+    """The button that starts the job, and the running job. why: why it cannot be planted; takes: the duration in words."""
+    job = lab_job.current_job()
     busy = job is not None and not job.done
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        pressed = st.button("Plant it", icon=":material/science:", key="lab-run", disabled=busy or why is not None)
+        pressed = st.button("Plant", icon=":material/science:", key="lab-run", disabled=busy or why is not None)
         if why is not None:
-            st.caption(formatting.plain(f"Not on this model: {why}."))
+            plain_caption(f"Not possible on this model: {why}.")
         else:
-            st.caption(f"{takes}; the dashboard answers more slowly meanwhile. Nothing of your store is changed.")
-    if pressed and lab_job.start(choice, title, tell):
+            st.caption(f"{takes}; the dashboard is slower meanwhile. Your store does not change.")
+    if pressed and lab_job.start_job(choice, title, tell):
         st.rerun()
     if busy:
-        progress()
+        _job_progress()
     elif job is not None and job.failure:
-        st.warning(formatting.plain(job.failure), icon=":material/info:")
+        st.warning(formatting.escape_markdown(job.failure), icon=":material/info:")
 
 
 @st.fragment(run_every=1.0)
-def progress() -> None:
-    """How far the work is, and a way to stop it."""
-    job = lab_job.current()
+def _job_progress() -> None:
+    """The progress of the job, and a button to cancel it."""
+    job = lab_job.current_job()
     if job is None or job.done:
         st.rerun()
         return
-    st.progress(min(job.share, 1.0), formatting.plain(f"{job.title}: {job.words}"))
-    st.button("Cancel", icon=":material/close:", key="lab-cancel", on_click=lab_job.cancel, disabled=job.stop.is_set())
+    st.progress(min(job.share, 1.0), formatting.escape_markdown(f"{job.title}: {job.words}"))
+    st.button("Cancel", icon=":material/close:", key="lab-cancel", on_click=lab_job.cancel_job, disabled=job.stop.is_set())
 
 
-def show(told: "Timeline") -> None:
-    """The answer, the chart by day, the table, and what to take along."""
+def fault_timeline_section(told: "FaultTimeline") -> None:
+    """The result, the chart by day, the table and the downloads."""
     import pandas as pd
 
-    status = "unknown" if told.first_said is None else "ok" if told.first_named is not None or not told.target else "watch"
-    word = "Not said" if told.first_said is None else "Named" if status == "ok" and told.target else "Said"
+    identified = told.first_named is not None or not told.target
     with st.container(border=True, key="lab-answer"):
-        st.markdown(f"{SIMULATED} {formatting.status(status, word)}: {formatting.sentence(told.sentence)}")
+        detection_status(told.sentence, detected=told.first_said is not None, identified=identified, has_target=bool(told.target))
         with st.container(horizontal=True, gap="large"):
-            st.metric("First said", "never" if told.first_said is None else f"day {told.first_said}", width="content")
+            st.metric("First detected", "never" if told.first_said is None else f"day {told.first_said}", width="content")
             if told.target:
-                st.metric("First named", "never" if told.first_named is None else f"day {told.first_named}", width="content")
-            st.metric(
-                "Other incidents to act on",
-                f"{told.others}",
-                help="The most of one day, beside the first, that are not also said without the fault",
-                width="content",
-            )
-        st.caption(formatting.plain(f"{told.told} Each day is judged as of its end, with only what had arrived by then."))
-    also = with_twins(told)
+                st.metric("First identified", "never" if told.first_named is None else f"day {told.first_named}", width="content")
+            note = "Most on one day, beside the first, that do not also occur without the fault"
+            st.metric("Other critical incidents", f"{told.others}", help=note, width="content")
+        plain_caption(f"{told.source_note} Each day is judged as of its end, with only what had arrived by then.")
+    also = _show_twins_toggle(told)
     rows = pd.DataFrame(told.rows())
     shown = rows[rows["severity"].isin(["act", "watch"]) & (also | ~rows["also_without_fault"].fillna(False).astype(bool))].copy()
     if not shown.empty:
-        shown["what"] = [name_of(*each) for each in shown[["subject", "slice", "metric"]].itertuples(index=False)]
+        shown["what"] = [claim_words(*claim) for claim in shown[["subject", "slice", "metric"]].itertuples(index=False)]
         columns = ["day", "what", "severity", "because", "also_without_fault"]
-        frame.chart(charts_lab.timeline(shown, len(told.planted)), shown[columns], key="lab-timeline", alt=told.sentence.replace("`", ""))
+        figure = charts_lab.fault_timeline(shown, len(told.planted))
+        frame.chart_with_table(figure, shown[columns], key="lab-timeline", alt=told.sentence.replace("`", ""))
     st.header("Day by day", anchor=False)
-    table("lab-said", "What was said on each day", DAY_COLUMNS, [as_row(each) for each in day_rows(told, also=also)])
-    stem = f"lab-{told.choice.model}-{told.fault.name}-{told.choice.strength}"
+    draw_table("lab-said", "Findings of each day", DAY_COLUMNS, [_day_row(*line) for line in timeline_day_rows(told, also=also)])
+    result_downloads(f"lab-{told.choice.model}-{told.fault.name}-{told.choice.strength}", rows, told.to_json())
+
+
+def detection_status(sentence: str, *, detected: bool, identified: bool, has_target: bool = True) -> None:
+    """The result of a planted fault: not detected, detected, or identified with its target."""
+    status = "unknown" if not detected else "ok" if identified else "watch"
+    word = "Not detected" if not detected else "Identified" if identified and has_target else "Detected"
+    st.markdown(f"{SIMULATED} {status_line(status, sentence, word)}")
+
+
+def result_downloads(stem: str, rows: "DataFrame", result: Any) -> None:
+    """The result as CSV and JSON."""
     with st.container(horizontal=True, gap="small"):
-        frame.download(f"{stem}.csv", lambda: inert_csv(rows.assign(basis="simulated")), "CSV", key="lab-csv")
-        frame.download(
-            f"{stem}.json", lambda: json.dumps(told.to_json(), indent=2, default=str), "JSON", key="lab-json", kind="application/json"
-        )
+        csv_button(stem, lambda: rows.assign(basis="simulated"), key="lab-csv")
+        content = partial(json.dumps, result, indent=2, default=str)
+        frame.download_button(f"{stem}.json", content, "JSON", key="lab-json", kind="application/json")
 
 
-def name_of(subject: str, part: str | None, metric: str) -> str:
-    """Who and what something that was said is about, in a few words."""
+def claim_words(subject: str, part: str | None, metric: str) -> str:
+    """Subject, slice and metric of a finding in a few words."""
     about = "the model" if subject == "model" else subject
-    where = f" in {formatting.condition(part)}" if part and part == part else ""
+    where = f" in {formatting.slice_in_words(part)}" if part and part == part else ""
     return f"{about}{where}: {formatting.metric_title(metric)}"
 
 
-def with_twins(told: "Timeline") -> bool:
-    """Whether to show what is said about the same days without the fault too: it is not the fault's doing, and would hide what is."""
-    twins = sum(each.twin for each in told.said())
+def _show_twins_toggle(told: "FaultTimeline") -> bool:
+    """A toggle that also shows incidents that occur without the fault, which are hidden by default."""
+    twins = sum(each.twin for each in told.reported())
     if not twins:
         return False
     own = sum(any(one.severity == "act" for one in day.incidents) for day in told.twin)
     if own:
-        st.caption(
-            f"The days are not clean by themselves: without the fault {own} of {len(told.twin)} have something to act on. A fault has to stand out from that."
-        )
-    words = formatting.plural(twins, "incident is", "incidents are")
-    return st.toggle(f"Show what is said without the fault as well: {words} folded", key="lab-also", help="Over all days")
+        st.caption(f"The days are not clean: {own} of {len(told.twin)} have a critical incident without the fault.")
+    words = formatting.plural(twins, "incident")
+    return st.toggle(f"Show incidents that also occur without the fault ({words})", key="lab-also", help="Over all days")
 
 
-def day_rows(told: "Timeline", *, also: bool) -> "list[tuple[int, Said | None]]":
-    """Each incident with its day, and a row for each day on which nothing was said. also: with what is said without the fault as well."""
-    said = [each for each in told.said() if also or not each.twin]
-    found: list[tuple[int, Said | None]] = []
+def timeline_day_rows(told: "FaultTimeline", *, also: bool) -> "list[tuple[int, TimelineIncident | None]]":
+    """Each incident with its day, and a row for each day without one. also: with incidents that occur without the fault."""
+    said = [each for each in told.reported() if also or not each.twin]
+    found: list[tuple[int, TimelineIncident | None]] = []
     for day in told.planted:
         mine = [each for each in said if each.day is day]
         found += [(day.number, each) for each in mine] or [(day.number, None)]
     return found
 
 
-def as_row(of: "tuple[int, Said | None]") -> dict[str, Any]:
-    """One row of the table."""
-    day, said = of
+def _day_row(day: int, said: "TimelineIncident | None") -> dict[str, Any]:
+    """One row of the table; said: an incident, None for a day without one."""
+    cells: dict[str, Cell] = {"day": {"t": str(day)}}
     if said is None:
-        return row(
-            {
-                "day": {"t": str(day)},
-                "status": {"s": "ok", "t": formatting.STATUS_WORDS["ok"]},
-                "because": {"t": "Nothing that comes of the fault."},
-                "with": {"t": formatting.DASH},
-            }
+        return table_row(
+            cells | {"status": severity_cell("ok"), "because": {"t": "No finding due to the fault."}, "with": dict(UNKNOWN_CELL)}
         )
-    incident = said.incident
-    lead = incident.lead
-    under = [
-        formatting.metric_title(lead.metric),
-        *([] if lead.subject == "model" else [lead.subject]),
-        *([formatting.condition(lead.slice)] if lead.slice else []),
-    ]
-    if said.twin:
-        under.append(charts_lab.ALSO)
-    elif said.names:
-        under.append("names what the fault falls on")
-    return row(
-        {
-            "day": {"t": str(day)},
-            "status": {"s": incident.severity, "t": formatting.STATUS_WORDS[incident.severity]},
-            "because": {"t": lead.because.replace("`", ""), "sub": " · ".join(under), "mark": "simulated"},
-            "with": {"t": f"{len(incident.collateral):,}"},
-        }
-    )
+    incident, lead = said.incident, said.incident.lead
+    under = [formatting.metric_title(lead.metric), *([] if lead.subject == "model" else [lead.subject])]
+    under += [formatting.slice_in_words(lead.slice)] if lead.slice else []
+    under += [charts_lab.ALSO] if said.twin else ["identifies the target"] if said.names else []
+    because = {"t": lead.because.replace("`", ""), "sub": " · ".join(under), "mark": "simulated"}
+    related = {"t": f"{len(incident.collateral):,}"}
+    return table_row(cells | {"status": severity_cell(incident.severity), "because": because, "with": related})
 
 
-def nothing_yet() -> None:
-    """Nothing was planted with this choice."""
-    empty_states.nothing(
-        "Choose a fault and plant it: a copy of this model's log is made in a throw-away store, the fault is put in, and every day is judged as it would "
-        "have been.",
-        "Works on any model that has a reference; every figure on this page is simulated.",
+def no_timeline_yet() -> None:
+    """The empty state before the fault is planted."""
+    empty_states.empty_state(
+        "Choose a fault and plant it in a copy of this model's log: each day is then judged as it would have been.",
+        "Works on any model with a reference. Every figure on this page is simulated.",
     )

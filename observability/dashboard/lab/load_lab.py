@@ -1,24 +1,17 @@
-"""Which clean log does the lab page plant faults on? Kept by the store's state, as everything that pages read."""
+"""The clean log in which the lab plants faults, cached by the store's state."""
 
 from typing import TYPE_CHECKING
 
-import streamlit as st
-
-from observability.dashboard.load import Stamp, stamp, store
+from observability.dashboard.state_cache import cached_by_state, store
 
 if TYPE_CHECKING:
-    from observability.simulation.fault_targets import Scene
+    from observability.simulation.fault_targets import FaultTargets
 
 
-def scene(model: str, seed: int) -> "Scene":
-    """The clean log of a model, and on whom faults fall. Read-only: sessions share it. Raises UsageError where the model has no reference."""
-    return cached_scene(stamp(), model, seed)
+@cached_by_state(4)
+def lab_scene(model: str, seed: int) -> "FaultTargets":
+    """The clean log of a model and the targets of faults. Read-only: sessions share it. Raises UsageError without a reference."""
+    from observability.simulation.fault_targets import fault_targets
+    from observability.simulation.log_from_store import simulation_base
 
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def cached_scene(key: Stamp, model: str, seed: int) -> "Scene":
-    """See `scene`."""
-    from observability.simulation.fault_targets import cast
-    from observability.simulation.log_from_store import base_of
-
-    return cast(base_of(store(), model, seed=seed), seed)
+    return fault_targets(simulation_base(store(), model, seed=seed), seed)

@@ -1,1 +1,1 @@
-"""Views of the pages under pages/operations, but the scenario lab."""
+"""The pages under pages/operations, except the scenario lab."""

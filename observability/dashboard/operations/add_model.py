@@ -1,4 +1,4 @@
-"""How does a person add a model without a command line: a file, what it says, corrections, registration, logs?"""
+"""The page that adds a model: upload of a reference, inference and corrections, registration, and serving logs."""
 
 import re
 from collections.abc import Mapping
@@ -9,140 +9,151 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
-from observability.dashboard import empty_states, load
+from observability.dashboard import empty_states
 from observability.dashboard.operations import intake
+from observability.dashboard.state_cache import store_stamp
+from observability.dashboard.widgets import plain_error
 
 if TYPE_CHECKING:
-    from observability.store.registry.register_types import Inference
+    from observability.store.types.registration import Inference
 
 KINDS = ("number", "category", "boolean")
-TASKS = {"binary": "Yes or no (binary)", "regression": "A number (regression)", "multiclass": "One of several (multiclass)"}
+TASKS = {"binary": "Binary classification", "regression": "Regression", "multiclass": "Multiclass classification"}
+SCORE_HELP = (
+    "Binary: probability of the positive class. Regression: predicted value. Multiclass: class=column for each class, separated by commas."
+)
 OPTION = re.compile(r"with --[a-z-]+")
-"""How sentences that the command line shares name an option; the page has a form instead."""
+"""An option in sentences shared with the command line; the page has a form instead."""
 STATE = "adding"
-"""Session key of what is being added: {"name", "size", "path", "columns", "changes", "model", "version", "done"}."""
+"""Session key of the draft: {"name", "size", "path", "columns", "changes", "model", "version", "done"}."""
 
 
-def state() -> dict[str, Any]:
-    """What is being added in this session."""
+def _draft() -> dict[str, Any]:
+    """The draft of this session."""
     found: dict[str, Any] = st.session_state.setdefault(STATE, {})
     return found
 
 
-def reference() -> None:
-    """Step 1: names and the file. The upload is copied to disk at once."""
-    adding = state()
+def reference_step() -> None:
+    """Step 1: names and the reference file, copied to disk at once."""
+    adding = _draft()
     left, right = st.columns([3, 1])
     model = left.text_input(
-        "Model", placeholder="loan-default", max_chars=200, key="new-model", help="An existing model gets another version."
+        "Model", placeholder="loan-default", max_chars=200, key="new-model", help="An existing model gets a new version."
     )
     version = right.text_input("Version", value="1", max_chars=200, key="new-version")
     upload = st.file_uploader(
-        "Reference: held-out predictions with their labels, one row each (.csv, .parquet or .jsonl)",
+        "Reference: held-out predictions with labels, one per row (.csv, .parquet or .jsonl)",
         type=list(intake.SUFFIXES),
         key="new-reference",
     )
     if upload is None:
-        forget()
-        st.caption(
-            "Features, the model's score and the true label as columns, in any order and under any names; an id and a time are welcome."
-        )
+        _discard_draft()
+        st.caption("Columns for features, score and label in any order and under any names; optionally an id and a time.")
         st.stop()
     if (adding.get("name"), adding.get("size")) != (upload.name, upload.size):
-        forget()
+        _discard_draft()
         try:
-            path = intake.keep(upload)
+            path = intake.keep_upload(upload)
             adding |= {"name": upload.name, "size": upload.size, "path": path, "changes": {}, "columns": []}
-            adding["columns"] = intake.column_names(path)
+            adding["columns"] = intake.upload_column_names(path)
         except ObservabilityError as error:
-            intake.discard(adding.pop("path", None))
+            intake.discard_upload(adding.pop("path", None))
             adding["problem"] = str(error)
     if adding.get("problem"):
-        st.error(formatting.plain(adding["problem"]), icon=":material/error:", title="This file cannot be read")
+        st.error(formatting.escape_markdown(adding["problem"]), icon=":material/error:", title="This file cannot be read")
         st.stop()
     adding |= {"model": model, "version": version}
-    if not adding["path"].exists() and adding.get("looked") != fingerprint(adding):
-        adding["path"] = intake.keep(upload)
+    if not adding["path"].exists() and adding.get("looked") != _draft_fingerprint(adding):
+        adding["path"] = intake.keep_upload(upload)
     if not model.strip():
-        st.info("Give the model a name to go on.", icon=":material/edit:")
+        st.info("Enter a model name to continue.", icon=":material/edit:")
         st.stop()
 
 
-def forget() -> None:
-    """Drop what was being added, and the copy of its file."""
-    intake.discard(state().get("path"))
-    state().clear()
+def _discard_draft() -> None:
+    """Discard the draft and the copy of its file."""
+    intake.discard_upload(_draft().get("path"))
+    _draft().clear()
 
 
-def inferred() -> "Inference | None":
-    """Step 2: what the file says, in plain words, and the form to correct it. None where it cannot be told yet."""
-    adding = state()
+def inference_step() -> "Inference | None":
+    """Step 2: the inference as sentences, and the form to correct it. None where it is incomplete."""
+    adding = _draft()
     found: Inference | None = None
     try:
-        with st.spinner("Looking at the file"):
-            found = look(adding)
+        with st.spinner("Reading the file"):
+            found = _inference(adding)
     except ObservabilityError as error:
-        said = ObservabilityError(error.what, where=error.where, got=error.got, expected=error.expected, attempt="Say it below")
-        st.warning(formatting.plain(said), title="The file does not say everything", icon=":material/edit:")
+        said = ObservabilityError(error.what, where=error.where, got=error.got, expected=error.expected, attempt="Enter it below")
+        st.warning(formatting.escape_markdown(said), title="The file is incomplete", icon=":material/edit:")
     if found is not None:
-        for sentence in intake.sentences(found):
+        for sentence in intake.inference_sentences(found):
             warning = sentence.startswith("Warning: ")
-            words = formatting.plain(OPTION.sub("under Correct it", sentence.removeprefix("Warning: ")))
+            words = formatting.escape_markdown(OPTION.sub("under Corrections", sentence.removeprefix("Warning: ")))
             st.markdown(f":orange[:material/warning:] {words}" if warning else f":green[:material/check:] {words}")
-    with st.expander("Correct it", icon=":material/edit:", expanded=found is None):
-        correct(adding, found)
+    with st.expander("Corrections", icon=":material/edit:", expanded=found is None):
+        _correction_form(adding, found)
     return found
 
 
-def look(adding: dict[str, Any]) -> "Inference":
-    """The inference for the current answers; kept until one of them changes."""
-    key = fingerprint(adding)
+def _inference(adding: dict[str, Any]) -> "Inference":
+    """The inference for the current draft, cached until it changes."""
+    key = _draft_fingerprint(adding)
     if adding.get("looked") != key:
         adding.pop("inference", None)
-        adding["inference"] = intake.infer(intake.request(adding["model"], adding["version"], adding["path"], adding["changes"]))
+        adding["inference"] = intake.inferred_upload(
+            intake.registration_request(adding["model"], adding["version"], adding["path"], adding["changes"])
+        )
         adding["looked"] = key
     found: Inference = adding["inference"]
     return found
 
 
-def fingerprint(adding: dict[str, Any]) -> str:
-    """Everything that the inference depends on, as a key."""
+def _draft_fingerprint(adding: dict[str, Any]) -> str:
+    """A key of everything that the inference depends on."""
     return repr((adding["model"], adding["version"], adding["name"], adding["size"], adding["changes"]))
 
 
-def correct(adding: dict[str, Any], found: "Inference | None") -> None:
-    """The form of corrections. What is left as it is stays inferred."""
+def _correction_form(adding: dict[str, Any], found: "Inference | None") -> None:
+    """The form of corrections; unchanged boxes stay inferred."""
     columns = adding["columns"]
     said = found.as_json() if found else adding["changes"]
     with st.form("correct", border=False):
         first, second = st.columns(2)
         task = first.selectbox(
-            "What it predicts",
+            "Task",
             list(TASKS),
-            index=place(list(TASKS), said.get("task")),
+            index=_option_index(list(TASKS), said.get("task")),
             placeholder="Infer",
             format_func=lambda each: TASKS[each],
         )
-        label = second.selectbox("Label (the truth)", columns, index=place(columns, said.get("label")), placeholder="Infer")
+        label = second.selectbox("Label (ground truth)", columns, index=_option_index(columns, said.get("label")), placeholder="Infer")
         score = ", ".join(said.get("score") or [])
         offered = list(dict.fromkeys([*columns, *([score] if score else [])]))
         score = first.selectbox(
-            "Score", offered, index=place(offered, score or None), placeholder="Infer", accept_new_options=True,
-            help="Binary: the probability of the positive class. Regression: the predicted value. Multiclass: type class=column for each class, with commas between.",
-        )  # fmt: skip
+            "Score",
+            offered,
+            index=_option_index(offered, score or None),
+            placeholder="Infer",
+            accept_new_options=True,
+            help=SCORE_HELP,
+        )
         prediction = second.selectbox(
-            "Decision, where it was logged", columns, index=place(columns, said.get("prediction")), placeholder="None"
+            "Decision, where logged", columns, index=_option_index(columns, said.get("prediction")), placeholder="None"
         )
-        at = first.selectbox("Time", columns, index=place(columns, said.get("at")), placeholder="None")
-        classes = [str(each) for each in said.get("classes") or levels(adding, said.get("label"))]
+        at = first.selectbox("Time", columns, index=_option_index(columns, said.get("at")), placeholder="None")
+        classes = [str(each) for each in said.get("classes") or _label_levels(adding, said.get("label"))]
         positive = second.selectbox(
-            "Positive class (binary)", classes, index=place(classes, said.get("positive")), placeholder="Infer", accept_new_options=True
+            "Positive class (binary)",
+            classes,
+            index=_option_index(classes, said.get("positive")),
+            placeholder="Infer",
+            accept_new_options=True,
         )
-        of_columns = column_editor(columns, said, found is not None)
-        in_sample = st.checkbox(
-            "The file holds rows that the model was fitted on (estimates will say so)", value=bool(said.get("in_sample"))
-        )
-        if st.form_submit_button("Look again with this", icon=":material/refresh:"):
+        of_columns = _column_editor(columns, said, found is not None)
+        in_sample = st.checkbox("The file contains training rows (estimates are marked accordingly)", value=bool(said.get("in_sample")))
+        if st.form_submit_button("Apply", icon=":material/refresh:"):
             adding["changes"] = {
                 "task": task,
                 "label": label,
@@ -156,18 +167,18 @@ def correct(adding: dict[str, Any], found: "Inference | None") -> None:
             st.rerun()
 
 
-def levels(adding: dict[str, Any], label: str | None) -> list[str]:
-    """Values of the label that was chosen, to choose the positive one from; read once."""
+def _label_levels(adding: dict[str, Any], label: str | None) -> list[str]:
+    """Values of the chosen label, read once, to choose the positive one from."""
     if label is None or label not in adding["columns"]:
         return []
     if adding.get("levels_of") != label:
-        adding |= {"levels_of": label, "levels": intake.few_values(adding["path"], label)}
+        adding |= {"levels_of": label, "levels": intake.upload_label_values(adding["path"], label)}
     found: list[str] = adding["levels"]
     return found
 
 
-def column_editor(columns: list[str], said: Mapping[str, Any], known: bool) -> dict[str, Any]:
-    """A table of the columns that are left over: which are features, of which kind, which are sensitive. What is left as it is stays inferred.
+def _column_editor(columns: list[str], said: Mapping[str, Any], known: bool) -> dict[str, Any]:
+    """The roles of the other columns in an editable table: feature, kind, sensitive; unchanged cells stay inferred.
 
     known: the file could be read that far, so that `said` holds what was inferred.
     """
@@ -189,13 +200,11 @@ def column_editor(columns: list[str], said: Mapping[str, Any], known: bool) -> d
         hide_index=True,
         disabled=["column"],
         height=min(36 * len(rest) + 38, 330),
-        alt="Columns that are left over: feature, kind, sensitive",
+        alt="Other columns: feature, kind, sensitive",
         column_config={
-            "feature": st.column_config.CheckboxColumn("feature", help="The model was given it"),
+            "feature": st.column_config.CheckboxColumn("feature", help="An input of the model"),
             "kind": st.column_config.SelectboxColumn("kind", options=list(KINDS)),
-            "sensitive": st.column_config.CheckboxColumn(
-                "sensitive", help="Fairness is judged on its groups; the model need not be given it"
-            ),
+            "sensitive": st.column_config.CheckboxColumn("sensitive", help="Groups for fairness; need not be an input"),
         },
     )
     same = before["feature"].equals(after["feature"])
@@ -207,75 +216,73 @@ def column_editor(columns: list[str], said: Mapping[str, Any], known: bool) -> d
     }
 
 
-def place(options: list[str], value: object) -> Any:
-    """Where a value stands among options; None where it does not (which Streamlit takes, beside an int, for "no choice")."""
+def _option_index(options: list[str], value: object) -> Any:
+    """The index of a value among options; None (no choice) where it is absent."""
     return options.index(str(value)) if value is not None and str(value) in options else None
 
 
-def registration(found: "Inference") -> bool:
-    """The button that stores it. Whether the version is stored."""
-    adding = state()
+def registration_step(found: "Inference") -> bool:
+    """The button that registers the version. Whether it is registered."""
+    adding = _draft()
     if adding.get("done") == adding.get("looked"):
         st.success(
-            formatting.plain(f"{found.model} version {found.version} is registered with {found.usable:,} reference rows."),
+            formatting.escape_markdown(f"{found.model} version {found.version} is registered with {found.usable:,} reference rows."),
             icon=":material/check_circle:",
         )
         return True
-    if not st.button(f"Register version {formatting.plain(found.version)}", icon=":material/add_task:"):
+    if not st.button(f"Register version {formatting.escape_markdown(found.version)}", icon=":material/add_task:"):
         return False
     with st.status("Registering", expanded=True) as status:
         try:
-            asked = intake.request(adding["model"], adding["version"], adding["path"], adding["changes"])
-            intake.register(asked, lambda words: status.update(label=f"Registering: {words}"))
+            asked = intake.registration_request(adding["model"], adding["version"], adding["path"], adding["changes"])
+            intake.register_upload(asked, lambda words: status.update(label=f"Registering: {words}"))
         except ObservabilityError as error:
-            status.update(label="Nothing was stored", state="error")
-            st.error(formatting.plain(str(error)))
+            status.update(label="Not registered", state="error")
+            plain_error(error)
             return False
         status.update(label="Registered", state="complete", expanded=False)
     adding["done"] = adding["looked"]
-    intake.discard(adding["path"])
+    intake.discard_upload(adding["path"])
     st.rerun()
     return True
 
 
-def logs(found: "Inference") -> None:
-    """Step 3: serving logs. Each file is copied to disk, loaded with progress, and deleted."""
+def serving_logs_step(found: "Inference") -> None:
+    """Step 3: serving logs, each copied to disk, loaded with progress, and deleted."""
     uploads = st.file_uploader(
         "Serving logs (.jsonl, .csv or .parquet)", type=list(intake.SUFFIXES), accept_multiple_files=True, key="new-logs"
     )
     if not uploads:
-        st.caption(
-            "Optional: predictions as they were served, or labels that came later. You can also log to this home from your service at any time."
-        )
+        st.caption("Optional: served predictions, or labels. Your service can also log to this home at any time.")
         return
     paths: list[Path] = []
     try:
-        paths = [intake.keep(each) for each in uploads]
-        columns = intake.column_names(paths[0])
-        answers = log_form(found, columns)
+        paths = [intake.keep_upload(each) for each in uploads]
+        columns = intake.upload_column_names(paths[0])
+        answers = _log_form(found, columns)
         if answers is not None:
-            load_them(paths, found, answers)
+            _load_log_files(paths, found, answers)
     except ObservabilityError as error:
-        empty_states.problem(error)
+        empty_states.error_state(error)
     finally:
         for path in paths:
-            intake.discard(path)
+            intake.discard_upload(path)
 
 
-def log_form(found: "Inference", columns: list[str]) -> dict[str, Any] | None:
-    """Which column is the id, the time, the score, the label? None until it is sent."""
-    likely = {ours: theirs for theirs, ours in intake.renames_for(found, columns).items()} | {
+def _log_form(found: "Inference", columns: list[str]) -> dict[str, Any] | None:
+    """The columns of id, time, score and label; None until the form is submitted."""
+    likely = {ours: theirs for theirs, ours in intake.likely_renames(found, columns).items()} | {
         name: name for name in ("id", "at", "score", "label", "value") if name in columns
     }
     with st.form("logs", border=False):
-        kind = st.segmented_control("They hold", ["prediction", "label"], default="prediction", format_func=str.capitalize)
+        kind = st.segmented_control("Records", ["prediction", "label"], default="prediction", format_func=str.capitalize)
         boxes = st.columns(4)
         wanted = {"id": "Id of the prediction", "at": "Time", "score": "Score", "label": "Label"}
         chosen = {
-            ours: box.selectbox(words, columns, index=place(columns, likely.get(ours)), placeholder="Not there", key=f"log-{ours}")
+            ours: box.selectbox(words, columns, index=_option_index(columns, likely.get(ours)), placeholder="None", key=f"log-{ours}")
             for box, (ours, words) in zip(boxes, wanted.items())
         }
-        zone = st.text_input("Time zone of times without an offset", value="UTC", help="An IANA name, as Europe/Berlin")
+        zone = st.text_input("Time zone of times without offset", value="UTC", help="An IANA name, as Europe/Berlin")
         if not st.form_submit_button("Load", icon=":material/upload:"):
             return None
     ours_of = {"label": "value"} if kind == "label" else {}
@@ -283,10 +290,10 @@ def log_form(found: "Inference", columns: list[str]) -> dict[str, Any] | None:
     return {"kind": kind or "prediction", "renames": renames, "timezone": zone.strip() or None}
 
 
-def load_them(paths: list[Path], found: "Inference", answers: dict[str, Any]) -> None:
-    """Load the files and say what came of them."""
+def _load_log_files(paths: list[Path], found: "Inference", answers: dict[str, Any]) -> None:
+    """Load the files and show the counts."""
     bar = st.progress(0.0, "Loading")
-    report = intake.load_logs(
+    report = intake.load_serving_logs(
         paths,
         kind=answers["kind"],
         model=found.model,
@@ -298,7 +305,7 @@ def load_them(paths: list[Path], found: "Inference", answers: dict[str, Any]) ->
     )
     bar.empty()
     said = f"{report.lines:,} lines: {report.stored:,} stored, {report.duplicates:,} duplicates, {report.rejected:,} rejected."
-    (st.success if report.stored else st.warning)(formatting.plain(said))
+    (st.success if report.stored else st.warning)(formatting.escape_markdown(said))
     for reason, n in sorted(report.reasons.items(), key=lambda each: -each[1]):
-        st.markdown(f"- {n:,} × {formatting.plain(reason)}")
-    state()["loaded"] = load.stamp()
+        st.markdown(f"- {n:,} × {formatting.escape_markdown(reason)}")
+    _draft()["loaded"] = store_stamp()

@@ -1,6 +1,6 @@
-"""Who is told through which channel, and when: the settings of alerts, changed in the page and kept in their file.
+"""The settings of alerts: channels, routes, severity and quiet hours, saved in their file.
 
-Addresses are secrets: they are taken, and never shown again.
+Addresses are secrets: they are never shown again.
 """
 
 from datetime import UTC, datetime
@@ -14,81 +14,82 @@ from observability.alerts.config import FILE
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
 from observability.dashboard import load, person_name
-from observability.store.ingest import record_writer
+from observability.dashboard.widgets import plain_error
 
 SAVED = "alerts-saved"
-LEAST = {"act": "Act", "watch": "Watch and act"}
+LEAST_SEVERITY = {"act": "Critical", "watch": "Warning and critical"}
 
 
-def draw() -> None:
-    """The form; where the file cannot be read, why, and nothing to press."""
+def alert_settings_form() -> None:
+    """The form; only an error where the file cannot be read."""
     home = load.home()
     if st.session_state.pop(SAVED, False):
-        st.success("Kept. The next message goes by it.", icon=":material/check:")
+        st.success("Saved. It applies from the next message.", icon=":material/check:")
     with st.expander("Change channels, routes and quiet hours", icon=":material/tune:"):
         try:
-            body, now = edit_config.body_of(home), edit_config.stamp(home)
+            body, now = edit_config.alert_tables(home), edit_config.config_stamp(home)
         except ObservabilityError as error:
-            st.error(formatting.plain(f"{error} Mend the file, then come back."))
+            plain_error(f"{error} Correct the file, then reload.")
             return
         read = st.session_state.setdefault("alerts-read", now)
         if read != now:
-            st.warning(f"`{FILE}` was changed meanwhile, not here. What you typed below cannot be kept over it.", icon=":material/warning:")
-            if st.button("Take what it says now", icon=":material/refresh:", key="alerts-again"):
+            st.warning(f"`{FILE}` was changed elsewhere. Reload before saving.", icon=":material/warning:")
+            if st.button("Reload", icon=":material/refresh:", key="alerts-again"):
                 st.session_state["alerts-read"] = now
                 st.rerun()
-        author = person_name.box("alerts-settings")
-        wanted = form(body, f"{read[:8]}-{st.session_state.get('alerts-turn', 0)}")
+        author = person_name.person_name_box("alerts-settings")
+        wanted = _settings_boxes(body, f"{read[:8]}-{st.session_state.get('alerts-turn', 0)}")
         if wanted is not None:
-            keep(body, wanted, read, author)
+            _save_settings(body, wanted, read, author)
 
 
-def form(body: edit_config.Body, turn: str) -> edit_config.Body | None:
-    """The boxes; what they say once they are sent, else None."""
+def _settings_boxes(body: edit_config.Body, turn: str) -> edit_config.Body | None:
+    """The boxes; their content once it is submitted, else None."""
     own, channels = body["alerts"], list(body["channels"])
     with st.form(f"alerts-{turn}", border=False):
         st.markdown("**Channels**")
         for name in channels:
-            st.markdown(f"{formatting.plain(name)} :gray[{formatting.plain(edit_config.masked(str(body['channels'][name])))}]")
+            st.markdown(
+                f"{formatting.escape_markdown(name)} :gray[{formatting.escape_markdown(edit_config.masked(str(body['channels'][name])))}]"
+            )
         gone = st.multiselect("Remove channels", channels, key=f"alerts-gone-{turn}") if channels else []
         left, right = st.columns(2)
-        name = left.text_input(
-            "Add a channel, or give one another address", max_chars=60, placeholder="Its name, as team", key=f"alerts-name-{turn}"
-        )
+        name = left.text_input("Add or change a channel", max_chars=60, placeholder="Name, as team", key=f"alerts-name-{turn}").strip()
+        hint, help_text = "slack://… mailto://… workflows://… (Teams) jsons://…", "An apprise address. It is saved and never shown again."
+        address_key = f"alerts-address-{turn}"
         address = right.text_input(
-            "Its address", type="password", placeholder="slack://… mailto://… workflows://… (Teams) jsons://…", key=f"alerts-address-{turn}", autocomplete="off",
-            help="As apprise writes addresses. It is kept in the file and never shown again.",
-        )  # fmt: skip
-        known = [
-            *(each for each in channels if each not in gone),
-            *([name.strip()] if name.strip() and name.strip() not in channels else []),
-        ]
-        st.markdown("**Who is told where**")
-        st.caption("A channel that is added now can be chosen after it is kept.")
+            "Address", type="password", placeholder=hint, key=address_key, autocomplete="off", help=help_text
+        ).strip()
+        known = [channel for channel in channels if channel not in gone] + ([name] if name and name not in channels else [])
+        st.markdown("**Routes**")
+        st.caption("A new channel can be chosen after it is saved.")
         routes = {}
-        for owner in owners(body) if channels else ():
-            given = listed(body["routes"].get(owner, []))
-            chosen = st.multiselect(owner, channels, [each for each in given if each in channels], key=f"alerts-route-{owner}-{turn}", placeholder="As all others")  # fmt: skip
-            routes[owner] = [each for each in chosen if each in known]
-        default = (
-            st.multiselect("All others", channels, listed(own.get("default", [])), key=f"alerts-default-{turn}", placeholder="Nobody")
-            if channels
-            else []
-        )
+        for owner in _routable_owners(body) if channels else ():
+            given = [channel for channel in _as_list(body["routes"].get(owner, [])) if channel in channels]
+            chosen = st.multiselect(owner, channels, given, key=f"alerts-route-{owner}-{turn}", placeholder="Default route")
+            routes[owner] = [channel for channel in chosen if channel in known]
+        default = []
+        if channels:
+            given = _as_list(own.get("default", []))
+            default = st.multiselect("Default route", channels, given, key=f"alerts-default-{turn}", placeholder="Nobody")
         first, second, third = st.columns(3)
-        least = first.selectbox("From which severity on", list(LEAST), list(LEAST).index(own.get("least", "act")), format_func=lambda key: LEAST[key], key=f"alerts-least-{turn}")  # fmt: skip
+        levels = list(LEAST_SEVERITY)
+        place = levels.index(own.get("least", "act"))
+        least = first.selectbox("Severity", levels, place, format_func=LEAST_SEVERITY.__getitem__, key=f"alerts-least-{turn}")
         quiet = second.text_input("Quiet hours", own.get("quiet", ""), placeholder="22:00-07:00", key=f"alerts-quiet-{turn}")
         zones = sorted(available_timezones() | {str(own.get("timezone", "UTC"))})
         zone = third.selectbox("Time zone", zones, zones.index(str(own.get("timezone", "UTC"))), key=f"alerts-zone-{turn}")
-        dashboard = st.text_input("Address of this dashboard, for links in messages", own.get("dashboard", ""), placeholder="https://models.example.org", key=f"alerts-dashboard-{turn}")  # fmt: skip
-        if not st.form_submit_button("Keep", icon=":material/save:"):
+        words, hint, key = "Address of this dashboard, for links in messages", "https://models.example.org", f"alerts-dashboard-{turn}"
+        dashboard = st.text_input(words, own.get("dashboard", ""), placeholder=hint, key=key)
+        if not st.form_submit_button("Save", icon=":material/save:"):
             return None
-    settings = {"default": [each for each in default if each in known], "least": least, "quiet": quiet.strip(), "timezone": zone, "dashboard": dashboard.strip()}  # fmt: skip
+    settings = {"default": [channel for channel in default if channel in known], "least": least, "quiet": quiet.strip(), "timezone": zone}
+    settings["dashboard"] = dashboard.strip()
     usual = {"default": [], "least": "act", "quiet": "", "timezone": "UTC", "dashboard": ""}
     addresses = {each: body["channels"][each] for each in channels if each not in gone}
-    if name.strip() and address.strip():
-        addresses[name.strip()] = address.strip()
-    elif name.strip() or address.strip():
+    if name and address:
+        addresses[name] = address
+    elif name or address:
         st.error("A channel needs a name and an address.")
         return None
     return {
@@ -98,30 +99,31 @@ def form(body: edit_config.Body, turn: str) -> edit_config.Body | None:
     }
 
 
-def owners(body: edit_config.Body) -> list[str]:
-    """Owners of models, and whoever has a route."""
+def _routable_owners(body: edit_config.Body) -> list[str]:
+    """Owners of models, and those with a route."""
     return sorted({each.settings.owner for each in load.catalog().models if each.settings.owner} | set(body["routes"]))
 
 
-def listed(value: Any) -> list[str]:
+def _as_list(value: Any) -> list[str]:
     """A setting that may be one name or several."""
     return [value] if isinstance(value, str) else list(value)
 
 
-def keep(before: edit_config.Body, wanted: edit_config.Body, read: str, author: str | None) -> None:
-    """Write the file and say so in the ledger, by name and without any address."""
+def _save_settings(before: edit_config.Body, wanted: edit_config.Body, read: str, author: str | None) -> None:
+    """Write the file, and record the change in the ledger without addresses."""
     if author is None:
-        st.error("Give your name: it stands in the ledger beside the change.")
+        st.error(person_name.MISSING)
         return
-    changed = changes(before, wanted)
+    changed = _settings_changes(before, wanted)
     if not changed:
-        st.caption("Nothing is another than it was.")
+        st.caption("No change.")
         return
     try:
-        edit_config.save(load.home(), wanted, read)
-        record_writer.write(load.store(), [{"kind": "event", "at": datetime.now(UTC), "what": "note", "text": f"{author} changed the alerts: {'; '.join(changed)}."}])  # fmt: skip
+        edit_config.save_alert_tables(load.home(), wanted, read)
+        text = f"{author} changed the alerts: {'; '.join(changed)}."
+        load.store().write_records([{"kind": "event", "at": datetime.now(UTC), "what": "note", "text": text}])
     except ObservabilityError as error:
-        st.error(formatting.plain(str(error)))
+        plain_error(error)
         return
     st.session_state["alerts-turn"] = st.session_state.get("alerts-turn", 0) + 1
     st.session_state.pop("alerts-read", None)
@@ -129,17 +131,17 @@ def keep(before: edit_config.Body, wanted: edit_config.Body, read: str, author: 
     st.rerun()
 
 
-def changes(before: edit_config.Body, wanted: edit_config.Body) -> list[str]:
-    """What is another, in words; of a channel only that its address is."""
+def _settings_changes(before: edit_config.Body, wanted: edit_config.Body) -> list[str]:
+    """The changes in words; of a channel without its address."""
     said = []
     for name in sorted({*before["channels"], *wanted["channels"]}):
         old, new = before["channels"].get(name), wanted["channels"].get(name)
         if old != new:
-            said.append(f"channel {name} {'added' if old is None else 'removed' if new is None else 'has another address'}")
+            said.append(f"channel {name} {'added' if old is None else 'removed' if new is None else 'has a new address'}")
     for owner in sorted({*before["routes"], *wanted["routes"]}):
-        old, new = listed(before["routes"].get(owner, [])), listed(wanted["routes"].get(owner, []))
+        old, new = _as_list(before["routes"].get(owner, [])), _as_list(wanted["routes"].get(owner, []))
         if old != new:
-            said.append(f"{owner} is told through {', '.join(new) or 'what all others are'}")
+            said.append(f"route of {owner}: {', '.join(new) or 'default'}")
     names = sorted({*before["alerts"], *wanted["alerts"]})
     others = [name for name in names if before["alerts"].get(name) != wanted["alerts"].get(name)]
-    return said + [f"{name} is {wanted['alerts'].get(name) or 'as usual'}" for name in others]
+    return said + [f"{name}: {wanted['alerts'].get(name) or 'default'}" for name in others]

@@ -1,6 +1,6 @@
-"""How does an upload become a model: kept on disk while it is looked at, inferred from, registered, its logs loaded, and deleted after?
+"""Uploads of the page that adds a model: copied to disk, inferred from, registered or loaded, then deleted.
 
-The only module of the pages that writes to the store, beside removal (observability/dashboard/operations/store.py).
+Beside the removal of models (operations/store.py), the only module of the pages that writes to the store's registry.
 """
 
 import secrets
@@ -16,19 +16,18 @@ from observability.dashboard import load
 if TYPE_CHECKING:
     from streamlit.typing import UploadedFile
 
-    from observability.store.ingest.line_counts import LoadReport
-    from observability.store.registry.register import Registration
-    from observability.store.registry.register_types import Inference, Request
+    from observability.store.types.loading import LoadReport
+    from observability.store.types.registration import Inference, Registration, RegistrationRequest
 
 SUFFIXES = ("csv", "parquet", "jsonl")
 OLD_SECONDS = 24 * 3600
-"""Copies that a closed tab left behind are deleted after a day."""
+"""Copies left by closed tabs are deleted after a day."""
 CHUNK = 1 << 20
 MOST_VALUES = 20
 
 
-def uploads() -> Path:
-    """Where copies of uploads lie while they are needed; only this user may read them."""
+def _upload_folder() -> Path:
+    """The folder of temporary copies of uploads, readable by this user only."""
     folder = load.home() / "uploads"
     folder.mkdir(mode=0o700, exist_ok=True)
     for old in folder.iterdir():
@@ -37,14 +36,14 @@ def uploads() -> Path:
     return folder
 
 
-def keep(upload: "UploadedFile") -> Path:
-    """Copy an upload to disk. The copy has a name of our own; only the ending is taken from the upload. Raises UsageError for another ending."""
+def keep_upload(upload: "UploadedFile") -> Path:
+    """Copy an upload to disk under a generated name with its ending. Raises UsageError for another ending."""
     suffix = Path(upload.name).suffix.lower().removeprefix(".")
     if suffix not in SUFFIXES:
         raise UsageError(
             "this kind of file cannot be read", got=Path(upload.name).suffix or "no ending", expected=".csv, .parquet or .jsonl"
         )
-    folder = uploads() / secrets.token_hex(8)
+    folder = _upload_folder() / secrets.token_hex(8)
     folder.mkdir(mode=0o700)
     path = folder / f"upload.{suffix}"
     upload.seek(0)
@@ -53,66 +52,64 @@ def keep(upload: "UploadedFile") -> Path:
     return path
 
 
-def discard(path: Path | None) -> None:
+def discard_upload(path: Path | None) -> None:
     """Delete the copy of an upload."""
     if path is not None and path.parent.parent == load.home() / "uploads":
         shutil.rmtree(path.parent, ignore_errors=True)
 
 
-def column_names(path: Path) -> list[str]:
+def upload_column_names(path: Path) -> list[str]:
     """Names of the columns of a CSV or Parquet file, or of the fields of the first lines of a JSONL file. Raises UsageError."""
-    from observability.store.registry.register import read
-    from observability.store.registry.register_types import Request
+    from observability.store.registry.infer import read_request_file
+    from observability.store.types.registration import RegistrationRequest
 
-    return list(read(Request(model="m", version="1", reference=path)).table.column_names)
+    return list(read_request_file(RegistrationRequest(model="m", version="1", reference=path)).table.column_names)
 
 
-def few_values(path: Path, column: str) -> list[str]:
-    """Different values of a column as text, most frequent first; none where there are more than MOST_VALUES."""
-    from observability.store.registry.register import read
-    from observability.store.registry.register_types import Request
+def upload_label_values(path: Path, column: str) -> list[str]:
+    """Distinct values of a column as text, most frequent first; none where there are more than MOST_VALUES."""
+    from observability.store.registry.infer import read_request_file
+    from observability.store.types.registration import RegistrationRequest
 
-    counted = read(Request(model="m", version="1", reference=path)).table[column].value_counts().to_pylist()
+    counted = read_request_file(RegistrationRequest(model="m", version="1", reference=path)).table[column].value_counts().to_pylist()
     known = sorted((each for each in counted if each["values"] is not None), key=lambda each: -each["counts"])
-    return [canonical(each["values"]) for each in known] if len(known) <= MOST_VALUES else []
+    return [_label_text(each["values"]) for each in known] if len(known) <= MOST_VALUES else []
 
 
-def canonical(value: object) -> str:
+def _label_text(value: object) -> str:
     """A label as the store writes it: `true`, and whole numbers without a point."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def infer(request: "Request") -> "Inference":
-    """What the file says; nothing is stored. Raises UsageError."""
-    from observability.store.registry.register import infer_file
+def inferred_upload(request: "RegistrationRequest") -> "Inference":
+    """The inference from the file; nothing is stored. Raises UsageError."""
+    from observability.store.registry.infer import infer_reference_file
 
-    return infer_file(request)
-
-
-def sentences(inference: "Inference") -> list[str]:
-    """What was inferred, in plain words; warnings begin with "Warning: "."""
-    from observability.store.registry.describe import describe
-
-    return describe(inference)
+    return infer_reference_file(request)
 
 
-def request(model: str, version: str, path: Path, changes: Mapping[str, Any] | None = None) -> "Request":
-    """What the page says about a version, with what a person corrected."""
-    from observability.store.registry.register_types import Request, corrected
+def inference_sentences(inference: "Inference") -> list[str]:
+    """The inference as sentences; warnings begin with "Warning: "."""
+    from observability.store.registry.describe import describe_inference
 
-    return corrected(Request(model=model.strip(), version=version.strip(), reference=path), changes or {})
+    return describe_inference(inference)
 
 
-def register(asked: "Request", progress: Callable[[str], object]) -> "Registration":
+def registration_request(model: str, version: str, path: Path, changes: Mapping[str, Any] | None = None) -> "RegistrationRequest":
+    """The request to register a version, with corrections."""
+    from observability.store.types.registration import RegistrationRequest, corrected_request
+
+    return corrected_request(RegistrationRequest(model=model.strip(), version=version.strip(), reference=path), changes or {})
+
+
+def register_upload(asked: "RegistrationRequest", progress: Callable[[str], object]) -> "Registration":
     """Store the version with its reference, all or nothing. Raises UsageError."""
-    from observability.store.registry.register import register as store_version
-
-    return store_version(load.store(), asked, progress=progress)
+    return load.store().register(asked, progress=progress)
 
 
-def load_logs(
+def load_serving_logs(
     paths: Sequence[Path],
     *,
     kind: str,
@@ -124,17 +121,16 @@ def load_logs(
     progress: Callable[[int, int, int], object],
 ) -> "LoadReport":
     """Load serving logs of one model. Raises UsageError for a wrong file, before any row is stored."""
-    from observability.store.ingest.loader import load_files
-    from observability.store.ingest.parse_types import Defaults
+    from observability.store.types.loading import LoadDefaults
 
-    defaults = Defaults(
+    defaults = LoadDefaults(
         kind=kind, model=model, version=version if kind == "prediction" else None, features=features, renames=renames, timezone=timezone
     )
-    return load_files(load.store(), paths, defaults, progress)
+    return load.store().load_files(paths, defaults, progress)
 
 
-def renames_for(inference: "Inference | None", columns: Sequence[str]) -> dict[str, str]:
-    """What the log's columns are likely called in our words: the reference's score, label, time and prediction, where the log has them."""
+def likely_renames(inference: "Inference | None", columns: Sequence[str]) -> dict[str, str]:
+    """Likely renames of the log's columns: the reference's score, label, time and prediction, where the log has them."""
     if inference is None:
         return {}
     likely = {inference.label: "label"}

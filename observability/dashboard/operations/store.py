@@ -1,4 +1,4 @@
-"""What does the store page show and do: sizes, backlog, rejected lines, loading now, removing a model?"""
+"""The store page: sizes, backlog, rejected lines, loading, and removal of models."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -10,8 +10,8 @@ from observability.core import formatting
 from observability.core.errors import ObservabilityError
 from observability.dashboard import frame, links, load
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import column, row
-from observability.export.csv import inert_csv
+from observability.dashboard.table import column, table_row
+from observability.dashboard.widgets import csv_button, plain_error, plain_paragraph
 
 MODEL_COLUMNS = (
     column("model", "Model", strong=True),
@@ -27,74 +27,74 @@ MOST_REJECTED = 200
 LONGEST_RAW = 400
 
 
-def read() -> dict[str, Any]:
-    """The store's status; a failure is said and the page stops."""
-    return frame.guarded(load.status)
+def store_status() -> dict[str, Any]:
+    """The status of the store; an error stops the page."""
+    return frame.answer_or_stop(load.store_summary)
 
 
-def figures(status: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Large figures of the page: label, value, help."""
+def store_figures(status: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """The key figures: label, value, help."""
     rows = sum(each["predictions"] for each in status["models"])
     labels = sum(each["labels"] for each in status["models"])
     waiting, disk, refused = status["landing"], status["disk"], status["rejected"]
+    free, floor = formatting.format_bytes(disk["free_bytes"]), formatting.format_bytes(disk["floor_bytes"])
     return [
-        ("Predictions", formatting.short(rows), f"{rows:,} served predictions stored, of all models"),
-        ("Labels", formatting.short(labels), f"{labels:,} labels and corrections stored"),
+        ("Predictions", formatting.compact_count(rows), f"{rows:,} served predictions stored, of all models"),
+        ("Labels", formatting.compact_count(labels), f"{labels:,} labels and corrections stored"),
         (
             "Store on disk",
-            formatting.size(status["database"]["bytes"]),
-            f"The database and its log; {formatting.size(disk['free_bytes'])} are free, loading stops below {formatting.size(disk['floor_bytes'])}",
+            formatting.format_bytes(status["database"]["bytes"]),
+            f"Database and its log; {free} free, loading stops below {floor}",
         ),
         (
             "Waiting",
-            formatting.short(waiting["segments"]),
-            f"Segments in landing, {formatting.size(waiting['bytes'])}; {waiting['open']} more are still being written",
+            formatting.compact_count(waiting["segments"]),
+            f"Segments in landing, {formatting.format_bytes(waiting['bytes'])}; {waiting['open']} more are being written",
         ),
         (
             "Rejected lines",
-            formatting.short(refused["total"]),
-            "Lines that broke a rule of the contract; they are kept below with the reason",
+            formatting.compact_count(refused["total"]),
+            "Lines that violate the record format; listed below with the reason",
         ),
     ]
 
 
-def landing(status: dict[str, Any]) -> None:
-    """What the loader does, and the button that loads what waits now."""
+def landing_section(status: dict[str, Any]) -> None:
+    """The state of the loader, and the button that loads waiting segments."""
     failure = load.loader_failure()
     if failure:
-        st.error(formatting.plain(failure), title="Loading stopped", icon=":material/error:")
+        st.error(formatting.escape_markdown(failure), title="Loading stopped", icon=":material/error:")
     waiting, last = status["landing"]["segments"], status["loaded"]["last"]
-    said = f"{formatting.plural(waiting, 'segment')} waiting." if waiting else "Nothing waits."
-    said += " What lands is loaded every second while the dashboard runs."
+    said = f"{formatting.plural(waiting, 'segment')} waiting." if waiting else "No segment waiting."
+    said += " Loaded every second while the dashboard runs."
     if last:
-        said += f" {formatting.plural(status['loaded']['segments'], 'segment was', 'segments were')} loaded, the last {formatting.ago(datetime.fromisoformat(last), datetime.now(UTC))}."
-    st.markdown(formatting.plain(said))
+        when = formatting.time_ago(datetime.fromisoformat(last), datetime.now(UTC))
+        said += f" {formatting.plural(status['loaded']['segments'], 'segment')} loaded, the last {when}."
+    plain_paragraph(said)
     if status["landing"]["failed"]:
         st.warning(
-            formatting.plain(
-                f"{formatting.plural(status['landing']['failed'], 'segment')} could not be loaded and were set aside in landing/failed."
+            formatting.escape_markdown(
+                f"{formatting.plural(status['landing']['failed'], 'segment')} could not be loaded, moved to landing/failed."
             )
         )
-    if st.button("Load what waits now", icon=":material/download_for_offline:", disabled=not waiting):
-        load_now()
+    if st.button("Load now", icon=":material/download_for_offline:", disabled=not waiting):
+        _load_landing()
 
 
-def load_now() -> None:
-    """Load landing with progress, and say what came of it."""
-    from observability.store.ingest.loader import load_landing
-
+def _load_landing() -> None:
+    """Load landing with progress, and show the counts."""
     bar = st.progress(0.0, "Loading")
     try:
-        report = load_landing(load.store(), lambda done, total, lines: bar.progress(min(done / max(total, 1), 1.0), f"{lines:,} lines"))
+        report = load.store().load_landing(lambda done, total, lines: bar.progress(min(done / max(total, 1), 1.0), f"{lines:,} lines"))
     except ObservabilityError as error:
         bar.empty()
-        st.error(formatting.plain(str(error)))
+        plain_error(error)
         return
     bar.empty()
     st.success(f"{report.lines:,} lines: {report.stored:,} stored, {report.duplicates:,} duplicates, {report.rejected:,} rejected.")
 
 
-def model_rows(status: dict[str, Any]) -> list[dict[str, Any]]:
+def stored_model_rows(status: dict[str, Any]) -> list[dict[str, Any]]:
     """A row for each model."""
     known = {each.name: each for each in load.catalog().models}
     rows = []
@@ -102,38 +102,38 @@ def model_rows(status: dict[str, Any]) -> list[dict[str, Any]]:
         versions = known[each["model"]].versions if each["model"] in known else ()
         names = ", ".join(one.name + ("" if one.registered else " (not registered)") for one in versions[:6])
         rows.append(
-            row(
+            table_row(
                 {
                     "model": {
-                        **links.link(each["model"], "model", Scope(model=each["model"])),
+                        **links.link_cell(each["model"], "model", Scope(model=each["model"])),
                         "mark": "sample" if each["sample"] else None,
                     },
                     "task": {"t": each["task"] or "not registered"},
                     "versions": {"t": names or formatting.DASH},
                     "predictions": {"t": f"{each['predictions']:,}", "title": f"and {each['reference_rows']:,} rows of references"},
                     "labels": {"t": f"{each['labels']:,}"},
-                    "newest": {"t": moment(each["last"])},
-                    "arrived": {"t": moment(each["last_arrived"])},
-                    "bytes": {"t": formatting.size(each["bytes"])},
+                    "newest": {"t": _status_instant(each["last"])},
+                    "arrived": {"t": _status_instant(each["last_arrived"])},
+                    "bytes": {"t": formatting.format_bytes(each["bytes"])},
                 }
             )
         )
     return rows
 
 
-def moment(written: str | None) -> str:
-    """An instant of the status as a person reads it."""
-    return formatting.minute(datetime.fromisoformat(written)) if written else formatting.DASH
+def _status_instant(written: str | None) -> str:
+    """An instant of the status as text."""
+    return formatting.format_minute(datetime.fromisoformat(written)) if written else formatting.DASH
 
 
-def rejected_lines(status: dict[str, Any]) -> None:
-    """Reasons by how often, and the newest lines as they came; a raw line is only ever text."""
-    lines = load.rejected(MOST_REJECTED)
+def rejected_lines_section(status: dict[str, Any]) -> None:
+    """Reasons by frequency, and the newest lines as plain text."""
+    lines = load.rejected_lines_frame(MOST_REJECTED)
     if lines.empty:
-        st.markdown(f"{formatting.status('ok')}: no line was rejected.")
+        st.markdown(f"{formatting.status_label('ok')}: no line was rejected.")
         return
     reasons = status["rejected"]["reasons"]
-    st.markdown(" ".join(f":orange-badge[{formatting.plain(reason)}: {int(n):,}]" for reason, n in list(reasons.items())[:12]))
+    st.markdown(" ".join(f":orange-badge[{formatting.escape_markdown(reason)}: {int(n):,}]" for reason, n in list(reasons.items())[:12]))
     shown = lines.assign(raw=lines["raw"].astype(str).str.slice(0, LONGEST_RAW))
     st.dataframe(
         shown,
@@ -145,15 +145,15 @@ def rejected_lines(status: dict[str, Any]) -> None:
             "message": st.column_config.TextColumn(width="large"),
         },
     )
-    st.caption(f"The newest {len(shown):,}; raw lines are cut at {LONGEST_RAW} signs here and whole in the CSV.")
-    frame.download("rejected.csv", lambda: inert_csv(lines), "CSV", key="rejected-csv")
+    st.caption(f"The newest {len(shown):,}; raw lines are truncated to {LONGEST_RAW} characters here, not in the CSV.")
+    csv_button("rejected", lines)
 
 
-def removal() -> None:
-    """Remove a model after its name was typed; remove the sample after the word was typed."""
+def removal_forms() -> None:
+    """Forms to remove a model and the sample, each with a typed confirmation."""
     models = load.catalog().models
     if not models:
-        st.caption("There is nothing to remove.")
+        st.caption("No model to remove.")
         return
     left, right = st.columns(2, gap="large")
     with left, st.form("remove", border=True):
@@ -161,27 +161,25 @@ def removal() -> None:
         typed = st.text_input("Type its name to confirm", autocomplete="off")
         if st.form_submit_button("Remove the model", icon=":material/delete:"):
             if name is None or typed.strip() != name:
-                st.error("The name that was typed is not that of the chosen model; nothing was removed.")
+                st.error("The typed name differs from the chosen model; nothing was removed.")
             else:
-                remove([name])
+                _remove_models([name])
     samples = [each.name for each in models if each.sample]
     if samples:
         with right, st.form("remove-sample", border=True):
-            st.markdown(formatting.plain(f"The sample fleet: {', '.join(samples)}."))
+            plain_paragraph(f"The sample fleet: {', '.join(samples)}.")
             typed = st.text_input("Type sample to confirm", autocomplete="off")
             if st.form_submit_button("Remove the sample", icon=":material/delete_sweep:"):
                 if typed.strip().lower() != "sample":
                     st.error("Type the word sample to confirm; nothing was removed.")
                 else:
-                    remove(samples)
+                    _remove_models(samples)
 
 
-def remove(names: list[str]) -> None:
-    """Remove models and go on without them."""
-    from observability.store.registry import admin
-
+def _remove_models(names: list[str]) -> None:
+    """Remove models and rerun the page."""
     with st.spinner("Removing"):
         for name in names:
-            frame.guarded(partial(admin.remove_model, load.store(), name))
-    st.toast(f"Removed {', '.join(map(formatting.plain, names))}.", icon=":material/check:")
+            frame.answer_or_stop(partial(load.store().remove_model, name))
+    st.toast(f"Removed {', '.join(map(formatting.escape_markdown, names))}.", icon=":material/check:")
     st.rerun()

@@ -1,4 +1,4 @@
-"""How does a person take the model card along?"""
+"""The button that downloads the model card."""
 
 from datetime import UTC, datetime
 
@@ -7,12 +7,12 @@ from observability.dashboard import frame, load
 from observability.export import card as export_card
 
 
-def button(model: Model) -> None:
-    """The card as one HTML file, made when it is asked for and stamped with the last review."""
+def model_card_button(model: Model) -> None:
+    """Draw the download of the model card: one HTML file, made on request and stamped with the last review."""
     now = datetime.now(UTC)
-    frame.download(
-        export_card.file_name(model.name, now),
-        lambda: export_card.page(load.store(), model.name, now),
+    frame.download_button(
+        export_card.card_file_name(model.name, now),
+        lambda: export_card.model_card_html(load.store(), model.name, now),
         "Model card",
         key="model-card",
         kind="text/html",

@@ -1,4 +1,4 @@
-"""What happened, in one list: deploys, data versions, thresholds, incidents, complaints, decisions, signatures?"""
+"""The change log: deploys, data versions, thresholds, incidents, complaints, decisions, signatures."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from observability.core import formatting
 from observability.dashboard import links
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, row
+from observability.dashboard.table import Cell, column, table_row
 from observability.review.change_log import Entry
 
 if TYPE_CHECKING:
@@ -17,42 +17,47 @@ if TYPE_CHECKING:
 COLUMNS = (
     column("at", "When (UTC)", width="9.5rem", short=True),
     column("sort", "What", width="8rem"),
-    column("title", "In words", wide=True),
+    column("title", "Description", wide=True),
     column("model", "Model", width="9rem"),
     column("author", "By", width="8rem"),
 )
-WORDS = {
-    "deploy": "Deploy", "data": "Data", "threshold": "Threshold", "guideline": "Guideline", "incident": "Incident", "complaint": "Complaint",
-    "export": "Export", "note": "Note", "registered": "Registered", "decision": "Decision", "signature": "Signature", "audit": "Audit",
-    "action": "Action", "verdict": "Verdict", "review": "Review", "alert": "Alert",
-}  # fmt: skip
-
-DECIDED = {"decider": "decided by {}", "evidence": "rests on {}", "dissent": "dissent: {}", "options": "also considered: {}", "revisit": "to look at again on {}"}  # fmt: skip
-"""What stands under a decision, where it was said."""
+SORTS = (
+    *("deploy", "data", "threshold", "guideline", "incident", "complaint", "export", "note"),
+    *("registered", "decision", "signature", "audit", "action", "verdict", "review", "alert"),
+)
+WORDS = {sort: sort.capitalize() for sort in SORTS}
+DECIDED = {
+    "decider": "decided by {}",
+    "evidence": "evidence: {}",
+    "dissent": "dissent: {}",
+    "options": "also considered: {}",
+    "revisit": "revisit on {}",
+}
+"""Lines below a decision, by field."""
 STEPS = {"decision": {"step": "decide"}, "signature": {"step": "fairness"}}
-"""The step of a review that shows what was said in it; others stand on its agenda."""
+"""The step of a review that shows an entry; other entries stand on its agenda."""
 ID = re.compile(r" \[[^\[\]]+\](?=; |$)")
-"""The id at the end of a piece of evidence, which a link follows and nobody reads."""
-LATELY = timedelta(days=7)
+"""The id at the end of a piece of evidence."""
+RECENT = timedelta(days=7)
 BY_ITSELF = "the dashboard"
 
 
-def as_row(entry: Entry, scope: Scope) -> dict[str, Any]:
-    """One entry; a version leads to its model, what was said in a review to its step, a complaint and a verdict to their case, an alert to itself."""
+def change_row(entry: Entry, scope: Scope) -> dict[str, Any]:
+    """One entry. It links to what it is about: a review step, an alert, a case or a model."""
     about = dict(entry.about)
     title: Cell = {"t": entry.title}
     if about.get("review"):
-        title = links.link(entry.title, "review", None, review=about["review"], **STEPS.get(entry.sort, {}))
+        title = links.link_cell(entry.title, "review", None, review=about["review"], **STEPS.get(entry.sort, {}))
     elif entry.sort == "alert":
-        title = links.link(entry.title, "alerts", None, incident=about["incident"])
+        title = links.link_cell(entry.title, "alerts", None, incident=about["incident"])
     elif about.get("prediction") and "case" in links.page_files():
-        title = links.link(entry.title, "case", None, id=about["prediction"], model=entry.model)
+        title = links.link_cell(entry.title, "case", None, id=about["prediction"], model=entry.model)
     if entry.sort == "decision":
         title["sub"] = "; ".join(words.format(ID.sub("", about[name])) for name, words in DECIDED.items() if about.get(name))
-    model = links.link(entry.model, "model", scope.about(entry.model)) if entry.model else {"t": "all"}
-    return row(
+    model = links.link_cell(entry.model, "model", scope.about(entry.model)) if entry.model else {"t": "all"}
+    return table_row(
         {
-            "at": {"t": formatting.minute(entry.at)},
+            "at": {"t": formatting.format_minute(entry.at)},
             "sort": {"t": WORDS.get(entry.sort, entry.sort)},
             "title": title,
             "model": model,
@@ -61,31 +66,24 @@ def as_row(entry: Entry, scope: Scope) -> dict[str, Any]:
     )
 
 
-def lately(entries: Sequence[Entry], end: datetime) -> list[Entry]:
-    """What people said after the dates that are looked at: logs may end long before today, and words are dated by when they were written."""
-    return [each for each in entries if each.at >= end and each.author is not None and each.author != BY_ITSELF]
+def recent_entries(entries: Sequence[Entry], end: datetime) -> list[Entry]:
+    """Entries by people from `end` on: a log may end long before today, and what people write is dated by when they wrote it."""
+    return [entry for entry in entries if entry.at >= end and entry.author not in (None, BY_ITSELF)]
 
 
-def chosen(entries: Sequence[Entry], sorts: Sequence[str], words: str) -> list[Entry]:
-    """Entries of some sorts (none: all) that hold the words, whatever their case."""
+def matching_entries(entries: Sequence[Entry], sorts: Sequence[str], words: str) -> list[Entry]:
+    """Entries of some sorts (none: all) that contain the words, ignoring case."""
     wanted = words.strip().casefold()
-    return [
-        each
-        for each in entries
-        if (not sorts or each.sort in sorts)
-        and (
-            not wanted
-            or wanted in f"{each.title} {each.model or ''} {each.author or ''} {' '.join(value for _, value in each.about)}".casefold()
-        )
-    ]
+
+    def text(entry: Entry) -> str:
+        return " ".join([entry.title, entry.model or "", entry.author or "", *(value for _, value in entry.about)]).casefold()
+
+    return [entry for entry in entries if (not sorts or entry.sort in sorts) and wanted in text(entry)]
 
 
-def as_frame(entries: Sequence[Entry]) -> "DataFrame":
+def change_log_frame(entries: Sequence[Entry]) -> "DataFrame":
     """The entries as a flat table."""
     import pandas as pd
 
-    rows = [
-        {"at": each.at, "what": each.sort, "text": each.title, "model": each.model, "author": each.author, **dict(each.about)}
-        for each in entries
-    ]
-    return pd.DataFrame(rows)
+    named = (("at", "at"), ("what", "sort"), ("text", "title"), ("model", "model"), ("author", "author"))
+    return pd.DataFrame([{column: getattr(entry, name) for column, name in named} | dict(entry.about) for entry in entries])

@@ -1,4 +1,4 @@
-"""What does the fleet look like in thirty seconds: one row a model, from rollups and findings only?"""
+"""The fleet: one row for each model, from rollups and findings only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from observability.core import formatting
 from observability.core.catalog import Model
-from observability.core.finding import SEVERITIES, Finding, Severity, needs_action, over_window, worst_first
+from observability.core.finding import SEVERITIES, Finding, Severity, with_window_value
 from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.dashboard import links, load, time_series
+from observability.dashboard.cells import severity_cell
 from observability.dashboard.overview import incidents
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, row, spark
-from observability.incidents.grouping import Incident, order
+from observability.dashboard.table import Cell, column, sparkline, table_row
+from observability.incidents.grouping import Incident, incident_order
 from observability.metrics.performance import HEADLINE
 
 if TYPE_CHECKING:
@@ -22,23 +23,22 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     column("model", "Model", width="10.5rem", strong=True),
-    column("status", "Status", width="4.6rem"),
-    column("traffic", "Traffic", help="Predictions a day over the window, and the share whose status is not ok", width="6rem"),
-    column("latency", "Latency", help="99 of 100 answers took at most this long", width="4.4rem", short=True),
+    column("status", "Status", width="5.2rem"),
+    column("traffic", "Traffic", help="Predictions per day over the window, and the share that failed", width="6rem"),
+    column("latency", "Latency", help="p99 latency", width="4.4rem", short=True),
     column("quality", "Input quality", help="Nulls, unseen values, ranges, volume, freshness", width="6.4rem", short=True),
-    column("drift", "Input drift", help="Features that moved away from the reference", width="7.6rem", short=True),
-    column("outcome", "Outcome", help="The model's main metric on the labels that are in; estimated where none are", width="9.4rem"),
-    column("fairness", "Fairness", help="Whether groups are treated alike, and as alike as in the reference", width="5.6rem", short=True),
-    column("cost", "Cost", help="Of a thousand predictions: money, and energy below it", width="4.6rem", short=True),
+    column("drift", "Input drift", help="Features with drift against the reference", width="7.6rem", short=True),
+    column("outcome", "Outcome", help="The model's main metric on the labels so far; estimated where there are none", width="9.4rem"),
+    column("fairness", "Fairness", help="Differences between groups, and their changes since the reference", width="5.6rem", short=True),
+    column("cost", "Cost", help="Cost and energy per thousand predictions", width="4.6rem", short=True),
 )
-
-
-NOT_ASKED: Cell = {"t": formatting.DASH, "title": "No sensitive attribute is known, so groups are not compared."}
+CHANGE_COLUMNS = (column("at", "When (UTC)", width="9rem"), column("what", "What", wide=True))
+NO_GROUPS: Cell = {"t": formatting.DASH, "title": "No sensitive attribute is registered."}
 
 
 @dataclass(frozen=True)
-class Standing:
-    """One model in its window: findings and the incidents that they form, worst first, traffic by day, events, findings that the window before did
+class ModelStatus:
+    """One model in its window: findings and their incidents, worst first, traffic by day, events, and findings that the window before did
     not have.
     """
 
@@ -52,240 +52,227 @@ class Standing:
 
     @property
     def worst(self) -> Incident | None:
-        """The incident that a person should read first; None where nothing needs a person."""
+        """The most severe incident; None where there is none."""
         return next(iter(self.incidents), None)
 
     @property
     def severity(self) -> Severity:
-        """The worst severity; `unknown` only where nothing at all could be told."""
+        """The worst severity; `unknown` only where no finding has a value."""
         if self.worst:
             return self.worst.severity
-        return "ok" if any(each.severity == "ok" for each in self.findings) else "unknown"
+        return "ok" if any(finding.severity == "ok" for finding in self.findings) else "unknown"
+
+    @property
+    def predictions(self) -> float:
+        """The number of predictions in the window."""
+        return float(self.traffic["n"].sum())
 
     def is_new(self, incident: Incident) -> bool:
-        """Whether the same time before did not have it."""
-        return any(each.id == incident.lead.id for each in self.fresh)
+        """Whether the window before did not have the incident."""
+        return any(finding.id == incident.lead.id for finding in self.fresh)
 
-    def of(self, analyzer: str) -> list[Finding]:
-        """Findings of one analyzer."""
-        return [each for each in self.findings if each.analyzer == analyzer]
+    def of(self, *analyzers: str) -> list[Finding]:
+        """Findings of some analyzers, in their order."""
+        return [finding for analyzer in analyzers for finding in self.findings if finding.analyzer == analyzer]
 
 
-def standing(scope: Scope, model: Model) -> Standing:
-    """Everything the fleet page says about one model."""
+def load_model_status(scope: Scope, model: Model) -> ModelStatus:
+    """The status of one model in the window of the scope."""
     window = load.window(scope, model.name)
-    found, formed = load.together(window)
-    return Standing(
-        model,
-        window,
-        tuple(found),
-        time_series.traffic(window),
-        time_series.marks(model.name, window),
-        tuple(load.new_findings(window)),
-        formed,
-    )
+    found, formed = load.findings_and_incidents(window)
+    traffic, events = time_series.traffic_frame(window), time_series.chart_event_marks(model.name, window)
+    return ModelStatus(model, window, tuple(found), traffic, events, tuple(load.new_findings(window)), formed)
 
 
-def neediest_first(standings: list[Standing]) -> list[Standing]:
-    """Models that need a person first."""
-    return sorted(standings, key=lambda each: (SEVERITIES.index(each.severity), each.model.name))
+def worst_model_first(statuses: Sequence[ModelStatus]) -> list[ModelStatus]:
+    """Models by severity, then by name."""
+    return sorted(statuses, key=lambda status: (SEVERITIES.index(status.severity), status.model.name))
 
 
-def as_row(each: Standing, scope: Scope) -> dict[str, Any]:
-    """The model's row, with its worst incident as a sentence under it, which leads to the page that shows it."""
-    about = scope.about(each.model.name)
+def fleet_table_row(status: ModelStatus, scope: Scope) -> dict[str, Any]:
+    """The row of a model, with its worst incident below as a link to the page that shows it."""
+    about = scope.about(status.model.name)
     note: Cell | None = None
-    if each.worst:
-        note = {
-            "s": each.worst.severity,
-            **links.of_finding(each.worst.lead, scope, each.worst.sentence),
-            "sub": incidents.facts(each.worst),
-        }
-    return row(
+    if status.worst:
+        link = links.finding_link(status.worst.lead, scope, status.worst.sentence)
+        note = {"s": status.worst.severity, **link, "sub": incidents.incident_facts(status.worst)}
+    fairness = status.of("trust/fairness")
+    return table_row(
         {
-            "model": {**links.link(each.model.name, "model", about), "sub": subtitle(each)},
-            "status": {"s": each.severity, "t": formatting.STATUS_WORDS[each.severity], "sub": needs(each)},
-            "traffic": traffic_cell(each),
-            "latency": latency(each),
-            "quality": verdict(each.of("data/quality"), "normal"),
-            "drift": moved(each.of("serving/drift")),
-            "outcome": outcome(each),
-            "fairness": verdict(each.of("trust/fairness"), "as before") if each.of("trust/fairness") else NOT_ASKED,
-            "cost": cost(each),
+            "model": {**links.link_cell(status.model.name, "model", about), "sub": _model_subtitle(status)},
+            "status": {**severity_cell(status.severity), "sub": incidents.incident_counts(status.incidents)},
+            "traffic": _traffic_cell(status),
+            "latency": latency_cell(status),
+            "quality": worst_finding_cell(status.of("data/quality"), "normal"),
+            "drift": drift_cell(status.of("serving/drift")),
+            "outcome": outcome_cell(status),
+            "fairness": worst_finding_cell(fairness, "unchanged") if fairness else NO_GROUPS,
+            "cost": cost_cell(status),
         },
         note,
     )
 
 
-def subtitle(each: Standing) -> str:
+def _model_subtitle(status: ModelStatus) -> str:
     """Task and version; the window's dates where it does not end now."""
-    served = sorted({one.version for one in each.findings if one.version})
+    served = sorted({finding.version for finding in status.findings if finding.version})
     versions = f"version {served[0]}" if len(served) == 1 else formatting.plural(len(served), "version")
-    said = f"{each.model.task or 'not registered'}, {versions}"
-    return said if each.window.end >= load.now() else f"{said}\n{formatting.span(each.window.start, each.window.end)}"
+    words = f"{status.model.task or 'not registered'}, {versions}"
+    if status.window.end >= load.page_clock():
+        return words
+    return f"{words}\n{formatting.format_span(status.window.start, status.window.end)}"
 
 
-def needs(each: Standing) -> str | None:
-    """How many incidents need a person."""
-    return incidents.counted(each.incidents)
-
-
-def traffic_cell(each: Standing) -> Cell:
-    """Predictions a day with a sparkline."""
-    gone = min(each.window.end, load.now()) - each.window.start
-    days = max(gone / timedelta(days=1), 1 / 24)
-    total = float(each.traffic["n"].sum())
+def _traffic_cell(status: ModelStatus) -> Cell:
+    """Predictions per day with a sparkline."""
+    elapsed = min(status.window.end, load.page_clock()) - status.window.start
+    days = max(elapsed / timedelta(days=1), 1 / 24)
+    total = status.predictions
     return {
-        "t": f"{formatting.short(total / days)} a day",
-        "sub": failed(each),
-        "title": f"{total:,.0f} predictions in {formatting.span(each.window.start, each.window.end)}",
-        "spark": spark(each.traffic["n"].tolist(), f"Predictions over time, {total:,.0f} in all", bars=True, width=96),
+        "t": f"{formatting.compact_count(total / days)} per day",
+        "sub": failed_share(status),
+        "title": f"{total:,.0f} predictions in {formatting.format_span(status.window.start, status.window.end)}",
+        "spark": sparkline(status.traffic["n"].tolist(), f"Predictions over time, {total:,.0f} in total", bars=True, width=96),
     }
 
 
-def failed(each: Standing) -> str:
+def failed_share(status: ModelStatus) -> str:
     """Share of predictions that failed, in words."""
-    n, errors = float(each.traffic["n"].sum()), float(each.traffic["errors"].sum())
-    return formatting.DASH if not n else f"{formatting.share(errors / n)} failed" if errors else "none failed"
+    errors = float(status.traffic["errors"].sum())
+    if not status.predictions:
+        return formatting.DASH
+    return f"{formatting.format_share(errors / status.predictions)} failed" if errors else "none failed"
 
 
-def figure(each: Standing, analyzer: str, metric: str) -> Finding | None:
-    """What an analyzer says of the whole model by one metric; None where it gives no value."""
-    found = (one for one in each.of(analyzer) if one.metric == metric and one.subject == "model" and one.value is not None)
-    return next(found, None)
+def model_finding(status: ModelStatus, analyzer: str, metric: str) -> Finding | None:
+    """The finding of an analyzer about the whole model by one metric; None where it has no value."""
+    found = (finding for finding in status.of(analyzer) if finding.metric == metric and finding.subject == "model")
+    return next((finding for finding in found if finding.value is not None), None)
 
 
-def latency(each: Standing) -> Cell:
-    """The 99 % quantile, with the worst that is said about latency and the service level."""
-    found = figure(each, "serving/latency", "latency_p99")
-    bad = [one for one in each.of("serving/latency") if needs_action(one.severity)]
-    if found is None and not bad:
+def latency_cell(status: ModelStatus) -> Cell:
+    """p99 latency, with the worst finding about latency and the service level."""
+    p99 = model_finding(status, "serving/latency", "latency_p99")
+    problems = [finding for finding in status.of("serving/latency") if finding.needs_action]
+    if p99 is None and not problems:
         return {"t": formatting.DASH, "title": "No latency is logged."}
-    cell: Cell = {"t": f"{formatting.number(found.value)} ms" if found else formatting.DASH}
-    if bad:
-        return {**cell, "s": bad[0].severity, "sub": formatting.plural(len(bad), "problem"), "title": bad[0].because.replace("`", "")}
-    return {**cell, "title": found.because.replace("`", "") if found else None}
+    cell: Cell = {"t": f"{formatting.format_number(p99.value)} ms" if p99 else formatting.DASH, "title": _plain_claim(p99)}
+    return {**cell, **_problem_cell(problems, "sub")} if problems else cell
 
 
-def cost(each: Standing) -> Cell:
-    """Money and energy of a thousand predictions, each with its mark where it was not measured."""
-    money, energy = figure(each, "operations/cost", "cost_per_thousand"), figure(each, "operations/energy", "energy_per_thousand")
-    bad = [one for one in (*each.of("operations/cost"), *each.of("operations/energy")) if needs_action(one.severity)]
-    if money is None and energy is None:
-        return {"t": formatting.DASH, "title": "Neither a price nor the energy of a prediction is known."}
-    words = formatting.amount(energy.value, energy.unit) if energy else None
-    said_of = f"\n{energy.basis}" if energy and energy.basis != "measured" else ""
-    cell: Cell = {"t": amount_of_money(money) if money else str(words), "sub": f"{words}{said_of}" if money and words else None}
-    first = money or energy
-    if first is not None and first.basis != "measured":
+def _problem_cell(problems: Sequence[Finding], place: str = "t") -> Cell:
+    """The number of findings that need action, with the severity and sentence of the worst.
+
+    place: the line of the cell that holds the number.
+    """
+    return {"s": problems[0].severity, place: formatting.plural(len(problems), "problem"), "title": _plain_claim(problems[0])}
+
+
+def _plain_claim(finding: Finding | None) -> str | None:
+    """The sentence of a finding without the marks of names."""
+    return finding.because.replace("`", "") if finding else None
+
+
+def cost_cell(status: ModelStatus) -> Cell:
+    """Cost and energy per thousand predictions, marked where they were not measured."""
+    cost = model_finding(status, "operations/cost", "cost_per_thousand")
+    energy = model_finding(status, "operations/energy", "energy_per_thousand")
+    first = cost or energy
+    if first is None:
+        return {"t": formatting.DASH, "title": "Neither cost nor energy is known."}
+    worst = next((finding for finding in status.of("operations/cost", "operations/energy") if finding.needs_action), None)
+    cell: Cell = {"s": worst.severity if worst else None, "title": _plain_claim(worst or first)}
+    if first.basis != "measured":
         cell["mark"] = first.basis
-    said = bad[0] if bad else first
-    return {**cell, "s": bad[0].severity if bad else None, "title": said.because.replace("`", "") if said else None}
+    energy_words = formatting.format_value(energy.value, energy.unit) if energy else None
+    if cost is None:
+        return {**cell, "t": energy_words}
+    basis = f"\n{energy.basis}" if energy and energy.basis != "measured" else ""
+    amount = f"{formatting.format_number(cost.value)} {cost.evidence.get('currency') or ''}".strip()
+    return {**cell, "t": amount, "sub": f"{energy_words}{basis}" if energy_words else None}
 
 
-def amount_of_money(finding: Finding) -> str:
-    """A sum with its currency, as the finding's evidence names it."""
-    return f"{formatting.number(finding.value)} {finding.evidence.get('currency') or ''}".strip()
-
-
-def verdict(findings: list[Finding], good: str) -> Cell:
-    """The worst of some findings in a word."""
+def worst_finding_cell(findings: Sequence[Finding], good: str) -> Cell:
+    """The worst of some findings in a word. good: the word where all is well."""
     if not findings:
-        return {"s": "unknown", "t": "not judged"}
-    worst = findings[0]
-    bad = [each for each in findings if needs_action(each.severity)]
-    if bad:
-        return {"s": worst.severity, "t": formatting.plural(len(bad), "problem"), "title": worst.because.replace("`", "")}
-    known = any(each.severity == "ok" for each in findings)
-    return {"s": "ok" if known else "unknown", "t": good if known else "too early", "title": worst.because.replace("`", "")}
+        return {"s": "unknown", "t": "not checked"}
+    problems = [finding for finding in findings if finding.needs_action]
+    if problems:
+        return _problem_cell(problems)
+    known = any(finding.severity == "ok" for finding in findings)
+    return {"s": "ok" if known else "unknown", "t": good if known else "no data", "title": _plain_claim(findings[0])}
 
 
-def moved(findings: list[Finding]) -> Cell:
+def drift_cell(findings: Sequence[Finding]) -> Cell:
     """How many inputs drifted."""
-    cell = verdict(findings, "stable")
-    bad = {each.subject for each in findings if needs_action(each.severity)}
-    return {**cell, "t": f"{len(bad)} of {len({each.subject for each in findings})} moved"} if bad else cell
+    cell = worst_finding_cell(findings, "stable")
+    drifted = {finding.subject for finding in findings if finding.needs_action}
+    return {**cell, "t": f"{len(drifted)} of {len({finding.subject for finding in findings})} drifted"} if drifted else cell
 
 
-def outcome(each: Standing) -> Cell:
-    """The headline metric, measured, with its sparkline."""
-    headline = HEADLINE.get(each.model.task or "")
-    found = next((one for one in each.of("serving/performance") if one.metric == headline), None)
+def outcome_cell(status: ModelStatus) -> Cell:
+    """The main metric with its sparkline; its estimate where it was not measured."""
+    headline = HEADLINE.get(status.model.task or "")
+    performance = status.of("serving/performance")
+    found = next((finding for finding in performance if finding.metric == headline), None)
     if found is None or found.value is None:
-        guess = figure(each, "serving/estimated_performance", headline or "")
-        if guess is not None and guess.severity != "unknown":
-            words = formatting.metric_title(guess.metric)
-            return {
-                "t": formatting.amount(guess.value, guess.unit),
-                "mark": guess.basis,
-                "sub": words,
-                "title": guess.because.replace("`", ""),
-            }
-        return {"s": "unknown", "t": "no labels yet" if found is not None else "not judged", "title": found.because if found else None}
-    days = time_series.of_metric(found)
-    title = formatting.metric_title(found.metric)
-    ripe = next((one for one in each.of("serving/performance") if one.metric == "label_maturity" and one.value is not None), None)
-    whole = over_window(found)
+        estimate = model_finding(status, "serving/estimated_performance", headline or "")
+        if estimate is not None and estimate.severity != "unknown":
+            value, name = formatting.format_value(estimate.value, estimate.unit), formatting.metric_title(estimate.metric)
+            return {"t": value, "mark": estimate.basis, "sub": name, "title": _plain_claim(estimate)}
+        words = "not checked" if found is None else "no labels yet" if status.predictions else "no data"
+        return {"s": "unknown", "t": words, "title": found.because if found else None}
+    days, title = time_series.metric_by_day_frame(found), formatting.metric_title(found.metric)
+    maturity = next((finding for finding in performance if finding.metric == "label_maturity" and finding.value is not None), None)
+    whole = with_window_value(found)
     cell: Cell = {
-        "t": formatting.amount(whole.value, whole.unit),
+        "t": formatting.format_value(whole.value, whole.unit),
         "mark": found.basis,
-        "sub": f"{title}, {formatting.share(ripe.value)} labelled" if ripe else title,
-        "title": f"{found.because.replace('`', '')} n = {whole.n:,}",
+        "sub": f"{title}, {formatting.format_share(maturity.value)} labelled" if maturity else title,
+        "title": f"{_plain_claim(found)} n = {whole.n:,}",
     }
     if len(days) > 1:
         low, high = days["low"].tolist(), days["high"].tolist()
-        cell["spark"] = spark(days["value"].tolist(), f"{title} by day", low=low, high=high, limit=single(found), width=150)
+        cell["spark"] = sparkline(days["value"].tolist(), f"{title} by day", low=low, high=high, limit=single_limit(found), width=150)
     return cell
 
 
-def worst(findings: list[Finding]) -> list[Finding]:
-    """Findings of several analyzers, worst first."""
-    return worst_first(findings)
+def severity_without_action(findings: Sequence[Finding]) -> Severity:
+    """The severity of findings none of which needs action: OK where at least one has a value."""
+    return "ok" if any(finding.severity == "ok" for finding in findings) or not findings else "unknown"
 
 
-def settled(findings: Sequence[Finding]) -> Severity:
-    """The severity of findings none of which needs a person: fine where at least one could be judged."""
-    return "ok" if any(each.severity == "ok" for each in findings) or not findings else "unknown"
-
-
-def single(finding: Finding) -> float | None:
-    """A limit that is one number."""
+def single_limit(finding: Finding) -> float | None:
+    """The limit of a finding where it is one number."""
     return finding.limit if isinstance(finding.limit, int | float) else None
 
 
-def changes(standings: list[Standing], scope: Scope, *, acts: bool = True) -> list[dict[str, Any]]:
-    """What changed, newest first: events of the windows, and incidents whose lead the same time before did not have; those to act on only with
-    `acts`, so that they are not told twice beside what needs a person.
-    """
+def change_rows(statuses: Sequence[ModelStatus], scope: Scope, *, acts: bool = True) -> list[dict[str, Any]]:
+    """Events of the windows and new incidents, newest first. acts: with critical incidents, which the health page lists apart."""
     rows: list[tuple[datetime, dict[str, Any]]] = []
-    for each in standings:
-        for at, what, words in zip(each.events["at"], each.events["what"], each.events["text"]):
+    for status in statuses:
+        for at, what, words in zip(status.events["at"], status.events["what"], status.events["text"]):
             when = at.to_pydatetime()
-            cells = {"at": {"t": formatting.minute(when)}, "what": {"t": str(words), "sub": f"{each.model.name}, {what}"}}
-            rows.append((when, row(cells)))
-    begins = {one.id: each.window.start for each in standings for one in each.incidents}
-    fresh = (one for each in standings for one in each.incidents if each.is_new(one) and (acts or one.severity != "act"))
-    rows += [new_row(one, models, begins[one.id], scope) for one, models in incidents.told_once(fresh)]
+            cells = {"at": {"t": formatting.format_minute(when)}, "what": {"t": str(words), "sub": f"{status.model.name}, {what}"}}
+            rows.append((when, table_row(cells)))
+    starts = {incident.id: status.window.start for status in statuses for incident in status.incidents}
+    new = (
+        incident for status in statuses for incident in status.incidents if status.is_new(incident) and (acts or incident.severity != "act")
+    )
+    for incident, models in incidents.merge_equal_incidents(new):
+        begin = naive_utc(incident.onset or starts[incident.id])
+        rows.append((begin, _new_incident_row(incident, models, scope)))
     return [cells for _, cells in sorted(rows, key=lambda pair: pair[0], reverse=True)]
 
 
-def new_row(one: Incident, models: Sequence[str], begins: datetime, scope: Scope) -> tuple[datetime, dict[str, Any]]:
-    """An incident that the window before did not have. models: of which it is said; begins: of its window."""
-    cells = {
-        "at": {"t": incidents.since(one) or "new"},
-        "what": {
-            "s": one.severity,
-            **incidents.what(one, scope),
-            "sub": f"{incidents.named(models)}, suspected source: {one.source}; not so in the window before",
-        },
-    }
-    return naive_utc(one.onset or begins), row(cells)
+def _new_incident_row(incident: Incident, models: Sequence[str], scope: Scope) -> dict[str, Any]:
+    """An incident that the window before did not have. models: all that have it."""
+    words = f"{formatting.join_words(models)}, suspected source: {incident.source}; not in the previous window"
+    cell = {"s": incident.severity, **incidents.incident_cell(incident, scope), "sub": words}
+    return table_row({"at": {"t": incidents.onset_in_words(incident) or "new"}, "what": cell})
 
 
-def more_to_watch(standings: list[Standing], others: Sequence[Incident]) -> list[Incident]:
-    """Incidents that neither need a person nor stand among what changed, worst first. others: of no serving model's window."""
-    told = (one for each in standings for one in each.incidents if not each.is_new(one))
-    return sorted((each for each in (*told, *others) if each.severity != "act"), key=order)
-
-
-CHANGE_COLUMNS = (column("at", "When (UTC)", width="9rem"), column("what", "What", wide=True))
+def ongoing_watch_incidents(statuses: Sequence[ModelStatus], others: Sequence[Incident]) -> list[Incident]:
+    """Warnings that are not new, worst first. others: incidents outside the models' windows, as those of training runs."""
+    ongoing = (incident for status in statuses for incident in status.incidents if not status.is_new(incident))
+    return sorted((incident for incident in (*ongoing, *others) if incident.severity != "act"), key=incident_order)

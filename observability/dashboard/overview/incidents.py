@@ -1,4 +1,4 @@
-"""How is an incident shown: one row, with its source, since when, after what, and how much comes with it?"""
+"""Incidents on pages: one row each, with suspected source, onset, event and related findings."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -7,155 +7,145 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import empty_states, links
-from observability.dashboard.choice_box import choose
+from observability.dashboard.cells import severity_cell
+from observability.dashboard.overview.findings import claim_selectbox, show_all_button
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, row, table
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import link_button
 from observability.incidents.grouping import Incident
-from observability.incidents.grouping_rules import known
+from observability.incidents.grouping_rules import onset_certainty
 
 STATUS, MODEL, SOURCE = (
     column("severity", "Status", width="6.5rem"),
     column("model", "Model", width="9rem"),
-    column(
-        "source", "Suspect", width="6.5rem", help="Where it seems to come from: an input, the labels, the model, or the system around it"
-    ),
+    column("source", "Source", width="6.5rem", help="Suspected source: input, label, model or system"),
 )
-WHAT = column(
-    "what", "What", wide=True, help="The finding nearest to the source, since when, after which event, and how many findings come with it"
-)
+WHAT = column("what", "What", wide=True, help="The finding nearest to the source, with onset, event and number of related findings")
 SOURCE_ICONS = {"input": ":material/input:", "label": ":material/label:", "model": ":material/network_node:", "system": ":material/dns:"}
 
 
-def what(incident: Incident, scope: Scope) -> Cell:
-    """The sentence, leading to the incident's findings, and what is known beside it."""
+def incident_cell(incident: Incident, scope: Scope) -> Cell:
+    """The incident's sentence as a link to its findings, over its facts."""
     about = scope.about(incident.model)
-    return {**links.link(incident.sentence, "findings", about, incident=incident.id), "sub": facts(incident)}
+    return {**links.link_cell(incident.sentence, "findings", about, incident=incident.id), "sub": incident_facts(incident)}
 
 
-def facts(incident: Incident) -> str:
-    """Since when, after what, and with how many findings, in words."""
+def incident_facts(incident: Incident) -> str:
+    """Onset, event and number of related findings in words."""
     more = len(incident.collateral)
-    parts = [since(incident) or undated(incident), after(incident), f"with it {formatting.plural(more, 'finding')}" if more else None]
-    return " · ".join(filter(None, parts)) or "nothing else comes with it"
+    parts = [
+        onset_in_words(incident) or _undated_note(incident),
+        event_in_words(incident),
+        formatting.plural(more, "related finding") if more else None,
+    ]
+    return " · ".join(filter(None, parts)) or "no related findings"
 
 
-def since(incident: Incident) -> str | None:
-    """`since 31 Dec 2013`; of what is older than the days that were looked at, `since 3 Dec 2013 or earlier`."""
+def onset_in_words(incident: Incident) -> str | None:
+    """`since 31 Dec 2013`, or `since 3 Dec 2013 or earlier` where it began before the analyzed days; None without an onset."""
     if incident.onset is None:
         return None
-    when = formatting.day(incident.onset) if incident.onset.hour == incident.onset.minute == 0 else formatting.minute(incident.onset)
-    older = known(next((each for each in incident.findings if each.onset == incident.onset), incident.lead)) == "open"
-    return f"since {when}{' or earlier' if older else ''}"
+    is_midnight = incident.onset.hour == incident.onset.minute == 0
+    when = formatting.format_day(incident.onset) if is_midnight else formatting.format_minute(incident.onset)
+    dated = next((finding for finding in incident.findings if finding.onset == incident.onset), incident.lead)
+    return f"since {when}{' or earlier' if onset_certainty(dated) == 'open' else ''}"
 
 
-def undated(incident: Incident) -> str | None:
-    """That nobody can say since when, of what needs somebody and stands in days; a training run has steps."""
-    return "its days do not tell since when" if incident.severity == "act" and not incident.lead.subject.startswith("run:") else None
+def _undated_note(incident: Incident) -> str | None:
+    """A note that a critical incident has no onset date; None for a training run, which has steps."""
+    return "onset unknown" if incident.severity == "act" and not incident.lead.subject.startswith("run:") else None
 
 
-def after(incident: Incident) -> str | None:
-    """The nearest earlier event, in words; nothing says that it is the reason."""
+def event_in_words(incident: Incident) -> str | None:
+    """The nearest earlier event in words, which need not be the cause."""
     if not incident.event:
         return None
     return f"after {incident.event.get('what', 'an event')}: {str(incident.event.get('text', ''))[:80]}"
 
 
-def source(incident: Incident) -> Cell:
-    """The likely source: icon and word."""
+def source_cell(incident: Incident) -> Cell:
+    """The suspected source: icon and word."""
     return {"source": incident.source, "t": incident.source}
 
 
-def told_once(found: Iterable[Incident]) -> list[tuple[Incident, tuple[str, ...]]]:
-    """Incidents in the order in which they come, each with its model and with those of which the same is said: models that share an input share its faults."""
+def merge_equal_incidents(found: Iterable[Incident]) -> list[tuple[Incident, tuple[str, ...]]]:
+    """Incidents with the same severity and sentence as one, in their order, each with its models: models that share an input share its
+    faults.
+    """
     models: dict[tuple[str, str], list[str]] = {}
     first: dict[tuple[str, str], Incident] = {}
-    for each in found:
-        key = (each.severity, each.sentence)
-        first.setdefault(key, each)
-        models.setdefault(key, []).append(each.model or formatting.DASH)
+    for incident in found:
+        key = (incident.severity, incident.sentence)
+        first.setdefault(key, incident)
+        models.setdefault(key, []).append(incident.model or formatting.DASH)
     return [(first[key], tuple(dict.fromkeys(names))) for key, names in models.items()]
 
 
-def named(models: Sequence[str]) -> str:
-    """Models in words."""
-    return " and ".join(filter(None, (", ".join(models[:-1]), models[-1])))
-
-
-def as_row(incident: Incident, scope: Scope, *, models: Sequence[str] = (), selected: bool = False) -> dict[str, Any]:
-    """One incident as a table's row. models: all of which it says the same."""
-    others = [each for each in models if each != incident.model]
-    return row(
+def incident_row(incident: Incident, scope: Scope, *, models: Sequence[str] = (), selected: bool = False) -> dict[str, Any]:
+    """One incident as a table row. models: all models that have it."""
+    others = [name for name in models if name != incident.model]
+    version = f"version {incident.lead.version}" if incident.lead.version else None
+    return table_row(
         {
-            "severity": {"s": incident.severity, "t": formatting.STATUS_WORDS[incident.severity]},
-            "model": {
-                "t": incident.model or formatting.DASH,
-                "sub": f"and {named(others)}" if others else f"version {incident.lead.version}" if incident.lead.version else None,
-            },
-            "what": what(incident, scope),
-            "source": source(incident),
+            "severity": severity_cell(incident.severity),
+            "model": {"t": incident.model or formatting.DASH, "sub": f"and {formatting.join_words(others)}" if others else version},
+            "what": incident_cell(incident, scope),
+            "source": source_cell(incident),
         },
         selected=selected,
     )
 
 
-def listed(
+def incidents_table(
     key: str, caption: str, found: Sequence[Incident], scope: Scope, *, most: int = 12, models: bool = True, once: bool = False
 ) -> None:
-    """A table of incidents, worst first as they come. once: what is said of several models stands in one row."""
+    """Draw a table of incidents in their order. once: equal incidents of several models share one row."""
     if not found:
-        empty_states.nothing_to_report()
+        empty_states.no_findings_state()
         return
-    rows = [as_row(each, scope, models=names) for each, names in (told_once(found) if once else ((each, ()) for each in found))]
-    table(key, caption, [STATUS, *([MODEL] if models else []), WHAT, SOURCE], rows[:most])
-    if len(rows) > most:
-        everything = links.link(f"The worst {most} of {len(rows):,}. Show all of them.", "findings", scope)
-        st.button(
-            everything["t"], type="tertiary", icon=":material/checklist:", key=f"{key}-all", on_click=links.go, args=(everything["go"],)
-        )
+    merged = merge_equal_incidents(found) if once else [(incident, ()) for incident in found]
+    rows = [incident_row(incident, scope, models=names) for incident, names in merged]
+    draw_table(key, caption, [STATUS, *([MODEL] if models else []), WHAT, SOURCE], rows[:most])
+    show_all_button(key, most, len(rows), scope)
 
 
-def counted(found: Sequence[Incident]) -> str | None:
-    """`1 incident` to act on; those to watch apart from them. None where there is none."""
-    acts = sum(each.severity == "act" for each in found)
-    watched = len(found) - acts
-    if acts:
-        return formatting.plural(acts, "incident") + (f"\n{watched} to watch" if watched else "")
-    return formatting.plural(watched, "incident") if watched else None
+def incident_counts(found: Sequence[Incident]) -> str | None:
+    """`1 incident` that is critical, with the number of warnings below; None where there is none."""
+    critical = sum(incident.severity == "act" for incident in found)
+    warnings = len(found) - critical
+    if critical:
+        return formatting.plural(critical, "incident") + (f"\n{formatting.plural(warnings, 'warning')}" if warnings else "")
+    return formatting.plural(warnings, "incident") if warnings else None
 
 
-def chooser(found: Sequence[Incident]) -> Incident | None:
-    """A box to open one incident; its id stands in the address, and one that is not there is said."""
-    by_id = {each.id: each for each in found}
-    label = {key: f"{formatting.STATUS_WORDS[each.severity]}: {each.sentence}".replace("`", "")[:140] for key, each in by_id.items()}
-    chosen = choose(
-        "incident", "Open an incident", list(by_id), words=lambda key: label.get(key, key), placeholder="All, folded",
-        missing="The link names the incident {}, which is not in this window.",
-    )  # fmt: skip
-    return by_id.get(chosen or "")
+def incident_selectbox(found: Sequence[Incident]) -> Incident | None:
+    """A box to open one incident; its id stands in the address."""
+    missing = "The link names the incident {}, which is not in this window."
+    claims = {incident.id: (incident.severity, incident.sentence, incident) for incident in found}
+    return claim_selectbox("incident", "Open an incident", claims, "All, folded", missing)
 
 
-def next_steps(incident: Incident, scope: Scope) -> list[Cell]:
-    """Links to where one looks next: the page that shows the lead, and of a model that errs why, and in which cases."""
+def next_step_links(incident: Incident, scope: Scope) -> list[Cell]:
+    """Links to the next pages: the lead's own, and for a model's errors why they changed and which cases they are."""
     about = scope.about(incident.model)
-    steps = [links.of_finding(incident.lead, scope, "Open the page that shows it")]
+    steps = [links.finding_link(incident.lead, scope, "Open the page that shows it")]
     if incident.source == "model" and incident.model:
-        steps.append(links.link("Why it changed", "why_changed", about))
-        steps.append(links.link("The cases with the largest loss", "cases", about, inbox="Largest loss"))
-    steps.append(links.link("What changed then", "changes", about))
-    return [each for each in steps if each["go"]["page"] != "findings"]
+        steps.append(links.link_cell("Why it changed", "why_changed", about))
+        steps.append(links.link_cell("Cases with the largest loss", "cases", about, inbox="Largest loss"))
+    steps.append(links.link_cell("Changes", "changes", about))
+    return [step for step in steps if step["go"]["page"] != "findings"]
 
 
-def card(incident: Incident, scope: Scope) -> None:
-    """The incident above its findings."""
+def incident_card(incident: Incident, scope: Scope) -> None:
+    """Draw the incident above its findings."""
     with st.container(border=True):
-        st.markdown(f"{formatting.status(incident.severity)} **{formatting.sentence(incident.sentence)}**")
+        st.markdown(f"{formatting.status_label(incident.severity)} **{formatting.sentence_markdown(incident.sentence)}**")
         icon = SOURCE_ICONS[incident.source]
-        st.markdown(f":gray[Suspected source: {icon} {incident.source} · {formatting.plain(facts(incident))}]")
+        st.markdown(f":gray[Suspected source: {icon} {incident.source} · {formatting.escape_markdown(incident_facts(incident))}]")
         st.caption(
-            "Findings that are consistent with one fault, the likely source first. They are told together because of when they began, where, and "
-            "what they can lead to; no experiment says that one brought about another."
+            "Findings consistent with one fault, the suspected source first. Grouped by onset, subject and known effects; "
+            "causation is not tested."
         )
         with st.container(horizontal=True, gap="small"):
-            for place, each in enumerate(next_steps(incident, scope)):
-                key = f"next-{place}"
-                st.button(each["t"], type="tertiary", icon=":material/arrow_forward:", key=key, on_click=links.go, args=(each["go"],))
+            for place, step in enumerate(next_step_links(incident, scope)):
+                link_button(step["t"], step, key=f"next-{place}")

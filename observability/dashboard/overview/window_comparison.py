@@ -1,7 +1,7 @@
-"""What does each look at the last days of a window say, side by side: one day, three, seven, the whole?
+"""The windows of a finding side by side: the last day, the last three and seven days, the whole window.
 
-A fault of one day is lost in a month, a slow one in a day, so several stretches are held against the same limits, and chance is counted over all of
-them. Of a model's main metric a sequential test looks at every day besides; its rate of false alarms is stated.
+A fault of one day is lost in a month, a slow one in a day, so several windows are compared with the same limits and corrected together. The
+main metric of a model has a sequential test besides, which tests every day at a stated rate of false alarms.
 """
 
 from datetime import datetime, timedelta
@@ -10,73 +10,68 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.finding import Finding, needs_action
-from observability.dashboard.table import Cell, column, row, table
+from observability.core.finding import Finding
+from observability.dashboard.cells import interval_cell, severity_cell
+from observability.dashboard.table import column, draw_table, table_row
+from observability.dashboard.widgets import plain_caption
 
 COLUMNS = (
-    column("days", "Looked at", width="9rem", strong=True),
+    column("days", "Window", width="9rem", strong=True),
     column("value", "Value", align="right", help="With its 95 % interval"),
-    column("edge", "Limit", align="right", help="From which it is watched, or acted on where it is an act"),
-    column("chance", "By chance", align="right", help="How often chance does this, corrected for all that was looked at in this run"),
-    column("n", "n", align="right", help="Rows that the value rests on"),
+    column("edge", "Limit", align="right", help="The limit of its severity: of Critical, else of Warning"),
+    column("chance", "p-value", align="right", help="Corrected for all tests of this run"),
+    column("n", "n", align="right", help="Rows behind the value"),
     column("status", "Status", width="9rem"),
-)  # fmt: skip
+)
 
 
-def draw(finding: Finding) -> None:
-    """A table of the looks, where there are several, and what the look at every day says."""
-    looks = sorted(finding.evidence.get("windows") or [], key=lambda each: float(each["days"]))
-    if len(looks) > 1:
-        longest = looks[-1]["days"]
-        rows = [as_row(each, finding, whole=each["days"] == longest) for each in looks]
-        late = judged_days(finding)
-        st.caption(f"The last days side by side: few days vary more, so their limits lie farther.{f' {late}' if late else ''}")
-        table("looks", f"{formatting.metric_title(finding.metric)} over the last days, side by side", COLUMNS, rows, compact=True)
-    if (said := every_day(finding)) is not None:
-        st.caption(formatting.plain(said))
+def window_comparison_table(finding: Finding) -> None:
+    """Draw the windows of a finding where there are several, and the result of the sequential test."""
+    windows = sorted(finding.evidence.get("windows") or [], key=lambda window: float(window["days"]))
+    if len(windows) > 1:
+        rows = [window_row(window, finding, whole=window is windows[-1]) for window in windows]
+        st.caption(" ".join(filter(None, ("Shorter windows have wider limits.", analyzed_days_note(finding)))))
+        draw_table("looks", f"{formatting.metric_title(finding.metric)} by window", COLUMNS, rows, compact=True)
+    if (note := sequential_test_note(finding)) is not None:
+        plain_caption(note)
 
 
-def judged_days(finding: Finding) -> str | None:
-    """Which days were judged, where labels are too young to judge those of the window."""
+def analyzed_days_note(finding: Finding) -> str | None:
+    """The days that were analyzed, where they differ from the window's because labels are missing; else None."""
     first, last = finding.evidence.get("measured") or (None, None)
     if last is None or datetime.fromisoformat(last).date() >= (finding.end - timedelta(microseconds=1)).date():
         return None
-    return f"The days that have their labels are judged: {first} to {last}."
+    return f"Days with labels: {first} to {last}."
 
 
-def as_row(look: dict[str, Any], finding: Finding, *, whole: bool) -> dict[str, Any]:
-    """One look. whole: at all of the window."""
-    days = f"{look['days']:g}"
-    ends = (look.get("low"), look.get("high"))
-    value: Cell = {"t": formatting.amount(look["value"], finding.unit)}
-    if None not in ends:
-        value["sub"] = " to ".join(formatting.amount(each, finding.unit) for each in ends)
-    status: Cell = {"s": look["severity"], "t": formatting.STATUS_WORDS[look["severity"]]}
-    if look.get("standing"):
-        status["sub"] = "so in its past too"
-    elif look["severity"] == "ok" and needs_action(finding.severity) and look["days"] == finding.evidence.get("look_days"):
-        status = {"s": finding.severity, "t": formatting.STATUS_WORDS[finding.severity], "sub": "by the look at every day"}
-    return row(
+def window_row(window: dict[str, Any], finding: Finding, *, whole: bool) -> dict[str, Any]:
+    """One window as a table row. whole: all of the days."""
+    days = f"{window['days']:g}"
+    claimed = window["days"] == finding.evidence.get("look_days")
+    status = severity_cell(window["severity"])
+    if window.get("standing"):
+        status["sub"] = "unchanged from its past"
+    elif window["severity"] == "ok" and finding.needs_action and claimed:
+        status = {**severity_cell(finding.severity), "sub": "by the sequential test"}
+    return table_row(
         {
-            "days": {"t": "the last day" if days == "1" else f"all {days} days" if whole else f"the last {days} days"},
-            "value": value,
-            "edge": {"t": formatting.amount(look.get("edge"), finding.unit)},
-            "chance": {"t": formatting.number(look.get("p_adjusted"))},
-            "n": {"t": f"{look['n']:,}" if look.get("n") is not None else formatting.DASH},
+            "days": {"t": "last day" if days == "1" else f"all {days} days" if whole else f"last {days} days"},
+            "value": interval_cell(window["value"], window.get("low"), window.get("high"), finding.unit),
+            "edge": {"t": formatting.format_value(window.get("edge"), finding.unit)},
+            "chance": {"t": formatting.format_number(window.get("p_adjusted"))},
+            "n": {"t": f"{window['n']:,}" if window.get("n") is not None else formatting.DASH},
             "status": status,
         },
-        selected=look["days"] == finding.evidence.get("look_days"),
+        selected=claimed,
     )
 
 
-def every_day(finding: Finding) -> str | None:
-    """What the sequential test says, which looks at every day of the last four weeks; None of a metric that it does not look at."""
+def sequential_test_note(finding: Finding) -> str | None:
+    """The result of the sequential test, which tests every day of the last four weeks; None for a metric without one."""
     once_in = finding.evidence.get("creep_once_in")
     if once_in is None:
         return None
-    rate = f"a clean series raises it at most once in {once_in:,.0f} days"
+    rate = f"at most one false alarm in {once_in:,.0f} days; needs five weeks of labelled days"
     if (days := finding.evidence.get("creep")) is None:
-        return (
-            f"Every day is looked at in turn too, for a slow creep ({rate}), where five weeks of labelled days are known: nothing creeps."
-        )
-    return f"Every day is looked at in turn too, for a slow creep ({rate}): this looks so once in {min(days, 1e5):,.0f} days without one."
+        return f"Gradual-shift test, every day: no shift ({rate})."
+    return f"Gradual-shift test, every day: p ≈ 1/{min(days, 1e5):,.0f} ({rate})."

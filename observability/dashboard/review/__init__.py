@@ -1,1 +1,1 @@
-"""The weekly review: its room and its steps."""
+"""The weekly review and its steps."""

@@ -1,127 +1,120 @@
-"""Did what we promised work, and what becomes of it: closed, put off with a reason, passed up?"""
+"""Action items of earlier reviews: state, effect on their metric, and the form to close, extend or escalate one."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import streamlit as st
 
 from observability.core import formatting
 from observability.core.weeks import Week
-from observability.dashboard import empty_states
-from observability.dashboard.drafts import held
+from observability.dashboard import empty_states, person_name
+from observability.dashboard.drafts import draft_arguments
 from observability.dashboard.review import load_review
-from observability.dashboard.review.review import Room, next_turn, say, turn_of
-from observability.dashboard.table import column, row, table
-from observability.store.query.decision_log import Item
+from observability.dashboard.review.review import ReviewPage, form_turn, next_form_turn
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import note_line, save_records, utc_midnight
+from observability.store.types.decision_items import DecisionItem
 
 ANSWERS = {"yes": "ok", "no": "act", "cannot tell": "unknown"}
 """Answers as severities."""
-STATES = {"open": "open", "done": "done", "cancelled": "given up", "extended": "put off", "escalated": "passed up"}
-WORDS = {"done": "Done", "extended": "Put off", "escalated": "Pass up", "cancelled": "Give up"}
-"""What somebody can do with a promise."""
+WORDS = {"done": "Done", "extended": "Extend", "escalated": "Escalate", "cancelled": "Cancel"}
+"""Outcomes of an action item."""
 
 
-def promises(room: Room) -> None:
-    """Last week's promises: owner, day, and whether the metric moved."""
+def action_items_step(room: ReviewPage) -> None:
+    """The open action items: owner, due date, and whether the target metric moved."""
     found = room.body["promises"]
     if not found:
-        empty_states.nothing(
-            "No action of an earlier week is open.",
-            "Actions that a review ends in stand here a week later, with whether their metric moved.",
+        empty_states.empty_state(
+            "No open action items.", "Actions of a review are listed here a week later, with their effect on the metric."
         )
         return
     columns = (
-        column("what", "What", width="34%", wide=True),
+        column("what", "Action item", width="34%", wide=True),
         column("who", "Owner", width="8rem"),
-        column("due", "Until", width="8rem"),
-        column("moved", "Did it move?", wide=True),
+        column("due", "Due", width="8rem"),
+        column("moved", "Metric moved?", wide=True),
     )
     rows = []
-    for each in found:
-        moved = each["moved"]
-        rows.append(
-            row(
-                {
-                    "what": {"t": each["text"], "sub": f"{each['model'] or 'no model'}, promised in {each['since']}, {STATES[each['state']]}. {standing(room, each) or ''}".strip()},
-                    "who": {"t": each["owner"] or formatting.DASH},
-                    "due": {"t": each["due"][:10] if each["due"] else formatting.DASH, **({"s": "act", "sub": "overdue"} if each["overdue"] else {})},
-                    "moved": {"s": ANSWERS[moved["answer"]], "t": moved["answer"].capitalize(), "sub": f"{passed_up(each)}{moved['sentence']}"} if moved else {"t": formatting.DASH, "sub": f"{passed_up(each)}{each['why']}"},
-                }
-            )
-        )  # fmt: skip
-    table("promises", "What was promised", columns, rows, large=True)
-    work_on(room)
+    for item in found:
+        moved, overdue = item["moved"], {"s": "act", "sub": "overdue"} if item["overdue"] else {}
+        since = f"{item['model'] or 'no model'}, from {item['since']}, {item['state']}. {_change_since_freeze(room, item) or ''}".strip()
+        effect = f"{_escalation_note(item)}{moved['sentence'] if moved else item['why']}"
+        answer: Cell = {"s": ANSWERS[moved["answer"]], "t": moved["answer"].capitalize()} if moved else {"t": formatting.DASH}
+        cells: dict[str, Cell] = {
+            "what": {"t": item["text"], "sub": since},
+            "who": {"t": item["owner"] or formatting.DASH},
+            "due": {"t": item["due"][:10] if item["due"] else formatting.DASH, **overdue},
+            "moved": answer | {"sub": effect},
+        }
+        rows.append(table_row(cells))
+    draw_table("promises", "Action items", columns, rows, large=True)
+    _edit_action_item(room)
 
 
-def passed_up(promise: dict[str, Any]) -> str:
-    """That it has waited for too long, where it has."""
-    return f"Escalated: undecided {promise['weeks']} weeks running. " if promise.get("escalated") else ""
+def _escalation_note(item: dict[str, Any]) -> str:
+    """That an item is undecided for too long; empty where it is not."""
+    return f"Escalated: undecided for {item['weeks']} weeks. " if item.get("escalated") else ""
 
 
-def work_on(room: Room) -> None:
-    """One promise with what was said about it since, and the form that ends it, puts it off, or passes it up."""
-    found = {each["action"]: each for each in room.body["promises"]}
+def _edit_action_item(room: ReviewPage) -> None:
+    """One item with its history, and the form to close, extend or escalate it."""
+    found = {item["action"]: item for item in room.body["promises"]}
+    words, box = "Update an action item", draft_arguments("promise", among=list(found))
     chosen = st.selectbox(
-        "Work on a promise", list(found), index=None, format_func=lambda key: found[key]["text"][:100], placeholder="Choose a promise",
-        **held("promise", among=list(found)),
-    )  # fmt: skip
-    item = load_review.actions().get(chosen or "")
+        words, list(found), index=None, format_func=lambda key: found[key]["text"][:100], placeholder="Choose an item", **box
+    )
+    item = load_review.actions_by_id().get(chosen or "")
     if item is None:
         return
     with st.container(border=True):
-        st.subheader(formatting.plain(found[item.id]["text"]), anchor=False)
-        history(item)
+        st.subheader(formatting.escape_markdown(found[item.id]["text"]), anchor=False)
+        _action_history(item)
         if room.author is None:
-            st.caption("Give your name above to write.")
+            st.caption(person_name.MISSING)
             return
-        close(room, item)
+        _close_action_item(room, item)
 
 
-def history(item: Item) -> None:
-    """Everything that was said about an action, each with author and time."""
-    for each in item.entries:
-        due = each.fields.get("due")
-        words = [STATES[str(each.fields.get("state") or "open")].capitalize()]
-        words += [f"until {due:%Y-%m-%d}"] if due else []
-        words += [str(each.fields[name]) for name in ("reason", "text") if each.fields.get(name)]
-        st.markdown(
-            f":gray[{formatting.plain(formatting.minute(each.at))} {formatting.plain(each.author)}] {formatting.plain(': '.join(words))}"
-        )
+def _action_history(item: DecisionItem) -> None:
+    """Every entry of an item with author and time."""
+    for entry in item.entries:
+        due = entry.fields.get("due")
+        words = [str(entry.fields.get("state") or "open").capitalize()]
+        words += [f"due {due:%Y-%m-%d}"] if due else []
+        words += [str(entry.fields[name]) for name in ("reason", "text") if entry.fields.get(name)]
+        note_line(entry.at, entry.author, ": ".join(words))
 
 
-def close(room: Room, item: Item) -> None:
-    """What becomes of it. Putting off needs a later day, and all but done a reason."""
-    turn = turn_of(f"promise-{item.id}")
-    does = st.segmented_control(
-        "What becomes of it?", list(WORDS), format_func=lambda key: WORDS[key], **held(f"promise-does-{item.id}-{turn}")
-    )
+def _close_action_item(room: ReviewPage, item: DecisionItem) -> None:
+    """The form. An extension needs a later date, and all but done a reason."""
+    turn = form_turn(f"promise-{item.id}")
+    key = f"{item.id}-{turn}"
+    does = st.segmented_control("Outcome", list(WORDS), format_func=WORDS.__getitem__, **draft_arguments(f"promise-does-{key}"))
     if does is None:
         return
-    reason = st.text_input("What was learned?" if does == "done" else "Why?", max_chars=1000, **held(f"promise-reason-{item.id}-{turn}"))
-    due, later = None, Week.parse(room.body["week"]).end + timedelta(days=14)
+    reason = st.text_input("Result" if does == "done" else "Reason", max_chars=1000, **draft_arguments(f"promise-reason-{key}"))
+    due, owner = None, None
     if does == "extended":
-        due = st.date_input("Until", **held(f"promise-due-{item.id}-{turn}", later.date()))
-    owner = None
+        later = Week.parse(room.body["week"]).end + timedelta(days=14)
+        due = st.date_input("Due", **draft_arguments(f"promise-due-{key}", later.date()))
     if does == "escalated":
-        owner = st.text_input("To whom?", max_chars=80, **held(f"promise-owner-{item.id}-{turn}")).strip() or None
-    if st.button("Keep", icon=":material/check:", key=f"promise-keep-{item.id}-{turn}"):
+        owner = st.text_input("To", max_chars=80, **draft_arguments(f"promise-owner-{key}")).strip() or None
+    if st.button("Save", icon=":material/save:", key=f"promise-keep-{key}"):
         if does != "done" and not reason.strip():
-            st.warning("Say why: who reads it in a month will ask.")
+            st.warning("Enter a reason.")
             return
-        record = {
-            "kind": "action", "action": item.id, "author": room.author, "state": does, "reason": reason.strip(), "owner": owner,
-            "due": datetime.combine(due, time(), tzinfo=UTC) if due else None,
-        }  # fmt: skip
-        if say(room, [record]):
-            next_turn(f"promise-{item.id}")
+        record = {"kind": "action", "action": item.id, "author": room.author, "state": does, "reason": reason.strip(), "owner": owner}
+        if save_records([record | {"due": utc_midnight(due)}]):
+            next_form_turn(f"promise-{item.id}")
             st.rerun()
 
 
-def standing(room: Room, promise: dict[str, Any]) -> str | None:
-    """What was said about a promise after the week was frozen; None where nothing was."""
-    item = load_review.actions().get(promise["action"])
+def _change_since_freeze(room: ReviewPage, promise: dict[str, Any]) -> str | None:
+    """The change of an item after the week was frozen; None without one."""
+    item = load_review.actions_by_id().get(promise["action"])
     frozen = datetime.fromisoformat(room.body["frozen_at"])
     if item is None or item.last.at <= frozen or item.state == promise["state"]:
         return None
     why = f": {item.fields['reason']}" if item.last.fields.get("reason") else ""
-    return f"Since: {STATES[item.state]} by {item.last.author}{why}"
+    return f"Since: {item.state} by {item.last.author}{why}"

@@ -1,4 +1,4 @@
-"""Promote, hold or reject: how do the versions that wait compare with the one that serves?"""
+"""Challengers of a review: versions in shadow compared with the deployed one."""
 
 from typing import Any
 
@@ -6,67 +6,59 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import links
-from observability.dashboard.review.fleet import scope_of
-from observability.dashboard.review.review import Room
-from observability.dashboard.table import column, row, table
-from observability.export.review import on_the_same_rows
+from observability.dashboard.cells import frozen_interval_words
+from observability.dashboard.review.fleet import frozen_scope
+from observability.dashboard.review.review import ReviewPage
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import link_button, plain_caption, plain_paragraph
+from observability.export.review import paired_sentence
 from observability.review import sentences
 
 COLUMNS = (
-    column("what", "What differs", wide=True),
+    column("what", "Metric", wide=True),
     column("new", "New", align="right", width="7rem"),
-    column("then", "Serves now", align="right", width="7rem"),
+    column("then", "Deployed", align="right", width="7rem"),
     column("change", "Change", align="right", width="12rem"),
 )
 
 
-def draw(room: Room) -> None:
-    """A card for each version that answered in the shadow in the week."""
+def challenger_cards(room: ReviewPage) -> None:
+    """A card for each version in shadow in the week."""
     found = room.body.get("challengers", [])
     if not found:
         return
-    st.subheader("Versions that ask to be promoted", anchor=False)
+    st.subheader("Challengers", anchor=False)
     for each in found:
-        card(room, each)
+        _challenger_card(room, each)
 
 
-def card(room: Room, each: dict[str, Any]) -> None:
-    """One challenger: the main metric on the same rows, who wins where, how many decisions flip, and everything else that differs beyond chance."""
+def _challenger_card(room: ReviewPage, challenger: dict[str, Any]) -> None:
+    """One challenger: the main metric on the same rows, slices, churn, and significant differences."""
+    model, version, deployed = challenger["model"], challenger["version"], challenger["serves"]
     with st.container(border=True):
-        st.markdown(
-            f"**{formatting.plain(each['model'])}: version {formatting.plain(each['version'])} beside version {formatting.plain(each['serves'])}**"
-        )
-        st.markdown(formatting.plain(on_the_same_rows(each)))
-        st.markdown(formatting.sentence(each["sentence"]))
-        st.caption(formatting.plain(f"A is version {each['version']}, which waits; B is version {each['serves']}, which serves."))
-        if each["differences"]:
-            rows = [as_row(one) for one in each["differences"]]
-            table(
-                f"challenger-{each['model']}-{each['version']}", f"What differs in version {each['version']}", COLUMNS, rows, compact=True
-            )
-        for line in sentences.slices(each):
-            st.markdown(formatting.plain(line))
-        for note in each["notes"]:
-            st.caption(formatting.sentence(note))
-        target = links.link("Compare them", "compare", scope_of(room, each["model"]), b_version=each["serves"])
-        st.button(
-            target["t"], type="tertiary", icon=":material/compare_arrows:", key=f"go-{each['model']}-{each['version']}", on_click=links.go, args=(target["go"],)
-        )  # fmt: skip
+        st.markdown(f"**{formatting.escape_markdown(f'{model}: version {version} compared with version {deployed}')}**")
+        plain_paragraph(paired_sentence(challenger))
+        st.markdown(formatting.sentence_markdown(challenger["sentence"]))
+        plain_caption(f"A: version {version}, in shadow. B: version {deployed}, deployed.")
+        if challenger["differences"]:
+            rows = [_difference_row(difference) for difference in challenger["differences"]]
+            draw_table(f"challenger-{model}-{version}", f"Differences of version {version}", COLUMNS, rows, compact=True)
+        for line in sentences.regressed_slice_sentences(challenger):
+            plain_paragraph(line)
+        for note in challenger["notes"]:
+            st.caption(formatting.sentence_markdown(note))
+        target = links.link_cell("", "compare", frozen_scope(room, model), b_version=deployed)
+        link_button("Compare", target, key=f"go-{model}-{version}", icon="compare_arrows")
 
 
-def as_row(one: dict[str, Any]) -> dict[str, Any]:
+def _difference_row(difference: dict[str, Any]) -> dict[str, Any]:
     """One difference."""
-    reach = (
-        f"{formatting.amount(one['low'], one['unit'])} to {formatting.amount(one['high'], one['unit'])}"
-        if one["low"] is not None and one["high"] is not None
-        else None
-    )
-    subject = "" if one["subject"] == "model" else f" of {one['subject']}"
-    return row(
-        {
-            "what": {"t": f"{formatting.metric_title(one['metric'])}{subject}", "sub": one["section"]},
-            "new": {"t": formatting.DASH if one["distance"] else formatting.amount(one["new"], one["unit"])},
-            "then": {"t": formatting.DASH if one["distance"] else formatting.amount(one["then"], one["unit"])},
-            "change": {"t": formatting.amount(one["change"], one["unit"]), "sub": reach},
-        }
-    )
+    unit, distance = difference["unit"], difference["distance"]
+    subject = "" if difference["subject"] == "model" else f" of {difference['subject']}"
+    cells: dict[str, Cell] = {
+        "what": {"t": f"{formatting.metric_title(difference['metric'])}{subject}", "sub": difference["section"]},
+        "new": {"t": formatting.DASH if distance else formatting.format_value(difference["new"], unit)},
+        "then": {"t": formatting.DASH if distance else formatting.format_value(difference["then"], unit)},
+        "change": {"t": formatting.format_value(difference["change"], unit), "sub": frozen_interval_words(difference)},
+    }
+    return table_row(cells)

@@ -1,4 +1,4 @@
-"""How did the main metric of a model go over the frozen week, measured and estimated, and which cases are behind a slice?"""
+"""The main metric of a model over a frozen week, measured and estimated, and links from findings to cases."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -9,8 +9,8 @@ from observability.core import formatting
 from observability.core.window import Slice
 from observability.dashboard import clicks, frame, links
 from observability.dashboard.charts import time as charts_time
-from observability.dashboard.review.fleet import scope_of
-from observability.dashboard.review.review import Room
+from observability.dashboard.review.fleet import frozen_scope
+from observability.dashboard.review.review import ReviewPage
 from observability.metrics.performance import HEADLINE
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ MEASURED = ["period", "value", "low", "high", "labelled", "served"]
 ESTIMATED = ["period", "estimated", "estimated_low", "estimated_high"]
 
 
-def headline(part: dict[str, Any]) -> dict[str, Any] | None:
-    """The frozen finding about a model's main metric."""
+def headline_finding(part: dict[str, Any]) -> dict[str, Any] | None:
+    """The frozen finding about a model's main metric; None without one."""
     name = HEADLINE.get(part["task"] or "")
     return next(
         (
@@ -33,18 +33,18 @@ def headline(part: dict[str, Any]) -> dict[str, Any] | None:
     )
 
 
-def beside(part: dict[str, Any]) -> None:
-    """What was estimated where labels are not in, and what the search for slices says, under the measured figure."""
+def estimates_and_slices(part: dict[str, Any]) -> None:
+    """The estimate for rows without labels, and the result of the slice search."""
     estimated = part["strip"]["estimated"]
     if estimated["value"] is not None:
-        st.caption(formatting.sentence(estimated["because"] or ""))
+        st.caption(formatting.sentence_markdown(estimated["because"] or ""))
     for each in part["findings"]:
         if each["analyzer"] == "serving/slices" and each["subject"] == "model" and each["slice"] is None:
-            st.caption(f"{formatting.plain('Slices:')} {formatting.sentence(each['because'])}")
+            st.caption(f"{formatting.escape_markdown('Slices:')} {formatting.sentence_markdown(each['because'])}")
 
 
-def days_of(part: dict[str, Any], finding: dict[str, Any]) -> "DataFrame":
-    """The frozen metric by day; with the estimate of each day where one was frozen, of days without labels too."""
+def frozen_daily_metric(part: dict[str, Any], finding: dict[str, Any]) -> "DataFrame":
+    """The frozen metric by day, with the estimate of each day where it was frozen."""
     import pandas as pd
 
     days = pd.DataFrame(finding["evidence"].get("by_day", []), columns=MEASURED)
@@ -56,18 +56,18 @@ def days_of(part: dict[str, Any], finding: dict[str, Any]) -> "DataFrame":
     return days.astype({name: float for name in days.columns if name != "period"}).reset_index(drop=True)
 
 
-def draw(part: dict[str, Any], finding: dict[str, Any]) -> None:
-    """The chart of a frozen metric, the estimate dashed in it."""
-    days = days_of(part, finding)
+def weekly_metric_chart(part: dict[str, Any], finding: dict[str, Any]) -> None:
+    """The chart of a frozen metric, with the estimate dashed."""
+    days = frozen_daily_metric(part, finding)
     if len(days) < 2:
         return
     limit = finding["limit"] if isinstance(finding["limit"], int | float) else None
     title = formatting.metric_title(finding["metric"])
-    figure = charts_time.metric(
+    figure = charts_time.metric_lines(
         days, name=title, unit=finding["unit"], limit=limit, baseline=finding["evidence"].get("baseline"), height=240
     )
     dashed = " The dashed line is an estimate." if "estimated" in days else ""
-    frame.chart(
+    frame.chart_with_table(
         figure,
         days,
         key=f"week-{part['model']}",
@@ -75,15 +75,15 @@ def draw(part: dict[str, Any], finding: dict[str, Any]) -> None:
         metrics=(finding["metric"],),
     )
     if "estimates" not in part:
-        st.caption("This week was frozen before estimates by day were kept; the estimated figure of the week stands above.")
+        st.caption("Frozen before estimates by day were kept; see the estimate of the week above.")
     elif "estimated" in days:
-        st.caption("Solid: measured on labels. Dashed: estimated, as far as scores still mean what they meant in the reference.")
+        st.caption("Solid: measured on labels. Dashed: estimated, assuming no concept drift since the reference.")
 
 
-def behind(room: Room, part: dict[str, Any], each: dict[str, Any]) -> dict[str, Any]:
-    """Where a finding leads: one about a slice to its cases of the week, the largest loss first; any other to the live page of its analyzer."""
-    scope, page = scope_of(room, part["model"]), each["analyzer"].rpartition("/")[2]
+def finding_target(room: ReviewPage, part: dict[str, Any], each: dict[str, Any]) -> dict[str, Any]:
+    """The link of a finding: one about a slice to its cases of the week, largest loss first; others to the live page of the analyzer."""
+    scope, page = frozen_scope(room, part["model"]), each["analyzer"].rpartition("/")[2]
     if each["analyzer"] == "serving/slices" and each["slice"]:
-        wrong = clicks.errors_of(part["task"], each["metric"])
-        return links.link(each["because"], "cases", replace(scope, slice=Slice.parse(each["slice"])), q=wrong, order=clicks.LARGEST)
-    return links.link(each["because"], page if page in links.page_files() else "findings", scope)
+        wrong = clicks.error_condition(part["task"], each["metric"])
+        return links.link_cell(each["because"], "cases", replace(scope, slice=Slice.parse(each["slice"])), q=wrong, order=clicks.LARGEST)
+    return links.link_cell(each["because"], page if page in links.page_files() else "findings", scope)

@@ -1,4 +1,4 @@
-"""What does each step of the meeting show? Tables of the frozen week; every row leads to the live page in the same dates."""
+"""The steps of a review between agenda and decisions: tables of the frozen week with links to the live pages."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,248 +8,212 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.finding import needs_action
 from observability.dashboard import empty_states, links
-from observability.dashboard.operations import rules
+from observability.dashboard.cells import frozen_interval_words, text_cells
+from observability.dashboard.operations import alarm_rule_settings
 from observability.dashboard.review import (
     action_items,
     challengers,
+    coverage,
     decisions,
     fairness_status,
     fleet,
     incidents,
+    label_budget,
+    label_cost,
     load_review,
-    more_labels,
-    not_judged,
 )
 from observability.dashboard.review import inputs as review_inputs
-from observability.dashboard.review import label_cost as review_spending
-from observability.dashboard.review.fleet import scope_of, told
-from observability.dashboard.review.performance import behind, beside, draw, headline
-from observability.dashboard.review.review import Room
-from observability.dashboard.table import Cell, column, row, table
+from observability.dashboard.review.fleet import frozen_figure_cell, frozen_scope
+from observability.dashboard.review.performance import estimates_and_slices, finding_target, headline_finding, weekly_metric_chart
+from observability.dashboard.review.review import ReviewPage
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import link_button, plain_caption
+
+FINDING_COLUMNS = (
+    column("what", "What", wide=True),
+    column("model", "Model", width="9rem"),
+    column("value", "Value", align="right", width="9rem"),
+    column("n", "n", align="right", width="5rem"),
+)
+ALERT_COLUMNS = (
+    column("what", "What", wide=True),
+    column("model", "Model", width="9rem"),
+    column("state", "State", width="9rem"),
+    column("useful", "Useful?", width="6rem"),
+)
+CHANGE_COLUMNS = (column("at", "When (UTC)", width="10rem"), column("what", "What", wide=True), column("model", "Model", width="9rem"))
+RESTATED_COLUMNS = (
+    column("model", "Model"),
+    column("figure", "Figure"),
+    column("was", "Then", align="right"),
+    column("is", "Now", align="right"),
+)
+COSTS = {"labels": "Labelled", "cost": "Cost per 1,000", "energy": "Energy per 1,000", "carbon": "Carbon per 1,000"}
+DIFFERS = {
+    "yes": "Significantly different from last week.",
+    "no": "No significant difference from last week.",
+    "cannot tell": "Difference from last week: inconclusive.",
+}
+MOST_FINDINGS = 40
 
 
-def performance(room: Room) -> None:
-    """The main metric of each model over the week, the labels behind it, and how it stands to last week."""
+def performance_step(room: ReviewPage) -> None:
+    """The main metric of each model over the week, the share labelled, and the comparison with last week."""
+    judged = False
     for part in room.body["models"]:
-        cell, finding = part["strip"]["performance"], headline(part)
+        cell, finding = part["strip"]["performance"], headline_finding(part)
         if finding is None:
             continue
-        st.subheader(formatting.plain(part["model"]), anchor=False)
-        st.markdown(f"{formatting.status(cell['severity'])} {formatting.sentence(cell['because'] or '')}")
-        words = {"yes": "It is statistically different from last week.", "no": "It is not statistically different from last week.", "cannot tell": "Whether it differs from last week cannot be told."}  # fmt: skip
-        ripe = part["strip"]["labels"]
-        st.caption(
-            formatting.plain(
-                words[cell["differs"]]
-                + (f" {formatting.share(ripe['value'])} of the week is labelled." if ripe["value"] is not None else "")
-            )
+        judged, labelled = True, part["strip"]["labels"]["value"]
+        st.subheader(formatting.escape_markdown(part["model"]), anchor=False)
+        st.markdown(f"{formatting.status_label(cell['severity'])} {formatting.sentence_markdown(cell['because'] or '')}")
+        plain_caption(
+            DIFFERS[cell["differs"]] + (f" {formatting.format_share(labelled)} of the week is labelled." if labelled is not None else "")
         )
-        beside(part)
-        draw(part, finding)
-    if any(headline(part) for part in room.body["models"]):
+        estimates_and_slices(part)
+        weekly_metric_chart(part, finding)
+    if judged:
         st.subheader("Slices and estimates", anchor=False)
-        listed(
-            room,
-            ("serving/slices", "serving/why_changed", "serving/estimated_performance"),
-            "slices",
-            "No slice is worse than the rest, and no estimate needs a person.",
-        )
+        analyzers = ("serving/slices", "serving/why_changed", "serving/estimated_performance")
+        _findings_table(room, analyzers, "slices", "No slice or estimate needs attention.")
     else:
-        empty_states.nothing(
-            "No model's performance could be measured in this week.", "Log labels, or look at the estimates on the live pages."
-        )
+        empty_states.empty_state("No performance measured this week.", "Log labels, or see the estimates on the live pages.")
 
 
-def inputs(room: Room) -> None:
-    """Inputs that moved or broke, worst first."""
-    review_inputs.ranked(room)
-    listed(
-        room,
-        ("serving/drift", "data/quality", "serving/multivariate_drift", "trust/explanations"),
-        "inputs",
-        "No input moved or broke in this week.",
-    )
+def inputs_step(room: ReviewPage) -> None:
+    """Drifted or broken inputs, worst first."""
+    review_inputs.ranked_inputs(room)
+    analyzers = ("serving/drift", "data/quality", "serving/multivariate_drift", "trust/explanations")
+    _findings_table(room, analyzers, "inputs", "No input needs attention this week.")
 
 
-def fairness(room: Room) -> None:
-    """Groups, explanations, robustness and privacy; what a risk owner accepted."""
-    listed(room, ("trust/fairness", "serving/calibration"), "fairness", "No group is treated less alike than before.")
-    fairness_status.criteria(room)
-    fairness_status.audits(room)
-    due = [each for each in room.body["agenda"] if each["sort"] in ("signature", "audit")]
-    for each in due:
-        st.markdown(f"{formatting.status(each['severity'])} {formatting.plain(each['title'])}")
-    decisions.sign(room)
+def fairness_step(room: ReviewPage) -> None:
+    """Fairness, calibration and audits, and the states that a risk owner accepted."""
+    _findings_table(room, ("trust/fairness", "serving/calibration"), "fairness", "No new difference between groups.")
+    fairness_status.fairness_criteria_table(room)
+    fairness_status.audits_table(room)
+    for item in room.body["agenda"]:
+        if item["sort"] in ("signature", "audit"):
+            st.markdown(f"{formatting.status_label(item['severity'])} {formatting.escape_markdown(item['title'])}")
+    decisions.risk_acceptance_form(room)
 
 
-def alerts(room: Room) -> None:
-    """The alerts themselves: what was told, what became of it, was it useful."""
+def alerts_step(room: ReviewPage) -> None:
+    """Alerts of the week with their state and usefulness, missed events, and the rules."""
     found = room.body["alerts"]
-    missed(found.get("missed", []))
-    if not found["alerts"]:
-        empty_states.nothing(
-            "No alert was open in this week.",
-            "Live models are watched while the dashboard runs; the page Alerts says how, and where messages go.",
-        )
-        rules_of(found)
-        return
-    columns = (column("what", "What", wide=True), column("model", "Model", width="9rem"), column("state", "State", width="9rem"), column("useful", "Useful?", width="6rem"))  # fmt: skip
-    rows = [
-        row(
-            {
-                "what": {"s": each["severity"], **links.link(each["title"], "alerts", None, incident=each["incident"]), "sub": f"opened {each['opened_at'][:16].replace('T', ' ')}, told {formatting.plural(each['told'], 'time')}"},
-                "model": {"t": each["model"] or formatting.DASH},
-                "state": {"t": each["state"], "sub": f"until {each['until'][:10]}" if each["until"] else None},
-                "useful": {"t": {None: formatting.DASH, True: "yes", False: "no"}[each["useful"]]},
-            }
-        )
-        for each in found["alerts"]
-    ]  # fmt: skip
-    table("alerts", "Alerts of the week", columns, rows)
-    st.caption(formatting.plain(found["sentence"]))
-    rules_of(found)
+    for event in found.get("missed", []):
+        words = f"{event['model']}: {event['title']}, reported {event['at'][:10]}; no critical finding this week."
+        st.markdown(f"{formatting.status_label('watch', 'Missed')} {formatting.escape_markdown(words)}")
+    if found["alerts"]:
+        draw_table("alerts", "Alerts of the week", ALERT_COLUMNS, [_alert_row(alert) for alert in found["alerts"]])
+        plain_caption(found["sentence"])
+    else:
+        step = "Live models are checked while the dashboard runs. Channels are set on the page Alerts."
+        empty_states.empty_state("No alert was open this week.", step)
+    if found.get("rules"):
+        alarm_rule_settings.alarm_rules_used(found["rules"])
+    if found.get("silent"):
+        alarm_rule_settings.silent_alarm_rules(found["silent"])
+    link_button("Change a limit and preview its effect", links.link_cell("", "rules", None), key="go-rules", icon="rule")
 
 
-def missed(events: list[dict[str, Any]]) -> None:
-    """What people reported and no rule said."""
-    for each in events:
-        st.markdown(f"{formatting.status('watch', 'Missed')} {formatting.plain(each['model'])}: {formatting.plain(each['title'])}, reported {each['at'][:10]}; no finding of the week says act.")  # fmt: skip
+def _alert_row(alert: dict[str, Any]) -> dict[str, Any]:
+    """One alert of the frozen week."""
+    sub = f"opened {alert['opened_at'][:16].replace('T', ' ')}, sent {formatting.plural(alert['told'], 'time')}"
+    cells: dict[str, Cell] = {
+        "what": {"s": alert["severity"], **links.link_cell(alert["title"], "alerts", None, incident=alert["incident"]), "sub": sub},
+        "model": {"t": alert["model"] or formatting.DASH},
+        "state": {"t": alert["state"], "sub": f"until {alert['until'][:10]}" if alert["until"] else None},
+        "useful": {"t": {None: formatting.DASH, True: "yes", False: "no"}[alert["useful"]]},
+    }
+    return table_row(cells)
 
 
-def rules_of(found: dict[str, Any]) -> None:
-    """The rules by what became of their alarms until the week's end, and those that never raised one."""
-    fired, silent = found.get("rules", []), found.get("silent", [])
-    if fired:
-        rules.used(fired)
-    if silent:
-        rules.silent(silent)
-    target = links.link("Change a rule, and see first what it would have said", "rules", None)
-    st.button(target["t"], type="tertiary", icon=":material/rule:", key="go-rules", on_click=links.go, args=(target["go"],))
-
-
-def spending(room: Room) -> None:
+def cost_step(room: ReviewPage) -> None:
     """Labels, cost and energy."""
-    fields = [each for each in ("labels", "cost", "energy", "carbon") if all(each in part["strip"] for part in room.body["models"])]
-    columns = [column("model", "Model", strong=True), *(column(name, {"labels": "Labelled", "cost": "Cost per 1,000", "energy": "Energy per 1,000", "carbon": "Carbon per 1,000"}[name], align="right") for name in fields)]  # fmt: skip
+    models = room.body["models"]
+    fields = [name for name in COSTS if all(name in part["strip"] for part in models)]
+    columns = [column("model", "Model", strong=True), *(column(name, COSTS[name], align="right") for name in fields)]
     rows = []
-    for part in room.body["models"]:
-        cells = {
-            name: {
-                **told(part["strip"][name], None, f" {part['strip'][name]['currency'] or ''}"),
-                "sub": review_spending.spent_before(part["strip"][name]),
-            }
-            for name in fields
-        }
-        rows.append(row({"model": links.link(part["model"], "cost", scope_of(room, part["model"])), **cells}))
-    table("spending", "Labels, cost and energy", columns, rows)
-    listed(
-        room,
-        ("operations/cost", "operations/energy", "data/labels"),
-        "spending-findings",
-        "Neither cost nor energy nor labels need a person.",
-    )
-    review_spending.labelling(room)
-    more_labels.more_labels(room)
+    for part in models:
+        cells = {"model": links.link_cell(part["model"], "cost", frozen_scope(room, part["model"]))}
+        for name in fields:
+            figure = part["strip"][name]
+            cells[name] = frozen_figure_cell(figure, None, f" {figure['currency'] or ''}") | {"sub": label_cost.last_week_words(figure)}
+        rows.append(table_row(cells))
+    draw_table("spending", "Labels, cost and energy", columns, rows)
+    analyzers = ("operations/cost", "operations/energy", "data/labels")
+    _findings_table(room, analyzers, "spending-findings", "Cost, energy and labels need no attention.")
+    label_cost.label_supply_table(room)
+    label_budget.label_budget_section(room)
     if room.body["records"]:
         st.subheader("Training and labelling", anchor=False)
-        for each in room.body["records"]:
-            st.markdown(f"{formatting.status(each['severity'])} {formatting.sentence(each['because'])}")
+        for finding in room.body["records"]:
+            st.markdown(f"{formatting.status_label(finding['severity'])} {formatting.sentence_markdown(finding['because'])}")
 
 
-def changes(room: Room) -> None:
-    """Versions that ask to be promoted, what happened in the week, and what is coming."""
-    challengers.draw(room)
-    for name, title in (("ledger", "In this week"), ("coming", "Coming in the two weeks after it")):
+def changes_step(room: ReviewPage) -> None:
+    """Challengers, changes of the week, and coming changes."""
+    challengers.challenger_cards(room)
+    for name, title in (("ledger", "This week"), ("coming", "Coming in the two weeks after")):
         st.subheader(title, anchor=False)
-        entries = room.body[name]
-        if not entries:
-            st.caption("Nothing was logged.")
+        if not room.body[name]:
+            st.caption("No changes.")
             continue
-        columns = (column("at", "When (UTC)", width="10rem"), column("what", "What", wide=True), column("model", "Model", width="9rem"))
-        rows = [
-            row(
-                {
-                    "at": {"t": each["at"][:16].replace("T", " ")},
-                    "what": {"t": each["title"], "sub": each["sort"]},
-                    "model": {"t": each["model"] or "all"},
-                }
-            )
-            for each in entries
-        ]
-        table(name, title, columns, rows, compact=True)
+        rows = []
+        for entry in room.body[name]:
+            cells = text_cells(at=entry["at"][:16].replace("T", " "), what=entry["title"], model=entry["model"] or "all")
+            cells["what"]["sub"] = entry["sort"]
+            rows.append(table_row(cells))
+        draw_table(name, title, CHANGE_COLUMNS, rows, compact=True)
 
 
-def listed(room: Room, analyzers: tuple[str, ...], key: str, good: str) -> None:
-    """Frozen findings of some analyzers that need a person."""
-    columns = (column("what", "What", wide=True), column("model", "Model", width="9rem"), column("value", "Value", align="right", width="9rem"), column("n", "n", align="right", width="5rem"))  # fmt: skip
+def _findings_table(room: ReviewPage, analyzers: tuple[str, ...], key: str, good: str) -> None:
+    """Frozen findings of some analyzers that need attention; good: the sentence where there are none."""
     rows = []
     for part in room.body["models"]:
-        for each in part["findings"]:
-            if each["analyzer"] in analyzers and needs_action(each["severity"]):
-                target = behind(room, part, each)
-                reach = (
-                    f"{formatting.amount(each['low'], each['unit'])} to {formatting.amount(each['high'], each['unit'])}"
-                    if each["low"] is not None and each["high"] is not None
-                    else None
-                )
-                rows.append(
-                    row(
-                        {
-                            "what": {"s": each["severity"], **target, "sub": f"{formatting.metric_title(each['metric'])}, {each['subject']}"},
-                            "model": {"t": part["model"]},
-                            "value": {"t": formatting.amount(each["value"], each["unit"]), "sub": reach, "mark": None if each["basis"] == "measured" else each["basis"]},
-                            "n": {"t": f"{each['n']:,}"},
-                        }
-                    )
-                )  # fmt: skip
+        for finding in part["findings"]:
+            if finding["analyzer"] in analyzers and needs_action(finding["severity"]):
+                value: Cell = {"t": formatting.format_value(finding["value"], finding["unit"]), "sub": frozen_interval_words(finding)}
+                value["mark"] = None if finding["basis"] == "measured" else finding["basis"]
+                sub = f"{formatting.metric_title(finding['metric'])}, {finding['subject']}"
+                what = {"s": finding["severity"], **finding_target(room, part, finding), "sub": sub}
+                rows.append(table_row({"what": what, "model": {"t": part["model"]}, "value": value, "n": {"t": f"{finding['n']:,}"}}))
     if rows:
-        table(key, "Findings that need a person", columns, rows[:40])
-        if len(rows) > 40:
-            st.caption(f"The first 40 of {len(rows):,}; the JSON holds all of them.")
-    not_judged.told(room, analyzers, None if rows else good)
+        draw_table(key, "Findings that need attention", FINDING_COLUMNS, rows[:MOST_FINDINGS])
+        if len(rows) > MOST_FINDINGS:
+            st.caption(f"The first {MOST_FINDINGS} of {len(rows):,}; the JSON holds all of them.")
+    coverage.coverage_note(room, analyzers, None if rows else good)
 
 
-def since(room: Room) -> None:
-    """What later labels made of the frozen figures."""
-    found = load_review.restated(room.review)
+def restated_since(room: ReviewPage) -> None:
+    """The frozen figures that later labels changed."""
+    found = load_review.restated_figures(room.review)
     if not found:
         return
     with st.expander(f"Restated since: {formatting.plural(len(found), 'figure')}", icon=":material/update:"):
-        st.caption("What arrived after the week's end changes these figures; the numbers of the week stay as they were frozen.")
-        columns = (
-            column("model", "Model"),
-            column("figure", "Figure"),
-            column("was", "Then", align="right"),
-            column("is", "Now", align="right"),
-        )
-        rows = [
-            row(
-                {
-                    "model": {"t": each.model},
-                    "figure": {"t": formatting.metric_title(each.was["metric"])},
-                    "was": counted_rows(each.was),
-                    "is": counted_rows(each.is_now),
-                }
-            )
-            for each in found
-        ]
-        table("restated", "Restated since", columns, rows, compact=True)
+        st.caption("Labels that arrived after the end of the week change these figures; the frozen figures stay.")
+        rows = []
+        for figure in found:
+            cells = text_cells(model=figure.model, figure=formatting.metric_title(figure.was["metric"]))
+            rows.append(table_row(cells | {"was": _cell_with_n(figure.was), "is": _cell_with_n(figure.is_now)}))
+        draw_table("restated", "Restated since", RESTATED_COLUMNS, rows, compact=True)
 
 
-def counted_rows(cell: dict[str, Any]) -> Cell:
-    """A figure with the rows behind it."""
-    return {**told(cell), "sub": f"n = {cell['n']:,}"}
+def _cell_with_n(cell: dict[str, Any]) -> Cell:
+    """A figure over its number of rows."""
+    return {**frozen_figure_cell(cell), "sub": f"n = {cell['n']:,}"}
 
 
-DRAWN: dict[str, Callable[[Room], None]] = {
-    "promises": action_items.promises,
-    "fleet": fleet.fleet,
-    "incidents": incidents.incidents,
-    "performance": performance,
-    "inputs": inputs,
-    "fairness": fairness,
-    "alerts": alerts,
-    "spending": spending,
-    "changes": changes,
+STEPS_DRAWN: dict[str, Callable[[ReviewPage], None]] = {
+    "promises": action_items.action_items_step,
+    "fleet": fleet.fleet_step,
+    "incidents": incidents.incidents_step,
+    "performance": performance_step,
+    "inputs": inputs_step,
+    "fairness": fairness_step,
+    "alerts": alerts_step,
+    "spending": cost_step,
+    "changes": changes_step,
 }
-"""What stands between the agenda and the decisions, by step."""
+"""The steps between agenda and decisions by their names."""

@@ -1,4 +1,4 @@
-"""Which column does the drift page look at, and what does it say about it?"""
+"""The drift page: ranking of columns, distributions of one column, notes about them."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -6,98 +6,104 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.finding import Finding, needs_action, over_window, worst_look
+from observability.core.finding import Finding, claim_period, with_window_value
 from observability.dashboard import choice_box, clicks, distributions, frame
-from observability.dashboard.charts import drift as charts_drift
-from observability.dashboard.frame import Here
+from observability.dashboard.charts.overlay import distribution_overlay
+from observability.dashboard.frame import ModelPage
 from observability.dashboard.overview import window_comparison
 from observability.dashboard.sidebar import BIND
-from observability.incidents.grouping import listed
+from observability.dashboard.widgets import plain_caption, status_line
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 
 BEYOND = 0.05
-"""From this share on, values beyond the reference's range are spoken of."""
+"""From this share on, values beyond the reference's range are noted."""
 
 
-def columns(found: Sequence[Finding]) -> list[Finding]:
-    """Of the findings about drift those that say how a whole column is: one a column."""
-    return [each for each in found if each.metric == "psi"]
+def column_drift_findings(found: Sequence[Finding]) -> list[Finding]:
+    """The findings about the distribution of a whole column, one a column."""
+    return [finding for finding in found if finding.metric == "psi"]
 
 
-def summary(judged: Sequence[Finding], traded: Sequence[Finding] = ()) -> str:
-    """How many moved, in one sentence, those among them of which only two levels changed places (traded)."""
-    bad = [each for each in judged if needs_action(each.severity)]
-    levels = [each.subject for each in traded if each.subject not in {one.subject for one in bad}]
-    early = sum(each.severity == "unknown" for each in judged)
-    said = f"{len(bad) + len(levels)} of {len(judged)} columns moved away from the reference"
-    if bad:
-        said += f", {bad[0].subject} most"
+def drift_summary(columns: Sequence[Finding], swapped: Sequence[Finding] = ()) -> str:
+    """How many columns drifted, in one sentence. swapped: findings about two levels that swapped."""
+    drifted = [finding.subject for finding in columns if finding.needs_action]
+    levels = [finding.subject for finding in swapped if finding.subject not in drifted]
+    early = sum(finding.severity == "unknown" for finding in columns)
+    parts = [f"{len(drifted) + len(levels)} of {len(columns)} columns drifted" + (f", {drifted[0]} most" if drifted else "")]
     if levels:
-        said += f"; of {listed(levels)} only two levels, which changed places"
-    return said + (f"; {early} cannot be judged yet." if early else ".")
+        parts.append(f"two levels swapped in {formatting.join_words(levels)}")
+    if early:
+        parts.append(f"too little data for {early}")
+    return "; ".join(parts) + "."
 
 
-def ranking(judged: Sequence[Finding]) -> "DataFrame":
-    """What the bars draw, of the whole window: subject, value, low, high, limit, severity, n; where only its last days moved so far, those (`worst_look`)
-    and the value there. In the order of the findings' ranks.
+def drift_ranking_frame(columns: Sequence[Finding]) -> "DataFrame":
+    """The rows of the bars in the order of the findings' ranks.
+
+    subject, value, low, high, limit, severity, n of the whole window; where only the last days drifted so far, their name (`worst_look`)
+    and value.
     """
     import pandas as pd
 
-    columns = ["subject", "value", "low", "high", "limit", "severity", "n"]
+    names = ["subject", "value", "low", "high", "limit", "severity", "n"]
     rows = [
-        [*(getattr(over_window(each), name) for name in columns), worst_look(each), each.value if worst_look(each) else None]
-        for each in sorted(judged, key=lambda one: -one.rank)
+        [
+            *(getattr(with_window_value(finding), name) for name in names),
+            claim_period(finding),
+            finding.value if claim_period(finding) else None,
+        ]
+        for finding in by_rank(columns)
     ]
-    frame_ = pd.DataFrame(rows, columns=[*columns, "worst_look", "value_there"])
-    return frame_.astype({"value": float, "low": float, "high": float, "limit": float, "value_there": float})
+    ranking = pd.DataFrame(rows, columns=[*names, "worst_look", "value_there"])
+    return ranking.astype(dict.fromkeys(("value", "low", "high", "limit", "value_there"), float))
 
 
-def chosen(judged: Sequence[Finding]) -> Finding:
-    """The column that the address names, else the one that moved most; one that is not there is said."""
-    return choice_box.column(judged, "judged") or max(judged, key=lambda each: each.rank)
+def by_rank(findings: Sequence[Finding]) -> list[Finding]:
+    """Findings by rank, the highest first."""
+    return sorted(findings, key=lambda finding: -finding.rank)
 
 
-def box(judged: Sequence[Finding]) -> None:
-    """The box to choose a column, bound to the address; clicks on the charts write to it."""
-    names = [each.subject for each in sorted(judged, key=lambda one: -one.rank)]
+def chosen_drift_finding(columns: Sequence[Finding]) -> Finding:
+    """The column of the address, else the one that drifted most."""
+    return choice_box.item_in_address(columns, "analyzed") or by_rank(columns)[0]
+
+
+def drift_column_box(columns: Sequence[Finding]) -> None:
+    """Draw the box to choose a column, bound to the address; clicks on the charts write to it."""
+    names = [finding.subject for finding in by_rank(columns)]
     st.header("Reference and current", anchor=False)
-    st.selectbox("Column", names, index=None, placeholder="The one that moved most", key="feature", bind=BIND, width=320)
+    st.selectbox("Column", names, index=None, placeholder="The one that drifted most", key="feature", bind=BIND, width=320)
 
 
-def overlay(here: Here, finding: Finding) -> None:
-    """Reference and current of one column on top of each other, with n and effect sizes."""
-    version, window = distributions.judged_version(here.model, here.window, finding.version)
-    st.markdown(f"{formatting.status(finding.severity)}: {formatting.sentence(finding.because)}")
+def drift_overlay(here: ModelPage, finding: Finding) -> None:
+    """Draw reference and current of one column on top of each other, with n and effect sizes."""
+    version, window = distributions.analyzed_version(here.model, here.window, finding.version)
+    st.markdown(status_line(finding.severity, finding.because))
     if version is None:
         return
-    column = str(finding.evidence.get("column") or distributions.reference_of(here.model, finding.subject))
-    edges = distributions.edges_of(version, column)
-    current, reference = distributions.histograms(window, (column,))
+    column = str(finding.evidence.get("column") or distributions.finding_column(here.model, finding.subject))
+    edges = distributions.column_edges(version, column)
+    current, reference = distributions.column_histograms(window, (column,))
     if edges is None or current.empty or reference.empty:
-        st.caption("The distributions of this column are not kept.")
+        st.caption("No distribution of this column is stored.")
         return
     sizes = f"{int(reference['n'].sum()):,} predictions in the reference, {int(current['n'].sum()):,} in this window"
-    st.caption(formatting.plain(f"{sizes}. {effects(finding)}"))
-    if edges.levels:
-        twin = distributions.levels(edges, current, reference)
-        figure = charts_drift.overlay_levels(twin, name=finding.subject)
-    else:
-        twin = distributions.numbers(edges, current, reference)
-        figure = charts_drift.overlay_numbers(twin, name=finding.subject)
+    plain_caption(f"{sizes}. {effect_sizes(finding)}")
+    twin = distributions.overlay_frame(edges, current, reference)
+    figure = distribution_overlay(twin, name=finding.subject)
     metrics = ("psi", "jensen_shannon_distance", "l_infinity") if edges.levels else ("psi", "kolmogorov_smirnov", "wasserstein")
-    of = distributions.level_of if edges.levels else distributions.step_of
-    on_mark = clicks.leads("overlay", lambda point: of(here, point, twin, column))
-    frame.chart(figure, twin, key="overlay", alt=finding.because.replace("`", ""), metrics=metrics, on_select=on_mark)
+    on_mark = clicks.cases_on_click("overlay", lambda point: distributions.cases_of_overlay(here, point, twin, column))
+    frame.chart_with_table(figure, twin, key="overlay", alt=finding.because.replace("`", ""), metrics=metrics, on_select=on_mark)
     if not edges.levels:
-        beyond(twin)
-        missing(current, reference)
-    window_comparison.draw(finding)
+        _beyond_range_note(twin)
+        _missing_values_note(current, reference)
+    window_comparison.window_comparison_table(finding)
 
 
-def effects(finding: Finding) -> str:
+def effect_sizes(finding: Finding) -> str:
     """The effect sizes of a finding in one line."""
     words = {
         "kolmogorov_smirnov": "Kolmogorov-Smirnov D",
@@ -105,41 +111,41 @@ def effects(finding: Finding) -> str:
         "mean_shift": "mean shift (reference sd)",
         "l_infinity": "L-infinity",
         "jensen_shannon_distance": "Jensen-Shannon",
+        "null_95": "95 % point of the null PSI",
     }
-    whole, where = over_window(finding), worst_look(finding)
-    parts = [f"PSI {formatting.number(whole.value)} ({formatting.number(whole.low)} to {formatting.number(whole.high)})"]
-    if where:
-        parts[0] += f". {where.capitalize()} ({finding.n:,} predictions): PSI {formatting.number(finding.value)}"
-    parts += [f"{word} {formatting.number(finding.evidence[key])}" for key, word in words.items() if finding.evidence.get(key) is not None]
-    if finding.evidence.get("null_95") is not None:
-        parts.append(f"chance alone stays under PSI {formatting.number(finding.evidence['null_95'])}")
+    whole, days = with_window_value(finding), claim_period(finding)
+    parts = [f"PSI {formatting.value_with_interval(whole.value, whole.low, whole.high)}"]
+    if days:
+        parts[0] += f". {days.capitalize()} ({finding.n:,} predictions): PSI {formatting.format_number(finding.value)}"
+    parts += [
+        f"{word} {formatting.format_number(finding.evidence[key])}" for key, word in words.items() if finding.evidence.get(key) is not None
+    ]
     return ", ".join(parts) + "."
 
 
-def beyond(twin: "DataFrame") -> None:
-    """Say where much of the window lies outside what the reference held."""
+def _beyond_range_note(twin: "DataFrame") -> None:
+    """Note a large share of values beyond the reference's range."""
     for place in (0, -1):
         step = twin.iloc[place]
         if step["current"] - step["reference"] >= BEYOND:
-            st.caption(
-                formatting.plain(
-                    f"{formatting.share(step['current'])} of the values are {step['step']}, {formatting.share(step['reference'])} in the reference; they are drawn in one step."
-                )
-            )
+            current, reference = (formatting.format_share(step[side]) for side in ("current", "reference"))
+            plain_caption(f"{current} of the values are {step['step']} ({reference} in the reference); drawn as one step.")
 
 
-def missing(current: "DataFrame", reference: "DataFrame") -> None:
-    """Values that the steps leave out, on both sides."""
-    now, then = distributions.special_shares(current), distributions.special_shares(reference)
-    names = list(dict.fromkeys([*now, *then]))
-    if names:
-        said = ", ".join(
-            f"{name} {formatting.share(now.get(name, 0.0))} (reference {formatting.share(then.get(name, 0.0))})" for name in names
-        )
-        st.caption(formatting.plain(f"Not drawn: {said}."))
+def _missing_values_note(current: "DataFrame", reference: "DataFrame") -> None:
+    """Note the values that the steps leave out, on both sides."""
+    now, then = distributions.special_value_shares(current), distributions.special_value_shares(reference)
+    parts = [
+        f"{name} {formatting.format_share(now.get(name, 0.0))} (reference {formatting.format_share(then.get(name, 0.0))})"
+        for name in dict.fromkeys([*now, *then])
+    ]
+    if parts:
+        plain_caption(f"Not drawn: {', '.join(parts)}.")
 
 
-def day_sentence(days: "DataFrame") -> str:
-    """What the heatmap shows most of all."""
+def worst_day_sentence(days: "DataFrame") -> str:
+    """The largest value of the heatmap."""
     worst = days.iloc[int(days["value"].argmax())]
-    return f"Largest on one day: {worst['subject']} on {formatting.day(worst['day'])}, PSI {formatting.number(worst['value'])}."
+    return (
+        f"Largest daily value: {worst['subject']} on {formatting.format_day(worst['day'])}, PSI {formatting.format_number(worst['value'])}."
+    )

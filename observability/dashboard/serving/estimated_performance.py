@@ -1,4 +1,4 @@
-"""What does the page about estimated performance show: an estimate beside the measurement, and how far off such estimates were?"""
+"""The page about estimated performance: estimate and measurement over time, and the error of past estimates."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -10,15 +10,15 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.metric_definitions import METRICS
-from observability.core.questions import Aggregate, EstimatedErrors
-from observability.core.window import Window
 from observability.dashboard import clicks, distributions, frame, load, time_series
+from observability.dashboard.cells import severity_cell
 from observability.dashboard.charts import estimates as charts_estimates
-from observability.dashboard.choice_box import choose as choose_one
-from observability.dashboard.frame import Here
-from observability.dashboard.table import column, row
-from observability.metrics.estimates import Day
-from observability.metrics.performance import HEADLINE
+from observability.dashboard.choice_box import metric_selectbox
+from observability.dashboard.frame import ModelPage
+from observability.dashboard.table import column, table_row
+from observability.dashboard.widgets import plain_caption, plain_paragraph
+from observability.metrics.estimates import EstimatedDay
+from observability.metrics.measured_windows import MATURE
 from observability.monitoring.estimated_days import estimated_days
 from observability.stats.interval import Interval, difference_interval
 
@@ -26,59 +26,42 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MOST_DAYS = 62
-"""Windows longer than that are drawn by week."""
-MATURE = 0.8
+"""Longer windows are drawn by week."""
 COLUMNS = (
     column("metric", "Metric", strong=True),
-    column("value", "Estimated", align="right"),
+    column("value", "Estimate", align="right"),
     column("interval", "95 % interval", align="right"),
-    column("baseline", "Of the reference", align="right"),
-    column("said", "Last said", align="right", help="On the newest days whose labels are in"),
-    column("truth", "Labels showed", align="right"),
+    column("baseline", "Reference", align="right"),
+    column("said", "Last estimate", align="right", help="On the newest days with labels"),
+    column("truth", "Last measurement", align="right", help="On the same days"),
     column("status", "Status"),
 )
-BLIND = (
-    "An estimate, not a measurement. It rests on one assumption: that scores (of a regression: inputs) still mean what they meant in the reference. "
-    "Where the relation between inputs and labels changes (concept drift), it cannot see that. So look at how right it was where labels came in."
+ASSUMPTION = (
+    "An estimate, not a measurement. It assumes that scores (of a regression: inputs) still mean what they meant in the reference, "
+    "so it cannot detect concept drift. Check its past errors below."
 )
+UNKNOWN = Interval(None, None, None, 0.0)
 
 
-def estimated(found: Sequence[Finding]) -> dict[str, Finding]:
-    """Findings that carry an estimate, by metric."""
-    return {each.metric: each for each in reversed(found) if each.value is not None and each.metric != "estimate_error"}
+def estimates_by_metric(found: Sequence[Finding]) -> dict[str, Finding]:
+    """Findings with an estimate, by metric."""
+    return {finding.metric: finding for finding in reversed(found) if finding.value is not None and finding.metric != "estimate_error"}
 
 
-def choose(metrics: dict[str, Finding], here: Here) -> Finding:
-    """The metric that the box holds, else the model's main one."""
-    main = HEADLINE.get(here.model.task or "", next(iter(metrics)))
-    names = sorted(metrics, key=lambda name: (name != main, name))
-    chosen = choose_one(
-        "metric", "Metric", names, words=formatting.metric_title, placeholder=formatting.metric_title(names[0]),
-        missing="The link names the metric {}, which was not estimated here.", width=280,
-    )  # fmt: skip
-    return metrics[chosen or names[0]]
+def estimated_metric_box(metrics: dict[str, Finding], here: ModelPage) -> Finding:
+    """Draw the box for the metric and return its finding; by default the model's main metric."""
+    return metrics[metric_selectbox(sorted(metrics), here.model.task, "was not estimated here")]
 
 
-def days(here: Here, metric: str) -> "DataFrame":
-    """period, measured, measured_low, measured_high, estimated, low, high, labelled, served, error, error_low, error_high by day or week.
+def estimate_frame(here: ModelPage, metric: str) -> "DataFrame":
+    """Estimate, measurement and error by day or week.
 
-    The error is estimated less measured, where most labels are in.
+    period, measured, measured_low, measured_high, estimated, low, high, labelled, served, error, error_low, error_high. The error is the
+    estimate minus the measurement, where most labels have arrived.
     """
     import pandas as pd
 
-    rows = []
-    for period, each in parts(here):
-        guess, truth = each.estimated.get(metric), each.measured.get(metric, Interval(None, None, None, 0.0))
-        value = guess.interval if guess else Interval(None, None, None, 0.0)
-        same = truth if each.same_rows is None else each.same_rows.get(metric, Interval(None, None, None, 0.0))
-        ripe = each.labelled >= MATURE * each.served and same.value is not None and value.value is not None
-        side = (guess.calibration if guess and guess.calibration else replace(value, low=value.value, high=value.value)) if ripe else value
-        error = difference_interval(side, same) if ripe else Interval(None, None, None, 0.0)
-        rows.append(
-            [period, truth.value, truth.low, truth.high, value.value, value.low, value.high, each.labelled, each.served, error.value, error.low, error.high]
-        )  # fmt: skip
-    names = [
-        "period",
+    columns = [
         "measured",
         "measured_low",
         "measured_high",
@@ -91,83 +74,84 @@ def days(here: Here, metric: str) -> "DataFrame":
         "error_low",
         "error_high",
     ]
-    found = pd.DataFrame(rows, columns=names)
+    rows = [[period, *_estimate_row(day, metric)] for period, day in _estimate_periods(here)]
+    found = pd.DataFrame(rows, columns=["period", *columns])
     found["period"] = pd.to_datetime(found["period"])
-    return found.astype(dict.fromkeys(names[1:], float))
+    return found.astype(dict.fromkeys(columns, float))
 
 
-def parts(here: Here) -> Iterable[tuple[Any, Day]]:
-    """Estimated and measured figures of each day, or of each week of a long window."""
-    version, window = distributions.judged_version(here.model, here.window, here.window.version)
-    if version is None or not version.reference_rows:
+def _estimate_row(day: EstimatedDay, metric: str) -> list[float | None]:
+    """The columns of `estimate_frame` after the period."""
+    estimate, truth = day.estimated.get(metric), day.measured.get(metric, UNKNOWN)
+    value = estimate.interval if estimate else UNKNOWN
+    same = truth if day.same_rows is None else day.same_rows.get(metric, UNKNOWN)
+    error = UNKNOWN
+    if day.labelled >= MATURE * day.served and same.value is not None and value.value is not None:
+        calibrated = estimate.calibration if estimate and estimate.calibration else replace(value, low=value.value, high=value.value)
+        error = difference_interval(calibrated, same)
+    ends = [(side.value, side.low, side.high) for side in (truth, value, error)]
+    return [*ends[0], *ends[1], day.labelled, day.served, *ends[2]]
+
+
+def _estimate_periods(here: ModelPage) -> Iterable[tuple[Any, EstimatedDay]]:
+    """Estimated and measured metrics of each day, or of each week of a long window."""
+    window, reference = distributions.compared_windows(here.model, here.window)
+    if reference is None:
         return []
-    return estimated_days(ask, here.model, window, timedelta(days=1 if window.days <= MOST_DAYS else 7))
+    return estimated_days(load.ask_store, here.model, window, timedelta(days=1 if window.days <= MOST_DAYS else 7))
 
 
-def ask(question: Aggregate | EstimatedErrors, window: Window) -> "DataFrame":
-    """The answer that sessions share."""
-    return load.frame(question, window) if isinstance(question, Aggregate) else load.answer(question, window)
-
-
-def over_time(here: Here, finding: Finding, rows: "DataFrame") -> None:
-    """Measured and estimated over time."""
-    figure = charts_estimates.over_time(
-        rows, name=formatting.metric_title(finding.metric), unit=finding.unit, baseline=finding.evidence.get("baseline"),
-        marks=time_series.marks(here.model.name, here.window),
-    )  # fmt: skip
-    shown = rows.drop(columns=["error", "error_low", "error_high"])
-    frame.chart(
-        figure,
-        shown,
+def estimate_section(here: ModelPage, finding: Finding, rows: "DataFrame") -> None:
+    """Draw measurement and estimate over time."""
+    name, baseline = formatting.metric_title(finding.metric), finding.evidence.get("baseline")
+    marks = time_series.chart_event_marks(here.model.name, here.window)
+    frame.chart_with_table(
+        charts_estimates.estimated_metric_lines(rows, name=name, unit=finding.unit, baseline=baseline, marks=marks),
+        rows.drop(columns=["error", "error_low", "error_high"]),
         key="over-time",
         alt=finding.because.replace("`", ""),
         metrics=(finding.metric, "estimate_error", "label_maturity"),
-        on_select=clicks.leads("over-time", lambda point: clicks.period(here, point, rows["period"], clicks.EVERY)),
+        on_select=clicks.cases_on_click("over-time", lambda point: clicks.cases_of_period(here, point, rows["period"], clicks.EVERY)),
     )
 
 
-def errors(here: Here, finding: Finding, rows: "DataFrame") -> None:
-    """How far off the estimate was, where labels came in."""
+def estimate_error_section(here: ModelPage, finding: Finding, rows: "DataFrame") -> None:
+    """Draw the error of the estimate, where labels have arrived."""
     shown = rows[["period", "error", "error_low", "error_high", "labelled", "served"]]
-    if not shown["error"].notna().any():
-        st.caption("Most labels of these days are still to come, so the estimate could not be checked here.")
+    known = shown["error"].dropna()
+    if known.empty:
+        st.caption("Most labels of these days are missing, so the estimate cannot be checked.")
         return
-    check = finding.evidence.get("check") or {}
-    allowed = check.get("allowed")
-    known = shown[shown["error"].notna()]
-    over = int((known["error"] > 0).sum())
+    allowed = (finding.evidence.get("check") or {}).get("allowed")
+    above = int((known > 0).sum())
     unit = "weeks" if here.window.days > MOST_DAYS else "days"
-    said = f"The estimate was above the truth on {over} and below it on {len(known) - over} of {len(known)} {unit} with labels."
-    st.markdown(formatting.plain(said))
-    figure = charts_estimates.errors(shown, name=formatting.metric_title(finding.metric).lower(), unit=finding.unit, allowed=allowed)
-    on_mark = clicks.leads("errors", lambda point: clicks.period(here, point, shown["period"], "label != null"))
-    frame.chart(figure, shown, key="errors", alt=said, metrics=("estimate_error",), on_select=on_mark)
+    words = f"Estimate above the measurement on {above}, below on {len(known) - above} of {len(known)} labelled {unit}."
+    plain_paragraph(words)
+    name = formatting.metric_title(finding.metric).lower()
+    figure = charts_estimates.estimate_error_dots(shown, name=name, unit=finding.unit, allowed=allowed)
+    on_mark = clicks.cases_on_click("errors", lambda point: clicks.cases_of_period(here, point, shown["period"], "label != null"))
+    frame.chart_with_table(figure, shown, key="errors", alt=words, metrics=("estimate_error",), on_select=on_mark)
     if allowed:
-        st.caption(formatting.plain(f"Green: errors below {formatting.amount(allowed, finding.unit)}, which do not count."))
+        plain_caption(f"Green: tolerated errors, below {formatting.format_value(allowed, finding.unit)}.")
 
 
-def rows(found: Sequence[Finding]) -> list[dict[str, Any]]:
-    """All estimated metrics as a table's rows."""
-    made = []
+def estimate_rows(found: Sequence[Finding]) -> list[dict[str, Any]]:
+    """The rows of the table of all estimated metrics."""
     order = list(METRICS)
-    for each in sorted(found, key=lambda one: order.index(one.metric)):
-        check = each.evidence.get("check") or {}
-        interval = (
-            f"{formatting.amount(each.low, each.unit)} to {formatting.amount(each.high, each.unit)}"
-            if each.low is not None
-            else formatting.DASH
-        )
-        made.append(
-            row(
-                {
-                    "metric": {"t": formatting.metric_title(each.metric)},
-                    "value": {"t": formatting.amount(each.value, each.unit), "title": "estimated"},
-                    "interval": {"t": interval},
-                    "baseline": {"t": formatting.amount(each.evidence.get("baseline"), each.unit)},
-                    "said": {"t": formatting.amount(check.get("estimated"), each.unit)},
-                    "truth": {"t": formatting.amount(check.get("measured"), each.unit), "title": f"{check.get('n', 0):,} labels"},
-                    "status": {"s": each.severity, "t": formatting.STATUS_WORDS[each.severity], "title": each.because.replace("`", "")},
-                }
-            )
-        )
-    return made
+    return [_estimate_table_row(finding) for finding in sorted(found, key=lambda finding: order.index(finding.metric))]
+
+
+def _estimate_table_row(finding: Finding) -> dict[str, Any]:
+    """One estimated metric."""
+    check = finding.evidence.get("check") or {}
+    return table_row(
+        {
+            "metric": {"t": formatting.metric_title(finding.metric)},
+            "value": {"t": formatting.format_value(finding.value, finding.unit), "title": "estimated"},
+            "interval": {"t": formatting.format_interval(finding.low, finding.high, finding.unit)},
+            "baseline": {"t": formatting.format_value(finding.evidence.get("baseline"), finding.unit)},
+            "said": {"t": formatting.format_value(check.get("estimated"), finding.unit)},
+            "truth": {"t": formatting.format_value(check.get("measured"), finding.unit), "title": f"{check.get('n', 0):,} labels"},
+            "status": {**severity_cell(finding.severity), "title": finding.because.replace("`", "")},
+        }
+    )

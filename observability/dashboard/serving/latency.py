@@ -1,4 +1,4 @@
-"""What does the latency page show: traffic and errors, percentiles over time, replicas and versions side by side?"""
+"""The latency page: requests and errors, percentiles over time, comparison of replicas, versions and devices."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,55 +8,57 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.finding import Finding, needs_action
+from observability.core.finding import Finding
 from observability.core.questions import Aggregate, Bucket, By
 from observability.core.window import Slice
 from observability.dashboard import clicks, empty_states, frame, links, load, time_series
+from observability.dashboard.cells import interval_cell, severity_cell
 from observability.dashboard.charts import fairness as charts_fairness
 from observability.dashboard.charts import latency as charts_latency
-from observability.dashboard.frame import Here
+from observability.dashboard.frame import ModelPage
 from observability.dashboard.sidebar import BIND
-from observability.dashboard.table import Cell, column, row, table
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import plain_paragraph, status_line
 from observability.detection.latency_sentences import share as fine_share
 from observability.export.csv import inert_csv
-from observability.metrics.traffic import QUANTILES, Requests, by_level, missing, requests_of
+from observability.metrics.traffic import QUANTILES, RequestCounts, missing_requests, request_counts, requests_by_level
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 FIELDS = {"replica": "Replica", "version": "Version", "device": "Device"}
 MOST_SENTENCES = 3
-"""Claims that stand above the charts."""
+"""Claims above the charts."""
 MOST_LEVELS = 50
 
 
-def by_period(here: Here, *, histogram: bool) -> "DataFrame":
+def requests_by_period(here: ModelPage, *, histogram: bool) -> "DataFrame":
     """Requests of the window by hour or day and status; with `histogram` by bin of latency too."""
-    bucket = Bucket("hour") if time_series.grain(here.window) == "hour" else Bucket("day")
-    asked = Aggregate("predictions", keys=(bucket, By("status")), histogram=("latency_ms",) if histogram else ())
-    return frame.guarded(lambda: load.frame(asked, here.window))
+    bucket = Bucket("hour") if time_series.chart_grain(here.window) == "hour" else Bucket("day")
+    question = Aggregate("predictions", keys=(bucket, By("status")), histogram=("latency_ms",) if histogram else ())
+    return frame.answer_or_stop(lambda: load.ask_store(question, here.window))
 
 
-def counts_frame(counts: "DataFrame") -> "DataFrame":
+def status_counts_frame(counts: "DataFrame") -> "DataFrame":
     """Period, and a column of rows for each status, `ok` first."""
     import pandas as pd
 
     wide = counts.pivot_table(index="period", columns="status", values="n", aggfunc="sum", fill_value=0)
-    names = [each for each in charts_latency.STATUSES if each in wide]
+    names = [status for status in charts_latency.STATUSES if status in wide]
     found = wide[names].astype(int).rename_axis(columns=None).reset_index()
     return found.assign(period=pd.to_datetime(found["period"]))
 
 
 def percentile_frame(latencies: "DataFrame") -> "DataFrame":
-    """period, p50, p95, p99, low, high (of p99) in ms, n; the interval is left out where p99 has too few answers to be told."""
+    """period, p50, p95, p99, low, high (of p99) in ms, n; the interval is missing where p99 has too few responses."""
     import pandas as pd
 
     rows: list[list[Any]] = []
     for period, part in latencies.groupby("period", sort=True):
-        requests = requests_of(part, part)
+        requests = request_counts(part, part)
         values = {name: requests.quantile(q) for name, q in QUANTILES.items()}
         ends = values["latency_p99"]
-        surely = missing(requests, "latency_p99") == 0
+        surely = missing_requests(requests, "latency_p99") == 0
         rows.append(
             [period, *(each.value for each in values.values()), ends.low if surely else None, ends.high if surely else None, requests.timed]
         )
@@ -64,22 +66,24 @@ def percentile_frame(latencies: "DataFrame") -> "DataFrame":
     return found.astype(dict.fromkeys(("p50", "p95", "p99", "low", "high"), float))
 
 
-def level_frame(here: Here, field: str) -> "DataFrame":
-    """One row a replica, device or version: name, n, answers, the error rate and each percentile with its ends, and whether p99 can be told."""
+def service_frame(here: ModelPage, field: str) -> "DataFrame":
+    """One row for each replica, device or version: name, n, answers, error rate and percentiles with their intervals, and whether n is
+    large enough.
+    """
     import pandas as pd
 
     keys = (By(field), By("status")) if field == "version" else (Bucket("day"), By(field), By("status"))
-    asked = Aggregate("predictions", keys=keys, histogram=("latency_ms",))
-    answer = frame.guarded(lambda: load.frame(asked, here.window))
+    question = Aggregate("predictions", keys=keys, histogram=("latency_ms",))
+    answer = frame.answer_or_stop(lambda: load.ask_store(question, here.window))
     if field == "version":
         answer = answer.assign(period=pd.Timestamp(0))
-    found = by_level(answer, field)
+    found = requests_by_level(answer, field)
     order = sorted(found, key=lambda name: (-found[name].n, name))
-    return pd.DataFrame([level_row(name, found[name]) for name in order])
+    return pd.DataFrame([_service_figures(name, found[name]) for name in order])
 
 
-def level_row(name: str, requests: Requests) -> dict[str, Any]:
-    """The figures of one level."""
+def _service_figures(name: str, requests: RequestCounts) -> dict[str, Any]:
+    """The row of one level."""
     errors = requests.error_rate()
     found: dict[str, Any] = {"name": name, "n": requests.n, "answers": requests.timed, "error_rate": errors.value}
     found |= {"error_rate_low": errors.low, "error_rate_high": errors.high}
@@ -89,203 +93,169 @@ def level_row(name: str, requests: Requests) -> dict[str, Any]:
             metric: value.value,
             f"{metric}_low": value.low,
             f"{metric}_high": value.high,
-            f"{metric}_enough": missing(requests, metric) == 0,
+            f"{metric}_enough": missing_requests(requests, metric) == 0,
         }
     return found
 
 
-def sentence(found: Sequence[Finding]) -> str:
-    """The worst claims, of a replica or device before those about the whole, or that of p99; drawn, and the first returned as the charts' alternative text."""
-    rank = {"act": 0, "watch": 1}
+def latency_claims(found: Sequence[Finding]) -> str:
+    """Draw the worst claims, replicas and devices before the whole, and return the first as the charts' alternative text."""
     order = ("latency_p99", "error_rate", "latency_p95", "latency_p50", "request_rate")
-    told = sorted(
-        found,
-        key=lambda each: (
-            rank.get(each.severity, 2), each.severity not in rank or each.subject == "model", order.index(each.metric) if each.metric in order else 9
-        ),
-    )  # fmt: skip
-    first, bad = told[0], [each for each in told if each.severity in rank]
-    several = len({each.version for each in found if each.version}) > 1
-    for each in bad[:MOST_SENTENCES] or [first]:
-        words = formatting.sentence(each.because)
-        of = f" :gray[version {formatting.plain(each.version)}]" if several and each.version else ""
-        st.markdown(f"{formatting.status(each.severity)}: {f'**{words}**' if each is first else words}{of}")
-    if len(bad) > MOST_SENTENCES:
-        st.caption(f"{len(bad) - MOST_SENTENCES} more claims stand under Findings.")
-    errors = next((each for each in found if each.metric == "error_rate" and each.against == "past" and each.subject == "model"), None)
-    if errors is not None and errors is not first and errors.severity not in rank:
-        st.caption(formatting.sentence(errors.because))
+
+    def urgency(finding: Finding) -> tuple[int, bool, int]:
+        severity = ("act", "watch").index(finding.severity) if finding.needs_action else 2
+        place = order.index(finding.metric) if finding.metric in order else len(order)
+        return severity, not finding.needs_action or finding.subject == "model", place
+
+    ranked = sorted(found, key=urgency)
+    first, problems = ranked[0], [finding for finding in ranked if finding.needs_action]
+    several = len({finding.version for finding in found if finding.version}) > 1
+    for finding in problems[:MOST_SENTENCES] or [first]:
+        version = f" :gray[version {formatting.escape_markdown(finding.version)}]" if several and finding.version else ""
+        st.markdown(status_line(finding.severity, finding.because, strong=finding is first) + version)
+    if len(problems) > MOST_SENTENCES:
+        st.caption(f"{len(problems) - MOST_SENTENCES} more under Findings.")
+    errors = (finding for finding in found if finding.metric == "error_rate" and finding.against == "past" and finding.subject == "model")
+    rate = next(errors, None)
+    if rate is not None and rate is not first and not rate.needs_action:
+        st.caption(formatting.sentence_markdown(rate.because))
     return first.because.replace("`", "")
 
 
-def traffic(here: Here) -> bool:
-    """Requests stacked by status; whether there were any."""
-    counts = by_period(here, histogram=False)
+def requests_section(here: ModelPage) -> bool:
+    """Draw requests stacked by status, and return whether there were any."""
+    counts = requests_by_period(here, histogram=False)
     if not counts["n"].sum():
-        empty_states.no_rows()
+        empty_states.no_rows_state()
         return False
-    shown = counts_frame(counts)
+    shown = status_counts_frame(counts)
     failed = int(shown.drop(columns=["period", *(["ok"] if "ok" in shown else [])]).to_numpy().sum())
     total = int(counts["n"].sum())
-    said = (
-        f"{formatting.plural(total, 'request')}, {failed:,} of them not answered as they should be ({fine_share(failed / total)})."
-        if failed
-        else f"{formatting.plural(total, 'request')}, {'all ' if total > 1 else ''}answered."
-    )
-    st.markdown(formatting.plain(said))
-    frame.chart(
-        charts_latency.traffic(shown, time_series.marks(here.model.name, here.window)),
+    words = f"{formatting.plural(total, 'request')}, {f'{failed:,} failed ({fine_share(failed / total)})' if failed else 'none failed'}."
+    plain_paragraph(words)
+    frame.chart_with_table(
+        charts_latency.requests_by_status_bars(shown, time_series.chart_event_marks(here.model.name, here.window)),
         shown,
         key="requests",
-        alt=said,
+        alt=words,
         metrics=("request_rate", "error_rate"),
-        on_select=clicks.leads("requests", lambda point: of_status(here, point, shown)),
+        on_select=clicks.cases_on_click("requests", lambda point: cases_of_status(here, point, shown)),
     )
     return True
 
 
-def of_status(here: Here, point: clicks.Point, shown: "DataFrame") -> clicks.Cases | None:
-    """The requests of one status in the period that was clicked; bars stand in the order of the table's columns."""
-    statuses = [each for each in shown.columns if each != "period"]
+def cases_of_status(here: ModelPage, point: clicks.Point, shown: "DataFrame") -> clicks.CaseQuery | None:
+    """The requests of a clicked status and period; bars stand in the order of the table's columns."""
+    statuses = [column for column in shown.columns if column != "period"]
     number = point.get("curve_number")
-    q = clicks.equals("status", statuses[number]) if isinstance(number, int) and number < len(statuses) else None
-    return clicks.period(here, point, shown["period"], q, clicks.NEWEST)
+    q = clicks.equality_condition("status", statuses[number]) if isinstance(number, int) and number < len(statuses) else None
+    return clicks.cases_of_period(here, point, shown["period"], q, clicks.NEWEST)
 
 
-def slower(here: Here, point: clicks.Point, shown: "DataFrame") -> clicks.Cases | None:
-    """The requests of a period that took as long as the percentile that was clicked, or longer."""
+def cases_slower_than(here: ModelPage, point: clicks.Point, shown: "DataFrame") -> clicks.CaseQuery | None:
+    """The requests of a period that took at least as long as the clicked percentile."""
     value = point.get("y")
-    q = clicks.between("latency_ms", float(value), None) if isinstance(value, int | float) and value > 0 else None
-    return clicks.period(here, point, shown["period"], q, clicks.NEWEST)
+    q = clicks.range_condition("latency_ms", float(value), None) if isinstance(value, int | float) and value > 0 else None
+    return clicks.cases_of_period(here, point, shown["period"], q, clicks.NEWEST)
 
 
-def over_time(here: Here, alt: str) -> None:
-    """Percentiles by hour or day; how to log latency where there is none."""
-    latencies = by_period(here, histogram=True)
+def latency_section(here: ModelPage, alt: str) -> None:
+    """Draw percentiles by hour or day; without latencies, how to log them."""
+    latencies = requests_by_period(here, histogram=True)
     shown = percentile_frame(latencies[latencies["bin"] >= 0]) if len(latencies) else None
     if shown is None or not shown["n"].sum():
-        empty_states.nothing(
+        empty_states.empty_state(
             "No latency was logged in this window.",
-            "Give `latency_ms` with each prediction: `with log.timed() as timer: …`, then `log.prediction(…, latency_ms=timer.ms)`; the ASGI and WSGI "
-            "middleware do it by themselves.",
+            "Log `latency_ms` with each prediction: `with log.timed() as timer: …`, then `log.prediction(…, latency_ms=timer.ms)`; "
+            "the ASGI and WSGI middleware log it automatically.",
         )
         return
     log = st.toggle("Logarithmic scale", key="log", bind=BIND)
-    figure = charts_latency.percentiles(
-        shown, limit=here.model.settings.service_level_latency_ms, log=log, marks=time_series.marks(here.model.name, here.window)
+    figure = charts_latency.latency_percentile_lines(
+        shown,
+        limit=here.model.settings.service_level_latency_ms,
+        log=log,
+        marks=time_series.chart_event_marks(here.model.name, here.window),
     )
-    on_mark = clicks.leads("percentiles", lambda point: slower(here, point, shown))
-    frame.chart(figure, shown, key="percentiles", alt=f"Latency over time. {alt}", metrics=tuple(QUANTILES), on_select=on_mark)
+    on_mark = clicks.cases_on_click("percentiles", lambda point: cases_slower_than(here, point, shown))
+    frame.chart_with_table(figure, shown, key="percentiles", alt=f"Latency over time. {alt}", metrics=tuple(QUANTILES), on_select=on_mark)
     st.caption(
-        "Percentiles come from bins and are within 2 %. Errors and rejections are left out; timeouts count, since somebody waited. Where fewer than 500 answers came, p99 stands without its interval."
+        "Percentiles are from bins, within 2 %; errors and rejections excluded, timeouts included. The p99 interval needs 500 responses."
     )
 
 
-def side_by_side(here: Here, found: Sequence[Finding]) -> None:
-    """Replicas, versions and devices, each that there are two or more of: a dot for p99 with its interval, and a table of all figures."""
-    drawn = False
+def service_comparison_section(here: ModelPage, found: Sequence[Finding]) -> None:
+    """Draw replicas, versions and devices side by side, each where there are at least two: p99 with its interval, and a table."""
+    compared = False
     for field, title in FIELDS.items():
-        rows = level_frame(here, field)
-        if len(rows) < 2:
-            continue
-        drawn = True
-        st.subheader(f"By {field}", anchor=False)
-        levels_of(here, field, title, rows, found)
-    if not drawn:
-        st.caption(
-            "Only one replica and version answered in this window. Name the process that answers with `replica` to have them compared."
-        )
+        rows = service_frame(here, field)
+        if len(rows) >= 2:
+            compared = True
+            st.subheader(f"By {field}", anchor=False)
+            _field_comparison(here, field, title, rows, found)
+    if not compared:
+        st.caption("Only one replica and version in this window. Log `replica` to compare processes.")
 
 
-def levels_of(here: Here, field: str, title: str, rows: "DataFrame", found: Sequence[Finding]) -> None:
-    """The dot plot and the table of one field."""
+def _field_comparison(here: ModelPage, field: str, title: str, rows: "DataFrame", found: Sequence[Finding]) -> None:
+    """Draw the dot plot and the table of one field."""
+    problems = [finding for finding in reversed(found) if finding.needs_action]
+    about = {finding.subject.partition("=")[2]: finding for finding in problems if finding.subject.startswith(f"{field}=")}
+    if field == "version":  # a finding about the whole is about one version, against its own past
+        about |= {finding.version: finding for finding in problems if finding.version and finding.subject == "model"}
     timed = rows[rows["answers"] > 0]
-    about = {
-        each.subject.partition("=")[2]: each
-        for each in reversed(found)
-        if each.subject.startswith(f"{field}=") and needs_action(each.severity)
-    }
-    if field == "version":  # what is said of the whole is said of one version, against its own past
-        about |= {
-            each.version: each for each in reversed(found) if each.version and each.subject == "model" and needs_action(each.severity)
-        }
-    said = next((each.because.replace("`", "") for each in about.values()), f"No {field} stands out from the others.")
     if len(timed) >= 2:
-        dots = timed.rename(
-            columns={
-                "name": "group",
-                "latency_p99": "value",
-                "latency_p99_low": "low",
-                "latency_p99_high": "high",
-                "latency_p99_enough": "enough",
-            }
-        )
-        dots = (
-            dots[["group", "value", "low", "high", "answers", "enough"]]
-            .rename(columns={"answers": "n"})
-            .assign(what="answers", reference=float("nan"))
-        )
-        frame.chart(
-            charts_fairness.dots(dots, name="p99 in ms", unit="ms"),
-            dots.drop(columns=["reference"]),
+        words = next((finding.because.replace("`", "") for finding in about.values()), f"No {field} differs from the others.")
+        names = {"name": "group", "latency_p99": "value", "latency_p99_low": "low", "latency_p99_high": "high", "answers": "n"}
+        dots = timed[[*names, "latency_p99_enough"]].rename(columns=names | {"latency_p99_enough": "enough"}).assign(what="responses")
+        frame.chart_with_table(
+            charts_fairness.group_dots(dots.assign(reference=float("nan")), name="p99 in ms", unit="ms"),
+            dots,
             key=f"p99-{field}",
-            alt=f"p99 by {field}. {said}",
+            alt=f"p99 by {field}. {words}",
             metrics=("latency_p99",),
-            on_select=clicks.leads(f"p99-{field}", partial(of_level, here, field, list(dots["group"]))),
+            on_select=clicks.cases_on_click(f"p99-{field}", partial(cases_of_service_level_mark, here, field, list(dots["group"]))),
         )
-    columns = [
-        column("name", title, strong=True),
-        column("n", "Requests", align="right"),
-        column("errors", "Error rate", align="right", help="With its 95 % interval"),
-    ]
-    columns += [
-        column(metric, formatting.metric_title(metric), align="right", help="In ms, with its 95 % interval; grey: too few answers")
-        for metric in QUANTILES
-    ]
+    columns = [column("name", title, strong=True), column("n", "Requests", align="right")]
+    columns.append(column("errors", "Error rate", align="right", help="With its 95 % interval"))
+    help_text = "In ms, with its 95 % interval; grey: too few responses"
+    columns += [column(metric, formatting.metric_title(metric), align="right", help=help_text) for metric in QUANTILES]
     columns.append(column("status", "Status"))
-    table(
-        f"by-{field}",
-        f"Service by {field}",
-        columns,
-        [table_row(here, field, each, about) for each in rows.head(MOST_LEVELS).to_dict("records")],
-        compact=True,
-    )
+    drawn = [_service_row(here, field, row, about) for row in rows.head(MOST_LEVELS).to_dict("records")]
+    draw_table(f"by-{field}", f"Service by {field}", columns, drawn, compact=True)
     if len(rows) > MOST_LEVELS:
-        st.caption(f"The {MOST_LEVELS} with the most requests of {len(rows):,}; all of them are in the CSV.")
-    frame.download(f"latency-by-{field}.csv", lambda: inert_csv(rows), "CSV", key=f"{field}-csv")
+        st.caption(f"The {MOST_LEVELS} with the most requests of {len(rows):,}; all are in the CSV.")
+    frame.download_button(f"latency-by-{field}.csv", lambda: inert_csv(rows), "CSV", key=f"{field}-csv")
 
 
-def of_level(here: Here, field: str, names: Sequence[str], point: clicks.Point) -> clicks.Cases | None:
-    """The requests of a replica, device or version that was clicked, which took longest first."""
-    number = clicks.place(point, "y", len(names))
+def cases_of_service_level_mark(here: ModelPage, field: str, names: Sequence[str], point: clicks.Point) -> clicks.CaseQuery | None:
+    """The requests of a clicked replica, device or version, the slowest first."""
+    number = clicks.row_of_mark(point, "y", len(names))
     if number is None:
         return None
-    return clicks.inside(here, [(field, names[len(names) - 1 - number])], clicks.EVERY, clicks.SLOWEST)
+    return clicks.cases_of_slice(here, [(field, names[len(names) - 1 - number])], clicks.EVERY, clicks.SLOWEST)
 
 
-def table_row(here: Here, field: str, each: dict[Any, Any], about: dict[str, Finding]) -> dict[str, Any]:
-    """One replica as a row; its name makes it the slice, that of a version the version."""
-    name = str(each["name"])
+def _service_row(here: ModelPage, field: str, figures: dict[Any, Any], about: dict[str, Finding]) -> dict[str, Any]:
+    """One level as a row; its name makes it the slice, that of a version the version."""
+    name = str(figures["name"])
     scope = replace(here.scope, version=name) if field == "version" else replace(here.scope, slice=Slice(((field, name),)))
+    rate, low, high = (fine_share(figures[key]) for key in ("error_rate", "error_rate_low", "error_rate_high"))
     cells: dict[str, Cell] = {
-        "name": links.link(name, "latency", scope), "n": {"t": f"{each['n']:,}"},
-        "errors": {"t": fine_share(each["error_rate"]), "sub": f"{fine_share(each['error_rate_low'])} to {fine_share(each['error_rate_high'])}"},
-    }  # fmt: skip
-    for metric in QUANTILES:
-        cells[metric] = figure_cell(each, metric)
-    stands = about.get(name)
-    severity = stands.severity if stands else "ok" if each["latency_p99_enough"] else "unknown"
-    title = stands.because.replace("`", "") if stands else "" if severity == "ok" else "Too few answers for p99"
-    cells["status"] = {"s": severity, "t": formatting.STATUS_WORDS[severity], "title": title}
-    return row(cells)
-
-
-def figure_cell(each: dict[Any, Any], metric: str) -> Cell:
-    """A percentile over its interval; without answers a dash."""
-    if not each["answers"]:
-        return {"t": formatting.DASH}
-    cell: Cell = {
-        "t": formatting.number(each[metric]),
-        "sub": f"{formatting.number(each[f'{metric}_low'])} to {formatting.number(each[f'{metric}_high'])}",
+        "name": links.link_cell(name, "latency", scope),
+        "n": {"t": f"{figures['n']:,}"},
+        "errors": {"t": rate, "sub": f"{low} to {high}"},
     }
-    return cell if each[f"{metric}_enough"] else cell | {"tone": "unknown", "title": "Too few answers to be judged"}
+    cells |= {metric: _percentile_cell(figures, metric) for metric in QUANTILES}
+    finding = about.get(name)
+    severity = finding.severity if finding else "ok" if figures["latency_p99_enough"] else "unknown"
+    title = finding.because.replace("`", "") if finding else "" if severity == "ok" else "Too few responses for p99"
+    return table_row(cells | {"status": {**severity_cell(severity), "title": title}})
+
+
+def _percentile_cell(figures: dict[Any, Any], metric: str) -> Cell:
+    """A percentile over its interval; a dash without responses."""
+    if not figures["answers"]:
+        return {"t": formatting.DASH}
+    cell = interval_cell(figures[metric], figures[f"{metric}_low"], figures[f"{metric}_high"], "")
+    return cell if figures[f"{metric}_enough"] else cell | {"tone": "unknown", "title": "Too few responses"}

@@ -1,4 +1,4 @@
-"""What do all inputs together say, and how is it drawn?"""
+"""Multivariate drift: domain-classifier AUC, permutation importance, correlation changes."""
 
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,8 @@ from observability.core import formatting
 from observability.core.finding import Finding
 from observability.dashboard import frame, links, load
 from observability.dashboard.charts import domain as charts_domain
-from observability.dashboard.frame import Here
+from observability.dashboard.frame import ModelPage
+from observability.dashboard.widgets import finding_lines, plain_caption
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -16,70 +17,58 @@ if TYPE_CHECKING:
 ANALYZER, METRIC, PAIRS = "serving/multivariate_drift", "domain_auc", "rank_correlation"
 
 
-def line(here: Here) -> None:
-    """The sentence for the page about single columns, with the way to the page about all of them; the rest of that page does not wait for it."""
-    st.header("All inputs together", anchor=False)
-    with frame.loading(60, "together"):
-        known = [each for each in load.findings(here.window, wait=True) if each.analyzer == ANALYZER]
-    for each in known:
-        st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
-    way(here, "multivariate_drift", links.about(links.page_files()["multivariate_drift"])[0])
+def multivariate_drift_summary(here: ModelPage) -> None:
+    """Draw the findings about all inputs together, with a link to their page, on the page about single columns."""
+    st.header("Multivariate drift", anchor=False)
+    with frame.loading_skeleton(60, "together"):
+        found = [finding for finding in load.findings_in_window(here.window, wait=True) if finding.analyzer == ANALYZER]
+    finding_lines(found)
+    links.page_button("multivariate_drift", query_params=here.scope.parameters())
 
 
-def on_scale(finding: Finding) -> None:
-    """The AUC with its interval, beside that of single features, on a scale with the band of chance."""
+def domain_auc_section(finding: Finding) -> None:
+    """Draw the AUC with its interval, beside that of single features, with the band of the null distribution."""
     import pandas as pd
 
-    held = finding.evidence
+    evidence = finding.evidence
     rows = pd.DataFrame(
         [
             ["all inputs together", finding.value, finding.low, finding.high, finding.n, finding.severity],
-            ["one input at a time", held["single_features_auc"], None, None, finding.n, "unknown"],
+            ["one input at a time", evidence["single_features_auc"], None, None, finding.n, "unknown"],
         ],
         columns=["name", "auc", "low", "high", "n", "severity"],
     ).astype({"low": float, "high": float})
-    half = 1.96 * held["null_sd"]
-    band = {"null_low": held["null_mean"] - half, "null_high": held["null_mean"] + half}
-    alt = (
-        f"AUC {formatting.number(finding.value)} ({formatting.number(finding.low)} to {formatting.number(finding.high)}), "
-        f"chance alone stays under {formatting.number(held['null_95'])}."
-    )
-    st.caption(
-        formatting.plain(
-            f"{alt} {finding.n:,} predictions of this window, {held['n_reference']:,} rows of the reference, a sample by hash."
-        )
-    )
-    frame.chart(charts_domain.scale(rows, **band, limits=held["limits"]), rows.assign(**band), key="together", alt=alt, metrics=(METRIC,))
+    half = 1.96 * evidence["null_sd"]
+    band = {"null_low": evidence["null_mean"] - half, "null_high": evidence["null_mean"] + half}
+    auc, null = formatting.value_with_interval(finding.value, finding.low, finding.high), formatting.format_number(evidence["null_95"])
+    words = f"AUC {auc}; 95 % point of the null {null}."
+    plain_caption(f"{words} Sampled by hash: {finding.n:,} predictions, {evidence['n_reference']:,} reference rows.")
+    figure = charts_domain.domain_auc_scale(rows, **band, limits=evidence["limits"])
+    frame.chart_with_table(figure, rows.assign(**band), key="together", alt=words, metrics=(METRIC,))
 
 
-def losses(finding: Finding) -> "DataFrame":
-    """How much of the AUC each input carries: subject, loss; largest first."""
+def permutation_importance_section(here: ModelPage, finding: Finding) -> None:
+    """Draw the inputs that separate window and reference, and the most informative pair; nothing where the AUC is within the null
+    distribution.
+    """
     import pandas as pd
 
-    return pd.DataFrame(finding.evidence["importance"], columns=["subject", "loss"])
-
-
-def by_which(here: Here, finding: Finding) -> None:
-    """The inputs by which the two sides are told apart, and the pair that tells most; nothing where chance explains it."""
     if finding.value is None or finding.value <= finding.evidence["null_95"]:
-        st.markdown("By none: what single inputs seem to carry is noise.")
+        st.markdown("The AUC is within sampling noise, so no input stands out.")
         return
-    lost = losses(finding)
-    st.markdown("How much worse the two are told apart where the values of one input are shuffled.")
-    frame.chart(charts_domain.losses(lost), lost, key="losses", alt=f"Most by {lost['subject'].iloc[0]}.", metrics=(METRIC,))
+    losses = pd.DataFrame(finding.evidence["importance"], columns=["subject", "loss"])
+    first = str(losses["subject"].iloc[0])
+    figure = charts_domain.permutation_importance_bars(losses)
+    frame.chart_with_table(figure, losses, key="losses", alt=f"Most important: {first}.", metrics=(METRIC,))
     if pair := finding.evidence.get("pair"):
-        one, other = pair["features"]
-        before, after = (formatting.number(pair[name]) for name in ("correlation_reference", "correlation"))
-        said = (
-            f"The pair of numbers that tells most: {one} and {other}, rank correlation {before} in the reference, {after} in this window."
-        )
-        st.caption(formatting.plain(said))
-    first = str(lost["subject"].iloc[0])
-    way(here, "drift", f"{formatting.plain(first)} alone, reference and current", feature=first)
+        before, now = (formatting.format_number(pair[name]) for name in ("correlation_reference", "correlation"))
+        plain_caption(f"Most informative pair: {' and '.join(pair['features'])}, rank correlation {before} in the reference, {now} now.")
+    parameters = {**here.scope.parameters(), "feature": first}
+    links.page_button("drift", f"{formatting.escape_markdown(first)}: reference and current", parameters)
 
 
-def pairs_of(finding: Finding) -> "DataFrame":
-    """pair, days, reference, value, n, limit (of the change), severity: each two numbers of a finding, those that changed most surely first."""
+def correlation_pairs_frame(finding: Finding) -> "DataFrame":
+    """pair, days, reference, value, n, limit (of the change), severity: each pair of numbers, the most significant changes first."""
     import pandas as pd
 
     columns = ["one", "other", "days", "reference", "value", "n", "limit", "severity"]
@@ -87,28 +76,15 @@ def pairs_of(finding: Finding) -> "DataFrame":
     return rows.assign(pair=rows["one"] + " and " + rows["other"])[["pair", *columns[2:]]]
 
 
-def go_together(finding: Finding) -> None:
-    """Each two numbers in the reference and now, in the look that says most of them."""
-    rows = pairs_of(finding)
+def correlation_section(finding: Finding) -> None:
+    """Draw the correlations of pairs of numbers in the reference and now."""
+    rows = correlation_pairs_frame(finding)
     first = rows.iloc[0]
-    alt = f"{first['pair']}: {formatting.number(first['reference'])} in the reference, {formatting.number(first['value'])} now."
-    st.caption(
-        formatting.plain(
-            f"{alt} {finding.evidence['looked_at']} pairs were looked at, a sample by hash; the table says over how many days."
+    reference, now = (formatting.format_number(first[side]) for side in ("reference", "value"))
+    words = f"{first['pair']}: rank correlation {reference} in the reference, {now} now."
+    plain_caption(f"{words} {finding.evidence['looked_at']} pairs tested, sampled by hash; the table has the days of each.")
+    if excluded := finding.evidence["left_out"]:
+        plain_caption(
+            f"Excluded: {', '.join(excluded)}, shared by the rows of a day or with too few rows; also inputs with drift of their own."
         )
-    )
-    if left := finding.evidence["left_out"]:
-        why = "rows of one day share them, as they share the weather, or too few rows have them, so that a week says little about how they go together"
-        st.caption(formatting.plain(f"Left out: {', '.join(left)}: {why}. So are inputs that moved by themselves."))
-    frame.chart(charts_domain.pairs(rows), rows, key="pairs", alt=alt, metrics=(PAIRS,))
-
-
-def way(here: Here, page: str, label: str, **own: str) -> None:
-    """A link to another page about the same window."""
-    st.page_link(
-        str(links.page_files()[page]),
-        label=label,
-        icon=":material/arrow_forward:",
-        icon_position="right",
-        query_params={**here.scope.parameters(), **own},
-    )
+    frame.chart_with_table(charts_domain.correlation_change_dots(rows), rows, key="pairs", alt=words, metrics=(PAIRS,))

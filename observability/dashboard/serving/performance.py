@@ -1,6 +1,7 @@
-"""Which metric does the performance page look at, which errors does the model make, and where is it worst?"""
+"""The performance page: metrics, errors, and the worst levels of a column."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,16 +9,18 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.catalog import Model
-from observability.core.finding import Finding, over_window, worst_look
+from observability.core.finding import Finding, claim_period, with_window_value
 from observability.core.questions import Aggregate, Bucket
 from observability.core.window import Slice
 from observability.dashboard import choice_box, clicks, distributions, empty_states, frame, links, load
+from observability.dashboard.cells import severity_cell
 from observability.dashboard.charts import outcomes as charts_outcomes
-from observability.dashboard.frame import Here
+from observability.dashboard.frame import ModelPage
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import slices
 from observability.dashboard.sidebar import BIND
-from observability.dashboard.table import Cell, column, row, table
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import plain_paragraph
 from observability.export.csv import inert_csv
 from observability.metrics.performance import confusion_matrix, outcome_aggregates
 
@@ -28,104 +31,98 @@ COLUMNS = (
     column("metric", "Metric", strong=True),
     column("value", "Value", align="right"),
     column("interval", "95 % interval", align="right"),
-    column("baseline", "Held against", align="right"),
+    column("baseline", "Baseline", align="right"),
     column("n", "Labelled rows", align="right"),
     column("status", "Status"),
 )
 
 
-def measured(found: Sequence[Finding]) -> dict[str, Finding]:
-    """Findings that carry a value, by metric; the labels' own apart."""
-    return {each.metric: each for each in reversed(found) if each.value is not None and each.metric != "label_maturity"}
+def measured_by_metric(found: Sequence[Finding]) -> dict[str, Finding]:
+    """Findings with a value, by metric, without the label maturity."""
+    return {finding.metric: finding for finding in reversed(found) if finding.value is not None and finding.metric != "label_maturity"}
 
 
-def choose(metrics: dict[str, Finding], model: Model) -> Finding:
-    """The metric that the box holds (bound to the address), else the model's main one; one that is not there is said."""
-    return metrics[choice_box.metric(sorted(metrics), model.task, "was not measured here")]
+def measured_metric_box(metrics: dict[str, Finding], model: Model) -> Finding:
+    """Draw the box for the metric and return its finding; by default the model's main metric."""
+    return metrics[choice_box.metric_selectbox(sorted(metrics), model.task, "was not measured here")]
 
 
-def limit(finding: Finding) -> float | None:
-    """A limit that is one number."""
-    return finding.limit if isinstance(finding.limit, int | float) else None
+def metric_rows(found: Sequence[Finding]) -> list[dict[str, Any]]:
+    """The rows of all metrics over the whole window; worse last days stand below the status."""
+    rows = []
+    for finding in found:
+        whole, days = with_window_value(finding), claim_period(finding)
+        worst_days = f"{days} {formatting.format_value(finding.value, finding.unit)}" if days else None
+        cells: dict[str, Cell] = {
+            "metric": {"t": formatting.metric_title(whole.metric)},
+            "value": {"t": formatting.format_value(whole.value, whole.unit)},
+            "interval": {"t": formatting.format_interval(whole.low, whole.high, whole.unit)},
+            "baseline": {"t": formatting.format_value(whole.evidence.get("baseline"), whole.unit), "title": whole.against},
+            "n": {"t": f"{whole.n:,}"},
+            "status": {**severity_cell(whole.severity), "sub": worst_days, "title": whole.because.replace("`", "")},
+        }
+        rows.append(table_row(cells))
+    return rows
 
 
-def rows(found: Sequence[Finding]) -> list[dict[str, Any]]:
-    """All metrics over the whole window as a table's rows; where the last days are worse than it, they are said under the status."""
-    return [
-        row(
-            {
-                "metric": {"t": formatting.metric_title(each.metric)},
-                "value": {"t": formatting.amount(each.value, each.unit)},
-                "interval": {
-                    "t": f"{formatting.amount(each.low, each.unit)} to {formatting.amount(each.high, each.unit)}" if each.low is not None else formatting.DASH
-                },
-                "baseline": {"t": formatting.amount(each.evidence.get("baseline"), each.unit), "title": each.against},
-                "n": {"t": f"{each.n:,}"},
-                "status": {
-                    "s": each.severity, "t": formatting.STATUS_WORDS[each.severity], "sub": look(claim), "title": each.because.replace("`", ""),
-                },
-            }
-        )
-        for claim, each in ((claim, over_window(claim)) for claim in found)
-    ]  # fmt: skip
-
-
-def look(claim: Finding) -> str | None:
-    """The worst part of the window with its value, where the claim is about that."""
-    where = worst_look(claim)
-    return f"{where} {formatting.amount(claim.value, claim.unit)}" if where else None
-
-
-def all_metrics(found: Sequence[Finding]) -> None:
-    """The table of all metrics, its CSV, and the findings behind it."""
-    table("metrics", "Measured metrics", COLUMNS, rows(found), compact=True)
+def metrics_section(found: Sequence[Finding]) -> None:
+    """Draw the table of all metrics with its CSV and the findings behind it."""
+    draw_table("metrics", "Measured metrics", COLUMNS, metric_rows(found), compact=True)
     with st.container(horizontal=True, gap="small"):
-        frame.download("metrics.csv", lambda: inert_csv(as_frame(found)), "Table as CSV", key="metrics-csv")
-        findings.downloads(found, "performance", what="Findings as ")
+        frame.download_button("metrics.csv", lambda: inert_csv(metrics_frame(found)), "Table as CSV", key="metrics-csv")
+        findings.findings_downloads(found, "performance", what="Findings as ")
 
 
-def as_frame(found: Sequence[Finding]) -> "DataFrame":
-    """What the table shows: metric, value, low, high, baseline and n of the window, severity; and the look that the severity is of."""
+def metrics_frame(found: Sequence[Finding]) -> "DataFrame":
+    """The table of all metrics: metric, value, low, high, baseline and n of the window, severity, and the days and value of the claim."""
     import pandas as pd
 
-    rows_ = [
-        [each.metric, each.value, each.low, each.high, each.evidence.get("baseline"), each.n, each.severity, worst_look(claim), claim.value]
-        for claim, each in ((claim, over_window(claim)) for claim in found)
-    ]
-    return pd.DataFrame(rows_, columns=["metric", "value", "low", "high", "baseline", "n", "severity", "worst_look", "value_there"])
+    names = ("metric", "value", "low", "high", "n", "severity")
+    rows = []
+    for finding in found:
+        whole = with_window_value(finding)
+        window = {name: getattr(whole, name) for name in names} | {"baseline": whole.evidence.get("baseline")}
+        rows.append(window | {"worst_look": claim_period(finding), "value_there": finding.value})
+    return pd.DataFrame(rows, columns=["metric", "value", "low", "high", "baseline", "n", "severity", "worst_look", "value_there"])
 
 
-def errors(here: Here) -> None:
-    """The confusion matrix of a classifier, or the errors of a regression."""
+def errors_section(here: ModelPage) -> None:
+    """Draw the confusion matrix of a classifier, or the error distribution of a regression."""
     if here.model.task == "regression":
-        error_steps(here)
+        _regression_errors(here)
         return
-    counts = load.frame(outcome_aggregates(here.model, Bucket("day"))["counts"], here.window)
+    counts = load.ask_store(outcome_aggregates(here.model, Bucket("day"))["counts"], here.window)
     matrix = confusion_matrix(here.model, counts)
-    if matrix.sum() <= 0:
-        empty_states.no_rows("labelled decisions")
+    total = float(matrix.sum())
+    if total <= 0:
+        empty_states.no_rows_state("labelled decisions")
         return
     classes = here.model.classes or ("0", "1")
-    wrong = float(matrix.sum() - np.trace(matrix))
-    said = f"{formatting.count(wrong)} of {formatting.count(matrix.sum())} decisions were wrong ({formatting.share(wrong / matrix.sum())})."
-    st.markdown(formatting.plain(said))
-    figure = charts_outcomes.confusion(matrix.tolist(), classes)
-    frame.chart(
-        figure, matrix_twin(matrix, classes), key="confusion", alt=said, metrics=("accuracy", "precision", "recall"),
-        on_select=clicks.leads("confusion", lambda point: cell_of(here, point, classes)),
-    )  # fmt: skip
+    wrong = total - float(np.trace(matrix))
+    words = (
+        f"{formatting.format_share(wrong / total)} wrong: {formatting.format_count(wrong)} of {formatting.format_count(total)} decisions."
+    )
+    plain_paragraph(words)
+    frame.chart_with_table(
+        charts_outcomes.confusion_heatmap(matrix.tolist(), classes),
+        confusion_frame(matrix, classes),
+        key="confusion",
+        alt=words,
+        metrics=("accuracy", "precision", "recall"),
+        on_select=clicks.cases_on_click("confusion", lambda point: cases_of_confusion_cell(here, point, classes)),
+    )
 
 
-def cell_of(here: Here, point: clicks.Point, classes: Sequence[str]) -> clicks.Cases | None:
-    """The predictions of one cell of the confusion matrix."""
-    label, decision = (clicks.place(point, axis, len(classes)) for axis in ("y", "x"))
+def cases_of_confusion_cell(here: ModelPage, point: clicks.Point, classes: Sequence[str]) -> clicks.CaseQuery | None:
+    """The predictions of a clicked cell of the confusion matrix."""
+    label, decision = (clicks.row_of_mark(point, axis, len(classes)) for axis in ("y", "x"))
     if label is None or decision is None:
         return None
-    parts = [clicks.equals("label", classes[label]), clicks.equals("answer", classes[decision])]
-    return clicks.Cases(here.scope, " and ".join(each for each in parts if each), clicks.LARGEST) if all(parts) else None
+    parts = [clicks.equality_condition("label", classes[label]), clicks.equality_condition("answer", classes[decision])]
+    return clicks.CaseQuery(here.scope, " and ".join(part for part in parts if part), clicks.LARGEST) if all(parts) else None
 
 
-def matrix_twin(matrix: Any, classes: Sequence[str]) -> "DataFrame":
+def confusion_frame(matrix: Any, classes: Sequence[str]) -> "DataFrame":
     """The confusion matrix as a table: label, decision, n, share of the label's rows."""
     import pandas as pd
 
@@ -138,117 +135,94 @@ def matrix_twin(matrix: Any, classes: Sequence[str]) -> "DataFrame":
     return pd.DataFrame(cells, columns=["label", "decision", "n", "share_of_label"])
 
 
-def error_steps(here: Here) -> None:
-    """The errors of a regression on the reference's edges."""
-    version, window = distributions.judged_version(here.model, here.window, here.window.version)
+def _regression_errors(here: ModelPage) -> None:
+    """Draw the errors of a regression on the reference's edges."""
+    version, window = distributions.analyzed_version(here.model, here.window, here.window.version)
     edges = version.edges.get("error") if version else None
     if edges is None:
-        st.caption("Register this version with a reference to see how its errors are spread.")
+        st.caption("Register this version with a reference to see its error distribution.")
         return
-    asked = Aggregate("outcomes", keys=(Bucket("day"),), histogram=("error",))
-    current = load.frame(asked, window)
-    reference = load.frame(Aggregate("outcomes", histogram=("error",)), window.reference())
-    twin = distributions.numbers(edges, known(current), known(reference))
+    current = load.ask_store(Aggregate("outcomes", keys=(Bucket("day"),), histogram=("error",)), window)
+    reference = load.ask_store(Aggregate("outcomes", histogram=("error",)), window.reference())
+    twin = distributions.histogram_frame(edges, _ordinary_bins(current), _ordinary_bins(reference))
     if not twin["n_current"].sum():
-        empty_states.no_rows("labelled predictions")
+        empty_states.no_rows_state("labelled predictions")
         return
     high = float(twin.loc[twin["low"] >= 0, "current"].sum())
-    said = f"{formatting.share(high)} of the labelled predictions were too high, {formatting.share(1 - high)} too low."
-    st.markdown(formatting.plain(said))
-    on_step = clicks.leads("errors", lambda point: distributions.step_of(here, point, twin, "error"))
-    frame.chart(charts_outcomes.errors(twin), twin, key="errors", alt=said, metrics=("bias", "mae"), on_select=on_step)
+    words = f"{formatting.format_share(high)} of labelled predictions too high, {formatting.format_share(1 - high)} too low."
+    plain_paragraph(words)
+    on_step = clicks.cases_on_click("errors", lambda point: distributions.cases_of_step(here, point, twin, "error"))
+    frame.chart_with_table(charts_outcomes.error_histogram(twin), twin, key="errors", alt=words, metrics=("bias", "mae"), on_select=on_step)
 
 
-def known(rows_: "DataFrame") -> "DataFrame":
+def _ordinary_bins(rows: "DataFrame") -> "DataFrame":
     """Rows of ordinary bins."""
-    return rows_[rows_["bin"] >= 0]
+    return rows[rows["bin"] >= 0]
 
 
-def slices_of(here: Here, finding: Finding) -> None:
-    """Choose a column; its worst levels by the metric, each a link that makes it the slice."""
-    offered = slices.columns(here.model)
+def slice_levels_section(here: ModelPage, finding: Finding) -> None:
+    """Draw the box for a column and its worst levels by the metric, each a link that makes it the slice."""
+    offered = slices.slice_columns(here.model)
     name = st.selectbox("Column", list(offered), index=None, placeholder="Choose a column to slice by", key="by", bind=BIND, width=280)
     if name is None:
-        anywhere(here, finding)
+        _worst_levels_anywhere(here, finding)
         return
-    frame_ = frame.guarded(lambda: slices.worst(here.model, here.window, offered[name], finding.metric))
-    if frame_.empty:
-        empty_states.no_rows()
+    levels = frame.answer_or_stop(lambda: slices.worst_levels(here.model, here.window, offered[name], finding.metric))
+    if levels.empty:
+        empty_states.no_rows_state()
         return
+    title = formatting.metric_title(finding.metric)
     columns = (
         column("level", name, strong=True),
-        column("value", formatting.metric_title(finding.metric), align="right"),
+        column("value", title, align="right"),
         column("interval", "95 % interval", width="11rem", help="Dashed: all rows"),
         column("n", "Labelled", align="right"),
     )
-    table(
-        "slices",
-        f"{formatting.metric_title(finding.metric)} by {name}, worst first",
-        columns,
-        level_rows(here, name, finding, frame_),
-        compact=True,
-    )
-    if len(frame_) > slices.MOST_LEVELS:
-        st.caption(f"The first {slices.MOST_LEVELS} of {len(frame_):,} levels.")
-    frame.download(f"{finding.metric}-by-{name}.csv", lambda: inert_csv(frame_), "CSV", key="slices-csv")
+    draw_table("slices", f"{title} by {name}, worst first", columns, _slice_level_rows(here, name, finding, levels), compact=True)
+    if len(levels) > slices.MOST_LEVELS:
+        st.caption(f"The first {slices.MOST_LEVELS} of {len(levels):,} levels.")
+    frame.download_button(f"{finding.metric}-by-{name}.csv", lambda: inert_csv(levels), "CSV", key="slices-csv")
 
 
-def anywhere(here: Here, finding: Finding) -> None:
-    """The levels of any column kept as counts that are worse than all rows beyond chance, each a link to its column."""
-    found = frame.guarded(lambda: slices.worst_of_all(here.model, here.window, finding.metric, finding.value or 0.0))
+def _worst_levels_anywhere(here: ModelPage, finding: Finding) -> None:
+    """Draw the levels of rolled-up columns that are significantly worse than all rows, each a link to its column."""
+    found = frame.answer_or_stop(lambda: slices.worst_levels_of_all_columns(here.model, here.window, finding.metric, finding.value or 0.0))
     if found.empty:
-        st.caption(
-            "No replica, device, version or sensitive group with 100 labels is worse than all rows beyond its interval. Choose a column to see more."
-        )
+        st.caption("No replica, device, version or sensitive group with 100 labels is significantly worse. Choose a column to see more.")
         return
-    columns = (
-        column("level", "Where", strong=True),
-        column("value", formatting.metric_title(finding.metric), align="right"),
-        column("n", "Labelled", align="right"),
-    )
-    rows_ = [
-        row(
-            {
-                "level": links.link(
-                    f"{each['column']} = {each['level']}", "performance", here.scope, by=str(each["column"]), metric=finding.metric
-                ),
-                "value": {
-                    "t": formatting.amount(each["value"], finding.unit),
-                    "sub": f"all rows {formatting.amount(finding.value, finding.unit)}",
-                },
-                "n": {"t": f"{each['n']:,}"},
-            }
-        )
-        for each in found.head(slices.MOST_LEVELS // 2).to_dict("records")
-    ]
-    table("worst-anywhere", f"{formatting.metric_title(finding.metric)}: worse than all rows beyond chance", columns, rows_, compact=True)
-    st.caption(
-        "Of replicas, devices, versions and sensitive groups with at least 100 labels. Choose a column above to see all of its levels."
-    )
+    title = formatting.metric_title(finding.metric)
+    columns = (column("level", "Where", strong=True), column("value", title, align="right"), column("n", "Labelled", align="right"))
+    rows = []
+    for level in found.head(slices.MOST_LEVELS // 2).to_dict("records"):
+        name = f"{level['column']} = {level['level']}"
+        value = {
+            "t": formatting.format_value(level["value"], finding.unit),
+            "sub": f"all rows {formatting.format_value(finding.value, finding.unit)}",
+        }
+        link = links.link_cell(name, "performance", here.scope, by=str(level["column"]), metric=finding.metric)
+        rows.append(table_row({"level": link, "value": value, "n": {"t": f"{level['n']:,}"}}))
+    draw_table("worst-anywhere", f"{title}: significantly worse than all rows", columns, rows, compact=True)
+    st.caption("Replicas, devices, versions and sensitive groups with at least 100 labels. Choose a column to see all of its levels.")
 
 
-def level_rows(here: Here, name: str, finding: Finding, levels: "DataFrame") -> list[dict[str, Any]]:
-    """Rows of the slice table, on one scale."""
+def _slice_level_rows(here: ModelPage, name: str, finding: Finding, levels: "DataFrame") -> list[dict[str, Any]]:
+    """Rows of the slice table, with intervals on one scale."""
     shown = levels.head(slices.MOST_LEVELS)
     ends = shown.loc[shown["enough"], ["low", "high", "value"]].astype(float)
     low, high = (float(np.nanmin(ends)), float(np.nanmax(ends))) if ends.notna().any(axis=None) else (0.0, 1.0)
-    found = []
-    for each in shown.to_dict("records"):
-        level = str(each["level"])
+    rows = []
+    for row in shown.to_dict("records"):
+        level = str(row["level"])
+        scope = replace(here.scope, slice=Slice(((name, level),)))
         cells: dict[str, Cell] = {
-            "level": links.link(
-                level, "performance", here.scope.__class__(**{**vars(here.scope), "slice": Slice(((name, level),))}), by=name
-            ),
-            "value": {"t": formatting.amount(each["value"], finding.unit)},
-            "n": {"t": f"{each['n']:,}", "title": f"{each['served']:,} served"},
+            "level": links.link_cell(level, "performance", scope, by=name),
+            "value": {"t": formatting.format_value(row["value"], finding.unit)},
+            "n": {"t": f"{row['n']:,}", "title": f"{row['served']:,} served"},
         }
-        if not each["enough"]:
+        if not row["enough"]:
             cells["value"] |= {"s": "unknown", "title": f"Fewer than {slices.MINIMUM_LABELS} labelled rows"}
-        elif each["low"] is not None and each["low"] == each["low"]:
-            said = f"{formatting.amount(each['low'], finding.unit)} to {formatting.amount(each['high'], finding.unit)}"
-            cells["interval"] = {
-                "title": said,
-                "interval": {"v": each["value"], "low": each["low"], "high": each["high"], "min": low, "max": high, "whole": finding.value},
-            }
-        found.append(row(cells))
-    return found
+        elif row["low"] is not None and row["low"] == row["low"]:
+            bar = {"v": row["value"], "low": row["low"], "high": row["high"], "min": low, "max": high, "whole": finding.value}
+            cells["interval"] = {"title": formatting.format_interval(row["low"], row["high"], finding.unit), "interval": bar}
+        rows.append(table_row(cells))
+    return rows

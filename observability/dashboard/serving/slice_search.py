@@ -1,4 +1,4 @@
-"""Which slices changed most and which are weakest: what the page about slices draws from the findings of serving/slices."""
+"""The page about slices: watched slices, largest changes, weakest slices, from the findings of serving/slices."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,160 +7,141 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.finding import Finding, needs_action
+from observability.core.finding import Finding
 from observability.core.metric_definitions import METRICS
 from observability.core.window import Slice
 from observability.dashboard import choice_box, clicks, empty_states, frame, links
+from observability.dashboard.cells import interval_cell, severity_cell
 from observability.dashboard.charts import slices as charts_slices
-from observability.dashboard.frame import Here
-from observability.dashboard.table import column, row, table
-from observability.export.csv import inert_csv
+from observability.dashboard.frame import ModelPage
+from observability.dashboard.table import column, draw_table, table_row
+from observability.dashboard.widgets import csv_button, plain_paragraph
 from observability.metrics.performance import HEADLINE
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 ANALYZER = "serving/slices"
-SAID = 6
-"""Findings that are said above the charts; the table has all."""
-SHOWN = 12
+MOST_CLAIMS = 6
+"""Findings above the charts; the table has all."""
+MOST_SLICES = 12
+SIGNIFICANT = 0.05
+"""Largest corrected p-value of a significant slice."""
 WATCHED = (
     column("slice", "Slice", strong=True, width="16rem"),
     column("status", "Status", width="8rem"),
-    column("said", "What is said of it", wide=True),
+    column("said", "Finding", wide=True),
 )
 
 
-def parts(found: Sequence[Finding]) -> tuple[list[Finding], Finding | None]:
-    """The findings that need somebody, and the one about the search (of several versions the one that looked at most rows)."""
-    summaries = [each for each in found if each.metric == "slices_named" and each.subject == "model"]
-    return [each for each in found if needs_action(each.severity)], max(summaries, key=lambda each: each.n, default=None)
+def split_slice_findings(found: Sequence[Finding]) -> tuple[list[Finding], Finding | None]:
+    """The findings that need action, and the one about the search (of several versions, of the one with most rows)."""
+    summaries = [finding for finding in found if finding.metric == "slices_named" and finding.subject == "model"]
+    return [finding for finding in found if finding.needs_action], max(summaries, key=lambda finding: finding.n, default=None)
 
 
-def watched(here: Here, found: Sequence[Finding]) -> None:
-    """The slices that the owner watches, each with what is said of it in this window, whatever that is."""
-    held = here.model.settings.slices
-    if not held:
+def watched_slices_section(here: ModelPage, found: Sequence[Finding]) -> None:
+    """Draw the watched slices, each with its finding in this window."""
+    watched = here.model.settings.slices
+    if not watched:
         return
     st.header("Watched slices", anchor=False)
-    newest = {each.slice: each for each in found if each.slice in held and (each.severity == "unknown" or each.evidence.get("watched"))}
-    table(
-        "watched",
-        "What is said of each watched slice",
-        WATCHED,
-        [as_watched(here, text_, newest.get(text_)) for text_ in held],
-        compact=True,
-    )
-    st.caption("A case makes a slice watched, and takes it back; Rules and settings lists them all.")
+    about = {finding.slice: finding for finding in found if finding.severity == "unknown" or finding.evidence.get("watched")}
+    rows = [_watched_slice_row(here, part, about.get(part)) for part in watched]
+    draw_table("watched", "Watched slices and their findings", WATCHED, rows, compact=True)
+    st.caption("Add and remove watched slices on a case; Rules and settings lists them all.")
 
 
-def as_watched(here: Here, part: str, found: Finding | None) -> dict[str, Any]:
-    """One watched slice, which makes itself the scope of the performance page."""
-    severity, said = (found.severity, found.because) if found else ("unknown", "It is not judged in this window.")
+def _watched_slice_row(here: ModelPage, part: str, finding: Finding | None) -> dict[str, Any]:
+    """One watched slice, a link to the performance page of this slice."""
     scope = replace(here.scope, slice=Slice.parse(part))
-    return row(
+    return table_row(
         {
-            "slice": links.link(formatting.condition(part), "performance", scope),
-            "status": {"s": severity, "t": formatting.STATUS_WORDS[severity]},
-            "said": {"t": said},
+            "slice": links.link_cell(formatting.slice_in_words(part), "performance", scope),
+            "status": severity_cell(finding.severity if finding else "unknown"),
+            "said": {"t": finding.because if finding else "No finding in this window."},
         }
     )
 
 
-def choose(here: Here, summary: Finding) -> str:
-    """The metric that the box holds (bound to the address), else the model's main one."""
-    return choice_box.metric(list(summary.evidence["ranked"]), here.model.task, "was not compared by slice here")
+def slice_metric_box(here: ModelPage, summary: Finding) -> str:
+    """Draw the box for the metric and return it; by default the model's main metric."""
+    return choice_box.metric_selectbox(list(summary.evidence["ranked"]), here.model.task, "was not compared by slice here")
 
 
-def as_frame(lines: Sequence[dict[str, Any]]) -> "DataFrame":
-    """The slices of the finding's evidence as a table, with their names in words."""
+def slice_frame(slices: Sequence[dict[str, Any]]) -> "DataFrame":
+    """The slices of a finding's evidence as a table, with their names in words."""
     import pandas as pd
 
     columns = ["slice", "value", "low", "high", "n", "before", "rest", "effect", "coverage", "p_adjusted"]
-    rows = pd.DataFrame([{name: each[name] for name in columns} for each in lines], columns=columns)
-    return rows.assign(name=[formatting.condition(each) for each in rows["slice"]]).astype({"before": float})
+    rows = pd.DataFrame([{name: part[name] for name in columns} for part in slices], columns=columns)
+    return rows.assign(name=[formatting.slice_in_words(part) for part in rows["slice"]]).astype({"before": float})
 
 
-def changed(here: Here, summary: Finding, metric: str) -> None:
-    """The slices that moved furthest from the rest, now and before, whether more than chance or not."""
-    rows = as_frame(summary.evidence["ranked"][metric]).head(SHOWN)
+def changed_slices_section(here: ModelPage, summary: Finding, metric: str) -> None:
+    """Draw the slices with the largest change relative to the rest, significant or not."""
+    rows = slice_frame(summary.evidence["ranked"][metric]).head(MOST_SLICES)
     if rows.empty:
-        empty_states.no_rows()
+        empty_states.no_rows_state()
         return
-    first, unit = rows.iloc[0], METRICS[metric].unit
-    sure = int((rows["p_adjusted"] <= 0.05).sum())
-    beyond = f"{sure} of those shown" if sure else "none of those shown"
-    alt = (
-        f"{first['name']} became worse than the rest by most: {formatting.metric_title(metric)} {formatting.amount(first['value'], unit)}, "
-        f"{formatting.amount(first['before'], unit)} before; {beyond} moved by more than chance, all looks counted."
-    )
-    st.markdown(formatting.plain(alt))
-    drawn = rows.assign(sure=rows["p_adjusted"] <= 0.05)
-    on_dot = clicks.leads("changed", lambda point: of_slice(here, point, rows, metric))
-    frame.chart(
-        charts_slices.dots(drawn, name=formatting.metric_title(metric), unit=unit),
-        rows,
-        key="changed",
-        alt=alt,
-        metrics=(metric,),
-        on_select=on_dot,
-    )
-    listed(here, "changed-slices", f"{formatting.metric_title(metric)}: slices that became worse than the rest", rows, metric)
+    first, unit, title = rows.iloc[0], METRICS[metric].unit, formatting.metric_title(metric)
+    drawn = rows.assign(sure=rows["p_adjusted"] <= SIGNIFICANT)
+    before, now = (formatting.format_value(first[side], unit) for side in ("before", "value"))
+    significant = f"{int(drawn['sure'].sum())} of {len(rows)} changes shown are significant (corrected for all slices)"
+    words = f"Largest change: {first['name']}, {title} {before} → {now}. {significant}."
+    plain_paragraph(words)
+    figure = charts_slices.slice_dots(drawn, name=title, unit=unit)
+    on_dot = clicks.cases_on_click("changed", lambda point: cases_of_slice_dot(here, point, rows, metric))
+    frame.chart_with_table(figure, rows, key="changed", alt=words, metrics=(metric,), on_select=on_dot)
+    _slices_table(here, "changed-slices", f"{title}: slices that became worse than the rest", rows, metric)
 
 
-def of_slice(here: Here, point: clicks.Point, rows: "DataFrame", metric: str) -> clicks.Cases | None:
-    """The errors (or the failed requests) of a slice that was clicked."""
-    number = clicks.place(point, "y", len(rows))
+def cases_of_slice_dot(here: ModelPage, point: clicks.Point, rows: "DataFrame", metric: str) -> clicks.CaseQuery | None:
+    """The errors (or the failed requests) of a clicked slice."""
+    number = clicks.row_of_mark(point, "y", len(rows))
     part = None if number is None else Slice.parse(rows["slice"].iloc[len(rows) - 1 - number])
-    return clicks.inside(here, part.conditions if part else (), clicks.errors_of(here.model.task, metric))
+    return clicks.cases_of_slice(here, part.conditions if part else (), clicks.error_condition(here.model.task, metric))
 
 
-def weakest(here: Here, summary: Finding) -> None:
-    """The slices in which the main loss is worse than elsewhere now; those that were so before raise no alarm."""
-    rows = as_frame(summary.evidence.get("weak", []))
-    rows = rows[rows["p_adjusted"] <= 0.05].head(SHOWN)
+def weakest_slices_section(here: ModelPage, summary: Finding) -> None:
+    """Draw the slices with a significantly higher main loss than the rest, changed or not."""
+    rows = slice_frame(summary.evidence.get("weak", []))
+    rows = rows[rows["p_adjusted"] <= SIGNIFICANT].head(MOST_SLICES)
     metric = HEADLINE.get(here.model.task or "", "accuracy")
     if rows.empty:
-        st.caption("No slice is worse than the rest by more than chance.")
+        st.caption("No slice is significantly worse than the rest.")
         return
-    st.markdown(
-        formatting.plain(
-            "Worse than the other rows of this window by more than chance, changed or not: what the model is known to be weak at."
-        )
-    )
-    listed(here, "weak-slices", f"{formatting.metric_title(metric)}: slices that are worse than the rest", rows, metric)
-    frame.download("weak-slices.csv", lambda: inert_csv(rows), "CSV", key="weak-csv")
+    st.markdown("Significantly worse than the rest of this window, changed or not.")
+    _slices_table(here, "weak-slices", f"{formatting.metric_title(metric)}: slices that are worse than the rest", rows, metric)
+    csv_button("weak-slices", rows, key="weak-csv")
 
 
-def listed(here: Here, key: str, caption: str, rows: "DataFrame", metric: str) -> None:
-    """Slices as a table; each makes itself the scope of the performance page."""
+def _slices_table(here: ModelPage, key: str, caption: str, rows: "DataFrame", metric: str) -> None:
+    """Draw slices as a table; each links to the performance page of this slice."""
     unit = METRICS[metric].unit
     columns = (
         column("slice", "Slice", strong=True),
         column("value", formatting.metric_title(metric), align="right", help="With its 95 % interval"),
         column("before", "Before", align="right", help="The same slice in the reference, or the month before"),
         column("rest", "Other rows", align="right"),
-        column("coverage", "Coverage", align="right", help="Share of the whole change (or of all errors) that sits in the slice"),
+        column("coverage", "Coverage", align="right", help="Share of the whole change (or of all errors) in the slice"),
         column("n", "n", align="right"),
     )
-    table(key, caption, columns, [as_row(here, each, metric, unit) for each in rows.to_dict("records")], compact=True)
+    draw_table(key, caption, columns, [_slice_row(here, row, metric, unit) for row in rows.to_dict("records")], compact=True)
 
 
-def as_row(here: Here, each: Mapping[Any, Any], metric: str, unit: str) -> dict[str, Any]:
-    """One slice as a table's row."""
-    outer = here.scope.slice.conditions if here.scope.slice else ()
-    inner = Slice.parse(each["slice"])
-    scope = replace(here.scope, slice=Slice(tuple(dict((*outer, *(inner.conditions if inner else ()))).items())))
-    return row(
+def _slice_row(here: ModelPage, part: Mapping[Any, Any], metric: str, unit: str) -> dict[str, Any]:
+    """One slice as a table row."""
+    slices = (here.scope.slice, Slice.parse(part["slice"]))
+    conditions = [condition for outer in slices if outer for condition in outer.conditions]
+    scope = replace(here.scope, slice=Slice(tuple(dict(conditions).items())))
+    return table_row(
         {
-            "slice": links.link(each["name"], "performance", scope, metric=metric),
-            "value": {
-                "t": formatting.amount(each["value"], unit),
-                "sub": f"{formatting.amount(each['low'], unit)} to {formatting.amount(each['high'], unit)}",
-            },
-            "before": {"t": formatting.amount(each["before"], unit)},
-            "rest": {"t": formatting.amount(each["rest"], unit)},
-            "coverage": {"t": formatting.share(each["coverage"])},
-            "n": {"t": f"{each['n']:,}"},
+            "slice": links.link_cell(part["name"], "performance", scope, metric=metric),
+            "value": interval_cell(part["value"], part["low"], part["high"], unit),
+            "before": {"t": formatting.format_value(part["before"], unit)},
+            "rest": {"t": formatting.format_value(part["rest"], unit)},
+            "coverage": {"t": formatting.format_share(part["coverage"])},
+            "n": {"t": f"{part['n']:,}"},
         }
     )

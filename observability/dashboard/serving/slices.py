@@ -1,4 +1,4 @@
-"""Where is a model worst: which levels of one column, with how many rows and how sure?"""
+"""A metric by the levels of columns, with intervals, worst first."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,36 +9,35 @@ from observability.core.metric_definitions import METRICS
 from observability.core.questions import By
 from observability.core.window import Window
 from observability.dashboard import load
-from observability.metrics.performance import outcome_aggregates, performance_by
+from observability.metrics.performance import outcome_aggregates, performance_by_key
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 MINIMUM_LABELS = 100
-"""Below this many labelled rows a level is shown grey and not ranked (the analyzer's minimum)."""
+"""A level with fewer labelled rows is grey and not ranked (the analyzer's minimum)."""
 MOST_LEVELS = 15
 
 
-def columns(model: Model) -> dict[str, str]:
-    """Columns that a model's rows can be sliced by: what to call it → column reference; sensitive ones first."""
-    own = sorted((each for each in model.columns if each.kind != "number"), key=lambda each: (not each.sensitive, each.id))
-    return {each.name: each.reference for each in own} | {name: name for name in FIELDS_TO_GROUP_BY if name != "status"}
+def slice_columns(model: Model) -> dict[str, str]:
+    """Columns to slice a model's rows by: name → column reference, sensitive ones first."""
+    own = sorted((column for column in model.columns if column.kind != "number"), key=lambda column: (not column.sensitive, column.id))
+    return {column.name: column.reference for column in own} | {name: name for name in FIELDS_TO_GROUP_BY if name != "status"}
 
 
-def worst(model: Model, window: Window, column: str, metric: str) -> "DataFrame":
-    """Levels of a column by one metric: level, value, low, high, n (labelled), served, enough; worst first, those with too few rows last."""
+def worst_levels(model: Model, window: Window, column: str, metric: str) -> "DataFrame":
+    """Levels of a column by one metric: level, value, low, high, n (labelled), served, enough; worst first, too few rows last."""
     import pandas as pd
 
-    asked = outcome_aggregates(model, By(column))
+    aggregates = outcome_aggregates(model, By(column))
     rows: list[list[object]] = []
-    for level, metrics, served, labelled in performance_by(
-        model, load.frame(asked["counts"], window), load.frame(asked["sums"], window), column
+    for level, metrics, served, labelled in performance_by_key(
+        model, load.ask_store(aggregates["counts"], window), load.ask_store(aggregates["sums"], window), column
     ):
-        each = metrics.get(metric)
-        if each is None or each.value is None:
-            rows.append([name_of(level), None, None, None, int(labelled), int(served), False])
-        else:
-            rows.append([name_of(level), each.value, each.low, each.high, int(labelled), int(served), labelled >= MINIMUM_LABELS])
+        found = metrics.get(metric)
+        known = found is not None and found.value is not None
+        ends = (found.value, found.low, found.high) if found and known else (None, None, None)
+        rows.append([_level_text(level), *ends, int(labelled), int(served), known and labelled >= MINIMUM_LABELS])
     frame = pd.DataFrame(rows, columns=["level", "value", "low", "high", "n", "served", "enough"])
     up = METRICS[metric].better == "high"
     order = frame["value"].abs() if METRICS[metric].better is None else frame["value"]
@@ -50,38 +49,40 @@ def worst(model: Model, window: Window, column: str, metric: str) -> "DataFrame"
     )
 
 
-def worst_of_all(model: Model, window: Window, metric: str, whole: float) -> "DataFrame":
-    """Levels of every column that is kept as counts, as `worst` gives them with their `column`: those that are worse than all rows beyond their
-    interval, the furthest first.
+def worst_levels_of_all_columns(model: Model, window: Window, metric: str, whole: float) -> "DataFrame":
+    """Levels of every rolled-up column that are significantly worse than all rows, the furthest first: as `worst_levels`, with their
+    `column`.
+
+    whole: the metric of all rows.
     """
     import pandas as pd
 
-    kept = {name: reference for name, reference in columns(model).items() if reference in kept_as_counts(model)}
-    parts = [worst(model, window, reference, metric).assign(column=name) for name, reference in kept.items()]
-    found = pd.concat([each[each["enough"]] for each in parts]) if parts else pd.DataFrame()
+    kept = {name: reference for name, reference in slice_columns(model).items() if reference in rolled_up_columns(model)}
+    parts = [worst_levels(model, window, reference, metric).assign(column=name) for name, reference in kept.items()]
+    found = pd.concat([part[part["enough"]] for part in parts]) if parts else pd.DataFrame()
     if found.empty:
         return found
     better = METRICS[metric].better
     sign = -1 if better == "high" else 1
     if better is None:
-        found, whole, sign = found.assign(value=found["value"].abs(), low=nearest_to_zero(found), high=np.nan), abs(whole), 1
+        found, whole, sign = found.assign(value=found["value"].abs(), low=_nearest_to_zero(found), high=np.nan), abs(whole), 1
     ends = found["high"] if better == "high" else found["low"]
     beyond = sign * (ends - whole)
     return found.assign(beyond=beyond)[beyond > 0].sort_values("beyond", ascending=False, kind="stable").reset_index(drop=True)
 
 
-def kept_as_counts(model: Model) -> set[str]:
-    """Column references by which outcomes are kept in the rollups, so that asking costs nothing: sensitive ones, replica, device, version."""
-    return {each.reference for each in model.columns if each.sensitive and each.kind != "number"} | {"replica", "device", "version"}
+def rolled_up_columns(model: Model) -> set[str]:
+    """References of the columns by which outcomes are rolled up: sensitive ones, replica, device, version."""
+    return {column.reference for column in model.columns if column.sensitive and column.kind != "number"} | {"replica", "device", "version"}
 
 
-def nearest_to_zero(levels: "DataFrame") -> "Series[Any]":
-    """The end of an interval that is nearer to zero, without its sign; zero where the interval holds zero."""
+def _nearest_to_zero(levels: "DataFrame") -> "Series[Any]":
+    """The absolute end of each interval that is nearer to zero; zero where the interval contains it."""
     inside = (levels["low"] <= 0) & (levels["high"] >= 0)
     return levels[["low", "high"]].abs().min(axis=1).where(~inside, 0.0)
 
 
-def name_of(level: object) -> str:
+def _level_text(level: object) -> str:
     """A level's text; `null` for a missing one."""
     if level is None or level != level:
         return "null"

@@ -1,8 +1,8 @@
-"""How is a change of performance drawn that was taken apart?"""
+"""The decomposition of a change of performance into covariate shift and concept drift."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -11,124 +11,103 @@ from observability.core.finding import Finding
 from observability.core.window import Slice
 from observability.dashboard import frame, links
 from observability.dashboard.charts import waterfall as charts_waterfall
-from observability.dashboard.frame import Here
-from observability.dashboard.table import column, row, table
+from observability.dashboard.frame import ModelPage
+from observability.dashboard.table import column, draw_table, table_row
+from observability.dashboard.widgets import plain_caption, plain_paragraph
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 ANALYZER = "serving/why_changed"
 INPUTS, RELATION = "change_from_inputs", "change_from_relation"
-STEPS = {"before": "Before", "inputs": "Other inputs", "relation": "Another relation", "now": "Now"}
+STEPS = {"before": "Before", "inputs": "Covariate shift", "relation": "Concept drift", "now": "Now"}
+"""Titles of the parts in the finding's evidence."""
 
 
-def told(found: Sequence[Finding]) -> dict[str, Finding]:
-    """The parts that have a value, by metric; of several versions the one with most rows."""
-    return {each.metric: each for each in sorted(found, key=lambda each: each.n) if each.value is not None}
+def change_parts(found: Sequence[Finding]) -> dict[str, Finding]:
+    """The parts with a value, by metric; of several versions, of the one with most rows."""
+    return {finding.metric: finding for finding in sorted(found, key=lambda finding: finding.n) if finding.value is not None}
 
 
-def unit_of(here: Here) -> str:
-    """The unit of the mean loss: wrong decisions are a share."""
-    return "" if here.model.task == "regression" else "share"
+def _loss(here: ModelPage) -> tuple[str, str]:
+    """Name and unit of the mean loss."""
+    return ("Mean absolute error", "") if here.model.task == "regression" else ("Error rate", "share")
 
 
-def loss_of(here: Here) -> str:
-    """What is lost, in words."""
-    return "Mean absolute error" if here.model.task == "regression" else "Share of wrong decisions"
-
-
-def steps(finding: Finding) -> "DataFrame":
-    """The waterfall as a table: step, value (the level of before and now, the size of a part), low, high, start, end, sure."""
+def _change_steps_frame(finding: Finding) -> "DataFrame":
+    """The waterfall as a table: step, value (the level of before and now, the size of a part), low, high, start, end, whole (a level),
+    sure.
+    """
     import pandas as pd
 
     parts = finding.evidence["parts"]
-    level, lines = parts["before"][0], []
+    level, rows = parts["before"][0], []
     for name, words in STEPS.items():
         value, low, high = parts[name]
         whole = name in ("before", "now")
         start, end = (0.0, value) if whole else (level, level + value)
         level = end
-        lines.append([words, value, low, high, start, end, whole, not low <= 0 <= high])
-    return pd.DataFrame(lines, columns=["step", "value", "low", "high", "start", "end", "whole", "sure"])
+        rows.append([words, value, low, high, start, end, whole, not low <= 0 <= high])
+    return pd.DataFrame(rows, columns=["step", "value", "low", "high", "start", "end", "whole", "sure"])
 
 
-def waterfall(here: Here, found: Mapping[str, Finding]) -> None:
-    """From before, over the parts, to now."""
+def change_waterfall_section(here: ModelPage, found: Mapping[str, Finding]) -> None:
+    """Draw the change from before to now, part by part."""
     finding = found[RELATION]
-    rows, unit = steps(finding), unit_of(here)
-    by_step = rows.set_index("step")["value"]
-    alt = (
-        f"{loss_of(here)} {formatting.amount(by_step['Before'], unit)} before, {formatting.amount(by_step['Now'], unit)} now: other inputs "
-        f"{signed(by_step['Other inputs'], unit)}, another relation {signed(by_step['Another relation'], unit)}."
-    )
-    st.markdown(formatting.plain(alt))
-    frame.chart(
-        charts_waterfall.steps(rows, name=loss_of(here), unit=unit), rows[["step", "value", "low", "high"]], key="waterfall", alt=alt,
-        metrics=(INPUTS, RELATION),
-    )  # fmt: skip
-    alone = finding.evidence["alone_now"]
-    st.caption(
-        formatting.plain(
-            f"{finding.n:,} labelled rows of the window and {finding.evidence['baseline_n']:,} before, samples by hash. "
-            f"{formatting.share(alone)} of the window has no counterpart before."
-        )
+    rows, (name, unit) = _change_steps_frame(finding), _loss(here)
+    before, inputs, relation, now = rows["value"]
+    levels = f"{name} {formatting.format_value(before, unit)} → {formatting.format_value(now, unit)}"
+    words = f"{levels}: covariate shift {_signed_loss(inputs, unit)}, concept drift {_signed_loss(relation, unit)}."
+    plain_paragraph(words)
+    figure = charts_waterfall.change_waterfall(rows, name=name, unit=unit)
+    twin = rows[["step", "value", "low", "high"]]
+    frame.chart_with_table(figure, twin, key="waterfall", alt=words, metrics=(INPUTS, RELATION))
+    evidence = finding.evidence
+    plain_caption(
+        f"Samples by hash: {finding.n:,} labelled rows now, {evidence['baseline_n']:,} before. "
+        f"{formatting.format_share(evidence['alone_now'])} of the window has no counterpart before."
     )
 
 
-def signed(value: float, unit: str) -> str:
+def _signed_loss(value: float, unit: str) -> str:
     """A difference with its sign; of shares in points."""
     plus = "+" if value > 0 else ""
-    return f"{plus}{formatting.number(100 * value)} points" if unit == "share" else f"{plus}{formatting.number(value)}"
+    return f"{plus}{formatting.format_number(100 * value)} points" if unit == "share" else f"{plus}{formatting.format_number(value)}"
 
 
-def interval(each: Mapping[str, Any], unit: str) -> str:
-    """An interval of differences."""
-    return f"{signed(each['low'], unit)} to {signed(each['high'], unit)}"
-
-
-def inputs(here: Here, found: Mapping[str, Finding]) -> None:
-    """The inputs whose shift explains most, each a link to its drift."""
-    lines = found[INPUTS].evidence["carried"] if INPUTS in found else []
-    if not lines:
-        st.caption("No single input explains a part.")
+def covariate_shift_section(here: ModelPage, found: Mapping[str, Finding]) -> None:
+    """Draw the inputs whose shift explains most, each a link to its drift."""
+    inputs = found[INPUTS].evidence["carried"] if INPUTS in found else []
+    if not inputs:
+        st.caption("No single input has a significant effect.")
         return
-    unit = unit_of(here)
-    st.markdown("What the shift of one input alone would do to the mean loss. Inputs go together, so these parts overlap.")
-    columns = (column("name", "Input", strong=True), column("value", "Part", align="right", help="With its 95 % interval"))
-    rows = [
-        row(
-            {
-                "name": links.link(each["name"], "drift", here.scope, feature=each["name"]),
-                "value": {"t": signed(each["value"], unit), "sub": interval(each, unit)},
-            }
-        )
-        for each in lines
-    ]
-    table("inputs", "Inputs whose shift explains most", columns, rows, compact=True)
+    unit = _loss(here)[1]
+    st.markdown("Effect of the shift of each input alone on the mean loss. Inputs are correlated, so the effects overlap.")
+    columns = (column("name", "Input", strong=True), column("value", "Effect", align="right", help="With its 95 % interval"))
+    rows = []
+    for part in inputs:
+        interval = f"{_signed_loss(part['low'], unit)} to {_signed_loss(part['high'], unit)}"
+        link = links.link_cell(part["name"], "drift", here.scope, feature=part["name"])
+        rows.append(table_row({"name": link, "value": {"t": _signed_loss(part["value"], unit), "sub": interval}}))
+    draw_table("inputs", "Inputs whose shift explains most", columns, rows, compact=True)
 
 
-def relation(here: Here, found: Mapping[str, Finding]) -> None:
-    """The slices that hold more of the changed relation than their share of the rows, each the scope of the performance page."""
-    lines = found[RELATION].evidence["carried"]
-    if not lines:
-        st.caption("Nothing at equal inputs differs for sure, or no slice holds more of it than its share of the rows.")
+def concept_drift_section(here: ModelPage, found: Mapping[str, Finding]) -> None:
+    """Draw the slices with more of the concept drift than their share of the rows, each a link to its performance page."""
+    slices = found[RELATION].evidence["carried"]
+    if not slices:
+        st.caption("No evidence of concept drift, or no slice has more of it than its share of the rows.")
         return
-    st.markdown("Slices that hold more of the part at equal inputs than their share of the rows.")
+    st.markdown("Slices with more of the concept drift than their share of the rows.")
     columns = (
         column("slice", "Slice", strong=True),
-        column("part", "Of the part", align="right"),
+        column("part", "Of the drift", align="right"),
         column("share", "Of the rows", align="right"),
     )
-    rows = [
-        row(
-            {
-                "slice": links.link(
-                    f"{each['name']} = {each['level']}", "performance", replace(here.scope, slice=Slice(((each["name"], each["level"]),)))
-                ),
-                "part": {"t": formatting.share(each["of_part"])},
-                "share": {"t": formatting.share(each["share"])},
-            }
-        )
-        for each in lines
-    ]
-    table("relation", "Slices that carry the changed relation", columns, rows, compact=True)
+    rows = []
+    for part in slices:
+        scope = replace(here.scope, slice=Slice(((part["name"], part["level"]),)))
+        link = links.link_cell(f"{part['name']} = {part['level']}", "performance", scope)
+        shares = {key: {"t": formatting.format_share(part[name])} for key, name in (("part", "of_part"), ("share", "share"))}
+        rows.append(table_row({"slice": link, **shares}))
+    draw_table("relation", "Slices with concept drift", columns, rows, compact=True)

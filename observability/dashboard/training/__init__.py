@@ -1,1 +1,1 @@
-"""Views of the pages under pages/training."""
+"""The pages under pages/training."""

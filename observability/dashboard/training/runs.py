@@ -1,4 +1,4 @@
-"""What does the training page list, and which runs and metric does a person look at?"""
+"""The training page: the list of runs, the chosen ones, and their findings and facts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from observability.analyzers.training.runs import ANALYZER, Judged, worst
+from observability.analyzers.training.runs import ANALYZER, RunVerdict, worst
 from observability.core import formatting, numerals
 from observability.core.errors import ObservabilityError
 from observability.core.finding import SEVERITIES, needs_action
 from observability.core.settings import ModelSettings
 from observability.core.window import EPOCH, Window
-from observability.dashboard import empty_states, frame, links, load
+from observability.dashboard import empty_states, links, load
+from observability.dashboard.cells import UNKNOWN_CELL
+from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import column, row, table
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import csv_button, plain_caption, status_line
 from observability.detection.run_claims import duration
-from observability.export.csv import inert_csv
 from observability.metrics import cost as money
 from observability.metrics import energy
-from observability.metrics.prices import PRICES, Place
-from observability.metrics.training_curves import Curve, Run
+from observability.metrics.prices import PRICES, PriceScope
+from observability.metrics.training_curves import MetricCurve, TrainingRun
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -38,22 +40,22 @@ COLUMNS = (
     column("model", "Model", width="8rem"),
     column("started", "Started (UTC)", width="7rem"),
     column("duration", "Duration", align="right", width="5.5rem"),
-    column("steps", "Steps", align="right", width="4.5rem", help="Distinct steps that were logged"),
-    column("best", "Best", align="right", help="Best value of the metric by which the run is known, and its step"),
+    column("steps", "Steps", align="right", width="4.5rem", help="Distinct logged steps"),
+    column("best", "Best", align="right", help="Best value of the run's main metric, and its step"),
     column(
         "energy",
         "Energy",
         align="right",
         width="7rem",
-        help="Measured by its devices, else its duration times its cores times an assumed power",
+        help="Measured by its devices, else duration × cores × assumed power",
     ),
     column("cost", "Cost", align="right", width="6rem", help="From price records"),
 )
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """What a run drew and cost: Wh and where that comes from; money and its currency. None where it is not known."""
+class RunUse:
+    """Energy (Wh) and cost of a run, with the basis of the energy and the currency. None where unknown."""
 
     wh: float | None = None
     source: str | None = None
@@ -62,69 +64,61 @@ class Drawn:
     currency: str | None = None
 
 
-def window_of(scope: Scope) -> Window:
-    """The window of runs that a scope stands for."""
+def runs_window(scope: Scope) -> Window:
+    """The window of runs for a scope."""
     return load.window_of_records(scope, ANALYZER)
 
 
-def listed(everything: Sequence[Judged], window: Window, version: str | None) -> list[Judged]:
-    """Runs with a record in the window, of the chosen version where one is."""
+def runs_in_window(everything: Sequence[RunVerdict], window: Window, version: str | None) -> list[RunVerdict]:
+    """Runs with a record in the window, of the chosen version if any."""
     inside = [each for each in everything if window.start <= each.run.last and each.run.first < window.end]
     return [each for each in inside if version is None or each.run.version == version]
 
 
-def nothing_logged() -> None:
-    """No run is in the store: how to log one."""
+def no_training_runs() -> None:
+    """The empty state: no run in the store, and how to log one."""
     if not load.catalog().models:
-        empty_states.no_models()
-    empty_states.nothing("No training run has been logged yet.", "These lines log one; the page follows it while it runs.")
+        empty_states.no_models_state()
+    empty_states.empty_state("No training run has been logged yet.", "These lines log one; the page updates while it runs.")
     st.code(HOW, language=None, wrap_lines=True)
 
 
-def summary(shown: Sequence[Judged], everything: Sequence[Judged], window: Window) -> None:
-    """How many runs the window has and how many need a person, in one sentence."""
-    needy = sum((bad := worst(each.claims or ())) is not None and needs_action(bad.severity) for each in shown)
-    going = sum(is_running(each) for each in shown)
-    when = f", {formatting.plain(formatting.span(window.start, window.end))}" if window.start > EPOCH else ""
-    said = f"**{formatting.plural(len(shown), 'run')}**{when}"
-    st.markdown(
-        f"{said}; {formatting.plural(needy, 'needs', 'need')} a person"
-        + (f"; {going} still {'runs' if going == 1 else 'run'}." if going else ".")
-    )
+def runs_summary(shown: Sequence[RunVerdict], everything: Sequence[RunVerdict], window: Window) -> None:
+    """Numbers of runs in the window, of those that need attention, and of active ones."""
+    needy = sum((bad := worst(run.claims or ())) is not None and needs_action(bad.severity) for run in shown)
+    active = sum(is_run_active(run) for run in shown)
+    parts = [formatting.plural(needy, "needs attention", "need attention"), *([f"{active} active"] if active else [])]
+    st.markdown(f"**{formatting.plural(len(shown), 'run')}**{dates_note(window)}; {', '.join(parts)}.")
     if len(shown) < len(everything):
-        st.caption(
-            f"{formatting.plural(len(everything) - len(shown), 'other run')} outside of the window or version; choose Everything in the sidebar to list all."
-        )
+        others = formatting.plural(len(everything) - len(shown), "other run")
+        st.caption(f"{others} outside of the window or version; choose Everything in the sidebar to list all.")
 
 
-def title(chosen: Sequence[Judged]) -> str:
-    """The heading over the chosen runs."""
+def chosen_runs_title(chosen: Sequence[RunVerdict]) -> str:
+    """The heading of the chosen runs."""
     return chosen[0].run.name if len(chosen) == 1 else f"{len(chosen)} runs compared"
 
 
-def again(model: str | None, chosen: Sequence[Judged]) -> list[Judged]:
-    """The same runs as the store has them now."""
-    now = {each.run.name: each for each in load.training_runs(model)}
+def refreshed_runs(model: str | None, chosen: Sequence[RunVerdict]) -> list[RunVerdict]:
+    """The same runs in the current state of the store."""
+    now = {each.run.name: each for each in load.analyzed_training_runs(model)}
     return [now.get(each.run.name, each) for each in chosen]
 
 
-def followed(chosen: Sequence[Judged]) -> None:
-    """Which of the chosen runs go on, and how they stand."""
-    going = [each for each in chosen if is_running(each)]
+def running_runs_note(chosen: Sequence[RunVerdict]) -> None:
+    """The progress of the active ones among the chosen runs."""
+    going = [each for each in chosen if is_run_active(each)]
     for each in going:
-        st.caption(
-            formatting.plain(
-                f"{each.run.name} goes on: {each.run.steps:,} steps, the newest at {stamp(each.run.last)}. This refreshes every 10 seconds."
-            )
-        )
+        newest = _instant_with_seconds(each.run.last)
+        plain_caption(f"{each.run.name} is active: {each.run.steps:,} steps, newest {newest}. Refreshes every 10 seconds.")
     if st.session_state.get("was-running") and not going:
         st.session_state["was-running"] = False
         st.rerun()
     st.session_state["was-running"] = bool(going)
 
 
-def state(judged: Judged) -> tuple[str | None, str]:
-    """Severity and word for how a run stands."""
+def _run_state(judged: RunVerdict) -> tuple[str | None, str]:
+    """Severity and word of the state of a run."""
     said = {each.metric: each.severity for each in judged.claims or ()}
     if judged.run.failed:
         return "act", (judged.run.status or "failed").capitalize()[:16]
@@ -135,126 +129,143 @@ def state(judged: Judged) -> tuple[str | None, str]:
     return ("unknown", "No end") if said.get("run_silence") == "unknown" else (None, "Running")
 
 
-def is_running(judged: Judged) -> bool:
-    """Whether a run still reports."""
-    return state(judged)[1] == "Running"
+def is_run_active(judged: RunVerdict) -> bool:
+    """Whether a run is still reporting."""
+    return _run_state(judged)[1] == "Running"
 
 
-def best_of(each: Run) -> tuple[Curve, int] | None:
-    """The curve by which a run is known and the index of its best value."""
+def best_value_of_run(each: TrainingRun) -> tuple[MetricCurve, int] | None:
+    """The main curve of a run and the index of its best value; None without one."""
     curve = each.main()
     return (curve, curve.best()) if curve is not None else None
 
 
-def drawn(everything: Sequence[Judged]) -> dict[str, Drawn]:
-    """Energy, carbon and cost of each run, by its name: the same computation as of the pages about energy and cost."""
+def energy_and_cost_of_runs(everything: Sequence[RunVerdict]) -> dict[str, RunUse]:
+    """Energy, carbon and cost of each run by its name, computed as on the pages Energy and Cost."""
     of_model: dict[str, list[str]] = {}
     for each in everything:
         of_model.setdefault(each.run.model or "", []).append(each.run.name)
-    always = Window("", EPOCH, load.now())
+    always = Window("", EPOCH, load.page_clock())
     named = (("run", tuple(sorted(each.run.name for each in everything))),)
-    runs, resources = (load.records(replace(asked, ever=True, only=named), always) for asked in (energy.RUNS, energy.RESOURCES))
-    found: dict[str, Drawn] = {}
+    runs, resources = (load.ask_store(replace(asked, ever=True, only=named), always) for asked in (energy.RUNS, energy.RESOURCES))
+    found: dict[str, RunUse] = {}
     for model, names in of_model.items():
-        place = Place(model, settings_of(model))
-        prices = load.records(PRICES, replace(always, model=model))
-        own = energy.runs_of(runs[runs["run"].isin(names)], resources[resources["run"].isin(names)], prices, place)
-        costs = money.training_part(own, prices, place)[1].set_index("run")
+        place = PriceScope(model, _model_settings(model))
+        prices = load.ask_store(PRICES, replace(always, model=model))
+        own = energy.training_run_energy(runs[runs["run"].isin(names)], resources[resources["run"].isin(names)], prices, place)
+        costs = money.training_cost(own, prices, place)[1].set_index("run")
         for name, wh, source, grams in zip(own["run"], own["wh"], own["source"], own["grams"]):
-            amount = float(costs["amount"].get(name, float("nan")))
-            known = amount == amount
-            found[name] = Drawn(
-                float(wh) if wh == wh else None, str(source), float(grams) if grams == grams else None, amount if known else None,
-                str(costs["currency"].get(name)) if known else None,
-            )  # fmt: skip
+            amount = _known_number(costs["amount"].get(name))
+            currency = None if amount is None else str(costs["currency"].get(name))
+            found[name] = RunUse(_known_number(wh), str(source), _known_number(grams), amount, currency)
     return found
 
 
-def settings_of(model: str) -> ModelSettings:
-    """The owner's settings; the defaults of a model that is not known, or of none."""
+def _known_number(value: Any) -> float | None:
+    """A number of a frame; None where it is missing."""
+    return None if value is None or value != value else float(value)
+
+
+def _model_settings(model: str) -> ModelSettings:
+    """The settings of a model; the defaults of an unknown one, or of none."""
     try:
         return load.catalog().model(model).settings
     except ObservabilityError:
         return ModelSettings()
 
 
-def runs_table(shown: Sequence[Judged], costs: dict[str, Drawn], chosen: Sequence[str], scope: Scope) -> None:
-    """Runs, the chosen ones and those that need a person first, then the newest, each with its worst finding under it; their CSV."""
-    first = sorted(shown, key=lambda each: (each.run.name not in chosen, urgency(each) > 1))
+def training_runs_table(shown: Sequence[RunVerdict], costs: dict[str, RunUse], chosen: Sequence[str], scope: Scope) -> None:
+    """The runs, chosen and urgent ones first, then the newest, each with its worst finding; and their CSV."""
+    first = sorted(shown, key=lambda each: (each.run.name not in chosen, _run_urgency(each) > 1))
     many = len(shown) > SHOWN_AT_FIRST + 2
     whole = not many or bool(st.session_state.get("all-runs"))
-    rows = [as_row(each, costs.get(each.run.name, Drawn()), chosen, scope) for each in first[: MOST_LISTED if whole else SHOWN_AT_FIRST]]
-    table("runs", "Training runs", COLUMNS, rows)
+    rows = [_run_row(each, costs.get(each.run.name, RunUse()), chosen, scope) for each in first[: MOST_LISTED if whole else SHOWN_AT_FIRST]]
+    draw_table("runs", "Training runs", COLUMNS, rows)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if many:
             st.toggle(f"List all {len(shown):,}", key="all-runs")
-        frame.download("runs.csv", lambda: inert_csv(as_frame(shown, costs)), "CSV", key="runs-csv")
+        csv_button("runs", lambda: _runs_frame(shown, costs))
         if whole and len(shown) > MOST_LISTED:
             st.caption(f"The first {MOST_LISTED} of {len(shown):,}; the CSV holds all of them.")
 
 
-def as_row(judged: Judged, cost: Drawn, chosen: Sequence[str], scope: Scope) -> dict[str, Any]:
+def _run_row(judged: RunVerdict, cost: RunUse, chosen: Sequence[str], scope: Scope) -> dict[str, Any]:
     """One run as a row of the table."""
-    each, found, (severity, word) = judged.run, best_of(judged.run), state(judged)
+    each, found, (severity, word) = judged.run, best_value_of_run(judged.run), _run_state(judged)
     bad = worst([claim for claim in judged.claims or () if needs_action(claim.severity)])
-    target = links.link(each.name, "runs", scope, run=each.name)
-    best: dict[str, Any] = {"t": formatting.DASH}
+    target = links.link_cell(each.name, "runs", scope, run=each.name)
+    best: Cell = dict(UNKNOWN_CELL)
+    energy_cell: Cell = {"t": formatting.DASH, "title": "No readings, and no duration with cores"}
+    cost_cell: Cell = {"t": formatting.DASH, "title": "No price record"}
     if found:
         curve, place = found
-        best = {"t": formatting.number(float(curve.values[place]), 4), "sub": f"{curve.name} at step {int(curve.steps[place]):,}"}
-    energy_cell: dict[str, Any] = {"t": formatting.DASH, "title": "Neither readings nor duration and cores are known"}
+        best = {"t": formatting.format_number(float(curve.values[place]), 4), "sub": f"{curve.name} at step {int(curve.steps[place]):,}"}
     if cost.wh is not None:
-        energy_cell = {
-            "t": numerals.with_prefix(cost.wh, "Wh"), "mark": None if cost.source == "measured" else cost.source,
-            "sub": numerals.with_prefix(cost.grams, "gCO₂e") if cost.grams is not None else None,
-        }  # fmt: skip
-    money_cell = (
-        {"t": f"{formatting.number(cost.amount)} {cost.currency}", "title": f"{cost.amount:.6g} {cost.currency}"}
-        if cost.amount is not None
-        else {"t": formatting.DASH, "title": "No price record says"}
-    )
-    cells: dict[str, dict[str, Any]] = {
+        carbon = numerals.with_si_prefix(cost.grams, "gCO₂e") if cost.grams is not None else None
+        mark = None if cost.source == "measured" else cost.source
+        energy_cell = {"t": numerals.with_si_prefix(cost.wh, "Wh"), "mark": mark, "sub": carbon}
+    if cost.amount is not None:
+        amount = f"{formatting.format_number(cost.amount)} {cost.currency}"
+        cost_cell = {"t": amount, "title": f"{cost.amount:.6g} {cost.currency}"}
+    cells: dict[str, Cell] = {
         "run": {**target, "sub": each.study},
         "status": {"s": severity, "t": word} if severity else {"t": word, "mark": "live"},
         "model": {"t": each.model or formatting.DASH, "sub": f"version {each.version}" if each.version else None},
-        "started": {"t": formatting.minute(each.first)},
+        "started": {"t": formatting.format_minute(each.first)},
         "duration": {"t": duration(each.seconds)},
         "steps": {"t": f"{each.steps:,}", "sub": f"{len(each.ranks)} ranks" if len(each.ranks) > 1 else None},
-        "best": best, "energy": energy_cell, "cost": money_cell,
-    }  # fmt: skip
+        "best": best,
+        "energy": energy_cell,
+        "cost": cost_cell,
+    }
     note = {**target, "t": bad.because, "s": bad.severity} if bad else None
-    return row(cells, note, selected=each.name in chosen)
+    return table_row(cells, note, selected=each.name in chosen)
 
 
-def as_frame(shown: Sequence[Judged], costs: dict[str, Drawn]) -> "DataFrame":
+def _runs_frame(shown: Sequence[RunVerdict], costs: dict[str, RunUse]) -> "DataFrame":
     """The runs as the CSV has them."""
     import pandas as pd
 
     rows = []
     for judged in shown:
-        each, found, cost = judged.run, best_of(judged.run), costs.get(judged.run.name, Drawn())
+        each, found, cost = judged.run, best_value_of_run(judged.run), costs.get(judged.run.name, RunUse())
         bad = worst(judged.claims or ())
+        curve, place = found or (None, 0)
         rows.append(
             {
-                "run": each.name, "model": each.model, "version": each.version, "study": each.study, "status": state(judged)[1],
-                "started": each.first.isoformat(), "ended": each.ended.isoformat() if each.ended else None, "seconds": each.seconds,
-                "steps": each.steps, "ranks": max(len(each.ranks), 1), "metric": found[0].name if found else None,
-                "best": float(found[0].values[found[1]]) if found else None, "best_step": int(found[0].steps[found[1]]) if found else None,
-                "energy_wh": cost.wh, "energy_source": cost.source, "carbon_g": cost.grams, "cost": cost.amount, "currency": cost.currency,
-                "worst": bad.severity if bad else None, "because": bad.because if bad else None,
+                "run": each.name,
+                "model": each.model,
+                "version": each.version,
+                "study": each.study,
+                "status": _run_state(judged)[1],
+                "started": each.first.isoformat(),
+                "ended": each.ended.isoformat() if each.ended else None,
+                "seconds": each.seconds,
+                "steps": each.steps,
+                "ranks": max(len(each.ranks), 1),
+                "metric": curve.name if curve else None,
+                "best": float(curve.values[place]) if curve else None,
+                "best_step": int(curve.steps[place]) if curve else None,
+                "energy_wh": cost.wh,
+                "energy_source": cost.source,
+                "carbon_g": cost.grams,
+                "cost": cost.amount,
+                "currency": cost.currency,
+                "worst": bad.severity if bad else None,
+                "because": bad.because if bad else None,
             }
-        )  # fmt: skip
+        )
     return pd.DataFrame(rows)
 
 
-def choose_runs(everything: Sequence[Judged], shown: Sequence[Judged]) -> list[Judged]:
-    """The runs that the address names, else the one that a person should look at first. One that is not there is said, and stays unchosen."""
+def chosen_runs(everything: Sequence[RunVerdict], shown: Sequence[RunVerdict]) -> list[RunVerdict]:
+    """The runs in the address, with a warning for unknown ones; else the most urgent run."""
     by_name = {each.run.name: each for each in everything}
     asked = st.query_params.get_all("run")
     for name in asked:
         if name not in by_name:
             st.warning(
-                f"The link names the run {formatting.plain(name)}, which is not among the runs of this store or model.",
+                f"The link names the run {formatting.escape_markdown(name)}, which is not among the runs of this store or model.",
                 icon=":material/link_off:",
             )
     named = [name for name in dict.fromkeys(asked) if name in by_name]
@@ -264,50 +275,45 @@ def choose_runs(everything: Sequence[Judged], shown: Sequence[Judged]) -> list[J
     def write() -> None:
         st.query_params["run"] = st.session_state["run-box"]
 
-    st.multiselect(
-        "Runs", options, key="run-box", on_change=write, max_selections=MOST_COMPARED, width=620,
-        placeholder="The one that needs a person first; choose one, or several to compare",
-    )  # fmt: skip
+    hint = "Most urgent; choose one, or several to compare"
+    st.multiselect("Runs", options, key="run-box", on_change=write, max_selections=MOST_COMPARED, width=620, placeholder=hint)
     if named:
         return [by_name[name] for name in named[:MOST_COMPARED]]
-    return [min(shown, key=urgency)] if shown else []
+    return [min(shown, key=_run_urgency)] if shown else []
 
 
-def urgency(judged: Judged) -> int:
-    """0: act, 1: watch, 2: unknown, 3: fine; 4 where it was not judged."""
+def _run_urgency(judged: RunVerdict) -> int:
+    """0: critical, 1: warning, 2: unknown, 3: OK; 4 where it was not judged."""
     bad = worst(judged.claims or ())
     return SEVERITIES.index(bad.severity) if bad else len(SEVERITIES)
 
 
-def claims(chosen: Sequence[Judged]) -> None:
-    """What is claimed about the chosen runs, one sentence each."""
+def run_findings(chosen: Sequence[RunVerdict]) -> None:
+    """The findings about the chosen runs, one sentence each."""
     for judged in chosen:
         if judged.claims is None:
-            st.caption(
-                formatting.plain(f"{judged.run.name} is older than many others and was not judged here; check its days to judge it.")
-            )
+            plain_caption(f"{judged.run.name} is not judged: too many newer runs. Choose its dates to judge it.")
         for each in sorted(judged.claims or (), key=lambda one: (SEVERITIES.index(one.severity), -one.rank)):
-            st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
+            st.markdown(status_line(each.severity, each.because))
 
 
-def facts(chosen: Sequence[Judged], costs: dict[str, Drawn]) -> None:
-    """What each chosen run ran on, and its best checkpoint."""
+def run_facts(chosen: Sequence[RunVerdict], costs: dict[str, RunUse]) -> None:
+    """Hardware, dataset, best checkpoint and energy of each chosen run."""
     for judged in chosen:
-        each, found = judged.run, best_of(judged.run)
+        each, found = judged.run, best_value_of_run(judged.run)
         parts = [f"{name.replace('_', ' ')} {value}" for name, value in each.hardware.items() if isinstance(value, str | int | float)]
-        words = [f"Hardware: {', '.join(parts)}." if parts else "No hardware was logged."]
+        words = [f"Hardware: {', '.join(parts)}." if parts else "No hardware logged."]
         words += [f"Dataset: {each.dataset}."] if each.dataset else []
         if found:
             curve, place = found
-            words.append(
-                f"Best checkpoint: step {int(curve.steps[place]):,} ({curve.name} {formatting.number(float(curve.values[place]), 4)}, {stamp(curve.when(place))})."
-            )
-        cost = costs.get(each.name, Drawn())
+            best = f"{curve.name} {formatting.format_number(float(curve.values[place]), 4)}, {_instant_with_seconds(curve.when(place))}"
+            words.append(f"Best checkpoint: step {int(curve.steps[place]):,} ({best}).")
+        cost = costs.get(each.name, RunUse())
         if cost.wh is not None:
-            words.append(f"Energy: {numerals.with_prefix(cost.wh, 'Wh')}, {cost.source}.")
-        st.markdown(f"**{formatting.plain(each.name)}** :gray[{formatting.plain(' '.join(words))}]")
+            words.append(f"Energy: {numerals.with_si_prefix(cost.wh, 'Wh')}, {cost.source}.")
+        st.markdown(f"**{formatting.escape_markdown(each.name)}** :gray[{formatting.escape_markdown(' '.join(words))}]")
 
 
-def stamp(instant: datetime) -> str:
+def _instant_with_seconds(instant: datetime) -> str:
     """A time with seconds."""
-    return f"{formatting.minute(instant)}:{instant:%S} UTC"
+    return f"{formatting.format_minute(instant)}:{instant:%S} UTC"

@@ -1,1 +1,1 @@
-"""Views of the pages under pages/trust."""
+"""The pages under pages/trust."""

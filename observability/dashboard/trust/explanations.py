@@ -1,4 +1,4 @@
-"""What does the explanations page show: what drives the scores, in which direction, since when, by which values, and how was it explained?"""
+"""The explanations page: importance, direction and trend of attributions, the dependence on one feature, and provenance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +16,15 @@ from observability.core.finding import Finding, needs_action
 from observability.core.questions import Aggregate, Attributions, Bucket, By
 from observability.core.window import Window
 from observability.dashboard import clicks, distributions, empty_states, frame, load
-from observability.dashboard.case import find, load_case
+from observability.dashboard.case import find_case, load_case
 from observability.dashboard.charts import explanations as charts_explanations
-from observability.dashboard.choice_box import choose
-from observability.dashboard.frame import Here
+from observability.dashboard.choice_box import address_selectbox
+from observability.dashboard.frame import ModelPage
 from observability.dashboard.sidebar import BIND
-from observability.metrics.attributions import PREFIX, Explained, explained, features_of, largest_first
-from observability.stats.attribution import importance
-from observability.store.query.attributions import State
+from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
+from observability.metrics.attributions import PREFIX, ExplainedSample, attributed_features, explained_sample, largest_first
+from observability.stats.attribution import feature_importance
+from observability.store.types.explanations import ExplanationState
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,18 +36,18 @@ SPACES = {"logit": "log odds", "log": "log of the score", "raw": "raw class scor
 
 
 @dataclass(frozen=True)
-class View:
-    """What the page is about: the version, its window, how it is explained, the explained predictions now and (None: there are none) before.
+class ExplanationView:
+    """The data of the page: version, window, state of explaining, and the explained predictions now and before (None: none).
 
-    rows: the frame behind `now`. against: what `before` is. decided: the one class of which all of them are (multiclass); None: of all.
+    rows: the frame of `now`. against: what `before` is. decided: the decided class of all predictions (multiclass); None: all classes.
     """
 
     version: Version
     window: Window
-    state: State | None
+    state: ExplanationState | None
     rows: "DataFrame"
-    now: Explained
-    before: Explained | None
+    now: ExplainedSample
+    before: ExplainedSample | None
     against: str
     decided: str | None = None
 
@@ -56,59 +57,55 @@ class View:
         return SPACES.get(self.now.link or "", "units of the score")
 
     def order(self) -> list[str]:
-        """The features, those that matter most first."""
+        """The features, most important first."""
         return [self.now.names[place] for place in largest_first(self.now.names, self.now.importance().mean)]
 
 
-def read(here: Here) -> View | None:
-    """What is explained; None where there is no version that could be, which is then said."""
-    version, window = distributions.judged_version(here.model, here.window, here.window.version)
+def explanation_view(here: ModelPage) -> ExplanationView | None:
+    """The explained predictions; None, with an empty state, where there is no version."""
+    version, window = distributions.analyzed_version(here.model, here.window, here.window.version)
     if version is None:
-        version = newest(here.model.versions)
+        version = newest_version(here.model.versions)
         window = window if version is None else replace(window, version=version.name)
     if version is None:
-        empty_states.no_rows()
+        empty_states.no_rows_state()
         return None
-    rows = frame.guarded(lambda: load.attributions(Attributions(ROWS), window))
+    rows = frame.answer_or_stop(lambda: load.ask_store(Attributions(ROWS), window))
     against = "reference" if version.artifact and version.reference_rows else "past"
-    other = load.attributions(Attributions(ROWS), window.reference() if against == "reference" else window.past(PAST_DAYS))
-    names = features_of(rows, other) or version.features
-    now = explained(rows, load.frame(SERVED, window), names)
-    served = None if against == "reference" else load.frame(SERVED, window.past(PAST_DAYS))
-    before = explained(other, served, names, now.link)
+    other = load.ask_store(Attributions(ROWS), window.reference() if against == "reference" else window.past(PAST_DAYS))
+    names = attributed_features(rows, other) or version.features
+    now = explained_sample(rows, load.ask_store(SERVED, window), names)
+    served = None if against == "reference" else load.ask_store(SERVED, window.past(PAST_DAYS))
+    before = explained_sample(other, served, names, now.link)
     state = load.explanation_state(here.model.name, version.name)
-    return View(version, window, state, rows, now, before if before.n else None, against)
+    return ExplanationView(version, window, state, rows, now, before if before.n else None, against)
 
 
-def choose_class(here: Here, view: View) -> View:
-    """The box of a model of several classes, each of whose predictions is explained for the class that it was decided as; and the view of the one chosen."""
+def chosen_explained_class(here: ModelPage, view: ExplanationView) -> ExplanationView:
+    """The view of the class chosen in a box (multiclass); predictions are explained for their decided class."""
     if here.model.task != "multiclass":
         return view
-    name = choose(
-        "class", "Decided class", here.model.classes, placeholder="All classes, each prediction for its own", width=320,
-        missing="The link names the class {}, which this model does not have.",
-    )  # fmt: skip
-    return view if name is None else of_class(view, here.model.classes.index(name), name)
+    missing = "The link names the class {}, which this model does not have."
+    name = address_selectbox("class", "Decided class", here.model.classes, placeholder="All classes", width=320, missing=missing)
+    return view if name is None else view_of_class(view, here.model.classes.index(name), name)
 
 
-def of_class(view: View, place: int, name: str) -> View:
-    """The part of a view that explains one class. Rows keep the weights that they have among all: the class has as many on a day as it was decided."""
-    before = None if view.before is None else kept(view.before, view.before.classes == place)
+def view_of_class(view: ExplanationView, place: int, name: str) -> ExplanationView:
+    """The part of a view that explains one class. Rows keep their weights among all classes."""
+    before = None if view.before is None else _masked_rows(view.before, view.before.classes == place)
     rows = view.rows[(view.rows["class"] == place).to_numpy(bool)]
-    return replace(
-        view, rows=rows, now=kept(view.now, view.now.classes == place), before=before if before and before.n else None, decided=name
-    )
+    now = _masked_rows(view.now, view.now.classes == place)
+    return replace(view, rows=rows, now=now, before=before if before and before.n else None, decided=name)
 
 
-def kept(found: Explained, mask: "NDArray[np.bool_]") -> Explained:
+def _masked_rows(found: ExplainedSample, mask: "NDArray[np.bool_]") -> ExplainedSample:
     """Some of the rows."""
-    return replace(
-        found, values=found.values[mask], weights=found.weights[mask], classes=found.classes[mask], of_day=found.of_day[mask] if found.of_day.size else found.of_day
-    )  # fmt: skip
+    days = found.of_day[mask] if found.of_day.size else found.of_day
+    return replace(found, values=found.values[mask], weights=found.weights[mask], classes=found.classes[mask], of_day=days)
 
 
-def newest(versions: Sequence[Version]) -> Version | None:
-    """The version registered last; one that was never registered only where none was. None: there are none."""
+def newest_version(versions: Sequence[Version]) -> Version | None:
+    """The version registered last; an unregistered one where none is registered; None without versions."""
     return max(
         versions,
         key=lambda each: (each.registered_at is not None, each.registered_at or datetime.min.replace(tzinfo=UTC), each.name),
@@ -116,100 +113,98 @@ def newest(versions: Sequence[Version]) -> Version | None:
     )
 
 
-def claims(view: View, found: Sequence[Finding]) -> str:
-    """The sentence about what drives the scores; drawn, with all that needs a look; returned as alternative text."""
+def main_explanation_finding(view: ExplanationView, found: Sequence[Finding]) -> str:
+    """Draw the finding about importance, and others that need attention; returned as alternative text."""
     own = [each for each in found if each.version == view.version.name]
     if view.now.n == 0 and view.state is not None and view.state.failure:
-        said = f"Version {view.version.name} is not explained: its artifact could not be run."
-        st.markdown(f"{formatting.status('unknown')}: **{formatting.plain(said)}**")
+        said = f"Version {view.version.name} is not explained: its artifact failed to run."
+        st.markdown(f"{formatting.status_label('unknown')}: **{formatting.escape_markdown(said)}**")
         return said
     main = next((each for each in own if each.metric == "attribution_distance"), None)
-    said = main.because if main else "What drives the scores was not judged in this window."
-    st.markdown(f"{formatting.status(main.severity if main else 'unknown')}: **{formatting.sentence(said)}**")
+    said = main.because if main else "Importance was not judged in this window."
+    st.markdown(f"{formatting.status_label(main.severity if main else 'unknown')}: **{formatting.sentence_markdown(said)}**")
     for each in own:
         if each is not main and needs_action(each.severity) and each.subject == "model":
-            st.markdown(f"{formatting.status(each.severity)}: {formatting.sentence(each.because)}")
+            st.markdown(status_line(each.severity, each.because))
     return said.replace("`", "")
 
 
-def importance_frame(view: View) -> "DataFrame":
-    """feature, mean, low, high, share, share_low, share_high, n, and of the reference or past mean_before, share_before, n_before; largest first."""
+def importance_frame(view: ExplanationView) -> "DataFrame":
+    """feature, mean, low, high, share, share_low, share_high, n; mean_before, share_before, n_before if known; largest first."""
     import pandas as pd
 
     now = view.now.importance()
-    rows = pd.DataFrame(
-        {
-            "feature": list(view.now.names), "mean": now.mean, "low": now.low, "high": now.high, "share": now.share, "share_low": now.share_low,
-            "share_high": now.share_high, "n": now.n,
-        }
-    )  # fmt: skip
+    names = ("mean", "low", "high", "share", "share_low", "share_high", "n")
+    rows = pd.DataFrame({"feature": list(view.now.names), **{name: getattr(now, name) for name in names}})
     if view.before is not None:
         then = view.before.importance()
         rows = rows.assign(mean_before=then.mean, share_before=then.share, n_before=then.n)
     return rows.sort_values(["mean", "feature"], ascending=[False, True], kind="stable").reset_index(drop=True)
 
 
-def bars(view: View, said: str) -> None:
-    """Mean absolute attributions, and how they came about."""
+def importance_chart(view: ExplanationView, said: str) -> None:
+    """Mean absolute attributions, and their provenance."""
     rows = importance_frame(view)
     against = None if view.before is None else ("reference" if view.against == "reference" else f"the {PAST_DAYS} days before")
-    figure = charts_explanations.bars(rows, unit=view.unit, against=against)
-    st.caption(formatting.plain(provenance(view)))
-    frame.chart(figure, rows, key="importance", alt=said, metrics=("attribution_share", "attribution_distance", "attribution_ndcg"))
+    figure = charts_explanations.importance_bars(rows, unit=view.unit, against=against)
+    plain_caption(explanation_provenance(view))
+    frame.chart_with_table(
+        figure, rows, key="importance", alt=said, metrics=("attribution_share", "attribution_distance", "attribution_ndcg")
+    )
 
 
-def provenance(view: View) -> str:
-    """How many predictions were explained and how, from which base value, against which background, and whether they add up."""
+def explanation_provenance(view: ExplanationView) -> str:
+    """Number, sampling and method of explained predictions, base value, largest residual and background."""
     now, state = view.now, view.state
     of = f"{now.n:,} explained predictions of {now.served:,}"
     if view.decided is not None:
-        of = f"{now.n:,} explained predictions that were decided {view.decided}, for that class, among {now.served:,} predictions"
+        of = f"{now.n:,} explained predictions decided {view.decided}, for that class, of {now.served:,} predictions"
     elif np.unique(now.classes).size > 1:
-        of += ", each for the class that it was decided as"
+        of += ", each for its decided class"
     parts = [f"{of}: a sample of each day, by a hash of the id, weighted to the day"]
     usable = view.rows[view.rows["adds_up"] & view.rows["sampled"]]
     methods = sorted(set(usable["method"]))
-    how = {"logged": "as logged with the predictions"}
+    how = {"logged": "logged with the predictions"}
     parts.append(f"method: {', '.join(how.get(each, each) for each in methods)}")
     if len(usable):
         base = usable["base"]
         about = "" if base.nunique() == 1 else " on average"
-        parts.append(f"base value {formatting.number(float(base.mean()))}{about} in {view.unit}")
-        parts.append(f"largest residual {formatting.number(float(usable['residual'].abs().max()))}")
+        parts.append(f"base value {formatting.format_number(float(base.mean()))}{about} in {view.unit}")
+        parts.append(f"largest residual {formatting.format_number(float(usable['residual'].abs().max()))}")
     if state is not None and state.background and methods != ["logged"]:
         size = f" ({state.background_rows:,} rows)" if state.background_rows else ""
         parts.append(f"background: {state.background}{size}")
     if now.left_out:
-        parts.append(f"{now.left_out:,} rows that do not add up within 1 % are left out")
+        parts.append(f"{now.left_out:,} rows excluded (residual above 1 %)")
     said = "; ".join(parts) + "."
     return f"{said} {state.note}" if state is not None and state.note else said
 
 
-def swarm(here: Here, view: View) -> None:
+def beeswarm_chart(here: ModelPage, view: ExplanationView) -> None:
     """The beeswarm of a small sample."""
     order = view.order()[: charts_explanations.MOST_ROWS]
-    rows = points(here, view, order, SWARM_ROWS)
+    rows = _attribution_points(here, view, order, SWARM_ROWS)
     n = rows["id"].nunique()
-    figure = charts_explanations.beeswarm(rows, features=order, unit=view.unit)
-    said = f"One point for each of {n:,} predictions in each row. Points of categories, which have no order, and missing values are grey."
-    st.caption(formatting.plain(said))
-    frame.chart(
+    figure = charts_explanations.attribution_beeswarm(rows, features=order, unit=view.unit)
+    said = f"One point per prediction ({n:,}) and feature. Categories and missing values are grey."
+    plain_caption(said)
+    frame.chart_with_table(
         figure,
         rows.drop(columns="raw"),
         key="swarm",
         alt=f"Attributions of {n:,} predictions by feature. {said}",
         metrics=("attribution_share",),
-        on_select=find.opens("swarm", here.model.name),
+        on_select=find_case.open_clicked_case("swarm", here.model.name),
     )
 
 
-def points(here: Here, view: View, features: Sequence[str], most: int) -> "DataFrame":
-    """Explained predictions with values, one row for each prediction and feature: id, at, feature, value (text), raw, rank, attribution."""
+def _attribution_points(here: ModelPage, view: ExplanationView, features: Sequence[str], most: int) -> "DataFrame":
+    """A row for each explained prediction and feature: id, at, feature, value (text), raw, rank, attribution."""
     import pandas as pd
 
     references = {name: column for name in features if (column := here.model.column(f"feature.{name}")) is not None}
     asked = Attributions(most if view.decided is None else ROWS, tuple(each.reference for each in references.values()))
-    rows = load.attributions(asked, view.window)
+    rows = load.ask_store(asked, view.window)
     rows = rows[rows["adds_up"] & (rows["link"] == view.now.link)]
     if view.decided is not None:
         rows = rows[rows["class"] == here.model.classes.index(view.decided)].head(most)
@@ -218,21 +213,16 @@ def points(here: Here, view: View, features: Sequence[str], most: int) -> "DataF
         column = references.get(name)
         raw = rows[column.reference] if column else pd.Series([None] * len(rows), index=rows.index, dtype=object)
         numbers = column is not None and column.kind == "number"
-        parts.append(
-            pd.DataFrame(
-                {
-                    "id": rows["id"], "at": rows["at"], "feature": name,
-                    "value": [in_words(each, known=column is not None) for each in raw],
-                    "raw": raw if numbers else raw.map(lambda each: None if each is None else in_words(each, known=True)),
-                    "rank": raw.rank(pct=True) if numbers else np.nan, "attribution": rows[f"{PREFIX}{name}"],
-                }
-            ).astype({"raw": object})
-        )  # fmt: skip
+        stored = raw if numbers else raw.map(lambda value: None if value is None else attribution_value_words(value, known=True))
+        columns: dict[str, Any] = {"id": rows["id"], "at": rows["at"], "feature": name}
+        columns |= {"value": [attribution_value_words(value, known=column is not None) for value in raw], "raw": stored}
+        columns |= {"rank": raw.rank(pct=True) if numbers else np.nan, "attribution": rows[f"{PREFIX}{name}"]}
+        parts.append(pd.DataFrame(columns).astype({"raw": object}))
     return pd.concat(parts, ignore_index=True)
 
 
-def in_words(value: object, *, known: bool) -> str:
-    """A feature's value for a person; `known`: whether the store has a column of that name."""
+def attribution_value_words(value: object, *, known: bool) -> str:
+    """A feature's value as text. known: whether the store has a column of that name."""
     if not known:
         return "not stored"
     if value is None:
@@ -240,12 +230,12 @@ def in_words(value: object, *, known: bool) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return "null or NaN" if value != value else formatting.number(value, 5)
+        return "null or NaN" if value != value else formatting.format_number(value, 5)
     return str(value)
 
 
-def time_frame(view: View) -> tuple["DataFrame", str]:
-    """Share of attribution by day (by week in long windows): period, feature, share, low, high, n; and which of the two."""
+def attribution_share_by_period(view: ExplanationView) -> tuple["DataFrame", str]:
+    """Share of attribution by day, or by week in long windows: period, feature, share, low, high, n; and the step."""
     import pandas as pd
 
     step = charts_explanations.DAY if view.window.days <= DAYS_BY_DAY else charts_explanations.WEEK
@@ -258,7 +248,7 @@ def time_frame(view: View) -> tuple["DataFrame", str]:
         if len(part) < FEWEST_A_PERIOD:
             continue
         values = part[[f"{PREFIX}{name}" for name in view.now.names]].fillna(0.0).to_numpy(np.float64)
-        each = importance(values, part["weight"].to_numpy(np.float64))
+        each = feature_importance(values, part["weight"].to_numpy(np.float64))
         found += [
             (at, name, each.share[k], each.share_low[k], each.share_high[k], each.n)
             for k, name in enumerate(view.now.names)
@@ -267,105 +257,107 @@ def time_frame(view: View) -> tuple["DataFrame", str]:
     return pd.DataFrame(found, columns=["period", "feature", "share", "low", "high", "n"]), step
 
 
-def over_time(here: Here, view: View) -> None:
-    """Importance over time; a mark leads to the predictions of its period, of which a sample was explained."""
-    rows, step = time_frame(view)
+def attribution_over_time_chart(here: ModelPage, view: ExplanationView) -> None:
+    """Importance over time; a click opens the predictions of the period, of which a sample was explained."""
+    rows, step = attribution_share_by_period(view)
     if rows["period"].nunique() < 2:
-        st.caption(f"Not enough explained days to draw: a {step} needs {FEWEST_A_PERIOD} explained predictions.")
+        st.caption(f"Too few explained periods: a {step} needs {FEWEST_A_PERIOD} explained predictions.")
         return
     order = view.order()
     turn = rows.groupby("feature")["share"].agg(lambda each: each.max() - each.min())
     most = str(turn.idxmax())
-    said = f"By {step}, the share of {most} moved most: between {formatting.share(rows.loc[rows['feature'] == most, 'share'].min())} and {formatting.share(rows.loc[rows['feature'] == most, 'share'].max())}."
-    st.markdown(formatting.plain(said))
-    frame.chart(
-        charts_explanations.over_time(rows, features=order, step=step),
+    shares = rows.loc[rows["feature"] == most, "share"]
+    ends = formatting.format_interval(float(shares.min()), float(shares.max()), "share")
+    said = f"Largest range by {step}: the share of {most}, {ends}."
+    plain_paragraph(said)
+    frame.chart_with_table(
+        charts_explanations.importance_over_time(rows, features=order, step=step),
         rows,
         key="over-time",
         alt=said,
         metrics=("attribution_share",),
-        on_select=clicks.leads("over-time", lambda point: clicks.period(here, point, rows["period"], clicks.EVERY, clicks.NEWEST)),
+        on_select=clicks.cases_on_click(
+            "over-time", lambda point: clicks.cases_of_period(here, point, rows["period"], clicks.EVERY, clicks.NEWEST)
+        ),
     )
 
 
-def dependence(here: Here, view: View) -> None:
-    """How one feature's value goes with its attribution; the feature is in the address."""
+def dependence_section(here: ModelPage, view: ExplanationView) -> None:
+    """The attribution of one feature by its value; the feature is in the address."""
     order = view.order()
     named = st.session_state["feature"] if "feature" in st.session_state else st.query_params.get("feature")
     if named and named not in order:
-        st.warning(
-            f"The link names {formatting.plain(named)}, which is not among the features that are explained.", icon=":material/link_off:"
-        )
-    st.selectbox("Feature", order, index=None, placeholder="The one that matters most", key="feature", bind=BIND, width=320)
+        words = f"The link names {formatting.escape_markdown(named)}, which is not an explained feature."
+        st.warning(words, icon=":material/link_off:")
+    st.selectbox("Feature", order, index=None, placeholder="Most important", key="feature", bind=BIND, width=320)
     chosen = named if named in order else order[0]
     column = here.model.column(f"feature.{chosen}")
     if column is None:
-        st.caption(formatting.plain(f"The values of {chosen} are not stored: it is named in logged attributions only."))
+        plain_caption(f"The values of {chosen} are not stored; it occurs in logged attributions only.")
         return
-    rows = points(here, view, [chosen], DEPENDENCE_ROWS)
-    mark = marked(here, chosen, view.now.link)
+    rows = _attribution_points(here, view, [chosen], DEPENDENCE_ROWS)
+    mark = _marked_case(here, chosen, view.now.link)
     kind = "number" if column.kind == "number" else "category"
-    said = trend(rows, chosen, kind, view.unit)
-    st.markdown(formatting.sentence(said))
-    figure = charts_explanations.dependence(rows, feature=chosen, kind=kind, unit=view.unit, mark=mark)
+    said = dependence_sentence(rows, chosen, kind, view.unit)
+    st.markdown(formatting.sentence_markdown(said))
+    figure = charts_explanations.dependence_plot(rows, feature=chosen, kind=kind, unit=view.unit, mark=mark)
     if mark is not None:
-        st.caption(
-            formatting.plain(
-                f"The diamond is the case {mark['id']}: {chosen} = {mark['value']} moved its score by {signed(mark['attribution'])}."
-            )
-        )
-    frame.chart(
+        moved = f"{chosen} = {mark['value']}, attribution {_signed_number(mark['attribution'])}"
+        plain_caption(f"Diamond: case {mark['id']}, {moved}.")
+    frame.chart_with_table(
         figure,
         rows.drop(columns=["raw", "rank"]),
         key="dependence",
         alt=said.replace("`", ""),
         metrics=("attribution_share",),
-        on_select=find.opens("dependence", here.model.name),
+        on_select=find_case.open_clicked_case("dependence", here.model.name),
     )
 
 
-def marked(here: Here, feature: str, link: str | None) -> dict[str, Any] | None:
-    """The prediction that the address names, as a point of the plot: id, raw, value, attribution; None where none is named or nothing is known of it."""
+def _marked_case(here: ModelPage, feature: str, link: str | None) -> dict[str, Any] | None:
+    """The prediction in the address as a point of the plot: id, raw, value, attribution; None where there is none."""
     name = st.query_params.get("id")
     if not name:
         return None
     try:
-        opened = load_case.opened(name, here.model.name)
+        opened = load_case.opened_case(name, here.model.name)
     except NotFoundError:
-        st.warning(formatting.plain(f"The link names the case {name[:80]}, which is not in {here.model.name}."), icon=":material/link_off:")
+        words = f"The link names the case {name[:80]}, which is not in {here.model.name}."
+        st.warning(formatting.escape_markdown(words), icon=":material/link_off:")
         return None
     found = load_case.known_contrast(opened)
     bar = next((each for each in found.bars if each.feature == feature), None) if found is not None and found.link == link else None
     if bar is None:
         return None
     raw = opened.look.row.features.get(feature)
-    return {"id": name, "raw": raw, "value": in_words(raw, known=True), "attribution": bar.attribution}
+    return {"id": name, "raw": raw, "value": attribution_value_words(raw, known=True), "attribution": bar.attribution}
 
 
-def trend(rows: "DataFrame", feature: str, kind: str, unit: str) -> str:
-    """Which values raise and which lower the score most, in one sentence."""
+def dependence_sentence(rows: "DataFrame", feature: str, kind: str, unit: str) -> str:
+    """The values with the highest and the lowest attribution, in one sentence."""
     n = len(rows)
     known = rows[rows["raw"].map(lambda each: each is not None and each == each)]
     if not len(known):
-        return f"`{feature}` is missing in all {n:,} predictions that are drawn."
+        return f"`{feature}` is missing in all {n:,} predictions of the plot."
     if kind == "number":
         values = known["raw"].astype(float)
         thirds = values.rank(pct=True)
-        ends = [(f"the lowest third (up to {formatting.number(float(values[thirds <= 1 / 3].max()))})", thirds <= 1 / 3),
-                (f"the highest third (from {formatting.number(float(values[thirds > 2 / 3].min()))})", thirds > 2 / 3)]  # fmt: skip
-        parts = [f"{signed(float(known.loc[mask, 'attribution'].mean()))} in {name}" for name, mask in ends if mask.any()]
-        return f"`{feature}` moves the score by {' and '.join(parts)} on average, in {unit}; {n:,} predictions."
+        lowest, highest = thirds <= 1 / 3, thirds > 2 / 3
+        ends = [
+            (f"the lowest third (up to {formatting.format_number(float(values[lowest].max()))})", lowest),
+            (f"the highest third (from {formatting.format_number(float(values[highest].min()))})", highest),
+        ]
+        parts = [f"{_signed_number(float(known.loc[mask, 'attribution'].mean()))} in {name}" for name, mask in ends if mask.any()]
+        return f"Mean attribution of `{feature}`: {', '.join(parts)}, in {unit}; {n:,} predictions."
     means = known.groupby("raw")["attribution"].agg(["mean", "size"])
     means = means[means["size"] >= 5]
     if len(means) < 2:
-        return f"`{feature}` of {n:,} predictions: too few of each level to say which raises the score."
-    high, low = means["mean"].idxmax(), means["mean"].idxmin()
-    return (
-        f"`{feature}` raises the score most for {high} ({signed(float(means['mean'].max()))}) and least for {low} "
-        f"({signed(float(means['mean'].min()))}) on average, in {unit}; {n:,} predictions."
-    )
+        return f"Too few predictions per level of `{feature}` to compare ({n:,} predictions)."
+    mean = means["mean"]
+    first, last = f"{mean.idxmax()} ({_signed_number(float(mean.max()))})", f"{mean.idxmin()} ({_signed_number(float(mean.min()))})"
+    return f"Mean attribution of `{feature}`: highest for {first}, lowest for {last}, in {unit}; {n:,} predictions."
 
 
-def signed(value: float) -> str:
+def _signed_number(value: float) -> str:
     """A number with its sign."""
-    return f"+{formatting.number(value)}" if value > 0 else formatting.number(value)
+    return f"+{formatting.format_number(value)}" if value > 0 else formatting.format_number(value)

@@ -1,4 +1,4 @@
-"""How does each group of one attribute fare: a dot with its interval for each, ratios of selection rates, and every figure as a table?"""
+"""The groups of one sensitive attribute: rates with intervals as charts, ratios of selection rates, and all rates as a table."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,96 +12,93 @@ from observability.core import formatting
 from observability.core.window import Slice
 from observability.dashboard import clicks, frame, links
 from observability.dashboard.charts import fairness as charts_fairness
-from observability.dashboard.frame import Here
-from observability.dashboard.table import Cell, column, row, table
-from observability.dashboard.trust.fairness import Chosen, counted, title
+from observability.dashboard.frame import ModelPage
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.trust.fairness import FairnessView, rate_rows_words, rate_title
+from observability.dashboard.widgets import csv_button
 from observability.detection.fairness_criteria import RATIO_BAND, overall
-from observability.export.csv import inert_csv
-from observability.metrics.groups import Attribute, Groups, enough, rate_of, rows_needed
+from observability.metrics.groups import Attribute, GroupMetrics, group_rows_needed, groups_with_enough_rows, rate_name
 from observability.stats.interval import rate_ratio_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-def rate_frame(now: Groups, before: Groups | None, metric: str) -> "DataFrame":
+def rate_frame(now: GroupMetrics, before: GroupMetrics | None, metric: str) -> "DataFrame":
     """group, value, low, high, n, what, enough, reference, needs (rows more until it can be judged; None where it can)."""
     import pandas as pd
 
-    measured, keep = now.metrics[metric], enough(now, metric)
-    return pd.DataFrame(
-        {
-            "group": now.names, "value": measured.value, "low": measured.low, "high": measured.high, "n": np.rint(measured.n).astype(int),
-            "what": counted(metric), "enough": keep,
-            "reference": np.full(len(now.names), np.nan) if before is None else before.metrics[metric].value,
-            "needs": [None if keep[place] else rows_needed(now, metric, place) for place in range(len(now.names))],
-        }
-    )  # fmt: skip
+    measured, keep = now.metrics[metric], groups_with_enough_rows(now, metric)
+    needs = [None if enough else group_rows_needed(now, metric, place) for place, enough in enumerate(keep)]
+    reference = np.full(len(now.names), np.nan) if before is None else before.metrics[metric].value
+    figures = {"value": measured.value, "low": measured.low, "high": measured.high, "n": np.rint(measured.n).astype(int)}
+    columns = {"group": now.names, **figures, "what": rate_rows_words(metric), "enough": keep, "reference": reference, "needs": needs}
+    return pd.DataFrame(columns)
 
 
-def dots(here: Here, chosen: Chosen, alt: str) -> None:
+def group_rates_charts(here: ModelPage, chosen: FairnessView, alt: str) -> None:
     """A dot plot for each rate of the criterion, and the ratio of selection rates."""
     charts: list[tuple[str, Any]] = [(rate, rate_frame(chosen.now, chosen.before, rate)) for rate in chosen.rates]
     places = st.columns(2, gap="large") if here.model.task == "binary" or chosen.of else [st.container()]
     for number, (rate, rows) in enumerate(charts):
         unit = "share" if chosen.now.metrics[rate].successes is not None else ""
         with places[number % len(places)]:
-            st.subheader(formatting.plain(title(rate)), anchor=False)
-            figure = charts_fairness.dots(
-                rows, name=title(rate) if chosen.of else title(rate).lower(), unit=unit, overall=overall(chosen.now, rate)
+            st.subheader(formatting.escape_markdown(rate_title(rate)), anchor=False)
+            figure = charts_fairness.group_dots(
+                rows, name=rate_title(rate) if chosen.of else rate_title(rate).lower(), unit=unit, overall=overall(chosen.now, rate)
             )
-            frame.chart(
+            frame.chart_with_table(
                 figure,
                 rows,
-                key=f"groups-{rate_of(rate)}",
-                alt=f"{title(rate)} by {chosen.attribute.name}. {alt}",
-                metrics=(rate_of(rate), chosen.criterion.metric),
-                on_select=clicks.leads(f"groups-{rate_of(rate)}", partial(of_group, here, chosen, rate)),
+                key=f"groups-{rate_name(rate)}",
+                alt=f"{rate_title(rate)} by {chosen.attribute.name}. {alt}",
+                metrics=(rate_name(rate), chosen.criterion.metric),
+                on_select=clicks.cases_on_click(f"groups-{rate_name(rate)}", partial(predictions_of_group, here, chosen, rate)),
             )
     if here.model.task == "binary":
         with places[len(charts) % len(places)]:
-            ratios(here, chosen)
+            _selection_ratio_chart(here, chosen)
 
 
-def of_group(here: Here, chosen: Chosen, rate: str, point: clicks.Point) -> clicks.Cases | None:
-    """The predictions of a group that was clicked: those which the rate counts against the model, or for a selection rate those selected."""
+def predictions_of_group(here: ModelPage, chosen: FairnessView, rate: str, point: clicks.Point) -> clicks.CaseQuery | None:
+    """The predictions of a clicked group: those counted as errors by the rate, or for a selection rate those selected."""
     count = len(chosen.now.names)
-    number = clicks.place(point, "y", count)
+    number = clicks.row_of_mark(point, "y", count)
     if number is None:
         return None
     level, classes = chosen.now.levels[count - 1 - number], here.model.classes
     if chosen.of is not None:
-        found = rate_of(rate) == "true_positive_rate"
-        named = clicks.equals("label" if found else "answer", chosen.of)
+        found = rate_name(rate) == "true_positive_rate"
+        named = clicks.equality_condition("label" if found else "answer", chosen.of)
         q = f"{named} and outcome = wrong" if named and found else named
-        return clicks.inside(here, [(chosen.attribute.name, one) for one in level], q)
+        return clicks.cases_of_slice(here, [(chosen.attribute.name, one) for one in level], q)
     wanted = {
         "selection_rate": {"answer": 1},
         "true_positive_rate": {"label": 1, "answer": 0},
         "false_positive_rate": {"label": 0, "answer": 1},
     }.get(rate)
-    parts = [clicks.equals(name, classes[code]) for name, code in (wanted or {}).items()]
-    q = None if not all(parts) else " and ".join(str(each) for each in parts) or clicks.errors(here)
-    return clicks.inside(here, [(chosen.attribute.name, one) for one in level], q)
+    parts = [clicks.equality_condition(name, classes[code]) for name, code in (wanted or {}).items()]
+    q = None if not all(parts) else " and ".join(str(each) for each in parts) or clicks.wrong_outcome_condition(here)
+    return clicks.cases_of_slice(here, [(chosen.attribute.name, one) for one in level], q)
 
 
-def ratios(here: Here, chosen: Chosen) -> None:
-    """Selection rates over that of the largest group, on the band from four fifths to its inverse."""
-    st.subheader("Selection rate against the largest group", anchor=False)
+def _selection_ratio_chart(here: ModelPage, chosen: FairnessView) -> None:
+    """Ratios of selection rates to that of the largest group, with the band from 0.8 to 1.25."""
+    st.subheader("Selection rate ratio to the largest group", anchor=False)
     rows = ratio_frame(chosen.now, chosen.before)
     if rows is None:
-        st.caption("No group has positive decisions enough to compare with.")
+        st.caption("No group has enough positive decisions to compare with.")
         return
     largest = str(rows.loc[rows["value"] == 1, "group"].iloc[0])
     outside = rows[rows["enough"] & ((rows["high"] < RATIO_BAND[0]) | (rows["low"] > RATIO_BAND[1]))]
-    said = f"Of the groups that are large enough, {len(outside)} of {int(rows['enough'].sum())} lie outside 0.8 to 1.25 of {largest} beyond chance."
-    figure = charts_fairness.ratios(rows, against=largest, low=RATIO_BAND[0], high=RATIO_BAND[1])
-    on_mark = clicks.leads("ratios", partial(of_group, here, chosen, "selection_rate"))
-    frame.chart(figure, rows, key="ratios", alt=said, metrics=("selection_rate", "demographic_parity_ratio"), on_select=on_mark)
+    said = f"{len(outside)} of {int(rows['enough'].sum())} large enough groups are significantly outside 0.8 to 1.25 of {largest}."
+    figure = charts_fairness.selection_ratio_dots(rows, against=largest, low=RATIO_BAND[0], high=RATIO_BAND[1])
+    on_mark = clicks.cases_on_click("ratios", partial(predictions_of_group, here, chosen, "selection_rate"))
+    frame.chart_with_table(figure, rows, key="ratios", alt=said, metrics=("selection_rate", "demographic_parity_ratio"), on_select=on_mark)
 
 
-def ratio_frame(now: Groups, before: Groups | None) -> "DataFrame | None":
-    """`rate_frame` of the selection rate with ratios to the largest group that is large enough, by Koopman's interval; None where there is none."""
+def ratio_frame(now: GroupMetrics, before: GroupMetrics | None) -> "DataFrame | None":
+    """`rate_frame` of the selection rate as ratios to the largest usable group, with Koopman intervals; None without one."""
     rows = rate_frame(now, before, "selection_rate")
     measured = now.metrics["selection_rate"]
     usable = np.array(rows["enough"]) & (measured.value > 0)
@@ -118,63 +115,54 @@ def ratio_frame(now: Groups, before: Groups | None) -> "DataFrame | None":
     return rows
 
 
-def all_figures(here: Here, chosen: Chosen) -> None:
-    """Every rate of every group, with its interval, as a table."""
-    shown: list[str] = [
-        each
-        for each in ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy", "mae")
-        if each in chosen.now.metrics
-    ]
+def group_rates_table(here: ModelPage, chosen: FairnessView) -> None:
+    """Every rate of every group with its interval, as a table."""
+    rates = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy", "mae")
+    shown: list[str] = [rate for rate in rates if rate in chosen.now.metrics]
     shown += chosen.rates if chosen.of is not None else ()
     columns = [
         column("group", chosen.attribute.name, strong=True),
         column("n", "Predictions", align="right"),
         column("labelled", "Labelled", align="right"),
     ]
-    columns += [column(each, title(each), align="right", help="With its 95 % interval; grey: too small to judge") for each in shown]
+    columns += [column(each, rate_title(each), align="right", help="With its 95 % interval; grey: too few rows") for each in shown]
     rows = []
     for place, name in enumerate(chosen.now.names):
         cells: dict[str, Cell] = {
             "group": group_link(here, [chosen.attribute], chosen.now.levels[place], name),
-            "n": {"t": f"{int(chosen.now.rows[place]):,}"}, "labelled": {"t": f"{int(chosen.now.labelled[place]):,}"},
-        }  # fmt: skip
-        cells |= {metric: figure_cell(chosen.now, metric, place) for metric in shown}
-        rows.append(row(cells))
-    table("groups", f"Groups of {chosen.attribute.name}", columns, rows, compact=True)
-    frame.download(
-        f"fairness-{chosen.attribute.name}.csv",
-        lambda: inert_csv(long_frame(chosen.now, chosen.before, shown)),
-        "CSV",
-        key="groups-csv",
-    )
+            "n": {"t": f"{int(chosen.now.rows[place]):,}"},
+            "labelled": {"t": f"{int(chosen.now.labelled[place]):,}"},
+        }
+        cells |= {metric: _group_rate_cell(chosen.now, metric, place) for metric in shown}
+        rows.append(table_row(cells))
+    draw_table("groups", f"Groups of {chosen.attribute.name}", columns, rows, compact=True)
+    csv_button(f"fairness-{chosen.attribute.name}", lambda: long_rate_frame(chosen.now, chosen.before, shown), key="groups-csv")
 
 
-def figure_cell(groups: Groups, metric: str, place: int) -> Cell:
+def _group_rate_cell(groups: GroupMetrics, metric: str, place: int) -> Cell:
     """Value over interval; unknown where the group is too small."""
     measured, unit = groups.metrics[metric], "share" if groups.metrics[metric].successes is not None else ""
     low, high = measured.low[place], measured.high[place]
     cell: Cell = {
-        "t": formatting.amount(float(measured.value[place]), unit),
-        "sub": f"{formatting.amount(float(low), unit)} to {formatting.amount(float(high), unit)}" if low == low else None,
+        "t": formatting.format_value(float(measured.value[place]), unit),
+        "sub": formatting.format_interval(float(low), float(high), unit) if low == low else None,
     }
-    if not enough(groups, metric)[place]:
-        cell |= {
-            "s": "unknown",
-            "title": f"Too small to judge: {measured.n[place]:,.0f} {counted(metric)}, about {rows_needed(groups, metric, place):,} more needed",
-        }
+    if not groups_with_enough_rows(groups, metric)[place]:
+        more = group_rows_needed(groups, metric, place)
+        cell |= {"s": "unknown", "title": f"Too few rows: {measured.n[place]:,.0f} {rate_rows_words(metric)}, about {more:,} more needed"}
     return cell
 
 
-def long_frame(now: Groups, before: Groups | None, metrics: Sequence[str]) -> "DataFrame":
+def long_rate_frame(now: GroupMetrics, before: GroupMetrics | None, metrics: Sequence[str]) -> "DataFrame":
     """Every group and rate, one a row, for the CSV."""
     import pandas as pd
 
     return pd.concat([rate_frame(now, before, each).assign(metric=each) for each in metrics], ignore_index=True)
 
 
-def group_link(here: Here, chosen: Sequence[Attribute], levels: Sequence[str], name: str) -> Cell:
+def group_link(here: ModelPage, chosen: Sequence[Attribute], levels: Sequence[str], name: str) -> Cell:
     """A group as a link that makes it the slice of the performance page; bands of numbers are no slices."""
     if any(each.reference.startswith("band.") for each in chosen):
         return {"t": name}
     slice_ = Slice(tuple((each.name, one) for each, one in zip(chosen, levels, strict=True)))
-    return links.link(name, "performance", replace(here.scope, slice=slice_))
+    return links.link_cell(name, "performance", replace(here.scope, slice=slice_))

@@ -1,1 +1,1 @@
-"""The database: connection, schema, migrations, catalog. Nothing else imports duckdb's connection."""
+"""Database: connection, schema, catalog tables, SQL expressions. Only this package opens a DuckDB connection."""

@@ -1,7 +1,7 @@
-"""How are models, versions, columns, edges and streams read from the store and written to it?
+"""Read and write models, versions, columns, edges and streams in the catalog tables.
 
-Every function takes a cursor; those that write are for the cursor of `Store.write`, so that the catalog changes together with the rows.
-Instants are UTC: aware in the catalog, naive in the tables.
+Every function takes a cursor. Functions that write take the cursor of `Store.write`, so that the catalog and the rows change in one
+transaction. Times are UTC: aware in the catalog, naive in the tables.
 """
 
 import json
@@ -16,79 +16,79 @@ from observability.core.catalog import Catalog, Column, Edges, Kind, Model, Task
 from observability.core.questions import NULL, UNKNOWN
 from observability.core.settings import ModelSettings
 from observability.core.time import aware_utc, naive_utc
-from observability.store.db.results import one
+from observability.store.db.results import single_row
 from observability.store.db.schema import COLUMN_TYPES, LATENCY, create_model_tables, model_table
 
 Cursor = duckdb.DuckDBPyConnection
 
 
 def read_catalog(cursor: Cursor) -> Catalog:
-    """Everything the catalog tables hold, models by name. Read-only."""
+    """All models, ordered by name, with their versions, columns and edges. Read-only."""
     columns: dict[int, list[Column]] = {}
     for key, *values in cursor.execute('SELECT key, id, name, "column", kind, role, sensitive FROM columns ORDER BY key, id').fetchall():
         columns.setdefault(key, []).append(Column(*values))
     edges: dict[tuple[int, str], dict[str, Edges]] = {}
     for key, version, reference, text in cursor.execute("SELECT key, version, reference, edges FROM edges").fetchall():
-        edges.setdefault((key, version), {})[reference] = edges_from(json.loads(text))
+        edges.setdefault((key, version), {})[reference] = _edges_from_json(json.loads(text))
     versions: dict[int, list[Version]] = {}
     for key, name, registered_at, features, rows, in_sample, artifact, inferred in cursor.execute(
         "SELECT key, version, registered_at, features, reference_rows, in_sample, artifact, inferred FROM versions ORDER BY key, version"
     ).fetchall():
-        versions.setdefault(key, []).append(
-            Version(
-                name, aware(registered_at), texts(features), edges.get((key, name), {}), rows, in_sample, artifact, texts(inferred)
-            )
-        )  # fmt: skip
-    models = cursor.execute("SELECT key, name, task, classes, settings, sample FROM models ORDER BY name").fetchall()
-    return Catalog(
-        tuple(
-            Model(
-                key, name, task, texts(classes), tuple(columns.get(key, ())), tuple(versions.get(key, ())), settings_of(settings), sample
-            )
-            for key, name, task, classes, settings, sample in models
-        )
-    )  # fmt: skip
+        since = None if registered_at is None else aware_utc(registered_at)
+        own = edges.get((key, name), {})
+        version = Version(name, since, _text_tuple(features), own, rows, in_sample, artifact, _text_tuple(inferred))
+        versions.setdefault(key, []).append(version)
+    models = []
+    for key, name, task, classes, text, sample in cursor.execute(
+        "SELECT key, name, task, classes, settings, sample FROM models ORDER BY name"
+    ).fetchall():
+        settings, of_model = settings_from_json(text), tuple(columns.get(key, ()))
+        models.append(Model(key, name, task, _text_tuple(classes), of_model, tuple(versions.get(key, ())), settings, sample))
+    return Catalog(tuple(models))
 
 
 def find_model(cursor: Cursor, name: str) -> Model | None:
-    """The model of that name as the writer sees it now, or None."""
-    return next((each for each in read_catalog(cursor).models if each.name == name), None)
+    """The model with this name as the open transaction sees it, or None."""
+    return next((model for model in read_catalog(cursor).models if model.name == name), None)
 
 
 def add_model(
-    writer: Cursor, name: str, *, task: Task | None = None, classes: Sequence[str] = (), settings: ModelSettings | None = None,
-    sample: bool = False, now: datetime | None = None,
-) -> int:  # fmt: skip
-    """Makes a model that is not there yet, with its tables; gives its key."""
-    (key,) = one(writer, "SELECT coalesce(max(key), 0) + 1 FROM models")
-    writer.execute(
-        "INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [
-            key,
-            name,
-            task,
-            json.dumps(list(classes)),
-            settings_text(settings or ModelSettings()),
-            sample,
-            naive_utc(now or datetime.now(UTC)),
-        ],
-    )
-    keep_settings(writer, key, settings or ModelSettings(), now)
+    writer: Cursor,
+    name: str,
+    *,
+    task: Task | None = None,
+    classes: Sequence[str] = (),
+    settings: ModelSettings | None = None,
+    sample: bool = False,
+    now: datetime | None = None,
+) -> int:
+    """Create a model and its tables; return its key."""
+    settings, created = settings or ModelSettings(), naive_utc(now or datetime.now(UTC))
+    (key,) = single_row(writer, "SELECT coalesce(max(key), 0) + 1 FROM models")
+    values = [key, name, task, json.dumps(list(classes)), _settings_to_json(settings), sample, created]
+    writer.execute("INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+    record_settings(writer, key, settings, now)
     create_model_tables(writer, key)
     return int(key)
 
 
 def update_model(
-    writer: Cursor, key: int, *, task: Task | None = None, classes: Sequence[str] | None = None, settings: ModelSettings | None = None,
-    sample: bool | None = None, now: datetime | None = None,
-) -> None:  # fmt: skip
-    """Changes what is given of a model. Decisions and labels that are already counted follow only after `rollup.rebuild`."""
+    writer: Cursor,
+    key: int,
+    *,
+    task: Task | None = None,
+    classes: Sequence[str] | None = None,
+    settings: ModelSettings | None = None,
+    sample: bool | None = None,
+    now: datetime | None = None,
+) -> None:
+    """Change the given properties of a model. Stored decisions and rollups change only after `rollup.rebuild_rollups`."""
     if settings is not None:
-        keep_settings(writer, key, settings, now)
+        record_settings(writer, key, settings, now)
     values = {
         "task": task,
         "classes": None if classes is None else json.dumps(list(classes)),
-        "settings": None if settings is None else settings_text(settings),
+        "settings": None if settings is None else _settings_to_json(settings),
         "sample": sample,
     }
     for column, value in values.items():
@@ -96,49 +96,48 @@ def update_model(
             writer.execute(f"UPDATE models SET {column} = ? WHERE key = ?", [value, key])
 
 
-def keep_settings(writer: Cursor, key: int, settings: ModelSettings, now: datetime | None) -> None:
-    """Keeps from when on settings hold, where they are others than those before (store/db/settings_history.py)."""
+def record_settings(writer: Cursor, key: int, settings: ModelSettings, now: datetime | None) -> None:
+    """Append settings to the settings history if they differ from the newest ones (store/db/settings_history.py)."""
     last = writer.execute('SELECT settings FROM settings_kept WHERE key = ? ORDER BY "at" DESC, rowid DESC LIMIT 1', [key]).fetchone()
-    if last is None or settings_of(last[0]) != settings:
-        writer.execute("INSERT INTO settings_kept VALUES (?, ?, ?)", [key, naive_utc(now or datetime.now(UTC)), settings_text(settings)])
+    if last is None or settings_from_json(last[0]) != settings:
+        writer.execute(
+            "INSERT INTO settings_kept VALUES (?, ?, ?)", [key, naive_utc(now or datetime.now(UTC)), _settings_to_json(settings)]
+        )
 
 
 def save_version(writer: Cursor, key: int, version: Version) -> None:
-    """Writes a version, in place of one with that name. Its edges are written too, in place of the old ones."""
+    """Write a version and its edges. An existing version of that name is replaced."""
     writer.execute("DELETE FROM versions WHERE key = ? AND version = ?", [key, version.name])
-    writer.execute(
-        "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            key, version.name, None if version.registered_at is None else naive_utc(version.registered_at), json.dumps(list(version.features)),
-            version.reference_rows, version.in_sample, version.artifact, json.dumps(list(version.inferred)),
-        ],
-    )  # fmt: skip
+    since = None if version.registered_at is None else naive_utc(version.registered_at)
+    features, inferred = json.dumps(list(version.features)), json.dumps(list(version.inferred))
+    values = [key, version.name, since, features, version.reference_rows, version.in_sample, version.artifact, inferred]
+    writer.execute("INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
     save_edges(writer, key, version.name, version.edges)
 
 
 def save_edges(writer: Cursor, key: int, version: str, edges: Mapping[str, Edges]) -> None:
-    """Writes the edges of a version by column reference, in place of all that it had."""
+    """Replace all edges of a version. edges: by column reference."""
     writer.execute("DELETE FROM edges WHERE key = ? AND version = ?", [key, version])
-    rows = [[key, version, reference, json.dumps(asdict(each))] for reference, each in sorted(edges.items())]
+    rows = [[key, version, reference, json.dumps(asdict(own))] for reference, own in sorted(edges.items())]
     if rows:
         writer.executemany("INSERT INTO edges VALUES (?, ?, ?, ?)", rows)
 
 
 def add_columns(writer: Cursor, key: int, wanted: Iterable[tuple[str, str, Kind]], sensitive: Iterable[str] = ()) -> dict[str, Column]:
-    """Gives a model the columns (role, name, kind) that it has not yet, in the catalog and in its predictions table.
+    """Add the columns (role, name, kind) that a model lacks to the catalog and to its predictions table.
 
-    sensitive: references (`feature.sex`) of new columns that fairness is judged on. Gives all asked for, by reference; kinds of those that were
-    there stay as they are. In the rows that are there already a new column is null, and is counted so.
+    sensitive: references (`feature.sex`) of new columns that are protected attributes. Returns all requested columns by reference; an
+    existing column keeps its kind. Rows that are already stored have null in a new column, and the rollups count them so.
     """
     rows = writer.execute('SELECT id, name, "column", kind, role, sensitive FROM columns WHERE key = ? ORDER BY id', [key]).fetchall()
-    known = {each.reference: each for each in (Column(*row) for row in rows)}
-    asked, added = [], []
+    known = {column.reference: column for column in (Column(*row) for row in rows)}
+    requested, added = [], []
     for role, name, kind in wanted:
         reference = f"{role}.{name}"
-        asked.append(reference)
+        requested.append(reference)
         if reference in known:
             continue
-        number = max((each.id for each in known.values()), default=0) + 1
+        number = max((column.id for column in known.values()), default=0) + 1
         column = Column(number, name, f"f{number}", kind, "group" if role == "group" else "feature", reference in set(sensitive))
         writer.execute(
             "INSERT INTO columns VALUES (?, ?, ?, ?, ?, ?, ?)", [key, number, name, column.column, kind, column.role, column.sensitive]
@@ -153,16 +152,16 @@ def add_columns(writer: Cursor, key: int, wanted: Iterable[tuple[str, str, Kind]
                 SELECT stream, (floor(period / 24) * 24)::INTEGER AS period, arrived, sum(n)::BIGINT AS n, sum(w) AS w, sum(w2) AS w2
                 FROM {model_table("counts", key)} WHERE measure = {LATENCY} AND slice = 0 GROUP BY ALL)"""
         )
-    return {reference: known[reference] for reference in asked}
+    return {reference: known[reference] for reference in requested}
 
 
 def set_sensitive(writer: Cursor, key: int, references: Iterable[str]) -> None:
-    """Says which columns fairness is judged on: these and no others. Slices follow after `rollup.rebuild`."""
+    """Mark exactly these columns as sensitive. Slices change only after `rollup.rebuild_rollups`."""
     writer.execute("UPDATE columns SET sensitive = list_contains(?, role || '.' || name) WHERE key = ?", [list(references), key])
 
 
 def set_kind(writer: Cursor, key: int, column: Column, kind: Kind) -> None:
-    """Changes the kind of a column: values that have no form in the new kind become null. Rollups follow after `rollup.rebuild`."""
+    """Change the kind of a column; values that cannot be converted become null. Rollups change only after `rollup.rebuild_rollups`."""
     table, source = model_table("predictions", key), column.column
     text = f"CASE WHEN {source} = floor({source}) AND abs({source}) < 1e15 THEN {source}::BIGINT::VARCHAR ELSE {source}::VARCHAR END"
     value = text if (column.kind, kind) == ("number", "category") else source
@@ -170,57 +169,53 @@ def set_kind(writer: Cursor, key: int, column: Column, kind: Kind) -> None:
     writer.execute("UPDATE columns SET kind = ? WHERE key = ? AND id = ?", [kind, key, column.id])
 
 
-def streams(cursor: Cursor, key: int) -> dict[tuple[str, str], int]:
-    """Number of each (version, environment) of a model that has rows. Read-only."""
+def stream_numbers(cursor: Cursor, key: int) -> dict[tuple[str, str], int]:
+    """Stream number by (version, environment), of every stream of a model. Read-only."""
     rows = cursor.execute("SELECT version, environment, stream FROM streams WHERE key = ?", [key]).fetchall()
     return {(version, environment): stream for version, environment, stream in rows}
 
 
-def stream(writer: Cursor, key: int, version: str, environment: str) -> int:
-    """Number of the stream of a version in an environment, made where it is new; so is a version that nobody registered."""
-    known = streams(writer, key)
+def ensure_stream(writer: Cursor, key: int, version: str, environment: str) -> int:
+    """Number of the stream of a version in an environment. Creates the stream, and an unregistered version, if they do not exist."""
+    known = stream_numbers(writer, key)
     if (version, environment) in known:
         return known[version, environment]
     number = max(known.values(), default=-1) + 1
     writer.execute("INSERT INTO streams VALUES (?, ?, ?, ?)", [key, number, version, environment])
-    if not one(writer, "SELECT count(*) FROM versions WHERE key = ? AND version = ?", [key, version])[0]:
+    if not single_row(writer, "SELECT count(*) FROM versions WHERE key = ? AND version = ?", [key, version])[0]:
         save_version(writer, key, Version(version))
     return number
 
 
-def edges_from(body: dict[str, Any]) -> Edges:
+def _edges_from_json(body: dict[str, Any]) -> Edges:
     """Edges from their JSON object."""
-    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
-    return Edges(**fields)
+    return Edges(**_with_tuples(body))
 
 
-def settings_text(settings: ModelSettings) -> str:
-    """Settings as JSON."""
+def _settings_to_json(settings: ModelSettings) -> str:
     return json.dumps(asdict(settings))
 
 
-def settings_of(text: str | None) -> ModelSettings:
-    """Settings from JSON; what is not there keeps its default."""
-    body: dict[str, Any] = json.loads(text) if text else {}
-    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
-    return ModelSettings(**fields)
+def settings_from_json(text: str | None) -> ModelSettings:
+    """Settings from JSON; missing fields have their defaults."""
+    return ModelSettings(**_with_tuples(json.loads(text) if text else {}))
 
 
-def texts(text: str | None) -> tuple[str, ...]:
+def _with_tuples(body: dict[str, Any]) -> dict[str, Any]:
+    """A JSON object with its lists as tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
+
+
+def _text_tuple(text: str | None) -> tuple[str, ...]:
     """A tuple of texts from a JSON list."""
     return tuple(json.loads(text)) if text else ()
 
 
-def aware(instant: datetime | None) -> datetime | None:
-    """A naive UTC instant of a table as an aware one."""
-    return None if instant is None else aware_utc(instant)
+def catalog_with_settings(catalog: Catalog, settings: Mapping[str, ModelSettings]) -> Catalog:
+    """The catalog with other settings for some models. If the threshold differs, decisions are derived from scores instead of read."""
 
-
-def with_settings(catalog: Catalog, settings: Mapping[str, ModelSettings]) -> Catalog:
-    """The catalog with other settings of some models; where the threshold is another one, decisions are made by it and not read."""
-
-    def then(model: Model) -> Model:
+    def changed(model: Model) -> Model:
         own = settings.get(model.name, model.settings)
         return replace(model, settings=own, redecided=model.task == "binary" and own.threshold != model.settings.threshold)
 
-    return Catalog(tuple(map(then, catalog.models)))
+    return Catalog(tuple(map(changed, catalog.models)))

@@ -1,7 +1,7 @@
-"""How is the one database of a home opened, read by many threads and written by one?
+"""Open the database of a home folder for many reading threads and one writer.
 
-DuckDB lets one process own a file. Inside that process every reader takes a cursor of its own, and all writing goes through `Store.write`: one
-writer at a time, one transaction, and a generation that grows with every commit, by which caches know that they are old.
+DuckDB lets one process own a file. Inside that process every reader takes its own cursor, and all writes go through `Store.write`: one
+writer at a time, one transaction, and a generation number that grows with every commit, so that caches can tell when they are stale.
 """
 
 import fcntl
@@ -20,22 +20,23 @@ import duckdb
 from observability.core.catalog import Catalog
 from observability.core.errors import StoreBrokenError, StoreBusyError
 from observability.core.settings import ModelSettings
-from observability.store.db.catalog_store import read_catalog, with_settings
+from observability.store.db.catalog_store import catalog_with_settings, read_catalog
 
 DATABASE = "store.duckdb"
 FLOOR_BYTES = 512 * 1024 * 1024
-"""Free disk space below which nothing more is written: a full disk at a checkpoint stops the whole database."""
+"""Free disk space below which nothing is written: a full disk at a checkpoint stops the whole database."""
 CACHE_BYTES = 256 * 1024 * 1024
-"""Blocks of the file that stay in memory after a load; without a limit a long load would fill all that queries may use."""
+"""Size of the block cache that is kept after a load; without a limit a long load would fill the memory that queries may use."""
 OPEN_OPTIONS = ("max_execution_time", "operator_memory_limit", "threads", "memory_limit")
-"""Options that stay open to change; everything else is locked once the store is open."""
+"""DuckDB options that can still be changed after the store is open. All others are locked."""
 
 
-class Store:
-    """One open database. Safe under threads. `generation` grows with every commit that changes what can be read; `unhurried` counts those of
-    them that were made inside `in_background`.
+class Database:
+    """One open database. Safe under threads.
 
-    loading, reconciled: the loader's, that one thread loads landing at a time, and that loaded segments were compared with the manifest.
+    generation: grows with every commit that changes what can be read. unhurried: how many of these commits were made inside
+    `in_background`. loading: lock of the loader, so that one thread at a time loads landing. reconciled: whether the loaded segments were
+    compared with the manifest.
     """
 
     def __init__(self, home: Path, memory_limit: str, threads: int | None) -> None:
@@ -44,7 +45,9 @@ class Store:
         self._thread = threading.local()
         self.loading = threading.Lock()
         self.reconciled = False
-        self._memory_limit, self._threads = memory_limit, threads or os.cpu_count() or 1
+        self._memory_limit = memory_limit
+        self.threads = threads or os.cpu_count() or 1
+        """Threads that a query may use."""
         self._mutex = threading.RLock()
         self._writing = threading.Lock()
         self._writer: int | None = None
@@ -62,13 +65,8 @@ class Store:
         """The folder in which records arrive (client/spool.py)."""
         return self.home / "landing"
 
-    @property
-    def threads(self) -> int:
-        """Threads that a query may use."""
-        return self._threads
-
     def cursor(self) -> duckdb.DuckDBPyConnection:
-        """A new connection to the database, for one thread and use. A database that a fatal error stopped is reopened, once a call."""
+        """A new connection for one thread and one use. Reopens the database once per call after a fatal DuckDB error."""
         with self._mutex:
             if self._connection is None:
                 raise StoreBrokenError("the store is closed", where=str(self.path))
@@ -79,26 +77,23 @@ class Store:
                 return self._fresh()
 
     def catalog(self) -> Catalog:
-        """Every model, version, column and edge that the store holds; the same object until something is committed."""
+        """Every model, version, column and edge in the store. The same object until the next commit."""
         generation, cached = self.generation, self._catalog
         if cached is None or cached[0] != generation:
-            cursor = self.cursor()
-            try:
+            with self.cursor() as cursor:
                 cached = generation, read_catalog(cursor)
-            finally:
-                cursor.close()
             self._catalog = cached
         seen: Callable[[Catalog], Catalog] | None = getattr(self._thread, "seen", None)
         return cached[1] if seen is None else seen(cached[1])
 
     @contextmanager
     def under(self, settings: Mapping[str, ModelSettings]) -> Iterator[None]:
-        """In this block and thread, models have these settings, by name: so a week is judged by the limits that held then. For reading only."""
+        """Within the context, models have these settings in this thread, by name. Reviews of past weeks use it. For reading only."""
         held: list[tuple[Catalog, Catalog]] = []
 
         def seen(present: Catalog) -> Catalog:
             if not held or held[0][0] is not present:
-                held[:] = [(present, with_settings(present, settings))]
+                held[:] = [(present, catalog_with_settings(present, settings))]
             return held[0][1]
 
         before = getattr(self._thread, "seen", None)
@@ -110,11 +105,11 @@ class Store:
 
     @contextmanager
     def write(self, *, aside: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The one writer's cursor inside one transaction, committed at the end of the block, undone where it raises.
+        """The cursor of the single writer in a transaction: committed at the end of the block, rolled back if the block raises.
 
-        aside: what is written changes nothing that a page shows (a memory of what was computed), so no cache becomes old by it, and where somebody else
-        writes just now nobody waits: StoreBusyError. Not for use inside itself. Raises StoreBrokenError where the disk refused; what had been committed
-        before stays.
+        aside: the write changes nothing that a page shows (a cached computation). Caches stay valid, and the call raises StoreBusyError
+        instead of waiting for another writer. Cannot be nested. Raises StoreBrokenError if the disk refuses the write; earlier commits
+        stay.
         """
         if self._writer == threading.get_ident():
             raise RuntimeError("Store.write() inside Store.write(): pass the writer's cursor on")
@@ -131,9 +126,11 @@ class Store:
                 with suppress(duckdb.Error):
                     cursor.rollback()
                 raise StoreBrokenError(
-                    "the store could not be written", where=str(self.path), got=first_line(error),
-                    attempt="Free some disk space and try again; what was stored before is intact",
-                ) from error  # fmt: skip
+                    "the store could not be written",
+                    where=str(self.path),
+                    got=_error_summary(error),
+                    attempt="Free some disk space and try again; stored data is intact",
+                ) from error
             except BaseException:
                 with suppress(duckdb.Error):
                     cursor.rollback()
@@ -150,7 +147,7 @@ class Store:
 
     @contextmanager
     def in_background(self) -> Iterator[None]:
-        """What this thread commits in the block is news that nobody waits for: pages may show it a few seconds later."""
+        """Commits of this thread within the context are not urgent: pages may show them a few seconds later."""
         self._thread.background = True
         try:
             yield
@@ -162,27 +159,27 @@ class Store:
         return shutil.disk_usage(self.home).free
 
     def require_space(self) -> None:
-        """Raises StoreBrokenError below the floor of free disk space, so that nothing is begun that could not be finished."""
+        """Raise StoreBrokenError if free disk space is below FLOOR_BYTES, before work is begun that could not be finished."""
         if (free := self.free_bytes()) < FLOOR_BYTES:
             raise StoreBrokenError(
-                "the disk is nearly full, so nothing more is loaded", where=str(self.home), got=f"{free // 2**20} MB free",
-                expected=f"at least {FLOOR_BYTES // 2**20} MB", attempt="Free some space; what waits in landing is kept",
-            )  # fmt: skip
+                "the disk is nearly full, so nothing more is loaded",
+                where=str(self.home),
+                got=f"{free // 2**20} MB free",
+                expected=f"at least {FLOOR_BYTES // 2**20} MB",
+                attempt="Free some space; records in landing are kept",
+            )
 
     def trim(self) -> None:
-        """Lets go of cached blocks beyond CACHE_BYTES, so that loading takes a bounded amount of memory whatever it loads."""
-        cursor = self.cursor()
-        try:
+        """Evict cached blocks beyond CACHE_BYTES, so that the memory use of loading is bounded."""
+        with self.cursor() as cursor:
             (used,) = cursor.execute("SELECT coalesce(sum(memory_usage_bytes), 0) FROM duckdb_memory()").fetchall()[0]
             if used > CACHE_BYTES:
-                with suppress(duckdb.OutOfMemoryException):  # a query beside it holds more just now
+                with suppress(duckdb.OutOfMemoryException):  # a concurrent query holds more than that
                     cursor.execute(f"SET memory_limit = '{CACHE_BYTES}B'")
                 cursor.execute(f"SET memory_limit = '{self._memory_limit}'")
-        finally:
-            cursor.close()
 
     def close(self) -> None:
-        """Closes every connection. A second call does nothing."""
+        """Close every connection. A second call does nothing."""
         with self._mutex:
             connection, self._connection = self._connection, None
             if connection is not None:
@@ -209,9 +206,9 @@ class Store:
         self.generation += 1
 
     def _close(self, connection: duckdb.DuckDBPyConnection) -> None:
-        for each in [*self._cursors, connection]:
+        for open_connection in [*self._cursors, connection]:
             with suppress(duckdb.Error):
-                each.close()
+                open_connection.close()
         self._cursors.clear()
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
@@ -224,10 +221,10 @@ class Store:
                     "autoload_known_extensions": False,
                     "temp_directory": str(self.home / "tmp"),
                     "memory_limit": self._memory_limit,
-                    "threads": self._threads,
+                    "threads": self.threads,
                     "checkpoint_threshold": "256MB",
                     "python_enable_replacements": False,
-                    "perfect_ht_threshold": 16,  # beyond it the empty table of a few hundred groups takes 100 ms to make
+                    "perfect_ht_threshold": 16,  # larger ones take 100 ms to allocate for a few hundred groups
                 },
             )
         except duckdb.Error as error:
@@ -243,19 +240,23 @@ class Store:
         return connection
 
     def _refused(self, error: duckdb.Error) -> StoreBusyError | StoreBrokenError:
-        if isinstance(error, duckdb.IOException) and (owner := locked_by(self.path)) is not None:
+        if isinstance(error, duckdb.IOException) and (owner := _lock_owner_pid(self.path)) is not None:
             return StoreBusyError(
-                "the store is in use by another process", where=str(self.path), got=f"PID {owner}",
-                attempt="Ask the dashboard that runs, or stop it first",
-            )  # fmt: skip
+                "the store is in use by another process",
+                where=str(self.path),
+                got=f"PID {owner}",
+                attempt="Use the running dashboard, or stop it first",
+            )
         return StoreBrokenError(
-            "the store cannot be opened", where=str(self.path), got=first_line(error),
+            "the store cannot be opened",
+            where=str(self.path),
+            got=_error_summary(error),
             attempt="Restore a backup, or move the file aside and load the records again",
-        )  # fmt: skip
+        )
 
 
-def locked_by(path: Path) -> int | None:
-    """PID of another process that holds a lock on the file, None where nobody does. Only for a file that this process has not open."""
+def _lock_owner_pid(path: Path) -> int | None:
+    """PID of another process that holds a lock on the file, or None. This process must not have the file open."""
     with suppress(OSError), path.open("rb+") as file:
         query = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         kind, _, _, _, pid = struct.unpack("hhqqi4x", fcntl.fcntl(file, fcntl.F_GETLK, query))
@@ -263,6 +264,6 @@ def locked_by(path: Path) -> int | None:
     return None
 
 
-def first_line(error: Exception) -> str:
-    """The first line of an error's text, without its final stop."""
+def _error_summary(error: Exception) -> str:
+    """The first line of an error message, without its final full stop."""
     return str(error).strip().split("\n", 1)[0].rstrip(".")

@@ -3,8 +3,8 @@
 import duckdb
 
 from observability.records.kinds import KINDS
-from observability.store.db.results import one
-from observability.store.db.schema import quoted
+from observability.store.db.results import single_row
+from observability.store.db.schema import quoted_identifier
 
 FIELD_TYPES: dict[str, str] = {
     "text": "VARCHAR",
@@ -21,22 +21,25 @@ FIELD_TYPES: dict[str, str] = {
 
 
 def schema_version(cursor: duckdb.DuckDBPyConnection) -> int:
-    """The number of the last step that was applied. Read-only."""
-    return int(one(cursor, "SELECT coalesce(max(version), 0) FROM migrations")[0])
+    """Number of the last migration step that was applied. Read-only."""
+    return int(single_row(cursor, "SELECT coalesce(max(version), 0) FROM migrations")[0])
 
 
 def kind_tables() -> dict[str, str]:
-    """Kind to table, of every kind that has one table for all models: `batch` to `batches`."""
+    """Table by kind, for every kind with one table for all models: `batch` → `batches`."""
     return {name: f"{name}es" if name.endswith(("ch", "s")) else f"{name}s" for name in KINDS if name not in ("prediction", "label")}
 
 
 def kind_columns(kind: str) -> dict[str, str]:
     """Columns of a kind's table and their SQL types."""
-    fields = {each.name: FIELD_TYPES[each.type] for each in KINDS[kind].fields.values() if each.name != "received_at"}
-    return {**fields, "arrived": "TIMESTAMP", "extra": "JSON", "content_hash": "UBIGINT"}
+    return {**_typed_fields(kind), "arrived": "TIMESTAMP", "extra": "JSON", "content_hash": "UBIGINT"}
 
 
 def content_hash(kind: str) -> str:
-    """The SQL expression of the hash over the typed fields of a kind (JSON in canonical text); `received_at` and unknown fields are left out."""
-    typed = {each.name: FIELD_TYPES[each.type] for each in KINDS[kind].fields.values() if each.name != "received_at"}
-    return f"hash({', '.join(f'{quoted(name)}::VARCHAR' if type_name == 'JSON' else quoted(name) for name, type_name in typed.items())})"
+    """SQL expression of the hash over the typed fields of a kind (JSON as text). `received_at` and unknown fields are left out."""
+    names = (quoted_identifier(name) + ("::VARCHAR" if kind == "JSON" else "") for name, kind in _typed_fields(kind).items())
+    return f"hash({', '.join(names)})"
+
+
+def _typed_fields(kind: str) -> dict[str, str]:
+    return {field.name: FIELD_TYPES[field.type] for field in KINDS[kind].fields.values() if field.name != "received_at"}

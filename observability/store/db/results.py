@@ -1,4 +1,7 @@
-"""How is the answer of a query taken whole? Nothing of a result may stay unread before the same cursor is given a table to look at."""
+"""Fetch complete query results.
+
+A result must be read completely before a table is registered on the same cursor.
+"""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -12,31 +15,31 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-def one(cursor: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()) -> tuple[Any, ...]:
-    """The one row that a query gives."""
+def single_row(cursor: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()) -> tuple[Any, ...]:
+    """The only row of a query result."""
     (row,) = cursor.execute(query, list(parameters)).fetchall()
     return tuple(row)
 
 
-def first(cursor: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()) -> tuple[Any, ...] | None:
-    """The first row that a query gives, None without rows."""
+def first_row(cursor: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()) -> tuple[Any, ...] | None:
+    """The first row of a query result; None if there are no rows."""
     rows = cursor.execute(query, list(parameters)).fetchall()
     return tuple(rows[0]) if rows else None
 
 
-def arrow(cursor: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
-    """All rows of a query as an Arrow table, run once."""
+def arrow_result(cursor: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+    """All rows of a query as an Arrow table."""
     return cursor.sql(query).to_arrow_table()
 
 
-def no_rows(types: Mapping[str, str]) -> "DataFrame":
-    """A frame without rows. types: of its columns, as pandas names them."""
-    return nothing(tuple(types.items())).copy(deep=False)
+def empty_result(types: Mapping[str, str]) -> "DataFrame":
+    """A frame without rows. types: pandas type names by column."""
+    return _empty_result(tuple(types.items())).copy(deep=False)
 
 
 @lru_cache(maxsize=256)
-def nothing(types: tuple[tuple[str, str], ...]) -> "DataFrame":
-    """The one frame without rows of these types, which is never handed out itself."""
+def _empty_result(types: tuple[tuple[str, str], ...]) -> "DataFrame":
+    """The cached frame without rows of these types. Callers get copies."""
     import pandas as pd
 
     return pd.DataFrame({name: pd.Series(dtype=kind) if kind == "Int64" else np.empty(0, kind) for name, kind in types})

@@ -1,7 +1,7 @@
-"""Which tables does the store have, and which columns?
+"""Tables and columns of the store.
 
-One database. What belongs to one model alone stands in tables of its own, named by the model's key, so that a model is removed by dropping
-them. All times are UTC, stored as naive TIMESTAMP. `docs/architecture.md` says what each column means.
+There is one database. Data of one model stands in tables named by the model's key, so that removing a model drops its tables. All times are
+UTC, stored as naive TIMESTAMP. `docs/architecture.md` describes the columns.
 """
 
 import duckdb
@@ -9,11 +9,11 @@ import duckdb
 from observability.core.catalog import Kind
 
 BASE_TABLES = """
-CREATE TABLE models (key INTEGER PRIMARY KEY, name VARCHAR NOT NULL UNIQUE, task VARCHAR, classes JSON, settings JSON, sample BOOLEAN NOT NULL,
-    created_at TIMESTAMP NOT NULL);
+CREATE TABLE models (key INTEGER PRIMARY KEY, name VARCHAR NOT NULL UNIQUE, task VARCHAR, classes JSON, settings JSON,
+    sample BOOLEAN NOT NULL, created_at TIMESTAMP NOT NULL);
 CREATE TABLE settings_kept (key INTEGER NOT NULL, "at" TIMESTAMP NOT NULL, settings JSON NOT NULL);
-CREATE TABLE versions (key INTEGER NOT NULL, version VARCHAR NOT NULL, registered_at TIMESTAMP, features JSON, reference_rows BIGINT NOT NULL,
-    in_sample BOOLEAN NOT NULL, artifact VARCHAR, inferred JSON);
+CREATE TABLE versions (key INTEGER NOT NULL, version VARCHAR NOT NULL, registered_at TIMESTAMP, features JSON,
+    reference_rows BIGINT NOT NULL, in_sample BOOLEAN NOT NULL, artifact VARCHAR, inferred JSON);
 CREATE TABLE columns (key INTEGER NOT NULL, id USMALLINT NOT NULL, name VARCHAR NOT NULL, "column" VARCHAR NOT NULL, kind VARCHAR NOT NULL,
     role VARCHAR NOT NULL, sensitive BOOLEAN NOT NULL);
 CREATE TABLE edges (key INTEGER NOT NULL, version VARCHAR NOT NULL, reference VARCHAR NOT NULL, edges JSON NOT NULL);
@@ -99,7 +99,7 @@ SUM_COLUMNS = {
     "high": "DOUBLE",
 }
 SLICE_COLUMNS = {"slice": "SMALLINT", "reference": "VARCHAR", "level": "VARCHAR"}
-"""Which slice of the rollups is which: a column reference (`feature.sex`, `device`) and the text of its level (`null` for a missing one)."""
+"""Slices of the rollups: a column reference (`feature.sex`, `device`) and the text of its level (`null` for a missing value)."""
 ATTRIBUTION_COLUMNS = {
     "stream": "SMALLINT",
     "id": "VARCHAR",
@@ -119,7 +119,7 @@ ATTRIBUTION_COLUMNS = {
 }
 """Attributions of single predictions, in the order of the features that store/query/attributions.py keeps for the version."""
 ENRICHMENT_COLUMNS = {"job": "VARCHAR", "version": "VARCHAR", "part": "VARCHAR", "rows": "BIGINT", "state": "JSON"}
-"""What was added to a version's rows by which job: for each part that is done how many rows it had then, and in the part "" the job's state."""
+"""Progress of enrichment jobs: rows of each finished part of a version at that time. The part "" holds the state of the job."""
 ESTIMATE_COLUMNS = {
     "stream": "SMALLINT",
     "id": "VARCHAR",
@@ -132,7 +132,7 @@ ESTIMATE_COLUMNS = {
 }
 """Expected absolute and squared error of single predictions of a regression (store/query/estimates.py)."""
 COMPUTED_COLUMNS = {"id_hash": "UBIGINT", "id": "VARCHAR", "part": "VARCHAR", "asked": "VARCHAR", "at": "TIMESTAMP", "body": "VARCHAR"}
-"""What a model's file said about single predictions when it was asked (store/query/cached_answers.py)."""
+"""Cached answers that a model artifact computed about single predictions (store/query/cached_answers.py)."""
 MODEL_TABLES = {
     "predictions": PREDICTION_COLUMNS,
     "labels": LABEL_COLUMNS,
@@ -150,7 +150,7 @@ COLUMN_TYPES: dict[Kind, str] = {"number": "DOUBLE", "category": "VARCHAR", "boo
 STATUS_CODES = {"ok": 0, "error": 1, "timeout": 2, "fallback": 3, "rejected": 4}
 """Codes of the status of a prediction in the rollups."""
 OUTCOMES, LATENCY, SCORE, ERROR, DAY_OUTCOMES = 0, -1, -2, -3, -4
-"""Measures of the counts that are no column: outcomes, latency_ms, of a regression the score and the error, and the outcomes of all rows by day."""
+"""Measures of the counts that are not columns: outcomes, latency_ms, score and error of a regression, daily outcomes of all rows."""
 FIRST_CLASS = -100
 """Measure of the counts of the probability of class 0; class k has FIRST_CLASS - k."""
 SUM_MEASURES = {
@@ -166,11 +166,11 @@ SUM_MEASURES = {
     "brier": -15,
     "correct": -16,
 }
-"""Measures of the sums that are no column."""
+"""Measures of the sums that are not columns."""
 SLICED_FIELDS = ("replica", "device")
-"""Fields of a prediction that get slices of their own in the rollups, beside the sensitive columns."""
+"""Fields of a prediction whose levels are slices in the rollups, like those of sensitive columns."""
 SLICE_LEVELS = 50
-"""At most so many levels of a column are rolled up as slices, the first that were seen; others are asked of the raw rows."""
+"""Maximum number of levels of a column that the rollups keep as slices, in order of appearance. Raw rows answer for the others."""
 
 
 def model_table(table: str, key: int) -> str:
@@ -179,22 +179,22 @@ def model_table(table: str, key: int) -> str:
 
 
 def create_model_tables(cursor: duckdb.DuckDBPyConnection, key: int) -> None:
-    """Makes the empty tables of a new model."""
+    """Create the empty tables of a new model."""
     for table, columns in MODEL_TABLES.items():
-        cursor.execute(create_table(model_table(table, key), columns))
+        cursor.execute(create_table_sql(model_table(table, key), columns))
 
 
 def drop_model_tables(cursor: duckdb.DuckDBPyConnection, key: int) -> None:
-    """Drops every table of a model."""
+    """Drop every table of a model."""
     for table in MODEL_TABLES:
         cursor.execute(f"DROP TABLE IF EXISTS {model_table(table, key)}")
 
 
-def create_table(name: str, columns: dict[str, str]) -> str:
+def create_table_sql(name: str, columns: dict[str, str]) -> str:
     """The CREATE TABLE statement of a table."""
-    return f"CREATE TABLE {name} ({', '.join(f'{quoted(column)} {kind}' for column, kind in columns.items())})"
+    return f"CREATE TABLE {name} ({', '.join(f'{quoted_identifier(column)} {kind}' for column, kind in columns.items())})"
 
 
-def quoted(name: str) -> str:
+def quoted_identifier(name: str) -> str:
     """An identifier in double quotes."""
     return '"' + name.replace('"', '""') + '"'

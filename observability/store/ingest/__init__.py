@@ -1,1 +1,1 @@
-"""Ingestion: landing segments and files become typed rows, exactly once."""
+"""Ingestion: landing segments and files become typed rows, each exactly once."""

@@ -1,6 +1,6 @@
-"""How does one block of lines get into the store, inside the transaction of its caller?
+"""Store one block of lines within the transaction of the caller.
 
-Parse, find the streams, drop what is there already, insert the rest, and add to the rollups what that changes.
+Parse, find the streams, drop what is already stored, insert the rest, and update the rollups.
 """
 
 from datetime import datetime
@@ -15,96 +15,97 @@ from observability.core.catalog import Catalog, Model
 from observability.store.db.catalog_store import add_columns, add_model, read_catalog
 from observability.store.db.record_tables import kind_columns, kind_tables
 from observability.store.db.schema import LABEL_COLUMNS, model_table
-from observability.store.ingest.dedupe import NOTHING, fetched, new_labels, new_records, repeated_predictions, stored_of
-from observability.store.ingest.line_counts import DUPLICATE, STORED, Ledger, Lines
-from observability.store.ingest.parse_types import Block, Parsed
-from observability.store.ingest.stage import insert, stage_labels, stage_others, stage_predictions, stored_columns
-from observability.store.rollup.features import HOUR_US, microseconds
-from observability.store.rollup.outcomes import columns_needed
-from observability.store.rollup.rollup import add, merge_if_grown
+from observability.store.ingest.dedupe import NOTHING, new_labels, new_records, repeated_predictions, rows_by_rowid, stored_rows
+from observability.store.ingest.line_counts import DUPLICATE, STORED, LineLedger, Lines
+from observability.store.ingest.parse_types import LineBlock, ParsedBlock
+from observability.store.ingest.stage import insert_rows, stage_labels, stage_others, stage_predictions, stored_columns
+from observability.store.rollup.features import HOUR_US, epoch_microseconds
+from observability.store.rollup.outcomes import outcome_columns
+from observability.store.rollup.rollup import add_to_rollups, merge_if_grown
 
 Cursor = duckdb.DuckDBPyConnection
 CONFLICT = "conflicting_duplicate"
 
 
-def store_parsed(writer: Cursor, parsed: Parsed, block: Block, catalog: Catalog, now: datetime, threads: int = 2) -> tuple[Ledger, Catalog]:
-    """Stores a parsed block; gives what became of its lines, and the catalog after it."""
-    ledger = Ledger()
+def store_parsed_block(
+    writer: Cursor, parsed: ParsedBlock, block: LineBlock, catalog: Catalog, now: datetime, threads: int = 2
+) -> tuple[LineLedger, Catalog]:
+    """Store a parsed block; return the outcome of each line and the catalog afterwards."""
+    ledger = LineLedger()
     hour = int(now.timestamp() // 3600)
     ledger.refuse(parsed.rejected, hour)
-    catalog = with_models(writer, parsed, catalog, now)
+    catalog = _with_models(writer, parsed, catalog, now)
     for name in sorted({*parsed.predictions, *parsed.labels}):
-        store_model(writer, catalog.model(name), parsed.predictions.get(name), parsed.labels.get(name), block, ledger, now, threads)
+        _store_model_records(
+            writer, catalog.model(name), parsed.predictions.get(name), parsed.labels.get(name), block, ledger, now, threads
+        )
     for kind, table in parsed.others.items():
-        store_others(writer, kind, table, ledger, now)
-    if any(
-        pair not in {(model.name, version.name) for model in catalog.models for version in model.versions} for pair in seen_versions(parsed)
-    ):
-        catalog = read_catalog(writer)
-    return ledger, catalog
+        _store_other_records(writer, kind, table, ledger, now)
+    known = {(model.name, version.name) for model in catalog.models for version in model.versions}
+    return ledger, catalog if _seen_versions(parsed) <= known else read_catalog(writer)
 
 
-def with_models(writer: Cursor, parsed: Parsed, catalog: Catalog, now: datetime) -> Catalog:
-    """Makes models and columns that are new; gives the catalog with them."""
+def _with_models(writer: Cursor, parsed: ParsedBlock, catalog: Catalog, now: datetime) -> Catalog:
+    """Create new models and columns; return the catalog with them."""
     known = {model.name: model.key for model in catalog.models}
     fresh = [name for name in sorted({*parsed.predictions, *parsed.labels}) if name not in known]
-    for name in fresh:
-        known[name] = add_model(writer, name, now=now)
+    known |= {name: add_model(writer, name, now=now) for name in fresh}
     wider = {name: columns for name, columns in parsed.new_columns.items() if columns and name in known}
     for name, columns in wider.items():
         add_columns(writer, known[name], columns)
     return read_catalog(writer) if fresh or wider else catalog
 
 
-def seen_versions(parsed: Parsed) -> set[tuple[str, str]]:
-    """Models and versions of the predictions of a block."""
+def _seen_versions(parsed: ParsedBlock) -> set[tuple[str, str]]:
+    """(model, version) of the predictions of a block."""
     return {(name, version) for name, table in parsed.predictions.items() for version in pc.unique(table["version"]).to_pylist()}
 
 
-def store_model(
+def _store_model_records(
     writer: Cursor,
     model: Model,
     predictions: pa.Table | None,
     labels: pa.Table | None,
-    block: Block,
-    ledger: Ledger,
+    block: LineBlock,
+    ledger: LineLedger,
     now: datetime,
     threads: int,
 ) -> None:
-    """Stores the predictions and labels of one model, and adds them to its rollups."""
+    """Store the predictions and labels of one model and add them to its rollups."""
     rows = stage_predictions(writer, model, predictions, now) if predictions is not None and predictions.num_rows else None
     revisions = stage_labels(writer, labels, now) if labels is not None and labels.num_rows else None
-    parts = [table["id_hash"] for table in (rows, revisions) if table is not None]
-    if not parts:
+    tables = [table for table in (rows, revisions) if table is not None]
+    if not tables:
         return
-    stored = stored_of(writer, model, pa.chunked_array([chunk for part in parts for chunk in part.chunks], pa.uint64()))
+    hashes = pa.chunked_array([chunk for table in tables for chunk in table["id_hash"].chunks], pa.uint64())
+    stored = stored_rows(writer, model, hashes)
     same, conflicting = repeated_predictions(writer, model, rows, stored) if rows is not None else (NOTHING, NOTHING)
     if revisions is not None and conflicting.size:
         revisions = revisions.filter(pa.array(~np.isin(revisions["line"].to_numpy(), conflicting)))
     fresh = None if revisions is None else new_labels(writer, revisions, stored.labels)
     if rows is not None:
         added = set() if fresh is None else set(fresh.filter(fresh["inline"])["line"].to_pylist())
-        note_predictions(ledger, model, rows, same, conflicting, added, block, now)
+        _note_predictions(ledger, model, rows, same, conflicting, added, block, now)
         dropped = np.concatenate([same, conflicting])
         if dropped.size:
             rows = rows.filter(pa.array(~np.isin(rows["line"].to_numpy(), dropped)))
-        insert(writer, model_table("predictions", model.key), list(stored_columns(model)), rows)
+        insert_rows(writer, model_table("predictions", model.key), list(stored_columns(model)), rows)
     if revisions is not None and fresh is not None:
         own = revisions.filter(pc.invert(revisions["inline"]))
         kept = np.isin(own["line"].to_numpy(), fresh["line"].to_numpy())
-        ledger.note(model.name, "label", own["line"].to_numpy(), outcome(kept), hours_of(own["arrived"]))
+        ledger.note(model.name, "label", own["line"].to_numpy(), _stored_or_duplicate(kept), _whole_hours(own["arrived"]))
     older = None
     if fresh is not None and fresh.num_rows and stored.predictions.num_rows:
         touched = stored.predictions.filter(pc.is_in(stored.predictions["id_hash"], value_set=fresh["id_hash"].combine_chunks()))
-        older = fetched(writer, model_table("predictions", model.key), columns_needed(model), touched["stored"])
+        older = rows_by_rowid(writer, model_table("predictions", model.key), outcome_columns(model), touched["stored"])
     if fresh is not None:
-        insert(writer, model_table("labels", model.key), list(LABEL_COLUMNS), fresh)
-    add(writer, model, rows, older, all_revisions(stored.labels, fresh), threads=threads)
+        insert_rows(writer, model_table("labels", model.key), list(LABEL_COLUMNS), fresh)
+    add_to_rollups(writer, model, rows, older, _label_revisions(stored.labels, fresh), threads=threads)
     merge_if_grown(writer, model)
 
 
-def all_revisions(stored: pa.Table, fresh: pa.Table | None) -> pa.Table | None:
-    """Every label of the ids of a block, as the ladder wants them."""
+def _label_revisions(stored: pa.Table, fresh: pa.Table | None) -> pa.Table | None:
+    """Every label of the ids of a block, in the form that `ladder.write_ladder_events` takes."""
     parts = []
     for table, is_new in ((stored, False), (fresh, True)):
         if table is not None and table.num_rows:
@@ -113,14 +114,14 @@ def all_revisions(stored: pa.Table, fresh: pa.Table | None) -> pa.Table | None:
     return pa.concat_tables(parts) if parts else None
 
 
-def note_predictions(
-    ledger: Ledger, model: Model, rows: pa.Table, same: Lines, conflicting: Lines, labelled: set[int], block: Block, now: datetime
+def _note_predictions(
+    ledger: LineLedger, model: Model, rows: pa.Table, same: Lines, conflicting: Lines, labelled: set[int], block: LineBlock, now: datetime
 ) -> None:
-    """Says of each prediction's line what became of it. A repeated prediction that brings a new label with it is stored, as that label."""
+    """Note the outcome of each prediction line. A repeated prediction with a new label counts as stored."""
     line = rows["line"].to_numpy()
     outcomes = np.full(line.size, STORED, np.int8)
     if same.size:
-        outcomes[np.isin(line, [each for each in same.tolist() if each not in labelled])] = DUPLICATE
+        outcomes[np.isin(line, [number for number in same.tolist() if number not in labelled])] = DUPLICATE
     if conflicting.size:
         refused = np.isin(line, conflicting)
         rejected = rows.filter(pa.array(refused))
@@ -129,9 +130,9 @@ def note_predictions(
             pa.table(
                 {
                     "line": rejected["line"],
-                    "raw": pa.array(raw_lines(block, rejected["line"].to_pylist()), pa.string()),
+                    "raw": pa.array(_raw_lines(block, rejected["line"].to_pylist()), pa.string()),
                     "reason": pa.array([CONFLICT] * rejected.num_rows, pa.string()),
-                    "message": pa.array([f"{message}: {each}" for each in rejected["id"].to_pylist()], pa.string()),
+                    "message": pa.array([f"{message}: {id_}" for id_ in rejected["id"].to_pylist()], pa.string()),
                     "kind": pa.array(["prediction"] * rejected.num_rows, pa.string()),
                     "model": pa.array([model.name] * rejected.num_rows, pa.string()),
                 }
@@ -140,36 +141,36 @@ def note_predictions(
         )
         line, outcomes = line[~refused], outcomes[~refused]
         rows = rows.filter(pa.array(~refused))
-    ledger.note(model.name, "prediction", line, outcomes, hours_of(rows["arrived"]))
+    ledger.note(model.name, "prediction", line, outcomes, _whole_hours(rows["arrived"]))
 
 
-def store_others(writer: Cursor, kind: str, table: pa.Table, ledger: Ledger, now: datetime) -> None:
-    """Stores the records of another kind."""
+def _store_other_records(writer: Cursor, kind: str, table: pa.Table, ledger: LineLedger, now: datetime) -> None:
+    """Store the records of another kind."""
     if not table.num_rows:
         return
     rows = stage_others(writer, kind, table, now)
     fresh = new_records(writer, kind_tables()[kind], rows)
-    insert(writer, kind_tables()[kind], list(kind_columns(kind)), fresh)
-    lines, hours, kept = rows["line"].to_numpy(), hours_of(rows["arrived"]), np.isin(rows["line"].to_numpy(), fresh["line"].to_numpy())
+    insert_rows(writer, kind_tables()[kind], list(kind_columns(kind)), fresh)
+    lines, hours, kept = rows["line"].to_numpy(), _whole_hours(rows["arrived"]), np.isin(rows["line"].to_numpy(), fresh["line"].to_numpy())
     models = rows["model"].to_pylist() if "model" in rows.column_names else [None] * rows.num_rows
     places: dict[str, list[int]] = {}
     for place, model in enumerate(models):
         places.setdefault(model or "", []).append(place)
     for name, mine in places.items():
-        ledger.note(name, kind, lines[mine], outcome(kept[mine]), hours[mine])
+        ledger.note(name, kind, lines[mine], _stored_or_duplicate(kept[mine]), hours[mine])
 
 
-def outcome(kept: NDArray[np.bool_]) -> NDArray[np.int8]:
+def _stored_or_duplicate(kept: NDArray[np.bool_]) -> NDArray[np.int8]:
     """STORED where kept, else DUPLICATE."""
     return np.where(kept, STORED, DUPLICATE).astype(np.int8)
 
 
-def hours_of(instants: pa.ChunkedArray) -> Lines:
+def _whole_hours(instants: pa.ChunkedArray) -> Lines:
     """Whole hours since 1970, rounded down."""
-    return np.floor_divide(microseconds(instants), HOUR_US)
+    return np.floor_divide(epoch_microseconds(instants), HOUR_US)
 
 
-def raw_lines(block: Block, lines: list[int]) -> list[str]:
+def _raw_lines(block: LineBlock, lines: list[int]) -> list[str]:
     """The text of some lines of a block."""
     if not isinstance(block.raw, bytes):
         return [str(block.raw[line - block.first_line].as_py()) for line in lines]

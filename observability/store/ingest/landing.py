@@ -1,8 +1,8 @@
-"""Which segments wait in landing, and what becomes of them once they are loaded?
+"""Segments in landing, before and after they are loaded.
 
-`landing/ready/` holds published segments; loaded ones move to `landing/loaded/`, are kept for a week and compared with the manifest when the
-store is opened: what the store lost (a damaged log, an older backup) is loaded again from there. A segment that cannot be loaded at all is
-moved to `landing/failed/`, so that it holds up no other; nothing in it is lost.
+`landing/ready/` holds published segments. Loaded ones move to `landing/loaded/` and are kept for a week. When the store is opened they are
+compared with the manifest, and what the store lost (a damaged log, an older backup) is loaded again. A segment that cannot be loaded moves
+to `landing/failed/`, so that it does not block others.
 """
 
 import os
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from observability.store.ingest.parse_types import Block, Refused
+from observability.store.ingest.parse_types import LineBlock, RefusedLine
 
 BLOCK_BYTES = 16 * 1024 * 1024
 LINE_BYTES = 16 * 1024 * 1024
-"""A line longer than this is refused; a record that a client writes has at most 1 MB."""
+"""A longer line is rejected. A client writes records of at most 1 MB."""
 KEPT_SECONDS = 7 * 24 * 3600
 SHOWN_BYTES = 1000
 
@@ -35,12 +35,12 @@ class Segment:
         return self.path.name
 
 
-def ready(landing: Path) -> list[Segment]:
-    """Published segments, oldest first; what is no plain file is left alone. Read-only."""
-    return plain_files(landing / "ready")
+def published_segments(landing: Path) -> list[Segment]:
+    """Published segments, oldest first. Anything but plain files is ignored. Read-only."""
+    return segment_files(landing / "ready")
 
 
-def plain_files(folder: Path) -> list[Segment]:
+def segment_files(folder: Path) -> list[Segment]:
     """The JSONL files of a folder, by name."""
     found = []
     try:
@@ -57,11 +57,11 @@ def plain_files(folder: Path) -> list[Segment]:
     return found
 
 
-def groups(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
-    """Segments in runs of together at most one block, so that many small ones cost one transaction."""
+def segment_groups(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
+    """Groups of consecutive segments of together at most one block, so that many small ones cost one transaction."""
     run: list[Segment] = []
     for segment in segments:
-        if run and sum(each.size for each in run) + segment.size > BLOCK_BYTES:
+        if run and sum(earlier.size for earlier in run) + segment.size > BLOCK_BYTES:
             yield run
             run = []
         run.append(segment)
@@ -69,44 +69,52 @@ def groups(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
         yield run
 
 
-def read(path: Path) -> bytes:
+def read_segment(path: Path) -> bytes:
     """The bytes of a segment, which must not be a link."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+    with _open_plain_file(path) as file:
         return file.read()
 
 
-def blocks(path: Path, size: int = BLOCK_BYTES) -> Iterator[tuple[Block, bytes]]:
-    """A segment as blocks of whole lines, of about `size` bytes, each with the bytes that were read for it."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
-        first = 1
-        while piece := file.read(size):
-            raw = piece if piece.endswith(b"\n") else piece + file.readline(LINE_BYTES)
-            refused: tuple[Refused, ...] = ()
-            read_bytes = raw
-            if not raw.endswith(b"\n") and (rest := skip_line(file)):
-                start = raw.rfind(b"\n") + 1
-                line = first + raw.count(b"\n")
-                shown = raw[start : start + SHOWN_BYTES].decode("utf-8", "replace")
-                refused = (
-                    Refused(line, shown, "line_too_long", f"the line has {len(raw) - start + rest:,} bytes, more than {LINE_BYTES:,}"),
-                )
-                raw = raw[:start]
-            yield Block(raw, first, path.name, refused), read_bytes
-            first += raw.count(b"\n") + len(refused)
+def segment_blocks(path: Path, size: int = BLOCK_BYTES) -> Iterator[tuple[LineBlock, bytes]]:
+    """A segment as blocks of whole lines of about `size` bytes, each with the bytes that were read for it."""
+    with _open_plain_file(path) as file:
+        yield from line_blocks(file, path.name, "line_too_long", size)
 
 
-def skip_line(file: BinaryIO) -> int:
-    """Reads to the end of the line; gives how many bytes that were."""
+def _open_plain_file(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+
+
+def line_blocks(stream: BinaryIO, name: str, reason: str, size: int) -> Iterator[tuple[LineBlock, bytes]]:
+    """Whole lines of a stream as blocks of about `size` bytes, each with the bytes that were read for it.
+
+    A line longer than LINE_BYTES is rejected with this reason and not kept, so that memory is bounded.
+    """
+    first = 1
+    while piece := stream.read(size):
+        whole = raw = piece if piece.endswith(b"\n") else piece + stream.readline(LINE_BYTES)
+        refused: tuple[RefusedLine, ...] = ()
+        if not raw.endswith(b"\n") and (rest := _skip_rest_of_line(stream)):
+            start, line = raw.rfind(b"\n") + 1, first + raw.count(b"\n")
+            shown = raw[start : start + SHOWN_BYTES].decode("utf-8", "replace")
+            message = f"the line has {len(raw) - start + rest:,} bytes; one has at most {LINE_BYTES:,}"
+            refused, raw = (RefusedLine(line, shown, reason, message),), raw[:start]
+        yield LineBlock(raw, first, name, refused), whole
+        first += raw.count(b"\n") + len(refused)
+
+
+def _skip_rest_of_line(stream: BinaryIO) -> int:
+    """Read to the end of the line; return the number of bytes."""
     skipped = 0
-    while part := file.readline(1024 * 1024):
+    while part := stream.readline(1024 * 1024):
         skipped += len(part)
         if part.endswith(b"\n"):
             break
     return skipped
 
 
-def retire(landing: Path, segments: Iterable[Segment], folder: str = "loaded") -> None:
-    """Moves segments out of `ready/`; the time of the move becomes their time of change."""
+def move_segments(landing: Path, segments: Iterable[Segment], folder: str = "loaded") -> None:
+    """Move segments out of `ready/`. Their modification time becomes the time of the move."""
     (landing / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     for segment in segments:
         try:
@@ -116,10 +124,10 @@ def retire(landing: Path, segments: Iterable[Segment], folder: str = "loaded") -
             continue
 
 
-def bring_back(landing: Path, known: set[str]) -> list[Path]:
-    """Moves loaded segments that the manifest does not know back to `ready/`; gives their new paths."""
+def restore_segments(landing: Path, known: set[str]) -> list[Path]:
+    """Move loaded segments that are not in the manifest back to `ready/`; return their new paths."""
     back = []
-    for segment in plain_files(landing / "loaded"):
+    for segment in segment_files(landing / "loaded"):
         if segment.name not in known:
             target = landing / "ready" / segment.name
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -128,22 +136,22 @@ def bring_back(landing: Path, known: set[str]) -> list[Path]:
     return back
 
 
-def purge(landing: Path, now: float | None = None) -> int:
-    """Deletes loaded segments that were loaded more than a week ago; gives how many."""
+def purge_loaded_segments(landing: Path, now: float | None = None) -> int:
+    """Delete segments that were loaded more than a week ago; return how many."""
     before, deleted = (now or time.time()) - KEPT_SECONDS, 0
-    for segment in plain_files(landing / "loaded"):
+    for segment in segment_files(landing / "loaded"):
         if segment.path.stat().st_mtime < before:
             segment.path.unlink()
             deleted += 1
     return deleted
 
 
-def backlog(landing: Path) -> dict[str, int]:
-    """What waits: segments and bytes that are published, segments that are still written to, and those that could not be loaded. Read-only."""
-    waiting = ready(landing)
+def landing_backlog(landing: Path) -> dict[str, int]:
+    """Number and bytes of published segments, number of segments still being written, and of failed ones. Read-only."""
+    waiting = published_segments(landing)
     return {
         "segments": len(waiting),
-        "bytes": sum(each.size for each in waiting),
-        "open": len(plain_files(landing / "open")),
-        "failed": len(plain_files(landing / "failed")),
+        "bytes": sum(segment.size for segment in waiting),
+        "open": len(segment_files(landing / "open")),
+        "failed": len(segment_files(landing / "failed")),
     }

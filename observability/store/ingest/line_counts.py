@@ -1,51 +1,24 @@
-"""What became of each line of a load: stored, a duplicate, or rejected for which reason?
+"""Outcome of each line of a load: stored, duplicate, or rejected with a reason.
 
-Always true: lines = stored + duplicates + rejected.
+Invariant: lines = stored + duplicates + rejected.
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from observability.store.types.loading import LoadReport
+
 STORED, DUPLICATE, REJECTED = 0, 1, 2
 Lines = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class LoadReport:
-    """What a load did. reasons: rejected lines by reason. files: files or segments that were read. Reports add up."""
-
-    lines: int = 0
-    stored: int = 0
-    duplicates: int = 0
-    rejected: int = 0
-    reasons: Mapping[str, int] = field(default_factory=dict)
-    seconds: float = 0.0
-    files: int = 0
-
-    def __add__(self, other: Self) -> "LoadReport":
-        reasons = Counter(self.reasons) + Counter(other.reasons)
-        return LoadReport(
-            self.lines + other.lines, self.stored + other.stored, self.duplicates + other.duplicates, self.rejected + other.rejected,
-            dict(reasons), self.seconds + other.seconds, self.files + other.files,
-        )  # fmt: skip
-
-    def to_json(self) -> dict[str, Any]:
-        """The answer of the command `load` (contract, section 3)."""
-        return {
-            "lines": self.lines, "stored": self.stored, "duplicates": self.duplicates, "rejected": self.rejected,
-            "reasons": dict(sorted(self.reasons.items())),
-        }  # fmt: skip
-
-
 @dataclass
-class Ledger:
-    """The outcome of each line of one block, kept as arrays by model and kind, and the reasons of those that were rejected."""
+class LineLedger:
+    """Outcome of each line of a block, as arrays by model and kind, and the reasons of rejected lines."""
 
     lines: list[Lines] = field(default_factory=list)
     outcomes: list[NDArray[np.int8]] = field(default_factory=list)
@@ -55,7 +28,7 @@ class Ledger:
     reasons: Counter[str] = field(default_factory=Counter)
 
     def note(self, model: str, kind: str, lines: Lines, outcomes: NDArray[np.int8], hours: Lines) -> None:
-        """Lines of one model and kind; hours: those of arrival, in whole hours since 1970, rounded down."""
+        """Add lines of one model and kind. hours: hours of arrival, in whole hours since 1970, rounded down."""
         if lines.size:
             self.lines.append(lines)
             self.outcomes.append(outcomes)
@@ -63,7 +36,7 @@ class Ledger:
             self.names.append((model, kind, lines.size))
 
     def refuse(self, rejected: pa.Table, hour: int) -> None:
-        """Rejected lines: `line`, `raw`, `reason`, `message`, `kind`, `model`. They count as arrived at `hour`."""
+        """Add rejected lines: `line`, `raw`, `reason`, `message`, `kind`, `model`. They count as arrived at `hour`."""
         if not rejected.num_rows:
             return
         self.rejected.append(rejected)
@@ -77,7 +50,7 @@ class Ledger:
             self.note(model, kind, np.array(lines, np.int64), np.full(size, REJECTED, np.int8), np.full(size, hour, np.int64))
 
     def arrivals(self) -> pa.Table | None:
-        """Lines by model, kind, arrival hour and outcome: columns model, kind, hour, stored, duplicates, rejected. None without lines."""
+        """Number of lines by model, kind and arrival hour: columns model, kind, hour, stored, duplicates, rejected. None without lines."""
         rows: dict[tuple[str, str, int], NDArray[np.int64]] = {}
         for (model, kind, _), outcomes, hours in zip(self.names, self.outcomes, self.hours, strict=True):
             for hour in np.unique(hours):
@@ -91,7 +64,7 @@ class Ledger:
         return pa.table({"model": models, "kind": kinds, "hour": hours_, "stored": stored, "duplicates": duplicates, "rejected": rejected})
 
     def outcomes_by_segment(self, last_lines: Lines) -> NDArray[np.int64]:
-        """Counts of shape (segments, 3) where `last_lines` is the number of the last line of each segment of the block."""
+        """Counts of shape (segments, 3). last_lines: number of the last line of each segment of the block."""
         size = len(last_lines)
         if not self.lines:
             return np.zeros((size, 3), np.int64)

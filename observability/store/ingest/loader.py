@@ -1,16 +1,17 @@
-"""How do records get into the store, from landing and from files, each exactly once?
+"""Load records into the store, from landing and from files, each exactly once.
 
-The only writer of rows. A block of lines is parsed and stored in one transaction together with its rejected lines, what it changes in the rollups,
-and the names of the landing segments it came from. A segment that is in the manifest is never loaded again, so a loader that dies at any moment
-loses nothing and stores nothing twice. A file has no such name: its records are recognised by their content, so it may be loaded again as well.
+The only writer of rows. A block of lines is parsed and stored in one transaction together with its rejected lines, its changes of the
+rollups, and the names of the landing segments it came from. A segment in the manifest is never loaded again, so a loader that dies at any
+moment loses nothing and stores nothing twice. Records of files are recognized by their content, so a file may be loaded again as well.
 """
 
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -22,115 +23,115 @@ from observability.core.catalog import Catalog
 from observability.core.errors import ObservabilityError
 from observability.core.time import naive_utc
 from observability.store.db.catalog_store import read_catalog
-from observability.store.db.database import Store
+from observability.store.db.database import Database
 from observability.store.db.expressions import EPOCH
 from observability.store.ingest import landing
-from observability.store.ingest.block import store_parsed
+from observability.store.ingest.block import store_parsed_block
 from observability.store.ingest.landing import Segment
-from observability.store.ingest.line_counts import Ledger, LoadReport
-from observability.store.ingest.parse import parse
-from observability.store.ingest.parse_types import Block, Defaults
-from observability.store.rollup.rollup import compact, wants_compaction
+from observability.store.ingest.line_counts import LineLedger
+from observability.store.ingest.parse import parse_block
+from observability.store.ingest.parse_types import LineBlock
+from observability.store.rollup.rollup import compact_rollups, wants_compaction
+from observability.store.types.loading import LoadDefaults, LoadReport
 
 LOG = logging.getLogger(__name__)
 Progress = Callable[[int, int, int], object]
 """Called with the bytes done, all bytes, and the lines so far."""
 
 
-def load_landing(store: Store, progress: Progress | None = None) -> LoadReport:
-    """Loads everything that waits in landing, oldest first; gives what was loaded now.
+def load_landing(store: Database, progress: Progress | None = None) -> LoadReport:
+    """Load everything that waits in landing, oldest first; return what this call loaded.
 
-    Segments of writers that died are taken too. Raises StoreBrokenError where the disk is nearly full or refuses; what is committed by then
-    stays, and the rest waits.
+    Segments of writers that died are loaded too. Raises StoreBrokenError if the disk is nearly full or fails; committed segments stay, and
+    the rest waits.
     """
     start = time.perf_counter()
     with store.loading:
-        prepare(store)
+        _reconcile_landing(store)
         publish_abandoned(store.landing)
-        waiting = landing.ready(store.landing)
-        total, done, report = sum(each.size for each in waiting), 0, LoadReport()
-        for group in landing.groups(waiting):
+        waiting = landing.published_segments(store.landing)
+        total, done, report = sum(segment.size for segment in waiting), 0, LoadReport()
+        for group in landing.segment_groups(waiting):
             store.require_space()
-            note = (
-                None
-                if progress is None
-                else lambda more, lines, before=done, so_far=report.lines: progress(before + more, total, so_far + lines)
-            )
-            report += load_or_set_aside(store, group, note)
+            note = None if progress is None else partial(_add_progress, progress, done, total, report.lines)
+            report += _load_or_set_aside(store, group, note)
             store.trim()
-            done += sum(each.size for each in group)
+            done += sum(segment.size for segment in group)
         if report.lines:
-            keep_small(store)
+            _compact_large_rollups(store)
         return replace(report, seconds=time.perf_counter() - start)
 
 
-def load_files(store: Store, paths: Sequence[Path], defaults: Defaults, progress: Progress | None = None) -> LoadReport:
-    """Loads files (.jsonl, .csv, .parquet; contract, section 2). Each is looked at first: a wrong file raises UsageError before any row of any is stored.
+def _add_progress(progress: Progress, done: int, total: int, lines: int, more: int, more_lines: int) -> None:
+    progress(done + more, total, lines + more_lines)
 
-    Loading a file again gives duplicates. A load that is interrupted keeps the blocks that were stored; load the file again.
+
+def load_files(store: Database, paths: Sequence[Path], defaults: LoadDefaults, progress: Progress | None = None) -> LoadReport:
+    """Load files (.jsonl, .csv, .parquet; contract, section 2). Raises UsageError for a wrong file before any row of any file is stored.
+
+    Loading a file again gives duplicates. An interrupted load keeps the blocks that were stored; load the file again.
     """
     from observability.store.ingest.files import open_file
 
     start = time.perf_counter()
-    defaults = replace(defaults, groups=(*defaults.groups, *groups_of(store, defaults)))
+    defaults = replace(defaults, groups=(*defaults.groups, *_declared_groups(store, defaults)))
     files = [open_file(Path(path), defaults) for path in paths]
-    total = sum(each.size for each in files)
+    total = sum(file.size for file in files)
     done, report = 0, LoadReport()
     for file in files:
         now = datetime.now(UTC)
         for block in file.blocks():
             store.require_space()
             with store.write() as writer:
-                ledger, _ = load_block(writer, store, block, store.catalog(), defaults, now)
+                ledger, _ = _load_block(writer, store, block, store.catalog(), defaults, now)
             report += ledger.report()
             store.trim()
             if progress:
-                progress(done + file.position(), total, report.lines)
+                progress(done + file.done, total, report.lines)
         done += file.size
         report = replace(report, files=report.files + 1)
-    keep_small(store)
+    _compact_large_rollups(store)
     return replace(report, seconds=time.perf_counter() - start)
 
 
-def groups_of(store: Store, defaults: Defaults) -> tuple[str, ...]:
-    """Sensitive attributes of the model that is loaded that are no features of its version (of its newest where none is named)."""
-    known = next((each for each in store.catalog().models if each.name == defaults.model), None)
-    if known is None:
+def _declared_groups(store: Database, defaults: LoadDefaults) -> tuple[str, ...]:
+    """Sensitive attributes of the loaded model that are not features of its version (of its newest version if none is named)."""
+    model = next((model for model in store.catalog().models if model.name == defaults.model), None)
+    if model is None:
         return ()
-    registered = [each for each in known.versions if each.registered]
-    version = known.version(defaults.version) or max(registered, key=lambda each: str(each.registered_at), default=None)
-    return tuple(each.name for each in known.columns if each.role == "group" and (version is None or each.name not in version.features))
+    registered = [version for version in model.versions if version.registered]
+    version = model.version(defaults.version) or max(registered, key=lambda version: str(version.registered_at), default=None)
+    groups = (column.name for column in model.columns if column.role == "group")
+    return tuple(name for name in groups if version is None or name not in version.features)
 
 
-def prepare(store: Store) -> None:
-    """Once for each opened store: loaded segments that the manifest lacks are brought back, old ones deleted."""
+def _reconcile_landing(store: Database) -> None:
+    """Once per opened store: restore loaded segments that the manifest lacks, and delete old ones."""
     if store.reconciled:
         return
-    cursor = store.cursor()
-    known = {name for (name,) in cursor.execute("SELECT segment FROM manifest").fetchall()}
-    cursor.close()
-    for path in landing.bring_back(store.landing, known):
+    with store.cursor() as cursor:
+        known = {name for (name,) in cursor.execute("SELECT segment FROM manifest").fetchall()}
+    for path in landing.restore_segments(store.landing, known):
         LOG.warning("segment %s was loaded but the store does not have it; it is loaded again", path.name)
-    landing.purge(store.landing)
+    landing.purge_loaded_segments(store.landing)
     store.reconciled = True
 
 
-def keep_small(store: Store) -> None:
-    """Compacts the rollups of models where they have grown large."""
-    now, cursor = datetime.now(UTC), store.cursor()
-    large = [model for model in store.catalog().models if wants_compaction(cursor, model, now)]
-    cursor.close()
+def _compact_large_rollups(store: Database) -> None:
+    """Compact the rollups of models where they have grown large."""
+    now = datetime.now(UTC)
+    with store.cursor() as cursor:
+        large = [model for model in store.catalog().models if wants_compaction(cursor, model, now)]
     for model in large:
         with store.write() as writer:
             if model in read_catalog(writer).models:
-                compact(writer, model, now=now)
+                compact_rollups(writer, model, now=now)
 
 
-def load_or_set_aside(store: Store, group: list[Segment], progress: Callable[[int, int], object] | None) -> LoadReport:
-    """Loads a group of segments in one transaction.
+def _load_or_set_aside(store: Database, group: list[Segment], progress: Callable[[int, int], object] | None) -> LoadReport:
+    """Load a group of segments in one transaction.
 
-    Where that fails for another reason than the store or the disk, each is tried alone, and one that fails again is set aside, so that it holds
-    up no other.
+    If that fails for a reason other than the store or the disk, each segment is tried alone, and one that fails again is set aside.
     """
     try:
         return load_segments(store, group, progress)
@@ -140,85 +141,93 @@ def load_or_set_aside(store: Store, group: list[Segment], progress: Callable[[in
         if len(group) > 1:
             report = LoadReport()
             for segment in group:
-                report += load_or_set_aside(store, [segment], None)
+                report += _load_or_set_aside(store, [segment], None)
             return report
         LOG.exception("segment %s cannot be loaded; it is set aside in landing/failed", group[0].name)
-        landing.retire(store.landing, group, "failed")
+        landing.move_segments(store.landing, group, "failed")
         return LoadReport()
 
 
-def load_segments(store: Store, group: list[Segment], progress: Callable[[int, int], object] | None = None) -> LoadReport:
-    """Loads segments in one transaction, and moves them out of the way once it is committed."""
+def load_segments(store: Database, group: list[Segment], progress: Callable[[int, int], object] | None = None) -> LoadReport:
+    """Load segments in one transaction, and move them away after the commit."""
     now = datetime.now(UTC)
     total = LoadReport()
     with store.write() as writer:
         catalog = store.catalog()
-        names = [each.name for each in group]
+        names = [segment.name for segment in group]
         known = {name for (name,) in writer.execute("SELECT segment FROM manifest WHERE list_contains(?, segment)", [names]).fetchall()}
-        fresh = [each for each in group if each.name not in known]
+        fresh = [segment for segment in group if segment.name not in known]
         if len(fresh) > 1 or (fresh and fresh[0].size <= landing.BLOCK_BYTES):
-            total = load_together(writer, store, fresh, catalog, now)
+            total = _load_small_segments(writer, store, fresh, catalog, now)
         elif fresh:
-            total = load_in_blocks(writer, store, fresh[0], catalog, now, progress)
-    landing.retire(store.landing, group)
+            total = _load_large_segment(writer, store, fresh[0], catalog, now, progress)
+    landing.move_segments(store.landing, group)
     if progress:
-        progress(sum(each.size for each in group), total.lines)
+        progress(sum(segment.size for segment in group), total.lines)
     return replace(total, files=len(fresh))
 
 
-def load_together(writer: duckdb.DuckDBPyConnection, store: Store, segments: list[Segment], catalog: Catalog, now: datetime) -> LoadReport:
-    """Loads small segments as one block, and writes each one's line of the manifest."""
+def _load_small_segments(
+    writer: duckdb.DuckDBPyConnection, store: Database, segments: list[Segment], catalog: Catalog, now: datetime
+) -> LoadReport:
+    """Load small segments as one block, and write a manifest row for each."""
     parts, present = [], []
     for segment in segments:
         try:
-            parts.append(landing.read(segment.path))
+            parts.append(landing.read_segment(segment.path))
             present.append(segment)
-        except FileNotFoundError:  # taken away since it was listed
+        except FileNotFoundError:  # moved since it was listed
             continue
     if not present:
         return LoadReport()
     whole = [part if part.endswith(b"\n") else part + b"\n" for part in parts]
     last_lines = np.cumsum([part.count(b"\n") for part in whole])
-    block = Block(b"".join(whole), 1, present[0].name)
-    ledger, _ = load_block(writer, store, block, catalog, Defaults(), now, [each.name for each in present], last_lines)
+    block = LineBlock(b"".join(whole), 1, present[0].name)
+    ledger, _ = _load_block(writer, store, block, catalog, LoadDefaults(), now, [segment.name for segment in present], last_lines)
     counts = ledger.outcomes_by_segment(last_lines)
     for segment, part, row in zip(present, parts, counts.tolist(), strict=True):
-        write_manifest(writer, segment.name, now, len(part), hashlib.sha256(part).hexdigest(), LoadReport(sum(row), *row))
+        _write_manifest(writer, segment.name, now, len(part), hashlib.sha256(part).hexdigest(), LoadReport(sum(row), *row))
     return ledger.report()
 
 
-def load_in_blocks(
+def _load_large_segment(
     writer: duckdb.DuckDBPyConnection,
-    store: Store,
+    store: Database,
     segment: Segment,
     catalog: Catalog,
     now: datetime,
     progress: Callable[[int, int], object] | None,
 ) -> LoadReport:
-    """Loads a large segment block by block, all in the one transaction."""
+    """Load a large segment block by block in one transaction."""
     report, digest, size = LoadReport(), hashlib.sha256(), 0
-    for block, raw in landing.blocks(segment.path):
-        ledger, catalog = load_block(writer, store, block, catalog, Defaults(), now)
+    for block, raw in landing.segment_blocks(segment.path):
+        ledger, catalog = _load_block(writer, store, block, catalog, LoadDefaults(), now)
         report += ledger.report()
         digest.update(raw)
         size += len(raw)
         if progress:
             progress(size, report.lines)
-    write_manifest(writer, segment.name, now, size, digest.hexdigest(), report)
+    _write_manifest(writer, segment.name, now, size, digest.hexdigest(), report)
     return report
 
 
-def load_block(
-    writer: duckdb.DuckDBPyConnection, store: Store, block: Block, catalog: Catalog, defaults: Defaults, now: datetime,
-    segments: Iterable[str] = (), last_lines: np.ndarray | None = None,
-) -> tuple[Ledger, Catalog]:  # fmt: skip
-    """Parses and stores one block, with its rejected lines and the counts of arrivals.
+def _load_block(
+    writer: duckdb.DuckDBPyConnection,
+    store: Database,
+    block: LineBlock,
+    catalog: Catalog,
+    defaults: LoadDefaults,
+    now: datetime,
+    segments: Sequence[str] = (),
+    last_lines: np.ndarray | None = None,
+) -> tuple[LineLedger, Catalog]:
+    """Parse and store one block, with its rejected lines and the counts of arrivals.
 
-    segments, last_lines: where the block is made of several segments, their names and the number of the last line of each.
+    segments, last_lines: of a block made of several segments, their names and the number of the last line of each.
     """
-    parsed = parse(writer, block, catalog, defaults, now)
-    ledger, catalog = store_parsed(writer, parsed, block, catalog, now, store.threads)
-    write_rejected(writer, ledger, block, now, list(segments), last_lines)
+    parsed = parse_block(writer, block, catalog, defaults, now)
+    ledger, catalog = store_parsed_block(writer, parsed, block, catalog, now, store.threads)
+    _write_rejected(writer, ledger, block, now, segments, last_lines)
     arrivals = ledger.arrivals()
     if arrivals is not None:
         writer.register("block_arrivals", arrivals)
@@ -231,17 +240,22 @@ def load_block(
     return ledger, catalog
 
 
-def write_rejected(
-    writer: duckdb.DuckDBPyConnection, ledger: Ledger, block: Block, now: datetime, segments: list[str], last_lines: np.ndarray | None
+def _write_rejected(
+    writer: duckdb.DuckDBPyConnection,
+    ledger: LineLedger,
+    block: LineBlock,
+    now: datetime,
+    segments: Sequence[str],
+    last_lines: np.ndarray | None,
 ) -> None:
-    """Keeps the rejected lines of a block with their reasons, each under the name of its segment and its number there."""
+    """Store the rejected lines of a block with their reasons, each under the name of its segment and its number there."""
     for table in ledger.rejected:
         line = table["line"].to_numpy()
         if last_lines is None:
             names = [block.segment] * line.size
         else:
             place = np.searchsorted(last_lines, line, side="left")
-            names = [segments[each] for each in place]
+            names = [segments[number] for number in place]
             line = line - np.concatenate([[0], last_lines])[place]
         own = {name: table[name] for name in ("raw", "reason", "message", "kind", "model")}
         writer.register("block_rejected", pa.table({"segment": pa.array(names, pa.string()), "line": pa.array(line), **own}))
@@ -249,8 +263,8 @@ def write_rejected(
         writer.unregister("block_rejected")
 
 
-def write_manifest(writer: duckdb.DuckDBPyConnection, name: str, now: datetime, size: int, digest: str, report: LoadReport) -> None:
-    """Says that a segment is loaded. Its primary key makes a second time impossible."""
+def _write_manifest(writer: duckdb.DuckDBPyConnection, name: str, now: datetime, size: int, digest: str, report: LoadReport) -> None:
+    """Record that a segment is loaded. Its primary key prevents a second load."""
     writer.execute(
         "INSERT INTO manifest VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [name, naive_utc(now), size, digest, report.lines, report.stored, report.duplicates, report.rejected],

@@ -1,8 +1,8 @@
-"""Which typed rows, or which reasons, are in a block of lines?
+"""Parse a block of lines into typed rows and rejected lines.
 
-Two paths that agree on every line. The exact one (parse_exact.py) reads one line at a time. The fast one (parse_fast.py, compiled) reads all
-lines that hold what the exact path has met before: the first lines of a block go the exact path, in their order, and tell which models there
-are and which columns; then the fast path takes what it can; what it leaves goes the same way again until nothing is left.
+Two parsers agree on every line. The exact one (parse_exact.py) reads one line at a time. The fast one (parse_fast.py, compiled) reads all
+lines with known models and columns. The first lines of a block are parsed exactly, in order, and reveal models and columns. Then the fast
+parser takes what it can. The remaining lines go the same way until none is left.
 """
 
 import os
@@ -17,29 +17,30 @@ import pyarrow as pa
 
 from observability.core.catalog import Catalog
 from observability.store.ingest import parse_tables
-from observability.store.ingest.parse_exact import Reader
+from observability.store.ingest.parse_exact import ExactParser
 from observability.store.ingest.parse_json import MAX_LINE_BYTES
-from observability.store.ingest.parse_lines import Lines, lines_of
-from observability.store.ingest.parse_types import Block, Defaults, Parsed
+from observability.store.ingest.parse_lines import BlockLines, block_lines
+from observability.store.ingest.parse_types import LineBlock, ParsedBlock
+from observability.store.types.loading import LoadDefaults
 
 FIRST_LINES = 32
-"""So many lines go the exact path first; then twice as many each time."""
+"""Number of lines that are parsed exactly first; doubled in each round."""
 WORTH_SCANNING = 200
 COMPILE_FROM = 8_000
-"""Lines from which loading the compiled loop (a second, once a process) pays."""
+"""Number of lines from which loading the compiled parser (one second per process) pays."""
 
 
-def parse(
-    _cursor: Any, block: Block, catalog: Catalog, defaults: Defaults, _now: datetime | None = None, threads: int | None = None
-) -> Parsed:
-    """The rows and the rejected lines of a block (see `Parsed`). Read-only. Raises UsageError where the defaults name no time zone.
+def parse_block(
+    _cursor: Any, block: LineBlock, catalog: Catalog, defaults: LoadDefaults, _now: datetime | None = None, threads: int | None = None
+) -> ParsedBlock:
+    """The rows and the rejected lines of a block (see `ParsedBlock`). Read-only. Raises UsageError if the default time zone is unknown.
 
-    A label inside a prediction has the time of the prediction, unless it is an object with an `at` of its own. threads: of the fast path, all cores
-    where not given. The cursor and the time of loading are part of the seam; nothing here needs them.
+    A label inside a prediction has the time of the prediction, unless it is an object with its own `at`. threads: of the fast parser;
+    default all cores.
     """
-    reader = Reader(catalog, defaults)
-    lines = lines_of(block)
-    tables = Tables()
+    reader = ExactParser(catalog, defaults)
+    lines = block_lines(block)
+    tables = ParsedTables()
     reader.refuse_all(block.refused)
     usable = (lines.ends - lines.starts <= MAX_LINE_BYTES) & lines.readable
     for place in np.flatnonzero(~usable).tolist():
@@ -51,22 +52,22 @@ def parse(
         for place in pending[:count].tolist():
             reader.read(int(lines.numbers[place]), lines.text(place))
         pending, count = pending[count:], count * 2
-        fast = load_fast(pending.size)
+        fast = fast_parser_for(pending.size)
         if fast is not None:
-            pending = scan(fast, reader, lines, pending, tables, tried, threads or os.cpu_count() or 1)
+            pending = _scan_known_plans(fast, reader, lines, pending, tables, tried, threads or os.cpu_count() or 1)
     return tables.parsed(reader, len(lines) + len(block.refused))
 
 
-def scan(
+def _scan_known_plans(
     fast: ModuleType,
-    reader: Reader,
-    lines: Lines,
+    reader: ExactParser,
+    lines: BlockLines,
     pending: Any,
-    tables: "Tables",
+    tables: "ParsedTables",
     tried: dict[tuple[str, str], tuple[int, ...]],
     threads: int,
 ) -> Any:
-    """Gives the compiled loop a try at every kind and model whose plan has changed since the last; gives the lines that are left."""
+    """Run the fast parser for every kind and model whose plan has changed since the last run; return the remaining lines."""
     for kind, model in reader.seen:
         plan = reader.plan(model)
         if pending.size < WORTH_SCANNING or tried.get((kind, model)) == plan.state:
@@ -80,55 +81,55 @@ def scan(
     return pending
 
 
-class Tables:
-    """Tables as they come in, by kind and model."""
+class ParsedTables:
+    """Collects the tables of a block by kind and model."""
 
     def __init__(self) -> None:
         self.predictions: dict[str, list[pa.Table]] = {}
         self.labels: dict[str, list[pa.Table]] = {}
 
     def add(self, which: str, model: str, tables: list[pa.Table]) -> None:
-        """Keeps tables of a model."""
+        """Add tables of a model."""
         if tables:
             getattr(self, which).setdefault(model, []).extend(tables)
 
-    def parsed(self, reader: Reader, lines: int) -> Parsed:
-        """Everything together. Tables that were made before a column was known get it as nulls."""
+    def parsed(self, reader: ExactParser, lines: int) -> ParsedBlock:
+        """The complete block. Tables that were made before a column was known get it as nulls."""
         for name, table in reader.prediction_tables().items():
             self.add("predictions", name, [table])
         for name, rows in reader.labels.items():
-            self.add("labels", name, [parse_tables.table(parse_tables.LABEL, rows)])
+            self.add("labels", name, [parse_tables.table_from_rows(parse_tables.LABEL, rows)])
         predictions = {}
         for name, tables in self.predictions.items():
             columns = reader.plan(name).columns
-            predictions[name] = pa.concat_tables([widened(each, columns) for each in tables])
-        return Parsed(
+            predictions[name] = pa.concat_tables([_with_all_columns(table, columns) for table in tables])
+        return ParsedBlock(
             lines=lines,
             predictions=predictions,
             labels={name: pa.concat_tables(tables) for name, tables in self.labels.items()},
-            others={kind: parse_tables.table(parse_tables.other(kind), rows) for kind, rows in reader.others.items()},
-            rejected=parse_tables.table(parse_tables.REJECTED, sorted(reader.rejected, key=itemgetter(0))),
+            others={kind: parse_tables.table_from_rows(parse_tables.other_columns(kind), rows) for kind, rows in reader.others.items()},
+            rejected=parse_tables.table_from_rows(parse_tables.REJECTED, sorted(reader.rejected, key=itemgetter(0))),
             new_columns={name: list(plan.new) for name, plan in reader.plans.items() if plan.new},
         )
 
 
-def widened(table: pa.Table, columns: list[Any]) -> pa.Table:
-    """The table with the columns that it lacks, as nulls."""
+def _with_all_columns(table: pa.Table, columns: list[Any]) -> pa.Table:
+    """The table with its missing columns as nulls."""
     for column in columns[table.num_columns - len(parse_tables.PREDICTION) :]:
         table = table.append_column(column.reference, pa.nulls(table.num_rows, parse_tables.COLUMN[column.kind]))
     return table
 
 
-def load_fast(lines: int) -> ModuleType | None:
-    """The compiled path, where it is loaded already or there are enough lines to load it for; None where numba is missing."""
-    if lines < WORTH_SCANNING or (lines < COMPILE_FROM and not loaded.cache_info().currsize):
+def fast_parser_for(lines: int) -> ModuleType | None:
+    """The fast parser if it is already loaded or the number of lines justifies loading it; None without numba."""
+    if lines < WORTH_SCANNING or (lines < COMPILE_FROM and not fast_parser.cache_info().currsize):
         return None
-    return loaded()
+    return fast_parser()
 
 
 @lru_cache(maxsize=1)
-def loaded() -> ModuleType | None:
-    """Imports the compiled path, once."""
+def fast_parser() -> ModuleType | None:
+    """Import the fast parser, once."""
     try:
         from observability.store.ingest import parse_fast
     except ImportError:

@@ -1,4 +1,4 @@
-"""How do the columns that the compiled loop filled become the tables that the parser gives?"""
+"""Convert the columns that the compiled loop filled into the tables of the parser."""
 
 import json
 from dataclasses import dataclass
@@ -11,22 +11,24 @@ import pyarrow as pa
 from observability.core.time import naive_utc
 from observability.records.values import canonical_text
 from observability.store.ingest.parse_json import canonical_json
-from observability.store.ingest.parse_kernel import ABSENT, BOOLEANS, LOCAL, NULL, ODD_NUMBER, PLAIN, RAW, gather
+from observability.store.ingest.parse_kernel import ABSENT, BOOLEANS, LOCAL, NULL, ODD_NUMBER, PLAIN, RAW, gather_texts
 from observability.store.ingest.parse_plan import ModelPlan
-from observability.store.ingest.parse_schema import Schema
+from observability.store.ingest.parse_schema import LineSchema
 from observability.store.ingest.parse_tables import COLUMN, LABEL, PREDICTION, REFERENCES, TEXT, TIME
-from observability.store.ingest.parse_types import Defaults
+from observability.store.types.loading import LoadDefaults
 
 Array = np.ndarray[Any, np.dtype[Any]]
 NOTHING = np.zeros(1, np.uint8)
 EPOCH = datetime(1970, 1, 1)
 EXACT = 1e15
-"""Whole numbers below this are the same as doubles and as text."""
+"""Whole numbers below this have the same text as integers and as doubles."""
 
 
-class Columns(NamedTuple):
-    """Where the compiled loop puts values, in the order of its arguments. lines: the number of the line of each row; state: a row a line, a column a
-    column of the schema; numbers, times: a row a slot; texts: by slot and row the start and length in the buffer; later: see there.
+class ScanBuffers(NamedTuple):
+    """Output arrays of the compiled loop, in the order of its arguments.
+
+    lines: line number by row. state: by line and column of the schema. numbers, times: by slot and row. texts: start and length in the
+    buffer, by slot and row. later: numbers left to Python, see `scan_lines`.
     """
 
     lines: Array
@@ -38,22 +40,22 @@ class Columns(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The rows that were taken. states: a row a column of the schema, a column a row of `columns`."""
+class ScannedRows:
+    """The rows that were taken. states: by column of the schema and row. columns: the output arrays."""
 
     raw: Any
     buffer: Array
     count: int
     states: Array
-    columns: Columns
+    columns: ScanBuffers
 
     def text(self, slot: int, row: int) -> str:
-        """The text of a slot as it stands in the line."""
+        """The text of a slot as written in the line."""
         start, length = self.columns.texts[slot, row].tolist()
         return bytes(self.raw[start : start + length]).decode()
 
 
-def masked(values: Array, valid: Array, kind: pa.DataType) -> pa.Array:
+def _masked_array(values: Array, valid: Array, kind: pa.DataType) -> pa.Array:
     """Values as an array, null where not valid. NaN stays NaN."""
     if valid.all():
         return pa.array(values, kind)
@@ -62,55 +64,55 @@ def masked(values: Array, valid: Array, kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [pa.py_buffer(bits), pa.py_buffer(np.ascontiguousarray(values))], nulls)
 
 
-def numbers(rows: Rows, schema: Schema, column: int) -> pa.Array:
-    """A NUMBER column; of a SCALAR those values that are numbers."""
+def _number_column(rows: ScannedRows, schema: LineSchema, column: int) -> pa.Array:
+    """A NUMBER column; the numeric values of a SCALAR column."""
     state = rows.states[column]
-    return masked(rows.columns.numbers[schema.columns[column].number, : rows.count], state >= PLAIN, pa.float64())
+    return _masked_array(rows.columns.numbers[schema.columns[column].number, : rows.count], state >= PLAIN, pa.float64())
 
 
-def times(rows: Rows, schema: Schema, column: int, zone: Any) -> pa.Array:
+def _time_column(rows: ScannedRows, schema: LineSchema, column: int, zone: Any) -> pa.Array:
     """A TIME column in UTC; times without an offset are local in `zone`."""
     state = rows.states[column]
     values = rows.columns.times[schema.columns[column].time, : rows.count]
     local = np.flatnonzero(state == LOCAL)
     if local.size:
         instants, place = np.unique(values[local], return_inverse=True)
-        values[local] = np.array([in_utc(each, zone) for each in instants.tolist()], np.int64)[place]
-    return masked(values, state >= PLAIN, TIME)
+        values[local] = np.array([_local_to_utc(instant, zone) for instant in instants.tolist()], np.int64)[place]
+    return _masked_array(values, state >= PLAIN, TIME)
 
 
-def in_utc(local: int, zone: Any) -> int:
-    """Microseconds since 1970 in UTC of a local time given the same way."""
+def _local_to_utc(local: int, zone: Any) -> int:
+    """UTC microseconds since 1970 of a local time in microseconds since 1970."""
     instant = naive_utc((EPOCH + timedelta(microseconds=local)).replace(tzinfo=zone))
     return (instant - EPOCH) // timedelta(microseconds=1)
 
 
-def texts(rows: Rows, schema: Schema, column: int) -> pa.Array:
+def _text_column(rows: ScannedRows, schema: LineSchema, column: int) -> pa.Array:
     """A TEXT or SCALAR column; numbers in their canonical text."""
     spec, state = schema.columns[column], rows.states[column]
     places = rows.columns.texts[spec.text, : rows.count]
     side, odd = NOTHING, np.flatnonzero(state == ODD_NUMBER)
     if odd.size:
-        written = [number_text(rows, spec.text, spec.number, row).encode() for row in odd.tolist()]
-        sizes = np.array([len(each) for each in written])
+        written = [_number_text(rows, spec.text, spec.number, row).encode() for row in odd.tolist()]
+        sizes = np.array([len(text) for text in written])
         places[odd, 0], places[odd, 1] = np.cumsum(sizes) - sizes, sizes
         side = np.frombuffer(b"".join(written), np.uint8)
     valid = state >= PLAIN
     out = np.empty(int(places[valid, 1].sum()) + 1, np.uint8)
     offsets = np.empty(rows.count + 1, np.int32)
-    used = gather(rows.buffer, side, places, state, offsets, out)
+    used = gather_texts(rows.buffer, side, places, state, offsets, out)
     bits, nulls = (None, 0) if valid.all() else (pa.py_buffer(np.packbits(valid, bitorder="little")), int(np.count_nonzero(~valid)))
     return pa.Array.from_buffers(TEXT, rows.count, [bits, pa.py_buffer(offsets), pa.py_buffer(out[:used])], nulls)
 
 
-def number_text(rows: Rows, text: int, number: int, row: int) -> str:
-    """The canonical text of a number that is written otherwise."""
+def _number_text(rows: ScannedRows, text: int, number: int, row: int) -> str:
+    """The canonical text of a number that is written differently."""
     value = float(rows.columns.numbers[number, row])
     return canonical_text(value) if abs(value) < EXACT else canonical_text(json.loads(rows.text(text, row)))
 
 
-def options(rows: Rows, schema: Schema, column: int, default: str | None) -> pa.Array:
-    """An ENUM column, with a default where it is absent or null."""
+def _enum_column(rows: ScannedRows, schema: LineSchema, column: int, default: str | None) -> pa.Array:
+    """An ENUM column, with a default for absent and null values."""
     names = [*schema.columns[column].options, default]
     codes = rows.states[column].astype(np.int32) - PLAIN
     codes[codes < 0] = len(names) - 1
@@ -119,34 +121,34 @@ def options(rows: Rows, schema: Schema, column: int, default: str | None) -> pa.
     return pa.array(names, TEXT).take(pa.array(codes))
 
 
-def filled(array: pa.Array, default: str | None) -> pa.Array:
+def _filled(array: pa.Array, default: str | None) -> pa.Array:
     """The array with a default in place of nulls."""
     return array if default is None or not array.null_count else array.fill_null(default)
 
 
 def prediction_tables(
-    rows: Rows, schema: Schema, plan: ModelPlan, defaults: Defaults, zone: Any
+    rows: ScannedRows, schema: LineSchema, plan: ModelPlan, defaults: LoadDefaults, zone: Any
 ) -> tuple[pa.Table | None, pa.Table | None]:
     """The predictions, and the labels inside them."""
     if not rows.count:
         return None, None
     of = schema.by_name
-    score, probabilities = scores(rows, schema)
+    score, probabilities = _score_columns(rows, schema)
     made: dict[str, pa.Array] = {"line": pa.array(rows.columns.lines[: rows.count]), "score": score, "probabilities": probabilities}
     for name in ("id", "version", "subject", "device", "replica", "batch", "prediction"):
-        made[name] = texts(rows, schema, of[name])
-    made["version"] = filled(made["version"], defaults.version)
+        made[name] = _text_column(rows, schema, of[name])
+    made["version"] = _filled(made["version"], defaults.version)
     for name in ("at", "received_at", "acted_at"):
-        made[name] = times(rows, schema, of[name], zone)
+        made[name] = _time_column(rows, schema, of[name], zone)
     for name, default in (("status", "ok"), ("environment", "production"), ("attributions_link", None)):
-        made[name] = options(rows, schema, of[name], default)
+        made[name] = _enum_column(rows, schema, of[name], default)
     for name in ("threshold", "latency_ms", "energy_j", "cost", "weight"):
-        made[name] = numbers(rows, schema, of[name])
-    base = numbers(rows, schema, of["base_value"])
+        made[name] = _number_column(rows, schema, of[name])
+    base = _number_column(rows, schema, of["base_value"])
     if base.null_count < rows.count:
-        made["base_value"] = pa.array([None if each is None else canonical_json(each) for each in base.to_pylist()], TEXT)
-    made["absent"] = absent(rows, schema, plan, made["version"])
-    made["extra"] = extra(rows, schema)
+        made["base_value"] = pa.array([None if value is None else canonical_json(value) for value in base.to_pylist()], TEXT)
+    made["absent"] = _absent_column(rows, schema, plan, made["version"])
+    made["extra"] = _extra_column(rows, schema)
     arrays = [made[name] if name in made else pa.nulls(rows.count, kind) for name, kind in PREDICTION.items()]
     names = list(PREDICTION)
     for place, planned in enumerate(plan.columns):
@@ -155,32 +157,34 @@ def prediction_tables(
         if column < 0 or not rows.states[column].any():
             arrays.append(pa.nulls(rows.count, COLUMN[planned.kind]))
         elif planned.kind == "number":
-            arrays.append(numbers(rows, schema, column))
+            arrays.append(_number_column(rows, schema, column))
         elif planned.kind == "category":
-            arrays.append(texts(rows, schema, column))
+            arrays.append(_text_column(rows, schema, column))
         else:
             arrays.append(pa.array(rows.states[column] == RAW, pa.bool_(), mask=rows.states[column] < PLAIN))
     labelled = rows.states[of["label"]] >= PLAIN
     labels = None
     if labelled.any():
-        labels = labels_of(made, texts(rows, schema, of["label"]), label_numbers(rows, schema, of["label"]), rows.count, inline=True)
+        labels = _label_columns(
+            made, _text_column(rows, schema, of["label"]), _label_numbers(rows, schema, of["label"]), rows.count, inline=True
+        )
         labels = labels if labelled.all() else labels.filter(pa.array(labelled))
     return pa.Table.from_arrays(arrays, names=names), labels
 
 
-def label_table(rows: Rows, schema: Schema, field: str, zone: Any) -> pa.Table | None:
-    """Records of labels."""
+def label_table(rows: ScannedRows, schema: LineSchema, field: str, zone: Any) -> pa.Table | None:
+    """Label records."""
     if not rows.count:
         return None
     of = schema.by_name
-    made = {name: texts(rows, schema, of[name]) for name in ("id", "annotator", "guideline")}
-    made |= {name: times(rows, schema, of[name], zone) for name in ("at", "received_at")}
-    made |= {"line": pa.array(rows.columns.lines[: rows.count]), "source": options(rows, schema, of["source"], None)}
-    return labels_of(made, texts(rows, schema, of[field]), label_numbers(rows, schema, of[field]), rows.count, inline=False)
+    made = {name: _text_column(rows, schema, of[name]) for name in ("id", "annotator", "guideline")}
+    made |= {name: _time_column(rows, schema, of[name], zone) for name in ("at", "received_at")}
+    made |= {"line": pa.array(rows.columns.lines[: rows.count]), "source": _enum_column(rows, schema, of["source"], None)}
+    return _label_columns(made, _text_column(rows, schema, of[field]), _label_numbers(rows, schema, of[field]), rows.count, inline=False)
 
 
-def labels_of(made: dict[str, pa.Array], value: pa.Array, number: pa.Array, count: int, *, inline: bool) -> pa.Table:
-    """A table of labels. Of a label inside a prediction, who and what are in its object, which takes the exact path."""
+def _label_columns(made: dict[str, pa.Array], value: pa.Array, number: pa.Array, count: int, *, inline: bool) -> pa.Table:
+    """A table of labels. Labels that are objects inside a prediction are parsed exactly."""
     kept = ("line", "id", "at", "received_at") if inline else tuple(made)
     columns = {name: made[name] for name in kept} | {"value": value, "number": number, "inline": pa.array(np.full(count, inline))}
     return pa.Table.from_arrays(
@@ -188,21 +192,21 @@ def labels_of(made: dict[str, pa.Array], value: pa.Array, number: pa.Array, coun
     )
 
 
-def label_numbers(rows: Rows, schema: Schema, column: int) -> pa.Array:
+def _label_numbers(rows: ScannedRows, schema: LineSchema, column: int) -> pa.Array:
     """The labels that are numbers, null for others."""
     state = rows.states[column]
     values = rows.columns.numbers[schema.columns[column].number, : rows.count]
-    return masked(values, (state == RAW) | (state == ODD_NUMBER), pa.float64())
+    return _masked_array(values, (state == RAW) | (state == ODD_NUMBER), pa.float64())
 
 
-def scores(rows: Rows, schema: Schema) -> tuple[pa.Array, pa.Array]:
-    """The score, of an object the largest probability, and the objects as JSON text."""
+def _score_columns(rows: ScannedRows, schema: LineSchema) -> tuple[pa.Array, pa.Array]:
+    """The score (of an object the largest probability), and the objects as JSON text."""
     column = schema.by_name["score"]
     state, spec = rows.states[column], schema.columns[column]
     values = rows.columns.numbers[spec.number, : rows.count].copy() if spec.number >= 0 else np.zeros(rows.count)
     objects = np.flatnonzero(state == RAW)
     if not objects.size:
-        return masked(values, state >= PLAIN, pa.float64()), pa.nulls(rows.count, TEXT)
+        return _masked_array(values, state >= PLAIN, pa.float64()), pa.nulls(rows.count, TEXT)
     pieces: list[list[str]] = [[] for _ in range(objects.size)]
     largest = np.full(objects.size, -np.inf)
     for name, inner in sorted(schema.classes.items()):
@@ -216,11 +220,11 @@ def scores(rows: Rows, schema: Schema) -> tuple[pa.Array, pa.Array]:
     written: list[str | None] = [None] * rows.count
     for row, piece in zip(objects.tolist(), pieces, strict=True):
         written[row] = "{" + ",".join(piece) + "}"
-    return masked(values, state >= PLAIN, pa.float64()), pa.array(written, TEXT)
+    return _masked_array(values, state >= PLAIN, pa.float64()), pa.array(written, TEXT)
 
 
-def absent(rows: Rows, schema: Schema, plan: ModelPlan, versions: pa.Array) -> pa.Array:
-    """For each row the references of the features that its version was registered with and that it lacks; null where it lacks none."""
+def _absent_column(rows: ScannedRows, schema: LineSchema, plan: ModelPlan, versions: pa.Array) -> pa.Array:
+    """References of the features that the version of a row was registered with and the row lacks; null if it lacks none."""
     lacking = np.zeros((rows.count, 0), np.bool_)
     names: list[str] = []
     if plan.registered:
@@ -232,7 +236,7 @@ def absent(rows: Rows, schema: Schema, plan: ModelPlan, versions: pa.Array) -> p
             for name in every
         ]
         names = [f"feature.{name}" for name in every]
-        lacking = np.stack([np.ones(rows.count, np.bool_) if each is None else each for each in states], 1) if every else lacking
+        lacking = np.stack([np.ones(rows.count, np.bool_) if state is None else state for state in states], 1) if every else lacking
         for code, version in enumerate(known):
             expected = set(plan.registered.get(version, ()))
             lacking[np.ix_(codes == code, [name not in expected for name in every])] = False
@@ -243,18 +247,18 @@ def absent(rows: Rows, schema: Schema, plan: ModelPlan, versions: pa.Array) -> p
     return pa.ListArray.from_arrays(offsets, pa.array(names, TEXT).take(pa.array(np.nonzero(lacking)[1])), mask=pa.array(counts == 0))
 
 
-def extra(rows: Rows, schema: Schema) -> pa.Array:
-    """The fields that no record has, as JSON text."""
-    fields = sorted((name, column) for name, column in schema.extras.items() if rows.states[column].any())
-    if not fields:
+def _extra_column(rows: ScannedRows, schema: LineSchema) -> pa.Array:
+    """Unknown fields as JSON text."""
+    found = sorted((name, column) for name, column in schema.extras.items() if rows.states[column].any())
+    if not found:
         return pa.nulls(rows.count, TEXT)
-    columns = [pieces_of(rows, schema, name, column) for name, column in fields]
+    columns = [_extra_pieces(rows, schema, name, column) for name, column in found]
     joined = [",".join(filter(None, pieces)) for pieces in zip(*columns, strict=True)]
-    return pa.array([f"{{{each}}}" if each else None for each in joined], TEXT)
+    return pa.array([f"{{{fields}}}" if fields else None for fields in joined], TEXT)
 
 
-def pieces_of(rows: Rows, schema: Schema, name: str, column: int) -> list[str]:
-    """A field nobody knows: of each row `"name":value`, empty where it is absent."""
+def _extra_pieces(rows: ScannedRows, schema: LineSchema, name: str, column: int) -> list[str]:
+    """An unknown field of each row as `"name":value`, empty if it is absent."""
     key, slot = json.dumps(name, ensure_ascii=False), schema.columns[column].text
     pieces = []
     for row, state in enumerate(rows.states[column].tolist()):

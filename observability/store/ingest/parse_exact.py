@@ -1,6 +1,6 @@
-"""Which row, or which reason, is in one line? The exact path, line by line, by which the fast one is judged.
+"""Parse single lines exactly. The fast parser is tested against this one.
 
-Every rule is here: JSON, the record's own rules, what the catalog says about the model, and the defaults of whoever loads.
+All rules are here: JSON, the rules of records, what the catalog says about the model, and the load defaults.
 """
 
 from datetime import datetime, tzinfo
@@ -14,14 +14,15 @@ from observability.core.errors import UsageError
 from observability.core.time import naive_utc
 from observability.records.kinds import KINDS
 from observability.records.record import validate
-from observability.records.values import NON_FINITE, Rejected, as_number, canonical_text, shown
+from observability.records.values import NON_FINITE, Rejected, canonical_text, number_or_none, quoted_value
 from observability.store.ingest import parse_tables
-from observability.store.ingest.parse_json import MAX_LINE_BYTES, canonical_json, decode
-from observability.store.ingest.parse_plan import OBJECTS, ModelPlan, plan_of
-from observability.store.ingest.parse_types import Defaults, Refused
+from observability.store.ingest.parse_json import MAX_LINE_BYTES, canonical_json, decode_json, escape_surrogates
+from observability.store.ingest.parse_plan import OBJECTS, ModelPlan, model_plan
+from observability.store.ingest.parse_types import RefusedLine
+from observability.store.types.loading import LoadDefaults
 
 SHOWN_CHARACTERS = 10_000
-"""Of a line that is too large, this much is kept."""
+"""Number of characters that are kept of a line that is too large."""
 LONGEST_NAME = 200
 MOST_CLASSES = 1000
 PLAIN_PREDICTION = tuple(parse_tables.PREDICTION)[10:15]
@@ -29,12 +30,12 @@ TEXT_PREDICTION = tuple(parse_tables.PREDICTION)[16:20]
 Row = tuple[Any, ...]
 
 
-class Reader:
-    """What the lines of one block gave so far. Lines are given to `read` in any order; those that bring new columns in their own."""
+class ExactParser:
+    """Parse the lines of one block and collects the results. Lines that bring new columns must be passed to `read` in their order."""
 
-    def __init__(self, catalog: Catalog, defaults: Defaults) -> None:
-        self.catalog, self.defaults, self.zone = catalog, defaults, zone_of(defaults.timezone)
-        self.plain = defaults == Defaults(timezone=defaults.timezone)
+    def __init__(self, catalog: Catalog, defaults: LoadDefaults) -> None:
+        self.catalog, self.defaults, self.zone = catalog, defaults, time_zone(defaults.timezone)
+        self.plain = defaults == LoadDefaults(timezone=defaults.timezone)
         self.plans: dict[str, ModelPlan] = {}
         self.predictions: dict[str, list[tuple[Row, list[Any]]]] = {}
         self.labels: dict[str, list[Row]] = {}
@@ -43,19 +44,19 @@ class Reader:
         self.seen: dict[tuple[str, str], None] = {}
 
     def plan(self, model: str) -> ModelPlan:
-        """The plan of a model, made when it is first asked for."""
+        """The plan of a model, created on first use."""
         if model not in self.plans:
-            self.plans[model] = plan_of(model, self.catalog)
+            self.plans[model] = model_plan(model, self.catalog)
         return self.plans[model]
 
     def read(self, line: int, raw: bytes) -> None:
-        """Takes one line into a row, or into `rejected`."""
+        """Parse one line into a row, or into `rejected`."""
         obj: Any = None
         try:
-            text = text_of(raw)
-            obj = decode(text)
+            text = _decoded_line(raw)
+            obj = decode_json(text)
             if not self.plain and obj.__class__ is dict:
-                obj = adapted(obj, self.defaults)
+                obj = _with_defaults(obj, self.defaults)
             record = validate(obj, timezone=self.zone)
             kind = record["kind"]
             if kind == "prediction":
@@ -63,33 +64,33 @@ class Reader:
             elif kind == "label":
                 self.take_label(line, record)
             else:
-                self.others.setdefault(kind, []).append(other_row(line, record))
+                self.others.setdefault(kind, []).append(_other_row(line, record))
         except Rejected as refusal:
             self.refuse(line, raw.decode("utf-8", "backslashreplace").rstrip("\r\n"), refusal.reason, refusal.message, obj)
 
     def refuse(self, line: int, raw: str, reason: str, message: str, obj: Any = None) -> None:
-        """Notes a line that is no row."""
-        said = obj if obj.__class__ is dict else {}
+        """Add a rejected line."""
+        given = obj if obj.__class__ is dict else {}
         kind, model = (
-            each if each.__class__ is str and len(each) <= LONGEST_NAME else None for each in (said.get("kind"), said.get("model"))
+            name if name.__class__ is str and len(name) <= LONGEST_NAME else None for name in (given.get("kind"), given.get("model"))
         )
         raw = raw[:SHOWN_CHARACTERS] if reason == "too_large" else raw
         whole = (line, raw, reason, message, kind if kind in KINDS else None, model)
-        self.rejected.append(tuple(clean(each) if each.__class__ is str else each for each in whole))
+        self.rejected.append(tuple(escape_surrogates(value) if value.__class__ is str else value for value in whole))
 
-    def refuse_all(self, refused: tuple[Refused, ...]) -> None:
-        """Notes lines that the reader of the file refused."""
-        for each in refused:
-            self.refuse(each.line, each.raw, each.reason, each.message)
+    def refuse_all(self, refused: tuple[RefusedLine, ...]) -> None:
+        """Add lines that the reader of the file rejected."""
+        for line in refused:
+            self.refuse(line.line, line.raw, line.reason, line.message)
 
     def take_prediction(self, line: int, record: dict[str, Any]) -> None:
-        """A row of predictions, and one of labels where the label is known at once."""
+        """Add a row of predictions, and one of labels if the record holds its label."""
         plan, take = self.plan(record["model"]), record.get
         score = take("score")
-        check_score(plan, score)
-        label, at = take("label"), naive(record["at"])
+        _check_score(plan, score)
+        label, at = take("label"), naive_utc(record["at"])
         if label is not None:
-            check_value(plan, "label", label["value"])
+            _check_label(plan, "label", label["value"])
         if score.__class__ is dict and len(plan.classes) < MOST_CLASSES:
             plan.classes.update(score)
         extra: dict[str, Any] = record["extra"]
@@ -108,7 +109,7 @@ class Reader:
             record["version"],
             take("environment", "production"),
             at,
-            naive(take("received_at")),
+            _naive(take("received_at")),
             take("status", "ok"),
             max(score.values()) if score.__class__ is dict else score,
             probabilities,
@@ -116,8 +117,8 @@ class Reader:
             *map(take, PLAIN_PREDICTION),
             None if base is None else canonical_json(base),
             *map(take, TEXT_PREDICTION),
-            naive(take("acted_at")),
-            None if times is None else canonical_json({name: written(each) for name, each in times.items()}),
+            _naive(take("acted_at")),
+            None if times is None else canonical_json({name: _utc_text(instant) for name, instant in times.items()}),
             None if attributions is None else canonical_json(attributions),
             take("attributions_link"),
             absent or None,
@@ -127,13 +128,15 @@ class Reader:
         self.predictions.setdefault(plan.name, []).append((row, values))
         self.seen["prediction", plan.name] = None
         if label is not None:
-            received = naive(label.get("received_at") or take("received_at"))
-            self.labels.setdefault(plan.name, []).append(label_row(line, record["id"], label, naive(label.get("at")) or at, received, True))
+            received = _naive(label.get("received_at") or take("received_at"))
+            self.labels.setdefault(plan.name, []).append(
+                _label_row(line, record["id"], label, _naive(label.get("at")) or at, received, True)
+            )
 
     def features(self, plan: ModelPlan, record: dict[str, Any], extra: dict[str, Any], wrong: list[str]) -> list[Any]:
-        """The values of the columns. What is of another type, or has no column, goes to `extra`; references of the former to `wrong`."""
+        """Values of the columns. Values of another type or without a column go to `extra`; references of the former to `wrong`."""
         values: list[Any] = [None] * len(plan.columns)
-        plan.extras.update(name for name, each in extra.items() if each.__class__ not in (dict, list) and len(plan.extras) < 100)
+        plan.extras.update(name for name, value in extra.items() if value.__class__ not in (dict, list) and len(plan.extras) < 100)
         for part in OBJECTS:
             given = record.get(part)
             if not given:
@@ -158,7 +161,7 @@ class Reader:
                         values[place] = value
                         continue
                     if given_class is int or (given_class is str and value in NON_FINITE):
-                        values[place] = as_number(value)
+                        values[place] = number_or_none(value)
                         continue
                 elif column.kind == "category":
                     if given_class is str:
@@ -175,29 +178,31 @@ class Reader:
         return values
 
     def take_label(self, line: int, record: dict[str, Any]) -> None:
-        """A row of labels."""
+        """Add a row of labels."""
         plan = self.plan(record["model"])
-        check_value(plan, "value", record["value"])
-        at, received = naive(record["at"]), naive(record.get("received_at"))
-        self.labels.setdefault(plan.name, []).append(label_row(line, record["id"], record, at, received, False))
+        _check_label(plan, "value", record["value"])
+        at, received = naive_utc(record["at"]), _naive(record.get("received_at"))
+        self.labels.setdefault(plan.name, []).append(_label_row(line, record["id"], record, at, received, False))
         self.seen["label", plan.name] = None
 
     def prediction_tables(self) -> dict[str, pa.Table]:
-        """The predictions so far, a table a model."""
+        """The predictions so far, one table per model."""
         tables = {}
         for name, rows in self.predictions.items():
-            fixed = parse_tables.table(parse_tables.PREDICTION, [row for row, _ in rows])
+            fixed = parse_tables.table_from_rows(parse_tables.PREDICTION, [row for row, _ in rows])
             width, columns = len(self.plans[name].columns), self.plans[name].columns
-            values = zip(*(each + [None] * (width - len(each)) for _, each in rows), strict=True)
-            arrays = [pa.array(each, parse_tables.COLUMN[column.kind]) for each, column in zip(values, columns, strict=True)]
+            values = zip(*(row + [None] * (width - len(row)) for _, row in rows), strict=True)
+            arrays = [
+                pa.array(column_values, parse_tables.COLUMN[column.kind]) for column_values, column in zip(values, columns, strict=True)
+            ]
             tables[name] = pa.Table.from_arrays(
-                [*fixed.columns, *arrays], names=[*fixed.column_names, *(each.reference for each in columns)]
+                [*fixed.columns, *arrays], names=[*fixed.column_names, *(column.reference for column in columns)]
             )
         return tables
 
 
-def text_of(raw: bytes) -> str:
-    """A line as text; raises Rejected where it is too large or not UTF-8."""
+def _decoded_line(raw: bytes) -> str:
+    """A line as text. Raises Rejected if it is too large or not UTF-8."""
     if len(raw) > MAX_LINE_BYTES:
         raise Rejected("too_large", f"the line has {len(raw):,} bytes; a record has at most {MAX_LINE_BYTES:,}")
     try:
@@ -206,13 +211,8 @@ def text_of(raw: bytes) -> str:
         raise Rejected("bad_encoding", f"not UTF-8: byte 0x{raw[error.start]:02x} at position {error.start + 1}") from None
 
 
-def clean(text: str) -> str:
-    """The text without halves of characters."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def zone_of(name: str | None) -> tzinfo | None:
-    """The time zone of that name; raises UsageError where there is none."""
+def time_zone(name: str | None) -> tzinfo | None:
+    """The time zone of that name. Raises UsageError if there is none."""
     if name is None:
         return None
     try:
@@ -223,21 +223,20 @@ def zone_of(name: str | None) -> tzinfo | None:
         ) from None
 
 
-def naive(instant: datetime | None) -> datetime | None:
-    """The same instant without its zone, which is UTC."""
+def _naive(instant: datetime | None) -> datetime | None:
     return None if instant is None else naive_utc(instant)
 
 
-def written(instant: datetime) -> str:
+def _utc_text(instant: datetime) -> str:
     """An instant in JSON: UTC, microseconds."""
     return instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def adapted(obj: dict[str, Any], defaults: Defaults) -> dict[str, Any]:
-    """The record with the renames, flat features, kind, model and version that the person who loads gave."""
+def _with_defaults(obj: dict[str, Any], defaults: LoadDefaults) -> dict[str, Any]:
+    """The record with the renames, flat features, kind, model and version of the load defaults."""
     if defaults.renames:
-        obj = renamed(obj, defaults.renames)
-        obj |= {part: renamed(obj[part], defaults.renames) for part in OBJECTS if obj.get(part).__class__ is dict}
+        obj = _with_renames(obj, defaults.renames)
+        obj |= {part: _with_renames(obj[part], defaults.renames) for part in OBJECTS if obj.get(part).__class__ is dict}
     for name in ("kind", "model", "version"):
         value = getattr(defaults, name)
         kind = KINDS.get(str(obj.get("kind")))
@@ -251,8 +250,8 @@ def adapted(obj: dict[str, Any], defaults: Defaults) -> dict[str, Any]:
     return obj
 
 
-def renamed(obj: dict[str, Any], renames: Any) -> dict[str, Any]:
-    """The object with their names replaced by ours; raises Rejected where ours is there as well."""
+def _with_renames(obj: dict[str, Any], renames: Any) -> dict[str, Any]:
+    """The object with renamed keys. Raises Rejected if a new name is already there."""
     found: dict[str, Any] = {}
     for name, value in obj.items():
         ours = renames.get(name, name)
@@ -262,35 +261,35 @@ def renamed(obj: dict[str, Any], renames: Any) -> dict[str, Any]:
     return found
 
 
-def check_score(plan: ModelPlan, score: Any) -> None:
-    """Whether a score fits the task of a registered model; raises Rejected."""
+def _check_score(plan: ModelPlan, score: Any) -> None:
+    """Raise Rejected if a score does not fit the task of a registered model."""
     if score is None or plan.task is None:
         return
     if plan.task == "multiclass":
         if score.__class__ is not dict:
             raise Rejected(
-                "wrong_type", f"'score' of {plan.name}, a multiclass model, is an object of class: probability; got {shown(score)}"
+                "wrong_type", f"'score' of {plan.name}, a multiclass model, is an object of class: probability; got {quoted_value(score)}"
             )
     elif score.__class__ is dict:
-        raise Rejected("wrong_type", f"'score' of {plan.name}, a {plan.task} model, is a number; got {shown(score)}")
+        raise Rejected("wrong_type", f"'score' of {plan.name}, a {plan.task} model, is a number; got {quoted_value(score)}")
     elif plan.task == "binary" and (score < 0 or score > 1):
-        raise Rejected("bad_value", f"'score' of {plan.name}, a binary model, is a probability from 0 to 1; got {shown(score)}")
+        raise Rejected("bad_value", f"'score' of {plan.name}, a binary model, is a probability from 0 to 1; got {quoted_value(score)}")
 
 
-def check_value(plan: ModelPlan, field: str, value: Any) -> None:
-    """Whether a label fits the task of a registered model; raises Rejected."""
-    if plan.task == "regression" and as_number(value) is None:
-        raise Rejected("wrong_type", f"{field!r} of {plan.name}, a regression model, is a number; got {shown(value)}")
+def _check_label(plan: ModelPlan, field: str, value: Any) -> None:
+    """Raise Rejected if a label does not fit the task of a registered model."""
+    if plan.task == "regression" and number_or_none(value) is None:
+        raise Rejected("wrong_type", f"{field!r} of {plan.name}, a regression model, is a number; got {quoted_value(value)}")
 
 
-def label_row(line: int, prediction: str, label: dict[str, Any], at: datetime | None, received: datetime | None, inline: bool) -> Row:
+def _label_row(line: int, prediction: str, label: dict[str, Any], at: datetime | None, received: datetime | None, inline: bool) -> Row:
     """A row of labels."""
     value, extra = label["value"], label["extra"]
     others = (label.get("source"), label.get("annotator"), label.get("guideline"), canonical_json(extra) if extra else None, inline)
-    return (line, prediction, at, received, canonical_text(value), as_number(value), *others)
+    return (line, prediction, at, received, canonical_text(value), number_or_none(value), *others)
 
 
-def other_row(line: int, record: dict[str, Any]) -> Row:
+def _other_row(line: int, record: dict[str, Any]) -> Row:
     """A row of another kind: objects and lists as JSON text, scalars as canonical text."""
     values: list[Any] = [line]
     for field in KINDS[record["kind"]].fields.values():
@@ -301,7 +300,7 @@ def other_row(line: int, record: dict[str, Any]) -> Row:
             elif field.type == "scalar":
                 value = canonical_text(value)
             elif field.type == "time":
-                value = naive(value)
+                value = naive_utc(value)
         values.append(value)
     extra = record["extra"]
     return (*values, canonical_json(extra) if extra else None)

@@ -1,51 +1,55 @@
-"""Which object does a line of JSON hold, by the letter of RFC 8259?
+"""Decode a line of JSON strictly by RFC 8259.
 
-Python's reader lets pass what the standard does not: NaN literals, the same key twice, halves of characters. Those are refused here.
+Python's decoder accepts what the standard forbids: NaN literals, repeated keys, unpaired surrogates. These are rejected here.
 """
 
 import json
 import math
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, NoReturn
 
-from observability.records.values import Rejected, shown
+from observability.core.time import aware_utc
+from observability.records.values import Rejected, quoted_value
 
 MAX_LINE_BYTES = 1024 * 1024
-"""A longer line is refused as `too_large`."""
+"""A longer line is rejected as `too_large`."""
 HALF_CHARACTER = ("\\ud", "\\uD")
 SPACE_BEFORE_COLON = ('" ', '"\t', '"\r', '"\n')
 
 
-def literal(name: str) -> NoReturn:
-    """Refuses NaN, Infinity and -Infinity outside quotes."""
+def _refuse_literal(name: str) -> NoReturn:
+    """Reject NaN, Infinity and -Infinity outside quotes."""
     raise Rejected("not_json", f'{name} is not JSON (RFC 8259): write it as the string "{name}"')
 
 
-def whole_number(digits: str) -> int | float:
-    """An int; one of thousands of digits is an infinity, as every number beyond the range of a double."""
+def _whole_number(digits: str) -> int | float:
+    """An int. A number of thousands of digits is an infinity, as every number beyond the range of a double."""
     return int(digits) if len(digits) < 4000 else float(digits)
 
 
-def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object, refused where a key stands twice in it."""
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object. Raises Rejected if a key is repeated."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise Rejected("duplicate_key", f"the key {shown(twice).removeprefix('the text ')} stands twice in one object")
+        raise Rejected("duplicate_key", f"the key {quoted_value(twice).removeprefix('the text ')} stands twice in one object")
     return found
 
 
-_LOOSE = json.JSONDecoder(parse_constant=literal).decode
-_STRICT = json.JSONDecoder(parse_constant=literal, object_pairs_hook=unique_keys).decode
-_LONG = json.JSONDecoder(parse_constant=literal, object_pairs_hook=unique_keys, parse_int=whole_number).decode
+_LOOSE = json.JSONDecoder(parse_constant=_refuse_literal).decode
+_STRICT = json.JSONDecoder(parse_constant=_refuse_literal, object_pairs_hook=_unique_keys).decode
+_LONG = json.JSONDecoder(parse_constant=_refuse_literal, object_pairs_hook=_unique_keys, parse_int=_whole_number).decode
 
 
-def decode(line: str) -> Any:
-    """The value that a line holds. Raises Rejected: not_json, duplicate_key, bad_encoding."""
+def decode_json(line: str) -> Any:
+    """The value in a line. Raises Rejected: not_json, duplicate_key, bad_encoding."""
     try:
         value = _LOOSE(line)
         # Every key is followed by `":` (the other way to write it is read again); a text that holds it makes the counts differ too.
-        if line.count('":') != keys_in(value) or any(each in line for each in SPACE_BEFORE_COLON):
+        if line.count('":') != _key_count(value) or any(mark in line for mark in SPACE_BEFORE_COLON):
             value = _STRICT(line)
     except json.JSONDecodeError as error:
         end = " (the line breaks off)" if error.pos >= len(line.rstrip()) else ""
@@ -62,31 +66,44 @@ def decode(line: str) -> Any:
     return value
 
 
-def keys_in(value: Any) -> int:
-    """How many keys the objects in a value have, at any depth."""
+def _key_count(value: Any) -> int:
+    """Number of keys in all objects of a value, at any depth."""
     if value.__class__ is dict:
         total = len(value)
-        for each in value.values():
-            if each.__class__ is dict or each.__class__ is list:
-                total += keys_in(each)
+        for member in value.values():
+            if member.__class__ is dict or member.__class__ is list:
+                total += _key_count(member)
         return total
-    return sum(keys_in(each) for each in value) if value.__class__ is list else 0
+    return sum(_key_count(member) for member in value) if value.__class__ is list else 0
 
 
 def canonical_json(value: Any) -> str:
-    """JSON text that is the same for the same content: sorted keys, no spaces, numbers as Python writes them, NaN and infinities as texts."""
+    """JSON text that is equal for equal content: sorted keys, no spaces, NaN and infinities as texts."""
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
     except ValueError:
-        return json.dumps(finite(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return json.dumps(json_value(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def finite(value: Any) -> Any:
-    """The value with NaN and infinities as texts."""
-    if isinstance(value, dict):
-        return {name: finite(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [finite(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value
+def escape_surrogates(text: str) -> str:
+    """The text with unpaired surrogates escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def json_value(value: Any) -> Any:
+    """The value as JSON has it: NaN and infinities as texts, times in RFC 3339, other objects as their text."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, datetime):
+        return value.isoformat() if value.tzinfo is None else aware_utc(value).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return json_value(float(value))
+    if isinstance(value, Mapping):
+        return {str(name): json_value(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(member) for member in value]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

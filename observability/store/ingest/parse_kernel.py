@@ -1,11 +1,12 @@
-"""Which typed values are in many lines at once? The compiled loop of the fast path.
+"""The compiled loop of the fast parser: typed values of many lines at once.
 
-It reads lines that hold one kind of record of one model, keys in any order, and gives up on a line at the first thing it does not know: such a
-line goes the exact path. So it may give up on a good line, but never takes a bad one, nor gives other values than the exact path. Importing this
-file imports numba. All of it stands in one file, since numba looks at a function's own file only to see whether what it compiled is still right.
+It reads lines of one kind and model, with keys in any order, and gives up on a line at the first thing it does not know. Such a line is
+parsed exactly. It may give up on a valid line, but never accepts an invalid one, and never returns other values than the exact parser.
+Importing this file imports numba. Everything is in one file, because numba checks only a function's own file to decide whether its cached
+code is current.
 """
 
-# ruff: noqa: SIM102, SIM109, SIM110 - compiled code: `in` on a tuple, generators and long conditions are slower there, or not compiled at all
+# ruff: noqa: SIM102, SIM109, SIM110 - compiled code: `in` on a tuple, generators and long conditions are slower or not compiled
 import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -17,18 +18,18 @@ from numpy.typing import NDArray
 Bytes: TypeAlias = NDArray[np.uint8]
 Array: TypeAlias = NDArray[Any]
 LITERAL, TEXT, NUMBER, BOOLEAN, TIME, SCALAR, OBJECT, ENUM, NULLS_ONLY, EXTRA = range(10)
-"""What a column holds: one text and no other, a text, a number, true or false, a time, any scalar, an object, one of some texts, null, any scalar
-that is kept as JSON."""
+"""What a column holds: one fixed text, a text, a number, true or false, a time, any scalar, an object, one of several texts, null, any
+scalar that is kept as JSON."""
 INTEGERS, LOGICAL, NOT_EMPTY, NUMBERS_ONLY, NAN_ALLOWED, REQUIRED, LOCAL_ALLOWED = 1, 2, 4, 8, 16, 32, 64
-"""Flags: a text may be written as a whole number; as true or false; is not empty; a scalar is a number; NaN and infinities are within bounds;
-the record needs it; a time may lack an offset."""
+"""Flags: a text may be written as an integer; or as true or false; must not be empty; a scalar must be a number; NaN and infinities are
+allowed; the field is required; a time may lack an offset."""
 ABSENT, NULL, PLAIN, RAW, ESCAPED, ODD_NUMBER, BOOLEANS, LOCAL = range(8)
-"""States: not there; null; there (a text without escapes); a number as it is written; a text with escapes; a number whose text is not canonical;
-true or false; a time without an offset. Of a BOOLEAN false is PLAIN and true is RAW; of an ENUM it is PLAIN + the place in the list."""
+"""States: absent; null; present (a text without escapes); a number in canonical form; a text with escapes; a number whose text is not
+canonical; true or false; a time without an offset. BOOLEAN: false is PLAIN, true is RAW; ENUM: PLAIN + position in the list."""
 START, LENGTH, TABLE, COLUMN = range(4)
-"""Columns of the entries: where the key begins, how long it is, in which object it stands, and the column it names."""
+"""Columns of the entries: start and length of the key, the object it belongs to, and the column it names."""
 KIND, FLAGS, SLOT, TEXT_SLOT, INNER, OPTION, OPTION_END = range(7)
-"""What the schema says of a column: SLOT is that of numbers or times, INNER the object inside, OPTION the first of its texts."""
+"""Properties of a schema column: SLOT is that of numbers or times, INNER the object inside, OPTION the first of its texts."""
 QUOTE, BACKSLASH, MINUS, PLUS, DOT, COLON, COMMA, OPEN, CLOSE, ZERO, NINE = 34, 92, 45, 43, 46, 58, 44, 123, 125, 48, 57
 FIRST_US, AFTER_LAST_US, DAY_US = 0, 7_289_654_400_000_000, 86_400_000_000
 """1970-01-01, 2201-01-01 and a day in microseconds."""
@@ -43,16 +44,16 @@ def jit(function: Callable[..., Any]) -> Any:
 
 
 @jit
-def skip(buf: Bytes, i: int, end: int) -> int:
-    """The next place that is no white space."""
+def skip_space(buf: Bytes, i: int, end: int) -> int:
+    """The next position that is not white space."""
     while i < end and (buf[i] == 32 or buf[i] == 9 or buf[i] == 10 or buf[i] == 13):
         i += 1
     return i
 
 
 @jit
-def same(buf: Bytes, start: int, length: int, keys: Bytes, key: int) -> bool:
-    """Whether `length` bytes are those of the other buffer."""
+def same_bytes(buf: Bytes, start: int, length: int, keys: Bytes, key: int) -> bool:
+    """Whether `length` bytes of both buffers are equal."""
     for k in range(length):
         if buf[start + k] != keys[key + k]:
             return False
@@ -60,8 +61,8 @@ def same(buf: Bytes, start: int, length: int, keys: Bytes, key: int) -> bool:
 
 
 @jit
-def hex_digits(buf: Bytes, i: int, end: int) -> int:
-    """The number of four hexadecimal digits; -1 where they are not."""
+def scan_hex(buf: Bytes, i: int, end: int) -> int:
+    """The value of four hexadecimal digits; -1 if they are none."""
     if i + 4 > end:
         return -1
     value = 0
@@ -81,7 +82,7 @@ def hex_digits(buf: Bytes, i: int, end: int) -> int:
 
 @jit
 def string_end(buf: Bytes, i: int, end: int) -> tuple[int, bool]:
-    """The place of the closing quote of a string that begins at `i` (-1 where it is no good string), and whether it has escapes."""
+    """The position of the closing quote of a string that begins at `i` (-1 if invalid), and whether it has escapes."""
     escaped = False
     while i < end:
         c = buf[i]
@@ -95,14 +96,14 @@ def string_end(buf: Bytes, i: int, end: int) -> tuple[int, bool]:
                 return -1, escaped
             c = buf[i + 1]
             if c == 117:
-                code = hex_digits(buf, i + 2, end)
+                code = scan_hex(buf, i + 2, end)
                 if code < 0 or 0xDC00 <= code <= 0xDFFF:
                     return -1, escaped
                 i += 6
                 if 0xD800 <= code <= 0xDBFF:
                     if i + 6 > end or buf[i] != BACKSLASH or buf[i + 1] != 117:
                         return -1, escaped
-                    low = hex_digits(buf, i + 2, end)
+                    low = scan_hex(buf, i + 2, end)
                     if low < 0xDC00 or low > 0xDFFF:
                         return -1, escaped
                     i += 6
@@ -128,7 +129,10 @@ def upper_product(a: int, b: int) -> tuple[Any, Any]:
 
 @jit
 def nearest_double(digits: int, power: int, high_powers: Array, low_powers: Array, tens: Array) -> tuple[float, bool]:
-    """The double nearest to digits × 10^power (digits < 10^19), and whether it is sure. After Lemire, Number parsing at a gigabyte per second, 2021."""
+    """The double nearest to digits × 10^power (digits < 10^19), and whether it is certain.
+
+    After Lemire, Number parsing at a gigabyte per second, 2021.
+    """
     w = np.uint64(digits)
     one, zero = np.uint64(1), np.uint64(0)
     if w == zero:
@@ -167,8 +171,8 @@ def nearest_double(digits: int, power: int, high_powers: Array, low_powers: Arra
 
 
 @jit
-def number(buf: Bytes, i: int, end: int, high_powers: Array, low_powers: Array, tens: Array) -> tuple[int, float, bool, bool]:
-    """A JSON number at `i`: where it ends (-1 where it is none), its value, whether the value is sure, and whether its text is canonical."""
+def scan_number(buf: Bytes, i: int, end: int, high_powers: Array, low_powers: Array, tens: Array) -> tuple[int, float, bool, bool]:
+    """A JSON number at `i`: its end (-1 if it is none), its value, whether the value is certain, whether its text is canonical."""
     negative = buf[i] == MINUS
     start = i + 1 if negative else i
     i = start
@@ -227,8 +231,8 @@ def number(buf: Bytes, i: int, end: int, high_powers: Array, low_powers: Array, 
 
 
 @jit
-def two(buf: Bytes, i: int) -> int:
-    """The number of two digits; -1000 where they are none."""
+def two_digits(buf: Bytes, i: int) -> int:
+    """The value of two digits; -1000 if they are none."""
     a, b = buf[i], buf[i + 1]
     if ZERO <= a <= NINE and ZERO <= b <= NINE:
         return (a - ZERO) * 10 + (b - ZERO)
@@ -236,11 +240,11 @@ def two(buf: Bytes, i: int) -> int:
 
 
 @jit
-def instant(buf: Bytes, i: int, end: int) -> tuple[int, bool]:
-    """Microseconds since 1970 of the RFC 3339 text between `i` and `end` (-1 where the exact path must look), and whether it has no offset."""
+def scan_instant(buf: Bytes, i: int, end: int) -> tuple[int, bool]:
+    """Microseconds since 1970 of the RFC 3339 text from `i` to `end` (-1: parse exactly), and whether it lacks an offset."""
     if end - i < 10 or buf[i + 4] != MINUS or buf[i + 7] != MINUS:
         return -1, False
-    year, month, day = two(buf, i) * 100 + two(buf, i + 2), two(buf, i + 5), two(buf, i + 8)
+    year, month, day = two_digits(buf, i) * 100 + two_digits(buf, i + 2), two_digits(buf, i + 5), two_digits(buf, i + 8)
     if year < 1970 or year > 2200 or month < 1 or month > 12 or day < 1:
         return -1, False
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
@@ -258,7 +262,7 @@ def instant(buf: Bytes, i: int, end: int) -> tuple[int, bool]:
         return days * 86_400_000_000, False
     if end - i < 19 or (buf[i + 10] != 84 and buf[i + 10] != 32) or buf[i + 13] != COLON or buf[i + 16] != COLON:
         return -1, False
-    hour, minute, second = two(buf, i + 11), two(buf, i + 14), two(buf, i + 17)
+    hour, minute, second = two_digits(buf, i + 11), two_digits(buf, i + 14), two_digits(buf, i + 17)
     if hour < 0 or hour > 23 or minute < 0 or minute > 59 or second < 0 or second > 59:
         return -1, False
     micro, scale = 0, 100_000
@@ -278,7 +282,7 @@ def instant(buf: Bytes, i: int, end: int) -> tuple[int, bool]:
     if buf[i] == 90:
         i += 1
     elif end - i == 6 and (buf[i] == PLUS or buf[i] == MINUS) and buf[i + 3] == COLON:
-        hours, minutes = two(buf, i + 1), two(buf, i + 4)
+        hours, minutes = two_digits(buf, i + 1), two_digits(buf, i + 4)
         if hours < 0 or hours > 23 or minutes < 0 or minutes > 59:
             return -1, False
         offset = (hours * 60 + minutes) * 60_000_000
@@ -304,8 +308,8 @@ def non_finite(buf: Bytes, i: int, length: int) -> float:
 
 
 @jit
-def word(buf: Bytes, i: int, end: int) -> int:
-    """Where true, false or null ends, -1 where it is none of them."""
+def scan_word(buf: Bytes, i: int, end: int) -> int:
+    """The end of true, false or null; -1 for anything else."""
     if i + 4 <= end:
         if buf[i] == 116 and buf[i + 1] == 114 and buf[i + 2] == 117 and buf[i + 3] == 101:
             return i + 4
@@ -318,10 +322,10 @@ def word(buf: Bytes, i: int, end: int) -> int:
 
 @jit
 def find_key(buf: Bytes, i: int, end: int, keys: Bytes, entries: Array, buckets: Array, table: int, guess: int) -> tuple[int, int]:
-    """The entry of the key whose text begins at `i` (-1 where there is none) and the place after its closing quote. `guess` is tried first."""
+    """The entry of the key that begins at `i` (-1 if unknown) and the position after its quote. `guess` is tried first."""
     if guess >= 0 and entries[guess, TABLE] == table:
         length = entries[guess, LENGTH]
-        if i + length < end and buf[i + length] == QUOTE and same(buf, i, length, keys, entries[guess, START]):
+        if i + length < end and buf[i + length] == QUOTE and same_bytes(buf, i, length, keys, entries[guess, START]):
             return guess, i + length + 1
     start = i
     value = np.uint64(0xCBF29CE484222325) + np.uint64(table)
@@ -344,7 +348,7 @@ def find_key(buf: Bytes, i: int, end: int, keys: Bytes, entries: Array, buckets:
         if (
             entries[entry, TABLE] == table
             and entries[entry, LENGTH] == i - start
-            and same(buf, start, i - start, keys, entries[entry, START])
+            and same_bytes(buf, start, i - start, keys, entries[entry, START])
         ):
             return entry, i + 1
         place = (place + 1) & mask
@@ -353,18 +357,18 @@ def find_key(buf: Bytes, i: int, end: int, keys: Bytes, entries: Array, buckets:
 
 @jit
 def option_of(buf: Bytes, i: int, end: int, options: Bytes, bounds: Array, first: int, last: int) -> tuple[int, int]:
-    """Where the text at `i` ends (-1 where it is none of the options), and its place among them."""
+    """The end of the text at `i` (-1 if it is none of the options), and its position among them."""
     if buf[i] == QUOTE:
         for k in range(first, last):
             length = bounds[k, 1]
-            if i + length + 1 < end and buf[i + 1 + length] == QUOTE and same(buf, i + 1, length, options, bounds[k, 0]):
+            if i + length + 1 < end and buf[i + 1 + length] == QUOTE and same_bytes(buf, i + 1, length, options, bounds[k, 0]):
                 return i + length + 2, k - first
     return -1, 0
 
 
 @jit
-def text(buf: Bytes, i: int, end: int, flags: int) -> tuple[int, int, int, int]:
-    """A text at `i`: the place after it (-1 where it is none), its state, and the bounds of its content."""
+def scan_text(buf: Bytes, i: int, end: int, flags: int) -> tuple[int, int, int, int]:
+    """A text at `i`: the position after it (-1 if it is none), its state, and the bounds of its content."""
     if buf[i] == QUOTE:
         close, escaped = string_end(buf, i + 1, end)
         if close < 0 or (flags & NOT_EMPTY and close == i + 1):
@@ -378,22 +382,43 @@ def text(buf: Bytes, i: int, end: int, flags: int) -> tuple[int, int, int, int]:
             return -1, PLAIN, start, i
         return i, PLAIN, start, i
     if flags & LOGICAL and (buf[i] == 116 or buf[i] == 102):
-        i = word(buf, i, end)
+        i = scan_word(buf, i, end)
         return i, PLAIN, start, i
     return -1, PLAIN, start, start
 
 
 @jit
-def scan(
-    buf: Bytes, starts: Array, ends: Array, numbers_of_lines: Array, taken: Array, keys: Bytes, entries: Array, buckets: Array, following: Array,
-    columns: Array, bounds: Array, options: Bytes, option_bounds: Array, lines: Array, state: Array, numbers: Array, times: Array, texts: Array,
-    later: Array, rules: Array, high_powers: Array, low_powers: Array, tens: Array,
-) -> tuple[int, int]:  # fmt: skip
-    """Takes what lines it can into rows, one after the other; gives how many rows there are, and how many numbers wait for Python's reader.
+def scan_lines(
+    buf: Bytes,
+    starts: Array,
+    ends: Array,
+    numbers_of_lines: Array,
+    taken: Array,
+    keys: Bytes,
+    entries: Array,
+    buckets: Array,
+    following: Array,
+    columns: Array,
+    bounds: Array,
+    options: Bytes,
+    option_bounds: Array,
+    lines: Array,
+    state: Array,
+    numbers: Array,
+    times: Array,
+    texts: Array,
+    later: Array,
+    rules: Array,
+    high_powers: Array,
+    low_powers: Array,
+    tens: Array,
+) -> tuple[int, int]:
+    """Parse what lines it can into consecutive rows; return the number of rows and the number of values left to Python.
 
-    starts, ends, numbers_of_lines: of each line; taken: set where a line became a row. keys to option_bounds: the schema (parse_schema.Arrays);
-    following: by entry the one that came after it last, changed here. lines, state, numbers, times, texts: where values go (parse_fast.Columns);
-    later: numbers that need Python's reader (row, slot, start, length). rules: columns of score, prediction and status, first and last class.
+    starts, ends, numbers_of_lines: of each line; taken: set where a line became a row. keys to option_bounds: the schema
+    (parse_schema.SchemaArrays); following: by entry the one that followed it last, updated here. lines, state, numbers, times, texts: the
+    output (parse_columns.ScanBuffers); later: numbers that need Python's reader (row, slot, start, length). rules: columns of score,
+    prediction and status, first and last class.
     """
     rows = waiting = 0
     width, count = columns.shape[0], entries.shape[0]
@@ -402,19 +427,19 @@ def scan(
             state[rows, j] = ABSENT
         before = waiting
         end = ends[k]
-        i = skip(buf, starts[k], end)
+        i = skip_space(buf, starts[k], end)
         good = i < end and buf[i] == OPEN
         done = False
         table = 0
         first = True
         previous = outer = count
-        i = skip(buf, i + 1, end)
+        i = skip_space(buf, i + 1, end)
         while good and not done:
             if i >= end:
                 good = False
                 break
             if buf[i] == CLOSE:
-                i = skip(buf, i + 1, end)
+                i = skip_space(buf, i + 1, end)
                 if table == 0:
                     done, good = True, i == end
                 else:
@@ -422,7 +447,7 @@ def scan(
                 continue
             if not first:
                 good = buf[i] == COMMA
-                i = skip(buf, i + 1, end)
+                i = skip_space(buf, i + 1, end)
             if not good or i >= end or buf[i] != QUOTE:
                 good = False
                 break
@@ -434,11 +459,11 @@ def scan(
             following[previous] = entry
             previous = entry
             j = entries[entry, COLUMN]
-            i = skip(buf, i, end)
+            i = skip_space(buf, i, end)
             if i >= end or buf[i] != COLON or state[rows, j] != ABSENT:
                 good = False
                 break
-            i = skip(buf, i + 1, end)
+            i = skip_space(buf, i + 1, end)
             if i >= end:
                 good = False
                 break
@@ -447,12 +472,12 @@ def scan(
                 state[rows, j] = RAW
                 outer, table = entry, columns[j, INNER]
                 previous, first = count + table, True
-                i = skip(buf, i + 1, end)
+                i = skip_space(buf, i + 1, end)
                 continue
             start = i
             if c == 110:
                 state[rows, j] = NULL
-                i = -1 if flags & REQUIRED or kind == LITERAL else word(buf, i, end)
+                i = -1 if flags & REQUIRED or kind == LITERAL else scan_word(buf, i, end)
             elif kind == NUMBER or ((kind == SCALAR or kind == EXTRA) and (c == MINUS or ZERO <= c <= NINE)):
                 state[rows, j] = PLAIN
                 sure = True
@@ -461,7 +486,7 @@ def scan(
                     value = 0.0 if close < 0 else non_finite(buf, i + 1, close - i - 1)
                     i = -1 if value == 0.0 or not flags & NAN_ALLOWED else close + 1
                 else:
-                    i, value, sure, canonical = number(buf, i, end, high_powers, low_powers, tens)
+                    i, value, sure, canonical = scan_number(buf, i, end, high_powers, low_powers, tens)
                     if kind != NUMBER:
                         state[rows, j] = RAW if canonical else ODD_NUMBER
                         texts[columns[j, TEXT_SLOT], rows, 0] = start
@@ -480,7 +505,7 @@ def scan(
                         later[waiting, 0], later[waiting, 1], later[waiting, 2], later[waiting, 3] = rows, slot, start, i - start
                         waiting += 1
             elif kind == TEXT or ((kind == SCALAR or kind == EXTRA) and c == QUOTE):
-                i, how, at, close = text(buf, i, end, flags)
+                i, how, at, close = scan_text(buf, i, end, flags)
                 if kind != TEXT and i >= 0:
                     if flags & NUMBERS_ONLY or non_finite(buf, at, close - at) != 0.0 or (kind == EXTRA and how == ESCAPED):
                         i = -1
@@ -492,14 +517,14 @@ def scan(
                 if close < 0 or escaped:
                     i = -1
                 else:
-                    micros, local = instant(buf, i + 1, close)
+                    micros, local = scan_instant(buf, i + 1, close)
                     times[slot, rows] = micros
                     state[rows, j] = LOCAL if local else PLAIN
                     i = close + 1
                     if micros < 0 or (local and (not flags & LOCAL_ALLOWED or micros < DAY_US or micros > AFTER_LAST_US - 2 * DAY_US)):
                         i = -1
             elif kind == BOOLEAN or kind == SCALAR or kind == EXTRA:
-                i = word(buf, i, end)
+                i = scan_word(buf, i, end)
                 state[rows, j] = BOOLEANS if kind != BOOLEAN else RAW if c == 116 else PLAIN
                 if kind != BOOLEAN:
                     texts[columns[j, TEXT_SLOT], rows, 0] = start
@@ -514,7 +539,7 @@ def scan(
             if i < 0:
                 good = False
                 break
-            i = skip(buf, i, end)
+            i = skip_space(buf, i, end)
         if good:
             for j in range(width):
                 if columns[j, FLAGS] & REQUIRED and state[rows, j] < PLAIN:
@@ -541,7 +566,7 @@ def scan(
 
 @jit
 def put_character(code: int, out: Bytes, at: int) -> int:
-    """Writes a character as UTF-8; gives the place after it."""
+    """Write a character as UTF-8; return the position after it."""
     if code < 0x80:
         out[at] = code
         return at + 1
@@ -562,7 +587,7 @@ def put_character(code: int, out: Bytes, at: int) -> int:
 
 @jit
 def unescape(buf: Bytes, i: int, end: int, out: Bytes, at: int) -> int:
-    """Writes a good JSON text without its escapes; gives the place after it."""
+    """Write a valid JSON text without its escapes; return the position after it."""
     while i < end:
         c = buf[i]
         if c != 92:
@@ -572,10 +597,10 @@ def unescape(buf: Bytes, i: int, end: int, out: Bytes, at: int) -> int:
             continue
         c = buf[i + 1]
         if c == 117:
-            code = hex_digits(buf, i + 2, end)
+            code = scan_hex(buf, i + 2, end)
             i += 6
             if 0xD800 <= code <= 0xDBFF:
-                code = 0x10000 + ((code - 0xD800) << 10) + hex_digits(buf, i + 2, end) - 0xDC00
+                code = 0x10000 + ((code - 0xD800) << 10) + scan_hex(buf, i + 2, end) - 0xDC00
                 i += 6
             at = put_character(code, out, at)
             continue
@@ -596,8 +621,8 @@ def unescape(buf: Bytes, i: int, end: int, out: Bytes, at: int) -> int:
 
 
 @jit
-def gather(buf: Bytes, side: Bytes, places: Array, states: Array, offsets: Array, out: Bytes) -> int:
-    """Fills `out` with the texts and `offsets` with their bounds; gives the bytes used. Numbers whose text is not canonical are read from `side`."""
+def gather_texts(buf: Bytes, side: Bytes, places: Array, states: Array, offsets: Array, out: Bytes) -> int:
+    """Fill `out` with the texts and `offsets` with their bounds; return the bytes used. `side`: texts of non-canonical numbers."""
     at = 0
     for row in range(states.size):
         offsets[row] = at

@@ -1,4 +1,4 @@
-"""Where do the lines of a block begin and end?"""
+"""Find the lines of a block in its buffer."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from observability.store.ingest.parse_types import Block
+from observability.store.ingest.parse_types import LineBlock
 
 Array = np.ndarray[Any, np.dtype[Any]]
 NEWLINE, BYTE_ORDER_MARK = 10, b"\xef\xbb\xbf"
@@ -14,8 +14,8 @@ SPACE = b" \t\r\n"
 
 
 @dataclass(frozen=True)
-class Lines:
-    """Lines inside a buffer that are not blank: where each begins and ends, its number, and whether it is UTF-8."""
+class BlockLines:
+    """The lines of a buffer that are not blank: where each begins and ends, its number, and whether it is UTF-8."""
 
     raw: memoryview
     buffer: Array
@@ -24,7 +24,7 @@ class Lines:
     numbers: Array
     readable: Array
 
-    def pick(self, chosen: Any) -> "Lines":
+    def pick(self, chosen: Any) -> "BlockLines":
         """Some of the lines (by position, slice or mask)."""
         picked = {name: getattr(self, name)[chosen] for name in ("starts", "ends", "numbers", "readable")}
         return replace(self, **picked)
@@ -37,12 +37,12 @@ class Lines:
         return bytes(self.raw[self.starts[place] : self.ends[place]])
 
 
-def lines_of(block: Block) -> Lines:
-    """The lines of a block. The number of a line counts blank ones too."""
+def block_lines(block: LineBlock) -> BlockLines:
+    """The lines of a block. Line numbers count blank lines too."""
     if isinstance(block.raw, bytes):
-        raw, starts, ends = block.raw, *bounds(block.raw)
+        raw, starts, ends = block.raw, *_line_bounds(block.raw)
     else:
-        raw, starts, ends = text_buffer(block.raw)
+        raw, starts, ends = _text_buffer(block.raw)
     numbers = np.arange(block.first_line, block.first_line + len(starts), dtype=np.int64)
     if block.first_line == 1 and len(starts) and raw[starts[0] : starts[0] + 3] == BYTE_ORDER_MARK:
         starts = starts.copy()
@@ -52,15 +52,15 @@ def lines_of(block: Block) -> Lines:
     spaced = buffer[starts[full]] <= ord(" ")
     blank = [place for place in full[spaced].tolist() if not raw[starts[place] : ends[place]].strip(SPACE)]
     kept = np.setdiff1d(full, blank, assume_unique=True) if blank else full
-    lines = Lines(memoryview(raw), buffer, starts[kept], ends[kept], numbers[kept], np.ones(len(kept), np.bool_))
+    lines = BlockLines(memoryview(raw), buffer, starts[kept], ends[kept], numbers[kept], np.ones(len(kept), np.bool_))
     try:
         raw.decode()
     except UnicodeDecodeError:
-        return replace(lines, readable=np.array([is_utf8(lines.text(place)) for place in range(len(lines))], np.bool_))
+        return replace(lines, readable=np.array([_is_utf8(lines.text(place)) for place in range(len(lines))], np.bool_))
     return lines
 
 
-def bounds(raw: bytes) -> tuple[Array, Array]:
+def _line_bounds(raw: bytes) -> tuple[Array, Array]:
     """Where lines begin and end, without their newline."""
     ends = np.flatnonzero(np.frombuffer(raw, np.uint8) == NEWLINE)
     if raw and not raw.endswith(b"\n"):
@@ -68,7 +68,7 @@ def bounds(raw: bytes) -> tuple[Array, Array]:
     return np.concatenate([np.zeros(min(1, len(ends)), np.int64), ends[:-1] + 1]), ends
 
 
-def text_buffer(texts: pa.Array) -> tuple[bytes, Array, Array]:
+def _text_buffer(texts: pa.Array) -> tuple[bytes, Array, Array]:
     """The bytes of an array of texts, and where each begins and ends."""
     if not len(texts):
         return b"", np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -80,7 +80,7 @@ def text_buffer(texts: pa.Array) -> tuple[bytes, Array, Array]:
     return raw, at[:-1], at[1:]
 
 
-def is_utf8(line: bytes) -> bool:
+def _is_utf8(line: bytes) -> bool:
     """Whether the bytes are UTF-8."""
     try:
         line.decode()

@@ -1,7 +1,7 @@
-"""Which 128-bit powers of five turn decimal digits into the nearest double?
+"""128-bit powers of five for converting decimal digits into the nearest double.
 
-After Daniel Lemire, Number parsing at a gigabyte per second, 2021: for each power q from -342 to 308 the first 128 bits of 5^q, rounded down
-(up for negative powers, whose bits never end).
+After Daniel Lemire, Number parsing at a gigabyte per second, 2021: for each power q from -342 to 308 the first 128 bits of 5^q, rounded
+down (up for negative powers, whose expansion is infinite).
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ TENS = np.array([float(10**power) for power in range(23)])
 """Powers of ten that a double holds exactly."""
 
 
-def first_bits(power: int) -> int:
+def _first_bits(power: int) -> int:
     """The first 128 bits of 5^power."""
     five = 5 ** abs(power)
     if power >= 0:
@@ -20,6 +20,6 @@ def first_bits(power: int) -> int:
     return bits >> max(0, bits.bit_length() - 128)
 
 
-_BITS = [first_bits(power) for power in range(-342, 309)]
-POWERS_HIGH = np.array([each >> 64 for each in _BITS], dtype=np.uint64)
-POWERS_LOW = np.array([each & (2**64 - 1) for each in _BITS], dtype=np.uint64)
+_BITS = [_first_bits(power) for power in range(-342, 309)]
+POWERS_HIGH = np.array([bits >> 64 for bits in _BITS], dtype=np.uint64)
+POWERS_LOW = np.array([bits & (2**64 - 1) for bits in _BITS], dtype=np.uint64)

@@ -1,7 +1,7 @@
-"""Which columns has a model, of which kinds, and which new ones does a block bring?
+"""The columns of a model with their kinds, including new ones that a block brings.
 
-A plan starts from the catalog and grows while a block is read: a feature that is not known gets the kind of its first value that is not null.
-Lines that can make it grow are read in their order, so that what comes out does not depend on how the others are read.
+A plan starts from the catalog and grows while a block is read: a new feature gets the kind of its first value that is not null. Lines that
+can make it grow are read in their order, so that the result does not depend on how the other lines are parsed.
 """
 
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ from observability.records.values import NON_FINITE
 from observability.store.ingest.parse_types import NewColumn
 
 MOST_COLUMNS = 1000
-"""A model has at most this many columns; values of further ones stay in `extra`."""
+"""Maximum number of columns of a model; values of further ones stay in `extra`."""
 Role = Literal["feature", "group"]
 OBJECTS: dict[str, Role] = {"features": "feature", "groups": "group"}
 
 
 @dataclass
 class PlannedColumn:
-    """A column while a block is read. codes: a category whose levels are numbers (booleans): numbers (booleans) are its values too."""
+    """A column while a block is read. numbers, booleans: a category whose levels are numbers (booleans) accepts them as values too."""
 
     reference: str
     kind: Kind
@@ -29,10 +29,10 @@ class PlannedColumn:
 
 @dataclass
 class ModelPlan:
-    """What a model's lines may hold. Grows; `state` changes whenever it did.
+    """What the lines of a model may hold. Grows; `state` changes with it.
 
-    places: by object (`features`, `groups`) and own name the position in `columns`. registered: by version the names of its features.
-    nulls: names seen with null only, which have no column yet. extras: fields of the top level that no record has. classes: keys of scores seen.
+    places: by object (`features`, `groups`) and name, the position in `columns`. registered: feature names by version. nulls: names seen
+    only with null, which have no column yet. extras: unknown top-level fields. classes: keys of the scores seen.
     """
 
     name: str
@@ -47,12 +47,12 @@ class ModelPlan:
 
     @property
     def state(self) -> tuple[int, ...]:
-        """Sizes of what grows."""
-        return len(self.columns), len(self.extras), len(self.classes), *(len(each) for each in self.nulls.values())
+        """Sizes of everything that grows."""
+        return len(self.columns), len(self.extras), len(self.classes), *(len(names) for names in self.nulls.values())
 
     def add(self, part: str, name: str, value: object) -> int | None:
-        """The position of a new column whose first value is `value`; None where there is none (null, no scalar, too many columns)."""
-        kind = kind_of_value(value)
+        """The position of a new column whose first value is `value`; None if there is none (null, not a scalar, too many columns)."""
+        kind = _value_kind(value)
         if kind is None or len(self.columns) >= MOST_COLUMNS:
             return None
         role = OBJECTS[part]
@@ -63,8 +63,8 @@ class ModelPlan:
         return len(self.columns) - 1
 
 
-def kind_of_value(value: object) -> Kind | None:
-    """The kind of a first value: "NaN" and the infinities are numbers; None for null, objects and lists."""
+def _value_kind(value: object) -> Kind | None:
+    """The kind of a first value. "NaN" and the infinities are numbers; None for null, objects and lists."""
     if value.__class__ is bool:
         return "boolean"
     if value.__class__ is str:
@@ -72,9 +72,9 @@ def kind_of_value(value: object) -> Kind | None:
     return "number" if value.__class__ in (int, float) else None
 
 
-def plan_of(name: str, catalog: Catalog) -> ModelPlan:
-    """The plan of a model from the catalog; an empty one where the catalog does not have it."""
-    model = next((each for each in catalog.models if each.name == name), None)
+def model_plan(name: str, catalog: Catalog) -> ModelPlan:
+    """The plan of a model from the catalog; empty if the model is unknown."""
+    model = next((model for model in catalog.models if model.name == name), None)
     plan = ModelPlan(name)
     if model is None:
         return plan
@@ -82,22 +82,22 @@ def plan_of(name: str, catalog: Catalog) -> ModelPlan:
     for column in model.columns:
         part = "features" if column.role == "feature" else "groups"
         plan.places[part][column.name] = len(plan.columns)
-        levels = levels_of(model, column.reference) if column.kind == "category" else set()
-        numbers, booleans = bool(levels) and all(map(is_number, levels)), bool(levels) and levels <= {"true", "false"}
+        levels = reference_levels(model, column.reference) if column.kind == "category" else set()
+        numbers, booleans = bool(levels) and all(map(is_numeric_text, levels)), bool(levels) and levels <= {"true", "false"}
         plan.columns.append(PlannedColumn(column.reference, column.kind, numbers, booleans))
-    plan.registered = {each.name: each.features for each in model.versions if each.registered and each.features}
+    plan.registered = {version.name: version.features for version in model.versions if version.registered and version.features}
     if model.task == "multiclass":
         plan.classes = set(model.classes)
     return plan
 
 
-def levels_of(model: Model, reference: str) -> set[str]:
-    """The levels that a category has in the references of a model's versions."""
+def reference_levels(model: Model, reference: str) -> set[str]:
+    """The levels of a category in the references of all versions of a model."""
     return {level for version in model.versions if reference in version.edges for level in version.edges[reference].levels}
 
 
-def is_number(text: str) -> bool:
-    """Whether a level is a number written as text."""
+def is_numeric_text(text: str) -> bool:
+    """Whether a text is a number."""
     try:
         float(text)
     except ValueError:

@@ -1,7 +1,7 @@
-"""How do parsed rows become rows as they are stored?
+"""Convert parsed rows into rows as they are stored.
 
-From the tables of `parse_types.Parsed` to tables with the columns of `predictions_<key>`, `labels_<key>` and the tables of the other kinds,
-with `line` (and of labels `inline`) beside them: hashes, streams, decisions and times of arrival are filled in.
+Takes the tables of `parse_types.ParsedBlock` and adds hashes, streams, decisions and times of arrival. The results have the columns of
+`predictions_<key>`, `labels_<key>` and the tables of the other kinds, with `line` (and `inline` for labels) beside them.
 """
 
 import json
@@ -15,46 +15,48 @@ import pyarrow as pa
 from observability.core.catalog import Model
 from observability.core.time import naive_utc
 from observability.records.kinds import KINDS
-from observability.store.db.catalog_store import stream, streams
-from observability.store.db.expressions import decision_of, text
+from observability.store.db.catalog_store import ensure_stream, stream_numbers
+from observability.store.db.expressions import decision_sql, sql_literal
 from observability.store.db.record_tables import FIELD_TYPES, content_hash, kind_columns
-from observability.store.db.results import arrow, one
-from observability.store.db.schema import COLUMN_TYPES, LABEL_COLUMNS, PREDICTION_COLUMNS, model_table, quoted
+from observability.store.db.results import arrow_result, single_row
+from observability.store.db.schema import COLUMN_TYPES, LABEL_COLUMNS, PREDICTION_COLUMNS, model_table, quoted_identifier
+from observability.store.ingest.parse_json import canonical_json
 
 INCOMING = "incoming"
 Cursor = duckdb.DuckDBPyConnection
 
 
 def stored_columns(model: Model) -> dict[str, str]:
-    """Columns of the predictions table of a model and their types."""
-    return PREDICTION_COLUMNS | {each.column: COLUMN_TYPES[each.kind] for each in model.columns}
+    """Columns of the predictions table of a model with their types."""
+    return PREDICTION_COLUMNS | {column.column: COLUMN_TYPES[column.kind] for column in model.columns}
 
 
 def stage_predictions(writer: Cursor, model: Model, table: pa.Table, now: datetime) -> pa.Table:
-    """Parsed predictions as stored rows, with `line`. Streams (and so versions) that are new are made."""
-    for pair in distinct(table, "version", "environment"):
-        stream(writer, model.key, pair["version"], pair["environment"] or "production")
-    ids = {each.reference: each.id for each in model.columns}
-    columns = {each.reference: each.column for each in model.columns}
+    """Parsed predictions as stored rows, with `line`. Creates new streams and versions."""
+    for pair in _distinct(table, "version", "environment"):
+        ensure_stream(writer, model.key, pair["version"], pair["environment"] or "production")
+    ids = {column.reference: column.id for column in model.columns}
+    columns = {column.reference: column.column for column in model.columns}
     kept = [name for name in table.column_names if name in columns or "." not in name]
     table = table.select(kept).rename_columns([columns.get(name, name) for name in kept])
     values = {
         "stream": "s.stream",
         "id_hash": "hash(i.id)",
         "sample_hash": "md5_number_upper(i.id)",
-        "arrived": f"coalesce(i.received_at, {moment(now)})",
+        "arrived": f"coalesce(i.received_at, {_timestamp_literal(now)})",
         "status": "coalesce(i.status, 'ok')",
-        "decision": decision_of(model, "i.score", "i.prediction", "i.threshold", "i.probabilities"),
-        "absent": ids_of("i.absent", ids) if not empty(table, "absent") else "NULL",
-        "wrong": ids_of("i.wrong", ids) if not empty(table, "wrong") else "NULL",
+        "decision": decision_sql(model, "i.score", "i.prediction", "i.threshold", "i.probabilities"),
+        "absent": _column_ids_sql("i.absent", ids) if not _is_empty(table, "absent") else "NULL",
+        "wrong": _column_ids_sql("i.wrong", ids) if not _is_empty(table, "wrong") else "NULL",
     }
     picked = ", ".join(
-        f"({values.get(name, f'i.{quoted(name)}')})::{kind} AS {quoted(name)}" for name, kind in stored_columns(model).items()
+        f"({values.get(name, f'i.{quoted_identifier(name)}')})::{kind} AS {quoted_identifier(name)}"
+        for name, kind in stored_columns(model).items()
     )
-    known = [(number, version, environment) for (version, environment), number in streams(writer, model.key).items()]
-    rows = ", ".join(f"({number}, {text(version)}, {text(environment)})" for number, version, environment in known)
-    writer.register(INCOMING, complete(table, [*stored_columns(model), "received_at", "environment"]))
-    staged = arrow(
+    known = [(number, version, environment) for (version, environment), number in stream_numbers(writer, model.key).items()]
+    rows = ", ".join(f"({number}, {sql_literal(version)}, {sql_literal(environment)})" for number, version, environment in known)
+    writer.register(INCOMING, _with_columns(table, [*stored_columns(model), "received_at", "environment"]))
+    staged = arrow_result(
         writer,
         f"""SELECT i.line, {picked} FROM {INCOMING} i JOIN (VALUES {rows}) s(stream, version, environment)
         ON s.version = i.version AND s.environment = coalesce(i.environment, 'production')""",
@@ -65,105 +67,108 @@ def stage_predictions(writer: Cursor, model: Model, table: pa.Table, now: dateti
 
 def stage_labels(writer: Cursor, table: pa.Table, now: datetime) -> pa.Table:
     """Parsed labels as stored rows, with `line` and `inline`."""
-    values = {"id_hash": "hash(id)", "arrived": f"coalesce(received_at, {moment(now)})"}
-    picked = ", ".join(f"({values.get(name, quoted(name))})::{kind} AS {quoted(name)}" for name, kind in LABEL_COLUMNS.items())
-    writer.register(INCOMING, complete(table, [*LABEL_COLUMNS, "received_at"]))
-    staged = arrow(writer, f"SELECT line, inline, {picked} FROM {INCOMING}")
+    values = {"id_hash": "hash(id)", "arrived": f"coalesce(received_at, {_timestamp_literal(now)})"}
+    picked = ", ".join(
+        f"({values.get(name, quoted_identifier(name))})::{kind} AS {quoted_identifier(name)}" for name, kind in LABEL_COLUMNS.items()
+    )
+    writer.register(INCOMING, _with_columns(table, [*LABEL_COLUMNS, "received_at"]))
+    staged = arrow_result(writer, f"SELECT line, inline, {picked} FROM {INCOMING}")
     writer.unregister(INCOMING)
     return staged
 
 
 def stage_others(writer: Cursor, kind: str, table: pa.Table, now: datetime) -> pa.Table:
-    """Parsed records of another kind as stored rows, with `line`. JSON columns get sorted keys, so that equal contents have equal hashes."""
-    fields = {each.name: FIELD_TYPES[each.type] for each in KINDS[kind].fields.values() if each.name != "received_at"}
+    """Parsed records of another kind as stored rows, with `line`. JSON gets sorted keys, so that equal contents have equal hashes."""
+    fields = {field.name: FIELD_TYPES[field.type] for field in KINDS[kind].fields.values() if field.name != "received_at"}
     for name, type_name in fields.items():
-        if type_name == "JSON" and name in table.column_names and not empty(table, name):
+        if type_name == "JSON" and name in table.column_names and not _is_empty(table, name):
             place = table.column_names.index(name)
-            table = table.set_column(place, name, pa.array([canonical_json(each) for each in table[name].to_pylist()], pa.string()))
+            table = table.set_column(place, name, pa.array([_canonical_text(text) for text in table[name].to_pylist()], pa.string()))
     names = [name for name in kind_columns(kind) if name not in ("arrived", "content_hash")]
-    picked = ", ".join(f"{quoted(name)}::{kind_columns(kind)[name]} AS {quoted(name)}" if name in table.column_names else
-                       f"NULL::{kind_columns(kind)[name]} AS {quoted(name)}" for name in names)  # fmt: skip
+    values = {name: quoted_identifier(name) if name in table.column_names else "NULL" for name in names}
+    picked = ", ".join(f"{value}::{kind_columns(kind)[name]} AS {quoted_identifier(name)}" for name, value in values.items())
     writer.register(INCOMING, table)
-    staged = arrow(
+    staged = arrow_result(
         writer,
         f"""SELECT *, {content_hash(kind)} AS content_hash FROM (
-            SELECT line, {picked}, coalesce(received_at, {moment(now)}) AS arrived FROM {INCOMING})""",
+            SELECT line, {picked}, coalesce(received_at, {_timestamp_literal(now)}) AS arrived FROM {INCOMING})""",
     )
     writer.unregister(INCOMING)
     return staged
 
 
-def insert(writer: Cursor, table: str, columns: list[str], rows: pa.Table) -> None:
-    """Appends staged rows to a table."""
+def insert_rows(writer: Cursor, table: str, columns: list[str], rows: pa.Table) -> None:
+    """Append staged rows to a table."""
     if not rows.num_rows:
         return
-    names = ", ".join(map(quoted, columns))
+    names = ", ".join(map(quoted_identifier, columns))
     writer.register(INCOMING, rows.select(columns))
     writer.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM {INCOMING}")
     writer.unregister(INCOMING)
 
 
-def insert_predictions(
-    writer: Cursor, model: Model, predictions: pa.Table, labels: pa.Table | None = None, *, now: datetime
-) -> int:  # fmt: skip
-    """Stores parsed rows (as `Parsed.predictions` and `Parsed.labels` have them) without looking for duplicates and without counting them.
+def insert_predictions(writer: Cursor, model: Model, predictions: pa.Table, labels: pa.Table | None = None, *, now: datetime) -> int:
+    """Store parsed rows (as in `ParsedBlock.predictions` and `ParsedBlock.labels`) without deduplication and without counting; return how
+    many.
 
-    For a reference, whose ids are its own: the rollups follow with `rollup.rebuild`. Gives the number of predictions.
+    For a reference, whose ids are its own. `rollup.rebuild_rollups` must follow.
     """
     if "line" not in predictions.column_names:
         predictions = predictions.append_column("line", pa.array(np.arange(predictions.num_rows)))
-    insert(writer, model_table("predictions", model.key), list(stored_columns(model)), stage_predictions(writer, model, predictions, now))
+    insert_rows(
+        writer, model_table("predictions", model.key), list(stored_columns(model)), stage_predictions(writer, model, predictions, now)
+    )
     if labels is not None and labels.num_rows:
         for name, filler in (("line", pa.array(np.arange(labels.num_rows))), ("inline", pa.array([True] * labels.num_rows))):
             if name not in labels.column_names:
                 labels = labels.append_column(name, filler)
-        insert(writer, model_table("labels", model.key), list(LABEL_COLUMNS), stage_labels(writer, labels, now))
+        insert_rows(writer, model_table("labels", model.key), list(LABEL_COLUMNS), stage_labels(writer, labels, now))
     return int(predictions.num_rows)
 
 
 def delete_stream(writer: Cursor, model: Model, version: str, environment: str) -> int:
-    """Deletes the predictions of a version in an environment, their labels and their counts; gives how many predictions there were."""
-    number = streams(writer, model.key).get((version, environment))
+    """Delete the predictions of a version in an environment with their labels and counts; return the number of predictions."""
+    number = stream_numbers(writer, model.key).get((version, environment))
     if number is None:
         return 0
     predictions, labels = model_table("predictions", model.key), model_table("labels", model.key)
     writer.execute(f"DELETE FROM {labels} WHERE id IN (SELECT id FROM {predictions} WHERE stream = {number})")
-    (count,) = one(writer, f"SELECT count(*) FROM {predictions} WHERE stream = {number}")
+    (count,) = single_row(writer, f"SELECT count(*) FROM {predictions} WHERE stream = {number}")
     for table in ("predictions", "counts", "sums"):
         writer.execute(f"DELETE FROM {model_table(table, model.key)} WHERE stream = {number}")
     return int(count)
 
 
-def distinct(table: pa.Table, *names: str) -> list[dict[str, str]]:
-    """The different combinations of some columns, in order of their text."""
+def _distinct(table: pa.Table, *names: str) -> list[dict[str, str]]:
+    """The distinct combinations of some columns, sorted by their text."""
     rows = table.select(names).group_by(list(names)).aggregate([]).to_pylist()
     return sorted(rows, key=lambda row: [str(row[name]) for name in names])
 
 
-def complete(table: pa.Table, names: Iterable[str]) -> pa.Table:
-    """The table with a column of nulls for each of these that it lacks."""
+def _with_columns(table: pa.Table, names: Iterable[str]) -> pa.Table:
+    """The table with a column of nulls for each missing name."""
     for name in names:
         if name not in table.column_names:
             table = table.append_column(name, pa.nulls(table.num_rows))
     return table
 
 
-def empty(table: pa.Table, name: str) -> bool:
-    """Whether a column is not there or holds nothing."""
+def _is_empty(table: pa.Table, name: str) -> bool:
+    """Whether a column is missing or all null."""
     return name not in table.column_names or table[name].null_count == table.num_rows
 
 
-def moment(instant: datetime) -> str:
+def _timestamp_literal(instant: datetime) -> str:
     """A timestamp literal."""
     return f"TIMESTAMP '{naive_utc(instant).isoformat(sep=' ')}'"
 
 
-def ids_of(lists: str, ids: dict[str, int]) -> str:
-    """Column ids of a list of column references; references that are no column are left out."""
-    names, numbers = ", ".join(map(text, ids)), ", ".join(map(str, ids.values()))
+def _column_ids_sql(lists: str, ids: dict[str, int]) -> str:
+    """Column ids of a list of column references; unknown references are left out."""
+    names, numbers = ", ".join(map(sql_literal, ids)), ", ".join(map(str, ids.values()))
     return f"list_filter(list_transform({lists}, lambda r: [{numbers}][nullif(list_position([{names}], r), 0)]), lambda i: i IS NOT NULL)"
 
 
-def canonical_json(value: str | None) -> str | None:
+def _canonical_text(value: str | None) -> str | None:
     """JSON text with sorted keys and no spaces; null stays null."""
-    return None if value is None else json.dumps(json.loads(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return None if value is None else canonical_json(json.loads(value))

@@ -1,1 +1,1 @@
-"""Answers to questions: aggregates, samples, records, attributions."""
+"""Answers to questions: aggregates, samples, records, attributions, search."""

@@ -1,7 +1,7 @@
-"""What is the answer to an aggregate?
+"""Answer aggregates.
 
-`ask` is the one door: it reads whole periods from the rollups and the rest from raw rows, and adds up. Every call takes a cursor of its
-own, so any number of threads may ask at once.
+`answer_aggregate` reads whole periods from the rollups and the rest from raw rows, and adds them up. Every call takes its own cursor, so
+any number of threads may call it.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -17,180 +17,191 @@ from observability.core.questions import Aggregate
 from observability.core.window import Window
 from observability.store.db.schema import SLICED_FIELDS
 from observability.store.query import from_rollup, raw_histograms, raw_rows
-from observability.store.query.answer import Cells, assemble
+from observability.store.query.answer import AnswerCells, assemble_answer
 from observability.store.query.answer import Part as Answered
-from observability.store.query.from_rollup import Part, Slices
-from observability.store.query.plan import Kept, arrival_limit, kept, level_key, spans
-from observability.store.query.references import Field, find_field
-from observability.store.query.source import Rows, hour_number, known_streams, remembered, rows_of, snapshot
+from observability.store.query.from_rollup import RollupRange, RollupSlices
+from observability.store.query.plan import RollupPlace, arrival_limit, level_key, rollup_place, split_window
+from observability.store.query.references import FieldExpression, find_field
+from observability.store.query.source import WindowRows, hour_number, snapshot, snapshot_streams, snapshot_value, window_rows
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from observability.store.db.database import Store
+    from observability.store.db.database import Database
 
 Source = Literal["auto", "rollup", "raw"]
 
 
 @dataclass(frozen=True)
-class Question:
-    """An aggregate over a window, checked. fields: those of its histogram or sums, by place. sliced: the slices of the rollups that it is
-    about.
+class BoundAggregate:
+    """An aggregate over a window, validated. fields: those of its histogram or sums, by position. slices: the slices of the rollups that it
+    covers.
     """
 
     aggregate: Aggregate
     window: Window
-    rows: Rows
-    fields: tuple[Field, ...]
-    slices: Slices | None
+    rows: WindowRows
+    fields: tuple[FieldExpression, ...]
+    slices: RollupSlices | None
     level: str | None
     arrived: int | Literal["raw"] | None
 
     @property
     def model(self) -> Model:
-        """The model that is asked about."""
+        """The model of the window."""
         return self.rows.model
 
     @property
     def items(self) -> list[str | None]:
-        """What is asked: references, or one None for plain counts."""
+        """The histogrammed or summed references, or one None for plain counts."""
         return list(self.aggregate.histogram or self.aggregate.sums) or [None]
 
 
-def ask(store: "Store", aggregate: Aggregate, window: Window, *, source: Source = "auto") -> "DataFrame":
-    """The answer to an aggregate over a window, as aggregate.py describes it; an empty frame with the same columns where there are no rows.
+def answer_aggregate(store: "Database", aggregate: Aggregate, window: Window, *, source: Source = "auto") -> "DataFrame":
+    """The answer to an aggregate over a window, as core/questions.py describes it. Without rows: an empty frame with the same columns.
 
     `period` is a naive UTC timestamp (1970-01-01 for a reference), `n`, `bin`, `decision`, `label` and `score_bin` are int64, other figures
-    float64, names and levels objects (None where missing). Rows are in order of the keys. Of a version that was not registered every number
-    is in bin 0 and every level unseen.
+    float64, names and levels objects (None if missing). Rows are sorted by the keys. For an unregistered version every number is in bin 0
+    and every level unseen.
 
-    source: "auto" takes whole periods from the rollups where they have them; "raw" and "rollup" ask only there, for tests and measurements.
-    Raises NotFoundError for an unknown model, version or column, UsageError where a column cannot be asked that, or with "rollup" where the
-    rollups do not hold the whole answer.
+    source: "auto" takes whole periods from the rollups where they have them; "raw" and "rollup" use only these, for tests and measurements.
+    Raises NotFoundError for an unknown model, version or column, UsageError if a column does not support the question, or with "rollup" if
+    the rollups do not hold the whole answer.
     """
-    return cells(store, aggregate, window, source=source).table()
+    return aggregate_cells(store, aggregate, window, source=source).table()
 
 
-def cells(store: "Store", aggregate: Aggregate, window: Window, *, source: Source = "auto") -> Cells:
-    """The answer that `ask` makes a table of, for who adds more of it up first (store/query/query_batching.py)."""
+def aggregate_cells(store: "Database", aggregate: Aggregate, window: Window, *, source: Source = "auto") -> AnswerCells:
+    """The answer of `answer_aggregate` before it is a table, for callers that aggregate further (store/query/query_batching.py)."""
     model = store.catalog().model(window.model)
     with snapshot(store) as cursor:
-        question = checked(store, cursor, model, aggregate, window)
-        parts = list(answered(cursor, question, source)) if question.rows.streams else []
-        return assemble(aggregate, parts, {number: version.name for number, version in question.rows.streams.items()})
+        question = _bound_aggregate(store, cursor, model, aggregate, window)
+        parts = list(_answer_parts(cursor, question, source)) if question.rows.streams else []
+        return assemble_answer(aggregate, parts, {number: version.name for number, version in question.rows.streams.items()})
 
 
-def checked(store: "Store", cursor: duckdb.DuckDBPyConnection, model: Model, aggregate: Aggregate, window: Window) -> Question:
-    """The question with everything that it needs to know about the store; raises for what is not there."""
+def _bound_aggregate(
+    store: "Database", cursor: duckdb.DuckDBPyConnection, model: Model, aggregate: Aggregate, window: Window
+) -> BoundAggregate:
+    """The validated question with the columns and slices that it needs. Raises for unknown names."""
     outcomes = aggregate.table == "outcomes"
-    found = rows_of(model, window, known_streams(store, cursor, model.key))
+    found = window_rows(model, window, snapshot_streams(store, cursor, model.key))
     for key in aggregate.keys:
-        raw_rows.key_of(found, key, outcomes)
+        raw_rows.group_key(found, key, outcomes)
     fields = [find_field(model, name, outcomes=outcomes, role="histogram") for name in aggregate.histogram]
     fields += [find_field(model, name, outcomes=outcomes, role="sum") for name in aggregate.sums]
     level = level_key(model, aggregate)
-    slices = slices_of(
-        lambda of: remembered(store, ("levels", model.key, of), lambda: from_rollup.levels_of(cursor, found, of)), found, window, level
+    slices = _rollup_slices(
+        lambda of: snapshot_value(store, ("levels", model.key, of), lambda: from_rollup.rollup_levels(cursor, found, of)),
+        found,
+        window,
+        level,
     )
-    compacted = remembered(store, ("compacted", model.key), lambda: compacted_before(cursor, model.key))
+    compacted = snapshot_value(store, ("compacted", model.key), lambda: _compacted_before(cursor, model.key))
     arrived = None if found.timeless else arrival_limit(window.as_of, compacted)
-    return Question(aggregate, window, found, tuple(fields), slices, level, arrived)
+    return BoundAggregate(aggregate, window, found, tuple(fields), slices, level, arrived)
 
 
-def compacted_before(cursor: duckdb.DuckDBPyConnection, key: int) -> int:
-    """The hour of arrival before which a model's counts are coarsened to days; 0 where they are not."""
+def _compacted_before(cursor: duckdb.DuckDBPyConnection, key: int) -> int:
+    """The hour of arrival before which the counts of a model are coarsened to days; 0 if they are not."""
     ((hour,),) = cursor.execute("SELECT coalesce(max(compacted_before), 0) FROM rollups WHERE key = ?", [key]).fetchall()
     return int(hour)
 
 
-def slices_of(levels_of: Callable[[str], dict[int, str | None]], found: Rows, window: Window, level: str | None) -> Slices | None:
-    """The slices of the rollups that hold the window's slice, or the levels of a key; None where they are not rolled up. levels_of: those of a reference."""
+def _rollup_slices(
+    levels_of: Callable[[str], dict[int, str | None]], found: WindowRows, window: Window, level: str | None
+) -> RollupSlices | None:
+    """The slices of the rollups that hold the slice of the window, or the levels of a key; None if they are not rolled up.
+
+    levels_of: levels of a reference.
+    """
     conditions = [(found.model.resolve(name), value) for name, value in (window.slice.conditions if window.slice else ())]
     conditions = [(reference, value) for reference, value in conditions if reference != "version"]
     if level is not None:
         levels = levels_of(level)
-        return Slices(tuple(levels), level, levels) if (levels or level in SLICED_FIELDS) and not conditions else None
+        return RollupSlices(tuple(levels), level, levels) if (levels or level in SLICED_FIELDS) and not conditions else None
     if not conditions:
-        return Slices()
+        return RollupSlices()
     (reference, value), *others = conditions
     if others or (reference in SLICED_FIELDS and value == "null"):
         return None
     numbers = [number for number, text in levels_of(reference).items() if (text or "null") == value]
-    return Slices(tuple(numbers), reference) if numbers else None
+    return RollupSlices(tuple(numbers), reference) if numbers else None
 
 
-def answered(cursor: duckdb.DuckDBPyConnection, question: Question, source: Source) -> Iterator["Answered | DataFrame"]:
-    """The parts of the answer. Items that the rollups keep by the same grain in the same table are read together."""
-    groups: dict[tuple[str, int] | None, list[tuple[int, Kept | None]]] = {}
+def _answer_parts(cursor: duckdb.DuckDBPyConnection, question: BoundAggregate, source: Source) -> Iterator["Answered | DataFrame"]:
+    """The parts of the answer. Items in the same rollup table with the same grain are read together."""
+    groups: dict[tuple[str, int] | None, list[tuple[int, RollupPlace | None]]] = {}
     for place, item in enumerate(question.items):
-        where = None if source == "raw" else where_kept(question, item)
+        where = None if source == "raw" else _rollup_place(question, item)
         groups.setdefault(None if where is None else (where.table, where.grain), []).append((place, where))
     for group, items in groups.items():
         known = [(place, where) for place, where in items if where is not None]
         cut: list[tuple[datetime, datetime] | None] | None = None
         if group is not None and known:
-            cut = yield from rolled_up(cursor, question, group[1], known)
+            cut = yield from _parts_from_rollups(cursor, question, group[1], known)
         if cut is None:
             cut = [question.rows.span]
         if cut and source == "rollup":
-            raise UsageError(
-                "the rollups do not hold the whole answer", got=", ".join(map(str, question.items)), attempt="Ask with source auto"
-            )
+            got = ", ".join(map(str, question.items))
+            raise UsageError("the rollups do not hold the whole answer", got=got, attempt="Ask with source auto")
         for span in cut:
             rows = question.rows if span is None else question.rows.within(*span)
-            yield from from_raw(cursor, question, rows, [place for place, _ in items])
+            yield from parts_from_raw_rows(cursor, question, rows, [place for place, _ in items])
 
 
-def where_kept(question: Question, item: str | None) -> Kept | None:
-    """Where the rollups keep an item of the question, None where they do not."""
-    if question.slices is None or question.arrived == "raw" or (question.model.redecided and decides(question.aggregate)):
+def _rollup_place(question: BoundAggregate, item: str | None) -> RollupPlace | None:
+    """Where the rollups keep an item of the question, or None."""
+    if question.slices is None or question.arrived == "raw" or (question.model.redecided and _depends_on_decisions(question.aggregate)):
         return None
     sliced = None if question.level else question.slices.reference
-    return kept(question.model, question.aggregate, item, sliced=sliced, level=question.level)
+    return rollup_place(question.model, question.aggregate, item, sliced=sliced, level=question.level)
 
 
-def decides(aggregate: Aggregate) -> bool:
-    """Whether an answer depends on the decisions, which the rollups hold as the present threshold makes them."""
+def _depends_on_decisions(aggregate: Aggregate) -> bool:
+    """Whether the answer depends on decisions, which the rollups hold for the present threshold only."""
     return aggregate.table == "outcomes" or "decision" in aggregate.key_names
 
 
-def rolled_up(
-    cursor: duckdb.DuckDBPyConnection, question: Question, grain: int, items: list[tuple[int, Kept]]
+def _parts_from_rollups(
+    cursor: duckdb.DuckDBPyConnection, question: BoundAggregate, grain: int, items: list[tuple[int, RollupPlace]]
 ) -> Generator[Answered, None, list[tuple[datetime, datetime] | None] | None]:
-    """Reads whole periods from the rollups; returns the spans that are left for the raw rows, None for everything."""
+    """Read whole periods from the rollups; return the spans that are left for raw rows, None for everything."""
     assert question.slices is not None
     periods: tuple[int, int] | None = None
     ends: list[tuple[datetime, datetime] | None] = []
     if not question.rows.timeless:
-        cut = spans(question.window, grain, question.aggregate.bucket)
+        cut = split_window(question.window, grain, question.aggregate.bucket)
         if cut.whole is None:
             return None
         periods, ends = (hour_number(cut.whole[0]), hour_number(cut.whole[1])), list(cut.ends)
     arrived = question.arrived if isinstance(question.arrived, int) else None
-    part = Part(question.rows, periods, arrived, question.slices)
-    if question.level and not from_rollup.complete(cursor, part):
-        rest = from_rollup.with_rest(part, items[0][1])
+    part = RollupRange(question.rows, periods, arrived, question.slices)
+    if question.level and not from_rollup.covers_all_rows(cursor, part):
+        rest = from_rollup.with_missing_level(part, items[0][1])
         if rest is None:
             return None
         part = rest
-    for some, kept_there in from_rollup.in_days(part, items, question.aggregate.bucket):
-        yield from_rollup.read(cursor, question.aggregate, some, kept_there, question.level)
+    for some, kept_there in from_rollup.split_by_day(part, items, question.aggregate.bucket):
+        yield from_rollup.read_rollup(cursor, question.aggregate, some, kept_there, question.level)
     return ends
 
 
-def from_raw(cursor: duckdb.DuckDBPyConnection, question: Question, rows: Rows, places: Sequence[int]) -> Iterator["DataFrame"]:
+def parts_from_raw_rows(
+    cursor: duckdb.DuckDBPyConnection, question: BoundAggregate, rows: WindowRows, places: Sequence[int]
+) -> Iterator["DataFrame"]:
     """The parts of the answer for some items from the raw rows of one span."""
     aggregate = question.aggregate
-    asked = raw_rows.query(cursor, rows, aggregate.keys, outcomes=aggregate.table == "outcomes")
+    query = raw_rows.raw_query(cursor, rows, aggregate.keys, outcomes=aggregate.table == "outcomes")
     chosen = [(place, question.fields[place]) for place in places if question.fields]
     if aggregate.sums:
-        yield raw_rows.sums(asked, chosen)
+        yield raw_rows.raw_sums(query, chosen)
     elif not aggregate.histogram:
-        yield raw_rows.counts(asked)
+        yield raw_rows.raw_counts(query)
     else:
         numbers = [(place, field) for place, field in chosen if field.kind == "number"]
-        yield from raw_histograms.number_histograms(asked, numbers)
+        yield from raw_histograms.number_histograms(query, numbers)
         for place, field in chosen:
             if field.kind != "number":
-                yield raw_rows.categories(asked, place, field)
-        yield from raw_rows.marks(asked, chosen)
+                yield raw_rows.category_histogram(query, place, field)
+        yield from raw_rows.marked_values(query, chosen)

@@ -1,7 +1,7 @@
-"""What does the answer to an aggregate look like, and how are the parts of an answer added up?
+"""Add up the parts of the answer to an aggregate.
 
-Parts come with keys as the store has them (`k0`, `k1`, …: hours since 1970, stream numbers, codes, texts), the place of the histogrammed or
-summed reference (`item`), and figures. Added up, they get the names and types that aggregate.py promises; rows are in order of the keys.
+Parts have keys as stored (`k0`, `k1`, …: hours since 1970, stream numbers, codes, texts), the position of the histogrammed or summed
+reference (`item`), and figures. The sum gets the names and types of core/questions.py, sorted by the keys.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.core.questions import Aggregate, Bucket
+from observability.store.types.answer_columns import CODE_COLUMNS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -21,37 +22,36 @@ Part = dict[str, NDArray[Any]]
 Integers = NDArray[np.int64]
 COUNTS = ("n", "w", "w2")
 SUMS = ("n", "w", "w2", "total", "squares", "low", "high")
-CODES = ("decision", "label", "score_bin")
 
 
-def key_columns(aggregate: Aggregate) -> list[str]:
-    """Names of a part's key columns."""
+def _key_columns(aggregate: Aggregate) -> list[str]:
+    """Names of the key columns of a part."""
     names = [f"k{place}" for place in range(len(aggregate.keys))]
     return names + (["item", "bin"] if aggregate.histogram else ["item"] if aggregate.sums else [])
 
 
-def figures(aggregate: Aggregate) -> tuple[str, ...]:
+def _figure_names(aggregate: Aggregate) -> tuple[str, ...]:
     """Names of the figures."""
     return SUMS if aggregate.sums else COUNTS
 
 
 @dataclass(frozen=True)
-class Keyed:
-    """One key of an answer as numbers: their order is that of the rows. names: what stands for each number, None where the numbers are the values."""
+class KeyColumn:
+    """A key of an answer as numbers in sort order. names: the value of each number; None if the numbers are the values."""
 
     numbers: Integers
     names: list[Any] | None = None
 
 
 @dataclass(frozen=True)
-class Cells:
-    """An answer before it is a table: its keys by name, in the order of the table's columns, and its figures."""
+class AnswerCells:
+    """An answer before it is a table: its keys by name, in column order, and its figures."""
 
-    keys: dict[str, Keyed]
+    keys: dict[str, KeyColumn]
     figures: Part
 
     def table(self) -> "DataFrame":
-        """The answer with the names and types that aggregate.py promises."""
+        """The answer with the names and types of core/questions.py."""
         import pandas as pd
 
         answer: dict[str, Any] = {}
@@ -67,46 +67,46 @@ class Cells:
         )
 
 
-def assemble(aggregate: Aggregate, parts: Sequence["Part | DataFrame"], versions: Mapping[int, str]) -> Cells:
+def assemble_answer(aggregate: Aggregate, parts: Sequence["Part | DataFrame"], versions: Mapping[int, str]) -> AnswerCells:
     """The whole answer from its parts. versions: name by stream."""
-    joined = added_up([each for each in map(arrays_of, parts) if each["n"].size], key_columns(aggregate), figures(aggregate))
-    keys: dict[str, Keyed] = {}
+    joined = sum_parts([part for part in map(part_arrays, parts) if part["n"].size], _key_columns(aggregate), _figure_names(aggregate))
+    keys: dict[str, KeyColumn] = {}
     for place, key in enumerate(aggregate.keys):
         name, values = aggregate.key_names[place], joined[f"k{place}"]
-        if isinstance(key, Bucket) or name in CODES:
-            keys[name] = Keyed(values.astype(np.int64))
+        if isinstance(key, Bucket) or name in CODE_COLUMNS:
+            keys[name] = KeyColumn(values.astype(np.int64))
         elif name == "version":
             streams = np.unique(values)
-            keys[name] = Keyed(np.searchsorted(streams, values), [versions.get(number) for number in streams.tolist()])
+            keys[name] = KeyColumn(np.searchsorted(streams, values), [versions.get(number) for number in streams.tolist()])
         else:
-            keys[name] = ranked(values)
+            keys[name] = _ranked_texts(values)
     items = aggregate.histogram or aggregate.sums
     if items:
-        keys["column" if aggregate.histogram else "measure"] = Keyed(joined["item"].astype(np.int64), list(items))
+        keys["column" if aggregate.histogram else "measure"] = KeyColumn(joined["item"].astype(np.int64), list(items))
     if aggregate.histogram:
-        keys["bin"] = Keyed(joined["bin"].astype(np.int64))
-    return Cells(keys, {name: joined[name] for name in figures(aggregate)})
+        keys["bin"] = KeyColumn(joined["bin"].astype(np.int64))
+    return AnswerCells(keys, {name: joined[name] for name in _figure_names(aggregate)})
 
 
-def arrays_of(part: "Part | DataFrame") -> Part:
+def part_arrays(part: "Part | DataFrame") -> Part:
     """The columns of a part as arrays."""
     return part if isinstance(part, dict) else {str(name): values.to_numpy() for name, values in part.items()}
 
 
-def added_up(parts: Sequence[Part], keys: list[str], names: Sequence[str]) -> Part:
-    """Rows of equal keys added up (several parts may have them), in order of the keys, missing ones last; those of no rows left out."""
+def sum_parts(parts: Sequence[Part], keys: list[str], names: Sequence[str]) -> Part:
+    """Rows with equal keys added up, sorted by the keys, missing ones last. Groups with n = 0 are left out."""
     if not parts:
         return {name: np.zeros(0) for name in (*keys, *names)}
-    whole = parts[0] if len(parts) == 1 else {name: np.concatenate([each[name] for each in parts]) for name in (*keys, *names)}
-    order, firsts = groups_of([ranks(whole[key]) for key in keys], whole["n"].size)
-    found = {key: whole[key][order[firsts]] for key in keys} | sums_of({name: whole[name][order] for name in names}, firsts)
+    whole = parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in (*keys, *names)}
+    order, firsts = key_groups([_ranks(whole[key]) for key in keys], whole["n"].size)
+    found = {key: whole[key][order[firsts]] for key in keys} | group_sums({name: whole[name][order] for name in names}, firsts)
     held = found["n"] != 0
     return found if held.all() else {name: values[held] for name, values in found.items()}
 
 
-def groups_of(keys: Sequence[Integers], size: int) -> tuple[Integers, Integers]:
-    """The order of rows by their keys, and where in it each group of equal keys begins. size: number of rows."""
-    order = order_of(keys, size)
+def key_groups(keys: Sequence[Integers], size: int) -> tuple[Integers, Integers]:
+    """The order of rows by their keys, and the start of each group of equal keys in it. size: number of rows."""
+    order = key_order(keys, size)
     changed = np.ones(size, bool) if keys else np.arange(size) == 0
     if keys and size:
         changed[1:] = False
@@ -116,19 +116,19 @@ def groups_of(keys: Sequence[Integers], size: int) -> tuple[Integers, Integers]:
     return order, np.flatnonzero(changed)
 
 
-def sums_of(figures: Part, firsts: Integers) -> Part:
-    """Figures added up from each place to the next. Rows stand group by group."""
+def group_sums(figures: Part, firsts: Integers) -> Part:
+    """Figures added up from each start to the next. Rows are sorted by group."""
     if firsts.size == figures["n"].size:
         return figures
     return {name: REDUCE.get(name, np.add).reduceat(values, firsts) for name, values in figures.items()}
 
 
 REDUCE: dict[str, np.ufunc] = {"low": np.fmin, "high": np.fmax}
-"""How figures that are not sums are put together; NaN is an extreme that is not known."""
+"""How figures other than sums are combined; NaN is an unknown extreme."""
 
 
-def order_of(keys: Sequence[Integers], size: int) -> Integers:
-    """The order of rows by their keys, the first one first; rows of equal keys stay as they were. size: number of rows."""
+def key_order(keys: Sequence[Integers], size: int) -> Integers:
+    """The order of rows by their keys, the first key first; stable. size: number of rows."""
     code, room = np.zeros(size, np.int64), max(size, 1)
     for key in reversed(keys) if size else ():
         low, high = int(key.min()), int(key.max())
@@ -139,12 +139,12 @@ def order_of(keys: Sequence[Integers], size: int) -> Integers:
     return places if (code[1:] >= code[:-1]).all() else np.sort(code + places) % size
 
 
-def ranks(values: NDArray[Any]) -> Integers:
-    """Numbers in the order of the values: whole numbers are themselves; texts in their order, a missing one last."""
-    return values if values.dtype.kind in "iu" else ranked(values).numbers
+def _ranks(values: NDArray[Any]) -> Integers:
+    """Numbers in the order of the values: integers are themselves; texts are ranked, missing ones last."""
+    return values if values.dtype.kind in "iu" else _ranked_texts(values).numbers
 
 
-def ranked(values: NDArray[Any]) -> Keyed:
+def _ranked_texts(values: NDArray[Any]) -> KeyColumn:
     """Texts as numbers in their order, a missing one (None) last."""
     import pandas as pd
 
@@ -152,16 +152,16 @@ def ranked(values: NDArray[Any]) -> Keyed:
     order = np.array(sorted(range(len(found)), key=lambda place: str(found[place])), np.int64)
     rank = np.empty(len(found) + 1, np.int64)
     rank[order], rank[-1] = np.arange(len(found)), len(found)
-    return Keyed(rank[places], [*(found[place] for place in order.tolist()), None])
+    return KeyColumn(rank[places], [*(found[place] for place in order.tolist()), None])
 
 
-def named(names: Mapping[int, str | None], numbers: Integers) -> NDArray[Any]:
-    """The text that stands for each number, as objects."""
+def level_names(names: Mapping[int, str | None], numbers: Integers) -> NDArray[Any]:
+    """The text of each number, as objects."""
     known = np.array(sorted(names), np.int64)
     return np.array([names[number] for number in known.tolist()], object)[np.searchsorted(known, numbers)]
 
 
-def filled(values: Any) -> NDArray[Any]:
+def unmasked(values: Any) -> NDArray[Any]:
     """A column without a mask: NaN for a missing number, None for a missing text."""
     if not np.ma.is_masked(values):
         return np.asarray(np.ma.getdata(values))
@@ -169,14 +169,4 @@ def filled(values: Any) -> NDArray[Any]:
         return np.asarray(np.ma.filled(values, np.nan))
     found = np.ma.getdata(values).astype(object)
     found[np.ma.getmaskarray(values)] = None
-    return found
-
-
-def texts(values: NDArray[Any]) -> NDArray[Any]:
-    """A column of texts as objects, None where missing."""
-    import pandas as pd
-
-    found, missing = values.astype(object), pd.isna(values)
-    if missing.any():
-        found[missing] = None
     return found

@@ -1,4 +1,4 @@
-"""Compiled bin plans of edges: scores, latencies, any edges."""
+"""Cached bin plans of edges: scores, latencies, any edges."""
 
 from functools import lru_cache
 
@@ -8,8 +8,8 @@ from observability.stats.scores import SCORE_EDGES
 
 
 @lru_cache(maxsize=4096)
-def plan_of(edges: tuple[float, ...]) -> BinPlan:
-    """The look-up table over edges, made once."""
+def cached_bin_plan(edges: tuple[float, ...]) -> BinPlan:
+    """The look-up table over edges, cached."""
     return bin_plan(edges)
 
 

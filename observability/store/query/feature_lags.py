@@ -1,44 +1,47 @@
-"""How old were the values of features when predictions were made, as far as the records say when each was read?"""
+"""Ages of feature values at prediction time, from the logged read times."""
 
 import json
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.store.db.schema import model_table
-from observability.store.query.source import known_streams, rows_of, snapshot, stored
+from observability.store.query.source import snapshot, snapshot_streams, window_rows
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from observability.store.db.database import Store
+    from observability.store.db.database import Database
 
 ROWS = 2_000
 
 
-def ages(store: "Store", window: Window, *, before: datetime, limit: int = ROWS) -> "DataFrame":
-    """`feature`, `age` in seconds of the features of at most `limit` predictions of a window before an instant, those with the smallest hash.
+def feature_ages(store: "Database", window: Window, *, before: datetime, limit: int = ROWS) -> "DataFrame":
+    """`feature` and `age` in seconds, for the features of at most `limit` predictions of a window before an instant (smallest hashes).
 
-    Predictions without `feature_at` are not among them; times that cannot be read are left out.
+    Predictions without `feature_at` are left out, and so are times that cannot be parsed.
     """
     import pandas as pd
 
     model = store.catalog().model(window.model)
     with snapshot(store) as cursor:
-        found = rows_of(model, window, known_streams(store, cursor, model.key))
+        found = window_rows(model, window, snapshot_streams(store, cursor, model.key))
         held = cursor.execute(
             f"""SELECT "at", feature_at FROM {model_table("predictions", model.key)}
             WHERE {found.where} AND feature_at IS NOT NULL AND "at" < $before ORDER BY sample_hash LIMIT {int(limit)}""",
-            found.values | {"before": stored(before)},
+            found.values | {"before": naive_utc(before)},
         ).fetchall()
-    known = [(name, (at - when).total_seconds()) for at, text in held for name, read in json.loads(text).items() if (when := moment(read))]
+    known = [
+        (name, (at - when).total_seconds()) for at, text in held for name, read in json.loads(text).items() if (when := _naive_time(read))
+    ]
     return pd.DataFrame(known, columns=["feature", "age"]).astype({"feature": object, "age": float})
 
 
-def moment(text: object) -> datetime | None:
-    """A time as naive UTC, None where it is none."""
+def _naive_time(text: object) -> datetime | None:
+    """A time as naive UTC, None if it is none."""
     try:
         found = datetime.fromisoformat(str(text))
     except ValueError:
         return None
-    return stored(found) if found.tzinfo else found
+    return naive_utc(found)

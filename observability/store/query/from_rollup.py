@@ -1,7 +1,7 @@
-"""What do the rollups answer about whole periods?
+"""Read whole periods from the rollups.
 
-Sums of the deltas in `counts_<key>` and `sums_<key>`: small tables, whatever the number of raw rows. Answers are parts as store/query/answer.py
-adds them up.
+Sums the deltas in `counts_<key>` and `sums_<key>`, which are small tables for any number of raw rows. Answers are parts that
+store/query/answer.py adds up.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,21 +11,21 @@ import duckdb
 import numpy as np
 
 from observability.core.questions import Aggregate, Bucket
-from observability.store.db.expressions import text
+from observability.store.db.expressions import sql_literal
 from observability.store.db.schema import LATENCY, OUTCOMES, SLICE_LEVELS, SLICED_FIELDS, STATUS_CODES, model_table
 from observability.store.query import answer
-from observability.store.query.plan import HOURS_A_DAY, Kept
-from observability.store.query.source import Rows
+from observability.store.query.plan import HOURS_A_DAY, RollupPlace
+from observability.store.query.source import WindowRows
 
-STATUS = f"[{', '.join(text(name) for name in STATUS_CODES)}][status + 1]"
+STATUS = f"[{', '.join(sql_literal(name) for name in STATUS_CODES)}][status + 1]"
 
 
 @dataclass(frozen=True)
-class Slices:
-    """Which slices of the rollups are read: slice 0 is all rows. reference: whose levels they are (None: of all rows).
+class RollupSlices:
+    """The slices of the rollups that are read; slice 0 is all rows. reference: whose levels they are (None: all rows).
 
-    levels: text by slice, where they are grouped by (None: a missing value). rest: rows that are in none of the slices are a level as well, the
-    missing one: all rows less those of the slices.
+    levels: text by slice, if they are grouped by (None: a missing value). rest: rows in none of the slices are the missing level: all rows
+    less those of the slices.
     """
 
     numbers: tuple[int, ...] = (0,)
@@ -35,13 +35,13 @@ class Slices:
 
 
 @dataclass(frozen=True)
-class Part:
+class RollupRange:
     """What is read: whole periods [first, last) in hours since 1970 (None: all), up to an arrival hour (None: all), of some slices."""
 
-    rows: Rows
+    rows: WindowRows
     periods: tuple[int, int] | None
     arrived: int | None
-    slices: Slices
+    slices: RollupSlices
 
     @property
     def where(self) -> str:
@@ -58,17 +58,22 @@ class Part:
 
     @property
     def source(self) -> str:
-        """The rows of a rollup table `{table}` that are read, as SQL, with the number of their level as `level`."""
+        """The rows of a rollup table `{table}` as SQL, with the number of their level as `level`."""
         own = f"SELECT *, slice AS level FROM {{table}} WHERE {self.where}"
         if not self.slices.rest:
             return own
-        all_rows = replace(self, slices=Slices()).where
+        all_rows = replace(self, slices=RollupSlices()).where
         less = f"SELECT * REPLACE (-n AS n, -w AS w, -w2 AS w2), 0 FROM {{table}} WHERE {self.where}"
         return f"{own} UNION ALL SELECT *, 0 FROM {{table}} WHERE {all_rows} UNION ALL {less}"
 
 
-def in_days(part: Part, items: Sequence[tuple[int, Kept]], bucket: Bucket | None) -> Iterator[tuple[Part, list[tuple[int, Kept]]]]:
-    """The part in whole days, which are far fewer rows where the rollups keep all of its items by day as well, and the hours at its ends."""
+def split_by_day(
+    part: RollupRange, items: Sequence[tuple[int, RollupPlace]], bucket: Bucket | None
+) -> Iterator[tuple[RollupRange, list[tuple[int, RollupPlace]]]]:
+    """Split a range into whole days and the hours at its ends, if the rollups keep all of its items by day as well.
+
+    Daily rows are far fewer.
+    """
     days = [(place, replace(kept, measure=kept.by_day)) for place, kept in items if kept.by_day is not None]
     if part.periods is None or len(days) < len(items) or (bucket is not None and bucket.period == "hour"):
         yield part, list(items)
@@ -81,16 +86,16 @@ def in_days(part: Part, items: Sequence[tuple[int, Kept]], bucket: Bucket | None
             yield replace(part, periods=span), kept_there
 
 
-def read(
-    cursor: duckdb.DuckDBPyConnection, aggregate: Aggregate, part: Part, items: Sequence[tuple[int, Kept]], level: str | None
+def read_rollup(
+    cursor: duckdb.DuckDBPyConnection, aggregate: Aggregate, part: RollupRange, items: Sequence[tuple[int, RollupPlace]], level: str | None
 ) -> answer.Part:
-    """The figures of some items (their places in the aggregate; 0 of plain counts) of one table, over one part.
+    """The figures of some items of one table over one range. items: by position in the aggregate; 0 for plain counts.
 
-    level: the reference among the keys whose levels are the slices of the part.
+    level: the reference among the keys whose levels are the slices of the range.
     """
     table = items[0][1].table
     places = {kept.measure: place for place, kept in items}
-    keys = "".join(f"{key_sql(key, part, level)} AS k{place}, " for place, key in enumerate(aggregate.keys))
+    keys = "".join(f"{_key_sql(key, part, level)} AS k{place}, " for place, key in enumerate(aggregate.keys))
     named = bool(aggregate.histogram or aggregate.sums)
     item = "measure AS item, " if named else ""
     figures = "sum(n)::BIGINT AS n, sum(w) AS w, sum(w2) AS w2"
@@ -102,15 +107,15 @@ def read(
         f"""SELECT {keys}{item}{figures} FROM ({part.source.format(table=model_table(table, part.rows.model.key))})
         WHERE measure IN ({", ".join(map(str, sorted(places)))}) GROUP BY ALL HAVING sum(n) <> 0"""
     )
-    found = {name: answer.filled(values) for name, values in cursor.fetchnumpy().items()}
+    found = {name: answer.unmasked(values) for name, values in cursor.fetchnumpy().items()}
     if named:
         measures = np.array(sorted(places))
         found["item"] = np.array([places[measure] for measure in measures.tolist()])[np.searchsorted(measures, found["item"])]
-    return with_levels(found, aggregate, part, level)
+    return _with_level_names(found, aggregate, part, level)
 
 
-def key_sql(key: object, part: Part, level: str | None) -> str:
-    """One key of an aggregate over the columns of the rollups."""
+def _key_sql(key: object, part: RollupRange, level: str | None) -> str:
+    """A key of an aggregate over the columns of the rollups."""
     if isinstance(key, Bucket):
         return "period" if key.period == "hour" or part.rows.timeless else f"period - period % {HOURS_A_DAY}"
     name = getattr(key, "column", "")
@@ -119,42 +124,45 @@ def key_sql(key: object, part: Part, level: str | None) -> str:
     return {"version": "stream", "score_bin": "bin", "status": STATUS}.get(name, name)
 
 
-def with_levels(found: answer.Part, aggregate: Aggregate, part: Part, level: str | None) -> answer.Part:
-    """The same with the texts of levels in place of the numbers of slices."""
+def _with_level_names(found: answer.Part, aggregate: Aggregate, part: RollupRange, level: str | None) -> answer.Part:
+    """The part with the texts of levels in place of slice numbers."""
     levels = part.slices.levels
     if levels is None:
         return found
     for place, name in enumerate(aggregate.key_names[: len(aggregate.keys)]):
         if name == level:
-            found[f"k{place}"] = answer.named(levels, found[f"k{place}"])
+            found[f"k{place}"] = answer.level_names(levels, found[f"k{place}"])
     return found
 
 
-def levels_of(cursor: duckdb.DuckDBPyConnection, rows: Rows, reference: str) -> dict[int, str | None]:
+def rollup_levels(cursor: duckdb.DuckDBPyConnection, rows: WindowRows, reference: str) -> dict[int, str | None]:
     """The rolled-up levels of a column: text by slice, None for a missing value."""
     table = model_table("slices", rows.model.key)
     found = cursor.execute(f"SELECT slice, level FROM {table} WHERE reference = ? ORDER BY slice", [reference]).fetchall()
     return {number: None if level == "null" else level for number, level in found}
 
 
-def complete(cursor: duckdb.DuckDBPyConnection, part: Part) -> bool:
-    """Whether the slices of a part hold every row: a column with very many levels, or replicas that are not said, are not rolled up
-    whole.
+def covers_all_rows(cursor: duckdb.DuckDBPyConnection, part: RollupRange) -> bool:
+    """Whether the slices of a range hold every row.
+
+    Columns with very many levels, and rows without replica or device, are not rolled up completely.
     """
     slices = part.slices
     by = LATENCY if slices.reference in SLICED_FIELDS else OUTCOMES
     both = replace(part, slices=replace(slices, numbers=tuple({0, *slices.numbers})))
     numbers = ", ".join(map(str, slices.numbers)) or "NULL"
     ((all_rows, in_slices),) = cursor.execute(
-        f"""SELECT coalesce(sum(n) FILTER (measure = {LATENCY} AND slice = 0), 0), coalesce(sum(n) FILTER (measure = {by} AND slice IN ({numbers})), 0)
+        f"""SELECT coalesce(sum(n) FILTER (measure = {LATENCY} AND slice = 0), 0),
+            coalesce(sum(n) FILTER (measure = {by} AND slice IN ({numbers})), 0)
         FROM {model_table("counts", part.rows.model.key)} WHERE measure IN ({LATENCY}, {by}) AND {both.where}"""
     ).fetchall()
     return bool(all_rows == in_slices)
 
 
-def with_rest(part: Part, kept: Kept) -> Part | None:
-    """The part with the rows of no slice as the missing level: of replicas and devices, all others of which are slices, and of counts only, since
-    minima and maxima cannot be taken apart. None where that is not so.
+def with_missing_level(part: RollupRange, kept: RollupPlace) -> RollupRange | None:
+    """The range with all remaining rows as the missing level, or None.
+
+    Possible for replicas and devices if all other levels are slices, and for counts only, because minima and maxima cannot be subtracted.
     """
     slices = part.slices
     if slices.levels is None or slices.reference not in SLICED_FIELDS or kept.table != "counts" or len(slices.levels) >= SLICE_LEVELS:

@@ -1,4 +1,4 @@
-"""Which single rows are there: a repeatable sample, a small table for a page, one prediction, what happened, who is active?"""
+"""Single rows: repeatable samples, tables for pages, one prediction, events, activity of versions."""
 
 import json
 import math
@@ -13,45 +13,47 @@ import numpy as np
 from observability.core.catalog import Model
 from observability.core.errors import NotFoundError
 from observability.core.questions import Sample
+from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Window
 from observability.stats.binning import bin_numbers
-from observability.store.db.catalog_store import streams
-from observability.store.db.results import no_rows
+from observability.store.db.catalog_store import stream_numbers
+from observability.store.db.results import empty_result
 from observability.store.db.schema import LATENCY, OUTCOMES, PREDICTION_COLUMNS, model_table
-from observability.store.query.answer import Part, arrays_of, filled, named, texts
+from observability.store.query.answer import Part, level_names, part_arrays, unmasked
 from observability.store.query.bin_plans import SCORE_PLAN
-from observability.store.query.raw_rows import used
-from observability.store.query.references import Field, find_field
-from observability.store.query.source import Rows, from_clause, known_streams, rows_of, snapshot, stored
+from observability.store.query.raw_rows import used_parameters
+from observability.store.query.references import FieldExpression, find_field
+from observability.store.query.source import WindowRows, from_clause, snapshot, snapshot_streams, window_rows
+from observability.store.types.answer_columns import text_column
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from observability.store.db.database import Store
+    from observability.store.db.database import Database
 
 SURELY = 6.0
-"""Standard deviations beyond the expected number of rows: fewer than are wanted lie below about once in 10⁹ samples."""
+"""Standard deviations above the expected number of rows: too few are found about once in 10⁹ samples."""
 PLAIN = ("id", "at", "subject", "arrived")
-"""Columns beside the column references: the prediction's id, event time, subject, and when it arrived."""
+"""Columns beside the column references: id, event time, subject and time of arrival of a prediction."""
 
 
-def sample(store: "Store", sample: Sample, window: Window) -> "DataFrame":
-    """At most `sample.rows` rows of a window, those with the smallest stored hash of the id, in order of it: the same on every engine.
+def answer_sample(store: "Database", sample: Sample, window: Window) -> "DataFrame":
+    """At most `sample.rows` rows of a window, those with the smallest stored hash of the id, sorted by it: the same on every engine.
 
-    One column a reference: numbers float64, `decision`, `label` and `score_bin` int64, times naive UTC, others objects (None where
-    missing). Raises NotFoundError for an unknown model, version or column.
+    One column per reference: numbers float64, `decision`, `label` and `score_bin` int64, times naive UTC, others objects (None if missing).
+    Raises NotFoundError for an unknown model, version or column.
     """
     model = store.catalog().model(window.model)
-    fields = fields_of(model, sample.columns, outcomes=sample.table == "outcomes")
+    fields = column_fields(model, sample.columns, outcomes=sample.table == "outcomes")
     with snapshot(store) as cursor:
-        found = rows_of(model, window, known_streams(store, cursor, model.key))
-        return fetched(cursor, found, fields, smallest_hashes(cursor, found, int(sample.rows)), "p.sample_hash, p.id")
+        found = window_rows(model, window, snapshot_streams(store, cursor, model.key))
+        return fetch_rows(cursor, found, fields, _smallest_hashes(cursor, found, int(sample.rows)), "p.sample_hash, p.id")
 
 
-def smallest_hashes(cursor: duckdb.DuckDBPyConnection, found: Rows, wanted: int) -> list[int]:
-    """Row numbers of so many rows, those with the smallest hashes of the id.
+def _smallest_hashes(cursor: duckdb.DuckDBPyConnection, found: WindowRows, wanted: int) -> list[int]:
+    """Row numbers of the rows with the smallest hashes of the id.
 
-    Hashes are spread evenly, so of many rows those below a share of all hashes are enough, unless chance has it otherwise; only these are put in order.
+    Hashes are uniform, so rows below a certain hash almost surely suffice; only these are sorted.
     """
     table = model_table("predictions", found.model.key)
     ((held,),) = cursor.execute(f"SELECT count(*) FROM {table} WHERE {found.where}", found.values).fetchall()
@@ -65,155 +67,177 @@ def smallest_hashes(cursor: duckdb.DuckDBPyConnection, found: Rows, wanted: int)
     return [number for (number,) in chosen]
 
 
-def rows(
-    store: "Store", window: Window, columns: Sequence[str], limit: int = 100, order: str = "-at", *, outcomes: bool = True
+def list_rows(
+    store: "Database", window: Window, columns: Sequence[str], limit: int = 100, order: str = "-at", *, outcomes: bool = True
 ) -> "DataFrame":
-    """At most `limit` raw rows of a window as a table, for a page; columns and types as in `sample`.
+    """At most `limit` raw rows of a window as a table, for a page; columns and types as in `answer_sample`.
 
-    order: a column reference or one of PLAIN, descending where a `-` stands before it; missing values come last, ties by id.
+    order: a column reference or one of PLAIN, descending with a leading `-`; missing values last, ties by id.
     """
     model = store.catalog().model(window.model)
-    fields = fields_of(model, columns, outcomes=outcomes)
-    by = fields_of(model, [order.removeprefix("-")], outcomes=outcomes)[0]
-    ordering = f"{by.sql} {'DESC' if order.startswith('-') else 'ASC'} NULLS LAST, p.id"
+    fields = column_fields(model, columns, outcomes=outcomes)
+    by = column_fields(model, [order.removeprefix("-")], outcomes=outcomes)[0]
     with snapshot(store) as cursor:
-        found = rows_of(model, window, known_streams(store, cursor, model.key))
-        clause, source, parameters = from_clause(cursor, found, [by.sql], by.labelled)
-        source = source.replace("(SELECT *", "(SELECT rowid AS place, *", 1)
-        chosen = cursor.execute(
-            f"{clause} SELECT p.place {source} ORDER BY {ordering} LIMIT {int(limit)}", used(clause + source, parameters)
-        )
-        return fetched(cursor, found, fields, [number for (number,) in chosen.fetchall()], ordering, extra=(by,))
+        found = window_rows(model, window, snapshot_streams(store, cursor, model.key))
+        return first_rows(cursor, found, fields, by, limit, descending=order.startswith("-"))
 
 
-def fields_of(model: Model, columns: Sequence[str], *, outcomes: bool) -> list[Field]:
-    """The fields of a table's columns."""
-    return [
-        Field(name, f'p."{name}"', "code") if name in PLAIN else find_field(model, name, outcomes=outcomes, role="sample")
-        for name in columns
-    ]  # fmt: skip
-
-
-def fetched(
-    cursor: duckdb.DuckDBPyConnection, found: Rows, fields: Sequence[Field], places: list[int], ordering: str, extra: Sequence[Field] = ()
+def first_rows(
+    cursor: duckdb.DuckDBPyConnection,
+    found: WindowRows,
+    fields: Sequence[FieldExpression],
+    by: FieldExpression,
+    limit: int,
+    *,
+    descending: bool,
+    where: Sequence[str] = (),
+    values: Mapping[str, object] | None = None,
 ) -> "DataFrame":
-    """The rows with these row numbers, in an order."""
+    """The first `limit` rows that meet the conditions, sorted by a field. where: conditions over `p` and `l`; values: their parameters."""
+    ordering = f"{by.sql} {'DESC' if descending else 'ASC'} NULLS LAST, p.id"
+    labelled = by.labelled or any("l." in condition for condition in where)
+    clause, source, parameters = from_clause(cursor, found, [by.sql, *where], labelled)
+    source = source.replace("(SELECT *", "(SELECT rowid AS place, *", 1)
+    statement = f"{clause} SELECT p.place {source} WHERE {' AND '.join(where) or 'true'} ORDER BY {ordering} LIMIT {int(limit)}"
+    places = cursor.execute(statement, used_parameters(statement, {**parameters, **(values or {})})).fetchall()
+    return fetch_rows(cursor, found, fields, [number for (number,) in places], ordering, extra=(by,))
+
+
+def column_fields(model: Model, columns: Sequence[str], *, outcomes: bool) -> list[FieldExpression]:
+    """The fields of the columns of a table."""
+    return [
+        FieldExpression(name, f'p."{name}"', "code") if name in PLAIN else find_field(model, name, outcomes=outcomes, role="sample")
+        for name in columns
+    ]
+
+
+def fetch_rows(
+    cursor: duckdb.DuckDBPyConnection,
+    found: WindowRows,
+    fields: Sequence[FieldExpression],
+    places: list[int],
+    ordering: str,
+    extra: Sequence[FieldExpression] = (),
+) -> "DataFrame":
+    """The rows with these row numbers, sorted."""
     some = replace(found, conditions=("rowid IN (SELECT unnest($places::BIGINT[]))",), parameters=(("places", places),))
     needed = [*fields, *extra]
-    labelled = any(each.labelled for each in needed)
-    clause, source, parameters = from_clause(cursor, some, [each.sql for each in needed], labelled, held=len(places))
-    picked = ", ".join(f"{each.sql} AS x{place}" for place, each in enumerate(fields)) or "p.id"
-    arrays: Any = cursor.execute(f"{clause} SELECT {picked} {source} ORDER BY {ordering}", used(clause + source, parameters)).fetchnumpy()
+    labelled = any(field.labelled for field in needed)
+    clause, source, parameters = from_clause(cursor, some, [field.sql for field in needed], labelled, held=len(places))
+    picked = ", ".join(f"{field.sql} AS x{place}" for place, field in enumerate(fields)) or "p.id"
+    arrays: Any = cursor.execute(
+        f"{clause} SELECT {picked} {source} ORDER BY {ordering}", used_parameters(clause + source, parameters)
+    ).fetchnumpy()
     versions = {number: version.name for number, version in found.streams.items()}
-    return typed(arrays, fields, versions)
+    return typed_frame(arrays, fields, versions)
 
 
-def typed(found: "Part | DataFrame", fields: Sequence[Field], versions: Mapping[int, str | None]) -> "DataFrame":
-    """The columns `x0`, `x1`, … (masked where missing) as a frame with the names and types that `sample` promises."""
+def typed_frame(found: "Part | DataFrame", fields: Sequence[FieldExpression], versions: Mapping[int, str | None]) -> "DataFrame":
+    """The columns `x0`, `x1`, … (masked where missing) as a frame with the names and types of `answer_sample`."""
     import pandas as pd
 
-    arrays, columns = arrays_of(found), dict[str, Any]()
+    arrays, columns = part_arrays(found), dict[str, Any]()
     for place, field in enumerate(fields):
         values = arrays[f"x{place}"]
         if field.reference in ("at", "arrived"):
             columns[field.reference] = np.ma.filled(values, np.datetime64("NaT", "us")).astype("datetime64[us]")
         elif field.reference == "score_bin":
-            scores = filled(values).astype(np.float64)
-            columns[field.reference] = (
-                bin_numbers(scores, SCORE_PLAN, ~np.isnan(scores)).astype(np.int64) if field.sql != "-1" else scores.astype(np.int64)
-            )
+            scores = unmasked(values).astype(np.float64)
+            bins = scores if field.sql == "-1" else bin_numbers(scores, SCORE_PLAN, ~np.isnan(scores))
+            columns[field.reference] = bins.astype(np.int64)
         elif field.reference in ("decision", "label"):
-            columns[field.reference] = filled(values).astype(np.int64)
+            columns[field.reference] = unmasked(values).astype(np.int64)
         elif field.kind == "number":
-            columns[field.reference] = filled(values).astype(np.float64)
+            columns[field.reference] = unmasked(values).astype(np.float64)
         else:
-            held = named(versions, filled(values)) if field.reference == "version" else texts(filled(values))
+            held = level_names(versions, unmasked(values)) if field.reference == "version" else text_column(unmasked(values))
             columns[field.reference] = pd.Series(held, dtype=object, copy=False)
     return pd.DataFrame(columns)
 
 
-def row(store: "Store", model: str, id: str) -> dict[str, Any]:  # noqa: A002 - the record's own word
-    """Everything that is stored about one prediction: its fields, `version`, `environment`, `features` and `groups` by name, and
-    `labels`, every revision in order of arrival, the current one (greatest at, arrived, value) with `current` true.
+def prediction_record(store: "Database", model: str, id: str) -> dict[str, Any]:  # noqa: A002 - the record's own word
+    """Everything that is stored about one prediction.
 
-    Times are naive UTC. Raises NotFoundError where the model or the id is not there.
+    Its fields, `version`, `environment`, `features` and `groups` by name, and `labels`: every revision in order of arrival, the current one
+    (greatest at, arrived, value) with `current` true. Times are naive UTC. Raises NotFoundError if the model or the id is unknown.
     """
     known = store.catalog().model(model)
     table, labels = model_table("predictions", known.key), model_table("labels", known.key)
     with snapshot(store) as cursor:
-        names = [f'"{name}"' for name in PREDICTION_COLUMNS] + [each.column for each in known.columns]
-        held = of_id(cursor, table, names, id)
+        names = [f'"{name}"' for name in PREDICTION_COLUMNS] + [column.column for column in known.columns]
+        held = rows_of_id(cursor, table, names, id)
         if not held:
-            raise NotFoundError(
-                f"prediction {id!r} is not in {model}", attempt="Check the id; predictions that were rejected are on the store's page"
-            )
-        values = dict(zip([*PREDICTION_COLUMNS, *(each.column for each in known.columns)], held[0], strict=True))
-        of_stream = {number: key for key, number in streams(cursor, known.key).items()}
+            advice = "Check the id; rejected predictions are on the store's page"
+            raise NotFoundError(f"prediction {id!r} is not in {model}", attempt=advice)
+        values = dict(zip([*PREDICTION_COLUMNS, *(column.column for column in known.columns)], held[0], strict=True))
+        of_stream = {number: key for key, number in stream_numbers(cursor, known.key).items()}
         fields = ["at", "arrived", "value", "number", "source", "annotator", "guideline", "extra"]
-        found = sorted(
-            (dict(zip(fields, each, strict=True)) for each in of_id(cursor, labels, [f'"{name}"' for name in fields], id)),
-            key=lambda each: (each["arrived"], each["at"], each["value"]),
-        )
-    current = max(found, key=lambda each: (each["at"], each["arrived"], each["value"]), default=None)
+        revisions = rows_of_id(cursor, labels, [f'"{name}"' for name in fields], id)
+    found = [dict(zip(fields, revision, strict=True)) for revision in revisions]
+    found.sort(key=lambda label: (label["arrived"], label["at"], label["value"]))
+    current = max(found, key=lambda label: (label["at"], label["arrived"], label["value"]), default=None)
     version, environment = of_stream[values.pop("stream")]
-    by_id = {each.id: each.reference for each in known.columns}
+    by_id = {column.id: column.reference for column in known.columns}
     record: dict[str, Any] = {
-        name: decoded(name, value) for name, value in values.items() if name in PREDICTION_COLUMNS and not name.endswith("_hash")
+        name: _decoded(name, value) for name, value in values.items() if name in PREDICTION_COLUMNS and not name.endswith("_hash")
     }
     for name in ("absent", "wrong"):
-        record[name] = [by_id[each] for each in values[name] or () if each in by_id]
+        record[name] = [by_id[number] for number in values[name] or () if number in by_id]
     return record | {
         "model": known.name,
         "version": version,
         "environment": environment,
-        "features": {each.name: values[each.column] for each in known.features()},
-        "groups": {each.name: values[each.column] for each in known.columns if each.role == "group"},
-        "labels": [{**each, "extra": decoded("extra", each["extra"]), "current": each is current} for each in found],
+        "features": {feature.name: values[feature.column] for feature in known.features()},
+        "groups": {column.name: values[column.column] for column in known.columns if column.role == "group"},
+        "labels": [{**label, "extra": _decoded("extra", label["extra"]), "current": label is current} for label in found],
     }
 
 
-def of_id(cursor: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], id: str) -> list[tuple[Any, ...]]:  # noqa: A002 - as above
-    """Some columns of the rows of one id. The hashes alone are scanned, then the few rows are read by their number: with a second condition, or with
-    the columns in the same question, DuckDB reads other columns for each block that it passes (tests/benchmarks/bench_case.py: three times as long).
+def rows_of_id(cursor: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], id: str) -> list[tuple[Any, ...]]:  # noqa: A002
+    """Some columns of the rows with one id.
+
+    The hashes alone are scanned, then the few rows are read by row number. With a second condition, or with the columns in the same query,
+    DuckDB reads other columns of each block that it passes (tests/benchmarks/bench_case.py: three times as long).
     """
     places = cursor.execute(f"SELECT rowid FROM {table} WHERE id_hash = hash($id)", {"id": id}).fetchall()
     if not places:
         return []
     numbers = ", ".join(str(int(place)) for (place,) in places)
     held = cursor.execute(f"SELECT id, {', '.join(columns)} FROM {table} WHERE rowid IN ({numbers})").fetchall()
-    return [each[1:] for each in held if each[0] == id]
+    return [row[1:] for row in held if row[0] == id]
 
 
-def decoded(name: str, value: Any) -> Any:
-    """A stored value, JSON read."""
+def _decoded(name: str, value: Any) -> Any:
+    """A stored value, with JSON parsed."""
     kind = PREDICTION_COLUMNS.get(name)
     return json.loads(value) if kind == "JSON" and isinstance(value, str) else value
 
 
-def events(store: "Store", model: str | None, start: datetime, end: datetime) -> "DataFrame":
-    """Deploys, incidents, notes and other events in [start, end), in order of time: `at` (naive UTC), `model`, `version`, `what`, `text`,
-    `prediction`, `subject`; of one model together with those that name none, or of all models.
+def list_events(store: "Database", model: str | None, start: datetime, end: datetime) -> "DataFrame":
+    """Deploys, incidents, notes and other events in [start, end), sorted by time.
+
+    Columns: `at` (naive UTC), `model`, `version`, `what`, `text`, `prediction`, `subject`. Of one model together with events that name
+    none, or of all models.
     """
     with snapshot(store) as cursor:
         frame = cursor.execute(
             """SELECT "at", model, version, what, text, prediction, subject FROM events
             WHERE "at" >= $start AND "at" < $end AND ($model IS NULL OR model IS NULL OR model = $model) ORDER BY "at", what, text""",
-            {"start": stored(start), "end": stored(end), "model": model},
+            {"start": naive_utc(start), "end": naive_utc(end), "model": model},
         ).df()
     if frame.empty:
-        return no_rows({name: "datetime64[us]" if name == "at" else "object" for name in frame.columns})
+        return empty_result({name: "datetime64[us]" if name == "at" else "object" for name in frame.columns})
     for name in frame.columns.drop("at"):
         frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
     return frame.astype({"at": "datetime64[us]"})
 
 
-def activity(store: "Store", as_of: datetime | None = None, model: str | None = None) -> "DataFrame":
-    """Every version in every environment that has rows, of one model or of all: `model`, `version`, `environment`, `rows`, `first` and `last` (start of the hour
-    of the oldest and of the newest prediction, naive UTC), `last_arrived` (the newest arrival of a prediction or label, rounded up to the
-    hour).
+def version_activity(store: "Database", as_of: datetime | None = None, model: str | None = None) -> "DataFrame":
+    """Every version in every environment that has rows, of one model or of all, from the rollups.
 
-    From the rollups, without reading a raw row. The three times are NaT of a reference. as_of: only what had arrived by the whole hour before
-    it (references excepted).
+    Columns: `model`, `version`, `environment`, `rows`, `first` and `last` (start of the hour of the oldest and of the newest prediction,
+    naive UTC), `last_arrived` (the newest arrival of a prediction or label, rounded up to the hour). The three times of a reference are
+    NaT. as_of: only what had arrived by the whole hour before it (references excepted).
     """
     import pandas as pd
 
@@ -221,9 +245,9 @@ def activity(store: "Store", as_of: datetime | None = None, model: str | None = 
     limit = 2**31 - 1 if as_of is None else int(as_of.timestamp() // 3600)
     with snapshot(store) as cursor:
         catalog = store.catalog()
-        for each in catalog.models if model is None else (catalog.model(model),):
-            of_stream = {number: key for key, number in known_streams(store, cursor, each.key).items()}
-            table = model_table("counts", each.key)
+        for known in catalog.models if model is None else (catalog.model(model),):
+            of_stream = {number: key for key, number in snapshot_streams(store, cursor, known.key).items()}
+            table = model_table("counts", known.key)
             counted = cursor.execute(
                 f"""SELECT stream, sum(n) FILTER (measure = {LATENCY})::BIGINT AS n, min(period) FILTER (measure = {LATENCY}) AS first,
                 max(period) FILTER (measure = {LATENCY}) AS last, max(arrived) FILTER (measure = {OUTCOMES}) AS arrived FROM {table}
@@ -231,10 +255,27 @@ def activity(store: "Store", as_of: datetime | None = None, model: str | None = 
                 GROUP BY stream HAVING n > 0 AND arrived IS NOT NULL ORDER BY stream""",
                 {"limit": limit},
             )
-            found += [(each.name, *of_stream[stream], *figures) for stream, *figures in counted.fetchall()]
+            found += [(known.name, *of_stream[stream], *figures) for stream, *figures in counted.fetchall()]
     frame = pd.DataFrame(found, columns=["model", "version", "environment", "rows", "first", "last", "last_arrived"])
     timeless = (frame["environment"] == "reference").to_numpy(bool)
     for name in ("first", "last", "last_arrived"):
         hours = frame[name].to_numpy(np.int64).astype("datetime64[h]").astype("datetime64[us]")
         frame[name] = pd.Series(np.where(timeless, np.datetime64("NaT", "us"), hours))
     return frame.astype({"model": object, "version": object, "environment": object, "rows": np.int64})
+
+
+def label_arrival_times(store: "Database", model: str, predictions: Sequence[str]) -> dict[str, list[datetime]]:
+    """Times of arrival (UTC) of the labels of some predictions, by id. Empty for an unknown model."""
+    known = next((known for known in store.catalog().models if known.name == model), None)
+    if known is None:
+        return {}
+    with snapshot(store) as cursor:
+        rows = cursor.execute(
+            f"""SELECT id, arrived FROM {model_table("labels", known.key)}
+            WHERE id_hash IN (SELECT hash(unnest($ids::VARCHAR[]))) AND id IN (SELECT unnest($ids::VARCHAR[]))""",
+            {"ids": list(predictions)},
+        ).fetchall()
+    found: dict[str, list[datetime]] = {}
+    for name, at in rows:
+        found.setdefault(name, []).append(aware_utc(at))
+    return found

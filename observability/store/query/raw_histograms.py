@@ -1,7 +1,7 @@
-"""How many values of numeric columns are in each bin, from raw rows, fast and in bounded memory?
+"""Histograms of numeric columns from raw rows, fast and in bounded memory.
 
-Rows stream from the database as Arrow batches; two threads take turns in fetching one and bin it in compiled loops (stats/counting.py).
-Memory beside the database's own stays under MEMORY_LIMIT whatever the number of rows: a few batches and the counts themselves.
+Rows stream from the database as Arrow batches; two threads alternate in fetching a batch and bin it in compiled loops (stats/counting.py).
+Memory beside the database's own stays under MEMORY_LIMIT for any number of rows: a few batches and the counts.
 """
 
 import threading
@@ -15,12 +15,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from observability.core.catalog import Version
-from observability.stats.binning import SPECIALS, bin_numbers, compiled, histogram_numbers
+from observability.stats.binning import SPECIALS, bin_numbers, compiled_bin_loops, histogram_numbers
 from observability.stats.counting import FinePlan, count_bins, fine_plan
 from observability.store.query.bin_plans import SCORE_PLAN
-from observability.store.query.raw_rows import Query, used
-from observability.store.query.references import Field, bins_of
+from observability.store.query.raw_rows import RawQuery, used_parameters
+from observability.store.query.references import FieldExpression
 from observability.store.query.source import from_clause
+from observability.store.types.column_bins import column_bins
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -37,11 +38,11 @@ COMPACT_ROWS = 500_000
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Sparse = tuple[Ints, Ints, Floats | None, Floats | None]
-"""Where there are counts (group number × width + code), n, and of weighted rows w and w2."""
+"""Positions of counts (group number × width + code), n, and for weighted rows w and w2."""
 
 
 @dataclass
-class Counts:
+class SparseCounts:
     """Sparse counts of one column. width: codes of a group, [NaN, null, bin 0, bin 1, …]."""
 
     width: int
@@ -50,7 +51,7 @@ class Counts:
     limit: int = COMPACT_ROWS
 
     def add(self, place: Ints, n: Ints, w: Floats | None, w2: Floats | None) -> None:
-        """Adds the counts of a batch."""
+        """Add the counts of a batch."""
         self.rows.append((place, n, w, w2))
         self.held += place.size
         if self.held > self.limit:
@@ -59,7 +60,7 @@ class Counts:
             self.limit = max(COMPACT_ROWS, 2 * self.held)
 
     def total(self) -> Sparse:
-        """Everything, equal places added up."""
+        """All counts, equal positions added up."""
         if not self.rows:
             return np.empty(0, np.int64), np.empty(0, np.int64), None, None
         places, inverse = np.unique(np.concatenate([row[0] for row in self.rows]), return_inverse=True)
@@ -71,44 +72,46 @@ class Counts:
 
 
 @dataclass
-class Groups:
-    """Numbers of the groups that have been seen, by their keys."""
+class GroupNumbers:
+    """Numbers of the groups seen so far, by their keys."""
 
     known: dict[tuple[Any, ...], int] = field(default_factory=dict)
 
     def number(self, keys: list[tuple[Any, ...]]) -> Ints:
-        """The number of each group, new ones given the next."""
+        """The number of each group. New groups get the next number."""
         return np.array([self.known.setdefault(key, len(self.known)) for key in keys], np.int64)
 
 
-def number_histograms(asked: Query, items: Sequence[tuple[int, Field]]) -> Iterator["DataFrame"]:
-    """The histograms of numeric fields, each version's rows on that version's bins; of errors over labelled rows."""
-    of_errors = [each for each in items if each[1].reference == "error"]
-    for some, where in (([each for each in items if each not in of_errors], ""), (of_errors, "WHERE l.code = 0")):
-        for version in unique(asked.rows.streams.values()) if some else ():
-            yield histograms_of(asked, version, some, where)
+def number_histograms(query: RawQuery, items: Sequence[tuple[int, FieldExpression]]) -> Iterator["DataFrame"]:
+    """The histograms of numeric fields, with the bins of each version; of errors over labelled rows."""
+    of_errors = [item for item in items if item[1].reference == "error"]
+    for some, where in (([item for item in items if item not in of_errors], ""), (of_errors, "WHERE l.code = 0")):
+        for version in _unique_versions(query.rows.streams.values()) if some else ():
+            yield _version_histograms(query, version, some, where)
 
 
-def unique(versions: Any) -> list[Version]:
+def _unique_versions(versions: Any) -> list[Version]:
     """Each version once."""
-    return list({id(each): each for each in versions}.values())
+    return list({id(version): version for version in versions}.values())
 
 
-def histograms_of(asked: Query, version: Version, items: Sequence[tuple[int, Field]], where: str) -> "DataFrame":
+def _version_histograms(query: RawQuery, version: Version, items: Sequence[tuple[int, FieldExpression]], where: str) -> "DataFrame":
     """The histograms over the rows of one version."""
     import pandas as pd
 
-    plans = [fine_plan(bins_of(asked.model, version, each.reference).edges) for _, each in items]
-    rows = asked.rows.of_version(version)
-    labelled = any(key.labelled for key in asked.keys) or any(each.labelled for _, each in items)
-    clause, source, parameters = from_clause(asked.cursor, rows, [each.sql for _, each in items], labelled)
-    keys = [f"{'p.score' if key.score_bin else key.sql} AS k{place}" for place, key in enumerate(asked.keys)]
-    weight = [f"{asked.weight}::DOUBLE AS w"] if asked.weighted else []
-    values = [f"({each.sql})::DOUBLE AS x{item}" for item, each in items]
+    plans = [fine_plan(column_bins(query.model, version, field.reference).edges) for _, field in items]
+    rows = query.rows.of_version(version)
+    labelled = any(key.labelled for key in query.keys) or any(field.labelled for _, field in items)
+    clause, source, parameters = from_clause(query.cursor, rows, [field.sql for _, field in items], labelled)
+    keys = [f"{'p.score' if key.score_bin else key.sql} AS k{place}" for place, key in enumerate(query.keys)]
+    weight = [f"{query.weight}::DOUBLE AS w"] if query.weighted else []
+    values = [f"({field.sql})::DOUBLE AS x{item}" for item, field in items]
     statement = f"{clause} SELECT {', '.join(keys + weight + values)} {source} {where}"
-    counts, groups = [Counts(each.bins + SPECIALS) for each in plans], Groups()
+    counts, groups = [SparseCounts(plan.bins + SPECIALS) for plan in plans], GroupNumbers()
     batches = iter(
-        asked.cursor.sql(statement, params=used(statement, parameters)).to_arrow_reader(max(BATCH_CELLS // (len(items) + len(keys)), 2048))
+        query.cursor.sql(statement, params=used_parameters(statement, parameters)).to_arrow_reader(
+            max(BATCH_CELLS // (len(items) + len(keys)), 2048)
+        )
     )
     fetching, adding = threading.Lock(), threading.Lock()
 
@@ -118,7 +121,7 @@ def histograms_of(asked: Query, version: Version, items: Sequence[tuple[int, Fie
                 batch = next(batches, None)
             if batch is None:
                 return
-            count_batch(batch, asked, plans, counts, groups, adding)
+            _count_batch(batch, query, plans, counts, groups, adding)
 
     with ThreadPoolExecutor(THREADS) as pool:
         for done in [pool.submit(work) for _ in range(THREADS)]:
@@ -128,21 +131,21 @@ def histograms_of(asked: Query, version: Version, items: Sequence[tuple[int, Fie
     for (item, _), held in zip(items, counts, strict=True):
         place, n, w, w2 = held.total()
         group, code = np.divmod(place, held.width)
-        part: dict[str, Any] = {f"k{i}": key_values([name[i] for name in names], group) for i in range(len(asked.keys))}
+        part: dict[str, Any] = {f"k{i}": _key_values([name[i] for name in names], group) for i in range(len(query.keys))}
         part |= {"item": np.full(place.size, item), "bin": code - SPECIALS, "n": n}
         parts.append(pd.DataFrame(part | {"w": n.astype(np.float64) if w is None else w, "w2": n.astype(np.float64) if w2 is None else w2}))
     return pd.concat(parts, ignore_index=True)
 
 
-def key_values(values: list[Any], group: Ints) -> NDArray[Any]:
-    """The value of a key for each row: integers stay integers."""
+def _key_values(values: list[Any], group: Ints) -> NDArray[Any]:
+    """The value of a key for each row. Integers stay integers."""
     return np.array(values, object if any(not isinstance(value, int) for value in values) else np.int64)[group]
 
 
 @dataclass(frozen=True)
-class Batch:
-    """A batch of rows. local: group of each row within the batch (None: one group); numbers: number of each of those groups over all batches.
-    cells: values in all columns.
+class RowBatch:
+    """A batch of rows. local: group of each row within the batch (None: one group); numbers: number of each of these groups over all
+    batches. cells: values in all columns.
     """
 
     rows: pa.RecordBatch
@@ -152,36 +155,41 @@ class Batch:
     cells: int
 
 
-def count_batch(
-    rows: pa.RecordBatch, asked: Query, plans: Sequence[FinePlan], counts: Sequence[Counts], groups: Groups, adding: threading.Lock
+def _count_batch(
+    rows: pa.RecordBatch,
+    query: RawQuery,
+    plans: Sequence[FinePlan],
+    counts: Sequence[SparseCounts],
+    groups: GroupNumbers,
+    adding: threading.Lock,
 ) -> None:
-    """Adds one batch of rows to the counts."""
+    """Add one batch of rows to the counts."""
     if not rows.num_rows:
         return
-    first = len(asked.keys)
-    local, keys = grouped(rows, asked)
+    first = len(query.keys)
+    local, keys = _batch_groups(rows, query)
     with adding:
         numbers = groups.number(keys)
-    weights = rows.column(first).to_numpy() if asked.weighted else None
-    batch = Batch(rows, local, numbers, weights, rows.num_rows * len(plans))
+    weights = rows.column(first).to_numpy() if query.weighted else None
+    batch = RowBatch(rows, local, numbers, weights, rows.num_rows * len(plans))
     if weights is not None:
-        compiled(batch.cells)
-    for place, (each, held) in enumerate(zip(plans, counts, strict=True), start=first + asked.weighted):
-        added = counted(batch, place, each, held.width)
+        compiled_bin_loops(batch.cells)
+    for place, (plan, held) in enumerate(zip(plans, counts, strict=True), start=first + query.weighted):
+        added = _column_counts(batch, place, plan, held.width)
         with adding:
             held.add(*added)
 
 
-def grouped(batch: pa.RecordBatch, asked: Query) -> tuple[Ints | None, list[tuple[Any, ...]]]:
+def _batch_groups(batch: pa.RecordBatch, query: RawQuery) -> tuple[Ints | None, list[tuple[Any, ...]]]:
     """Group of each row of a batch (None: one group), and the keys of each group."""
-    if not asked.keys:
+    if not query.keys:
         return None, [()]
     combined: Ints = np.zeros(1, np.int64)
     levels: list[list[Any]] = []
-    for place, key in enumerate(asked.keys):
+    for place, key in enumerate(query.keys):
         column = batch.column(place)
         if key.score_bin:
-            scores, valid = numbers_of(column)
+            scores, valid = _numbers(column)
             column = pa.array(bin_numbers(scores, SCORE_PLAN, valid))
         coded = column.dictionary_encode(null_encoding="encode")
         levels.append(coded.dictionary.to_pylist())
@@ -190,37 +198,37 @@ def grouped(batch: pa.RecordBatch, asked: Query) -> tuple[Ints | None, list[tupl
         return combined, [(value,) for value in levels[0]]
     coded = pa.array(combined).dictionary_encode()
     rest, parts = coded.dictionary.to_numpy(), []
-    for each in reversed(levels):
-        rest, place = np.divmod(rest, len(each))
-        parts.append([each[int(i)] for i in place])
+    for names in reversed(levels):
+        rest, place = np.divmod(rest, len(names))
+        parts.append([names[int(i)] for i in place])
     return coded.indices.to_numpy().astype(np.int64), list(zip(*reversed(parts), strict=True))
 
 
-def numbers_of(column: pa.Array) -> tuple[Floats, NDArray[np.bool_] | None]:
+def _numbers(column: pa.Array) -> tuple[Floats, NDArray[np.bool_] | None]:
     """Values of a column of doubles without a copy, and the mask of those that are not null (None: all)."""
     buffer = column.buffers()[1]
     values = np.frombuffer(buffer, np.float64)[column.offset : column.offset + len(column)] if buffer is not None else np.zeros(len(column))
     return values, column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else None
 
 
-def counted(batch: Batch, place: int, each: FinePlan, width: int) -> Sparse:
+def _column_counts(batch: RowBatch, place: int, plan: FinePlan, width: int) -> Sparse:
     """Counts of one column of a batch."""
-    values, valid = numbers_of(batch.rows.column(place))
+    values, valid = _numbers(batch.rows.column(place))
     local, numbers, weights = batch.local, batch.numbers, batch.weights
     if numbers.size * width <= DENSE_CELLS:
         w: Floats | None = None
         w2: Floats | None = None
         if weights is None:
-            flat = count_bins(values, each, valid, local, numbers.size, batch.cells).reshape(-1)
+            flat = count_bins(values, plan, valid, local, numbers.size, batch.cells).reshape(-1)
             filled = np.flatnonzero(flat)
         else:
-            found = histogram_numbers(values, each.plan, weights, valid, local, numbers.size)
+            found = histogram_numbers(values, plan.plan, weights, valid, local, numbers.size)
             flat = found.n.reshape(-1)
             filled = np.flatnonzero(flat)
             w, w2 = (None if part is None else part.reshape(-1)[filled] for part in (found.w, found.w2))
         group, code = np.divmod(filled, width)
         return numbers[group] * width + code, flat[filled], w, w2
-    codes = bin_numbers(values, each.plan, valid).astype(np.int64) + SPECIALS
+    codes = bin_numbers(values, plan.plan, valid).astype(np.int64) + SPECIALS
     places, inverse, n = np.unique(numbers[local] * width + codes, return_inverse=True, return_counts=True)
     if weights is None:
         return places, n.astype(np.int64), None, None

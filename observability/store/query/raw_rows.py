@@ -1,7 +1,7 @@
-"""What do the raw rows of a window answer: counts, categories, sums, and which values were absent or of a wrong type?
+"""Counts, category histograms, sums, and absent or wrongly typed values from the raw rows of a window.
 
-Everything here is one GROUP BY a question; histograms of numbers stream through store/query/raw_histograms.py. Answers are parts as store/query/answer.py
-adds them up.
+Each is one GROUP BY query; histograms of numbers stream through store/query/raw_histograms.py. Answers are parts that store/query/answer.py
+adds up.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ import duckdb
 
 from observability.core.catalog import Column, Model, band_names
 from observability.core.questions import ABSENT, NULL, UNSEEN, WRONG_TYPE, Bucket, By
-from observability.store.db.expressions import day_of, hour_of
-from observability.store.db.expressions import text as literal
+from observability.store.db.expressions import day_sql, hour_sql, sql_literal
 from observability.store.db.schema import model_table
-from observability.store.query.references import BAND, SCORE_BINS, Field, banded_column, bins_of, find_field, level_text
-from observability.store.query.source import Parameters, Rows, from_clause
+from observability.store.query.references import FieldExpression, find_field, level_text
+from observability.store.query.source import Parameters, WindowRows, from_clause
+from observability.store.types.column_bins import BAND, SCORE_BINS, banded_column, column_bins
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -27,8 +27,8 @@ SCORE_JOIN = f""" ASOF LEFT JOIN (
 
 
 @dataclass(frozen=True)
-class Key:
-    """What to group by, as an expression. score_bin: the score is selected and has yet to be binned."""
+class GroupKey:
+    """A key to group by, as an expression. score_bin: the score is selected and binned later."""
 
     name: str
     sql: str
@@ -37,28 +37,28 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Query:
-    """The raw rows of one question. weighted, absent, wrong: whether the model's table has any such value."""
+class RawQuery:
+    """The raw rows of one question. weighted: whether any row has a weight; marked: which of absent and wrong have any value."""
 
     cursor: duckdb.DuckDBPyConnection
-    rows: Rows
-    keys: tuple[Key, ...]
+    rows: WindowRows
+    keys: tuple[GroupKey, ...]
     weighted: bool
     marked: tuple[str, ...]
 
     @property
     def model(self) -> Model:
-        """The model whose rows they are."""
+        """The model of the rows."""
         return self.rows.model
 
     @property
     def selected(self) -> str:
-        """The keys as columns k0, k1, …, each with a comma behind it."""
+        """The keys as columns k0, k1, …, each followed by a comma."""
         return "".join(f"{key.sql} AS k{place}, " for place, key in enumerate(self.keys))
 
     @property
     def grouped(self) -> str:
-        """Their names, each with a comma behind it."""
+        """Their names, each followed by a comma."""
         return "".join(f"k{place}, " for place in range(len(self.keys)))
 
     @property
@@ -73,99 +73,101 @@ class Query:
         return f"count(*) AS n, fsum({self.weight}) AS w, fsum({self.weight} * {self.weight}) AS w2"
 
 
-def query(cursor: duckdb.DuckDBPyConnection, rows: Rows, keys: Sequence[Bucket | By], *, outcomes: bool) -> Query:
-    """The question's rows and keys, checked. Raises NotFoundError or UsageError where a key cannot be grouped by."""
+def raw_query(cursor: duckdb.DuckDBPyConnection, rows: WindowRows, keys: Sequence[Bucket | By], *, outcomes: bool) -> RawQuery:
+    """The rows and keys of a question, validated. Raises NotFoundError or UsageError if a key cannot be grouped by."""
     table = model_table("predictions", rows.model.key)
     ((weights, absent, wrong),) = cursor.execute(f"SELECT count(weight), count(absent), count(wrong) FROM {table}").fetchall()
     marked = tuple(name for name, held in (("absent", absent), ("wrong", wrong)) if held)
-    return Query(cursor, rows, tuple(key_of(rows, key, outcomes) for key in keys), bool(weights), marked)
+    return RawQuery(cursor, rows, tuple(group_key(rows, key, outcomes) for key in keys), bool(weights), marked)
 
 
-def key_of(rows: Rows, key: Bucket | By, outcomes: bool) -> Key:
-    """The expression of one key."""
+def group_key(rows: WindowRows, key: Bucket | By, outcomes: bool) -> GroupKey:
+    """The expression of a key."""
     if isinstance(key, Bucket):
-        return Key("period", "0::INTEGER" if rows.timeless else (hour_of if key.period == "hour" else day_of)('p."at"'))
+        return GroupKey("period", "0::INTEGER" if rows.timeless else (hour_sql if key.period == "hour" else day_sql)('p."at"'))
     if (banded := banded_column(rows.model, key.column)) is not None:
-        return Key(key.column, band_sql(rows, banded))
+        return GroupKey(key.column, _band_sql(rows, banded))
     field = find_field(rows.model, key.column, outcomes=outcomes, role="key")
     if key.column == "score_bin" and rows.model.classes:
-        return Key(key.column, SCORE_BIN, score_bin=True)
-    return Key(key.column, field.sql if field.kind == "code" else level_text(field), field.labelled)
+        return GroupKey(key.column, SCORE_BIN, score_bin=True)
+    return GroupKey(key.column, field.sql if field.kind == "code" else level_text(field), field.labelled)
 
 
-def band_sql(rows: Rows, column: Column) -> str:
-    """The band that a sensitive number falls into, by each row's own version; NULL where it is missing or the version has no bands."""
+def _band_sql(rows: WindowRows, column: Column) -> str:
+    """The band of a sensitive number, by the version of each row; NULL if it is missing or the version has no bands."""
     of_limits: dict[tuple[float, ...], list[int]] = {}
     for stream, version in rows.streams.items():
-        of_limits.setdefault(bins_of(rows.model, version, f"{BAND}{column.name}").edges, []).append(stream)
+        of_limits.setdefault(column_bins(rows.model, version, f"{BAND}{column.name}").edges, []).append(stream)
     value, cases = f"p.{column.column}", []
     for limits, streams in of_limits.items():
         names = band_names(limits)
         if names:
-            below = " ".join(f"WHEN {value} < {limit!r}::DOUBLE THEN {literal(name)}" for limit, name in zip(limits, names, strict=False))
-            cases.append(f"WHEN p.stream IN ({', '.join(map(str, streams))}) THEN CASE {below} ELSE {literal(names[-1])} END")
+            below = " ".join(
+                f"WHEN {value} < {limit!r}::DOUBLE THEN {sql_literal(name)}" for limit, name in zip(limits, names, strict=False)
+            )
+            cases.append(f"WHEN p.stream IN ({', '.join(map(str, streams))}) THEN CASE {below} ELSE {sql_literal(names[-1])} END")
     return f"CASE WHEN {value} IS NULL OR isnan({value}) THEN NULL {' '.join(cases)} END" if cases else "NULL::VARCHAR"
 
 
-def source_of(asked: Query, fields: Sequence[Field]) -> tuple[str, str, Parameters]:
-    """The rows as SQL, with labels and score bins where the keys or fields need them."""
-    labelled = any(key.labelled for key in asked.keys) or any(field.labelled for field in fields)
-    clause, source, parameters = from_clause(asked.cursor, asked.rows, [each.sql for each in fields], labelled)
-    if any(key.score_bin for key in asked.keys):
+def _source(query: RawQuery, fields: Sequence[FieldExpression]) -> tuple[str, str, Parameters]:
+    """The rows as SQL, with labels and score bins if the keys or fields need them."""
+    labelled = any(key.labelled for key in query.keys) or any(field.labelled for field in fields)
+    clause, source, parameters = from_clause(query.cursor, query.rows, [field.sql for field in fields], labelled)
+    if any(key.score_bin for key in query.keys):
         source, parameters = source + SCORE_JOIN, parameters | {"score_edges": list(SCORE_BINS.edges)}
     return clause, source, parameters
 
 
-def used(sql: str, parameters: Parameters) -> Parameters:
-    """The parameters that a statement names; DuckDB refuses others."""
+def used_parameters(sql: str, parameters: Parameters) -> Parameters:
+    """The parameters that occur in a statement; DuckDB rejects others."""
     return {name: value for name, value in parameters.items() if f"${name}" in sql}
 
 
-def counts(asked: Query) -> "DataFrame":
+def raw_counts(query: RawQuery) -> "DataFrame":
     """Plain counts."""
-    clause, source, parameters = source_of(asked, ())
-    found = asked.cursor.execute(
-        f"{clause} SELECT {asked.selected}{asked.figures()} {source} GROUP BY ALL", used(clause + source, parameters)
+    clause, source, parameters = _source(query, ())
+    found = query.cursor.execute(
+        f"{clause} SELECT {query.selected}{query.figures()} {source} GROUP BY ALL", used_parameters(clause + source, parameters)
     )
     frame = found.df()
-    return frame if asked.keys else frame[frame["n"] > 0]
+    return frame if query.keys else frame[frame["n"] > 0]
 
 
-def categories(asked: Query, item: int, field: Field) -> "DataFrame":
-    """The histogram of a column of texts or booleans, on the levels of each row's version."""
+def category_histogram(query: RawQuery, item: int, field: FieldExpression) -> "DataFrame":
+    """The histogram of a column of texts or booleans, with the levels of the version of each row."""
     text = f"{field.sql}::VARCHAR" if field.kind == "boolean" else field.sql
-    own_stream = "p.stream" if len(asked.rows.streams) > 1 else f"{min(asked.rows.streams, default=0)}::SMALLINT"
+    own_stream = "p.stream" if len(query.rows.streams) > 1 else f"{min(query.rows.streams, default=0)}::SMALLINT"
     streams, names, places = [], [], []
-    for stream, version in asked.rows.streams.items():
-        for place, level in enumerate(bins_of(asked.model, version, field.reference).levels):
+    for stream, version in query.rows.streams.items():
+        for place, level in enumerate(column_bins(query.model, version, field.reference).levels):
             streams.append(stream)
             names.append(level)
             places.append(place)
-    clause, source, parameters = source_of(asked, [field])
+    clause, source, parameters = _source(query, [field])
     levels = "SELECT unnest($streams::SMALLINT[]) AS stream, unnest($names::VARCHAR[]) AS level, unnest($places::INTEGER[]) AS bin"
-    found = asked.cursor.execute(
-        f"""{clause} SELECT {asked.grouped}{item} AS item, CASE WHEN held.level IS NULL THEN {NULL} ELSE coalesce(bin, {UNSEEN}) END AS bin,
+    found = query.cursor.execute(
+        f"""{clause} SELECT {query.grouped}{item} AS item, CASE WHEN held.level IS NULL THEN {NULL} ELSE coalesce(bin, {UNSEEN}) END AS bin,
             sum(n)::BIGINT AS n, sum(w) AS w, sum(w2) AS w2
-        FROM (SELECT {asked.selected}{own_stream} AS in_stream, {text} AS level, {asked.figures()} {source} GROUP BY ALL) held
+        FROM (SELECT {query.selected}{own_stream} AS in_stream, {text} AS level, {query.figures()} {source} GROUP BY ALL) held
         LEFT JOIN ({levels}) known ON known.stream = held.in_stream AND known.level = held.level GROUP BY ALL""",
-        used(clause + source + "$streams $names $places", parameters | {"streams": streams, "names": names, "places": places}),
+        used_parameters(clause + source + "$streams $names $places", parameters | {"streams": streams, "names": names, "places": places}),
     )
     return found.df()
 
 
-def marks(asked: Query, items: Sequence[tuple[int, Field]]) -> list["DataFrame"]:
-    """Values that were absent or of a wrong type: taken out of null, put into bins of their own."""
+def marked_values(query: RawQuery, items: Sequence[tuple[int, FieldExpression]]) -> list["DataFrame"]:
+    """Values that were absent or of a wrong type: moved from null to bins of their own."""
     import pandas as pd
 
     parts = []
     of_id = {field.column.id: item for item, field in items if field.column is not None}
-    for name in asked.marked if of_id else ():
-        clause, source, parameters = source_of(asked, ())
-        frame = asked.cursor.execute(
-            f"""{clause} SELECT {asked.grouped}item, count(*) AS n, sum(w)::DOUBLE AS w, sum(w * w)::DOUBLE AS w2 FROM (
-                SELECT {asked.selected}unnest(p.{name}) AS item, {asked.weight} AS w {source} WHERE p.{name} IS NOT NULL)
+    for name in query.marked if of_id else ():
+        clause, source, parameters = _source(query, ())
+        frame = query.cursor.execute(
+            f"""{clause} SELECT {query.grouped}item, count(*) AS n, sum(w)::DOUBLE AS w, sum(w * w)::DOUBLE AS w2 FROM (
+                SELECT {query.selected}unnest(p.{name}) AS item, {query.weight} AS w {source} WHERE p.{name} IS NOT NULL)
             WHERE list_contains($ids::USMALLINT[], item) GROUP BY ALL""",
-            used(clause + source + "$ids", parameters | {"ids": sorted(of_id)}),
+            used_parameters(clause + source + "$ids", parameters | {"ids": sorted(of_id)}),
         ).df()
         if not len(frame):
             continue
@@ -175,23 +177,23 @@ def marks(asked: Query, items: Sequence[tuple[int, Field]]) -> list["DataFrame"]
     return parts
 
 
-def sums(asked: Query, items: Sequence[tuple[int, Field]]) -> "DataFrame":
-    """Σw, Σw², Σwx, Σwx², least and largest of numbers, over the rows where each is finite."""
+def raw_sums(query: RawQuery, items: Sequence[tuple[int, FieldExpression]]) -> "DataFrame":
+    """Σw, Σw², Σwx, Σwx², minimum and maximum of numbers, over the rows where each is finite."""
     import pandas as pd
 
-    clause, source, parameters = source_of(asked, [field for _, field in items])
+    clause, source, parameters = _source(query, [field for _, field in items])
     values = ", ".join(f"CASE WHEN isfinite({field.sql}) THEN {field.sql} END AS x{item}" for item, field in items)
     weighted = [
         f"""count(x{i}) AS n{i}, fsum(w) FILTER (x{i} IS NOT NULL) AS w{i}, fsum(w * w) FILTER (x{i} IS NOT NULL) AS w2{i},
         fsum(w * x{i}) AS total{i}, fsum(w * x{i} * x{i}) AS squares{i}, min(x{i}) AS low{i}, max(x{i}) AS high{i}"""
         for i, _ in items
     ]
-    wide = asked.cursor.execute(
-        f"""{clause} SELECT {asked.grouped}{", ".join(weighted)}
-        FROM (SELECT {asked.selected}{asked.weight}::DOUBLE AS w, {values} {source}) GROUP BY ALL""",
-        used(clause + source, parameters),
+    wide = query.cursor.execute(
+        f"""{clause} SELECT {query.grouped}{", ".join(weighted)}
+        FROM (SELECT {query.selected}{query.weight}::DOUBLE AS w, {values} {source}) GROUP BY ALL""",
+        used_parameters(clause + source, parameters),
     ).df()
-    names = [f"k{place}" for place in range(len(asked.keys))]
+    names = [f"k{place}" for place in range(len(query.keys))]
     parts = []
     for item, _ in items:
         part = wide[names].copy()

@@ -1,4 +1,4 @@
-"""Which records of the other kinds are there: runs, steps, resources, prices, annotations and the rest?"""
+"""Records of the other kinds: runs, steps, resources, prices, annotations and more."""
 
 import json
 from collections.abc import Sequence
@@ -9,108 +9,112 @@ import duckdb
 
 from observability.core.errors import NotFoundError
 from observability.core.questions import Records
-from observability.core.time import aware_utc
+from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Window
 from observability.records.kinds import KINDS
-from observability.records.validation import Field
+from observability.records.validation import RecordField
 from observability.store.db.record_tables import FIELD_TYPES, kind_tables
-from observability.store.db.results import no_rows
-from observability.store.db.schema import model_table, quoted
-from observability.store.query.source import remembered, snapshot, stored
+from observability.store.db.results import empty_result
+from observability.store.db.schema import model_table, quoted_identifier
+from observability.store.query.source import snapshot, snapshot_value
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from observability.store.db.database import Store
+    from observability.store.db.database import Database
 
 OF_RUNS = ("step", "resource")
-"""Kinds whose records belong to the model of their run where they name none themselves."""
+"""Kinds whose records belong to the model of their run if they name none."""
 FRAME_TYPES = {"TIMESTAMP": "datetime64[us]", "DOUBLE": "float64", "BIGINT": "Int64"}
-"""Types of columns in an answer, by the type of the table; the others are objects."""
+"""Column types of an answer by column type of the table; the others are objects."""
 
 
-def fetch(store: "Store", records: Records, window: Window) -> "DataFrame":
-    """The records that a question asks for, oldest first; ties in the order of their content.
+def answer_records(store: "Database", records: Records, window: Window) -> "DataFrame":
+    """The answer to a question about records, oldest first; ties in the order of their content.
 
-    One column a field: numbers float64 (NaN where missing), integers Int64, times naive UTC, objects and lists parsed (NaN and infinities as floats), others objects (None where
-    missing). The slice, version and environment of the window are not looked at. Raises NotFoundError for an unknown kind or field.
+    One column per field: numbers float64 (NaN if missing), integers Int64, times naive UTC, objects and lists parsed (NaN and infinities as
+    floats), others objects (None if missing). Slice, version and environment of the window are ignored. Raises NotFoundError for an unknown
+    kind or field.
     """
     import pandas as pd
 
-    fields = fields_of(records.kind)
+    fields = _kind_fields(records.kind)
     names = records.columns or tuple(fields)
     for name in (*names, *(name for name, _ in records.only)):
         if name not in fields:
             raise NotFoundError(f"field {name!r} is not in records of kind {records.kind}", attempt=f"It has {', '.join(fields)}")
-    where, values = conditions(records.kind, window.model, window.end, window.as_of, None if records.ever else window.start)
+    where, values = _conditions(records.kind, window.model, window.end, window.as_of, None if records.ever else window.start)
     for place, (name, wanted) in enumerate(records.only):
-        held = f"{quoted(name)} = $only_{place}" if isinstance(wanted, str) else f"list_contains($only_{place}::VARCHAR[], {quoted(name)})"
-        where, values = f"{where} AND {held}", values | {f"only_{place}": wanted if isinstance(wanted, str) else list(wanted)}
-    at = quoted(moment_of(records.kind))
-    table, ties = table_of(store, records.kind, window.model, values)
-    nothing = no_rows({name: FRAME_TYPES.get(FIELD_TYPES[fields[name].type], "object") for name in names})
+        column, key = quoted_identifier(name), f"only_{place}"
+        where += f" AND {column} = ${key}" if isinstance(wanted, str) else f" AND list_contains(${key}::VARCHAR[], {column})"
+        values[key] = wanted if isinstance(wanted, str) else list(wanted)
+    at = quoted_identifier(_time_field(records.kind))
+    table, ties = _source_table(store, records.kind, window.model, values)
+    nothing = empty_result({name: FRAME_TYPES.get(FIELD_TYPES[fields[name].type], "object") for name in names})
     with snapshot(store) as cursor:
-        if records.kind != "label" and records.kind not in kinds_there(store, cursor):
+        if records.kind != "label" and records.kind not in _stored_kinds(store, cursor):
             return nothing
         frame = cursor.execute(
-            f"""SELECT {", ".join(quoted(name) for name in names)} FROM (
+            f"""SELECT {", ".join(quoted_identifier(name) for name in names)} FROM (
                 SELECT * FROM {table} WHERE {where} ORDER BY {at} DESC, {ties} DESC LIMIT {int(records.rows)})
             ORDER BY {at}, {ties}""",
             values,
         ).df()
     if frame.empty:
         return nothing
-    return pd.DataFrame({name: typed(frame[name], fields[name]) for name in names})
+    return pd.DataFrame({name: _typed(frame[name], fields[name]) for name in names})
 
 
-def kinds_there(store: "Store", cursor: duckdb.DuckDBPyConnection) -> frozenset[str]:
-    """The kinds of which there is any record, read once in a snapshot: most stores have few of them."""
+def _stored_kinds(store: "Database", cursor: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """The kinds that have any record, read once per snapshot. Most stores have few of them."""
     asked = " UNION ALL ".join(f"(SELECT '{kind}' FROM {table} LIMIT 1)" for kind, table in kind_tables().items())
-    return remembered(store, "kinds there", lambda: frozenset(kind for (kind,) in cursor.execute(asked).fetchall()))
+    return snapshot_value(store, "kinds there", lambda: frozenset(kind for (kind,) in cursor.execute(asked).fetchall()))
 
 
-def table_of(store: "Store", kind: str, model: str, values: dict[str, Any]) -> tuple[str, str]:
-    """Where records of a kind stand, and the column that breaks ties of time. Labels stand with their model, whose name is no column there."""
+def _source_table(store: "Database", kind: str, model: str, values: dict[str, Any]) -> tuple[str, str]:
+    """The table of a kind, and the column that breaks ties of time. Labels are in the table of their model, which has no model column."""
     if kind != "label":
         return kind_tables()[kind], "content_hash"
     values["model"] = model
     return f"(SELECT *, $model AS model FROM {model_table('labels', store.catalog().model(model).key)})", "id_hash"
 
 
-def newest(store: "Store", kinds: Sequence[str], model: str, before: datetime, as_of: datetime | None = None) -> datetime | None:
-    """Event time of the newest record of some kinds before an instant, of one model ("" for all of them); None where there is none."""
+def newest_record_time(
+    store: "Database", kinds: Sequence[str], model: str, before: datetime, as_of: datetime | None = None
+) -> datetime | None:
+    """Event time of the newest record of some kinds before an instant, of one model ("" for all), or None."""
     found: list[datetime] = []
     with snapshot(store) as cursor:
         for kind in kinds:
-            where, values = conditions(kind, model, before, as_of, None)
+            where, values = _conditions(kind, model, before, as_of, None)
             ((last,),) = cursor.execute(
-                f"SELECT max({quoted(moment_of(kind))}) FROM {kind_tables()[kind]} WHERE {where}", values
+                f"SELECT max({quoted_identifier(_time_field(kind))}) FROM {kind_tables()[kind]} WHERE {where}", values
             ).fetchall()
             found += [last] if last is not None else []
     return aware_utc(max(found)) if found else None
 
 
-def fields_of(kind: str) -> dict[str, Field]:
-    """Fields of a kind by name; raises NotFoundError for one that has no table of its own."""
+def _kind_fields(kind: str) -> dict[str, RecordField]:
+    """Fields of a kind by name. Raises NotFoundError for a kind without a table."""
     if kind not in (*kind_tables(), "label"):
         raise NotFoundError(f"records of kind {kind!r} cannot be fetched", attempt=f"There is {', '.join(kind_tables())}")
     return {name: field for name, field in KINDS[kind].fields.items() if name != "received_at"}
 
 
-def moment_of(kind: str) -> str:
-    """The field that says when a record holds: `at`, of a price `from`."""
+def _time_field(kind: str) -> str:
+    """The field with the time of a record: `at`, or `from` of a price."""
     return "at" if "at" in KINDS[kind].fields else "from"
 
 
-def conditions(kind: str, model: str, end: datetime, as_of: datetime | None, start: datetime | None) -> tuple[str, dict[str, Any]]:
-    """The WHERE of a question, and its parameters."""
-    at = quoted(moment_of(kind))
+def _conditions(kind: str, model: str, end: datetime, as_of: datetime | None, start: datetime | None) -> tuple[str, dict[str, Any]]:
+    """The WHERE clause of a question, and its parameters."""
+    at = quoted_identifier(_time_field(kind))
     where = [f"{at} < $end"]
-    values: dict[str, Any] = {"end": stored(end)}
+    values: dict[str, Any] = {"end": naive_utc(end)}
     if start is not None:
-        where, values = [*where, f"{at} >= $start"], values | {"start": stored(start)}
+        where, values = [*where, f"{at} >= $start"], values | {"start": naive_utc(start)}
     if as_of is not None:
-        where, values = [*where, "arrived <= $as_of"], values | {"as_of": stored(as_of)}
+        where, values = [*where, "arrived <= $as_of"], values | {"as_of": naive_utc(as_of)}
     if model:
         values["model"] = model
         of_model = ["model = $model"] if "model" in KINDS[kind].fields else []
@@ -124,18 +128,18 @@ def conditions(kind: str, model: str, end: datetime, as_of: datetime | None, sta
     return " AND ".join(where), values
 
 
-def typed(values: Any, field: Field) -> Any:
-    """A column in the type that `fetch` promises."""
+def _typed(values: Any, field: RecordField) -> Any:
+    """A column in the type that `answer_records` promises."""
     kind = FIELD_TYPES[field.type]
     if kind in FRAME_TYPES:
         return values.astype(FRAME_TYPES[kind])
     texts = values.astype(object).where(values.notna(), None)
-    return texts.map(lambda each: parsed(each, field)).astype(object) if kind == "JSON" else texts
+    return texts.map(lambda text: _parsed(text, field)).astype(object) if kind == "JSON" else texts
 
 
-def parsed(text: str | None, field: Field) -> Any:
-    """A nested value; "NaN", "Infinity" and "-Infinity" are numbers where only numbers may stand."""
+def _parsed(text: str | None, field: RecordField) -> Any:
+    """A nested value. "NaN", "Infinity" and "-Infinity" are numbers where only numbers are allowed."""
     value = None if text is None else json.loads(text)
     if field.members == "number" and isinstance(value, dict):
-        return {name: float(each) if isinstance(each, str) else each for name, each in value.items()}
+        return {name: float(member) if isinstance(member, str) else member for name, member in value.items()}
     return value

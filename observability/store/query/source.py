@@ -1,6 +1,6 @@
-"""Which raw rows does a window hold, with which labels, as a FROM clause?
+"""The raw rows of a window with their labels, as a FROM clause.
 
-`p` is the predictions of the window, with `by_class` (the list of a multiclass model's probabilities); `l` their current labels: of all
+`p` is the predictions of the window, with `by_class` (the probabilities of a multiclass model as a list); `l` their current labels: of all
 revisions that had arrived by `as_of`, the one with the greatest (at, arrived, value), with `code`, its class index.
 """
 
@@ -18,20 +18,20 @@ from observability.core.catalog import Model, Version, band_limits
 from observability.core.errors import NotFoundError, UsageError
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
-from observability.store.db.catalog_store import streams
-from observability.store.db.expressions import decision_of, label_of, probabilities_of
+from observability.store.db.catalog_store import stream_numbers
+from observability.store.db.expressions import decision_sql, label_code_sql, probability_list_sql
 from observability.store.db.schema import model_table
 from observability.store.query.references import known_field
 
 if TYPE_CHECKING:
-    from observability.store.db.database import Store
+    from observability.store.db.database import Database
 
 HOUR = timedelta(hours=1)
 Parameters = dict[str, object]
 
 
 @dataclass(frozen=True)
-class Rows:
+class WindowRows:
     """The rows of a window: streams by number with their version, the span in event time (None: all), and the slice as SQL conditions."""
 
     model: Model
@@ -43,16 +43,16 @@ class Rows:
 
     @property
     def timeless(self) -> bool:
-        """Whether these are rows of a reference, which lie outside time: their period is 0."""
+        """Whether these are rows of a reference, which have no times: their period is 0."""
         return self.span is None
 
-    def within(self, start: datetime, end: datetime) -> "Rows":
-        """The same in another span."""
+    def within(self, start: datetime, end: datetime) -> "WindowRows":
+        """The same rows in another span."""
         return self if self.timeless else replace(self, span=(start, end))
 
-    def of_version(self, version: Version) -> "Rows":
-        """The same of one version."""
-        return replace(self, streams={number: each for number, each in self.streams.items() if each is version})
+    def of_version(self, version: Version) -> "WindowRows":
+        """The same rows of one version."""
+        return replace(self, streams={number: known for number, known in self.streams.items() if known is version})
 
     @property
     def where(self) -> str:
@@ -69,8 +69,8 @@ class Rows:
         """Parameters of `where`."""
         found: Parameters = dict(self.parameters)
         if self.span:
-            found |= {"start": stored(self.span[0]), "end": stored(self.span[1])}
-        return found | ({"as_of": stored(self.as_of)} if self.as_of else {})
+            found |= {"start": naive_utc(self.span[0]), "end": naive_utc(self.span[1])}
+        return found | ({"as_of": naive_utc(self.as_of)} if self.as_of else {})
 
 
 _held = threading.local()
@@ -78,9 +78,11 @@ T = TypeVar("T")
 
 
 @contextmanager
-def snapshot(store: "Store") -> Iterator[duckdb.DuckDBPyConnection]:
-    """A cursor for one question: all that it reads is of one state of the store, whatever is loaded meanwhile. Inside another snapshot of this
-    thread it is that one, so that many questions are asked of one state; a question that fails lets the others go on, of the newest state.
+def snapshot(store: "Database") -> Iterator[duckdb.DuckDBPyConnection]:
+    """A cursor whose reads all see one state of the store, whatever is loaded meanwhile.
+
+    Within another snapshot of this thread it is the same cursor, so that many questions see one state. If a question fails, the following
+    ones continue on the newest state.
     """
     outer: duckdb.DuckDBPyConnection | None = getattr(_held, "cursors", {}).get(store)
     if outer is not None:
@@ -101,7 +103,7 @@ def snapshot(store: "Store") -> Iterator[duckdb.DuckDBPyConnection]:
         yield cursor
     finally:
         _held.cursors, _held.known = (
-            {key: each for key, each in held.items() if key is not store} for held in (_held.cursors, _held.known)
+            {key: value for key, value in held.items() if key is not store} for held in (_held.cursors, _held.known)
         )
         with suppress(duckdb.Error):
             cursor.rollback()
@@ -109,26 +111,26 @@ def snapshot(store: "Store") -> Iterator[duckdb.DuckDBPyConnection]:
             cursor.close()
 
 
-def remembered(store: "Store", what: Hashable, read: Callable[[], T]) -> T:
-    """What `read` gives, read once in a snapshot of this thread: there it cannot change."""
+def snapshot_value(store: "Database", what: Hashable, read: Callable[[], T]) -> T:
+    """The result of `read`, cached for the snapshot of this thread."""
     known: dict[Hashable, T] = _held.known[store]
     if what not in known:
         known[what] = read()
     return known[what]
 
 
-def known_streams(store: "Store", cursor: duckdb.DuckDBPyConnection, key: int) -> dict[tuple[str, str], int]:
-    """The streams of a model (catalog_store.streams), read once in a snapshot."""
-    return remembered(store, ("streams", key), lambda: streams(cursor, key))
+def snapshot_streams(store: "Database", cursor: duckdb.DuckDBPyConnection, key: int) -> dict[tuple[str, str], int]:
+    """The streams of a model (`catalog_store.stream_numbers`), read once per snapshot."""
+    return snapshot_value(store, ("streams", key), lambda: stream_numbers(cursor, key))
 
 
-def rows_of(model: Model, window: Window, streams: dict[tuple[str, str], int]) -> Rows:
+def window_rows(model: Model, window: Window, streams: dict[tuple[str, str], int]) -> WindowRows:
     """The rows of a window. streams: number by (version, environment).
 
-    Raises NotFoundError where the version or a column of the slice is not there.
+    Raises NotFoundError if the version or a column of the slice is unknown.
     """
     if window.version is not None and model.version(window.version) is None:
-        known = ", ".join(each.name for each in model.versions[:12]) or "no version yet"
+        known = ", ".join(version.name for version in model.versions[:12]) or "no version yet"
         raise NotFoundError(f"version {window.version!r} of {model.name} is not in the store", attempt=f"There is {known}")
     chosen = {
         number: model.version(version) or Version(version)
@@ -136,20 +138,20 @@ def rows_of(model: Model, window: Window, streams: dict[tuple[str, str], int]) -
         if environment == window.environment and window.version in (None, version)
     }
     timeless = window.environment == "reference"
-    rows = Rows(model, chosen, None if timeless else (window.start, window.end), None if timeless else window.as_of)
+    rows = WindowRows(model, chosen, None if timeless else (window.start, window.end), None if timeless else window.as_of)
     for place, (name, value) in enumerate(window.slice.conditions if window.slice else ()):
         reference = model.resolve(name)
         if reference == "version":
-            rows = replace(rows, streams={number: each for number, each in rows.streams.items() if each.name == value})
+            rows = replace(rows, streams={number: version for number, version in rows.streams.items() if version.name == value})
             continue
-        sql, parameter = condition(model, reference, value, f"slice_{place}")
+        sql, parameter = _slice_condition(model, reference, value, f"slice_{place}")
         parameters = {} if parameter is None else {f"slice_{place}": parameter}
         rows = replace(rows, conditions=(*rows.conditions, sql), parameters=(*rows.parameters, *parameters.items()))
     return rows
 
 
-def condition(model: Model, reference: str, value: str, name: str) -> tuple[str, object]:
-    """One condition of a slice as SQL, and its parameter (None: it needs none). `null` stands for a missing value; of a number `10 to below 20` is a band."""
+def _slice_condition(model: Model, reference: str, value: str, name: str) -> tuple[str, object]:
+    """A condition of a slice as SQL, and its parameter or None. `null` is a missing value; `10 to below 20` of a number is a band."""
     field = known_field(model, reference)
     assert field is not None
     sql = field.sql.removeprefix("p.")
@@ -171,32 +173,32 @@ def condition(model: Model, reference: str, value: str, name: str) -> tuple[str,
 
 
 def from_clause(
-    cursor: duckdb.DuckDBPyConnection, rows: Rows, columns: Sequence[str] | None, labelled: bool, *, held: int | None = None
+    cursor: duckdb.DuckDBPyConnection, rows: WindowRows, columns: Sequence[str] | None, labelled: bool, *, held: int | None = None
 ) -> tuple[str, str, Parameters]:
     """(WITH clause or nothing, FROM clause, parameters) of the rows.
 
-    columns: expressions that will be selected, from which it is seen whether probabilities are needed. labelled: join the current labels. held: how many rows there
-    are, where that is known.
+    columns: selected expressions; they tell whether probabilities are needed. labelled: join the current labels. held: number of rows, if
+    known.
     """
     table, parameters = model_table("predictions", rows.model.key), rows.values
-    decided = f" REPLACE ({decision_of(rows.model)} AS decision)" if rows.model.redecided else ""
+    decided = f" REPLACE ({decision_sql(rows.model)} AS decision)" if rows.model.redecided else ""
     by_class = ""
-    if rows.model.task == "multiclass" and rows.model.classes and (columns is None or any("by_class" in each for each in columns)):
-        by_class = f", {probabilities_of(rows.model)} AS by_class"
+    if rows.model.task == "multiclass" and rows.model.classes and (columns is None or any("by_class" in column for column in columns)):
+        by_class = f", {probability_list_sql(rows.model)} AS by_class"
     predictions = f"(SELECT *{decided}{by_class} FROM {table} WHERE {rows.where}) p"
     if not labelled:
         return "", f"FROM {predictions}", parameters
     return (
-        f"WITH {current_labels(cursor, rows, held)}",
+        f"WITH {_current_labels(cursor, rows, held)}",
         f"FROM {predictions} LEFT JOIN current_labels l ON l.id_hash = p.id_hash AND l.id = p.id",
         parameters,
     )
 
 
-def current_labels(cursor: duckdb.DuckDBPyConnection, rows: Rows, held: int | None = None) -> str:
-    """Common table expressions that end in `current_labels` (id_hash, id, value, number, code), one row an id that has labels.
+def _current_labels(cursor: duckdb.DuckDBPyConnection, rows: WindowRows, held: int | None = None) -> str:
+    """Common table expressions ending in `current_labels` (id_hash, id, value, number, code), one row per labelled id.
 
-    Only ids with several revisions are grouped, which is most of the cost; of a small part of the model only its own labels are looked at.
+    Only ids with several revisions are grouped, which is most of the cost. For a small part of the model only its own labels are read.
     """
     predictions, labels = model_table("predictions", rows.model.key), model_table("labels", rows.model.key)
     arrived = "WHERE arrived <= $as_of" if rows.as_of else "WHERE true"
@@ -212,16 +214,11 @@ def current_labels(cursor: duckdb.DuckDBPyConnection, rows: Rows, held: int | No
             SELECT id_hash, id, value, number FROM known_labels WHERE id_hash NOT IN (FROM revised)
             UNION ALL SELECT id_hash, id, latest.c, latest.d FROM (
                 SELECT id_hash, id, {latest} AS latest FROM known_labels WHERE id_hash IN (FROM revised) GROUP BY id_hash, id)),
-        current_labels AS (SELECT *, {label_of(rows.model)} AS code FROM chosen)"""
-
-
-def stored(instant: datetime) -> datetime:
-    """An instant as the tables store it: naive UTC."""
-    return naive_utc(instant)
+        current_labels AS (SELECT *, {label_code_sql(rows.model)} AS code FROM chosen)"""
 
 
 def hour_number(instant: datetime) -> int:
-    """Whole hours since 1970. Raises UsageError where it is none."""
+    """Whole hours since 1970. Raises UsageError for any other instant."""
     if (instant - EPOCH) % HOUR:
         raise UsageError("not a whole hour", got=instant)
     return (instant - EPOCH) // HOUR

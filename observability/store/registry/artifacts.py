@@ -1,13 +1,12 @@
-"""Which file is the trained model of a version, of which kind is it, and where is its copy kept?
+"""Model artifacts: detect the kind of a file, and keep a copy in the home folder.
 
-Formats that run code when they are opened (pickle, joblib, PyTorch's) are refused. Files are only looked at here, never loaded: a worker
-process does that. A copy is named by the SHA-256 of its content, so that it can be checked later and never replaces another.
+Formats that run code when they are opened (pickle, joblib, PyTorch) are rejected. Files are inspected here but never loaded; a worker
+process does that. A copy is named by the SHA-256 of its content, so that it can be verified later and never replaces another.
 """
 
 import hashlib
 import os
 import re
-import shutil
 import tempfile
 import zipfile
 from contextlib import suppress
@@ -32,31 +31,31 @@ ONNX_FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A stored copy. path: relative to the home, as the catalog keeps it. sha256: of the content, in hexadecimal."""
+    """A stored copy. path: relative to the home folder, as in the catalog. sha256: of the content, in hexadecimal."""
 
     path: str
     kind: ArtifactKind
     sha256: str
 
     def file(self, home: Path) -> Path:
-        """Where the copy is."""
+        """Path of the copy."""
         return home / self.path
 
 
-def sniff(path: Path) -> ArtifactKind:
-    """The kind of a model file, from its content. Raises UsageError where it is none that is read safely, and says why."""
+def detect_artifact_kind(path: Path) -> ArtifactKind:
+    """The kind of a model file, from its content. Raises UsageError if it cannot be read safely."""
     name = path.name
     try:
         if not path.is_file():
-            raise UsageError("the artifact is not there, or is no file", got=path, attempt="Check --artifact")
+            raise UsageError("the artifact is missing or not a file", got=path, attempt="Check --artifact")
         size = path.stat().st_size
         with path.open("rb") as file:
-            return sniffed(file, size, name)
+            return _open_file_kind(file, size, name)
     except OSError as error:
         raise UsageError("the artifact cannot be read", where=name, got=error.strerror) from error
 
 
-def sniffed(file: BinaryIO, size: int, name: str) -> ArtifactKind:
+def _open_file_kind(file: BinaryIO, size: int, name: str) -> ArtifactKind:
     """The kind of an open model file."""
     if size == 0 or size > MOST_BYTES:
         got = "an empty file" if size == 0 else f"{size / 1024**3:.1f} GB"
@@ -64,29 +63,31 @@ def sniffed(file: BinaryIO, size: int, name: str) -> ArtifactKind:
     head = file.read(4096)
     pickled = (head[:1] == b"\x80" and len(head) > 1 and head[1] <= 5) or name.lower().endswith(PICKLED_NAMES)
     if head.startswith(b"PK\x03\x04"):
-        members = zip_members(file, name)
+        members = _zip_members(file, name)
         if "schema.json" in members:
             return "skops"
-        pickled = pickled or any(each.endswith(".pkl") for each in members)
+        pickled = pickled or any(member.endswith(".pkl") for member in members)
     if pickled:
         raise UsageError(
-            "pickle and joblib files run code when they are opened, so they are refused", where=name, expected=EXPECTED,
+            "pickle and joblib files run code when they are opened, so they are rejected",
+            where=name,
+            expected=EXPECTED,
             attempt="Save it with model.save_model(…), skops.io.dump(…) or as ONNX",
-        )  # fmt: skip
+        )
     for start, compression in COMPRESSED.items():
         if head.startswith(start):
             raise UsageError("the artifact is compressed", where=name, got=compression, expected=EXPECTED, attempt="Give it unpacked")
     if re.match(rb"tree\r?\nversion=v\d", head):
         return "lightgbm"
-    if is_xgboost(file, head):
+    if _is_xgboost(file, head):
         return "xgboost"
     file.seek(0)
-    if is_onnx(file, size):
+    if _is_onnx(file, size):
         return "onnx"
     raise UsageError("the artifact is of no known kind", where=name, expected=EXPECTED)
 
 
-def zip_members(file: BinaryIO, name: str) -> set[str]:
+def _zip_members(file: BinaryIO, name: str) -> set[str]:
     """Names of the files in a zip archive."""
     try:
         with zipfile.ZipFile(file) as archive:
@@ -95,22 +96,22 @@ def zip_members(file: BinaryIO, name: str) -> set[str]:
         raise UsageError("the artifact is a damaged archive", where=name, got=error) from None
 
 
-def is_xgboost(file: BinaryIO, head: bytes) -> bool:
-    """Whether a file looks like what XGBoost's save_model writes: one JSON object whose first key is `learner`, `version` or `Config`."""
+def _is_xgboost(file: BinaryIO, head: bytes) -> bool:
+    """Whether a file looks like a file of XGBoost's save_model: one JSON object whose first key is `learner`, `version` or `Config`."""
     if not re.match(rb'\s*\{\s*"(learner|version|Config)"\s*:', head) or b'"learner"' not in head:
         return False
     file.seek(-min(64, file.seek(0, os.SEEK_END)), os.SEEK_END)
     return file.read().rstrip().endswith(b"}")
 
 
-def is_onnx(file: BinaryIO, size: int) -> bool:
-    """Whether a file is a protocol buffer with the fields of ONNX's ModelProto, to its last byte."""
+def _is_onnx(file: BinaryIO, size: int) -> bool:
+    """Whether a file is, to its last byte, a protocol buffer with the fields of ONNX's ModelProto."""
     seen: set[int] = set()
     while file.tell() < size:
-        tag = varint(file)
+        tag = _varint(file)
         if tag is None or ONNX_FIELDS.get(tag >> 3) != tag & 7:
             return False
-        length = varint(file)
+        length = _varint(file)
         if length is None:
             return False
         if tag & 7 == 2:
@@ -121,8 +122,8 @@ def is_onnx(file: BinaryIO, size: int) -> bool:
     return {1, 7, 8} <= seen
 
 
-def varint(file: BinaryIO) -> int | None:
-    """The next number of a protocol buffer; None at the end or where it is longer than ten bytes."""
+def _varint(file: BinaryIO) -> int | None:
+    """The next number of a protocol buffer; None at the end, or if it is longer than ten bytes."""
     value = 0
     for shift in range(0, 70, 7):
         byte = file.read(1)
@@ -134,13 +135,13 @@ def varint(file: BinaryIO) -> int | None:
     return None
 
 
-def keep(home: Path, key: int, version: str, source: Path) -> Artifact:
-    """Copies a model file into the home; gives what was kept. Raises UsageError as `sniff` does, and leaves nothing behind then.
+def store_artifact(home: Path, key: int, version: str, source: Path) -> Artifact:
+    """Copy a model file into the home folder. Raises UsageError as `detect_artifact_kind` does, and leaves nothing behind then.
 
-    What was looked at is the copy, so that a file that changes meanwhile cannot slip through.
+    The copy is checked, not the source, so that a file that changes meanwhile cannot slip through.
     """
-    sniff(source)
-    folder = home / FOLDER / str(key) / folder_name(version)
+    detect_artifact_kind(source)
+    folder = home / FOLDER / str(key) / version_folder(version)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(prefix=".partial-", suffix=source.suffix[:20], dir=folder)
     try:
@@ -151,7 +152,7 @@ def keep(home: Path, key: int, version: str, source: Path) -> Artifact:
                 target.write(chunk)
             target.flush()
             os.fsync(target.fileno())
-        kind = sniff(Path(partial))
+        kind = detect_artifact_kind(Path(partial))
         name = f"{kind}-{digest.hexdigest()}.{ENDINGS[kind]}"
         Path(partial).replace(folder / name)
     except BaseException:
@@ -161,16 +162,16 @@ def keep(home: Path, key: int, version: str, source: Path) -> Artifact:
     return Artifact(str((folder / name).relative_to(home)), kind, digest.hexdigest())
 
 
-def stored(path: str | None) -> Artifact | None:
-    """The artifact behind what the catalog keeps of a version, None where it has none."""
+def stored_artifact(path: str | None) -> Artifact | None:
+    """The artifact of a catalog entry, or None."""
     match = KEPT_NAME.match(Path(path).name) if path else None
     if path is None or match is None or match[1] not in get_args(ArtifactKind):
         return None
     return Artifact(path, cast("ArtifactKind", match[1]), match[2])
 
 
-def intact(home: Path, artifact: Artifact) -> bool:
-    """Whether the copy is there and still has the content it was kept with."""
+def is_intact(home: Path, artifact: Artifact) -> bool:
+    """Whether the copy exists and still has its original content."""
     try:
         with artifact.file(home).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == artifact.sha256
@@ -178,18 +179,13 @@ def intact(home: Path, artifact: Artifact) -> bool:
         return False
 
 
-def discard(home: Path, artifact: Artifact) -> None:
-    """Removes one copy; a copy that is not there is no error."""
+def discard_artifact(home: Path, artifact: Artifact) -> None:
+    """Delete one copy. A missing copy is not an error."""
     with suppress(OSError):
         artifact.file(home).unlink()
 
 
-def discard_model(home: Path, key: int) -> None:
-    """Removes every copy of a model's versions."""
-    shutil.rmtree(home / FOLDER / str(key), ignore_errors=True)
-
-
-def folder_name(version: str) -> str:
-    """A version's name as a folder's name: percent-encoded, never `.` or `..`, and of bounded length."""
+def version_folder(version: str) -> str:
+    """Folder name of a version: percent-encoded, never `.` or `..`, of bounded length."""
     name = quote(version, safe="").replace(".", "%2E") if set(version) <= {"."} else quote(version, safe="")
     return name if len(name) <= 150 else f"{name[:80]}-{hashlib.sha256(version.encode()).hexdigest()[:32]}"

@@ -1,4 +1,4 @@
-"""What does one column of a table hold?
+"""Profile of one column of a table.
 
 Works on Arrow columns, which keep null apart from NaN, one column at a time, so that hundreds of columns or a million rows take seconds.
 """
@@ -19,12 +19,12 @@ SHOWN_LEVELS = 20
 
 
 @dataclass(frozen=True)
-class Profile:
-    """What one column holds.
+class ColumnProfile:
+    """Content of one column.
 
-    kind: None where the values cannot be a feature; `obstacle` then says what they are ("times", "lists"). rows, nulls, nans: counts.
-    distinct: different values, null apart. low, high: of the finite numbers, None without any. whole: every number is an integer.
-    levels: the most frequent values as canonical text with their counts, at most SHOWN_LEVELS. sequence: integers in steps of one.
+    kind: None if the values cannot be a feature; `obstacle` then names them ("times", "lists"). rows, nulls, nans: counts. distinct:
+    different values without null. low, high: of the finite numbers, None without any. whole: every number is an integer. levels: the most
+    frequent values as canonical text with their counts, at most SHOWN_LEVELS. sequence: integers in steps of one.
     """
 
     name: str
@@ -42,17 +42,17 @@ class Profile:
 
     @property
     def empty(self) -> bool:
-        """No value at all."""
+        """Whether there is no value at all."""
         return self.nulls + self.nans == self.rows
 
     @property
     def constant(self) -> bool:
-        """One value, in every row."""
+        """Whether every row has the same value."""
         return not self.empty and self.distinct == 1 and self.nulls + self.nans == 0
 
     @property
     def unique(self) -> bool:
-        """A different value in every row (of at least two)."""
+        """Whether every row (of at least two) has a different value."""
         return self.rows > 1 and self.distinct == self.rows
 
     @cached_property
@@ -61,22 +61,22 @@ class Profile:
         return tuple(name for name, _ in self.levels)
 
 
-def profile(name: str, column: pa.ChunkedArray) -> Profile:
-    """The profile of an Arrow column. Never raises: a type that can be no feature is said in `obstacle`."""
-    kind, obstacle = kind_of(column.type)
+def profile_column(name: str, column: pa.ChunkedArray) -> ColumnProfile:
+    """The profile of an Arrow column. Never raises; `obstacle` names types that cannot be features."""
+    kind, obstacle = arrow_kind(column.type)
     rows, nulls = len(column), column.null_count
     if kind is None:
-        return Profile(name, None, rows, nulls, 0, 0, (), obstacle=obstacle)
+        return ColumnProfile(name, None, rows, nulls, 0, 0, (), obstacle=obstacle)
     if kind != "number":
-        levels = counted(column)
-        return Profile(name, kind, rows, nulls, 0, len(levels), tuple(levels[:SHOWN_LEVELS]))
-    values = numbers(column)
+        levels = value_frequencies(column)
+        return ColumnProfile(name, kind, rows, nulls, 0, len(levels), tuple(levels[:SHOWN_LEVELS]))
+    values = float_values(column)
     missing = np.isnan(values)
     finite = values[np.isfinite(values)]
     whole = bool(finite.size) and bool(np.all(finite == np.floor(finite)))
     distinct, times = np.unique(values[~missing], return_counts=True)
     most = np.argsort(-times, kind="stable")[:SHOWN_LEVELS]
-    return Profile(
+    return ColumnProfile(
         name,
         kind,
         rows,
@@ -91,15 +91,15 @@ def profile(name: str, column: pa.ChunkedArray) -> Profile:
     )
 
 
-def kind_of(arrow: pa.DataType) -> tuple[Kind | None, str | None]:
-    """The kind of an Arrow type; None and what the values are where they can be no feature."""
+def arrow_kind(arrow: pa.DataType) -> tuple[Kind | None, str | None]:
+    """The kind of an Arrow type; None and a description of the values if they cannot be a feature."""
     if pa.types.is_dictionary(arrow):
-        return kind_of(arrow.value_type)
+        return arrow_kind(arrow.value_type)
     if pa.types.is_boolean(arrow):
         return "boolean", None
     if pa.types.is_integer(arrow) or pa.types.is_floating(arrow) or pa.types.is_decimal(arrow) or pa.types.is_null(arrow):
         return "number", None
-    if is_text(arrow):
+    if is_text_type(arrow):
         return "category", None
     if pa.types.is_temporal(arrow):
         return None, "durations" if pa.types.is_duration(arrow) else "times"
@@ -108,20 +108,20 @@ def kind_of(arrow: pa.DataType) -> tuple[Kind | None, str | None]:
     return (None, "lists") if pa.types.is_nested(arrow) else (None, f"values of type {arrow}")
 
 
-def is_text(arrow: pa.DataType) -> bool:
+def is_text_type(arrow: pa.DataType) -> bool:
     """Whether an Arrow type holds text."""
     return bool(pa.types.is_string(arrow) or pa.types.is_large_string(arrow) or pa.types.is_string_view(arrow))
 
 
-def numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
+def float_values(column: pa.ChunkedArray) -> NDArray[np.float64]:
     """The values of a number or boolean column as float64, null as NaN."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), np.float64)
 
 
-def coded(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
-    """The different values as canonical text in order of appearance, and the index of each row's value among them (-1 null or NaN)."""
+def coded_values(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
+    """The distinct values as canonical text in order of appearance, and each row's index among them (-1 null or NaN)."""
     if pa.types.is_null(column.type):
         return [], np.full(len(column), -1)
     if pa.types.is_dictionary(column.type):
@@ -129,21 +129,21 @@ def coded(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
     encoded = column.dictionary_encode().combine_chunks()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = pa.concat_arrays(encoded.chunks) if encoded.num_chunks else pa.array([], pa.dictionary(pa.int32(), column.type))
-    texts = [canonical(value) for value in encoded.dictionary.to_pylist()]
+    texts = [_canonical_scalar(value) for value in encoded.dictionary.to_pylist()]
     order: dict[str, int] = {}
     places = np.array([-1 if text is None else order.setdefault(text, len(order)) for text in texts] + [-1], np.int64)
     rows = pc.fill_null(encoded.indices, len(texts)).to_numpy(zero_copy_only=False)
     return list(order), places[rows]
 
 
-def counted(column: pa.ChunkedArray) -> list[tuple[str, int]]:
-    """Canonical texts and how often each occurs, most frequent first, ties alphabetical."""
-    names, rows = coded(column)
+def value_frequencies(column: pa.ChunkedArray) -> list[tuple[str, int]]:
+    """Canonical texts with their frequencies, most frequent first, ties alphabetical."""
+    names, rows = coded_values(column)
     times = np.bincount(rows[rows >= 0], minlength=len(names))
-    return sorted(zip(names, times.tolist(), strict=True), key=lambda each: (-each[1], each[0]))
+    return sorted(zip(names, times.tolist(), strict=True), key=lambda level: (-level[1], level[0]))
 
 
-def canonical(value: Any) -> str | None:
+def _canonical_scalar(value: Any) -> str | None:
     """Canonical text of a scalar, as classes, labels and levels are compared; None for null and NaN."""
     if value is None or isinstance(value, str):
         return value

@@ -1,6 +1,6 @@
-"""What is in a reference file: which columns are features, of which kind, which are sensitive, and does it make sense?
+"""Infer a model version from its reference: features with their kinds, sensitive attributes, outcomes, plausibility.
 
-Pure: an Arrow table and a Request go in, an Inference comes out; nothing is read or stored.
+Takes an Arrow table and a RegistrationRequest and returns an Inference. Only `infer_reference_file` reads a file; nothing is stored.
 """
 
 import re
@@ -11,72 +11,75 @@ import numpy as np
 import pyarrow as pa
 
 from observability.core.errors import UsageError
+from observability.core.settings import ModelSettings, read_settings
 from observability.records.kinds import KINDS
 from observability.store.ingest.parse_plan import MOST_COLUMNS
-from observability.store.registry.column_profile import Profile, profile
-from observability.store.registry.leakage_checks import leaks
+from observability.store.registry.column_profile import ColumnProfile, profile_column
+from observability.store.registry.leakage_checks import leakage_warnings
 from observability.store.registry.plausibility import column_notes, column_warnings, metric_warnings, row_warnings
-from observability.store.registry.register_types import Feature, Inference, Request
-from observability.store.registry.score_columns import find, listed
+from observability.store.registry.reference_file import ReferenceData, read_reference
+from observability.store.registry.score_columns import find_column, name_list
 from observability.store.registry.sensitive import is_coded, mark_sensitive
-from observability.store.registry.targets import Target, read_target, reference_metrics
+from observability.store.registry.targets import ReferenceOutcomes, read_outcomes, reference_metrics
+from observability.store.types.registration import FeatureColumn, Inference, RegistrationRequest
 
 RESERVED = {*KINDS["prediction"].fields, "kind"}
-"""Fields of the record: not features, unless the request names them."""
+"""Fields of the record. They are not features unless the request names them."""
 ID_NAME = re.compile(
     r"^(unnamed: ?\d+|index|id|uuid|guid|key|row|rowid|row_?number|column0*|.*[_ .-](id|uuid|guid)|.*[a-z](Id|ID|Uuid|UUID))?$"
 )
 DATE_TEXT = re.compile(r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?(Z|[+-]\d\d:?\d\d))?)?$")
 
 
-def infer(
+def infer_version(
     table: pa.Table,
-    request: Request,
+    request: RegistrationRequest,
     *,
     nested: Mapping[str, tuple[str, str]] | None = None,
     threshold: float = 0.5,
     where: str | None = None,
 ) -> Inference:
-    """What a table says about the version that the request describes.
+    """Infer from a table the version that the request describes.
 
-    nested: for a file of prediction records, column of the table → (feature or group, own name); None for flat rows, where every column left
-    over is a feature. threshold: score from which a decision is positive, for the accuracy. where: the file's name, for errors.
+    nested: for a file of prediction records, column of the table → (feature or group, name); None for flat rows, where every remaining
+    column is a feature. threshold: score from which a decision is positive, for the accuracy. where: name of the file, for errors.
 
-    Raises UsageError where a column is missing, holds what its use cannot hold, or no feature is left.
+    Raises UsageError if a column is missing, holds unsuitable values, or no feature is left.
     """
-    return study(table, request, nested=nested, threshold=threshold, where=where)[0]
+    return infer_with_outcomes(table, request, nested=nested, threshold=threshold, where=where)[0]
 
 
-def study(
+def infer_with_outcomes(
     table: pa.Table,
-    request: Request,
+    request: RegistrationRequest,
     *,
     nested: Mapping[str, tuple[str, str]] | None = None,
     threshold: float = 0.5,
     where: str | None = None,
-) -> tuple[Inference, Target]:
-    """The inference, and the outcomes of every row that it was made from."""
-    table = renamed(table, request.renames, where)
+) -> tuple[Inference, ReferenceOutcomes]:
+    """The inference, and the outcomes of every row from which it was made."""
+    table = rename_columns(table, request.renames, where)
     if not table.num_rows:
         raise UsageError("the reference holds no rows", where=where)
-    target = read_target(table, request, where)
+    target = read_outcomes(table, request, where)
     usable = target.usable
     if not usable.any():
         raise UsageError("no row has a score or a prediction", where=where, got=f"{table.num_rows:,} rows", attempt="Check --score")
     if not (usable & target.labelled).any():
         raise UsageError("no row has both a label and a score", where=where, attempt="Check --label and --score")
-    at = time_column(table, request, where)
+    at = _event_time_column(table, request, where)
     taken = {target.label: "the label", **{column: "a score" for _, column in target.scores}}
     taken |= {name: use for name, use in ((target.prediction, "the prediction"), (at, "the time")) if name is not None}
-    features, groups, profiles, left_out = choose_columns(table, request, nested, taken, where)
+    features, groups, profiles, left_out = _choose_columns(table, request, nested, taken, where)
     features, groups, suggested = mark_sensitive(table, request, features, groups, where, flat=nested is None)
-    checked_kinds(request, (*features, *groups), where)
-    features = tuple(replace(each, kind=request.kinds.get(each.name, each.kind)) for each in features)
-    groups = tuple(replace(each, kind=request.kinds.get(each.name, each.kind)) for each in groups)
+    _require_kinds(request, (*features, *groups), where)
+    features, groups = (
+        tuple(replace(column, kind=request.kinds.get(column.name, column.kind)) for column in columns) for columns in (features, groups)
+    )
     notes = column_notes(features, profiles)
     warnings = row_warnings(target, usable, table.num_rows)
     warnings += column_warnings(features, groups, profiles)
-    warnings += leaks(table, features, target)
+    warnings += leakage_warnings(table, features, target)
     metrics = reference_metrics(target, threshold)
     warnings += metric_warnings(target, metrics, int((usable & target.labelled).sum()), request.in_sample)
     counts = np.bincount(target.codes[usable & target.labelled], minlength=len(target.classes)) if target.classes else ()
@@ -98,7 +101,9 @@ def study(
         left_out=left_out,
         suggested_sensitive=suggested,
         codes=tuple(
-            each.name for each in (*features, *groups) if each.kind == "category" and each.sensitive and is_coded(table[each.source])
+            column.name
+            for column in (*features, *groups)
+            if column.kind == "category" and column.sensitive and is_coded(table[column.source])
         ),
         metrics=metrics,
         threshold=threshold,
@@ -110,23 +115,22 @@ def study(
     return inference, target
 
 
-def renamed(table: pa.Table, renames: Mapping[str, str], where: str | None) -> pa.Table:
-    """The table with the request's new names. Raises UsageError where a name is missing, or two columns get one name."""
+def rename_columns(table: pa.Table, renames: Mapping[str, str], where: str | None) -> pa.Table:
+    """The table with the new names of the request. Raises UsageError if a name is missing, or two columns get the same name."""
     for theirs in renames:
-        find(theirs, table.column_names, {}, "renamed", where)
+        find_column(theirs, table.column_names, {}, "renamed", where)
     names = [renames.get(name, name) for name in table.column_names]
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:
-        raise UsageError(
-            f"the column {twice[0]!r} stands twice in the file", where=where, attempt="Rename one of them, in the file or with --map"
-        )
+        message = f"the column {twice[0]!r} stands twice in the file"
+        raise UsageError(message, where=where, attempt="Rename one of them, in the file or with --map")
     return table.rename_columns(names)
 
 
-def time_column(table: pa.Table, request: Request, where: str | None) -> str | None:
-    """The column of event times: the one named, else `at`, else the only column of times; None where there is none."""
+def _event_time_column(table: pa.Table, request: RegistrationRequest, where: str | None) -> str | None:
+    """The column of event times: the requested one, else `at`, else the only time column, else None."""
     if request.at:
-        return find(request.at, table.column_names, request.renames, "time", where)
+        return find_column(request.at, table.column_names, request.renames, "time", where)
     if "at" in table.column_names and "at" not in (request.features or ()):
         return "at"
     timed = [field.name for field in table.schema if pa.types.is_timestamp(field.type) or pa.types.is_date(field.type)]
@@ -134,31 +138,31 @@ def time_column(table: pa.Table, request: Request, where: str | None) -> str | N
     return timed[0] if len(timed) == 1 else None
 
 
-def choose_columns(
-    table: pa.Table, request: Request, nested: Mapping[str, tuple[str, str]] | None, taken: Mapping[str, str], where: str | None
-) -> tuple[tuple[Feature, ...], tuple[Feature, ...], dict[str, Profile], dict[str, str]]:
-    """Features, groups, the profile of each by its own name, and what was left out and why."""
+def _choose_columns(
+    table: pa.Table, request: RegistrationRequest, nested: Mapping[str, tuple[str, str]] | None, taken: Mapping[str, str], where: str | None
+) -> tuple[tuple[FeatureColumn, ...], tuple[FeatureColumn, ...], dict[str, ColumnProfile], dict[str, str]]:
+    """Features, groups, the profile of each by name, and the reason for each column that was left out."""
     own = {source: name for source, (_, name) in (nested or {}).items()}
     sources = {name: source for source, name in reversed(own.items())}
     columns = table.column_names
     named: list[str] = []
     for name in dict.fromkeys(request.features or ()):
-        source = sources.get(name) or find(name, columns, request.renames, "feature", where)
+        source = sources.get(name) or find_column(name, columns, request.renames, "feature", where)
         if source in taken:
             raise UsageError(f"{name!r} is {taken[source]}, so it cannot be a feature", where=where, attempt="Leave it out of --features")
         named.append(source)
-    features: list[Feature] = []
-    groups: list[Feature] = []
-    profiles: dict[str, Profile] = {}
+    features: list[FeatureColumn] = []
+    groups: list[FeatureColumn] = []
+    profiles: dict[str, ColumnProfile] = {}
     left_out: dict[str, str] = {}
     for source in named or columns:
         role, name = (nested or {}).get(source, ("feature" if nested is None or named else "field", source))
         if source in taken or role == "group" or (role == "field" and source in RESERVED):
             continue
-        seen = profile(name, table[source])
-        reason = None if role == "feature" else "it is no field of the record and stands beside `features`"
+        seen = profile_column(name, table[source])
+        reason = None if role == "feature" else "it is not a field of the record and is outside `features`"
         if reason is None and not named:
-            reason = "it is a field of the record" if nested is None and source in RESERVED else why_no_feature(seen, table.num_rows)
+            reason = "it is a field of the record" if nested is None and source in RESERVED else _exclusion_reason(seen, table.num_rows)
         if seen.kind is None or reason is not None:
             if named:
                 raise UsageError(
@@ -166,37 +170,53 @@ def choose_columns(
                 )
             left_out[name] = reason or f"it holds {seen.obstacle}"
             continue
-        features.append(Feature(name, source, seen.kind))
+        features.append(FeatureColumn(name, source, seen.kind))
         profiles[name] = seen
     for source, (role, name) in (nested or {}).items():
-        if role == "group" and source not in taken and (seen := profile(name, table[source])).kind is not None:
-            groups.append(Feature(name, source, seen.kind, "group", sensitive=True))
+        if role == "group" and source not in taken and (seen := profile_column(name, table[source])).kind is not None:
+            groups.append(FeatureColumn(name, source, seen.kind, "group", sensitive=True))
             profiles.setdefault(name, seen)
     if not features:
         raise UsageError(
-            "no column is left to be a feature", where=where, got=f"columns {listed(columns)}", attempt="Name them with --features"
+            "no column is left to be a feature", where=where, got=f"columns {name_list(columns)}", attempt="Name them with --features"
         )
     if len(features) > MOST_COLUMNS:
         raise UsageError("too many features", where=where, got=f"{len(features):,}", expected=f"at most {MOST_COLUMNS:,}")
     return tuple(features), tuple(groups), profiles, left_out
 
 
-def why_no_feature(seen: Profile, rows: int) -> str | None:
-    """Why a column that nobody named is not taken as a feature; None where it is."""
+def _exclusion_reason(seen: ColumnProfile, rows: int) -> str | None:
+    """Why a column is not a feature unless the request names it; None if it is one."""
     if seen.kind is None:
         return f"it holds {seen.obstacle}"
     if seen.kind == "category" and not seen.empty and all(DATE_TEXT.match(name) for name in seen.level_names):
         return "it holds times"
     if rows >= 20 and seen.unique and (seen.kind == "category" or seen.sequence or (seen.whole and ID_NAME.match(seen.name))):
-        return "it counts the rows" if seen.sequence else "it has a different value in every row, as an id has"
+        return "it is a row number" if seen.sequence else "it has a different value in every row, like an id"
     return None
 
 
-def checked_kinds(request: Request, columns: tuple[Feature, ...], where: str | None) -> None:
-    """Raises UsageError where a corrected kind cannot hold: words cannot become numbers; any value can become a category."""
-    known = {each.name: each.kind for each in columns}
+def _require_kinds(request: RegistrationRequest, columns: tuple[FeatureColumn, ...], where: str | None) -> None:
+    """Raise UsageError if a corrected kind is impossible: words cannot become numbers; any value can become a category."""
+    known = {column.name: column.kind for column in columns}
     for name, kind in request.kinds.items():
         if kind not in ("number", "category", "boolean"):
             raise UsageError(f"unknown kind of {name!r}", where=where, got=repr(kind), expected="number, category or boolean")
         if name in known and kind not in (known[name], "category") and (known[name], kind) != ("boolean", "number"):
             raise UsageError(f"{name!r} cannot be a {kind}", where=where, got=f"a {known[name]}", expected=f"{known[name]} or category")
+
+
+def infer_reference_file(request: RegistrationRequest, threshold: float | None = None) -> Inference:
+    """The inference from the reference file of a request. Stores nothing. Raises UsageError for a wrong file or request."""
+    if threshold is None:
+        threshold = (read_settings(request.settings) if request.settings else ModelSettings()).threshold
+    reference = read_request_file(request)
+    inference = infer_version(reference.table, request, nested=reference.nested, threshold=threshold, where=reference.name)
+    return replace(inference, warnings=(*reference.warnings, *inference.warnings))
+
+
+def read_request_file(request: RegistrationRequest) -> ReferenceData:
+    """The reference file of a request."""
+    if request.reference is None:
+        raise UsageError("a version is registered with a reference", expected="--reference FILE")
+    return read_reference(request.reference)

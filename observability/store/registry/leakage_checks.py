@@ -1,23 +1,23 @@
-"""Which features know too much: do any follow the label, or the score, almost exactly?"""
+"""Find features that follow the label or the score almost exactly."""
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from observability.store.registry.column_profile import coded, numbers
-from observability.store.registry.register_types import Feature
-from observability.store.registry.score_columns import listed, shown
-from observability.store.registry.targets import Target
+from observability.store.registry.column_profile import coded_values, float_values
+from observability.store.registry.score_columns import name_list, quoted_name
+from observability.store.registry.targets import ReferenceOutcomes
+from observability.store.types.registration import FeatureColumn
 
 MOST_ROWS = 50_000
 FEWEST_ROWS = 30
 MOST_LEVELS = 50
 SUSPECT = 0.999
-"""Correlation, or share of rows whose level names the class, from which a feature is suspected."""
+"""Correlation, or share of rows whose level determines the class, from which a feature is suspicious."""
 
 
-def leaks(table: pa.Table, features: tuple[Feature, ...], target: Target) -> list[str]:
-    """A sentence for each feature that nearly determines the label, and one for copies of the score. Looks at up to MOST_ROWS rows, evenly spread."""
+def leakage_warnings(table: pa.Table, features: tuple[FeatureColumn, ...], target: ReferenceOutcomes) -> list[str]:
+    """A warning for each feature that nearly determines the label, and one for copies of the score. Samples up to MOST_ROWS rows evenly."""
     every = max(1, -(-table.num_rows // MOST_ROWS))
     rows = np.arange(0, table.num_rows, every)
     codes = target.codes[rows]
@@ -28,35 +28,33 @@ def leaks(table: pa.Table, features: tuple[Feature, ...], target: Target) -> lis
     score = target.matrix[rows, 0] if target.matrix.shape[1] else None
     sample = table.take(pa.array(rows)) if every > 1 else table
     warnings, copies = [], []
-    for each in features:
-        column = sample[each.source]
-        if each.kind != "category" and not pa.types.is_null(column.type):
+    for feature in features:
+        column, name = sample[feature.source], quoted_name(feature.name)
+        if feature.kind != "category" and not pa.types.is_null(column.type):
             try:
-                values = numbers(column)
+                values = float_values(column)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
                 continue
             if target.task != "multiclass":
-                strength = correlation(values[labelled], label[labelled])
+                strength = _pearson(values[labelled], label[labelled])
                 if strength is not None and abs(strength) > SUSPECT:
-                    same = "is" if np.array_equal(values[labelled], label[labelled]) else "follows"
-                    warnings.append(
-                        f"{shown(each.name)} {same} the label (correlation {strength:.4f}): was it known when the prediction was made?"
-                    )
+                    verb = "is" if np.array_equal(values[labelled], label[labelled]) else "follows"
+                    warnings.append(f"{name} {verb} the label (correlation {strength:.4f}): was it known at prediction time?")
                     continue
             if score is not None and np.array_equal(values, score, equal_nan=True) and np.unique(values).size > 2:
-                copies.append(each.name)
+                copies.append(feature.name)
                 continue
         if target.classes:
-            names, places = coded(column)
-            if len(names) <= MOST_LEVELS and names_the_class(places[labelled], codes[labelled], len(names), len(target.classes)):
-                warnings.append(f"{shown(each.name)} tells the label in nearly every row: was it known when the prediction was made?")
+            names, places = coded_values(column)
+            if len(names) <= MOST_LEVELS and _determines_class(places[labelled], codes[labelled], len(names), len(target.classes)):
+                warnings.append(f"{name} determines the label in nearly every row: was it known at prediction time?")
     if copies:
-        warnings.append(f"The same values as the score: {listed(copies)}. An output is no feature; leave it out with --features.")
+        warnings.append(f"Same values as the score: {name_list(copies)}. An output is not a feature; exclude it with --features.")
     return warnings
 
 
-def correlation(left: NDArray[np.float64], right: NDArray[np.float64]) -> float | None:
-    """Pearson's correlation over the rows where both are finite; None below FEWEST_ROWS of them, or where one is constant."""
+def _pearson(left: NDArray[np.float64], right: NDArray[np.float64]) -> float | None:
+    """Pearson's correlation over the rows where both are finite; None below FEWEST_ROWS of them, or if one is constant."""
     both = np.isfinite(left) & np.isfinite(right)
     left, right = left[both], right[both]
     if left.size < FEWEST_ROWS:
@@ -67,8 +65,8 @@ def correlation(left: NDArray[np.float64], right: NDArray[np.float64]) -> float 
     return None if size <= 1e-12 * left.size else float(np.clip((left * right).sum() / size, -1, 1))
 
 
-def names_the_class(levels: NDArray[np.int64], codes: NDArray[np.int64], level_count: int, class_count: int) -> bool:
-    """Whether nearly every row's level belongs to one class only, where always saying the most frequent class would not do."""
+def _determines_class(levels: NDArray[np.int64], codes: NDArray[np.int64], level_count: int, class_count: int) -> bool:
+    """Whether nearly every level belongs to a single class, and the most frequent class alone would not explain that."""
     if level_count < 2:
         return False
     known = levels >= 0

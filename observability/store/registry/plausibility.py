@@ -1,88 +1,80 @@
-"""Does a reference make sense: what cannot be judged with it, and which figures are too good or too bad to be believed?"""
+"""Check the plausibility of a reference: what cannot be analyzed with it, and implausibly good or bad figures."""
 
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.store.registry.column_profile import Profile
-from observability.store.registry.register_types import Feature
-from observability.store.registry.score_columns import listed, shown
+from observability.store.registry.column_profile import ColumnProfile
+from observability.store.registry.score_columns import name_list, quoted_name
 from observability.store.registry.sensitive import CODE_VALUES
-from observability.store.registry.targets import Target
+from observability.store.registry.targets import ReferenceOutcomes
+from observability.store.types.registration import FeatureColumn
 
 FEW_ROWS = 100
 MOST_LEVELS = 200
 MOST_GROUPS = 50
 
 
-def column_notes(features: tuple[Feature, ...], profiles: Mapping[str, Profile]) -> list[str]:
-    """How numbers that may be codes are treated, and which columns do not vary or are empty."""
-    codes = [
-        each.name for each in features
-        if each.kind == "number" and profiles[each.name].whole and 2 <= profiles[each.name].distinct <= CODE_VALUES
-    ]  # fmt: skip
+def column_notes(features: tuple[FeatureColumn, ...], profiles: Mapping[str, ColumnProfile]) -> list[str]:
+    """How numbers that may be codes are treated, and which columns are constant."""
+    numbers = [profiles[feature.name] for feature in features if feature.kind == "number"]
+    codes = [profile.name for profile in numbers if profile.whole and 2 <= profile.distinct <= CODE_VALUES]
     notes = []
     if codes:
-        notes.append(
-            f"Whole numbers with at most {CODE_VALUES} different values, treated as numbers, each value a bin of its own: {listed(codes)}. To have "
-            "one treated as a category, correct its kind where you add a model, or log it as text, here and in the predictions."
-        )
-    constant = [each.name for each in features if profiles[each.name].constant]
+        rule = "To treat one as a category, correct its kind when you add the model, or log it as text, here and in the predictions."
+        values = f"Whole numbers with at most {CODE_VALUES} different values"
+        notes.append(f"{values}, treated as numbers with one bin per value: {name_list(codes)}. {rule}")
+    constant = [feature.name for feature in features if profiles[feature.name].constant]
     if constant:
-        notes.append(f"The same value in every row: {listed(constant)}.")
+        notes.append(f"Same value in every row: {name_list(constant)}.")
     return notes
 
 
-def column_warnings(features: tuple[Feature, ...], groups: tuple[Feature, ...], profiles: Mapping[str, Profile]) -> list[str]:
-    """What cannot be judged well about single columns."""
+def column_warnings(
+    features: tuple[FeatureColumn, ...], groups: tuple[FeatureColumn, ...], profiles: Mapping[str, ColumnProfile]
+) -> list[str]:
+    """Columns that cannot be analyzed well."""
     warnings = []
-    empty = [each.name for each in features if profiles[each.name].empty]
+    empty = [feature.name for feature in features if profiles[feature.name].empty]
     if empty:
-        warnings.append(f"No value at all in the reference, so nothing can be compared with it: {listed(empty)}.")
-    wide = [
-        f"{shown(each.name)} ({profiles[each.name].distinct:,})"
-        for each in features
-        if each.kind == "category" and profiles[each.name].distinct > MOST_LEVELS
-    ]
+        warnings.append(f"No value in the reference, so drift cannot be computed: {name_list(empty)}.")
+    categories = [profiles[feature.name] for feature in features if feature.kind == "category"]
+    wide = [f"{quoted_name(profile.name)} ({profile.distinct:,})" for profile in categories if profile.distinct > MOST_LEVELS]
     if wide:
-        warnings.append(
-            f"More than {MOST_LEVELS} different categories: {', '.join(wide[:8])}. The {MOST_LEVELS} most frequent are told apart; the rest counts as unseen."
-        )
-    sensitive = [profiles[each.name] for each in (*features, *groups) if each.sensitive and each.kind != "number" and each.name in profiles]
-    warnings += [
-        f"{shown(each.name)} has {each.distinct:,} groups: most will be too small to be judged."
-        for each in sensitive
-        if each.distinct > MOST_GROUPS
-    ]
+        rule = f"the {MOST_LEVELS} most frequent are kept, the others count as unseen"
+        warnings.append(f"More than {MOST_LEVELS} different categories: {', '.join(wide[:8])}; {rule}.")
+    for column in (*features, *groups):
+        if column.sensitive and column.kind != "number" and column.name in profiles and profiles[column.name].distinct > MOST_GROUPS:
+            count = profiles[column.name].distinct
+            warnings.append(f"{quoted_name(column.name)} has {count:,} groups: most will be too small for fairness figures.")
     return warnings
 
 
-def row_warnings(target: Target, usable: NDArray[np.bool_], rows: int) -> list[str]:
-    """What the number of rows, missing labels and missing scores mean."""
+def row_warnings(target: ReferenceOutcomes, usable: NDArray[np.bool_], rows: int) -> list[str]:
+    """Consequences of few rows, missing labels and missing scores."""
     warnings = []
     labelled = int((usable & target.labelled).sum())
     if (unused := rows - int(usable.sum())) > 0:
         warnings.append(f"{unused:,} of {rows:,} rows have neither score nor prediction and are left out.")
     if (unlabelled := int(usable.sum()) - labelled) > 0:
-        warnings.append(f"{unlabelled:,} rows have no label: they count for inputs and scores, and not for performance.")
+        warnings.append(f"{unlabelled:,} rows have no label: they count for inputs and scores, but not for performance.")
     if labelled < FEW_ROWS:
         warnings.append(
-            f"Only {labelled:,} labelled rows: drift of single features and fairness cannot be judged, and every figure of the reference is "
-            f"uncertain. From about {FEW_ROWS} rows on drift can be judged, from about 1,000 on well."
+            f"Only {labelled:,} labelled rows: too few for drift of single features and fairness, and every figure of the reference is "
+            f"uncertain. Drift needs about {FEW_ROWS} rows, better 1,000."
         )
     if target.classes:
         counts = np.bincount(target.codes[usable & target.labelled], minlength=len(target.classes))
         none = [name for name, count in zip(target.classes, counts, strict=True) if count == 0]
         if none:
-            warnings.append(f"No row has the label {listed(none)}, so nothing that needs it can be judged.")
+            warnings.append(f"No row has the label {name_list(none)}; figures that need it are missing.")
     if target.predicted_rows is not None and target.classes:
         known = target.predicted()
-        strange = sorted(
-            {target.predicted_texts[row] for row in np.unique(target.predicted_rows[(known < 0) & (target.predicted_rows >= 0)])}
-        )
-        if strange:
-            warnings.append(f"The prediction column {shown(target.prediction or '')} holds values that are no class: {listed(strange)}.")
+        unknown = np.unique(target.predicted_rows[(known < 0) & (target.predicted_rows >= 0)])
+        if unknown.size:
+            values = name_list(sorted(target.predicted_texts[row] for row in unknown))
+            warnings.append(f"The prediction column {quoted_name(target.prediction or '')} holds values that are not classes: {values}.")
     if target.task == "multiclass" and target.matrix.shape[1] > 1:
         sums = np.nansum(target.matrix[target.scored], axis=1)
         if sums.size and (wrong := float((np.abs(sums - 1) > 0.01).mean())) > 0.01:
@@ -90,21 +82,20 @@ def row_warnings(target: Target, usable: NDArray[np.bool_], rows: int) -> list[s
     return warnings
 
 
-def metric_warnings(target: Target, metrics: Mapping[str, float], rows: int, in_sample: bool) -> list[str]:
-    """Figures that are too good or too bad to be believed."""
+def metric_warnings(target: ReferenceOutcomes, metrics: Mapping[str, float], rows: int, in_sample: bool) -> list[str]:
+    """Implausibly good or bad figures."""
     warnings = []
     area = metrics.get("roc_auc")
     if area is not None and rows >= FEW_ROWS and area < 0.4:
-        warnings.append(
-            f"Higher scores go with {shown(target.classes[0])} (ROC AUC {area:.2f}): is the score that of the other class? See --positive and --score."
-        )
+        other = f"{quoted_name(target.classes[0])} (ROC AUC {area:.2f})"
+        warnings.append(f"Higher scores go with {other}: is it the score of the other class? See --positive and --score.")
     perfect = metrics.get("mae") == 0 or metrics.get("accuracy") == 1 or area == 1
     if perfect and rows >= FEW_ROWS and not in_sample:
         warnings.append(
-            "The model is never wrong here: are these rows it was fitted on (then say --in-sample), or is the score made from the label?"
+            "The model makes no error here: was it fitted on these rows (then add --in-sample), or is the score made from the label?"
         )
     if target.task == "regression" and np.unique(target.values[target.labelled]).size <= 2:
         warnings.append("The label has at most two different values: is this a binary model?")
     if metrics.get("mae", 0) > 2 * metrics.get("mae_of_median", np.inf):
-        warnings.append("Always saying the label's median would be off by less than half as much: are score and label in the same unit?")
+        warnings.append("Predicting the median label would halve the error: are score and label in the same unit?")
     return warnings

@@ -1,6 +1,6 @@
-"""Which rows and which edges does a reference file give?
+"""Rows and bin edges from a reference.
 
-Rows have the shape of parsed records (parse_types.Parsed), so that they are stored like any other.
+Rows have the form of parsed records (parse_types.ParsedBlock), so that they are stored like all others.
 """
 
 import json
@@ -16,9 +16,9 @@ from observability.core.errors import UsageError
 from observability.core.time import naive_utc
 from observability.records.values import Rejected, parse_time
 from observability.stats.edges import NumericEdges, category_levels, numeric_edges
-from observability.store.registry.column_profile import coded, is_text, kind_of, numbers
-from observability.store.registry.register_types import Inference
-from observability.store.registry.targets import Target
+from observability.store.registry.column_profile import arrow_kind, coded_values, float_values, is_text_type
+from observability.store.registry.targets import ReferenceOutcomes
+from observability.store.types.registration import Inference
 
 STAMP = pa.timestamp("us")
 CARRIED = {
@@ -32,50 +32,52 @@ CARRIED = {
 """Fields that a reference made of prediction records keeps."""
 
 
-def stored_values(column: pa.ChunkedArray, kind: Kind) -> pa.Array:
-    """The values of a column as the store has them: numbers as doubles (null apart from NaN), categories as canonical text, booleans."""
+def _stored_values(column: pa.ChunkedArray, kind: Kind) -> pa.Array:
+    """The values of a column as stored: numbers as doubles (null apart from NaN), categories as canonical text, booleans."""
     if kind == "category":
-        if is_text(column.type):
-            return joined(column.cast(pa.string()))
-        names, rows = coded(column)
+        if is_text_type(column.type):
+            return _one_array(column.cast(pa.string()))
+        names, rows = coded_values(column)
         return pa.array(names, pa.string()).take(pa.array(rows, mask=rows < 0))
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    return joined(column.cast(pa.float64() if kind == "number" else pa.bool_(), safe=False))
+    return _one_array(column.cast(pa.float64() if kind == "number" else pa.bool_(), safe=False))
 
 
-def joined(column: pa.ChunkedArray) -> pa.Array:
+def _one_array(column: pa.ChunkedArray) -> pa.Array:
     """The chunks as one array."""
     whole = column.combine_chunks()
     return pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
 
 
-def reference_edges(table: pa.Table, inference: Inference, target: Target) -> dict[str, Edges]:
-    """Edges by column reference: of every feature and group, of score and error of a regression, and the bands of sensitive numbers (`band.NAME`)."""
+def reference_edges(table: pa.Table, inference: Inference, target: ReferenceOutcomes) -> dict[str, Edges]:
+    """Edges by column reference: of features and groups, of score and error of a regression, and of bands of sensitive numbers
+    (`band.NAME`).
+    """
     usable = target.usable
     rows = pa.array(usable)
     found: dict[str, Edges] = {}
-    for each in inference.columns:
-        values = stored_values(table[each.source], each.kind).filter(rows)
-        found[f"{each.role}.{each.name}"] = edges_of_values(values, each.kind)
-        if each.bands:
-            found[f"band.{each.name}"] = Edges(edges=each.bands)
+    for column in inference.columns:
+        values = _stored_values(table[column.source], column.kind).filter(rows)
+        found[f"{column.role}.{column.name}"] = _value_edges(values, column.kind)
+        if column.bands:
+            found[f"band.{column.name}"] = Edges(edges=column.bands)
     if inference.task == "regression":
         score = target.matrix[:, 0]
-        found["score"] = catalogued(numeric_edges(score[usable]))
-        found["error"] = catalogued(numeric_edges((score - target.values)[usable & target.labelled]))
+        found["score"] = _catalog_edges(numeric_edges(score[usable]))
+        found["error"] = _catalog_edges(numeric_edges((score - target.values)[usable & target.labelled]))
     return found
 
 
-def edges_of_values(values: pa.Array, kind: Kind) -> Edges:
+def _value_edges(values: pa.Array, kind: Kind) -> Edges:
     """Edges of stored values."""
     if kind == "number":
-        return catalogued(numeric_edges(values.to_numpy(zero_copy_only=False)))
+        return _catalog_edges(numeric_edges(values.to_numpy(zero_copy_only=False)))
     return Edges(levels=category_levels(values.to_pylist()).levels)
 
 
-def catalogued(edges: NumericEdges) -> Edges:
-    """Numeric edges in the form the catalog keeps."""
+def _catalog_edges(edges: NumericEdges) -> Edges:
+    """Numeric edges in the form of the catalog."""
     return Edges(
         edges=tuple(edges.edges.tolist()),
         deciles=tuple(edges.deciles.tolist()),
@@ -86,8 +88,8 @@ def catalogued(edges: NumericEdges) -> Edges:
     )
 
 
-def prediction_rows(table: pa.Table, inference: Inference, target: Target, model: Model, now: datetime) -> pa.Table:
-    """The usable rows as parsed predictions of the environment `reference`, with ids `reference/VERSION/ROW` (row of the file, from 1)."""
+def prediction_rows(table: pa.Table, inference: Inference, target: ReferenceOutcomes, model: Model, now: datetime) -> pa.Table:
+    """The usable rows as parsed predictions of the environment `reference`. Ids are `reference/VERSION/ROW` (row of the file, from 1)."""
     places = np.flatnonzero(target.usable)
     taken = pa.array(places)
     size = places.size
@@ -95,24 +97,24 @@ def prediction_rows(table: pa.Table, inference: Inference, target: Target, model
     columns: dict[str, pa.Array] = {
         "line": pa.array(places + 1),
         "id": pc.binary_join_element_wise(f"reference/{inference.version}/", pa.array(places + 1).cast(pa.string()), ""),
-        "version": constant(inference.version, size),
-        "environment": constant("reference", size),
-        "at": event_times(table, inference.at, now).take(taken),
+        "version": _repeated(inference.version, size),
+        "environment": _repeated("reference", size),
+        "at": _event_times(table, inference.at, now).take(taken),
         "received_at": pa.nulls(size, STAMP),
         "status": pa.nulls(size, pa.string()),
-        "score": scores(target, places),
-        "probabilities": probabilities(target, places) if inference.task == "multiclass" else pa.nulls(size, pa.string()),
-        "prediction": pa.nulls(size, pa.string()) if logged is None else texts(target.predicted_texts, logged[places]),
+        "score": _row_scores(target, places),
+        "probabilities": _row_probabilities(target, places) if inference.task == "multiclass" else pa.nulls(size, pa.string()),
+        "prediction": pa.nulls(size, pa.string()) if logged is None else _texts_by_index(target.predicted_texts, logged[places]),
         "absent": pa.nulls(size, pa.list_(pa.string())),
         "wrong": pa.nulls(size, pa.list_(pa.string())),
     }
-    features = {each.source for each in inference.columns}
+    features = {feature.source for feature in inference.columns}
     for name, kind in CARRIED.items():
-        held = inference.records and name in table.column_names and name not in features and kind_of(table[name].type)[0]
-        columns[name] = carried(table[name], kind).take(taken) if held else pa.nulls(size, kind)
+        held = inference.records and name in table.column_names and name not in features and arrow_kind(table[name].type)[0]
+        columns[name] = _carried_field(table[name], kind).take(taken) if held else pa.nulls(size, kind)
     columns |= {name: pa.nulls(size, kind) for name, kind in OTHERS.items()}
-    for each in inference.columns:
-        columns[f"{each.role}.{each.name}"] = stored_values(table[each.source], each.kind).take(taken)
+    for feature in inference.columns:
+        columns[f"{feature.role}.{feature.name}"] = _stored_values(table[feature.source], feature.kind).take(taken)
     for column in model.columns:
         columns.setdefault(column.reference, pa.nulls(size, ARROW[column.kind]))
     return pa.table(columns)
@@ -133,55 +135,55 @@ OTHERS = {
 """Fields that a reference does not fill."""
 
 
-def label_rows(predictions: pa.Table, inference: Inference, target: Target) -> pa.Table:
-    """The labels of the usable rows that have one, as parsed labels inside their predictions."""
+def label_rows(predictions: pa.Table, inference: Inference, target: ReferenceOutcomes) -> pa.Table:
+    """The labels of the labelled usable rows, as parsed labels inside their predictions."""
     labelled = target.labelled[target.usable]
     rows = target.label_rows[target.usable][labelled]
     own = predictions.select(["line", "id", "at", "received_at"]).filter(pa.array(labelled))
-    as_numbers = np.array([number_of(each) for each in target.label_texts], np.float64)
+    as_numbers = np.array([_number(text) for text in target.label_texts], np.float64)
     values = as_numbers[rows] if as_numbers.size else np.empty(0)
     empty = {name: pa.nulls(rows.size, pa.string()) for name in ("source", "annotator", "guideline", "extra")}
     added = {
-        "value": texts(target.label_texts, rows),
+        "value": _texts_by_index(target.label_texts, rows),
         "number": pa.array(values, mask=np.isnan(values)),
         **empty,
-        "inline": constant(True, rows.size),
+        "inline": _repeated(True, rows.size),
     }
     for name, column in added.items():
         own = own.append_column(name, column)
     return own
 
 
-def number_of(text: str) -> float:
-    """The number that a canonical text stands for, NaN for none."""
+def _number(text: str) -> float:
+    """The number in a canonical text, NaN if it is none."""
     try:
         return float(text) if text.strip() == text and "_" not in text else float("nan")
     except ValueError:
         return float("nan")
 
 
-def constant(value: object, size: int) -> pa.Array:
+def _repeated(value: object, size: int) -> pa.Array:
     """The value, `size` times."""
     return pa.repeat(pa.scalar(value), size)
 
 
-def texts(names: tuple[str, ...], rows: NDArray[np.int64]) -> pa.Array:
+def _texts_by_index(names: tuple[str, ...], rows: NDArray[np.int64]) -> pa.Array:
     """Texts by their index, null for -1."""
     return pa.array(list(names), pa.string()).take(pa.array(rows, mask=rows < 0))
 
 
-def carried(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
-    """A field of the record in its type; weights and thresholds that are no use are null."""
+def _carried_field(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
+    """A field of the record in its type. Weights and thresholds that are not finite and positive are null."""
     if pa.types.is_string(kind):
-        return stored_values(column, "category")
-    if kind_of(column.type)[0] != "number":
+        return _stored_values(column, "category")
+    if arrow_kind(column.type)[0] != "number":
         return pa.nulls(len(column), kind)
-    values = numbers(column)
+    values = float_values(column)
     return pa.array(values, mask=~(np.isfinite(values) & (values > 0)))
 
 
-def scores(target: Target, places: NDArray[np.int64]) -> pa.Array:
-    """The score of each row: of a multiclass model the largest probability."""
+def _row_scores(target: ReferenceOutcomes, places: NDArray[np.int64]) -> pa.Array:
+    """The score of each row; for a multiclass model the largest probability."""
     if not target.matrix.shape[1]:
         return pa.nulls(places.size, pa.float64())
     matrix = target.matrix[places]
@@ -190,7 +192,7 @@ def scores(target: Target, places: NDArray[np.int64]) -> pa.Array:
     return pa.array(np.where(known, values, 0.0), mask=~known)
 
 
-def probabilities(target: Target, places: NDArray[np.int64]) -> pa.Array:
+def _row_probabilities(target: ReferenceOutcomes, places: NDArray[np.int64]) -> pa.Array:
     """JSON text {class: probability} of each row, null without any."""
     names = [json.dumps(str(name), ensure_ascii=False) for name, _ in target.scores]
     rows = []
@@ -200,23 +202,24 @@ def probabilities(target: Target, places: NDArray[np.int64]) -> pa.Array:
     return pa.array(rows, pa.string())
 
 
-def event_times(table: pa.Table, name: str | None, now: datetime) -> pa.Array:
-    """Event time of every row as naive UTC microseconds; `now` where it is not known. Times without an offset are taken as UTC."""
+def _event_times(table: pa.Table, name: str | None, now: datetime) -> pa.Array:
+    """Event time of every row as naive UTC microseconds; `now` if unknown. Times without an offset are taken as UTC."""
     filler = pa.scalar(naive_utc(now), STAMP)
     if name is None:
         return pa.repeat(filler, table.num_rows)
     column = table[name]
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        instants = joined(column.cast(pa.timestamp("us", column.type.tz) if pa.types.is_timestamp(column.type) else STAMP, safe=False))
+        zone = column.type.tz if pa.types.is_timestamp(column.type) else None
+        instants = _one_array(column.cast(pa.timestamp("us", zone), safe=False))
         return pc.fill_null(instants.cast(STAMP), filler)
-    if not is_text(column.type):
+    if not is_text_type(column.type):
         raise UsageError(f"the time column {name!r} holds no times", got=str(column.type), expected="2013-07-01T10:00:00Z, or a date")
-    encoded = joined(column.cast(pa.string())).dictionary_encode()
-    found = [instant(name, text) for text in encoded.dictionary.to_pylist()]
+    encoded = _one_array(column.cast(pa.string())).dictionary_encode()
+    found = [_instant(name, text) for text in encoded.dictionary.to_pylist()]
     return pc.fill_null(pa.array(found, STAMP).take(encoded.indices), filler)
 
 
-def instant(name: str, text: str) -> datetime:
+def _instant(name: str, text: str) -> datetime:
     """One time; without an offset it is UTC."""
     try:
         return naive_utc(parse_time(name, text, UTC))

@@ -1,4 +1,4 @@
-"""Which columns are meant by the names a person gave, and which numbers are the scores?"""
+"""Find columns by the names in a request, and read the scores."""
 
 import difflib
 import json
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from observability.core.catalog import Task
 from observability.core.errors import UsageError
-from observability.store.registry.column_profile import is_text, kind_of, numbers
+from observability.store.registry.column_profile import arrow_kind, float_values, is_text_type
 
 DEFAULT_CLASSES = ("0", "1")
 """Classes of a binary model whose labels are 0 and 1, or false and true."""
@@ -19,73 +19,65 @@ ScoreColumns = tuple[tuple[str | None, str], ...]
 """(class, column) of each score; class None for binary and regression."""
 
 
-def find(wanted: str, columns: Iterable[str], renames: Mapping[str, str], what: str, where: str | None = None) -> str:
-    """The column meant by a name, before or after renaming. Raises UsageError with the nearest name."""
+def find_column(wanted: str, columns: Iterable[str], renames: Mapping[str, str], what: str, where: str | None = None) -> str:
+    """The column with a name, before or after renaming. Raises UsageError with the nearest name."""
     columns = list(columns)
     for name in (wanted, renames.get(wanted)):
         if name is not None and name in columns:
             return name
-    lowered = {each.lower(): each for each in reversed(columns[:2000])}
+    lowered = {column.lower(): column for column in reversed(columns[:2000])}
     near = difflib.get_close_matches(wanted.lower(), lowered, n=1)
-    raise UsageError(
-        f"the {what} column {wanted!r} is not in the file", where=where,
-        attempt=f"Did you mean {lowered[near[0]]!r}?" if near else f"It has {listed(columns, 12)}",
-    )  # fmt: skip
+    advice = f"Did you mean {lowered[near[0]]!r}?" if near else f"It has {name_list(columns, 12)}"
+    raise UsageError(f"the {what} column {wanted!r} is not in the file", where=where, attempt=advice)
 
 
-def listed(names: Iterable[str], most: int = 8) -> str:
-    """Names in a sentence: at most `most`, then how many more."""
-    names = [shown(name) for name in names]
+def name_list(names: Iterable[str], most: int = 8) -> str:
+    """Names in a sentence: at most `most`, then the number of the others."""
+    names = [quoted_name(name) for name in names]
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def shown(name: str) -> str:
-    """A name as a sentence can carry it: quoted where it is empty or holds spaces, commas, quotes or control characters; at most 60 characters."""
+def quoted_name(name: str) -> str:
+    """A name in a sentence: quoted if it is empty or holds spaces, commas, quotes or control characters; at most 60 characters."""
     name = name if len(name) <= 60 else name[:59] + "…"
     return name if name and name.isprintable() and not set(name) & set(" ,'\"") else repr(name)
 
 
-def score_columns(
+def score_option_pairs(
     given: tuple[str, ...], columns: list[str], renames: Mapping[str, str], task: Task, classes: tuple[str, ...], where: str | None
 ) -> ScoreColumns:
-    """The score options as (class, column); class None where the option names a column alone."""
+    """The score options as (class, column); class None if the option names only a column."""
     pairs: list[tuple[str | None, str]] = []
     for option in given:
         if option in columns or option in renames or "=" not in option:
-            pairs.append((None, find(option, columns, renames, "score", where)))
+            pairs.append((None, find_column(option, columns, renames, "score", where)))
             continue
         cuts = [i for i, letter in enumerate(option) if letter == "="]
         known = [i for i in cuts if option[i + 1 :] in columns or option[i + 1 :] in renames]
         cut = known[0] if known else cuts[0]
-        pairs.append((option[:cut], find(option[cut + 1 :], columns, renames, "score", where)))
+        pairs.append((option[:cut], find_column(option[cut + 1 :], columns, renames, "score", where)))
     if task == "multiclass":
         return tuple(pairs)
     if task == "binary" and any(name is not None for name, _ in pairs):
         wanted = [pair for pair in pairs if pair[0] == classes[1] or (classes == DEFAULT_CLASSES and pair[0] == "true")]
         if len(wanted) != 1:
-            raise UsageError(
-                "no score is said to be that of the positive class",
-                where=where,
-                got=listed(given),
-                expected=f"--score {shown(classes[1])}=COLUMN",
-            )
+            wanted_option = f"--score {quoted_name(classes[1])}=COLUMN"
+            raise UsageError("no score belongs to the positive class", where=where, got=name_list(given), expected=wanted_option)
         return ((None, wanted[0][1]),)
     if len(pairs) > 1:
-        raise UsageError(
-            "one score column is enough", where=where, got=listed([column for _, column in pairs]),
-            expected="the probability of the positive class" if task == "binary" else "the predicted value",
-        )  # fmt: skip
+        expected = "the probability of the positive class" if task == "binary" else "the predicted value"
+        raise UsageError("one score column is enough", where=where, got=name_list(column for _, column in pairs), expected=expected)
     return tuple((None, column) for _, column in pairs)
 
 
-def probability_objects(column: pa.ChunkedArray, name: str, where: str | None) -> tuple[list[str], NDArray[np.float64]]:
-    """Class names and the matrix of probabilities behind one column of {class: probability}: a struct, a map, or JSON text."""
+def _probability_objects(column: pa.ChunkedArray, name: str, where: str | None) -> tuple[list[str], NDArray[np.float64]]:
+    """Class names and the matrix of probabilities in a column of {class: probability}: a struct, a map, or JSON text."""
     if pa.types.is_struct(column.type):
         names = [field.name for field in column.type]
-        if not all(kind_of(field.type)[0] == "number" for field in column.type):
-            raise UsageError(f"the score column {name!r} holds objects whose values are no numbers", where=where)
-        return names, np.column_stack([numbers(pc.struct_field(column, [i])) for i in range(len(names))])
+        if not all(arrow_kind(field.type)[0] == "number" for field in column.type):
+            raise UsageError(f"the score column {name!r} holds objects whose values are not numbers", where=where)
+        return names, np.column_stack([float_values(pc.struct_field(column, [i])) for i in range(len(names))])
     places: dict[str, int] = {}
     cells: list[tuple[int, int, float]] = []
     for row, value in enumerate(column.to_pylist()):
@@ -94,9 +86,11 @@ def probability_objects(column: pa.ChunkedArray, name: str, where: str | None) -
             cells += [(row, places.setdefault(str(key), len(places)), float(p)) for key, p in body.items() if p is not None]
         except (ValueError, TypeError, AttributeError):
             raise UsageError(
-                f"the score column {name!r} cannot be read", where=where, got=f"{str(value)[:60]!r} in row {row + 1}",
+                f"the score column {name!r} cannot be read",
+                where=where,
+                got=f"{str(value)[:60]!r} in row {row + 1}",
                 expected="{class: probability}, or --score class=COLUMN for each class",
-            ) from None  # fmt: skip
+            ) from None
     matrix = np.full((len(column), len(places)), np.nan)
     if cells:
         rows, indexes, values = zip(*cells, strict=True)
@@ -105,43 +99,44 @@ def probability_objects(column: pa.ChunkedArray, name: str, where: str | None) -
 
 
 def score_matrix(table: pa.Table, pairs: ScoreColumns, task: Task, where: str | None) -> tuple[ScoreColumns, NDArray[np.float64]]:
-    """The scores as numbers, one column a pair; a single column of objects gives a pair for each of its classes."""
+    """The scores as numbers, one column per pair. A single column of objects gives a pair for each of its classes."""
     if not pairs:
         return (), np.empty((table.num_rows, 0))
     if task == "multiclass" and len(pairs) == 1 and pairs[0][0] is None:
         column = table[pairs[0][1]]
-        if not (pa.types.is_nested(column.type) or is_text(column.type)):
+        if not (pa.types.is_nested(column.type) or is_text_type(column.type)):
             raise UsageError(
-                f"the score column {pairs[0][1]!r} holds one number a row", where=where,
+                f"the score column {pairs[0][1]!r} holds one number a row",
+                where=where,
                 expected="--score class=COLUMN for each class, or one column of {class: probability}",
-            )  # fmt: skip
-        names, matrix = probability_objects(column, pairs[0][1], where)
+            )
+        names, matrix = _probability_objects(column, pairs[0][1], where)
         return tuple((name, pairs[0][1]) for name in names), matrix
     if task == "multiclass" and any(name is None for name, _ in pairs):
-        raise UsageError(
-            "the score columns do not say which class each belongs to", where=where, expected="--score class=COLUMN for each class"
-        )
-    return pairs, np.column_stack([score_numbers(table[column], column, where) for _, column in pairs])
+        raise UsageError("the score columns have no classes", where=where, expected="--score class=COLUMN for each class")
+    return pairs, np.column_stack([_score_numbers(table[column], column, where) for _, column in pairs])
 
 
-def score_numbers(column: pa.ChunkedArray, name: str, where: str | None) -> NDArray[np.float64]:
-    """A score column as numbers. Raises UsageError where it holds anything else."""
-    kind, obstacle = kind_of(column.type)
+def _score_numbers(column: pa.ChunkedArray, name: str, where: str | None) -> NDArray[np.float64]:
+    """A score column as numbers. Raises UsageError if it holds anything else."""
+    kind, obstacle = arrow_kind(column.type)
     if kind != "number":
         example = next((value for value in column.to_pylist() if value is not None), None)
         raise UsageError(f"the score column {name!r} holds no numbers", where=where, got=obstacle or f"{str(example)[:60]!r}")
-    return numbers(column)
+    return float_values(column)
 
 
 def refuse_outside(matrix: NDArray[np.float64], pairs: ScoreColumns, where: str | None) -> None:
-    """Raises UsageError where a probability lies outside [0, 1]."""
+    """Raise UsageError if a probability is outside [0, 1]."""
     for place, (_, column) in enumerate(pairs):
         values = matrix[:, place]
         wrong = np.flatnonzero((values < 0) | (values > 1))
         if wrong.size:
-            percent = np.nanmin(values) >= 0 and 1 < np.nanmax(values) <= 100 and np.nanmax(values) > 2
+            percent = np.nanmin(values) >= 0 and 2 < np.nanmax(values) <= 100
             raise UsageError(
-                f"the score column {column!r} has {wrong.size:,} values outside 0 to 1", where=where,
-                got=f"{values[wrong[0]]:g} in row {wrong[0] + 1}", expected="a probability",
+                f"the score column {column!r} has {wrong.size:,} values outside 0 to 1",
+                where=where,
+                got=f"{values[wrong[0]]:g} in row {wrong[0] + 1}",
+                expected="a probability",
                 attempt="Divide percentages by 100" if percent else "Turn log odds into probabilities, or check --score and --task",
-            )  # fmt: skip
+            )

@@ -1,4 +1,4 @@
-"""What does a reference say about outcomes: which label, which score, which classes, and how good was the model on it?"""
+"""Outcomes of a reference: label, score, prediction and classes of every row, and the performance of the model."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 
 from observability.core.catalog import Task
 from observability.core.errors import UsageError
-from observability.store.registry.column_profile import coded, counted, kind_of, numbers
-from observability.store.registry.register_types import Request
+from observability.store.registry.column_profile import arrow_kind, coded_values, float_values, value_frequencies
 from observability.store.registry.score_columns import (
     DEFAULT_CLASSES,
     ScoreColumns,
-    find,
-    listed,
+    find_column,
+    name_list,
+    quoted_name,
     refuse_outside,
-    score_columns,
     score_matrix,
-    shown,
+    score_option_pairs,
 )
+from observability.store.types.registration import RegistrationRequest
 
 POSITIVES = ("1", "true", "yes")
 MOST_CLASSES = 1000
@@ -30,13 +30,13 @@ PREDICTION_NAMES = ("prediction", "predicted", "predicted_class", "decision")
 
 
 @dataclass(frozen=True)
-class Target:
-    """Label and output of every row of a reference; arrays have one entry a row.
+class ReferenceOutcomes:
+    """Label and output of every row of a reference; arrays have one entry per row.
 
-    classes: by index; empty for regression. codes: class index of the label, -1 unlabelled (regression: 0 where labelled). values: the label
-    as a number (regression; NaN where unlabelled). label_texts: canonical label values; label_rows: index into them, -1 null.
-    scores: (class, column), class None for binary and regression. matrix: shape (rows, scores), NaN where there is none.
-    predicted_texts, predicted_rows: the same for the logged prediction; predicted: its class index, -1 unknown.
+    classes: by index; empty for regression. codes: class index of the label, -1 unlabelled (regression: 0 if labelled). values: the label
+    as a number (regression; NaN if unlabelled). label_texts: canonical label values; label_rows: index into them, -1 null. scores: (class,
+    column), class None for binary and regression. matrix: shape (rows, scores), NaN if there is none. predicted_texts, predicted_rows: the
+    same for the logged prediction.
     """
 
     task: Task
@@ -64,102 +64,97 @@ class Target:
 
     @property
     def usable(self) -> NDArray[np.bool_]:
-        """Rows that say what the model answered."""
+        """Rows with a score or a prediction."""
         return self.scored if self.predicted_rows is None else np.asarray(self.scored | (self.predicted_rows >= 0), bool)
 
     def predicted(self) -> NDArray[np.int64]:
-        """Class index of the logged prediction, -1 where there is none."""
+        """Class index of the logged prediction, -1 if there is none."""
         if self.predicted_rows is None:
             return np.full(len(self.codes), -1, np.int64)
-        return class_indexes(self.predicted_texts, self.classes)[self.predicted_rows]
+        return _class_indexes(self.predicted_texts, self.classes)[self.predicted_rows]
 
     def decisions(self, threshold: float) -> NDArray[np.int64]:
-        """Class index of the decision of each row: the logged prediction, else the score against the threshold, or the most probable class."""
+        """Class index of the decision: the logged prediction, else the score against the threshold, or the most probable class."""
         logged = self.predicted()
         if not self.classes or not self.matrix.shape[1]:
             return logged
         if self.task == "binary":
             decided = (self.matrix[:, 0] >= threshold).astype(np.int64)
         else:
-            order = class_indexes([str(name) for name, _ in self.scores], self.classes)
+            order = _class_indexes([str(name) for name, _ in self.scores], self.classes)
             decided = order[np.argmax(np.nan_to_num(self.matrix, nan=-1.0), axis=1)]
         return np.where(logged >= 0, logged, np.where(self.scored, decided, -1))
 
 
-def read_target(table: pa.Table, request: Request, where: str | None = None) -> Target:
-    """Label, score and prediction of a table, found by the request or by their usual names.
+def read_outcomes(table: pa.Table, request: RegistrationRequest, where: str | None = None) -> ReferenceOutcomes:
+    """Label, score and prediction of a table, by the request or by their usual names.
 
-    Raises UsageError where a column is missing or its values do not fit the task.
+    Raises UsageError if a column is missing or its values do not fit the task.
     """
     columns, renames = table.column_names, request.renames
-    label = find(request.label, columns, renames, "label", where) if request.label else guess(columns, LABEL_NAMES, "label", "--label")
-    task = request.task or guess_task(table[label], len(request.score) > 1)
+    if request.label:
+        label = find_column(request.label, columns, renames, "label", where)
+    else:
+        label = _usual_column(columns, LABEL_NAMES, "label", "--label")
+    task = request.task or _guess_task(table[label], len(request.score) > 1)
     column = table[label]
-    kind, obstacle = kind_of(column.type)
+    kind, obstacle = arrow_kind(column.type)
     if kind is None:
         raise UsageError(f"the label column {label!r} holds {obstacle}", where=where, expected="numbers, words or true and false")
-    levels = counted(column)
+    levels = value_frequencies(column)
     if not levels:
         raise UsageError(f"the label column {label!r} is empty", where=where, attempt="Check --label")
     prediction: str | None
     if request.prediction:
-        prediction = find(request.prediction, columns, renames, "prediction", where)
+        prediction = find_column(request.prediction, columns, renames, "prediction", where)
     else:
         usual = [name for name in PREDICTION_NAMES if name in columns and name != label and name not in request.score]
-        prediction = next((name for name in usual if name == "prediction" or says_classes(table[name], levels)), None)
+        prediction = next((name for name in usual if name == "prediction" or _names_classes(table[name], levels)), None)
     classes: tuple[str, ...] = ()
     if task == "regression":
-        require_numbers(column, label, levels, where)
+        _require_numbers(column, label, levels, where)
     elif task == "binary":
-        classes = binary_classes(levels, request.positive, label)
+        classes = _binary_classes(levels, request.positive, label)
     given = request.score or tuple(name for name in SCORE_NAMES if name in columns and name not in (label, prediction))[:1]
     if not given and prediction is None:
-        given = (guess(columns, SCORE_NAMES, "score", "--score"),)
-    pairs, matrix = score_matrix(table, score_columns(given, columns, renames, task, classes, where), task, where)
+        given = (_usual_column(columns, SCORE_NAMES, "score", "--score"),)
+    pairs, matrix = score_matrix(table, score_option_pairs(given, columns, renames, task, classes, where), task, where)
     if not pairs and task == "regression" and prediction is not None:
         pairs, matrix = score_matrix(table, ((None, prediction),), task, where)
     if task != "regression":
         refuse_outside(matrix, pairs, where)
     matrix = np.where(np.isfinite(matrix), matrix, np.nan)
-    texts, rows = coded(column)
-    predicted_texts, predicted_rows = coded(table[prediction]) if prediction and kind_of(table[prediction].type)[0] else ([], None)
-    if task == "multiclass":
-        classes = multiclass_classes(texts, [str(name) for name, _ in pairs], label)
-    values = np.where(np.isfinite(raw := numbers(column)), raw, np.nan) if task == "regression" else np.empty(0)
-    codes = np.where(np.isfinite(values), 0, -1) if task == "regression" else class_indexes(texts, classes)[rows]
-    return Target(
-        task,
-        label,
-        pairs,
-        prediction,
-        classes,
-        codes.astype(np.int64),
-        values,
-        tuple(texts),
-        rows,
-        matrix,
-        tuple(predicted_texts),
-        predicted_rows,
+    texts, rows = coded_values(column)
+    predicted_texts, predicted_rows = (
+        coded_values(table[prediction]) if prediction and arrow_kind(table[prediction].type)[0] else ([], None)
     )
+    if task == "multiclass":
+        classes = _multiclass_classes(texts, [str(name) for name, _ in pairs], label)
+    values = np.where(np.isfinite(raw := float_values(column)), raw, np.nan) if task == "regression" else np.empty(0)
+    codes = np.where(np.isfinite(values), 0, -1) if task == "regression" else _class_indexes(texts, classes)[rows]
+    labels = codes.astype(np.int64), values, tuple(texts), rows
+    return ReferenceOutcomes(task, label, pairs, prediction, classes, *labels, matrix, tuple(predicted_texts), predicted_rows)
 
 
-def says_classes(column: pa.ChunkedArray, levels: list[tuple[str, int]]) -> bool:
-    """Whether every value of a column is one of the label's."""
-    return kind_of(column.type)[0] is not None and {name for name, _ in counted(column)} <= {name for name, _ in levels}
+def _names_classes(column: pa.ChunkedArray, levels: list[tuple[str, int]]) -> bool:
+    """Whether every value of a column is also a label value."""
+    return arrow_kind(column.type)[0] is not None and {name for name, _ in value_frequencies(column)} <= {name for name, _ in levels}
 
 
-def require_numbers(column: pa.ChunkedArray, label: str, levels: list[tuple[str, int]], where: str | None) -> None:
-    """Raises UsageError where the label of a regression is no number."""
-    kind, _ = kind_of(column.type)
+def _require_numbers(column: pa.ChunkedArray, label: str, levels: list[tuple[str, int]], where: str | None) -> None:
+    """Raise UsageError if the label of a regression is not numeric."""
+    kind, _ = arrow_kind(column.type)
     if kind != "number":
         raise UsageError(
-            f"the label column {label!r} holds no numbers, as a regression needs", where=where, got=listed([name for name, _ in levels], 5),
+            f"the label column {label!r} holds no numbers, as a regression needs",
+            where=where,
+            got=name_list([name for name, _ in levels], 5),
             attempt="Check --label, or give --task binary or multiclass",
-        )  # fmt: skip
+        )
 
 
-def multiclass_classes(labels: list[str], scored: list[str], label: str) -> tuple[str, ...]:
-    """Every class that a label or a score names: numbers in their order, then words in theirs."""
+def _multiclass_classes(labels: list[str], scored: list[str], label: str) -> tuple[str, ...]:
+    """All classes among labels and scores: numbers in numeric order, then words in alphabetical order."""
     names = {*labels, *scored}
     if len(names) > MOST_CLASSES:
         raise UsageError(
@@ -167,21 +162,21 @@ def multiclass_classes(labels: list[str], scored: list[str], label: str) -> tupl
             expected=f"at most {MOST_CLASSES:,} classes",
             attempt="Try --task regression",
         )
-    return tuple(sorted(names, key=lambda name: (0, float(name), name) if is_number(name) else (1, 0.0, name)))
+    return tuple(sorted(names, key=lambda name: (0, float(name), name) if _is_finite_number(name) else (1, 0.0, name)))
 
 
-def is_number(text: str) -> bool:
-    """Whether a text reads as a finite number."""
+def _is_finite_number(text: str) -> bool:
+    """Whether a text is a finite number."""
     try:
         return bool(np.isfinite(float(text)))
     except ValueError:
         return False
 
 
-def class_indexes(texts: Iterable[str], classes: tuple[str, ...]) -> NDArray[np.int64]:
-    """Index of each text among the classes, -1 for what is no class; one entry more at the end, -1, so that row index -1 stays unknown.
+def _class_indexes(texts: Iterable[str], classes: tuple[str, ...]) -> NDArray[np.int64]:
+    """Index of each text among the classes, -1 for others, and one more -1 at the end, so that row index -1 stays unknown.
 
-    With the classes 0 and 1, false and true count as well.
+    For the classes 0 and 1, false and true are accepted as well.
     """
     places = {name: index for index, name in enumerate(classes)}
     if classes == DEFAULT_CLASSES:
@@ -189,58 +184,61 @@ def class_indexes(texts: Iterable[str], classes: tuple[str, ...]) -> NDArray[np.
     return np.array([places.get(text, -1) for text in texts] + [-1], np.int64)
 
 
-def guess(columns: list[str], names: tuple[str, ...], what: str, option: str) -> str:
-    """The column that bears a usual name, where nobody said which. Raises UsageError that lists the columns."""
-    lowered = {each.lower(): each for each in reversed(columns)}
+def _usual_column(columns: list[str], names: tuple[str, ...], what: str, option: str) -> str:
+    """The first column with a usual name. Raises UsageError that lists the columns if there is none."""
+    lowered = {column.lower(): column for column in reversed(columns)}
     for name in names:
         if name in lowered:
             return lowered[name]
-    raise UsageError(f"no column is named like the {what}", got=f"columns {listed(columns, 20)}", attempt=f"Name it with {option}")
+    raise UsageError(f"no column is named like the {what}", got=f"columns {name_list(columns, 20)}", attempt=f"Name it with {option}")
 
 
-def guess_task(column: pa.ChunkedArray, several_scores: bool) -> Task:
+def _guess_task(column: pa.ChunkedArray, several_scores: bool) -> Task:
     """The task that a label suggests: two values binary, numbers regression, anything else multiclass."""
-    kind, _ = kind_of(column.type)
-    levels = counted(column) if kind else []
+    kind, _ = arrow_kind(column.type)
+    levels = value_frequencies(column) if kind else []
     if len(levels) <= 2:
         return "binary"
     return "multiclass" if several_scores or kind == "category" else "regression"
 
 
-def binary_classes(levels: list[tuple[str, int]], positive: str | None, label: str) -> tuple[str, str]:
-    """The negative and the positive class behind the label values that were seen. Raises UsageError that lists them where it cannot be told."""
+def _binary_classes(levels: list[tuple[str, int]], positive: str | None, label: str) -> tuple[str, str]:
+    """The negative and the positive class of a label. Raises UsageError with the label values if that is ambiguous."""
     seen = [name for name, _ in levels]
-    said = ", ".join(f"{shown(name)} ({count:,} rows)" for name, count in levels[:8]) + (
-        f" and {len(seen) - 8} more" if len(seen) > 8 else ""
-    )
+    more = f" and {len(seen) - 8} more" if len(seen) > 8 else ""
+    got = ", ".join(f"{quoted_name(name)} ({count:,} rows)" for name, count in levels[:8]) + more
     if len(seen) > 2 and not set(seen) <= {*DEFAULT_CLASSES, "true", "false"}:
         raise UsageError(
-            f"the label {label!r} has {len(seen):,} different values", got=said, expected="two for a binary model",
+            f"the label {label!r} has {len(seen):,} different values",
+            got=got,
+            expected="two for a binary model",
             attempt="Check --label, or give --task multiclass or regression",
-        )  # fmt: skip
+        )
     if set(seen) <= {*DEFAULT_CLASSES, "true", "false"} and positive in (None, "1", "true"):
         return DEFAULT_CLASSES
     if positive is None:
         matches = [name for name in seen if name.strip().casefold() in POSITIVES]
         if len(matches) != 1:
             raise UsageError(
-                f"no value of the label {label!r} is plainly the positive class", got=said, expected="one of 1, true or yes",
-                attempt=f"Say it with --positive, for example --positive {shown(seen[-1])}",
-            )  # fmt: skip
+                f"no value of the label {label!r} is plainly the positive class",
+                got=got,
+                expected="one of 1, true or yes",
+                attempt=f"Name it with --positive, for example --positive {quoted_name(seen[-1])}",
+            )
         positive = matches[0]
     others = [name for name in seen if name != positive]
     if len(others) == len(seen) and len(seen) == 2:
-        raise UsageError(f"no row has the positive label {positive!r}", got=said, attempt="Give --positive one of these")
+        raise UsageError(f"no row has the positive label {positive!r}", got=got, attempt="Give --positive one of these")
     if not others:
         return ("0" if positive == "1" else f"not {positive}"), positive
     return others[0], positive
 
 
-def reference_metrics(target: Target, threshold: float) -> dict[str, float]:
-    """A few figures of the labelled rows, so that a person sees whether the file is sane. Empty without labelled rows.
+def reference_metrics(target: ReferenceOutcomes, threshold: float) -> dict[str, float]:
+    """A few figures of the labelled rows, as a sanity check. Empty without labelled rows.
 
-    binary, multiclass: accuracy, and majority_share, the accuracy of always saying the most frequent class; binary: roc_auc.
-    regression: mae, and mae_of_median, that of always saying the median.
+    binary, multiclass: accuracy, and majority_share, the accuracy of always predicting the most frequent class; binary: roc_auc.
+    regression: mae, and mae_of_median, that of always predicting the median.
     """
     labelled = target.labelled
     if target.task == "regression":
@@ -263,14 +261,14 @@ def reference_metrics(target: Target, threshold: float) -> dict[str, float]:
     }
     if target.task == "binary" and target.matrix.shape[1]:
         rows = labelled & target.scored
-        area = roc_auc(target.matrix[rows, 0], target.codes[rows])
+        area = _roc_auc(target.matrix[rows, 0], target.codes[rows])
         if area is not None:
             figures["roc_auc"] = area
     return figures
 
 
-def roc_auc(scores: NDArray[np.float64], codes: NDArray[np.int64]) -> float | None:
-    """Chance that a positive (1) scores higher than a negative (0), ties half; None without both. Hanley and McNeil 1982."""
+def _roc_auc(scores: NDArray[np.float64], codes: NDArray[np.int64]) -> float | None:
+    """Probability that a positive (1) scores higher than a negative (0), ties half; None without both. Hanley and McNeil 1982."""
     positives = int(codes.sum())
     negatives = codes.size - positives
     if not positives or not negatives:

@@ -1,6 +1,6 @@
-"""Which counts and sums do the features of stored predictions add, by day, on the edges of their version?
+"""Daily counts and sums of the features of stored predictions, on the bin edges of their version.
 
-A version without edges (nobody registered it) still counts nulls, NaN and absent features: every number is then in bin 0, every level unseen.
+An unregistered version has no edges. Its nulls, NaN and absent features are still counted: every number is in bin 0, every level is unseen.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,19 +16,19 @@ from observability.core.catalog import Edges, Model, Version
 from observability.core.questions import ABSENT, NULL, UNSEEN, WRONG_TYPE
 from observability.stats.binning import SPECIALS, Histogram, histogram_columns
 from observability.store.db.schema import COUNT_COLUMNS, SCORE, SUM_COLUMNS, model_table
-from observability.store.query.bin_plans import plan_of
+from observability.store.query.bin_plans import cached_bin_plan
 
 HOUR_US = 3_600_000_000
 GROUPS_AT_ONCE = 256
-"""Groups (stream, day, arrival hour) that are counted in one pass, so that memory stays bounded whatever the span of a block."""
+"""Groups (stream, day, arrival hour) counted in one pass, so that memory is bounded for any block."""
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Groups:
-    """Which group each row is in, and what each group is."""
+class RollupGroups:
+    """The group of each row, and the keys of each group."""
 
     of_row: Ints
     stream: Ints
@@ -37,40 +37,30 @@ class Groups:
 
 
 @dataclass
-class Deltas:
-    """Rows for the counts and the sums, collected column by column."""
+class RollupDeltas:
+    """New rows of the counts and sums tables, collected column by column."""
 
     counts: list[tuple[NDArray[np.generic], ...]] = field(default_factory=list)
     sums: list[tuple[NDArray[np.generic], ...]] = field(default_factory=list)
 
-    def add_counts(self, groups: Groups, measure: int, first_bin: int, n: Ints, w: Floats | None, w2: Floats | None) -> None:
-        """Counts of shape (groups, bins), whose first bin is `first_bin`."""
+    def add_counts(self, groups: RollupGroups, measure: int, first_bin: int, n: Ints, w: Floats | None, w2: Floats | None) -> None:
+        """Add counts of shape (groups, bins) whose first bin is `first_bin`."""
         group, place = np.nonzero(n)
         held = n[group, place]
         whole = held.astype(np.float64)
-        self.counts.append(
-            (
-                groups.stream[group], groups.day[group], np.full(group.size, measure), place + first_bin, groups.arrived[group], held,
-                whole if w is None else w[group, place], whole if w2 is None else w2[group, place],
-            )
-        )  # fmt: skip
+        keys = groups.stream[group], groups.day[group], np.full(group.size, measure), place + first_bin, groups.arrived[group]
+        weights = whole if w is None else w[group, place], whole if w2 is None else w2[group, place]
+        self.counts.append((*keys, held, *weights))
 
-    def add_sums(self, groups: Groups, measure: int, n: Ints, w: Floats, w2: Floats, histogram: Histogram) -> None:
-        """Sums by group; groups without a finite value add nothing."""
+    def add_sums(self, groups: RollupGroups, measure: int, n: Ints, w: Floats, w2: Floats, histogram: Histogram) -> None:
+        """Add sums by group; groups without a finite value are left out."""
         group = np.flatnonzero(n)
         figures = (n, w, w2, histogram.total, histogram.squares, histogram.low, histogram.high)
-        self.sums.append(
-            (
-                groups.stream[group],
-                groups.day[group],
-                np.full(group.size, measure),
-                groups.arrived[group],
-                *(each[group] for each in figures),
-            )
-        )
+        keys = groups.stream[group], groups.day[group], np.full(group.size, measure), groups.arrived[group]
+        self.sums.append((*keys, *(figure[group] for figure in figures)))
 
 
-def add_features(
+def add_feature_counts(
     writer: duckdb.DuckDBPyConnection,
     model: Model,
     rows: pa.Table,
@@ -78,79 +68,86 @@ def add_features(
     references: Sequence[int],
     threads: int = 2,
 ) -> None:
-    """Adds the histograms and sums of the features and groups of new predictions (all stored columns) to the rollups of their model."""
+    """Add the histograms and sums of features and groups of new predictions (all stored columns) to the rollups of their model."""
     if not rows.num_rows or not (model.columns or model.task == "regression"):
         return
-    deltas = Deltas()
-    for part, groups in grouped(rows, references):
+    deltas = RollupDeltas()
+    for part, groups in _row_groups(rows, references):
         for stream in np.unique(groups.stream):
             of_row = np.where(groups.stream[groups.of_row] == stream, groups.of_row, -1)
-            mine = Groups(of_row, groups.stream, groups.day, groups.arrived)
-            add_part(deltas, model, part, mine, versions[int(stream)], threads)
-    write(writer, model, deltas)
+            mine = RollupGroups(of_row, groups.stream, groups.day, groups.arrived)
+            _add_version(deltas, model, part, mine, versions[int(stream)], threads)
+    _write_deltas(writer, model, deltas)
 
 
-def grouped(rows: pa.Table, references: Sequence[int]) -> Iterator[tuple[pa.Table, Groups]]:
-    """The rows in parts of at most GROUPS_AT_ONCE groups."""
+def _row_groups(rows: pa.Table, references: Sequence[int]) -> Iterator[tuple[pa.Table, RollupGroups]]:
+    """Split the rows into parts of at most GROUPS_AT_ONCE groups."""
     stream = rows["stream"].to_numpy().astype(np.int64)
     outside = np.isin(stream, list(references))
-    day = np.where(outside, 0, np.floor_divide(microseconds(rows["at"]), 24 * HOUR_US) * 24)
-    arrived = np.where(outside, 0, -np.floor_divide(-microseconds(rows["arrived"]), HOUR_US))
-    kinds, of_row = np.unique(np.column_stack([stream, day, arrived]), axis=0, return_inverse=True) if varied(stream, day, arrived) else (
-        np.array([[stream[0], day[0], arrived[0]]]), np.zeros(stream.size, np.int64)
-    )  # fmt: skip
-    of_row = of_row.reshape(-1)
+    day = np.where(outside, 0, np.floor_divide(epoch_microseconds(rows["at"]), 24 * HOUR_US) * 24)
+    arrived = np.where(outside, 0, -np.floor_divide(-epoch_microseconds(rows["arrived"]), HOUR_US))
+    if _varies(stream, day, arrived):
+        kinds, of_row = np.unique(np.column_stack([stream, day, arrived]), axis=0, return_inverse=True)
+        of_row = of_row.reshape(-1)
+    else:
+        kinds, of_row = np.array([[stream[0], day[0], arrived[0]]]), np.zeros(stream.size, np.int64)
     for start in range(0, len(kinds), GROUPS_AT_ONCE):
         some = kinds[start : start + GROUPS_AT_ONCE]
         if len(some) == len(kinds):
-            yield rows, Groups(of_row, *some.T)
+            yield rows, RollupGroups(of_row, *some.T)
             return
         mask = (of_row >= start) & (of_row < start + len(some))
-        yield rows.filter(pa.array(mask)), Groups(of_row[mask] - start, *some.T)
+        yield rows.filter(pa.array(mask)), RollupGroups(of_row[mask] - start, *some.T)
 
 
-def varied(*columns: Ints) -> bool:
-    """Whether any of the columns has more than one value."""
+def _varies(*columns: Ints) -> bool:
+    """Whether any column has more than one value."""
     return any(column[0] != column[-1] or (column != column[0]).any() for column in columns)
 
 
-def microseconds(column: pa.ChunkedArray) -> Ints:
-    """Microseconds since 1970 of a column of timestamps."""
+def epoch_microseconds(column: pa.ChunkedArray) -> Ints:
+    """Microseconds since 1970 of a timestamp column."""
     return np.asarray(column.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy(), np.int64)
 
 
-def add_part(deltas: Deltas, model: Model, rows: pa.Table, groups: Groups, version: Version, threads: int) -> None:
-    """Adds the counts of all columns over the rows of one version."""
+def _add_version(deltas: RollupDeltas, model: Model, rows: pa.Table, groups: RollupGroups, version: Version, threads: int) -> None:
+    """Add the counts of all columns over the rows of one version."""
     weights = None if rows["weight"].null_count == rows.num_rows else pc.fill_null(rows["weight"], 1.0).to_numpy()
-    marked = {code: marks(rows[name]) for code, name in ((ABSENT, "absent"), (WRONG_TYPE, "wrong"))}
-    numbers = [(each.id, each.column, version.edges.get(each.reference, Edges())) for each in model.columns if each.kind == "number"]
+    marked = {code: _marked_rows(rows[name]) for code, name in ((ABSENT, "absent"), (WRONG_TYPE, "wrong"))}
+    numbers = [
+        (column.id, column.column, version.edges.get(column.reference, Edges())) for column in model.columns if column.kind == "number"
+    ]
     if model.task == "regression":
         numbers.append((SCORE, "score", version.edges.get("score", Edges())))
-    columns = [(*values_of(rows[name]), plan_of(edges.edges)) for _, name, edges in numbers]
+    columns = [(*_values(rows[name]), cached_bin_plan(edges.edges)) for _, name, edges in numbers]
     size = len(groups.stream)
     histograms = histogram_columns(columns, threads, weights, groups.of_row, size)
     for (measure, _, _), (values, _, _), histogram in zip(numbers, columns, histograms, strict=True):
         n, w, w2 = histogram.n, histogram.w, histogram.w2
-        deltas.add_counts(groups, measure, -SPECIALS, *less_marked(deltas, groups, measure, marked, weights, (n, w, w2), NULL + SPECIALS))
+        deltas.add_counts(
+            groups, measure, -SPECIALS, *_without_marked(deltas, groups, measure, marked, weights, (n, w, w2), NULL + SPECIALS)
+        )
         if measure != SCORE:
-            add_finite(deltas, groups, measure, values, weights, histogram)
-    for each in model.columns:
-        if each.kind != "number":
-            codes = level_codes(rows[each.column], version.edges.get(each.reference, Edges()).levels)
+            _add_finite_sums(deltas, groups, measure, values, weights, histogram)
+    for column in model.columns:
+        if column.kind != "number":
+            codes = _level_codes(rows[column.column], version.edges.get(column.reference, Edges()).levels)
             width = int(codes.max(initial=0)) + 1 - UNSEEN
-            arrays = counted(groups.of_row, codes - UNSEEN, weights, size, width)
-            deltas.add_counts(groups, each.id, UNSEEN, *less_marked(deltas, groups, each.id, marked, weights, arrays, NULL - UNSEEN))
+            arrays = _group_counts(groups.of_row, codes - UNSEEN, weights, size, width)
+            deltas.add_counts(
+                groups, column.id, UNSEEN, *_without_marked(deltas, groups, column.id, marked, weights, arrays, NULL - UNSEEN)
+            )
 
 
-def values_of(column: pa.ChunkedArray) -> tuple[Floats, NDArray[np.bool_] | None]:
-    """Numbers and the mask of those that are not null (None: all)."""
+def _values(column: pa.ChunkedArray) -> tuple[Floats, NDArray[np.bool_] | None]:
+    """Numbers, and the mask of those that are not null (None: all)."""
     if not column.null_count:
         return np.asarray(column.to_numpy(), np.float64), None
     return np.asarray(pc.fill_null(column, 0.0).to_numpy(), np.float64), np.asarray(column.is_valid().to_numpy(), bool)
 
 
-def marks(lists: pa.ChunkedArray) -> dict[int, Ints]:
-    """Rows by column id, from a column of lists of ids."""
+def _marked_rows(lists: pa.ChunkedArray) -> dict[int, Ints]:
+    """Row numbers by column id, from a column of lists of ids."""
     if lists.null_count == len(lists):
         return {}
     whole = lists.combine_chunks()
@@ -163,23 +160,23 @@ def marks(lists: pa.ChunkedArray) -> dict[int, Ints]:
 Arrays = tuple[Ints, Floats | None, Floats | None]
 
 
-def less_marked(
-    deltas: Deltas,
-    groups: Groups,
+def _without_marked(
+    deltas: RollupDeltas,
+    groups: RollupGroups,
     measure: int,
     marked: Mapping[int, dict[int, Ints]],
     weights: Floats | None,
     arrays: Arrays,
     null_place: int,
 ) -> Arrays:
-    """The arrays with rows marked absent or of a wrong type taken out of null; they are added to `deltas` in bins of their own."""
+    """Move rows marked as absent or of a wrong type from the null bin to bins of their own in `deltas`; return the remaining arrays."""
     n, w, w2 = arrays
     for code, rows_by_column in marked.items():
         rows = rows_by_column.get(measure)
         if rows is None:
             continue
         of_row, weight = groups.of_row[rows], None if weights is None else weights[rows]
-        taken = counted(of_row, np.zeros(rows.size, np.int64), weight, len(groups.stream), 1)
+        taken = _group_counts(of_row, np.zeros(rows.size, np.int64), weight, len(groups.stream), 1)
         deltas.add_counts(groups, measure, code, *taken)
         n[:, null_place] -= taken[0][:, 0]
         if w is not None and w2 is not None and taken[1] is not None and taken[2] is not None:
@@ -188,8 +185,8 @@ def less_marked(
     return n, w, w2
 
 
-def counted(of_row: Ints, codes: Ints, weights: Floats | None, size: int, width: int) -> Arrays:
-    """Counts, Σ weight and Σ weight² of shape (groups, codes); rows of a negative group are left out."""
+def _group_counts(of_row: Ints, codes: Ints, weights: Floats | None, size: int, width: int) -> Arrays:
+    """Counts, Σ weight and Σ weight² of shape (groups, codes). Rows with a negative group are left out."""
     kept = of_row >= 0
     if not kept.all():
         of_row, codes, weights = of_row[kept], codes[kept], None if weights is None else weights[kept]
@@ -202,7 +199,7 @@ def counted(of_row: Ints, codes: Ints, weights: Floats | None, size: int, width:
     return (n, None, None) if weights is None else (n, total(weights).astype(np.float64), total(weights**2).astype(np.float64))
 
 
-def level_codes(column: pa.ChunkedArray, levels: Sequence[str]) -> Ints:
+def _level_codes(column: pa.ChunkedArray, levels: Sequence[str]) -> Ints:
     """Index of each text or boolean among the levels; UNSEEN for others, NULL for null."""
     names = pc.if_else(column, "true", "false") if pa.types.is_boolean(column.type) else column
     found = pc.fill_null(pc.index_in(names, value_set=pa.array(levels, names.type)), UNSEEN).to_numpy().astype(np.int64)
@@ -211,30 +208,34 @@ def level_codes(column: pa.ChunkedArray, levels: Sequence[str]) -> Ints:
     return found
 
 
-def add_finite(deltas: Deltas, groups: Groups, measure: int, values: Floats, weights: Floats | None, histogram: Histogram) -> None:
-    """Adds the sums of a number over its finite values (infinities are in the outer bins, but in no sum)."""
+def _add_finite_sums(
+    deltas: RollupDeltas, groups: RollupGroups, measure: int, values: Floats, weights: Floats | None, histogram: Histogram
+) -> None:
+    """Add the sums of a number over its finite values. Infinities are counted in the outer bins, but in no sum."""
     n = histogram.n[:, SPECIALS:].sum(axis=1)
-    w, w2 = (n.astype(np.float64) if each is None else each[:, SPECIALS:].sum(axis=1) for each in (histogram.w, histogram.w2))
+    w, w2 = (n.astype(np.float64) if weighted is None else weighted[:, SPECIALS:].sum(axis=1) for weighted in (histogram.w, histogram.w2))
     if (infinite := np.isinf(values)).any():
         rows = np.flatnonzero(infinite & (groups.of_row >= 0))
         weight = None if weights is None else weights[rows]
-        out = counted(groups.of_row[rows], np.zeros(rows.size, np.int64), weight, n.size, 1)
+        out = _group_counts(groups.of_row[rows], np.zeros(rows.size, np.int64), weight, n.size, 1)
         n = n - out[0][:, 0]
-        w, w2 = (each - (out[0] if less is None else less)[:, 0] for each, less in ((w, out[1]), (w2, out[2])))
+        w, w2 = (kept - (out[0] if less is None else less)[:, 0] for kept, less in ((w, out[1]), (w2, out[2])))
     deltas.add_sums(groups, measure, n, w, w2, histogram)
 
 
-def write(writer: duckdb.DuckDBPyConnection, model: Model, deltas: Deltas) -> None:
-    """Inserts the collected rows."""
+def _write_deltas(writer: duckdb.DuckDBPyConnection, model: Model, deltas: RollupDeltas) -> None:
+    """Insert the collected rows."""
     counts = [np.concatenate(column) for column in zip(*deltas.counts, strict=True)]
     names = ["stream", "period", "measure", "bin", "arrived", "n", "w", "w2"]
-    insert(writer, model_table("counts", model.key), COUNT_COLUMNS, names, counts, {"slice": 0, "decision": 0, "label": -1, "status": 0})
+    _insert_arrays(
+        writer, model_table("counts", model.key), COUNT_COLUMNS, names, counts, {"slice": 0, "decision": 0, "label": -1, "status": 0}
+    )
     sums = [np.concatenate(column) for column in zip(*deltas.sums, strict=True)]
     names = ["stream", "period", "measure", "arrived", "n", "w", "w2", "total", "squares", "low", "high"]
-    insert(writer, model_table("sums", model.key), SUM_COLUMNS, names, sums, {"slice": 0})
+    _insert_arrays(writer, model_table("sums", model.key), SUM_COLUMNS, names, sums, {"slice": 0})
 
 
-def insert(
+def _insert_arrays(
     writer: duckdb.DuckDBPyConnection,
     table: str,
     types: Mapping[str, str],
@@ -242,7 +243,7 @@ def insert(
     columns: list[NDArray[np.generic]],
     fixed: Mapping[str, int],
 ) -> None:
-    """Inserts arrays as rows of a rollup table."""
+    """Insert arrays as rows of a rollup table. fixed: constant columns."""
     if not columns or not columns[0].size:
         return
     writer.register("feature_deltas", pa.table(dict(zip(names, map(pa.array, columns), strict=True))))

@@ -1,7 +1,8 @@
-"""Which counts and sums of outcomes, latency and cost do predictions and their labels add?
+"""Counts and sums of outcomes, latency and cost that predictions and their labels add.
 
-From the events of the ladder to rows of `counts_<key>` and `sums_<key>`. Slice 0 is kept by hour, its outcomes by day as well, single levels of sensitive columns, bands of
-sensitive numbers, replicas and devices by day on the coarse score bins; replicas and devices with their latencies.
+Turns the events of the ladder into rows of `counts_<key>` and `sums_<key>`. Slice 0 (all rows) is kept by hour, and its outcomes by day as
+well. Levels of sensitive columns, bands of sensitive numbers, replicas and devices are kept by day on the coarse score bins; replicas and
+devices with their latencies.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,8 +16,16 @@ from numpy.typing import NDArray
 from observability.core.catalog import Column, Model, Version
 from observability.stats.binning import BinPlan, bin_numbers
 from observability.stats.scores import COARSE_GROUP
-from observability.store.db.expressions import arrival_hour_of, day_of, finite, hour_of, labelled_measures, probabilities_of, status_of
-from observability.store.db.results import arrow
+from observability.store.db.expressions import (
+    arrival_hour_sql,
+    day_sql,
+    finite_sql,
+    hour_sql,
+    labelled_measures,
+    probability_list_sql,
+    status_code_sql,
+)
+from observability.store.db.results import arrow_result
 from observability.store.db.schema import (
     DAY_OUTCOMES,
     ERROR,
@@ -29,36 +38,41 @@ from observability.store.db.schema import (
     model_table,
 )
 from observability.store.query import raw_rows
-from observability.store.query.bin_plans import LATENCY_PLAN, SCORE_PLAN, plan_of
-from observability.store.query.references import BAND, banded_column
-from observability.store.query.source import Rows
-from observability.store.rollup.ladder import CHANGED, EVENTS, drop_events, write_events
+from observability.store.query.bin_plans import LATENCY_PLAN, SCORE_PLAN, cached_bin_plan
+from observability.store.query.source import WindowRows
+from observability.store.rollup.ladder import CHANGED, EVENTS, drop_ladder_events, write_ladder_events
+from observability.store.types.column_bins import BAND, banded_column
 
 ROWS, BINS = "prediction_rows", "error_bins"
-UNLABELLED = {"latency_ms": finite("latency_ms"), "score": finite("score"), "energy_j": finite("energy_j"), "cost": finite("cost")}
-"""What a prediction adds to the sums when it arrives, whatever its label."""
+UNLABELLED = {
+    "latency_ms": finite_sql("latency_ms"),
+    "score": finite_sql("score"),
+    "energy_j": finite_sql("energy_j"),
+    "cost": finite_sql("cost"),
+}
+"""Measures that a prediction adds to the sums when it arrives, with or without a label."""
 
 
-def sliced(model: Model) -> dict[str, str]:
-    """Reference to stored column, of all that have slices of their own: sensitive columns, bands of sensitive numbers, replica and device."""
-    columns = {each.reference: each.column for each in model.columns if is_sliced(each)}
-    bands = {f"{BAND}{each.name}": each for each in model.columns}
+def sliced_columns(model: Model) -> dict[str, str]:
+    """Stored column by reference, of everything with its own slices: sensitive columns, bands of sensitive numbers, replica, device."""
+    columns = {column.reference: column.column for column in model.columns if _is_sliced(column)}
+    bands = {f"{BAND}{column.name}": column for column in model.columns}
     banded = {reference: found.column for reference in bands if (found := banded_column(model, reference)) is not None}
     return columns | banded | {name: name for name in SLICED_FIELDS}
 
 
-def is_sliced(column: Column) -> bool:
+def _is_sliced(column: Column) -> bool:
     """Whether the levels of a column are slices in the rollups."""
     return column.sensitive and column.kind != "number"
 
 
-def columns_needed(model: Model) -> list[str]:
-    """Stored columns that the outcomes of a prediction are made of."""
+def outcome_columns(model: Model) -> list[str]:
+    """Stored columns from which the outcomes of a prediction are computed."""
     fixed = ["id", "stream", "at", "arrived", "status", "score", "probabilities", "decision", "weight", "latency_ms", "energy_j", "cost"]
-    return fixed + list(dict.fromkeys(sliced(model).values()))
+    return fixed + list(dict.fromkeys(sliced_columns(model).values()))
 
 
-def add_outcomes(
+def add_outcome_counts(
     writer: duckdb.DuckDBPyConnection,
     model: Model,
     new: pa.Table | None,
@@ -67,13 +81,13 @@ def add_outcomes(
     versions: Mapping[int, Version],
     references: Sequence[int],
 ) -> None:
-    """Adds what new predictions, and older ones with new labels, change in the counts and sums.
+    """Add to the counts and sums what new predictions, and older ones with new labels, change.
 
-    new, older: tables with `columns_needed`. revisions: all labels of their ids (see ladder.write_events). versions: by stream. references:
-    streams of the environment reference.
+    new, older: tables with the `outcome_columns`. revisions: all labels of their ids (see `ladder.write_ladder_events`). versions: by
+    stream. references: streams of the environment `reference`.
     """
     parts = [
-        prepared(writer, model, table, is_new, versions, references)
+        _prepared_rows(writer, model, table, is_new, versions, references)
         for table, is_new in ((new, True), (older, False))
         if table is not None and table.num_rows
     ]
@@ -81,33 +95,33 @@ def add_outcomes(
         return
     changed = pa.concat_tables(parts)
     labelled = revisions is not None and revisions.num_rows > 0
-    write_events(writer, model, changed, revisions)
+    write_ladder_events(writer, model, changed, revisions)
     counts, sums = model_table("counts", model.key), model_table("sums", model.key)
     has_slices, has_servers = (pc.sum(pc.list_value_length(changed[name])).as_py() > 0 for name in ("slices", "servers"))
-    writer.execute(count(counts, "period", "0", OUTCOMES, "score_bin", "decision", "label", "status_code", EVENTS))
-    writer.execute(count(counts, "day", "0", DAY_OUTCOMES, "score_bin", "decision", "label", "status_code", EVENTS))
+    writer.execute(_counts_sql(counts, "period", "0", OUTCOMES, "score_bin", "decision", "label", "status_code", EVENTS))
+    writer.execute(_counts_sql(counts, "day", "0", DAY_OUTCOMES, "score_bin", "decision", "label", "status_code", EVENTS))
     if has_slices:
         by_slice = f"(SELECT *, unnest(slices) AS slice FROM {EVENTS})"
-        writer.execute(count(counts, "day", "slice", OUTCOMES, "coarse_bin", "decision", "label", "status_code", by_slice))
+        writer.execute(_counts_sql(counts, "day", "slice", OUTCOMES, "coarse_bin", "decision", "label", "status_code", by_slice))
     if model.task == "multiclass":
         by_class = f"(SELECT *, unnest(class_bins) AS class_bin, unnest(range({len(model.classes)})) AS class FROM {EVENTS})"
-        writer.execute(count(counts, "day", "0", f"({FIRST_CLASS} - class)", "class_bin", "0", "label", "0", by_class))
+        writer.execute(_counts_sql(counts, "day", "0", f"({FIRST_CLASS} - class)", "class_bin", "0", "label", "0", by_class))
     if new is not None and new.num_rows:
         arrivals = f"(SELECT *, arrived_hour AS event_hour, 1 AS sign FROM {CHANGED} WHERE is_new)"
-        writer.execute(count(counts, "period", "0", LATENCY, "latency_bin", "0", "-1", "status_code", arrivals))
+        writer.execute(_counts_sql(counts, "period", "0", LATENCY, "latency_bin", "0", "-1", "status_code", arrivals))
         if has_servers:
             by_server = f"(SELECT *, unnest(servers) AS slice FROM {arrivals})"
-            writer.execute(count(counts, "day", "slice", LATENCY, "latency_bin", "0", "-1", "status_code", by_server))
+            writer.execute(_counts_sql(counts, "day", "slice", LATENCY, "latency_bin", "0", "-1", "status_code", by_server))
         used = {name: value for name, value in UNLABELLED.items() if new[name].null_count < new.num_rows}
-        add_sums(writer, sums, used, arrivals, has_slices)
+        _add_sums(writer, sums, used, arrivals, has_slices)
     if labelled:
-        add_sums(writer, sums, labelled_measures(model), EVENTS, has_slices)
+        _add_sums(writer, sums, labelled_measures(model), EVENTS, has_slices)
         if model.task == "regression":
-            add_errors(writer, counts, versions)
-    drop_events(writer)
+            _add_error_histogram(writer, counts, versions)
+    drop_ladder_events(writer)
 
 
-def prepared(
+def _prepared_rows(
     writer: duckdb.DuckDBPyConnection,
     model: Model,
     table: pa.Table,
@@ -115,69 +129,70 @@ def prepared(
     versions: Mapping[int, Version],
     references: Sequence[int],
 ) -> pa.Table:
-    """Predictions with all that their cells are made of: periods, bins, codes, weights, slices (servers: those of replica and device)."""
+    """Predictions with everything that their cells need: periods, bins, codes, weights, slices (servers: those of replica and device)."""
     in_reference = f"list_contains({list(references)}::SMALLINT[], stream)"
     levels = ", ".join(
-        f"coalesce({level_sql(model, versions, reference, column)}, {missing(reference)}) AS level_{i}"
-        for i, (reference, column) in enumerate(sliced(model).items())
+        f"coalesce({_level_sql(model, versions, reference, column)}, {_missing_level(reference)}) AS level_{i}"
+        for i, (reference, column) in enumerate(sliced_columns(model).items())
     )
-    by_class = probabilities_of(model) if model.task == "multiclass" and model.classes else "NULL::DOUBLE[]"
-    writer.register(ROWS, table.select(columns_needed(model)))
-    rows = arrow(
+    by_class = probability_list_sql(model) if model.task == "multiclass" and model.classes else "NULL::DOUBLE[]"
+    writer.register(ROWS, table.select(outcome_columns(model)))
+    rows = arrow_result(
         writer,
-        f"""SELECT id, stream, {in_reference} AS in_reference, {"true" if is_new else "false"} AS is_new, score, {by_class} AS by_class, decision,
-            latency_ms, energy_j, cost, {status_of()} AS status_code, coalesce(weight, 1) AS w,
-            CASE WHEN in_reference THEN 0 ELSE {hour_of('"at"')} END AS period, CASE WHEN in_reference THEN 0 ELSE {day_of('"at"')} END AS day,
-            CASE WHEN in_reference THEN 0 ELSE {arrival_hour_of("arrived")} END AS arrived_hour, {levels}
+        f"""SELECT id, stream, {in_reference} AS in_reference, {"true" if is_new else "false"} AS is_new, score, {by_class} AS by_class,
+            decision, latency_ms, energy_j, cost, {status_code_sql()} AS status_code, coalesce(weight, 1) AS w,
+            CASE WHEN in_reference THEN 0 ELSE {hour_sql('"at"')} END AS period,
+            CASE WHEN in_reference THEN 0 ELSE {day_sql('"at"')} END AS day,
+            CASE WHEN in_reference THEN 0 ELSE {arrival_hour_sql("arrived")} END AS arrived_hour, {levels}
         FROM {ROWS} p""",
     )
     writer.unregister(ROWS)
-    bins = bins_of(rows["score"], SCORE_PLAN) if model.classes else np.full(rows.num_rows, -1, np.int16)
+    bins = _bins(rows["score"], SCORE_PLAN) if model.classes else np.full(rows.num_rows, -1, np.int16)
     coarse = np.where(bins >= 0, COARSE_GROUP[np.maximum(bins, 0)], bins).astype(np.int16)
-    slices, servers = slice_lists(writer, model, rows)
+    slices, servers = _slice_lists(writer, model, rows)
     added = {
         "score_bin": pa.array(bins),
         "coarse_bin": pa.array(coarse),
-        "latency_bin": pa.array(bins_of(rows["latency_ms"], LATENCY_PLAN)),
+        "latency_bin": pa.array(_bins(rows["latency_ms"], LATENCY_PLAN)),
         "slices": slices,
         "servers": servers,
     }
     if model.task == "multiclass":
-        added["class_bins"] = class_bins(rows["by_class"], len(model.classes))
+        added["class_bins"] = _class_bins(rows["by_class"], len(model.classes))
     for name, values in added.items():
         rows = rows.append_column(name, values)
     return rows.select([name for name in rows.column_names if not name.startswith("level_")])
 
 
-def level_sql(model: Model, versions: Mapping[int, Version], reference: str, column: str) -> str:
+def _level_sql(model: Model, versions: Mapping[int, Version], reference: str, column: str) -> str:
     """The text of a row's level: of a sensitive number the band, as the row's own version cuts it, else the value."""
     banded = banded_column(model, reference)
-    return f'p."{column}"::VARCHAR' if banded is None else raw_rows.band_sql(Rows(model, dict(versions), None, None), banded)
+    return f'p."{column}"::VARCHAR' if banded is None else raw_rows._band_sql(WindowRows(model, dict(versions), None, None), banded)
 
 
-def missing(reference: str) -> str:
-    """The level of a missing value: `null` of a column or band; a replica or device that is not said is in no slice."""
+def _missing_level(reference: str) -> str:
+    """The level of a missing value: `null` for a column or band; a missing replica or device belongs to no slice."""
     return "NULL" if reference in SLICED_FIELDS else "'null'"
 
 
-def bins_of(column: pa.ChunkedArray, plan: BinPlan) -> NDArray[np.int16]:
+def _bins(column: pa.ChunkedArray, plan: BinPlan) -> NDArray[np.int16]:
     """Bin of each number; -1 null, -2 NaN."""
     valid = None if not column.null_count else column.is_valid().to_numpy()
     values = column.to_numpy() if not column.null_count else pc.fill_null(column, 0.0).to_numpy()
     return bin_numbers(values, plan, valid)
 
 
-def class_bins(by_class: pa.ChunkedArray, classes: int) -> pa.Array:
-    """Bins of the probabilities of each row, one a class."""
+def _class_bins(by_class: pa.ChunkedArray, classes: int) -> pa.Array:
+    """Bins of the probabilities of each row, one per class."""
     held = pc.fill_null(by_class, pa.scalar([None] * classes, pa.list_(pa.float64())))
     flat = pa.chunked_array([held.combine_chunks().flatten()]) if held.num_chunks != 0 else pa.chunked_array([], pa.float64())
-    return pa.FixedSizeListArray.from_arrays(pa.array(bins_of(flat, SCORE_PLAN)), classes).cast(pa.list_(pa.int16()))
+    return pa.FixedSizeListArray.from_arrays(pa.array(_bins(flat, SCORE_PLAN)), classes).cast(pa.list_(pa.int16()))
 
 
-def slice_lists(writer: duckdb.DuckDBPyConnection, model: Model, rows: pa.Table) -> tuple[pa.Array, pa.Array]:
-    """Numbers of the slices that each row is in, as lists: all of them, and those of replica and device.
+def _slice_lists(writer: duckdb.DuckDBPyConnection, model: Model, rows: pa.Table) -> tuple[pa.Array, pa.Array]:
+    """Lists of the slice numbers of each row: all of them, and those of replica and device.
 
-    Levels that are new get a number, up to SLICE_LEVELS of a column.
+    New levels get a number, up to SLICE_LEVELS per column.
     """
     table = model_table("slices", model.key)
     known: dict[str, dict[str, int]] = {}
@@ -186,7 +201,7 @@ def slice_lists(writer: duckdb.DuckDBPyConnection, model: Model, rows: pa.Table)
     following = max((number for levels in known.values() for number in levels.values()), default=0) + 1
     codes: list[NDArray[np.int16]] = []
     of_servers = []
-    for i, reference in enumerate(sliced(model)):
+    for i, reference in enumerate(sliced_columns(model)):
         column, levels = rows[f"level_{i}"], known.setdefault(reference, {})
         if column.null_count == rows.num_rows:
             continue
@@ -200,11 +215,11 @@ def slice_lists(writer: duckdb.DuckDBPyConnection, model: Model, rows: pa.Table)
         numbers = np.array([*levels.values(), 0], np.int16)
         codes.append(numbers[np.where(np.isnan(found), -1, found).astype(np.int64)] if found.dtype.kind == "f" else numbers[found])
         of_servers += codes[-1:] if reference in SLICED_FIELDS else []
-    return as_lists(codes, rows.num_rows), as_lists(of_servers, rows.num_rows)
+    return _positive_lists(codes, rows.num_rows), _positive_lists(of_servers, rows.num_rows)
 
 
-def as_lists(codes: Sequence[NDArray[np.int16]], rows: int) -> pa.Array:
-    """The numbers above 0 of each row, from columns of them."""
+def _positive_lists(codes: Sequence[NDArray[np.int16]], rows: int) -> pa.Array:
+    """The positive numbers of each row of these columns, as a list per row."""
     if not codes:
         return pa.array([[]] * rows, pa.list_(pa.int16()))
     matrix = np.column_stack(codes)
@@ -212,24 +227,26 @@ def as_lists(codes: Sequence[NDArray[np.int16]], rows: int) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix[matrix > 0]))
 
 
-def count(table: str, period: str, slice_: str, measure: int | str, bin_: str, decision: str, label: str, status: str, source: str) -> str:
-    """The statement that adds counts of events, grouped by what is given."""
+def _counts_sql(
+    table: str, period: str, slice_: str, measure: int | str, bin_: str, decision: str, label: str, status: str, source: str
+) -> str:
+    """The statement that adds counts of events, grouped by the given expressions."""
     return f"""INSERT INTO {table}
         SELECT stream, {period} AS period, {slice_} AS slice, {measure} AS measure, {bin_} AS bin, {decision} AS decision, {label} AS label,
             {status} AS status, event_hour AS arrived, sum(sign)::BIGINT AS n, sum(sign * w) AS w, sum(sign * w * w) AS w2
         FROM {source} GROUP BY ALL HAVING n <> 0 OR w <> 0 OR w2 <> 0"""
 
 
-def add_sums(writer: duckdb.DuckDBPyConnection, table: str, measures: Mapping[str, str], source: str, has_slices: bool) -> None:
-    """Adds Σ of the measures (SQL expressions, NULL for none) over events: slice 0 by hour, the other slices by day."""
+def _add_sums(writer: duckdb.DuckDBPyConnection, table: str, measures: Mapping[str, str], source: str, has_slices: bool) -> None:
+    """Add sums of the measures (SQL expressions, NULL for none) over events: slice 0 by hour, the other slices by day."""
     if not measures:
         return
-    writer.execute(summed(table, "period", "0", measures, source))
+    writer.execute(_sums_sql(table, "period", "0", measures, source))
     if has_slices:
-        writer.execute(summed(table, "day", "slice", measures, f"(SELECT *, unnest(slices) AS slice FROM {source})"))
+        writer.execute(_sums_sql(table, "day", "slice", measures, f"(SELECT *, unnest(slices) AS slice FROM {source})"))
 
 
-def summed(table: str, period: str, slice_: str, measures: Mapping[str, str], source: str) -> str:
+def _sums_sql(table: str, period: str, slice_: str, measures: Mapping[str, str], source: str) -> str:
     """The statement that adds sums of events."""
     names = list(measures)
     values = ", ".join(f"{expression} AS x{i}" for i, expression in enumerate(measures.values()))
@@ -254,16 +271,16 @@ def summed(table: str, period: str, slice_: str, measures: Mapping[str, str], so
         WHERE n <> 0 OR w <> 0 OR total <> 0 OR squares <> 0"""
 
 
-def add_errors(writer: duckdb.DuckDBPyConnection, table: str, versions: Mapping[int, Version]) -> None:
-    """Adds the histogram of the errors of a regression, on the version's edges."""
-    rows = arrow(writer, f"SELECT stream, day, event_hour, sign, w, score - number AS error FROM {EVENTS} WHERE label = 0")
+def _add_error_histogram(writer: duckdb.DuckDBPyConnection, table: str, versions: Mapping[int, Version]) -> None:
+    """Add the histogram of the errors of a regression on the edges of the version."""
+    rows = arrow_result(writer, f"SELECT stream, day, event_hour, sign, w, score - number AS error FROM {EVENTS} WHERE label = 0")
     if not rows.num_rows:
         return
     stream, bins = rows["stream"].to_numpy(), np.zeros(rows.num_rows, np.int16)
-    for each in np.unique(stream):
-        mask = stream == each
-        edges = versions[int(each)].edges.get("error")
-        bins[mask] = bins_of(rows["error"].filter(pa.array(mask)), plan_of(edges.edges if edges else ()))
+    for number in np.unique(stream):
+        mask = stream == number
+        edges = versions[int(number)].edges.get("error")
+        bins[mask] = _bins(rows["error"].filter(pa.array(mask)), cached_bin_plan(edges.edges if edges else ()))
     writer.register(BINS, rows.append_column("bin", pa.array(bins)))
-    writer.execute(count(table, "day", "0", ERROR, "bin", "0", "0", "0", BINS))
+    writer.execute(_counts_sql(table, "day", "0", ERROR, "bin", "0", "0", "0", BINS))
     writer.unregister(BINS)

@@ -1,7 +1,7 @@
-"""How are the rollups kept: added to as rows arrive, made anew from raw rows, and kept small?
+"""Maintain the rollups: add new rows, rebuild them from raw rows, and keep them small.
 
-`counts_<key>` and `sums_<key>` hold deltas that add up. `add` is what a load changes, `rebuild` is the same from all raw rows, `merge` adds up
-rows with equal keys, `compact` coarsens the arrival of old rows from hours to days.
+`counts_<key>` and `sums_<key>` hold additive deltas. `add_to_rollups` adds the changes of a load, `rebuild_rollups` computes the same from
+all raw rows, `merge_rollups` adds up rows with equal keys, `compact_rollups` coarsens the arrival of old rows from hours to days.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,29 +11,31 @@ import duckdb
 import pyarrow as pa
 
 from observability.core.catalog import Model, Version
-from observability.store.db.catalog_store import read_catalog, streams
-from observability.store.db.expressions import decision_of
-from observability.store.db.results import arrow, first, one
+from observability.core.time import aware_utc
+from observability.store.db.catalog_store import read_catalog, stream_numbers
+from observability.store.db.expressions import decision_sql, sql_literal
+from observability.store.db.results import arrow_result, first_row, single_row
 from observability.store.db.schema import COUNT_COLUMNS, SUM_COLUMNS, model_table
-from observability.store.rollup.features import add_features
-from observability.store.rollup.outcomes import add_outcomes, columns_needed, sliced
+from observability.store.rollup.features import add_feature_counts
+from observability.store.rollup.outcomes import add_outcome_counts, outcome_columns, sliced_columns
 
 REBUILD_ROWS = 200_000
-"""Predictions that a rebuild takes at once, so that its memory is bounded."""
+"""Predictions per step of a rebuild, so that its memory is bounded."""
 MERGE_FROM = 200_000
-"""Rows beyond twice the merged ones from which the rollups of a model are merged."""
+"""The rollups of a model are merged when they have this many rows more than twice the number after the last merge."""
 COMPACT_FROM = 500_000
-"""Rows of the counts of a model from which the arrival of old ones is coarsened."""
+"""Number of counts rows of a model from which old arrivals are coarsened."""
 COMPACT_DAYS = 30
 COUNT_KEYS = ("stream", "period", "slice", "measure", "bin", "decision", "label", "status", "arrived")
 SUM_KEYS = ("stream", "period", "slice", "measure", "arrived")
+COUNT_FIGURES = "sum(n)::BIGINT AS n, sum(w) AS w, sum(w2) AS w2"
 FIGURES = {
-    "counts": "sum(n)::BIGINT AS n, sum(w) AS w, sum(w2) AS w2",
-    "sums": "sum(n)::BIGINT AS n, sum(w) AS w, sum(w2) AS w2, sum(total) AS total, sum(squares) AS squares, min(low) AS low, max(high) AS high",
+    "counts": COUNT_FIGURES,
+    "sums": f"{COUNT_FIGURES}, sum(total) AS total, sum(squares) AS squares, min(low) AS low, max(high) AS high",
 }
 
 
-def add(
+def add_to_rollups(
     writer: duckdb.DuckDBPyConnection,
     model: Model,
     new: pa.Table | None,
@@ -42,54 +44,54 @@ def add(
     *,
     threads: int = 2,
 ) -> None:
-    """Adds to the rollups what new rows change.
+    """Add to the rollups what new rows change.
 
-    new: predictions that were just stored (columns of `predictions_<key>`). older: predictions that were stored before and whose ids have new
-    labels. revisions: every label of the ids in both, stored before or now, with `is_new` for those of now.
+    new: predictions that were just stored (columns of `predictions_<key>`). older: predictions that were stored earlier and whose ids have
+    new labels. revisions: every label of the ids in both, with `is_new` for labels of this load.
     """
-    numbers = streams(writer, model.key)
+    numbers = stream_numbers(writer, model.key)
     versions = {number: model.version(version) or Version(version) for (version, _), number in numbers.items()}
     references = [number for (_, environment), number in numbers.items() if environment == "reference"]
     if new is not None:
-        add_features(writer, model, new, versions, references, threads)
-    add_outcomes(writer, model, new, older, revisions, versions, references)
+        add_feature_counts(writer, model, new, versions, references, threads)
+    add_outcome_counts(writer, model, new, older, revisions, versions, references)
 
 
-def rebuild(writer: duckdb.DuckDBPyConnection, name: str, streams_only: Iterable[int] | None = None, *, threads: int = 2) -> None:
-    """Makes the rollups of a model anew from its raw rows, with its present classes, threshold, edges and sensitive columns.
+def rebuild_rollups(writer: duckdb.DuckDBPyConnection, name: str, streams_only: Iterable[int] | None = None, *, threads: int = 2) -> None:
+    """Rebuild the rollups of a model from its raw rows with its present classes, threshold, edges and sensitive columns.
 
-    streams_only: only these streams, the others stay. The decisions of the raw rows are made anew as well. Arrivals that were compacted stay so.
+    streams_only: rebuild only these streams. The decisions of the raw rows are recomputed as well. Compacted arrivals stay compacted.
     """
     model = read_catalog(writer).model(name)
-    chosen = sorted(streams(writer, model.key).values() if streams_only is None else set(streams_only))
+    chosen = sorted(stream_numbers(writer, model.key).values() if streams_only is None else set(streams_only))
     predictions, labels = model_table("predictions", model.key), model_table("labels", model.key)
     wanted = ", ".join(map(str, chosen)) or "NULL"
     for table in ("counts", "sums"):
         writer.execute(f"DELETE FROM {model_table(table, model.key)}" + ("" if streams_only is None else f" WHERE stream IN ({wanted})"))
     if streams_only is None:
-        kept = ", ".join(f"'{each.replace(chr(39), chr(39) * 2)}'" for each in sliced(model))
+        kept = ", ".join(map(sql_literal, sliced_columns(model)))
         writer.execute(f"DELETE FROM {model_table('slices', model.key)} WHERE reference NOT IN ({kept})")
-    new_decision = decision_of(model)
+    new_decision = decision_sql(model)
     writer.execute(
         f"UPDATE {predictions} SET decision = {new_decision} WHERE stream IN ({wanted}) AND decision IS DISTINCT FROM {new_decision}"
     )
     parts = writer.execute(f"SELECT DISTINCT rowid // {REBUILD_ROWS} FROM {predictions} WHERE stream IN ({wanted}) ORDER BY 1").fetchall()
-    columns = [*columns_needed(model), "absent", "wrong", *(each.column for each in model.columns)]
+    columns = [*outcome_columns(model), "absent", "wrong", *(column.column for column in model.columns)]
     selected = ", ".join(f'"{column}"' for column in dict.fromkeys(columns))
     for (part,) in parts:
         start = part * REBUILD_ROWS
         some = f"FROM {predictions} WHERE rowid BETWEEN {start} AND {start + REBUILD_ROWS - 1} AND stream IN ({wanted})"
-        rows = arrow(writer, f"SELECT {selected} {some}")
-        revisions = arrow(
+        rows = arrow_result(writer, f"SELECT {selected} {some}")
+        revisions = arrow_result(
             writer, f'SELECT id, "at", arrived, value, number, true AS is_new FROM {labels} WHERE id_hash IN (SELECT id_hash {some})'
         )
-        add(writer, model, rows, None, revisions, threads=threads)
-    coarsen(writer, model, compacted_before(writer).get(model.key, 0))
-    merge(writer, model)
+        add_to_rollups(writer, model, rows, None, revisions, threads=threads)
+    _coarsen_arrivals(writer, model, compaction_hours(writer).get(model.key, 0))
+    merge_rollups(writer, model)
 
 
-def merge(writer: duckdb.DuckDBPyConnection, model: Model) -> None:
-    """Adds up the rows of the rollups that have equal keys, and leaves out what cancelled. The answers stay the same."""
+def merge_rollups(writer: duckdb.DuckDBPyConnection, model: Model) -> None:
+    """Add up rollup rows with equal keys and remove those that cancel out. Answers do not change."""
     rows = 0
     for table, columns, keys in (("counts", COUNT_COLUMNS, COUNT_KEYS), ("sums", SUM_COLUMNS, SUM_KEYS)):
         name, grouped = model_table(table, model.key), ", ".join(keys)
@@ -100,7 +102,7 @@ def merge(writer: duckdb.DuckDBPyConnection, model: Model) -> None:
             FROM (SELECT {grouped}, {FIGURES[table]} FROM {name} GROUP BY {grouped}) {cancelled} ORDER BY measure, slice, stream, period"""
         )
         if table == "counts":
-            (rows,) = one(writer, f"SELECT count(*) FROM {name}")
+            (rows,) = single_row(writer, f"SELECT count(*) FROM {name}")
     writer.execute(
         "INSERT OR REPLACE INTO rollups SELECT ?, ?, coalesce((SELECT compacted_before FROM rollups WHERE key = ?), 0)",
         [model.key, rows, model.key],
@@ -108,30 +110,30 @@ def merge(writer: duckdb.DuckDBPyConnection, model: Model) -> None:
 
 
 def merge_if_grown(writer: duckdb.DuckDBPyConnection, model: Model) -> bool:
-    """Merges where so many rows have been added that it pays; says whether it did. Amortised, a row is merged a constant number of times."""
-    (rows,) = one(writer, f"SELECT count(*) FROM {model_table('counts', model.key)}")
-    row = first(writer, "SELECT merged_rows FROM rollups WHERE key = ?", [model.key])
+    """Merge the rollups if they have grown enough; return whether they were merged. Amortized, a row is merged O(1) times."""
+    (rows,) = single_row(writer, f"SELECT count(*) FROM {model_table('counts', model.key)}")
+    row = first_row(writer, "SELECT merged_rows FROM rollups WHERE key = ?", [model.key])
     if rows <= 2 * (row[0] if row else 0) + MERGE_FROM:
         return False
-    merge(writer, model)
+    merge_rollups(writer, model)
     return True
 
 
-def compact(writer: duckdb.DuckDBPyConnection, model: Model, *, now: datetime | None = None, days: int = COMPACT_DAYS) -> int:
-    """Rounds the arrival of rollup rows that arrived more than `days` ago up to whole days, and merges; gives that limit in hours since 1970.
+def compact_rollups(writer: duckdb.DuckDBPyConnection, model: Model, *, now: datetime | None = None, days: int = COMPACT_DAYS) -> int:
+    """Round arrivals older than `days` up to whole days and merge; return that limit in hours since 1970.
 
-    From then on `as_of` before the limit is exact in the rollups at midnights only; another instant asks the raw rows. The limit is kept in
-    the table `rollups`.
+    Before the limit, `as_of` is then exact in the rollups only at midnight; other instants are answered from raw rows. The limit is stored
+    in the table `rollups`.
     """
     limit = compaction_limit(now or datetime.now(UTC), days)
-    coarsen(writer, model, limit)
-    merge(writer, model)
+    _coarsen_arrivals(writer, model, limit)
+    merge_rollups(writer, model)
     writer.execute("UPDATE rollups SET compacted_before = greatest(compacted_before, ?) WHERE key = ?", [limit, model.key])
     return limit
 
 
-def coarsen(writer: duckdb.DuckDBPyConnection, model: Model, limit: int) -> None:
-    """Rounds arrivals before an hour up to whole days."""
+def _coarsen_arrivals(writer: duckdb.DuckDBPyConnection, model: Model, limit: int) -> None:
+    """Round arrivals before an hour up to whole days."""
     for table in ("counts", "sums"):
         writer.execute(
             f"UPDATE {model_table(table, model.key)} SET arrived = (arrived + 23) // 24 * 24 WHERE arrived < {limit} AND arrived % 24 <> 0"
@@ -139,17 +141,17 @@ def coarsen(writer: duckdb.DuckDBPyConnection, model: Model, limit: int) -> None
 
 
 def wants_compaction(cursor: duckdb.DuckDBPyConnection, model: Model, now: datetime) -> bool:
-    """Whether the rollups are so large that compacting them pays, and that was not done today. Read-only."""
-    (rows,) = one(cursor, f"SELECT count(*) FROM {model_table('counts', model.key)}")
-    return rows >= COMPACT_FROM and compacted_before(cursor).get(model.key, 0) < compaction_limit(now, COMPACT_DAYS)
+    """Whether the rollups are large enough to compact and were not compacted today. Read-only."""
+    (rows,) = single_row(cursor, f"SELECT count(*) FROM {model_table('counts', model.key)}")
+    return rows >= COMPACT_FROM and compaction_hours(cursor).get(model.key, 0) < compaction_limit(now, COMPACT_DAYS)
 
 
 def compaction_limit(now: datetime, days: int) -> int:
     """The midnight `days` before today (UTC), in hours since 1970."""
-    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
+    midnight = aware_utc(now).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
     return int(midnight.timestamp() // 3600)
 
 
-def compacted_before(cursor: duckdb.DuckDBPyConnection) -> Mapping[int, int]:
-    """By model key, the arrival hour before which the rollups know arrivals by the day only. Read-only."""
+def compaction_hours(cursor: duckdb.DuckDBPyConnection) -> Mapping[int, int]:
+    """By model key, the arrival hour before which the rollups know arrivals by day only. Read-only."""
     return dict(cursor.execute("SELECT key, compacted_before FROM rollups").fetchall())

@@ -10,7 +10,7 @@ from observability.analyzers.data import batches
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.finding import Finding
 from observability.core.window import Window
-from observability.detection.own_history import beside
+from observability.detection.own_history import usual_values
 
 START = datetime(2026, 3, 2)
 END = START + timedelta(days=7)
@@ -150,7 +150,7 @@ def test_clean_weeks_raise_little() -> None:
 
 def test_chance_is_what_the_p_value_says() -> None:
     rng, days = np.random.default_rng(8), np.arange(20_000, 20_060)
-    found = [beside(rng.normal(0, 1, 1), days[-1:] + 1, rng.normal(0, 1, 60), days) for _ in range(4000)]
+    found = [usual_values(rng.normal(0, 1, 1), days[-1:] + 1, rng.normal(0, 1, 60), days) for _ in range(4000)]
     for share in (0.001, 0.01, 0.05):
         assert np.mean([each.high[0] <= share for each in found]) <= share
     assert np.mean([each.high[0] <= 0.05 for each in found]) >= 0.02
@@ -161,4 +161,4 @@ def test_a_window_with_everything_in_it_says_that_a_shorter_one_can_tell(rows: l
     evenings = [{**each, "batch": f"{each['batch']}, evening", "at": each["at"] + timedelta(hours=9)} for each in week]
     (few,), (many,) = (list(judged(each).values()) for each in (week, [*week, *evenings]))
     assert few.severity == many.severity == "unknown" and "shorter" not in few.because
-    assert many.because.endswith("Of its 14 batches in this window the later ones can be judged in a shorter one.")
+    assert many.because.endswith("Of its 14 batches in this window the later ones can be judged in a shorter window.")

@@ -67,7 +67,7 @@ def test_a_rule_that_drops_more_is_named_with_the_day(rows: list[dict]) -> None:
         each["rows_dropped"] = 240
     found = judged(rows)[RULE, "cleaning_drop_rate"]
     assert found.severity == "act" and found.value == 0.12 and found.onset == datetime(2026, 3, 6, 3, tzinfo=UTC)
-    assert "`ages` on `people` drops more than it did: 12 % of 2,000 rows" in found.because
+    assert "`ages` on `people` drops more than before: 12 % of 2,000 rows" in found.because
     assert judged(rows)[RULE, "cleaning_change_rate"].severity == "ok"
 
 
@@ -75,7 +75,7 @@ def test_a_rule_that_finds_nothing_any_more_is_worth_a_look(rows: list[dict]) ->
     for each in rows[-2:]:
         each["rows_changed"] = 0
     found = judged(rows)[RULE, "cleaning_change_rate"]
-    assert found.severity == "watch" and "changes less than it did: 0 %" in found.because
+    assert found.severity == "watch" and "changes less than before: 0 %" in found.because
 
 
 def test_few_runs_say_what_they_need() -> None:

@@ -16,7 +16,7 @@ from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.finding import Finding
 from observability.core.window import Window
 from observability.metrics import annotations, assignments, gold_accuracy, labelling_speed, suggestions
-from observability.metrics.annotations import LEAST, answers_of, needed
+from observability.metrics.annotations import LEAST, answers_needed, first_answers
 from tests.support.labelling_world import END, START, project
 
 BUDGET = 0.1 / 7
@@ -35,7 +35,7 @@ def only(found: list[Finding], metric: str, subject: str = "project:moods") -> F
 
 
 def answers(annotated: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    found = answers_of(annotated)
+    found = first_answers(annotated)
     inside = found["at"] >= START
     return found[inside], found[~inside]
 
@@ -58,8 +58,8 @@ def test_who_is_often_wrong_on_gold_items_is_named_and_the_test_is_fishers_on_a_
     assert one.low <= low + 1e-9 and one.high >= high - 1e-9 and one.high - one.low < 1.15 * (high - low)
     assert "Go through their wrong answers" in one.because and f"{len(mine)} gold items" in one.because
     now, past = answers(rows)
-    (look,) = [each for each in gold_accuracy.looked_at(now, past, "project:moods") if each.name == "ann-2"]
-    others, size = annotations.effective(now[now["known"] & (now["annotator"] != "ann-2")], "right")
+    (look,) = [each for each in gold_accuracy.gold_accuracy_comparisons(now, past, "project:moods") if each.name == "ann-2"]
+    others, size = annotations.effective_hits(now[now["known"] & (now["annotator"] != "ann-2")], "right")
     table = [[right, len(mine) - right], [round(others), round(size) - round(others)]]
     assert look.p_value == pytest.approx(fisher_exact(table, alternative="less").pvalue) and size <= len(gold) - len(mine)
 
@@ -70,7 +70,7 @@ def test_a_weak_person_of_before_is_no_news_and_a_few_gold_items_are_no_alarm() 
     assert one.severity == "watch" and "as in the 4 weeks before" in one.because
     few = project(3, weak="ann-2", weak_by=0.9, gold=0.05)
     now, _ = answers(few)
-    people = gold_accuracy.people(now, BUDGET).set_index("annotator")
+    people = gold_accuracy.gold_accuracy_by_annotator(now, BUDGET).set_index("annotator")
     assert people.loc["ann-2", "n"] < LEAST and people.loc["ann-2", "more"] > 0
     assert not [each for each in said(few) if "annotator" in each.subject]
     tiny = said(project(3, gold=0.02))
@@ -79,13 +79,13 @@ def test_a_weak_person_of_before_is_no_news_and_a_few_gold_items_are_no_alarm() 
 
 def test_so_many_gold_items_find_a_person_who_is_20_points_below_four_times_in_five() -> None:
     """By simulation: of persons at 0.72 among others at 0.92, tested at the budget shared by six people."""
-    n, rng = needed(0.92, 300, 6, BUDGET), np.random.default_rng(4)
+    n, rng = answers_needed(0.92, 300, 6, BUDGET), np.random.default_rng(4)
     found = []
     for _ in range(2000):
         mine, rest = rng.binomial(n, 0.72), rng.binomial(5 * 60, 0.92)
-        found.append(annotations.fewer_p_value(mine, n, rest, 300) <= BUDGET / 6)
+        found.append(annotations.lower_share_p_value(mine, n, rest, 300) <= BUDGET / 6)
     assert 0.74 <= np.mean(found) <= 0.86 and 20 <= n <= 70
-    assert needed(0.6, 300, 6, BUDGET) > n and needed(0.92, 300, 40, BUDGET) > n and needed(0.92, 80, 6, BUDGET) > n
+    assert answers_needed(0.6, 300, 6, BUDGET) > n and answers_needed(0.92, 300, 40, BUDGET) > n and answers_needed(0.92, 80, 6, BUDGET) > n
 
 
 def test_class_by_class_is_the_confusion_matrix() -> None:
@@ -94,12 +94,12 @@ def test_class_by_class_is_the_confusion_matrix() -> None:
     mine = now[now["known"] & (now["annotator"] == "ann-3")]
     names = ["negative", "neutral", "positive"]
     matrix = confusion_matrix(mine["gold"].astype(str), mine["label"].astype(str), labels=names)
-    found = gold_accuracy.by_class(now, "ann-3").set_index("class")
+    found = gold_accuracy.gold_accuracy_by_class(now, "ann-3").set_index("class")
     for place, name in enumerate(names):
         wrong = [n for other, n in enumerate(matrix[place]) if other != place]
         assert (found.loc[name, "n"], found.loc[name, "right"]) == (matrix[place].sum(), matrix[place, place])
         assert found.loc[name, "instead_n"] == max(wrong)
-    every = gold_accuracy.by_class(now, None)
+    every = gold_accuracy.gold_accuracy_by_class(now, None)
     assert every["n"].sum() == now["known"].sum() and every["others_n"].sum() == 0
 
 
@@ -193,7 +193,7 @@ def test_one_person_who_accepts_whatever_is_suggested_is_named() -> None:
 def test_what_a_threshold_would_do_is_a_count_by_hand(threshold: float) -> None:
     rows = project(12)
     now, _ = answers(rows)
-    told = suggestions.accepting(now, threshold)
+    told = suggestions.acceptance_outcome(now, threshold)
     seen = now[now["suggestion"].notna()]
     items = seen.drop_duplicates(["item", "suggestion"])
     over = items[items["suggestion_confidence"] >= threshold]
@@ -208,7 +208,7 @@ def test_what_a_threshold_would_do_is_a_count_by_hand(threshold: float) -> None:
     left = seen[(seen["suggestion_confidence"] < threshold) & seen["gold"].notna()]
     people, share = (left["label"] != left["gold"]).mean() if len(left) else 0.0, len(over) / len(items)
     assert told.overall.value == pytest.approx(share * wrong / len(gold) + (1 - share) * people)
-    line = suggestions.curve(now, most=10_000).set_index("confidence")
+    line = suggestions.acceptance_curve(now, most=10_000).set_index("confidence")
     nearest = min(each for each in line.index if each >= threshold)
     assert line.loc[nearest, "value"] == pytest.approx(1 - told.error.value) and line.loc[nearest, "coverage"] == pytest.approx(
         told.coverage
@@ -219,20 +219,20 @@ def test_time_that_was_not_logged_is_estimated_from_what_was() -> None:
     rows = project(12)
     some = rows["item"].str.endswith("1")
     now, _ = answers(rows.assign(seconds=rows["seconds"].where(~some)))
-    told = suggestions.accepting(now, 0.9)
+    told = suggestions.acceptance_outcome(now, 0.9)
     spared = now[now["suggestion_confidence"] >= 0.9]
     usual = now.loc[now["shown"], "seconds"].median()
     assert told.time_basis == "estimated" and told.timed == spared["seconds"].notna().sum()
     assert told.seconds == pytest.approx(spared["seconds"].sum() + usual * spared["seconds"].isna().sum())
     none, _ = answers(rows.assign(seconds=np.nan))
-    assert suggestions.accepting(none, 0.9).seconds is None
-    assert suggestions.accepting(none.assign(suggestion_confidence=np.nan), 0.9) is None
+    assert suggestions.acceptance_outcome(none, 0.9).seconds is None
+    assert suggestions.acceptance_outcome(none.assign(suggestion_confidence=np.nan), 0.9) is None
 
 
 def test_the_time_of_a_label_is_that_of_pandas_and_its_interval_holds() -> None:
     rows = project(13)
     now, _ = answers(rows)
-    found = labelling_speed.people(now).set_index("annotator")
+    found = labelling_speed.labelling_speed_by_annotator(now).set_index("annotator")
     took = now.groupby("annotator")["seconds"]
     assert found["median"].to_dict() == pytest.approx(took.median().to_dict()) and found["p90"].to_dict() == pytest.approx(
         took.quantile(0.9).to_dict()
@@ -242,15 +242,15 @@ def test_the_time_of_a_label_is_that_of_pandas_and_its_interval_holds() -> None:
     assert one.value == pytest.approx(now["seconds"].median()) and one.low <= one.value <= one.high
     rng, held = np.random.default_rng(2), 0
     for _ in range(2000):
-        each = labelling_speed.median_of(rng.lognormal(3, 0.8, 41))
+        each = labelling_speed.median_label_seconds(rng.lognormal(3, 0.8, 41))
         held += each.low <= np.exp(3) <= each.high
-    assert 0.94 <= held / 2000 <= 0.985 and labelling_speed.median_of(np.array([1.0, 2.0, 3.0])).low is None
+    assert 0.94 <= held / 2000 <= 0.985 and labelling_speed.median_label_seconds(np.array([1.0, 2.0, 3.0])).low is None
 
 
 def test_the_slope_within_sessions_is_that_of_a_regression_with_a_term_for_each() -> None:
-    rows = answers_of(project(14, tired=0.04))
-    told = labelling_speed.fatigue(rows)
-    gold = labelling_speed.sessions(rows)
+    rows = first_answers(project(14, tired=0.04))
+    told = labelling_speed.fatigue_slope(rows)
+    gold = labelling_speed.labelling_sessions(rows)
     gold = gold[gold["known"]].assign(y=lambda each: each["right"].astype(float))
     spread = gold.groupby("session")["hours"].transform(lambda each: each.max() - each.min())
     gold = gold[spread > 0]
@@ -260,12 +260,12 @@ def test_the_slope_within_sessions_is_that_of_a_regression_with_a_term_for_each(
 
 def test_people_who_tire_are_seen_and_those_who_do_not_are_not() -> None:
     """Sixty clean projects: the test is as seldom wrong as it says. Ten that lose 8 points an hour: named."""
-    clean = [labelling_speed.fatigue(answers_of(project(seed, items_a_day=30))).p_value for seed in range(200, 260)]
+    clean = [labelling_speed.fatigue_slope(first_answers(project(seed, items_a_day=30))).p_value for seed in range(200, 260)]
     assert np.mean(np.array(clean) <= 0.05) <= 0.12 and 0.3 <= np.mean(clean) <= 0.7
     tired = [only(said(project(seed, items_a_day=60, tired=0.08)), "fatigue_slope") for seed in range(300, 310)]
     assert sum(each.severity == "watch" for each in tired) >= 8 and all(each.severity in ("watch", "ok") for each in tired)
     named = next(each for each in tired if each.severity == "watch")
-    assert named.value < -0.02 and named.high < 0 and "get less right the longer they sit" in named.because
+    assert named.value < -0.02 and named.high < 0 and "falls during sessions" in named.because
 
 
 def test_clean_projects_raise_no_act_and_hardly_a_watch() -> None:
@@ -301,8 +301,8 @@ def test_work_reasons_and_policies_are_counted_as_by_hand() -> None:
     assigned, (now, _) = given(rows), answers(rows)
     work = assignments.workload(assigned, now).set_index("annotator")
     assert work["given"].to_dict() == Counter(assigned["annotator"]) and work["given"].sum() - work["labelled"].sum() == 10
-    assert work["share"].sum() == pytest.approx(1) and 0 <= assignments.unevenness(work) < 0.2
-    found = assignments.policies(assigned, now).set_index(["policy", "against"])
+    assert work["share"].sum() == pytest.approx(1) and 0 <= assignments.workload_gini(work) < 0.2
+    found = assignments.policy_outcomes(assigned, now).set_index(["policy", "against"])
     done = assigned.merge(rows[["item", "annotator", "label", "gold", "suggestion"]], on=["item", "annotator"])
     by_item = rows.groupby("item")
     for policy, part in done.groupby("policy"):
@@ -321,5 +321,5 @@ def test_work_reasons_and_policies_are_counted_as_by_hand() -> None:
                 n, differs = n + 1, differs + (votes[0][0] != each.label)
         assert (found.loc[(policy, "others"), "n"], found.loc[(policy, "others"), "differs"]) == (n, differs)
         assert found.loc[(policy, "gold"), "given"] == (assigned["policy"] == policy).sum()
-    reasons = assignments.reasons(assigned)
+    reasons = assignments.assignment_reasons(assigned)
     assert dict(zip(reasons["reason"], reasons["n"], strict=True)) == Counter(assigned["reason"]) and reasons["n"].is_monotonic_decreasing

@@ -1,7 +1,7 @@
 """data/labels: are agreement, annotators, queues, contradictions and prices judged as a count by hand says, and is a clean project silent?"""
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from itertools import combinations
 
 import numpy as np
@@ -9,59 +9,18 @@ import pandas as pd
 import pytest
 from scipy.stats import fisher_exact
 
-from observability.analyzers.data.labels import ANALYZER, LIMITS
-from observability.core.analyzer import NO_VERSION, Context
-from observability.core.catalog import Model
+from observability.analyzers.data.labels import LIMITS
 from observability.core.finding import Finding
-from observability.core.settings import ModelSettings
-from observability.core.window import Window
 from observability.detection import label_queue
 from observability.metrics import annotators, repeat_labels
-from observability.metrics.labelling_projects import labels_of
-from observability.simulation.labelling_project import prices_of
-
-END = datetime(2026, 5, 1)
-START = END - timedelta(days=7)
-COLUMNS = ["project", "item", "annotator", "at", "label"]
-
-
-def context(**settings) -> Context:
-    model = Model(1, "loan", "binary", ("no", "yes"), settings=ModelSettings(**settings))
-    window = Window("loan", START.replace(tzinfo=UTC), END.replace(tzinfo=UTC))
-    return Context(model, NO_VERSION, window, window.end, 0.0007)
-
-
-def frame(rows: list[tuple]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=COLUMNS).astype({"at": "datetime64[us]"})
-
-
-def said(annotated: pd.DataFrame, assigned: pd.DataFrame | None = None, prices: pd.DataFrame | None = None, **settings) -> list[Finding]:
-    given = annotated[COLUMNS[:4]].iloc[:0] if assigned is None else assigned
-    now = annotated["at"] >= START
-    frames = {
-        "annotated": annotated[now], "past annotated": annotated[~now & (annotated["at"] >= START - timedelta(days=28))], "assigned": given,
-        "done": annotated[COLUMNS[:4]], "prices": prices_of([], "EUR", "loan") if prices is None else prices,
-    }  # fmt: skip
-    return ANALYZER.analyze(frames, context(**settings))
+from observability.metrics.labelling_projects import recent_labels
+from observability.simulation.labelling_project import label_price_records
+from tests.support.annotation_frames import COLUMNS, END, START, frame, labelled, said
 
 
 def only(found: list[Finding], metric: str) -> Finding:
     (one,) = [each for each in found if each.metric == metric]
     return one
-
-
-def labelled(days: int = 35, a_day: int = 12, wrong: float = 0.05, late: float = 0.05, seed: int = 0, people: str = "abcd") -> pd.DataFrame:
-    """Items of three labels of four people; wrong: share of wrong labels before the window, late: in it."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for day in range(days):
-        for place in range(a_day):
-            at, truth = END - timedelta(days=days - day, hours=-10), int(rng.integers(0, 3))
-            for who in rng.choice(list(people), min(3, len(people)), replace=False):
-                share = late if at >= START else wrong
-                said = int(rng.integers(0, 3)) if rng.random() < share else truth
-                rows.append(("loan", f"{day}-{place}", str(who), at + timedelta(minutes=int(rng.integers(0, 300))), said))
-    return frame(rows)
 
 
 def alpha_by_hand(items: list[list[object]]) -> float:
@@ -107,8 +66,8 @@ def test_who_answers_at_random_is_named_and_the_test_is_fishers_on_a_count_by_ha
         if (item["annotator"] == "c").any() and (len(others) == 1 or others[0][1] > others[1][1]):
             n += 1
             agrees += int(item.loc[item["annotator"] == "c", "label"].iloc[0] == others[0][0])
-    labels = labels_of(rows, END, 35)
-    (whole,) = [each for each in annotators.looked_at(labels, 7.0) if each.annotator == "c" and each.days == 7]
+    labels = recent_labels(rows, END, 35)
+    (whole,) = [each for each in annotators.agreement_comparisons(labels, 7.0) if each.annotator == "c" and each.days == 7]
     assert (whole.agrees, whole.n) == (agrees, n)
     table = [[whole.agrees, whole.n - whole.agrees], [whole.peers_agree, whole.peers - whole.peers_agree]]
     assert whole.p_value == pytest.approx(fisher_exact(table, alternative="less").pvalue)
@@ -155,7 +114,7 @@ def test_a_slow_annotators_queue_is_named_with_an_age_by_hand() -> None:
 def test_what_was_labelled_again_later_waits_no_longer_and_what_is_given_again_waits_anew() -> None:
     given = frame([("loan", "i", "a", END - timedelta(days=9), None), ("loan", "i", "a", END - timedelta(days=2), None)])
     done = frame([("loan", "i", "a", END - timedelta(days=8), "x")])
-    work = label_queue.given(given[COLUMNS[:4]], done, END)
+    work = label_queue.assignments_of(given[COLUMNS[:4]], done, END)
     assert work.waiting(0.0, np.array([True])).tolist() == pytest.approx([2.0])
 
 
@@ -169,16 +128,16 @@ def test_labels_that_contradict_earlier_ones_are_counted() -> None:
     assert found.value == pytest.approx(30 / (len(late) + 30)) and "30 of" in found.because
     assert only(said(rows), "label_conflicts").severity == "ok"
     same = again.assign(label=(again["label"] - 1) % 3)
-    assert repeat_labels.contradicting(pd.concat([rows, same]), END)[1].sum() == 0
+    assert repeat_labels.contradicting_labels(pd.concat([rows, same]), END)[1].sum() == 0
 
 
 def test_a_dearer_label_is_named_from_its_day_with_the_labels_that_paid_it() -> None:
     rows, since = labelled(), END - timedelta(days=3)
-    dear = prices_of([(END - timedelta(days=90), 0.4), (since, 0.8)], "EUR", "loan")
+    dear = label_price_records([(END - timedelta(days=90), 0.4), (since, 0.8)], "EUR", "loan")
     found = only(said(rows, prices=dear), "label_price")
     assert (found.severity, found.value, found.onset) == ("act", 0.8, since.replace(tzinfo=UTC))
     assert f"{int((rows['at'] >= since).sum()):,} labels of the window" in found.because and "2 times" in found.because
-    assert only(said(rows, prices=prices_of([(END - timedelta(days=90), 0.4)], "EUR", "loan")), "label_price").severity == "ok"
+    assert only(said(rows, prices=label_price_records([(END - timedelta(days=90), 0.4)], "EUR", "loan")), "label_price").severity == "ok"
 
 
 def test_projects_are_those_of_the_settings_and_no_labelling_says_nothing() -> None:
@@ -195,7 +154,7 @@ def test_the_owner_sets_from_which_change_somebody_is_needed() -> None:
     again = late.sample(30, random_state=1).assign(at=lambda each: each["at"] + pd.Timedelta(hours=1))
     again["label"] = (again["label"] + 1) % 3
     odd, (done, given) = pd.concat([rows, again]), waiting(12.0, 200.0)
-    dear = prices_of([(END - timedelta(days=90), 0.4), (END - timedelta(days=3), 0.8)], "EUR", "loan")
+    dear = label_price_records([(END - timedelta(days=90), 0.4), (END - timedelta(days=3), 0.8)], "EUR", "loan")
     high = {"label_agreement": 0.9, "annotator_agreement": 0.9, "label_conflicts": 0.9, "queue_days": 90.0, "label_price": 3.0}
     assert set(high) == set(LIMITS)
     for metric, limit in high.items():
@@ -209,7 +168,7 @@ def test_the_owner_sets_from_which_change_somebody_is_needed() -> None:
         }
         rest = [(each.metric, each.subject, each.severity) for each in usual if each.metric != metric]
         assert rest == [(each.metric, each.subject, each.severity) for each in other if each.metric != metric]
-    small = prices_of([(END - timedelta(days=90), 0.4), (END - timedelta(days=3), 0.46)], "EUR", "loan")
+    small = label_price_records([(END - timedelta(days=90), 0.4), (END - timedelta(days=3), 0.46)], "EUR", "loan")
     assert only(said(rows, prices=small), "label_price").severity == "ok"
     strict = only(said(rows, prices=small, limits={"data/labels/label_price": 1.1}), "label_price")
     assert strict.severity == "act" and strict.limit == pytest.approx(0.44)

@@ -165,7 +165,7 @@ def test_a_model_that_avoids_no_errors_has_no_price_for_one() -> None:
     found = findings(traffic(HOURS, 12), None, REQUEST, matrix=[[600, 100], [110, 190]])["cost_per_error_avoided"]
     assert found.severity == "ok"
     none = findings(traffic(HOURS, 12), None, REQUEST, matrix=[[500, 200], [110, 190]])["cost_per_error_avoided"]
-    assert none.severity == "unknown" and "not surely more than none" in none.because
+    assert none.severity == "unknown" and "not significantly more than none" in none.because
 
 
 def test_an_empty_window_is_unknown_and_a_slice_is_not_asked_about() -> None:

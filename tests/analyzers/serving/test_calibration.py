@@ -79,8 +79,8 @@ def test_it_says_how_far_where_and_with_which_null() -> None:
         and ece.low <= ece.value <= ece.high
         and ece.value == pytest.approx(0.1, abs=0.02)
     )
-    assert "a model without fault shows" in ece.because and ece.evidence["null_95"] < 0.03 and ece.value > ece.limit
-    assert ecce.severity == "watch" and ecce.against == "level" and "too little" in ecce.because and ecce.evidence["p_value"] < 1e-6
+    assert "expected from sampling noise" in ece.because and ece.evidence["null_95"] < 0.03 and ece.value > ece.limit
+    assert ecce.severity == "watch" and ecce.against == "level" and "too low" in ecce.because and ecce.evidence["p_value"] < 1e-6
     assert len(ece.evidence["groups"]) == 10 and sum(group[4] for group in ece.evidence["groups"]) == 4000
     assert len(ece.evidence["trend"]) == 7 and ece.evidence["trend"][0]["null_95"] > ece.evidence["null_95"]
 
@@ -88,7 +88,7 @@ def test_it_says_how_far_where_and_with_which_null() -> None:
 def test_what_stood_in_the_reference_raises_nothing() -> None:
     found = findings(people(4000, 5, 0.1), people(20_000, 6, 0.1))
     assert {each.severity for each in found.values()} == {"ok"}
-    assert "it stood in the reference" in found["ecce"].because and found["ecce"].evidence["p_value"] < 1e-6
+    assert "pre-existing in the reference" in found["ecce"].because and found["ecce"].evidence["p_value"] < 1e-6
 
 
 def test_a_small_fault_of_many_rows_is_sure_and_does_not_matter() -> None:
@@ -104,9 +104,9 @@ def test_an_error_that_only_such_days_may_explain_is_a_watch_that_says_so() -> N
     past = pd.concat(months, ignore_index=True)
     said = findings(people(4000, 32, 0.08), people(20_000, 33), past)["ece"]
     assert said.evidence["varies_up_to"] > said.evidence["grown"] > 0.05
-    assert said.severity == "watch" and "so this may be such days" in said.because
+    assert said.severity == "watch" and "so normal variation may explain it" in said.because
     small = findings(people(4000, 34, 0.03), people(20_000, 33), past)["ece"]
-    assert small.severity == "ok" and "may be such days" not in small.because
+    assert small.severity == "ok" and "normal variation" not in small.because
 
 
 def test_without_a_reference_the_past_month_is_held_against_it_or_the_level_alone() -> None:
@@ -158,7 +158,7 @@ def test_of_several_classes_the_confidence_of_the_decided_one_is_judged() -> Non
     base = classes(10_000, 23)
     found = findings(classes(3000, 24, -0.15), base, task="multiclass")
     assert found["ece"].severity == "act" and found["ece"].value == pytest.approx(0.15, abs=0.03)
-    assert found["ece"].because.startswith("Confidences") and "too much" in found["ecce"].because
+    assert found["ece"].because.startswith("Confidences") and "too high" in found["ecce"].because
     assert findings(classes(3000, 25), base, task="multiclass")["ece"].severity == "ok"
 
 

@@ -8,29 +8,10 @@ import pytest
 from scipy import stats
 
 from observability.analyzers.serving.drift import ANALYZER
-from observability.core.finding import over_window, worst_look
+from observability.core.finding import claim_period, with_window_value
 from observability.core.settings import ModelSettings
-from tests.support.analyzer_worlds import ABSENT_VALUE, context_for, frames_for, spread
-
-FEATURES = ("age", "income", "region")
-
-
-def rows(n: int, seed: int, *, age: float = 0.0, regions: tuple[float, ...] = (0.5, 0.3, 0.2), days: int = 7) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    return pd.DataFrame({
-        "at": spread(n, days),
-        "age": rng.normal(40 + 10 * age, 10, n),
-        "income": rng.lognormal(10, 0.6, n),
-        "region": pd.Series(rng.choice(["north", "south", "east"], n, p=regions), dtype=object),
-        "score": rng.beta(2, 5, n),
-        "label": np.nan,
-    })  # fmt: skip
-
-
-def findings(current: pd.DataFrame, reference: pd.DataFrame | None, past: pd.DataFrame | None = None, **options) -> dict:
-    context = context_for(reference, features=FEATURES, **options)
-    said = ANALYZER.analyze(frames_for(ANALYZER.needs(context), context, current, reference, past), context)
-    return {each.subject: each for each in said if each.metric == "psi"}
+from tests.support.analyzer_worlds import ABSENT_VALUE, context_for, frames_for
+from tests.support.drift_rows import FEATURES, before, findings, rows
 
 
 def test_nothing_moved_nothing_said() -> None:
@@ -104,15 +85,9 @@ def test_what_passes_the_limit_by_chance_is_not_said_to_be_as_in_the_reference()
     assert found.severity == "ok" and "is distributed as in the reference" not in found.because, found.because
     assert (
         found.value >= found.limit
-        and f"beyond {found.limit:.2g}" in found.because
+        and f"limit {found.limit:.2g}" in found.because
         and f"p {found.evidence['p_adjusted']:.2g}" in found.because
     )
-
-
-def before(n: int, seed: int, days: int = 28, **options) -> pd.DataFrame:
-    """Rows of the days before the window."""
-    frame = rows(n, seed, days=days, **options)
-    return frame.assign(at=frame["at"] - pd.Timedelta(days=days))
 
 
 def test_what_stood_for_weeks_is_a_watch_that_says_so_and_a_new_move_is_an_act() -> None:
@@ -121,7 +96,7 @@ def test_what_stood_for_weeks_is_a_watch_that_says_so_and_a_new_move_is_an_act()
     assert standing.severity == "watch" and standing.onset is None
     assert "as in the past 4 weeks" in standing.because and standing.evidence["standing_weeks"] == 4
     new = findings(rows(3500, 71, age=1.0), reference, before(14_000, 73))["age"]
-    assert new.severity == "act" and "from its own past" in new.because
+    assert new.severity == "act" and "against its own past" in new.because
     assert new.rank > standing.rank
     further = findings(rows(3500, 74, age=2.0), reference, before(14_000, 75, age=1.0))["age"]
     assert further.severity == "act"
@@ -132,14 +107,14 @@ def test_a_fault_of_yesterday_is_named_while_the_week_is_still_diluted() -> None
     last = current["at"] >= current["at"].iloc[-1] - pd.Timedelta(hours=23)
     current.loc[last, "age"] += 8
     said = findings(current, rows(5000, 77), before(14_000, 78))["age"]
-    assert said.severity == "act" and "in the last day" in said.because
+    assert said.severity == "act" and "on the last day" in said.because
     windows = {each["days"]: each for each in said.evidence["windows"]}
     assert set(windows) == {1, 3, 7}
     assert windows[7]["severity"] != "act" and windows[1]["value"] == said.value and windows[7]["value"] < 0.1
     assert said.n == windows[1]["n"] == 500
-    whole = over_window(said)
+    whole = with_window_value(said)
     assert (whole.value, whole.n) == (windows[7]["value"], 3500) and whole.low <= whole.value <= whole.high
-    assert worst_look(said) == "on the last day"
+    assert claim_period(said) == "on the last day"
 
 
 def test_a_single_day_is_not_told_for_its_weekday_and_a_day_that_repeats_itself_is() -> None:
@@ -149,7 +124,7 @@ def test_a_single_day_is_not_told_for_its_weekday_and_a_day_that_repeats_itself_
 
     reference, past = dated(7000, 83, 28, -60), dated(14_000, 84, 28, -28)
     said = findings(dated(500, 85, 1, 0), reference, past, days=1)["region"]
-    assert said.severity == "ok" and "as single days are" in said.because and said.value > 1
+    assert said.severity == "ok" and "varies within its usual range over a day" in said.because and said.value > 1
     stuck = past.assign(region="Monday")
     again = dated(500, 86, 1, 0).assign(region="Monday")
     assert findings(again, reference, stuck, days=1)["region"].severity == "watch"
@@ -168,7 +143,7 @@ def test_a_column_whose_days_differ_much_has_a_limit_of_its_own_that_says_why() 
     past["at"] -= pd.Timedelta(days=28)
     said = findings(stream(3500, 81, 7), stream(30_000, 82, 60), past)
     assert said["age"].limit > 0.3 and said["age"].severity == "ok"
-    assert "its own days vary up to" in said["age"].because
+    assert "daily range up to" in said["age"].because
     assert said["income"].limit == 0.1 and "vary" not in said["income"].because
 
 
@@ -241,7 +216,7 @@ def test_two_small_levels_that_trade_names_are_named_though_the_distance_is_smal
     moved = {name: abs(q[name] - p[name]) for name in (LEVELS[0], LEVELS[25])}
     assert said.severity == "act" and said.subject == "city" and said.evidence["levels"] == [LEVELS[0], LEVELS[25]]
     assert said.value == pytest.approx(min(moved.values())) and said.low <= said.value <= said.high
-    assert f"`{LEVELS[25]}` comes in place of `{LEVELS[0]}`" in said.because and said.onset is not None and said.onset.day == 2
+    assert f"`{LEVELS[0]}` fell, `{LEVELS[25]}` rose" in said.because and said.onset is not None and said.onset.day == 2
     shown = findings(
         current.rename(columns={"city": "region"}), reference.rename(columns={"city": "region"}), past.rename(columns={"city": "region"})
     )

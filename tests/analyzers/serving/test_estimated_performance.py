@@ -117,10 +117,10 @@ def test_where_labels_are_missing_and_the_estimate_held_before_a_fall_is_an_act(
     assert found["accuracy"].severity == "act" and "without a label" in found["accuracy"].because
     assert found["accuracy"].value < found["accuracy"].limit < found["accuracy"].evidence["baseline"]
     error = found["estimate_error"]
-    assert error.severity == "ok" and error.basis == "measured" and error.low <= 0 <= error.high and "near enough" in error.because
+    assert error.severity == "ok" and error.basis == "measured" and error.low <= 0 <= error.high and "was accurate" in error.because
     assert findings(now, base)["accuracy"].severity == "watch", "nothing has checked it yet"
     assert findings(now, base, past, in_sample=True)["accuracy"].severity == "watch"
-    assert "flatter" in findings(now, base, past, in_sample=True)["accuracy"].because
+    assert "optimistic" in findings(now, base, past, in_sample=True)["accuracy"].because
 
 
 def test_where_labels_are_in_it_leaves_alarms_to_the_measured_ones() -> None:

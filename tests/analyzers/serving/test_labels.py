@@ -54,7 +54,7 @@ def said(late: float, *, stopped_for: float | None = None, weeks: int = 8, lost=
         frames[f"labels_{days}"] = frame(max(start - back, begin), end - back, end - back, late, stop)
         frames[f"past_labels_{days}"] = frame(max(start - 28 * DAY - back, begin), start - back, end - back, late, stop)
     base = context.undecided("serving/performance", "model", "label_maturity", 1400, "Some are labelled.", against="level")
-    return label_maturity.judged(base, label_maturity.completion(frames, context), context), end
+    return label_maturity.label_arrival_finding(base, label_maturity.label_completion(frames, context), context), end
 
 
 @pytest.mark.parametrize("late", [0.0, 2.0, 7.0, 20.0])
@@ -79,7 +79,7 @@ def test_two_days_without_labels_are_enough_where_labels_come_at_once() -> None:
 def test_the_day_of_completion_is_that_of_past_days() -> None:
     found, end = said(7.0)
     by = datetime.fromisoformat(found.evidence["complete_by"]).replace(tzinfo=UTC)
-    assert 6 * DAY <= by - end <= 13 * DAY and "95 % of the labels that usually come are expected by" in found.because
+    assert 6 * DAY <= by - end <= 13 * DAY and "95 % of the usual labels are expected by" in found.because
 
 
 def test_without_a_past_nothing_is_known_of_completion() -> None:
@@ -90,7 +90,7 @@ def test_without_a_past_nothing_is_known_of_completion() -> None:
 @pytest.mark.parametrize("late", [0.0, 2.0])
 def test_fewer_labels_than_in_any_days_of_the_past_month_are_a_watch(late: float) -> None:
     found, end = said(late, lost=lambda back: 0.4 if back <= 6 else 0.02)
-    assert found.severity == "watch" and found.likely_source == "label" and "Fewer labels come than usual" in found.because
+    assert found.severity == "watch" and found.likely_source == "label" and "Fewer labels than usual" in found.because
     assert found.onset is not None and abs(found.onset - (end - 6 * DAY)) <= DAY
     assert said(late, lost=lambda back: 0.1)[0].severity == "unknown"
 

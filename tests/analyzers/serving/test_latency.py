@@ -208,8 +208,8 @@ def test_few_requests_alarm_nobody_and_say_how_many_more_are_needed() -> None:
     assert p99.severity == "unknown" and "more" in p99.because and p99.n < 100
     single = few[(few["day"] < 0) | (few.index == few.index[(few["day"] >= 0) & (few["status"] == "ok")][0])]
     alone = by_claim(said(single, context(LEVEL)))
-    assert "cannot be told on 1 answer: it needs about" in alone["model", "latency_p99", "past"].because
-    assert "cannot be told on 1 answer: it needs about" in alone["model", "latency_p99", "level"].because
+    assert "cannot be measured on 1 answer: it needs about" in alone["model", "latency_p99", "past"].because
+    assert "cannot be measured on 1 answer: it needs about" in alone["model", "latency_p99", "level"].because
 
 
 def test_a_version_without_a_past_is_held_against_the_model_and_a_young_model_says_what_it_needs() -> None:
@@ -269,7 +269,7 @@ def test_a_burn_that_goes_on_is_an_act_and_one_that_is_over_a_watch() -> None:
     assert burning.severity == "act" and burning.limit == 14.4 and burning.value == pytest.approx(30, rel=0.25)
     assert abs(burning.onset - (START + 6.9 * DAY)) <= timedelta(hours=2) or burning.onset == START + 7 * DAY - timedelta(hours=1)
     over = by_claim(said(outage(14, 2.0, 2.2, 0.3), context(LEVEL)))["model", "burn_rate", "level"]
-    assert over.severity == "watch" and "it is over now" in over.because and over.value > 14.4
+    assert over.severity == "watch" and "no longer active" in over.because and over.value > 14.4
     quiet = by_claim(said(outage(15, 0, 0, 0), context(LEVEL)))["model", "burn_rate", "level"]
     assert quiet.severity == "ok" and [rule[:3] for rule in quiet.evidence["rules"]] == [[14.4, 1, 1], [6.0, 6, 1], [1.0, 72, 6]]
 
@@ -326,7 +326,7 @@ def test_rollups_raw_rows_and_the_reference_engine_find_the_same_with_a_service_
         window = Window(model, WORLD_START + timedelta(days=2), WORLD_START + timedelta(days=5), version="1")
         asked = Context(known, known.version("1"), window, window.end)
         found = []
-        for ask in (aggregates.ask, reference_engine.ask):
+        for ask in (aggregates.answer_aggregate, reference_engine.ask):
             frames = {}
             for name, each in ANALYZER.needs(asked).items():
                 of = window if each.span == "current" else window.past(28)

@@ -8,11 +8,11 @@ import pytest
 from scipy import stats
 
 from observability.analyzers.serving import drift
-from observability.analyzers.serving.multivariate_drift import ANALYZER, numbers, sides_of
+from observability.analyzers.serving.multivariate_drift import ANALYZER, correlations_of, sides_of
 from observability.core.finding import Finding
 from observability.core.settings import ModelSettings
-from tests.analyzers.serving.test_drift import FEATURES, findings, rows
 from tests.support.analyzer_worlds import context_for, frames_for
+from tests.support.drift_rows import FEATURES, findings, rows
 
 
 def together(current: pd.DataFrame, reference: pd.DataFrame | None, past: pd.DataFrame | None = None, **options) -> Finding:
@@ -63,8 +63,8 @@ def test_a_number_of_the_day_is_left_out_by_name() -> None:
     reference, current, past = weather(tied(3000, 94, 0.0)), weather(week(95, 0.0, 0.0)), weather(month(800, 0.0))
     context = context_for(reference, features=FEATURES)
     frames = frames_for(ANALYZER.needs(context), context, current, reference, past)
-    together_ = numbers(frames, sides_of(frames, context), context)
-    assert together_ is not None and together_.left_out() == ["income"] and together_.pairs(0.1) == []
+    together_ = correlations_of(frames, sides_of(frames, context), context)
+    assert together_ is not None and together_.left_out() == ["income"] and together_.changes(0.1) == []
     assert both(tied(3000, 90, 0.7), week(91, 0.7, 0.7), month(500, 0.7))[1].evidence["left_out"] == []
 
 
@@ -72,7 +72,7 @@ def test_a_correlation_that_strays_or_stood_so_is_no_news() -> None:
     reference, current = tied(3000, 92, 0.7), week(93, 0.7, 0.3)
     assert both(current, reference, month(600, 0.7))[1].severity == "act"
     straying = both(current, reference, month(700, 0.6, strays=0.35))[1]
-    assert straying.severity == "ok" and "did not surely change" in straying.because
+    assert straying.severity == "ok" and "No correlation changed significantly" in straying.because
     stood = both(tied(2000, 94, 0.3), reference, month(800, 0.3))[1]
     assert stood.severity == "watch" and "as in the past four weeks" in stood.because and stood.onset is None
 
@@ -106,7 +106,7 @@ def test_a_broken_correlation_is_an_alarm_though_no_single_feature_moved() -> No
     assert {each.severity for each in findings(current, reference).values()} == {"ok"}
     said = together(current, reference)
     assert said.severity == "act" and said.value > 0.65 and said.low <= said.value <= said.high
-    assert "more than the single features show" in said.because and "`age` and `income`" in said.because
+    assert "beyond single-feature drift" in said.because and "`age` and `income`" in said.because
     assert said.evidence["pair"]["features"] == ["age", "income"]
     assert said.evidence["pair"]["correlation_reference"] == pytest.approx(0.79, abs=0.05)
     assert said.evidence["single_features_auc"] < 0.55 and said.n == 2000 and said.evidence["n_reference"] == 2000
@@ -116,7 +116,12 @@ def test_one_feature_that_moved_is_one_alarm() -> None:
     reference, current = rows(3000, 72), rows(2500, 73, age=1.0)
     assert findings(current, reference)["age"].severity == "act"
     said = together(current, reference)
-    assert said.severity == "ok" and said.value > 0.65 and "alone already say so" in said.because and "`age`" in said.because
+    assert (
+        said.severity == "ok"
+        and said.value > 0.65
+        and "explained by features that drifted alone" in said.because
+        and "`age`" in said.because
+    )
 
 
 def test_beside_a_feature_that_moved_a_broken_correlation_is_to_watch() -> None:
@@ -126,7 +131,7 @@ def test_beside_a_feature_that_moved_a_broken_correlation_is_to_watch() -> None:
     reference["region"] = np.random.default_rng(1).choice(["east", "north"], 3000, p=(0.9, 0.1))
     current.loc[::5, "region"] = "south"
     said = together(current, reference)
-    assert said.severity == "watch" and "more than the single features show" in said.because
+    assert said.severity == "watch" and "beyond single-feature drift" in said.because
 
 
 def test_clean_weeks_are_not_told_from_the_reference() -> None:
@@ -171,11 +176,11 @@ def test_days_that_differ_by_themselves_are_no_news_and_a_broken_correlation_amo
     told = [each for each in said if each.evidence["against_days"]]
     assert len(told) >= 3, "without the days most of these weeks were told from the reference"
     assert {each.severity for each in told if each.value < 0.65} <= {"ok"} and not [each for each in said if each.severity == "act"]
-    assert all("other days of them" in each.because for each in told)
+    assert all("among their days" in each.because for each in told)
     broken = together(lucky(range(7), 280, 3, tie=-0.6), reference, past=lucky(range(-28, 0), 140, 3))
     assert broken.severity == "act" and broken.evidence["against_days"]["p_value"] < 1e-6
     stands = together(lucky(range(7), 280, 3, tie=-0.6), reference, past=lucky(range(-28, 0), 140, 3, tie=-0.6))
-    assert stands.severity == "watch" and "are as far from it" in stands.because
+    assert stands.severity == "watch" and "unchanged from the past four weeks" in stands.because
 
 
 def test_days_that_are_high_in_both_by_luck_do_not_go_together() -> None:
@@ -195,7 +200,7 @@ def last_days(reference: pd.DataFrame, current: pd.DataFrame, past: pd.DataFrame
     context = context_for(reference, features=FEATURES)
     mixed = current.sample(frac=1.0, random_state=3, ignore_index=True)
     frames = frames_for(ANALYZER.needs(context), context, mixed, reference, past)
-    found = numbers(frames, sides_of(frames, context), context)
+    found = correlations_of(frames, sides_of(frames, context), context)
     assert found is not None
-    (pair,) = [each for each in found.pairs(1.0) if each.days == 3]
+    (pair,) = [each for each in found.changes(1.0) if each.days == 3]
     return pair.after

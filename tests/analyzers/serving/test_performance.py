@@ -6,7 +6,7 @@ import pytest
 from sklearn import metrics
 
 from observability.analyzers.serving.performance import ANALYZER
-from observability.core.finding import over_window, worst_look
+from observability.core.finding import claim_period, with_window_value
 from observability.core.settings import ModelSettings
 from tests.support.analyzer_worlds import context_for, frames_for, spread
 
@@ -87,7 +87,7 @@ def test_clean_weeks_seldom_alarm() -> None:
 def test_a_larger_error_is_an_act_with_both_figures_in_the_sentence() -> None:
     said = findings(regressed(2000, 7, noise=15), regressed(5000, 8), task="regression")["mae"]
     assert said.severity == "act"
-    assert "the reference had" in said.because and "%" in said.because
+    assert "in the reference" in said.because and "%" in said.because
     assert said.value > said.limit > said.evidence["baseline"]
     assert said.onset is not None
 
@@ -151,7 +151,7 @@ def test_what_stood_for_weeks_is_a_watch_and_no_news() -> None:
     base = decided(20_000, 25)
     standing = findings(decided(3000, 26, flip=0.1), base, before(decided(20_000, 27, flip=0.1), 56))["accuracy"]
     assert standing.severity == "watch" and standing.evidence["standing"] and standing.onset is None
-    assert "no news" in standing.because
+    assert "unchanged from last month" in standing.because
     assert findings(decided(3000, 26, flip=0.1), base, before(decided(20_000, 28), 56))["accuracy"].severity == "act"
 
 
@@ -164,11 +164,11 @@ def test_a_fault_of_yesterday_is_named_before_the_week_shows_it() -> None:
     assert said.severity == "act" and "on the last day" in said.because
     assert [each["days"] for each in said.evidence["windows"]] == [1, 3, 7]
     assert said.n == said.evidence["windows"][0]["n"] < 600
-    whole = over_window(said)
+    whole = with_window_value(said)
     assert whole.n == 3500 and whole.value == pytest.approx(float((week["label"] == week["decision"]).mean()))
-    assert whole.low < whole.value < whole.high and whole.severity == "act" and worst_look(said) == "on the last day"
+    assert whole.low < whole.value < whole.high and whole.severity == "act" and claim_period(said) == "on the last day"
     calm = findings(decided(3500, 29), decided(20_000, 30), before(decided(28_000, 31), 56))["accuracy"]
-    assert over_window(calm).n == 3500
+    assert with_window_value(calm).n == 3500
 
 
 def test_where_labels_come_late_the_last_week_that_has_them_is_measured() -> None:
@@ -179,7 +179,7 @@ def test_where_labels_come_late_the_last_week_that_has_them_is_measured() -> Non
     )
     week = decided(3500, 34).assign(label=np.nan)
     said = findings(week, decided(20_000, 35), past)["accuracy"]
-    assert said.severity == "act" and "the last days whose labels are in" in said.because
+    assert said.severity == "act" and "the last days with complete labels" in said.because
     assert said.evidence["measured"][1] < "2026-03-02"
 
 
@@ -203,6 +203,6 @@ def test_a_creep_that_no_week_shows_is_found_day_by_day() -> None:
     growth = 1 + 0.3 * np.clip((day - 30) / 26, 0, 1)
     past["score"] = past["label"] + (past["score"] - past["label"]) * growth
     said = findings(regressed(420, 40, noise=13.5), regressed(3000, 41), past, task="regression", budget=0.0014)["mae"]
-    assert said.evidence["creep"] and "day by day" in said.because
+    assert said.evidence["creep"] and "shifted gradually" in said.because
     assert said.severity in ("watch", "act") and said.onset is not None
     assert findings(regressed(420, 42), regressed(3000, 41), before(regressed(3360, 43), 56), task="regression")["mae"].severity == "ok"

@@ -10,52 +10,15 @@ from sklearn.metrics import mean_absolute_error
 
 from observability.analyzers.serving.slices import ANALYZER
 from observability.core.catalog import Column
-from observability.core.settings import ModelSettings, settings_from
+from observability.core.settings import ModelSettings, parse_settings
 from observability.core.window import Slice
 from observability.detection import slice_versions
-from observability.metrics.slice_columns import Sampled
+from observability.metrics.slice_columns import SampledRows
 from tests.support import analyzer_worlds
 from tests.support.analyzer_worlds import START, context_for
+from tests.support.slice_rows import FEATURES, frame_of, rows
 
-FEATURES = ("age", "income", "region", "plan")
 SETTINGS = ModelSettings()
-
-
-def rows(n: int, seed: int, start: int = 0) -> pd.DataFrame:
-    """Labelled rows of a regression over a week, with replicas, devices and a sensitive group."""
-    rng = np.random.default_rng(seed)
-    frame = pd.DataFrame({
-        "id": [f"p{start + i:07}" for i in range(n)],
-        "at": START.replace(tzinfo=None) + pd.to_timedelta(rng.random(n) * 7, unit="D"),
-        "age": rng.normal(40, 10, n), "income": rng.lognormal(10, 0.6, n),
-        "region": rng.choice(["north", "south", "east", "west"], n, p=(0.4, 0.3, 0.2, 0.1)).astype(object),
-        "plan": rng.choice(["basic", "plus", "pro"], n).astype(object),
-        "sex": rng.choice(["F", "M"], n).astype(object),
-        "replica": rng.choice(["r1", "r2", "r3", "r4"], n).astype(object), "device": rng.choice([f"d{i}" for i in range(8)], n).astype(object),
-        "status": "ok",
-    })  # fmt: skip
-    frame["score"] = 100 + 2 * frame["age"]
-    frame["label"] = frame["score"] + rng.normal(0, 10, n)
-    return frame
-
-
-def frame_of(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
-    """The answer to a sample."""
-    known = frame.assign(
-        error=frame["score"] - frame["label"], correct=((frame["score"] >= 0.5) == (frame["label"] == 1)).where(frame["label"].notna())
-    )
-    known["absolute_error"] = known["error"].abs()
-    found = {}
-    for column in columns:
-        values = known[column.partition(".")[2] or column]
-        found[column] = (
-            values.fillna(-1).clip(upper=1).astype("int64")
-            if column == "label"
-            else values.astype(float)
-            if column == "correct"
-            else values
-        )
-    return pd.DataFrame(found)
 
 
 def said(
@@ -100,7 +63,7 @@ def test_nothing_changed_nothing_named() -> None:
     found = said(*clean())
     assert alarms(found) == {}
     summary = found["model", "slices_named", None]
-    assert summary.severity == "ok" and summary.value == 0 and "No slice changed otherwise than the rest" in summary.because
+    assert summary.severity == "ok" and summary.value == 0 and "No slice changed significantly" in summary.because
     assert "sample of 6,000 predictions and 6,000 reference rows" in summary.because
     assert summary.evidence["ranked"]["mae"] and summary.evidence["looks"][1] > summary.evidence["looks"][0] > 50
 
@@ -194,7 +157,7 @@ def test_young_labels_make_it_unknown_and_few_rows_too() -> None:
 
 
 def test_a_watched_slice_is_always_reported() -> None:
-    settings = settings_from({"settings": {"slices": ["region=east&sex=F", "age=30 to below 50", "planet=mars", "region=south"]}})
+    settings = parse_settings({"settings": {"slices": ["region=east&sex=F", "age=30 to below 50", "planet=mars", "region=south"]}})
     assert settings.slices[1] == "age=30%20to%20below%2050"
     current, reference, past = clean()
     current.loc[(current["region"] == "east") & (current["sex"] == "F"), "label"] += 9
@@ -242,30 +205,33 @@ def by_version(worse: float, days: int = 7):
 
 def test_a_version_that_is_worse_than_its_peers_on_the_same_days_is_named() -> None:
     context = context_for(rows(300, 1), task="regression", features=FEATURES[:2])
-    (claim,) = slice_versions.claim(by_version(6.0), context)
+    (claim,) = slice_versions.version_slice_claim(by_version(6.0), context)
     assert (claim.subject, claim.metric, claim.against, claim.severity) == ("version=1", "mae", "peers", "act")
     assert claim.n == 280 and claim.low <= claim.value <= claim.high and claim.evidence["effect"] == pytest.approx(6, abs=2)
-    assert "Version `1` is worse than those that serve beside it" in claim.because
-    assert slice_versions.claim(by_version(0.0), context) == [] and slice_versions.claim(by_version(-5.0), context) == []
-    (early,) = slice_versions.claim(by_version(15.0, days=3), context)
+    assert "Version `1` is worse than the other live versions" in claim.because
+    assert (
+        slice_versions.version_slice_claim(by_version(0.0), context) == []
+        and slice_versions.version_slice_claim(by_version(-5.0), context) == []
+    )
+    (early,) = slice_versions.version_slice_claim(by_version(15.0, days=3), context)
     assert early.severity == "watch"
-    assert slice_versions.claim(by_version(9.0).query("version == '1'"), context) == []
+    assert slice_versions.version_slice_claim(by_version(9.0).query("version == '1'"), context) == []
 
 
 def test_where_values_stand_agrees_with_scipy_ties_and_gaps_included() -> None:
     rng = np.random.default_rng(8)
     base, values = np.round(rng.normal(size=300), 1), np.round(rng.normal(0.5, 2, 200), 1)
     base[:7], values[::9], values[1] = np.nan, np.nan, np.inf
-    of_base, of_values = (Sampled(pd.DataFrame({"x": each})).numbers("x") for each in (base, values))
+    of_base, of_values = (SampledRows(pd.DataFrame({"x": each})).numbers("x") for each in (base, values))
     expected = [np.nan if np.isnan(each) else percentileofscore(base[7:], each, kind="mean") / 100 for each in values]
     assert of_values.ranks_in(of_base) == pytest.approx(expected, nan_ok=True)
-    assert np.isnan(of_values.ranks_in(Sampled(pd.DataFrame({"x": [np.nan]})).numbers("x"))).all()
+    assert np.isnan(of_values.ranks_in(SampledRows(pd.DataFrame({"x": [np.nan]})).numbers("x"))).all()
 
 
 def test_levels_are_spelled_as_slices_spell_them_and_ranked_from_the_commonest() -> None:
-    side = Sampled(pd.DataFrame({"x": pd.Series([True, None, False, True, None, True], dtype=object)})).levels("x")
+    side = SampledRows(pd.DataFrame({"x": pd.Series([True, None, False, True, None, True], dtype=object)})).levels("x")
     assert side.coded(["true", "null"]).tolist() == [0, 1, -1, 0, 1, 0] and side.rows_of == {"true": 3, "false": 1, "null": 2}
-    other = Sampled(pd.DataFrame({"x": pd.Series(["a", "b", "b", "c", None], dtype=object)})).levels("x")
+    other = SampledRows(pd.DataFrame({"x": pd.Series(["a", "b", "b", "c", None], dtype=object)})).levels("x")
     assert other.commonest == ("b", "a", "c")
     place = other.ranked(("b", "a"))
     assert np.array_equal(place.distinct[place.place], [1, 0, 0, 2, np.nan], equal_nan=True)

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from observability.analyzers.serving.why_changed import ANALYZER
-from tests.analyzers.serving.test_slices import FEATURES, frame_of, rows
 from tests.support import analyzer_worlds
 from tests.support.analyzer_worlds import context_for
+from tests.support.slice_rows import FEATURES, frame_of, rows
 
 
 def priced(n: int, seed: int, age: float = 0.0) -> pd.DataFrame:
@@ -57,7 +57,8 @@ def test_another_relation_is_told_with_the_slice_that_carries_it() -> None:
         (first["name"], first["level"]) == ("region", "east") and first["of_part"] > 0.8 and first["share"] == pytest.approx(0.2, abs=0.03)
     )
     assert (
-        "At equal inputs there is a higher mean absolute error" in relation.because and "most where `region` is `east`" in relation.because
+        "Concept drift: a higher mean absolute error at equal inputs" in relation.because
+        and "most where `region` is `east`" in relation.because
     )
 
 
@@ -70,7 +71,7 @@ def test_a_worse_relation_that_easier_inputs_hide_asks_for_a_look() -> None:
 
 def test_nothing_changed_and_what_cannot_be_told() -> None:
     found = said(priced(3500, 7), priced(3500, 8))
-    assert {each.severity for each in found.values()} == {"ok"} and "no difference for sure" in found["change_from_relation"].because
+    assert {each.severity for each in found.values()} == {"ok"} and "no significant difference" in found["change_from_relation"].because
     few = said(priced(150, 9), priced(3500, 8))
     assert [each.severity for each in few.values()] == ["unknown"] and "about 50 more" in few["change_from_relation"].because
     assert "register" in said(priced(3500, 9), None)["change_from_relation"].because

@@ -1,7 +1,7 @@
 """training/runs: is every accident of a training run found on curves whose answer is known, and is the fleet's own training told as it was?"""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,11 @@ from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.finding import Finding
 from observability.core.window import Window
 from observability.detection.stragglers import looks, ranks_from, slow_ranks
-from observability.metrics.training_curves import base, better, gather, part
+from observability.metrics.training_curves import base_metric, better_direction, data_part, runs_from_records
 from observability.records.kinds import KINDS
+from tests.support.run_frames import START, a_run, distributed, loss
 
 SAMPLE = Path(__file__).parents[3] / "sample_data"
-START = datetime(2026, 3, 2, tzinfo=UTC)
 END = START + timedelta(days=7)
 FIELDS = {kind: [name for name in KINDS[kind].fields if name != "received_at"] for kind in ("run", "step", "resource")}
 
@@ -49,31 +49,6 @@ def said(records: list[dict], asked: Context | None = None) -> list[Finding]:
         for name, kind in (("runs", "run"), ("steps", "step"), ("resources", "resource"))
     }
     return ANALYZER.analyze(frames, asked or context())
-
-
-def a_run(metrics: dict[str, object], name: str = "one", *, ended: str | None = "finished", every: float = 30.0, **fields) -> list[dict]:
-    """A run with a value of each metric a step."""
-    common = {"run": name, "model": "loan"}
-    records = [{"kind": "run", **common, "event": "start", "at": START.isoformat(), **fields}]
-    n = len(next(iter(metrics.values()), []))
-    for i in range(n):
-        at = (START + timedelta(seconds=every * (i + 1))).isoformat()
-        values = {key: word(series[i]) for key, series in metrics.items() if series[i] is not None}
-        records.append({"kind": "step", "run": name, "at": at, "step": i + 1, "metrics": values})
-    if ended:
-        records.append(
-            {"kind": "run", **common, "event": "end", "at": (START + timedelta(seconds=every * (n + 1))).isoformat(), "status": ended}
-        )
-    return records
-
-
-def word(value: float) -> object:
-    """A number as it is logged."""
-    return "NaN" if np.isnan(value) else ("Infinity" if value > 0 else "-Infinity") if np.isinf(value) else float(value)
-
-
-def loss(n: int = 120, seed: int = 0, sd: float = 0.01) -> np.ndarray:
-    return 0.3 + 2 * np.arange(1, n + 1) ** -0.35 + np.random.default_rng(seed).normal(0, sd, n)
 
 
 def only(found: list[Finding], metric: str) -> Finding:
@@ -171,15 +146,19 @@ def test_few_steps_are_unknown_and_say_how_many_more_are_needed() -> None:
 
 
 def test_names_say_direction_and_part_of_the_data() -> None:
-    assert {name: better(name) for name in ("train_loss", "val_mae", "test_roc_auc", "eval_f1", "valid_r2", "rmse", "log_loss", "perplexity")} == {
+    assert {name: better_direction(name) for name in ("train_loss", "val_mae", "test_roc_auc", "eval_f1", "valid_r2", "rmse", "log_loss", "perplexity")} == {
         "train_loss": "low", "val_mae": "low", "test_roc_auc": "high", "eval_f1": "high", "valid_r2": "high", "rmse": "low", "log_loss": "low",
         "perplexity": "low",
     }  # fmt: skip
-    assert better("learning_rate") is None and better("accuracy_loss") is None and better("validation_thing") is None
-    assert [part(name) for name in ("loss", "train_loss", "validation_loss", "val.loss", "valuation")] == [
+    assert (
+        better_direction("learning_rate") is None
+        and better_direction("accuracy_loss") is None
+        and better_direction("validation_thing") is None
+    )
+    assert [data_part(name) for name in ("loss", "train_loss", "validation_loss", "val.loss", "valuation")] == [
         "train", "train", "held out", "held out", "train",
     ]  # fmt: skip
-    assert base("validation_LOSS") == base("train_loss") == "loss"
+    assert base_metric("validation_LOSS") == base_metric("train_loss") == "loss"
 
 
 def test_a_failed_run_and_one_that_fell_silent() -> None:
@@ -206,32 +185,6 @@ def test_a_run_that_was_started_again_runs_again_and_its_last_values_count() -> 
     ]
     found = said([*again, *records])
     assert {each.metric for each in found} == {"best_metric"} and found[0].value == pytest.approx(loss(40).min())
-
-
-def distributed(
-    slow: float = 1.0, phase: str = "data", n: int = 40, ranks: int = 4, seed: int = 0, *, wait: bool = True
-) -> tuple[list[dict], dict[str, np.ndarray]]:
-    """A run of several ranks that wait for each other; rank 2 is slow in one phase. The records, and the times as they were made."""
-    rng = np.random.default_rng(seed)
-    work = {"compute": rng.normal(200, 6, (ranks, n)), "data": rng.normal(60, 3, (ranks, n))}
-    work[phase][2] *= slow
-    own = work["compute"] + work["data"]
-    communication = 20 + (own.max(axis=0) - own if wait else 0)
-    records = [{"kind": "run", "run": "many", "event": "start", "at": START.isoformat()}]
-    curve = loss(n)
-    for i in range(n):
-        for rank in range(ranks):
-            spent = {"compute": work["compute"][rank, i], "data": work["data"][rank, i], "communication": communication[rank, i]}
-            records.append(
-                {
-                    "kind": "step", "run": "many", "step": i + 1, "at": (START + timedelta(seconds=i + rank / 100)).isoformat(), "rank": rank,
-                    "metrics": {"train_loss": float(curve[i] + (rank - 1.5) / 10)}, "phase_ms": spent,
-                }
-            )  # fmt: skip
-    records.append(
-        {"kind": "run", "run": "many", "event": "end", "at": (START + timedelta(seconds=n + 1)).isoformat(), "status": "finished"}
-    )
-    return records, work
 
 
 def test_the_slow_rank_and_its_phase_are_named_and_its_cost_is_the_sum_by_hand() -> None:
@@ -313,7 +266,7 @@ def test_waiting_for_the_slow_rank_is_not_taken_for_slowness_of_the_others() -> 
 
 
 def gather_one(records: list[dict]):
-    (one,) = gather(
+    (one,) = runs_from_records(
         frame_of("run", [each for each in records if each["kind"] == "run"]),
         frame_of("step", [each for each in records if each["kind"] == "step"]),
     )
@@ -369,7 +322,7 @@ def test_seeds_give_a_band_that_a_better_setting_has_to_leave() -> None:
     assert found.evidence["reach"] == pytest.approx(reach, rel=1e-5)
     near = only(said(study([*same, 0.47], [0.1] * 5 + [0.2])), "seed_noise")
     far = only(said(study([*same, 0.30], [0.1] * 5 + [0.2])), "seed_noise")
-    assert "is not surely better" in near.because and "is better than that" in far.because
+    assert "is not significantly better" in near.because and "is better than that" in far.because
     two = only(said(study(same[:2], [0.1] * 2)), "seed_noise")
     assert two.severity == "unknown" and "about 1 more" in two.because
     assert "seed_noise" not in {each.metric for each in said(study([0.5, 0.4, 0.3], [0.1, 0.2, 0.3]))}

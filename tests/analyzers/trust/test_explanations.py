@@ -1,7 +1,7 @@
 """Does the analyzer find what drives the scores, a planted change, attributions that do not add up, a wrong artifact; and say what is missing?"""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -12,34 +12,16 @@ from observability.core.analyzer import Context
 from observability.core.catalog import Model, Version
 from observability.core.settings import ModelSettings
 from observability.core.window import Window
+from tests.support.attribution_frames import NAMES, SIZES, START, attributions, served
 
-START = datetime(2026, 3, 2, tzinfo=UTC)
-NAMES = ("hour", "carrier", "rain", "<b>x</b>")
-SIZES = np.array([4.0, 2.0, 1.0, 0.5])
 VERSION = Version("3", START, NAMES, {}, reference_rows=500, artifact="artifacts/1/3/lightgbm-0.txt")
 WINDOW = Window("loan", START, START + timedelta(days=7), "3")
 CONTEXT = Context(Model(1, "loan", "binary", ("0", "1"), versions=(VERSION,)), VERSION, WINDOW, WINDOW.end, budget=0.014)
 
 
-def attributions(rng: np.random.Generator, n: int, sizes: np.ndarray = SIZES, *, days: int = 7, **columns: object) -> pd.DataFrame:
-    """n explained predictions, spread over the days."""
-    values = rng.normal(0, sizes, (n, len(NAMES)))
-    frame = pd.DataFrame(
-        {
-            "id": [f"p{k}" for k in range(n)], "at": [START.replace(tzinfo=None) + timedelta(days=k % days, hours=3) for k in range(n)],
-            "weight": 1.0, "version": "3", "sampled": True, "class": -1, "base": -1.0, "output": values.sum(axis=1) - 1, "residual": 0.0,
-            "link": "logit", "method": "shap tree", "adds_up": True, "reproduces": pd.Series([True] * n, dtype=object),
-        }
-    )  # fmt: skip
-    frame = frame.assign(**columns).astype({"at": "datetime64[us]", "id": object, "sampled": bool, "adds_up": bool})
-    return pd.concat([frame, pd.DataFrame(values, columns=[f"attribution.{name}" for name in NAMES])], axis=1)
-
-
-def served(days: int = 7, n: int = 1000) -> pd.DataFrame:
-    """Predictions by day, those that failed too."""
-    frame = pd.DataFrame({"period": [START.replace(tzinfo=None) + timedelta(days=k) for k in range(days)], "status": "ok", "n": n})
-    failed = frame.assign(status="error", n=7)
-    return pd.concat([frame, failed], ignore_index=True).assign(w=lambda each: each["n"].astype(float))
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
 
 
 def said(current: pd.DataFrame, reference: pd.DataFrame | None = None, context: Context = CONTEXT, days: int = 7) -> dict:
@@ -48,16 +30,11 @@ def said(current: pd.DataFrame, reference: pd.DataFrame | None = None, context: 
     return {(each.subject, each.metric): each for each in ANALYZER.analyze(frames, context)}
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(7)
-
-
 def test_the_same_drivers_are_fine_and_named(rng: np.random.Generator) -> None:
     found = said(attributions(rng, 700), attributions(rng, 1000))
     distance = found["model", "attribution_distance"]
     assert distance.severity == "ok" and distance.value < 0.05 < distance.limit == 0.1 and distance.n == 700
-    assert distance.because.startswith("The scores are driven most by `hour` (5") and "700 of 7,000 predictions" in distance.because
+    assert distance.because.startswith("Main drivers of the scores: `hour` (5") and "700 of 7,000 predictions" in distance.because
     assert found["model", "attribution_ndcg"].severity == "ok" and found["model", "artifact_mismatch"].value == 0
     assert found["hour", "attribution_share"].value == pytest.approx(4 / 7.5, abs=0.03)
     assert all(each.severity == "ok" for each in found.values()) and len(found) == 4 + len(NAMES)
@@ -97,7 +74,7 @@ def test_a_small_sample_is_no_alarm(rng: np.random.Generator) -> None:
     for name in NAMES:
         big[f"attribution.{name}"] = rng.standard_cauchy(110)
     distance = said(small, big)["model", "attribution_distance"]
-    assert distance.severity == "unknown" and "cannot be told yet: that needs" in distance.because
+    assert distance.severity == "unknown" and "yet: that needs" in distance.because
     few = said(attributions(rng, 40), attributions(rng, 1000))["model", "attribution_distance"]
     assert few.severity == "unknown" and few.value is None and "needs about 60 more explained predictions" in few.because
 
@@ -154,7 +131,7 @@ def test_it_says_what_is_missing(rng: np.random.Generator) -> None:
     part = attributions(rng, 300, days=3)
     assert "(3 of 7 days are explained so far)" in said(part, attributions(rng, 1000))["model", "attribution_distance"].because
     first = said(part, nothing)["model", "attribution_distance"]
-    assert first.severity == "unknown" and "driven most by `hour`" in first.because and "needs about 100 more" in first.because
+    assert first.severity == "unknown" and "Main drivers of the scores: `hour`" in first.because and "needs about 100 more" in first.because
     mixed = said(part, attributions(rng, 1000, link="identity"))["model", "attribution_distance"]
     assert "another space (identity, not logit)" in mixed.because
 

@@ -9,7 +9,7 @@ import pytest
 
 from observability.core.catalog import Model
 from observability.detection.fairness_criteria import CRITERIA, ratio_of, spread_of
-from observability.metrics.groups import Attribute, Groups, measure, of_class
+from observability.metrics.groups import Attribute, GroupMetrics, class_rate_name, group_metrics
 
 fairlearn = pytest.importorskip("fairlearn.metrics")
 SENSITIVE = ("sex", "race", "region")
@@ -27,16 +27,16 @@ def rows() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def groups(rows: pd.DataFrame) -> Groups:
+def groups(rows: pd.DataFrame) -> GroupMetrics:
     """What the product says of them, from counts."""
     keys = {name: f"group.{name}" for name in SENSITIVE}
     counts = rows.rename(columns=keys).groupby([*keys.values(), "decision", "label"]).size().rename("n").reset_index()
     counts = counts.assign(w=counts["n"].astype(float), w2=counts["n"].astype(float))
     model = Model(1, "loan", "binary", ("0", "1"))
-    return measure(model, counts, [Attribute(name, key) for name, key in keys.items()])
+    return group_metrics(model, counts, [Attribute(name, key) for name, key in keys.items()])
 
 
-def test_rates_of_crossed_groups_are_fairlearns(rows: pd.DataFrame, groups: Groups) -> None:
+def test_rates_of_crossed_groups_are_fairlearns(rows: pd.DataFrame, groups: GroupMetrics) -> None:
     from sklearn.metrics import precision_score
 
     wanted = {
@@ -53,13 +53,13 @@ def test_rates_of_crossed_groups_are_fairlearns(rows: pd.DataFrame, groups: Grou
 
 
 @pytest.mark.parametrize("name", ["demographic_parity", "equalized_odds", "equal_opportunity"])
-def test_differences_are_fairlearns(name: str, rows: pd.DataFrame, groups: Groups) -> None:
+def test_differences_are_fairlearns(name: str, rows: pd.DataFrame, groups: GroupMetrics) -> None:
     theirs = getattr(fairlearn, f"{name}_difference")(rows["label"], rows["decision"], sensitive_features=rows[list(SENSITIVE)])
     ours = spread_of(CRITERIA[name], groups, np.ones(len(groups.levels), bool))
     assert ours.difference == pytest.approx(theirs, rel=1e-12) and theirs > 0.05
 
 
-def test_the_ratio_of_selection_rates_is_fairlearns(rows: pd.DataFrame, groups: Groups) -> None:
+def test_the_ratio_of_selection_rates_is_fairlearns(rows: pd.DataFrame, groups: GroupMetrics) -> None:
     theirs = fairlearn.demographic_parity_ratio(rows["label"], rows["decision"], sensitive_features=rows[list(SENSITIVE)])
     assert ratio_of(groups, np.ones(len(groups.levels), bool)).value == pytest.approx(theirs, rel=1e-12)
 
@@ -69,7 +69,7 @@ def test_rates_of_each_of_several_classes_are_fairlearns() -> None:
     rows = pd.DataFrame({"group.sex": rng.choice(["F", "M"], 900), "label": rng.integers(0, 3, 900), "decision": rng.integers(0, 3, 900)})
     counts = rows.groupby(["group.sex", "label", "decision"]).size().rename("n").reset_index()
     model = Model(1, "m", "multiclass", ("a", "b", "c"))
-    found = measure(
+    found = group_metrics(
         model, counts.assign(w=counts["n"].astype(float), w2=counts["n"].astype(float)), [Attribute("sex", "group.sex", ("F", "M"))]
     )
     for place, name in enumerate(model.classes):
@@ -78,4 +78,4 @@ def test_rates_of_each_of_several_classes_are_fairlearns() -> None:
             y_true=rows["label"] == place, y_pred=rows["decision"] == place, sensitive_features=rows["group.sex"],
         ).by_group  # fmt: skip
         for rate in theirs:
-            assert list(found.metrics[of_class(rate, name)].value) == pytest.approx(list(theirs[rate]))
+            assert list(found.metrics[class_rate_name(rate, name)].value) == pytest.approx(list(theirs[rate]))

@@ -12,9 +12,9 @@ from observability.core.analyzer import Context
 from observability.core.catalog import Column, Edges, Model
 from observability.core.settings import ModelSettings
 from observability.core.window import Window
-from observability.detection.fairness_criteria import CRITERIA, level
-from observability.detection.fairness_sentences import because_level, because_too_few
-from observability.metrics.groups import Attribute, attributes, measure, question
+from observability.detection.fairness_criteria import CRITERIA, criterion_level
+from observability.detection.fairness_sentences import criterion_sentence, because_too_few
+from observability.metrics.groups import Attribute, group_metrics, group_question, sensitive_attributes
 from observability.store.query import aggregates
 from tests.support import reference_engine
 from tests.support.analyzer_worlds import answer, context_for, frames_for, spread
@@ -60,10 +60,10 @@ def findings(current, reference, past=None, **options) -> dict:
 def test_rates_by_group_equal_scikit_learn(weight: bool) -> None:
     rows = people(3000, 1, tpr={"F": 0.7}, shares=(0.3, 0.5, 0.2), weight=weight)
     asked = context(None)
-    groups = measure(
+    groups = group_metrics(
         asked.model,
-        answer(question(asked.model, attributes(asked.model, asked.version)), rows, asked),
-        attributes(asked.model, asked.version),
+        answer(group_question(asked.model, sensitive_attributes(asked.model, asked.version)), rows, asked),
+        sensitive_attributes(asked.model, asked.version),
     )
     assert groups.names == ("M", "F", "X")
     for place, name in enumerate(groups.names):
@@ -170,7 +170,7 @@ def test_what_stood_in_the_reference_is_shown_and_alarms_nobody() -> None:
     said = findings(rows, base)
     assert {each.severity for each in said.values()} == {"ok"}
     found = said[("sex", "equalized_odds_difference")]
-    assert found.value > 0.15 and "it stood in the reference" in found.because and found.evidence["stood_in_reference"]
+    assert found.value > 0.15 and "pre-existing gap" in found.because and found.evidence["stood_in_reference"]
 
 
 def test_a_tiny_group_beside_a_certain_gap_hides_it_not() -> None:
@@ -184,21 +184,21 @@ def sentence(chance: float, growth: float | None, looks: int | None) -> str:
     """The sentence of a gap beyond the limit that raised nothing, with these p-values."""
     rows, base = people(4000, 41, tpr={"F": 0.66}), people(20_000, 42)
     asked = context(base)
-    chosen = attributes(asked.model, asked.version)
-    now, before = (measure(asked.model, answer(question(asked.model, chosen), each, asked), chosen) for each in (rows, base))
-    judged = level(CRITERIA["equalized_odds"], now, before.aligned(now.levels), asked.model.settings)
+    chosen = sensitive_attributes(asked.model, asked.version)
+    now, before = (group_metrics(asked.model, answer(group_question(asked.model, chosen), each, asked), chosen) for each in (rows, base))
+    judged = criterion_level(CRITERIA["equalized_odds"], now, before.aligned(now.levels), asked.model.settings)
     assert judged is not None
     judged = replace(judged, spread=replace(judged.spread, p_value=chance), growth=growth)
-    return because_level(asked.model, chosen[0], now, judged, "ok", looks)
+    return criterion_sentence(asked.model, chosen[0], now, judged, "ok", looks)
 
 
 def test_each_reason_why_a_wide_gap_raises_nothing_has_its_own_sentence() -> None:
-    assert "not surely more than chance: equal groups of these sizes stay under" in sentence(0.3, 0.001, 4)
+    assert "not significant: sampling noise among equal groups up to" in sentence(0.3, 0.001, 4)
     grown = sentence(1e-9, 0.3, 4)
-    assert "but not surely grown from the reference's" in grown and "chance" not in grown
-    assert "more than chance by itself, not after counting the 4 comparisons of this run" in sentence(0.03, 0.001, 4)
-    assert "not after counting all looks of a week" in sentence(0.03, None, 1)
-    assert "and more than chance by itself" in sentence(1e-9, None, None)
+    assert "but no significant growth from the reference's" in grown and "chance" not in grown
+    assert "significant by itself, but not after adjustment for the 4 comparisons of this run" in sentence(0.03, 0.001, 4)
+    assert "not after adjustment for all tests of a week" in sentence(0.03, None, 1)
+    assert "and significant by itself" in sentence(1e-9, None, None)
 
 
 def test_without_a_reference_the_level_alone_is_judged() -> None:
@@ -239,7 +239,9 @@ def test_young_labels_make_it_unknown() -> None:
     rows = people(6000, 20, tpr={"F": 0.6})
     rows.loc[rows.index % 2 == 0, "label"] = np.nan
     said = findings(rows, people(20_000, 21))
-    assert {each.severity for each in said.values()} == {"unknown"} and "young" in said[("sex=F", "true_positive_rate")].because
+    assert {each.severity for each in said.values()} == {"unknown"} and "too few labels yet" in said[
+        ("sex=F", "true_positive_rate")
+    ].because
     past = rows.copy()
     assert "act" in {each.severity for each in findings(rows, people(20_000, 21), past).values()}
 
@@ -298,7 +300,7 @@ def test_an_empty_window_a_single_group_and_no_labels_are_unknown() -> None:
 def test_an_attribute_that_no_prediction_carries_is_said_with_where_it_is_expected() -> None:
     frame = pd.DataFrame({"group.sex": [None], "decision": [1], "label": [1], "n": [400], "w": [400.0], "w2": [400.0]})
     sex = Attribute("sex", "group.sex", ("F", "M"))
-    said = because_too_few(sex, measure(Model(1, "loan", "binary", ("0", "1")), frame, [sex]), CRITERIA["equalized_odds"])
+    said = because_too_few(sex, group_metrics(Model(1, "loan", "binary", ("0", "1")), frame, [sex]), CRITERIA["equalized_odds"])
     assert "No prediction of this window carries `sex`" in said and "the `groups` of a prediction" in said
 
 
@@ -318,9 +320,14 @@ def test_bands_of_numbers_are_groups_and_every_engine_finds_the_same(tmp_path) -
         model = store.catalog().model("loan")
         window = Window("loan", START, START + pd.Timedelta(days=5), version="1")
         asked = Context(model, model.version("1"), window, window.end)
-        assert [each.reference for each in attributes(model, asked.version)] == ["band.income", "feature.sex", "feature.vip", "group.race"]
+        assert [each.reference for each in sensitive_attributes(model, asked.version)] == [
+            "band.income",
+            "feature.sex",
+            "feature.vip",
+            "group.race",
+        ]
         found = []
-        for ask in (aggregates.ask, reference_engine.ask):
+        for ask in (aggregates.answer_aggregate, reference_engine.ask):
             spans = {"current": window, "past": window.past(28), "reference": window.reference()}
             frames = {name: ask(store, each.aggregate, spans[each.span]) for name, each in ANALYZER.needs(asked).items()}
             found.append(sorted(ANALYZER.analyze(frames, asked), key=lambda each: each.id))

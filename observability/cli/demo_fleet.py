@@ -1,0 +1,74 @@
+"""Load the sample fleet into an empty store, by the same registration and loading as any other data.
+
+sample_data/fleet.toml lists the files, and how each is registered or loaded.
+"""
+
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from observability.core.errors import UsageError
+from observability.store.engine import Store
+from observability.store.types.loading import LoadDefaults, LoadReport
+from observability.store.types.registration import RegistrationRequest
+
+Say = Callable[[str], object]
+
+
+def load_fleet(store: Store, listing: Path, say: Say) -> list[str]:
+    """Register and load everything in the list; returns a sentence for each model and one about the records.
+
+    Raises UsageError where the list or one of its files is missing or wrong. What was loaded by then stays (`remove` deletes it).
+    """
+    began = time.perf_counter()
+    try:
+        fleet = tomllib.loads(listing.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError("the sample fleet is missing", got=listing.name, attempt="Run python sample_data/make.py") from None
+    lines = []
+    for entry in fleet["model"]:
+        say(f"registering {entry['name']}")
+        done = store.register(request_of(entry, listing.parent), progress=step_of(entry["name"], say))
+        lines.append(f"{done.model} version {done.version}: {done.rows:,} held-out reference rows.")
+    report = LoadReport()
+    for entry in fleet["file"]:
+        path = listing.parent / entry["path"]
+        report += store.load_files([path], defaults_of(entry), progress=progress_of(path.name, say))
+    counts = f"{report.stored:,} records stored, {report.duplicates:,} duplicates, {report.rejected:,} rejected"
+    return [*lines, f"{counts} in {time.perf_counter() - began:.0f} s."]
+
+
+def step_of(name: str, say: Say) -> Say:
+    """What the registration of one model calls as it goes."""
+    return lambda text: say(f"{name}: {text}")
+
+
+def progress_of(name: str, say: Say) -> Callable[[int, int, int], object]:
+    """What the loader calls as it goes through one file."""
+    return lambda done, total, lines: say(f"{name}: {100 * done / max(total, 1):.0f} %, {lines:,} lines")
+
+
+def request_of(entry: dict[str, Any], folder: Path) -> RegistrationRequest:
+    """The registration of one model of the list."""
+    return RegistrationRequest(
+        model=entry["name"],
+        version=entry["version"],
+        reference=folder / entry["reference"],
+        task=entry["task"],
+        label=entry["label"],
+        score=(entry["score"],) if isinstance(entry["score"], str) else tuple(entry["score"]),
+        at=entry.get("at"),
+        sensitive=tuple(entry.get("sensitive", ())),
+        features=tuple(entry["features"]) if "features" in entry else None,
+        artifact=folder / entry["artifact"] if "artifact" in entry else None,
+        settings=folder / entry["settings"] if "settings" in entry else None,
+        sample=True,
+    )
+
+
+def defaults_of(entry: dict[str, Any]) -> LoadDefaults:
+    """How one file of the list is loaded."""
+    features = tuple(entry["features"]) if "features" in entry else None
+    return LoadDefaults(kind=entry.get("kind"), model=entry.get("model"), version=entry.get("version"), features=features)

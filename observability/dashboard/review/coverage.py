@@ -1,0 +1,59 @@
+"""The models that a step of a review could judge: OK is reported only for those, with a reason for each of the others."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from observability.core import formatting
+from observability.dashboard.review.review import ReviewPage
+from observability.dashboard.widgets import status_line
+
+Body = dict[str, Any]
+MOST = 6
+"""Most models with a reason."""
+
+
+def coverage_note(room: ReviewPage, analyzers: Sequence[str], good: str | None) -> None:
+    """The models that the analyzers of a step could judge. good: the sentence where nothing needs attention; None otherwise."""
+    parts = room.body["models"]
+    blind = {each["model"]: why for each in parts if (why := _reason_not_judged(each, analyzers))}
+    if good and len(blind) < len(parts):
+        judged = len(parts) - len(blind)
+        holds = f" ({formatting.plural(judged, 'model')} judged.)" if blind else ""
+        st.markdown(f"{formatting.status_label('ok')}: {formatting.escape_markdown(good + holds)}")
+    if blind:
+        of = formatting.plural(len(parts), "model")
+        st.markdown(status_line("unknown", f"{len(blind)} of {of} could not be judged."))
+        for model, why in list(blind.items())[:MOST]:
+            st.markdown(f"{formatting.escape_markdown(model)}: {formatting.sentence_markdown(why)}")
+        if len(blind) > MOST:
+            st.caption(f"And {len(blind) - MOST} more; see the live pages.")
+
+
+def _reason_not_judged(part: Body, analyzers: Sequence[str]) -> str | None:
+    """The reason why a model was not judged: no finding of the first analyzer, or only unknown ones of an analyzer. None if it was."""
+    spoke = {name: counted for name in analyzers if (counted := _severity_counts(part, name))}
+    if analyzers[0] not in spoke:
+        return f"No data for {_analyzer_words(analyzers[0])}."
+    unknown = [name for name, counted in spoke.items() if counted["unknown"] == sum(counted.values())]
+    if not unknown:
+        return None
+    why = next((each["because"] for each in part["findings"] if each["analyzer"] in unknown and each["severity"] == "unknown"), None)
+    cells = (part["strip"].get(name.rpartition("/")[2]) or {} for name in unknown)
+    why = why or next((cell["because"] for cell in cells if cell.get("because")), None)
+    names = " and ".join(_analyzer_words(name) for name in unknown)
+    return f"{names.capitalize()}: {why}" if why else f"{names.capitalize()} could not be judged."
+
+
+def _analyzer_words(analyzer: str) -> str:
+    """An analyzer's name inside a sentence."""
+    return analyzer.rpartition("/")[2].replace("_", " ")
+
+
+def _severity_counts(part: Body, analyzer: str) -> dict[str, int]:
+    """Findings of an analyzer by severity; in older weeks, of the findings that were kept."""
+    if "judged" in part:
+        return dict(part["judged"].get(analyzer, {}))
+    found = [each["severity"] for each in part["findings"] if each["analyzer"] == analyzer]
+    return {name: found.count(name) for name in ("act", "watch", "unknown", "ok")} if found else {}

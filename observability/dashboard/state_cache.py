@@ -1,0 +1,81 @@
+"""The store that pages read, its state, and a cache of answers by that state."""
+
+import functools
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    from observability.store.engine import Store
+
+FRESH = 5.0
+"""Seconds that pages may lag behind what arrives by itself, so that a busy store is not analyzed again at every click."""
+Stamp = tuple[str, int]
+"""The state of a store: its home and its generation, which grows with each commit."""
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
+
+
+def store() -> "Store":
+    """The store that this process owns."""
+    from observability.server import process_lock
+
+    return process_lock.current_store()
+
+
+@dataclass
+class DisplayedState:
+    """The generation of a store that pages show, the number of its commits that somebody waited for, and when it last changed (monotonic
+    seconds).
+    """
+
+    generation: int
+    awaited: int
+    at: float
+
+
+_DISPLAYED: "weakref.WeakKeyDictionary[Store, DisplayedState]" = weakref.WeakKeyDictionary()
+
+
+def store_stamp() -> Stamp:
+    """The state of the store that pages read: the newest, or one at most FRESH seconds old that contains every change made by people."""
+    current, instant = store(), time.monotonic()
+    generation = current.generation
+    awaited = generation - current.unhurried
+    shown = _DISPLAYED.get(current)
+    if shown is None:
+        shown = _DISPLAYED[current] = DisplayedState(generation, awaited, instant - FRESH)
+    elif shown.generation != generation and (shown.awaited != awaited or instant - shown.at >= FRESH):
+        shown = _DISPLAYED[current] = DisplayedState(generation, awaited, instant)
+    return str(current.home), shown.generation
+
+
+def cached_by_state(
+    most: int, *, copied: bool = False, ttl: float | None = None
+) -> Callable[[Callable[Arguments, Answer]], Callable[Arguments, Answer]]:
+    """Cache a function's answers by its arguments and by the state of the store.
+
+    most: how many answers are kept. copied: each caller gets a copy, as of frames; else sessions share the object, which is read-only.
+    ttl: seconds after which an answer is computed again.
+    """
+    cache: Any = st.cache_data if copied else st.cache_resource
+
+    def decorate(ask: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+        @functools.wraps(ask)
+        def keyed(_stamp: Stamp, *args: Any, **kwargs: Any) -> Answer:
+            return ask(*args, **kwargs)
+
+        held = cache(max_entries=most, ttl=ttl, show_spinner=False)(keyed)
+
+        @functools.wraps(ask)
+        def current(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
+            answer: Answer = held(store_stamp(), *args, **kwargs)
+            return answer
+
+        return current
+
+    return decorate

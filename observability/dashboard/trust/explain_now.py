@@ -1,0 +1,94 @@
+"""The note on predictions that are not explained yet, and the button that explains them now."""
+
+import threading
+import time
+
+import streamlit as st
+
+from observability.analyzers.trust.explanations import NO_ARTIFACT
+from observability.core import formatting
+from observability.core.errors import ObservabilityError
+from observability.dashboard import empty_states, load
+from observability.dashboard.frame import ModelPage
+from observability.dashboard.trust.explanations import ExplanationView
+from observability.dashboard.widgets import plain_caption, plain_error
+
+WAIT_SECONDS = 120.0
+"""Time limit of the button; the background thread or the command explains the rest."""
+
+
+def unexplained_note(here: ModelPage, view: ExplanationView) -> None:
+    """The predictions that are not explained, the reason, and the button that explains them now."""
+    now, state = view.now, view.state
+    if state is not None and state.failure:
+        words = f"{state.failure[:1].upper()}{state.failure[1:]} Retried after a new registration of the artifact or a change of a library."
+        st.error(formatting.escape_markdown(words), title="The artifact could not be explained", icon=":material/error:")
+        return
+    if now.served == 0:
+        empty_states.no_rows_state()
+        return
+    if not view.version.artifact and now.explained == 0:
+        empty_states.empty_state(
+            formatting.sentence_markdown(NO_ARTIFACT.format(view.version.name)),
+            "Models run in a separate process without network. Pickle and joblib files are rejected because they run code.",
+            "add_model",
+            "Register",
+        )
+        return
+    if now.days < now.served_days or (view.before is None and view.version.artifact):
+        _background_work_note()
+        if st.button("Explain now", icon=":material/bolt:"):
+            _explain_with_progress(here, view)
+
+
+def _background_work_note() -> None:
+    """The state of the background thread that explains."""
+    from observability.core.errors import StoreBusyError
+    from observability.server import process_lock
+
+    try:
+        state = process_lock.current().enriching
+    except StoreBusyError:
+        return
+    if state is not None and state.busy:
+        plain_caption(f"In progress: {state.sentence} ({formatting.format_share(state.share)} of {state.model}).")
+    elif state is not None and state.failure:
+        plain_caption(f"Background run failed: {state.failure}")
+
+
+def _explain_with_progress(here: ModelPage, view: ExplanationView) -> None:
+    """Explain the reference and the days of the window, with progress."""
+    from observability.enrichment.enrich import enrichment_step
+    from observability.enrichment.explanations import explain_rows
+
+    bar, began, rows = st.progress(0.0, "Starting the model process"), time.monotonic(), 0
+    before = _parts_waiting(here, view)
+
+    def note(share: float, sentence: str) -> None:
+        bar.progress(
+            min(max(1 - left / max(before, 1), 0.0), 1.0), f"{rows:,} predictions explained. {formatting.escape_markdown(sentence)}"
+        )
+
+    left = before
+    try:
+        while left and time.monotonic() - began < WAIT_SECONDS:
+            done = enrichment_step(load.store(), explain_rows, here.model.name, note, threading.Event())
+            rows, left = rows + done, _parts_waiting(here, view)
+            if not done:
+                break
+    except ObservabilityError as error:
+        bar.empty()
+        plain_error(error)
+        return
+    bar.empty()
+    st.rerun()
+
+
+def _parts_waiting(here: ModelPage, view: ExplanationView) -> int:
+    """Days of the window, and the reference, that are not explained yet."""
+    from observability.enrichment.explanations import REFERENCE_ROWS
+    from observability.store.types.explanations import REFERENCE
+
+    parts = load.store().explanation_parts(here.model, view.version, int(here.model.settings.explanations_per_day), REFERENCE_ROWS)
+    first, last = f"{view.window.start:%Y-%m-%d}", f"{view.window.end:%Y-%m-%dT%H}"
+    return sum(not each.done for each in parts if each.name == REFERENCE or first <= each.name < last)

@@ -1,0 +1,105 @@
+"""Small elements that several pages draw: links as buttons, status lines, CSV downloads, the error of a failed save."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from observability.core import formatting
+from observability.core.errors import ObservabilityError
+from observability.core.finding import Finding
+from observability.dashboard import links, load
+from observability.dashboard.frame import download_button
+from observability.export.csv import inert_csv
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+NOT_SAVED = "Not saved; your text is still in the form"
+
+
+def link_button(label: str, target: Mapping[str, Any], *, key: str | None = None, icon: str = "arrow_forward", quiet: bool = True) -> None:
+    """A button that follows a link (links.link_cell, or its target). icon: the name of a Material symbol; quiet: without a frame."""
+    st.button(
+        formatting.escape_markdown(label),
+        type="tertiary" if quiet else "secondary",
+        icon=f":material/{icon}:",
+        key=key,
+        on_click=links.follow_link,
+        args=(target.get("go", target),),
+    )
+
+
+def plain_paragraph(text: object) -> None:
+    """A paragraph in which names and values from logs cannot become markup."""
+    st.markdown(formatting.escape_markdown(text))
+
+
+def plain_caption(text: object) -> None:
+    """A caption in which names and values from logs cannot become markup."""
+    st.caption(formatting.escape_markdown(text))
+
+
+def plain_error(text: object) -> None:
+    """An error message in which names and values from logs cannot become markup."""
+    st.error(formatting.escape_markdown(text))
+
+
+def status_line(severity: str, sentence: str, word: str | None = None, *, strong: bool = False) -> str:
+    """Icon, word and sentence as Markdown. sentence: names between backticks stay code. strong: the sentence is bold."""
+    words = formatting.sentence_markdown(sentence)
+    return f"{formatting.status_label(severity, word)}: {f'**{words}**' if strong else words}"
+
+
+def finding_lines(findings: Iterable[Finding]) -> None:
+    """A status line for each finding."""
+    for finding in findings:
+        st.markdown(status_line(finding.severity, finding.because))
+
+
+def unavailable_note(why: object) -> None:
+    """A status line that says why something cannot be shown."""
+    st.markdown(status_line("unknown", str(why), "Not available"))
+
+
+def csv_button(name: str, rows: "DataFrame | Callable[[], DataFrame]", *, key: str | None = None) -> None:
+    """Download rows as `name.csv`. rows: the frame, or a function that gives it when the button is pressed."""
+    download_button(f"{name}.csv", lambda: inert_csv(rows() if callable(rows) else rows), "CSV", key=key or f"{name}-csv")
+
+
+def csv_of_table(name: str, rows: "DataFrame | Callable[[], DataFrame]", total: int, most: int, which: str = "newest") -> None:
+    """The CSV of a table that shows at most so many rows, and a caption where it leaves some out."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        csv_button(name, rows)
+        if total > most:
+            st.caption(f"The {which} {most} of {total:,}; the CSV holds all of them.")
+
+
+def logging_examples(examples: Mapping[str, str], *, expanded: bool = False) -> None:
+    """Records to log for better figures. examples: a line of each by its description."""
+    with st.expander("Improve these figures", icon=":material/edit_note:", expanded=expanded):
+        for words, line in examples.items():
+            st.markdown(words)
+            st.code(line, language="json", wrap_lines=True)
+
+
+def note_line(at: datetime, author: str, word: str, more: str = "", *, strong: bool = False) -> None:
+    """One entry of a history: time, author, word and text. strong: the word is bold."""
+    when, words = formatting.escape_markdown(f"{formatting.format_minute(at)} {author}"), formatting.escape_markdown(word)
+    st.markdown(f":gray[{when}] {f'**{words}**' if strong else words}{f': {formatting.escape_markdown(more)}' if more else ''}")
+
+
+def save_records(records: Sequence[Mapping[str, object]], failure: str | None = None) -> bool:
+    """Write records to the store; False, with the reason on the page, where they cannot be written. failure: the title of the error."""
+    try:
+        load.store().write_records(records)
+    except ObservabilityError as error:
+        st.error(formatting.escape_markdown(error), title=failure, icon=":material/error:")
+        return False
+    return True
+
+
+def utc_midnight(day: date | None) -> datetime | None:
+    """The beginning of a day (UTC), as a record holds a due date; None where no day is chosen."""
+    return datetime.combine(day, time(), tzinfo=UTC) if day else None

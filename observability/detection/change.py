@@ -1,0 +1,195 @@
+"""Judge a change that was measured in several windows (windows.py) by size, significance and novelty.
+
+The statistic differs (PSI of a distribution, loss of a metric, growth of a ratio, of a gap between groups, change of a correlation, fall
+of agreement); the decision rule is the same. A detector fills a `WindowChange` for each window, adds its own fields, and states in
+`is_new` whether the model's own past differs from it too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from observability.core.finding import SEVERITIES, Severity, needs_action
+from observability.core.settings import ModelSettings
+from observability.stats.dispersion import LARGE_FREEDOM
+from observability.stats.multiple_testing import ACT_SHARE, benjamini_hochberg
+
+USUAL_SHARE = 0.99
+"""Share of unchanged windows that stays under the natural variation."""
+NO_DIFFERENCE = 1e-9
+"""Differences of logarithms up to this are rounding."""
+Limits = tuple[float, float]
+"""The effects from which a change is watch and act."""
+
+
+@dataclass(frozen=True)
+class DifferenceError:
+    """Standard error of a difference.
+
+    rows: standard error from rows; days: variance that days add; freedom: degrees of freedom of the estimate of `days`; most_freedom: cap
+    of the degrees of freedom of the whole. one_sided: only a rise counts.
+    """
+
+    rows: float
+    days: float = 0.0
+    freedom: float = float("inf")
+    most_freedom: float = LARGE_FREEDOM
+    one_sided: bool = False
+
+    @property
+    def days_known(self) -> bool:
+        """Whether the past has enough days to estimate the variance that days add."""
+        return bool(np.isfinite(self.freedom))
+
+    @cached_property
+    def total(self) -> float:
+        """Standard error from rows and days."""
+        return float(np.hypot(self.rows, np.sqrt(self.days)))
+
+    @cached_property
+    def total_freedom(self) -> float:
+        """Degrees of freedom of the whole error: those of the days' part, more where rows weigh more (Satterthwaite 1946)."""
+        grown = self.freedom * (self.total**2 / self.days) ** 2 if self.days > 0 else float("inf")
+        return min(grown, self.most_freedom)
+
+    def p_value(self, difference: float) -> float:
+        """Return the p-value of no difference; without any error 1 for no difference, else 0."""
+        from scipy.special import ndtr, stdtr
+
+        size = difference if self.one_sided else abs(difference)
+        if not self.total > 0:
+            return float(size <= (NO_DIFFERENCE if self.one_sided else 0.0))
+        score = -size / self.total
+        below = ndtr(score) if np.isinf(self.total_freedom) else stdtr(self.total_freedom, score)
+        return float(below if self.one_sided else 2 * below)
+
+    @cached_property
+    def reach(self) -> float:
+        """The difference that USUAL_SHARE of unchanged windows stay under."""
+        from scipy.special import stdtrit
+
+        if not self.total > 0:
+            return 0.0
+        share = USUAL_SHARE if self.one_sided else 0.5 + USUAL_SHARE / 2
+        return float(stdtrit(min(self.total_freedom, LARGE_FREEDOM), share)) * self.total
+
+
+def stated_limits(settings: ModelSettings, metric: str, watch: float, act: float) -> Limits:
+    """Return the limits of a metric (`section/analyzer/metric`): the owner's limit replaces the one for act, and watch is never above
+    it.
+    """
+    act = settings.limits.get(metric, act)
+    return min(watch, act), act
+
+
+def at_least(limits: Limits, varies: float) -> Limits:
+    """Return limits that are not below the natural variation."""
+    return max(limits[0], varies), max(limits[1], varies)
+
+
+def significant_severity(watch: bool, act: bool, p_adjusted: float, budget: float) -> Severity:
+    """Return the severity of an effect that reaches the limit for watch, or for act, at an adjusted p-value.
+
+    budget: share of false discoveries that the run may spend; an act may spend a fifth of it.
+    """
+    if not watch or p_adjusted > budget:
+        return "ok"
+    return "act" if act and p_adjusted <= budget * ACT_SHARE else "watch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowChange:
+    """A change in one window.
+
+    days: length of the window; whole: whether it is the whole window, and not some last days of it. effect: size of the change, in the
+    unit of its limits (larger is worse). p_value: of no change. limits: for watch and act, its natural variation (varies) included.
+    """
+
+    days: float
+    whole: bool
+    effect: float
+    p_value: float
+    limits: Limits
+    varies: float = 0.0
+
+    @property
+    def order(self) -> tuple[float, ...]:
+        """Sort key among changes of one severity and kind of window, the most informative first."""
+        return (-self.effect,)
+
+    def is_new(self, severity: Severity, budget: float) -> bool:
+        """Whether the model's own past differs from it as well; True where there is none."""
+        return True
+
+    def stays_visible(self) -> bool:
+        """Whether a change that is not new is still shown as watch."""
+        return self.whole
+
+
+Change = TypeVar("Change", bound=WindowChange)
+
+
+@dataclass(frozen=True)
+class ChangeVerdict(Generic[Change]):
+    """Severity of a change.
+
+    limit: the limit that it passed, or the one for watch. standing: beyond the limit, but not new to the model's own past.
+    """
+
+    change: Change
+    severity: Severity
+    p_adjusted: float
+    standing: bool = False
+
+    @property
+    def limit(self) -> float:
+        """The limit that the change passed, or else the one for watch."""
+        return self.change.limits[self.severity == "act"]
+
+    @property
+    def needs_action(self) -> bool:
+        """Whether it is act or watch."""
+        return needs_action(self.severity)
+
+    @property
+    def order(self) -> tuple[int, bool, tuple[float, ...]]:
+        """Sort key: the worst first, then the whole window, then the most informative."""
+        return SEVERITIES.index(self.severity), not self.change.whole, self.change.order
+
+    def evidence_row(self, value: float | None, low: float | None, high: float | None, edge: float | None, **more: Any) -> dict[str, Any]:
+        """Return the entry of this window in a finding's `windows`. edge: the value at which the limit is reached."""
+        change = self.change
+        return {
+            "days": change.days,
+            "value": value,
+            "low": low,
+            "high": high,
+            "limit": self.limit,
+            "edge": edge,
+            "varies_up_to": change.varies,
+            "p_value": change.p_value,
+            "p_adjusted": self.p_adjusted,
+            "standing": self.standing,
+            "severity": self.severity,
+            **more,
+        }
+
+
+def judge_change(change: Change, p_adjusted: float, budget: float) -> ChangeVerdict[Change]:
+    """Return the severity of one change: beyond its limit, significant, and new."""
+    watch, act = change.limits
+    severity = significant_severity(change.effect >= watch, change.effect >= act, p_adjusted, budget)
+    if severity == "ok" or change.is_new(severity, budget):
+        return ChangeVerdict(change, severity, p_adjusted)
+    return ChangeVerdict(change, "watch" if change.stays_visible() else "ok", p_adjusted, standing=True)
+
+
+def judge_changes(changes: Sequence[Change], budget: float) -> list[ChangeVerdict[Change]]:
+    """Return the severities of changes, the worst first, with the false discovery rate controlled over all of them."""
+    adjusted, _ = benjamini_hochberg([change.p_value for change in changes], budget)
+    return sorted(
+        (judge_change(change, float(p), budget) for change, p in zip(changes, adjusted, strict=True)), key=lambda verdict: verdict.order
+    )

@@ -1,0 +1,54 @@
+"""The windows in which a change is tested: the whole window and its last 1, 3 and 7 days.
+
+A fault of yesterday shows in the last day while the week still dilutes it. Last days are whole days, because half a day covers other
+hours. A window shorter than a week is compared with the same weekdays of the model's own past.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+WEEK = 7
+LAST_DAYS = (1, 3, 7)
+MOST_REFERENCE_DAYS = 90
+Days = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+
+def last_day_masks(
+    days: Days,
+    last: int,
+    length: float,
+    enough: Callable[[Mask], object] = np.any,
+    *,
+    first: float = -np.inf,
+    counts: Sequence[int] = LAST_DAYS,
+) -> Iterator[tuple[int, Mask]]:
+    """Return (number of days, mask of the days) of the last 1, 3 and 7 days, where they are fewer than the window's and hold enough.
+
+    days: numbers of days since 1970. first, last: numbers of the window's first and last whole day. length: days of the window.
+    """
+    for count in counts:
+        kept = (days > last - count) & (days <= last) & (days >= first)
+        if count < length and enough(kept):
+            yield count, kept
+
+
+def same_weekdays(days: Days, others: Days) -> Mask:
+    """Return which days fall on a weekday that is among the others."""
+    return np.isin(days % WEEK, others % WEEK)
+
+
+def reference_days(rows: float, rows_a_day: float) -> float:
+    """Return the days that a reference is taken to span, which is stored without times.
+
+    It is its rows at the traffic of a usual day, from a week to 90 days.
+    """
+    return min(max(rows / rows_a_day, WEEK), MOST_REFERENCE_DAYS) if rows_a_day > 0 else float(WEEK)
+
+
+def window_phrase(days: float, *, whole: bool) -> str:
+    """Return when the change occurred, for the end of a phrase; empty for the whole window."""
+    return "" if whole else " on the last day" if days == 1 else f" in the last {days:g} days"

@@ -1,0 +1,200 @@
+"""Detection of two levels of a category that traded places: one fell, another rose by as much, and the others stayed.
+
+Many small levels hide a swap from a distance of whole distributions: renaming a twentieth of the rows moves the PSI by 0.02. Each
+level is tested by the signed root of its likelihood ratio, whose tails hold at small counts too, widened by what days add. The
+statistic is the distance between the level that fell and the one that rose most significantly (a studentized range), with every pair
+of levels counted as a test.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from observability.stats.dispersion import LARGE_FREEDOM
+
+Floats = NDArray[np.float64]
+FEWEST = 3
+"""Levels needed: of two, one always rises by what the other falls."""
+
+
+@dataclass(frozen=True)
+class LevelSwap:
+    """The levels that fell and rose most significantly, as places among the groups, with their shares before and now.
+
+    rest: share of the whole movement that is of other levels, beyond what chance and days move. p_value: probability that chance and
+    days move any two levels so far apart.
+    """
+
+    fell: int
+    rose: int
+    before: tuple[float, float]
+    now: tuple[float, float]
+    rest: float
+    p_value: float
+
+    @property
+    def changes(self) -> tuple[float, float]:
+        """The smaller and the larger of the two changes, without signs."""
+        one, other = (abs(now - before) for now, before in zip(self.now, self.before, strict=True))
+        return min(one, other), max(one, other)
+
+    @property
+    def diluted(self) -> float:
+        """Smaller over larger change if only the level that moved more had moved and all others had made room in proportion.
+
+        Rows that come on top (a burst, a new customer) do so, and with three levels that looks much like a swap.
+        """
+        fell, rose = (abs(now - before) for now, before in zip(self.now, self.before, strict=True))
+        more, less = self.before if fell > rose else self.before[::-1]
+        return less / (1 - more) if more < 1 else 1.0
+
+
+@dataclass(frozen=True)
+class LevelShares:
+    """Counts of a category on two sides, by group.
+
+    n: effective rows of both; from_days: variance that days add to the difference of each share; freedom: degrees of freedom of
+    that; judged: mask of the groups that are single levels; wild: see `past_day_excess`.
+    """
+
+    before: Floats
+    now: Floats
+    n: tuple[float, float]
+    from_days: Floats
+    freedom: float
+    judged: NDArray[np.bool_]
+    wild: float = 1.0
+
+    @cached_property
+    def shares(self) -> tuple[Floats, Floats]:
+        """Shares of the groups before and now."""
+        return self.before / self.before.sum(), self.now / self.now.sum()
+
+    @cached_property
+    def pooled(self) -> Floats:
+        """Shares of the groups in both sides together, each side weighted by its effective rows."""
+        (p, q), (n, m) = self.shares, self.n
+        return np.asarray((p * n + q * m) / (n + m))
+
+    @cached_property
+    def of_rows(self) -> Floats:
+        """Variance of the difference of each share from rows alone."""
+        return np.asarray(self.pooled * (1 - self.pooled) * (1 / self.n[0] + 1 / self.n[1]))
+
+    @cached_property
+    def moved(self) -> Floats:
+        """Change of each group in standard errors; 0 for a group of several levels."""
+        rows = self.of_rows
+        known = self.judged & (rows > 0)
+        widened = np.sqrt(1 + self.from_days / np.where(known, rows, 1.0))
+        return np.asarray(np.where(known, signed_likelihood_roots(*self.shares, *self.n) / widened, 0.0))
+
+
+def signed_likelihood_roots(p: ArrayLike, q: ArrayLike, n: float, m: float | Floats) -> Floats:
+    """Signed root of the likelihood ratio of each share: standard normal without change.
+
+    Parameters
+    ----------
+    p : ArrayLike
+        Shares before.
+    q : ArrayLike
+        Shares now.
+    n : float
+        Effective rows before.
+    m : float | Floats
+        Effective rows now.
+
+    Returns
+    -------
+    Floats
+    """
+    before, now = np.asarray(p, np.float64), np.asarray(q, np.float64)
+    pooled = (before * n + now * m) / (n + m)
+    inner, outer = _binomial_log_likelihood(before, n) + _binomial_log_likelihood(now, m), _binomial_log_likelihood(pooled, n + m)
+    return np.asarray(np.sign(now - before) * np.sqrt(np.maximum(2 * (inner - outer), 0.0)))
+
+
+def past_day_excess(shares: Floats, n: Floats, from_days: Floats, judged: NDArray[np.bool_]) -> float:
+    """Largest distance of two levels on past days over the largest expected of so many normal days.
+
+    Shares of days are skewed, and the variance of days is a robust one, so one outlying day is no fault: this factor keeps it from
+    raising an alarm.
+
+    Parameters
+    ----------
+    shares : Floats
+        Days × groups.
+    n : Floats
+        Effective rows of each day.
+    from_days : Floats
+        Variance that days add to each share.
+    judged : NDArray[np.bool_]
+        Mask of the groups that are single levels.
+
+    Returns
+    -------
+    float
+        At least 1.
+    """
+    from scipy.special import ndtri
+
+    kept, levels = n > 0, int(judged.sum())
+    if levels < FEWEST or kept.sum() < 2:
+        return 1.0
+    days, size, added = shares[kept][:, judged], n[kept], from_days[judged]
+    whole = np.average(days, axis=0, weights=size)
+    rows = whole * (1 - whole) / size[:, None]
+    z = signed_likelihood_roots(whole, days, float(size.sum()), size[:, None]) / np.sqrt(1 + added / np.where(rows > 0, rows, 1.0))
+    apart = float((z.max(axis=1) - z.min(axis=1)).max()) / np.sqrt(2)
+    return max(apart / float(-ndtri(0.5 / (size.size * levels * (levels - 1)))), 1.0)
+
+
+def _binomial_log_likelihood(share: Floats, n: float | Floats) -> Floats:
+    """Log-likelihood of n rows with a share of one level, at that share: n (p ln p + (1 - p) ln(1 - p))."""
+    from scipy.special import xlog1py, xlogy
+
+    return np.asarray(n * (xlogy(share, share) + xlog1py(1 - share, -share)))
+
+
+def find_level_swap(of: LevelShares, pair: tuple[int, int] | None = None) -> LevelSwap | None:
+    """The most significant swap of two levels, or that of a given pair.
+
+    Parameters
+    ----------
+    of : LevelShares
+        Counts of both sides.
+    pair : tuple[int, int] | None
+        Levels (fell, rose), which is one test; None to search all pairs.
+
+    Returns
+    -------
+    LevelSwap | None
+        None where fewer than three levels are tested, or none fell and none rose.
+    """
+    from scipy.special import stdtr
+
+    looks = int(of.judged.sum())
+    if looks < FEWEST or min(of.before.sum(), of.now.sum(), *of.n) <= 0:
+        return None
+    z = of.moved
+    fell, rose = pair or (int(z.argmin()), int(z.argmax()))
+    if not z[fell] < 0 < z[rose]:
+        return None
+    two, rows, (p, q) = np.array([fell, rose]), of.of_rows, of.shares
+    odds = of.pooled[two] / (1 - of.pooled[two])
+    apart = float((z[rose] - z[fell]) / np.sqrt(2 * (1 + np.sqrt(odds.prod())))) / of.wild
+    part = float(of.from_days[two].sum() / (of.from_days[two].sum() + rows[two].sum()))
+    freedom = min(of.freedom / max(part, 1e-9) ** 2, LARGE_FREEDOM)
+    change = np.abs(q - p)
+    by_chance = np.sqrt(2 / np.pi * (rows + of.from_days))
+    beyond = max(float(np.delete(change - by_chance, two).sum()), 0.0)
+    return LevelSwap(
+        fell,
+        rose,
+        (float(p[fell]), float(p[rose])),
+        (float(q[fell]), float(q[rose])),
+        beyond / (beyond + float(change[two].sum())),
+        min(float(stdtr(freedom, -apart)) * (1 if pair else looks * (looks - 1)), 1.0),
+    )

@@ -1,0 +1,287 @@
+"""The store in DuckDB: every operation of the boundary (engine.py), each delegated to the module of observability/store that implements it.
+
+Only opener.py constructs it. Everything above observability/store names the protocols `Engine` and `Store`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import date, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from observability.core.questions import Attributions, EstimatedErrors, Question, Records, Sample
+from observability.core.window import Window
+from observability.store.db.database import Database
+from observability.store.engine import BoundQuestion, LoadProgress, StepProgress, Store
+from observability.store.query import (
+    aggregates,
+    attribution_plan,
+    attributions,
+    cached_answers,
+    decision_log,
+    estimates,
+    feature_lags,
+    listing,
+    query_batching,
+    records,
+    search,
+    source,
+)
+from observability.store.types import decision_items, error_estimates, explanations, search_terms
+from observability.store.types.loading import LoadDefaults
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from pyarrow import Table
+
+    from observability.core.catalog import Model, Version
+    from observability.core.settings import DatedSettings, ModelSettings
+    from observability.store.types.loading import LoadDefaults, LoadReport
+    from observability.store.types.registration import Registration, RegistrationRequest
+
+
+class DuckStore(Database, Store):
+    """The one open DuckDB database of a home folder as a `Store`."""
+
+    def snapshot(self) -> AbstractContextManager[object]:
+        """Within the context, all answers in this thread come from one consistent state."""
+        return source.snapshot(self)
+
+    def ask(self, question: Question, window: Window) -> "DataFrame":
+        """The answer to a question of any type over a window."""
+        if isinstance(question, Records):
+            return records.answer_records(self, question, window)
+        if isinstance(question, Attributions):
+            return attributions.answer_attributions(self, question, window)
+        if isinstance(question, EstimatedErrors):
+            return estimates.answer_estimated_errors(self, question, window)
+        return listing.answer_sample(self, question, window) if isinstance(question, Sample) else aggregates.answer_aggregate(self, question, window)
+
+    def ask_many(self, questions: Iterable[BoundQuestion]) -> "dict[BoundQuestion, DataFrame]":
+        """Answers to the questions that fewer, wider questions hold (query_batching.py)."""
+        return query_batching.answer_batch(questions, self.ask, partial(aggregates.aggregate_cells, self))
+
+    def counters(self, model: str, window: Window) -> dict[str, Any]:
+        """What the loader counted about a model in a window."""
+        from observability.store.registry import admin
+
+        return admin.load_counters(self, model, window)
+
+    def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
+        """Events in [start, end), in order of time."""
+        return listing.list_events(self, model, start, end)
+
+    def activity(self, as_of: datetime | None = None, model: str | None = None) -> "DataFrame":
+        """Every version in every environment that has rows, with its first and last times, from the rollups."""
+        return listing.version_activity(self, as_of, model)
+
+    def newest_record(self, kinds: Sequence[str], model: str, before: datetime, as_of: datetime | None = None) -> datetime | None:
+        """Event time of the newest record of some kinds before an instant."""
+        return records.newest_record_time(self, kinds, model, before, as_of)
+
+    def row(self, model: str, id: str) -> dict[str, Any]:  # noqa: A002 - the record's own word
+        """Everything that is stored about one prediction."""
+        return listing.prediction_record(self, model, id)
+
+    def rows(self, window: Window, columns: Sequence[str], limit: int = 100, order: str = "-at", *, outcomes: bool = True) -> "DataFrame":
+        """At most `limit` raw rows of a window."""
+        return listing.list_rows(self, window, columns, limit, order, outcomes=outcomes)
+
+    def search(
+        self,
+        window: Window,
+        terms: Sequence[search_terms.SearchTerm],
+        limit: int,
+        order: str = "-at",
+        newly_labelled: tuple[datetime, datetime] | None = None,
+    ) -> "DataFrame":
+        """At most `limit` predictions of a window that meet every condition."""
+        return search.search_predictions(self, window, terms, limit, order, newly_labelled)
+
+    def rows_by_id_prefix(self, start: str, limit: int) -> "DataFrame":
+        """Predictions whose id begins with a text, of every model, newest first."""
+        return search.predictions_by_id_prefix(self, start, limit)
+
+    def rows_of_subject(self, subject: str, limit: int) -> "DataFrame":
+        """Predictions about a subject, of every model, newest first."""
+        return search.predictions_of_subject(self, subject, limit)
+
+    def label_arrivals(self, model: str, predictions: Sequence[str]) -> dict[str, list[datetime]]:
+        """When each label of some predictions arrived (UTC), by id."""
+        return listing.label_arrival_times(self, model, predictions)
+
+    def feature_ages(self, window: Window, *, before: datetime) -> "DataFrame":
+        """`feature` and `age` (seconds) of the features of a sample of a window's predictions before an instant."""
+        return feature_lags.feature_ages(self, window, before=before)
+
+    def verdicts(
+        self, model: str | None = None, prediction: str | None = None, as_of: datetime | None = None
+    ) -> tuple[decision_items.DecisionItem, ...]:
+        """Verdicts about predictions, newest entry first."""
+        return decision_log.logged_verdicts(self, model, prediction, as_of)
+
+    def actions(
+        self, model: str | None = None, prediction: str | None = None, as_of: datetime | None = None
+    ) -> tuple[decision_items.DecisionItem, ...]:
+        """Actions, newest entry first."""
+        return decision_log.logged_actions(self, model, prediction, as_of)
+
+    def decisions(self, model: str | None = None, as_of: datetime | None = None) -> tuple[decision_items.DecisionItem, ...]:
+        """Decisions, newest entry first."""
+        return decision_log.logged_decisions(self, model, as_of)
+
+    def what_ifs(self, model: str, prediction: str) -> tuple[decision_items.DecisionItem, ...]:
+        """Saved what-ifs of a prediction that stand, newest first."""
+        return decision_log.standing_what_ifs(self, model, prediction)
+
+    def write_records(self, records: Sequence[Mapping[str, object]]) -> None:
+        """Store some records together; when it returns, they can be read."""
+        from observability.store.ingest import record_writer
+
+        record_writer.write_records(self, records)
+
+    def check_lines(self, body: bytes) -> list[tuple[int, str]]:
+        """The lines of a JSONL body that a load would reject: (line number from 1, reason)."""
+        from observability.store.ingest import parse, parse_types
+
+        block = parse_types.LineBlock(body if body.endswith(b"\n") else body + b"\n")
+        rejected = parse.parse_block(None, block, self.catalog(), LoadDefaults()).rejected
+        return list(zip(rejected["line"].to_pylist(), rejected["message"].to_pylist(), strict=True))
+
+    def load_landing(self, progress: LoadProgress | None = None) -> "LoadReport":
+        """Load everything that waits in landing, oldest first."""
+        from observability.store.ingest import loader
+
+        return loader.load_landing(self, progress)
+
+    def load_files(self, paths: Sequence[Path], defaults: "LoadDefaults", progress: LoadProgress | None = None) -> "LoadReport":
+        """Load files (.jsonl, .csv, .parquet)."""
+        from observability.store.ingest import loader
+
+        return loader.load_files(self, paths, defaults, progress)
+
+    def register(
+        self, request: "RegistrationRequest", *, progress: StepProgress | None = None, now: datetime | None = None
+    ) -> "Registration":
+        """Register a model version with its reference, all or nothing."""
+        from observability.store.registry import register
+
+        return register.register_version(self, request, progress=progress, now=now)
+
+    def update_settings(self, name: str, settings: "ModelSettings") -> list[str]:
+        """Set the settings of a model; one sentence for each consequence."""
+        from observability.store.registry import register
+
+        return register.update_settings(self, name, settings)
+
+    def settings_at(self, at: datetime, otherwise: datetime) -> "dict[str, DatedSettings]":
+        """The settings of every model at an instant, by its name."""
+        from observability.store.db import settings_history
+
+        return settings_history.settings_at(self, at, otherwise)
+
+    def status(self) -> dict[str, Any]:
+        """Sizes, models, backlog and rejected lines of the store."""
+        from observability.store.registry import admin
+
+        return admin.storage_status(self)
+
+    def versions(self) -> dict[str, str | None]:
+        """Versions of Python and of the packages that numbers depend on, by name."""
+        from observability.store.registry import admin
+
+        return admin.package_versions()
+
+    def rejected_lines(self, limit: int = 100, model: str | None = None) -> "DataFrame":
+        """The lines that were rejected last, newest first."""
+        from observability.store.registry import admin
+
+        return admin.rejected_lines(self, limit, model)
+
+    def remove_model(self, name: str) -> dict[str, Any]:
+        """Remove a model and all of its records; how many of each went."""
+        from observability.store.registry import admin
+
+        return admin.remove_model(self, name)
+
+    def cached_answer(self, model: "Model", prediction: str, part: str, question: str) -> Any:
+        """The cached answer about a prediction; None where there is none."""
+        return cached_answers.find_cached_answer(self, model, prediction, part, question)
+
+    def cache_answer(self, model: "Model", prediction: str, part: str, question: str, body: str) -> None:
+        """Cache an answer (JSON) about a prediction."""
+        cached_answers.cache_answer(self, model, prediction, part, question, body)
+
+    def artifact(self, version: "Version") -> Path | None:
+        """The stored model file of a version; None where there is none, or where it was changed."""
+        from observability.store.registry import artifacts
+
+        stored = artifacts.stored_artifact(version.artifact)
+        return stored.file(self.home) if stored is not None and artifacts.is_intact(self.home, stored) else None
+
+    def attributions_of_prediction(self, model: "Model", version: "Version", prediction_id: str) -> dict[str, Any] | None:
+        """The stored attributions of one prediction of a version."""
+        return attributions.attributions_of_prediction(self, model, version, prediction_id)
+
+    def explanation_state(self, model: str, version: str, *, stale: bool = False) -> explanations.ExplanationState | None:
+        """How a version is explained; None where that was never tried or, unless `stale`, is about an earlier artifact."""
+        return attributions.stored_explanation_state(self, model, version, stale=stale)
+
+    def logs_attributions(self, model: "Model", version: "Version") -> bool:
+        """Whether any prediction of a version came with attributions."""
+        return attribution_plan.logs_attributions(self, model, version)
+
+    def explanation_parts(
+        self, model: "Model", version: "Version", per_day: int, reference_rows: int
+    ) -> list[explanations.ExplanationPart]:
+        """The reference and every day of a version that has rows to explain, newest day first."""
+        return attribution_plan.explanation_parts(self, model, version, per_day, reference_rows)
+
+    def explanation_errors(self, model: "Model", version: "Version", stream: int, limit: int) -> explanations.ExplanationPart:
+        """The worst errors of a version as a part to explain."""
+        return attribution_plan.worst_errors_part(self, model, version, stream, limit)
+
+    def rows_to_explain(
+        self, model: "Model", version: "Version", parts: Sequence[explanations.ExplanationPart]
+    ) -> explanations.RowsToExplain:
+        """Rows of the samples of some parts that are not explained yet."""
+        return attribution_plan.rows_to_explain(self, model, version, parts)
+
+    def rows_to_explain_by_id(self, model: "Model", version: "Version", stream: int, ids: Sequence[str]) -> explanations.RowsToExplain:
+        """Predictions by their ids, as far as they are not explained yet."""
+        return attribution_plan.rows_to_explain_by_id(self, model, version, stream, ids)
+
+    def write_attributions(self, model: "Model", version: "Version", written: explanations.AttributionBatch) -> int:
+        """Write one batch of attributions; how many rows came in."""
+        return attributions.write_attributions(self, model, version, written)
+
+    def restart_attributions(self, model: "Model", version: "Version", state: explanations.ExplanationState) -> None:
+        """Drop every stored attribution of a version, and write a new state."""
+        attributions.restart_attributions(self, model, version, state)
+
+    def estimation_state(self, model: "Model", version: "Version") -> error_estimates.EstimationState | None:
+        """What the stored error estimates of a version rest on."""
+        return estimates.stored_estimation_state(self, model, version)
+
+    def days_to_estimate(self, model: "Model", version: "Version") -> list[error_estimates.DayToEstimate]:
+        """Days of a version's production predictions that lack error estimates, newest first."""
+        return estimates.days_to_estimate(self, model, version)
+
+    def rows_to_estimate(self, model: "Model", version: "Version", days: Sequence[error_estimates.DayToEstimate]) -> "DataFrame":
+        """Rows of the samples of some days that have no error estimate."""
+        return estimates.rows_to_estimate(self, model, version, days)
+
+    def reference_stream(self, model: "Model", version: "Version") -> int:
+        """The number of the stream that holds the reference of a version."""
+        return estimates.reference_stream_number(self, model, version)
+
+    def write_estimates(
+        self, model: "Model", version: "Version", rows: "Table | None", state: error_estimates.EstimationState, done: Mapping[date, int]
+    ) -> int:
+        """Write error estimates, their state and finished days; how many estimates came in."""
+        return estimates.write_estimates(self, model, version, rows, state, done)
+
+    def restart_estimates(self, model: "Model", version: "Version") -> None:
+        """Drop every error estimate of a version."""
+        estimates.restart_estimates(self, model, version)

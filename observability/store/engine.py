@@ -1,0 +1,298 @@
+"""The boundary between the product and its storage: what everything above observability/store asks of an engine or of a store.
+
+`Engine` answers the questions of the analyzers. Three classes implement it: the DuckDB store (duck_store.py), the simulation's memory engine
+(simulation/memory_engine.py) and the tests' reference engine (tests/support/reference_engine.py). `Store` adds what the rest of the product does with
+a store: search, records that people write, loading, registration, enrichment, settings and removal.
+
+All times in answers are naive UTC.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from observability.core.questions import Question
+from observability.core.window import Window
+
+if TYPE_CHECKING:
+    import threading
+
+    from pandas import DataFrame
+    from pyarrow import Table
+
+    from observability.core.catalog import Catalog, Model, Version
+    from observability.core.settings import DatedSettings, ModelSettings
+    from observability.store.types.decision_items import DecisionItem
+    from observability.store.types.error_estimates import DayToEstimate, EstimationState
+    from observability.store.types.explanations import AttributionBatch, ExplanationPart, ExplanationState, RowsToExplain
+    from observability.store.types.loading import LoadDefaults, LoadReport
+    from observability.store.types.registration import Registration, RegistrationRequest
+    from observability.store.types.search_terms import SearchTerm
+
+BoundQuestion = tuple[Question, Window]
+"""A question and the window it is asked about."""
+LoadProgress = Callable[[int, int, int], object]
+"""Called during a load with: bytes done, bytes in all, lines read."""
+StepProgress = Callable[[str], object]
+"""Called during a registration with the name of the step."""
+
+
+class Engine(Protocol):
+    """Answers questions about windows of models. Every engine gives the same answer: equal counts, figures equal apart from rounding."""
+
+    def catalog(self) -> "Catalog":
+        """Every model, version, column and edge that the engine holds."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[object]:
+        """Within the context, all answers in this thread come from one consistent state, whatever is loaded meanwhile."""
+        ...
+
+    def ask(self, question: Question, window: Window) -> "DataFrame":
+        """The answer to a question of any type over a window, in the form that core/questions.py describes.
+
+        Raises NotFoundError for an unknown model, version or column, UsageError for a column that cannot be asked that.
+        """
+        ...
+
+    def ask_many(self, questions: Iterable[BoundQuestion]) -> "dict[BoundQuestion, DataFrame]":
+        """Answers to those of the questions that are cheaper to answer together. A question that is missing here is asked alone, with `ask`."""
+        del questions
+        return {}
+
+    def counters(self, model: str, window: Window) -> dict[str, Any]:
+        """What the loader counted about a model in a window: `lines`, `stored`, `duplicates`, `rejected`, `unknown_columns` {name: rows} and
+        `not_explained` {version: reason}. Raises NotFoundError for an unknown model.
+        """
+        ...
+
+    def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
+        """Deploys, incidents, notes and other events in [start, end), in order of time: `at`, `model`, `version`, `what`, `text`, `prediction`,
+        `subject`; of one model together with those that name none, or of all models.
+        """
+        ...
+
+    def activity(self, as_of: datetime | None = None, model: str | None = None) -> "DataFrame":
+        """Every version in every environment that has rows, of one model or of all: `model`, `version`, `environment`, `rows`, `first`, `last`
+        (start of the hour of the oldest and of the newest prediction) and `last_arrived` (rounded up to the hour). The times of a reference are NaT.
+        """
+        ...
+
+    def newest_record(self, kinds: Sequence[str], model: str, before: datetime, as_of: datetime | None = None) -> datetime | None:
+        """Event time of the newest record of some kinds before an instant, of one model ("" for all of them); None where there is none."""
+        ...
+
+
+class Store(Engine, Protocol):
+    """An engine that also keeps data: everything that the product above observability/store does with it. Safe under threads."""
+
+    home: Path
+    """The folder that holds the store."""
+    generation: int
+    """Grows with every commit that changes what can be read."""
+    unhurried: int
+    """How many of those commits were made inside `in_background`."""
+    loading: "threading.Lock"
+    """Held while landing is being loaded."""
+
+    @property
+    def landing(self) -> Path:
+        """The folder in which records arrive."""
+        ...
+
+    def close(self) -> None:
+        """Close the store. A second call does nothing."""
+        ...
+
+    def in_background(self) -> AbstractContextManager[None]:
+        """Within the context, commits of this thread are urgent for nobody: pages may show them a few seconds later."""
+        ...
+
+    def under(self, settings: "Mapping[str, ModelSettings]") -> AbstractContextManager[None]:
+        """Within the context, models have these settings in this thread, by name. For reading only."""
+        ...
+
+    def require_space(self) -> None:
+        """Raise StoreBrokenError where the disk has too little free space to begin a write."""
+        ...
+
+    def row(self, model: str, id: str) -> dict[str, Any]:  # noqa: A002 - the record's own word
+        """Everything that is stored about one prediction, with every revision of its label. Raises NotFoundError."""
+        ...
+
+    def rows(self, window: Window, columns: Sequence[str], limit: int = 100, order: str = "-at", *, outcomes: bool = True) -> "DataFrame":
+        """At most `limit` raw rows of a window. order: a column reference, descending where a `-` stands before it; missing values last, ties by id."""
+        ...
+
+    def search(
+        self,
+        window: Window,
+        terms: "Sequence[SearchTerm]",
+        limit: int,
+        order: str = "-at",
+        newly_labelled: tuple[datetime, datetime] | None = None,
+    ) -> "DataFrame":
+        """At most `limit` predictions of a window that meet every condition. newly_labelled: only those whose label arrived in this half-open time.
+
+        Raises NotFoundError for an unknown name, UsageError for a value that does not fit it.
+        """
+        ...
+
+    def rows_by_id_prefix(self, start: str, limit: int) -> "DataFrame":
+        """Predictions whose id begins with a text, of every model, newest first: model, id, at, version, environment."""
+        ...
+
+    def rows_of_subject(self, subject: str, limit: int) -> "DataFrame":
+        """Predictions about a subject, of every model, newest first; columns as in `rows_by_id_prefix`."""
+        ...
+
+    def label_arrivals(self, model: str, predictions: Sequence[str]) -> dict[str, list[datetime]]:
+        """When each label of some predictions arrived (UTC), by id. A model that is not there has none."""
+        ...
+
+    def feature_ages(self, window: Window, *, before: datetime) -> "DataFrame":
+        """`feature` and `age` (seconds) of the features of a sample of a window's predictions before an instant."""
+        ...
+
+    def verdicts(
+        self, model: str | None = None, prediction: str | None = None, as_of: datetime | None = None
+    ) -> "tuple[DecisionItem, ...]":
+        """Verdicts about predictions, newest entry first. as_of: from entries that had arrived by then."""
+        ...
+
+    def actions(self, model: str | None = None, prediction: str | None = None, as_of: datetime | None = None) -> "tuple[DecisionItem, ...]":
+        """Actions, newest entry first; of one model (None: of all and of none), and about one prediction."""
+        ...
+
+    def decisions(self, model: str | None = None, as_of: datetime | None = None) -> "tuple[DecisionItem, ...]":
+        """Decisions, newest entry first; of one model (None: of all and of none)."""
+        ...
+
+    def what_ifs(self, model: str, prediction: str) -> "tuple[DecisionItem, ...]":
+        """Saved what-ifs of a prediction that stand, newest first."""
+        ...
+
+    def write_records(self, records: Sequence[Mapping[str, object]]) -> None:
+        """Store some records together; when it returns, they can be read.
+
+        Raises UsageError where one breaks a rule of its kind (nothing is stored then), StoreBrokenError where the store cannot be written.
+        """
+        ...
+
+    def check_lines(self, body: bytes) -> list[tuple[int, str]]:
+        """The lines of a JSONL body that a load would reject: (line number from 1, reason). Nothing is stored."""
+        ...
+
+    def load_landing(self, progress: LoadProgress | None = None) -> "LoadReport":
+        """Load everything that waits in landing, oldest first. Raises StoreBrokenError where the disk is nearly full."""
+        ...
+
+    def load_files(self, paths: Sequence[Path], defaults: "LoadDefaults", progress: LoadProgress | None = None) -> "LoadReport":
+        """Load files (.jsonl, .csv, .parquet). Raises UsageError for a wrong file before any row of any file is stored."""
+        ...
+
+    def register(
+        self, request: "RegistrationRequest", *, progress: StepProgress | None = None, now: datetime | None = None
+    ) -> "Registration":
+        """Register a model version with its reference, all or nothing. Raises UsageError where the file or the request is wrong."""
+        ...
+
+    def update_settings(self, name: str, settings: "ModelSettings") -> list[str]:
+        """Set the settings of a model; one sentence for each consequence. Raises NotFoundError for an unknown model."""
+        ...
+
+    def settings_at(self, at: datetime, otherwise: datetime) -> "dict[str, DatedSettings]":
+        """The settings of every model at an instant, by its name; of a model without any yet, those at the instant `otherwise`."""
+        ...
+
+    def status(self) -> dict[str, Any]:
+        """Sizes, models, backlog and rejected lines of the store, as JSON can carry it (store/registry/admin.py lists the keys)."""
+        ...
+
+    def versions(self) -> dict[str, str | None]:
+        """Versions of Python and of the packages that numbers depend on, by name."""
+        ...
+
+    def rejected_lines(self, limit: int = 100, model: str | None = None) -> "DataFrame":
+        """The lines that were rejected last, newest first: at_loaded, segment, line, reason, message, kind, model, raw."""
+        ...
+
+    def remove_model(self, name: str) -> dict[str, Any]:
+        """Remove a model and all of its records; how many of each went. Raises NotFoundError where there is no such model."""
+        ...
+
+    def cached_answer(self, model: "Model", prediction: str, part: str, question: str) -> Any:
+        """The cached answer about a prediction, as JSON has it; None where there is none."""
+        ...
+
+    def cache_answer(self, model: "Model", prediction: str, part: str, question: str, body: str) -> None:
+        """Cache an answer (JSON) about a prediction. Never raises for a store that cannot be written just now."""
+        ...
+
+    def artifact(self, version: "Version") -> Path | None:
+        """The stored model file of a version; None where there is none, or where it was changed since it was registered."""
+        ...
+
+    def attributions_of_prediction(self, model: "Model", version: "Version", prediction_id: str) -> dict[str, Any] | None:
+        """The stored attributions of one prediction of a version; None where there are none that hold."""
+        ...
+
+    def explanation_state(self, model: str, version: str, *, stale: bool = False) -> "ExplanationState | None":
+        """How a version is explained; None where that was never tried or, unless `stale`, is about an earlier artifact."""
+        ...
+
+    def logs_attributions(self, model: "Model", version: "Version") -> bool:
+        """Whether any prediction of a version came with attributions."""
+        ...
+
+    def explanation_parts(self, model: "Model", version: "Version", per_day: int, reference_rows: int) -> "list[ExplanationPart]":
+        """The reference and every day of a version that has rows to explain, newest day first."""
+        ...
+
+    def explanation_errors(self, model: "Model", version: "Version", stream: int, limit: int) -> "ExplanationPart":
+        """The worst errors of a version as a part to explain; done while no label and no prediction came in."""
+        ...
+
+    def rows_to_explain(self, model: "Model", version: "Version", parts: "Sequence[ExplanationPart]") -> "RowsToExplain":
+        """Rows of the samples of some parts (the reference alone, or days) that are not explained yet."""
+        ...
+
+    def rows_to_explain_by_id(self, model: "Model", version: "Version", stream: int, ids: Sequence[str]) -> "RowsToExplain":
+        """Predictions by their ids, as far as they are not explained yet."""
+        ...
+
+    def write_attributions(self, model: "Model", version: "Version", written: "AttributionBatch") -> int:
+        """Write one batch of attributions in one transaction; how many rows came in. Nothing where the version was registered anew meanwhile."""
+        ...
+
+    def restart_attributions(self, model: "Model", version: "Version", state: "ExplanationState") -> None:
+        """Drop every stored attribution of a version, and write a new state."""
+        ...
+
+    def estimation_state(self, model: "Model", version: "Version") -> "EstimationState | None":
+        """What the stored error estimates of a version rest on; None where there are none for its present registration."""
+        ...
+
+    def days_to_estimate(self, model: "Model", version: "Version") -> "list[DayToEstimate]":
+        """Days of a version's production predictions that lack error estimates, newest first."""
+        ...
+
+    def rows_to_estimate(self, model: "Model", version: "Version", days: "Sequence[DayToEstimate]") -> "DataFrame":
+        """Rows of the samples of some days that have no error estimate: id, score and `feature.NAME` of each feature of the version."""
+        ...
+
+    def reference_stream(self, model: "Model", version: "Version") -> int:
+        """The number of the stream that holds the reference of a version."""
+        ...
+
+    def write_estimates(
+        self, model: "Model", version: "Version", rows: "Table | None", state: "EstimationState", done: Mapping[date, int]
+    ) -> int:
+        """Write error estimates, their state and finished days in one transaction; how many estimates came in."""
+        ...
+
+    def restart_estimates(self, model: "Model", version: "Version") -> None:
+        """Drop every error estimate of a version."""
+        ...

@@ -1,0 +1,257 @@
+"""Importer of CSV files: delimiter , ; tab or |, the first row names the columns, an empty cell is null."""
+
+import csv
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyarrow import csv as arrow_csv
+
+from observability.core.errors import UsageError
+from observability.store.ingest.importer import HEAD_BYTES, JSON_ARRAY, PLAIN_TEXT, Importer, likely_format
+from observability.store.ingest.parse_types import LineBlock, RefusedLine
+from observability.store.ingest.record_columns import (
+    MAY_HOLD_JSON,
+    RecordColumns,
+    json_text,
+    parsed_cell,
+    quoted_texts,
+    record_columns,
+    require_column_names,
+)
+from observability.store.types.loading import LoadDefaults
+
+CSV_BLOCK_BYTES = 8 * 1024 * 1024
+MOSTLY = 0.95
+"""Loading: share of numbers (booleans) from which a column is one of numbers (booleans). One bad cell costs its row's feature, not the
+column.
+"""
+MOST_BAD_SHARE = 0.05
+"""Registering: share of rows with too few or too many values from which a file is rejected."""
+MOST_WORDS_SHARE = 0.1
+"""Registering: share of non-numeric cells up to which a text column looks like one of numbers."""
+JSON_NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
+LOOSE_NUMBER = r"^\s*[-+]?([0-9]+\.?[0-9]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?|(?i:nan|inf|infinity))\s*$"
+
+
+class CsvImporter(Importer):
+    """A CSV file. Line numbers are row numbers; the first row after the header is 2.
+
+    kinds: by column, whether it holds numbers, booleans or texts.
+    """
+
+    columns: RecordColumns
+    kinds: dict[str, str]
+
+    def check(self, head: bytes) -> None:
+        """Raise UsageError if the start is not UTF-8 text."""
+        found = likely_format(head)
+        if found not in (PLAIN_TEXT, JSON_ARRAY):
+            raise UsageError("this is not a CSV file", where=self.path.name, got=found)
+        try:
+            head.decode("utf-8")
+        except UnicodeDecodeError as error:
+            if error.reason == "unexpected end of data" and len(head) == HEAD_BYTES:  # the end of the head cuts a character
+                return
+            got = f"byte {error.start + 1} is {head[error.start]:#x}"
+            raise UsageError("the file is not UTF-8", where=self.path.name, got=got, attempt="Save it as UTF-8") from None
+
+    def prepare(self, defaults: LoadDefaults) -> None:
+        """Assign the columns to fields and features, and find their kinds. Reads the whole file."""
+        names = self.header()
+        self.columns = record_columns(names, defaults, self.path.name)
+        self.kinds = self.column_kinds(names)
+
+    def delimiter(self) -> str:
+        """The delimiter that occurs most often in the header."""
+        with self.path.open(encoding="utf-8-sig", newline="") as file:
+            header = file.readline(1_000_000)
+        return max(",;\t|", key=header.count)
+
+    def header(self) -> list[str]:
+        """Names of the columns. Raises UsageError if they cannot be read."""
+        try:
+            with self.path.open(encoding="utf-8-sig", newline="") as file:
+                return [name.strip() for name in next(csv.reader(file, delimiter=self.delimiter()), [])]
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise UsageError("the first line of the CSV file cannot be read", where=self.path.name, got=error) from None
+
+    def batches(self, width: int, refused: list[RefusedLine]) -> Iterator[pa.RecordBatch]:
+        """Rows of `width` columns as texts, an empty cell null. Rows with another number of values are appended to `refused`.
+
+        Raises UsageError if the file is not UTF-8 or not CSV.
+        """
+
+        def leave_out(row: arrow_csv.InvalidRow) -> str:
+            message = f"the row has {row.actual_columns} values, the header {row.expected_columns} columns"
+            refused.append(RefusedLine(row.number, row.text[:2000], "bad_value", message))
+            return "skip"
+
+        names = [str(place) for place in range(width)]
+        types = dict.fromkeys(names, pa.string())
+        try:
+            reader = arrow_csv.open_csv(
+                self.path,
+                read_options=arrow_csv.ReadOptions(column_names=names, skip_rows=1, block_size=CSV_BLOCK_BYTES, use_threads=False),
+                parse_options=arrow_csv.ParseOptions(delimiter=self.delimiter(), newlines_in_values=True, invalid_row_handler=leave_out),
+                convert_options=arrow_csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True),
+            )
+            with reader:
+                yield from reader
+        except (UnicodeDecodeError, pa.ArrowException) as error:
+            if "Empty CSV" in str(error):
+                return
+            if isinstance(error, UnicodeDecodeError) or "UTF8" in str(error):
+                raise UsageError("the file is not UTF-8", where=self.path.name, got=str(error)[:100], attempt="Save it as UTF-8") from None
+            raise UsageError("the CSV file cannot be read", where=self.path.name, got=str(error)[:150]) from None
+
+    def column_kinds(self, names: list[str]) -> dict[str, str]:
+        """For each column: number or boolean if nearly all of its cells are, else text. Raises UsageError if there are no rows."""
+        filled, numbers, booleans = (np.zeros(len(names), np.int64) for _ in range(3))
+        refused: list[RefusedLine] = []
+        for batch in self.batches(len(names), refused):
+            for place, cells in enumerate(batch.columns):
+                filled[place] += len(cells) - cells.null_count
+                numbers[place] += pc.sum(pc.match_substring_regex(cells, LOOSE_NUMBER)).as_py() or 0
+                booleans[place] += pc.sum(pc.match_substring_regex(cells, "^(?i:true|false)$")).as_py() or 0
+        if not filled.any() and not refused:
+            raise UsageError("the file has a header and no rows", where=self.path.name)
+        least = np.maximum(MOSTLY * filled, 1)
+        return {
+            name: "number" if numbers[place] >= least[place] else "boolean" if booleans[place] >= least[place] else "text"
+            for place, name in enumerate(names)
+        }
+
+    def blocks(self) -> Iterator[LineBlock]:
+        """The rows. Those that do not fit the header are rejected."""
+        names, where = self.header(), self.path.name
+        refused: list[RefusedLine] = []
+        first, read = 2, 0
+        for batch in self.batches(len(names), refused):
+            texts = {name: self.cell_texts(name, cells) for name, cells in zip(names, batch.columns, strict=True)}
+            lines = self.columns.lines(texts.__getitem__, batch.num_rows)
+            read += batch.nbytes
+            self.done = min(self.size, read)
+            # Rejected rows keep an empty place, so that line numbers are row numbers.
+            out = np.array([line.line for line in refused], np.int64)
+            numbers = np.setdiff1d(np.arange(first, first + batch.num_rows + len(out)), out)[: batch.num_rows]
+            after = int(numbers[-1]) + 1 if batch.num_rows else first
+            here = [line for line in refused if line.line < after]
+            refused[:] = [line for line in refused if line.line >= after]
+            if here:
+                place = np.full(after - first, -1, np.int64)
+                place[numbers - first] = np.arange(batch.num_rows)
+                lines = pc.fill_null(lines.take(pa.array(place, mask=place < 0)), "")
+            yield LineBlock(lines, first, where, tuple(here))
+            first = after
+        if refused:
+            yield LineBlock(b"", first, where, tuple(refused))
+
+    def cell_texts(self, name: str, cells: pa.Array) -> pa.Array:
+        """The cells of a column as JSON. Text fields stay texts; other columns hold what most of their cells hold."""
+        declared = self.columns.fields.get(name)
+        if declared in ("text", "time"):
+            return _json_cells(cells, "text", False)
+        kind = self.kinds.get(name, "text") if declared is None or declared in MAY_HOLD_JSON else "number"
+        return _json_cells(cells, kind, declared in MAY_HOLD_JSON)
+
+    def table(self) -> tuple[pa.Table, list[str]]:
+        """All rows. A column is numeric (boolean) if all of its cells are, else text.
+
+        Warns of rows that were left out and cells that look misread. Raises UsageError if there are no rows, or too many that do not fit
+        the header.
+        """
+        self.require_table_size(self.size)
+        names, where = self.header(), self.path.name
+        require_column_names(names, where)
+        refused: list[RefusedLine] = []
+        schema = pa.schema([(str(place), pa.string()) for place in range(len(names))])
+        texts = pa.Table.from_batches(self.batches(len(names), refused), schema)
+        rows = texts.num_rows + len(refused)
+        if not rows:
+            raise UsageError("the file has a header and no rows", where=where)
+        if len(refused) > MOST_BAD_SHARE * rows:
+            message = f"{len(refused):,} of {rows:,} rows do not fit the header"
+            raise UsageError(message, where=where, got=refused[0].message, attempt="Check the delimiter and the quotes")
+        warnings = [f"{len(refused):,} rows have another number of values than the header and are left out."] if refused else []
+        columns = [_typed_column(name, column, warnings) for name, column in zip(names, texts.columns, strict=True)]
+        return pa.Table.from_arrays(columns, names=names), warnings
+
+
+def csv_number(text: str) -> float | int | None:
+    """The number in a cell, None if it holds none. Grouped digits ("1,000") and underscores are text."""
+    if "_" in text:
+        return None
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return None
+
+
+def _json_cells(cells: pa.Array, kind: str, may_hold_json: bool) -> pa.Array:
+    """Cells as JSON: numbers (booleans) if the column holds them, else texts."""
+    pattern = {"number": JSON_NUMBER, "boolean": "^(?:true|false)$"}.get(kind)
+    good = None if pattern is None else pc.match_substring_regex(cells, pattern)
+    if good is not None and pc.all(good).as_py() is not False:
+        return cells
+    if good is None and not (may_hold_json and pc.any(pc.match_substring_regex(cells, r"^\s*[{\[]")).as_py()):
+        return quoted_texts(cells)
+    found = []
+    for cell, is_json in zip(cells.to_pylist(), [None] * len(cells) if good is None else good.to_pylist(), strict=True):
+        if cell is None or is_json:
+            found.append(cell)
+            continue
+        value: Any = cell
+        if kind == "number":
+            value = csv_number(cell)
+        elif kind == "boolean":
+            value = {"true": True, "false": False}.get(cell.lower())
+        found.append(json_text(parsed_cell(cell) if value is None or (value is cell and may_hold_json) else value))
+    return pa.array(found, pa.string())
+
+
+def _typed_column(name: str, column: pa.ChunkedArray, warnings: list[str]) -> pa.ChunkedArray:
+    """A column of texts as numbers or booleans if all of its cells are."""
+    if column.null_count == len(column):
+        return column
+    try:
+        found = column.cast(pa.float64())
+    except pa.ArrowInvalid:
+        encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
+        texts = encoded.dictionary.to_pylist()
+        if all(text.lower() in ("true", "false") for text in texts):
+            return pc.equal(pc.utf8_lower(column), "true")
+        values = [csv_number(text) for text in texts]
+        if any(value is None for value in values):
+            warnings += _misread_warning(name, texts, values, np.bincount(encoded.indices.drop_null(), minlength=len(texts)))
+            return column
+        numbers = pa.array([float(value) for value in values if value is not None], pa.float64())
+        return pa.chunked_array([numbers.take(encoded.indices)])
+    if pc.any(pc.match_substring_regex(column, r"^[+-]?0[0-9]")).as_py():
+        warnings.append(
+            f"{name!r} holds digits with leading zeros, which are read as numbers: if they are codes, write them with a letter."
+        )
+    return found
+
+
+def _misread_warning(name: str, texts: list[str], values: list[float | int | None], counts: NDArray[np.int64]) -> list[str]:
+    """A warning if a text column looks like one of numbers. texts: distinct cells with their numbers, if any, and frequencies."""
+    if all(map(_has_decimal_comma, texts[:1000])):
+        return [f"{name!r} holds numbers with a decimal comma, which are read as text: write them with a point."]
+    words = [place for place, value in enumerate(values) if value is None]
+    count = int(counts[words].sum())
+    if count > MOST_WORDS_SHARE * counts.sum():
+        return []
+    example = f"{texts[words[0]][:40]!r} as well ({count:,} cells are no number)"
+    return [f"{name!r} holds numbers, but {example}, so all of it is read as text: leave such cells empty."]
+
+
+def _has_decimal_comma(text: str) -> bool:
+    """Whether a cell is a number with a decimal comma."""
+    whole, comma, part = text.strip().partition(",")
+    return bool(comma) and part.isdigit() and csv_number(whole or "0") is not None

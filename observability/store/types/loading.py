@@ -1,0 +1,54 @@
+"""What a load is told about files, and what it reports."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """Totals of a load. reasons: rejected lines by reason. files: files or segments that were read. Reports can be added."""
+
+    lines: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    files: int = 0
+
+    def __add__(self, other: Self) -> "LoadReport":
+        reasons = Counter(self.reasons) + Counter(other.reasons)
+        return LoadReport(
+            lines=self.lines + other.lines,
+            stored=self.stored + other.stored,
+            duplicates=self.duplicates + other.duplicates,
+            rejected=self.rejected + other.rejected,
+            reasons=dict(reasons),
+            seconds=self.seconds + other.seconds,
+            files=self.files + other.files,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer of the command `load` (contract, section 3)."""
+        counts = {"lines": self.lines, "stored": self.stored, "duplicates": self.duplicates, "rejected": self.rejected}
+        return {**counts, "reasons": dict(sorted(self.reasons.items()))}
+
+
+@dataclass(frozen=True)
+class LoadDefaults:
+    """Properties of the records of a file that fill in what a line does not say.
+
+    features: names on the top level of a record (a flat record, a CSV row) that are features. None: only what is in `features`. groups:
+    columns of a file that are sensitive attributes but not features; those of a known model are added. renames: name in the file → name in
+    the record, of fields and features. timezone: IANA name for times without an offset; None rejects them.
+    """
+
+    kind: str | None = None
+    model: str | None = None
+    version: str | None = None
+    features: tuple[str, ...] | None = None
+    renames: Mapping[str, str] = field(default_factory=dict)
+    timezone: str | None = None
+    groups: tuple[str, ...] = ()

@@ -1,0 +1,187 @@
+"""The request to register a model version, and what was inferred from its reference file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from observability.core.catalog import Kind, Task
+from observability.core.errors import UsageError
+
+
+@dataclass(frozen=True)
+class RegistrationRequest:
+    """Everything that can be specified about a version. What is left out is inferred, or has the default of the contract.
+
+    score: column names, or `class=COLUMN` for each class. features: their names; None or empty means every remaining column. renames: name
+    in the file → name in the store. positive: label value of the positive class. in_sample: the reference holds rows on which the model was
+    fitted. settings: a TOML file. kinds: corrections of inferred kinds, by feature name. sample: part of the sample fleet.
+    """
+
+    model: str
+    version: str
+    reference: Path | None = None
+    task: Task | None = None
+    label: str | None = None
+    score: tuple[str, ...] = ()
+    prediction: str | None = None
+    at: str | None = None
+    sensitive: tuple[str, ...] = ()
+    features: tuple[str, ...] | None = None
+    renames: Mapping[str, str] = field(default_factory=dict)
+    artifact: Path | None = None
+    in_sample: bool = False
+    settings: Path | None = None
+    positive: str | None = None
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    sample: bool = False
+
+    def __post_init__(self) -> None:
+        for what, value in (("model", self.model), ("version", self.version)):
+            if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > 200:
+                raise UsageError(f"the {what} needs a name", got=repr(value)[:80], expected="1 to 200 printable characters")
+        if self.task is not None and self.task not in get_args(Task):
+            raise UsageError("unknown task", got=repr(self.task), expected="binary, regression or multiclass")
+
+
+@dataclass(frozen=True)
+class FeatureColumn:
+    """A feature or a sensitive attribute of the version. source: the column of the table that holds it.
+
+    bands: for a sensitive attribute with many numbers, the limits between its groups (each group is closed on the left).
+    """
+
+    name: str
+    source: str
+    kind: Kind
+    role: Literal["feature", "group"] = "feature"
+    sensitive: bool = False
+    bands: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inference:
+    """Content of a reference file, and what was inferred from it. Not yet stored.
+
+    rows: of the file; usable: those with a score or a prediction; labelled: usable ones with a label. scores: (class, column). features,
+    groups: in the order of the file. left_out: column → why it is not a feature. suggested_sensitive: features whose names suggest it.
+    codes: sensitive numbers that are taken for categories. at: the column of event times, if any. metrics: see `targets.reference_metrics`.
+    records: the file holds prediction records, not flat rows. notes, warnings: sentences.
+    """
+
+    model: str
+    version: str
+    task: Task
+    rows: int
+    usable: int
+    labelled: int
+    label: str
+    scores: tuple[tuple[str | None, str], ...]
+    prediction: str | None
+    at: str | None
+    classes: tuple[str, ...]
+    class_counts: tuple[int, ...]
+    features: tuple[FeatureColumn, ...]
+    groups: tuple[FeatureColumn, ...]
+    left_out: Mapping[str, str]
+    suggested_sensitive: tuple[str, ...]
+    codes: tuple[str, ...]
+    metrics: Mapping[str, float]
+    threshold: float
+    in_sample: bool
+    records: bool
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[FeatureColumn, ...]:
+        """Features, then groups."""
+        return self.features + self.groups
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """Kind of each feature and group."""
+        return {column.name: column.kind for column in self.columns}
+
+    @property
+    def sensitive(self) -> tuple[str, ...]:
+        """Names of the sensitive features and groups."""
+        return tuple(column.name for column in self.columns if column.sensitive)
+
+    @property
+    def positive(self) -> str | None:
+        """The positive class of a binary model."""
+        return self.classes[1] if self.task == "binary" else None
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that pages show and `corrected_request` accepts: task, label, score, prediction, at, positive, sensitive, features,
+        kinds.
+        """
+        return {
+            "model": self.model,
+            "version": self.version,
+            "task": self.task,
+            "label": self.label,
+            "score": [
+                column if name is None or self.objects else f"{name}={column}"
+                for name, column in self.scores[: 1 if self.objects else None]
+            ],
+            "prediction": self.prediction,
+            "at": self.at,
+            "positive": self.positive,
+            "classes": list(self.classes),
+            "class_counts": list(self.class_counts),
+            "features": [feature.name for feature in self.features],
+            "groups": [group.name for group in self.groups],
+            "kinds": self.kinds,
+            "sensitive": list(self.sensitive),
+            "suggested_sensitive": list(self.suggested_sensitive),
+            "bands": {column.name: list(column.bands) for column in self.columns if column.bands},
+            "left_out": dict(self.left_out),
+            "rows": self.rows,
+            "usable": self.usable,
+            "labelled": self.labelled,
+            "metrics": dict(self.metrics),
+            "in_sample": self.in_sample,
+            "notes": list(self.notes),
+            "warnings": list(self.warnings),
+        }
+
+    @property
+    def objects(self) -> bool:
+        """Whether the scores of all classes are in one column."""
+        return len({column for _, column in self.scores}) < len(self.scores) or (self.task == "multiclass" and len(self.scores) == 1)
+
+
+CORRECTABLE = ("task", "label", "score", "prediction", "at", "positive", "sensitive", "features", "kinds", "in_sample")
+
+
+def corrected_request(request: RegistrationRequest, changes: Mapping[str, Any]) -> RegistrationRequest:
+    """The request with a person's corrections: any of CORRECTABLE, in the form of `Inference.as_json`. Raises UsageError for other keys.
+
+    Empty texts and null mean "infer it".
+    """
+    values: dict[str, Any] = {}
+    for name, value in changes.items():
+        if name not in CORRECTABLE:
+            raise UsageError(f"{name!r} cannot be corrected", expected=", ".join(CORRECTABLE))
+        if name in ("score", "sensitive", "features"):
+            values[name] = tuple(value or ())
+        elif name == "kinds":
+            values[name] = {**request.kinds, **(value or {})}
+        elif name == "in_sample":
+            values[name] = bool(value)
+        else:
+            values[name] = value or None
+    return replace(request, **values)
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What was stored. rows: of the reference. sentences: what was inferred and done; they are kept with the version."""
+
+    model: str
+    version: str
+    rows: int
+    sentences: tuple[str, ...]
+    inference: Inference

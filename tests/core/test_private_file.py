@@ -1,0 +1,32 @@
+"""A private file is replaced in one step; a failure leaves the old file and no draft."""
+
+import os
+import stat
+
+import pytest
+
+from observability.core.private_file import replace_private_file
+
+
+def test_the_content_is_replaced_and_only_the_owner_may_read_it(tmp_path):
+    path = tmp_path / "secret.json"
+    path.write_text("old")
+    path.chmod(0o644)
+    replace_private_file(path, "néw")
+    assert path.read_text(encoding="utf-8") == "néw"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_leaves_the_old_file_and_no_draft(tmp_path, monkeypatch):
+    path = tmp_path / "secret.json"
+    path.write_text("old")
+
+    def full(_fd):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        replace_private_file(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,90 @@
+"""Prints how the house stands: `python tests/house_report.py [ROOT]` for this checkout, or for another one to compare.
+
+Folders, loose modules, circles, imports upward, repeated names, `fmt: skip`, lines over 140 characters, code lines of `observability` and `pages`.
+"""
+
+import ast
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.support.import_graph import circles, import_graph, package_graph, source_files  # noqa: E402
+
+LONGEST_LINE = 140
+REPEATED_BY_CONTRACT = {"needs", "analyze"}
+"""Every analyzer offers these two (core/analyzer.py)."""
+
+
+def product_files(root: Path) -> list[Path]:
+    """The Python files of `observability` and `pages`."""
+    return [path for folder in ("observability", "pages") for path in sorted((root / folder).rglob("*.py"))]
+
+
+def code_lines(path: Path) -> int:
+    """Lines that hold code: not blank, not a comment, not part of a docstring."""
+    text = path.read_text(encoding="utf-8")
+    prose: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            prose |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    lines = enumerate(text.split("\n"), start=1)
+    return sum(bool(line.strip()) and not line.strip().startswith("#") and number not in prose for number, line in lines)
+
+
+def definitions(files: list[Path], root: Path) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Public top-level functions and all classes by name, each with the modules that define it."""
+    functions: dict[str, list[str]] = defaultdict(list)
+    classes: dict[str, list[str]] = defaultdict(list)
+    for path in files:
+        place = path.relative_to(root).as_posix()
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+                functions[node.name].append(place)
+            elif isinstance(node, ast.ClassDef):
+                classes[node.name].append(place)
+    return functions, classes
+
+
+def repeated(names: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Names that more than one module defines, but for those of a contract."""
+    return {name: places for name, places in names.items() if len(places) > 1 and name not in REPEATED_BY_CONTRACT}
+
+
+def figures(root: Path) -> dict[str, float]:
+    """Every figure of the report by its title."""
+    files = product_files(root)
+    functions, classes = definitions(files, root)
+    graph = import_graph(source_files(root))
+    packages = package_graph(graph)
+    texts = [path.read_text(encoding="utf-8") for path in files]
+    top = root / "observability"
+    return {
+        "packages": sum(path.is_dir() and (path / "__init__.py").exists() for path in top.iterdir()),
+        "loose modules beside __init__ and __main__": sum(path.name not in ("__init__.py", "__main__.py") for path in top.glob("*.py")),
+        "circles of modules": len(circles(graph)),
+        "circles of packages": len(circles({here: set(targets) for here, targets in packages.items()})),
+        "arrows between packages": sum(map(len, packages.values())),
+        "public function names": len(functions),
+        "of them in more than one module": len(repeated(functions)),
+        "their share in per cent": round(100 * len(repeated(functions)) / len(functions), 1),
+        "class names": len(classes),
+        "of them defined more than once": len(repeated(classes)),
+        "fmt: skip": sum(text.count("# fmt: skip") for text in texts),
+        f"lines over {LONGEST_LINE} characters": sum(len(line) > LONGEST_LINE for text in texts for line in text.split("\n")),
+        "code lines": sum(code_lines(path) for path in files),
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Print the report of a checkout."""
+    root = Path(arguments[0]).resolve() if arguments else ROOT
+    for title, value in figures(root).items():
+        print(f"{value:>10,}  {title}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

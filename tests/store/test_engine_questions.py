@@ -1,0 +1,176 @@
+"""Every question of every analyzer has the same answer on the DuckDB store, on the simulation's memory engine and on the reference engine.
+
+The worlds are clean simulated weeks of the synthetic model and of each model of the sample fleet, loaded as lines into a store and held as
+rows in memory.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.analyzers import discover
+from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.core.questions import Aggregate
+from observability.core.window import Window
+from observability.monitoring import check
+from observability.simulation.clean_log import CleanStream, SimulationBase
+from observability.simulation.log_from_store import simulation_base
+from observability.simulation.memory_engine import MemoryEngine
+from observability.simulation.replay import ReplayLab
+from observability.simulation.temporary_store import load_days, temporary_store
+from observability.store.engine import BoundQuestion, Engine
+from observability.store.opener import open_store
+from tests.support.reference_engine import ReferenceEngine
+from tests.support.sample_home import copied, sample_home
+from tests.support.simulation_world import credit
+from tests.support.store_comparison import assert_same
+
+DAYS, ROWS_A_DAY, REFERENCE_ROWS = 12, 60, 600
+MODELS = ("credit", "flights-delay", "flights-late", "employment", "sentiment")
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class World:
+    """One model on three engines, and the window that is asked about: its last seven days, some of whose labels are still to come."""
+
+    duck: Engine
+    memory: Engine
+    reference: Engine
+    window: Window
+
+    @property
+    def engines(self) -> dict[str, Engine]:
+        return {"duck": self.duck, "memory": self.memory, "reference": self.reference}
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SimulationBase]:
+    """Each model of the sample fleet as a base, and the synthetic one."""
+    with open_store(copied(sample_home(tmp_path_factory), tmp_path_factory.mktemp("fleet") / "home"), threads=2) as store:
+        found = {each.name: simulation_base(store, each.name, source="reference", seed=1) for each in store.catalog().models}
+    found["credit"] = credit(1, REFERENCE_ROWS)
+    return {
+        name: replace(base, reference=base.reference.take(np.arange(min(len(base.reference), REFERENCE_ROWS))))
+        for name, base in found.items()
+    }
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def world(request: pytest.FixtureRequest, fleet: dict[str, SimulationBase]) -> Iterator[World]:
+    base = fleet[request.param]
+    stream = CleanStream(base, seed=1, past=DAYS - 1, days=1, rows_a_day=ROWS_A_DAY, label_delay=3)
+    end = stream.onset + DAY
+    with temporary_store(base) as store:
+        assert load_days(store, base, [stream.day(number) for number in range(DAYS)]).rejected == 0
+        lab = ReplayLab.of(stream, store.catalog().model(base.name))
+        memory = MemoryEngine(lab.model, {}, lab.reference)
+        memory.add(part for parts in lab.clean.values() for part in parts)
+        yield World(store, memory, ReferenceEngine(store), Window(base.name, end - 7 * DAY, end, as_of=end))
+
+
+def contexts(world: World) -> Iterator[tuple[str, Context]]:
+    """Of each kind of analyzer, the contexts in which a check runs it."""
+    model, window = world.duck.catalog().model(world.window.model), world.window
+    ragged = replace(window, start=window.start + timedelta(hours=5, minutes=40), end=window.end - timedelta(hours=3))
+    for version in check.serving_versions(world.duck, model, window):
+        yield from (("model", Context(model, version, replace(each, version=version.name), each.end)) for each in (window, ragged))
+    yield "records", Context(EVERY_MODEL, NO_VERSION, replace(window, model=""), window.end)
+
+
+def questions(world: World) -> list[BoundQuestion]:
+    """Every question that any analyzer asks, each once."""
+    asked = (
+        (wanted.aggregate, check.question_window(wanted, context))
+        for about, context in contexts(world)
+        for analyzer in discover()
+        if analyzer.about == about
+        for wanted in analyzer.needs(context).values()
+    )
+    return list(dict.fromkeys(asked))
+
+
+def assert_equal_answers(question: BoundQuestion, got: pd.DataFrame, wanted: pd.DataFrame, engine: str) -> None:
+    about = (engine, *question)
+    if isinstance(question[0], Aggregate):
+        assert_same(got, wanted, extremes=False, about=about)
+        return
+    assert list(got.columns) == list(wanted.columns), about
+    timeless = {"at", "arrived"} if question[1].environment == "reference" else set()
+    for name in wanted.columns.difference(timeless, sort=False):
+        mine, theirs = got[name].tolist(), wanted[name].tolist()
+        assert len(mine) == len(theirs), (about, name)
+        assert all(map(equal_values, mine, theirs)), (about, name, mine[:5], theirs[:5])
+
+
+def equal_values(one: object, other: object) -> bool:
+    if pd.isna(one) or pd.isna(other):
+        return bool(pd.isna(one) and pd.isna(other))
+    if isinstance(one, float) and isinstance(other, float):
+        return one == other or math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+    return one == other
+
+
+def test_every_question_of_every_analyzer_has_one_answer(world: World) -> None:
+    asked = questions(world)
+    assert len(asked) > 80
+    filled = 0
+    for question in asked:
+        wanted = world.reference.ask(*question)
+        filled += len(wanted) > 0
+        for name in ("duck", "memory"):
+            assert_equal_answers(question, world.engines[name].ask(*question), wanted, name)
+    assert filled > 40
+
+
+def test_answers_that_are_asked_together_are_those_asked_alone(world: World) -> None:
+    asked = questions(world)
+    for name, engine in world.engines.items():
+        found = engine.ask_many(asked)
+        assert set(found) <= set(asked)
+        assert name != "duck" or len(found) > 20
+        for question, answer in found.items():
+            assert_equal_answers(question, answer, engine.ask(*question), name)
+
+
+@pytest.mark.parametrize("hours", [None, 30, 31.5, 240])
+def test_activity_counters_events_and_newest_records_are_the_same(world: World, hours: float | None) -> None:
+    window = world.window
+    as_of: datetime | None = None if hours is None else window.start + timedelta(hours=hours)
+    wanted, model = world.reference, window.model
+    for name in ("duck", "memory"):
+        engine = world.engines[name]
+        pd.testing.assert_frame_equal(
+            *(each.activity(as_of, model).sort_values(["version", "environment"], ignore_index=True) for each in (engine, wanted))
+        )
+        counts = [each.counters(model, replace(window, as_of=as_of)) for each in (engine, wanted)]
+        assert {"not_explained": {}, **counts[0]} == counts[1], name
+        assert len(engine.events(model, window.start, window.end)) == len(wanted.events(model, window.start, window.end)) == 0
+        assert engine.newest_record(["run", "dataset"], model, window.end, as_of) is None
+
+
+def test_a_check_runs_on_every_engine_with_equal_findings(world: World) -> None:
+    window = world.window
+    reports = {name: check.check(engine, model=window.model, end=window.end, now=window.end) for name, engine in world.engines.items()}
+    wanted = {finding.id: finding.to_json() for finding in reports["reference"].findings}
+    assert len(wanted) > 40
+    for name in ("duck", "memory"):
+        got = {finding.id: finding.to_json() for finding in reports[name].findings}
+        assert got.keys() == wanted.keys(), name
+        assert [key for key in got if not equal_json(got[key], wanted[key])] == [], name
+
+
+def equal_json(one: object, other: object) -> bool:
+    """Equal, floats within 1e-6 of each other: sums of sums are added in another order."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(equal_json(one[name], other[name]) for name in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(equal_json, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9) or one != one
+    return one == other

@@ -1,0 +1,34 @@
+"""Numpydoc sections of the public functions of a package."""
+
+import inspect
+import pkgutil
+import re
+from importlib import import_module
+from types import FunctionType, ModuleType
+
+
+def public_functions(package: ModuleType, *, without: frozenset[str] = frozenset()) -> list[FunctionType]:
+    """Public functions that the modules of a package define; caches are unwrapped."""
+    found = []
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name not in without:
+            members = vars(import_module(f"{package.__name__}.{module.name}"))
+            defined = [inspect.unwrap(member) for name, member in members.items() if not name.startswith("_") and callable(member)]
+            found += [each for each in defined if isinstance(each, FunctionType) and each.__module__.endswith(f".{module.name}")]
+    return found
+
+
+def qualified(function: FunctionType) -> str:
+    """Module and name, as the id of a test."""
+    return f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+
+
+def sections(function: FunctionType) -> dict[str, str]:
+    """Text of each numpydoc section; the summary under an empty name."""
+    parts = re.split(r"^(\w+)\n-+\n", inspect.getdoc(function) or "", flags=re.MULTILINE)
+    return {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
+
+
+def documented_parameters(function: FunctionType) -> list[str]:
+    """Names in the section Parameters, in order."""
+    return re.findall(r"^(\w+) : ", sections(function).get("Parameters", ""), flags=re.MULTILINE)

@@ -1,0 +1,76 @@
+"""A new analyzer is one file and its test. What else it needs is listed by the one failing test of this module, with the line to write."""
+
+import ast
+from collections.abc import Collection
+from pathlib import Path
+
+from observability.analyzers import discover
+from observability.core.metric_definitions import METRICS
+from observability.incidents.grouping_rules import ANALYZER_STAGES, SECTION_STAGES
+
+ROOT = Path(__file__).parents[1]
+KEY = "tests/support/simulation_key.py"
+WITHOUT_FAULT = {
+    "data/batches": "no model's log holds batches",
+    "data/cleaning": "no model's log holds cleaning runs",
+    "data/datasets": "states what datasets hold and raises nothing",
+    "serving/why_changed": "explains what serving/performance found",
+    "trust/explanations": "needs a model artifact, which simulated logs lack",
+}
+"""Analyzers that no fault of the simulation is expected to trigger, and why."""
+
+
+def missing_parts(name: str, metrics: Collection[str]) -> list[str]:
+    """What an analyzer still needs, one line to write each. name: `section/name`; metrics: metrics that its findings use."""
+    section, _, stem = name.partition("/")
+    found = []
+    if not (ROOT / f"tests/analyzers/{section}/test_{stem}.py").is_file():
+        found.append(f"tests/analyzers/{section}/test_{stem}.py: its test")
+    if not (ROOT / f"pages/{section}/{stem}.py").is_file():
+        found.append(f"pages/{section}/{stem}.py: its page, with `findings.analyzer_findings(here, {name!r})`")
+    found += [
+        f"observability/core/metric_definitions.py, METRICS: `{metric} | title | unit | low | meaning | formula | source`"
+        for metric in metrics
+        if metric not in METRICS
+    ]
+    if section not in SECTION_STAGES and name not in ANALYZER_STAGES:
+        found.append(f'observability/incidents/grouping_rules.py, ANALYZER_STAGES: `{name!r}: "…",`, its stage in the pipeline')
+    if name not in WITHOUT_FAULT and f'"{name}"' not in (ROOT / KEY).read_text(encoding="utf-8"):
+        found.append(f"{KEY}: {name!r} among the areas of a fault that it finds, or a line of WITHOUT_FAULT in tests/test_new_analyzer.py")
+    return found
+
+
+def stated_metrics(path: Path) -> set[str]:
+    """Texts that a module of an analyzer states as metrics: the constant METRIC and every argument `metric=`."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    stated = [node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "metric"]
+    stated += [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and any(isinstance(name, ast.Name) and name.id == "METRIC" for name in node.targets)
+    ]
+    return {node.value for node in stated if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def test_every_analyzer_has_all_its_parts() -> None:
+    missing = {
+        analyzer.name: lines
+        for analyzer in discover()
+        if (
+            lines := missing_parts(analyzer.name, {*analyzer.limits, *stated_metrics(ROOT / f"observability/analyzers/{analyzer.name}.py")})
+        )
+    }
+    text = "\n".join(f"{name} needs\n  " + "\n  ".join(lines) for name, lines in missing.items())
+    assert not missing, text
+
+
+def test_what_a_new_analyzer_needs_is_listed_with_the_place_to_write_it() -> None:
+    lines = missing_parts("weather/storms", {"storm_rate"})
+    places = ("tests/analyzers/weather/test_storms.py", "pages/weather/storms.py", "metric_definitions.py", "ANALYZER_STAGES", KEY)
+    assert len(lines) == len(places) and all(place in line for place, line in zip(places, lines, strict=True)), lines
+
+
+def test_exceptions_are_of_analyzers_that_exist_and_have_no_fault() -> None:
+    key = (ROOT / KEY).read_text(encoding="utf-8")
+    assert set(WITHOUT_FAULT) <= {analyzer.name for analyzer in discover()}
+    assert [name for name in WITHOUT_FAULT if f'"{name}"' in key] == []
