@@ -100,7 +100,7 @@ def test_no_file_holds_a_path_of_a_machine() -> None:
 
 
 def test_public_functions_of_the_statistics_say_their_source_or_formula() -> None:
-    for name in ("distance", "interval", "change", "multiple"):
+    for name in ("distance", "interval", "change", "multiple_testing"):
         module = importlib.import_module(f"observability.stats.{name}")
         for label, thing in inspect.getmembers(module, inspect.isfunction):
             if thing.__module__ == module.__name__:

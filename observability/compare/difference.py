@@ -32,8 +32,8 @@ class Difference:
     """One comparison.
 
     a, b: both sides with their 95 % intervals; of a distribution only n. change: a - b; of a distribution the distance between the two.
-    least: the smallest change that matters, in its unit. p_value: NaN where it cannot be tested. adjusted: the p-value corrected for all comparisons. why: the
-    reason why there is no verdict, where it is known. more: about how many more rows would give one.
+    least: the smallest change that matters, in its unit. p_value: NaN where it cannot be tested. adjusted: the p-value corrected for all
+    comparisons. why: the reason why there is no verdict, where it is known. more: about how many more rows would give one.
     """
 
     section: Section

@@ -1,8 +1,8 @@
 """Changes of the gaps between groups from one side to the other.
 
-The largest gap of each criterion is compared on the groups that are large enough on both sides. A largest gap is above zero by chance, more so on the smaller
-side, so its change is not tested directly. The test is whether the gap between the two groups that differ most on one side is different on the
-other side, corrected for the number of pairs of groups.
+The largest gap of each criterion is compared on the groups that are large enough on both sides. A largest gap is above zero by chance, more
+so on the smaller side, so its change is not tested directly. The test is whether the gap between the two groups that differ most on one
+side is different on the other side, corrected for the number of pairs of groups.
 """
 
 from dataclasses import replace
@@ -40,7 +40,10 @@ from observability.stats.interval import Interval, difference_interval
 def group_gap_differences(
     ask: AskEngine, model: Model, a: Window, b: Window, version: Version | None, young: str | None
 ) -> list[Difference]:
-    """One difference for each sensitive attribute and criterion. young: the reason why criteria that need labels have no verdict, or None."""
+    """One difference for each sensitive attribute and criterion.
+
+    young: the reason why criteria that need labels have no verdict, or None.
+    """
     found = []
     for attribute in sensitive_attributes(model, version) if model.task else ():
         now, then = _aligned_groups(ask, model, a, b, attribute)
@@ -96,7 +99,9 @@ def _spread_interval(spread: GroupSpread) -> Interval:
 
 
 def _gap_growth_p_value(criterion: Criterion, now: GroupMetrics, then: GroupMetrics, keep: Bools) -> float:
-    """The p-value that the gap between the two groups that differ most now grew by chance; the smallest over the criterion's rates, corrected."""
+    """The p-value that the gap between the two groups that differ most now grew by chance; the smallest over the criterion's rates,
+    corrected.
+    """
     places, found = np.flatnonzero(keep), []
     for rate in criterion.rates:
         spread = now.metrics[rate].at(keep).spread()

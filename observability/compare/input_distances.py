@@ -1,7 +1,7 @@
 """Distances between the inputs and the scores of two sides, on the same bins.
 
-Where every version on both sides was registered with the same edges for a column, the counts of all rows are compared. Otherwise a bounded sample of each
-side is binned on the edges of one version; each difference states how many rows were used.
+Where every version on both sides was registered with the same edges for a column, the counts of all rows are compared. Otherwise a bounded
+sample of each side is binned on the edges of one version; each difference states how many rows were used.
 """
 
 import logging
@@ -34,7 +34,10 @@ SCORE_EDGES_FIXED = Edges(edges=tuple(SCORE_EDGES.tolist()))
 
 @dataclass(frozen=True)
 class HistogramPair:
-    """One column on both sides, on the same edges. a, b: bin, n, w, w2. basis "counts": every row; "sample": a bounded sample of each side."""
+    """One column on both sides, on the same edges.
+
+    a, b: bin, n, w, w2. basis "counts": every row; "sample": a bounded sample of each side.
+    """
 
     column: str
     name: str
@@ -190,7 +193,9 @@ def _bin_counts(bins: np.ndarray) -> "DataFrame":
 
 
 def _distance_difference(held: HistogramPair) -> Difference:
-    """The distance between both sides: PSI on the deciles of the reference with its null distribution, Jensen-Shannon, KS or L-infinity, Wasserstein."""
+    """The distance between both sides: PSI on the deciles of the reference with its null distribution, Jensen-Shannon, KS or L-infinity,
+    Wasserstein.
+    """
     axis: ColumnAxis | None = column_axis(None if held.edges is SCORE_EDGES_FIXED else held.edges, held.b)
     section: Section = "score" if held.column == "score" else "inputs"
     if axis is None:

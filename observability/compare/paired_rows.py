@@ -1,9 +1,9 @@
 """Rows that both sides predicted, and how the two sides differ on exactly these rows.
 
-Two rows match where two versions answered one request (a challenger in shadow of the serving version, or two versions that score one file): the same id, or
-else equal values of every feature that both sides read, and of the subject where both log one, at the same instant. Of the rest, rows match whose features
-are unique on each side and less than an hour apart. A pair has the label known on either side, because a shadow's rows rarely have labels of
-their own. Pairs whose labels contradict each other are left out.
+Two rows match where two versions answered one request (a challenger in shadow of the serving version, or two versions that score one file):
+the same id, or else equal values of every feature that both sides read, and of the subject where both log one, at the same instant. Of the
+rest, rows match whose features are unique on each side and less than an hour apart. A pair has the label known on either side, because a
+shadow's rows rarely have labels of their own. Pairs whose labels contradict each other are left out.
 """
 
 from collections.abc import Sequence
@@ -41,8 +41,8 @@ Bools = NDArray[np.bool_]
 class PairSummary:
     """Rows that both sides predicted. n: pairs; labelled: those whose label is known; contradicting: left out because their labels differ.
 
-    looked_at: rows of each side that were searched. flips: pairs with different decisions (of a regression None); only_a, only_b: labelled pairs that are
-    right on one side only (regression: with the smaller error there). score_gap: mean absolute difference of the scores.
+    looked_at: rows of each side that were searched. flips: pairs with different decisions (of a regression None); only_a, only_b: labelled
+    pairs that are right on one side only (regression: with the smaller error there). score_gap: mean absolute difference of the scores.
     """
 
     n: int

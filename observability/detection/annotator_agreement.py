@@ -152,14 +152,14 @@ def agreement_unknown(now: Interval, labels: ProjectLabels, context: Context) ->
     wanted = max(LEAST_ITEMS, int(np.ceil(now.n * (half / SEEN) ** 2)))
     if now.n < wanted:
         return (
-            f"Whether annotators agree as before cannot be told from {now.n:,} items that two of them labelled: it needs about"
+            f"Agreement of annotators cannot be compared yet on {now.n:,} items that two of them labelled: it needs about"
             f" {wanted - now.n:,} more."
         )
     if now.value is None:
-        return f"Agreement cannot be told: all labels of the {now.n:,} items that two annotators labelled are the same."
+        return f"Agreement is undefined: all labels of the {now.n:,} items that two annotators labelled are the same."
     then = int(((np.bincount(labels.item, minlength=len(labels.dated)) > 1) & (labels.dated >= context.window.days)).sum())
     return (
-        f"Whether annotators agree as before cannot be told: the {PAST_DAYS // 7} weeks before have {then:,} items that two "
+        f"Agreement of annotators cannot be compared yet: the {PAST_DAYS // 7} weeks before have {then:,} items that two "
         "of them labelled,"
         f" about {max(LEAST_ITEMS - then, 1):,} more are needed."
     )

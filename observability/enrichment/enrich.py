@@ -1,8 +1,9 @@
 """Enrich stored predictions after loading: explanations (SHAP), and estimates of errors that have no label yet.
 
-Each of JOBS does one bounded step for one model, newest first: `(store, worker, model, progress, stopping) -> rows`; 0 means that nothing is left.
-The dashboard runs them in a low-priority thread while the loader is idle (OBSERVABILITY_ENRICH=off disables it); the command `explain` and the button of the
-explanations page run them at once. Heavy work runs in the worker process; rows are written in small transactions.
+Each of JOBS does one bounded step for one model, newest first: `(store, worker, model, progress, stopping) -> rows`; 0 means that nothing
+is left. The dashboard runs them in a low-priority thread while the loader is idle (OBSERVABILITY_ENRICH=off disables it); the command
+`explain` and the button of the explanations page run them at once. Heavy work runs in the worker process; rows are written in small
+transactions.
 """
 
 import logging
@@ -156,8 +157,8 @@ def _run_rounds(store: "Store", worker: "Worker", state: EnrichmentState, stoppi
 def enrichment_round(
     store: "Store", worker: "Worker", state: EnrichmentState, stopping: threading.Event, failed: set[tuple[str, str]]
 ) -> bool:
-    """Run the next step; False where nothing is left. Jobs and models alternate, so the newest days of each come before older days of any. Failed jobs are
-    left out and kept in `failed`.
+    """Run the next step; False where nothing is left. Jobs and models alternate, so the newest days of each come before older days of any.
+    Failed jobs are left out and kept in `failed`.
     """
     for name, job, model in _steps_after(
         [(_job_name(job), job, model.name) for job in JOBS for model in store.catalog().models], state.turn

@@ -1,7 +1,7 @@
 """Estimate the errors of a regression's unlabelled predictions (direct loss estimation, DLE).
 
-A second model learns the errors of the reference and predicts those of a bounded sample of each day. It runs in the worker. The estimates are stored by
-prediction (store/query/estimates.py), so they can be compared with the labels later.
+A second model learns the errors of the reference and predicts those of a bounded sample of each day. It runs in the worker. The estimates
+are stored by prediction (store/query/estimates.py), so they can be compared with the labels later.
 """
 
 import threading
@@ -32,7 +32,8 @@ ROWS_A_STEP = 20_000
 
 
 def estimate_expected_errors(store: "Store", worker: "Worker", model: Model, progress: Progress, stopping: threading.Event) -> int:
-    """One step for a model: the newest days that lack estimates. Returns the number of rows; 0 where nothing is left, or the model is no regression.
+    """One step for a model: the newest days that lack estimates. Returns the number of rows; 0 where nothing is left, or the model is no
+    regression.
 
     Raises WorkerError where learning fails for reasons that may pass (time, memory). A reference that cannot be learned from is remembered.
     """

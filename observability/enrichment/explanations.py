@@ -1,7 +1,8 @@
 """Explain predictions ahead, step by step: a bounded sample of each day, of the reference, and the worst errors.
 
-Attributions that came with a prediction are used as they are; others are computed from the version's artifact in the worker. An artifact that crashes,
-hangs or runs out of memory fails alone: the failure is stored with the version, and retried when the artifact or a library changes.
+Attributions that came with a prediction are used as they are; others are computed from the version's artifact in the worker. An artifact
+that crashes, hangs or runs out of memory fails alone: the failure is stored with the version, and retried when the artifact or a library
+changes.
 """
 
 import json

@@ -110,7 +110,7 @@ def reference(case: CaseInProgress) -> "DataFrame":
 
 @computed_once
 def bad(case: CaseInProgress) -> Bad:
-    """Definition of an error of this model: decision ≠ label; regression: an absolute error above a quantile (LARGE_ERROR) of the reference.
+    """Definition of an error of this model: decision ≠ label; regression: an error above a quantile (LARGE_ERROR) of the reference.
 
     Raises NotGivenError where a regression has neither a labelled reference nor labelled rows.
     """

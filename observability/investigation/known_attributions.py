@@ -41,7 +41,7 @@ def logged(row: "Row") -> AttributionContrast | None:
     output = float(apply_link(np.array([score]), link)[0]) if score is not None else float("nan")
     start = float(base) if base is not None else 0.0
     return contrast_from_numbers(
-        row, "average", values, start, output, link, "logged", "logged", "as the service says", None, class_name=name
+        row, "average", values, start, output, link, "logged", "logged", "logged by the service", None, class_name=name
     )
 
 

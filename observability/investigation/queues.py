@@ -71,7 +71,7 @@ def uncertain(store: "Store", window: Window, limit: int = MOST) -> Inbox:
         frame = store.search(window, unknown, limit, "score")
         frame = frame[frame["score"].notna()]
         rank = 1 - frame["score"]
-        said = [f"probability of its class {score:.2f}" for score in frame["score"]]
+        reasons = [f"probability of its class {score:.2f}" for score in frame["score"]]
         by = "lowest probability of the decided class first"
     else:
         costs = model.settings.cost_false_negative, model.settings.cost_false_positive
@@ -85,13 +85,17 @@ def uncertain(store: "Store", window: Window, limit: int = MOST) -> Inbox:
         chance = np.where(frame["decision"] == 1, 1 - frame["score"], frame["score"])
         rank = pd.Series(chance * np.where(frame["decision"] == 1, positive, negative), index=frame.index)
         currency = f" {model.settings.cost_currency}" if model.settings.cost_currency and known else ""
-        said = [f"expected cost {value:.3g}{currency}" if known else f"probability of an error {value:.2f} by the score" for value in rank]
+        reasons = [
+            f"expected cost {value:.3g}{currency}" if known else f"probability of an error {value:.2f} by the score" for value in rank
+        ]
         by = (
             f"by the expected cost of an error{currency and f' in{currency}'}"
             if known
             else "by the probability of an error (no costs are set)"
         )
-    found = queue_columns(frame, model, rank, said).sort_values(["rank", "id"], ascending=[False, True]).head(limit).reset_index(drop=True)
+    found = (
+        queue_columns(frame, model, rank, reasons).sort_values(["rank", "id"], ascending=[False, True]).head(limit).reset_index(drop=True)
+    )
     return Inbox("uncertain", "Low confidence and high stakes", f"Predictions {window_text(window)} without a label, {by}.", found)
 
 
@@ -111,7 +115,7 @@ def suspect_labels(store: "Store", window: Window, limit: int = MOST) -> Inbox:
         spread = 1.4826 * float(np.median(np.abs(errors - np.median(errors)))) or float(errors.std()) or 1.0
         rank = np.abs(errors - np.median(errors)) / spread
         suspect, by = rank > FAR_OUT, "by robust standard deviations of the error from the median"
-        said = [f"the error is {value:.1f} robust standard deviations from the median" for value in rank]
+        reasons = [f"the error is {value:.1f} robust standard deviations from the median" for value in rank]
     else:
         positive = frame["score"].to_numpy(np.float64)
         shares = frame[list(chances)].to_numpy(np.float64) if chances else np.stack([1 - positive, positive], axis=1)
@@ -119,11 +123,11 @@ def suspect_labels(store: "Store", window: Window, limit: int = MOST) -> Inbox:
         other = suspected(shares, labels, thresholds(shares, labels))
         suspect, by = other >= 0, "by the margin of another class over the label"
         rank = np.where(suspect, shares[places, np.maximum(other, 0)] - shares[places, labels], 0.0)
-        said = []
+        reasons = []
         for chance, label, wins in zip(shares, labels, other, strict=True):
             pair = [f"{chance_text(chance[code])} for {model.classes[code]}" for code in (label, wins)] if wins >= 0 else []
-            said.append(f"model probability {pair[0]} (the label), {pair[1]}" if pair else "")
-    found = queue_columns(frame.assign(model=model.name), model, rank, said)[suspect]
+            reasons.append(f"model probability {pair[0]} (the label), {pair[1]}" if pair else "")
+    found = queue_columns(frame.assign(model=model.name), model, rank, reasons)[suspect]
     found = found.sort_values(["rank", "id"], ascending=[False, True]).head(limit).reset_index(drop=True)
     sure = measured_labels(store, window, model, found["id"].tolist())
     pairs = zip(found["id"], found["because"], strict=True)

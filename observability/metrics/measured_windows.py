@@ -118,7 +118,10 @@ class DailyMetrics:
         return found
 
     def series(self, metric: str) -> tuple[Days, Floats, Floats, Floats]:
-        """Of the days that have labels to speak of: their numbers, and a metric's value (NaN where there is none), standard error by rows and n."""
+        """Four arrays over the days that have enough labels: day number, value of the metric, standard error, n.
+
+        The value is NaN where there is none. The standard error is that by rows.
+        """
         if metric not in self.by_metric:
             days = self.days[self.labelled >= LEAST_LABELS_A_DAY]
             each = [self.of_day(int(day))[metric] for day in days]

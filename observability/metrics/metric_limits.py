@@ -17,6 +17,7 @@ LIMITS: dict[str, tuple[str, float, float]] = {
     "rmse": ("relative", 0.15, 0.35),
     "bias": ("of mae", 0.25, 0.50),
 }
-"""The smallest fall that matters, for watch and for act: in points of the metric, or relative to what it is held against (bias: how much larger it
-is, either way, as a share of the baseline's mean absolute error). A week of about a
-thousand labels finds a five-point fall of accuracy at these limits nine times in ten. `limits` of the model's settings override the act limit."""
+"""The smallest fall that matters, for watch and for act: in points of the metric, or relative to what it is held
+against (bias: how much larger it is, either way, as a share of the baseline's mean absolute error).
+A week of about a thousand labels finds a five-point fall of accuracy at these limits nine times in ten.
+`limits` of the model's settings override the act limit."""

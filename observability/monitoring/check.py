@@ -1,6 +1,7 @@
 """Run the analyzers over a model's window and collect their findings and incidents.
 
-A check chooses the windows, asks an engine for the frames that each analyzer needs, runs the analyzers and groups their findings. No metric is known here.
+A check chooses the windows, asks an engine for the frames that each analyzer needs, runs the analyzers and groups their findings. No metric
+is known here.
 """
 
 import logging
@@ -47,7 +48,9 @@ CHANGE_EVENTS = ("deploy", "data", "threshold", "guideline", "incident")
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The result of a check: findings and incidents, both worst first, the window of each model, and one note for each window that was chosen."""
+    """The result of a check: findings and incidents, both worst first, the window of each model, and one note for each window that was
+    chosen.
+    """
 
     findings: tuple[Finding, ...] = ()
     incidents: tuple[Incident, ...] = ()
@@ -65,7 +68,7 @@ def run_analyzer(analyzer: Analyzer, frames: Mapping[str, "DataFrame"], context:
 
 
 def check(
-    store: "Engine",
+    engine: "Engine",
     *,
     model: str | None = None,
     version: str | None = None,
@@ -81,16 +84,17 @@ def check(
     """Run every analyzer (or `only` those named) over the half-open window, for one model or for all.
 
     Without start and end, each model gets its last 7 days: ending now where its newest record is younger than 30 days, else at the end (UTC
-    midnight) of its last record's day. With as_of, only what had arrived by then counts. with_records: analyze training runs, datasets and labelling
-    projects as well (not in a slice or of one version). reads: "counts" leaves out the analyzers that ask for samples of raw rows, "rows" all others.
+    midnight) of its last record's day. With as_of, only what had arrived by then counts. with_records: analyze training runs, datasets and
+    labelling projects as well (not in a slice or of one version). reads: "counts" leaves out the analyzers that ask for samples of raw
+    rows, "rows" all others.
 
-    Raises NotFoundError for an unknown model, version or column of the slice (of all models, those without the column are left out, and a note says so),
-    and UsageError where the window ends before it starts.
+    Raises NotFoundError for an unknown model, version or column of the slice (of all models, those without the column are left out, and a
+    note says so), and UsageError where the window ends before it starts.
     """
     now = (now or datetime.now(UTC)).astimezone(UTC)
-    catalog = store.catalog()
+    catalog = engine.catalog()
     models = [catalog.model(model)] if model else list(catalog.models)
-    activity = store.activity(as_of, model)
+    activity = engine.activity(as_of, model)
     findings: list[Finding] = []
     windows: dict[str, Window] = {}
     notes: list[str] = []
@@ -107,9 +111,9 @@ def check(
         window = replace(window, version=version, slice=slice)
         windows[each.name] = window
         notes += [note] if note else []
-        findings += model_findings(store, each, window, _evaluation_time(each, activity, window, now), only, reads)
+        findings += model_findings(engine, each, window, _evaluation_time(each, activity, window, now), only, reads)
     if with_records and slice is None and version is None:
-        findings += record_findings(store, model, start=start, end=end, as_of=as_of, now=now, only=only, beside=windows.get(model or ""))
+        findings += record_findings(engine, model, start=start, end=end, as_of=as_of, now=now, only=only, beside=windows.get(model or ""))
     settled, incidents = findings_with_incidents(catalog, unique_findings(findings))
     return CheckReport(tuple(settled), incidents, windows, tuple(notes))
 
@@ -120,7 +124,7 @@ def findings_with_incidents(catalog: Catalog, findings: list[Finding]) -> tuple[
 
 
 def record_findings(
-    store: "Engine",
+    engine: "Engine",
     model: str | None,
     *,
     start: datetime | None = None,
@@ -133,30 +137,30 @@ def record_findings(
 ) -> list[Finding]:
     """Findings of the analyzers of records (training runs, datasets, labelling projects): of one model, or of all and of none.
 
-    Without start and end each analyzer gets the last `days`, ending now where the newest record of its kinds is younger than 30 days, else at the end of that
-    record's day. beside: the window of one model. Records that name no model (batches, cleanings) are analyzed in it too, because older ones say nothing about
-    that model.
+    Without start and end each analyzer gets the last `days`, ending now where the newest record of its kinds is younger than 30 days, else
+    at the end of that record's day. beside: the window of one model. Records that name no model (batches, cleanings) are analyzed in it
+    too, because older ones say nothing about that model.
     """
     findings: list[Finding] = []
     limit = min(as_of, now) if as_of else now
-    with store.snapshot():
+    with engine.snapshot():
         for analyzer in discover():
             if analyzer.about != "records" or (only and analyzer.name not in only):
                 continue
-            window = record_check_window(store, analyzer, model, start, end, as_of, limit, days)
+            window = record_check_window(engine, analyzer, model, start, end, as_of, limit, days)
             if beside is not None and not _records_name_a_model(analyzer, window):
                 window = replace(window, start=beside.start, end=beside.end)
             context = Context(EVERY_MODEL, NO_VERSION, window, min(limit, window.end), WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK)
-            found = [_with_onset(each) for each in run_and_recover(store, analyzer, context)]
+            found = [_with_onset(each) for each in run_and_recover(engine, analyzer, context)]
             if any(needs_action(each.severity) for each in found):
-                marks = store.events(model, window.start - timedelta(days=EVENT_DAYS), window.end)
+                marks = engine.events(model, window.start - timedelta(days=EVENT_DAYS), window.end)
                 found = [_with_event(each, marks) for each in found]
             findings += found
     return findings
 
 
 def record_check_window(
-    store: "Engine",
+    engine: "Engine",
     analyzer: Analyzer,
     model: str | None,
     start: datetime | None,
@@ -168,7 +172,7 @@ def record_check_window(
     """The window in which an analyzer of records runs."""
     if end is None:
         kinds = _record_kinds(analyzer, Window(model or "", limit, limit))
-        last = store.newest_record(sorted(kinds), model or "", limit, as_of)
+        last = engine.newest_record(sorted(kinds), model or "", limit, as_of)
         end = limit
         if last is not None and limit - last >= timedelta(days=LIVE_DAYS):
             end = min(limit, last.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1))
@@ -223,8 +227,8 @@ def model_check_window(
 def _evaluation_time(model: Model, activity: "DataFrame", window: Window, now: datetime) -> datetime:
     """The instant as of which a window is evaluated: its end, now, or its as_of, whichever is first.
 
-    In the last window of a model whose newest record is older than 30 days, it is the hour in which that record arrived: silence after a model's end is not a
-    finding, and a default window ends with that day.
+    In the last window of a model whose newest record is older than 30 days, it is the hour in which that record arrived: silence after a
+    model's end is not a finding, and a default window ends with that day.
     """
     limit = min(filter(None, (now, window.as_of)))
     at = min(limit, window.end)
@@ -241,7 +245,7 @@ def newest_prediction(model: Model, activity: "DataFrame") -> datetime | None:
 
 
 def model_findings(
-    store: "Engine",
+    engine: "Engine",
     model: Model,
     window: Window,
     now: datetime,
@@ -251,25 +255,25 @@ def model_findings(
 ) -> list[Finding]:
     """Findings of every analyzer about each version that served in the window (the newest version where none did), from one snapshot.
 
-    Where the window's labels are not complete, analyzers that need labels also run over the newest days whose labels are (late_labels.py); their findings that
-    need action are added. run: runs each analyzer; the simulation passes one that caches findings.
+    Where the window's labels are not complete, analyzers that need labels also run over the newest days whose labels are (late_labels.py);
+    their findings that need action are added. run: runs each analyzer; the simulation passes one that caches findings.
     """
-    with store.snapshot():
+    with engine.snapshot():
         waiting = tuple(each.name for each in discover() if each.labels and (not only or each.name in only))
-        late = labelled_window(store.ask, window) if waiting and model.task else None
-        passes = [_planned_analyses(store, model, window, now, only, reads)]
-        passes += [_planned_analyses(store, model, late, now, waiting, reads)] if late is not None else []
-        known = _shared_answers(store, [each for asked in passes for each in asked])
-        found, *again = [_window_findings(store, model, asked, known, run) for asked in passes]
+        late = labelled_window(engine.ask, window) if waiting and model.task else None
+        passes = [_planned_analyses(engine, model, window, now, only, reads)]
+        passes += [_planned_analyses(engine, model, late, now, waiting, reads)] if late is not None else []
+        known = _shared_answers(engine, [each for asked in passes for each in asked])
+        found, *again = [_window_findings(engine, model, asked, known, run) for asked in passes]
         return found + [with_analyzed_dates(each) for several in again for each in several if needs_action(each.severity)]
 
 
 def _planned_analyses(
-    store: "Engine", model: Model, window: Window, now: datetime, only: tuple[str, ...], reads: Reads
+    engine: "Engine", model: Model, window: Window, now: datetime, only: tuple[str, ...], reads: Reads
 ) -> list[tuple[Analyzer, Context]]:
     """The analyzers and contexts to run in a window; see `model_findings`."""
-    versions = serving_versions(store, model, window)
-    counters = store.counters(model.name, window)
+    versions = serving_versions(engine, model, window)
+    counters = engine.counters(model.name, window)
     contexts = [
         Context(
             model=model,
@@ -292,25 +296,25 @@ def _planned_analyses(
 
 
 def _window_findings(
-    store: "Engine", model: Model, asked: list[tuple[Analyzer, Context]], known: KnownAnswers, run: RunAnalyzer
+    engine: "Engine", model: Model, asked: list[tuple[Analyzer, Context]], known: KnownAnswers, run: RunAnalyzer
 ) -> list[Finding]:
     """Findings of analyzers in one window, each with the event that came before it."""
-    found = [_with_onset(each) for analyzer, context in asked for each in run_and_recover(store, analyzer, context, known, run)]
+    found = [_with_onset(each) for analyzer, context in asked for each in run_and_recover(engine, analyzer, context, known, run)]
     if not any(needs_action(each.severity) for each in found):
         return found
     window = asked[0][1].window
     span = window.start - timedelta(days=EVENT_DAYS), window.end
-    marks = store.events(model.name, *span)
+    marks = engine.events(model.name, *span)
     return [_with_event(each, marks) for each in found]
 
 
-def _shared_answers(store: "Engine", asked: list[tuple[Analyzer, Context]]) -> KnownAnswers:
+def _shared_answers(engine: "Engine", asked: list[tuple[Analyzer, Context]]) -> KnownAnswers:
     """Answers that the engine gives together for several analyzers (`Engine.ask_many`); the other questions are asked one by one."""
     questions: list[BoundQuestion] = []
     for analyzer, context in asked:
         with suppress(Exception):  # it fails again when it is run, and is reported there
             questions += [(wanted.aggregate, question_window(wanted, context)) for wanted in analyzer.needs(context).values()]
-    return {each: (frame, []) for each, frame in store.ask_many(questions).items()}
+    return {each: (frame, []) for each, frame in engine.ask_many(questions).items()}
 
 
 def analyzer_reads(analyzer: Analyzer, context: Context) -> Reads:
@@ -321,14 +325,16 @@ def analyzer_reads(analyzer: Analyzer, context: Context) -> Reads:
         return "counts"
 
 
-def serving_versions(store: "Engine", model: Model, window: Window) -> list[Version]:
-    """Versions with predictions in the window; where there are none, the newest registered version, else the newest one seen. Of a window of one version, that one."""
+def serving_versions(engine: "Engine", model: Model, window: Window) -> list[Version]:
+    """Versions with predictions in the window; where there are none, the newest registered version, else the newest one seen. Of a window
+    of one version, that one.
+    """
     if window.version is not None:
         wanted = model.version(window.version)
         return [wanted] if wanted else []
     if len(model.versions) == 1:
         return list(model.versions)
-    served = store.ask(Aggregate("predictions", keys=(By("version"),)), replace(window, slice=None))
+    served = engine.ask(Aggregate("predictions", keys=(By("version"),)), replace(window, slice=None))
     found = [each for each in model.versions if each.name in set(served["version"])]
     if found or not model.versions:
         return found
@@ -339,7 +345,7 @@ def serving_versions(store: "Engine", model: Model, window: Window) -> list[Vers
 
 
 def run_and_recover(
-    store: "Engine", analyzer: Analyzer, context: Context, known: KnownAnswers | None = None, run: RunAnalyzer = run_analyzer
+    engine: "Engine", analyzer: Analyzer, context: Context, known: KnownAnswers | None = None, run: RunAnalyzer = run_analyzer
 ) -> list[Finding]:
     """Findings of one analyzer. A failure of one column or of the analyzer becomes an `unknown` finding and stops nothing else.
 
@@ -350,7 +356,7 @@ def run_and_recover(
         frames = {}
         for name, wanted in analyzer.needs(context).items():
             asked = wanted.aggregate, question_window(wanted, context)
-            frame, failed = (known or {}).get(asked) or _analyzer_frame(store, wanted, context)
+            frame, failed = (known or {}).get(asked) or _analyzer_frame(engine, wanted, context)
             if known is not None:
                 known[asked] = frame, failed
             frames[name] = frame
@@ -361,20 +367,20 @@ def run_and_recover(
         return [*broken, _failure_finding(analyzer, context, "model", error)]
 
 
-def _analyzer_frame(store: "Engine", wanted: Ask, context: Context) -> tuple["DataFrame", list[tuple[str, Exception]]]:
+def _analyzer_frame(engine: "Engine", wanted: Ask, context: Context) -> tuple["DataFrame", list[tuple[str, Exception]]]:
     """The frame that an analyzer asked for, and the columns that failed. A failing column does not affect the others."""
     window = question_window(wanted, context)
     if not isinstance(wanted.aggregate, Aggregate):
-        return store.ask(wanted.aggregate, window), []
+        return engine.ask(wanted.aggregate, window), []
     try:
-        return store.ask(wanted.aggregate, window), []
+        return engine.ask(wanted.aggregate, window), []
     except Exception as error:
         if isinstance(error, ObservabilityError) and error.exit_code == 3:
             raise
         parts, failed = [], []
         for single in _single_columns(wanted.aggregate):
             try:
-                parts.append(store.ask(single, window))
+                parts.append(engine.ask(single, window))
             except Exception as why:
                 failed.append(((single.histogram + single.sums)[0].partition(".")[2] or (single.histogram + single.sums)[0], why))
         if not failed:
@@ -435,7 +441,8 @@ def _with_onset(finding: Finding) -> Finding:
 def _with_event(finding: Finding, marks: "DataFrame") -> Finding:
     """The finding with the nearest event before its onset (before the window's end where the onset is unknown).
 
-    A change counts for two weeks. A note, such as a public holiday, a complaint or an export, counts for one day, and only where there was no change.
+    A change counts for two weeks. A note, such as a public holiday, a complaint or an export, counts for one day, and only where there was
+    no change.
     """
     if not needs_action(finding.severity) or marks.empty:
         return finding

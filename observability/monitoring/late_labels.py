@@ -1,7 +1,7 @@
 """The newest days with complete labels, for windows whose own labels are not complete yet.
 
-Labels that arrive weeks after their predictions leave the last days without any, so analyzers that need labels would never report anything. They run once
-more over a window of the same length that ends with the newest day whose labels are complete.
+Labels that arrive weeks after their predictions leave the last days without any, so analyzers that need labels would never report anything.
+They run once more over a window of the same length that ends with the newest day whose labels are complete.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,8 @@ OUTCOMES = Aggregate("outcomes", keys=(Bucket("day"), By("label")))
 
 
 def labelled_window(ask: AskCounts, window: Window) -> Window | None:
-    """As many whole days as the window has, ending with the newest day whose labels are complete. None where the window's own labels are complete, or there are none.
+    """As many whole days as the window has, ending with the newest day whose labels are complete. None where the window's own labels are
+    complete, or there are none.
 
     The usual labelled share is the median over the days before the window that have any label.
     """

@@ -82,27 +82,27 @@ def as_of(item: decision_items.DecisionItem, known: datetime) -> decision_items.
     return replace(item, entries=entries) if entries else None
 
 
-def reviews_waited(promise: Body, earlier: Sequence[Body]) -> int:
+def reviews_waited(action: Body, earlier: Sequence[Body]) -> int:
     """Number of consecutive reviews, this one included, in which the effect of an action was unknown. earlier: newest first."""
-    if is_action_answered(promise):
+    if is_action_answered(action):
         return 0
     weeks = 1
     for body in earlier:
-        then = next((action for action in body["promises"] if action["action"] == promise["action"]), None)
+        then = next((other for other in body["promises"] if other["action"] == action["action"]), None)
         if then is None or is_action_answered(then):
             break
         weeks += 1
     return weeks
 
 
-def is_action_answered(promise: Body) -> bool:
+def is_action_answered(action: Body) -> bool:
     """Whether an action is closed or its effect is known."""
-    return promise["state"] in CLOSED or (promise["moved"] or {}).get("answer") in ("yes", "no")
+    return action["state"] in CLOSED or (action["moved"] or {}).get("answer") in ("yes", "no")
 
 
-def escalated(promise: Body, weeks: int, by: datetime) -> bool:
+def escalated(action: Body, weeks: int, by: datetime) -> bool:
     """Whether the effect has been unknown for UNDECIDED reviews, and the action is not extended beyond `by`."""
-    return weeks >= UNDECIDED and (promise["due"] is None or promise["due"] <= iso(by))
+    return weeks >= UNDECIDED and (action["due"] is None or action["due"] <= iso(by))
 
 
 def action_answer(store: "Store", target: Target | None, since: Week, week: Week) -> Body:
@@ -132,6 +132,6 @@ def frozen_findings(earlier: Sequence[Body], review: str | None) -> list[Body]:
     return [finding for part in body["models"] for finding in part["findings"]] + body["records"] if body else []
 
 
-def is_due(promise: Body, by: datetime) -> bool:
+def is_due(action: Body, by: datetime) -> bool:
     """Whether an open action is due before an instant."""
-    return promise["due"] is not None and promise["state"] not in CLOSED and promise["due"] < iso(by)
+    return action["due"] is not None and action["state"] not in CLOSED and action["due"] < iso(by)

@@ -1,8 +1,8 @@
 """The clean log that faults are planted on.
 
-A base is a model's reference, rows to draw clean days from, and how it is registered. Each row of a day is one of the base's rows (or a new one, where the
-base can make them) with a new id, a time of the day, and the arrival times of the prediction and its label. The same seed gives the same days, whatever is
-planted on them.
+A base is a model's reference, rows to draw clean days from, and how it is registered. Each row of a day is one of the base's rows (or a new
+one, where the base can make them) with a new id, a time of the day, and the arrival times of the prediction and its label. The same seed
+gives the same days, whatever is planted on them.
 """
 
 from collections.abc import Callable
@@ -31,8 +31,9 @@ DrawRows = Callable[[np.random.Generator, int], LogRows]
 class SimulationBase:
     """A clean log.
 
-    columns: features and groups as the catalog has them. reference, pool: rows without times (log_rows.py). draw: makes n new rows; None draws from
-    the pool, with replacement. hours: share of the traffic by hour of the day. source_note: where the rows come from, one sentence.
+    columns: features and groups as the catalog has them. reference, pool: rows without times (log_rows.py). draw: makes n new rows; None
+    draws from the pool, with replacement. hours: share of the traffic by hour of the day. source_note: where the rows come from, one
+    sentence.
     """
 
     name: str
@@ -63,9 +64,9 @@ class SimulationBase:
 class CleanStream:
     """Clean days of a base: `past` days before the onset of a fault, and `days` from it on.
 
-    rows_a_day: on average, Poisson distributed. label_delay: days from a prediction to its label's arrival. day_effect: standard deviation of the effect that the
-    rows of a day share, in standard deviations of each number's normal score (day_correlation.py; rows then come from the pool). weekly: reduction of
-    the traffic at a weekend (0: none).
+    rows_a_day: on average, Poisson distributed. label_delay: days from a prediction to its label's arrival. day_effect: standard deviation
+    of the effect that the rows of a day share, in standard deviations of each number's normal score (day_correlation.py; rows then come
+    from the pool). weekly: reduction of the traffic at a weekend (0: none).
     """
 
     base: SimulationBase

@@ -1,6 +1,7 @@
 """Codes of simulated rows as arrays: bins, classes, levels and errors.
 
-The same codes as the store's rollups (store/db/expressions.py) and the reference engine (tests/support/reference_engine.py), computed once for each day's rows.
+The same codes as the store's rollups (store/db/expressions.py) and the reference engine (tests/support/reference_engine.py), computed once
+for each day's rows.
 """
 
 import hashlib

@@ -25,8 +25,9 @@ class DetectionLook:
 
 @dataclass(frozen=True)
 class RecordDetection:
-    """The result of planting a fault in records. kind, name: what the records are, as run and its name. unit: step or day; size: the last one. target: the
-    subject of the fault, detail: further words on it; onset: the step or day at which it begins. about: where the records come from.
+    """The result of planting a fault in records. kind, name: what the records are, as run and its name. unit: step or day; size: the last
+    one. target: the subject of the fault, detail: further words on it; onset: the step or day at which it begins. about: where the records
+    come from.
     """
 
     fault: DescribedFault
@@ -65,13 +66,19 @@ class RecordDetection:
         """One row an evaluation and alarm; an evaluation without one has one row."""
         return [
             {
-                self.unit: look.at, f"{self.unit}s_after": look.after, "severity": one.severity if one else "ok", "subject": one.subject if one else None,
-                "metric": one.metric if one else None, "value": one.value if one else None, "n": one.n if one else None,
+                self.unit: look.at,
+                f"{self.unit}s_after": look.after,
+                "severity": one.severity if one else "ok",
+                "subject": one.subject if one else None,
+                "metric": one.metric if one else None,
+                "value": one.value if one else None,
+                "n": one.n if one else None,
                 "because": one.because if one else "No alarm beyond those without the fault.",
                 "named": one is not None and one.subject == self.target,
             }
-            for look in self.looks for one in (*look.alarms, *(() if look.alarms else (None,)))
-        ]  # fmt: skip
+            for look in self.looks
+            for one in (*look.alarms, *(() if look.alarms else (None,)))
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """The whole result, as the command line prints it."""

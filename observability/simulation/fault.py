@@ -89,9 +89,9 @@ class DescribedFault:
 class ServingFault(DescribedFault):
     """A fault of served predictions that is known from practice.
 
-    section: the part of the product it belongs to. amounts: weak, middle and strong, in `unit`; weak is the smallest effect that matters. needs: target
-    parts (fault_targets.TARGET_PARTS). plant: changes the rows of a day; its docstring's first line is shown on the page. rescored: the model's
-    scores follow the changed inputs.
+    section: the part of the product it belongs to. amounts: weak, middle and strong, in `unit`; weak is the smallest effect that matters.
+    needs: target parts (fault_targets.TARGET_PARTS). plant: changes the rows of a day; its docstring's first line is shown on the page.
+    rescored: the model's scores follow the changed inputs.
     """
 
     name: str

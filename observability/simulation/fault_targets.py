@@ -38,7 +38,8 @@ TARGET_PARTS = {
 
 @dataclass(frozen=True)
 class FaultTargets:
-    """A base with its fault targets. number and the others: column references; slice, group: (reference, level); None where the base has none.
+    """A base with its fault targets. number and the others: column references; slice, group: (reference, level); None where the base has
+    none.
 
     scales: mean and standard deviation of each number in the pool.
     """
@@ -116,9 +117,19 @@ def fault_targets(base: SimulationBase, seed: int, response: ScoreResponse | Non
     ]
     hours = [name for name in scales if _is_hour_of_day(name, pool[name])]
     return FaultTargets(
-        base, response, number, _random_choice(rng, others[: max(len(others) // 2, 1)]), category, _random_choice(rng, slices), _random_choice(rng, hours), _random_choice(rng, groups),
-        _random_choice(rng, _frequent_servers(pool.get("replica"))), _random_choice(rng, _frequent_servers(pool.get("device"))), _random_choice(rng, _frequent_subjects(pool.get("subject"))), scales,
-    )  # fmt: skip
+        base,
+        response,
+        number,
+        _random_choice(rng, others[: max(len(others) // 2, 1)]),
+        category,
+        _random_choice(rng, slices),
+        _random_choice(rng, hours),
+        _random_choice(rng, groups),
+        _random_choice(rng, _frequent_servers(pool.get("replica"))),
+        _random_choice(rng, _frequent_servers(pool.get("device"))),
+        _random_choice(rng, _frequent_subjects(pool.get("subject"))),
+        scales,
+    )
 
 
 def _by_importance(names: list[str], response: ScoreResponse) -> list[str]:

@@ -1,4 +1,6 @@
-"""Faults of labelling: random, slow or suggestion-following annotators, changed guidelines, contradictions, a growing queue, a higher price."""
+"""Faults of labelling: random, slow or suggestion-following annotators, changed guidelines, contradictions, a growing queue, a higher
+price.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -79,7 +81,10 @@ class PlantedProject:
 
 @dataclass(frozen=True)
 class LabelFault(DescribedFault):
-    """A fault of labelling. amounts: weak, middle, strong, in `unit`; weak is near the smallest that data/labels or data/labelling reports."""
+    """A fault of labelling.
+
+    amounts: weak, middle, strong, in `unit`; weak is near the smallest that data/labels or data/labelling reports.
+    """
 
     name: str
     amounts: tuple[float, float, float]

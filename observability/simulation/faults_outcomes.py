@@ -171,7 +171,9 @@ def labels_stop(rows: LogRows, plant: FaultPlant) -> LogRows:
 GROWTH, POINTS = "growth of the error", "points"
 FAULTS = (
     ServingFault("concept_drift", "serving", (0.15, 0.5, 1.5), GROWTH, ("labels", "score", "number"), concept_drift),
-    ServingFault("concept_drift_in_slice", "serving", (0.3, 1.0, 2.5), GROWTH, ("labels", "score", "number", "slice"), concept_drift_in_slice),
+    ServingFault(
+        "concept_drift_in_slice", "serving", (0.3, 1.0, 2.5), GROWTH, ("labels", "score", "number", "slice"), concept_drift_in_slice
+    ),
     ServingFault("worse_version", "serving", (0.15, 0.5, 1.5), GROWTH, ("labels", "score"), worse_version),
     ServingFault("worse_scores", "serving", (0.15, 0.5, 1.5), GROWTH, ("labels", "score"), worse_scores),
     ServingFault("miscalibration", "serving", (0.05, 0.12, 0.25), POINTS, ("labels", "score"), miscalibration),
@@ -182,4 +184,4 @@ FAULTS = (
     ServingFault("label_noise", "serving", (0.05, 0.15, 0.3), "share of labels", ("labels", "score"), label_noise),
     ServingFault("label_flip_in_class", "serving", (0.1, 0.3, 0.7), "share of positives", ("labels", "classes"), label_flip_in_class),
     ServingFault("labels_stop", "serving", (0.4, 0.8, 1.0), "share of labels", ("labels",), labels_stop),
-)  # fmt: skip
+)

@@ -1,7 +1,7 @@
 """A cache of findings by the frames that an analyzer read.
 
-An analyzer is pure: equal frames in the same window give the same findings. Most faults leave most answers unchanged (a slow replica changes no feature), so a
-replay runs an analyzer only where its frames changed. Equal means equal bytes of each column.
+An analyzer is pure: equal frames in the same window give the same findings. Most faults leave most answers unchanged (a slow replica
+changes no feature), so a replay runs an analyzer only where its frames changed. Equal means equal bytes of each column.
 """
 
 import pickle
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class FindingsCache:
-    """Findings by analyzer, context and frames. digests: of frames that the replay keeps, by id, with the frame, so that its id is not reused."""
+    """Findings by analyzer, context and frames. digests: of frames that the replay keeps, by id, with the frame, so that its id is not
+    reused.
+    """
 
     said: "dict[Any, tuple[Finding, ...]]" = field(default_factory=dict)
     digests: "dict[int, tuple[DataFrame, bytes]]" = field(default_factory=dict)

@@ -1,8 +1,8 @@
 """Simulated clean labelling records, for a model that has none.
 
-Each day some items are assigned to three of five annotators each, who answer within hours to days. Each annotator has the same accuracy, and correct answers are
-as frequent as the classes in the model's own labels. Some items have a known answer (gold), most labels have a duration, and most annotators see a
-suggestion and decide independently. Nothing of it is in the store.
+Each day some items are assigned to three of five annotators each, who answer within hours to days. Each annotator has the same accuracy,
+and correct answers are as frequent as the classes in the model's own labels. Some items have a known answer (gold), most labels have a
+duration, and most annotators see a suggestion and decide independently. Nothing of it is in the store.
 """
 
 from dataclasses import dataclass
@@ -79,12 +79,16 @@ def simulated_labelling_records(name: str, shares: dict[str, float], items_a_day
         rows[["project", "item", "annotator"]].assign(at=rows["given"]).sort_values("at", ignore_index=True),
         label_price_records([(begin - timedelta(days=30), PRICE)], CURRENCY, name),
         end,
-        f"A simulated project of {len(PEOPLE)} people, {items_a_day:,} items a day, three labels an item; the model has too few labelling records of its own.",
+        f"A simulated project of {len(PEOPLE)} people, {items_a_day:,} items a day, three labels an item; "
+        "the model has too few labelling records of its own.",
     )
 
 
 def _with_assistance(rows: "DataFrame", truth: list[str], item: Array, classes: list[str], rng: np.random.Generator) -> "DataFrame":
-    """The labels with the known answer of some items, suggestions and their confidence, and durations. item: the number of each row's item."""
+    """The labels with the known answer of some items, suggestions and their confidence, and durations.
+
+    item: the number of each row's item.
+    """
     n, answers = int(item.max()) + 1 if len(item) else 0, np.array(truth, object)
     known, sure, others = rng.random(n) < GOLD, rng.uniform(*SURE, n), rng.random(n)
     fails = rng.random(n) >= sure

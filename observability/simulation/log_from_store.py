@@ -105,9 +105,9 @@ def _log_rows(frame: "DataFrame", model: Model, columns: list[Column]) -> LogRow
 def reference_halves(rows: LogRows, seed: int) -> tuple[LogRows, LogRows]:
     """A reference in two halves: the reference to compare with, and the pool to draw days from.
 
-    Days drawn from the very rows of the reference would be too similar to it. Days drawn from the other half only would all differ from it in the same way, by
-    more than their size explains. With 71 % of the pool from the other half and 29 % from the same, the difference has the variance of fresh days:
-    w² (1/m + 1/m) = 1/m for w = 0.71 and m rows a half.
+    Days drawn from the very rows of the reference would be too similar to it. Days drawn from the other half only would all differ from it
+    in the same way, by more than their size explains. With 71 % of the pool from the other half and 29 % from the same, the difference has
+    the variance of fresh days: w² (1/m + 1/m) = 1/m for w = 0.71 and m rows a half.
     """
     order = np.random.default_rng([seed, 5]).permutation(len(rows))
     first, second = order[: len(rows) // 2], order[len(rows) // 2 :]

@@ -1,8 +1,8 @@
 """An `Engine` over rows in memory, for the replay of planted faults.
 
-Its answers equal those of the DuckDB store (tests/store/test_engine_questions.py). Rows are held by day and version. A day's part of an answer is counted once
-for each state of what had arrived, and kept. Parts add up, so planting a fault recomputes only the days that it changed, and the clean past is shared
-by all faults planted on it.
+Its answers equal those of the DuckDB store (tests/store/test_engine_questions.py). Rows are held by day and version. A day's part of an
+answer is counted once for each state of what had arrived, and kept. Parts add up, so planting a fault recomputes only the days that it
+changed, and the clean past is shared by all faults planted on it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -61,9 +61,9 @@ class DayRows:
 class MemoryEngine(Engine):
     """A model's log in memory.
 
-    references: the reference by version. records: frames of other records by kind, oldest first. clean: ids of parts without a fault; answers over such parts
-    only are kept in `shared`, across faults. before: findings about equal answers. levels: texts of the levels of each key; their places are the
-    codes of the parts.
+    references: the reference by version. records: frames of other records by kind, oldest first. clean: ids of parts without a fault;
+    answers over such parts only are kept in `shared`, across faults. before: findings about equal answers. levels: texts of the levels of
+    each key; their places are the codes of the parts.
     """
 
     model: Model

@@ -1,7 +1,7 @@
 """Replay the daily check on a stream with a planted fault.
 
-A scenario is a fault, its strength, and a stream. Its days are checked one by one as of each day's end, with only what had arrived by then. Its twin is the same
-stream without the fault: findings that both have are not due to the fault.
+A scenario is a fault, its strength, and a stream. Its days are checked one by one as of each day's end, with only what had arrived by then.
+Its twin is the same stream without the fault: findings that both have are not due to the fault.
 """
 
 from collections.abc import Callable, Iterator
@@ -114,8 +114,8 @@ class ReplayLab:
         return self.clean[day] if scenario.fault is None else _day_rows(self.model, scenario.planted(day, self.rows[day]))
 
     def judge(self, scenario: FaultScenario, reads: check.Reads = "all", first: int = 1) -> Iterator[ReplayDay]:
-        """Check day by day, from the first day with the fault, or from a later one. Days are planted one by one: before a day begins, none of its rows had
-        arrived.
+        """Check day by day, from the first day with the fault, or from a later one. Days are planted one by one: before a day begins, none
+        of its rows had arrived.
         """
         untouched = frozenset(id(part) for each in (*self.clean.values(), self.reference.values()) for part in each)
         tables = MemoryEngine(self.model, {}, self.reference, clean=untouched, shared=self.shared, before=self.before, levels=self.levels)

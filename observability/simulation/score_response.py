@@ -1,8 +1,8 @@
 """How a model's score responds to a changed input.
 
-A planted fault in an input must change the score as well. The model itself is not run: an additive model of the score (on the logit scale of a classifier) is
-fitted to the model's own log, by backfitting on about 20 bins a number and the levels of a category. The simulated change has the right
-direction and about the right size.
+A planted fault in an input must change the score as well. The model itself is not run: an additive model of the score (on the logit scale
+of a classifier) is fitted to the model's own log, by backfitting on about 20 bins a number and the levels of a category. The simulated
+change has the right direction and about the right size.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,9 @@ BINS, ROUNDS, MOST_ROWS, MINIMUM_BIN_ROWS = 20, 5, 20_000, 5
 
 @dataclass(frozen=True)
 class FeatureEffect:
-    """The effect of one feature on the score. edges of numbers; levels of categories; the last effect is that of null; an unseen level adds 0."""
+    """The effect of one feature on the score. edges of numbers; levels of categories; the last effect is that of null; an unseen level adds
+    0.
+    """
 
     edges: Array
     levels: tuple[str, ...]

@@ -1,6 +1,7 @@
 """Load simulated records through the production ingest path into a temporary store.
 
-The reference is registered with `register`; records are written as lines and loaded with `load_files`. The user's own store is never written to.
+The reference is registered with `register`; records are written as lines and loaded with `load_files`. The user's own store is never
+written to.
 """
 
 import json

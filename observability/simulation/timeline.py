@@ -25,7 +25,9 @@ PAST_DAYS = 28
 
 @dataclass(frozen=True)
 class TimelineRequest:
-    """Options of a simulated fault. model: None for the first with a reference. rows_a_day: None for the model's usual number, within bounds."""
+    """Options of a simulated fault. model: None for the first with a reference. rows_a_day: None for the model's usual number, within
+    bounds.
+    """
 
     model: str
     fault: str
@@ -118,11 +120,22 @@ class FaultTimeline:
                 lead = each.incident.lead
                 found.append(
                     {
-                        "day": day.number, "as_of": iso(day.end), "severity": each.incident.severity, "analyzer": lead.analyzer, "subject": lead.subject,
-                        "slice": lead.slice, "metric": lead.metric, "value": lead.value, "n": lead.n, "likely_source": each.incident.source,
-                        "because": lead.because, "with_it": len(each.incident.collateral), "named": each.names, "also_without_fault": each.twin,
+                        "day": day.number,
+                        "as_of": iso(day.end),
+                        "severity": each.incident.severity,
+                        "analyzer": lead.analyzer,
+                        "subject": lead.subject,
+                        "slice": lead.slice,
+                        "metric": lead.metric,
+                        "value": lead.value,
+                        "n": lead.n,
+                        "likely_source": each.incident.source,
+                        "because": lead.because,
+                        "with_it": len(each.incident.collateral),
+                        "named": each.names,
+                        "also_without_fault": each.twin,
                     }
-                )  # fmt: skip
+                )
             if not mine:
                 found.append(
                     dict.fromkeys(COLUMNS) | {"day": day.number, "as_of": iso(day.end), "severity": "ok", "because": "No action needed."}
@@ -133,16 +146,42 @@ class FaultTimeline:
         """The whole result, as the command line prints it."""
         choice = self.choice
         return {
-            "basis": "simulated", "model": choice.model, "fault": self.fault.name, "told": self.fault.description, "strength": choice.strength,
-            "amount": self.fault.amount(choice.strength), "unit": self.fault.unit, "falls_on": self.target, "rows_a_day": choice.rows_a_day,
-            "label_delay": choice.label_delay, "seed": choice.seed, "clean_days": self.source_note, "first_said": self.first_said,
-            "first_named": self.first_named, "other_incidents": self.others, "sentence": self.sentence, "days": self.rows(),
-        }  # fmt: skip
+            "basis": "simulated",
+            "model": choice.model,
+            "fault": self.fault.name,
+            "told": self.fault.description,
+            "strength": choice.strength,
+            "amount": self.fault.amount(choice.strength),
+            "unit": self.fault.unit,
+            "falls_on": self.target,
+            "rows_a_day": choice.rows_a_day,
+            "label_delay": choice.label_delay,
+            "seed": choice.seed,
+            "clean_days": self.source_note,
+            "first_said": self.first_said,
+            "first_named": self.first_named,
+            "other_incidents": self.others,
+            "sentence": self.sentence,
+            "days": self.rows(),
+        }
 
 
 COLUMNS = (
-    "day", "as_of", "severity", "analyzer", "subject", "slice", "metric", "value", "n", "likely_source", "because", "with_it", "named", "also_without_fault",
-)  # fmt: skip
+    "day",
+    "as_of",
+    "severity",
+    "analyzer",
+    "subject",
+    "slice",
+    "metric",
+    "value",
+    "n",
+    "likely_source",
+    "because",
+    "with_it",
+    "named",
+    "also_without_fault",
+)
 
 
 def _finding_claim(finding: Finding) -> tuple[str | None, ...]:

@@ -1,7 +1,7 @@
 """Replay the analyzer training/runs on a run with a planted fault.
 
-The fault begins at a step. The run is evaluated at ten steps from there to its end, with only the records up to each. The twin is the run without the fault. The
-store is only read.
+The fault begins at a step. The run is evaluated at ten steps from there to its end, with only the records up to each. The twin is the run
+without the fault. The store is only read.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,8 @@ def replay_on_run(
 ) -> RecordDetection:
     """Plant the fault in the named run, else in the newest clean one (of `model`, where given) that has what the fault needs.
 
-    A clean run ended and has no finding that needs action. Raises NotFoundError where there is no run of that name, UsageError where none fits.
+    A clean run ended and has no finding that needs action. Raises NotFoundError where there is no run of that name, UsageError where none
+    fits.
     """
     found = runs.everything(ask, model or "", now)
     if name is not None:
@@ -52,9 +53,11 @@ def replay_on_run(
         except UsageError as error:
             why = why or str(error)
     raise UsageError(
-        f"no training run to plant {fault.name} on", got=f"{len(found)} runs, none clean with what the fault needs{f' ({why})' if why else ''}",
-        expected="a run that ended well", attempt="Name a run (--run): what is said of it anyway is told apart",
-    )  # fmt: skip
+        f"no training run to plant {fault.name} on",
+        got=f"{len(found)} runs, none clean with what the fault needs{f' ({why})' if why else ''}",
+        expected="a run that ended well",
+        attempt="Name a run (--run): what is said of it anyway is told apart",
+    )
 
 
 def run_records(ask: Ask, name: str, now: datetime) -> Frames:

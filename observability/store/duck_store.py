@@ -56,7 +56,11 @@ class DuckStore(Database, Store):
             return attributions.answer_attributions(self, question, window)
         if isinstance(question, EstimatedErrors):
             return estimates.answer_estimated_errors(self, question, window)
-        return listing.answer_sample(self, question, window) if isinstance(question, Sample) else aggregates.answer_aggregate(self, question, window)
+        return (
+            listing.answer_sample(self, question, window)
+            if isinstance(question, Sample)
+            else aggregates.answer_aggregate(self, question, window)
+        )
 
     def ask_many(self, questions: Iterable[BoundQuestion]) -> "dict[BoundQuestion, DataFrame]":
         """Answers to the questions that fewer, wider questions hold (query_batching.py)."""

@@ -1,8 +1,8 @@
 """The boundary between the product and its storage: what everything above observability/store asks of an engine or of a store.
 
-`Engine` answers the questions of the analyzers. Three classes implement it: the DuckDB store (duck_store.py), the simulation's memory engine
-(simulation/memory_engine.py) and the tests' reference engine (tests/support/reference_engine.py). `Store` adds what the rest of the product does with
-a store: search, records that people write, loading, registration, enrichment, settings and removal.
+`Engine` answers the questions of the analyzers. Three classes implement it: the DuckDB store (duck_store.py), the simulation's memory
+engine (simulation/memory_engine.py) and the tests' reference engine (tests/support/reference_engine.py). `Store` adds what the rest of the
+product does with a store: search, records that people write, loading, registration, enrichment, settings and removal.
 
 All times in answers are naive UTC.
 """
@@ -58,25 +58,28 @@ class Engine(Protocol):
         ...
 
     def ask_many(self, questions: Iterable[BoundQuestion]) -> "dict[BoundQuestion, DataFrame]":
-        """Answers to those of the questions that are cheaper to answer together. A question that is missing here is asked alone, with `ask`."""
+        """Answers to those of the questions that are cheaper to answer together. A question that is missing here is asked alone, with
+        `ask`.
+        """
         del questions
         return {}
 
     def counters(self, model: str, window: Window) -> dict[str, Any]:
-        """What the loader counted about a model in a window: `lines`, `stored`, `duplicates`, `rejected`, `unknown_columns` {name: rows} and
-        `not_explained` {version: reason}. Raises NotFoundError for an unknown model.
+        """What the loader counted about a model in a window: `lines`, `stored`, `duplicates`, `rejected`, `unknown_columns` {name: rows}
+        and `not_explained` {version: reason}. Raises NotFoundError for an unknown model.
         """
         ...
 
     def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
-        """Deploys, incidents, notes and other events in [start, end), in order of time: `at`, `model`, `version`, `what`, `text`, `prediction`,
-        `subject`; of one model together with those that name none, or of all models.
+        """Deploys, incidents, notes and other events in [start, end), in order of time: `at`, `model`, `version`, `what`, `text`,
+        `prediction`, `subject`; of one model together with those that name none, or of all models.
         """
         ...
 
     def activity(self, as_of: datetime | None = None, model: str | None = None) -> "DataFrame":
-        """Every version in every environment that has rows, of one model or of all: `model`, `version`, `environment`, `rows`, `first`, `last`
-        (start of the hour of the oldest and of the newest prediction) and `last_arrived` (rounded up to the hour). The times of a reference are NaT.
+        """Every version in every environment that has rows, of one model or of all: `model`, `version`, `environment`, `rows`, `first`,
+        `last` (start of the hour of the oldest and of the newest prediction) and `last_arrived` (rounded up to the hour). The times of a
+        reference are NaT.
         """
         ...
 
@@ -123,7 +126,9 @@ class Store(Engine, Protocol):
         ...
 
     def rows(self, window: Window, columns: Sequence[str], limit: int = 100, order: str = "-at", *, outcomes: bool = True) -> "DataFrame":
-        """At most `limit` raw rows of a window. order: a column reference, descending where a `-` stands before it; missing values last, ties by id."""
+        """At most `limit` raw rows of a window. order: a column reference, descending where a `-` stands before it; missing values last,
+        ties by id.
+        """
         ...
 
     def search(
@@ -134,7 +139,8 @@ class Store(Engine, Protocol):
         order: str = "-at",
         newly_labelled: tuple[datetime, datetime] | None = None,
     ) -> "DataFrame":
-        """At most `limit` predictions of a window that meet every condition. newly_labelled: only those whose label arrived in this half-open time.
+        """At most `limit` predictions of a window that meet every condition. newly_labelled: only those whose label arrived in this
+        half-open time.
 
         Raises NotFoundError for an unknown name, UsageError for a value that does not fit it.
         """
@@ -264,7 +270,9 @@ class Store(Engine, Protocol):
         ...
 
     def write_attributions(self, model: "Model", version: "Version", written: "AttributionBatch") -> int:
-        """Write one batch of attributions in one transaction; how many rows came in. Nothing where the version was registered anew meanwhile."""
+        """Write one batch of attributions in one transaction; how many rows came in. Nothing where the version was registered anew
+        meanwhile.
+        """
         ...
 
     def restart_attributions(self, model: "Model", version: "Version", state: "ExplanationState") -> None:

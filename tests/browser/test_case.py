@@ -118,7 +118,7 @@ def test_the_list_of_sections_stays_in_sight_and_jumps_by_key(width: int, own: D
     page = visit(own.url + f"/case?model={MODEL}&id={CASE}", width=width, height=844)
     sections = page.get_by_role("navigation", name="Sections of this case")
     before = page.url
-    for name, title in (("Conclude", "Conclusion"), ("Inputs", "Input checks")):
+    for name, title in (("Conclusion", "Conclusion"), ("Inputs", "Input checks")):
         sections.get_by_role("link", name=name).press("Enter")
         page.wait_for_function("(title) => document.activeElement.innerText === title", arg=title)
         shown, kept = page.get_by_role("heading", name=title).bounding_box(), sections.bounding_box()

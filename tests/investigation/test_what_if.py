@@ -48,20 +48,20 @@ def test_a_link_restores_the_values_and_what_is_saved_stays_until_it_is_withdraw
     app = opened("case", id="c-31", model="credit", what_if=json.dumps({**changes, "nobody": 1, "member": "yes", "town": town}))
     assert not app.exception
     text = words(app)
-    assert "does not take this feature" in text and "takes another kind of value" in text and "town is locked" in text
+    assert "does not take this feature" in text and "takes another kind of value" in text and "town is immutable" in text
     table = stored_input(row).assign(rooms=changes["rooms"], income=float("nan"))
     theirs = model_world.models["credit 1"].predict(inputs(table))[0]
     held = load_case.what_if_answer(load_case.opened_case("c-31", "credit"), changes)
-    assert "simulated" in text and f"score {format_number(theirs)} instead of {format_number(row.score)}" in text
+    assert "simulated" in text and f"score {format_number(theirs)} (was {format_number(row.score)}" in text
 
     press(app, "Save", "-save")
     (held,) = store.what_ifs("credit", "c-31")
     assert held.fields["changes"] == changes and held.fields["score"] == pytest.approx(theirs) and held.first.author == "Ada"
-    (line,) = tables(app)["What was tried on this case and saved"]["rows"]
+    (line,) = tables(app)["Saved what-if inputs"]["rows"]
     target = line["cells"]["what"]["go"]
     assert target["page"] == "case" and json.loads(target["parameters"]["what_if"]) == changes and "what_if" in links.OWN_KEYS
     press(app, "Withdraw", "-send")
-    assert store.what_ifs("credit", "c-31") == () and "What was tried on this case and saved" not in tables(app)
+    assert store.what_ifs("credit", "c-31") == () and "Saved what-if inputs" not in tables(app)
 
 
 def test_what_was_computed_for_a_person_is_in_the_whole_case_as_well(store: Database) -> None:

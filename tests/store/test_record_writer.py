@@ -131,7 +131,7 @@ def test_a_few_errors_give_no_share(store):
     record_writer.write_records(store, [verdict(wrong="yes")])
     assert (
         decision_items.error_source_sentence(decision_log.logged_verdicts(store))
-        == "1 of 1 confirmed error came from upstream data; a share is said from 10 on, 9 more."
+        == "1 of 1 confirmed error came from upstream data; share shown after 10 errors, 9 more."
     )
 
 

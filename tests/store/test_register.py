@@ -458,7 +458,7 @@ def test_json_lines_with_mixed_values(store, tmp_path):
     path.write_text("\n".join(map(json.dumps, lines)) + "\n\n")
     done = register_version(store, RegistrationRequest("m", "1", task="binary", label="y", score=("p",), reference=path))
     text = "\n".join(done.sentences)
-    assert "1 values of 'x' are no number" in text and "1 values of 'c' are no text" in text
+    assert "1 values of 'x' are not of its main type, number" in text and "'c' are not of its main type, text" in text
     found = histogram(store, 1, store.catalog().model("m").column("feature.x").id, 0)
     assert found[-1] == 1 and found[-2] == 1 and found[0] == 1
     path.write_text('{"x": 1}\n{"x": \n')

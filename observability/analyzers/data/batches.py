@@ -48,7 +48,7 @@ def about_source(source: BatchSource, judged: list[tuple[BatchComparison, float]
         if source.batches:
             more = max(LEAST - source.earlier, 1)
             because = (
-                f"Whether source `{source.name}` delivers as usual cannot be told: there are {batch_count(source.earlier)} "
+                f"Deliveries of source `{source.name}` cannot be judged yet: there are {batch_count(source.earlier)} "
                 f"before this window, it needs about {more} more."
             )
             if source.batches > LEAST:

@@ -88,7 +88,7 @@ def about_share(rule: CleaningRule, metric: str, own: list[tuple[CleaningCompari
     if not look.known:
         more = max(LEAST - rule.earlier, 1)
         because = (
-            f"Rule {cleaning_rule_name(rule)} {verb} {said}; whether that is usual cannot be told from "
+            f"Rule {cleaning_rule_name(rule)} {verb} {said}; it cannot be compared yet with "
             f"{run_count(rule.earlier)} before this window, it needs about {more} more."
         )
         if rule.runs > LEAST:

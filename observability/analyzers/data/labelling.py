@@ -168,8 +168,10 @@ def about_gold(project: Project, looks: list[tuple[LabellingComparison, float]],
 
 
 def gold_table(people: "DataFrame") -> list[list[Any]]:
-    """Return [annotator, accuracy, low, high, gold items, others' accuracy, their gold items, items still needed] of each annotator with
-    gold items."""
+    """Return one row for each annotator with gold items.
+
+    Columns: annotator, accuracy, low, high, gold items, accuracy of the others, their gold items, items still needed.
+    """
     rows = people[["annotator", "value", "low", "high", "n", "others", "others_n", "more"]].astype(object).to_numpy().tolist()
     return [[None if each != each else each for each in row] for row in rows]
 

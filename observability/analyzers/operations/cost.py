@@ -334,7 +334,7 @@ def lost(context: Context, found: ErrorCost | None) -> list[Finding]:
     assert each.low is not None
     currency = context.model.settings.cost_currency
     worse = each.low > limit
-    verdict = "more than" if worse else "less than" if each.high is not None and each.high < limit else "not surely unlike"
+    verdict = "more than" if worse else "less than" if each.high is not None and each.high < limit else "not significantly different from"
     because = (
         f"Errors lose {money(each.value, currency)} in a thousand decisions by the owner's figures ({found.n:,.0f} "
         f"labelled), {verdict} the "

@@ -27,7 +27,7 @@ SECTION_NAMES = {
     "label": "Label",
     "alike": "Similar errors",
     "versions": "Versions",
-    "conclude": "Verdict",
+    "conclude": "Conclusion",
     "said": "History",
     "take": "Export",
 }

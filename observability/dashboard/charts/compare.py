@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 MOST_BARS = 25
 MOST_FIGURES = 40
 TONES = {"differs": theme.WATCH, "slight": theme.SKY, "alike": theme.OK, "unknown": theme.NEUTRAL}
-WORDS: dict[str, str] = {str(verdict): words.lower() for verdict, words in VERDICTS.items()} | {"slight": "below the smallest relevant change"}
+WORDS: dict[str, str] = {str(verdict): words.lower() for verdict, words in VERDICTS.items()} | {
+    "slight": "below the smallest relevant change"
+}
 REACH = 6.0
 """Multiples of the smallest relevant change up to which a figure is drawn; what lies beyond stands at the edge."""
 SIDES = {"b": "side B", "a": "side A"}

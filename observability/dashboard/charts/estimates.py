@@ -43,7 +43,13 @@ def estimated_metric_lines(
     ):
         texts = [_estimate_hover(name, side, unit, row) for row in series.to_dict("records")]
         marker = {"size": 5, "color": colour, "symbol": "circle" if side == "measured" else "circle-open"}
-        style: dict[str, Any] = {"name": side, "color": colour, "dash": dash, "marker": marker, "mode": "lines+markers" if len(series) <= 62 else "lines"}
+        style: dict[str, Any] = {
+            "name": side,
+            "color": colour,
+            "dash": dash,
+            "marker": marker,
+            "mode": "lines+markers" if len(series) <= 62 else "lines",
+        }
         layout.add_curve(figure, series["period"], values, "%{x|%a %e %b %Y}<br>%{customdata}", texts=texts, **style)
     if baseline is not None:
         horizontal_line(figure, baseline, theme.NEUTRAL, "estimate in the reference", "dot", x=0)

@@ -168,7 +168,11 @@ def importance_over_time(frame: "DataFrame", *, features: list[str], step: str) 
             for row in part.to_dict("records")
         ]
         hover = ("week of " if step == WEEK else "") + "%{x|%a %e %b %Y}<br>%{customdata}"
-        style: dict[str, Any] = {"name": theme.inert_label(name), "mode": "lines+markers", "marker": {"size": 4, "color": colour, "symbol": place}}
+        style: dict[str, Any] = {
+            "name": theme.inert_label(name),
+            "mode": "lines+markers",
+            "marker": {"size": 4, "color": colour, "symbol": place},
+        }
         layout.add_curve(figure, part["period"], part["share"], hover, color=colour, texts=texts, **style)
     theme.themed(figure, height=320, y="share of the attribution", legend=True)
     figure.update_yaxes(rangemode="tozero", tickformat=",.0%")

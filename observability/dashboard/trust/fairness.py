@@ -13,7 +13,7 @@ from observability.dashboard import distributions, empty_states, frame, load, pe
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
-from observability.detection.fairness_criteria import CRITERIA, Criterion, criterion_of, criterion_level
+from observability.detection.fairness_criteria import CRITERIA, Criterion, criterion_level, criterion_of
 from observability.detection.fairness_sentences import ROWS, criterion_sentence, group_difference
 from observability.metrics.groups import (
     MOST_CLASSES,

@@ -28,110 +28,44 @@ CREATE TABLE arrivals (model VARCHAR, kind VARCHAR, hour TIMESTAMP, stored BIGIN
 CREATE TABLE hashing (value UBIGINT NOT NULL);
 """
 
-PREDICTION_COLUMNS = {
-    "stream": "SMALLINT",
-    "id": "VARCHAR",
-    "id_hash": "UBIGINT",
-    "sample_hash": "UBIGINT",
-    "at": "TIMESTAMP",
-    "arrived": "TIMESTAMP",
-    "status": "VARCHAR",
-    "score": "DOUBLE",
-    "probabilities": "JSON",
-    "prediction": "VARCHAR",
-    "decision": "SMALLINT",
-    "threshold": "DOUBLE",
-    "latency_ms": "DOUBLE",
-    "energy_j": "DOUBLE",
-    "cost": "DOUBLE",
-    "weight": "DOUBLE",
-    "base_value": "JSON",
-    "subject": "VARCHAR",
-    "device": "VARCHAR",
-    "replica": "VARCHAR",
-    "batch": "VARCHAR",
-    "acted_at": "TIMESTAMP",
-    "feature_at": "JSON",
-    "attributions": "JSON",
-    "attributions_link": "VARCHAR",
-    "absent": "USMALLINT[]",
-    "wrong": "USMALLINT[]",
-    "extra": "JSON",
-}
-LABEL_COLUMNS = {
-    "id": "VARCHAR",
-    "id_hash": "UBIGINT",
-    "at": "TIMESTAMP",
-    "arrived": "TIMESTAMP",
-    "value": "VARCHAR",
-    "number": "DOUBLE",
-    "source": "VARCHAR",
-    "annotator": "VARCHAR",
-    "guideline": "VARCHAR",
-    "extra": "JSON",
-}
-COUNT_COLUMNS = {
-    "stream": "SMALLINT",
-    "period": "INTEGER",
-    "slice": "SMALLINT",
-    "measure": "SMALLINT",
-    "bin": "SMALLINT",
-    "decision": "SMALLINT",
-    "label": "SMALLINT",
-    "status": "UTINYINT",
-    "arrived": "INTEGER",
-    "n": "BIGINT",
-    "w": "DOUBLE",
-    "w2": "DOUBLE",
-}
-SUM_COLUMNS = {
-    "stream": "SMALLINT",
-    "period": "INTEGER",
-    "slice": "SMALLINT",
-    "measure": "SMALLINT",
-    "arrived": "INTEGER",
-    "n": "BIGINT",
-    "w": "DOUBLE",
-    "w2": "DOUBLE",
-    "total": "DOUBLE",
-    "squares": "DOUBLE",
-    "low": "DOUBLE",
-    "high": "DOUBLE",
-}
-SLICE_COLUMNS = {"slice": "SMALLINT", "reference": "VARCHAR", "level": "VARCHAR"}
+
+def _columns(declaration: str) -> dict[str, str]:
+    """SQL type by column, from `name TYPE, name TYPE, …`."""
+    return dict(column.split(" ") for column in declaration.split(", "))
+
+
+PREDICTION_COLUMNS = _columns(
+    "stream SMALLINT, id VARCHAR, id_hash UBIGINT, sample_hash UBIGINT, at TIMESTAMP, arrived TIMESTAMP, status VARCHAR, score DOUBLE, "
+    "probabilities JSON, prediction VARCHAR, decision SMALLINT, threshold DOUBLE, latency_ms DOUBLE, energy_j DOUBLE, cost DOUBLE, "
+    "weight DOUBLE, base_value JSON, subject VARCHAR, device VARCHAR, replica VARCHAR, batch VARCHAR, acted_at TIMESTAMP, "
+    "feature_at JSON, attributions JSON, attributions_link VARCHAR, absent USMALLINT[], wrong USMALLINT[], extra JSON"
+)
+LABEL_COLUMNS = _columns(
+    "id VARCHAR, id_hash UBIGINT, at TIMESTAMP, arrived TIMESTAMP, value VARCHAR, number DOUBLE, source VARCHAR, annotator VARCHAR, "
+    "guideline VARCHAR, extra JSON"
+)
+COUNT_COLUMNS = _columns(
+    "stream SMALLINT, period INTEGER, slice SMALLINT, measure SMALLINT, bin SMALLINT, decision SMALLINT, label SMALLINT, "
+    "status UTINYINT, arrived INTEGER, n BIGINT, w DOUBLE, w2 DOUBLE"
+)
+SUM_COLUMNS = _columns(
+    "stream SMALLINT, period INTEGER, slice SMALLINT, measure SMALLINT, arrived INTEGER, n BIGINT, w DOUBLE, w2 DOUBLE, total DOUBLE, "
+    "squares DOUBLE, low DOUBLE, high DOUBLE"
+)
+SLICE_COLUMNS = _columns("slice SMALLINT, reference VARCHAR, level VARCHAR")
 """Slices of the rollups: a column reference (`feature.sex`, `device`) and the text of its level (`null` for a missing value)."""
-ATTRIBUTION_COLUMNS = {
-    "stream": "SMALLINT",
-    "id": "VARCHAR",
-    "id_hash": "UBIGINT",
-    "at": "TIMESTAMP",
-    "sample_hash": "UBIGINT",
-    "sampled": "BOOLEAN",
-    "class": "SMALLINT",
-    "values": "FLOAT[]",
-    "base": "DOUBLE",
-    "output": "DOUBLE",
-    "residual": "DOUBLE",
-    "link": "VARCHAR",
-    "method": "VARCHAR",
-    "adds_up": "BOOLEAN",
-    "reproduces": "BOOLEAN",
-}
+ATTRIBUTION_COLUMNS = _columns(
+    "stream SMALLINT, id VARCHAR, id_hash UBIGINT, at TIMESTAMP, sample_hash UBIGINT, sampled BOOLEAN, class SMALLINT, values FLOAT[], "
+    "base DOUBLE, output DOUBLE, residual DOUBLE, link VARCHAR, method VARCHAR, adds_up BOOLEAN, reproduces BOOLEAN"
+)
 """Attributions of single predictions, in the order of the features that store/query/attributions.py keeps for the version."""
-ENRICHMENT_COLUMNS = {"job": "VARCHAR", "version": "VARCHAR", "part": "VARCHAR", "rows": "BIGINT", "state": "JSON"}
+ENRICHMENT_COLUMNS = _columns("job VARCHAR, version VARCHAR, part VARCHAR, rows BIGINT, state JSON")
 """Progress of enrichment jobs: rows of each finished part of a version at that time. The part "" holds the state of the job."""
-ESTIMATE_COLUMNS = {
-    "stream": "SMALLINT",
-    "id": "VARCHAR",
-    "id_hash": "UBIGINT",
-    "at": "TIMESTAMP",
-    "arrived": "TIMESTAMP",
-    "sample_hash": "UBIGINT",
-    "absolute": "DOUBLE",
-    "squared": "DOUBLE",
-}
+ESTIMATE_COLUMNS = _columns(
+    "stream SMALLINT, id VARCHAR, id_hash UBIGINT, at TIMESTAMP, arrived TIMESTAMP, sample_hash UBIGINT, absolute DOUBLE, squared DOUBLE"
+)
 """Expected absolute and squared error of single predictions of a regression (store/query/estimates.py)."""
-COMPUTED_COLUMNS = {"id_hash": "UBIGINT", "id": "VARCHAR", "part": "VARCHAR", "asked": "VARCHAR", "at": "TIMESTAMP", "body": "VARCHAR"}
+COMPUTED_COLUMNS = _columns("id_hash UBIGINT, id VARCHAR, part VARCHAR, asked VARCHAR, at TIMESTAMP, body VARCHAR")
 """Cached answers that a model artifact computed about single predictions (store/query/cached_answers.py)."""
 MODEL_TABLES = {
     "predictions": PREDICTION_COLUMNS,

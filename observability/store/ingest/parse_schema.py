@@ -8,25 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.records.kinds import KINDS
-from observability.store.ingest.parse_kernel import (
-    BOOLEAN,
-    ENUM,
-    EXTRA,
-    INTEGERS,
-    LITERAL,
-    LOCAL_ALLOWED,
-    LOGICAL,
-    NAN_ALLOWED,
-    NOT_EMPTY,
-    NULLS_ONLY,
-    NUMBER,
-    NUMBERS_ONLY,
-    OBJECT,
-    REQUIRED,
-    SCALAR,
-    TEXT,
-    TIME,
-)
+from observability.store.ingest import parse_kernel as kernel
 from observability.store.ingest.parse_plan import ModelPlan
 from observability.store.types.loading import LoadDefaults
 
@@ -79,11 +61,11 @@ class LineSchema:
 
     def add(self, table: int, key: str, spec: SchemaColumn) -> int:
         """Add a column for this key; return its number."""
-        if spec.kind in (NUMBER, SCALAR):
+        if spec.kind in (kernel.NUMBER, kernel.SCALAR):
             spec.number = self.take(0)
-        if spec.kind in (TEXT, SCALAR, EXTRA):
+        if spec.kind in (kernel.TEXT, kernel.SCALAR, kernel.EXTRA):
             spec.text = self.take(1)
-        if spec.kind == TIME:
+        if spec.kind == kernel.TIME:
             spec.time = self.take(2)
         self.columns.append(spec)
         self.keys.append((table, key, len(self.columns) - 1))
@@ -109,7 +91,7 @@ class LineSchema:
 
         rows = []
         for column, end in zip(columns, option_ends.tolist(), strict=True):
-            slot = column.time if column.kind == TIME else column.number
+            slot = column.time if column.kind == kernel.TIME else column.number
             rows.append((column.kind, column.flags, slot, column.text, column.inner, end - len(column.options), end))
         places = zip(_starts(key_lengths), key_lengths, entries, strict=True)
         return SchemaArrays(
@@ -162,57 +144,57 @@ def prediction_schema(plan: ModelPlan, defaults: LoadDefaults) -> LineSchema:
     needed = (*_fields_in_line(defaults, "prediction", plan.name), *(() if defaults.version is not None else ("version",)))
 
     def put(name: str, kind: int, flags: int = 0, **more: Any) -> None:
-        required = REQUIRED if name in ("id", "at", *needed) else 0
+        required = kernel.REQUIRED if name in ("id", "at", *needed) else 0
         column = schema.add(0, name, SchemaColumn(name, kind, flags | required, **more))
         schema.keys[-1:] = [(0, key, column) for key in whole[name]]
         schema.by_name[name] = column
 
-    put("kind", LITERAL, options=("prediction",))
-    put("model", LITERAL, options=tuple(_json_spellings(plan.name)))
+    put("kind", kernel.LITERAL, options=("prediction",))
+    put("model", kernel.LITERAL, options=tuple(_json_spellings(plan.name)))
     for name in ("id", "version", "subject", "device", "replica", "batch"):
-        put(name, TEXT, INTEGERS | NOT_EMPTY)
+        put(name, kernel.TEXT, kernel.INTEGERS | kernel.NOT_EMPTY)
     for name in ("at", "received_at", "acted_at"):
-        put(name, TIME, LOCAL_ALLOWED if defaults.timezone else 0)
+        put(name, kernel.TIME, kernel.LOCAL_ALLOWED if defaults.timezone else 0)
     for name in ("status", "environment", "attributions_link"):
-        put(name, ENUM, options=fields[name].values)
+        put(name, kernel.ENUM, options=fields[name].values)
     score: dict[str, Any] = probability if plan.task == "binary" else {}
     inner = TABLES["score"] if plan.task in (None, "multiclass") and plan.classes else -1
-    put("score", OBJECT if plan.task == "multiclass" else NUMBER, NAN_ALLOWED, inner=inner, **score)
+    put("score", kernel.OBJECT if plan.task == "multiclass" else kernel.NUMBER, kernel.NAN_ALLOWED, inner=inner, **score)
     for name in ("latency_ms", "energy_j", "cost", "base_value"):
         least = fields[name].least
-        put(name, NUMBER, NAN_ALLOWED, low=-np.inf if least is None else least)
+        put(name, kernel.NUMBER, kernel.NAN_ALLOWED, low=-np.inf if least is None else least)
     largest = float(np.finfo(np.float64).max)
-    put("threshold", NUMBER, low=-largest, high=largest)
-    put("weight", NUMBER, low=5e-324, high=largest)
-    put("prediction", SCALAR)
-    put("label", SCALAR, NUMBERS_ONLY if plan.task == "regression" else 0)
-    put("features", OBJECT, REQUIRED if defaults.features is None else 0, inner=TABLES["features"])
-    put("groups", OBJECT, inner=TABLES["groups"])
+    put("threshold", kernel.NUMBER, low=-largest, high=largest)
+    put("weight", kernel.NUMBER, low=5e-324, high=largest)
+    put("prediction", kernel.SCALAR)
+    put("label", kernel.SCALAR, kernel.NUMBERS_ONLY if plan.task == "regression" else 0)
+    put("features", kernel.OBJECT, kernel.REQUIRED if defaults.features is None else 0, inner=TABLES["features"])
+    put("groups", kernel.OBJECT, inner=TABLES["groups"])
     if inner >= 0:
         for name in sorted(plan.classes):
-            schema.classes[name] = schema.add(inner, name, SchemaColumn(f"score.{name}", NUMBER, **probability))
+            schema.classes[name] = schema.add(inner, name, SchemaColumn(f"score.{name}", kernel.NUMBER, **probability))
     flat = set(defaults.features or ()) - {"kind", "features"}
     schema.keys = [entry for entry in schema.keys if entry[0] or schema.columns[entry[2]].name not in flat]
     _add_feature_columns(schema, plan, flat, defaults)
     taken = {key for table, key, _ in schema.keys if table == 0} | {*fields, "kind"}
     for name in sorted(plan.extras - taken):
-        schema.extras[name] = schema.add(0, name, SchemaColumn(name, EXTRA))
+        schema.extras[name] = schema.add(0, name, SchemaColumn(name, kernel.EXTRA))
         schema.keys[-1:] = [(0, key, schema.extras[name]) for key in _field_keys(name, defaults)]
     return schema
 
 
 def _add_feature_columns(schema: LineSchema, plan: ModelPlan, flat: set[str], defaults: LoadDefaults) -> None:
     """Add the columns of features and groups, and the names that were only null so far."""
-    kinds = {"number": NUMBER, "category": TEXT, "boolean": BOOLEAN}
+    kinds = {"number": kernel.NUMBER, "category": kernel.TEXT, "boolean": kernel.BOOLEAN}
     for part, places in plan.places.items():
         named = [(name, place) for name, place in places.items()] + [(name, -1) for name in plan.nulls[part] if name not in places]
         for name, place in named:
             if place < 0:
-                spec = SchemaColumn(f"{part}.{name}", NULLS_ONLY)
+                spec = SchemaColumn(f"{part}.{name}", kernel.NULLS_ONLY)
             else:
                 column = plan.columns[place]
-                flags = (INTEGERS if column.numbers else 0) | (LOGICAL if column.booleans else 0)
-                spec = SchemaColumn(column.reference, kinds[column.kind], NAN_ALLOWED if column.kind == "number" else flags)
+                flags = (kernel.INTEGERS if column.numbers else 0) | (kernel.LOGICAL if column.booleans else 0)
+                spec = SchemaColumn(column.reference, kinds[column.kind], kernel.NAN_ALLOWED if column.kind == "number" else flags)
             number = schema.add(TABLES[part], name, spec)
             keys = _field_keys(name, defaults)
             schema.keys[-1:] = [(TABLES[part], key, number) for key in keys]
@@ -229,19 +211,19 @@ def label_schema(plan: ModelPlan, defaults: LoadDefaults) -> LineSchema:
     schema, needed = LineSchema(), _fields_in_line(defaults, "label", plan.name)
 
     def put(name: str, kind: int, flags: int = 0, **more: Any) -> None:
-        required = REQUIRED if name in ("id", "at", "value", *needed) else 0
+        required = kernel.REQUIRED if name in ("id", "at", "value", *needed) else 0
         column = schema.add(0, name, SchemaColumn(name, kind, flags | required, **more))
         schema.keys[-1:] = [(0, key, column) for key in _field_keys(name, defaults)]
         schema.by_name[name] = column
 
-    put("kind", LITERAL, options=("label",))
-    put("model", LITERAL, options=tuple(_json_spellings(plan.name)))
+    put("kind", kernel.LITERAL, options=("label",))
+    put("model", kernel.LITERAL, options=tuple(_json_spellings(plan.name)))
     for name in ("id", "annotator", "guideline"):
-        put(name, TEXT, INTEGERS | NOT_EMPTY)
+        put(name, kernel.TEXT, kernel.INTEGERS | kernel.NOT_EMPTY)
     for name in ("at", "received_at"):
-        put(name, TIME, LOCAL_ALLOWED if defaults.timezone else 0)
-    put("source", ENUM, options=KINDS["label"].fields["source"].values)
-    put("value", SCALAR, NUMBERS_ONLY if plan.task == "regression" else 0)
+        put(name, kernel.TIME, kernel.LOCAL_ALLOWED if defaults.timezone else 0)
+    put("source", kernel.ENUM, options=KINDS["label"].fields["source"].values)
+    put("value", kernel.SCALAR, kernel.NUMBERS_ONLY if plan.task == "regression" else 0)
     return schema
 
 

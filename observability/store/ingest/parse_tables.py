@@ -7,57 +7,31 @@ from observability.records.kinds import KINDS
 
 TIME, TEXT, NUMBER = pa.timestamp("us"), pa.string(), pa.float64()
 REFERENCES = pa.list_(pa.string())
+_TYPES = {"text": TEXT, "number": NUMBER, "integer": pa.int64(), "time": TIME, "boolean": pa.bool_(), "references": REFERENCES}
 
-PREDICTION: dict[str, pa.DataType] = {
-    "line": pa.int64(),
-    "id": TEXT,
-    "version": TEXT,
-    "environment": TEXT,
-    "at": TIME,
-    "received_at": TIME,
-    "status": TEXT,
-    "score": NUMBER,
-    "probabilities": TEXT,
-    "prediction": TEXT,
-    "threshold": NUMBER,
-    "latency_ms": NUMBER,
-    "energy_j": NUMBER,
-    "cost": NUMBER,
-    "weight": NUMBER,
-    "base_value": TEXT,
-    "subject": TEXT,
-    "device": TEXT,
-    "replica": TEXT,
-    "batch": TEXT,
-    "acted_at": TIME,
-    "feature_at": TEXT,
-    "attributions": TEXT,
-    "attributions_link": TEXT,
-    "absent": REFERENCES,
-    "wrong": REFERENCES,
-    "extra": TEXT,
-}
-LABEL: dict[str, pa.DataType] = {
-    "line": pa.int64(),
-    "id": TEXT,
-    "at": TIME,
-    "received_at": TIME,
-    "value": TEXT,
-    "number": NUMBER,
-    "source": TEXT,
-    "annotator": TEXT,
-    "guideline": TEXT,
-    "extra": TEXT,
-    "inline": pa.bool_(),
-}
-REJECTED: dict[str, pa.DataType] = {"line": pa.int64(), "raw": TEXT, "reason": TEXT, "message": TEXT, "kind": TEXT, "model": TEXT}
+
+def _columns(declaration: str) -> dict[str, pa.DataType]:
+    """Arrow type by column, from `name type, name type, …`."""
+    return {name: _TYPES[kind] for name, kind in (column.split(" ") for column in declaration.split(", "))}
+
+
+PREDICTION = _columns(
+    "line integer, id text, version text, environment text, at time, received_at time, status text, score number, probabilities text, "
+    "prediction text, threshold number, latency_ms number, energy_j number, cost number, weight number, base_value text, subject text, "
+    "device text, replica text, batch text, acted_at time, feature_at text, attributions text, attributions_link text, "
+    "absent references, wrong references, extra text"
+)
+LABEL = _columns(
+    "line integer, id text, at time, received_at time, value text, number number, source text, annotator text, guideline text, "
+    "extra text, inline boolean"
+)
+REJECTED = _columns("line integer, raw text, reason text, message text, kind text, model text")
 COLUMN: dict[Kind, pa.DataType] = {"number": NUMBER, "category": TEXT, "boolean": pa.bool_()}
-_SIMPLE = {"number": NUMBER, "integer": pa.int64(), "time": TIME, "boolean": pa.bool_()}
 
 
 def other_columns(kind: str) -> dict[str, pa.DataType]:
     """Columns of the table of another kind: objects and lists are JSON text, scalars canonical text."""
-    fields = {field.name: _SIMPLE.get(field.type, TEXT) for field in KINDS[kind].fields.values()}
+    fields = {field.name: _TYPES.get(field.type, TEXT) for field in KINDS[kind].fields.values()}
     return {"line": pa.int64(), **fields, "extra": TEXT}
 
 

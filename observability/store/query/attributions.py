@@ -36,7 +36,20 @@ if TYPE_CHECKING:
     from observability.store.db.database import Database
 
 JOB = "explain"
-FIGURES = ("base", "output", "residual")
+ANSWER_TYPES = {
+    "id": "object",
+    "at": "datetime64[us]",
+    "weight": "float64",
+    "version": "object",
+    "sampled": "bool",
+    "class": "int64",
+    **dict.fromkeys(("base", "output", "residual"), "float64"),
+    "link": "object",
+    "method": "object",
+    "adds_up": "bool",
+    "reproduces": "object",
+}
+"""Columns of an answer, before the attributions."""
 
 
 def answer_attributions(store: "Database", question: Attributions, window: Window) -> "DataFrame":
@@ -59,20 +72,9 @@ def answer_attributions(store: "Database", question: Attributions, window: Windo
             return _no_attributions(fallback)
         frame = _explained_rows(cursor, question, found, orders, fields) if orders else _no_explained_rows(len(fields))
     versions = {number: version.name for number, version in found.streams.items()}
-    columns: dict[str, Any] = {
-        "id": frame["id"].astype(object),
-        "at": frame["at"].astype("datetime64[us]"),
-        "weight": frame["weight"].astype(np.float64),
-        "version": frame["stream"].map(versions).astype(object),
-        "sampled": frame["sampled"].astype(bool),
-        "class": frame["class"].astype(np.int64),
-        **{name: frame[name].astype(np.float64) for name in FIGURES},
-        "link": frame["link"].astype(object),
-        "method": frame["method"].astype(object),
-        "adds_up": frame["adds_up"].astype(bool),
-        "reproduces": frame["reproduces"].astype(object).where(frame["reproduces"].notna(), None),
-    }
-    return pd.concat([pd.DataFrame(columns), _attribution_columns(frame, orders, fallback), typed_frame(frame, fields, versions)], axis=1)
+    columns = frame.assign(version=frame["stream"].map(versions))[list(ANSWER_TYPES)].astype(ANSWER_TYPES)
+    columns["reproduces"] = columns["reproduces"].where(columns["reproduces"].notna(), None)
+    return pd.concat([columns, _attribution_columns(frame, orders, fallback), typed_frame(frame, fields, versions)], axis=1)
 
 
 def attributions_of_prediction(store: "Database", model: Model, version: Version, prediction_id: str) -> dict[str, Any] | None:
@@ -126,19 +128,13 @@ def _explained_rows(
 
 def _no_explained_rows(fields: int) -> "DataFrame":
     """The result of `_explained_rows` without rows."""
-    numbers = dict.fromkeys(("weight", *FIGURES), "float64") | dict.fromkeys(("stream", "class"), "int64")
-    flags = dict.fromkeys(("sampled", "adds_up"), "bool")
-    texts = dict.fromkeys(("id", "link", "method", "reproduces", *(f"x{place}" for place in range(fields))), "object")
-    return empty_result({"at": "datetime64[us]", **numbers, **flags, **texts})
+    own = {name: kind for name, kind in ANSWER_TYPES.items() if name != "version"}
+    return empty_result({**own, "stream": "int64", **dict.fromkeys((f"x{place}" for place in range(fields)), "object")})
 
 
 def _no_attributions(features: Iterable[str]) -> "DataFrame":
     """The answer without rows and without further columns."""
-    numbers, flags, texts = ("weight", *FIGURES), ("sampled", "adds_up"), ("id", "version", "link", "method", "reproduces")
-    types = dict.fromkeys(numbers, "float64") | dict.fromkeys(flags, "bool") | dict.fromkeys(texts, "object")
-    types |= {"at": "datetime64[us]", "class": "int64"}
-    order = ("id", "at", "weight", "version", "sampled", "class", *FIGURES, "link", "method", "adds_up", "reproduces")
-    return empty_result({name: types[name] for name in order} | {f"attribution.{name}": "float64" for name in features})
+    return empty_result(ANSWER_TYPES | {f"attribution.{name}": "float64" for name in features})
 
 
 def _attribution_columns(frame: "DataFrame", orders: Mapping[int, tuple[str, ...]], fallback: tuple[str, ...]) -> "DataFrame":

@@ -16,19 +16,13 @@ from observability.core.errors import UsageError
 from observability.core.time import naive_utc
 from observability.records.values import Rejected, parse_time
 from observability.stats.edges import NumericEdges, category_levels, numeric_edges
+from observability.store.ingest.parse_tables import COLUMN, PREDICTION
 from observability.store.registry.column_profile import arrow_kind, coded_values, float_values, is_text_type
 from observability.store.registry.targets import ReferenceOutcomes
 from observability.store.types.registration import Inference
 
 STAMP = pa.timestamp("us")
-CARRIED = {
-    "weight": pa.float64(),
-    "threshold": pa.float64(),
-    "subject": pa.string(),
-    "device": pa.string(),
-    "replica": pa.string(),
-    "batch": pa.string(),
-}
+CARRIED = ("weight", "threshold", "subject", "device", "replica", "batch")
 """Fields that a reference made of prediction records keeps."""
 
 
@@ -94,45 +88,28 @@ def prediction_rows(table: pa.Table, inference: Inference, target: ReferenceOutc
     taken = pa.array(places)
     size = places.size
     logged = target.predicted_rows
-    columns: dict[str, pa.Array] = {
+    columns: dict[str, pa.Array] = {name: pa.nulls(size, kind) for name, kind in PREDICTION.items()}
+    columns |= {
         "line": pa.array(places + 1),
         "id": pc.binary_join_element_wise(f"reference/{inference.version}/", pa.array(places + 1).cast(pa.string()), ""),
         "version": _repeated(inference.version, size),
         "environment": _repeated("reference", size),
         "at": _event_times(table, inference.at, now).take(taken),
-        "received_at": pa.nulls(size, STAMP),
-        "status": pa.nulls(size, pa.string()),
         "score": _row_scores(target, places),
-        "probabilities": _row_probabilities(target, places) if inference.task == "multiclass" else pa.nulls(size, pa.string()),
-        "prediction": pa.nulls(size, pa.string()) if logged is None else _texts_by_index(target.predicted_texts, logged[places]),
-        "absent": pa.nulls(size, pa.list_(pa.string())),
-        "wrong": pa.nulls(size, pa.list_(pa.string())),
     }
+    if inference.task == "multiclass":
+        columns["probabilities"] = _row_probabilities(target, places)
+    if logged is not None:
+        columns["prediction"] = _texts_by_index(target.predicted_texts, logged[places])
     features = {feature.source for feature in inference.columns}
-    for name, kind in CARRIED.items():
-        held = inference.records and name in table.column_names and name not in features and arrow_kind(table[name].type)[0]
-        columns[name] = _carried_field(table[name], kind).take(taken) if held else pa.nulls(size, kind)
-    columns |= {name: pa.nulls(size, kind) for name, kind in OTHERS.items()}
+    for name in CARRIED:
+        if inference.records and name in table.column_names and name not in features and arrow_kind(table[name].type)[0]:
+            columns[name] = _carried_field(table[name], PREDICTION[name]).take(taken)
     for feature in inference.columns:
         columns[f"{feature.role}.{feature.name}"] = _stored_values(table[feature.source], feature.kind).take(taken)
     for column in model.columns:
-        columns.setdefault(column.reference, pa.nulls(size, ARROW[column.kind]))
+        columns.setdefault(column.reference, pa.nulls(size, COLUMN[column.kind]))
     return pa.table(columns)
-
-
-ARROW: dict[Kind, pa.DataType] = {"number": pa.float64(), "category": pa.string(), "boolean": pa.bool_()}
-OTHERS = {
-    "latency_ms": pa.float64(),
-    "energy_j": pa.float64(),
-    "cost": pa.float64(),
-    "base_value": pa.string(),
-    "acted_at": STAMP,
-    "feature_at": pa.string(),
-    "attributions": pa.string(),
-    "attributions_link": pa.string(),
-    "extra": pa.string(),
-}
-"""Fields that a reference does not fill."""
 
 
 def label_rows(predictions: pa.Table, inference: Inference, target: ReferenceOutcomes) -> pa.Table:

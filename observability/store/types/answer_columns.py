@@ -1,4 +1,4 @@
-"""Columns of an answer: those that are codes, and text columns."""
+"""Columns of an answer: columns of codes, and text columns."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ CODE_COLUMNS = ("decision", "label", "score_bin")
 
 
 def text_column(values: NDArray[Any]) -> NDArray[Any]:
-    """A column of texts as objects, None where missing."""
+    """A column of texts as objects, None if missing."""
     import pandas as pd
 
     found, missing = values.astype(object), pd.isna(values)

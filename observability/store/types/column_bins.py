@@ -1,4 +1,4 @@
-"""Bins of a column reference, and what a reference to a class or a band stands for."""
+"""Bins of a column reference, and references to classes and bands."""
 
 from observability.core.catalog import Column, Edges, Model, Version
 from observability.stats.quantile import LOG_EDGES
@@ -9,7 +9,7 @@ BAND = "band."
 
 
 def banded_column(model: Model, reference: str) -> Column | None:
-    """The sensitive number behind `band.NAME`, a feature or else a group; None where it is no such reference."""
+    """The sensitive number behind `band.NAME`, a feature or else a group; None for any other reference."""
     if not reference.startswith(BAND):
         return None
     name = reference.removeprefix(BAND)
@@ -18,7 +18,7 @@ def banded_column(model: Model, reference: str) -> Column | None:
 
 
 def class_index(model: Model, reference: str) -> int | None:
-    """From 1, which class the probability `score.K` is of; None where it is no such reference."""
+    """Index from 1 of the class of the probability `score.K`; None for any other reference."""
     index = reference.removeprefix("score.")
     if model.task != "multiclass" or index == reference or not (index.isascii() and index.isdigit()):
         return None
@@ -26,7 +26,7 @@ def class_index(model: Model, reference: str) -> int | None:
 
 
 def column_bins(model: Model, version: Version, reference: str) -> Edges:
-    """How a version bins a reference; empty edges where it says nothing: every number is then in bin 0, every level unseen."""
+    """The bins of a reference in a version. Empty edges if there are none: every number is then in bin 0, every level unseen."""
     if reference == "latency_ms":
         return LATENCY_BINS
     if model.classes and (reference == "score" or class_index(model, reference)):

@@ -1,4 +1,7 @@
-"""Verdicts, actions, decisions and what-ifs as their entries make them. Nothing is overwritten: an item shows, field by field, the newest value, and keeps every entry with its author and time."""
+"""Verdicts, actions, decisions and what-ifs, merged from their entries.
+
+Nothing is overwritten: an item has the newest value of each field, and keeps every entry with its author and time.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -11,7 +14,7 @@ from observability.stats.interval import Interval, rate_interval
 
 DecisionKind = Literal["verdict", "action", "decision", "what_if"]
 MINIMUM_ERRORS = 10
-"""Confirmed errors below which no share of them is said."""
+"""Minimum number of confirmed errors for a share with an interval."""
 SOURCE_WORDS = {
     "input": "upstream data",
     "far_from_reference": "cases unlike the reference",
@@ -22,12 +25,12 @@ SOURCE_WORDS = {
     "degraded_path": "a degraded path, such as a fallback",
     "unknown": "no known source",
 }
-"""What errors come from, as the end of a sentence."""
+"""Sources of errors, as the end of a sentence."""
 
 
 @dataclass(frozen=True)
 class DecisionEntry:
-    """What one person said at one time (UTC), and nothing else: only the fields that this record has."""
+    """One record of one person at one time (UTC), with only the fields it sets."""
 
     at: datetime
     author: str
@@ -36,7 +39,7 @@ class DecisionEntry:
 
 @dataclass(frozen=True)
 class DecisionItem:
-    """One verdict, action, decision or what-if as its entries, oldest first, make it. `fields` has the newest value said of each field."""
+    """One verdict, action, decision or what-if with its entries, oldest first. `fields` has the newest value of each field."""
 
     kind: DecisionKind
     id: str
@@ -44,7 +47,7 @@ class DecisionItem:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """Field: the newest value that somebody said."""
+        """The newest value of each field."""
         merged: dict[str, Any] = {}
         for each in self.entries:
             merged |= each.fields
@@ -52,7 +55,7 @@ class DecisionItem:
 
     @property
     def first(self) -> DecisionEntry:
-        """The entry that began it."""
+        """The first entry."""
         return self.entries[0]
 
     @property
@@ -62,17 +65,17 @@ class DecisionItem:
 
     @property
     def state(self) -> str:
-        """Of a verdict, a decision or a what-if standing or withdrawn, of an action open until something else is said."""
+        """For a verdict, a decision or a what-if standing or withdrawn; for an action open until an entry changes it."""
         return str(self.fields.get("state") or ("open" if self.kind == "action" else "standing"))
 
     def said(self, field: str) -> DecisionEntry | None:
-        """The entry whose value of a field holds; None where nobody said one."""
+        """The entry that set the present value of a field; None if none did."""
         return next((each for each in reversed(self.entries) if field in each.fields), None)
 
 
 @dataclass(frozen=True)
 class SourceShare:
-    """How many of the confirmed errors came from one source, with the share's 95 % interval (None below ENOUGH errors)."""
+    """Confirmed errors from one source, with the share's 95 % interval (None below MINIMUM_ERRORS errors)."""
 
     source: str
     errors: int
@@ -80,7 +83,7 @@ class SourceShare:
 
 
 def confirmed_errors(verdicts: Iterable[DecisionItem]) -> list[DecisionItem]:
-    """The standing verdicts that a prediction was wrong, the newest of each prediction: one error is counted once."""
+    """The newest standing verdict of each prediction, if it confirms an error. Each error counts once."""
     newest: dict[tuple[Any, Any], DecisionItem] = {}
     for each in sorted(verdicts, key=lambda item: (item.last.at, item.id)):
         if each.state == "standing":
@@ -89,7 +92,7 @@ def confirmed_errors(verdicts: Iterable[DecisionItem]) -> list[DecisionItem]:
 
 
 def error_sources(verdicts: Iterable[DecisionItem]) -> list[SourceShare]:
-    """Where confirmed errors came from, the most frequent source first."""
+    """Sources of confirmed errors, the most frequent first."""
     counts = Counter(str(each.fields["source"]) for each in confirmed_errors(verdicts))
     total = counts.total()
     shares = {source: rate_interval(errors, total) if total >= MINIMUM_ERRORS else None for source, errors in counts.items()}
@@ -98,14 +101,15 @@ def error_sources(verdicts: Iterable[DecisionItem]) -> list[SourceShare]:
 
 
 def error_source_sentence(verdicts: Iterable[DecisionItem]) -> str | None:
-    """`41 % of 51 confirmed errors came from upstream data (21; 95 % interval 29 to 55 %).` None where no error is confirmed."""
+    """`41 % of 51 confirmed errors came from upstream data (21; 95 % interval 29 to 55 %).` None without confirmed errors."""
     shares = error_sources(verdicts)
     if not shares:
         return None
     total, top = sum(each.errors for each in shares), shares[0]
     of_all = f"{total} confirmed error{'s' * (total != 1)}"
     if top.share is None or top.share.low is None or top.share.high is None:
-        return f"{top.errors} of {of_all} came from {SOURCE_WORDS[top.source]}; a share is said from {MINIMUM_ERRORS} on, {MINIMUM_ERRORS - total} more."
+        rule = f"share shown after {MINIMUM_ERRORS} errors, {MINIMUM_ERRORS - total} more"
+        return f"{top.errors} of {of_all} came from {SOURCE_WORDS[top.source]}; {rule}."
     low, high = 100 * top.share.low, 100 * top.share.high
     return (
         f"{100 * top.errors / total:.0f} % of {of_all} came from {SOURCE_WORDS[top.source]} ({top.errors}; "

@@ -1,4 +1,4 @@
-"""What explaining predictions ahead reads and writes: the parts of a version, the rows to explain, a batch of attributions and the state."""
+"""Input and output of explaining ahead: parts of a version, rows to explain, a batch of attributions, and the state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,22 +13,33 @@ if TYPE_CHECKING:
 
 
 LOGGED = "logged"
-"""The method of attributions that came with the predictions."""
+"""Method of attributions that were logged with the predictions."""
 ATTRIBUTION_SCHEMA = pa.schema(
     [
-        ("stream", pa.int16()), ("id", pa.string()), ("sampled", pa.bool_()), ("class", pa.int16()), ("values", pa.list_(pa.float32())),
-        ("base", pa.float64()), ("output", pa.float64()), ("residual", pa.float64()), ("link", pa.string()), ("method", pa.string()),
-        ("adds_up", pa.bool_()), ("reproduces", pa.bool_()),
+        ("stream", pa.int16()),
+        ("id", pa.string()),
+        ("sampled", pa.bool_()),
+        ("class", pa.int16()),
+        ("values", pa.list_(pa.float32())),
+        ("base", pa.float64()),
+        ("output", pa.float64()),
+        ("residual", pa.float64()),
+        ("link", pa.string()),
+        ("method", pa.string()),
+        ("adds_up", pa.bool_()),
+        ("reproduces", pa.bool_()),
     ]
-)  # fmt: skip
-"""What `put` takes, one row a prediction."""
+)
+"""Columns of a batch of attributions, one row per prediction."""
 
 
 @dataclass(frozen=True)
 class ExplanationState:
-    """What is known of how a version is explained. features: names in the order of the stored values. artifact, registered_at: the artifact and
-    the registration that this holds for. method, link, background, background_rows, note: as the worker's Explanation says. rows, seconds: explained so
-    far, and how long the worker took. failure: why the artifact could not be explained, a sentence; code: the versions of the libraries it failed with.
+    """How a version is explained.
+
+    features: names in the order of the stored values. artifact, registered_at: the artifact and the registration it is valid for. method,
+    link, background, background_rows, note: from the worker's Explanation. rows, seconds: explained so far, and time of the worker.
+    failure: why the artifact could not be explained; code: versions of the libraries with which it failed.
     """
 
     features: tuple[str, ...] = ()
@@ -45,14 +56,16 @@ class ExplanationState:
     code: str | None = None
 
     def holds(self, version: Version) -> bool:
-        """Whether it is about the version as it is registered now."""
+        """Whether the state is about the version as it is registered now."""
         return (self.artifact, self.registered_at) == explained_registration(version)
 
 
 @dataclass(frozen=True)
 class AttributionBatch:
-    """One batch to write: rows as BATCH says, ids of stored errors that turned out to be of the sample, parts that are done with how many rows they
-    had and at most how many were wanted, and the state.
+    """One batch to write.
+
+    batch: rows of ATTRIBUTION_SCHEMA. now_sampled: ids of stored errors that turned out to be in the sample. done: rows of each finished
+    part, and the maximum number requested.
     """
 
     batch: pa.Table
@@ -62,7 +75,7 @@ class AttributionBatch:
 
 
 def explained_registration(version: Version) -> tuple[str | None, str | None]:
-    """What attributions of a version hold for: its artifact, and when it was registered (another reference, other features)."""
+    """What attributions of a version are valid for: its artifact, and the time of its registration."""
     return version.artifact, version.registered_at.isoformat() if version.registered_at else None
 
 
@@ -71,8 +84,10 @@ REFERENCE, ERRORS = "reference", "errors"
 
 @dataclass(frozen=True)
 class ExplanationPart:
-    """One day, the reference or the errors of a version. name: "2013-12-31", "reference" or "errors". stream: where its rows stand. rows: how many
-    it has now. limit: at most so many are explained. done: whether nothing came in since it was done.
+    """One day, the reference or the errors of a version.
+
+    name: "2013-12-31", "reference" or "errors". stream: stream of its rows. rows: number of rows now. limit: maximum number of rows to
+    explain. done: whether nothing arrived since it was finished.
     """
 
     name: str
@@ -84,8 +99,10 @@ class ExplanationPart:
 
 @dataclass(frozen=True)
 class RowsToExplain:
-    """Rows that are to be explained. rows: `stream`, `id`, `sampled`, `known` (stored already, as one of the worst errors), `decision`, `score`,
-    `probabilities`, `attributions`, `base_value`, `attributions_link` as stored. inputs: the features by their names, in the version's order.
+    """Rows that are to be explained.
+
+    rows: `stream`, `id`, `sampled`, `known` (already stored as one of the worst errors), `decision`, `score`, `probabilities`,
+    `attributions`, `base_value`, `attributions_link` as stored. inputs: the features by name, in the order of the version.
     """
 
     rows: "DataFrame"

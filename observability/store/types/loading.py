@@ -1,4 +1,4 @@
-"""What a load is told about files, and what it reports."""
+"""Defaults and report of a load."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Conditions that a person types to search for predictions, such as `carrier = UA and dep_delay > 60 and outcome = wrong`."""
+"""Typed conditions for searching predictions, such as `carrier = UA and dep_delay > 60 and outcome = wrong`."""
 
 import re
 from dataclasses import dataclass
@@ -6,19 +6,21 @@ from dataclasses import dataclass
 from observability.core.errors import UsageError
 
 SEARCH_NAMES = ("score", "answer", "label", "outcome", "error", "absolute_error", "id", "subject", "latency_ms", "cost")
-"""Names beside those of columns, which go before them (`feature.score` is the feature of that name). answer, label: a class, of a regression label is a number. outcome: right, wrong or unknown. error, absolute_error: of a regression."""
+"""Names that take precedence over columns (`feature.score` is the feature named score). answer, label: a class; for a regression label is a
+number. outcome: right, wrong or unknown. error, absolute_error: of a regression.
+"""
 _NAME = r"""(?:"[^"]+"|[^\s"=<>!&]+)"""
 _OPERATOR = r"(?:!=|<=|>=|=|<|>)"
 _TERM = re.compile(
     rf"""\s*({_NAME})\s*({_OPERATOR})\s*(?:"([^"]*)"|([^"].*?))\s*(?:(?:(?<=\s)and\s|&)(?=\s*{_NAME}\s*{_OPERATOR})|$)""",
     re.DOTALL | re.IGNORECASE,
 )
-"""One condition up to the end, or to an `and` or & with what looks like another one behind it."""
+"""One condition up to the end, or to an `and` or & that is followed by another condition."""
 
 
 @dataclass(frozen=True)
 class SearchTerm:
-    """One condition as it was typed: a name, one of = != < <= > >=, and a value; `null` stands for a missing one, and a number may be `5 or null`."""
+    """One typed condition: a name, one of = != < <= > >=, and a value. `null` is a missing value; a number may be `5 or null`."""
 
     name: str
     operator: str
@@ -29,12 +31,12 @@ class SearchTerm:
 
 
 def is_search_filter(text: str) -> bool:
-    """Whether a text reads as conditions, and not as an id or a subject."""
+    """Whether a text is a condition, and not an id or a subject."""
     return bool(_TERM.match(text))
 
 
 def parse_search_terms(text: str) -> tuple[SearchTerm, ...]:
-    """Conditions joined by `and` or &. Names and values with blanks or signs stand between double quotes. Raises UsageError."""
+    """Conditions joined by `and` or &. Names and values with spaces or signs are in double quotes. Raises UsageError."""
     terms: list[SearchTerm] = []
     place = 0
     while place < len(text) or not terms:

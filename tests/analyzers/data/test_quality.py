@@ -89,7 +89,7 @@ def test_clean_values_give_one_sentence_a_column() -> None:
     columns = [each for each in said.values() if each.subject != "model"]
     assert {each.subject for each in columns} == {*FEATURES, "score"} and len(columns) == 4
     assert {(each.metric, each.severity) for each in columns} == {("null_rate", "ok")}
-    assert "`region` is as in the reference" in said["region", "null_rate"].because
+    assert "`region` is unchanged" in said["region", "null_rate"].because
 
 
 def test_a_surge_of_nulls_has_the_figures_of_scipy_and_its_first_day() -> None:

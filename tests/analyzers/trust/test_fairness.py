@@ -13,7 +13,7 @@ from observability.core.catalog import Column, Edges, Model
 from observability.core.settings import ModelSettings
 from observability.core.window import Window
 from observability.detection.fairness_criteria import CRITERIA, criterion_level
-from observability.detection.fairness_sentences import criterion_sentence, because_too_few
+from observability.detection.fairness_sentences import because_too_few, criterion_sentence
 from observability.metrics.groups import Attribute, group_metrics, group_question, sensitive_attributes
 from observability.store.query import aggregates
 from tests.support import reference_engine
