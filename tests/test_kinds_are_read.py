@@ -30,7 +30,7 @@ CASE = {"id": "case-7", "model": "loan"}
 PAGES: dict[str, tuple[str, dict[str, str], str]] = {
     "prediction": ("case", CASE, "case-7"),
     "label": ("case", CASE, "annotator-of-label"),
-    "annotation": ("labels", {"model": "loan"}, "from 2 items that two of them labelled"),
+    "annotation": ("labels", {"model": "loan"}, "2 items"),
     "verdict": ("case", CASE, "note of the verdict"),
     "what_if": ("case", CASE, "note of the what-if"),
     "run": ("runs", {}, "run-of-march"),
@@ -253,7 +253,7 @@ def test_devices_and_parents_stand_beside_what_they_belong_to(owned: None) -> No
     runs = shown("runs")
     assert "71.5" in runs and "11.0 GB" in runs and "777 W" in runs
     assert "host-1 10 ms over 1 rank" in runs and "host-1, step 9" in runs, "where each rank ran"
-    assert "Phase-of-march took 100" in runs and "7 to 7" in runs, "what a phase drew, and in which steps"
+    assert "Phase-of-march: 100" in runs and "7 to 7" in runs, "what a phase drew, and in which steps"
     said = "Dataset dataset-of-march version 4: 100 rows, made from raw@3, 2 columns, content sha256:5e884898"
     assert said in shown("changes", window="Everything")
     assert "sha256:5e884898da280471" in shown("datasets")

@@ -185,9 +185,8 @@ def test_a_slice_is_watched_by_settings_reported_and_watched_no_longer(mine: Wor
     assert mine.store.catalog().model("loan").settings.slices == ()
     assert mine.store.actions("loan", name)[0].state == "cancelled" and "Watch" in {each.label for each in app.button}
     told = mine.store.events("loan", END, END + timedelta(days=3650))["text"].tolist()
-    assert [each.split(" is watched")[1] for each in told] == [" from now on.", " no longer."] and all(
-        each.startswith("Ada: ") for each in told
-    )
+    ends = ("is monitored from now on.", "is no longer monitored.")
+    assert len(told) == 2 and all(each.startswith("Ada: ") and each.endswith(end) for each, end in zip(told, ends, strict=True))
 
 
 @pytest.mark.parametrize("part", ["happened", "inputs", "findings", "neighbours", "rule", "triage", "label_check"])

@@ -237,7 +237,7 @@ def test_the_fall_of_june_is_an_act_and_in_july_it_is_no_news_any_more(opened: D
     assert fall.severity == "act" and fall.incident in {each.id for each in june.incidents}
     later = july(datetime(2013, 7, 1, tzinfo=UTC), datetime(2013, 8, 1, tzinfo=UTC))
     (standing,) = [each for each in later.findings if (each.analyzer, each.metric) == ("serving/performance", "mae")]
-    assert standing.severity == "watch" and "as in its own past month" in standing.because
+    assert standing.severity == "watch" and "unchanged from last month" in standing.because
     (hot,) = [each for each in later.findings if (each.analyzer, each.subject) == ("data/quality", "temperature_f")]
     assert (hot.severity, hot.likely_source, hot.metric) == ("watch", "input", "out_of_range_rate") and hot.value > 0.99
     assert "daily range up to" in hot.because, "June had days as hot"
