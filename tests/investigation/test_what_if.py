@@ -36,8 +36,9 @@ def press(app: AppTest, label: str, kind: str) -> None:
     """Press a button of a form, after the name is given in the box beside it."""
     own = [each for each in app.button if "what-if" in (each.key or "") or "withdraw" in (each.key or "")]
     button = next(each for each in own if each.label == label)
-    box = next(each for each in app.text_input if each.key == button.key.replace(kind, "-author"))
-    box.input("Ada")
+    box = next(each for each in app.text_input if each.key == f"{button.key.replace(kind, '-author')}-box")
+    box.input("Ada").run()
+    button = next(each for each in app.button if each.key == button.key)
     button.click().run()
     assert not app.exception
 
