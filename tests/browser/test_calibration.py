@@ -54,5 +54,5 @@ def test_a_window_of_the_reference_year_is_quiet_and_a_regression_has_its_slope(
     choose(page, "Model", "flights-delay")
     known = raw_rows.last_week(raw_rows.predictions("flights-delay")).dropna(subset=["label"])
     fitted = LinearRegression().fit(known[["score"]].to_numpy(), known["label"])
-    (slope,) = figure(r"the truth rises by (-?[\d.]+) \(", words(page).replace("\u2212", "-"))
+    (slope,) = figure(r"Calibration slope (-?[\d.]+) \(", words(page).replace("\u2212", "-"))
     assert float(slope) == pytest.approx(fitted.coef_[0], abs=0.006)

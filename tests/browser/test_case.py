@@ -121,7 +121,7 @@ def test_the_list_of_sections_stays_in_sight_and_jumps_by_key(width: int, own: D
     for name, title in (("Conclusion", "Conclusion"), ("Inputs", "Input checks")):
         sections.get_by_role("link", name=name).press("Enter")
         page.wait_for_function("(title) => document.activeElement.innerText === title", arg=title)
-        shown, kept = page.get_by_role("heading", name=title).bounding_box(), sections.bounding_box()
+        shown, kept = page.get_by_role("heading", name=title, exact=True).bounding_box(), sections.bounding_box()
         assert shown and kept and 0 < kept["y"] and kept["y"] + kept["height"] <= shown["y"] < 200
     assert page.url == before
 

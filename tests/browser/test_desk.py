@@ -103,7 +103,7 @@ def test_an_alert_is_answered(desk: Dashboard, visit: Visit) -> None:
 def test_the_ledger_lists_the_deploy(desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}/changes?window=Everything")
     deploys = [each for each in tables(page)["Changes, newest first"] if each["What"]["text"] == "Deploy"]
-    assert [each["In words"]["text"] for each in deploys] == ["version 2"]
+    assert [each["Description"]["text"] for each in deploys] == ["version 2"]
 
 
 def test_a_change_of_settings_shows_the_weeks_before_it_is_kept(desk: Dashboard, visit: Visit) -> None:
@@ -142,7 +142,7 @@ def test_a_fault_of_labelling_is_planted_and_told_day_by_day(desk: Dashboard, vi
         (f"/batches?{DATES}", "7 batches of 1 source"),
         (f"/cleaning?{DATES}", "963"),
         (f"/datasets?{DATES}", "963"),
-        (f"/labelling?{DATES}", "7 labels of 1 person in moods"),
+        (f"/labelling?{DATES}", "7 labels by 1 annotator in moods"),
         ("/lab?model=eta&fault=unit_change", "simulated"),
         ("/lab?model=eta&of=labelling&fault=slow_annotator", "One annotator takes many times as long"),
         ("/lab?model=eta&of=training", "No training run of this model has been logged yet"),

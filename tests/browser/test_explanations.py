@@ -67,7 +67,7 @@ def test_a_button_explains_and_the_bars_are_lightgbms_own(own: Dashboard, visit:
 def test_another_feature_is_in_the_address_and_an_unknown_one_is_said(own: Dashboard, visit: Visit) -> None:
     page = explained(visit(own.url + PAGE))
     choose(page, "Feature", "carrier")
-    said(page, "raises the score most for")
+    said(page, "highest for")
     assert "feature=carrier" in page.url
     assert "names shoe_size, which is not among the features" in words(visit(own.url + PAGE + "&feature=shoe_size"))
 

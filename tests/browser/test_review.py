@@ -124,7 +124,7 @@ def act_on(page: Page, item: str, text: str, metric: str) -> None:
     page.get_by_role("combobox", name="Open an item").click()
     page.get_by_role("option").filter(has_text=item).first.click()
     settle(page)
-    page.get_by_role("radio", name="Act").or_(page.get_by_role("button", name="Act", exact=True)).first.click()
+    page.get_by_role("radio", name="Act", exact=True).or_(page.get_by_role("button", name="Act", exact=True)).first.click()
     page.get_by_role("textbox", name="Action", exact=True).fill(text)
     box = page.get_by_role("combobox", name="Target metric")
     box.click()
@@ -149,7 +149,7 @@ def test_july_is_reviewed_over_three_weeks(desk: Dashboard, visit: Visit, tmp_pa
     settle(page)
     assert any("flights-delay served" in each["What"]["sub"] for each in tables(page)["Agenda"])
     assert any(each["Model"]["text"] == "flights-delay, flights-late" for each in tables(page)["Agenda"]), "one weather feed, both models"
-    assert "Settings and limits are those of that moment." in words(page), "nobody recorded in 2013 what held then"
+    assert "Settings and limits as of" in words(page), "nobody recorded in 2013 what held then"
 
     frozen = json.loads(download(page, "review-json"))
     flown = flights()
