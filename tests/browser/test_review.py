@@ -192,7 +192,7 @@ def test_july_is_reviewed_over_three_weeks(desk: Dashboard, visit: Visit, tmp_pa
     settle(page)
     assert any(each["Model"]["text"] == "flights-delay" for each in tables(page)["The fleet in this week"])
     judged = {each["Model"]["text"]: each["Settings and limits"] for each in tables(page)["Versions, settings and limits of the week"]}
-    assert "threshold 0.35" in judged["flights-late"]["text"] and "was not recorded" in judged["flights-late"]["sub"]
+    assert "threshold 0.35" in judged["flights-late"]["text"] and "earlier not recorded" in judged["flights-late"]["sub"]
 
     late = flown[week].tail(5)[["id"]].assign(value=500.0, at="2013-07-20T00:00:00Z", model="flights-delay")
     late.to_csv(tmp_path / "late.csv", index=False)
@@ -206,7 +206,7 @@ def test_july_is_reviewed_over_three_weeks(desk: Dashboard, visit: Visit, tmp_pa
     page = visit(f"{desk.url}/review?review={THIRD}&step=promises")
     assert f"Week {THIRD}, 15 to 21 Jul 2013" in words(page)
     (promise,) = tables(page)["Action items"]
-    assert promise["What"]["text"] == "Retrain on the summer" and THIRD in promise["Metric moved?"]["sub"], "asked again each week"
+    assert promise["Action item"]["text"] == "Retrain on the summer" and THIRD in promise["Metric moved?"]["sub"], "asked again each week"
 
 
 def test_a_planted_unit_change_and_its_fix_give_a_yes(desk: Dashboard, visit: Visit) -> None:
@@ -218,7 +218,7 @@ def test_a_planted_unit_change_and_its_fix_give_a_yes(desk: Dashboard, visit: Vi
     command(desk, "load", desk.home.parent / f"{MENDED}.jsonl")
     command(desk, "review", "--week", MENDED, "--author", "Ann")
     page = visit(f"{desk.url}/review?review={MENDED}&step=promises")
-    promise = next(each for each in tables(page)["Action items"] if each["What"]["text"] == "Send years again")
+    promise = next(each for each in tables(page)["Action items"] if each["Action item"]["text"] == "Send years again")
     assert promise["Metric moved?"]["text"] == "Yes"
     pattern = r"Accuracy: ([\d.]+).* in 2019-W02, ([\d.]+).* in 2019-W03: improved by ([\d.]+) \(95 % interval ([\d.]+) to ([\d.]+)\)"
     was, now, better, low, high = map(float, figure(pattern, promise["Metric moved?"]["sub"]))
