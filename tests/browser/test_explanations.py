@@ -69,7 +69,7 @@ def test_another_feature_is_in_the_address_and_an_unknown_one_is_said(own: Dashb
     choose(page, "Feature", "carrier")
     said(page, "highest for")
     assert "feature=carrier" in page.url
-    assert "names shoe_size, which is not among the features" in words(visit(own.url + PAGE + "&feature=shoe_size"))
+    assert "names shoe_size, which is not an explained feature" in words(visit(own.url + PAGE + "&feature=shoe_size"))
 
 
 def test_a_day_without_predictions_and_a_slice(own: Dashboard, visit: Visit) -> None:
