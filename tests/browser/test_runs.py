@@ -67,9 +67,9 @@ def test_a_run_that_goes_on_is_followed_until_it_ends(own: Dashboard, visit: Vis
         run.log.flush()
         own.wait_until_loaded(before)
         page = visit(f"{own.url}/runs?run=going")
-        said(page, "going goes on: 25 steps")
+        said(page, "going is active: 25 steps")
         for step in range(26, 41):
             run.step(step, train_loss=1 / step)
         run.log.flush()
-        said(page, "going goes on: 40 steps")
-    page.wait_for_function("() => !document.body.innerText.includes('goes on')")
+        said(page, "going is active: 40 steps")
+    page.wait_for_function("() => !document.body.innerText.includes('is active')")
