@@ -349,7 +349,11 @@ def broken_column(reference: str) -> Iterator[None]:
         return asked
 
     ask, cells = smashed(DuckStore.ask), smashed(aggregates.aggregate_cells)
-    with mock.patch.object(DuckStore, "ask", ask), mock.patch.object(aggregates, "aggregate_cells", cells), mock.patch.object(check.LOG, "exception"):
+    with (
+        mock.patch.object(DuckStore, "ask", ask),
+        mock.patch.object(aggregates, "aggregate_cells", cells),
+        mock.patch.object(check.LOG, "exception"),
+    ):
         yield
 
 
