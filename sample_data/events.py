@@ -42,7 +42,7 @@ def holidays(year: int) -> dict[date, str]:
 def log_events(specs: list[Spec], log: Logger) -> None:
     """Logs each model's deployment, and the holidays of the time in which the flight models serve."""
     for spec in specs:
-        text = f"{spec.name} version {VERSION}, trained on {spec.trained_on}, begins to serve"
+        text = f"{spec.name} version {VERSION}, trained on {spec.trained_on}, deployed"
         log.event(what="deploy", text=text, at=spec.deployed, model=spec.name, version=VERSION, received_at=spec.deployed)
     for year, models in SERVED_YEARS.items():
         for day, name in holidays(year).items():

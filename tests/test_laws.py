@@ -429,7 +429,7 @@ def test_law_10_catches_who_breaks_it(live_store: DuckStore, early_store: DuckSt
 
 
 def test_the_broken_ones_break_no_other_law_by_chance(cases: list[Case]) -> None:
-    """What is caught is the break itself: the analyzer of one law keeps the law before it, as far as the two can be told apart."""
+    """What is caught is the break itself: the analyzer that breaks one law keeps the law before it, where the two can be separated."""
     for number, other in itertools.pairwise((1, 2, 5, 6)):
         LAWS[number](BROKEN[other], cases[0])
 

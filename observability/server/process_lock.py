@@ -72,7 +72,7 @@ def take_lock(home: Path, wait: float = 0.0) -> Lock:
             address = read_address(home)
             who = f"process {address.pid}" if address else "another process"
             raise StoreBusyError(f"the store is in use by {who}", where=home.name, attempt="Stop it, or wait for it to end")
-        time.sleep(0.05)
+        time.sleep(0.05)  # flock offers no wait with a limit
 
 
 @dataclass(frozen=True)

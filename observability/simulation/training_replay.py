@@ -56,7 +56,7 @@ def replay_on_run(
         f"no training run to plant {fault.name} on",
         got=f"{len(found)} runs, none clean with what the fault needs{f' ({why})' if why else ''}",
         expected="a run that ended well",
-        attempt="Name a run (--run): what is said of it anyway is told apart",
+        attempt="Name a run (--run): findings that exist without the fault are not counted",
     )
 
 

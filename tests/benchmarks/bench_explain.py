@@ -4,7 +4,7 @@
 
 Direct: the model file is loaded, the rows are encoded, and LightGBM gives contributions (or scores), all in this process. Worker: the rows go
 to the warm worker, which does the same in a fork that is held, and the answer comes back. Both in turn, the median of the runs; the first call,
-which starts the process and imports, is told apart. The attributions must be equal. Prints seconds and ratios with the machine and versions.
+which starts the process and imports, is printed separately. The attributions must be equal. Prints seconds and ratios with the machine and versions.
 """
 
 import argparse

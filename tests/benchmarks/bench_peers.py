@@ -238,7 +238,7 @@ def main():
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--labs", type=int, default=2, help="labs of each log, the first of the scoreboard's with the same options")
     parser.add_argument("--share", type=int, default=2)
-    parser.add_argument("--varied", action="store_true", help="days that share their luck, as bench_scoreboard.py --varied has them")
+    parser.add_argument("--varied", action="store_true", help="days with correlated rows, as bench_scoreboard.py --varied has them")
     parser.add_argument("--ours", type=Path, help="what bench_scoreboard.py --to wrote")
     parser.add_argument("--only-tell", action="store_true")
     options = parser.parse_args()

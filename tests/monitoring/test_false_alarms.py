@@ -13,7 +13,7 @@ CELLS = cells()
 
 
 @pytest.mark.parametrize(
-    ("task", "a_day", "varied"), [("binary", 60, False), ("regression", 150, True)], ids=["60 rows a day", "days that share their luck"]
+    ("task", "a_day", "varied"), [("binary", 60, False), ("regression", 150, True)], ids=["60 rows a day", "correlated days"]
 )
 def test_clean_weeks_raise_no_act(tmp_path: Path, task: str, a_day: int, varied: bool) -> None:
     store = build(tmp_path, task=task, weeks=WEEKS, a_day=a_day, varied=varied, seed=7)

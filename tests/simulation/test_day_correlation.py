@@ -1,4 +1,4 @@
-"""Do days that share their luck differ as real days do, while the log stays what it is?"""
+"""Simulated days with correlated rows vary as real days do, and the log keeps its rows."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,6 @@
 """Streams in which nothing is wrong, for counting false alarms: as any length of weeks, loaded into a real store and checked week by week.
 
-iid: every row is drawn alike. varied: traffic and values with a pattern of the week, days that share their luck (intra-day correlation 0.05 of every
+iid: every row is drawn alike. varied: traffic and values with a pattern of the week, correlated days (intra-day correlation 0.05 of every
 feature, of the label given the score, and of latency), and a season of a year that stays below the smallest effect that matters (0.1 standard
 deviations, half a point of the label's chance).
 """

@@ -159,7 +159,7 @@ def test_a_setting_moves_the_limit_of_all_together() -> None:
 
 
 def lucky(days: range, a_day: int, seed: int, share: float = 0.12, tie: float = 0.6) -> pd.DataFrame:
-    """Days whose rows share their luck: a part of the variance of age and income is the day's."""
+    """Days with correlated rows: a part of the variance of age and income is between days."""
     parts = []
     for day in days:
         luck = np.random.default_rng([seed, day + 1000]).normal(size=2) * np.sqrt(share)
