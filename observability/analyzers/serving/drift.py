@@ -193,9 +193,9 @@ def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed:
                 f"`{name}` did not change significantly ({chance}): PSI {psi:.3f} over {rows}, limit "
                 f"{worst.limit:.2g}{own_variation(worst)}."
             )
-        return (
-            f"`{name}` is distributed as in the reference: PSI {psi:.3f} (watch from {worst.limit:.2g}{own_variation(worst)}) over {rows}."
-        )
+        varies = own_variation(worst)
+        claim = "is stable" if psi < WATCH else "moved within its daily range" if varies else "moved less than its limit"
+        return f"`{name}` {claim}: PSI {psi:.3f} (warning from {worst.limit:.2g}{varies}) over {rows}."
     limit = f"(limit {worst.limit:.2g}{own_variation(worst)})"
     if worst.standing:
         weeks = standing_weeks(drift, worst)

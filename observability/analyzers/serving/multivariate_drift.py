@@ -282,7 +282,7 @@ def domain_sentence(judged: DomainVerdict, finding: Finding) -> str:
     if finding.severity == "ok" and not judged.beyond_chance:
         return f"No joint drift of the inputs: a classifier cannot separate window and reference ({auc}) {rows}."
     if finding.severity == "ok" and found.auc < least:
-        return f"Joint drift of the inputs is below the limit ({auc}; watch from {least:g}) {rows}."
+        return f"Joint drift of the inputs is below the limit ({auc}; warning from {least:g}) {rows}."
     if not judged.news and judged.days is not None:
         usual = f"AUC {judged.days.auc:.2f} against the past four weeks, {judged.days.null_mean:.2f} among their days"
         return f"Joint drift of the inputs is unchanged from the past four weeks{telling_features(judged)} ({auc}); {usual}, {rows}."

@@ -268,7 +268,7 @@ def attribution_sentence(
         return f"{said}; no comparison with the {against} yet: that needs {needed}."
     beyond = ", within sampling noise" if value.value > limit else ""
     return (
-        f"{said}; {share_in_percent(value.value)} of the attribution moved since the {against} (watch from "
+        f"{said}; {share_in_percent(value.value)} of the attribution moved since the {against} (warning from "
         f"{share_in_percent(limit)}){beyond}."
     )
 

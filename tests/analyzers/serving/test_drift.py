@@ -82,7 +82,7 @@ def test_a_shift_too_small_to_matter_is_ok_however_many_rows() -> None:
 def test_what_passes_the_limit_by_chance_is_not_said_to_be_as_in_the_reference() -> None:
     """A budget of false discoveries that a clear move does not meet: it is beyond the limit, and no alarm."""
     found = findings(rows(1000, 41, age=0.4), rows(5000, 40), budget=1e-40)["age"]
-    assert found.severity == "ok" and "is distributed as in the reference" not in found.because, found.because
+    assert found.severity == "ok" and "is stable" not in found.because, found.because
     assert (
         found.value >= found.limit
         and f"limit {found.limit:.2g}" in found.because
@@ -144,7 +144,24 @@ def test_a_column_whose_days_differ_much_has_a_limit_of_its_own_that_says_why() 
     said = findings(stream(3500, 81, 7), stream(30_000, 82, 60), past)
     assert said["age"].limit > 0.3 and said["age"].severity == "ok"
     assert "daily range up to" in said["age"].because
+    assert "`income` is stable" in said["income"].because
     assert said["income"].limit == 0.1 and "vary" not in said["income"].because
+
+
+def test_a_psi_that_a_stable_column_never_has_is_not_called_stable() -> None:
+    """A week beyond the usual limit that its own days explain is no drift finding, and no sentence says that nothing moved."""
+    rng = np.random.default_rng(79)
+
+    def stream(n: int, seed: int, days: int) -> pd.DataFrame:
+        frame = rows(n, seed, days=days)
+        day = (frame["at"] - frame["at"].iloc[0]).dt.days
+        return frame.assign(age=frame["age"] + rng.normal(0, 25, days)[day])
+
+    past = stream(14_000, 80, 28)
+    past["at"] -= pd.Timedelta(days=28)
+    found = findings(stream(3500, 81, 7), stream(30_000, 82, 60), past)["age"]
+    assert found.value > 0.1 and found.severity == "ok", found
+    assert "`age` moved within its daily range: PSI " in found.because, found.because
 
 
 def test_importance_ranks_and_a_setting_moves_the_limit() -> None:
