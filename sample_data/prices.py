@@ -1,7 +1,7 @@
-"""What do units cost on the fleet's clock, and how much carbon does a kWh carry? Examples, said to be so: no bill of anybody stands behind them.
+"""Example price records of the sample fleet: invented figures of a usual size, not taken from any bill.
 
-A kWh costs 0.12 USD and carries 240 to 320 g by the quarter of the year; the building adds a fifth (PUE 1.2); an hour of a core costs 0.05 USD and
-1.5 g for making the machine; a request costs 0.0002 USD. Round figures of the usual size, so that pages have something to show.
+A kWh costs 0.12 USD and emits 240 to 320 g CO2e, depending on the quarter; the PUE is 1.2. An hour of a core costs 0.05 USD, and 1.5 g CO2e of embodied
+carbon. A request costs 0.0002 USD.
 """
 
 import json
@@ -24,7 +24,7 @@ def records() -> list[dict[str, Any]]:
 
 
 def price(day: str, resource: str, amount: float, **more: object) -> dict[str, Any]:
-    """One record; it was known from the day on from which it holds."""
+    """One price record, received on the day on which it takes effect."""
     at = f"{day}T00:00:00Z"
     return {"kind": "price", "from": at, "resource": resource, "amount": amount, "currency": CURRENCY, **more, "received_at": at}
 

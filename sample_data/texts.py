@@ -1,8 +1,8 @@
-"""How does a short text become the numbers that the sentiment model takes, and what answers a request with it?
+"""Features of the sentiment model from a short text, and the service that answers a request.
 
-Two parts. Statistics are counted from the text by the rules below: how long, how loud, which signs. Components are what is left of its words: a
-TF-IDF vector over the words of the training texts, projected on 20 directions (latent semantic analysis). The vectoriser that does that is fitted
-once, without any rating, and lies inside the model's own file.
+Features are of two types. Statistics are counted in the text by the rules below: lengths, capitals, punctuation, emoticons. Components are a TF-IDF vector
+over the words of the training texts, projected on 20 directions (latent semantic analysis). The vectoriser is fitted once, without labels, and stored in
+the model's file.
 """
 
 import re
@@ -18,7 +18,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 COMPONENTS, DIGITS, FEWEST_TEXTS, SEED = 20, 3, 12, 13
 """A word counts where at least FEWEST_TEXTS of the training texts hold it. Components are logged with DIGITS decimals."""
 STAND_INS = ("http", "url", "removed", "anonymous")
-"""The source put http://url_removed and @anonymous where links and names had been: these are counted, and are no words."""
+"""The source replaced links and names by http://url_removed and @anonymous. They are counted as links and mentions, not as words."""
 WORD = r"[^\W\d_]+(?:'[^\W\d_]+)?"
 PATTERNS = {
     "exclamation_marks": r"!",
@@ -40,7 +40,7 @@ COMPILED = {name: re.compile(pattern) for name, pattern in PATTERNS.items()}
 
 
 def statistics(text: str) -> dict[str, float | int]:
-    """What is counted of one text. capitals_share: of its letters. shouted_words: of three letters and more, all capitals."""
+    """The statistics of one text. capitals_share: share of capitals among its letters. shouted_words: words of at least three letters, all capitals."""
     plain = re.sub(r"http://url_removed|@anonymous", " ", text)
     words, letters = re.findall(WORD, plain), [each for each in plain if each.isalpha()]
     return {
@@ -54,7 +54,7 @@ def statistics(text: str) -> dict[str, float | int]:
 
 
 def fit_vectoriser(texts: list[str]) -> Pipeline:
-    """From a text to its components: words and simple emoticons, weighted by TF-IDF, projected on the strongest directions of `texts`."""
+    """Fit the vectoriser: words and simple emoticons, weighted by TF-IDF and projected on the leading singular vectors of `texts`."""
     vectoriser = Pipeline([
         (
             "tfidf",
@@ -71,14 +71,14 @@ def fit_vectoriser(texts: list[str]) -> Pipeline:
 
 
 def components(vectoriser: Pipeline, texts: list[str]) -> Array:
-    """The components of texts as they are logged, one row a text."""
+    """The components of texts as logged, one row per text."""
     return np.asarray(vectoriser.transform(texts), dtype=float).round(DIGITS) + 0.0
 
 
 def save(model: Pipeline, vectoriser: Pipeline, path: Path) -> None:
-    """One skops file: the classifier, which takes FEATURES by name, and as its attribute `text_vectoriser_` what turns a text into components.
+    """Write one skops file: the classifier, whose inputs are FEATURES, with the vectoriser as its attribute `text_vectoriser_`.
 
-    Whoever wants probabilities for logged features needs the classifier only: load the file and call `predict_proba`.
+    Probabilities for logged features need the classifier only: load the file and call `predict_proba`.
     """
     import zipfile
 
@@ -89,7 +89,7 @@ def save(model: Pipeline, vectoriser: Pipeline, path: Path) -> None:
 
 
 class TextService:
-    """The model behind a call: a text in; its features and a probability for each class out."""
+    """The deployed model: returns the features of a text and a probability for each class."""
 
     def __init__(self, artifact: Path, digits: int) -> None:
         import skops.io
@@ -101,7 +101,7 @@ class TextService:
         self.classes = [str(each) for each in classifier.classes_]
 
     def answer(self, text: str) -> tuple[dict[str, Any], dict[str, float]]:
-        """Features and score of one text. The scaled features times the weights, and softmax: what `predict_proba` does, without its checks."""
+        """Features and score of one text. Same as `predict_proba` without its checks: softmax of the scaled features times the weights."""
         counted = statistics(text)
         (row,) = components(self.model.text_vectoriser_, [text])
         features = dict(zip(FEATURES, (*counted.values(), *row.tolist())))

@@ -216,6 +216,8 @@ def shown(page: str, **parameters: str) -> str:
 
 
 def test_every_kind_has_a_page() -> None:
+    missing = set(KINDS) - set(PAGES)
+    assert not missing, f"add to PAGES the page that shows {sorted(missing)}, and a record to lines() or said()"
     assert set(PAGES) == set(KINDS)
 
 

@@ -80,7 +80,7 @@ def test_the_readme_names_every_record_kind_and_command() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = next(iter(action.choices for action in parser()._actions if isinstance(action.choices, dict)))
     for name in (*KINDS, *commands):
-        assert f"`{name}`" in readme or f"`{name} " in readme, name
+        assert f"`{name}`" in readme or f"`{name} " in readme, f"add `{name}` to README.md"
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])

@@ -177,7 +177,7 @@ def change_settings(
     return notes
 
 
-LIMITING = ("threshold", "limits", "fairness_criterion", "service_level_availability", "service_level_latency_ms")
+LIMITING = ("threshold", "limits", "fairness_criterion", "primary_metric", "service_level_availability", "service_level_latency_ms")
 """Settings that decide severities: a change of one may explain a finding."""
 NOT_RECORDED = ("owner", "description")
 """Settings that no analyzer reads: a change of one is no event."""

@@ -96,12 +96,7 @@ def same_fault(incident: Incident, standing: Mapping[str, Alert]) -> Alert | Non
 def incident_claims(incident: Incident) -> list[str]:
     """Claim keys of an incident: its lead, then the related findings of the same severity."""
     related = (finding for finding in incident.collateral if finding.severity == incident.severity)
-    return [claim_key(incident.lead), *map(claim_key, related)]
-
-
-def claim_key(finding: Finding) -> str:
-    """Analyzer, subject, metric and slice of a finding, joined by `|`."""
-    return "|".join([finding.analyzer, finding.subject, finding.metric, finding.slice or ""])
+    return [incident.lead.claim, *(finding.claim for finding in related)]
 
 
 def alert_news(incident: Incident, alert: Alert | None) -> str | None:
@@ -119,7 +114,7 @@ def grew(lead: Finding, alert: Alert) -> bool:
     False where the last message had another lead, or the metric has no worse side.
     """
     better = METRICS[lead.metric].better
-    if alert.state not in ("acknowledged", "snoozed") or better is None or alert.claims[:1] != (claim_key(lead),):
+    if alert.state not in ("acknowledged", "snoozed") or better is None or alert.claims[:1] != (lead.claim,):
         return False
     if lead.value is None or alert.value is None:
         return False

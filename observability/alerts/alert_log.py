@@ -8,6 +8,7 @@ from observability.alerts.alert_state import Alert, alerts_from_records
 from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import Window
+from observability.monitoring.check import AcknowledgedClaims
 from observability.records.values import AFTER_LAST, FIRST
 
 if TYPE_CHECKING:
@@ -44,6 +45,12 @@ def alert_records(store: "Store", incident: str | None = None) -> list[dict[str,
 def alerts_by_incident(store: "Store", now: datetime) -> dict[str, Alert]:
     """Current state of every alert, by incident."""
     return alerts_from_records(alert_records(store), now)
+
+
+def acknowledged_claims(store: "Store", now: datetime) -> AcknowledgedClaims:
+    """The claims that a person has acknowledged or snoozed, each with its model: they are watched, and not asked about again."""
+    held = (alert for alert in alerts_by_incident(store, now).values() if alert.state in ("acknowledged", "snoozed"))
+    return frozenset((alert.model, claim) for alert in held for claim in alert.claims[:1])
 
 
 def messages_by_key(store: "Store") -> dict[str, Message]:

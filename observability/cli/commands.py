@@ -5,19 +5,18 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from observability.cli.outcome import Outcome, Say, json_or_lines, percent_progress, severity_column, write_output
 from observability.core import formatting
 from observability.core.bundle import bundle_folder
 from observability.core.errors import UsageError
-from observability.core.finding import SEVERITIES, Finding
+from observability.core.finding import SEVERITIES
 from observability.core.metric_definitions import METRICS
 from observability.core.time import instant_from_text
+from observability.incidents.action_counts import action_counts
 from observability.incidents.grouping import Incident
-
-if TYPE_CHECKING:
-    from observability.store.engine import Store
+from observability.store.engine import Store
 
 SAMPLE = bundle_folder() / "sample_data"
 
@@ -38,7 +37,7 @@ def comma_list(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(filter(None, (part.strip() for part in text.split(","))))
 
 
-def review(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
+def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Freeze a week unless it is frozen already, and write it as a file where `--out` names one."""
     import getpass
 
@@ -76,10 +75,15 @@ def metrics(args: argparse.Namespace) -> Outcome:
     return json_or_lines([asdict(metric) for metric in METRICS.values()], lines, args.json)
 
 
-def demo(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
-    """Load the sample fleet."""
+def demo(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
+    """Load the sample fleet, or remove it."""
     from observability.cli import demo_fleet as sample
 
+    if args.remove:
+        removed = store.remove_sample()
+        found = f"the models {', '.join(removed['models'])}" if removed["models"] else "no model"
+        counts = ", ".join(f"{removed[name]:,} {name}" for name in ("predictions", "labels", "records"))
+        return Outcome(0, f"Removed the sample fleet: {found}, {counts}.")
     if store.catalog().models:
         if args.if_empty:
             return Outcome()
@@ -94,33 +98,32 @@ def demo(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
     return Outcome(0, "\n".join(lines))
 
 
-def register(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
+def register(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Register a model version."""
     from observability.store.types.registration import RegistrationRequest
 
     request = RegistrationRequest(
-        model=args.model,
-        version=args.version,
-        task=args.task,
+        **{name: getattr(args, name) for name in ("model", "version", "task", "label", "prediction", "at", "in_sample", "positive")},
         reference=Path(args.reference),
-        label=args.label,
         score=tuple(args.score),
-        prediction=args.prediction,
-        at=args.at,
         sensitive=tuple(args.sensitive),
         features=comma_list(args.features),
         renames=pairs(args.map, "--map"),
         artifact=Path(args.artifact) if args.artifact else None,
-        in_sample=args.in_sample,
         settings=Path(args.settings) if args.settings else None,
-        positive=args.positive,
     )
-    done = store.register(request, progress=say)
+    scorer = None
+    if request.artifact:
+        from observability.worker.process import warm_worker
+        from observability.worker.score_reference import reference_scorer
+
+        scorer = reference_scorer(warm_worker())
+    done = store.register(request, progress=say, scorer=scorer)
     say("")
     return json_or_lines({"model": done.model, "version": done.version, "inferred": list(done.sentences)}, list(done.sentences), args.json)
 
 
-def settings(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
+def settings(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Show a model's settings, or set them from a file."""
     import getpass
 
@@ -137,7 +140,7 @@ def settings(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
     return json_or_lines(body, lines, args.json)
 
 
-def run_load(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
+def run_load(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Load files, and all records in the landing folder."""
     from observability.store.types.loading import LoadDefaults
 
@@ -158,17 +161,20 @@ def run_load(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
     say("")
     body = total.to_json()
     lines = [f"{body['lines']:,} lines: {body['stored']:,} stored, {body['duplicates']:,} duplicates, {body['rejected']:,} rejected"]
-    lines += [f"  {count:,} × {reason}" for reason, count in sorted(body["reasons"].items(), key=lambda reason: -reason[1])]
+    often = sorted(total.reasons.items(), key=lambda reason: (-reason[1], reason[0]))
+    lines += [f"  {count:,} × {reason}, as: {total.examples.get(reason, '')}" for reason, count in often]
     return json_or_lines(body, lines, args.json)
 
 
-def run_check(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
+def run_check(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Run every analyzer."""
+    from observability.alerts.alert_log import acknowledged_claims
     from observability.core.window import Slice
     from observability.monitoring import check
 
     report = check.check(
         store,
+        acknowledged=acknowledged_claims(store, datetime.now(UTC)),
         model=args.model,
         version=args.version,
         start=instant_from_text(args.start, "--from"),
@@ -180,7 +186,10 @@ def run_check(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
     exit_code = 1 if any(finding.severity in bad for finding in report.findings) else 0
     windows = [f"{name}: {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC" for name, window in report.windows.items()]
     lines = [*windows, *report.notes, *(incident_line(incident) for incident in report.incidents)]
-    lines += [finding_line(finding) for finding in report.findings if args.all or finding.severity == "unknown"]
+    listed = [finding for finding in report.findings if args.all or finding.severity == "unknown"]
+    lines += [f"{severity_column(finding.severity)} {finding.model or ''} {finding.analyzer}: {finding.because}" for finding in listed]
+    if report.findings:
+        lines.append(f"Incidents: {action_counts(report.incidents).words}.")
     ok = sum(finding.severity == "ok" for finding in report.findings)
     if report.findings:
         lines.append(f"{formatting.plural(ok, 'finding')} OK{'' if args.all or not ok else ' (list with --all)'}.")
@@ -200,12 +209,7 @@ def incident_line(incident: Incident) -> str:
     )
 
 
-def finding_line(finding: Finding) -> str:
-    """A finding as one line for a terminal."""
-    return f"{severity_column(finding.severity)} {finding.model or ''} {finding.analyzer}: {finding.because}"
-
-
-def run_status(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
+def run_status(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Report the store, sizes, freshness, backlog, rejected counts and versions."""
     body = store.status()
     return json_or_lines(body, status_lines(body), args.json)
@@ -226,7 +230,7 @@ def status_lines(body: dict[str, Any], indent: str = "") -> list[str]:
     return lines
 
 
-def run_explain(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
+def run_explain(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Explain predictions that have no explanation yet, and estimate errors."""
     from observability.enrichment.enrich import enrich_models
 
@@ -254,20 +258,20 @@ def run_explain(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
     return json_or_lines(body, lines or ["The store holds no models yet."], args.json)
 
 
-def run_lab(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
+def run_lab(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Inject a known fault and show the findings that result; or list the faults."""
     from observability.cli import commands_lab
 
     return commands_lab.lab_outcome(store, args, say)
 
 
-def remove(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
+def remove(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Remove a model and all of its records."""
     body = store.remove_model(args.model)
     return json_or_lines(body, [f"Removed {args.model}.", *status_lines(body, "  ")], args.json)
 
 
-COMMANDS: dict[str, Callable[["Store", argparse.Namespace, Say], Outcome]] = {
+COMMANDS: dict[str, Callable[[Store, argparse.Namespace, Say], Outcome]] = {
     "demo": demo,
     "register": register,
     "settings": settings,

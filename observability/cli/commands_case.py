@@ -35,6 +35,8 @@ def run_case(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
         store,
         args.id,
         model=args.model,
+        version=args.version,
+        environment=args.environment,
         as_of=instant_from_text(args.as_of, "--as-of"),
         worker=warm_worker(),
         progress=percent_progress(say),
@@ -51,6 +53,9 @@ def case_lines(found: "Case") -> Iterator[str]:
     yield f"{row.model.name} {row.version.name}, prediction {row.id}, {iso(row.at)} ({row.environment})"
     if found.also_in:
         yield f"Other models have this id too: {', '.join(found.also_in)}. Choose one with --model."
+    if row.other_answers:
+        others = ", ".join(other.words for other in row.other_answers)
+        yield f"The same id was also answered by {others}. Choose one with --version and --environment."
     if found.happened:
         yield found.happened.sentence
         for mark in found.happened.timeline:

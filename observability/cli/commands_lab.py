@@ -1,27 +1,24 @@
 """The command `lab`: fault injection."""
 
 import argparse
-from typing import TYPE_CHECKING
 
 from observability.cli.outcome import Outcome, Say, json_or_lines, percent_progress, severity_column
 from observability.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from observability.simulation.fault import ServingFault
-    from observability.simulation.faults_labelling import LabelFault
-    from observability.simulation.faults_training import RunFault
-    from observability.store.engine import Store
+from observability.simulation.fault import ServingFault
+from observability.simulation.faults_labelling import LabelFault
+from observability.simulation.faults_training import RunFault
+from observability.store.engine import Store
 
 REGISTER_FIRST = "Register a model, or load the sample fleet with demo"
 
 
-def lab_outcome(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
+def lab_outcome(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Inject a fault and show the findings that result; or list the faults."""
-    from observability.simulation import faults, timeline, training_replay
+    from observability.simulation import faults, faults_training, timeline
 
-    if args.run and (not args.fault or training_replay.find_training_fault(args.fault) is None):
+    if args.run and (args.fault or "").replace("-", "_") not in faults_training.FAULTS:
         raise UsageError(
-            "--run applies to training faults only", got=args.fault or "no --fault", expected=f"one of {', '.join(training_replay.FAULTS)}"
+            "--run applies to training faults only", got=args.fault or "no --fault", expected=f"one of {', '.join(faults_training.FAULTS)}"
         )
     if args.fault and (outcome := lab_records(store, args, say)) is not None:
         return outcome
@@ -51,17 +48,18 @@ def lab_outcome(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
     return json_or_lines(replay.to_json(), [*lines, replay.sentence], args.json)
 
 
-def lab_records(store: "Store", args: argparse.Namespace, say: Say) -> Outcome | None:
+def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | None:
     """Inject a fault into the records of a training run or a labelling project; None where the fault concerns neither."""
     from datetime import UTC, datetime
 
-    from observability.simulation import labelling_replay, training_replay
+    from observability.simulation import faults_labelling, faults_training, labelling_replay, training_replay
 
     now = datetime.now(UTC)
-    if (run_fault := training_replay.find_training_fault(args.fault)) is not None:
+    name = args.fault.replace("-", "_")
+    if (run_fault := faults_training.FAULTS.get(name)) is not None:
         say("reading training runs")
         replay = training_replay.replay_on_run(store.ask, run_fault, args.strength, now, model=args.model, name=args.run, seed=args.seed)
-    elif (label_fault := labelling_replay.find_labelling_fault(args.fault)) is not None:
+    elif (label_fault := faults_labelling.FAULTS.get(name)) is not None:
         model = store.catalog().model(args.model) if args.model else next(iter(store.catalog().models), None)
         if model is None:
             raise UsageError("fault injection needs a model", attempt=REGISTER_FIRST)

@@ -71,4 +71,4 @@ def request_of(entry: dict[str, Any], folder: Path) -> RegistrationRequest:
 def defaults_of(entry: dict[str, Any]) -> LoadDefaults:
     """How one file of the list is loaded."""
     features = tuple(entry["features"]) if "features" in entry else None
-    return LoadDefaults(kind=entry.get("kind"), model=entry.get("model"), version=entry.get("version"), features=features)
+    return LoadDefaults(kind=entry.get("kind"), model=entry.get("model"), version=entry.get("version"), features=features, sample=True)

@@ -1,17 +1,14 @@
 """Run one command against an open store."""
 
 import os
-from typing import TYPE_CHECKING
 
 from observability.cli.outcome import Outcome, Say, missing_package
 from observability.cli.parser import parser
 from observability.core.errors import ObservabilityError, UsageError
-
-if TYPE_CHECKING:
-    from observability.store.engine import Store
+from observability.store.engine import Store
 
 
-def execute(store: "Store", argv: list[str], say: Say) -> Outcome:
+def execute(store: Store, argv: list[str], say: Say) -> Outcome:
     """Run a command against an open store. Every failure becomes an outcome."""
     from observability.cli import commands, commands_case
 

@@ -33,8 +33,10 @@ def parser() -> Parser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
-    demo = add("demo", "Load the sample fleet into an empty store.", "demo")
-    demo.add_argument("--if-empty", action="store_true", help="do nothing if the store holds models")
+    demo = add("demo", "Load the sample fleet into an empty store, or remove it.", "demo")
+    ways = demo.add_mutually_exclusive_group()
+    ways.add_argument("--if-empty", action="store_true", help="do nothing if the store holds models")
+    ways.add_argument("--remove", action="store_true", help="remove the sample fleet with all of its records")
 
     register = add(
         "register",
@@ -123,6 +125,8 @@ def parser() -> Parser:
     )
     case.add_argument("id", metavar="ID", help="the prediction's id")
     case.add_argument("--model", help="needed only if several models have this id")
+    case.add_argument("--version", help="needed only if several versions answered under this id; by default the one in production")
+    case.add_argument("--environment", help="production, shadow or validation; by default production if it has the id")
     case.add_argument("--as-of", metavar="T", help="only records that had arrived by this time")
 
     relabel = add(

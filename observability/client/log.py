@@ -21,24 +21,8 @@ Moment = datetime | date | str
 Number = SupportsFloat
 Fields = Mapping[str, object]
 
-_NAMES = frozenset(
-    (
-        "id",
-        "model",
-        "version",
-        "run",
-        "subject",
-        "device",
-        "replica",
-        "batch",
-        "host",
-        "dataset",
-        "project",
-        "item",
-        "annotator",
-        "guideline",
-    )
-)
+_NAMES = frozenset(("id", "model", "version", "run", "subject", "device", "replica", "batch"))
+_NAMES |= frozenset(("host", "dataset", "project", "item", "annotator", "guideline"))
 _TIME_FIELDS = ("at", "from", "received_at", "acted_at", "captured_from", "captured_to", "expires")
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

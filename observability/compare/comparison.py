@@ -8,20 +8,13 @@ Side A is compared with side B; changes are A - B. Histograms use the same edges
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from observability.compare import group_gaps, input_distances, outcomes, paired_rows, sentences, service_figures
 from observability.compare.comparison_types import ComparisonSide, WindowComparison
-from observability.compare.difference import (
-    AskEngine,
-    with_verdicts,
-)
+from observability.compare.difference import AskEngine, with_verdicts
 from observability.core.catalog import Model, Version
 from observability.core.questions import Aggregate, By
 from observability.core.window import Window
-
-if TYPE_CHECKING:
-    pass
 
 
 def compare_windows(ask: AskEngine, model: Model, a: Window, b: Window) -> WindowComparison:

@@ -3,10 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from observability.compare.difference import (
-    Difference,
-    Section,
-)
+from observability.compare.difference import Difference, Section
 from observability.compare.input_distances import HistogramPair
 from observability.compare.paired_rows import PairSummary
 from observability.core.catalog import Version

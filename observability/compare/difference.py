@@ -79,11 +79,8 @@ def _with_verdict(each: Difference, q: float) -> Difference:
     if each.adjusted <= q:
         return replace(each, verdict="differs" if abs(value) >= each.least else "slight")
     if each.distance:
-        return replace(
-            each,
-            verdict="alike" if value < each.least else "unknown",
-            why=None if value < each.least else "not distinguishable from chance",
-        )
+        small = value < each.least
+        return replace(each, verdict="alike" if small else "unknown", why=None if small else "not distinguishable from chance")
     if low is not None and high is not None and -each.least < low and high < each.least:
         return replace(each, verdict="alike")
     return replace(each, verdict="unknown", more=_additional_rows(each), why="too few rows to detect a difference that matters")

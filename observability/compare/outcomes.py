@@ -54,11 +54,9 @@ def decision_differences(ask: AskEngine, model: Model, a: Window, b: Window) -> 
     places = [1] if model.task == "binary" else range(min(len(model.classes), MOST_CLASSES))
     found = []
     for place in places:
-        sides = [_share_interval(frame[frame["decision"] >= 0], frame["decision"].to_numpy() == place) for frame in frames]
+        one, other = (_share_interval(frame[frame["decision"] >= 0], frame["decision"].to_numpy() == place) for frame in frames)
         subject = "model" if model.task == "binary" else f"class={model.classes[place]}"
-        found.append(
-            interval_difference("decisions", subject, "selection_rate", "share", sides[0], sides[1], MINIMUM_RATE_CHANGE, MINIMUM_ROWS)
-        )
+        found.append(interval_difference("decisions", subject, "selection_rate", "share", one, other, MINIMUM_RATE_CHANGE, MINIMUM_ROWS))
     return found
 
 
@@ -86,10 +84,8 @@ def performance_differences(
     for metric in now:
         if metric not in LIMITS:
             continue
-        one, other = now[metric], then.get(metric, NO_INTERVAL)
-        each = interval_difference(
-            "performance", "model", metric, METRICS[metric].unit, one, other, _minimum_change(metric, then), MINIMUM_LABELS
-        )
+        sides, least = (now[metric], then.get(metric, NO_INTERVAL)), _minimum_change(metric, then)
+        each = interval_difference("performance", "model", metric, METRICS[metric].unit, *sides, least, MINIMUM_LABELS)
         found.append(each if each.why else replace(each, why=young))
     if model.task == "multiclass":
         found += [each if each.why else replace(each, why=young) for each in class_rate_differences(model, *counts)]
@@ -122,19 +118,9 @@ def watched_slice_differences(ask: AskEngine, model: Model, a: Window, b: Window
             continue
         now, then = (performance_metrics(model, *pair) for pair in zip(counts, sums, strict=True))
         least = _minimum_change(metric, then) if metric in then else 0.0
-        each = interval_difference(
-            "performance",
-            text,
-            metric,
-            METRICS[metric].unit,
-            now.get(metric, NO_INTERVAL),
-            then.get(metric, NO_INTERVAL),
-            least,
-            MINIMUM_LABELS,
-        )
-        found.append(
-            each if each.why else replace(each, why=label_maturity_note(served_and_labelled(counts[0]), served_and_labelled(counts[1])))
-        )
+        one, other = now.get(metric, NO_INTERVAL), then.get(metric, NO_INTERVAL)
+        each = interval_difference("performance", text, metric, METRICS[metric].unit, one, other, least, MINIMUM_LABELS)
+        found.append(each if each.why else replace(each, why=label_maturity_note(*map(served_and_labelled, counts))))
     return found
 
 

@@ -23,6 +23,7 @@ from observability.core.window import Window
 from observability.detection.metric_changes import MINIMUM_LABELS
 from observability.metrics.metric_limits import LIMITS
 from observability.stats import paired
+from observability.stats.arrays import Bools, Floats, Integers
 from observability.stats.interval import Interval, rate_interval
 from observability.stats.paired import PairedComparison
 
@@ -33,8 +34,6 @@ PAIR_ROWS = 50_000
 """Rows of each side that are searched for matches."""
 APART = timedelta(hours=1)
 SMALLEST = float(np.finfo(np.float64).eps)
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def common_features(model: Model, versions_a: Sequence[Version], versions_b: Seq
     return [each.reference for each in model.features() if each.name in common]
 
 
-def matching_places(a: "DataFrame", b: "DataFrame", features: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def matching_places(a: "DataFrame", b: "DataFrame", features: Sequence[str]) -> tuple[Integers, Integers]:
     """Places of the rows that match, in a and in b."""
     import pandas as pd
 
@@ -149,16 +148,17 @@ def _row_keys(a: "DataFrame", b: "DataFrame", features: Sequence[str]) -> list["
     return [pd.util.hash_pandas_object(frame[columns].reset_index(drop=True), index=False) for frame in (a, b)]
 
 
+def label_numbers(model: Model, frame: "DataFrame") -> Floats:
+    """Labels as numbers: class index, value of a regression; NaN where unknown."""
+    if model.task == "regression":
+        return frame["label_value"].to_numpy(np.float64)
+    code = frame["label"].to_numpy(np.float64)
+    return np.where(code >= 0, code, np.nan)
+
+
 def pair_labels(model: Model, a: "DataFrame", b: "DataFrame") -> tuple[Floats, Bools]:
     """The label of each pair (class index, of a regression the number; NaN unknown), and a mask of the pairs whose labels agree."""
-    found = []
-    for frame in (a, b):
-        if model.task == "regression":
-            found.append(frame["label_value"].to_numpy(np.float64))
-        else:
-            code = frame["label"].to_numpy(np.float64)
-            found.append(np.where(code >= 0, code, np.nan))
-    one, other = found
+    one, other = label_numbers(model, a), label_numbers(model, b)
     agree = np.isnan(one) | np.isnan(other) | (one == other)
     return np.where(np.isnan(one), other, one), np.asarray(agree, np.bool_)
 
@@ -229,7 +229,7 @@ def _ratio_differences(one: Bools, other: Bools, positive: Bools) -> list[Differ
     return found
 
 
-def _loss_differences(chances: Sequence[Floats], truth: NDArray[np.int64], *, binary: bool) -> list[Difference]:
+def _loss_differences(chances: Sequence[Floats], truth: Integers, *, binary: bool) -> list[Difference]:
     """Log loss and Brier score from the probabilities of the classes (rows × classes)."""
     if not truth.size:
         return []

@@ -1,15 +1,12 @@
 """Sentences of a comparison: the result, and notes about the two sides."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from observability.compare.comparison_types import ComparisonSide, WindowComparison
 from observability.compare.difference import SECTIONS, Difference
 from observability.core.metric_definitions import METRICS
 from observability.core.numerals import MINUS, with_si_prefix
 from observability.core.window import Slice
-
-if TYPE_CHECKING:
-    from observability.compare.comparison_types import ComparisonSide, WindowComparison
 
 NAMED_DIFFERENCES = 4
 """Differences that the sentence names; the rest are counted."""
@@ -82,7 +79,7 @@ def ordered_differences(found: Sequence[Difference]) -> list[Difference]:
     return sorted(left, key=lambda each: (SECTIONS.index(each.section), -abs(each.relative or 0.0), each.subject, each.metric))
 
 
-def comparison_sentence(found: Sequence[Difference], a: "ComparisonSide", b: "ComparisonSide") -> str:
+def comparison_sentence(found: Sequence[Difference], a: ComparisonSide, b: ComparisonSide) -> str:
     """The result in one sentence: significant differences, how much is alike, what is undecided."""
     sizes = f"{a.rows:,} predictions on side A, {b.rows:,} on side B"
     empty = [label for label, side in (("A", a), ("B", b)) if not side.rows]
@@ -118,7 +115,7 @@ def comparison_sentence(found: Sequence[Difference], a: "ComparisonSide", b: "Co
     )
 
 
-def comparison_notes(found: "WindowComparison") -> list[str]:
+def comparison_notes(found: WindowComparison) -> list[str]:
     """What a reader must know about the two sides, one sentence each."""
     a, b = found.a, found.b
     said = []
@@ -145,7 +142,7 @@ def comparison_notes(found: "WindowComparison") -> list[str]:
     return said
 
 
-def _row_overlap_note(one: "ComparisonSide", other: "ComparisonSide") -> str:
+def _row_overlap_note(one: ComparisonSide, other: ComparisonSide) -> str:
     """A note that the two sides have different rows, or that some rows are on both sides."""
     a, b = one.window, other.window
     if _windows_overlap(one, other):
@@ -157,7 +154,7 @@ def _row_overlap_note(one: "ComparisonSide", other: "ComparisonSide") -> str:
     return "Not paired: the two sides hold different rows of the same dates."
 
 
-def _windows_overlap(a: "ComparisonSide", b: "ComparisonSide") -> bool:
+def _windows_overlap(a: ComparisonSide, b: ComparisonSide) -> bool:
     """Whether rows may be on both sides."""
     one, other = a.window, b.window
     if one.environment != other.environment:

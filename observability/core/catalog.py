@@ -14,6 +14,8 @@ from observability.core.settings import ModelSettings
 
 Task = Literal["binary", "regression", "multiclass"]
 Kind = Literal["number", "category", "boolean"]
+ARTIFACT_DIFFERS = "Warning: the scores of the model file differ from the logged ones"
+"""How the sentence begins that a registration keeps about a model file whose scores differ a little."""
 FIELDS_TO_GROUP_BY = ("version", "replica", "device", "batch", "status")
 
 
@@ -43,7 +45,8 @@ class Edges:
     """The bins of one column for one model version (see stats/edges.py).
 
     numbers: edges, strictly increasing; deciles[i] is the reference decile group of bin i (len(edges)+1 entries); positions[i] is the
-    reference mean inside bin i, or its middle; scale is the reference standard deviation, low and high the winsorising limits.
+    reference mean inside bin i, or its middle; scale is the reference standard deviation, low and high the winsorising limits, lowest and
+    highest the reference's range without isolated outliers (None in versions that were registered before it was kept).
     categories and booleans: levels, in order of their bin.
     """
 
@@ -54,6 +57,16 @@ class Edges:
     low: float | None = None
     high: float | None = None
     levels: tuple[str, ...] = ()
+    lowest: float | None = None
+    highest: float | None = None
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """The reference's range (both ends belong to it) without isolated outliers; None without numbers."""
+        if not self.edges:
+            return None
+        low = self.edges[0] if self.lowest is None else self.lowest
+        return low, math.nextafter(self.edges[-1], -math.inf) if self.highest is None else self.highest
 
     @property
     def band_names(self) -> tuple[str, ...]:
@@ -101,6 +114,12 @@ class Version:
     def registered(self) -> bool:
         """Whether it was registered with a reference."""
         return self.registered_at is not None
+
+    @property
+    def artifact_difference(self) -> str | None:
+        """By how much the model file's scores differed from the logged ones when it was registered; None where they did not."""
+        said = next((sentence for sentence in self.inferred if sentence.startswith(ARTIFACT_DIFFERS)), None)
+        return None if said is None else f"T{said.removeprefix('Warning: t')}"
 
 
 @dataclass(frozen=True)

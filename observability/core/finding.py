@@ -7,11 +7,14 @@ from datetime import datetime
 from typing import Any, Literal
 
 Severity = Literal["ok", "watch", "act", "unknown"]
+State = Literal["critical", "warning", "ok", "unknown"]
+News = Literal["new", "worse", "ongoing", "improving", "recovered"]
 Basis = Literal["measured", "estimated", "simulated"]
 Against = Literal["reference", "past", "level", "peers"]
 Source = Literal["input", "label", "model", "system"]
 SEVERITIES: tuple[Severity, ...] = ("act", "watch", "unknown", "ok")
 """Worst first."""
+STATE_OF: dict[Severity, State] = {"act": "critical", "watch": "warning", "unknown": "unknown", "ok": "ok"}
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class Finding:
     metric: a name in core/metric_definitions.py. value, low, high: in the metric's unit; None only when the severity is unknown.
     n: rows behind the value. limit: its limit, a number, (low, high) or None. because: one sentence with the numbers.
     evidence: small JSON extras for pages, never needed to understand the claim. rank: order among equals, larger first (not exported).
+    news: what changed since before the window; None where nothing did or it is not known. acknowledged: a person has acted on it, so a
+    critical value asks for watching only.
     """
 
     analyzer: str
@@ -48,6 +53,18 @@ class Finding:
     event: dict[str, Any] | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
     rank: float = 0.0
+    news: News | None = None
+    acknowledged: bool = False
+
+    @property
+    def state(self) -> State:
+        """How the value stands against its level, however long it has been so and whoever has acted on it."""
+        return "critical" if self.acknowledged and self.severity == "watch" else STATE_OF[self.severity]
+
+    @property
+    def shown_severity(self) -> Severity:
+        """The severity whose word, icon and colour a page shows: that of the state, so that what is acknowledged stays critical."""
+        return "act" if self.state == "critical" else self.severity
 
     @property
     def id(self) -> str:
@@ -57,6 +74,11 @@ class Finding:
         return hashlib.sha256(json.dumps(claim).encode()).hexdigest()[:16]
 
     @property
+    def claim(self) -> str:
+        """What it is a claim about, in any window: analyzer, subject, metric and slice, joined by `|`."""
+        return "|".join([self.analyzer, self.subject, self.metric, self.slice or ""])
+
+    @property
     def needs_action(self) -> bool:
         """Whether the finding asks something of people: act or watch."""
         return needs_action(self.severity)
@@ -64,11 +86,12 @@ class Finding:
     def to_json(self) -> dict[str, Any]:
         """The finding as the contract's JSON object (section 3)."""
         body = asdict(self)
-        for private in ("rank", "start", "end"):
+        for private in ("rank", "start", "end", "acknowledged"):
             del body[private]
         return {
             "id": self.id,
             **body,
+            "state": self.state,
             "limit": list(self.limit) if isinstance(self.limit, tuple) else self.limit,
             "window": {"start": iso(self.start), "end": iso(self.end)},
             "onset": iso(self.onset) if self.onset else None,
@@ -110,6 +133,21 @@ def worst_first(findings: list[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), -f.rank, f.model or "", f.analyzer, f.subject, f.metric, f.id))
 
 
-def with_severity(finding: Finding, severity: Severity, because: str) -> Finding:
-    """The same claim with another severity and its reason."""
-    return replace(finding, severity=severity, because=because)
+def acknowledged_finding(finding: Finding) -> Finding:
+    """The same claim after a person has acted on it: a critical value stays critical and asks for watching only."""
+    return replace(finding, severity="watch", acknowledged=True) if finding.severity == "act" else finding
+
+
+def news_of(finding: Finding) -> News | None:
+    """What changed since before the window: the analyzer's own word, else from the onset; None where nothing did or it is not known."""
+    if finding.news not in (None, "new") or not finding.needs_action:
+        return finding.news
+    known = finding.evidence.get("onset_known")
+    if finding.evidence.get("standing"):
+        return "ongoing"
+    if finding.onset is not None and known not in ("vague", "open"):
+        first = (finding.evidence.get("measured") or ["9999"])[0]
+        return "ongoing" if finding.onset.date().isoformat() < min(first, finding.start.date().isoformat()) else "new"
+    if known == "open" and finding.news is None and "standing" not in finding.evidence:
+        return "ongoing"
+    return finding.news or ("new" if finding.against == "past" else None)

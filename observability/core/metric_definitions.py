@@ -59,6 +59,8 @@ latency_p95 | Latency p95 | ms | low | 95th percentile of latency; errors and re
   quantile, bins within 2 % | DDSketch (Masson, Rim and Lee 2019)
 latency_p99 | Latency p99 | ms | low | 99th percentile of latency; errors and rejections are excluded, timeouts are included. | 99 %
   quantile, bins within 2 % | DDSketch (Masson, Rim and Lee 2019)
+latency_increase | Smallest increase of latency that matters | ms | low | Increase of a latency percentile, against the past or against
+  other replicas, below which none is reported, however many times as high. | now - before | ours
 error_budget_left | Remaining error budget | share | high | Remaining share of the service level's error budget of four weeks; negative
   where it is exceeded. | 1 - share bad / (1 - target) | Google SRE workbook, 2018
 burn_rate | Burn rate | times | low | Consumption of the error budget relative to the rate that uses it up exactly; hours replace the 5
@@ -192,6 +194,8 @@ idle_share | Idle energy share | share | low | Share of the service's energy dra
   predictions / energy of the service | ours
 run_energy | Energy of a training run | Wh | low | Energy of a training run, including the power usage effectiveness (PUE) of the
   building. | Σ P Δt PUE | CodeCarbon
+utilisation | Utilisation | share | high | Mean share of an accelerator's time in which it was used. | mean of readings | ours
+temperature_c | Temperature | °C | low | Temperature of a device that one reading in twenty exceeds. | 95 % quantile of readings | ours
 cost_per_thousand | Cost per 1,000 predictions | money | low | Cost of serving 1,000 predictions. | 1000 C / N | ours
 cost_per_correct_decision | Cost per correct decision | money | low | Cost per correct decision, including training and labelling in the
   window. | C / (N accuracy) | ours
@@ -222,9 +226,9 @@ plateau_share | Plateau | share | low | Share of a run's last steps in which its
   equivalence test (Schuirmann 1987)
 overfitting_gap | Overfitting gap | units of the metric | low | Worsening of a held-out metric since its best value while the training
   metric improved. | mean of the last steps - best mean | early stopping (Prechelt 1998)
-straggler_score | Straggler score | ratio | high | Time of the fastest rank divided by this rank's, in one phase; below 0.75 it is a
-  straggler. | median of t(fastest) / t(rank) | NVIDIA resiliency extension
-failed_runs | Failed runs | runs | low | Training runs that ended with another status than finished. | count | contract section 1
+straggler_score | Straggler score | ratio | high | Time of the fastest rank (in communication the others' median) divided by this rank's, in
+  one phase; below 0.75 it is a straggler. | median of t(fastest) / t(rank) | NVIDIA resiliency extension
+failed_runs | Failed runs | runs | low | Training runs that ended with another status than finished or pruned. | count | contract section 1
 run_silence | Run silence | s | low | Seconds since the last record of a run without an end. | now - newest record | ours
 seed_noise | Seed noise | units of the metric | low | Standard deviation of a metric between runs that differ only in seed, fold or rows.
   | sd between runs | Bouthillier et al. 2021

@@ -102,7 +102,8 @@ class Records:
 
     kind: as in records/kinds.py. columns: their fields, nested ones as parsed JSON (None: all). ever: all records before the window's end,
     not only those inside it, because prices and starts of runs stay valid. rows: at most so many, the newest. A window without a model
-    covers all models. Records of a kind without a `model` field belong to all models; steps and resources belong to the model of their run.
+    covers all models. Records of a kind without a `model` field belong to all models; those of a run that name no model belong to
+    the run's model, which any run or resource record of it may name. Records of the sample fleet belong to no other model.
     Labels (kind `label`, all revisions) need one model. only: (field, text) pairs that a record must have, as ("source", "human"), or
     (field, several texts) of which it must have one.
     """

@@ -9,6 +9,7 @@ from typing import Any
 from observability.core.errors import UsageError
 from observability.core.window import Slice
 
+PRIMARY_METRICS = ("accuracy", "roc_auc", "pr_auc", "precision", "recall", "f1", "log_loss", "brier", "mae", "rmse", "r2")
 CRITERIA = ("demographic_parity", "equalized_odds", "equal_opportunity", "predictive_parity")
 
 
@@ -16,9 +17,9 @@ CRITERIA = ("demographic_parity", "equalized_odds", "equal_opportunity", "predic
 class ModelSettings:
     """Settings of one model; the defaults mean "not decided".
 
-    threshold: score from which the decision is the positive class. cost_*: cost of one error. immutable: features that cannot change.
-    importance: share of each feature, adding up to 1, where known. service_level_*: share of ok answers, and milliseconds at p99.
-    limits: {"analyzer/metric": number}, overrides of the analyzers' limits.
+    threshold: score from which the decision is the positive class. primary_metric: the metric that decides whether the model performs.
+    cost_*: cost of one error. immutable: features that cannot change. importance: share of each feature, adding up to 1, where known.
+    service_level_*: share of ok answers, and milliseconds at p99. limits: {"analyzer/metric": number}, overrides of the analyzers' limits.
     budget_*: budget of a calendar month. projects: labelling projects of the model. slices: watched slices, as `carrier=AA&origin=EWR`.
     region: the region of prices and carbon intensity. pue, carbon_g_per_kwh, watts_per_core: used where no record states them.
     explanations_per_day: predictions of a day that are explained (the sample that attributions are drawn from).
@@ -32,6 +33,7 @@ class ModelSettings:
     owner: str | None = None
     description: str | None = None
     fairness_criterion: str | None = None
+    primary_metric: str | None = None
     service_level_availability: float | None = None
     service_level_latency_ms: float | None = None
     explanations_per_day: float = 100.0
@@ -94,11 +96,13 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
         if name == "slices":
             return tuple(str(Slice.parse(text)) for text in value if text)
         return tuple(value)
-    if name in ("owner", "description", "cost_currency", "fairness_criterion", "budget_currency", "region"):
+    if name in ("owner", "description", "cost_currency", "fairness_criterion", "primary_metric", "budget_currency", "region"):
         if not isinstance(value, str):
             raise UsageError(f"{name} is a text", where=where, got=repr(value))
         if name == "fairness_criterion" and value not in CRITERIA:
             raise UsageError("unknown fairness criterion", where=where, got=value, expected=" or ".join(CRITERIA))
+        if name == "primary_metric" and value not in PRIMARY_METRICS:
+            raise UsageError("unknown primary metric", where=where, got=value, expected=" or ".join(PRIMARY_METRICS))
         return value
     number = nonnegative_number(name, value, where)
     if name == "service_level_availability" and not 0 < number < 1:

@@ -15,11 +15,6 @@ def severity_cell(severity: str | None, word: str | None = None) -> Cell:
     return {"s": severity, "t": word or formatting.STATUS_WORDS[severity]} if severity else dict(UNKNOWN_CELL)
 
 
-def text_cells(**texts: str | None) -> dict[str, Cell]:
-    """Cells of plain text by column; a dash where there is none."""
-    return {key: {"t": text or formatting.DASH} for key, text in texts.items()}
-
-
 def share_cell(value: float | None, low: float | None = None, high: float | None = None, under: str | None = None) -> Cell:
     """A share over its interval and over what it is a share of; a dash where it is unknown."""
     if value is None or value != value:
@@ -60,7 +55,7 @@ def attention_note(finding: Finding | None, target: Cell) -> Cell | None:
     """The line under a table's row: the finding that needs attention, as a link; None where none does."""
     if finding is None or not finding.needs_action:
         return None
-    return {**target, "t": finding.because.replace("`", ""), "s": finding.severity}
+    return {**target, "t": finding.because.replace("`", ""), "s": finding.shown_severity}
 
 
 def interval_cell(value: float | None, low: float | None, high: float | None, unit: str) -> Cell:

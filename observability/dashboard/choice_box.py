@@ -25,6 +25,23 @@ class HasSubject(Protocol):
 SubjectItem = TypeVar("SubjectItem", bound=HasSubject)
 
 
+def link_warning(text: object) -> None:
+    """Draw a warning about the link. Names and values in it cannot become markup."""
+    st.warning(formatting.escape_markdown(text), icon=":material/link_off:")
+
+
+def address_writer(key: str, box: str, words: Callable[[Any], str | None] = lambda chosen: chosen) -> Callable[[], None]:
+    """A callback that writes the content of a box to the parameter `key` of the address, and removes the parameter of an empty one."""
+
+    def write() -> None:
+        if chosen := words(st.session_state[box]):
+            st.query_params[key] = chosen
+        else:
+            st.query_params.pop(key, None)
+
+    return write
+
+
 def address_selectbox(
     key: str,
     label: str,
@@ -41,20 +58,11 @@ def address_selectbox(
     """
     named = st.query_params.get(key)
     if named is not None and named not in options:
-        st.warning(missing.format(formatting.escape_markdown(named)), icon=":material/link_off:")
+        link_warning(missing.format(named))
     box = f"{key}-box"
     st.session_state[box] = named if named in options else None
-
-    def write() -> None:
-        chosen = st.session_state[box]
-        if chosen is None:
-            st.query_params.pop(key, None)
-        else:
-            st.query_params[key] = chosen
-
-    chosen: str | None = st.selectbox(
-        label, options, index=None, placeholder=placeholder, format_func=words, key=box, on_change=write, width=width
-    )
+    binding: dict[str, Any] = {"key": box, "on_change": address_writer(key, box)}
+    chosen: str | None = st.selectbox(label, options, None, words, placeholder=placeholder, width=width, **binding)
     return chosen
 
 
@@ -64,11 +72,9 @@ def metric_selectbox(names: Sequence[str], task: str | None, missing: str) -> st
     missing: why a metric of the address is not offered, as "was not measured here".
     """
     ordered = sorted(names, key=lambda name: name != HEADLINE.get(task or ""))
-    words = formatting.metric_title
-    warning = f"The link names the metric {{}}, which {missing}."
-    return (
-        address_selectbox("metric", "Metric", ordered, words=words, placeholder=words(ordered[0]), missing=warning, width=280) or ordered[0]
-    )
+    words, warning = formatting.metric_title, f"The link names the metric {{}}, which {missing}."
+    hint = words(ordered[0])
+    return address_selectbox("metric", "Metric", ordered, words=words, placeholder=hint, missing=warning, width=280) or ordered[0]
 
 
 def item_in_address(among: Sequence[SubjectItem], how: str) -> SubjectItem | None:
@@ -79,7 +85,7 @@ def item_in_address(among: Sequence[SubjectItem], how: str) -> SubjectItem | Non
     named = st.session_state["feature"] if "feature" in st.session_state else st.query_params.get("feature")
     found = next((item for item in among if item.subject == named), None)
     if named and found is None:
-        st.warning(f"The link names {formatting.escape_markdown(named)}, which is not among the {how} columns.", icon=":material/link_off:")
+        link_warning(f"The link names {named}, which is not among the {how} columns.")
     return found
 
 

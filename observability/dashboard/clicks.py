@@ -8,8 +8,9 @@ A mark without rows (a reference, a limit, an event) leads nowhere.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.core.time import aware_utc
@@ -18,9 +19,6 @@ from observability.dashboard import links
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.scope import Scope
 from observability.store.types.search_terms import SEARCH_NAMES
-
-if TYPE_CHECKING:
-    from pandas import Series
 
 EVERY = "id != null"
 """A condition that every prediction meets."""
@@ -60,11 +58,16 @@ class ClickTarget:
 
     def __call__(self) -> None:
         """Called by Streamlit after the click."""
-        chosen = st.session_state.get(self.key) or {}
-        for point in chosen.get("selection", {}).get("points", []):
+        for point in clicked_points(self.key):
             if found := self.of(point):
                 links.follow_link(links.link_cell("", "cases", found.scope, q=found.q, order=found.order)["go"])
                 return
+
+
+def clicked_points(key: str) -> list[Point]:
+    """The clicked marks of the chart `key`."""
+    points: list[Point] = (st.session_state.get(key) or {}).get("selection", {}).get("points", [])
+    return points
 
 
 def cases_on_click(key: str, of: Callable[[Point], CaseQuery | None]) -> ClickTarget:
@@ -73,11 +76,9 @@ def cases_on_click(key: str, of: Callable[[Point], CaseQuery | None]) -> ClickTa
 
 
 def cases_of_period(
-    here: ModelPage | ChartPeriod, point: Point, periods: "Series[Any]", q: str | None, order: str = LARGEST
+    here: ModelPage | ChartPeriod, point: Point, periods: "pd.Series[Any]", q: str | None, order: str = LARGEST
 ) -> CaseQuery | None:
     """The rows of the period at a mark over time, within the page's window; None where no period begins there."""
-    import pandas as pd
-
     known = pd.DatetimeIndex(periods).unique().sort_values()
     try:
         at = pd.Timestamp(str(point.get("x")))
@@ -89,6 +90,11 @@ def cases_of_period(
     step = steps.min().to_pytimedelta() if len(steps) else timedelta(days=1)
     start = aware_utc(at.to_pydatetime())
     return cases_in_range(here, start, start + step, q, order)
+
+
+def periods_on_click(key: str, here: ModelPage, periods: "pd.Series[Any]", q: str = EVERY, order: str = NEWEST) -> ClickTarget:
+    """The `on_select` of a chart over time: the rows of the clicked period."""
+    return ClickTarget(key, lambda point: cases_of_period(here, point, periods, q, order))
 
 
 def cases_in_range(here: ModelPage | ChartPeriod, start: datetime, end: datetime, q: str, order: str = LARGEST) -> CaseQuery | None:

@@ -6,9 +6,9 @@ Overlays use the same aggregate as the drift findings.
 import itertools
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from observability.core import formatting
@@ -20,16 +20,13 @@ from observability.dashboard.frame import ModelPage
 from observability.stats.edges import atom_bins
 from observability.stats.scores import SCORE_EDGES
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
 STEPS = 25
 """Half of the equal widths that stored edges have (stats/edges.py), so that their ends are stored edges."""
 MOST_LEVELS = 15
 MISSING = (NULL, NAN, ABSENT, WRONG_TYPE)
 
 
-def column_histograms(window: Window, columns: tuple[str, ...]) -> tuple["DataFrame", "DataFrame"]:
+def column_histograms(window: Window, columns: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Counts by bin of the window and of its version's reference: column, bin, n, w."""
     current = load.ask_store(Aggregate("predictions", keys=(Bucket("day"),), histogram=columns), window)
     return current, load.ask_store(Aggregate("predictions", histogram=columns), window.reference())
@@ -50,20 +47,18 @@ def column_edges(version: Version, column: str) -> Edges | None:
     return found
 
 
-def overlay_frame(edges: Edges, current: "DataFrame", reference: "DataFrame") -> "DataFrame":
+def overlay_frame(edges: Edges, current: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     """Both sides of a column, for charts/overlay.py: by level of a category, by step of a number."""
     return (level_shares_frame if edges.levels else histogram_frame)(edges, current, reference)
 
 
-def histogram_frame(edges: Edges, current: "DataFrame", reference: "DataFrame") -> "DataFrame":
+def histogram_frame(edges: Edges, current: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     """Both sides of a number on the same few steps: step (in words), low, high, reference, current (shares of the values), n_reference,
     n_current.
 
     Steps are whole groups of stored bins, so no count is split. For a number with many values they have equal width between the reference's
     0.5 % and 99.5 % points, with an outer step on each side for everything beyond, drawn as wide as the others.
     """
-    import pandas as pd
-
     cuts, group, outer = drawn_steps(edges)
     names = [f"{formatting.format_number(low)} to {formatting.format_number(high)}" for low, high in itertools.pairwise(cuts)]
     if outer:
@@ -107,12 +102,12 @@ def drawn_steps(edges: Edges) -> tuple[NDArray[np.float64], NDArray[np.int64], b
     return cuts, np.searchsorted(inner, lower, side="right"), True
 
 
-def cases_of_overlay(here: ModelPage, point: clicks.Point, twin: "DataFrame", column: str) -> clicks.CaseQuery | None:
+def cases_of_overlay(here: ModelPage, point: clicks.Point, twin: pd.DataFrame, column: str) -> clicks.CaseQuery | None:
     """The predictions of a clicked step or level of `overlay_frame`."""
     return (cases_of_level if "level" in twin else cases_of_step)(here, point, twin, column)
 
 
-def cases_of_step(here: ModelPage, point: clicks.Point, twin: "DataFrame", column: str) -> clicks.CaseQuery | None:
+def cases_of_step(here: ModelPage, point: clicks.Point, twin: pd.DataFrame, column: str) -> clicks.CaseQuery | None:
     """The predictions of a clicked step of `histogram_frame`: between its ends; an outer step has one end only."""
     at = point.get("x")
     middles = (twin["low"] + twin["high"]).to_numpy(np.float64) / 2
@@ -125,7 +120,7 @@ def cases_of_step(here: ModelPage, point: clicks.Point, twin: "DataFrame", colum
     return clicks.CaseQuery(here.scope, q, clicks.LARGEST) if q else None
 
 
-def cases_of_level(here: ModelPage, point: clicks.Point, twin: "DataFrame", column: str) -> clicks.CaseQuery | None:
+def cases_of_level(here: ModelPage, point: clicks.Point, twin: pd.DataFrame, column: str) -> clicks.CaseQuery | None:
     """The predictions of a clicked level of `level_shares_frame`; None for a row that joins several levels."""
     number = clicks.row_of_mark(point, "x", len(twin))
     level = None if number is None else str(twin["level"].iloc[number])
@@ -139,13 +134,11 @@ def cases_of_level(here: ModelPage, point: clicks.Point, twin: "DataFrame", colu
     return clicks.CaseQuery(here.scope, q, clicks.LARGEST) if q else None
 
 
-def level_shares_frame(edges: Edges, current: "DataFrame", reference: "DataFrame") -> "DataFrame":
+def level_shares_frame(edges: Edges, current: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     """Both sides of a category: level, reference, current (shares of all rows), n_reference, n_current.
 
     The most frequent levels of either side, the rest in one row, then unseen and each way of missing where it occurs.
     """
-    import pandas as pd
-
     table = pd.DataFrame(
         {name: frame.groupby("bin")["w"].sum() for name, frame in (("reference", reference), ("current", current))}
     ).fillna(0.0)
@@ -164,7 +157,7 @@ def level_shares_frame(edges: Edges, current: "DataFrame", reference: "DataFrame
     return frame.assign(**{f"n_{side}": both[side].round().astype(int).to_numpy() for side in total})
 
 
-def special_value_shares(rows: "DataFrame") -> dict[str, float]:
+def special_value_shares(rows: pd.DataFrame) -> dict[str, float]:
     """Share of all rows of one side that are null, NaN, absent, of a wrong type or unseen; only those that occur."""
     total = float(rows["w"].sum())
     by_bin = rows.groupby("bin")["w"].sum()
@@ -173,10 +166,8 @@ def special_value_shares(rows: "DataFrame") -> dict[str, float]:
     }
 
 
-def missing_share_by_day(window: Window, columns: tuple[str, ...]) -> "DataFrame":
+def missing_share_by_day(window: Window, columns: tuple[str, ...]) -> pd.DataFrame:
     """Share of predictions with a null, NaN, absent or wrongly typed value by day: subject, day, value, n; worst column first."""
-    import pandas as pd
-
     rows = load.ask_store(Aggregate("predictions", keys=(Bucket("day"),), histogram=columns), window)
     if rows.empty:
         return pd.DataFrame(columns=["subject", "day", "value", "n"])

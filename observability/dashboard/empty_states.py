@@ -1,5 +1,7 @@
 """Empty states: what is missing, and the next step."""
 
+from typing import NoReturn
+
 import streamlit as st
 
 from observability.core import formatting
@@ -18,6 +20,12 @@ def empty_state(message: str, step: str | None = None, page: str | None = None, 
             links.page_button(page, label)
 
 
+def stop_with_empty_state(message: str, step: str | None = None, page: str | None = None, label: str | None = None) -> NoReturn:
+    """Draw an empty state, and stop the page."""
+    empty_state(message, step, page, label)
+    st.stop()
+
+
 def error_state(error: Exception) -> None:
     """Draw an error that a person can fix."""
     st.error(formatting.escape_markdown(str(error)), title="Cannot be shown", icon=":material/error:")
@@ -26,7 +34,7 @@ def error_state(error: Exception) -> None:
 def no_models_state() -> None:
     """Draw the state of a store without predictions: the records it has, with links, and how to log predictions."""
     found = other_records.other_records_present()
-    others = f" Stored: {other_records.records_in_words(found)}." if found else ""
+    others = f" Stored: {formatting.join_words([kind.words for kind in found])}." if found else ""
     empty_state(
         f"No predictions yet.{others}",
         "Add a model from a file, load the sample with `python -m observability demo`, or log to this home with `observability.Logger`.",
@@ -49,7 +57,12 @@ def not_logged_state(kind: str, words: str, message: str, step: str, how: str) -
     """Draw the state without records of a kind: in the window, or in the store with Python lines to log one. words: for several records."""
     if len(load.ask_store(Records(kind, ("at",), ever=True, rows=1), Window("", EPOCH, load.page_clock()))):
         no_rows_state(words)
-        return
+    else:
+        how_to_log_state(message, step, how)
+
+
+def how_to_log_state(message: str, step: str, how: str) -> None:
+    """Draw the state of a store without records of a kind. how: Python lines that log one."""
     if not load.catalog().models:
         no_models_state()
     empty_state(message, step)

@@ -3,33 +3,22 @@
 It is made on request, in the worker, from a bounded sample. The last report is kept for the session.
 """
 
-from dataclasses import dataclass
-
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.errors import ObservabilityError
 from observability.core.window import Window
 from observability.dashboard import distributions, load
-from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
+from observability.dashboard.widgets import answer_or_error, plain_caption, plain_paragraph, progress_bar, status_line
 from observability.export.evidently import ROWS, SECONDS, Export, export
 
 HELD = "evidently-export"
 
 
-@dataclass(frozen=True)
-class MadeReport:
-    """A finished report and its two windows."""
-
-    current: Window
-    reference: Window
-    made: Export
-
-
 def evidently_report_popover(window: Window, other: Window | None = None) -> None:
     """Draw the popover that makes the report of a window against another one, by default its reference, and offers both files."""
     with st.popover("Evidently report", type="tertiary", icon=":material/lab_profile:", key="evidently-popover"):
-        current, reference = report_sides(window, other)
+        model = load.catalog().model(window.model)
+        current, reference = (window, other) if other else distributions.compared_windows(model, window)
         if reference is None:
             st.caption("No reference to compare with: register a version with held-out predictions.")
             return
@@ -42,42 +31,24 @@ def evidently_report_popover(window: Window, other: Window | None = None) -> Non
         offer_report_files(current, reference)
 
 
-def report_sides(window: Window, other: Window | None) -> tuple[Window, Window | None]:
-    """The window and what it is compared with: the other window, else the reference of the analyzed version; None where there is none."""
-    if other is not None:
-        return window, other
-    return distributions.compared_windows(load.catalog().model(window.model), window)
-
-
 def make_report(current: Window, reference: Window) -> None:
     """Make the report and show progress; a failure is shown as an error."""
     from observability.worker import process
 
     st.session_state.pop(HELD, None)
-    bar = st.progress(0.0, "Waiting for the worker")
-    try:
-        made = export(
-            load.store(), process.warm_worker(), current, reference, progress=lambda share, words: _update_progress(bar, share, words)
-        )
-    except ObservabilityError as error:
-        bar.empty()
-        st.error(formatting.escape_markdown(str(error)), title="The report failed", icon=":material/error:")
-        return
-    bar.empty()
-    st.session_state[HELD] = MadeReport(current, reference, made)
-
-
-def _update_progress(bar: "st.delta_generator.DeltaGenerator", share: float, words: str) -> None:
-    """Move the progress bar."""
-    bar.progress(min(max(share, 0.0), 1.0), formatting.escape_markdown(words))
+    with progress_bar("Waiting for the worker") as note:
+        store, worker = load.store(), process.warm_worker()
+        made = answer_or_error(lambda: export(store, worker, current, reference, progress=note), "The report failed")
+    if made is not None:
+        st.session_state[HELD] = current, reference, made
 
 
 def offer_report_files(current: Window, reference: Window) -> None:
     """Draw the downloads of both files, where the last report is about these windows."""
-    held = st.session_state.get(HELD)
-    if not isinstance(held, MadeReport) or (held.current, held.reference) != (current, reference):
+    held: tuple[Window, Window, Export] | None = st.session_state.get(HELD)
+    if held is None or held[:2] != (current, reference):
         return
-    made = held.made
+    made = held[2]
     (rows, other_rows), (total, other_total) = made.rows, made.of_rows
     st.markdown(
         status_line("ok", f"{rows:,} of {total:,} and {other_rows:,} of {other_total:,} rows, made in {made.seconds:.0f} s.", "Ready")

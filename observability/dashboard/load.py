@@ -18,7 +18,7 @@ from observability.dashboard import background_findings
 from observability.dashboard.scope import DAYS, Scope
 from observability.dashboard.state_cache import cached_by_state, store
 from observability.incidents.grouping import Incident
-from observability.monitoring.check import CheckReport
+from observability.monitoring.check import AcknowledgedClaims, CheckReport
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -136,9 +136,18 @@ def findings_and_incidents(window: Window, *, wait: bool = False) -> tuple[list[
 
     counted = _counted_report(window, page_clock())
     sampled = background_findings.sampled_findings(store(), window, page_clock(), wait=wait)
-    if not sampled:
+    acknowledged = acknowledged_claims()
+    if not sampled and not acknowledged:
         return list(counted.findings), counted.incidents
-    return check.findings_with_incidents(catalog(), [*counted.findings, *sampled])
+    return check.findings_with_incidents(catalog(), [*counted.findings, *sampled], acknowledged)
+
+
+@cached_by_state(4)
+def acknowledged_claims() -> AcknowledgedClaims:
+    """The claims that a person has acknowledged or snoozed."""
+    from observability.alerts import alert_log
+
+    return alert_log.acknowledged_claims(store(), datetime.now(UTC))
 
 
 @cached_by_state(256, copied=True)
@@ -158,7 +167,7 @@ def scope_report(scope: Scope) -> CheckReport:
 
     models = [scope.model] if scope.model else [model.name for model in catalog().models]
     found = [finding for model in models for finding in findings_in_window(window(scope, model))]
-    marked, formed = check.findings_with_incidents(catalog(), [*found, *scope_record_findings(scope, beside=True)])
+    marked, formed = check.findings_with_incidents(catalog(), [*found, *scope_record_findings(scope, beside=True)], acknowledged_claims())
     return CheckReport(tuple(marked), formed)
 
 

@@ -5,6 +5,7 @@ Each answer is a heading, one sentence with a status, a small chart with its tab
 
 from collections.abc import Callable, Sequence
 
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -16,6 +17,7 @@ from observability.dashboard.overview import fleet
 from observability.dashboard.overview.fleet import ModelStatus
 from observability.dashboard.table import draw_table
 from observability.dashboard.widgets import status_line
+from observability.incidents.model_state import verdict_severity
 from observability.metrics.performance import HEADLINE
 
 ARRIVAL = ("volume", "freshness_hours", "silence_hours")
@@ -37,17 +39,10 @@ def is_it_up(here: ModelPage, status: ModelStatus) -> None:
     answer_heading("Is it up?", found, words, "latency" if service else "quality", here, after=p99.because if p99 else None)
     if not status.predictions:
         return
-    shown = traffic[["period", "n"]].rename(columns={"n": "value"})
-    frame.chart_with_table(
-        charts_time.compact_line(shown, name="predictions", unit="predictions", marks=status.events),
-        traffic,
-        key="model-traffic",
-        alt=f"Traffic: {words}",
-        metrics=("volume", "freshness_hours"),
-        on_select=clicks.cases_on_click(
-            "model-traffic", lambda point: clicks.cases_of_period(here, point, traffic["period"], clicks.EVERY, clicks.NEWEST)
-        ),
-    )
+    shown, metrics = traffic[["period", "n"]].rename(columns={"n": "value"}), ("volume", "freshness_hours")
+    figure = charts_time.compact_line(shown, name="predictions", unit="predictions", marks=status.events)
+    on_mark = clicks.periods_on_click("model-traffic", here, traffic["period"])
+    frame.chart_with_table(figure, traffic, key="model-traffic", alt=f"Traffic: {words}", metrics=metrics, on_select=on_mark)
 
 
 def are_inputs_normal(here: ModelPage, status: ModelStatus) -> None:
@@ -60,24 +55,17 @@ def are_inputs_normal(here: ModelPage, status: ModelStatus) -> None:
     issues = sum(finding.needs_action for finding in quality)
     measured = {finding.subject for finding in drift if finding.value is not None}
     words = f"{len(drifted)} of {len(measured)} inputs and scores drifted; {formatting.plural(issues, 'data-quality issue')}."
-    answer_heading("Are its inputs normal?", found, drift[0].because if drift and not measured else words, "drift", here)
+    sentence = drift[0].because if drift and not measured else words
+    answer_heading("Are its inputs normal?", found, sentence, "drift", here, known=verdict_severity(found) != "unknown")
     worst = next((finding for finding in drift if finding.evidence.get("by_day")), None)
     if worst is None:
         return
     days = time_series.drift_by_day_frame([worst]).rename(columns={"day": "period"})
     st.caption(f"Largest drift by day: {formatting.escape_markdown(worst.subject)}. Small samples read higher by chance.")
-    frame.chart_with_table(
-        charts_time.compact_line(
-            days[["period", "value"]], name=f"PSI of {worst.subject}", unit="", limit=fleet.single_limit(worst), marks=status.events
-        ),
-        days,
-        key="model-drift",
-        alt=worst.because.replace("`", ""),
-        metrics=("psi",),
-        on_select=clicks.cases_on_click(
-            "model-drift", lambda point: clicks.cases_of_period(here, point, days["period"], clicks.EVERY, clicks.NEWEST)
-        ),
-    )
+    name, limit, alt = f"PSI of {worst.subject}", fleet.single_limit(worst), worst.because.replace("`", "")
+    figure = charts_time.compact_line(days[["period", "value"]], name=name, unit="", limit=limit, marks=status.events)
+    on_mark = clicks.periods_on_click("model-drift", here, days["period"])
+    frame.chart_with_table(figure, days, key="model-drift", alt=alt, metrics=("psi",), on_select=on_mark)
 
 
 def findings_needing_action(status: ModelStatus, *analyzers: str) -> list[Finding]:
@@ -102,28 +90,24 @@ def is_it_right(here: ModelPage, status: ModelStatus) -> None:
     after = maturity
     if main and found[0].needs_action and SEVERITIES.index(found[0].severity) < SEVERITIES.index(main.severity):
         words, after = found[0].because, " ".join(filter(None, (main.because, maturity)))
-    answer_heading("Is it right?", found, words, outcome_page(found), here, after=after)
+    known = verdict_severity(found) != "unknown"
+    answer_heading("Is it right?", found, words, outcome_page(found), here, after=after, known=known)
     if main is None or main.value is None:
         return
     days = time_series.metric_by_day_frame(main)
-    frame.chart_with_table(
-        charts_time.metric_lines(
-            days,
-            name=formatting.metric_title(main.metric),
-            unit=main.unit,
-            limit=fleet.single_limit(main),
-            baseline=main.evidence.get("baseline"),
-            marks=status.events,
-            height=200,
-        ),
-        days,
-        key="model-outcome",
-        alt=main.because.replace("`", ""),
-        metrics=(main.metric, "label_maturity"),
-        on_select=clicks.cases_on_click(
-            "model-outcome", lambda point: clicks.cases_of_period(here, point, days["period"], clicks.wrong_outcome_condition(here))
-        ),
+    metric_over_time_chart(here, main, days, key="model-outcome", marks=status.events, height=200)
+
+
+def metric_over_time_chart(here: ModelPage, finding: Finding, days: pd.DataFrame, *, key: str, marks: pd.DataFrame, height: int) -> None:
+    """Draw the metric of a finding over time; a click on a mark opens the wrong predictions of its period."""
+    name, lines = (
+        formatting.metric_title(finding.metric),
+        {"limit": fleet.single_limit(finding), "baseline": finding.evidence.get("baseline")},
     )
+    figure = charts_time.metric_lines(days, name=name, unit=finding.unit, **lines, marks=marks, height=height)
+    on_mark = clicks.periods_on_click(key, here, days["period"], clicks.wrong_outcome_condition(here), clicks.LARGEST)
+    alt, metrics = finding.because.replace("`", ""), (finding.metric, "label_maturity")
+    frame.chart_with_table(figure, days, key=key, alt=alt, metrics=metrics, on_select=on_mark)
 
 
 def is_it_fair(here: ModelPage, status: ModelStatus) -> None:
@@ -150,10 +134,8 @@ def what_drives_it(here: ModelPage, status: ModelStatus) -> None:
 
 def what_does_it_cost(here: ModelPage, status: ModelStatus) -> None:
     """Draw cost and energy per thousand predictions."""
-    figures = (
-        fleet.model_finding(status, "operations/cost", "cost_per_thousand"),
-        fleet.model_finding(status, "operations/energy", "energy_per_thousand"),
-    )
+    metrics = {"operations/cost": "cost_per_thousand", "operations/energy": "energy_per_thousand"}
+    figures = [fleet.model_finding(status, analyzer, metric) for analyzer, metric in metrics.items()]
     found = worst_first(status.of("operations/cost", "operations/energy"))
     claims = [finding.because for finding in figures if finding is not None]
     words = claims[0] if claims else found[0].because if found else "Neither cost nor energy is known."
@@ -176,10 +158,10 @@ def answer_heading(
 ) -> None:
     """Draw the question, the answer with its status, the worst finding where it needs action, and the link.
 
-    known: whether there are findings.
+    known: whether there is a verdict.
     """
     worst = found[0] if found else None
-    severity = worst.severity if worst and worst.needs_action else fleet.severity_without_action(found) if known else "unknown"
+    severity = worst.shown_severity if worst and worst.needs_action else fleet.severity_without_action(found) if known else "unknown"
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.header(question, anchor=False, width="content")
         links.page_button(page, query_params=here.scope.parameters())

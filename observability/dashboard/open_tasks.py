@@ -21,6 +21,11 @@ def open_tasks_table(statuses: Sequence[ModelStatus], others: Sequence[Incident]
     rows = [*critical_incident_rows(statuses, others, scope), *unregistered_version_rows(statuses), *loading_failure_rows()]
     if rows:
         draw_table("tasks", "Needs action", COLUMNS, rows, compact=True)
+        return
+    unknown = sum(status.severity == "unknown" for status in statuses)
+    if unknown:
+        words = f"nothing needs action, but {unknown} of {formatting.plural(len(statuses), 'model')} cannot be judged"
+        st.markdown(f"{formatting.status_label('unknown')}: {words}.")
     else:
         st.markdown(f"{formatting.status_label('ok')}: nothing needs action.")
 
@@ -33,7 +38,7 @@ def critical_incident_rows(statuses: Sequence[ModelStatus], others: Sequence[Inc
         if incident.severity == "act":
             cell = incidents.incident_cell(incident, scope)
             facts = " · ".join(filter(None, (incident.model, "new" if incident.id in new else None, cell["sub"])))
-            rows.append(table_row({"what": {"s": "act", **cell, "sub": facts}, "source": incidents.source_cell(incident)}))
+            rows.append(table_row(what={"s": "act", **cell, "sub": facts}, source=incidents.source_cell(incident)))
     return rows
 
 
@@ -45,11 +50,11 @@ def unregistered_version_rows(statuses: Sequence[ModelStatus]) -> list[dict[str,
         for version in status.model.versions:
             if not version.registered and version.name in served:
                 words = f"Register {status.model.name} version {version.name}: drift needs its reference"
-                rows.append(table_row({"what": {"s": "watch", **links.link_cell(words, "add_model")}}))
+                rows.append(table_row(what={"s": "watch", **links.link_cell(words, "add_model")}))
     return rows
 
 
 def loading_failure_rows() -> list[dict[str, Any]]:
     """A row where loading failed."""
     failure = load.loader_failure()
-    return [table_row({"what": {"s": "act", **links.link_cell(f"Loading stopped: {failure}", "store")}})] if failure else []
+    return [table_row(what={"s": "act", **links.link_cell(f"Loading stopped: {failure}", "store")})] if failure else []

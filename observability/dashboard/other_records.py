@@ -37,8 +37,3 @@ def other_records_present() -> tuple[OtherRecords, ...]:
         if len(names):
             found.append(OtherRecords(formatting.plural(names.nunique(), one, many), page))
     return tuple(found)
-
-
-def records_in_words(found: tuple[OtherRecords, ...]) -> str:
-    """`2 training runs and 1 batch`."""
-    return formatting.join_words([kind.words for kind in found])

@@ -1,20 +1,16 @@
 """Metrics of each class of a multiclass model, now and in the reference."""
 
-from typing import TYPE_CHECKING
-
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
 from observability.core.catalog import Model
-from observability.dashboard import clicks, distributions, frame, links, load
+from observability.dashboard import clicks, distributions, links, load
 from observability.dashboard.cells import interval_cell
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.export.csv import inert_csv
+from observability.dashboard.widgets import csv_button
 from observability.metrics.performance import class_performance, outcome_aggregates
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 FIGURES = {
     "recall": "Recall",
@@ -26,10 +22,8 @@ FIGURES = {
 UNITS = {"f1": "0 to 1"}
 
 
-def per_class_frame(model: Model, counts: "DataFrame", before: "DataFrame | None") -> "DataFrame":
+def per_class_frame(model: Model, counts: pd.DataFrame, before: pd.DataFrame | None) -> pd.DataFrame:
     """One row for each class and metric: class, metric, value, low, high, n, reference (its value there)."""
-    import pandas as pd
-
     now, then = class_performance(model, counts), class_performance(model, before) if before is not None and len(before) else {}
     rows = [
         [name, metric, figure.value, figure.low, figure.high, figure.n, then[name][metric].value if name in then else None]
@@ -60,7 +54,7 @@ def per_class_section(here: ModelPage) -> None:
         cells |= {metric: _class_metric_cell(metric, *figures.loc[metric, ["value", "low", "high", "reference"]]) for metric in FIGURES}
         drawn.append(table_row(cells))
     draw_table("classes", "Metrics by class", columns, drawn, compact=True)
-    frame.download_button("classes.csv", lambda: inert_csv(rows), "CSV", key="classes-csv")
+    csv_button("classes", rows)
 
 
 def _class_cell(here: ModelPage, name: str) -> Cell:
@@ -80,7 +74,7 @@ def _class_metric_cell(metric: str, value: float, low: float, high: float, refer
     return cell
 
 
-def lowest_recall_sentence(rows: "DataFrame") -> str:
+def lowest_recall_sentence(rows: pd.DataFrame) -> str:
     """The class with the lowest recall, with its reference."""
     known = rows[(rows["metric"] == "recall") & rows["value"].notna()]
     if known.empty:

@@ -5,7 +5,7 @@ replaced.
 """
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import streamlit as st
 
@@ -17,7 +17,8 @@ from observability.dashboard.case import find_case
 from observability.dashboard.scope import SPANS, WINDOWS, address_time, parse_instant
 
 BIND: Final = "query-params"
-FIRST, LAST = datetime(1970, 1, 1), datetime(2100, 1, 1)
+INSTANTS: dict[str, Any] = {"min_value": datetime(1970, 1, 1), "max_value": datetime(2100, 1, 1), "format": "YYYY-MM-DD", "step": 3600}
+"""Options of a box for a date and time."""
 MOST_LEVELS = 24
 """Columns with at most this many levels are offered as slices; others can be typed."""
 
@@ -31,39 +32,20 @@ def draw_sidebar() -> None:
         _box_changed("model", "version", "slice")
     with st.sidebar:
         find_case.case_search_field()
-        st.selectbox(
-            "Model",
-            list(models),
-            index=None,
-            placeholder="All models",
-            key="model",
-            bind=BIND,
-            on_change=_box_changed,
-            args=("version", "slice"),
-        )
+        changed: dict[str, Any] = {"bind": BIND, "on_change": _box_changed}
+        st.selectbox("Model", list(models), None, placeholder="All models", key="model", args=("version", "slice"), **changed)
         model = models.get(state.get("model") or "")
         if model:
             versions = [version.name for version in model.versions]
             named = st.query_params.get("version")
             if named and named not in versions:
-                warn_about_link(
-                    f"The link names version {formatting.escape_markdown(named)}, which does not exist; all versions are shown."
-                )
-            st.selectbox("Version", versions, index=None, placeholder="All versions", key="version", bind=BIND, on_change=_box_changed)
-        st.selectbox("Window", list(WINDOWS), key="window", bind=BIND, on_change=_box_changed)
+                words = formatting.escape_markdown(named)
+                warn_about_link(f"The link names version {words}, which does not exist; all versions are shown.")
+            st.selectbox("Version", versions, None, placeholder="All versions", key="version", **changed)
+        st.selectbox("Window", list(WINDOWS), key="window", **changed)
         if state.get("window") == SPANS["dates"]:
             for label, key in (("From (UTC)", "from"), ("To (UTC)", "to")):
-                st.datetime_input(
-                    label,
-                    value=None,
-                    min_value=FIRST,
-                    max_value=LAST,
-                    key=key,
-                    bind=BIND,
-                    format="YYYY-MM-DD",
-                    step=3600,
-                    on_change=_box_changed,
-                )
+                st.datetime_input(label, None, key=key, **INSTANTS, **changed)
         if model:
             _slice_box(model)
 
@@ -116,17 +98,9 @@ def corrected_address() -> dict[str, list[str]] | None:
 
 def _slice_box(model: Model) -> None:
     """Draw the box for a slice: levels of categories to choose from, or `name=value&name=value` to type."""
-    st.selectbox(
-        "Slice",
-        slice_options(model),
-        index=None,
-        placeholder="All rows",
-        key="slice",
-        bind=BIND,
-        accept_new_options=True,
-        on_change=_box_changed,
-        help="Type name=value for any feature, group, version, replica, device or status; join several with &.",
-    )
+    words = "Type name=value for any feature, group, version, replica, device or status; join several with &."
+    binding: dict[str, Any] = {"key": "slice", "bind": BIND, "accept_new_options": True, "on_change": _box_changed}
+    st.selectbox("Slice", slice_options(model), index=None, placeholder="All rows", help=words, **binding)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -5,13 +5,14 @@ cell is a small dict: `t` text, `sub` a second line, `s` a severity's icon, `mar
 `bar`, `interval`, and the parts of `links.link`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from observability.core import formatting
 from observability.dashboard import links
 
 ASSETS = Path(__file__).parent / "assets"
@@ -46,9 +47,27 @@ def column(
     return {"key": key, "label": label, "align": align, "help": help, "width": width, "strong": strong, "wide": wide, "short": short}
 
 
-def table_row(cells: dict[str, Cell], note: Cell | None = None, *, selected: bool = False) -> dict[str, Any]:
-    """One row: its cells by column, and a second line across the table."""
-    return {"cells": cells, "note": note, "selected": selected}
+def plain_columns(**labels: str) -> list[dict[str, Any]]:
+    """Columns of plain texts: their labels by key."""
+    return [column(key, label) for key, label in labels.items()]
+
+
+def number_columns(**labels: str) -> list[dict[str, Any]]:
+    """Columns of numbers, which stand at the right: their labels by key."""
+    return [column(key, label, align="right") for key, label in labels.items()]
+
+
+def table_row(
+    cells: Mapping[str, Cell | str | None] | None = None, note: Cell | None = None, /, *, selected: bool = False, **more: Cell | str | None
+) -> dict[str, Any]:
+    """One row: its cells by column, as a mapping or as keywords, and a second line across the table. A text is a cell; None is a dash."""
+    cells = {**(cells or {}), **more}
+    return {"cells": {key: text_cell(cell) for key, cell in cells.items()}, "note": note, "selected": selected}
+
+
+def text_cell(cell: Cell | str | None) -> Cell:
+    """A cell of plain text; a dash for None. A cell is returned as it is."""
+    return cell if isinstance(cell, dict) else {"t": formatting.DASH if cell is None else cell}
 
 
 def draw_table(
@@ -81,17 +100,9 @@ def sparkline(
     height: int = 28,
 ) -> dict[str, Any]:
     """A sparkline. label is its text for screen readers; None values are gaps; zero keeps zero on the axis."""
-    return {
-        "y": rounded(values),
-        "low": rounded(low) if low is not None else None,
-        "high": rounded(high) if high is not None else None,
-        "limit": limit,
-        "bars": bars,
-        "zero": zero or bars,
-        "width": width,
-        "height": height,
-        "label": label,
-    }
+    ends = {name: rounded(end) if end is not None else None for name, end in (("low", low), ("high", high))}
+    style = {"bars": bars, "zero": zero or bars, "width": width, "height": height}
+    return {"y": rounded(values), **ends, "limit": limit, **style, "label": label}
 
 
 def rounded(values: Sequence[float | None]) -> list[float | None]:

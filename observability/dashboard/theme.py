@@ -5,12 +5,11 @@ so a figure need not know the theme and follows a change of it at once. A page m
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import plotly.graph_objects as go
 
 from observability.core.formatting import escape_direction_marks
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
 
 PRIMARY, ACT, OK, WATCH, PURPLE, SKY, NEUTRAL, QUIET, SURFACE, STRONG = (f"#{n:06d}" for n in range(1, 11))
 """The ten slots: data, critical, OK, warning, a fifth hue, a sixth; grey text and marks, grey lines and areas, the page, its text."""
@@ -28,8 +27,10 @@ CONFIG: dict[str, Any] = {
 """Plotly's own buttons: picture of the chart, zoom and reset, nothing else."""
 
 
-def themed(figure: "Figure", *, height: int = 280, x: str | None = None, y: str | None = None, legend: bool = False) -> "Figure":
-    """Set colorway, margins, grid and axis titles of a figure; changed in place and returned."""
+def themed(
+    figure: go.Figure, *, height: int = 280, x: str | None = None, y: str | None = None, legend: bool = False, **y_axis: object
+) -> go.Figure:
+    """Set colorway, margins, grid and axis titles of a figure, and options of its y axis; changed in place and returned."""
     quiet = {"color": NEUTRAL, "size": 11}
     figure.update_layout(
         colorway=COLORWAY,
@@ -47,8 +48,8 @@ def themed(figure: "Figure", *, height: int = 280, x: str | None = None, y: str 
     if y:
         figure.update_yaxes(title=axis_title(y))
     figure.update_xaxes(tickfont=quiet, showgrid=False, zeroline=False, automargin=True, linecolor=QUIET)
-    figure.update_yaxes(tickfont=quiet, gridcolor=QUIET, gridwidth=0.5, zeroline=False, automargin=True, rangemode="normal")
-    return figure
+    options = {"rangemode": "normal", **y_axis}
+    return figure.update_yaxes(tickfont=quiet, gridcolor=QUIET, gridwidth=0.5, zeroline=False, automargin=True, **options)
 
 
 def break_title(title: str) -> str:

@@ -4,7 +4,9 @@ A metric's series comes from the finding's evidence where it has one.
 """
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from observability.core.catalog import Model
 from observability.core.finding import Finding
@@ -13,9 +15,6 @@ from observability.core.time import naive_utc
 from observability.core.window import HOUR, Window
 from observability.dashboard import load
 from observability.metrics.performance import outcome_aggregates, performance_by_key
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 HOURS_UP_TO_DAYS = 4
 """Windows up to this many days are drawn by hour."""
@@ -27,13 +26,11 @@ def chart_grain(window: Window) -> str:
     return "hour" if window.days <= HOURS_UP_TO_DAYS else "day"
 
 
-def traffic_frame(window: Window, period: str | None = None) -> "DataFrame":
+def traffic_frame(window: Window, period: str | None = None) -> pd.DataFrame:
     """Predictions by period (start of each hour or day, naive UTC, none left out): period, n, errors, error_share.
 
     Of a window under way, up to now. errors: those whose status is not `ok`. error_share is NaN where nothing was served.
     """
-    import pandas as pd
-
     rows = load.ask_store(TRAFFIC, window)
     every = timedelta(days=1) if (period or chart_grain(window)) == "day" else HOUR
     start, end = naive_utc(window.start), naive_utc(min(window.end, max(window.start, load.page_clock())))
@@ -50,10 +47,8 @@ def traffic_frame(window: Window, period: str | None = None) -> "DataFrame":
     return frame
 
 
-def metric_by_day_frame(finding: Finding) -> "DataFrame":
+def metric_by_day_frame(finding: Finding) -> pd.DataFrame:
     """A metric by day from its finding's evidence: period, value, low, high, labelled, served; empty where there is none."""
-    import pandas as pd
-
     columns = ["period", "value", "low", "high", "labelled", "served"]
     frame = pd.DataFrame(finding.evidence.get("by_day") or [], columns=columns)
     frame["period"] = pd.to_datetime(frame["period"])
@@ -61,10 +56,8 @@ def metric_by_day_frame(finding: Finding) -> "DataFrame":
     return fill_missing_days(frame)
 
 
-def fill_missing_days(frame: "DataFrame") -> "DataFrame":
+def fill_missing_days(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with a row for each day between the first and the last, so that a day without predictions is a gap."""
-    import pandas as pd
-
     if len(frame) < 2:
         return frame
     days = pd.date_range(frame["period"].min(), frame["period"].max(), freq="D")
@@ -72,7 +65,7 @@ def fill_missing_days(frame: "DataFrame") -> "DataFrame":
     return full.assign(labelled=full["labelled"].fillna(0), served=full["served"].fillna(0))
 
 
-def metric_over_window(model: Model, window: Window, finding: Finding) -> "DataFrame":
+def metric_over_window(model: Model, window: Window, finding: Finding) -> pd.DataFrame:
     """A metric over the whole window: from the finding's evidence, or measured again where that is coarser or shorter than the window."""
     if chart_grain(window) == "hour":
         return _metric_by_period(model, window, "hour", finding.metric)
@@ -84,10 +77,8 @@ def metric_over_window(model: Model, window: Window, finding: Finding) -> "DataF
     )
 
 
-def _metric_by_period(model: Model, window: Window, period: str, metric: str) -> "DataFrame":
+def _metric_by_period(model: Model, window: Window, period: str, metric: str) -> pd.DataFrame:
     """A metric by hour or day, measured again: the columns of `metric_by_day_frame`."""
-    import pandas as pd
-
     bucket = Bucket("hour") if period == "hour" else Bucket("day")
     aggregates = outcome_aggregates(model, bucket)
     rows: list[list[Any]] = []
@@ -100,16 +91,14 @@ def _metric_by_period(model: Model, window: Window, period: str, metric: str) ->
     return frame.astype({"value": float, "low": float, "high": float}) if len(frame) else frame
 
 
-def drift_by_day_frame(findings: list[Finding]) -> "DataFrame":
+def drift_by_day_frame(findings: list[Finding]) -> pd.DataFrame:
     """PSI of each column and day from the evidence of drift findings: subject, day, value, n; columns in the order of the findings."""
-    import pandas as pd
-
     rows = [(finding.subject, *day) for finding in findings for day in finding.evidence.get("by_day") or []]
     frame = pd.DataFrame(rows, columns=["subject", "day", "value", "n"])
     frame["day"] = pd.to_datetime(frame["day"])
     return frame
 
 
-def chart_event_marks(model: str, window: Window) -> "DataFrame":
+def chart_event_marks(model: str, window: Window) -> pd.DataFrame:
     """Events of a model in a window: at, what, text."""
     return load.model_events(model, window.start, window.end)

@@ -1,21 +1,23 @@
 """Small elements that several pages draw: links as buttons, status lines, CSV downloads, the error of a failed save."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
+import pandas as pd
 import streamlit as st
 
+from observability.alerts import alarm_rules
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
 from observability.core.finding import Finding
-from observability.dashboard import links, load
-from observability.dashboard.frame import download_button
+from observability.core.settings import ModelSettings
+from observability.dashboard import links, load, person_name
+from observability.dashboard.frame import answer_or_stop, download_button
 from observability.export.csv import inert_csv
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
+Answer = TypeVar("Answer")
 NOT_SAVED = "Not saved; your text is still in the form"
 
 
@@ -63,17 +65,22 @@ def unavailable_note(why: object) -> None:
     st.markdown(status_line("unknown", str(why), "Not available"))
 
 
-def csv_button(name: str, rows: "DataFrame | Callable[[], DataFrame]", *, key: str | None = None) -> None:
+def csv_button(name: str, rows: pd.DataFrame | Callable[[], pd.DataFrame], *, key: str | None = None, label: str = "CSV") -> None:
     """Download rows as `name.csv`. rows: the frame, or a function that gives it when the button is pressed."""
-    download_button(f"{name}.csv", lambda: inert_csv(rows() if callable(rows) else rows), "CSV", key=key or f"{name}-csv")
+    download_button(f"{name}.csv", lambda: inert_csv(rows() if callable(rows) else rows), label, key=key or f"{name}-csv")
 
 
-def csv_of_table(name: str, rows: "DataFrame | Callable[[], DataFrame]", total: int, most: int, which: str = "newest") -> None:
+def cut_note(total: int, most: int, words: str) -> None:
+    """A caption where a table leaves rows out. words: with {0} for the number of rows that it shows, {1} for that of all."""
+    if total > most:
+        st.caption(words.format(most, f"{total:,}"))
+
+
+def csv_of_table(name: str, rows: pd.DataFrame | Callable[[], pd.DataFrame], total: int, most: int, which: str = "newest") -> None:
     """The CSV of a table that shows at most so many rows, and a caption where it leaves some out."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         csv_button(name, rows)
-        if total > most:
-            st.caption(f"The {which} {most} of {total:,}; the CSV holds all of them.")
+        cut_note(total, most, f"The {which} {{0}} of {{1}}; the CSV holds all of them.")
 
 
 def logging_examples(examples: Mapping[str, str], *, expanded: bool = False) -> None:
@@ -98,6 +105,36 @@ def save_records(records: Sequence[Mapping[str, object]], failure: str | None = 
         st.error(formatting.escape_markdown(error), title=failure, icon=":material/error:")
         return False
     return True
+
+
+@contextlib.contextmanager
+def progress_bar(words: str) -> Iterator[Callable[[float, str], None]]:
+    """A progress bar that disappears at the end; yields the function that moves it and changes its words, which begin as `words`."""
+    bar = st.progress(0.0, words)
+
+    def move(share: float, text: str) -> None:
+        bar.progress(min(max(share, 0.0), 1.0), formatting.escape_markdown(text))
+
+    try:
+        yield move
+    finally:
+        bar.empty()
+
+
+def answer_or_error(ask: Callable[[], Answer], title: str | None = None) -> Answer | None:
+    """The result of `ask`; None, with the error on the page, where it fails for a reason that a person can mend. title: of the error."""
+    try:
+        return ask()
+    except ObservabilityError as error:
+        st.error(formatting.escape_markdown(error), title=title, icon=":material/error:" if title else None)
+        return None
+
+
+def save_model_settings(model: str, settings: ModelSettings) -> None:
+    """Save the settings of a model in the name of this session's person, and rerun the page; an error stops it."""
+    author = person_name.person_name_or_default()
+    answer_or_stop(lambda: alarm_rules.save_settings(load.store(), model, settings, author=author))
+    st.rerun()
 
 
 def utc_midnight(day: date | None) -> datetime | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity, iso
 from observability.core.window import HOUR
-from observability.detection.hourly_volume import DAY, MINIMUM_DAYS, Hours, expected, spread
+from observability.detection.hourly_volume import DAY, MINIMUM_DAYS, WEEK, Hours, expected, spread
 from observability.detection.significant_claims import (
     DAYS_KEPT,
     NAME,
@@ -38,6 +38,8 @@ SILENT_WATCH, SILENT_ACT, STOPPED_ACT = 3.0, 12.0, 6.0
 LONGER_THAN_PAST = 1.5
 """Factor by which the log-probability of a gap must exceed that of the least likely past gap."""
 HOURS_KEPT = 31 * DAY
+CHANCE = "That may be chance, given how past days differ: it cannot be told yet and needs a longer window."
+"""What is missing where volume or silence are beyond their limit, but not significantly."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,8 @@ def volume_claim(
         because=f"{rounded_count(block.observed, 'prediction')} came {block.said}, {volume_difference(ratio)} the "
         f"{block.expected:,.0f} expected at these hours of the week.",
     )
-    return QualityClaim(finding, 1.0 if test.p_value is None else test.p_value, (around[0], around[1]))
+    missing = CHANCE if block.hours == hours.window.size else ""
+    return QualityClaim(finding, 1.0 if test.p_value is None else test.p_value, (around[0], around[1]), missing)
 
 
 def volume_difference(ratio: float) -> str:
@@ -206,15 +209,8 @@ def silence_claims(hours: Hours, usual: NDArray[np.float64], context: Context) -
 
 
 def gaps_of(hours: Hours, usual: NDArray[np.float64]) -> list[Gap]:
-    """Return every run of hours without predictions in which some were expected, in order.
-
-    Each hour has a negative binomial distribution with the overdispersion of the past. Hours in which no prediction was ever seen, and
-    single hours of a bursty stream, therefore count for little. Expectations come from k weeks only: the probability of zero after a sum of
-    S is (k / (k + 1))^S.
-    """
-    excess = spread(hours, usual)
-    weeks = max(hours.past_days / 7, 2.0)
-    surprise = (np.log1p(excess * usual) / excess if excess > 0 else usual) * weeks * np.log1p(1 / weeks)
+    """Return every run of hours without predictions in which some were expected, in order."""
+    surprise = surprise_by_hour(hours, usual)
     silent = np.concatenate([[False], hours.counts <= 0, [False]]).astype(np.int8)
     turns = np.flatnonzero(np.diff(silent))
     found = []
@@ -224,6 +220,31 @@ def gaps_of(hours: Hours, usual: NDArray[np.float64]) -> list[Gap]:
             first, last = int(start + waited[0]), int(start + waited[-1]) + 1
             found.append(Gap(first, last - first, float(usual[first:last].sum()), float(surprise[first:last].sum())))
     return found
+
+
+def surprise_by_hour(hours: Hours, usual: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the negative log-probability of no prediction in each hour.
+
+    Each hour has a negative binomial distribution with the overdispersion of the past. Hours in which no prediction was ever seen, and
+    single hours of a bursty stream, therefore count for little. Expectations come from k weeks only: the probability of zero after a sum of
+    S is (k / (k + 1))^S.
+    """
+    excess = spread(hours, usual)
+    weeks = max(hours.past_days / 7, 2.0)
+    return np.asarray((np.log1p(excess * usual) / excess if excess > 0 else usual) * weeks * np.log1p(1 / weeks), np.float64)
+
+
+def unusual_from(first: int, past: float, least: float, hours: Hours, usual: NDArray[np.float64]) -> float | None:
+    """Return the hours that a gap must last from index `first` on to be less likely than past gaps; None where that takes over a month.
+
+    least: hours that it must last anyway. Hours after the last known one are expected as those of a week before.
+    """
+    known = surprise_by_hour(hours, usual)
+    week = known[-WEEK:]
+    later = np.tile(week, -(-HOURS_KEPT // week.size))
+    from_here = np.concatenate([known[first:], later])[:HOURS_KEPT]
+    reached = np.flatnonzero(np.cumsum(from_here) > LONGER_THAN_PAST * past)
+    return max(float(reached[0]) + 1, least) if reached.size else None
 
 
 def open_at_end(gap: Gap, hours: Hours, usual: NDArray[np.float64]) -> bool:
@@ -258,6 +279,10 @@ def silence(gap: Gap, stopped: bool, past: float, hours: Hours, usual: NDArray[n
     since, until = hours.at(gap.first), hours.at(gap.first + gap.hours)
     said = f"No predictions for {rounded_count(gap.hours, 'hour')} from {since:%Y-%m-%d %H:%M} UTC"
     ended = " on, up to now" if stopped else f" to {until:%Y-%m-%d %H:%M}"
+    limit: float | None = at[0]
+    if severity == "ok":
+        limit = unusual_from(gap.first, past, at[0], hours, usual)
+        ended += usual_gap(limit)
     finding = replace(
         base,
         severity=severity,
@@ -265,7 +290,12 @@ def silence(gap: Gap, stopped: bool, past: float, hours: Hours, usual: NDArray[n
         because=f"{said}{ended}, in which about {gap.missed:,.0f} were expected.",
         evidence={"expected": gap.missed, "surprise": gap.surprise, "surprise_past": past, "from": iso(since), "to": iso(until)},
     )
-    return QualityClaim(finding, chance, (at[0], at[1] * STOPPED_ACT / SILENT_ACT if stopped else at[1]))
+    return QualityClaim(finding, chance, (limit, at[1] * STOPPED_ACT / SILENT_ACT if stopped else at[1]), CHANCE)
+
+
+def usual_gap(from_hours: float | None) -> str:
+    """Return the clause that says from how many hours on a gap would be unusual, given past gaps; empty where no length would be."""
+    return "" if from_hours is None else f" (unusual from {rounded_count(from_hours, 'hour')} on)"
 
 
 def freshness(still: Gap | None, past: float, hours: Hours, usual: NDArray[np.float64], context: Context) -> QualityClaim:
@@ -276,12 +306,16 @@ def freshness(still: Gap | None, past: float, hours: Hours, usual: NDArray[np.fl
     base = replace(
         undecided_arrival(context, "freshness_hours", hours.rows, ""), value=low, low=low, high=high, rank=7.0, likely_source="system"
     )
+    limit: float | None = at[0]
+    if severity == "ok":
+        limit = unusual_from(hours.size - int(low), past, at[0], hours, usual)
     if usual[hours.begin :].sum() < MINIMUM_EXPECTED:
-        severity, chance = "ok", 1.0
+        severity, chance, limit = "ok", 1.0, None
     since = f"; about {still.missed:,.0f} were expected since" if still and severity != "ok" else ""
     onset = hours.at(still.first) if still else None
     because = f"The newest prediction is {older(low, high)} old{since}."
-    return QualityClaim(replace(base, severity=severity, because=because, onset=onset), chance, (at[0], at[1] * STOPPED_ACT / SILENT_ACT))
+    finding = replace(base, severity=severity, because=because, onset=onset)
+    return QualityClaim(finding, chance, (limit, at[1] * STOPPED_ACT / SILENT_ACT), CHANCE)
 
 
 def stated_freshness(hours: Hours, context: Context) -> list[QualityClaim]:

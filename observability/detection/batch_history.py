@@ -1,7 +1,8 @@
-"""Compare each batch of a source with the source's earlier ones.
+"""Compare each batch of a source with earlier ones of the same device, and the deliveries of the source with its own rhythm.
 
-Four metrics of each batch: hours since the previous batch, hours since its data were captured, its rows, and the share of rejected rows.
-Each is compared on a variance-stabilized scale. An unusual batch must also differ by a minimum amount (`LIMITS`).
+Four metrics of each batch: hours since the previous delivery, hours since its data were captured, its rows, and the share of rejected rows.
+Batches that come together are one delivery. A device with enough past is compared with itself, the others with each other. Each metric is
+compared on a variance-stabilized scale. An unusual batch must also differ by a minimum amount (`LIMITS`).
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import numpy as np
 from observability.core.finding import Severity
 from observability.detection.change import significant_severity
 from observability.detection.own_history import (
+    LEAST,
     LEAST_SPREAD,
     LEAST_SPREAD_OF_SHARES,
     Array,
@@ -41,13 +43,18 @@ LIMITS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
 number. One missing batch makes a gap of about twice the usual."""
 MANY = 1.5
 """Multiple of the usual rows that is `watch`, as of a batch that was delivered twice."""
+TOGETHER = 0.1
+"""Share of the usual time between deliveries up to which a batch belongs to the delivery of the batch before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchComparison(HistoryComparison):
-    """One metric of one batch. batch: its name, None for the overdue one. few: it has fewer rows than usual."""
+    """One metric of one batch. batch: its name, None for the overdue one. device: whose past it is compared with; None for that of the
+    whole source. few: it has fewer rows than usual.
+    """
 
     batch: str | None
+    device: str | None = None
     few: bool = False
     rows: int = 0
 
@@ -85,7 +92,8 @@ def sources_of(past: "DataFrame", current: "DataFrame", now: datetime) -> Iterat
     both = [each for each in (past.assign(new=False), current.assign(new=True)) if len(each)]
     if not both:
         return
-    every = pd.concat(both, ignore_index=True).sort_values(["source", "at", "batch"]).drop_duplicates(["source", "batch"], keep="last")
+    every = pd.concat(both, ignore_index=True).sort_values(["source", "at", "batch"])
+    every = every.drop_duplicates(["source", "device", "batch"], keep="last")
     for name, part in every.groupby("source", sort=True):
         yield source_of(str(name), part.reset_index(drop=True), now)
 
@@ -93,13 +101,30 @@ def sources_of(past: "DataFrame", current: "DataFrame", now: datetime) -> Iterat
 def source_of(name: str, part: "DataFrame", now: datetime) -> BatchSource:
     """Return the comparisons of one source. part: its batches in order of time."""
     new = part["new"].to_numpy(bool)
-    found = [comparison for metric in (GAP, DELAY, ROWS, REJECTED) for comparison in batch_comparisons(metric, part, new, now)]
+    groups = groups_by_device(part)
+    found: list[BatchComparison] = []
+    for metric in (GAP, DELAY, ROWS, REJECTED):
+        compared = groups | {None: part} if metric == GAP else groups
+        found += [comparison for device, own in compared.items() for comparison in batch_comparisons(metric, own, now, device)]
     return BatchSource(name, int(new.sum()), int((~new).sum()), tuple(found))
 
 
-def batch_comparisons(metric: str, part: "DataFrame", new: Array, now: datetime) -> Iterator[BatchComparison]:
-    """Yield the comparison of each batch of the window in one metric; for gaps, also of the overdue batch."""
-    at = seconds(part["at"])
+def groups_by_device(part: "DataFrame") -> "dict[str | None, DataFrame]":
+    """Return the batches of each device with enough past, and those of all other devices together under None."""
+    devices = part["device"].astype(object).where(part["device"].notna(), None)
+    earlier = devices[~part["new"]].value_counts()
+    known = sorted(str(name) for name, n in earlier.items() if n >= LEAST) if devices.nunique() > 1 else []
+    others = part[~devices.isin(known)]
+    groups: dict[str | None, DataFrame] = {None: others.reset_index(drop=True)} if len(others) else {}
+    return groups | {name: part[devices == name].reset_index(drop=True) for name in known}
+
+
+def batch_comparisons(metric: str, part: "DataFrame", now: datetime, device: str | None = None) -> Iterator[BatchComparison]:
+    """Yield the comparison of each batch of the window in one metric; for gaps, also of the overdue batch.
+
+    part: the batches that are compared with each other, in order of time. device: whose they are, None for several.
+    """
+    at, new = seconds(part["at"]), part["new"].to_numpy(bool)
     values, rows = batch_values(metric, part, at), part["rows"].to_numpy(float)
     names = [str(each) for each in part["batch"]]
     moments: list[datetime] = part["at"].dt.to_pydatetime().tolist()
@@ -125,6 +150,7 @@ def batch_comparisons(metric: str, part: "DataFrame", new: Array, now: datetime)
         yield BatchComparison(
             metric=metric,
             batch=names[place] if place < len(names) else None,
+            device=device,
             at=moments[place],
             value=float(values[place]),
             usual=from_scale(metric, float(found.middle[i]), rows[old]),
@@ -144,7 +170,7 @@ def batch_p_value(metric: str, found: UsualValues, place: int, few: bool) -> flo
 def batch_values(metric: str, part: "DataFrame", at: Array) -> Array:
     """Return the value of each batch, NaN where it has none."""
     if metric == GAP:
-        return np.concatenate([[np.nan], np.diff(at) / HOUR])
+        return delivery_gaps(np.concatenate([[np.nan], np.diff(at) / HOUR]), part["new"].to_numpy(bool))
     if metric == DELAY:
         return np.asarray((at - seconds(part["captured_to"])) / HOUR, float)
     rows = part["rows"].to_numpy(float)
@@ -153,6 +179,19 @@ def batch_values(metric: str, part: "DataFrame", at: Array) -> Array:
     rejected = part["rejected_rows"].astype("float64").to_numpy(float)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(rows > 0, np.minimum(rejected / rows, 1.0), np.nan), float)
+
+
+def delivery_gaps(gaps: Array, new: Array) -> Array:
+    """Return the hours before the first batch of each delivery, NaN for the others, which came together with it.
+
+    The usual gap is the one in which half of the past time was spent: of a source whose devices deliver together it is the time between
+    their deliveries, however many batches one holds.
+    """
+    past = np.sort(gaps[~new & np.isfinite(gaps)])
+    if not past.size:
+        return gaps
+    usual = past[np.searchsorted(np.cumsum(past), past.sum() / 2)]
+    return np.where(gaps <= TOGETHER * usual, np.nan, gaps)
 
 
 def on_scale(metric: str, values: Array, rows: Array) -> tuple[Array, Array]:

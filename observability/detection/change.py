@@ -1,8 +1,10 @@
-"""Judge a change that was measured in several windows (windows.py) by size, significance and novelty.
+"""Judge a change that was measured in several windows (windows.py): its state against the level, and whether it is news.
 
 The statistic differs (PSI of a distribution, loss of a metric, growth of a ratio, of a gap between groups, change of a correlation, fall
-of agreement); the decision rule is the same. A detector fills a `WindowChange` for each window, adds its own fields, and states in
-`is_new` whether the model's own past differs from it too.
+of agreement); the decision rule is the same. The whole window is judged by size and significance alone, however long it has been so; what
+the model's own past shows as well is standing, and as critical as before. The last days of a window are reported only where they are new.
+A detector fills a `WindowChange` for each window, adds its own fields, and states in `is_new` whether the model's own past differs from it
+too.
 """
 
 from collections.abc import Sequence
@@ -12,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from observability.core.finding import SEVERITIES, Severity, needs_action
+from observability.core.finding import SEVERITIES, News, Severity, needs_action
 from observability.core.settings import ModelSettings
 from observability.stats.dispersion import LARGE_FREEDOM
 from observability.stats.multiple_testing import ACT_SHARE, benjamini_hochberg
@@ -124,9 +126,15 @@ class WindowChange:
         """Whether the model's own past differs from it as well; True where there is none."""
         return True
 
-    def stays_visible(self) -> bool:
-        """Whether a change that is not new is still shown as watch."""
-        return self.whole
+    @property
+    def comparable(self) -> bool:
+        """Whether the window can be held against the reference at all; False where both cover other parts of the calendar."""
+        return True
+
+    @property
+    def earlier_effect(self) -> float | None:
+        """The effect in the window before, in the same unit; None where it is not known."""
+        return None
 
 
 Change = TypeVar("Change", bound=WindowChange)
@@ -136,7 +144,8 @@ Change = TypeVar("Change", bound=WindowChange)
 class ChangeVerdict(Generic[Change]):
     """Severity of a change.
 
-    limit: the limit that it passed, or the one for watch. standing: beyond the limit, but not new to the model's own past.
+    limit: the limit that it passed, or the one for watch. standing: beyond the limit, but not new to the model's own past. Unknown: beyond
+    the limit, and not significantly.
     """
 
     change: Change
@@ -153,6 +162,21 @@ class ChangeVerdict(Generic[Change]):
     def needs_action(self) -> bool:
         """Whether it is act or watch."""
         return needs_action(self.severity)
+
+    @property
+    def news(self) -> News | None:
+        """What changed since the window before; None where nothing did. New may be older than the window: the onset tells."""
+        (watch, act), now, before = self.change.limits, self.change.effect, self.change.earlier_effect
+        if not self.needs_action:
+            return "recovered" if self.severity == "ok" and self.change.whole and before is not None and before >= watch else None
+        if before is None:
+            return "ongoing" if self.standing else "new"
+        if before < watch:
+            return "new"
+        if before < act <= now and self.severity == "act":
+            return "worse"
+        moved = now - before
+        return "improving" if moved <= -watch else "worse" if moved >= watch else "ongoing"
 
     @property
     def order(self) -> tuple[int, bool, tuple[float, ...]]:
@@ -179,12 +203,19 @@ class ChangeVerdict(Generic[Change]):
 
 
 def judge_change(change: Change, p_adjusted: float, budget: float) -> ChangeVerdict[Change]:
-    """Return the severity of one change: beyond its limit, significant, and new."""
+    """Return the severity of one change: beyond its limit and significant; of the last days, new as well.
+
+    A whole window that is beyond its limit, but not significantly or not comparably, is unknown.
+    """
     watch, act = change.limits
     severity = significant_severity(change.effect >= watch, change.effect >= act, p_adjusted, budget)
-    if severity == "ok" or change.is_new(severity, budget):
+    if severity == "ok":
+        return ChangeVerdict(change, "unknown" if change.whole and change.effect >= watch else "ok", p_adjusted)
+    if change.is_new(severity, budget):
         return ChangeVerdict(change, severity, p_adjusted)
-    return ChangeVerdict(change, "watch" if change.stays_visible() else "ok", p_adjusted, standing=True)
+    if not change.whole:
+        return ChangeVerdict(change, "ok", p_adjusted, standing=True)
+    return ChangeVerdict(change, severity if change.comparable else "unknown", p_adjusted, standing=True)
 
 
 def judge_changes(changes: Sequence[Change], budget: float) -> list[ChangeVerdict[Change]]:

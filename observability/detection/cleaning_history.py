@@ -30,19 +30,43 @@ A_DAY = 86_400.0
 
 @dataclass(frozen=True, kw_only=True)
 class CleaningComparison(HistoryComparison):
-    """One share of one run and the rule's earlier runs. rows, hits: rows that came in, and those that were dropped (or changed)."""
+    """One share of one run and the rule's earlier runs.
+
+    rows, hits: rows that came in, and those that were dropped (or changed). varies: range of the share of such a run, given how the earlier
+    ones differ.
+    """
 
     rows: int
     hits: int
+    varies: tuple[float, float]
 
     def severity(self, p_adjusted: float, budget: float) -> Severity:
-        """Return the severity at a p-value that is adjusted for all comparisons."""
+        """Return the severity at a p-value that is adjusted for all comparisons.
+
+        Unknown where the share is beyond its limit and beyond how runs vary, but not significantly.
+        """
         if not self.known:
             return "unknown"
-        if self.value < self.usual:
-            gone = self.value <= LESS * self.usual and self.usual - self.value >= WATCH[1]
-            return significant_severity(gone, False, p_adjusted, budget)
-        return significant_severity(self.exceeds(WATCH), self.exceeds(ACT), p_adjusted, budget)
+        act = self.value > self.usual and self.exceeds(ACT)
+        low, high = self.limits
+        severity = significant_severity(not low < self.value < high, act, p_adjusted, budget)
+        return "unknown" if severity == "ok" and not self.usual_range[0] < self.value < self.usual_range[1] else severity
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The shares from which a run is less and more than before. There is no share below 0 that is less."""
+        return min(LESS * self.usual, self.usual - WATCH[1]), max(WATCH[0] * self.usual, self.usual + WATCH[1])
+
+    @property
+    def usual_range(self) -> tuple[float, float]:
+        """The limits, or how far such runs vary where that is more."""
+        (low, high), (lowest, highest) = self.limits, self.varies
+        return (min(low, lowest) if lowest > 0 else -1.0), max(high, highest)
+
+    def limit(self, severity: Severity) -> float:
+        """Return the limit on the side of the usual share where the value is: that of the natural range where it is not passed."""
+        side = self.value > self.usual or severity == "ok"
+        return (self.limits if severity in ("watch", "act") else self.usual_range)[side]
 
 
 @dataclass(frozen=True)
@@ -106,8 +130,13 @@ def cleaning_comparisons(metric: str, part: "DataFrame", new: Array) -> Iterator
     for i, place in enumerate(places.tolist()):
         p = min(2 * min(float(found.low[i]), float(found.high[i])), 1.0) if found.known else float("nan")
         own, of = int(hits[place]), int(rows[place])
+        low, high = (
+            share_from_arcsine(min(max(float(end[i]), 0.0), np.pi / 2), rows[place : place + 1]) for end in (found.lowest, found.highest)
+        )
         usual = share_from_arcsine(float(found.middle[i]), n[old])
-        yield CleaningComparison(metric=metric, at=moments[place], value=own / of, usual=usual, p_value=p, rows=of, hits=own)
+        yield CleaningComparison(
+            metric=metric, at=moments[place], value=own / of, usual=usual, p_value=p, rows=of, hits=own, varies=(low, high)
+        )
 
 
 def counts_of(groups: Any) -> dict[str, dict[str, tuple[float, float]]]:

@@ -140,10 +140,12 @@ class Correlations:
         parts = [rows.at(rows.day == day) for day in days]
         n = np.array([each.there.sum(axis=0) for each in parts], np.float64)
         known = n >= LEAST_ROWS_A_DAY
-        with np.errstate(invalid="ignore", divide="ignore"):
-            means = np.array([each.ranks.sum(axis=0) for each in parts]) / n
-            whole = (rows.ranks**2).sum(axis=0) / n.sum(axis=0) - (rows.ranks.sum(axis=0) / n.sum(axis=0)) ** 2
-            between = np.nanvar(np.where(known, means, np.nan), axis=0, ddof=1) - np.nanmean(np.where(known, whole / n, np.nan), axis=0)
+        held, every = np.maximum(n, 1), np.maximum(n.sum(axis=0), 1)
+        count = np.maximum(known.sum(axis=0), 2)
+        means = np.array([each.ranks.sum(axis=0) for each in parts]) / held
+        whole = (rows.ranks**2).sum(axis=0) / every - (rows.ranks.sum(axis=0) / every) ** 2
+        off = np.where(known, means - np.where(known, means, 0.0).sum(axis=0) / count, 0.0)
+        between = (off**2).sum(axis=0) / (count - 1) - (known * whole / held).sum(axis=0) / count
         return np.asarray((known.sum(axis=0) >= LEAST_DAYS) & (between < SHARED * whole), bool)
 
     def left_out(self) -> list[str]:
@@ -205,7 +207,7 @@ class Correlations:
             whole=days == self.window,
             effect=abs(now[0] - before[0]),
             p_value=p_value,
-            limits=at_least(self.stated, varies),
+            limits=self.stated if days == self.window else at_least(self.stated, varies),
             varies=varies,
             names=(self.names[i], self.names[j]),
             places=(i, j),

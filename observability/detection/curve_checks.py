@@ -27,7 +27,13 @@ def claims_of(run: TrainingRun) -> list[RunClaim]:
     if not any(needs_action(each.severity) for each in found):
         found.append(curve_summary(run))
     note = " Only the newest steps of this run were read." if run.partly else ""
-    return [replace(each, because=each.because + note) for each in found]
+    found = [replace(each, because=each.because + note) for each in found]
+    return [of_pruned_trial(each) if run.pruned and each.severity == "act" else each for each in found]
+
+
+def of_pruned_trial(claim: RunClaim) -> RunClaim:
+    """Return a claim about a trial that its study gave up already: worth a look, but nobody has to act."""
+    return replace(claim, because=f"{claim.because} The study pruned this trial.", severity="watch")
 
 
 def not_finite(run: TrainingRun) -> RunClaim | None:
@@ -185,7 +191,10 @@ def overfitted(run: TrainingRun) -> RunClaim | None:
 
 
 def flattened(run: TrainingRun) -> RunClaim | None:
-    """Return the claim about plateaus of held-out metrics (else training metrics); `watch` where all are flat, else `ok`."""
+    """Return the claim about plateaus of held-out metrics (else training metrics).
+
+    It is `watch` where all are flat, else `ok`, without a limit.
+    """
     judged = long_enough(run, "held out") or long_enough(run, "train")
     flat = [(change, each) for each in judged if (change := curves.plateau_start(each.cost)) is not None]
     if not flat:
@@ -213,7 +222,7 @@ def flattened(run: TrainingRun) -> RunClaim | None:
         value=share,
         low=share,
         high=share,
-        limit=curves.PLATEAU_SHARE,
+        limit=None if still else curves.PLATEAU_SHARE,
         onset=of.when(change.at),
         source=None if still else "model",
         rank=4.0 + share,
@@ -240,6 +249,8 @@ def curve_summary(run: TrainingRun) -> RunClaim:
             if silent
             else "no metric of any step was logged"
         )
+        final = [f"`{name}` {run_figure(value)}" for name, value in sorted(run.final.items())[:4]]
+        why += f"; it ended with {', '.join(final)}" if final else ""
         return RunClaim("best_metric", run.steps, "unknown", f"The curves of run `{run.name}` cannot be judged: {why}.")
     finite = of.finite
     n = len(finite.values)

@@ -1,8 +1,8 @@
-"""Estimate the daily variation of a column's rate from its own past.
+"""Estimate the daily variation of a column's rate.
 
-Rows within a day are correlated (weather, upstream jobs, campaigns). The between-day variance of a rate is estimated from the past month
-without its most extreme day (such as a single outage), and reduces the effective number of rows. Events on two or more days of a month
-count as usual.
+Rows within a day are correlated (weather, upstream jobs, campaigns); the between-day variance of a rate reduces the effective number of
+rows. For a change it is estimated from the past month without its most extreme day (such as a single outage): events on two or more days
+of a month count as usual. For the level of the window it is that between consecutive days, which a lasting fault does not widen.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,14 @@ import numpy as np
 from observability.detection.windows import reference_days
 from observability.metrics.column_counts import ColumnCounts, ColumnShare, DailyShares
 from observability.stats.change import two_proportion_test
-from observability.stats.dispersion import LEAST_DAYS, PRIOR_EFFECT, DayVariation, estimate_day_variation, mean_variance_ratio
+from observability.stats.dispersion import (
+    LEAST_DAYS,
+    PRIOR_EFFECT,
+    DayVariation,
+    consecutive_day_variation,
+    estimate_day_variation,
+    mean_variance_ratio,
+)
 
 KEPT = 0.95
 """Share of past days that are used, those nearest to the median: of four weeks all but one."""
@@ -24,7 +31,7 @@ BY_ITSELF = 0.001
 class RateVariation:
     """The between-day variation of a rate.
 
-    known: None with fewer than seven days of past; days are then assumed to double the variance. chance: variance of one row. rows: of a
+    known: None with fewer than seven days; days are then assumed to double the variance. chance: variance of one row. rows: of a
     usual day.
     """
 
@@ -74,6 +81,19 @@ def rate_variation(past: DailyShares, otherwise: ColumnShare) -> RateVariation:
     if n.size < LEAST_DAYS:
         return RateVariation(None, chance, usual)
     return RateVariation(estimate_day_variation(value, chance / n, past.days.astype(np.int64), kept=KEPT), chance, usual)
+
+
+def level_variation(days: DailyShares, now: ColumnShare, before: ColumnShare) -> RateVariation:
+    """Return the variation of a rate between consecutive days. days: those of the past and of the window."""
+    days = days.at(days.n > 0)
+    n, value = days.n, days.value
+    together = (now.hits + before.hits + 0.5) / (now.total + before.total + 1)
+    chance = together * (1 - together)
+    usual = float(np.median(n)) if n.size else 0.0
+    rate = (float(value @ n) + 0.5) / (float(n.sum()) + 1)
+    numbers = days.days.astype("datetime64[D]").astype(np.int64)
+    known = consecutive_day_variation(value, rate * (1 - rate) / np.maximum(n, 1.0), numbers) if n.size else None
+    return RateVariation(known if known is not None and known.days >= LEAST_DAYS else None, chance, usual)
 
 
 def days_of(counts: ColumnCounts) -> int:

@@ -1,7 +1,7 @@
 """Detect devices with clock skew and devices that send coarse values."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ from observability.core.finding import Finding, Severity
 from observability.stats.distinct import DistinctCount, rarefaction
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from pandas import DataFrame
 
 NAME = "data/requests"
@@ -20,6 +21,9 @@ SKEW_WATCH, SKEW_ACT, OUTLYING = 300.0, 1800.0, 6.0
 """Clock skew in seconds for `watch` and `act` (five minutes join wrong features, half an hour the wrong hour), and the minimum multiple
 of the usual spread of the devices' delays."""
 FEWEST_DEVICES = 4
+MIXED_HOURS = 1.0
+"""Interquartile range in hours of the event times of one device that arrive in one hour, above which that hour is the time of a load or of
+a transfer, which says nothing about clocks."""
 COARSE_WATCH, COARSE_ACT, COARSE_Z, VARIED = 0.7, 0.5, 6.0, 20
 """Distinct values relative to as many rows of other devices; z from which it is significant; minimum distinct values of a feature."""
 
@@ -30,29 +34,39 @@ def device_claims(rows: "DataFrame", past: "DataFrame", features: Sequence[str],
     devices = sorted(str(name) for name, n in sizes.items() if n >= LEAST)
     if len(devices) < 2:
         return []
-    return [*clocks(rows, devices, context), *coarse(rows, past, devices, features, context)]
+    return [*clocks(rows, past, devices, context), *coarse(rows, past, devices, features, context)]
 
 
-def clocks(rows: "DataFrame", devices: Sequence[str], context: Context) -> list[Finding]:
-    """Return findings about devices whose records have a different delay from their own timestamps than those of the others."""
+def clocks(rows: "DataFrame", past: "DataFrame", devices: Sequence[str], context: Context) -> list[Finding]:
+    """Return findings about devices whose clock differs from those of the others, and from its own in the past month if that is known.
+
+    One finding of severity `unknown` where arrival times say nothing about clocks.
+    """
     if len(devices) < FEWEST_DEVICES:
         return []
-    delay = (rows["arrived"] - rows["at"]).dt.total_seconds()
-    middles = {name: float(np.median(delay[rows["device"] == name])) for name in devices}
+    delays = {name: own for name, own in delays_by_device(rows).items() if name in devices and own.delays.size >= LEAST}
+    if len(delays) < FEWEST_DEVICES:
+        return [clocks_unknown(rows, len(delays), context)]
+    before = delays_by_device(past)
+    first = {name: own.first for name, own in delays.items()}
     found = []
-    for name in devices:
-        others = np.array([middles[each] for each in devices if each != name])
+    for name, device in delays.items():
+        mine = device.delays
+        others = np.array([first[each] for each in delays if each != name])
         usual = float(np.median(others))
         spread = 1.4826 * float(np.median(np.abs(others - usual)))
-        off, mine = middles[name] - usual, delay[rows["device"] == name].to_numpy(float)
-        error = 1.2533 * 1.4826 * float(np.median(np.abs(mine - middles[name]))) / np.sqrt(mine.size)
+        off = first[name] - usual
+        error = 1.2533 * 1.4826 * float(np.median(np.abs(mine - np.median(mine)))) / np.sqrt(mine.size)
         if abs(off) < SKEW_WATCH or abs(off) < OUTLYING * max(spread, error):
             continue
+        own = before.get(name)
+        if own and own.delays.size >= LEAST and first[name] > -SKEW_WATCH and abs(first[name] - own.first) < SKEW_WATCH:
+            continue  # it always arrived so much later than others: that is how it delivers
         severity: Severity = "act" if abs(off) >= SKEW_ACT else "watch"
         side = "behind" if off > 0 else "ahead"
         because = (
-            f"The clock of device `{name}` seems {length(abs(off))} {side}: its records arrive {length(abs(middles[name]))} "
-            f"{'after' if middles[name] >= 0 else 'before'} "
+            f"The clock of device `{name}` seems {length(abs(off))} {side}: its first records arrive {length(abs(first[name]))} "
+            f"{'after' if first[name] >= 0 else 'before'} "
             f"the time they carry, those of the other {len(others)} devices {length(abs(usual))} "
             f"{'after' if usual >= 0 else 'before'}; {mine.size:,} rows of the sample."
         )
@@ -73,10 +87,50 @@ def clocks(rows: "DataFrame", devices: Sequence[str], context: Context) -> list[
     return found
 
 
+@dataclass(frozen=True)
+class DeviceDelays:
+    """Seconds from event time to arrival of the rows of a device. first: the usual delay of those that arrive first in each hour: waiting
+    adds to a delay, a wrong clock moves all of them.
+    """
+
+    delays: "NDArray[np.float64]"
+    first: float
+
+
+def delays_by_device(rows: "DataFrame") -> dict[str, DeviceDelays]:
+    """Return the delays of each device, without hours of arrival that mix event times.
+
+    What is loaded without `received_at` arrives at the time of its load: where one device's records of many hours arrive in one hour, that
+    is the time of a load or of a transfer.
+    """
+    import pandas as pd
+
+    named = rows[rows["device"].notna()]
+    if named.empty:
+        return {}
+    delay = (named["arrived"] - named["at"]).dt.total_seconds()
+    times = pd.DataFrame({"device": named["device"], "hour": named["arrived"].dt.floor("h"), "delay": delay})
+    times["at"] = (named["at"] - named["at"].min()).dt.total_seconds()
+    quartiles = times.groupby(["device", "hour"])["at"].quantile(np.array([0.25, 0.75])).unstack()
+    mixed = (quartiles[0.75] - quartiles[0.25] > MIXED_HOURS * 3600).rename("mixed").reset_index()
+    kept = times.merge(mixed, on=["device", "hour"]).query("not mixed")
+    first = kept.groupby(["device", "hour"])["delay"].min().groupby("device").median()
+    return {str(name): DeviceDelays(own.to_numpy(float), float(first[name])) for name, own in kept.groupby("device")["delay"]}
+
+
+def clocks_unknown(rows: "DataFrame", devices: int, context: Context) -> Finding:
+    """Return the finding that says why clocks cannot be judged. devices: those whose arrival times can be used."""
+    because = (
+        f"Clocks of devices cannot be judged: the arrival times of {devices:,} devices can be used, it needs {FEWEST_DEVICES}. Records of "
+        "many hours arrived together, so their time of arrival is that of a load or of a transfer; log `received_at`."
+    )
+    return context.undecided(NAME, "model", "clock_skew", len(rows), because, against="peers")
+
+
 def length(seconds: float) -> str:
     """Return a duration in words."""
     for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
+        if round(seconds / size, 2) >= 2:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds:.3g} seconds"
 

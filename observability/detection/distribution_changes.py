@@ -1,8 +1,9 @@
 """Measure how far a column's distribution is from the reference and from its own past, and its natural variation.
 
-The statistic is the PSI, from daily counts. Its null distribution has two parts: sampling noise of the rows, and variance between days of
-the past (stats/dispersion.py). A column follows the calendar where rows of a day share its value (weekday, month, weather). Such a column
-is new only where it is farther from the reference than the same number of past days was.
+The statistic is the PSI, from daily counts. Its null distribution has two parts: sampling noise of the rows, and variance between days
+(stats/dispersion.py): of consecutive days for the whole window, which is judged against the level, of all past days for its last days,
+which are judged as a change. A column follows the calendar where rows of a day share its value (weekday, month, weather). Such a
+column cannot be held against a reference of other days; it is reported where it is farther than the same number of past days was.
 """
 
 from dataclasses import dataclass
@@ -16,17 +17,19 @@ from observability.core.finding import Severity
 from observability.detection.change import USUAL_SHARE, Limits, WindowChange, at_least
 from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.detection.windows import WEEK, Floats, last_day_masks, reference_days, same_weekdays
-from observability.metrics.histograms import ColumnAxis, ColumnHistogram, DailyHistogram, grouped_counts
+from observability.metrics.histograms import ColumnAxis, ColumnHistogram, DailyHistogram, grouped_counts, one_value_a_day
 from observability.stats import distance
 from observability.stats.dispersion import (
     LARGE_FREEDOM,
     LEAST_DAYS,
     DayVariation,
     GammaNull,
+    consecutive_day_variation,
     estimate_day_variation,
     fast_median,
     mean_variance_ratio,
     psi_null,
+    psi_null_of_days,
 )
 from observability.stats.interval import effective_n
 from observability.stats.level_swap import LevelShares, past_day_excess
@@ -85,8 +88,8 @@ class DistributionChange(WindowChange):
 
     past: the distance from the own past, None where unknown. groups: counts by group in the reference and in the window. stated: limits
     without the natural variation. usual: for a column that follows the calendar, the largest distance from the reference over the same
-    number of past days. week_before: PSI of the week before the window. levels, past_levels: for a category, both sides level by level,
-    against the reference and the own past.
+    number of past days. one_value_a_day: whether all rows of a day have one value. week_before: PSI of the week before the window.
+    levels, past_levels: for a category, both sides level by level, against the reference and the own past.
     """
 
     after: ColumnHistogram
@@ -95,6 +98,7 @@ class DistributionChange(WindowChange):
     past: PsiDistance | None
     stated: Limits
     usual: float | None = None
+    one_value_a_day: bool = False
     week_before: float | None = None
     levels: LevelShares | None = None
     past_levels: LevelShares | None = None
@@ -117,13 +121,15 @@ class DistributionChange(WindowChange):
         limit = at_least(self.stated, self.past.varies)[sure]
         return self.past.psi >= limit and self.past.p_value <= budget * (ACT_SHARE if sure else 1.0)
 
-    def stays_visible(self) -> bool:
-        """Whether a change that is not new is still shown.
+    @property
+    def comparable(self) -> bool:
+        """Whether the reference can judge it: not a column with one value a day that covers other days of the calendar."""
+        return not (self.one_value_a_day and self.as_usual)
 
-        False where less than a week differs by no more than single days do and the week before did not differ.
-        """
-        calendar = self.days < WEEK and self.as_usual and self.week_before is not None and self.week_before < self.limits[0]
-        return self.whole and not calendar
+    @property
+    def earlier_effect(self) -> float | None:
+        """The PSI of the week before the window."""
+        return self.week_before
 
 
 @dataclass(frozen=True)
@@ -173,6 +179,12 @@ class ColumnBaseline:
         return np.asarray(np.maximum(total, 1e-4))
 
     @cached_property
+    def level_shares(self) -> Floats:
+        """Shares of the groups in reference and window together: a group that is new in the window varies by as much as it holds."""
+        now = self.now_groups.sum(axis=0)
+        return np.asarray(np.maximum((self.base / max(self.base.sum(), 1.0) + now / max(now.sum(), 1.0)) / 2, 1e-4))
+
+    @cached_property
     def rows_a_day(self) -> float:
         """Effective rows of a usual day."""
         side = self.past if self.past is not None and self.past.numbers.size >= LEAST_DAYS else self.now
@@ -183,6 +195,16 @@ class ColumnBaseline:
     def weekly(self) -> DayVariation:
         """Between-day variance of the share of each group, without the pattern of the week."""
         return self._variation(weekly=True)
+
+    @cached_property
+    def consecutive(self) -> DayVariation:
+        """Variance of the share of each group between consecutive days, in the past and the window."""
+        sides = [side for side in (self.past, self.now) if side is not None]
+        w, w2, numbers = (np.concatenate([getattr(side, name) for side in sides]) for name in ("w", "w2", "numbers"))
+        groups = np.concatenate([self.past_groups, self.now_groups]) if self.past is not None else self.now_groups
+        with np.errstate(invalid="ignore", divide="ignore"):
+            noise = self.level_shares * (1 - self.level_shares) * (w2 / w**2)[:, None]
+            return consecutive_day_variation(groups / groups.sum(axis=1, keepdims=True), noise, numbers)
 
     @cached_property
     def daily(self) -> DayVariation:
@@ -227,6 +249,11 @@ class ColumnBaseline:
         within, whole = 1 - np.sum(np.nan_to_num(self.past_shares) ** 2, axis=1), 1 - float(np.sum((self.base / self.base.sum()) ** 2))
         return bool(fast_median(within, 0) <= OF_THE_DAY * whole)
 
+    @cached_property
+    def one_value_a_day(self) -> bool:
+        """Whether all rows of a day have one value, and days differ: weekday, month, holiday."""
+        return self.past is not None and self.of_the_day and one_value_a_day(self.past.joined(self.now), self.before)
+
     def usual(self, days: int) -> float | None:
         """The largest distance from the reference over the same number of past days (a week for a longer window).
 
@@ -240,17 +267,28 @@ class ColumnBaseline:
         return max(distance.psi_by_row(self.base, kept @ self.past_groups).tolist(), default=None)
 
     def distance(
-        self, base: Floats, n: float, counts: Floats, after: ColumnHistogram, days: int, other_days: float, *, weekly: bool
+        self,
+        base: Floats,
+        n: float,
+        counts: Floats,
+        after: ColumnHistogram,
+        days: int,
+        other_days: float,
+        varies: DayVariation,
+        *,
+        whole: bool,
     ) -> tuple[PsiDistance, LevelShares | None]:
         """Return the distance of two sides with its null, and level by level for categories that do not follow the calendar.
 
-        base, counts: both sides by group. n: effective rows of the other side. days, other_days: days of both sides.
+        base, counts: both sides by group. n: effective rows of the other side. days, other_days: days of both sides. varies: variance that
+        days add. whole: the whole window against the reference; there, a day of a column that follows the calendar is one draw.
         """
-        varies = self.weekly if weekly else self.daily
         from_days = varies.between * (mean_variance_ratio(days, varies.correlation) + mean_variance_ratio(other_days, varies.correlation))
         freedom = varies.freedom if varies.days else LARGE_FREEDOM
         value, groups = distance.psi(base, counts), distance.occupied_bins(base, counts)
-        null = psi_null(n, after.n, groups, float(np.sum(from_days / self.shares)), freedom)
+        shares = self.level_shares if whole else self.shares
+        by_rows = psi_null(n, after.n, groups, float(np.sum(from_days / shares)), freedom)
+        null = psi_null_of_days(self.base, days, other_days) if whole and self.of_the_day else by_rows
         found = PsiDistance(value, groups, null, null.p_value(value), n)
         if self.axis.ordered or self.of_the_day:
             return found, None
@@ -276,7 +314,8 @@ class ColumnBaseline:
         """Return the change of some days of the window against the reference and the past."""
         after, counts, past = self.now.over(kept), self.now_groups[kept].sum(axis=0), self.past
         span = reference_days(self.before.n, self.rows_a_day)
-        reference, levels = self.distance(self.base, self.before.n, counts, after, days, span, weekly=days >= WEEK)
+        varies = self.consecutive if whole and not self.of_the_day else self.weekly if days >= WEEK else self.daily
+        reference, levels = self.distance(self.base, self.before.n, counts, after, days, span, varies, whole=whole)
         own, own_levels = None, None
         if past is not None and past.numbers.size >= LEAST_DAYS:
             alike = np.ones(past.numbers.size, bool)
@@ -284,13 +323,13 @@ class ColumnBaseline:
                 alike = same_weekdays(past.numbers, self.now.numbers[kept])
             if past.rows[alike].sum() >= MINIMUM_ROWS:
                 base, n = self.past_groups[alike].sum(axis=0), effective_n(float(past.w[alike].sum()), float(past.w2[alike].sum()))
-                own, own_levels = self.distance(base, n, counts, after, days, max(float(alike.sum()), 1.0), weekly=True)
+                own, own_levels = self.distance(base, n, counts, after, days, max(float(alike.sum()), 1.0), self.weekly, whole=False)
         return DistributionChange(
             days=days,
             whole=whole,
             effect=reference.psi,
             p_value=reference.p_value,
-            limits=at_least(self.stated, reference.varies),
+            limits=self.stated if whole else at_least(self.stated, reference.varies),
             varies=reference.varies,
             after=after,
             groups=(self.base, counts),
@@ -298,6 +337,7 @@ class ColumnBaseline:
             past=own,
             stated=self.stated,
             usual=self.usual(days),
+            one_value_a_day=self.one_value_a_day,
             week_before=self.weeks[0] if self.weeks else None,
             levels=levels,
             past_levels=own_levels,

@@ -1,8 +1,10 @@
 """Sentences about performance estimates, always marked as estimates."""
 
 from observability.core.metric_definitions import METRICS
+from observability.detection.extrapolation import FarInput, far_inputs_in_words
 from observability.detection.performance_sentences import metric_number, metric_with_interval
 from observability.metrics.estimate_accuracy import EstimateCheck
+from observability.metrics.metric_limits import LIMITS
 from observability.stats.interval import Interval
 
 NO_REFERENCE = "There is no reference, so performance cannot be estimated: register this version with held-out predictions."
@@ -34,14 +36,27 @@ def lower(metric: str) -> str:
 
 
 def estimate(
-    metric: str, now: Interval, before: Interval | None, check: EstimateCheck | None, rows: int, *, in_sample: bool, missing: float | None
+    metric: str,
+    now: Interval,
+    before: Interval | None,
+    check: EstimateCheck | None,
+    rows: int,
+    *,
+    in_sample: bool,
+    missing: float | None,
+    open_fall: bool,
 ) -> str:
-    """Return the estimate, its data, and its last measured error."""
+    """Return the estimate, its data, and its last measured error.
+
+    missing: share of rows without a label; None where most are in. open_fall: it is beyond its limit without a verdict.
+    """
     said = f"Estimated {lower(metric)} {metric_with_interval(metric, now)} on {rows:,} predictions"
     if missing is not None:
         said += f", {100 * missing:.0f} % of them without a label yet"
     if before is not None and before.value is not None:
         said += f"; {metric_number(metric, before.value)} was estimated of the reference"
+    if open_fall and now.low is not None:
+        said += ", a change that is not significant" if missing is not None else "; most labels are in, so the measurement decides"
     if in_sample:
         said += ", on which the model was fitted: such estimates are optimistic"
     if check is None:
@@ -61,6 +76,27 @@ def distrusted(metric: str, now: Interval, check: EstimateCheck) -> str:
     """Return that the estimate is not to be trusted, and why."""
     assert now.value is not None
     return f"Estimated {lower(metric)} {metric_number(metric, now.value)} is not trusted: {checked(check)}."
+
+
+def extrapolated(metric: str, now: Interval, far: list[FarInput], fall: float, needed: int | None, labelled: int, served: int) -> str:
+    """Return that the estimate extrapolates, because of which inputs, and how many labels of the window would settle it.
+
+    fall: the fall that they would find, in points or relative. labelled, served: of the window.
+    """
+    assert now.value is not None
+    said = f"Estimated {lower(metric)} {metric_number(metric, now.value)} extrapolates: {far_inputs_in_words(far)} far from the reference"
+    if needed is None:
+        return f"{said}. Labels of this window would tell whether it holds."
+    by = f"{100 * fall:.3g} points" if LIMITS[metric][0] == "points" else f"{100 * fall:.3g} %"
+    direction = "fall" if METRICS[metric].better == "high" else "rise"
+    have = f"; {labelled:,} of {served:,} predictions are labelled" if needed <= served else f"; the window has {served:,} predictions"
+    return f"{said}. A {direction} of {by} cannot be ruled out: it needs about {rounded_labels(needed):,} labels of this window{have}."
+
+
+def rounded_labels(needed: int) -> int:
+    """Return a number of labels rounded up to two digits, at least 10."""
+    step = 10 ** max(len(str(needed)) - 2, 1)
+    return -(-needed // step) * step
 
 
 def error_sentence(check: EstimateCheck) -> str:

@@ -98,8 +98,7 @@ class Level:
     rate of the most significant pair (of pairs beyond the limit where there are any); sure_low, sure_high: its groups. chance: p-value of
     that difference among equal groups. growth: p-value of that pair's growth since the reference, None where not known. by_day: the
     difference of that pair by day; strays: p-value of the difference from between-day variance; varies: upper limit of its natural
-    variation (0: not known); gap_before: the difference in the reference. p_value: the largest of the three; NaN where the reference was
-    beyond the limit.
+    variation (0: not known); gap_before: the difference in the reference. p_value: the larger of chance and strays.
     """
 
     criterion: Criterion
@@ -128,8 +127,8 @@ class Level:
 
     @property
     def p_value(self) -> float:
-        """The p-value of the joint claim: the difference exceeds the noise of rows and days and has grown."""
-        return float("nan") if self.stood else max(self.chance, self.growth or 0.0, self.strays)
+        """The p-value of the claim that the difference exceeds the noise of rows and days, whether or not the reference had it too."""
+        return max(self.chance, self.strays)
 
     def onset(self, start: datetime) -> OnsetEstimate:
         """The estimated onset date of the most significant pair's difference."""
@@ -175,6 +174,14 @@ def criterion_of(model: Model, groups: GroupMetrics) -> Criterion | None:
     if chosen in CRITERIA:
         return CRITERIA[chosen]
     return CRITERIA[UNCHOSEN[0] if groups.labelled.sum() > 0 else UNCHOSEN[1]]
+
+
+def declared_metric(model: Model) -> str:
+    """Return the metric of the model's criterion, of groups that no prediction shows."""
+    if model.task != "binary":
+        return (EQUAL_ERROR if model.task == "regression" else EQUAL_ACCURACY).metric
+    chosen = model.settings.fairness_criterion
+    return CRITERIA[chosen if chosen in CRITERIA else UNCHOSEN[1]].metric
 
 
 def is_chosen(model: Model) -> bool:

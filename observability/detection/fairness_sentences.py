@@ -31,11 +31,19 @@ def group_difference(metric: str, value: float | None) -> str:
 
 
 def criterion_sentence(
-    model: Model, attribute: Attribute, now: GroupMetrics, judged: Level, severity: Severity, looks: int | None = None
+    model: Model,
+    attribute: Attribute,
+    now: GroupMetrics,
+    judged: Level,
+    severity: Severity,
+    looks: int | None = None,
+    *,
+    young: bool = False,
 ) -> str:
     """Return how far groups are from the criterion, whether that is significant, and whether it is pre-existing.
 
-    looks: how many comparisons the run made; None where no criterion is chosen and nothing is decided.
+    looks: how many comparisons the run made; None where no criterion is chosen and nothing is decided. young: most labels are still to
+    come.
     """
     spread, metric = judged.spread, judged.criterion.metric
     rate = now.metrics[judged.widest]
@@ -54,12 +62,14 @@ def criterion_sentence(
         said = f"{said}, most significant between {now.names[judged.sure_low]} and {now.names[judged.sure_high]}: {sure_of(judged)}"
     asked = "" if is_chosen(model) else f"; {ASK}"
     if needs_action(severity):
-        then = f", {group_difference(metric, judged.before)} in the reference" if judged.before is not None else ""
+        then = (
+            f", {group_difference(metric, judged.before)} in the reference{' already' if judged.stood else ''}"
+            if judged.before is not None
+            else ""
+        )
         return f"{said}: {held}{then}{asked}."
-    if severity == "unknown":
+    if young:
         return f"{said}; too few labels yet."
-    if judged.stood:
-        return f"{said}, beyond the {held}; pre-existing gap ({group_difference(metric, judged.before)} in the reference){asked}."
     if judged.breached:
         return f"{said}, {doubt(judged, looks, held)}{asked}."
     return f"{said}, within the {held}{asked}."
@@ -73,13 +83,11 @@ def sure_of(judged: Level) -> str:
 
 
 def doubt(judged: Level, looks: int | None, held: str) -> str:
-    """Return why a difference beyond the limit needs no action: sampling noise, no significant growth, or multiple comparisons."""
+    """Return why a difference beyond the limit is not certain: sampling noise, or multiple comparisons."""
     metric = judged.criterion.metric
     if judged.chance > ALONE:
         limit = group_difference(metric, judged.spread.null_95)
         return f"beyond the {held}, but not significant: sampling noise among equal groups up to {limit}"
-    if judged.growth is not None and judged.growth > ALONE:
-        return f"beyond the {held}, but no significant growth from the reference's {group_difference(metric, judged.before)}"
     if looks is None:
         return f"beyond the {held}, and significant by itself"
     counted = f"the {looks} comparisons of this run" if looks > 1 else "all tests of a week"

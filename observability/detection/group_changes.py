@@ -177,7 +177,7 @@ def _gap_changes(side: ComparedGroups, metric: str, window: GroupWindow, places:
                 whole=window.whole,
                 effect=grown,
                 p_value=growth_p_value(error, grown),
-                limits=at_least(stated, varies),
+                limits=stated if window.whole else at_least(stated, varies),
                 varies=varies,
                 place=place,
                 metric=metric,

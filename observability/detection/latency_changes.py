@@ -23,6 +23,8 @@ NAME = "serving/latency"
 RATIO_WATCH, RATIO_ACT = 1.3, 1.5
 """Limits of a latency: 1.3 times is a watch, 1.5 times an act (`limits` of the settings: `serving/latency/latency_p99`), less the 4 %
 binning error of two percentiles."""
+LEAST_INCREASE_MS = 2.0
+"""Smallest rise of a latency that matters, in milliseconds (`serving/latency/latency_increase`): 0.28 ms against 0.14 concerns nobody."""
 POINTS_WATCH, POINTS_ACT = 0.005, 0.02
 """Limits of an error rate: half a point higher is a watch, two points an act (`serving/latency/error_rate`); at least half as high
 again."""
@@ -77,12 +79,22 @@ def service_limits(metric: str, settings: ModelSettings) -> tuple[float, float]:
     return stated_limits(settings, f"{NAME}/{metric}", watch, act)
 
 
-def matters(change: ServiceChange, limit: float, odds: float = ODDS_WATCH) -> bool:
-    """Whether a rise is large enough: beyond a limit, with an interval wholly above 1, and of enough requests."""
+def least_increase(settings: ModelSettings) -> float:
+    """Return the smallest rise of a latency that matters, in milliseconds: the owner's, else the default."""
+    return settings.limits.get(f"{NAME}/latency_increase", LEAST_INCREASE_MS)
+
+
+def matters(change: ServiceChange, limit: float, odds: float = ODDS_WATCH, *, least_ms: float = 0.0) -> bool:
+    """Whether a rise is large enough: beyond a limit, with an interval wholly above 1, and of enough requests.
+
+    least_ms: the smallest rise of a latency that matters, in milliseconds.
+    """
     if change.odds < odds:
         return False
     if change.metric not in QUANTILES:
         return change.grown >= limit - 1e-12
+    if change.grown < least_ms:
+        return False
     ratio = change.ratio
     return ratio.value is not None and ratio.value >= limit * (1 - 2 * RELATIVE_ERROR) and (ratio.low or 0.0) > 1
 

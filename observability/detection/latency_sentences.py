@@ -45,6 +45,11 @@ def because_latency(metric: str, value: Interval, n: int, side: ServiceChange | 
     return f"{said}{held(side, model)}"
 
 
+def small_increase_sentence(side: ServiceChange, least_ms: float) -> str:
+    """Return that a rise is too small to matter, in milliseconds."""
+    return f"The rise of {ms(side.grown)} is below the {ms(least_ms)} that matter."
+
+
 def held(side: ServiceChange | None, model: bool) -> str:
     """Return the past value, as the end of a sentence."""
     if side is None:

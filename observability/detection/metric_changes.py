@@ -13,18 +13,30 @@ from observability.core.analyzer import Context
 from observability.core.finding import Severity
 from observability.core.metric_definitions import METRICS
 from observability.core.settings import ModelSettings
-from observability.detection.change import DifferenceError, WindowChange, at_least, stated_limits
+from observability.detection.change import ChangeVerdict, DifferenceError, WindowChange, at_least, judge_change, stated_limits
 from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.detection.windows import WEEK, last_day_masks, reference_days, same_weekdays, window_phrase
 from observability.metrics.measured_windows import BASELINE_DAYS, LEAST_LABELS_A_DAY, DailyMetrics, Days, Metrics, on, row_error
 from observability.metrics.metric_limits import LIMITS
 from observability.stats.dispersion import PRIOR_EFFECT
 from observability.stats.interval import Interval, difference_interval
+from observability.stats.multiple_testing import ACT_SHARE
 
 NAME = "serving/performance"
 MINIMUM_LABELS = 100
+SURE_BY_ROWS = 1e-4
+"""A loss that only the variation of days may explain is shown from this p-value by rows on; one outlier gives a root mean square 0.002."""
 ONSET_LABELS_A_DAY = max(20, LEAST_LABELS_A_DAY)
 """Days with fewer labels are left out when the onset is estimated."""
+LEAST_RIPE_DAYS = 3
+"""Days with complete labels from which they are judged while the others are waited for."""
+PRIMARY_CHANCE = 0.0027
+"""Two-sided p-value by rows from which the primary metric is critical, three standard errors. It is one test that was chosen beforehand, so
+it does not share the false discovery rate of the others."""
+PRIMARY_CHANCE_BY_DAYS = 0.2
+"""The same by rows and days: days of one week are few, and the level is that of these days."""
+SECONDARY_TIMES = 2.0
+"""A secondary metric is critical by itself from so many times its limit; below it is a warning that goes with the primary metric."""
 LEAST_PAST = 5
 """Past days from which they give the level before an onset; with fewer the baseline does."""
 
@@ -34,7 +46,7 @@ class MeasuredWindow:
     """Metrics over some days, and over the past that they are compared with.
 
     whole: the days that the finding is about, else some of its last days; late: days before the window, because its labels are still to
-    come.
+    come. past: of the month before; earlier: of as many days before, a week at most.
     """
 
     days: Days
@@ -42,6 +54,7 @@ class MeasuredWindow:
     late: bool
     metrics: Metrics
     past: Metrics
+    earlier: Metrics
 
     @property
     def length(self) -> int:
@@ -60,8 +73,10 @@ class MeasuredWindow:
 class MetricChange(WindowChange):
     """One metric in one window and before; the effect is how much worse it became (in points, or relative).
 
-    by_rows: p-value by rows alone. smallest: the smallest effect that is act, without natural variation. past: the same change against the
-    own past, None where the past is the baseline or is not known.
+    by_rows: p-value by rows alone. scale: the loss that is an effect of 1. level: held against a reference over the whole window. smallest:
+    the smallest effect that is act, without natural variation. past: the same change against the own past, None where the past is the
+    baseline or is not known. The error of the whole window is that of its rows and of consecutive days, because its own level is judged;
+    the error of last days holds how much days of the past differ, because their change is judged.
     """
 
     metric: str
@@ -70,11 +85,21 @@ class MetricChange(WindowChange):
     before: Interval
     by_rows: float
     smallest: float
+    scale: float = 1.0
+    level: bool = False
     past: "MetricChange | None" = None
 
     def is_new(self, severity: Severity, budget: float) -> bool:
         """Whether it is worse than the own past as well."""
         return self.past is None or (self.past.effect >= self.past.limits[0] and self.past.p_value <= budget)
+
+    @property
+    def earlier_effect(self) -> float | None:
+        """How much worse the days before were than the baseline, in the same unit; None where they have too few labels."""
+        earlier = self.window.earlier.get(self.metric)
+        if earlier is None or earlier.value is None or earlier.n < MINIMUM_LABELS or self.before.value is None or not self.scale:
+            return None
+        return loss(self.metric, earlier.value, self.before.value) / self.scale
 
     @property
     def near_past(self) -> bool:
@@ -85,14 +110,20 @@ class MetricChange(WindowChange):
 def measured_windows(daily: DailyMetrics, *, young: bool, least: int) -> list[MeasuredWindow]:
     """Return the window and its last days with at least `least` labels.
 
-    Where the window's labels are young, the last mature week replaces it, if there is one.
+    Where the window's labels are young, the last mature week replaces it, and the window's own days that have theirs are judged beside it;
+    where there is no mature week, they alone.
     """
     whole = daily.days[daily.days >= daily.first]
     ripe = daily.mature[-WEEK:]
-    late = bool(young and ripe.size == WEEK and daily.labels(ripe) >= least)
+    if ripe.size < WEEK or daily.labels(daily.days[daily.days < daily.first]) < least:
+        ripe = daily.complete(whole)
+    late = bool(young and ripe.size >= LEAST_RIPE_DAYS and daily.labels(ripe) >= least)
     if late:
         whole = ripe
     found = [_measured_window(daily, whole, whole=True, late=late)]
+    own = ripe[ripe >= daily.first]
+    if late and LEAST_RIPE_DAYS <= own.size < ripe.size and daily.labels(own) >= least:
+        found.append(_measured_window(daily, own, whole=True, late=True))
     if (daily.days < whole[0]).sum() >= 2 * WEEK and (late or not young):
         last = int(whole[-1]) if late else min(int(whole[-1]), daily.last)
         length = min(found[0].length, WEEK if late else daily.length)
@@ -106,7 +137,46 @@ def _measured_window(daily: DailyMetrics, days: Days, *, whole: bool, late: bool
     if days[-1] - days[0] + 1 < WEEK and daily.days[0] <= days[0] - 2 * WEEK:
         past = daily.days[(daily.days < days[0]) & same_weekdays(daily.days, days)]
     own = daily.window if whole and not late else daily.measured(days)
-    return MeasuredWindow(days, whole, late, own, daily.measured(past) if past.size else {})
+    length = min(int(days[-1] - days[0]) + 1, WEEK)
+    earlier = daily.days[(daily.days < days[0]) & (daily.days >= days[0] - length)]
+    return MeasuredWindow(days, whole, late, own, *(daily.measured(each) if each.size else {} for each in (past, earlier)))
+
+
+def metric_verdict(
+    change: MetricChange, p_adjusted: float, budget: float, *, primary: bool, primary_fell: bool = True
+) -> ChangeVerdict[MetricChange]:
+    """Return the verdict on one window.
+
+    The primary metric over the whole window is one test by rows and by days; all others share the false discovery rate. A loss that would
+    be act if days did not differ stays visible as watch. primary_fell: whether the primary metric is beyond its limit for watch; else
+    another one is a warning at most.
+    """
+    verdict = judge_change(change, p_adjusted, budget)
+    if not primary and not primary_fell and verdict.severity == "act":
+        verdict = ChangeVerdict(change, "watch", p_adjusted, verdict.standing)
+    if not change.whole:
+        return verdict
+    if primary and change.level:
+        sure = change.by_rows <= PRIMARY_CHANCE and change.p_value <= PRIMARY_CHANCE_BY_DAYS
+        beyond: Severity = "act" if change.effect >= change.limits[1] else "watch" if change.effect >= change.limits[0] else "ok"
+        severity: Severity = beyond if sure or beyond == "ok" else "unknown"
+        standing = severity in ("act", "watch") and not change.is_new(severity, budget)
+        verdict = ChangeVerdict(change, severity, p_adjusted, standing)
+    elif not primary and change.level and verdict.severity == "act" and change.effect < SECONDARY_TIMES * change.limits[1]:
+        verdict = ChangeVerdict(change, "watch", p_adjusted, verdict.standing)
+    by_rows = change.effect >= change.smallest and change.by_rows <= min(budget * ACT_SHARE, SURE_BY_ROWS)
+    if verdict.severity in ("ok", "unknown") and by_rows:
+        return ChangeVerdict(change, "watch", p_adjusted, change.near_past)
+    return verdict
+
+
+def labels_to_decide(change: MetricChange) -> int:
+    """Return about how many more labels would decide whether a loss of this size is more than chance by rows; at least one."""
+    assert change.now.value is not None and change.before.value is not None
+    size = abs(change.now.value - change.before.value)
+    error = row_error(change.now)
+    needed = change.now.n * ((3.0 * error / size) ** 2 - 1) if size > 0 and np.isfinite(error) else 0.0
+    return max(round(needed), 1)
 
 
 def metric_limits(settings: ModelSettings, metric: str) -> tuple[float, float]:
@@ -135,11 +205,11 @@ def metric_changes(
             continue
         stated = metric_limits(settings, metric)
         scale = abs(then.value) if kind == "relative" else 1.0
-        worse = -change.value if METRICS[metric].better == "high" else change.value
+        worse = loss(metric, now.value, then.value)
         if kind == "of mae":
-            scale, worse = before["mae"].value or 0.0, abs(now.value) - abs(then.value)
+            scale = before["mae"].value or 0.0
         error = _change_error(daily, window, metric, change, now, then, own_past=past is None)
-        varies = error.reach / scale if scale and error.days_known else 0.0
+        varies = error.reach / scale if scale and error.days_known and not (window.whole and past is not None) else 0.0
         found[metric] = MetricChange(
             days=window.length,
             whole=window.whole,
@@ -153,9 +223,18 @@ def metric_changes(
             before=then,
             by_rows=difference_p_value(change),
             smallest=stated[1],
+            scale=scale,
+            level=window.whole and past is not None,
             past=None if past is None else past.get(metric),
         )
     return found
+
+
+def loss(metric: str, now: float, before: float) -> float:
+    """Return how much worse a value of a metric is than another; of a bias, how much larger it is either way."""
+    if LIMITS[metric][0] == "of mae":
+        return abs(now) - abs(before)
+    return before - now if METRICS[metric].better == "high" else now - before
 
 
 def _change_error(
@@ -163,7 +242,12 @@ def _change_error(
 ) -> DifferenceError:
     """Return the standard error of a change; the between-day part is estimated from past days, else an assumed value."""
     length = float(window.days.size)
-    known = daily.day_variation(metric, int(window.days[0]), weekly=own_past or window.length >= WEEK)
+    level = window.whole and not own_past
+    known = (
+        daily.consecutive_variation(metric, int(window.days[-1]))
+        if level
+        else daily.day_variation(metric, int(window.days[0]), weekly=own_past or window.length >= WEEK)
+    )
     if known is None:
         return difference_error(change, PRIOR_EFFECT * row_error(now) ** 2)
     from_days = float((known.of_mean(length) + known.of_mean(reference_days(then.n, now.n / length)))[0])

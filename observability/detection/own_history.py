@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtr
+from scipy.special import stdtr, stdtrit
 
 from observability.stats.dispersion import LEAST_DAYS, WEEKS_FOR_PATTERN, estimate_day_variation
 
@@ -23,6 +23,8 @@ LEAST_SPREAD_OF_SHARES = 0.02
 """Minimum standard deviation on the arcsine scale: one point at a share of 5 %, two at 50 %."""
 SEEN = 1 / 8
 """Share of past values at least as extreme above which a value is not unusual, whatever its p-value."""
+NATURAL = 0.01
+"""Share of usual values outside the range in which a value is usual whatever the limits."""
 MOST_FREEDOM = 12.0
 """Maximum degrees of freedom of Student's t, since single values have heavier tails than a normal distribution."""
 WEEK = 7
@@ -57,13 +59,16 @@ class HistoryComparison:
 class UsualValues:
     """The usual value for each new one.
 
-    middle: NaN where unknown. low, high: p-values of values as low, as high. past: number of past values.
+    middle: NaN where unknown. low, high: p-values of values as low, as high. past: number of past values. lowest, highest: the range that
+    past values make usual (all but NATURAL of usual values, and what an eighth of the past reached), on the scale of the values.
     """
 
     middle: Array
     low: Array
     high: Array
     past: int
+    lowest: Array
+    highest: Array
 
     @property
     def known(self) -> bool:
@@ -88,22 +93,25 @@ def usual_values(
     """
     nothing = np.full(values.size, np.nan)
     if past.size < LEAST:
-        return UsualValues(nothing, nothing, nothing, int(past.size))
+        return UsualValues(nothing, nothing, nothing, int(past.size), nothing, nothing)
     order = np.argsort(past_days, kind="stable")
     before, at = past[order], past_days[order]
     of_past = np.broadcast_to(np.asarray(past_noise, float), past.shape)[order]
     found = estimate_day_variation(before, of_past, at)
     between = max(float(found.between[0]), least**2)
-    middle, size, below, above = (np.empty(values.size) for _ in range(4))
+    middle, size, below, above, lowest, highest = (np.empty(values.size) for _ in range(6))
     for place, (value, weekday) in enumerate(zip(values, days % WEEK, strict=True)):
         own = before[at % WEEK == weekday] if past.size >= WEEK * WEEKS_FOR_PATTERN else before
         own = own if own.size > 1 else before
         middle[place], size[place] = np.median(own), own.size
         below[place], above[place] = np.mean(own <= value), np.mean(own >= value)
+        seen = int(SEEN * own.size)
+        lowest[place], highest[place] = np.partition(own, (seen, own.size - 1 - seen))[[seen, own.size - 1 - seen]]
     error = np.sqrt(between * (1 + OF_A_MEDIAN / size) + np.broadcast_to(np.asarray(noise, float), values.shape))
     t, freedom = (values - middle) / error, min(found.freedom, MOST_FREEDOM)
     low, high = np.where(below <= SEEN, stdtr(freedom, t), 1.0), np.where(above <= SEEN, stdtr(freedom, -t), 1.0)
-    return UsualValues(middle, low, high, int(past.size))
+    reach = stdtrit(freedom, 1 - NATURAL / 2) * error
+    return UsualValues(middle, low, high, int(past.size), np.minimum(lowest, middle - reach), np.maximum(highest, middle + reach))
 
 
 def share_from_arcsine(middle: float, rows: Array) -> float:

@@ -1,4 +1,7 @@
-"""Check ingest counters: rejected lines, duplicate lines and unregistered columns."""
+"""Check ingest counters: rejected lines, duplicate lines and unregistered columns.
+
+Only lines that services sent count. Who loads a file is told by the load what was rejected.
+"""
 
 from dataclasses import replace
 
@@ -17,6 +20,11 @@ from observability.stats.interval import rate_interval
 LIMITS = {"duplicate_rate": (0.01, 0.1), "rejected_rate": (0.01, 0.05)}
 """Limits for `watch` and `act`. Retrying loggers repeat about one line in a thousand; one rejected line in twenty is data loss."""
 MINIMUM_LINES = 100
+KEEPS_COMING = 3
+"""Hours of arrival with such lines from which they are the system's fault: one faulty start or one repeated transfer is over sooner."""
+MOST_RULES = 3
+COUNTERS = {"duplicate_rate": ("duplicates", "duplicate_hours"), "rejected_rate": ("rejected", "rejected_hours")}
+"""Counters of the lines and of the hours in which they arrived, by metric."""
 COLUMN_SHARE, COLUMN_ROWS = 0.01, 10
 """Minimum share and number of predictions with an unregistered column; fewer are treated as typing errors."""
 NAMED = 5
@@ -28,18 +36,23 @@ def line_claims(context: Context, rows: int) -> list[QualityClaim]:
     if context.window.slice is not None:
         return []
     counters = context.counters
-    parts = {"duplicate_rate": counters.get("duplicates", 0), "rejected_rate": counters.get("rejected", 0)}
-    lines = counters.get("stored", 0) + sum(parts.values())
-    claims = [line_rate_claim(metric, int(hits), int(lines), context) for metric, hits in parts.items()] if lines else []
+    parts = {metric: (int(counters.get(name, 0)), int(counters.get(hours, 0))) for metric, (name, hours) in COUNTERS.items()}
+    lines = int(counters.get("stored", 0)) + sum(hits for hits, _ in parts.values())
+    claims = [line_rate_claim(metric, hits, lines, hours, context) for metric, (hits, hours) in parts.items()] if lines else []
     return [*claims, *unknown_columns(context, rows)]
 
 
-def line_rate_claim(metric: str, hits: int, lines: int, context: Context) -> QualityClaim:
-    """Return the claim about one rate; it exceeds a limit when the low end of its interval does."""
+def line_rate_claim(metric: str, hits: int, lines: int, hours: int, context: Context) -> QualityClaim:
+    """Return the claim about one rate; it exceeds a limit when the low end of its interval does.
+
+    hours: hours in which such lines arrived. Fewer than KEEPS_COMING cannot tell whether more will come.
+    """
     at = quality_limits(context, metric, *LIMITS[metric])
     known = rate_interval(hits, lines)
     assert known.low is not None
-    because = f"{hits:,} of {rounded_count(lines, 'line')} that arrived {SAID[metric]} ({quality_percent(hits / lines)})"
+    because = f"{hits:,} of {rounded_count(lines, 'line')} that services sent {SAID[metric]} ({quality_percent(hits / lines)})"
+    if metric == "rejected_rate" and hits:
+        because += f": {broken_rules(context)}"
     base = replace(
         rejected_finding(context, metric, lines),
         value=known.value,
@@ -49,10 +62,29 @@ def line_rate_claim(metric: str, hits: int, lines: int, context: Context) -> Qua
         rank=1 + hits / lines,
     )
     if lines < MINIMUM_LINES:
-        finding = replace(base, because=f"{because}: too few to judge by, it needs about {MINIMUM_LINES - lines} more.")
+        finding = replace(base, because=f"{because}. Too few to judge by, it needs about {MINIMUM_LINES - lines} more.")
+    elif hours < KEEPS_COMING and by_size(known.low, at) != "ok":
+        finding = replace(
+            base,
+            likely_source=None,
+            because=f"{because}. They came in {rounded_count(hours, 'hour')}: whether they keep coming cannot be told yet, that needs such "
+            f"lines in {KEEPS_COMING} hours.",
+        )
+    elif by_size(hits / lines, at) != "ok" == by_size(known.low, at):
+        finding = replace(
+            base, because=f"{because}. Whether that is beyond {quality_percent(at[0])} cannot be told yet, it needs more lines."
+        )
     else:
         finding = replace(base, severity=by_size(known.low, at), because=f"{because}.")
     return QualityClaim(finding, float("nan"), at)
+
+
+def broken_rules(context: Context) -> str:
+    """Return the rules that rejected lines broke, most frequent first, with their numbers of lines."""
+    rules = context.counters.get("rules") or {}
+    often = sorted(rules.items(), key=lambda rule: (-rule[1], rule[0]))
+    more = f"; and {rounded_count(len(often) - MOST_RULES, 'more rule')}" if len(often) > MOST_RULES else ""
+    return "; ".join(f"{rule} ({rounded_count(n, 'line')})" for rule, n in often[:MOST_RULES]) + more or "their rules were not recorded"
 
 
 def unknown_columns(context: Context, rows: int) -> list[QualityClaim]:
@@ -65,7 +97,8 @@ def unknown_columns(context: Context, rows: int) -> list[QualityClaim]:
         return []
     named = ", ".join(f"`{name}` in {rounded_count(n, 'prediction')}" for name, n in list((often or columns).items())[:NAMED])
     more = f" and {len(often) - NAMED} more" if len(often) > NAMED else ""
-    count = float(len(often or columns))
+    count = float(len(often))
+    rare = "" if often else ", in too few predictions to count"
     finding = replace(
         rejected_finding(context, "unknown_columns", rows),
         value=count,
@@ -75,7 +108,7 @@ def unknown_columns(context: Context, rows: int) -> list[QualityClaim]:
         severity="watch" if often else "ok",
         likely_source="input",
         rank=1.0,
-        because=f"{rounded_count(count, 'unregistered column')} arrived: {named}{more}.",
+        because=f"{rounded_count(len(often or columns), 'unregistered column')} arrived{rare}: {named}{more}.",
         evidence={"columns": dict(often or columns)},
     )
     return [QualityClaim(finding, float("nan"), (0.0, 0.0))]

@@ -22,12 +22,15 @@ Limit = float | tuple[float, float]
 class QualityClaim:
     """A finding at the severity of its effect size alone.
 
-    p_value: NaN where the comparison is with a fixed level and already uses the interval. limits: for `watch` and `act`.
+    p_value: NaN where the comparison is with a fixed level and already uses the interval. limits: for `watch` and `act`; None where there
+    is none. missing: a sentence that says what is missing where the claim is beyond its limit, but not significantly, which is unknown;
+    empty where the effect is chance itself, which is then fine.
     """
 
     finding: Finding
     p_value: float
-    limits: tuple[Limit, Limit]
+    limits: tuple[Limit | None, Limit | None]
+    missing: str = ""
 
 
 def settled(claims: Iterable[QualityClaim], budget: float) -> list[Finding]:
@@ -43,12 +46,15 @@ def settle(claim: QualityClaim, adjusted: float, budget: float) -> Finding:
     severity = finding.severity
     if tested and needs_action(severity):
         severity = significant_severity(True, severity == "act", adjusted, budget)
+        severity = "unknown" if severity == "ok" and claim.missing else severity
     evidence = finding.evidence | ({"p_value": claim.p_value, "p_adjusted": adjusted} if tested else {})
     limit = claim.limits[1] if severity == "act" else claim.limits[0]
     alarming = needs_action(severity)
     return replace(
         finding,
         severity=severity,
+        because=f"{finding.because} {claim.missing}" if severity == "unknown" != finding.severity else finding.because,
+        news=finding.news if alarming else None,
         evidence=evidence,
         limit=limit,
         rank=finding.rank if alarming else QUIET_RANK.get(finding.metric, 0.0),

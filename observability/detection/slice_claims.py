@@ -11,6 +11,7 @@ from observability.core.finding import Against, Finding, Severity, Source
 from observability.core.time import aware_utc
 from observability.core.window import Slice
 from observability.detection import slice_sentences as words
+from observability.detection.slice_past import PastSlices
 from observability.metrics import slice_rows as rows
 from observability.metrics.slice_columns import SampledRows
 from observability.metrics.slice_rows import TargetSpec, TargetSpecs
@@ -68,31 +69,40 @@ def slice_days(now: SampledRows) -> Floats:
     return now.frame["at"].to_numpy("datetime64[D]").astype(float)
 
 
-def slice_claims_of(held: SearchedSlices, context: Context, young: bool) -> list[Finding]:
+def slice_claims_of(held: SearchedSlices, context: Context, young: bool, past: PastSlices | None) -> list[Finding]:
     """Return findings about slices that are significant and large enough to matter. Single slices and pairs may spend half of the budget
-    each.
+    each. past: the month before, where the baseline is another.
     """
-    made = [slice_claim(held, each, context, young) for each in held.result.found]
+    made = [slice_claim(held, each, context, young, past) for each in held.result.found]
     return [each for each in made if each is not None]
 
 
-def slice_claim(held: SearchedSlices, found: ChangedSlice, context: Context, young: bool) -> Finding | None:
-    """Return the finding about one slice; None where it is not significant or too small to matter."""
+def slice_claim(held: SearchedSlices, found: ChangedSlice, context: Context, young: bool, past: PastSlices | None) -> Finding | None:
+    """Return the finding about one slice; None where it is not significant or too small to matter.
+
+    Values that moved are a warning at most where the column moved in the other rows too (the drift of the whole explains it), or where the
+    past month shows the same.
+    """
     spec = held.specs[found.target]
     watch, act = slice_limits(spec, context)
     size = size_of(found, spec)
     budget = context.budget / 2
     if found.p_adjusted > budget or size < watch:
         return None
-    severity: Severity = "act" if found.p_adjusted <= ACT_SHARE * budget and size >= act else "watch"
     made = slice_finding(held, found, spec, context)
     if spec.labelled and young:
         return replace(made, because=words.slice_labels_young(made.because))
+    standing = past is not None and past.is_standing(found)
+    moved = spec.metric == "rank_shift" and abs(found.rest_change) >= watch
+    detail = moved or (spec.metric == "rank_shift" and standing)
+    severity: Severity = "act" if found.p_adjusted <= ACT_SHARE * budget and size >= act and not detail else "watch"
     return replace(
         made,
         severity=severity,
+        because=words.slice_stands(made.because) if standing else made.because,
+        evidence=made.evidence | {"standing": standing, "whole_moved": moved},
         limit=slice_limit(found, spec, act if severity == "act" else watch),
-        onset=onset(held, found, spec),
+        onset=None if standing else onset(held, found, spec),
         likely_source=slice_source(spec, found),
         rank=8.0 + min(size / act, 5.0) * (0.5 + 0.5 * found.coverage),
     )
@@ -105,8 +115,11 @@ def slice_limits(spec: TargetSpec, context: Context) -> tuple[float, float]:
 
 
 def size_of(found: ChangedSlice, spec: TargetSpec) -> float:
-    """Return how much worse the slice became than the rest did, in the unit of the limits; 0 where it became better."""
-    excess = abs(found.excess) if spec.worse == 0 else max(spec.worse * found.excess, 0.0)
+    """Return how much worse the slice became, itself and than the rest did, the smaller of both, in the unit of the limits; 0 where it
+    became better.
+    """
+    both = found.excess, found.change
+    excess = min(map(abs, both)) if spec.worse == 0 else max(min(spec.worse * each for each in both), 0.0)
     if not spec.relative:
         return excess
     scale = abs((found.rest_now if found.before is None else found.before).mean)
@@ -119,7 +132,7 @@ def slice_limit(found: ChangedSlice, spec: TargetSpec, allowed: float) -> float 
     """Return the value of the slice from which it is reported; None where it has two."""
     if spec.worse == 0:
         return None
-    base = found.rest_now.mean if found.before is None else found.before.mean + found.rest_change
+    base = found.rest_now.mean if found.before is None else found.before.mean + spec.worse * max(spec.worse * found.rest_change, 0.0)
     edge = base + spec.worse * allowed * (abs((found.before or found.rest_now).mean) if spec.relative else 1.0)
     return 1 - edge if spec.complement else edge
 

@@ -15,19 +15,22 @@ from observability.detection.slice_claims import (
     ACT_SHARE,
     NAME,
     SearchedSlices,
+    onset,
     shown_slice,
     size_of,
     slice_days,
     slice_finding,
     slice_limit,
     slice_limits,
+    slice_source,
     told,
 )
+from observability.detection.slice_levels import WeakSlices, newly_weak_slices
 from observability.metrics import slice_rows as rows
 from observability.metrics.slice_columns import SampledRows
 from observability.metrics.slice_rows import TargetSpec
 from observability.stats.slice_moments import Cut
-from observability.stats.slices import LEAST_ROWS, ChangedSlice, search_slices
+from observability.stats.slices import LEAST_ROWS, MOST, ChangedSlice, is_own_change, search_slices
 
 SHOWN = 20
 """Slices of one target that a page ranks."""
@@ -59,7 +62,7 @@ def one_watched(
     text = str(part)
     spec = next((each for each in held.specs.values() if each.labelled), None)
     target = next((each for each in held.targets if spec and each.name == spec.name), None)
-    cut = Cut(text, (text,), *(coded(side, conditions) for side in (now, before)))
+    cut = Cut(text, (text,), *(np.where(rows.rows_in_slice(side, conditions), 0, -1).astype(np.int16) for side in (now, before)))
     if spec is None or target is None or (cut.now < 0).all():
         because = f"The watched slice {words.condition(text)} has no labelled row in this window."
         return [
@@ -75,9 +78,13 @@ def one_watched(
         slice_finding(replace(held, result=result), replace(found, conditions=(("", ""),)), spec, context), subject="model", slice=text
     )
     watch, act = slice_limits(spec, context)
-    size, sure = size_of(found, spec), found.p_value <= context.budget
+    size = size_of(found, spec)
     severity: Severity = (
-        "ok" if size < watch or not sure else "act" if size >= act and found.p_value <= ACT_SHARE * context.budget else "watch"
+        "ok"
+        if size < watch or found.p_value > context.budget
+        else "act"
+        if size >= act and found.p_value <= ACT_SHARE * context.budget
+        else "watch"
     )
     because = words.slice_sentence(replace(found, conditions=part.conditions), spec, held.against, round(found.now.n))
     return [
@@ -92,32 +99,17 @@ def one_watched(
     ]
 
 
-def coded(side: SampledRows, conditions: Iterable[tuple[str, str]]) -> Any:
-    """Return place 0 for rows of the slice, -1 for others."""
-    held = np.ones(len(side), bool)
-    for reference, value in conditions:
-        if reference not in side:
-            return np.full(len(side), -1, np.int16)
-        if side.frame[reference].dtype.kind != "f":
-            held &= side.levels(reference).coded([value]) == 0
-        elif value in ("null", "NaN"):
-            held &= side.numbers(reference).missing
-        else:
-            held &= rows.in_band(side.floats(reference), value)
-    return np.where(held, 0, -1).astype(np.int16)
-
-
 def slice_search_summary(
-    held: Sequence[SearchedSlices], named: Sequence[Finding], now: SampledRows, before: SampledRows, context: Context
+    held: Sequence[SearchedSlices], weaker: WeakSlices, named: Sequence[Finding], now: SampledRows, before: SampledRows, context: Context
 ) -> Finding:
-    """Return the finding about the search: tests and significant slices, with the ranking that the page draws."""
+    """Return the finding about the search: tests, significant slices and the weakest ones, with the rankings that the page draws."""
     singles, pairs = (sum(each.result.looks[place] for each in held) for place in (0, 1))
     sample = words.sampled(len(now), len(before), held[0].against)
     base = context.undecided(NAME, "model", "slices_named", len(now), "", against=held[0].against)
     if not singles:
         return replace(base, because=f"No slice has {LEAST_ROWS} rows on both sides, in {sample}: a longer window has more.")
     count = len({(each.subject, each.slice) for each in named if needs_action(each.severity)})
-    said = words.searched(count, singles, pairs, sample)
+    said = words.searched(count, singles, pairs, sample, words.weak_slices_sentence(weaker.beyond, weaker.spec, held[0].against))
     return replace(
         base,
         value=float(count),
@@ -127,7 +119,7 @@ def slice_search_summary(
         because=said,
         evidence={
             "ranked": ranked_slices(held),
-            "weak": weak(held[0]),
+            "weak": [line(each, weaker.spec) for each in weaker.worse[:SHOWN]] if weaker.spec else [],
             "looks": [singles, pairs],
             "sample": len(now),
             "sample_before": len(before),
@@ -135,26 +127,33 @@ def slice_search_summary(
     )
 
 
+def weak_slice_claims(held: SearchedSlices, weaker: WeakSlices, named: Sequence[Finding], context: Context, young: bool) -> list[Finding]:
+    """Return findings about slices that are surely worse than elsewhere and than in the baseline, and that the search did not name, the
+    worst first: seasons that move slices apart hide them from it.
+    """
+    losses = [finding for finding in named if weaker.spec is not None and finding.metric == weaker.spec.metric]
+    parts = [tuple((name, level) for name, level in finding.evidence.get("conditions", ())) for finding in losses]
+    made = []
+    for found in newly_weak_slices(weaker, parts, context)[:MOST]:
+        assert weaker.spec is not None
+        finding = slice_finding(held, found, weaker.spec, context)
+        if not young:
+            limit = slice_limit(found, weaker.spec, slice_limits(weaker.spec, context)[0])
+            source = slice_source(weaker.spec, found)
+            finding = replace(finding, severity="watch", limit=limit, likely_source=source, rank=7.0, onset=onset(held, found, weaker.spec))
+        made.append(replace(finding, because=words.slice_labels_young(finding.because)) if young else finding)
+    return made
+
+
 def ranked_slices(held: Sequence[SearchedSlices]) -> dict[str, list[dict[str, Any]]]:
-    """Return the single slices of each loss that became worse than the rest by most, whatever their significance, for a page."""
+    """Return the single slices of each loss that became worse by most, themselves and than the rest, significant or not, for a page."""
     found: dict[str, list[dict[str, Any]]] = {}
     for part in held:
         for name, singles in part.result.single.items():
             spec = part.specs[name]
-            worse = [each for each in singles if not spec.worse or spec.worse * each.excess > 0]
+            worse = [each for each in singles if is_own_change(each) and (not spec.worse or spec.worse * each.excess > 0)]
             found.setdefault(spec.metric, []).extend(line(each, spec) for each in worse)
     return {metric: sorted(lines, key=lambda each: -abs(each["z"]))[:SHOWN] for metric, lines in found.items()}
-
-
-def weak(held: SearchedSlices) -> list[dict[str, Any]]:
-    """Return slices whose main loss is worse than in the rest now, changed or not; a known weakness raises no alarm."""
-    target = next((each for each in held.targets if held.specs[each.name].labelled), None)
-    if target is None:
-        return []
-    result = search_slices(held.cuts, [replace(target, before=np.empty(0))], slice_days(held.now))
-    spec = held.specs[target.name]
-    worse = [each for each in result.single[target.name] if spec.worse * each.excess > 0]
-    return [line(each, spec) for each in worse]
 
 
 def line(found: ChangedSlice, spec: TargetSpec) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Sentences of the findings about slices."""
 
+from collections.abc import Sequence
+
 from observability.core.analyzer import Context
 from observability.core.finding import Against, Finding
 from observability.core.window import Slice
@@ -84,10 +86,26 @@ def sampled(now: int, before: int, against: Against) -> str:
     return f"a sample of {now:,} predictions and {before:,} {other}"
 
 
-def searched(count: int, singles: int, pairs: int, sample: str) -> str:
-    """Return the result of the search."""
+def searched(count: int, singles: int, pairs: int, sample: str, weakest: str) -> str:
+    """Return the result of the search, with the sentence about the weakest slices."""
     said = "No slice changed significantly" if not count else f"{count} slice{'' if count == 1 else 's'} changed significantly"
-    return f"{said}: {singles:,} slices and {pairs:,} pairs tested, on {sample}."
+    return f"{said}: {singles:,} slices and {pairs:,} pairs tested, on {sample}.{weakest and ' '}{weakest}"
+
+
+def weak_slices_sentence(weak: Sequence[ChangedSlice], spec: TargetSpec | None, against: Against) -> str:
+    """Return which slices are beyond the level of the other rows by the limit for act, changed or not; an empty text where none is."""
+    if not weak or spec is None:
+        return ""
+    first = weak[0]
+    now, rest = slice_figure(first.now.mean, spec), slice_figure(first.rest_now.mean, spec)
+    then = "" if first.before is None else f" ({slice_figure(first.before.mean, spec)} {HAD.get(against, 'before')})"
+    more = f" {len(weak) - 1} more {'is' if len(weak) == 2 else 'are'} worse than elsewhere by the limit." if len(weak) > 1 else ""
+    return f"Weakest slice: where {conditions(first.conditions)}, {slice_name(spec)} {now}{then}, {rest} elsewhere.{more}"
+
+
+def slice_stands(because: str) -> str:
+    """Return the sentence with the remark that the month before shows the change too."""
+    return f"{because.removesuffix('.')}; as in the month before."
 
 
 def undecided_slices(context: Context, n: int, because: str) -> Finding:

@@ -3,8 +3,11 @@
 Processes that average gradients wait for the slowest one, and that wait is logged as communication: a slow rank has *short* communication,
 and its peers long ones. Ranks are therefore compared by their own work, phase by phase, and by communication without the wait. Score of a
 rank in a phase: the fastest rank's time over its own, the median over common steps (NVIDIA's resiliency extension calls a rank a straggler
-below 0.75). The median of all steps misses a rank that became slow after half of them, so the last quarter is tested too. Since the fastest
-and the slowest are selected from all ranks, twice, the intervals are simultaneous at 95 %.
+below 0.75). In communication it is the median of the other ranks over its own: one rank that is late for a reason that no phase tells makes
+the communication of all others long, and the fastest would be that rank. The median of all steps misses a rank that became slow after half
+of them, so the last quarter and the last steps are tested too. Since the fastest and the slowest are selected from all ranks, several
+times, the intervals are simultaneous at 95 %. Where waiting is large and no rank is significantly slower, or one is so in fewer steps than
+a test needs, the claim is `unknown`.
 """
 
 from dataclasses import dataclass
@@ -27,7 +30,9 @@ WATCH_SHARE, ACT_SHARE = 0.02, 0.1
 COMMUNICATION = frozenset(("communication", "comm", "allreduce", "all_reduce", "sync"))
 MOST_RANKS_NAMED = 5
 LATE_SHARE = 0.25
-"""Fraction of the last steps in the second test; at least LEAST_STEPS."""
+"""Fraction of the last steps in the second test; at least LEAST_STEPS, which the third test takes where these are twice as many."""
+LEAST_RECENT, CHANCE = 3, 0.001
+"""Fewest last steps in a row in which one rank is slow: at least so many, and unlikelier than this where ranks are equal."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +79,10 @@ class Ranks:
 
 @dataclass(frozen=True)
 class Slow:
-    """A rank and phase, compared with the fastest rank in that phase.
+    """A rank and phase, compared with the fastest rank in that phase, or in communication with the median of the others.
 
-    score: with its interval. usual, time: median ms of the fastest and of this rank. over: the steps covered. late: whether those are the
-    last ones only.
+    score: with its interval. usual, time: median ms of what it is compared with and of this rank. over: the steps covered. late: whether
+    those are the last ones only.
     """
 
     rank: str
@@ -89,6 +94,11 @@ class Slow:
     time: float
     over: Ranks
     late: bool
+
+    @property
+    def shared(self) -> bool:
+        """Whether the phase is communication, in which the others' median is the baseline."""
+        return self.phase.lower() in COMMUNICATION
 
     @property
     def surely(self) -> bool:
@@ -134,34 +144,45 @@ def ranks_from(frame: "DataFrame") -> Ranks | None:
 
 
 def looks(times: Ranks) -> list[tuple[Ranks, bool]]:
-    """Return all steps and the last quarter, each with whether it is the latter; only all where there are too few for two tests."""
+    """Return all steps, the last quarter and the last LEAST_STEPS, each with whether it is one of the last two, as far as they differ."""
     n = len(times.steps)
     late = max(int(LATE_SHARE * n), LEAST_STEPS)
-    return [(times, False), *([(times.last(late), True)] if late < n else [])]
+    parts = [late, *([LEAST_STEPS] if late >= 2 * LEAST_STEPS else [])] if late < n else []
+    return [(times, False), *((times.last(size), True) for size in parts)]
+
+
+def usual_time(times: Ranks, phase: str, place: int) -> Array | None:
+    """Return the time of each step that a rank's time in a phase is compared with.
+
+    Of the fastest rank (None where it is this one); in communication the median of the others (None where there are fewer than two).
+    """
+    table = times.phases[phase]
+    if phase.lower() in COMMUNICATION:
+        return None if len(times.ranks) < 3 else np.asarray(np.median(np.delete(table, place, axis=0), axis=0))
+    fastest = int(np.median(table, axis=1).argmin())
+    return None if place == fastest else np.asarray(table[fastest])
 
 
 def slow_ranks(times: Ranks, *, late: bool = False, among: int = 1) -> list[Slow]:
-    """Return the score of each rank in its slowest phase of own work, slowest first.
+    """Return the score of each rank in its slowest phase, slowest first; communication without the wait.
 
-    Communication is not judged, since the network is shared.
-
-    A phase counts only where its excess over the fastest rank is at least 2 % of the rank's own time. among: number of tests; the intervals
-    of all ranks in all tests are simultaneous at 95 %.
+    A phase counts only where its excess over what it is compared with is at least 2 % of the rank's own time. among: number of tests; the
+    intervals of all ranks in all tests are simultaneous at 95 %.
     """
     found: list[Slow] = []
     own = np.maximum(np.median(times.own, axis=1), 1e-9)
     for place, rank in enumerate(times.ranks):
         worst: Slow | None = None
         for name, table in times.phases.items():
-            if name.lower() in COMMUNICATION:
+            baseline = usual_time(times, name, place)
+            if baseline is None:
                 continue
-            medians = np.median(table, axis=1)
-            fastest = int(medians.argmin())
-            if place == fastest or medians[place] - medians[fastest] < WATCH_SHARE * own[place]:
+            usual, time = float(np.median(baseline)), float(np.median(table[place]))
+            if time - usual < WATCH_SHARE * own[place]:
                 continue
-            ratio = np.maximum(table[fastest], 1e-6) / np.maximum(table[place], 1e-6)
+            ratio = np.maximum(baseline, 1e-6) / np.maximum(table[place], 1e-6)
             interval = median_interval(ratio, 0.05 / (among * len(times.ranks)))
-            each = Slow(rank, name, *interval, float(medians[fastest]), float(medians[place]), times, late)
+            each = Slow(rank, name, *interval, usual, time, times, late)
             worst = each if worst is None or each.score < worst.score else worst
         if worst is not None:
             found.append(worst)
@@ -201,7 +222,7 @@ def claims_about_ranks(run: TrainingRun) -> list[RunClaim]:
     for each in (each for found in by_look for each in found if each.surely):
         surely.setdefault(each.rank, each)
     if not surely:
-        return [evenly(run, times, by_look[0])]
+        return [newly_slow(run, times) or unexplained_wait(run, times) or evenly(run, times, by_look[0])]
     worst = sorted(surely.values(), key=lambda each: (each.score, rank_order(each.rank)))
     return [slower(run, times, each, one_host(run, [one.rank for one in worst])) for each in worst[:MOST_RANKS_NAMED]]
 
@@ -230,12 +251,13 @@ def slower(run: TrainingRun, times: Ranks, slow: Slow, shared: str | None = None
         else f"is slower than its peers in {slow.phase}"
     )
     where = f"the last {len(over.steps):,} steps" if slow.late else f"the {len(over.steps):,} steps"
+    peers = f"the median of the other {len(times.ranks) - 1}" if slow.shared else f"the fastest of {len(times.ranks)}"
     return RunClaim(
         "straggler_score",
         len(over.steps),
         slow.severity,
-        f"Rank {slow.rank} of run `{run.name}`{placed_rank(run, slow.rank)} {became}: {slow.time:.3g} ms a step where the "
-        f"fastest of {len(times.ranks)} takes {slow.usual:.3g} ms."
+        f"Rank {slow.rank} of run `{run.name}`{placed_rank(run, slow.rank)} {became}: {slow.time:.3g} ms a step where "
+        f"{peers} takes {slow.usual:.3g} ms."
         f" Waiting for the slowest rank took {duration(seconds)} of rank time in {where} that were logged ({100 * share:.0f} % of it)."
         + (f" All slow ranks of this run are on host `{shared}`: look at that machine first." if shared else ""),
         slow.score,
@@ -249,7 +271,7 @@ def slower(run: TrainingRun, times: Ranks, slow: Slow, shared: str | None = None
         evidence={
             "phase": slow.phase,
             "time_ms": slow.time,
-            "fastest_ms": slow.usual,
+            "median_ms" if slow.shared else "fastest_ms": slow.usual,
             "lost_rank_seconds": seconds,
             "lost_share": share,
             "ranks": len(times.ranks),
@@ -257,6 +279,68 @@ def slower(run: TrainingRun, times: Ranks, slow: Slow, shared: str | None = None
             "since_step": began,
             **({"host": run.hosts[slow.rank]} if slow.rank in run.hosts else {}),
         },
+    )
+
+
+def recent_slowness(times: Ranks) -> tuple[str, str, int] | None:
+    """Return the rank, its phase and the number of last steps in a row in which it is the slowest and below the score limit.
+
+    The others' median is the baseline. None where that may be chance, or costs next to nothing.
+    """
+    count = len(times.ranks)
+    least = max(LEAST_RECENT, 1 + int(np.ceil(np.log(len(times.phases) / CHANCE) / np.log(count))))
+    found: list[tuple[int, str, str]] = []
+    for name, table in times.phases.items():
+        place = int(table[:, -1].argmax())
+        if name.lower() in COMMUNICATION and count < 3:
+            continue
+        usual = np.median(np.delete(table, place, axis=0), axis=0)
+        slow = (table.argmax(axis=0) == place) & (usual < SCORE_LIMIT * table[place])
+        slow &= table[place] - usual >= WATCH_SHARE * times.own[place]
+        steps = len(slow) if slow.all() else int(slow[::-1].argmin())
+        if least <= steps and times.last(steps).lost_share >= WATCH_SHARE:
+            found.append((steps, times.ranks[place], name))
+    steps, rank, phase = max(found, default=(0, "", ""))
+    return (rank, phase, steps) if found else None
+
+
+def newly_slow(run: TrainingRun, times: Ranks) -> RunClaim | None:
+    """Return the claim that a rank may have become slow in the last steps, which are too few to test; None where none did."""
+    recent = recent_slowness(times)
+    if recent is None:
+        return None
+    rank, phase, steps = recent
+    share = times.last(steps).lost_share
+    return cannot_tell(
+        run,
+        times,
+        f"Rank {rank} of run `{run.name}`{placed_rank(run, rank)} was the slowest in {phase} in each of the last {steps:,} steps, in which "
+        f"waiting took {100 * share:.0f} % of the ranks' time: too few to tell, about {max(LEAST_STEPS - steps, 1)} more are needed.",
+        {"rank": rank, "phase": phase, "steps_slow": steps, "lost_share": share},
+    )
+
+
+def unexplained_wait(run: TrainingRun, times: Ranks) -> RunClaim | None:
+    """Return the claim that waiting is large although no rank is significantly slower; None where waiting is small."""
+    share = times.lost_share
+    if share < ACT_SHARE:
+        return None
+    slowest = np.bincount(times.own.argmax(axis=0), minlength=len(times.ranks))
+    often = int(slowest.argmax())
+    return cannot_tell(
+        run,
+        times,
+        f"Waiting for the slowest rank takes {100 * share:.0f} % of the ranks' time in run `{run.name}`, and it cannot be told which rank "
+        f"holds up the others: none of {len(times.ranks)} is significantly slower over {len(times.steps):,} steps. "
+        f"Rank {times.ranks[often]} is most often the slowest, in {100 * slowest[often] / len(times.steps):.0f} % of the steps.",
+        {"most_often_slowest": times.ranks[often], "lost_share": share},
+    )
+
+
+def cannot_tell(run: TrainingRun, times: Ranks, because: str, evidence: dict[str, object]) -> RunClaim:
+    """Return a claim of severity `unknown` about the ranks of a run."""
+    return RunClaim(
+        "straggler_score", len(times.steps), "unknown", because, against="peers", evidence={**evidence, "ranks": len(times.ranks)}
     )
 
 

@@ -1,4 +1,8 @@
-"""Detect columns that are constant in the window, or over whole days, but vary in the reference."""
+"""Detect columns that are constant in the window, or over whole days, but vary in the reference.
+
+A bin is not a value: a number is constant where its bin holds one value, its days hold one value each, or its bin is narrow; it is stuck
+only where all values of a day are equal. A column that a day shares has one observation a day, and its own longest run is no news.
+"""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -9,6 +13,7 @@ from observability.core.analyzer import Context
 from observability.core.finding import Severity
 from observability.core.time import aware_utc
 from observability.detection.daily_rates import days_of, rate_variation
+from observability.detection.shared_days import ROWS_A_DAY, is_shared_by_day, scale_factor, single_value_days
 from observability.detection.significant_claims import (
     QualityClaim,
     quality_limits,
@@ -17,9 +22,10 @@ from observability.detection.significant_claims import (
     undecided_quality,
     weight_of,
 )
-from observability.detection.value_checks import MINIMUM_ROWS, ROWS_A_DAY, CheckedColumn
+from observability.detection.value_checks import MINIMUM_ROWS, CheckedColumn
 from observability.metrics.column_counts import NO_DAYS, NO_ROWS, ColumnCounts, ColumnShare, interior_bins
 from observability.stats.change import runs_of_equal_values
+from observability.stats.edges import atom_bins
 from observability.stats.interval import rate_interval
 from observability.stats.scores import bin_middles
 
@@ -30,6 +36,8 @@ VARIES_BELOW = 0.9
 VARIES_MUCH_BELOW = 0.5
 """Share of the most frequent reference bin up to which a constant column is `act`; above, it is `watch` (weather, seasons, small
 groups)."""
+NARROW = 0.1
+"""Width of a bin, in standard deviations of the reference, up to which values in it hardly vary."""
 STUCK_WATCH, STUCK_ACT = 24.0, 48.0
 """Hours of one value: one whole day is `watch`, two are `act`."""
 OTHER_DAYS, MIXED_BELOW = 3, 0.8
@@ -40,14 +48,19 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Standstill:
-    """The longest run of whole days in one bin: first day, days, rows, and the bin's share in the reference."""
+    """The longest run of whole days with one value: first day, days, the value and its bin, rows, and the bin's share in the reference.
+
+    looked_at: days in which a run could begin. observations: independent ones, the rows, or the days where a day shares its value.
+    """
 
     first: datetime
     days: int
     bin: int
+    value: float | None
     rows: int
     usual: float
     looked_at: int
+    observations: int
 
 
 def still_claims(column: CheckedColumn, context: Context) -> list[QualityClaim]:
@@ -68,6 +81,8 @@ def constant(column: CheckedColumn, before: ColumnCounts, context: Context) -> l
     commonest = float(before.by_bin[0].max()) / before.total
     at = context.model.settings.limits.get("data/quality/constant", CONSTANT_SHARE)
     if not interior_bins(np.array([top]), column.edges)[0] or commonest >= VARIES_BELOW or held.value < at:
+        return []
+    if not hardly_varies(column, top) or longest_run_before(column) >= now.days.size:
         return []
     known = rate_interval(held.hits, held.total, held.squares)
     p_value = by_chance(column, top, held, before)
@@ -90,6 +105,31 @@ def constant(column: CheckedColumn, before: ColumnCounts, context: Context) -> l
     return [QualityClaim(finding, p_value, (at, at))]
 
 
+def hardly_varies(column: CheckedColumn, place: int) -> bool:
+    """Return whether the values of a bin are equal or nearly so: a level, a bin of one value or a narrow one, or days of one
+    value. The bins of a classifier's score are narrow.
+
+    A narrow bin of a column in another unit is none: its values vary as before, in smaller steps.
+    """
+    edges = column.edges
+    if edges.levels or not edges.edges or atom_bins(edges.edges)[place]:
+        return True
+    if column.sums is None or not column.sums.days.size:
+        return edges.scale is not None and edges.edges[place] - edges.edges[place - 1] <= NARROW * edges.scale
+    if (column.sums.low == column.sums.high).all():
+        return True
+    steady = edges.scale is not None and column.sums.deviation <= NARROW * edges.scale
+    return steady and scale_factor(column.before, edges, column.sums) is None
+
+
+def longest_run_before(column: CheckedColumn) -> int:
+    """Return the longest run of days with one value in the past month of a column that a day shares; 0 for others and without a past."""
+    if column.past is None or not is_shared_by_day(column.past.values):
+        return 0
+    runs = runs_of_equal_values([None if place < 0 else place for place in single_value_days(column.past.values).tolist()])
+    return max((run.length for run in runs if run.value is not None), default=0)
+
+
 def by_chance(column: CheckedColumn, top: int, now: ColumnShare, before: ColumnCounts) -> float:
     """Return the p-value of so large a share of one value, given rows and daily variation."""
     reference = ColumnShare(before.weights.get(top, 0.0), *before.sums)
@@ -105,11 +145,13 @@ def stuck(column: CheckedColumn, before: ColumnCounts, context: Context) -> list
         return []
     hours = 24.0 * found.days
     at = quality_limits(context, "stuck_hours", STUCK_WATCH, STUCK_ACT)
-    chance = min(found.looked_at * max(found.usual, 1 / before.total) ** found.rows, 1.0)
+    chance = min(found.looked_at * max(found.usual, 1 / before.total) ** found.observations, 1.0)
     since = f"{found.first:%Y-%m-%d}"
+    value = value_of(column, found.bin) if found.value is None else f"{found.value:.6g}"
+    near = f"{quality_percent(found.usual)} of the values are{near_or_equal(column, found.bin)}"
     said = (
-        f"{column.text} kept one value, {value_of(column, found.bin)}, for {rounded_count(found.days, 'whole day')} from {since} over "
-        f"{rounded_count(found.rows, 'value')}; in the reference it is {quality_percent(found.usual)} of the values."
+        f"{column.text} kept one value, {value}, for {rounded_count(found.days, 'whole day')} from {since} over "
+        f"{rounded_count(found.rows, 'value')}; in the reference {near}."
     )
     finding = replace(
         undecided_quality(context, column.subject, "stuck_hours", found.rows, said),
@@ -125,31 +167,39 @@ def stuck(column: CheckedColumn, before: ColumnCounts, context: Context) -> list
     return [QualityClaim(finding, chance, at)]
 
 
-def longest(column: CheckedColumn, before: ColumnCounts, context: Context) -> Standstill | None:
-    """Return the longest run of whole days in one bin that holds less than half of the reference; None where there is none.
+def near_or_equal(column: CheckedColumn, place: int) -> str:
+    """Return how the reference's values of a bin relate to the one value, as the end of a phrase."""
+    return " it" if column.edges.levels or (column.edges.edges and atom_bins(column.edges.edges)[place]) else " near it"
 
-    A run of a single day counts only next to other days with several values.
+
+def longest(column: CheckedColumn, before: ColumnCounts, context: Context) -> Standstill | None:
+    """Return the longest run of whole days with one value whose bin holds less than half of the reference; None where there is none.
+
+    A run of a single day counts only next to other days with several values, and a run of a column that a day shares only where it is
+    longer than those of the month before.
     """
     values = column.now.values
     if not (np.count_nonzero(values.table[2], axis=1) == 1).any():
         return None  # every day holds several values
     days = whole_days(values, context)
-    bins = [only_bin(rows, column) for _, rows in days]
+    held = [only_value(day, rows, column) for day, rows in days]
     runs = [
         each
-        for each in runs_of_equal_values(bins)
-        if each.value is not None and before.weights.get(each.value, 0.0) < VARIES_MUCH_BELOW * before.total
+        for each in runs_of_equal_values(held)
+        if each.value is not None and before.weights.get(each.value[0], 0.0) < VARIES_MUCH_BELOW * before.total
     ]
     run = max(runs, key=lambda each: each.length, default=None)
     if run is None:
         return None
     rows = sum(part.rows for _, part in days[run.start : run.start + run.length])
     others = [part for place, (_, part) in enumerate(days) if part.rows >= ROWS_A_DAY and not run.start <= place < run.start + run.length]
-    if rows < MINIMUM_ROWS or (
-        run.length == 1 and (len(others) < OTHER_DAYS or float(np.median([top_share(part) for part in others])) >= MIXED_BELOW)
-    ):
+    mixed = len(others) >= OTHER_DAYS and float(np.median([top_share(part) for part in others])) < MIXED_BELOW
+    if rows < MINIMUM_ROWS or (run.length == 1 and not mixed) or longest_run_before(column) >= run.length:
         return None
-    return Standstill(days[run.start][0], run.length, run.value, rows, before.weights.get(run.value, 0.0) / before.total, len(days))
+    varied = mixed or (column.past is not None and is_shared_by_day(column.past.values) is False)
+    place, value = run.value
+    usual = before.weights.get(place, 0.0) / before.total
+    return Standstill(days[run.start][0], run.length, place, value, rows, usual, len(days), rows if varied else run.length)
 
 
 def top_share(values: ColumnCounts) -> float:
@@ -166,10 +216,16 @@ def whole_days(counts: ColumnCounts, context: Context) -> list[tuple[datetime, C
     return [(day, of.get(day, NO_ROWS)) for day in (first + DAY * i for i in range(max((end - first) // DAY, 0)))]
 
 
-def only_bin(rows: ColumnCounts, column: CheckedColumn) -> int | None:
-    """Return the bin that holds every value of a day; None where there are several, or too few values."""
+def only_value(day: datetime, rows: ColumnCounts, column: CheckedColumn) -> tuple[int, float | None] | None:
+    """Return the bin and the one value of a day, None for a level or a bin that holds one value; None where there are several or few."""
     bins = rows.bins[rows.by_bin[2] > 0]
-    return int(bins[0]) if bins.size == 1 and rows.rows >= ROWS_A_DAY and interior_bins(bins, column.edges)[0] else None
+    if bins.size != 1 or rows.rows < ROWS_A_DAY or not interior_bins(bins, column.edges)[0]:
+        return None
+    place = int(bins[0])
+    if column.edges.levels or (column.edges.edges and atom_bins(column.edges.edges)[place]):
+        return place, None
+    value = column.sums.single_value(np.datetime64(day.date())) if column.sums is not None else None
+    return None if value is None else (place, value)
 
 
 def value_of(column: CheckedColumn, place: int) -> str:

@@ -2,14 +2,15 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from observability.detection.run_claims import RunClaim, run_figure
-from observability.metrics.training_curves import TrainingRun
+from observability.metrics.training_curves import TrainingRun, better_direction, data_part, data_prefix
 
 OF_CHANCE = frozenset(
     [
@@ -66,30 +67,44 @@ class Band:
 
 def setting(run: TrainingRun) -> str:
     """Return the parameters of a run without its random draw, as one text."""
-    kept = {name: value for name, value in run.params.items() if name.lower() not in OF_CHANCE}
+    return setting_text(run.params)
+
+
+def setting_text(params: Mapping[str, Any] | None) -> str:
+    """Return parameters without those of a random draw, as one text."""
+    kept = {name: value for name, value in (params or {}).items() if name.lower() not in OF_CHANCE}
     return json.dumps(kept, sort_keys=True, default=str)
 
 
+def study_metrics(run: TrainingRun) -> set[str]:
+    """Return the metrics of known direction by which a run can be compared: of held-out rows, of its steps or of its end.
+
+    What only its end gives counts as held out where its name does not say otherwise.
+    """
+    stepped = {each.name for each in run.judged("held out")}
+    final = {name for name in run.final if better_direction(name) and name not in run.curves}
+    return stepped | {name for name in final if data_part(name) == "held out" or not data_prefix(name)}
+
+
 def bands(runs: Sequence[TrainingRun]) -> Iterator[list[Band]]:
-    """Yield the bands of each study by setting, in the held-out metric that most runs have; failed and running runs are omitted."""
+    """Yield the bands of each study by setting, in the held-out metric that most runs have; only runs that finished count."""
     studies: dict[str, list[TrainingRun]] = defaultdict(list)
     for run in runs:
-        if run.study and run.ended is not None and not run.failed:
+        if run.study and run.ended is not None and not run.failed and not run.pruned:
             studies[run.study].append(run)
     for _, members in sorted(studies.items()):
         counts: dict[str, int] = defaultdict(int)
         for run in members:
-            for each in run.judged("held out"):
-                counts[each.name] += 1
+            for name in study_metrics(run):
+                counts[name] += 1
         if not counts:
             continue
         metric = min(counts, key=lambda name: (-counts[name], name))
         settings: dict[str, list[tuple[TrainingRun, float]]] = defaultdict(list)
         for run in members:
-            found = run.curves.get(metric)
-            values = found.finite.values if found else np.empty(0)
-            if len(values):
-                settings[setting(run)].append((run, float(values[-1])))
+            value = run.last_value(metric)
+            if value is not None:
+                settings[setting(run)].append((run, value))
         yield [Band(metric, tuple(run for run, _ in each), tuple(value for _, value in each)) for _, each in sorted(settings.items())]
 
 
@@ -127,7 +142,7 @@ def claim_about(band: Band, several: Sequence[Band]) -> RunClaim:
         "settings": len(several),
     }
     if others:
-        sign = -1.0 if band.runs[0].curves[band.metric].better == "high" else 1.0
+        sign = -1.0 if better_direction(band.metric) == "high" else 1.0
         best = min(others, key=lambda each: sign * each.mean)
         gain = sign * (band.mean - best.mean)
         beyond = gain > band.reach(len(best.values))

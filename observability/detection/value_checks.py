@@ -1,5 +1,6 @@
 """Check the values of a column: missing, of another type, of unseen categories, or out of range."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -10,8 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 from observability.core.analyzer import Context
 from observability.core.catalog import Edges
 from observability.core.finding import Against, Finding
-from observability.detection.daily_rates import RateVariation, days_of, rate_variation
+from observability.detection.daily_rates import RateVariation, days_of, level_variation, rate_variation
 from observability.detection.onset import OnsetEstimate, estimate_onset
+from observability.detection.shared_days import (
+    ROWS_A_DAY,
+    hit_as_wholes,
+    rows_a_day_if_shared,
+    scale_factor,
+    unit_sentence,
+    whole_day_p_value,
+)
 from observability.detection.significant_claims import (
     DAYS_KEPT,
     PAST_DAYS,
@@ -23,7 +32,7 @@ from observability.detection.significant_claims import (
     undecided_quality,
     weight_of,
 )
-from observability.metrics.column_counts import NO_DAYS, ColumnCounts, ColumnShare, DailyShares, column_checks
+from observability.metrics.column_counts import NO_DAYS, ColumnCounts, ColumnShare, DailyShares, DailySums, column_checks
 from observability.stats.change import needed_n_for_proportion
 from observability.stats.interval import rate_interval
 
@@ -34,10 +43,14 @@ MINIMUM_ROWS = 100
 """Minimum rows on either side for judging a rate."""
 PAST_LEAST = 14
 """Minimum days of past for recognizing a pre-existing rate."""
+TIMES = (2, 3, 4, 6, 8, 12)
+"""Multiples of the window that are tried where a rate is beyond its limit, but not significantly."""
+SURER = 0.1
+"""Part of the budget that a longer window has to reach, since it shares the budget with other claims."""
 LEAST_PAST = 5
 """Minimum past days for estimating the usual rate of an onset; with fewer the baseline is used."""
-ROWS_A_DAY = 20
-"""Minimum rows of a day in the estimate of the onset."""
+NEVER = 0.005
+"""Rate of the reference up to which whole days of a fault are no usual pattern of days."""
 SAID = {
     "null_rate": "null",
     "nan_rate": "NaN",
@@ -53,7 +66,7 @@ class CheckedColumn:
     """One column on both sides.
 
     subject: its name in findings. feature: False for the score. baseline: "reference" or "past". past: the month before by day, None where
-    it was not queried or is empty.
+    it was not queried or is empty. sums: of a number, its sums by day of the window, None where they were not queried.
     """
 
     reference: str
@@ -65,6 +78,7 @@ class CheckedColumn:
     before: ColumnCounts
     baseline: Against
     past: ColumnCounts | None = None
+    sums: DailySums | None = None
 
     @property
     def text(self) -> str:
@@ -97,19 +111,25 @@ def rate_claims(column: CheckedColumn, context: Context) -> list[QualityClaim]:
 
 
 def value_rate_claim(column: CheckedColumn, metric: str, now: ColumnShare, before: ColumnShare, context: Context) -> QualityClaim:
-    """Return the claim about the growth of one rate, with its p-value."""
+    """Return the claim about the growth of one rate, with its p-value.
+
+    The severity follows the growth since the baseline, however long it has been so; what the month before had too is standing. The level is
+    tested by how consecutive days differ; what is new is also tested by how all days of the past do.
+    """
     at = quality_limits(context, metric, WATCH, ACT)
     growth = now.value - before.value
     past_days, each_day = column.past_days(metric), column.now.shares(metric, column.edges)
-    by_days, days = rate_variation(past_days, before), days_of(column.now)
-    p_value = by_days.p_value(now, days, before, span(column, before, by_days))
+    own, days = rate_variation(past_days, before), days_of(column.now)
     known = rate_interval(now.hits, now.total, now.squares)
     past = usual(column, metric)
     news = growth if past is None else now.value - past.value
-    up_to = None if past is None or column.past is None else by_days.up_to(now, days, past, days_of(column.past))
+    up_to = None if past is None or column.past is None else own.up_to(now, days, past, days_of(column.past))
     as_usual = by_size(news, at) == "ok" or (up_to is not None and now.value <= up_to)
     standing = past is not None and by_size(growth, at) != "ok" and as_usual
-    severity = "watch" if standing else by_size(min(growth, news), at)
+    level = level_variation(past_days.then(each_day), now, before) if column.baseline == "reference" else own
+    tests = (level,) if standing else (level, own)
+    p_value = rate_p_value(column, metric, tests)
+    severity = by_size(growth, at)
     when = None if severity == "ok" or standing else value_onset(past_days, each_day, before, context)
     finding = replace(
         undecided_quality(
@@ -124,6 +144,7 @@ def value_rate_claim(column: CheckedColumn, metric: str, now: ColumnShare, befor
         low=known.low,
         high=known.high,
         severity=severity,
+        news="ongoing" if standing else None,
         likely_source="input" if column.feature else "model",
         onset=when.at if when else None,
         rank=(1 + max(growth, 0.0) * weight_of(context, column.subject)) * (0.1 if standing else 1),
@@ -138,7 +159,44 @@ def value_rate_claim(column: CheckedColumn, metric: str, now: ColumnShare, befor
             **(when.evidence if when else {}),
         },
     )
-    return QualityClaim(finding, p_value, (value_edge(before, at[0]), value_edge(before, at[1])))
+    limits = value_edge(before, at[0]), value_edge(before, at[1])
+    missing = "" if severity == "ok" else missing_days(column, metric, tests, context.budget)
+    return QualityClaim(finding, p_value, limits, missing)
+
+
+def missing_days(column: CheckedColumn, metric: str, tests: Sequence[RateVariation], budget: float) -> str:
+    """Return the sentence that says how many more such days would show that a rate is beyond its limit."""
+    days = days_of(column.now)
+    enough = next((times for times in TIMES if rate_p_value(column, metric, tests, times) <= budget * SURER), None)
+    needs = (
+        f"about {rounded_count(days * (enough - 1), 'more day')}"
+        if enough
+        else f"{'a reference' if column.baseline == 'reference' else 'a past'} of more days"
+    )
+    return f"That may be chance, given how days differ: it cannot be told yet and needs {needs}."
+
+
+def rate_p_value(column: CheckedColumn, metric: str, tests: Sequence[RateVariation], times: int = 1) -> float:
+    """Return the largest p-value of a rate's growth over several estimates of how days vary. times: of a window so many times as long."""
+    return max(p_value_of_days(column, metric, by_days, times) for by_days in tests)
+
+
+def p_value_of_days(column: CheckedColumn, metric: str, by_days: RateVariation, times: int) -> float:
+    """Return the p-value of a rate's growth, given that rows of one day, and values that a day's rows share, are not independent.
+
+    A value that all rows of a day share is one observation: an unseen category or a value out of range then counts its days. So does a
+    fault of whole days that the reference had too, where no past tells how days vary.
+    """
+    now, before = column.rates[metric]
+    now, days = ColumnShare(now.hits * times, now.total * times, now.squares * times, now.rows * times), days_of(column.now) * times
+    each_day = column.now.shares(metric, column.edges)
+    if metric in ("unseen_rate", "out_of_range_rate"):
+        shared = rows_a_day_if_shared(column.now.values, column.past.values if column.past else None, each_day)
+        if shared is not None:
+            return whole_day_p_value(now, before, shared)
+    if by_days.known is None and before.value > NEVER and hit_as_wholes(each_day):
+        return whole_day_p_value(now, before, now.n / days)
+    return by_days.p_value(now, days, before, span(column, before, by_days))
 
 
 def span(column: CheckedColumn, before: ColumnShare, by_days: RateVariation) -> float:
@@ -154,9 +212,10 @@ def usual(column: CheckedColumn, metric: str) -> ColumnShare | None:
     return past if past.n >= MINIMUM_ROWS else None
 
 
-def value_edge(before: ColumnShare, growth: float) -> float:
-    """Return the rate at which the growth is reached."""
-    return min(before.value + growth, 1.0)
+def value_edge(before: ColumnShare, growth: float) -> float | None:
+    """Return the rate at which the growth is reached; None where no rate is so high."""
+    edge = before.value + growth
+    return edge if edge <= 1 else None
 
 
 def rows_by_day(of: DailyShares) -> list[list[Any]]:
@@ -197,10 +256,11 @@ def value_sentence(
     how = {"absent_rate": f"absent from {quality_percent(now.value)} of {of}"}.get(
         metric, f"{SAID[metric]} in {quality_percent(now.value)} of {of}"
     )
-    already = "" if past is None else f", but the {PAST_DAYS} days before had {quality_percent(past.value)} already"
+    unit = unit_sentence(scale_factor(column.before, column.edges, column.sums), now.value) if metric == "out_of_range_rate" else ""
+    already = "" if past is None else f", and the {PAST_DAYS} days before had {quality_percent(past.value)} already"
     if past is not None and up_to is not None:
-        already = f", but the {PAST_DAYS} days before had {quality_percent(past.value)} (daily range up to {quality_percent(up_to)})"
-    return f"{column.text} is {how}; {had(column)} {quality_percent(before.value)}{already}."
+        already = f", and the {PAST_DAYS} days before had {quality_percent(past.value)} (daily range up to {quality_percent(up_to)})"
+    return f"{column.text} is {how}; {had(column)} {quality_percent(before.value)}{already}.{unit and f' {unit}'}"
 
 
 def had(column: CheckedColumn) -> str:
@@ -209,7 +269,7 @@ def had(column: CheckedColumn) -> str:
 
 
 def values_summary(column: CheckedColumn, context: Context) -> Finding:
-    """Return the finding about a column without alarms: unchanged, or unknown."""
+    """Return the finding about a column none of whose rates is beyond its limit: OK, or unknown."""
     metric = "null_rate"
     rates = column.rates
     now, before = rates[metric]
@@ -237,10 +297,11 @@ def values_summary(column: CheckedColumn, context: Context) -> Finding:
     said += [
         f"{SAID[each]} in {quality_percent(a.value)} ({quality_percent(b.value)})"
         for each, (a, b) in rates.items()
-        if each != metric and a.rows and b.rows and (each in ("unseen_rate", "out_of_range_rate") or a.hits or b.hits)
+        if each != metric and min(a.n, b.n) >= MINIMUM_ROWS and (each in ("unseen_rate", "out_of_range_rate") or a.hits or b.hits)
     ]
     whole = "in the reference" if column.baseline == "reference" else f"in the {PAST_DAYS} days before"
-    because = f"{column.text} is unchanged (rates {whole} in brackets): {', '.join(said)}."
+    who = column.text if column.feature else "the score"
+    because = f"No rate of {who} grew beyond its limit (rates {whole} in brackets): {', '.join(said)}."
     return replace(base, severity="ok", limit=value_edge(before, at[0]), evidence=evidence, because=because)
 
 

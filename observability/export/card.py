@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from observability.core import formatting
 from observability.core.catalog import Model, Version
@@ -14,9 +14,7 @@ from observability.monitoring import check
 from observability.records.values import AFTER_LAST, FIRST
 from observability.review import freeze
 from observability.review.agenda_items import records_until
-
-if TYPE_CHECKING:
-    from observability.store.engine import Store
+from observability.store.engine import Store
 
 Body = dict[str, Any]
 MEASURED = ("serving/performance", "serving/calibration", "serving/latency")
@@ -24,7 +22,7 @@ ANALYSED = ("trust/fairness", "serving/slices", "trust/explanations")
 MOST = 12
 
 
-def model_card_html(store: "Store", name: str, now: datetime) -> str:
+def model_card_html(store: Store, name: str, now: datetime) -> str:
     """The card of a model as one HTML file. Raises NotFoundError for an unknown model."""
     model = store.catalog().model(name)
     review, part = last_review(store, name)
@@ -54,7 +52,7 @@ def model_card_html(store: "Store", name: str, now: datetime) -> str:
     )
 
 
-def last_review(store: "Store", name: str) -> tuple[Body | None, Body | None]:
+def last_review(store: Store, name: str) -> tuple[Body | None, Body | None]:
     """The newest frozen week in which the model served, and the model's part of it; (None, None) without one."""
     for week in freeze.frozen_weeks(store):
         body = freeze.week_body(store, week.review)
@@ -87,7 +85,7 @@ def target(finding: Body) -> str:
     return " to ".join(formatting.format_value(value, finding["unit"]) for value in both)
 
 
-def trained(store: "Store", model: Model) -> Iterable[str]:
+def trained(store: Store, model: Model) -> Iterable[str]:
     """The training runs of a model in words, newest first."""
     frame = store.ask(Records("run", ever=True, rows=200, only=(("event", "start"),)), Window(model.name, FIRST, AFTER_LAST))
     for row in list(reversed(frame.to_dict("records")))[:MOST]:
@@ -96,7 +94,7 @@ def trained(store: "Store", model: Model) -> Iterable[str]:
         yield f"{row['run']}, {formatting.format_day(row['at'])}{data}{': ' + params if params else ''}."
 
 
-def latest_signatures(store: "Store", name: str) -> Iterable[str]:
+def latest_signatures(store: Store, name: str) -> Iterable[str]:
     """The newest signature of a risk owner about each subject, in words."""
     newest = {row["subject"]: row for row in records_until(store, "signature") if row["model"] == name}
     for subject, row in newest.items():

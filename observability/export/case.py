@@ -8,11 +8,12 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from markupsafe import Markup
 
 from observability.core import formatting
+from observability.core.catalog import Model
 from observability.core.numerals import logged_value_text
 from observability.core.window import Slice
 from observability.export import svg as export_svg
@@ -21,9 +22,6 @@ from observability.investigation.evidence_types import Case, ErrorRule, Input, M
 from observability.investigation.explanation_sentences import explanation_sentences, left_over, method
 from observability.investigation.model_answers import AGAINST, AttributionContrast
 from observability.store.types.decision_items import DecisionItem
-
-if TYPE_CHECKING:
-    from observability.core.catalog import Model
 
 MASKED = "masked"
 MOST_BARS = 8
@@ -68,7 +66,7 @@ def case_file_name(prediction: str, at: datetime) -> str:
     return f"case-{formatting.safe_file_part(prediction, 'prediction')}-{at:%Y%m%d-%H%M}"
 
 
-def sensitive(model: "Model") -> frozenset[str]:
+def sensitive(model: Model) -> frozenset[str]:
     """What is masked by default: sensitive columns, groups and the subject."""
     return frozenset({"subject", *(column.name for column in model.columns if column.sensitive or column.role == "group")})
 
@@ -227,6 +225,7 @@ def logged_facts(case: Case, masked: Collection[str]) -> list[tuple[str, str]]:
         ("Version", row.version.name),
         ("Time (UTC)", formatting.format_minute(row.at)),
         ("Environment", row.environment),
+        ("Same id also answered by", ", ".join(other.words for other in row.other_answers) or None),
         ("Score", formatting.format_number(row.score, 4) if row.score is not None else None),
         ("Threshold", formatting.format_number(row.threshold) if row.model.task == "binary" else None),
         ("Prediction", logged_value_text(row.answer) if row.answer is not None else None),

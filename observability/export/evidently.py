@@ -9,10 +9,10 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from observability.core.catalog import Model, Version
 from observability.core.errors import UsageError
@@ -23,10 +23,10 @@ from observability.core.window import Window
 from observability.worker.job import Output, Report
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
     from observability.store.engine import Store
-    from observability.worker.process import JobAnswer
+    from observability.worker.process import Progress, Worker
 
 ROWS = 5000
 """Rows of each side. With them a report of 25 columns takes about 10 s (mostly importing Evidently) and 6 MB."""
@@ -37,23 +37,6 @@ OTHER = "(other)"
 SCORE, DECISION, LABEL = "model score", "model decision", "label"
 JOB = "observability.export.evidently:report"
 LOOK_ALIKE = str.maketrans({"<": "‹", ">": "›", "&": "＆", '"': "”", "'": "’", "`": "‘", "\\": "＼", "{": "❴", "}": "❵"})
-Progress = Callable[[float, str], None]
-
-
-class Caller(Protocol):
-    """Runs jobs: `observability.worker.process.Worker`."""
-
-    def call(
-        self,
-        job: str,
-        frames: "Mapping[str, DataFrame] | None" = None,
-        arguments: Mapping[str, Any] | None = None,
-        *,
-        imports: tuple[str, ...] = (),
-        seconds: float | None = None,
-        progress: Progress | None = None,
-    ) -> "JobAnswer":
-        """See `Worker.call`."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +67,7 @@ class Columns:
 
 
 def export(
-    store: "Store", worker: Caller, current: Window, reference: Window, *, rows: int = ROWS, progress: Progress | None = None
+    store: "Store", worker: "Worker", current: Window, reference: Window, *, rows: int = ROWS, progress: "Progress | None" = None
 ) -> Export:
     """The report of a window against another: the stored reference of its version, or any other window of the model.
 
@@ -204,6 +187,8 @@ def level_name(value: object) -> str:
 
 def usable(sides: "dict[str, DataFrame]", columns: Columns) -> "tuple[dict[str, DataFrame], list[str]]":
     """Both sides without columns that Evidently cannot process, rare categories merged; and the columns left out, with reasons."""
+    import pandas as pd
+
     left_out: list[str] = []
     kept: list[str] = []
     for name in columns.references:
@@ -220,17 +205,10 @@ def usable(sides: "dict[str, DataFrame]", columns: Columns) -> "tuple[dict[str, 
     frames = {side: frame[kept].copy() for side, frame in sides.items()}
     for name in kept:
         if name in columns.categories and name not in (DECISION, LABEL):
-            common = most_frequent([frame[name] for frame in frames.values()])
+            common = set(pd.concat([frame[name] for frame in frames.values()]).value_counts().index[:MOST_LEVELS])
             for frame in frames.values():
                 frame[name] = frame[name].where(frame[name].isin(common) | frame[name].isna(), OTHER)
     return frames, left_out
-
-
-def most_frequent(sides: "Sequence[Series[Any]]") -> set[str]:
-    """The `MOST_LEVELS` most frequent categories of both sides together."""
-    import pandas as pd
-
-    return set(pd.concat(list(sides)).value_counts().index[:MOST_LEVELS])
 
 
 def task_of(model: Model, frames: "Mapping[str, DataFrame]") -> str | None:

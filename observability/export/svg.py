@@ -11,6 +11,8 @@ from markupsafe import Markup
 from observability.core import formatting, numerals
 
 BLUE, ORANGE, GREY, LINE, INK = "#0072B2", "#D55E00", "#5A6672", "#C9D1D9", "#101922"
+WIDTH, HEIGHT = 640, 150
+"""Of a chart by day, in pixels."""
 Point = tuple[str, float | None, float | None, float | None]
 """Day, value, low, high."""
 
@@ -20,8 +22,6 @@ def line_drawing(
     *,
     label: str,
     limit: float | None = None,
-    width: int = 640,
-    height: int = 150,
     words: str = "",
     share: bool = False,
     dashed: Sequence[float | None] = (),
@@ -36,7 +36,7 @@ def line_drawing(
         return Markup("")
     drawn = [*(number for _, *numbers in points for number in numbers), limit, *dashed]
     bottom, top = axis_span([number for number in drawn if number is not None])
-    left, right, floor, ceiling = 52.0, width - 8.0, height - 22.0, 20.0 if words else 8.0
+    left, right, floor, ceiling = 52.0, WIDTH - 8.0, HEIGHT - 22.0, 20.0 if words else 8.0
 
     def x(place: float) -> float:
         return left + (right - left) * place / max(len(points) - 1, 1)
@@ -66,10 +66,10 @@ def line_drawing(
         parts.append(f'<polyline points="{path}" fill="none" stroke="{INK}" stroke-width="1.4" stroke-dasharray="2 3"/>')
     if limit is not None:
         parts.append(level(limit, f'stroke="{ORANGE}" stroke-width="1.2" stroke-dasharray="5 3"'))
-    parts += [text(x(place), height - 6, points[place][0], "end" if place else "start") for place in (0, len(points) - 1)]
+    parts += [text(x(place), HEIGHT - 6, points[place][0], "end" if place else "start") for place in (0, len(points) - 1)]
     if words:
         parts.append(text(left, 10, words))
-    return drawing(parts, width, height, label)
+    return drawing(parts, WIDTH, HEIGHT, label)
 
 
 def waterfall_drawing(base: float, bars: Sequence[tuple[str, float]], output: float, *, label: str, width: int = 680) -> Markup:

@@ -1,8 +1,8 @@
 """Groups findings of one fault into incidents, with the likely source and the leading finding.
 
 Pure: takes findings, returns the same findings with `incident` and `likely_source` set, and the incidents. Only findings that need action
-(act, watch) are grouped. The rules are in `grouping_rules`, their reasons in docs/decisions/0009. Sentences say "suspected" and "consistent
-with", never "caused by".
+(act, watch) are grouped. Standing findings of a model (beyond their limits, but not new) form one incident of their own. The rules are in
+`grouping_rules`, their reasons in docs/decisions/0009. Sentences say "suspected" and "consistent with", never "caused by".
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from observability.core.finding import SEVERITIES, Finding, Severity, Source, worst_first
+from observability.core.finding import SEVERITIES, STATE_OF, Finding, News, Severity, Source, State, worst_first
 from observability.core.formatting import join_words
 from observability.core.metric_definitions import METRICS
 from observability.incidents.grouping_rules import (
@@ -21,8 +21,10 @@ from observability.incidents.grouping_rules import (
     EXPLAINED,
     SOURCES,
     STAGES,
+    STANDING_STAGES,
     TOUCHED,
     Stage,
+    are_one_fall,
     began_together,
     can_cause,
     claimed_place,
@@ -31,6 +33,9 @@ from observability.incidents.grouping_rules import (
     follows_level_swap,
     is_concentrated_slice,
     is_isolated_group,
+    is_part_of,
+    is_standing,
+    is_undated_drift,
     is_worse_severity,
     may_share_fault,
     onset_certainty,
@@ -54,8 +59,9 @@ class Incident:
     """Findings of one fault. lead: the finding nearest to the source; collateral: the findings consistent with coming from it, worst first.
 
     id: stable from day to day (from model, source, the lead's subject, and the day of onset, "earlier" where it precedes the analysed
-    days). severity: the worst of its findings. onset: its start, None where the counts do not date it; where it precedes the analysed days,
-    the latest possible start. event: the nearest earlier event. sentence: a summary.
+    days; of the incident that stands, from the model). severity: the worst of its findings. onset: its start, None where the counts do not
+    date it; where it precedes the analysed days, the latest possible start. event: the nearest earlier event. sentence: a summary.
+    standing: what is beyond its limits in the model's own past too.
     """
 
     id: str
@@ -67,20 +73,39 @@ class Incident:
     onset: datetime | None
     event: dict[str, Any] | None
     sentence: str
+    standing: bool = False
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """The lead, then the collateral."""
         return self.lead, *self.collateral
 
+    @property
+    def state(self) -> State:
+        """The worst state of its findings, whoever has acted on them."""
+        return "critical" if any(finding.state == "critical" for finding in self.findings) else STATE_OF[self.severity]
+
+    @property
+    def shown_severity(self) -> Severity:
+        """The severity whose word, icon and colour a page shows: that of the state."""
+        return "act" if self.state == "critical" else self.severity
+
+    @property
+    def news(self) -> News | None:
+        """What changed since before the window: the news of the lead, else of its first finding that has any."""
+        return next((finding.news for finding in self.findings if finding.news), None)
+
 
 @dataclass
 class FaultGroup:
-    """An incident under construction. root: the findings nearest to the source, all of one stage. others: the findings attached to them."""
+    """An incident under construction. root: the findings nearest to the source, all of one stage. others: the findings attached to them.
+    standing: whether it holds what is not new.
+    """
 
     stage: Stage
     root: list[Finding]
     others: list[Finding] = field(default_factory=list)
+    standing: bool = False
 
     @property
     def members(self) -> list[Finding]:
@@ -91,7 +116,7 @@ class FaultGroup:
 def group_findings(
     findings: Sequence[Finding], importance: Mapping[str, Importance] | None = None
 ) -> tuple[list[Finding], tuple[Incident, ...]]:
-    """The findings, marked with their incident, and the incidents; both worst first.
+    """The findings, marked with their incident, and the incidents; both worst first, the findings of an incident together.
 
     importance: by model, where its owner stated it; else it is read from findings about attributions. Findings of two models never form one
     incident.
@@ -109,13 +134,30 @@ def group_findings(
                 marked[id(finding)] = replace(finding, incident=incident.id, likely_source=incident.source)
             lead, *collateral = (marked[id(finding)] for finding in incident.findings)
             incidents.append(replace(incident, lead=lead, collateral=tuple(collateral)))
-    return worst_first([marked.get(id(finding), finding) for finding in findings]), tuple(sorted(incidents, key=incident_order))
+    ordered = tuple(sorted(incidents, key=incident_order))
+    return findings_by_incident([marked.get(id(finding), finding) for finding in findings], ordered), ordered
 
 
-def incident_order(incident: Incident) -> tuple[int, float, str]:
-    """Sort key: worst severity first, then the highest rank of its findings of that severity."""
+def findings_by_incident(findings: Sequence[Finding], incidents: Sequence[Incident]) -> list[Finding]:
+    """The findings in the order of their incidents, each led by its lead, the finding nearest to the source, and then its consequences,
+    worst first; the findings of no incident follow, worst first.
+    """
+    own: dict[str | None, list[Finding]] = {}
+    for finding in worst_first(list(findings)):
+        own.setdefault(finding.incident, []).append(finding)
+    found = []
+    for incident in incidents:
+        found += sorted(own.pop(incident.id, []), key=lambda finding: finding.id != incident.lead.id)
+    return found + worst_first([finding for left in own.values() for finding in left])
+
+
+def incident_order(incident: Incident) -> tuple[int, bool, int, float, str]:
+    """Sort key: worst severity first, new ones before the one that stands, then by the number of stages of the pipeline that it reaches,
+    and the highest rank of its findings of that severity.
+    """
     worst = [finding.rank for finding in incident.findings if finding.severity == incident.severity]
-    return SEVERITIES.index(incident.severity), -max(worst), incident.id
+    reach = len({pipeline_stage(finding) for finding in incident.findings})
+    return SEVERITIES.index(incident.severity), incident.standing, -reach, -max(worst), incident.id
 
 
 def attribution_importance(findings: Sequence[Finding]) -> Importance:
@@ -128,8 +170,17 @@ def attribution_importance(findings: Sequence[Finding]) -> Importance:
 
 
 def find_faults(findings: Sequence[Finding], importance: Importance) -> list[FaultGroup]:
-    """The faults of one model. Stage by stage, a group of findings joins the fault that may explain it, or starts a new one."""
-    alarming = worst_first([finding for finding in findings if finding.needs_action])
+    """The faults of one model. Stage by stage, a group of new findings joins the fault that may explain it, or starts a new one. What
+    stands is one fault; a drift without a date goes with a drift that stands, unless an input changed on a date.
+    """
+    everything = worst_first([finding for finding in findings if finding.needs_action])
+    standing = [finding for finding in everything if is_standing(finding)]
+    standing += [finding for finding in everything if not is_standing(finding) and any(is_part_of(finding, old) for old in standing)]
+    alarming = [finding for finding in everything if finding not in standing]
+    dated = any(pipeline_stage(finding) == "input" and onset_certainty(finding) == "dated" for finding in alarming)
+    if not dated and any(is_undated_drift(finding) for finding in standing):
+        standing += [finding for finding in alarming if is_undated_drift(finding)]
+        alarming = [finding for finding in alarming if not is_undated_drift(finding)]
     found: list[FaultGroup] = []
     for at in STAGES:
         for group in group_by_onset([finding for finding in alarming if pipeline_stage(finding) == at]):
@@ -138,14 +189,24 @@ def find_faults(findings: Sequence[Finding], importance: Importance) -> list[Fau
                 found.append(FaultGroup(at, group))
             else:
                 home.others += group
-    return found
+    return [*found, *standing_fault(standing)]
+
+
+def standing_fault(standing: Sequence[Finding]) -> list[FaultGroup]:
+    """The fault of all standing findings of a model, inputs before all else; none where there are none."""
+    if not standing:
+        return []
+    first = min((pipeline_stage(finding) for finding in standing), key=STANDING_STAGES.index)
+    root = [finding for finding in standing if pipeline_stage(finding) == first]
+    return [FaultGroup(first, root, [finding for finding in standing if finding not in root], standing=True)]
 
 
 def group_by_onset(findings: Sequence[Finding]) -> list[list[Finding]]:
     """Groups of findings of one stage that belong to one fault, each group worst first.
 
-    Dated findings are grouped by onset and subject. Findings that began before the analysed days join dated ones of the same subject, else
-    form one group; they never connect two dates. Findings without a date join the worst group that fits.
+    Dated findings are grouped by onset and subject, a slice with the whole or with a slice that it overlaps. Findings that began before
+    the analysed days join dated ones of the same subject, else form one group; they never connect two dates. Findings without a date join
+    the worst group that fits.
     """
     found: list[list[Finding]] = []
     for how in ("dated", "open", "vague"):
@@ -161,15 +222,18 @@ def group_by_onset(findings: Sequence[Finding]) -> list[list[Finding]]:
 
 
 def matching_group(finding: Finding, found: Sequence[list[Finding]]) -> list[Finding] | None:
-    """The group of a finding: the one with its subject, with its onset, or, without a date of its own, the worst that fits."""
+    """The group of a finding: the one with its subject, of the same fall, with its onset, or, without a date of its own, the worst that
+    fits.
+    """
     ranked = groups_worst_first(found)
     named = next((group for group in ranked if any(same_subject(finding, member) for member in group)), None)
+    fallen = next((group for group in ranked if any(are_one_fall(finding, member) for member in group)), None)
     timed = next((group for group in ranked if began_together(finding, group[0])), None)
     fits = next(
         (group for group in ranked if onset_certainty(finding) == "vague" and all(may_share_fault(finding, member) for member in group)),
         None,
     )
-    return named or timed or fits
+    return named or fallen or timed or fits
 
 
 def groups_worst_first(found: Sequence[list[Finding]]) -> list[list[Finding]]:
@@ -202,18 +266,22 @@ def explains_group(
 ) -> bool:
     """Whether causes that precede a group explain it: always for mere consequences, under conditions for a drop of scores or outcomes.
 
-    A drop needs a cause that is as severe or began at the same time. Shifted inputs explain it where the scores shifted too, else where an
-    estimate from the inputs predicts a good part of it, and without an estimate where the importance of the inputs suffices for a drop of
-    that size. A drop in rows of swapped levels follows from the swap.
+    A slice of a feature needs the same feature or the same onset. A drop needs a cause that is as severe or began at the same time.
+    Shifted inputs explain it where the scores shifted too, else where an estimate from the inputs predicts a good part of it, and without
+    an estimate where the importance of the inputs suffices for a drop of that size. A drop in rows of swapped levels follows from the
+    swap.
     """
     at_once = share_onset(group, causes)
     if any(follows_level_swap(finding, cause) for finding in group for cause in causes):
         return True
+    if at == "slice":
+        others = [cause for cause in causes if cause.metric != "level_trade"]
+        return share_onset(group, others) or any(same_subject(finding, cause) for finding in group for cause in others)
     if at not in ("score", "outcome"):
         return at_once or at not in ("input", "service", "label")
     if not at_once and is_worse_severity(group[0].severity, min((cause.severity for cause in causes), key=SEVERITIES.index)):
         return False
-    if at == "score" or any(pipeline_stage(cause) != "input" for cause in causes):
+    if at == "score" or any(pipeline_stage(cause) not in ("input", "slice") for cause in causes):
         return True
     much = touched_importance(input_findings(causes), importance) if importance else None
     if at_once:
@@ -227,7 +295,7 @@ def explains_group(
 
 def input_findings(findings: Sequence[Finding]) -> list[Finding]:
     """Findings about single features."""
-    return [finding for finding in findings if pipeline_stage(finding) == "input" and specific_subject(finding) is not None]
+    return [finding for finding in findings if pipeline_stage(finding) in ("input", "slice") and specific_subject(finding) is not None]
 
 
 def share_onset(group: Sequence[Finding], causes: Sequence[Finding]) -> bool:
@@ -244,7 +312,7 @@ def incident_from_fault(fault: FaultGroup, importance: Importance) -> Incident:
         None if first is None else "earlier" if onset_certainty(first) == "open" or first.onset is None else first.onset.date().isoformat()
     )
     source = incident_source(fault, lead)
-    about = [lead.model, source, fault.stage, specific_subject(lead), lead.slice, day]
+    about = [lead.model, "standing"] if fault.standing else [lead.model, source, fault.stage, specific_subject(lead), lead.slice, day]
     return Incident(
         id=hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16],
         model=lead.model,
@@ -254,7 +322,8 @@ def incident_from_fault(fault: FaultGroup, importance: Importance) -> Incident:
         severity=min((finding.severity for finding in fault.members), key=SEVERITIES.index),
         onset=first.onset if first else None,
         event=lead.event or next((finding.event for finding in fault.root if finding.event and same_time(finding, lead)), None),
-        sentence=incident_sentence(lead, rest),
+        sentence=standing_sentence(lead, rest) if fault.standing else incident_sentence(lead, rest),
+        standing=fault.standing,
     )
 
 
@@ -299,7 +368,7 @@ def leading_finding(fault: FaultGroup, importance: Importance) -> Finding:
     slices = [
         finding
         for finding in fault.members
-        if finding.subject == first.subject and finding.severity == first.severity and is_concentrated_slice(finding)
+        if finding.subject == first.subject and not is_worse_severity(first.severity, finding.severity) and is_concentrated_slice(finding)
     ]
     return worst_first(slices)[0] if claimed_place(first) is None and len(set(map(claimed_place, slices))) == 1 else first
 
@@ -316,6 +385,14 @@ def incident_sentence(lead: Finding, rest: Sequence[Finding]) -> str:
     if outcomes:
         text += f"; consistent with it: {join_words(list(dict.fromkeys(outcomes)), 3)}"
     return f"{text}."
+
+
+def standing_sentence(lead: Finding, rest: Sequence[Finding]) -> str:
+    """The lead's sentence, the other subjects and metrics that stand, and a proposal."""
+    others = [f"`{name}`" for finding in rest if (name := specific_subject(finding)) and name != specific_subject(lead)]
+    others += [metric_term(finding.metric) for finding in rest if specific_subject(finding) is None and finding.metric != lead.metric]
+    also = f"; also standing: {join_words(list(dict.fromkeys(others)), 3)}" if others else ""
+    return f"{lead.because.rstrip('.')}{also}. This is not new: consider a newer or a rolling reference, or retraining."
 
 
 def metric_term(metric: str) -> str:

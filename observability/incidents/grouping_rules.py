@@ -15,21 +15,24 @@ from observability.core.metric_definitions import METRICS
 from observability.core.window import Slice
 
 Known = Literal["dated", "open", "vague"]
-Stage = Literal["run", "arrival", "service", "label", "input", "score", "outcome", "fairness", "explanation", "energy", "cost", "other"]
+Stage = Literal[
+    "run", "arrival", "service", "label", "input", "slice", "score", "outcome", "fairness", "explanation", "energy", "cost", "other"
+]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-"""In the order in which a fault propagates."""
+"""In the order in which a fault propagates. slice: the values of a feature changed in one slice."""
 CAUSES: dict[Stage, tuple[Stage, ...]] = {
     "run": (),
     "arrival": (),
     "service": ("arrival",),
     "label": ("arrival",),
     "input": ("arrival",),
-    "score": ("input", "service"),
-    "outcome": ("score", "input", "label", "service"),
-    "fairness": ("outcome", "score", "input", "label"),
-    "explanation": ("input", "score"),
+    "slice": ("input",),
+    "score": ("input", "slice", "service"),
+    "outcome": ("score", "input", "slice", "label", "service"),
+    "fairness": ("outcome", "score", "input", "slice", "label"),
+    "explanation": ("input", "slice", "score"),
     "energy": ("service", "arrival"),
-    "cost": ("service", "arrival", "energy", "outcome", "input"),
+    "cost": ("service", "arrival", "energy", "outcome", "input", "slice"),
     "other": (),
 }
 """Stages that may cause findings of a stage, likeliest first."""
@@ -38,6 +41,7 @@ SOURCES: dict[Stage, Source] = {
     **dict.fromkeys(("score", "outcome", "fairness", "explanation", "other"), "model"),
     "label": "label",
     "input": "input",
+    "slice": "input",
 }
 """The suspected source where nothing upstream explains a finding and its analyzer names none."""
 METRICS_OF_STAGE: dict[Stage, str] = {
@@ -63,6 +67,7 @@ ANALYZER_STAGES: dict[str, Stage] = {
 }
 """Analyzers whose stage differs from that of their section."""
 SECTION_STAGES: dict[str, Stage] = {"training": "run", "data": "input", "serving": "outcome", "trust": "outcome", "operations": "service"}
+SLICES = "serving/slices"
 NEAR = timedelta(days=1)
 """Largest distance of equal onsets: onsets dated by day have an error of up to a day for medium steps."""
 TRAVELS = timedelta(days=4)
@@ -75,8 +80,16 @@ BOUND = 0.5
 """Inputs that explain at most a smaller part of a drop than this are not its likely source, unless it began with them."""
 
 
+SLICE_VALUES = ("rank_shift", "null_rate")
+"""Metrics of the values of a column in a slice; the others that serving/slices reports are of outcomes."""
+STANDING_STAGES: tuple[Stage, ...] = ("input", "slice", "score", "outcome", "fairness", "explanation")
+"""Stages whose standing findings of a model form one incident."""
+
+
 def pipeline_stage(finding: Finding) -> Stage:
     """Stage of a finding in the pipeline. A finding about the score is not one about an input."""
+    if finding.analyzer == SLICES and finding.metric in SLICE_VALUES:
+        return "score" if finding.subject in ("model", "score") else "slice"
     if (found := METRIC_STAGES.get(finding.metric)) is not None:
         return found
     if finding.evidence.get("column") == "score":
@@ -136,7 +149,44 @@ HELD, A_PART = 0.8, 0.6
 def is_concentrated_slice(finding: Finding) -> bool:
     """Whether it is about one slice that holds nearly all of a change and only a part of the rows."""
     coverage, share = finding.evidence.get("coverage"), finding.evidence.get("share")
-    return finding.analyzer == "serving/slices" and coverage is not None and coverage >= HELD and share is not None and share <= A_PART
+    return finding.analyzer == SLICES and coverage is not None and coverage >= HELD and share is not None and share <= A_PART
+
+
+def is_standing(finding: Finding) -> bool:
+    """Whether a finding of a model is beyond its limit and not new: the model's own past shows it as well, or it began before the analyzed
+    days. A dated change that goes on is not standing: it keeps its incident.
+    """
+    if finding.model is None or pipeline_stage(finding) not in STANDING_STAGES:
+        return False
+    known = finding.evidence.get("standing", finding.evidence.get("onset_known") == "open")
+    return bool(known) or (finding.news == "ongoing" and onset_certainty(finding) != "dated")
+
+
+DISTRIBUTIONS = ("serving/drift", "serving/multivariate_drift")
+
+
+def is_undated_drift(finding: Finding) -> bool:
+    """Whether it is about a distribution and its days do not tell when it began."""
+    return finding.analyzer in DISTRIBUTIONS and onset_certainty(finding) != "dated"
+
+
+def is_part_of(finding: Finding, whole: Finding) -> bool:
+    """Whether a finding about a slice is explained by one about all rows: both are about one column, which moved in the other rows too."""
+    return bool(
+        finding.evidence.get("whole_moved") and claimed_place(whole) is None and same_subject(finding, whole) and finding.severity != "act"
+    )
+
+
+def are_one_fall(one: Finding, other: Finding) -> bool:
+    """Whether two findings about outcomes are one fault, whatever their onsets: a slice and the whole, or two slices that share a
+    condition and exclude each other in none.
+
+    The onset of a slice rests on few rows a day.
+    """
+    if {pipeline_stage(one), pipeline_stage(other)} != {"outcome"} or SLICES not in (one.analyzer, other.analyzer):
+        return False
+    places = [set((claimed_place(finding) or "").split("&")) - {""} for finding in (one, other)]
+    return same_place(one, other) and (not all(places) or bool(set.intersection(*places)))
 
 
 def onset_certainty(finding: Finding) -> Known:
@@ -165,9 +215,11 @@ def same_place(one: Finding, other: Finding) -> bool:
 
 
 def same_subject(one: Finding, other: Finding) -> bool:
-    """Whether two findings are about one feature, replica or training run."""
-    named = specific_subject(one)
-    return named is not None and named == specific_subject(other)
+    """Whether two findings are about one feature, replica or training run; a joint drift is also about each feature that moved alone."""
+    named, of_other = specific_subject(one), specific_subject(other)
+    if named is not None and named == of_other:
+        return True
+    return of_other in one.evidence.get("moved_alone", ()) or named in other.evidence.get("moved_alone", ())
 
 
 def began_together(one: Finding, other: Finding) -> bool:

@@ -10,24 +10,22 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from observability.core.catalog import Version
+from observability.investigation.logged_prediction import Row
 from observability.investigation.sampled_rows import artifact_of, asker, task_and_classes
+from observability.stats.arrays import Floats
+from observability.store.engine import Store
+from observability.worker.process import Progress, Worker
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from observability.investigation.logged_prediction import Row
-    from observability.store.engine import Store
-    from observability.worker.process import Worker
-
 CODE = 1
 """Increase it when new code gives another result for the same parameters."""
-Progress = Callable[[float, str], None]
 
 
-def cached_answer(store: "Store", row: "Row", version: Version, part: str, parameters: Any, make: Callable[[], Any]) -> Any:
+def cached_answer(store: Store, row: Row, version: Version, part: str, parameters: Any, make: Callable[[], Any]) -> Any:
     """The result of `make` (plain JSON), or the cached result for the same artifact, prediction and parameters.
 
     parameters: everything else that the result depends on. Without an artifact nothing is cached, and `make` raises the reason.
@@ -45,8 +43,8 @@ def cached_answer(store: "Store", row: "Row", version: Version, part: str, param
 
 
 def scores(
-    store: "Store", row: "Row", version: Version, table: "DataFrame", worker: "Worker | None", progress: Progress | None, seconds: float
-) -> NDArray[np.float64]:
+    store: Store, row: Row, version: Version, table: "DataFrame", worker: Worker | None, progress: Progress | None, seconds: float
+) -> Floats:
     """Scores of a version's artifact for a table: (rows,), or (rows, classes) for multiclass. Raises the worker's errors."""
 
     def ask() -> Any:

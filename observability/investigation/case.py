@@ -8,55 +8,60 @@ version_replay.py); without one they give stored results, or the reason why they
 """
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import Any
 
 from observability.investigation import part_registry
 from observability.investigation.case_parts import CaseInProgress, Progress
 from observability.investigation.evidence_types import Case
 from observability.investigation.find_prediction import opened
+from observability.investigation.logged_prediction import Row
+from observability.store.engine import Store
+from observability.worker.process import Worker
 
-if TYPE_CHECKING:
-    from observability.store.engine import Store
-    from observability.worker.process import Worker
 
-
-def case(
-    store: "Store",
-    prediction_id: str,
-    *,
-    model: str | None = None,
-    now: datetime | None = None,
-    as_of: datetime | None = None,
-    worker: "Worker | None" = None,
-    progress: Progress | None = None,
-) -> Case:
-    """All evidence about one prediction. Raises NotFoundError where it does not exist; a part that fails is None, with the reason in
-    `why`.
-
-    model: needed only where several models have this id. as_of: only what had arrived by then counts. worker: computes results that are
-    not stored.
+def case(store: Store, prediction_id: str, **options: Any) -> Case:
+    """All evidence about one prediction; `options` are those of `open_case`. Raises NotFoundError where it does not exist; a part that
+    fails is None, with the reason in `why`.
     """
-    in_progress = open_case(store, prediction_id, model=model, now=now, as_of=as_of, worker=worker, progress=progress)
+    in_progress = open_case(store, prediction_id, **options)
     with store.snapshot():
         parts = {name: in_progress.part(name) for name in in_progress.parts}
     why = dict(in_progress.why)
-    if in_progress.row.also_in:
-        why["prediction"] = (
-            f"Other models have a prediction with this id: {', '.join(in_progress.row.also_in)}. Name the model to select one."
-        )
+    if same_id := " ".join(same_id_sentences(in_progress.row)):
+        why["prediction"] = same_id
     return Case(in_progress.row, **parts, why=why, also_in=in_progress.row.also_in)
 
 
+def same_id_sentences(row: Row) -> list[str]:
+    """Which other predictions have the same id, and how to select one of them; empty where there are none."""
+    found = []
+    if row.also_in:
+        found.append(f"Other models have a prediction with this id: {', '.join(row.also_in)}. Name the model to select one.")
+    if row.other_answers:
+        others = ", ".join(other.words for other in row.other_answers)
+        found.append(
+            f"This is the prediction of version {row.version.name} in {row.environment}. The id was also answered by {others}; name the "
+            "version and the environment to select one."
+        )
+    return found
+
+
 def open_case(
-    store: "Store",
+    store: Store,
     prediction_id: str,
     *,
     model: str | None = None,
+    version: str | None = None,
+    environment: str | None = None,
     now: datetime | None = None,
     as_of: datetime | None = None,
-    worker: "Worker | None" = None,
+    worker: Worker | None = None,
     progress: Progress | None = None,
 ) -> CaseInProgress:
-    """The prediction, with its parts computed on request. Raises NotFoundError where it does not exist."""
-    row = opened(store, prediction_id, model=model, as_of=as_of)
+    """The prediction, with its parts computed on request. Raises NotFoundError where it does not exist.
+
+    model: needed only where several models have this id. version, environment: needed only for another prediction of the id than the one
+    in production. as_of: only what had arrived by then counts. worker: computes results that are not stored.
+    """
+    row = opened(store, prediction_id, model=model, version=version, environment=environment, as_of=as_of)
     return CaseInProgress(store, row, (now or datetime.now(UTC)).astimezone(UTC), as_of, worker, progress, parts=part_registry.PARTS)

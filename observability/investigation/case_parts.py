@@ -8,18 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from observability.core.errors import ObservabilityError
 from observability.investigation.logged_prediction import Row
-
-if TYPE_CHECKING:
-    from observability.store.engine import Store
-    from observability.worker.process import Worker
+from observability.store.engine import Store
+from observability.worker.process import Progress, Worker
 
 LOG = logging.getLogger(__name__)
 CasePart = Callable[["CaseInProgress"], Any]
-Progress = Callable[[float, str], None]
 Result = TypeVar("Result")
 
 
@@ -30,11 +27,11 @@ class CaseInProgress:
     now: instant of the request; as_of: only what had arrived by then counts. Not shared between threads.
     """
 
-    store: "Store"
+    store: Store
     row: Row
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     as_of: datetime | None = None
-    worker: "Worker | None" = None
+    worker: Worker | None = None
     progress: Progress | None = None
     why: dict[str, str] = field(default_factory=dict)
     known: dict[str, Any] = field(default_factory=dict)

@@ -1,19 +1,18 @@
 """Churn: decisions that another version changes on similar rows, and whether they become right or wrong."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from observability.compare.paired_rows import matching_places
+from observability.compare.paired_rows import label_numbers, matching_places, pair_labels
 from observability.core.catalog import Version
 from observability.core.window import Slice, Window
 from observability.investigation.desired_outcome import median_error
 from observability.investigation.evidence_types import NotGivenError
 from observability.investigation.label_types import outcome_text
+from observability.investigation.logged_prediction import Row
 from observability.investigation.model_answers import Churn, Regressed, Share
 from observability.investigation.sampled_rows import (
     RealRows,
@@ -25,17 +24,14 @@ from observability.investigation.sampled_rows import (
     task_and_classes,
     version_features,
 )
+from observability.stats.arrays import Floats, Integers
 from observability.stats.interval import rate_interval
+from observability.store.engine import Store
+from observability.worker.process import Progress, Worker
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    pass
 
-    from observability.investigation.logged_prediction import Row
-    from observability.store.engine import Store
-    from observability.worker.process import Worker
-
-Progress = Callable[[float, str], None]
-Floats = NDArray[np.float64]
 ROWS, SHADOW_ROWS, FEWEST_PAIRS, WORST = 2000, 20_000, 50, 20
 """Rows that the other version's artifact scores, rows of each side for matching requests, pairs below which the artifact is used instead,
 and rows that are listed of those that became wrong.
@@ -53,18 +49,18 @@ class ChurnRows:
     ids: list[str]
     score_a: Floats
     score_b: Floats
-    decision_a: NDArray[np.int64]
-    decision_b: NDArray[np.int64]
+    decision_a: Integers
+    decision_b: Integers
     label: Floats
 
 
 def churn(
-    store: "Store",
-    row: "Row",
+    store: Store,
+    row: Row,
     other: str,
     *,
     slice: str | None = None,  # noqa: A002 - the parameter of links
-    worker: "Worker | None" = None,
+    worker: Worker | None = None,
     progress: Progress | None = None,
 ) -> Churn:
     """Rows of this version around the prediction (of a slice), scored also by `other`: as logged in the shadow, else by its artifact.
@@ -84,13 +80,13 @@ def churn(
     return churn_figures(row, version, both, band(store, row), "shadow" if source == "shadow" else "computed", slice)
 
 
-def shared_features(row: "Row", version: Version) -> tuple[Any, ...]:
+def shared_features(row: Row, version: Version) -> tuple[Any, ...]:
     """The features that both versions take."""
     other = {each.name for each in version_features(row.model, version)}
     return tuple(each for each in version_features(row.model, row.version) if each.name in other)
 
 
-def shadowed(store: "Store", row: "Row", version: Version, window: Window) -> ChurnRows | None:
+def shadowed(store: Store, row: Row, version: Version, window: Window) -> ChurnRows | None:
     """Rows of the same requests, as the other version scored them in the shadow; None where none match."""
     if window.environment != "production":
         return None
@@ -104,7 +100,7 @@ def shadowed(store: "Store", row: "Row", version: Version, window: Window) -> Ch
     if not index[0]:
         return None
     a, b = own.iloc[index[0]], theirs.iloc[index[1]]
-    label = np.where(np.isnan(label_of(row, a)), label_of(row, b), label_of(row, a))
+    label, _ = pair_labels(row.model, a, b)
     return ChurnRows(
         a["id"].tolist(),
         a["score"].to_numpy(np.float64),
@@ -115,16 +111,8 @@ def shadowed(store: "Store", row: "Row", version: Version, window: Window) -> Ch
     )
 
 
-def label_of(row: "Row", frame: "DataFrame") -> Floats:
-    """Labels as numbers: class index, regression value; NaN where unknown."""
-    if row.model.task == "regression":
-        return frame["label_value"].to_numpy(np.float64)
-    code = frame["label"].to_numpy(np.float64)
-    return np.where(code >= 0, code, np.nan)
-
-
 def rescored_sample(
-    store: "Store", row: "Row", version: Version, window: Window, worker: "Worker | None", progress: Progress | None
+    store: Store, row: Row, version: Version, window: Window, worker: Worker | None, progress: Progress | None
 ) -> ChurnRows:
     """A sample of the rows as the other version's artifact scores them."""
     from observability.worker.requests import predict_scores
@@ -152,11 +140,11 @@ def rescored_sample(
         score,
         own["decision"].to_numpy(np.int64),
         np.asarray(decision, np.int64),
-        label_of(row, own),
+        label_numbers(row.model, own),
     )
 
 
-def band(store: "Store", row: "Row") -> float:
+def band(store: Store, row: Row) -> float:
     """Regression: the absolute error up to which a prediction counts as right, the median error of the reference; else 0."""
     if row.model.task != "regression":
         return 0.0
@@ -165,7 +153,7 @@ def band(store: "Store", row: "Row") -> float:
 
 
 def churn_figures(
-    row: "Row", version: Version, both: ChurnRows, usual: float, source: Literal["shadow", "computed"], part: str | None
+    row: Row, version: Version, both: ChurnRows, usual: float, source: Literal["shadow", "computed"], part: str | None
 ) -> Churn:
     """Changed decisions, labelled rows that became wrong or right, and the worst of them."""
     label, known = both.label, ~np.isnan(both.label)
@@ -208,11 +196,10 @@ def churn_figures(
 
 def churn_share(n: int, of: int) -> Share:
     """A share with its interval."""
-    found = rate_interval(n, of)
-    return Share(n, of, found.value, found.low, found.high)
+    return Share(n, of, *rate_interval(n, of).triple)
 
 
-def churn_sentence(row: "Row", version: Version, shares: list[Share], part: str | None, usual: float) -> str:
+def churn_sentence(row: Row, version: Version, shares: list[Share], part: str | None, usual: float) -> str:
     """The figures as a sentence."""
     flips, worse, better = (f"{share.n:,}{share_with_interval(share)}" for share in shares)
     labelled, where = shares[1].of, f" where {part}" if part else ""

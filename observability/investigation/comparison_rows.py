@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from observability.core.catalog import Model
 from observability.core.questions import Aggregate, Sample
@@ -17,6 +16,7 @@ from observability.investigation.case_parts import CaseInProgress, computed_once
 from observability.investigation.evidence_types import NotGivenError
 from observability.investigation.logged_prediction import Row
 from observability.investigation.sampled_rows import as_environment, probability_columns
+from observability.stats.arrays import Bools
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -37,7 +37,7 @@ class Bad:
     text: str
     limit: float | None = None
 
-    def of(self, frame: "DataFrame") -> NDArray[np.bool_]:
+    def of(self, frame: "DataFrame") -> Bools:
         """Which rows of a frame are errors; rows without label or decision are not."""
         if self.limit is not None:
             return np.asarray((frame["score"] - frame["label_value"]).abs() > self.limit, bool)

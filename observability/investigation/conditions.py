@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from observability.core.catalog import Column, Model
 from observability.core.numerals import format_figure
 from observability.core.window import Slice
 from observability.investigation.evidence_types import Condition
+from observability.stats.arrays import Bools, Floats
 from observability.store.types.search_terms import SEARCH_NAMES
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def conditions_met(model: Model, frame: "DataFrame", given: dict[str, Any]) -> l
     return found
 
 
-def of_number(column: Column, values: NDArray[np.float64], value: float) -> list[Condition]:
+def of_number(column: Column, values: Floats, value: float) -> list[Condition]:
     """The conditions on a number: its side of each cut."""
     known = values[np.isfinite(values)]
     if not known.size:
@@ -60,7 +60,7 @@ def slice_level(value: Any) -> str:
     return ("true" if value else "false") if isinstance(value, bool | np.bool_) else str(value)
 
 
-def condition_mask(condition: Condition, frame: "DataFrame") -> NDArray[np.bool_]:
+def condition_mask(condition: Condition, frame: "DataFrame") -> Bools:
     """Which rows meet a condition."""
     values = frame[condition.reference]
     if condition.null:

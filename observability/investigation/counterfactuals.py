@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,15 +12,20 @@ from observability.investigation.cached_answers import asked_of, cached_answer, 
 from observability.investigation.decision_boundary import table_value
 from observability.investigation.desired_outcome import goal_json, goal_of
 from observability.investigation.evidence_types import Counterfactual, NotGivenError
+from observability.investigation.logged_prediction import Row
 from observability.investigation.model_answers import Goal
-from observability.investigation.sampled_rows import RealRows, artifact_of, asker, real_rows, stored_input, version_features
+from observability.investigation.sampled_rows import (
+    RealRows,
+    artifact_of,
+    asker,
+    real_rows,
+    stored_input,
+    task_and_classes,
+    version_features,
+)
+from observability.store.engine import Store
+from observability.worker.process import Progress, Worker
 
-if TYPE_CHECKING:
-    from observability.investigation.logged_prediction import Row
-    from observability.store.engine import Store
-    from observability.worker.process import Worker
-
-Progress = Callable[[float, str], None]
 NUMBER, ROWS, LEVELS, DECIMALS = 3, 1000, 100, 6
 """Counterfactuals, real rows for the search, levels of a category that are tried, decimals of a number."""
 SECONDS = 60.0
@@ -43,13 +48,13 @@ class Found:
 
 
 def counterfactuals(
-    store: "Store", row: "Row", *, worker: "Worker | None" = None, progress: Progress | None = None
+    store: Store, row: Row, *, worker: Worker | None = None, progress: Progress | None = None
 ) -> tuple[Counterfactual, ...]:
     """At most three changes that give another outcome. Raises NotGivenError where none was found, or there is no model."""
     return search(store, row, worker=worker, progress=progress).counterfactuals
 
 
-def search(store: "Store", row: "Row", *, worker: "Worker | None" = None, progress: Progress | None = None) -> Found:
+def search(store: Store, row: Row, *, worker: Worker | None = None, progress: Progress | None = None) -> Found:
     """The counterfactuals with details of the search; cached while inputs, label, threshold and locks are the same."""
     settings = row.model.settings
     asked = {
@@ -85,13 +90,12 @@ class NothingFoundError(NotGivenError):
     """The search ran and found nothing."""
 
 
-def search_in_worker(store: "Store", row: "Row", worker: "Worker | None", progress: Progress | None) -> Found:
+def search_in_worker(store: Store, row: Row, worker: Worker | None, progress: Progress | None) -> Found:
     """The search, in the worker."""
     from observability.worker.requests import find_counterfactuals
 
     asked, artifact = asker(worker), artifact_of(store, row.version)
     rows, own = real_rows(store, row), stored_input(row)
-    task = row.model.task or "regression"
     before = scores(store, row, row.version, own, worker, None, SECONDS)
     goal = goal_of(row, rows, before)
     columns = version_features(row.model, row.version)
@@ -99,19 +103,8 @@ def search_in_worker(store: "Store", row: "Row", worker: "Worker | None", progre
     free = [part for each in columns if each.name not in locked and (part := free_of(each, rows)) is not None]
     if not free:
         raise NotGivenError("no feature may change", got=f"{len(locked)} of {len(columns)} are locked", attempt="See the setting immutable")
-    found = find_counterfactuals(
-        asked,
-        artifact,
-        own,
-        rows.inputs.head(ROWS),
-        free=free,
-        goal=goal_json(goal),
-        task=task,
-        classes=row.model.classes,
-        number=NUMBER,
-        progress=progress,
-        seconds=SECONDS,
-    )
+    options = {"free": free, "goal": goal_json(goal), "number": NUMBER, **task_and_classes(row.model)}
+    found = find_counterfactuals(asked, artifact, own, rows.inputs.head(ROWS), progress=progress, seconds=SECONDS, **options)
     if not len(found.found):
         raise NothingFoundError(
             f"no change of the {len(free)} free features gives {goal.text}",
@@ -126,7 +119,7 @@ def search_in_worker(store: "Store", row: "Row", worker: "Worker | None", progre
     return Found(made, found.origins, found.proposals, goal, locked, found.asked, found.seconds, found.note)
 
 
-def score_of(row: "Row", given: Any) -> Any:
+def score_of(row: Row, given: Any) -> Any:
     """A score in the contract's form: a number, or {class: probability}."""
     return dict(zip(row.model.classes, given.tolist())) if np.ndim(given) else float(given)
 
@@ -143,7 +136,7 @@ def changes_of(own: Any, found: Any, place: int, integers: set[str]) -> dict[str
 
 def free_of(column: Column, rows: RealRows) -> dict[str, Any] | None:
     """Values that a feature may take: the range of the reference at its precision, or its levels. None for a constant feature."""
-    given = rows.inputs[column.name][rows.of_reference] if rows.of_reference.any() else rows.inputs[column.name]
+    given = rows.scale[column.name]
     if column.kind == "number":
         values = given.to_numpy(np.float64)
         values = values[np.isfinite(values)]

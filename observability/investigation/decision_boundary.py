@@ -3,11 +3,10 @@
 Counterfactuals are in counterfactuals.py. Scores of inputs that never occurred are marked as simulated.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from observability.core.catalog import Column
 from observability.core.errors import UsageError
@@ -16,33 +15,29 @@ from observability.investigation.desired_outcome import decided_class, goal_of, 
 from observability.investigation.evidence_types import NotGivenError
 from observability.investigation.known_attributions import class_of, logged_or_stored_contrast
 from observability.investigation.label_types import outcome_text
+from observability.investigation.logged_prediction import Row
 from observability.investigation.model_answers import Curve, Goal, Margin, Opposite, WhatIf
 from observability.investigation.nearest_rows import row_distances
 from observability.investigation.sampled_rows import RealRows, model_ready_values, real_rows, stored_input, version_features
+from observability.stats.arrays import Floats
+from observability.store.engine import Store
+from observability.worker.process import Progress, Worker
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from observability.investigation.logged_prediction import Row
-    from observability.store.engine import Store
-    from observability.worker.process import Worker
-
-Progress = Callable[[float, str], None]
 CURVES, POINTS, LEVELS = 6, 25, 30
 """Features that are drawn, points of a number, levels of a category (most frequent first)."""
 SECONDS = 30.0
 LONGEST = 5000
 
 
-def margin(store: "Store", row: "Row") -> Margin:
+def margin(store: Store, row: Row) -> Margin:
     """Distance of the score from another decision, and the share of reference rows at least as near. No model is needed."""
-    rows = None
-    if row.version.reference_rows:
-        rows = real_rows(store, row, production=False)
-    return margin_of(row, rows)
+    return margin_of(row, real_rows(store, row, production=False) if row.version.reference_rows else None)
 
 
-def top_features(store: "Store", row: "Row", number: int = CURVES) -> tuple[str, ...]:
+def top_features(store: Store, row: Row, number: int = CURVES) -> tuple[str, ...]:
     """The features with the largest attributions where known, else by importance in the settings, else in the version's order."""
     found = logged_or_stored_contrast(store, row)
     names = [column.name for column in version_features(row.model, row.version)]
@@ -55,7 +50,7 @@ def top_features(store: "Store", row: "Row", number: int = CURVES) -> tuple[str,
 
 
 def curves(
-    store: "Store", row: "Row", *, worker: "Worker | None" = None, progress: Progress | None = None, features: Sequence[str] | None = None
+    store: Store, row: Row, *, worker: Worker | None = None, progress: Progress | None = None, features: Sequence[str] | None = None
 ) -> tuple[Curve, ...]:
     """Individual conditional expectation (ICE): the score along single features, over the reference's range or levels. One call of the
     worker.
@@ -89,7 +84,7 @@ def curves(
 
 def grid(column: Column, rows: RealRows, own: Any) -> list[Any]:
     """Values of a feature: at most POINTS quantiles of the reference with the row's own value, or the most frequent levels."""
-    given = rows.inputs[column.name][rows.of_reference] if rows.of_reference.any() else rows.inputs[column.name]
+    given = rows.scale[column.name]
     if column.kind == "number":
         values = given.to_numpy(np.float64)
         values = values[np.isfinite(values)]
@@ -102,14 +97,12 @@ def grid(column: Column, rows: RealRows, own: Any) -> list[Any]:
     return levels if own is None or own in levels else [*levels, own]
 
 
-def scores_from_model(
-    store: "Store", row: "Row", worker: "Worker | None", table: "DataFrame", progress: Progress | None = None
-) -> NDArray[np.float64]:
+def scores_from_model(store: Store, row: Row, worker: Worker | None, table: "DataFrame", progress: Progress | None = None) -> Floats:
     """Scores of the version's artifact for a table."""
     return scores(store, row, row.version, table, worker, progress, SECONDS)
 
 
-def opposite(store: "Store", row: "Row") -> Opposite:
+def opposite(store: Store, row: Row) -> Opposite:
     """The nearest real row with another decision, in a bounded sample of the reference and of the 90 days before. No model is needed.
 
     Raises NotGivenError where all have the same decision.
@@ -155,7 +148,7 @@ def table_value(value: Any) -> Any:
 
 
 def what_if(
-    store: "Store", row: "Row", changes: Mapping[str, Any], *, worker: "Worker | None" = None, progress: Progress | None = None
+    store: Store, row: Row, changes: Mapping[str, Any], *, worker: Worker | None = None, progress: Progress | None = None
 ) -> WhatIf:
     """The model's score of the stored input with some values changed: simulated. One call of the worker.
 

@@ -2,30 +2,26 @@
 usual errors.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from observability.core.numerals import format_figure, percent
+from observability.investigation.logged_prediction import Row
 from observability.investigation.model_answers import Goal, Margin
+from observability.investigation.sampled_rows import RealRows
+from observability.stats.arrays import Bools, Floats
 from observability.worker.target_scores import reaches_goal
 
-if TYPE_CHECKING:
-    from observability.investigation.logged_prediction import Row
-    from observability.investigation.sampled_rows import RealRows
 
-Floats = NDArray[np.float64]
-
-
-def decided_class(row: "Row", scores: Floats | None = None) -> int:
+def decided_class(row: Row, scores: Floats | None = None) -> int:
     """Class index of a decision: of the first of the model's scores where given, else as logged; −1 where unknown."""
     if scores is not None and row.model.classes:
         return int(scores[0].argmax()) if scores.ndim == 2 else int(scores[0] >= row.threshold)
     return row.decision
 
 
-def median_error(rows: "RealRows | None") -> float | None:
+def median_error(rows: RealRows | None) -> float | None:
     """Regression: median absolute error of labelled rows; half a standard deviation of the scores without labels."""
     if rows is None:
         return None
@@ -37,7 +33,7 @@ def median_error(rows: "RealRows | None") -> float | None:
     return float(scores.std()) / 2 if scores.size else None
 
 
-def goal_of(row: "Row", rows: "RealRows | None", scores: Floats | None = None) -> Goal:
+def goal_of(row: Row, rows: RealRows | None, scores: Floats | None = None) -> Goal:
     """What counts as another outcome for this prediction.
 
     scores: the model's score of the stored input; used instead of the logged one where given. Regression: a score outside the band of the
@@ -68,7 +64,7 @@ def goal_of(row: "Row", rows: "RealRows | None", scores: Floats | None = None) -
     )
 
 
-def reached(goal: Goal, scores: Floats) -> NDArray[np.bool_]:
+def reached(goal: Goal, scores: Floats) -> Bools:
     """Which scores reach the goal."""
     return reaches_goal(goal_json(goal), scores)
 
@@ -78,7 +74,7 @@ def goal_json(goal: Goal) -> dict[str, Any]:
     return {"kind": goal.kind, "low": goal.low, "high": goal.high, "place": goal.place}
 
 
-def margin_of(row: "Row", rows: "RealRows | None") -> Margin:
+def margin_of(row: Row, rows: RealRows | None) -> Margin:
     """The margin of a logged score. rows: of the reference."""
     if row.model.task == "multiclass":
         chances = sorted((row.probabilities or {}).items(), key=lambda each: -each[1])

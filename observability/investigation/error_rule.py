@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from observability.core.catalog import Model
 from observability.core.questions import Aggregate
@@ -19,6 +18,7 @@ from observability.investigation import comparison_rows
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.conditions import FIELDS, condition_mask, conditions_met, search_text, slice_level, slice_of
 from observability.investigation.evidence_types import Condition, ErrorRule, NotGivenError, Rate
+from observability.stats.arrays import Bools
 from observability.stats.interval import rate_difference_interval, rate_interval
 
 if TYPE_CHECKING:
@@ -42,9 +42,7 @@ def rule(case: CaseInProgress) -> ErrorRule:
     error = comparison_rows.bad(case)
     if error.of_row(row) is False:
         raise NotGivenError(f"this prediction is no error (an error is {error.text}), so there are no similar errors")
-    frame = comparison_rows.labelled_rows_about(case)
-    if len(frame) < FEWEST_LABELLED:
-        raise NotGivenError(too_few_labels(len(frame)))
+    frame = enough_labelled_rows(case)
     wrong = error.of(frame)
     search = search_half(len(frame))
     given = {**comparison_rows.values(row), **{name: row.stored.get(name) for name in FIELDS}}
@@ -59,22 +57,26 @@ def rule(case: CaseInProgress) -> ErrorRule:
     return replace(made, all_errors=int(wrong[mask].sum()) if every <= comparison_rows.row_limit(row.model) else None)
 
 
-def too_few_labels(n: int) -> str:
-    """The reason where too few predictions are labelled."""
-    return f"{n} other predictions of this version in this period have labels; about {FEWEST_LABELLED} are needed"
+def enough_labelled_rows(case: CaseInProgress) -> "DataFrame":
+    """The labelled rows around the case. Raises NotGivenError where they are too few."""
+    frame = comparison_rows.labelled_rows_about(case)
+    if len(frame) < FEWEST_LABELLED:
+        needed = f"about {FEWEST_LABELLED} are needed"
+        raise NotGivenError(f"{len(frame)} other predictions of this version in this period have labels; {needed}")
+    return frame
 
 
-def search_half(n: int) -> NDArray[np.bool_]:
+def search_half(n: int) -> Bools:
     """Mask of the half that is searched: every other row (rows are in the order of their hash)."""
     return np.arange(n) % 2 == 0
 
 
-def best(options: list[Condition], frame: "DataFrame", wrong: NDArray[np.bool_]) -> tuple[Condition, ...]:
+def best(options: list[Condition], frame: "DataFrame", wrong: Bools) -> tuple[Condition, ...]:
     """The best rule of these conditions on these rows; empty where none has a higher error rate than all rows."""
     masks = [condition_mask(each, frame) for each in options]
     overall = wrong.mean() if wrong.size else 0.0
 
-    def worth(mask: NDArray[np.bool_]) -> float:
+    def worth(mask: Bools) -> float:
         n = int(mask.sum())
         if not FEWEST_ROWS <= n < mask.size:
             return -np.inf
@@ -84,9 +86,9 @@ def best(options: list[Condition], frame: "DataFrame", wrong: NDArray[np.bool_])
         return all(options[place].reference in FIELDS for place in chosen)
 
     winner: tuple[float, tuple[int, ...]] = (0.0, ())
-    beam: list[tuple[float, tuple[int, ...], NDArray[np.bool_]]] = [(0.0, (), np.ones(len(frame), bool))]
+    beam: list[tuple[float, tuple[int, ...], Bools]] = [(0.0, (), np.ones(len(frame), bool))]
     for _ in range(MOST_CONDITIONS):
-        grown: dict[tuple[int, ...], tuple[float, NDArray[np.bool_]]] = {}
+        grown: dict[tuple[int, ...], tuple[float, Bools]] = {}
         for _, chosen, mask in beam:
             for place in range(len(options)):
                 key = tuple(sorted((*chosen, place)))
@@ -115,11 +117,9 @@ def compatible(options: list[Condition], chosen: tuple[int, ...], place: int) ->
     return bounded and len(same) == 1 and (same[0].low is None) != (new.low is None)
 
 
-def rule_figures(model: Model, conditions: tuple[Condition, ...], frame: "DataFrame", wrong: NDArray[np.bool_], error: str) -> ErrorRule:
+def rule_figures(model: Model, conditions: tuple[Condition, ...], frame: "DataFrame", wrong: Bools, error: str) -> ErrorRule:
     """Figures of a rule on rows that its search did not use."""
-    mask = np.ones(len(frame), bool)
-    for each in conditions:
-        mask &= condition_mask(each, frame)
+    mask = np.logical_and.reduce([condition_mask(each, frame) for each in conditions])
     n, errors, all_errors = int(mask.sum()), int(wrong[mask].sum()), int(wrong.sum())
     rate, overall = rate_interval(errors, n), rate_interval(all_errors, len(frame))
     more = rate_difference_interval(errors, n, all_errors - errors, len(frame) - n)
@@ -153,7 +153,7 @@ def rule_figures(model: Model, conditions: tuple[Condition, ...], frame: "DataFr
     )
 
 
-def trend(frame: "DataFrame", wrong: NDArray[np.bool_]) -> tuple[Rate, ...]:
+def trend(frame: "DataFrame", wrong: Bools) -> tuple[Rate, ...]:
     """Error rate by week (Monday, UTC), the newest MOST_WEEKS; by day where all rows are within two weeks."""
     if frame.empty:
         return ()
@@ -166,7 +166,7 @@ def trend(frame: "DataFrame", wrong: NDArray[np.bool_]) -> tuple[Rate, ...]:
     return tuple(rated(name, part) for name, part in counts)
 
 
-def rates_by_group(model: Model, frame: "DataFrame", wrong: NDArray[np.bool_], fixed: Collection[str] = ()) -> tuple[Rate, ...]:
+def rates_by_group(model: Model, frame: "DataFrame", wrong: Bools, fixed: Collection[str] = ()) -> tuple[Rate, ...]:
     """Error rate by level of each categorical sensitive attribute outside the rule, most frequent levels first."""
     found: list[Rate] = []
     for column in model.columns:
@@ -178,7 +178,7 @@ def rates_by_group(model: Model, frame: "DataFrame", wrong: NDArray[np.bool_], f
     return tuple(found)
 
 
-def rated(name: str, wrong: NDArray[np.bool_]) -> Rate:
+def rated(name: str, wrong: Bools) -> Rate:
     """An error rate with its interval."""
-    found = rate_interval(int(wrong.sum()), wrong.size)
-    return Rate(name, int(wrong.size), int(wrong.sum()), found.value, found.low, found.high)
+    n, errors = int(wrong.size), int(wrong.sum())
+    return Rate(name, n, errors, *rate_interval(errors, n).triple)

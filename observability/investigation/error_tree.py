@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from observability.core.catalog import Column
 from observability.core.numerals import format_figure
 from observability.investigation import comparison_rows
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.conditions import slice_level
-from observability.investigation.error_rule import FEWEST_LABELLED, search_half, too_few_labels
+from observability.investigation.error_rule import enough_labelled_rows, search_half
 from observability.investigation.evidence_types import NotGivenError
 from observability.investigation.neighbours import case_frame
+from observability.stats.arrays import Bools, Floats
 from observability.stats.interval import rate_interval
 from observability.store.types.search_terms import SEARCH_NAMES
 
@@ -58,7 +58,7 @@ class Encoded:
     column: Column
     level: str | None = None
 
-    def values(self, frame: "DataFrame") -> NDArray[np.float64]:
+    def values(self, frame: "DataFrame") -> Floats:
         """The values in a frame; numbers keep NaN."""
         held = frame[self.column.reference]
         if self.level is None:
@@ -89,9 +89,7 @@ class Encoded:
 
 def tree(case: CaseInProgress) -> tuple[Node, ...]:
     """The nodes, parents first. Raises NotGivenError where too few rows are labelled, or none or all are errors."""
-    frame = comparison_rows.labelled_rows_about(case)
-    if len(frame) < FEWEST_LABELLED:
-        raise NotGivenError(too_few_labels(len(frame)))
+    frame = enough_labelled_rows(case)
     wrong = comparison_rows.bad(case).of(frame)
     half = search_half(len(frame))
     if wrong[half].all() or not wrong[half].any():
@@ -99,9 +97,7 @@ def tree(case: CaseInProgress) -> tuple[Node, ...]:
     columns = encoded(case, frame)
     matrix, own = (np.stack([each.values(part) for each in columns], axis=1) for part in (frame, case_frame(case.row)))
     grown = grow(matrix[half], wrong[half])
-    inside, path = (
-        np.asarray(grown.decision_path(part).todense(), bool) for part in (matrix[~half].astype(np.float32), own.astype(np.float32))
-    )
+    inside, path = (np.asarray(grown.decision_path(part.astype(np.float32)).todense(), bool) for part in (matrix[~half], own))
     return tuple(nodes(grown.tree_, columns, matrix, inside, wrong[~half], path[0]))
 
 
@@ -118,7 +114,7 @@ def encoded(case: CaseInProgress, frame: "DataFrame") -> list[Encoded]:
     return found
 
 
-def grow(matrix: NDArray[np.float64], wrong: NDArray[np.bool_]) -> Any:
+def grow(matrix: Floats, wrong: Bools) -> Any:
     """The fitted tree."""
     from sklearn.tree import DecisionTreeClassifier
 
@@ -127,14 +123,7 @@ def grow(matrix: NDArray[np.float64], wrong: NDArray[np.bool_]) -> Any:
     return DecisionTreeClassifier(max_depth=DEPTH, min_samples_leaf=least, random_state=0).fit(usable, wrong)
 
 
-def nodes(
-    grown: Any,
-    columns: list[Encoded],
-    matrix: NDArray[np.float64],
-    inside: NDArray[np.bool_],
-    wrong: NDArray[np.bool_],
-    path: NDArray[np.bool_],
-) -> list[Node]:
+def nodes(grown: Any, columns: list[Encoded], matrix: Floats, inside: Bools, wrong: Bools, path: Bools) -> list[Node]:
     """The nodes of a tree, parents first."""
     above: dict[int, tuple[int, str, int, str | None]] = {}
     found = []
@@ -153,9 +142,7 @@ def nodes(
                 above[below] = place, column.text(cut, side, with_missing), depth + 1, whole
         here = inside[:, place]
         n, errors = int(here.sum()), int(wrong[here].sum())
-        rate = rate_interval(errors, n)
         coverage = errors / int(wrong.sum()) if wrong.any() else None
-        found.append(
-            Node(place, parent, depth, text, n, errors, rate.value, rate.low, rate.high, coverage, bool(path[place]), leaf, way or None)
-        )
+        rate = rate_interval(errors, n).triple
+        found.append(Node(place, parent, depth, text, n, errors, *rate, coverage, bool(path[place]), leaf, way or None))
     return found

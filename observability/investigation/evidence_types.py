@@ -7,14 +7,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from observability.core.errors import ObservabilityError
 from observability.core.finding import Basis, Finding, iso
 from observability.investigation.label_types import Label
-
-if TYPE_CHECKING:
-    from observability.investigation.logged_prediction import Row
+from observability.investigation.logged_prediction import Row
 
 Flag = Literal["unseen", "null", "stale", "out_of_range", "absent", "wrong_type"]
 Source = Literal["input", "far_from_reference", "label", "weak_slice", "boundary", "version", "degraded_path", "unknown"]
@@ -202,7 +200,7 @@ class Case:
     also_in: other models with this prediction id. verdicts: records, newest first.
     """
 
-    row: "Row"
+    row: Row
     happened: Happened | None = None
     label: Label | None = None
     inputs: tuple[Input, ...] | None = None
@@ -224,22 +222,18 @@ class Case:
         body = {
             "prediction": self.row.record(),
             "label": label_json(self.label),
-            "inputs": parts_json(
-                self.inputs, lambda i: {"feature": i.feature, "value": i.value, "percentile": i.percentile, "flags": i.flags}
-            ),
+            "inputs": parts_json(self.inputs, "feature", "value", "percentile", "flags"),
             "attributions": explained.attributions if explained else None,
             "base_value": explained.base_value if explained else None,
             "attributions_link": explained.link if explained else None,
             "residual": explained.residual if explained else None,
-            "neighbours": parts_json(
-                self.neighbours, lambda n: {"id": n.id, "distance": n.distance, "label": n.label, "prediction": n.prediction}
-            ),
-            "counterfactuals": parts_json(self.counterfactuals, lambda c: {"changes": c.changes, "score": c.score, "reached": c.reached}),
-            "rule": rule_json(self.rule),
-            "versions": parts_json(self.versions, lambda v: {"version": v.version, "score": v.score, "prediction": v.prediction}),
-            "triage": parts_json(self.triage, lambda t: {"source": t.source, "score": t.score, "because": t.because}),
-            "findings": parts_json(self.findings, Finding.to_json),
-            "verdicts": parts_json(self.verdicts, dict),
+            "neighbours": parts_json(self.neighbours, "id", "distance", "label", "prediction"),
+            "counterfactuals": parts_json(self.counterfactuals, "changes", "score", "reached"),
+            "rule": fields_json(self.rule, "text", "n", "errors", "rate", "coverage", "low", "high") if self.rule else None,
+            "versions": parts_json(self.versions, "version", "score", "prediction"),
+            "triage": parts_json(self.triage, "source", "score", "because"),
+            "findings": None if self.findings is None else [finding.to_json() for finding in self.findings],
+            "verdicts": self.verdicts,
             "why": {NAMES.get(part, part): sentence for part, sentence in self.why.items() if part not in UNNAMED},
         }
         found = json_plain(body)
@@ -253,9 +247,14 @@ UNNAMED = ("happened", "label_check")
 """Parts that are not in the JSON."""
 
 
-def parts_json(parts: "tuple[Any, ...] | None", each: Any) -> list[Any] | None:
-    """Each part as JSON; None stays None."""
-    return None if parts is None else [each(part) for part in parts]
+def fields_json(part: Any, *names: str) -> dict[str, Any]:
+    """Fields of an object by name."""
+    return {name: getattr(part, name) for name in names}
+
+
+def parts_json(parts: tuple[Any, ...] | None, *names: str) -> list[Any] | None:
+    """The named fields of each part; None stays None."""
+    return None if parts is None else [fields_json(part, *names) for part in parts]
 
 
 def label_json(label: Label | None) -> dict[str, Any] | None:
@@ -263,15 +262,8 @@ def label_json(label: Label | None) -> dict[str, Any] | None:
     if label is None:
         return None
     names = ("value", "at", "source", "annotator", "guideline", "current")
-    revisions = [{**{name: getattr(revision, name) for name in names}, "received_at": revision.arrived} for revision in label.revisions]
+    revisions = [{**fields_json(revision, *names), "received_at": revision.arrived} for revision in label.revisions]
     return {"value": label.value, "at": label.at, "revisions": revisions}
-
-
-def rule_json(rule: ErrorRule | None) -> dict[str, Any] | None:
-    """Figures of the rule."""
-    if rule is None:
-        return None
-    return {name: getattr(rule, name) for name in ("text", "n", "errors", "rate", "coverage", "low", "high")}
 
 
 def json_plain(value: Any) -> Any:

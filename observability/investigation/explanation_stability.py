@@ -1,12 +1,12 @@
 """Stability of an explanation over resamples of its background, as stars."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from observability.core.numerals import percent
 from observability.investigation.model_answers import Stability
+from observability.stats.arrays import Bools, Floats
 
-Floats = NDArray[np.float64]
 DRAWS, TOP = 200, 3
 FEWEST_ROWS = 10
 STARS = ((0.95, 5), (0.85, 4), (0.7, 3), (0.5, 2))
@@ -57,7 +57,7 @@ def overlaps(one: Floats, many: Floats) -> Floats:
     return np.asarray((leaders(many) & own).sum(axis=1) / own.sum(), np.float64)
 
 
-def leaders(sizes: Floats) -> NDArray[np.bool_]:
+def leaders(sizes: Floats) -> Bools:
     """Mask of the TOP largest of each row."""
     order = np.argsort(-sizes, axis=1, kind="stable")[:, :TOP]
     found = np.zeros(sizes.shape, np.bool_)

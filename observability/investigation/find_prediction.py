@@ -1,18 +1,25 @@
 """Finds a prediction by id, in one model or in all."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from observability.core.catalog import Model
 from observability.core.errors import NotFoundError
 from observability.investigation.logged_prediction import Row, row_from
-
-if TYPE_CHECKING:
-    from observability.store.engine import Store
+from observability.store.engine import Store
 
 
-def opened(store: "Store", prediction_id: str, *, model: str | None = None, as_of: datetime | None = None) -> Row:
-    """The prediction with an id, of one model or of all. Where several models have the id, the newest (`also_in` has the others).
+def opened(
+    store: Store,
+    prediction_id: str,
+    *,
+    model: str | None = None,
+    version: str | None = None,
+    environment: str | None = None,
+    as_of: datetime | None = None,
+) -> Row:
+    """The prediction with an id, of one model or of all. Where several models have the id, the newest (`also_in` has the others). Where
+    several versions or environments of the model answered under it, the one in production, else the newest, of those that version and
+    environment select (`other_answers` has the rest).
 
     as_of: later labels are left out. Raises NotFoundError where no model has it, or it had not arrived by `as_of`.
     """
@@ -21,11 +28,14 @@ def opened(store: "Store", prediction_id: str, *, model: str | None = None, as_o
     with store.snapshot():
         found: list[Row] = []
         for candidate in models:
-            row = of_model(store, candidate, prediction_id, as_of)
+            row = of_model(store, candidate, prediction_id, as_of, version, environment)
             if row is not None:
                 found.append(row)
     if not found:
-        where = f"in {model}" if model else f"in any of the {len(models)} models" if models else "in the store, which holds no model yet"
+        own = "".join([f"version {version} of " if version else "", f"{environment} of " if environment else ""])
+        where = (
+            f"in {own}{model}" if model else f"in any of the {len(models)} models" if models else "in the store, which holds no model yet"
+        )
         raise NotFoundError(
             f"prediction {prediction_id[:200]!r} is not {where}",
             attempt=f"Check the id{' and the model' if model else ''}; rejected lines are on the page Store",
@@ -35,11 +45,21 @@ def opened(store: "Store", prediction_id: str, *, model: str | None = None, as_o
     return row_from(newest.stored, newest.model, as_of, others) if others else newest
 
 
-def of_model(store: "Store", model: Model, prediction_id: str, as_of: datetime | None) -> Row | None:
+def of_model(
+    store: Store,
+    model: Model,
+    prediction_id: str,
+    as_of: datetime | None,
+    version: str | None = None,
+    environment: str | None = None,
+) -> Row | None:
     """The prediction in one model; None where it does not exist (yet)."""
     try:
-        stored = store.row(model.name, prediction_id)
+        stored = store.row(model.name, prediction_id, version, environment)
     except NotFoundError:
         return None
     row = row_from(stored, model, as_of)
-    return None if as_of is not None and row.arrived > as_of.astimezone(UTC) and row.environment != "reference" else row
+    if as_of is None or row.arrived <= as_of.astimezone(UTC) or row.environment == "reference":
+        return row
+    earlier = [other for other in row.other_answers if version in (None, other.version) and environment in (None, other.environment)]
+    return of_model(store, model, prediction_id, as_of, earlier[0].version, earlier[0].environment) if earlier else None

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 FENCE = 3.0
-"""A number is out of range outside the reference's extremes, or farther than this many central 99 % ranges outside that range: so one
-impossible value in the reference does not make others possible.
+"""A number is out of range if it lies outside the reference's range, isolated outliers excluded, or farther than this many widths of the
+central 99 % beyond the central 99 %. An impossible value in the reference therefore does not widen the range.
 """
 STALE_SHARE, STALE_TIMES, FEWEST_LAGS = 0.99, 2.0, 50
-"""A value is stale where it is older than this share of earlier values and more than STALE_TIMES their median; from FEWEST_LAGS values
-on.
+"""A value is stale if it is older than the share STALE_SHARE of earlier values and older than STALE_TIMES their median age. At least
+FEWEST_LAGS earlier values are needed.
 """
 
 
@@ -154,11 +154,13 @@ def out_of_range(value: float, edges: Edges, counts: dict[int, int]) -> str:
     """Why a number is out of range; empty where it is not."""
     if math.isnan(value):
         return "" if counts.get(NAN) else "Not a number (NaN); the reference has no NaN."
-    if not edges.edges:
+    if edges.limits is None:
         return ""
-    lowest, highest = edges.edges[0], float(np.nextafter(edges.edges[-1], -math.inf))
+    lowest, highest = edges.limits
     if not lowest <= value <= highest:
-        return f"Outside the reference's range {format_figure(lowest, 6)} to {format_figure(highest, 6)}."
+        extremes = edges.edges[0] < lowest or edges.edges[-1] > math.nextafter(highest, math.inf)
+        aside = ", which leaves out isolated outliers" if extremes else ""
+        return f"Outside the reference's range {format_figure(lowest, 6)} to {format_figure(highest, 6)}{aside}."
     if edges.low is None or edges.high is None or edges.low >= edges.high:
         return ""
     reach = FENCE * (edges.high - edges.low)

@@ -2,27 +2,25 @@
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from observability.investigation.evidence_types import Explained
 from observability.investigation.explanation_sentences import explanation_sentences
+from observability.investigation.logged_prediction import Row
 from observability.investigation.model_answers import AGAINST, Against, AttributionContrast, Bar
+from observability.stats.arrays import Floats
 from observability.stats.attribution import SCORE_TOLERANCE, additive_rows, apply_inverse_link, apply_link
-
-if TYPE_CHECKING:
-    from observability.investigation.logged_prediction import Row
-    from observability.store.engine import Store
+from observability.store.engine import Store
 
 
-def logged_or_stored_contrast(store: "Store", row: "Row") -> AttributionContrast | None:
+def logged_or_stored_contrast(store: Store, row: Row) -> AttributionContrast | None:
     """The logged attributions, else the stored ones; None without either."""
     return logged(row) or of_store(store, row)
 
 
-def logged(row: "Row") -> AttributionContrast | None:
+def logged(row: Row) -> AttributionContrast | None:
     """The attributions logged with the prediction, checked against its score in their own space."""
     body, base = row.stored.get("attributions"), row.stored.get("base_value")
     body, base = (json.loads(each) if isinstance(each, str) else each for each in (body, base))
@@ -45,7 +43,7 @@ def logged(row: "Row") -> AttributionContrast | None:
     )
 
 
-def without_base(row: "Row") -> Explained | None:
+def without_base(row: Row) -> Explained | None:
     """Attributions that were logged without a base value. They cannot be checked and are not drawn."""
     body = row.stored.get("attributions")
     body = json.loads(body) if isinstance(body, str) else body
@@ -63,7 +61,7 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
 
 
-def explained_score(row: "Row") -> tuple[float | None, str | None]:
+def explained_score(row: Row) -> tuple[float | None, str | None]:
     """The explained score; multiclass: of the decided class, with its name."""
     place = class_of(row)
     if place < 0:
@@ -72,7 +70,7 @@ def explained_score(row: "Row") -> tuple[float | None, str | None]:
     return (row.probabilities or {}).get(name), name
 
 
-def class_of(row: "Row") -> int:
+def class_of(row: Row) -> int:
     """Multiclass: the decided class, else the most probable one; −1 for other tasks."""
     if row.model.task != "multiclass" or not row.model.classes:
         return -1
@@ -82,16 +80,16 @@ def class_of(row: "Row") -> int:
     return int(np.argmax([chances.get(name, 0.0) for name in row.model.classes]))
 
 
-def of_store(store: "Store", row: "Row") -> AttributionContrast | None:
+def of_store(store: Store, row: Row) -> AttributionContrast | None:
     """The attributions computed ahead (enrichment)."""
-    held = store.attributions_of_prediction(row.model, row.version, row.id)
+    held = store.attributions_of_prediction(row.model, row.version, row.id, row.environment)
     if held is None or held["base"] is None or held["output"] is None:
         return None
     place = int(held["class"])
     name = row.model.classes[place] if 0 <= place < len(row.model.classes) and row.model.task == "multiclass" else None
-    note = held["note"] or ""
+    mismatch = row.version.artifact_difference or ""
     if held["reproduces"] is False:
-        note = f"{note} The model file gives another score than the logged one: it may not be the model that served.".strip()
+        mismatch = f"The model file gives another score than the logged one: it may not be the model that served. {mismatch}".strip()
     return contrast_from_numbers(
         row,
         "average",
@@ -104,12 +102,13 @@ def of_store(store: "Store", row: "Row") -> AttributionContrast | None:
         held["background"] or "the average",
         held["background_rows"],
         class_name=name,
-        note=note,
+        note=held["note"] or "",
+        mismatch=mismatch,
     )
 
 
 def contrast_from_numbers(
-    row: "Row",
+    row: Row,
     against: Against,
     values: Mapping[str, float],
     base: float,
@@ -123,6 +122,7 @@ def contrast_from_numbers(
     errors: Mapping[str, float] | None = None,
     class_name: str | None = None,
     note: str = "",
+    mismatch: str = "",
 ) -> AttributionContrast:
     """A contrast from plain numbers: bars sorted by size, additivity check, sentences."""
     bars = tuple(
@@ -149,10 +149,11 @@ def contrast_from_numbers(
         class_name,
         words=explanation_sentences(bars, base, output, link, AGAINST[against], class_name),
         note=note,
+        mismatch=mismatch,
     )
 
 
-def fits(row: "Row", values: NDArray[np.float64], base: float, output: float, residual: float, link: str, method: str) -> bool:
+def fits(row: Row, values: Floats, base: float, output: float, residual: float, link: str, method: str) -> bool:
     """Whether the bars add up: the residual is small, or the implied score is the logged one (logged scores are rounded)."""
     if not np.isfinite([base, output, residual]).all():
         return False

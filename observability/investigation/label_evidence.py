@@ -11,15 +11,17 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from observability.core.catalog import Model
 from observability.core.numerals import format_figure
 from observability.investigation import comparison_rows
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.evidence_types import LabelCheck, NotGivenError
 from observability.investigation.logged_prediction import Row
 from observability.investigation.neighbours import near
+from observability.investigation.sampled_rows import probability_columns
 from observability.investigation.verdicts import votes
+from observability.stats.arrays import Floats, Integers
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -44,15 +46,15 @@ def label_check(case: CaseInProgress) -> LabelCheck:
     return number_check(case, cast) if row.model.task == "regression" else class_check(case, cast)
 
 
-def class_probabilities(frame: "DataFrame", row: Row) -> NDArray[np.float64]:
+def class_probabilities(frame: "DataFrame", model: Model) -> Floats:
     """(n, classes) of a frame of outcomes."""
-    if row.model.task == "multiclass":
-        return np.stack([frame[f"score.{place}"].to_numpy(np.float64) for place in range(len(row.model.classes))], axis=1)
+    if columns := probability_columns(model):
+        return frame[list(columns)].to_numpy(np.float64)
     positive = frame["score"].to_numpy(np.float64)
     return np.stack([1 - positive, positive], axis=1)
 
 
-def own_probabilities(row: Row) -> NDArray[np.float64] | None:
+def own_probabilities(row: Row) -> Floats | None:
     """(classes,) of the case; None where unknown."""
     if row.model.task == "multiclass":
         held = row.probabilities or {}
@@ -60,21 +62,21 @@ def own_probabilities(row: Row) -> NDArray[np.float64] | None:
     return None if row.score is None or not np.isfinite(row.score) else np.array([1 - row.score, row.score])
 
 
-def thresholds(chances: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+def thresholds(chances: Floats, labels: Integers) -> Floats:
     """t_c of each class: mean probability of c over rows labelled c; NaN without such rows."""
     return np.array(
         [chances[labels == each, each].mean() if (labels == each).any() else np.nan for each in range(chances.shape[1])], np.float64
     )
 
 
-def confident_class(chances: NDArray[np.float64], limits: NDArray[np.float64]) -> NDArray[np.int64]:
+def confident_class(chances: Floats, limits: Floats) -> Integers:
     """Of each row (n, classes) the class that reaches its threshold, the most probable of several; −1 where none does."""
     reached = chances >= limits - TOLERANCE
     several = np.where(reached.sum(axis=1) > 1, chances.argmax(axis=1), reached.argmax(axis=1))
     return np.where(reached.any(axis=1), several, -1)
 
 
-def suspected(chances: NDArray[np.float64], labels: NDArray[np.int64], limits: NDArray[np.float64]) -> NDArray[np.int64]:
+def suspected(chances: Floats, labels: Integers, limits: Floats) -> Integers:
     """Of each row (n, classes) the class of which the model is confident instead of the label; −1 where the label is not suspect."""
     instead = confident_class(chances, np.where(np.isnan(limits), np.inf, limits))
     favoured = chances.copy()
@@ -92,10 +94,10 @@ def class_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
     confidence, limit, instead, first = None, None, None, False
     sentences = []
     if own is not None and len(labelled) >= FEWEST_LABELLED:
-        chances = class_probabilities(labelled, row)
+        chances = class_probabilities(labelled, row.model)
         usable = np.isfinite(chances).all(axis=1)
         limits = thresholds(chances[usable], given[usable])
-        confidence, limit = float(own[row.label_code]), finite_or_none(limits[row.label_code])
+        confidence, limit = float(own[row.label_code]), None if np.isnan(limits[row.label_code]) else float(limits[row.label_code])
         first = int(own.argmax()) == row.label_code
         other = int(suspected(own[None, :], np.array([row.label_code]), limits)[0])
         instead = names[other] if other != -1 else None
@@ -171,8 +173,3 @@ def robust_error_deviation(case: CaseInProgress) -> float:
     frame = comparison_rows.labelled_rows_of(case)
     errors = (frame["score"] - frame["label_value"]).dropna().to_numpy(np.float64)
     return 1.4826 * float(np.median(np.abs(errors - np.median(errors)))) if errors.size else 0.0
-
-
-def finite_or_none(value: float) -> float | None:
-    """The number; None for NaN."""
-    return None if np.isnan(value) else float(value)

@@ -7,11 +7,11 @@ label is evidence of a wrong one only as far as wrong labels are more frequent t
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from observability.core.time import naive_utc
 from observability.investigation import comparison_rows
 from observability.investigation.case_parts import CaseInProgress
+from observability.stats.arrays import Bools, Floats
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -40,12 +40,12 @@ def contradicted_at(case: CaseInProgress, sure: float) -> float:
     return float(other[rows_].mean()) if rows_.sum() >= FEWEST_SURE else 0.0
 
 
-def contradicted_rows(case: CaseInProgress) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.bool_]]:
+def contradicted_rows(case: CaseInProgress) -> tuple[Bools, Floats, Bools]:
     """Per labelled row of the period: whether probabilities are known, the largest of them, and whether its class is not the label."""
     from observability.investigation.label_evidence import class_probabilities
 
     frame: DataFrame = comparison_rows.labelled_rows_of(case)
-    chances = class_probabilities(frame, case.row)
+    chances = class_probabilities(frame, case.row.model)
     known = np.isfinite(chances).all(axis=1)
     held = np.nan_to_num(chances)
     return known, held.max(axis=1), held.argmax(axis=1) != frame["label"].to_numpy(np.int64)
@@ -67,7 +67,7 @@ def noise_now(case: CaseInProgress) -> float:
     return flipped_share_beyond_chance(other[here], float(other[there].mean())) / 2
 
 
-def flipped_share_beyond_chance(contradicted: NDArray[np.bool_], usual: float) -> float:
+def flipped_share_beyond_chance(contradicted: Bools, usual: float) -> float:
     """Share of flipped labels that explains the contradictions, given the usual share; 0 where not significant."""
     n, share = contradicted.size, float(contradicted.mean())
     if share - usual <= BEYOND * np.sqrt(max(usual, 1 / n) * (1 - usual) / n) or usual >= 0.5:

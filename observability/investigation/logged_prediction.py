@@ -10,7 +10,7 @@ from observability.core.catalog import Model, Version
 from observability.core.time import aware_utc, naive_utc
 from observability.investigation.label_types import Label, Revision
 
-OPTIONAL = (
+OPTIONAL: tuple[str, ...] = (
     "status",
     "latency_ms",
     "subject",
@@ -22,13 +22,32 @@ OPTIONAL = (
     "energy_j",
     "cost",
     "weight",
-    "feature_at",
-    "acted_at",
-    "attributions",
-    "base_value",
-    "attributions_link",
 )
+OPTIONAL += ("feature_at", "acted_at", "attributions", "base_value", "attributions_link")
 """Fields that the record of a prediction has only where they are known."""
+
+
+@dataclass(frozen=True)
+class OtherAnswer:
+    """What another version, or the same one in another environment, answered under the same id. Times are UTC."""
+
+    version: str
+    environment: str
+    at: datetime
+    arrived: datetime
+    score: float | None
+    probabilities: Mapping[str, float] | None
+    answer: str | None
+
+    @property
+    def words(self) -> str:
+        """Version and environment, as `version 2 in shadow`."""
+        return f"version {self.version} in {self.environment}"
+
+    @property
+    def selector(self) -> str:
+        """Environment and version, as `shadow/2`, which select this prediction of several with the id."""
+        return f"{self.environment}/{self.version}"
 
 
 @dataclass(frozen=True)
@@ -37,7 +56,7 @@ class Row:
 
     stored: all fields as the store gives them (times naive UTC). features, groups: by name, as stored (None: null, absent or of another
     type; `absent` and `wrong_type` have which). decision: class index, −1 unknown or regression. revisions: labels in order of arrival.
-    as_of: only what had arrived by then counts.
+    other_answers: the other predictions of the same id, in production first. as_of: only what had arrived by then counts.
     """
 
     model: Model
@@ -58,6 +77,7 @@ class Row:
     revisions: tuple[Revision, ...] = ()
     stored: Mapping[str, Any] = field(default_factory=dict)
     also_in: tuple[str, ...] = ()
+    other_answers: tuple[OtherAnswer, ...] = ()
     as_of: datetime | None = None
 
     @property
@@ -69,9 +89,12 @@ class Row:
     @property
     def answer(self) -> str | None:
         """The decision as text: class, or score of a regression; None without one."""
-        if self.decision >= 0 and self.decision < len(self.model.classes):
-            return self.model.classes[self.decision]
-        return self.prediction if self.score is None or self.model.classes else f"{self.score:.12g}"
+        return answer_text(self.model, self.decision, self.prediction, self.score)
+
+    @property
+    def selector(self) -> str | None:
+        """Environment and version, as `shadow/2`, which select this prediction of several with the id; None where it is the only one."""
+        return f"{self.environment}/{self.version.name}" if self.other_answers else None
 
     @cached_property
     def current_revision(self) -> Revision | None:
@@ -142,6 +165,26 @@ class Row:
         return {name: value for name, value in body.items() if value is not None or name in kept}
 
 
+def answer_text(model: Model, decision: int | None, prediction: str | None, score: float | None) -> str | None:
+    """The decision as text: class, or score of a regression; None without one."""
+    if decision is not None and 0 <= decision < len(model.classes):
+        return model.classes[decision]
+    return prediction if score is None or model.classes else f"{score:.12g}"
+
+
+def other_answer(model: Model, stored: Mapping[str, Any]) -> OtherAnswer:
+    """Another prediction of the same id from the store's fields."""
+    return OtherAnswer(
+        stored["version"],
+        stored["environment"],
+        aware_utc(stored["at"]),
+        aware_utc(stored["arrived"]),
+        stored["score"],
+        stored["probabilities"],
+        answer_text(model, stored["decision"], stored["prediction"], stored["score"]),
+    )
+
+
 def row_from(stored: Mapping[str, Any], model: Model, as_of: datetime | None, also_in: tuple[str, ...] = ()) -> Row:
     """The row from the store's fields; labels that had not arrived by `as_of` are left out."""
     limit = None if as_of is None else naive_utc(as_of)
@@ -149,13 +192,9 @@ def row_from(stored: Mapping[str, Any], model: Model, as_of: datetime | None, al
     current = max(known, key=lambda label: (label["at"], label["arrived"], label["value"]), default=None)
     revisions = tuple(
         Revision(
-            value=label["value"],
+            **{name: label[name] for name in ("value", "number", "source", "annotator", "guideline")},
             at=aware_utc(label["at"]),
             arrived=aware_utc(label["arrived"]),
-            number=label["number"],
-            source=label["source"],
-            annotator=label["annotator"],
-            guideline=label["guideline"],
             current=label is current,
             extra=label["extra"] if isinstance(label["extra"], dict) else {},
         )
@@ -165,15 +204,9 @@ def row_from(stored: Mapping[str, Any], model: Model, as_of: datetime | None, al
     return Row(
         model=model,
         version=model.version(stored["version"]) or Version(stored["version"]),
-        environment=stored["environment"],
-        id=stored["id"],
+        **{name: stored[name] for name in ("environment", "id", "features", "groups", "score", "probabilities", "prediction")},
         at=aware_utc(stored["at"]),
         arrived=aware_utc(stored["arrived"]),
-        features=stored["features"],
-        groups=stored["groups"],
-        score=stored["score"],
-        probabilities=stored["probabilities"],
-        prediction=stored["prediction"],
         decision=-1 if decision is None else int(decision),
         status=stored["status"] or "ok",
         absent=tuple(stored["absent"]),
@@ -181,5 +214,6 @@ def row_from(stored: Mapping[str, Any], model: Model, as_of: datetime | None, al
         revisions=revisions,
         stored=stored,
         also_in=also_in,
+        other_answers=tuple(other_answer(model, each) for each in stored["other_answers"] if limit is None or each["arrived"] <= limit),
         as_of=as_of,
     )

@@ -47,7 +47,8 @@ class AttributionContrast:
 
     against: average, similar or twins. background: description; background_rows: None where the trees' own counts are used. outcomes:
     decisions in the background, {class: rows}. bars: largest first. adds_up: the residual is small enough to show the bars. source:
-    stored, logged or computed. class_name: multiclass, the explained class. words: sentences.
+    stored, logged or computed. class_name: multiclass, the explained class. words: sentences. mismatch: by how much the model file gives
+    other scores than the logged ones, here and at its registration; empty where it does not.
     """
 
     against: Against
@@ -67,6 +68,7 @@ class AttributionContrast:
     stability: Stability | None = None
     words: tuple[str, ...] = ()
     note: str = ""
+    mismatch: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from observability.core.catalog import Column
 from observability.investigation.neighbours import space_of
+from observability.stats.arrays import Floats, Integers
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-Floats = NDArray[np.float64]
 
 
 def row_distances(row: "DataFrame", rows: "DataFrame", columns: Sequence[Column], scale: "DataFrame | None" = None) -> Floats:
@@ -31,7 +29,7 @@ def referenced(frame: "DataFrame", columns: Sequence[Column]) -> "DataFrame":
 
 def nearest_places(
     row: "DataFrame", rows: "DataFrame", k: int, columns: Sequence[Column], scale: "DataFrame | None" = None
-) -> tuple[NDArray[np.int64], Floats]:
+) -> tuple[Integers, Floats]:
     """Positions and distances of the k nearest of `rows`, nearest first; ties in their order."""
     found = row_distances(row, rows, columns, scale)
     order = np.argsort(found, kind="stable")[:k]

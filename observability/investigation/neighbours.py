@@ -18,6 +18,7 @@ from observability.investigation.conditions import slice_level
 from observability.investigation.evidence_types import Neighbour, NotGivenError
 from observability.investigation.label_types import outcome_text
 from observability.investigation.logged_prediction import Row
+from observability.stats.arrays import Floats, Integers
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -37,17 +38,12 @@ class Matrix:
     """
 
     numbers: NDArray[np.float32]
-    codes: NDArray[np.int64]
+    codes: Integers
 
-    def distances(self, one: "Matrix", place: int = 0) -> NDArray[np.float64]:
+    def distances(self, one: "Matrix", place: int = 0) -> Floats:
         """Distance of every row to row `place` of another matrix."""
         squares = np.square(self.numbers - one.numbers[place], dtype=np.float32).sum(axis=1, dtype=np.float64)
         return np.asarray(np.sqrt(squares + (self.codes != one.codes[place]).sum(axis=1)), np.float64)
-
-    def one_hot(self, levels: int) -> NDArray[np.float64]:
-        """Numeric columns with the same distances: each level 0 or √½."""
-        hot = (self.codes[:, :, None] == np.arange(-1, levels)[None, None, :]) * np.sqrt(0.5)
-        return np.concatenate([self.numbers.astype(np.float64), hot.reshape(len(self.codes), -1)], axis=1)
 
 
 @dataclass(frozen=True)
@@ -61,8 +57,8 @@ class Space:
 
     def place(self, frame: "DataFrame") -> Matrix:
         """The rows of a frame in this space."""
-        numbers: list[NDArray[np.float64]] = []
-        codes: list[NDArray[np.int64]] = []
+        numbers: list[Floats] = []
+        codes: list[Integers] = []
         for column in self.columns:
             values = frame[column.reference]
             if column.kind == "number":

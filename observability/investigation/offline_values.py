@@ -6,16 +6,14 @@ event time of the request. Records of the same subject at the same instant shoul
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from observability.core.catalog import Column
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Environment, Window
+from observability.investigation.logged_prediction import Row
 from observability.investigation.version_replay import alike
-
-if TYPE_CHECKING:
-    from observability.investigation.logged_prediction import Row
-    from observability.store.engine import Store
+from observability.store.engine import Store
 
 SAME = timedelta(seconds=1)
 """Largest time difference between two records of one request."""
@@ -31,7 +29,7 @@ class Twin:
     values: dict[str, Any]
 
 
-def twin(store: "Store", row: "Row", columns: list[Column]) -> Twin | None:
+def twin(store: Store, row: Row, columns: list[Column]) -> Twin | None:
     """The nearest record of the same subject at the same instant on the other side; None without one."""
     subject = row.stored.get("subject")
     if subject is None or row.environment == "reference":
@@ -52,6 +50,6 @@ def twin(store: "Store", row: "Row", columns: list[Column]) -> Twin | None:
     return Twin(str(found["id"]), "online" if online else "offline", values)
 
 
-def differing_features(row: "Row", other: Twin) -> list[str]:
+def differing_features(row: Row, other: Twin) -> list[str]:
     """Features with different values on both sides."""
     return [name for name, value in other.values.items() if not alike(row.features.get(name), value)]

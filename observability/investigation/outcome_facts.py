@@ -20,12 +20,7 @@ STEPS = ((86_400 * 2, 86_400, "days"), (3_600 * 2, 3_600, "hours"), (120, 60, "m
 def happened(case: CaseInProgress) -> Happened:
     """Sentence, timeline and cost of the error."""
     amount, currency, why = cost_of(case.row)
-    return Happened(outcome_sentence(case.row), tuple(timeline(case)), amount, currency, why)
-
-
-def outcome_sentence(row: Row) -> str:
-    """Prediction and outcome in one or two sentences."""
-    return f"{answer_text(row)} {truth_text(row)}"
+    return Happened(f"{answer_text(case.row)} {truth_text(case.row)}", tuple(timeline(case)), amount, currency, why)
 
 
 def answer_text(row: Row) -> str:
@@ -93,8 +88,9 @@ def own_marks(row: Row) -> Iterator[Mark]:
 def event_marks(case: CaseInProgress) -> Iterator[Mark]:
     """Complaints and notes about this prediction at any time, and the nearest events of its model within a week."""
     row = case.row
-    window = Window(row.model.name, EPOCH, max(case.now, EPOCH) + timedelta(seconds=1), as_of=case.as_of)
-    about = case.store.ask(Records("event", ever=True, rows=MOST_EVENTS, only=(("prediction", row.id),)), replace_model(window))
+    # An event may name the prediction without its model, so the window is over all models.
+    window = Window("", EPOCH, max(case.now, EPOCH) + timedelta(seconds=1), as_of=case.as_of)
+    about = case.store.ask(Records("event", ever=True, rows=MOST_EVENTS, only=(("prediction", row.id),)), window)
     for each in about.to_dict("records"):
         if each["model"] in (None, row.model.name):
             yield Mark(aware_utc(each["at"].to_pydatetime()), each["what"], each["text"])
@@ -104,11 +100,6 @@ def event_marks(case: CaseInProgress) -> Iterator[Mark]:
     far = (near["at"] - naive_utc(row.at)).abs()
     for each in near.loc[far.sort_values(kind="stable").index[:MOST_EVENTS]].to_dict("records"):
         yield Mark(aware_utc(each["at"].to_pydatetime()), each["what"], each["text"])
-
-
-def replace_model(window: Window) -> Window:
-    """The window over all models: an event may name the prediction without its model."""
-    return Window("", window.start, window.end, as_of=window.as_of)
 
 
 def reading_instant(text: object) -> datetime | None:

@@ -18,7 +18,15 @@ from observability.core.questions import Records, Sample
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
 from observability.investigation.evidence_types import NotGivenError
-from observability.investigation.label_evidence import FAR_OUT, FEWEST_LABELLED, MEASURED, chance_text, suspected, thresholds
+from observability.investigation.label_evidence import (
+    FAR_OUT,
+    FEWEST_LABELLED,
+    MEASURED,
+    chance_text,
+    class_probabilities,
+    suspected,
+    thresholds,
+)
 from observability.investigation.sampled_rows import probability_columns
 from observability.store.types import search_terms
 
@@ -93,9 +101,7 @@ def uncertain(store: "Store", window: Window, limit: int = MOST) -> Inbox:
             if known
             else "by the probability of an error (no costs are set)"
         )
-    found = (
-        queue_columns(frame, model, rank, reasons).sort_values(["rank", "id"], ascending=[False, True]).head(limit).reset_index(drop=True)
-    )
+    found = highest_ranked(queue_columns(frame, model, rank, reasons), limit)
     return Inbox("uncertain", "Low confidence and high stakes", f"Predictions {window_text(window)} without a label, {by}.", found)
 
 
@@ -117,8 +123,7 @@ def suspect_labels(store: "Store", window: Window, limit: int = MOST) -> Inbox:
         suspect, by = rank > FAR_OUT, "by robust standard deviations of the error from the median"
         reasons = [f"the error is {value:.1f} robust standard deviations from the median" for value in rank]
     else:
-        positive = frame["score"].to_numpy(np.float64)
-        shares = frame[list(chances)].to_numpy(np.float64) if chances else np.stack([1 - positive, positive], axis=1)
+        shares = class_probabilities(frame, model)
         labels, places = frame["label"].to_numpy(np.int64), np.arange(len(frame))
         other = suspected(shares, labels, thresholds(shares, labels))
         suspect, by = other >= 0, "by the margin of another class over the label"
@@ -127,8 +132,7 @@ def suspect_labels(store: "Store", window: Window, limit: int = MOST) -> Inbox:
         for chance, label, wins in zip(shares, labels, other, strict=True):
             pair = [f"{chance_text(chance[code])} for {model.classes[code]}" for code in (label, wins)] if wins >= 0 else []
             reasons.append(f"model probability {pair[0]} (the label), {pair[1]}" if pair else "")
-    found = queue_columns(frame.assign(model=model.name), model, rank, reasons)[suspect]
-    found = found.sort_values(["rank", "id"], ascending=[False, True]).head(limit).reset_index(drop=True)
+    found = highest_ranked(queue_columns(frame, model, rank, reasons)[suspect], limit)
     sure = measured_labels(store, window, model, found["id"].tolist())
     pairs = zip(found["id"], found["because"], strict=True)
     found = found.assign(because=[f"{because}{'; it was measured' if own in sure else ''}" for own, because in pairs])
@@ -171,11 +175,9 @@ def regressions(store: "Store", window: Window, limit: int = MOST) -> Inbox:
     worse = np.asarray(worse & agree & ~np.isnan(label) & np.isfinite(added), bool)
     name = f"{new.version} ({new.environment})" if new.version == old.version else f"{new.version}"
     words = "absolute error" if model.task == "regression" else "log loss"
-    found = queue_columns(
-        ours.assign(model=model.name), model, added, [f"version {old.version} has {value:.3g} less {words}" for value in added]
-    )
+    found = queue_columns(ours, model, added, [f"version {old.version} has {value:.3g} less {words}" for value in added])
     known_label = np.where(np.isnan(label), -1, label).astype(np.int64) if model.classes else found["label"]
-    found = found.assign(label=known_label)[worse].sort_values(["rank", "id"], ascending=[False, True]).head(limit).reset_index(drop=True)
+    found = highest_ranked(found.assign(label=known_label)[worse], limit)
     what = "has a larger error" if model.task == "regression" else "is wrong and the other right"
     both_scored = f"{len(ours):,} requests {window_text(window)} that versions {name} and {old.version} both scored"
     text = f"Of {both_scored}, those where {name} {what}, by additional {words}."
@@ -256,11 +258,7 @@ def loss_of(frame: "DataFrame", label: Any, model: Model) -> Any:
     if model.task == "regression":
         return np.abs(scores - label)
     code = np.where(np.isnan(label), 0, label).astype(np.int64)
-    if model.task == "binary":
-        chance = np.where(code == 1, scores, 1 - scores)
-    else:
-        shares = frame[[f"score.{place}" for place in range(len(model.classes))]].to_numpy(np.float64)
-        chance = shares[np.arange(len(frame)), code]
+    chance = class_probabilities(frame, model)[np.arange(len(frame)), code]
     small = float(np.finfo(np.float64).eps)
     return -np.log(np.clip(chance, small, 1 - small))
 
@@ -268,6 +266,11 @@ def loss_of(frame: "DataFrame", label: Any, model: Model) -> Any:
 def queue_columns(frame: "DataFrame", model: Model, rank: Any, because: list[str]) -> "DataFrame":
     """The columns of a queue."""
     return frame.assign(model=model.name, rank=np.asarray(rank, np.float64), because=because)[list(COLUMNS)].reset_index(drop=True)
+
+
+def highest_ranked(frame: "DataFrame", limit: int) -> "DataFrame":
+    """At most `limit` rows by falling rank, ties by id."""
+    return frame.sort_values(["rank", "id"], ascending=[False, True]).head(limit).reset_index(drop=True)
 
 
 def window_text(window: Window) -> str:

@@ -4,7 +4,7 @@ A request is an action (`do: relabel`); it is done where a label arrived since, 
 the inputs, without label and score; filled in, `load --kind label` accepts it.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +25,8 @@ PEOPLE = 2
 """Annotators per prediction, each without the other's label."""
 MOST_ROWS = 5000
 """Rows of a worksheet, oldest requests first."""
+WORKSHEET_COLUMNS = ("id", "model", "at", "value", "annotator", "source", "note")
+"""Columns of a worksheet before the inputs."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,17 @@ class Wanted:
     arrival. state: open, done (a label arrived, or the action is done) or cancelled.
     """
 
-    action: str
     model: str
     prediction: str
+    state: State
     author: str
     since: datetime
     note: str
     owner: str | None
     due: datetime | None
-    state: State
     labels: int
-    newest: datetime | None = None
+    newest: datetime | None
+    action: str
 
 
 def relabel_queue(store: "Store", model: str | None = None, prediction: str | None = None) -> tuple[Wanted, ...]:
@@ -64,17 +66,17 @@ def wanted(item: decision_items.DecisionItem, arrivals: dict[str, list[datetime]
     came = [each for each in arrivals.get(str(fields["prediction"]), []) if each > since]
     state: State = "cancelled" if item.state == "cancelled" else "done" if came or item.state == "done" else "open"
     return Wanted(
-        item.id,
         str(fields.get("model") or ""),
         str(fields["prediction"]),
+        state,
         item.first.author,
         since,
         str(fields.get("text") or ""),
         fields.get("owner"),
         fields.get("due"),
-        state,
         len(came),
         max(came, default=None),
+        item.id,
     )
 
 
@@ -86,7 +88,6 @@ def worksheet(store: "Store", waiting: "Sequence[Wanted]", now: datetime) -> "Da
     """
     import pandas as pd
 
-    columns = ["id", "model", "at", "value", "annotator", "source", "note"]
     rows: list[dict[str, Any]] = []
     for request in [request for request in waiting if request.state == "open"][:MOST_ROWS]:
         try:
@@ -94,24 +95,12 @@ def worksheet(store: "Store", waiting: "Sequence[Wanted]", now: datetime) -> "Da
         except ObservabilityError:
             continue
         if row is not None:
-            head = dict(zip(columns, (row.id, row.model.name, iso(now), "", "", "human", request.note)))
+            head = dict(zip(WORKSHEET_COLUMNS, (row.id, row.model.name, iso(now), "", "", "human", request.note)))
             rows.append(head | {f"feature.{name}": value for name, value in row.features.items()})
-    return pd.DataFrame(rows, columns=list(dict.fromkeys((*columns, *(name for row in rows for name in row)))))
+    return pd.DataFrame(rows, columns=list(dict.fromkeys((*WORKSHEET_COLUMNS, *(name for row in rows for name in row)))))
 
 
 def request_json(request: Wanted) -> dict[str, Any]:
     """One request as the command gives it."""
-    times = {name: iso(value) if (value := getattr(request, name)) is not None else None for name in ("since", "due", "newest")}
-    return {
-        "model": request.model,
-        "prediction": request.prediction,
-        "state": request.state,
-        "asked_by": request.author,
-        "since": times["since"],
-        "note": request.note,
-        "owner": request.owner,
-        "due": times["due"],
-        "labels_since": request.labels,
-        "newest_label": times["newest"],
-        "action": request.action,
-    }
+    names = {"author": "asked_by", "labels": "labels_since", "newest": "newest_label"}
+    return {names.get(name, name): iso(value) if isinstance(value, datetime) else value for name, value in asdict(request).items()}

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from observability.core.catalog import Column, Model, Version
 from observability.core.questions import Sample
 from observability.core.window import EPOCH, Window
 from observability.investigation.evidence_types import NotGivenError
+from observability.stats.arrays import Array, Bools, Floats, Integers
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -41,18 +41,18 @@ class RealRows:
     def __len__(self) -> int:
         return len(self.facts)
 
-    def only(self, chosen: "NDArray[Any]") -> "RealRows":
+    def only(self, chosen: "Array") -> "RealRows":
         """Some of the rows, by a mask or by positions in the given order."""
         places = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
         return RealRows(self.model, self.inputs.iloc[places].reset_index(drop=True), self.facts.iloc[places].reset_index(drop=True))
 
     @cached_property
-    def absolute_error(self) -> NDArray[np.float64]:
+    def absolute_error(self) -> Floats:
         """Regression: |score − label|, NaN without a label."""
         return np.abs(self.facts["score"].to_numpy(np.float64) - self.facts["label_value"].to_numpy(np.float64))
 
     @cached_property
-    def right(self) -> NDArray[np.bool_]:
+    def right(self) -> Bools:
         """Correct rows: the decision is the label; regression: an absolute error up to the median."""
         if self.model.task == "regression":
             known = np.isfinite(self.absolute_error)
@@ -67,7 +67,7 @@ class RealRows:
         return self.inputs[self.of_reference] if self.of_reference.any() else self.inputs
 
     @property
-    def of_reference(self) -> NDArray[np.bool_]:
+    def of_reference(self) -> Bools:
         """Mask of reference rows."""
         return np.asarray(self.facts["environment"] == "reference", np.bool_)
 
@@ -171,7 +171,7 @@ def asker(worker: "Worker | None") -> "Worker":
     return worker
 
 
-def class_names(model: Model, places: "NDArray[np.int64]") -> dict[str, int]:
+def class_names(model: Model, places: "Integers") -> dict[str, int]:
     """Number of rows by decided class, most frequent first; rows without a decision are omitted."""
     counts = {name: int((places == place).sum()) for place, name in enumerate(model.classes)}
     return {name: count for name, count in sorted(counts.items(), key=lambda each: -each[1]) if count}

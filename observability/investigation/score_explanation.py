@@ -56,7 +56,7 @@ def explain(store: "Store", row: "Row", *, worker: "Worker | None" = None, progr
     bars = {each.feature: each.attribution for each in found.bars}
     note = found.note if found.adds_up else f"The attributions do not add up to the score, so they are not drawn. {found.note}".strip()
     method = "logged" if found.source == "logged" else found.method
-    return Explained(bars, found.base_value, found.link, found.residual, method, note)
+    return Explained(bars, found.base_value, found.link, found.residual, method, joined_sentences(found.mismatch, note))
 
 
 def attribution_contrasts(store: "Store", row: "Row", *, worker: "Worker | None" = None, progress: Progress | None = None) -> Contrasts:
@@ -114,7 +114,8 @@ def computed_attributions(store: "Store", row: "Row", worker: "Worker | None", p
         **found,
         source="computed",
         class_name=row.model.classes[place] if place >= 0 else None,
-        note=joined_sentences(note, reproduced(row, score)),
+        note=note,
+        mismatch=reproduced(row, score),
     )
 
 
@@ -144,12 +145,14 @@ def attributed(store: "Store", row: "Row", worker: "Worker | None", progress: Pr
 
 
 def reproduced(row: "Row", score: float) -> str:
-    """A sentence where the artifact gives another score than the logged (rounded) one."""
+    """Sentences where the artifact gives another score than the logged (rounded) one, here or when it was registered."""
     logged_score, _ = explained_score(row)
     near = SCORE_TOLERANCE if row.model.classes else 0.01 * max(abs(score), 1e-9)
+    earlier = row.version.artifact_difference or ""
     if logged_score is None or abs(score - logged_score) <= near:
-        return ""
-    return f"The model file gives {score:.4g}, logged was {logged_score:.4g}: it may not be the model that served."
+        return earlier
+    here = f"The model file gives {score:.4g}, logged was {logged_score:.4g}: it may not be the model that served."
+    return joined_sentences(here, earlier)
 
 
 def joined_sentences(*sentences: str) -> str:
@@ -226,7 +229,8 @@ def contrast_of(row: "Row", against: Against, held: "Held", background: Backgrou
         len(background.rows),
         errors=None if held.error is None else dict(zip(held.features, held.error.tolist())),
         class_name=row.model.classes[place] if place >= 0 else None,
-        note=joined_sentences(held.note, reproduced(row, held.score)),
+        note=held.note,
+        mismatch=reproduced(row, held.score),
     )
     return replace(found, outcomes=class_names(row.model, decided), stability=stability(mean, held.values))
 

@@ -80,10 +80,11 @@ def moved_with_others(case: CaseInProgress, given: Input, flag: str) -> bool:
     """
     edges = case.row.version.edges.get(f"feature.{given.feature}")
     frame = comparison_rows.labelled_rows_of(case)
-    if flag != "out_of_range" or edges is None or not edges.edges or not isinstance(given.value, int | float) or frame.empty:
+    if flag != "out_of_range" or edges is None or edges.limits is None or not isinstance(given.value, int | float) or frame.empty:
         return False
     values = frame[f"feature.{given.feature}"]
-    outside = values > edges.edges[-1] if given.value > edges.edges[-1] else values < edges.edges[0]
+    lowest, highest = edges.limits
+    outside = values > highest if given.value > highest else values < lowest
     return float(outside.mean()) > COMMON_NOW
 
 

@@ -1,9 +1,8 @@
 """Scores of other versions for the stored input: logged in the shadow, else computed from their artifacts."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,22 +13,19 @@ from observability.core.questions import Aggregate, By
 from observability.core.window import EPOCH, Window
 from observability.investigation import cached_answers as computing
 from observability.investigation.evidence_types import NotGivenError, Replayed
+from observability.investigation.logged_prediction import Row
 from observability.investigation.model_answers import Answered
 from observability.investigation.sampled_rows import probability_columns, stored_input, version_features
+from observability.store.engine import Store
+from observability.worker.process import Progress, Worker
 
-if TYPE_CHECKING:
-    from observability.investigation.logged_prediction import Row
-    from observability.store.engine import Store
-    from observability.worker.process import Worker
-
-Progress = Callable[[float, str], None]
 MOST_VERSIONS, MOST_BESIDE = 8, 2000
 """Other versions that are tried, nearest in time of registration first; logged rows that are searched for the same request."""
 SAME, APART = timedelta(seconds=1), timedelta(hours=1)
 SECONDS = 30.0
 
 
-def versions(store: "Store", row: "Row", *, worker: "Worker | None" = None, progress: Progress | None = None) -> tuple[Replayed, ...]:
+def versions(store: Store, row: Row, *, worker: Worker | None = None, progress: Progress | None = None) -> tuple[Replayed, ...]:
     """Scores of this and every other version that has one. Raises NotGivenError, with the reasons, where no other version has one."""
     found = replayed_answers(store, row, worker=worker, progress=progress)
     said = [each for each in found if each.role != "baseline" and each.source is not None]
@@ -44,9 +40,7 @@ def versions(store: "Store", row: "Row", *, worker: "Worker | None" = None, prog
     return tuple(Replayed(each.version, each.score, each.prediction) for each in said)
 
 
-def replayed_answers(
-    store: "Store", row: "Row", *, worker: "Worker | None" = None, progress: Progress | None = None
-) -> tuple[Answered, ...]:
+def replayed_answers(store: Store, row: Row, *, worker: Worker | None = None, progress: Progress | None = None) -> tuple[Answered, ...]:
     """The logged answer, those of other versions (nearest in time first), and the simple baseline; missing ones have a reason."""
     own = answer_with_verdict(row, Answered(row.version.name, "this", row.probabilities or row.score, row.answer, "logged"))
     found = [own]
@@ -71,29 +65,46 @@ def seconds_apart(own: Version, other: Version) -> float:
     return abs((own.registered_at - other.registered_at).total_seconds())
 
 
-def role_of(row: "Row", version: Version) -> Literal["previous", "next"]:
+def role_of(row: Row, version: Version) -> Literal["previous", "next"]:
     """Whether a version was registered before or after this one."""
     its, own = version.registered_at, row.version.registered_at
     return "previous" if its is not None and own is not None and its < own else "next"
 
 
-def logged_beside(store: "Store", row: "Row") -> dict[str, Answered]:
-    """Other versions' scores of the same request in the shadow (for a shadow row: in production), by version: rows with equal features,
-    of the same subject where both have one, at the same instant; else less than an hour apart, nearest in time.
+def logged_beside(store: Store, row: Row) -> dict[str, Answered]:
+    """Other versions' scores of the same request in the shadow (for a shadow row: in production), by version: predictions of the same id;
+    else rows with equal features, of the same subject where both have one, at the same instant; else less than an hour apart, nearest in
+    time.
     """
     if row.environment == "reference":
         return {}
-    found: dict[str, Answered] = {}
+    found = answers_of_same_id(row)
     for span in (SAME, APART):
-        found = matches(store, row, span) | found
         if len(found) == len(row.model.versions) - 1:
             break
+        found = matches(store, row, span) | found
     return found
 
 
-def matches(store: "Store", row: "Row", span: timedelta) -> dict[str, Answered]:
+def answers_of_same_id(row: Row) -> dict[str, Answered]:
+    """Other versions' predictions under the id of this one in the shadow (for a shadow row: in production), by version."""
+    found = {}
+    for other in row.other_answers:
+        version = row.model.version(other.version)
+        if other.environment == beside(row) and version is not None and version.name != row.version.name and other.score is not None:
+            role = "challenger" if other.environment == "shadow" else role_of(row, version)
+            found[version.name] = Answered(version.name, role, other.probabilities or other.score, other.answer, "shadow")
+    return found
+
+
+def beside(row: Row) -> Literal["production", "shadow"]:
+    """The environment in which other versions answer the requests of this one's."""
+    return "production" if row.environment == "shadow" else "shadow"
+
+
+def matches(store: Store, row: Row, span: timedelta) -> dict[str, Answered]:
     """As `logged_beside`, of at most MOST_BESIDE rows within `span`."""
-    environment: Literal["production", "shadow"] = "production" if row.environment == "shadow" else "shadow"
+    environment = beside(row)
     columns = row.model.features()
     extra = probability_columns(row.model)
     window = Window(row.model.name, max(row.at - span, EPOCH), row.at + span, as_of=row.as_of, environment=environment)
@@ -116,7 +127,7 @@ def matches(store: "Store", row: "Row", span: timedelta) -> dict[str, Answered]:
     return {name: answered for name, (_, answered) in found.items()}
 
 
-def same_request(row: "Row", version: Version, other: dict[Any, Any]) -> bool:
+def same_request(row: Row, version: Version, other: dict[Any, Any]) -> bool:
     """Whether a row of another version has the same subject, where both have one, and equal values of all shared features."""
     subject = row.stored.get("subject")
     if subject is not None and other["subject"] is not None and other["subject"] != subject:
@@ -131,7 +142,7 @@ def alike(one: Any, other: Any) -> bool:
     return all(missing) or (not any(missing) and one == other)
 
 
-def replayed_answer(store: "Store", row: "Row", version: Version, worker: "Worker | None") -> Answered:
+def replayed_answer(store: Store, row: Row, version: Version, worker: Worker | None) -> Answered:
     """A version's computed score of the stored input, or the reason without one."""
     nothing = Answered(version.name, role_of(row, version), None, None, None)
     logged = {column.name for column in version_features(row.model, row.version)}
@@ -154,7 +165,7 @@ def replayed_answer(store: "Store", row: "Row", version: Version, worker: "Worke
     return replace(nothing, score=score, prediction=said, source="computed", basis="simulated")
 
 
-def answer_with_verdict(row: "Row", answered: Answered) -> Answered:
+def answer_with_verdict(row: Row, answered: Answered) -> Answered:
     """The answer with whether it was right; regression: with its absolute error."""
     if answered.source is None or row.label is None:
         return answered
@@ -166,7 +177,7 @@ def answer_with_verdict(row: "Row", answered: Answered) -> Answered:
     return replace(answered, right=answered.prediction == row.model.classes[code] if known else None)
 
 
-def simple_baseline(store: "Store", row: "Row") -> Answered | None:
+def simple_baseline(store: Store, row: Row) -> Answered | None:
     """Baseline without inputs: most frequent class of the reference's labels, scored by the share of the positive class (multiclass: of
     that class); or the mean label. None without labels.
     """

@@ -155,7 +155,7 @@ class LabellingComparison:
 
     def severity(self, p: float, budget: float) -> Severity:
         """Severity from the adjusted p-value and the size of the gap."""
-        if self.gap >= ACT and p <= budget * ACT_SHARE and not self.standing:
+        if self.gap >= ACT and p <= budget * ACT_SHARE:
             return "act"
         return "watch" if self.gap >= WATCH and p <= budget else "ok"
 

@@ -162,10 +162,10 @@ def annotator_agreement_rows(seen: list[AgreementComparison], days: float) -> li
 
 
 def _low_agreement_finding(blank: Finding, each: AgreementComparison, p: float, act: float, context: Context) -> Finding:
-    """The finding about one annotator. A gap that existed before and has not doubled is never critical."""
+    """The finding about one annotator. A gap that existed before and has not doubled is as critical, and no news."""
     least, much = labelling_limits(context, METRIC, WATCH, ACT)
     standing = each.before is not None and each.before >= least and each.below - each.before < max(least, each.before)
-    severity: Severity = "act" if each.below >= much and p <= act and not standing else "watch"
+    severity: Severity = "act" if each.below >= much and p <= act else "watch"
     rate = rate_interval(each.agrees, each.n)
     others = each.peers_agree / each.peers
     already = f"; as in the {PAST_DAYS // 7} weeks before" if standing else ""

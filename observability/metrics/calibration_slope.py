@@ -88,14 +88,16 @@ def calibration_slope_finding(name: str, frames: Frames, context: Context, matur
     severity: Severity = "ok"
     if before is None:
         severity = "unknown"
-    elif grown >= watch and p_value <= context.budget:
-        severity = "act" if grown >= act and p_value <= context.budget * ACT_SHARE else "watch"
+    elif grown >= watch:
+        severity = "act" if grown >= act and p_value <= context.budget * ACT_SHARE else "watch" if p_value <= context.budget else "unknown"
     late = young and needs_action(severity)
     away = f"predictions are too {'extreme' if now.slope < 1 else 'timid'}" if not now.low <= 1 <= now.high else "consistent with 1"
     past = "reference" if against == "reference" else "month before"
     because = f"Calibration slope {now.slope:.2f} ({now.low:.2f} to {now.high:.2f}): {away}"
     because += f"; {past} {before.slope:.2f}" if before else f"; too few labels in the {past}"
     because += f"; sample of {now.n:,} labelled predictions"
+    if severity == "unknown" and before:
+        because += f"; more than the limit of {watch:g} from 1, but not significantly more than the {past}: more labels can tell"
     if late:
         because += f"; {100 * mature:.0f} % of the labels are in: too early to tell"
     allowed = (abs(before.slope - 1) if before else 0.0) + (act if severity == "act" else watch)

@@ -1,5 +1,6 @@
 """Counts of one column by bin and day, and the shares of data-quality checks."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -24,7 +25,7 @@ CHECKS = {
     "unseen_rate": UNSEEN,
     "out_of_range_rate": None,
 }
-"""Rates that are checked, and the special bin of each; out of range is the first and the last bin of a number."""
+"""Rates that are checked, and the special bin of each; out of range are the bins of a number beyond the range of its reference."""
 FIRST_BIN = min(NULL, NAN, ABSENT, WRONG_TYPE, UNSEEN)
 OF_NUMBERS, OF_CATEGORIES = ("null_rate", "nan_rate", "absent_rate", "wrong_type_rate"), ("null_rate", "absent_rate", "wrong_type_rate")
 
@@ -161,6 +162,56 @@ class ColumnCounts:
 NO_ROWS = ColumnCounts(np.empty(0, "datetime64[D]"), np.empty(0, np.int64), np.zeros((3, 0, 0)))
 
 
+@dataclass(frozen=True)
+class DailySums:
+    """Sums of one numeric column by day: the days, in order, Σw, Σwx, Σwx², and the smallest and largest value (NaN where unknown)."""
+
+    days: NDArray[np.datetime64]
+    weight: Floats
+    total: Floats
+    squares: Floats
+    low: Floats
+    high: Floats
+
+    @cached_property
+    def mean(self) -> float:
+        """The mean over all days; NaN without values."""
+        weight = float(self.weight.sum())
+        return float(self.total.sum()) / weight if weight > 0 else float("nan")
+
+    @cached_property
+    def deviation(self) -> float:
+        """The standard deviation over all days; NaN without values."""
+        weight = float(self.weight.sum())
+        return float(np.sqrt(max(float(self.squares.sum()) / weight - self.mean**2, 0.0))) if weight > 0 else float("nan")
+
+    def single_value(self, day: np.datetime64) -> float | None:
+        """The only value of a day; None where there are several, or where that is unknown."""
+        place = np.flatnonzero(self.days == day)
+        if place.size != 1 or self.low[place[0]] != self.high[place[0]]:
+            return None
+        return float(self.low[place[0]])
+
+
+def sums_by_column(frame: "DataFrame") -> dict[str, DailySums]:
+    """Sums of each column of an answer with sums by day.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Answer with `measure`, `period`, `w`, `total`, `squares`, `low`, `high`.
+
+    Returns
+    -------
+    dict[str, DailySums]
+    """
+    found = {}
+    for name, part in frame.sort_values("period").groupby("measure"):
+        figures = [part[field].to_numpy(np.float64) for field in ("w", "total", "squares", "low", "high")]
+        found[str(name)] = DailySums(part["period"].to_numpy().astype("datetime64[D]"), *figures)
+    return found
+
+
 def counts_by_column(frame: "DataFrame") -> dict[str, ColumnCounts]:
     """Counts of each column of a histogram answer.
 
@@ -220,7 +271,11 @@ def _check_bins(metric: str, bins: NDArray[np.int64], edges: Edges) -> NDArray[n
 
 def _out_of_range_bins(bins: NDArray[np.int64], edges: Edges) -> NDArray[np.bool_]:
     """Mask of the ordinary bins of a number outside of the reference's range."""
-    return np.asarray((bins == 0) | (bins == len(edges.edges)), bool)
+    if edges.limits is None:
+        return np.zeros(bins.size, bool)
+    low, high = edges.limits
+    first, last = bisect_right(edges.edges, low), bisect_right(edges.edges, high)
+    return np.asarray(((bins >= 0) & (bins < first)) | (bins > last), bool)
 
 
 def interior_bins(bins: NDArray[np.int64], edges: Edges) -> NDArray[np.bool_]:

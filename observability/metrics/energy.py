@@ -35,7 +35,7 @@ LONGEST_GAP_S = 900.0
 """Readings of watts without a duration are joined up to so many times the usual distance of the series, and never beyond this."""
 RESOURCE_COLUMNS = ("at", "device", "watts", "utilisation", "run", "version", "host", "energy_j", "seconds", "source")
 PLACES_IN_A_RUN = ("phase", "step")
-RUN_COLUMNS = ("run", "at", "event", "version", "hardware", "status", "dataset", "study")
+RUN_COLUMNS = ("run", "at", "event", "version", "hardware", "status", "dataset", "study", "params")
 RESOURCES, RUNS = Records("resource", RESOURCE_COLUMNS), Records("run", RUN_COLUMNS, ever=True)
 GPU_NAMES = ("gpu", "cuda", "nvidia", "rocm", "tpu", "mps")
 

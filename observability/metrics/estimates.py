@@ -157,6 +157,52 @@ def _metric_estimate(name: str, each: EstimatedMetric) -> MetricEstimate:
     return MetricEstimate(each.interval(bounded=bounded), each.interval(bounded=bounded, window=False))
 
 
+LABEL_POWER = 0.9
+"""Probability of finding the fall that the number of labels is for."""
+
+
+def labels_to_settle(metric: str, now: MetricEstimate, baseline: float | None, fall: float) -> int | None:
+    """Labels that would tell whether a metric fell by so much: two-sided test at 5 % against a known baseline, power LABEL_POWER.
+
+    Parameters
+    ----------
+    metric : str
+        Metric.
+    now : MetricEstimate
+        Its estimate, which gives the baseline where there is none, and how much single rows vary.
+    baseline : float | None
+        Value before the fall, as estimated of the reference.
+    fall : float
+        Fall to find, in the metric's unit.
+
+    Returns
+    -------
+    int | None
+        None where it is not known how much single rows vary.
+    """
+    from scipy.special import ndtri
+
+    before = now.interval.value if baseline is None else baseline
+    if before is None or not fall > 0:
+        return None
+    after = max(before - fall, 0.0)
+    rates = [before * (1 - before), after * (1 - after)] if metric == "accuracy" else [_row_variance(now)] * 2
+    spread = float(ndtri(0.975)) * np.sqrt(rates[0]) + float(ndtri(LABEL_POWER)) * np.sqrt(rates[1])
+    return int(np.ceil((spread / fall) ** 2)) if np.isfinite(spread) and spread > 0 else None
+
+
+def _row_variance(now: MetricEstimate) -> float:
+    """Variance of a metric times its rows, from the interval less the part of the calibration; NaN where it is not known."""
+    whole, calibration = _half_width(now.interval), _half_width(now.calibration) if now.calibration else 0.0
+    variance = (whole**2 - calibration**2) / 1.96**2 * now.interval.n
+    return variance if variance > 0 else float("nan")
+
+
+def _half_width(interval: Interval) -> float:
+    """Half of the width of an interval; NaN where it is not known."""
+    return float("nan") if interval.low is None or interval.high is None else (interval.high - interval.low) / 2
+
+
 def _multiclass_estimates(known: ScoreCalibration, counts: Columns, classes: "DataFrame | None") -> MetricEstimates:
     """Accuracy and macro precision from decisions and confidences; macro recall, F1, log loss and Brier score with each class's own
     score.

@@ -231,6 +231,34 @@ def daily_histogram(days: NDArray[np.int64], rows: Columns, size: int) -> DailyH
     return found if found.rows.all() else found.at(found.rows > 0)
 
 
+CALENDAR_SHARE, CALENDAR_ROWS, CALENDAR_DAYS = 0.95, 5, 7
+"""Share of rows of a day that share a value, and of days on which they do, of a column that has one value a day; fewest rows of such a day;
+and days from which the value must differ between them, because one that stays the same has stopped."""
+
+
+def one_value_a_day(by_day: DailyHistogram, reference: ColumnHistogram) -> bool:
+    """Whether the rows of a day share one value of a column that has several in the reference, as of weekday or holiday.
+
+    Parameters
+    ----------
+    by_day : DailyHistogram
+        Histogram by day.
+    reference : ColumnHistogram
+        Reference histogram.
+
+    Returns
+    -------
+    bool
+        False where one value makes up nearly all of the reference, or stays the same for a week.
+    """
+    counts = by_day.counts[by_day.rows >= CALENDAR_ROWS]
+    if not len(counts) or reference.counts.max() >= CALENDAR_SHARE * reference.counts.sum():
+        return False
+    shared = counts.max(axis=1) >= CALENDAR_SHARE * counts.sum(axis=1)
+    differs = len(counts) < CALENDAR_DAYS or np.unique(counts.argmax(axis=1)).size > 1
+    return bool(shared.mean() >= CALENDAR_SHARE and differs)
+
+
 def fine_groups(axis: ColumnAxis, reference: ColumnHistogram) -> NDArray[np.int64]:
     """About 20 groups for the Jensen-Shannon distance, with atoms, unseen and missing apart.
 

@@ -15,7 +15,7 @@ from observability.core.analyzer import Context
 from observability.core.questions import UNKNOWN
 from observability.core.window import EPOCH
 from observability.metrics.performance import Columns, answer_columns, performance_metrics
-from observability.stats.dispersion import LEAST_DAYS, DayVariation, estimate_day_variation, fast_median
+from observability.stats.dispersion import LEAST_DAYS, DayVariation, consecutive_day_variation, estimate_day_variation, fast_median
 from observability.stats.interval import Interval
 
 if TYPE_CHECKING:
@@ -143,6 +143,17 @@ class DailyMetrics:
                 self.varies[asked] = estimate_day_variation(values[known], square / n[known], days[known], weekly=weekly)
         return self.varies[asked]
 
+    def consecutive_variation(self, metric: str, last: int) -> DayVariation | None:
+        """What consecutive days add to a metric, from the five weeks up to `last`; None where fewer than seven days have labels to speak
+        of.
+        """
+        days, values, errors, n = self.series(metric)
+        kept = (days <= last) & (days > last - BASELINE_DAYS - WEEK) & np.isfinite(values) & np.isfinite(errors) & (errors > 0)
+        if kept.sum() < LEAST_DAYS:
+            return None
+        square = float(fast_median(errors[kept] ** 2 * n[kept], 0))
+        return consecutive_day_variation(values[kept], square / n[kept], days[kept])
+
     @cached_property
     def mature(self) -> Days:
         """Days whose labels are mostly in: at least MATURE of the share that comes in the end (that of the best days of the past)."""
@@ -151,6 +162,11 @@ class DailyMetrics:
         if not share.size or np.quantile(share, 0.9) <= 0:
             return self.days[:0]
         return self.days[share >= MATURE * np.quantile(share, 0.9)]
+
+    def complete(self, days: Days) -> Days:
+        """Those of some days that have labels for at least MATURE of their predictions."""
+        known = np.isin(self.days, days) & (self.served > 0)
+        return self.days[known][self.labelled[known] >= MATURE * self.served[known]]
 
     def predictions(self, days: Days) -> float:
         """Predictions of some days."""

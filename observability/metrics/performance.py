@@ -42,6 +42,11 @@ HEADLINE = {"binary": "accuracy", "multiclass": "accuracy", "regression": "mae"}
 NONE = Interval(None, None, None, 0.0)
 
 
+def primary_metric(model: Model) -> str:
+    """The metric that decides whether a model performs: the owner's choice, else the headline of its task (accuracy, mae)."""
+    return model.settings.primary_metric or HEADLINE.get(model.task or "binary", "accuracy")
+
+
 def outcome_aggregates(model: Model, *keys: Bucket | By) -> dict[str, Aggregate]:
     """The two questions whose answers `performance_metrics` reads: "counts" and "sums", grouped by `keys` as well."""
     counts = (*keys, By("decision"), By("label"), *((By("score_bin"),) if model.task == "binary" else ()))
@@ -204,7 +209,7 @@ def class_performance(model: Model, counts: "DataFrame | Columns") -> dict[str, 
 
 
 def _effective_scale(matrix: NDArray[np.float64], counts: "DataFrame | Columns") -> float:
-    """Factor on a confusion matrix of weighted counts for its cells to count effective rows."""
+    """Factor that scales a confusion matrix of weighted counts to effective rows."""
     known = (np.asarray(counts["label"]) != UNKNOWN) & (np.asarray(counts["decision"]) != UNKNOWN)
     squares, whole = float(np.asarray(counts["w2"], np.float64)[known].sum()), float(matrix.sum())
     return effective_n(1.0, squares / whole**2) / whole if whole > 0 else 1.0

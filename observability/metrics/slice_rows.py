@@ -4,7 +4,7 @@ Sampled rows become codes (a level of a category, a band of a number on the refe
 (errors, missing values, ranks of features and of the score among the reference).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -214,6 +214,33 @@ def in_band(values: Floats, text: str) -> Mask:
         return np.asarray(values == float(text), bool)
     except ValueError:
         return np.zeros(values.size, bool)
+
+
+def rows_in_slice(side: SampledRows, conditions: Iterable[tuple[str, str]]) -> Mask:
+    """Mask of the rows that satisfy all conditions; of none where the sample lacks a column.
+
+    Parameters
+    ----------
+    side : SampledRows
+        Sampled rows.
+    conditions : Iterable[tuple[str, str]]
+        Column references with a level, a band, a value or `null`.
+
+    Returns
+    -------
+    Mask
+    """
+    held = np.ones(len(side), bool)
+    for reference, value in conditions:
+        if reference not in side:
+            return np.zeros(len(side), bool)
+        if side.frame[reference].dtype.kind != "f":
+            held &= side.levels(reference).coded([value]) == 0
+        elif value in ("null", "NaN"):
+            held &= side.numbers(reference).missing
+        else:
+            held &= in_band(side.floats(reference), value)
+    return held
 
 
 def slice_targets(

@@ -35,6 +35,8 @@ LOW, HIGH = (
 """Words in a metric's name that tell which direction is better."""
 NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 FINISHED = frozenset(("finished", "completed", "complete", "success", "succeeded", "ok", "done"))
+PRUNED = frozenset(("pruned", "stopped early", "stopped_early", "early_stopped", "early stopped"))
+"""Status of a trial that a study gave up on purpose: an end like another, with values of an unfinished training."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,19 @@ class TrainingRun:
 
     @property
     def failed(self) -> bool:
-        """Whether it ended with another status than finished."""
-        return self.ended is not None and self.status is not None and self.status.lower() not in FINISHED
+        """Whether it ended with another status than finished or pruned."""
+        return self.ended is not None and self.status is not None and self.status.lower() not in FINISHED | PRUNED
+
+    @property
+    def pruned(self) -> bool:
+        """Whether a study gave it up before its end."""
+        return self.ended is not None and self.status is not None and self.status.lower() in PRUNED
+
+    def last_value(self, metric: str) -> float | None:
+        """Last finite value of a metric: of its steps, else as its end gave it; None where there is none."""
+        values = self.curves[metric].finite.values if metric in self.curves else np.empty(0)
+        value = float(values[-1]) if len(values) else self.final.get(metric, math.nan)
+        return value if math.isfinite(value) else None
 
     @property
     def seconds(self) -> float:
@@ -228,7 +241,7 @@ def runs_from_records(runs: "DataFrame", steps: "DataFrame", resources: "DataFra
     steps : DataFrame
         Step records, in any order.
     resources : DataFrame | None
-        Resource records (at, run).
+        Resource records (at, run, and model where it is known). They tell the model of a run whose own records do not.
     cut : Any
         Time of the oldest step that was read, where older ones were not: runs that reach it are marked as partly read.
 
@@ -238,16 +251,18 @@ def runs_from_records(runs: "DataFrame", steps: "DataFrame", resources: "DataFra
     """
     described = {str(name): rows for name, rows in runs.groupby("run")} if len(runs) else {}
     stepped = {str(name): rows for name, rows in steps.groupby("run")} if len(steps) else {}
-    alive: Any = resources.groupby("run")["at"].max() if resources is not None and len(resources) else {}
+    read = resources is not None and len(resources) > 0
+    alive: Any = resources.groupby("run")["at"].max() if resources is not None and read else {}
+    models: Any = resources.groupby("run")["model"].first() if resources is not None and read and "model" in resources else {}
     return [
-        _training_run(name, described.get(name), stepped.get(name), alive.get(name), cut)
+        _training_run(name, described.get(name), stepped.get(name), alive.get(name), models.get(name), cut)
         for name in sorted(described.keys() | stepped.keys())
     ]
 
 
-def _training_run(name: str, records: "DataFrame | None", steps: "DataFrame | None", alive: Any, cut: Any) -> TrainingRun:
-    """One run from its own records."""
-    described: dict[str, Any] = {}
+def _training_run(name: str, records: "DataFrame | None", steps: "DataFrame | None", alive: Any, model: Any, cut: Any) -> TrainingRun:
+    """One run from its own records. alive: its newest reading. model: the model that its readings name."""
+    described: dict[str, Any] = {"model": model} if isinstance(model, str) else {}
     starts: list[Any] = []
     ends: list[tuple[Any, str | None]] = []
     final: dict[str, float] = {}
@@ -261,6 +276,7 @@ def _training_run(name: str, records: "DataFrame | None", steps: "DataFrame | No
     over = ends and (not starts or max(at for at, _ in ends) >= max(starts))
     since = [status for at, status in ends if not starts or at >= max(starts)] if over else []
     bad = [status for status in since if status and status.lower() not in FINISHED]
+    bad = sorted(bad, key=lambda status: status.lower() in PRUNED)
     times = np.sort(steps["at"].to_numpy("datetime64[us]")) if steps is not None else np.empty(0, "datetime64[us]")
     seen = [*starts, *(at for at, _ in ends), *times[-1:], *([alive] if alive is not None else [])]
     return TrainingRun(

@@ -15,7 +15,7 @@ from observability.analyzers import discover
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context
 from observability.core.catalog import Catalog, Model, Version
 from observability.core.errors import NotFoundError, ObservabilityError, UsageError
-from observability.core.finding import Finding, iso, needs_action
+from observability.core.finding import Finding, acknowledged_finding, iso, needs_action, news_of
 from observability.core.questions import Aggregate, By, Question, Records, Sample
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Slice, Window
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 KnownAnswers = dict[tuple[Question, Window], tuple["DataFrame", list[tuple[str, Exception]]]]
 """Answers by question and window, with the columns that failed."""
+AcknowledgedClaims = frozenset[tuple[str | None, str]]
+"""Model and claim (`Finding.claim`) of the leads of incidents that a person has acted on."""
 RunAnalyzer = Callable[[Analyzer, Mapping[str, "DataFrame"], Context], list[Finding]]
 """Runs an analyzer on its frames."""
 Reads = Literal["all", "counts", "rows"]
@@ -80,13 +82,14 @@ def check(
     only: tuple[str, ...] = (),
     with_records: bool = True,
     reads: Reads = "all",
+    acknowledged: AcknowledgedClaims = frozenset(),
 ) -> CheckReport:
     """Run every analyzer (or `only` those named) over the half-open window, for one model or for all.
 
     Without start and end, each model gets its last 7 days: ending now where its newest record is younger than 30 days, else at the end (UTC
     midnight) of its last record's day. With as_of, only what had arrived by then counts. with_records: analyze training runs, datasets and
     labelling projects as well (not in a slice or of one version). reads: "counts" leaves out the analyzers that ask for samples of raw
-    rows, "rows" all others.
+    rows, "rows" all others. acknowledged: claims that a person has acted on.
 
     Raises NotFoundError for an unknown model, version or column of the slice (of all models, those without the column are left out, and a
     note says so), and UsageError where the window ends before it starts.
@@ -114,13 +117,23 @@ def check(
         findings += model_findings(engine, each, window, _evaluation_time(each, activity, window, now), only, reads)
     if with_records and slice is None and version is None:
         findings += record_findings(engine, model, start=start, end=end, as_of=as_of, now=now, only=only, beside=windows.get(model or ""))
-    settled, incidents = findings_with_incidents(catalog, unique_findings(findings))
+    settled, incidents = findings_with_incidents(catalog, unique_findings(findings), acknowledged)
     return CheckReport(tuple(settled), incidents, windows, tuple(notes))
 
 
-def findings_with_incidents(catalog: Catalog, findings: list[Finding]) -> tuple[list[Finding], tuple[Incident, ...]]:
-    """Findings, each marked with the incident that it belongs to, and the incidents; both worst first."""
-    return group_findings(findings, {each.name: each.settings.importance for each in catalog.models})
+def findings_with_incidents(
+    catalog: Catalog, findings: list[Finding], acknowledged: AcknowledgedClaims = frozenset()
+) -> tuple[list[Finding], tuple[Incident, ...]]:
+    """Findings, each marked with the incident that it belongs to, and the incidents; both worst first.
+
+    acknowledged: an incident whose lead is among these claims is watched: its critical findings stay critical and ask for nothing more.
+    """
+    importance = {each.name: each.settings.importance for each in catalog.models}
+    marked, incidents = group_findings(findings, importance)
+    known = {incident.id for incident in incidents if (incident.model, incident.lead.claim) in acknowledged}
+    if not known:
+        return marked, incidents
+    return group_findings([acknowledged_finding(each) if each.incident in known else each for each in marked], importance)
 
 
 def record_findings(
@@ -151,7 +164,7 @@ def record_findings(
             if beside is not None and not _records_name_a_model(analyzer, window):
                 window = replace(window, start=beside.start, end=beside.end)
             context = Context(EVERY_MODEL, NO_VERSION, window, min(limit, window.end), WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK)
-            found = [_with_onset(each) for each in run_and_recover(engine, analyzer, context)]
+            found = [_dated(each) for each in run_and_recover(engine, analyzer, context)]
             if any(needs_action(each.severity) for each in found):
                 marks = engine.events(model, window.start - timedelta(days=EVENT_DAYS), window.end)
                 found = [_with_event(each, marks) for each in found]
@@ -299,7 +312,7 @@ def _window_findings(
     engine: "Engine", model: Model, asked: list[tuple[Analyzer, Context]], known: KnownAnswers, run: RunAnalyzer
 ) -> list[Finding]:
     """Findings of analyzers in one window, each with the event that came before it."""
-    found = [_with_onset(each) for analyzer, context in asked for each in run_and_recover(engine, analyzer, context, known, run)]
+    found = [_dated(each) for analyzer, context in asked for each in run_and_recover(engine, analyzer, context, known, run)]
     if not any(needs_action(each.severity) for each in found):
         return found
     window = asked[0][1].window
@@ -431,8 +444,12 @@ def unique_findings(findings: list[Finding]) -> list[Finding]:
     return list({each.id: each for each in findings}.values())
 
 
-def _with_onset(finding: Finding) -> Finding:
-    """The finding with an onset where its severity is act. Without a dated onset, the window's start is taken and marked as vague."""
+def _dated(finding: Finding) -> Finding:
+    """The finding with its news, and with an onset where its severity is act.
+
+    Without a dated onset, the window's start is taken and marked as vague.
+    """
+    finding = replace(finding, news=news_of(finding))
     if finding.severity != "act" or finding.onset is not None:
         return finding
     return replace(finding, onset=finding.start, evidence=finding.evidence | {"onset_known": "vague"})

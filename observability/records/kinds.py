@@ -51,7 +51,7 @@ def _count(name: str, doc: str = "") -> RecordField:
 
 
 RECEIVED_AT = RecordField("received_at", "time", "when it first arrived (imports, replays); absent, the time of loading")
-ID, AT = _text("id", "unique within the model"), RecordField("at", "time", "event time")
+ID, AT = _text("id", "unique within the model's version and environment"), RecordField("at", "time", "event time")
 MODEL, VERSION = _text("model", "the model's name"), _text("version", "the version's name")
 METRICS = RecordField("metrics", "object", "name: number", members="number")
 

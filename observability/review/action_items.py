@@ -7,17 +7,15 @@ weeks can be reviewed later, one after another.
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from observability.core.errors import ObservabilityError, UsageError
 from observability.core.finding import iso
 from observability.core.weeks import Week
 from observability.review.agenda import UNDECIDED
 from observability.review.metric_movement import Target, metric_movement, target_of
+from observability.store.engine import Store
 from observability.store.types import decision_items
-
-if TYPE_CHECKING:
-    from observability.store.engine import Store
 
 Body = dict[str, Any]
 CLOSED = ("done", "cancelled")
@@ -28,7 +26,7 @@ DASHBOARD = "the dashboard"
 COPIED_FIELDS = ("model", "metric", "goal", "slice", "incident", "finding", "review", "prediction", "do")
 
 
-def promises(store: "Store", week: Week, earlier: Sequence[Body], known: datetime) -> list[Body]:
+def promises(store: Store, week: Week, earlier: Sequence[Body], known: datetime) -> list[Body]:
     """Action items of earlier weeks that are open or were closed recently, earliest due date first. known: records up to this instant
     count.
 
@@ -105,7 +103,7 @@ def escalated(action: Body, weeks: int, by: datetime) -> bool:
     return weeks >= UNDECIDED and (action["due"] is None or action["due"] <= iso(by))
 
 
-def action_answer(store: "Store", target: Target | None, since: Week, week: Week) -> Body:
+def action_answer(store: Store, target: Target | None, since: Week, week: Week) -> Body:
     """`moved`, or `why` it is unknown. An error concerns this action only."""
     if target is None:
         return {"moved": None, "why": "No target metric is set."}
@@ -130,8 +128,3 @@ def frozen_findings(earlier: Sequence[Body], review: str | None) -> list[Body]:
     """The findings of an earlier frozen week; none where it is not in `earlier`."""
     body = next((week for week in earlier if week["review"] == review), None)
     return [finding for part in body["models"] for finding in part["findings"]] + body["records"] if body else []
-
-
-def is_due(action: Body, by: datetime) -> bool:
-    """Whether an open action is due before an instant."""
-    return action["due"] is not None and action["state"] not in CLOSED and action["due"] < iso(by)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from observability.core.formatting import with_full_stop
 from observability.core.questions import Records
@@ -14,16 +14,14 @@ from observability.records.values import AFTER_LAST, FIRST
 from observability.review.action_items import DASHBOARD, as_of
 from observability.review.agenda import OUTCOMES, Item, Sort
 from observability.review.incident_items import of_incidents, shared_incidents
-
-if TYPE_CHECKING:
-    from observability.store.engine import Store
+from observability.store.engine import Store
 
 Body = dict[str, Any]
 AUDIT_DAYS = timedelta(days=14)
 
 
 def agenda_candidates(
-    store: "Store", week: Week, models: Sequence[Body], promised: Sequence[Body], earlier: Sequence[Body], known: datetime
+    store: Store, week: Week, models: Sequence[Body], promised: Sequence[Body], earlier: Sequence[Body], known: datetime
 ) -> list[Item]:
     """All candidates, not ranked. models: their parts of the frozen week; earlier: frozen weeks, newest first.
 
@@ -78,7 +76,7 @@ def due_item(
     return Item(f"{sort}:{name}", sort, title, "act" if over else "watch", "due", share, model, tuple(why), about=about)
 
 
-def of_decisions(store: "Store", week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
+def of_decisions(store: Store, week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
     """Standing decisions to revisit before the end of the coming week, until an item about that date has an outcome."""
     seen = ended(store, week, known)
     for whole in store.decisions():
@@ -97,7 +95,7 @@ def of_decisions(store: "Store", week: Week, exposure: Mapping[str, float], know
             yield item
 
 
-def of_signatures(store: "Store", week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
+def of_signatures(store: Store, week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
     """Accepted states that end before the end of the coming week: the newest signature of each, until an item about its date has an
     outcome.
     """
@@ -128,7 +126,7 @@ def same(subject: str) -> str:
     return " ".join(subject.split()).casefold()
 
 
-def of_audits(store: "Store", week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
+def of_audits(store: Store, week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
     """Audits that have expired or expire within two weeks: the newest of each kind and version."""
     newest = {(row["model"], row["version"], row["audit"]): row for row in records_until(store, "audit", min(known, week.end))}
     for (model, version, audit), row in newest.items():
@@ -141,7 +139,7 @@ def of_audits(store: "Store", week: Week, exposure: Mapping[str, float], known: 
         yield due_item("audit", f"{model}:{version}:{audit}", title, over, model, exposure, [why], {"version": version})
 
 
-def ended(store: "Store", week: Week, known: datetime) -> set[str]:
+def ended(store: Store, week: Week, known: datetime) -> set[str]:
     """Items that have an outcome in the review of an earlier week."""
     rows = records_until(store, "agenda", known)
     return {row["item"] for row in rows if row["does"] in OUTCOMES and from_earlier_week(row["review"], week)}
@@ -152,7 +150,7 @@ def from_earlier_week(review: Any, week: Week) -> bool:
     return not isinstance(review, str) or review < str(week)
 
 
-def records_until(store: "Store", kind: str, known: datetime | None = None) -> list[dict[str, Any]]:
+def records_until(store: Store, kind: str, known: datetime | None = None) -> list[dict[str, Any]]:
     """Records of a kind, oldest first. known: records up to this instant, without the dashboard's own at the very instant."""
     frame = store.ask(Records(kind, ever=True), Window("", FIRST, AFTER_LAST))
     found = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]

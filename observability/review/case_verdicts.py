@@ -5,15 +5,12 @@ They are not part of the frozen numbers: a verdict belongs to the week of its pr
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from observability.core.errors import NotFoundError
 from observability.core.weeks import Week
 from observability.investigation import find_prediction
+from observability.store.engine import Store
 from observability.store.types import decision_items
-
-if TYPE_CHECKING:
-    from observability.store.engine import Store
 
 MOST = 500
 """Verdicts that are read, newest first."""
@@ -36,7 +33,7 @@ class Concluded:
     recurring: bool
 
 
-def week_verdicts(store: "Store", week: Week) -> tuple[list[Concluded], str | None]:
+def week_verdicts(store: Store, week: Week) -> tuple[list[Concluded], str | None]:
     """Verdicts about predictions of a week, oldest prediction first, and a sentence on the sources of confirmed errors (None without
     any).
     """

@@ -1,7 +1,7 @@
 """Paired comparison of each shadow version with the serving version on the same rows."""
 
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from observability.compare import paired_rows
 from observability.compare.comparison import compare_windows
@@ -13,16 +13,14 @@ from observability.core.window import Window
 from observability.metrics.performance import HEADLINE
 from observability.review.paired_versions import predictions_by_version, version_with_most
 from observability.review.regressed_slices import regressed
-
-if TYPE_CHECKING:
-    from observability.store.engine import Store
+from observability.store.engine import Store
 
 Body = dict[str, Any]
 SHOWN = 12
 """Significant differences on a card."""
 
 
-def challengers(store: "Store", week: Week) -> list[Body]:
+def challengers(store: Store, week: Week) -> list[Body]:
     """A card for each version that answered only in the shadow in the week, as known at its end; with the reason where it cannot be
     compared.
     """
@@ -31,7 +29,7 @@ def challengers(store: "Store", week: Week) -> list[Body]:
     ]
 
 
-def waiting_challengers(store: "Store", model: Model, week: Week) -> list[tuple[str, str]]:
+def waiting_challengers(store: Store, model: Model, week: Week) -> list[tuple[str, str]]:
     """(version that answered only in the shadow, version with the most production predictions) of one model."""
     serves = predictions_by_version(store, model, week, "production")
     then = version_with_most(serves)
@@ -40,7 +38,7 @@ def waiting_challengers(store: "Store", model: Model, week: Week) -> list[tuple[
     ]
 
 
-def card(store: "Store", model: Model, week: Week, new: str, then: str) -> Body:
+def card(store: Store, model: Model, week: Week, new: str, then: str) -> Body:
     """The comparison as JSON. Changes are `new` minus `then`."""
     b = Window(model.name, week.start, week.end, version=then, as_of=week.end)
     head: Body = {"model": model.name, "version": new, "serves": then}

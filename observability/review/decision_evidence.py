@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 SHAPE = re.compile(r"(?P<review>\d{4}-W\d{2}): (?P<title>.*?)(?: \[(?P<item>[^\[\]]+)\])?", re.DOTALL)
 STEPS = {"challenger": "changes", "action": "promises"}
-"""Review step that shows evidence which is no agenda item, by the first part of its id."""
+"""Review step of evidence that is not an agenda item, by the first part of the evidence's id."""
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,14 @@ import hashlib
 import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from observability.alerts import config as configs
 from observability.alerts.config import AlertConfig
 from observability.core.errors import ObservabilityError
 from observability.review.action_items import DASHBOARD
 from observability.review.agenda import UNDECIDED, Item
-
-if TYPE_CHECKING:
-    from observability.store.engine import Store
+from observability.store.engine import Store
 
 Body = dict[str, Any]
 LOG = logging.getLogger(__name__)
@@ -25,7 +23,7 @@ NEWS = timedelta(days=30)
 """No notifications for weeks that ended longer ago, such as reviews of old logs."""
 
 
-def pass_up(store: "Store", body: Body, now: datetime) -> None:
+def pass_up(store: Store, body: Body, now: datetime) -> None:
     """Writes the escalations and messages that follow from a frozen week. If the alert settings cannot be read, only the messages are
     omitted.
     """

@@ -32,17 +32,24 @@ def newest_audits(records: Iterable[Body]) -> list[Body]:
         last, before = several[-1], several[-2] if len(several) > 1 else None
         expires = None if is_missing_time(last["expires"]) else iso(aware_utc(last["expires"]))
         head: Body = {"model": model, "version": version, "audit": audit, "at": iso(aware_utc(last["at"])), "expires": expires}
-        made.append(head | {"results": numeric_results(last), "before": None if before is None else numeric_results(before)})
+        kept = numeric_results(last)
+        more = len(flat_numbers(last["results"])) - len(kept)
+        made.append(head | {"results": kept, "more": more, "before": None if before is None else numeric_results(before)})
     return made
 
 
 def numeric_results(audit: Body) -> dict[str, float]:
-    """The numeric results, by name."""
-    results = audit["results"] if isinstance(audit["results"], dict) else {}
-    kept = {
-        str(name): float(value) for name, value in sorted(results.items()) if isinstance(value, int | float) and not isinstance(value, bool)
-    }
-    return dict(list(kept.items())[:MOST])
+    """The first MOST numeric results by name; nested ones by the names of their path, as `linf/0.1`."""
+    return dict(sorted(flat_numbers(audit["results"]).items())[:MOST])
+
+
+def flat_numbers(value: Any, path: str = "") -> dict[str, float]:
+    """The numbers in an object or list, at any depth, by the names of their path; other values are left out."""
+    if isinstance(value, dict | list):
+        parts = value.items() if isinstance(value, dict) else enumerate(value, start=1)
+        found = [flat_numbers(part, f"{path}/{name}" if path else str(name)) for name, part in parts]
+        return {name: number for part in found for name, number in part.items()}
+    return {path: float(value)} if path and isinstance(value, int | float) and not isinstance(value, bool) else {}
 
 
 def is_missing_time(value: Any) -> bool:

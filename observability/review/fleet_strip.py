@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from observability.core.catalog import Model
-from observability.core.finding import Finding, Severity, needs_action, with_window_value, worst_first
+from observability.core.finding import Finding, needs_action, with_window_value, worst_first
 from observability.metrics.performance import HEADLINE
 from observability.stats.interval import Interval, difference_interval
 
@@ -98,9 +98,5 @@ def needs_action_cell(findings: Sequence[Finding]) -> Cell:
         return {"bad": 0, "of": 0, "severity": "unknown", "because": None}
     worst = worst_first(list(findings))[0]
     bad = sum(needs_action(finding.severity) for finding in findings)
-    return {"bad": bad, "of": len(findings), "severity": worst.severity if bad else severity_when_calm(findings), "because": worst.because}
-
-
-def severity_when_calm(findings: Sequence[Finding]) -> Severity:
-    """Severity of findings none of which needs action: OK where at least one is OK, else unknown."""
-    return "ok" if any(finding.severity == "ok" for finding in findings) else "unknown"
+    calm = "ok" if any(finding.severity == "ok" for finding in findings) else "unknown"
+    return {"bad": bad, "of": len(findings), "severity": worst.severity if bad else calm, "because": worst.because}

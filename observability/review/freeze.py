@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from observability.core.errors import NotFoundError, UsageError
 from observability.core.questions import Records
@@ -19,9 +19,7 @@ from observability.records.values import AFTER_LAST, FIRST
 from observability.review.agenda import OUTCOMES
 from observability.review.escalation import pass_up
 from observability.review.snapshot import Body, Progress, week_snapshot
-
-if TYPE_CHECKING:
-    from observability.store.engine import Store
+from observability.store.engine import Store
 
 EVER = Window("", FIRST, AFTER_LAST)
 EARLIER = 8
@@ -38,7 +36,7 @@ class FrozenWeek:
     author: str
 
 
-def freeze(store: "Store", week: Week, *, author: str, now: datetime, progress: Progress | None = None) -> Body:
+def freeze(store: Store, week: Week, *, author: str, now: datetime, progress: Progress | None = None) -> Body:
     """The frozen week: the stored one, else computed now and stored. Raises UsageError for a week that is not over."""
     if week.end > now:
         raise UsageError(f"week {week} is not over", got=f"it ends {week.end:%Y-%m-%d} 00:00 UTC", attempt=f"Freeze {week.back()}, or wait")
@@ -54,7 +52,7 @@ def freeze(store: "Store", week: Week, *, author: str, now: datetime, progress: 
     return kept
 
 
-def frozen_weeks(store: "Store") -> list[FrozenWeek]:
+def frozen_weeks(store: Store) -> list[FrozenWeek]:
     """All frozen weeks, newest first. Of a week that was frozen twice concurrently, the first."""
     frame = store.ask(Records("review", ("review", "week", "at", "author", "model"), ever=True), EVER)
     found: dict[str, FrozenWeek] = {}
@@ -64,12 +62,12 @@ def frozen_weeks(store: "Store") -> list[FrozenWeek]:
     return sorted(found.values(), key=lambda frozen: frozen.week, reverse=True)
 
 
-def is_frozen(store: "Store", review: str) -> bool:
+def is_frozen(store: Store, review: str) -> bool:
     """Whether a week is frozen, without reading its numbers."""
     return not store.ask(Records("review", ("review",), ever=True, rows=1, only=(("review", review),)), EVER).empty
 
 
-def week_body(store: "Store", review: str) -> Body | None:
+def week_body(store: Store, review: str) -> Body | None:
     """The numbers of a frozen week; None where it is not frozen. The first freezing counts; models removed since are missing."""
     frame = store.ask(Records("review", ("at", "author", "model", "body"), ever=True, only=(("review", review),)), EVER)
     heads = frame[frame["model"].isna()]
@@ -80,7 +78,7 @@ def week_body(store: "Store", review: str) -> Body | None:
     return {**first["body"], "models": sorted(own["body"], key=lambda part: part["model"])}
 
 
-def found(store: "Store", review: str) -> Body:
+def found(store: Store, review: str) -> Body:
     """The numbers of a frozen week; raises NotFoundError with the weeks that exist."""
     body = week_body(store, review)
     if body is None:
@@ -91,7 +89,7 @@ def found(store: "Store", review: str) -> Body:
     return body
 
 
-def earlier_weeks(store: "Store", week: Week, known: datetime) -> list[Body]:
+def earlier_weeks(store: Store, week: Week, known: datetime) -> list[Body]:
     """Frozen weeks before one, newest first, each with `outcomes` by item. known: only records up to this instant count."""
     bodies = []
     for frozen in [frozen for frozen in frozen_weeks(store) if frozen.week < week and frozen.frozen_at <= known][:EARLIER]:
@@ -101,7 +99,7 @@ def earlier_weeks(store: "Store", week: Week, known: datetime) -> list[Body]:
     return bodies
 
 
-def said_about(store: "Store", review: str) -> list[dict[str, Any]]:
+def said_about(store: Store, review: str) -> list[dict[str, Any]]:
     """Changes that people made to the items of a review, oldest first: records of kind `agenda`."""
     frame = store.ask(Records("agenda", ever=True, only=(("review", review),)), EVER)
     rows = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]

@@ -51,7 +51,7 @@ def incident_stake(ask: Ask, model: Model, window: Window, incident: Incident) -
     unknown.
     """
     lead = incident.lead
-    part, began = touched_slice(lead), touched_since(window, incident.onset)
+    part, began = touched_slice(lead), min(max(window.start, incident.onset or window.start), window.end)
     try:
         whole = ask(OUTCOMES, window)
         touched = ask(OUTCOMES, replace(window, start=began, slice=part)) if part or began > window.start else whole
@@ -68,11 +68,6 @@ def touched_slice(lead: Finding) -> Slice | None:
     if lead.slice:
         return Slice.parse(lead.slice)
     return Slice(((lead.subject, "null"),)) if lead.metric == "null_rate" and lead.subject != "model" else None
-
-
-def touched_since(window: Window, onset: datetime | None) -> datetime:
-    """Start of the affected period within the week."""
-    return window.start if onset is None else min(max(window.start, onset), window.end)
 
 
 def touched_error_cost(model: Model, whole: "DataFrame", touched: "DataFrame", rows: float) -> Body:

@@ -6,8 +6,9 @@ action, which does not prove causation; the sentence says so.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from observability.core.catalog import Model
 from observability.core.finding import Finding
 from observability.core.metric_definitions import METRICS
 from observability.core.weeks import Week
@@ -17,10 +18,7 @@ from observability.monitoring import check
 from observability.review import paired_versions
 from observability.review.fleet_strip import finding_interval
 from observability.stats.interval import Interval, difference_interval
-
-if TYPE_CHECKING:
-    from observability.core.catalog import Model
-    from observability.store.engine import Store
+from observability.store.engine import Store
 
 Answer = Literal["yes", "no", "cannot tell"]
 How = Literal["same rows", "weeks"]
@@ -57,7 +55,7 @@ class MetricMovement:
         return asdict(self)
 
 
-def metric_movement(store: "Store", target: Target, since: Week, now: Week) -> MetricMovement:
+def metric_movement(store: Store, target: Target, since: Week, now: Week) -> MetricMovement:
     """Change of the target from the week of the action (`since`) to the week `now`, as known at the end of `now`.
 
     Raises NotFoundError where the model was removed.
@@ -71,7 +69,7 @@ def metric_movement(store: "Store", target: Target, since: Week, now: Week) -> M
     return weeks(target, before, after, since, now)
 
 
-def target_value(store: "Store", model: "Model", target: Target, week: Week, known: Week) -> Finding | None:
+def target_value(store: Store, model: Model, target: Target, week: Week, known: Week) -> Finding | None:
     """The analyzer's finding on the target in a week, as of the end of the week `known`; None without one."""
     scope = Slice.parse(target.slice) if target.slice and target.analyzer != "serving/slices" else None
     report = check.check(
@@ -104,7 +102,7 @@ def weeks(target: Target, before: Finding | None, after: Finding | None, since: 
         f"{title}: {value_with_interval_text(before)} in {since}, {value_with_interval_text(after)} in {now}: "
         f"{movement_sentence(answer, improvement)}{goal_words(target, reached)} A comparison of weeks does not prove causation."
     )
-    return MetricMovement(answer, words, "weeks", value_body(before), value_body(after), triple(improvement), reached)
+    return MetricMovement(answer, words, "weeks", value_body(before), value_body(after), improvement.triple, reached)
 
 
 def sign(metric: str, before: Finding) -> float:
@@ -167,7 +165,7 @@ def on_same_rows(target: Target, both: paired_versions.PairedVersions, now: Week
         f"({both.how}): {movement_sentence(answer, improvement)}{goal_words(target, reached)}"
     )
     before, after = ((side.value, side.low, side.high, both.labelled) for side in (paired.b, paired.a))
-    return MetricMovement(answer, words, "same rows", before, after, triple(improvement), reached)
+    return MetricMovement(answer, words, "same rows", before, after, improvement.triple, reached)
 
 
 def movement_sentence(answer: Answer, improvement: Interval) -> str:
@@ -194,11 +192,6 @@ def goal_words(target: Target, reached: bool | None) -> str:
 def value_body(finding: Finding) -> tuple[float | None, float | None, float | None, int]:
     """Value, interval and rows of a finding."""
     return finding.value, finding.low, finding.high, finding.n
-
-
-def triple(interval: Interval) -> tuple[float | None, float | None, float | None]:
-    """Value and interval."""
-    return interval.value, interval.low, interval.high
 
 
 def value_with_interval_text(finding: Finding) -> str:

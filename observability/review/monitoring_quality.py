@@ -1,23 +1,21 @@
 """Quality of the monitoring in a week: alerts, their precision, rules that never fired, and missed incidents."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from observability.alerts import alert_log, alert_state
 from observability.alerts.rule_usefulness import rule_uses
 from observability.core.finding import iso
 from observability.core.weeks import Week
-
-if TYPE_CHECKING:
-    from observability.review.change_log import Entry
-    from observability.store.engine import Store
+from observability.review.change_log import Entry
+from observability.store.engine import Store
 
 Body = dict[str, Any]
 REPORTED = ("incident", "complaint")
 """Kinds of events by which people report a fault."""
 
 
-def monitoring(store: "Store", week: Week, models: Sequence[Body], happened: Sequence["Entry"]) -> Body:
+def monitoring(store: Store, week: Week, models: Sequence[Body], happened: Sequence[Entry]) -> Body:
     """Alerts of the week as of its end (changed in it, or still open), their precision, rules that fired or not, and missed incidents."""
     records = [record for record in alert_log.alert_records(store) if record["at"] < week.end]
     standing = list(alert_state.alerts_from_records(records, week.end).values())
@@ -47,7 +45,7 @@ def monitoring(store: "Store", week: Week, models: Sequence[Body], happened: Seq
     }
 
 
-def missed(models: Sequence[Body], happened: Sequence["Entry"]) -> list[Body]:
+def missed(models: Sequence[Body], happened: Sequence[Entry]) -> list[Body]:
     """Incidents and complaints that people logged about models without a critical incident in the week."""
     quiet = {part["model"] for part in models if not any(incident["severity"] == "act" for incident in part["incidents"])}
     return [entry.to_json() for entry in happened if entry.sort in REPORTED and entry.model in quiet]

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from observability.compare.paired_rows import MatchedRows
 from observability.core.catalog import Model
 from observability.core.window import Slice
+from observability.stats.arrays import Bools, Floats
 from observability.stats.multiple_testing import benjamini_hochberg
 from observability.stats.paired import PairedComparison, paired_means, paired_rates
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Body = dict[str, Any]
-Bools = NDArray[np.bool_]
 FALSE_DISCOVERIES = 0.05
 LEAST_ROWS, MOST_LEVELS, MOST = 30, 20, 5
 """Minimum labelled pairs of a slice; most frequent levels of a feature that are tested; slices that are named, largest loss first."""
@@ -82,7 +81,7 @@ def candidate_slices(model: Model, rows: "DataFrame") -> Iterator[tuple[str, str
                 yield name, key, inside
 
 
-def quarter_bands(name: str, values: NDArray[np.float64]) -> list[tuple[str, str | None, Bools]]:
+def quarter_bands(name: str, values: Floats) -> list[tuple[str, str | None, Bools]]:
     """Quartile bands of a number."""
     held = values[np.isfinite(values)]
     if held.size < LEAST_ROWS:
@@ -93,7 +92,7 @@ def quarter_bands(name: str, values: NDArray[np.float64]) -> list[tuple[str, str
     return [(f"{name} {words}", None, np.asarray(place == number, np.bool_)) for number, words in enumerate(ends)]
 
 
-def mean_losses(model: Model, new: "DataFrame", then: "DataFrame", label: NDArray[np.float64]) -> PairedComparison:
+def mean_losses(model: Model, new: "DataFrame", then: "DataFrame", label: Floats) -> PairedComparison:
     """Mean loss of both versions on the same rows."""
     if model.task == "regression":
         errors = [np.abs(side["score"].to_numpy(np.float64) - label) for side in (new, then)]

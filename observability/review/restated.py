@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from observability.core.errors import NotFoundError
 from observability.core.weeks import Week
 from observability.monitoring import check
 from observability.review.fleet_strip import COMPARED, Cell, strip_cell
 from observability.review.snapshot import Body, settings_from
-
-if TYPE_CHECKING:
-    from observability.store.engine import Store
+from observability.store.engine import Store
 
 RESTATED = ("performance", "labels")
 """Cells that labels can change after the week."""
@@ -35,7 +33,7 @@ class Restated:
         return f"{self.model}: {was.get('value')} became {now.get('value')}, on {now.get('n', 0):,} rows instead of {was.get('n', 0):,}."
 
 
-def restated(store: "Store", body: Body, now: datetime) -> list[Restated]:
+def restated(store: Store, body: Body, now: datetime) -> list[Restated]:
     """Figures of a frozen week that later data changes, under the settings at the freezing. Removed models are omitted."""
     week = Week.parse(body["week"])
     changed = []

@@ -101,7 +101,8 @@ def results(audit: Body) -> str:
         f"{name} {format_number(value)}" + (f" ({format_number(before[name])})" if name in before else "")
         for name, value in audit["results"].items()
     ]
-    return ", ".join(words) or "no numeric result"
+    more = audit.get("more", 0)
+    return (", ".join(words) + (f" and {more:,} more" if more else "")) or "no numeric result"
 
 
 def inputs_sentence(part: Body) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from observability.core.catalog import Model
 from observability.core.finding import SEVERITIES, Finding, iso
@@ -19,6 +19,7 @@ from observability.core.weeks import ZONE, Week
 from observability.core.window import Window
 from observability.incidents.grouping import Incident
 from observability.incidents.grouping_rules import STAGES, pipeline_stage
+from observability.incidents.model_state import verdict_severity
 from observability.monitoring import check as run
 from observability.review.action_items import promises
 from observability.review.agenda import ranked_agenda
@@ -30,9 +31,7 @@ from observability.review.fleet_strip import COMPARED, strip
 from observability.review.judged_model import JudgedModel
 from observability.review.monitoring_quality import monitoring
 from observability.review.weekly_details import weekly_details
-
-if TYPE_CHECKING:
-    from observability.store.engine import Store
+from observability.store.engine import Store
 
 Body = dict[str, Any]
 Progress = Callable[[float, str], None]
@@ -46,9 +45,7 @@ MOST_FINDINGS = 200
 """Findings of a model that are kept, worst first; `counts` has the total number."""
 
 
-def week_snapshot(
-    store: "Store", week: Week, *, frozen_at: datetime, earlier: Sequence[Body] = (), progress: Progress | None = None
-) -> Body:
+def week_snapshot(store: Store, week: Week, *, frozen_at: datetime, earlier: Sequence[Body] = (), progress: Progress | None = None) -> Body:
     """The week as JSON. earlier: frozen weeks before it, newest first, to see what is new and how long items have been open.
 
     A model that fails raises nothing: its analyzers report `unknown`. Where a model's settings were not recorded by the week's end, those
@@ -60,7 +57,7 @@ def week_snapshot(
 
 
 def snapshot_under_settings(
-    store: "Store", week: Week, then: Mapping[str, DatedSettings], frozen_at: datetime, earlier: Sequence[Body], say: Progress
+    store: Store, week: Week, then: Mapping[str, DatedSettings], frozen_at: datetime, earlier: Sequence[Body], say: Progress
 ) -> Body:
     """The week as JSON, under the settings of that time."""
     known = store.catalog().models
@@ -98,7 +95,7 @@ def snapshot_under_settings(
     }
 
 
-def judge_model_week(store: "Store", model: Model, week: Week) -> JudgedModel:
+def judge_model_week(store: Store, model: Model, week: Week) -> JudgedModel:
     """One model in the week and, for the figures of the fleet table, in the week before; both as of the week's end.
 
     A model without predictions in the week has no rows to read, and no comparison with the week before.
@@ -123,7 +120,7 @@ def model_body(judged: JudgedModel) -> Body:
         "owner": judged.model.settings.owner,
         "versions": sorted({finding.version for finding in findings if finding.version}),
         "served": judged.served,
-        "severity": worst_severity(judged),
+        "severity": verdict_severity(findings),
         "strip": strip(judged.model, findings, judged.before),
         "settings": settings_of(judged.model),
         "incidents": [incident_body(incident) for incident in judged.incidents],
@@ -136,12 +133,6 @@ def model_body(judged: JudgedModel) -> Body:
 def findings_by_severity(findings: Sequence[Finding]) -> dict[str, int]:
     """Number of findings by severity."""
     return {name: sum(finding.severity == name for finding in findings) for name in SEVERITIES}
-
-
-def worst_severity(judged: JudgedModel) -> str:
-    """The worst severity; `unknown` only where all findings are unknown."""
-    found = {finding.severity for finding in judged.findings}
-    return next((name for name in ("act", "watch", "ok") if name in found), "unknown")
 
 
 def settings_of(model: Model) -> Body:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from observability.core.errors import ObservabilityError
 from observability.metrics.performance import HEADLINE
@@ -15,22 +15,20 @@ from observability.monitoring.estimated_days import estimated_days
 from observability.review import ranked_inputs
 from observability.review.fairness_status import criteria
 from observability.review.incident_stakes import stakes
+from observability.review.judged_model import JudgedModel
 from observability.review.label_intake import label_intake
-
-if TYPE_CHECKING:
-    from observability.review.judged_model import JudgedModel
-    from observability.store.engine import Store
+from observability.store.engine import Store
 
 LOG = logging.getLogger(__name__)
 Body = dict[str, Any]
 
 
-def weekly_details(store: "Store", judged: "JudgedModel") -> Body:
+def weekly_details(store: Store, judged: JudgedModel) -> Body:
     """All parts by name."""
     return {name: safely(name, store, judged, make) for name, make in PARTS.items()}
 
 
-def safely(name: str, store: "Store", judged: "JudgedModel", make: "Callable[[Store, JudgedModel], Body]") -> Body:
+def safely(name: str, store: Store, judged: JudgedModel, make: Callable[[Store, JudgedModel], Body]) -> Body:
     """The part; on failure only `why`, a sentence."""
     try:
         return make(store, judged)
@@ -43,7 +41,7 @@ def safely(name: str, store: "Store", judged: "JudgedModel", make: "Callable[[St
         return {"why": f"{name} could not be computed: {type(error).__name__}"}
 
 
-def estimates(store: "Store", judged: "JudgedModel") -> Body:
+def estimates(store: Store, judged: JudgedModel) -> Body:
     """Estimated main metric by day: rows of [day, value, low, high], of the version with the estimate."""
     main = HEADLINE.get(judged.model.task or "")
     found = [
@@ -62,12 +60,7 @@ def estimates(store: "Store", judged: "JudgedModel") -> Body:
     return {"metric": main, "version": version, "by_day": rows}
 
 
-def at_stake(store: "Store", judged: "JudgedModel") -> Body:
-    """Affected predictions, cost and groups of each incident."""
-    return stakes(cache(store.ask), judged.model, judged.window, judged.incidents)
-
-
-def input_details(store: "Store", judged: "JudgedModel") -> Body:
+def input_details(store: Store, judged: JudgedModel) -> Body:
     """Inputs ranked by drift × importance, and the histograms of the first one."""
     found = ranked_inputs.inputs_by_impact(judged.findings, judged.model)
     if "why" in found:
@@ -75,21 +68,11 @@ def input_details(store: "Store", judged: "JudgedModel") -> Body:
     return {**found, "overlay": ranked_inputs.overlay(store.ask, judged.window, found["rows"][0])}
 
 
-def label_details(store: "Store", judged: "JudgedModel") -> Body:
-    """Label queue, agreement, price and budget."""
-    return label_intake(store.ask, judged.model, judged.window, judged.findings)
-
-
-def fairness(store: "Store", judged: "JudgedModel") -> Body:
-    """Fairness by the model's criterion."""
-    return criteria(judged.findings)
-
-
-PARTS: "dict[str, Callable[[Store, JudgedModel], Body]]" = {
+PARTS: dict[str, Callable[[Store, JudgedModel], Body]] = {
     "estimates": estimates,
-    "stakes": at_stake,
+    "stakes": lambda store, judged: stakes(cache(store.ask), judged.model, judged.window, judged.incidents),
     "inputs": input_details,
-    "labelling": label_details,
-    "fairness": fairness,
+    "labelling": lambda store, judged: label_intake(store.ask, judged.model, judged.window, judged.findings),
+    "fairness": lambda _, judged: criteria(judged.findings),
 }
 """Parts of each model, by name."""

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +24,7 @@ LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 MOST_BYTES = 1_000_000
 FINDING_PARAMETERS = ("model", "version", "slice", "from", "to", "as_of")
-CASE_PARAMETERS = ("model", "as_of")
+CASE_PARAMETERS = ("model", "version", "environment", "as_of")
 AT_ONCE = asyncio.Semaphore(2)
 """Number of slow requests that run at once; others wait without holding a thread, so that the dashboard stays responsive."""
 Answer = Callable[[Request], Awaitable[Response]]
@@ -94,15 +94,18 @@ async def status(request: Request) -> Response:
 
 async def findings(request: Request) -> Response:
     """The answer of the command `check --json`, with its parameters."""
+    from observability.alerts.alert_log import acknowledged_claims
     from observability.core.time import instant_from_text
     from observability.core.window import Slice
     from observability.investigation.evidence_types import json_plain
     from observability.monitoring import check
 
     given = query_parameters(request, FINDING_PARAMETERS)
+    store = process_lock.current_store()
     report = await slowly(
         lambda: check.check(
-            process_lock.current_store(),
+            store,
+            acknowledged=acknowledged_claims(store, datetime.now(UTC)),
             model=given.get("model"),
             version=given.get("version"),
             start=instant_from_text(given.get("from"), "from"),
@@ -120,17 +123,29 @@ async def prediction(request: Request) -> Response:
 
     given = query_parameters(request, CASE_PARAMETERS)
     store, as_of = process_lock.current_store(), instant_from_text(given.get("as_of"), "as_of")
-    key = (store.home, store.generation, int(time.time() // 60), request.path_params["id"], given.get("model"), as_of)
+    which = (request.path_params["id"], given.get("model"), given.get("version"), given.get("environment"))
+    key = (store.home, store.generation, int(time.time() // 60), *which, as_of)
     return JSONResponse(await slowly(lambda: cached_case(*key)))
 
 
 @lru_cache(maxsize=64)
-def cached_case(_home: Path, _generation: int, _minute: int, name: str, model: str | None, as_of: datetime | None) -> dict[str, Any]:
+def cached_case(
+    _home: Path,
+    _generation: int,
+    _minute: int,
+    name: str,
+    model: str | None,
+    version: str | None,
+    environment: str | None,
+    as_of: datetime | None,
+) -> dict[str, Any]:
     """The evidence at one state of the store, cached for at most a minute and until something is loaded."""
     from observability.investigation.case import case
     from observability.worker.process import warm_worker
 
-    return case(process_lock.current_store(), name, model=model, as_of=as_of, worker=warm_worker()).to_json()
+    store = process_lock.current_store()
+    found = case(store, name, model=model, version=version, environment=environment, as_of=as_of, worker=warm_worker())
+    return found.to_json()
 
 
 async def records(request: Request) -> Response:

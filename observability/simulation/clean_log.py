@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,8 @@ from observability.core.catalog import Column, Task
 from observability.core.settings import ModelSettings
 from observability.core.time import naive_utc
 from observability.simulation.day_correlation import DayCorrelation
-from observability.simulation.log_rows import Array, LogRows, constant_text_column
+from observability.simulation.log_rows import LogRows, constant_text_column
+from observability.stats.arrays import Array
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 """A Monday; days are counted from here."""
@@ -129,8 +129,3 @@ def link_score(task: Task, score: Array) -> Array:
 def inverse_link_score(task: Task, value: Array) -> Array:
     """The score of a value on the link scale."""
     return value if task == "regression" else 1 / (1 + np.exp(-value))
-
-
-def base_description(base: SimulationBase) -> dict[str, Any]:
-    """A base as the fields that a page shows."""
-    return {"model": base.name, "task": base.task, "rows": len(base.pool), "reference_rows": len(base.reference), "told": base.source_note}

@@ -7,15 +7,16 @@ for each day's rows.
 import hashlib
 import sys
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from observability.core.catalog import Model, Version
 from observability.core.questions import NULL, UNKNOWN, UNSEEN
 from observability.core.window import Slice
-from observability.simulation.log_rows import Array, LogRows, blanked_values, is_given
+from observability.simulation.log_rows import LogRows, blanked_values
+from observability.stats.arrays import Array, Bools
 from observability.stats.scores import SCORE_EDGES
 from observability.store.types.column_bins import banded_column, class_index, column_bins
 
@@ -39,10 +40,10 @@ class CodedRows:
         weights = self.rows.get("weight")
         return None if weights is None or np.isnan(weights).all() else np.where(np.isnan(weights), 1.0, weights)
 
-    @property
+    @cached_property
     def hours(self) -> Array:
         """Hours since 1970."""
-        return self.kept("hours", lambda: self.rows["at"].astype("datetime64[h]").astype(np.int64))
+        return self.rows["at"].astype("datetime64[h]").astype(np.int64)
 
     def kept(self, key: Any, make: Any) -> Any:
         """The cached value of a key; `make` computes it once."""
@@ -50,11 +51,11 @@ class CodedRows:
             self.memory[key] = make()
         return self.memory[key]
 
-    def seen(self, as_of: Any) -> NDArray[np.bool_]:
+    def seen(self, as_of: Any) -> Bools:
         """Rows that had arrived."""
         return np.ones(len(self.rows), bool) if as_of is None else self.rows["arrived"] <= as_of
 
-    def labelled(self, as_of: Any) -> NDArray[np.bool_]:
+    def labelled(self, as_of: Any) -> Bools:
         """Rows whose label had arrived."""
         arrived = self.rows["label_arrived"]
         known = ~np.isnat(arrived) & ~np.isnan(self.rows["label"])
@@ -63,7 +64,7 @@ class CodedRows:
     def codes(self, name: str, as_of: Any) -> Array:
         """Codes of `decision`, `label` and `score_bin`."""
         if name == "decision":
-            return self.kept("decision", self.decisions)
+            return self.decisions
         if name == "label":
             values = np.zeros(len(self.rows)) if self.model.task == "regression" else np.nan_to_num(self.rows["label"], nan=UNKNOWN)
             return np.where(self.labelled(as_of), values, UNKNOWN).astype(np.int64)
@@ -71,6 +72,7 @@ class CodedRows:
             return np.full(len(self.rows), -1)
         return self.kept("score_bin", lambda: _left_closed_bins(self.rows["score"], SCORE_EDGES))
 
+    @cached_property
     def decisions(self) -> Array:
         """Class index of each decision."""
         score = self.rows["score"]
@@ -88,7 +90,7 @@ class CodedRows:
         """Probabilities of a multiclass model, a column a class."""
         return np.column_stack([self.rows[f"score.{k}"] for k in range(len(self.model.classes))])
 
-    def bins(self, reference: str, as_of: Any) -> tuple[Array, NDArray[np.bool_]]:
+    def bins(self, reference: str, as_of: Any) -> tuple[Array, Bools]:
         """The bin of each row, and which rows are counted."""
         counted = self.labelled(as_of) if reference == "error" else np.ones(len(self.rows), bool)
         return self.kept(("bins", reference), lambda: self.bin(reference)), counted
@@ -127,7 +129,7 @@ class CodedRows:
         index = class_index(self.model, reference)
         return self.values(f"score.{index - 1}" if index else reference)
 
-    def summed(self, reference: str, as_of: Any) -> tuple[Array, NDArray[np.bool_]]:
+    def summed(self, reference: str, as_of: Any) -> tuple[Array, Bools]:
         """The number of each row, and a mask of the rows that have one."""
         if reference in LABEL_NUMBERS:
             values = self.kept(("sum", reference), lambda: self.of_label(reference))
@@ -177,7 +179,7 @@ class CodedRows:
         names = [None if each == "null" else each for each in names]
         return np.where(codes < 0, len(names), codes), [*names, None]
 
-    def within(self, where: Slice, version: Version) -> NDArray[np.bool_]:
+    def within(self, where: Slice, version: Version) -> Bools:
         """Rows of a slice."""
         mask = np.ones(len(self.rows), bool)
         for name, value in where.conditions:
@@ -190,20 +192,16 @@ class CodedRows:
             mask &= inside[places]
         return mask
 
-    @property
+    @cached_property
     def sample_hash(self) -> Array:
         """The hash by which samples are drawn: the first 8 bytes of MD5 of the id."""
-        return self.kept("hash", self.hashed)
-
-    def hashed(self) -> Array:
-        """See `sample_hash`."""
         digests = b"".join(hashlib.md5(each.encode(), usedforsecurity=False).digest() for each in self.rows["id"].tolist())
         return np.frombuffer(digests, "<u8")[::2]
 
-    @property
+    @cached_property
     def by_hash(self) -> Array:
         """Places in order of the hash."""
-        return self.kept("by hash", lambda: np.argsort(self.sample_hash, kind="stable"))
+        return np.argsort(self.sample_hash, kind="stable")
 
     def cells(self, name: str, as_of: Any) -> Array:
         """The values of one column of a sample."""
@@ -221,9 +219,9 @@ class CodedRows:
         return self.values(name) if column is not None or name in self.rows else self.number(name)
 
     @staticmethod
-    def given(values: Array) -> NDArray[np.bool_]:
+    def given(values: Array) -> Bools:
         """A mask of the values that are not missing."""
-        return ~np.isnan(values) if values.dtype.kind == "f" else is_given(values)
+        return ~np.isnan(values) if values.dtype.kind == "f" else np.array([each is not None for each in values.tolist()], bool)
 
 
 def _left_closed_bins(values: Array, edges: Array) -> Array:

@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from observability.core.questions import Aggregate
-from observability.simulation.log_rows import Array
+from observability.stats.arrays import Array, Bools
 
 Figures = tuple[Array, ...]
 """Key codes as one int64 array a key, then the figures n, w, w2 (and total, squares, low, high), all of one length."""
 
 
-def grouped_figures(keys: list[Array], mask: NDArray[np.bool_], weights: Array | None, values: Array | None) -> Figures:
+def grouped_figures(keys: list[Array], mask: Bools, weights: Array | None, values: Array | None) -> Figures:
     """Figures of the rows of a mask by the combinations of keys that occur; with no keys one row."""
     if not mask.all():
         keys = [key[mask] for key in keys]

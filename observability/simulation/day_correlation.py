@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from observability.simulation.log_rows import Array, LogRows
+from observability.simulation.log_rows import LogRows
+from observability.stats.arrays import Array
 
 RIDGE = 0.1
 """Nearly collinear columns (rain of one hour, of three) share one effect: directions with less than about this variance get almost none."""

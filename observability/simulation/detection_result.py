@@ -69,10 +69,7 @@ class RecordDetection:
                 self.unit: look.at,
                 f"{self.unit}s_after": look.after,
                 "severity": one.severity if one else "ok",
-                "subject": one.subject if one else None,
-                "metric": one.metric if one else None,
-                "value": one.value if one else None,
-                "n": one.n if one else None,
+                **{name: getattr(one, name, None) for name in ("subject", "metric", "value", "n")},
                 "because": one.because if one else "No alarm beyond those without the fault.",
                 "named": one is not None and one.subject == self.target,
             }

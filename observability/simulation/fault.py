@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from observability.simulation.fault_targets import FaultTargets
-from observability.simulation.log_rows import Array, LogRows
+from observability.simulation.log_rows import LogRows
+from observability.stats.arrays import Array, Bools
 
 Strength = Literal["weak", "middle", "strong"]
 STRENGTHS: tuple[Strength, ...] = ("weak", "middle", "strong")
@@ -23,7 +23,7 @@ class FaultPlant:
     day: int
     rng: np.random.Generator
 
-    def some(self, among: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+    def some(self, among: Bools, share: float) -> Bools:
         """A random share of the rows of a mask, as a mask."""
         return among & (self.rng.random(among.size) < share)
 
@@ -33,7 +33,7 @@ class FaultPlant:
         assert isinstance(found, str)
         return found
 
-    def inside(self, rows: LogRows, role: str = "slice") -> NDArray[np.bool_]:
+    def inside(self, rows: LogRows, role: str = "slice") -> Bools:
         """Rows of the target slice or group."""
         reference, level = getattr(self.scene, role)
         return equals_level(rows[reference], level)
@@ -108,6 +108,6 @@ class ServingFault(DescribedFault):
         return plant.scene.response.rescored(rows, after) if self.rescored else after
 
 
-def equals_level(values: Array, level: str) -> NDArray[np.bool_]:
+def equals_level(values: Array, level: str) -> Bools:
     """Where a text column has a level."""
     return np.equal(values, level).astype(bool)

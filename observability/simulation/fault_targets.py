@@ -8,10 +8,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from observability.core.catalog import Column
 from observability.simulation.clean_log import SimulationBase
-from observability.simulation.log_rows import Array
 from observability.simulation.score_response import ScoreResponse, fitted_score_response
+from observability.stats.arrays import Array
 
 Candidate = TypeVar("Candidate")
 SMALLEST_SLICE, LARGEST_SLICE = 0.08, 0.55
@@ -106,7 +105,9 @@ def fault_targets(base: SimulationBase, seed: int, response: ScoreResponse | Non
     numbers = _by_importance([name for name, (_, spread) in scales.items() if spread > 0 and _distinct_values(pool[name]) > 10], response)
     number = _random_choice(rng, numbers[: max(len(numbers) // 2, 1)])
     others = [each for each in numbers if each != number]
-    categories = _by_importance([each.reference for each in base.features if _is_category(each, pool[each.reference])], response)
+    categories = _by_importance(
+        [each.reference for each in base.features if each.kind == "category" and len(frequent_levels(pool[each.reference])) >= 2], response
+    )
     category = _random_choice(rng, categories)
     slices = [(name, level) for name in categories for level in _middle_share_levels(pool[name])]
     groups = [
@@ -158,9 +159,9 @@ def column_level_shares(values: Array | None) -> dict[str, float]:
     return {str(name): float(share) for name, share in sorted(shares.items())}
 
 
-def _is_category(column: Column, values: Array) -> bool:
-    """Whether a feature is a category of a few levels."""
-    return column.kind == "category" and len([share for share in column_level_shares(values).values() if share >= 0.02]) >= 2
+def frequent_levels(values: Array | None) -> list[str]:
+    """Levels with a share that matters."""
+    return [name for name, share in column_level_shares(values).items() if share >= 0.02]
 
 
 def _middle_share_levels(values: Array) -> list[str]:
@@ -170,7 +171,7 @@ def _middle_share_levels(values: Array) -> list[str]:
 
 def _frequent_servers(values: Array | None) -> list[str]:
     """Replicas or devices, where two or more have a share that matters."""
-    found = [name for name, share in column_level_shares(values).items() if share >= 0.02]
+    found = frequent_levels(values)
     return found if len(found) >= 2 else []
 
 

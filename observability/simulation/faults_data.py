@@ -5,7 +5,8 @@ import numpy as np
 from observability.core.questions import ABSENT, WRONG_TYPE
 from observability.simulation.fault import FaultPlant, ServingFault, equals_level
 from observability.simulation.fault_targets import column_level_shares, column_short_name
-from observability.simulation.log_rows import Array, LogRows, joined_rows
+from observability.simulation.log_rows import LogRows, joined_rows
+from observability.stats.arrays import Array
 
 
 def all_rows(rows: LogRows) -> Array:

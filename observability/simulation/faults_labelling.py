@@ -12,8 +12,8 @@ import numpy as np
 from observability.core.errors import UsageError
 from observability.simulation.fault import DescribedFault
 from observability.simulation.labelling_project import LabellingRecords
+from observability.stats.arrays import Array
 
-Array = np.ndarray[Any, np.dtype[Any]]
 FOLLOWER_SHARE = 0.5
 """Share of the annotators who follow the new guideline."""
 PAIR = ["project", "item", "annotator"]
@@ -33,6 +33,10 @@ class LabelFaultPlant:
         """A mask of the labels given after the fault began."""
         return (self.project.annotated["at"] >= self.onset).to_numpy()
 
+    def unfit(self, got: str, expected: str | None = None) -> UsageError:
+        """The error of a project that lacks what the fault needs."""
+        return UsageError("the project cannot have this fault", got=got, expected=expected)
+
     def somebody(self) -> str:
         """An annotator with labels before and after the onset who is not much rarer than the others."""
         rows = self.project.annotated
@@ -40,14 +44,14 @@ class LabelFaultPlant:
         before = set(rows.loc[~self.later, "annotator"])
         often = sorted(str(each) for each in found[found >= found.max() / 2].index if each in before)
         if not often:
-            raise UsageError("the project cannot have this fault", got="no annotator of both before and after its beginning")
+            raise self.unfit("no annotator of both before and after its beginning")
         return str(self.rng.choice(often))
 
     def classes(self) -> list[Any]:
         """The labels that are given, the most frequent first."""
         found = list(self.project.annotated["label"].map(str).value_counts().index)
         if len(found) < 2:
-            raise UsageError("the project cannot have this fault", got=f"labels {found}", expected="two different labels at least")
+            raise self.unfit(f"labels {found}", "two different labels at least")
         return found
 
     def relabelled(self, chosen: Array, labels: Any) -> LabellingRecords:
@@ -148,9 +152,7 @@ def suggestions_accepted(plant: LabelFaultPlant) -> PlantedProject:
     rows = plant.project.annotated
     shown = rows["suggestion"].notna().to_numpy()
     if not (shown & plant.later & rows["gold"].notna().to_numpy()).any():
-        raise UsageError(
-            "the project cannot have this fault", got="no suggestion", expected="records of kind annotation with suggestion and gold"
-        )
+        raise plant.unfit("no suggestion", "records of kind annotation with suggestion and gold")
     chosen = plant.later & shown & (plant.rng.random(len(rows)) < plant.amount)
     projects = sorted(set(rows.loc[chosen, "project"]))
     return PlantedProject(
@@ -165,9 +167,7 @@ def dearer_label(plant: LabelFaultPlant) -> PlantedProject:
     prices = plant.project.prices
     old = prices[(prices["resource"] == "label") & (prices["from"] < plant.onset)].sort_values("from").tail(1)
     if old.empty:
-        raise UsageError(
-            "the project cannot have this fault", got="no price record of a label", expected="a record of kind price, resource label"
-        )
+        raise plant.unfit("no price record of a label", "a record of kind price, resource label")
     new = old.assign(amount=old["amount"] * plant.amount)
     new["from"] = pd.Timestamp(plant.onset + timedelta(hours=1))
     return PlantedProject(replace(plant.project, prices=pd.concat([prices, new], ignore_index=True)), "model")

@@ -7,9 +7,9 @@ import numpy as np
 from observability.simulation.clean_log import NEXT, inverse_link_score, link_score
 from observability.simulation.fault import FaultPlant, ServingFault
 from observability.simulation.faults_data import all_rows
-from observability.simulation.log_rows import Array, LogRows
+from observability.simulation.log_rows import LogRows
+from observability.stats.arrays import Array
 
-Moved = Callable[[float], Array]
 NEVER = np.datetime64("NaT", "us")
 
 
@@ -20,17 +20,12 @@ def _row_thresholds(rows: LogRows, plant: FaultPlant) -> Array:
     return np.full(len(rows), at) if own is None else np.where(np.isnan(own), at, own)
 
 
-def _is_positive(plant: FaultPlant, values: Array) -> Array:
-    """A mask of labels of the positive class."""
-    return values == 1
-
-
 def _error_measure(rows: LogRows, plant: FaultPlant, score: Array, label: Array) -> float:
     """The share of wrong decisions, of a regression the mean absolute error, on labelled rows."""
     known = np.isfinite(label) & np.isfinite(score)
     if plant.scene.base.task == "regression":
         return float(np.abs(score - label)[known].mean())
-    return float(((score >= _row_thresholds(rows, plant)) != _is_positive(plant, label))[known].mean())
+    return float(((score >= _row_thresholds(rows, plant)) != (label == 1))[known].mean())
 
 
 def _least_amount(target: float, figure: Callable[[float], float], most: float) -> float:
@@ -129,7 +124,7 @@ def selection_gap(rows: LogRows, plant: FaultPlant) -> LogRows:
 
 def tpr_gap(rows: LogRows, plant: FaultPlant) -> LogRows:
     """Positives of one group are found less often."""
-    return _lowered_scores(rows, plant, plant.inside(rows, "group") & _is_positive(plant, rows["label"]))
+    return _lowered_scores(rows, plant, plant.inside(rows, "group") & (rows["label"] == 1))
 
 
 def default_scores(rows: LogRows, plant: FaultPlant) -> LogRows:
@@ -160,7 +155,7 @@ def label_noise(rows: LogRows, plant: FaultPlant) -> LogRows:
 
 def label_flip_in_class(rows: LogRows, plant: FaultPlant) -> LogRows:
     """Positives are labelled negative."""
-    return rows.changed("label", plant.some(_is_positive(plant, rows["label"]), plant.amount), 0.0)
+    return rows.changed("label", plant.some(rows["label"] == 1, plant.amount), 0.0)
 
 
 def labels_stop(rows: LogRows, plant: FaultPlant) -> LogRows:

@@ -4,7 +4,8 @@ import numpy as np
 
 from observability.simulation.fault import FaultPlant, ServingFault, equals_level
 from observability.simulation.faults_data import all_rows
-from observability.simulation.log_rows import Array, LogRows, constant_text_column
+from observability.simulation.log_rows import LogRows, constant_text_column
+from observability.stats.arrays import Array
 
 
 def _multiplied_field(rows: LogRows, plant: FaultPlant, name: str, where: Array) -> LogRows:

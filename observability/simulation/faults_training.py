@@ -15,7 +15,6 @@ from observability.stats import curve
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-Array = np.ndarray[Any, np.dtype[Any]]
 MIDDLE = 0.5
 """Where in the run a fault begins, as a share of its steps."""
 LEAST_SHARE = 0.2
@@ -36,6 +35,10 @@ class RunFaultPlant:
         numbers = np.sort(self.steps["step"].unique())
         return int(numbers[int(share * len(numbers))])
 
+    def unfit(self, got: str, expected: str) -> UsageError:
+        """The error of a run that lacks what the fault needs."""
+        return UsageError(f"run {self.run} cannot have this fault", got=got, expected=expected)
+
     def curves(self, which: str | None = None) -> dict[str, MetricCurve]:
         """The run's finite curves of known direction, of training or held-out rows where given. Raises UsageError where there is none."""
         found = {
@@ -44,10 +47,8 @@ class RunFaultPlant:
             if each.better is not None and which in (None, data_part(name)) and len(each.finite.values) >= 20
         }
         if not found:
-            raise UsageError(
-                f"run {self.run} cannot have this fault", got=f"no {which or 'judged'} metric of 20 steps",
-                expected="a metric whose name says which direction is better, as train_loss or val_accuracy",
-            )  # fmt: skip
+            wanted = "a metric whose name says which direction is better, as train_loss or val_accuracy"
+            raise self.unfit(f"no {which or 'judged'} metric of 20 steps", wanted)
         return found
 
     def planted(self, changed: "DataFrame", onset: int, target: str | None = None, detail: str = "") -> "PlantedRun":
@@ -76,20 +77,23 @@ class RunFault(DescribedFault):
     section: str = "training"
 
 
-def _mapped_metrics(steps: "DataFrame", change: Callable[[int, str, float], Any], names: set[str]) -> "DataFrame":
-    """Steps with the named metrics changed: (step, metric, value) to the new value. Values that are not numbers stay."""
+def _mapped_numbers(steps: "DataFrame", column: str, change: Callable[[Any, str, float], Any]) -> "DataFrame":
+    """Steps with the numbers of a mapping changed: (step record, name, number) to the new value, or to None where it stays."""
     after = steps.copy()
     cells: list[Any] = []
-    for step, metrics in zip(steps["step"], steps["metrics"], strict=True):
-        cells.append(
-            {
-                name: change(int(step), name, number) if name in names and (number := record_number(value)) is not None else value
-                for name, value in (metrics or {}).items()
-            }
-            or None
-        )
-    after["metrics"] = type(steps["metrics"])(cells, index=steps.index, dtype=object)
+    for record in steps.to_dict("records"):
+        mapping = record[column] or {}
+        changed = {name: change(record, name, number) for name, value in mapping.items() if (number := record_number(value)) is not None}
+        cells.append(mapping | {name: value for name, value in changed.items() if value is not None} or None)
+    after[column] = type(steps[column])(cells, index=steps.index, dtype=object)
     return after
+
+
+def _mapped_metrics(steps: "DataFrame", change: Callable[[int, str, float], Any], names: set[str]) -> "DataFrame":
+    """Steps with the named metrics changed: (step, metric, value) to the new value. Values that are not numbers stay."""
+    return _mapped_numbers(
+        steps, "metrics", lambda record, name, value: change(int(record["step"]), name, value) if name in names else None
+    )
 
 
 def _worsened_curves(plant: RunFaultPlant, curves: dict[str, MetricCurve], onset: int, share: Callable[[int], float]) -> "DataFrame":
@@ -152,9 +156,7 @@ def slow_rank(plant: RunFaultPlant) -> PlantedRun:
     steps = plant.steps
     ranks = sorted({str(each) for each in steps["rank"].dropna()}, key=rank_order)
     if len(ranks) < 2:
-        raise UsageError(
-            f"run {plant.run} cannot have this fault", got=f"{len(ranks)} ranks", expected="steps of two ranks or more with phase_ms"
-        )
+        raise plant.unfit(f"{len(ranks)} ranks", "steps of two ranks or more with phase_ms")
     totals: dict[str, float] = {}
     for spent in steps["phase_ms"]:
         for name, value in (spent or {}).items():
@@ -162,31 +164,20 @@ def slow_rank(plant: RunFaultPlant) -> PlantedRun:
     own = {name: value for name, value in totals.items() if name.lower() not in COMMUNICATION}
     phases = sorted(name for name, value in own.items() if value >= LEAST_SHARE * sum(own.values()))
     if not phases:
-        raise UsageError(
-            f"run {plant.run} cannot have this fault", got="no phase_ms of work", expected="phase_ms with the phases of each step"
-        )
+        raise plant.unfit("no phase_ms of work", "phase_ms with the phases of each step")
     onset, rank = plant.onset(), ranks[int(plant.rng.integers(len(ranks)))]
     phase = phases[int(plant.rng.integers(len(phases)))]
     waits: dict[int, float] = {}
     for step, mine, spent in zip(steps["step"], steps["rank"], steps["phase_ms"], strict=True):
         if step >= onset and mine is not None and str(mine) == rank:
             waits[int(step)] = (plant.amount - 1) * (record_number((spent or {}).get(phase)) or 0.0)
-    cells: list[Any] = []
-    for step, mine, spent in zip(steps["step"], steps["rank"], steps["phase_ms"], strict=True):
-        longer = waits.get(int(step), 0.0)
-        slow = mine is not None and str(mine) == rank
-        cells.append(
-            {
-                name: number + longer
-                if longer and (number := record_number(value)) is not None and (name == phase if slow else name.lower() in COMMUNICATION)
-                else value
-                for name, value in (spent or {}).items()
-            }
-            or None
-        )
-    after = steps.copy()
-    after["phase_ms"] = type(steps["phase_ms"])(cells, index=steps.index, dtype=object)
-    return plant.planted(after, onset, f"run:{plant.run}/rank:{rank}", phase)
+
+    def longer(record: Any, name: str, spent: float) -> float | None:
+        slow = record["rank"] is not None and str(record["rank"]) == rank
+        added = waits.get(int(record["step"]), 0.0)
+        return spent + added if added and (name == phase if slow else name.lower() in COMMUNICATION) else None
+
+    return plant.planted(_mapped_numbers(steps, "phase_ms", longer), onset, f"run:{plant.run}/rank:{rank}", phase)
 
 
 FAULTS: dict[str, RunFault] = {

@@ -7,14 +7,15 @@ duration, and most annotators see a suggestion and decide independently. Nothing
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from observability.stats.arrays import Array
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-Array = np.ndarray[Any, np.dtype[Any]]
 DAYS = 56
 """Four weeks of past, the weeks of the fault, and some before them, so that waiting items have an age."""
 PEOPLE = ("ann-1", "ann-2", "ann-3", "ann-4", "ann-5")

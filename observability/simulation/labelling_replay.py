@@ -23,7 +23,7 @@ from observability.metrics.prices import PRICES
 from observability.monitoring.check import RUNS_A_WEEK, WEEKLY_FALSE_DISCOVERIES
 from observability.simulation.detection_result import DetectionLook, RecordDetection
 from observability.simulation.fault import Strength
-from observability.simulation.faults_labelling import FAULTS, LabelFault, LabelFaultPlant
+from observability.simulation.faults_labelling import LabelFault, LabelFaultPlant
 from observability.simulation.labelling_project import LabellingRecords, simulated_labelling_records
 from observability.stats.multiple_testing import fdr_per_look
 
@@ -111,8 +111,3 @@ def _labelling_answer(project: LabellingRecords, wanted: Ask, context: Context) 
     inside = frame[moment] < naive_utc(span.end)
     rows = frame[inside if question.ever else inside & (frame[moment] >= naive_utc(span.start))]
     return rows[list(question.columns)]
-
-
-def find_labelling_fault(name: str) -> LabelFault | None:
-    """The labelling fault of that name, None where there is none."""
-    return FAULTS.get(name.replace("-", "_"))

@@ -15,7 +15,8 @@ from observability.core.questions import Aggregate, Bucket, Sample
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
 from observability.simulation.clean_log import SimulationBase
-from observability.simulation.log_rows import Array, LogRows, joined_rows
+from observability.simulation.log_rows import LogRows, joined_rows
+from observability.stats.arrays import Array
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -16,12 +16,11 @@ One array a column, all of one length:
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Array = NDArray[Any]
+from observability.stats.arrays import Array, Bools
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class LogRows:
         """The rows with some columns replaced."""
         return LogRows({**self.columns, **columns})
 
-    def changed(self, name: str, where: NDArray[np.bool_], values: ArrayLike) -> "LogRows":
+    def changed(self, name: str, where: Bools, values: ArrayLike) -> "LogRows":
         """The rows with other values of a column where the mask holds; `values` is one value, or one for each of those rows."""
         column = self.columns[name].copy()
         column[where] = values
@@ -77,16 +76,11 @@ def _part_column(part: LogRows, name: str, parts: list[LogRows]) -> Array:
     return np.full(len(part), None, object) if like.dtype == object else np.full(len(part), np.datetime64("NaT", "us"))
 
 
-def blanked_values(values: Array, where: NDArray[np.bool_]) -> Array:
+def blanked_values(values: Array, where: Bools) -> Array:
     """A column that is null where the mask holds."""
     found = values.copy()
     found[where] = np.nan if values.dtype.kind == "f" else None
     return found
-
-
-def is_given(values: Array) -> NDArray[np.bool_]:
-    """A mask of the texts that are not null."""
-    return np.array([each is not None for each in values.tolist()], bool)
 
 
 def constant_text_column(value: str | None, size: int) -> Array:

@@ -12,16 +12,15 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from observability.core.catalog import Catalog, Model, Version
 from observability.core.questions import Aggregate, Bucket, By, Question, Records, Sample
 from observability.core.time import aware_utc, naive_utc
-from observability.core.window import EPOCH, Slice, Window
+from observability.core.window import EPOCH, Window
 from observability.simulation.coded_rows import CodedRows
 from observability.simulation.counting import Figures, grouped_figures, summed_figures
 from observability.simulation.findings_cache import FindingsCache
-from observability.simulation.log_rows import Array
+from observability.stats.arrays import Array, Bools
 from observability.store.engine import Engine
 from observability.store.types.answer_columns import CODE_COLUMNS, text_column
 
@@ -148,13 +147,18 @@ class MemoryEngine(Engine):
     def aggregate(self, question: Aggregate, window: Window) -> "DataFrame":
         """The answer to an aggregate."""
         parts = self.chosen(window)
-        as_of = None if window.as_of is None or window.environment == "reference" else _array_instant(window.as_of)
-        key = (question, window.slice, tuple((id(part), part.state(as_of)) for part in parts), _ragged_bounds(window))
+        as_of, key = _arrival_limit(window), self.answer_key(question, window, parts)
         if (known := self.shared.get(key)) is not None:
             return known
         found = [self.counted(part, question, window, as_of) for part in parts]
         answer = self.assembled(question, summed_figures([each for each in found if each[0].size], question))
         return self.kept(key, parts, answer)
+
+    @staticmethod
+    def answer_key(question: Aggregate | Sample, window: Window, parts: list[DayRows]) -> Any:
+        """What an answer depends on: the question, and the state of the rows that are asked about."""
+        as_of = _arrival_limit(window)
+        return question, window.slice, tuple((id(part), part.state(as_of)) for part in parts), _ragged_bounds(window)
 
     def kept(self, key: Any, parts: list[DayRows], answer: "DataFrame") -> "DataFrame":
         """The answer, kept across faults where it is about clean parts only."""
@@ -165,21 +169,14 @@ class MemoryEngine(Engine):
 
     def counted(self, part: DayRows, question: Aggregate, window: Window, as_of: Any) -> Figures:
         """One part's share of an answer."""
-        cut = _cuts_day(part, window)
-        key = (question, window.slice, part.state(as_of), (window.start, window.end) if cut else None)
+        key = (question, window.slice, part.state(as_of), (window.start, window.end) if _cuts_day(part, window) else None)
         if key not in part.answers:
-            mask = part.coded.seen(as_of)
-            if cut:
-                at = part.coded.rows["at"]
-                mask = mask & (at >= _array_instant(window.start)) & (at < _array_instant(window.end))
-            part.answers[key] = self.count(part, question, window.slice, mask, as_of)
+            part.answers[key] = self.count(part, question, _rows_in_window(part, window, as_of), as_of)
         return part.answers[key]
 
-    def count(self, part: DayRows, question: Aggregate, where: Slice | None, mask: NDArray[np.bool_], as_of: Any) -> Figures:
+    def count(self, part: DayRows, question: Aggregate, mask: Bools, as_of: Any) -> Figures:
         """Counts of the rows of a mask, by the question's keys."""
         coded = part.coded
-        if where is not None:
-            mask = mask & coded.within(where, part.version)
         keys = [self.key_codes(part, key, as_of) for key in question.keys]
         weights = coded.weights
         if question.histogram or question.sums:
@@ -230,22 +227,20 @@ class MemoryEngine(Engine):
         shown: list[Array] = []
         orders: list[Array] = []
         for place, name in enumerate(names):
+            column = rank = keys[place]
             if place >= len(question.keys):
                 items = np.array((*(question.histogram or question.sums), None), object)[:-1]
-                shown.append(keys[place] if name == "bin" else items[keys[place]])
-                orders.append(keys[place])
+                column = rank if name == "bin" else items[rank]
             elif isinstance(question.keys[place], Bucket):
-                shown.append(keys[place].astype("datetime64[h]").astype("datetime64[us]"))
-                orders.append(keys[place])
-            elif name in CODE_COLUMNS:
-                shown.append(keys[place])
-                orders.append(keys[place])
-            else:
+                column = rank.astype("datetime64[h]").astype("datetime64[us]")
+            elif name not in CODE_COLUMNS:
                 known = list(self.levels.get(name, {})) or [None]
-                shown.append(np.array([*known, None], object)[:-1][keys[place]])
+                column = np.array([*known, None], object)[:-1][rank]
                 ranks = np.empty(len(known), np.int64)
                 ranks[sorted(range(len(known)), key=lambda each: (known[each] is None, known[each] or ""))] = np.arange(len(known))
-                orders.append(ranks[keys[place]])
+                rank = ranks[rank]
+            shown.append(column)
+            orders.append(rank)
         order = np.lexsort(orders[::-1]) if orders else np.arange(values[0].size)
         order = order[values[0][order] != 0]
         answer: dict[str, Any] = {}
@@ -260,38 +255,21 @@ class MemoryEngine(Engine):
         """The rows with the smallest hash of the id."""
         import pandas as pd
 
-        as_of = None if window.as_of is None or window.environment == "reference" else _array_instant(window.as_of)
         parts = self.chosen(window)
-        key = (question, window.slice, tuple((id(part), part.state(as_of)) for part in parts), _ragged_bounds(window))
+        as_of, key = _arrival_limit(window), self.answer_key(question, window, parts)
         if (known := self.shared.get(key)) is not None:
             return known
-        places, hashes, sources = [], [], []
-        for number, part in enumerate(parts):
-            mask = part.coded.seen(as_of)
-            if _cuts_day(part, window):
-                at = part.coded.rows["at"]
-                mask = mask & (at >= _array_instant(window.start)) & (at < _array_instant(window.end))
-            if window.slice is not None:
-                mask = mask & part.coded.within(window.slice, part.version)
-            own = part.coded.by_hash[mask[part.coded.by_hash]][: question.rows]
-            places.append(own)
-            hashes.append(part.coded.sample_hash[own])
-            sources.append(np.full(own.size, number))
         if not parts:
             return pd.DataFrame({name: [] for name in question.columns})
-        place, source = np.concatenate(places), np.concatenate(sources)
-        order = np.argsort(np.concatenate(hashes), kind="stable")[: question.rows]
-        place, source = place[order], source[order]
+        places = []
+        for part in parts:
+            mask = _rows_in_window(part, window, as_of)
+            places.append(part.coded.by_hash[mask[part.coded.by_hash]][: question.rows])
+        hashes = np.concatenate([part.coded.sample_hash[own] for part, own in zip(parts, places)])
+        order = np.argsort(hashes, kind="stable")[: question.rows]
         answer = {}
         for name in question.columns:
-            column: Array | None = None
-            for number, part in enumerate(parts):
-                own = source == number
-                values = part.coded.cells(name, as_of)
-                if column is None:
-                    column = np.empty(source.size, values.dtype)
-                column[own] = values[place[own]]
-            assert column is not None
+            column = np.concatenate([part.coded.cells(name, as_of)[own] for part, own in zip(parts, places)])[order]
             answer[name] = pd.Series(text_column(column), dtype=object) if column.dtype == object else pd.Series(column)
         return self.kept(key, parts, pd.DataFrame(answer))
 
@@ -308,14 +286,37 @@ class MemoryEngine(Engine):
             keep &= frame[moment] >= _array_instant(window.start)
         if window.as_of is not None:
             keep &= frame["arrived"] <= _array_instant(window.as_of)
+        keep &= self._own_records(question.kind, frame, window)
         for name, wanted in question.only:
             keep &= frame[name].isin([wanted] if isinstance(wanted, str) else wanted)
         return frame.loc[keep, list(question.columns or frame.columns.drop("arrived"))].tail(question.rows).reset_index(drop=True)
+
+    def _own_records(self, kind: str, frame: "DataFrame", window: Window) -> Any:
+        """A mask of the records that belong to the window's model; see core/questions.py."""
+        in_run = kind in ("run", "step", "resource")
+        if not window.model or kind == "label" or not (in_run or "model" in frame):
+            return True
+        unnamed = frame["model"].isna() if "model" in frame else np.ones(len(frame), bool)
+        own = frame["model"] == window.model if "model" in frame else ~unnamed
+        return own | (unnamed & frame["run"].isin(self._named_runs(window)) if in_run else unnamed & (kind == "price"))
+
+    def _named_runs(self, window: Window) -> set[str]:
+        """The runs of which a record that had arrived names the window's model."""
+        found: set[str] = set()
+        for kind in ("run", "resource"):
+            frame = self.records.get(kind)
+            if frame is not None:
+                own = (frame["model"] == window.model) & frame["run"].notna()
+                if window.as_of is not None:
+                    own &= frame["arrived"] <= _array_instant(window.as_of)
+                found |= set(frame.loc[own, "run"])
+        return found
 
     def counters(self, model: str, window: Window) -> dict[str, Any]:
         """What the loader would have counted, by whole hours of arrival."""
         start, end = _whole_hour(_array_instant(window.start)), _next_hour(_array_instant(min(window.end, window.as_of or window.end)))
         stored = duplicates = 0
+        of_duplicates: set[int] = set()
         unknown: dict[str, int] = {}
         for parts in self.parts.values():
             for part in parts:
@@ -324,12 +325,14 @@ class MemoryEngine(Engine):
                 stored += int(inside.sum())
                 if (copies := part.coded.rows.get("copies")) is not None:
                     duplicates += int(copies[inside].sum())
+                    of_duplicates.update(arrived[inside & (copies > 0)].astype("datetime64[h]").astype(np.int64).tolist())
         for part in self.chosen(window):
             seen = part.coded.seen(None if window.as_of is None else _whole_hour(_array_instant(window.as_of)))
             for name, values in part.coded.rows.columns.items():
                 if name.startswith("extra.") and (count := int((seen & part.coded.given(values)).sum())):
                     unknown[name.removeprefix("extra.")] = unknown.get(name.removeprefix("extra."), 0) + count
-        return {"lines": stored + duplicates, "stored": stored, "duplicates": duplicates, "rejected": 0, "unknown_columns": unknown}
+        counts = {"lines": stored + duplicates, "stored": stored, "duplicates": duplicates, "rejected": 0}
+        return counts | {"duplicate_hours": len(of_duplicates), "rejected_hours": 0, "rules": {}, "unknown_columns": unknown}
 
     def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
         """No events: none are planted."""
@@ -344,6 +347,20 @@ class MemoryEngine(Engine):
 def _array_instant(when: datetime) -> Any:
     """An instant as numpy has it."""
     return np.datetime64(naive_utc(when), "us")
+
+
+def _arrival_limit(window: Window) -> Any:
+    """The instant by which rows must have arrived; None where all of them count."""
+    return None if window.as_of is None or window.environment == "reference" else _array_instant(window.as_of)
+
+
+def _rows_in_window(part: DayRows, window: Window, as_of: Any) -> Bools:
+    """A mask of the rows of a window and its slice that had arrived."""
+    mask = part.coded.seen(as_of)
+    if _cuts_day(part, window):
+        at = part.coded.rows["at"]
+        mask = mask & (at >= _array_instant(window.start)) & (at < _array_instant(window.end))
+    return mask if window.slice is None else mask & part.coded.within(window.slice, part.version)
 
 
 def _whole_hour(when: Any) -> Any:

@@ -7,7 +7,7 @@ Its twin is the same stream without the fault: findings that both have are not d
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from observability.core.finding import Finding, needs_action
 from observability.core.window import Window
 from observability.incidents.grouping import Incident
 from observability.monitoring import check
-from observability.simulation.clean_log import DAY, CleanStream, SimulationBase
+from observability.simulation.clean_log import DAY, CleanStream
 from observability.simulation.coded_rows import CodedRows
 from observability.simulation.fault import STRENGTHS, FaultPlant, ServingFault, Strength
 from observability.simulation.fault_targets import FaultTargets
@@ -24,9 +24,7 @@ from observability.simulation.findings_cache import FindingsCache
 from observability.simulation.log_rows import LogRows
 from observability.simulation.memory_engine import DayRows, MemoryEngine
 from observability.simulation.temporary_store import load_days, temporary_store
-
-if TYPE_CHECKING:
-    from observability.store.engine import Engine, Store
+from observability.store.engine import Engine, Store
 
 Progress = Callable[[float, str], object]
 """Called with the share that is done and the current step; it may raise to stop."""
@@ -98,7 +96,8 @@ class ReplayLab:
     def of(cls, stream: CleanStream, model: Model | None = None) -> "ReplayLab":
         """The lab of a stream. model: of a base that was registered before; else it is registered in a temporary store."""
         if model is None:
-            model = _registered_model(stream.base)
+            with temporary_store(stream.base) as store:
+                model = store.catalog().model(stream.base.name)
         known = {each.name: each for each in model.versions}
         rows = {number: stream.day(number) for number in range(stream.past + stream.days)}
         clean = {number: _day_rows(model, each) for number, each in rows.items()}
@@ -126,12 +125,6 @@ class ReplayLab:
                 yield _replay_day(tables, self.model, self.stream, number, reads, self.before.ask)
 
 
-def _registered_model(base: SimulationBase) -> Model:
-    """The catalog's model of a base."""
-    with temporary_store(base) as store:
-        return store.catalog().model(base.name)
-
-
 def _day_rows(model: Model, rows: LogRows) -> list[DayRows]:
     """Rows as parts by day and version."""
     known = {each.name: each for each in model.versions}
@@ -155,7 +148,7 @@ def _reference_log(rows: LogRows, version: str) -> LogRows:
 
 
 def _replay_day(
-    engine: "Engine",
+    engine: Engine,
     model: Model,
     stream: CleanStream,
     number: int,
@@ -170,14 +163,7 @@ def _replay_day(
     return ReplayDay(number, end, tuple(settled), incidents)
 
 
-def replay_by_store(scenario: FaultScenario, progress: Progress = lambda share, said: None) -> Iterator[ReplayDay]:
-    """Replay day by day in a temporary store, through the production ingest path."""
-    progress(0.0, "registering the reference in a throw-away store")
-    with temporary_store(scenario.stream.base) as store:
-        yield from replay_in_store(store, scenario, progress)
-
-
-def replay_in_store(store: "Store", scenario: FaultScenario, progress: Progress) -> Iterator[ReplayDay]:
+def replay_in_store(store: Store, scenario: FaultScenario, progress: Progress) -> Iterator[ReplayDay]:
     """Replay in a temporary store that holds only the model."""
     stream = scenario.stream
     days = []

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from observability.simulation.clean_log import SimulationBase, inverse_link_score, link_score
-from observability.simulation.log_rows import Array, LogRows, blanked_values
+from observability.simulation.log_rows import LogRows, blanked_values
+from observability.stats.arrays import Array
 
 BINS, ROUNDS, MOST_ROWS, MINIMUM_BIN_ROWS = 20, 5, 20_000, 5
 """Bins of a number, rounds of backfitting, the most rows used, and the fewest rows of a bin with an effect of its own."""

@@ -16,7 +16,8 @@ import numpy as np
 
 from observability.core.questions import ABSENT, WRONG_TYPE
 from observability.simulation.clean_log import NEXT, VERSION, SimulationBase
-from observability.simulation.log_rows import Array, LogRows
+from observability.simulation.log_rows import LogRows
+from observability.stats.arrays import Array
 from observability.store.engine import Store
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults, LoadReport
@@ -101,7 +102,7 @@ def load_days(store: Store, base: SimulationBase, days: list[LogRows]) -> LoadRe
             for line in record_lines(base, rows):
                 file.write(line)
                 file.write("\n")
-    report = store.load_files([path], LoadDefaults())
+    report = store.load_files([path], LoadDefaults(sent=True))
     path.unlink()
     return report
 
@@ -129,16 +130,8 @@ def record_lines(base: SimulationBase, rows: LogRows) -> Iterator[str]:
         for _ in range(1 + copies[place]):
             yield text
         if late[place] is not None and labels[place] is not None:
-            yield json.dumps(
-                {
-                    "kind": "label",
-                    "id": record["id"],
-                    "at": late[place],
-                    "received_at": late[place],
-                    "model": base.name,
-                    "value": labels[place],
-                }
-            )
+            label = {"kind": "label", "id": record["id"], "at": late[place], "received_at": late[place], "model": base.name}
+            yield json.dumps(label | {"value": labels[place]})
 
 
 def _record_features(

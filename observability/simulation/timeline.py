@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from observability.core.errors import UsageError
 from observability.core.finding import SEVERITIES, Finding, iso, needs_action
@@ -14,9 +14,7 @@ from observability.simulation.faults import FAULTS
 from observability.simulation.log_from_store import BaseSource, simulation_base
 from observability.simulation.replay import FaultScenario, Progress, ReplayDay, ReplayLab, replay_in_store
 from observability.simulation.temporary_store import temporary_store
-
-if TYPE_CHECKING:
-    from observability.store.engine import Store
+from observability.store.engine import Store
 
 LEAST_ROWS, MOST_ROWS, MOST_DAYS, MOST_DELAY = 50, 20_000, 28, 60
 PAST_DAYS = 28
@@ -123,12 +121,7 @@ class FaultTimeline:
                         "day": day.number,
                         "as_of": iso(day.end),
                         "severity": each.incident.severity,
-                        "analyzer": lead.analyzer,
-                        "subject": lead.subject,
-                        "slice": lead.slice,
-                        "metric": lead.metric,
-                        "value": lead.value,
-                        "n": lead.n,
+                        **{name: getattr(lead, name) for name in LEAD_FIELDS},
                         "likely_source": each.incident.source,
                         "because": lead.because,
                         "with_it": len(each.incident.collateral),
@@ -154,9 +147,7 @@ class FaultTimeline:
             "amount": self.fault.amount(choice.strength),
             "unit": self.fault.unit,
             "falls_on": self.target,
-            "rows_a_day": choice.rows_a_day,
-            "label_delay": choice.label_delay,
-            "seed": choice.seed,
+            **{name: getattr(choice, name) for name in ("rows_a_day", "label_delay", "seed")},
             "clean_days": self.source_note,
             "first_said": self.first_said,
             "first_named": self.first_named,
@@ -166,22 +157,8 @@ class FaultTimeline:
         }
 
 
-COLUMNS = (
-    "day",
-    "as_of",
-    "severity",
-    "analyzer",
-    "subject",
-    "slice",
-    "metric",
-    "value",
-    "n",
-    "likely_source",
-    "because",
-    "with_it",
-    "named",
-    "also_without_fault",
-)
+LEAD_FIELDS = ("analyzer", "subject", "slice", "metric", "value", "n")
+COLUMNS = ("day", "as_of", "severity", *LEAD_FIELDS, "likely_source", "because", "with_it", "named", "also_without_fault")
 
 
 def _finding_claim(finding: Finding) -> tuple[str | None, ...]:
@@ -195,7 +172,7 @@ def _matches_target(finding: Finding, target: dict[str, str]) -> bool:
     return needs_action(finding.severity) and (finding.subject in whom or bool(whom & set((finding.slice or "").split("&"))))
 
 
-def request_targets(store: "Store", choice: TimelineRequest) -> FaultTargets:
+def request_targets(store: Store, choice: TimelineRequest) -> FaultTargets:
     """The fault targets of a request."""
     return fault_targets(simulation_base(store, choice.model, source=choice.source, seed=choice.seed), choice.seed)
 

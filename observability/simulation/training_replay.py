@@ -19,7 +19,7 @@ from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.simulation.detection_result import DetectionLook, RecordDetection
 from observability.simulation.fault import Strength
-from observability.simulation.faults_training import FAULTS, RunFault, RunFaultPlant
+from observability.simulation.faults_training import RunFault, RunFaultPlant
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -97,8 +97,3 @@ def _run_findings(frames: Frames, step: int, whole: bool) -> tuple[Finding, ...]
         seen["steps"] = seen["steps"][seen["steps"]["step"] <= step]
     now = end.to_pydatetime().replace(tzinfo=EPOCH.tzinfo) + timedelta(seconds=1)
     return tuple(worst_first(runs.analyze(seen, Context(EVERY_MODEL, NO_VERSION, Window("", EPOCH, now), now))))
-
-
-def find_training_fault(name: str) -> RunFault | None:
-    """The training fault of that name, None where there is none."""
-    return FAULTS.get(name.replace("-", "_"))

@@ -9,15 +9,14 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from observability.stats.arrays import Floats
 from observability.stats.interval import Interval
 
 RELIABLE, TENTATIVE = 0.8, 0.667
 DRAWS = 1000
 LEAST_ITEMS = 10
 """Items below which no interval is computed."""
-Floats = NDArray[np.float64]
 
 
 def krippendorff_alpha(items: Sequence[Sequence[Hashable]], confidence: float = 0.95, seed: int = 0) -> Interval:

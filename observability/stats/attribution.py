@@ -8,11 +8,11 @@ by them.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from observability.stats.arrays import Bools, Floats
 from observability.stats.interval import two_sided_p_value
 
-Floats = NDArray[np.float64]
 TOLERANCE = 0.01
 """A row is additive where its residual is at most this share of |base| + Σ|values|."""
 SCORE_TOLERANCE = 0.001
@@ -296,7 +296,7 @@ def attribution_rows_needed(null: float, limit: float, n: int, m: int) -> int | 
     return int(np.ceil(1 / wanted)) - n if wanted > 0 else None
 
 
-def additive_rows(values: ArrayLike, base: ArrayLike, residual: ArrayLike) -> NDArray[np.bool_]:
+def additive_rows(values: ArrayLike, base: ArrayLike, residual: ArrayLike) -> Bools:
     """Mask of the rows whose residual is small relative to their attributions (see TOLERANCE).
 
     Parameters
@@ -310,7 +310,7 @@ def additive_rows(values: ArrayLike, base: ArrayLike, residual: ArrayLike) -> ND
 
     Returns
     -------
-    NDArray[np.bool_]
+    Bools
     """
     size = np.abs(np.asarray(base, np.float64)) + np.abs(np.asarray(values, np.float64)).sum(axis=1)
     with np.errstate(invalid="ignore"):

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from observability.stats.arrays import Bools, Floats, Integers
+
 NULL, NAN = -1, -2
 SPECIALS = 2
 """Number of negative codes: entry `code + SPECIALS` of a histogram's arrays is the count of `code`."""
@@ -34,7 +36,7 @@ class BinPlan:
     monotone in x.
     """
 
-    edges: NDArray[np.float64]
+    edges: Floats
     first: NDArray[np.int32]
     origin: float
     per_unit: float
@@ -54,26 +56,26 @@ class Histogram:
     maximum of the finite values, one per group (low is inf and high -inf where there are none).
     """
 
-    n: NDArray[np.int64]
-    w: NDArray[np.float64] | None
-    w2: NDArray[np.float64] | None
-    total: NDArray[np.float64]
-    squares: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
+    n: Integers
+    w: Floats | None
+    w2: Floats | None
+    total: Floats
+    squares: Floats
+    low: Floats
+    high: Floats
 
     @property
-    def counts(self) -> NDArray[np.int64]:
+    def counts(self) -> Integers:
         """Rows in each bin, without null and NaN."""
         return self.n[..., SPECIALS:]
 
     @property
-    def nulls(self) -> NDArray[np.int64]:
+    def nulls(self) -> Integers:
         """Rows that were null."""
         return np.asarray(self.n[..., NULL + SPECIALS])
 
     @property
-    def nans(self) -> NDArray[np.int64]:
+    def nans(self) -> Integers:
         """Rows that were NaN."""
         return np.asarray(self.n[..., NAN + SPECIALS])
 
@@ -234,7 +236,7 @@ def histogram_columns(
         return list(pool.map(one, columns))
 
 
-def _values_and_mask(values: ArrayLike, valid: ArrayLike | None) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _values_and_mask(values: ArrayLike, valid: ArrayLike | None) -> tuple[Floats, Bools]:
     """Values as float64 and the mask, empty where all rows are valid."""
     array = np.ascontiguousarray(values, np.float64).ravel()
     mask = np.empty(0, bool) if valid is None else np.ascontiguousarray(valid, bool).ravel()
@@ -244,13 +246,7 @@ def _values_and_mask(values: ArrayLike, valid: ArrayLike | None) -> tuple[NDArra
 
 
 def _numpy_codes(
-    values: NDArray[np.float64],
-    valid: NDArray[np.bool_],
-    edges: NDArray[np.float64],
-    first: NDArray[np.int32],
-    origin: float,
-    per_unit: float,
-    codes: NDArray[np.int16],
+    values: Floats, valid: Bools, edges: Floats, first: NDArray[np.int32], origin: float, per_unit: float, codes: NDArray[np.int16]
 ) -> None:
     """Write codes by binary search to `codes`; the compiled loop of the same arguments gives the same."""
     codes[:] = np.searchsorted(edges, values, side="right")
@@ -260,18 +256,18 @@ def _numpy_codes(
 
 
 def _numpy_counts(
-    values: NDArray[np.float64],
-    valid: NDArray[np.bool_],
-    weights: NDArray[np.float64],
-    groups: NDArray[np.int64],
-    edges: NDArray[np.float64],
+    values: Floats,
+    valid: Bools,
+    weights: Floats,
+    groups: Integers,
+    edges: Floats,
     first: NDArray[np.int32],
     origin: float,
     per_unit: float,
-    n: NDArray[np.int64],
-    w: NDArray[np.float64],
-    w2: NDArray[np.float64],
-    sums: NDArray[np.float64],
+    n: Integers,
+    w: Floats,
+    w2: Floats,
+    sums: Floats,
 ) -> None:
     """Add counts to n, w, w2 (groups × codes) and sums (groups × total, squares, low, high), as the compiled loop does."""
     codes = np.empty(values.size, np.int16)

@@ -5,15 +5,12 @@ the folder of this file or numba's own cache folder is writable.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float64]
-Ints: TypeAlias = NDArray[Any]
-Bools: TypeAlias = NDArray[np.bool_]
+from observability.stats.arrays import Array, Bools, Floats
 
 
 def njit_cached(function: Callable[..., Any]) -> Any:
@@ -25,7 +22,7 @@ def njit_cached(function: Callable[..., Any]) -> Any:
 
 
 @njit_cached
-def _bin_of(x: float, edges: Floats, first: Ints, origin: float, per_unit: float) -> int:
+def _bin_of(x: float, edges: Floats, first: Array, origin: float, per_unit: float) -> int:
     """Bin of one value that is not NaN: the number of edges at or below it."""
     last = edges.size
     if last == 0 or x < edges[0]:
@@ -52,7 +49,7 @@ def _bin_of(x: float, edges: Floats, first: Ints, origin: float, per_unit: float
 
 
 @njit_cached
-def fill_bin_codes(values: Floats, valid: Bools, edges: Floats, first: Ints, origin: float, per_unit: float, out: Ints) -> None:
+def fill_bin_codes(values: Floats, valid: Bools, edges: Floats, first: Array, origin: float, per_unit: float, out: Array) -> None:
     """Write the code of each value to `out`."""
     masked = valid.size > 0
     for i in range(values.size):
@@ -70,12 +67,12 @@ def add_bin_counts(
     values: Floats,
     valid: Bools,
     weights: Floats,
-    groups: Ints,
+    groups: Array,
     edges: Floats,
-    first: Ints,
+    first: Array,
     origin: float,
     per_unit: float,
-    n: Ints,
+    n: Array,
     w: Floats,
     w2: Floats,
     sums: Floats,

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+from scipy.special import chdtrc, ndtr, stdtrit
 
+from observability.stats.arrays import Floats, Integers
 from observability.stats.group import rate_intervals
 from observability.stats.interval import decreasing_root
 from observability.stats.scores import SCORE_MIDDLES
 
-Floats = NDArray[np.float64]
-Places = NDArray[np.int64]
+Places = Integers
 GROUPS = 10
 LEAST_IN_A_GROUP = 25
 DRAWS = 4000
@@ -304,8 +305,6 @@ def brownian_range_p_value(x: float) -> float:
     ----------
     * Feller (1951), The asymptotic distribution of the range of sums of independent random variables.
     """
-    from scipy.special import ndtr
-
     if x < 0.45:
         return 1.0
     k = np.arange(1, int(40 / x) + 2)
@@ -333,8 +332,6 @@ def calibration_change_p_value(now: Reliability, before: Reliability) -> float:
     float
         1 where no group is left.
     """
-    from scipy.special import chdtrc
-
     variance = [_rate_variance(side) for side in (now, before)]
     known = (now.effective > 0) & (before.effective > 0)
     total, groups = 0.0, 0
@@ -415,8 +412,6 @@ def calibration_line(predictions: ArrayLike, truth: ArrayLike, clusters: ArrayLi
     * White (1980), A heteroskedasticity-consistent covariance matrix estimator.
     * Liang and Zeger (1986), Longitudinal data analysis using generalized linear models.
     """
-    from scipy.special import stdtrit
-
     x, y = np.asarray(predictions, np.float64), np.asarray(truth, np.float64)
     n = int(x.size)
     centred = x - x.mean() if n else x

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import betainc, betaincinv, chdtrc, chdtri, ndtri, stdtr, stdtrit
 
 from observability.stats.interval import Interval, effective_n, rate_difference_interval, two_sided_p_value
 
@@ -73,8 +74,6 @@ def poisson_or_overdispersed_test(observed: float, expected_history: ArrayLike, 
     -------
     CountTest
     """
-    from scipy.special import betaincinv, chdtrc, stdtrit
-
     history = np.asarray(expected_history, np.float64).ravel()
     history = history[np.isfinite(history)]
     k = history.size
@@ -104,8 +103,6 @@ def poisson_or_overdispersed_test(observed: float, expected_history: ArrayLike, 
 
 def _two_sided_binomial(successes: float, trials: float, share: float) -> float:
     """Twice the smaller tail of a binomial distribution, at most 1."""
-    from scipy.special import betainc
-
     if trials <= 0:
         return 1.0
     at_most = float(betainc(trials - successes, successes + 1, 1 - share)) if successes < trials else 1.0
@@ -115,8 +112,6 @@ def _two_sided_binomial(successes: float, trials: float, share: float) -> float:
 
 def _negative_binomial_p_value(observed: float, mean: float, variance: float, freedom: int) -> float:
     """Twice the smaller tail of a negative binomial of that mean and variance, its normal score read on Student's t."""
-    from scipy.special import betainc, ndtri, stdtr
-
     size = mean**2 / max(variance - mean, 1e-9 * mean)
     share = size / (size + mean)
     at_most = float(betainc(size, observed + 1, share))
@@ -212,8 +207,6 @@ def needed_n_for_proportion(p: float, effect: float, power: float = 0.8, confide
     ----------
     * Fleiss (1981), Statistical Methods for Rates and Proportions.
     """
-    from scipy.special import ndtri
-
     q = p + effect
     if effect == 0 or not (0 <= p <= 1 and 0 <= q <= 1):
         return None
@@ -242,8 +235,6 @@ def needed_n_for_psi(limit: float, bins: int, n_reference: float | None = None, 
     int | None
         None where the reference alone is too small for the limit.
     """
-    from scipy.special import chdtri
-
     if bins <= 1:
         return 1
     share = limit / float(chdtri(bins - 1, 1 - quantile)) - (1 / n_reference if n_reference else 0.0)

@@ -6,7 +6,9 @@ scikit-learn's on scores rounded to their bins. Counts may be weighted.
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from observability.stats.arrays import Floats
 
 
 def binary_cells(matrix: ArrayLike) -> tuple[float, float, float, float]:
@@ -25,7 +27,7 @@ def binary_cells(matrix: ArrayLike) -> tuple[float, float, float, float]:
     return float(tp), float(fp), float(fn), float(tn)
 
 
-def one_vs_rest(matrix: ArrayLike) -> list[NDArray[np.float64]]:
+def one_vs_rest(matrix: ArrayLike) -> list[Floats]:
     """The 2 × 2 matrix of each class against all others, for classes that occur as a label or a decision.
 
     Parameters
@@ -35,7 +37,7 @@ def one_vs_rest(matrix: ArrayLike) -> list[NDArray[np.float64]]:
 
     Returns
     -------
-    list[NDArray[np.float64]]
+    list[Floats]
     """
     array = np.asarray(matrix, np.float64)
     labelled, decided, right = array.sum(axis=1), array.sum(axis=0), np.diag(array)
@@ -46,17 +48,17 @@ def one_vs_rest(matrix: ArrayLike) -> list[NDArray[np.float64]]:
     return parts
 
 
-def average_ranks(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+def average_ranks(counts: Floats) -> Floats:
     """Mass below each bin plus half of the bin's own.
 
     Parameters
     ----------
-    counts : NDArray[np.float64]
+    counts : Floats
         Mass of each bin; bins lie along the last axis.
 
     Returns
     -------
-    NDArray[np.float64]
+    Floats
     """
     return np.cumsum(counts, axis=-1) - counts / 2
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from observability.stats.arrays import Bools, Floats, Integers
 from observability.stats.binning import COMPILE_FROM, SPECIALS, BinPlan, bin_plan, histogram_numbers, load_compiled_loops
 
 CELLS = 4096
@@ -22,7 +22,7 @@ class FinePlan:
     """A plan with a fine look-up table. padded: its edges and two infinities, so that two edges can be compared at once."""
 
     plan: BinPlan
-    padded: NDArray[np.float64]
+    padded: Floats
 
     @property
     def bins(self) -> int:
@@ -48,33 +48,33 @@ def fine_plan(edges: tuple[float, ...]) -> FinePlan:
 
 
 def count_bins(
-    values: NDArray[np.float64],
+    values: Floats,
     fine: FinePlan,
-    valid: NDArray[np.bool_] | None = None,
-    groups: NDArray[np.int64] | None = None,
+    valid: Bools | None = None,
+    groups: Integers | None = None,
     group_count: int = 1,
     cells: int | None = None,
-) -> NDArray[np.int64]:
+) -> Integers:
     """Rows by group and bin, in the order NaN, null, bin 0, bin 1 and so on.
 
     Parameters
     ----------
-    values : NDArray[np.float64]
+    values : Floats
         Values of the column.
     fine : FinePlan
         Plan of the edges.
-    valid : NDArray[np.bool_] | None
+    valid : Bools | None
         Mask of the rows that are not null; None where all are valid.
-    groups : NDArray[np.int64] | None
+    groups : Integers | None
         Group of each row from 0, negative groups are left out; None: all rows are in group 0.
     group_count : int
         Number of groups.
     cells : int | None
-        Values that are counted altogether, other columns included, which decides whether compiling pays; None: those of this column.
+        Number of values counted in all columns, which decides whether the compiled loop is loaded; None: that of this column.
 
     Returns
     -------
-    NDArray[np.int64]
+    Integers
         Shape (groups, bins + 2).
     """
     plan = fine.plan

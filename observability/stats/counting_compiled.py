@@ -3,14 +3,15 @@
 Importing this module imports numba; counting.py does so when it pays.
 """
 
-from observability.stats.binning_compiled import Bools, Floats, Ints, njit_cached
+from observability.stats.arrays import Array, Bools, Floats
+from observability.stats.binning_compiled import njit_cached
 
 AT_ONCE = 2
 """Edges of a cell that are compared without a branch; cells with more are bisected."""
 
 
 @njit_cached
-def count_only(values: Floats, valid: Bools, groups: Ints, edges: Floats, first: Ints, origin: float, per_unit: float, n: Ints) -> None:
+def count_only(values: Floats, valid: Bools, groups: Array, edges: Floats, first: Array, origin: float, per_unit: float, n: Array) -> None:
     """Add counts to n (groups × codes: NaN, null, bin 0, bin 1, …); empty `valid` means all valid, empty `groups` one group.
 
     edges: followed by AT_ONCE infinities. first: see binning.BinPlan.

@@ -7,14 +7,13 @@ since a change that is small beside the progress does not matter however signifi
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import ndimage, signal, stats
 
+from observability.stats.arrays import Array
 from observability.stats.dispersion import MAD_TO_SD
 
-Array = np.ndarray[Any, np.dtype[Any]]
 LOCAL = 51
 """Differences around a step that estimate the usual difference there."""
 SPIKE_Z, SPIKE_HEIGHT = 6.0, 9.0
@@ -51,13 +50,12 @@ class CurveNoise:
 class CurveSpike:
     """A jump of the cost.
 
-    at: index of the jump. jump: rise within one step, in the curve's unit. z: robust. before: level before it. peak: worst value
+    at: index of the jump. z: robust. before: level before it. peak: worst value
     until recovery. recovered: index at which the curve was back within a quarter of the spike's height, None where it never was.
     early: too few steps followed to tell.
     """
 
     at: int
-    jump: float
     z: float
     before: float
     peak: float
@@ -273,7 +271,6 @@ def cost_spikes(cost: Array) -> list[CurveSpike]:
         found.append(
             CurveSpike(
                 at=at,
-                jump=float(cost[at] - cost[at - 1]),
                 z=float(z[place]),
                 before=float(np.median(cost[max(at - 5, 0) : at])),
                 peak=float(cost[at:after].max()),

@@ -19,17 +19,15 @@ Source: Cai, Namkoong and Yadlowsky 2023 (Diagnosing model performance under dis
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit, ndtri, stdtrit
 
+from observability.stats.arrays import Array, Bools, Floats, Integers
 from observability.stats.domain import ClassifierBasis, classifier_basis, classifier_design
 from observability.stats.interval import Interval, ordered_interval
 
-Floats = NDArray[np.float64]
 FOLDS, PRODUCTS, STEPS = 3, 40, 8
 RIDGE, RIDGE_OF_LOSS = 0.0005, 0.03
 """Ridge penalties per row, of the share and of the expected losses."""
@@ -71,15 +69,15 @@ class Decomposition:
 
 
 def decompose_loss_change(
-    before: Mapping[str, NDArray[Any]], now: Mapping[str, NDArray[Any]], loss_before: Floats, loss_now: Floats, days: Floats | None = None
+    before: Mapping[str, Array], now: Mapping[str, Array], loss_before: Floats, loss_now: Floats, days: Floats | None = None
 ) -> Decomposition | None:
     """Parts of the change of a mean loss: covariate shift (inputs) and concept drift (relation).
 
     Parameters
     ----------
-    before : Mapping[str, NDArray[Any]]
+    before : Mapping[str, Array]
         Columns of labelled rows before, as stats/domain.py takes them, in an order without meaning.
-    now : Mapping[str, NDArray[Any]]
+    now : Mapping[str, Array]
         The same columns of labelled rows now.
     loss_before : Floats
         Loss of each row before, finite.
@@ -121,7 +119,7 @@ def _rank_cubes(basis: ClassifierBasis) -> Floats:
 
 
 def _cross_fitted_models(
-    columns: Floats, is_now: Floats, weight: Floats, loss: Floats, fold: NDArray[np.int64]
+    columns: Floats, is_now: Floats, weight: Floats, loss: Floats, fold: Integers
 ) -> tuple[Floats, tuple[Floats, Floats]]:
     """(share of rows now among similar rows, (expected loss before, now)) of each row, fitted on the other folds."""
     share, of_before, of_now = np.empty(loss.size), np.empty(loss.size), np.empty(loss.size)
@@ -221,7 +219,7 @@ def _decomposition(
     )
 
 
-def _half_width(influence: Floats, now: NDArray[np.bool_], day: Floats | None) -> float:
+def _half_width(influence: Floats, now: Bools, day: Floats | None) -> float:
     """Half a 95 % interval: rows before are independent, rows now are independent or clustered by day, whichever is wider."""
     before, rows = float((influence[~now] ** 2).sum()), float((influence[now] ** 2).sum())
     if day is None:
@@ -237,16 +235,16 @@ def _half_width(influence: Floats, now: NDArray[np.bool_], day: Floats | None) -
     return float(stdtrit(freedom, 0.975) * np.sqrt(before + by_day))
 
 
-def kitagawa_mix_effect(before: NDArray[np.int64], now: NDArray[np.int64], loss_before: Floats, loss_now: Floats) -> Interval:
+def kitagawa_mix_effect(before: Integers, now: Integers, loss_before: Floats, loss_now: Floats) -> Interval:
     """Change of the mean loss that the mix of one code alone explains: changed shares of its levels at their mean losses.
 
     Codes below 0, and levels that one side lacks, are left out.
 
     Parameters
     ----------
-    before : NDArray[np.int64]
+    before : Integers
         Code of each row before.
-    now : NDArray[np.int64]
+    now : Integers
         Code of each row now.
     loss_before : Floats
         Loss of each row before.

@@ -11,19 +11,25 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+from scipy.special import chdtr, chdtri, fdtrc, fdtri, gammaincc, gammaincinv
 
-Floats = NDArray[np.float64]
+from observability.stats.arrays import Floats, Integers
+
 MAD_TO_SD = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
 KEPT = 0.75
 """Share of the days that count, those nearest to the median: up to a week of fault in a month is left out."""
+KEPT_DIFFERENCES = 5 / 6
+"""The same of the differences of consecutive days: in a week one step is left out."""
 PRIOR_EFFECT, PRIOR_DAYS = 1.0, 3.0
 """Prior before any day was seen: days add as much variance as rows do (a design effect of 2), with the weight of three days."""
 LEAST_DAYS = 7
 WEEKS_FOR_PATTERN = 2
 MAXIMUM_CORRELATION = 0.9
 LARGE_FREEDOM = 1e6
+SHARE_FLOOR = 1e-4
+"""Smaller shares are raised to it, as in the PSI itself."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +106,7 @@ def estimate_day_variation(
     ----------
     * Rousseeuw and Leroy (1987), Robust Regression and Outlier Detection.
     """
-    x, noise, at = np.asarray(values, np.float64), np.asarray(row_variances, np.float64), np.asarray(days, np.int64)
-    noise = noise[:, None] if noise.ndim == x.ndim == 1 else noise
-    x = x.reshape(at.size, -1)
-    noise = noise if noise.shape == x.shape else np.broadcast_to(noise, x.shape)
-    held = np.isfinite(x + noise).all(axis=1)
-    x, noise, at = x[held], noise[held], at[held]
+    x, noise, at = _known_days(values, row_variances, days)
     if not at.size:
         return DayVariation(np.zeros(x.shape[1]), 0.0, 0)
     of_rows = noise.mean(axis=0)
@@ -117,7 +118,51 @@ def estimate_day_variation(
     return DayVariation(mixed, _day_correlation(rest, found, of_rows, at), int(at.size))
 
 
-def day_residuals(values: Floats, days: NDArray[np.int64], *, weekly: bool) -> Floats:
+def _known_days(values: ArrayLike, row_variances: ArrayLike, days: ArrayLike) -> tuple[Floats, Floats, Integers]:
+    """Values and row variances as days × quantities, and the days' numbers, without days on which one is unknown."""
+    x, noise, at = np.asarray(values, np.float64), np.asarray(row_variances, np.float64), np.asarray(days, np.int64)
+    noise = noise[:, None] if noise.ndim == x.ndim == 1 else noise
+    x = x.reshape(at.size, -1)
+    noise = noise if noise.shape == x.shape else np.broadcast_to(noise, x.shape)
+    held = np.isfinite(x + noise).all(axis=1)
+    return x[held], noise[held], at[held]
+
+
+def consecutive_day_variation(values: ArrayLike, row_variances: ArrayLike, days: ArrayLike) -> DayVariation:
+    """Variance that days add, from the differences of consecutive days.
+
+    A slow decay, or a fault that began once and lasts, changes few differences, which are trimmed, and so does not widen this variance. It
+    is the error by days of a mean as a measure of its own days.
+
+    Parameters
+    ----------
+    values : ArrayLike
+        Days × quantities (or one a day), NaN where a day is unknown.
+    row_variances : ArrayLike
+        Variance of the values from rows alone, of a shape that broadcasts to theirs.
+    days : ArrayLike
+        Number of each day since 1970, increasing.
+
+    Returns
+    -------
+    DayVariation
+        Without correlation of consecutive days.
+
+    References
+    ----------
+    * von Neumann et al. (1941), The mean square successive difference.
+    """
+    x, noise, at = _known_days(values, row_variances, days)
+    of_rows = noise.mean(axis=0) if at.size else np.zeros(x.shape[1])
+    pairs = np.flatnonzero(np.diff(at) == 1)
+    if pairs.size < 2:
+        return DayVariation(PRIOR_EFFECT * of_rows, 0.0, 0)
+    found = np.maximum(trimmed_variance((x[pairs + 1] - x[pairs]) / np.sqrt(2), KEPT_DIFFERENCES) - of_rows, 0.0)
+    mixed = (pairs.size * found + PRIOR_DAYS * PRIOR_EFFECT * of_rows) / (pairs.size + PRIOR_DAYS)
+    return DayVariation(mixed, 0.0, int(pairs.size))
+
+
+def day_residuals(values: Floats, days: Integers, *, weekly: bool) -> Floats:
     """Residual of each day from the median of all days, or of its weekday where there are weeks enough; scaled for the degrees of
     freedom spent.
 
@@ -125,7 +170,7 @@ def day_residuals(values: Floats, days: NDArray[np.int64], *, weekly: bool) -> F
     ----------
     values : Floats
         Days × quantities.
-    days : NDArray[np.int64]
+    days : Integers
         Number of each day.
     weekly : bool
         Remove the pattern of the week.
@@ -185,13 +230,11 @@ def trimmed_variance(rest: Floats, kept: float = KEPT) -> Floats:
 @cache
 def _trimmed_share(size: int, rows: int) -> float:
     """Variance of the `size` nearest of a normal distribution's rows over that of all."""
-    from scipy.special import chdtr, chdtri
-
     share = size / rows
     return 1.0 if size == rows else float(chdtr(3, chdtri(1, 1 - share)) / share)
 
 
-def _day_correlation(rest: Floats, between: Floats, noise: Floats, days: NDArray[np.int64]) -> float:
+def _day_correlation(rest: Floats, between: Floats, noise: Floats, days: Integers) -> float:
     """Correlation of what consecutive days add, over all quantities; 0 where days add next to nothing.
 
     Outlying days are drawn in to 2.5 standard deviations, so that one fault of a few days is not taken for correlation.
@@ -219,8 +262,6 @@ class GammaNull:
 
     def p_value(self, value: float) -> float:
         """Probability that a clean window gives as much."""
-        from scipy.special import fdtrc, gammaincc
-
         if np.isnan(value) or np.isnan(self.mean):
             return float("nan")
         if self.mean <= 0:
@@ -231,13 +272,35 @@ class GammaNull:
 
     def quantile(self, share: float = 0.95) -> float:
         """Value that a clean window stays under in this share of the cases."""
-        from scipy.special import fdtri, gammaincinv
-
         if not self.mean > 0:
             return self.mean
         if self.freedom >= LARGE_FREEDOM:
             return float(gammaincinv(self.shape, share)) * self.mean / self.shape
         return float(fdtri(2 * self.shape, self.freedom, share)) * self.mean
+
+
+def psi_null_of_days(shares: ArrayLike, days: float, days_reference: float) -> GammaNull:
+    """Null distribution of the PSI where all rows of a day share one group: a day is one draw. Moments from 2,000 simulated pairs.
+
+    Parameters
+    ----------
+    shares : ArrayLike
+        Share of each group among the days.
+    days : float
+        Days of the window, at least one.
+    days_reference : float
+        Days of the reference, at least one.
+
+    Returns
+    -------
+    GammaNull
+    """
+    counts, draw = np.asarray(shares, np.float64), np.random.default_rng(0).multinomial
+    p = counts / counts.sum()
+    now, then = (np.maximum(draw(size, p, 2000) / size, SHARE_FLOOR) for size in (max(round(days), 1), max(round(days_reference), 1)))
+    found = np.sum((now - then) * np.log(now / then), axis=1)
+    mean, variance = float(found.mean()), float(found.var())
+    return GammaNull(mean, mean**2 / variance if variance > 0 else 1.0, LARGE_FREEDOM)
 
 
 def psi_null(n_reference: float, n_current: float, bins: int, from_days: float = 0.0, freedom: float = LARGE_FREEDOM) -> GammaNull:

@@ -7,19 +7,22 @@ Functions take counts over the same bins (floats where rows are weighted) and re
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+from scipy.special import chdtrc, chdtri, kolmogorov
+
+from observability.stats.arrays import Floats, Integers
 
 NAN = float("nan")
 
 
-def _shares(counts: ArrayLike) -> NDArray[np.float64] | None:
+def _shares(counts: ArrayLike) -> Floats | None:
     """Counts as shares of their sum; None where the sum is not positive."""
     array = np.asarray(counts, np.float64)
     total = array.sum()
     return array / total if total > 0 else None
 
 
-def merge_bins(counts: ArrayLike, group_index: ArrayLike) -> NDArray[np.float64]:
+def merge_bins(counts: ArrayLike, group_index: ArrayLike) -> Floats:
     """Counts of groups of bins.
 
     Parameters
@@ -31,20 +34,20 @@ def merge_bins(counts: ArrayLike, group_index: ArrayLike) -> NDArray[np.float64]
 
     Returns
     -------
-    NDArray[np.float64]
+    Floats
         Counts, (…, groups).
     """
     return np.asarray(np.matmul(np.asarray(counts, np.float64), _membership(np.asarray(group_index, np.int64).tobytes())), np.float64)
 
 
 @lru_cache(maxsize=512)
-def _membership(group_index: bytes) -> NDArray[np.float64]:
+def _membership(group_index: bytes) -> Floats:
     """Bins × groups: 1 where a bin is in a group. group_index: as bytes of int64."""
     group = np.frombuffer(group_index, np.int64)
     return np.asarray(np.eye(int(np.max(group)) + 1 if group.size else 0)[group])
 
 
-def coarsen_bins(reference_counts: ArrayLike, target: int = 20, protected: ArrayLike | None = None) -> NDArray[np.int64]:
+def coarsen_bins(reference_counts: ArrayLike, target: int = 20, protected: ArrayLike | None = None) -> Integers:
     """Group (from 0) of each bin: neighbours merged into about `target` groups of near-equal reference mass.
 
     The Jensen-Shannon distance grows with the number of bins, so it is computed on about 20.
@@ -60,7 +63,7 @@ def coarsen_bins(reference_counts: ArrayLike, target: int = 20, protected: Array
 
     Returns
     -------
-    NDArray[np.int64]
+    Integers
     """
     counts = np.asarray(reference_counts, np.float64)
     size = counts.sum() / target
@@ -122,7 +125,7 @@ def psi(reference: ArrayLike, current: ArrayLike, floor: float = 1e-4) -> float:
     return float(np.sum((q - p) * np.log(q / p)))
 
 
-def psi_by_row(reference: ArrayLike, current: ArrayLike, floor: float = 1e-4) -> NDArray[np.float64]:
+def psi_by_row(reference: ArrayLike, current: ArrayLike, floor: float = 1e-4) -> Floats:
     """PSI of each row of counts against one reference.
 
     Parameters
@@ -136,7 +139,7 @@ def psi_by_row(reference: ArrayLike, current: ArrayLike, floor: float = 1e-4) ->
 
     Returns
     -------
-    NDArray[np.float64]
+    Floats
         (…)
     """
     p, rows = _shares(reference), np.asarray(current, np.float64)
@@ -171,8 +174,6 @@ def psi_null_quantile(n_reference: float, n_current: float, bins: int, quantile:
     ----------
     * Yurdakul (2018), Statistical properties of population stability index.
     """
-    from scipy.special import chdtri
-
     if min(n_reference, n_current) <= 0:
         return NAN
     return float(chdtri(bins - 1, 1 - quantile)) * (1 / n_reference + 1 / n_current) if bins > 1 else 0.0
@@ -196,8 +197,6 @@ def psi_p_value(value: float, n_reference: float, n_current: float, bins: int) -
     -------
     float
     """
-    from scipy.special import chdtrc
-
     if not min(n_reference, n_current) > 0 or np.isnan(value):
         return NAN
     return float(chdtrc(bins - 1, value / (1 / n_reference + 1 / n_current))) if bins > 1 else 1.0
@@ -286,8 +285,6 @@ def kolmogorov_smirnov_p_value(d: float, n_reference: float, n_current: float) -
     ----------
     * Stephens (1970), Use of the Kolmogorov-Smirnov, Cramér-von Mises and related statistics without extensive tables.
     """
-    from scipy.special import kolmogorov
-
     if not min(n_reference, n_current) > 0 or np.isnan(d):
         return NAN
     root = np.sqrt(n_reference * n_current / (n_reference + n_current))

@@ -7,8 +7,9 @@ The expected number of distinct values among n rows drawn without replacement fr
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaln
+
+from observability.stats.arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,14 @@ class DistinctCount:
         return (self.found - self.expected) / max(self.sd, 0.5)
 
 
-def rarefaction(values: NDArray[np.float64], others: NDArray[np.float64]) -> DistinctCount:
+def rarefaction(values: Floats, others: Floats) -> DistinctCount:
     """Distinct values of some rows against as many of the others.
 
     Parameters
     ----------
-    values : NDArray[np.float64]
+    values : Floats
         Values of the rows; NaN is left out.
-    others : NDArray[np.float64]
+    others : Floats
         Values of the other rows; where they are fewer, so many of the rows are compared.
 
     Returns

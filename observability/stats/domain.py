@@ -14,14 +14,13 @@ Source: Lopez-Paz and Oquab 2017 (classifier two-sample tests); Friedman 2003 (t
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.stats import norm, rankdata
 
-Floats = NDArray[np.float64]
+from observability.stats.arrays import Array, Bools, Floats, Integers
+
 FOLDS, PERMUTATIONS, SHUFFLES, SEED = 5, 99, 2, 20
 DAY_DRAWS = 60
 """Draws of other days in the window's place."""
@@ -88,9 +87,9 @@ class ClassifierBasis:
 
     names: tuple[str, ...]
     single: Floats
-    owner: NDArray[np.int64]
-    paired: NDArray[np.int64]
-    ordered: NDArray[np.bool_]
+    owner: Integers
+    paired: Integers
+    ordered: Bools
 
 
 @dataclass(frozen=True)
@@ -98,8 +97,8 @@ class ClassifierDesign:
     """The classifier's columns: the single ones, then products of the places left and right, standardised by `scale`."""
 
     basis: ClassifierBasis
-    left: NDArray[np.int64]
-    right: NDArray[np.int64]
+    left: Integers
+    right: Integers
     scale: Floats
     columns: Floats = field(repr=False)
 
@@ -126,7 +125,7 @@ def rows_for_auc_gap(other: int, gap: float) -> float:
 
 
 def separate_samples(
-    reference: Mapping[str, NDArray[Any]], current: Mapping[str, NDArray[Any]], *, permutations: int = PERMUTATIONS, seed: int = SEED
+    reference: Mapping[str, Array], current: Mapping[str, Array], *, permutations: int = PERMUTATIONS
 ) -> Separation | None:
     """Separation of `current` from `reference` by a cross-fitted classifier.
 
@@ -134,14 +133,12 @@ def separate_samples(
 
     Parameters
     ----------
-    reference : Mapping[str, NDArray[Any]]
+    reference : Mapping[str, Array]
         Columns: float arrays (NaN: missing), or object arrays of texts (None: missing).
-    current : Mapping[str, NDArray[Any]]
+    current : Mapping[str, Array]
         The same columns.
     permutations : int
         Permutations of the null.
-    seed : int
-        Seed of the random draws.
 
     Returns
     -------
@@ -162,7 +159,7 @@ def separate_samples(
     design = classifier_design(basis)
     is_current = np.repeat([False, True], sizes)
     fold = np.concatenate([np.arange(size) % FOLDS for size in sizes])
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SEED)
     labels = _permuted_labels(is_current, fold, permutations, rng)
     weights, scores = cross_fitted_scores(design.columns, labels, fold)
     aucs = np.mean([fold_auc(scores[fold == k], labels[fold == k]) for k in range(FOLDS)], axis=0)
@@ -186,14 +183,35 @@ def separate_samples(
     )
 
 
+def sample_auc(reference: Mapping[str, Array], current: Mapping[str, Array]) -> float | None:
+    """AUC of `separate_samples` alone, without its null.
+
+    Parameters
+    ----------
+    reference : Mapping[str, Array]
+        Columns, as in `separate_samples`.
+    current : Mapping[str, Array]
+        The same columns.
+
+    Returns
+    -------
+    float | None
+        None where a side has fewer than FEWEST_ROWS rows, or no column varies.
+    """
+    sizes = tuple(len(next(iter(side.values()), ())) for side in (reference, current))
+    if min(sizes) < FEWEST_ROWS:
+        return None
+    basis = classifier_basis({name: np.concatenate([reference[name], current[name]]) for name in reference})
+    if basis.single.shape[1] == 0:
+        return None
+    fold = np.concatenate([np.arange(size) % FOLDS for size in sizes])
+    labels = np.repeat([False, True], sizes)[:, None]
+    _, scores = cross_fitted_scores(classifier_design(basis).columns, labels, fold)
+    return float(np.mean([fold_auc(scores[fold == k], labels[fold == k])[0] for k in range(FOLDS)]))
+
+
 def separate_from_other_days(
-    past: Mapping[str, NDArray[Any]],
-    current: Mapping[str, NDArray[Any]],
-    past_days: NDArray[np.int64],
-    current_days: NDArray[np.int64],
-    *,
-    draws: int = DAY_DRAWS,
-    seed: int = SEED,
+    past: Mapping[str, Array], current: Mapping[str, Array], past_days: Integers, current_days: Integers
 ) -> WindowSeparation | None:
     """Separation of `current` from `past`, compared with that of as many other days.
 
@@ -202,18 +220,14 @@ def separate_from_other_days(
 
     Parameters
     ----------
-    past : Mapping[str, NDArray[Any]]
+    past : Mapping[str, Array]
         Columns of the past, as in `separate_samples`.
-    current : Mapping[str, NDArray[Any]]
+    current : Mapping[str, Array]
         Columns of the window.
-    past_days : NDArray[np.int64]
+    past_days : Integers
         Day of each past row since 1970.
-    current_days : NDArray[np.int64]
+    current_days : Integers
         Day of each row of the window.
-    draws : int
-        Draws of other days.
-    seed : int
-        Seed of the random draws.
 
     Returns
     -------
@@ -229,20 +243,20 @@ def separate_from_other_days(
         return None
     is_current = np.repeat([False, True], (len(past_days), len(current_days)))
     fold = np.concatenate([np.arange(len(past_days)) % FOLDS, np.arange(len(current_days)) % FOLDS])
-    labels = _other_day_labels(is_current, np.concatenate([past_days, current_days]), draws, np.random.default_rng(seed))
+    labels = _other_day_labels(is_current, np.concatenate([past_days, current_days]), DAY_DRAWS, np.random.default_rng(SEED))
     _, scores = cross_fitted_scores(classifier_design(basis).columns, labels, fold)
     aucs = np.mean([fold_auc(scores[fold == k], labels[fold == k]) for k in range(FOLDS)], axis=0)
     mean, sd = float(aucs[1:].mean()), float(aucs[1:].std(ddof=1))
     return WindowSeparation(float(aucs[0]), mean, sd, float(norm.sf((aucs[0] - mean) / sd)) if sd > 0 else 1.0)
 
 
-def _evenly_thinned(rows: int, wanted: float) -> NDArray[np.bool_]:
+def _evenly_thinned(rows: int, wanted: float) -> Bools:
     """Mask of evenly spaced rows, as many as wanted; all where there are no more."""
     share, places = min(wanted / max(rows, 1), 1.0), np.arange(rows)
     return np.floor((places + 1) * share + 1e-9) > np.floor(places * share + 1e-9)
 
 
-def _other_day_labels(is_current: NDArray[np.bool_], days: NDArray[np.int64], draws: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+def _other_day_labels(is_current: Bools, days: Integers, draws: int, rng: np.random.Generator) -> Bools:
     """The true labels in the first column, then those of other days: each weekday's days are shuffled."""
     names, place = np.unique(2 * days + is_current, return_inverse=True)
     held, weekday = names % 2 == 1, (names // 2) % 7
@@ -256,12 +270,12 @@ def _other_day_labels(is_current: NDArray[np.bool_], days: NDArray[np.int64], dr
     return found
 
 
-def classifier_basis(columns: Mapping[str, NDArray[Any]]) -> ClassifierBasis:
+def classifier_basis(columns: Mapping[str, Array]) -> ClassifierBasis:
     """Single columns of each feature, independent of the sample labels.
 
     Parameters
     ----------
-    columns : Mapping[str, NDArray[Any]]
+    columns : Mapping[str, Array]
         Values of both samples by feature.
 
     Returns
@@ -295,7 +309,7 @@ def _legendre_ranks(values: Floats) -> list[Floats]:
     return [place, np.where(there, (3 * place**2 - 1) / 2, 0.0)]
 
 
-def _level_columns(values: NDArray[Any]) -> list[Floats]:
+def _level_columns(values: Array) -> list[Floats]:
     """A column for missing values, and of a category one for each frequent level; the most frequent needs none of its own."""
     if values.dtype != object:
         missing = ~np.isfinite(values.astype(float))
@@ -339,9 +353,7 @@ def classifier_design(basis: ClassifierBasis, most: int = MOST_PAIRS) -> Classif
     return ClassifierDesign(basis, left[kept], right[kept], scale, np.hstack([basis.single, products]))
 
 
-def _permuted_labels(
-    is_current: NDArray[np.bool_], fold: NDArray[np.int64], permutations: int, rng: np.random.Generator
-) -> NDArray[np.bool_]:
+def _permuted_labels(is_current: Bools, fold: Integers, permutations: int, rng: np.random.Generator) -> Bools:
     """The true labels in the first column, then labels shuffled within each fold."""
     found = np.repeat(is_current[:, None], permutations + 1, axis=1)
     for k in range(FOLDS):
@@ -350,16 +362,16 @@ def _permuted_labels(
     return found
 
 
-def cross_fitted_scores(columns: Floats, labels: NDArray[np.bool_], fold: NDArray[np.int64]) -> tuple[Floats, Floats]:
+def cross_fitted_scores(columns: Floats, labels: Bools, fold: Integers) -> tuple[Floats, Floats]:
     """Weights and held-out scores of a ridge regression.
 
     Parameters
     ----------
     columns : Floats
         Rows × columns.
-    labels : NDArray[np.bool_]
+    labels : Bools
         Rows × sets of labels.
-    fold : NDArray[np.int64]
+    fold : Integers
         Fold of each row.
 
     Returns
@@ -380,14 +392,14 @@ def cross_fitted_scores(columns: Floats, labels: NDArray[np.bool_], fold: NDArra
     return weights, scores
 
 
-def fold_auc(scores: Floats, labels: NDArray[np.bool_]) -> Floats:
+def fold_auc(scores: Floats, labels: Bools) -> Floats:
     """AUC of each column of scores of one fold (Mann-Whitney, ties count half).
 
     Parameters
     ----------
     scores : Floats
         Rows × sets of labels.
-    labels : NDArray[np.bool_]
+    labels : Bools
         Rows × sets of labels.
 
     Returns
@@ -406,7 +418,7 @@ def fold_auc(scores: Floats, labels: NDArray[np.bool_]) -> Floats:
     return np.asarray((placed - n * (n + 1) / 2) / np.maximum(n * m, 1), float)
 
 
-def _auc_standard_error(scores: Floats, is_current: NDArray[np.bool_], fold: NDArray[np.int64], null_sd: float) -> float:
+def _auc_standard_error(scores: Floats, is_current: Bools, fold: Integers, null_sd: float) -> float:
     """Standard error of the mean AUC by DeLong's placements, widened by what refitting adds to the null."""
     variance = chance = 0.0
     for k in range(FOLDS):
@@ -422,12 +434,7 @@ def _auc_standard_error(scores: Floats, is_current: NDArray[np.bool_], fold: NDA
 
 
 def permutation_importance(
-    design: ClassifierDesign,
-    weights: Floats,
-    scores: Floats,
-    is_current: NDArray[np.bool_],
-    fold: NDArray[np.int64],
-    rng: np.random.Generator,
+    design: ClassifierDesign, weights: Floats, scores: Floats, is_current: Bools, fold: Integers, rng: np.random.Generator
 ) -> tuple[tuple[str, float], ...]:
     """Loss of AUC where the held-out values of one feature are shuffled within their fold, mean of SHUFFLES times; largest first.
 
@@ -439,9 +446,9 @@ def permutation_importance(
         Folds × columns.
     scores : Floats
         Held-out score of each row.
-    is_current : NDArray[np.bool_]
+    is_current : Bools
         Label of each row.
-    fold : NDArray[np.int64]
+    fold : Integers
         Fold of each row.
     rng : np.random.Generator
         Random numbers.
@@ -473,7 +480,7 @@ def permutation_importance(
     return tuple(sorted(found, key=lambda each: (-each[1], each[0])))
 
 
-def _strongest_pair(design: ClassifierDesign, weights: Floats, is_current: NDArray[np.bool_]) -> tuple[str, str, float, float] | None:
+def _strongest_pair(design: ClassifierDesign, weights: Floats, is_current: Bools) -> tuple[str, str, float, float] | None:
     """The two numbers whose product adds most to the gap between the samples, and their rank correlations (reference, current)."""
     basis, first = design.basis, design.basis.single.shape[1]
     both = np.flatnonzero(basis.ordered[design.left] & basis.ordered[design.right])

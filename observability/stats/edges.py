@@ -15,12 +15,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from observability.stats.arrays import Bools, Floats, Integers
 
 TAIL_SHARE = 0.005
 """Share of the reference beyond each winsorising limit."""
 FULL_GROUP_SHARE = 0.1
 """An atom with this share fills a decile and is a decile group of its own."""
+ROWS_AN_OUTLIER, FEWEST_ROWS = 5000, 500
+"""The range of a reference leaves out at most one isolated row in so many at each end (at least one, from FEWEST_ROWS rows on)."""
+ISOLATED = 0.25
+"""Distance from the next value, in widths of the winsorised range, from which an extreme row is isolated."""
 SMALLEST = float(np.finfo(np.float64).tiny)
 
 
@@ -31,19 +37,22 @@ class NumericEdges:
 
     edges: float64, strictly increasing, finite. deciles: reference decile group of each bin (0, 1, …; a heavy atom is a group of its
     own). positions: mean of the reference inside the bin, or its middle where the reference is empty (e[0] and e[-1] for the outer
-    bins). counts: the reference's own counts. atoms: values that have a bin of their own. low, high: winsorising limits. scale:
-    standard deviation of the winsorised reference (0 for a constant, None without values). n: finite values.
+    bins). counts: the reference's own counts. atoms: values that have a bin of their own. low, high: winsorising limits. lowest,
+    highest: the reference's range without isolated outliers (`typical_range`), both on edges. scale: standard deviation of the
+    winsorised reference (0 for a constant, None without values). n: finite values.
     """
 
-    edges: NDArray[np.float64]
-    deciles: NDArray[np.int64]
-    positions: NDArray[np.float64]
-    counts: NDArray[np.int64]
+    edges: Floats
+    deciles: Integers
+    positions: Floats
+    counts: Integers
     atoms: tuple[float, ...]
     low: float | None
     high: float | None
     scale: float | None
     n: int
+    lowest: float | None = None
+    highest: float | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,7 @@ def next_float(value: float) -> float:
     return following
 
 
-def atom_bins(edges: ArrayLike) -> NDArray[np.bool_]:
+def atom_bins(edges: ArrayLike) -> Bools:
     """Mask of the bins that hold a single value.
 
     Parameters
@@ -89,7 +98,7 @@ def atom_bins(edges: ArrayLike) -> NDArray[np.bool_]:
 
     Returns
     -------
-    NDArray[np.bool_]
+    Bools
         len(edges) + 1 entries.
     """
     lower = np.asarray(edges, np.float64)
@@ -133,12 +142,13 @@ def numeric_edges(values: ArrayLike, *, quantiles: int = 50, widths: int = 50, t
         return NumericEdges(empty, empty.astype(np.int64), empty, empty.astype(np.int64), (), None, None, None, 0)
     distinct, times = np.unique(finite, return_counts=True)
     low, high = _winsorising_limits(finite)
+    lowest, highest = typical_range(finite, low, high)
     discrete = distinct.size <= quantiles + widths and (2 * distinct.size <= finite.size or distinct.size == 1)
     atoms = distinct if discrete else distinct[_atom_mask(distinct, times, atom_share)]
     deciles = np.quantile(finite, np.arange(1, 10) / 10, method="higher")
     heavy = distinct[times >= FULL_GROUP_SHARE * finite.size]
     cuts = np.unique(np.concatenate([deciles, heavy, [next_float(v) for v in heavy]]))
-    parts = [finite[:1], [next_float(finite[-1])], atoms, [next_float(v) for v in atoms], cuts]
+    parts = [finite[:1], [next_float(finite[-1]), lowest, next_float(highest)], atoms, [next_float(v) for v in atoms], cuts]
     if not discrete:
         shares = TAIL_SHARE * 0.5 ** np.arange(tails // 2)
         parts += [
@@ -160,10 +170,40 @@ def numeric_edges(values: ArrayLike, *, quantiles: int = 50, widths: int = 50, t
         high=high,
         scale=_standard_deviation(np.clip(finite, low, high)),
         n=int(finite.size),
+        lowest=lowest,
+        highest=highest,
     )
 
 
-def _atom_mask(distinct: NDArray[np.float64], times: NDArray[np.int64], atom_share: float) -> NDArray[np.bool_]:
+def typical_range(ordered: Floats, low: float, high: float) -> tuple[float, float]:
+    """Smallest and largest value without isolated outliers: one row in 5,000 at each end does not widen the range.
+
+    Parameters
+    ----------
+    ordered : Floats
+        Finite values in increasing order, at least one.
+    low : float
+        Lower winsorising limit.
+    high : float
+        Upper winsorising limit.
+
+    Returns
+    -------
+    tuple[float, float]
+        The extremes themselves where they are not isolated, or where the values are too few.
+    """
+    most = max(ordered.size // ROWS_AN_OUTLIER, 1) if ordered.size >= FEWEST_ROWS and low < high else 0
+    apart = ISOLATED * (high / 2 - low / 2) * 2
+    if not most or not np.isfinite(apart):
+        return float(ordered[0]), float(ordered[-1])
+    below = np.flatnonzero(ordered[1 : most + 1] - ordered[:most] > apart)
+    above = np.flatnonzero(ordered[-most:] - ordered[-most - 1 : -1] > apart)
+    first = int(below[-1]) + 1 if below.size else 0
+    last = ordered.size - 1 - (most - int(above[0]) if above.size else 0)
+    return float(ordered[first]), float(ordered[last])
+
+
+def _atom_mask(distinct: Floats, times: Integers, atom_share: float) -> Bools:
     """Mask of the distinct values with mass of their own: those with the share, the mode where values repeat, and zero."""
     n = times.sum()
     mask = times >= max(2.0, atom_share * n)
@@ -173,19 +213,19 @@ def _atom_mask(distinct: NDArray[np.float64], times: NDArray[np.int64], atom_sha
     return np.asarray(mask | (distinct == 0), bool)
 
 
-def _winsorising_limits(ordered: NDArray[np.float64]) -> tuple[float, float]:
+def _winsorising_limits(ordered: Floats) -> tuple[float, float]:
     """Limits that leave TAIL_SHARE outside on each side; the extremes where all values between are equal (rare events)."""
     low, high = np.quantile(ordered, [TAIL_SHARE, 1 - TAIL_SHARE], method="nearest")
     return (float(low), float(high)) if low < high else (float(ordered[0]), float(ordered[-1]))
 
 
-def _even_points(low: float, high: float, parts: int) -> NDArray[np.float64]:
+def _even_points(low: float, high: float, parts: int) -> Floats:
     """Points, parts + 1 of them, from low to high, without overflow for the largest floats; the ends are exact."""
     step = np.arange(parts + 1) / parts
     return np.clip(low * (1 - step) + high * step, low, high)
 
 
-def _standard_deviation(values: NDArray[np.float64]) -> float:
+def _standard_deviation(values: Floats) -> float:
     """Population standard deviation, without overflow for the largest floats."""
     size = float(np.abs(values).max())
     if size == 0 or values[0] == values[-1]:
@@ -193,7 +233,7 @@ def _standard_deviation(values: NDArray[np.float64]) -> float:
     return float(np.std(values / size) * size)
 
 
-def _bin_means(ordered: NDArray[np.float64], edges: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def _bin_means(ordered: Floats, edges: Floats, counts: Integers) -> Floats:
     """Mean of the ordered values inside each bin; the middle of an empty one; the nearest edge for an empty outer one."""
     lower, upper = np.concatenate([edges[:1], edges]), np.concatenate([edges, edges[-1:]])
     middle = lower / 2 + upper / 2

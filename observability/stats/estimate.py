@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from observability.stats.arrays import Floats
 from observability.stats.confusion import average_ranks
 from observability.stats.interval import Interval, log_odds_interval, normal_quantile, ordered_interval, rate_interval
 from observability.stats.scores import SCORE_MIDDLES
 
-Floats = NDArray[np.float64]
 DRAWS = 100
 SEED = 20190704
 """The calibration uses the same draws in each run, so that findings are reproducible."""

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from observability.stats.arrays import Floats
 
 LEAST_DAYS = 14
 """Days of history below which there is no forecast."""
@@ -19,7 +21,6 @@ WEEKDAY_DAYS = 28
 METHOD = "local level"
 WITH_WEEKDAYS = "local level with weekdays"
 CONSTANT = "constant level"
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from observability.stats.arrays import Floats
 from observability.stats.interval import Interval, normal_quantile, rate_ratio_interval, two_sided_p_value, widened_wilson_bounds
 
-Floats = NDArray[np.float64]
 DRAWS = 2000
 SEED = 20160101
 """The null distribution uses the same draws in each run, so that findings are reproducible."""
@@ -219,7 +219,7 @@ def max_rate_spread(
     difference, _, _, lowest, highest, _ = max(found, key=lambda each: each[0])
     null, surest = np.max(nulls, axis=0), _surest_pair(pairs, least)
     ends, (hits, rows) = [surest.lowest, surest.highest], counts[surest.family]
-    one = _pair_p_value(surest.reach, hits[ends], rows[ends], _pooled_rate(hits, rows))
+    one = _pair_p_value(surest.reach, hits[ends], rows[ends], float(hits.sum() / rows.sum()))
     return GroupSpread(
         difference,
         max(each[1] for each in found),
@@ -233,9 +233,7 @@ def max_rate_spread(
     )
 
 
-def mean_spread(
-    means: ArrayLike, errors: ArrayLike, n: ArrayLike, confidence: float = 0.95, draws: int = DRAWS, least: float = 0.0
-) -> GroupSpread:
+def mean_spread(means: ArrayLike, errors: ArrayLike, n: ArrayLike, draws: int = DRAWS, least: float = 0.0) -> GroupSpread:
     """Largest difference between the means of groups, with a normal null.
 
     Parameters
@@ -246,8 +244,6 @@ def mean_spread(
         Standard error of each mean.
     n : ArrayLike
         Rows of each group (Σw).
-    confidence : float
-        Coverage of the interval.
     draws : int
         Draws of the null distribution.
     least : float
@@ -261,7 +257,7 @@ def mean_spread(
     values, error, rows = (np.asarray(array, np.float64) for array in (means, errors, n))
     if values.size < 2 or not np.isfinite(error).all():
         return NO_SPREAD
-    half = normal_quantile(_bonferroni_confidence(confidence, values.size, 1)) * error
+    half = normal_quantile(_bonferroni_confidence(0.95, values.size, 1)) * error
     difference, low, high, lowest, highest, total = _widest_gap(values, half, half, float(rows.sum()))
     null, surest = largest_pair_z(_normal_draws(draws, values.size) * error, error), _surest_pair([(values, error)], least)
     p_value = _permutation_p_value(surest.reach, null, pair_count(1, values.size) * float(two_sided_p_value(surest.reach)))
@@ -372,11 +368,6 @@ def _widest_gap(values: Floats, below: Floats, above: Floats, n: float) -> tuple
     )
 
 
-def _pooled_rate(successes: Floats, n: Floats) -> float:
-    """Rate of all groups together."""
-    return float(successes.sum() / n.sum())
-
-
 def permutation_null(successes: ArrayLike, n: ArrayLike, draws: int = DRAWS) -> Floats:
     """Standard score of the most significant pair of groups of these sizes when the successes fall on rows at random.
 
@@ -434,9 +425,7 @@ def _pair_p_value(reach: float, successes: Floats, n: Floats, share: float) -> f
     return float(min(1.0, 2 * hypergeom.sf(hits[1] - 1, rows.sum(), hits.sum(), rows[1])))
 
 
-def smallest_rate_ratio(
-    successes: ArrayLike, n: ArrayLike, n_squares: ArrayLike | None = None, confidence: float = 0.95
-) -> tuple[Interval, int | None, int | None]:
+def smallest_rate_ratio(successes: ArrayLike, n: ArrayLike) -> tuple[Interval, int | None, int | None]:
     """Lowest rate over highest rate with Koopman's interval at the confidence that covers every pair, and their places.
 
     Parameters
@@ -445,10 +434,6 @@ def smallest_rate_ratio(
         Successes of each group (Σw).
     n : ArrayLike
         Rows of each group (Σw).
-    n_squares : ArrayLike | None
-        Σw² of each group; None where rows are unweighted.
-    confidence : float
-        Coverage of the interval.
 
     Returns
     -------
@@ -459,12 +444,12 @@ def smallest_rate_ratio(
     ----------
     * Koopman (1984), Confidence intervals for the ratio of two binomial proportions.
     """
-    hits, rows = effective_counts(successes, n, n_squares)
+    hits, rows = effective_counts(successes, n)
     if hits.size < 2 or not (rows > 0).all() or hits.sum() <= 0:
         return Interval(None, None, None, float(rows.sum())), None, None
     values = group_rates(hits, rows)
     low, high = int(values.argmin()), int(values.argmax())
-    found = rate_ratio_interval(hits[low], rows[low], hits[high], rows[high], confidence=_bonferroni_confidence(confidence, hits.size, 1))
+    found = rate_ratio_interval(hits[low], rows[low], hits[high], rows[high], confidence=_bonferroni_confidence(0.95, hits.size, 1))
     return found, low, high
 
 

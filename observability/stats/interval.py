@@ -14,10 +14,13 @@ from math import isfinite, isnan
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from observability.stats.arrays import Floats
 from observability.stats.confusion import average_ranks
 
+CONFIDENCE = 0.95
+"""Coverage of an interval where no other is asked for."""
 FEW, SMALLEST = 12.0, 1e-9
 """Hits or misses from which Wilson's interval is the wider one anyway."""
 ROUNDING = 1e-14
@@ -127,7 +130,7 @@ def ordered_interval(value: float, low: float, high: float, n: float) -> Interva
     return Interval(float(value), float(min(low, value)), float(max(high, value)), float(n))
 
 
-def two_sided_p_value(z: ArrayLike) -> NDArray[np.float64]:
+def two_sided_p_value(z: ArrayLike) -> Floats:
     """Probability that a standard normal number is as far from 0.
 
     Parameters
@@ -137,7 +140,7 @@ def two_sided_p_value(z: ArrayLike) -> NDArray[np.float64]:
 
     Returns
     -------
-    NDArray[np.float64]
+    Floats
     """
     from scipy.special import ndtr
 
@@ -223,7 +226,7 @@ def wilson_interval(successes: float, n: float, n_squares: float | None = None, 
     return ordered_interval(rate, float(low), float(high), rows)
 
 
-def wilson_bounds(rate: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def wilson_bounds(rate: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
     """Ends of Wilson's score interval.
 
     Parameters
@@ -237,7 +240,7 @@ def wilson_bounds(rate: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tu
 
     Returns
     -------
-    tuple[NDArray[np.float64], NDArray[np.float64]]
+    tuple[Floats, Floats]
         (low, high).
     """
     share, rows, z = np.asarray(rate, np.float64), np.asarray(n, np.float64), normal_quantile(confidence)
@@ -247,7 +250,7 @@ def wilson_bounds(rate: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tu
         return np.maximum((middle - half) / scale, 0.0), np.minimum((middle + half) / scale, 1.0)
 
 
-def widened_wilson_bounds(rate: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def widened_wilson_bounds(rate: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
     """Ends of Wilson's interval, no nearer to few hits or few misses than the exact one-sided bounds.
 
     Parameters
@@ -261,7 +264,7 @@ def widened_wilson_bounds(rate: ArrayLike, n: ArrayLike, confidence: float = 0.9
 
     Returns
     -------
-    tuple[NDArray[np.float64], NDArray[np.float64]]
+    tuple[Floats, Floats]
         (low, high).
     """
     from scipy.special import betaincinv
@@ -424,15 +427,7 @@ def rate_difference_interval(
     return difference_interval(a, wilson_interval(successes_b, n_b, n_squares_b, confidence))
 
 
-def rate_ratio_interval(
-    successes_a: float,
-    n_a: float,
-    successes_b: float,
-    n_b: float,
-    n_squares_a: float | None = None,
-    n_squares_b: float | None = None,
-    confidence: float = 0.95,
-) -> Interval:
+def rate_ratio_interval(successes_a: float, n_a: float, successes_b: float, n_b: float, confidence: float = 0.95) -> Interval:
     """Ratio of two independent proportions, a / b, with Koopman's score interval.
 
     Parameters
@@ -445,10 +440,6 @@ def rate_ratio_interval(
         Successes of side b.
     n_b : float
         Rows of side b.
-    n_squares_a : float | None
-        Σw² of side a; None where it is unweighted.
-    n_squares_b : float | None
-        Σw² of side b; None where it is unweighted.
     confidence : float
         Coverage of the interval.
 
@@ -461,11 +452,10 @@ def rate_ratio_interval(
     ----------
     * Koopman (1984), Confidence intervals for the ratio of two binomial proportions.
     """
-    rows_a, rows_b = effective_n(n_a, n_squares_a), effective_n(n_b, n_squares_b)
-    n = min(rows_a, rows_b)
-    if n <= 0 or successes_a + successes_b <= 0:
+    x, rows_a, y, rows_b = float(successes_a), max(float(n_a), 0.0), float(successes_b), max(float(n_b), 0.0)
+    n, z = min(rows_a, rows_b), normal_quantile(confidence)
+    if n <= 0 or x + y <= 0:
         return Interval(None, None, None, n)
-    x, y, z = successes_a / n_a * rows_a, successes_b / n_b * rows_b, normal_quantile(confidence)
 
     def score(log_ratio: float) -> float:
         """Falls in the ratio; z at the low end, -z at the high end."""

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+from scipy.special import ndtri, stdtr, xlog1py, xlogy
 
+from observability.stats.arrays import Bools, Floats
 from observability.stats.dispersion import LARGE_FREEDOM
 
-Floats = NDArray[np.float64]
 FEWEST = 3
 """Levels needed: of two, one always rises by what the other falls."""
 
@@ -64,7 +65,7 @@ class LevelShares:
     n: tuple[float, float]
     from_days: Floats
     freedom: float
-    judged: NDArray[np.bool_]
+    judged: Bools
     wild: float = 1.0
 
     @cached_property
@@ -116,7 +117,7 @@ def signed_likelihood_roots(p: ArrayLike, q: ArrayLike, n: float, m: float | Flo
     return np.asarray(np.sign(now - before) * np.sqrt(np.maximum(2 * (inner - outer), 0.0)))
 
 
-def past_day_excess(shares: Floats, n: Floats, from_days: Floats, judged: NDArray[np.bool_]) -> float:
+def past_day_excess(shares: Floats, n: Floats, from_days: Floats, judged: Bools) -> float:
     """Largest distance of two levels on past days over the largest expected of so many normal days.
 
     Shares of days are skewed, and the variance of days is a robust one, so one outlying day is no fault: this factor keeps it from
@@ -130,7 +131,7 @@ def past_day_excess(shares: Floats, n: Floats, from_days: Floats, judged: NDArra
         Effective rows of each day.
     from_days : Floats
         Variance that days add to each share.
-    judged : NDArray[np.bool_]
+    judged : Bools
         Mask of the groups that are single levels.
 
     Returns
@@ -138,8 +139,6 @@ def past_day_excess(shares: Floats, n: Floats, from_days: Floats, judged: NDArra
     float
         At least 1.
     """
-    from scipy.special import ndtri
-
     kept, levels = n > 0, int(judged.sum())
     if levels < FEWEST or kept.sum() < 2:
         return 1.0
@@ -153,8 +152,6 @@ def past_day_excess(shares: Floats, n: Floats, from_days: Floats, judged: NDArra
 
 def _binomial_log_likelihood(share: Floats, n: float | Floats) -> Floats:
     """Log-likelihood of n rows with a share of one level, at that share: n (p ln p + (1 - p) ln(1 - p))."""
-    from scipy.special import xlog1py, xlogy
-
     return np.asarray(n * (xlogy(share, share) + xlog1py(1 - share, -share)))
 
 
@@ -173,8 +170,6 @@ def find_level_swap(of: LevelShares, pair: tuple[int, int] | None = None) -> Lev
     LevelSwap | None
         None where fewer than three levels are tested, or none fell and none rose.
     """
-    from scipy.special import stdtr
-
     looks = int(of.judged.sum())
     if looks < FEWEST or min(of.before.sum(), of.now.sum(), *of.n) <= 0:
         return None

@@ -3,13 +3,15 @@
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from observability.stats.arrays import Bools, Floats
 
 ACT_SHARE = 0.2
 """A critical finding may spend a fifth of a run's budget of false discoveries, a warning all of it."""
 
 
-def benjamini_hochberg(p_values: ArrayLike, q: float = 0.1) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def benjamini_hochberg(p_values: ArrayLike, q: float = 0.1) -> tuple[Floats, Bools]:
     """Adjusted p-values, and a mask of those rejected at false discovery rate q.
 
     Parameters
@@ -21,7 +23,7 @@ def benjamini_hochberg(p_values: ArrayLike, q: float = 0.1) -> tuple[NDArray[np.
 
     Returns
     -------
-    tuple[NDArray[np.float64], NDArray[np.bool_]]
+    tuple[Floats, Bools]
         (adjusted, rejected), in the order of the p-values.
 
     References

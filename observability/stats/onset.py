@@ -5,11 +5,11 @@ from functools import cache
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from observability.stats.arrays import Floats
 from observability.stats.dispersion import MAD_TO_SD
 
-Floats = NDArray[np.float64]
 Known = Literal["dated", "open", "vague"]
 SURE = 9.0
 """Twice the log likelihood ratio from which a change is dated. Noise alone reaches it in about 5 % of series with known errors, and in

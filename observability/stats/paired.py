@@ -7,11 +7,12 @@ weight, so the same difference shows on far fewer rows than between two independ
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+from scipy.special import bdtr, stdtr, stdtrit
 
+from observability.stats.arrays import Floats
 from observability.stats.interval import Interval, normal_quantile, ordered_interval, paired_rate_difference_interval, two_sided_p_value
 
-Floats = NDArray[np.float64]
 NAN = float("nan")
 
 
@@ -49,8 +50,6 @@ def mcnemar_p_value(only_a: float, only_b: float) -> float:
     ----------
     * McNemar (1947), Note on the sampling error of the difference between correlated proportions.
     """
-    from scipy.special import bdtr
-
     n, fewer = round(only_a + only_b), round(min(only_a, only_b))
     return min(1.0, 2 * float(bdtr(fewer, n, 0.5))) if n else 1.0
 
@@ -106,9 +105,7 @@ def paired_means(values_a: ArrayLike, values_b: ArrayLike, confidence: float = 0
     return _from_influence(float(a.mean()), float(b.mean()), a - b - float(np.mean(a - b)), float(np.mean(a - b)), confidence)
 
 
-def paired_ratios(
-    parts_a: ArrayLike, wholes_a: ArrayLike, parts_b: ArrayLike, wholes_b: ArrayLike, confidence: float = 0.95
-) -> PairedComparison:
+def paired_ratios(parts_a: ArrayLike, wholes_a: ArrayLike, parts_b: ArrayLike, wholes_b: ArrayLike) -> PairedComparison:
     """Two ratios Σpart / Σwhole of the same rows, such as precision, recall and F1, by the delta method.
 
     F1 has the parts 2·TP and the wholes 2·TP + FP + FN. Where all influences are 0, which is uninformative about further rows, the
@@ -124,8 +121,6 @@ def paired_ratios(
         Parts of side b.
     wholes_b : ArrayLike
         Wholes of side b.
-    confidence : float
-        Coverage of the interval.
 
     Returns
     -------
@@ -146,7 +141,7 @@ def paired_ratios(
         values.append(float(part.sum()) / total)
         influence.append((part - values[-1] * whole) * part.size / total)
         least = min(least, total)
-    found = _from_influence(values[0], values[1], influence[0] - influence[1], values[0] - values[1], confidence)
+    found = _from_influence(values[0], values[1], influence[0] - influence[1], values[0] - values[1])
     if found.difference.low == found.difference.high and found.difference.value is not None:
         value, reach = found.difference.value, min(3.0 / least, 1.0)
         return PairedComparison(found.a, found.b, ordered_interval(value, value - reach, value + reach, found.difference.n), found.p_value)
@@ -224,10 +219,8 @@ def paired_roc_auc(scores_a: ArrayLike, scores_b: ArrayLike, positive: ArrayLike
     return PairedComparison(aucs[0], aucs[1], ordered_interval(value, value - reach, value + reach, mask.size), p_value)
 
 
-def _from_influence(a: float, b: float, influence: Floats, value: float, confidence: float) -> PairedComparison:
+def _from_influence(a: float, b: float, influence: Floats, value: float, confidence: float = 0.95) -> PairedComparison:
     """Difference `value` of two statistics whose error is the mean of the rows' influences (which sum to 0), on Student's t."""
-    from scipy.special import stdtr, stdtrit
-
     n = influence.size
     if n < 2:
         return PairedComparison(a, b, Interval(value, None, None, n), NAN)

@@ -4,15 +4,16 @@ Histograms have len(edges) + 1 counts, closed on the left (stats/edges.py); valu
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from observability.stats.interval import Interval, ordered_interval
+from observability.stats.arrays import Floats
+from observability.stats.interval import CONFIDENCE, Interval, ordered_interval
 
 RELATIVE_ERROR = 0.02
 """Largest relative error of a quantile from LOG_EDGES (inside the edges)."""
 
 
-def log_edges(low: float = 0.01, high: float = 1e7, relative_error: float = RELATIVE_ERROR) -> NDArray[np.float64]:
+def log_edges(low: float = 0.01, high: float = 1e7, relative_error: float = RELATIVE_ERROR) -> Floats:
     """Edges in constant ratio (1 + ε) / (1 - ε), so that the middle of a bin is within ε of all in it: the bins of DDSketch.
 
     Parameters
@@ -26,7 +27,7 @@ def log_edges(low: float = 0.01, high: float = 1e7, relative_error: float = RELA
 
     Returns
     -------
-    NDArray[np.float64]
+    Floats
 
     Raises
     ------
@@ -49,7 +50,7 @@ LOG_EDGES = log_edges()
 LOG_EDGES.setflags(write=False)
 
 
-def log_bin_middle(low: ArrayLike, high: ArrayLike) -> NDArray[np.float64]:
+def log_bin_middle(low: ArrayLike, high: ArrayLike) -> Floats:
     """Value 2ab / (a + b) of a bin [a, b) of positive numbers, whose relative error is the same at both ends.
 
     Parameters
@@ -61,7 +62,7 @@ def log_bin_middle(low: ArrayLike, high: ArrayLike) -> NDArray[np.float64]:
 
     Returns
     -------
-    NDArray[np.float64]
+    Floats
     """
     a, b = np.asarray(low, np.float64), np.asarray(high, np.float64)
     return np.asarray(2 * a * b / (a + b), np.float64)
@@ -142,9 +143,7 @@ def median_interval(values: ArrayLike, outside: float = 0.05) -> tuple[float, fl
     return float(np.median(ordered)), float(ordered[place]), float(ordered[n - 1 - place])
 
 
-def quantile_interval(
-    counts: ArrayLike, edges: ArrayLike, q: float, middle: bool = False, effective_n: float | None = None, confidence: float = 0.95
-) -> Interval:
+def quantile_interval(counts: ArrayLike, edges: ArrayLike, q: float, middle: bool = False, effective_n: float | None = None) -> Interval:
     """A quantile with the interval of order statistics: ranks that a binomial(n, q) leaves outside in 1 - confidence of the cases.
 
     Where too few rows lie beyond a quantile for such a rank, the end is the outermost filled bin and the coverage smaller. With
@@ -162,8 +161,6 @@ def quantile_interval(
         Use the bin's middle (for LOG_EDGES) instead of interpolating.
     effective_n : float | None
         Effective rows where counts are weighted; None for the sum of the counts.
-    confidence : float
-        Coverage of the interval.
 
     Returns
     -------
@@ -178,7 +175,7 @@ def quantile_interval(
         return Interval(None, None, None, 0.0)
     ranks = [q * n, q * n]
     if 1e-12 < q < 1 - 1e-12:
-        tail = (1 - confidence) / 2
+        tail = (1 - CONFIDENCE) / 2
         ranks = [float(np.ceil(bdtrik(tail, n, q))), float(np.ceil(bdtrik(1 - tail, n, q))) + 1]
     first, last = (min(max(rank, 0.0), n) / n for rank in ranks)
     if middle:

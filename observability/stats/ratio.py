@@ -7,8 +7,10 @@ narrow.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+from scipy.special import stdtr, stdtrit
 
+from observability.stats.arrays import Floats
 from observability.stats.interval import Interval, ordered_interval
 
 
@@ -46,8 +48,6 @@ def ratio_of_totals_interval(totals: ArrayLike, sizes: ArrayLike, confidence: fl
     ----------
     * Cochran (1977), Sampling Techniques, section 6.4.
     """
-    from scipy.special import stdtrit
-
     total, size = _nonempty_parts(totals, sizes)
     if not size.sum() > 0:
         return Interval(None, None, None, 0.0)
@@ -86,8 +86,6 @@ def ratio_of_totals_change(
     ----------
     * Welch (1947), The generalization of Student's problem when several different population variances are involved.
     """
-    from scipy.special import stdtr, stdtrit
-
     sides = [_nonempty_parts(now_totals, now_sizes), _nonempty_parts(past_totals, past_sizes)]
     n = min(int((size > 0).sum()) for _, size in sides)
     if n < 3:
@@ -106,14 +104,14 @@ def ratio_of_totals_change(
     return RatioChange(float(np.exp(shift)), float(np.exp(shift - half)), float(np.exp(shift + half)), p_value, n)
 
 
-def _nonempty_parts(totals: ArrayLike, sizes: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _nonempty_parts(totals: ArrayLike, sizes: ArrayLike) -> tuple[Floats, Floats]:
     """Parts with a total or a size."""
     total, size = np.asarray(totals, np.float64).ravel(), np.asarray(sizes, np.float64).ravel()
     held = (total != 0) | (size != 0)
     return total[held], size[held]
 
 
-def _standard_error(total: NDArray[np.float64], size: NDArray[np.float64], value: float) -> float:
+def _standard_error(total: Floats, size: Floats, value: float) -> float:
     """Standard error of the ratio; NaN below two parts."""
     if total.size < 2:
         return float("nan")

@@ -12,23 +12,23 @@ AUC is then that of scores rounded to the bins.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from observability.stats.arrays import Floats
 from observability.stats.edges import next_float
 
 
-def _logistic(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+def _logistic(log_odds: Floats) -> Floats:
     """1 / (1 + exp(-log_odds))."""
     return np.asarray(1 / (1 + np.exp(-log_odds)), np.float64)
 
 
-def _score_edges() -> NDArray[np.float64]:
+def _score_edges() -> Floats:
     """Steps of 1/200, steps of 0.1 in the log odds, and the next float after 1."""
     return np.unique(np.concatenate([np.arange(201) / 200, _logistic(np.arange(-140, 141) / 10), [next_float(1.0)]]))
 
 
-def _coarse_edges() -> NDArray[np.float64]:
-    """19 of the score edges that make 20 groups: tenths in the middle, finer towards 0 and 1."""
+def _coarse_edges() -> Floats:
+    """The 19 score edges that separate 20 groups: steps of a tenth in the middle, finer towards 0 and 1."""
     ends = _logistic(np.array([-70, -55, -45, -35, 35, 45, 55, 70]) / 10)
     return np.sort(np.concatenate([ends, np.array([10, 20, 40, 60, 80, 100, 120, 140, 160, 180, 190]) / 200]))
 
@@ -43,17 +43,17 @@ COARSE_GROUP = np.concatenate([[0], np.searchsorted(COARSE_EDGES, SCORE_EDGES, s
 """Group (0 to 19) of each bin of SCORE_EDGES."""
 
 
-def bin_middles(edges: NDArray[np.float64] = SCORE_EDGES) -> NDArray[np.float64]:
+def bin_middles(edges: Floats = SCORE_EDGES) -> Floats:
     """Middle of each of the len(edges) + 1 bins, clipped to [0, 1]: the score where only its bin is known.
 
     Parameters
     ----------
-    edges : NDArray[np.float64]
+    edges : Floats
         Increasing edges in [0, 1].
 
     Returns
     -------
-    NDArray[np.float64]
+    Floats
     """
     bounds = np.concatenate([[0.0], edges, [1.0]])
     return np.asarray(np.clip((bounds[:-1] + bounds[1:]) / 2, 0.0, 1.0), np.float64)

@@ -7,7 +7,9 @@ distribution of days beyond their variance.
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from observability.stats.arrays import Floats
 
 SHIFTS = (0.5, 1.0, 2.0)
 """Sizes of a shift in standard deviations of a day, equally weighted."""
@@ -15,7 +17,7 @@ LARGEST = 3.0
 """Scores are capped at so many standard deviations: one outlying day alone is no gradual shift."""
 
 
-def shiryaev_roberts(scores: ArrayLike) -> NDArray[np.float64]:
+def shiryaev_roberts(scores: ArrayLike) -> Floats:
     """After each day, the mean waiting time in days for a clean series to look as bad: an alarm at A has a mean time between false
     alarms of at least A.
 
@@ -27,7 +29,7 @@ def shiryaev_roberts(scores: ArrayLike) -> NDArray[np.float64]:
 
     Returns
     -------
-    NDArray[np.float64]
+    Floats
 
     References
     ----------

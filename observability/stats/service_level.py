@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from observability.stats.arrays import Bools, Floats
 from observability.stats.interval import Interval, ordered_interval, rate_interval, wilson_bounds
 
-Floats = NDArray[np.float64]
 BUDGET_DAYS = 28
 """Period of the budget: four whole weeks, so that each weekday counts equally often."""
 MINIMUM_REQUESTS, MINIMUM_BAD = 100, 5
@@ -127,7 +127,7 @@ def trailing_sums(values: ArrayLike, hours: int) -> Floats:
     return np.asarray(total[places] - total[np.maximum(places - hours, 0)])
 
 
-def alert_hours(bad: ArrayLike, n: ArrayLike, target: float, rule: BurnRule) -> NDArray[np.bool_]:
+def alert_hours(bad: ArrayLike, n: ArrayLike, target: float, rule: BurnRule) -> Bools:
     """Mask of the hours at whose end a rule's alert is on.
 
     Parameters
@@ -143,14 +143,12 @@ def alert_hours(bad: ArrayLike, n: ArrayLike, target: float, rule: BurnRule) -> 
 
     Returns
     -------
-    NDArray[np.bool_]
+    Bools
     """
     allowed = 1 - target
-    held = np.ones(np.asarray(n).size, np.bool_)
-    for hours in (rule.long, rule.short):
-        wrong, rows = trailing_sums(bad, hours), trailing_sums(n, hours)
-        held &= (rows > 0) & (wrong >= rule.factor * allowed * rows - 1e-9)
-    wrong, rows = trailing_sums(bad, rule.long), trailing_sums(n, rule.long)
+    sums = [(trailing_sums(bad, hours), trailing_sums(n, hours)) for hours in (rule.long, rule.short)]
+    held = np.logical_and.reduce([(rows > 0) & (wrong >= rule.factor * allowed * rows - 1e-9) for wrong, rows in sums])
+    wrong, rows = sums[0]
     return np.asarray(held & (rows >= MINIMUM_REQUESTS) & (wrong >= MINIMUM_BAD) & (wilson_lower(wrong, rows) > allowed))
 
 
@@ -197,9 +195,6 @@ def burn_states(bad: ArrayLike, n: ArrayLike, target: float, rules: Sequence[Bur
         spent, served = float(wrong[-rule.long :].sum()), float(rows[-rule.long :].sum())
         short = burn_rate_interval(float(wrong[-rule.short :].sum()), float(rows[-rule.short :].sum()), target).value
         on = alert_hours(wrong[-rule.long :], rows[-rule.long :], target, rule)
-        found.append(
-            BurnState(
-                rule, burn_rate_interval(spent, served, target), short, served, spent, served >= MINIMUM_REQUESTS, bool(on.size and on[-1])
-            )
-        )
+        rate, enough = burn_rate_interval(spent, served, target), served >= MINIMUM_REQUESTS
+        found.append(BurnState(rule, rate, short, served, spent, enough, bool(on.size and on[-1])))
     return found

@@ -1,9 +1,9 @@
 """Design effect of days on comparisons of slices.
 
-Rows of a day share its weather, campaign or outage. What all slices share cancels where a slice is compared with the rest; what only
-the levels of one column share does not, and is estimated here: from one day to the next the excess of a slice over the rest jumps by
-more than its rows explain. Jumps, because a fault that begins in the middle of the window makes one only; the days with the largest
-jumps are left out for that reason.
+Rows of one day are correlated: they share its weather, campaign or outage. An effect on all slices cancels where a slice is compared
+with the rest. An effect on the levels of one column does not cancel, and is estimated here from the jumps of a slice's excess over the
+rest from one day to the next, compared with the jumps that its number of rows explains. Jumps are used because a fault that begins
+within the window causes only one; the days with the largest jumps are left out.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from scipy.special import ndtri, stdtr
 from observability.stats.slice_moments import Floats, Mask, SliceGrid, SliceMoments, SliceTarget
 
 FEW = 5
-"""Rows of a slice on a day from which the day counts; jumps from which a column has an estimate of its own."""
+"""Minimum rows of a slice for a day to count; minimum jumps for a column to have its own estimate."""
 PART = 0.25
 """Days with fewer rows than this share of a slice's busiest day are skipped."""
 MANY = 1000
-"""Degrees of freedom from which Student's law is taken as normal."""
+"""Degrees of freedom from which Student's t distribution is treated as normal."""
 DAYS = 4
 """Days on which a slice must have rows, in windows of that length."""
 

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-Floats = NDArray[np.float64]
+from observability.stats.arrays import Bools, Floats
+
 Codes = NDArray[np.int16]
-Mask = NDArray[np.bool_]
+Mask = Bools
 SIDES = ("now", "before")
 COMPOSITION = 2.5
 """A slice whose share of the rows changed by a larger factor is not compared: that is a shift of inputs, reported elsewhere."""
@@ -149,7 +150,7 @@ class SliceGrid:
         sums = [np.append(np.bincount(flat, np.repeat(column, wide), size)[:-1], column.sum()) for column in columns]
         return SliceMoments(*sums)
 
-    def allowed(self, target: SliceTarget) -> NDArray[np.bool_]:
+    def allowed(self, target: SliceTarget) -> Bools:
         """Mask of the slices in which a target is compared."""
         return np.array([self.cuts[place].name not in target.own for place, _ in self.of], bool)
 
@@ -228,7 +229,7 @@ def _all_rows(sums: SliceMoments) -> SliceMoments:
     return SliceMoments(*(np.full_like(each, each[-1]) for each in (sums.n, sums.total, sums.squares, sums.served)))
 
 
-def comparable_slices(inside: NowBefore, outside: NowBefore, least: int) -> NDArray[np.bool_]:
+def comparable_slices(inside: NowBefore, outside: NowBefore, least: int) -> Bools:
     """Mask of the slices with enough rows inside and outside, on both sides, and about the same share of the rows.
 
     Parameters
@@ -242,7 +243,7 @@ def comparable_slices(inside: NowBefore, outside: NowBefore, least: int) -> NDAr
 
     Returns
     -------
-    NDArray[np.bool_]
+    Bools
     """
     (now, before), (rest, rest_before) = inside, outside
     kept = (now.n >= least) & (rest.n >= least)

@@ -66,8 +66,9 @@ class ChangedSlice(SliceComparison):
     """A slice that changed differently from the rest.
 
     excess: change in the slice minus change in the rest (without a before: slice minus rest), low, high: its 95 % interval,
-    inflation included. coverage: share of the whole change (without a before: of the excess over the rest's mean) that lies in the
-    slice, 0 to 1. share: of the rows.
+    inflation included. error: standard error of the excess from rows and days, without the inflation; freedom: its degrees of freedom.
+    coverage: share of the whole change (without a before: of the excess over the rest's mean) that lies in the slice, 0 to 1. share: of
+    the rows.
     """
 
     target: str
@@ -80,6 +81,8 @@ class ChangedSlice(SliceComparison):
     p_adjusted: float
     coverage: float
     share: float
+    error: float = 0.0
+    freedom: float = float("inf")
 
     @property
     def change(self) -> float:
@@ -113,6 +116,7 @@ def search_slices(
     most: int = MOST,
     pairs: bool = True,
     shown: Collection[str] | None = None,
+    listed: int = SHOWN,
 ) -> SliceSearch:
     """Slices of `cuts` in which a target changed differently from the rest, at most `most` of each target, by z.
 
@@ -135,6 +139,8 @@ def search_slices(
         Search pairs of levels too.
     shown : Collection[str] | None
         Targets whose strongest single slices are returned as well; None for all.
+    listed : int
+        Single slices of such a target that are returned at most.
 
     Returns
     -------
@@ -169,7 +175,7 @@ def search_slices(
     for target, sides, z, by, wider in zip(targets, singles, tested, designs, inflation):
         finder = SliceFinder(target, grid, by, wider, present, least)
         if shown is None or target.name in shown:
-            strongest = [int(place) for place in np.argsort(-np.nan_to_num(z), kind="stable")[:SHOWN] if not np.isnan(z[place])]
+            strongest = [int(place) for place in np.argsort(-np.nan_to_num(z), kind="stable")[:listed] if not np.isnan(z[place])]
             every[target.name] = tuple(finder.found(sides, (place,), adjust) for place in strongest)
         found += finder.peeled(sides, most, adjust, adjust_pair if pairs else None)
     order = sorted(found, key=lambda each: (each.p_adjusted, -abs(each.z), len(each.conditions), each.target, each.conditions))
@@ -278,8 +284,10 @@ class SliceFinder:
             z=z,
             p_value=p,
             p_adjusted=adjust(p),
-            coverage=_coverage(held),
+            coverage=change_coverage(held),
             share=float(inside[0].served[0] / max(now.served[-1], 1.0)),
+            error=float(error * np.sqrt(wide)),
+            freedom=float(freedom),
         )
 
     def peeled(self, sides: NowBefore, most: int, adjust: Adjust, adjust_pair: Adjust | None) -> list[ChangedSlice]:
@@ -302,7 +310,7 @@ class SliceFinder:
         """The strongest slice whose change is its own, and its places; a pair where it beats its parents."""
         z = np.abs(np.nan_to_num(self.standard(_slice_scores(sides, self.grid, self.target, self.least)))) * self.present
         order = [int(place) for place in np.argsort(-z, kind="stable") if z[place] >= PAIR_FROM]
-        single = next((each for each in (self.found(sides, (place,), adjust) for place in order) if _is_own_change(each)), None)
+        single = next((each for each in (self.found(sides, (place,), adjust) for place in order) if is_own_change(each)), None)
         pair = None if adjust_pair is None else self.best_pair(sides, kept, order[:PARENTS], adjust_pair)
         if pair is not None and (single is None or _replaces(pair[0], single)):
             return pair
@@ -333,7 +341,7 @@ class SliceFinder:
                 if z[place] < PAIR_FROM or (best is not None and z[place] <= abs(best[0].z)):
                     break
                 found = self.found(inside, (parent, place), adjust)
-                if _is_own_change(found) and all(self.beats(inside, place, sides, one) for one in (parent, place)):
+                if is_own_change(found) and all(self.beats(inside, place, sides, one) for one in (parent, place)):
                     best = found, (parent, place)
         return best
 
@@ -369,25 +377,52 @@ def _replaces(pair: ChangedSlice, single: ChangedSlice) -> bool:
     return set(single.conditions) < set(pair.conditions) or abs(pair.z) > abs(single.z)
 
 
-def _is_own_change(found: ChangedSlice) -> bool:
-    """Whether the change is the slice's own: the rest moved by less than half as much the same way."""
-    return found.rest_change * np.sign(found.change) <= CONCENTRATED * abs(found.change) and found.change * found.excess > 0
+def is_own_change(found: ChangedSlice) -> bool:
+    """Whether the change is the slice's own.
+
+    The rest moved by less than half as much the same way, or by less than twice as much the other way: where the slice stayed and the
+    rest moved, the slice did not change.
+
+    Parameters
+    ----------
+    found : ChangedSlice
+        A slice and the rest.
+
+    Returns
+    -------
+    bool
+    """
+    return bool(_own(np.array([found.change]), np.array([found.rest_change]))[0])
+
+
+def _own(change: Floats, rest: Floats) -> Mask:
+    """`is_own_change` of changes of slices and of their rests."""
+    along = rest * np.sign(change)
+    return np.asarray((along <= CONCENTRATED * np.abs(change)) & (-along * CONCENTRATED <= np.abs(change)) & (change != 0), bool)
 
 
 def _own_changes(sides: NowBefore) -> Mask:
-    """`_is_own_change` of every single slice; without a before all are their own."""
+    """`is_own_change` of every single slice; without a before all are their own."""
     now, before = sides
     rest_now, rest_before = rest_moments(sides)
     if before is None or rest_before is None:
         return np.ones(now.n.size - 1, bool)
     change, rest = ((after.mean - then.mean)[:-1] for after, then in ((now, before), (rest_now, rest_before)))
-    return np.asarray((rest * np.sign(change) <= CONCENTRATED * np.abs(change)) & (change * (change - rest) > 0), bool)
+    return _own(change, rest)
 
 
-def _coverage(held: SliceComparison) -> float:
+def change_coverage(held: SliceComparison) -> float:
     """Share of the whole change that lies in the slice: its change times its rows, over that of all rows that moved the same way.
 
-    Without a before: its share of the total.
+    Parameters
+    ----------
+    held : SliceComparison
+        A slice and the rest.
+
+    Returns
+    -------
+    float
+        Without a before, the slice's share of the total.
     """
     if held.before is None or held.rest_before is None:
         inside, outside = held.now.n * held.now.mean, held.rest_now.n * held.rest_now.mean

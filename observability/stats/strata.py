@@ -7,11 +7,10 @@ other items differ by their items alone. Both are computed from hits and rows by
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from observability.stats.interval import Interval, normal_quantile, ordered_interval, rate_interval
-
-Floats = NDArray[np.float64]
+from observability.stats.arrays import Floats
+from observability.stats.interval import CONFIDENCE, Interval, normal_quantile, ordered_interval, rate_interval
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,7 @@ def clustered_rate_interval(hits: ArrayLike, rows: ArrayLike, confidence: float 
     return rate_interval(held, n, cluster_row_squares(hits, rows), confidence)
 
 
-def stratified_difference(
-    hits_a: ArrayLike, rows_a: ArrayLike, hits_b: ArrayLike, rows_b: ArrayLike, confidence: float = 0.95
-) -> StratifiedDifference:
+def stratified_difference(hits_a: ArrayLike, rows_a: ArrayLike, hits_b: ArrayLike, rows_b: ArrayLike) -> StratifiedDifference:
     """Share of a minus that of b within groups.
 
     Mantel and Haenszel's common difference with the variance of Sato, Greenland and Robins, and the Mantel-Haenszel test with
@@ -96,8 +93,6 @@ def stratified_difference(
         Hits of side b by group.
     rows_b : ArrayLike
         Rows of side b by group.
-    confidence : float
-        Coverage of the interval.
 
     Returns
     -------
@@ -121,7 +116,7 @@ def stratified_difference(
     p = (n**2 * c - m**2 * a + n * m * (m - n) / 2) / total**2
     q = (a * (m - c) + c * (n - a)) / (2 * total)
     variance = max(float(value * p.sum() + q.sum()), 0.0) / weight**2
-    half = normal_quantile(confidence) * np.sqrt(variance) if variance > 1e-15 else 3.0 / groups
+    half = normal_quantile(CONFIDENCE) * np.sqrt(variance) if variance > 1e-15 else 3.0 / groups
     found = ordered_interval(value, max(value - half, -1.0), min(value + half, 1.0), float(groups))
     return StratifiedDifference(found, mantel_haenszel_p_value(a, n, c, m))
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from observability.core.catalog import Model, Version
     from observability.core.settings import DatedSettings, ModelSettings
     from observability.store.types.loading import LoadDefaults, LoadReport
-    from observability.store.types.registration import Registration, RegistrationRequest
+    from observability.store.types.registration import ReferenceScorer, Registration, RegistrationRequest
 
 
 class DuckStore(Database, Store):
@@ -84,9 +84,15 @@ class DuckStore(Database, Store):
         """Event time of the newest record of some kinds before an instant."""
         return records.newest_record_time(self, kinds, model, before, as_of)
 
-    def row(self, model: str, id: str) -> dict[str, Any]:  # noqa: A002 - the record's own word
+    def row(
+        self,
+        model: str,
+        id: str,  # noqa: A002 - the record's own word
+        version: str | None = None,
+        environment: str | None = None,
+    ) -> dict[str, Any]:
         """Everything that is stored about one prediction."""
-        return listing.prediction_record(self, model, id)
+        return listing.prediction_record(self, model, id, version, environment)
 
     def rows(self, window: Window, columns: Sequence[str], limit: int = 100, order: str = "-at", *, outcomes: bool = True) -> "DataFrame":
         """At most `limit` raw rows of a window."""
@@ -166,12 +172,17 @@ class DuckStore(Database, Store):
         return loader.load_files(self, paths, defaults, progress)
 
     def register(
-        self, request: "RegistrationRequest", *, progress: StepProgress | None = None, now: datetime | None = None
+        self,
+        request: "RegistrationRequest",
+        *,
+        progress: StepProgress | None = None,
+        now: datetime | None = None,
+        scorer: "ReferenceScorer | None" = None,
     ) -> "Registration":
         """Register a model version with its reference, all or nothing."""
         from observability.store.registry import register
 
-        return register.register_version(self, request, progress=progress, now=now)
+        return register.register_version(self, request, progress=progress, now=now, scorer=scorer)
 
     def update_settings(self, name: str, settings: "ModelSettings") -> list[str]:
         """Set the settings of a model; one sentence for each consequence."""
@@ -209,6 +220,12 @@ class DuckStore(Database, Store):
 
         return admin.remove_model(self, name)
 
+    def remove_sample(self) -> dict[str, Any]:
+        """Remove the sample fleet with all of its records; how many of each went."""
+        from observability.store.registry import admin
+
+        return admin.remove_sample(self)
+
     def cached_answer(self, model: "Model", prediction: str, part: str, question: str) -> Any:
         """The cached answer about a prediction; None where there is none."""
         return cached_answers.find_cached_answer(self, model, prediction, part, question)
@@ -224,9 +241,9 @@ class DuckStore(Database, Store):
         stored = artifacts.stored_artifact(version.artifact)
         return stored.file(self.home) if stored is not None and artifacts.is_intact(self.home, stored) else None
 
-    def attributions_of_prediction(self, model: "Model", version: "Version", prediction_id: str) -> dict[str, Any] | None:
-        """The stored attributions of one prediction of a version."""
-        return attributions.attributions_of_prediction(self, model, version, prediction_id)
+    def attributions_of_prediction(self, model: "Model", version: "Version", prediction_id: str, environment: str) -> dict[str, Any] | None:
+        """The stored attributions of one prediction of a version in an environment."""
+        return attributions.attributions_of_prediction(self, model, version, prediction_id, environment)
 
     def explanation_state(self, model: str, version: str, *, stale: bool = False) -> explanations.ExplanationState | None:
         """How a version is explained; None where that was never tried or, unless `stale`, is about an earlier artifact."""

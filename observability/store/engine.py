@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from observability.store.types.error_estimates import DayToEstimate, EstimationState
     from observability.store.types.explanations import AttributionBatch, ExplanationPart, ExplanationState, RowsToExplain
     from observability.store.types.loading import LoadDefaults, LoadReport
-    from observability.store.types.registration import Registration, RegistrationRequest
+    from observability.store.types.registration import ReferenceScorer, Registration, RegistrationRequest
     from observability.store.types.search_terms import SearchTerm
 
 BoundQuestion = tuple[Question, Window]
@@ -65,8 +65,9 @@ class Engine(Protocol):
         return {}
 
     def counters(self, model: str, window: Window) -> dict[str, Any]:
-        """What the loader counted about a model in a window: `lines`, `stored`, `duplicates`, `rejected`, `unknown_columns` {name: rows}
-        and `not_explained` {version: reason}. Raises NotFoundError for an unknown model.
+        """What the loader counted about a model in a window. Of the lines that services sent: `lines`, `stored`, `duplicates`, `rejected`,
+        `duplicate_hours` and `rejected_hours` (hours with such lines), and `rules` {rule that rejected lines broke: lines}; also
+        `unknown_columns` {name: rows} and `not_explained` {version: reason}. Raises NotFoundError for an unknown model.
         """
         ...
 
@@ -121,8 +122,16 @@ class Store(Engine, Protocol):
         """Raise StoreBrokenError where the disk has too little free space to begin a write."""
         ...
 
-    def row(self, model: str, id: str) -> dict[str, Any]:  # noqa: A002 - the record's own word
-        """Everything that is stored about one prediction, with every revision of its label. Raises NotFoundError."""
+    def row(
+        self,
+        model: str,
+        id: str,  # noqa: A002 - the record's own word
+        version: str | None = None,
+        environment: str | None = None,
+    ) -> dict[str, Any]:
+        """Everything that is stored about one prediction, with every revision of its label: of several with the id the one in production,
+        else the newest, of those that version and environment select; `other_answers` lists the rest. Raises NotFoundError.
+        """
         ...
 
     def rows(self, window: Window, columns: Sequence[str], limit: int = 100, order: str = "-at", *, outcomes: bool = True) -> "DataFrame":
@@ -200,9 +209,17 @@ class Store(Engine, Protocol):
         ...
 
     def register(
-        self, request: "RegistrationRequest", *, progress: StepProgress | None = None, now: datetime | None = None
+        self,
+        request: "RegistrationRequest",
+        *,
+        progress: StepProgress | None = None,
+        now: datetime | None = None,
+        scorer: "ReferenceScorer | None" = None,
     ) -> "Registration":
-        """Register a model version with its reference, all or nothing. Raises UsageError where the file or the request is wrong."""
+        """Register a model version with its reference, all or nothing. Raises UsageError where the file or the request is wrong.
+
+        scorer: runs the artifact on rows of the reference, whose scores it must give (worker/score_reference.py).
+        """
         ...
 
     def update_settings(self, name: str, settings: "ModelSettings") -> list[str]:
@@ -229,6 +246,10 @@ class Store(Engine, Protocol):
         """Remove a model and all of its records; how many of each went. Raises NotFoundError where there is no such model."""
         ...
 
+    def remove_sample(self) -> dict[str, Any]:
+        """Remove the sample fleet: its models and every record that came with it; their names, and how many of each went."""
+        ...
+
     def cached_answer(self, model: "Model", prediction: str, part: str, question: str) -> Any:
         """The cached answer about a prediction, as JSON has it; None where there is none."""
         ...
@@ -241,8 +262,8 @@ class Store(Engine, Protocol):
         """The stored model file of a version; None where there is none, or where it was changed since it was registered."""
         ...
 
-    def attributions_of_prediction(self, model: "Model", version: "Version", prediction_id: str) -> dict[str, Any] | None:
-        """The stored attributions of one prediction of a version; None where there are none that hold."""
+    def attributions_of_prediction(self, model: "Model", version: "Version", prediction_id: str, environment: str) -> dict[str, Any] | None:
+        """The stored attributions of one prediction of a version in an environment; None where there are none that hold."""
         ...
 
     def explanation_state(self, model: str, version: str, *, stale: bool = False) -> "ExplanationState | None":

@@ -77,6 +77,32 @@ def outcomes_by_day(writer: duckdb.DuckDBPyConnection) -> None:
         )
 
 
+def arrivals_by_sender(writer: duckdb.DuckDBPyConnection) -> None:
+    """Count what services sent apart from what people loaded from files; earlier stores did not.
+
+    Rejected lines are split exactly. All other lines count as sent where the store has loaded any segment, else as loaded from files.
+    """
+    columns = "SELECT column_name FROM information_schema.columns WHERE table_name = 'arrivals'"
+    if ("sent",) in writer.execute(columns).fetchall():
+        return
+    writer.execute("CREATE TEMP TABLE arrivals_before AS FROM arrivals")
+    writer.execute("DROP TABLE arrivals")
+    writer.execute(next(each for each in BASE_TABLES.split(";") if "CREATE TABLE arrivals " in each))
+    writer.execute(
+        """INSERT INTO arrivals
+        WITH any_sent AS (SELECT count(*) > 0 AS sent FROM manifest),
+        of_files AS (
+            SELECT coalesce(model, '') AS model, coalesce(kind, '') AS kind, date_trunc('hour', at_loaded) AS hour, count(*) AS n
+            FROM rejected WHERE segment NOT IN (SELECT segment FROM manifest) GROUP BY ALL)
+        SELECT model, kind, hour, sent, sum(stored), sum(duplicates), sum(rejected) FROM (
+            SELECT model, kind, hour, sent, stored, duplicates, rejected FROM arrivals_before, any_sent
+            UNION ALL SELECT model, kind, hour, sent, 0, 0, -n FROM of_files, any_sent
+            UNION ALL SELECT model, kind, hour, false, 0, 0, n FROM of_files)
+        GROUP BY model, kind, hour, sent HAVING sum(stored) <> 0 OR sum(duplicates) <> 0 OR sum(rejected) <> 0"""
+    )
+    writer.execute("DROP TABLE arrivals_before")
+
+
 STEPS: tuple[Step, ...] = (
     _first_schema,
     _add_model_tables("attributions", "enrichment"),
@@ -85,6 +111,7 @@ STEPS: tuple[Step, ...] = (
     _add_model_tables("computed"),
     _settings_schema,
     outcomes_by_day,
+    arrivals_by_sender,
 )
 """Step i leads to schema version i + 1."""
 

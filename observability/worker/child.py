@@ -55,8 +55,7 @@ class WarmProcess:
             for name in request["imports"]:
                 with suppress(ImportError):
                     importlib.import_module(name)
-            if "job" in request:
-                self.run(request)
+            self.run(request)
 
     def run(self, request: dict[str, Any]) -> None:
         """Run one job, from fork to end."""

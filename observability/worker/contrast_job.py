@@ -2,22 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from observability.stats.arrays import Floats
 from observability.worker import shapley
 from observability.worker.explain_job import MOST_BACKGROUND, TOLERANCE, flat_frame, score_table, task_from_arguments
 from observability.worker.explanation import Link, Method
 from observability.worker.job import Output, Report
 from observability.worker.model import CannotExplain, OpenModel, Task, score_from_output
 from observability.worker.model_files import open_model
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
 
 BACKGROUND = "background."
 SURE = 1e-9
@@ -32,12 +28,12 @@ class ContrastValues:
     mean values, None where they are exact.
     """
 
-    values: "Floats"
-    before: "Floats"
+    values: Floats
+    before: Floats
     after: float
     link: Link
     method: Method
-    error: "Floats | None" = None
+    error: Floats | None = None
     note: str = ""
 
 
@@ -101,7 +97,7 @@ def sampled_contrast(
     open_ended = bool(((everything > SURE) & (everything < 1 - SURE)).all())
     link: Link = "logit" if wanted == "logit" and open_ended else "log" if wanted == "log" and (everything > 0).all() else "identity"
 
-    def output(scores: "Floats") -> "Floats":
+    def output(scores: Floats) -> Floats:
         chosen = scores[:, place] if scores.ndim == 2 else scores
         with np.errstate(divide="ignore"):
             return np.log(chosen) - np.log1p(-chosen) if link == "logit" else np.log(chosen) if link == "log" else chosen

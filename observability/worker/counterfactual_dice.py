@@ -6,15 +6,13 @@ features are locked (docs/decisions/0014); its random search does.
 """
 
 import random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from observability.worker.counterfactual_types import CounterfactualSearch, FreeFeature
+from observability.stats.arrays import Floats, Integers
+from observability.worker.counterfactual_types import CounterfactualSearch, FreeFeature
 
 ASKED, SAMPLED = 60, 600
 LARGEST = 2**30
@@ -24,7 +22,7 @@ NOT_INSTALLED = (
 )
 
 
-def dice_proposals(state: "CounterfactualSearch", rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+def dice_proposals(state: CounterfactualSearch, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Rows that reach the goal as dice-ml finds them; none, with a note, where it is not installed or finds none."""
     try:
         import dice_ml
@@ -76,33 +74,33 @@ def dice_proposals(state: "CounterfactualSearch", rows: pd.DataFrame, seed: int)
 class GoalClassifier:
     """The model as a binary classifier for dice-ml; the second class is that the goal is reached."""
 
-    def __init__(self, state: "CounterfactualSearch", free: "list[FreeFeature]", names: dict[str, str]) -> None:
+    def __init__(self, state: CounterfactualSearch, free: list[FreeFeature], names: dict[str, str]) -> None:
         self.state, self.free, self.names = state, free, names
 
-    def predict_proba(self, frame: pd.DataFrame) -> "NDArray[np.float64]":
+    def predict_proba(self, frame: pd.DataFrame) -> Floats:
         """Probabilities of the two classes, 0 or 1."""
         hit = self.state.reached(decode_levels(self.state, self.free, self.names, frame)).astype(np.float64)
         return np.column_stack([1 - hit, hit])
 
-    def predict(self, frame: pd.DataFrame) -> "NDArray[np.int64]":
+    def predict(self, frame: pd.DataFrame) -> Integers:
         """The class."""
         return self.predict_proba(frame).argmax(axis=1)
 
 
-def permitted_range(feature: "FreeFeature") -> list[Any]:
+def permitted_range(feature: FreeFeature) -> list[Any]:
     """The values that dice-ml may choose from."""
     if feature.kind == "number":
         return [int(feature.low), int(feature.high)] if feature.decimals == 0 else [feature.low, feature.high]
     return [str(place) for place in range(len(feature.levels))]
 
 
-def encode_levels(free: "list[FreeFeature]", names: dict[str, str], table: pd.DataFrame) -> pd.DataFrame:
+def encode_levels(free: list[FreeFeature], names: dict[str, str], table: pd.DataFrame) -> pd.DataFrame:
     """Categories as the index of their level (one more for any other value), missing numbers as the middle of the range."""
     found: dict[str, Any] = {}
     for feature in free:
         if feature.kind == "number":
             values = table[feature.name].to_numpy(np.float64)
-            values = np.where(np.isfinite(values), values, missing_number_fill(feature))
+            values = np.where(np.isfinite(values), values, float(feature.rounded(np.array([(feature.low + feature.high) / 2]))[0]))
             found[names[feature.name]] = np.round(values).astype(np.int64) if feature.decimals == 0 else values
         else:
             places = {level: str(place) for place, level in enumerate(feature.levels)}
@@ -111,7 +109,7 @@ def encode_levels(free: "list[FreeFeature]", names: dict[str, str], table: pd.Da
     return pd.DataFrame(found)
 
 
-def rows_covering_levels(state: "CounterfactualSearch", free: "list[FreeFeature]", names: dict[str, str]) -> pd.DataFrame:
+def rows_covering_levels(state: CounterfactualSearch, free: list[FreeFeature], names: dict[str, str]) -> pd.DataFrame:
     """Copies of the row in which every level occurs; dice-ml permits only levels that occur."""
     most = max((len(feature.levels) for feature in free), default=0)
     found = encode_levels(free, names, state.copies(most))
@@ -121,12 +119,7 @@ def rows_covering_levels(state: "CounterfactualSearch", free: "list[FreeFeature]
     return found
 
 
-def missing_number_fill(feature: "FreeFeature") -> float:
-    """The number that replaces a missing one for dice-ml: the middle of the range."""
-    return float(feature.rounded(np.array([(feature.low + feature.high) / 2]))[0])
-
-
-def decode_levels(state: "CounterfactualSearch", free: "list[FreeFeature]", names: dict[str, str], table: pd.DataFrame) -> pd.DataFrame:
+def decode_levels(state: CounterfactualSearch, free: list[FreeFeature], names: dict[str, str], table: pd.DataFrame) -> pd.DataFrame:
     """Rows as the model takes them. The row's own code becomes the row's own value, null and unseen levels included."""
     own = encode_levels(free, names, state.row)
     found = state.copies(len(table))

@@ -7,22 +7,17 @@ becomes missing.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from observability.stats.arrays import Bools, Floats
 from observability.worker.counterfactual_types import CounterfactualSearch, FreeFeature
 from observability.worker.explain_job import scores_frame, task_from_arguments
 from observability.worker.job import Output, Report
 from observability.worker.model_files import open_model
 from observability.worker.target_scores import reaches_goal
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Bools = NDArray[np.bool_]
 
 POLISHED, CANDIDATES, STEPS, HALVINGS, MOST_ASKED = 30, 5, 20, 8, 500_000
 """Proposals of each kind that are reduced; candidates (per requested counterfactual) whose numbers are reduced; values tried of a single
@@ -107,7 +102,7 @@ def real_row_proposals(state: CounterfactualSearch, rows: pd.DataFrame, _seed: i
     return mixed.drop_duplicates(ignore_index=True)
 
 
-def change_costs(state: CounterfactualSearch, table: pd.DataFrame) -> "Floats":
+def change_costs(state: CounterfactualSearch, table: pd.DataFrame) -> Floats:
     """Distance of each candidate from the row: the number of changes first, then their sizes."""
     found = np.zeros(len(table))
     for feature in state.free:
@@ -151,7 +146,7 @@ def shrink_changes(state: CounterfactualSearch, table: pd.DataFrame) -> pd.DataF
     return table
 
 
-def restore_own_value(table: pd.DataFrame, rows: "Bools", feature: FreeFeature) -> None:
+def restore_own_value(table: pd.DataFrame, rows: Bools, feature: FreeFeature) -> None:
     """Set a feature of some rows to the row's own value, in place."""
     if rows.any():
         own = pd.Series([feature.own] * len(table), dtype=table[feature.name].dtype, index=table.index)

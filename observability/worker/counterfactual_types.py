@@ -1,20 +1,15 @@
 """Types of the search for counterfactuals: a feature that may change, and the state of a search."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from observability.stats.arrays import Bools, Floats
 from observability.worker.explain_job import score_table
 from observability.worker.model import OpenModel, Task
 from observability.worker.target_scores import reaches_goal
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -34,16 +29,16 @@ class FreeFeature:
     scale: float = 1.0
     levels: tuple[Any, ...] = ()
 
-    def rounded(self, values: "Floats") -> "Floats":
+    def rounded(self, values: Floats) -> Floats:
         """Numbers on the reference's grain and within its range."""
         return np.asarray(np.clip(np.round(values, self.decimals), self.low, self.high))
 
-    def same(self, values: "pd.Series[Any]") -> "Bools":
+    def same(self, values: "pd.Series[Any]") -> Bools:
         """Whether values are the row's own."""
         own_missing = self.own is None or self.own != self.own
         return np.asarray(values.isna() if own_missing else values == self.own, np.bool_)
 
-    def cost(self, values: "pd.Series[Any]") -> "Floats":
+    def cost(self, values: "pd.Series[Any]") -> Floats:
         """Size of a change: standard deviations of a number, 1 for another level or for a value where none was."""
         changed = ~self.same(values)
         if self.kind != "number" or self.own != self.own:
@@ -63,12 +58,12 @@ class CounterfactualSearch:
     asked: int = 0
     notes: list[str] = field(default_factory=list)
 
-    def scores(self, frame: pd.DataFrame) -> "Floats":
+    def scores(self, frame: pd.DataFrame) -> Floats:
         """The model's scores of a table with the row's columns."""
         self.asked += len(frame)
         return score_table(self.model, frame[list(self.model.columns)], self.task)
 
-    def reached(self, frame: pd.DataFrame) -> "Bools":
+    def reached(self, frame: pd.DataFrame) -> Bools:
         """Which rows reach the goal."""
         return reaches_goal(self.goal, self.scores(frame))
 

@@ -9,19 +9,15 @@ cannot detect concept drift. Source: the method is NannyML's DLE (documentation,
 import os
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from observability.core.errors import UsageError
+from observability.stats.arrays import Floats, Integers
 from observability.worker.features import canonical_scalar, category_codes, numeric_column
 from observability.worker.job import Output, Report
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
 
 FOLDS, TREES, FEWEST = 5, 100, 100
 ONE_THREAD = 1
@@ -72,7 +68,7 @@ def estimate_row_errors(frames: "dict[str, pd.DataFrame]", arguments: dict[str, 
     return Output(summary, {"rows": pd.DataFrame(estimates), "reference": whole, "check": monthly_error_check(whole[known], bool(at))})
 
 
-def encode_error_features(reference: pd.DataFrame, rows: pd.DataFrame) -> "tuple[Floats, Floats, list[int]]":
+def encode_error_features(reference: pd.DataFrame, rows: pd.DataFrame) -> tuple[Floats, Floats, list[int]]:
     """Both tables as matrices, and the indices of the categorical columns.
 
     Texts and booleans become the index of the reference's level; an unseen level is missing.
@@ -90,7 +86,7 @@ def encode_error_features(reference: pd.DataFrame, rows: pd.DataFrame) -> "tuple
     return train, requested, categorical
 
 
-def assign_folds(times: "pd.Series | None", rows: int, seed: int) -> "NDArray[np.int64]":
+def assign_folds(times: "pd.Series | None", rows: int, seed: int) -> Integers:
     """Fold of each row: consecutive periods of equal size where times are given, else at random."""
     if times is None:
         return np.random.default_rng(seed).permutation(np.arange(rows) % FOLDS)
@@ -100,14 +96,8 @@ def assign_folds(times: "pd.Series | None", rows: int, seed: int) -> "NDArray[np
 
 
 def cross_fit_errors(
-    targets: "dict[str, Floats]",
-    train: "Floats",
-    requested: "Floats",
-    categorical: list[int],
-    folds: "NDArray[np.int64]",
-    seed: int,
-    report: Report,
-) -> "dict[str, tuple[Floats, Floats]]":
+    targets: dict[str, Floats], train: Floats, requested: Floats, categorical: list[int], folds: Integers, seed: int, report: Report
+) -> dict[str, tuple[Floats, Floats]]:
     """For each target: cross-fitted estimates of the training rows, and estimates of the requested rows.
 
     One thread per fit and several fits at once: several threads in one fit wait on each other, on a busy machine fifty times longer.
@@ -134,7 +124,7 @@ def cross_fit_errors(
     return found
 
 
-def fit_error_regressor(inputs: "Floats", target: "Floats", requested: "Floats", categorical: list[int], seed: int) -> "Floats":
+def fit_error_regressor(inputs: Floats, target: Floats, requested: Floats, categorical: list[int], seed: int) -> Floats:
     """Expected errors of the requested rows from a regressor of the target; never negative.
 
     Prediction uses one thread too: LightGBM keeps the number of threads for the whole process, and a fit that meets a larger number than it

@@ -1,19 +1,17 @@
 """The jobs of a model file: scores of rows, and attributions of the scores to features."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from observability.core.errors import UsageError
+from observability.stats.arrays import Floats
 from observability.worker import shapley
 from observability.worker.job import Output, Report
 from observability.worker.model import Attribution, CannotExplain, Native, OpenModel, Task, score_from_output
 from observability.worker.model_files import open_model
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 MOST_BACKGROUND = 100
 CHUNK, CHECKED = 2000, 50
@@ -26,10 +24,10 @@ def score_rows(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], fil
     rows, task = frames["rows"], task_from_arguments(arguments)
     model = open_model(arguments["kind"], files["model"], rows, task)
     scores = score_table(model, rows[list(model.columns)], task)
-    return Output({"note": model.note}, {"scores": scores_frame(scores)})
+    return Output({"note": model.note, "columns": list(model.columns)}, {"scores": scores_frame(scores)})
 
 
-def scores_frame(scores: "NDArray[np.float64]") -> pd.DataFrame:
+def scores_frame(scores: Floats) -> pd.DataFrame:
     """Scores as a table: column `score`, or `0`, `1`, … for the classes."""
     if scores.ndim == 1:
         return pd.DataFrame({"score": scores})
@@ -79,9 +77,7 @@ def attribute_scores(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any
     return Output(values, {name: flat_frame(array) for name, array in arrays.items()})
 
 
-def attribution_mismatch(
-    model: OpenModel, native: Native, found: Attribution, table: pd.DataFrame, predictions: "NDArray[np.float64]", task: Task
-) -> str:
+def attribution_mismatch(model: OpenModel, native: Native, found: Attribution, table: pd.DataFrame, predictions: Floats, task: Task) -> str:
     """Why a model's own attributions are not used: they leave a residual or do not explain the score. "" where they are used."""
     scale = max(1.0, float(np.abs(found.output).max(initial=0.0)))
     worst = float(np.abs(found.residual).max(initial=0.0))
@@ -102,7 +98,7 @@ def task_from_arguments(arguments: dict[str, Any]) -> Task:
     return task
 
 
-def score_table(model: OpenModel, table: pd.DataFrame, task: Task) -> "NDArray[np.float64]":
+def score_table(model: OpenModel, table: pd.DataFrame, task: Task) -> Floats:
     """The scores of rows. An empty table is not passed to the library."""
     if table.empty:
         return np.empty((0, len(task.classes)) if task.multiclass else 0)
@@ -155,6 +151,6 @@ def required_background(background: pd.DataFrame | None) -> pd.DataFrame:
     return background
 
 
-def flat_frame(array: "NDArray[np.float64]") -> pd.DataFrame:
+def flat_frame(array: Floats) -> pd.DataFrame:
     """An array of any shape as one column."""
     return pd.DataFrame({"value": np.ravel(np.asarray(array, dtype=float))})

@@ -1,18 +1,14 @@
 """Maps logged features to a model's inputs: columns by name, categories by their text, nulls as missing."""
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from observability.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+from observability.stats.arrays import Floats
 
 MOST_NAMED = 5
 
@@ -59,7 +55,7 @@ def columns_in_order(rows: pd.DataFrame, number: int) -> list[str]:
     return [str(name) for name in rows.columns]
 
 
-def numeric_column(column: pd.Series) -> "Floats":
+def numeric_column(column: pd.Series) -> Floats:
     """A column as numbers: booleans as 0 and 1, null as NaN. Raises UsageError where it holds texts."""
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column.to_numpy(dtype=float, na_value=np.nan)
@@ -71,12 +67,21 @@ def numeric_column(column: pd.Series) -> "Floats":
     return read
 
 
-def category_codes(column: pd.Series, categories: Sequence[Any]) -> "Floats":
+def category_codes(column: pd.Series, categories: Sequence[Any]) -> Floats:
     """A column as indices into the model's list of categories; NaN for null and for a category that the model does not know."""
     code_of = {canonical_scalar(category): float(code) for code, category in reversed(list(enumerate(categories)))}
     places, values = pd.factorize(column)
     codes = np.array([*(code_of.get(canonical_scalar(value), np.nan) for value in values), np.nan])
     return codes[places]
+
+
+def feature_matrix(frame: pd.DataFrame, columns: Sequence[str], categories: Mapping[int, Sequence[Any]]) -> Floats:
+    """Columns of a table as the model's inputs. categories: those of each categorical feature, by its index."""
+    matrix = np.empty((len(frame), len(columns)))
+    for place, name in enumerate(columns):
+        known = categories.get(place)
+        matrix[:, place] = numeric_column(frame[name]) if known is None else category_codes(frame[name], known)
+    return matrix
 
 
 def canonical_scalar(value: Any) -> str:

@@ -10,16 +10,12 @@ background; the values by background row show how far the result depends on the 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import factorial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from observability.stats.arrays import Bools, Floats, Integers
 from observability.worker.model import CannotExplain
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
 
 MOST_WORK = 3e9
 """Conditions evaluated (rows × leaves × depth²) beyond which sampling is faster."""
@@ -33,15 +29,15 @@ class Tree:
     (rows, features) to (rows, splits). value: (leaves,). output: the model output that it adds to.
     """
 
-    feature: "NDArray[np.int64]"
-    left: "NDArray[np.int64]"
-    right: "NDArray[np.int64]"
-    goes_left: "Callable[[NDArray[np.float64]], NDArray[np.bool_]]"
-    value: "Floats"
+    feature: Integers
+    left: Integers
+    right: Integers
+    goes_left: Callable[[Floats], Bools]
+    value: Floats
     output: int = 0
 
 
-def forest_attributions(trees: Sequence[Tree], row: "Floats", background: "Floats", output: int = 0) -> "Floats":
+def forest_attributions(trees: Sequence[Tree], row: Floats, background: Floats, output: int = 0) -> Floats:
     """Attributions (background rows, features) of one output of the sum of `trees`: `row` (features,) against each background row.
 
     Raises CannotExplain where the trees are too many and too deep.
@@ -57,7 +53,7 @@ def forest_attributions(trees: Sequence[Tree], row: "Floats", background: "Float
     return found
 
 
-def single_tree_attributions(tree: Tree, node: Any, to_left: Any, used: Any, both: "Floats") -> "Floats":
+def single_tree_attributions(tree: Tree, node: Any, to_left: Any, used: Any, both: Floats) -> Floats:
     """The attributions of one tree; `both` is the row, then the background."""
     leaves, depth = node.shape
     left = tree.goes_left(both)
@@ -81,7 +77,7 @@ def single_tree_attributions(tree: Tree, node: Any, to_left: Any, used: Any, bot
     return np.asarray(parts.reshape(len(others), -1) @ chosen)
 
 
-def shapley_weights(depth: int) -> "tuple[Floats, Floats]":
+def shapley_weights(depth: int) -> tuple[Floats, Floats]:
     """(p-1)!·q!/(p+q)! and p!·(q-1)!/(p+q)! for p, q up to the depth; 0 where a factorial would be of -1."""
     plus, minus = np.zeros((depth + 1, depth + 1)), np.zeros((depth + 1, depth + 1))
     for p in range(depth + 1):

@@ -2,17 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from observability.stats.arrays import Bools, Floats
 from observability.worker.forest import Tree
 from observability.worker.model import CannotExplain
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
 
 ZERO = 1e-35
 """LightGBM treats numbers nearer to 0 as 0 (kZeroThreshold)."""
@@ -50,7 +46,7 @@ def lightgbm_tree(structure: dict[str, Any], output: int) -> Tree:
     missing = np.array([split["missing_type"] for split in splits])
     default = np.array([bool(split["default_left"]) for split in splits], np.bool_)
 
-    def goes_left(matrix: "Floats") -> "NDArray[np.bool_]":
+    def goes_left(matrix: Floats) -> Bools:
         given = matrix[:, feature]
         empty = np.isnan(given)
         number = np.where(empty & (missing != "NaN"), 0.0, given)
@@ -92,7 +88,7 @@ def xgboost_tree(body: dict[str, Any], output: int) -> Tree:
     for node, start, size in zip(body.get("categories_nodes", ()), body.get("categories_segments", ()), body.get("categories_sizes", ())):
         lists[int(numbers[node])] = np.array(body["categories"][start : start + size], np.int64)
 
-    def goes_left(matrix: "Floats") -> "NDArray[np.bool_]":
+    def goes_left(matrix: Floats) -> Bools:
         given = matrix[:, feature].astype(np.float32)
         empty = np.isnan(given)
         found = np.where(empty, default, given < limit)
@@ -129,7 +125,7 @@ def sklearn_tree_outputs(body: Any, scale: float, outputs: Sequence[int] | None)
     feature, limit = body.feature[inner].astype(np.int64), body.threshold[inner]
     default = np.asarray(body.missing_go_to_left)[inner].astype(np.bool_)
 
-    def goes_left(matrix: "Floats") -> "NDArray[np.bool_]":
+    def goes_left(matrix: Floats) -> Bools:
         given = matrix[:, feature].astype(np.float32)
         return np.asarray(np.where(np.isnan(given), default, given <= limit), np.bool_)
 
@@ -154,7 +150,7 @@ def histogram_boosting_tree(predictor: Any, output: int) -> Tree:
     feature, limit = nodes["feature_idx"][inner].astype(np.int64), nodes["num_threshold"][inner]
     default = nodes["missing_go_to_left"][inner].astype(np.bool_)
 
-    def goes_left(matrix: "Floats") -> "NDArray[np.bool_]":
+    def goes_left(matrix: Floats) -> Bools:
         given = matrix[:, feature]
         return np.asarray(np.where(np.isnan(given), default, given <= limit), np.bool_)
 

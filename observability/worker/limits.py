@@ -1,7 +1,7 @@
 """Resource limits of a job, and the error of a job that failed or exceeded them."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from observability.core.errors import ObservabilityError
 
@@ -33,15 +33,6 @@ class WorkerError(ObservabilityError):
     output is not valid), `failed` (an exception), `refused` (the job is not allowed), `start` (no process could be started).
     """
 
-    def __init__(
-        self,
-        what: str,
-        *,
-        reason: Reason = "failed",
-        where: str | None = None,
-        got: object = None,
-        expected: object = None,
-        attempt: str | None = None,
-    ) -> None:
+    def __init__(self, what: str, *, reason: Reason = "failed", **details: Any) -> None:
         self.reason = reason
-        super().__init__(what, where=where, got=got, expected=expected, attempt=attempt)
+        super().__init__(what, **details)

@@ -4,15 +4,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from observability.core.errors import UsageError
+from observability.stats.arrays import Floats
 from observability.worker import forest, forest_files
 from observability.worker.explanation import Link
-from observability.worker.features import category_codes, columns_in_order, match_feature_columns, numeric_column
+from observability.worker.features import columns_in_order, feature_matrix, match_feature_columns
 from observability.worker.model import (
     Attribution,
     Native,
@@ -27,9 +28,6 @@ from observability.worker.model import (
     task_outputs,
     unreadable_artifact,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 LOG = ("poisson", "gamma", "tweedie")
 IDENTITY = ("regression", "regression_l1", "huber", "fair", "quantile", "mape", "lambdarank", "rank_xendcg", "")
@@ -57,14 +55,10 @@ def open_lightgbm(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
     # A random forest's score is the mean of its trees; raw scores and contributions are their sum.
     shared = booster.num_trees() // groups if re.search(r"^average_output$", lightgbm_header(path), re.MULTILINE) else 1
 
-    def encode(frame: pd.DataFrame) -> "NDArray[np.float64]":
-        matrix = np.empty((len(frame), len(columns)))
-        for place, name in enumerate(columns):
-            known = categories.get(place)
-            matrix[:, place] = category_codes(frame[name], known) if known is not None else numeric_column(frame[name])
-        return matrix
+    def encode(frame: pd.DataFrame) -> Floats:
+        return feature_matrix(frame, columns, categories)
 
-    def score(matrix: Any) -> "NDArray[np.float64]":
+    def score(matrix: Any) -> Floats:
         return as_scores(booster.predict(matrix), task)
 
     def explain(matrix: Any, _background: Any) -> Attribution:
@@ -75,11 +69,11 @@ def open_lightgbm(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
         found = select_outputs(Attribution(contributions[:, :, :-1], base, raw), task)
         return replace(found, scores=score_from_output(link, found.output)) if link is not None and link != "raw" else found
 
-    def pairs(row: pd.DataFrame, background: pd.DataFrame, place: int) -> "NDArray[np.float64]":
+    def pairs(row: pd.DataFrame, background: pd.DataFrame, place: int) -> Floats:
         trees, output = forest_files.lightgbm_trees(booster), output_index(groups, task, None, place)
         return forest.forest_attributions(trees, encode(row)[0], encode(background), output) / shared
 
-    def output(frame: pd.DataFrame) -> "NDArray[np.float64]":
+    def output(frame: pd.DataFrame) -> Floats:
         return task_outputs(np.asarray(booster.predict(encode(frame), raw_score=True)).reshape(len(frame), groups) / shared, task)
 
     link = lightgbm_link(path, groups)

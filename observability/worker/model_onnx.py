@@ -6,17 +6,15 @@ Where the model gives labels and probabilities, the probabilities are used.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from observability.core.errors import UsageError
+from observability.stats.arrays import Array, Floats
 from observability.worker.features import canonical_scalar, class_order, columns_in_order, match_feature_columns, numeric_column
 from observability.worker.model import OpenModel, Task, as_scores, missing_library, unreadable_artifact
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 TYPES = {
     "tensor(float)": np.float32,
@@ -60,7 +58,7 @@ def open_onnx(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
         found = {given.name: onnx_input(frame[name], given.type) for given, name in zip(inputs, columns)}
         return {name: values if flat[name] else values[:, None] for name, values in found.items()}
 
-    def score(given: dict[str, Any]) -> "NDArray[np.float64]":
+    def score(given: dict[str, Any]) -> Floats:
         if not len(next(iter(given.values()))):
             return np.empty((0, len(task.classes))) if task.multiclass else np.empty(0)
         try:
@@ -73,7 +71,7 @@ def open_onnx(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
     return OpenModel(tuple(columns), tuple(columns), encode, score, None, note)
 
 
-def onnx_input(column: pd.Series, kind: str) -> "NDArray[Any]":
+def onnx_input(column: pd.Series, kind: str) -> Array:
     """One column in the model's type. Raises UsageError for a null where the type has none."""
     if kind == "tensor(string)":
         return np.array(
@@ -85,7 +83,7 @@ def onnx_input(column: pd.Series, kind: str) -> "NDArray[Any]":
     return values.astype(TYPES[kind])
 
 
-def onnx_scores(results: Sequence[Any], task: Task) -> "NDArray[np.float64]":
+def onnx_scores(results: Sequence[Any], task: Task) -> Floats:
     """The scores among a model's outputs: a list of {class: probability}, else a table of one number per class, else one number per row."""
     if task.name == "regression":
         return as_scores(np.asarray(results[0]), task)

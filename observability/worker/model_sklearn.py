@@ -7,12 +7,13 @@ file, such as a function, is refused by name before an object is built.
 import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from observability.core.errors import UsageError
+from observability.stats.arrays import Floats
 from observability.worker import forest, forest_files
 from observability.worker.explanation import Link
 from observability.worker.features import class_order, columns_in_order, match_feature_columns, numeric_column
@@ -30,9 +31,6 @@ from observability.worker.model import (
     task_outputs,
     unreadable_artifact,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 TRUSTED = ("sklearn", "numpy", "scipy")
 ALSO_TRUSTED = ("functools.partial", "sklearn.utils.validation.check_array")
@@ -77,7 +75,7 @@ def open_skops(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
         whole = pd.DataFrame(encoded, index=table.index)
         return whole if known is not None else whole.to_numpy()
 
-    def score(table: Any) -> "NDArray[np.float64]":
+    def score(table: Any) -> Floats:
         if classes is not None and not hasattr(estimator, "predict_proba"):
             raise UsageError("the model gives no probabilities", where="artifact", got=name, attempt="Wrap it in CalibratedClassifierCV")
         given = estimator.predict_proba(table) if classes is not None else estimator.predict(table)
@@ -128,11 +126,11 @@ def is_trusted_type(name: str) -> bool:
     return isinstance(found, type) and found.__module__.split(".")[0] in TRUSTED
 
 
-def pipeline_steps(estimator: Any) -> "tuple[Any, Callable[[Any], NDArray[np.float64]], bool]":
+def pipeline_steps(estimator: Any) -> tuple[Any, Callable[[Any], Floats], bool]:
     """The last step of a model, the function that applies the steps before it, and whether these transform each column separately."""
     *before, last = [step for _, step in estimator.steps] if type(estimator).__name__ == "Pipeline" else [estimator]
 
-    def prepared(table: Any) -> "NDArray[np.float64]":
+    def prepared(table: Any) -> Floats:
         for step in before:
             table = step.transform(table)
         return np.asarray(table, dtype=float)
@@ -149,7 +147,7 @@ def sklearn_pairwise(
     # A single output of a classifier is that of the second class; where the task's positive class is the first, its sign is reversed.
     sign = -1.0 if task.name == "binary" and order is not None and order[1] == 0 else 1.0
 
-    def output(frame: pd.DataFrame) -> "NDArray[np.float64]":
+    def output(frame: pd.DataFrame) -> Floats:
         table = prepared(encode(frame))
         if name in LINEAR_LINKS:
             coefficients = np.atleast_2d(np.asarray(last.coef_, dtype=float))
@@ -161,7 +159,7 @@ def sklearn_pairwise(
         given = np.asarray(given, dtype=float).reshape(len(frame), -1)
         return task_outputs(given * sign if given.shape[1] == 1 else given, task, order)
 
-    def values(row: pd.DataFrame, background: pd.DataFrame, place: int) -> "NDArray[np.float64]":
+    def values(row: pd.DataFrame, background: pd.DataFrame, place: int) -> Floats:
         one, others = prepared(encode(row))[0], prepared(encode(background))
         if name in LINEAR_LINKS:
             coefficients = np.atleast_2d(np.asarray(last.coef_, dtype=float))
@@ -209,9 +207,7 @@ def boosted_link(estimator: Any, task: Task) -> Link | None:
     return None if estimator.loss == "exponential" else links.get(estimator.loss, "identity")
 
 
-def linear_attributions(
-    estimator: Any, rows: "NDArray[np.float64]", background: "NDArray[np.float64]", task: Task, order: Sequence[int] | None
-) -> Attribution:
+def linear_attributions(estimator: Any, rows: Floats, background: Floats, task: Task, order: Sequence[int] | None) -> Attribution:
     """Coefficient times the distance from the background's mean: the interventional Shapley value of a linear model."""
     coefficients = np.atleast_2d(np.asarray(estimator.coef_, dtype=float))
     intercepts = np.broadcast_to(np.asarray(estimator.intercept_, dtype=float), (len(coefficients),))
@@ -224,7 +220,7 @@ def linear_attributions(
     return select_outputs(Attribution(values, coefficients @ center + intercepts, output), task, order)
 
 
-def tree_attributions(estimator: Any, rows: "NDArray[np.float64]", task: Task, order: Sequence[int] | None) -> Attribution:
+def tree_attributions(estimator: Any, rows: Floats, task: Task, order: Sequence[int] | None) -> Attribution:
     """Path-dependent TreeSHAP by shap, and the output that it adds up to."""
     import shap
 
@@ -245,7 +241,7 @@ def tree_attributions(estimator: Any, rows: "NDArray[np.float64]", task: Task, o
     return select_outputs(Attribution(values, base, output), task, order)
 
 
-def boosted_raw_output(estimator: Any, rows: "NDArray[np.float64]") -> "NDArray[np.float64]":
+def boosted_raw_output(estimator: Any, rows: Floats) -> Floats:
     """The sum of boosted trees before the link."""
     if hasattr(estimator, "decision_function"):
         return np.asarray(estimator.decision_function(rows), dtype=float)

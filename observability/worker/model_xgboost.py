@@ -4,15 +4,16 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from observability.core.errors import UsageError
+from observability.stats.arrays import Floats
 from observability.worker import forest, forest_files
 from observability.worker.explanation import Link
-from observability.worker.features import category_codes, columns_in_order, match_feature_columns, numeric_column
+from observability.worker.features import columns_in_order, feature_matrix, match_feature_columns
 from observability.worker.model import (
     Attribution,
     Native,
@@ -26,9 +27,6 @@ from observability.worker.model import (
     task_outputs,
     unreadable_artifact,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 OBJECTIVES: dict[Link, str] = {
     "logit": "binary:logistic reg:logistic",
@@ -59,20 +57,13 @@ def open_xgboost(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
     categories = xgboost_categories(booster, columns, kinds or [])
     trees = counted_rounds(booster)
 
-    def matrix_of(frame: pd.DataFrame) -> "NDArray[np.float64]":
-        matrix = np.empty((len(frame), number))
-        for place, name in enumerate(columns):
-            known = categories.get(place)
-            matrix[:, place] = category_codes(frame[name], known) if known is not None else numeric_column(frame[name])
-        return matrix
-
     def encode(frame: pd.DataFrame) -> Any:
-        return xgboost.DMatrix(matrix_of(frame), missing=np.nan, feature_names=names, feature_types=kinds)
+        return xgboost.DMatrix(feature_matrix(frame, columns, categories), missing=np.nan, feature_names=names, feature_types=kinds)
 
-    def margin(matrix: Any) -> "NDArray[np.float64]":
+    def margin(matrix: Any) -> Floats:
         return np.asarray(booster.predict(matrix, output_margin=True, strict_shape=True, iteration_range=trees), dtype=float)
 
-    def score(matrix: Any) -> "NDArray[np.float64]":
+    def score(matrix: Any) -> Floats:
         if objective == "multi:softmax":
             raised = np.exp(margin(matrix) - margin(matrix).max(axis=1, keepdims=True))
             return as_scores(raised / raised.sum(axis=1, keepdims=True), task)
@@ -83,12 +74,13 @@ def open_xgboost(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
         base = given[0, :, -1] if len(given) else np.zeros(given.shape[1])
         return select_outputs(Attribution(given[:, :, :-1], base, margin(matrix)), task)
 
-    def pairs(row: pd.DataFrame, background: pd.DataFrame, place: int) -> "NDArray[np.float64]":
+    def pairs(row: pd.DataFrame, background: pd.DataFrame, place: int) -> Floats:
         forest_trees = forest_files.xgboost_trees(booster, trees)
         groups = max((tree.output for tree in forest_trees), default=0) + 1
-        return forest.forest_attributions(forest_trees, matrix_of(row)[0], matrix_of(background), output_index(groups, task, None, place))
+        one, others = (feature_matrix(frame, columns, categories) for frame in (row, background))
+        return forest.forest_attributions(forest_trees, one[0], others, output_index(groups, task, None, place))
 
-    def output(frame: pd.DataFrame) -> "NDArray[np.float64]":
+    def output(frame: pd.DataFrame) -> Floats:
         return task_outputs(margin(encode(frame)), task)
 
     link = LINKS.get(objective)

@@ -51,13 +51,11 @@ class JobAnswer:
 class Worker:
     """A process in which models are loaded and run, started by the first call and kept warm. Threads may share it; calls are queued.
 
-    jobs: modules, or jobs as "module:function", that are imported when the process starts. allowed: prefixes of the modules whose jobs may
-    run.
+    allowed: prefixes of the modules whose jobs may run.
     """
 
-    def __init__(self, limits: Limits | None = None, jobs: tuple[str, ...] = (), *, allowed: tuple[str, ...] = ALLOWED) -> None:
+    def __init__(self, limits: Limits | None = None, *, allowed: tuple[str, ...] = ALLOWED) -> None:
         self.limits = limits or Limits()
-        self.jobs = jobs
         self.allowed = allowed
         self._lock = threading.Lock()
         self._connection: _Connection | None = None
@@ -145,8 +143,6 @@ class Worker:
             line = self._connection = _Connection()
             weakref.finalize(self, line.end)
             line.receive("ready", START_SECONDS)
-            if self.jobs:
-                line.send({"imports": [job.split(":")[0] for job in self.jobs], "limits": asdict(self.limits)})
         return line
 
     def _end(self) -> None:

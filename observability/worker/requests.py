@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Required, TypedDict, Unpack
 
 from observability.core.errors import UsageError
 from observability.worker.explanation import Explanation
@@ -23,36 +23,56 @@ LIBRARIES = {"lightgbm": ("lightgbm",), "xgboost": ("xgboost",), "skops": ("skle
 MOST_SCHEMA_BYTES = 64 * 1024**2
 
 
+class ModelOptions(TypedDict, total=False):
+    """Options of every request about a model file. classes: names of the classes in the order of the task (none of a regression).
+
+    progress: called with the share that is done and a text. seconds: the most time; the worker's own limit where it is not given.
+    """
+
+    task: Required[str]
+    classes: tuple[str, ...]
+    progress: Progress | None
+    seconds: float | None
+
+
 def _call_model_job(
     worker: Worker,
     job: str,
     artifact: Path,
     frames: "Mapping[str, pd.DataFrame]",
-    arguments: Mapping[str, Any],
-    *,
+    options: ModelOptions,
+    arguments: Mapping[str, Any] | None = None,
     imports: tuple[str, ...] = (),
-    progress: Progress | None,
-    seconds: float | None,
 ) -> JobAnswer:
-    """Run a job on a copy of a model file. The job also gets the file's `kind`."""
-    kind = artifact_kind(artifact)
-    libraries = (*LIBRARIES[kind], OPENERS[kind][0], *imports)
-    job = f"observability.worker.{job}"
+    """Run a job on a copy of a model file. The job also gets the file's `kind`, the task and the classes."""
+    kind, (task, classes) = artifact_kind(artifact), _task_of(options)
     return worker.call(
-        job, frames, {**arguments, "kind": kind}, files={"model": artifact}, imports=libraries, seconds=seconds, progress=progress
+        f"observability.worker.{job}",
+        frames,
+        {**(arguments or {}), "task": task, "classes": list(classes), "kind": kind},
+        files={"model": artifact},
+        imports=(*LIBRARIES[kind], OPENERS[kind][0], *imports),
+        seconds=options.get("seconds"),
+        progress=options.get("progress"),
     )
 
 
-def predict_scores(
-    worker: Worker,
-    artifact: Path,
-    rows: "pd.DataFrame",
-    *,
-    classes: tuple[str, ...],
-    task: str,
-    progress: Progress | None = None,
-    seconds: float | None = None,
-) -> "np.ndarray":
+def _task_of(options: ModelOptions) -> tuple[str, tuple[str, ...]]:
+    """The task and the classes."""
+    return options["task"], options.get("classes", ())
+
+
+def predict_scores_and_features(
+    worker: Worker, artifact: Path, rows: "pd.DataFrame", **options: Unpack[ModelOptions]
+) -> "tuple[np.ndarray, tuple[str, ...]]":
+    """The model's scores of `rows`, as `predict_scores` gives them, and the columns of `rows` that the model takes."""
+    answer = _call_model_job(worker, "explain_job:score_rows", artifact, {"rows": rows}, options)
+    with checked_answer():
+        columns = tuple(str(name) for name in answer.values["columns"])
+        return scores_from_frame(answer.frames["scores"], len(rows), options), columns
+
+
+def predict_scores(worker: Worker, artifact: Path, rows: "pd.DataFrame", **options: Unpack[ModelOptions]) -> "np.ndarray":
     """The model's scores of `rows`.
 
     rows: the model's features as logged (numbers, strings, booleans, nulls). Other columns are ignored where the model names its features.
@@ -60,16 +80,14 @@ def predict_scores(
     `classes`. Raises UsageError where the rows lack a feature of the model or the library is not installed, WorkerError where the model
     breaks.
     """
-    arguments = {"task": task, "classes": list(classes)}
-    answer = _call_model_job(worker, "explain_job:score_rows", artifact, {"rows": rows}, arguments, seconds=seconds, progress=progress)
-    with checked_answer():
-        return scores_from_frame(answer.frames["scores"], len(rows), len(classes) if task == "multiclass" else None)
+    return predict_scores_and_features(worker, artifact, rows, **options)[0]
 
 
-def scores_from_frame(frame: "pd.DataFrame", rows: int, classes: int | None) -> "np.ndarray":
-    """Scores from a job's frame: (rows,), or (rows, classes). Raises ValueError where it has another shape."""
-    found: np.ndarray = frame["score"].to_numpy(dtype=float) if classes is None else frame.to_numpy(dtype=float)
-    if found.shape != ((rows,) if classes is None else (rows, classes)):
+def scores_from_frame(frame: "pd.DataFrame", rows: int, options: ModelOptions) -> "np.ndarray":
+    """Scores from a job's frame: (rows,), or (rows, classes) in multiclass. Raises ValueError where it has another shape."""
+    task, classes = _task_of(options)
+    found: np.ndarray = (frame if task == "multiclass" else frame["score"]).to_numpy(dtype=float)
+    if found.shape != ((rows, len(classes)) if task == "multiclass" else (rows,)):
         raise ValueError(f"scores of shape {found.shape} for {rows} rows")
     return found
 
@@ -88,13 +106,10 @@ def explain_scores(
     artifact: Path,
     rows: "pd.DataFrame",
     *,
-    task: str,
-    classes: tuple[str, ...] = (),
     background: "pd.DataFrame | None" = None,
     seed: int = 0,
     permutations: int = 4,
-    progress: Progress | None = None,
-    seconds: float | None = None,
+    **options: Unpack[ModelOptions],
 ) -> Explanation:
     """Attributions of the model's scores of `rows`: exact where the model allows it, else by sampling permutations.
 
@@ -102,11 +117,9 @@ def explain_scores(
     them are used. permutations: antithetic pairs for each row of the background, at least 2.
     """
     frames = {"rows": rows} if background is None else {"rows": rows, "background": background}
-    arguments = {"task": task, "classes": list(classes), "seed": seed, "permutations": permutations}
+    arguments = {"seed": seed, "permutations": permutations}
     imports = ("shap",) if artifact_kind(artifact) == "skops" and skops_has_trees(artifact) else ()
-    answer = _call_model_job(
-        worker, "explain_job:attribute_scores", artifact, frames, arguments, imports=imports, seconds=seconds, progress=progress
-    )
+    answer = _call_model_job(worker, "explain_job:attribute_scores", artifact, frames, options, arguments, imports)
     with checked_answer():
         given = answer.values
         arrays = {name: answer.frames[name]["value"].to_numpy(dtype=float).reshape(shape) for name, shape in given["shapes"].items()}
@@ -181,22 +194,20 @@ def estimate_unlabelled_errors(
     rows: "pd.DataFrame",
     *,
     features: tuple[str, ...],
-    score: str = "score",
     label: str = "label",
     at: str | None = None,
     squared: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
-    seconds: float | None = None,
 ) -> ErrorEstimate:
     """Expected absolute (and squared) error of each of `rows`, learned from `reference`, whose labels are known.
 
     Both hold `features` and `score`; the reference also `label`, and `at` for folds and months by time. Rows of the reference without label
     or score are left out. Raises UsageError where fewer than 100 remain.
     """
-    arguments: dict[str, Any] = {"features": list(features), "score": score, "label": label, "at": at, "squared": squared, "seed": seed}
-    reference_columns = [name for name in dict.fromkeys((*features, score, label, at)) if name is not None]
-    row_columns = list(dict.fromkeys((*features, score)))
+    arguments = {"features": list(features), "score": "score", "label": label, "at": at, "squared": squared, "seed": seed}
+    row_columns = list(dict.fromkeys((*features, "score")))
+    reference_columns = list(dict.fromkeys((*row_columns, label, *([at] if at else ()))))
     for table, frame, columns in (("reference", reference, reference_columns), ("rows", rows, row_columns)):
         lacking = [name for name in columns if name not in frame]
         if lacking:
@@ -206,7 +217,6 @@ def estimate_unlabelled_errors(
         {"reference": reference[reference_columns], "rows": rows[row_columns]},
         arguments,
         imports=("lightgbm",),
-        seconds=seconds,
         progress=progress,
     )
     estimates, summary = answer.frames["rows"], answer.values
@@ -249,13 +259,10 @@ def explain_contrast(
     row: "pd.DataFrame",
     backgrounds: "Mapping[str, pd.DataFrame]",
     *,
-    task: str,
-    classes: tuple[str, ...] = (),
     place: int = 0,
     seed: int = 0,
     permutations: int = 4,
-    progress: Progress | None = None,
-    seconds: float | None = None,
+    **options: Unpack[ModelOptions],
 ) -> dict[str, ContrastExplanation]:
     """Attributions of one row against each of several backgrounds (at most 100 rows of each are used), in one call.
 
@@ -264,10 +271,8 @@ def explain_contrast(
     from observability.worker.contrast_job import BACKGROUND
 
     frames = {"row": row} | {f"{BACKGROUND}{name}": background for name, background in backgrounds.items()}
-    arguments = {"task": task, "classes": list(classes), "place": place, "seed": seed, "permutations": permutations}
-    answer = _call_model_job(
-        worker, "contrast_job:attribute_against_backgrounds", artifact, frames, arguments, seconds=seconds, progress=progress
-    )
+    arguments = {"place": place, "seed": seed, "permutations": permutations}
+    answer = _call_model_job(worker, "contrast_job:attribute_against_backgrounds", artifact, frames, options, arguments)
     with checked_answer():
         features = tuple(answer.values["features"])
         scores = answer.frames["scores"]["value"].to_numpy(dtype=float)
@@ -316,35 +321,25 @@ def find_counterfactuals(
     *,
     free: "Sequence[Mapping[str, Any]]",
     goal: Mapping[str, Any],
-    task: str,
-    classes: tuple[str, ...] = (),
     number: int = 3,
     seed: int = 0,
-    progress: Progress | None = None,
-    seconds: float | None = None,
+    **options: Unpack[ModelOptions],
 ) -> Counterfactuals:
     """At most `number` counterfactuals of one row (worker/counterfactual_job.py).
 
     free: the features that may change, as FreeFeature without `own`. goal: as `reaches_goal` reads it. rows: real rows with the same
     columns. Raises UsageError where rows lack a feature of the model, WorkerError where it breaks.
     """
-    arguments = {
-        "task": task,
-        "classes": list(classes),
-        "free": [dict(feature) for feature in free],
-        "goal": dict(goal),
-        "number": number,
-        "seed": seed,
-    }
+    arguments = {"free": [dict(feature) for feature in free], "goal": dict(goal), "number": number, "seed": seed}
     job, frames = "counterfactual_job:search_counterfactuals", {"row": row, "rows": rows}
-    answer = _call_model_job(worker, job, artifact, frames, arguments, imports=("dice_ml",), seconds=seconds, progress=progress)
+    answer = _call_model_job(worker, job, artifact, frames, options, arguments, imports=("dice_ml",))
     with checked_answer():
         given, found = answer.values, answer.frames["found"]
         if not len(given["reached"]) == len(given["origins"]) == len(found) <= number or list(found) != list(row):
             raise ValueError(f"{len(found)} counterfactuals for {number} requested")
         return Counterfactuals(
             found=found,
-            scores=scores_from_frame(answer.frames["scores"], len(found), len(classes) if task == "multiclass" else None),
+            scores=scores_from_frame(answer.frames["scores"], len(found), options),
             reached=tuple(bool(reached) for reached in given["reached"]),
             origins=tuple(given["origins"]),
             proposals=given["proposals"],

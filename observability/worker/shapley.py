@@ -9,21 +9,19 @@ Kononenko, Knowledge and Information Systems 41 (2014); Mitchell and others, Jou
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from observability.stats.arrays import Bools, Floats, Integers
 from observability.worker.job import Report
 from observability.worker.model import Attribution
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 CHUNK = 50_000
 
 
-def permutation_switches(features: int, pairs: int, rng: np.random.Generator) -> "tuple[NDArray[np.bool_], NDArray[np.int64]]":
+def permutation_switches(features: int, pairs: int, rng: np.random.Generator) -> tuple[Bools, Integers]:
     """The features switched after each step (pairs, 2, features + 1, features), and the order of switching (pairs, 2, features)."""
     forward = np.array([rng.permutation(features) for _ in range(pairs)])
     orders = np.stack([forward, forward[:, ::-1]], axis=1)
@@ -32,7 +30,7 @@ def permutation_switches(features: int, pairs: int, rng: np.random.Generator) ->
 
 
 def sample_attributions(
-    score: "Callable[[Any], NDArray[np.float64]]",
+    score: Callable[[Any], Floats],
     encode: Callable[[pd.DataFrame], Any],
     rows: pd.DataFrame,
     background: pd.DataFrame,
@@ -70,9 +68,9 @@ class PermutationPlan:
     permutations: pairs per row of the background. strata: rows of the background.
     """
 
-    orders: "NDArray[np.int64]"
-    inner: "NDArray[np.bool_]"
-    against: "NDArray[np.int64]"
+    orders: Integers
+    inner: Bools
+    against: Integers
     permutations: int
     strata: int
 
@@ -85,14 +83,14 @@ def permutation_plan(features: int, strata: int, permutations: int, seed: int) -
 
 
 def row_contributions(
-    score: "Callable[[Any], NDArray[np.float64]]",
+    score: Callable[[Any], Floats],
     encode: Callable[[pd.DataFrame], Any],
     row: pd.DataFrame,
     background: pd.DataFrame,
     plan: PermutationPlan,
-    before: "NDArray[np.float64]",
-    after: "NDArray[np.float64]",
-) -> "NDArray[np.float64]":
+    before: Floats,
+    after: Floats,
+) -> Floats:
     """The change by each feature (permutations, background rows, features, outputs), averaged over each permutation and its reverse.
 
     before: scores of the background (rows, outputs); after: of the row (outputs,).
@@ -115,7 +113,7 @@ def row_contributions(
     return np.asarray(by_feature.mean(axis=1).reshape(plan.permutations, plan.strata, features, outputs))
 
 
-def switched_rows(both: pd.DataFrame, on: "NDArray[np.bool_]", against: "NDArray[np.int64]") -> pd.DataFrame:
+def switched_rows(both: pd.DataFrame, on: Bools, against: Integers) -> pd.DataFrame:
     """Rows with the switched features of the first row of `both`, and the other features of their row of the background."""
     return pd.DataFrame(
         {name: both[name].array.take(np.where(on[:, place], 0, against + 1)) for place, name in enumerate(both.columns)}, copy=False

@@ -1,15 +1,14 @@
 """Tests whether scores reach the goal of a counterfactual; used by the search and by the pages."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from observability.stats.arrays import Bools, Floats
 
 
-def reaches_goal(goal: Mapping[str, Any], scores: "NDArray[np.float64]") -> "NDArray[np.bool_]":
+def reaches_goal(goal: Mapping[str, Any], scores: Floats) -> Bools:
     """Whether scores, (n,) or (n, classes), reach a goal.
 
     `kind` of the goal: `above` (score ≥ low), `below` (score < high), `other` (another class than `place` is the most probable), `outside`

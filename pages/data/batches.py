@@ -4,19 +4,16 @@ with the source's earlier ones. Choose a source for its batches, and a batch for
 predictions are in the table. Batches belong to no single model.
 """
 
-from dataclasses import replace
-
 import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import frame, load
-from observability.dashboard import scope as scopes
 from observability.dashboard.data import batches
+from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.overview import findings
 from observability.dashboard.widgets import finding_lines
 
-frame.store_page_heading("batches")
-scope = replace(scopes.scope_from_state(st.session_state), version=None, slice=None)
+scope = begin_records_page("batches")
 with frame.loading_skeleton(300):
     rows, window = frame.answer_or_stop(lambda: batches.batches_in_scope(scope))
     found = [each for each in load.scope_record_findings(scope) if each.analyzer == "data/batches"]

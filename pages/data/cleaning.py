@@ -3,19 +3,16 @@ Rows dropped and changed by cleaning rules, run by run, and rules that differ fr
 share of rows that each group lost, and its share of all rows before and after. Cleaning runs belong to no single model.
 """
 
-from dataclasses import replace
-
 import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import frame, load
-from observability.dashboard import scope as scopes
 from observability.dashboard.data import cleaning
+from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.overview import findings
 from observability.dashboard.widgets import finding_lines
 
-frame.store_page_heading("cleaning")
-scope = replace(scopes.scope_from_state(st.session_state), version=None, slice=None)
+scope = begin_records_page("cleaning")
 with frame.loading_skeleton(300):
     rows, window = frame.answer_or_stop(lambda: cleaning.cleaning_runs_in_scope(scope))
     found = [each for each in load.scope_record_findings(scope) if each.analyzer == "data/cleaning"]

@@ -4,18 +4,15 @@ A version logged with different contents is critical: the training data of its r
 dates are shown.
 """
 
-from dataclasses import replace
-
 import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import frame, load
-from observability.dashboard import scope as scopes
 from observability.dashboard.data import datasets
+from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.overview import findings
 
-frame.store_page_heading("datasets")
-scope = replace(scopes.scope_from_state(st.session_state), version=None, slice=None)
+scope = begin_records_page("datasets")
 with frame.loading_skeleton(300):
     made = frame.answer_or_stop(datasets.dataset_versions)
     found = [each for each in load.scope_record_findings(scope) if each.analyzer == "data/datasets"]

@@ -5,19 +5,16 @@ few gold items an annotator is not judged, and the number needed is shown. Proje
 queue are on the page Labels of a model.
 """
 
-from dataclasses import replace
-
 import streamlit as st
 
 from observability.core.finding import needs_action
 from observability.dashboard import frame, load
-from observability.dashboard import scope as scopes
 from observability.dashboard.data import annotator_actions, assignments, item_history, labelling, suggestions
+from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.overview import findings
 from observability.dashboard.widgets import finding_lines
 
-frame.store_page_heading("labelling")
-scope = replace(scopes.scope_from_state(st.session_state), version=None, slice=None)
+scope = begin_records_page("labelling")
 with frame.loading_skeleton(300):
     now, past, given, window = frame.answer_or_stop(lambda: labelling.annotations_in_scope(scope))
     found = [each for each in load.scope_record_findings(scope) if each.analyzer == "data/labelling"]

@@ -5,7 +5,7 @@ wrong type, unseen in the reference, out of range, constant, stuck.
 
 import streamlit as st
 
-from observability.dashboard import clicks, distributions, empty_states, frame, load, time_series
+from observability.dashboard import clicks, distributions, empty_states, frame, time_series
 from observability.dashboard.charts import drift as charts_drift
 from observability.dashboard.charts import time as charts_time
 from observability.dashboard.data import quality
@@ -14,8 +14,7 @@ from observability.dashboard.table import draw_table
 from observability.dashboard.widgets import status_line
 
 here = frame.begin_model_page("quality")
-with frame.loading_skeleton(240):
-    found = [each for each in load.findings_in_window(here.window) if each.analyzer == "data/quality"]
+found = findings.analyzer_findings(here, "data/quality")
 
 st.header("Arrival", anchor=False)
 volume = quality.volume_with_expectation(here.window, found)
@@ -24,9 +23,7 @@ st.markdown(status_line(said.severity, said.because) if said else "Expected volu
 if volume["n"].sum() > 0:
     figure = charts_time.traffic_bars(volume, time_series.chart_event_marks(here.model.name, here.window))
     alt = said.because.replace("`", "") if said else "Predictions over time"
-    on_bar = clicks.cases_on_click(
-        "volume", lambda point: clicks.cases_of_period(here, point, volume["period"], clicks.EVERY, clicks.NEWEST)
-    )
+    on_bar = clicks.periods_on_click("volume", here, volume["period"])
     frame.chart_with_table(figure, volume, key="volume", alt=alt, metrics=("volume", "silence_hours"), on_select=on_bar)
 else:
     empty_states.no_rows_state()
@@ -37,19 +34,17 @@ days = distributions.missing_share_by_day(here.window, columns)
 rates = quality.check_rates(here.model, here.window, columns)
 claims = quality.findings_by_check(found)
 st.header("Features and their checks", anchor=False)
-draw_table(
-    "checks", "Features by check", quality.check_columns(rates, claims), quality.check_rows(rates, claims, days, here.scope), compact=True
-)
+rows = quality.check_rows(rates, claims, days, here.scope)
+draw_table("checks", "Features by check", quality.check_columns(rates, claims), rows, compact=True)
 frame.metric_help(*quality.CHECKS)
 
 if len(days) and days["day"].nunique() > 1:
     st.header("Missing values by day", anchor=False)
-    st.markdown(quality.missing_values_sentence(days))
+    words = quality.missing_values_sentence(days)
+    st.markdown(words)
     figure = charts_drift.column_day_heatmap(days, value="missing", unit="share", top=max(float(days["value"].max()), 0.05))
     on_cell = clicks.cases_on_click("missing", lambda point: quality.predictions_missing_value(here, point, days))
-    frame.chart_with_table(
-        figure, days, key="missing", alt=quality.missing_values_sentence(days), metrics=("null_rate",), on_select=on_cell
-    )
+    frame.chart_with_table(figure, days, key="missing", alt=words, metrics=("null_rate",), on_select=on_cell)
 
 st.header("Findings", anchor=False)
 findings.findings_table("findings", "Findings about data quality", [each for each in found if each.severity != "ok"], here.scope)

@@ -5,18 +5,16 @@ single requests. The findings state what is unusual, not its cause.
 
 import streamlit as st
 
-from observability.dashboard import empty_states, frame, load
+from observability.dashboard import empty_states, frame
 from observability.dashboard.overview import findings
-from observability.dashboard.widgets import status_line
+from observability.dashboard.widgets import finding_lines
 
 here = frame.begin_model_page("requests")
-with frame.loading_skeleton(240):
-    found = [each for each in load.findings_in_window(here.window, wait=True) if each.analyzer == "data/requests"]
+found = findings.analyzer_findings(here, "data/requests", wait=True)
 if not found:
     empty_states.no_rows_state()
     st.stop()
-for each in found:
-    st.markdown(status_line(each.severity, each.because))
+finding_lines(found)
 frame.metric_help("near_duplicate_share", "default_score_rate", "clock_skew", "distinct_ratio")
 
 st.header("Findings", anchor=False)

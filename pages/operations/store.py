@@ -5,13 +5,13 @@ fleet.
 
 import streamlit as st
 
-from observability.dashboard import frame
+from observability.dashboard import frame, load
 from observability.dashboard.operations import store
 from observability.dashboard.table import draw_table
 from observability.dashboard.widgets import plain_paragraph
 
 frame.store_page_heading("store")
-status = store.store_status()
+status = frame.answer_or_stop(load.store_summary)
 
 with st.container(horizontal=True):
     for label, value, help_text in store.store_figures(status):

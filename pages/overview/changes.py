@@ -11,8 +11,9 @@ from observability.dashboard.overview import changes
 from observability.dashboard.review import load_review
 from observability.dashboard.sidebar import BIND
 from observability.dashboard.table import draw_table
-from observability.dashboard.widgets import csv_button
+from observability.dashboard.widgets import csv_button, cut_note
 
+NEWEST = "The newest {0} of {1}; the CSV holds all of them."
 has_records = bool(other_records.other_records_present())  # events and datasets come before the first prediction
 scope = frame.begin_fleet_page("changes", anyway=has_records)
 start, end = load.scope_dates(scope)
@@ -33,12 +34,10 @@ shown, by_people = (changes.matching_entries(found, sorts, words or "") for foun
 if by_people:
     rows = [changes.change_row(entry, scope) for entry in by_people[:50]]
     draw_table("lately", "By people in the last seven days, newest first", changes.COLUMNS, rows)
-    if len(by_people) > 50:
-        st.caption(f"The newest 50 of {len(by_people):,}; the CSV holds all of them.")
+    cut_note(len(by_people), 50, NEWEST)
 if shown:
     draw_table("changes", "Changes, newest first", changes.COLUMNS, [changes.change_row(entry, scope) for entry in shown[:200]])
-    if len(shown) > 200:
-        st.caption(f"The newest 200 of {len(shown):,}; the CSV holds all of them.")
+    cut_note(len(shown), 200, NEWEST)
 elif not by_people:
     st.markdown("No entry matches. Clear the search, or choose a longer window.")
 if shown or by_people:

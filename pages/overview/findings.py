@@ -11,6 +11,7 @@ from observability.dashboard import empty_states, frame, load, other_records
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.overview import findings, incidents
 from observability.dashboard.table import draw_table
+from observability.dashboard.widgets import cut_note
 
 scope = frame.begin_fleet_page(
     "findings", anyway=bool(other_records.other_records_present())
@@ -63,6 +64,5 @@ rows = [
     for finding in listed[:100]
 ]
 draw_table("list", "Findings, worst first", columns, rows)
-if len(listed) > 100:
-    st.caption(f"The first 100 of {len(listed):,}; all are in the downloads.")
+cut_note(len(listed), 100, "The first {0} of {1}; all are in the downloads.")
 findings.findings_downloads(shown, "findings")

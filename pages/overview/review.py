@@ -4,6 +4,7 @@ The numbers of a frozen week never change; updates by later labels are shown apa
 """
 
 from dataclasses import replace
+from datetime import datetime
 
 import streamlit as st
 
@@ -16,7 +17,7 @@ from observability.review.snapshot import FORMAT
 frame.begin_fleet_page("review")
 room = review.open_review()
 week = formatting.escape_markdown(review.week_words(review.Week.parse(room.body["week"])))
-frozen = formatting.escape_markdown(formatting.format_minute(review.frozen_instant(room.body["frozen_at"])))
+frozen = formatting.escape_markdown(formatting.format_minute(datetime.fromisoformat(room.body["frozen_at"])))
 settings = sentences.settings_of_when(room.body)
 st.markdown(f"**Week {week}** ({room.body['zone']}), frozen {frozen} UTC with the records that had arrived by the week's end. {settings}")
 if room.body["format"] < FORMAT:

@@ -13,12 +13,12 @@ from observability.dashboard.serving import calibration
 from observability.dashboard.widgets import finding_lines
 
 here = frame.begin_model_page("calibration")
-found = calibration.ece_first(findings.analyzer_findings(here, "serving/calibration", wait=True))
+found = findings.analyzer_findings(here, "serving/calibration", wait=True)
+found.sort(key=lambda finding: finding.metric == "ecce")  # the ECE (or the slope) first
 known = [finding for finding in found if finding.value is not None]
 if not known:
     finding_lines(found)
-    empty_states.empty_state("No calibration yet.", "Labels may still be missing: choose an earlier or a longer window.")
-    st.stop()
+    empty_states.stop_with_empty_state("No calibration yet.", "Labels may still be missing: choose an earlier or a longer window.")
 
 alt = calibration.calibration_claims(known)
 if here.model.task == "regression":

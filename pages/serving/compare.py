@@ -8,7 +8,7 @@ import streamlit as st
 
 from observability.dashboard import export_report, frame, load
 from observability.dashboard.serving import compare, compare_parts
-from observability.export.csv import inert_csv
+from observability.dashboard.widgets import csv_button
 
 here = frame.begin_model_page("compare")
 other = compare.side_b_boxes(here)
@@ -31,7 +31,5 @@ compare_parts.distances_section(here, found)
 
 st.header("Export", anchor=False)
 with st.container(horizontal=True, gap="small"):
-    frame.download_button(
-        "compare.csv", lambda: inert_csv(compare_parts.differences_frame(found.differences)), "All metrics as CSV", key="all-csv"
-    )
+    csv_button("compare", lambda: compare_parts.differences_frame(found.differences), key="all-csv", label="All metrics as CSV")
     export_report.evidently_report_popover(here.window, other)

@@ -13,13 +13,12 @@ from observability.dashboard.widgets import finding_lines, plain_paragraph
 
 here = frame.begin_model_page("drift")
 found = findings.analyzer_findings(here, "serving/drift")
-columns = [finding for finding in drift.column_drift_findings(found) if finding.value is not None]
+columns = [finding for finding in found if finding.metric == "psi" and finding.value is not None]
 swapped = [finding for finding in found if finding.metric == "level_trade"]
 if not columns:
     finding_lines(found)
     step = "Register this version with held-out predictions, or choose a longer window."
-    empty_states.empty_state("Nothing can be compared yet.", step, "add_model", "Register")
-    st.stop()
+    empty_states.stop_with_empty_state("Nothing can be compared yet.", step, "add_model", "Register")
 
 summary = drift.drift_summary(columns, swapped)
 plain_paragraph(summary)

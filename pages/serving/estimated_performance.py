@@ -1,7 +1,7 @@
 """Estimated performance :material/online_prediction:
 How well does the model do where labels are missing? Solid: measured on labels. Dashed on a hatched band: estimated from the scores (CBPE),
 for a regression from the errors of the reference (DLE). The error of past estimates stands beside it; an estimate that failed there is not
-trusted.
+trusted. Where inputs are far from the reference the estimate extrapolates: it is unknown until some predictions are labelled.
 """
 
 import streamlit as st
@@ -17,13 +17,13 @@ found = findings.analyzer_findings(here, "serving/estimated_performance", wait=T
 metrics = estimated_performance.estimates_by_metric(found)
 if not metrics:
     finding_lines(found)
-    empty_states.empty_state(
+    empty_states.stop_with_empty_state(
         "Nothing is estimated in this window.", "An estimate needs a reference with labels, and predictions with scores."
     )
-    st.stop()
 
 finding = estimated_performance.estimated_metric_box(metrics, here)
 st.markdown(status_line(finding.severity, finding.because, strong=True))
+estimated_performance.label_sample_button(here, finding)
 st.info(estimated_performance.ASSUMPTION, icon=":material/visibility_off:")
 
 days = estimated_performance.estimate_frame(here, finding.metric)

@@ -1,7 +1,7 @@
 """Latency and errors :material/speed:
 How fast are responses, and how many requests fail? Requests by status, percentiles of latency with the 95 % interval of p99, and replicas
 and versions side by side. With a service level: the error budget left and its burn rate. Without one, the model is compared with its own
-four weeks before, and a replica with the others.
+previous four weeks, and a replica with the others.
 """
 
 import streamlit as st

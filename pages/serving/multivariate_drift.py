@@ -18,8 +18,7 @@ finding_lines(found)
 known = [finding for finding in found if finding.value is not None and finding.metric == multivariate_drift.METRIC]
 if not known:
     step = "Register this version with held-out predictions, or choose a longer window."
-    empty_states.empty_state("Nothing can be compared yet.", step, "add_model", "Register")
-    st.stop()
+    empty_states.stop_with_empty_state("Nothing can be compared yet.", step, "add_model", "Register")
 
 st.header("Domain-classifier AUC", anchor=False)
 multivariate_drift.domain_auc_section(known[0])

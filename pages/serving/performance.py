@@ -6,10 +6,9 @@ are missing. Below: the errors of the model, and the levels of a column where it
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import clicks, empty_states, frame, per_class, time_series
+from observability.dashboard import empty_states, frame, model_answers, per_class, time_series
 from observability.dashboard.case import find_case
-from observability.dashboard.charts import time as charts_time
-from observability.dashboard.overview import findings, fleet, window_comparison
+from observability.dashboard.overview import findings, window_comparison
 from observability.dashboard.serving import performance
 from observability.dashboard.widgets import finding_lines, status_line
 
@@ -20,8 +19,7 @@ maturity = next((finding for finding in found if finding.metric == "label_maturi
 if not metrics:
     finding_lines(found)
     step = "Labels may still be missing: choose an earlier window, or log labels by the id of their prediction."
-    empty_states.empty_state("Nothing could be measured in this window.", step)
-    st.stop()
+    empty_states.stop_with_empty_state("Nothing could be measured in this window.", step)
 
 finding = performance.measured_metric_box(metrics, here.model)
 st.markdown(status_line(finding.severity, finding.because, strong=True))
@@ -30,18 +28,8 @@ if maturity:
 
 st.header("Over time", anchor=False)
 days = time_series.metric_over_window(here.model, here.window, finding)
-figure = charts_time.metric_lines(
-    days,
-    name=formatting.metric_title(finding.metric),
-    unit=finding.unit,
-    limit=fleet.single_limit(finding),
-    baseline=finding.evidence.get("baseline"),
-    marks=time_series.chart_event_marks(here.model.name, here.window),
-)
-wrong = clicks.wrong_outcome_condition(here)
-on_day = clicks.cases_on_click("over-time", lambda point: clicks.cases_of_period(here, point, days["period"], wrong))
-alt = finding.because.replace("`", "")
-frame.chart_with_table(figure, days, key="over-time", alt=alt, metrics=(finding.metric, "label_maturity"), on_select=on_day)
+marks = time_series.chart_event_marks(here.model.name, here.window)
+model_answers.metric_over_time_chart(here, finding, days, key="over-time", marks=marks, height=320)
 
 window_comparison.window_comparison_table(finding)
 

@@ -21,8 +21,7 @@ if summary is not None:
 slice_search.watched_slices_section(here, found)
 if summary is None or not summary.evidence.get("ranked"):
     step = "Choose a longer window, register this version with held-out predictions, or wait for labels."
-    empty_states.empty_state("No slice can be compared yet.", step, "add_model", "Register")
-    st.stop()
+    empty_states.stop_with_empty_state("No slice can be compared yet.", step, "add_model", "Register")
 
 metric = slice_search.slice_metric_box(here, summary)
 st.header("Largest changes", anchor=False)

@@ -6,6 +6,7 @@ refreshes by itself. Window and model are chosen in the sidebar; a link to a run
 
 import streamlit as st
 
+from observability.analyzers.training.runs import ANALYZER
 from observability.core import formatting
 from observability.dashboard import frame, load
 from observability.dashboard import scope as scopes
@@ -15,7 +16,7 @@ from observability.dashboard.training import runs, runs_curves, runs_devices, ru
 frame.store_page_heading("runs")
 scope = scopes.scope_from_state(st.session_state)
 with frame.loading_skeleton(300):
-    window = frame.answer_or_stop(lambda: runs.runs_window(scope))
+    window = frame.answer_or_stop(lambda: load.window_of_records(scope, ANALYZER))
     everything = load.analyzed_training_runs(scope.model)
 if not everything:
     runs.no_training_runs()
@@ -28,7 +29,8 @@ runs.training_runs_table(shown, costs, [each.run.name for each in chosen], scope
 if not chosen:
     st.stop()
 
-st.header(formatting.escape_markdown(runs.chosen_runs_title(chosen)), anchor=False)
+title = chosen[0].run.name if len(chosen) == 1 else f"{len(chosen)} runs compared"
+st.header(formatting.escape_markdown(title), anchor=False)
 following = any(runs.is_run_active(each) for each in chosen)
 
 

@@ -7,13 +7,12 @@ explained in a separate process. Bars have 95 % intervals; a change counts when 
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import empty_states, frame, load
+from observability.dashboard import empty_states, frame
 from observability.dashboard.overview import findings
 from observability.dashboard.trust import explain_now, explanations
 
 here = frame.begin_model_page("explanations")
-with frame.loading_skeleton(300):
-    found = [each for each in load.findings_in_window(here.window) if each.analyzer == "trust/explanations"]
+found = findings.analyzer_findings(here, "trust/explanations")
 view = explanations.explanation_view(here)
 if view is None:
     st.stop()

@@ -6,13 +6,12 @@ these sizes. A pre-existing gap raises no alert; one that is new, or grew, does.
 
 import streamlit as st
 
-from observability.dashboard import frame, load
+from observability.dashboard import frame
 from observability.dashboard.overview import findings
 from observability.dashboard.trust import fairness, fairness_groups, fairness_pairs
 
 here = frame.begin_model_page("fairness")
-with frame.loading_skeleton(300):
-    found = [each for each in load.findings_in_window(here.window) if each.analyzer == "trust/fairness"]
+found = findings.analyzer_findings(here, "trust/fairness")
 chosen = fairness.fairness_view(here)
 if chosen is None:
     st.stop()

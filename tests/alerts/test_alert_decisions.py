@@ -8,9 +8,11 @@ import pytest
 from observability.alerts.alert_decisions import SETTLE, decide_alerts
 from observability.alerts.alert_state import alert_precision, alerts_from_records
 from observability.alerts.config import AlertConfig, checked_config
+from observability.core.catalog import Catalog
 from observability.core.errors import UsageError
 from observability.core.finding import Finding
 from observability.incidents.grouping import Incident
+from observability.monitoring import check
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -238,3 +240,13 @@ def test_quiet_hours_hold_a_message_until_they_end(hour, expected):
 def test_what_is_wrong_in_the_settings_is_said(body, part):
     with pytest.raises(UsageError, match=part):
         checked_config(body)
+
+
+def test_an_acknowledged_incident_stays_critical_and_is_not_asked_about_again():
+    critical = finding()
+    claims = frozenset({("m", critical.claim)})
+    marked, incidents = check.findings_with_incidents(Catalog(()), [critical, finding(subject="income", analyzer="serving/drift")], claims)
+    assert {each.severity for each in marked} == {"watch"} and {each.state for each in marked} == {"critical"}
+    assert [(each.severity, each.state) for each in incidents] == [("watch", "critical")]
+    untouched = check.findings_with_incidents(Catalog(()), [critical], frozenset({("other", critical.claim)}))[0]
+    assert untouched[0].severity == "act"

@@ -1,11 +1,11 @@
-"""How long does the check of a whole fleet take, slices included, at millions of rows a model?
+"""Time of the check of a whole fleet, slices included, at millions of rows per model.
 
     python tests/benchmarks/bench_fleet.py [ROWS] [MODELS] [--rows-of-rest N] [--home FOLDER]
 
 MODELS (default 4) classifiers of ROWS (default 10,000,000) predictions each, over 180 days, with 12 features, three replicas and labels for half of them, in one
-store. Every analyzer judges the last week of every model. `--rows-of-rest`: rows of all models but the first, where disk or time are short; `--home`: a folder in which
-the store is kept and, where it is there, used again (10 million rows take about 3 GB). Prints wall and processor seconds of the first check of this process and of the best of three, by model and by analyzer (each asked alone, so that their
-sum is more than a check, which asks once what several need), and the peak of memory. Goal: 10 s of wall time for the whole fleet.
+store. Every analyzer judges the last week of every model. `--rows-of-rest`: rows of every model except the first, to save disk and time. `--home`: a folder in
+which the store is kept and reused (10 million rows take about 3 GB). Prints wall and processor seconds of the first check of this process and of the best of
+three, by model and by analyzer, and the peak of memory. Analyzers are timed one by one, so their sum exceeds a check, which runs shared queries once. Goal: 10 s of wall time for the whole fleet.
 """
 
 import argparse
@@ -40,7 +40,7 @@ WEEK = {"start": END - timedelta(days=7), "end": END, "now": END}
 
 
 def taken(work: Callable[[], Any]) -> tuple[float, float, Any]:
-    """Wall and processor seconds (of all threads) of one run, and what came back."""
+    """Wall and processor seconds (of all threads) of one run, and its result."""
     wall, cpu = time.perf_counter(), time.process_time()
     answer = work()
     return time.perf_counter() - wall, time.process_time() - cpu, answer
@@ -52,7 +52,7 @@ def peak() -> str:
 
 
 def measured(store: Database, names: list[str]) -> float:
-    """Prints what a check costs: of the fleet, by model and by analyzer; gives the wall seconds of the fleet's."""
+    """Print the time of a check of the fleet, by model and by analyzer. Returns the wall seconds of the fleet."""
     wall, cpu, report = taken(lambda: check.check(store, **WEEK))
     print(f"the fleet, first check (imports and compiled code included): {wall:.1f} s wall, {cpu:.1f} s CPU; {dict(Counter(each.severity for each in report.findings))}")  # fmt: skip
     print(f"  peak memory until then {peak()}", flush=True)
@@ -74,7 +74,7 @@ def measured(store: Database, names: list[str]) -> float:
 
 
 def main() -> int:
-    """Reads the options, fills a store, prints everything."""
+    """Read the options, fill a store, and print the times."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", type=int, nargs="?", default=10_000_000)
     parser.add_argument("models", type=int, nargs="?", default=4)

@@ -1,10 +1,10 @@
-"""How long does it take to prepare a week over the whole fleet, and to go from step to step in the room?
+"""Time to prepare a week of the whole fleet, and to go from step to step of the review.
 
     python tests/benchmarks/bench_review.py [HOME] [WEEK]
 
-HOME: a home with the sample fleet (python -m observability demo), which is copied first; without it one is made. WEEK: 2013-W27 unless another is named.
-Prints seconds of wall and of processor time, imports aside, of preparing the week (the first time, and the best of three more), of one whole
-`check` of every model, and what share of the check the week takes; then the milliseconds in which the server answers a change of the step.
+HOME: a home with the sample fleet (python -m observability demo), which is copied first; one is made if it is missing. WEEK: by default 2013-W27.
+Prints wall and processor seconds, without imports, of preparing the week (the first time, and the best of three more) and of one `check` of every
+model, and the ratio of the two; then the milliseconds in which the server answers a change of the step.
 """
 
 import logging
@@ -43,13 +43,13 @@ def spent(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def best(times: list[tuple[float, float]]) -> str:
-    """The least of each, in words."""
+    """The minimum of each, in words."""
     wall, processor = (min(each) for each in zip(*times, strict=True))
     return f"{wall:.2f} s ({processor:.2f} s of processor)"
 
 
 def prepared(home: Path, week: Week) -> None:
-    """Prepares the week, checks the fleet, in turn; then freezes the week for the room."""
+    """Prepare the week and check the fleet in turn, then freeze the week."""
     now = datetime.now(UTC)
     with open_store(home) as store:
         first = spent(lambda: week_snapshot(store, week, frozen_at=now))
@@ -64,7 +64,7 @@ def prepared(home: Path, week: Week) -> None:
 
 
 def stepped(home: Path, week: Week) -> None:
-    """Goes through the steps, twice: the second time is told."""
+    """Go through the steps twice, and print the times of the second round."""
     os.environ["OBSERVABILITY_HOME"] = str(home)
     from observability.dashboard.review.review import STEP_NAMES
     from tests.benchmarks.bench_pages import session
@@ -80,7 +80,7 @@ def stepped(home: Path, week: Week) -> None:
             if turn:
                 told[step] = (time.perf_counter() - began) * 1000
     each = ", ".join(f"{name} {milliseconds:.0f}" for name, milliseconds in told.items())
-    print(f"a change of the step: {statistics.median(told.values()):.0f} ms in the middle, {max(told.values()):.0f} ms at most ({each})")
+    print(f"a change of the step: {statistics.median(told.values()):.0f} ms median, {max(told.values()):.0f} ms at most ({each})")
 
 
 def main() -> None:

@@ -1,12 +1,13 @@
-"""What would another library's defaults have said about the planted streams? Run by bench_peers.py with that library's own Python.
+"""Alarms of another library's defaults on the planted streams. bench_peers.py runs this file with that library's own Python.
 
     PATH/python peer_alarms.py evidently|nannyml FOLDER
 
-FOLDER holds a folder a lab: lab.json (features by kind, first day of the fault, label delay, days), past.parquet (28 clean days) and a Parquet file for each
-scenario. Adds a line for each scenario to FOLDER/NAME.jsonl: by day, the alarms that stand at its end as [kind, column, how far beyond its limit], and prints the version.
-A scenario that is there is not judged again; they come in an order without meaning, so that a part is a sample.
+FOLDER has one folder per lab: lab.json (features by kind, first day of the fault, label delay, days), past.parquet (28 clean days) and a Parquet file for each
+scenario. The script prints the library's version and appends a line for each scenario to FOLDER/NAME.jsonl: for each day, the alarms at its end as [kind,
+column, value relative to its limit]. Scenarios that are already in the file are skipped. The clean ones run first, the others in the order of a hash, so that
+an interrupted run is a random sample.
 
-Evidently: DataDriftPreset, DataSummaryPreset and ClassificationPreset with the tests that they make themselves; the last seven days against the clean week before the
+Evidently: DataDriftPreset, DataSummaryPreset and ClassificationPreset with their default tests; the last seven days against the clean week before the
 fault. NannyML: univariate drift, missing and unseen values, row count, multivariate reconstruction, CBPE and realised performance by day, with the default
 methods and thresholds, fitted on the 28 clean days.
 """
@@ -28,7 +29,7 @@ OUTCOME = ["label", "decision", "score"]
 
 
 def evidently(lab, past):
-    """Gives the judge of a scenario's rows."""
+    """The function that gives the alarms in a scenario's rows."""
     from evidently import BinaryClassification, DataDefinition, Dataset, Report
     from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummaryPreset
 
@@ -89,7 +90,7 @@ def labelled(rows):
 
 
 def nannyml(lab, past):
-    """Gives the judge of a scenario's rows."""
+    """The function that gives the alarms in a scenario's rows."""
     import nannyml as nml
 
     values, categories = [*lab["numbers"], *lab["categories"], "score"], lab["categories"]
@@ -126,7 +127,7 @@ def nannyml(lab, past):
             used = used[used["score"].notna()] if name in ("estimated", "performance") else used
             try:
                 answer = (each.estimate if name == "estimated" else each.calculate)(used)
-            except Exception as error:  # what a library cannot judge raises no alarm; it is told
+            except Exception as error:  # a failure of the library is printed and counts as no alarm
                 print(f"{name}: {type(error).__name__}: {str(error)[:120]}", file=sys.stderr)
                 continue
             for start, column, beyond in alarms(answer.filter(period="analysis").to_df(multilevel=True), name):
@@ -139,7 +140,7 @@ def nannyml(lab, past):
 
 
 def alarms(frame, name):
-    """(start of the chunk, column, how far beyond its limit) of the chunks with an alarm."""
+    """(start, column, value relative to its limit) of each chunk with an alarm."""
     starts = pd.to_datetime(frame[next(each for each in frame.columns if each[-1] == "start_date")]).dt.normalize()
     for keys in frame.columns:
         if keys[-1] != "alert":
@@ -158,7 +159,7 @@ def alarms(frame, name):
 
 
 def main(name, folder):
-    """Judges every scenario that is not there yet."""
+    """Run every scenario that is not in the file yet."""
     folder = Path(folder)
     to = folder / f"{name}.jsonl"
     done = {(each["lab"], each["scenario"]) for each in map(json.loads, to.read_text().splitlines())} if to.exists() else set()

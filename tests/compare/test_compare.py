@@ -107,7 +107,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
              "cost": each["cost"], "status": each["status"]}
         )  # fmt: skip
         if each["week"] == 1:
-            records.append({**common, "id": f"shadow-{i}", "version": "2", "score": each["score2"], "environment": "shadow"})
+            own = f"p{i}" if i % 2 else f"shadow-{i}"  # half answer under the request's own id
+            records.append({**common, "id": own, "version": "2", "score": each["score2"], "environment": "shadow"})
     log = folder / "log.jsonl"
     log.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
     report = store.load_files([log], LoadDefaults())

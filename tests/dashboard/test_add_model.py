@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from observability.dashboard import links
 from observability.dashboard.operations import intake
 from observability.store.db.database import Database
+from observability.store.ingest.files import IMPORTERS
 
 SHELL = str(Path(__file__).parents[2] / "observability" / "dashboard" / "shell.py")
 
@@ -48,6 +49,11 @@ def press(app: AppTest, label: str) -> AppTest:
 def said(app: AppTest) -> str:
     parts = [each.value for kind in ("markdown", "warning", "error", "success", "caption") for each in getattr(app, kind)]
     return "\n".join(parts).replace("\\", "")
+
+
+def test_every_format_that_is_read_can_be_uploaded() -> None:
+    read = {ending.removeprefix(".") for ending in IMPORTERS if ending.count(".") == 1}
+    assert set(intake.SUFFIXES) == read, "add the ending to SUFFIXES in observability/dashboard/operations/intake.py"
 
 
 def copies(store: Database) -> list[Path]:

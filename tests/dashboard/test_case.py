@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -248,3 +248,16 @@ def test_the_lists_of_hostile_cases_are_inert_on_the_page_and_in_their_files(min
     for table in (found, sheet):
         for row in csv.reader(StringIO(inert_csv(table))):
             assert not [cell for cell in row if cell.startswith(("=", "+", "@", "\t", "\r"))]
+
+
+def test_a_case_lists_the_other_predictions_of_its_id_and_opens_the_one_that_is_selected(mine: World) -> None:
+    name = wrong(mine)
+    row = mine.store.row("loan", name)
+    line = {"kind": "prediction", "id": name, "model": "loan", "version": "9", "environment": "shadow", "score": 0.123}
+    mine.store.write_records([line | {"at": row["at"].replace(tzinfo=UTC), "features": {"size": 2.5}}])
+    text = words(opened("case", id=name, model="loan"))
+    own = f"version {row['version']} in production"
+    assert f"This is the prediction of {own}. The same id was also answered by version 9 in shadow." in text
+    text = words(opened("case", id=name, model="loan", answer="shadow/9"))
+    assert f"This is the prediction of version 9 in shadow. The same id was also answered by {own}." in text
+    assert "0.123" in text

@@ -90,7 +90,7 @@ def test_ranked_bars_carry_subject_colour_and_limits() -> None:
         [1],
         [0.9],
         HOSTILE,
-    ) and "on the last day: PSI 0.9" in ring.hovertemplate[0]
+    ) and "on the last day: PSI 0.9" in ring.customdata[0][1]
 
 
 def test_limits_and_colours_are_those_of_the_findings() -> None:

@@ -1,11 +1,15 @@
 """Estimates are drawn apart from measurements, by day, with their error where labels have arrived."""
 
+from dataclasses import replace
+from io import StringIO
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import accuracy_score
 
+from observability.core.finding import Finding
 from observability.core.window import Window
 from observability.dashboard import load, theme
 from observability.dashboard.charts import estimates as charts_estimates
@@ -52,6 +56,20 @@ def test_a_regression_without_estimates_has_its_measurements_only(current: World
     assert days["estimated"].isna().all() and days["error"].isna().all()
     known = current.price[current.price["labelled"]]
     assert np.average(days["measured"], weights=days["labelled"]) == pytest.approx((known["score"] - known["label"]).abs().mean())
+
+
+def test_an_estimate_that_extrapolates_offers_a_worksheet_of_a_random_sample(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[str, str, str]] = []
+    monkeypatch.setattr(estimated_performance.frame, "download_button", lambda name, data, label, key: drawn.append((name, data(), label)))
+    base = Finding("serving/estimated_performance", "loan", "1", "model", "accuracy", 0.9, 5, "unknown", "", START, END, "reference")
+    estimated_performance.label_sample_button(here("loan"), base)
+    assert drawn == [], "an estimate that holds needs no labels"
+    estimated_performance.label_sample_button(here("loan"), replace(base, evidence={"labels_needed": 118}))
+    ((name, data, label),) = drawn
+    assert name.startswith("to-label-loan-") and label == "Worksheet: random sample of 120 predictions to label"
+    rows = pd.read_csv(StringIO(data))
+    unlabelled = {f"l{place}" for place in np.flatnonzero(~current.loan["labelled"])}
+    assert len(rows) <= 120 and set(rows["id"]) <= unlabelled and rows["value"].isna().all()
 
 
 def drawn() -> pd.DataFrame:

@@ -140,7 +140,7 @@ def test_a_class_is_explained_by_the_predictions_that_were_decided_as_it(view: E
     place = np.arange(len(view.rows)) % 7 % 2
     rows = view.rows.assign(**{"class": place})
     whole = ExplanationView(view.version, view.window, view.state, rows, explained_sample(rows, served(), NAMES), view.before, "reference")
-    assert "each for its decided class" in explanation_provenance(whole)
+    assert "for the decided class of each" in explanation_provenance(whole)
     own = view_of_class(whole, 1, "positive")
     held = rows[rows["class"] == 1]
     assert own.now.n == len(held) < whole.now.n and own.before is None, "the reference here explains another class"

@@ -80,3 +80,12 @@ def of_one(model: str, because: str) -> Incident:
         because=because, start=END - timedelta(days=7), end=END, against="reference",
     )  # fmt: skip
     return group_findings([found], {})[1][0]
+
+
+def test_a_model_that_was_never_registered_is_unknown_with_the_reason(current: World) -> None:
+    never = next(each for each in load.catalog().models if not each.task)
+    status = fleet.load_model_status(Scope(), never)
+    row = fleet.fleet_table_row(status, Scope())
+    assert not any(each.needs_action for each in status.findings)
+    assert status.severity == "unknown" and row["cells"]["status"]["t"] == "Unknown"
+    assert row["note"]["s"] == "unknown" and "register" in row["note"]["t"]

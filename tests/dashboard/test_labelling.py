@@ -185,7 +185,7 @@ def test_what_is_decided_about_a_person_is_written_down_and_stands_beside_them(o
 @pytest.mark.parametrize("named", ["high", "3", "101", "-5"])
 def test_a_confidence_that_cannot_be_is_said(owned: Database, named: str) -> None:
     app = opened("labelling", project="moods", confidence=named, **DATES)
-    assert f"The link names the confidence {named}; it is a whole number from" in words(app) and app.slider[0].value == 90
+    assert f"The link names the confidence {named}; expected a whole number from" in words(app) and app.slider[0].value == 90
 
 
 def test_policies_and_reasons_stand_with_their_counts(owned: Database, rows: pd.DataFrame) -> None:

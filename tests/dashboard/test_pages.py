@@ -194,7 +194,7 @@ def test_the_fleet_counts_incidents_and_says_where_they_seem_to_come_from(curren
     row = next(each for each in found["Models, most severe first"]["rows"] if each["cells"]["model"]["t"] == "price")
     said = found["Needs action"]["rows"]
     mine = [each for each in said if each["cells"]["what"].get("sub", "").startswith("price")]
-    assert mine and row["cells"]["status"]["sub"].splitlines()[0] == f"{len(mine)} incident{'s' if len(mine) > 1 else ''}"
+    assert mine and row["cells"]["status"]["sub"].splitlines()[0] == f"{len(mine)} critical"
     assert {each["cells"]["source"]["source"] for each in mine} <= {"input", "label", "model", "system"}
     assert all(each["cells"]["what"]["go"]["parameters"]["incident"] for each in mine)
 

@@ -1,4 +1,4 @@
-"""The room as two people use it at once: nothing that anybody writes is lost, each word has its author, every step draws, alerts' settings are kept."""
+"""The review page with two simultaneous users: no entry is lost, each has its author, every step draws, and alert settings are saved."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -24,7 +24,7 @@ NOW = BETTER.end + timedelta(days=7)
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """Two weeks frozen, with a promise in the first one that is open in the second; in the third a version serves beside the old one's shadow."""
+    """Three frozen weeks. An action of the first is open in the second; in the third the old version runs in shadow beside the new one."""
     with review_world.build(tmp_path_factory.mktemp("room")) as made:
         audit = {"kind": "audit", "model": "eta", "version": "1", "audit": "robustness"}
         found = [(70, {"mae_with_noise": 9.5, "note": "wind"}), (20, {"mae_with_noise": 8.25, "flipped": 3})]
@@ -44,7 +44,7 @@ def owned(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def enter(name: str, review: object, **parameters: str) -> AppTest:
-    """Somebody with a name in the room of a week."""
+    """The review of a week, opened by a person with a name."""
     app = opened("review", review=str(review), **parameters)
     app.text_input(key="person-box").input(name).run()
     return app
@@ -173,7 +173,7 @@ def test_a_risk_owner_signs_at_the_step_about_fairness(store: Database) -> None:
     ]
     store.write_records([{"kind": "signature", "author": "Rita", "model": "eta", "subject": " PERFORMANCE ", "until": NOW}])
     (standing,) = tables(opened("review", review=str(BETTER), step="fairness"))["Accepted by a risk owner"]["rows"]
-    assert standing["cells"]["until"] == {"t": f"{NOW:%Y-%m-%d}", "s": "watch", "sub": "expired"}, "capitals and spaces make no other state"
+    assert standing["cells"]["until"] == {"t": f"{NOW:%Y-%m-%d}", "s": "watch", "sub": "expired"}, "capitals and spaces do not matter"
 
 
 def test_an_audit_stands_beside_what_the_one_before_it_found(store: Database) -> None:
@@ -291,7 +291,7 @@ def test_what_is_typed_stays_while_another_step_is_looked_at_and_a_second_press_
     assert app.button_group(key=f"does-{form}-0").value == "act"
     assert app.text_area(key=f"text-{form}-0").value == "Ask the depot"
     press(app, "Save")
-    assert not [each for each in app.button if each.label == "Save"], "an empty form, with nothing to keep twice"
+    assert not [each for each in app.button if each.label == "Save"], "the form is empty, so nothing can be saved twice"
     (action,) = [each for each in store.actions() if each.fields.get("text") == "Ask the depot"]
     assert action.state == "open"
     press(app, "Reopen")
@@ -313,7 +313,7 @@ def test_who_writes_a_postmortem_second_begins_with_the_first_ones_words(store: 
     assert bob.text_input(key=f"{form}-Trigger-1").value == "A firmware update"
     bob.text_input(key=f"{form}-Trigger-1").input("Two firmware updates").run()
     press(bob, "Save")
-    assert [each.label for each in bob.expander if "Earlier" in each.label] == ["Earlier versions: 2"], "one of the test before"
+    assert [each.label for each in bob.expander if "Earlier" in each.label] == ["Earlier versions: 2"], "one is of the previous test"
     shown = words(bob)
     assert "Two firmware updates" in shown
     assert "] A firmware update" in shown

@@ -175,6 +175,9 @@ def test_the_criterion_of_a_model_is_kept_whether_or_not_it_needs_a_person() -> 
     ]
     assert [("s" in each["what"], each["limit"]["sub"]) for each in cells] == [(False, "exceeded"), (True, None), (True, "exceeded")]
     assert fairness_status.numeric_results({"results": {"b": True, "a": 2, "c": "x", "d": 0.5}}) == {"a": 2.0, "d": 0.5}
+    nested = {"linf": {"0.1": 0.8, "0.3": 0.5, "name": "pgd"}, "clean": 0.9, "folds": [1, 2]}
+    flat = {"clean": 0.9, "folds/1": 1, "folds/2": 2, "linf/0.1": 0.8, "linf/0.3": 0.5}
+    assert fairness_status.numeric_results({"results": nested}) == flat
     assert fairness_status.newest_audits([]) == []
 
 

@@ -56,11 +56,11 @@ def test_a_surge_that_no_day_of_the_past_had_is_an_act_though_one_day_was_silent
         assert said(np.full(7, 0.12), past, np.full(30, 0.02), rng).severity == "act"
 
 
-def test_what_is_beyond_the_reference_and_within_its_days_is_a_watch_that_says_so() -> None:
+def test_what_is_beyond_the_reference_and_within_its_days_keeps_its_severity_and_is_ongoing() -> None:
     rng = np.random.default_rng(3)
     past = np.tile([0.1, 0.5, 0.3, 0.7, 0.2, 0.6, 0.4], 4)[rng.permutation(28)]
     found = said(np.full(7, 0.5), past, np.full(60, 0.02), rng)
-    assert found.severity == "watch" and found.evidence["standing"]
+    assert (found.severity, found.news) == ("act", "ongoing") and found.evidence["standing"]
     assert found.value < found.evidence["varies_up_to"] < 1
     assert "daily range up to" in found.because
 

@@ -56,6 +56,7 @@ METRICS_OF_ANALYZER = {
     "data/labels": "label_maturity",
     "trust/fairness": "equal_opportunity_difference demographic_parity_ratio",
     "training/runs": "straggler_score",
+    "serving/slices": "rank_shift",
 }
 ANALYZER_OF_METRIC = {metric: analyzer for analyzer, metrics in METRICS_OF_ANALYZER.items() for metric in metrics.split()}
 
@@ -261,8 +262,73 @@ def test_different_slices_are_different_places_unless_they_began_together() -> N
 def test_long_standing_findings_do_not_connect_two_dates() -> None:
     old = [finding("psi", name, severity="watch", day=None, evidence={"standing": True}) for name in ("age", "income")]
     found = incidents(*old, finding("null_rate", "age", day=1), finding("null_rate", "income", day=5))
-    assert sorted(len(each.findings) for each in found) == [2, 2]
+    assert sorted((each.standing, len(each.findings)) for each in found) == [(False, 1), (False, 1), (True, 2)]
     assert len(incidents(*old, finding("null_rate", "zip", day=1))) == 2
+
+
+def test_what_stands_is_one_incident_led_by_the_most_important_column_with_a_proposal() -> None:
+    old = {"day": None, "evidence": {"standing": True, "jensen_shannon_distance": 0.4}}
+    stands = [
+        finding("psi", "zip", rank=30.0, **old),
+        finding("psi", "age", **old),
+        finding("rank_shift", "income", slice="zip=a", **old),
+        score_moved(day=None, news="ongoing"),
+        finding("domain_auc", day=None, news="ongoing"),
+        finding("mae", day=None, evidence={"standing": True}),
+        finding("equal_opportunity_difference", "sex=F", day=None, severity="watch", evidence={"standing": True}),
+    ]
+    (one,) = incidents(*stands)
+    assert (one.standing, one.lead.subject, one.severity, len(one.findings)) == (True, "age", "act", 7)
+    assert one.sentence.endswith("consider a newer or a rolling reference, or retraining.") and "also standing: " in one.sentence
+    new = unit_change()
+    both = incidents(*stands, *new)
+    assert [(each.standing, len(each.findings)) for each in both] == [(False, len(new)), (True, 7)], "what is new comes first and apart"
+    assert both[1].id == one.id == incidents(*stands[2:])[0].id, "its id lasts whichever column leads"
+    dated = finding("null_rate", "age", day=-3, news="ongoing", evidence={"onset_known": "dated"})
+    assert not incidents(dated)[0].standing, "a dated fault that goes on keeps its incident"
+
+
+def test_a_slice_that_moves_with_its_column_is_a_detail_of_the_column() -> None:
+    part = finding("rank_shift", "age", slice="zip=a", severity="watch", evidence={"whole_moved": True})
+    old = finding("psi", "age", day=None, evidence={"standing": True})
+    (one,) = incidents(old, part)
+    assert one.standing and one.lead.metric == "psi"
+    assert len(incidents(old, replace(part, evidence={}))) == 2, "the slice alone moved now: that is new"
+    assert len(incidents(finding("psi", "age", day=1), replace(part, onset=START + 5 * DAY))) == 1
+
+
+def test_a_fall_of_the_whole_and_of_slices_that_overlap_is_one_incident_whatever_their_onsets() -> None:
+    one_fall = [
+        finding("mae", day=4, rank=12.0),
+        finding("mae", analyzer="serving/slices", slice="hhi=1&region=2", day=1),
+        finding("mae", analyzer="serving/slices", slice="region=2&whrswk=below%2024", day=6),
+    ]
+    assert len(incidents(*one_fall)) == 1
+    assert len(incidents(*one_fall[1:])) == 1, "without the whole as well"
+    apart = replace(one_fall[2], slice="region=3&whrswk=below%2024")
+    assert len(incidents(one_fall[1], apart)) == 2, "two regions are two places"
+
+
+def test_the_values_of_a_slice_that_changed_lead_the_fall_that_follows() -> None:
+    evidence = {"coverage": 0.9, "share": 0.25}
+    moved = finding("rank_shift", "income", slice="zip=south", day=2, rank=8.0, evidence=evidence)
+    fall = [finding("mae", day=2, rank=20.0), finding("bias", analyzer="serving/slices", slice="zip=south", day=2, rank=11.0)]
+    (one,) = incidents(moved, *fall)
+    assert (one.lead.metric, one.lead.slice, one.source) == ("rank_shift", "zip=south", "input")
+    (whole,) = incidents(moved, *fall, finding("psi", "income", day=2, severity="watch", evidence={"jensen_shannon_distance": 0.3}))
+    assert whole.lead.slice == "zip=south"
+
+
+def test_findings_stand_with_their_incident_led_by_its_source() -> None:
+    slices = [finding("mae", analyzer="serving/slices", slice=f"zip={name}", rank=20.0) for name in "abc"]
+    other = finding("latency_p99", "replica=r3", day=1, rank=50.0)
+    fine = [finding("psi", "zip", severity="ok", day=None), finding("null_rate", "zip", severity="unknown", day=None)]
+    mixed = [*slices, *fine, other, *unit_change()]
+    found, formed = group_findings(mixed, IMPORTANCE)
+    assert [each.lead.subject for each in formed] == ["income", "replica=r3"], "what reaches more of the pipeline comes first"
+    assert found[0] == formed[0].lead and found[0].metric == "out_of_range_rate"
+    assert [each.incident for each in found] == [formed[0].id] * 13 + [formed[1].id, None, None]
+    assert [each.severity for each in found[-2:]] == ["unknown", "ok"] and len(found) == len(mixed)
 
 
 def test_a_finding_without_a_date_joins_a_dated_one() -> None:

@@ -1,12 +1,15 @@
 """Is a prediction found by its id, and is its record what was logged?"""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from observability.cli.commands_case import case_lines
 from observability.core.errors import NotFoundError
 from observability.investigation.case import case, open_case
+from observability.store.opener import open_store
 from tests.support.case_world import HOSTILE, World, moment
 
 PARTS = (
@@ -72,3 +75,33 @@ def test_a_revised_label_is_the_one_that_had_arrived(case_world: World) -> None:
     assert (before.label.value, len(before.revisions)) == (str(first), 1)
     assert (after.label.value, [each.current for each in after.revisions]) == (str(1 - first), [False, True])
     assert open_case(case_world.store, "loan-200").row.label is None
+
+
+def test_of_several_predictions_of_an_id_the_one_in_production_is_given_and_the_others_are_listed(tmp_path: Path) -> None:
+    own = {
+        "kind": "prediction",
+        "id": "a",
+        "model": "m",
+        "version": "1",
+        "score": 0.25,
+        "at": "2024-03-01T10:00:00Z",
+        "received_at": "2024-03-01T12:00:00Z",
+        "features": {"age": 3},
+    }
+    shadow = own | {"version": "2", "environment": "shadow", "score": 0.875, "received_at": "2024-03-01T11:00:00Z"}
+    label = {"kind": "label", "id": "a", "model": "m", "value": 1, "at": "2024-03-02T00:00:00Z", "received_at": "2024-03-02T00:00:00Z"}
+    with open_store(tmp_path / "home") as store:
+        store.write_records([shadow, own, label])
+        found, other = case(store, "a"), case(store, "a", version="2", environment="shadow")
+        early = open_case(store, "a", as_of=datetime(2024, 3, 1, 11, 30, tzinfo=UTC)).row
+        with pytest.raises(NotFoundError):
+            case(store, "a", version="3")
+    assert (found.row.environment, found.row.score, found.row.selector) == ("production", 0.25, "production/1")
+    assert [(answer.words, answer.score) for answer in found.row.other_answers] == [("version 2 in shadow", 0.875)]
+    assert "The id was also answered by version 2 in shadow" in found.to_json()["why"]["prediction"]
+    assert "The same id was also answered by version 2 in shadow. Choose one with --version and --environment." in list(case_lines(found))
+    assert [(answer["version"], answer["score"]) for answer in found.to_json()["versions"]] == [("1", 0.25), ("2", 0.875)]
+    assert (other.row.score, [answer.words for answer in other.row.other_answers]) == (0.875, ["version 1 in production"])
+    assert found.row.label is not None
+    assert found.row.label == other.row.label
+    assert (early.environment, early.other_answers) == ("shadow", ())

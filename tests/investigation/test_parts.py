@@ -71,6 +71,22 @@ def test_one_impossible_value_in_a_reference_does_not_hide_another() -> None:
     assert not out_of_range(14.0, edges, {})
 
 
+def one_hot(matrix: neighbours.Matrix, levels: int) -> np.ndarray:
+    """Numeric columns with the same distances: each level 0 or the root of a half."""
+    hot = (matrix.codes[:, :, None] == np.arange(-1, levels)[None, None, :]) * np.sqrt(0.5)
+    return np.concatenate([matrix.numbers.astype(np.float64), hot.reshape(len(matrix.codes), -1)], axis=1)
+
+
+def test_a_value_beyond_all_but_one_outlier_of_the_reference_is_out_of_range() -> None:
+    values = np.append(np.random.default_rng(1).normal(40, 5, 4999), 0.0)
+    found = numeric_edges(values)
+    edges = Edges(edges=tuple(found.edges), low=found.low, high=found.high, lowest=found.lowest, highest=found.highest)
+    assert "leaves out isolated outliers" in out_of_range(1.865, edges, {})
+    assert not out_of_range(values[:-1].min(), edges, {}) and not out_of_range(values.max(), edges, {})
+    older = Edges(edges=tuple(found.edges), low=found.low, high=found.high)
+    assert not out_of_range(1.865, older, {})
+
+
 def test_neighbours_are_scikit_learns(case_world: World) -> None:
     case = open_case(case_world.store, "loan-300")
     found = case.part("neighbours")
@@ -85,8 +101,8 @@ def test_neighbours_are_scikit_learns(case_world: World) -> None:
     space = neighbours.space_of(comparison_rows.reference(case), neighbours.compared_features(case.row))
     matrix, own = space.place(candidates), space.place(neighbours.case_frame(case.row))
     levels = max(len(each) for each in space.levels.values())
-    peer = NearestNeighbors(n_neighbors=10, algorithm="brute").fit(matrix.one_hot(levels))
-    distances, places = peer.kneighbors(own.one_hot(levels))
+    peer = NearestNeighbors(n_neighbors=10, algorithm="brute").fit(one_hot(matrix, levels))
+    distances, places = peer.kneighbors(one_hot(own, levels))
     assert [each.distance for each in found] == pytest.approx(list(distances[0]), abs=1e-5)
     assert {each.id for each in found} == set(candidates["id"].iloc[places[0]])
     assert "loan-300" not in candidates["id"].to_numpy()
@@ -117,7 +133,7 @@ def test_suspect_labels_are_cleanlabs(case_world: World, model: str) -> None:
 
     case = open_case(case_world.store, "loan-7" if model == "loan" else "k-7")
     frame = comparison_rows.labelled_rows_about(case)
-    chances, given = label_evidence.class_probabilities(frame, case.row), frame["label"].to_numpy()
+    chances, given = label_evidence.class_probabilities(frame, case.row.model), frame["label"].to_numpy()
     limits = label_evidence.thresholds(chances, given)
     assert limits == pytest.approx(get_confident_thresholds(given, chances), abs=2e-6)
     issues = find_label_issues(given, chances, filter_by="confident_learning", n_jobs=1)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from observability.core.catalog import ARTIFACT_DIFFERS
 from observability.core.errors import ObservabilityError
 from observability.enrichment.explanations import explain_rows
 from observability.investigation import known_attributions, score_explanation
@@ -255,3 +256,15 @@ def test_explained_ahead_is_taken_from_the_store(model_world, model_worker, tmp_
         assert np.allclose([b.attribution for b in kept.bars], [b.attribution for b in fresh.bars], atol=1e-5) and kept.adds_up
     finally:
         store.close()
+
+
+def test_a_model_file_with_other_scores_is_told_apart_from_the_notes(model_world, model_worker):
+    """The page draws this sentence above the waterfall."""
+    row = row_of(model_world, "c-9", "credit")
+    served = score_explanation.computed_attributions(model_world.store, row, model_worker, None)
+    assert served.mismatch == ""
+    other = score_explanation.computed_attributions(model_world.store, dataclasses.replace(row, score=row.score + 0.3), model_worker, None)
+    assert "logged was" in other.mismatch and "may not be the model that served" in other.mismatch
+    recorded = dataclasses.replace(row.version, inferred=(f"{ARTIFACT_DIFFERS} by 0.02 on average and 0.1 at most, over 500 rows.",))
+    earlier = score_explanation.computed_attributions(model_world.store, dataclasses.replace(row, version=recorded), model_worker, None)
+    assert earlier.mismatch.startswith("The scores of the model file differ from the logged ones by 0.02")

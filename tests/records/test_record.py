@@ -56,7 +56,7 @@ def refusal(obj, **options):
 
 
 def test_every_kind_has_a_valid_example():
-    assert set(EXAMPLES) == set(KINDS)
+    assert set(EXAMPLES) == set(KINDS), "add an example of each new kind to EXAMPLES"
     for kind in KINDS:
         assert validate(record(kind))["kind"] == kind
 

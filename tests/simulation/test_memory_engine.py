@@ -10,7 +10,8 @@ from observability.simulation.clean_log import CleanStream
 from observability.simulation.fault_targets import fault_targets
 from observability.simulation.faults import FAULTS
 from observability.simulation.findings_cache import frame_digest
-from observability.simulation.replay import FaultScenario, ReplayLab, replay_by_store
+from observability.simulation.replay import FaultScenario, ReplayDay, ReplayLab, replay_in_store
+from observability.simulation.temporary_store import temporary_store
 from tests.support.simulation_world import credit
 
 BASE = credit(reference_rows=2000)
@@ -27,11 +28,17 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+def replayed_in_a_store(scenario: FaultScenario) -> list[ReplayDay]:
+    """The days as a temporary store judges them."""
+    with temporary_store(scenario.stream.base) as store:
+        return list(replay_in_store(store, scenario, lambda share, text: None))
+
+
 @pytest.mark.parametrize(("fault", "delay"), [("clock_skew", 0), ("worse_version", 7), ("renamed_feature", 0)])
 def test_both_roads_say_the_same(fault: str, delay: int) -> None:
     stream = CleanStream(BASE, seed=1, past=14, days=1, rows_a_day=250, label_delay=delay)
     scenario = FaultScenario(stream, fault_targets(BASE, 1), FAULTS[fault])
-    fast, honest = (list(road) for road in (ReplayLab.of(stream).judge(scenario), replay_by_store(scenario)))
+    fast, honest = (list(road) for road in (ReplayLab.of(stream).judge(scenario), replayed_in_a_store(scenario)))
     assert [day.end for day in fast] == [day.end for day in honest]
     for one, other in zip(fast, honest, strict=True):
         assert len(one.findings) > 50

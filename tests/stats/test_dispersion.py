@@ -9,10 +9,12 @@ from observability.stats.dispersion import (
     PRIOR_DAYS,
     DayVariation,
     GammaNull,
+    consecutive_day_variation,
     day_residuals,
     estimate_day_variation,
     mean_variance_ratio,
     psi_null,
+    psi_null_of_days,
     trimmed_variance,
 )
 
@@ -137,3 +139,29 @@ def test_the_resemblance_of_days_is_told_about_right_on_skewed_days_too(correlat
         values = days + rng.normal(size=(28, 10)) * np.sqrt(0.5)
         found.append(estimate_day_variation(values, np.full((28, 10), 0.5), np.arange(28)).correlation)
     assert correlation - 0.03 < np.mean(found) < correlation + (0.12 if skew else 0.06)
+
+
+def test_the_variance_of_consecutive_days_is_that_of_days_and_neither_of_a_slide_nor_of_a_step() -> None:
+    rng, days = np.random.default_rng(7), np.arange(20_000, 20_400)
+    noise = rng.normal(0, 0.02, days.size)
+    slide, step = np.linspace(0, -0.3, days.size), np.where(days >= 20_200, -0.3, 0.0)
+    moves = {"still": 0.0, "slide": slide, "step": step}
+    found = {name: float(consecutive_day_variation(moved + noise, 0.0, days).between[0]) for name, moved in moves.items()}
+    assert found["still"] == pytest.approx(0.02**2, rel=0.25)
+    assert found["slide"] == pytest.approx(found["still"], rel=0.02) and found["step"] == pytest.approx(found["still"], rel=0.05)
+    assert float(estimate_day_variation(slide + noise, 0.0, days, weekly=False).between[0]) > 5 * found["still"]
+
+
+def test_days_apart_are_no_pair_and_too_few_leave_the_prior() -> None:
+    alone = consecutive_day_variation([0.1, 0.9, 0.2, 0.7], 0.01, [20_000, 20_002, 20_004, 20_006])
+    assert alone.days == 0 and alone.between[0] == pytest.approx(0.01)
+
+
+def test_where_a_day_is_one_draw_seven_days_in_one_of_ten_groups_are_no_chance_and_one_rare_day_is() -> None:
+    tenths, rare = np.full(10, 0.1), [0.97, 0.03]
+    alone = distance.psi(tenths, np.eye(10)[0])
+    assert psi_null_of_days(tenths, 7, 90).p_value(alone) < 1e-3 < 0.9 < psi_null_of_days(tenths, 7, 90).p_value(1.5)
+    assert psi_null_of_days(rare, 7, 90).p_value(distance.psi(rare, [6, 1])) > 0.1
+    rng = np.random.default_rng(11)
+    draws = [distance.psi(rng.multinomial(90, tenths), rng.multinomial(14, tenths)) for _ in range(400)]
+    assert np.mean([psi_null_of_days(tenths, 14, 90).p_value(value) < 0.05 for value in draws]) == pytest.approx(0.05, abs=0.04)

@@ -52,7 +52,7 @@ def test_wasserstein_equals_scipy_on_atoms_and_by_hand() -> None:
     assert d.wasserstein_binned(*codes, made.edges, 2.0) == pytest.approx(scipy.stats.wasserstein_distance(*clipped) / 2, rel=1e-9)
     # all mass moves from the middle of [0, 1) to the middle of [2, 3): two units
     assert d.wasserstein_binned([0, 1, 0, 0, 0], [0, 0, 0, 1, 0], [0, 1, 2, 3], 1.0) == pytest.approx(2.0)
-    # limits cut the journey; beyond the outer edge counts as on it
+    # values beyond the winsorising limits are moved to the limits, values beyond the outer edge to that edge
     assert d.wasserstein_binned([0, 1, 0, 0, 0], [0, 0, 0, 1, 0], [0, 1, 2, 3], 1.0, (1.0, 2.0)) == pytest.approx(1.0)
     assert d.wasserstein_binned([0, 1, 0], [0, 0, 1], [0, 1], 1.0) == pytest.approx(0.5)
     # distributions that cross inside a bin

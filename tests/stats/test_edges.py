@@ -167,3 +167,19 @@ def test_category_levels() -> None:
     assert made.other == 1 and made.n == 6
     assert category_levels([True, False, np.True_, 3]).levels == ("true", "3", "false")
     assert category_levels([]).levels == () and category_levels([None]).n == 0
+
+
+def test_one_isolated_row_in_five_thousand_does_not_widen_the_range() -> None:
+    values = np.random.default_rng(5).normal(40, 5, 4999)
+    made = numeric_edges(np.append(values, [0.0]))
+    assert (made.lowest, made.highest) == (values.min(), values.max())
+    assert made.edges[0] == 0.0 and {made.lowest, next_float(made.highest)} <= set(made.edges)
+    both = numeric_edges(np.append(values, [-900.0, 900.0]))
+    assert (both.lowest, both.highest) == (values.min(), values.max())
+
+
+def test_extremes_that_are_not_isolated_or_of_few_rows_belong_to_the_range() -> None:
+    values = np.random.default_rng(6).normal(40, 5, 5000)
+    for reference in (values, np.append(values[:400], [0.0]), np.append(values, [0.0, 0.0, 1.0]), np.repeat([1.0, 2.0], 600), [3.0]):
+        made = numeric_edges(reference)
+        assert (made.lowest, made.highest) == (np.min(reference), np.max(reference))

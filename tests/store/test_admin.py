@@ -13,8 +13,10 @@ from observability.core.window import Window
 from observability.store.db import catalog_store
 from observability.store.ingest import landing
 from observability.store.ingest.loader import load_landing
+from observability.store.migrations import STEPS, arrivals_by_sender
 from observability.store.registry import admin
 from observability.store.rollup import rollup
+from observability.store.types.loading import LoadDefaults
 from tests.store.conftest import land, query
 from tests.support.record_lines import OTHERS, label, prediction
 
@@ -75,11 +77,41 @@ def test_counters_are_of_the_hours_in_which_lines_arrived(store, landed):
     first = [prediction(i, received_at="2024-03-02T10:30:00Z") for i in range(3)]
     landed(*first, *first[:2], prediction(9, received_at="2024-03-09T00:00:00Z"), label(0))
     found = admin.load_counters(store, "loan", window())
-    assert found == {"lines": 5, "stored": 3, "duplicates": 2, "rejected": 0, "unknown_columns": {}, "not_explained": {}}
+    assert found == {
+        "lines": 5, "stored": 3, "duplicates": 2, "rejected": 0, "duplicate_hours": 1, "rejected_hours": 0, "rules": {},
+        "unknown_columns": {}, "not_explained": {},
+    }  # fmt: skip
     assert admin.load_counters(store, "loan", window(as_of=datetime(2024, 3, 2, 10, tzinfo=UTC)))["lines"] == 0
     assert admin.load_counters(store, "loan", window(as_of=datetime(2024, 3, 2, 11, tzinfo=UTC)))["lines"] == 5
     with pytest.raises(NotFoundError):
         admin.load_counters(store, "laon", window())
+
+
+def now_window():
+    """The day around now, in which a load of this test is counted."""
+    now = datetime.now(UTC)
+    return Window("loan", now - timedelta(hours=12), now + timedelta(hours=12))
+
+
+def test_what_a_person_loads_from_a_file_is_not_counted_against_the_system(store, landed, tmp_path):
+    landed(prediction(0), prediction(1, at="2024-03-01T10:00:00"), prediction(2, score="high"), prediction(3, score="low"))
+    sent = admin.load_counters(store, "loan", now_window())
+    assert (sent["stored"], sent["rejected"], sent["rejected_hours"]) == (1, 3, 1)
+    assert sum(sent["rules"].values()) == 3 and max(sent["rules"].values()) == 2
+    assert not [rule for rule in sent["rules"] if "high" in rule or "2024-03-01" in rule]
+    path = tmp_path / "again.jsonl"
+    path.write_text("".join(json.dumps(prediction(i, at="2024-03-01T10:00:00")) + "\n" for i in range(50)) + json.dumps(prediction(0)))
+    report = store.load_files([path], LoadDefaults())
+    assert (report.duplicates, report.rejected) == (1, 50)
+    assert list(report.examples) == ["no_offset"] and "has no offset" in report.examples["no_offset"]
+    assert admin.load_counters(store, "loan", now_window()) == sent
+    with store.write() as writer:
+        writer.execute("CREATE OR REPLACE TABLE arrivals AS SELECT model, kind, hour, sum(stored) stored, sum(duplicates) duplicates, "
+                       "sum(rejected) rejected FROM arrivals GROUP BY ALL")  # fmt: skip
+        arrivals_by_sender(writer)
+    migrated = admin.load_counters(store, "loan", now_window())
+    assert migrated == sent | {"lines": 5, "duplicates": 1, "duplicate_hours": 1}, "duplicates of files cannot be told apart afterwards"
+    assert arrivals_by_sender in STEPS
 
 
 def test_a_feature_that_was_not_registered_is_an_unknown_column(store, landed):

@@ -64,7 +64,8 @@ def test_sentences_say_it_all():
         "customer (it has a different value in every row",
         "note (it holds lists)",
         "Sensitive attributes: sex (not a feature)",
-        "Log sex under `groups`, because it is not a feature of this version; if the model uses it, name all features with --features.",
+        "Does the model take sex? That cannot be known from this file. If so, register again with --features income,age,",
+        "otherwise log it under `groups`.",
         "age looks sensitive by name",
         "always predicting the most frequent class",
         "Whole numbers with at most 12 different values, treated as numbers with one bin per value: kids",
@@ -81,7 +82,8 @@ def test_a_sensitive_column_is_a_feature_only_where_it_is_named():
         assert (sex.role, sex.sensitive, sex.kind) == (role, True, "category")
         assert ("sex" in {each.name for each in found.features}) == (role == "feature")
         said = "\n".join(describe_inference(found))
-        assert ("Log sex under `groups`" in said) == (role == "group") and ("sex (a feature)" in said) == (role == "feature")
+        assert ("Does the model take sex?" in said) == (features is None) and ("sex (a feature)" in said) == (role == "feature")
+        assert ("Log sex under `groups`: the named features do not include it." in said) == (features == ("income", "age"))
     with pytest.raises(UsageError, match="all of them are sensitive: age, income"):
         infer_version(table.select(["income", "age", "p", "outcome"]), replace(BINARY, sensitive=("age", "income")))
 

@@ -83,9 +83,7 @@ def test_the_same_content_is_a_duplicate_and_other_content_is_rejected(store, la
         {"features": {"age": 31, "job": "cook"}},
         {"features": {"age": 30}},
         {"features": {"age": 30, "job": "cook", "more": 1}},
-        {"version": "2"},
         {"at": "2024-03-01T10:00:00.000001Z"},
-        {"environment": "shadow"},
         {"status": "fallback"},
         {"latency_ms": 3},
         {"prediction": "1"},
@@ -106,6 +104,21 @@ def test_any_other_content_conflicts(landed, change, together):
     else:
         landed(prediction())
         assert figures(landed(prediction(**change))) == (1, 0, 0, 1)
+
+
+@pytest.mark.parametrize("other", [{"version": "2"}, {"environment": "shadow"}, {"version": "2", "environment": "shadow"}], ids=str)
+@pytest.mark.parametrize("together", [True, False], ids=["in one segment", "in two loads"])
+def test_an_id_is_unique_within_a_version_and_an_environment(store, landed, other, together):
+    mine, theirs = prediction(), prediction(score=0.75, **other)
+    if together:
+        assert figures(landed(mine, theirs)) == (2, 2, 0, 0)
+    else:
+        landed(mine)
+        assert figures(landed(theirs)) == (1, 1, 0, 0)
+    assert query(store, "SELECT score FROM predictions_1 WHERE id = 'p0' ORDER BY stream") == [(0.25,), (0.75,)]
+    report = landed(theirs, theirs | {"score": 0.5}, mine, mine | {"score": 0.5})
+    assert figures(report) == (4, 0, 2, 2)
+    assert report.reasons == {"conflicting_duplicate": 2}
 
 
 def test_objects_are_compared_whatever_the_order_of_their_keys(landed):
@@ -147,7 +160,7 @@ def test_an_inline_label_belongs_to_its_line(store, landed):
 
 
 def test_there_is_an_example_of_every_other_kind():
-    assert {*OTHERS, "prediction", "label"} == set(KINDS)
+    assert {*OTHERS, "prediction", "label"} == set(KINDS), "add an example of each new kind to OTHERS in tests/support/record_lines.py"
 
 
 @pytest.mark.parametrize("kind", OTHERS)
@@ -391,9 +404,9 @@ def test_an_interrupted_load_of_a_file_is_finished_by_loading_it_again(store, tm
 
 
 def test_reports_add_up_and_say_what_the_contract_says():
-    total = LoadReport(3, 1, 1, 1, {"bad_time": 1}, 0.5, 1) + LoadReport(2, 1, 0, 1, {"bad_time": 1}, 0.5, 1)
+    total = LoadReport(3, 1, 1, 1, {"bad_time": 1}, 0.5, 1, {"bad_time": "first"}) + LoadReport(2, 1, 0, 1, {"bad_time": 1}, 0.5, 1)
     assert total.to_json() == {"lines": 5, "stored": 2, "duplicates": 1, "rejected": 2, "reasons": {"bad_time": 2}}
-    assert (total.seconds, total.files) == (1.0, 2)
+    assert (total.seconds, total.files, total.examples) == (1.0, 2, {"bad_time": "first"})
 
 
 def mutated(pick, lines):
@@ -476,7 +489,7 @@ def test_every_line_of_a_fuzzed_load_is_accounted_for(store):
     own = sum(query(store, f"SELECT count(*) FROM labels_{key} WHERE id NOT IN (SELECT id FROM predictions_{key})")[0][0] for key in keys)
     assert predictions + others + own <= total.stored <= predictions + labels + others
     for model in store.catalog().models:
-        assert query(store, f"SELECT count(*) - count(DISTINCT id) FROM predictions_{model.key}") == [(0,)]
+        assert query(store, f"SELECT count(*) - count(DISTINCT (id, stream)) FROM predictions_{model.key}") == [(0,)]
         before = rollups(store, model.key)
         with store.write() as writer:
             from observability.store.rollup.rollup import rebuild_rollups

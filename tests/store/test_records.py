@@ -1,18 +1,27 @@
 """Tests of records of other kinds against a plain loop over the tables."""
 
+import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from observability.core.catalog import Model
 from observability.core.errors import NotFoundError
 from observability.core.questions import Records
 from observability.core.window import Window
+from observability.monitoring import check
+from observability.simulation.memory_engine import MemoryEngine
 from observability.store.db.database import Database
 from observability.store.db.record_tables import kind_tables
+from observability.store.duck_store import DuckStore
+from observability.store.opener import open_store
 from observability.store.query import records
+from observability.store.types.loading import LoadDefaults
 from tests.support import live_world, reference_engine
 
 WEEK = Window("", live_world.START, live_world.END)
@@ -74,3 +83,81 @@ def test_the_newest_of_some_kinds(store: Database) -> None:
 def test_what_is_not_there_is_said(store: Database, question: Records) -> None:
     with pytest.raises(NotFoundError, match=r"banana|prediction"):
         records.answer_records(store, question, WEEK)
+
+
+OWN = Window("loan", live_world.START, live_world.START + timedelta(days=2))
+NAMELESS = [
+    {"kind": "run", "run": "by-start", "event": "start", "model": "loan", "hardware": {"cores": 2}},
+    {"kind": "step", "run": "by-start", "step": 1, "metrics": {"loss": 0.5}},
+    {"kind": "run", "run": "by-start", "event": "end", "status": "finished"},
+    {"kind": "resource", "run": "by-reading", "device": "cpu", "watts": 10.0, "seconds": 60.0, "model": "loan"},
+    {"kind": "run", "run": "by-reading", "event": "start"},
+    {"kind": "run", "run": "by-reading", "event": "end", "status": "finished"},
+    {"kind": "run", "run": "of-nobody", "event": "end", "status": "finished"},
+    {"kind": "run", "run": "of-another", "event": "start", "model": "other"},
+    {"kind": "run", "run": "of-another", "event": "end"},
+    {"kind": "price", "resource": "request", "amount": 0.5, "currency": "EUR"},
+    {"kind": "batch", "batch": "b1", "source": "feed", "rows": 10},
+]
+
+
+def nameless_lines(tmp_path: Path) -> Path:
+    """A file of records that mostly name no model; one an hour, each arrived at its time."""
+    lines = []
+    for place, each in enumerate(NAMELESS):
+        at = (live_world.START + timedelta(hours=place + 1)).isoformat()
+        lines.append(json.dumps({"from" if each["kind"] == "price" else "at": at, "received_at": at} | each))
+    path = tmp_path / "nameless.jsonl"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def nameless(tmp_path: Path) -> Iterator[DuckStore]:
+    """A store of runs whose model only some of their records name."""
+    found = open_store(tmp_path / "home")
+    found.load_files([nameless_lines(tmp_path)], LoadDefaults())
+    yield found
+    found.close()
+
+
+def in_memory(store: DuckStore) -> MemoryEngine:
+    """The simulation's engine over the records of a store."""
+    kinds = ("run", "step", "resource", "price", "batch")
+    frames = {kind: store.ask(Records(kind, ever=True), replace(OWN, model="")) for kind in kinds}
+    arrived = {kind: frame.assign(arrived=frame["at" if "at" in frame else "from"]) for kind, frame in frames.items()}
+    return MemoryEngine(Model(1, "loan", "binary"), {}, {}, arrived)
+
+
+@pytest.mark.parametrize("kind", ["run", "step", "resource", "price", "batch"])
+@pytest.mark.parametrize("as_of", [None, OWN.start + timedelta(hours=1, minutes=30)])
+def test_any_record_of_a_run_tells_its_model(nameless: DuckStore, kind: str, as_of: datetime | None) -> None:
+    question, window = Records(kind, ever=True), replace(OWN, as_of=as_of)
+    frame = nameless.ask(question, window)
+    pd.testing.assert_frame_equal(frame, reference_engine.records(nameless, question, window))
+    pd.testing.assert_frame_equal(frame, in_memory(nameless).ask(question, window))
+    if kind == "run" and as_of is None:
+        assert [*zip(frame["run"], frame["event"])] == [
+            ("by-start", "start"), ("by-start", "end"), ("by-reading", "start"), ("by-reading", "end")
+        ]  # fmt: skip
+
+
+def test_a_run_that_ended_is_not_silent_when_one_model_is_checked(nameless: DuckStore) -> None:
+    now = OWN.start + timedelta(days=1)
+    found = check.record_findings(nameless, "loan", start=OWN.start, end=now, now=now, only=("training/runs",))
+    assert {each.subject for each in found} == {"run:by-start", "run:by-reading"}
+    assert {each.model for each in found} == {"loan"}
+    assert not {each.metric for each in found} & {"run_silence", "failed_runs"}
+
+
+def test_records_of_the_sample_say_nothing_about_another_model(tmp_path: Path) -> None:
+    with closing(open_store(tmp_path / "home")) as store:
+        store.load_files([nameless_lines(tmp_path)], LoadDefaults(sample=True))
+        for kind in ("price", "batch", "run"):
+            question = Records(kind, ever=True)
+            assert store.ask(question, OWN).empty
+            pd.testing.assert_frame_equal(store.ask(question, OWN), reference_engine.records(store, question, OWN))
+            assert not store.ask(question, replace(OWN, model="")).empty
+        assert store.newest_record(["price"], "loan", OWN.end) is None
+        assert store.remove_sample()["records"] == len(NAMELESS)
+        assert store.status()["records"]["batch"] == store.status()["records"]["price"] == 0

@@ -1,5 +1,6 @@
 """Tests of the rollups against a plain loop over the events, in any order of arrival and loading."""
 
+import itertools
 import json
 import math
 import random
@@ -263,6 +264,25 @@ def test_rollups_equal_a_plain_walk_at_every_hour_whatever_the_order_of_loading(
             f"FROM sums_1 WHERE measure < 0 AND slice = 0 AND arrived <= {hour} GROUP BY ALL",
         )
         assert_equal({row[:2]: row[2:] for row in rows}, sums)
+    before = rollups(store)
+    with store.write() as writer:
+        rollup.rebuild_rollups(writer, "m")
+    assert rollups(store) == before
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=str)
+def test_a_label_counts_for_every_prediction_of_its_id_whatever_the_order(store, order):
+    register(store, "binary")
+    own = {"kind": "prediction", "id": "p", "model": "m", "version": "1", "at": instant(START), "features": {"x": 1}, "score": 0.2}
+    other = own | {"environment": "shadow", "score": 0.9}
+    first = {"kind": "label", "id": "p", "model": "m", "value": 1, "at": instant(START)}
+    lines = [own, other, first, first | {"value": 0, "at": instant(START + timedelta(days=1))}]
+    for place in order:
+        land(store, lines[place])
+        assert load_landing(store).stored == 1
+    counted = """SELECT environment, decision, label, sum(n)::BIGINT FROM counts_1 c JOIN streams s USING (stream)
+        WHERE measure = 0 AND slice = 0 GROUP BY ALL HAVING sum(n) <> 0 ORDER BY ALL"""
+    assert query(store, counted) == [("production", 0, 0, 1), ("shadow", 1, 0, 1)]
     before = rollups(store)
     with store.write() as writer:
         rollup.rebuild_rollups(writer, "m")

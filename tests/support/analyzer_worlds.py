@@ -29,7 +29,7 @@ def edges_of(values: pd.Series) -> Edges:
     found = numeric_edges(values.to_numpy(float))
     return Edges(
         edges=tuple(found.edges), deciles=tuple(int(each) for each in found.deciles), positions=tuple(found.positions), scale=found.scale,
-        low=found.low, high=found.high,
+        low=found.low, high=found.high, lowest=found.lowest, highest=found.highest,
     )  # fmt: skip
 
 
@@ -106,6 +106,7 @@ def answer(aggregate: Aggregate, rows: pd.DataFrame, context: Context) -> pd.Dat
             "error": error, "absolute_error": error.abs(), "squared_error": error**2, "label_value": frame["label"],
             "log_loss": pd.Series(-np.log(np.clip(p, 1e-15, 1)), frame.index).where(frame["label"].notna()), "brier": error**2,
         }  # fmt: skip
+        values |= {name: finite(frame[name.partition(".")[2] or name]) for name in aggregate.sums if name not in values}
         parts = [base.assign(measure=name, x=values[name])[values[name].notna()] for name in aggregate.sums]
         base = pd.concat(parts, ignore_index=True)
     else:
@@ -114,7 +115,15 @@ def answer(aggregate: Aggregate, rows: pd.DataFrame, context: Context) -> pd.Dat
     sums = ["n", "w", "w2", "total", "squares"]
     out = base.groupby(names, as_index=False)[sums].sum() if names else base[sums].sum().to_frame().T
     out["low"] = out["high"] = np.nan
+    if aggregate.sums and len(out):
+        extremes = base.groupby(names)["x"]
+        out["low"], out["high"] = extremes.min().to_numpy(), extremes.max().to_numpy()
     return out.astype({"n": "int64"}) if len(out) else out
+
+
+def finite(values: pd.Series) -> pd.Series:
+    """The finite numbers of a column, NaN for anything else."""
+    return pd.to_numeric(values, errors="coerce").astype(float).replace([np.inf, -np.inf], np.nan)
 
 
 def frames_for(

@@ -1,7 +1,7 @@
 """A small store with everything that makes counting hard, for the tests of the engine. Seeded; four models:
 
 * loan: binary, two registered versions with different features and edges (one feature is called "score", one name is hostile), a version
-  that nobody registered, shadow and validation rows, weights, sensitive columns, labels late, early, revised, twice, unknown, as true and
+  that nobody registered, shadow and validation rows, some of them under the id of the request that another version answered, weights, sensitive columns, labels late, early, revised, twice, unknown, as true and
   false.
 * eta: regression with edges of score and error, infinities, a failed prediction.
 * kind: multiclass whose class names need quoting.
@@ -305,7 +305,19 @@ def loan(random_, rows=420):
         record = loan_record(random_, f"loan-{i}", moment(random_), version)
         record["environment"] = random_.choice(["production"] * 4 + ["shadow", "validation"])
         yield without(record, "truth")
+        yield from other_answers(i, without(record, "truth"))
         yield from labels_of(random_, record, [0, 1, "1", True, False, "maybe"])
+
+
+def other_answers(i, record):
+    """Answers of other versions to some of the requests, under the request's own id and time; without drawing a number."""
+    if i % 5 or record["environment"] != "production":
+        return
+    others = [("2", "shadow"), ("3", "shadow"), ("3", "production")][: 1 + i % 3]
+    for place, (version, environment) in enumerate(others):
+        if version != record["version"] or environment == "shadow":
+            score = {} if record.get("score") is None else {"score": (record["score"] + 0.25 * (place + 1)) % 1}
+            yield record | {"version": version, "environment": environment} | score
 
 
 def eta(random_, rows=220):

@@ -8,6 +8,7 @@ import bisect
 import contextlib
 import json
 import math
+import re
 from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -323,16 +324,23 @@ def records(store, question, window):
     else:
         everything = rows_in(store, f"SELECT * FROM {table}")
     everything = [each for each in everything if all(each[name] == wanted for name, wanted in question.only)]
-    runs = {each["run"] for each in rows_in(store, "SELECT * FROM runs") if each["model"] == window.model}
+    start, end, as_of = (None if each is None else each.replace(tzinfo=None) for each in (window.start, window.end, window.as_of))
+    runs = {
+        each["run"]
+        for each in rows_in(store, "SELECT run, model, arrived FROM runs UNION ALL SELECT run, model, arrived FROM resources")
+        if each["model"] == window.model and (as_of is None or each["arrived"] <= as_of)
+    }
+    of_sample = any(each.sample for each in store.catalog().models if each.name == window.model)
 
     def belongs(each):
+        if window.model and each.get("sample") and not of_sample:
+            return False
         if not window.model or not ({"model"} & set(fields) or question.kind == "step"):
             return True
         if each.get("model") is None:
-            return question.kind == "price" or (question.kind in ("step", "resource") and each["run"] in runs)
+            return question.kind == "price" or (question.kind in ("run", "step", "resource") and each["run"] in runs)
         return each["model"] == window.model
 
-    start, end, as_of = (None if each is None else each.replace(tzinfo=None) for each in (window.start, window.end, window.as_of))
     chosen = [
         each
         for each in everything
@@ -393,7 +401,7 @@ def attributions(store, question, window):
         mine = held.get((row.fields["stream"], row.fields["id"]))
         if mine is not None and row.version.name in orders and (mine["sampled"] or question.errors):
             found.append((row, mine))
-    found = sorted(found, key=lambda each: (each[0].fields["sample_hash"], each[0].fields["id"]))[: question.rows]
+    found = sorted(found, key=lambda each: by_sample_hash(each[0].fields))[: question.rows]
     names = list(dict.fromkeys(name for row, _ in found for name in orders[row.version.name]))
     names = names or [*getattr(model.version(window.version), "features", ())]
     lines = []
@@ -437,9 +445,14 @@ def as_field(value, kind):
     return {name: float("nan") if each == "NaN" else each for name, each in found.items()} if isinstance(found, dict) else found
 
 
+def by_sample_hash(fields):
+    """The order of a sample: an id that several versions answered comes in order of time and stream."""
+    return fields["sample_hash"], fields["id"], fields["at"], fields["stream"]
+
+
 def sample(store, sample, window):
     """The rows of a Sample, in the form of observability.store.query.aggregates.sample."""
-    chosen = sorted(rows_of(store, window), key=lambda row: (row.fields["sample_hash"], row.fields["id"]))[: sample.rows]
+    chosen = sorted(rows_of(store, window), key=lambda row: by_sample_hash(row.fields))[: sample.rows]
     cells = [[cell(row, name) for name in sample.columns] for row in chosen]
     return typed(store.catalog().model(window.model), pd.DataFrame(cells, columns=list(sample.columns)), sample=True)
 
@@ -493,7 +506,16 @@ class ReferenceEngine(Engine):
         hours = [
             each
             for each in rows_in(self.store, "SELECT * FROM arrivals")
-            if each["model"] == model and each["kind"] == "prediction" and start - HOUR < each["hour"] < end
+            if each["sent"] and each["model"] == model and each["kind"] == "prediction" and start - HOUR < each["hour"] < end
+        ]
+        segments = {each["segment"] for each in rows_in(self.store, "SELECT * FROM manifest")}
+        broken = [
+            re.split("; |: the ", each["message"])[0]
+            for each in rows_in(self.store, "SELECT * FROM rejected")
+            if each["segment"] in segments
+            and each["model"] == model
+            and each["kind"] == "prediction"
+            and start - HOUR < each["at_loaded"].replace(minute=0, second=0, microsecond=0) < end
         ]
         counts = {name: sum(each[name] for each in hours) for name in ("stored", "duplicates", "rejected")}
         days = replace(window, start=midnight(window.start), end=midnight(window.end + DAY - timedelta(microseconds=1)))
@@ -508,6 +530,9 @@ class ReferenceEngine(Engine):
         return {
             "lines": sum(counts.values()),
             **counts,
+            "duplicate_hours": sum(each["duplicates"] > 0 for each in hours),
+            "rejected_hours": sum(each["rejected"] > 0 for each in hours),
+            "rules": {rule: broken.count(rule) for rule in broken},
             "unknown_columns": dict(extra),
             "not_explained": {name: reason for name, reason in failed.items() if reason},
         }

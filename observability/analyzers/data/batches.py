@@ -1,7 +1,7 @@
 """Check the batches of each source: arrival gap, number of rows, rejection rate and delay after capture.
 
-Reads records of kind `batch`. Each batch of the window is compared with the same source's batches of the twelve weeks before. An overdue
-batch is reported as an open gap. Batches name no model, so the findings have no model.
+Reads records of kind `batch`. Each batch of the window is compared with the same source's batches of the twelve weeks before, those of a
+device with enough past with its own. An overdue batch is reported as an open gap. Batches name no model, so the findings have no model.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from observability.stats.multiple_testing import benjamini_hochberg
 
 NAME = "data/batches"
 PAST_DAYS = 84
-BATCHES = Records("batch", ("batch", "at", "source", "rows", "rejected_rows", "captured_to"))
+BATCHES = Records("batch", ("batch", "at", "source", "rows", "device", "rejected_rows", "captured_to"))
 RANK = {GAP: 3.0, ROWS: 2.0, REJECTED: 1.5, DELAY: 1.0}
 
 
@@ -70,10 +70,21 @@ def undecided_batches(context: Context, source: BatchSource, metric: str, becaus
 def batch_finding(source: BatchSource, own: list[tuple[BatchComparison, float]], context: Context) -> Finding:
     """Return the finding about one metric of a source: the most unusual batch, the number of unusual batches, and the onset."""
     severities = [look.severity(p, context.budget) for look, p in own]
+    whole = [look.metric == GAP and look.device is None for look, _ in own]
     worst = min(
-        range(len(own)), key=lambda place: (SEVERITIES.index(severities[place]), own[place][1], own[place][0].p_value, own[place][0].at)
+        range(len(own)),
+        key=lambda place: (
+            SEVERITIES.index(severities[place]),
+            not whole[place],
+            own[place][1],
+            own[place][0].p_value,
+            own[place][0].at,
+        ),
     )
     (look, p), severity = own[worst], severities[worst]
+    if look.metric == GAP:  # gaps of the source and of its devices are about the same batches: those of one side are counted
+        places = [place for place, (each, _) in enumerate(own) if (each.device is None) == (look.device is None)]
+        own, severities = [own[place] for place in places], [severities[place] for place in places]
     unusual = [each for (each, _), said in zip(own, severities, strict=True) if needs_action(said)]
     limit = (
         look.usual * LIMITS[look.metric][0][0]
@@ -93,6 +104,7 @@ def batch_finding(source: BatchSource, own: list[tuple[BatchComparison, float]],
         evidence={
             "baseline": look.usual,
             "baseline_n": source.earlier,
+            "device": look.device,
             "p_adjusted": p,
             "batch": look.batch,
             "unusual": [each.batch for each in unusual],
@@ -100,8 +112,7 @@ def batch_finding(source: BatchSource, own: list[tuple[BatchComparison, float]],
     )
     if not unusual:
         return found
-    first = unusual[0]
-    due = first.at - timedelta(hours=first.value - first.usual) if first.metric == GAP else first.at
+    due = min(each.at - timedelta(hours=each.value - each.usual) if each.metric == GAP else each.at for each in unusual)
     began = max(aware_utc(due), context.window.start)
     return replace(found, likely_source="system", onset=began, rank=RANK[look.metric], evidence=found.evidence | {"onset_known": "dated"})
 
@@ -121,14 +132,19 @@ def because(source: BatchSource, look: BatchComparison, n: int, severity: Severi
             f"most unusual of {n:,}, usually {usual}.",
         }[look.metric]
     more = f" {unusual - 1:,} more of its {n:,} in this window {'is' if unusual == 2 else 'are'} also unusual." if unusual > 1 else ""
-    batch, value = f"Batch `{look.batch}` of source {name}", value_in_words(look.metric, look.value)
+    sender = f"source {name}" if look.device is None else f"device `{look.device}` of source {name}"
+    batch, value = f"Batch `{look.batch}` of {sender}", value_in_words(look.metric, look.value)
     if look.metric == GAP:
-        said = f"{batch} came {value} after the one before it" if look.batch else f"Source {name} has delivered nothing for {value}"
+        said = (
+            f"{batch} came {value} after the one before it"
+            if look.batch
+            else f"{sender[0].upper()}{sender[1:]} has delivered nothing for {value}"
+        )
         return f"{said}; usually {usual} pass.{more}"
     if look.metric == ROWS:
         return f"{batch} has {look.value:,.0f} rows, {'fewer' if look.few else 'more'} than usual; batches of it have about {usual}.{more}"
     if look.metric == REJECTED:
-        return f"{value} of the {look.rows:,} rows of batch `{look.batch}` of source {name} were rejected; usually {usual} are.{more}"
+        return f"{value} of the {look.rows:,} rows of batch `{look.batch}` of {sender} were rejected; usually {usual} are.{more}"
     return f"{batch} arrived {value} after its data were captured; usually it takes {usual}.{more}"
 
 

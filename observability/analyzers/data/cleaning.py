@@ -21,12 +21,12 @@ from observability.detection.cleaning_history import (
     DROPPED,
     GROUP,
     GROUP_ROWS,
-    WATCH,
     CleanedGroup,
     CleaningComparison,
     CleaningRule,
 )
 from observability.detection.own_history import LEAST
+from observability.stats.change import needed_n_for_proportion
 from observability.stats.interval import rate_interval
 from observability.stats.multiple_testing import benjamini_hochberg
 
@@ -34,6 +34,8 @@ NAME = "data/cleaning"
 PAST_DAYS = 365
 NOTHING = 0.005
 """Usual share below which a rule that drops (or changes) no rows now has no finding about that share."""
+ENOUGH_ROWS = 1_000
+"""Rows of a run from which chance among its rows is smaller than how runs differ."""
 CLEANINGS = Records("cleaning", ("rule", "at", "rows_in", "rows_changed", "rows_dropped", "dataset", "groups"))
 
 
@@ -95,16 +97,26 @@ def about_share(rule: CleaningRule, metric: str, own: list[tuple[CleaningCompari
             because += f" Of its {run_count(rule.runs)} in this window the later ones can be judged in a shorter window."
         return replace(found, because=because)
     less = look.value < look.usual
-    limit = cleaning_history.LESS * look.usual if less and severity == "watch" else max(WATCH[0] * look.usual, look.usual + WATCH[1])
     found = replace(
         found,
         severity=severity,
-        limit=limit,
+        limit=look.limit(severity),
         evidence=found.evidence | {"baseline": look.usual, "baseline_n": rule.earlier, "p_adjusted": p},
     )
     usual = f"in its {run_count(rule.earlier)} before it was {percent(look.usual)}"
     if severity == "ok":
-        return replace(found, because=f"Rule {cleaning_rule_name(rule)} {verb} its usual share: {said} in the most unusual run; {usual}.")
+        return replace(
+            found,
+            because=f"Rule {cleaning_rule_name(rule)} is within its limits: it {verb} {said} in the most unusual run (limit "
+            f"{percent(look.limit(severity))}, given how runs differ); {usual}.",
+        )
+    if severity == "unknown":
+        return replace(
+            found,
+            because=f"Rule {cleaning_rule_name(rule)} {verb} {said} on {look.at:%Y-%m-%d}; {usual}. That is beyond the limit of "
+            f"{percent(look.limit(severity))}, but may be chance, given how many runs were compared: it cannot be told yet and needs "
+            f"{'larger runs' if look.rows < ENOUGH_ROWS else 'more runs'}.",
+        )
     unusual = [each.at for (each, _), bad in zip(own, severities, strict=True) if needs_action(bad)]
     onset = max(aware_utc(min(unusual)), context.window.start)
     return replace(
@@ -137,14 +149,15 @@ def cleaned_group_findings(rule: CleaningRule, groups: list[tuple[CleanedGroup, 
 def about_group(rule: CleaningRule, base: Finding, group: CleanedGroup, p: float, context: Context) -> Finding:
     """Return the finding about the group with the highest drop rate: significantly and substantially above the others, or not."""
     gap, rate, others = group.gap.value or 0.0, group.dropped / group.rows, group.others_dropped / group.others
-    severity: Severity = "watch" if gap >= GROUP and p <= context.budget else "ok"
+    severity: Severity = "ok" if gap < GROUP else "watch" if p <= context.budget else "unknown"
     who = f"`{group.column} = {group.level}`"
     how = f"{percent(rate)} of {group.rows:,.0f} rows against {percent(others)} of the other {group.others:,.0f}"
-    words = (
-        f"Rule {cleaning_rule_name(rule)} drops more rows of {who}: {how}."
-        if severity == "watch"
-        else f"Rule {cleaning_rule_name(rule)} drops similar shares of all groups of `{group.column}`: the highest for {who}, {how}."
-    )
+    words = {
+        "watch": f"Rule {cleaning_rule_name(rule)} drops more rows of {who}: {how}.",
+        "ok": f"Rule {cleaning_rule_name(rule)} drops similar shares of all groups of `{group.column}`: the highest for {who}, {how}.",
+        "unknown": f"Whether rule {cleaning_rule_name(rule)} drops more rows of {who} cannot be told yet: {how}; it needs "
+        f"{missing_group_rows(group)}.",
+    }[severity]
     return replace(
         base,
         n=int(group.rows + group.others),
@@ -158,8 +171,15 @@ def about_group(rule: CleaningRule, base: Finding, group: CleanedGroup, p: float
         onset=context.window.start if severity == "watch" else None,
         likely_source="input" if severity == "watch" else None,
         rank=1.5,
-        evidence={"baseline": others, "p_adjusted": p} | ({"onset_known": "vague"} if severity == "watch" else {}),
+        evidence={"others": others, "p_adjusted": p} | ({"onset_known": "vague"} if severity == "watch" else {}),
     )
+
+
+def missing_group_rows(group: CleanedGroup) -> str:
+    """Return the rows of a group that are missing to tell its drop rate from that of the others, in words."""
+    others, gap = group.others_dropped / group.others, group.gap.value or 0.0
+    needed = needed_n_for_proportion(others, gap) or 0
+    return f"about {needed - group.rows:,.0f} more rows of it" if needed > group.rows else "more rows"
 
 
 def cleaning_rule_name(rule: CleaningRule) -> str:

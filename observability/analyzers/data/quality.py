@@ -2,14 +2,15 @@
 
 Each feature and the score is compared with the reference (with its own past month where none is registered): null, NaN, absent, wrong type,
 unseen, out of range, constant and stuck values. Arrivals are compared with the number expected at that hour of the week. A finding is
-raised when the effect is large and statistically significant; the false discovery rate is controlled over all tests of the run.
+raised when the effect is large and statistically significant, and is unknown when it is large only. The false discovery rate is controlled
+over all tests of the run.
 """
 
 from collections.abc import Mapping
 from typing import Literal
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.catalog import Edges
+from observability.core.catalog import Edges, Kind
 from observability.core.finding import Against, Finding, needs_action
 from observability.core.questions import NULL, Aggregate, Bucket
 from observability.detection import arrival, rejected_lines, stuck_values, value_checks
@@ -19,7 +20,7 @@ from observability.detection.rejected_lines import line_claims
 from observability.detection.significant_claims import NAME, PAST_DAYS, settled, worst_of_each
 from observability.detection.stuck_values import still_claims
 from observability.detection.value_checks import MINIMUM_ROWS, CheckedColumn, no_reference, no_rows, rate_claims, values_summary
-from observability.metrics.column_counts import NO_ROWS, ColumnCounts, counts_by_column
+from observability.metrics.column_counts import NO_ROWS, ColumnCounts, counts_by_column, sums_by_column
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -28,6 +29,8 @@ def needs(context: Context) -> dict[str, Ask]:
     asks = {"arrivals": Ask(by_hour, scope="model"), "past_arrivals": Ask(by_hour, span="past", days=PAST_DAYS, scope="model")}
     if columns := quality_columns(context):
         asks["current"] = Ask(Aggregate("predictions", keys=(Bucket("day"),), histogram=columns))
+        if numbers := tuple(name for name in columns if column_kind(context, name) == "number"):
+            asks["sums"] = Ask(Aggregate("predictions", keys=(Bucket("day"),), sums=numbers))
         if context.version.reference_rows:
             asks["reference"] = Ask(Aggregate("predictions", histogram=columns), span="reference")
         scope: Literal["version", "model"] = "version" if context.version.reference_rows else "model"
@@ -43,6 +46,12 @@ def quality_columns(context: Context) -> tuple[str, ...]:
     return (*features, *(("score",) if has_score else ()))
 
 
+def column_kind(context: Context, reference: str) -> Kind:
+    """Return the kind of a column; the score is a number."""
+    column = context.model.column(reference)
+    return column.kind if column else "number"
+
+
 def analyze(frames: Frames, context: Context) -> list[Finding]:
     """Return findings about arrival, lines and each column."""
     hours = volume_hours(frames["arrivals"], frames["past_arrivals"], context)
@@ -53,14 +62,14 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     arriving += line_claims(context, rows)
     of_columns = [claim for each in columns for claim in (*rate_claims(each, context), *still_claims(each, context))]
     judged = settled([*arriving, *of_columns], context.budget)
-    wrong = [each for each in judged[len(arriving) :] if needs_action(each.severity)]
+    beyond = [each for each in judged[len(arriving) :] if needs_action(each.severity) or each.severity == "unknown"]
     if "current" in frames and rows == 0:
         said.append(no_rows(context))
     elif "reference" not in frames:
         said.append(no_reference(context, rows))
-    named = {each.subject for each in wrong}
+    named = {each.subject for each in beyond}
     fine = [values_summary(each, context) for each in columns if each.subject not in named]
-    return [*worst_of_each(judged[: len(arriving)]), *said, *wrong, *fine]
+    return [*worst_of_each(judged[: len(arriving)]), *said, *beyond, *fine]
 
 
 def sides(now: Mapping[str, ColumnCounts], frames: Frames, context: Context) -> list[CheckedColumn]:
@@ -70,20 +79,19 @@ def sides(now: Mapping[str, ColumnCounts], frames: Frames, context: Context) -> 
     baseline: Against = "reference" if "reference" in frames else "past"
     past = counts_by_column(frames["past"]) if "past" in frames else {}
     before = counts_by_column(frames["reference"]) if baseline == "reference" else past
+    sums = sums_by_column(frames["sums"]) if "sums" in frames else {}
     found = []
     for reference in quality_columns(context):
         if reference not in now or (reference not in before and frames[baseline]["n"].sum()):
             continue
         feature = reference != "score"
         name = context.model.subject(reference)
-        column = context.model.column(reference)
+        kind = column_kind(context, reference)
         edges = context.version.edges.get(reference, Edges())
         mine, theirs = now[reference], before.get(reference, NO_ROWS)
         if baseline == "past" and (theirs.rows < MINIMUM_ROWS or (never_seen(mine) and never_seen(theirs))):
             continue
-        found.append(
-            CheckedColumn(reference, name, column.kind if column else "number", feature, edges, mine, theirs, baseline, past.get(reference))
-        )
+        found.append(CheckedColumn(reference, name, kind, feature, edges, mine, theirs, baseline, past.get(reference), sums.get(reference)))
     return found
 
 

@@ -3,6 +3,7 @@
 All four need single rows, which counts do not hold, so they are computed on a bounded sample.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,16 @@ from observability.stats.interval import rate_interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 ROWS, LEAST, PAST_DAYS = 20_000, 100, 28
 BURST_WATCH, BURST_ACT, FEWEST, ALIKE = 0.005, 0.02, 20, 0.1
 """Share of rows that are near-identical requests of one subject; minimum rows of the sample; width of a cell in standard deviations of
 all rows."""
 DEFAULT_WATCH, DEFAULT_ACT = 0.05, 0.10
+DEFAULT_KNOWN, DEFAULT_FACTOR = 0.005, 3.0
+"""Largest share of distinct inputs that had a new value before; a default is shared by at least so many times the inputs that shared any
+value before."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -33,7 +37,11 @@ def needs(context: Context) -> dict[str, Ask]:
         return {"volume": Ask(Aggregate("predictions"))}
     columns = ("id", "at", "arrived", "subject", "device", "score", *(each.reference for each in context.model.features()))
     sample = Sample("predictions", columns, ROWS)
-    return {"current": Ask(sample), "past": Ask(sample, span="past", days=PAST_DAYS, scope="model")}
+    asks = {"current": Ask(sample), "past": Ask(sample, span="past", days=PAST_DAYS, scope="model")}
+    if context.version.reference_rows:
+        scored = Sample("predictions", ("id", "score", *(each.reference for each in context.model.features())), ROWS)
+        asks["reference"] = Ask(scored, span="reference")
+    return asks
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
@@ -49,7 +57,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         because = f"Requests cannot be judged on {len(now):,} predictions: that needs about {LEAST - len(now):,} more."
         return [context.undecided(NAME, "model", "near_duplicate_share", len(now), because, against="past")]
     numbers = [each.reference for each in context.model.features() if each.kind == "number"]
-    return [*bursts(now, past, context), *default_score(now, past, context), *device_claims(now, past, numbers, context)]
+    known = [past, *([frames["reference"]] if "reference" in frames else [])]
+    return [*bursts(now, past, context), *default_score(now, known, context), *device_claims(now, past, numbers, context)]
 
 
 def bursts(now: "DataFrame", past: "DataFrame", context: Context) -> list[Finding]:
@@ -138,17 +147,25 @@ def cells(numbers: "NDArray[np.float64]", every: "NDArray[np.float64]") -> "NDAr
     return np.where(np.isfinite(numbers), np.floor(there / step) if step > 0 else there, np.inf)
 
 
-def default_score(now: "DataFrame", past: "DataFrame", context: Context) -> list[Finding]:
-    """Return the finding about a score whose share surged, as of a service that answers a default without calling the model."""
-    scores, before = (each.loc[np.isfinite(each["score"].to_numpy(float)), "score"] for each in (now, past))
+def default_score(now: "DataFrame", known: "Sequence[DataFrame]", context: Context) -> list[Finding]:
+    """Return the finding about a score whose share surged, as of a service that answers a default without calling the model.
+
+    known: rows of the month before, and of the reference where there is one. A default is a new value, and more distinct inputs share it
+    than shared any value before. Scores that many inputs share by nature, such as those of a saturated ensemble of trees, are no defaults.
+    """
+    scores, before, *_ = (each.loc[np.isfinite(each["score"].to_numpy(float)), "score"] for each in (now, *known))
     if len(scores) < LEAST or len(before) < LEAST:
         return []
     values, counts = np.unique(scores.to_numpy(float), return_counts=True)
     value = float(values[counts.argmax()])
     hits, then = int((scores == value).sum()), int((before == value).sum())
-    known, growth = rate_interval(hits, len(scores)), hits / len(scores) - then / len(before)
+    interval, growth = rate_interval(hits, len(scores)), hits / len(scores) - then / len(before)
     p_value = two_proportion_test(hits, len(scores), then, len(before)).p_value
-    sure = p_value is not None and p_value <= context.budget / 100
+    usual = [shares for shares in (inputs_by_score(each, context) for each in known) if len(shares)]
+    shared = float(inputs_by_score(now, context).get(value, 0.0))
+    highest = max((float(shares.max()) for shares in usual), default=0.0)
+    is_new = all(float(shares.get(value, 0.0)) <= DEFAULT_KNOWN for shares in usual)
+    sure = p_value is not None and p_value <= context.budget / 100 and is_new and shared >= max(DEFAULT_WATCH, DEFAULT_FACTOR * highest)
     severity: Severity = "ok" if growth < DEFAULT_WATCH or not sure else "act" if growth >= DEFAULT_ACT else "watch"
     because = (
         f"Most frequent score: {value:.6g}, in {quality_percent(hits / len(scores))} of {len(scores):,} rows of the sample, "
@@ -160,16 +177,29 @@ def default_score(now: "DataFrame", past: "DataFrame", context: Context) -> list
     return [
         replace(
             base,
-            value=known.value,
-            low=known.low,
-            high=known.high,
+            value=interval.value,
+            low=interval.low,
+            high=interval.high,
             severity=severity,
             limit=min(then / len(before) + (DEFAULT_ACT if severity == "act" else DEFAULT_WATCH), 1.0),
             likely_source="system" if severity != "ok" else None,
             rank=6.0 if severity != "ok" else 0.0,
-            evidence={"score": value, "baseline": then / len(before), "baseline_n": len(before)},
+            evidence={
+                "score": value,
+                "baseline": then / len(before),
+                "baseline_n": len(before),
+                "distinct_inputs": shared,
+                "distinct_inputs_before": highest,
+            },
         )
     ]
+
+
+def inputs_by_score(rows: "DataFrame", context: Context) -> "Series[float]":
+    """Return the share of the distinct inputs that have each score, by score; equal inputs count once."""
+    scored = rows[np.isfinite(rows["score"].to_numpy(float))]
+    distinct = scored.drop_duplicates(["score", *(each.reference for each in context.model.features())])
+    return distinct["score"].value_counts(normalize=True)
 
 
 ANALYZER = Analyzer(

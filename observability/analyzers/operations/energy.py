@@ -1,21 +1,28 @@
 """Measure the energy and carbon of a thousand predictions and of training runs.
 
 Serving is compared with the model's own past, by the same method, over the window and its last days. Each number says whether it was
-measured, estimated or assumed; where energy is unknown, the finding says what to log.
+measured, estimated or assumed; where energy is unknown, the finding says what to log. The energy of a training run is compared with
+earlier runs of the same parameters; an accelerator that idles and a device that runs hot are told.
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Basis, Finding
+from observability.core.finding import Basis, Finding, needs_action
 from observability.core.numerals import with_si_prefix
-from observability.core.time import naive_utc
+from observability.core.questions import Records
+from observability.core.time import aware_utc, naive_utc
 from observability.detection import ratio_causes
-from observability.detection.ratio_changes import RatioVerdict, ratio_by_day, ratio_finding, ratio_verdict
+from observability.detection.device_readings import TEMPERATURE_ACT, UTILISATION, device_claims
+from observability.detection.ratio_changes import ACT, RatioVerdict, ratio_by_day, ratio_finding, ratio_verdict
+from observability.detection.run_energy import run_energy_change
+from observability.detection.study_noise import setting_text
 from observability.metrics.energy import (
+    RESOURCE_COLUMNS,
     RESOURCES,
     RUNS,
     SOURCES,
@@ -28,12 +35,15 @@ from observability.metrics.energy import (
 )
 from observability.metrics.performance import Columns
 from observability.metrics.prices import CARBON_G_PER_KWH, PRICES, PUE, PriceScope, ambiguous_regions
+from observability.metrics.training_curves import FINISHED
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 NAME = "operations/energy"
 PAST_DAYS = 28
+READINGS = Records("resource", (*RESOURCE_COLUMNS, "temperature_c"), ever=True)
+"""Readings of devices, those of earlier runs included."""
 MOST_RUNS = 10
 """Maximum number of runs of the window with a finding; the newest are kept."""
 HOW = {
@@ -59,6 +69,7 @@ def needs(context: Context) -> dict[str, Ask]:
         "use": Ask(use, scope="model"),
         "resources": Ask(RESOURCES, scope="model"),
         "runs": Ask(RUNS, scope="model"),
+        "readings": Ask(READINGS, scope="model"),
         "prices": Ask(PRICES, scope="model"),
         "past served": Ask(served, span="past", days=PAST_DAYS, scope="model"),
         "past use": Ask(use, span="past", days=PAST_DAYS, scope="model"),
@@ -76,7 +87,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     found = list(of_serving(frames, context, place, now))
     if now.method == "resources":
         found.append(of_idle(context, now))
-    return found + of_runs(frames, context, place)
+    return found + of_runs(frames, context, place) + of_devices(frames, context)
 
 
 def of_serving(frames: Frames, context: Context, place: PriceScope, now: ServingEnergy) -> tuple[Finding, Finding]:
@@ -201,16 +212,15 @@ def of_idle(context: Context, now: ServingEnergy) -> Finding:
 
 def of_runs(frames: Frames, context: Context, place: PriceScope) -> list[Finding]:
     """Return a finding about the energy of each run that ended in the window, newest first, at most MOST_RUNS."""
-    import pandas as pd
-
-    runs = frames["runs"]
+    runs, readings = frames["runs"], frames["readings"]
     start, end = (naive_utc(each) for each in (context.window.start, context.window.end))
     ended = runs_ended_between(runs, start, end)
     if not ended:
         return []
-    readings = pd.concat([frames["past resources"], frames["resources"]], ignore_index=True)
-    drew = training_run_energy(runs[runs["run"].isin(ended)], readings[readings["run"].isin(ended)], frames["prices"], place)
-    drew = drew.sort_values(["ended", "run"], ascending=[False, True]).head(MOST_RUNS)
+    known = training_run_energy(runs, readings[readings["run"].notna()], frames["prices"], place)
+    drew = known[known["run"].isin(ended)].sort_values(["ended", "run"], ascending=[False, True]).head(MOST_RUNS)
+    alike = settings_of_runs(runs)
+    complete = completely_read(known, runs, readings)
     found = []
     for each in drew.to_dict("records"):
         blank = context.undecided(NAME, f"run:{each['run']}", "run_energy", int(each["devices"]), "", against="level", whole_model=True)
@@ -227,17 +237,30 @@ def of_runs(frames: Frames, context: Context, place: PriceScope) -> list[Finding
             else f"{each['cores']:g} cores at an assumed {place.watts_per_core:g} W each"
         )
         carbon = "assumed" if each["assumed_carbon"] or each["assumed_pue"] else source
+        earlier = complete[
+            (complete["ended"] < each["ended"])
+            & (complete["source"] == source)
+            & (complete["run"].map(alike.get) == alike.get(each["run"]))
+            & complete["wh"].notna()
+        ]
+        change = run_energy_change(wh, earlier["wh"].tolist(), context.model.settings)
         because = (
             f"Run `{each['run']}` drew {with_si_prefix(wh, 'Wh')} ({source}, {how}) and emitted "
-            f"{with_si_prefix(float(each['grams']), 'gCO₂e')} ({carbon})."
+            f"{with_si_prefix(float(each['grams']), 'gCO₂e')} ({carbon}); {change.comparison}."
         )
+        severity = change.severity or "ok"
         found.append(
             replace(
                 blank,
                 value=wh,
                 low=wh,
                 high=wh,
-                severity="ok",
+                limit=change.limit,
+                against="level" if change.severity is None else "past",
+                severity=severity,
+                likely_source="system" if needs_action(severity) else None,
+                onset=started_at(each["started"]) if needs_action(severity) else None,
+                rank=4.0 if needs_action(severity) else 0.0,
                 because=because,
                 basis=energy_basis(source),
                 evidence={
@@ -245,7 +268,54 @@ def of_runs(frames: Frames, context: Context, place: PriceScope) -> list[Finding
                     "grams": float(each["grams"]),
                     "embodied_grams": float(each["embodied"]),
                     "carbon_source": carbon,
+                    "earlier_runs": change.n,
+                    "baseline": change.usual,
+                    "times_the_past": change.times,
                 },
+            )
+        )
+    return found
+
+
+def started_at(at: Any) -> datetime | None:
+    """Return a stored time as an instant; None where it is missing."""
+    return None if at is None or at != at else aware_utc(at.to_pydatetime())
+
+
+def settings_of_runs(runs: "DataFrame") -> dict[str, str]:
+    """Return the parameters of each run without its random draw, as one text; of a run that states none, those of its study."""
+    found: dict[str, str] = {}
+    for name, study, params in zip(runs["run"], runs["study"], runs["params"], strict=True):
+        stated = setting_text(params) if isinstance(params, dict) and params else "" if study is None else f"study {study}"
+        found[str(name)] = max(found.get(str(name), ""), stated)
+    return found
+
+
+def completely_read(drew: "DataFrame", runs: "DataFrame", readings: "DataFrame") -> "DataFrame":
+    """Return the runs that finished and of which no reading may be missing because older ones were not read."""
+    failed = {str(name) for name, status in zip(runs["run"], runs["status"], strict=True) if status and status.lower() not in FINISHED}
+    kept = drew[drew["ended"].notna() & ~drew["run"].isin(failed)]
+    return kept[kept["started"] >= readings["at"].min()] if len(readings) >= READINGS.rows else kept
+
+
+def of_devices(frames: Frames, context: Context) -> list[Finding]:
+    """Return a finding about the utilisation of each accelerator and about the temperature of each device with readings in the window."""
+    readings = frames["readings"]
+    start = naive_utc(context.window.start)
+    found = []
+    for claim in device_claims(readings[readings["at"] >= start], context.model.settings):
+        blank = context.undecided(NAME, f"device={claim.device}", claim.metric, claim.n, claim.because, against="level", whole_model=True)
+        acts = needs_action(claim.severity)
+        found.append(
+            replace(
+                blank,
+                value=claim.value,
+                low=claim.low,
+                high=claim.high,
+                limit=claim.limit,
+                severity=claim.severity,
+                likely_source="system" if acts else None,
+                rank=6.0 if claim.severity == "act" else 2.0 if acts else 0.0,
             )
         )
     return found
@@ -261,5 +331,5 @@ ANALYZER = Analyzer(
     "How much energy does the model draw for a thousand predictions, and what is emitted for it?",
     needs,
     analyze,
-    limits={"idle_share": None},
+    limits={"idle_share": None, "run_energy": ACT, "utilisation": UTILISATION, "temperature_c": TEMPERATURE_ACT},
 )

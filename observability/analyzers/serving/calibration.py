@@ -31,11 +31,12 @@ from observability.metrics.reliability import (
     scored_rows,
 )
 from observability.stats.calibration import Reliability, brier_decomposition, calibration_change_p_value
-from observability.stats.dispersion import LEAST_DAYS, estimate_day_variation
+from observability.stats.dispersion import LEAST_DAYS, consecutive_day_variation
 from observability.stats.multiple_testing import ACT_SHARE, benjamini_hochberg
 from observability.stats.scores import SCORE_EDGES, SCORE_MIDDLES
 
 NAME = "serving/calibration"
+PARTS = ("total", "squares", "positive", "days")
 WATCH, ACT = 0.02, 0.05
 """Smallest calibration error beyond sampling noise that matters: 2 points of mean distance for a watch, 5 for an act. At these limits a
 week of 1,000 labels finds a five-point fault eight times in ten. `limits` of the model's settings override the act limit."""
@@ -163,7 +164,7 @@ def ece_finding(
     explained = (
         severity == "ok" and adjusted is not None and grown >= stated[1] and adjusted <= min(context.budget * ACT_SHARE, SURE_BY_ROWS)
     )
-    severity = "watch" if explained else severity
+    severity = "watch" if explained else "unknown" if severity == "ok" and grown >= watch else severity
     late = young and needs_action(severity)
     what = "Scores deviate" if context.model.task == "binary" else "Confidences deviate"
     said = f"{what} {points(error.value)} from outcomes on average ({points(error.low, '')} to {points(error.high)})"
@@ -174,6 +175,7 @@ def ece_finding(
         said += f"; {before.word}: {points(before.judged.ece.value)}"
         said += f" (expected {points(before.judged.ece.null_mean)})"
     said += own_days(varies, WATCH) + (", so normal variation may explain it" if explained else "")
+    said += "; more than the limit, but not significant yet" if severity == "unknown" and before is not None else ""
     return replace(
         context.undecided(NAME, "model", "ece", now.scored.n, "", against=before.against if before else "level"),
         value=error.value,
@@ -208,10 +210,10 @@ def ecce_finding(
     """Return the finding about the ECCE: whether the deviation from perfect calibration is significant."""
     error = now.ecce
     limit = max(WATCH, varies)
-    beyond = error.excess >= limit and adjusted <= context.budget
+    severity = significant_severity(error.excess >= limit, error.excess >= max(ACT, varies), adjusted, context.budget)
+    beyond = needs_action(severity)
     stood = before is not None and before.judged.ecce.excess >= WATCH and before.judged.ecce.p_value <= context.budget
-    severity: Severity = "watch" if beyond and not stood else "ok"
-    late = young and severity == "watch"
+    late = young and beyond
     where = (
         f"{interval_words(error.start or 0, error.end or 0)} are {points(abs(error.gap or 0.0))} too "
         f"{'low' if (error.gap or 0) > 0 else 'high'}"
@@ -225,7 +227,7 @@ def ecce_finding(
             f"predictions {chance}"
         )
     if beyond and stood and before is not None:
-        said += f"; pre-existing in {before.word}"
+        said += f"; so in {before.word} too"
     elif adjusted <= context.budget and error.excess < limit:
         small = "within the daily range" if varies > WATCH else "too small to matter"
         said += f"; significant, but {small} (below {points(limit)} of all)"
@@ -247,6 +249,7 @@ def ecce_finding(
             "held": error.held,
             "baseline": before.judged.ecce.value if before else None,
             "stood_before": stood,
+            "standing": beyond and stood,
             "varies_up_to": varies,
             "label_maturity": mature,
         },
@@ -254,18 +257,19 @@ def ecce_finding(
 
 
 def varies_up_to(past: DailyScoredRows, by_day: DailyScoredRows, now: CalibrationErrors, before: Baseline | None) -> float:
-    """Return the 99 % limit of the natural variation of score less outcome; 0 where too few past days are known.
+    """Return the 99 % limit of what days add to score less outcome; 0 where too few days are known.
 
-    Estimated from the mean of outcome less score of each day: the effect that all rows of a day share.
+    Estimated from the mean of outcome less score of consecutive days: the effect that all rows of a day share.
     """
-    rows = past.total.sum(axis=1)
+    total, squares, positive, numbers = (np.concatenate([getattr(each, name) for each in (past, by_day)]) for name in PARTS)
+    rows = total.sum(axis=1)
     kept = rows >= DAY_MINIMUM
-    if kept.sum() < LEAST_DAYS:
+    if kept.sum() < 2 * LEAST_DAYS:
         return 0.0
-    n, expected = rows[kept], past.total[kept] @ SCORE_MIDDLES
+    n, expected = rows[kept], total[kept] @ SCORE_MIDDLES
     chance = np.clip(expected / n, 0.01, 0.99)
-    noise = chance * (1 - chance) * past.squares[kept].sum(axis=1) / n**2
-    known = estimate_day_variation((past.positive[kept].sum(axis=1) - expected) / n, noise, past.days[kept])
+    noise = chance * (1 - chance) * squares[kept].sum(axis=1) / n**2
+    known = consecutive_day_variation((positive[kept].sum(axis=1) - expected) / n, noise, numbers[kept])
     length = float(np.count_nonzero(by_day.labelled))
     days = BASELINE_DAYS if before is None else reference_days(before.judged.ece.n, max(now.ece.n / max(length, 1.0), 1.0))
     return DifferenceError(0.0, float((known.of_mean(length) + known.of_mean(days))[0]), known.freedom).reach

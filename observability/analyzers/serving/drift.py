@@ -1,10 +1,10 @@
 """Find features and scores whose distribution drifted from the reference.
 
 Each feature and the score is compared with the reference on the reference's deciles (population stability index, missing values as a bin
-of their own) and with the model's own past month. A change is reported where it is large enough and beyond the variation of rows and days,
-with the false discovery rate controlled over all columns and windows of the run. A change that the past weeks show too is marked as
-standing. Two swapped levels of a category are reported however small the PSI is (detection/swapped_categories.py). Drift that no single
-feature shows is found by serving/multivariate_drift.
+of their own) and with the model's own past month. A distance is reported where it is large enough and beyond the variation of rows and
+days, with the false discovery rate controlled over all columns and windows of the run, however long it has been so; one that the past weeks
+show too is marked as standing. Two swapped levels of a category are reported however small the PSI is (detection/swapped_categories.py).
+Drift that no single feature shows is found by serving/multivariate_drift.
 """
 
 from dataclasses import replace
@@ -21,6 +21,7 @@ from observability.detection import swapped_categories
 from observability.detection.change import ChangeVerdict, judge_change, stated_limits
 from observability.detection.distribution_changes import PAST_DAYS, ColumnDrift, DistributionChange, WindowDays, column_drift, drift_onset
 from observability.detection.histogram_distance import ACT, MINIMUM_ROWS, WATCH, distances, interval_around, psi_rows_needed
+from observability.detection.move_history import fall_asks, move_record, weekly_falls
 from observability.detection.windows import window_phrase
 from observability.metrics.histograms import column_axis, column_histogram, daily_histogram, histogram_rows_by_column, mean_shift
 from observability.stats.multiple_testing import benjamini_hochberg
@@ -41,6 +42,7 @@ def needs(context: Context) -> dict[str, Ask]:
         return {"current": Ask(Aggregate("predictions"))}
     by_day = Aggregate("predictions", keys=(Bucket("day"),), histogram=columns)
     return {
+        **fall_asks(context),
         "current": Ask(by_day),
         "past": Ask(by_day, span="past", days=PAST_DAYS),
         "reference": Ask(Aggregate("predictions", histogram=columns), span="reference"),
@@ -72,9 +74,10 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         for p in (*(change.p_value for change in drift.windows), *swapped_categories.chances(levels))
     ]
     adjusted = iter(float(p) for p in benjamini_hochberg(p_values, context.budget)[0])
-    found = []
+    found, falls = [], weekly_falls(frames, context)
     for drift, levels in zip(drifts, traded, strict=True):
-        found.append(column_finding(drift, [judge_change(change, next(adjusted), context.budget) for change in drift.windows], context))
+        verdicts = [judge_change(change, next(adjusted), context.budget) for change in drift.windows]
+        found.append(column_finding(drift, verdicts, falls, context))
         found += swapped_categories.swap_claims(drift, levels, [next(adjusted) for _ in levels], context)
     return found
 
@@ -99,8 +102,8 @@ def column_drifts(frames: Frames, context: Context) -> list[ColumnDrift]:
     return [each for each in found if each is not None]
 
 
-def column_finding(drift: ColumnDrift, verdicts: list[Verdict], context: Context) -> Finding:
-    """Return the finding about one column, from its most informative window."""
+def column_finding(drift: ColumnDrift, verdicts: list[Verdict], falls: list[bool | None], context: Context) -> Finding:
+    """Return the finding about one column, from its most informative window. falls: whether performance had fallen in the past weeks."""
     worst = min(verdicts, key=lambda verdict: verdict.order)
     change, psi = worst.change, worst.change.reference
     needed = psi_rows_needed(psi.groups, drift.before.n, min(WATCH, change.limits[0]))
@@ -122,10 +125,20 @@ def column_finding(drift: ColumnDrift, verdicts: list[Verdict], context: Context
         severity=severity,
         likely_source="input" if alarming and drift.reference != "score" else None,
         onset=onset.at if onset else None,
-        rank=change.effect * weight * (0.1 if worst.standing else 1),
+        rank=change.effect * weight,
+        news=worst.news if severity == worst.severity else None,
         evidence=drift_evidence(drift, worst, verdicts, share) | (onset.evidence if onset else {}),
     )
-    return replace(finding, because=drift_sentence(drift, worst, finding, needed))
+    finding = replace(finding, because=drift_sentence(drift, worst, finding, needed))
+    return with_worth(finding, drift, worst, falls, context) if severity == "act" and drift.reference != "score" else finding
+
+
+def with_worth(finding: Finding, drift: ColumnDrift, worst: Verdict, falls: list[bool | None], context: Context) -> Finding:
+    """Return the finding with how often such a move of the column went with a fall of the model's performance before."""
+    moved = [value >= worst.limit for value in drift.weeks]
+    record = move_record([*moved, *[None] * (len(falls) - len(moved))], falls, context)
+    because = f"{finding.because.removesuffix('.')}; {record.in_words}."
+    return replace(finding, because=because, evidence=finding.evidence | record.evidence)
 
 
 def psi_interval(change: DistributionChange) -> tuple[float, float]:
@@ -177,30 +190,24 @@ def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed:
     """Return the finding's sentence: the column, its PSI and the largest change."""
     name, change, psi = drift.name, worst.change, worst.change.effect
     rows = f"{change.after.rows:,} predictions"
+    if finding.severity == "unknown" and psi >= worst.limit and change.after.n >= needed:
+        return (
+            f"`{name}` cannot be judged: PSI {psi:.2f} (warning from {worst.limit:.2g}) over {rows}, but {undecided_drift_reason(worst)}."
+        )
     if finding.severity == "unknown":
         more = "a larger reference" if np.isinf(needed) else f"about {max(round(needed - change.after.n), 1):,} more predictions"
         return f"`{name}` cannot be compared yet on {rows}: {more} needed."
     if finding.severity == "ok":
-        if worst.standing and change.usual is not None:
-            return (
-                f"`{name}` varies within its usual range over {'a day' if change.days == 1 else f'{change.days:g} days'}: PSI "
-                f"{psi:.2f} against the reference over {rows}, "
-                f"up to {change.usual:.2f} in the past {PAST_DAYS} days; the week before did not differ."
-            )
-        if psi >= worst.limit:
-            chance = f"adjusted p {worst.p_adjusted:.2g}"
-            return (
-                f"`{name}` did not change significantly ({chance}): PSI {psi:.3f} over {rows}, limit "
-                f"{worst.limit:.2g}{own_variation(worst)}."
-            )
         varies = own_variation(worst)
         claim = "is stable" if psi < WATCH else "moved within its daily range" if varies else "moved less than its limit"
-        return f"`{name}` {claim}: PSI {psi:.3f} (warning from {worst.limit:.2g}{varies}) over {rows}."
+        recovered = f"; it is back below the limit, PSI {change.week_before:.2f} the week before" if finding.news == "recovered" else ""
+        return f"`{name}` {claim}: PSI {psi:.3f} (warning from {worst.limit:.2g}{varies}) over {rows}{recovered}."
     limit = f"(limit {worst.limit:.2g}{own_variation(worst)})"
     if worst.standing:
         weeks = standing_weeks(drift, worst)
-        settled = ", within the range of its past days" if change.as_usual else ", without a significant change from its own past"
-        since = f", as in the past {f'{weeks} weeks' if weeks > 1 else 'week'}" if weeks else settled
+        since = (
+            f", as in the past {f'{weeks} weeks' if weeks > 1 else 'week'}" if weeks else ", without a significant change from its own past"
+        )
         past = f", {change.past.psi:.2f} against its own past {PAST_DAYS} days" if change.past else ""
         return f"`{name}` differs from the reference{since}: PSI {psi:.2f} {limit} over {rows}{past}; {largest_change(drift, change)}."
     whole = "" if change.whole else f" ({drift.whole.effect:.2f} over all {drift.whole.days} days)"
@@ -209,10 +216,21 @@ def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed:
     return f"`{name}` moved{when}: PSI {psi:.2f} {limit} over {rows}{whole}{past}; {largest_change(drift, change)}."
 
 
+def undecided_drift_reason(worst: Verdict) -> str:
+    """Return why a distance beyond its limit is not decided."""
+    change = worst.change
+    if change.one_value_a_day and change.as_usual and change.usual is not None:
+        return f"it has one value a day, and the same number of past days was as far ({change.usual:.2f}): a longer window can tell"
+    if change.usual is not None:
+        days = "a day is" if change.days == 1 else f"{change.days:g} days are"
+        return f"rows of a day share its value, so {days} too few (adjusted p {worst.p_adjusted:.2g}): a longer window can tell"
+    return f"that is not significant among all columns (adjusted p {worst.p_adjusted:.2g}): a longer window can tell"
+
+
 def own_variation(worst: Verdict) -> str:
     """Return the natural variation, where it sets the limit."""
     varies = worst.change.varies
-    return f", daily range up to {varies:.2g}" if worst.limit <= varies else ""
+    return f", daily range up to {varies:.2g}" if worst.limit == varies else ""
 
 
 def largest_change(drift: ColumnDrift, change: DistributionChange) -> str:

@@ -2,8 +2,9 @@
 
 The results are estimates, not measurements: confidence-based (CBPE) for classifiers, direct loss estimation (DLE) on a bounded sample for
 regressions. Both assume that scores mean what they meant in the reference, and cannot detect concept drift. So each estimate is reported
-with its last measured error, on days whose labels are in; an estimate that failed there is marked as not trusted. An estimate needs action
-only where labels are missing; otherwise serving/performance decides.
+with its last measured error, on days whose labels are in; an estimate that failed there is marked as not trusted. An estimate whose inputs
+are far from the reference extrapolates (detection/extrapolation.py): it is unknown, and the finding says how many labels of the window
+would settle it. An estimate needs action only where labels are missing; otherwise serving/performance decides.
 """
 
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from observability.analyzers.serving import drift
 from observability.analyzers.serving.performance import limit_value
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity
@@ -18,7 +20,8 @@ from observability.core.metric_definitions import METRICS
 from observability.core.questions import Aggregate, Bucket, By, EstimatedErrors
 from observability.detection import estimate_sentences as words
 from observability.detection import estimate_variation
-from observability.detection.change import WindowChange, at_least, significant_severity, stated_limits
+from observability.detection.change import WindowChange, significant_severity, stated_limits
+from observability.detection.extrapolation import FarInput, far_inputs, input_sides
 from observability.detection.metric_changes import difference_error
 from observability.metrics.estimate_accuracy import EstimateCheck, check_classifier_estimates, check_regression_estimates
 from observability.metrics.estimates import (
@@ -28,6 +31,7 @@ from observability.metrics.estimates import (
     estimate_metrics,
     estimate_questions,
     estimate_regression,
+    labels_to_settle,
     score_calibration,
 )
 from observability.metrics.measured_windows import days_in, row_error
@@ -48,17 +52,21 @@ DAY = (Bucket("day"),)
 
 @dataclass(frozen=True)
 class Estimates:
-    """The estimates of the window and of the reference, their last measured errors, and the between-day variance of their change."""
+    """The estimates of the window and of the reference, their last measured errors, and the between-day variance of their change.
+
+    far: the inputs that are far from the reference; where there are any, the estimates extrapolate.
+    """
 
     now: MetricEstimates
     before: MetricEstimates
     checks: dict[str, EstimateCheck]
     days: estimate_variation.Days
+    far: tuple[FarInput, ...] = ()
 
 
 def needs(context: Context) -> dict[str, Ask]:
     """Return the queries: outcomes by day of the window and the month before, and of the reference; for a regression also the stored
-    error estimates.
+    error estimates; and the inputs' histograms, as serving/drift asks for them.
     """
     if context.model.task is None or not context.version.reference_rows:
         return {"current_counts": Ask(Aggregate("outcomes", keys=(By("label"),)))}
@@ -70,11 +78,21 @@ def needs(context: Context) -> dict[str, Ask]:
             "current_errors": Ask(EstimatedErrors()),
             "past_errors": Ask(EstimatedErrors(), span="past", days=PAST_DAYS),
             "reference_errors": Ask(EstimatedErrors(), span="reference"),
+            **input_asks(context),
         }
     dated, whole = estimate_questions(context.model, *DAY), estimate_questions(context.model)
     asks = {f"current_{name}": Ask(each) for name, each in dated.items()}
     asks |= {f"past_{name}": Ask(each, span="past", days=PAST_DAYS) for name, each in dated.items()}
-    return asks | {f"reference_{name}": Ask(each, span="reference") for name, each in whole.items() if name != "sums"}
+    asks |= {f"reference_{name}": Ask(each, span="reference") for name, each in whole.items() if name != "sums"}
+    return asks | input_asks(context)
+
+
+def input_asks(context: Context) -> dict[str, Ask]:
+    """Return the queries for the inputs' histograms of the window and of the reference; none where no input has edges."""
+    asks = drift.needs(context)
+    if "reference" not in asks or drift.drift_columns(context) in ((), ("score",)):
+        return {}
+    return {"current_inputs": asks["current"], "reference_inputs": asks["reference"]}
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
@@ -94,6 +112,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         return [undecided_estimate(context, main, int(served), words.small_reference(MINIMUM_REFERENCE))]
     if not found.now:
         return [undecided_estimate(context, main, int(served), words.NOT_ESTIMATED if main == "mae" else words.NO_DECISIONS)]
+    if "current_inputs" in frames and labelled < MATURE * served:
+        found = replace(found, far=tuple(far_inputs(input_sides(frames["current_inputs"], frames["reference_inputs"], context))))
     changes = {
         metric: change
         for metric, each in found.now.items()
@@ -158,9 +178,13 @@ def estimate_change(metric: str, now: Interval, found: Estimates, context: Conte
     scale = abs(then.value) if LIMITS[metric][0] == "relative" and then.value else 1.0
     error = difference_error(change, *(found.days.get(metric) or estimate_variation.doubted(row_error(now))))
     varies = error.reach / scale if error.days_known else 0.0
-    limits = at_least(estimate_limits(metric, context), varies)
     return WindowChange(
-        days=context.window.days, whole=True, effect=worse / scale, p_value=error.p_value(change.value), limits=limits, varies=varies
+        days=context.window.days,
+        whole=True,
+        effect=worse / scale,
+        p_value=error.p_value(change.value),
+        limits=estimate_limits(metric, context),
+        varies=varies,
     )
 
 
@@ -203,14 +227,22 @@ def estimate_finding(
         return replace(base, because=words.distrusted(metric, now, check))
     limits = change.limits if change else estimate_limits(metric, context)
     missing = labelled < MATURE * served
+    if found.far:
+        return extrapolated_finding(base, found, limits[1], labelled)
     severity: Severity = "ok"
-    if change is not None and missing:
-        trusted = check is not None and check.held and not context.version.in_sample
-        severity = significant_severity(change.effect >= limits[0], change.effect >= limits[1] and trusted, adjusted, context.budget)
+    if change is not None:
+        severity = estimated_severity(change, check, adjusted, context, missing=missing)
     if now.low is None or now.high is None:
         severity = "unknown"
     said = words.estimate(
-        metric, now, then, check, rows, in_sample=context.version.in_sample, missing=1 - labelled / served if missing else None
+        metric,
+        now,
+        then,
+        check,
+        rows,
+        in_sample=context.version.in_sample,
+        missing=1 - labelled / served if missing else None,
+        open_fall=severity == "unknown",
     )
     return replace(
         base,
@@ -219,6 +251,34 @@ def estimate_finding(
         limit=None if then is None or then.value is None else limit_value(metric, then.value, limits[severity == "act"]),
         rank=6.0 + min(max(change.effect if change else 0.0, 0.0) / limits[1], 5.0) if limits[1] > 0 else 6.0,
     )
+
+
+def estimated_severity(change: WindowChange, check: EstimateCheck | None, adjusted: float, context: Context, *, missing: bool) -> Severity:
+    """Return the severity of an estimated change.
+
+    Beyond its limit it is unknown where it is not significant, and where labels are in, which serving/performance measures. Act needs an
+    estimate that was near enough on the last labels.
+    """
+    watch, act = change.limits
+    if change.effect < watch:
+        return "ok"
+    trusted = check is not None and check.held and not context.version.in_sample
+    severity = significant_severity(True, change.effect >= act and trusted, adjusted, context.budget)
+    return severity if missing and severity != "ok" else "unknown"
+
+
+def extrapolated_finding(base: Finding, found: Estimates, fall: float, labelled: float) -> Finding:
+    """Return the finding about an estimate that extrapolates: unknown, without an interval, with the labels that would settle it.
+
+    fall: the smallest one that is critical, in points or relative. labelled: labels of the window that are in.
+    """
+    metric, now = base.metric, found.now[base.metric]
+    then = found.before[metric].interval.value if metric in found.before else None
+    scale = 1.0 if LIMITS[metric][0] == "points" else abs(now.interval.value or 0.0 if then is None else then)
+    needed = labels_to_settle(metric, now, then, fall * scale)
+    evidence = {"extrapolates": [[each.name, each.psi, each.outside] for each in found.far], "labels_needed": needed, "fall": fall}
+    said = words.extrapolated(metric, now.interval, list(found.far), fall, needed, round(labelled), base.evidence["served"])
+    return replace(base, low=None, high=None, because=said, evidence=base.evidence | evidence)
 
 
 def about_error(context: Context, checks: dict[str, EstimateCheck], main: str) -> list[Finding]:

@@ -29,6 +29,7 @@ from observability.detection.latency_changes import (
     against_past,
     against_peers,
     latency_onset,
+    least_increase,
     matters,
     rose_less,
     service_limits,
@@ -43,6 +44,7 @@ from observability.detection.latency_sentences import (
     because_replica,
     predictions,
     service_level_sentence,
+    small_increase_sentence,
     small_replicas_sentence,
 )
 from observability.metrics.performance import Columns, answer_columns
@@ -267,13 +269,15 @@ def standing_out(
     fleet: ReplicaFleet, name: str, peers: dict[str, ServiceChange], own: dict[tuple[str, str], ServiceChange], context: Context
 ) -> Iterator[ServiceClaim]:
     """Return claims about one replica: each of its latencies, and its error rate."""
+    least = least_increase(context.model.settings)
     for metric in COMPARED:
         watch = service_limits(metric, context.model.settings)[0]
         side, before = peers.get(metric), own.get((name, metric))
-        if side is not None and matters(side, watch) and (before is None or matters(before, watch)):
+        rose = before is not None and matters(before, watch, least_ms=least)
+        if side is not None and matters(side, watch, least_ms=least) and (before is None or rose):
             because = because_replica(fleet.field, name, side, len(fleet.others(name)), past=False)
             yield ServiceClaim(replica(context, fleet, name, side, "peers", because), side)
-        elif before is not None and matters(before, watch) and kept_pace(fleet, name, metric, own):
+        elif before is not None and rose and kept_pace(fleet, name, metric, own):
             because = because_replica(fleet.field, name, before, 0, past=True)
             yield ServiceClaim(replica(context, fleet, name, before, "past", because), before)
         elif side is not None:
@@ -299,8 +303,12 @@ def service_finding(claim: ServiceClaim, adjusted: float, context: Context) -> F
     change, base = claim.change, claim.finding
     assert change is not None
     watch, act = service_limits(change.metric, context.model.settings)
+    least = least_increase(context.model.settings) if change.metric in QUANTILES else 0.0
     severity = significant_severity(
-        matters(change, watch), claim.most == "act" and matters(change, act, ODDS_ACT), adjusted, context.budget
+        matters(change, watch, least_ms=least),
+        claim.most == "act" and matters(change, act, ODDS_ACT, least_ms=least),
+        adjusted,
+        context.budget,
     )
     if base.subject != "model" and (severity == "ok" or not base.because):
         return None
@@ -314,9 +322,12 @@ def service_finding(claim: ServiceClaim, adjusted: float, context: Context) -> F
         "ratio_high": change.ratio.high,
         "p_value": change.p_value,
         "p_adjusted": adjusted,
+        **({"least_increase_ms": least} if change.metric in QUANTILES else {}),
     }
-    limit = service_limit(change, act if severity == "act" else watch)
+    limit = service_limit(change, act if severity == "act" else watch, least)
     found = replace(base, severity=severity, limit=limit, evidence=evidence)
+    if severity == "ok" and matters(change, watch) and not matters(change, watch, least_ms=least):
+        found = replace(found, because=f"{base.because} {small_increase_sentence(change, least)}")
     if severity == "ok":
         return found
     grown = (change.ratio.value or 10.0) / RATIO_OF_RANK
@@ -327,11 +338,12 @@ def service_finding(claim: ServiceClaim, adjusted: float, context: Context) -> F
 RATIO_OF_RANK = 1.5
 
 
-def service_limit(change: ServiceChange, allowed: float) -> float | None:
+def service_limit(change: ServiceChange, allowed: float, least_ms: float) -> float | None:
     """Return the value from which the change would be reported."""
-    if change.before.value is None:
+    before = change.before.value
+    if before is None:
         return None
-    return change.before.value * allowed * (1 - 2 * RELATIVE_ERROR) if change.metric in QUANTILES else change.before.value + allowed
+    return max(before * allowed * (1 - 2 * RELATIVE_ERROR), before + least_ms) if change.metric in QUANTILES else before + allowed
 
 
 def against_level(now: RequestCounts, frames: Frames, context: Context) -> list[Finding]:
@@ -370,5 +382,9 @@ ANALYZER = Analyzer(
     "Are request rate, latency and error rate as before, and within the service level?",
     needs,
     analyze,
-    limits={**dict.fromkeys(latency_changes.QUANTILES, latency_changes.RATIO_ACT), "error_rate": latency_changes.POINTS_ACT},
+    limits={
+        **dict.fromkeys(latency_changes.QUANTILES, latency_changes.RATIO_ACT),
+        "latency_increase": latency_changes.LEAST_INCREASE_MS,
+        "error_rate": latency_changes.POINTS_ACT,
+    },
 )

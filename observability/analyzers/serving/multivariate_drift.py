@@ -1,8 +1,10 @@
 """Detect drift of all inputs jointly, with a domain classifier.
 
-A bounded sample of both sides goes to a domain classifier (stats/domain.py). A finding needs action where the AUC is significant and large
-enough, where drift of single features (serving/drift) does not already explain it (one shift is one alarm), and where the window differs
-from the four weeks before it by more than days differ among themselves. The rank correlation of each pair of numbers is tested as well
+A bounded sample of both sides goes to a domain classifier (stats/domain.py). The state follows the AUC, however long it has been so, where
+it is beyond the noise of rows and beyond what days differ among themselves. Columns with one value a day (weekday, holiday) are left out: a
+week holds seven values of them; where only they separate the sides, that is said. Drift that single features explain (serving/drift), and
+drift that the four weeks before show too, are named. A finding that needs action says how often such a move went with a fall of this
+model's performance (detection/move_history.py). The rank correlation of each pair of numbers is tested as well
 (detection/correlation_changes.py): a correlation that broke yesterday shows in the last day while the week still dilutes it, and is named
 by its features.
 """
@@ -18,12 +20,16 @@ from observability.analyzers.serving import drift
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity, needs_action
 from observability.core.questions import Aggregate, Sample
+from observability.core.window import EPOCH
 from observability.detection import correlation_changes
 from observability.detection.change import stated_limits
 from observability.detection.correlation_changes import Correlations, prepared
 from observability.detection.correlation_claims import METRIC as CORRELATION
 from observability.detection.correlation_claims import correlation_finding
+from observability.detection.move_history import WEEKS, MoveRecord, move_record, weekly_falls
 from observability.detection.onset import OnsetEstimate, estimate_onset
+from observability.detection.windows import WEEK
+from observability.metrics.histograms import CALENDAR_ROWS, CALENDAR_SHARE
 from observability.stats import domain
 from observability.stats.domain import Separation, WindowSeparation
 from observability.stats.multiple_testing import benjamini_hochberg
@@ -43,6 +49,7 @@ WATCH, ACT = 0.55, 0.65
 """An AUC from 0.55 on is reported by Evidently, and 0.65 is the upper limit of NannyML."""
 MORE = 0.05
 """Smallest AUC gain of pairs over single features that is reported beside features that drifted."""
+ONE_SIDED_95 = 1.645
 NAMED, NAMED_FROM = 3, 0.01
 """Largest number of features that are named, and the smallest AUC loss of a named feature."""
 
@@ -51,8 +58,9 @@ NAMED, NAMED_FROM = 3, 0.01
 class DomainVerdict:
     """Evidence for the verdict on one window.
 
+    found: of the columns that vary within a day. calendar: names of the columns with one value a day, and calendar_auc the AUC with them.
     moved: names of the features whose own distribution drifted. days: AUC against the days before; None where it was not asked for or is
-    not known.
+    not known. record: what such a move was worth in the past weeks; None where it was not asked for.
     """
 
     found: Separation
@@ -60,12 +68,30 @@ class DomainVerdict:
     act: float
     budget: float
     adjusted: float
+    calendar: tuple[str, ...] = ()
+    calendar_auc: float = 0.0
     days: WindowSeparation | None = None
+    record: MoveRecord | None = None
+
+    @property
+    def watch(self) -> float:
+        """The AUC from which it is a warning."""
+        return min(WATCH, self.act)
+
+    @property
+    def by_calendar(self) -> bool:
+        """Whether only columns with one value a day separate the sides."""
+        return self.found.auc < self.watch <= self.calendar_auc
 
     @property
     def beyond_chance(self) -> bool:
         """Whether the AUC is significant after adjustment for all tests of the run."""
         return self.found.auc > self.found.null_95 and self.adjusted <= self.budget
+
+    @property
+    def beyond_days(self) -> bool:
+        """Whether the AUC is beyond what other days of the same weekdays reach among themselves; True where that is not known."""
+        return self.days is None or self.found.auc > self.days.null_mean + ONE_SIDED_95 * self.days.null_sd
 
     @property
     def adds(self) -> bool:
@@ -79,22 +105,22 @@ class DomainVerdict:
 
     @property
     def severity(self) -> Severity:
-        """Act or watch where the AUC is large enough, significant and new.
+        """Act or watch by the level of the AUC, however long it has been so.
 
-        Beside features that drifted: watch, and only where pairs add to them. An AUC at the act limit that is not new: watch.
+        Unknown where it is beyond a level, but within the noise of rows or of days, or only by columns with one value a day.
         """
-        if not self.beyond_chance or self.found.auc < min(WATCH, self.act):
+        if self.by_calendar:
+            return "unknown"
+        if self.found.auc < self.watch:
             return "ok"
-        if self.moved:
-            return "watch" if self.adds and self.news else "ok"
-        if self.found.auc >= self.act:
-            return "act" if self.news else "watch"
-        return "watch" if self.news else "ok"
+        if not (self.beyond_chance and self.beyond_days):
+            return "unknown"
+        return "act" if self.found.auc >= self.act else "watch"
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Return the queries: a sample of each side with every registered feature in windows of a day and more, and the features'
-    histograms.
+    """Return the queries: a sample of each side with every registered feature in windows of a day and more, the features' histograms, and
+    measured performance of the past weeks.
     """
     columns = model_inputs(context)
     if not columns or not context.version.reference_rows or context.window.days < LEAST_DAYS:
@@ -138,7 +164,12 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
             )
         ]
     sides = sides_of(frames, context)
-    found = domain.separate_samples(sides["reference"], sides["current"])
+    calendar = columns_of_the_day(sides, sample_days(frames["current_rows"]))
+    within = {side: {name: values for name, values in columns.items() if name not in calendar} for side, columns in sides.items()}
+    found = domain.separate_samples(within["reference"], within["current"])
+    if found is None and calendar:
+        names = joined_words([f"`{name}`" for name in calendar])
+        return [undecided_domain(context, n, f"Joint drift of the inputs cannot be measured: only {names} vary, with one value a day.")]
     if found is None:
         return [undecided_domain(context, n, "The inputs do not vary, so joint drift cannot be measured.")]
     singly = drift.analyze(frames, context)
@@ -146,11 +177,57 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     correlations = correlations_of(frames, sides, context)
     pairs = [change for change in correlations.changes(context.budget) if not set(change.names) & set(moved)] if correlations else []
     adjusted, _ = benjamini_hochberg([found.p_value, *(pair.p_value for pair in pairs)], context.budget)
-    judged = DomainVerdict(found, moved, context.model.settings.limits.get(f"{NAME}/{METRIC}", ACT), context.budget, float(adjusted[0]))
-    if judged.severity != "ok":
-        judged = replace(judged, days=against_days(frames, sides))
+    judged = DomainVerdict(
+        found,
+        moved,
+        context.model.settings.limits.get(f"{NAME}/{METRIC}", ACT),
+        context.budget,
+        float(adjusted[0]),
+        calendar,
+        domain.sample_auc(sides["reference"], sides["current"]) or 0.0 if calendar else 0.0,
+    )
+    if needs_action(judged.severity):
+        judged = replace(judged, days=against_days(frames, within))
+    if needs_action(judged.severity):
+        judged = replace(judged, record=past_moves(judged, frames, within, context))
     of_pairs = [correlation_finding(correlations, pairs, adjusted[1:].tolist(), context)] if correlations and pairs else []
     return [about_all(judged, context, n, frames), *of_pairs]
+
+
+def columns_of_the_day(sides: Sides, days: NDArray[np.int64]) -> tuple[str, ...]:
+    """Return the columns whose rows share one value within a day, as of weekday or holiday, and that have several in the reference.
+
+    days: of the window's rows. A column that stays the same for a week has stopped, and is none of them.
+    """
+    found = []
+    for name, values in sides["current"].items():
+        by_day = [most_frequent(values[days == day]) for day in np.unique(days) if (days == day).sum() >= CALENDAR_ROWS]
+        if not by_day or most_frequent(sides["reference"][name])[1] >= CALENDAR_SHARE:
+            continue
+        differs = len(by_day) < WEEK or len({value for value, _ in by_day}) > 1
+        if differs and np.mean([share >= CALENDAR_SHARE for _, share in by_day]) >= CALENDAR_SHARE:
+            found.append(name)
+    return tuple(found)
+
+
+def most_frequent(values: NDArray[Any]) -> tuple[str, float]:
+    """Return the most frequent value as a text, and its share; missing is a value."""
+    names, counts = np.unique(values.astype(str), return_counts=True)
+    return str(names[counts.argmax()]), float(counts.max() / counts.sum())
+
+
+def past_moves(judged: DomainVerdict, frames: Frames, sides: Sides, context: Context) -> MoveRecord:
+    """Return how often a past week that was as far from the reference (the same limit reached) went with a fall of performance."""
+    limit = judged.act if judged.severity == "act" else judged.watch
+    ages = ((context.window.start - EPOCH).days - 1 - sample_days(frames["past_rows"])) // WEEK
+    names = [name for name, values in sides["reference"].items() if sides["past"][name].dtype.kind == values.dtype.kind]
+    moved: list[bool | None] = []
+    for week in range(WEEKS):
+        auc = domain.sample_auc(
+            {name: sides["reference"][name] for name in names}, {name: sides["past"][name][ages == week] for name in names}
+        )
+        moved.append(None if auc is None else auc >= limit)
+    return move_record(moved, weekly_falls(frames, context), context)
 
 
 def about_all(judged: DomainVerdict, context: Context, n: int, frames: Frames) -> Finding:
@@ -162,7 +239,7 @@ def about_all(judged: DomainVerdict, context: Context, n: int, frames: Frames) -
         value=found.auc,
         low=min(found.low, found.auc),
         high=max(found.high, found.auc),
-        limit=judged.act if severity == "act" else min(WATCH, judged.act),
+        limit=judged.act if severity == "act" else judged.watch,
         severity=severity,
         likely_source="input" if needs_action(severity) else None,
         onset=when.at if when else None,
@@ -260,37 +337,57 @@ def domain_evidence(judged: DomainVerdict) -> dict[str, Any]:
         "null_95": found.null_95,
         "null_mean": found.null_mean,
         "null_sd": found.null_sd,
-        "limits": {"watch": min(WATCH, judged.act), "act": judged.act},
+        "limits": {"watch": judged.watch, "act": judged.act},
         "single_features_auc": found.additive_auc,
         "moved_alone": list(judged.moved),
+        "standing": not judged.news,
+        "calendar": list(judged.calendar),
+        "calendar_auc": judged.calendar_auc if judged.calendar else None,
         "against_days": None
         if judged.days is None
         else {"auc": judged.days.auc, "usual": judged.days.null_mean, "sd": judged.days.null_sd, "p_value": judged.days.p_value},
         "importance": [[name, round(loss, 6)] for name, loss in found.importance],
         "pair": pair,
+        **(judged.record.evidence if judged.record else {}),
     }
 
 
 def domain_sentence(judged: DomainVerdict, finding: Finding) -> str:
     """Return the finding's sentence."""
-    found, least = judged.found, min(WATCH, judged.act)
+    found, days = judged.found, judged.days
     auc = f"AUC {found.auc:.2f}, sampling noise up to {found.null_95:.2f}"
-    rows = f"over {found.rows[1]:,} predictions and {found.rows[0]:,} reference rows"
+    rows = f"over {found.rows[1]:,} predictions and {found.rows[0]:,} reference rows{without_calendar(judged)}"
+    if judged.by_calendar:
+        names = joined_words([f"`{name}`" for name in judged.calendar])
+        return (
+            f"Only inputs with one value a day separate window and reference: AUC {judged.calendar_auc:.2f} with {names}, {found.auc:.2f} "
+            f"without. A few days cannot be compared with the reference by them."
+        )
     if finding.severity == "ok" and not judged.beyond_chance and found.auc > found.null_95:
         chance = f"adjusted p {judged.adjusted:.2g}"
         return f"No significant joint drift of the inputs ({chance}): {auc}, {rows}."
     if finding.severity == "ok" and not judged.beyond_chance:
         return f"No joint drift of the inputs: a classifier cannot separate window and reference ({auc}) {rows}."
-    if finding.severity == "ok" and found.auc < least:
-        return f"Joint drift of the inputs is below the limit ({auc}; warning from {least:g}) {rows}."
-    if not judged.news and judged.days is not None:
-        usual = f"AUC {judged.days.auc:.2f} against the past four weeks, {judged.days.null_mean:.2f} among their days"
-        return f"Joint drift of the inputs is unchanged from the past four weeks{telling_features(judged)} ({auc}); {usual}, {rows}."
     if finding.severity == "ok":
-        return f"Joint drift of the inputs is explained by features that drifted alone{telling_features(judged)} ({auc}), {rows}."
-    more = " beyond single-feature drift" if judged.adds else ""
+        return f"Joint drift of the inputs is below the limit ({auc}; warning from {judged.watch:g}) {rows}."
+    if finding.severity == "unknown":
+        why = f"adjusted p {judged.adjusted:.2g}"
+        if days is not None and not judged.beyond_days:
+            why = f"days differ among themselves up to AUC {days.null_mean + ONE_SIDED_95 * days.null_sd:.2f}"
+        return f"Joint drift of the inputs cannot be told from chance ({auc}): {why}, {rows}."
+    more = " beyond single-feature drift" if judged.adds else ", as features that drifted alone show" if judged.moved else ""
     apart = f"a classifier separates the two{telling_features(judged)} ({auc}; limit {finding.limit:g}) {rows}"
-    return f"The inputs drifted jointly from the reference{more}: {apart}{paired(judged)}."
+    past = ""
+    if not judged.news and days is not None:
+        past = f"; unchanged from the past four weeks (AUC {days.auc:.2f} against them, {days.null_mean:.2f} among their days)"
+    worth = f"; {judged.record.in_words}" if judged.record else ""
+    return f"The inputs drifted jointly from the reference{more}: {apart}{paired(judged)}{past}{worth}."
+
+
+def without_calendar(judged: DomainVerdict) -> str:
+    """Return which inputs were left out because they have one value a day."""
+    names = [f"`{name}`" for name in judged.calendar]
+    return f", without {joined_words(names)} (one value a day)" if names else ""
 
 
 def telling_features(judged: DomainVerdict) -> str:

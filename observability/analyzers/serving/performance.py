@@ -13,30 +13,31 @@ from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Against, Finding
 from observability.core.metric_definitions import METRICS
 from observability.core.questions import Aggregate, Bucket
-from observability.detection.change import ChangeVerdict, judge_change
+from observability.detection.change import ChangeVerdict
 from observability.detection.gradual_shift import GradualShift, gradual_shift
 from observability.detection.metric_changes import (
     MINIMUM_LABELS,
     NAME,
+    PRIMARY_CHANCE,
     MeasuredWindow,
     MetricChange,
+    labels_to_decide,
     measured_windows,
     metric_changes,
     metric_onset,
+    metric_verdict,
 )
 from observability.detection.performance_sentences import metric_name, metric_number, metric_with_interval
 from observability.metrics import label_maturity
 from observability.metrics.measured_windows import MATURE, PAST_DAYS, DailyMetrics, Metrics, on
 from observability.metrics.metric_limits import LIMITS
 from observability.metrics.outlier_errors import largest_error_finding
-from observability.metrics.performance import HEADLINE, outcome_aggregates, performance_metrics, served_and_labelled
+from observability.metrics.performance import HEADLINE, outcome_aggregates, performance_metrics, primary_metric, served_and_labelled
 from observability.stats.interval import Interval
-from observability.stats.multiple_testing import ACT_SHARE, benjamini_hochberg
+from observability.stats.multiple_testing import benjamini_hochberg
 from observability.stats.sequential import alarm_threshold
 
 DAYS_KEPT = 62
-SURE_BY_ROWS = 1e-4
-"""A loss that only the variation of days may explain is shown from this p-value by rows on; one outlier gives a root mean square 0.002."""
 Verdict = ChangeVerdict[MetricChange]
 
 
@@ -75,7 +76,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     windows = measured_windows(daily, young=young, least=MINIMUM_LABELS)
     whole = windows[0]
     against, reference = performance_baseline(frames, context, whole)
-    verdicts = metric_verdicts(daily, windows, against, reference, context)
+    primary = primary_metric(context.model)
+    verdicts = metric_verdicts(daily, windows, against, reference, context, primary)
     shift = None if young and not whole.late else gradual_shift(daily, whole, reference, context)
     too_young = labelled / served if young and not whole.late else None
     findings = [
@@ -85,7 +87,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     ]
     for metric in whole.metrics:
         before = reference.get(metric)
-        findings.append(metric_finding(context, daily, metric, whole, before, verdicts.get(metric, []), against, too_young, shift))
+        findings.append(metric_finding(context, daily, metric, whole, before, verdicts.get(metric, []), against, too_young, shift, primary))
     wild = largest_error_finding(NAME, context, frames["current_sums"])
     return findings + ([wild] if wild else [])
 
@@ -100,7 +102,7 @@ def performance_baseline(frames: Frames, context: Context, whole: MeasuredWindow
 
 
 def metric_verdicts(
-    daily: DailyMetrics, windows: list[MeasuredWindow], against: Against, reference: Metrics, context: Context
+    daily: DailyMetrics, windows: list[MeasuredWindow], against: Against, reference: Metrics, context: Context, primary: str
 ) -> dict[str, list[Verdict]]:
     """Return the verdicts on each metric, worst first, with the false discovery rate controlled over all of them."""
     settings = context.model.settings
@@ -109,19 +111,12 @@ def metric_verdicts(
         past = metric_changes(daily, window, window.past, settings) if window.past else {}
         changes += (past if against == "past" else metric_changes(daily, window, reference, settings, past)).values()
     adjusted, _ = benjamini_hochberg([change.p_value for change in changes], context.budget)
+    fell = any(change.metric == primary and change.effect >= change.limits[0] for change in changes)
     found: dict[str, list[Verdict]] = {}
     for change, p in zip(changes, adjusted, strict=True):
-        found.setdefault(change.metric, []).append(metric_verdict(change, float(p), context.budget))
+        verdict = metric_verdict(change, float(p), context.budget, primary=change.metric == primary, primary_fell=fell)
+        found.setdefault(change.metric, []).append(verdict)
     return {metric: sorted(several, key=lambda verdict: verdict.order) for metric, several in found.items()}
-
-
-def metric_verdict(change: MetricChange, p_adjusted: float, budget: float) -> Verdict:
-    """Return the verdict on one window. A loss that would be act if days did not differ stays visible as watch."""
-    verdict = judge_change(change, p_adjusted, budget)
-    by_rows = change.effect >= change.smallest and change.by_rows <= min(budget * ACT_SHARE, SURE_BY_ROWS)
-    if verdict.severity == "ok" and change.whole and by_rows:
-        return ChangeVerdict(change, "watch", p_adjusted, change.near_past)
-    return verdict
 
 
 def past_maturity(frames: Frames) -> float:
@@ -140,6 +135,7 @@ def metric_finding(
     against: Against,
     too_young: float | None,
     shift: GradualShift | None,
+    primary: str,
 ) -> Finding:
     """Return the finding about one metric, from its most informative window.
 
@@ -179,10 +175,10 @@ def metric_finding(
         )
     change, severity, usual = worst.change, worst.severity, worst.change.before.value
     own_shift = shift if shift is not None and shift.metric == metric else None
-    shifting = own_shift if severity in ("ok", "watch") and not worst.standing else None
-    if shifting is not None:
-        severity = shifting.severity if severity == "ok" or shifting.severity == "act" else severity
-    headline = metric == HEADLINE[context.model.task or "binary"]
+    shifting = own_shift if severity != "act" or worst.standing else None
+    if shifting is not None and severity != "act":
+        severity = shifting.severity if severity in ("ok", "unknown") or shifting.severity == "act" else severity
+    headline = metric == primary
     evidence = base.evidence | {
         "worse_by": change.effect,
         "p_value": change.p_value,
@@ -196,11 +192,15 @@ def metric_finding(
     where = "the reference" if against == "reference" else "the month before"
     because = f"{measured}; {metric_number(metric, usual)} in {where}{metric_difference(change)}"
     because += daily_range(change, allowed) + (past_words(change) if worst.standing else "")
-    base = replace(base, limit=limit_value(metric, usual, allowed), evidence=evidence)
+    base = replace(base, limit=limit_value(metric, usual, allowed), evidence=evidence, news=worst.news)
     if severity == "ok":
         return replace(base, severity="ok", because=f"{because}.")
-    if too_young is not None:
+    if severity == "unknown":
+        return replace(base, because=f"{because}: cannot tell yet, {undecided_reason(change)}.")
+    if too_young is not None and not (headline and change.effect * too_young >= allowed):
         return replace(base, because=f"{because}, but only {100 * too_young:.0f} % of the labels are in: too early to decide.")
+    if too_young is not None:
+        because += f"; {100 * too_young:.0f} % of the labels are in, and it stays beyond its limit even if the others are as good as before"
     onset = None if worst.standing else metric_onset(daily, change, context)
     return replace(
         base,
@@ -210,6 +210,13 @@ def metric_finding(
         onset=shifting.onset if shifting else onset.at if onset else None,
         rank=5.0 if worst.standing else 10.0 + min(change.effect / change.limits[1], 10.0) + (5.0 if headline else 0.0),
     )
+
+
+def undecided_reason(change: MetricChange) -> str:
+    """Return what is missing to decide on a loss beyond its limit."""
+    if change.by_rows <= PRIMARY_CHANCE:
+        return "its days differ as much as that"
+    return f"about {labels_to_decide(change):,} more labels are needed"
 
 
 def daily_range(change: MetricChange, allowed: float) -> str:

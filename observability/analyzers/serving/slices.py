@@ -2,7 +2,9 @@
 
 A bounded sample of the window and of its baseline is searched: every level of every category, bands of numbers, replicas, devices, and
 pairs of them, for errors that grew, values that went missing and values that moved (stats/slices.py). A change that all rows share gives
-no slice: the analyzers of the whole report it. Slices that the owner watches (`slices` of the settings) are always reported.
+no slice, nor does a slice that stayed while the other rows moved: the analyzers of the whole report it. A slice whose errors are surely
+larger than elsewhere is stated in any case (detection/slice_levels.py), and slices that the owner watches (`slices` of the settings)
+are always reported.
 """
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
@@ -11,7 +13,9 @@ from observability.core.questions import UNKNOWN, Aggregate, By, Sample
 from observability.detection import slice_sentences as words
 from observability.detection import slice_versions as versions
 from observability.detection.slice_claims import NAME, SearchedSlices, slice_claims_of
-from observability.detection.slice_report import slice_search_summary, watched_slices
+from observability.detection.slice_levels import weak_slices
+from observability.detection.slice_past import PastSlices
+from observability.detection.slice_report import slice_search_summary, watched_slices, weak_slice_claims
 from observability.metrics import slice_rows as rows
 from observability.stats.slices import LEAST_ROWS
 
@@ -62,10 +66,13 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     if fields:
         held.append(SearchedSlices.searched(now, past if len(past) >= 2 * LEAST_ROWS else past.none(), context, "past", fields))
     young = maturity(frames)
-    named = [each for part in held for each in slice_claims_of(part, context, young)]
+    own_past = PastSlices(past, before, context) if against == "reference" else None
+    named = [each for part in held for each in slice_claims_of(part, context, young, own_past if part is held[0] else None)]
+    weaker = weak_slices(held[0], context)
+    named += weak_slice_claims(held[0], weaker, named, context, young)
     if "versions" in frames:
         named += versions.version_slice_claim(frames["versions"], context)
-    return [*named, *watched_slices(held[0], now, before, context), slice_search_summary(held, named, now, before, context)]
+    return [*named, *watched_slices(held[0], now, before, context), slice_search_summary(held, weaker, named, now, before, context)]
 
 
 def maturity(frames: Frames) -> bool:

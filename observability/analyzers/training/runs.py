@@ -36,7 +36,7 @@ def needs(context: Context) -> dict[str, Ask]:
     return {
         "runs": Ask(Records("run", ever=True, rows=MOST_RUNS)),
         "steps": Ask(Records("step", STEP_COLUMNS, ever=True, rows=MOST_STEPS)),
-        "resources": Ask(Records("resource", ("run", "at"), rows=MOST_STEPS)),
+        "resources": Ask(Records("resource", ("run", "at", "model"), rows=MOST_STEPS)),
     }
 
 

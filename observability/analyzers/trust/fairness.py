@@ -17,7 +17,16 @@ from observability.core.metric_definitions import METRICS
 from observability.core.questions import Aggregate, By
 from observability.detection import fairness_criteria, group_changes
 from observability.detection.change import judge_change
-from observability.detection.fairness_criteria import NAME, Criterion, Level, criterion_level, criterion_of, enough_for, is_chosen
+from observability.detection.fairness_criteria import (
+    NAME,
+    Criterion,
+    Level,
+    criterion_level,
+    criterion_of,
+    declared_metric,
+    enough_for,
+    is_chosen,
+)
 from observability.detection.fairness_sentences import because_moved, because_too_few, criterion_sentence, small_group_sentence
 from observability.detection.group_changes import (
     ComparedGroups,
@@ -74,7 +83,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
     """Return for each sensitive attribute the finding about the criterion, one for each group that moved, and one for each small group."""
-    found: list[Finding] = []
+    found: list[Finding] = [without_groups(context, name) for name in ungrouped_attributes(context)]
     levels: list[tuple[Attribute, GroupMetrics, GroupMetrics | None, Level]] = []
     movers: list[tuple[ComparedGroups, str, GroupWindow, list[GapChange]]] = []
     young = is_young(frames)
@@ -112,6 +121,21 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
             of_window = [about_moved(context, side, change, of_p[change.place], young) for change in shown]
             by_rate.setdefault((side.attribute.name, metric), []).append(of_window)
     return found + [finding for of_windows in by_rate.values() for finding in most_telling(of_windows)]
+
+
+def ungrouped_attributes(context: Context) -> list[str]:
+    """Return the sensitive attributes that cannot be grouped by: numbers for which this version has no bands."""
+    if context.model.task is None:
+        return []
+    grouped = {attribute.name for attribute in sensitive_attributes(context.model, context.version)}
+    return [column.name for column in context.model.columns if column.sensitive and column.name not in grouped]
+
+
+def without_groups(context: Context, name: str) -> Finding:
+    """Return the finding that a declared attribute has no groups in this version."""
+    version = context.version.name
+    because = f"`{name}` is a sensitive number without bands in version {version}: register the version with `{name}` as sensitive."
+    return undecided_fairness(context, name, declared_metric(context.model), 0, "level", because)
 
 
 def sided(
@@ -167,10 +191,10 @@ def about_level(
     criterion, spread = judged.criterion, judged.spread
     chosen = is_chosen(context.model)
     by_labels = criterion.rates != ("selection_rate",)
-    severity: Severity = "ok"
-    if judged.breached and not judged.stood and adjusted <= context.budget:
+    severity: Severity = "unknown" if judged.breached else "ok"
+    waiting = judged.breached and young and by_labels
+    if judged.breached and adjusted <= context.budget and not waiting:
         severity = "act" if chosen and context.model.task == "binary" and adjusted <= context.budget * ACT_SHARE else "watch"
-        severity = "unknown" if young and by_labels else severity
     alarming = needs_action(severity)
     by_ratio = judged.ratio_breached and (spread.difference or 0.0) < judged.limit
     base = replace(
@@ -181,10 +205,12 @@ def about_level(
         limit=judged.limit,
         severity=severity,
         likely_source="model" if needs_action(severity) else None,
-        onset=judged.onset(context.window.start).at if alarming else None,
+        onset=judged.onset(context.window.start).at if alarming and not judged.stood else None,
+        news="ongoing" if alarming and judged.stood else None,
         rank=8.0 + min((spread.difference or 0.0) / judged.limit, 2.0) if judged.limit > 0 else 8.0,
         evidence=fairness_evidence(now, before, judged, adjusted, chosen)
-        | (judged.onset(context.window.start).evidence if alarming else {}),
+        | (judged.onset(context.window.start).evidence if alarming and not judged.stood else {})
+        | {"standing": judged.stood},
     )
     if by_ratio:
         base = replace(
@@ -196,7 +222,7 @@ def about_level(
             high=judged.ratio.high,
             limit=0.8,
         )
-    return replace(base, because=criterion_sentence(context.model, attribute, now, judged, severity, looks))
+    return replace(base, because=criterion_sentence(context.model, attribute, now, judged, severity, looks, young=waiting))
 
 
 def fairness_evidence(now: GroupMetrics, before: GroupMetrics | None, judged: Level, adjusted: float, chosen: bool) -> dict[str, Any]:

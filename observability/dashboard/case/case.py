@@ -20,6 +20,7 @@ from observability.dashboard import empty_states, frame, links, load
 from observability.dashboard import scope as scopes
 from observability.dashboard.case import load_case
 from observability.dashboard.case.load_case import OpenedCase
+from observability.dashboard.choice_box import link_warning
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button, plain_caption, unavailable_note
@@ -67,15 +68,20 @@ class CasePage:
         """A part of the case; None where it is not available."""
         return self.opened.part(name)
 
+    def address(self, **own: str) -> str:
+        """The full address of the case, with parameters of its own; it selects this prediction where several have the id."""
+        answer = {"answer": self.row.selector} if self.row.selector else {}
+        return links.permanent_case_address(self.row.id, self.row.model.name, **answer, **own)
+
     def key(self, name: str) -> str:
         """A widget's key that is unique to this case."""
-        return f"{name}-{abs(hash((self.row.model.name, self.row.id)))}"
+        return f"{name}-{abs(hash((self.row.model.name, self.row.id, self.row.selector)))}"
 
 
 def open_case_page() -> CasePage:
     """Title, back button and the case in the address. Stops with the next step where there is none, or it is not found."""
     scope = scopes.scope_from_state(st.session_state)
-    prediction, model = _requested_case(scope)
+    prediction, model, answer = _requested_case(scope)
     if not prediction or not load.catalog().models:
         frame.page_title("case", scope, None)
         frame.link_warnings()
@@ -85,28 +91,33 @@ def open_case_page() -> CasePage:
             empty_states.no_models_state()
         st.stop()
     try:
-        opened = load_case.opened_case(prediction, model)
+        opened = load_case.opened_case(prediction, model, answer)
     except NotFoundError as error:
         frame.page_title("case", scope, None)
         frame.link_warnings()
         _case_not_found(prediction, scope, error)
         st.stop()
     found = opened.look.row
-    st.session_state[LAST_CASE] = (found.id, found.model.name)
-    frame.page_title("case", scope, None, address=links.permanent_case_address(found.id, found.model.name))
+    st.session_state[LAST_CASE] = (found.id, found.model.name, found.selector)
+    here = CasePage(opened, scope.about(found.model.name))
+    frame.page_title("case", scope, None, address=here.address())
     _back_button()
     frame.link_warnings()
-    return CasePage(opened, scope.about(found.model.name))
+    return here
 
 
-def _requested_case(scope: Scope) -> tuple[str, str | None]:
-    """Id and model in the address; without an id the last case of this session, because the browser's back button drops parameters."""
+def _requested_case(scope: Scope) -> tuple[str, str | None, str | None]:
+    """Id, model and answer in the address; without an id the last case of this session, because the browser's back button drops
+    parameters.
+    """
     prediction = st.query_params.get("id") or ""
     if prediction or LAST_CASE not in st.session_state:
-        return prediction, scope.model
-    last, model = st.session_state[LAST_CASE]
+        return prediction, scope.model, st.query_params.get("answer")
+    last, model, answer = st.session_state[LAST_CASE]
     st.query_params["id"] = last
-    return last, model
+    if answer:
+        st.query_params["answer"] = answer
+    return last, model, answer
 
 
 def _choose_case() -> None:
@@ -123,12 +134,8 @@ def _case_not_found(prediction: str, scope: Scope, error: NotFoundError) -> None
     """The prediction is not found: it may be of another model, rejected, or removed."""
     other = load_case.model_holding(prediction) if scope.model else None
     if other:
-        st.warning(
-            formatting.escape_markdown(f"Prediction {prediction[:200]} belongs to {other}, not to {scope.model}."),
-            icon=":material/link_off:",
-        )
-        target = links.case_link("", prediction, other)["go"]
-        link_button("Open it", target, key="open-other", quiet=False)
+        link_warning(f"Prediction {prediction[:200]} belongs to {other}, not to {scope.model}.")
+        link_button("Open it", links.case_link("", prediction, other), key="open-other", quiet=False)
         return
     empty_states.empty_state(
         formatting.escape_markdown(str(error)),
@@ -179,7 +186,15 @@ def case_header(here: CasePage) -> None:
     if found.also_in:
         plain_caption(f"Predictions of this id also exist in: {', '.join(found.also_in)}.")
         for name in found.also_in:
-            link_button(f"Open the one of {name}", links.case_link("", found.id, name), key=here.key(f"also-{name}"))
+            link_button(f"Open the prediction of {name}", links.case_link("", found.id, name), key=here.key(f"also-{name}"))
+    if found.other_answers:
+        plain_caption(
+            f"This is the prediction of version {found.version.name} in {found.environment}. The same id was also answered by "
+            f"{', '.join(other.words for other in found.other_answers)}."
+        )
+        for other in found.other_answers:
+            target = links.case_link("", found.id, found.model.name, here.scope, other.selector)
+            link_button(f"Open the prediction of {other.words}", target, key=here.key(f"other-{other.selector}"))
     with st.container(horizontal=True, gap="medium", border=True):
         for label, said in _case_facts(here, happened):
             st.markdown(f":gray[:small[{formatting.escape_markdown(label)}]]  \n{said}", width="content")
@@ -269,12 +284,10 @@ def case_timeline(here: CasePage) -> None:
     shown = sorted([*own, *others[:MOST_EVENTS]], key=lambda each: each.at)
     rows = [
         table_row(
-            {
-                "at": {"t": formatting.format_minute(each.at)},
-                "far": {"t": _time_offset(each.at - here.row.at), "quiet": True},
-                "what": _event_cell(here, each),
-                "text": {"t": each.text[:400]},
-            },
+            at=formatting.format_minute(each.at),
+            far={"t": _time_offset(each.at - here.row.at), "quiet": True},
+            what=_event_cell(here, each),
+            text=each.text[:400],
             selected=each.what == "scored",
         )
         for each in shown

@@ -42,28 +42,10 @@ def form_round(here: CasePage) -> int:
     return int(st.session_state.get(here.key("written"), 0))
 
 
-def action_record(here: CasePage, author: str | None, **fields: Any) -> dict[str, Any]:
-    """An action about the case."""
-    return {
-        "kind": "action",
-        "action": new_record_id(),
-        "author": author,
-        "model": here.row.model.name,
-        "prediction": here.row.id,
-        **fields,
-    }
-
-
-def verdict_record(here: CasePage, author: str | None, **fields: Any) -> dict[str, Any]:
-    """A verdict on the case."""
-    return {
-        "kind": "verdict",
-        "verdict": new_record_id(),
-        "author": author,
-        "model": here.row.model.name,
-        "prediction": here.row.id,
-        **fields,
-    }
+def case_record(here: CasePage, kind: str, author: str | None, name: str | None = None, **fields: Any) -> dict[str, Any]:
+    """A record about the case: an action, a verdict or a what-if input. name: its id; by default a new one."""
+    own = {"author": author, "model": here.row.model.name, "prediction": here.row.id}
+    return {"kind": kind, kind: name or new_record_id(), **own, **fields}
 
 
 def amended_record(here: CasePage, item: DecisionItem, author: str | None, **fields: Any) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The cases page: predictions by id, subject, id prefix or conditions, and queues of cases."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -14,13 +15,10 @@ from observability.dashboard.case.label import RELABEL_QUEUE
 from observability.dashboard.scope import SPANS, Scope
 from observability.dashboard.sidebar import BIND
 from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import csv_button, link_button, plain_caption, plain_paragraph, unavailable_note
+from observability.dashboard.widgets import csv_button, cut_note, link_button, plain_caption, plain_paragraph, unavailable_note
 from observability.export.csv import inert_csv, inert_text, unaltered
 from observability.investigation.relabel_queue import PEOPLE
 from observability.store.types.search_terms import SEARCH_NAMES, is_search_filter
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 MOST_CASES = 100
 """Most rows of a result."""
@@ -94,16 +92,16 @@ def case_queue(scope: Scope) -> None:
         empty_states.empty_state("This queue is empty.", "Choose a longer window in the sidebar, or another queue.")
         return
     label = [column("truth", "Label", width="7rem")] if model.classes else []
-    rows = []
-    for case in found.frame.to_dict("records"):
-        cells: dict[str, Cell] = {
-            "case": links.case_link(case["id"], case["id"], model.name, scope),
-            "at": {"t": formatting.format_minute(case["at"])},
-            "said": {"t": _predicted_words(model, case["decision"], case["score"])},
-            "truth": {"t": model.classes[case["label"]] if 0 <= case["label"] < len(model.classes) else formatting.DASH},
-            "because": {"t": case["because"]},
-        }
-        rows.append(table_row(cells))
+    rows = [
+        table_row(
+            case=links.case_link(case["id"], case["id"], model.name, scope),
+            at=formatting.format_minute(case["at"]),
+            said=_predicted_words(model, case["decision"], case["score"]),
+            truth=model.classes[case["label"]] if 0 <= case["label"] < len(model.classes) else None,
+            because=case["because"],
+        )
+        for case in found.frame.to_dict("records")
+    ]
     draw_table("inbox-table", found.title, [*COLUMNS[:3], *label, column("because", "Reason", wide=True)], rows, compact=True)
     csv_button(name, found.frame, key="inbox-csv")
 
@@ -118,19 +116,18 @@ def _relabel_queue(scope: Scope, model: str) -> None:
     if not held:
         empty_states.empty_state("Nothing to relabel.", "Send a case here from its section “Is it the label?”.")
         return
-    rows = []
-    for request in held[:MOST_CASES]:
-        cells: dict[str, Cell] = {
-            "case": links.case_link(request.prediction, request.prediction, model, scope),
-            "state": {"s": STATES[request.state], "t": request.state.capitalize()},
-            "since": {"t": formatting.format_minute(request.since), "sub": request.author[:60]},
-            "labels": {"t": f"{request.labels} of {PEOPLE}", "sub": formatting.format_minute(request.newest) if request.newest else None},
-            "note": {"t": request.note[:400]},
-        }
-        rows.append(table_row(cells))
+    rows = [
+        table_row(
+            case=links.case_link(request.prediction, request.prediction, model, scope),
+            state={"s": STATES[request.state], "t": request.state.capitalize()},
+            since={"t": formatting.format_minute(request.since), "sub": request.author[:60]},
+            labels={"t": f"{request.labels} of {PEOPLE}", "sub": formatting.format_minute(request.newest) if request.newest else None},
+            note=request.note[:400],
+        )
+        for request in held[:MOST_CASES]
+    ]
     draw_table("relabel", "Relabel queue, open requests first", RELABEL_COLUMNS, rows, compact=True)
-    if len(held) > MOST_CASES:
-        st.caption(f"The first {MOST_CASES} of {len(held):,}; `python -m observability relabel --all` lists all.")
+    cut_note(len(held), MOST_CASES, "The first {0} of {1}; `python -m observability relabel --all` lists all.")
     if not waiting:
         return
     st.caption(
@@ -155,7 +152,10 @@ def _results_by_id(scope: Scope, typed: str) -> None:
     for key, caption, rows in (("subject", "Cases of this subject", of_subject), ("beginning", "Ids with this prefix", beginning)):
         if len(rows):
             st.header(caption, anchor=False)
-            shown = [_found_row(each["id"], each["at"], each["model"], scope) for each in rows.head(MOST_CASES).to_dict("records")]
+            shown = [
+                _found_row(each["id"], each["at"], each["model"], scope, f"{each['environment']}/{each['version']}")
+                for each in rows.head(MOST_CASES).to_dict("records")
+            ]
             draw_table(key, caption, FOUND_COLUMNS, shown, compact=True)
             _truncation_note(rows, "newest")
     if not len(of_subject) and not len(beginning):
@@ -167,11 +167,9 @@ def _results_by_id(scope: Scope, typed: str) -> None:
         )
 
 
-def _found_row(prediction: str, at: Any, model: str, scope: Scope) -> dict[str, Any]:
-    """A row of a search by id or subject."""
-    return table_row(
-        {"case": links.case_link(prediction, prediction, model, scope), "at": {"t": formatting.format_minute(at)}, "model": {"t": model}}
-    )
+def _found_row(prediction: str, at: Any, model: str, scope: Scope, answer: str | None = None) -> dict[str, Any]:
+    """A row of a search by id or subject. answer: environment and version of the prediction."""
+    return table_row(case=links.case_link(prediction, prediction, model, scope, answer), at=formatting.format_minute(at), model=model)
 
 
 def _results_by_conditions(scope: Scope, name: str, typed: str) -> None:
@@ -205,13 +203,8 @@ def _results_by_conditions(scope: Scope, name: str, typed: str) -> None:
     shown = found.head(MOST_CASES)
     named_columns = [each for each in shown.columns if each.startswith(("feature.", "group."))]
     columns = [*COLUMNS, *(column(each, each.partition(".")[2]) for each in named_columns)]
-    draw_table(
-        "matching",
-        "Predictions that meet the conditions",
-        columns,
-        [_matching_row(model, each, scope, named_columns) for each in shown.to_dict("records")],
-        compact=True,
-    )
+    rows = [_matching_row(model, each, scope, named_columns) for each in shown.to_dict("records")]
+    draw_table("matching", "Predictions that meet the conditions", columns, rows, compact=True)
     _truncation_note(found, order or "")
     csv_button("cases", shown, key="matching-csv")
 
@@ -260,7 +253,7 @@ def _value_words(found: Any) -> str:
     return formatting.format_number(found, 5) if isinstance(found, float) else str(found)[:200]
 
 
-def _truncation_note(rows: "DataFrame", how: str) -> None:
+def _truncation_note(rows: pd.DataFrame, how: str) -> None:
     """A caption where rows are left out."""
     if len(rows) > MOST_CASES:
         plain_caption(f"The first {MOST_CASES}, {how}. Add a condition, or choose a shorter window, to see others.")

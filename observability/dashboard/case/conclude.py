@@ -46,7 +46,7 @@ def conclusion_section(here: CasePage) -> None:
         rows = []
         for source in found:
             weight: Cell = {"t": formatting.format_number(source.score, 2), "bar": {"v": source.score, "max": 1}}
-            rows.append(table_row({"source": _source_cell(here, source.source), "score": weight, "because": {"t": source.because}}))
+            rows.append(table_row(source=_source_cell(here, source.source), score=weight, because=source.because))
         draw_table("triage", "Suspected sources, best first", COLUMNS, rows, compact=True)
     _verdict_form(here, found[0].source if found else "unknown")
 
@@ -84,9 +84,11 @@ def _verdict_form(here: CasePage, suspected: str) -> None:
     if wrong is None:
         st.error("State whether the prediction was wrong.", icon=":material/help:")
         return
-    records = [case_decisions.verdict_record(here, author, source=source, wrong=wrong, severity=severity, note=note.strip())]
+    verdict: dict[str, Any] = {"source": source, "wrong": wrong, "severity": severity, "note": note.strip()}
+    records = [case_decisions.case_record(here, "verdict", author, **verdict)]
     if do != NO_ACTION:
-        records.append(case_decisions.action_record(here, author, do=do, text=what.strip(), owner=owner.strip(), due=utc_midnight(due)))
+        action: dict[str, Any] = {"do": do, "text": what.strip(), "owner": owner.strip(), "due": utc_midnight(due)}
+        records.append(case_decisions.case_record(here, "action", author, **action))
         records[0]["action"] = records[1]["action"]
     case_decisions.save_case_records(here, records, author)
 

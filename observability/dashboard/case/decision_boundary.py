@@ -6,6 +6,7 @@ Scores of inputs that were never logged are marked simulated. Immutable features
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -19,7 +20,7 @@ from observability.dashboard.case.explanation import explanation_next_step
 from observability.dashboard.case.inputs import input_value_words
 from observability.dashboard.charts import case as charts_case
 from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line, unavailable_note
+from observability.dashboard.widgets import cut_note, plain_caption, plain_paragraph, status_line, unavailable_note
 from observability.investigation.counterfactuals import Found
 from observability.investigation.model_answers import Curve, Margin, Opposite
 
@@ -63,23 +64,14 @@ def _opposite_case(here: CasePage) -> None:
     plain_paragraph(f"{len(found.changes)} features differ; {label}. Distance {distance}, {found.searched:,} rows searched.")
     columns = (column("feature", "Feature", strong=True), column("mine", "This case"), column("theirs", "The other case"))
     rows = [
-        table_row(
-            {
-                "feature": {"t": name},
-                "mine": {"t": input_value_words(mine)},
-                "theirs": {"t": input_value_words(theirs), "mark": "differs", "changed": True},
-            }
-        )
+        table_row(feature=name, mine=input_value_words(mine), theirs={"t": input_value_words(theirs), "mark": "differs", "changed": True})
         for name, (mine, theirs) in list(found.changes.items())[:MOST_CHANGES]
     ]
     answer: Cell = {"t": _answer_with_score(here, found.prediction, found.score)}
     own: Cell = {"t": _answer_with_score(here, here.row.answer, here.row.score)}
-    head = table_row(
-        {"feature": links.case_link(found.id, found.id, here.row.model.name, here.scope), "mine": own, "theirs": answer}, selected=True
-    )
+    head = table_row(feature=links.case_link(found.id, found.id, here.row.model.name, here.scope), mine=own, theirs=answer, selected=True)
     draw_table("opposite", "This case and the nearest opposite case", columns, [head, *rows], compact=True)
-    if len(found.changes) > MOST_CHANGES:
-        st.caption(f"The {MOST_CHANGES} largest of {len(found.changes)} differences.")
+    cut_note(len(found.changes), MOST_CHANGES, "The {0} largest of {1} differences.")
 
 
 def _answer_with_score(here: CasePage, prediction: str | None, score: float | None) -> str:
@@ -154,8 +146,6 @@ def _response_curves(here: CasePage) -> None:
 
 def _response_curve(here: CasePage, each: Curve, place: int) -> None:
     """The response curve of one feature with its sentence."""
-    import pandas as pd
-
     rows = pd.DataFrame({"value": list(each.values), "score": list(each.scores), "another_answer": list(each.flips)})
     edge_ = here.row.threshold if here.row.model.task == "binary" else None
     low, high = min(each.scores), max(each.scores)

@@ -5,8 +5,9 @@ Logged and stored attributions show at once. Others are computed in the worker a
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, TypeVar
 
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -16,14 +17,12 @@ from observability.dashboard.case import load_case
 from observability.dashboard.case.case import CasePage
 from observability.dashboard.case.inputs import input_value_words, week_scope
 from observability.dashboard.charts import case as charts_case
+from observability.dashboard.table import Cell
 from observability.dashboard.trust import explanations
-from observability.dashboard.widgets import link_button, plain_caption, status_line, unavailable_note
+from observability.dashboard.widgets import link_button, plain_caption, progress_bar, status_line, unavailable_note
 from observability.investigation import explanation_sentences
 from observability.investigation.case_parts import Progress
 from observability.investigation.model_answers import AGAINST, Against, AttributionContrast, Contrasts
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 Answer = TypeVar("Answer")
 MOST_BARS = 8
@@ -33,17 +32,9 @@ NEGLIGIBLE_RESIDUAL = 1e-3
 
 def explanation_section(here: CasePage) -> None:
     """The known attributions, the switch between backgrounds, and a button that computes the others."""
-    chosen: Against = (
-        st.segmented_control(
-            "Background",
-            list(AGAINST),
-            default="average",
-            required=True,
-            format_func=lambda name: f"against {AGAINST[name]}",
-            key=here.key("against"),
-        )
-        or "average"
-    )
+    names, words = list(AGAINST), (lambda name: f"against {AGAINST[name]}")
+    box: dict[str, Any] = {"default": "average", "required": True, "key": here.key("against")}
+    chosen: Against = st.segmented_control("Background", names, format_func=words, **box) or "average"
     held = session_contrasts(here)
     known = load_case.known_contrast(here.opened) if held is None else None
     asked = st.session_state.pop(here.key("compute-now"), False)
@@ -79,19 +70,13 @@ def session_contrasts(here: CasePage) -> Contrasts | None:
 def computed_with_progress(here: CasePage, ask: Callable[[Progress], Answer]) -> Answer | None:
     """The answer of `ask`, with its progress; None, with the reason on the page, where it failed."""
     began = time.monotonic()
-    bar = st.progress(0.0, "Starting the model process")
-
-    def note(share: float, words: str) -> None:
-        bar.progress(min(max(share, 0.0), 1.0), formatting.escape_markdown(f"{words} ({time.monotonic() - began:.0f} s)"))
-
-    try:
-        return ask(note)
-    except ObservabilityError as error:
-        unavailable_note(error)
-        explanation_next_step(here)
-        return None
-    finally:
-        bar.empty()
+    with progress_bar("Starting the model process") as note:
+        try:
+            return ask(lambda share, words: note(share, f"{words} ({time.monotonic() - began:.0f} s)"))
+        except ObservabilityError as error:
+            unavailable_note(error)
+            explanation_next_step(here)
+            return None
 
 
 def explanation_next_step(here: CasePage) -> None:
@@ -106,24 +91,26 @@ def explanation_next_step(here: CasePage) -> None:
 def _contrast_details(here: CasePage, found: AttributionContrast) -> None:
     """The waterfall of one contrast, its sentences, stability and provenance."""
     unit = explanations.SPACES.get(found.link, "units of the score")
+    if found.mismatch:
+        st.markdown(status_line("watch", found.mismatch, "Other scores"))
     if not found.adds_up:
         residual = formatting.format_number(found.residual)
         st.markdown(status_line("unknown", f"base value and attributions miss the output by {residual}.", "Not drawn"))
     else:
         rows = waterfall_rows(found)
         said = " ".join(found.words) or "Attributions of the score."
+        columns = {"label": "Feature", "attribution": "Attribution", "start": "From", "end": "To", "error": "Standard error"}
         frame.chart_with_table(
             charts_case.attribution_waterfall(rows, unit=unit),
-            rows[["label", "attribution", "start", "end", "error"]],
+            rows[list(columns)],
             key=f"waterfall-{found.against}",
             alt=said,
             metrics=("attribution_share",),
-            columns={"label": "Feature", "attribution": "Attribution", "start": "From", "end": "To", "error": "Standard error"},
+            columns=columns,
             on_select=lambda: open_clicked_feature(here, found, len(rows)),
         )
-        st.caption(
-            formatting.escape_markdown(f"{AGAINST[found.against].capitalize()} at the top, this case at the bottom.")
-            + " Click a bar for the dependence of that feature."
+        plain_caption(
+            f"{AGAINST[found.against].capitalize()} at the top, this case at the bottom. Click a bar for the dependence of that feature."
         )
     for sentence in found.words:
         st.markdown(formatting.sentence_markdown(sentence))
@@ -144,39 +131,39 @@ def _contrast_details(here: CasePage, found: AttributionContrast) -> None:
         st.caption(formatting.sentence_markdown(found.note))
     first = next(iter(found.bars), None)
     if first is not None:
-        target = links.link_cell("", "explanations", week_scope(here), feature=first.feature, id=here.row.id)["go"]
-        label = f"Dependence on {first.feature[:40]}"
-        link_button(label, target, key=here.key("dependence"), icon="lightbulb")
+        link_button(
+            f"Dependence on {first.feature[:40]}", dependence_link(here, first.feature), key=here.key("dependence"), icon="lightbulb"
+        )
+
+
+def dependence_link(here: CasePage, feature: str) -> Cell:
+    """The link to the dependence on a feature in the week of the case, with the case marked."""
+    return links.link_cell("", "explanations", week_scope(here), feature=feature, id=here.row.id)
 
 
 def open_clicked_feature(here: CasePage, found: AttributionContrast, count: int) -> None:
     """Open the dependence of the clicked feature, with this case marked. Base, residual and others are not linked."""
-    chosen = st.session_state.get(f"waterfall-{found.against}") or {}
-    for point in chosen.get("selection", {}).get("points", []):
+    for point in clicks.clicked_points(f"waterfall-{found.against}"):
         place = clicks.row_of_mark(point, "y", count)
         bar = count - 2 - place if place is not None else -1  # the first row is the base value
         if 0 <= bar < min(len(found.bars), MOST_BARS):
-            links.follow_link(links.link_cell("", "explanations", week_scope(here), feature=found.bars[bar].feature, id=here.row.id)["go"])
+            links.follow_link(dependence_link(here, found.bars[bar].feature)["go"])
             return
 
 
-def waterfall_rows(found: AttributionContrast) -> "DataFrame":
+def waterfall_rows(found: AttributionContrast) -> pd.DataFrame:
     """The rows of the waterfall from the top: base, the largest features, others, residual, output."""
-    import pandas as pd
-
-    at = found.base_value
-    rows = [("base value", at, at, 0.0, float("nan"), "base")]
     shown, rest = found.bars[:MOST_BARS], found.bars[MOST_BARS:]
-    for each in shown:
-        error = float("nan") if each.standard_error is None else each.standard_error
-        rows.append((f"{each.feature} = {input_value_words(each.value)}", at, at + each.attribution, each.attribution, error, "feature"))
-        at += each.attribution
-    if rest:
-        total = sum(each.attribution for each in rest)
-        rows.append((f"{len(rest)} others", at, at + total, total, float("nan"), "rest"))
-        at += total
+    parts: list[tuple[str, float, float | None, str]] = [
+        (f"{bar.feature} = {input_value_words(bar.value)}", bar.attribution, bar.standard_error, "feature") for bar in shown
+    ]
+    parts += [(f"{len(rest)} others", sum(bar.attribution for bar in rest), None, "rest")] if rest else []
     if abs(found.residual) > NEGLIGIBLE_RESIDUAL * max(abs(found.output - found.base_value), 1e-12):
-        rows.append(("residual", at, at + found.residual, found.residual, float("nan"), "residual"))
-        at += found.residual
-    rows.append(("this case", found.output, found.output, 0.0, float("nan"), "output"))
-    return pd.DataFrame(rows, columns=["label", "start", "end", "attribution", "error", "kind"])
+        parts.append(("residual", found.residual, None, "residual"))
+    at = found.base_value
+    rows: list[tuple[Any, ...]] = [("base value", at, at, 0.0, None, "base")]
+    for label, attribution, error, kind in parts:
+        rows.append((label, at, at + attribution, attribution, error, kind))
+        at += attribution
+    rows.append(("this case", found.output, found.output, 0.0, None, "output"))
+    return pd.DataFrame(rows, columns=["label", "start", "end", "attribution", "error", "kind"]).astype({"error": float})

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from observability.dashboard import frame, links
+from observability.dashboard import frame
 from observability.dashboard.case import explanation, load_case
 from observability.dashboard.case.case import CasePage
 from observability.dashboard.widgets import plain_paragraph
@@ -21,7 +21,7 @@ def case_downloads(here: CasePage) -> None:
     plain_paragraph(f"The case as of now, in one printable file. Masked by default: {masked}.")
     shown = st.checkbox("Show sensitive values in the file", key=here.key("export-shown"))
     name = export_case.case_file_name(here.row.id, datetime.now(UTC))
-    address = links.permanent_case_address(row.id, row.model.name)  # known here, and no longer when a file is made
+    address = here.address()  # known here, and no longer when a file is made
     with st.container(horizontal=True, gap="small"):
         frame.download_button(
             f"{name}.html", lambda: export_case.case_html(_frozen_case(here, shown=shown)), "HTML", key="case-html", kind="text/html"

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import streamlit as st
 
-from observability.dashboard import links
+from observability.dashboard import clicks, links
 from observability.dashboard import scope as scopes
 from observability.dashboard.case import load_case
 from observability.dashboard.widgets import link_button
@@ -31,8 +31,7 @@ def open_clicked_case(key: str, model: str) -> Callable[[], None]:
     """A callback that opens the case of a clicked point; its custom data name the prediction second."""
 
     def go_there() -> None:
-        chosen = st.session_state.get(key) or {}
-        for point in chosen.get("selection", {}).get("points", []):
+        for point in clicks.clicked_points(key):
             data = point.get("customdata")
             if isinstance(data, list | tuple) and len(data) > 1 and isinstance(data[1], str):
                 links.follow_link(links.case_link("", data[1], model, scopes.scope_from_state(st.session_state))["go"])

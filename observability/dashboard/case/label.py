@@ -9,9 +9,8 @@ from observability.core.numerals import logged_value_text
 from observability.dashboard import links, person_name
 from observability.dashboard.case import case_decisions, load_case
 from observability.dashboard.case.case import CasePage, part_unavailable
-from observability.dashboard.cells import text_cells
 from observability.dashboard.data import item_history
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import Cell, column, draw_table, plain_columns, table_row
 from observability.dashboard.widgets import link_button, plain_caption, plain_paragraph, status_line
 from observability.investigation.evidence_types import LabelCheck, Neighbour
 
@@ -26,11 +25,7 @@ RELABEL_QUEUE = "Relabel queue"
 """The queue of the page Cases."""
 REVISIONS = (
     column("value", "Label", strong=True),
-    column("at", "Time (UTC)"),
-    column("arrived", "Arrived (UTC)"),
-    column("source", "Source"),
-    column("annotator", "Annotator"),
-    column("guideline", "Guideline"),
+    *plain_columns(at="Time (UTC)", arrived="Arrived (UTC)", source="Source", annotator="Annotator", guideline="Guideline"),
 )
 
 
@@ -100,25 +95,26 @@ def _neighbour_row(each: Neighbour, own: str | None, here: CasePage) -> dict[str
     score = f" ({formatting.format_number(each.score)})" if each.score is not None and here.row.model.classes else ""
     when = "the reference" if each.environment == "reference" else formatting.format_minute(each.at) if each.at else formatting.DASH
     return table_row(
-        {
-            "case": links.case_link(each.id, each.id, here.row.model.name, here.scope),
-            "distance": {"t": formatting.format_number(each.distance)},
-            "label": held,
-            "said": {"t": f"{logged_value_text(each.prediction) if each.prediction is not None else formatting.DASH}{score}"},
-            "at": {"t": when},
-        }
+        case=links.case_link(each.id, each.id, here.row.model.name, here.scope),
+        distance=formatting.format_number(each.distance),
+        label=held,
+        said=f"{logged_value_text(each.prediction) if each.prediction is not None else formatting.DASH}{score}",
+        at=when,
     )
 
 
 def _label_revisions(here: CasePage) -> None:
     """Every label, in order of arrival."""
     st.subheader("Label history", anchor=False)
-    rows = []
-    for label in here.row.revisions:
-        times = {"at": formatting.format_minute(label.at), "arrived": formatting.format_minute(label.arrived)}
-        cells = text_cells(**times, source=label.source, annotator=label.annotator, guideline=label.guideline)
-        cells["value"] = {"t": logged_value_text(label.value), "mark": "current" if label.current else None}
-        rows.append(table_row(cells))
+    rows = [
+        table_row(
+            {name: getattr(label, name) or None for name in ("source", "annotator", "guideline")},
+            value={"t": logged_value_text(label.value), "mark": "current" if label.current else None},
+            at=formatting.format_minute(label.at),
+            arrived=formatting.format_minute(label.arrived),
+        )
+        for label in here.row.revisions
+    ]
     draw_table("revisions", "Labels in order of arrival", REVISIONS, rows, compact=True)
 
 
@@ -136,7 +132,7 @@ def _relabel_request(here: CasePage) -> None:
     newest = held[0] if held else None
     if newest is not None and newest.state == "open":
         st.markdown(status_line("watch", f"in the relabel queue since {formatting.format_minute(newest.since)} UTC.", "Waiting"))
-        target = links.link_cell("", "cases", here.scope, inbox=RELABEL_QUEUE)["go"]
+        target = links.link_cell("", "cases", here.scope, inbox=RELABEL_QUEUE)
         link_button("Open the relabel queue", target, key=here.key("queue"), icon="inbox")
         return
     if newest is not None and newest.state == "done":
@@ -150,4 +146,5 @@ def _relabel_request(here: CasePage) -> None:
         note = st.text_input("Note", key=here.key("relabel-note"), placeholder="What to look at")
         if st.button("Send", icon=":material/send:", key=here.key("relabel-send")):
             wanted = "Label it again, blind, by two people." + (f" {note.strip()}" if note.strip() else "")
-            case_decisions.save_case_records(here, [case_decisions.action_record(here, author, do="relabel", text=wanted)], author)
+            record = case_decisions.case_record(here, "action", author, do="relabel", text=wanted)
+            case_decisions.save_case_records(here, [record], author)

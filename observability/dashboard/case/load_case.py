@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import pandas as pd
+
 from observability.alerts import alarm_rules
 from observability.core.errors import NotFoundError, ObservabilityError
 from observability.core.window import Slice, Window
@@ -35,8 +37,6 @@ from observability.investigation.offline_values import Twin
 from observability.store.types import decision_items, search_terms
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
-
     from observability.worker.process import Worker
 
 Answer = TypeVar("Answer")
@@ -78,9 +78,12 @@ class OpenedCase:
 
 
 @cached_by_state(32)
-def opened_case(prediction: str, model: str | None) -> OpenedCase:
-    """A prediction by its id, in a model or in the one that has it. Raises NotFoundError."""
-    return OpenedCase(open_case(load.store(), prediction, model=model))
+def opened_case(prediction: str, model: str | None, answer: str | None = None) -> OpenedCase:
+    """A prediction by its id, in a model or in the one that has it. answer: environment and version, as `shadow/2`, of one of several with
+    the id; by default the one in production. Raises NotFoundError.
+    """
+    environment, _, version = (answer or "").partition("/")
+    return OpenedCase(open_case(load.store(), prediction, model=model, version=version or None, environment=environment or None))
 
 
 def model_holding(prediction: str) -> str | None:
@@ -213,13 +216,13 @@ def queue_cases(name: str, asked: Window) -> queues.Inbox:
 
 
 @cached_by_state(32, copied=True)
-def matching_predictions(asked: Window, typed: str, limit: int, order: str) -> "DataFrame":
+def matching_predictions(asked: Window, typed: str, limit: int, order: str) -> pd.DataFrame:
     """Predictions of a window that meet typed conditions (store/query/search.py). Raises UsageError, NotFoundError."""
     return load.store().search(asked, search_terms.parse_search_terms(typed) if typed else (), limit, order)
 
 
 @cached_by_state(32, copied=True)
-def predictions_by_name(typed: str, limit: int) -> "tuple[DataFrame, DataFrame]":
+def predictions_by_name(typed: str, limit: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predictions of a subject, and those whose id has a prefix."""
     store = load.store()
     return store.rows_of_subject(typed, limit), store.rows_by_id_prefix(typed, limit)
@@ -254,6 +257,6 @@ def relabel_requests(model: str | None = None, prediction: str | None = None) ->
     return relabel_queue.relabel_queue(load.store(), model, prediction)
 
 
-def relabel_worksheet(waiting: Sequence[relabel_queue.Wanted]) -> "DataFrame":
+def relabel_worksheet(waiting: Sequence[relabel_queue.Wanted]) -> pd.DataFrame:
     """The blind worksheet of open requests."""
     return relabel_queue.worksheet(load.store(), waiting, load.page_clock())

@@ -19,19 +19,6 @@ from observability.investigation.evidence_types import ErrorRule, LabelCheck, Tr
 
 Word = tuple[str, str]
 """A word or two, and their colour: act, watch, ok, or "" for grey."""
-SECTION_NAMES = {
-    "happened": "Outcome",
-    "inputs": "Inputs",
-    "why": "Explanation",
-    "edge": "Decision boundary",
-    "label": "Label",
-    "alike": "Similar errors",
-    "versions": "Versions",
-    "conclude": "Conclusion",
-    "said": "History",
-    "take": "Export",
-}
-"""Anchor and name of each section, in order."""
 
 
 @cache
@@ -47,8 +34,10 @@ def _sections_component() -> Callable[..., Any]:
 
 def sections_list(here: CasePage, *, known: bool) -> None:
     """The list. known: with the words, which need the parts of the case."""
-    words = {name: _section_word(here, name) if known else ("", "") for name in SECTION_NAMES}
-    rows = [{"to": name, "name": title, "word": words[name][0], "s": words[name][1]} for name, title in SECTION_NAMES.items()]
+    rows = []
+    for anchor, (title, word) in SECTIONS.items():
+        words, colour = _section_word(here, word) if known else ("", "")
+        rows.append({"to": anchor, "name": title, "word": words, "s": colour})
     _sections_component()(key=f"sections-{'known' if known else 'first'}", data={"caption": "Sections of this case", "rows": rows})
 
 
@@ -57,10 +46,10 @@ def section_words_ready(here: CasePage) -> bool:
     return {"inputs", "label_check", "rule", "triage"} <= here.opened.look.known.keys()
 
 
-def _section_word(here: CasePage, name: str) -> Word:
+def _section_word(here: CasePage, word: Callable[[CasePage], Word]) -> Word:
     """The word of a section; a failure is shown and stops no other."""
     try:
-        return SECTION_WORDS[name](here)
+        return word(here)
     except Exception:
         return "not available", ""
 
@@ -143,20 +132,16 @@ def _entries_word(here: CasePage) -> Word:
     return (formatting.plural(n, "entry", "entries") if n else "none yet"), ""
 
 
-def _export_word(here: CasePage) -> Word:
-    """The formats."""
-    return "HTML, CSV", ""
-
-
-SECTION_WORDS: dict[str, Callable[[CasePage], Word]] = {
-    "happened": _outcome_word,
-    "inputs": _inputs_word,
-    "why": _attribution_word,
-    "edge": _margin_word,
-    "label": _label_word,
-    "alike": _pattern_word,
-    "versions": _versions_word,
-    "conclude": _source_word,
-    "said": _entries_word,
-    "take": _export_word,
+SECTIONS: dict[str, tuple[str, Callable[[CasePage], Word]]] = {
+    "happened": ("Outcome", _outcome_word),
+    "inputs": ("Inputs", _inputs_word),
+    "why": ("Explanation", _attribution_word),
+    "edge": ("Decision boundary", _margin_word),
+    "label": ("Label", _label_word),
+    "alike": ("Similar errors", _pattern_word),
+    "versions": ("Versions", _versions_word),
+    "conclude": ("Conclusion", _source_word),
+    "said": ("History", _entries_word),
+    "take": ("Export", lambda _here: ("HTML, CSV", "")),
 }
+"""Name and word of each section by its anchor, in order."""

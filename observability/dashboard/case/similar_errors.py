@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -18,18 +19,10 @@ from observability.dashboard.widgets import link_button, plain_paragraph, status
 from observability.investigation.error_tree import Node
 from observability.investigation.evidence_types import ErrorRule, Rate
 
-if TYPE_CHECKING:
-    from pandas import Series
-
 PAD = "\u2003"
 TREE = (
     column("what", "Node", strong=True),
-    column(
-        "rate",
-        "Errors",
-        width="14rem",
-        help="Error rate on labelled rows held out from the tree, with its 95 % interval",
-    ),
+    column("rate", "Errors", width="14rem", help="Error rate on labelled rows held out from the tree, with its 95 % interval"),
     column("errors", "Errors of rows", align="right", width="9rem"),
     column("coverage", "Of all errors", align="right", width="8rem"),
 )
@@ -53,7 +46,9 @@ def error_rule_section(here: CasePage) -> None:
         formatting.sentence_markdown(f"Rule searched on one half of the labelled rows, counted on the other. An error is {found.error}.")
     )
     whole = max([each.high or 0.0 for each in found.trend] + [found.high or 0.0, found.overall or 0.0, 0.01])
-    rows = [_rate_row("Like this: " + found.text, found, whole), _overall_row(found, whole)]
+    every = {"rate": formatting.format_share(found.overall), "errors": "", "coverage": "100 %"}
+    rows = [_rate_row("Like this: " + found.text, found, whole, found.overall, found.coverage)]
+    rows.append(table_row(every, what="All labelled predictions of the period"))
     draw_table("rule", "Error rate of the rule and of all predictions", FIGURES, rows, compact=True)
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -78,19 +73,9 @@ def error_tree_section(here: CasePage) -> None:
     rows = []
     for each in nodes:
         words = "all labelled predictions of the period" if each.parent is None else each.text
-        rate: dict[str, Any] = {"t": formatting.format_share(each.rate)}
-        if each.rate is not None:
-            rate["interval"] = _interval_mark(each.rate, each.low, each.high, whole, nodes[0].rate)
-        cells = {
-            "what": {
-                **_node_cell(here, each, f"{PAD * each.depth}{'↳ ' if each.depth else ''}{words}"),
-                "mark": "this case" if each.on_path else None,
-            },
-            "rate": rate,
-            "errors": {"t": f"{each.errors:,} of {each.n:,}"},
-            "coverage": {"t": formatting.format_share(each.coverage) if each.coverage is not None else ""},
-        }
-        rows.append(table_row(cells, selected=each.on_path))
+        what = _node_cell(here, each, f"{PAD * each.depth}{'↳ ' if each.depth else ''}{words}")
+        what["mark"] = "this case" if each.on_path else None
+        rows.append(_rate_row(what, each, whole, nodes[0].rate, each.coverage, selected=each.on_path))
     draw_table("tree", "The error tree with the path of this case", TREE, rows, compact=True)
 
 
@@ -102,41 +87,26 @@ def _node_cell(here: CasePage, each: Node, words: str) -> Cell:
     return links.link_cell(words, "cases", scope, q=f"{each.search} and label != null", order=clicks.LARGEST)
 
 
-def _rate_row(name: str, each: ErrorRule | Rate, whole: float) -> dict[str, Any]:
-    """A row of an error rate."""
-    coverage = each.coverage if isinstance(each, ErrorRule) else None
-    return table_row(
-        {
-            "what": {"t": name},
-            "rate": {
-                "t": formatting.format_share(each.rate),
-                "interval": _interval_mark(each.rate, each.low, each.high, whole, each.overall if isinstance(each, ErrorRule) else None),
-            }
-            if each.rate is not None
-            else {"t": formatting.DASH},
-            "errors": {"t": f"{each.errors:,} of {each.n:,}"},
-            "coverage": {"t": formatting.format_share(coverage) if coverage is not None else ""},
-        }
-    )
-
-
-def _interval_mark(value: float, low: float | None, high: float | None, whole: float, mark: float | None = None) -> dict[str, Any]:
-    """A dot with its interval on the scale of the table."""
-    return {"v": value, "low": low, "high": high, "min": 0, "max": max(whole, value, high or 0.0), "whole": mark, "width": 150}
-
-
-def _overall_row(found: ErrorRule, whole: float) -> dict[str, Any]:
-    """The row of all predictions."""
-    cell = {"t": formatting.format_share(found.overall)}
-    return table_row(
-        {"what": {"t": "All labelled predictions of the period"}, "rate": cell, "errors": {"t": ""}, "coverage": {"t": "100 %"}}
-    )
+def _rate_row(
+    what: Cell | str,
+    each: ErrorRule | Rate | Node,
+    whole: float,
+    mark: float | None = None,
+    coverage: float | None = None,
+    *,
+    selected: bool = False,
+) -> dict[str, Any]:
+    """A row of an error rate, a dot with its interval. whole: the end of the table's scale; mark: a rate to compare with."""
+    rate: Cell = {"t": formatting.format_share(each.rate)}
+    if each.rate is not None:
+        ends = {"low": each.low, "high": each.high, "min": 0, "max": max(whole, each.rate, each.high or 0.0)}
+        rate["interval"] = {"v": each.rate, **ends, "whole": mark, "width": 150}
+    covered = formatting.format_share(coverage) if coverage is not None else ""
+    return table_row(what=what, rate=rate, errors=f"{each.errors:,} of {each.n:,}", coverage=covered, selected=selected)
 
 
 def _rule_trend(here: CasePage, found: ErrorRule) -> None:
     """The error rate by week or day."""
-    import pandas as pd
-
     if len(found.trend) < 2:
         st.caption("All rows of the rule are in one period: no trend.")
         return
@@ -155,7 +125,7 @@ def _rule_trend(here: CasePage, found: ErrorRule) -> None:
     frame.chart_with_table(charts_case.error_rate_trend(rows, overall=found.overall), rows, key="rule-trend", alt=said, on_select=on_mark)
 
 
-def _errors_of_period(here: CasePage, found: ErrorRule, point: clicks.Point, periods: "Series[Any]") -> clicks.CaseQuery | None:
+def _errors_of_period(here: CasePage, found: ErrorRule, point: clicks.Point, periods: "pd.Series[Any]") -> clicks.CaseQuery | None:
     """The errors under the rule in the clicked week or day."""
     start, end = here.opened.span()
     scope = replace(here.scope.at(start, end), version=here.row.version.name, slice=None)
@@ -234,6 +204,5 @@ def _watch_record(here: CasePage, found: ErrorRule, author: str | None, *, on: b
         if action.state != "cancelled" and wanted.items() <= action.fields.items():
             return case_decisions.amended_record(here, action, author, state=state, reason="" if on else "No longer watched.")
     text = f"Watch predictions where {found.text}: {found.errors:,} of {found.n:,} are errors."
-    return case_decisions.action_record(
-        here, author, **wanted, text=text, metric="error_rate" if here.row.model.classes else "mae", state=state
-    )
+    metric = "error_rate" if here.row.model.classes else "mae"
+    return case_decisions.case_record(here, "action", author, **wanted, text=text, metric=metric, state=state)

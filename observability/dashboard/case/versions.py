@@ -13,7 +13,7 @@ from observability.dashboard.case import load_case
 from observability.dashboard.case.case import CasePage
 from observability.dashboard.case.decision_boundary import answer_or_reason, computed_on_request, score_words
 from observability.dashboard.case.inputs import week_scope
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import plain_caption, status_line
 from observability.investigation.model_answers import Answered, Churn, Regressed, Share
 
@@ -32,8 +32,7 @@ COLUMNS = (
 )
 REGRESSED = (
     column("case", "Case", strong=True),
-    column("a", "This version", align="right"),
-    column("b", "Other version", align="right"),
+    *number_columns(a="This version", b="Other version"),
     column("label", "Label"),
 )
 
@@ -73,12 +72,10 @@ def _version_row(each: Answered, here: CasePage) -> dict[str, Any]:
     how = each.why or f"{SOURCES.get(each.source or '', '')}{lacking}"
     said_ = f"{logged_value_text(each.prediction) if each.prediction is not None else formatting.DASH}{score}"
     return table_row(
-        {
-            "version": {**_version_cell(each, here), "sub": ROLES[each.role]},
-            "said": {"t": said_ if each.source else "not available", "mark": "simulated" if each.basis == "simulated" else None},
-            "right": right,
-            "how": {"t": how},
-        },
+        version={**_version_cell(each, here), "sub": ROLES[each.role]},
+        said={"t": said_ if each.source else "not available", "mark": "simulated" if each.basis == "simulated" else None},
+        right=right,
+        how=how,
         selected=each.role == "this",
     )
 
@@ -130,10 +127,8 @@ def _share_with_interval(of: Share) -> str:
 def _regressed_row(each: Regressed, here: CasePage) -> dict[str, Any]:
     """One case that the other version predicts worse."""
     return table_row(
-        {
-            "case": links.case_link(each.id, each.id, here.row.model.name, here.scope),
-            "a": {"t": formatting.format_number(each.score_a)},
-            "b": {"t": formatting.format_number(each.score_b)},
-            "label": {"t": logged_value_text(each.label)},
-        }
+        case=links.case_link(each.id, each.id, here.row.model.name, here.scope),
+        a=formatting.format_number(each.score_a),
+        b=formatting.format_number(each.score_b),
+        label=logged_value_text(each.label),
     )

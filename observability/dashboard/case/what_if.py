@@ -17,13 +17,13 @@ from observability.dashboard import links, person_name
 from observability.dashboard.case import case_decisions, load_case
 from observability.dashboard.case.case import CasePage
 from observability.dashboard.case.inputs import input_value_words
+from observability.dashboard.choice_box import link_warning
 from observability.dashboard.table import column, draw_table, table_row
 from observability.dashboard.widgets import unavailable_note
 from observability.investigation import decision_boundary
 from observability.investigation.counterfactuals import DECIMALS, decimals_of
 from observability.investigation.model_answers import WhatIf
 from observability.investigation.sampled_rows import version_features
-from observability.records.values import new_record_id
 from observability.store.types.decision_items import DecisionItem
 
 SIMULATED = ":orange-badge[:material/science: simulated]"
@@ -56,7 +56,7 @@ def what_if_section(here: CasePage) -> None:
     with st.container(horizontal=True, gap="small"):
         with st.popover("Link to these values", type="tertiary", icon=":material/link:"):
             st.caption("Opens the case with these values.")
-            address = links.permanent_case_address(here.row.id, here.row.model.name, what_if=json.dumps(changes))
+            address = here.address(what_if=json.dumps(changes))
             st.code(address, language=None, wrap_lines=True)
         _save_popover(here, found)
     saved_what_if_table(here)
@@ -73,20 +73,18 @@ def _linked_values(here: CasePage) -> dict[str, Any]:
         if not isinstance(body, dict):
             raise ValueError
     except ValueError:
-        st.warning("The link's values cannot be read.", icon=":material/link_off:")
+        link_warning("The link's values cannot be read.")
         return {}
     found = {}
     for name, value in body.items():
         if name in here.row.model.settings.immutable:
-            st.warning(
-                formatting.escape_markdown(f"{name[:60]} is immutable; the link's value is ignored."),
-                icon=":material/lock:",
-            )
+            words = formatting.escape_markdown(f"{name[:60]} is immutable; the link's value is ignored.")
+            st.warning(words, icon=":material/lock:")
             continue
         try:
             found[name] = decision_boundary.fitting(known, name, value)
         except ObservabilityError as error:
-            st.warning(formatting.escape_markdown(str(error)), icon=":material/link_off:")
+            link_warning(error)
     return found
 
 
@@ -97,15 +95,9 @@ def _save_popover(here: CasePage, found: WhatIf) -> None:
         note = st.text_input("Note", key=here.key("what-if-note"), placeholder="Observations", max_chars=2000)
         if st.button("Save", icon=":material/save:", key=here.key("what-if-save")):
             changes = {name: after for name, (_, after) in found.changes.items()}
-            figures = {"score": found.score, "before": found.before, "answer": found.prediction}
-            record = _what_if_record(here, new_record_id(), author, changes=changes, note=note.strip(), **figures)
+            figures: dict[str, Any] = {"score": found.score, "before": found.before, "answer": found.prediction}
+            record = case_decisions.case_record(here, "what_if", author, changes=changes, note=note.strip(), **figures)
             case_decisions.save_case_records(here, [record], author)
-
-
-def _what_if_record(here: CasePage, name: str, author: str | None, **fields: Any) -> dict[str, Any]:
-    """A record about a what-if input of the case."""
-    own = {"model": here.row.model.name, "prediction": here.row.id}
-    return {"kind": "what_if", "what_if": name, "author": author, **own, **fields}
 
 
 def saved_what_if_table(here: CasePage) -> None:
@@ -115,12 +107,10 @@ def saved_what_if_table(here: CasePage) -> None:
         return
     draw_table("saved-what-ifs", "Saved what-if inputs", SAVED, [_what_if_row(here, each) for each in held[:MOST_SAVED]], compact=True)
     with st.popover("Withdraw", type="tertiary", icon=":material/undo:", key=here.key("withdraw-what-if")):
-        chosen = st.selectbox(
-            "Which", held[:MOST_SAVED], format_func=lambda each: _changes_words(each)[:120], key=here.key("withdraw-which")
-        )
+        chosen = st.selectbox("Which", held[:MOST_SAVED], 0, lambda each: _changes_words(each)[:120], key=here.key("withdraw-which"))
         author = person_name.person_name_box(here.key("withdraw-author"))
         if st.button("Withdraw", icon=":material/undo:", key=here.key("withdraw-send")):
-            record = _what_if_record(here, chosen.id, author, state="withdrawn")
+            record = case_decisions.case_record(here, "what_if", author, chosen.id, state="withdrawn")
             case_decisions.save_case_records(here, [record], author, done="Withdrawn.")
 
 
@@ -128,18 +118,12 @@ def _what_if_row(here: CasePage, each: DecisionItem) -> dict[str, Any]:
     """One saved input."""
     fields = each.fields
     changes = json.dumps(fields.get("changes") or {})
+    target = links.link_cell(_changes_words(each), "case", here.scope.about(here.row.model.name), id=here.row.id, what_if=changes)
+    score, before = (formatting.format_number(fields.get(name)) for name in ("score", "before"))
     return table_row(
-        {
-            "what": {
-                **links.link_cell(_changes_words(each), "case", here.scope.about(here.row.model.name), id=here.row.id, what_if=changes),
-                "sub": fields.get("note"),
-            },
-            "score": {
-                "t": formatting.format_number(fields.get("score")),
-                "sub": f"instead of {formatting.format_number(fields.get('before'))}",
-            },
-            "by": {"t": each.first.author[:80], "sub": formatting.format_minute(each.first.at)},
-        }
+        what={**target, "sub": fields.get("note")},
+        score={"t": score, "sub": f"instead of {before}"},
+        by={"t": each.first.author[:80], "sub": formatting.format_minute(each.first.at)},
     )
 
 
@@ -184,30 +168,10 @@ def _value_box(here: CasePage, known: Column, own: Any, first: Any, *, locked: b
         step_ = max(10.0**-decimals, float(f"{(high - low) / 100:.1g}"))
         step_ = float(round(step_)) if decimals == 0 else step_
         low, high = (round(each, decimals) if decimals == 0 else each for each in (low, high))
-        moved = st.slider(
-            label,
-            low,
-            high,
-            begun,
-            key=key,
-            disabled=locked,
-            width=240,
-            step=step_,
-            format=f"%.{decimals}f" if decimals < DECIMALS else None,
-        )
+        shape = f"%.{decimals}f" if decimals < DECIMALS else None
+        moved = st.slider(label, low, high, begun, key=key, disabled=locked, width=240, step=step_, format=shape)
         return own if abs(moved - start) < step_ / 2 else moved
-    if known.kind == "boolean":
-        options: list[Any] = [False, True]
-    else:
-        options = list(edges.levels[:200]) if edges else []
+    options: list[Any] = [False, True] if known.kind == "boolean" else list(edges.levels[:200]) if edges else []
     options = [*dict.fromkeys(each for each in (own, first) if each is not None and each not in options), *options]
-    return st.selectbox(
-        label,
-        options,
-        index=options.index(first) if first in options else None,
-        key=key,
-        disabled=locked,
-        width=210,
-        format_func=input_value_words,
-        placeholder="missing",
-    )
+    place = options.index(first) if first in options else None
+    return st.selectbox(label, options, place, input_value_words, key=key, disabled=locked, width=210, placeholder="missing")

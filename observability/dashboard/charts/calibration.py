@@ -1,18 +1,19 @@
 """Figures of calibration: reliability diagram, expected calibration error against sampling noise, and its course over time."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
 
 from observability.core import formatting
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 from observability.dashboard.charts.time import PERCENT, add_event_marks, interval_band, is_mature, shade_immature_periods
 
-if TYPE_CHECKING:
-    from pandas import DataFrame, Series
-    from plotly.graph_objects import Figure
 
-
-def reliability_diagram(groups: "DataFrame", counts: "DataFrame", before: "DataFrame | None" = None, *, score: str, truth: str) -> "Figure":
+def reliability_diagram(
+    groups: pd.DataFrame, counts: pd.DataFrame, before: pd.DataFrame | None = None, *, score: str, truth: str
+) -> go.Figure:
     """Reliability diagram: observed rates against mean scores with 95 % intervals, the diagonal, and the number of rows by score below.
 
     groups, before: score, rate, low, high, n. counts: low, high (ends of each step of the score), n. score, truth: names of the axes.
@@ -20,40 +21,29 @@ def reliability_diagram(groups: "DataFrame", counts: "DataFrame", before: "DataF
     from plotly.subplots import make_subplots
 
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.78, 0.22], vertical_spacing=0.05)
-    above: dict[str, Any] = {"row": 1, "col": 1}
+    above, below = {"row": 1, "col": 1}, {"row": 2, "col": 1}
     _add_diagonal(figure, [0, 1], "score = truth", **above)
     _add_sides(figure, groups, before, unit="share", **above)
-    figure.add_bar(
-        x=(counts["low"] + counts["high"]) / 2,
-        y=counts["n"],
-        width=counts["high"] - counts["low"],
-        marker={"color": theme.PRIMARY, "line": {"width": 0}},
-        opacity=0.75,
-        showlegend=False,
-        customdata=[
-            f"{row['low']:g} to {row['high']:g}<br>{formatting.format_count(row['n'])} labelled predictions"
-            for row in counts.to_dict("records")
-        ],
-        hovertemplate=layout.HOVER,
-        row=2,
-        col=1,
-    )
+    texts = [
+        f"{row['low']:g} to {row['high']:g}<br>{formatting.format_count(row['n'])} labelled predictions"
+        for row in counts.to_dict("records")
+    ]
+    style: dict[str, Any] = {"color": theme.PRIMARY, "marker_line_width": 0, "opacity": 0.75, "showlegend": False, **below}
+    middles, widths = (counts["low"] + counts["high"]) / 2, counts["high"] - counts["low"]
+    layout.add_bars(figure, middles, counts["n"], texts, width=widths, **style)
     theme.themed(figure, height=470, legend=True)
     figure.update_layout(bargap=0.02)
     figure.update_xaxes(range=[-0.02, 1.02])
-    figure.update_xaxes(title=theme.axis_title(score), row=2, col=1)
+    figure.update_xaxes(title=theme.axis_title(score), **below)
     figure.update_yaxes(title=theme.axis_title(truth), range=[-0.02, 1.02], tickformat=",.0%", **above)
-    figure.update_yaxes(title=theme.axis_title("rows"), rangemode="tozero", nticks=3, tickformat="~s", row=2, col=1)
-    return figure
+    return figure.update_yaxes(title=theme.axis_title("rows"), rangemode="tozero", nticks=3, tickformat="~s", **below)
 
 
-def regression_calibration_lines(groups: "DataFrame", before: "DataFrame | None" = None) -> "Figure":
+def regression_calibration_lines(groups: pd.DataFrame, before: pd.DataFrame | None = None) -> go.Figure:
     """Mean truth against mean prediction of a regression, by tenths of the predictions, with 95 % intervals and the diagonal.
 
     groups, before: score, rate, low, high (label's unit), n.
     """
-    import plotly.graph_objects as go
-
     figure = go.Figure()
     scores = [*groups["score"], *(before["score"] if before is not None else ())]
     _add_diagonal(figure, [min(scores), max(scores)], "prediction = truth")
@@ -61,42 +51,30 @@ def regression_calibration_lines(groups: "DataFrame", before: "DataFrame | None"
     return theme.themed(figure, height=400, x="mean prediction of each tenth", y="mean truth", legend=True)
 
 
-def _add_diagonal(figure: "Figure", ends: list[float], name: str, **place: int) -> None:
+def _add_diagonal(figure: go.Figure, ends: list[float], name: str, **place: int) -> None:
     """Add the line on which score and truth agree."""
     line = {"color": theme.NEUTRAL, "width": 1, "dash": "dash"}
     figure.add_scatter(x=ends, y=ends, mode="lines", name=name, line=line, hoverinfo="skip", **place)
 
 
-def _add_sides(figure: "Figure", groups: "DataFrame", before: "DataFrame | None", *, unit: str, **place: int) -> None:
+def _add_sides(figure: go.Figure, groups: pd.DataFrame, before: pd.DataFrame | None, *, unit: str, **place: int) -> None:
     """Add the reference as a pale line and the current groups as dots with intervals. place: of the subplot."""
     if before is not None and len(before):
-        figure.add_scatter(
-            x=before["score"],
-            y=before["rate"],
-            mode="lines",
-            name="reference",
-            line={"color": theme.NEUTRAL, "width": 2},
-            opacity=0.55,
-            customdata=_group_texts("reference", before, unit),
-            hovertemplate=layout.HOVER,
-            **place,
-        )
+        pale: dict[str, Any] = {"name": "reference", "color": theme.NEUTRAL, "width": 2, "opacity": 0.55, **place}
+        layout.add_curve(figure, before["score"], before["rate"], texts=_group_texts("reference", before, unit), **pale)
     if len(groups):
-        figure.add_scatter(
-            x=groups["score"],
-            y=groups["rate"],
-            mode="lines+markers",
-            name="now",
-            line={"color": theme.PRIMARY, "width": 1.8},
-            marker={"size": 8, "color": theme.PRIMARY},
-            error_y=theme.error_bars(groups["rate"], groups["low"], groups["high"], color=theme.PRIMARY, thickness=1.4, width=4),
-            customdata=_group_texts("now", groups, unit),
-            hovertemplate=layout.HOVER,
+        bars = theme.error_bars(groups["rate"], groups["low"], groups["high"], color=theme.PRIMARY, thickness=1.4, width=4)
+        dots: dict[str, Any] = {
+            "name": "now",
+            "mode": "lines+markers",
+            "marker": {"size": 8, "color": theme.PRIMARY},
+            "error_y": bars,
             **place,
-        )
+        }
+        layout.add_curve(figure, groups["score"], groups["rate"], texts=_group_texts("now", groups, unit), **dots)
 
 
-def _group_texts(side: str, groups: "DataFrame", unit: str) -> list[str]:
+def _group_texts(side: str, groups: pd.DataFrame, unit: str) -> list[str]:
     """Hover texts of groups; they begin with the side."""
     words = ("score", "observed") if unit == "share" else ("prediction", "truth")
     return [
@@ -107,67 +85,47 @@ def _group_texts(side: str, groups: "DataFrame", unit: str) -> list[str]:
     ]
 
 
-def ece_null_strip(sides: "DataFrame") -> "Figure":
+def ece_null_strip(sides: pd.DataFrame) -> go.Figure:
     """An expected calibration error as a dot with its interval, on the 95 % band of a perfectly calibrated model.
 
     sides: name, ece, low, high, null_mean, null_95, n; one row for now, one for the reference.
     """
-    import plotly.graph_objects as go
-
     figure = go.Figure()
     rows = layout.bottom_up(sides, len(sides))
     for place, row in enumerate(rows.to_dict("records")):
         ends = {"y0": place - 0.32, "y1": place + 0.32}
         figure.add_shape(type="rect", x0=0, x1=row["null_95"], **ends, fillcolor=theme.OK, opacity=0.18, line_width=0, layer="below")
         figure.add_shape(type="line", x0=row["null_mean"], x1=row["null_mean"], **ends, line={"color": theme.OK, "width": 1.6})
-    figure.add_scatter(
-        x=rows["ece"],
-        y=rows.index,
-        mode="markers",
-        marker={"size": 11, "color": [theme.PRIMARY if name == "now" else theme.NEUTRAL for name in rows["name"]]},
-        showlegend=False,
-        error_x=theme.error_bars(rows["ece"], rows["low"], rows["high"], thickness=1.2, width=4),
-        customdata=[
-            f"{row['name']}: {formatting.value_with_interval(row['ece'], row['low'], row['high'], 'share')}"
-            f"<br>sampling noise: mean {formatting.format_share(row['null_mean'])}, 95 % point {formatting.format_share(row['null_95'])}"
-            f"<br>{formatting.format_count(row['n'])} labelled predictions"
-            for row in rows.to_dict("records")
-        ],
-        hovertemplate=layout.HOVER,
-    )
+    texts = [
+        f"{row['name']}: {formatting.value_with_interval(row['ece'], row['low'], row['high'], 'share')}"
+        f"<br>sampling noise: mean {formatting.format_share(row['null_mean'])}, 95 % point {formatting.format_share(row['null_95'])}"
+        f"<br>{formatting.format_count(row['n'])} labelled predictions"
+        for row in rows.to_dict("records")
+    ]
+    marker = {"size": 11, "color": [theme.PRIMARY if name == "now" else theme.NEUTRAL for name in rows["name"]]}
+    bars = theme.error_bars(rows["ece"], rows["low"], rows["high"], thickness=1.2, width=4)
+    layout.add_marks(figure, rows["ece"], rows.index, texts, marker=marker, error_x=bars, showlegend=False)
     theme.themed(figure, height=90 + 44 * len(rows), x="ECE (green: sampling noise)")
-    layout.name_rows(figure, list(rows["name"]))
-    figure.update_xaxes(tickformat=",.0%", rangemode="tozero")
-    return figure
+    layout.set_row_ticks(figure, layout.row_names(list(rows["name"])))
+    return figure.update_xaxes(tickformat=",.0%", rangemode="tozero")
 
 
-def ece_trend(series: "DataFrame", marks: "DataFrame | None" = None) -> "Figure":
+def ece_trend(series: pd.DataFrame, marks: pd.DataFrame | None = None) -> go.Figure:
     """The expected calibration error by period over the band of sampling noise; grey where most labels are still missing.
 
     series: period, ece, low, high, null_95, n, labelled, served.
     """
-    import plotly.graph_objects as go
-
     figure = go.Figure()
-    known: Series[Any] = series["null_95"].where(series["ece"].notna())
+    known: pd.Series[Any] = series["null_95"].where(series["ece"].notna())
     shade_immature_periods(figure, series, is_mature(series))
     interval_band(figure, series["period"], known * 0, known, theme.OK, "sampling noise")
-    figure.add_scatter(
-        x=series["period"],
-        y=series["ece"],
-        name="ECE",
-        mode="lines+markers",
-        connectgaps=False,
-        line={"color": theme.PRIMARY, "width": 1.8},
-        marker={"size": 5, "color": theme.PRIMARY},
-        customdata=[
-            f"ECE {formatting.value_with_interval(row['ece'], row['low'], row['high'], 'share')}"
-            f"<br>95 % point of sampling noise {formatting.format_share(row['null_95'])}"
-            f"<br>{int(row['labelled']):,} of {int(row['served']):,} predictions labelled"
-            for row in series.to_dict("records")
-        ],
-        hovertemplate="%{x|%a %e %b %Y}<br>%{customdata}<extra></extra>",
-    )
-    theme.themed(figure, height=270, y="ECE", legend=True)
-    figure.update_yaxes(tickformat=PERCENT, rangemode="tozero")
+    texts = [
+        f"ECE {formatting.value_with_interval(row['ece'], row['low'], row['high'], 'share')}"
+        f"<br>95 % point of sampling noise {formatting.format_share(row['null_95'])}"
+        f"<br>{int(row['labelled']):,} of {int(row['served']):,} predictions labelled"
+        for row in series.to_dict("records")
+    ]
+    dots: dict[str, Any] = {"name": "ECE", "mode": "lines+markers", "marker": {"size": 5, "color": theme.PRIMARY}}
+    layout.add_curve(figure, series["period"], series["ece"], layout.DAY_HOVER, texts=texts, **dots)
+    theme.themed(figure, height=270, y="ECE", legend=True, tickformat=PERCENT, rangemode="tozero")
     return add_event_marks(figure, marks, series["period"])

@@ -3,7 +3,10 @@
 Estimates are dashed, in another colour, on a hatched band.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
 
 from observability.core import formatting
 from observability.dashboard import theme
@@ -17,20 +20,14 @@ from observability.dashboard.charts.time import (
     shade_immature_periods,
 )
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-    from plotly.graph_objects import Figure
-
 
 def estimated_metric_lines(
-    series: "DataFrame", *, name: str, unit: str, baseline: float | None = None, marks: "DataFrame | None" = None, height: int = 340
-) -> "Figure":
+    series: pd.DataFrame, *, name: str, unit: str, baseline: float | None = None, marks: pd.DataFrame | None = None, height: int = 340
+) -> go.Figure:
     """Measured (solid) and estimated (dashed, hatched band) by period; grey behind periods whose labels are mostly missing.
 
     series: period, measured, measured_low, measured_high, estimated, low, high, labelled, served. baseline: the estimate of the reference.
     """
-    import plotly.graph_objects as go
-
     figure = go.Figure()
     mature = is_mature(series)
     shade_immature_periods(figure, series, mature)
@@ -43,39 +40,20 @@ def estimated_metric_lines(
     ):
         texts = [_estimate_hover(name, side, unit, row) for row in series.to_dict("records")]
         marker = {"size": 5, "color": colour, "symbol": "circle" if side == "measured" else "circle-open"}
-        style: dict[str, Any] = {
-            "name": side,
-            "color": colour,
-            "dash": dash,
-            "marker": marker,
-            "mode": "lines+markers" if len(series) <= 62 else "lines",
-        }
-        layout.add_curve(figure, series["period"], values, "%{x|%a %e %b %Y}<br>%{customdata}", texts=texts, **style)
+        mode = "lines+markers" if len(series) <= 62 else "lines"
+        style: dict[str, Any] = {"name": side, "color": colour, "dash": dash, "marker": marker, "mode": mode}
+        layout.add_curve(figure, series["period"], values, layout.DAY_HOVER, texts=texts, **style)
     if baseline is not None:
         horizontal_line(figure, baseline, theme.NEUTRAL, "estimate in the reference", "dot", x=0)
-    theme.themed(figure, height=height, y=name, legend=True)
-    figure.update_yaxes(tickformat=axis_format(unit))
+    theme.themed(figure, height=height, y=name, legend=True, tickformat=axis_format(unit))
     return add_event_marks(figure, marks, series["period"])
 
 
-def _hatched_band(figure: "Figure", series: "DataFrame") -> None:
+def _hatched_band(figure: go.Figure, series: pd.DataFrame) -> None:
     """Add the hatched interval of the estimate."""
-    known = series[series["low"].notna() & series["high"].notna()]
-    if not len(known):
-        return
-    figure.add_scatter(
-        x=[*known["period"], *known["period"][::-1]],
-        y=[*known["high"], *known["low"][::-1]],
-        fill="toself",
-        mode="none",
-        line={"width": 0},
-        fillpattern={"shape": "/", "fgcolor": theme.PURPLE, "fillmode": "overlay", "size": 7, "solidity": 0.25},
-        fillcolor="rgba(0,0,0,0)",
-        opacity=0.55,
-        name="95 % interval of the estimate",
-        showlegend=False,
-        hoverinfo="skip",
-    )
+    pattern = {"shape": "/", "fgcolor": theme.PURPLE, "fillmode": "overlay", "size": 7, "solidity": 0.25}
+    style: dict[str, Any] = {"fillpattern": pattern, "opacity": 0.55, "showlegend": False}
+    interval_band(figure, series["period"], series["low"], series["high"], "rgba(0,0,0,0)", "95 % interval of the estimate", **style)
 
 
 def _estimate_hover(name: str, side: str, unit: str, row: dict[object, float]) -> str:
@@ -85,31 +63,21 @@ def _estimate_hover(name: str, side: str, unit: str, row: dict[object, float]) -
     return f"{theme.inert_label(name, 60)}, {side}: {value}<br>{int(row['labelled']):,} of {int(row['served']):,} predictions labelled"
 
 
-def estimate_error_dots(series: "DataFrame", *, name: str, unit: str, allowed: float | None = None) -> "Figure":
+def estimate_error_dots(series: pd.DataFrame, *, name: str, unit: str, allowed: float | None = None) -> go.Figure:
     """Estimate minus measurement by period, on the band of tolerated errors.
 
     series: period, error, error_low, error_high. allowed: half of that band.
     """
-    import plotly.graph_objects as go
-
     figure = go.Figure()
     known = series[series["error"].notna()]
     if allowed:
         figure.add_hrect(y0=-allowed, y1=allowed, fillcolor=theme.OK, opacity=0.16, line_width=0, layer="below")
     figure.add_hline(y=0, line={"color": theme.NEUTRAL, "width": 1})
-    figure.add_scatter(
-        x=known["period"],
-        y=known["error"],
-        mode="markers",
-        name="error of the estimate",
-        marker={"size": 7, "color": theme.PURPLE, "symbol": "diamond"},
-        error_y=theme.error_bars(known["error"], known["error_low"], known["error_high"], color=theme.PURPLE, thickness=1.1, width=3),
-        customdata=[
-            f"estimate − truth {formatting.value_with_interval(row['error'], row['error_low'], row['error_high'], unit)}"
-            for row in known.to_dict("records")
-        ],
-        hovertemplate="%{x|%a %e %b %Y}<br>%{customdata}<extra></extra>",
-    )
-    theme.themed(figure, height=340, y=f"estimate − truth, {theme.inert_label(name, 40)}")
-    figure.update_yaxes(tickformat=axis_format(unit))
-    return figure
+    texts = [
+        f"estimate − truth {formatting.value_with_interval(row['error'], row['error_low'], row['error_high'], unit)}"
+        for row in known.to_dict("records")
+    ]
+    errors = theme.error_bars(known["error"], known["error_low"], known["error_high"], color=theme.PURPLE, thickness=1.1, width=3)
+    style: dict[str, Any] = {"name": "error of the estimate", "marker": {"size": 7, "color": theme.PURPLE, "symbol": "diamond"}}
+    layout.add_marks(figure, known["period"], known["error"], texts, hover=layout.DAY_HOVER, error_y=errors, **style)
+    return theme.themed(figure, height=340, y=f"estimate − truth, {theme.inert_label(name, 40)}", tickformat=axis_format(unit))

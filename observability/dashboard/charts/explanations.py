@@ -4,18 +4,16 @@ Points carry the id of their prediction in the hover text; missing values are gr
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from observability.core import formatting
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
-    from plotly.graph_objects import Figure
 
 MOST_BARS, MOST_ROWS, MOST_LINES, MOST_LEVELS = 15, 10, 6, 20
 DAY, WEEK = "day", "week"
@@ -23,60 +21,41 @@ OUTLINE = {"width": 0.5, "color": theme.NEUTRAL}
 """Outline of points, so that the palest colour is visible on white."""
 
 
-def importance_bars(frame: "DataFrame", *, unit: str, against: str | None) -> "Figure":
+def importance_bars(frame: pd.DataFrame, *, unit: str, against: str | None) -> go.Figure:
     """Mean absolute attribution of each feature with its interval, and a diamond for the value before.
 
     frame: feature, mean, low, high, share, and where there is something to compare with mean_before, share_before; its first MOST_BARS rows
     are drawn. against: what the diamonds are ("reference"), None where there are none.
     """
-    import plotly.graph_objects as go
-
     rows = layout.bottom_up(frame, MOST_BARS)
     figure = go.Figure()
-    figure.add_bar(
-        y=list(range(len(rows))),
-        x=rows["mean"],
-        orientation="h",
-        name="now",
-        marker_color=theme.PRIMARY,
-        error_x=theme.error_bars(rows["mean"], rows["low"], rows["high"]),
-        customdata=[
-            f"{theme.inert_label(row['feature'], 60)}"
-            f"<br>mean |SHAP| {formatting.value_with_interval(row['mean'], row['low'], row['high'])}"
-            f"<br>{formatting.format_share(row['share'])} of the attribution"
-            for row in rows.to_dict("records")
-        ],
-        hovertemplate=layout.HOVER,
-        width=0.62,
-    )
+    texts = [
+        f"{theme.inert_label(row['feature'], 60)}"
+        f"<br>mean |SHAP| {formatting.value_with_interval(row['mean'], row['low'], row['high'])}"
+        f"<br>{formatting.format_share(row['share'])} of the attribution"
+        for row in rows.to_dict("records")
+    ]
+    errors = theme.error_bars(rows["mean"], rows["low"], rows["high"])
+    layout.add_row_bars(figure, rows["mean"], texts, name="now", color=theme.PRIMARY, error_x=errors)
     if against is not None:
-        figure.add_scatter(
-            x=rows["mean_before"],
-            y=list(range(len(rows))),
-            mode="markers",
-            name=against,
-            marker={"symbol": "diamond", "size": 8, "color": theme.WATCH, "line": {"width": 1, "color": theme.SURFACE}},
-            customdata=[
-                f"{theme.inert_label(row['feature'], 60)}, {against}<br>mean |SHAP| {formatting.format_number(row['mean_before'])}"
-                f"<br>{formatting.format_share(row['share_before'])} of the attribution"
-                for row in rows.to_dict("records")
-            ],
-            hovertemplate=layout.HOVER,
-        )
-    theme.themed(figure, height=max(150, 26 * len(rows) + 96), x=f"mean absolute attribution ({unit})", legend=against is not None)
-    layout.name_rows(figure, list(rows["feature"]))
-    layout.value_axis(figure, rangemode="tozero", tickformat=",.3~g")
-    return figure
+        texts = [
+            f"{theme.inert_label(row['feature'], 60)}, {against}<br>mean |SHAP| {formatting.format_number(row['mean_before'])}"
+            f"<br>{formatting.format_share(row['share_before'])} of the attribution"
+            for row in rows.to_dict("records")
+        ]
+        marker = {"symbol": "diamond", "size": 8, "color": theme.WATCH, "line": {"width": 1, "color": theme.SURFACE}}
+        layout.add_marks(figure, rows["mean_before"], rows.index, texts, name=against, marker=marker)
+    names, x = layout.row_names(list(rows["feature"])), f"mean absolute attribution ({unit})"
+    axis: dict[str, Any] = {"legend": against is not None, "rangemode": "tozero", "tickformat": ",.3~g"}
+    return layout.row_chart(figure, names, x, height=max(150, 26 * len(rows) + 96), **axis)
 
 
-def attribution_beeswarm(frame: "DataFrame", *, features: list[str], unit: str) -> "Figure":
+def attribution_beeswarm(frame: pd.DataFrame, *, features: list[str], unit: str) -> go.Figure:
     """Beeswarm of attributions: a point for each prediction and feature, coloured by the value of the feature.
 
     frame: id, feature, attribution, value (text), rank (0 the lowest value of the feature to 1 the highest; NaN where values have no order
     or are missing). features: in order, the first on top.
     """
-    import plotly.graph_objects as go
-
     figure = go.Figure()
     drawn = features[:MOST_ROWS]
     places = {name: len(drawn) - 1 - place for place, name in enumerate(drawn)}
@@ -90,20 +69,11 @@ def attribution_beeswarm(frame: "DataFrame", *, features: list[str], unit: str) 
     for ordered in (False, True):
         part = rows[rows["rank"].notna() == ordered]
         if len(part):
-            figure.add_scatter(
-                x=part["attribution"],
-                y=part["y"],
-                mode="markers",
-                showlegend=False,
-                marker=_rank_markers(part["rank"] if ordered else None),
-                customdata=_attribution_hover(part),
-                hovertemplate="%{customdata[0]}<extra></extra>",
-            )
+            marker = _rank_markers(part["rank"] if ordered else None)
+            _add_cases(figure, part["attribution"], part["y"], part.to_dict("records"), marker)
     figure.add_vline(x=0, line={"color": theme.NEUTRAL, "width": 1}, layer="below")
-    theme.themed(figure, height=max(180, 42 * len(drawn) + 80), x=f"attribution ({unit}): positive raises the score")
-    layout.name_rows(figure, drawn[::-1])
-    layout.value_axis(figure, tickformat=",.3~g")
-    return figure
+    names, x = layout.row_names(drawn[::-1]), f"attribution ({unit}): positive raises the score"
+    return layout.row_chart(figure, names, x, height=max(180, 42 * len(drawn) + 80), tickformat=",.3~g")
 
 
 def _rank_markers(rank: Any) -> dict[str, Any]:
@@ -111,33 +81,21 @@ def _rank_markers(rank: Any) -> dict[str, Any]:
     if rank is None:
         return {"size": 5, "color": theme.NEUTRAL, "opacity": 0.6}
     bar = {**theme.colorbar("value of the feature"), "tickvals": [0, 1], "ticktext": ["low", "high"]}
-    return {
-        "size": 5,
-        "color": rank,
-        "colorscale": theme.SEQUENTIAL,
-        "cmin": 0,
-        "cmax": 1,
-        "colorbar": bar,
-        "opacity": 0.9,
-        "line": OUTLINE,
-    }
+    scale = {"colorscale": theme.SEQUENTIAL, "cmin": 0, "cmax": 1, "colorbar": bar}
+    return {"size": 5, "color": rank, "opacity": 0.9, "line": OUTLINE, **scale}
 
 
-def _attribution_hover(part: "DataFrame") -> list[list[str]]:
-    """Hover text of each point (prediction, value, attribution), and the id of the prediction that a click opens."""
-    return _attribution_hover_of(part.to_dict("records"))
-
-
-def _attribution_hover_of(rows: Sequence[Mapping[Any, Any]]) -> list[list[str]]:
-    """The same for plain rows."""
-    return [
+def _add_cases(figure: go.Figure, x: object, y: object, cases: Sequence[Mapping[Any, Any]], marker: dict[str, Any]) -> None:
+    """Add a point for each case with its prediction, value and attribution, and the id of the prediction that a click opens."""
+    texts = [
         [
-            f"{theme.inert_label(row['id'], 40)}<br>{theme.inert_label(row['feature'], 40)} = {theme.inert_label(row['value'], 40)}"
-            f"<br>attribution {formatting.format_number(row['attribution'])}<br>click: open its case",
-            str(row["id"]),
+            f"{theme.inert_label(case['id'], 40)}<br>{theme.inert_label(case['feature'], 40)} = {theme.inert_label(case['value'], 40)}"
+            f"<br>attribution {formatting.format_number(case['attribution'])}<br>click: open its case",
+            str(case["id"]),
         ]
-        for row in rows
+        for case in cases
     ]
+    layout.add_marks(figure, x, y, texts, hover="%{customdata[0]}", marker=marker, showlegend=False)
 
 
 def swarm_offsets(values: NDArray[np.float64], bins: int = 60, width: float = 0.38) -> NDArray[np.float64]:
@@ -154,10 +112,8 @@ def swarm_offsets(values: NDArray[np.float64], bins: int = 60, width: float = 0.
     return np.asarray(offset * (min(width / most, 0.05) if most else 0.0), np.float64)
 
 
-def importance_over_time(frame: "DataFrame", *, features: list[str], step: str) -> "Figure":
+def importance_over_time(frame: pd.DataFrame, *, features: list[str], step: str) -> go.Figure:
     """Share of attribution of the first MOST_LINES features by day or week. frame: period, feature, share, low, high, n."""
-    import plotly.graph_objects as go
-
     figure = go.Figure()
     for place, name in enumerate(features[:MOST_LINES]):
         part = frame[frame["feature"] == name].sort_values("period")
@@ -167,26 +123,19 @@ def importance_over_time(frame: "DataFrame", *, features: list[str], step: str) 
             f"<br>{row['n']:,} explained predictions"
             for row in part.to_dict("records")
         ]
-        hover = ("week of " if step == WEEK else "") + "%{x|%a %e %b %Y}<br>%{customdata}"
-        style: dict[str, Any] = {
-            "name": theme.inert_label(name),
-            "mode": "lines+markers",
-            "marker": {"size": 4, "color": colour, "symbol": place},
-        }
-        layout.add_curve(figure, part["period"], part["share"], hover, color=colour, texts=texts, **style)
-    theme.themed(figure, height=320, y="share of the attribution", legend=True)
-    figure.update_yaxes(rangemode="tozero", tickformat=",.0%")
-    return figure
+        hover = ("week of " if step == WEEK else "") + layout.DAY_HOVER
+        marker = {"size": 4, "color": colour, "symbol": place}
+        style: dict[str, Any] = {"name": theme.inert_label(name), "color": colour, "mode": "lines+markers", "marker": marker}
+        layout.add_curve(figure, part["period"], part["share"], hover, texts=texts, **style)
+    return theme.themed(figure, height=320, y="share of the attribution", legend=True, rangemode="tozero", tickformat=",.0%")
 
 
-def dependence_plot(frame: "DataFrame", *, feature: str, kind: str, unit: str, mark: Mapping[str, Any] | None = None) -> "Figure":
+def dependence_plot(frame: pd.DataFrame, *, feature: str, kind: str, unit: str, mark: Mapping[str, Any] | None = None) -> go.Figure:
     """Attribution of a feature against its value: numbers on an axis, levels side by side, missing values apart on the left.
 
     frame: id, raw (number, or None or NaN where missing; text for levels, None), value (text), attribution, feature. mark: one prediction
     (id, raw, value, attribution) that is drawn as a diamond over the others.
     """
-    import plotly.graph_objects as go
-
     figure = go.Figure()
     missing = frame["raw"].isna()
     part = frame[~missing]
@@ -206,43 +155,23 @@ def dependence_plot(frame: "DataFrame", *, feature: str, kind: str, unit: str, m
         )
         aside = -1.0
         ticks = [float(place) for place in range(len(names))], theme.inert_labels(names, 14)
-    for points, at, colour, name in ((part, x, theme.PRIMARY, "value"), (frame[missing], None, theme.NEUTRAL, "missing")):
-        if not len(points):
-            continue
-        where = np.full(len(points), aside) + swarm_offsets(points["attribution"].to_numpy(np.float64)) * 0.02 if at is None else at
-        figure.add_scatter(
-            x=where,
-            y=points["attribution"],
-            mode="markers",
-            name=name,
-            showlegend=False,
-            marker={"size": 5, "color": colour, "opacity": 0.6},
-            customdata=_attribution_hover(points),
-            hovertemplate="%{customdata[0]}<extra></extra>",
-        )
+    for points, at, colour in ((part, x, theme.PRIMARY), (frame[missing], None, theme.NEUTRAL)):
+        if len(points):
+            attribution = points["attribution"]
+            where = np.full(len(points), aside) + swarm_offsets(attribution.to_numpy(np.float64)) * 0.02 if at is None else at
+            _add_cases(figure, where, attribution, points.to_dict("records"), {"size": 5, "color": colour, "opacity": 0.6})
     if mark is not None:
         gone = mark["raw"] is None or mark["raw"] != mark["raw"]
         at_: Any = aside if gone else float(mark["raw"]) if kind == "number" else places.get(mark["value"])
         if at_ is not None:
-            figure.add_scatter(
-                x=[at_],
-                y=[mark["attribution"]],
-                mode="markers",
-                name="this case",
-                showlegend=False,
-                marker={"symbol": "diamond", "size": 13, "color": theme.ACT, "line": {"width": 1.5, "color": theme.SURFACE}},
-                customdata=_attribution_hover_of([{**mark, "feature": feature}]),
-                hovertemplate="%{customdata[0]}<extra></extra>",
-            )
+            marker = {"symbol": "diamond", "size": 13, "color": theme.ACT, "line": {"width": 1.5, "color": theme.SURFACE}}
+            _add_cases(figure, [at_], [mark["attribution"]], [{**mark, "feature": feature}], marker)
     figure.add_hline(y=0, line={"color": theme.NEUTRAL, "width": 1}, layer="below")
-    theme.themed(figure, height=340, x=theme.inert_label(feature, 60), y=f"attribution ({unit})")
+    theme.themed(figure, height=340, x=theme.inert_label(feature, 60), y=f"attribution ({unit})", tickformat=",.3~g")
     if ticks is not None:
         values, words = ([aside, *ticks[0]], ["missing", *ticks[1]]) if missing.any() else ticks
         figure.update_xaxes(tickmode="array", tickvals=values, ticktext=words)
     elif missing.any():
-        figure.add_annotation(
-            x=aside, y=1, yref="paper", yanchor="bottom", text="missing", showarrow=False, font={"size": 11, "color": theme.NEUTRAL}
-        )
+        layout.add_note(figure, "missing", color=theme.NEUTRAL, x=aside, y=1, yref="paper", yanchor="bottom")
         figure.update_layout(margin={"t": 28})
-    figure.update_yaxes(tickformat=",.3~g")
     return figure

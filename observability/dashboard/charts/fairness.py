@@ -4,22 +4,19 @@ Groups below the minimum sample size are grey and hollow.
 """
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
 
 from observability.core import formatting
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-    from plotly.graph_objects import Figure
-
 MOST_GROUPS = 30
 
 
-def group_dots(frame: "DataFrame", *, name: str, unit: str, overall: float | None = None) -> "Figure":
+def group_dots(frame: pd.DataFrame, *, name: str, unit: str, overall: float | None = None) -> go.Figure:
     """A dot and a 95 % interval for each group, and a diamond for the reference.
 
     frame: group, value, low, high, n, what (which rows n counts), enough, reference; its first MOST_GROUPS rows are drawn. overall: all
@@ -39,7 +36,7 @@ def group_dots(frame: "DataFrame", *, name: str, unit: str, overall: float | Non
     return figure
 
 
-def selection_ratio_dots(frame: "DataFrame", *, against: str, low: float, high: float) -> "Figure":
+def selection_ratio_dots(frame: pd.DataFrame, *, against: str, low: float, high: float) -> go.Figure:
     """Each group's selection rate over that of one group, with its interval, on the tolerated band; the axis is logarithmic.
 
     frame: as for `group_dots`; value, low and high are ratios. against: the group at 1. A ratio of 0 is drawn at the left edge.
@@ -59,15 +56,13 @@ def selection_ratio_dots(frame: "DataFrame", *, against: str, low: float, high: 
     return figure
 
 
-def _group_rows(frame: "DataFrame") -> "tuple[Figure, DataFrame]":
+def _group_rows(frame: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
     """A new figure, and the rows that are drawn from bottom to top, with their labels."""
-    import plotly.graph_objects as go
-
     rows = layout.bottom_up(frame, MOST_GROUPS)
     return go.Figure(), rows.assign(label=theme.inert_labels(list(rows["group"]), 24))
 
 
-def _add_group_dots(figure: "Figure", rows: "DataFrame", unit: str, floor: float = -math.inf) -> None:
+def _add_group_dots(figure: go.Figure, rows: pd.DataFrame, unit: str, floor: float = -math.inf) -> None:
     """Add dots with intervals: large groups, then small ones in grey. floor: the smallest number that the axis can show."""
     for enough, name in ((True, "now"), (False, "below minimum n")):
         part = rows[(rows["enough"] == enough) & rows["value"].notna()]
@@ -83,16 +78,13 @@ def _add_group_dots(figure: "Figure", rows: "DataFrame", unit: str, floor: float
         layout.add_interval_dots(figure, drawn, hover, name=name, color=color, symbol=symbol, thickness=thickness)
 
 
-def _style_groups(figure: "Figure", rows: "DataFrame", name: str) -> None:
+def _style_groups(figure: go.Figure, rows: pd.DataFrame, name: str) -> None:
     """Set the layout: names and n of the groups on the left, the legend above."""
-    theme.themed(figure, height=max(190, 34 * len(rows) + 110), x=name, legend=True)
     ticks = [f"{row['label']} · {formatting.compact_count(row['n'])}" for row in rows.to_dict("records")]
-    layout.set_row_ticks(figure, ticks)
-    layout.value_axis(figure)
-    layout.legend_room(figure)
+    layout.row_chart(figure, ticks, name, height=max(190, 34 * len(rows) + 110), legend=True, top=44)
 
 
-def _share_axis_range(rows: "DataFrame") -> list[float]:
+def _share_axis_range(rows: pd.DataFrame) -> list[float]:
     """The part of 0 to 1 that all values and the intervals of large groups need, with a margin."""
     held = rows[rows["enough"]] if rows["enough"].any() else rows
     ends = np.concatenate([held[["low", "high"]].to_numpy(float).ravel(), rows[["value", "reference"]].to_numpy(float).ravel()])

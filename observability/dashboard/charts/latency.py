@@ -1,65 +1,53 @@
 """Figures of service: requests stacked by status, and percentiles of latency with their limit."""
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
 
 from observability.core import formatting
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 from observability.dashboard.charts.time import add_event_marks, horizontal_line, interval_band, line_markers
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-    from plotly.graph_objects import Figure
-
 STATUSES = {"ok": theme.PRIMARY, "error": theme.ACT, "timeout": theme.WATCH, "fallback": theme.PURPLE, "rejected": theme.NEUTRAL}
 """Every status, from the bottom of the stack up, and its colour."""
 PERCENTILES = {"p50": (theme.SKY, "dot"), "p95": (theme.WATCH, "dash"), "p99": (theme.PRIMARY, "solid")}
 
 
-def requests_by_status_bars(frame: "DataFrame", marks: "DataFrame | None" = None, *, height: int = 260) -> "Figure":
+def requests_by_status_bars(frame: pd.DataFrame, marks: pd.DataFrame | None = None) -> go.Figure:
     """Requests by period as bars stacked by status.
 
     frame: period, and a column of counts for each status that occurs (`ok` among them).
     """
-    import plotly.graph_objects as go
-
     figure = go.Figure()
     shown = [status for status in STATUSES if status in frame and frame[status].sum()]
     for status in shown:
-        figure.add_bar(
-            x=frame["period"],
-            y=frame[status],
-            name=status,
-            marker_color=STATUSES[status],
-            opacity=0.85 if status == "ok" else 1.0,
-            hovertemplate=f"%{{x|%a %e %b %Y %H:%M}}<br>%{{y:,}} {status}<extra></extra>",
-        )
-    theme.themed(figure, height=height, y="requests", legend=len(shown) > 1)
-    figure.update_yaxes(rangemode="tozero")
+        hover, opacity = f"%{{x|%a %e %b %Y %H:%M}}<br>%{{y:,}} {status}", 0.85 if status == "ok" else 1.0
+        layout.add_bars(figure, frame["period"], frame[status], hover=hover, name=status, color=STATUSES[status], opacity=opacity)
+    theme.themed(figure, height=260, y="requests", legend=len(shown) > 1, rangemode="tozero")
     figure.update_layout(barmode="stack", bargap=0.08)
     return add_event_marks(figure, marks, frame["period"])
 
 
 def latency_percentile_lines(
-    frame: "DataFrame", *, limit: float | None = None, log: bool = False, marks: "DataFrame | None" = None, height: int = 320
-) -> "Figure":
+    frame: pd.DataFrame, *, limit: float | None = None, log: bool = False, marks: pd.DataFrame | None = None, height: int = 320
+) -> go.Figure:
     """p50, p95 and p99 of latency by period, p99 with its interval, the service level and event marks.
 
     frame: period, p50, p95, p99, low, high (of p99), n (answers). All in milliseconds.
     """
-    import plotly.graph_objects as go
-
     figure = go.Figure()
     interval_band(figure, frame["period"], frame["low"], frame["high"], theme.PRIMARY, "95 % interval of p99")
     for name, (colour, dash) in PERCENTILES.items():
         texts = [_percentile_hover(name, row) for row in frame.to_dict("records")]
         style = {"name": name, "color": colour, "dash": dash, "mode": "lines+markers", **line_markers(colour, len(frame))}
-        layout.add_curve(figure, frame["period"], frame[name], "%{x|%a %e %b %Y %H:%M}<br>%{customdata}", texts=texts, **style)
+        layout.add_curve(figure, frame["period"], frame[name], layout.TIME_HOVER, texts=texts, **style)
     if limit is not None:
         horizontal_line(figure, limit, theme.ACT, "service level", "dash")
-    theme.themed(figure, height=height, y="ms", legend=True)
-    figure.update_yaxes(tickformat=",.3~g", rangemode="normal" if log else "tozero", type="log" if log else "linear")
+    scale = {"rangemode": "normal", "type": "log"} if log else {"rangemode": "tozero", "type": "linear"}
+    theme.themed(figure, height=320, y="ms", legend=True, tickformat=",.3~g", **scale)
     if log and limit is not None:
         figure.layout.annotations[-1].y = math.log10(limit)  # an annotation on a logarithmic axis stands at the exponent
     return add_event_marks(figure, marks, frame["period"])

@@ -1,51 +1,59 @@
 """Layout that several charts share: named rows, the value axis, limit lines."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
 
 from observability.core import formatting
 from observability.dashboard import theme
 
-if TYPE_CHECKING:
-    from pandas import DataFrame, Series
-    from plotly.graph_objects import Figure
-
-HOVER = "%{customdata}<extra></extra>"
-"""Hover template of marks whose `customdata` is their text."""
+DAY_HOVER, TIME_HOVER = "%{x|%a %e %b %Y}<br>%{customdata}", "%{x|%a %e %b %Y %H:%M}<br>%{customdata}"
+"""Hover templates of marks at a day or a time, whose `customdata` is the rest of their text."""
 
 
-def bottom_up(frame: "DataFrame", most: int) -> "DataFrame":
+def bottom_up(frame: pd.DataFrame, most: int) -> pd.DataFrame:
     """The first `most` rows in reverse order with a new index, so that the first one stands at the top of a horizontal chart."""
     return frame.head(most).iloc[::-1].reset_index(drop=True)
 
 
-def name_rows(figure: "Figure", names: Sequence[object], *, selected: object = None, longest: int = 28) -> None:
-    """Write a name beside each row of a horizontal chart, from the bottom up; the selected one is bold."""
-    ticks = [f"<b>{label}</b>" if name == selected else label for name, label in zip(names, theme.inert_labels(names, longest))]
-    set_row_ticks(figure, ticks)
+def row_names(names: Sequence[object], *, selected: object = None, longest: int = 28) -> list[str]:
+    """The names beside the rows of a horizontal chart; the selected one is bold."""
+    return [f"<b>{label}</b>" if name == selected else label for name, label in zip(names, theme.inert_labels(names, longest))]
 
 
-def set_row_ticks(figure: "Figure", ticks: Sequence[str]) -> None:
+def set_row_ticks(figure: go.Figure, ticks: Sequence[str]) -> None:
     """Write finished texts beside the rows of a horizontal chart, from the bottom up."""
     rows = list(range(len(ticks)))
     figure.update_yaxes(tickmode="array", tickvals=rows, ticktext=list(ticks), showgrid=False, range=[-0.6, len(ticks) - 0.4])
 
 
-def value_axis(figure: "Figure", **options: object) -> None:
-    """Draw the grid of a horizontal chart's value axis; options are those of plotly's x axis."""
-    figure.update_xaxes(showgrid=True, gridcolor=theme.QUIET, gridwidth=0.5, **options)
+def row_chart(
+    figure: go.Figure, ticks: Sequence[str], x: str, *, height: int, legend: bool = False, top: int | None = None, **axis: object
+) -> go.Figure:
+    """Set the layout of a horizontal chart, and return it.
+
+    ticks: texts beside the rows, from the bottom up; x: title of the value axis, axis: its options in plotly; top: margin above, as for a
+    legend of two lines.
+    """
+    theme.themed(figure, height=height, x=x, legend=legend)
+    set_row_ticks(figure, ticks)
+    if top is not None:
+        figure.update_layout(margin={"t": top})
+    return value_axis(figure, **axis)
 
 
-def legend_room(figure: "Figure") -> None:
-    """Leave room for a legend of two lines above a chart."""
-    figure.update_layout(margin={"t": 44})
+def value_axis(figure: go.Figure, **options: object) -> go.Figure:
+    """Draw the grid of a horizontal chart's value axis, and return the figure; options are those of plotly's x axis."""
+    return figure.update_xaxes(showgrid=True, gridcolor=theme.QUIET, gridwidth=0.5, **options)
 
 
 def add_curve(
-    figure: "Figure",
+    figure: go.Figure,
     x: object,
     y: object,
-    hover: str,
+    hover: str = "%{customdata}",
     *,
     name: str | None = None,
     color: str = theme.PRIMARY,
@@ -64,9 +72,45 @@ def add_curve(
     figure.add_scatter(x=x, y=y, name=name, line=line, customdata=texts, hovertemplate=template, **options)
 
 
+def add_marks(
+    figure: go.Figure,
+    x: object,
+    y: object,
+    texts: object = None,
+    *,
+    name: str | None = None,
+    hover: str | None = "%{customdata}",
+    marker: dict[str, Any],
+    **options: Any,
+) -> None:
+    """Add a mark for each value. texts: `customdata` of the marks, which the template `hover` shows; options: further ones of plotly."""
+    template = f"{hover}<extra></extra>" if hover else None
+    figure.add_scatter(x=x, y=y, mode="markers", name=name, marker=marker, customdata=texts, hovertemplate=template, **options)
+
+
+def add_bars(
+    figure: go.Figure, x: object, y: object, texts: object = None, *, color: object, hover: str = "%{customdata}", **options: Any
+) -> None:
+    """Add a bar for each value. texts: the `customdata` of the bars, which the template `hover` shows; options: further ones of plotly."""
+    figure.add_bar(x=x, y=y, customdata=texts, marker_color=color, hovertemplate=f"{hover}<extra></extra>", **options)
+
+
+def add_row_bars(figure: go.Figure, values: "pd.Series[Any]", texts: object, **options: Any) -> None:
+    """Add a horizontal bar for each value, at the value's index; a click on one fades no other. options: those of `add_bars`."""
+    kept = {"marker": {"opacity": 1}}
+    add_bars(figure, values, values.index, texts, orientation="h", width=0.62, unselected=kept, **options)
+
+
+def add_click_squares(figure: go.Figure, x: object, y: object, texts: object, *, size: int, hover: str = "%{customdata}") -> None:
+    """Add transparent squares over the cells of a heatmap, which takes no clicks: they carry hover texts and take clicks."""
+    clear = {"marker": {"opacity": 0}}
+    marker = {"symbol": "square", "size": size}
+    add_marks(figure, x, y, texts, hover=hover, marker=marker, opacity=0, showlegend=False, selected=clear, unselected=clear)
+
+
 def add_interval_dots(
-    figure: "Figure",
-    rows: "DataFrame",
+    figure: go.Figure,
+    rows: pd.DataFrame,
     hover: Sequence[object],
     *,
     name: str | None = None,
@@ -79,26 +123,21 @@ def add_interval_dots(
     value, low, high = (rows[column] for column in columns)
     bars = theme.error_bars(value, low, high, color=color if isinstance(color, str) else theme.NEUTRAL, thickness=thickness, width=4)
     marker = {"size": 10, "color": color, "symbol": symbol, "line": {"width": 1.6}}
-    figure.add_scatter(
-        x=value,
-        y=rows.index,
-        mode="markers",
-        name=name,
-        marker=marker,
-        error_x=bars,
-        customdata=hover,
-        hovertemplate=HOVER,
-        showlegend=bool(name),
-    )
+    add_marks(figure, value, rows.index, hover, name=name, marker=marker, error_x=bars, showlegend=bool(name))
 
 
-def add_diamonds(figure: "Figure", values: "Series[Any]", hover: Sequence[object], *, name: str) -> None:
+def add_diamonds(figure: go.Figure, values: "pd.Series[Any]", hover: Sequence[object], *, name: str) -> None:
     """Add a hollow grey diamond for what each row is compared with, at the row's index. hover: text of each diamond."""
     marker = {"symbol": "diamond-open", "size": 9, "color": theme.NEUTRAL, "line": {"width": 1.6}}
-    figure.add_scatter(x=values, y=values.index, mode="markers", name=name, marker=marker, customdata=hover, hovertemplate=HOVER)
+    add_marks(figure, values, values.index, hover, name=name, marker=marker)
 
 
-def item_share_texts(rows: "DataFrame", name: str) -> list[str]:
+def add_note(figure: go.Figure, text: str, *, color: str | None = None, **place: object) -> None:
+    """Add a small text without an arrow. place: options of plotly's annotations."""
+    figure.add_annotation(text=text, showarrow=False, font={"size": 11, "color": color}, **place)
+
+
+def item_share_texts(rows: pd.DataFrame, name: str) -> list[str]:
     """Hover texts of shares of items. rows: value, low, high, n, and the column `name`."""
     return [
         f"{theme.inert_label(row[name])}<br>{row['value']:.1%} ({row['low']:.1%} to {row['high']:.1%}) of {row['n']:,} items"
@@ -106,16 +145,8 @@ def item_share_texts(rows: "DataFrame", name: str) -> list[str]:
     ]
 
 
-def limit_line(figure: "Figure", limit: float, severity: str) -> None:
+def limit_line(figure: go.Figure, limit: float, severity: str) -> None:
     """Draw the limit of findings as a vertical line in the colour of the severity that begins there, with its word and value above."""
     figure.add_vline(x=limit, line={"color": theme.TONES[severity], "width": 1.2, "dash": "dash"}, layer="below")
-    figure.add_annotation(
-        x=limit,
-        y=1,
-        yref="paper",
-        yanchor="bottom",
-        xanchor="right" if severity == "watch" else "left",
-        text=f"{formatting.STATUS_WORDS[severity]} {limit:.2g}",
-        showarrow=False,
-        font={"size": 11},
-    )
+    words, side = f"{formatting.STATUS_WORDS[severity]} {limit:.2g}", "right" if severity == "watch" else "left"
+    add_note(figure, words, x=limit, y=1, yref="paper", yanchor="bottom", xanchor=side)

@@ -1,27 +1,23 @@
 """Figures of errors: the confusion matrix of a classifier, the error distribution of a regression."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+import pandas as pd
+import plotly.graph_objects as go
 
 from observability.core import formatting
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 from observability.dashboard.charts.overlay import clickable_steps, step_outlines
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-    from plotly.graph_objects import Figure
-
 MOST_CLASSES = 20
 
 
-def confusion_heatmap(counts: Sequence[Sequence[float]], classes: Sequence[str]) -> "Figure":
+def confusion_heatmap(counts: Sequence[Sequence[float]], classes: Sequence[str]) -> go.Figure:
     """Confusion matrix, label (rows) by decision (columns): the share of each label's rows as colour, share and count as text.
 
     counts: K × K rows of labels. At most MOST_CLASSES classes are drawn.
     """
-    import plotly.graph_objects as go
-
     size = min(len(classes), MOST_CLASSES)
     shares = [[row[j] / max(sum(row), 1.0) for j in range(size)] for row in counts[:size]]
     names = theme.inert_labels(classes[:size], 16)
@@ -34,50 +30,30 @@ def confusion_heatmap(counts: Sequence[Sequence[float]], classes: Sequence[str])
         for i in place:
             for j in place:
                 words = f"<b>{formatting.format_share(shares[i][j])}</b><br>{formatting.format_count(counts[i][j])}"
-                figure.add_annotation(
-                    x=j,
-                    y=i,
-                    text=words,
-                    showarrow=False,
-                    font={"size": 12, "color": theme.STRONG},
-                    bgcolor=theme.SURFACE,
-                    opacity=0.86,
-                    borderpad=3,
-                )
-    figure.add_scatter(
-        x=[j for _ in place for j in place],
-        y=[i for i in place for _ in place],
-        mode="markers",
-        opacity=0,
-        marker={"symbol": "square", "size": 40},
-        customdata=[
-            f"label {names[i]}, decided {names[j]}<br>{formatting.format_count(counts[i][j])} predictions, "
-            f"{formatting.format_share(shares[i][j])} of this label"
-            for i in place
-            for j in place
-        ],
-        hovertemplate=layout.HOVER,
-        showlegend=False,
-    )
+                style = {"font": {"size": 12, "color": theme.STRONG}, "bgcolor": theme.SURFACE, "opacity": 0.86, "borderpad": 3}
+                figure.add_annotation(x=j, y=i, text=words, showarrow=False, **style)
+    texts = [
+        f"label {names[i]}, decided {names[j]}<br>{formatting.format_count(counts[i][j])} predictions, "
+        f"{formatting.format_share(shares[i][j])} of this label"
+        for i in place
+        for j in place
+    ]
+    layout.add_click_squares(figure, place * size, [i for i in place for _ in place], texts, size=40)
     theme.themed(figure, height=max(240, 46 * size + 110), x="decision", y="label")
     figure.update_xaxes(tickmode="array", tickvals=place, ticktext=names, side="top", range=[-0.5, size - 0.5])
-    figure.update_yaxes(tickmode="array", tickvals=place, ticktext=names, range=[size - 0.5, -0.5], showgrid=False)
-    return figure
+    return figure.update_yaxes(tickmode="array", tickvals=place, ticktext=names, range=[size - 0.5, -0.5], showgrid=False)
 
 
-def error_histogram(frame: "DataFrame") -> "Figure":
+def error_histogram(frame: pd.DataFrame) -> go.Figure:
     """Share of labelled predictions by error, in steps; zero is marked.
 
     frame: low, high (ends of each step as drawn, label's unit), step (in words), current, and reference where there is one (shares).
     """
-    import plotly.graph_objects as go
-
     figure, sides = go.Figure(), [side for side in ("reference", "current") if side in frame]
     step_outlines(figure, frame)
     shares = [", ".join(f"{side} {formatting.format_share(row[side])}" for side in sides) for row in frame.to_dict("records")]
     top = max(float(frame[side].max()) for side in sides)
     clickable_steps(figure, frame, [f"{step}<br>{words}" for step, words in zip(frame["step"], shares)], top)
-    theme.themed(figure, height=300, x="prediction minus label", y="share of labelled predictions", legend=len(sides) > 1)
     figure.add_vline(x=0, line={"color": theme.STRONG, "width": 1})
-    figure.update_yaxes(rangemode="tozero", tickformat=",.0%")
-    return figure
+    titles = {"x": "prediction minus label", "y": "share of labelled predictions"}
+    return theme.themed(figure, height=300, **titles, legend=len(sides) > 1, rangemode="tozero", tickformat=",.0%")

@@ -1,32 +1,29 @@
 """Two distributions of one column on top of each other: steps for numbers, paired bars for categories."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
 
 from observability.core import formatting
 from observability.dashboard import theme
-from observability.dashboard.charts.layout import HOVER
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
-    from plotly.graph_objects import Figure
+from observability.dashboard.charts import layout
 
 REFERENCE_AND_CURRENT = {"reference": "reference", "current": "current"}
 """Sides of an overlay: column of the frame → name in the legend; the baseline comes first."""
 
 
-def distribution_overlay(frame: "DataFrame", *, name: str, sides: Mapping[str, str] = REFERENCE_AND_CURRENT) -> "Figure":
+def distribution_overlay(frame: pd.DataFrame, *, name: str, sides: Mapping[str, str] = REFERENCE_AND_CURRENT) -> go.Figure:
     """Two distributions of one column: paired bars where the frame has levels, else steps."""
     return (overlay_levels if "level" in frame else overlay_histogram)(frame, name=name, sides=sides)
 
 
-def overlay_histogram(frame: "DataFrame", *, name: str, sides: Mapping[str, str] = REFERENCE_AND_CURRENT) -> "Figure":
+def overlay_histogram(frame: pd.DataFrame, *, name: str, sides: Mapping[str, str] = REFERENCE_AND_CURRENT) -> go.Figure:
     """Two distributions of a number as steps on the same bins, the baseline filled; each step takes a click.
 
     frame: low, high (ends of each step as drawn), step (in words), and for each side its shares and n_<side>.
     """
-    import plotly.graph_objects as go
-
     figure = go.Figure()
     figure.add_scatter(**_filled_area(_step_edges(frame), list(frame[next(iter(sides))])), fillcolor=theme.NEUTRAL, opacity=0.2)
     step_outlines(figure, frame, sides)
@@ -35,9 +32,8 @@ def overlay_histogram(frame: "DataFrame", *, name: str, sides: Mapping[str, str]
         for each in frame.to_dict("records")
     ]
     clickable_steps(figure, frame, hover, float(frame[list(sides)].to_numpy().max()))
-    theme.themed(figure, height=300, x=theme.inert_label(name, 60), y="share of values", legend=True)
-    figure.update_yaxes(rangemode="tozero", tickformat=",.0%")
-    return figure
+    x = theme.inert_label(name, 60)
+    return theme.themed(figure, height=300, x=x, y="share of values", legend=True, rangemode="tozero", tickformat=",.0%")
 
 
 def _side_text(row: Mapping[Any, Any], side: str, words: str) -> str:
@@ -45,7 +41,7 @@ def _side_text(row: Mapping[Any, Any], side: str, words: str) -> str:
     return f"{words} {formatting.format_share(row[side])}, {int(row[f'n_{side}']):,} predictions"
 
 
-def step_outlines(figure: "Figure", frame: "DataFrame", sides: Mapping[str, str] = REFERENCE_AND_CURRENT) -> None:
+def step_outlines(figure: go.Figure, frame: pd.DataFrame, sides: Mapping[str, str] = REFERENCE_AND_CURRENT) -> None:
     """Add the steps of each side that the frame has as lines, the baseline thin and grey."""
     for place, (side, words) in enumerate(sides.items()):
         if side in frame:
@@ -54,23 +50,15 @@ def step_outlines(figure: "Figure", frame: "DataFrame", sides: Mapping[str, str]
             figure.add_scatter(x=_step_edges(frame), y=heights, name=words, mode="lines", hoverinfo="skip", line=line)
 
 
-def clickable_steps(figure: "Figure", frame: "DataFrame", hover: Sequence[str], top: float) -> None:
+def clickable_steps(figure: go.Figure, frame: pd.DataFrame, hover: Sequence[str], top: float) -> None:
     """Add a transparent bar over each step (low, high), which carries its hover text and takes a click; a line takes none."""
-    clear = {"marker": {"opacity": 0}}
-    figure.add_bar(
-        x=(frame["low"] + frame["high"]) / 2,
-        y=[top] * len(frame),
-        width=frame["high"] - frame["low"],
-        customdata=list(hover),
-        hovertemplate=HOVER,
-        showlegend=False,
-        **clear,
-        selected=clear,
-        unselected=clear,
-    )
+    clear, heights = {"marker": {"opacity": 0}}, [top] * len(frame)
+    style: dict[str, Any] = {"color": None, "marker_opacity": 0, "selected": clear, "unselected": clear, "showlegend": False}
+    middles, widths = (frame["low"] + frame["high"]) / 2, frame["high"] - frame["low"]
+    layout.add_bars(figure, middles, heights, list(hover), width=widths, **style)
 
 
-def _step_edges(frame: "DataFrame") -> list[float]:
+def _step_edges(frame: pd.DataFrame) -> list[float]:
     """Where steps begin, and where the last one ends."""
     return [*frame["low"], frame["high"].iloc[-1]]
 
@@ -82,24 +70,14 @@ def _filled_area(edges: list[float], values: list[float]) -> dict[str, Any]:
     return {"x": x, "y": y, "fill": "toself", "mode": "none", "hoverinfo": "skip", "showlegend": False}
 
 
-def overlay_levels(frame: "DataFrame", *, name: str, sides: Mapping[str, str] = REFERENCE_AND_CURRENT) -> "Figure":
+def overlay_levels(frame: pd.DataFrame, *, name: str, sides: Mapping[str, str] = REFERENCE_AND_CURRENT) -> go.Figure:
     """Two distributions of a category as paired bars. frame: level, and for each side its shares and n_<side>."""
-    import plotly.graph_objects as go
-
-    figure = go.Figure()
+    figure, places = go.Figure(), list(range(len(frame)))
     for place, (side, words) in enumerate(sides.items()):
-        figure.add_bar(
-            x=list(range(len(frame))),
-            y=frame[side],
-            name=words,
-            marker_color=theme.PRIMARY if place else theme.NEUTRAL,
-            opacity=1 if place else 0.55,
-            customdata=[f"{theme.inert_label(each['level'], 60)}<br>{_side_text(each, side, words)}" for each in frame.to_dict("records")],
-            hovertemplate=HOVER,
-        )
-    theme.themed(figure, height=300, x=theme.inert_label(name, 60), y="share of predictions", legend=True)
-    ticks = theme.inert_labels(list(frame["level"]), 18)
-    figure.update_xaxes(tickmode="array", tickvals=list(range(len(frame))), ticktext=ticks)
-    figure.update_yaxes(rangemode="tozero", tickformat=",.0%")
-    figure.update_layout(barmode="group", bargap=0.3, bargroupgap=0.05)
-    return figure
+        texts = [f"{theme.inert_label(row['level'], 60)}<br>{_side_text(row, side, words)}" for row in frame.to_dict("records")]
+        color, opacity = (theme.PRIMARY, 1) if place else (theme.NEUTRAL, 0.55)
+        layout.add_bars(figure, places, frame[side], texts, name=words, color=color, opacity=opacity)
+    x = theme.inert_label(name, 60)
+    theme.themed(figure, height=300, x=x, y="share of predictions", legend=True, rangemode="tozero", tickformat=",.0%")
+    figure.update_xaxes(tickmode="array", tickvals=places, ticktext=theme.inert_labels(list(frame["level"]), 18))
+    return figure.update_layout(barmode="group", bargap=0.3, bargroupgap=0.05)

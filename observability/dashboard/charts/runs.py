@@ -1,18 +1,16 @@
 """Figures of training: raw and smoothed curves, parallel coordinates, rank × step heatmap, phases."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
 
 from observability.core import formatting
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 from observability.stats.curve import downsampled_indices
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
-    from plotly.graph_objects import Figure
 
 MOST_POINTS = 1500
 """Points of one line; of more, the lowest and highest of each stretch are drawn, so that spikes stay visible."""
@@ -22,13 +20,11 @@ DASHES = {"held out": "solid", "training": "dot"}
 SYMBOLS = {"best": "star", "act": "x", "watch": "triangle-up"}
 
 
-def training_curve_lines(frame: "DataFrame", marks: "DataFrame", *, name: str, x: str, log: bool) -> "Figure":
+def training_curve_lines(frame: pd.DataFrame, marks: pd.DataFrame, *, name: str, x: str, log: bool) -> go.Figure:
     """Each curve of a run as logged, faded, and smoothed over it; marks of findings.
 
     frame: run, part ("training" or "held out"), step, x, value, smoothed. marks: run, x, value, kind ("best", "act", "watch"), what.
     """
-    import plotly.graph_objects as go
-
     figure = go.Figure()
     runs = list(dict.fromkeys(frame["run"]))
     alone = len(runs) == 1
@@ -48,30 +44,18 @@ def training_curve_lines(frame: "DataFrame", marks: "DataFrame", *, name: str, x
         layout.add_curve(figure, kept["x"], kept["smoothed"], "%{customdata}", name=label, color=colour, dash=dash, width=1.9, texts=hover)
     for mark in marks.to_dict("records"):
         colour = theme.TONES.get(mark["kind"], theme.STRONG)
-        figure.add_scatter(
-            x=[mark["x"]],
-            y=[mark["value"]],
-            mode="markers",
-            name=mark["kind"],
-            showlegend=False,
-            cliponaxis=False,
-            marker={"symbol": SYMBOLS[mark["kind"]], "size": 11, "color": colour, "line": {"width": 1, "color": theme.SURFACE}},
-            customdata=[f"{theme.inert_label(mark['run'], 60)}<br>{theme.inert_label(mark['what'], 120)}"],
-            hovertemplate=layout.HOVER,
-        )
-    theme.themed(figure, height=400, x=x, y=theme.inert_label(name, 60), legend=True)
-    if log:
-        figure.update_yaxes(type="log")
-    return figure
+        marker = {"symbol": SYMBOLS[mark["kind"]], "size": 11, "color": colour, "line": {"width": 1, "color": theme.SURFACE}}
+        texts = [f"{theme.inert_label(mark['run'], 60)}<br>{theme.inert_label(mark['what'], 120)}"]
+        style: dict[str, Any] = {"name": mark["kind"], "showlegend": False, "cliponaxis": False, "marker": marker}
+        layout.add_marks(figure, [mark["x"]], [mark["value"]], texts, **style)
+    return theme.themed(figure, height=400, x=x, y=theme.inert_label(name, 60), legend=True, type="log" if log else None)
 
 
-def parallel_coordinates(frame: "DataFrame", *, metric: str) -> "Figure":
+def parallel_coordinates(frame: pd.DataFrame, *, metric: str) -> go.Figure:
     """Parameters of runs as parallel axes, the last one the metric, which also colours the lines.
 
     frame: run, one column a parameter, metric.
     """
-    import plotly.graph_objects as go
-
     dimensions = []
     for column in frame.columns[1:]:
         values = frame[column]
@@ -81,11 +65,8 @@ def parallel_coordinates(frame: "DataFrame", *, metric: str) -> "Figure":
             axis["values"] = [float(value) for value in values]
         else:
             levels = sorted({str(value) for value in values})
-            axis |= {
-                "values": [levels.index(str(value)) for value in values],
-                "tickvals": list(range(len(levels))),
-                "ticktext": theme.inert_labels(levels, 18),
-            }
+            axis["values"] = [levels.index(str(value)) for value in values]
+            axis |= {"tickvals": list(range(len(levels))), "ticktext": theme.inert_labels(levels, 18)}
         dimensions.append(axis)
     figure = go.Figure()
     figure.add_parcoords(
@@ -95,9 +76,7 @@ def parallel_coordinates(frame: "DataFrame", *, metric: str) -> "Figure":
         tickfont={"color": theme.STRONG, "size": 11},
         rangefont={"color": theme.NEUTRAL, "size": 10},
     )
-    theme.themed(figure, height=300)
-    figure.update_layout(margin={"l": 70, "r": 70, "t": 60, "b": 20})
-    return figure
+    return theme.themed(figure, height=300).update_layout(margin={"l": 70, "r": 70, "t": 60, "b": 20})
 
 
 def step_stride(steps: int) -> int:
@@ -105,98 +84,54 @@ def step_stride(steps: int) -> int:
     return max(-(-steps // MOST_STEPS), 1)
 
 
-def rank_step_heatmap(own: Any, ranks: Sequence[str], steps: Sequence[int], chosen: int | None = None) -> "Figure":
+def rank_step_heatmap(own: Any, ranks: Sequence[str], steps: Sequence[int], chosen: int | None = None) -> go.Figure:
     """Rank × step: a rank's own time over the step's median. A click gives `customdata[0]`, the step.
 
     own: ms, ranks × steps, at most MOST_RANKS and MOST_STEPS. Transparent squares lie over the heatmap, since a click on it gives no event.
     """
-    import plotly.graph_objects as go
-
     ratio = own / np.maximum(np.median(own, axis=0), 1e-9)
     figure = go.Figure()
     places, rows = list(range(len(steps))), list(range(len(ranks)))
-    figure.add_heatmap(
-        x=places,
-        y=rows,
-        z=np.log2(np.maximum(ratio, 1e-6)),
-        zmin=-3,
-        zmax=3,
-        colorscale=theme.DIVERGING,
-        hoverinfo="skip",
-        colorbar={
-            "title": {"text": "own time ÷ median", "side": "right", "font": {"size": 11}},
-            "thickness": 8,
-            "outlinewidth": 0,
-            "tickvals": [-3, -2, -1, 0, 1, 2, 3],
-            "ticktext": ["⅛", "¼", "½", "1", "2", "4", "8 ×"],
-            "tickfont": {"size": 11},
-        },
-    )
-    figure.add_scatter(
-        x=[place for _ in rows for place in places],
-        y=[row for row in rows for _ in places],
-        mode="markers",
-        opacity=0,
-        marker={"symbol": "square", "size": 12},
-        customdata=[
-            [
-                int(step),
-                f"rank {theme.inert_label(rank)}, step {int(step):,}<br>{own[i, j]:.3g} ms of own work, {ratio[i, j]:.2f} × the median",
-            ]
-            for i, rank in enumerate(ranks)
-            for j, step in enumerate(steps)
-        ],
-        hovertemplate="%{customdata[1]}<extra></extra>",
-        showlegend=False,
-        unselected={"marker": {"opacity": 0}},
-        selected={"marker": {"opacity": 0}},
-    )
+    ticks = {"tickvals": [-3, -2, -1, 0, 1, 2, 3], "ticktext": ["⅛", "¼", "½", "1", "2", "4", "8 ×"]}
+    style = {"colorscale": theme.DIVERGING, "colorbar": theme.colorbar("own time ÷ median") | ticks, "hoverinfo": "skip"}
+    figure.add_heatmap(x=places, y=rows, z=np.log2(np.maximum(ratio, 1e-6)), zmin=-3, zmax=3, **style)
+    texts = [
+        [
+            int(step),
+            f"rank {theme.inert_label(rank)}, step {int(step):,}<br>{own[i, j]:.3g} ms of own work, {ratio[i, j]:.2f} × the median",
+        ]
+        for i, rank in enumerate(ranks)
+        for j, step in enumerate(steps)
+    ]
+    layout.add_click_squares(figure, places * len(rows), [row for row in rows for _ in places], texts, size=12, hover="%{customdata[1]}")
     theme.themed(figure, height=max(170, 26 * len(ranks) + 80), x="step")
-    ticks = list(range(0, len(steps), max(len(steps) // 8, 1)))
-    figure.update_xaxes(
-        tickmode="array", tickvals=ticks, ticktext=[f"{int(steps[tick]):,}" for tick in ticks], range=[-0.5, len(steps) - 0.5]
-    )
-    figure.update_yaxes(
-        tickmode="array", tickvals=rows, ticktext=[f"rank {label}" for label in theme.inert_labels(ranks, LONGEST_RANK)], showgrid=False
-    )
+    shown, ends = list(range(0, len(steps), max(len(steps) // 8, 1))), [-0.5, len(steps) - 0.5]
+    figure.update_xaxes(tickmode="array", tickvals=shown, ticktext=[f"{int(steps[place]):,}" for place in shown], range=ends)
+    layout.set_row_ticks(figure, [f"rank {label}" for label in theme.inert_labels(ranks, LONGEST_RANK)])
     figure.update_yaxes(range=[len(ranks) - 0.5, -0.5])
     if chosen is not None and chosen in list(steps):
         figure.add_vline(x=list(steps).index(chosen), line={"color": theme.STRONG, "width": 1.5})
     return figure
 
 
-def straggler_ratio_line(frame: "DataFrame") -> "Figure":
+def straggler_ratio_line(frame: pd.DataFrame) -> go.Figure:
     """The slowest rank's own time over the median one, by step. frame: step, slowest_over_median."""
-    import plotly.graph_objects as go
-
     kept = frame.iloc[downsampled_indices(frame["slowest_over_median"].to_numpy(float), MOST_POINTS)]
     figure = go.Figure()
     layout.add_curve(figure, kept["step"], kept["slowest_over_median"], "step %{x:,}<br>%{y:.3g} × the median rank", width=1.6)
     figure.add_hline(y=1, line={"color": theme.NEUTRAL, "width": 1, "dash": "dot"})
-    theme.themed(figure, height=220, x="step", y="slowest ÷ median")
-    figure.update_yaxes(rangemode="tozero")
-    return figure
+    return theme.themed(figure, height=220, x="step", y="slowest ÷ median", rangemode="tozero")
 
 
-def phase_bars(frame: "DataFrame") -> "Figure":
+def phase_bars(frame: pd.DataFrame) -> go.Figure:
     """Milliseconds a step of each rank, its phases stacked. frame: rank, phase, ms."""
-    import plotly.graph_objects as go
-
     figure = go.Figure()
     names = list(dict.fromkeys(frame["phase"]))
     for name, colour in zip(names, (theme.PRIMARY, theme.WATCH, theme.OK, theme.PURPLE, theme.SKY)):
         rows = frame[frame["phase"] == name]
-        waiting = name == "waiting"
-        figure.add_bar(
-            y=[f"rank {label}" for label in theme.inert_labels(list(rows["rank"]), LONGEST_RANK)],
-            x=rows["ms"],
-            orientation="h",
-            name=theme.inert_label(name),
-            marker={"color": theme.QUIET if waiting else colour},
-            hovertemplate=f"{theme.inert_label(name)}: %{{x:.3g}} ms<extra>%{{y}}</extra>",
-        )
-    theme.themed(figure, height=max(170, 30 * frame["rank"].nunique() + 90), x="ms a step", legend=True)
-    figure.update_layout(barmode="stack")
-    figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
-    layout.value_axis(figure)
-    return figure
+        ranks, label = [f"rank {rank}" for rank in theme.inert_labels(list(rows["rank"]), LONGEST_RANK)], theme.inert_label(name)
+        style: dict[str, Any] = {"orientation": "h", "name": label, "marker_color": theme.QUIET if name == "waiting" else colour}
+        figure.add_bar(x=rows["ms"], y=ranks, hovertemplate=f"{label}: %{{x:.3g}} ms<extra>%{{y}}</extra>", **style)
+    axis: dict[str, Any] = {"autorange": "reversed", "showgrid": False, "type": "category"}
+    theme.themed(figure, height=max(170, 30 * frame["rank"].nunique() + 90), x="ms a step", legend=True, **axis)
+    return layout.value_axis(figure.update_layout(barmode="stack"))

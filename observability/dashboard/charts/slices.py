@@ -1,25 +1,22 @@
 """Figure of slices: a metric of each now and before."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
 
 from observability.core import formatting
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-    from plotly.graph_objects import Figure
 
-
-def slice_dots(frame: "DataFrame", *, name: str, unit: str) -> "Figure":
+def slice_dots(frame: pd.DataFrame, *, name: str, unit: str) -> go.Figure:
     """A dot with its 95 % interval for each slice now, a diamond for the same slice before, a line between them; hollow and grey where the
     change is not significant.
 
     frame: name, value, low, high, n, before, rest, coverage, sure; from top to bottom.
     """
-    import plotly.graph_objects as go
-
     rows = layout.bottom_up(frame, len(frame))
     figure = go.Figure()
     known = rows[rows["before"].notna()]
@@ -37,12 +34,9 @@ def slice_dots(frame: "DataFrame", *, name: str, unit: str) -> "Figure":
             color, symbol = (theme.PRIMARY, "circle") if sure else (theme.NEUTRAL, "circle-open")
             hover = [_slice_hover(row, unit) for row in part.to_dict("records")]
             layout.add_interval_dots(figure, part, hover, name=label, color=color, symbol=symbol)
-    theme.themed(figure, height=max(190, 32 * len(rows) + 110), x=name, legend=True)
     ticks = [f"{theme.inert_label(row['name'], 34)} · {formatting.compact_count(row['n'])}" for row in rows.to_dict("records")]
-    layout.set_row_ticks(figure, ticks)
-    layout.value_axis(figure, tickformat=",.0%" if unit == "share" else None)
-    layout.legend_room(figure)
-    return figure
+    height, tick_format = max(190, 32 * len(rows) + 110), ",.0%" if unit == "share" else None
+    return layout.row_chart(figure, ticks, name, height=height, legend=True, top=44, tickformat=tick_format)
 
 
 def _slice_hover(row: Mapping[Any, Any], unit: str) -> str:

@@ -1,24 +1,21 @@
 """Figures of label suggestions: accuracy and coverage by confidence, accuracy over a session, anchoring."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
 
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 from observability.dashboard.charts.time import interval_band
 from observability.stats.interval import Interval
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-    from plotly.graph_objects import Figure
 
-
-def accuracy_coverage_curve(frame: "DataFrame", at: float, today: Interval) -> "Figure":
+def accuracy_coverage_curve(frame: pd.DataFrame, at: float, today: Interval) -> go.Figure:
     """Accuracy (with interval) and coverage of suggestions by confidence threshold, the chosen threshold, and the accuracy of people.
 
     frame: confidence, coverage, value, low, high, n, accepted. today: the error of people.
     """
-    import plotly.graph_objects as go
-
     figure, known = go.Figure(), frame[frame["value"].notna()]
     counts = [[int(n), int(accepted)] for n, accepted in zip(known["n"], known["accepted"], strict=True)]
     if len(known):
@@ -33,40 +30,24 @@ def accuracy_coverage_curve(frame: "DataFrame", at: float, today: Interval) -> "
         people: dict[str, Any] = {"name": "people today", "color": theme.STRONG, "dash": "dot", "width": 1.3}
         layout.add_curve(figure, ends, [right, right], "people today: %{y:.1%} correct", **people)
     figure.add_vline(x=at, line={"color": theme.NEUTRAL, "width": 1.4})
-    theme.themed(figure, height=320, x="confidence from", y="share", legend=True)
-    figure.update_xaxes(tickformat=".0%", range=[max(min(float(frame["confidence"].min()), at) - 0.01, 0.0), 1.005])
-    figure.update_yaxes(tickformat=".0%", range=[0, 1.02])
-    return figure
+    theme.themed(figure, height=320, x="confidence from", y="share", legend=True, tickformat=".0%", range=[0, 1.02])
+    return figure.update_xaxes(tickformat=".0%", range=[max(min(float(frame["confidence"].min()), at) - 0.01, 0.0), 1.005])
 
 
-def session_accuracy_dots(frame: "DataFrame") -> "Figure":
+def session_accuracy_dots(frame: pd.DataFrame) -> go.Figure:
     """Accuracy by hour of the session, with its interval. frame: hour, value, low, high, n."""
-    import plotly.graph_objects as go
-
     figure = go.Figure()
-    figure.add_scatter(
-        x=frame["hour"],
-        y=frame["value"],
-        mode="markers",
-        marker={"size": 9, "color": theme.PRIMARY},
-        customdata=frame["n"],
-        name="accuracy on gold items",
-        error_y=theme.error_bars(frame["value"], frame["low"], frame["high"], color=theme.PRIMARY, thickness=1.6, width=0),
-        hovertemplate="hour %{x}: %{y:.1%} correct of %{customdata:,} gold items<extra></extra>",
-    )
-    theme.themed(figure, height=240, x="hours since the session began", y="accuracy on gold items")
-    figure.update_xaxes(dtick=1)
-    figure.update_yaxes(tickformat=".0%", range=[max(float(frame["low"].min()) - 0.05, 0.0), 1.01])
-    return figure
+    name, hover = "accuracy on gold items", "hour %{x}: %{y:.1%} correct of %{customdata:,} gold items"
+    bars = theme.error_bars(frame["value"], frame["low"], frame["high"], color=theme.PRIMARY, thickness=1.6, width=0)
+    style: dict[str, Any] = {"name": name, "marker": {"size": 9, "color": theme.PRIMARY}, "error_y": bars}
+    layout.add_marks(figure, frame["hour"], frame["value"], frame["n"], hover=hover, **style)
+    axis: dict[str, Any] = {"tickformat": ".0%", "range": [max(float(frame["low"].min()) - 0.05, 0.0), 1.01]}
+    return theme.themed(figure, height=240, x="hours since the session began", y=name, **axis).update_xaxes(dtick=1)
 
 
-def anchoring_dots(frame: "DataFrame") -> "Figure":
+def anchoring_dots(frame: pd.DataFrame) -> go.Figure:
     """Error rate with a wrong suggestion and without any, a dot with its interval each. frame: side, value, low, high, n."""
-    import plotly.graph_objects as go
-
     figure, rows = go.Figure(), layout.bottom_up(frame, len(frame))
     layout.add_interval_dots(figure, rows, layout.item_share_texts(rows, "side"), color=[theme.PRIMARY, theme.WATCH][: len(rows)])
-    theme.themed(figure, height=150, x="error rate on the same items")
-    layout.name_rows(figure, list(rows["side"]))
-    layout.value_axis(figure, tickformat=".0%", range=[-0.01, min(float(rows["high"].max()) + 0.05, 1.01)])
-    return figure
+    names, ends = layout.row_names(list(rows["side"])), [-0.01, min(float(rows["high"].max()) + 0.05, 1.01)]
+    return layout.row_chart(figure, names, "error rate on the same items", height=150, tickformat=".0%", range=ends)

@@ -1,15 +1,14 @@
 """Figures over time: traffic against its expectation, a metric with interval and limit, and the parts that such figures share."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
 
 from observability.core import formatting
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 from observability.metrics.measured_windows import MATURE
-
-if TYPE_CHECKING:
-    from pandas import DataFrame, Series
-    from plotly.graph_objects import Figure
 
 MOST_MARKS = 5
 PERCENT = ",.1%"
@@ -21,58 +20,41 @@ def axis_format(unit: str) -> str:
     return PERCENT if unit == "share" else ",.4~g"
 
 
-def traffic_bars(frame: "DataFrame", marks: "DataFrame | None" = None, *, height: int = 260) -> "Figure":
+def traffic_bars(frame: pd.DataFrame, marks: pd.DataFrame | None = None) -> go.Figure:
     """Predictions by period as bars, and the expected volume as a line with its usual range.
 
     frame: period, n, and where known expected, low, high (all counts per period).
     """
-    import plotly.graph_objects as go
-
     figure = go.Figure()
     known = "expected" in frame and bool(frame["expected"].notna().any())
     if known and "low" in frame:
         interval_band(figure, frame["period"], frame["low"], frame["high"], theme.NEUTRAL, "usual range")
-    figure.add_bar(
-        x=frame["period"],
-        y=frame["n"],
-        name="predictions",
-        marker_color=theme.PRIMARY,
-        opacity=0.85,
-        hovertemplate="%{x|%a %e %b %Y %H:%M}<br>%{y:,} predictions<extra></extra>",
-    )
+    hover = "%{x|%a %e %b %Y %H:%M}<br>%{y:,} predictions"
+    layout.add_bars(figure, frame["period"], frame["n"], hover=hover, name="predictions", color=theme.PRIMARY, opacity=0.85)
     if known:
-        figure.add_scatter(
-            x=frame["period"],
-            y=frame["expected"],
-            name="expected",
-            mode="lines",
-            line={"color": theme.STRONG, "width": 1.2, "dash": "dot"},
-            hovertemplate="%{y:,.0f} expected<extra></extra>",
-        )
-    theme.themed(figure, height=height, y="predictions", legend=known)
-    figure.update_yaxes(rangemode="tozero")
+        expected: dict[str, Any] = {"name": "expected", "color": theme.STRONG, "width": 1.2, "dash": "dot"}
+        layout.add_curve(figure, frame["period"], frame["expected"], "%{y:,.0f} expected", **expected)
+    theme.themed(figure, height=260, y="predictions", legend=known, rangemode="tozero")
     figure.update_layout(bargap=0.08)
     return add_event_marks(figure, marks, frame["period"])
 
 
 def metric_lines(
-    series: "DataFrame",
+    series: pd.DataFrame,
     *,
     name: str,
     unit: str,
     limit: float | None = None,
     baseline: float | None = None,
-    marks: "DataFrame | None" = None,
+    marks: pd.DataFrame | None = None,
     height: int = 320,
-) -> "Figure":
+) -> go.Figure:
     """A metric by period: line, interval band, limit and baseline, event marks; periods whose labels are mostly missing are grey and
     dotted.
 
     series: period, value, low, high, labelled, served (counts); where it was estimated too, estimated, estimated_low, estimated_high: a
     dashed line in another colour.
     """
-    import plotly.graph_objects as go
-
     figure = go.Figure()
     mature = is_mature(series)
     shade_immature_periods(figure, series, mature)
@@ -87,47 +69,40 @@ def metric_lines(
         horizontal_line(figure, baseline, theme.NEUTRAL, "reference", "dot", x=0)
     if limit is not None:
         horizontal_line(figure, limit, theme.ACT, "limit", "dash")
-    theme.themed(figure, height=height, y=name, legend=guessed)
-    figure.update_yaxes(tickformat=axis_format(unit))
+    theme.themed(figure, height=height, y=name, legend=guessed, tickformat=axis_format(unit))
     return add_event_marks(figure, marks, series["period"])
 
 
-def is_mature(series: "DataFrame") -> "Series[Any]":
+def is_mature(series: pd.DataFrame) -> "pd.Series[Any]":
     """Whether the share of labels that have arrived is at least MATURE, by period. series: labelled, served."""
     return series["labelled"] >= MATURE * series["served"].clip(lower=1)
 
 
-def _add_estimate(figure: "Figure", series: "DataFrame", *, name: str, unit: str) -> None:
+def _add_estimate(figure: go.Figure, series: pd.DataFrame, *, name: str, unit: str) -> None:
     """Add the estimated values as a dashed line with open marks."""
     known = series[["period"]].assign(value=series["estimated"], low=series["estimated_low"], high=series["estimated_high"])
     add_line(figure, known, name=f"{name}, estimated", colour=theme.PURPLE, unit=unit, dash="dash")
     figure.data[-1].update(marker={**line_markers(theme.PURPLE, len(series))["marker"], "size": 6, "symbol": "circle-open"})
 
 
-def compact_line(series: "DataFrame", *, name: str, unit: str, limit: float | None = None, marks: "DataFrame | None" = None) -> "Figure":
+def compact_line(series: pd.DataFrame, *, name: str, unit: str, limit: float | None = None, marks: pd.DataFrame | None = None) -> go.Figure:
     """A low chart without titles. series: period, value, and where known low and high."""
-    import plotly.graph_objects as go
-
     figure = go.Figure()
     if "low" in series:
         interval_band(figure, series["period"], series["low"], series["high"], theme.PRIMARY, "interval")
     add_line(figure, series, name=name, colour=theme.PRIMARY, unit=unit)
     if limit is not None:
         horizontal_line(figure, limit, theme.ACT, "limit", "dash")
-    theme.themed(figure, height=130)
-    figure.update_yaxes(
-        tickformat={"share": ",.0%", "predictions": "~s"}.get(unit, ",.3~g"),
-        nticks=4,
-        rangemode="tozero" if unit == "predictions" else "normal",
-    )
+    tick_format, rangemode = {"share": (",.0%", "normal"), "predictions": ("~s", "tozero")}.get(unit, (",.3~g", "normal"))
+    theme.themed(figure, height=130, tickformat=tick_format, nticks=4, rangemode=rangemode)
     return add_event_marks(figure, marks, series["period"])
 
 
-def add_line(figure: "Figure", series: "DataFrame", *, name: str, colour: str, unit: str, dash: str = "solid") -> None:
+def add_line(figure: go.Figure, series: pd.DataFrame, *, name: str, colour: str, unit: str, dash: str = "solid") -> None:
     """Add the values of a series as a line whose hover text carries interval and n."""
     hover = [_hover_text(name, unit, row) for row in series.to_dict("records")]
     style = {"name": name, "color": colour, "dash": dash, "mode": "lines+markers", **line_markers(colour, len(series))}
-    layout.add_curve(figure, series["period"], series["value"], "%{x|%a %e %b %Y}<br>%{customdata}", texts=hover, **style)
+    layout.add_curve(figure, series["period"], series["value"], layout.DAY_HOVER, texts=hover, **style)
 
 
 def line_markers(colour: str, count: int) -> dict[str, Any]:
@@ -144,40 +119,24 @@ def _hover_text(name: str, unit: str, row: dict[Any, Any]) -> str:
     return words
 
 
-def interval_band(figure: "Figure", x: "Series[Any]", low: "Series[Any]", high: "Series[Any]", colour: str, name: str) -> None:
-    """Add a filled band between two series, where both are known."""
+def interval_band(
+    figure: go.Figure, x: "pd.Series[Any]", low: "pd.Series[Any]", high: "pd.Series[Any]", colour: str, name: str, **options: Any
+) -> None:
+    """Add a filled band between two series, where both are known. options: further ones of plotly."""
     known = low.notna() & high.notna()
-    if not known.any():
-        return
-    figure.add_scatter(
-        x=[*x[known], *x[known][::-1]],
-        y=[*high[known], *low[known][::-1]],
-        fill="toself",
-        fillcolor=colour,
-        opacity=0.16,
-        mode="none",
-        line={"width": 0},
-        name=name,
-        hoverinfo="skip",
-    )
+    if known.any():
+        ends = {"x": [*x[known], *x[known][::-1]], "y": [*high[known], *low[known][::-1]]}
+        style = {"fill": "toself", "fillcolor": colour, "opacity": 0.16, "mode": "none", "line": {"width": 0}, **options}
+        figure.add_scatter(**ends, **style, name=name, hoverinfo="skip")
 
 
-def horizontal_line(figure: "Figure", value: float, colour: str, name: str, dash: str, x: int = 1) -> None:
+def horizontal_line(figure: go.Figure, value: float, colour: str, name: str, dash: str, x: int = 1) -> None:
     """Add a horizontal line with its name at its right end (x 1) or its left (x 0)."""
     figure.add_hline(y=value, line={"color": colour, "width": 1.2, "dash": dash})
-    figure.add_annotation(
-        x=x,
-        xref="paper",
-        xanchor="right" if x else "left",
-        y=value,
-        yanchor="bottom",
-        text=name,
-        showarrow=False,
-        font={"size": 11, "color": colour},
-    )
+    layout.add_note(figure, name, color=colour, x=x, xref="paper", xanchor="right" if x else "left", y=value, yanchor="bottom")
 
 
-def shade_immature_periods(figure: "Figure", series: "DataFrame", mature: "Series[Any]") -> None:
+def shade_immature_periods(figure: go.Figure, series: pd.DataFrame, mature: "pd.Series[Any]") -> None:
     """Shade the periods whose labels are mostly missing."""
     if mature.all() or len(series) < 2:
         return
@@ -193,7 +152,7 @@ def shade_immature_periods(figure: "Figure", series: "DataFrame", mature: "Serie
         figure.add_vrect(x0=first - half, x1=last + half, **IMMATURE_SHADE)
 
 
-def add_event_marks(figure: "Figure", marks: "DataFrame | None", periods: "Series[Any]") -> "Figure":
+def add_event_marks(figure: go.Figure, marks: pd.DataFrame | None, periods: "pd.Series[Any]") -> go.Figure:
     """Add thin vertical lines for deploys and other events (at, what, text): at most five, deploys first; the last one's hover text counts
     the rest.
     """
@@ -209,26 +168,15 @@ def add_event_marks(figure: "Figure", marks: "DataFrame | None", periods: "Serie
     texts = [f"{theme.inert_label(what)}: {theme.inert_label(words, 80)}" for what, words in zip(shown["what"], shown["text"])]
     if len(folded):
         texts[-1] += f"<br>and {len(folded)} more events in this window"
-    figure.add_scatter(
-        x=shown["at"],
-        y=[1.0] * len(shown),
-        yaxis="y2",
-        mode="markers+text",
-        text=_mark_labels(shown, periods),
-        textposition="bottom right",
-        textfont={"size": 10, "color": theme.NEUTRAL},
-        marker={"symbol": "triangle-down", "size": 9, "color": theme.NEUTRAL},
-        customdata=texts,
-        hovertemplate="%{x|%a %e %b %Y %H:%M}<br>%{customdata}<extra></extra>",
-        name="events",
-        showlegend=False,
-        cliponaxis=False,
-    )
-    figure.update_layout(yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True})
-    return figure
+    words = {"text": _mark_labels(shown, periods), "textposition": "bottom right", "textfont": {"size": 10, "color": theme.NEUTRAL}}
+    marker = {"symbol": "triangle-down", "size": 9, "color": theme.NEUTRAL}
+    style = {"mode": "markers+text", "marker": marker, "yaxis": "y2", "name": "events", "showlegend": False, "cliponaxis": False}
+    hover = f"{layout.TIME_HOVER}<extra></extra>"
+    figure.add_scatter(x=shown["at"], y=[1.0] * len(shown), customdata=texts, hovertemplate=hover, **words, **style)
+    return figure.update_layout(yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True})
 
 
-def _mark_labels(shown: "DataFrame", periods: "Series[Any]") -> list[str]:
+def _mark_labels(shown: pd.DataFrame, periods: "pd.Series[Any]") -> list[str]:
     """The text beside each mark: the start of its own, and nothing where the next mark stands too near."""
     room = (periods.max() - periods.min()) * 0.14
     following = shown["at"].shift(-1).fillna(periods.max() + room)

@@ -61,15 +61,8 @@ def annotator_action_form(project: str, who: str, found: Sequence[Finding]) -> N
     about = f"project:{project}/annotator:{who}"
     cause = next((finding.id for finding in found if finding.subject == about and finding.needs_action), None)
     text = f"{what} {_action_subject(project, who)}" + (f": {note}" if note else "")
-    record: dict[str, Any] = {
-        "kind": "action",
-        "action": new_record_id(),
-        "author": author,
-        "do": "other",
-        "text": text,
-        "owner": owner or None,
-    }
-    record |= {"due": utc_midnight(due), "finding": cause}
+    record: dict[str, Any] = {"kind": "action", "action": new_record_id(), "author": author, "do": "other", "text": text}
+    record |= {"owner": owner or None, "due": utc_midnight(due), "finding": cause}
     if save_records([{name: value for name, value in record.items() if value is not None}], NOT_SAVED):
         st.session_state["person-written"] = turn + 1
         st.toast("Saved.", icon=":material/check_circle:")

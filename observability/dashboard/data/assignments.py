@@ -1,17 +1,13 @@
 """The assignments of a labelling project: workload, reasons, and the outcome of each policy."""
 
-from typing import TYPE_CHECKING
-
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard.cells import share_cell
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, csv_of_table, plain_paragraph
 from observability.metrics import assignments
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 AGAINST = {"gold": "the known answer", "suggestion": "the suggestion", "others": "the majority"}
 MOST = 20
@@ -27,12 +23,11 @@ POLICIES = (
 REASONS = (
     column("reason", "Reason", strong=True),
     column("policy", "Policy"),
-    column("n", "Items", align="right"),
-    column("share", "Share", align="right"),
+    *number_columns(n="Items", share="Share"),
 )
 
 
-def assignments_section(assigned: "DataFrame", answers: "DataFrame") -> None:
+def assignments_section(assigned: pd.DataFrame, answers: pd.DataFrame) -> None:
     """The section about assignments; nothing where the window has none."""
     if assigned.empty:
         return
@@ -46,7 +41,7 @@ def assignments_section(assigned: "DataFrame", answers: "DataFrame") -> None:
         _reasons_table(assignments.assignment_reasons(assigned))
 
 
-def _workload_sentence(work: "DataFrame") -> str:
+def _workload_sentence(work: pd.DataFrame) -> str:
     """The distribution of work in one sentence."""
     most = work.sort_values(["given", "annotator"], ascending=[False, True]).iloc[0]
     total, done = int(work["given"].sum()), int(work["labelled"].sum())
@@ -58,7 +53,7 @@ def _workload_sentence(work: "DataFrame") -> str:
     return f"{words}; most to {largest}. Gini {assignments.workload_gini(work):.2f} (0: all equal)."
 
 
-def _policies_table(rows: "DataFrame") -> None:
+def _policies_table(rows: pd.DataFrame) -> None:
     """A row for each policy: its assignments, and how often the labels differ from gold, suggestion and majority."""
     lines = []
     for name, part in rows.groupby("policy", sort=False):
@@ -77,11 +72,11 @@ def _policies_table(rows: "DataFrame") -> None:
     st.caption("A policy that selects hard items differs more often by design; this is no measure of the annotators.")
 
 
-def _reasons_table(rows: "DataFrame") -> None:
+def _reasons_table(rows: pd.DataFrame) -> None:
     """The frequency of each reason."""
-    lines = []
-    for each in rows.head(MOST).to_dict("records"):
-        words = {name: {"t": str(each[name])} for name in ("reason", "policy")}
-        lines.append(table_row({**words, "n": {"t": f"{each['n']:,}"}, "share": {"t": formatting.format_share(each["share"])}}))
+    lines = [
+        table_row(reason=str(each["reason"]), policy=str(each["policy"]), n=f"{each['n']:,}", share=formatting.format_share(each["share"]))
+        for each in rows.head(MOST).to_dict("records")
+    ]
     draw_table("reasons", "Reasons for assignments", REASONS, lines, compact=True)
     csv_of_table("reasons", rows, len(rows), MOST, "most frequent")

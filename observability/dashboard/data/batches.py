@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.analyzers.data import batches as judged
@@ -28,11 +29,8 @@ from observability.dashboard.cells import (
 from observability.dashboard.charts import records as charts_records
 from observability.dashboard.data.records_summary import attention_count, dates_note
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 MOST = 100
 METRICS = ("batch_rows", "batch_rejected_rate", "batch_gap_hours", "batch_delay_hours")
@@ -45,8 +43,7 @@ log.prediction(id="a1", model="loan", version="3", features={"age": 41}, score=0
 SOURCES = (
     column("source", "Source", strong=True),
     column("status", "Status", width="7rem"),
-    column("batches", "Batches", align="right"),
-    column("rows", "Rows", align="right"),
+    *number_columns(batches="Batches", rows="Rows"),
     column("rejected", "Rejected", align="right", help="Rejected rows, as a share of all rows of batches that say how many were"),
     column("last", "Newest (UTC)", short=True, help="When its newest batch of this window arrived"),
 )
@@ -82,13 +79,13 @@ def no_batches() -> None:
     empty_states.not_logged_state("batch", "batches", "No batch has been logged yet.", step, HOW)
 
 
-def batches_in_scope(scope: Scope) -> tuple["DataFrame", Window]:
+def batches_in_scope(scope: Scope) -> tuple[pd.DataFrame, Window]:
     """The batches of the chosen dates, oldest first, and those dates."""
     window = load.window_of_records(scope, judged.ANALYZER)
     return load.ask_store(BATCHES, window), window
 
 
-def batches_summary(rows: "DataFrame", found: Sequence[Finding], window: Window) -> str:
+def batches_summary(rows: pd.DataFrame, found: Sequence[Finding], window: Window) -> str:
     """Numbers of batches and of sources, and how many sources need attention, as Markdown."""
     sources, needy = formatting.plural(rows["source"].nunique(), "source"), attention_count(found, "source")
     return f"**{formatting.plural(len(rows), 'batch', 'batches')}** of {sources}{dates_note(window)}; {needy}."
@@ -99,7 +96,7 @@ def findings_about_source(found: Sequence[Finding], source: str) -> list[Finding
     return [finding for finding in found if finding.subject == f"source:{source}"]
 
 
-def sources_table(rows: "DataFrame", found: Sequence[Finding], chosen: str | None, scope: Scope) -> None:
+def sources_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | None, scope: Scope) -> None:
     """A row for each source, most urgent first, with its most urgent finding."""
     named = {*rows["source"], *(finding.subject.removeprefix("source:") for finding in found)}
     first = {source: first_finding(findings_about_source(found, source)) for source in named}
@@ -121,7 +118,7 @@ def sources_table(rows: "DataFrame", found: Sequence[Finding], chosen: str | Non
     draw_table("sources", "Sources and their deliveries", SOURCES, lines)
 
 
-def chosen_source(rows: "DataFrame", found: Sequence[Finding]) -> str | None:
+def chosen_source(rows: pd.DataFrame, found: Sequence[Finding]) -> str | None:
     """The source in the address, else the most urgent one, else the one with most batches."""
     names = sorted({*rows["source"], *(finding.subject.removeprefix("source:") for finding in found)})
     missing = "The link names the source {}, which delivered nothing in these dates."
@@ -152,7 +149,7 @@ def _severity_by_batch(found: Sequence[Finding]) -> dict[str, str]:
     return {str(name): finding.severity for finding in bad for name in finding.evidence.get("unusual", []) if name is not None}
 
 
-def batch_rows_chart(rows: "DataFrame", found: Sequence[Finding], source: str) -> None:
+def batch_rows_chart(rows: pd.DataFrame, found: Sequence[Finding], source: str) -> None:
     """Rows of each batch of a source over time, with the usual number."""
     severities = _severity_by_batch(found)
     drawn = rows[["at", "batch", "rows"]].assign(severity=[severities.get(str(name), "ok") for name in rows["batch"]])
@@ -168,7 +165,7 @@ def batch_rows_chart(rows: "DataFrame", found: Sequence[Finding], source: str) -
 
 
 def batches_table(
-    rows: "DataFrame", found: Sequence[Finding], outcomes: dict[str, list[BatchOutcome]], chosen: str | None, scope: Scope, source: str
+    rows: pd.DataFrame, found: Sequence[Finding], outcomes: dict[str, list[BatchOutcome]], chosen: str | None, scope: Scope, source: str
 ) -> None:
     """The newest batches of a source, with the outcomes of their predictions; columns without a value are left out."""
     severities, lines = _severity_by_batch(found), []
@@ -220,7 +217,7 @@ def _optional_instant(value: Any) -> datetime | None:
     return None if value is None or value != value else value.to_pydatetime()
 
 
-def _batches_frame(rows: "DataFrame", outcomes: dict[str, list[BatchOutcome]]) -> "DataFrame":
+def _batches_frame(rows: pd.DataFrame, outcomes: dict[str, list[BatchOutcome]]) -> pd.DataFrame:
     """The batches as the CSV has them, with every field of their records."""
     own = [outcomes.get(str(name), []) for name in rows["batch"]]
     return rows.assign(
@@ -230,7 +227,7 @@ def _batches_frame(rows: "DataFrame", outcomes: dict[str, list[BatchOutcome]]) -
     )
 
 
-def batch_columns(rows: "DataFrame", asked: str | None) -> None:
+def batch_columns(rows: pd.DataFrame, asked: str | None) -> None:
     """Statistics of the columns of a batch: `stats` as logged."""
     part = rows[rows["batch"] == asked] if asked else rows[[bool(each) for each in rows["stats"]]]
     if part.empty:
@@ -252,7 +249,7 @@ def column_statistics_table(key: str, caption: str, stats: Mapping[str, Mapping[
         *(column(f"c{place}", formatting.truncate(name.replace("_", " "), 30), align="right") for place, name in enumerate(names)),
     ]
     lines = [
-        table_row({"column": {"t": name}, **{f"c{place}": _statistic_cell(value.get(key), key) for place, key in enumerate(names)}})
+        table_row({f"c{place}": _statistic_cell(value.get(key), key) for place, key in enumerate(names)}, column=name)
         for name, value in sorted(stats.items())
     ]
     draw_table(key, caption, columns, lines, compact=True)
@@ -262,8 +259,5 @@ def _statistic_cell(value: Any, name: str) -> Cell:
     """A statistic of a column as logged; a share or rate as a percentage."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return {"t": formatting.DASH if value is None else formatting.truncate(str(value), 40)}
-    return {
-        "t": formatting.format_share(float(value))
-        if name.endswith(("share", "rate")) and 0 <= value <= 1
-        else formatting.format_number(float(value), 4)
-    }
+    is_share = name.endswith(("share", "rate")) and 0 <= value <= 1
+    return {"t": formatting.format_share(float(value)) if is_share else formatting.format_number(float(value), 4)}

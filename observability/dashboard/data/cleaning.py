@@ -1,8 +1,8 @@
 """The cleaning page: rows that each rule dropped and changed, run by run, and the share of each group before and after."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+import pandas as pd
 import streamlit as st
 
 from observability.analyzers.data import cleaning as judged
@@ -24,14 +24,11 @@ from observability.dashboard.charts import fairness as charts_fairness
 from observability.dashboard.charts import records as charts_records
 from observability.dashboard.data.records_summary import attention_count, dates_note
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, plain_paragraph
 from observability.detection import cleaning_history
 from observability.detection.cleaning_history import GROUP_ROWS, CleaningRule
 from observability.stats.interval import rate_interval
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 MOST = 100
 METRICS = ("cleaning_drop_rate", "cleaning_change_rate", "cleaning_group_gap")
@@ -42,8 +39,7 @@ log.cleaning(rule="age above 17", dataset="people", version="2026-03", rows_in=1
 RULE_COLUMNS = (
     column("rule", "Rule", strong=True),
     column("status", "Status", width="7rem"),
-    column("runs", "Runs", align="right"),
-    column("rows", "Rows in", align="right"),
+    *number_columns(runs="Runs", rows="Rows in"),
     column("dropped", "Dropped", align="right", help="Dropped rows of all runs, and their share of the rows in"),
     column("changed", "Changed", align="right", help="Changed rows of all runs, and their share of the rows in"),
     column("last", "Newest run (UTC)", short=True),
@@ -51,15 +47,11 @@ RULE_COLUMNS = (
 RUN_COLUMNS = (
     column("at", "Run (UTC)", width="9rem", short=True),
     column("version", "Version", help="The version of the dataset that it made"),
-    column("rows", "Rows in", align="right"),
-    column("dropped", "Dropped", align="right"),
-    column("changed", "Changed", align="right"),
-    column("kept", "Rows out", align="right"),
+    *number_columns(rows="Rows in", dropped="Dropped", changed="Changed", kept="Rows out"),
 )
 GROUP_COLUMNS = (
     column("group", "Group", strong=True),
-    column("rows", "Rows in", align="right"),
-    column("dropped", "Dropped", align="right"),
+    *number_columns(rows="Rows in", dropped="Dropped"),
     column("rate", "Share dropped", align="right", help="Of the group's own rows, with its 95 % interval"),
     column("gap", "Beyond the others", align="right", help="Share dropped less that of the other groups together, with its 95 % interval"),
     column("before", "Share before", align="right", help="The group's share of all rows that came in"),
@@ -73,7 +65,7 @@ def no_cleaning_runs() -> None:
     empty_states.not_logged_state("cleaning", "cleanings", "No cleaning has been logged yet.", step, HOW)
 
 
-def cleaning_runs_in_scope(scope: Scope) -> tuple["DataFrame", Window]:
+def cleaning_runs_in_scope(scope: Scope) -> tuple[pd.DataFrame, Window]:
     """The runs of rules in the chosen dates, oldest first, each with its `subject`; and those dates."""
     window = load.window_of_records(scope, judged.ANALYZER)
     rows = load.ask_store(Records("cleaning"), window)
@@ -81,7 +73,7 @@ def cleaning_runs_in_scope(scope: Scope) -> tuple["DataFrame", Window]:
     return rows.assign(subject=[f"dataset:{dataset}/rule:{rule}" if dataset else f"rule:{rule}" for dataset, rule in pairs]), window
 
 
-def cleaning_summary(rows: "DataFrame", found: Sequence[Finding], window: Window) -> str:
+def cleaning_summary(rows: pd.DataFrame, found: Sequence[Finding], window: Window) -> str:
     """Numbers of runs, rules and rows, and how many rules need attention, as Markdown."""
     ran = f"**{formatting.plural(len(rows), 'run')}** of {formatting.plural(rows['subject'].nunique(), 'rule')}{dates_note(window)}"
     took = f"{int(rows['rows_dropped'].sum()):,} rows dropped, {int(rows['rows_changed'].sum()):,} changed"
@@ -93,7 +85,7 @@ def findings_about_rule(found: Sequence[Finding], subject: str) -> list[Finding]
     return [finding for finding in found if finding.subject == subject]
 
 
-def cleaning_rules_table(rows: "DataFrame", found: Sequence[Finding], chosen: str | None, scope: Scope) -> None:
+def cleaning_rules_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | None, scope: Scope) -> None:
     """A row for each rule, most urgent first, with its most urgent finding."""
     first = {subject: first_finding(findings_about_rule(found, subject)) for subject in set(rows["subject"])}
     lines = []
@@ -114,7 +106,7 @@ def cleaning_rules_table(rows: "DataFrame", found: Sequence[Finding], chosen: st
     draw_table("rules", "Cleaning rules and their effect", RULE_COLUMNS, lines)
 
 
-def chosen_cleaning_rule(rows: "DataFrame", found: Sequence[Finding]) -> str | None:
+def chosen_cleaning_rule(rows: pd.DataFrame, found: Sequence[Finding]) -> str | None:
     """The rule in the address, else the most urgent one, else the one that ran last."""
     names, missing = sorted(set(rows["subject"])), "The link names the rule {}, which did not run in these dates."
     chosen = choice_box.address_selectbox(
@@ -130,7 +122,7 @@ def cleaning_rule_words(subject: str) -> str:
     return f"{rule}, on {dataset}" if slash else subject.removeprefix("rule:")
 
 
-def cleaning_rate_chart(own: "DataFrame", found: Sequence[Finding]) -> None:
+def cleaning_rate_chart(own: pd.DataFrame, found: Sequence[Finding]) -> None:
     """The share that each run dropped (changed, of a rule that only changes) over time, with the usual share."""
     drops = bool(own["rows_dropped"].sum() or not own["rows_changed"].sum())
     metric, field, verb = (
@@ -155,7 +147,7 @@ def cleaning_rate_chart(own: "DataFrame", found: Sequence[Finding]) -> None:
     frame.chart_with_table(figure, drawn.drop(columns="words"), key="cleaning-rate", alt=alt, metrics=(metric,), columns=columns)
 
 
-def cleaning_runs_table(own: "DataFrame") -> None:
+def cleaning_runs_table(own: pd.DataFrame) -> None:
     """The newest runs of a rule, and all of them as CSV."""
     lines = []
     for run in own.iloc[::-1].head(MOST).to_dict("records"):
@@ -173,7 +165,7 @@ def cleaning_runs_table(own: "DataFrame") -> None:
     csv_of_table("cleanings", lambda: own.drop(columns="subject"), len(own), MOST)
 
 
-def cleaning_groups(own: "DataFrame") -> None:
+def cleaning_groups(own: pd.DataFrame) -> None:
     """For each column whose groups the runs count: the share that each group lost, and its share of all rows before and after."""
     found = next(iter(cleaning_history.rules_of(own.iloc[:0], own)), None)
     counts = cleaning_history.counts_of(own["groups"])
@@ -188,8 +180,6 @@ def cleaning_groups(own: "DataFrame") -> None:
 
 def _group_section(name: str, levels: dict[str, tuple[float, float]], found: CleaningRule) -> None:
     """The groups of one column: a dot with its interval for each, and a table. levels: rows in and rows dropped of each."""
-    import pandas as pd
-
     total, dropped_in_all = (sum(counts[place] for counts in levels.values()) for place in (0, 1))
     kept = total - dropped_in_all
     gaps = {group.level: group.gap for group in found.groups if group.column == name}

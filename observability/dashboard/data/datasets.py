@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.analyzers.data.datasets import Content, contents_of
@@ -15,12 +16,9 @@ from observability.dashboard import choice_box, empty_states, links, load
 from observability.dashboard.cells import count_and_share_cell, filled_columns, severity_cell
 from observability.dashboard.data import batches
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, plain_paragraph
 from observability.metrics import cost
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 MOST = 200
 HOW = """import observability as obs
@@ -32,8 +30,7 @@ COLUMNS = (
     column("at", "Made (UTC)", width="9rem", short=True),
     column("rows", "Rows", align="right"),
     column("changes", "Since the one before", help="Rows added, changed and deleted, as logged"),
-    column("columns", "Columns", align="right"),
-    column("bytes", "Size", align="right"),
+    *number_columns(columns="Columns", bytes="Size"),
     column("parents", "Made from"),
     column("content", "Content", help="The logged checksum, and other versions with the same content"),
     column("used", "Training runs", align="right", help="Runs that name this version, or the dataset alone"),
@@ -49,9 +46,7 @@ DATASETS = (
 )
 RULES = (
     column("rule", "Rule", strong=True),
-    column("rows", "Rows in", align="right"),
-    column("dropped", "Dropped", align="right"),
-    column("changed", "Changed", align="right"),
+    *number_columns(rows="Rows in", dropped="Dropped", changed="Changed"),
 )
 
 
@@ -172,11 +167,8 @@ def _version_cells(made: DatasetVersion, scope: Scope) -> dict[str, Cell]:
 def _content_cell(made: DatasetVersion) -> Cell:
     """The checksum, and which other versions have the same content; different contents of one version are critical."""
     if made.mixed:
-        return {
-            "t": " then ".join(map(short_checksum, made.content.contents[:3])),
-            "s": "act",
-            "sub": "different contents under one version",
-        }
+        several = " then ".join(map(short_checksum, made.content.contents[:3]))
+        return {"t": several, "s": "act", "sub": "different contents under one version"}
     if not made.content.told:
         return {"t": formatting.DASH}
     return {"t": short_checksum(made.content.contents[0]), "title": made.content.contents[0], "sub": _same_content_words(made)}
@@ -191,11 +183,8 @@ def _conflict_note(made: DatasetVersion) -> Cell | None:
     """The line under an ambiguous version; None for others."""
     if not made.mixed:
         return None
-    return {
-        "t": f"Version {made.content.version} was logged {made.content.logged:,} times with different contents: "
-        "the training data of its runs are ambiguous.",
-        "s": "act",
-    }
+    logged = f"Version {made.content.version} was logged {made.content.logged:,} times with different contents"
+    return {"t": f"{logged}: the training data of its runs are ambiguous.", "s": "act"}
 
 
 def dataset_version_details(made: DatasetVersion, scope: Scope) -> None:
@@ -250,21 +239,12 @@ def _version_rules_table(made: DatasetVersion, scope: Scope) -> None:
     draw_table("rules-of-version", f"Rules that cleaned {made.name} {made.content.version}", RULES, lines, compact=True)
 
 
-def _versions_frame(made: Sequence[DatasetVersion]) -> "DataFrame":
+def _versions_frame(made: Sequence[DatasetVersion]) -> pd.DataFrame:
     """The versions as the CSV has them."""
-    import pandas as pd
-
-    rows = [
-        {
-            "dataset": version.name,
-            "version": version.content.version,
-            "at": version.row["at"],
-            "rows": version.row["rows"],
-            "parents": "; ".join(map(str, version.row["parents"] or [])),
-            "contents": "; ".join(version.content.contents),
-            "same_content_as": "; ".join(version.same),
-            "runs": "; ".join(version.runs),
-        }
-        for version in made
-    ]
+    rows = []
+    for version in made:
+        row, content = version.row, version.content
+        own = {"dataset": version.name, "version": content.version, "at": row["at"], "rows": row["rows"]}
+        lists = {"parents": row["parents"] or [], "contents": content.contents, "same_content_as": version.same, "runs": version.runs}
+        rows.append(own | {name: "; ".join(map(str, several)) for name, several in lists.items()})
     return pd.DataFrame(rows)

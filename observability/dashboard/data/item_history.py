@@ -1,22 +1,21 @@
 """The assignments and labels of one item of a labelling project."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.dashboard import links, load
+from observability.dashboard.choice_box import address_writer
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import csv_button
 from observability.metrics.annotations import FIELDS
 from observability.metrics.assignments import ASSIGNMENT_FIELDS
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 COLUMNS = (
     column("annotator", "Annotator", strong=True),
@@ -29,12 +28,10 @@ COLUMNS = (
 )
 
 
-def item_history(item: str, projects: Sequence[str]) -> "DataFrame":
+def item_history(item: str, projects: Sequence[str]) -> pd.DataFrame:
     """A row for each assignment or label of the item, in order: project, annotator, given, reason, policy, score, at, label, gold,
     suggestion, suggestion_confidence, seconds, guideline. A label belongs to the newest assignment before it.
     """
-    import pandas as pd
-
     always, only = Window("", EPOCH, load.page_clock()), (("item", item), ("project", tuple(projects)))
     given = load.ask_store(Records("assignment", ASSIGNMENT_FIELDS, ever=True, only=only), always)
     done = load.ask_store(Records("annotation", FIELDS, ever=True, only=only), always)
@@ -51,7 +48,7 @@ def item_history(item: str, projects: Sequence[str]) -> "DataFrame":
     return rows.sort_values(["first", "annotator"], kind="stable", ignore_index=True).drop(columns="first")
 
 
-def item_history_table(rows: "DataFrame", item: str, scope: Scope, key: str = "asked") -> None:
+def item_history_table(rows: pd.DataFrame, item: str, scope: Scope, key: str = "asked") -> None:
     """The table of an item, from its history."""
     several = rows["project"].nunique() > 1
     lines = [table_row(_history_cells(each, scope, several)) for each in rows.to_dict("records")]
@@ -82,14 +79,8 @@ def _history_cells(entry: dict[Any, Any], scope: Scope, several: bool) -> dict[s
 
 def item_history_box(project: str, scope: Scope) -> None:
     """A box for an item of a project, kept in the address as `item`, and the history of that item."""
-
-    def write() -> None:
-        if wanted := str(st.session_state["item-box"]).strip():
-            st.query_params["item"] = wanted
-        else:
-            st.query_params.pop("item", None)
-
     st.session_state["item-box"] = st.query_params.get("item", "")
+    write = address_writer("item", "item-box", str.strip)
     item = st.text_input("Assignments of an item", key="item-box", placeholder="Id of an item", on_change=write, width=420)
     if not item:
         return

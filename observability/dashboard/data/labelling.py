@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.analyzers.data import labelling as judged
@@ -18,14 +19,11 @@ from observability.dashboard.charts import labels as charts_labels
 from observability.dashboard.charts import suggestions as charts_suggestions
 from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, finding_lines, plain_paragraph
 from observability.metrics import annotators, assignments, gold_accuracy, labelling_speed, suggestions
 from observability.metrics.annotations import LEAST, PAST_DAYS, first_answers
 from observability.metrics.labelling_projects import recent_labels
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 ASSIGNED = Records("assignment", assignments.ASSIGNMENT_FIELDS)
 HOW = """import observability as obs
@@ -54,8 +52,7 @@ CLASS_COLUMNS = (
 GUIDELINE_COLUMNS = (
     column("guideline", "Guideline", strong=True),
     column("since", "First used (UTC)", short=True),
-    column("people", "Annotators", align="right"),
-    column("n", "Gold items", align="right"),
+    *number_columns(people="Annotators", n="Gold items"),
     column("rate", "Accuracy", align="right", help="Share of first answers that are right, with its 95 % interval"),
 )
 WORDS = {
@@ -75,10 +72,10 @@ class ShownProject:
 
     name: str
     window: Window
-    now: "DataFrame"
-    past: "DataFrame"
-    labels: "DataFrame"
-    assigned: "DataFrame"
+    now: pd.DataFrame
+    past: pd.DataFrame
+    labels: pd.DataFrame
+    assigned: pd.DataFrame
 
 
 def no_annotations() -> None:
@@ -87,7 +84,7 @@ def no_annotations() -> None:
     empty_states.not_logged_state("annotation", "labels of annotators", message, step, HOW)
 
 
-def annotations_in_scope(scope: Scope) -> tuple["DataFrame", "DataFrame", "DataFrame", Window]:
+def annotations_in_scope(scope: Scope) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, Window]:
     """Labels of the chosen dates and of the four weeks before, assignments of the dates, and the dates."""
     window = load.window_of_records(scope, judged.ANALYZER)
     now = load.ask_store(judged.ANNOTATED, window)
@@ -95,7 +92,7 @@ def annotations_in_scope(scope: Scope) -> tuple["DataFrame", "DataFrame", "DataF
     return now, past, load.ask_store(ASSIGNED, window), window
 
 
-def chosen_project(now: "DataFrame", assigned: "DataFrame", found: Sequence[Finding]) -> str:
+def chosen_project(now: pd.DataFrame, assigned: pd.DataFrame, found: Sequence[Finding]) -> str:
     """The project in the address, else the most urgent one, else the one with most labels."""
     names, chosen = sorted({*now["project"], *assigned["project"]}), None
     if len(names) > 1 or "project" in st.query_params:
@@ -105,16 +102,14 @@ def chosen_project(now: "DataFrame", assigned: "DataFrame", found: Sequence[Find
     return chosen or (_finding_project(bad) if bad else str((now if len(now) else assigned)["project"].mode().iloc[0]))
 
 
-def chosen_annotator(rows: "DataFrame") -> str | None:
+def chosen_annotator(rows: pd.DataFrame) -> str | None:
     """The annotator in the address; None for all."""
     missing = "The link names the annotator {}, who has neither labels nor assignments in these dates."
     return choice_box.address_selectbox("annotator", "Annotator", sorted(rows["annotator"]), placeholder="All", width=420, missing=missing)
 
 
-def project_labels(name: str, now: "DataFrame", past: "DataFrame", assigned: "DataFrame", window: Window) -> ShownProject:
+def project_labels(name: str, now: pd.DataFrame, past: pd.DataFrame, assigned: pd.DataFrame, window: Window) -> ShownProject:
     """One project, with the first answer of each annotator to each item."""
-    import pandas as pd
-
     parts = [each[each["project"] == name] for each in (past, now)]
     labels = pd.concat([each for each in parts if len(each)] or parts[:1], ignore_index=True)
     answers = first_answers(labels)
@@ -160,17 +155,13 @@ def missing_fields_note(shown: ShownProject) -> None:
         st.caption(f":material/info: Not logged in these dates: {', '.join(absent)}.")
 
 
-def annotator_frame(shown: ShownProject, found: Sequence[Finding]) -> "DataFrame":
+def annotator_frame(shown: ShownProject, found: Sequence[Finding]) -> pd.DataFrame:
     """A row for each annotator with labels or assignments, most urgent first; the columns of the CSV."""
-    import pandas as pd
-
     rows = gold_accuracy.gold_accuracy_by_annotator(shown.now, _false_discovery_budget())
-    agreeing = pd.DataFrame(
-        _agreement_rows(shown), columns=["annotator", "agrees", "agrees_low", "agrees_high", "agrees_n", "others_agree", "others_agree_n"]
-    )
-    taken = suggestions.suggestions_by_annotator(shown.now).rename(
-        columns={"value": "taken_rate", "low": "taken_low", "high": "taken_high"}
-    )
+    names = ["annotator", "agrees", "agrees_low", "agrees_high", "agrees_n", "others_agree", "others_agree_n"]
+    agreeing = pd.DataFrame(_agreement_rows(shown), columns=names)
+    names_taken = {"value": "taken_rate", "low": "taken_low", "high": "taken_high"}
+    taken = suggestions.suggestions_by_annotator(shown.now).rename(columns=names_taken)
     given = assignments.workload(shown.assigned, shown.now)
     for part in (agreeing, labelling_speed.labelling_speed_by_annotator(shown.now), taken, given):
         rows = rows.merge(part, on="annotator", how="outer")
@@ -198,7 +189,7 @@ def _agreement_rows(shown: ShownProject) -> list[list[Any]]:
     return annotators.annotator_agreement_rows(seen, days)
 
 
-def annotators_table(rows: "DataFrame", scope: Scope, project: str, chosen: str | None) -> None:
+def annotators_table(rows: pd.DataFrame, scope: Scope, project: str, chosen: str | None) -> None:
     """The annotators, and all of them as CSV; columns without a value are left out."""
     lines = [table_row(_annotator_cells(each, scope, project), selected=each["annotator"] == chosen) for each in rows.to_dict("records")]
     draw_table("people", "Annotators", filled_columns(ANNOTATOR_COLUMNS, lines, ("annotator", "status")), lines)
@@ -216,12 +207,10 @@ def _annotator_cells(person: dict[Any, Any], scope: Scope, project: str) -> dict
         "status": severity_cell(status, None if person["severity"] or person["n"] else "No gold"),
         "labels": {"t": f"{person['labels']:,}"},
         "gold": share_cell(person["value"], person["low"], person["high"], f"of {person['n']:,}"),
-        "agrees": share_cell(
-            person["agrees"], person["agrees_low"], person["agrees_high"], f"of {formatting.format_count(person['agrees_n'])}"
-        )
-        if person["agrees_n"] == person["agrees_n"]
-        else dict(UNKNOWN_CELL),
     }
+    if person["agrees_n"] == person["agrees_n"]:
+        of = f"of {formatting.format_count(person['agrees_n'])}"
+        cells["agrees"] = share_cell(person["agrees"], person["agrees_low"], person["agrees_high"], of)
     if person["n"] and too_few:
         cells["gold"]["sub"] += f"\nneeds about {person['more']:,} more"
         cells["gold"]["title"] = "Too few gold items for a comparison with the others"
@@ -238,7 +227,7 @@ def _annotator_cells(person: dict[Any, Any], scope: Scope, project: str) -> dict
     return cells
 
 
-def gold_accuracy_chart(rows: "DataFrame") -> None:
+def gold_accuracy_chart(rows: pd.DataFrame) -> None:
     """Each annotator's accuracy on gold items with its interval, beside that of the others."""
     drawn = rows[rows["n"] > 0].sort_values("value", kind="stable", ignore_index=True)
     if drawn.empty:
@@ -277,22 +266,20 @@ def accuracy_by_class(shown: ShownProject, who: str | None) -> None:
 
 def accuracy_by_guideline(shown: ShownProject) -> None:
     """Accuracy under each version of the guideline, where more than one was used."""
-    import pandas as pd
-
     rows = gold_accuracy.gold_accuracy_by_guideline(pd.concat([shown.past, shown.now], ignore_index=True))
     if len(rows) < 2:
         return
     st.header("Accuracy by guideline", anchor=False)
-    lines = []
-    for each in rows.to_dict("records"):
-        cells: dict[str, Cell] = {
-            "guideline": {"t": str(each["guideline"])},
-            "since": {"t": formatting.format_minute(each["since"])},
-            "people": {"t": f"{each['people']:,}"},
-            "n": {"t": f"{each['n']:,}"},
-            "rate": share_cell(each["value"], each["low"], each["high"], f"{each['right']:,} of {each['n']:,}"),
-        }
-        lines.append(table_row(cells))
+    lines = [
+        table_row(
+            guideline=str(each["guideline"]),
+            since=formatting.format_minute(each["since"]),
+            people=f"{each['people']:,}",
+            n=f"{each['n']:,}",
+            rate=share_cell(each["value"], each["low"], each["high"], f"{each['right']:,} of {each['n']:,}"),
+        )
+        for each in rows.to_dict("records")
+    ]
     draw_table("guidelines", "Accuracy on gold items by guideline", GUIDELINE_COLUMNS, lines, compact=True)
     csv_button("guidelines", rows)
     st.caption(f"First answers of this window and of the {PAST_DAYS // 7} weeks before it.")
@@ -300,8 +287,6 @@ def accuracy_by_guideline(shown: ShownProject) -> None:
 
 def fatigue_section(shown: ShownProject, found: Sequence[Finding]) -> None:
     """Accuracy by hour of the session, where there are enough sessions."""
-    import pandas as pd
-
     finding = next((each for each in found if each.metric == labelling_speed.SLOPE), None)
     if finding is None:
         return

@@ -5,9 +5,9 @@ Counts and the usual share are those of serving/performance (metrics/label_matur
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -23,9 +23,6 @@ from observability.dashboard.frame import ModelPage
 from observability.dashboard.widgets import finding_lines, plain_paragraph
 from observability.metrics import label_maturity
 from observability.metrics.label_maturity import COMPLETE, PAST_DAYS, LabelCompletion, days_before_end
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 COUNTS = Aggregate("outcomes", keys=(Bucket("day"), By("label")))
 OLDEST = 7
@@ -61,26 +58,24 @@ def page_label_completion(here: ModelPage) -> LabelCompletion:
     return label_maturity.label_completion({name: load.ask_store(COUNTS, each) for name, each in spans.items()}, context)
 
 
-def label_maturity_by_day(of: LabelCompletion, here: ModelPage) -> "DataFrame":
+def label_maturity_by_day(of: LabelCompletion, here: ModelPage) -> pd.DataFrame:
     """A row for each day of the window and of the month before: period, served, labelled, share, usual, final, complete_by.
 
     usual: share that days of this age usually have. final: share expected in the end, its own and what days usually gain after that age
     (Bornhuetter and Ferguson 1972). complete_by: the day by which 95 % of that are expected.
     """
-    import pandas as pd
-
     end, final, ready = here.window.end, _final_share(of), days_until_complete(of)
     rows = []
     for day, served, labelled, _ in of.rows:
         if served > 0:
             share, usual = labelled / served, of.usual[days_before_end(day, end)]
-            known = ready is not None and _is_history_sufficient(of)
+            known = ready is not None and len(of.usual) >= PAST_DAYS // 2
             complete_by = (day + timedelta(days=ready or 0)).date().isoformat() if known else None
             rows.append([naive_utc(day), served, labelled, share, usual, min(share + max(final - usual, 0.0), 1.0), complete_by])
     return pd.DataFrame(rows, columns=["period", "served", "labelled", "share", "usual", "final", "complete_by"])
 
 
-def predictions_of_label_day(here: ModelPage, point: clicks.Point, days: "DataFrame") -> clicks.CaseQuery | None:
+def predictions_of_label_day(here: ModelPage, point: clicks.Point, days: pd.DataFrame) -> clicks.CaseQuery | None:
     """The labelled predictions of a clicked day, or of the hatched part the others; the chart has days before the window too."""
     around = clicks.ChartPeriod(here.scope, min(here.window.start, aware_utc(days["period"].min().to_pydatetime())), here.window.end)
     asked = {0: "label != null", 1: "label = null"}.get(int(point.get("curve_number") or 0), clicks.EVERY)
@@ -100,19 +95,12 @@ def days_until_complete(of: LabelCompletion) -> int | None:
     )
 
 
-def _is_history_sufficient(of: LabelCompletion) -> bool:
-    """Whether the history covers at least two weeks of ages."""
-    return len(of.usual) >= PAST_DAYS // 2
-
-
-def label_share_by_age(of: LabelCompletion) -> "DataFrame":
+def label_share_by_age(of: LabelCompletion) -> pd.DataFrame:
     """Age (days since serving, from 1), usual and lowest share of labels in the three weeks before."""
-    import pandas as pd
-
     return pd.DataFrame([(days, of.usual[days], of.lowest[days]) for days in sorted(of.usual)], columns=["age", "usual", "lowest"])
 
 
-def label_completion_sentence(days: "DataFrame", here: ModelPage) -> str:
+def label_completion_sentence(days: pd.DataFrame, here: ModelPage) -> str:
     """Numbers of labelled and of expected labels of the window, and by when."""
     inside = days[days["period"] >= naive_utc(here.window.start)]
     if inside.empty:
@@ -123,7 +111,7 @@ def label_completion_sentence(days: "DataFrame", here: ModelPage) -> str:
     by = inside["complete_by"].iloc[-1]
     if coming < 0.01 * served:
         return f"{said}; no more are expected (estimated from the weeks before)."
-    when = f", {100 * COMPLETE:.0f} % of what comes by {by}" if by else "; by when is unknown: the history is too short"
+    when = f", {100 * COMPLETE:.0f} % of all labels by {by}" if by else "; by when is unknown: the history is too short"
     return f"{said}; about {coming:,.0f} more are expected{when} (estimated from the weeks before)."
 
 
@@ -144,15 +132,8 @@ def label_maturity_section(here: ModelPage, found: list[Finding]) -> None:
     plain_paragraph(said)
     limit = next((finding.limit for finding in found if finding.metric == "label_maturity" and isinstance(finding.limit, float)), None)
     on_bar = clicks.cases_on_click("labels", lambda point: predictions_of_label_day(here, point, days))
-    frame.chart_with_table(
-        charts_labels.label_maturity_bars(days, here.window, limit),
-        days,
-        key="labels",
-        alt=said,
-        metrics=("label_maturity",),
-        columns=WORDS,
-        on_select=on_bar,
-    )
+    figure, metrics = charts_labels.label_maturity_bars(days, here.window, limit), ("label_maturity",)
+    frame.chart_with_table(figure, days, key="labels", alt=said, metrics=metrics, columns=WORDS, on_select=on_bar)
     ages = label_share_by_age(of)
     if len(ages) > 1:
         st.header("Label delay", anchor=False)
@@ -160,18 +141,15 @@ def label_maturity_section(here: ModelPage, found: list[Finding]) -> None:
         when = f"{100 * COMPLETE:.0f} % of the labels of a day arrive within {formatting.plural(first, 'day')}; " if first else ""
         took = f"{when}{100 * (_final_share(of)):.0f} % of predictions get a label within {formatting.plural(max(of.usual), 'day')}."
         plain_paragraph(took)
-        frame.chart_with_table(
-            charts_labels.label_arrival_curve(ages), ages, key="ages", alt=took, metrics=("label_maturity",), columns=WORDS
-        )
+        figure = charts_labels.label_arrival_curve(ages)
+        frame.chart_with_table(figure, ages, key="ages", alt=took, metrics=metrics, columns=WORDS)
 
 
-def annotator_agreement_frame(found: list[Finding]) -> "DataFrame":
+def annotator_agreement_frame(found: list[Finding]) -> pd.DataFrame:
     """annotator, value (agreement with the majority of the others), low, high, n, others (agreement among the others), others_n, severity.
 
     severity: of the finding about the annotator; None without one. Lowest against the others first; empty where nobody can be compared.
     """
-    import pandas as pd
-
     columns = ["annotator", "value", "low", "high", "n", "others", "others_n", "severity"]
     said = [each for each in found if each.metric == "annotator_agreement"]
     severity = {each.subject.partition("=")[2]: each.severity for each in said if each.subject != "model"}
@@ -192,6 +170,5 @@ def annotator_agreement_chart(found: list[Finding]) -> None:
     plain_paragraph(alt)
     if len(rows) > charts_labels.MOST:
         st.caption(f"Chart: the {charts_labels.MOST} farthest below the others. Table: all {len(rows)}.")
-    frame.chart_with_table(
-        charts_labels.annotator_dots(rows), rows, key="annotators", alt=alt, metrics=("annotator_agreement",), columns=PEOPLE
-    )
+    figure, metrics = charts_labels.annotator_dots(rows), ("annotator_agreement",)
+    frame.chart_with_table(figure, rows, key="annotators", alt=alt, metrics=metrics, columns=PEOPLE)

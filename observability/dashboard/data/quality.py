@@ -1,7 +1,9 @@
 """The data quality page: arrival against expectation, and the checks of each feature."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from observability.core import formatting
 from observability.core.catalog import Edges, Model
@@ -15,9 +17,6 @@ from observability.dashboard.model_answers import ARRIVAL
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, sparkline, table_row
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
 ARRIVAL_METRICS = (*ARRIVAL, "duplicate_rate", "rejected_rate", "unknown_columns")
 RATES = {"null_rate": NULL, "nan_rate": NAN, "absent_rate": ABSENT, "wrong_type_rate": WRONG_TYPE, "unseen_rate": UNSEEN}
 """Checks that are the share of one special bin among all rows."""
@@ -25,10 +24,8 @@ CHECKS = (*RATES, "out_of_range_rate", "constant", "stuck_hours")
 By = dict[tuple[str, str], Finding]
 
 
-def volume_with_expectation(window: Window, found: Sequence[Finding]) -> "DataFrame":
+def volume_with_expectation(window: Window, found: Sequence[Finding]) -> pd.DataFrame:
     """Predictions by hour or day: period, n, errors, error_share and, where the volume finding has them, expected, low, high."""
-    import pandas as pd
-
     traffic = time_series.traffic_frame(window)
     judged = next((each for each in found if each.metric == "volume"), None)
     key, names = ("by_hour", ["expected", "low", "high"]) if time_series.chart_grain(window) == "hour" else ("by_day", ["expected"])
@@ -100,7 +97,7 @@ def check_columns(table: dict[str, dict[str, float]], found: By) -> list[dict[st
     ]
 
 
-def check_rows(table: dict[str, dict[str, float]], found: By, days: "DataFrame", scope: Scope) -> list[dict[str, Any]]:
+def check_rows(table: dict[str, dict[str, float]], found: By, days: pd.DataFrame, scope: Scope) -> list[dict[str, Any]]:
     """A row for each feature, those with problems first."""
     by_feature = dict(iter(days.groupby("subject"))) if len(days) else {}
     bad = [subject for (subject, _), each in found.items() if needs_action(each.severity)]
@@ -125,7 +122,7 @@ def check_rows(table: dict[str, dict[str, float]], found: By, days: "DataFrame",
     return rows
 
 
-def missing_values_sentence(days: "DataFrame") -> str:
+def missing_values_sentence(days: pd.DataFrame) -> str:
     """The largest share in the heatmap of missing values."""
     worst = days.iloc[int(days["value"].argmax())]
     if worst["value"] == 0:
@@ -135,7 +132,7 @@ def missing_values_sentence(days: "DataFrame") -> str:
     )
 
 
-def predictions_missing_value(here: ModelPage, point: clicks.Point, days: "DataFrame") -> clicks.CaseQuery | None:
+def predictions_missing_value(here: ModelPage, point: clicks.Point, days: pd.DataFrame) -> clicks.CaseQuery | None:
     """The predictions of the clicked day that lack the value of the clicked feature."""
     data = point.get("customdata")
     subject = data[0] if isinstance(data, list | tuple) and data else None

@@ -1,24 +1,21 @@
 """The suggestions of a labelling project: acceptance by annotators, anchoring, and the effect of accepting confident ones."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.numerals import hours_in_words
 from observability.dashboard import frame
-from observability.dashboard.cells import UNKNOWN_CELL
 from observability.dashboard.charts import suggestions as charts_suggestions
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.choice_box import address_writer, link_warning
+from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, finding_lines, plain_paragraph
 from observability.metrics import suggestions
 from observability.metrics.suggestions import AcceptanceOutcome
 from observability.stats.interval import Interval
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 USUAL = 90
 """Default of the slider: confidence in hundredths."""
@@ -26,13 +23,12 @@ LOWEST = 50
 """Lowest confidence of the slider in hundredths; lower where suggestions are less confident."""
 EFFECT_COLUMNS = (
     column("what", "Figure", strong=True),
-    column("figure", "Value", align="right"),
-    column("reach", "95 % interval", align="right"),
+    *number_columns(figure="Value", reach="95 % interval"),
     column("of", "Of"),
 )
 
 
-def suggestions_section(now: "DataFrame", found: Sequence[Finding]) -> None:
+def suggestions_section(now: pd.DataFrame, found: Sequence[Finding]) -> None:
     """The section about suggestions; nothing where none was shown."""
     if not now["shown"].any():
         return
@@ -46,8 +42,6 @@ def suggestions_section(now: "DataFrame", found: Sequence[Finding]) -> None:
 
 def _anchoring_chart(told: Finding | None) -> None:
     """Share of wrong answers where they are suggested and where nothing is, on the same items."""
-    import pandas as pd
-
     if told is None:
         return
     both = (("it is suggested", told.evidence["here"]), ("nothing is suggested", told.evidence["there"]))
@@ -57,7 +51,7 @@ def _anchoring_chart(told: Finding | None) -> None:
     frame.chart_with_table(figure, rows, key="anchoring", alt=told.because, metrics=metrics, columns=columns)
 
 
-def _acceptance_section(now: "DataFrame") -> None:
+def _acceptance_section(now: pd.DataFrame) -> None:
     """Accuracy by confidence, and the effect of a threshold."""
     rows = suggestions.acceptance_curve(now)
     if rows.empty:
@@ -81,19 +75,15 @@ def _acceptance_section(now: "DataFrame") -> None:
     _acceptance_effect(told)
 
 
-def _confidence_threshold(rows: "DataFrame") -> float:
+def _confidence_threshold(rows: pd.DataFrame) -> float:
     """The slider, whose value is the parameter `confidence` of the address."""
     low = min(int(100 * rows["confidence"].min()), LOWEST)
     named = st.query_params.get("confidence", str(USUAL))
     known = named.isdigit() and low <= int(named) <= 100
     if not known:
-        words = f"The link names the confidence {formatting.escape_markdown(named)}; it is a whole number from {low} to 100."
-        st.warning(words, icon=":material/link_off:")
+        link_warning(f"The link names the confidence {named}; expected a whole number from {low} to 100.")
     held = int(named) if known else USUAL
-
-    def write() -> None:
-        st.query_params["confidence"] = str(st.session_state["confidence-slider"])
-
+    write = address_writer("confidence", "confidence-slider", str)
     found: int = st.slider("Accept from confidence", low, 100, held, step=1, format="%d %%", key="confidence-slider", on_change=write)
     return found / 100
 
@@ -112,8 +102,6 @@ def acceptance_sentence(told: AcceptanceOutcome) -> str:
 
 def _acceptance_effect(told: AcceptanceOutcome) -> None:
     """The figures that would change, each with its basis."""
-    import pandas as pd
-
     hours = None if told.seconds is None else told.seconds / 3600
     facts: list[tuple[str, Interval | None, str, str]] = [
         ("Errors among accepted suggestions", told.error, f"{told.error.n:,.0f} accepted suggestions of gold items", "measured"),
@@ -123,10 +111,10 @@ def _acceptance_effect(told: AcceptanceOutcome) -> None:
     ]
     known = [(name, figure, of, basis) for name, figure, of, basis in facts if figure is not None]
     lines = [table_row(_effect_cells(name, figure, of, basis)) for name, figure, of, basis in known]
-    saved: Cell = {"t": hours_in_words(hours), "mark": told.time_basis} if hours is not None else dict(UNKNOWN_CELL)
+    saved: Cell | None = {"t": hours_in_words(hours), "mark": told.time_basis} if hours is not None else None
     of_time = f"{told.labels:,} labels of this window no longer needed; {told.timed:,} with a logged time"
-    time_cells = {"what": {"t": "Annotator time saved"}, "figure": saved, "reach": dict(UNKNOWN_CELL)}
-    lines.append(table_row({**time_cells, "of": {"t": of_time if hours is not None else "log `seconds` to see it"}}))
+    of_time = of_time if hours is not None else "log `seconds` to see it"
+    lines.append(table_row(what="Annotator time saved", figure=saved, reach=None, of=of_time))
     draw_table("effect", "Effect of accepting suggestions", EFFECT_COLUMNS, lines, compact=True)
     rows = [[name, figure.value, figure.low, figure.high, figure.n, basis] for name, figure, _, basis in known]
     rows.append(["Hours of annotators saved", hours, None, None, told.labels, told.time_basis])

@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -12,6 +13,7 @@ from observability.core.errors import UsageError
 from observability.dashboard import empty_states, frame
 from observability.dashboard.cells import UNKNOWN_CELL, severity_cell
 from observability.dashboard.charts import lab as charts_lab
+from observability.dashboard.choice_box import address_writer
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.lab import job as lab_job
 from observability.dashboard.lab import load_lab
@@ -20,8 +22,6 @@ from observability.dashboard.widgets import csv_button, plain_caption, status_li
 from observability.simulation.fault import Strength
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
-
     from observability.simulation.fault_targets import FaultTargets
     from observability.simulation.timeline import FaultTimeline, TimelineIncident, TimelineRequest
 
@@ -66,6 +66,7 @@ def query_number(key: str, usual: int, options: "tuple[int, ...]") -> int:
 
 
 def parameter_box(
+    side: Any,
     label: str,
     parameter: str,
     options: Sequence[Any],
@@ -75,15 +76,11 @@ def parameter_box(
     prefix: str = "lab",
     note: str | None = None,
 ) -> Any:
-    """The choice of a box that is a parameter of the address. prefix: of the box's key; note: its help."""
+    """The choice of a box that is a parameter of the address. side: where it stands; prefix: of the box's key; note: its help."""
     key, texts = f"{prefix}-{parameter}", [str(option) for option in options]
     named = st.query_params.get(parameter, str(default))
     place = texts.index(named) if named in texts else list(options).index(default)
-
-    def write() -> None:
-        st.query_params[parameter] = str(st.session_state[key])
-
-    return st.selectbox(label, options, place, format_func=words, key=key, on_change=write, help=note)
+    return side.selectbox(label, options, place, format_func=words, key=key, on_change=address_writer(parameter, key, str), help=note)
 
 
 def chosen_fault(here: ModelPage) -> "tuple[FaultTargets, TimelineRequest, str | None]":
@@ -99,29 +96,22 @@ def chosen_fault(here: ModelPage) -> "tuple[FaultTargets, TimelineRequest, str |
                 scene = load_lab.lab_scene(here.model.name, seed)
         except UsageError as error:
             step = "The lab draws clean days from a model's past or reference."
-            empty_states.empty_state(formatting.escape_markdown(str(error)), step, "add_model", "Register")
-            st.stop()
+            empty_states.stop_with_empty_state(formatting.escape_markdown(str(error)), step, "add_model", "Register")
         cannot = fault_obstacles(scene)
         names = sorted(FAULTS, key=lambda name: (cannot[name] is not None, FAULTS[name].section, name))
         titles = {name: FAULTS[name].title + ("" if cannot[name] is None else " (not on this model)") for name in names}
-        with left:
-            fault = parameter_box("Fault", "fault", names, names[0], titles.__getitem__)
-        with right:
-            strength = parameter_box("Strength", "strength", list(STRENGTHS), "middle", STRENGTHS.__getitem__)
+        fault = parameter_box(left, "Fault", "fault", names, names[0], titles.__getitem__)
+        strength = parameter_box(right, "Strength", "strength", list(STRENGTHS), "middle", STRENGTHS.__getitem__)
         chosen = FAULTS[fault]
         targets = " and ".join(f"`{name}`" for name in scene.target(chosen.needs).values()) if cannot[fault] is None else ""
         about = f"{formatting.escape_markdown(chosen.description)} {f'Target: {targets}.' if targets else ''}"
         st.markdown(f"{about} :gray[{formatting.escape_markdown(chosen.size(strength))}]")
         first, second, third, fourth = st.columns(4, gap="medium")
-        with first:
-            days = parameter_box("Days with the fault", "days", (3, 7, 14, 28), 7, lambda days: formatting.plural(days, "day"))
-        with second:
-            rows = parameter_box("Predictions per day", "rows", (200, 500, 1000, 5000, 20_000), 1000, lambda rows: f"{rows:,}")
-        with third:
-            delay = parameter_box("Label delay", "delay", tuple(DELAYS), 0, DELAYS.__getitem__)
-        with fourth:
-            note = "Another seed takes other rows, and may choose another feature, slice or replica"
-            parameter_box("Seed", "seed", tuple(range(10)), 0, lambda number: str(number + 1), note=note)
+        days = parameter_box(first, "Days with the fault", "days", (3, 7, 14, 28), 7, lambda days: formatting.plural(days, "day"))
+        rows = parameter_box(second, "Predictions per day", "rows", (200, 500, 1000, 5000, 20_000), 1000, lambda rows: f"{rows:,}")
+        delay = parameter_box(third, "Label delay", "delay", tuple(DELAYS), 0, DELAYS.__getitem__)
+        note = "Another seed takes other rows, and may choose another feature, slice or replica"
+        parameter_box(fourth, "Seed", "seed", tuple(range(10)), 0, lambda number: str(number + 1), note=note)
         return scene, TimelineRequest(here.model.name, fault, strength, days, rows, delay, seed), cannot[fault]
 
 
@@ -164,8 +154,6 @@ def _job_progress() -> None:
 
 def fault_timeline_section(told: "FaultTimeline") -> None:
     """The result, the chart by day, the table and the downloads."""
-    import pandas as pd
-
     identified = told.first_named is not None or not told.target
     with st.container(border=True, key="lab-answer"):
         detection_status(told.sentence, detected=told.first_said is not None, identified=identified, has_target=bool(told.target))
@@ -173,7 +161,7 @@ def fault_timeline_section(told: "FaultTimeline") -> None:
             st.metric("First detected", "never" if told.first_said is None else f"day {told.first_said}", width="content")
             if told.target:
                 st.metric("First identified", "never" if told.first_named is None else f"day {told.first_named}", width="content")
-            note = "Most on one day, beside the first, that do not also occur without the fault"
+            note = "Maximum on one day, without the first incident and those that also occur without the fault"
             st.metric("Other critical incidents", f"{told.others}", help=note, width="content")
         plain_caption(f"{told.source_note} Each day is judged as of its end, with only what had arrived by then.")
     also = _show_twins_toggle(told)
@@ -196,7 +184,7 @@ def detection_status(sentence: str, *, detected: bool, identified: bool, has_tar
     st.markdown(f"{SIMULATED} {status_line(status, sentence, word)}")
 
 
-def result_downloads(stem: str, rows: "DataFrame", result: Any) -> None:
+def result_downloads(stem: str, rows: pd.DataFrame, result: Any) -> None:
     """The result as CSV and JSON."""
     with st.container(horizontal=True, gap="small"):
         csv_button(stem, lambda: rows.assign(basis="simulated"), key="lab-csv")
@@ -252,6 +240,6 @@ def _day_row(day: int, said: "TimelineIncident | None") -> dict[str, Any]:
 def no_timeline_yet() -> None:
     """The empty state before the fault is planted."""
     empty_states.empty_state(
-        "Choose a fault and plant it in a copy of this model's log: each day is then judged as it would have been.",
+        "Choose a fault and plant it in a copy of this model's log. Each day is then checked as of its end.",
         "Works on any model with a reference. Every figure on this page is simulated.",
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -48,24 +49,20 @@ def chosen_record_fault(here: ModelPage, of: str) -> RecordFaultChoice:
     runs = [NEWEST_RUN, *(each.run.name for each in load.analyzed_training_runs(here.model.name))] if of == "training" else []
     if of == "training" and len(runs) == 1:
         message, step = "No training run of this model has been logged yet.", "The fault is planted in a copy of a run's steps."
-        empty_states.empty_state(message, step, "runs", "How to log one")
-        st.stop()
+        empty_states.stop_with_empty_state(message, step, "runs", "How to log one")
     run, prefix = NEWEST_RUN, f"lab-{of}"
     with st.container(border=True, key="lab-choice"):
         left, right = st.columns([2, 1], gap="medium")
-        with left:
-            fault = lab.parameter_box("Fault", "fault", names, names[0], lambda name: str(faults[name].title), prefix=prefix)
-        with right:
-            strength = lab.parameter_box("Strength", "strength", strengths, "middle", lab.STRENGTHS.__getitem__, prefix=prefix)
+        fault = lab.parameter_box(left, "Fault", "fault", names, names[0], lambda name: str(faults[name].title), prefix=prefix)
+        strength = lab.parameter_box(right, "Strength", "strength", strengths, "middle", lab.STRENGTHS.__getitem__, prefix=prefix)
         chosen = faults[fault]
         st.markdown(f"{formatting.escape_markdown(chosen.description)} :gray[{formatting.escape_markdown(chosen.size(strength))}]")
         left, right = st.columns([2, 1], gap="medium")
         if runs:
-            with left:
-                run = lab.parameter_box("Run", "run", runs, NEWEST_RUN, lambda name: name or "Newest suitable clean run", prefix=prefix)
-        with right if runs else left:
-            note = "Another seed may choose another rank, annotator or item"
-            seed = lab.parameter_box("Seed", "seed", tuple(range(10)), 0, lambda number: str(number + 1), prefix=prefix, note=note)
+            titles = {NEWEST_RUN: "Newest suitable clean run"} | {name: name for name in runs if name}
+            run = lab.parameter_box(left, "Run", "run", runs, NEWEST_RUN, titles.__getitem__, prefix=prefix)
+        side, note = right if runs else left, "Another seed may choose another rank, annotator or item"
+        seed = lab.parameter_box(side, "Seed", "seed", tuple(range(10)), 0, lambda number: str(number + 1), prefix=prefix, note=note)
     return RecordFaultChoice(of, here.model.name, fault, strength, seed, run)
 
 
@@ -92,8 +89,6 @@ def plant_record_fault(here: ModelPage, choice: RecordFaultChoice) -> None:
 
 def record_fault_result(choice: RecordFaultChoice, told: "RecordDetection") -> None:
     """The result, the chart by step or day, the table and the downloads."""
-    import pandas as pd
-
     with st.container(border=True, key="lab-answer"):
         lab.detection_status(told.sentence, detected=told.first_said is not None, identified=told.first_named is not None)
         with st.container(horizontal=True, gap="large"):
@@ -129,14 +124,14 @@ def _look_row(said: dict[str, Any], unit: str) -> dict[str, Any]:
     if said["metric"]:
         under = [formatting.metric_title(said["metric"]), said["subject"], *(["identifies the target"] if said["named"] else [])]
         because |= {"sub": " · ".join(under), "mark": "simulated"}
-    return table_row({"at": {"t": f"{said[unit]:,}"}, "status": severity_cell(said["severity"]), "because": because})
+    return table_row(at=f"{said[unit]:,}", status=severity_cell(said["severity"]), because=because)
 
 
 def no_record_result_yet(of: str) -> None:
     """The empty state before the fault is planted."""
     copies = {
-        "training": "of a training run's steps: ten points from there to its end are then judged",
-        "labelling": "of the model's labelling records, or in a simulated project where it has too few: each day of a week is then judged",
+        "training": "of a training run's steps. The run is then checked at ten points from there to its end.",
+        "labelling": "of the model's labelling records, or in a simulated project if it has too few. Each day of a week is then checked.",
     }
-    message = f"Choose a fault and plant it in a copy {copies[of]} as it would have been."
+    message = f"Choose a fault and plant it in a copy {copies[of]}"
     empty_states.empty_state(message, "Every figure on this page is simulated.")

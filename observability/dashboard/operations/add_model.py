@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -12,7 +13,7 @@ from observability.core.errors import ObservabilityError
 from observability.dashboard import empty_states
 from observability.dashboard.operations import intake
 from observability.dashboard.state_cache import store_stamp
-from observability.dashboard.widgets import plain_error
+from observability.dashboard.widgets import plain_error, progress_bar
 
 if TYPE_CHECKING:
     from observability.store.types.registration import Inference
@@ -38,15 +39,11 @@ def reference_step() -> None:
     """Step 1: names and the reference file, copied to disk at once."""
     adding = _draft()
     left, right = st.columns([3, 1])
-    model = left.text_input(
-        "Model", placeholder="loan-default", max_chars=200, key="new-model", help="An existing model gets a new version."
-    )
+    words = "An existing model gets a new version."
+    model = left.text_input("Model", placeholder="loan-default", max_chars=200, key="new-model", help=words)
     version = right.text_input("Version", value="1", max_chars=200, key="new-version")
-    upload = st.file_uploader(
-        "Reference: held-out predictions with labels, one per row (.csv, .parquet or .jsonl)",
-        type=list(intake.SUFFIXES),
-        key="new-reference",
-    )
+    words = "Reference: held-out predictions with labels, one per row (.csv, .parquet or .jsonl)"
+    upload = st.file_uploader(words, type=list(intake.SUFFIXES), key="new-reference")
     if upload is None:
         _discard_draft()
         st.caption("Columns for features, score and label in any order and under any names; optionally an id and a time.")
@@ -102,9 +99,8 @@ def _inference(adding: dict[str, Any]) -> "Inference":
     key = _draft_fingerprint(adding)
     if adding.get("looked") != key:
         adding.pop("inference", None)
-        adding["inference"] = intake.inferred_upload(
-            intake.registration_request(adding["model"], adding["version"], adding["path"], adding["changes"])
-        )
+        request = intake.registration_request(adding["model"], adding["version"], adding["path"], adding["changes"])
+        adding["inference"] = intake.inferred_upload(request)
         adding["looked"] = key
     found: Inference = adding["inference"]
     return found
@@ -119,38 +115,22 @@ def _correction_form(adding: dict[str, Any], found: "Inference | None") -> None:
     """The form of corrections; unchanged boxes stay inferred."""
     columns = adding["columns"]
     said = found.as_json() if found else adding["changes"]
+
+    def box(side: Any, label: str, options: list[str], value: object, placeholder: str = "Infer", **more: Any) -> Any:
+        """A box whose content is a value, or nothing where the value is not among the options."""
+        return side.selectbox(label, options, index=_option_index(options, value), placeholder=placeholder, **more)
+
     with st.form("correct", border=False):
         first, second = st.columns(2)
-        task = first.selectbox(
-            "Task",
-            list(TASKS),
-            index=_option_index(list(TASKS), said.get("task")),
-            placeholder="Infer",
-            format_func=lambda each: TASKS[each],
-        )
-        label = second.selectbox("Label (ground truth)", columns, index=_option_index(columns, said.get("label")), placeholder="Infer")
+        task = box(first, "Task", list(TASKS), said.get("task"), format_func=TASKS.__getitem__)
+        label = box(second, "Label (ground truth)", columns, said.get("label"))
         score = ", ".join(said.get("score") or [])
         offered = list(dict.fromkeys([*columns, *([score] if score else [])]))
-        score = first.selectbox(
-            "Score",
-            offered,
-            index=_option_index(offered, score or None),
-            placeholder="Infer",
-            accept_new_options=True,
-            help=SCORE_HELP,
-        )
-        prediction = second.selectbox(
-            "Decision, where logged", columns, index=_option_index(columns, said.get("prediction")), placeholder="None"
-        )
-        at = first.selectbox("Time", columns, index=_option_index(columns, said.get("at")), placeholder="None")
+        score = box(first, "Score", offered, score or None, accept_new_options=True, help=SCORE_HELP)
+        prediction = box(second, "Decision, where logged", columns, said.get("prediction"), "None")
+        at = box(first, "Time", columns, said.get("at"), "None")
         classes = [str(each) for each in said.get("classes") or _label_levels(adding, said.get("label"))]
-        positive = second.selectbox(
-            "Positive class (binary)",
-            classes,
-            index=_option_index(classes, said.get("positive")),
-            placeholder="Infer",
-            accept_new_options=True,
-        )
+        positive = box(second, "Positive class (binary)", classes, said.get("positive"), accept_new_options=True)
         of_columns = _column_editor(columns, said, found is not None)
         in_sample = st.checkbox("The file contains training rows (estimates are marked accordingly)", value=bool(said.get("in_sample")))
         if st.form_submit_button("Apply", icon=":material/refresh:"):
@@ -182,8 +162,6 @@ def _column_editor(columns: list[str], said: Mapping[str, Any], known: bool) -> 
 
     known: the file could be read that far, so that `said` holds what was inferred.
     """
-    import pandas as pd
-
     used = {said.get("label"), said.get("prediction"), said.get("at"), *(each.rpartition("=")[2] for each in said.get("score") or [])}
     rest = [each for each in columns if each not in used]
     kinds, sensitive, chosen = said.get("kinds") or {}, said.get("sensitive") or [], said.get("features") or []
@@ -195,18 +173,13 @@ def _column_editor(columns: list[str], said: Mapping[str, Any], known: bool) -> 
             "sensitive": [each in sensitive for each in rest],
         }
     )
-    after = st.data_editor(
-        before,
-        hide_index=True,
-        disabled=["column"],
-        height=min(36 * len(rest) + 38, 330),
-        alt="Other columns: feature, kind, sensitive",
-        column_config={
-            "feature": st.column_config.CheckboxColumn("feature", help="An input of the model"),
-            "kind": st.column_config.SelectboxColumn("kind", options=list(KINDS)),
-            "sensitive": st.column_config.CheckboxColumn("sensitive", help="Groups for fairness; need not be an input"),
-        },
-    )
+    boxes = {
+        "feature": st.column_config.CheckboxColumn("feature", help="An input of the model"),
+        "kind": st.column_config.SelectboxColumn("kind", options=list(KINDS)),
+        "sensitive": st.column_config.CheckboxColumn("sensitive", help="Groups for fairness; need not be an input"),
+    }
+    alt, height = "Other columns: feature, kind, sensitive", min(36 * len(rest) + 38, 330)
+    after = st.data_editor(before, hide_index=True, disabled=["column"], height=height, alt=alt, column_config=boxes)
     same = before["feature"].equals(after["feature"])
     told = known and (said.get("left_out") or after["sensitive"].any())
     return {
@@ -225,10 +198,8 @@ def registration_step(found: "Inference") -> bool:
     """The button that registers the version. Whether it is registered."""
     adding = _draft()
     if adding.get("done") == adding.get("looked"):
-        st.success(
-            formatting.escape_markdown(f"{found.model} version {found.version} is registered with {found.usable:,} reference rows."),
-            icon=":material/check_circle:",
-        )
+        words = f"{found.model} version {found.version} is registered with {found.usable:,} reference rows."
+        st.success(formatting.escape_markdown(words), icon=":material/check_circle:")
         return True
     if not st.button(f"Register version {formatting.escape_markdown(found.version)}", icon=":material/add_task:"):
         return False
@@ -249,9 +220,8 @@ def registration_step(found: "Inference") -> bool:
 
 def serving_logs_step(found: "Inference") -> None:
     """Step 3: serving logs, each copied to disk, loaded with progress, and deleted."""
-    uploads = st.file_uploader(
-        "Serving logs (.jsonl, .csv or .parquet)", type=list(intake.SUFFIXES), accept_multiple_files=True, key="new-logs"
-    )
+    words, endings = "Serving logs (.jsonl, .csv or .parquet)", list(intake.SUFFIXES)
+    uploads = st.file_uploader(words, type=endings, accept_multiple_files=True, key="new-logs")
     if not uploads:
         st.caption("Optional: served predictions, or labels. Your service can also log to this home at any time.")
         return
@@ -292,18 +262,10 @@ def _log_form(found: "Inference", columns: list[str]) -> dict[str, Any] | None:
 
 def _load_log_files(paths: list[Path], found: "Inference", answers: dict[str, Any]) -> None:
     """Load the files and show the counts."""
-    bar = st.progress(0.0, "Loading")
-    report = intake.load_serving_logs(
-        paths,
-        kind=answers["kind"],
-        model=found.model,
-        version=found.version,
-        features=tuple(each.name for each in found.features) if answers["kind"] == "prediction" else None,
-        renames=answers["renames"],
-        timezone=answers["timezone"],
-        progress=lambda done, total, lines: bar.progress(min(done / max(total, 1), 1.0), f"{lines:,} lines"),
-    )
-    bar.empty()
+    with progress_bar("Loading") as note:
+        report = intake.load_serving_logs(
+            paths, found, **answers, progress=lambda done, total, lines: note(done / max(total, 1), f"{lines:,} lines")
+        )
     said = f"{report.lines:,} lines: {report.stored:,} stored, {report.duplicates:,} duplicates, {report.rejected:,} rejected."
     (st.success if report.stored else st.warning)(formatting.escape_markdown(said))
     for reason, n in sorted(report.reasons.items(), key=lambda each: -each[1]):

@@ -5,32 +5,32 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.alerts import alarm_rules as ruling
 from observability.alerts.alarm_rules import AlarmRule, WeekPreview
 from observability.core import formatting
 from observability.core.catalog import Model
-from observability.core.errors import ObservabilityError
 from observability.core.finding import Finding
 from observability.core.metric_definitions import METRICS
-from observability.core.settings import CRITERIA, ModelSettings, parse_settings
+from observability.core.settings import CRITERIA, PRIMARY_METRICS, ModelSettings, parse_settings
 from observability.dashboard import load, person_name
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.review import load_review
-from observability.dashboard.table import column, draw_table, table_row
-from observability.dashboard.widgets import plain_error
+from observability.dashboard.table import column, draw_table, number_columns, table_row
+from observability.dashboard.widgets import answer_or_error, progress_bar
 
 COLUMNS = (
     column("week", "Week", width="12rem"),
-    column("before", "Current", align="right"),
-    column("after", "After the change", align="right"),
+    *number_columns(before="Current", after="After the change"),
     column("what", "Difference", wide=True),
 )
 SETTING_WORDS = {
     "owner": "Owner",
     "description": "Purpose of the model",
     "threshold": "Decision threshold on the score",
+    "primary_metric": "Primary metric (else accuracy, or mean absolute error)",
     "fairness_criterion": "Fairness criterion",
     "cost_false_positive": "Cost of a false positive",
     "cost_false_negative": "Cost of a false negative",
@@ -44,6 +44,7 @@ SETTING_WORDS = {
 }
 """The settings of this page in their order; others are set by `python -m observability settings`."""
 RULE, DEFAULT, OVERRIDE, RATED = "Rule", "Default threshold", "Threshold override", "Alerts rated useful"
+CHOICES = {"fairness_criterion": CRITERIA, "primary_metric": PRIMARY_METRICS}
 TEXTS, LISTS = ("owner", "description", "cost_currency", "budget_currency"), ("slices", "immutable")
 
 
@@ -64,19 +65,20 @@ def edited_settings(here: ModelPage) -> ModelSettings | None:
     blank = replace(
         model.settings, limits={}, **{name: getattr(ModelSettings(), name) for name in values if name not in kept and name != "threshold"}
     )
-    try:
-        return parse_settings({"settings": kept, "limits": limits}, blank)
-    except ObservabilityError as error:
-        plain_error(error)
-        return None
+    return answer_or_error(lambda: parse_settings({"settings": kept, "limits": limits}, blank))
+
+
+def choice_in_words(choice: str) -> str:
+    """The title of a metric, or a criterion in words."""
+    return METRICS[choice].title if choice in METRICS else choice.replace("_", " ")
 
 
 def _setting_box(model: Model, name: str) -> Any:
     """The value of one setting in its box; None where it is not set."""
     value, key = getattr(model.settings, name), f"setting-{model.name}-{name}"
-    if name == "fairness_criterion":
-        words, place = (lambda criterion: criterion.replace("_", " ")), CRITERIA.index(value) if value else None
-        return st.selectbox(SETTING_WORDS[name], CRITERIA, place, format_func=words, placeholder="Not set", key=key)
+    if options := CHOICES.get(name):
+        place = options.index(value) if value else None
+        return st.selectbox(SETTING_WORDS[name], options, place, format_func=choice_in_words, placeholder="Not set", key=key)
     if name in LISTS:
         lines = st.text_area(SETTING_WORDS[name], "\n".join(value), key=key, height=90)
         return [each.strip() for each in lines.splitlines() if each.strip()]
@@ -88,8 +90,6 @@ def _setting_box(model: Model, name: str) -> Any:
 
 def _limits_table(model: Model) -> dict[str, float]:
     """The overrides in the table of the rules, by rule."""
-    import pandas as pd
-
     known = ruling.alarm_rules_of(model.settings)
     alerts = list(load_review.current_alerts().values())
     shown = pd.DataFrame(
@@ -111,8 +111,8 @@ def _limits_table(model: Model) -> dict[str, float]:
         shown, hide_index=True, disabled=fixed, key=f"limits-{model.name}", height=420, placeholder="–", column_config=columns
     )
     st.caption(
-        f"{OVERRIDE}: the smallest effect that is critical; empty, the default applies. "
-        "Warnings begin at the analyzer's own smaller threshold, never above yours."
+        f"{OVERRIDE}: the smallest effect that is critical. Empty: the default applies. "
+        "Warnings begin at the analyzer's smaller threshold, never above the override."
     )
     own = edited[OVERRIDE].astype(float)
     return {rule.name: value for rule, value in zip(known, own, strict=True) if value == value}
@@ -179,18 +179,13 @@ def settings_change_preview(here: ModelPage, settings: ModelSettings) -> None:
 
 def _preview_with_progress(here: ModelPage, settings: ModelSettings) -> list[WeekPreview] | None:
     """The preview, with progress."""
-    bar = st.progress(0.0, "Checking past weeks")
+    store, now = load.store(), datetime.now(UTC)
+    with progress_bar("Checking past weeks") as note:
 
-    def note(share: float, sentence: str) -> None:
-        bar.progress(share, f"{sentence[:1].upper()}{sentence[1:]}")
+        def progress(share: float, words: str) -> None:
+            note(share, f"{words[:1].upper()}{words[1:]}")
 
-    try:
-        return ruling.preview_settings(load.store(), here.model.name, settings, now=datetime.now(UTC), progress=note)
-    except ObservabilityError as error:
-        plain_error(error)
-        return None
-    finally:
-        bar.empty()
+        return answer_or_error(lambda: ruling.preview_settings(store, here.model.name, settings, now=now, progress=progress))
 
 
 def _preview_table(said: Sequence[WeekPreview], *, partial: bool) -> None:
@@ -217,12 +212,10 @@ def _preview_row(each: WeekPreview) -> dict[str, Any]:
     parts += [f"{words[old.severity]} becomes {words[new.severity]}: {_finding_words(old)}" for old, new in each.changed]
     more = f" and {len(parts) - 4} more" if len(parts) > 4 else ""
     return table_row(
-        {
-            "week": {"t": str(each.week), "sub": formatting.format_span(each.week.start, each.week.end)},
-            "before": {"t": f"{each.before['act']} critical", "sub": f"{each.before['watch']} warning"},
-            "after": {"t": f"{each.after['act']} critical", "sub": f"{each.after['watch']} warning"},
-            "what": {"t": ("; ".join(parts[:4]) + more) if parts else "none"},
-        }
+        week={"t": str(each.week), "sub": formatting.format_span(each.week.start, each.week.end)},
+        before={"t": f"{each.before['act']} critical", "sub": f"{each.before['watch']} warning"},
+        after={"t": f"{each.after['act']} critical", "sub": f"{each.after['watch']} warning"},
+        what="; ".join(parts[:4]) + more if parts else "none",
     )
 
 
@@ -237,15 +230,13 @@ def _save_change(here: ModelPage, settings: ModelSettings, said: Sequence[str], 
         author = person_name.person_name_box()
         why = st.text_input("Reason", max_chars=400, key="why-rules")
         if st.button("Save the change", icon=":material/save:", disabled=author is None) and author:
-            try:
-                notes = ruling.change_settings(load.store(), here.model.name, settings, author=author, said=said, why=why)
-            except ObservabilityError as error:
-                plain_error(error)
-                return
-            st.session_state.pop(key, None)
-            for note in notes:
-                st.toast(formatting.escape_markdown(note))
-            st.rerun()
+            store, name = load.store(), here.model.name
+            notes = answer_or_error(lambda: ruling.change_settings(store, name, settings, author=author, said=said, why=why))
+            if notes is not None:
+                st.session_state.pop(key, None)
+                for note in notes:
+                    st.toast(formatting.escape_markdown(note))
+                st.rerun()
 
 
 USED_COLUMNS = (
@@ -261,15 +252,8 @@ def alarm_rules_used(found: Sequence[Mapping[str, Any]]) -> None:
     for each in found:
         share = f"{each['useful']} of {each['judged']} rated" if each["judged"] else "no rating"
         word = {"s": "watch", "sub": "mostly not useful: raise its threshold, or silence it"} if each["useless"] else {}
-        rows.append(
-            table_row(
-                {
-                    "rule": {"t": _alarm_rule_title(each["rule"]), "sub": each["rule"]},
-                    "fired": {"t": f"{each['fired']:,}"},
-                    "useful": {"t": share, **word},
-                }
-            )
-        )
+        rule = {"t": _alarm_rule_title(each["rule"]), "sub": each["rule"]}
+        rows.append(table_row(rule=rule, fired=f"{each['fired']:,}", useful={"t": share, **word}))
     draw_table("rules-used", "Rules that raised alerts", USED_COLUMNS, rows, compact=True)
 
 

@@ -20,22 +20,12 @@ from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.operations import alarm_rule_settings
 from observability.dashboard.review import load_review
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import link_button, note_line, plain_caption, plain_error, save_records, utc_midnight
+from observability.dashboard.table import column, draw_table, number_columns, table_row
+from observability.dashboard.widgets import cut_note, link_button, note_line, plain_caption, plain_error, save_records, utc_midnight
 
 STATES = {"open": "Open", "acknowledged": "Acknowledged", "snoozed": "Snoozed", "resolved": "Resolved"}
-ENTRY_WORDS = {
-    "opened": "Opened",
-    "worse": "Got worse",
-    "resolved": "Resolved",
-    "acknowledged": "Acknowledged",
-    "snoozed": "Snoozed",
-    "woken": "Snooze over",
-    "reopened": "Reopened",
-    "useful": "Useful",
-    "not_useful": "Not useful",
-    "note": "Note",
-}
+ENTRY_WORDS = {"worse": "Got worse", "woken": "Snooze over", "not_useful": "Not useful"}
+"""Words of entries; the others are their own word."""
 COLUMNS = (
     column("title", "What", wide=True),
     column("model", "Model", width="9rem"),
@@ -48,9 +38,7 @@ COLUMNS = (
 CHANNEL_COLUMNS = (
     column("channel", "Channel", strong=True),
     column("for", "Recipients"),
-    column("sent", "Sent", align="right"),
-    column("waits", "Queued", align="right"),
-    column("failed", "Failed", align="right"),
+    *number_columns(sent="Sent", waits="Queued", failed="Failed"),
     column("repeat", "After a crash", wide=True),
 )
 MOST_ALERTS = 100
@@ -59,8 +47,7 @@ MOST_ALERTS = 100
 def alerts_table(alerts: Sequence[Alert], scope: Scope) -> None:
     """The alerts, open ones first."""
     draw_table("alerts", "Alerts, open ones first", COLUMNS, [_alert_row(alert, scope) for alert in alerts[:MOST_ALERTS]])
-    if len(alerts) > MOST_ALERTS:
-        st.caption(f"The first {MOST_ALERTS} of {len(alerts):,}.")
+    cut_note(len(alerts), MOST_ALERTS, "The first {0} of {1}.")
 
 
 def open_alerts_first(alerts: Sequence[Alert]) -> list[Alert]:
@@ -76,26 +63,21 @@ def _alert_row(alert: Alert, scope: Scope) -> dict[str, Any]:
         until = f"until it gets worse, by {alert.by}"
     severity = alert.severity if alert.state != "resolved" else "ok"
     target = links.link_cell(alert.title, "alerts", scope, incident=alert.incident)
-    cells: dict[str, Cell] = {
-        "title": {"s": severity, **target, "sub": f"suspected source: {alert.source}"},
-        "model": {"t": alert.model or formatting.DASH, "sub": alert.owner},
-        "state": {"t": STATES[alert.state], "sub": until},
-        "since": {"t": formatting.format_minute(alert.opened_at)},
-        "useful": {"t": {None: formatting.DASH, True: "yes", False: "no"}[alert.useful]},
-    }
-    return table_row(cells, selected=st.query_params.get("incident") == alert.incident)
+    return table_row(
+        title={"s": severity, **target, "sub": f"suspected source: {alert.source}"},
+        model={"t": alert.model or formatting.DASH, "sub": alert.owner},
+        state={"t": STATES[alert.state], "sub": until},
+        since=formatting.format_minute(alert.opened_at),
+        useful={None: formatting.DASH, True: "yes", False: "no"}[alert.useful],
+        selected=st.query_params.get("incident") == alert.incident,
+    )
 
 
 def alert_details(alerts: Sequence[Alert], scope: Scope) -> None:
     """The chosen alert with its history and the buttons to act on it."""
     known = {alert.incident: alert for alert in alerts}
-    titles, missing = (
-        {key: alert.title.replace("`", "")[:110] for key, alert in known.items()},
-        "The link names the incident {}, without an alert.",
-    )
-    chosen = address_selectbox(
-        "incident", "Open an alert", list(known), words=lambda key: titles.get(key, key), placeholder="Choose an alert", missing=missing
-    )
+    box: dict[str, Any] = {"placeholder": "Choose an alert", "missing": "The link names the incident {}, without an alert."}
+    chosen = address_selectbox("incident", "Open an alert", list(known), words=lambda key: known[key].title.replace("`", "")[:110], **box)
     alert = known.get(chosen or "")
     if alert is None:
         return
@@ -103,7 +85,8 @@ def alert_details(alerts: Sequence[Alert], scope: Scope) -> None:
         st.subheader(formatting.sentence_markdown(alert.title), anchor=False)
         for entry in load_review.alert_history(alert.incident):
             until = f" until {formatting.format_minute(entry['until'])}" if entry["until"] else ""
-            note_line(entry["at"], entry["author"], f"{ENTRY_WORDS[entry['says']]}{until}", entry["text"] or "", strong=True)
+            word = ENTRY_WORDS.get(entry["says"], entry["says"].capitalize())
+            note_line(entry["at"], entry["author"], f"{word}{until}", entry["text"] or "", strong=True)
         if alert.model:
             link_button("Findings of the model", links.link_cell("", "findings", scope.about(alert.model)), key="go-findings")
         author = person_name.person_name_box()
@@ -158,12 +141,12 @@ def alert_precision_note(alerts: Sequence[Alert]) -> None:
 def alerts_by_rule(alerts: Sequence[Alert]) -> None:
     """The rules that raised alerts with their usefulness, and those that never did."""
     found = rule_uses(alerts)
-    fired = [each for each in found if each.fired]
-    if fired:
-        rows = [
-            {"rule": use.rule, "fired": use.fired, "useful": use.answers.useful, "judged": use.answers.judged, "useless": use.useless}
-            for use in fired
-        ]
+    rows = [
+        {"rule": use.rule, "fired": use.fired, "useful": use.answers.useful, "judged": use.answers.judged, "useless": use.useless}
+        for use in found
+        if use.fired
+    ]
+    if rows:
         alarm_rule_settings.alarm_rules_used(rows)
     alarm_rule_settings.silent_alarm_rules([each.rule for each in found if not each.fired])
 
@@ -173,7 +156,7 @@ def channels_section() -> None:
     try:
         config = read_alert_config(load.home())
     except ObservabilityError as error:
-        st.error(formatting.escape_markdown(str(error)), title="Messages are not sent", icon=":material/error:")
+        st.error(formatting.escape_markdown(error), title="Messages are not sent", icon=":material/error:")
         return
     if not config.channels:
         empty_states.empty_state(
@@ -199,14 +182,12 @@ def _channel_row(name: str, config: AlertConfig, sent: Sequence[Message]) -> dic
     failed = [each for each in sent if each.state == "failed"]
     repeat = "a message may arrive twice" if config.repeats(name) else "a repeat carries the same Idempotency-Key"
     return table_row(
-        {
-            "channel": {"t": name, "sub": config.channels[name].partition(":")[0]},
-            "for": {"t": ", ".join(owners) or ("all without a route" if name in config.default else formatting.DASH)},
-            "sent": {"t": f"{sum(each.state == 'sent' for each in sent):,}"},
-            "waits": {"t": f"{sum(each.state == 'queued' for each in sent):,}"},
-            "failed": {"t": f"{len(failed):,}", "sub": failed[-1].error if failed else None, **({"s": "watch"} if failed else {})},
-            "repeat": {"t": repeat, "sub": f"given up after {TRIES} tries" if any(each.failed >= TRIES for each in failed) else None},
-        }
+        {"for": ", ".join(owners) or ("owners without a route" if name in config.default else formatting.DASH)},
+        channel={"t": name, "sub": config.channels[name].partition(":")[0]},
+        sent=f"{sum(each.state == 'sent' for each in sent):,}",
+        waits=f"{sum(each.state == 'queued' for each in sent):,}",
+        failed={"t": f"{len(failed):,}", "sub": failed[-1].error if failed else None, **({"s": "watch"} if failed else {})},
+        repeat={"t": repeat, "sub": f"given up after {TRIES} tries" if any(each.failed >= TRIES for each in failed) else None},
     )
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.analyzers.operations.cost import PAST_DAYS, money
@@ -12,12 +13,12 @@ from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.time import naive_utc
 from observability.core.window import Window
-from observability.dashboard import empty_states, frame, load, person_name
+from observability.dashboard import empty_states, frame, load
 from observability.dashboard.charts import energy as charts_energy
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.operations.energy import basis_badge, energy_of_training_runs, price_place, window_without_slice
-from observability.dashboard.table import column, draw_table, table_row
-from observability.dashboard.widgets import csv_button, plain_paragraph, status_line
+from observability.dashboard.table import column, draw_table, number_columns, table_row
+from observability.dashboard.widgets import csv_button, plain_paragraph, save_model_settings, status_line
 from observability.metrics.cost import (
     ANNOTATIONS,
     DATASETS,
@@ -38,9 +39,6 @@ from observability.metrics.cost import (
 from observability.metrics.energy import RESOURCES, RUNS, consumption_question, served_question
 from observability.metrics.prices import PRICES
 
-if TYPE_CHECKING:
-    pass
-
 SENTENCE_ORDER = ("month_cost", "cost_per_thousand", "cost_per_correct_decision", "cost_per_error_avoided", "money_lost_per_thousand")
 PRICED_METRICS = ("cost_per_thousand", "cost_per_correct_decision", "cost_per_error_avoided")
 """Metrics of a quantity at a recorded price: the badge is that of the quantity."""
@@ -51,7 +49,7 @@ EXAMPLES = {
         '{"kind":"price","from":"2026-01-01T00:00:00Z","resource":"cpu_hour","amount":0.05,"currency":"EUR"}'
     ),
     "Cost of each prediction, where the service knows it:": '{"kind":"prediction", …, "cost":0.0004}',
-    "Annotations, in a project of the model's name or of its setting `projects`; else labels with the source human count:": (
+    "Annotations in a project with the model's name or listed in its setting `projects`; without any, labels with source human:": (
         '{"kind":"annotation","project":"loan","item":"i7","annotator":"a2","at":"2026-03-01T10:00:00Z","label":1}'
     ),
     "Size of the datasets of training runs; each version is assumed to be stored from then on:": (
@@ -61,8 +59,7 @@ EXAMPLES = {
 """Records to log, with an example line each."""
 PART_COLUMNS = (
     column("part", "Part", strong=True),
-    column("amount", "Cost", align="right"),
-    column("units", "Units", align="right"),
+    *number_columns(amount="Cost", units="Units"),
     column("method", "Priced by", wide=True),
     column("source", "Basis of quantities"),
 )
@@ -81,8 +78,6 @@ class CostBreakdown:
 
 def cost_breakdown(here: ModelPage) -> CostBreakdown:
     """The cost of the window, computed as in the analyzer."""
-    import pandas as pd
-
     window = replace(window_without_slice(here), version=None)
     place, prices = price_place(here), load.ask_store(PRICES, window)
     served, use = load.ask_store(served_question(), window), load.ask_store(consumption_question("cost"), window)
@@ -95,9 +90,8 @@ def cost_breakdown(here: ModelPage) -> CostBreakdown:
         serving_cost(served, use, resources, prices, place),
         storage_cost(load.ask_store(DATASETS, window), runs, prices, place, start, end),
     ]
-    return CostBreakdown(
-        parts, [price_note(each, prices, place, end) for each in parts], spent_currencies(parts, here.model.settings), window
-    )
+    notes = [price_note(each, prices, place, end) for each in parts]
+    return CostBreakdown(parts, notes, spent_currencies(parts, here.model.settings), window)
 
 
 def cost_sentences(found: Sequence[Finding]) -> None:
@@ -118,16 +112,12 @@ def month_forecast_chart(here: ModelPage, found: Sequence[Finding]) -> None:
     if each is None or each.value is None or not each.evidence.get("by_day"):
         empty_states.empty_state("The month's cost cannot be forecast yet.", each.because.replace("`", "") if each else None)
         return
-    import pandas as pd
-
     currency = str(each.evidence.get("currency") or "")
-    rows = pd.DataFrame(each.evidence["by_day"], columns=["period", "value", "low", "high"]).astype(
-        {"value": float, "low": float, "high": float}
-    )
+    names = ["value", "low", "high"]
+    rows = pd.DataFrame(each.evidence["by_day"], columns=["period", *names]).astype(dict.fromkeys(names, float))
     rows["period"] = pd.to_datetime(rows["period"])
-    figure = charts_energy.cost_forecast_fan(
-        rows, currency=currency, say=partial(money, currency=currency), budget=here.model.settings.budget_per_month
-    )
+    budget = here.model.settings.budget_per_month
+    figure = charts_energy.cost_forecast_fan(rows, currency=currency, say=partial(money, currency=currency), budget=budget)
     frame.chart_with_table(figure, rows, key="month", alt=each.because.replace("`", ""), metrics=("month_cost",))
 
 
@@ -142,18 +132,8 @@ def budget_form(here: ModelPage, spent: CostBreakdown) -> None:
         amount = st.number_input("Budget per month", min_value=0.0, value=budget, placeholder="No budget", step=None, format="%.2f")
         currency = st.selectbox("Currency", known, index=0)
         if st.form_submit_button("Save", type="primary", key="set-budget"):
-            _save_budget(here, amount, currency)
-
-
-def _save_budget(here: ModelPage, amount: float | None, currency: str | None) -> None:
-    """Save the budget in the settings of the model."""
-    from observability.alerts import alarm_rules
-
-    settings = replace(here.model.settings, budget_per_month=amount, budget_currency=currency if amount is not None else None)
-    frame.answer_or_stop(
-        lambda: alarm_rules.save_settings(load.store(), here.model.name, settings, author=person_name.person_name_or_default())
-    )
-    st.rerun()
+            chosen = replace(settings, budget_per_month=amount, budget_currency=currency if amount is not None else None)
+            save_model_settings(here.model.name, chosen)
 
 
 def cost_by_period_charts(spent: CostBreakdown) -> None:
@@ -163,32 +143,25 @@ def cost_by_period_charts(spent: CostBreakdown) -> None:
         by_day = daily_cost(spent.parts, currency, start, end)
         weekly = len(by_day) > DAYS_UP_TO
         rows = (by_day.resample("W-MON", label="left", closed="left").sum() if weekly else by_day).rename_axis("period").reset_index()
-        amounts = {
-            part.name: cost_total(part, currency, naive_utc(spent.window.start), naive_utc(spent.window.end)) for part in spent.parts
-        }
-        said = f"{money(sum(amounts.values()), currency)} in this window: " + ", ".join(
-            f"{name} {money(amount, currency)}" for name, amount in amounts.items() if amount > 0
-        )
+        first, last = naive_utc(spent.window.start), naive_utc(spent.window.end)
+        amounts = {part.name: cost_total(part, currency, first, last) for part in spent.parts}
+        parts = ", ".join(f"{name} {money(amount, currency)}" for name, amount in amounts.items() if amount > 0)
+        said = f"{money(sum(amounts.values()), currency)} in this window: {parts}"
         plain_paragraph(said + ".")
         figure = charts_energy.cost_stack(rows, currency=currency, say=partial(money, currency=currency))
-        frame.chart_with_table(
-            figure, rows, key=f"parts-{number}", alt=f"Cost by {'week' if weekly else 'day'}. {said}", metrics=("cost_per_thousand",)
-        )
+        alt = f"Cost by {'week' if weekly else 'day'}. {said}"
+        frame.chart_with_table(figure, rows, key=f"parts-{number}", alt=alt, metrics=("cost_per_thousand",))
     if len(spent.currencies) > 1:
         st.caption("Currencies are not converted; each is shown separately.")
 
 
 def _whole_days(window: Window) -> tuple[Any, Any]:
     """Midnights around a window."""
-    import pandas as pd
-
     return pd.Timestamp(naive_utc(window.start)).floor("D"), pd.Timestamp(naive_utc(window.end)).ceil("D")
 
 
 def cost_parts_table(spent: CostBreakdown) -> None:
     """The cost, units, price and basis of each part."""
-    import pandas as pd
-
     rows, twin = [], []
     for part, since in zip(spent.parts, spent.priced, strict=True):
         held = cost_rows_within(part, naive_utc(spent.window.start), naive_utc(spent.window.end))

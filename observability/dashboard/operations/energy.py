@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.analyzers.operations.energy import HOW, PAST_DAYS
@@ -15,10 +16,9 @@ from observability.core.numerals import with_si_prefix
 from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.dashboard import clicks, empty_states, frame, load
-from observability.dashboard.cells import text_cells
 from observability.dashboard.charts import energy as charts_energy
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.table import column, draw_table, table_row
+from observability.dashboard.table import column, draw_table, number_columns, plain_columns, table_row
 from observability.dashboard.widgets import csv_button, plain_caption, plain_paragraph, status_line
 from observability.metrics.energy import (
     RESOURCES,
@@ -30,9 +30,6 @@ from observability.metrics.energy import (
     training_run_energy,
 )
 from observability.metrics.prices import CARBON_G_PER_KWH, PRICES, PUE, PriceScope, energy_factors
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 MOST_RUNS = 20
 BADGE_COLOURS = {"measured": "green", "estimated": "orange", "assumed": "gray"}
@@ -50,13 +47,10 @@ EXAMPLES = {
 """Records to log, with an example line each."""
 VERSION_COLUMNS = (
     column("version", "Version", strong=True),
-    column("served", "Predictions", align="right"),
-    column("wh", "Energy", align="right"),
-    column("per", "Per 1,000", align="right"),
+    *number_columns(served="Predictions", wh="Energy", per="Per 1,000"),
     column("grams", "Carbon", align="right", help="gCO₂e, without embodied carbon"),
     column("sci", "SCI per 1,000", align="right", help="With embodied carbon, where price records have it"),
-    column("source", "Basis of energy"),
-    column("carbon", "Basis of carbon"),
+    *plain_columns(source="Basis of energy", carbon="Basis of carbon"),
 )
 
 
@@ -92,7 +86,7 @@ def energy_of_serving(here: ModelPage, version: str | None = None) -> ServingEne
     return serving_energy(*_energy_frames(window_without_slice(here)), price_place(here), version=version or here.window.version)
 
 
-def _energy_frames(window: Window) -> "tuple[DataFrame, DataFrame, DataFrame, DataFrame]":
+def _energy_frames(window: Window) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Predictions by hour and version, their logged consumption, readings, and prices."""
     every = replace(window, version=None)
     served, consumed = load.ask_store(served_question(), every), load.ask_store(consumption_question(), every)
@@ -140,21 +134,9 @@ def energy_by_day_charts(here: ModelPage, now: ServingEnergy, found: Sequence[Fi
             say = partial(with_si_prefix, unit=unit)
             figure = charts_energy.consumption_bars(twin, name=f"{unit} per 1,000", say=say, source=source, baseline=baseline)
             said = claim.because if claim else f"{title} by day."
-            frame.chart_with_table(
-                figure,
-                twin,
-                key=f"by-day-{name}",
-                alt=said.replace("`", ""),
-                metrics=(metric,),
-                on_select=_clicked_energy_day(here, name, twin),
-            )
-
-
-def _clicked_energy_day(here: ModelPage, name: str, days: "DataFrame") -> clicks.ClickTarget:
-    """A click on a bar opens the predictions of its day or hour."""
-    return clicks.cases_on_click(
-        f"by-day-{name}", lambda point: clicks.cases_of_period(here, point, days["period"], clicks.EVERY, clicks.NEWEST)
-    )
+            key, alt = f"by-day-{name}", said.replace("`", "")
+            on_bar = clicks.periods_on_click(key, here, twin["period"])
+            frame.chart_with_table(figure, twin, key=key, alt=alt, metrics=(metric,), on_select=on_bar)
 
 
 def energy_assumptions(here: ModelPage, now: ServingEnergy) -> None:
@@ -185,8 +167,6 @@ def _range_words(values: Any) -> str:
 
 def energy_by_version_table(here: ModelPage) -> None:
     """Energy and carbon by version: totals, per thousand predictions, and their basis."""
-    import pandas as pd
-
     served, *_ = _energy_frames(window_without_slice(here))
     rows, twin = [], []
     for name in sorted(set(served["version"])):
@@ -197,10 +177,9 @@ def energy_by_version_table(here: ModelPage) -> None:
         sci = per * (each.grams + (float(each.hours["embodied"].sum()) / each.covered if each.covered else 0.0))
         known = each.method is not None
         figures = {"wh": (each.wh, "Wh"), "per": (each.wh * per, "Wh"), "grams": (each.grams, "g"), "sci": (sci, "g")}
-        cells = text_cells(**{key: with_si_prefix(value, unit) if known else None for key, (value, unit) in figures.items()})
-        bases = (each.source, each.carbon_source) if known else ("unknown", "unknown")
-        cells |= text_cells(version=str(name), served=formatting.format_count(each.served), source=bases[0], carbon=bases[1])
-        rows.append(table_row(cells))
+        cells: dict[str, Any] = {key: with_si_prefix(value, unit) if known else None for key, (value, unit) in figures.items()}
+        bases = {"source": each.source, "carbon": each.carbon_source} if known else {"source": "unknown", "carbon": "unknown"}
+        rows.append(table_row(cells | bases, version=str(name), served=formatting.format_count(each.served)))
         twin.append([name, each.served, each.wh, each.wh * per, each.grams, sci, each.source, each.carbon_source, each.method])
     if not rows:
         return
@@ -213,7 +192,7 @@ def energy_by_version_table(here: ModelPage) -> None:
 class EnergyRuns:
     """Energy of training runs, newest first. outside: none ended in the window, so they are the newest of all."""
 
-    rows: "DataFrame"
+    rows: pd.DataFrame
     outside: bool
 
 

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,21 +112,19 @@ def register_upload(asked: "RegistrationRequest", progress: Callable[[str], obje
 
 def load_serving_logs(
     paths: Sequence[Path],
+    of: "Inference",
     *,
     kind: str,
-    model: str,
-    version: str,
-    features: tuple[str, ...] | None,
     renames: Mapping[str, str],
     timezone: str | None,
     progress: Callable[[int, int, int], object],
 ) -> "LoadReport":
-    """Load serving logs of one model. Raises UsageError for a wrong file, before any row is stored."""
+    """Load serving logs of a registered version. Raises UsageError for a wrong file, before any row is stored."""
     from observability.store.types.loading import LoadDefaults
 
-    defaults = LoadDefaults(
-        kind=kind, model=model, version=version if kind == "prediction" else None, features=features, renames=renames, timezone=timezone
-    )
+    defaults = LoadDefaults(kind=kind, model=of.model, renames=renames, timezone=timezone)
+    if kind == "prediction":
+        defaults = replace(defaults, version=of.version, features=tuple(feature.name for feature in of.features))
     return load.store().load_files(paths, defaults, progress)
 
 

@@ -7,29 +7,18 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.errors import ObservabilityError
 from observability.dashboard import frame, links, load
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import column, table_row
-from observability.dashboard.widgets import csv_button, plain_error, plain_paragraph
+from observability.dashboard.table import column, number_columns, plain_columns, table_row
+from observability.dashboard.widgets import answer_or_error, csv_button, plain_paragraph, progress_bar
 
 MODEL_COLUMNS = (
     column("model", "Model", strong=True),
-    column("task", "Task"),
-    column("versions", "Versions"),
-    column("predictions", "Predictions", align="right"),
-    column("labels", "Labels", align="right"),
-    column("newest", "Newest record (UTC)", align="right"),
-    column("arrived", "Last arrival (UTC)", align="right"),
-    column("bytes", "Size", align="right"),
+    *plain_columns(task="Task", versions="Versions"),
+    *number_columns(predictions="Predictions", labels="Labels", newest="Newest record (UTC)", arrived="Last arrival (UTC)", bytes="Size"),
 )
 MOST_REJECTED = 200
 LONGEST_RAW = 400
-
-
-def store_status() -> dict[str, Any]:
-    """The status of the store; an error stops the page."""
-    return frame.answer_or_stop(load.store_summary)
 
 
 def store_figures(status: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -38,24 +27,14 @@ def store_figures(status: dict[str, Any]) -> list[tuple[str, str, str]]:
     labels = sum(each["labels"] for each in status["models"])
     waiting, disk, refused = status["landing"], status["disk"], status["rejected"]
     free, floor = formatting.format_bytes(disk["free_bytes"]), formatting.format_bytes(disk["floor_bytes"])
+    size, landed = formatting.format_bytes(status["database"]["bytes"]), formatting.format_bytes(waiting["bytes"])
+    segments, rejected = formatting.compact_count(waiting["segments"]), formatting.compact_count(refused["total"])
     return [
         ("Predictions", formatting.compact_count(rows), f"{rows:,} served predictions stored, of all models"),
         ("Labels", formatting.compact_count(labels), f"{labels:,} labels and corrections stored"),
-        (
-            "Store on disk",
-            formatting.format_bytes(status["database"]["bytes"]),
-            f"Database and its log; {free} free, loading stops below {floor}",
-        ),
-        (
-            "Waiting",
-            formatting.compact_count(waiting["segments"]),
-            f"Segments in landing, {formatting.format_bytes(waiting['bytes'])}; {waiting['open']} more are being written",
-        ),
-        (
-            "Rejected lines",
-            formatting.compact_count(refused["total"]),
-            "Lines that violate the record format; listed below with the reason",
-        ),
+        ("Store on disk", size, f"Database and its log; {free} free, loading stops below {floor}"),
+        ("Waiting", segments, f"Segments in landing, {landed}; {waiting['open']} more are being written"),
+        ("Rejected lines", rejected, "Lines that violate the record format; listed below with the reason"),
     ]
 
 
@@ -72,26 +51,23 @@ def landing_section(status: dict[str, Any]) -> None:
         said += f" {formatting.plural(status['loaded']['segments'], 'segment')} loaded, the last {when}."
     plain_paragraph(said)
     if status["landing"]["failed"]:
-        st.warning(
-            formatting.escape_markdown(
-                f"{formatting.plural(status['landing']['failed'], 'segment')} could not be loaded, moved to landing/failed."
-            )
-        )
+        failed = formatting.plural(status["landing"]["failed"], "segment")
+        st.warning(formatting.escape_markdown(f"{failed} could not be loaded, moved to landing/failed."))
     if st.button("Load now", icon=":material/download_for_offline:", disabled=not waiting):
         _load_landing()
 
 
 def _load_landing() -> None:
     """Load landing with progress, and show the counts."""
-    bar = st.progress(0.0, "Loading")
-    try:
-        report = load.store().load_landing(lambda done, total, lines: bar.progress(min(done / max(total, 1), 1.0), f"{lines:,} lines"))
-    except ObservabilityError as error:
-        bar.empty()
-        plain_error(error)
-        return
-    bar.empty()
-    st.success(f"{report.lines:,} lines: {report.stored:,} stored, {report.duplicates:,} duplicates, {report.rejected:,} rejected.")
+    store = load.store()
+    with progress_bar("Loading") as note:
+
+        def progress(done: int, total: int, lines: int) -> None:
+            note(done / max(total, 1), f"{lines:,} lines")
+
+        report = answer_or_error(lambda: store.load_landing(progress))
+    if report is not None:
+        st.success(f"{report.lines:,} lines: {report.stored:,} stored, {report.duplicates:,} duplicates, {report.rejected:,} rejected.")
 
 
 def stored_model_rows(status: dict[str, Any]) -> list[dict[str, Any]]:
@@ -103,19 +79,17 @@ def stored_model_rows(status: dict[str, Any]) -> list[dict[str, Any]]:
         names = ", ".join(one.name + ("" if one.registered else " (not registered)") for one in versions[:6])
         rows.append(
             table_row(
-                {
-                    "model": {
-                        **links.link_cell(each["model"], "model", Scope(model=each["model"])),
-                        "mark": "sample" if each["sample"] else None,
-                    },
-                    "task": {"t": each["task"] or "not registered"},
-                    "versions": {"t": names or formatting.DASH},
-                    "predictions": {"t": f"{each['predictions']:,}", "title": f"and {each['reference_rows']:,} rows of references"},
-                    "labels": {"t": f"{each['labels']:,}"},
-                    "newest": {"t": _status_instant(each["last"])},
-                    "arrived": {"t": _status_instant(each["last_arrived"])},
-                    "bytes": {"t": formatting.format_bytes(each["bytes"])},
-                }
+                model={
+                    **links.link_cell(each["model"], "model", Scope(model=each["model"])),
+                    "mark": "sample" if each["sample"] else None,
+                },
+                task=each["task"] or "not registered",
+                versions=names or None,
+                predictions={"t": f"{each['predictions']:,}", "title": f"and {each['reference_rows']:,} rows of references"},
+                labels=f"{each['labels']:,}",
+                newest=_status_instant(each["last"]),
+                arrived=_status_instant(each["last_arrived"]),
+                bytes=formatting.format_bytes(each["bytes"]),
             )
         )
     return rows
@@ -135,16 +109,9 @@ def rejected_lines_section(status: dict[str, Any]) -> None:
     reasons = status["rejected"]["reasons"]
     st.markdown(" ".join(f":orange-badge[{formatting.escape_markdown(reason)}: {int(n):,}]" for reason, n in list(reasons.items())[:12]))
     shown = lines.assign(raw=lines["raw"].astype(str).str.slice(0, LONGEST_RAW))
-    st.dataframe(
-        shown,
-        hide_index=True,
-        height=min(36 * len(shown) + 38, 420),
-        alt="The newest rejected lines with their reasons",
-        column_config={
-            "raw": st.column_config.TextColumn("raw line", width="large"),
-            "message": st.column_config.TextColumn(width="large"),
-        },
-    )
+    text, alt = st.column_config.TextColumn, "The newest rejected lines with their reasons"
+    columns = {"raw": text("raw line", width="large"), "message": text(width="large")}
+    st.dataframe(shown, hide_index=True, height=min(36 * len(shown) + 38, 420), alt=alt, column_config=columns)
     st.caption(f"The newest {len(shown):,}; raw lines are truncated to {LONGEST_RAW} characters here, not in the CSV.")
     csv_button("rejected", lines)
 

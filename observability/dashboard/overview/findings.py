@@ -48,6 +48,8 @@ COLUMNS = (
     column("value", "Value", align="right", help="With its 95 % interval", width="9rem"),
     column("n", "n", align="right", help="Rows behind the value", width="5rem"),
 )
+NEWS_WORDS = {"new": "new", "worse": "worse than before", "ongoing": "ongoing", "improving": "improving", "recovered": "recovered"}
+"""What a finding's `news` is called."""
 BASELINES = {"reference": "reference", "past": "own past", "level": "fixed level", "peers": "peers"}
 """What a finding's `against` is called."""
 MODEL_COLUMN = column("model", "Model", width="9rem")
@@ -121,7 +123,7 @@ def finding_row(
     )
     return table_row(
         {
-            "severity": severity_cell(finding.severity),
+            "severity": severity_cell(finding.shown_severity),
             "model": {"t": finding.model or formatting.DASH, "sub": f"version {finding.version}" if finding.version else None},
             "because": {**target, "sub": finding_subtitle(finding)},
             "value": finding_value_cell(finding),
@@ -145,6 +147,10 @@ def finding_subtitle(finding: Finding) -> str:
         parts.insert(0, finding.subject)
     if finding.slice:
         parts.append(formatting.slice_in_words(finding.slice))
+    if finding.news:
+        parts.append(NEWS_WORDS[finding.news])
+    if finding.acknowledged:
+        parts.append("acknowledged")
     if finding.onset and onset_certainty(finding) != "vague":
         parts.append(f"since {formatting.format_day(finding.onset)}{' or earlier' if onset_certainty(finding) == 'open' else ''}")
     if finding.event:
@@ -192,7 +198,7 @@ def finding_selectbox(findings: Sequence[Finding]) -> Finding | None:
     """A box to choose one finding; its id stands in the address."""
     label, missing = "Show the evidence of a finding", "The link names the finding {}, which is not in this list."
     return claim_selectbox(
-        "finding", label, {each.id: (each.severity, each.because, each) for each in findings}, "Choose a finding", missing
+        "finding", label, {each.id: (each.shown_severity, each.because, each) for each in findings}, "Choose a finding", missing
     )
 
 
@@ -210,7 +216,7 @@ def claim_selectbox(key: str, label: str, claims: Mapping[str, tuple[str, str, I
 def finding_card(finding: Finding, scope: Scope) -> None:
     """One finding with its evidence and a link to the page that shows it."""
     with st.container(border=True):
-        st.markdown(f"{formatting.status_label(finding.severity)} **{formatting.sentence_markdown(finding.because)}**")
+        st.markdown(f"{formatting.status_label(finding.shown_severity)} **{formatting.sentence_markdown(finding.because)}**")
         st.caption(formatting.escape_markdown(finding_subtitle(finding)))
         facts = {
             "Model": f"{finding.model}, version {finding.version}",

@@ -16,6 +16,7 @@ from observability.dashboard.overview import incidents
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, sparkline, table_row
 from observability.incidents.grouping import Incident, incident_order
+from observability.incidents.model_state import is_verdict, not_judged_reason, verdict_severity
 from observability.metrics.performance import HEADLINE
 
 if TYPE_CHECKING:
@@ -57,10 +58,8 @@ class ModelStatus:
 
     @property
     def severity(self) -> Severity:
-        """The worst severity; `unknown` only where no finding has a value."""
-        if self.worst:
-            return self.worst.severity
-        return "ok" if any(finding.severity == "ok" for finding in self.findings) else "unknown"
+        """The worst severity; `unknown` where performance, drift and quality cannot be judged."""
+        return self.worst.shown_severity if self.worst else verdict_severity(self.findings)
 
     @property
     def predictions(self) -> float:
@@ -93,9 +92,11 @@ def fleet_table_row(status: ModelStatus, scope: Scope) -> dict[str, Any]:
     """The row of a model, with its worst incident below as a link to the page that shows it."""
     about = scope.about(status.model.name)
     note: Cell | None = None
+    if status.severity == "unknown" and (why := not_judged_reason(status.findings)):
+        note = {"s": "unknown", "t": why.replace("`", "")}
     if status.worst:
         link = links.finding_link(status.worst.lead, scope, status.worst.sentence)
-        note = {"s": status.worst.severity, **link, "sub": incidents.incident_facts(status.worst)}
+        note = {"s": status.worst.shown_severity, **link, "sub": incidents.incident_facts(status.worst)}
     fairness = status.of("trust/fairness")
     return table_row(
         {
@@ -103,7 +104,7 @@ def fleet_table_row(status: ModelStatus, scope: Scope) -> dict[str, Any]:
             "status": {**severity_cell(status.severity), "sub": incidents.incident_counts(status.incidents)},
             "traffic": _traffic_cell(status),
             "latency": latency_cell(status),
-            "quality": worst_finding_cell(status.of("data/quality"), "normal"),
+            "quality": quality_cell(status.of("data/quality")),
             "drift": drift_cell(status.of("serving/drift")),
             "outcome": outcome_cell(status),
             "fairness": worst_finding_cell(fairness, "unchanged") if fairness else NO_GROUPS,
@@ -165,7 +166,7 @@ def _problem_cell(problems: Sequence[Finding], place: str = "t") -> Cell:
 
     place: the line of the cell that holds the number.
     """
-    return {"s": problems[0].severity, place: formatting.plural(len(problems), "problem"), "title": _plain_claim(problems[0])}
+    return {"s": problems[0].shown_severity, place: formatting.plural(len(problems), "problem"), "title": _plain_claim(problems[0])}
 
 
 def _plain_claim(finding: Finding | None) -> str | None:
@@ -181,7 +182,7 @@ def cost_cell(status: ModelStatus) -> Cell:
     if first is None:
         return {"t": formatting.DASH, "title": "Neither cost nor energy is known."}
     worst = next((finding for finding in status.of("operations/cost", "operations/energy") if finding.needs_action), None)
-    cell: Cell = {"s": worst.severity if worst else None, "title": _plain_claim(worst or first)}
+    cell: Cell = {"s": worst.shown_severity if worst else None, "title": _plain_claim(worst or first)}
     if first.basis != "measured":
         cell["mark"] = first.basis
     energy_words = formatting.format_value(energy.value, energy.unit) if energy else None
@@ -201,6 +202,14 @@ def worst_finding_cell(findings: Sequence[Finding], good: str) -> Cell:
         return _problem_cell(problems)
     known = any(finding.severity == "ok" for finding in findings)
     return {"s": "ok" if known else "unknown", "t": good if known else "no data", "title": _plain_claim(findings[0])}
+
+
+def quality_cell(findings: Sequence[Finding]) -> Cell:
+    """The data quality of a model's values; unknown where only arrivals, or its own past, could be judged."""
+    cell = worst_finding_cell(findings, "normal")
+    if cell["s"] != "ok" or any(map(is_verdict, findings)):
+        return cell
+    return {**cell, "s": "unknown", "t": "not judged"}
 
 
 def drift_cell(findings: Sequence[Finding]) -> Cell:
@@ -268,7 +277,7 @@ def change_rows(statuses: Sequence[ModelStatus], scope: Scope, *, acts: bool = T
 def _new_incident_row(incident: Incident, models: Sequence[str], scope: Scope) -> dict[str, Any]:
     """An incident that the window before did not have. models: all that have it."""
     words = f"{formatting.join_words(models)}, suspected source: {incident.source}; not in the previous window"
-    cell = {"s": incident.severity, **incidents.incident_cell(incident, scope), "sub": words}
+    cell = {"s": incident.shown_severity, **incidents.incident_cell(incident, scope), "sub": words}
     return table_row({"at": {"t": incidents.onset_in_words(incident) or "new"}, "what": cell})
 
 

@@ -8,10 +8,11 @@ import streamlit as st
 from observability.core import formatting
 from observability.dashboard import empty_states, links
 from observability.dashboard.cells import severity_cell
-from observability.dashboard.overview.findings import claim_selectbox, show_all_button
+from observability.dashboard.overview.findings import NEWS_WORDS, claim_selectbox, show_all_button
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button
+from observability.incidents.action_counts import action_counts
 from observability.incidents.grouping import Incident
 from observability.incidents.grouping_rules import onset_certainty
 
@@ -34,6 +35,8 @@ def incident_facts(incident: Incident) -> str:
     """Onset, event and number of related findings in words."""
     more = len(incident.collateral)
     parts = [
+        NEWS_WORDS.get(incident.news or ""),
+        "acknowledged" if incident.shown_severity != incident.severity else None,
         onset_in_words(incident) or _undated_note(incident),
         event_in_words(incident),
         formatting.plural(more, "related finding") if more else None,
@@ -75,7 +78,7 @@ def merge_equal_incidents(found: Iterable[Incident]) -> list[tuple[Incident, tup
     models: dict[tuple[str, str], list[str]] = {}
     first: dict[tuple[str, str], Incident] = {}
     for incident in found:
-        key = (incident.severity, incident.sentence)
+        key = (incident.shown_severity, incident.sentence)
         first.setdefault(key, incident)
         models.setdefault(key, []).append(incident.model or formatting.DASH)
     return [(first[key], tuple(dict.fromkeys(names))) for key, names in models.items()]
@@ -87,7 +90,7 @@ def incident_row(incident: Incident, scope: Scope, *, models: Sequence[str] = ()
     version = f"version {incident.lead.version}" if incident.lead.version else None
     return table_row(
         {
-            "severity": severity_cell(incident.severity),
+            "severity": severity_cell(incident.shown_severity),
             "model": {"t": incident.model or formatting.DASH, "sub": f"and {formatting.join_words(others)}" if others else version},
             "what": incident_cell(incident, scope),
             "source": source_cell(incident),
@@ -110,18 +113,14 @@ def incidents_table(
 
 
 def incident_counts(found: Sequence[Incident]) -> str | None:
-    """`1 incident` that is critical, with the number of warnings below; None where there is none."""
-    critical = sum(incident.severity == "act" for incident in found)
-    warnings = len(found) - critical
-    if critical:
-        return formatting.plural(critical, "incident") + (f"\n{formatting.plural(warnings, 'warning')}" if warnings else "")
-    return formatting.plural(warnings, "incident") if warnings else None
+    """How many are critical, acknowledged and warnings, a line each; None where there is none."""
+    return action_counts(found).words.replace(", ", "\n") if found else None
 
 
 def incident_selectbox(found: Sequence[Incident]) -> Incident | None:
     """A box to open one incident; its id stands in the address."""
     missing = "The link names the incident {}, which is not in this window."
-    claims = {incident.id: (incident.severity, incident.sentence, incident) for incident in found}
+    claims = {incident.id: (incident.shown_severity, incident.sentence, incident) for incident in found}
     return claim_selectbox("incident", "Open an incident", claims, "All, folded", missing)
 
 
@@ -139,7 +138,7 @@ def next_step_links(incident: Incident, scope: Scope) -> list[Cell]:
 def incident_card(incident: Incident, scope: Scope) -> None:
     """Draw the incident above its findings."""
     with st.container(border=True):
-        st.markdown(f"{formatting.status_label(incident.severity)} **{formatting.sentence_markdown(incident.sentence)}**")
+        st.markdown(f"{formatting.status_label(incident.shown_severity)} **{formatting.sentence_markdown(incident.sentence)}**")
         icon = SOURCE_ICONS[incident.source]
         st.markdown(f":gray[Suspected source: {icon} {incident.source} · {formatting.escape_markdown(incident_facts(incident))}]")
         st.caption(

@@ -36,6 +36,9 @@ def agenda_step(room: ReviewPage) -> None:
     if agenda.items:
         rows = [_agenda_row(room, item, place) for place, item in enumerate(agenda.items, 1)]
         draw_table("agenda", "Agenda", COLUMNS, rows, large=True)
+    elif unknown := sum(part["severity"] == "unknown" for part in room.body["models"]):
+        words = f"nothing needs attention this week, but {formatting.plural(unknown, 'model')} could not be judged"
+        st.markdown(f"{formatting.status_label('unknown')}: {words}.")
     else:
         st.markdown(f"{formatting.status_label('ok')}: nothing needs attention this week.")
     if agenda.folded:
@@ -62,13 +65,13 @@ def _agenda_row(room: ReviewPage, item: Item, place: int | None) -> dict[str, An
     if end:
         outcome = {"t": ENDS[end["does"]], "sub": f"{end['author']}{': ' + end['text'] if end.get('text') else ''}"}
     target = links.link_cell(item.title, "review", None, review=room.review, item=item.item)
-    cells: dict[str, Cell] = {
-        "place": {"t": str(place) if place else ""},
-        "what": {"s": item.severity, **target, "sub": f"{flag}{pinned}{' '.join(item.reasons)}"},
-        "model": {"t": ", ".join(item.models) or formatting.DASH},
-        "end": outcome,
-    }
-    return table_row(cells, selected=st.query_params.get("item") == item.item)
+    return table_row(
+        place=str(place) if place else "",
+        what={"s": item.severity, **target, "sub": f"{flag}{pinned}{' '.join(item.reasons)}"},
+        model=", ".join(item.models) or None,
+        end=outcome,
+        selected=st.query_params.get("item") == item.item,
+    )
 
 
 def _edit_agenda_item(room: ReviewPage, item: Item) -> None:
@@ -164,7 +167,7 @@ def _remark_form(room: ReviewPage, item: Item) -> None:
 def _outcome_records(room: ReviewPage, item: Item, does: str, words: str, more: dict[str, Any]) -> list[dict[str, Any]]:
     """The records that close an item: its outcome and an action, or the cancellation of an earlier action."""
     if does != "act":
-        return [agenda_record(room, item.item, does, text=words), *_cancelled_action(room, item, "The item was closed otherwise.")]
+        return [agenda_record(room, item.item, does, text=words), *_cancelled_action(room, item, "The item was closed differently.")]
     action = values.new_record_id()
     of = item.of(more.get("model"))
     about = {name: of.get(name) for name in ("incident", "finding", "slice")}

@@ -9,7 +9,7 @@ from observability.dashboard import links
 from observability.dashboard.cells import frozen_interval_words
 from observability.dashboard.review.fleet import frozen_scope
 from observability.dashboard.review.review import ReviewPage
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import column, draw_table, table_row
 from observability.dashboard.widgets import link_button, plain_caption, plain_paragraph
 from observability.export.review import paired_sentence
 from observability.review import sentences
@@ -55,10 +55,9 @@ def _difference_row(difference: dict[str, Any]) -> dict[str, Any]:
     """One difference."""
     unit, distance = difference["unit"], difference["distance"]
     subject = "" if difference["subject"] == "model" else f" of {difference['subject']}"
-    cells: dict[str, Cell] = {
-        "what": {"t": f"{formatting.metric_title(difference['metric'])}{subject}", "sub": difference["section"]},
-        "new": {"t": formatting.DASH if distance else formatting.format_value(difference["new"], unit)},
-        "then": {"t": formatting.DASH if distance else formatting.format_value(difference["then"], unit)},
-        "change": {"t": formatting.format_value(difference["change"], unit), "sub": frozen_interval_words(difference)},
-    }
-    return table_row(cells)
+    return table_row(
+        what={"t": f"{formatting.metric_title(difference['metric'])}{subject}", "sub": difference["section"]},
+        new=None if distance else formatting.format_value(difference["new"], unit),
+        then=None if distance else formatting.format_value(difference["then"], unit),
+        change={"t": formatting.format_value(difference["change"], unit), "sub": frozen_interval_words(difference)},
+    )

@@ -64,8 +64,7 @@ def _decision_rows(decision: dict[str, Any]) -> list[dict[str, Any]]:
         "who": {"t": decider, "sub": f"written by {author}" if decider != author else None},
         "revisit": {"t": decision["revisit"][:10] if decision["revisit"] else formatting.DASH},
     }
-    blank: dict[str, Cell] = {name: {"t": ""} for name in first}
-    return [table_row({**(blank if place else first), "rests": piece}) for place, piece in enumerate(pieces)]
+    return [table_row(dict.fromkeys(first, "") if place else first, rests=piece) for place, piece in enumerate(pieces)]
 
 
 def _evidence_cell(written: str) -> Cell:
@@ -108,21 +107,16 @@ def _decision_form(room: ReviewPage) -> None:
             if choice and not (model and version.strip()):
                 st.warning("Promote, hold or reject needs a model and a version.")
                 return
-            record = {
-                "kind": "decision",
-                "decision": values.new_record_id(),
-                "author": room.author,
-                "statement": statement.strip(),
-                "decider": decider.strip(),
-                "evidence": [str(decision_evidence.Evidence(items[key], room.review, key)) for key in evidence],
+            record: dict[str, Any] = {"kind": "decision", "decision": values.new_record_id(), "author": room.author}
+            record |= {"statement": statement.strip(), "decider": decider.strip(), "dissent": dissent.strip(), "item": evidence[0]}
+            record |= {"evidence": [str(decision_evidence.Evidence(items[key], room.review, key)) for key in evidence]}
+            record |= {"options": [option.strip() for option in options.split(";") if option.strip()] or None}
+            record |= {
                 "model": model,
                 "choice": choice,
-                "options": [option.strip() for option in options.split(";") if option.strip()] or None,
-                "dissent": dissent.strip(),
-                "review": room.review,
                 "version": version.strip(),
                 "revisit": utc_midnight(revisit),
-                "item": evidence[0],
+                "review": room.review,
             }
             if save_records([record]):
                 review.next_form_turn(form)

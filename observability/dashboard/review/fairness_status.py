@@ -9,7 +9,7 @@ from observability.dashboard import links
 from observability.dashboard.cells import frozen_interval_words
 from observability.dashboard.review.fleet import frozen_scope
 from observability.dashboard.review.review import ReviewPage
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import column, draw_table, table_row
 from observability.review import sentences
 
 CRITERIA = (
@@ -49,14 +49,13 @@ def fairness_criterion_row(room: ReviewPage, model: str, figure: dict[str, Any])
     title = f"{formatting.metric_title(figure['metric'])} by {figure['attribute']}"
     target = links.link_cell(title, "fairness", frozen_scope(room, model))
     limit_words = formatting.format_value(limit, figure["unit"]) if isinstance(limit, int | float) else formatting.DASH
-    cells: dict[str, Cell] = {
-        "what": {**status, **target, "sub": figure["because"].replace("`", "")},
-        "model": {"t": model},
-        "value": {"t": formatting.format_value(figure["value"], figure["unit"]), "sub": frozen_interval_words(figure)},
-        "limit": {"t": limit_words, "sub": "exceeded" if exceeded else None},
-        "n": {"t": f"{figure['n']:,}"},
-    }
-    return table_row(cells)
+    return table_row(
+        what={**status, **target, "sub": figure["because"].replace("`", "")},
+        model=model,
+        value={"t": formatting.format_value(figure["value"], figure["unit"]), "sub": frozen_interval_words(figure)},
+        limit={"t": limit_words, "sub": "exceeded" if exceeded else None},
+        n=f"{figure['n']:,}",
+    )
 
 
 def audits_table(room: ReviewPage) -> None:
@@ -67,12 +66,10 @@ def audits_table(room: ReviewPage) -> None:
     st.subheader("Audits", anchor=False)
     rows = [
         table_row(
-            {
-                "audit": {"t": each["audit"], "sub": f"made {each['at'][:10]}"},
-                "model": {"t": each["model"], "sub": f"version {each['version']}"},
-                "results": {"t": sentences.results(each)},
-                "expires": _expiry_cell(room, each["expires"]),
-            }
+            audit={"t": each["audit"], "sub": f"made {each['at'][:10]}"},
+            model={"t": each["model"], "sub": f"version {each['version']}"},
+            results=sentences.results(each),
+            expires=_expiry_cell(room, each["expires"]),
         )
         for each in found
     ]

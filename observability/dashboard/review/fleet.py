@@ -7,7 +7,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.weeks import Week
 from observability.dashboard import links
-from observability.dashboard.cells import UNKNOWN_CELL, frozen_interval_words, severity_cell, text_cells
+from observability.dashboard.cells import UNKNOWN_CELL, frozen_interval_words, severity_cell
 from observability.dashboard.review.review import ReviewPage
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
@@ -46,8 +46,7 @@ def fleet_step(room: ReviewPage) -> None:
 def _settings_row(part: dict[str, Any]) -> dict[str, Any]:
     """The settings and limits of a model, and since when they hold."""
     settings, since = review_words.settings_sentence(part)
-    cells = text_cells(model=part["model"], versions=", ".join(part["versions"]))
-    return table_row({**cells, "settings": {"t": settings, "sub": since}})
+    return table_row(model=part["model"], versions=", ".join(part["versions"]) or None, settings={"t": settings, "sub": since})
 
 
 def _fleet_row(room: ReviewPage, part: dict[str, Any]) -> dict[str, Any]:

@@ -22,13 +22,12 @@ CHANGES: dict[str | None, str] = {
     "better": "Recurring, better; ",
 }
 """Comparison with last week."""
+STAKE = "Predictions affected, estimated cost of errors on them, and groups affected more"
 COLUMNS = (
     column("what", "What", wide=True),
     column("model", "Model", width="9rem"),
     column("source", "Suspected source", width="9rem"),
-    column(
-        "stake", "Impact", width="20rem", wide=True, help="Predictions affected, estimated cost of errors on them, and groups affected more"
-    ),
+    column("stake", "Impact", width="20rem", wide=True, help=STAKE),
     column("since", "Since", width="7rem"),
 )
 VERDICT_COLUMNS = (
@@ -134,12 +133,8 @@ def _postmortem_card(note: dict[str, Any]) -> None:
 
 def _postmortem_form(room: ReviewPage, known: dict[str, Any], texts: dict[str, list[dict[str, Any]]]) -> None:
     """The form, filled with the newest postmortem of the incident, else with what the frozen week knows."""
-    chosen = st.selectbox(
-        "Incident",
-        list(known),
-        format_func=lambda key: known[key].title.replace("`", "")[:110],
-        **draft_arguments("postmortem-item", among=list(known)),
-    )
+    titles = {key: item.title.replace("`", "")[:110] for key, item in known.items()}
+    chosen = st.selectbox("Incident", titles, format_func=titles.__getitem__, **draft_arguments("postmortem-item", among=list(known)))
     if chosen is None:
         return
     item, form = known[chosen], f"postmortem-{room.review}-{chosen}"
@@ -147,11 +142,8 @@ def _postmortem_form(room: ReviewPage, known: dict[str, Any], texts: dict[str, l
     turn = _current_turn(form, len(written))
     begun = _postmortem_draft(room, item)
     if written:
-        begun |= {
-            name: "" if words == formatting.DASH else words
-            for name, words in _postmortem_lines(written[-1]).items()
-            if name in POSTMORTEM_LINES
-        }
+        lines = {name: words for name, words in _postmortem_lines(written[-1]).items() if name in POSTMORTEM_LINES}
+        begun |= {name: "" if words == formatting.DASH else words for name, words in lines.items()}
         plain_caption(f"Newest version by {written[-1]['author']}; earlier versions are kept.")
     given = {name: st.text_input(name, max_chars=600, **draft_arguments(f"{form}-{name}-{turn}", value)) for name, value in begun.items()}
     if st.button("Save", icon=":material/save:", key=f"{form}-keep-{turn}"):

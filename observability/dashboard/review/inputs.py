@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -46,20 +47,16 @@ def _ranked_input_row(room: ReviewPage, model: str, each: dict[str, Any], by: st
     """One input."""
     target = links.link_cell(each["feature"], "drift", frozen_scope(room, model), feature=each["feature"])
     return table_row(
-        {
-            "feature": {"s": each["severity"], **target},
-            "drift": {"t": formatting.format_number(each["drift"]), "sub": frozen_interval_words({"unit": "", **each})},
-            "share": {"t": formatting.format_share(each["share"]), "sub": "from settings" if by == "settings" else None},
-            "impact": {"t": formatting.format_number(each["impact"])},
-            "n": {"t": formatting.format_count(each["n"])},
-        }
+        feature={"s": each["severity"], **target},
+        drift={"t": formatting.format_number(each["drift"]), "sub": frozen_interval_words({"unit": "", **each})},
+        share={"t": formatting.format_share(each["share"]), "sub": "from settings" if by == "settings" else None},
+        impact=formatting.format_number(each["impact"]),
+        n=formatting.format_count(each["n"]),
     )
 
 
 def _input_overlay(model: str, found: dict[str, Any]) -> None:
     """The first input and the reference, from frozen counts."""
-    import pandas as pd
-
     kept = found.get("overlay")
     known = load.catalog().model(model) if kept else None
     version = known.version(kept["version"]) if known and kept else None

@@ -9,7 +9,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard.review.review import ReviewPage
-from observability.dashboard.table import column, draw_table, table_row
+from observability.dashboard.table import column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import plain_caption
 
 MOST, USUAL, STEP = 5000, 500, 100
@@ -18,10 +18,7 @@ STEPS = MOST // STEP
 COLUMNS = (
     column("model", "Model", strong=True),
     column("metric", "Main metric"),
-    column("more", "More labels", align="right"),
-    column("now", "Interval now", align="right"),
-    column("then", "Interval then", align="right"),
-    column("gain", "Narrower by", align="right"),
+    *number_columns(more="More labels", now="Interval now", then="Interval then", gain="Narrower by"),
 )
 
 
@@ -96,12 +93,10 @@ def _interval_row(name: str, cell: Mapping[str, Any], more: int, price: LabelPri
     if price:
         price_words = f"at {f'{formatting.format_number(price.amount)} {price.currency}'.rstrip()} per label"
     return table_row(
-        {
-            "model": {"t": name},
-            "metric": {"t": formatting.metric_title(cell["metric"]), "sub": f"n = {cell['n']:,}"},
-            "more": {"t": formatting.format_count(more), "sub": price_words},
-            "now": {"t": f"± {formatting.format_value(half, cell['unit'])}"},
-            "then": {"t": f"± {formatting.format_value(half * factor, cell['unit'])}", "mark": "simulated"},
-            "gain": {"t": formatting.format_share(1 - factor)},
-        }
+        model=name,
+        metric={"t": formatting.metric_title(cell["metric"]), "sub": f"n = {cell['n']:,}"},
+        more={"t": formatting.format_count(more), "sub": price_words},
+        now=f"± {formatting.format_value(half, cell['unit'])}",
+        then={"t": f"± {formatting.format_value(half * factor, cell['unit'])}", "mark": "simulated"},
+        gain=formatting.format_share(1 - factor),
     )

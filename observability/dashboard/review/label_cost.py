@@ -27,7 +27,7 @@ def label_supply_table(room: ReviewPage) -> None:
         cells = sentences.label_intake_sentences(found)
         if "why" in found or any(said for said, _ in cells.values()):
             own = {name: {"t": words or formatting.DASH, "sub": sub} for name, (words, sub) in cells.items()}
-            rows.append(table_row({"model": {"t": part["model"], "sub": found.get("why")}, **own}))
+            rows.append(table_row(own, model={"t": part["model"], "sub": found.get("why")}))
     if rows:
         draw_table("labelling", "Queue, agreement, price and budget", LABELLING, rows, compact=True)
     else:

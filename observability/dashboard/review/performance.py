@@ -1,8 +1,9 @@
 """The main metric of a model over a frozen week, measured and estimated, and links from findings to cases."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -13,9 +14,6 @@ from observability.dashboard.review.fleet import frozen_scope
 from observability.dashboard.review.review import ReviewPage
 from observability.metrics.performance import HEADLINE
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
 MEASURED = ["period", "value", "low", "high", "labelled", "served"]
 ESTIMATED = ["period", "estimated", "estimated_low", "estimated_high"]
 
@@ -23,14 +21,8 @@ ESTIMATED = ["period", "estimated", "estimated_low", "estimated_high"]
 def headline_finding(part: dict[str, Any]) -> dict[str, Any] | None:
     """The frozen finding about a model's main metric; None without one."""
     name = HEADLINE.get(part["task"] or "")
-    return next(
-        (
-            each
-            for each in part["findings"]
-            if each["analyzer"] == "serving/performance" and each["metric"] == name and each["value"] is not None
-        ),
-        None,
-    )
+    measured = (each for each in part["findings"] if each["analyzer"] == "serving/performance" and each["value"] is not None)
+    return next((each for each in measured if each["metric"] == name), None)
 
 
 def estimates_and_slices(part: dict[str, Any]) -> None:
@@ -43,10 +35,8 @@ def estimates_and_slices(part: dict[str, Any]) -> None:
             st.caption(f"{formatting.escape_markdown('Slices:')} {formatting.sentence_markdown(each['because'])}")
 
 
-def frozen_daily_metric(part: dict[str, Any], finding: dict[str, Any]) -> "DataFrame":
+def frozen_daily_metric(part: dict[str, Any], finding: dict[str, Any]) -> pd.DataFrame:
     """The frozen metric by day, with the estimate of each day where it was frozen."""
-    import pandas as pd
-
     days = pd.DataFrame(finding["evidence"].get("by_day", []), columns=MEASURED)
     guesses = part.get("estimates", {}).get("by_day")
     if guesses:
@@ -63,17 +53,11 @@ def weekly_metric_chart(part: dict[str, Any], finding: dict[str, Any]) -> None:
         return
     limit = finding["limit"] if isinstance(finding["limit"], int | float) else None
     title = formatting.metric_title(finding["metric"])
-    figure = charts_time.metric_lines(
-        days, name=title, unit=finding["unit"], limit=limit, baseline=finding["evidence"].get("baseline"), height=240
-    )
+    baseline = finding["evidence"].get("baseline")
+    figure = charts_time.metric_lines(days, name=title, unit=finding["unit"], limit=limit, baseline=baseline, height=240)
     dashed = " The dashed line is an estimate." if "estimated" in days else ""
-    frame.chart_with_table(
-        figure,
-        days,
-        key=f"week-{part['model']}",
-        alt=f"{title} of {part['model']} by day. {finding['because']}{dashed}".replace("`", ""),
-        metrics=(finding["metric"],),
-    )
+    alt = f"{title} of {part['model']} by day. {finding['because']}{dashed}".replace("`", "")
+    frame.chart_with_table(figure, days, key=f"week-{part['model']}", alt=alt, metrics=(finding["metric"],))
     if "estimates" not in part:
         st.caption("Frozen before estimates by day were kept; see the estimate of the week above.")
     elif "estimated" in days:

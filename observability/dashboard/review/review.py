@@ -18,7 +18,7 @@ from observability.core.weeks import Week
 from observability.dashboard import empty_states, frame, load, person_name
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.review import load_review
-from observability.dashboard.widgets import plain_error
+from observability.dashboard.widgets import answer_or_error, progress_bar
 from observability.export import review as export_review
 from observability.review import freeze
 from observability.review.agenda import Arranged, arranged
@@ -96,9 +96,9 @@ def open_review() -> ReviewPage:
     body = load_review.frozen_review(chosen) if chosen else None
     if body is None:
         step = "Freeze one above: its figures then stay fixed for the review."
-        empty_states.empty_state("No week is frozen yet." if not names else "No week is chosen.", step)
-        st.stop()
-    return ReviewPage(body, _step_name(st.query_params.get("step")), tuple(load_review.review_notes(str(chosen))), None)
+        empty_states.stop_with_empty_state("No week is frozen yet." if not names else "No week is chosen.", step)
+    step = st.query_params.get("step", "")
+    return ReviewPage(body, step if step in STEP_NAMES else STEP_NAMES[0], tuple(load_review.review_notes(str(chosen))), None)
 
 
 def _week_name(week: str) -> str:
@@ -143,31 +143,22 @@ def newest_week_with_data() -> Week | None:
 
 def _freeze_with_progress(text_of_week: str, author: str) -> None:
     """Freeze with progress, then open it."""
-    bar = st.progress(0.0, "Checking the week")
+    store, now = load.store(), datetime.now(UTC)
+    with progress_bar("Checking the week") as note:
 
-    def note(share: float, words: str) -> None:
-        bar.progress(share, formatting.escape_markdown(words).capitalize())
+        def progress(share: float, words: str) -> None:
+            note(share, words.capitalize())
 
-    try:
-        week = Week.parse(text_of_week)
-        freeze.freeze(load.store(), week, author=author, now=datetime.now(UTC), progress=note)
-    except ObservabilityError as error:
-        bar.empty()
-        plain_error(error)
-        return
-    st.query_params["review"] = str(week)
-    st.query_params.pop("step", None)
-    st.rerun()
+        frozen = answer_or_error(lambda: freeze.freeze(store, Week.parse(text_of_week), author=author, now=now, progress=progress))
+    if frozen is not None:
+        st.query_params["review"] = str(Week.parse(text_of_week))
+        st.query_params.pop("step", None)
+        st.rerun()
 
 
 def week_words(week: Week) -> str:
     """`2013-W27, 1 to 7 Jul 2013`."""
     return f"{week}, {formatting.format_span(week.start, week.end)}"
-
-
-def _step_name(name: str | None) -> str:
-    """The step in the address, else the agenda."""
-    return name if name in STEP_NAMES else STEP_NAMES[0]
 
 
 def step_navigation(room: ReviewPage) -> None:
@@ -186,15 +177,9 @@ def step_navigation(room: ReviewPage) -> None:
         arrow("Back", "Left", "step-back", place - 1)
         arrow("Next", "Right", "step-next", place + 1)
         st.session_state["step-box"] = room.step
-        st.segmented_control(
-            "Step",
-            STEP_NAMES,
-            format_func=STEP_TITLES.__getitem__,
-            key="step-box",
-            label_visibility="collapsed",
-            on_change=lambda: to(st.session_state["step-box"] or room.step),
-            required=True,
-        )
+        style: dict[str, Any] = {"label_visibility": "collapsed", "required": True, "key": "step-box"}
+        style["on_change"] = lambda: to(st.session_state["step-box"] or room.step)
+        st.segmented_control("Step", STEP_NAMES, format_func=STEP_TITLES.__getitem__, **style)
 
 
 def review_downloads(room: ReviewPage) -> None:
@@ -228,8 +213,3 @@ def next_form_turn(form: str) -> None:
 def agenda_record(room: ReviewPage, item: str, does: str, **more: Any) -> dict[str, Any]:
     """A record about an item."""
     return {"kind": "agenda", "review": room.review, "item": item, "author": room.author, "does": does, **more}
-
-
-def frozen_instant(written_at: str) -> datetime:
-    """An instant of the frozen week."""
-    return datetime.fromisoformat(written_at)

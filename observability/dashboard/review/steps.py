@@ -8,7 +8,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.finding import needs_action
 from observability.dashboard import empty_states, links
-from observability.dashboard.cells import frozen_interval_words, text_cells
+from observability.dashboard.cells import frozen_interval_words
 from observability.dashboard.operations import alarm_rule_settings
 from observability.dashboard.review import (
     action_items,
@@ -26,8 +26,8 @@ from observability.dashboard.review import inputs as review_inputs
 from observability.dashboard.review.fleet import frozen_figure_cell, frozen_scope
 from observability.dashboard.review.performance import estimates_and_slices, finding_target, headline_finding, weekly_metric_chart
 from observability.dashboard.review.review import ReviewPage
-from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import link_button, plain_caption
+from observability.dashboard.table import Cell, column, draw_table, plain_columns, table_row
+from observability.dashboard.widgets import cut_note, link_button, plain_caption
 
 FINDING_COLUMNS = (
     column("what", "What", wide=True),
@@ -43,8 +43,7 @@ ALERT_COLUMNS = (
 )
 CHANGE_COLUMNS = (column("at", "When (UTC)", width="10rem"), column("what", "What", wide=True), column("model", "Model", width="9rem"))
 RESTATED_COLUMNS = (
-    column("model", "Model"),
-    column("figure", "Figure"),
+    *plain_columns(model="Model", figure="Figure"),
     column("was", "Then", align="right"),
     column("is", "Now", align="right"),
 )
@@ -105,7 +104,7 @@ def alerts_step(room: ReviewPage) -> None:
         words = f"{event['model']}: {event['title']}, reported {event['at'][:10]}; no critical finding this week."
         st.markdown(f"{formatting.status_label('watch', 'Missed')} {formatting.escape_markdown(words)}")
     if found["alerts"]:
-        draw_table("alerts", "Alerts of the week", ALERT_COLUMNS, [_alert_row(alert) for alert in found["alerts"]])
+        draw_table("alerts", "Alerts of the week", ALERT_COLUMNS, list(map(_alert_row, found["alerts"])))
         plain_caption(found["sentence"])
     else:
         step = "Live models are checked while the dashboard runs. Channels are set on the page Alerts."
@@ -120,13 +119,12 @@ def alerts_step(room: ReviewPage) -> None:
 def _alert_row(alert: dict[str, Any]) -> dict[str, Any]:
     """One alert of the frozen week."""
     sub = f"opened {alert['opened_at'][:16].replace('T', ' ')}, sent {formatting.plural(alert['told'], 'time')}"
-    cells: dict[str, Cell] = {
-        "what": {"s": alert["severity"], **links.link_cell(alert["title"], "alerts", None, incident=alert["incident"]), "sub": sub},
-        "model": {"t": alert["model"] or formatting.DASH},
-        "state": {"t": alert["state"], "sub": f"until {alert['until'][:10]}" if alert["until"] else None},
-        "useful": {"t": {None: formatting.DASH, True: "yes", False: "no"}[alert["useful"]]},
-    }
-    return table_row(cells)
+    return table_row(
+        what={"s": alert["severity"], **links.link_cell(alert["title"], "alerts", None, incident=alert["incident"]), "sub": sub},
+        model=alert["model"] or None,
+        state={"t": alert["state"], "sub": f"until {alert['until'][:10]}" if alert["until"] else None},
+        useful={None: formatting.DASH, True: "yes", False: "no"}[alert["useful"]],
+    )
 
 
 def cost_step(room: ReviewPage) -> None:
@@ -160,11 +158,12 @@ def changes_step(room: ReviewPage) -> None:
         if not room.body[name]:
             st.caption("No changes.")
             continue
-        rows = []
-        for entry in room.body[name]:
-            cells = text_cells(at=entry["at"][:16].replace("T", " "), what=entry["title"], model=entry["model"] or "all")
-            cells["what"]["sub"] = entry["sort"]
-            rows.append(table_row(cells))
+        rows = [
+            table_row(
+                at=entry["at"][:16].replace("T", " "), what={"t": entry["title"], "sub": entry["sort"]}, model=entry["model"] or "all"
+            )
+            for entry in room.body[name]
+        ]
         draw_table(name, title, CHANGE_COLUMNS, rows, compact=True)
 
 
@@ -178,11 +177,10 @@ def _findings_table(room: ReviewPage, analyzers: tuple[str, ...], key: str, good
                 value["mark"] = None if finding["basis"] == "measured" else finding["basis"]
                 sub = f"{formatting.metric_title(finding['metric'])}, {finding['subject']}"
                 what = {"s": finding["severity"], **finding_target(room, part, finding), "sub": sub}
-                rows.append(table_row({"what": what, "model": {"t": part["model"]}, "value": value, "n": {"t": f"{finding['n']:,}"}}))
+                rows.append(table_row(what=what, model=part["model"], value=value, n=f"{finding['n']:,}"))
     if rows:
         draw_table(key, "Findings that need attention", FINDING_COLUMNS, rows[:MOST_FINDINGS])
-        if len(rows) > MOST_FINDINGS:
-            st.caption(f"The first {MOST_FINDINGS} of {len(rows):,}; the JSON holds all of them.")
+        cut_note(len(rows), MOST_FINDINGS, "The first {0} of {1}; the JSON holds all of them.")
     coverage.coverage_note(room, analyzers, None if rows else good)
 
 
@@ -195,8 +193,8 @@ def restated_since(room: ReviewPage) -> None:
         st.caption("Labels that arrived after the end of the week change these figures; the frozen figures stay.")
         rows = []
         for figure in found:
-            cells = text_cells(model=figure.model, figure=formatting.metric_title(figure.was["metric"]))
-            rows.append(table_row(cells | {"was": _cell_with_n(figure.was), "is": _cell_with_n(figure.is_now)}))
+            cells = {"was": _cell_with_n(figure.was), "is": _cell_with_n(figure.is_now)}
+            rows.append(table_row(cells, model=figure.model, figure=formatting.metric_title(figure.was["metric"])))
         draw_table("restated", "Restated since", RESTATED_COLUMNS, rows, compact=True)
 
 

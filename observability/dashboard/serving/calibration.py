@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -26,9 +27,6 @@ from observability.metrics.reliability import (
 from observability.stats.calibration import brier_decomposition
 from observability.stats.scores import SCORE_EDGES, bin_middles
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
 STEPS = 40
 """Steps of the score below the diagram."""
 
@@ -42,7 +40,7 @@ class CalibrationSides:
 
     now: CalibrationErrors
     before: CalibrationErrors | None
-    counts: "DataFrame"
+    counts: pd.DataFrame
     decided: str | None = None
 
 
@@ -68,7 +66,7 @@ def calibration_sides(here: ModelPage, decided: str | None = None) -> Calibratio
     return CalibrationSides(now, before, counts, decided)
 
 
-def _decided_as(here: ModelPage, counts: "DataFrame", decided: str | None) -> "DataFrame":
+def _decided_as(here: ModelPage, counts: pd.DataFrame, decided: str | None) -> pd.DataFrame:
     """The counts of rows that were decided as a class; all of them for None."""
     return counts if decided is None else counts[counts["decision"] == here.model.classes.index(decided)].reset_index(drop=True)
 
@@ -92,15 +90,8 @@ def calibration_claims(found: Sequence[Finding]) -> str:
     return found[0].because.replace("`", "")
 
 
-def ece_first(found: Sequence[Finding]) -> list[Finding]:
-    """The ECE (or the slope) before the ECCE."""
-    return sorted(found, key=lambda finding: finding.metric == "ecce")
-
-
-def _groups_frame(side: CalibrationErrors | None) -> "DataFrame":
+def _groups_frame(side: CalibrationErrors | None) -> pd.DataFrame:
     """score, rate, low, high, n of each group of equal mass."""
-    import pandas as pd
-
     columns = ["score", "rate", "low", "high", "n"]
     if side is None:
         return pd.DataFrame(columns=columns, dtype=float)
@@ -108,10 +99,8 @@ def _groups_frame(side: CalibrationErrors | None) -> "DataFrame":
     return rows[rows["n"] > 0].reset_index(drop=True)
 
 
-def _score_step_counts(side: CalibrationErrors) -> "DataFrame":
+def _score_step_counts(side: CalibrationErrors) -> pd.DataFrame:
     """low, high, n: labelled rows by equal steps of the score."""
-    import pandas as pd
-
     place = np.minimum((bin_middles() * STEPS).astype(int), STEPS - 1)
     ends = np.arange(STEPS + 1) / STEPS
     return pd.DataFrame({"low": ends[:-1], "high": ends[1:], "n": np.bincount(place, side.scored.total, STEPS)})
@@ -119,8 +108,6 @@ def _score_step_counts(side: CalibrationErrors) -> "DataFrame":
 
 def reliability_section(here: ModelPage, both: CalibrationSides, alt: str) -> None:
     """Draw the reliability diagram with the counts below."""
-    import pandas as pd
-
     groups, before = _groups_frame(both.now), _groups_frame(both.before)
     score, truth = ("score", "observed rate") if here.model.task == "binary" else ("confidence (largest probability)", "accuracy")
     figure = charts_calibration.reliability_diagram(groups, _score_step_counts(both.now), before, score=score, truth=truth)
@@ -148,8 +135,6 @@ def cases_of_reliability_mark(here: ModelPage, point: clicks.Point, both: Calibr
 
 def ece_null_section(both: CalibrationSides) -> None:
     """Draw the ECE against sampling noise, and the decomposition of the Brier score."""
-    import pandas as pd
-
     rows = [
         {"name": name, **{key: getattr(side.ece, key) for key in ("value", "low", "high", "null_mean", "null_95", "n")}}
         for name, side in (("now", both.now), ("reference", both.before))
@@ -174,8 +159,6 @@ def ece_null_section(both: CalibrationSides) -> None:
 
 def ece_over_time_section(here: ModelPage, both: CalibrationSides) -> None:
     """Draw the ECE by day, or by week where days hold too few labels."""
-    import pandas as pd
-
     twin = pd.DataFrame(ece_by_period(daily_scored_rows(here.model, both.counts)))
     known = 0 if twin.empty else int(twin["ece"].notna().sum())
     if known < 2:
@@ -187,14 +170,12 @@ def ece_over_time_section(here: ModelPage, both: CalibrationSides) -> None:
     words = f"ECE above sampling noise on {above} of {known} {'days' if twin['days'].iloc[0] == 1 else 'weeks'}."
     plain_paragraph(words)
     figure = charts_calibration.ece_trend(twin, time_series.chart_event_marks(here.model.name, here.window))
-    on_mark = clicks.cases_on_click("trend", lambda point: clicks.cases_of_period(here, point, twin["period"], "label != null"))
+    on_mark = clicks.periods_on_click("trend", here, twin["period"], "label != null", clicks.LARGEST)
     frame.chart_with_table(figure, twin, key="trend", alt=words, metrics=("ece",), on_select=on_mark)
 
 
 def regression_calibration_section(finding: Finding) -> None:
     """Draw truth against prediction of a regression, by tenths of the predictions in the sample."""
-    import pandas as pd
-
     groups, before = (_evidence_groups(finding.evidence.get(key)) for key in ("groups", "groups_before"))
     if not len(groups):
         return
@@ -204,8 +185,6 @@ def regression_calibration_section(finding: Finding) -> None:
     st.caption(f"From a sample of {finding.n:,} labelled predictions (smallest hashes of their ids).")
 
 
-def _evidence_groups(rows: Any) -> "DataFrame":
+def _evidence_groups(rows: Any) -> pd.DataFrame:
     """score, rate, low, high, n from a finding's evidence."""
-    import pandas as pd
-
     return pd.DataFrame(rows or [], columns=["score", "rate", "low", "high", "n"], dtype=float)

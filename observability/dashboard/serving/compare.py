@@ -7,6 +7,7 @@ previous window.
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import streamlit as st
 
@@ -16,10 +17,10 @@ from observability.core.errors import UsageError
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Environment, Slice, Window
 from observability.dashboard import load, sidebar
-from observability.dashboard.choice_box import address_selectbox
+from observability.dashboard.choice_box import address_selectbox, address_writer, link_warning
 from observability.dashboard.frame import ModelPage, answer_or_stop
 from observability.dashboard.scope import SPANS, address_time, parse_instant
-from observability.dashboard.table import column, draw_table, table_row
+from observability.dashboard.table import column, draw_table, plain_columns, table_row
 
 KEYS = ("b_version", "b_from", "b_to", "b_slice")
 ALL_VERSIONS, ALL_ROWS = "all versions", "all rows"
@@ -31,9 +32,7 @@ ENVIRONMENTS: dict[Environment, str] = {
 }
 SIDES = (
     column("side", "Side", strong=True),
-    column("version", "Version"),
-    column("dates", "Dates (UTC)"),
-    column("rows", "Slice"),
+    *plain_columns(version="Version", dates="Dates (UTC)", rows="Slice"),
     column("n", "Predictions", align="right"),
     column("labelled", "Labelled", align="right", help="Predictions with a label"),
 )
@@ -76,46 +75,20 @@ def side_b_boxes(here: ModelPage) -> Window:
         why = None if swappable else "Side A is always production."
         args = (known, here.window, b)
         st.button("Swap", icon=":material/swap_horiz:", key="swap", on_click=swap_sides, args=args, disabled=not swappable, help=why)
-        st.button(
-            "Reset",
-            icon=":material/restart_alt:",
-            key="reset",
-            on_click=reset_side_b,
-            disabled=not any(key in st.query_params for key in KEYS),
-        )
+        unset = not any(key in st.query_params for key in KEYS)
+        st.button("Reset", icon=":material/restart_alt:", key="reset", on_click=reset_side_b, disabled=unset)
     return b
 
 
 def instant_box(key: str, label: str) -> datetime | None:
     """A box for an instant that is the parameter `key` of the address."""
-    named = st.query_params.get(key)
+    named, box = st.query_params.get(key), f"{key}-box"
     held = parse_instant(named) if named else None
     if named and held is None:
-        st.warning(
-            f"The link names {formatting.escape_markdown(named)} as {key.replace('_', ' ')}, which is not a time.",
-            icon=":material/link_off:",
-        )
-    box = f"{key}-box"
+        link_warning(f"The link names {named} as {key.replace('_', ' ')}, which is not a time.")
     st.session_state[box] = held
-
-    def write() -> None:
-        chosen = st.session_state[box]
-        if chosen is None:
-            st.query_params.pop(key, None)
-        else:
-            st.query_params[key] = address_time(chosen)
-
-    found = st.datetime_input(
-        label,
-        value=None,
-        min_value=sidebar.FIRST,
-        max_value=sidebar.LAST,
-        key=box,
-        format="YYYY-MM-DD",
-        step=3600,
-        on_change=write,
-        width=190,
-    )
+    write = address_writer(key, box, lambda chosen: address_time(chosen) if chosen else None)
+    found = st.datetime_input(label, None, key=box, on_change=write, width=190, **sidebar.INSTANTS)
     return aware_utc(found) if isinstance(found, datetime) else None
 
 
@@ -124,25 +97,9 @@ def side_b_slice_box(here: ModelPage) -> str | None:
     named = st.query_params.get("b_slice")
     offered = [ALL_ROWS, *sidebar.slice_options(here.model)]
     st.session_state["b_slice-box"] = named
-
-    def write() -> None:
-        chosen = st.session_state["b_slice-box"]
-        if chosen is None:
-            st.query_params.pop("b_slice", None)
-        else:
-            st.query_params["b_slice"] = chosen
-
-    return st.selectbox(
-        "slice",
-        offered if named is None or named in offered else [*offered, named],
-        index=None,
-        placeholder="The same",
-        key="b_slice-box",
-        accept_new_options=True,
-        on_change=write,
-        width=200,
-        help="Type name=value; join several with &.",
-    )
+    binding: dict[str, Any] = {"key": "b_slice-box", "on_change": address_writer("b_slice", "b_slice-box"), "accept_new_options": True}
+    options, hint = offered if named is None or named in offered else [*offered, named], "Type name=value; join several with &."
+    return st.selectbox("slice", options, index=None, placeholder="The same", width=200, help=hint, **binding)
 
 
 def side_b(a: Window, known: VersionChoices, named: str | None, start: datetime | None, end: datetime | None, part: str | None) -> Window:
@@ -196,18 +153,12 @@ def compared_sides_table(found: WindowComparison) -> None:
     """Draw both sides as a table: version, dates, slice, predictions, labels."""
     rows = [
         table_row(
-            {
-                "side": {"t": f"{label}: {'this window' if label == 'A' else 'baseline'}"},
-                "version": {"t": _side_versions(side)},
-                "dates": {
-                    "t": "no dates"
-                    if side.window.environment == "reference"
-                    else formatting.format_span(side.window.start, side.window.end)
-                },
-                "rows": {"t": formatting.slice_in_words(str(side.window.slice)) if side.window.slice else ALL_ROWS},
-                "n": {"t": f"{side.rows:,}"},
-                "labelled": {"t": f"{side.labelled:,}", "sub": formatting.format_share(side.labelled_share) if side.rows else None},
-            }
+            side=f"{label}: {'this window' if label == 'A' else 'baseline'}",
+            version=_side_versions(side),
+            dates="no dates" if side.window.environment == "reference" else formatting.format_span(side.window.start, side.window.end),
+            rows=formatting.slice_in_words(str(side.window.slice)) if side.window.slice else ALL_ROWS,
+            n=f"{side.rows:,}",
+            labelled={"t": f"{side.labelled:,}", "sub": formatting.format_share(side.labelled_share) if side.rows else None},
         )
         for label, side in (("A", found.a), ("B", found.b))
     ]

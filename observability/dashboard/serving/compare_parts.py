@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.compare import sentences
@@ -21,11 +22,7 @@ from observability.dashboard.charts.overlay import distribution_overlay
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.sidebar import BIND
 from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
-from observability.export.csv import inert_csv
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
+from observability.dashboard.widgets import csv_button, plain_caption, plain_paragraph, status_line
 
 SECTIONS: dict[Section, str] = {
     "performance": "Errors",
@@ -82,10 +79,8 @@ def forest_section(found: WindowComparison) -> None:
     frame.chart_with_table(charts_compare.forest_plot(rows), rows, key="forest", alt=words)
 
 
-def forest_frame(found: WindowComparison) -> "DataFrame":
+def forest_frame(found: WindowComparison) -> pd.DataFrame:
     """name, multiple, low, high, verdict, said: changes in multiples of the smallest relevant one, the most important first."""
-    import pandas as pd
-
     held = []
     for difference in sentences.ordered_differences(found.differences):
         change = difference.change
@@ -100,7 +95,7 @@ def forest_frame(found: WindowComparison) -> "DataFrame":
 def differences_section(key: str, caption: str, found: Sequence[Difference], here: ModelPage) -> None:
     """Draw differences as a table with its CSV."""
     draw_table(key, caption, FIGURES, [_difference_row(difference, here) for difference in found], compact=True)
-    frame.download_button(f"compare-{key}.csv", lambda: inert_csv(differences_frame(found)), "CSV", key=f"{key}-csv")
+    csv_button(f"compare-{key}", lambda: differences_frame(found), key=f"{key}-csv")
 
 
 def _difference_row(difference: Difference, here: ModelPage) -> dict[str, Any]:
@@ -108,16 +103,11 @@ def _difference_row(difference: Difference, here: ModelPage) -> dict[str, Any]:
     name = sentences.metric_words(difference.metric)
     what: Cell = {"t": name if difference.subject == "model" else f"{name}, {difference.subject}", "mark": _basis_mark(difference)}
     if difference.section == "performance" and difference.subject != "model":
-        what = {
-            **links.link_cell(name, "slices", here.scope),
-            "sub": formatting.slice_in_words(difference.subject),
-            "mark": "watched slice",
-        }
+        about = {"sub": formatting.slice_in_words(difference.subject), "mark": "watched slice"}
+        what = links.link_cell(name, "slices", here.scope) | about
     if difference.section == "fairness":
-        what = {
-            **links.link_cell(name, "fairness", here.scope, attribute=difference.subject, metric=difference.metric),
-            "sub": difference.subject,
-        }
+        target = links.link_cell(name, "fairness", here.scope, attribute=difference.subject, metric=difference.metric)
+        what = target | {"sub": difference.subject}
     unit = difference.unit
     change: Cell = {"t": signed_change(difference.change.value, unit), "sub": None}
     if difference.change.low is not None and difference.change.high is not None:
@@ -125,14 +115,12 @@ def _difference_row(difference: Difference, here: ModelPage) -> dict[str, Any]:
     if difference.least == difference.least:
         change["title"] = f"Smallest relevant change: {difference_amount(difference.least, unit)}"
     return table_row(
-        {
-            "what": what,
-            "a": _side_cell(difference, "a"),
-            "b": _side_cell(difference, "b"),
-            "change": change,
-            "n": {"t": f"{difference.a.n:,.0f} · {difference.b.n:,.0f}"},
-            "verdict": difference_verdict_cell(difference),
-        }
+        what=what,
+        a=_side_cell(difference, "a"),
+        b=_side_cell(difference, "b"),
+        change=change,
+        n=f"{difference.a.n:,.0f} · {difference.b.n:,.0f}",
+        verdict=difference_verdict_cell(difference),
     )
 
 
@@ -194,10 +182,8 @@ def better_side(difference: Difference) -> str | None:
     return f"better on side {'A' if (difference.change.value > 0) == (wanted == 'high') else 'B'}"
 
 
-def differences_frame(found: Sequence[Difference]) -> "DataFrame":
+def differences_frame(found: Sequence[Difference]) -> pd.DataFrame:
     """All numbers of each difference, one a row, for the CSV."""
-    import pandas as pd
-
     rows = []
     for difference in found:
         row: dict[str, Any] = {name: getattr(difference, name) for name in ("section", "subject", "metric", "unit")}
@@ -225,34 +211,19 @@ def distances_section(here: ModelPage, found: WindowComparison) -> None:
     if held:
         bars = distance_frame(held)
         figure = charts_compare.distance_bars(bars, least=MINIMUM_PSI, selected=chosen.subject if chosen else None)
-        frame.chart_with_table(
-            figure,
-            bars,
-            key="distances",
-            alt=words,
-            metrics=("psi", "jensen_shannon_distance"),
-            on_select=choice_box.select_column_on_click("distances"),
-        )
-    st.selectbox(
-        "Column",
-        [difference.subject for difference in held],
-        index=None,
-        placeholder="The one with the largest distance",
-        key="feature",
-        bind=BIND,
-        width=320,
-    )
+        metrics, on_bar = ("psi", "jensen_shannon_distance"), choice_box.select_column_on_click("distances")
+        frame.chart_with_table(figure, bars, key="distances", alt=words, metrics=metrics, on_select=on_bar)
+    names, hint = [difference.subject for difference in held], "The one with the largest distance"
+    st.selectbox("Column", names, index=None, placeholder=hint, key="feature", bind=BIND, width=320)
     if chosen:
         distance_overlay(here, found, chosen, next((held for held in found.histograms.values() if held.name == chosen.subject), None))
     with st.expander("All distances"):
         draw_table("columns", "Distance of each column", DISTANCES, [distance_row(difference) for difference in distances], compact=True)
-        frame.download_button("compare-inputs.csv", lambda: inert_csv(differences_frame(distances)), "CSV", key="columns-csv")
+        csv_button("compare-inputs", lambda: differences_frame(distances), key="columns-csv")
 
 
-def distance_frame(held: Sequence[Difference]) -> "DataFrame":
+def distance_frame(held: Sequence[Difference]) -> pd.DataFrame:
     """The rows of the bars: column, psi, low, high, null_95, the other distances, verdict, n_a, n_b and basis."""
-    import pandas as pd
-
     distances = ("null_95", "jensen_shannon_distance", "kolmogorov_smirnov", "l_infinity")
     rows = [
         {"column": difference.subject, "psi": difference.change.value, "low": difference.change.low, "high": difference.change.high}
@@ -268,16 +239,14 @@ def distance_row(difference: Difference) -> dict[str, Any]:
     of, change = difference.evidence, difference.change
     ks = of.get("kolmogorov_smirnov") if of.get("kolmogorov_smirnov") is not None else of.get("l_infinity")
     return table_row(
-        {
-            "what": {"t": difference.subject, "mark": "sample" if of.get("basis") == "sample" else None},
-            "psi": interval_cell(change.value, change.low, change.high, ""),
-            "null": {"t": formatting.format_number(of.get("null_95"))},
-            "js": {"t": formatting.format_number(of.get("jensen_shannon_distance"))},
-            "ks": {"t": formatting.format_number(ks)},
-            "missing": {"t": f"{formatting.format_share(of.get('missing_a'))} · {formatting.format_share(of.get('missing_b'))}"},
-            "n": {"t": f"{difference.a.n:,.0f} · {difference.b.n:,.0f}"},
-            "verdict": difference_verdict_cell(difference),
-        }
+        what={"t": difference.subject, "mark": "sample" if of.get("basis") == "sample" else None},
+        psi=interval_cell(change.value, change.low, change.high, ""),
+        null=formatting.format_number(of.get("null_95")),
+        js=formatting.format_number(of.get("jensen_shannon_distance")),
+        ks=formatting.format_number(ks),
+        missing=f"{formatting.format_share(of.get('missing_a'))} · {formatting.format_share(of.get('missing_b'))}",
+        n=f"{difference.a.n:,.0f} · {difference.b.n:,.0f}",
+        verdict=difference_verdict_cell(difference),
     )
 
 
@@ -309,7 +278,7 @@ def distance_overlay(here: ModelPage, found: WindowComparison, difference: Diffe
 
 
 def cases_of_side(
-    here: ModelPage, found: WindowComparison, held: HistogramPair, twin: "DataFrame", point: clicks.Point
+    here: ModelPage, found: WindowComparison, held: HistogramPair, twin: pd.DataFrame, point: clicks.Point
 ) -> clicks.CaseQuery | None:
     """The predictions of a side behind a clicked step or bar; None for the reference."""
     side = found.b if held.edges.levels and point.get("curve_number") == 0 else found.a
@@ -329,9 +298,8 @@ def paired_rows_section(here: ModelPage, found: WindowComparison) -> None:
     looked = " and ".join(f"{count:,}" for count in held.looked_at)
     words = [f"{held.n:,} rows served by both sides, of {looked} examined; matched by equal features and time."]
     if held.flips is not None and held.flips.value is not None:
-        words.append(
-            f"{formatting.value_with_interval(held.flips.value, held.flips.low, held.flips.high, 'share')} of the decisions differ."
-        )
+        flips = formatting.value_with_interval(held.flips.value, held.flips.low, held.flips.high, "share")
+        words.append(f"{flips} of the decisions differ.")
     elif held.score_gap is not None:
         words.append(f"Mean distance of the predictions: {formatting.format_number(held.score_gap)}.")
     if held.labelled:

@@ -1,8 +1,8 @@
 """The drift page: ranking of columns, distributions of one column, notes about them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -14,17 +14,8 @@ from observability.dashboard.overview import window_comparison
 from observability.dashboard.sidebar import BIND
 from observability.dashboard.widgets import plain_caption, status_line
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
-
 BEYOND = 0.05
 """From this share on, values beyond the reference's range are noted."""
-
-
-def column_drift_findings(found: Sequence[Finding]) -> list[Finding]:
-    """The findings about the distribution of a whole column, one a column."""
-    return [finding for finding in found if finding.metric == "psi"]
 
 
 def drift_summary(columns: Sequence[Finding], swapped: Sequence[Finding] = ()) -> str:
@@ -40,23 +31,17 @@ def drift_summary(columns: Sequence[Finding], swapped: Sequence[Finding] = ()) -
     return "; ".join(parts) + "."
 
 
-def drift_ranking_frame(columns: Sequence[Finding]) -> "DataFrame":
+def drift_ranking_frame(columns: Sequence[Finding]) -> pd.DataFrame:
     """The rows of the bars in the order of the findings' ranks.
 
     subject, value, low, high, limit, severity, n of the whole window; where only the last days drifted so far, their name (`worst_look`)
     and value.
     """
-    import pandas as pd
-
     names = ["subject", "value", "low", "high", "limit", "severity", "n"]
-    rows = [
-        [
-            *(getattr(with_window_value(finding), name) for name in names),
-            claim_period(finding),
-            finding.value if claim_period(finding) else None,
-        ]
-        for finding in by_rank(columns)
-    ]
+    rows = []
+    for finding in by_rank(columns):
+        whole, days = with_window_value(finding), claim_period(finding)
+        rows.append([*(getattr(whole, name) for name in names), days, finding.value if days else None])
     ranking = pd.DataFrame(rows, columns=[*names, "worst_look", "value_there"])
     return ranking.astype(dict.fromkeys(("value", "low", "high", "limit", "value_there"), float))
 
@@ -123,7 +108,7 @@ def effect_sizes(finding: Finding) -> str:
     return ", ".join(parts) + "."
 
 
-def _beyond_range_note(twin: "DataFrame") -> None:
+def _beyond_range_note(twin: pd.DataFrame) -> None:
     """Note a large share of values beyond the reference's range."""
     for place in (0, -1):
         step = twin.iloc[place]
@@ -132,7 +117,7 @@ def _beyond_range_note(twin: "DataFrame") -> None:
             plain_caption(f"{current} of the values are {step['step']} ({reference} in the reference); drawn as one step.")
 
 
-def _missing_values_note(current: "DataFrame", reference: "DataFrame") -> None:
+def _missing_values_note(current: pd.DataFrame, reference: pd.DataFrame) -> None:
     """Note the values that the steps leave out, on both sides."""
     now, then = distributions.special_value_shares(current), distributions.special_value_shares(reference)
     parts = [
@@ -143,9 +128,8 @@ def _missing_values_note(current: "DataFrame", reference: "DataFrame") -> None:
         plain_caption(f"Not drawn: {', '.join(parts)}.")
 
 
-def worst_day_sentence(days: "DataFrame") -> str:
+def worst_day_sentence(days: pd.DataFrame) -> str:
     """The largest value of the heatmap."""
     worst = days.iloc[int(days["value"].argmax())]
-    return (
-        f"Largest daily value: {worst['subject']} on {formatting.format_day(worst['day'])}, PSI {formatting.format_number(worst['value'])}."
-    )
+    day, psi = formatting.format_day(worst["day"]), formatting.format_number(worst["value"])
+    return f"Largest daily value: {worst['subject']} on {day}, PSI {psi}."

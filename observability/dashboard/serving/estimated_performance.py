@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -15,23 +16,22 @@ from observability.dashboard.cells import severity_cell
 from observability.dashboard.charts import estimates as charts_estimates
 from observability.dashboard.choice_box import metric_selectbox
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.table import column, table_row
+from observability.dashboard.table import column, number_columns, table_row
 from observability.dashboard.widgets import plain_caption, plain_paragraph
+from observability.detection.estimate_sentences import rounded_labels
+from observability.export.csv import inert_csv, unaltered
+from observability.investigation.label_sample import label_sample_worksheet
+from observability.investigation.relabel_queue import MOST_ROWS
 from observability.metrics.estimates import EstimatedDay
 from observability.metrics.measured_windows import MATURE
 from observability.monitoring.estimated_days import estimated_days
 from observability.stats.interval import Interval, difference_interval
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
 MOST_DAYS = 62
 """Longer windows are drawn by week."""
 COLUMNS = (
     column("metric", "Metric", strong=True),
-    column("value", "Estimate", align="right"),
-    column("interval", "95 % interval", align="right"),
-    column("baseline", "Reference", align="right"),
+    *number_columns(value="Estimate", interval="95 % interval", baseline="Reference"),
     column("said", "Last estimate", align="right", help="On the newest days with labels"),
     column("truth", "Last measurement", align="right", help="On the same days"),
     column("status", "Status"),
@@ -53,27 +53,34 @@ def estimated_metric_box(metrics: dict[str, Finding], here: ModelPage) -> Findin
     return metrics[metric_selectbox(sorted(metrics), here.model.task, "was not estimated here")]
 
 
-def estimate_frame(here: ModelPage, metric: str) -> "DataFrame":
+def label_sample_button(here: ModelPage, finding: Finding) -> None:
+    """Draw the button for a worksheet of a random sample of the window to label, where the estimate extrapolates."""
+    needed = finding.evidence.get("labels_needed")
+    if needed is None:
+        return
+    rows = min(rounded_labels(needed), MOST_ROWS)
+    window, _ = distributions.compared_windows(here.model, here.window)
+    name = f"to-label-{here.model.name}-{frame.file_date(window.start)}.csv"
+    frame.download_button(
+        name,
+        lambda: inert_csv(unaltered(label_sample_worksheet(load.store(), window, rows, load.page_clock()), "id")),
+        f"Worksheet: random sample of {rows:,} predictions to label",
+        key="to-label-csv",
+    )
+    st.caption(
+        "The worksheet is blind: inputs without label and score; predictions with a label are left out. Load it filled in with "
+        "`python -m observability load FILE --kind label`. Intervals of the estimate do not hold while inputs are far from the reference."
+    )
+
+
+def estimate_frame(here: ModelPage, metric: str) -> pd.DataFrame:
     """Estimate, measurement and error by day or week.
 
     period, measured, measured_low, measured_high, estimated, low, high, labelled, served, error, error_low, error_high. The error is the
     estimate minus the measurement, where most labels have arrived.
     """
-    import pandas as pd
-
-    columns = [
-        "measured",
-        "measured_low",
-        "measured_high",
-        "estimated",
-        "low",
-        "high",
-        "labelled",
-        "served",
-        "error",
-        "error_low",
-        "error_high",
-    ]
+    columns = [*("measured", "measured_low", "measured_high", "estimated", "low", "high"), *("labelled", "served")]
+    columns += ["error", "error_low", "error_high"]
     rows = [[period, *_estimate_row(day, metric)] for period, day in _estimate_periods(here)]
     found = pd.DataFrame(rows, columns=["period", *columns])
     found["period"] = pd.to_datetime(found["period"])
@@ -101,21 +108,18 @@ def _estimate_periods(here: ModelPage) -> Iterable[tuple[Any, EstimatedDay]]:
     return estimated_days(load.ask_store, here.model, window, timedelta(days=1 if window.days <= MOST_DAYS else 7))
 
 
-def estimate_section(here: ModelPage, finding: Finding, rows: "DataFrame") -> None:
+def estimate_section(here: ModelPage, finding: Finding, rows: pd.DataFrame) -> None:
     """Draw measurement and estimate over time."""
     name, baseline = formatting.metric_title(finding.metric), finding.evidence.get("baseline")
     marks = time_series.chart_event_marks(here.model.name, here.window)
-    frame.chart_with_table(
-        charts_estimates.estimated_metric_lines(rows, name=name, unit=finding.unit, baseline=baseline, marks=marks),
-        rows.drop(columns=["error", "error_low", "error_high"]),
-        key="over-time",
-        alt=finding.because.replace("`", ""),
-        metrics=(finding.metric, "estimate_error", "label_maturity"),
-        on_select=clicks.cases_on_click("over-time", lambda point: clicks.cases_of_period(here, point, rows["period"], clicks.EVERY)),
-    )
+    figure = charts_estimates.estimated_metric_lines(rows, name=name, unit=finding.unit, baseline=baseline, marks=marks)
+    twin, alt = rows.drop(columns=["error", "error_low", "error_high"]), finding.because.replace("`", "")
+    on_mark = clicks.periods_on_click("over-time", here, rows["period"], order=clicks.LARGEST)
+    metrics = (finding.metric, "estimate_error", "label_maturity")
+    frame.chart_with_table(figure, twin, key="over-time", alt=alt, metrics=metrics, on_select=on_mark)
 
 
-def estimate_error_section(here: ModelPage, finding: Finding, rows: "DataFrame") -> None:
+def estimate_error_section(here: ModelPage, finding: Finding, rows: pd.DataFrame) -> None:
     """Draw the error of the estimate, where labels have arrived."""
     shown = rows[["period", "error", "error_low", "error_high", "labelled", "served"]]
     known = shown["error"].dropna()
@@ -129,7 +133,7 @@ def estimate_error_section(here: ModelPage, finding: Finding, rows: "DataFrame")
     plain_paragraph(words)
     name = formatting.metric_title(finding.metric).lower()
     figure = charts_estimates.estimate_error_dots(shown, name=name, unit=finding.unit, allowed=allowed)
-    on_mark = clicks.cases_on_click("errors", lambda point: clicks.cases_of_period(here, point, shown["period"], "label != null"))
+    on_mark = clicks.periods_on_click("errors", here, shown["period"], "label != null", clicks.LARGEST)
     frame.chart_with_table(figure, shown, key="errors", alt=words, metrics=("estimate_error",), on_select=on_mark)
     if allowed:
         plain_caption(f"Green: tolerated errors, below {formatting.format_value(allowed, finding.unit)}.")
@@ -145,13 +149,11 @@ def _estimate_table_row(finding: Finding) -> dict[str, Any]:
     """One estimated metric."""
     check = finding.evidence.get("check") or {}
     return table_row(
-        {
-            "metric": {"t": formatting.metric_title(finding.metric)},
-            "value": {"t": formatting.format_value(finding.value, finding.unit), "title": "estimated"},
-            "interval": {"t": formatting.format_interval(finding.low, finding.high, finding.unit)},
-            "baseline": {"t": formatting.format_value(finding.evidence.get("baseline"), finding.unit)},
-            "said": {"t": formatting.format_value(check.get("estimated"), finding.unit)},
-            "truth": {"t": formatting.format_value(check.get("measured"), finding.unit), "title": f"{check.get('n', 0):,} labels"},
-            "status": {**severity_cell(finding.severity), "title": finding.because.replace("`", "")},
-        }
+        metric=formatting.metric_title(finding.metric),
+        value={"t": formatting.format_value(finding.value, finding.unit), "title": "estimated"},
+        interval=formatting.format_interval(finding.low, finding.high, finding.unit),
+        baseline=formatting.format_value(finding.evidence.get("baseline"), finding.unit),
+        said=formatting.format_value(check.get("estimated"), finding.unit),
+        truth={"t": formatting.format_value(check.get("measured"), finding.unit), "title": f"{check.get('n', 0):,} labels"},
+        status={**severity_cell(finding.severity), "title": finding.because.replace("`", "")},
     )

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -18,13 +19,9 @@ from observability.dashboard.charts import latency as charts_latency
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.sidebar import BIND
 from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import plain_paragraph, status_line
+from observability.dashboard.widgets import csv_button, cut_note, plain_paragraph, status_line
 from observability.detection.latency_sentences import share as fine_share
-from observability.export.csv import inert_csv
 from observability.metrics.traffic import QUANTILES, RequestCounts, missing_requests, request_counts, requests_by_level
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 FIELDS = {"replica": "Replica", "version": "Version", "device": "Device"}
 MOST_SENTENCES = 3
@@ -32,27 +29,23 @@ MOST_SENTENCES = 3
 MOST_LEVELS = 50
 
 
-def requests_by_period(here: ModelPage, *, histogram: bool) -> "DataFrame":
+def requests_by_period(here: ModelPage, *, histogram: bool) -> pd.DataFrame:
     """Requests of the window by hour or day and status; with `histogram` by bin of latency too."""
     bucket = Bucket("hour") if time_series.chart_grain(here.window) == "hour" else Bucket("day")
     question = Aggregate("predictions", keys=(bucket, By("status")), histogram=("latency_ms",) if histogram else ())
     return frame.answer_or_stop(lambda: load.ask_store(question, here.window))
 
 
-def status_counts_frame(counts: "DataFrame") -> "DataFrame":
+def status_counts_frame(counts: pd.DataFrame) -> pd.DataFrame:
     """Period, and a column of rows for each status, `ok` first."""
-    import pandas as pd
-
     wide = counts.pivot_table(index="period", columns="status", values="n", aggfunc="sum", fill_value=0)
     names = [status for status in charts_latency.STATUSES if status in wide]
     found = wide[names].astype(int).rename_axis(columns=None).reset_index()
     return found.assign(period=pd.to_datetime(found["period"]))
 
 
-def percentile_frame(latencies: "DataFrame") -> "DataFrame":
+def percentile_frame(latencies: pd.DataFrame) -> pd.DataFrame:
     """period, p50, p95, p99, low, high (of p99) in ms, n; the interval is missing where p99 has too few responses."""
-    import pandas as pd
-
     rows: list[list[Any]] = []
     for period, part in latencies.groupby("period", sort=True):
         requests = request_counts(part, part)
@@ -66,12 +59,10 @@ def percentile_frame(latencies: "DataFrame") -> "DataFrame":
     return found.astype(dict.fromkeys(("p50", "p95", "p99", "low", "high"), float))
 
 
-def service_frame(here: ModelPage, field: str) -> "DataFrame":
+def service_frame(here: ModelPage, field: str) -> pd.DataFrame:
     """One row for each replica, device or version: name, n, answers, error rate and percentiles with their intervals, and whether n is
     large enough.
     """
-    import pandas as pd
-
     keys = (By(field), By("status")) if field == "version" else (Bucket("day"), By(field), By("status"))
     question = Aggregate("predictions", keys=keys, histogram=("latency_ms",))
     answer = frame.answer_or_stop(lambda: load.ask_store(question, here.window))
@@ -89,12 +80,8 @@ def _service_figures(name: str, requests: RequestCounts) -> dict[str, Any]:
     found |= {"error_rate_low": errors.low, "error_rate_high": errors.high}
     for metric, q in QUANTILES.items():
         value = requests.quantile(q)
-        found |= {
-            metric: value.value,
-            f"{metric}_low": value.low,
-            f"{metric}_high": value.high,
-            f"{metric}_enough": missing_requests(requests, metric) == 0,
-        }
+        found |= {metric: value.value, f"{metric}_low": value.low, f"{metric}_high": value.high}
+        found[f"{metric}_enough"] = missing_requests(requests, metric) == 0
     return found
 
 
@@ -133,18 +120,13 @@ def requests_section(here: ModelPage) -> bool:
     total = int(counts["n"].sum())
     words = f"{formatting.plural(total, 'request')}, {f'{failed:,} failed ({fine_share(failed / total)})' if failed else 'none failed'}."
     plain_paragraph(words)
-    frame.chart_with_table(
-        charts_latency.requests_by_status_bars(shown, time_series.chart_event_marks(here.model.name, here.window)),
-        shown,
-        key="requests",
-        alt=words,
-        metrics=("request_rate", "error_rate"),
-        on_select=clicks.cases_on_click("requests", lambda point: cases_of_status(here, point, shown)),
-    )
+    figure = charts_latency.requests_by_status_bars(shown, time_series.chart_event_marks(here.model.name, here.window))
+    on_bar = clicks.cases_on_click("requests", lambda point: cases_of_status(here, point, shown))
+    frame.chart_with_table(figure, shown, key="requests", alt=words, metrics=("request_rate", "error_rate"), on_select=on_bar)
     return True
 
 
-def cases_of_status(here: ModelPage, point: clicks.Point, shown: "DataFrame") -> clicks.CaseQuery | None:
+def cases_of_status(here: ModelPage, point: clicks.Point, shown: pd.DataFrame) -> clicks.CaseQuery | None:
     """The requests of a clicked status and period; bars stand in the order of the table's columns."""
     statuses = [column for column in shown.columns if column != "period"]
     number = point.get("curve_number")
@@ -152,7 +134,7 @@ def cases_of_status(here: ModelPage, point: clicks.Point, shown: "DataFrame") ->
     return clicks.cases_of_period(here, point, shown["period"], q, clicks.NEWEST)
 
 
-def cases_slower_than(here: ModelPage, point: clicks.Point, shown: "DataFrame") -> clicks.CaseQuery | None:
+def cases_slower_than(here: ModelPage, point: clicks.Point, shown: pd.DataFrame) -> clicks.CaseQuery | None:
     """The requests of a period that took at least as long as the clicked percentile."""
     value = point.get("y")
     q = clicks.range_condition("latency_ms", float(value), None) if isinstance(value, int | float) and value > 0 else None
@@ -171,12 +153,8 @@ def latency_section(here: ModelPage, alt: str) -> None:
         )
         return
     log = st.toggle("Logarithmic scale", key="log", bind=BIND)
-    figure = charts_latency.latency_percentile_lines(
-        shown,
-        limit=here.model.settings.service_level_latency_ms,
-        log=log,
-        marks=time_series.chart_event_marks(here.model.name, here.window),
-    )
+    limit, marks = here.model.settings.service_level_latency_ms, time_series.chart_event_marks(here.model.name, here.window)
+    figure = charts_latency.latency_percentile_lines(shown, limit=limit, log=log, marks=marks)
     on_mark = clicks.cases_on_click("percentiles", lambda point: cases_slower_than(here, point, shown))
     frame.chart_with_table(figure, shown, key="percentiles", alt=f"Latency over time. {alt}", metrics=tuple(QUANTILES), on_select=on_mark)
     st.caption(
@@ -197,7 +175,7 @@ def service_comparison_section(here: ModelPage, found: Sequence[Finding]) -> Non
         st.caption("Only one replica and version in this window. Log `replica` to compare processes.")
 
 
-def _field_comparison(here: ModelPage, field: str, title: str, rows: "DataFrame", found: Sequence[Finding]) -> None:
+def _field_comparison(here: ModelPage, field: str, title: str, rows: pd.DataFrame, found: Sequence[Finding]) -> None:
     """Draw the dot plot and the table of one field."""
     problems = [finding for finding in reversed(found) if finding.needs_action]
     about = {finding.subject.partition("=")[2]: finding for finding in problems if finding.subject.startswith(f"{field}=")}
@@ -208,14 +186,10 @@ def _field_comparison(here: ModelPage, field: str, title: str, rows: "DataFrame"
         words = next((finding.because.replace("`", "") for finding in about.values()), f"No {field} differs from the others.")
         names = {"name": "group", "latency_p99": "value", "latency_p99_low": "low", "latency_p99_high": "high", "answers": "n"}
         dots = timed[[*names, "latency_p99_enough"]].rename(columns=names | {"latency_p99_enough": "enough"}).assign(what="responses")
-        frame.chart_with_table(
-            charts_fairness.group_dots(dots.assign(reference=float("nan")), name="p99 in ms", unit="ms"),
-            dots,
-            key=f"p99-{field}",
-            alt=f"p99 by {field}. {words}",
-            metrics=("latency_p99",),
-            on_select=clicks.cases_on_click(f"p99-{field}", partial(cases_of_service_level_mark, here, field, list(dots["group"]))),
-        )
+        figure, key = charts_fairness.group_dots(dots.assign(reference=float("nan")), name="p99 in ms", unit="ms"), f"p99-{field}"
+        on_dot = clicks.cases_on_click(key, partial(cases_of_service_level_mark, here, field, list(dots["group"])))
+        alt = f"p99 by {field}. {words}"
+        frame.chart_with_table(figure, dots, key=key, alt=alt, metrics=("latency_p99",), on_select=on_dot)
     columns = [column("name", title, strong=True), column("n", "Requests", align="right")]
     columns.append(column("errors", "Error rate", align="right", help="With its 95 % interval"))
     help_text = "In ms, with its 95 % interval; grey: too few responses"
@@ -223,9 +197,8 @@ def _field_comparison(here: ModelPage, field: str, title: str, rows: "DataFrame"
     columns.append(column("status", "Status"))
     drawn = [_service_row(here, field, row, about) for row in rows.head(MOST_LEVELS).to_dict("records")]
     draw_table(f"by-{field}", f"Service by {field}", columns, drawn, compact=True)
-    if len(rows) > MOST_LEVELS:
-        st.caption(f"The {MOST_LEVELS} with the most requests of {len(rows):,}; all are in the CSV.")
-    frame.download_button(f"latency-by-{field}.csv", lambda: inert_csv(rows), "CSV", key=f"{field}-csv")
+    cut_note(len(rows), MOST_LEVELS, "The {0} with the most requests of {1}; all are in the CSV.")
+    csv_button(f"latency-by-{field}", rows, key=f"{field}-csv")
 
 
 def cases_of_service_level_mark(here: ModelPage, field: str, names: Sequence[str], point: clicks.Point) -> clicks.CaseQuery | None:

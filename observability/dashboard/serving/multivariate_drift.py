@@ -1,7 +1,6 @@
 """Multivariate drift: domain-classifier AUC, permutation importance, correlation changes."""
 
-from typing import TYPE_CHECKING
-
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -10,9 +9,6 @@ from observability.dashboard import frame, links, load
 from observability.dashboard.charts import domain as charts_domain
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.widgets import finding_lines, plain_caption
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 ANALYZER, METRIC, PAIRS = "serving/multivariate_drift", "domain_auc", "rank_correlation"
 
@@ -28,8 +24,6 @@ def multivariate_drift_summary(here: ModelPage) -> None:
 
 def domain_auc_section(finding: Finding) -> None:
     """Draw the AUC with its interval, beside that of single features, with the band of the null distribution."""
-    import pandas as pd
-
     evidence = finding.evidence
     rows = pd.DataFrame(
         [
@@ -51,8 +45,6 @@ def permutation_importance_section(here: ModelPage, finding: Finding) -> None:
     """Draw the inputs that separate window and reference, and the most informative pair; nothing where the AUC is within the null
     distribution.
     """
-    import pandas as pd
-
     if finding.value is None or finding.value <= finding.evidence["null_95"]:
         st.markdown("The AUC is within sampling noise, so no input stands out.")
         return
@@ -67,10 +59,8 @@ def permutation_importance_section(here: ModelPage, finding: Finding) -> None:
     links.page_button("drift", f"{formatting.escape_markdown(first)}: reference and current", parameters)
 
 
-def correlation_pairs_frame(finding: Finding) -> "DataFrame":
+def correlation_pairs_frame(finding: Finding) -> pd.DataFrame:
     """pair, days, reference, value, n, limit (of the change), severity: each pair of numbers, the most significant changes first."""
-    import pandas as pd
-
     columns = ["one", "other", "days", "reference", "value", "n", "limit", "severity"]
     rows = pd.DataFrame(finding.evidence["pairs"], columns=columns)
     return rows.assign(pair=rows["one"] + " and " + rows["other"])[["pair", *columns[2:]]]
@@ -85,6 +75,6 @@ def correlation_section(finding: Finding) -> None:
     plain_caption(f"{words} {finding.evidence['looked_at']} pairs tested, sampled by hash; the table has the days of each.")
     if excluded := finding.evidence["left_out"]:
         plain_caption(
-            f"Excluded: {', '.join(excluded)}, shared by the rows of a day or with too few rows; also inputs with drift of their own."
+            f"Excluded: {', '.join(excluded)} (shared by the rows of a day, or too few rows), and inputs with drift of their own."
         )
     frame.chart_with_table(charts_domain.correlation_change_dots(rows), rows, key="pairs", alt=words, metrics=(PAIRS,))

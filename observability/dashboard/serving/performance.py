@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -19,20 +20,13 @@ from observability.dashboard.frame import ModelPage
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import slices
 from observability.dashboard.sidebar import BIND
-from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import plain_paragraph
-from observability.export.csv import inert_csv
+from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.widgets import csv_button, cut_note, plain_paragraph
 from observability.metrics.performance import confusion_matrix, outcome_aggregates
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 COLUMNS = (
     column("metric", "Metric", strong=True),
-    column("value", "Value", align="right"),
-    column("interval", "95 % interval", align="right"),
-    column("baseline", "Baseline", align="right"),
-    column("n", "Labelled rows", align="right"),
+    *number_columns(value="Value", interval="95 % interval", baseline="Baseline", n="Labelled rows"),
     column("status", "Status"),
 )
 
@@ -69,14 +63,12 @@ def metrics_section(found: Sequence[Finding]) -> None:
     """Draw the table of all metrics with its CSV and the findings behind it."""
     draw_table("metrics", "Measured metrics", COLUMNS, metric_rows(found), compact=True)
     with st.container(horizontal=True, gap="small"):
-        frame.download_button("metrics.csv", lambda: inert_csv(metrics_frame(found)), "Table as CSV", key="metrics-csv")
+        csv_button("metrics", lambda: metrics_frame(found), label="Table as CSV")
         findings.findings_downloads(found, "performance", what="Findings as ")
 
 
-def metrics_frame(found: Sequence[Finding]) -> "DataFrame":
+def metrics_frame(found: Sequence[Finding]) -> pd.DataFrame:
     """The table of all metrics: metric, value, low, high, baseline and n of the window, severity, and the days and value of the claim."""
-    import pandas as pd
-
     names = ("metric", "value", "low", "high", "n", "severity")
     rows = []
     for finding in found:
@@ -99,18 +91,13 @@ def errors_section(here: ModelPage) -> None:
         return
     classes = here.model.classes or ("0", "1")
     wrong = total - float(np.trace(matrix))
-    words = (
-        f"{formatting.format_share(wrong / total)} wrong: {formatting.format_count(wrong)} of {formatting.format_count(total)} decisions."
-    )
+    counted = f"{formatting.format_count(wrong)} of {formatting.format_count(total)} decisions"
+    words = f"{formatting.format_share(wrong / total)} wrong: {counted}."
     plain_paragraph(words)
-    frame.chart_with_table(
-        charts_outcomes.confusion_heatmap(matrix.tolist(), classes),
-        confusion_frame(matrix, classes),
-        key="confusion",
-        alt=words,
-        metrics=("accuracy", "precision", "recall"),
-        on_select=clicks.cases_on_click("confusion", lambda point: cases_of_confusion_cell(here, point, classes)),
-    )
+    figure, twin = charts_outcomes.confusion_heatmap(matrix.tolist(), classes), confusion_frame(matrix, classes)
+    on_cell = clicks.cases_on_click("confusion", lambda point: cases_of_confusion_cell(here, point, classes))
+    metrics = ("accuracy", "precision", "recall")
+    frame.chart_with_table(figure, twin, key="confusion", alt=words, metrics=metrics, on_select=on_cell)
 
 
 def cases_of_confusion_cell(here: ModelPage, point: clicks.Point, classes: Sequence[str]) -> clicks.CaseQuery | None:
@@ -122,10 +109,8 @@ def cases_of_confusion_cell(here: ModelPage, point: clicks.Point, classes: Seque
     return clicks.CaseQuery(here.scope, " and ".join(part for part in parts if part), clicks.LARGEST) if all(parts) else None
 
 
-def confusion_frame(matrix: Any, classes: Sequence[str]) -> "DataFrame":
+def confusion_frame(matrix: Any, classes: Sequence[str]) -> pd.DataFrame:
     """The confusion matrix as a table: label, decision, n, share of the label's rows."""
-    import pandas as pd
-
     totals = matrix.sum(axis=1)
     cells = [
         [label, decision, round(float(matrix[i, j])), float(matrix[i, j] / totals[i]) if totals[i] else None]
@@ -155,7 +140,7 @@ def _regression_errors(here: ModelPage) -> None:
     frame.chart_with_table(charts_outcomes.error_histogram(twin), twin, key="errors", alt=words, metrics=("bias", "mae"), on_select=on_step)
 
 
-def _ordinary_bins(rows: "DataFrame") -> "DataFrame":
+def _ordinary_bins(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of ordinary bins."""
     return rows[rows["bin"] >= 0]
 
@@ -179,9 +164,8 @@ def slice_levels_section(here: ModelPage, finding: Finding) -> None:
         column("n", "Labelled", align="right"),
     )
     draw_table("slices", f"{title} by {name}, worst first", columns, _slice_level_rows(here, name, finding, levels), compact=True)
-    if len(levels) > slices.MOST_LEVELS:
-        st.caption(f"The first {slices.MOST_LEVELS} of {len(levels):,} levels.")
-    frame.download_button(f"{finding.metric}-by-{name}.csv", lambda: inert_csv(levels), "CSV", key="slices-csv")
+    cut_note(len(levels), slices.MOST_LEVELS, "The first {0} of {1} levels.")
+    csv_button(f"{finding.metric}-by-{name}", levels, key="slices-csv")
 
 
 def _worst_levels_anywhere(here: ModelPage, finding: Finding) -> None:
@@ -200,12 +184,12 @@ def _worst_levels_anywhere(here: ModelPage, finding: Finding) -> None:
             "sub": f"all rows {formatting.format_value(finding.value, finding.unit)}",
         }
         link = links.link_cell(name, "performance", here.scope, by=str(level["column"]), metric=finding.metric)
-        rows.append(table_row({"level": link, "value": value, "n": {"t": f"{level['n']:,}"}}))
+        rows.append(table_row(level=link, value=value, n=f"{level['n']:,}"))
     draw_table("worst-anywhere", f"{title}: significantly worse than all rows", columns, rows, compact=True)
     st.caption("Replicas, devices, versions and sensitive groups with at least 100 labels. Choose a column to see all of its levels.")
 
 
-def _slice_level_rows(here: ModelPage, name: str, finding: Finding, levels: "DataFrame") -> list[dict[str, Any]]:
+def _slice_level_rows(here: ModelPage, name: str, finding: Finding, levels: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of the slice table, with intervals on one scale."""
     shown = levels.head(slices.MOST_LEVELS)
     ends = shown.loc[shown["enough"], ["low", "high", "value"]].astype(float)

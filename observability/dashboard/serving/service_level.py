@@ -9,12 +9,12 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.settings import ModelSettings
-from observability.dashboard import frame, load, person_name
+from observability.dashboard import frame
 from observability.dashboard.cells import interval_cell, severity_cell
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.overview import findings
-from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import csv_button
+from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.widgets import csv_button, save_model_settings
 from observability.detection.latency_sentences import share as fine_share
 from observability.detection.service_levels import URGENT
 from observability.stats.service_level import BUDGET_DAYS, MINIMUM_REQUESTS, RULES
@@ -33,8 +33,7 @@ BURN_COLUMNS = (
     column("objective", "Objective", strong=True),
     column("window", "Window"),
     column("burn", "Burn rate", align="right", help="A rate of 1 spends the budget in exactly four weeks"),
-    column("limit", "Alert from", align="right"),
-    column("bad", "Bad requests", align="right"),
+    *number_columns(limit="Alert from", bad="Bad requests"),
     column("status", "Status"),
 )
 
@@ -86,14 +85,12 @@ def _objective_row(finding: Finding, settings: ModelSettings) -> dict[str, Any]:
             "bar": {"v": max(finding.value, 0.0), "max": 1.0, "tone": tone}
         }
     return table_row(
-        {
-            "objective": {"t": OBJECTIVES[finding.subject]},
-            "target": {"t": wanted},
-            "achieved": {"t": formatting.DASH if achieved is None else fine_share(achieved)},
-            "left": left,
-            "n": {"t": f"{finding.n:,}"},
-            "status": {**severity_cell(finding.severity), "title": finding.because},
-        }
+        objective=OBJECTIVES[finding.subject],
+        target=wanted,
+        achieved=None if achieved is None else fine_share(achieved),
+        left=left,
+        n=f"{finding.n:,}",
+        status={**severity_cell(finding.severity), "title": finding.because},
     )
 
 
@@ -129,28 +126,10 @@ def service_level_form(here: ModelPage, settings: ModelSettings) -> None:
     words = "Change the service level" if available is not None or limit is not None else "Set a service level"
     with st.popover(words, icon=":material/flag:"), st.form("service-level", border=False):
         st.markdown("Latency and errors are then compared with this level.")
-        percent = st.number_input(
-            "Successful requests, in %",
-            min_value=50.0,
-            max_value=99.999,
-            step=0.1,
-            format="%0.3f",
-            value=None if available is None else 100 * available,
-            placeholder="e.g. 99.9; empty: none",
-        )
-        ms = st.number_input(
-            "p99 latency, in ms", min_value=0.001, step=10.0, format="%0.3f", value=limit, placeholder="e.g. 200; empty: none"
-        )
+        share, hint = None if available is None else 100 * available, "e.g. 99.9; empty: none"
+        percent = st.number_input("Successful requests, in %", 50.0, 99.999, share, step=0.1, format="%0.3f", placeholder=hint)
+        hint = "e.g. 200; empty: none"
+        ms = st.number_input("p99 latency, in ms", min_value=0.001, value=limit, step=10.0, format="%0.3f", placeholder=hint)
         if st.form_submit_button("Save", type="primary"):
             chosen = None if percent is None else round(percent / 100, 7)
-            _save_service_level(here, replace(settings, service_level_availability=chosen, service_level_latency_ms=ms))
-
-
-def _save_service_level(here: ModelPage, settings: ModelSettings) -> None:
-    """Save a service level in the model's settings."""
-    from observability.alerts import alarm_rules
-
-    frame.answer_or_stop(
-        lambda: alarm_rules.save_settings(load.store(), here.model.name, settings, author=person_name.person_name_or_default())
-    )
-    st.rerun()
+            save_model_settings(here.model.name, replace(settings, service_level_availability=chosen, service_level_latency_ms=ms))

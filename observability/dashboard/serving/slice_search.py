@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -17,9 +18,6 @@ from observability.dashboard.frame import ModelPage
 from observability.dashboard.table import column, draw_table, table_row
 from observability.dashboard.widgets import csv_button, plain_paragraph
 from observability.metrics.performance import HEADLINE
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 ANALYZER = "serving/slices"
 MOST_CLAIMS = 6
@@ -56,11 +54,9 @@ def _watched_slice_row(here: ModelPage, part: str, finding: Finding | None) -> d
     """One watched slice, a link to the performance page of this slice."""
     scope = replace(here.scope, slice=Slice.parse(part))
     return table_row(
-        {
-            "slice": links.link_cell(formatting.slice_in_words(part), "performance", scope),
-            "status": severity_cell(finding.severity if finding else "unknown"),
-            "said": {"t": finding.because if finding else "No finding in this window."},
-        }
+        slice=links.link_cell(formatting.slice_in_words(part), "performance", scope),
+        status=severity_cell(finding.severity if finding else "unknown"),
+        said=finding.because if finding else "No finding in this window.",
     )
 
 
@@ -69,10 +65,8 @@ def slice_metric_box(here: ModelPage, summary: Finding) -> str:
     return choice_box.metric_selectbox(list(summary.evidence["ranked"]), here.model.task, "was not compared by slice here")
 
 
-def slice_frame(slices: Sequence[dict[str, Any]]) -> "DataFrame":
+def slice_frame(slices: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """The slices of a finding's evidence as a table, with their names in words."""
-    import pandas as pd
-
     columns = ["slice", "value", "low", "high", "n", "before", "rest", "effect", "coverage", "p_adjusted"]
     rows = pd.DataFrame([{name: part[name] for name in columns} for part in slices], columns=columns)
     return rows.assign(name=[formatting.slice_in_words(part) for part in rows["slice"]]).astype({"before": float})
@@ -96,7 +90,7 @@ def changed_slices_section(here: ModelPage, summary: Finding, metric: str) -> No
     _slices_table(here, "changed-slices", f"{title}: slices that became worse than the rest", rows, metric)
 
 
-def cases_of_slice_dot(here: ModelPage, point: clicks.Point, rows: "DataFrame", metric: str) -> clicks.CaseQuery | None:
+def cases_of_slice_dot(here: ModelPage, point: clicks.Point, rows: pd.DataFrame, metric: str) -> clicks.CaseQuery | None:
     """The errors (or the failed requests) of a clicked slice."""
     number = clicks.row_of_mark(point, "y", len(rows))
     part = None if number is None else Slice.parse(rows["slice"].iloc[len(rows) - 1 - number])
@@ -116,7 +110,7 @@ def weakest_slices_section(here: ModelPage, summary: Finding) -> None:
     csv_button("weak-slices", rows, key="weak-csv")
 
 
-def _slices_table(here: ModelPage, key: str, caption: str, rows: "DataFrame", metric: str) -> None:
+def _slices_table(here: ModelPage, key: str, caption: str, rows: pd.DataFrame, metric: str) -> None:
     """Draw slices as a table; each links to the performance page of this slice."""
     unit = METRICS[metric].unit
     columns = (
@@ -136,12 +130,10 @@ def _slice_row(here: ModelPage, part: Mapping[Any, Any], metric: str, unit: str)
     conditions = [condition for outer in slices if outer for condition in outer.conditions]
     scope = replace(here.scope, slice=Slice(tuple(dict(conditions).items())))
     return table_row(
-        {
-            "slice": links.link_cell(part["name"], "performance", scope, metric=metric),
-            "value": interval_cell(part["value"], part["low"], part["high"], unit),
-            "before": {"t": formatting.format_value(part["before"], unit)},
-            "rest": {"t": formatting.format_value(part["rest"], unit)},
-            "coverage": {"t": formatting.format_share(part["coverage"])},
-            "n": {"t": f"{part['n']:,}"},
-        }
+        slice=links.link_cell(part["name"], "performance", scope, metric=metric),
+        value=interval_cell(part["value"], part["low"], part["high"], unit),
+        before=formatting.format_value(part["before"], unit),
+        rest=formatting.format_value(part["rest"], unit),
+        coverage=formatting.format_share(part["coverage"]),
+        n=f"{part['n']:,}",
     )

@@ -1,8 +1,9 @@
 """A metric by the levels of columns, with intervals, worst first."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from observability.core.catalog import FIELDS_TO_GROUP_BY, Model
 from observability.core.metric_definitions import METRICS
@@ -10,9 +11,6 @@ from observability.core.questions import By
 from observability.core.window import Window
 from observability.dashboard import load
 from observability.metrics.performance import outcome_aggregates, performance_by_key
-
-if TYPE_CHECKING:
-    from pandas import DataFrame, Series
 
 MINIMUM_LABELS = 100
 """A level with fewer labelled rows is grey and not ranked (the analyzer's minimum)."""
@@ -25,10 +23,8 @@ def slice_columns(model: Model) -> dict[str, str]:
     return {column.name: column.reference for column in own} | {name: name for name in FIELDS_TO_GROUP_BY if name != "status"}
 
 
-def worst_levels(model: Model, window: Window, column: str, metric: str) -> "DataFrame":
+def worst_levels(model: Model, window: Window, column: str, metric: str) -> pd.DataFrame:
     """Levels of a column by one metric: level, value, low, high, n (labelled), served, enough; worst first, too few rows last."""
-    import pandas as pd
-
     aggregates = outcome_aggregates(model, By(column))
     rows: list[list[object]] = []
     for level, metrics, served, labelled in performance_by_key(
@@ -49,14 +45,12 @@ def worst_levels(model: Model, window: Window, column: str, metric: str) -> "Dat
     )
 
 
-def worst_levels_of_all_columns(model: Model, window: Window, metric: str, whole: float) -> "DataFrame":
+def worst_levels_of_all_columns(model: Model, window: Window, metric: str, whole: float) -> pd.DataFrame:
     """Levels of every rolled-up column that are significantly worse than all rows, the furthest first: as `worst_levels`, with their
     `column`.
 
     whole: the metric of all rows.
     """
-    import pandas as pd
-
     kept = {name: reference for name, reference in slice_columns(model).items() if reference in rolled_up_columns(model)}
     parts = [worst_levels(model, window, reference, metric).assign(column=name) for name, reference in kept.items()]
     found = pd.concat([part[part["enough"]] for part in parts]) if parts else pd.DataFrame()
@@ -76,7 +70,7 @@ def rolled_up_columns(model: Model) -> set[str]:
     return {column.reference for column in model.columns if column.sensitive and column.kind != "number"} | {"replica", "device", "version"}
 
 
-def _nearest_to_zero(levels: "DataFrame") -> "Series[Any]":
+def _nearest_to_zero(levels: pd.DataFrame) -> "pd.Series[Any]":
     """The absolute end of each interval that is nearer to zero; zero where the interval contains it."""
     inside = (levels["low"] <= 0) & (levels["high"] >= 0)
     return levels[["low", "high"]].abs().min(axis=1).where(~inside, 0.0)

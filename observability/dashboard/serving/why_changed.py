@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -12,11 +12,8 @@ from observability.core.window import Slice
 from observability.dashboard import frame, links
 from observability.dashboard.charts import waterfall as charts_waterfall
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.table import column, draw_table, table_row
+from observability.dashboard.table import column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import plain_caption, plain_paragraph
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 ANALYZER = "serving/why_changed"
 INPUTS, RELATION = "change_from_inputs", "change_from_relation"
@@ -34,12 +31,10 @@ def _loss(here: ModelPage) -> tuple[str, str]:
     return ("Mean absolute error", "") if here.model.task == "regression" else ("Error rate", "share")
 
 
-def _change_steps_frame(finding: Finding) -> "DataFrame":
+def _change_steps_frame(finding: Finding) -> pd.DataFrame:
     """The waterfall as a table: step, value (the level of before and now, the size of a part), low, high, start, end, whole (a level),
     sure.
     """
-    import pandas as pd
-
     parts = finding.evidence["parts"]
     level, rows = parts["before"][0], []
     for name, words in STEPS.items():
@@ -88,7 +83,7 @@ def covariate_shift_section(here: ModelPage, found: Mapping[str, Finding]) -> No
     for part in inputs:
         interval = f"{_signed_loss(part['low'], unit)} to {_signed_loss(part['high'], unit)}"
         link = links.link_cell(part["name"], "drift", here.scope, feature=part["name"])
-        rows.append(table_row({"name": link, "value": {"t": _signed_loss(part["value"], unit), "sub": interval}}))
+        rows.append(table_row(name=link, value={"t": _signed_loss(part["value"], unit), "sub": interval}))
     draw_table("inputs", "Inputs whose shift explains most", columns, rows, compact=True)
 
 
@@ -101,13 +96,11 @@ def concept_drift_section(here: ModelPage, found: Mapping[str, Finding]) -> None
     st.markdown("Slices with more of the concept drift than their share of the rows.")
     columns = (
         column("slice", "Slice", strong=True),
-        column("part", "Of the drift", align="right"),
-        column("share", "Of the rows", align="right"),
+        *number_columns(part="Of the drift", share="Of the rows"),
     )
     rows = []
     for part in slices:
         scope = replace(here.scope, slice=Slice(((part["name"], part["level"]),)))
         link = links.link_cell(f"{part['name']} = {part['level']}", "performance", scope)
-        shares = {key: {"t": formatting.format_share(part[name])} for key, name in (("part", "of_part"), ("share", "share"))}
-        rows.append(table_row({"slice": link, **shares}))
+        rows.append(table_row(slice=link, part=formatting.format_share(part["of_part"]), share=formatting.format_share(part["share"])))
     draw_table("relation", "Slices with concept drift", columns, rows, compact=True)

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
-from observability.analyzers.training.runs import ANALYZER, RunVerdict, worst
+from observability.analyzers.training.runs import RunVerdict, worst
 from observability.core import formatting, numerals
 from observability.core.errors import ObservabilityError
 from observability.core.finding import SEVERITIES, needs_action
@@ -15,6 +16,7 @@ from observability.core.settings import ModelSettings
 from observability.core.window import EPOCH, Window
 from observability.dashboard import empty_states, links, load
 from observability.dashboard.cells import UNKNOWN_CELL
+from observability.dashboard.choice_box import address_writer, link_warning
 from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
@@ -24,9 +26,6 @@ from observability.metrics import cost as money
 from observability.metrics import energy
 from observability.metrics.prices import PRICES, PriceScope
 from observability.metrics.training_curves import MetricCurve, TrainingRun
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 SHOWN_AT_FIRST, MOST_LISTED = 8, 200
 MOST_COMPARED = 6
@@ -42,13 +41,7 @@ COLUMNS = (
     column("duration", "Duration", align="right", width="5.5rem"),
     column("steps", "Steps", align="right", width="4.5rem", help="Distinct logged steps"),
     column("best", "Best", align="right", help="Best value of the run's main metric, and its step"),
-    column(
-        "energy",
-        "Energy",
-        align="right",
-        width="7rem",
-        help="Measured by its devices, else duration × cores × assumed power",
-    ),
+    column("energy", "Energy", align="right", width="7rem", help="Measured by its devices, else duration × cores × assumed power"),
     column("cost", "Cost", align="right", width="6rem", help="From price records"),
 )
 
@@ -64,11 +57,6 @@ class RunUse:
     currency: str | None = None
 
 
-def runs_window(scope: Scope) -> Window:
-    """The window of runs for a scope."""
-    return load.window_of_records(scope, ANALYZER)
-
-
 def runs_in_window(everything: Sequence[RunVerdict], window: Window, version: str | None) -> list[RunVerdict]:
     """Runs with a record in the window, of the chosen version if any."""
     inside = [each for each in everything if window.start <= each.run.last and each.run.first < window.end]
@@ -77,10 +65,7 @@ def runs_in_window(everything: Sequence[RunVerdict], window: Window, version: st
 
 def no_training_runs() -> None:
     """The empty state: no run in the store, and how to log one."""
-    if not load.catalog().models:
-        empty_states.no_models_state()
-    empty_states.empty_state("No training run has been logged yet.", "These lines log one; the page updates while it runs.")
-    st.code(HOW, language=None, wrap_lines=True)
+    empty_states.how_to_log_state("No training run has been logged yet.", "These lines log one; the page updates while it runs.", HOW)
 
 
 def runs_summary(shown: Sequence[RunVerdict], everything: Sequence[RunVerdict], window: Window) -> None:
@@ -92,11 +77,6 @@ def runs_summary(shown: Sequence[RunVerdict], everything: Sequence[RunVerdict], 
     if len(shown) < len(everything):
         others = formatting.plural(len(everything) - len(shown), "other run")
         st.caption(f"{others} outside of the window or version; choose Everything in the sidebar to list all.")
-
-
-def chosen_runs_title(chosen: Sequence[RunVerdict]) -> str:
-    """The heading of the chosen runs."""
-    return chosen[0].run.name if len(chosen) == 1 else f"{len(chosen)} runs compared"
 
 
 def refreshed_runs(model: str | None, chosen: Sequence[RunVerdict]) -> list[RunVerdict]:
@@ -123,7 +103,7 @@ def _run_state(judged: RunVerdict) -> tuple[str | None, str]:
     if judged.run.failed:
         return "act", (judged.run.status or "failed").capitalize()[:16]
     if judged.run.ended is not None:
-        return "ok", "Finished"
+        return "ok", "Pruned" if judged.run.pruned else "Finished"
     if said.get("run_silence") == "act":
         return "act", "Silent"
     return ("unknown", "No end") if said.get("run_silence") == "unknown" else (None, "Running")
@@ -140,6 +120,10 @@ def best_value_of_run(each: TrainingRun) -> tuple[MetricCurve, int] | None:
     return (curve, curve.best()) if curve is not None else None
 
 
+NAMELESS = " "
+"""No model's name: it has the prices that name no model, those of the sample fleet left out."""
+
+
 def energy_and_cost_of_runs(everything: Sequence[RunVerdict]) -> dict[str, RunUse]:
     """Energy, carbon and cost of each run by its name, computed as on the pages Energy and Cost."""
     of_model: dict[str, list[str]] = {}
@@ -151,7 +135,7 @@ def energy_and_cost_of_runs(everything: Sequence[RunVerdict]) -> dict[str, RunUs
     found: dict[str, RunUse] = {}
     for model, names in of_model.items():
         place = PriceScope(model, _model_settings(model))
-        prices = load.ask_store(PRICES, replace(always, model=model))
+        prices = load.ask_store(PRICES, replace(always, model=model or NAMELESS))
         own = energy.training_run_energy(runs[runs["run"].isin(names)], resources[resources["run"].isin(names)], prices, place)
         costs = money.training_cost(own, prices, place)[1].set_index("run")
         for name, wh, source, grams in zip(own["run"], own["wh"], own["source"], own["grams"]):
@@ -222,39 +206,20 @@ def _run_row(judged: RunVerdict, cost: RunUse, chosen: Sequence[str], scope: Sco
     return table_row(cells, note, selected=each.name in chosen)
 
 
-def _runs_frame(shown: Sequence[RunVerdict], costs: dict[str, RunUse]) -> "DataFrame":
+def _runs_frame(shown: Sequence[RunVerdict], costs: dict[str, RunUse]) -> pd.DataFrame:
     """The runs as the CSV has them."""
-    import pandas as pd
-
     rows = []
     for judged in shown:
         each, found, cost = judged.run, best_value_of_run(judged.run), costs.get(judged.run.name, RunUse())
         bad = worst(judged.claims or ())
         curve, place = found or (None, 0)
-        rows.append(
-            {
-                "run": each.name,
-                "model": each.model,
-                "version": each.version,
-                "study": each.study,
-                "status": _run_state(judged)[1],
-                "started": each.first.isoformat(),
-                "ended": each.ended.isoformat() if each.ended else None,
-                "seconds": each.seconds,
-                "steps": each.steps,
-                "ranks": max(len(each.ranks), 1),
-                "metric": curve.name if curve else None,
-                "best": float(curve.values[place]) if curve else None,
-                "best_step": int(curve.steps[place]) if curve else None,
-                "energy_wh": cost.wh,
-                "energy_source": cost.source,
-                "carbon_g": cost.grams,
-                "cost": cost.amount,
-                "currency": cost.currency,
-                "worst": bad.severity if bad else None,
-                "because": bad.because if bad else None,
-            }
-        )
+        row: dict[str, Any] = {"run": each.name, "model": each.model, "version": each.version, "study": each.study}
+        row |= {"status": _run_state(judged)[1], "started": each.first.isoformat()}
+        row |= {"ended": each.ended.isoformat() if each.ended else None, "seconds": each.seconds}
+        row |= {"steps": each.steps, "ranks": max(len(each.ranks), 1), "metric": curve.name if curve else None}
+        row |= {"best": float(curve.values[place]) if curve else None, "best_step": int(curve.steps[place]) if curve else None}
+        row |= {"energy_wh": cost.wh, "energy_source": cost.source, "carbon_g": cost.grams, "cost": cost.amount, "currency": cost.currency}
+        rows.append(row | {"worst": bad.severity if bad else None, "because": bad.because if bad else None})
     return pd.DataFrame(rows)
 
 
@@ -264,18 +229,11 @@ def chosen_runs(everything: Sequence[RunVerdict], shown: Sequence[RunVerdict]) -
     asked = st.query_params.get_all("run")
     for name in asked:
         if name not in by_name:
-            st.warning(
-                f"The link names the run {formatting.escape_markdown(name)}, which is not among the runs of this store or model.",
-                icon=":material/link_off:",
-            )
+            link_warning(f"The link names the run {name}, which is not among the runs of this store or model.")
     named = [name for name in dict.fromkeys(asked) if name in by_name]
     options = list(dict.fromkeys([*(each.run.name for each in shown), *named]))
     st.session_state["run-box"] = named[:MOST_COMPARED]
-
-    def write() -> None:
-        st.query_params["run"] = st.session_state["run-box"]
-
-    hint = "Most urgent; choose one, or several to compare"
+    hint, write = "Most urgent; choose one, or several to compare", address_writer("run", "run-box")
     st.multiselect("Runs", options, key="run-box", on_change=write, max_selections=MOST_COMPARED, width=620, placeholder=hint)
     if named:
         return [by_name[name] for name in named[:MOST_COMPARED]]

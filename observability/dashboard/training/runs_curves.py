@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from observability.analyzers.training.runs import RunVerdict
@@ -21,9 +22,6 @@ from observability.dashboard.widgets import plain_paragraph
 from observability.detection.study_noise import setting
 from observability.metrics.training_curves import MetricCurve, TrainingRun, base_metric, data_part, data_prefix
 from observability.stats.curve import exponential_moving_average
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 MOST_PARAMETERS = 8
 MANY_RUNS = 3
@@ -50,17 +48,8 @@ def run_curves_section(chosen: Sequence[RunVerdict]) -> None:
             st.query_params["metric"] = base_metric(asked)
         missing = "The link names the metric {}, which these runs do not have."
         metric = address_selectbox("metric", "Metric", names, placeholder=names[0], width=220, missing=missing)
-        weight = st.slider(
-            "Smoothing",
-            0.0,
-            0.98,
-            0.6,
-            0.02,
-            key="smooth",
-            bind=BIND,
-            width=220,
-            help="Weight of the past in a moving average; 0: as logged",
-        )
+        words = "Weight of the past in a moving average; 0: as logged"
+        weight = st.slider("Smoothing", 0.0, 0.98, 0.6, 0.02, key="smooth", bind=BIND, width=220, help=words)
         axis = st.segmented_control("Horizontal axis", AXES, default=AXES[0], key="axis", bind=BIND)
         log = st.toggle("Logarithmic scale", key="log", bind=BIND)
     metric = metric or names[0]
@@ -72,13 +61,8 @@ def run_curves_section(chosen: Sequence[RunVerdict]) -> None:
     unit = "seconds since the start" if axis == AXES[1] else "step"
     figure = charts_runs.training_curve_lines(rows, marks, name=metric, x=unit, log=log and positive)
     longest = int(rows.groupby(["run", "part"]).size().max())
-    frame.chart_with_table(
-        figure,
-        rows,
-        key="curves",
-        alt=_curves_alt_text(chosen, metric),
-        metrics=("best_metric", "metric_spike", "plateau_share", "overfitting_gap"),
-    )
+    metrics = ("best_metric", "metric_spike", "plateau_share", "overfitting_gap")
+    frame.chart_with_table(figure, rows, key="curves", alt=_curves_alt_text(chosen, metric), metrics=metrics)
     if longest > charts_runs.MOST_POINTS:
         st.caption(f"Chart: minimum and maximum of each stretch of {longest:,} steps. Table and CSV: all.")
 
@@ -94,10 +78,8 @@ def _seconds_since_start(each: TrainingRun, curve: MetricCurve) -> Any:
     return (curve.at - start).astype(float) / 1e6
 
 
-def curve_frame(chosen: Sequence[RunVerdict], metric: str, weight: float, *, by_time: bool) -> "DataFrame":
+def curve_frame(chosen: Sequence[RunVerdict], metric: str, weight: float, *, by_time: bool) -> pd.DataFrame:
     """run, part, metric, step, x, value, smoothed: every step of the chosen runs' curves of one metric."""
-    import pandas as pd
-
     parts = []
     for judged in chosen:
         for curve in _curves_of_metric(judged.run, metric):
@@ -117,10 +99,8 @@ def _has_several_parts(each: TrainingRun, metric: str) -> bool:
     return sum(data_part(curve.name) == "held out" for curve in _curves_of_metric(each, metric)) > 1
 
 
-def mark_frame(chosen: Sequence[RunVerdict], metric: str, *, by_time: bool) -> "DataFrame":
+def mark_frame(chosen: Sequence[RunVerdict], metric: str, *, by_time: bool) -> pd.DataFrame:
     """run, x, value, kind, what: the best value of each curve by which a metric is judged, and the steps that findings name."""
-    import pandas as pd
-
     rows: list[dict[str, Any]] = []
 
     def add(each: TrainingRun, curve: MetricCurve, step: int, kind: str, what: str) -> None:
@@ -206,10 +186,8 @@ def study_section(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict]
     frame.chart_with_table(charts_runs.parallel_coordinates(rows, metric=metric), rows, key="study", alt=said, metrics=("seed_noise",))
 
 
-def study_frame(members: Sequence[TrainingRun]) -> "DataFrame | None":
+def study_frame(members: Sequence[TrainingRun]) -> pd.DataFrame | None:
     """run, up to 8 parameters that differ, and the best value of the most frequent main metric; None where nothing differs."""
-    import pandas as pd
-
     known = [(each, found) for each in members if (found := runs.best_value_of_run(each)) is not None]
     names = [curve.name for _, (curve, _) in known]
     if not names:

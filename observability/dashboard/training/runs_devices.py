@@ -1,8 +1,9 @@
 """The devices of a training run: power, utilisation, memory and temperature, and energy by phase."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.analyzers.training.runs import RunVerdict
@@ -17,9 +18,6 @@ from observability.dashboard.training.runs import RunUse
 from observability.dashboard.widgets import plain_paragraph
 from observability.detection.run_claims import duration
 from observability.metrics.energy import PLACES_IN_A_RUN, RESOURCE_COLUMNS, energy_by_phase, worst_source
-
-if TYPE_CHECKING:
-    from pandas import DataFrame, Series
 
 FIELDS = (*RESOURCE_COLUMNS, *PLACES_IN_A_RUN, "memory_gb", "temperature_c")
 COLUMNS = (
@@ -56,7 +54,7 @@ def run_devices_section(judged: RunVerdict, costs: Mapping[str, RunUse]) -> None
     _phases_table(judged, found, costs)
 
 
-def _phases_table(judged: RunVerdict, found: "DataFrame", costs: Mapping[str, RunUse]) -> None:
+def _phases_table(judged: RunVerdict, found: pd.DataFrame, costs: Mapping[str, RunUse]) -> None:
     """The energy of each phase of a run, and per step; nothing where no reading has a phase or step."""
     if not (found["phase"].notna().any() or found["step"].notna().any()):
         return
@@ -67,16 +65,12 @@ def _phases_table(judged: RunVerdict, found: "DataFrame", costs: Mapping[str, Ru
     st.header("Energy by phase", anchor=False)
     top = rows.iloc[0]
     share = formatting.format_share(top["joules"] / total)
-    said = f"{_phase_words(top['phase'])}: {share} of the {with_si_prefix(wh, 'Wh')} of this run."
+    phase = f"{top['phase'][:1].upper()}{top['phase'][1:]}" or "No phase"
+    said = f"{phase}: {share} of the {with_si_prefix(wh, 'Wh')} of this run."
     plain_paragraph(said)
     lines = [table_row(_phase_cells(each, total, wh)) for each in rows.to_dict("records")]
     caption = f"Energy of {judged.run.name} by phase"
     draw_table("energy-phases", caption, filled_columns(PHASES, lines), lines, compact=True)
-
-
-def _phase_words(phase: str) -> str:
-    """A phase at the beginning of a sentence."""
-    return phase[:1].upper() + phase[1:] if phase else "No phase"
 
 
 def _phase_cells(each: dict[Any, Any], total: float, wh: float) -> dict[str, Cell]:
@@ -93,7 +87,7 @@ def _phase_cells(each: dict[Any, Any], total: float, wh: float) -> dict[str, Cel
     }
 
 
-def _device_cells(device: str, host: str, part: "DataFrame") -> dict[str, Cell]:
+def _device_cells(device: str, host: str, part: pd.DataFrame) -> dict[str, Cell]:
     """One device."""
     busy = part["utilisation"].dropna()
     return {
@@ -109,7 +103,7 @@ def _device_cells(device: str, host: str, part: "DataFrame") -> dict[str, Cell]:
     }
 
 
-def _mean_and_max(values: "Series[Any]", unit: str) -> Cell:
+def _mean_and_max(values: "pd.Series[Any]", unit: str) -> Cell:
     """The mean over the maximum."""
     known = values.dropna()
     if known.empty:
@@ -118,7 +112,7 @@ def _mean_and_max(values: "Series[Any]", unit: str) -> Cell:
     return {"t": f"{mean} {unit}", "sub": f"max {highest} {unit}"}
 
 
-def _max_cell(values: "Series[Any]", unit: str) -> Cell:
+def _max_cell(values: "pd.Series[Any]", unit: str) -> Cell:
     """The maximum."""
     known = values.dropna()
     return {"t": f"{formatting.format_number(float(known.max()))} {unit}"} if len(known) else dict(UNKNOWN_CELL)

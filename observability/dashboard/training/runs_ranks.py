@@ -1,20 +1,19 @@
 """The ranks of one distributed run, compared by step and by phase."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from observability.analyzers.training.runs import RunVerdict
 from observability.core import formatting
 from observability.dashboard import frame
 from observability.dashboard.charts import runs as charts_runs
+from observability.dashboard.choice_box import link_warning
 from observability.dashboard.widgets import plain_paragraph
 from observability.detection.stragglers import Ranks, ranks_of
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 KEY = "ranks-map"
 MOST_HOSTS = 6
@@ -43,7 +42,7 @@ def ranks_section(judged: RunVerdict) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Slowest rank over median", anchor=False)
-        rows = _slowest_frame(times)
+        rows = pd.DataFrame({"step": times.steps, "slowest_over_median": times.slowest_over_median, "lost_rank_ms": times.lost_ms})
         worst = float(rows["slowest_over_median"].median())
         alt = f"In half of the steps the slowest rank takes at least {worst:.3g} times as long as the median one."
         frame.chart_with_table(charts_runs.straggler_ratio_line(rows), rows, key="slowest", alt=alt, metrics=("straggler_score",))
@@ -68,8 +67,7 @@ def _chosen_step(times: Ranks) -> int | None:
         return None
     found = int(named) if named.isascii() and named.isdigit() and len(named) < 15 else None
     if found is None or found not in times.steps:
-        words = f"The link names step {formatting.escape_markdown(named)}, which not every rank of this run logged."
-        st.warning(words, icon=":material/link_off:")
+        link_warning(f"The link names step {named}, which not every rank of this run logged.")
         return None
     if st.button("All steps", icon=":material/close:", type="tertiary", key="all-steps"):
         st.query_params.pop("cell", None)
@@ -107,10 +105,8 @@ def _hosts_sentence(times: Ranks, hosts: Mapping[str, str]) -> str | None:
     return f"Own work per step by host, slowest first (median of ranks): {', '.join(told)}{more}."
 
 
-def _own_work_frame(times: Ranks, hosts: Mapping[str, str]) -> "DataFrame":
+def _own_work_frame(times: Ranks, hosts: Mapping[str, str]) -> pd.DataFrame:
     """rank, host (if logged), step, own_ms, wait_ms, and the milliseconds of each phase, for every compared rank and step."""
-    import pandas as pd
-
     n = len(times.steps)
     columns: dict[str, Any] = {"rank": np.repeat(times.ranks, n)}
     columns |= {"host": np.repeat([hosts.get(rank) for rank in times.ranks], n)} if hosts else {}
@@ -118,17 +114,8 @@ def _own_work_frame(times: Ranks, hosts: Mapping[str, str]) -> "DataFrame":
     return pd.DataFrame(columns | {name: table.ravel() for name, table in times.phases.items()})
 
 
-def _slowest_frame(times: Ranks) -> "DataFrame":
-    """step, slowest_over_median, lost_rank_ms."""
-    import pandas as pd
-
-    return pd.DataFrame({"step": times.steps, "slowest_over_median": times.slowest_over_median, "lost_rank_ms": times.lost_ms})
-
-
-def phase_frame(times: Ranks, step: int | None, hosts: Mapping[str, str]) -> "DataFrame":
+def phase_frame(times: Ranks, step: int | None, hosts: Mapping[str, str]) -> pd.DataFrame:
     """Rank (with its host), phase, ms: medians over all steps, or one step; the wait for the slowest rank is a phase of its own."""
-    import pandas as pd
-
     order = ("data", "compute", "communication")
     names = sorted(times.phases, key=lambda name: (order.index(name) if name in order else 1, name))
     tables = {name: times.phases[name] for name in names} | {"waiting": times.wait}

@@ -11,7 +11,7 @@ from observability.core.errors import ObservabilityError
 from observability.dashboard import empty_states, load
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.trust.explanations import ExplanationView
-from observability.dashboard.widgets import plain_caption, plain_error
+from observability.dashboard.widgets import plain_caption, plain_error, progress_bar
 
 WAIT_SECONDS = 120.0
 """Time limit of the button; the background thread or the command explains the rest."""
@@ -61,26 +61,22 @@ def _explain_with_progress(here: ModelPage, view: ExplanationView) -> None:
     from observability.enrichment.enrich import enrichment_step
     from observability.enrichment.explanations import explain_rows
 
-    bar, began, rows = st.progress(0.0, "Starting the model process"), time.monotonic(), 0
-    before = _parts_waiting(here, view)
+    began, rows, left = time.monotonic(), 0, _parts_waiting(here, view)
+    before = max(left, 1)
+    with progress_bar("Starting the model process") as move:
 
-    def note(share: float, sentence: str) -> None:
-        bar.progress(
-            min(max(1 - left / max(before, 1), 0.0), 1.0), f"{rows:,} predictions explained. {formatting.escape_markdown(sentence)}"
-        )
+        def note(share: float, sentence: str) -> None:
+            move(1 - left / before, f"{rows:,} predictions explained. {sentence}")
 
-    left = before
-    try:
-        while left and time.monotonic() - began < WAIT_SECONDS:
-            done = enrichment_step(load.store(), explain_rows, here.model.name, note, threading.Event())
-            rows, left = rows + done, _parts_waiting(here, view)
-            if not done:
-                break
-    except ObservabilityError as error:
-        bar.empty()
-        plain_error(error)
-        return
-    bar.empty()
+        try:
+            while left and time.monotonic() - began < WAIT_SECONDS:
+                done = enrichment_step(load.store(), explain_rows, here.model.name, note, threading.Event())
+                rows, left = rows + done, _parts_waiting(here, view)
+                if not done:
+                    break
+        except ObservabilityError as error:
+            plain_error(error)
+            return
     st.rerun()
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from observability.analyzers.trust.explanations import PAST_DAYS, ROWS
@@ -18,7 +19,7 @@ from observability.core.window import Window
 from observability.dashboard import clicks, distributions, empty_states, frame, load
 from observability.dashboard.case import find_case, load_case
 from observability.dashboard.charts import explanations as charts_explanations
-from observability.dashboard.choice_box import address_selectbox
+from observability.dashboard.choice_box import address_selectbox, link_warning
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.sidebar import BIND
 from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
@@ -28,7 +29,7 @@ from observability.store.types.explanations import ExplanationState
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from pandas import DataFrame
+
 
 SWARM_ROWS, DEPENDENCE_ROWS, DAYS_BY_DAY, FEWEST_A_PERIOD = 250, 800, 45, 20
 SERVED = Aggregate("predictions", keys=(Bucket("day"), By("status")))
@@ -45,7 +46,7 @@ class ExplanationView:
     version: Version
     window: Window
     state: ExplanationState | None
-    rows: "DataFrame"
+    rows: pd.DataFrame
     now: ExplainedSample
     before: ExplainedSample | None
     against: str
@@ -106,11 +107,8 @@ def _masked_rows(found: ExplainedSample, mask: "NDArray[np.bool_]") -> Explained
 
 def newest_version(versions: Sequence[Version]) -> Version | None:
     """The version registered last; an unregistered one where none is registered; None without versions."""
-    return max(
-        versions,
-        key=lambda each: (each.registered_at is not None, each.registered_at or datetime.min.replace(tzinfo=UTC), each.name),
-        default=None,
-    )
+    never = datetime.min.replace(tzinfo=UTC)
+    return max(versions, key=lambda each: (each.registered_at is not None, each.registered_at or never, each.name), default=None)
 
 
 def main_explanation_finding(view: ExplanationView, found: Sequence[Finding]) -> str:
@@ -129,10 +127,8 @@ def main_explanation_finding(view: ExplanationView, found: Sequence[Finding]) ->
     return said.replace("`", "")
 
 
-def importance_frame(view: ExplanationView) -> "DataFrame":
+def importance_frame(view: ExplanationView) -> pd.DataFrame:
     """feature, mean, low, high, share, share_low, share_high, n; mean_before, share_before, n_before if known; largest first."""
-    import pandas as pd
-
     now = view.now.importance()
     names = ("mean", "low", "high", "share", "share_low", "share_high", "n")
     rows = pd.DataFrame({"feature": list(view.now.names), **{name: getattr(now, name) for name in names}})
@@ -148,9 +144,8 @@ def importance_chart(view: ExplanationView, said: str) -> None:
     against = None if view.before is None else ("reference" if view.against == "reference" else f"the {PAST_DAYS} days before")
     figure = charts_explanations.importance_bars(rows, unit=view.unit, against=against)
     plain_caption(explanation_provenance(view))
-    frame.chart_with_table(
-        figure, rows, key="importance", alt=said, metrics=("attribution_share", "attribution_distance", "attribution_ndcg")
-    )
+    metrics = ("attribution_share", "attribution_distance", "attribution_ndcg")
+    frame.chart_with_table(figure, rows, key="importance", alt=said, metrics=metrics)
 
 
 def explanation_provenance(view: ExplanationView) -> str:
@@ -158,10 +153,10 @@ def explanation_provenance(view: ExplanationView) -> str:
     now, state = view.now, view.state
     of = f"{now.n:,} explained predictions of {now.served:,}"
     if view.decided is not None:
-        of = f"{now.n:,} explained predictions decided {view.decided}, for that class, of {now.served:,} predictions"
+        of = f"{now.n:,} explained predictions decided {view.decided} (attributions for that class), of {now.served:,} predictions"
     elif np.unique(now.classes).size > 1:
-        of += ", each for its decided class"
-    parts = [f"{of}: a sample of each day, by a hash of the id, weighted to the day"]
+        of += "; attributions are for the decided class of each"
+    parts = [f"{of}; sampled by day (hash of the id) and weighted to all predictions of the day"]
     usable = view.rows[view.rows["adds_up"] & view.rows["sampled"]]
     methods = sorted(set(usable["method"]))
     how = {"logged": "logged with the predictions"}
@@ -188,20 +183,18 @@ def beeswarm_chart(here: ModelPage, view: ExplanationView) -> None:
     figure = charts_explanations.attribution_beeswarm(rows, features=order, unit=view.unit)
     said = f"One point per prediction ({n:,}) and feature. Categories and missing values are grey."
     plain_caption(said)
-    frame.chart_with_table(
-        figure,
-        rows.drop(columns="raw"),
-        key="swarm",
-        alt=f"Attributions of {n:,} predictions by feature. {said}",
-        metrics=("attribution_share",),
-        on_select=find_case.open_clicked_case("swarm", here.model.name),
-    )
+    alt = f"Attributions of {n:,} predictions by feature. {said}"
+    _attributions_chart(here, figure, rows.drop(columns="raw"), "swarm", alt)
 
 
-def _attribution_points(here: ModelPage, view: ExplanationView, features: Sequence[str], most: int) -> "DataFrame":
+def _attributions_chart(here: ModelPage, figure: Any, rows: pd.DataFrame, key: str, alt: str) -> None:
+    """A chart of attributions of single predictions; a click on a point opens its case."""
+    on_point = find_case.open_clicked_case(key, here.model.name)
+    frame.chart_with_table(figure, rows, key=key, alt=alt, metrics=("attribution_share",), on_select=on_point)
+
+
+def _attribution_points(here: ModelPage, view: ExplanationView, features: Sequence[str], most: int) -> pd.DataFrame:
     """A row for each explained prediction and feature: id, at, feature, value (text), raw, rank, attribution."""
-    import pandas as pd
-
     references = {name: column for name in features if (column := here.model.column(f"feature.{name}")) is not None}
     asked = Attributions(most if view.decided is None else ROWS, tuple(each.reference for each in references.values()))
     rows = load.ask_store(asked, view.window)
@@ -234,10 +227,8 @@ def attribution_value_words(value: object, *, known: bool) -> str:
     return str(value)
 
 
-def attribution_share_by_period(view: ExplanationView) -> tuple["DataFrame", str]:
+def attribution_share_by_period(view: ExplanationView) -> tuple[pd.DataFrame, str]:
     """Share of attribution by day, or by week in long windows: period, feature, share, low, high, n; and the step."""
-    import pandas as pd
-
     step = charts_explanations.DAY if view.window.days <= DAYS_BY_DAY else charts_explanations.WEEK
     rows = view.rows[view.rows["adds_up"] & view.rows["sampled"] & (view.rows["link"] == view.now.link)]
     period = rows["at"].dt.floor("D")
@@ -270,16 +261,9 @@ def attribution_over_time_chart(here: ModelPage, view: ExplanationView) -> None:
     ends = formatting.format_interval(float(shares.min()), float(shares.max()), "share")
     said = f"Largest range by {step}: the share of {most}, {ends}."
     plain_paragraph(said)
-    frame.chart_with_table(
-        charts_explanations.importance_over_time(rows, features=order, step=step),
-        rows,
-        key="over-time",
-        alt=said,
-        metrics=("attribution_share",),
-        on_select=clicks.cases_on_click(
-            "over-time", lambda point: clicks.cases_of_period(here, point, rows["period"], clicks.EVERY, clicks.NEWEST)
-        ),
-    )
+    figure = charts_explanations.importance_over_time(rows, features=order, step=step)
+    on_mark = clicks.periods_on_click("over-time", here, rows["period"])
+    frame.chart_with_table(figure, rows, key="over-time", alt=said, metrics=("attribution_share",), on_select=on_mark)
 
 
 def dependence_section(here: ModelPage, view: ExplanationView) -> None:
@@ -287,8 +271,7 @@ def dependence_section(here: ModelPage, view: ExplanationView) -> None:
     order = view.order()
     named = st.session_state["feature"] if "feature" in st.session_state else st.query_params.get("feature")
     if named and named not in order:
-        words = f"The link names {formatting.escape_markdown(named)}, which is not an explained feature."
-        st.warning(words, icon=":material/link_off:")
+        link_warning(f"The link names {named}, which is not an explained feature.")
     st.selectbox("Feature", order, index=None, placeholder="Most important", key="feature", bind=BIND, width=320)
     chosen = named if named in order else order[0]
     column = here.model.column(f"feature.{chosen}")
@@ -304,14 +287,7 @@ def dependence_section(here: ModelPage, view: ExplanationView) -> None:
     if mark is not None:
         moved = f"{chosen} = {mark['value']}, attribution {_signed_number(mark['attribution'])}"
         plain_caption(f"Diamond: case {mark['id']}, {moved}.")
-    frame.chart_with_table(
-        figure,
-        rows.drop(columns=["raw", "rank"]),
-        key="dependence",
-        alt=said.replace("`", ""),
-        metrics=("attribution_share",),
-        on_select=find_case.open_clicked_case("dependence", here.model.name),
-    )
+    _attributions_chart(here, figure, rows.drop(columns=["raw", "rank"]), "dependence", said.replace("`", ""))
 
 
 def _marked_case(here: ModelPage, feature: str, link: str | None) -> dict[str, Any] | None:
@@ -322,8 +298,7 @@ def _marked_case(here: ModelPage, feature: str, link: str | None) -> dict[str, A
     try:
         opened = load_case.opened_case(name, here.model.name)
     except NotFoundError:
-        words = f"The link names the case {name[:80]}, which is not in {here.model.name}."
-        st.warning(formatting.escape_markdown(words), icon=":material/link_off:")
+        link_warning(f"The link names the case {name[:80]}, which is not in {here.model.name}.")
         return None
     found = load_case.known_contrast(opened)
     bar = next((each for each in found.bars if each.feature == feature), None) if found is not None and found.link == link else None
@@ -333,7 +308,7 @@ def _marked_case(here: ModelPage, feature: str, link: str | None) -> dict[str, A
     return {"id": name, "raw": raw, "value": attribution_value_words(raw, known=True), "attribution": bar.attribution}
 
 
-def dependence_sentence(rows: "DataFrame", feature: str, kind: str, unit: str) -> str:
+def dependence_sentence(rows: pd.DataFrame, feature: str, kind: str, unit: str) -> str:
     """The values with the highest and the lowest attribution, in one sentence."""
     n = len(rows)
     known = rows[rows["raw"].map(lambda each: each is not None and each == each)]

@@ -9,10 +9,10 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.finding import Finding, needs_action
 from observability.core.window import Window
-from observability.dashboard import distributions, empty_states, frame, load, person_name
+from observability.dashboard import distributions, empty_states, frame, load
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
+from observability.dashboard.widgets import plain_caption, plain_paragraph, save_model_settings, status_line
 from observability.detection.fairness_criteria import CRITERIA, Criterion, criterion_level, criterion_of
 from observability.detection.fairness_sentences import ROWS, criterion_sentence, group_difference
 from observability.metrics.groups import (
@@ -193,16 +193,7 @@ def criterion_note(here: ModelPage, chosen: FairnessView) -> None:
     with st.popover(f"{words}. Change to {name}?", icon=":material/gavel:"):
         plain_paragraph(f"Findings about {here.model.name} will then use {name}: {criterion.asks}.")
         if st.button(f"Use {name}", type="primary", key="choose-criterion"):
-            _save_criterion(here, criterion)
-
-
-def _save_criterion(here: ModelPage, criterion: Criterion) -> None:
-    """Save the criterion in the settings of the model."""
-    from observability.alerts import alarm_rules
-
-    settings, author = replace(here.model.settings, fairness_criterion=criterion.name), person_name.person_name_or_default()
-    frame.answer_or_stop(lambda: alarm_rules.save_settings(load.store(), here.model.name, settings, author=author))
-    st.rerun()
+            save_model_settings(here.model.name, replace(here.model.settings, fairness_criterion=criterion.name))
 
 
 def surest_difference_words(metric: str, names: Sequence[str], spread: GroupSpread) -> str:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -13,21 +14,23 @@ from observability.core.window import Slice
 from observability.dashboard import clicks, frame, links
 from observability.dashboard.charts import fairness as charts_fairness
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
 from observability.dashboard.trust.fairness import FairnessView, rate_rows_words, rate_title
 from observability.dashboard.widgets import csv_button
 from observability.detection.fairness_criteria import RATIO_BAND, overall
 from observability.metrics.groups import Attribute, GroupMetrics, group_rows_needed, groups_with_enough_rows, rate_name
 from observability.stats.interval import rate_ratio_interval
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
+COUNTED = {
+    "selection_rate": {"answer": 1},
+    "true_positive_rate": {"label": 1, "answer": 0},
+    "false_positive_rate": {"label": 0, "answer": 1},
+}
+"""Label and answer of the predictions that a click on a rate opens; of the other rates the wrong ones."""
 
 
-def rate_frame(now: GroupMetrics, before: GroupMetrics | None, metric: str) -> "DataFrame":
+def rate_frame(now: GroupMetrics, before: GroupMetrics | None, metric: str) -> pd.DataFrame:
     """group, value, low, high, n, what, enough, reference, needs (rows more until it can be judged; None where it can)."""
-    import pandas as pd
-
     measured, keep = now.metrics[metric], groups_with_enough_rows(now, metric)
     needs = [None if enough else group_rows_needed(now, metric, place) for place, enough in enumerate(keep)]
     reference = np.full(len(now.names), np.nan) if before is None else before.metrics[metric].value
@@ -44,17 +47,12 @@ def group_rates_charts(here: ModelPage, chosen: FairnessView, alt: str) -> None:
         unit = "share" if chosen.now.metrics[rate].successes is not None else ""
         with places[number % len(places)]:
             st.subheader(formatting.escape_markdown(rate_title(rate)), anchor=False)
-            figure = charts_fairness.group_dots(
-                rows, name=rate_title(rate) if chosen.of else rate_title(rate).lower(), unit=unit, overall=overall(chosen.now, rate)
-            )
-            frame.chart_with_table(
-                figure,
-                rows,
-                key=f"groups-{rate_name(rate)}",
-                alt=f"{rate_title(rate)} by {chosen.attribute.name}. {alt}",
-                metrics=(rate_name(rate), chosen.criterion.metric),
-                on_select=clicks.cases_on_click(f"groups-{rate_name(rate)}", partial(predictions_of_group, here, chosen, rate)),
-            )
+            title, key = rate_title(rate), f"groups-{rate_name(rate)}"
+            name, whole = title if chosen.of else title.lower(), overall(chosen.now, rate)
+            figure = charts_fairness.group_dots(rows, name=name, unit=unit, overall=whole)
+            words, metrics = f"{title} by {chosen.attribute.name}. {alt}", (rate_name(rate), chosen.criterion.metric)
+            on_dot = clicks.cases_on_click(key, partial(predictions_of_group, here, chosen, rate))
+            frame.chart_with_table(figure, rows, key=key, alt=words, metrics=metrics, on_select=on_dot)
     if here.model.task == "binary":
         with places[len(charts) % len(places)]:
             _selection_ratio_chart(here, chosen)
@@ -72,12 +70,7 @@ def predictions_of_group(here: ModelPage, chosen: FairnessView, rate: str, point
         named = clicks.equality_condition("label" if found else "answer", chosen.of)
         q = f"{named} and outcome = wrong" if named and found else named
         return clicks.cases_of_slice(here, [(chosen.attribute.name, one) for one in level], q)
-    wanted = {
-        "selection_rate": {"answer": 1},
-        "true_positive_rate": {"label": 1, "answer": 0},
-        "false_positive_rate": {"label": 0, "answer": 1},
-    }.get(rate)
-    parts = [clicks.equality_condition(name, classes[code]) for name, code in (wanted or {}).items()]
+    parts = [clicks.equality_condition(name, classes[code]) for name, code in COUNTED.get(rate, {}).items()]
     q = None if not all(parts) else " and ".join(str(each) for each in parts) or clicks.wrong_outcome_condition(here)
     return clicks.cases_of_slice(here, [(chosen.attribute.name, one) for one in level], q)
 
@@ -97,7 +90,7 @@ def _selection_ratio_chart(here: ModelPage, chosen: FairnessView) -> None:
     frame.chart_with_table(figure, rows, key="ratios", alt=said, metrics=("selection_rate", "demographic_parity_ratio"), on_select=on_mark)
 
 
-def ratio_frame(now: GroupMetrics, before: GroupMetrics | None) -> "DataFrame | None":
+def ratio_frame(now: GroupMetrics, before: GroupMetrics | None) -> pd.DataFrame | None:
     """`rate_frame` of the selection rate as ratios to the largest usable group, with Koopman intervals; None without one."""
     rows = rate_frame(now, before, "selection_rate")
     measured = now.metrics["selection_rate"]
@@ -122,8 +115,7 @@ def group_rates_table(here: ModelPage, chosen: FairnessView) -> None:
     shown += chosen.rates if chosen.of is not None else ()
     columns = [
         column("group", chosen.attribute.name, strong=True),
-        column("n", "Predictions", align="right"),
-        column("labelled", "Labelled", align="right"),
+        *number_columns(n="Predictions", labelled="Labelled"),
     ]
     columns += [column(each, rate_title(each), align="right", help="With its 95 % interval; grey: too few rows") for each in shown]
     rows = []
@@ -153,10 +145,8 @@ def _group_rate_cell(groups: GroupMetrics, metric: str, place: int) -> Cell:
     return cell
 
 
-def long_rate_frame(now: GroupMetrics, before: GroupMetrics | None, metrics: Sequence[str]) -> "DataFrame":
+def long_rate_frame(now: GroupMetrics, before: GroupMetrics | None, metrics: Sequence[str]) -> pd.DataFrame:
     """Every group and rate, one a row, for the CSV."""
-    import pandas as pd
-
     return pd.concat([rate_frame(now, before, each).assign(metric=each) for each in metrics], ignore_index=True)
 
 

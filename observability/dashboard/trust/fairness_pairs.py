@@ -1,9 +1,9 @@
 """Pairs of groups of two sensitive attributes."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
@@ -18,12 +18,9 @@ from observability.dashboard.trust.fairness import (
     surest_difference_words,
 )
 from observability.dashboard.trust.fairness_groups import group_link, rate_frame
-from observability.dashboard.widgets import csv_button, plain_paragraph
+from observability.dashboard.widgets import csv_button, cut_note, plain_paragraph
 from observability.detection.fairness_criteria import overall
 from observability.metrics.groups import Attribute, GroupMetrics, groups_with_enough_rows
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 MOST_PAIRS = 40
 
@@ -60,7 +57,7 @@ def group_pairs_section(here: ModelPage, chosen: FairnessView) -> None:
     csv_button(f"fairness-{two[0].name}-{two[1].name}", lambda: rows.drop(columns="place"), key="pairs-csv")
 
 
-def _pairs_table(here: ModelPage, two: Sequence[Attribute], now: GroupMetrics, metric: str, rows: "DataFrame") -> None:
+def _pairs_table(here: ModelPage, two: Sequence[Attribute], now: GroupMetrics, metric: str, rows: pd.DataFrame) -> None:
     """The largest pairs with their intervals on one scale."""
     unit = "share" if now.metrics[metric].successes is not None else ""
     ends = rows.loc[rows["enough"], ["low", "high"]].to_numpy(float)
@@ -85,5 +82,4 @@ def _pairs_table(here: ModelPage, two: Sequence[Attribute], now: GroupMetrics, m
         column("n", str(rows["what"].iloc[0]).capitalize() if len(rows) else "n", align="right"),
     )
     draw_table("pairs", f"Pairs of {two[0].name} and {two[1].name}", columns, drawn, compact=True)
-    if len(rows) > MOST_PAIRS:
-        st.caption(f"The largest {MOST_PAIRS} of {len(rows):,} pairs; all of them are in the CSV.")
+    cut_note(len(rows), MOST_PAIRS, "The largest {0} of {1} pairs; all of them are in the CSV.")

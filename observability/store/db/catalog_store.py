@@ -10,16 +10,12 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import duckdb
-
 from observability.core.catalog import Catalog, Column, Edges, Kind, Model, Task, Version
 from observability.core.questions import NULL, UNKNOWN
 from observability.core.settings import ModelSettings
 from observability.core.time import aware_utc, naive_utc
-from observability.store.db.results import single_row
+from observability.store.db.results import Cursor, single_row
 from observability.store.db.schema import COLUMN_TYPES, LATENCY, create_model_tables, model_table
-
-Cursor = duckdb.DuckDBPyConnection
 
 
 def read_catalog(cursor: Cursor) -> Catalog:
@@ -158,6 +154,22 @@ def add_columns(writer: Cursor, key: int, wanted: Iterable[tuple[str, str, Kind]
 def set_sensitive(writer: Cursor, key: int, references: Iterable[str]) -> None:
     """Mark exactly these columns as sensitive. Slices change only after `rollup.rebuild_rollups`."""
     writer.execute("UPDATE columns SET sensitive = list_contains(?, role || '.' || name) WHERE key = ?", [list(references), key])
+
+
+def group_to_feature(writer: Cursor, model: Model, group: Column) -> None:
+    """Make a sensitive group a feature as well: the column keeps its values, edges, counts and sensitivity under its name as a feature."""
+    after = f"feature.{group.name}"
+    writer.execute("UPDATE columns SET role = 'feature' WHERE key = ? AND id = ?", [model.key, group.id])
+    writer.execute("UPDATE edges SET reference = ? WHERE key = ? AND reference = ?", [after, model.key, group.reference])
+    writer.execute(f"UPDATE {model_table('slices', model.key)} SET reference = ? WHERE reference = ?", [after, group.reference])
+    said = f"{group.name} arrived among the features, so it is a feature as well as a sensitive attribute."
+    for version in model.versions:
+        if group.reference in version.edges:
+            features, inferred = json.dumps([*version.features, group.name]), json.dumps([*version.inferred, said])
+            writer.execute(
+                "UPDATE versions SET features = ?, inferred = ? WHERE key = ? AND version = ?",
+                [features, inferred, model.key, version.name],
+            )
 
 
 def set_kind(writer: Cursor, key: int, column: Column, kind: Kind) -> None:

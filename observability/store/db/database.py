@@ -21,6 +21,7 @@ from observability.core.catalog import Catalog
 from observability.core.errors import StoreBrokenError, StoreBusyError
 from observability.core.settings import ModelSettings
 from observability.store.db.catalog_store import catalog_with_settings, read_catalog
+from observability.store.db.results import Cursor
 
 DATABASE = "store.duckdb"
 FLOOR_BYTES = 512 * 1024 * 1024
@@ -51,9 +52,9 @@ class Database:
         self._mutex = threading.RLock()
         self._writing = threading.Lock()
         self._writer: int | None = None
-        self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
+        self._cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
         self._catalog: tuple[int, Catalog] | None = None
-        self._connection: duckdb.DuckDBPyConnection | None = self._connect()
+        self._connection: Cursor | None = self._connect()
 
     @property
     def path(self) -> Path:
@@ -65,7 +66,7 @@ class Database:
         """The folder in which records arrive (client/spool.py)."""
         return self.home / "landing"
 
-    def cursor(self) -> duckdb.DuckDBPyConnection:
+    def cursor(self) -> Cursor:
         """A new connection for one thread and one use. Reopens the database once per call after a fatal DuckDB error."""
         with self._mutex:
             if self._connection is None:
@@ -104,7 +105,7 @@ class Database:
             self._thread.seen = before
 
     @contextmanager
-    def write(self, *, aside: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    def write(self, *, aside: bool = False) -> Iterator[Cursor]:
         """The cursor of the single writer in a transaction: committed at the end of the block, rolled back if the block raises.
 
         aside: the write changes nothing that a page shows (a cached computation). Caches stay valid, and the call raises StoreBusyError
@@ -191,7 +192,7 @@ class Database:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _fresh(self) -> duckdb.DuckDBPyConnection:
+    def _fresh(self) -> Cursor:
         assert self._connection is not None
         cursor = self._connection.cursor()
         cursor.execute("SELECT 1")
@@ -205,13 +206,13 @@ class Database:
         self._connection = self._connect()
         self.generation += 1
 
-    def _close(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _close(self, connection: Cursor) -> None:
         for open_connection in [*self._cursors, connection]:
             with suppress(duckdb.Error):
                 open_connection.close()
         self._cursors.clear()
 
-    def _connect(self) -> duckdb.DuckDBPyConnection:
+    def _connect(self) -> Cursor:
         old_mask = os.umask(0o077)
         try:
             connection = duckdb.connect(

@@ -5,7 +5,6 @@ and labels have the code -1.
 """
 
 import sys
-from collections.abc import Sequence
 
 from observability.core.catalog import Model
 from observability.store.db.schema import STATUS_CODES
@@ -120,8 +119,3 @@ def labelled_measures(
 def _log_loss_sql(probability: str) -> str:
     """Negative logarithm of the probability of the observed class."""
     return f"-ln(least(greatest({probability}, {SMALLEST_PROBABILITY!r}), {1 - SMALLEST_PROBABILITY!r}))"
-
-
-def column_list_sql(names: Sequence[str], prefix: str = "") -> str:
-    """Quoted names, separated by commas."""
-    return ", ".join(f'{prefix}"{name}"' for name in names)

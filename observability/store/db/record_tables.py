@@ -1,9 +1,7 @@
 """Tables of the record kinds that follow `records.kinds.KINDS`: names, columns, content hash."""
 
-import duckdb
-
 from observability.records.kinds import KINDS
-from observability.store.db.results import single_row
+from observability.store.db.results import Cursor, single_row
 from observability.store.db.schema import quoted_identifier
 
 FIELD_TYPES: dict[str, str] = {
@@ -20,7 +18,7 @@ FIELD_TYPES: dict[str, str] = {
 }
 
 
-def schema_version(cursor: duckdb.DuckDBPyConnection) -> int:
+def schema_version(cursor: Cursor) -> int:
     """Number of the last migration step that was applied. Read-only."""
     return int(single_row(cursor, "SELECT coalesce(max(version), 0) FROM migrations")[0])
 
@@ -31,8 +29,8 @@ def kind_tables() -> dict[str, str]:
 
 
 def kind_columns(kind: str) -> dict[str, str]:
-    """Columns of a kind's table and their SQL types."""
-    return {**_typed_fields(kind), "arrived": "TIMESTAMP", "extra": "JSON", "content_hash": "UBIGINT"}
+    """Columns of a kind's table and their SQL types. `sample` is true of records that the command demo loaded."""
+    return {**_typed_fields(kind), "arrived": "TIMESTAMP", "extra": "JSON", "content_hash": "UBIGINT", "sample": "BOOLEAN"}
 
 
 def content_hash(kind: str) -> str:

@@ -15,19 +15,22 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-def single_row(cursor: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()) -> tuple[Any, ...]:
+Cursor = duckdb.DuckDBPyConnection
+
+
+def single_row(cursor: Cursor, query: str, parameters: Sequence[object] = ()) -> tuple[Any, ...]:
     """The only row of a query result."""
     (row,) = cursor.execute(query, list(parameters)).fetchall()
     return tuple(row)
 
 
-def first_row(cursor: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()) -> tuple[Any, ...] | None:
+def first_row(cursor: Cursor, query: str, parameters: Sequence[object] = ()) -> tuple[Any, ...] | None:
     """The first row of a query result; None if there are no rows."""
     rows = cursor.execute(query, list(parameters)).fetchall()
     return tuple(rows[0]) if rows else None
 
 
-def arrow_result(cursor: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+def arrow_result(cursor: Cursor, query: str) -> pa.Table:
     """All rows of a query as an Arrow table."""
     return cursor.sql(query).to_arrow_table()
 

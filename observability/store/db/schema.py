@@ -4,9 +4,8 @@ There is one database. Data of one model stands in tables named by the model's k
 UTC, stored as naive TIMESTAMP. `docs/architecture.md` describes the columns.
 """
 
-import duckdb
-
 from observability.core.catalog import Kind
+from observability.store.db.results import Cursor
 
 BASE_TABLES = """
 CREATE TABLE models (key INTEGER PRIMARY KEY, name VARCHAR NOT NULL UNIQUE, task VARCHAR, classes JSON, settings JSON,
@@ -23,8 +22,8 @@ CREATE TABLE manifest (segment VARCHAR PRIMARY KEY, loaded_at TIMESTAMP NOT NULL
     lines BIGINT NOT NULL, stored BIGINT NOT NULL, duplicates BIGINT NOT NULL, rejected BIGINT NOT NULL);
 CREATE TABLE rejected (segment VARCHAR, line BIGINT, raw VARCHAR, reason VARCHAR, message VARCHAR, kind VARCHAR, model VARCHAR,
     at_loaded TIMESTAMP);
-CREATE TABLE arrivals (model VARCHAR, kind VARCHAR, hour TIMESTAMP, stored BIGINT, duplicates BIGINT, rejected BIGINT,
-    PRIMARY KEY (model, kind, hour));
+CREATE TABLE arrivals (model VARCHAR, kind VARCHAR, hour TIMESTAMP, sent BOOLEAN, stored BIGINT, duplicates BIGINT, rejected BIGINT,
+    PRIMARY KEY (model, kind, hour, sent));
 CREATE TABLE hashing (value UBIGINT NOT NULL);
 """
 
@@ -112,13 +111,13 @@ def model_table(table: str, key: int) -> str:
     return f"{table}_{key}"
 
 
-def create_model_tables(cursor: duckdb.DuckDBPyConnection, key: int) -> None:
+def create_model_tables(cursor: Cursor, key: int) -> None:
     """Create the empty tables of a new model."""
     for table, columns in MODEL_TABLES.items():
         cursor.execute(create_table_sql(model_table(table, key), columns))
 
 
-def drop_model_tables(cursor: duckdb.DuckDBPyConnection, key: int) -> None:
+def drop_model_tables(cursor: Cursor, key: int) -> None:
     """Drop every table of a model."""
     for table in MODEL_TABLES:
         cursor.execute(f"DROP TABLE IF EXISTS {model_table(table, key)}")

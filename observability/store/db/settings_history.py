@@ -5,17 +5,14 @@ settings.
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from observability.core.settings import DatedSettings
 from observability.core.time import naive_utc
 from observability.store.db.catalog_store import settings_from_json
-
-if TYPE_CHECKING:
-    from observability.store.db.database import Database
+from observability.store.db.database import Database
 
 
-def settings_at(store: "Database", at: datetime, otherwise: datetime) -> dict[str, DatedSettings]:
+def settings_at(store: Database, at: datetime, otherwise: datetime) -> dict[str, DatedSettings]:
     """The settings of every model at an instant, by model name.
 
     If the settings of a model were first recorded later: those at the instant `otherwise`, else the first ones, with `known` False.

@@ -125,14 +125,14 @@ def _note_predictions(
     if conflicting.size:
         refused = np.isin(line, conflicting)
         rejected = rows.filter(pa.array(refused))
-        message = f"the id is taken by another prediction of {model.name} with other content"
+        message = f"the id is taken by another prediction of {model.name} of this version and environment with other content"
         ledger.refuse(
             pa.table(
                 {
                     "line": rejected["line"],
                     "raw": pa.array(_raw_lines(block, rejected["line"].to_pylist()), pa.string()),
                     "reason": pa.array([CONFLICT] * rejected.num_rows, pa.string()),
-                    "message": pa.array([f"{message}: {id_}" for id_ in rejected["id"].to_pylist()], pa.string()),
+                    "message": pa.array([f"{message}; got {id_}" for id_ in rejected["id"].to_pylist()], pa.string()),
                     "kind": pa.array(["prediction"] * rejected.num_rows, pa.string()),
                     "model": pa.array([model.name] * rejected.num_rows, pa.string()),
                 }

@@ -1,7 +1,8 @@
 """Find incoming rows that are already stored, and those that contradict stored rows.
 
-Ids of predictions are unique within a model over its whole history. Stored rows are found by a 64-bit hash of the id, which is fast to
-scan; only rows with an equal hash are compared, field by field. Repetitions within a block are found in the same way.
+Ids of predictions are unique within a stream (a model's version in an environment) over its whole history: a challenger in the shadow may
+answer under the request's own id. Stored rows are found by a 64-bit hash of the id, which is fast to scan; only rows of the same stream and
+id are compared, field by field. Repetitions within a block are found in the same way.
 """
 
 import json
@@ -63,7 +64,7 @@ def rows_by_rowid(writer: Cursor, table: str, columns: list[str], rowids: pa.Chu
 
 
 def repeated_predictions(writer: Cursor, model: Model, incoming: pa.Table, stored: StoredRows) -> tuple[Lines, Lines]:
-    """Lines that repeat a stored prediction, and lines whose id belongs to a prediction with other content."""
+    """Lines that repeat a stored prediction, and lines whose id belongs to another prediction of the same version and environment."""
     same, other = [NOTHING], [NOTHING]
     table, line = model_table("predictions", model.key), incoming["line"].to_numpy()
     answered = NOTHING
@@ -73,12 +74,13 @@ def repeated_predictions(writer: Cursor, model: Model, incoming: pa.Table, store
             ends = pc.min_max(stored.predictions["stored"]).as_py()
             writer.register("stored_ids", stored.predictions)
             source = f"""incoming_rows i JOIN stored_ids k ON k.id_hash = i.id_hash
-                JOIN {table} s ON s.rowid = k.stored AND s.rowid BETWEEN {ends["min"]} AND {ends["max"]} AND s.id = i.id"""
+                JOIN {table} s ON s.rowid = k.stored AND s.rowid BETWEEN {ends["min"]} AND {ends["max"]} AND s.id = i.id
+                    AND s.stream = i.stream"""
             answered = _compare_pairs(writer, model, incoming.filter(hits), source, same, other)
             writer.unregister("stored_ids")
     if pc.count_distinct(incoming["id"]).as_py() < incoming.num_rows:
         rest = incoming.filter(pa.array(~np.isin(line, answered))) if answered.size else incoming
-        source = """(SELECT *, min(line) OVER (PARTITION BY id) AS first_line FROM incoming_rows) i
+        source = """(SELECT *, min(line) OVER (PARTITION BY id, stream) AS first_line FROM incoming_rows) i
             JOIN incoming_rows s ON s.line = i.first_line AND i.line <> i.first_line"""
         _compare_pairs(writer, model, rest, source, same, other)
     return np.concatenate(same), np.concatenate(other)

@@ -26,6 +26,7 @@ class LineLedger:
     names: list[tuple[str, str, int]] = field(default_factory=list)
     rejected: list[pa.Table] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
 
     def note(self, model: str, kind: str, lines: Lines, outcomes: NDArray[np.int8], hours: Lines) -> None:
         """Add lines of one model and kind. hours: hours of arrival, in whole hours since 1970, rounded down."""
@@ -40,7 +41,9 @@ class LineLedger:
         if not rejected.num_rows:
             return
         self.rejected.append(rejected)
-        self.reasons.update(rejected["reason"].to_pylist())
+        reasons = rejected["reason"].to_pylist()
+        self.reasons.update(reasons)
+        self.examples = {**dict(zip(reasons[::-1], rejected["message"].to_pylist()[::-1], strict=True)), **self.examples}
         pairs = zip(rejected["model"].to_pylist(), rejected["kind"].to_pylist(), rejected["line"].to_pylist(), strict=True)
         by_name: dict[tuple[str, str], list[int]] = {}
         for model, kind, line in pairs:
@@ -74,4 +77,4 @@ class LineLedger:
     def report(self) -> LoadReport:
         """The totals."""
         stored, duplicates, rejected = np.bincount(np.concatenate(self.outcomes), minlength=3).tolist() if self.outcomes else (0, 0, 0)
-        return LoadReport(stored + duplicates + rejected, stored, duplicates, rejected, dict(self.reasons))
+        return LoadReport(stored + duplicates + rejected, stored, duplicates, rejected, dict(self.reasons), examples=dict(self.examples))

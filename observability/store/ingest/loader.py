@@ -31,6 +31,7 @@ from observability.store.ingest.landing import Segment
 from observability.store.ingest.line_counts import LineLedger
 from observability.store.ingest.parse import parse_block
 from observability.store.ingest.parse_types import LineBlock
+from observability.store.ingest.sensitive_features import promote_arrived_groups
 from observability.store.rollup.rollup import compact_rollups, wants_compaction
 from observability.store.types.loading import LoadDefaults, LoadReport
 
@@ -183,7 +184,7 @@ def _load_small_segments(
     whole = [part if part.endswith(b"\n") else part + b"\n" for part in parts]
     last_lines = np.cumsum([part.count(b"\n") for part in whole])
     block = LineBlock(b"".join(whole), 1, present[0].name)
-    ledger, _ = _load_block(writer, store, block, catalog, LoadDefaults(), now, [segment.name for segment in present], last_lines)
+    ledger, _ = _load_block(writer, store, block, catalog, LoadDefaults(sent=True), now, [segment.name for segment in present], last_lines)
     counts = ledger.outcomes_by_segment(last_lines)
     for segment, part, row in zip(present, parts, counts.tolist(), strict=True):
         _write_manifest(writer, segment.name, now, len(part), hashlib.sha256(part).hexdigest(), LoadReport(sum(row), *row))
@@ -201,7 +202,7 @@ def _load_large_segment(
     """Load a large segment block by block in one transaction."""
     report, digest, size = LoadReport(), hashlib.sha256(), 0
     for block, raw in landing.segment_blocks(segment.path):
-        ledger, catalog = _load_block(writer, store, block, catalog, LoadDefaults(), now)
+        ledger, catalog = _load_block(writer, store, block, catalog, LoadDefaults(sent=True), now)
         report += ledger.report()
         digest.update(raw)
         size += len(raw)
@@ -226,15 +227,24 @@ def _load_block(
     segments, last_lines: of a block made of several segments, their names and the number of the last line of each.
     """
     parsed = parse_block(writer, block, catalog, defaults, now)
+    if (promoted := promote_arrived_groups(writer, parsed, catalog)) is not None:
+        catalog = promoted
+        parsed = parse_block(writer, block, catalog, defaults, now)
+    if defaults.sample:
+        marked = {
+            kind: table.append_column("sample", pa.array([True] * table.num_rows, pa.bool_())) for kind, table in parsed.others.items()
+        }
+        parsed = replace(parsed, others=marked)
     ledger, catalog = store_parsed_block(writer, parsed, block, catalog, now, store.threads)
     _write_rejected(writer, ledger, block, now, segments, last_lines)
     arrivals = ledger.arrivals()
     if arrivals is not None:
         writer.register("block_arrivals", arrivals)
         writer.execute(
-            f"""INSERT INTO arrivals SELECT model, kind, {EPOCH} + to_hours(hour), stored, duplicates, rejected FROM block_arrivals
-            ON CONFLICT (model, kind, hour) DO UPDATE SET stored = stored + excluded.stored, duplicates = duplicates + excluded.duplicates,
-                rejected = rejected + excluded.rejected"""
+            f"""INSERT INTO arrivals SELECT model, kind, {EPOCH} + to_hours(hour), $sent, stored, duplicates, rejected FROM block_arrivals
+            ON CONFLICT (model, kind, hour, sent) DO UPDATE SET stored = stored + excluded.stored,
+                duplicates = duplicates + excluded.duplicates, rejected = rejected + excluded.rejected""",
+            {"sent": defaults.sent},
         )
         writer.unregister("block_arrivals")
     return ledger, catalog

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-import duckdb
-
 from observability.core.catalog import Model
 from observability.core.errors import UsageError
 from observability.core.questions import Aggregate
 from observability.core.window import Window
+from observability.store.db.results import Cursor
 from observability.store.db.schema import SLICED_FIELDS
 from observability.store.query import from_rollup, raw_histograms, raw_rows
 from observability.store.query.answer import AnswerCells, assemble_answer
@@ -80,9 +79,7 @@ def aggregate_cells(store: "Database", aggregate: Aggregate, window: Window, *, 
         return assemble_answer(aggregate, parts, {number: version.name for number, version in question.rows.streams.items()})
 
 
-def _bound_aggregate(
-    store: "Database", cursor: duckdb.DuckDBPyConnection, model: Model, aggregate: Aggregate, window: Window
-) -> BoundAggregate:
+def _bound_aggregate(store: "Database", cursor: Cursor, model: Model, aggregate: Aggregate, window: Window) -> BoundAggregate:
     """The validated question with the columns and slices that it needs. Raises for unknown names."""
     outcomes = aggregate.table == "outcomes"
     found = window_rows(model, window, snapshot_streams(store, cursor, model.key))
@@ -102,7 +99,7 @@ def _bound_aggregate(
     return BoundAggregate(aggregate, window, found, tuple(fields), slices, level, arrived)
 
 
-def _compacted_before(cursor: duckdb.DuckDBPyConnection, key: int) -> int:
+def _compacted_before(cursor: Cursor, key: int) -> int:
     """The hour of arrival before which the counts of a model are coarsened to days; 0 if they are not."""
     ((hour,),) = cursor.execute("SELECT coalesce(max(compacted_before), 0) FROM rollups WHERE key = ?", [key]).fetchall()
     return int(hour)
@@ -129,7 +126,7 @@ def _rollup_slices(
     return RollupSlices(tuple(numbers), reference) if numbers else None
 
 
-def _answer_parts(cursor: duckdb.DuckDBPyConnection, question: BoundAggregate, source: Source) -> Iterator["Answered | DataFrame"]:
+def _answer_parts(cursor: Cursor, question: BoundAggregate, source: Source) -> Iterator["Answered | DataFrame"]:
     """The parts of the answer. Items in the same rollup table with the same grain are read together."""
     groups: dict[tuple[str, int] | None, list[tuple[int, RollupPlace | None]]] = {}
     for place, item in enumerate(question.items):
@@ -164,7 +161,7 @@ def _depends_on_decisions(aggregate: Aggregate) -> bool:
 
 
 def _parts_from_rollups(
-    cursor: duckdb.DuckDBPyConnection, question: BoundAggregate, grain: int, items: list[tuple[int, RollupPlace]]
+    cursor: Cursor, question: BoundAggregate, grain: int, items: list[tuple[int, RollupPlace]]
 ) -> Generator[Answered, None, list[tuple[datetime, datetime] | None] | None]:
     """Read whole periods from the rollups; return the spans that are left for raw rows, None for everything."""
     assert question.slices is not None
@@ -187,9 +184,7 @@ def _parts_from_rollups(
     return ends
 
 
-def parts_from_raw_rows(
-    cursor: duckdb.DuckDBPyConnection, question: BoundAggregate, rows: WindowRows, places: Sequence[int]
-) -> Iterator["DataFrame"]:
+def parts_from_raw_rows(cursor: Cursor, question: BoundAggregate, rows: WindowRows, places: Sequence[int]) -> Iterator["DataFrame"]:
     """The parts of the answer for some items from the raw rows of one span."""
     aggregate = question.aggregate
     query = raw_rows.raw_query(cursor, rows, aggregate.keys, outcomes=aggregate.table == "outcomes")

@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from observability.core.questions import Aggregate, Bucket
+from observability.stats.arrays import Array, Integers
 from observability.store.types.answer_columns import CODE_COLUMNS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-Part = dict[str, NDArray[Any]]
+Part = dict[str, Array]
 """The columns of a part by name."""
-Integers = NDArray[np.int64]
 COUNTS = ("n", "w", "w2")
 SUMS = ("n", "w", "w2", "total", "squares", "low", "high")
 
@@ -139,12 +138,12 @@ def key_order(keys: Sequence[Integers], size: int) -> Integers:
     return places if (code[1:] >= code[:-1]).all() else np.sort(code + places) % size
 
 
-def _ranks(values: NDArray[Any]) -> Integers:
+def _ranks(values: Array) -> Integers:
     """Numbers in the order of the values: integers are themselves; texts are ranked, missing ones last."""
     return values if values.dtype.kind in "iu" else _ranked_texts(values).numbers
 
 
-def _ranked_texts(values: NDArray[Any]) -> KeyColumn:
+def _ranked_texts(values: Array) -> KeyColumn:
     """Texts as numbers in their order, a missing one (None) last."""
     import pandas as pd
 
@@ -155,13 +154,13 @@ def _ranked_texts(values: NDArray[Any]) -> KeyColumn:
     return KeyColumn(rank[places], [*(found[place] for place in order.tolist()), None])
 
 
-def level_names(names: Mapping[int, str | None], numbers: Integers) -> NDArray[Any]:
+def level_names(names: Mapping[int, str | None], numbers: Integers) -> Array:
     """The text of each number, as objects."""
     known = np.array(sorted(names), np.int64)
     return np.array([names[number] for number in known.tolist()], object)[np.searchsorted(known, numbers)]
 
 
-def unmasked(values: Any) -> NDArray[Any]:
+def unmasked(values: Any) -> Array:
     """A column without a mask: NaN for a missing number, None for a missing text."""
     if not np.ma.is_masked(values):
         return np.asarray(np.ma.getdata(values))

@@ -6,10 +6,11 @@ and rows that are requested by id. The number of rows of each finished day is ke
 
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from observability.core.catalog import Model, Version
 from observability.store.db.catalog_store import stream_numbers
+from observability.store.db.database import Database
 from observability.store.db.results import single_row
 from observability.store.db.schema import STATUS_CODES, model_table
 from observability.store.query.attributions import JOB
@@ -19,13 +20,10 @@ from observability.store.query.references import feature_expressions
 from observability.store.query.source import snapshot
 from observability.store.types.explanations import ERRORS, REFERENCE, ExplanationPart, RowsToExplain
 
-if TYPE_CHECKING:
-    from observability.store.db.database import Database
-
 META = ("id", "decision", "score", "probabilities", "attributions", "base_value", "attributions_link")
 
 
-def explanation_parts(store: "Database", model: Model, version: Version, per_day: int, reference_rows: int) -> list[ExplanationPart]:
+def explanation_parts(store: Database, model: Model, version: Version, per_day: int, reference_rows: int) -> list[ExplanationPart]:
     """The reference and every day of a version that has rows, newest day first."""
     with snapshot(store) as cursor:
         of = {environment: number for (name, environment), number in stream_numbers(cursor, model.key).items() if name == version.name}
@@ -40,7 +38,7 @@ def explanation_parts(store: "Database", model: Model, version: Version, per_day
         return found
 
 
-def logs_attributions(store: "Database", model: Model, version: Version) -> bool:
+def logs_attributions(store: Database, model: Model, version: Version) -> bool:
     """Whether any prediction of a version was logged with attributions."""
     with snapshot(store) as cursor:
         number = stream_numbers(cursor, model.key).get((version.name, "production"))
@@ -48,7 +46,7 @@ def logs_attributions(store: "Database", model: Model, version: Version) -> bool
         return bool(cursor.execute(f"SELECT 1 FROM {table} WHERE stream = ? AND attributions IS NOT NULL LIMIT 1", [number]).fetchall())
 
 
-def rows_to_explain(store: "Database", model: Model, version: Version, parts: Sequence[ExplanationPart]) -> RowsToExplain:
+def rows_to_explain(store: Database, model: Model, version: Version, parts: Sequence[ExplanationPart]) -> RowsToExplain:
     """Rows of the samples of some parts (the reference alone, or days) that are not explained yet."""
     stream, limit = parts[0].stream, parts[0].limit
     days = [date.fromisoformat(part.name) for part in parts if part.name != REFERENCE]
@@ -65,7 +63,7 @@ def rows_to_explain(store: "Database", model: Model, version: Version, parts: Se
     return _rows_to_explain(store, model, version, stream, chosen, values, sampled=True)
 
 
-def rows_to_explain_by_id(store: "Database", model: Model, version: Version, stream: int, ids: Sequence[str]) -> RowsToExplain:
+def rows_to_explain_by_id(store: Database, model: Model, version: Version, stream: int, ids: Sequence[str]) -> RowsToExplain:
     """The predictions with these ids that are not explained yet."""
     chosen = f"""SELECT rowid AS place, id, id_hash FROM {model_table("predictions", model.key)}
         WHERE stream = $stream AND id_hash IN (SELECT hash(unnest($ids::VARCHAR[]))) AND id IN (SELECT unnest($ids::VARCHAR[]))"""
@@ -73,7 +71,7 @@ def rows_to_explain_by_id(store: "Database", model: Model, version: Version, str
 
 
 def _rows_to_explain(
-    store: "Database", model: Model, version: Version, stream: int, chosen: str, values: dict[str, Any], *, sampled: bool
+    store: Database, model: Model, version: Version, stream: int, chosen: str, values: dict[str, Any], *, sampled: bool
 ) -> RowsToExplain:
     """The chosen rows with the columns that an explanation needs. Rows that are stored for the same purpose are left out."""
     fields = feature_expressions(model, version)
@@ -94,7 +92,7 @@ def _rows_to_explain(
     return RowsToExplain(rows, inputs.reindex(rows.index))
 
 
-def worst_errors_part(store: "Database", model: Model, version: Version, stream: int, limit: int) -> ExplanationPart:
+def worst_errors_part(store: Database, model: Model, version: Version, stream: int, limit: int) -> ExplanationPart:
     """The worst errors as a part; done until another label or prediction arrives."""
     labels, predictions = (model_table(table, model.key) for table in ("labels", "predictions"))
     with snapshot(store) as cursor:

@@ -14,20 +14,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 
 from observability.core.catalog import Model, Version
 from observability.core.questions import Attributions
 from observability.core.window import Window
 from observability.store.db.catalog_store import stream_numbers
-from observability.store.db.results import empty_result
+from observability.store.db.results import Cursor, empty_result
 from observability.store.db.schema import model_table, quoted_identifier
 from observability.store.query.enrichment_parts import delete_job, read_job_state, registered_version, write_job_parts
 from observability.store.query.listing import column_fields, rows_of_id, typed_frame
 from observability.store.query.raw_rows import used_parameters
 from observability.store.query.references import FieldExpression
-from observability.store.query.source import WindowRows, from_clause, snapshot, snapshot_streams, window_rows
+from observability.store.query.source import SAMPLE_ORDER, WindowRows, from_clause, snapshot, snapshot_streams, window_rows
 from observability.store.types.explanations import AttributionBatch, ExplanationState, explained_registration
 
 if TYPE_CHECKING:
@@ -77,8 +76,10 @@ def answer_attributions(store: "Database", question: Attributions, window: Windo
     return pd.concat([columns, _attribution_columns(frame, orders, fallback), typed_frame(frame, fields, versions)], axis=1)
 
 
-def attributions_of_prediction(store: "Database", model: Model, version: Version, prediction_id: str) -> dict[str, Any] | None:
-    """The stored attributions of one prediction of a version, or None.
+def attributions_of_prediction(
+    store: "Database", model: Model, version: Version, prediction_id: str, environment: str
+) -> dict[str, Any] | None:
+    """The stored attributions of one prediction of a version in an environment, or None.
 
     Keys: `values` {feature: number}, `class` (-1: none), `base`, `output`, `residual`, `link`, `method`, `adds_up`, `reproduces`,
     `background`, `background_rows`, `note`.
@@ -87,11 +88,11 @@ def attributions_of_prediction(store: "Database", model: Model, version: Version
         state = _read_state(cursor, model, version.name)
         if state is None or not state.holds(version):
             return None
-        numbers = [number for (name, _), number in stream_numbers(cursor, model.key).items() if name == version.name]
+        stream = stream_numbers(cursor, model.key).get((version.name, environment))
         names = ("class", "base", "output", "residual", "link", "method", "adds_up", "reproduces")
         columns = ["stream", '"values"', *(quoted_identifier(name) for name in names)]
         rows = rows_of_id(cursor, model_table("attributions", model.key), columns, prediction_id)
-    held = next((row for row in rows if row[0] in numbers), None)
+    held = next((row for row in rows if row[0] == stream), None)
     if held is None:
         return None
     values = {name: float(value) for name, value in zip(state.features, held[1])}
@@ -100,11 +101,7 @@ def attributions_of_prediction(store: "Database", model: Model, version: Version
 
 
 def _explained_rows(
-    cursor: duckdb.DuckDBPyConnection,
-    question: Attributions,
-    found: WindowRows,
-    orders: Mapping[int, tuple[str, ...]],
-    fields: Sequence[FieldExpression],
+    cursor: Cursor, question: Attributions, found: WindowRows, orders: Mapping[int, tuple[str, ...]], fields: Sequence[FieldExpression]
 ) -> "DataFrame":
     """The explained rows as stored: values by position (v0…), further fields as x0…. orders: features by stream."""
     sqls = [field.sql for field in fields]
@@ -121,7 +118,7 @@ def _explained_rows(
         f"""{clause} SELECT {", ".join(picked)} {source}
         JOIN (SELECT * FROM {model_table("attributions", found.model.key)} WHERE stream IN ({", ".join(map(str, orders)) or "NULL"}) {span}
             {"" if question.errors else "AND sampled"}) a ON a.id_hash = p.id_hash AND a.id = p.id AND a.stream = p.stream
-        ORDER BY p.sample_hash, p.id LIMIT {int(question.rows)}""",
+        ORDER BY {SAMPLE_ORDER} LIMIT {int(question.rows)}""",
         used_parameters(clause + source + span, parameters),
     ).df()
 
@@ -152,13 +149,13 @@ def _attribution_columns(frame: "DataFrame", orders: Mapping[int, tuple[str, ...
     return pd.DataFrame(found, columns=[f"attribution.{name}" for name in names])
 
 
-def _feature_order(cursor: duckdb.DuckDBPyConnection, model: Model, version: Version) -> tuple[str, ...]:
+def _feature_order(cursor: Cursor, model: Model, version: Version) -> tuple[str, ...]:
     """The features of a version in the order of the stored values; empty if there are no valid ones."""
     state = _read_state(cursor, model, version.name)
     return state.features if state is not None and state.holds(version) else ()
 
 
-def _read_state(cursor: duckdb.DuckDBPyConnection, model: Model, version: str) -> ExplanationState | None:
+def _read_state(cursor: Cursor, model: Model, version: str) -> ExplanationState | None:
     """The state of a version, None if it was never tried."""
     body = read_job_state(cursor, model, JOB, version)
     return None if body is None else ExplanationState(**body | {"features": tuple(body["features"])})
@@ -194,7 +191,9 @@ def write_attributions(store: "Database", model: Model, version: Version, writte
         ).fetchall()
         writer.unregister("explained")
         if written.now_sampled:
-            writer.execute(f"UPDATE {table} SET sampled = true WHERE id IN (SELECT unnest(?::VARCHAR[]))", [list(written.now_sampled)])
+            mine = ", ".join(str(number) for (name, _), number in stream_numbers(writer, model.key).items() if name == version.name)
+            sampled = f"UPDATE {table} SET sampled = true WHERE stream IN ({mine}) AND id IN (SELECT unnest(?::VARCHAR[]))"
+            writer.execute(sampled, [list(written.now_sampled)])
         parts = {name: (rows, {"limit": limit}) for name, (rows, limit) in written.done.items()}
         write_job_parts(writer, model, JOB, version.name, {**parts, "": (written.state.rows, asdict(written.state))})
     return int(count)
@@ -207,12 +206,12 @@ def restart_attributions(store: "Database", model: Model, version: Version, stat
         write_job_parts(writer, model, JOB, version.name, {"": (0, asdict(state))})
 
 
-def drop_attributions(writer: duckdb.DuckDBPyConnection, model: Model, version: str) -> None:
+def drop_attributions(writer: Cursor, model: Model, version: str) -> None:
     """Delete all stored attributions of a version, so that they are recomputed. Also used when another reference is registered."""
     delete_job(writer, model, JOB, version, "attributions")
 
 
-def explanation_failures(cursor: duckdb.DuckDBPyConnection, model: Model) -> dict[str, str]:
+def explanation_failures(cursor: Cursor, model: Model) -> dict[str, str]:
     """Why the artifacts of versions could not be explained, by version."""
     found = [(version, _read_state(cursor, model, version.name)) for version in model.versions if version.artifact]
     return {version.name: state.failure for version, state in found if state is not None and state.failure and state.holds(version)}

@@ -7,16 +7,14 @@ as JSON. Losing a row costs a second of computation, so a write is skipped if th
 import json
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.time import naive_utc
+from observability.store.db.database import Database
 from observability.store.db.schema import model_table
 from observability.store.query.source import snapshot
-
-if TYPE_CHECKING:
-    from observability.store.db.database import Database
 
 LOG = logging.getLogger(__name__)
 MOST_OF_ONE, MOST_OF_ALL = 40, 20_000
@@ -24,7 +22,7 @@ MOST_OF_ONE, MOST_OF_ALL = 40, 20_000
 SAME_PART = "id_hash = hash($id) AND id = $id AND part = $part"
 
 
-def find_cached_answer(store: "Database", model: Model, prediction: str, part: str, asked: str) -> Any:
+def find_cached_answer(store: Database, model: Model, prediction: str, part: str, asked: str) -> Any:
     """The cached answer, as JSON has it; None if there is none."""
     table, key = model_table("computed", model.key), {"id": prediction, "part": part, "asked": asked}
     with snapshot(store) as cursor:
@@ -32,7 +30,7 @@ def find_cached_answer(store: "Database", model: Model, prediction: str, part: s
     return json.loads(held[0][0]) if held else None
 
 
-def cache_answer(store: "Database", model: Model, prediction: str, part: str, asked: str, body: str) -> None:
+def cache_answer(store: Database, model: Model, prediction: str, part: str, asked: str, body: str) -> None:
     """Cache an answer (JSON); the oldest are evicted. Never raises for a store that cannot be written just now."""
     table, key = model_table("computed", model.key), {"id": prediction, "part": part, "asked": asked}
     newest = f"""SELECT asked FROM {table} WHERE {SAME_PART} ORDER BY "at" DESC LIMIT {MOST_OF_ONE}"""

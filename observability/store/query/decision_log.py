@@ -5,54 +5,52 @@ with its author and time.
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import Window
 from observability.records.kinds import KINDS
 from observability.records.values import AFTER_LAST, FIRST
+from observability.store.db.database import Database
 from observability.store.query import records
 from observability.store.types.decision_items import DecisionEntry, DecisionItem, DecisionKind
-
-if TYPE_CHECKING:
-    from observability.store.db.database import Database
 
 OWN = ("at", "author")
 """Fields of an entry, not of the item."""
 
 
 def logged_verdicts(
-    store: "Database", model: str | None = None, prediction: str | None = None, as_of: datetime | None = None
+    store: Database, model: str | None = None, prediction: str | None = None, as_of: datetime | None = None
 ) -> tuple[DecisionItem, ...]:
     """Verdicts, newest entry first; of one model, and of one of its predictions. as_of: from entries that had arrived by then."""
     return _decision_items(store, "verdict", model, as_of, prediction=prediction)
 
 
 def logged_actions(
-    store: "Database", model: str | None = None, prediction: str | None = None, as_of: datetime | None = None
+    store: Database, model: str | None = None, prediction: str | None = None, as_of: datetime | None = None
 ) -> tuple[DecisionItem, ...]:
     """Actions, newest entry first; of one model (None: of all and of none), and about one of its predictions."""
     found = _items_of_model(store, "action", model, as_of)
     return tuple(item for item in found if prediction is None or item.fields.get("prediction") == prediction)
 
 
-def standing_what_ifs(store: "Database", model: str, prediction: str) -> tuple[DecisionItem, ...]:
+def standing_what_ifs(store: Database, model: str, prediction: str) -> tuple[DecisionItem, ...]:
     """Saved what-ifs of a prediction that were not withdrawn, newest first."""
     return tuple(item for item in _decision_items(store, "what_if", model, prediction=prediction) if item.state == "standing")
 
 
-def logged_decisions(store: "Database", model: str | None = None, as_of: datetime | None = None) -> tuple[DecisionItem, ...]:
+def logged_decisions(store: Database, model: str | None = None, as_of: datetime | None = None) -> tuple[DecisionItem, ...]:
     """Decisions, newest entry first; of one model (None: of all and of none)."""
     return _items_of_model(store, "decision", model, as_of)
 
 
-def _items_of_model(store: "Database", kind: DecisionKind, model: str | None, as_of: datetime | None) -> tuple[DecisionItem, ...]:
+def _items_of_model(store: Database, kind: DecisionKind, model: str | None, as_of: datetime | None) -> tuple[DecisionItem, ...]:
     return tuple(item for item in _decision_items(store, kind, None, as_of) if model is None or item.fields.get("model") == model)
 
 
 def _decision_items(
-    store: "Database", kind: DecisionKind, model: str | None = None, as_of: datetime | None = None, **only: str | None
+    store: Database, kind: DecisionKind, model: str | None = None, as_of: datetime | None = None, **only: str | None
 ) -> tuple[DecisionItem, ...]:
     """All records of a kind, merged by id. only: fields that every entry must have with that value."""
     question = Records(kind, ever=True, only=tuple((name, value) for name, value in only.items() if value is not None))

@@ -5,14 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-import duckdb
-
 from observability.core.catalog import Model, Version
 from observability.store.db.catalog_store import find_model, stream_numbers
-from observability.store.db.results import first_row
+from observability.store.db.results import Cursor, first_row
 from observability.store.db.schema import OUTCOMES, model_table
-
-Cursor = duckdb.DuckDBPyConnection
 
 
 def read_job_state(cursor: Cursor, model: Model, job: str, version: str) -> dict[str, Any] | None:

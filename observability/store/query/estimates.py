@@ -17,6 +17,7 @@ from observability.core.catalog import Model, Version
 from observability.core.questions import EstimatedErrors
 from observability.core.window import Window
 from observability.store.db.catalog_store import stream_numbers
+from observability.store.db.results import Cursor
 from observability.store.db.schema import model_table
 from observability.store.query.enrichment_parts import (
     daily_rows,
@@ -34,7 +35,6 @@ from observability.store.query.source import WindowRows, from_clause, snapshot, 
 from observability.store.types.error_estimates import ESTIMATES_A_DAY, DayToEstimate, EstimationState, estimated_registration
 
 if TYPE_CHECKING:
-    import duckdb
     from pandas import DataFrame
 
     from observability.store.db.database import Database
@@ -68,13 +68,13 @@ def answer_estimated_errors(store: "Database", asked: EstimatedErrors, window: W
     return frame[names].astype(kinds | dict.fromkeys(FIGURES, "float64")).sort_values(["period", "measure", "labelled"], ignore_index=True)
 
 
-def _has_estimates(cursor: "duckdb.DuckDBPyConnection", model: Model, version: Version) -> bool:
+def _has_estimates(cursor: Cursor, model: Model, version: Version) -> bool:
     """Whether the stored estimates are of the version as it is registered now."""
     state = _read_state(cursor, model, version.name)
     return state is not None and state.failure is None and state.registration == estimated_registration(version)
 
 
-def _daily_sums(cursor: "duckdb.DuckDBPyConnection", rows: WindowRows) -> "DataFrame":
+def _daily_sums(cursor: Cursor, rows: WindowRows) -> "DataFrame":
     """Sums by day and by whether the label is known. The sample of a day is drawn from all that had arrived, for any slice."""
     fields = [find_field(rows.model, measure, outcomes=True, role="sum") for measure in MEASURES]
     table = model_table("estimates", rows.model.key)
@@ -112,7 +112,7 @@ def _by_measure(frame: "DataFrame") -> "list[DataFrame]":
     ]
 
 
-def _read_state(cursor: "duckdb.DuckDBPyConnection", model: Model, version: str) -> EstimationState | None:
+def _read_state(cursor: Cursor, model: Model, version: str) -> EstimationState | None:
     """The state of a version, None if it was never tried."""
     body = read_job_state(cursor, model, JOB, version)
     return None if body is None else EstimationState(**body)

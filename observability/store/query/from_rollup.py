@@ -7,11 +7,11 @@ store/query/answer.py adds up.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import duckdb
 import numpy as np
 
 from observability.core.questions import Aggregate, Bucket
 from observability.store.db.expressions import sql_literal
+from observability.store.db.results import Cursor
 from observability.store.db.schema import LATENCY, OUTCOMES, SLICE_LEVELS, SLICED_FIELDS, STATUS_CODES, model_table
 from observability.store.query import answer
 from observability.store.query.plan import HOURS_A_DAY, RollupPlace
@@ -87,7 +87,7 @@ def split_by_day(
 
 
 def read_rollup(
-    cursor: duckdb.DuckDBPyConnection, aggregate: Aggregate, part: RollupRange, items: Sequence[tuple[int, RollupPlace]], level: str | None
+    cursor: Cursor, aggregate: Aggregate, part: RollupRange, items: Sequence[tuple[int, RollupPlace]], level: str | None
 ) -> answer.Part:
     """The figures of some items of one table over one range. items: by position in the aggregate; 0 for plain counts.
 
@@ -135,14 +135,14 @@ def _with_level_names(found: answer.Part, aggregate: Aggregate, part: RollupRang
     return found
 
 
-def rollup_levels(cursor: duckdb.DuckDBPyConnection, rows: WindowRows, reference: str) -> dict[int, str | None]:
+def rollup_levels(cursor: Cursor, rows: WindowRows, reference: str) -> dict[int, str | None]:
     """The rolled-up levels of a column: text by slice, None for a missing value."""
     table = model_table("slices", rows.model.key)
     found = cursor.execute(f"SELECT slice, level FROM {table} WHERE reference = ? ORDER BY slice", [reference]).fetchall()
     return {number: None if level == "null" else level for number, level in found}
 
 
-def covers_all_rows(cursor: duckdb.DuckDBPyConnection, part: RollupRange) -> bool:
+def covers_all_rows(cursor: Cursor, part: RollupRange) -> bool:
     """Whether the slices of a range hold every row.
 
     Columns with very many levels, and rows without replica or device, are not rolled up completely.

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 
 from observability.core.catalog import Model
@@ -17,13 +16,13 @@ from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Window
 from observability.stats.binning import bin_numbers
 from observability.store.db.catalog_store import stream_numbers
-from observability.store.db.results import empty_result
+from observability.store.db.results import Cursor, empty_result
 from observability.store.db.schema import LATENCY, OUTCOMES, PREDICTION_COLUMNS, model_table
 from observability.store.query.answer import Part, level_names, part_arrays, unmasked
 from observability.store.query.bin_plans import SCORE_PLAN
 from observability.store.query.raw_rows import used_parameters
 from observability.store.query.references import FieldExpression, find_field
-from observability.store.query.source import WindowRows, from_clause, snapshot, snapshot_streams, window_rows
+from observability.store.query.source import SAMPLE_ORDER, WindowRows, from_clause, snapshot, snapshot_streams, window_rows
 from observability.store.types.answer_columns import text_column
 
 if TYPE_CHECKING:
@@ -47,10 +46,10 @@ def answer_sample(store: "Database", sample: Sample, window: Window) -> "DataFra
     fields = column_fields(model, sample.columns, outcomes=sample.table == "outcomes")
     with snapshot(store) as cursor:
         found = window_rows(model, window, snapshot_streams(store, cursor, model.key))
-        return fetch_rows(cursor, found, fields, _smallest_hashes(cursor, found, int(sample.rows)), "p.sample_hash, p.id")
+        return fetch_rows(cursor, found, fields, _smallest_hashes(cursor, found, int(sample.rows)), SAMPLE_ORDER)
 
 
-def _smallest_hashes(cursor: duckdb.DuckDBPyConnection, found: WindowRows, wanted: int) -> list[int]:
+def _smallest_hashes(cursor: Cursor, found: WindowRows, wanted: int) -> list[int]:
     """Row numbers of the rows with the smallest hashes of the id.
 
     Hashes are uniform, so rows below a certain hash almost surely suffice; only these are sorted.
@@ -60,7 +59,7 @@ def _smallest_hashes(cursor: duckdb.DuckDBPyConnection, found: WindowRows, wante
     share = (wanted + SURELY * math.sqrt(wanted)) / max(held, 1)
     for below in (f" AND sample_hash < {int(share * 2**64)}", "") if share < 1 else ("",):
         chosen = cursor.execute(
-            f"SELECT rowid FROM {table} WHERE {found.where}{below} ORDER BY sample_hash, id LIMIT {wanted}", found.values
+            f"SELECT rowid FROM {table} p WHERE {found.where}{below} ORDER BY {SAMPLE_ORDER} LIMIT {wanted}", found.values
         ).fetchall()
         if len(chosen) == min(wanted, held):
             break
@@ -83,7 +82,7 @@ def list_rows(
 
 
 def first_rows(
-    cursor: duckdb.DuckDBPyConnection,
+    cursor: Cursor,
     found: WindowRows,
     fields: Sequence[FieldExpression],
     by: FieldExpression,
@@ -94,7 +93,7 @@ def first_rows(
     values: Mapping[str, object] | None = None,
 ) -> "DataFrame":
     """The first `limit` rows that meet the conditions, sorted by a field. where: conditions over `p` and `l`; values: their parameters."""
-    ordering = f"{by.sql} {'DESC' if descending else 'ASC'} NULLS LAST, p.id"
+    ordering = f"{by.sql} {'DESC' if descending else 'ASC'} NULLS LAST, p.id, p.stream"
     labelled = by.labelled or any("l." in condition for condition in where)
     clause, source, parameters = from_clause(cursor, found, [by.sql, *where], labelled)
     source = source.replace("(SELECT *", "(SELECT rowid AS place, *", 1)
@@ -112,7 +111,7 @@ def column_fields(model: Model, columns: Sequence[str], *, outcomes: bool) -> li
 
 
 def fetch_rows(
-    cursor: duckdb.DuckDBPyConnection,
+    cursor: Cursor,
     found: WindowRows,
     fields: Sequence[FieldExpression],
     places: list[int],
@@ -155,11 +154,20 @@ def typed_frame(found: "Part | DataFrame", fields: Sequence[FieldExpression], ve
     return pd.DataFrame(columns)
 
 
-def prediction_record(store: "Database", model: str, id: str) -> dict[str, Any]:  # noqa: A002 - the record's own word
+def prediction_record(
+    store: "Database",
+    model: str,
+    id: str,  # noqa: A002 - the record's own word
+    version: str | None = None,
+    environment: str | None = None,
+) -> dict[str, Any]:
     """Everything that is stored about one prediction.
 
     Its fields, `version`, `environment`, `features` and `groups` by name, and `labels`: every revision in order of arrival, the current one
-    (greatest at, arrived, value) with `current` true. Times are naive UTC. Raises NotFoundError if the model or the id is unknown.
+    (greatest at, arrived, value) with `current` true. Times are naive UTC. Where several versions or environments answered under the id,
+    the one in production, else the newest, of those that version and environment select; `other_answers` has the rest in that order, with
+    `version`, `environment`, `at`, `arrived`, `score`, `probabilities`, `prediction` and `decision`. Raises NotFoundError if the model or
+    the id is unknown, or nothing is selected.
     """
     known = store.catalog().model(model)
     table, labels = model_table("predictions", known.key), model_table("labels", known.key)
@@ -169,21 +177,32 @@ def prediction_record(store: "Database", model: str, id: str) -> dict[str, Any]:
         if not held:
             advice = "Check the id; rejected predictions are on the store's page"
             raise NotFoundError(f"prediction {id!r} is not in {model}", attempt=advice)
-        values = dict(zip([*PREDICTION_COLUMNS, *(column.column for column in known.columns)], held[0], strict=True))
         of_stream = {number: key for key, number in stream_numbers(cursor, known.key).items()}
+        columns = [*PREDICTION_COLUMNS, *(column.column for column in known.columns)]
+        answers = _in_order_of_interest([dict(zip(columns, answer, strict=True)) for answer in held], of_stream)
+        wanted = [found for found in answers if _matches_stream(of_stream[found["stream"]], version, environment)]
+        if not wanted:
+            there = ", ".join(" in ".join(of_stream[found["stream"]]) for found in answers)
+            attempt = f"It has the answers of version {there}"
+            raise NotFoundError(f"prediction {id!r} of {model} has no such version or environment", attempt=attempt)
+        values = wanted[0]
         fields = ["at", "arrived", "value", "number", "source", "annotator", "guideline", "extra"]
         revisions = rows_of_id(cursor, labels, [f'"{name}"' for name in fields], id)
     found = [dict(zip(fields, revision, strict=True)) for revision in revisions]
     found.sort(key=lambda label: (label["arrived"], label["at"], label["value"]))
+    others = [_answer_of(of_stream[other["stream"]], other) for other in answers if other is not values]
     current = max(found, key=lambda label: (label["at"], label["arrived"], label["value"]), default=None)
-    version, environment = of_stream[values.pop("stream")]
+    version, environment = of_stream[values["stream"]]
     by_id = {column.id: column.reference for column in known.columns}
     record: dict[str, Any] = {
-        name: _decoded(name, value) for name, value in values.items() if name in PREDICTION_COLUMNS and not name.endswith("_hash")
+        name: _decoded(name, value)
+        for name, value in values.items()
+        if name in PREDICTION_COLUMNS and name != "stream" and not name.endswith("_hash")
     }
     for name in ("absent", "wrong"):
         record[name] = [by_id[number] for number in values[name] or () if number in by_id]
     return record | {
+        "other_answers": others,
         "model": known.name,
         "version": version,
         "environment": environment,
@@ -193,7 +212,24 @@ def prediction_record(store: "Database", model: str, id: str) -> dict[str, Any]:
     }
 
 
-def rows_of_id(cursor: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], id: str) -> list[tuple[Any, ...]]:  # noqa: A002
+def _matches_stream(stream: tuple[str, str], version: str | None, environment: str | None) -> bool:
+    """Whether a stream is of this version and environment; None stands for any."""
+    return version in (None, stream[0]) and environment in (None, stream[1])
+
+
+def _in_order_of_interest(rows: list[dict[str, Any]], of_stream: Mapping[int, tuple[str, str]]) -> list[dict[str, Any]]:
+    """The predictions of one id: production first, then the newest."""
+    ordered = sorted(rows, key=lambda row: of_stream[row["stream"]], reverse=True)
+    return sorted(ordered, key=lambda row: (of_stream[row["stream"]][1] == "production", row["at"]), reverse=True)
+
+
+def _answer_of(stream: tuple[str, str], row: Mapping[str, Any]) -> dict[str, Any]:
+    """What another version, or the same one in another environment, answered under the same id."""
+    names = ("at", "arrived", "score", "probabilities", "prediction", "decision")
+    return {"version": stream[0], "environment": stream[1], **{name: _decoded(name, row[name]) for name in names}}
+
+
+def rows_of_id(cursor: Cursor, table: str, columns: Sequence[str], id: str) -> list[tuple[Any, ...]]:  # noqa: A002
     """Some columns of the rows with one id.
 
     The hashes alone are scanned, then the few rows are read by row number. With a second condition, or with the columns in the same query,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from observability.core.catalog import Version
+from observability.stats.arrays import Array, Bools, Floats, Integers
 from observability.stats.binning import SPECIALS, bin_numbers, compiled_bin_loops, histogram_numbers
 from observability.stats.counting import FinePlan, count_bins, fine_plan
 from observability.store.query.bin_plans import SCORE_PLAN
@@ -35,9 +35,7 @@ DENSE_CELLS = 500_000
 """Groups × bins up to which a batch is counted in a dense array."""
 COMPACT_ROWS = 500_000
 """Rows of the sparse counts of one column from which equal ones are added up."""
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Sparse = tuple[Ints, Ints, Floats | None, Floats | None]
+Sparse = tuple[Integers, Integers, Floats | None, Floats | None]
 """Positions of counts (group number × width + code), n, and for weighted rows w and w2."""
 
 
@@ -50,7 +48,7 @@ class SparseCounts:
     held: int = 0
     limit: int = COMPACT_ROWS
 
-    def add(self, place: Ints, n: Ints, w: Floats | None, w2: Floats | None) -> None:
+    def add(self, place: Integers, n: Integers, w: Floats | None, w2: Floats | None) -> None:
         """Add the counts of a batch."""
         self.rows.append((place, n, w, w2))
         self.held += place.size
@@ -77,7 +75,7 @@ class GroupNumbers:
 
     known: dict[tuple[Any, ...], int] = field(default_factory=dict)
 
-    def number(self, keys: list[tuple[Any, ...]]) -> Ints:
+    def number(self, keys: list[tuple[Any, ...]]) -> Integers:
         """The number of each group. New groups get the next number."""
         return np.array([self.known.setdefault(key, len(self.known)) for key in keys], np.int64)
 
@@ -137,7 +135,7 @@ def _version_histograms(query: RawQuery, version: Version, items: Sequence[tuple
     return pd.concat(parts, ignore_index=True)
 
 
-def _key_values(values: list[Any], group: Ints) -> NDArray[Any]:
+def _key_values(values: list[Any], group: Integers) -> Array:
     """The value of a key for each row. Integers stay integers."""
     return np.array(values, object if any(not isinstance(value, int) for value in values) else np.int64)[group]
 
@@ -149,8 +147,8 @@ class RowBatch:
     """
 
     rows: pa.RecordBatch
-    local: Ints | None
-    numbers: Ints
+    local: Integers | None
+    numbers: Integers
     weights: Floats | None
     cells: int
 
@@ -180,11 +178,11 @@ def _count_batch(
             held.add(*added)
 
 
-def _batch_groups(batch: pa.RecordBatch, query: RawQuery) -> tuple[Ints | None, list[tuple[Any, ...]]]:
+def _batch_groups(batch: pa.RecordBatch, query: RawQuery) -> tuple[Integers | None, list[tuple[Any, ...]]]:
     """Group of each row of a batch (None: one group), and the keys of each group."""
     if not query.keys:
         return None, [()]
-    combined: Ints = np.zeros(1, np.int64)
+    combined: Integers = np.zeros(1, np.int64)
     levels: list[list[Any]] = []
     for place, key in enumerate(query.keys):
         column = batch.column(place)
@@ -204,7 +202,7 @@ def _batch_groups(batch: pa.RecordBatch, query: RawQuery) -> tuple[Ints | None, 
     return coded.indices.to_numpy().astype(np.int64), list(zip(*reversed(parts), strict=True))
 
 
-def _numbers(column: pa.Array) -> tuple[Floats, NDArray[np.bool_] | None]:
+def _numbers(column: pa.Array) -> tuple[Floats, Bools | None]:
     """Values of a column of doubles without a copy, and the mask of those that are not null (None: all)."""
     buffer = column.buffers()[1]
     values = np.frombuffer(buffer, np.float64)[column.offset : column.offset + len(column)] if buffer is not None else np.zeros(len(column))

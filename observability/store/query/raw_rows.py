@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import duckdb
-
 from observability.core.catalog import Column, Model, band_names
 from observability.core.questions import ABSENT, NULL, UNSEEN, WRONG_TYPE, Bucket, By
 from observability.store.db.expressions import day_sql, hour_sql, sql_literal
+from observability.store.db.results import Cursor
 from observability.store.db.schema import model_table
 from observability.store.query.references import FieldExpression, find_field, level_text
 from observability.store.query.source import Parameters, WindowRows, from_clause
@@ -40,7 +39,7 @@ class GroupKey:
 class RawQuery:
     """The raw rows of one question. weighted: whether any row has a weight; marked: which of absent and wrong have any value."""
 
-    cursor: duckdb.DuckDBPyConnection
+    cursor: Cursor
     rows: WindowRows
     keys: tuple[GroupKey, ...]
     weighted: bool
@@ -73,7 +72,7 @@ class RawQuery:
         return f"count(*) AS n, fsum({self.weight}) AS w, fsum({self.weight} * {self.weight}) AS w2"
 
 
-def raw_query(cursor: duckdb.DuckDBPyConnection, rows: WindowRows, keys: Sequence[Bucket | By], *, outcomes: bool) -> RawQuery:
+def raw_query(cursor: Cursor, rows: WindowRows, keys: Sequence[Bucket | By], *, outcomes: bool) -> RawQuery:
     """The rows and keys of a question, validated. Raises NotFoundError or UsageError if a key cannot be grouped by."""
     table = model_table("predictions", rows.model.key)
     ((weights, absent, wrong),) = cursor.execute(f"SELECT count(weight), count(absent), count(wrong) FROM {table}").fetchall()

@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-
-import duckdb
 
 from observability.core.errors import NotFoundError
 from observability.core.questions import Records
@@ -14,7 +13,7 @@ from observability.core.window import Window
 from observability.records.kinds import KINDS
 from observability.records.validation import RecordField
 from observability.store.db.record_tables import FIELD_TYPES, kind_tables
-from observability.store.db.results import empty_result
+from observability.store.db.results import Cursor, empty_result
 from observability.store.db.schema import model_table, quoted_identifier
 from observability.store.query.source import snapshot, snapshot_value
 
@@ -23,8 +22,10 @@ if TYPE_CHECKING:
 
     from observability.store.db.database import Database
 
-OF_RUNS = ("step", "resource")
+OF_RUNS = ("run", "step", "resource")
 """Kinds whose records belong to the model of their run if they name none."""
+NAMES_A_RUN = ("run", "resource")
+"""Kinds whose records name a run and may name its model: any of them tells the model of the run."""
 FRAME_TYPES = {"TIMESTAMP": "datetime64[us]", "DOUBLE": "float64", "BIGINT": "Int64"}
 """Column types of an answer by column type of the table; the others are objects."""
 
@@ -43,7 +44,8 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
     for name in (*names, *(name for name, _ in records.only)):
         if name not in fields:
             raise NotFoundError(f"field {name!r} is not in records of kind {records.kind}", attempt=f"It has {', '.join(fields)}")
-    where, values = _conditions(records.kind, window.model, window.end, window.as_of, None if records.ever else window.start)
+    scope = RecordScope(window.model, _is_sample(store, window.model))
+    where, values = _conditions(records.kind, scope, window.end, window.as_of, None if records.ever else window.start)
     for place, (name, wanted) in enumerate(records.only):
         column, key = quoted_identifier(name), f"only_{place}"
         where += f" AND {column} = ${key}" if isinstance(wanted, str) else f" AND list_contains(${key}::VARCHAR[], {column})"
@@ -65,7 +67,7 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
     return pd.DataFrame({name: _typed(frame[name], fields[name]) for name in names})
 
 
-def _stored_kinds(store: "Database", cursor: duckdb.DuckDBPyConnection) -> frozenset[str]:
+def _stored_kinds(store: "Database", cursor: Cursor) -> frozenset[str]:
     """The kinds that have any record, read once per snapshot. Most stores have few of them."""
     asked = " UNION ALL ".join(f"(SELECT '{kind}' FROM {table} LIMIT 1)" for kind, table in kind_tables().items())
     return snapshot_value(store, "kinds there", lambda: frozenset(kind for (kind,) in cursor.execute(asked).fetchall()))
@@ -84,9 +86,10 @@ def newest_record_time(
 ) -> datetime | None:
     """Event time of the newest record of some kinds before an instant, of one model ("" for all), or None."""
     found: list[datetime] = []
+    scope = RecordScope(model, _is_sample(store, model))
     with snapshot(store) as cursor:
         for kind in kinds:
-            where, values = _conditions(kind, model, before, as_of, None)
+            where, values = _conditions(kind, scope, before, as_of, None)
             ((last,),) = cursor.execute(
                 f"SELECT max({quoted_identifier(_time_field(kind))}) FROM {kind_tables()[kind]} WHERE {where}", values
             ).fetchall()
@@ -106,8 +109,21 @@ def _time_field(kind: str) -> str:
     return "at" if "at" in KINDS[kind].fields else "from"
 
 
-def _conditions(kind: str, model: str, end: datetime, as_of: datetime | None, start: datetime | None) -> tuple[str, dict[str, Any]]:
-    """The WHERE clause of a question, and its parameters."""
+@dataclass(frozen=True)
+class RecordScope:
+    """The model whose records are asked for ("" for all), and whether it is of the sample."""
+
+    model: str
+    sample: bool
+
+
+def _is_sample(store: "Database", model: str) -> bool:
+    """Whether a model is of the sample."""
+    return any(each.sample for each in store.catalog().models if each.name == model)
+
+
+def _conditions(kind: str, scope: RecordScope, end: datetime, as_of: datetime | None, start: datetime | None) -> tuple[str, dict[str, Any]]:
+    """The WHERE clause of a question, and its parameters. Records of the sample are no records of another model."""
     at = quoted_identifier(_time_field(kind))
     where = [f"{at} < $end"]
     values: dict[str, Any] = {"end": naive_utc(end)}
@@ -115,17 +131,24 @@ def _conditions(kind: str, model: str, end: datetime, as_of: datetime | None, st
         where, values = [*where, f"{at} >= $start"], values | {"start": naive_utc(start)}
     if as_of is not None:
         where, values = [*where, "arrived <= $as_of"], values | {"as_of": naive_utc(as_of)}
-    if model:
-        values["model"] = model
+    if scope.model:
+        values["model"] = scope.model
+        where += [] if scope.sample or kind == "label" else ["sample IS NOT TRUE"]
         of_model = ["model = $model"] if "model" in KINDS[kind].fields else []
         own = "model IS NULL AND " if of_model else ""
-        of_run = [f"({own}run IN (SELECT run FROM runs WHERE model = $model))"] if kind in OF_RUNS else []
+        of_run = [f"({own}run IN ({runs_of_model(as_of is not None)}))"] if kind in OF_RUNS else []
         shared = ["model IS NULL"] if kind == "price" else []
         if either := [*of_model, *of_run, *shared]:
             where.append(f"({' OR '.join(either)})")
         else:
             del values["model"]
     return " AND ".join(where), values
+
+
+def runs_of_model(until: bool = False) -> str:
+    """A query for the runs of $model: any record of a run may name its model. until: only records that had arrived by $as_of."""
+    known = " AND arrived <= $as_of" if until else ""
+    return " UNION ALL ".join(f"SELECT run FROM {kind_tables()[kind]} WHERE model = $model{known}" for kind in NAMES_A_RUN)
 
 
 def _typed(values: Any, field: RecordField) -> Any:

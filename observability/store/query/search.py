@@ -159,11 +159,15 @@ def _predictions_of_all_models(store: "Database", condition: str, text: str, lim
                 continue
             part = cursor.execute(
                 f"""SELECT id, "at", stream FROM {model_table("predictions", model.key)}
-                WHERE stream IN ({", ".join(map(str, named))}) AND {condition} ORDER BY "at" DESC, id LIMIT {int(limit)}""",
+                WHERE stream IN ({", ".join(map(str, named))}) AND {condition} ORDER BY "at" DESC, id, stream LIMIT {int(limit)}""",
                 {"text": text},
             ).df()
             of_stream = part["stream"].map(named)
             parts.append(part.assign(model=model.name, version=of_stream.str[0], environment=of_stream.str[1]).drop(columns="stream"))
     columns = ["model", "id", "at", "version", "environment"]
     found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({name: pd.Series(dtype=object) for name in columns})
-    return found.sort_values(["at", "model", "id"], ascending=[False, True, True]).head(limit).reset_index(drop=True)[columns]
+    return (
+        found.sort_values(["at", "model", "id", "environment", "version"], ascending=[False, True, True, True, True])
+        .head(limit)
+        .reset_index(drop=True)[columns]
+    )

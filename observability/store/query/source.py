@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import duckdb
 
@@ -19,14 +19,15 @@ from observability.core.errors import NotFoundError, UsageError
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
 from observability.store.db.catalog_store import stream_numbers
+from observability.store.db.database import Database
 from observability.store.db.expressions import decision_sql, label_code_sql, probability_list_sql
+from observability.store.db.results import Cursor
 from observability.store.db.schema import model_table
 from observability.store.query.references import known_field
 
-if TYPE_CHECKING:
-    from observability.store.db.database import Database
-
 HOUR = timedelta(hours=1)
+SAMPLE_ORDER = 'p.sample_hash, p.id, p."at", p.stream'
+"""The order of a sample of rows `p`. Several versions may answer one request under its id."""
 Parameters = dict[str, object]
 
 
@@ -78,13 +79,13 @@ T = TypeVar("T")
 
 
 @contextmanager
-def snapshot(store: "Database") -> Iterator[duckdb.DuckDBPyConnection]:
+def snapshot(store: Database) -> Iterator[Cursor]:
     """A cursor whose reads all see one state of the store, whatever is loaded meanwhile.
 
     Within another snapshot of this thread it is the same cursor, so that many questions see one state. If a question fails, the following
     ones continue on the newest state.
     """
-    outer: duckdb.DuckDBPyConnection | None = getattr(_held, "cursors", {}).get(store)
+    outer: Cursor | None = getattr(_held, "cursors", {}).get(store)
     if outer is not None:
         try:
             yield outer
@@ -111,7 +112,7 @@ def snapshot(store: "Database") -> Iterator[duckdb.DuckDBPyConnection]:
             cursor.close()
 
 
-def snapshot_value(store: "Database", what: Hashable, read: Callable[[], T]) -> T:
+def snapshot_value(store: Database, what: Hashable, read: Callable[[], T]) -> T:
     """The result of `read`, cached for the snapshot of this thread."""
     known: dict[Hashable, T] = _held.known[store]
     if what not in known:
@@ -119,7 +120,7 @@ def snapshot_value(store: "Database", what: Hashable, read: Callable[[], T]) -> 
     return known[what]
 
 
-def snapshot_streams(store: "Database", cursor: duckdb.DuckDBPyConnection, key: int) -> dict[tuple[str, str], int]:
+def snapshot_streams(store: Database, cursor: Cursor, key: int) -> dict[tuple[str, str], int]:
     """The streams of a model (`catalog_store.stream_numbers`), read once per snapshot."""
     return snapshot_value(store, ("streams", key), lambda: stream_numbers(cursor, key))
 
@@ -173,7 +174,7 @@ def _slice_condition(model: Model, reference: str, value: str, name: str) -> tup
 
 
 def from_clause(
-    cursor: duckdb.DuckDBPyConnection, rows: WindowRows, columns: Sequence[str] | None, labelled: bool, *, held: int | None = None
+    cursor: Cursor, rows: WindowRows, columns: Sequence[str] | None, labelled: bool, *, held: int | None = None
 ) -> tuple[str, str, Parameters]:
     """(WITH clause or nothing, FROM clause, parameters) of the rows.
 
@@ -195,7 +196,7 @@ def from_clause(
     )
 
 
-def _current_labels(cursor: duckdb.DuckDBPyConnection, rows: WindowRows, held: int | None = None) -> str:
+def _current_labels(cursor: Cursor, rows: WindowRows, held: int | None = None) -> str:
     """Common table expressions ending in `current_labels` (id_hash, id, value, number, code), one row per labelled id.
 
     Only ids with several revisions are grouped, which is most of the cost. For a small part of the model only its own labels are read.

@@ -23,11 +23,14 @@ from observability.store.db.results import single_row
 from observability.store.db.schema import MODEL_TABLES, drop_model_tables, model_table
 from observability.store.ingest import landing
 from observability.store.query import attributions
+from observability.store.query.records import OF_RUNS, runs_of_model
 from observability.store.query.source import snapshot, snapshot_streams
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+RULE = "string_split_regex(message, '; |: the ')[1]"
+"""The rule that a rejected line broke: its message without the value."""
 PACKAGES = ("duckdb", "streamlit", "pandas", "pyarrow", "numba")
 
 
@@ -131,24 +134,36 @@ def rejected_lines(store: Database, limit: int = 100, model: str | None = None) 
 def load_counters(store: Database, model: str, window: Window) -> dict[str, Any]:
     """What the loader counted about a model. Read-only. Raises NotFoundError for an unknown model.
 
-    Returns {"lines", "stored", "duplicates", "rejected", "unknown_columns": {name: n}, "not_explained": {version: why its artifact
-    failed}}. The lines are those that arrived in the hours of the window, by `as_of` if it is given. unknown_columns: features that
+    Returns {"lines", "stored", "duplicates", "rejected", "duplicate_hours", "rejected_hours", "rules": {rule: n}, "unknown_columns":
+    {name: n}, "not_explained": {version: why its artifact failed}}. The lines are those that services sent and that arrived in the hours of
+    the window, by `as_of` if it is given; a person who loads a file is told by the load. duplicate_hours, rejected_hours: numbers of hours
+    in which such lines arrived. rules: what the rejected lines broke, by frequency. unknown_columns: features that
     predictions of the days of the window carried although their version was registered without them, with their frequencies.
     """
     known = store.catalog().model(model)
     end = window.end if window.as_of is None else min(window.end, window.as_of)
     with snapshot(store) as cursor:
-        stored, duplicates, refused = single_row(
+        hours = [model, naive_utc(window.start - (window.start - FIRST_HOUR) % HOUR), naive_utc(_next_whole_hour(end))]
+        stored, duplicates, refused, *in_hours = single_row(
             cursor,
-            """SELECT coalesce(sum(stored), 0)::BIGINT, coalesce(sum(duplicates), 0)::BIGINT, coalesce(sum(rejected), 0)::BIGINT
-            FROM arrivals WHERE model = ? AND kind = 'prediction' AND hour >= ? AND hour + INTERVAL 1 HOUR <= ?""",
-            [model, naive_utc(window.start - (window.start - FIRST_HOUR) % HOUR), naive_utc(_next_whole_hour(end))],
+            """SELECT coalesce(sum(stored), 0)::BIGINT, coalesce(sum(duplicates), 0)::BIGINT, coalesce(sum(rejected), 0)::BIGINT,
+                count(*) FILTER (duplicates > 0), count(*) FILTER (rejected > 0)
+            FROM arrivals WHERE sent AND model = ? AND kind = 'prediction' AND hour >= ? AND hour + INTERVAL 1 HOUR <= ?""",
+            hours,
         )
+        broken = cursor.execute(
+            f"""SELECT {RULE} AS rule, count(*) AS n FROM rejected WHERE model = ? AND kind = 'prediction' AND at_loaded >= ?
+                AND at_loaded < ? AND segment IN (SELECT segment FROM manifest) GROUP BY rule ORDER BY n DESC, rule""",
+            hours,
+        ).fetchall()
         return {
             "lines": stored + duplicates + refused,
             "stored": stored,
             "duplicates": duplicates,
             "rejected": refused,
+            "duplicate_hours": in_hours[0],
+            "rejected_hours": in_hours[1],
+            "rules": dict(broken),
             "unknown_columns": _unregistered_columns(cursor, known, snapshot_streams(store, cursor, known.key), window),
             "not_explained": attributions.explanation_failures(cursor, known),
         }
@@ -172,7 +187,8 @@ def _unregistered_columns(
         known = model.version(name)
         if environment != window.environment or window.version not in (None, name) or known is None or not known.registered:
             continue
-        others = {feature.id: feature.name for feature in model.features() if feature.name not in known.features}
+        groups = {column.name for column in model.columns if column.role == "group" and column.sensitive}
+        others = {feature.id: feature.name for feature in model.features() if feature.name not in {*known.features, *groups}}
         if not others:
             continue
         rows = cursor.execute(
@@ -185,9 +201,27 @@ def _unregistered_columns(
     return found
 
 
+def remove_sample(store: Database) -> dict[str, Any]:
+    """Remove the sample fleet: its models, and every record that came with it, those that name no model included.
+
+    Returns {"models": their names, "predictions", "labels", "records", "rejected", "artifacts"}: how many of each were removed.
+    """
+    names = [model.name for model in store.catalog().models if model.sample]
+    removed = [remove_model(store, name) for name in names]
+    with store.write() as writer:
+        left = _remove_sample_records(writer)
+    counts = {key: sum(each[key] for each in removed) for key in ("predictions", "labels", "records", "rejected", "artifacts")}
+    return {"models": names, **counts, "records": counts["records"] + left}
+
+
+def _remove_sample_records(writer: duckdb.DuckDBPyConnection) -> int:
+    """Delete the records of the sample fleet that no removed model took along; return how many."""
+    return sum(int(single_row(writer, f"DELETE FROM {table} WHERE sample")[0]) for table in kind_tables().values())
+
+
 def remove_model(store: Database, name: str) -> dict[str, Any]:
     """Remove a model with all of its records: tables, catalog, rejected lines, arrivals, runs, events, artifacts, and its lines in loaded
-    segments.
+    segments. With the last model of the sample fleet go the records of the fleet that name no model.
 
     Returns {"model", "predictions", "labels", "records", "rejected", "artifacts"}: how many of each were removed. Lines that wait in
     landing are loaded later. Raises NotFoundError for an unknown model.
@@ -198,16 +232,28 @@ def remove_model(store: Database, name: str) -> dict[str, Any]:
         counts = {table: single_row(writer, f"SELECT count(*) FROM {name}")[0] for table, name in tables.items()}
         refused = _delete_rows(writer, "DELETE FROM rejected WHERE model = ?", name)
         writer.execute("DELETE FROM arrivals WHERE model = ?", [name])
-        records = _delete_rows(writer, "DELETE FROM steps WHERE run IN (SELECT run FROM runs WHERE model = ?)", name)
+        records = _delete_run_records(writer, name)
         for kind, table in kind_tables().items():
             if "model" in kind_columns(kind):
                 records += _delete_rows(writer, f"DELETE FROM {table} WHERE model = ?", name)
         drop_model_tables(writer, model.key)
         for table in ("versions", "columns", "edges", "streams", "rollups", "settings_kept", "models"):
             writer.execute(f"DELETE FROM {table} WHERE key = ?", [model.key])
+        if model.sample and not any(other.sample for other in store.catalog().models if other.name != name):
+            records += _remove_sample_records(writer)
     with store.loading:
         _remove_loaded_lines(store, name)
     return {"model": name, **counts, "records": records, "rejected": refused, "artifacts": _remove_artifacts(store, model)}
+
+
+def _delete_run_records(writer: duckdb.DuckDBPyConnection, name: str) -> int:
+    """Delete the records of a model's runs that name no model themselves; return how many."""
+    runs = sorted({run for (run,) in writer.execute(runs_of_model(), {"model": name}).fetchall() if run is not None})
+    count = 0
+    for kind in OF_RUNS:
+        own = " AND model IS NULL" if "model" in kind_columns(kind) else ""
+        count += int(single_row(writer, f"DELETE FROM {kind_tables()[kind]} WHERE list_contains(?::VARCHAR[], run){own}", [runs])[0])
+    return count
 
 
 def _delete_rows(writer: duckdb.DuckDBPyConnection, statement: str, name: str) -> int:

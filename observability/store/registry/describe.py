@@ -5,6 +5,8 @@ from observability.store.registry.score_columns import name_list, quoted_name
 from observability.store.registry.sensitive import CODE_VALUES
 from observability.store.types.registration import FeatureColumn, Inference
 
+MOST_NAMED = 12
+"""Most features that are listed in the option to give."""
 KIND_WORDS = {"number": ("number", "numbers"), "category": ("category", "categories"), "boolean": ("true or false", "true or false")}
 
 
@@ -75,11 +77,16 @@ def _sensitive_sentences(inference: Inference) -> list[str]:
     sensitive = [column for column in inference.columns if column.sensitive]
     if sensitive:
         sentences.append(f"Sensitive attributes: {', '.join(map(_name_and_role, sensitive))}.")
-    outside = [group.name for group in inference.groups if group.sensitive]
+    roles = inference.sensitive_roles
+    both = [f"{quoted_name(each.name)} ({roles[each.name]})" for each in inference.features if each.name in roles]
+    if both:
+        sentences.append(f"Features as well as groups: {', '.join(both)}.")
+    outside = [group.name for group in inference.groups if group.sensitive and group.name in roles]
     if outside and not inference.records:
-        what, them = ("it is not a feature", "it") if len(outside) == 1 else ("they are not features", "them")
-        advice = f"if the model uses {them}, name all features with --features"
-        sentences.append(f"Log {name_list(outside)} under `groups`, because {what} of this version; {advice}.")
+        sentences.append(f"Log {name_list(outside)} under `groups`: {roles[outside[0]]}.")
+    asked = [group.name for group in inference.groups if group.sensitive and group.name not in roles]
+    if asked and not inference.records:
+        sentences.append(_open_role_sentence(asked, [each.name for each in inference.features]))
     banded = [column for column in sensitive if column.bands]
     sentences += [f"{quoted_name(column.name)} is grouped into {', '.join(band_names(column.bands))}." for column in banded]
     if inference.codes:
@@ -90,6 +97,18 @@ def _sensitive_sentences(inference: Inference) -> list[str]:
         verb = "looks" if len(names) == 1 else "look"
         sentences.append(f"{name_list(names)} {verb} sensitive by name; fairness covers only what you name with --sensitive.")
     return sentences
+
+
+def _open_role_sentence(asked: list[str], features: list[str]) -> str:
+    """The question whether sensitive columns are features too, with the option that answers it."""
+    one = len(asked) == 1
+    option = ",".join([*features, *asked]) if len(features) <= MOST_NAMED else f"NAME,…,{','.join(asked)}"
+    return (
+        f"Does the model take {name_list(asked)}? That cannot be known from this file. If so, register again with --features {option}; "
+        f"otherwise log {'it' if one else 'them'} under `groups`. Until {'it arrives' if one else 'they arrive'} in one of the two, "
+        f"fairness is unknown; {'a column' if one else 'columns'} that {'arrives' if one else 'arrive'} among the features "
+        f"{'becomes a feature' if one else 'become features'} as well as {'a group' if one else 'groups'}."
+    )
 
 
 def _name_and_role(column: FeatureColumn) -> str:

@@ -111,6 +111,7 @@ def infer_with_outcomes(
         records=nested is not None,
         notes=tuple(notes),
         warnings=tuple(warnings),
+        sensitive_roles={group.name: "the named features do not include it" for group in groups} if request.features else {},
     )
     return inference, target
 

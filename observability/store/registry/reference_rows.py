@@ -5,6 +5,7 @@ Rows have the form of parsed records (parse_types.ParsedBlock), so that they are
 
 import json
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,9 @@ from observability.store.ingest.parse_tables import COLUMN, PREDICTION
 from observability.store.registry.column_profile import arrow_kind, coded_values, float_values, is_text_type
 from observability.store.registry.targets import ReferenceOutcomes
 from observability.store.types.registration import Inference
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 STAMP = pa.timestamp("us")
 CARRIED = ("weight", "threshold", "subject", "device", "replica", "batch")
@@ -79,7 +83,21 @@ def _catalog_edges(edges: NumericEdges) -> Edges:
         scale=edges.scale,
         low=edges.low,
         high=edges.high,
+        lowest=edges.lowest,
+        highest=edges.highest,
     )
+
+
+def reference_inputs(table: pa.Table, inference: Inference, places: NDArray[np.int64]) -> "DataFrame":
+    """Some rows of the features and groups as a model takes stored values: numbers float64, others objects, None for missing."""
+    import pandas as pd
+
+    taken, found = pa.array(places), {}
+    for column in inference.columns:
+        values = _stored_values(table[column.source], column.kind).take(taken)
+        number = column.kind == "number"
+        found[column.name] = values.to_numpy(zero_copy_only=False) if number else pd.Series(values.to_pylist(), dtype=object)
+    return pd.DataFrame(found)
 
 
 def prediction_rows(table: pa.Table, inference: Inference, target: ReferenceOutcomes, model: Model, now: datetime) -> pa.Table:

@@ -21,26 +21,32 @@ from observability.store.ingest.parse_plan import is_numeric_text, reference_lev
 from observability.store.ingest.stage import delete_stream, insert_predictions
 from observability.store.query import attributions
 from observability.store.registry import artifacts
+from observability.store.registry.artifact_check import ArtifactCheck, check_artifact
 from observability.store.registry.describe import describe_inference
 from observability.store.registry.infer import infer_with_outcomes, read_request_file, rename_columns
 from observability.store.registry.reference_rows import label_rows, prediction_rows, reference_edges
 from observability.store.registry.score_columns import name_list, quoted_name
-from observability.store.registry.sensitive import is_coded
+from observability.store.registry.sensitive import GROUP, is_coded, sensitive_roles
 from observability.store.registry.targets import ReferenceOutcomes
 from observability.store.rollup.rollup import rebuild_rollups
-from observability.store.types.registration import FeatureColumn, Inference, Registration, RegistrationRequest
+from observability.store.types.registration import FeatureColumn, Inference, ReferenceScorer, Registration, RegistrationRequest
 
 Progress = Callable[[str], object]
 """Called with the name of the current step."""
 
 
 def register_version(
-    store: Database, request: RegistrationRequest, *, progress: Progress | None = None, now: datetime | None = None
+    store: Database,
+    request: RegistrationRequest,
+    *,
+    progress: Progress | None = None,
+    now: datetime | None = None,
+    scorer: ReferenceScorer | None = None,
 ) -> Registration:
     """Register a model version with its reference, all or nothing. Registering a version again replaces its reference.
 
-    Raises UsageError if the file or the request is wrong or does not fit the model: another task, other classes than its other versions, or
-    a feature of another kind.
+    scorer: runs the artifact on rows of the reference. Raises UsageError if the file or the request is wrong or does not fit the model
+    (another task, other classes than its other versions, a feature of another kind), or if the artifact gives other scores.
     """
     now = aware_utc(now or datetime.now(UTC))
     say = progress or (lambda text: None)
@@ -55,8 +61,21 @@ def register_version(
     inference, target = infer_with_outcomes(
         reference.table, request, nested=reference.nested, threshold=settings.threshold, where=reference.name
     )
-    inference = replace(inference, warnings=(*reference.warnings, *inference.warnings))
     table = rename_columns(reference.table, request.renames, reference.name)
+    checked: ArtifactCheck | None = None
+    if scorer is not None and request.artifact:
+        say("scoring the reference with the artifact")
+        checked = check_artifact(table, _with_known_kinds(inference, table, known, request), target, request, scorer)
+    roles = sensitive_roles(inference, request, known, None if checked is None else checked.takes)
+    if any(roles[name].feature for name in roles):
+        names = [
+            name for name in table.column_names if name in {each.name for each in inference.features} or roles.get(name, GROUP).feature
+        ]
+        inference, target = infer_with_outcomes(
+            reference.table, replace(request, features=tuple(names)), threshold=settings.threshold, where=reference.name
+        )
+    reasons = inference.sensitive_roles if request.features else {name: role.because for name, role in roles.items()}
+    inference = replace(inference, warnings=(*reference.warnings, *inference.warnings), sensitive_roles=reasons)
     store.require_space()
     kept: list[artifacts.Artifact] = []
     old: artifacts.Artifact | None = None
@@ -71,6 +90,7 @@ def register_version(
                 say("copying the artifact")
                 kept.append(artifacts.store_artifact(store.home, model.key, request.version, request.artifact))
             sentences = (*describe_inference(inference), *_settings_sentences(request, settings, inference), *_artifact_sentences(kept))
+            sentences += (checked.sentence,) if checked else ()
             say("computing the edges")
             version = Version(
                 request.version,

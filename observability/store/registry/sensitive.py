@@ -1,16 +1,17 @@
 """Sensitive attributes: requested columns, columns that look sensitive, and bands of sensitive numbers."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from observability.core.catalog import Model
 from observability.core.errors import UsageError
 from observability.store.registry.column_profile import arrow_kind, float_values, profile_column
 from observability.store.registry.score_columns import find_column
-from observability.store.types.registration import FeatureColumn, RegistrationRequest
+from observability.store.types.registration import FeatureColumn, Inference, RegistrationRequest
 
 CODE_VALUES = 12
 """Sensitive integers with at most this many different values are taken for codes of categories; those with more are put into bands."""
@@ -83,6 +84,38 @@ def mark_sensitive(
 
     suggested = tuple(feature.name for feature in features if not feature.sensitive and looks_sensitive(feature.name))
     return tuple(map(grouped, features)), tuple(map(grouped, groups)), suggested
+
+
+@dataclass(frozen=True)
+class SensitiveRole:
+    """Whether a sensitive column is a feature as well as a group, and why."""
+
+    feature: bool
+    because: str
+
+
+GROUP = SensitiveRole(False, "")
+
+
+def sensitive_roles(
+    inference: Inference, request: RegistrationRequest, known: Model | None, taken: frozenset[str] | None
+) -> dict[str, SensitiveRole]:
+    """The roles of the sensitive groups of a flat file that the request leaves open, where they are known; others are left out.
+
+    known: the model before this registration, whose predictions may have carried them. taken: the columns that the model file takes, None
+    where it was not run.
+    """
+    if inference.records or request.features:
+        return {}
+    found: dict[str, SensitiveRole] = {}
+    for group in inference.groups:
+        if taken is not None and group.name in taken:
+            found[group.name] = SensitiveRole(True, "the model file takes it")
+        elif known is not None and known.column(f"feature.{group.name}"):
+            found[group.name] = SensitiveRole(True, "predictions carry it among their features")
+        elif taken is not None:
+            found[group.name] = SensitiveRole(False, "the model file does not take it")
+    return found
 
 
 def is_coded(column: pa.ChunkedArray) -> bool:

@@ -6,7 +6,6 @@ An unregistered version has no edges. Its nulls, NaN and absent features are sti
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,7 +13,9 @@ from numpy.typing import NDArray
 
 from observability.core.catalog import Edges, Model, Version
 from observability.core.questions import ABSENT, NULL, UNSEEN, WRONG_TYPE
+from observability.stats.arrays import Bools, Floats, Integers
 from observability.stats.binning import SPECIALS, Histogram, histogram_columns
+from observability.store.db.results import Cursor
 from observability.store.db.schema import COUNT_COLUMNS, SCORE, SUM_COLUMNS, model_table
 from observability.store.query.bin_plans import cached_bin_plan
 
@@ -22,18 +23,15 @@ HOUR_US = 3_600_000_000
 GROUPS_AT_ONCE = 256
 """Groups (stream, day, arrival hour) counted in one pass, so that memory is bounded for any block."""
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class RollupGroups:
     """The group of each row, and the keys of each group."""
 
-    of_row: Ints
-    stream: Ints
-    day: Ints
-    arrived: Ints
+    of_row: Integers
+    stream: Integers
+    day: Integers
+    arrived: Integers
 
 
 @dataclass
@@ -43,7 +41,7 @@ class RollupDeltas:
     counts: list[tuple[NDArray[np.generic], ...]] = field(default_factory=list)
     sums: list[tuple[NDArray[np.generic], ...]] = field(default_factory=list)
 
-    def add_counts(self, groups: RollupGroups, measure: int, first_bin: int, n: Ints, w: Floats | None, w2: Floats | None) -> None:
+    def add_counts(self, groups: RollupGroups, measure: int, first_bin: int, n: Integers, w: Floats | None, w2: Floats | None) -> None:
         """Add counts of shape (groups, bins) whose first bin is `first_bin`."""
         group, place = np.nonzero(n)
         held = n[group, place]
@@ -52,7 +50,7 @@ class RollupDeltas:
         weights = whole if w is None else w[group, place], whole if w2 is None else w2[group, place]
         self.counts.append((*keys, held, *weights))
 
-    def add_sums(self, groups: RollupGroups, measure: int, n: Ints, w: Floats, w2: Floats, histogram: Histogram) -> None:
+    def add_sums(self, groups: RollupGroups, measure: int, n: Integers, w: Floats, w2: Floats, histogram: Histogram) -> None:
         """Add sums by group; groups without a finite value are left out."""
         group = np.flatnonzero(n)
         figures = (n, w, w2, histogram.total, histogram.squares, histogram.low, histogram.high)
@@ -61,12 +59,7 @@ class RollupDeltas:
 
 
 def add_feature_counts(
-    writer: duckdb.DuckDBPyConnection,
-    model: Model,
-    rows: pa.Table,
-    versions: Mapping[int, Version],
-    references: Sequence[int],
-    threads: int = 2,
+    writer: Cursor, model: Model, rows: pa.Table, versions: Mapping[int, Version], references: Sequence[int], threads: int = 2
 ) -> None:
     """Add the histograms and sums of features and groups of new predictions (all stored columns) to the rollups of their model."""
     if not rows.num_rows or not (model.columns or model.task == "regression"):
@@ -100,12 +93,12 @@ def _row_groups(rows: pa.Table, references: Sequence[int]) -> Iterator[tuple[pa.
         yield rows.filter(pa.array(mask)), RollupGroups(of_row[mask] - start, *some.T)
 
 
-def _varies(*columns: Ints) -> bool:
+def _varies(*columns: Integers) -> bool:
     """Whether any column has more than one value."""
     return any(column[0] != column[-1] or (column != column[0]).any() for column in columns)
 
 
-def epoch_microseconds(column: pa.ChunkedArray) -> Ints:
+def epoch_microseconds(column: pa.ChunkedArray) -> Integers:
     """Microseconds since 1970 of a timestamp column."""
     return np.asarray(column.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy(), np.int64)
 
@@ -139,14 +132,14 @@ def _add_version(deltas: RollupDeltas, model: Model, rows: pa.Table, groups: Rol
             )
 
 
-def _values(column: pa.ChunkedArray) -> tuple[Floats, NDArray[np.bool_] | None]:
+def _values(column: pa.ChunkedArray) -> tuple[Floats, Bools | None]:
     """Numbers, and the mask of those that are not null (None: all)."""
     if not column.null_count:
         return np.asarray(column.to_numpy(), np.float64), None
     return np.asarray(pc.fill_null(column, 0.0).to_numpy(), np.float64), np.asarray(column.is_valid().to_numpy(), bool)
 
 
-def _marked_rows(lists: pa.ChunkedArray) -> dict[int, Ints]:
+def _marked_rows(lists: pa.ChunkedArray) -> dict[int, Integers]:
     """Row numbers by column id, from a column of lists of ids."""
     if lists.null_count == len(lists):
         return {}
@@ -157,14 +150,14 @@ def _marked_rows(lists: pa.ChunkedArray) -> dict[int, Ints]:
     return {int(key): part for key, part in zip(found, np.split(rows[order].astype(np.int64), starts[1:]), strict=True)}
 
 
-Arrays = tuple[Ints, Floats | None, Floats | None]
+Arrays = tuple[Integers, Floats | None, Floats | None]
 
 
 def _without_marked(
     deltas: RollupDeltas,
     groups: RollupGroups,
     measure: int,
-    marked: Mapping[int, dict[int, Ints]],
+    marked: Mapping[int, dict[int, Integers]],
     weights: Floats | None,
     arrays: Arrays,
     null_place: int,
@@ -185,7 +178,7 @@ def _without_marked(
     return n, w, w2
 
 
-def _group_counts(of_row: Ints, codes: Ints, weights: Floats | None, size: int, width: int) -> Arrays:
+def _group_counts(of_row: Integers, codes: Integers, weights: Floats | None, size: int, width: int) -> Arrays:
     """Counts, Σ weight and Σ weight² of shape (groups, codes). Rows with a negative group are left out."""
     kept = of_row >= 0
     if not kept.all():
@@ -199,7 +192,7 @@ def _group_counts(of_row: Ints, codes: Ints, weights: Floats | None, size: int, 
     return (n, None, None) if weights is None else (n, total(weights).astype(np.float64), total(weights**2).astype(np.float64))
 
 
-def _level_codes(column: pa.ChunkedArray, levels: Sequence[str]) -> Ints:
+def _level_codes(column: pa.ChunkedArray, levels: Sequence[str]) -> Integers:
     """Index of each text or boolean among the levels; UNSEEN for others, NULL for null."""
     names = pc.if_else(column, "true", "false") if pa.types.is_boolean(column.type) else column
     found = pc.fill_null(pc.index_in(names, value_set=pa.array(levels, names.type)), UNSEEN).to_numpy().astype(np.int64)
@@ -223,7 +216,7 @@ def _add_finite_sums(
     deltas.add_sums(groups, measure, n, w, w2, histogram)
 
 
-def _write_deltas(writer: duckdb.DuckDBPyConnection, model: Model, deltas: RollupDeltas) -> None:
+def _write_deltas(writer: Cursor, model: Model, deltas: RollupDeltas) -> None:
     """Insert the collected rows."""
     counts = [np.concatenate(column) for column in zip(*deltas.counts, strict=True)]
     names = ["stream", "period", "measure", "bin", "arrived", "n", "w", "w2"]
@@ -236,12 +229,7 @@ def _write_deltas(writer: duckdb.DuckDBPyConnection, model: Model, deltas: Rollu
 
 
 def _insert_arrays(
-    writer: duckdb.DuckDBPyConnection,
-    table: str,
-    types: Mapping[str, str],
-    names: list[str],
-    columns: list[NDArray[np.generic]],
-    fixed: Mapping[str, int],
+    writer: Cursor, table: str, types: Mapping[str, str], names: list[str], columns: list[NDArray[np.generic]], fixed: Mapping[str, int]
 ) -> None:
     """Insert arrays as rows of a rollup table. fixed: constant columns."""
     if not columns or not columns[0].size:

@@ -6,16 +6,16 @@ changes it. A load adds to the rollups the ladder of everything minus the ladder
 current state as of any whole hour, for any order of loading.
 """
 
-import duckdb
 import pyarrow as pa
 
 from observability.core.catalog import Model
 from observability.store.db.expressions import arrival_hour_sql, label_code_sql
+from observability.store.db.results import Cursor
 
 CHANGED, REVISIONS, EVENTS = "changed_predictions", "label_revisions", "ladder_events"
 
 
-def write_ladder_events(writer: duckdb.DuckDBPyConnection, model: Model, changed: pa.Table, revisions: pa.Table | None) -> None:
+def write_ladder_events(writer: Cursor, model: Model, changed: pa.Table, revisions: pa.Table | None) -> None:
     """Create the temporary table of events from predictions and all label revisions of their ids.
 
     changed: `id`, `arrived_hour` (0 in a reference, which has no arrival times), `in_reference`, `is_new` (not stored before this load),
@@ -69,7 +69,7 @@ def _ladder_steps(changed: str, predictions: str, sign: int) -> str:
             WHERE NOT EXISTS (FROM {changed} x WHERE x.pid = p.pid AND x.hour = p.arrived_hour)"""
 
 
-def drop_ladder_events(writer: duckdb.DuckDBPyConnection) -> None:
+def drop_ladder_events(writer: Cursor) -> None:
     """Drop what `write_ladder_events` created."""
     writer.execute(f"DROP TABLE IF EXISTS {EVENTS}")
     writer.unregister(CHANGED)

@@ -7,13 +7,12 @@ devices with their latencies.
 
 from collections.abc import Mapping, Sequence
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from observability.core.catalog import Column, Model, Version
+from observability.core.catalog import Model, Version
 from observability.stats.binning import BinPlan, bin_numbers
 from observability.stats.scores import COARSE_GROUP
 from observability.store.db.expressions import (
@@ -25,7 +24,7 @@ from observability.store.db.expressions import (
     probability_list_sql,
     status_code_sql,
 )
-from observability.store.db.results import arrow_result
+from observability.store.db.results import Cursor, arrow_result
 from observability.store.db.schema import (
     DAY_OUTCOMES,
     ERROR,
@@ -55,15 +54,10 @@ UNLABELLED = {
 
 def sliced_columns(model: Model) -> dict[str, str]:
     """Stored column by reference, of everything with its own slices: sensitive columns, bands of sensitive numbers, replica, device."""
-    columns = {column.reference: column.column for column in model.columns if _is_sliced(column)}
+    columns = {column.reference: column.column for column in model.columns if column.sensitive and column.kind != "number"}
     bands = {f"{BAND}{column.name}": column for column in model.columns}
     banded = {reference: found.column for reference in bands if (found := banded_column(model, reference)) is not None}
     return columns | banded | {name: name for name in SLICED_FIELDS}
-
-
-def _is_sliced(column: Column) -> bool:
-    """Whether the levels of a column are slices in the rollups."""
-    return column.sensitive and column.kind != "number"
 
 
 def outcome_columns(model: Model) -> list[str]:
@@ -73,7 +67,7 @@ def outcome_columns(model: Model) -> list[str]:
 
 
 def add_outcome_counts(
-    writer: duckdb.DuckDBPyConnection,
+    writer: Cursor,
     model: Model,
     new: pa.Table | None,
     older: pa.Table | None,
@@ -122,12 +116,7 @@ def add_outcome_counts(
 
 
 def _prepared_rows(
-    writer: duckdb.DuckDBPyConnection,
-    model: Model,
-    table: pa.Table,
-    is_new: bool,
-    versions: Mapping[int, Version],
-    references: Sequence[int],
+    writer: Cursor, model: Model, table: pa.Table, is_new: bool, versions: Mapping[int, Version], references: Sequence[int]
 ) -> pa.Table:
     """Predictions with everything that their cells need: periods, bins, codes, weights, slices (servers: those of replica and device)."""
     in_reference = f"list_contains({list(references)}::SMALLINT[], stream)"
@@ -189,7 +178,7 @@ def _class_bins(by_class: pa.ChunkedArray, classes: int) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(_bins(flat, SCORE_PLAN)), classes).cast(pa.list_(pa.int16()))
 
 
-def _slice_lists(writer: duckdb.DuckDBPyConnection, model: Model, rows: pa.Table) -> tuple[pa.Array, pa.Array]:
+def _slice_lists(writer: Cursor, model: Model, rows: pa.Table) -> tuple[pa.Array, pa.Array]:
     """Lists of the slice numbers of each row: all of them, and those of replica and device.
 
     New levels get a number, up to SLICE_LEVELS per column.
@@ -237,7 +226,7 @@ def _counts_sql(
         FROM {source} GROUP BY ALL HAVING n <> 0 OR w <> 0 OR w2 <> 0"""
 
 
-def _add_sums(writer: duckdb.DuckDBPyConnection, table: str, measures: Mapping[str, str], source: str, has_slices: bool) -> None:
+def _add_sums(writer: Cursor, table: str, measures: Mapping[str, str], source: str, has_slices: bool) -> None:
     """Add sums of the measures (SQL expressions, NULL for none) over events: slice 0 by hour, the other slices by day."""
     if not measures:
         return
@@ -271,7 +260,7 @@ def _sums_sql(table: str, period: str, slice_: str, measures: Mapping[str, str],
         WHERE n <> 0 OR w <> 0 OR total <> 0 OR squares <> 0"""
 
 
-def _add_error_histogram(writer: duckdb.DuckDBPyConnection, table: str, versions: Mapping[int, Version]) -> None:
+def _add_error_histogram(writer: Cursor, table: str, versions: Mapping[int, Version]) -> None:
     """Add the histogram of the errors of a regression on the edges of the version."""
     rows = arrow_result(writer, f"SELECT stream, day, event_hour, sign, w, score - number AS error FROM {EVENTS} WHERE label = 0")
     if not rows.num_rows:

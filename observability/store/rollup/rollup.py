@@ -7,14 +7,13 @@ all raw rows, `merge_rollups` adds up rows with equal keys, `compact_rollups` co
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
-import duckdb
 import pyarrow as pa
 
 from observability.core.catalog import Model, Version
 from observability.core.time import aware_utc
 from observability.store.db.catalog_store import read_catalog, stream_numbers
 from observability.store.db.expressions import decision_sql, sql_literal
-from observability.store.db.results import arrow_result, first_row, single_row
+from observability.store.db.results import Cursor, arrow_result, first_row, single_row
 from observability.store.db.schema import COUNT_COLUMNS, SUM_COLUMNS, model_table
 from observability.store.rollup.features import add_feature_counts
 from observability.store.rollup.outcomes import add_outcome_counts, outcome_columns, sliced_columns
@@ -36,7 +35,7 @@ FIGURES = {
 
 
 def add_to_rollups(
-    writer: duckdb.DuckDBPyConnection,
+    writer: Cursor,
     model: Model,
     new: pa.Table | None,
     older: pa.Table | None = None,
@@ -57,7 +56,7 @@ def add_to_rollups(
     add_outcome_counts(writer, model, new, older, revisions, versions, references)
 
 
-def rebuild_rollups(writer: duckdb.DuckDBPyConnection, name: str, streams_only: Iterable[int] | None = None, *, threads: int = 2) -> None:
+def rebuild_rollups(writer: Cursor, name: str, streams_only: Iterable[int] | None = None, *, threads: int = 2) -> None:
     """Rebuild the rollups of a model from its raw rows with its present classes, threshold, edges and sensitive columns.
 
     streams_only: rebuild only these streams. The decisions of the raw rows are recomputed as well. Compacted arrivals stay compacted.
@@ -90,7 +89,7 @@ def rebuild_rollups(writer: duckdb.DuckDBPyConnection, name: str, streams_only: 
     merge_rollups(writer, model)
 
 
-def merge_rollups(writer: duckdb.DuckDBPyConnection, model: Model) -> None:
+def merge_rollups(writer: Cursor, model: Model) -> None:
     """Add up rollup rows with equal keys and remove those that cancel out. Answers do not change."""
     rows = 0
     for table, columns, keys in (("counts", COUNT_COLUMNS, COUNT_KEYS), ("sums", SUM_COLUMNS, SUM_KEYS)):
@@ -109,7 +108,7 @@ def merge_rollups(writer: duckdb.DuckDBPyConnection, model: Model) -> None:
     )
 
 
-def merge_if_grown(writer: duckdb.DuckDBPyConnection, model: Model) -> bool:
+def merge_if_grown(writer: Cursor, model: Model) -> bool:
     """Merge the rollups if they have grown enough; return whether they were merged. Amortized, a row is merged O(1) times."""
     (rows,) = single_row(writer, f"SELECT count(*) FROM {model_table('counts', model.key)}")
     row = first_row(writer, "SELECT merged_rows FROM rollups WHERE key = ?", [model.key])
@@ -119,7 +118,7 @@ def merge_if_grown(writer: duckdb.DuckDBPyConnection, model: Model) -> bool:
     return True
 
 
-def compact_rollups(writer: duckdb.DuckDBPyConnection, model: Model, *, now: datetime | None = None, days: int = COMPACT_DAYS) -> int:
+def compact_rollups(writer: Cursor, model: Model, *, now: datetime | None = None, days: int = COMPACT_DAYS) -> int:
     """Round arrivals older than `days` up to whole days and merge; return that limit in hours since 1970.
 
     Before the limit, `as_of` is then exact in the rollups only at midnight; other instants are answered from raw rows. The limit is stored
@@ -132,7 +131,7 @@ def compact_rollups(writer: duckdb.DuckDBPyConnection, model: Model, *, now: dat
     return limit
 
 
-def _coarsen_arrivals(writer: duckdb.DuckDBPyConnection, model: Model, limit: int) -> None:
+def _coarsen_arrivals(writer: Cursor, model: Model, limit: int) -> None:
     """Round arrivals before an hour up to whole days."""
     for table in ("counts", "sums"):
         writer.execute(
@@ -140,7 +139,7 @@ def _coarsen_arrivals(writer: duckdb.DuckDBPyConnection, model: Model, limit: in
         )
 
 
-def wants_compaction(cursor: duckdb.DuckDBPyConnection, model: Model, now: datetime) -> bool:
+def wants_compaction(cursor: Cursor, model: Model, now: datetime) -> bool:
     """Whether the rollups are large enough to compact and were not compacted today. Read-only."""
     (rows,) = single_row(cursor, f"SELECT count(*) FROM {model_table('counts', model.key)}")
     return rows >= COMPACT_FROM and compaction_hours(cursor).get(model.key, 0) < compaction_limit(now, COMPACT_DAYS)
@@ -152,6 +151,6 @@ def compaction_limit(now: datetime, days: int) -> int:
     return int(midnight.timestamp() // 3600)
 
 
-def compaction_hours(cursor: duckdb.DuckDBPyConnection) -> Mapping[int, int]:
+def compaction_hours(cursor: Cursor) -> Mapping[int, int]:
     """By model key, the arrival hour before which the rollups know arrivals by day only. Read-only."""
     return dict(cursor.execute("SELECT key, compacted_before FROM rollups").fetchall())

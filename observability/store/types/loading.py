@@ -8,7 +8,9 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class LoadReport:
-    """Totals of a load. reasons: rejected lines by reason. files: files or segments that were read. Reports can be added."""
+    """Totals of a load. reasons: rejected lines by reason. examples: one message of each reason. files: files or segments that were read.
+    Reports can be added.
+    """
 
     lines: int = 0
     stored: int = 0
@@ -17,6 +19,7 @@ class LoadReport:
     reasons: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     files: int = 0
+    examples: Mapping[str, str] = field(default_factory=dict)
 
     def __add__(self, other: Self) -> "LoadReport":
         reasons = Counter(self.reasons) + Counter(other.reasons)
@@ -26,6 +29,7 @@ class LoadReport:
             duplicates=self.duplicates + other.duplicates,
             rejected=self.rejected + other.rejected,
             reasons=dict(reasons),
+            examples={**other.examples, **self.examples},
             seconds=self.seconds + other.seconds,
             files=self.files + other.files,
         )
@@ -43,6 +47,8 @@ class LoadDefaults:
     features: names on the top level of a record (a flat record, a CSV row) that are features. None: only what is in `features`. groups:
     columns of a file that are sensitive attributes but not features; those of a known model are added. renames: name in the file → name in
     the record, of fields and features. timezone: IANA name for times without an offset; None rejects them.
+    sent: whether services sent them, so that what is wrong with them is the system's; a person who loads a file is told at once.
+    sample: whether they belong to the sample fleet, so that they say nothing about other models and go with it.
     """
 
     kind: str | None = None
@@ -52,3 +58,5 @@ class LoadDefaults:
     renames: Mapping[str, str] = field(default_factory=dict)
     timezone: str | None = None
     groups: tuple[str, ...] = ()
+    sample: bool = False
+    sent: bool = False

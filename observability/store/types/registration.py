@@ -1,12 +1,17 @@
 """The request to register a model version, and what was inferred from its reference file."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from observability.core.catalog import Kind, Task
-from observability.core.errors import UsageError
+from observability.core.errors import ObservabilityError, UsageError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from observability.stats.arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,8 @@ class Inference:
     rows: of the file; usable: those with a score or a prediction; labelled: usable ones with a label. scores: (class, column). features,
     groups: in the order of the file. left_out: column → why it is not a feature. suggested_sensitive: features whose names suggest it.
     codes: sensitive numbers that are taken for categories. at: the column of event times, if any. metrics: see `targets.reference_metrics`.
-    records: the file holds prediction records, not flat rows. notes, warnings: sentences.
+    records: the file holds prediction records, not flat rows. notes, warnings: sentences. sensitive_roles: of sensitive columns of a flat
+    file, why each is a feature or not; those whose role is a guess are left out.
     """
 
     model: str
@@ -92,6 +98,7 @@ class Inference:
     records: bool
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+    sensitive_roles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[FeatureColumn, ...]:
@@ -185,3 +192,20 @@ class Registration:
     rows: int
     sentences: tuple[str, ...]
     inference: Inference
+
+
+class NotScoredError(ObservabilityError):
+    """A model file could not be run here, which says nothing about it."""
+
+
+@dataclass(frozen=True)
+class ScoredReference:
+    """Scores that a model file gave rows, (n,) or (n, classes) in multiclass, and the columns that it takes."""
+
+    scores: "Floats"
+    columns: tuple[str, ...]
+
+
+ReferenceScorer = Callable[[Path, "DataFrame", str, tuple[str, ...]], ScoredReference]
+"""Scores rows (columns by name, as logged) with a model file, for a task and its classes. Raises UsageError where the file does not take
+them, NotScoredError where it cannot be run here."""

@@ -14,7 +14,7 @@ from observability.detection.own_history import usual_values
 
 START = datetime(2026, 3, 2)
 END = START + timedelta(days=7)
-COLUMNS = ["batch", "at", "source", "rows", "rejected_rows", "captured_to"]
+COLUMNS = ["batch", "at", "source", "rows", "device", "rejected_rows", "captured_to"]
 
 
 def delivered(rng: np.random.Generator, days: range, *, source: str = "clinic", skip: tuple[int, ...] = ()) -> list[dict]:
@@ -34,7 +34,7 @@ def judged(rows: list[dict], *, now: datetime = END, budget: float = 0.0143) -> 
     frame = pd.DataFrame(rows, columns=COLUMNS).astype(
         {"at": "datetime64[us]", "captured_to": "datetime64[us]", "rows": "Int64", "rejected_rows": "Int64"}
     )
-    frame["source"] = frame["source"].astype(object)
+    frame[["source", "device"]] = frame[["source", "device"]].astype(object)
     window = Window("", START.replace(tzinfo=UTC), END.replace(tzinfo=UTC))
     context = Context(EVERY_MODEL, NO_VERSION, window, now.replace(tzinfo=UTC), budget)
     frames = {"batches": frame[frame["at"] >= START], "past batches": frame[frame["at"] < START]}
@@ -162,3 +162,49 @@ def test_a_window_with_everything_in_it_says_that_a_shorter_one_can_tell(rows: l
     (few,), (many,) = (list(judged(each).values()) for each in (week, [*week, *evenings]))
     assert few.severity == many.severity == "unknown" and "shorter" not in few.because
     assert many.because.endswith("Of its 14 batches in this window the later ones can be judged in a shorter window.")
+
+
+def from_devices(rng: np.random.Generator, days: range, *, devices: int = 6, named: bool = True) -> list[dict]:
+    """A batch of each device each morning, all within a few minutes; each device has its own size and delay."""
+    found = []
+    for day in days:
+        for place in range(devices):
+            at = START + timedelta(days=day, hours=6, minutes=float(rng.uniform(0, 6)))
+            rows = int(200 * (1 + place) * np.exp(rng.normal(0, 0.05)))
+            body = {"batch": f"{place}-{day}", "at": at, "source": "edge", "rows": rows, "device": f"d{place}" if named else None}
+            late = at - timedelta(hours=1 + 4 * place, minutes=float(rng.uniform(0, 20)))
+            found.append(body | {"rejected_rows": int(rng.binomial(rows, 0.01)), "captured_to": late})
+    return found
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["devices named", "devices not named"])
+def test_devices_that_deliver_together_are_no_finding_in_any_clean_week(named: bool) -> None:
+    for seed in range(20):
+        found = judged(from_devices(np.random.default_rng(seed), range(-84, 7), named=named))
+        assert not [each.because for each in found.values() if each.needs_action]
+
+
+def test_a_device_that_stops_is_named_though_its_source_goes_on_delivering() -> None:
+    rows = from_devices(np.random.default_rng(3), range(-84, 7))
+    gone = [each for each in rows if each["device"] != "d4" or each["at"] < START + timedelta(days=3)]
+    found = judged(gone)["batch_gap_hours"]
+    assert found.severity == "act" and found.evidence["device"] == "d4" and found.subject == "source:edge"
+    assert found.because.startswith("Device `d4` of source `edge` has delivered nothing for 4.7 days; usually 24 hours pass.")
+    whole = judged([each for each in rows if each["at"] < START + timedelta(days=3)])["batch_gap_hours"]
+    assert whole.severity == "act" and whole.because == "Source `edge` has delivered nothing for 4.7 days; usually 23.9 hours pass."
+
+
+def test_the_delay_and_the_rows_of_a_device_are_compared_with_its_own() -> None:
+    rows = from_devices(np.random.default_rng(4), range(-84, 7))
+    last = next(each for each in reversed(rows) if each["device"] == "d0")
+    last["captured_to"] -= timedelta(hours=9)
+    last["rows"], last["rejected_rows"] = 60, 0
+    found = judged(rows)
+    assert found["batch_delay_hours"].severity == "act" and "of device `d0` of source `edge`" in found["batch_delay_hours"].because
+    assert found["batch_rows"].severity == "act" and found["batch_rows"].evidence["batch"] == last["batch"]
+
+
+def test_devices_with_little_past_are_compared_together() -> None:
+    rows = from_devices(np.random.default_rng(5), range(-4, 7), devices=12)
+    found = judged(rows)
+    assert "batch_rows" in found and not [each for each in found.values() if each.needs_action]

@@ -97,13 +97,14 @@ def test_a_group_that_loses_more_rows_is_named_against_the_others(rows: list[dic
     assert "19 % of 900 rows against 1 % of the other 1,100" in sex.because
 
 
-def test_chance_in_a_small_group_is_no_finding(rows: list[dict]) -> None:
+def test_chance_in_a_small_group_cannot_be_told_yet(rows: list[dict]) -> None:
     rows[-1]["groups"] = {
         "sex": {"F": {"in": 40, "dropped": 4}, "M": {"in": 1960, "dropped": 60}},
         "age": {"old": {"in": 12, "dropped": 6}, "new": {"in": 1988, "dropped": 60}},
     }
     found = judged(rows)
-    assert found[RULE, "sex=F"].severity == "ok" and found[RULE, "sex=F"].value == pytest.approx(0.1 - 60 / 1960)
+    assert found[RULE, "sex=F"].severity == "unknown" and "more rows of it" in found[RULE, "sex=F"].because
+    assert found[RULE, "sex=F"].value == pytest.approx(0.1 - 60 / 1960)
     assert found[RULE, "age=new"].severity == "unknown" and "each group needs 30 rows" in found[RULE, "age=new"].because
 
 
@@ -136,4 +137,23 @@ def test_clean_weeks_raise_little() -> None:
         for each in rows:
             each["rows_dropped"] = int(rng.binomial(2000, rng.beta(6, 100)))
         raised += [each.severity for each in judged(rows).values() if each.severity != "ok"]
-    assert raised.count("act") == 0 and len(raised) <= 3
+    assert raised.count("act") == 0 and raised.count("watch") <= 3 and raised.count("unknown") <= 10
+
+
+def test_a_run_that_is_as_unusual_as_runs_are_has_the_limit_of_one_that_is_not(rows: list[dict]) -> None:
+    """Shares of 3 to 12 % make 9 % usual, which is beyond twice the usual share."""
+    shares = np.random.default_rng(8).permutation(np.linspace(0.005, 0.12, len(rows)) ** 1.5)
+    for each, share in zip(rows, shares / shares.max() * 0.12, strict=True):
+        each["rows_dropped"] = int(2000 * share)
+    for each in rows[-7:]:
+        each["rows_dropped"] = 80
+    rows[-1]["rows_dropped"] = 180
+    found = judged(rows)[RULE, "cleaning_drop_rate"]
+    assert found.severity == "ok" and found.value < found.limit
+    assert "is within its limits: it drops" in found.because and "given how runs differ" in found.because
+
+
+def test_a_run_beyond_how_runs_differ_is_unknown_where_it_is_not_significant(rows: list[dict]) -> None:
+    rows[-1]["rows_dropped"] = 170
+    found = judged(rows, budget=1e-9)[RULE, "cleaning_drop_rate"]
+    assert found.severity == "unknown" and found.value > found.limit and "it cannot be told yet and needs more runs" in found.because

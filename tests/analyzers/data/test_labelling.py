@@ -13,7 +13,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from observability.analyzers.data.labelling import ANALYZER
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
-from observability.core.finding import Finding
+from observability.core.finding import Finding, news_of
 from observability.core.window import Window
 from observability.metrics import annotations, assignments, gold_accuracy, labelling_speed, suggestions
 from observability.metrics.annotations import LEAST, answers_needed, first_answers
@@ -67,7 +67,7 @@ def test_who_is_often_wrong_on_gold_items_is_named_and_the_test_is_fishers_on_a_
 def test_a_weak_person_of_before_is_no_news_and_a_few_gold_items_are_no_alarm() -> None:
     always = project(3, weak="ann-2", weak_by=0.35, weak_since=START - timedelta(days=40))
     one = only(said(always), "gold_accuracy", "project:moods/annotator:ann-2")
-    assert one.severity == "watch" and "as in the 4 weeks before" in one.because
+    assert one.severity == "act" and news_of(one) == "ongoing" and "as in the 4 weeks before" in one.because
     few = project(3, weak="ann-2", weak_by=0.9, gold=0.05)
     now, _ = answers(few)
     people = gold_accuracy.gold_accuracy_by_annotator(now, BUDGET).set_index("annotator")

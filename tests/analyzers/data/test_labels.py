@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import fisher_exact
 
 from observability.analyzers.data.labels import LIMITS
-from observability.core.finding import Finding
+from observability.core.finding import Finding, news_of
 from observability.detection import label_queue
 from observability.metrics import annotators, repeat_labels
 from observability.metrics.labelling_projects import recent_labels
@@ -81,7 +81,8 @@ def test_two_people_cannot_be_told_apart_and_old_oddness_is_no_news() -> None:
     mine = rows["annotator"] == "c"
     rows.loc[mine, "label"] = rng.integers(0, 3, int(mine.sum()))
     found = only(said(rows), "annotator_agreement")
-    assert found.subject == "annotator=c" and found.severity == "watch" and "as in the 4 weeks before" in found.because
+    assert found.subject == "annotator=c" and found.severity == "act" and "as in the 4 weeks before" in found.because
+    assert news_of(found) == "ongoing"
 
 
 def waiting(hours: float, late_hours: float, who: str = "b") -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -89,7 +89,7 @@ def test_clean_values_give_one_sentence_a_column() -> None:
     columns = [each for each in said.values() if each.subject != "model"]
     assert {each.subject for each in columns} == {*FEATURES, "score"} and len(columns) == 4
     assert {(each.metric, each.severity) for each in columns} == {("null_rate", "ok")}
-    assert "`region` is unchanged" in said["region", "null_rate"].because
+    assert "No rate of `region` grew beyond its limit" in said["region", "null_rate"].because
 
 
 def test_a_surge_of_nulls_has_the_figures_of_scipy_and_its_first_day() -> None:
@@ -253,10 +253,26 @@ def test_the_score_is_named_apart_from_a_feature_called_score() -> None:
 
 def test_counters_are_judged_by_their_level() -> None:
     context = context_for(None)
-    counters = {"stored": 850, "duplicates": 20, "rejected": 130, "unknown_columns": {"agee": 400, "typo": 1}}
+    counters = {
+        "stored": 850,
+        "duplicates": 20,
+        "duplicate_hours": 12,
+        "rejected": 130,
+        "rejected_hours": 30,
+        "rules": {"'score' is a number": 100, "'at' has no offset": 30},
+        "unknown_columns": {"agee": 400, "typo": 1},
+    }
     said = {each.metric: each for each in judge(replace(context, counters=counters), rows(1000, 38), None)}
     assert said["duplicate_rate"].severity == "watch" and said["duplicate_rate"].value == pytest.approx(0.02)
     assert said["rejected_rate"].severity == "act" and said["rejected_rate"].likely_source == "system"
+    assert said["rejected_rate"].because == (
+        "130 of 1,000 lines that services sent broke a rule and were rejected (13 %): 'score' is a number (100 lines); "
+        "'at' has no offset (30 lines)."
+    )
+    once = replace(context, counters=counters | {"rejected_hours": 1, "duplicate_hours": 2})
+    for finding in judge(once, rows(1000, 38), None):
+        if finding.metric in ("rejected_rate", "duplicate_rate"):
+            assert finding.severity == "unknown" and "whether they keep coming cannot be told yet" in finding.because
     assert said["unknown_columns"].severity == "ok" or "`agee` in 400 predictions" in said["unknown_columns"].because
     assert said["unknown_columns"].value == 1.0 and "typo" not in said["unknown_columns"].because
     few = {each.metric: each for each in judge(replace(context, counters={"stored": 20, "rejected": 10}), rows(1000, 38), None)}
@@ -448,3 +464,134 @@ def test_every_finding_is_in_the_unit_of_its_metric_and_in_utc() -> None:
     for each in judge(world(rows(3000, 73)), current, rows(3000, 73), history=stream(28, 74)):
         assert each.unit == METRICS[each.metric].unit
         assert each.onset is None or each.onset.tzinfo is UTC
+
+
+def test_a_column_in_another_unit_is_out_of_range_and_not_stuck() -> None:
+    """One outlier in the reference makes the first bin as wide as the column; 473 values in it are not one value."""
+    rng = np.random.default_rng(31)
+    reference, current = rows(5000, 30), rows(3000, 32)
+    reference["age"] = np.append(rng.normal(40, 5, 4999), 0.0)
+    current["age"] = np.round(rng.normal(4, 0.5, 3000), 3)
+    said = of_columns(current, reference)
+    assert ("age", "stuck_hours") not in said and ("age", "constant") not in said
+    found = said["age", "out_of_range_rate"]
+    assert found.severity == "act" and found.value == 1.0
+    assert "about 10 times smaller: a unit?" in found.because
+
+
+def test_values_that_vary_inside_one_wide_bin_are_not_one_value() -> None:
+    """The values of a narrow range fall into one bin of the reference and vary there."""
+    rng = np.random.default_rng(33)
+    reference, current = rows(5000, 34), rows(3000, 35)
+    reference["age"], current["age"] = rng.uniform(0, 1000, 5000), rng.uniform(501, 509, 3000)
+    said = of_columns(current, reference)
+    assert ("age", "stuck_hours") not in said
+
+
+def test_the_one_value_that_a_column_kept_is_named() -> None:
+    current = rows(3000, 36)
+    held = (current["at"] >= START + timedelta(days=3)) & (current["at"] < START + timedelta(days=5))
+    current.loc[held, "age"] = 37.25
+    assert "kept one value, 37.25, for 2 whole days" in of_columns(current, rows(5000, 37))["age", "stuck_hours"].because
+
+
+def by_day(values: list[object], seed: int) -> pd.DataFrame:
+    """Hourly predictions of as many days as values, whose region is the same for a whole day; the last seven days are the window."""
+    frame = rows(24 * len(values), seed, days=len(values))
+    frame["at"] += timedelta(days=7 - len(values))
+    frame["region"] = np.repeat(np.array(values, object), 24)
+    return frame
+
+
+def of_shared_days(values: list[object], reference: pd.DataFrame) -> dict[tuple[str, str], Finding]:
+    """Findings about columns where the values before the last seven are the past month."""
+    frame = by_day(values, 38)
+    current, past = frame[frame["at"] >= START], frame[frame["at"] < START]
+    return {(each.subject, each.metric): each for each in judge(world(reference), current.reset_index(drop=True), reference, past)}
+
+
+def test_a_column_that_a_whole_day_shares_has_one_observation_a_day() -> None:
+    """One new category on one day of seven is one observation, not 24 rows; on five of seven days it is a fault."""
+    rng = np.random.default_rng(39)
+    reference = rows(24 * 90, 40)
+    reference["region"] = np.repeat(rng.choice(["north", "south", "east"], 90), 24).astype(object)
+    usual = [str(each) for each in rng.choice(["north", "south", "east"], 28)]
+    one = of_shared_days([*usual, "north", "west", "south", "east", "north", "south", "east"], reference)
+    assert one["region", "unseen_rate"].severity == "unknown" and "more days" in one["region", "unseen_rate"].because
+    most = of_shared_days([*usual, "north", "west", "west", "west", "west", "west", "south"], reference)
+    assert most["region", "unseen_rate"].severity == "act"
+
+
+def test_rows_that_vary_within_a_day_still_count_one_by_one() -> None:
+    current = rows(24 * 7, 41)
+    current.loc[(current["at"] >= START + timedelta(days=2)) & (current["at"] < START + timedelta(days=3)), "region"] = "west"
+    assert of_columns(current, rows(5000, 42))["region", "unseen_rate"].severity == "act"
+
+
+def test_a_season_that_lasts_as_long_as_before_is_neither_constant_nor_stuck() -> None:
+    reference = rows(24 * 90, 43)
+    reference["region"] = np.repeat(np.array(["north", "south", "east"], object), 24 * 30)
+    said = of_shared_days(["south"] * 35, reference)
+    assert said["region", "null_rate"].severity == "ok"
+    reference["region"] = np.repeat(np.random.default_rng(44).choice(["north", "south", "east"], 90, p=(0.6, 0.1, 0.3)), 24).astype(object)
+    changed = of_shared_days([*(["north", "south", "east"] * 10)[:28], *["south"] * 7], reference)
+    assert changed["region", "stuck_hours"].severity in ("watch", "act")
+
+
+def rates(reference: float, past: float, now: float) -> dict[tuple[str, str], Finding]:
+    """Findings of columns of which `age` was null at these rates: in the reference, in the month before, in the window."""
+    sides = []
+    for place, (rate, days) in enumerate(((reference, 7), (past, 28), (now, 7))):
+        frame = rows(600 * days, 80 + place, days)
+        frame.loc[np.random.default_rng(90 + place).random(len(frame)) < rate, "age"] = None
+        sides.append(frame)
+    before, earlier, current = sides
+    earlier["at"] -= timedelta(days=28)
+    return {(each.subject, each.metric): each for each in judge(world(before), current, before, earlier)}
+
+
+def test_a_rate_that_the_month_before_had_too_keeps_its_severity_and_is_ongoing() -> None:
+    said = rates(0.01, 0.2, 0.2)["age", "null_rate"]
+    assert (said.severity, said.news, said.evidence["standing"]) == ("act", "ongoing", True)
+    assert "and the 28 days before had" in said.because
+    assert rates(0.01, 0.01, 0.2)["age", "null_rate"].news is None
+
+
+def test_a_slow_rise_over_the_month_is_judged_against_the_reference() -> None:
+    """The days of the rise differ much, and do not widen the test of the level."""
+    reference, past, current = rows(4200, 94), rows(28 * 600, 95, 28), rows(4200, 96)
+    past["at"] -= timedelta(days=28)
+    rise = np.linspace(0.01, 0.4, len(past))
+    past.loc[np.random.default_rng(97).random(len(past)) < rise, "age"] = None
+    current.loc[np.random.default_rng(98).random(len(current)) < 0.3, "age"] = None
+    found = {(each.subject, each.metric): each for each in judge(world(reference), current, reference, past)}
+    assert found["age", "null_rate"].severity == "act"
+
+
+def test_a_rate_that_can_hardly_grow_has_no_limit() -> None:
+    reference, current = rows(5000, 103), rows(4000, 104)
+    reference.loc[50:, "age"] = None
+    current["age"] = None
+    said = of_columns(current, reference)["age", "null_rate"]
+    assert (said.severity, said.value, said.limit) == ("ok", 1.0, None)
+
+
+def test_a_rate_beyond_its_limit_by_chance_is_unknown_and_says_what_is_missing() -> None:
+    reference, current = rows(120, 99), rows(120, 100)
+    reference.loc[:2, "age"] = None
+    current.loc[:7, "age"] = None
+    said = of_columns(current, reference)["age", "null_rate"]
+    assert said.severity == "unknown" and said.value > said.limit and "it cannot be told yet and needs" in said.because
+
+
+def test_a_gap_as_usual_has_the_limit_of_a_gap_that_would_not_be() -> None:
+    """Past nights of six hours without predictions make a gap of seven hours usual."""
+    history = stream(28, 101, START - timedelta(days=28))
+    begin = START - timedelta(days=10, hours=-9)
+    history = history[(history["at"] < begin) | (history["at"] >= begin + timedelta(hours=9))]
+    current = stream(7, 102)
+    begin = START + timedelta(days=2, hours=12)
+    kept = current[(current["at"] < begin) | (current["at"] >= begin + timedelta(hours=7))]
+    said = of_arrival(kept, history)["silence_hours"]
+    assert said.severity == "ok" and said.value == 7
+    assert said.limit > said.value and f"(unusual from {said.limit:.0f} hours on)" in said.because

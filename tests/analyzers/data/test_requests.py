@@ -65,13 +65,55 @@ def test_a_default_score_is_named() -> None:
     assert alarms(said(current, current)) == set()
 
 
+def test_equal_scores_of_a_saturated_ensemble_are_no_default_score() -> None:
+    """A few leaves hold most rows: their scores are shared by many distinct inputs before as well, or are known values."""
+    leaves = np.array([0.02, 0.11, 0.37, 0.93])
+    past, current = rows(4000, 2), rows(4000, 5)
+    past["score"] = np.random.default_rng(1).choice(leaves, 4000, p=(0.3, 0.3, 0.25, 0.15))
+    current["score"] = np.random.default_rng(2).choice(leaves, 4000, p=(0.1, 0.1, 0.1, 0.7))
+    assert alarms(said(current, past)) == set(), "the value is known"
+    current["score"] = current["score"].replace(0.93, 0.95)
+    assert alarms(said(current, past)) == set(), "as many inputs shared one value before, two thirds of them another one now"
+    same = rows(4000, 6)
+    same.loc[::8, ["age", "income", "region", "score"]] = [40.0, 22_000.0, "north", 0.61]
+    assert ("score", "default_score_rate") not in alarms(said(same)), "one input asked again has one score"
+
+
 def test_a_clock_that_is_off_is_named_with_its_device_and_side() -> None:
     current = rows(4000, 6)
     current.loc[current["device"] == "d3", "at"] += pd.Timedelta(hours=2)
     claim = said(current)["device=d3", "clock_skew"]
     assert claim.severity == "act" and claim.value == pytest.approx(-7200, abs=10) and "2 hours ahead" in claim.because
-    later = rows(4000, 6).assign(arrived=pd.Timestamp("2026-04-01"))
-    assert alarms(said(later)) == set(), "loaded at once, long after"
+
+
+@pytest.mark.parametrize("loads", ["at once", "every night"])
+def test_clocks_are_unknown_where_the_arrival_is_that_of_a_load(loads: str) -> None:
+    current = rows(4000, 6)
+    current.loc[current["device"] == "d3", "at"] += pd.Timedelta(hours=8)
+    night = current["at"].dt.ceil("D") + pd.Timedelta(hours=1)
+    later = current.assign(arrived=pd.Timestamp("2026-05-01") if loads == "at once" else night)
+    found = said(later)
+    assert alarms(found) == set()
+    assert found["model", "clock_skew"].severity == "unknown" and "log `received_at`" in found["model", "clock_skew"].because
+
+
+def test_a_device_that_always_delivers_late_has_no_wrong_clock() -> None:
+    current, past = rows(4000, 6), rows(4000, 2)
+    for frame in (current, past):
+        frame.loc[frame["device"] == "d3", "arrived"] += pd.Timedelta(hours=2)
+    assert alarms(said(current, past)) == set()
+    assert alarms(said(current)) == {("device=d3", "clock_skew")}, "since this week"
+    for frame in (current, past):
+        frame.loc[frame["device"] == "d3", "arrived"] -= pd.Timedelta(hours=4)
+    assert alarms(said(current, past)) == {("device=d3", "clock_skew")}, "records arrive before the time they carry"
+
+
+def test_a_device_that_sends_in_bursts_has_no_wrong_clock() -> None:
+    current = rows(4000, 6)
+    mine = current["device"] == "d3"
+    current.loc[mine, "arrived"] = current.loc[mine, "at"].dt.ceil("6h")
+    found = said(current)
+    assert alarms(found) == set()
 
 
 def test_coarse_values_of_a_device_are_named_unless_they_always_were() -> None:

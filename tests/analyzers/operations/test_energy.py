@@ -36,6 +36,7 @@ def findings(
         "served": now[0], "use": now[1], "resources": resources() if readings is None else readings, "prices": price,
         "runs": runs() if run is None else run, "past served": before[0].assign(period=before[0]["period"] - shift),
         "past use": before[1].assign(period=before[1]["period"] - shift), "past resources": resources() if past_readings is None else past_readings,
+        "readings": pd.concat([each for each in (past_readings, readings) if each is not None] or [resources()], ignore_index=True),
     }  # fmt: skip
     assert set(frames) == set(ANALYZER.needs(context))
     return {(each.subject, each.metric): each for each in ANALYZER.analyze(frames, context)}
@@ -161,6 +162,73 @@ def test_runs_that_ended_in_the_window_have_a_finding_each() -> None:
     assert read.value == pytest.approx(2 * 1.5) and read.basis == "measured" and read.evidence["grams"] == pytest.approx(3 * 0.2)
     assert lost.severity == "unknown" and "power=True" in lost.because
     assert ("run:before", "run_energy") not in found and ("model", "idle_share") not in found
+
+
+def a_model_trained_again(joules: list[float], source: str = "measured", **fields) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Runs of the same parameters, one a day; the last one ends in the window. Their records and their readings."""
+    records, readings = [], []
+    for place, each in enumerate(joules):
+        end = 3600 - 86400 * (len(joules) - 1 - place)
+        of_run = {"run": f"r{place}", **fields}
+        records.append({**of_run, "event": "start", "at": end - 600, "params": {"rate": 0.1, "seed": place}})
+        records.append({**of_run, "event": "end", "at": end, "status": "finished"})
+        readings.append({"run": f"r{place}", "device": "gpu0", "at": end, "energy_j": each, "seconds": 600.0, "source": source})
+    return runs(*records), resources(*readings)
+
+
+@pytest.mark.parametrize(("times", "severity"), [(2.0, "act"), (1.35, "watch"), (1.1, "ok"), (0.5, "ok")])
+def test_a_run_is_held_against_earlier_runs_of_the_same_parameters(times: float, severity: str) -> None:
+    usual = [36000.0, 37000.0, 35000.0, 36500.0]
+    records, readings = a_model_trained_again([*usual, 36000.0 * times])
+    found = findings(week(36.0, 10), None, run=records, readings=readings)["run:r4", "run_energy"]
+    assert (found.severity, found.against) == (severity, "past")
+    mean = float(np.exp(np.mean(np.log(usual)))) / 3600 * 1.5
+    assert found.evidence["baseline"] == pytest.approx(mean) and found.evidence["times_the_past"] == pytest.approx(found.value / mean)
+    assert f"{found.value / mean:.2f} times that of 4 earlier runs with the same parameters" in found.because
+    assert (found.value > found.limit) == (severity != "ok")
+    accepted = ModelSettings(limits={"operations/energy/run_energy": 2.5})
+    owners = findings(week(36.0, 10), None, run=records, readings=readings, settings=accepted)["run:r4", "run_energy"]
+    assert owners.severity != "act"
+
+
+def test_a_run_without_runs_alike_is_not_held_against_others() -> None:
+    records, readings = a_model_trained_again([36000.0] * 3 + [90000.0])
+    records.loc[records["run"] == "r3", "params"] = pd.Series([{"rate": 0.9}] * len(records))
+    found = findings(week(36.0, 10), None, run=records, readings=readings)["run:r3", "run_energy"]
+    assert found.severity == "ok" and "it needs about 3 more earlier runs with the same parameters" in found.because
+    records, readings = a_model_trained_again([36000.0] * 3 + [90000.0])
+    records.loc[(records["run"] != "r3") & (records["event"] == "end"), "status"] = "failed"
+    assert findings(week(36.0, 10), None, run=records, readings=readings)["run:r3", "run_energy"].severity == "ok"
+
+
+def device_finding(metric: str, values: list[float], device: str = "gpu0", **settings) -> dict:
+    rows = [{"at": 60 * (i + 1), "device": device, metric: value, "run": "one"} for i, value in enumerate(values)]
+    found = findings(week(36.0, 10), None, readings=resources(*rows), settings=ModelSettings(**settings))
+    return {key: each for key, each in found.items() if key[0].startswith("device=")}
+
+
+def test_an_accelerator_that_idles_is_a_warning() -> None:
+    low = device_finding("utilisation", [0.1, 0.2] * 30)["device=gpu0", "utilisation"]
+    assert low.severity == "watch" and low.value == pytest.approx(0.15) and low.high < low.limit == 0.3 and "15 %" in low.because
+    assert device_finding("utilisation", [0.7, 0.9] * 30)["device=gpu0", "utilisation"].severity == "ok"
+    assert device_finding("utilisation", [0.15] * 60, device="cpu") == {}
+    few = device_finding("utilisation", [0.15] * 5)["device=gpu0", "utilisation"]
+    assert few.severity == "unknown" and "about 15 more" in few.because
+    percent = device_finding("utilisation", [15.0] * 60)["device=gpu0", "utilisation"]
+    assert percent.severity == "unknown" and "a share from 0 to 1" in percent.because
+    accepted = device_finding("utilisation", [0.1, 0.2] * 30, limits={"operations/energy/utilisation": 0.1})
+    assert accepted["device=gpu0", "utilisation"].severity == "ok"
+
+
+@pytest.mark.parametrize(("degrees", "severity"), [(92.0, "act"), (85.0, "watch"), (70.0, "ok")])
+def test_a_hot_device_is_told(degrees: float, severity: str) -> None:
+    found = device_finding("temperature_c", [degrees] * 60)["device=gpu0", "temperature_c"]
+    assert (found.severity, found.value, found.unit) == (severity, degrees, "°C") and f"{degrees:.0f} °C" in found.because
+    one = device_finding("temperature_c", [70.0] * 59 + [95.0])["device=gpu0", "temperature_c"]
+    assert one.severity == "ok" and one.high == 95.0
+    owners = device_finding("temperature_c", [degrees] * 60, limits={"operations/energy/temperature_c": 60.0})
+    assert owners["device=gpu0", "temperature_c"].severity == "act"
+    assert device_finding("temperature_c", [99.0] * 5)["device=gpu0", "temperature_c"].severity == "unknown"
 
 
 def test_of_several_regions_it_asks_to_choose() -> None:

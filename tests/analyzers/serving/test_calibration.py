@@ -9,7 +9,7 @@ import pytest
 
 from observability.analyzers.serving.calibration import ANALYZER
 from observability.core.analyzer import Context
-from observability.core.finding import Finding
+from observability.core.finding import Finding, news_of
 from observability.core.questions import Aggregate
 from observability.core.settings import ModelSettings
 from observability.stats.scores import SCORE_EDGES, bin_middles
@@ -80,15 +80,15 @@ def test_it_says_how_far_where_and_with_which_null() -> None:
         and ece.value == pytest.approx(0.1, abs=0.02)
     )
     assert "expected from sampling noise" in ece.because and ece.evidence["null_95"] < 0.03 and ece.value > ece.limit
-    assert ecce.severity == "watch" and ecce.against == "level" and "too low" in ecce.because and ecce.evidence["p_value"] < 1e-6
+    assert ecce.severity == "act" and ecce.against == "level" and "too low" in ecce.because and ecce.evidence["p_value"] < 1e-6
     assert len(ece.evidence["groups"]) == 10 and sum(group[4] for group in ece.evidence["groups"]) == 4000
     assert len(ece.evidence["trend"]) == 7 and ece.evidence["trend"][0]["null_95"] > ece.evidence["null_95"]
 
 
-def test_what_stood_in_the_reference_raises_nothing() -> None:
+def test_what_stood_in_the_reference_is_as_bad_and_no_news() -> None:
     found = findings(people(4000, 5, 0.1), people(20_000, 6, 0.1))
-    assert {each.severity for each in found.values()} == {"ok"}
-    assert "pre-existing in the reference" in found["ecce"].because and found["ecce"].evidence["p_value"] < 1e-6
+    assert found["ece"].severity == "ok" and found["ecce"].severity == "act" and news_of(found["ecce"]) == "ongoing"
+    assert "so in the reference too" in found["ecce"].because and found["ecce"].evidence["p_value"] < 1e-6
 
 
 def test_a_small_fault_of_many_rows_is_sure_and_does_not_matter() -> None:
@@ -114,7 +114,7 @@ def test_without_a_reference_the_past_month_is_held_against_it_or_the_level_alon
     assert findings(people(3000, 10, 0.1), None, past)["ece"].severity == "act"
     assert findings(people(3000, 10, 0.1), None, past)["ece"].against == "past"
     alone = findings(people(3000, 10, 0.1))
-    assert alone["ece"].severity == "unknown" and alone["ecce"].severity == "watch" and alone["ece"].value is not None
+    assert alone["ece"].severity == "unknown" and alone["ecce"].severity == "act" and alone["ece"].value is not None
 
 
 def test_an_in_sample_reference_is_passed_over() -> None:

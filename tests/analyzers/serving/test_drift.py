@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from observability.analyzers.serving.drift import ANALYZER
-from observability.core.finding import claim_period, with_window_value
+from observability.core.finding import claim_period, news_of, with_window_value
 from observability.core.settings import ModelSettings
 from tests.support.analyzer_worlds import ABSENT_VALUE, context_for, frames_for
 from tests.support.drift_rows import FEATURES, before, findings, rows
@@ -82,24 +82,22 @@ def test_a_shift_too_small_to_matter_is_ok_however_many_rows() -> None:
 def test_what_passes_the_limit_by_chance_is_not_said_to_be_as_in_the_reference() -> None:
     """A budget of false discoveries that a clear move does not meet: it is beyond the limit, and no alarm."""
     found = findings(rows(1000, 41, age=0.4), rows(5000, 40), budget=1e-40)["age"]
-    assert found.severity == "ok" and "is stable" not in found.because, found.because
-    assert (
-        found.value >= found.limit
-        and f"limit {found.limit:.2g}" in found.because
-        and f"p {found.evidence['p_adjusted']:.2g}" in found.because
-    )
+    assert found.severity == "unknown" and "cannot be judged" in found.because, found.because
+    assert found.value >= found.limit and f"p {found.evidence['p_adjusted']:.2g}" in found.because
 
 
-def test_what_stood_for_weeks_is_a_watch_that_says_so_and_a_new_move_is_an_act() -> None:
+def test_what_stood_for_weeks_is_as_critical_and_no_news() -> None:
     reference = rows(5000, 70)
     standing = findings(rows(3500, 71, age=1.0), reference, before(14_000, 72, age=1.0))["age"]
-    assert standing.severity == "watch" and standing.onset is None
+    assert standing.severity == "act" and standing.onset is None and news_of(standing) == "ongoing"
     assert "as in the past 4 weeks" in standing.because and standing.evidence["standing_weeks"] == 4
     new = findings(rows(3500, 71, age=1.0), reference, before(14_000, 73))["age"]
     assert new.severity == "act" and "against its own past" in new.because
-    assert new.rank > standing.rank
+    assert news_of(new) == "new"
     further = findings(rows(3500, 74, age=2.0), reference, before(14_000, 75, age=1.0))["age"]
-    assert further.severity == "act"
+    assert (further.severity, further.news) == ("act", "worse")
+    better = findings(rows(3500, 76), reference, before(14_000, 75, age=1.0))["age"]
+    assert (better.severity, better.news) == ("ok", "recovered") and "back below the limit" in better.because
 
 
 def test_a_fault_of_yesterday_is_named_while_the_week_is_still_diluted() -> None:
@@ -124,11 +122,12 @@ def test_a_single_day_is_not_told_for_its_weekday_and_a_day_that_repeats_itself_
 
     reference, past = dated(7000, 83, 28, -60), dated(14_000, 84, 28, -28)
     said = findings(dated(500, 85, 1, 0), reference, past, days=1)["region"]
-    assert said.severity == "ok" and "varies within its usual range over a day" in said.because and said.value > 1
+    assert said.severity == "unknown" and "it has one value a day" in said.because and said.value > 1
     stuck = past.assign(region="Monday")
     again = dated(500, 86, 1, 0).assign(region="Monday")
-    assert findings(again, reference, stuck, days=1)["region"].severity == "watch"
-    assert findings(dated(500, 87, 1, 0).assign(region="Holiday"), reference, past, days=1)["region"].severity == "act"
+    assert findings(again, reference, stuck, days=1)["region"].severity == "unknown"
+    named = findings(dated(500, 87, 1, 0).assign(region="Holiday"), reference, past, days=1)["region"]
+    assert named.severity == "unknown" and "a day is too few" in named.because, "data/quality names the unseen level"
 
 
 def test_a_column_whose_days_differ_much_has_a_limit_of_its_own_that_says_why() -> None:
@@ -142,8 +141,9 @@ def test_a_column_whose_days_differ_much_has_a_limit_of_its_own_that_says_why() 
     past = stream(14_000, 80, 28)
     past["at"] -= pd.Timedelta(days=28)
     said = findings(stream(3500, 81, 7), stream(30_000, 82, 60), past)
-    assert said["age"].limit > 0.3 and said["age"].severity == "ok"
-    assert "daily range up to" in said["age"].because
+    assert said["age"].severity == "ok" and said["age"].limit == 0.1
+    last = {each["days"]: each for each in said["age"].evidence["windows"]}[1]
+    assert last["limit"] > 0.3, "the last day is held against how much days differ"
     assert "`income` is stable" in said["income"].because
     assert said["income"].limit == 0.1 and "vary" not in said["income"].because
 
@@ -160,8 +160,8 @@ def test_a_psi_that_a_stable_column_never_has_is_not_called_stable() -> None:
     past = stream(14_000, 80, 28)
     past["at"] -= pd.Timedelta(days=28)
     found = findings(stream(3500, 81, 7), stream(30_000, 82, 60), past)["age"]
-    assert found.value > 0.1 and found.severity == "ok", found
-    assert "`age` moved within its daily range: PSI " in found.because, found.because
+    assert found.value > 0.1 and found.severity == "unknown", found
+    assert "`age` cannot be judged: PSI " in found.because, found.because
 
 
 def test_importance_ranks_and_a_setting_moves_the_limit() -> None:
@@ -302,3 +302,12 @@ def varied(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
         shares = many() * np.exp(rng.normal(0, 0.3, len(LEVELS)))
         drawn[(days == day).to_numpy()] = rng.choice(LEVELS, int((days == day).sum()), p=shares / shares.sum())
     return frame.assign(city=drawn)
+
+
+def test_missing_values_that_the_reference_never_had_are_no_noise_of_days() -> None:
+    current = rows(3500, 90)
+    late = current["at"] >= current["at"].iloc[0] + pd.Timedelta(days=3)
+    gone = late & (np.random.default_rng(90).random(len(current)) < 0.3)
+    current.loc[gone, "age"] = np.nan
+    found = findings(current, rows(5000, 91))["age"]
+    assert found.severity == "act" and "missing" in found.because, found.because

@@ -13,6 +13,10 @@ from observability.analyzers.serving.estimated_performance import ANALYZER
 from observability.core.analyzer import Context
 from observability.core.finding import Finding
 from observability.core.questions import Aggregate
+from observability.core.settings import ModelSettings
+from observability.detection.estimate_sentences import rounded_labels
+from observability.metrics.estimates import MetricEstimate, labels_to_settle
+from observability.stats.interval import Interval
 from observability.stats.scores import SCORE_EDGES, bin_middles
 from tests.support.analyzer_worlds import START, answer, context_for, spread
 
@@ -44,8 +48,8 @@ def counted(aggregate: Aggregate, rows: pd.DataFrame, context: Context) -> pd.Da
     return COUNTED[key][1].copy()
 
 
-def findings(current, reference=None, past=None, *, in_sample=False, task="binary") -> dict[str, Finding]:
-    context = context_for(reference, task=task)
+def findings(current, reference=None, past=None, *, in_sample=False, task="binary", features=(), settings=None) -> dict[str, Finding]:
+    context = context_for(reference, task=task, features=features, settings=settings)
     context = replace(context, version=replace(context.version, in_sample=in_sample))
     if task == "multiclass":
         context = replace(context, model=replace(context.model, classes=("a", "b", "c")))
@@ -125,7 +129,10 @@ def test_where_labels_are_missing_and_the_estimate_held_before_a_fall_is_an_act(
 
 def test_where_labels_are_in_it_leaves_alarms_to_the_measured_ones() -> None:
     found = findings(people(2500, 6, sharp=0.3), people(10_000, 3), people(4000, 4, days_before=21))
-    assert {each.severity for each in found.values()} == {"ok"}
+    assert {each.severity for each in found.values()} <= {"ok", "unknown"}
+    assert found["accuracy"].severity == "unknown" and "so the measurement decides" in found["accuracy"].because, "no OK beyond the limit"
+    alike = findings(people(2500, 6), people(10_000, 3), people(4000, 4, days_before=21))
+    assert {each.severity for each in alike.values()} == {"ok"}
 
 
 def test_an_estimate_that_labels_contradict_is_not_trusted() -> None:
@@ -213,7 +220,8 @@ def test_errors_of_a_regression_are_estimated_and_alarm_where_no_label_is() -> N
     found = findings(houses(1500, 20, scale=1.6, labelled=0.0), base, past, task="regression")
     assert found["mae"].severity == "act" and found["mae"].value == pytest.approx(1.6 * 10 * np.sqrt(2 / np.pi), rel=0.05)
     assert found["estimate_error"].severity == "ok" and found["rmse"].severity in ("watch", "act")
-    assert findings(houses(1500, 20, scale=1.6), base, past, task="regression")["mae"].severity == "ok"
+    measured = findings(houses(1500, 20, scale=1.6), base, past, task="regression")["mae"]
+    assert measured.severity == "unknown" and "so the measurement decides" in measured.because
 
 
 def test_errors_that_inputs_do_not_tell_of_are_not_seen_and_the_estimate_is_not_trusted() -> None:
@@ -271,3 +279,60 @@ def test_weeks_whose_days_differ_in_their_mix_are_no_fall() -> None:
     assert said == []
     hard = people(2100, 81, sharp=0.1, labelled=0.0)
     assert findings(hard, base, past)["accuracy"].severity in ("act", "watch"), "no week was ever so hard"
+
+
+def aged(frame: pd.DataFrame, seed: int, moved: float = 0.0) -> pd.DataFrame:
+    """The rows with two inputs, one of which moved by so many standard deviations."""
+    rng = np.random.default_rng(seed)
+    return frame.assign(age=rng.normal(moved, 1, len(frame)), income=rng.normal(0, 1, len(frame)))
+
+
+def test_an_estimate_whose_inputs_are_far_from_the_reference_is_unknown_and_says_what_would_settle_it() -> None:
+    base, past = aged(people(10_000, 90), 1), aged(people(4000, 91, days_before=21), 2)
+    features = ("age", "income")
+    near = findings(aged(people(900, 92, labelled=0.0), 3), base, past, features=features)
+    assert near["accuracy"].severity == "ok" and near["accuracy"].low is not None
+    far = findings(aged(people(900, 92, labelled=0.0), 3, moved=2.0), base, past, features=features)
+    assert {each.severity for metric, each in far.items() if metric != "estimate_error"} == {"unknown"}
+    accuracy = far["accuracy"]
+    assert accuracy.value == near["accuracy"].value and (accuracy.low, accuracy.high) == (None, None)
+    assert "extrapolates: `age` (PSI" in accuracy.because and "`income`" not in accuracy.because
+    baseline = accuracy.evidence["baseline"]
+    wanted = (1.96 * np.sqrt(baseline * (1 - baseline)) + 1.2816 * np.sqrt((baseline - 0.05) * (1.05 - baseline))) ** 2 / 0.05**2
+    assert accuracy.evidence["labels_needed"] == pytest.approx(wanted, rel=0.01)
+    assert "A fall of 5 points cannot be ruled out: it needs about" in accuracy.because
+    tolerant = ModelSettings(limits={"serving/estimated_performance/accuracy": 0.1})
+    asked = findings(aged(people(900, 92, labelled=0.0), 3, moved=2.0), base, past, features=features, settings=tolerant)["accuracy"]
+    assert asked.evidence["labels_needed"] < 0.4 * wanted and "A fall of 10 points" in asked.because
+
+
+def test_a_fall_that_an_extrapolation_shows_is_unknown_too_and_labels_that_contradict_come_first() -> None:
+    base, past = aged(people(10_000, 93), 4), aged(people(4000, 94, days_before=21), 5)
+    fell = aged(people(2500, 95, sharp=0.3, labelled=0.0), 6, moved=2.0)
+    assert findings(fell, base, past, features=("age", "income"))["accuracy"].severity == "unknown"
+    assert findings(fell, base, past)["accuracy"].severity == "act", "without inputs it is taken at its word"
+    wrong = aged(people(4000, 96, power=0.25, days_before=21), 7)
+    said = findings(aged(people(900, 97, power=0.25, labelled=0.0), 8, moved=2.0), base, wrong, features=("age", "income"))["accuracy"]
+    assert "is not trusted" in said.because and said.severity == "unknown"
+
+
+def test_where_labels_are_in_an_extrapolation_needs_none() -> None:
+    base = aged(people(10_000, 98), 9)
+    found = findings(aged(people(2500, 99), 10, moved=2.0), base, features=("age", "income"))
+    assert found["accuracy"].severity == "ok" and "labels_needed" not in found["accuracy"].evidence
+
+
+def test_an_error_of_a_regression_that_extrapolates_says_how_many_labels_it_needs() -> None:
+    base, past = aged(houses(5000, 18), 11), aged(houses(3000, 19, days_before=21), 12)
+    now = aged(houses(1500, 20, labelled=0.0), 13, moved=2.0)
+    mae = findings(now, base, past, task="regression", features=("age", "income"))["mae"]
+    assert mae.severity == "unknown" and "A rise of 25 % cannot be ruled out" in mae.because
+    assert 20 < mae.evidence["labels_needed"] < 1000
+
+
+def test_the_number_of_labels_is_that_of_a_test_of_one_share() -> None:
+    estimate = MetricEstimate(Interval(0.983, 0.97, 0.99, 336))
+    assert labels_to_settle("accuracy", estimate, 0.8, 0.05) == pytest.approx(716, abs=2)
+    assert rounded_labels(716) == 720 and rounded_labels(1234) == 1300 and rounded_labels(7) == 10
+    assert labels_to_settle("accuracy", estimate, 0.8, 0.1) < 200
+    assert labels_to_settle("roc_auc", MetricEstimate(Interval(0.9, None, None, 336)), 0.9, 0.03) is None

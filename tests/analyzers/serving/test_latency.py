@@ -136,6 +136,20 @@ def test_one_replica_with_a_p99_half_as_long_again_is_named_and_no_other() -> No
     assert named >= 11
 
 
+def test_a_rise_of_a_fraction_of_a_millisecond_matters_to_nobody_unless_the_owner_says_so() -> None:
+    rows = requests(4)
+    rows["latency_ms"] /= 400
+    rows.loc[(rows["replica"] == "r2") & (rows["day"] >= 0), "latency_ms"] *= 2
+    found = said(rows, context())
+    assert alarms(found) == []
+    rows.loc[rows["day"] >= 0, "latency_ms"] *= 2
+    p50 = by_claim(said(rows, context()))["model", "latency_p50", "past"]
+    assert p50.severity == "ok" and "is below the 2 ms that matter." in p50.because and p50.limit >= p50.evidence["baseline"] + 2
+    assert p50.evidence["least_increase_ms"] == 2.0
+    strict = ModelSettings(limits={"serving/latency/latency_increase": 0.05})
+    assert {each.severity for each in alarms(said(rows, context(strict)))} >= {"act"}
+
+
 def test_a_replica_whose_tail_alone_is_longer_is_seen() -> None:
     seen = 0
     for seed in range(8):

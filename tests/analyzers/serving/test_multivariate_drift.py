@@ -9,9 +9,9 @@ from scipy import stats
 
 from observability.analyzers.serving import drift
 from observability.analyzers.serving.multivariate_drift import ANALYZER, correlations_of, sides_of
-from observability.core.finding import Finding
+from observability.core.finding import Finding, news_of
 from observability.core.settings import ModelSettings
-from tests.support.analyzer_worlds import context_for, frames_for
+from tests.support.analyzer_worlds import context_for, frames_for, spread
 from tests.support.drift_rows import FEATURES, findings, rows
 
 
@@ -68,13 +68,13 @@ def test_a_number_of_the_day_is_left_out_by_name() -> None:
     assert both(tied(3000, 90, 0.7), week(91, 0.7, 0.7), month(500, 0.7))[1].evidence["left_out"] == []
 
 
-def test_a_correlation_that_strays_or_stood_so_is_no_news() -> None:
+def test_a_correlation_that_strays_is_ok_and_one_that_stood_so_is_ongoing() -> None:
     reference, current = tied(3000, 92, 0.7), week(93, 0.7, 0.3)
     assert both(current, reference, month(600, 0.7))[1].severity == "act"
     straying = both(current, reference, month(700, 0.6, strays=0.35))[1]
     assert straying.severity == "ok" and "No correlation changed significantly" in straying.because
     stood = both(tied(2000, 94, 0.3), reference, month(800, 0.3))[1]
-    assert stood.severity == "watch" and "as in the past four weeks" in stood.because and stood.onset is None
+    assert (stood.severity, news_of(stood)) == ("act", "ongoing") and "as in the past four weeks" in stood.because and stood.onset is None
 
 
 def test_texts_of_any_kind_are_no_numbers() -> None:
@@ -112,26 +112,22 @@ def test_a_broken_correlation_is_an_alarm_though_no_single_feature_moved() -> No
     assert said.evidence["single_features_auc"] < 0.55 and said.n == 2000 and said.evidence["n_reference"] == 2000
 
 
-def test_one_feature_that_moved_is_one_alarm() -> None:
+def test_the_state_follows_the_level_where_one_feature_explains_it() -> None:
     reference, current = rows(3000, 72), rows(2500, 73, age=1.0)
     assert findings(current, reference)["age"].severity == "act"
     said = together(current, reference)
-    assert (
-        said.severity == "ok"
-        and said.value > 0.65
-        and "explained by features that drifted alone" in said.because
-        and "`age`" in said.because
-    )
+    assert said.severity == "act" and said.state == "critical" and said.value > 0.65
+    assert "as features that drifted alone show" in said.because and "`age`" in said.because
 
 
-def test_beside_a_feature_that_moved_a_broken_correlation_is_to_watch() -> None:
+def test_beside_a_feature_that_moved_a_broken_correlation_is_named() -> None:
     reference, current = tied(3000, 74, 0.8), tied(2500, 75, -0.5)
     current["region"] = "east"
     assert findings(current, reference)["region"].severity == "act"
     reference["region"] = np.random.default_rng(1).choice(["east", "north"], 3000, p=(0.9, 0.1))
     current.loc[::5, "region"] = "south"
     said = together(current, reference)
-    assert said.severity == "watch" and "beyond single-feature drift" in said.because
+    assert said.severity == "act" and "beyond single-feature drift" in said.because
 
 
 def test_clean_weeks_are_not_told_from_the_reference() -> None:
@@ -175,12 +171,57 @@ def test_days_that_differ_by_themselves_are_no_news_and_a_broken_correlation_amo
     said = [together(lucky(range(7), 280, seed), reference, past=lucky(range(-28, 0), 140, seed)) for seed in range(2, 10)]
     told = [each for each in said if each.evidence["against_days"]]
     assert len(told) >= 3, "without the days most of these weeks were told from the reference"
-    assert {each.severity for each in told if each.value < 0.65} <= {"ok"} and not [each for each in said if each.severity == "act"]
-    assert all("among their days" in each.because for each in told)
+    assert {each.severity for each in told} <= {"unknown", "ok"} and not [each for each in said if each.needs_action]
+    assert all("days differ among themselves" in each.because for each in told if each.severity == "unknown")
     broken = together(lucky(range(7), 280, 3, tie=-0.6), reference, past=lucky(range(-28, 0), 140, 3))
-    assert broken.severity == "act" and broken.evidence["against_days"]["p_value"] < 1e-6
+    assert broken.severity == "act" and broken.evidence["against_days"]["p_value"] < 1e-6 and not broken.evidence["standing"]
     stands = together(lucky(range(7), 280, 3, tie=-0.6), reference, past=lucky(range(-28, 0), 140, 3, tie=-0.6))
-    assert stands.severity == "watch" and "unchanged from the past four weeks" in stands.because
+    assert stands.severity == "act" and news_of(stands) == "ongoing" and "unchanged from the past four weeks" in stands.because
+
+
+def test_what_only_columns_of_the_day_separate_is_named_as_such() -> None:
+    names = (*FEATURES, "warmth")
+
+    def dated(frame: pd.DataFrame, base: float) -> pd.DataFrame:
+        return frame.assign(warmth=base + (frame["at"].dt.dayofyear * 5 % 9) / 9)
+
+    reference = dated(tied(3000, 120, 0.6).assign(at=spread(3000, 60)), 0.0)
+    context = context_for(reference, features=names)
+
+    def of(current: pd.DataFrame) -> Finding:
+        return ANALYZER.analyze(frames_for(ANALYZER.needs(context), context, current, reference), context)[0]
+
+    said = of(dated(tied(2000, 121, 0.6), 3.0))
+    assert said.severity == "unknown" and said.value < 0.55 and said.evidence["calendar"] == ["warmth"]
+    assert "Only inputs with one value a day separate window and reference: AUC 1.00 with `warmth`" in said.because
+    broken = of(dated(tied(2000, 122, -0.6), 3.0))
+    assert broken.severity == "act" and "without `warmth` (one value a day)" in broken.because
+    assert of(dated(tied(2000, 123, 0.6), 0.0)).severity == "ok"
+
+
+def month_of_outcomes(tie: float, right: float) -> pd.DataFrame:
+    """Four weeks with such a correlation, whose decisions are right so often."""
+    frame, rng = month(500, tie), np.random.default_rng(1)
+    label = (rng.random(len(frame)) < 0.5).astype(float)
+    decision = np.where(rng.random(len(frame)) < right, label, 1 - label).astype(int)
+    return frame.assign(label=label, decision=decision, score=0.1 + 0.8 * decision)
+
+
+def test_an_alarm_says_what_such_a_move_was_worth_before() -> None:
+    rng = np.random.default_rng(2)
+    reference = tied(3000, 70, 0.8)
+    label = (rng.random(3000) < 0.5).astype(float)
+    decision = np.where(rng.random(3000) < 0.9, label, 1 - label).astype(int)
+    reference = reference.assign(label=label, decision=decision, score=0.1 + 0.8 * decision)
+    current = tied(2500, 71, -0.5).assign(decision=0, score=0.2)
+    for past, words in (
+        (month_of_outcomes(-0.5, 0.7), "4 of 4 past weeks with such a move had a fall of accuracy of at least 5 points"),
+        (month_of_outcomes(-0.5, 0.9), "0 of 4 past weeks with such a move had a fall"),
+        (month_of_outcomes(0.8, 0.9), "no evidence yet of what such a move is worth: none of the 4 past weeks with labels had one"),
+        (month(500, -0.5), "no evidence yet of what such a move is worth: no past week has labels"),
+    ):
+        said = together(current, reference, past)
+        assert said.severity == "act" and words in said.because and "such_moves" in said.evidence
 
 
 def test_days_that_are_high_in_both_by_luck_do_not_go_together() -> None:

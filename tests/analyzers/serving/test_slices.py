@@ -140,6 +140,77 @@ def test_what_changed_everywhere_names_no_slice() -> None:
     assert alarms(said(current, reference, past)) == {}
 
 
+def test_a_slice_that_stayed_while_the_rest_moved_is_not_named() -> None:
+    """`region` east keeps its income while every other region's falls: the rest is what changed."""
+    current, reference, past = clean()
+    current.loc[current["region"] != "east", "income"] *= 0.3
+    found = said(current, reference, past)
+    moved = {part for subject, metric, part in alarms(found) if (subject, metric) == ("income", "rank_shift")}
+    assert "region=east" not in moved
+    current, _, _ = clean()
+    current.loc[current["region"] != "east", "label"] -= 900
+    found = said(current, reference, past)
+    assert not any("east" in (part or "") for _, _, part in alarms(found))
+    assert not any(line["slice"] == "region=east" for line in found["model", "slices_named", None].evidence["ranked"]["bias"])
+
+
+def test_a_slice_whose_own_change_is_small_is_not_named_by_what_the_rest_did() -> None:
+    current, reference, past = clean()
+    east = current["region"] == "east"
+    current.loc[~east, "income"] *= 0.9
+    current.loc[east, "income"] *= 1.12
+    assert not any(metric == "rank_shift" for _, metric, _ in alarms(said(current, reference, past)))
+
+
+def test_values_that_moved_everywhere_make_a_slice_a_detail_and_no_act() -> None:
+    current, reference, past = clean()
+    current["income"] *= 1.4
+    alone = alarms(said(current.assign(income=current["income"] * np.where(current["region"] == "west", 30, 1)), reference, past))
+    assert alone["income", "rank_shift", "region=west"].severity == "watch"
+
+
+def test_a_slice_that_moved_as_in_the_month_before_is_standing() -> None:
+    sides = clean()
+    for side in (sides[0], sides[2]):
+        side.loc[side["region"] == "west", "income"] *= 100
+        side.loc[side["region"] == "east", "label"] += 15
+    found = alarms(said(*sides))
+    moved, mae = found["income", "rank_shift", "region=west"], found["model", "mae", "region=east"]
+    assert (moved.severity, moved.evidence["standing"], moved.onset) == ("watch", True, None)
+    assert (mae.severity, mae.evidence["standing"]) == ("act", True) and mae.because.endswith("as in the month before.")
+    new = alarms(said(sides[0], sides[1], rows(6000, 3)))
+    assert new["income", "rank_shift", "region=west"].severity == "act"
+    assert not any(finding.evidence["standing"] for finding in new.values())
+
+
+def test_a_slice_that_is_surely_worse_than_elsewhere_is_stated_changed_or_not() -> None:
+    sides = clean()
+    for side in sides:
+        side.loc[side["region"] == "east", "label"] += 20
+    found = said(*sides)
+    assert alarms(found) == {}
+    summary = found["model", "slices_named", None]
+    assert "Weakest slice: where `region` is `east`, the mean absolute error is 19.8 (20.3" in summary.because
+    assert "in the reference), 7.98 elsewhere" in summary.because
+    (weak,) = summary.evidence["weak"]
+    assert weak["slice"] == "region=east" and weak["p_adjusted"] < 0.05 and weak["before"] == pytest.approx(20, abs=1)
+    assert "Weakest" not in said(*clean())["model", "slices_named", None].because
+
+
+def test_a_slice_that_became_worse_is_a_warning_though_seasons_move_all_slices_apart() -> None:
+    """Every level of `region` and `plan` has another error than in the reference, so that the search is sure of none."""
+    current, reference, past = clean()
+    for level, size in {"north": 14, "south": 3, "east": 32, "west": 11}.items():
+        inside = current["region"] == level
+        current.loc[inside, "label"] = current.loc[inside, "score"] + np.random.default_rng(3).normal(0, size, inside.sum())
+    for name in ("age", "income"):
+        band = pd.qcut(current[name], 5, labels=False)
+        current["label"] = current["score"] + (current["label"] - current["score"]) * (0.55 + 0.25 * band)
+    found = said(current, reference, past)
+    claim = alarms(found)["model", "mae", "region=east"]
+    assert claim.severity in ("act", "watch") and claim.value > 20 and claim.limit < claim.low
+
+
 def test_young_labels_make_it_unknown_and_few_rows_too() -> None:
     current, reference, past = clean()
     current.loc[current["region"] == "east", "label"] += 25

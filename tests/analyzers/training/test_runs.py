@@ -12,7 +12,7 @@ from observability.analyzers.training.runs import ANALYZER, MOST_STEPS
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.finding import Finding
 from observability.core.window import Window
-from observability.detection.stragglers import looks, ranks_from, slow_ranks
+from observability.detection.stragglers import looks, ranks_from, recent_slowness, slow_ranks
 from observability.metrics.training_curves import base_metric, better_direction, data_part, runs_from_records
 from observability.records.kinds import KINDS
 from tests.support.run_frames import START, a_run, distributed, loss
@@ -237,8 +237,59 @@ def test_a_rank_that_became_slow_late_is_named_with_the_step_and_what_it_costs_s
     assert found.evidence["lost_rank_seconds"] == pytest.approx((late.max(axis=0) - np.median(late, axis=0)).sum() * 4 / 1000)
 
 
-def test_slow_in_too_few_of_the_last_steps_or_only_long_ago_is_no_slow_rank() -> None:
-    assert only(said(slowed_late(182)[0]), "straggler_score").severity == "ok"
+@pytest.mark.parametrize("begins", [176, 180])
+def test_a_rank_that_is_slow_in_only_the_last_steps_is_named(begins: int) -> None:
+    found = only(said(slowed_late(begins)[0]), "straggler_score")
+    assert found.subject == "run:many/rank:2" and found.n == 20 and found.severity == "act" and "in the last 20 steps" in found.because
+
+
+@pytest.mark.parametrize("begins", [189, 192])
+def test_a_rank_that_is_slow_in_too_few_of_the_last_steps_cannot_be_told_yet(begins: int) -> None:
+    found = only(said(slowed_late(begins)[0]), "straggler_score")
+    assert (
+        found.severity == "unknown"
+        and f"Rank 2 of run `many` was the slowest in data in each of the last {200 - begins} steps" in found.because
+    )
+    assert f"about {begins - 180} more are needed" in found.because
+
+
+def of_many_ranks(slow: dict[int, float], ranks: int = 64, n: int = 40, own: str = "compute") -> list[dict]:
+    """A run of many ranks with 100 ms of work; communication takes 30 ms, and of some ranks as long as stated."""
+    rng = np.random.default_rng(7)
+    records: list[dict] = [{"kind": "run", "run": "many", "event": "start", "at": START.isoformat()}]
+    for step in range(n):
+        for rank in range(ranks):
+            spent = {own: rng.normal(100, 1), "communication": rng.normal(slow.get(rank, 30.0), 1)}
+            at = (START + timedelta(seconds=step + rank / 1000)).isoformat()
+            records.append({"kind": "step", "run": "many", "step": step, "at": at, "rank": rank, "metrics": {}, "phase_ms": spent})
+    return [*records, {"kind": "run", "run": "many", "event": "end", "at": at, "status": "finished"}]
+
+
+def test_a_straggler_in_communication_is_named() -> None:
+    found = only(said(of_many_ranks({13: 150.0})), "straggler_score")
+    assert found.subject == "run:many/rank:13" and found.severity == "act" and found.high < 0.75
+    assert "in communication: 148 ms a step where the median of the other 63 takes 27.8 ms" in found.because
+    assert found.evidence["lost_share"] == pytest.approx(0.48, abs=0.02)
+
+
+def test_ranks_that_wait_for_one_without_a_reason_that_it_logs_are_not_called_slow() -> None:
+    found = only(said(of_many_ranks({rank: 150.0 for rank in range(8) if rank != 5}, ranks=8)), "straggler_score")
+    assert found.subject == "run:many" and found.severity in ("ok", "unknown")
+
+
+def test_waiting_that_no_rank_explains_is_unknown() -> None:
+    two = only(said(of_many_ranks({1: 150.0}, ranks=2)), "straggler_score")
+    assert two.severity == "unknown" and "cannot be told which rank" in two.because and two.evidence["lost_share"] > 0.2
+    records, _ = distributed(ranks=4)
+    rng = np.random.default_rng(3)
+    for each in records:
+        if each["kind"] == "step":
+            each["phase_ms"] = {"data": 60 * rng.lognormal(0, 0.6), "compute": 100.0}
+    wild = only(said(records), "straggler_score")
+    assert wild.severity == "unknown" and "most often the slowest" in wild.because
+
+
+def test_a_rank_that_was_slow_only_long_ago_is_no_slow_rank() -> None:
     records, _ = distributed(n=200)
     for each in records:
         if each["kind"] == "step" and each["rank"] == 2 and each["step"] <= 60:
@@ -255,6 +306,7 @@ def test_equal_ranks_of_wild_steps_alarm_in_none_of_100_runs_though_looked_at_tw
         times = ranks_from(frame)
         found = [each for part, late in looks(times) for each in slow_ranks(part, late=late, among=2)]
         assert {each.late for each in found} == {False, True} and not [each for each in found if each.surely]
+        assert recent_slowness(times) is None
 
 
 def test_waiting_for_the_slow_rank_is_not_taken_for_slowness_of_the_others() -> None:
@@ -326,6 +378,43 @@ def test_seeds_give_a_band_that_a_better_setting_has_to_leave() -> None:
     two = only(said(study(same[:2], [0.1] * 2)), "seed_noise")
     assert two.severity == "unknown" and "about 1 more" in two.because
     assert "seed_noise" not in {each.metric for each in said(study([0.5, 0.4, 0.3], [0.1, 0.2, 0.3]))}
+
+
+def test_metrics_that_only_the_end_of_a_run_gives_are_enough_for_a_study() -> None:
+    records = study([0.50, 0.52, 0.48, 0.51, 0.49, 0.30], [0.1] * 5 + [0.2])
+    stepped = only(said(records), "seed_noise")
+    last = {each["run"]: each["metrics"]["val_loss"] for each in records if each["kind"] == "step"}
+    for name in ("val_loss", "loss"):
+        ended = [
+            each | ({"metrics": {name: last[each["run"]]}} if each.get("event") == "end" else {})
+            for each in records
+            if each["kind"] == "run"
+        ]
+        found = only(said(ended), "seed_noise")
+        assert (found.severity, found.n, found.value) == ("ok", stepped.n, pytest.approx(stepped.value))
+        assert found.because == stepped.because.replace("val_loss", name)
+    assert "it ended with `loss` 0.5" in next(each.because for each in said(ended) if each.subject == "run:r0")
+
+
+def test_a_pruned_trial_is_a_state_like_finished() -> None:
+    diverging = np.concatenate([loss(60), np.linspace(0.8, 6, 40)])
+    records = [*a_run({"train_loss": loss(50)}, ended="PRUNED"), *a_run({"train_loss": diverging}, "two", ended="pruned")]
+    found = said(records)
+    assert "failed_runs" not in {each.metric for each in found} and "act" not in {each.severity for each in found}
+    assert any("The study pruned this trial." in each.because for each in found)
+    assert only(said(a_run({"train_loss": loss(50)}, ended="fail")), "failed_runs").severity == "act"
+
+
+def test_a_pruned_trial_does_not_widen_the_noise_of_its_study() -> None:
+    records = study([0.50, 0.52, 0.48, 0.51, 0.49], [0.1] * 5)
+    pruned = [each | ({"status": "pruned"} if each["run"] == "r1" and each.get("event") == "end" else {}) for each in records]
+    assert only(said(pruned), "seed_noise").n == 4
+
+
+def test_a_reading_tells_the_model_of_a_run_that_names_none() -> None:
+    records = [{name: value for name, value in each.items() if name != "model"} for each in a_run({"train_loss": loss()})]
+    reading = {"kind": "resource", "run": "one", "model": "loan", "device": "gpu0", "watts": 80.0, "at": START.isoformat()}
+    assert said(records)[0].model is None and said([*records, reading])[0].model == "loan"
 
 
 def test_only_runs_with_a_record_in_the_window_are_judged() -> None:

@@ -1,0 +1,142 @@
+"""What a move of the inputs was worth before: how often such a move went with a fall of this model's measured performance.
+
+Inputs can move without any fall, and performance can fall without any move. The past weeks of a model tell which was the case. A week
+counts where it had such a move and its performance was measured; a fall is the smallest loss of the main metric that is critical, held
+against the reference and beyond the interval of the rows.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.core.analyzer import Ask, Context
+from observability.core.metric_definitions import METRICS
+from observability.core.questions import Bucket
+from observability.core.window import EPOCH
+from observability.detection.change import stated_limits
+from observability.detection.estimate_sentences import lower
+from observability.detection.windows import WEEK
+from observability.metrics.measured_windows import days_in, part
+from observability.metrics.metric_limits import LIMITS
+from observability.metrics.performance import HEADLINE, answer_columns, outcome_aggregates, performance_metrics, primary_metric
+from observability.stats.interval import Interval, difference_interval
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+WEEKS = 4
+LEAST_LABELS = 100
+"""Labels of a week below which its performance counts as not measured."""
+
+
+@dataclass(frozen=True)
+class MoveRecord:
+    """Past weeks with such a move whose performance was measured, how many of them had a fall, and all weeks that were measured.
+
+    fall: the smallest fall that counts, in words, as "a fall of at least 5 points".
+    """
+
+    weeks: int
+    fell: int
+    measured: int
+    fall: str
+
+    @property
+    def in_words(self) -> str:
+        """What such a move was worth, as a part of a sentence."""
+        if not self.measured:
+            return "no evidence yet of what such a move is worth: no past week has labels"
+        if not self.weeks:
+            weeks = f"{self.measured} past weeks" if self.measured > 1 else "past week"
+            return f"no evidence yet of what such a move is worth: none of the {weeks} with labels had one"
+        return f"{self.fell} of {self.weeks} past week{'s' if self.weeks > 1 else ''} with such a move had {self.fall}"
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """The counts, for a finding's evidence."""
+        return {"such_moves": {"weeks": self.weeks, "fell": self.fell, "measured": self.measured, "fall": self.fall}}
+
+
+def fall_asks(context: Context) -> dict[str, Ask]:
+    """Return the queries for measured performance: of the WEEKS weeks before the window by day, and of the reference."""
+    if context.model.task not in HEADLINE or not context.version.reference_rows:
+        return {}
+    dated, whole = outcome_aggregates(context.model, Bucket("day")), outcome_aggregates(context.model)
+    asks = {f"past_outcome_{name}": Ask(each, span="past", days=WEEKS * WEEK) for name, each in dated.items()}
+    return asks | {f"reference_outcome_{name}": Ask(each, span="reference") for name, each in whole.items()}
+
+
+def weekly_falls(frames: "Mapping[str, DataFrame]", context: Context) -> list[bool | None]:
+    """Return whether performance had fallen in each week before the window, newest first; None where it was not measured.
+
+    frames: the answers to `fall_asks`; all None without them.
+    """
+    unknown: list[bool | None] = [None] * WEEKS
+    if "past_outcome_counts" not in frames:
+        return unknown
+    metric, fall = smallest_fall(context)
+    reference = performance_metrics(
+        context.model, *(answer_columns(frames[f"reference_outcome_{name}"]) for name in ("counts", "sums"))
+    ).get(metric)
+    if reference is None or reference.value is None:
+        return unknown
+    counts, sums = (answer_columns(frames[f"past_outcome_{name}"]) for name in ("counts", "sums"))
+    ages = [((context.window.start - EPOCH).days - 1 - days_in(each)) // WEEK for each in (counts, sums)]
+    found = []
+    for week in range(WEEKS):
+        own = part(counts, ages[0] == week)
+        now = performance_metrics(context.model, own, part(sums, ages[1] == week)).get(metric) if own["n"].sum() else None
+        found.append(None if now is None else has_fallen(metric, now, reference, fall))
+    return found
+
+
+def smallest_fall(context: Context) -> tuple[str, float]:
+    """Return the main metric and its smallest critical fall, in points or relative."""
+    metric = primary_metric(context.model)
+    metric = metric if metric in LIMITS else HEADLINE[context.model.task or "binary"]
+    return metric, stated_limits(context.model.settings, f"serving/performance/{metric}", *LIMITS[metric][1:])[1]
+
+
+def has_fallen(metric: str, now: Interval, before: Interval, fall: float) -> bool | None:
+    """Return whether a metric is worse by at least `fall`, beyond the interval of the difference; None with too few labels."""
+    if now.n < LEAST_LABELS or now.value is None or before.value is None:
+        return None
+    change = difference_interval(now, before)
+    if change.value is None or change.low is None or change.high is None:
+        return None
+    worse, least = (-change.value, -change.high) if METRICS[metric].better == "high" else (change.value, change.low)
+    scale = 1.0 if LIMITS[metric][0] == "points" else abs(before.value)
+    return bool(worse >= fall * scale and least > 0)
+
+
+def move_record(moved: Sequence[bool | None], fell: Sequence[bool | None], context: Context) -> MoveRecord:
+    """Return what a move was worth in the past weeks.
+
+    Parameters
+    ----------
+    moved : Sequence[bool | None]
+        Whether the inputs of each past week had moved as much, newest first; None where that is not known.
+    fell : Sequence[bool | None]
+        Whether performance had fallen in the same weeks (`weekly_falls`).
+    context : Context
+        Context of the analyzer, for the smallest fall that counts.
+
+    Returns
+    -------
+    MoveRecord
+    """
+    pairs = [(move, fall) for move, fall in zip(moved, fell) if move is not None and fall is not None]
+    alike = [fall for move, fall in pairs if move]
+    return MoveRecord(len(alike), int(np.sum(alike)), len(pairs), fall_in_words(context))
+
+
+def fall_in_words(context: Context) -> str:
+    """Return the smallest fall that counts: "a fall of at least 5 points"; of an error "a rise of MAE of at least 25 %"."""
+    if context.model.task not in HEADLINE:
+        return "a fall"
+    metric, fall = smallest_fall(context)
+    kind = "fall" if METRICS[metric].better == "high" else "rise"
+    size = f"{100 * fall:.3g} points" if LIMITS[metric][0] == "points" else f"{100 * fall:.3g} %"
+    return f"a {kind} of {lower(metric)} of at least {size}"

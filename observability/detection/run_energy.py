@@ -1,0 +1,53 @@
+"""Compare the energy of a training run with earlier runs of the same model and the same parameters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from observability.core.finding import Severity
+from observability.core.settings import ModelSettings
+from observability.detection.change import stated_limits
+from observability.detection.ratio_changes import ACT, WATCH
+from observability.detection.study_noise import LEAST_RUNS
+
+NAME = "operations/energy"
+
+
+@dataclass(frozen=True)
+class RunEnergyChange:
+    """How the energy of a run stands against that of earlier runs alike.
+
+    n: number of earlier runs. usual: their geometric mean, Wh. limit: Wh from which it is reported; both None where they are too few.
+    """
+
+    n: int
+    severity: Severity | None
+    comparison: str
+    usual: float | None = None
+    limit: float | None = None
+    times: float | None = None
+
+
+def run_energy_change(wh: float, earlier: Sequence[float], settings: ModelSettings) -> RunEnergyChange:
+    """Return how the energy of a run (Wh) compares with earlier runs of the same parameters, by the same kind of source.
+
+    A rise is reported from a multiple on (`operations/energy/run_energy` for act) that is also beyond the 95 % prediction interval of the
+    earlier runs (Student's t on logarithms).
+    """
+    from scipy import stats
+
+    before = np.array([each for each in earlier if each > 0])
+    n = len(before)
+    if n < LEAST_RUNS or not wh > 0:
+        more = max(LEAST_RUNS - n, 1)
+        runs = "run" if more == 1 else "runs"
+        return RunEnergyChange(n, None, f"no comparison yet: it needs about {more} more earlier {runs} with the same parameters")
+    logs = np.log(before)
+    usual = float(np.exp(logs.mean()))
+    reach = float(np.exp(stats.t.ppf(0.975, n - 1) * logs.std(ddof=1) * np.sqrt(1 + 1 / n)))
+    watch, act = stated_limits(settings, f"{NAME}/run_energy", WATCH, ACT)
+    times = wh / usual
+    severity: Severity = "act" if times >= max(act, reach) else "watch" if times >= max(watch, reach) else "ok"
+    comparison = f"{times:.2f} times that of {n} earlier runs with the same parameters"
+    return RunEnergyChange(n, severity, comparison, usual, usual * max(act if severity == "act" else watch, reach), times)

@@ -1,0 +1,93 @@
+"""Tell columns whose value a whole day shares, and values that changed by the factor of a unit.
+
+Rows of a day with one value (a holiday, a daily price) are one observation, not as many as there are rows.
+"""
+
+import math
+
+import numpy as np
+
+from observability.core.catalog import Edges
+from observability.metrics.column_counts import ColumnCounts, ColumnShare, DailyShares, DailySums, interior_bins
+from observability.stats.arrays import Integers
+
+ROWS_A_DAY = 20
+"""Minimum rows of a day that is judged by itself."""
+ONE_VALUE = 0.995
+"""Share of one bin from which a day holds one value."""
+SHARED_DAYS, FEWEST_DAYS, FEWEST_OTHERS = 0.8, 5, 3
+"""Share of days with one value from which a column is shared by a day; minimum days of past, and of the window where there is no past."""
+MOSTLY = 0.9
+"""Share of values out of range from which the factor between the means is that of most values."""
+LEAST_FACTOR, SIMILAR = 2.0, 0.25
+"""Minimum factor that is named; how far (in the logarithm) the factors of mean and standard deviation may differ."""
+
+
+def single_value_days(values: ColumnCounts) -> Integers:
+    """Return, for each day with enough values, the bin that holds nearly all of them; -1 for a day with several."""
+    days = values.by_day
+    kept = days[2] >= ROWS_A_DAY
+    table = values.table[0][kept]
+    if not table.size:
+        return np.empty(0, np.int64)
+    return np.where(table.max(axis=1) >= ONE_VALUE * days[0][kept], values.bins[table.argmax(axis=1)], -1).astype(np.int64)
+
+
+def is_shared_by_day(values: ColumnCounts | None, fewest: int = FEWEST_DAYS) -> bool | None:
+    """Return whether most days hold a single value; None where too few days are known."""
+    found = single_value_days(values) if values is not None else np.empty(0, np.int64)
+    return None if found.size < fewest else bool((found >= 0).mean() >= SHARED_DAYS)
+
+
+def hit_as_wholes(hits: DailyShares) -> bool:
+    """Return whether each day with enough rows is hit nearly wholly or hardly at all; False for a single day."""
+    value = hits.value[hits.rows >= ROWS_A_DAY]
+    return bool(value.size > 1 and ((value >= ONE_VALUE) | (value <= 1 - ONE_VALUE)).all())
+
+
+def rows_a_day_if_shared(now: ColumnCounts, past: ColumnCounts | None, hits: DailyShares) -> float | None:
+    """Return the rows of a usual day, where the column's value is shared by a day and so are the hits; else None.
+
+    now, past: the ordinary values by day. hits: the share of rows that were hit on each day of the window.
+    """
+    if not hit_as_wholes(hits):
+        return None
+    some = hits.at(hits.rows >= ROWS_A_DAY)
+    shared = is_shared_by_day(past)
+    if shared is None:
+        others = np.isin(now.days, some.days[some.value <= 1 - ONE_VALUE])
+        shared = is_shared_by_day(ColumnCounts(now.days[others], now.bins, now.table[:, others]), FEWEST_OTHERS)
+    return float(np.median(some.n)) if shared else None
+
+
+def whole_day_p_value(now: ColumnShare, before: ColumnShare, rows_a_day: float) -> float:
+    """Return the two-sided p-value of a growth in days that are hit as a whole, by Fisher's exact test."""
+    days, others = max(round(now.n / rows_a_day), 1), max(round(before.n / rows_a_day), 1)
+    hit = round(now.value * days)
+    every = hit + round(before.value * others)
+    ways = math.comb(days + others, days)
+    tail = sum(math.comb(every, k) * math.comb(days + others - every, days - k) for k in range(hit, min(every, days) + 1))
+    return min(2 * tail / ways, 1.0)
+
+
+def scale_factor(before: ColumnCounts, edges: Edges, sums: DailySums | None) -> float | None:
+    """Return the factor by which both mean and standard deviation of the window differ from the reference's; None where there is none."""
+    if sums is None or not edges.scale or not edges.positions:
+        return None
+    values = before.values
+    kept = interior_bins(values.bins, edges)
+    weights, positions = values.by_bin[0][kept], np.asarray(edges.positions)[values.bins[kept]]
+    usual = float(weights @ positions) / float(weights.sum()) if weights.sum() > 0 else 0.0
+    if not usual or not sums.mean * usual > 0 or not sums.deviation > 0:
+        return None
+    factor, spread = sums.mean / usual, sums.deviation / edges.scale
+    size = max(factor, 1 / factor)
+    return factor if math.isfinite(size) and size >= LEAST_FACTOR and abs(math.log(factor / spread)) <= SIMILAR else None
+
+
+def unit_sentence(factor: float | None, share: float) -> str:
+    """Return the sentence about the factor of a unit; empty without one. share: of the values that are out of range."""
+    if factor is None or share < MOSTLY:
+        return ""
+    size = float(f"{max(factor, 1 / factor):.2g}")
+    return f"They are about {size:,g} times {'larger' if factor > 1 else 'smaller'}: a unit?"

@@ -1,0 +1,100 @@
+"""Slices whose main loss is worse than that of the other rows, changed or not.
+
+The search tests changes against what seasons move (stats/slices.py). A level is judged without that: a slice whose errors are surely
+larger than elsewhere is reported as such, however usual that is.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import ndtr, stdtr
+
+from observability.core.analyzer import Context
+from observability.detection.slice_claims import SearchedSlices, size_of, slice_days, slice_limits
+from observability.detection.slice_past import side_of
+from observability.metrics.slice_rows import TargetSpec
+from observability.stats.multiple_testing import benjamini_yekutieli
+from observability.stats.slice_moments import Floats
+from observability.stats.slices import LEAST_ROWS, ChangedSlice, change_coverage, is_own_change, search_slices
+
+SURE = 0.05
+"""Largest adjusted p-value of a slice that is worse than the rest."""
+ALL = 10_000
+
+
+@dataclass(frozen=True)
+class WeakSlices:
+    """Slices whose main loss is surely worse than in the other rows, the largest excess first; those beyond the limit for act; the
+    loss. Empty and None without a labelled loss.
+
+    before, rest_before of a slice are set where the baseline has enough rows of it; p_adjusted is that of the excess over the other rows.
+    """
+
+    worse: tuple[ChangedSlice, ...] = ()
+    beyond: tuple[ChangedSlice, ...] = ()
+    spec: TargetSpec | None = None
+
+
+def weak_slices(held: SearchedSlices, context: Context) -> WeakSlices:
+    """Return the weak slices of a search."""
+    target = next((each for each in held.targets if held.specs[each.name].labelled), None)
+    if target is None:
+        return WeakSlices()
+    spec = held.specs[target.name]
+    peers = replace(target, before=np.empty(0))
+    singles = search_slices(held.cuts, [peers], slice_days(held.now), pairs=False, most=0, listed=ALL).single[target.name]
+    allowed = [slice_limits(spec, context)[1] * (abs(each.rest_now.mean) if spec.relative else 1.0) for each in singles]
+    order = sorted(zip(singles, allowed, strict=True), key=lambda pair: (-spec.worse * pair[0].excess, pair[0].conditions))
+    worse = adjusted([excess_p_value(each, spec) for each, _ in order])
+    beyond = adjusted([excess_p_value(each, spec, least) for each, least in order])
+    known = [with_baseline(replace(each, p_adjusted=p), held, target.before) for (each, _), p in zip(order, worse, strict=True)]
+    return WeakSlices(
+        tuple(each for each in known if each.p_adjusted <= SURE),
+        tuple(each for each, p in zip(known, beyond, strict=True) if p <= SURE),
+        spec,
+    )
+
+
+def adjusted(p_values: list[float]) -> list[float]:
+    """Return p-values adjusted for their number (Benjamini and Yekutieli)."""
+    adjust = benjamini_yekutieli(np.array(p_values), max(len(p_values), 1))
+    return [adjust(p) for p in p_values]
+
+
+def excess_p_value(found: ChangedSlice, spec: TargetSpec, least: float = 0.0) -> float:
+    """Return the one-sided p-value of an excess over the rest of at most `least`, by rows and days."""
+    if found.error <= 0:
+        return 1.0
+    score = -(spec.worse * found.excess - least) / found.error
+    return float(ndtr(score) if np.isinf(found.freedom) else stdtr(found.freedom, score))
+
+
+def with_baseline(found: ChangedSlice, held: SearchedSlices, before: Floats) -> ChangedSlice:
+    """Return a slice that was compared with the rest alone, with both in the baseline where each has enough rows there."""
+    ((name, level),) = found.conditions
+    cut = next(each for each in held.cuts if each.name == name)
+    inside = cut.before == cut.levels.index(level)
+    sides = side_of(before, inside), side_of(before, ~inside)
+    return replace(found, before=sides[0], rest_before=sides[1]) if min(each.n for each in sides) >= LEAST_ROWS else found
+
+
+def newly_weak_slices(weak: WeakSlices, named: Iterable[tuple[tuple[str, str], ...]], context: Context) -> list[ChangedSlice]:
+    """Return the slices beyond the limit that also became surely worse than in the baseline, without those that the search named.
+
+    named: conditions of the slices that the search named. The excess of what is returned is its change beyond that of the rest.
+    """
+    if weak.spec is None:
+        return []
+    taken = [set(conditions) for conditions in named]
+    found = []
+    for each in weak.beyond:
+        if each.before is None or each.rest_before is None or any(taken_by & set(each.conditions) for taken_by in taken):
+            continue
+        excess = each.change - each.rest_change
+        error = float(np.sqrt(each.error**2 + each.before.variance / each.before.n + each.rest_before.variance / each.rest_before.n))
+        changed = replace(each, excess=excess, low=excess - 1.96 * error, high=excess + 1.96 * error, error=error)
+        sure = excess_p_value(changed, weak.spec) * len(weak.beyond) <= SURE
+        if sure and is_own_change(changed) and size_of(changed, weak.spec) >= slice_limits(weak.spec, context)[0]:
+            found.append(replace(changed, coverage=change_coverage(changed)))
+    return found

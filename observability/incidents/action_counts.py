@@ -1,0 +1,49 @@
+"""Count what needs action: once, for pages, alerts, reviews and the command line."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from observability.core.finding import Severity, State
+from observability.core.formatting import plural
+
+
+class Judged(Protocol):
+    """What has a severity and a state: an incident or a finding."""
+
+    @property
+    def severity(self) -> Severity:
+        """What is asked of people."""
+        ...
+
+    @property
+    def state(self) -> State:
+        """How it stands."""
+        ...
+
+
+@dataclass(frozen=True)
+class ActionCounts:
+    """Numbers of incidents (or of findings). critical: nobody has acted on them yet; acknowledged: critical and acted on."""
+
+    critical: int
+    acknowledged: int
+    warnings: int
+
+    @property
+    def words(self) -> str:
+        """`2 critical, 1 acknowledged, 3 warnings`; `nothing needs action` where all are 0."""
+        parts = [
+            f"{self.critical} critical" if self.critical else None,
+            f"{self.acknowledged} critical but acknowledged" if self.acknowledged else None,
+            plural(self.warnings, "warning") if self.warnings else None,
+        ]
+        return ", ".join(filter(None, parts)) or "nothing needs action"
+
+
+def action_counts(judged: Iterable[Judged]) -> ActionCounts:
+    """How many of some incidents or findings are critical, critical and acknowledged, and warnings."""
+    known = list(judged)
+    acknowledged = sum(each.state == "critical" and each.severity != "act" for each in known)
+    critical = sum(each.severity == "act" for each in known)
+    return ActionCounts(critical, acknowledged, sum(each.severity == "watch" for each in known) - acknowledged)

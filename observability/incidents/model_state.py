@@ -1,0 +1,39 @@
+"""Decide how a model stands as a whole, from its findings: once, for pages, reviews and exports."""
+
+from collections.abc import Iterable
+
+from observability.core.finding import Finding, Severity
+
+VERDICTS = ("serving/performance", "serving/estimated_performance", "serving/drift", "data/quality")
+"""Analyzers that judge performance, drift and data quality; without a verdict of any of them a model is unknown."""
+NO_VERDICT = frozenset(
+    ("volume", "freshness_hours", "silence_hours", "duplicate_rate", "rejected_rate", "unknown_columns", "judged", "label_maturity")
+)
+"""Metrics of these analyzers about what arrived, which say nothing about the model."""
+
+
+def is_verdict(finding: Finding) -> bool:
+    """Whether a finding says how performance, inputs or data quality stand against the reference or a stated level.
+
+    A comparison with the model's own past is none: it may have been bad for as long.
+    """
+    return (
+        finding.analyzer in VERDICTS
+        and finding.severity != "unknown"
+        and finding.against in ("reference", "level")
+        and finding.metric not in NO_VERDICT
+    )
+
+
+def verdict_severity(findings: Iterable[Finding]) -> Severity:
+    """The worst severity of findings that need action; else OK where performance, drift or quality could be judged, and unknown if not."""
+    known = list(findings)
+    for severity in ("act", "watch"):
+        if any(finding.severity == severity for finding in known):
+            return severity
+    return "ok" if any(map(is_verdict, known)) else "unknown"
+
+
+def not_judged_reason(findings: Iterable[Finding]) -> str | None:
+    """Why a model is unknown: the sentence of the first unknown finding about performance, drift or quality; None without any."""
+    return next((finding.because for finding in findings if finding.analyzer in VERDICTS and finding.severity == "unknown"), None)

@@ -1,0 +1,33 @@
+"""A random sample of a window's predictions to label, as a worksheet.
+
+The sample is that of the engine (smallest hashes of ids), so it does not depend on who asks and grows by whole rows. Predictions of it that
+have a label already are left out: they are known. The worksheet is that of the relabel queue: blind (inputs, without label and score), and
+filled in, `load --kind label` accepts it.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from observability.core.finding import iso
+from observability.core.questions import Sample
+from observability.core.window import Window
+from observability.investigation.relabel_queue import WORKSHEET_COLUMNS
+
+if TYPE_CHECKING:
+    from observability.store.engine import Engine
+
+NOTE = "random sample of the window"
+
+
+def label_sample_worksheet(engine: "Engine", window: Window, rows: int, now: datetime) -> pd.DataFrame:
+    """A worksheet of the unlabelled predictions among a random sample of a window.
+
+    window: of one model. rows: size of the sample, labelled predictions included. now: time of the labels.
+    """
+    features = engine.catalog().model(window.model).features()
+    sample = engine.ask(Sample("outcomes", ("id", "label_value", "label", *(each.reference for each in features)), rows), window)
+    open_rows = sample[(sample["label"].fillna(-1) < 0) & sample["label_value"].isna()]
+    head = {"id": open_rows["id"], "model": window.model, "at": iso(now), "value": "", "annotator": "", "source": "human", "note": NOTE}
+    return pd.DataFrame({name: head[name] for name in WORKSHEET_COLUMNS} | {each.reference: open_rows[each.reference] for each in features})

@@ -1,0 +1,45 @@
+"""Make a sensitive group that arrives among the features a feature as well.
+
+A reference of flat rows does not tell whether the model takes a sensitive column. Where predictions carry it as a feature and none ever
+carried it under `groups`, its column becomes a feature: fairness and drift are then judged on it, with the edges of the reference.
+"""
+
+import duckdb
+
+from observability.core.catalog import Catalog, Column, Model
+from observability.store.db.catalog_store import group_to_feature, read_catalog, stream_numbers
+from observability.store.db.schema import model_table
+from observability.store.ingest.parse_types import ParsedBlock
+
+Cursor = duckdb.DuckDBPyConnection
+
+
+def promote_arrived_groups(writer: Cursor, parsed: ParsedBlock, catalog: Catalog) -> Catalog | None:
+    """Promote the groups that a block carries as new features; the catalog afterwards, by which the block must be parsed again.
+
+    None where there are none.
+    """
+    changed = False
+    for model in catalog.models:
+        for role, name, _ in parsed.new_columns.get(model.name, ()):
+            group = model.column(f"group.{name}")
+            if role == "feature" and group is not None and _is_registered(model, group) and not _has_arrived(writer, model, group, parsed):
+                group_to_feature(writer, model, group)
+                changed = True
+    return read_catalog(writer) if changed else None
+
+
+def _is_registered(model: Model, group: Column) -> bool:
+    """Whether a version was registered with the group as a sensitive attribute."""
+    return group.sensitive and any(group.reference in version.edges for version in model.versions)
+
+
+def _has_arrived(writer: Cursor, model: Model, group: Column, parsed: ParsedBlock) -> bool:
+    """Whether any prediction but those of references carries the group under `groups`."""
+    table = parsed.predictions.get(model.name)
+    if table is not None and group.reference in table.column_names and table[group.reference].null_count < table.num_rows:
+        return True
+    references = [number for (_, environment), number in stream_numbers(writer, model.key).items() if environment == "reference"]
+    own = f"stream NOT IN ({', '.join(map(str, references))}) AND" if references else ""
+    found = writer.execute(f"SELECT 1 FROM {model_table('predictions', model.key)} WHERE {own} {group.column} IS NOT NULL LIMIT 1")
+    return found.fetchone() is not None

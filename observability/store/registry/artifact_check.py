@@ -1,0 +1,112 @@
+"""Compare the scores of a model file with those of the reference that it is registered with.
+
+Attributions, what-ifs and replays of a version are computed with its model file, so they are about another model where the scores differ.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from observability.core.catalog import ARTIFACT_DIFFERS
+from observability.core.errors import UsageError
+from observability.store.registry.reference_rows import reference_inputs
+from observability.store.registry.targets import ReferenceOutcomes
+from observability.store.types.registration import Inference, NotScoredError, ReferenceScorer, RegistrationRequest, ScoredReference
+
+if TYPE_CHECKING:
+    from observability.stats.arrays import Floats, Integers
+
+MOST_ROWS = 500
+"""Rows of the reference that are scored, evenly spread."""
+EQUAL, ROUNDED = 1e-3, 0.01
+"""Difference up to which probabilities are equal (logged ones are rounded); of other scores, in their standard deviations."""
+REFUSED = 0.1
+"""Mean difference, in standard deviations of the logged scores, from which the artifact is another model."""
+LEAST_SCALE = 0.01
+"""Smallest standard deviation of probabilities by which differences are measured."""
+
+
+@dataclass(frozen=True)
+class ArtifactCheck:
+    """The comparison in a sentence, and the columns of the reference that the model file takes (None where it was not run)."""
+
+    sentence: str
+    takes: frozenset[str] | None = None
+
+
+def check_artifact(
+    table: pa.Table, inference: Inference, target: ReferenceOutcomes, request: RegistrationRequest, score: ReferenceScorer
+) -> ArtifactCheck:
+    """Score some rows of the reference with the request's artifact and compare.
+
+    Sensitive groups of a flat file are offered as inputs too, since the model may take them. Raises UsageError where the artifact does not
+    take the features (missing ones, words where it takes numbers), or gives plainly other scores.
+    """
+    assert request.artifact is not None
+    places = _sampled_rows(target)
+    offered = inference.features if inference.records or request.features else inference.columns
+    try:
+        scored = _scored_rows(table, inference, request, score, places, [column.name for column in offered])
+    except NotScoredError as error:
+        return ArtifactCheck(f"The scores of the model file were not compared with the reference: {error.what}.")
+    return ArtifactCheck(_difference_sentence(scored, target, places, request.artifact.name), frozenset(scored.columns))
+
+
+def _sampled_rows(target: ReferenceOutcomes) -> "Integers":
+    """Rows with a score, evenly spread, at most MOST_ROWS."""
+    known = np.flatnonzero(target.scored if target.scored.any() else target.usable)
+    return known[np.unique(np.linspace(0, known.size - 1, min(known.size, MOST_ROWS)).astype(np.int64))]
+
+
+def _scored_rows(
+    table: pa.Table, inference: Inference, request: RegistrationRequest, score: ReferenceScorer, places: "Integers", names: list[str]
+) -> ScoredReference:
+    """The scores of the artifact; without the groups where it takes exactly the features and does not name them."""
+    assert request.artifact is not None
+    rows = reference_inputs(table, inference, places)
+    try:
+        return score(request.artifact, rows[names], inference.task, inference.classes)
+    except UsageError:
+        features = [feature.name for feature in inference.features]
+        if names == features:
+            raise
+        return score(request.artifact, rows[features], inference.task, inference.classes)
+
+
+def _difference_sentence(scored: ScoredReference, target: ReferenceOutcomes, places: "Integers", name: str) -> str:
+    """How far the scores are apart. Raises UsageError where they are another model's."""
+    logged, found = _paired_scores(scored, target, places)
+    if not logged.size:
+        return "The reference holds no scores to compare with those of the model file."
+    apart = np.abs(found - logged).max(axis=1)
+    deviation = float(logged.std(axis=0).max())
+    scale = max(deviation, LEAST_SCALE) if target.classes else deviation or float(np.abs(logged).max()) or 1.0
+    equal, rows = EQUAL if target.classes else ROUNDED * scale, f"{len(apart):,} rows of the reference"
+    mean, most = float(apart.mean()), float(apart.max())
+    if not mean <= REFUSED * scale:
+        worst = int(np.argmax(np.where(np.isfinite(apart), apart, np.inf)))
+        column = int(np.argmax(np.abs(found[worst] - logged[worst])))
+        pair = f"{found[worst, column]:.4g} where {logged[worst, column]:.4g} was logged"
+        raise UsageError(
+            "the artifact gives other scores than the reference holds",
+            where=name,
+            got=f"{mean:.3g} apart on average over {rows}, for example {pair}",
+            expected=f"the logged scores, within {REFUSED * scale:.2g} on average",
+            attempt="Register the model file that made these scores, with its calibration, or leave --artifact out",
+        )
+    if most <= equal:
+        return f"The model file gives the logged scores in {rows} (largest difference {most:.2g})."
+    return f"{ARTIFACT_DIFFERS} by {mean:.2g} on average and {most:.2g} at most, over {rows}."
+
+
+def _paired_scores(scored: ScoredReference, target: ReferenceOutcomes, places: "Integers") -> "tuple[Floats, Floats]":
+    """Logged and computed scores, rows by classes (one column for binary and regression), of the rows that have logged ones."""
+    logged, found = target.matrix[places], np.asarray(scored.scores, np.float64)
+    if target.task == "multiclass":
+        found = found[:, [target.classes.index(str(name)) for name, _ in target.scores]]
+    else:
+        logged, found = logged[:, :1], found.reshape(len(places), -1)[:, :1]
+    held = np.isfinite(logged).all(axis=1) & (logged.shape[1] > 0)
+    return logged[held], found[held]

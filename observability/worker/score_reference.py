@@ -1,0 +1,48 @@
+"""Score the rows of a reference with a model file, when a version is registered with it."""
+
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from observability.core.errors import UsageError
+from observability.store.types.registration import NotScoredError, ReferenceScorer, ScoredReference
+from observability.worker.limits import WorkerError
+from observability.worker.process import Worker
+from observability.worker.requests import LIBRARIES, artifact_kind, predict_scores_and_features
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SECONDS = 60.0
+"""Time limit of the sample of a reference."""
+HERE = ("time", "memory", "start", "size")
+"""Reasons of a failure that say nothing about the model file."""
+
+
+def reference_scorer(worker: Worker) -> ReferenceScorer:
+    """The scorer that `register` takes: it runs a model file in the confined worker."""
+    return partial(score_reference, worker)
+
+
+def score_reference(worker: Worker, artifact: Path, rows: "pd.DataFrame", task: str, classes: tuple[str, ...]) -> ScoredReference:
+    """The model's scores of some rows, and the columns that it takes.
+
+    Raises NotScoredError where it cannot be run here (no library, too slow, too large), and UsageError where it does not take these rows.
+    """
+    missing = [name for name in LIBRARIES[artifact_kind(artifact)] if find_spec(name.partition(".")[0]) is None]
+    if missing:
+        raise NotScoredError(f"{missing[0].partition('.')[0]} is not installed")
+    try:
+        scores, columns = predict_scores_and_features(worker, artifact, rows, task=task, classes=classes, seconds=SECONDS)
+    except WorkerError as error:
+        if error.reason in HERE:
+            raise NotScoredError(error.what) from error
+        raise UsageError(
+            "the artifact fails on the reference",
+            where=artifact.name,
+            got=error.got or error.what,
+            expected=f"a score for each of {len(rows):,} rows",
+            attempt="Register the model file that made the reference's scores, or leave --artifact out",
+        ) from error
+    return ScoredReference(scores, columns)

@@ -1,0 +1,103 @@
+"""The sample fleet says nothing about other models, and all of it can be taken away again."""
+
+import argparse
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.cli import commands
+from observability.cli.demo_fleet import load_fleet
+from observability.core.questions import Records
+from observability.core.window import Window
+from observability.store.duck_store import DuckStore
+from observability.store.opener import open_store
+from observability.store.types.loading import LoadDefaults
+
+DAYS = ("2026-03-02T00:00:00Z", "2026-03-09T00:00:00Z")
+FLEET = """
+[[model]]
+name = "sample"
+version = "1"
+task = "binary"
+reference = "reference.csv"
+label = "label"
+score = "score"
+features = ["x"]
+
+[[file]]
+path = "records.jsonl"
+
+[[file]]
+path = "batches.csv"
+kind = "batch"
+"""
+RECORDS = [
+    {"kind": "price", "from": DAYS[0], "resource": "request", "amount": 0.25, "currency": "USD"},
+    {"kind": "run", "run": "r1", "at": DAYS[0], "event": "start", "model": "sample"},
+    {"kind": "step", "run": "r1", "at": DAYS[0], "step": 1, "metrics": {"loss": 0.5}},
+    {"kind": "run", "run": "r1", "at": DAYS[0], "event": "end", "status": "finished"},
+    {"kind": "cleaning", "rule": "nulls", "at": DAYS[0], "rows_in": 10, "rows_changed": 0, "rows_dropped": 1},
+]
+LEFT = {"batch": 1, "price": 1, "run": 2}
+"""Records that are no sample, by kind."""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DuckStore]:
+    """A store with a small sample fleet, and a model, a batch and a price that are no sample."""
+    rng = np.random.default_rng(0)
+    score = rng.uniform(size=300)
+    reference = pd.DataFrame({"x": rng.normal(size=300), "score": score, "label": (rng.uniform(size=300) < score).astype(int)})
+    reference.to_csv(tmp_path / "reference.csv", index=False)
+    (tmp_path / "records.jsonl").write_text("".join(json.dumps(each) + "\n" for each in RECORDS), encoding="utf-8")
+    pd.DataFrame([{"batch": "b1", "at": DAYS[0], "source": "weather", "rows": 5}]).to_csv(tmp_path / "batches.csv", index=False)
+    (tmp_path / "fleet.toml").write_text(FLEET, encoding="utf-8")
+    found = open_store(tmp_path / "home")
+    load_fleet(found, tmp_path / "fleet.toml", lambda text: None)
+    own = [
+        {"kind": "batch", "batch": "mine", "at": DAYS[0], "source": "shop", "rows": 7},
+        {"kind": "price", "from": DAYS[0], "resource": "kwh", "amount": 0.3, "currency": "EUR"},
+        {"kind": "prediction", "id": "p1", "at": DAYS[0], "model": "loan", "version": "1", "features": {"x": 1}, "score": 0.5},
+        {"kind": "run", "run": "own", "at": DAYS[0], "event": "start", "model": "loan"},
+        {"kind": "run", "run": "own", "at": DAYS[0], "event": "end", "status": "finished"},
+    ]
+    (tmp_path / "own.jsonl").write_text("".join(json.dumps(each) + "\n" for each in own), encoding="utf-8")
+    assert found.load_files([tmp_path / "own.jsonl"], LoadDefaults()).stored == 5
+    yield found
+    found.close()
+
+
+def held(store: DuckStore, kind: str, model: str = "") -> int:
+    """How many records of a kind are there, of a model or of all."""
+    return len(store.ask(Records(kind, ever=True), Window(model, *(datetime.fromisoformat(each) for each in DAYS))))
+
+
+def test_prices_and_batches_of_the_sample_are_not_those_of_another_model(store: DuckStore) -> None:
+    assert held(store, "price") == held(store, "batch") == 2
+    assert held(store, "price", "loan") == held(store, "batch", "loan") == 1
+    assert held(store, "price", "sample") == held(store, "batch", "sample") == 2
+
+
+def test_the_sample_is_removed_with_all_that_came_with_it(store: DuckStore) -> None:
+    said = commands.demo(store, argparse.Namespace(remove=True, if_empty=False), lambda text: None)
+    assert said.exit_code == 0 and said.out == "Removed the sample fleet: the models sample, 300 predictions, 300 labels, 6 records."
+    assert [model.name for model in store.catalog().models] == ["loan"]
+    left = {kind: rows for kind, rows in store.status()["records"].items() if rows}
+    assert left == LEFT
+    again = commands.demo(store, argparse.Namespace(remove=True, if_empty=False), lambda text: None)
+    assert again.out == "Removed the sample fleet: no model, 0 predictions, 0 labels, 0 records."
+
+
+def test_with_the_last_model_of_the_sample_go_its_other_records(store: DuckStore) -> None:
+    assert store.remove_model("sample")["records"] == 6
+    assert {kind: rows for kind, rows in store.status()["records"].items() if rows} == LEFT
+
+
+def test_a_removed_model_takes_the_records_of_its_runs_along_that_name_no_model(store: DuckStore) -> None:
+    assert store.remove_model("loan")["records"] == 2
+    assert store.status()["records"]["run"] == 2 and held(store, "run", "sample") == 2

@@ -1,0 +1,54 @@
+"""The state of a finding follows its value, its news what changed, and what a person has acknowledged stays critical."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from observability.core.finding import Finding, acknowledged_finding, news_of
+from observability.incidents.action_counts import action_counts
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+BAD = Finding("serving/drift", "loan", "1", "age", "psi", 1.9, 900, "act", "It drifted.", START, START + timedelta(days=7), "reference")
+
+
+@pytest.mark.parametrize(("severity", "state"), [("act", "critical"), ("watch", "warning"), ("ok", "ok"), ("unknown", "unknown")])
+def test_the_state_is_that_of_the_severity(severity, state):
+    body = replace(BAD, severity=severity).to_json()
+    assert (body["severity"], body["state"], body["news"]) == (severity, state, None)
+
+
+def test_what_is_acknowledged_stays_critical_and_is_watched():
+    known = acknowledged_finding(BAD)
+    assert (known.severity, known.state, known.shown_severity) == ("watch", "critical", "act")
+    assert acknowledged_finding(replace(BAD, severity="watch")).state == "warning"
+    assert "acknowledged" not in known.to_json()
+
+
+@pytest.mark.parametrize(
+    ("changes", "news"),
+    [
+        ({}, None),
+        ({"against": "past"}, "new"),
+        ({"evidence": {"standing": True}}, "ongoing"),
+        ({"onset": START + timedelta(days=2)}, "new"),
+        ({"onset": START - timedelta(days=9)}, "ongoing"),
+        ({"onset": START - timedelta(days=9), "news": "new"}, "ongoing"),
+        ({"onset": START - timedelta(days=2), "evidence": {"measured": ["2026-02-27", "2026-03-05"]}}, "new"),
+        ({"onset": START, "evidence": {"onset_known": "vague"}, "news": "new"}, "new"),
+        ({"onset": START, "evidence": {"onset_known": "open"}}, "ongoing"),
+        ({"news": "worse"}, "worse"),
+        ({"severity": "ok", "news": "recovered"}, "recovered"),
+        ({"severity": "ok", "onset": START}, None),
+    ],
+)
+def test_news_is_the_analyzers_word_else_told_by_the_onset(changes, news):
+    assert news_of(replace(BAD, **changes)) == news
+
+
+def test_one_count_of_what_needs_action():
+    found = [BAD, acknowledged_finding(BAD), replace(BAD, severity="watch"), replace(BAD, severity="watch"), replace(BAD, severity="ok")]
+    counts = action_counts(found)
+    assert (counts.critical, counts.acknowledged, counts.warnings) == (1, 1, 2)
+    assert counts.words == "1 critical, 1 critical but acknowledged, 2 warnings"
+    assert action_counts([]).words == "nothing needs action"

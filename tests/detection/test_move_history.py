@@ -1,0 +1,85 @@
+"""Is the worth of a move told from the past weeks of this model, and not where there is nothing to tell it from?"""
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+
+from observability.core.analyzer import Context
+from observability.core.settings import ModelSettings
+from observability.detection.move_history import fall_asks, move_record, weekly_falls
+from tests.support.analyzer_worlds import context_for, frames_for, spread
+
+
+def outcomes(n: int, seed: int, right: float, days: int = 7, before: int = 0, labelled: float = 1.0) -> pd.DataFrame:
+    """Decisions of which a share is right."""
+    rng = np.random.default_rng(seed)
+    label = (rng.random(n) < 0.5).astype(float)
+    decision = np.where(rng.random(n) < right, label, 1 - label).astype(int)
+    label[rng.random(n) >= labelled] = np.nan
+    at = spread(n, days) - timedelta(days=before)
+    return pd.DataFrame({"at": at, "score": 0.1 + 0.8 * decision, "decision": decision, "label": label})
+
+
+def falls(weeks: list[float | None], task: str = "binary", settings: ModelSettings | None = None) -> list[bool | None]:
+    """Whether performance had fallen in past weeks of such accuracy, newest first (None: without labels)."""
+    reference = outcomes(4000, 1, 0.85)
+    past = pd.concat(
+        [outcomes(600, 10 + k, right or 0.5, before=7 * (k + 1), labelled=0.0 if right is None else 1.0) for k, right in enumerate(weeks)]
+    )
+    context = context_for(reference, task=task, settings=settings)
+    return weekly_falls(frames_for(fall_asks(context), context, outcomes(10, 2, 0.85), reference, past), context)
+
+
+def record(moved: list[bool | None], fell: list[bool | None]) -> str:
+    return move_record(moved, fell, context()).in_words
+
+
+def context() -> Context:
+    return context_for(outcomes(1000, 1, 0.85))
+
+
+def test_weeks_that_fell_are_told_from_those_that_did_not_and_those_without_labels() -> None:
+    assert falls([0.70, 0.85, None, 0.75]) == [True, False, None, True]
+    assert falls([0.83, 0.84]) == [False, False, None, None], "a fall of one or two points is none of five"
+
+
+def test_the_owners_tolerance_is_the_fall_that_counts() -> None:
+    tolerant = ModelSettings(limits={"serving/performance/accuracy": 0.2})
+    assert falls([0.70, 0.55], settings=tolerant)[:2] == [False, True]
+
+
+def test_the_record_counts_weeks_with_such_a_move() -> None:
+    assert record([True, True, True, True], [True, False, True, True]) == (
+        "3 of 4 past weeks with such a move had a fall of accuracy of at least 5 points"
+    )
+    assert record([True, False], [False, True]) == "0 of 1 past week with such a move had a fall of accuracy of at least 5 points"
+
+
+def test_there_is_no_evidence_where_no_week_had_such_a_move_or_labels() -> None:
+    assert record([False, False, None], [True, False, True]) == (
+        "no evidence yet of what such a move is worth: none of the 2 past weeks with labels had one"
+    )
+    assert record([True, True], [None, None]) == "no evidence yet of what such a move is worth: no past week has labels"
+
+
+def test_without_a_reference_or_task_nothing_is_asked() -> None:
+    assert fall_asks(context_for(None)) == {}
+    bare = context()
+    assert weekly_falls({}, bare) == [None] * 4
+
+
+def test_an_error_rises() -> None:
+    rng = np.random.default_rng(5)
+
+    def prices(n: int, scale: float, days_before: int = 0) -> pd.DataFrame:
+        at = spread(n, 7) - timedelta(days=days_before)
+        return pd.DataFrame({"at": at, "score": 0.0, "label": rng.normal(0, scale, n), "decision": -1})
+
+    reference = prices(3000, 10.0)
+    past = pd.concat([prices(600, 15.0, 7), prices(600, 10.0, 14)])
+    of = context_for(reference, task="regression")
+    assert weekly_falls(frames_for(fall_asks(of), of, prices(10, 10.0), reference, past), of)[:2] == [True, False]
+    assert (
+        move_record([True], [True], of).in_words == "1 of 1 past week with such a move had a rise of mean absolute error of at least 25 %"
+    )

@@ -1,0 +1,69 @@
+"""A model is OK only where its performance, inputs or data quality could be judged against a reference or a level."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from observability.core.catalog import Model
+from observability.core.finding import Finding
+from observability.core.window import Window
+from observability.dashboard.overview import fleet
+from observability.dashboard.overview.fleet import ModelStatus
+from observability.incidents.model_state import not_judged_reason, verdict_severity
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+WINDOW = Window("loan", START, START + timedelta(days=7))
+
+
+def finding(analyzer: str, metric: str, severity: Any, **more: Any) -> Finding:
+    """A finding about a week of the model `loan`."""
+    base = Finding(
+        analyzer, "loan", "1", "model", metric, None, 100, severity, f"{metric} is {severity}.", WINDOW.start, WINDOW.end, "reference"
+    )
+    return replace(base, value=None if severity == "unknown" else 1.0, **more)
+
+
+NO_REFERENCE = [
+    finding("data/quality", "judged", "unknown", because="Version 1 has no reference."),
+    finding("data/quality", "volume", "ok", against="past"),
+    finding("data/quality", "null_rate", "ok", against="past", subject="age"),
+    finding("serving/drift", "psi", "unknown"),
+    finding("serving/performance", "label_maturity", "ok"),
+    finding("serving/performance", "accuracy", "ok", against="past"),
+    finding("serving/latency", "latency_p99", "ok", against="past"),
+    finding("operations/cost", "cost_per_thousand", "ok", against="past"),
+]
+
+
+def test_a_model_without_a_reference_is_unknown_and_says_why() -> None:
+    assert verdict_severity(NO_REFERENCE) == "unknown"
+    assert not_judged_reason(NO_REFERENCE) == "Version 1 has no reference."
+    assert verdict_severity([]) == "unknown"
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        finding("serving/drift", "psi", "ok", subject="age"),
+        finding("serving/performance", "accuracy", "ok", against="level"),
+        finding("data/quality", "null_rate", "ok", subject="age"),
+    ],
+)
+def test_one_verdict_against_the_reference_or_a_level_makes_a_model_ok(known: Finding) -> None:
+    assert verdict_severity([*NO_REFERENCE, known]) == "ok"
+
+
+@pytest.mark.parametrize("severity", ["watch", "act"])
+def test_what_needs_action_leads(severity: Any) -> None:
+    assert verdict_severity([*NO_REFERENCE, finding("serving/latency", "latency_p99", severity)]) == severity
+
+
+def test_the_fleet_shows_a_model_without_a_reference_as_unknown() -> None:
+    nothing = pd.DataFrame({"n": [10.0], "errors": [0.0]})
+    status = ModelStatus(Model(1, "loan"), WINDOW, tuple(NO_REFERENCE), nothing, pd.DataFrame(), ())
+    assert status.severity == "unknown"
+    quality = fleet.quality_cell(status.of("data/quality"))
+    assert (quality["s"], quality["t"]) == ("unknown", "not judged")

@@ -1,0 +1,91 @@
+"""Is no finding of the sample fleet OK whose value is beyond its limit, and do the totals of what needs action agree?"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import astuple
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from observability.core.finding import SEVERITIES, Finding, needs_action
+from observability.core.window import Slice, Window
+from observability.dashboard.overview.fleet import ModelStatus
+from observability.incidents.action_counts import action_counts
+from observability.monitoring import check
+from observability.server import process_lock
+from observability.store.engine import Engine
+from tests.support.levels import beyond_limit
+from tests.support.sample_home import copied
+
+START = datetime(2013, 6, 1, tzinfo=UTC)
+WINDOWS: dict[str, dict[str, Any]] = {
+    "last week": {},
+    "June": {"start": START, "end": datetime(2013, 7, 1, tzinfo=UTC)},
+    "July": {"start": datetime(2013, 7, 1, tzinfo=UTC), "end": datetime(2013, 8, 1, tzinfo=UTC)},
+    "everything": {"start": datetime(2013, 1, 1, tzinfo=UTC), "end": datetime(2019, 1, 1, tzinfo=UTC)},
+    "one slice": {"slice": Slice.parse("carrier=AA")},
+}
+
+
+@pytest.fixture(scope="module")
+def opened(stored_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The fleet, open in this process."""
+    with process_lock.opened_store(copied(stored_fleet, tmp_path_factory.mktemp("opened") / "home")) as store:
+        yield store
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("name", WINDOWS)
+def test_no_finding_is_ok_beyond_its_limit_and_totals_agree(opened: Engine, name: str) -> None:
+    report = check.check(opened, **WINDOWS[name])
+    assert len(report.findings) > 50
+    beyond = [each for each in report.findings if each.severity == "ok" and beyond_limit(each)]
+    assert [f"{each.model} {each.claim}: {each.value}, limit {each.limit}. {each.because}" for each in beyond] == []
+    states = Counter(each.state for each in report.findings)
+    counts = action_counts(report.findings)
+    assert (states["critical"], states["warning"]) == (counts.critical + counts.acknowledged, counts.warnings)
+    names = {each.model for each in report.findings}
+    for judged in (report.findings, report.incidents):
+        whole, parts = action_counts(judged), [action_counts(each for each in judged if each.model == name) for name in names]
+        assert [sum(numbers) for numbers in zip(*map(astuple, parts), strict=True)] == list(astuple(whole))
+    for model in opened.catalog().models:
+        found = tuple(each for each in report.findings if each.model == model.name)
+        incidents = tuple(each for each in report.incidents if each.model == model.name)
+        status = ModelStatus(model, Window(model.name, START, START), found, pd.DataFrame(), pd.DataFrame(), (), incidents)
+        worst = min((each.shown_severity for each in found), key=SEVERITIES.index, default="unknown")
+        assert status.severity == worst or not (needs_action(worst) or needs_action(status.severity)), "the fleet shows the worst finding"
+
+
+def finding(metric: str, value: float | None, limit: float | tuple[float, float] | None, **evidence: float) -> Finding:
+    """An OK finding with these figures."""
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    return Finding(
+        "data/quality", "loan", "1", "model", metric, value, 100, "ok", "Fine.", at, at, "reference", limit=limit, evidence=evidence
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "limit", "baseline", "beyond"),
+    [
+        ("null_rate", 0.2, 0.1, None, True),
+        ("null_rate", 0.1, 0.1, None, False),
+        ("null_rate", 0.1, 0.1, 0.05, True),
+        ("accuracy", 0.7, 0.75, None, True),
+        ("accuracy", 0.8, 0.75, None, False),
+        ("accuracy", 0.8, 0.75, 0.9, False),
+        ("accuracy", 0.7, 0.75, 0.9, True),
+        ("cleaning_drop_rate", 0.01, 0.02, 0.05, True),
+        ("volume", 50.0, (60.0, 150.0), 100.0, True),
+        ("volume", 60.0, (60.0, 150.0), 100.0, False),
+        ("null_rate", None, 0.1, None, False),
+        ("null_rate", 0.2, None, 0.1, False),
+    ],
+)
+def test_the_bad_side_of_a_limit(
+    metric: str, value: float | None, limit: float | tuple[float, float] | None, baseline: float | None, beyond: bool
+) -> None:
+    evidence = {} if baseline is None else {"baseline": baseline}
+    assert beyond_limit(finding(metric, value, limit, **evidence)) is beyond

@@ -1,0 +1,117 @@
+"""The arithmetic of bench_natural.py: which weeks were bad, what the plain rule says, and how alarms are counted against the truth."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import nan, sqrt
+from typing import Literal
+
+import numpy as np
+from scipy.stats import rankdata, t
+
+FALL = 0.05
+"""A fall of accuracy that matters: five points."""
+PLAIN_Z = 3.0
+Truth = Literal["degraded", "unsure", "sound"]
+
+
+@dataclass(frozen=True)
+class WeekTruth:
+    """What the labels of a whole week say. low, high: the 95 % t-interval of the week's accuracy over its days."""
+
+    accuracy: float
+    low: float
+    high: float
+    truth: Truth
+
+
+def week_truth(right_by_day: Sequence[np.ndarray], reference: float) -> WeekTruth:
+    """Whether a week was degraded. right_by_day: for each day, whether each prediction was right.
+
+    Degraded: the week's accuracy is at least FALL below the reference, and the upper end of the 95 % t-interval over its daily accuracies is below
+    the reference. Sound: it fell by less than FALL. Unsure: it fell by FALL, but its days differ too much to be sure; neither degraded nor sound.
+    """
+    daily = np.array([np.mean(each) for each in right_by_day])
+    accuracy = float(np.mean(np.concatenate(right_by_day)))
+    half = float(t.ppf(0.975, daily.size - 1) * daily.std(ddof=1) / sqrt(daily.size)) if daily.size > 1 else nan
+    fall = reference - accuracy
+    truth: Truth = "sound"
+    if fall >= FALL - 1e-12:
+        truth = "degraded" if daily.mean() + half < reference else "unsure"
+    return WeekTruth(accuracy, float(daily.mean()) - half, float(daily.mean()) + half, truth)
+
+
+def plain_rule(right: int, n: int, reference_right: int, reference_n: int) -> tuple[bool, float, float]:
+    """(alarm, fall, z) of the rule `fell five points, z above 3`: two shares, the pooled standard error."""
+    if not n or not reference_n:
+        return False, nan, nan
+    fall = reference_right / reference_n - right / n
+    pooled = (right + reference_right) / (n + reference_n)
+    error = sqrt(pooled * (1 - pooled) * (1 / n + 1 / reference_n))
+    z = fall / error if error else 0.0
+    return fall >= FALL - 1e-12 and z > PLAIN_Z, fall, z
+
+
+@dataclass(frozen=True)
+class AlarmRates:
+    """Counts of weeks, and of those with an alarm, by their truth."""
+
+    degraded_alarms: int
+    degraded: int
+    sound_alarms: int
+    sound: int
+    unsure_alarms: int
+    unsure: int
+
+    @property
+    def power(self) -> float:
+        """Share of degraded weeks with an alarm; nan without such weeks."""
+        return self.degraded_alarms / self.degraded if self.degraded else nan
+
+    @property
+    def false_alarm_rate(self) -> float:
+        """Share of sound weeks with an alarm; nan without such weeks."""
+        return self.sound_alarms / self.sound if self.sound else nan
+
+
+def alarm_rates(weeks: Iterable[tuple[Truth, bool | None]]) -> AlarmRates:
+    """Rates from the truth of each week and whether there was an alarm; weeks in which the tool gave no answer (None) are left out."""
+    told = [each for each in weeks if each[1] is not None]
+    counts = []
+    for kind in ("degraded", "sound", "unsure"):
+        alarms = [bool(alarm) for truth, alarm in told if truth == kind]
+        counts += [sum(alarms), len(alarms)]
+    return AlarmRates(*counts)
+
+
+def auroc(values: Sequence[float], positive: Sequence[bool]) -> float:
+    """The chance that a degraded week has a larger value than another, ties as half; nan where one kind is missing."""
+    truth = np.asarray(positive, dtype=bool)
+    above, below = int(truth.sum()), int((~truth).sum())
+    if not above or not below:
+        return nan
+    return float((rankdata(values)[truth].sum() - above * (above + 1) / 2) / (above * below))
+
+
+def power_at(values: Sequence[float], positive: Sequence[bool], false_alarm_rate: float) -> float:
+    """The largest share of degraded weeks above a limit that leaves at most so many of the others above it; nan where one kind is missing."""
+    truth, scores = np.asarray(positive, dtype=bool), np.asarray(values, dtype=float)
+    if not truth.any() or truth.all():
+        return nan
+    allowed = int(np.floor(false_alarm_rate * int((~truth).sum()) + 1e-9))
+    highest_first = np.sort(scores[~truth])[::-1]
+    limit = highest_first[allowed] if allowed < highest_first.size else -np.inf
+    return float(np.mean(scores[truth] > limit))
+
+
+def expected_news(truths: Sequence[Truth]) -> list[str | None]:
+    """What is new in each week: `new` in the first degraded week of a run, `standing` in the next ones, `recovered` in a sound week after one.
+
+    None: nothing, or not to be said: a week whose truth is unsure, or a degraded or sound one straight after such a week.
+    """
+    told: list[str | None] = []
+    for before, truth in zip(["sound", *truths[:-1]], truths):
+        if truth == "degraded":
+            told.append({"sound": "new", "degraded": "standing"}.get(before))
+        else:
+            told.append("recovered" if truth == "sound" and before == "degraded" else None)
+    return told
