@@ -168,7 +168,7 @@ class ChangeVerdict(Generic[Change]):
         """What changed since the window before; None where nothing did. New may be older than the window: the onset tells."""
         (watch, act), now, before = self.change.limits, self.change.effect, self.change.earlier_effect
         if not self.needs_action:
-            return "recovered" if self.severity == "ok" and self.change.whole and before is not None and before >= watch else None
+            return "recovered" if self.severity == "ok" and self.change.whole and before is not None and before >= act else None
         if before is None:
             return "ongoing" if self.standing else "new"
         if before < watch:

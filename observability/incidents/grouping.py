@@ -388,8 +388,9 @@ def incident_sentence(lead: Finding, rest: Sequence[Finding]) -> str:
 
 
 def standing_sentence(lead: Finding, rest: Sequence[Finding]) -> str:
-    """The lead's sentence, the other subjects and metrics that stand, and a proposal."""
-    others = [f"`{name}`" for finding in rest if (name := specific_subject(finding)) and name != specific_subject(lead)]
+    """The lead's sentence, the other metrics and subjects that stand, outcomes first, and a proposal."""
+    others = [metric_term(finding.metric) for finding in rest if pipeline_stage(finding) == "outcome" and finding.severity == "act"]
+    others += [f"`{name}`" for finding in rest if (name := specific_subject(finding)) and name != specific_subject(lead)]
     others += [metric_term(finding.metric) for finding in rest if specific_subject(finding) is None and finding.metric != lead.metric]
     also = f"; also standing: {join_words(list(dict.fromkeys(others)), 3)}" if others else ""
     return f"{lead.because.rstrip('.')}{also}. This is not new: consider a newer or a rolling reference, or retraining."

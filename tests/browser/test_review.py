@@ -159,7 +159,7 @@ def test_july_is_reviewed_over_three_weeks(desk: Dashboard, visit: Visit, tmp_pa
     assert cell["value"] == pytest.approx(error.mean())
     assert cell["n"] == len(error)
 
-    act_on(page, "flights-delay:", "Retrain on the summer", "Mean absolute error")
+    act_on(page, "temperature_f", "Retrain on the summer", "Mean absolute error")
 
     answers = retrained(flown, tmp_path)
     command(desk, "register", "--model", "flights-delay", "--version", "2", "--task", "regression", "--reference", tmp_path / "held_out.csv",
@@ -248,7 +248,7 @@ def test_a_decision_and_a_signature_are_written_down(desk: Dashboard, visit: Vis
     page.get_by_role("button", name="Save").click()
     said(page, "at least one piece of evidence")
     page.get_by_role("combobox", name="Evidence").click()
-    page.get_by_role("option").filter(has_text="Mean absolute error 30.5").click()
+    page.get_by_role("option").filter(has_text="temperature_f").first.click()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Save").click()
     (decision,) = until(page, "Decisions", lambda rows: len(rows) == 1)
@@ -257,7 +257,7 @@ def test_a_decision_and_a_signature_are_written_down(desk: Dashboard, visit: Vis
     page.get_by_role("table", name="Decisions").get_by_role("link").click()
     page.wait_for_url("**item=incident**")
     settle(page)
-    assert "Mean absolute error 30.5" in words(page)
+    assert "temperature_f is outside the reference" in words(page)
     page = visit(f"{desk.url}/changes")
     assert any(
         each["Description"]["text"] == "Retrain before the holidays"

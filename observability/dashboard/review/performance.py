@@ -12,6 +12,7 @@ from observability.dashboard import clicks, frame, links
 from observability.dashboard.charts import time as charts_time
 from observability.dashboard.review.fleet import frozen_scope
 from observability.dashboard.review.review import ReviewPage
+from observability.dashboard.widgets import plain_caption
 from observability.metrics.performance import HEADLINE
 
 MEASURED = ["period", "value", "low", "high", "labelled", "served"]
@@ -29,10 +30,10 @@ def estimates_and_slices(part: dict[str, Any]) -> None:
     """The estimate for rows without labels, and the result of the slice search."""
     estimated = part["strip"]["estimated"]
     if estimated["value"] is not None:
-        st.caption(formatting.sentence_markdown(estimated["because"] or ""))
+        plain_caption((estimated["because"] or "").replace("`", ""))
     for each in part["findings"]:
         if each["analyzer"] == "serving/slices" and each["subject"] == "model" and each["slice"] is None:
-            st.caption(f"{formatting.escape_markdown('Slices:')} {formatting.sentence_markdown(each['because'])}")
+            plain_caption(f"Slices: {each['because'].replace('`', '')}")
 
 
 def frozen_daily_metric(part: dict[str, Any], finding: dict[str, Any]) -> pd.DataFrame:
