@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Span = Literal["current", "reference", "past"]
 DAY = timedelta(days=1)
+DAYS_DRAWN = 1096
+"""Most days, the newest, that a finding's evidence holds for its chart: three years, so that the chart covers the window that it names."""
 NIGHT = timedelta(hours=3)
 """A day counts as complete although its last hours have no records: few models serve all night."""
 

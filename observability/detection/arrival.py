@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.core.analyzer import Context
+from observability.core.analyzer import DAYS_DRAWN, Context
 from observability.core.finding import Finding, Severity, iso
 from observability.core.window import HOUR
 from observability.detection.hourly_volume import DAY, MINIMUM_DAYS, WEEK, Hours, expected, spread
 from observability.detection.significant_claims import (
-    DAYS_KEPT,
     NAME,
     PAST_DAYS,
     QualityClaim,
@@ -185,7 +184,7 @@ def arrivals_by_day(hours: Hours, usual: NDArray[np.float64]) -> list[list[Any]]
     return [
         [str(np.datetime64(int(day), "D")), int(hours.window[days == day].sum()), round(float(usual[hours.begin :][days == day].sum()), 1)]
         for day in np.unique(days)
-    ][-DAYS_KEPT:]
+    ][-DAYS_DRAWN:]
 
 
 def by_hour(hours: Hours, usual: NDArray[np.float64]) -> list[list[Any]]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from observability.core.analyzer import DAYS_DRAWN
 from observability.core.catalog import Model
 from observability.core.finding import Severity
 from observability.detection.change import WindowChange, at_least, stated_limits
@@ -26,7 +27,6 @@ WATCH, ACT = 0.05, 0.07
 """The smallest growth of a group's distance from the others that matters, in points of a rate. A TPR gap of 0.10 is to be found."""
 RELATIVE = (0.1, 0.2)
 """The same of a mean absolute error, as a share of that of all groups."""
-DAYS_KEPT = 62
 Places = NDArray[np.int64]
 
 
@@ -134,11 +134,11 @@ def compared_groups(
     """
     windows = [GroupWindow(length, True, now)]
     windows += [GroupWindow(days, False, current.on(kept).groups()) for days, kept in last_day_masks(current.days, last, length)]
-    latest = current.on(slice(-DAYS_KEPT, None))
+    latest = current.on(slice(-DAYS_DRAWN, None))
     if past is None:
         return ComparedGroups(model, attribute, now, before, latest, tuple(windows))
     past = past.aligned(now.levels)
-    earlier = past.on(slice(-DAYS_KEPT, None))
+    earlier = past.on(slice(-DAYS_DRAWN, None))
     return ComparedGroups(model, attribute, now, before, latest, tuple(windows), past.groups(), earlier.on(earlier.days < latest.days[0]))
 
 

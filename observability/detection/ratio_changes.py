@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.core.analyzer import Context
+from observability.core.analyzer import DAYS_DRAWN, Context
 from observability.core.finding import Finding, Severity, needs_action
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH
@@ -31,7 +31,6 @@ WATCH, ACT = 1.2, 1.5
 """Minimum multiples of the past ratio for `watch` and `act`."""
 LEAST_DAYS = 7
 """Minimum days of past for a comparison."""
-DAYS_KEPT = 62
 DAY, MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
 THOUSAND = 1000.0
 
@@ -257,7 +256,7 @@ def ratio_row(verdict: ChangeVerdict[PastRatioChange]) -> dict[str, Any]:
 
 def ratio_by_day(rows: "DataFrame", columns: Sequence[str]) -> list[list[Any]]:
     """Return [day or hour, served, and the columns] of the last parts."""
-    kept = rows.sort_index().tail(DAYS_KEPT)
+    kept = rows.sort_index().tail(DAYS_DRAWN)
     return [
         [str(at)[:16], float(served), *(float(value) for value in more)] for at, served, *more in kept[["served", *columns]].itertuples()
     ]

@@ -10,7 +10,6 @@ from observability.detection.change import significant_severity, stated_limits
 from observability.stats.multiple_testing import benjamini_hochberg
 
 NAME = "data/quality"
-DAYS_KEPT = 62
 PAST_DAYS = 28
 """Four weeks: each hour of the week occurs four times."""
 QUIET_RANK = {"volume": 0.5, "freshness_hours": 0.4, "silence_hours": 0.3}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from observability.core.analyzer import Context
+from observability.core.analyzer import DAYS_DRAWN, Context
 from observability.core.catalog import Edges
 from observability.core.finding import Against, Finding
 from observability.detection.daily_rates import RateVariation, days_of, level_variation, rate_variation
@@ -22,7 +22,6 @@ from observability.detection.shared_days import (
     whole_day_p_value,
 )
 from observability.detection.significant_claims import (
-    DAYS_KEPT,
     PAST_DAYS,
     QualityClaim,
     by_size,
@@ -221,7 +220,7 @@ def value_edge(before: ColumnShare, growth: float) -> float | None:
 def rows_by_day(of: DailyShares) -> list[list[Any]]:
     """Return [day, rate, rows] of the last days."""
     found = zip(of.days.astype(str).tolist(), of.value.tolist(), of.rows.astype(np.int64).tolist(), strict=True)
-    return [list(each) for each in found][-DAYS_KEPT:]
+    return [list(each) for each in found][-DAYS_DRAWN:]
 
 
 def value_onset(past: DailyShares, now: DailyShares, before: ColumnShare, context: Context) -> OnsetEstimate:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.analyzer import DAYS_DRAWN, Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity, needs_action
 from observability.core.questions import Aggregate, Bucket
 from observability.core.window import EPOCH
@@ -27,7 +27,6 @@ from observability.metrics.histograms import column_axis, column_histogram, dail
 from observability.stats.multiple_testing import benjamini_hochberg
 
 NAME = "serving/drift"
-DAYS_KEPT = 62
 
 
 Verdict = ChangeVerdict[DistributionChange]
@@ -168,7 +167,7 @@ def drift_evidence(drift: ColumnDrift, worst: Verdict, verdicts: list[Verdict], 
         "missing_share_reference": before.missing_share,
         "importance": share,
         "by_day": [
-            [(EPOCH + timedelta(days=day)).date().isoformat(), round(value, 6), rows] for day, value, rows in drift.by_day[-DAYS_KEPT:]
+            [(EPOCH + timedelta(days=day)).date().isoformat(), round(value, 6), rows] for day, value, rows in drift.by_day[-DAYS_DRAWN:]
         ],
         **distances(drift.axis, before, change.after),
     }

@@ -9,7 +9,7 @@ tested day by day.
 from dataclasses import replace
 from typing import Any
 
-from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.analyzer import DAYS_DRAWN, Analyzer, Ask, Context, Frames
 from observability.core.finding import Against, Finding
 from observability.core.metric_definitions import METRICS
 from observability.core.questions import Aggregate, Bucket
@@ -37,7 +37,6 @@ from observability.stats.interval import Interval
 from observability.stats.multiple_testing import benjamini_hochberg
 from observability.stats.sequential import alarm_threshold
 
-DAYS_KEPT = 62
 Verdict = ChangeVerdict[MetricChange]
 
 
@@ -260,7 +259,7 @@ def metric_by_day(daily: DailyMetrics, whole: MeasuredWindow, metric: str) -> li
         if day >= min(daily.first, whole.days[0]):
             each = daily.of_day(int(day))[metric]
             rows.append([on(day).isoformat(), each.value, each.low, each.high, int(labelled), int(served)])
-    return rows[-DAYS_KEPT:]
+    return rows[-DAYS_DRAWN:]
 
 
 def labels(context: Context, served: float, labelled: float, usual: float) -> Finding:

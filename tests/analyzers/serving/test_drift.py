@@ -311,3 +311,8 @@ def test_missing_values_that_the_reference_never_had_are_no_noise_of_days() -> N
     current.loc[gone, "age"] = np.nan
     found = findings(current, rows(5000, 91))["age"]
     assert found.severity == "act" and "missing" in found.because, found.because
+
+
+def test_the_days_that_a_chart_draws_cover_the_window() -> None:
+    said = findings(rows(9000, 92, days=90), rows(5000, 93), days=90)
+    assert len(said["age"].evidence["by_day"]) == 90
