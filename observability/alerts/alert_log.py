@@ -48,9 +48,11 @@ def alerts_by_incident(store: "Store", now: datetime) -> dict[str, Alert]:
 
 
 def acknowledged_claims(store: "Store", now: datetime) -> AcknowledgedClaims:
-    """The claims that a person has acknowledged or snoozed, each with its model: they are watched, and not asked about again."""
+    """The claims of alerts that a person has acknowledged or snoozed, each with its model: an incident led by one of them is watched, and
+    not asked about again. Leads of one fault may take turns (`alert_decisions.same_fault`), so all claims of an alert count.
+    """
     held = (alert for alert in alerts_by_incident(store, now).values() if alert.state in ("acknowledged", "snoozed"))
-    return frozenset((alert.model, claim) for alert in held for claim in alert.claims[:1])
+    return frozenset((alert.model, claim) for alert in held for claim in alert.claims)
 
 
 def messages_by_key(store: "Store") -> dict[str, Message]:

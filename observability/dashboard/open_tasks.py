@@ -32,12 +32,11 @@ def open_tasks_table(statuses: Sequence[ModelStatus], others: Sequence[Incident]
 
 def critical_incident_rows(statuses: Sequence[ModelStatus], others: Sequence[Incident], scope: Scope) -> list[dict[str, Any]]:
     """Critical incidents, a row each."""
-    new = {incident.id for status in statuses for incident in status.incidents if status.is_new(incident)}
     rows = []
     for incident in (*(incident for status in statuses for incident in status.incidents), *others):
         if incident.severity == "act":
             cell = incidents.incident_cell(incident, scope)
-            facts = " · ".join(filter(None, (incident.model, "new" if incident.id in new else None, cell["sub"])))
+            facts = " · ".join(filter(None, (incident.model, cell["sub"])))
             rows.append(table_row(what={"s": "act", **cell, "sub": facts}, source=incidents.source_cell(incident)))
     return rows
 

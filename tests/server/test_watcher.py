@@ -6,6 +6,7 @@ import pytest
 
 from observability.alerts import alert_log
 from observability.alerts.config import FILE
+from observability.monitoring import check
 from observability.review import freeze
 from observability.server import watcher
 from observability.store.opener import open_store
@@ -40,6 +41,13 @@ def test_from_the_fault_to_its_end(store):
     look(BROKEN.end + timedelta(minutes=10))
     assert len(sent) == first
     assert not freeze.is_frozen(store, str(BROKEN))
+    now = BROKEN.end + timedelta(minutes=12)
+    store.write_records([{"kind": "alert", "incident": opened[0].incident, "at": now, "author": "ann", "says": "acknowledged"}])
+    window = {"model": "eta", "start": BROKEN.start, "end": BROKEN.end, "now": now, "with_records": False}
+    asked = {each.claim for each in check.check(store, **window).findings if each.severity == "act"}
+    known = check.check(store, **window, acknowledged=alert_log.acknowledged_claims(store, now)).findings
+    mine = [each for each in known if each.claim in asked and each.acknowledged]
+    assert mine and {(each.severity, each.state) for each in mine} == {("watch", "critical")}
     look(BROKEN.end + MORNING)
     assert freeze.is_frozen(store, str(BROKEN))
     assert freeze.frozen_weeks(store)[0].author == watcher.DASHBOARD
