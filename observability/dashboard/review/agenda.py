@@ -17,6 +17,7 @@ from observability.dashboard.review.review import ReviewPage, agenda_record, for
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button, note_line, plain_caption, save_records, utc_midnight
 from observability.export.review import ENDS
+from observability.metrics.performance import HEADLINE
 from observability.records import values
 from observability.review.action_items import CLOSED
 from observability.review.agenda import Item
@@ -135,7 +136,8 @@ def _outcome_form(room: ReviewPage, item: Item) -> None:
         model = item.model
         if len(item.models) > 1:
             model = st.selectbox("Model of the target metric", item.models, **draft_arguments(f"model-{key}", model, item.models))
-        names = _movable_metrics(room.finding(item.of(model).get("finding")))
+        task = next((part.get("task") for part in room.body["models"] if part["model"] == model), None)
+        names = _movable_metrics(room.finding(item.of(model).get("finding")), task)
         left, middle, right = st.columns(3)
         owner = left.text_input("Owner", max_chars=80, **draft_arguments(f"owner-{key}", _model_owner(room, model))).strip()
         due = middle.date_input("Due", **draft_arguments(f"due-{key}", (week.end + timedelta(days=7)).date()))
@@ -190,10 +192,10 @@ def _model_owner(room: ReviewPage, model: str | None) -> str:
     return str(part["owner"] or "") if part else ""
 
 
-def _movable_metrics(finding: dict[str, Any] | None) -> list[str]:
-    """Metrics that an action could target: that of the finding first."""
-    first = [finding["metric"]] if finding and finding["metric"] in METRICS else []
-    return first + [metric for metric in METRICS if metric not in first]
+def _movable_metrics(finding: dict[str, Any] | None, task: str | None) -> list[str]:
+    """Metrics that an action could target: that of the finding first, then the main metric of the model's task."""
+    likely = (finding["metric"] if finding else None, HEADLINE.get(task or ""))
+    return list(dict.fromkeys([*(metric for metric in likely if metric in METRICS), *METRICS]))
 
 
 def _add_item_form(room: ReviewPage) -> None:
