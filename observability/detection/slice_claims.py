@@ -100,7 +100,7 @@ def slice_claim(held: SearchedSlices, found: ChangedSlice, context: Context, you
         made,
         severity=severity,
         because=words.slice_stands(made.because) if standing else made.because,
-        evidence=made.evidence | {"standing": standing, "whole_moved": moved},
+        evidence=made.evidence | {"standing": bool(standing), "whole_moved": bool(moved)},
         limit=slice_limit(found, spec, act if severity == "act" else watch),
         onset=None if standing else onset(held, found, spec),
         likely_source=slice_source(spec, found),

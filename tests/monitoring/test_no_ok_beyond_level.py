@@ -1,5 +1,6 @@
 """Is no finding of the sample fleet OK whose value is beyond its limit, and do the totals of what needs action agree?"""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import astuple
@@ -42,6 +43,7 @@ def opened(stored_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def test_no_finding_is_ok_beyond_its_limit_and_totals_agree(opened: Engine, name: str) -> None:
     report = check.check(opened, **WINDOWS[name])
     assert len(report.findings) > 50
+    assert json.loads(json.dumps([each.to_json() for each in report.findings])), "no value of numpy is left in a finding"
     beyond = [each for each in report.findings if each.severity == "ok" and beyond_limit(each)]
     assert [f"{each.model} {each.claim}: {each.value}, limit {each.limit}. {each.because}" for each in beyond] == []
     states = Counter(each.state for each in report.findings)
