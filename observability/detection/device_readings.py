@@ -5,7 +5,6 @@ reading in twenty is beyond a level, so that a single reading says nothing.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from observability.core.finding import Severity
 from observability.core.settings import ModelSettings
 from observability.detection.change import stated_limits
+from observability.detection.run_claims import RunClaim
 from observability.metrics.energy import is_accelerator
 from observability.stats.interval import Moments, mean_interval
 
@@ -29,22 +29,7 @@ LEAST_READINGS = 20
 """Readings of a device without which neither is judged."""
 
 
-@dataclass(frozen=True)
-class DeviceClaim:
-    """What the readings of one device say about one metric. value, low, high: None where unknown."""
-
-    device: str
-    metric: str
-    n: int
-    severity: Severity
-    because: str
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    limit: float | None = None
-
-
-def device_claims(readings: "DataFrame", settings: ModelSettings) -> Iterator[DeviceClaim]:
+def device_claims(readings: "DataFrame", settings: ModelSettings) -> Iterator[RunClaim]:
     """Yield a claim about the utilisation of each accelerator, and about the temperature of each device, as far as they were read.
 
     readings: resource records of a window, with `utilisation` and `temperature_c`.
@@ -67,12 +52,12 @@ def finite_values(readings: "DataFrame", column: str) -> "np.ndarray[tuple[int],
     return np.sort(values[np.isfinite(values)])
 
 
-def utilisation_claim(device: str, shares: "np.ndarray[tuple[int], np.dtype[np.float64]]", settings: ModelSettings) -> DeviceClaim:
+def utilisation_claim(device: str, shares: "np.ndarray[tuple[int], np.dtype[np.float64]]", settings: ModelSettings) -> RunClaim:
     """Return the claim about the mean utilisation of an accelerator; at most a warning."""
     n, limit = len(shares), settings.limits.get(f"{NAME}/utilisation", UTILISATION)
     if shares[-1] > 1.5:
         because = f"The utilisation of `{device}` is unknown: readings go up to {shares[-1]:.3g}, where a share from 0 to 1 is expected."
-        return DeviceClaim(device, "utilisation", n, "unknown", because)
+        return RunClaim("utilisation", n, "unknown", because, subject=f"device={device}")
     if n < LEAST_READINGS:
         return too_few_readings(device, "utilisation", n)
     found = mean_interval(Moments(float(n), float(shares.sum()), float((shares**2).sum()), float(n)))
@@ -80,10 +65,12 @@ def utilisation_claim(device: str, shares: "np.ndarray[tuple[int], np.dtype[np.f
     low = found.high < limit
     because = f"`{device}` was used {100 * found.value:.0f} % of its time on average ({n:,} readings), "
     because += f"less than the {100 * limit:.0f} % expected of an accelerator." if low else f"{100 * limit:.0f} % are expected."
-    return DeviceClaim(device, "utilisation", n, "watch" if low else "ok", because, found.value, found.low, found.high, limit)
+    return RunClaim(
+        "utilisation", n, "watch" if low else "ok", because, found.value, found.low, found.high, limit, subject=f"device={device}"
+    )
 
 
-def temperature_claim(device: str, degrees: "np.ndarray[tuple[int], np.dtype[np.float64]]", settings: ModelSettings) -> DeviceClaim:
+def temperature_claim(device: str, degrees: "np.ndarray[tuple[int], np.dtype[np.float64]]", settings: ModelSettings) -> RunClaim:
     """Return the claim about the temperature that one reading in twenty of a device exceeds."""
     n, (watch, act) = len(degrees), stated_limits(settings, f"{NAME}/temperature_c", TEMPERATURE_WATCH, TEMPERATURE_ACT)
     if n < LEAST_READINGS:
@@ -93,11 +80,11 @@ def temperature_claim(device: str, degrees: "np.ndarray[tuple[int], np.dtype[np.
     level = act if severity == "act" else watch
     because = f"`{device}` was at {value:.3g} °C or more in one of twenty readings ({n:,} readings, at most {degrees[-1]:.3g} °C), "
     because += f"beyond the limit of {level:.3g} °C." if severity != "ok" else f"below the limit of {level:.3g} °C."
-    return DeviceClaim(device, "temperature_c", n, severity, because, value, value, float(degrees[-1]), level)
+    return RunClaim("temperature_c", n, severity, because, value, value, float(degrees[-1]), level, subject=f"device={device}")
 
 
-def too_few_readings(device: str, metric: str, n: int) -> DeviceClaim:
+def too_few_readings(device: str, metric: str, n: int) -> RunClaim:
     """Return the claim that a device cannot be judged yet."""
     what = "utilisation" if metric == "utilisation" else "temperature"
     because = f"The {what} of `{device}` cannot be judged on {n:,} readings: about {LEAST_READINGS - n:,} more are needed."
-    return DeviceClaim(device, metric, n, "unknown", because)
+    return RunClaim(metric, n, "unknown", because, subject=f"device={device}")

@@ -110,7 +110,9 @@ def test_what_a_person_loads_from_a_file_is_not_counted_against_the_system(store
                        "sum(rejected) rejected FROM arrivals GROUP BY ALL")  # fmt: skip
         arrivals_by_sender(writer)
     migrated = admin.load_counters(store, "loan", now_window())
-    assert migrated == sent | {"lines": 5, "duplicates": 1, "duplicate_hours": 1}, "duplicates of files cannot be told apart afterwards"
+    assert migrated == sent | {"lines": 5, "duplicates": 1, "duplicate_hours": 1}, (
+        "an older store does not say which duplicates came from files"
+    )
     assert arrivals_by_sender in STEPS
 
 

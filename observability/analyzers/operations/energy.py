@@ -304,7 +304,7 @@ def of_devices(frames: Frames, context: Context) -> list[Finding]:
     start = naive_utc(context.window.start)
     found = []
     for claim in device_claims(readings[readings["at"] >= start], context.model.settings):
-        blank = context.undecided(NAME, f"device={claim.device}", claim.metric, claim.n, claim.because, against="level", whole_model=True)
+        blank = context.undecided(NAME, claim.subject or "device", claim.metric, claim.n, claim.because, against="level", whole_model=True)
         acts = needs_action(claim.severity)
         found.append(
             replace(
