@@ -27,7 +27,7 @@ def drift_summary(columns: Sequence[Finding], swapped: Sequence[Finding] = ()) -
     if levels:
         parts.append(f"two levels swapped in {formatting.join_words(levels)}")
     if early:
-        parts.append(f"too little data for {early}")
+        parts.append(f"{early} cannot be judged")
     return "; ".join(parts) + "."
 
 
