@@ -119,6 +119,10 @@ near_duplicate_share | Near-identical requests of one subject | share | low | La
   requests of one subject. | rows of the largest group of alike requests / rows | ours
 default_score_rate | Most frequent score | share | low | Share of the most frequent score; a surge is consistent with a default returned
   without calling the model. | rows of the most frequent score / rows | ours
+threshold_shift | Decisions at another threshold | share | low | Share of decisions that differ from those at the usual decision threshold
+  for the same scores. | rows decided otherwise / rows since the change | ours
+late_rate | Late predictions | share | low | Share of predictions that arrive more than twice as late as nearly all did in the month before.
+  | rows with arrived - at > 2 p99 of the past / rows | ours
 clock_skew | Clock skew of a device | s | | Arrival delay of a device's records less that of the other devices; negative: its clock is
   ahead. | median (arrived - at) - median of the other devices | ours
 distinct_ratio | Distinct values of a device | ratio | high | Distinct values of a feature on a device, relative to as many rows of the

@@ -38,6 +38,9 @@ from observability.stats.interval import rate_interval
 WATCH, ACT = 0.02, 0.05
 """Growth of a rate for `watch` (2 points, where imputation begins to affect a model's errors) and `act` (5 points, the change that
 matters by terms.md). `limits` of the settings override the limit for `act`."""
+WATCH_RANGE = 0.01
+"""Growth of the rate outside the reference's range for `watch`: such values lie where the model has seen none, so that one in a hundred
+matters. At one in two hundred the natural tails of the sample's columns pass."""
 MINIMUM_ROWS = 100
 """Minimum rows on either side for judging a rate."""
 PAST_LEAST = 14
@@ -115,7 +118,7 @@ def value_rate_claim(column: CheckedColumn, metric: str, now: ColumnShare, befor
     The severity follows the growth since the baseline, however long it has been so; what the month before had too is standing. The level is
     tested by how consecutive days differ; what is new is also tested by how all days of the past do.
     """
-    at = quality_limits(context, metric, WATCH, ACT)
+    at = quality_limits(context, metric, WATCH_RANGE if metric == "out_of_range_rate" else WATCH, ACT)
     growth = now.value - before.value
     past_days, each_day = column.past_days(metric), column.now.shares(metric, column.edges)
     own, days = rate_variation(past_days, before), days_of(column.now)

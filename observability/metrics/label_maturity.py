@@ -54,29 +54,26 @@ class LabelCompletion:
         """Labels that would usually be in by now, of the days for which this is known."""
         return sum(row[3] for row in self.rows)
 
+    def informative(self, end: datetime) -> list[tuple[datetime, float, float, float]]:
+        """Days of which most labels usually are in by now, oldest first."""
+        ages = [(row, days_before_end(row[0], end)) for row in self.rows]
+        return [row for row, age in ages if self.steady(age) and self.usual[age] >= DUE and row[3] > 0]
+
     def due(self, end: datetime) -> list[tuple[datetime, float, float, float]]:
         """Newest days of which most labels usually are in by now."""
-        steady = [
-            row
-            for row in self.rows
-            if self.steady(days_before_end(row[0], end)) and self.usual[days_before_end(row[0], end)] >= DUE and row[3] > 0
-        ]
-        return steady[-NEWEST:]
+        return self.informative(end)[-NEWEST:]
 
-    def lowest_before(self, end: datetime, start: datetime) -> float | None:
-        """Smallest part of the usual labels of as many consecutive steady days before the window; None below a week of data."""
-        known = [
-            row
-            for row in self.rows
-            if row[0] < start
-            and self.steady(days_before_end(row[0], end))
-            and self.usual[days_before_end(row[0], end)] >= DUE
-            and row[3] > 0
-        ]
-        if len(known) < PAST_DAYS // 4:
-            return None
-        pairs = [known[place : place + NEWEST] for place in range(len(known) - NEWEST + 1)]
-        return min(sum(row[2] for row in pair) / sum(row[3] for row in pair) for pair in pairs)
+    def lowest_before(self, end: datetime, first: datetime) -> float | None:
+        """Smallest part of the usual labels of as many consecutive steady days before `first`, the first day of the present shortfall.
+
+        Where fewer than a week of such days is known, of single days as they stood weeks ago. None where neither is known.
+        """
+        known = [row for row in self.informative(end) if row[0] < first]
+        if len(known) >= PAST_DAYS // 4:
+            pairs = [known[place : place + NEWEST] for place in range(len(known) - NEWEST + 1)]
+            return min(sum(row[2] for row in pair) / sum(row[3] for row in pair) for pair in pairs)
+        ages = [age for age, share in self.usual.items() if self.steady(age) and share >= DUE]
+        return min((self.lowest[age] / self.usual[age] for age in ages), default=None) if len(self.rows) >= PAST_DAYS else None
 
     def steady(self, days: int) -> bool:
         """Whether every week before had about as many labels of days of that age."""
@@ -190,7 +187,8 @@ def label_arrival_finding(base: Finding, of: LabelCompletion, context: Context) 
         ]
     }
     dated = replace(base, likely_source="label", evidence=evidence | {"onset_known": "dated"})
-    due, before = of.due(end), of.lowest_before(end, context.window.start)
+    due = of.due(end)
+    before = of.lowest_before(end, _shortfall_start(of, end, FEWER)) if due else None
     served, came, usual = (sum(column) for column in zip(*(row[1:] for row in due))) if due else (0.0, 0.0, 0.0)
     enough = len(due) == NEWEST and usual >= LEAST
     counted = f"{came:,.0f} of {served:,.0f} predictions of the newest due days are labelled; usually about {usual:,.0f} are by now"
@@ -216,9 +214,7 @@ def _significantly_fewer(came: float, usual: float, due: list[tuple[datetime, fl
 def _shortfall_start(of: LabelCompletion, end: datetime, least: float = STOPPED) -> datetime:
     """First day from which on every informative day has less than a part of its usual labels."""
     first = of.due(end)[0][0]
-    for day, _served, labelled, expected in reversed(of.rows):
-        if not of.steady(days_before_end(day, end)) or of.usual[days_before_end(day, end)] < DUE or expected <= 0:
-            continue
+    for day, _served, labelled, expected in reversed(of.informative(end)):
         if labelled >= least * expected:
             break
         first = day

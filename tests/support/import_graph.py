@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -21,18 +22,24 @@ def module_name(path: Path, root: Path = ROOT) -> str:
     return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
 
 
-def imported_names(path: Path) -> list[str]:
+def imported_names(path: Path) -> tuple[str, ...]:
     """Dotted names that a file imports, type-only imports and strings that name a module included."""
+    return names_imported_by(path.read_text(encoding="utf-8"))
+
+
+@cache
+def names_imported_by(text: str) -> tuple[str, ...]:
+    """Dotted names that the text of a module imports; each text is parsed once."""
     found: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path.name}: relative import"
+            assert not node.level, f"from {node.module}: relative import"
             found += [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and DYNAMIC.fullmatch(node.value):
             found.append(node.value.partition(":")[0])
-    return found
+    return tuple(found)
 
 
 def import_graph(files: Mapping[str, Path]) -> dict[str, set[str]]:

@@ -1,6 +1,6 @@
-"""Detect bursts of near-identical requests, default scores, device clock skew and coarse device values.
+"""Detect bursts of near-identical requests, default scores, late arrivals, device clock skew and coarse device values.
 
-All four need single rows, which counts do not hold, so they are computed on a bounded sample.
+All need single rows, which counts do not hold, so they are computed on a bounded sample.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity
 from observability.core.questions import Aggregate, Sample
 from observability.detection.device_anomalies import NAME, device_claims
+from observability.detection.late_arrivals import late_claims
 from observability.detection.significant_claims import quality_percent
 from observability.stats.change import two_proportion_test
 from observability.stats.interval import rate_interval
@@ -58,7 +59,10 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         return [context.undecided(NAME, "model", "near_duplicate_share", len(now), because, against="past")]
     numbers = [each.reference for each in context.model.features() if each.kind == "number"]
     known = [past, *([frames["reference"]] if "reference" in frames else [])]
-    return [*bursts(now, past, context), *default_score(now, known, context), *device_claims(now, past, numbers, context)]
+    devices = device_claims(now, past, numbers, context)
+    named = [each.subject.removeprefix("device=") for each in devices if each.metric == "clock_skew"]
+    late = late_claims(now[~now["device"].isin(named)], past, context)
+    return [*bursts(now, past, context), *default_score(now, known, context), *late, *devices]
 
 
 def bursts(now: "DataFrame", past: "DataFrame", context: Context) -> list[Finding]:
@@ -204,7 +208,7 @@ def inputs_by_score(rows: "DataFrame", context: Context) -> "Series[float]":
 
 ANALYZER = Analyzer(
     NAME,
-    "Does one requester ask the same over and over, does one score come again and again, are clocks right and values fine?",
+    "Does one requester repeat itself, does one score come again and again, do predictions arrive in time, are clocks right?",
     needs,
     analyze,
 )

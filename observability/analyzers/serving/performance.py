@@ -14,6 +14,9 @@ from observability.core.finding import Against, Finding
 from observability.core.metric_definitions import METRICS
 from observability.core.questions import Aggregate, Bucket
 from observability.detection.change import ChangeVerdict
+from observability.detection.decision_threshold import ACT as THRESHOLD_ACT
+from observability.detection.decision_threshold import METRIC as THRESHOLD_METRIC
+from observability.detection.decision_threshold import threshold_claims
 from observability.detection.gradual_shift import GradualShift, gradual_shift
 from observability.detection.metric_changes import (
     MINIMUM_LABELS,
@@ -88,7 +91,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         before = reference.get(metric)
         findings.append(metric_finding(context, daily, metric, whole, before, verdicts.get(metric, []), against, too_young, shift, primary))
     wild = largest_error_finding(NAME, context, frames["current_sums"])
-    return findings + ([wild] if wild else [])
+    return [*findings, *([wild] if wild else []), *threshold_claims(frames["past_counts"], counts, context)]
 
 
 def performance_baseline(frames: Frames, context: Context, whole: MeasuredWindow) -> tuple[Against, Metrics]:
@@ -301,5 +304,5 @@ ANALYZER = Analyzer(
     "Is performance as good as in the reference?",
     needs,
     analyze,
-    limits={metric: act for metric, (_, _, act) in LIMITS.items()},
+    limits={metric: act for metric, (_, _, act) in LIMITS.items()} | {THRESHOLD_METRIC: THRESHOLD_ACT},
 )

@@ -137,6 +137,16 @@ def test_three_points_of_an_unseen_category_are_a_watch() -> None:
     assert of_columns(current, rows(5000, 9))["region", "unseen_rate"].severity == "watch"
 
 
+def test_one_value_in_a_hundred_outside_the_range_of_the_reference_is_a_watch() -> None:
+    current = rows(5000, 8)
+    current.loc[::80, "age"] = 400.0
+    found = of_columns(current, rows(5000, 9))["age", "out_of_range_rate"]
+    assert found.severity == "watch" and found.limit == pytest.approx(0.01, abs=0.001)
+    few = rows(5000, 8)
+    few.loc[::200, "age"] = 400.0
+    assert of_columns(few, rows(5000, 9))["age", "null_rate"].severity == "ok"
+
+
 def test_a_growth_too_small_to_matter_is_fine_however_many_rows() -> None:
     current = rows(60_000, 10)
     current.loc[::80, "region"] = "west"

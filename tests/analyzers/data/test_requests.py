@@ -128,3 +128,24 @@ def test_coarse_values_of_a_device_are_named_unless_they_always_were() -> None:
 def test_few_rows_are_not_judged() -> None:
     (few,) = said(rows(60, 1)).values()
     assert few.severity == "unknown" and "about 40 more" in few.because
+
+
+def test_predictions_that_arrive_late_are_named_with_their_share_and_first_day() -> None:
+    current = rows(4000, 40)
+    chosen = (np.random.default_rng(3).random(4000) < 0.5) & (current["at"] >= pd.Timestamp("2026-03-05")).to_numpy()
+    current.loc[chosen, "arrived"] += pd.Timedelta(hours=6)
+    found = said(current)
+    claim = found["model", "late_rate"]
+    assert alarms(found) == {("model", "late_rate")} and claim.severity == "watch" and claim.value == chosen.mean()
+    assert claim.onset == pd.Timestamp("2026-03-05", tz="UTC") and "more than 1 hour after" in claim.because and "6 hours" in claim.because
+    current["arrived"] += pd.Timedelta(hours=6)
+    assert said(current)["model", "late_rate"].severity == "act"
+
+
+def test_late_predictions_are_no_news_after_bulk_loads_nor_where_they_are_few() -> None:
+    past = rows(4000, 41).assign(arrived=pd.Timestamp("2026-03-09"))
+    current = rows(4000, 42).assign(arrived=pd.Timestamp("2026-03-10"))
+    assert ("model", "late_rate") not in said(current, past), "last month was loaded in one go as well"
+    few = rows(4000, 43)
+    few.loc[::20, "arrived"] += pd.Timedelta(hours=6)
+    assert ("model", "late_rate") not in said(few)

@@ -99,3 +99,12 @@ def test_days_that_often_lack_labels_are_no_news() -> None:
     """A third of the labels is lost on the newest two days, as on two days of each week before."""
     assert said(0.0, lost=lambda back: 0.35 if back <= 2 else 0.0)[0].severity == "watch"
     assert said(0.0, lost=lambda back: 0.35 if back % 9 <= 2 else 0.0)[0].severity == "unknown"
+
+
+@pytest.mark.parametrize(("late", "since"), [(0.0, 5), (0.0, 10), (7.0, 5), (7.0, 10), (20.0, 5)])
+def test_a_standing_lack_of_labels_is_not_measured_by_its_own_days(late: float, since: int) -> None:
+    """Two in five labels are lost for some days; those days do not count as what is usual, also where all of them lie before the window."""
+    age = round(late * 1.3)
+    found, end = said(late, lost=lambda back: 0.4 if back <= since + age else 0.0)
+    assert found.severity == "watch" and "Fewer labels than usual" in found.because, found.because
+    assert found.onset is not None and abs(found.onset - (end - (since + age) * DAY)) <= (2 + 0.4 * late) * DAY

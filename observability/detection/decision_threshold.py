@@ -1,0 +1,184 @@
+"""Detect a decision threshold that moved: decisions that the scores alone do not explain.
+
+The threshold of a day lies between the highest score with a negative decision and the lowest with a positive one, to the width of a bin of
+the scores. Days whose decisions are not split by one score (thresholds by group, a change at noon) say nothing. The usual threshold is that
+of the oldest days of the past that agree, so that days with another threshold do not become usual.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.core.analyzer import Context
+from observability.core.finding import Finding
+from observability.core.window import EPOCH
+from observability.detection.change import stated_limits
+from observability.detection.significant_claims import quality_percent
+from observability.stats.scores import SCORE_EDGES
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+METRIC = "threshold_shift"
+WATCH, ACT = 0.02, 0.10
+"""Share of decisions that differ from those at the usual threshold. The setting `serving/performance/threshold_shift` overrides ACT."""
+MINIMUM_ROWS, USUAL_DAYS = 100, 7
+"""Predictions since the change, and days at the usual threshold, below which nothing is claimed."""
+
+
+@dataclass(frozen=True)
+class DayDecisions:
+    """The decisions of one day by bin of the score. highest: highest bin with a negative decision; lowest: lowest with a positive one."""
+
+    day: int
+    counts: NDArray[np.float64]
+
+    @property
+    def highest(self) -> int:
+        """Highest bin with a negative decision, -1 where there is none."""
+        return int(np.flatnonzero(self.counts[0]).max(initial=-1))
+
+    @property
+    def lowest(self) -> int:
+        """Lowest bin with a positive decision, the number of bins where there is none."""
+        return int(np.flatnonzero(self.counts[1]).min(initial=self.counts.shape[1]))
+
+    @property
+    def split(self) -> bool:
+        """Whether one score splits the decisions, both of which occur."""
+        return 0 <= self.highest <= self.lowest < self.counts.shape[1]
+
+    def differing(self, usual: "UsualThreshold") -> float:
+        """Rows that the usual threshold surely decides otherwise."""
+        return float(self.counts[1, : max(usual.highest, 0)].sum() + self.counts[0, usual.lowest + 1 :].sum())
+
+
+@dataclass(frozen=True)
+class UsualThreshold:
+    """Bins between which the threshold lies that the oldest `days` days agree on, as in DayDecisions."""
+
+    highest: int
+    lowest: int
+    days: int
+
+    def agrees(self, day: DayDecisions) -> bool:
+        """Whether the day's decisions may be those at this threshold."""
+        return max(self.highest, day.highest) <= min(self.lowest, day.lowest)
+
+    def narrowed(self, day: DayDecisions) -> "UsualThreshold":
+        """What this day tells in addition."""
+        return UsualThreshold(max(self.highest, day.highest), min(self.lowest, day.lowest), self.days + 1)
+
+
+def threshold_claims(past: "DataFrame", now: "DataFrame", context: Context) -> list[Finding]:
+    """Return the finding about a threshold that moved; empty where it did not, or where the decisions have no single threshold.
+
+    past, now: counts by `period` (day), `score_bin`, `decision` and label.
+    """
+    if context.model.task != "binary" or context.window.slice is not None:  # scores of slices are counted in twenty groups only
+        return []
+    first = (context.window.start - EPOCH).days
+    days = [each for frame in (past, now) for each in decisions_by_day(frame)]
+    usual = usual_threshold([day for day in days if day.day < first])
+    if usual is None or usual.days < USUAL_DAYS:
+        return []
+    run = moved_days(days, usual)
+    inside = [day for day in run if day.day >= first and day.split]
+    if not inside:
+        return []
+    return [threshold_finding(run[0].day, inside, usual, context)]
+
+
+def decisions_by_day(frame: "DataFrame") -> list[DayDecisions]:
+    """Return the decisions of each day, oldest first."""
+    known = frame[(frame["decision"] >= 0) & (frame["score_bin"] >= 0)] if len(frame) else frame
+    if known.empty:
+        return []
+    period = known["period"].to_numpy("datetime64[D]").astype(np.int64)
+    days, place = np.unique(period, return_inverse=True)
+    counts = np.zeros((days.size, 2, SCORE_EDGES.size + 1))
+    np.add.at(counts, (place, known["decision"].to_numpy(np.int64), known["score_bin"].to_numpy(np.int64)), known["n"].to_numpy(float))
+    return [DayDecisions(int(day), each) for day, each in zip(days, counts, strict=True)]
+
+
+def usual_threshold(days: Sequence[DayDecisions]) -> UsualThreshold | None:
+    """Return the threshold that the oldest days agree on; None where no day has one."""
+    usual: UsualThreshold | None = None
+    for day in days:
+        if not day.split:
+            continue
+        if usual is None:
+            usual = UsualThreshold(day.highest, day.lowest, 1)
+        elif usual.agrees(day):
+            usual = usual.narrowed(day)
+        elif usual.days < USUAL_DAYS:
+            return None
+        else:
+            break
+    return usual
+
+
+def moved_days(days: Sequence[DayDecisions], usual: UsualThreshold) -> list[DayDecisions]:
+    """Return the last days, none of which may have the usual threshold; the first of them may have both."""
+    run: list[DayDecisions] = []
+    for day in reversed(days):
+        if usual.agrees(day):
+            break
+        run.insert(0, day)
+    while len(run) > 1 and not run[0].split and not run[1].split:
+        run = run[1:]
+    return run
+
+
+def threshold_finding(onset: int, days: Sequence[DayDecisions], usual: UsualThreshold, context: Context) -> Finding:
+    """Return the finding about the days at another threshold."""
+    rows = sum(float(day.counts.sum()) for day in days)
+    share = sum(day.differing(usual) for day in days) / rows
+    at = stated_limits(context.model.settings, f"serving/performance/{METRIC}", WATCH, ACT)
+    before, after = middle_score(usual.highest, usual.lowest), middle_score(days[-1].highest, days[-1].lowest)
+    since = EPOCH + timedelta(days=onset)
+    because = (
+        f"Decisions are made from a score of about {after:.3g} on, before it was {before:.3g}: since {since.day} {since:%B}, "
+        f"{quality_percent(share)} of {rows:,.0f} decisions differ from those at {before:.3g}"
+    )
+    base = context.undecided("serving/performance", context.model.subject("score"), METRIC, round(rows), f"{because}.", against="past")
+    base = replace(
+        base, value=share, low=share, high=upper_share(days, usual, rows), limit=at[0], evidence=evidence_of(days, before, after)
+    )
+    if rows < MINIMUM_ROWS:
+        return replace(base, because=f"{because}; judging that needs about {MINIMUM_ROWS - rows:,.0f} more predictions.")
+    if share < at[0]:
+        return replace(base, severity="ok", because=f"{because} (limit {quality_percent(at[0])}).")
+    dated: datetime = since
+    return replace(
+        base,
+        severity="act" if share >= at[1] else "watch",
+        limit=at[1] if share >= at[1] else at[0],
+        likely_source="system",
+        onset=dated,
+        news="new" if since >= context.window.start else "ongoing",
+        rank=8.0 + share,
+        evidence=base.evidence | {"onset_known": "dated"},
+    )
+
+
+def upper_share(days: Sequence[DayDecisions], usual: UsualThreshold, rows: float) -> float:
+    """Return the largest share of decisions that may differ: with the bins in which the usual threshold may lie."""
+    wide = UsualThreshold(usual.lowest + 1, usual.highest - 1, usual.days)
+    return min(sum(day.differing(wide) for day in days) / rows, 1.0)
+
+
+def middle_score(highest: int, lowest: int) -> float:
+    """Return the middle of the scores between which a threshold lies."""
+    bounds = np.concatenate([[0.0], SCORE_EDGES, [1.0]])
+    return float((bounds[min(highest, lowest)] + bounds[max(highest, lowest) + 1]) / 2)
+
+
+def evidence_of(days: Sequence[DayDecisions], before: float, after: float) -> dict[str, Any]:
+    """Return the thresholds, and the share of positive decisions by day since the change."""
+    positive = [[(EPOCH + timedelta(days=day.day)).date().isoformat(), float(day.counts[1].sum() / day.counts.sum())] for day in days]
+    return {"baseline": before, "threshold": after, "positive_decisions_by_day": positive}

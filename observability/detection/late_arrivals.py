@@ -1,0 +1,100 @@
+"""Detect predictions that arrive later than they used to.
+
+Late records are in no figure of the days on which they are missing. The usual delay is that of the month before. Records of many hours that
+arrive in one hour are those of a load or of a transfer; their times of arrival say nothing, and nothing is claimed.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.core.analyzer import Context
+from observability.core.finding import Finding
+from observability.core.time import aware_utc
+from observability.core.window import HOUR
+from observability.detection.change import stated_limits
+from observability.detection.significant_claims import NAME as QUALITY
+from observability.detection.significant_claims import quality_percent
+from observability.stats.change import two_proportion_test
+from observability.stats.interval import rate_interval
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+METRIC = "late_rate"
+WATCH, ACT = 0.10, 0.50
+"""Share of late predictions for `watch` and `act`. The setting `data/quality/late_rate` overrides ACT."""
+LEAST, QUANTILE, TIMES, SHORTEST = 100, 0.99, 2.0, 1.0
+"""Rows on either side. Late is what comes later than TIMES the past delay that QUANTILE of the predictions keep, and than SHORTEST hours."""
+SPREAD = 0.5
+"""Hours of arrival of the late predictions, relative to the hours of their event times, below which they came in a load."""
+
+
+def late_claims(now: "DataFrame", past: "DataFrame", context: Context) -> list[Finding]:
+    """Return the finding about late predictions; empty where they arrive as before.
+
+    now, past: samples with `at` and `arrived`.
+    """
+    delay, before = delay_hours(now), delay_hours(past)
+    if min(delay.size, before.size) < LEAST:
+        return []
+    limit = max(TIMES * float(np.quantile(before, QUANTILE)), SHORTEST)
+    late, late_before = delay > limit, int((before > limit).sum())
+    share = rate_interval(int(late.sum()), delay.size)
+    p_value = two_proportion_test(int(late.sum()), delay.size, late_before, before.size).p_value
+    at = stated_limits(context.model.settings, f"{QUALITY}/{METRIC}", WATCH, ACT)
+    if share.value is None or share.value < at[0] or p_value is None or p_value > context.budget / 100 or came_in_loads(now[late]):
+        return []
+    because = (
+        f"{quality_percent(share.value)} of the predictions arrive more than {hours_in_words(limit)} after the time they carry, "
+        f"half of those {hours_in_words(float(np.median(delay[late])))} or more after it ({delay.size:,} rows of the sample); in the month "
+        f"before {quality_percent(late_before / before.size)} did. Figures of the newest days are incomplete until they are here."
+    )
+    base = context.undecided("data/requests", "model", METRIC, delay.size, because, against="past", whole_model=True)
+    act = share.value >= at[1]
+    return [
+        replace(
+            base,
+            value=share.value,
+            low=share.low,
+            high=share.high,
+            severity="act" if act else "watch",
+            limit=at[1] if act else at[0],
+            likely_source="system",
+            onset=late_onset(now, late, at[0], context),
+            rank=5.0 + share.value,
+            evidence={"late_from_hours": limit, "baseline": late_before / before.size, "baseline_n": before.size},
+        )
+    ]
+
+
+def delay_hours(rows: "DataFrame") -> NDArray[np.float64]:
+    """Return the hours from event time to arrival."""
+    return np.asarray((rows["arrived"] - rows["at"]).dt.total_seconds() / HOUR.total_seconds(), np.float64)
+
+
+def came_in_loads(rows: "DataFrame") -> bool:
+    """Return whether predictions of many hours arrived in few."""
+    hours = [np.unique(rows[name].to_numpy("datetime64[h]")).size for name in ("arrived", "at")]
+    return hours[0] < SPREAD * hours[1]
+
+
+def late_onset(rows: "DataFrame", late: NDArray[np.bool_], limit: float, context: Context) -> datetime:
+    """Return the start of the first day from which every day has more late rows than the limit; the window's start where all have."""
+    day = rows["at"].to_numpy("datetime64[D]")
+    days, place = np.unique(day, return_inverse=True)
+    share = np.bincount(place, late) / np.bincount(place)
+    fine = np.flatnonzero(share < limit)
+    if not fine.size or fine[-1] + 1 == days.size:
+        return context.window.start
+    return max(aware_utc(days[fine[-1] + 1].astype("datetime64[s]").item()), context.window.start)
+
+
+def hours_in_words(hours: float) -> str:
+    """Return a duration in hours or days."""
+    if round(hours, 1) >= 48:
+        return f"{hours / 24:.3g} days"
+    return f"{hours:.3g} hour" + ("" if round(hours, 2) == 1 else "s")

@@ -1,0 +1,87 @@
+"""A decision threshold that moved is named with the share of decisions that differ; one that did not is not mentioned."""
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.core.settings import ModelSettings
+from observability.detection.decision_threshold import threshold_claims
+from observability.stats.scores import SCORE_EDGES
+from tests.support.analyzer_worlds import START, context_for
+
+
+def counts(first: int, last: int, threshold, *, rows: int = 500) -> pd.DataFrame:
+    """Counts of days from `first` to `last` (days after the window's start): decisions at threshold(day, score)."""
+    found = []
+    for day in range(first, last):
+        score = np.random.default_rng(day + 1000).beta(1, 2, rows)
+        decision = (score >= threshold(day, score)).astype(int)
+        place = np.searchsorted(SCORE_EDGES, score, side="right")
+        for (code, where), n in pd.Series(1, index=[decision, place]).groupby(level=[0, 1]).sum().items():
+            found.append(
+                {"period": (START + timedelta(days=day)).replace(tzinfo=None), "score_bin": where, "decision": code, "label": -1, "n": n}
+            )
+    return pd.DataFrame(found)
+
+
+def said(threshold, *, past: int = 56, rows: int = 500, settings: ModelSettings | None = None):
+    context = context_for(None, settings=settings)
+    return threshold_claims(counts(-past, 0, threshold, rows=rows), counts(0, 7, threshold, rows=rows), context)
+
+
+def stepped(before: float, after: float, since: int):
+    return lambda day, score: after if day >= since else before
+
+
+def test_a_threshold_that_stays_is_not_mentioned() -> None:
+    assert said(lambda day, score: 0.3) == []
+    assert said(lambda day, score: 0.3 if day % 2 else 0.3004) == [], "within one bin of the scores"
+
+
+@pytest.mark.parametrize(("after", "since"), [(0.26, 3), (0.34, 0), (0.26, -10)])
+def test_the_share_of_decisions_that_differ_is_that_of_a_count_by_hand(after: float, since: int) -> None:
+    (found,) = said(stepped(0.3, after, since))
+    scores = np.concatenate([np.random.default_rng(day + 1000).beta(1, 2, 500) for day in range(max(since, 0), 7)])
+    low, high = sorted((0.3, after))
+    exact = ((scores >= low) & (scores < high)).mean()
+    assert found.severity == "watch" and found.low <= exact <= found.high and found.value == pytest.approx(exact, abs=0.01)
+    assert found.subject == "score" and found.onset == START + timedelta(days=since) and found.n == scores.size
+    assert (
+        found.news == ("new" if since >= 0 else "ongoing")
+        and f"about {after:.2g}" in found.because
+        and "before it was 0.3" in found.because
+    )
+    assert found.evidence["threshold"] == pytest.approx(after, abs=0.006)
+
+
+def test_a_large_move_needs_action_and_the_owner_sets_from_where() -> None:
+    assert said(stepped(0.3, 0.5, 2))[0].severity == "act"
+    settings = ModelSettings(limits={"serving/performance/threshold_shift": 0.03})
+    assert said(stepped(0.3, 0.26, 2), settings=settings)[0].severity == "act"
+    assert said(stepped(0.3, 0.29, 2))[0].severity == "ok"
+
+
+def test_days_at_another_threshold_each_are_dated_to_their_first() -> None:
+    (found,) = said(lambda day, score: 0.3 if day < 1 else float(np.quantile(score, 0.4)))
+    assert found.onset == START + timedelta(days=1)
+
+
+def test_a_change_at_noon_is_dated_to_that_day() -> None:
+    def at_noon(day: int, score: np.ndarray):
+        return np.where(np.arange(score.size) < 250, 0.3, 0.2) if day == 2 else 0.3 if day < 2 else 0.2
+
+    assert said(at_noon)[0].onset == START + timedelta(days=2)
+
+
+def test_decisions_without_a_single_threshold_say_nothing() -> None:
+    by_group = lambda day, score: np.where(np.arange(score.size) % 2 == 0, 0.2, 0.5)
+    assert said(by_group) == []
+    assert said(lambda day, score: 0.2 + 0.01 * (day % 20)) == [], "a threshold that moves each day"
+    assert said(stepped(0.3, 0.5, -3), past=5) == [], "a past of five days"
+
+
+def test_few_decisions_are_no_alarm() -> None:
+    (found,) = said(stepped(0.3, 0.6, 5), rows=20)
+    assert found.severity == "unknown" and "needs about 60 more predictions" in found.because
