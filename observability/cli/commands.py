@@ -1,11 +1,11 @@
 """Commands of the command line: each takes the open store and its arguments, and returns an outcome."""
 
 import argparse
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from observability.cli.outcome import Outcome, Say, json_or_lines, percent_progress, severity_column, write_output
 from observability.core import formatting
@@ -17,6 +17,9 @@ from observability.core.time import instant_from_text
 from observability.incidents.action_counts import action_counts
 from observability.incidents.grouping import Incident
 from observability.store.engine import Store
+
+if TYPE_CHECKING:
+    from observability.store.types.loading import LoadReport
 
 SAMPLE = bundle_folder() / "sample_data"
 
@@ -159,11 +162,28 @@ def run_load(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     landed = store.load_landing(progress=note)
     total = landed if report is None else report + landed
     say("")
-    body = total.to_json()
-    lines = [f"{body['lines']:,} lines: {body['stored']:,} stored, {body['duplicates']:,} duplicates, {body['rejected']:,} rejected"]
-    often = sorted(total.reasons.items(), key=lambda reason: (-reason[1], reason[0]))
-    lines += [f"  {count:,} × {reason}, as: {total.examples.get(reason, '')}" for reason, count in often]
-    return json_or_lines(body, lines, args.json)
+    return load_outcome(total, args.json)
+
+
+def load_outcome(report: "LoadReport", as_json: bool, first: Sequence[str] = ()) -> Outcome:
+    """What a load did; segments that were set aside are told on the error stream. first: lines that come before the counts."""
+    body = report.to_json()
+    lines = [
+        *first,
+        f"{body['lines']:,} lines: {body['stored']:,} stored, {body['duplicates']:,} duplicates, {body['rejected']:,} rejected",
+    ]
+    often = sorted(report.reasons.items(), key=lambda reason: (-reason[1], reason[0]))
+    lines += [f"  {count:,} × {reason}, as: {report.examples.get(reason, '')}" for reason, count in often]
+    aside = formatting.plural(report.set_aside, "segment")
+    error = f"{aside} could not be loaded and was set aside; `status` names the reason, `retry` takes it again." if report.set_aside else ""
+    return replace(json_or_lines(body, lines, as_json), error=error)
+
+
+def run_retry(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
+    """Take again the segments that were set aside, and load them with all that waits in landing."""
+    taken, report = store.retry_set_aside(progress=lambda done, total, *_rest: say(f"loading: {done / 1e6:,.1f} of {total / 1e6:,.1f} MB"))
+    say("")
+    return load_outcome(report, args.json, [f"{formatting.plural(taken, 'segment')} taken again"])
 
 
 def run_check(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
@@ -276,6 +296,7 @@ COMMANDS: dict[str, Callable[[Store, argparse.Namespace, Say], Outcome]] = {
     "register": register,
     "settings": settings,
     "load": run_load,
+    "retry": run_retry,
     "check": run_check,
     "status": run_status,
     "explain": run_explain,

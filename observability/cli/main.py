@@ -40,6 +40,10 @@ def main(argv: list[str]) -> int:
         outcome = Outcome(error.exit_code, error=str(error))
     except ModuleNotFoundError as error:
         outcome = missing_package(error)
+    except OSError as error:
+        attempt = "Check the disk that holds the home, its space and its permissions"
+        broken = StoreBrokenError("the disk refused", where=error.filename, got=error.strerror or error, attempt=attempt)
+        outcome = Outcome(broken.exit_code, error=str(broken))
     except KeyboardInterrupt:
         outcome = Outcome(130, error="Stopped. Committed data stays; run the command again to continue.")
     if outcome.out:

@@ -88,6 +88,8 @@ def parser() -> Parser:
     )
     load.add_argument("--timezone", metavar="ZONE", help="time zone of times without an offset, for example Europe/Paris")
 
+    add("retry", "Take again the segments that could not be loaded and were set aside.", "retry --json")
+
     check = add(
         "check",
         "Run every analyzer over a window, and list the findings, worst first.",

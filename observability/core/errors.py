@@ -54,3 +54,7 @@ class StoreBrokenError(ObservabilityError):
     """The store cannot be read or written (damage, a full disk, a newer schema): exit 3, 503 over HTTP."""
 
     exit_code = 3
+
+
+class StoreDamagedError(StoreBrokenError):
+    """The content of the store's files is wrong, while the disk itself works: a wrong checksum, a truncated or foreign file."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from observability.client.file_lock import CLOSE_ON_EXEC, lock_file
-from observability.core.errors import ObservabilityError, StoreBusyError
+from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError
 from observability.core.private_file import replace_private_file
 
 if TYPE_CHECKING:
@@ -55,14 +55,20 @@ class Lock:
 
 
 def take_lock(home: Path, wait: float = 0.0) -> Lock:
-    """Lock the home, retrying for `wait` seconds. Raises StoreBusyError with the PID of the owner, if known."""
+    """Lock the home, retrying for `wait` seconds. Raises StoreBusyError with the PID of the owner, if known, and
+    StoreBrokenError where the folder cannot be used.
+    """
     inherited = os.environ.pop(LOCK_VARIABLE, None)
     if inherited is not None:
         with contextlib.suppress(OSError, ValueError):
             os.set_inheritable(int(inherited), False)
             return Lock(int(inherited))
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = os.open(home / "owner.lock", os.O_RDWR | os.O_CREAT | CLOSE_ON_EXEC, 0o600)
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(home / "owner.lock", os.O_RDWR | os.O_CREAT | CLOSE_ON_EXEC, 0o600)
+    except OSError as error:
+        attempt = "Set OBSERVABILITY_HOME to a folder that you may write to, on a disk with free space"
+        raise StoreBrokenError("the home folder cannot be used", where=str(home), got=error.strerror, attempt=attempt) from error
     until = time.monotonic() + wait
     while True:
         if lock_file(fd):

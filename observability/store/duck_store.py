@@ -165,6 +165,12 @@ class DuckStore(Database, Store):
 
         return loader.load_landing(self, progress)
 
+    def retry_set_aside(self, progress: LoadProgress | None = None) -> "tuple[int, LoadReport]":
+        """Take again the segments that were set aside, and load landing: their number, and what was loaded."""
+        from observability.store.ingest import loader
+
+        return loader.retry_set_aside(self, progress)
+
     def load_files(self, paths: Sequence[Path], defaults: "LoadDefaults", progress: LoadProgress | None = None) -> "LoadReport":
         """Load files (.jsonl, .csv, .parquet)."""
         from observability.store.ingest import loader

@@ -204,6 +204,10 @@ class Store(Engine, Protocol):
         """Load everything that waits in landing, oldest first. Raises StoreBrokenError where the disk is nearly full."""
         ...
 
+    def retry_set_aside(self, progress: LoadProgress | None = None) -> "tuple[int, LoadReport]":
+        """Take again the segments that were set aside, and load landing: their number, and what was loaded."""
+        ...
+
     def load_files(self, paths: Sequence[Path], defaults: "LoadDefaults", progress: LoadProgress | None = None) -> "LoadReport":
         """Load files (.jsonl, .csv, .parquet). Raises UsageError for a wrong file before any row of any file is stored."""
         ...

@@ -1,17 +1,25 @@
-"""Opens the store of a home folder: makes the folder, opens the database, migrates an older schema."""
+"""Opens the store of a home folder: makes the folder, opens the database, mends damaged files, migrates an older schema."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
-from observability.core.errors import StoreBrokenError
+import duckdb
+
+from observability.core.errors import ObservabilityError, StoreBrokenError, StoreDamagedError
+from observability.store import recovery
+from observability.store.db.database import DATABASE
+from observability.store.db.failures import error_summary, is_damage, opening_advice
+from observability.store.db.repairs import note_known_store
 from observability.store.duck_store import DuckStore
 from observability.store.migrations import migrate
 
 
 def open_store(home: Path, *, memory_limit: str = "4GB", threads: int | None = None) -> DuckStore:
-    """Open the store of a home folder. Create it where there is none, and migrate an older schema.
+    """Open the store of a home folder. Create it where there is none, mend damaged files, and migrate an older schema.
 
-    Raises StoreBusyError where another process has it open, StoreBrokenError where it cannot be read or its schema is newer.
+    What was mended stands in the log of repairs (`status`). Raises StoreBusyError where another process has it open, StoreBrokenError where
+    the disk refuses or the schema is newer.
     """
     home = Path(home).absolute()
     try:
@@ -22,11 +30,44 @@ def open_store(home: Path, *, memory_limit: str = "4GB", threads: int | None = N
         raise StoreBrokenError(
             "the home folder cannot be made", where=str(home), got=error.strerror, attempt="Set OBSERVABILITY_HOME to a folder you own"
         ) from error
-    store = DuckStore(home, memory_limit, threads)
+    mended = recovery.note_missing_store(home)
     try:
-        with store.write() as writer:
-            migrate(writer)
-    except BaseException:
+        store = _opened(home, memory_limit, threads)
+    except StoreDamagedError as error:  # found while the schema was read
+        recovery.mend(home, error)
+        store, mended = _opened(home, memory_limit, threads), True
+    store.mended |= mended
+    return store
+
+
+def _opened(home: Path, memory_limit: str, threads: int | None) -> DuckStore:
+    """The open store at the present schema. Raises StoreDamagedError where the schema cannot be read."""
+    store = DuckStore(home, memory_limit, threads, partial(_mend_open, home))
+    try:
+        _migrate(store)
+        note_known_store(home, [model.name for model in store.catalog().models])
+    except BaseException as error:
         store.close()
+        if isinstance(error, duckdb.Error):
+            kind = StoreDamagedError if is_damage(error) else StoreBrokenError
+            raise kind("the store cannot be read", where=str(home), got=error_summary(error), attempt=opening_advice(error)) from error
         raise
     return store
+
+
+def _migrate(store: DuckStore) -> None:
+    with store.write() as writer:
+        migrate(writer)
+
+
+def _mend_open(home: Path, error: StoreDamagedError) -> None:
+    """Mend the files of a store that is being opened. A new database gets its tables at once: an open store may have lost its old one."""
+    recovery.mend(home, error)
+    if (home / DATABASE).exists():
+        return
+    try:
+        with DuckStore(home, "1GB", 1) as fresh:
+            _migrate(fresh)
+    except ObservabilityError as again:
+        if not isinstance(again, StoreDamagedError):  # more damage is mended in the next round
+            raise

@@ -255,6 +255,26 @@ def test_the_loaded_fleet_holds_every_raw_row(command: Command, stored_fleet: Pa
         assert models[name]["reference_rows"] == len(raw_rows.reference(name))
 
 
+def test_what_was_set_aside_is_told_and_retry_takes_it_again(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from observability.store.ingest import loader
+
+    ready = tmp_path / "landing" / "ready"
+    ready.mkdir(parents=True)
+    line = {"kind": "label", "id": "a", "at": "2024-01-01T00:00:00Z", "model": "loan", "value": 1}
+    (ready / "20240101T000000-1-a.jsonl").write_text(json.dumps(line) + "\n")
+    monkeypatch.setattr(loader, "parse_block", lambda *args: (_ for _ in ()).throw(ZeroDivisionError("a bug")))
+    done = command(tmp_path, "load", "--json")
+    assert done.json()["lines"] == 0 and "1 segment could not be loaded" in done.error and "retry" in done.error
+    status = command(tmp_path, "status", "--json").json()
+    assert status["landing"]["failed"] == 1 and status["set_aside"][0]["reason"] == "ZeroDivisionError: a bug"
+    assert "1 segment could not be loaded" in command(tmp_path, "retry").error
+    monkeypatch.undo()
+    again = command(tmp_path, "retry")
+    assert again.code == 0 and again.error == "" and "1 segment taken again" in again.out and "1 stored" in again.out
+    assert command(tmp_path, "retry", "--json").json()["lines"] == 0
+    assert command(tmp_path, "status", "--json").json()["set_aside"] == []
+
+
 def test_a_store_that_another_process_holds_ends_with_three_and_its_pid(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

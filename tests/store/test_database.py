@@ -54,12 +54,6 @@ def test_another_process_is_told_who_has_the_store(store):
     assert store.cursor().execute("SELECT 1").fetchall() == [(1,)]
 
 
-def test_a_damaged_file_is_broken_and_not_busy(tmp_path):
-    (tmp_path / "store.duckdb").write_bytes(b"no database at all" * 1000)
-    with pytest.raises(StoreBrokenError, match="cannot be opened"):
-        open_store(tmp_path)
-
-
 def test_a_newer_schema_is_refused_and_left_alone(tmp_path):
     with open_store(tmp_path) as store, store.write() as writer:
         writer.execute("INSERT INTO migrations VALUES (?, current_timestamp)", [len(STEPS) + 1])

@@ -304,6 +304,9 @@ def test_a_segment_that_cannot_be_loaded_holds_up_no_other(store, monkeypatch):
     assert figures(load_landing(store)) == (2, 2, 0, 0)
     assert [each.name for each in landing.segment_files(store.landing / "failed")] == [poison.name]
     assert landing.landing_backlog(store.landing) == {"segments": 0, "bytes": 0, "open": 0, "failed": 1}
+    assert [(each["segment"], each["reason"]) for each in landing.segments_set_aside(store.landing)] == [
+        (poison.name, "ZeroDivisionError: a bug")
+    ]
 
 
 def test_below_the_floor_of_free_space_nothing_is_loaded_and_nothing_lost(store, monkeypatch):

@@ -18,9 +18,10 @@ from typing import Self
 import duckdb
 
 from observability.core.catalog import Catalog
-from observability.core.errors import StoreBrokenError, StoreBusyError
+from observability.core.errors import StoreBrokenError, StoreBusyError, StoreDamagedError
 from observability.core.settings import ModelSettings
 from observability.store.db.catalog_store import catalog_with_settings, read_catalog
+from observability.store.db.failures import error_summary, is_damage, opening_advice, store_failure
 from observability.store.db.results import Cursor
 
 DATABASE = "store.duckdb"
@@ -28,6 +29,8 @@ FLOOR_BYTES = 512 * 1024 * 1024
 """Free disk space below which nothing is written: a full disk at a checkpoint stops the whole database."""
 CACHE_BYTES = 256 * 1024 * 1024
 """Size of the block cache that is kept after a load; without a limit a long load would fill the memory that queries may use."""
+MOST_REPAIRS = 20
+"""How often the files may be mended while a store is opened: a damaged log is cut once for each damaged place."""
 OPEN_OPTIONS = ("max_execution_time", "operator_memory_limit", "threads", "memory_limit")
 """DuckDB options that can still be changed after the store is open. All others are locked."""
 
@@ -37,11 +40,14 @@ class Database:
 
     generation: grows with every commit that changes what can be read. unhurried: how many of these commits were made inside
     `in_background`. loading: lock of the loader, so that one thread at a time loads landing. reconciled: whether the loaded segments were
-    compared with the manifest.
+    compared with the manifest. mended: whether damage was mended since then, so that lost segments are
+    expected. mend: called where the files turn out to be damaged as they are opened; they are then opened again.
     """
 
-    def __init__(self, home: Path, memory_limit: str, threads: int | None) -> None:
+    def __init__(self, home: Path, memory_limit: str, threads: int | None, mend: Callable[[StoreDamagedError], None] | None = None) -> None:
         self.home = home
+        self._mend = mend
+        self.mended = False
         self.generation = self.unhurried = 0
         self._thread = threading.local()
         self.loading = threading.Lock()
@@ -54,7 +60,8 @@ class Database:
         self._writer: int | None = None
         self._cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
         self._catalog: tuple[int, Catalog] | None = None
-        self._connection: Cursor | None = self._connect()
+        self._closed = False
+        self._connection: Cursor | None = self._open()
 
     @property
     def path(self) -> Path:
@@ -67,10 +74,15 @@ class Database:
         return self.home / "landing"
 
     def cursor(self) -> Cursor:
-        """A new connection for one thread and one use. Reopens the database once per call after a fatal DuckDB error."""
+        """A new connection for one thread and one use. Reopens the database once per call after a fatal DuckDB error.
+
+        Raises StoreBrokenError where it is closed or cannot be opened again; a later call tries to open it again.
+        """
         with self._mutex:
-            if self._connection is None:
+            if self._closed:
                 raise StoreBrokenError("the store is closed", where=str(self.path))
+            if self._connection is None:
+                self._reopen()
             try:
                 return self._fresh()
             except duckdb.FatalException:
@@ -119,19 +131,18 @@ class Database:
         try:
             cursor = self.cursor()
             self._writer = threading.get_ident()
+            committing = False
             try:
                 cursor.begin()
                 yield cursor
-                cursor.commit()
-            except (duckdb.FatalException, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+                committing = True
+                _commit(cursor)
+            except duckdb.Error as error:
                 with suppress(duckdb.Error):
                     cursor.rollback()
-                raise StoreBrokenError(
-                    "the store could not be written",
-                    where=str(self.path),
-                    got=_error_summary(error),
-                    attempt="Free some disk space and try again; stored data is intact",
-                ) from error
+                if (failure := store_failure(error, self.path, committing=committing)) is None:
+                    raise
+                raise failure from error
             except BaseException:
                 with suppress(duckdb.Error):
                     cursor.rollback()
@@ -182,6 +193,7 @@ class Database:
     def close(self) -> None:
         """Close every connection. A second call does nothing."""
         with self._mutex:
+            self._closed = True
             connection, self._connection = self._connection, None
             if connection is not None:
                 self._close(connection)
@@ -203,8 +215,20 @@ class Database:
         if self._connection is not None:
             self._close(self._connection)
         self._connection = None
-        self._connection = self._connect()
+        self._connection = self._open()
         self.generation += 1
+
+    def _open(self) -> Cursor:
+        """Connect, and mend damaged files on the way. Raises StoreBusyError, StoreBrokenError."""
+        for _ in range(MOST_REPAIRS):
+            try:
+                return self._connect()
+            except StoreDamagedError as error:
+                if self._mend is None:
+                    raise
+                self._mend(error)
+                self.mended, self.reconciled = True, False
+        return self._connect()
 
     def _close(self, connection: Cursor) -> None:
         for open_connection in [*self._cursors, connection]:
@@ -213,7 +237,7 @@ class Database:
         self._cursors.clear()
 
     def _connect(self) -> Cursor:
-        old_mask = os.umask(0o077)
+        os.umask(0o077)  # for good: the log of the database is made anew after each checkpoint
         try:
             connection = duckdb.connect(
                 str(self.path),
@@ -228,16 +252,17 @@ class Database:
                     "perfect_ht_threshold": 16,  # larger ones take 100 ms to allocate for a few hundred groups
                 },
             )
+            quoted = str(self.home).replace("'", "''")
+            connection.execute("SET GLOBAL TimeZone = 'UTC'")
+            connection.execute(f"SET allowed_directories = ['{quoted}/']")
+            connection.execute("SET enable_external_access = false")
+            connection.execute(f"SET allowed_configs = {list(OPEN_OPTIONS)}")
+            connection.execute("SET lock_configuration = true")
         except duckdb.Error as error:
             raise self._refused(error) from error
-        finally:
-            os.umask(old_mask)
-        quoted = str(self.home).replace("'", "''")
-        connection.execute("SET GLOBAL TimeZone = 'UTC'")
-        connection.execute(f"SET allowed_directories = ['{quoted}/']")
-        connection.execute("SET enable_external_access = false")
-        connection.execute(f"SET allowed_configs = {list(OPEN_OPTIONS)}")
-        connection.execute("SET lock_configuration = true")
+        for path in (self.path, log_path(self.path)):
+            with suppress(OSError):  # of an earlier version, or on a file system without modes
+                path.chmod(0o600)
         return connection
 
     def _refused(self, error: duckdb.Error) -> StoreBusyError | StoreBrokenError:
@@ -248,12 +273,13 @@ class Database:
                 got=f"PID {owner}",
                 attempt="Use the running dashboard, or stop it first",
             )
-        return StoreBrokenError(
-            "the store cannot be opened",
-            where=str(self.path),
-            got=_error_summary(error),
-            attempt="Restore a backup, or move the file aside and load the records again",
-        )
+        kind = StoreDamagedError if is_damage(error) else StoreBrokenError
+        return kind("the store cannot be opened", where=str(self.path), got=error_summary(error), attempt=opening_advice(error))
+
+
+def log_path(database: Path) -> Path:
+    """The write-ahead log of a database file; it exists while it holds anything."""
+    return database.with_name(database.name + ".wal")
 
 
 def _lock_owner_pid(path: Path) -> int | None:
@@ -265,6 +291,6 @@ def _lock_owner_pid(path: Path) -> int | None:
     return None
 
 
-def _error_summary(error: Exception) -> str:
-    """The first line of an error message, without its final full stop."""
-    return str(error).strip().split("\n", 1)[0].rstrip(".")
+def _commit(cursor: Cursor) -> None:
+    """Commit the transaction of the writer."""
+    cursor.commit()

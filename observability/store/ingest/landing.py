@@ -2,17 +2,20 @@
 
 `landing/ready/` holds published segments. Loaded ones move to `landing/loaded/` and are kept for a week. When the store is opened they are
 compared with the manifest, and what the store lost (a damaged log, an older backup) is loaded again. A segment that cannot be loaded moves
-to `landing/failed/`, so that it does not block others.
+to `landing/failed/` with a file that holds the reason, so that it does not block others; `observability retry` takes it again.
 """
 
 import os
 import stat
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from observability.core.private_file import replace_private_file
 from observability.store.ingest.parse_types import LineBlock, RefusedLine
 
 BLOCK_BYTES = 16 * 1024 * 1024
@@ -24,10 +27,11 @@ SHOWN_BYTES = 1000
 
 @dataclass(frozen=True)
 class Segment:
-    """A published segment: its file and its size in bytes."""
+    """A segment: its file, its size in bytes, and its modification time in seconds since 1970: of a loaded one, when it was loaded."""
 
     path: Path
     size: int
+    modified: float = 0.0
 
     @property
     def name(self) -> str:
@@ -53,7 +57,7 @@ def segment_files(folder: Path) -> list[Segment]:
         except FileNotFoundError:
             continue
         if entry.name.endswith(".jsonl") and stat.S_ISREG(state.st_mode):
-            found.append(Segment(Path(entry.path), state.st_size))
+            found.append(Segment(Path(entry.path), state.st_size, state.st_mtime))
     return found
 
 
@@ -113,27 +117,61 @@ def _skip_rest_of_line(stream: BinaryIO) -> int:
     return skipped
 
 
-def move_segments(landing: Path, segments: Iterable[Segment], folder: str = "loaded") -> None:
-    """Move segments out of `ready/`. Their modification time becomes the time of the move."""
-    (landing / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+def move_segments(landing: Path, segments: Iterable[Segment], at: datetime | None = None) -> None:
+    """Move segments to `loaded/`. Their modification time becomes `at`, by default now: the arrival of their records.
+
+    Raises OSError where the disk refuses. A segment that is already there, or that somebody moved, is left as it is.
+    """
+    (landing / "loaded").mkdir(mode=0o700, parents=True, exist_ok=True)
+    moment = time.time() if at is None else at.timestamp()
     for segment in segments:
-        try:
-            os.rename(segment.path, landing / folder / segment.name)
-            os.utime(landing / folder / segment.name)
-        except FileNotFoundError:
-            continue
+        target = landing / "loaded" / segment.name
+        if segment.path != target:
+            with suppress(FileNotFoundError):
+                os.utime(segment.path, (moment, moment))
+                os.rename(segment.path, target)
 
 
-def restore_segments(landing: Path, known: set[str]) -> list[Path]:
-    """Move loaded segments that are not in the manifest back to `ready/`; return their new paths."""
-    back = []
-    for segment in segment_files(landing / "loaded"):
-        if segment.name not in known:
-            target = landing / "ready" / segment.name
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.rename(segment.path, target)
-            back.append(target)
-    return back
+def set_segment_aside(landing: Path, segment: Segment, reason: str) -> None:
+    """Move a segment to `failed/`, and note the reason beside it. Raises OSError where the disk refuses."""
+    folder = landing / "failed"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace_private_file(_reason_file(folder / segment.name), reason)
+    with suppress(FileNotFoundError):
+        os.rename(segment.path, folder / segment.name)
+        os.utime(folder / segment.name)
+
+
+def _reason_file(segment: Path) -> Path:
+    return segment.with_name(segment.name + ".reason")
+
+
+def segments_set_aside(landing: Path) -> list[dict[str, Any]]:
+    """The segments in `failed/`: {segment, bytes, at (RFC 3339, UTC), reason}; the reason is None where it is not known. Read-only."""
+    found = []
+    for segment in segment_files(landing / "failed"):
+        reason = None
+        with suppress(OSError, UnicodeDecodeError):
+            reason = _reason_file(segment.path).read_text(encoding="utf-8")
+        found.append({"segment": segment.name, "bytes": segment.size, "at": _instant(segment.modified), "reason": reason})
+    return found
+
+
+def take_again(landing: Path) -> int:
+    """Move what was set aside back to `ready/`; return the number of segments. Raises OSError where the disk refuses."""
+    back = segment_files(landing / "failed")
+    (landing / "ready").mkdir(mode=0o700, parents=True, exist_ok=True)
+    for segment in back:
+        with suppress(FileNotFoundError):
+            os.rename(segment.path, landing / "ready" / segment.name)
+        _reason_file(segment.path).unlink(missing_ok=True)
+    return len(back)
+
+
+def lost_segments(landing: Path, known: set[str]) -> list[Segment]:
+    """Loaded segments that are not in the manifest, in the order in which they were loaded. Read-only."""
+    lost = [segment for segment in segment_files(landing / "loaded") if segment.name not in known]
+    return sorted(lost, key=lambda segment: (segment.modified, segment.name))
 
 
 def purge_loaded_segments(landing: Path, now: float | None = None) -> int:
@@ -155,3 +193,16 @@ def landing_backlog(landing: Path) -> dict[str, int]:
         "open": len(segment_files(landing / "open")),
         "failed": len(segment_files(landing / "failed")),
     }
+
+
+def oldest_waiting(landing: Path, now: float | None = None) -> dict[str, Any]:
+    """When the oldest published segment was last written: {at (RFC 3339, UTC), seconds (its age)}, None where none waits. Read-only."""
+    oldest = min((segment.modified for segment in published_segments(landing)), default=None)
+    if oldest is None:
+        return {"at": None, "seconds": None}
+    return {"at": _instant(oldest), "seconds": round(max((now or time.time()) - oldest, 0.0), 1)}
+
+
+def _instant(seconds: float) -> str:
+    """Seconds since 1970 as RFC 3339 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -6,6 +6,7 @@ moment loses nothing and stores nothing twice. Records of files are recognized b
 """
 
 import hashlib
+import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -20,11 +21,14 @@ import pyarrow as pa
 
 from observability.client.spool import publish_abandoned
 from observability.core.catalog import Catalog
-from observability.core.errors import ObservabilityError
+from observability.core.errors import StoreBrokenError, StoreBusyError
+from observability.core.formatting import plural
 from observability.core.time import naive_utc
 from observability.store.db.catalog_store import read_catalog
 from observability.store.db.database import Database
 from observability.store.db.expressions import EPOCH
+from observability.store.db.failures import broken_disk, error_summary
+from observability.store.db.repairs import note_known_store, note_repair
 from observability.store.ingest import landing
 from observability.store.ingest.block import store_parsed_block
 from observability.store.ingest.landing import Segment
@@ -47,20 +51,39 @@ def load_landing(store: Database, progress: Progress | None = None) -> LoadRepor
     the rest waits.
     """
     start = time.perf_counter()
+    try:
+        with store.loading:
+            report = _reconcile_landing(store)
+            publish_abandoned(store.landing)
+            waiting = landing.published_segments(store.landing)
+            total, done = sum(segment.size for segment in waiting), 0
+            for group in landing.segment_groups(waiting):
+                store.require_space()
+                note = None if progress is None else partial(_add_progress, progress, done, total, report.lines)
+                report += _load_or_set_aside(store, group, note)
+                store.trim()
+                done += sum(segment.size for segment in group)
+            if report.lines:
+                _compact_large_rollups(store)
+                note_known_store(store.home, [model.name for model in store.catalog().models])
+    except OSError as error:
+        raise broken_disk(error, store.landing) from error
+    except MemoryError as error:
+        raise StoreBrokenError("there is not enough memory to load records", attempt="Free some memory; records in landing wait") from error
+    return replace(report, seconds=time.perf_counter() - start)
+
+
+def retry_set_aside(store: Database, progress: Progress | None = None) -> tuple[int, LoadReport]:
+    """Take again the segments that were set aside, and load landing; return their number and what was loaded.
+
+    A segment that fails again is set aside again. Raises StoreBrokenError if the disk is nearly full or fails.
+    """
     with store.loading:
-        _reconcile_landing(store)
-        publish_abandoned(store.landing)
-        waiting = landing.published_segments(store.landing)
-        total, done, report = sum(segment.size for segment in waiting), 0, LoadReport()
-        for group in landing.segment_groups(waiting):
-            store.require_space()
-            note = None if progress is None else partial(_add_progress, progress, done, total, report.lines)
-            report += _load_or_set_aside(store, group, note)
-            store.trim()
-            done += sum(segment.size for segment in group)
-        if report.lines:
-            _compact_large_rollups(store)
-        return replace(report, seconds=time.perf_counter() - start)
+        try:
+            taken = landing.take_again(store.landing)
+        except OSError as error:
+            raise broken_disk(error, store.landing) from error
+    return taken, load_landing(store, progress)
 
 
 def _add_progress(progress: Progress, done: int, total: int, lines: int, more: int, more_lines: int) -> None:
@@ -92,6 +115,7 @@ def load_files(store: Database, paths: Sequence[Path], defaults: LoadDefaults, p
         done += file.size
         report = replace(report, files=report.files + 1)
     _compact_large_rollups(store)
+    note_known_store(store.home, [model.name for model in store.catalog().models])
     return replace(report, seconds=time.perf_counter() - start)
 
 
@@ -106,16 +130,31 @@ def _declared_groups(store: Database, defaults: LoadDefaults) -> tuple[str, ...]
     return tuple(name for name in groups if version is None or name not in version.features)
 
 
-def _reconcile_landing(store: Database) -> None:
-    """Once per opened store: restore loaded segments that the manifest lacks, and delete old ones."""
+def _reconcile_landing(store: Database) -> LoadReport:
+    """Once per opened store: load the loaded segments that the manifest lacks, with their first times of arrival, and delete old ones.
+
+    The store lacks them where its log was damaged or lost, or where it was rebuilt or restored from a backup.
+    """
     if store.reconciled:
-        return
+        return LoadReport()
     with store.cursor() as cursor:
         known = {name for (name,) in cursor.execute("SELECT segment FROM manifest").fetchall()}
-    for path in landing.restore_segments(store.landing, known):
-        LOG.warning("segment %s was loaded but the store does not have it; it is loaded again", path.name)
+    lost, report = landing.lost_segments(store.landing, known), LoadReport()
+    if lost and not store.mended:
+        note_repair(
+            store.home,
+            f"The store lacked {plural(len(lost), 'segment')} that it had loaded. They were kept in landing and are loaded again.",
+            "Registrations, files loaded by hand and what people entered in the dashboard, as far as they were saved after "
+            f"{datetime.fromtimestamp(lost[0].modified, UTC):%Y-%m-%d %H:%M} UTC",
+        )
+    for moment, together in itertools.groupby(lost, key=lambda segment: segment.modified):
+        for group in landing.segment_groups(together):
+            store.require_space()
+            report += _load_or_set_aside(store, group, None, datetime.fromtimestamp(moment, UTC))
+            store.trim()
     landing.purge_loaded_segments(store.landing)
-    store.reconciled = True
+    store.mended, store.reconciled = False, True
+    return report
 
 
 def _compact_large_rollups(store: Database) -> None:
@@ -129,29 +168,33 @@ def _compact_large_rollups(store: Database) -> None:
                 compact_rollups(writer, model, now=now)
 
 
-def _load_or_set_aside(store: Database, group: list[Segment], progress: Callable[[int, int], object] | None) -> LoadReport:
+def _load_or_set_aside(
+    store: Database, group: list[Segment], progress: Callable[[int, int], object] | None, arrived: datetime | None = None
+) -> LoadReport:
     """Load a group of segments in one transaction.
 
-    If that fails for a reason other than the store or the disk, each segment is tried alone, and one that fails again is set aside.
+    If that fails for a reason other than the store, the disk or memory, each segment is tried alone, and one that fails again is set aside.
     """
     try:
-        return load_segments(store, group, progress)
-    except (ObservabilityError, OSError):
+        return load_segments(store, group, progress, arrived)
+    except (StoreBrokenError, StoreBusyError, OSError, MemoryError):
         raise
-    except Exception:
+    except Exception as error:
         if len(group) > 1:
             report = LoadReport()
             for segment in group:
-                report += _load_or_set_aside(store, [segment], None)
+                report += _load_or_set_aside(store, [segment], None, arrived)
             return report
         LOG.exception("segment %s cannot be loaded; it is set aside in landing/failed", group[0].name)
-        landing.move_segments(store.landing, group, "failed")
-        return LoadReport()
+        landing.set_segment_aside(store.landing, group[0], f"{type(error).__name__}: {error_summary(error)}")
+        return LoadReport(set_aside=1)
 
 
-def load_segments(store: Database, group: list[Segment], progress: Callable[[int, int], object] | None = None) -> LoadReport:
-    """Load segments in one transaction, and move them away after the commit."""
-    now = datetime.now(UTC)
+def load_segments(
+    store: Database, group: list[Segment], progress: Callable[[int, int], object] | None = None, arrived: datetime | None = None
+) -> LoadReport:
+    """Load segments in one transaction, and move them away after the commit. arrived: when their records arrived, by default now."""
+    now = arrived or datetime.now(UTC)
     total = LoadReport()
     with store.write() as writer:
         catalog = store.catalog()
@@ -162,7 +205,7 @@ def load_segments(store: Database, group: list[Segment], progress: Callable[[int
             total = _load_small_segments(writer, store, fresh, catalog, now)
         elif fresh:
             total = _load_large_segment(writer, store, fresh[0], catalog, now, progress)
-    landing.move_segments(store.landing, group)
+    landing.move_segments(store.landing, group, now)
     if progress:
         progress(sum(segment.size for segment in group), total.lines)
     return replace(total, files=len(fresh))

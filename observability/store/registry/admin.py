@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from observability.core.catalog import Model
+from observability.core.errors import StoreBrokenError
+from observability.core.formatting import plural, with_full_stop
 from observability.core.questions import NULL
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import EPOCH as FIRST_HOUR
 from observability.core.window import HOUR, Window
 from observability.store.db.catalog_store import stream_numbers
 from observability.store.db.database import FLOOR_BYTES, Database
+from observability.store.db.failures import error_summary
 from observability.store.db.record_tables import kind_columns, kind_tables, schema_version
+from observability.store.db.repairs import repairs
 from observability.store.db.results import single_row
 from observability.store.db.schema import MODEL_TABLES, drop_model_tables, model_table
 from observability.store.ingest import landing
@@ -39,22 +43,66 @@ def storage_status(store: Database) -> dict[str, Any]:
 
     home; database {path, bytes, schema}; disk {free_bytes, floor_bytes}; versions {package: version}; models: a list of {model, task,
     sample, versions, predictions, reference_rows, labels, first, last, last_arrived, hours_since_last, bytes}; records {kind: rows};
-    landing {segments, bytes, open, failed}; loaded {segments, last}; rejected {total, reasons: {reason: n}, last}.
+    landing {segments, bytes, open, failed}; waiting {at, seconds} of the oldest published segment; set_aside: the failed segments with their
+    reasons; loaded {segments, last}; rejected {total, reasons: {reason: n}, last}; repairs: what was damaged or lost and mended;
+    problems: sentences about what a person should know. Where the database cannot be read, a problem says why, and what it holds is
+    empty or None.
     """
+    waiting = landing.landing_backlog(store.landing)  # first, so that with an empty backlog all later counts are complete
+    body: dict[str, Any] = {
+        "home": str(store.home),
+        "database": {"path": str(store.path), "bytes": _file_bytes(store), "schema": None},
+        "disk": {"free_bytes": store.free_bytes(), "floor_bytes": FLOOR_BYTES},
+        "versions": package_versions(),
+        "models": [],
+        "records": {},
+        "landing": waiting,
+        "waiting": landing.oldest_waiting(store.landing),
+        "set_aside": landing.segments_set_aside(store.landing),
+        "loaded": {"segments": None, "last": None},
+        "rejected": {"total": None, "reasons": {}, "last": None},
+        "repairs": repairs(store.home),
+        "problems": [],
+    }
+    try:
+        body |= _database_status(store, body["database"])
+    except (duckdb.Error, StoreBrokenError) as error:
+        reason = error_summary(error) if isinstance(error, duckdb.Error) else str(error).rstrip(".")
+        body["problems"].append(f"The database cannot be read: {reason}.")
+    body["problems"] += storage_problems(body)
+    return body
+
+
+def storage_problems(body: dict[str, Any]) -> list[str]:
+    """What a person should know of a status, as sentences: repairs that nobody has seen, segments set aside, too little space."""
+    found = [f"{entry['what']} May be missing: {entry['missing']}" for entry in body["repairs"] if not entry.get("seen_at")]
+    if aside := len(body["set_aside"]):
+        reasons = sorted({str(segment["reason"]) for segment in body["set_aside"] if segment["reason"]})
+        why = f" ({'; '.join(reasons[:3])})" if reasons else ""
+        found.append(
+            f"{plural(aside, 'segment')} could not be loaded and {'was' if aside == 1 else 'were'} set aside in landing/failed{why}. "
+            "Run: python -m observability retry"
+        )
+    disk = body["disk"]
+    if disk["free_bytes"] < disk["floor_bytes"]:
+        found.append(
+            f"The disk has {disk['free_bytes'] // 2**20} MB free. Nothing is loaded below {disk['floor_bytes'] // 2**20} MB; "
+            "records wait in landing. Free some space"
+        )
+    return [with_full_stop(sentence) for sentence in found]
+
+
+def _database_status(store: Database, files: dict[str, Any]) -> dict[str, Any]:
+    """The parts of the status that are read from the database."""
     with store.cursor() as cursor:
         now = datetime.now(UTC)
-        waiting = landing.landing_backlog(store.landing)  # first, so that with an empty backlog all later counts are complete
         reasons = dict(cursor.execute("SELECT reason, count(*) FROM rejected GROUP BY reason ORDER BY count(*) DESC, reason").fetchall())
         segments, last_loaded = single_row(cursor, "SELECT count(*), max(loaded_at) FROM manifest")
         (last_rejected,) = single_row(cursor, "SELECT max(at_loaded) FROM rejected")
         return {
-            "home": str(store.home),
-            "database": {"path": str(store.path), "bytes": _file_bytes(store), "schema": schema_version(cursor)},
-            "disk": {"free_bytes": store.free_bytes(), "floor_bytes": FLOOR_BYTES},
-            "versions": package_versions(),
+            "database": files | {"schema": schema_version(cursor)},
             "models": [_model_status(cursor, model, now) for model in store.catalog().models],
             "records": {kind: single_row(cursor, f"SELECT count(*) FROM {table}")[0] for kind, table in kind_tables().items()},
-            "landing": waiting,
             "loaded": {"segments": segments, "last": _utc_text(last_loaded)},
             "rejected": {"total": sum(reasons.values()), "reasons": reasons, "last": _utc_text(last_rejected)},
         }

@@ -9,7 +9,7 @@ from typing import Any, Self
 @dataclass(frozen=True)
 class LoadReport:
     """Totals of a load. reasons: rejected lines by reason. examples: one message of each reason. files: files or segments that were read.
-    Reports can be added.
+    set_aside: segments that could not be loaded for their own sake. Reports can be added.
     """
 
     lines: int = 0
@@ -20,6 +20,7 @@ class LoadReport:
     seconds: float = 0.0
     files: int = 0
     examples: Mapping[str, str] = field(default_factory=dict)
+    set_aside: int = 0
 
     def __add__(self, other: Self) -> "LoadReport":
         reasons = Counter(self.reasons) + Counter(other.reasons)
@@ -32,6 +33,7 @@ class LoadReport:
             examples={**other.examples, **self.examples},
             seconds=self.seconds + other.seconds,
             files=self.files + other.files,
+            set_aside=self.set_aside + other.set_aside,
         )
 
     def to_json(self) -> dict[str, Any]:

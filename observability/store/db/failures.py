@@ -1,0 +1,95 @@
+"""Tells a failure of the store or its disk from a fault of the records.
+
+A failed write, sync or commit says nothing about the records, so they wait. DuckDB reports a failed commit as TransactionException, and a
+block whose checksum is wrong as a plain Error.
+"""
+
+import errno
+import os
+import re
+from pathlib import Path
+
+import duckdb
+
+from observability.core.errors import StoreBrokenError, StoreDamagedError
+
+STORAGE_ERRORS = (duckdb.FatalException, duckdb.IOException, duckdb.OutOfMemoryException)
+DAMAGE = re.compile(
+    r"Corrupt|not a valid DuckDB database|replaying WAL|Could not read enough bytes|attempted to read|deserialize|Serialization Error"
+)
+DISK_CODES = [
+    "ENOSPC",
+    "EFBIG",
+    "EDQUOT",
+    "EROFS",
+    "EACCES",
+    "EPERM",
+    "EMFILE",
+    "ENFILE",
+    "EIO",
+    "ENOMEM",
+    "EBUSY",
+    "ESTALE",
+    "ENODEV",
+    "ENXIO",
+    "ETIMEDOUT",
+    "EINTR",
+    "EAGAIN",
+    "ENOLCK",
+]
+DISK_ERRORS = tuple(os.strerror(getattr(errno, name)) for name in DISK_CODES if hasattr(errno, name))
+NO_SPACE = tuple(os.strerror(getattr(errno, name)) for name in ("ENOSPC", "EDQUOT", "EFBIG"))
+NEWER = re.compile(r"version number|newer version|we can only read", re.IGNORECASE)
+
+
+def error_summary(error: BaseException) -> str:
+    """The first line of an error message, without its final full stop."""
+    return str(error).strip().split("\n", 1)[0].rstrip(".")
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether an error of DuckDB says that the content of its files is wrong, and not that the disk or the system refused."""
+    text = str(error)
+    if type(error) not in (duckdb.Error, duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.TransactionException):
+        return False  # its text may quote a record
+    return bool(DAMAGE.search(text)) and not NEWER.search(text) and not any(words in text for words in DISK_ERRORS)
+
+
+def store_failure(error: duckdb.Error, path: Path, *, committing: bool = False) -> StoreBrokenError | None:
+    """The failure of the store that an error within a write stands for; None where the records or the caller are at fault.
+
+    committing: the error came from the commit. There is one writer, so a commit fails for the disk's sake, unless a constraint is named.
+    """
+    if is_damage(error):
+        return StoreDamagedError(
+            "the store is damaged",
+            where=str(path),
+            got=error_summary(error),
+            attempt="Stop the dashboard and run: python -m observability status; it sets damaged files aside and loads what landing keeps",
+        )
+    if isinstance(error, STORAGE_ERRORS) or (committing and not isinstance(error, duckdb.ConstraintException)):
+        return broken_disk(error, path)
+    return None
+
+
+def opening_advice(error: duckdb.Error) -> str:
+    """What to do about a database that cannot be opened."""
+    if NEWER.search(str(error)):
+        return "It was written by a newer version of the database; update the software, or use another home"
+    if any(words in str(error) for words in NO_SPACE):
+        return "Free some disk space and try again"
+    if any(words in str(error) for words in DISK_ERRORS):
+        return "Check the disk and the permissions of the folder, and try again"
+    return "Restore a backup, or move the file aside and load the records again"
+
+
+def broken_disk(error: BaseException, path: Path) -> StoreBrokenError:
+    """The error of a disk that refuses to be written or read: what happened, and what to do about it."""
+    text = error_summary(error)
+    attempt = "Free some disk space" if any(words in text for words in NO_SPACE) else "Check the disk, its space and its permissions"
+    return StoreBrokenError(
+        "the store could not be written",
+        where=str(path),
+        got=text,
+        attempt=f"{attempt}, then try again; what is stored is intact, and records in landing wait",
+    )

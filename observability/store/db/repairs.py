@@ -1,0 +1,77 @@
+"""What is known about a store outside of it, since it may be what is damaged or missing.
+
+`HOME/repairs.jsonl` is the log of repairs, one JSON object a line: what was damaged or lost, what was done, what may be missing.
+`HOME/store.json` says that the home holds a store, and which models; it tells a missing store from a new home.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from observability.core.private_file import replace_private_file
+
+REPAIRS = "repairs.jsonl"
+KNOWN = "store.json"
+
+
+def note_repair(home: Path, what: str, missing: str, files: Iterable[Path] = ()) -> None:
+    """Add a repair: what happened and was done, what may be missing, and the files that were set aside. Raises OSError.
+
+    The same words as those of the last repair, which nobody has read yet, are not added again: the repair was tried again.
+    """
+    last = next(reversed(repairs(home)), None)
+    if last is not None and (last["what"], last.get("seen_at")) == (what, None):
+        return
+    entry = {"at": _now(), "what": what, "missing": missing, "set_aside": [path.name for path in files], "seen_at": None}
+    fd = os.open(home / REPAIRS, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def repairs(home: Path) -> list[dict[str, Any]]:
+    """Every repair of a home, oldest first: {at, what, missing, set_aside, seen_at}. Read-only. A line that cannot be read is left out."""
+    found = []
+    with suppress(OSError):
+        for line in (home / REPAIRS).read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError):
+                entry = json.loads(line)
+                if isinstance(entry, dict) and {"at", "what", "missing"} <= entry.keys():
+                    found.append(entry)
+    return found
+
+
+def mark_repairs_seen(home: Path) -> None:
+    """Note that a person has read the repairs, so that pages no longer show them. Raises OSError."""
+    known = [{**entry, "seen_at": entry.get("seen_at") or _now()} for entry in repairs(home)]
+    if known:
+        replace_private_file(home / REPAIRS, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in known))
+
+
+def note_known_store(home: Path, models: Sequence[str]) -> None:
+    """Note that this home holds a store with these models. A disk that refuses is no failure."""
+    body = {"models": sorted(models)}
+    if known_store(home) != body:
+        with suppress(OSError):
+            replace_private_file(home / KNOWN, json.dumps(body))
+
+
+def known_store(home: Path) -> dict[str, Any] | None:
+    """What was noted about the store of this home; None where it never held one."""
+    try:
+        body = json.loads((home / KNOWN).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        body = None
+    return body if isinstance(body, dict) else {"models": []}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,127 @@
+"""Sets damaged files of a store aside, so that it can be opened, and notes what happened and what may be missing.
+
+Nothing is deleted. What landing keeps (the segments of a week) is loaded again by the loader, which compares it with the store's manifest.
+"""
+
+import os
+import re
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from observability.core.errors import StoreBrokenError, StoreDamagedError
+from observability.store.db import database
+from observability.store.db.repairs import known_store, note_repair
+from observability.store.ingest.landing import segment_files
+
+LOG_PLACE = re.compile(r"at byte position (\d+)")
+OTHER_THINGS = "registrations, files loaded by hand and what people entered in the dashboard"
+
+
+def note_missing_store(home: Path) -> bool:
+    """Whether the database is missing although this home held one; a left log is then set aside, and it is noted. Raises StoreBrokenError."""
+    path = home / database.DATABASE
+    log = database.log_path(path)
+    kept = segment_files(home / "landing" / "loaded")
+    if path.exists() or (known_store(home) is None and not kept and not log.exists()):
+        return False
+    try:
+        aside = _set_aside([log] if log.exists() else [])
+        note_repair(home, f"The database file was missing. A new one was made{_loaded_again(home)}", _all_missing(home), aside)
+    except OSError as error:
+        raise _cannot_mend(home, error) from error
+    return True
+
+
+def mend(home: Path, error: StoreDamagedError) -> None:
+    """Make a store that cannot be opened one that can: cut its log at the damage, or set the database aside. Notes the repair.
+
+    The next attempt to open it may find more damage, or makes a new database. Raises StoreBrokenError where the disk has no room for that.
+    """
+    path = home / database.DATABASE
+    log = database.log_path(path)
+    try:
+        free = shutil.disk_usage(home).free
+        if free < database.FLOOR_BYTES:
+            raise OSError(f"only {free // 2**20} MB are free")
+        if "WAL" in str(error.got) and log.exists():
+            _cut_log(home, log, str(error.got))
+            return
+        small = path.stat().st_size < 12 * 1024 and known_store(home) is None
+        aside = _set_aside([file for file in sorted(home.glob(f"{path.name}*")) if file.is_file()])
+        if small:
+            note_repair(
+                home, f"An unfinished database was set aside. A new one was made{_loaded_again(home)}", "Nothing: it held no record", aside
+            )
+            return
+        what = f"The database was damaged ({error.got}) and set aside. A new one was made{_loaded_again(home)}"
+        note_repair(home, what, _all_missing(home), aside)
+    except OSError as refused:
+        raise _cannot_mend(home, refused) from refused
+
+
+def _cut_log(home: Path, log: Path, damage: str) -> None:
+    """Set a copy of a damaged log aside, and cut the log before the damage; without a known place, set it aside whole."""
+    size, changed = log.stat().st_size, datetime.fromtimestamp(log.stat().st_mtime, UTC)
+    place = LOG_PLACE.search(damage)
+    length = int(place[1]) if place else 0
+    if 0 < length < size:
+        copy = _dated(log)
+        shutil.copy2(log, copy)
+        copy.chmod(0o600)
+        os.truncate(log, length)
+        aside, kept = [copy], f"{length:,} of its {size:,} bytes were read"
+    else:
+        aside, kept = _set_aside([log]), "none of it was read"
+    note_repair(
+        home,
+        f"The log of the database was damaged; {kept}, and a copy was set aside. Segments that landing keeps are loaded again.",
+        f"{OTHER_THINGS}, as far as they were saved shortly before {changed:%Y-%m-%d %H:%M} UTC",
+        aside,
+    )
+
+
+def _loaded_again(home: Path) -> str:
+    """Which segments the loader will load again, as the end of a sentence."""
+    kept = segment_files(home / "landing" / "loaded")
+    if not kept:
+        return "; landing keeps no loaded segment."
+    oldest = datetime.fromtimestamp(min(segment.modified for segment in kept), UTC)
+    return f"; the {len(kept):,} segments that landing has kept since {oldest:%Y-%m-%d %H:%M} UTC are loaded again."
+
+
+def _all_missing(home: Path) -> str:
+    """What a new database lacks."""
+    models = (known_store(home) or {}).get("models") or []
+    named = f" It held the models {', '.join(map(str, models))}." if models else ""
+    return f"Records loaded before that, {OTHER_THINGS}: register the models and load their files again.{named}"
+
+
+def _set_aside(files: list[Path]) -> list[Path]:
+    """Rename files to dated names; returns the new paths."""
+    moved = []
+    for file in files:
+        target = _dated(file)
+        os.rename(file, target)
+        moved.append(target)
+    return moved
+
+
+def _dated(file: Path) -> Path:
+    """A free name for a file that is set aside: `damaged-20260301T120000-store.duckdb`."""
+    start = f"damaged-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    number, target = 1, file.with_name(f"{start}-{file.name}")
+    while target.exists():
+        number += 1
+        target = file.with_name(f"{start}-{number}-{file.name}")
+    return target
+
+
+def _cannot_mend(home: Path, error: OSError) -> StoreBrokenError:
+    return StoreBrokenError(
+        "the store is damaged, and there is no room to mend it",
+        where=str(home),
+        got=str(error),
+        expected=f"at least {database.FLOOR_BYTES // 2**20} MB free",
+        attempt="Free some disk space and start again",
+    )

@@ -1,0 +1,93 @@
+"""A disk that fails is the store's failure: the segments wait, the command says so with exit code 3, and nothing is set aside or lost."""
+
+import os
+
+import duckdb
+import pytest
+
+from observability.core.errors import StoreBrokenError
+from observability.store.db import database
+from observability.store.ingest import landing
+from observability.store.ingest.loader import load_landing
+from observability.store.opener import open_store
+from tests.store.conftest import land, query
+from tests.support.commanding import spawn
+from tests.support.failing_disk import fill_disk, run_limited, small_disk
+from tests.support.record_lines import prediction
+
+
+def land_many(store, segments=7, each=100):
+    for segment in range(segments):
+        land(store, *(prediction(i, id=f"{segment}-{i}") for i in range(each)))
+
+
+def states(store):
+    return {name: len(landing.segment_files(store.landing / name)) for name in ("ready", "loaded", "failed")}
+
+
+def test_a_file_that_cannot_grow_leaves_every_segment_waiting(tmp_path):
+    with open_store(tmp_path) as store:
+        land_many(store)
+    done = run_limited(tmp_path, 64 * 1024, "load")
+    assert done.returncode == 3, done
+    assert done.stdout == "" and done.stderr.count("\n") == 1 and "could not be written" in done.stderr and "File too large" in done.stderr
+    assert not list((tmp_path / "landing").glob("failed/*"))
+    assert spawn(tmp_path, "load", "--json").json()["stored"] + loaded_before(tmp_path) == 700
+    with open_store(tmp_path) as store:
+        assert query(store, "SELECT count(*), count(DISTINCT id) FROM predictions_1") == [(700, 700)]
+
+
+def loaded_before(home):
+    """Lines of segments that a command before the last one stored."""
+    with open_store(home) as store:
+        return 700 - query(store, "SELECT sum(lines) FROM manifest WHERE loaded_at = (SELECT max(loaded_at) FROM manifest)")[0][0]
+
+
+@pytest.mark.parametrize("error", [duckdb.TransactionException, duckdb.IOException, duckdb.FatalException, duckdb.InternalException])
+def test_a_commit_that_fails_is_the_stores_failure(store, monkeypatch, error):
+    land_many(store, 3, 1)
+    monkeypatch.setattr(database, "_commit", lambda cursor: (_ for _ in ()).throw(error("Failed to commit: No space left on device")))
+    with pytest.raises(StoreBrokenError, match="No space left"):
+        load_landing(store)
+    assert states(store) == {"ready": 3, "loaded": 0, "failed": 0}
+    monkeypatch.undo()
+    assert load_landing(store).stored == 3
+
+
+def test_a_segment_that_cannot_be_read_or_moved_is_the_disks_failure(store, monkeypatch):
+    land_many(store, 2, 1)
+    for name in ("read_segment", "move_segments"):
+        with monkeypatch.context() as broken:
+            broken.setattr(landing, name, lambda *args, **kwargs: (_ for _ in ()).throw(OSError(5, os.strerror(5))))
+            with pytest.raises(StoreBrokenError, match="Input/output error"):
+                load_landing(store)
+        assert states(store) == {"ready": 2, "loaded": 0, "failed": 0}
+    load_landing(store)
+    assert query(store, "SELECT count(*) FROM predictions_1") == [(2,)]
+
+
+def test_a_full_disk_loses_nothing_and_loading_goes_on_when_there_is_space(tmp_path, monkeypatch):
+    monkeypatch.setattr(database, "FLOOR_BYTES", 0)
+    with small_disk(tmp_path / "disk", "6m") as disk, open_store(disk / "home") as store:
+        land_many(store, 5, 400)
+        filler = fill_disk(disk, leave=96 * 1024)
+        for _ in range(3):
+            with pytest.raises(StoreBrokenError):
+                load_landing(store)
+            assert states(store)["failed"] == 0 and sum(states(store).values()) == 5
+        filler.unlink()
+        load_landing(store)
+        assert query(store, "SELECT count(*), count(DISTINCT id) FROM predictions_1") == [(2000, 2000)]
+
+
+def test_the_store_opens_again_by_itself_after_it_could_not(store, monkeypatch):
+    land_many(store, 1, 1)
+    fresh, connect = store._fresh, store._connect
+    monkeypatch.setattr(store, "_fresh", lambda: (_ for _ in ()).throw(duckdb.FatalException("the database has been invalidated")))
+    monkeypatch.setattr(store, "_connect", lambda: (_ for _ in ()).throw(StoreBrokenError("the store cannot be opened")))
+    for _ in range(2):
+        with pytest.raises(StoreBrokenError, match="cannot be opened"):
+            load_landing(store)
+    monkeypatch.setattr(store, "_connect", connect)
+    monkeypatch.setattr(store, "_fresh", fresh)
+    assert load_landing(store).stored == 1
