@@ -25,6 +25,8 @@ SEGMENT_BYTES = 8 * 1024 * 1024
 SEGMENT_SECONDS = 5.0
 SYNC_SECONDS = 0.2
 RETRY_SECONDS = 1.0
+KEPT_BYTES = 64 * 1024 * 1024
+"""Bytes of lines that a spool keeps in memory until they are synced, so that it can write them again."""
 
 _warnings = logging.getLogger("observability.client")
 
@@ -130,10 +132,16 @@ def create_segment(landing: Path, *, synced: bool) -> tuple[Path, int]:
     raise OSError(f"no segment in {opened} could be locked")
 
 
+Unsynced = tuple[int, list[bytes]]
+"""A descriptor to sync, and the lines that were written to it since its last sync."""
+
+
 class Spool:
     """Writes to a landing folder for one process. Safe under threads, forks and signal handlers; `append` never raises.
 
     `dropped` counts records that were not acknowledged; `last_error` is the reason of the last one, None without an error.
+    After a failed sync the system may have dropped what was written, so the lines since the last good sync are written to another segment;
+    the loader stores equal lines once.
     """
 
     def __init__(
@@ -153,8 +161,11 @@ class Spool:
         self._due = 0.0
         self._bytes = self._lines = 0
         self._torn = self._dirty = False
-        self._retired: list[int] = []
-        self._syncing: list[int] = []
+        self._tail: list[bytes] = []
+        self._retired: list[Unsynced] = []
+        self._syncing: list[Unsynced] = []
+        self._failed: list[bytes] = []
+        self._kept, self._rewrite_at = 0, 0.0
         self._flusher: threading.Thread | None = None
         self._forget()
         _spools.add(self)
@@ -193,28 +204,79 @@ class Spool:
                 return  # the open segment is the parent's
             with self._mutex:
                 if self._fd is not None:
-                    self._sync(self._fd)
+                    self._sync(self._fd, self._take_tail())
                     self._dirty = False
                     self._publish()
                 retired, self._retired = self._retired, []
-                for fd in retired:
-                    self._sync(fd)
+                for fd, tail in retired:
+                    self._sync(fd, tail)
                     os.close(fd)
+                self._write_failed_again()
             self._wake.set()
         except Exception as error:
             self.last_error = f"cannot publish in {self.landing}: {error}"
 
-    def _sync(self, fd: int) -> None:
-        if self.fsync != "never":
-            try:
-                _sync_data(fd)
-            except OSError as error:
-                self.last_error = f"cannot sync {self.landing}: {error}"
+    def _take_tail(self) -> list[bytes]:
+        """The lines of the open segment since its last sync, which is about to begin."""
+        tail, self._tail = self._tail, []
+        return tail
 
-    def _append(self, lines: bytes) -> None:
+    def _sync(self, fd: int, tail: list[bytes]) -> None:
+        """Sync a descriptor. Where that fails, its lines since the last sync are kept to be written again."""
+        if self.fsync == "never":
+            return
+        try:
+            _sync_data(fd)
+        except OSError as error:
+            self.last_error = f"cannot sync {self.landing}: {error}"
+            with self._mutex:
+                self._failed += tail
+        else:
+            with self._mutex:
+                self._kept -= sum(map(len, tail))
+
+    def _write_failed_again(self) -> None:
+        """Write the lines whose sync failed to a new segment; where the disk refuses again, later."""
+        with self._mutex:
+            failed, self._failed = self._failed, []
+        if not failed:
+            return
+        try:
+            self._write_segment(b"".join(failed))
+        except OSError as error:
+            self.last_error = f"cannot write to {self.landing}: {error}"
+            with self._mutex:
+                self._failed = failed + self._failed
+                self._rewrite_at = time.monotonic() + RETRY_SECONDS
+        else:
+            with self._mutex:
+                self._kept -= sum(map(len, failed))
+
+    def _write_segment(self, lines: bytes) -> None:
+        """Write lines to a segment of their own, sync and publish it. Raises OSError and then leaves none."""
+        path, fd = create_segment(self.landing, synced=True)
+        try:
+            view = memoryview(lines)
+            while view:
+                view = view[os.write(fd, view) :]
+            _sync_data(fd)
+        except OSError:
+            os.close(fd)
+            path.unlink(missing_ok=True)
+            raise
+        if not CAN_RENAME_OPEN_FILES:
+            os.close(fd)
+        try:
+            with suppress(FileNotFoundError):  # a reader was faster
+                _publish_file(path, len(lines))
+            _sync_folder(self.landing / "ready")
+        finally:
+            if CAN_RENAME_OPEN_FILES:
+                os.close(fd)
+
+    def _append(self, whole: bytes) -> None:
         fd = self._fd if self._fd is not None else self._open()
-        if self._torn:
-            lines = b"\n" + lines
+        lines = b"\n" + whole if self._torn else whole
         written = 0
         try:
             while written < len(lines):
@@ -224,7 +286,14 @@ class Spool:
             self._bytes += written
         self._dirty = True
         if self.fsync == "always":
-            _sync_data(fd)
+            try:
+                _sync_data(fd)
+            except OSError:
+                self._write_segment(whole)
+                self._publish()
+        elif self.fsync == "background" and self._kept < KEPT_BYTES:
+            self._tail.append(whole)
+            self._kept += len(whole)
 
     def _open(self) -> int:
         if time.monotonic() < self._retry_at:
@@ -237,6 +306,7 @@ class Spool:
         self._due = time.monotonic() + self.segment_seconds
         self._bytes = self._lines = 0
         self._torn = self._dirty = False
+        self._kept -= sum(map(len, self._take_tail()))
         self._fd = fd
         if self._flusher is None:
             flusher = threading.Thread(target=self._keep_flushing, name="observability-flusher", daemon=True)
@@ -254,7 +324,7 @@ class Spool:
             return
         fd, path, size, lines, self._fd = self._fd, self._path, self._bytes, self._lines, None
         if not CAN_RENAME_OPEN_FILES:
-            self._sync(fd)
+            self._sync(fd, self._take_tail())
             os.close(fd)
         try:
             if _publish_file(path, size) and self.fsync == "always":
@@ -268,7 +338,7 @@ class Spool:
         if not CAN_RENAME_OPEN_FILES:
             return
         if self._dirty and self.fsync == "background" and self._flusher is not None:
-            self._retired.append(fd)
+            self._retired.append((fd, self._take_tail()))
         else:
             os.close(fd)
 
@@ -276,7 +346,7 @@ class Spool:
         """Sync and publish on time while a segment is open; the thread ends when none is open."""
         running = True
         while running:
-            wait = max(self._due - time.monotonic(), 0.001)
+            wait = SYNC_SECONDS if self._fd is None else max(self._due - time.monotonic(), 0.001)
             self._wake.wait(min(wait, SYNC_SECONDS) if self.fsync == "background" else wait)
             self._wake.clear()
             try:
@@ -290,17 +360,19 @@ class Spool:
             if time.monotonic() >= self._due:
                 self._publish()
             self._syncing, self._retired = [*self._syncing, *self._retired], []
-            if self._fd is None and not self._syncing:
+            if self._fd is None and not self._syncing and not self._failed:
                 self._flusher = None
                 return False
             if self._fd is not None and self._dirty and self.fsync == "background":
-                self._syncing.append(os.dup(self._fd))
+                self._syncing.append((os.dup(self._fd), self._take_tail()))
                 self._dirty = False
-        for fd in self._syncing:
-            self._sync(fd)
+        for fd, tail in self._syncing:
+            self._sync(fd, tail)
         with self._mutex:
             while self._syncing:
-                os.close(self._syncing.pop())
+                os.close(self._syncing.pop()[0])
+        if time.monotonic() >= self._rewrite_at:
+            self._write_failed_again()
         return True
 
     def _forget(self) -> None:
@@ -311,10 +383,12 @@ class Spool:
         self._flusher = None
         self._fd = None
         self._retired, self._syncing = [], []
+        self._tail, self._failed, self._kept = [], [], 0
 
     def _release_fds(self) -> None:
         """Close a child's copies of the parent's descriptors; an open copy keeps the parent's lock after its death."""
-        for fd in (*self._retired, *self._syncing, *([] if self._fd is None else [self._fd])):
+        held = [fd for fd, _ in (*self._retired, *self._syncing)]
+        for fd in (*held, *([] if self._fd is None else [self._fd])):
             with suppress(OSError):
                 os.close(fd)
 

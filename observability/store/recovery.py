@@ -19,7 +19,10 @@ OTHER_THINGS = "registrations, files loaded by hand and what people entered in t
 
 
 def note_missing_store(home: Path) -> bool:
-    """Whether the database is missing although this home held one; a left log is then set aside, and it is noted. Raises StoreBrokenError."""
+    """Whether the database is missing although this home held one. A left log is then set aside, and it is noted.
+
+    Raises StoreBrokenError where the disk refuses.
+    """
     path = home / database.DATABASE
     log = database.log_path(path)
     kept = segment_files(home / "landing" / "loaded")

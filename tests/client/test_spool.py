@@ -301,3 +301,74 @@ def test_a_signal_handler_may_log(landing: Path) -> None:
     publish_abandoned(landing)
     assert 50 < by_handler < len(acknowledged) - 50
     assert sorted(map(int, published(landing))) == sorted(acknowledged)
+
+
+def failing_syncs(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
+    """The next `times` syncs of data fail, as on a disk that lost what was written; returns the descriptors that were synced."""
+    real, synced = spool_module._sync_data, []
+
+    def sync(fd: int) -> None:
+        synced.append(fd)
+        if len(synced) <= times:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(fd)
+
+    monkeypatch.setattr(spool_module, "_sync_data", sync)
+    return synced
+
+
+def test_lines_whose_sync_failed_are_written_again_to_a_new_segment(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool(landing, segment_seconds=100)
+    assert spool.append(b"1\n")
+    wait_for(lambda: not spool._dirty and not spool._syncing)
+    failing_syncs(monkeypatch, 1)
+    assert spool.append(b"2\n") and spool.append(b"3\n")
+    wait_for(lambda: published(landing) == [b"2", b"3"])
+    assert "Input/output error" in str(spool.last_error) and spool.dropped == 0
+    spool.flush()
+    assert sorted(published(landing)) == [b"1", b"2", b"2", b"3", b"3"], "the loader takes equal lines once"
+
+
+def test_a_disk_whose_syncs_fail_for_long_is_tried_until_it_works(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "RETRY_SECONDS", 0.01)
+    spool = Spool(landing, segment_seconds=0.05)
+    syncs = failing_syncs(monkeypatch, 12)
+    assert spool.append(b"1\n")
+    wait_for(lambda: len(syncs) > 12 and published(landing) == [b"1", b"1"])
+    wait_for(lambda: spool._flusher is None)
+    assert opened(landing) == [] and spool._kept == 0
+
+
+def test_flush_and_exit_write_unsynced_lines_again(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing_syncs(monkeypatch, 1)
+    spool = Spool(landing, segment_seconds=100)
+    assert spool.append(b"1\n")
+    spool.flush()
+    wait_for(lambda: published(landing) == [b"1", b"1"])
+
+
+def test_an_acknowledged_line_of_a_synced_spool_is_on_disk_in_one_segment_or_another(
+    landing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(landing, fsync="always", segment_seconds=100)
+    assert spool.append(b"1\n")
+    failing_syncs(monkeypatch, 1)
+    assert spool.append(b"2\n")
+    assert sorted(published(landing)) == [b"1", b"2", b"2"] and spool.dropped == 0
+    failing_syncs(monkeypatch, 2)
+    assert not spool.append(b"3\n")
+    assert spool.dropped == 1 and "Input/output error" in str(spool.last_error)
+    spool.flush()
+    assert sorted(published(landing)) == [b"1", b"2", b"2", b"3"], "the third was not acknowledged and may be there"
+
+
+def test_lines_are_kept_for_writing_again_up_to_a_bound(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "KEPT_BYTES", 100)
+    held = threading.Event()
+    monkeypatch.setattr(spool_module, "_sync_data", lambda fd: held.wait(20))
+    spool = Spool(landing, segment_bytes=40, segment_seconds=100)
+    assert all(spool.append(b"%07d\n" % number) for number in range(100))
+    assert 0 < spool._kept <= 108
+    held.set()
+    spool.flush()
+    wait_for(lambda: spool._kept == 0)
