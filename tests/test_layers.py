@@ -14,7 +14,7 @@ FLOORS = (
     ("stats", "records", "incidents", "client"),
     ("metrics", "store.types"),
     ("detection", "store.db"),
-    ("analyzers", "store.query"),
+    ("analyzers", "store.query", "store.views"),
     ("store.rollup",),
     ("store.ingest",),
     ("store.registry",),

@@ -127,7 +127,8 @@ class Model:
     """One model. key: small integer in the names of its tables (`predictions_3`). task None: never registered.
 
     classes: names of the classes in the order of their index (binary: negative, positive); empty for regression. redecided: `settings` are
-    of another time with another threshold, so decisions are computed from scores and not read from the store.
+    of another time with another threshold, so decisions are computed from scores and not read from the store. name_in_sql: its name in SQL
+    views where an earlier model's name differs only in case; empty where it is `name` (core/view_names.py).
     """
 
     key: int
@@ -139,6 +140,7 @@ class Model:
     settings: ModelSettings = field(default_factory=ModelSettings)
     sample: bool = False
     redecided: bool = False
+    name_in_sql: str = ""
 
     def column(self, reference: str) -> Column | None:
         """The column behind `feature.NAME` or `group.NAME`, None where there is none."""

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from observability.core.catalog import Model, Version
     from observability.core.settings import DatedSettings, ModelSettings
     from observability.store.types.loading import LoadDefaults, LoadReport
+    from observability.store.types.query_answer import QueryAnswer
     from observability.store.types.registration import ReferenceScorer, Registration, RegistrationRequest
 
 
@@ -144,6 +145,12 @@ class DuckStore(Database, Store):
     def what_ifs(self, model: str, prediction: str) -> tuple[decision_items.DecisionItem, ...]:
         """Saved what-ifs of a prediction that stand, newest first."""
         return decision_log.standing_what_ifs(self, model, prediction)
+
+    def query_views(self, query: str, *, most_rows: int = 1000, seconds: float = 30.0) -> "QueryAnswer":
+        """The first rows of an SQL query over the documented views."""
+        from observability.store.views.read_only_query import run_read_only_query
+
+        return run_read_only_query(self, query, most_rows=most_rows, seconds=seconds)
 
     def write_records(self, records: Sequence[Mapping[str, object]]) -> None:
         """Store some records together; when it returns, they can be read."""

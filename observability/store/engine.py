@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from observability.store.types.error_estimates import DayToEstimate, EstimationState
     from observability.store.types.explanations import AttributionBatch, ExplanationPart, ExplanationState, RowsToExplain
     from observability.store.types.loading import LoadDefaults, LoadReport
+    from observability.store.types.query_answer import QueryAnswer
     from observability.store.types.registration import ReferenceScorer, Registration, RegistrationRequest
     from observability.store.types.search_terms import SearchTerm
 
@@ -187,6 +188,13 @@ class Store(Engine, Protocol):
 
     def what_ifs(self, model: str, prediction: str) -> "tuple[DecisionItem, ...]":
         """Saved what-ifs of a prediction that stand, newest first."""
+        ...
+
+    def query_views(self, query: str, *, most_rows: int = 1000, seconds: float = 30.0) -> "QueryAnswer":
+        """The first `most_rows` rows of an SQL query over the documented views (docs/views.md), read-only.
+
+        Raises UsageError where it is not one SELECT, is wrong, or takes longer than `seconds`, NotFoundError for an unknown view.
+        """
         ...
 
     def write_records(self, records: Sequence[Mapping[str, object]]) -> None:

@@ -11,6 +11,7 @@ import duckdb
 
 from observability.core.errors import StoreBrokenError
 from observability.core.time import naive_utc
+from observability.core.view_names import quoted_identifier
 from observability.store.db.record_tables import content_hash, kind_columns, kind_tables, schema_version
 from observability.store.db.results import first_row, single_row
 from observability.store.db.schema import (
@@ -20,7 +21,6 @@ from observability.store.db.schema import (
     OUTCOMES,
     create_table_sql,
     model_table,
-    quoted_identifier,
 )
 
 Step = Callable[[duckdb.DuckDBPyConnection], object]

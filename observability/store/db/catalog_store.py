@@ -14,6 +14,7 @@ from observability.core.catalog import Catalog, Column, Edges, Kind, Model, Task
 from observability.core.questions import NULL, UNKNOWN
 from observability.core.settings import ModelSettings
 from observability.core.time import aware_utc, naive_utc
+from observability.core.view_names import distinct_names
 from observability.store.db.results import Cursor, single_row
 from observability.store.db.schema import COLUMN_TYPES, LATENCY, create_model_tables, model_table
 
@@ -35,11 +36,13 @@ def read_catalog(cursor: Cursor) -> Catalog:
         version = Version(name, since, _text_tuple(features), own, rows, in_sample, artifact, _text_tuple(inferred))
         versions.setdefault(key, []).append(version)
     models = []
-    for key, name, task, classes, text, sample in cursor.execute(
-        "SELECT key, name, task, classes, settings, sample FROM models ORDER BY name"
-    ).fetchall():
+    rows = cursor.execute("SELECT key, name, task, classes, settings, sample FROM models ORDER BY name").fetchall()
+    by_key = sorted((key, name) for key, name, *_ in rows)
+    in_sql = {key: own if own != name else "" for (key, name), own in zip(by_key, distinct_names(by_key), strict=True)}
+    for key, name, task, classes, text, sample in rows:
         settings, of_model = settings_from_json(text), tuple(columns.get(key, ()))
-        models.append(Model(key, name, task, _text_tuple(classes), of_model, tuple(versions.get(key, ())), settings, sample))
+        of_versions = tuple(versions.get(key, ()))
+        models.append(Model(key, name, task, _text_tuple(classes), of_model, of_versions, settings, sample, name_in_sql=in_sql[key]))
     return Catalog(tuple(models))
 
 

@@ -1,8 +1,8 @@
 """Tables of the record kinds that follow `records.kinds.KINDS`: names, columns, content hash."""
 
+from observability.core.view_names import quoted_identifier
 from observability.records.kinds import KINDS
 from observability.store.db.results import Cursor, single_row
-from observability.store.db.schema import quoted_identifier
 
 FIELD_TYPES: dict[str, str] = {
     "text": "VARCHAR",

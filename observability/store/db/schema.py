@@ -5,6 +5,7 @@ UTC, stored as naive TIMESTAMP. `docs/architecture.md` describes the columns.
 """
 
 from observability.core.catalog import Kind
+from observability.core.view_names import quoted_identifier
 from observability.store.db.results import Cursor
 
 BASE_TABLES = """
@@ -126,8 +127,3 @@ def drop_model_tables(cursor: Cursor, key: int) -> None:
 def create_table_sql(name: str, columns: dict[str, str]) -> str:
     """The CREATE TABLE statement of a table."""
     return f"CREATE TABLE {name} ({', '.join(f'{quoted_identifier(column)} {kind}' for column, kind in columns.items())})"
-
-
-def quoted_identifier(name: str) -> str:
-    """An identifier in double quotes."""
-    return '"' + name.replace('"', '""') + '"'

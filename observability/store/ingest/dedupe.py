@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from observability.core.catalog import Model
+from observability.core.view_names import quoted_identifier
 from observability.store.db.results import arrow_result
-from observability.store.db.schema import LABEL_COLUMNS, PREDICTION_COLUMNS, model_table, quoted_identifier
+from observability.store.db.schema import LABEL_COLUMNS, PREDICTION_COLUMNS, model_table
 from observability.store.ingest.stage import stored_columns
 
 Cursor = duckdb.DuckDBPyConnection

@@ -14,12 +14,13 @@ import pyarrow as pa
 
 from observability.core.catalog import Model
 from observability.core.time import naive_utc
+from observability.core.view_names import quoted_identifier
 from observability.records.kinds import KINDS
 from observability.store.db.catalog_store import ensure_stream, stream_numbers
 from observability.store.db.expressions import decision_sql, sql_literal
 from observability.store.db.record_tables import FIELD_TYPES, content_hash, kind_columns
 from observability.store.db.results import arrow_result, single_row
-from observability.store.db.schema import COLUMN_TYPES, LABEL_COLUMNS, PREDICTION_COLUMNS, model_table, quoted_identifier
+from observability.store.db.schema import COLUMN_TYPES, LABEL_COLUMNS, PREDICTION_COLUMNS, model_table
 from observability.store.ingest.parse_json import canonical_json
 
 INCOMING = "incoming"

@@ -18,10 +18,11 @@ import numpy as np
 
 from observability.core.catalog import Model, Version
 from observability.core.questions import Attributions
+from observability.core.view_names import quoted_identifier
 from observability.core.window import Window
 from observability.store.db.catalog_store import stream_numbers
 from observability.store.db.results import Cursor, empty_result
-from observability.store.db.schema import model_table, quoted_identifier
+from observability.store.db.schema import model_table
 from observability.store.query.enrichment_parts import delete_job, read_job_state, registered_version, write_job_parts
 from observability.store.query.listing import column_fields, rows_of_id, typed_frame
 from observability.store.query.raw_rows import used_parameters

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from observability.core.errors import NotFoundError
 from observability.core.questions import Records
 from observability.core.time import aware_utc, naive_utc
+from observability.core.view_names import quoted_identifier
 from observability.core.window import Window
 from observability.records.kinds import KINDS
 from observability.records.validation import RecordField
 from observability.store.db.record_tables import FIELD_TYPES, kind_tables
 from observability.store.db.results import Cursor, empty_result
-from observability.store.db.schema import model_table, quoted_identifier
+from observability.store.db.schema import model_table
 from observability.store.query.source import snapshot, snapshot_value
 
 if TYPE_CHECKING:

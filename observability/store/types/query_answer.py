@@ -1,0 +1,13 @@
+"""The answer to an SQL query over the views."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class QueryAnswer:
+    """Rows of a query. columns: their names, each once. rows: values as Python has them, times naive UTC. more: whether there are more."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    more: bool = False

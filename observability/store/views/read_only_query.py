@@ -1,0 +1,186 @@
+"""Run an SQL query that a person wrote over the documented views: one SELECT, read-only, without files, with limits.
+
+The query is parsed before it is run. It may name the views, its own common table expressions and a few table functions, and nothing else,
+so that no file, setting or table of the database is in reach; the connection opens no file and no network in any case (store/db/database.py).
+The views are temporary: they are made on the query's own connection, for the models that it names.
+"""
+
+import difflib
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from observability.core.catalog import Model
+from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
+from observability.core.view_names import distinct_names, quoted_identifier, view_name
+from observability.store.db.results import Cursor
+from observability.store.types.query_answer import QueryAnswer
+from observability.store.views.model_views import AS_OF, MODEL_VIEWS, model_view_sql, predictions_sql
+from observability.store.views.store_views import store_view_sql, view_columns_sql
+
+if TYPE_CHECKING:
+    from observability.store.db.database import Database
+
+ViewStatements = dict[str, Callable[[], str]]
+TABLE_FUNCTIONS = ("range", "generate_series", "unnest")
+"""Table functions that a query may call; others read files, settings or other queries."""
+FORBIDDEN_FUNCTIONS = ("current_setting", "getvariable", "nextval", "pg_sleep", "sleep_ms", "write_log")
+SIMPLE_NAME = re.compile(r"(?!duckdb_|pg_|sqlite_)[A-Za-z_][A-Za-z0-9_]*")
+"""Names of common table expressions: none of them is a file or a table of the system."""
+SPILL = "512MB"
+"""Memory for sorts and hash tables of one query; beyond it DuckDB uses the disk."""
+ATTEMPT = "`SELECT * FROM view_columns` lists the views and their columns"
+
+
+def run_read_only_query(store: "Database", query: str, *, most_rows: int, seconds: float) -> QueryAnswer:
+    """The first `most_rows` rows of a query over the views, from one state of the store.
+
+    Raises UsageError where the query is not one SELECT, is wrong, or takes longer than `seconds`, NotFoundError where it names a view that
+    does not exist.
+    """
+    with store.cursor() as cursor:
+        tree = _parsed_query(cursor, query)
+        known = _view_statements(store.catalog().models)
+        _check_common_tables(cursor, tree, known)
+        for statement in _needed_views(tree, known):
+            cursor.execute(statement)
+        cursor.execute(f"SET operator_memory_limit = '{SPILL}'")
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            cursor.interrupt()
+
+        timer = threading.Timer(seconds, stop)
+        timer.start()
+        try:
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
+            found = cursor.execute(query)
+            names = distinct_names(enumerate((column[0] for column in found.description or ()), 1))
+            rows = found.fetchmany(most_rows + 1)
+        except duckdb.FatalException as error:
+            raise StoreBrokenError("the database failed", got=_error_line(error), attempt="Run the query again") from error
+        except duckdb.Error as error:
+            if late.is_set():
+                attempt = "Ask for fewer rows: name a version, an environment and times"
+                raise UsageError("the query took too long", expected=f"at most {seconds:g} seconds", attempt=attempt) from error
+            raise UsageError("the query failed", got=_error_line(error), attempt=ATTEMPT) from error
+        finally:
+            timer.cancel()
+            timer.join()
+            with suppress(duckdb.Error):
+                cursor.execute("ROLLBACK")
+    return QueryAnswer(tuple(names), rows[:most_rows], len(rows) > most_rows)
+
+
+def _parsed_query(cursor: Cursor, query: str) -> dict[str, Any]:
+    """The syntax tree of a query. Raises UsageError where it is not one SELECT."""
+    answer: dict[str, Any] = json.loads(cursor.execute("SELECT json_serialize_sql($query)", {"query": query}).fetchall()[0][0])
+    expected = "one SELECT statement over the views"
+    if answer["error"] and answer.get("error_type") == "parser":
+        raise UsageError("the query cannot be read", got=_error_line(answer["error_message"]), expected=expected, attempt=ATTEMPT)
+    if answer["error"] or len(answer["statements"]) != 1:
+        got = "another statement" if answer["error"] else f"{len(answer['statements'])} statements"
+        raise UsageError("only one SELECT can be run", got=got, expected=expected, attempt=ATTEMPT)
+    tree: dict[str, Any] = answer["statements"][0]
+    return tree
+
+
+def _view_statements(models: tuple[Model, ...]) -> ViewStatements:
+    """What writes the statement that makes each view or table function, by its name in lower case."""
+    made: ViewStatements = {}
+    for name, sql in store_view_sql().items():
+        made[name] = partial(_view_statement, quoted_identifier(name), partial(str, sql))
+    made["view_columns"] = partial(_view_statement, "view_columns", view_columns_sql)
+    for model in models:
+        for view in MODEL_VIEWS:
+            made[_bare_name(model, view).lower()] = partial(_view_statement, view_name(model, view), partial(model_view_sql, model, view))
+        made[_bare_name(model, AS_OF).lower()] = partial(_as_of_statement, model)
+    return made
+
+
+def _view_statement(name: str, select: Callable[[], str]) -> str:
+    """The statement that makes a view."""
+    return f"CREATE TEMP VIEW {name} AS {select()}"
+
+
+def _as_of_statement(model: Model) -> str:
+    """The statement that makes the table function of a model."""
+    return f"CREATE TEMP MACRO {view_name(model, AS_OF)}(until) AS TABLE {predictions_sql(model, 'until')}"
+
+
+def _bare_name(model: Model, view: str) -> str:
+    """The name of a view of a model without its quotes."""
+    return view_name(model, view)[1:-1].replace('""', '"')
+
+
+def _nodes(part: object) -> Iterator[dict[str, Any]]:
+    """Every object of a syntax tree."""
+    if isinstance(part, dict):
+        yield part
+        for value in part.values():
+            yield from _nodes(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from _nodes(value)
+
+
+def _common_tables(tree: dict[str, Any]) -> set[str]:
+    """Names of the common table expressions of a query, in lower case."""
+    maps = (node["cte_map"]["map"] for node in _nodes(tree) if isinstance(node.get("cte_map"), dict))
+    return {entry["key"].lower() for entries in maps for entry in entries}
+
+
+def _check_common_tables(cursor: Cursor, tree: dict[str, Any], views: ViewStatements) -> None:
+    """Raise UsageError where a common table expression has the name of something that a query may not read."""
+    if not (own := _common_tables(tree)):
+        return
+    tables = {name.lower() for (name,) in cursor.execute("SELECT table_name FROM duckdb_tables()").fetchall()} - set(views)
+    for name in sorted(own):
+        if name in tables or not SIMPLE_NAME.fullmatch(name):
+            expected = "letters, digits and underscores, and no table's name"
+            raise UsageError("a common table expression cannot have this name", got=repr(name), expected=expected)
+
+
+def _needed_views(tree: dict[str, Any], known: ViewStatements) -> list[str]:
+    """Statements that make the views of a query. Raises NotFoundError or UsageError where it names anything else."""
+    own, needed = _common_tables(tree), dict[str, str]()
+    for node in _nodes(tree):
+        kind = node.get("type")
+        if kind == "BASE_TABLE":
+            path = node["qualified_name"]["path"]
+            name = path[-1].lower()
+            if len(path) > 1 or (name not in known and name not in own) or name.endswith(f".{AS_OF}"):
+                raise _unknown_view(".".join(path), known)
+            if name in known:
+                needed[name] = known[name]()
+        elif kind == "TABLE_FUNCTION":
+            path = node["function"]["qualified_name"]["path"]
+            name = path[-1].lower()
+            if len(path) == 1 and name.endswith(f".{AS_OF}") and name in known:
+                needed[name] = known[name]()
+            elif path not in [[each] for each in TABLE_FUNCTIONS]:
+                raise UsageError(f"the table function {'.'.join(path)!r} is not available", expected=", ".join(TABLE_FUNCTIONS))
+        elif kind == "SHOW_REF" and not node.get("query"):
+            raise UsageError("this statement cannot be run", expected="one SELECT statement over the views", attempt=ATTEMPT)
+        elif node.get("class") == "FUNCTION" and str(node.get("function_name")).lower() in FORBIDDEN_FUNCTIONS:
+            raise UsageError(f"the function {node['function_name']!r} is not available")
+    return list(needed.values())
+
+
+def _unknown_view(name: str, known: ViewStatements) -> NotFoundError:
+    """The error for a name that is no view, with the nearest one."""
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    return NotFoundError(f"there is no view {name!r}", attempt=f"Did you mean {quoted_identifier(near[0])}? {ATTEMPT}" if near else ATTEMPT)
+
+
+def _error_line(error: object) -> str:
+    """The first line of an error message of the database, without its type and final full stop."""
+    line = str(error).strip().split("\n", 1)[0]
+    return re.sub(r"^(?:[A-Z][A-Za-z]* )+Error: ", "", line).rstrip(".")
