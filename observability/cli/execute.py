@@ -10,7 +10,7 @@ from observability.store.engine import Store
 
 def execute(store: Store, argv: list[str], say: Say) -> Outcome:
     """Run a command against an open store. Every failure becomes an outcome."""
-    from observability.cli import commands, commands_case
+    from observability.cli import commands, commands_case, commands_sql
 
     try:
         args = parser().parse_args(argv)
@@ -19,6 +19,7 @@ def execute(store: Store, argv: list[str], say: Say) -> Outcome:
             "case": commands_case.run_case,
             "relabel": commands_case.run_relabel,
             "token": commands_case.run_token,
+            "sql": commands_sql.run_sql,
         }.get(args.command)
         if run is None:
             raise UsageError(f"the command {args.command} does not run inside the dashboard")

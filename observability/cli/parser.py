@@ -164,6 +164,16 @@ def parser() -> Parser:
     lab.add_argument("--source", choices=("auto", "past", "reference"), default="auto", help="source of the clean days")
     lab.add_argument("--list", action="store_true", help="list the faults, and why one does not apply to the model")
 
+    sql = add(
+        "sql",
+        "Run one SELECT over the documented views (docs/views.md), read-only.",
+        """sql 'SELECT version, count(*) FROM "loan.predictions" GROUP BY ALL'""",
+    )
+    sql.add_argument("query", metavar="QUERY", help="one SELECT statement; `SELECT * FROM view_columns` lists the views and their columns")
+    sql.add_argument("--limit", type=int, default=1000, metavar="N", help="maximum number of rows; default 1000")
+    sql.add_argument("--seconds", type=float, default=30.0, metavar="S", help="maximum duration of the query; default 30")
+    sql.add_argument("--csv", action="store_true", help="print CSV")
+
     add("metrics", "List every metric: name, unit, meaning, source.", "metrics --json")
 
     add("status", "Show the store, sizes, freshness, backlog, rejected counts and versions.", "status --json")
