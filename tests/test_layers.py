@@ -13,7 +13,7 @@ FLOORS = (
     ("core", "observability"),
     ("stats", "records", "incidents", "client"),
     ("metrics", "store.types"),
-    ("detection", "store.db"),
+    ("detection", "proofs", "store.db"),
     ("analyzers", "store.query", "store.views"),
     ("store.rollup",),
     ("store.ingest",),

@@ -95,6 +95,11 @@ class Context:
 
 EVERY_MODEL, NO_VERSION = Model(0, ""), Version("")
 Frames = Mapping[str, "DataFrame"]
+Proof = Callable[[Finding, Context], str | None]
+"""The SQL over the documented views that gives a finding's value from raw rows; None where this finding's value has none."""
+Proofs = Mapping[str, Proof | str]
+"""By metric: what writes that SQL, or why the metric has none. OTHERS stands for all metrics that are not named."""
+OTHERS = "other metrics"
 
 
 @dataclass(frozen=True)
@@ -117,3 +122,23 @@ class Analyzer:
     about: Literal["model", "records"] = "model"
     labels: bool = False
     limits: Mapping[str, float | None] = field(default_factory=dict)
+    proofs: Proofs = field(default_factory=dict)
+
+    def proof(self, finding: Finding, context: Context) -> str | None:
+        """The SQL that gives the value of a finding; None where it is unknown or not measured, or has no such query."""
+        known = self._proof_of(finding.metric)
+        if isinstance(known, str) or finding.value is None or finding.basis != "measured":
+            return None
+        return known(finding, context)
+
+    def why_no_proof(self, finding: Finding) -> str:
+        """Why a finding of this analyzer has no SQL of its value."""
+        if finding.value is None:
+            return "the value is unknown"
+        if finding.basis != "measured":
+            return f"the value is {finding.basis}, not measured"
+        known = self._proof_of(finding.metric)
+        return known if isinstance(known, str) else "no query covers this case"
+
+    def _proof_of(self, metric: str) -> Proof | str:
+        return self.proofs.get(metric) or self.proofs.get(OTHERS) or "the analyzer names no query"

@@ -26,7 +26,8 @@ class Finding:
     n: rows behind the value. limit: its limit, a number, (low, high) or None. because: one sentence with the numbers.
     evidence: small JSON extras for pages, never needed to understand the claim. rank: order among equals, larger first (not exported).
     news: what changed since before the window; None where nothing did or it is not known. acknowledged: a person has acted on it, so a
-    critical value asks for watching only.
+    critical value asks for watching only. proof: the SQL over the documented views that gives the value from raw rows (docs/views.md); None
+    where the value is not measured, or has none (`Analyzer.proofs` says why).
     """
 
     analyzer: str
@@ -55,6 +56,7 @@ class Finding:
     rank: float = 0.0
     news: News | None = None
     acknowledged: bool = False
+    proof: str | None = None
 
     @property
     def state(self) -> State:
@@ -116,7 +118,7 @@ def with_window_value(finding: Finding) -> Finding:
     if claim_period(finding) is None:
         return finding
     whole = max(finding.evidence["windows"], key=lambda window: window["days"])
-    return replace(finding, value=whole["value"], low=whole["low"], high=whole["high"], n=whole.get("n", finding.n))
+    return replace(finding, value=whole["value"], low=whole["low"], high=whole["high"], n=whole.get("n", finding.n), proof=None)
 
 
 def claim_period(finding: Finding) -> str | None:

@@ -278,6 +278,22 @@ def fine_groups(axis: ColumnAxis, reference: ColumnHistogram) -> NDArray[np.int6
     return _with_special_groups(coarsen_bins(reference.values, 20, atom_bins(axis.edges)))
 
 
+def group_cuts(axis: ColumnAxis) -> list[float]:
+    """Edges between the PSI groups of a number.
+
+    Parameters
+    ----------
+    axis : ColumnAxis
+        Bins of the column.
+
+    Returns
+    -------
+    list[float]
+        Increasing; a group begins at its edge.
+    """
+    return [float(edge) for edge, one, next_one in zip(axis.edges, axis.group, axis.group[1:]) if one != next_one]
+
+
 def grouped_counts(side: ColumnHistogram, group: NDArray[np.int64]) -> NDArray[np.float64]:
     """Counts merged into groups.
 

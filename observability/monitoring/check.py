@@ -374,10 +374,19 @@ def run_and_recover(
                 known[asked] = frame, failed
             frames[name] = frame
             broken += [_failure_finding(analyzer, context, subject, error) for subject, error in failed]
-        return run(analyzer, frames, context) + broken
+        return [_with_proof(each, analyzer, context) for each in run(analyzer, frames, context)] + broken
     except Exception as error:
         LOG.exception("analyzer %s failed on %s", analyzer.name, context.model.name)
         return [*broken, _failure_finding(analyzer, context, "model", error)]
+
+
+def _with_proof(finding: Finding, analyzer: Analyzer, context: Context) -> Finding:
+    """The finding with the SQL of its value. A failure to write it costs the SQL only."""
+    try:
+        return replace(finding, proof=analyzer.proof(finding, context))
+    except Exception:
+        LOG.exception("no proof of %s %s", finding.analyzer, finding.metric)
+        return finding
 
 
 def _analyzer_frame(engine: "Engine", wanted: Ask, context: Context) -> tuple["DataFrame", list[tuple[str, Exception]]]:

@@ -16,6 +16,7 @@ from observability.core.time import aware_utc, naive_utc
 from observability.detection import batch_history
 from observability.detection.batch_history import DELAY, GAP, LIMITS, REJECTED, ROWS, BatchComparison, BatchSource
 from observability.detection.own_history import LEAST
+from observability.proofs.records import BATCH_PROOFS
 from observability.stats.multiple_testing import benjamini_hochberg
 
 NAME = "data/batches"
@@ -160,4 +161,6 @@ def batch_count(n: int) -> str:
     return f"{n:,} {'batch' if n == 1 else 'batches'}"
 
 
-ANALYZER = Analyzer(NAME, "Do sources deliver on time, in full, and whole?", needs, analyze, exceptions=frozenset({1}), about="records")
+ANALYZER = Analyzer(
+    NAME, "Do sources deliver on time, in full, and whole?", needs, analyze, exceptions=frozenset({1}), about="records", proofs=BATCH_PROOFS
+)

@@ -26,6 +26,7 @@ from observability.detection.cleaning_history import (
     CleaningRule,
 )
 from observability.detection.own_history import LEAST
+from observability.proofs.records import CLEANING_PROOFS
 from observability.stats.change import needed_n_for_proportion
 from observability.stats.interval import rate_interval
 from observability.stats.multiple_testing import benjamini_hochberg
@@ -85,7 +86,7 @@ def about_share(rule: CleaningRule, metric: str, own: list[tuple[CleaningCompari
         value=share.value,
         low=share.low,
         high=share.high,
-        evidence={"runs": rule.runs},
+        evidence={"runs": rule.runs, "run_at": f"{look.at:%Y-%m-%dT%H:%M:%S.%f}Z"},
     )
     if not look.known:
         more = max(LEAST - rule.earlier, 1)
@@ -192,4 +193,11 @@ def run_count(n: int) -> str:
     return f"{n:,} {'run' if n == 1 else 'runs'}"
 
 
-ANALYZER = Analyzer(NAME, "Do cleaning rules drop and change what they did, and of all groups alike?", needs, analyze, about="records")
+ANALYZER = Analyzer(
+    NAME,
+    "Do cleaning rules drop and change what they did, and of all groups alike?",
+    needs,
+    analyze,
+    about="records",
+    proofs=CLEANING_PROOFS,
+)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding
 from observability.core.numerals import short_checksum
 from observability.core.questions import Records
@@ -102,4 +102,11 @@ def dataset_finding(name: str, versions: list[Content], context: Context) -> Fin
     )
 
 
-ANALYZER = Analyzer(NAME, "Is each version of a dataset one content?", needs, analyze, about="records")
+ANALYZER = Analyzer(
+    NAME,
+    "Is each version of a dataset one content?",
+    needs,
+    analyze,
+    about="records",
+    proofs={OTHERS: "it compares the logged columns and checksums of versions, which are nested objects"},
+)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity
 from observability.core.numerals import format_figure, percent
 from observability.core.questions import Records
@@ -375,4 +375,5 @@ ANALYZER = Analyzer(
     analyze,
     exceptions=frozenset({1}),
     about="records",
+    proofs={OTHERS: "it is an agreement or a rate over pairs of annotators, with corrections for chance"},
 )

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding
 from observability.core.questions import Records
 from observability.core.time import naive_utc
@@ -89,5 +89,11 @@ def undecided_labels(context: Context, metric: str, because: str = "") -> Findin
 
 
 ANALYZER = Analyzer(
-    NAME, "Do annotators agree as they did, and does the labelling keep up?", needs, analyze, exceptions=frozenset({1}), limits=LIMITS
+    NAME,
+    "Do annotators agree as they did, and does the labelling keep up?",
+    needs,
+    analyze,
+    exceptions=frozenset({1}),
+    limits=LIMITS,
+    proofs={OTHERS: "it is the outcome of a search over classes and days of labels"},
 )

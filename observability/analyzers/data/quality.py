@@ -21,6 +21,7 @@ from observability.detection.significant_claims import NAME, PAST_DAYS, settled,
 from observability.detection.stuck_values import still_claims
 from observability.detection.value_checks import MINIMUM_ROWS, CheckedColumn, no_reference, no_rows, rate_claims, values_summary
 from observability.metrics.column_counts import NO_ROWS, ColumnCounts, counts_by_column, sums_by_column
+from observability.proofs.values import QUALITY_PROOFS
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -110,6 +111,12 @@ LIMITS: dict[str, float | None] = {
     "freshness_hours": None,
 }
 ANALYZER = Analyzer(
-    NAME, "Do predictions arrive as they should, and are their values whole?", needs, analyze, exceptions=frozenset({1}), limits=LIMITS
+    NAME,
+    "Do predictions arrive as they should, and are their values whole?",
+    needs,
+    analyze,
+    exceptions=frozenset({1}),
+    limits=LIMITS,
+    proofs=QUALITY_PROOFS,
 )
 """Exempt from law 1: zero arrivals are a finding, compared with the expected number."""

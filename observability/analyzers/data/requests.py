@@ -15,6 +15,7 @@ from observability.core.questions import Aggregate, Sample
 from observability.detection.device_anomalies import NAME, device_claims
 from observability.detection.late_arrivals import late_claims
 from observability.detection.significant_claims import quality_percent
+from observability.proofs.outcomes import REQUEST_PROOFS
 from observability.stats.change import two_proportion_test
 from observability.stats.interval import rate_interval
 
@@ -211,4 +212,5 @@ ANALYZER = Analyzer(
     "Does one requester repeat itself, does one score come again and again, do predictions arrive in time, are clocks right?",
     needs,
     analyze,
+    proofs=REQUEST_PROOFS,
 )

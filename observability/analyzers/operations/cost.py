@@ -34,6 +34,7 @@ from observability.metrics.cost import (
 from observability.metrics.energy import RESOURCES, RUNS, consumption_question, served_question
 from observability.metrics.month_forecast import MonthForecast, forecast_month_cost, month_cost_claim
 from observability.metrics.prices import PRICES, PriceScope
+from observability.proofs.spending import COST_PROOFS
 from observability.stats.interval import Interval
 
 NAME = "operations/cost"
@@ -276,7 +277,7 @@ def per_correct(context: Context, spent: Spent, found: ErrorCost | None) -> Find
         severity="ok",
         because=because,
         basis=basis_of_all(spent),
-        evidence={"currency": spent.currency, "parts": spent.by_part},
+        evidence={"currency": spent.currency, "parts": spent.by_part, "method": spent.parts[2].method},
     )
 
 
@@ -319,7 +320,13 @@ def per_avoided(context: Context, spent: Spent, found: ErrorCost | None) -> Find
         severity="ok",
         because=because,
         basis=basis_of_all(spent),
-        evidence={"currency": spent.currency, "majority": found.majority, "avoided_per_thousand": 1000 * avoided.value},
+        evidence={
+            "currency": spent.currency,
+            "majority": found.majority,
+            "avoided_per_thousand": 1000 * avoided.value,
+            "parts": spent.by_part,
+            "method": spent.parts[2].method,
+        },
     )
 
 
@@ -373,4 +380,4 @@ def basis_of_all(spent: Spent) -> Basis:
     return "measured" if all(each == "measured" for each in paid) else "estimated"
 
 
-ANALYZER = Analyzer(NAME, "What does the model cost, and does it stay within the month's budget?", needs, analyze)
+ANALYZER = Analyzer(NAME, "What does the model cost, and does it stay within the month's budget?", needs, analyze, proofs=COST_PROOFS)

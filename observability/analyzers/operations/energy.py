@@ -36,6 +36,7 @@ from observability.metrics.energy import (
 from observability.metrics.performance import Columns
 from observability.metrics.prices import CARBON_G_PER_KWH, PRICES, PUE, PriceScope, ambiguous_regions
 from observability.metrics.training_curves import FINISHED
+from observability.proofs.spending import ENERGY_PROOFS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -332,4 +333,5 @@ ANALYZER = Analyzer(
     needs,
     analyze,
     limits={"idle_share": None, "run_energy": ACT, "utilisation": UTILISATION, "temperature_c": TEMPERATURE_ACT},
+    proofs=ENERGY_PROOFS,
 )

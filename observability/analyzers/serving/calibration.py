@@ -30,6 +30,7 @@ from observability.metrics.reliability import (
     score_question,
     scored_rows,
 )
+from observability.proofs.outcomes import CALIBRATION_PROOFS
 from observability.stats.calibration import Reliability, brier_decomposition, calibration_change_p_value
 from observability.stats.dispersion import LEAST_DAYS, consecutive_day_variation
 from observability.stats.multiple_testing import ACT_SHARE, benjamini_hochberg
@@ -322,4 +323,5 @@ ANALYZER = Analyzer(
     analyze,
     limits={"ece": ACT, "calibration_slope": calibration_slope.ACT},
     labels=True,
+    proofs=CALIBRATION_PROOFS,
 )

@@ -23,7 +23,15 @@ from observability.detection.distribution_changes import PAST_DAYS, ColumnDrift,
 from observability.detection.histogram_distance import ACT, MINIMUM_ROWS, WATCH, distances, interval_around, psi_rows_needed
 from observability.detection.move_history import fall_asks, move_record, weekly_falls
 from observability.detection.windows import window_phrase
-from observability.metrics.histograms import column_axis, column_histogram, daily_histogram, histogram_rows_by_column, mean_shift
+from observability.metrics.histograms import (
+    column_axis,
+    column_histogram,
+    daily_histogram,
+    group_cuts,
+    histogram_rows_by_column,
+    mean_shift,
+)
+from observability.proofs.values import DRIFT_PROOFS
 from observability.stats.multiple_testing import benjamini_hochberg
 
 NAME = "serving/drift"
@@ -164,6 +172,7 @@ def drift_evidence(drift: ColumnDrift, worst: Verdict, verdicts: list[Verdict], 
         "look_days": change.days,
         "windows": [drift_row(verdict) for verdict in verdicts],
         "missing_share": change.after.missing_share,
+        **({"score_cuts": group_cuts(drift.axis)} if drift.reference == "score" else {}),
         "missing_share_reference": before.missing_share,
         "importance": share,
         "by_day": [
@@ -259,4 +268,5 @@ ANALYZER = Analyzer(
     needs,
     analyze,
     limits={"psi": ACT, swapped_categories.METRIC: swapped_categories.ACT},
+    proofs=DRIFT_PROOFS,
 )

@@ -14,7 +14,7 @@ import numpy as np
 
 from observability.analyzers.serving import drift
 from observability.analyzers.serving.performance import limit_value
-from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity
 from observability.core.metric_definitions import METRICS
 from observability.core.questions import Aggregate, Bucket, By, EstimatedErrors
@@ -327,4 +327,5 @@ ANALYZER = Analyzer(
     needs,
     analyze,
     limits={metric: act for metric, (_, _, act) in LIMITS.items()},
+    proofs={OTHERS: "it is an estimate without labels, or the error of one"},
 )

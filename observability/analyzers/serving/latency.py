@@ -62,6 +62,7 @@ from observability.metrics.traffic import (
     requests_by_level,
     requests_by_status,
 )
+from observability.proofs.service import SERVICE_PROOFS
 from observability.stats.interval import poisson_rate_interval
 from observability.stats.multiple_testing import benjamini_hochberg
 from observability.stats.quantile import RELATIVE_ERROR
@@ -387,4 +388,5 @@ ANALYZER = Analyzer(
         "latency_increase": latency_changes.LEAST_INCREASE_MS,
         "error_rate": latency_changes.POINTS_ACT,
     },
+    proofs=SERVICE_PROOFS,
 )

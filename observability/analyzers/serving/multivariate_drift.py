@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.analyzers.serving import drift
-from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity, needs_action
 from observability.core.questions import Aggregate, Sample
 from observability.core.window import EPOCH
@@ -420,4 +420,5 @@ ANALYZER = Analyzer(
     needs,
     analyze,
     limits={METRIC: ACT, CORRELATION: correlation_changes.ACT},
+    proofs={OTHERS: "it is measured by a classifier that is trained on a sample, or by ranks of pairs of features in it"},
 )

@@ -36,6 +36,7 @@ from observability.metrics.measured_windows import MATURE, PAST_DAYS, DailyMetri
 from observability.metrics.metric_limits import LIMITS
 from observability.metrics.outlier_errors import largest_error_finding
 from observability.metrics.performance import HEADLINE, outcome_aggregates, performance_metrics, primary_metric, served_and_labelled
+from observability.proofs.outcomes import PERFORMANCE_PROOFS
 from observability.stats.interval import Interval
 from observability.stats.multiple_testing import benjamini_hochberg
 from observability.stats.sequential import alarm_threshold
@@ -160,6 +161,7 @@ def metric_finding(
             "past": window.past[metric].value if metric in window.past else None,
             "label_maturity": share if too_young is None else too_young,
             "measured": [on(window.days[0]).isoformat(), on(window.days[-1]).isoformat()],
+            **({"measured_days": [on(day).isoformat() for day in window.days]} if window.late else {}),
             "look_days": window.length,
             "windows": [metric_row(verdict) for verdict in sorted(verdicts, key=lambda verdict: verdict.change.days)],
             "by_day": metric_by_day(daily, whole, metric),
@@ -305,4 +307,5 @@ ANALYZER = Analyzer(
     needs,
     analyze,
     limits={metric: act for metric, (_, _, act) in LIMITS.items()} | {THRESHOLD_METRIC: THRESHOLD_ACT},
+    proofs=PERFORMANCE_PROOFS,
 )

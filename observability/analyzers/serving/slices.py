@@ -17,6 +17,7 @@ from observability.detection.slice_levels import weak_slices
 from observability.detection.slice_past import PastSlices
 from observability.detection.slice_report import slice_search_summary, watched_slices, weak_slice_claims
 from observability.metrics import slice_rows as rows
+from observability.proofs.groups import SLICE_PROOFS
 from observability.stats.slices import LEAST_ROWS
 
 ROWS = 20_000
@@ -86,4 +87,4 @@ def maturity(frames: Frames) -> bool:
     return now is not None and now < MATURE * (past or 1.0)
 
 
-ANALYZER = Analyzer(NAME, "Which slices changed significantly more than the rest?", needs, analyze, labels=True)
+ANALYZER = Analyzer(NAME, "Which slices changed significantly more than the rest?", needs, analyze, labels=True, proofs=SLICE_PROOFS)

@@ -13,7 +13,7 @@ import numpy as np
 
 from observability.analyzers.serving import slices
 from observability.analyzers.serving.multivariate_drift import plain_values
-from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
 from observability.core.finding import Against, Finding
 from observability.core.questions import UNKNOWN, Aggregate
 from observability.detection import attribution_sentences as words
@@ -204,4 +204,10 @@ def attribution_evidence(held: ComparedRows, found: Decomposition, carried: list
     }
 
 
-ANALYZER = Analyzer(NAME, "Is a performance change due to covariate shift, concept drift or the label mix?", needs, analyze)
+ANALYZER = Analyzer(
+    NAME,
+    "Is a performance change due to covariate shift, concept drift or the label mix?",
+    needs,
+    analyze,
+    proofs={OTHERS: "it is a part of a change that a model of the rows attributes to inputs, relation or labels"},
+)

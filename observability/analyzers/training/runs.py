@@ -21,6 +21,7 @@ from observability.detection.run_state import claim_about_state
 from observability.detection.stragglers import claims_about_ranks
 from observability.detection.study_noise import claims_about_studies
 from observability.metrics.training_curves import TrainingRun, runs_from_records
+from observability.proofs.records import RUN_PROOFS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -109,4 +110,6 @@ def worst(claims: Sequence[RunClaim]) -> RunClaim | None:
     return min(claims, key=lambda each: (order.index(each.severity), -each.rank), default=None)
 
 
-ANALYZER = Analyzer(NAME, "Did training runs go well, and does one process hold up the others?", needs, analyze, about="records")
+ANALYZER = Analyzer(
+    NAME, "Did training runs go well, and does one process hold up the others?", needs, analyze, about="records", proofs=RUN_PROOFS
+)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
 from observability.core.finding import Against, Finding, Severity, needs_action
 from observability.core.metric_definitions import METRICS
 from observability.core.questions import Aggregate, Attributions, Bucket, By
@@ -361,4 +361,5 @@ ANALYZER = Analyzer(
     needs,
     analyze,
     limits={"attribution_distance": DISTANCE, "attribution_ndcg": NDCG},
+    proofs={OTHERS: "it is a distance between mean attributions, which a model file computed for a sample"},
 )

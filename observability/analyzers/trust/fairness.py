@@ -52,6 +52,7 @@ from observability.metrics.groups import (
     sensitive_attributes,
 )
 from observability.metrics.performance import served_and_labelled
+from observability.proofs.groups import FAIRNESS_PROOFS
 from observability.stats.multiple_testing import ACT_SHARE, benjamini_hochberg
 
 if TYPE_CHECKING:
@@ -352,4 +353,5 @@ ANALYZER = Analyzer(
     analyze,
     limits=LIMITS,
     labels=True,
+    proofs=FAIRNESS_PROOFS,
 )

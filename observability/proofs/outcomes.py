@@ -1,0 +1,184 @@
+"""Performance from raw rows: errors, accuracy and confusion, ranking, probability losses and the share of labels."""
+
+import sys
+
+from observability.core.analyzer import OTHERS, Context, Proofs
+from observability.core.finding import Finding
+from observability.core.view_names import view_columns
+from observability.proofs.rows import (
+    ProvenRows,
+    class_literals,
+    column_in_view,
+    indented,
+    measured_rows,
+    number_literal,
+    proven_rows,
+    sample_sql,
+)
+from observability.stats.quantile import RELATIVE_ERROR
+
+SMALLEST_PROBABILITY = sys.float_info.epsilon
+"""Probabilities are clipped this far from 0 and 1 in the log loss."""
+SLOPE_ROWS, REQUEST_ROWS = 10_000, 20_000
+"""Rows of the samples that the slope and the most frequent score are measured on."""
+BOTH = "decision IS NOT NULL AND label IS NOT NULL"
+ERROR = "(score - label)"
+WEIGHTED_MEAN = "sum(weight * {0}) FILTER (isfinite({0})) / sum(weight) FILTER (isfinite({0}))"
+
+
+def performance_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of a performance metric on the measured days of a finding."""
+    return metric_sql(finding.metric, context, measured_rows(finding, context))
+
+
+def metric_sql(metric: str, context: Context, rows: ProvenRows) -> str | None:
+    """The SQL of a performance metric of the model's task over some rows; None where it has none."""
+    if context.model.task == "regression":
+        return _regression_sql(metric, rows)
+    if metric in ("log_loss", "brier"):
+        return _probability_sql(metric, context, rows)
+    if metric in ("roc_auc", "pr_auc"):
+        return _ranking_sql(metric, context, rows)
+    if metric == "accuracy":
+        return f"SELECT coalesce(sum(weight) FILTER (decision = label), 0) / sum(weight) AS accuracy\n{rows.where(BOTH)}"
+    if context.model.task == "binary" and len(context.model.classes) == 2:
+        return _binary_sql(metric, context, rows)
+    return _macro_sql(metric, context, rows) if metric in ("precision", "recall", "f1") else None
+
+
+def _regression_sql(metric: str, rows: ProvenRows) -> str | None:
+    """MAE, RMSE, bias or R² of a regression."""
+    known = rows.where("label IS NOT NULL")
+    value = {
+        "mae": WEIGHTED_MEAN.format(f"abs({ERROR[1:-1]})"),
+        "bias": WEIGHTED_MEAN.format(ERROR),
+        "rmse": f"sqrt({WEIGHTED_MEAN.format(f'{ERROR} ** 2')})",
+        "r2": f"1 - ({WEIGHTED_MEAN.format(f'{ERROR} ** 2')})\n  / ({WEIGHTED_MEAN.format('label ** 2')} - ({WEIGHTED_MEAN.format('label')}) ** 2)",
+    }.get(metric)
+    return value and f"SELECT {value} AS {metric}\n{known}"
+
+
+def _binary_sql(metric: str, context: Context, rows: ProvenRows) -> str | None:
+    """Precision, recall, F1 or selection rate of a binary model."""
+    positive = class_literals(context.model)[1]
+    hit, decided, known = (
+        f"coalesce(sum(weight) FILTER ({condition}), 0)"
+        for condition in (f"decision = {positive} AND label = {positive}", f"decision = {positive}", f"label = {positive}")
+    )
+    value = {
+        "precision": f"{hit} / {decided}",
+        "recall": f"{hit} / {known}",
+        "f1": f"2 * {hit} / ({decided} + {known})",
+        "selection_rate": f"{decided} / sum(weight)",
+    }.get(metric)
+    return value and f"SELECT {value} AS {metric}\n{rows.where(BOTH)}"
+
+
+def _macro_sql(metric: str, context: Context, rows: ProvenRows) -> str:
+    """Precision, recall or F1 averaged over the classes; 0 of a class where it is undefined."""
+    value = {"precision": "hit / nullif(decided, 0)", "recall": "hit / nullif(known, 0)", "f1": "2 * hit / nullif(decided + known, 0)"}
+    classes = ", ".join(class_literals(context.model))
+    return f"""WITH pairs AS (
+  SELECT decision, label, sum(weight) AS w
+  {indented(rows.where(BOTH))}
+  GROUP BY ALL
+), classes AS (
+  SELECT name, coalesce(sum(w) FILTER (decision = name AND label = name), 0) AS hit,
+    coalesce(sum(w) FILTER (decision = name), 0) AS decided, coalesce(sum(w) FILTER (label = name), 0) AS known
+  FROM (SELECT unnest([{classes}]) AS name) CROSS JOIN pairs GROUP BY name
+)
+SELECT avg(coalesce({value[metric]}, 0)) AS {metric} FROM classes"""
+
+
+def _probability_sql(metric: str, context: Context, rows: ProvenRows) -> str | None:
+    """Log loss or Brier score."""
+    model = context.model
+    names = view_columns(model)
+    if model.task == "binary" and len(model.classes) == 2:
+        positive = class_literals(model)[1]
+        own = f"CASE WHEN label = {positive} THEN score ELSE 1 - score END"
+        squares = f"(score - (label = {positive})::INTEGER) ** 2"
+        usable = rows.where("label IS NOT NULL", "isfinite(score)")
+    elif model.task == "multiclass" and all(f"score.{index}" in names for index in range(len(model.classes))):
+        columns = [column_in_view(model, f"score.{index}") for index in range(len(model.classes))]
+        cases = " ".join(f"WHEN {name} THEN {column}" for name, column in zip(class_literals(model), columns, strict=True))
+        own = f"CASE label {cases} END"
+        squares = f"{' + '.join(f'coalesce({column}, 0) ** 2' for column in columns)} - 2 * ({own}) + 1"
+        usable = rows.where(f"isfinite({own})")
+    else:
+        return None
+    least, most = number_literal(SMALLEST_PROBABILITY), number_literal(1 - SMALLEST_PROBABILITY)
+    loss = squares if metric == "brier" else f"-ln(least(greatest({own}, {least}), {most}))"
+    return f"SELECT sum(weight * ({loss})) / sum(weight) AS {metric}\n{usable}"
+
+
+def _ranking_sql(metric: str, context: Context, rows: ProvenRows) -> str:
+    """ROC AUC or PR AUC from the raw scores, of which equal ones are ties. The finding bins scores: see STATED_ERRORS."""
+    positive, negative = reversed(class_literals(context.model))
+    counted = f"""WITH scores AS (
+  SELECT score, coalesce(sum(weight) FILTER (label = {positive}), 0) AS positives, coalesce(sum(weight) FILTER (label = {negative}), 0) AS negatives
+  {indented(rows.where("label IS NOT NULL", "NOT isnan(score)"))}
+  GROUP BY score
+), ranked AS (
+  SELECT *, sum({"negatives" if metric == "roc_auc" else "positives"}) OVER (ORDER BY score{"" if metric == "roc_auc" else " DESC"}) AS found,
+    sum(positives + negatives) OVER (ORDER BY score DESC) AS decided
+  FROM scores
+)"""
+    if metric == "roc_auc":
+        value = "sum(positives * (found - negatives / 2)) / (sum(positives) * sum(negatives))"
+    else:
+        value = "sum(positives * found / decided) / sum(positives)"
+    return f"{counted}\nSELECT {value} AS {metric} FROM ranked"
+
+
+def label_share_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the share of predictions that are labelled."""
+    known = "label IS NOT NULL"
+    return f"SELECT count(*) FILTER ({known}) / count(*) AS label_maturity\n{proven_rows(finding, context).where()}"
+
+
+def largest_error_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the largest error of the window."""
+    return f"SELECT max(abs(score - label)) AS largest_error\n{proven_rows(finding, context).where('isfinite(score - label)')}"
+
+
+def calibration_slope_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the slope of the label against the score, on the sample that was read."""
+    return f"""WITH sample AS (
+  {sample_sql(proven_rows(finding, context), SLOPE_ROWS)}
+)
+SELECT regr_slope(label, score) AS calibration_slope FROM sample WHERE isfinite(score) AND isfinite(label)"""
+
+
+def default_score_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the share of the most frequent score, on the sample that was read."""
+    return f"""WITH sample AS (
+  {sample_sql(proven_rows(finding, context), REQUEST_ROWS)}
+), scores AS (
+  SELECT score, count(*) AS n FROM sample WHERE isfinite(score) GROUP BY score
+)
+SELECT max(n) / sum(n) AS default_score_rate FROM scores"""
+
+
+PERFORMANCE_PROOFS: Proofs = {
+    **dict.fromkeys(
+        ("mae", "rmse", "bias", "r2", "accuracy", "precision", "recall", "f1", "selection_rate", "log_loss", "brier", "roc_auc", "pr_auc"),
+        performance_proof,
+    ),
+    "label_maturity": label_share_proof,
+    "largest_error": largest_error_proof,
+}
+CALIBRATION_PROOFS: Proofs = {
+    "calibration_slope": calibration_slope_proof,
+    OTHERS: "it is measured on groups of score bins, whose borders follow from the window and the reference",
+}
+REQUEST_PROOFS: Proofs = {
+    "default_score_rate": default_score_proof,
+    OTHERS: "it is the outcome of a search over groups of similar requests, or over devices",
+}
+STATED_ERRORS = {
+    **dict.fromkeys(("latency_p50", "latency_p95", "latency_p99"), ("relative", RELATIVE_ERROR)),
+    "roc_auc": ("absolute", 1e-3),
+    "pr_auc": ("absolute", 3e-3),
+}
+"""How far values from kept counts may be from those of raw rows; all others are equal."""

@@ -1,0 +1,138 @@
+"""Figures of records of the other kinds: batches, cleaning runs and the steps of training runs."""
+
+from observability.core.analyzer import OTHERS, Context, Proofs
+from observability.core.finding import Finding
+from observability.core.time import instant_from_text
+from observability.core.window import Slice
+from observability.proofs.rows import text_literal, time_literal
+
+FIGURES_OF_BATCHES = {
+    "batch_rows": "rows",
+    "batch_rejected_rate": "least(rejected_rows / rows, 1)",
+    "batch_delay_hours": "date_diff('microsecond', captured_to, \"at\") / 3.6e9",
+}
+
+
+def batch_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the most unusual figure of a source: of the batch that the finding names."""
+    batch, device = finding.evidence.get("batch"), finding.evidence.get("device")
+    of_source = [f"source = {text_literal(finding.subject.removeprefix('source:'))}", *_known(context)]
+    of_source += [] if device is None else [f"device = {text_literal(device)}"]
+    of_batch = [*of_source, *_within(finding), f"batch = {text_literal(batch or '')}"]
+    if finding.metric == "batch_gap_hours":
+        return _last_gap_sql(of_source, context) if batch is None else _gap_sql(of_source, of_batch[-3:])
+    return batch and f"SELECT {FIGURES_OF_BATCHES[finding.metric]} AS {finding.metric} FROM batches\n{_where(of_batch)}"
+
+
+def _last_gap_sql(of_source: list[str], context: Context) -> str:
+    """The hours since the last batch."""
+    since = f"date_diff('microsecond', max(\"at\"), {time_literal(context.now)}) / 3.6e9"
+    before = f'"at" < {time_literal(context.window.end)}'
+    return f"SELECT {since} AS batch_gap_hours FROM batches\n{_where([*of_source, before])}"
+
+
+def _gap_sql(of_source: list[str], of_batch: list[str]) -> str:
+    """The hours between a batch and the one before it."""
+    return f"""WITH gaps AS (
+  SELECT batch, "at", date_diff('microsecond', lag("at") OVER (ORDER BY "at"), "at") / 3.6e9 AS hours FROM batches
+  {_where(of_source)}
+)
+SELECT max(hours) AS batch_gap_hours FROM gaps
+{_where(of_batch)}"""
+
+
+def cleaning_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the share of rows that one run of a rule dropped or changed."""
+    at = instant_from_text(finding.evidence.get("run_at"), "run_at")
+    if at is None:
+        return None
+    part = {"cleaning_drop_rate": "rows_dropped", "cleaning_change_rate": "rows_changed"}[finding.metric]
+    where = _where([*_rule(finding), f'"at" = {time_literal(at)}', f"rows_in = {finding.n}", *_known(context)])
+    return f"SELECT DISTINCT least({part}, rows_in) / rows_in AS {finding.metric} FROM cleanings\n{where}"
+
+
+def group_gap_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the drop rate of a group above that of the others, over all runs of a rule in the window."""
+    part = Slice.parse(finding.slice)
+    if part is None:
+        return None
+    ((column, level),) = part.conditions
+    path = f"/{_pointer(column)}"
+    where = _where([*_rule(finding), *_within(finding), *_known(context)])
+    own = f"level = {text_literal(level)}"
+    rates = (f"sum(dropped) FILTER ({side}) / sum(rows) FILTER ({side})" for side in (own, f"NOT {own}"))
+    return f"""WITH levels AS (
+  SELECT json_extract(groups, {text_literal(path)}) AS held, unnest(json_keys(groups, {text_literal(path)})) AS level FROM cleanings
+  {where}
+), counted AS (
+  SELECT level, CAST(held[level]->'in' AS DOUBLE) AS rows, CAST(held[level]->'dropped' AS DOUBLE) AS dropped FROM levels
+)
+SELECT {" - ".join(rates)} AS cleaning_group_gap FROM counted"""
+
+
+def best_metric_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the best value of a metric of a run: that of its best step."""
+    run, metric, step = finding.subject.removeprefix("run:"), finding.evidence.get("metric"), finding.evidence.get("best_step")
+    if metric is None or step is None:
+        return None
+    value = f"CAST(json_extract(metrics, {text_literal(f'/{_pointer(metric)}')}) AS DOUBLE)"
+    where = _where([f"run = {text_literal(run)}", f"step = {step}", *_known(context)])
+    return f"SELECT avg({value}) AS best_metric FROM steps\n{where}"
+
+
+def seed_noise_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the standard deviation of a metric's last value between runs that differ by chance only."""
+    runs, metric = finding.evidence.get("runs", []), finding.evidence.get("metric")
+    if metric is None or len(runs) != finding.n:
+        return None
+    value = f"CAST(json_extract(metrics, {text_literal(f'/{_pointer(metric)}')}) AS DOUBLE)"
+    where = _where([f"run IN ({', '.join(map(text_literal, runs))})", f"isfinite({value})", *_known(context)])
+    return f"""WITH logged AS (
+  SELECT run, 'infinity'::DOUBLE AS step, {value} AS value FROM runs {where} AND event = 'end'
+  UNION ALL
+  SELECT run, step, {value} FROM steps {where}
+), last_values AS (
+  SELECT run, arg_max(value, step) AS value FROM logged GROUP BY run
+)
+SELECT stddev_samp(value) AS seed_noise FROM last_values"""
+
+
+def _rule(finding: Finding) -> list[str]:
+    """The conditions of a cleaning rule, from the subject `rule:NAME` or `dataset:D/rule:NAME`."""
+    if finding.subject.startswith("rule:"):
+        return [f"rule = {text_literal(finding.subject.removeprefix('rule:'))}", "coalesce(dataset, '') = ''"]
+    dataset, _, rule = finding.subject.removeprefix("dataset:").partition("/rule:")
+    return [f"rule = {text_literal(rule)}", f"dataset = {text_literal(dataset)}"]
+
+
+def _within(finding: Finding) -> list[str]:
+    """The conditions of the window of a finding."""
+    return [f'"at" >= {time_literal(finding.start)}', f'"at" < {time_literal(finding.end)}']
+
+
+def _where(conditions: list[str]) -> str:
+    """The WHERE clause of some conditions."""
+    return "WHERE " + " AND ".join(conditions)
+
+
+def _known(context: Context) -> list[str]:
+    """The condition of arrival of a check that looks at an earlier state."""
+    return [] if context.window.as_of is None else [f"arrived <= {time_literal(context.window.as_of)}"]
+
+
+def _pointer(name: str) -> str:
+    """A name as a part of a JSON pointer."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+BATCH_PROOFS: Proofs = dict.fromkeys((*FIGURES_OF_BATCHES, "batch_gap_hours"), batch_proof)
+CLEANING_PROOFS: Proofs = {
+    "cleaning_drop_rate": cleaning_proof,
+    "cleaning_change_rate": cleaning_proof,
+    "cleaning_group_gap": group_gap_proof,
+}
+RUN_PROOFS: Proofs = {
+    "best_metric": best_metric_proof,
+    "seed_noise": seed_noise_proof,
+    OTHERS: "it is estimated from the noise and the progress of a curve, or from the times of ranks",
+}

@@ -1,0 +1,40 @@
+"""Service figures from raw rows: latency percentiles, the share of failures and requests an hour."""
+
+from observability.core.analyzer import Context, Proofs
+from observability.core.finding import Finding
+from observability.core.window import HOUR, Slice
+from observability.metrics.traffic import ANSWERED, QUANTILES
+from observability.proofs.rows import ProvenRows, indented, number_literal, proven_rows, slice_conditions, text_literal
+
+
+def service_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of a latency percentile, of the error rate, or of the request rate of a version or of one of its replicas."""
+    rows = _served_rows(finding, context)
+    if finding.metric == "error_rate":
+        return f"SELECT coalesce(sum(weight) FILTER (status <> 'ok'), 0) / sum(weight) AS error_rate\n{rows.where()}"
+    if finding.metric == "request_rate":
+        until = min(finding.end, max(context.now, finding.start + HOUR))
+        hours = max((until - finding.start) / HOUR, 1 / 60)
+        return f"SELECT count(*) / {number_literal(hours)} AS request_rate\n{rows.where()}"
+    answered = f"status IN ({', '.join(map(text_literal, ANSWERED))})"
+    return f"""WITH ordered AS (
+  SELECT latency_ms, sum(weight) OVER (ORDER BY latency_ms) / sum(weight) OVER () AS share
+  {indented(rows.where(answered, "latency_ms IS NOT NULL"))}
+)
+SELECT min(latency_ms) AS {finding.metric} FROM ordered WHERE share >= {number_literal(QUANTILES[finding.metric] * (1 - 1e-12))}"""
+
+
+def _served_rows(finding: Finding, context: Context) -> ProvenRows:
+    """The rows of a finding: of one replica or device where its subject names it."""
+    rows = proven_rows(finding, context)
+    if "=" not in finding.subject:
+        return rows
+    name, _, value = finding.subject.partition("=")
+    return ProvenRows(rows.source, (*rows.conditions, *slice_conditions(context.model, Slice(((name, value),)))))
+
+
+SERVICE_PROOFS: Proofs = {
+    **dict.fromkeys(("error_rate", "request_rate", *QUANTILES), service_proof),
+    "error_budget_left": "it is what is left of four weeks' error budget, from bins of latency by the hour",
+    "burn_rate": "it is the fastest of several rolling windows that a search found",
+}
