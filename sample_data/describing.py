@@ -14,7 +14,9 @@ HEAD = "# Written by sample_data/make.py.\n"
 
 
 def toml(value: object) -> str:
-    """A text, number, boolean or list as TOML writes it (for these, as JSON does)."""
+    """A text, number, boolean, list or table as TOML writes it (all but tables as JSON does)."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{toml(name)} = {toml(held)}" for name, held in value.items()) + " }"
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -66,6 +66,7 @@ EMPLOYMENT = Spec(
         "cost_currency": "USD",
         "fairness_criterion": "equalized_odds",
         "immutable": ["AGEP", "SEX", "RAC1P", "NATIVITY", "CIT", "ANC"],
+        "class_names": {"0": "not employed", "1": "employed"},
     },
 )  # fmt: skip
 

@@ -55,6 +55,7 @@ DELAY = Spec(
     settings={
         "owner": "arrivals desk",
         "description": "Minutes by which a flight out of New York lands late (early: negative), said 60 minutes before its scheduled departure.",
+        "unit": "minutes",
     },
 )
 LATE = Spec(
@@ -81,6 +82,7 @@ LATE = Spec(
         "budget_currency": "USD",
         "fairness_criterion": "equal_opportunity",
         "immutable": ["carrier", "origin", "destination"],
+        "class_names": {"0": "on time", "1": "late"},
     },
 )
 

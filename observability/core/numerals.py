@@ -10,7 +10,7 @@ def format_figure(value: float, digits: int = 4, *, sign: bool = False) -> str:
 
     sign: numbers that are not negative get a plus.
     """
-    form = ",.0f" if 10**digits <= abs(value) < WHOLE else f".{digits}g"
+    form = ",.0f" if 10**digits - 0.5 <= abs(value) < WHOLE else f".{digits}g"
     return f"{value:{'+' if sign else ''}{form}}".replace("-", MINUS)
 
 
@@ -22,6 +22,16 @@ def logged_value_text(value: object) -> str:
     except ValueError:
         return text
     return text.replace("-", MINUS)
+
+
+def measured_value_text(value: object) -> str:
+    """A logged value for people, numbers with at most six significant digits: `12.3456789` is `12.3457`, `-21` is `−21`."""
+    text = str(value)
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return format_figure(number, 6) if len(text.lstrip("-").replace(".", "")) > 6 and number == number else logged_value_text(text)
 
 
 def percent(share: float, digits: int = 3) -> str:

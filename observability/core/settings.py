@@ -22,7 +22,8 @@ class ModelSettings:
     service_level_*: share of ok answers, and milliseconds at p99. limits: {"analyzer/metric": number}, overrides of the analyzers' limits.
     budget_*: budget of a calendar month. projects: labelling projects of the model. slices: watched slices, as `carrier=AA&origin=EWR`.
     region: the region of prices and carbon intensity. pue, carbon_g_per_kwh, watts_per_core: used where no record states them.
-    explanations_per_day: predictions of a day that are explained (the sample that attributions are drawn from).
+    explanations_per_day: predictions of a day that are explained (the sample that attributions are drawn from). unit: of a regression's
+    score and label, as `minutes`. class_names: words for classes, as {"1": "late"}.
     """
 
     threshold: float = 0.5
@@ -45,6 +46,8 @@ class ModelSettings:
     pue: float | None = None
     carbon_g_per_kwh: float | None = None
     watts_per_core: float | None = None
+    unit: str | None = None
+    class_names: dict[str, str] = field(default_factory=dict)
     importance: dict[str, float] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
 
@@ -96,7 +99,11 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
         if name == "slices":
             return tuple(str(Slice.parse(text)) for text in value if text)
         return tuple(value)
-    if name in ("owner", "description", "cost_currency", "fairness_criterion", "primary_metric", "budget_currency", "region"):
+    if name == "class_names":
+        if not isinstance(value, dict) or not all(isinstance(words, str) and words for words in value.values()):
+            raise UsageError(f"{name} is a table of words", where=where, got=repr(value), expected='as class_names = { "1" = "late" }')
+        return {str(key): words for key, words in value.items()}
+    if name in ("owner", "description", "cost_currency", "fairness_criterion", "primary_metric", "budget_currency", "region", "unit"):
         if not isinstance(value, str):
             raise UsageError(f"{name} is a text", where=where, got=repr(value))
         if name == "fairness_criterion" and value not in CRITERIA:

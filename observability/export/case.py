@@ -8,18 +8,19 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from markupsafe import Markup
 
 from observability.core import formatting
 from observability.core.catalog import Model
-from observability.core.numerals import logged_value_text
 from observability.core.window import Slice
 from observability.export import svg as export_svg
 from observability.export.csv import inert_csv
 from observability.investigation.evidence_types import Case, ErrorRule, Input, Mark, Triage
 from observability.investigation.explanation_sentences import explanation_sentences, left_over, method
+from observability.investigation.label_types import outcome_words
 from observability.investigation.model_answers import AGAINST, AttributionContrast
 from observability.store.types.decision_items import DecisionItem
 
@@ -105,8 +106,13 @@ def case_html(frozen: FrozenCase) -> str:
         left_over=left_over,
         number=formatting.format_number,
         share=formatting.format_share,
-        worded=logged_value_text,
+        worded=partial(worded, case.row.model),
     )
+
+
+def worded(model: Model, outcome: str | None) -> str:
+    """A label or decision in words; a dash where unknown."""
+    return outcome_words(model, outcome) if outcome is not None else formatting.DASH
 
 
 def table(frozen: FrozenCase) -> str:
@@ -126,7 +132,12 @@ def table(frozen: FrozenCase) -> str:
     contrast = shown_contrast(frozen.contrast, masked)
     rows += [("attribution", bar.feature, bar.attribution, value_text(bar.value)) for bar in (contrast.bars if contrast else ())]
     rows += [
-        ("neighbour", row.id, row.distance, f"label {logged_value_text(row.label)}, predicted {logged_value_text(row.prediction)}")
+        (
+            "neighbour",
+            row.id,
+            row.distance,
+            f"label {worded(case.row.model, row.label)}, predicted {worded(case.row.model, row.prediction)}",
+        )
         for row in case.neighbours or ()
     ]
     rule = shown_rule(case.rule, masked)
@@ -228,8 +239,8 @@ def logged_facts(case: Case, masked: Collection[str]) -> list[tuple[str, str]]:
         ("Same id also answered by", ", ".join(other.words for other in row.other_answers) or None),
         ("Score", formatting.format_number(row.score, 4) if row.score is not None else None),
         ("Threshold", formatting.format_number(row.threshold) if row.model.task == "binary" else None),
-        ("Prediction", logged_value_text(row.answer) if row.answer is not None else None),
-        ("Label", logged_value_text(label.value) if label else "none yet"),
+        ("Prediction", outcome_words(row.model, row.answer) if row.answer is not None else None),
+        ("Label", outcome_words(row.model, label.value) if label else "none yet"),
         ("Label time (UTC)", formatting.format_minute(label.at) if label else None),
         ("Cost of the error", f"{formatting.format_number(cost)} {currency}".strip() if cost is not None else None),
         ("Status", row.status),

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.catalog import Model
-from observability.core.questions import Aggregate, Sample
+from observability.core.numerals import format_figure
+from observability.core.questions import Aggregate, By, Sample
 from observability.core.window import EPOCH, Window
 from observability.investigation.case_parts import CaseInProgress, computed_once
 from observability.investigation.evidence_types import NotGivenError
+from observability.investigation.label_types import with_unit
 from observability.investigation.logged_prediction import Row
 from observability.investigation.sampled_rows import as_environment, probability_columns
 from observability.stats.arrays import Bools
@@ -100,6 +102,20 @@ def labelled_rows_of(case: CaseInProgress) -> "DataFrame":
 
 
 @computed_once
+def labelled_total(case: CaseInProgress) -> int:
+    """Number of all labelled predictions around the case, itself included, sampled or not."""
+    frame = case.store.ask(Aggregate("outcomes", keys=(By("label"),)), around(case))
+    return int(frame.loc[frame["label"] >= 0, "n"].sum())
+
+
+def labelled_sample(case: CaseInProgress) -> str:
+    """The labelled rows around the case in words: all of them, or the sample and the number of all."""
+    rows, total = len(labelled_rows_of(case)), labelled_total(case)
+    own = int(case.row.label_code >= 0)
+    return f"a sample of {rows:,} of {total:,} labelled predictions" if rows < total - own else f"{rows:,} labelled predictions"
+
+
+@computed_once
 def reference(case: CaseInProgress) -> "DataFrame":
     """Rows of the version's reference, without the case itself, at most REFERENCE_ROWS; empty without a reference."""
     model = case.row.model
@@ -123,7 +139,8 @@ def bad(case: CaseInProgress) -> Bad:
     if errors.empty:
         raise NotGivenError("no errors are known for comparison", attempt="Register a reference with labels")
     limit = float(errors.quantile(LARGE_ERROR))
-    return Bad(f"an absolute error above {limit:.4g}, the largest fifth of {where}", limit)
+    words = with_unit(case.row.model, format_figure(limit))
+    return Bad(f"an absolute error above {words}, the largest fifth of {where}", limit)
 
 
 def values(row: Row) -> dict[str, Any]:

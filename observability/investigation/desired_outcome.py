@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from observability.core.numerals import format_figure, percent
+from observability.investigation.label_types import class_words, with_unit
 from observability.investigation.logged_prediction import Row
 from observability.investigation.model_answers import Goal, Margin
 from observability.investigation.sampled_rows import RealRows
@@ -44,23 +45,30 @@ def goal_of(row: Row, rows: RealRows | None, scores: Floats | None = None) -> Go
         if place < 0:
             chances = row.probabilities or {}
             place = int(np.argmax([chances.get(name, 0.0) for name in row.model.classes])) if row.model.classes else 0
-        return Goal("other", f"a most probable class other than {row.model.classes[place]}", place=place)
+        return Goal("other", f"a most probable class other than {class_words(row.model, row.model.classes[place])}", place=place)
     score = float(scores[0]) if scores is not None else row.score
     if row.model.task == "binary":
         edge = row.threshold
         above = score >= edge if score is not None else row.decision == 1
         if above:
-            return Goal("below", f"a score below {format_figure(edge, 6)}, decided {row.model.classes[0]}", high=edge)
-        return Goal("above", f"a score of at least {format_figure(edge, 6)}, decided {row.model.classes[-1]}", low=edge)
+            return Goal(
+                "below", f"a score below {format_figure(edge, 6)}, decided {class_words(row.model, row.model.classes[0])}", high=edge
+            )
+        return Goal(
+            "above", f"a score of at least {format_figure(edge, 6)}, decided {class_words(row.model, row.model.classes[-1])}", low=edge
+        )
     band = median_error(rows)
     centre = score if score is not None else 0.0
     band = band if band is not None and band > 0 else max(abs(centre) * 0.1, 1e-9)
     label = row.label_number
     if label is not None and abs(centre - label) > band:
-        text = f"a score within {band:.4g} (the median error) of the label {format_figure(label, 6)}"
+        text = f"a score within {with_unit(row.model, format_figure(band))} (the median error) of the label {format_figure(label, 6)}"
         return Goal("inside", text, label - band, label + band)
     return Goal(
-        "outside", f"a score more than {band:.4g} (the median error) away from {format_figure(centre, 6)}", centre - band, centre + band
+        "outside",
+        f"a score more than {with_unit(row.model, format_figure(band))} (the median error) away from {format_figure(centre, 6)}",
+        centre - band,
+        centre + band,
     )
 
 
@@ -81,7 +89,8 @@ def margin_of(row: Row, rows: RealRows | None) -> Margin:
         if len(chances) < 2:
             return Margin(float("nan"), None, "No probabilities were logged, so the margin is unknown")
         (first, most), (second, next_most) = chances[:2]
-        text = f"{first} has probability {most:.3g}, the runner-up {second} {next_most:.3g}: margin {most - next_most:.3g}"
+        names = [class_words(row.model, name) for name in (first, second)]
+        text = f"{names[0]} has probability {most:.3g}, the runner-up {names[1]} {next_most:.3g}: margin {most - next_most:.3g}"
         return Margin(most - next_most, None, text, runner_up=second)
     if row.score is None:
         return Margin(float("nan"), None, "No score was logged, so the margin is unknown")
@@ -95,14 +104,22 @@ def margin_of(row: Row, rows: RealRows | None) -> Margin:
             nearer = float((others <= abs(margin)).mean()) if count else None
         side = "above" if margin >= 0 else "below"
         text = f"The score {format_figure(row.score)} is {abs(margin):.3g} {side} the threshold of {format_figure(row.threshold, 6)}"
-        text += f"; {percent(nearer, 2)} of {count:,} reference rows are at least as near" if nearer is not None else ""
+        text += f"; {percent(nearer, 2)} of {reference_sample(row, count)} are at least as near" if nearer is not None else ""
         return Margin(margin, row.threshold, text, share_nearer=nearer, rows=count)
     band = median_error(rows)
     if band is None:
         return Margin(float("nan"), None, "There is no reference, so the usual error is unknown")
     low, high = row.score - band, row.score + band
+    of_reference = reference_sample(row, len(rows)) if rows is not None else "the reference"
     text = (
-        f"The median absolute error of the reference is {band:.4g}, so scores from {format_figure(low)} to {format_figure(high)} "
+        f"The median absolute error of {of_reference} is {with_unit(row.model, format_figure(band))}, "
+        f"so scores from {format_figure(low)} to {format_figure(high)} "
         f"are not distinguishable from {format_figure(row.score)}"
     )
     return Margin(band, row.score, text, low=low, high=high, rows=len(rows) if rows is not None else 0)
+
+
+def reference_sample(row: Row, rows: int) -> str:
+    """The compared rows of the reference in words: all of them, or the sample and the number of all."""
+    total = row.version.reference_rows or 0
+    return f"a sample of {rows:,} of {total:,} reference rows" if rows < total else f"{rows:,} reference rows"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from observability.core.catalog import Model
+from observability.core.numerals import format_figure, percent
 from observability.core.questions import Aggregate
 from observability.investigation import comparison_rows
 from observability.investigation.case_parts import CaseInProgress
@@ -49,11 +50,12 @@ def rule(case: CaseInProgress) -> ErrorRule:
     options = conditions_met(row.model, frame, given)
     found = best(options, frame[search], wrong[search])
     if not found:
-        overall = f"{100 * wrong.mean():.3g} % of {len(frame):,} labelled predictions"
+        overall = f"{percent(float(wrong.mean()))} of {comparison_rows.labelled_sample(case)}"
         raise NotGivenError(f"no slice of this case has a higher error rate than all rows ({overall})")
     made = rule_figures(row.model, found, frame[~search], wrong[~search], error.text)
     mask = np.logical_and.reduce([condition_mask(each, frame) for each in found])
     every = int(case.store.ask(Aggregate("outcomes"), comparison_rows.around(case))["n"].sum())
+    made = replace(made, rows=comparison_rows.labelled_sample(case))
     return replace(made, all_errors=int(wrong[mask].sum()) if every <= comparison_rows.row_limit(row.model) else None)
 
 
@@ -128,8 +130,10 @@ def rule_figures(model: Model, conditions: tuple[Condition, ...], frame: "DataFr
     coverage = errors / all_errors if all_errors else None
     because = f"In the held-out half, {errors:,} of {n:,} rows like this ({text}) are errors"
     if rate.value is not None and overall.value:
-        because += f": {100 * rate.value:.3g} % ({100 * (rate.low or 0):.3g} to {100 * (rate.high or 0):.3g}), "
-        because += f"{rate.value / overall.value:.2g} times the overall {100 * overall.value:.3g} %"
+        ends = " to ".join(percent(end or 0.0).removesuffix(" %") for end in (rate.low, rate.high))
+        because += (
+            f": {percent(rate.value)} ({ends}), {format_figure(rate.value / overall.value, 2)} times the overall {percent(overall.value)}"
+        )
     because += "." if weak else ", which is not significant."
     inside, inside_wrong = frame[mask], wrong[mask]
     return ErrorRule(

@@ -4,6 +4,7 @@ The tree is grown on one half of the rows; figures of nodes come from the other 
 Gini, missing values go to the better side); each level of a category is a column.
 """
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from observability.core.numerals import format_figure
 from observability.investigation import comparison_rows
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.conditions import slice_level
+from observability.investigation.counterfactuals import decimals_of
 from observability.investigation.error_rule import enough_labelled_rows, search_half
 from observability.investigation.evidence_types import NotGivenError
 from observability.investigation.neighbours import case_frame
@@ -69,7 +71,7 @@ class Encoded:
     def text(self, cut: float, left: bool, with_missing: bool) -> str:
         """The condition of one side of a split."""
         if self.level is None:
-            side = f"{self.column.name} is {'below' if left else 'at or above'} {format_figure(cut, 6)}"
+            side = f"{self.column.name} is {'below' if left else 'at or above'} {format_figure(cut, 9)}"
             return f"{side} or missing" if with_missing else side
         if self.level == "":
             return f"{self.column.name} is {'given' if left else 'missing'}"
@@ -82,7 +84,7 @@ class Encoded:
         if '"' in name + (self.level or ""):
             return None
         if self.level is None:
-            return f'"{name}" {"<=" if left else ">"} {cut!r}{" or null" if with_missing else ""}'
+            return f'"{name}" {"<" if left else ">="} {cut!r}{" or null" if with_missing else ""}'
         value = f'"{self.level}"' if self.level else "null"
         return f'"{name}" {"!=" if left else "="} {value}'
 
@@ -133,7 +135,7 @@ def nodes(grown: Any, columns: list[Encoded], matrix: Floats, inside: Bools, wro
         leaf = left == right
         if not leaf:
             number = int(grown.feature[place])
-            column, cut = columns[number], float(grown.threshold[place])
+            column, cut = columns[number], measured_cut(matrix[:, number], float(grown.threshold[place]))
             missing = column.level is None and bool(np.isnan(matrix[:, number]).any())
             to_left = bool(grown.missing_go_to_left[place])
             for below, side, with_missing in ((left, True, missing and to_left), (right, False, missing and not to_left)):
@@ -146,3 +148,9 @@ def nodes(grown: Any, columns: list[Encoded], matrix: Floats, inside: Bools, wro
         rate = rate_interval(errors, n).triple
         found.append(Node(place, parent, depth, text, n, errors, *rate, coverage, bool(path[place]), leaf, way or None))
     return found
+
+
+def measured_cut(values: Floats, threshold: float) -> float:
+    """The next value above a threshold at the precision of the values, so that `below` it means what `up to` the threshold means."""
+    step = 10.0 ** decimals_of(values[np.isfinite(values)])
+    return float((math.floor(threshold * step + 1e-6) + 1) / step)

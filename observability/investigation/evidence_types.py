@@ -44,8 +44,9 @@ class Happened:
 
 @dataclass(frozen=True)
 class Input:
-    """One feature's value against the reference. percentile: 0 to 100, numbers, from the stored histogram (exact: on an edge or in a bin
-    of one value, else interpolated). share: of reference rows with this level, or missing in the same way. read_at: when it was read;
+    """One feature's value against the reference. percentile: 0 to 100, numbers, from the stored histogram, ties half (exact: on an edge or
+    in a bin of one value, else interpolated). below, equal: percent of the reference's numbers below the value, and equal to it where
+    that is known. share: of reference rows with this level, or missing in the same way. read_at: when it was read;
     age: seconds from then to the prediction. because: one sentence.
     """
 
@@ -58,6 +59,8 @@ class Input:
     read_at: datetime | None = None
     age: float | None = None
     because: str = ""
+    below: float | None = None
+    equal: float | None = None
 
 
 @dataclass(frozen=True)
@@ -125,8 +128,8 @@ class ErrorRule:
 
     n, errors: rows covered by the rule, and errors among them; rate = errors / n with low, high; coverage: share of all errors. overall:
     error rate of all these rows. weak: the rate is significantly higher than that of the other rows. slice: as in a link, None where it
-    cannot be expressed. counted: rows of the half. all_errors: errors covered in both halves without the case; None where the rows were
-    sampled. search: query for the page Cases. error: definition of an error.
+    cannot be expressed. counted: rows of the half. rows: of both halves, in words. all_errors: errors covered in both halves without the
+    case; None where the rows were sampled. search: query for the page Cases. error: definition of an error.
     """
 
     text: str
@@ -146,6 +149,7 @@ class ErrorRule:
     groups: tuple[Rate, ...] = ()
     because: str = ""
     counted: int = 0
+    rows: str = ""
     all_errors: int | None = None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.core.catalog import Column, Edges
-from observability.core.numerals import format_figure
+from observability.core.numerals import format_figure, percent
 from observability.core.questions import ABSENT, NAN, NULL, UNSEEN, WRONG_TYPE, Aggregate
 from observability.investigation import comparison_rows
 from observability.investigation.case_parts import CaseInProgress
@@ -33,10 +33,14 @@ FEWEST_LAGS earlier values are needed.
 
 @dataclass(frozen=True)
 class Place:
-    """Position of a number: percent of the reference's numbers below it (ties half), and whether that is exact or interpolated in a bin."""
+    """Position of a number in percent of the reference's numbers. percentile: those below and half of the equal ones. exact: counted, not
+    interpolated in a bin. below, equal: those below, and those equal where that is known.
+    """
 
     percentile: float | None
     exact: bool
+    below: float | None = None
+    equal: float | None = None
 
 
 def checked_inputs(case: CaseInProgress) -> tuple[Input, ...]:
@@ -96,10 +100,17 @@ def number_input(column: Column, value: float, edges: Edges, counts: dict[int, i
     """A number."""
     place = reference_percentile(value, edges, counts)
     outside = out_of_range(value, edges, counts)
-    usual = "There is no reference."
-    if place.percentile is not None:
-        usual = f"{'' if place.exact else 'About '}{place.percentile:.3g} % of the reference is below it."
-    return Input(column.name, value, place.percentile, ("out_of_range",) if outside else (), exact=place.exact, because=outside or usual)
+    flags: tuple[Flag, ...] = ("out_of_range",) if outside else ()
+    because = outside or place_text(place)
+    return Input(column.name, value, place.percentile, flags, exact=place.exact, because=because, below=place.below, equal=place.equal)
+
+
+def place_text(place: Place) -> str:
+    """Where a number lies in the reference, as a sentence."""
+    if place.below is None:
+        return "There is no reference."
+    equal = f", {percent(place.equal / 100)} equal to it" if place.equal else ""
+    return f"{'' if place.exact else 'About '}{percent(place.below / 100)} of the reference is below it{equal}."
 
 
 def category_input(column: Column, value: Any, edges: Edges, counts: dict[int, int]) -> Input:
@@ -110,7 +121,7 @@ def category_input(column: Column, value: Any, edges: Edges, counts: dict[int, i
         return Input(column.name, value, because="There is no reference.")
     if not share:
         return Input(column.name, value, None, ("unseen",), share, because="This level is not in the reference.")
-    return Input(column.name, value, None, (), share, because=f"{100 * share:.3g} % of the reference have this level.")
+    return Input(column.name, value, None, (), share, because=f"{percent(share)} of the reference have this level.")
 
 
 def wrong_value(stored: Any, name: str) -> Any:
@@ -129,11 +140,11 @@ def said_of(counts: dict[int, int], place: int, total: int) -> str:
     """Frequency of this kind of missing value in the reference."""
     if not total:
         return "there is no reference for comparison"
-    return f"reference: {100 * counts.get(place, 0) / total:.3g} % ({counts.get(place, 0):,} of {total:,})"
+    return f"reference: {percent(counts.get(place, 0) / total)} ({counts.get(place, 0):,} of {total:,})"
 
 
 def reference_percentile(value: float, edges: Edges, counts: dict[int, int]) -> Place:
-    """Percentile of a number in the reference: the middle of ties where its bin has one value, else interpolated in its bin."""
+    """Position of a number in the reference: counted where its bin has one value or none, else interpolated in its bin."""
     limits = np.asarray(edges.edges, np.float64)
     if not limits.size or math.isnan(value):
         return Place(None, True)
@@ -141,13 +152,15 @@ def reference_percentile(value: float, edges: Edges, counts: dict[int, int]) -> 
     if held.sum() <= 0:
         return Place(None, True)
     place = int(np.searchsorted(limits, value, side="right"))
-    below = held[:place].sum()
+    total = held.sum()
+    below, inside = 100 * held[:place].sum() / total, 100 * held[place] / total
     if held[place] == 0 or place in (0, limits.size):
-        return Place(float(100 * below / held.sum()), True)
+        return Place(float(below), bool(held[place] == 0), float(below), 0.0 if held[place] == 0 else None)
     if atom_bins(limits)[place]:
-        return Place(float(100 * (below + held[place] / 2) / held.sum()), True)
+        return Place(float(below + inside / 2), True, float(below), float(inside))
     low, high = limits[place - 1], limits[place]
-    return Place(float(100 * (below + held[place] * (value - low) / (high - low)) / held.sum()), bool(value == low))
+    part = float(below + inside * (value - low) / (high - low))
+    return Place(part, bool(value == low), part)
 
 
 def out_of_range(value: float, edges: Edges, counts: dict[int, int]) -> str:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from observability.core.catalog import Model
-from observability.core.numerals import format_figure
+from observability.core.numerals import format_figure, percent
 from observability.investigation import comparison_rows
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.evidence_types import LabelCheck, NotGivenError
+from observability.investigation.label_types import class_words, outcome_words, with_unit
 from observability.investigation.logged_prediction import Row
 from observability.investigation.neighbours import near
 from observability.investigation.sampled_rows import probability_columns
@@ -101,17 +102,17 @@ def class_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
         first = int(own.argmax()) == row.label_code
         other = int(suspected(own[None, :], np.array([row.label_code]), limits)[0])
         instead = names[other] if other != -1 else None
-        sentences.append(f"Model probability of the label {row.label.value}: {chance_text(confidence)}")
+        sentences.append(f"Model probability of the label {outcome_words(row.model, row.label.value)}: {chance_text(confidence)}")
         sentences[-1] += f" (average of rows with this label: {chance_text(limit)})" if limit is not None else ""
         if instead is not None:
-            sentences[-1] += f"; of {instead}: {chance_text(own[other])} (average {chance_text(limits[other])})"
+            sentences[-1] += f"; of {class_words(row.model, instead)}: {chance_text(own[other])} (average {chance_text(limits[other])})"
     around = near(case).frame
     same = int((around["label"] == row.label_code).sum())
     agree = same / len(around)
     sentences.append(f"{same} of the {len(around)} nearest labelled rows have the same label")
     voted = cast[row.label.value] if cast else None
     if voted is not None:
-        sentences.append(f"{voted} of {sum(cast.values())} annotators chose {row.label.value}")
+        sentences.append(f"{voted} of {sum(cast.values())} annotators chose {outcome_words(row.model, row.label.value)}")
     outvoted = voted is not None and cast.most_common(1)[0][1] > voted
     at_large = float((given == row.label_code).mean()) if given.size else 0.0
     against = agree <= FEW_AGREE and agree < at_large
@@ -145,7 +146,7 @@ def label_conclusion(suspect: bool, measured: bool, unclear: bool) -> str:
 
 def chance_text(share: float) -> str:
     """A probability as text, `5 %`; two digits, three from 99.5 %."""
-    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.3g} %"
+    return percent(share, 2 if share < 0.995 else 3)
 
 
 def number_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
@@ -160,7 +161,8 @@ def number_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
     away = (value - middle) / spread
     score_away = None if row.score is None else (row.score - middle) / spread
     suspect = abs(away) > FAR_OUT and score_away is not None and abs(score_away) <= FAR_OUT / 2
-    because = f"The label {format_figure(value, 6)} is {abs(away):.1f} robust standard deviations from its neighbours' median"
+    because = f"The label {with_unit(row.model, format_figure(value, 6))} is {abs(away):.1f} robust standard deviations from its "
+    because += "neighbours' median"
     because += f" {format_figure(middle, 6)}" + ("" if score_away is None else f", the score {abs(score_away):.1f}")
     measured = row.label_source in MEASURED
     return LabelCheck(

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from observability.core.catalog import Model
+from observability.core.numerals import measured_value_text
+
 
 @dataclass(frozen=True)
 class Revision:
@@ -35,3 +38,20 @@ def outcome_text(classes: Sequence[str], code: int, number: float) -> str | None
     if not classes:
         return None if number != number else f"{number:.12g}"
     return classes[code] if 0 <= code < len(classes) else None
+
+
+def class_words(model: Model, name: str) -> str:
+    """A class in the words of the model's settings; its name without them."""
+    return model.settings.class_names.get(name, name)
+
+
+def outcome_words(model: Model, text: str) -> str:
+    """A label or decision for people: the class in the words of the settings, or a number of at most six digits with its unit."""
+    if model.classes:
+        return class_words(model, text)
+    return with_unit(model, measured_value_text(text))
+
+
+def with_unit(model: Model, figure: str) -> str:
+    """A figure of a regression with the unit of the model's settings."""
+    return f"{figure} {model.settings.unit}" if model.settings.unit else figure

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 NEAREST = 10
 CAP = 6.0
 """Standard deviations at which numbers are clipped, so that one extreme value does not dominate the distance."""
-FAR_RANK, CALIBRATED_ON = 5, 150
+FAR_RANK, CALIBRATED_ON = 5, 600
 """Rank of the neighbour whose distance is compared, and number of reference rows that it is compared with."""
 FEWEST_REFERENCE = 100
 
@@ -157,13 +157,19 @@ def case_frame(row: Row) -> "DataFrame":
 @dataclass(frozen=True)
 class Far:
     """Distance of the case from its reference. share: of the n sampled reference rows that are at least as far from the others. now:
-    share of the labelled rows of the period that are at least as far from the reference (None without rows).
+    share of a sample of now_rows labelled rows of the period that are at least as far from the reference (None without rows).
     """
 
     distance: float
     share: float
     n: int
     now: float | None
+    now_rows: int = 0
+
+    @property
+    def shares(self) -> tuple[tuple[float, int], ...]:
+        """Each known share with its number of rows."""
+        return ((self.share, self.n), *(((self.now, self.now_rows),) if self.now is not None else ()))
 
 
 def far(case: CaseInProgress) -> Far:
@@ -183,7 +189,7 @@ def far(case: CaseInProgress) -> Far:
     today = comparison_rows.labelled_rows_of(case).head(CALIBRATED_ON)
     there = space.place(today)
     others = np.array([neighbour_distance(matrix, there, place, FAR_RANK - 1) for place in range(len(today))])
-    return Far(mine, float((theirs >= mine).mean()), theirs.size, float((others >= mine).mean()) if others.size else None)
+    return Far(mine, float((theirs >= mine).mean()), theirs.size, float((others >= mine).mean()) if others.size else None, others.size)
 
 
 def neighbour_distance(matrix: Matrix, one: Matrix, place: int, rank: int) -> float:

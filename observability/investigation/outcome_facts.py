@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from observability.core.formatting import plural
-from observability.core.numerals import logged_value_text
+from observability.core.numerals import format_figure
 from observability.core.questions import Records
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import EPOCH, Window
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.evidence_types import Happened, Mark
+from observability.investigation.label_types import outcome_words, with_unit
 from observability.investigation.logged_prediction import Row
 
 EVENT_DAYS = 7
@@ -28,11 +29,12 @@ def answer_text(row: Row) -> str:
     if row.answer is None and row.score is None:
         return f"No prediction: status {row.status}."
     if row.model.task == "regression":
-        return f"Predicted {logged_value_text(row.answer)}."
+        return f"Predicted {outcome_words(row.model, row.answer or '')}."
+    named = outcome_words(row.model, row.answer) if row.answer else "no class"
     if row.model.task == "binary":
         score = "" if row.score is None else f" at {row.score:.2f} (threshold {row.threshold:.2f})"
-        return f"Predicted {row.answer or 'no class'}{score}."
-    return f"Predicted {row.answer or 'no class'}{'' if row.score is None else f' at {row.score:.2f}'}."
+        return f"Predicted {named}{score}."
+    return f"Predicted {named}{'' if row.score is None else f' at {row.score:.2f}'}."
 
 
 def truth_text(row: Row) -> str:
@@ -43,11 +45,15 @@ def truth_text(row: Row) -> str:
     known = "known at once" if after <= timedelta(seconds=1) else f"known {duration_text(after)} later"
     error = ""
     if row.error is not None:
-        error = f", so it was {abs(row.error):.4g} too {'high' if row.error > 0 else 'low'}" if row.error else ", so it was exact"
+        error = (
+            f", so it was {with_unit(row.model, format_figure(abs(row.error)))} too {'high' if row.error > 0 else 'low'}"
+            if row.error
+            else ", so it was exact"
+        )
     elif row.wrong is not None:
         error = ": wrong" if row.wrong else ": right"
     revised = f" The label was revised {plural(len(row.revisions) - 1, 'time')}." if len(row.revisions) > 1 else ""
-    return f"Real outcome {logged_value_text(row.label.value)}, {known}{error}.{revised}"
+    return f"Real outcome {outcome_words(row.model, row.label.value)}, {known}{error}.{revised}"
 
 
 def duration_text(span: timedelta) -> str:
@@ -81,7 +87,7 @@ def own_marks(row: Row) -> Iterator[Mark]:
         yield Mark(
             each.arrived,
             "correction" if place else "label",
-            f"Label {logged_value_text(each.value)}{by}, about {each.at:%Y-%m-%d %H:%M} UTC",
+            f"Label {outcome_words(row.model, each.value)}{by}, about {each.at:%Y-%m-%d %H:%M} UTC",
         )
 
 

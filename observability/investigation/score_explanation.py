@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.errors import ObservabilityError
+from observability.core.numerals import format_figure
 from observability.investigation.cached_answers import asked_of, cached_answer
 from observability.investigation.evidence_types import Explained
 from observability.investigation.explanation_stability import FEWEST_ROWS, stability
@@ -45,6 +46,8 @@ Progress = Callable[[float, str], None]
 AVERAGE_ROWS, SIMILAR_ROWS, TWIN_ROWS = 100, 50, 30
 SECONDS = 60.0
 """Time limit of one call of the worker."""
+SAME_BASE = 0.01
+"""Part of the difference between output and base value by which two base values may differ and count as the same."""
 
 
 def explain(store: "Store", row: "Row", *, worker: "Worker | None" = None, progress: Progress | None = None) -> Explained:
@@ -178,7 +181,7 @@ def backgrounds_of(row: "Row", rows: RealRows) -> tuple[dict[Against, Background
     found["average"] = Background(rows.only(average), f"{len(average)} rows of the reference")
     own, right, columns = stored_input(row), np.flatnonzero(rows.right), version_features(row.model, row.version)
     places, _ = nearest_places(own, rows.inputs, SIMILAR_ROWS, columns, rows.scale)
-    found["similar"] = Background(rows.only(places), f"the {len(places)} most similar real rows of {len(rows):,}")
+    found["similar"] = Background(rows.only(places), f"the {len(places)} most similar rows of a sample of {len(rows):,}")
     if len(right) < FEWEST_ROWS:
         lacking["twins"] = (
             f"Only {len(right)} rows near this prediction are labelled and correct; about {FEWEST_ROWS - len(right)} more are needed "
@@ -188,7 +191,9 @@ def backgrounds_of(row: "Row", rows: RealRows) -> tuple[dict[Against, Background
     twins = rows.only(right)
     places, _ = nearest_places(own, twins.inputs, TWIN_ROWS, columns, rows.scale)
     how = "with an error up to the median" if row.model.task == "regression" else "that the model got right"
-    found["twins"] = Background(twins.only(places), f"the {len(places)} most similar rows {how}, of {len(right):,} such rows")
+    found["twins"] = Background(
+        twins.only(places), f"the {len(places)} most similar rows {how}, of {len(right):,} such rows in a sample of {len(rows):,}"
+    )
     return found, lacking
 
 
@@ -236,9 +241,18 @@ def contrast_of(row: "Row", against: Against, held: "Held", background: Backgrou
 
 
 def with_stability(average: AttributionContrast, held: "Held") -> AttributionContrast:
-    """The attributions with their stability over the reference; only where both use the same link space."""
+    """The attributions with the stability of those that belong to the same base value; the sentence names the base where it differs. Only
+    where both use the same link space.
+    """
     if average.link != held.link:
         return average
-    shown = {bar.feature: bar.attribution for bar in average.bars}
-    found: Stability | None = stability(np.array([shown.get(name, 0.0) for name in held.features]), held.values)
-    return replace(average, stability=found)
+    base, mean = float(held.before.mean()), held.values.mean(axis=0)
+    if abs(base - average.base_value) <= SAME_BASE * max(abs(held.after - base), 1e-12):
+        shown = {bar.feature: bar.attribution for bar in average.bars}
+        return replace(average, stability=stability(np.array([shown.get(name, 0.0) for name in held.features]), held.values))
+    found: Stability | None = stability(mean, held.values)
+    if found is None:
+        return average
+    other = f"Of the attributions against these {found.rows} rows, whose base value is {format_figure(base)}"
+    because = f"{other} (the waterfall's is {format_figure(average.base_value)}): {found.because[0].lower()}{found.because[1:]}"
+    return replace(average, stability=replace(found, because=because))

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from observability.core.errors import ObservabilityError
+from observability.core.numerals import percent
 from observability.investigation import comparison_rows, label_noise, neighbours
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.conditions import FIELDS, condition_mask
+from observability.investigation.desired_outcome import reference_sample
 from observability.investigation.error_rule import search_half
 from observability.investigation.evidence_types import ErrorRule, Input, LabelCheck, Source, Triage
+from observability.investigation.label_types import outcome_words
 from observability.investigation.version_comparison import versus
-from observability.stats.interval import rate_difference_interval
+from observability.stats.interval import rate_difference_interval, rate_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -108,7 +111,7 @@ def missing_together(case: CaseInProgress) -> str | None:
     share = float((theirs >= mine).mean())
     if share >= RARE:
         return None
-    return f"{mine} of {len(columns)} inputs are missing at once, as in {100 * share:.2g} % of {len(frame):,} reference rows."
+    return f"{mine} of {len(columns)} inputs are missing at once, as in {percent(share, 2)} of {reference_sample(case.row, len(frame))}."
 
 
 def far_from_reference(case: CaseInProgress) -> Iterator[Triage]:
@@ -117,18 +120,18 @@ def far_from_reference(case: CaseInProgress) -> Iterator[Triage]:
         found = neighbours.far(case)
     except ObservabilityError:
         return
-    share = max(found.share, found.now or 0.0)
+    share = max(rate_interval(round(part * n), n).high or 1.0 for part, n in found.shares)
     score = 0.0 if share > UNCOMMON else 0.45 if share > RARE else 0.7
     if any(each.score >= ODD for each in input_sources(case)):
         score *= 0.7  # odd inputs alone make a row far
-    because = f"{100 * found.share:.3g} % of {found.n} reference rows are as far from the reference"
-    because += f", and {100 * found.now:.3g} % of current rows" if found.now is not None else ""
+    because = f"{percent(found.share)} of {reference_sample(case.row, found.n)} are as far from the reference"
+    because += f", and {percent(found.now)} of a sample of {found.now_rows:,} current rows" if found.now is not None else ""
     shared = [each.feature for each in case.part("inputs") or () if any(moved_with_others(case, each, flag) for flag in each.flags)]
     if shared:
         added, rate, rest = excess_error_outside(case, shared)
         score = max(score, added)
         because += f"; like other current rows it is outside the reference in {', '.join(shared[:4])}: "
-        because += f"error rate {100 * rate:.3g} %, {100 * rest:.3g} % elsewhere"
+        because += f"error rate {percent(rate)}, {percent(rest)} elsewhere"
     yield Triage("far_from_reference", round(min(score, 0.9), 3), f"{because}.")
 
 
@@ -184,7 +187,7 @@ def weak_slice(case: CaseInProgress) -> Iterator[Triage]:
     source: Source = "degraded_path" if by_path(case, rule) else "weak_slice"
     share = rule.n / rule.counted if rule.counted and source == "weak_slice" else 0.0
     added = max(1 - rest / rule.rate, 0.0)
-    because = f"{rule.because} {100 * added:.2g} % of these errors exceed the rate of the other rows."
+    because = f"{rule.because} {percent(added, 2)} of these errors exceed the rate of the other rows."
     yield Triage(source, round(min(added * (1 - share), 0.9), 3), because)
 
 
@@ -244,7 +247,8 @@ def version(case: CaseInProgress) -> Iterator[Triage]:
         right = answer.prediction == row.label.value if row.model.classes else False
         said = ""
         if row.wrong and right:
-            said = f"Version {answer.version} predicts {answer.prediction} for the same input, which is the real outcome."
+            predicted = outcome_words(row.model, str(answer.prediction))
+            said = f"Version {answer.version} predicts {predicted} for the same input, which is the real outcome."
         elif row.error is not None and row.label_number is not None and isinstance(answer.score, int | float):
             other = abs(float(answer.score) - row.label_number)
             if other < abs(row.error) / 2:
@@ -272,7 +276,8 @@ def ordinary_error_source(case: CaseInProgress) -> Triage:
     except ObservabilityError:
         rate = None
     if rate is not None:
-        because = f"{100 * rate:.3g} % of {len(frame):,} labelled predictions in this period are errors; this may be an ordinary one."
+        rows = comparison_rows.labelled_sample(case)
+        because = f"{percent(rate)} of {rows} in this period are errors; this may be an ordinary one."
     return Triage("unknown", UNKNOWN, because)
 
 

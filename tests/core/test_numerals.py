@@ -32,3 +32,9 @@ def test_a_value_of_a_log(value: object, text: str) -> None:
 
 def test_percent() -> None:
     assert numerals.percent(0.4137) == "41.4 %" and numerals.percent(0.15, 2) == "15 %"
+
+
+def test_a_number_that_rounds_up_to_one_digit_more_has_no_exponent() -> None:
+    assert numerals.format_figure(99.9, 2) == "100"
+    assert numerals.format_figure(99.4, 2) == "99"
+    assert numerals.format_figure(9999.7, 4) == "10,000"

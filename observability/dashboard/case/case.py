@@ -13,7 +13,6 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.errors import NotFoundError
 from observability.core.finding import iso
-from observability.core.numerals import logged_value_text
 from observability.core.time import aware_utc
 from observability.core.window import Slice
 from observability.dashboard import empty_states, frame, links, load
@@ -25,6 +24,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button, plain_caption, unavailable_note
 from observability.investigation.evidence_types import Happened, Mark
+from observability.investigation.label_types import outcome_words, with_unit
 from observability.investigation.logged_prediction import Row
 
 LOG = logging.getLogger(__name__)
@@ -223,7 +223,7 @@ def _outcome_status(found: Row) -> str:
         return (
             formatting.status_label("unknown", "No label yet") + ":"
             if found.error is None
-            else f":gray-badge[error {formatting.format_number(found.error)}]"
+            else f":gray-badge[error {with_unit(found.model, formatting.format_number(found.error))}]"
         )
     if found.wrong is None:
         return formatting.status_label("unknown", "No label yet" if found.label is None else "Cannot tell") + ":"
@@ -243,8 +243,8 @@ def _case_facts(here: CasePage, happened: Happened | None) -> list[tuple[str, st
         ("Environment", found.environment if found.environment != "production" else ""),
         ("Score", formatting.format_number(found.score, 4) if found.score is not None else ""),
         ("Threshold", formatting.format_number(found.threshold) if found.model.task == "binary" else ""),
-        ("Decision", logged_value_text(found.answer) if found.answer else ""),
-        ("Label", f"{logged_value_text(label.value)[:60]} ({formatting.format_day(label.at)})" if label else "none yet"),
+        ("Decision", outcome_words(found.model, found.answer) if found.answer else ""),
+        ("Label", f"{outcome_words(found.model, label.value)[:60]} ({formatting.format_day(label.at)})" if label else "none yet"),
         ("Label from", _label_origin(found)),
         ("Cost of the error", _error_cost(happened)),
         ("Status", found.status if found.status != "ok" else ""),

@@ -9,6 +9,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
+from observability.core.numerals import format_figure
 from observability.dashboard import clicks, empty_states, frame, links, load
 from observability.dashboard.case import find_case, load_case
 from observability.dashboard.case.label import RELABEL_QUEUE
@@ -17,6 +18,7 @@ from observability.dashboard.sidebar import BIND
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import csv_button, cut_note, link_button, plain_caption, plain_paragraph, unavailable_note
 from observability.export.csv import inert_csv, inert_text, unaltered
+from observability.investigation.label_types import class_words, with_unit
 from observability.investigation.relabel_queue import PEOPLE
 from observability.store.types.search_terms import SEARCH_NAMES, is_search_filter
 
@@ -97,7 +99,7 @@ def case_queue(scope: Scope) -> None:
             case=links.case_link(case["id"], case["id"], model.name, scope),
             at=formatting.format_minute(case["at"]),
             said=_predicted_words(model, case["decision"], case["score"]),
-            truth=model.classes[case["label"]] if 0 <= case["label"] < len(model.classes) else None,
+            truth=class_words(model, model.classes[case["label"]]) if 0 <= case["label"] < len(model.classes) else None,
             because=case["because"],
         )
         for case in found.frame.to_dict("records")
@@ -223,16 +225,19 @@ def _matching_row(model: Model, each: dict[Any, Any], scope: Scope, named_column
 
 def _predicted_words(model: Model, decision: int, score: float | None) -> str:
     """The decision and its score; of a regression the value."""
-    said = model.classes[decision] if 0 <= decision < len(model.classes) else None
+    said = class_words(model, model.classes[decision]) if 0 <= decision < len(model.classes) else None
     number = formatting.format_number(score)
-    return number if said is None else f"{said} ({number})" if number != formatting.DASH else said
+    if said is None:
+        return with_unit(model, number) if model.task == "regression" and number != formatting.DASH else number
+    return f"{said} ({number})" if number != formatting.DASH else said
 
 
 def _label_words(model: Model, each: dict[Any, Any]) -> str:
     """The label in words."""
     if 0 <= each["label"] < len(model.classes):
-        return model.classes[each["label"]]
-    return formatting.format_number(each["label_value"])
+        return class_words(model, model.classes[each["label"]])
+    number = formatting.format_number(each["label_value"])
+    return number if number == formatting.DASH else with_unit(model, number)
 
 
 def _outcome_cell(figure: float | None, model: Model) -> Cell:
@@ -240,7 +245,8 @@ def _outcome_cell(figure: float | None, model: Model) -> Cell:
     if figure is None or figure != figure:
         return {"s": "unknown", "t": "No label yet"}
     if model.task == "regression":
-        return {"t": f"{formatting.format_number(abs(figure))} too {'high' if figure > 0 else 'low'}" if figure else "exact"}
+        size = with_unit(model, formatting.format_number(abs(figure)))
+        return {"t": f"{size} too {'high' if figure > 0 else 'low'}" if figure else "exact"}
     return {"s": "ok", "t": "Right"} if figure == 1 else {"s": "act", "t": "Wrong"}
 
 
@@ -250,7 +256,7 @@ def _value_words(found: Any) -> str:
         return formatting.DASH
     if isinstance(found, bool):
         return "true" if found else "false"
-    return formatting.format_number(found, 5) if isinstance(found, float) else str(found)[:200]
+    return format_figure(found, 6) if isinstance(found, float) else str(found)[:200]
 
 
 def _truncation_note(rows: pd.DataFrame, how: str) -> None:

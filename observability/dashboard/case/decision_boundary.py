@@ -10,8 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
+from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
-from observability.core.numerals import logged_value_text
 from observability.dashboard import frame, links
 from observability.dashboard.case import load_case, what_if
 from observability.dashboard.case.case import CasePage
@@ -22,6 +22,7 @@ from observability.dashboard.charts import case as charts_case
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import cut_note, plain_caption, plain_paragraph, status_line, unavailable_note
 from observability.investigation.counterfactuals import Found
+from observability.investigation.label_types import class_words, outcome_words, with_unit
 from observability.investigation.model_answers import Curve, Margin, Opposite
 
 MOST_CHANGES = 8
@@ -60,8 +61,8 @@ def _opposite_case(here: CasePage) -> None:
     if found is None:
         return
     distance = formatting.format_number(found.distance)
-    label = f"label {logged_value_text(found.label)}" if found.label is not None else "no label"
-    plain_paragraph(f"{len(found.changes)} features differ; {label}. Distance {distance}, {found.searched:,} rows searched.")
+    label = f"label {outcome_words(here.row.model, found.label)}" if found.label is not None else "no label"
+    plain_paragraph(f"{len(found.changes)} features differ; {label}. Distance {distance}, {found.searched:,} sampled rows searched.")
     columns = (column("feature", "Feature", strong=True), column("mine", "This case"), column("theirs", "The other case"))
     rows = [
         table_row(feature=name, mine=input_value_words(mine), theirs={"t": input_value_words(theirs), "mark": "differs", "changed": True})
@@ -76,9 +77,10 @@ def _opposite_case(here: CasePage) -> None:
 
 def _answer_with_score(here: CasePage, prediction: str | None, score: float | None) -> str:
     """A decision with its score; of a regression the value."""
-    if here.row.model.task == "regression":
-        return formatting.format_number(score)
-    return f"{prediction if prediction is not None else formatting.DASH} ({formatting.format_number(score)})"
+    model = here.row.model
+    if model.task == "regression":
+        return with_unit(model, formatting.format_number(score))
+    return f"{outcome_words(model, prediction) if prediction is not None else formatting.DASH} ({formatting.format_number(score)})"
 
 
 def _counterfactual_section(here: CasePage) -> None:
@@ -115,17 +117,17 @@ def _counterfactual_table(here: CasePage, found: Found) -> None:
     for place, each in enumerate(found.counterfactuals):
         scores[f"c{place}"] = {
             "s": "ok" if each.reached else "unknown",
-            "t": score_words(each.score),
+            "t": score_words(here.row.model, each.score),
             "title": "another decision" if each.reached else "same decision",
         }
     draw_table("flips", "Counterfactuals beside this case", columns, [*rows, table_row(scores, selected=True)], compact=True)
 
 
-def score_words(score: Any) -> str:
+def score_words(model: Model, score: Any) -> str:
     """A score; of classes the most probable one."""
     if isinstance(score, dict) and score:
         best = max(score, key=lambda name: score[name])
-        return f"{best} ({formatting.format_number(score[best])})"
+        return f"{class_words(model, best)} ({formatting.format_number(score[best])})"
     return formatting.format_number(score) if isinstance(score, int | float) else formatting.DASH
 
 
@@ -154,7 +156,8 @@ def _response_curve(here: CasePage, each: Curve, place: int) -> None:
         f"{flipping} of {len(each.flips)} values change the decision." if flipping else "no value changes the decision."
     )
     st.markdown(formatting.escape_markdown(said_) + (" :gray[:material/lock: locked]" if each.locked else ""))
-    figure = charts_case.ice_curve(rows, feature=each.feature, kind=each.kind, at=each.at, score=each.score, edge=edge_, unit="score")
+    options: dict[str, Any] = {"feature": each.feature, "kind": each.kind, "at": each.at, "score": each.score}
+    figure = charts_case.ice_curve(rows, **options, edge=edge_, share=bool(here.row.model.classes))
     frame.chart_with_table(figure, rows, key=f"ice-{place}", alt=f"Simulated: {said_}")
 
 

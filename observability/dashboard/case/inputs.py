@@ -31,7 +31,9 @@ FLAGS = {
 COLUMNS = (
     column("feature", "Feature", strong=True, width="12rem"),
     column("value", "Value", align="right", width="10rem"),
-    column("place", "In the reference", width="10rem", help="Percentile of a number, on the central 90 %; of a level, its share"),
+    column(
+        "place", "In the reference", width="10rem", help="Share of the reference below a number, on its central 90 %; of a level, its share"
+    ),
     column("flag", "Flag", width="8rem"),
     column("because", "Details", wide=True),
 )
@@ -114,11 +116,12 @@ def _input_row(each: Input, scope: Scope, other: Twin | None = None) -> dict[str
         others = ", ".join(FLAGS[flag][1].lower() for flag in each.flags[1:] if flag in FLAGS)
         cells["flag"] = {**links.link_cell(word, "quality", scope), "s": severity, "title": meaning, "sub": others or None}
     if each.percentile is not None:
-        about = "" if each.exact else "about "
+        about, below = "" if each.exact else "about ", each.percentile if each.below is None else each.below
         scale = {"low": 5, "high": 95, "min": 0, "max": 100, "whole": 50, "width": 130}
         interval = {"v": each.percentile, **scale, "tone": _flag_tone(each)}
-        words = f"{about}{formatting.format_number(each.percentile)} %"
-        cells["place"] = {"t": words, "title": "of the reference lies below", "interval": interval}
+        words = f"{about}{formatting.format_share(below / 100)} below"
+        equal = f"{formatting.format_share(each.equal / 100)} equal" if each.equal else None
+        cells["place"] = {"t": words, "sub": equal, "title": "of the reference", "interval": interval}
     elif each.share is not None:
         cells["place"] = {"t": formatting.format_share(each.share), "title": "of the reference's rows", "bar": {"v": each.share, "max": 1}}
     return table_row(cells)

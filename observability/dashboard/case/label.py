@@ -5,7 +5,6 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.numerals import logged_value_text
 from observability.dashboard import links, person_name
 from observability.dashboard.case import case_decisions, load_case
 from observability.dashboard.case.case import CasePage, part_unavailable
@@ -13,6 +12,7 @@ from observability.dashboard.data import item_history
 from observability.dashboard.table import Cell, column, draw_table, plain_columns, table_row
 from observability.dashboard.widgets import link_button, plain_caption, plain_paragraph, status_line
 from observability.investigation.evidence_types import LabelCheck, Neighbour
+from observability.investigation.label_types import class_words, outcome_words
 
 COLUMNS = (
     column("case", "Case", strong=True, width="14rem"),
@@ -39,7 +39,7 @@ def label_section(here: CasePage) -> None:
         part_unavailable(here, "label_check")
     else:
         st.markdown(f"{_label_status(check)}: {formatting.sentence_markdown(check.because)}")
-        _label_evidence(check)
+        _label_evidence(here, check)
     _neighbours_table(here)
     if here.row.revisions:
         _label_revisions(here)
@@ -56,14 +56,14 @@ def _label_status(check: LabelCheck) -> str:
     return formatting.status_label("ok", "Plausible")
 
 
-def _label_evidence(check: LabelCheck) -> None:
+def _label_evidence(here: CasePage, check: LabelCheck) -> None:
     """Self-confidence, agreement of neighbours, votes of annotators."""
     parts = []
     if check.self_confidence is not None:
         limit = f", {formatting.format_number(check.threshold)} on average in its class" if check.threshold is not None else ""
         parts.append(f"Self-confidence of the label: {formatting.format_number(check.self_confidence)}{limit} ({check.basis})")
     if check.instead is not None:
-        parts.append(f"confident class: {check.instead}")
+        parts.append(f"confident class: {class_words(here.row.model, check.instead)}")
     if check.agree is not None:
         parts.append(f"{formatting.format_share(check.agree)} of the nearest labelled rows agree")
     if check.votes:
@@ -83,13 +83,13 @@ def _neighbours_table(here: CasePage) -> None:
     if own is not None and here.row.model.task != "regression":
         same = sum(each.label == own for each in near if each.label is not None)
         known = sum(each.label is not None for each in near)
-        plain_paragraph(f"{same} of the {known} nearest labelled cases have the label {logged_value_text(own)}.")
+        plain_paragraph(f"{same} of the {known} nearest labelled cases have the label {outcome_words(here.row.model, own)}.")
     draw_table("neighbours", "Nearest cases and their labels", COLUMNS, [_neighbour_row(each, own, here) for each in near], compact=True)
 
 
 def _neighbour_row(each: Neighbour, own: str | None, here: CasePage) -> dict[str, Any]:
     """One neighbour; its id links to its case."""
-    held: Cell = {"t": logged_value_text(each.label) if each.label is not None else "no label yet", "quiet": each.label is None}
+    held: Cell = {"t": outcome_words(here.row.model, each.label) if each.label is not None else "no label yet", "quiet": each.label is None}
     if own is not None and each.label is not None and here.row.model.task != "regression":
         held |= {"s": "ok", "title": "the same label"} if each.label == own else {"s": "watch", "title": "another label"}
     score = f" ({formatting.format_number(each.score)})" if each.score is not None and here.row.model.classes else ""
@@ -98,7 +98,7 @@ def _neighbour_row(each: Neighbour, own: str | None, here: CasePage) -> dict[str
         case=links.case_link(each.id, each.id, here.row.model.name, here.scope),
         distance=formatting.format_number(each.distance),
         label=held,
-        said=f"{logged_value_text(each.prediction) if each.prediction is not None else formatting.DASH}{score}",
+        said=f"{outcome_words(here.row.model, each.prediction) if each.prediction is not None else formatting.DASH}{score}",
         at=when,
     )
 
@@ -109,7 +109,7 @@ def _label_revisions(here: CasePage) -> None:
     rows = [
         table_row(
             {name: getattr(label, name) or None for name in ("source", "annotator", "guideline")},
-            value={"t": logged_value_text(label.value), "mark": "current" if label.current else None},
+            value={"t": outcome_words(here.row.model, label.value), "mark": "current" if label.current else None},
             at=formatting.format_minute(label.at),
             arrived=formatting.format_minute(label.arrived),
         )

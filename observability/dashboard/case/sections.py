@@ -16,6 +16,7 @@ from observability.dashboard.charts import case as charts_case
 from observability.dashboard.table import ASSETS
 from observability.export.case import SOURCES
 from observability.investigation.evidence_types import ErrorRule, LabelCheck, Triage
+from observability.investigation.label_types import with_unit
 
 Word = tuple[str, str]
 """A word or two, and their colour: act, watch, ok, or "" for grey."""
@@ -60,7 +61,8 @@ def _outcome_word(here: CasePage) -> Word:
     if found.label is None:
         return "no label yet", ""
     if found.error is not None:
-        return f"{formatting.format_number(abs(found.error))} too {'high' if found.error > 0 else 'low'}" if found.error else "exact", ""
+        size = with_unit(found.model, formatting.format_number(abs(found.error)))
+        return f"{size} too {'high' if found.error > 0 else 'low'}" if found.error else "exact", ""
     return ("inconclusive", "") if found.wrong is None else ("wrong", "act") if found.wrong else ("right", "ok")
 
 

@@ -42,13 +42,13 @@ def error_rule_section(here: CasePage) -> None:
         return
     status = formatting.status_label("watch", "A pattern") if found.weak else formatting.status_label("unknown", "No significant pattern")
     st.markdown(f"{status}: {formatting.sentence_markdown(found.because)}")
-    st.caption(
-        formatting.sentence_markdown(f"Rule searched on one half of the labelled rows, counted on the other. An error is {found.error}.")
-    )
+    where = f"The rule is searched on one half of {found.rows} and counted on the other, {found.counted:,} rows."
+    st.caption(formatting.sentence_markdown(f"{where} An error is {found.error}."))
     whole = max([each.high or 0.0 for each in found.trend] + [found.high or 0.0, found.overall or 0.0, 0.01])
-    every = {"rate": formatting.format_share(found.overall), "errors": "", "coverage": "100 %"}
+    errors = f"{round((found.overall or 0.0) * found.counted):,} of {found.counted:,}"
+    every = {"rate": formatting.format_share(found.overall), "errors": errors, "coverage": "100 %"}
     rows = [_rate_row("Like this: " + found.text, found, whole, found.overall, found.coverage)]
-    rows.append(table_row(every, what="All labelled predictions of the period"))
+    rows.append(table_row(every, what="All of the same half"))
     draw_table("rule", "Error rate of the rule and of all predictions", FIGURES, rows, compact=True)
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -67,12 +67,14 @@ def error_tree_section(here: CasePage) -> None:
         return
     last = [each for each in nodes if each.on_path][-1]
     share, coverage = formatting.format_share(last.rate), formatting.format_share(last.coverage)
-    where = "in all data" if last.parent is None else " and ".join(each.text for each in nodes if each.on_path and each.parent is not None)
-    plain_paragraph(f"This case: {where}; {last.errors:,} of {last.n:,} are errors ({share}), {coverage} of all errors.")
+    where = "no condition" if last.parent is None else " and ".join(each.text for each in nodes if each.on_path and each.parent is not None)
+    plain_paragraph(
+        f"This case: {where}; {last.errors:,} of {last.n:,} of the held-out half are errors ({share}), {coverage} of its errors."
+    )
     whole = max((each.high or 0.0 for each in nodes), default=1.0) or 1.0
     rows = []
     for each in nodes:
-        words = "all labelled predictions of the period" if each.parent is None else each.text
+        words = "all of the half that the tree was not grown on" if each.parent is None else each.text
         what = _node_cell(here, each, f"{PAD * each.depth}{'↳ ' if each.depth else ''}{words}")
         what["mark"] = "this case" if each.on_path else None
         rows.append(_rate_row(what, each, whole, nodes[0].rate, each.coverage, selected=each.on_path))

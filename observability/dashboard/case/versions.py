@@ -6,7 +6,6 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.numerals import logged_value_text
 from observability.core.window import Slice
 from observability.dashboard import links
 from observability.dashboard.case import load_case
@@ -15,6 +14,7 @@ from observability.dashboard.case.decision_boundary import answer_or_reason, com
 from observability.dashboard.case.inputs import week_scope
 from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import plain_caption, status_line
+from observability.investigation.label_types import outcome_words, with_unit
 from observability.investigation.model_answers import Answered, Churn, Regressed, Share
 
 ROLES = {"this": "this one", "previous": "earlier", "next": "later", "challenger": "challenger", "baseline": "simple baseline"}
@@ -64,13 +64,15 @@ def _version_row(each: Answered, here: CasePage) -> dict[str, Any]:
     if each.right is not None:
         right = {"s": "ok", "t": "Right"} if each.right else {"s": "act", "t": "Wrong"}
     elif each.absolute_error is not None:
-        right = {"t": f"off by {formatting.format_number(each.absolute_error)}"}
+        right = {"t": f"off by {with_unit(here.row.model, formatting.format_number(each.absolute_error))}"}
     score = (
-        f" ({score_words(each.score)})" if here.row.model.classes and not isinstance(each.score, dict) and each.score is not None else ""
+        f" ({score_words(here.row.model, each.score)})"
+        if here.row.model.classes and not isinstance(each.score, dict) and each.score is not None
+        else ""
     )
     lacking = f"; missing inputs: {', '.join(each.missing[:4])}" if each.missing else ""
     how = each.why or f"{SOURCES.get(each.source or '', '')}{lacking}"
-    said_ = f"{logged_value_text(each.prediction) if each.prediction is not None else formatting.DASH}{score}"
+    said_ = f"{outcome_words(here.row.model, each.prediction) if each.prediction is not None else formatting.DASH}{score}"
     return table_row(
         version={**_version_cell(each, here), "sub": ROLES[each.role]},
         said={"t": said_ if each.source else "not available", "mark": "simulated" if each.basis == "simulated" else None},
@@ -130,5 +132,5 @@ def _regressed_row(each: Regressed, here: CasePage) -> dict[str, Any]:
         case=links.case_link(each.id, each.id, here.row.model.name, here.scope),
         a=formatting.format_number(each.score_a),
         b=formatting.format_number(each.score_b),
-        label=logged_value_text(each.label),
+        label=outcome_words(here.row.model, each.label) if each.label is not None else formatting.DASH,
     )

@@ -12,7 +12,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.catalog import Column
 from observability.core.errors import ObservabilityError
-from observability.core.numerals import format_figure, logged_value_text
+from observability.core.numerals import format_figure
 from observability.dashboard import links, person_name
 from observability.dashboard.case import case_decisions, load_case
 from observability.dashboard.case.case import CasePage
@@ -22,6 +22,7 @@ from observability.dashboard.table import column, draw_table, table_row
 from observability.dashboard.widgets import unavailable_note
 from observability.investigation import decision_boundary
 from observability.investigation.counterfactuals import DECIMALS, decimals_of
+from observability.investigation.label_types import outcome_words
 from observability.investigation.model_answers import WhatIf
 from observability.investigation.sampled_rows import version_features
 from observability.store.types.decision_items import DecisionItem
@@ -51,7 +52,7 @@ def what_if_section(here: CasePage) -> None:
         return
     status = formatting.status_label("watch", "Another decision") if found.flips else formatting.status_label("ok", "Same decision")
     change = f"was {formatting.format_number(found.before)}, {format_figure(found.score - found.before, 3, sign=True)}"
-    words = f"{logged_value_text(found.prediction)}, score {formatting.format_number(found.score)} ({change})."
+    words = f"{outcome_words(here.row.model, found.prediction)}, score {formatting.format_number(found.score)} ({change})."
     st.markdown(f"{SIMULATED} {status}: {formatting.escape_markdown(words)}")
     with st.container(horizontal=True, gap="small"):
         with st.popover("Link to these values", type="tertiary", icon=":material/link:"):

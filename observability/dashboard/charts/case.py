@@ -52,10 +52,11 @@ def _signed_number(value: float) -> str:
     return numerals.format_figure(value, 3, sign=True)
 
 
-def ice_curve(frame: pd.DataFrame, *, feature: str, kind: str, at: object, score: float, edge: float | None, unit: str) -> go.Figure:
+def ice_curve(frame: pd.DataFrame, *, feature: str, kind: str, at: object, score: float, edge: float | None, share: bool) -> go.Figure:
     """ICE curve: the score along one feature with all others fixed; dashed, since it is simulated.
 
-    frame: value, score. at: the case's own value, a diamond. edge: the decision threshold, a line.
+    frame: value, score. at: the case's own value, a diamond. edge: the decision threshold, a line. share: the score is a probability, so
+    the axis starts at zero or above.
     """
     figure = go.Figure()
     number = kind == "number"
@@ -74,7 +75,9 @@ def ice_curve(frame: pd.DataFrame, *, feature: str, kind: str, at: object, score
     if at is not None:
         marker = {"symbol": "diamond", "size": 11, "color": theme.STRONG, "line": {"width": 1, "color": theme.SURFACE}}
         layout.add_marks(figure, [at if number else theme.inert_label(at, 18)], [score], hover="this case", marker=marker)
-    theme.themed(figure, height=210, x=theme.inert_label(feature, 40), tickformat=",.3~g", nticks=5)
+    theme.themed(
+        figure, height=210, x=theme.inert_label(feature, 40), tickformat=",.3~g", nticks=5, rangemode="nonnegative" if share else "normal"
+    )
     if edge is not None:
         horizontal_line(figure, edge, theme.ACT, "cut-off", "dot")
     return figure

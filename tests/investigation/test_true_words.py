@@ -1,0 +1,133 @@
+"""Sentences and columns of a case that said more than was measured, or something else."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.core.catalog import Edges
+from observability.core.settings import ModelSettings, parse_settings
+from observability.dashboard.case import cases
+from observability.dashboard.charts import case as charts_case
+from observability.investigation import comparison_rows, error_tree, input_checks, label_evidence, neighbours, source_triage
+from observability.investigation.case import open_case
+from observability.investigation.desired_outcome import margin_of
+from observability.investigation.evidence_types import ErrorRule
+from observability.investigation.model_answers import AttributionContrast, Bar
+from observability.investigation.outcome_facts import happened
+from observability.investigation.sampled_rows import real_rows
+from observability.investigation.score_explanation import with_stability
+from observability.worker.requests import ContrastExplanation
+from tests.support.case_world import World
+
+
+def test_a_value_with_ties_says_below_and_equal() -> None:
+    edges = Edges(edges=(0.0, np.nextafter(0.0, 1.0), 1.0, 2.0))
+    place = input_checks.reference_percentile(0.0, edges, {1: 60, 2: 30, 3: 10})
+    assert (place.below, place.equal, place.percentile) == (0.0, 60.0, 30.0)
+    assert input_checks.place_text(place) == "0 % of the reference is below it, 60 % equal to it."
+    between = input_checks.reference_percentile(1.5, edges, {1: 60, 2: 30, 3: 10})
+    assert input_checks.place_text(between) == "About 95 % of the reference is below it."
+
+
+def test_below_and_equal_are_those_of_the_raw_reference(case_world: World) -> None:
+    raw = case_world.loan_reference["age"].to_numpy()
+    case = open_case(case_world.store, "loan-7", model="loan")
+    age = next(each for each in case.part("inputs") if each.feature == "age")
+    if age.equal is not None:
+        assert age.below == pytest.approx(100 * (raw < age.value).mean())
+        assert age.equal == pytest.approx(100 * (raw == age.value).mean())
+    else:
+        assert not age.exact or age.below == pytest.approx(100 * (raw < age.value).mean())
+
+
+@pytest.mark.parametrize("added", [1.0, 0.999, 0.5])
+def test_a_whole_share_has_no_exponent(case_world: World, added: float) -> None:
+    case = open_case(case_world.store, "loan-8", model="loan")
+    rule = ErrorRule("x is 1", 100, 50, 0.5, 1.0, 0.4, 0.6, 0.05, True, counted=1000, because="Half of them are errors.")
+    case.known["rule"] = replace(rule, coverage=added)
+    (found,) = source_triage.weak_slice(case)
+    assert "e+" not in found.because and " % of these errors exceed" in found.because
+    assert "e+" not in label_evidence.chance_text(added)
+
+
+def test_an_axis_of_probabilities_does_not_start_below_zero() -> None:
+    frame = pd.DataFrame({"value": [1.0, 2.0], "score": [0.0, 0.9]})
+    options = {"feature": "x", "kind": "number", "at": 1.0, "score": 0.0, "edge": None}
+    assert charts_case.ice_curve(frame, **options, share=True).layout.yaxis.rangemode == "nonnegative"
+    assert charts_case.ice_curve(frame, **options, share=False).layout.yaxis.rangemode == "normal"
+
+
+def test_a_number_of_fifteen_digits_is_shown_with_six(case_world: World) -> None:
+    case = open_case(case_world.store, "price-10", model="price")
+    case.row = replace(case.row, score=123.456789012345)
+    assert "123.457" in happened(case).sentence and "123.4567" not in happened(case).sentence
+
+
+def test_a_column_has_no_more_digits_than_its_values() -> None:
+    assert cases._value_words(509.0) == "509"
+    assert cases._value_words(0.03) == "0.03"
+
+
+def test_a_cut_of_the_tree_is_a_value_that_could_be_measured(case_world: World) -> None:
+    """A cut half-way between two values has a digit more than they have, and is a value of neither."""
+    assert error_tree.measured_cut(np.array([1.0, 2.0, 5.0]), 1.5) == 2.0
+    assert error_tree.measured_cut(np.array([1.25, 2.5]), 1.37) == 1.38
+    assert error_tree.measured_cut(np.array([17.46, 17.48]), 17.47) == 17.48
+
+
+def test_a_figure_of_a_sample_says_that_it_is_one(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = open_case(case_world.store, "loan-100", model="loan")
+    assert f"of {len(comparison_rows.labelled_rows_of(case)):,} labelled predictions" in source_triage.ordinary_error_source(case).because
+    monkeypatch.setattr(comparison_rows, "row_limit", lambda _model, rows=500, _cells=0: min(rows, 500))
+    monkeypatch.setattr(neighbours, "CALIBRATED_ON", 150)
+    small = open_case(case_world.store, "loan-100", model="loan")
+    rows, total = len(comparison_rows.labelled_rows_of(small)), comparison_rows.labelled_total(small)
+    assert rows < total
+    assert f"of a sample of {rows:,} of {total:,} labelled predictions" in source_triage.ordinary_error_source(small).because
+    (far,) = source_triage.far_from_reference(small)
+    assert "a sample of 150 of 1,200 reference rows" in far.because
+    margin = margin_of(small.row, real_rows(small.store, small.row, production=False))
+    assert f"{margin.rows:,} reference rows are at least as near" in margin.because
+
+
+def test_one_row_of_150_does_not_show_that_a_case_is_unlike_the_reference(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = open_case(case_world.store, "loan-20", model="loan")
+    monkeypatch.setattr(source_triage.neighbours, "far", lambda _case: neighbours.Far(3.0, 1 / 150, 150, 1 / 150, 150))
+    assert all(each.score < 0.5 for each in source_triage.far_from_reference(case))
+    monkeypatch.setattr(source_triage.neighbours, "far", lambda _case: neighbours.Far(3.0, 0.0, 600, 0.0, 600))
+    assert [each.score for each in source_triage.far_from_reference(case)] == [0.7]
+
+
+def test_the_stability_of_another_base_says_which_rows_it_is_of() -> None:
+    values = np.random.default_rng(3).normal([1.0, 0.5, 0.1], 0.2, (40, 3))
+    held = ContrastExplanation(values, np.full(40, 0.25), 1.85, 0.8, "logit", "shap tree", ("a", "b", "c"), None, 0.0, "")
+    bars = tuple(Bar(name, 1.0, float(value)) for name, value in zip("abc", values.mean(axis=0), strict=True))
+    shown = AttributionContrast("average", "the trees' own counts", None, 0.25, 1.85, 0.0, True, "logit", bars, "shap tree", "stored")
+    same = with_stability(shown, held).stability
+    assert same is not None and same.because.startswith("Over ")
+    other = with_stability(replace(shown, base_value=0.9), held).stability
+    assert other is not None and "whose base value is 0.25 (the waterfall's is 0.9)" in other.because
+
+
+def test_units_and_class_names_come_from_the_settings(case_world: World) -> None:
+    loan, price = (open_case(case_world.store, "both-1", model=name) for name in ("loan", "price"))
+    loan.row = replace(
+        loan.row, model=replace(loan.row.model, settings=replace(loan.row.model.settings, class_names={"1": "repaid", "0": "lost"}))
+    )
+    sentence = happened(loan).sentence
+    assert sentence.startswith(("Predicted repaid at", "Predicted lost at")) and (
+        "outcome repaid" in sentence or "outcome lost" in sentence
+    )
+    assert "label repaid" in loan.part("label_check").because or "label lost" in loan.part("label_check").because
+    price.row = replace(price.row, model=replace(price.row.model, settings=replace(price.row.model.settings, unit="euros")))
+    assert " euros. Real outcome " in happened(price).sentence and " euros too " in happened(price).sentence
+    assert comparison_rows.bad(price).text.startswith("an absolute error above ") and " euros," in comparison_rows.bad(price).text
+
+
+def test_class_names_are_a_table_of_words() -> None:
+    found = parse_settings({"settings": {"class_names": {"1": "late"}, "unit": "minutes"}})
+    assert found == ModelSettings(class_names={"1": "late"}, unit="minutes")
+    with pytest.raises(Exception, match="class_names is a table of words"):
+        parse_settings({"settings": {"class_names": ["late"]}})
