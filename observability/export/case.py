@@ -27,7 +27,7 @@ from observability.store.types.decision_items import DecisionItem
 MASKED = "masked"
 MOST_BARS = 8
 SOURCES = {
-    "input": "Wrong input",
+    "input": "Missing or wrong input",
     "far_from_reference": "Far from the reference",
     "label": "Suspect label",
     "weak_slice": "Weak slice",
@@ -316,6 +316,8 @@ def triage_sentence(triage: Triage, case: Case, rule: ErrorRule | None, masked: 
         if given.feature in masked and given.because:
             sentence = sentence.replace(f"{given.feature} ({', '.join(given.flags)}): {given.because}", f"A masked column: {MASKED}.")
             sentence = sentence.replace(given.because, f"{MASKED}.")
+    if case.repair is not None and case.repair.key in masked:  # its source names a level of the column
+        sentence = sentence.replace(case.repair.source, "good values of a masked column")
     if triage.source == "far_from_reference" and masked:  # it lists columns with unusual values
         names = "|".join(map(re.escape, sorted(masked, key=len, reverse=True)))
         sentence = re.sub(rf"(?<!\w)(?:{names})(?!\w)", "a masked column", sentence)

@@ -163,6 +163,32 @@ class Triage:
 
 
 @dataclass(frozen=True)
+class InputRepair:
+    """The answer with repaired inputs (input_repair.py), simulated. before: the model's answer to the stored input. middle, low, high:
+    median and central 80 % of the answers to `n` repaired inputs. right: repaired answers that are right; None where the label is unknown
+    or the answer was right. nearer: by how much the median is nearer to the truth, and part: which part of the error that is. key: the column of the source.
+    """
+
+    features: tuple[str, ...]
+    source: str
+    before: float
+    middle: float
+    low: float
+    high: float
+    n: int
+    right: int | None = None
+    nearer: float = 0.0
+    part: float = 0.0
+    key: str | None = None
+    because: str = ""
+
+    @property
+    def cause(self) -> float:
+        """Share of repairs that make the answer right; 0 where the median moves away from the truth, or not at all."""
+        return self.right / self.n if self.right and self.nearer > 0 else 0.0
+
+
+@dataclass(frozen=True)
 class Explained:
     """Attributions (score_explanation.py): base_value + Σ attributions + residual is the model's output in the link space.
 
@@ -208,6 +234,7 @@ class Case:
     happened: Happened | None = None
     label: Label | None = None
     inputs: tuple[Input, ...] | None = None
+    repair: InputRepair | None = None
     explanation: Explained | None = None
     neighbours: tuple[Neighbour, ...] | None = None
     label_check: LabelCheck | None = None
@@ -247,7 +274,7 @@ class Case:
 
 NAMES = {"explanation": "attributions"}
 """Parts with another name in the JSON."""
-UNNAMED = ("happened", "label_check")
+UNNAMED = ("happened", "label_check", "repair")
 """Parts that are not in the JSON."""
 
 

@@ -43,6 +43,7 @@ PARTS: Mapping[str, CasePart] = {
     "happened": imported("observability.investigation.outcome_facts:happened"),
     "label": current_label,
     "inputs": imported("observability.investigation.input_checks:checked_inputs"),
+    "repair": imported("observability.investigation.input_repair:repair"),
     "findings": imported("observability.investigation.same_day_findings:same_day_findings"),
     "explanation": imported_with_worker("observability.investigation.score_explanation:explain"),
     "counterfactuals": imported_with_worker("observability.investigation.counterfactuals:counterfactuals"),

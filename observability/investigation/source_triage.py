@@ -16,23 +16,19 @@ from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.conditions import FIELDS, condition_mask
 from observability.investigation.desired_outcome import reference_sample
 from observability.investigation.error_rule import search_half
-from observability.investigation.evidence_types import ErrorRule, Input, LabelCheck, Source, Triage
+from observability.investigation.evidence_types import ErrorRule, InputRepair, LabelCheck, Source, Triage
+from observability.investigation.input_faults import RARE, TOGETHER, UNCOMMON, missing_together, moved_with_others, odd_inputs
 from observability.investigation.label_types import outcome_words
 from observability.investigation.version_comparison import versus
 from observability.stats.interval import rate_difference_interval, rate_interval
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    pass
 
 UNKNOWN = 0.3
 """Weight of an ordinary error."""
-FLAG_WEIGHT = {"absent": 0.8, "wrong_type": 0.9, "stale": 0.75, "unseen": 0.55, "out_of_range": 0.7}
-TOGETHER = 0.85
-"""Weight of more values missing at once than in nearly all of the reference, as when a feed fails."""
-RARE, UNCOMMON = 0.01, 0.05
-"""Shares of the reference below which a missing value is rare, or uncommon."""
-COMMON_NOW = 0.02
-"""Share of current rows from which an out-of-range value counts as a general shift, not as a fault of one input."""
+UNTRIED = 0.7
+"""Factor for suspected inputs whose repair could not be tried."""
 ODD = 0.4
 """Weight from which odd inputs alone can make a row far from its reference."""
 AT_EDGE, NEAR_EDGE = 0.6, 0.15
@@ -51,67 +47,27 @@ more often.
 
 def triage(case: CaseInProgress) -> tuple[Triage, ...]:
     """Sources with evidence, and `unknown`, best first; ties in the order of SOURCES."""
-    found = [source for read in SOURCES for source in read(case) if source.score > 0]
+    found = [source for read in SOURCES for source in read(case) if source.score > 0 or source.source == "input"]
     return tuple(sorted([*found, ordinary_error_source(case)], key=lambda source: -source.score))
 
 
 def input_sources(case: CaseInProgress) -> Iterator[Triage]:
-    """Missing, mistyped, stale, unseen or out-of-range values, weighted by the importance of the feature."""
-    given: tuple[Input, ...] = case.part("inputs") or ()
-    odd = sorted(((weight, each) for each in given if (weight := oddness(case, each)) > 0), key=lambda part: -part[0])
+    """Suspected inputs, weighted by the share of repairs that make the answer right; less where no repair could be tried."""
+    odd = odd_inputs(case)
     sentences = [f"{each.feature} ({', '.join(each.flags)}): {each.because}" for _, each in odd[:3]]
     weights = [weight for weight, _ in odd]
     if (together := missing_together(case)) is not None:
         weights.append(TOGETHER)
-        sentences.insert(0, together)
-    if weights:
-        score = 1 - float(np.prod([1 - weight for weight in weights]))
-        yield Triage("input", round(min(score, 0.95), 3), " ".join(sentences))
-
-
-def oddness(case: CaseInProgress, given: Input) -> float:
-    """Weight of one input as a fault, 0 to 1."""
-    weights = [FLAG_WEIGHT[flag] for flag in given.flags if flag in FLAG_WEIGHT and not moved_with_others(case, given, flag)]
-    if "null" in given.flags and given.share is not None:
-        weights.append(0.7 if given.share < RARE else 0.3 if given.share < UNCOMMON else 0.0)
-    return max(weights, default=0.0) * heard(case, given.feature)
-
-
-def moved_with_others(case: CaseInProgress, given: Input, flag: str) -> bool:
-    """Whether a number is outside the reference on the same side as many other current rows. An unseen level stays odd however frequent
-    it is, since the model cannot know it.
-    """
-    edges = case.row.version.edges.get(f"feature.{given.feature}")
-    frame = comparison_rows.labelled_rows_of(case)
-    if flag != "out_of_range" or edges is None or edges.limits is None or not isinstance(given.value, int | float) or frame.empty:
-        return False
-    values = frame[f"feature.{given.feature}"]
-    lowest, highest = edges.limits
-    outside = values > highest if given.value > highest else values < lowest
-    return float(outside.mean()) > COMMON_NOW
-
-
-def heard(case: CaseInProgress, feature: str) -> float:
-    """Weight of a feature by its importance in the settings, 0.6 to 1; 0.9 without importances."""
-    importance = case.row.model.settings.importance
-    if not importance:
-        return 0.9
-    return float(min(1.0, 0.6 + 0.4 * importance.get(feature, 0.0) * len(importance)))
-
-
-def missing_together(case: CaseInProgress) -> str | None:
-    """A sentence where more values are missing at once than in nearly all of the reference."""
-    columns = neighbours.compared_features(case.row)
-    own = comparison_rows.values(case.row)
-    mine = sum(own[each.reference] is None for each in columns)
-    frame: DataFrame = comparison_rows.reference(case)
-    if mine < 2 or frame.empty:
-        return None
-    theirs = frame[[each.reference for each in columns]].isna().sum(axis=1)
-    share = float((theirs >= mine).mean())
-    if share >= RARE:
-        return None
-    return f"{mine} of {len(columns)} inputs are missing at once, as in {percent(share, 2)} of {reference_sample(case.row, len(frame))}."
+        sentences = [together]
+    if not weights:
+        return
+    score = min(1 - float(np.prod([1 - weight for weight in weights])), 0.95)
+    tried: InputRepair | None = case.part("repair")
+    if tried is None:
+        yield Triage("input", round(UNTRIED * score, 3), f"{' '.join(sentences)} No repair was tried: {case.why.get('repair', '')}")
+    else:
+        part = UNTRIED if tried.right is None else tried.cause
+        yield Triage("input", round(score * part, 3), f"{tried.because} {' '.join(sentences)}")
 
 
 def far_from_reference(case: CaseInProgress) -> Iterator[Triage]:
@@ -122,7 +78,7 @@ def far_from_reference(case: CaseInProgress) -> Iterator[Triage]:
         return
     share = max(rate_interval(round(part * n), n).high or 1.0 for part, n in found.shares)
     score = 0.0 if share > UNCOMMON else 0.45 if share > RARE else 0.7
-    if any(each.score >= ODD for each in input_sources(case)):
+    if any(weight >= ODD for weight, _ in odd_inputs(case)):
         score *= 0.7  # odd inputs alone make a row far
     because = f"{percent(found.share)} of {reference_sample(case.row, found.n)} are as far from the reference"
     because += f", and {percent(found.now)} of a sample of {found.now_rows:,} current rows" if found.now is not None else ""
@@ -175,6 +131,10 @@ def label_sources(case: CaseInProgress) -> Iterator[Triage]:
     if rule is not None and rule.weak and rule.rate and rule.overall and len(check.votes) < 2:
         score *= rule.overall / rule.rate
         because += " The model has more errors in this slice, so its evidence against the label counts less."
+    tried: InputRepair | None = case.part("repair")
+    if tried is not None and tried.cause and len(check.votes) < 2:
+        score *= 1 - tried.cause
+        because += " With repaired inputs the model agrees with the label."
     yield Triage("label", round(score, 3), because)
 
 

@@ -5,7 +5,18 @@ versions, and conclusions. Its address never changes. Each part works alone; a m
 
 import streamlit as st
 
-from observability.dashboard.case import case, conclude, decision_boundary, explanation, export, inputs, label, similar_errors, versions
+from observability.dashboard.case import (
+    case,
+    conclude,
+    decision_boundary,
+    explanation,
+    export,
+    inputs,
+    label,
+    load_case,
+    similar_errors,
+    versions,
+)
 from observability.dashboard.case import sections as case_sections
 
 here = case.open_case_page()
@@ -35,7 +46,10 @@ if at_once:
 case.case_section("Label check", lambda: label.label_section(here), anchor="label")
 case.case_section("Similar errors", lambda: similar_errors.error_rule_section(here), anchor="alike")
 grown, others = st.container(), st.container()
-case.case_section("Conclusion", lambda: conclude.conclusion_section(here), anchor="conclude")
+concluded, pending = st.container(), load_case.repair_pending(here.opened)
+if not pending:
+    with concluded:
+        case.case_section("Conclusion", lambda: conclude.conclusion_section(here), anchor="conclude")
 case.case_section("Earlier conclusions", lambda: conclude.earlier_conclusions(here), anchor="said")
 case.case_section("Export", lambda: export.case_downloads(here), anchor="take")
 with near:
@@ -49,6 +63,9 @@ with grown:
 if not at_once:
     with because:
         modelled(*WHY)
+if pending:
+    with concluded:
+        case.case_section("Conclusion", lambda: conclude.conclusion_section(here), anchor="conclude")
 if not known:
     with sections:
         case_sections.sections_list(here, known=True)

@@ -21,7 +21,7 @@ from tests.support.running import Dashboard
 pytestmark = pytest.mark.browser
 MODEL, CASE = "flights-late", "20131231-EWR-EV4495"
 FIXED = json.loads((Path(__file__).parents[1] / "investigation" / "triage_cases.json").read_text(encoding="utf-8"))
-SOURCES = {"input": "Wrong input", "label": "Suspect label", "weak_slice": "Weak slice"}
+SOURCES = {"input": "Missing or wrong input", "label": "Suspect label", "weak_slice": "Weak slice"}
 WALKED = [CASE, "tweet-3782", "ma-2016-10171"]
 
 

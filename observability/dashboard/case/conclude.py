@@ -10,6 +10,7 @@ from observability.core import formatting
 from observability.dashboard import links, person_name
 from observability.dashboard.case import case_decisions, load_case
 from observability.dashboard.case.case import CasePage, part_unavailable
+from observability.dashboard.case.explanation import computed_with_progress
 from observability.dashboard.case.inputs import week_scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import plain_caption, plain_paragraph, utc_midnight
@@ -36,7 +37,9 @@ DAYS_UNTIL_DUE = 14
 
 
 def conclusion_section(here: CasePage) -> None:
-    """The triage and the verdict form."""
+    """The triage, with suspected inputs tried, and the verdict form."""
+    if load_case.repair_pending(here.opened):
+        computed_with_progress(here, lambda note: load_case.try_repair(here.opened, note))
     found: tuple[Triage, ...] | None = here.part("triage")
     if found is None:
         part_unavailable(here, "triage")

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +18,7 @@ from observability.investigation import churn as churning
 from observability.investigation import (
     comparison_rows,
     decision_boundary,
+    input_faults,
     known_attributions,
     offline_values,
     queues,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from observability.worker.process import Worker
 
 Answer = TypeVar("Answer")
-COMPUTED = "page:average"
+COMPUTED, REPAIR_TRIED = "page:average", "page:repair"
 
 
 @dataclass
@@ -154,6 +155,27 @@ def offline_twin(held: OpenedCase) -> Twin | None:
 def case_error_tree(held: OpenedCase) -> tuple[Node, ...]:
     """The error tree of the case. Raises NotGivenError."""
     return _computed_once(held, "tree", lambda: growing.tree(held.look))
+
+
+def repair_pending(held: OpenedCase) -> bool:
+    """Whether inputs are suspected whose repair the model was not asked about yet."""
+    look = held.look
+    if look.row.version.artifact is None or held.part("repair") is not None or REPAIR_TRIED in look.known:
+        return False
+    with held.lock, look.store.snapshot():
+        return bool(input_faults.suspected_features(look))
+
+
+def try_repair(held: OpenedCase, progress: Progress) -> None:
+    """Repair the suspected inputs and ask the model in the worker; the triage is drawn anew from it."""
+    look = held.look
+    tried = replace(look, worker=_shared_worker(), progress=progress, known={}, why={})
+    with look.store.snapshot():
+        found = tried.part("repair")
+    with held.lock:
+        look.known |= {"repair": found, REPAIR_TRIED: True}
+        look.why |= tried.why
+    _forget_derived_parts(held)
 
 
 def response_curves(held: OpenedCase, progress: Progress) -> tuple[Curve, ...]:

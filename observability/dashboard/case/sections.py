@@ -44,7 +44,8 @@ def sections_list(here: CasePage, *, known: bool) -> None:
 
 def section_words_ready(here: CasePage) -> bool:
     """Whether the parts that the words need are computed."""
-    return {"inputs", "label_check", "rule", "triage"} <= here.opened.look.known.keys()
+    known = here.opened.look.known.keys()
+    return {"inputs", "label_check", "rule", "triage"} <= known and not load_case.repair_pending(here.opened)
 
 
 def _section_word(here: CasePage, word: Callable[[CasePage], Word]) -> Word:

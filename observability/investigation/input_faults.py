@@ -1,0 +1,78 @@
+"""Suspected inputs of a case: missing, mistyped, stale, unseen or out-of-range values, each with a weight."""
+
+from typing import TYPE_CHECKING
+
+from observability.core.numerals import percent
+from observability.investigation import comparison_rows, neighbours
+from observability.investigation.case_parts import CaseInProgress
+from observability.investigation.desired_outcome import reference_sample
+from observability.investigation.evidence_types import Input
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+FLAG_WEIGHT = {"absent": 0.8, "wrong_type": 0.9, "stale": 0.75, "unseen": 0.55, "out_of_range": 0.7}
+TOGETHER = 0.85
+"""Weight of more values missing at once than in nearly all of the reference, as when a feed fails."""
+RARE, UNCOMMON = 0.01, 0.05
+"""Shares of the reference below which a missing value is rare, or uncommon."""
+COMMON_NOW = 0.02
+"""Share of current rows from which an out-of-range value counts as a general shift, not as a fault of one input."""
+
+
+def odd_inputs(case: CaseInProgress) -> tuple[tuple[float, Input], ...]:
+    """The inputs with a weight as a fault, largest first."""
+    given: tuple[Input, ...] = case.part("inputs") or ()
+    return tuple(sorted(((weight, each) for each in given if (weight := oddness(case, each)) > 0), key=lambda part: -part[0]))
+
+
+def suspected_features(case: CaseInProgress) -> tuple[str, ...]:
+    """The features of suspected inputs: the odd ones, and all missing ones where more are missing at once than usual."""
+    odd = [each.feature for _, each in odd_inputs(case)]
+    missing = [each.feature for each in case.part("inputs") or () if {"null", "absent"} & set(each.flags)]
+    return tuple(dict.fromkeys([*odd, *(missing if missing_together(case) else ())]))
+
+
+def oddness(case: CaseInProgress, given: Input) -> float:
+    """Weight of one input as a fault, 0 to 1."""
+    weights = [FLAG_WEIGHT[flag] for flag in given.flags if flag in FLAG_WEIGHT and not moved_with_others(case, given, flag)]
+    if "null" in given.flags and given.share is not None:
+        weights.append(0.7 if given.share < RARE else 0.3 if given.share < UNCOMMON else 0.0)
+    return max(weights, default=0.0) * heard(case, given.feature)
+
+
+def moved_with_others(case: CaseInProgress, given: Input, flag: str) -> bool:
+    """Whether a number is outside the reference on the same side as many other current rows. An unseen level stays odd however frequent
+    it is, since the model cannot know it.
+    """
+    edges = case.row.version.edges.get(f"feature.{given.feature}")
+    frame = comparison_rows.labelled_rows_of(case)
+    if flag != "out_of_range" or edges is None or edges.limits is None or not isinstance(given.value, int | float) or frame.empty:
+        return False
+    values = frame[f"feature.{given.feature}"]
+    lowest, highest = edges.limits
+    outside = values > highest if given.value > highest else values < lowest
+    return float(outside.mean()) > COMMON_NOW
+
+
+def heard(case: CaseInProgress, feature: str) -> float:
+    """Weight of a feature by its importance in the settings, 0.6 to 1; 0.9 without importances."""
+    importance = case.row.model.settings.importance
+    if not importance:
+        return 0.9
+    return float(min(1.0, 0.6 + 0.4 * importance.get(feature, 0.0) * len(importance)))
+
+
+def missing_together(case: CaseInProgress) -> str | None:
+    """A sentence where more values are missing at once than in nearly all of the reference."""
+    columns = neighbours.compared_features(case.row)
+    own = comparison_rows.values(case.row)
+    mine = sum(own[each.reference] is None for each in columns)
+    frame: DataFrame = comparison_rows.reference(case)
+    if mine < 2 or frame.empty:
+        return None
+    theirs = frame[[each.reference for each in columns]].isna().sum(axis=1)
+    share = float((theirs >= mine).mean())
+    if share >= RARE:
+        return None
+    return f"{mine} of {len(columns)} inputs are missing at once, as in {percent(share, 2)} of {reference_sample(case.row, len(frame))}."

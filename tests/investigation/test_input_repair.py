@@ -1,0 +1,156 @@
+"""A suspected input is repaired and the model runs again: what it would have said, and whether the fault caused the error.
+
+Three stations report a level that moves slowly; the model says whether a river floods. Some readings are lost or wrong, and the label
+agrees with the true level, or with none.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.investigation.case import open_case
+from observability.investigation.case_parts import CaseInProgress
+from observability.store.db.database import Database
+from observability.store.opener import open_store
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
+from observability.worker.process import Worker
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+STEP = timedelta(minutes=20)
+STATIONS = ("east", "north", "west")
+LOST, LOST_AND_RIGHT, WRONG, HARMLESS = 601, 604, 607, 610
+"""Rows: the level is lost and the label is that of the true level; lost and the label is another; out of range; a lost `wind`, which the
+model does not use."""
+
+
+@dataclass(frozen=True)
+class River:
+    """The store, the fitted model and the true values of the rows."""
+
+    store: Database
+    booster: lightgbm.Booster
+    truth: pd.DataFrame
+
+
+def rows(n: int, rng: np.random.Generator) -> pd.DataFrame:
+    """True values: one station after another; a station's level is a slow wave of its own."""
+    place = np.arange(n)
+    station = place % 3
+    level = 5 + 3 * np.sin(place / 90 + 2.1 * station) + rng.normal(0, 0.05, n)
+    frame = pd.DataFrame({"station": np.array(STATIONS)[station], "level": level.round(2), "wind": rng.normal(5, 2, n).round(1)})
+    return frame.assign(label=(level > 6).astype(int))
+
+
+def encoded(frame: pd.DataFrame) -> pd.DataFrame:
+    """As the model takes them."""
+    return frame.assign(station=pd.Categorical(frame["station"], categories=list(STATIONS)))[["station", "level", "wind"]]
+
+
+@pytest.fixture(scope="module")
+def river(tmp_path_factory: pytest.TempPathFactory) -> Iterator[River]:
+    """A store of the river."""
+    folder, rng = tmp_path_factory.mktemp("river"), np.random.default_rng(5)
+    reference, truth = rows(900, rng), rows(900, rng)
+    given = {"objective": "binary", "verbosity": -1, "num_threads": 1, "num_leaves": 8, "seed": 1}
+    booster = lightgbm.train(given, lightgbm.Dataset(encoded(reference), reference["label"]), 40)
+    booster.save_model(folder / "river.txt")
+    reference.assign(score=booster.predict(encoded(reference))).to_csv(folder / "reference.csv", index=False)
+    sent = truth.copy()
+    sent.loc[[LOST, LOST_AND_RIGHT], "level"] = np.nan
+    sent.loc[WRONG, "level"] = -400.0
+    sent.loc[HARMLESS, "wind"] = np.nan
+    scores = booster.predict(encoded(sent))
+    labels = truth["label"].copy()
+    labels[[LOST_AND_RIGHT, HARMLESS]] = (scores[[LOST_AND_RIGHT, HARMLESS]] < 0.5).astype(int)  # the answer is wrong whatever the level
+    labels[[LOST, WRONG]] = (scores[[LOST, WRONG]] < 0.5).astype(int)
+    store = open_store(folder / "home", threads=2)
+    store.register(
+        RegistrationRequest(
+            model="river", version="1", task="binary", reference=folder / "reference.csv", label="label", score=("score",),
+            features=("station", "level", "wind"), artifact=folder / "river.txt",
+        ),
+    )  # fmt: skip
+    records: list[dict[str, Any]] = []
+    for place, row in enumerate(sent.to_dict("records")):
+        at = (START + place * STEP).isoformat()
+        features = {name: None if row[name] != row[name] else row[name] for name in ("station", "level", "wind")}
+        records.append(
+            {"kind": "prediction", "id": f"r-{place}", "model": "river", "version": "1", "at": at, "received_at": at, "features": features,
+             "score": float(scores[place]), "label": int(labels[place])}
+        )  # fmt: skip
+    path = folder / "records.jsonl"
+    path.write_text("\n".join(json.dumps(each) for each in records) + "\n")
+    report = store.load_files([path], LoadDefaults())
+    assert report.rejected == 0, report.reasons
+    yield River(store, booster, truth)
+    store.close()
+
+
+def opened(river: River, place: int, worker: Worker | None) -> CaseInProgress:
+    """The case of a row."""
+    return open_case(river.store, f"r-{place}", worker=worker, now=START + timedelta(days=30))
+
+
+def would_have_been(river: River, place: int) -> float:
+    """The model's score of the true values."""
+    return float(river.booster.predict(encoded(river.truth.iloc[[place]]))[0])
+
+
+def sources(case: CaseInProgress) -> dict[str, float]:
+    """Weights by source."""
+    return {each.source: each.score for each in case.part("triage")}
+
+
+@pytest.mark.parametrize("place", [LOST, WRONG])
+def test_a_fault_whose_repair_makes_the_answer_right_is_the_first_source(river: River, place: int, model_worker: Worker) -> None:
+    case = opened(river, place, model_worker)
+    label = int(case.row.label.value)
+    truth = would_have_been(river, place)
+    found = case.part("repair")
+    assert found is not None, case.why
+    assert found.features == ("level",) and "good values of station" in found.source
+    if (truth >= 0.5) == (label == 1):  # the true level gives the label
+        assert found.cause == 1 and found.low <= truth + 0.1 and found.high >= truth - 0.1
+        assert case.part("triage")[0].source == "input"
+        assert "right in 10 of 10 repairs" in case.part("triage")[0].because
+    else:
+        assert found.cause == 0 and "it did not cause this error" in found.because
+
+
+def test_both_outcomes_of_a_repair_are_among_the_cases(river: River) -> None:
+    right = [(would_have_been(river, place) >= 0.5) == (opened(river, place, None).row.label_code == 1) for place in (LOST, WRONG)]
+    assert any(right)
+
+
+def test_a_failed_feed_whose_repair_changes_nothing_is_no_source(river: River, model_worker: Worker) -> None:
+    case = opened(river, HARMLESS, model_worker)
+    found = case.part("repair")
+    assert found is not None and found.features == ("wind",), case.why
+    assert found.cause == 0
+    assert sources(case)["input"] == 0
+    assert "The feed failed; it did not cause this error." in found.because
+    assert case.part("triage")[0].source != "input"
+
+
+def test_without_a_worker_an_input_is_suspected_and_not_tested(river: River) -> None:
+    case = opened(river, LOST_AND_RIGHT, None)
+    (found,) = (each for each in case.part("triage") if each.source == "input")
+    assert 0 < found.score <= 0.7 and "No repair was tried" in found.because
+
+
+def test_what_was_tried_is_kept_for_a_page_without_a_worker(river: River, model_worker: Worker) -> None:
+    tried = opened(river, LOST_AND_RIGHT, model_worker).part("repair")
+    assert tried is not None and opened(river, LOST_AND_RIGHT, None).part("repair") == tried
+
+
+def test_a_case_without_suspected_inputs_has_nothing_to_repair(river: River) -> None:
+    case = opened(river, 500, None)
+    assert case.part("repair") is None and "repair" not in case.why
