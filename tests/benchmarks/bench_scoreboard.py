@@ -10,6 +10,7 @@ takes one `--share`th of the faults, so that so many labs in a row have had ever
 Named: a finding (`act` or `watch`) has the right subject and area (tests/support/simulation_key.py) within seven days of the first evidence. First, top three: it leads one of the
 first incidents. Delay: days from the first evidence to the end of that day, so that 1 is the soonest. Other acts: incidents beside the one that is
 right. By luck: the same streams scored with the key of another fault on the same model that has no answer in common with the right one.
+State and news: those of the finding that names the fault, on the day on which it is named best; the truth is bad, and new.
 `--to` keeps every scenario as a line: what is there is not judged again, and all that is there is told at the end.
 """
 
@@ -22,6 +23,7 @@ import time
 import zlib
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
 from statistics import mean, median
 
@@ -31,6 +33,7 @@ from scipy.stats import binomtest, chi2
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
+from observability.core.finding import news_of
 from observability.simulation.clean_log import CleanStream
 from observability.simulation.fault import STRENGTHS
 from observability.simulation.fault_targets import fault_targets
@@ -80,6 +83,8 @@ class Result:
     luck: str
     said: str
     varied: bool = False
+    state: str = ""
+    news: str = ""
 
 
 class Bases:
@@ -128,12 +133,14 @@ def score(lab, cell, scenario, reads):
     decoys = [right(each) for each in same_scene if apart(right(each), key)]
     rng = np.random.default_rng([cell.seed, zlib.crc32(f"{scenario.fault.name} {scenario.strength}".encode())])
     decoy = decoys[rng.integers(len(decoys))]
-    best, when, others, luck, said = "missed", None, 0, "missed", ""
+    best, when, others, luck, said, state, news = "missed", None, 0, "missed", "", "", ""
     for day in lab.judge(scenario, reads, first=evidence + 1):
         place = judged(day, key)
         luck = min(luck, judged(day, decoy), key=PLACES.index)
         if PLACES.index(place) < PLACES.index(best):
             best, when = place, day.number - evidence
+            named = next(each for each in (*(of.lead for of in day.incidents), *day.findings) if key.holds(each))
+            state, news = named.state, news_of(named) or "none"
         acts = [each for each in day.incidents if each.severity == "act"]
         others = len(acts) - any(leads(each, key) for each in acts)
         said = "; ".join(
@@ -142,7 +149,8 @@ def score(lab, cell, scenario, reads):
         )
         if place in ("first", "top three") or day.number >= evidence + HORIZON:
             break
-    return Result(scenario.fault.name, scenario.strength, **asdict(cell), place=best, days=when, others=others, luck=luck, said=said)
+    told = {"place": best, "days": when, "others": others, "luck": luck, "said": said, "state": state, "news": news}
+    return Result(scenario.fault.name, scenario.strength, **asdict(cell) | told)
 
 
 def clean(lab, scene, reads):
@@ -176,12 +184,20 @@ def figures(mine):
 
 def table(results, by):
     """Lines of figures by a key."""
-    groups = defaultdict(list)
-    for each in results:
-        groups[by(each)].append(each)
-    for name, mine in sorted(groups.items()):
+    for name, mine in sorted(by_kind(results, by).items()):
         print(f"{name:<34} {figures(mine)}")
     print()
+
+
+STATE, NEWS = attrgetter("state"), attrgetter("news")
+
+
+def by_kind(results, kind):
+    """Results by strength."""
+    groups = defaultdict(list)
+    for each in results:
+        groups[kind(each)].append(each)
+    return groups
 
 
 def tell(results, weeks, misses):
@@ -195,6 +211,14 @@ def tell(results, weeks, misses):
         lambda each: f"{kind(each)} labels {each.delay:2} d",
     ):
         table(results, by)
+    for name, mine in sorted(by_kind(results, kind).items()):
+        told = [each for each in mine if each.state]
+        shares = [
+            ", ".join(f"{word} {n / max(len(told), 1):.0%}" for word, n in Counter(map(of, told)).most_common()) for of in (STATE, NEWS)
+        ]
+        print(
+            f"{name}: when named, state {shares[0]}; news {shares[1]} (the fault is bad, and new: it began at most {HORIZON} days before its evidence)"
+        )
     for severity in ("act", "watch"):
         found = [one for each in weeks for one in each["alarms"] if one[0] == severity]
         bound = chi2.ppf(0.95, 2 * (len(found) + 1)) / 2 / max(len(weeks), 1)
