@@ -38,6 +38,8 @@ POLICY = (
 COMMAND_BYTES = 1_000_000
 WHERE = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL("./", location.href).href}</script>'
 """Tells Streamlit's front end where its server is; without it, two requests of every deep link fail."""
+HISTORY = Path(__file__).parent / "assets" / "history.js"
+"""Keeps the browser's history to one entry an action; it must run before Streamlit's front end."""
 
 
 class Headers:
@@ -114,20 +116,21 @@ def redirects() -> list[BaseRoute]:
 
 
 def documents() -> list[BaseRoute]:
-    """The document of each page with its own address: Streamlit's, with a line about the server's address."""
+    """The document of each page: Streamlit's, with our scripts."""
     from observability.dashboard.links import DEFAULT_PAGE, page_files
 
     async def document(_request: Request) -> Response:
         return HTMLResponse(streamlit_document(), headers={"Cache-Control": "no-cache"})
 
-    return [Route(f"/{file.stem}", document) for file in page_files().values() if file.stem != DEFAULT_PAGE]
+    return [Route("/" if file.stem == DEFAULT_PAGE else f"/{file.stem}", document) for file in page_files().values()]
 
 
 @cache
 def streamlit_document() -> str:
-    """Streamlit's document with our line before its scripts."""
+    """Streamlit's document with our scripts before its own."""
     text = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
-    return text.replace("<head>", f"<head>\n    {WHERE}", 1)
+    history = f"<script>{HISTORY.read_text(encoding='utf-8')}</script>"
+    return text.replace("<head>", f"<head>\n    {WHERE}\n    {history}", 1)
 
 
 @contextlib.asynccontextmanager

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from observability.core.bundle import bundle_folder
 from observability.core.finding import Finding
@@ -84,6 +85,17 @@ def remember_page(page: str) -> None:
     """Store the current page and its parameters, for the way back from a case."""
     if page != "case":
         st.session_state["came-from"] = {"page": page or DEFAULT_PAGE, "parameters": dict(st.query_params)}
+
+
+def forget_choices_on_back() -> None:
+    """Drop the contents of the boxes when the reader went back or forward in the browser: the address holds those of the page that is shown.
+
+    Streamlit restores a box when it is drawn, which is after pages read it.
+    """
+    context = get_script_run_ctx()
+    if context is not None and context.is_history_navigation:
+        for key in BOUND_KEYS:
+            st.session_state.pop(key, None)
 
 
 def previous_page() -> dict[str, Any]:

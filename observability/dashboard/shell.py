@@ -43,6 +43,7 @@ def main() -> None:
     corrected = sidebar.corrected_address()
     if corrected:
         st.switch_page(page, query_params=corrected)
+    links.forget_choices_on_back()
     links.remember_page(page.url_path)
     frame.mark_page_change(page.url_path)
     sidebar.draw_sidebar()

@@ -80,9 +80,9 @@ def check_address(models: list[str]) -> None:
 def corrected_address() -> dict[str, list[str]] | None:
     """The address as the boxes write it, where it is in another accepted form: window codes, dates, times with an offset.
 
-    None where it needs no correction.
+    None where it needs no correction. A link of Streamlit's own repeats what is already in the address; that needs none.
     """
-    given = {key: st.query_params.get_all(key) for key in st.query_params}
+    given = {key: list(dict.fromkeys(st.query_params.get_all(key))) for key in st.query_params}
     fixed = {key: list(values) for key, values in given.items()}
     instants = {key: parse_instant(given[key][-1]) for key in ("from", "to") if key in given}
     for key, instant in instants.items():
