@@ -147,7 +147,7 @@ def threshold_finding(onset: int, days: Sequence[DayDecisions], usual: UsualThre
     )
     base = context.undecided("serving/performance", context.model.subject("score"), METRIC, round(rows), f"{because}.", against="past")
     base = replace(
-        base, value=share, low=share, high=upper_share(days, usual, rows), limit=at[0], evidence=evidence_of(days, before, after)
+        base, value=share, low=share, high=upper_share(days, usual, rows), limit=at[0], evidence=evidence_of(days, usual, before, after)
     )
     if rows < MINIMUM_ROWS:
         return replace(base, because=f"{because}; judging that needs about {MINIMUM_ROWS - rows:,.0f} more predictions.")
@@ -178,7 +178,8 @@ def middle_score(highest: int, lowest: int) -> float:
     return float((bounds[min(highest, lowest)] + bounds[max(highest, lowest) + 1]) / 2)
 
 
-def evidence_of(days: Sequence[DayDecisions], before: float, after: float) -> dict[str, Any]:
-    """Return the thresholds, and the share of positive decisions by day since the change."""
+def evidence_of(days: Sequence[DayDecisions], usual: UsualThreshold, before: float, after: float) -> dict[str, Any]:
+    """Return the thresholds, the scores that the usual one surely decides, and the share of positive decisions by day since the change."""
     positive = [[(EPOCH + timedelta(days=day.day)).date().isoformat(), float(day.counts[1].sum() / day.counts.sum())] for day in days]
-    return {"baseline": before, "threshold": after, "positive_decisions_by_day": positive}
+    sure = {"negative_below": float(SCORE_EDGES[max(usual.highest - 1, 0)]), "positive_from": float(SCORE_EDGES[usual.lowest])}
+    return {"baseline": before, "threshold": after, **sure, "positive_decisions_by_day": positive}

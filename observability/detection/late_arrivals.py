@@ -4,6 +4,7 @@ Late records are in no figure of the days on which they are missing. The usual d
 arrive in one hour are those of a load or of a transfer; their times of arrival say nothing, and nothing is claimed.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -33,11 +34,12 @@ SPREAD = 0.5
 """Hours of arrival of the late predictions, relative to the hours of their event times, below which they came in a load."""
 
 
-def late_claims(now: "DataFrame", past: "DataFrame", context: Context) -> list[Finding]:
+def late_claims(now: "DataFrame", past: "DataFrame", without: Sequence[str], context: Context) -> list[Finding]:
     """Return the finding about late predictions; empty where they arrive as before.
 
-    now, past: samples with `at` and `arrived`.
+    now, past: samples with `at`, `arrived` and `device`. without: devices of the window that are left out, as those with a wrong clock.
     """
+    now = now[~now["device"].isin(without)]
     delay, before = delay_hours(now), delay_hours(past)
     if min(delay.size, before.size) < LEAST:
         return []
@@ -66,7 +68,12 @@ def late_claims(now: "DataFrame", past: "DataFrame", context: Context) -> list[F
             likely_source="system",
             onset=late_onset(now, late, at[0], context),
             rank=5.0 + share.value,
-            evidence={"late_from_hours": limit, "baseline": late_before / before.size, "baseline_n": before.size},
+            evidence={
+                "late_from_hours": limit,
+                "without_devices": list(without),
+                "baseline": late_before / before.size,
+                "baseline_n": before.size,
+            },
         )
     ]
 

@@ -14,6 +14,7 @@ from observability.proofs.rows import (
     number_literal,
     proven_rows,
     sample_sql,
+    text_literal,
 )
 from observability.stats.quantile import RELATIVE_ERROR
 
@@ -160,6 +161,27 @@ def default_score_proof(finding: Finding, context: Context) -> str:
 SELECT max(n) / sum(n) AS default_score_rate FROM scores"""
 
 
+def late_share_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the share of late predictions, on the sample that was read."""
+    left_out = ", ".join(text_literal(each) for each in finding.evidence["without_devices"])
+    devices = f"\nWHERE device IS NULL OR device NOT IN ({left_out})" if left_out else ""
+    late = f"date_diff('microsecond', \"at\", arrived) / 3.6e9 > {number_literal(finding.evidence['late_from_hours'])}"
+    return f"""WITH sample AS (
+  {sample_sql(proven_rows(finding, context), REQUEST_ROWS)}
+)
+SELECT count(*) FILTER ({late}) / count(*) AS late_rate FROM sample{devices}"""
+
+
+def threshold_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the share of decisions that the usual threshold surely makes otherwise, on the days since it moved."""
+    negative, positive = class_literals(context.model)
+    below, above = (number_literal(finding.evidence[each]) for each in ("negative_below", "positive_from"))
+    days = ", ".join(f"DATE '{day}'" for day, _ in finding.evidence["positive_decisions_by_day"])
+    other = f"(decision = {positive} AND score < {below}) OR (decision = {negative} AND score >= {above})"
+    rows = proven_rows(finding, context).where("decision IS NOT NULL AND isfinite(score)", f'"at"::DATE IN ({days})')
+    return f"SELECT count(*) FILTER ({other}) / count(*) AS threshold_shift\n{rows}"
+
+
 PERFORMANCE_PROOFS: Proofs = {
     **dict.fromkeys(
         ("mae", "rmse", "bias", "r2", "accuracy", "precision", "recall", "f1", "selection_rate", "log_loss", "brier", "roc_auc", "pr_auc"),
@@ -167,6 +189,7 @@ PERFORMANCE_PROOFS: Proofs = {
     ),
     "label_maturity": label_share_proof,
     "largest_error": largest_error_proof,
+    "threshold_shift": threshold_proof,
 }
 CALIBRATION_PROOFS: Proofs = {
     "calibration_slope": calibration_slope_proof,
@@ -174,6 +197,7 @@ CALIBRATION_PROOFS: Proofs = {
 }
 REQUEST_PROOFS: Proofs = {
     "default_score_rate": default_score_proof,
+    "late_rate": late_share_proof,
     OTHERS: "it is the outcome of a search over groups of similar requests, or over devices",
 }
 STATED_ERRORS = {

@@ -62,7 +62,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     known = [past, *([frames["reference"]] if "reference" in frames else [])]
     devices = device_claims(now, past, numbers, context)
     named = [each.subject.removeprefix("device=") for each in devices if each.metric == "clock_skew"]
-    late = late_claims(now[~now["device"].isin(named)], past, context)
+    late = late_claims(now, past, named, context)
     return [*bursts(now, past, context), *default_score(now, known, context), *late, *devices]
 
 
