@@ -20,8 +20,10 @@ WITHOUT_FAULT = {
 """Analyzers that no fault of the simulation is expected to trigger, and why."""
 
 
-def missing_parts(name: str, metrics: Collection[str]) -> list[str]:
-    """What an analyzer still needs, one line to write each. name: `section/name`; metrics: metrics that its findings use."""
+def missing_parts(name: str, metrics: Collection[str], proven: Collection[str] = ()) -> list[str]:
+    """What an analyzer still needs, one line to write each. name: `section/name`; metrics: metrics that its findings use; proven: those that its
+    `proofs` name.
+    """
     section, _, stem = name.partition("/")
     found = []
     if not (ROOT / f"tests/analyzers/{section}/test_{stem}.py").is_file():
@@ -33,6 +35,8 @@ def missing_parts(name: str, metrics: Collection[str]) -> list[str]:
         for metric in metrics
         if metric not in METRICS
     ]
+    if not proven:
+        found.append(f"observability/analyzers/{name}.py, proofs: `{{metric: what writes the SQL of its value, or why it has none}}`")
     if section not in SECTION_STAGES and name not in ANALYZER_STAGES:
         found.append(f'observability/incidents/grouping_rules.py, ANALYZER_STAGES: `{name!r}: "…",`, its stage in the pipeline')
     if name not in WITHOUT_FAULT and f'"{name}"' not in (ROOT / KEY).read_text(encoding="utf-8"):
@@ -57,7 +61,11 @@ def test_every_analyzer_has_all_its_parts() -> None:
         analyzer.name: lines
         for analyzer in discover()
         if (
-            lines := missing_parts(analyzer.name, {*analyzer.limits, *stated_metrics(ROOT / f"observability/analyzers/{analyzer.name}.py")})
+            lines := missing_parts(
+                analyzer.name,
+                {*analyzer.limits, *stated_metrics(ROOT / f"observability/analyzers/{analyzer.name}.py")},
+                analyzer.proofs,
+            )
         )
     }
     text = "\n".join(f"{name} needs\n  " + "\n  ".join(lines) for name, lines in missing.items())
@@ -66,7 +74,14 @@ def test_every_analyzer_has_all_its_parts() -> None:
 
 def test_what_a_new_analyzer_needs_is_listed_with_the_place_to_write_it() -> None:
     lines = missing_parts("weather/storms", {"storm_rate"})
-    places = ("tests/analyzers/weather/test_storms.py", "pages/weather/storms.py", "metric_definitions.py", "ANALYZER_STAGES", KEY)
+    places = (
+        "tests/analyzers/weather/test_storms.py",
+        "pages/weather/storms.py",
+        "metric_definitions.py",
+        "proofs",
+        "ANALYZER_STAGES",
+        KEY,
+    )
     assert len(lines) == len(places) and all(place in line for place, line in zip(places, lines, strict=True)), lines
 
 

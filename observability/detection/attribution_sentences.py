@@ -21,7 +21,7 @@ def attribution_split_sentence(
     assert found.before.value is not None and found.now.value is not None
     whole = (
         f"the {loss(share)} went from {plain_factor(found.before.value, share)} {HAD[against]} to {plain_factor(found.now.value, share)} "
-        f"({signed(found.change, share)})"
+        f"({signed(found.change, share)}; samples of {found.before.n:,.0f} and {found.now.n:,.0f} labelled rows)"
     )
     said = f"{signed(value.value, share)} ({signed(value.low, share)} to {signed(value.high, share)})"
     nothing = value.low <= 0 <= value.high

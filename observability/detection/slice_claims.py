@@ -142,7 +142,8 @@ def slice_finding(held: SearchedSlices, found: ChangedSlice, spec: TargetSpec, c
     subject, part = placed_slice(found, spec, context)
     n = round(found.now.n)
     value, low, high = shown_slice(found, spec)
-    base = context.undecided(NAME, subject, spec.metric, n, words.slice_sentence(found, spec, held.against, n), against=held.against)
+    because = words.slice_sentence(found, spec, held.against, n, len(held.now))
+    base = context.undecided(NAME, subject, spec.metric, n, because, against=held.against)
     return replace(
         base,
         slice=part,

@@ -86,7 +86,7 @@ def one_watched(
         if size >= act and found.p_value <= ACT_SHARE * context.budget
         else "watch"
     )
-    because = words.slice_sentence(replace(found, conditions=part.conditions), spec, held.against, round(found.now.n))
+    because = words.slice_sentence(replace(found, conditions=part.conditions), spec, held.against, round(found.now.n), len(now))
     return [
         replace(
             made,

@@ -11,11 +11,11 @@ from observability.stats.slices import ChangedSlice
 HAD = {"reference": "in the reference", "past": "in the month before", "peers": "elsewhere"}
 
 
-def slice_sentence(found: ChangedSlice, spec: TargetSpec, against: Against, n: int) -> str:
-    """Return what changed in a slice, with the numbers."""
+def slice_sentence(found: ChangedSlice, spec: TargetSpec, against: Against, n: int, sample: int) -> str:
+    """Return what changed in a slice, with the numbers. sample: rows of the window that were searched."""
     before, then = found.before, HAD.get(against, "before")
     what, now, rest = slice_name(spec, found.change), slice_figure(found.now.mean, spec), slice_figure(found.rest_now.mean, spec)
-    rows = f"{n:,} {'labelled ' if spec.labelled else ''}rows of the sample ({slice_percent(found.share)})"
+    rows = f"{n:,} {'labelled ' if spec.labelled else ''}rows of the sample of {sample:,} ({slice_percent(found.share)})"
     said = f"Where {conditions(found.conditions)}, {what} {now}"
     if before is None:
         return f"{said}, {rest} elsewhere: {rows}."

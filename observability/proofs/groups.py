@@ -78,7 +78,7 @@ def slice_proof(finding: Finding, context: Context) -> str | None:
     """The SQL of the figure of a slice, on the sample that was searched."""
     inside = " AND ".join(f"({each})" for each in _conditions_of(finding, context)) or "true"
     searched = str(context.window.slice) if context.window.slice else ""
-    sides = [proven_rows(finding, context, part=searched)]
+    rows = proven_rows(finding, context, part=searched)
     flag = {
         "accuracy": ("(decision = label)::INTEGER", "decision IS NOT NULL AND label IS NOT NULL"),
         "error_rate": ("(status <> 'ok')::INTEGER", "true"),
@@ -91,8 +91,13 @@ def slice_proof(finding: Finding, context: Context) -> str | None:
             kind = context.model.column(context.model.resolve(finding.subject))
             missing = f"{column} IS NULL" + (f" OR isnan({column})" if kind is not None and kind.kind == "number" else "")
             value = f"({missing})::INTEGER"
-        return f"WITH sample AS (\n  {sample_sql(sides[0], SAMPLE_ROWS)}\n)\nSELECT avg({value}) AS {finding.metric} FROM sample\nWHERE {known} AND {inside}"
-    return _error_sql(finding, context, sides[0], inside) if finding.metric in ("mae", "bias") else None
+        return _sample_mean(finding.metric, value, rows, f"{known} AND {inside}")
+    return _error_sql(finding, context, rows, inside) if finding.metric in ("mae", "bias") else None
+
+
+def _sample_mean(metric: str, value: str, rows: ProvenRows, condition: str) -> str:
+    """A mean over some rows of the sample."""
+    return f"WITH sample AS (\n  {sample_sql(rows, SAMPLE_ROWS)}\n)\nSELECT avg({value}) AS {metric} FROM sample\nWHERE {condition}"
 
 
 def _error_sql(finding: Finding, context: Context, rows: ProvenRows, inside: str) -> str | None:
@@ -101,7 +106,7 @@ def _error_sql(finding: Finding, context: Context, rows: ProvenRows, inside: str
         value, known = ("abs(score - label)" if finding.metric == "mae" else "score - label"), "label IS NOT NULL"
     elif context.model.task == "binary" and finding.metric == "bias":
         value, known = f"score - (label = {class_literals(context.model)[1]})::INTEGER", "label IS NOT NULL"
-        return f"WITH sample AS (\n  {sample_sql(rows, SAMPLE_ROWS)}\n)\nSELECT avg({value}) AS bias FROM sample\nWHERE {known} AND isfinite(score) AND {inside}"
+        return _sample_mean("bias", value, rows, f"{known} AND isfinite(score) AND {inside}")
     else:
         return None
     if finding.against != "reference":

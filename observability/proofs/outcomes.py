@@ -4,7 +4,7 @@ import sys
 
 from observability.core.analyzer import OTHERS, Context, Proofs
 from observability.core.finding import Finding
-from observability.core.view_names import view_columns
+from observability.core.view_names import view_columns, view_name
 from observability.proofs.rows import (
     ProvenRows,
     class_literals,
@@ -16,7 +16,6 @@ from observability.proofs.rows import (
     sample_sql,
     text_literal,
 )
-from observability.stats.quantile import RELATIVE_ERROR
 
 SMALLEST_PROBABILITY = sys.float_info.epsilon
 """Probabilities are clipped this far from 0 and 1 in the log loss."""
@@ -50,11 +49,12 @@ def metric_sql(metric: str, context: Context, rows: ProvenRows) -> str | None:
 def _regression_sql(metric: str, rows: ProvenRows) -> str | None:
     """MAE, RMSE, bias or R² of a regression."""
     known = rows.where("label IS NOT NULL")
+    variance = f"{WEIGHTED_MEAN.format('label ** 2')} - ({WEIGHTED_MEAN.format('label')}) ** 2"
     value = {
         "mae": WEIGHTED_MEAN.format(f"abs({ERROR[1:-1]})"),
         "bias": WEIGHTED_MEAN.format(ERROR),
         "rmse": f"sqrt({WEIGHTED_MEAN.format(f'{ERROR} ** 2')})",
-        "r2": f"1 - ({WEIGHTED_MEAN.format(f'{ERROR} ** 2')})\n  / ({WEIGHTED_MEAN.format('label ** 2')} - ({WEIGHTED_MEAN.format('label')}) ** 2)",
+        "r2": f"1 - ({WEIGHTED_MEAN.format(f'{ERROR} ** 2')})\n  / ({variance})",
     }.get(metric)
     return value and f"SELECT {value} AS {metric}\n{known}"
 
@@ -114,22 +114,27 @@ def _probability_sql(metric: str, context: Context, rows: ProvenRows) -> str | N
 
 
 def _ranking_sql(metric: str, context: Context, rows: ProvenRows) -> str:
-    """ROC AUC or PR AUC from the raw scores, of which equal ones are ties. The finding bins scores: see STATED_ERRORS."""
+    """ROC AUC or PR AUC. Scores of one bin are ties, as in the counts."""
     positive, negative = reversed(class_literals(context.model))
-    counted = f"""WITH scores AS (
-  SELECT score, coalesce(sum(weight) FILTER (label = {positive}), 0) AS positives, coalesce(sum(weight) FILTER (label = {negative}), 0) AS negatives
-  {indented(rows.where("label IS NOT NULL", "NOT isnan(score)"))}
-  GROUP BY score
+    version = text_literal(context.version.name)
+    figure, order = ("negatives", "bin") if metric == "roc_auc" else ("positives", "bin DESC")
+    value = {
+        "roc_auc": "sum(positives * (found - negatives / 2)) / (sum(positives) * sum(negatives))",
+        "pr_auc": "sum(positives * found / decided) / sum(positives)",
+    }[metric]
+    return f"""WITH bins AS (
+  SELECT bin, coalesce(sum(weight) FILTER (label = {positive}), 0) AS positives,
+    coalesce(sum(weight) FILTER (label = {negative}), 0) AS negatives
+  FROM (
+    SELECT weight, label, score
+    {indented(rows.where("label IS NOT NULL", "NOT isnan(score)"), 4)}) p
+  ASOF LEFT JOIN (
+    SELECT low, bin FROM {view_name(context.model, "edges")} WHERE version = {version} AND "column" = 'score') e ON p.score >= e.low
+  GROUP BY bin
 ), ranked AS (
-  SELECT *, sum({"negatives" if metric == "roc_auc" else "positives"}) OVER (ORDER BY score{"" if metric == "roc_auc" else " DESC"}) AS found,
-    sum(positives + negatives) OVER (ORDER BY score DESC) AS decided
-  FROM scores
-)"""
-    if metric == "roc_auc":
-        value = "sum(positives * (found - negatives / 2)) / (sum(positives) * sum(negatives))"
-    else:
-        value = "sum(positives * found / decided) / sum(positives)"
-    return f"{counted}\nSELECT {value} AS {metric} FROM ranked"
+  SELECT *, sum({figure}) OVER (ORDER BY {order}) AS found, sum(positives + negatives) OVER (ORDER BY bin DESC) AS decided FROM bins
+)
+SELECT {value} AS {metric} FROM ranked"""
 
 
 def label_share_proof(finding: Finding, context: Context) -> str:
@@ -200,9 +205,3 @@ REQUEST_PROOFS: Proofs = {
     "late_rate": late_share_proof,
     OTHERS: "it is the outcome of a search over groups of similar requests, or over devices",
 }
-STATED_ERRORS = {
-    **dict.fromkeys(("latency_p50", "latency_p95", "latency_p99"), ("relative", RELATIVE_ERROR)),
-    "roc_auc": ("absolute", 1e-3),
-    "pr_auc": ("absolute", 3e-3),
-}
-"""How far values from kept counts may be from those of raw rows; all others are equal."""

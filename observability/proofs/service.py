@@ -5,6 +5,7 @@ from observability.core.finding import Finding
 from observability.core.window import HOUR, Slice
 from observability.metrics.traffic import ANSWERED, QUANTILES
 from observability.proofs.rows import ProvenRows, indented, number_literal, proven_rows, slice_conditions, text_literal
+from observability.stats.quantile import RELATIVE_ERROR
 
 
 def service_proof(finding: Finding, context: Context) -> str | None:
@@ -38,3 +39,5 @@ SERVICE_PROOFS: Proofs = {
     "error_budget_left": "it is what is left of four weeks' error budget, from bins of latency by the hour",
     "burn_rate": "it is the fastest of several rolling windows that a search found",
 }
+STATED_ERRORS = dict.fromkeys(QUANTILES, RELATIVE_ERROR)
+"""Relative error of a value from kept counts against that of raw rows; all others are equal."""

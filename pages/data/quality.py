@@ -48,3 +48,4 @@ if len(days) and days["day"].nunique() > 1:
 
 st.header("Findings", anchor=False)
 findings.findings_table("findings", "Findings about data quality", [each for each in found if each.severity != "ok"], here.scope)
+findings.query_popover(found, "quality-query")

@@ -64,3 +64,12 @@ def test_a_wrong_query_ends_with_exit_2_and_one_sentence(command: Command, home:
     done = command(home, "sql", *argv)
     assert (done.code, done.out) == (2, "")
     assert words in done.error
+
+
+def test_the_command_line_carries_the_proof_and_runs_it(command: Command, stored_fleet: Path) -> None:
+    window = ("--model", "flights-delay", "--from", "2013-12-26", "--to", "2014-01-02")
+    (mae,) = [
+        each for each in command(stored_fleet, "check", *window, "--json").json() if each["metric"] == "mae" and each["basis"] == "measured"
+    ]
+    assert command(stored_fleet, "sql", mae["proof"], "--json").json() == [{"mae": pytest.approx(mae["value"], rel=1e-9)}]
+    assert command(stored_fleet, "sql", mae["proof"], "--csv").out.splitlines()[0] == "mae"

@@ -19,6 +19,7 @@ from observability.dashboard.widgets import link_button
 from observability.export.csv import inert_csv
 from observability.incidents.grouping import Incident
 from observability.incidents.grouping_rules import onset_certainty
+from observability.proofs.service import STATED_ERRORS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -244,7 +245,35 @@ def finding_card(finding: Finding, scope: Scope) -> None:
             target = links.finding_link(finding, scope, "")
             if target["go"]["page"] != "findings":
                 link_button("Open the page that shows it", target, quiet=False)
+            query_popover([finding], "finding-query")
             frame.metric_help(finding.metric)
+
+
+def query_popover(findings: Sequence[Finding], key: str) -> None:
+    """Draw the popover with the SQL that gives a finding's value from raw rows; of several findings, one is chosen.
+
+    Draws nothing where none of them has it.
+    """
+    proven = [finding for finding in findings if finding.proof]
+    if not proven:
+        return
+    with st.popover("Show query", type="tertiary", icon=":material/database:", key=key, width="content"):
+        chosen = proven[0]
+        if len(proven) > 1:
+            place = st.selectbox("Finding", range(len(proven)), format_func=lambda place: query_choice(proven[place]), key=f"{key}-choice")
+            chosen = proven[place]
+        error = STATED_ERRORS.get(chosen.metric)
+        bins = f" The value comes from bins and is within {100 * error:.0f} % of it." if error else ""
+        st.caption(f"This query gives the value from raw rows.{bins} Run it with `python -m observability sql QUERY`.")
+        st.code(chosen.proof, language="sql", wrap_lines=True)
+
+
+def query_choice(finding: Finding) -> str:
+    """A finding in the box of queries: its subject, metric and value."""
+    subject = [] if finding.subject == "model" else [finding.subject]
+    of_slice = [formatting.slice_in_words(finding.slice)] if finding.slice else []
+    parts = [*subject, formatting.metric_title(finding.metric), *of_slice, formatting.format_value(finding.value, finding.unit)]
+    return " · ".join(parts)
 
 
 def findings_frame(findings: Sequence[Finding]) -> "DataFrame":
@@ -261,8 +290,12 @@ def findings_frame(findings: Sequence[Finding]) -> "DataFrame":
 
 
 def findings_downloads(findings: Sequence[Finding], name: str, *, what: str = "") -> None:
-    """Draw the downloads of these findings as CSV and JSON. what: the start of the buttons' labels, where others stand beside them."""
+    """Draw the downloads of these findings as CSV and JSON, and the popover with the queries behind their values.
+
+    what: the start of the buttons' labels, where others stand beside them.
+    """
     with st.container(horizontal=True, gap="small"):
+        query_popover(findings, f"{name}-query")
         frame.download_button(f"{name}.csv", lambda: inert_csv(findings_frame(findings)), f"{what}CSV", key=f"{name}-csv")
         frame.download_button(
             f"{name}.json",
