@@ -79,6 +79,16 @@ def test_proofs_hold_for_slices_parts_of_days_and_earlier_states(fleet: Store, a
     assert differing(fleet, found) == []
 
 
+@pytest.mark.parametrize(("fault", "metric"), [("threshold_changed", "threshold_shift"), ("late_arrivals", "late_rate")])
+def test_what_some_days_show_is_proved_from_them(fault: str, metric: str) -> None:
+    stream = CleanStream(BASE, seed=2, past=21, days=4, rows_a_day=250, label_delay=0)
+    scenario = FaultScenario(stream, fault_targets(BASE, 2), FAULTS[fault], "middle" if metric == "threshold_shift" else "weak")
+    with temporary_store(BASE) as store:
+        *_, last = replay_in_store(store, scenario, lambda share, text: None)
+        (found,) = (finding for finding in last.alarms if finding.metric == metric)
+        assert found.proof and differing(store, [found]) == []
+
+
 @pytest.mark.parametrize(
     ("fault", "delay"),
     [
