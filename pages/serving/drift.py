@@ -25,11 +25,10 @@ plain_paragraph(summary)
 finding_lines(swapped)
 chosen = drift.chosen_drift_finding(columns)
 st.header("Drift by column", anchor=False)
-bars = drift.drift_ranking_frame(columns)
+bars = drift.drift_ranking_frame(columns, here.model.settings)
 if here.model.settings.importance:
     st.caption("Ordered by drift × importance (a heuristic).")
-if bars["value_there"].notna().any():
-    st.caption("Bars: whole window. Rings: its last days, where they drifted further.")
+st.caption(drift.drift_bars_note(bars))
 figure = charts_drift.drift_bars(bars, selected=chosen.subject)
 on_bar = choice_box.select_column_on_click("ranking")
 frame.chart_with_table(figure, bars, key="ranking", alt=summary, metrics=("psi",), on_select=on_bar)

@@ -73,7 +73,7 @@ def ranking() -> pd.DataFrame:
     return pd.DataFrame(
         {
             "subject": [HOSTILE, "b"], "value": [0.4, 0.05], "low": [0.3, 0.0], "high": [0.5, 0.1], "limit": [0.25, 0.1], "severity": ["act", "ok"],
-            "n": [1000, 900], "worst_look": ["on the last day", None], "value_there": [0.9, None],
+            "limit_of": ["the default", "the default"], "n": [1000, 900], "worst_look": ["on the last day", None], "value_there": [0.9, None],
         }
     )  # fmt: skip
 
@@ -95,16 +95,34 @@ def test_ranked_bars_carry_subject_colour_and_limits() -> None:
 
 def test_limits_and_colours_are_those_of_the_findings() -> None:
     """A limit of 0.3 is the critical one where a critical finding passed it, and a warning one where the owner set it so."""
-    rows = ranking().assign(limit=[0.3, 0.1])
-    critical, warning = (shape for shape in charts_drift.drift_bars(rows).layout.shapes)
-    assert {shape.x0: shape.line.color for shape in (critical, warning)} == {0.3: theme.ACT, 0.1: theme.WATCH}
+    rows = ranking().assign(limit=[0.3, 0.1], limit_of=["set by the owner", "the default"])
+    figure = charts_drift.drift_bars(rows)
+    assert {shape.x0: shape.line.color for shape in figure.layout.shapes} == {0.3: theme.NEUTRAL, 0.1: theme.NEUTRAL}
     relaxed = charts_drift.drift_bars(rows.assign(limit=[0.5, 0.3], severity=["watch", "ok"]))
-    assert {shape.x0: shape.line.color for shape in relaxed.layout.shapes} == {0.5: theme.WATCH, 0.3: theme.WATCH}
     assert list(relaxed.data[0].marker.color) == [theme.OK, theme.WATCH], "a bar has the colour of its finding, whatever its length"
-    assert {note.text for note in charts_drift.drift_bars(rows).layout.annotations} == {
-        f"{formatting.STATUS_WORDS['act']} 0.3",
-        f"{formatting.STATUS_WORDS['watch']} 0.1",
+    assert {note.text for note in figure.layout.annotations} == {
+        f"{formatting.STATUS_WORDS['act']} from 0.30, set by the owner",
+        f"{formatting.STATUS_WORDS['watch']} from 0.10, the default",
     }
+    assert {note.text.partition(" ")[0] for note in relaxed.layout.annotations} == {formatting.STATUS_WORDS["watch"]}
+
+
+def test_names_of_limits_stand_in_rows_of_their_own() -> None:
+    figure = charts_drift.drift_bars(ranking().assign(limit=[0.11, 0.1]))
+    assert len({note.yshift for note in figure.layout.annotations}) == 2
+
+
+def test_two_columns_that_moved_far_flatten_no_others() -> None:
+    """Bars beyond the edge are cut, with their value written; the table keeps the values."""
+    rows = pd.concat([ranking()] * 10, ignore_index=True)
+    rows = rows.assign(value_there=None, value=[8.05, 7.9, *[0.02 * place for place in range(18, 0, -1)]], low=None, high=None)
+    rows = rows.astype(dict.fromkeys(("value_there", "low", "high"), float))
+    bar, right = charts_drift.drift_bars(rows).data[0], charts_drift.drift_bars(rows).layout.xaxis.range[1]
+    assert 0.36 < right < 0.8 and max(bar.x) < right
+    assert list(bar.text[-2:]) == ["7.90 ▸", "8.05 ▸"] and set(bar.text[:-2]) == {""}
+    assert "PSI 8.05" in bar.customdata[-1][1]
+    alike = charts_drift.drift_bars(rows.assign(value=[0.05 * place for place in range(20, 0, -1)]))
+    assert set(alike.data[0].text) == {""} and max(alike.data[0].x) == 1.0
 
 
 def test_the_limit_of_one_column_is_a_stroke_on_its_bar() -> None:

@@ -7,12 +7,14 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, mean_absolute_error, roc_auc_score
 
+from observability.core.settings import ModelSettings
 from observability.core.window import Slice, Window
 from observability.dashboard import distributions, load, time_series
 from observability.dashboard.data import quality
 from observability.dashboard.overview import fleet
 from observability.dashboard.scope import Scope
 from observability.dashboard.serving import drift, performance, slices
+from observability.detection.histogram_distance import ACT, WATCH
 from tests.support.dashboard_world import DAYS, END, START, World
 
 ALL = {"start": START, "end": END}
@@ -152,7 +154,8 @@ def test_checks_are_those_of_the_findings(current: World) -> None:
 
 def test_drift_is_found_and_ranked_as_the_findings_say(current: World) -> None:
     found = [each for each in load.findings_in_window(window("price")) if each.analyzer == "serving/drift"]
-    bars = drift.drift_ranking_frame(found)
+    settings = load.catalog().model("price").settings
+    bars = drift.drift_ranking_frame(found, settings)
     assert {"size", "age"} <= set(bars.loc[bars["severity"] != "ok", "subject"])
     assert dict(zip(bars["subject"], bars["value"])) == {each.subject: each.value for each in found}
     assert drift.drift_summary(found).endswith(f"columns drifted, {found[0].subject} most.")
@@ -184,3 +187,10 @@ def test_a_regression_says_how_its_errors_lie(current: World) -> None:
     rows = load.ask_store(Aggregate("outcomes", histogram=("error",)), window("price"))
     frame = distributions.histogram_frame(version.edges["error"], performance._ordinary_bins(rows), performance._ordinary_bins(rows))
     assert frame["n_current"].sum() == current.price["labelled"].sum()
+
+
+def test_a_limit_is_named_by_whose_it_is() -> None:
+    default, owned = ModelSettings(), ModelSettings(limits={"serving/drift/psi": 0.15})
+    words = [drift.limit_source(limit, default) for limit in (WATCH, ACT, 0.77, None)]
+    assert words == ["the default", "the default", "the column's own daily range", None]
+    assert [drift.limit_source(limit, owned) for limit in (WATCH, 0.15, 0.77)] == ["the default", "set by the owner", words[2]]

@@ -13,26 +13,38 @@ MOST_CELLS = 40
 
 
 def drift_bars(frame: pd.DataFrame, *, selected: str | None = None) -> go.Figure:
-    """Horizontal bars of PSI with intervals, largest first, coloured by the severity of their findings, with the findings' limits.
+    """Horizontal bars of PSI with intervals, largest first, coloured by the state of their findings, with the findings' limits.
 
-    The two limits that most findings share are lines across the chart; any other limit is a stroke on its own bar.
+    The two limits that most findings share are lines across the chart, named by whose they are; any other limit is a stroke on its own bar.
+    A bar that would flatten the others ends at the edge, with its value written.
 
-    frame: subject, value, low, high, limit, severity, n, worst_look (`on the last day`, where only then it moved so far; a ring) and
-    value_there; its first MOST_BARS rows are drawn. A click gives `customdata[0]`, the subject.
+    frame: subject, value, low, high, limit, limit_of (whose the limit is, in words), severity, n, worst_look (`on the last day`, where only
+    then it moved so far; a ring) and value_there; its first MOST_BARS rows are drawn. A click gives `customdata[0]`, the subject.
     """
     rows = layout.bottom_up(frame, MOST_BARS)
     rows["color"] = [theme.TONES[severity] for severity in rows["severity"]]
+    edge = bar_cap(rows)
     figure = go.Figure()
     texts = [
         [
             row["subject"],
             f"PSI {formatting.value_with_interval(row['value'], row['low'], row['high'])}"
-            f"<br>{row['n']:,} predictions, {formatting.STATUS_WORDS[row['severity']]}",
+            f"<br>{row['n']:,} predictions, {formatting.STATUS_WORDS[row['severity']]}"
+            + ("" if row["limit"] != row["limit"] else f"<br>limit {formatting.format_number(row['limit'])}, {row['limit_of']}"),
         ]
         for row in rows.to_dict("records")
     ]
-    errors = theme.error_bars(rows["value"], rows["low"], rows["high"])
-    layout.add_row_bars(figure, rows["value"], texts, hover="%{customdata[1]}", color=rows["color"], error_x=errors)
+    drawn, cut = rows["value"].clip(upper=edge), rows["value"] > edge
+    errors = theme.error_bars(drawn, rows["low"].where(~cut), rows["high"].clip(upper=edge).where(~cut))
+    words = [f"{formatting.format_number(value)} ▸" if over else "" for value, over in zip(rows["value"], cut)]
+    written = {
+        "text": words,
+        "textposition": "inside",
+        "insidetextanchor": "end",
+        "textfont": {"color": theme.SURFACE},
+        "constraintext": "none",
+    }
+    layout.add_row_bars(figure, drawn, texts, hover="%{customdata[1]}", color=rows["color"], error_x=errors, **written)
     recent = rows[rows["value_there"].notna()]
     if len(recent):
         values = recent["value_there"]
@@ -40,25 +52,51 @@ def drift_bars(frame: pd.DataFrame, *, selected: str | None = None) -> go.Figure
             [subject, f"{days}: PSI {formatting.format_number(value)}"]
             for subject, days, value in zip(recent["subject"], recent["worst_look"], values)
         ]
-        ring = {"symbol": "circle-open", "size": 9, "color": recent["color"], "line": {"width": 2}}
-        layout.add_marks(figure, values, recent.index, texts, hover="%{customdata[1]}", marker=ring, showlegend=False)
-    _add_limits(figure, rows)
+        symbols = ["triangle-right-open" if value > edge else "circle-open" for value in values]
+        ring = {"symbol": symbols, "size": 9, "color": recent["color"], "line": {"width": 2}}
+        layout.add_marks(figure, values.clip(upper=edge), recent.index, texts, hover="%{customdata[1]}", marker=ring, showlegend=False)
+    _add_limits(figure, rows, edge)
     names, x = layout.row_names(list(rows["subject"]), selected=selected), "population stability index (nats)"
-    return layout.row_chart(figure, names, x, height=max(140, 26 * len(rows) + 70), top=30, rangemode="tozero", tickformat=",.3~g")
+    figure = layout.row_chart(figure, names, x, height=max(140, 26 * len(rows) + 90), top=46, tickformat=",.3~g")
+    return figure.update_xaxes(range=[0, edge * 1.02])
 
 
-def _add_limits(figure: go.Figure, rows: pd.DataFrame) -> None:
-    """Add the findings' limits. A line is coloured as Critical where a critical finding passed it, else as Warning."""
+def bar_cap(rows: pd.DataFrame) -> float:
+    """The value at which the bars of `drift_bars` end: a little above the largest, or, where few are more than twice as long as all others
+    and as the limits, a little above those others.
+    """
+    ends = rows[["value", "high", "value_there", "limit"]].max(axis=1).fillna(0.0)
+    usual = max(float(ends.quantile(0.75)), 1.5 * shared_limits(rows).index.max() if len(shared_limits(rows)) else 0.0)
+    largest, near = float(ends.max()), ends[ends <= 2 * usual]
+    return 1.1 * (max(float(near.max()), usual) if len(near) and largest > 4 * usual else largest) or 1.0
+
+
+def shared_limits(rows: pd.DataFrame) -> "pd.Series[int]":
+    """The two limits that most findings share, with the number of their findings."""
+    known = rows["limit"].dropna()
+    counts = known.value_counts()
+    return counts[counts > (1 if len(known) > 3 else 0)].head(2)
+
+
+def _add_limits(figure: go.Figure, rows: pd.DataFrame, edge: float) -> None:
+    """Add the findings' limits up to the edge. A line is that of Critical where a critical finding passed it, else of Warning.
+
+    The names of two lines stand in two rows, so that they never overlap.
+    """
     known = rows[rows["limit"].notna()]
-    counts = known["limit"].value_counts()
-    shared = counts[counts > (1 if len(known) > 3 else 0)].index[:2]
-    own = known[~known["limit"].isin(shared)]
+    shared = shared_limits(rows)
+    own = known[~known["limit"].isin(shared.index) & (known["limit"] <= edge)]
     if len(own):
-        stroke = {"symbol": "line-ns-open", "size": 14, "color": theme.NEUTRAL, "line": {"width": 2}}
-        layout.add_marks(figure, own["limit"], own.index, hover="limit %{x:.2~g}, from the variation of its own days", marker=stroke)
-    for limit in shared:
-        worst = min(known.loc[known["limit"] == limit, "severity"], key=SEVERITIES.index)
-        layout.limit_line(figure, float(limit), "act" if worst == "act" else "watch")
+        stroke = {"symbol": "line-ns-open", "size": 14, "color": theme.STRONG, "line": {"width": 2}}
+        texts = [f"limit {formatting.format_number(limit)}, {of}" for limit, of in zip(own["limit"], own["limit_of"])]
+        layout.add_marks(figure, own["limit"], own.index, texts, marker=stroke, showlegend=False)
+    for place, limit in enumerate(sorted(float(limit) for limit in shared.index if limit <= edge)):
+        same = known[known["limit"] == limit]
+        word = formatting.STATUS_WORDS["act" if min(same["severity"], key=SEVERITIES.index) == "act" else "watch"]
+        figure.add_vline(x=limit, line={"color": theme.NEUTRAL, "width": 1.2, "dash": "dash"})
+        side = "left" if limit < 0.55 * edge else "right"
+        words = f"{word} from {formatting.format_number(limit, 2)}, {same['limit_of'].mode()[0]}"
+        layout.add_note(figure, words, x=limit, y=1, yref="paper", yanchor="bottom", xanchor=side, yshift=16 * place)
 
 
 def column_day_heatmap(frame: pd.DataFrame, *, value: str, unit: str, top: float, selected: str | None = None) -> go.Figure:

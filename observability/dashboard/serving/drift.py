@@ -7,12 +7,15 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.finding import Finding, claim_period, with_window_value
+from observability.core.settings import ModelSettings
 from observability.dashboard import choice_box, clicks, distributions, frame
+from observability.dashboard.charts.drift import MOST_BARS, bar_cap
 from observability.dashboard.charts.overlay import distribution_overlay
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.overview import window_comparison
 from observability.dashboard.sidebar import BIND
 from observability.dashboard.widgets import plain_caption, status_line
+from observability.detection.histogram_distance import ACT, WATCH
 
 BEYOND = 0.05
 """From this share on, values beyond the reference's range are noted."""
@@ -31,19 +34,43 @@ def drift_summary(columns: Sequence[Finding], swapped: Sequence[Finding] = ()) -
     return "; ".join(parts) + "."
 
 
-def drift_ranking_frame(columns: Sequence[Finding]) -> pd.DataFrame:
+def drift_ranking_frame(columns: Sequence[Finding], settings: ModelSettings) -> pd.DataFrame:
     """The rows of the bars in the order of the findings' ranks.
 
-    subject, value, low, high, limit, severity, n of the whole window; where only the last days drifted so far, their name (`worst_look`)
-    and value.
+    subject, value, low, high, limit, whose it is, severity as shown, n of the whole window; where only the last days drifted so far, their
+    name (`worst_look`) and value.
     """
-    names = ["subject", "value", "low", "high", "limit", "severity", "n"]
+    names = ["subject", "value", "low", "high", "limit", "n"]
     rows = []
     for finding in by_rank(columns):
         whole, days = with_window_value(finding), claim_period(finding)
-        rows.append([*(getattr(whole, name) for name in names), days, finding.value if days else None])
-    ranking = pd.DataFrame(rows, columns=[*names, "worst_look", "value_there"])
+        own = [limit_source(whole.limit, settings), whole.shown_severity, days, finding.value if days else None]
+        rows.append([*(getattr(whole, name) for name in names), *own])
+    ranking = pd.DataFrame(rows, columns=[*names, "limit_of", "severity", "worst_look", "value_there"])
     return ranking.astype(dict.fromkeys(("value", "low", "high", "limit", "value_there"), float))
+
+
+def limit_source(limit: float | tuple[float, float] | None, settings: ModelSettings) -> str | None:
+    """Whose the limit of a PSI is, in words; None where there is no limit."""
+    if limit is None:
+        return None
+    if limit == settings.limits.get("serving/drift/psi"):
+        return "set by the owner"
+    return "the default" if limit in (WATCH, ACT) else "the column's own daily range"
+
+
+def drift_bars_note(bars: pd.DataFrame) -> str:
+    """What the marks of the bars mean, as far as they occur."""
+    parts = ["Bars: whole window, in the colour of the finding's state."]
+    if (bars["severity"] == "unknown").any():
+        parts.append("Grey: cannot be judged.")
+    if bars["value_there"].notna().any():
+        parts.append("Rings: the last days, where they drifted further.")
+    if (bars["limit_of"] == "the column's own daily range").any():
+        parts.append("Strokes: the limit of a column whose days vary more than the common limit.")
+    if (bars["value"].head(MOST_BARS) > bar_cap(bars.head(MOST_BARS))).any():
+        parts.append("▸: cut, with the value written.")
+    return " ".join(parts)
 
 
 def by_rank(findings: Sequence[Finding]) -> list[Finding]:
