@@ -115,26 +115,55 @@ def _probability_sql(metric: str, context: Context, rows: ProvenRows) -> str | N
 
 def _ranking_sql(metric: str, context: Context, rows: ProvenRows) -> str:
     """ROC AUC or PR AUC. Scores of one bin are ties, as in the counts."""
-    positive, negative = reversed(class_literals(context.model))
-    version = text_literal(context.version.name)
-    figure, order = ("negatives", "bin") if metric == "roc_auc" else ("positives", "bin DESC")
+    positive = class_literals(context.model)[1]
+    figure, order = ("w - hits", "bin") if metric == "roc_auc" else ("hits", "bin DESC")
     value = {
-        "roc_auc": "sum(positives * (found - negatives / 2)) / (sum(positives) * sum(negatives))",
-        "pr_auc": "sum(positives * found / decided) / sum(positives)",
+        "roc_auc": "sum(hits * (found - (w - hits) / 2)) / (sum(hits) * sum(w - hits))",
+        "pr_auc": "sum(hits * found / decided) / sum(hits)",
     }[metric]
-    return f"""WITH bins AS (
-  SELECT bin, coalesce(sum(weight) FILTER (label = {positive}), 0) AS positives,
-    coalesce(sum(weight) FILTER (label = {negative}), 0) AS negatives
-  FROM (
-    SELECT weight, label, score
-    {indented(rows.where("label IS NOT NULL", "NOT isnan(score)"), 4)}) p
-  ASOF LEFT JOIN (
-    SELECT low, bin FROM {view_name(context.model, "edges")} WHERE version = {version} AND "column" = 'score') e ON p.score >= e.low
-  GROUP BY bin
-), ranked AS (
-  SELECT *, sum({figure}) OVER (ORDER BY {order}) AS found, sum(positives + negatives) OVER (ORDER BY bin DESC) AS decided FROM bins
+    return f"""{_score_bins(context, rows, f"label = {positive}")}, ranked AS (
+  SELECT *, sum({figure}) OVER (ORDER BY {order}) AS found, sum(w) OVER (ORDER BY bin DESC) AS decided FROM bins
 )
 SELECT {value} AS {metric} FROM ranked"""
+
+
+def calibration_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the expected or the cumulative calibration error, with the middle of its bin as the score of a row."""
+    model, rows = context.model, proven_rows(finding, context)
+    if model.task == "binary":
+        bins = _score_bins(context, rows, f"label = {class_literals(model)[1]}")
+    else:
+        bins = _score_bins(context, rows, "decision = label", "decision IS NOT NULL")
+    if finding.metric == "ecce":
+        return f"""{bins}, paths AS (
+  SELECT w, sum(hits - w * middle) OVER (ORDER BY bin) AS path FROM bins
+)
+SELECT (greatest(max(path), 0) - least(min(path), 0)) / sum(w) AS ecce FROM paths"""
+    first = finding.evidence.get("group_bins")
+    if first is None:
+        return None
+    cases = " ".join(f"WHEN bin < {number} THEN {place}" for place, number in enumerate(first))
+    group = f"CASE {cases} ELSE {len(first)} END" if first else "0"
+    return f"""{bins}, groups AS (
+  SELECT {group} AS part, abs(sum(hits) - sum(w * middle)) AS off, sum(w) AS w FROM bins GROUP BY part
+)
+SELECT sum(off) / sum(w) AS ece FROM groups"""
+
+
+def _score_bins(context: Context, rows: ProvenRows, event: str, *more: str) -> str:
+    """The start of a query: rows and events by score bin (`bins`: bin, middle, w, hits), of the labelled rows with a score."""
+    version = text_literal(context.version.name)
+    return f"""WITH bins AS (
+  SELECT bin, least(greatest((greatest(low, 0) + least(high, 1)) / 2, 0), 1) AS middle, sum(weight) AS w,
+    coalesce(sum(weight) FILTER ({event}), 0) AS hits
+  FROM (
+    SELECT weight, label, decision, score
+    {indented(rows.where("label IS NOT NULL", "NOT isnan(score)", *more), 4)}) p
+  ASOF LEFT JOIN (
+    SELECT low, high, bin FROM {view_name(context.model, "edges")}
+    WHERE version = {version} AND "column" = 'score') e ON p.score >= e.low
+  GROUP BY bin, low, high
+)"""
 
 
 def label_share_proof(finding: Finding, context: Context) -> str:
@@ -198,7 +227,8 @@ PERFORMANCE_PROOFS: Proofs = {
 }
 CALIBRATION_PROOFS: Proofs = {
     "calibration_slope": calibration_slope_proof,
-    OTHERS: "it is measured on groups of score bins, whose borders follow from the window and the reference",
+    "ece": calibration_proof,
+    "ecce": calibration_proof,
 }
 REQUEST_PROOFS: Proofs = {
     "default_score_rate": default_score_proof,

@@ -174,6 +174,17 @@ def test_findings_are_filtered_and_one_shows_what_it_rests_on(current: World) ->
     assert "which is not in this list" in words(opened("findings", finding="0123456789abcdef"))
 
 
+@pytest.mark.parametrize("page", ["drift", "performance", "quality", "latency"])
+def test_the_query_that_a_page_shows_gives_the_value_of_the_chosen_finding(current: World, page: str) -> None:
+    app = opened(page, model="price", **WHOLE)
+    (box,) = [each for each in app.selectbox if each.key and each.key.endswith("-query-choice")]
+    (query,) = [each.value for each in app.code if each.value.startswith(("SELECT", "WITH"))]
+    assert "Run it with `python -m observability sql QUERY`" in words(app)
+    ((value,),) = current.store.query_views(query).rows
+    shown = box.options[0].rpartition(" · ")[2]
+    assert formatting.format_value(value, "").lstrip("0") in shown or f"{100 * value:.1f}".rstrip("0").rstrip(".") in shown, (value, shown)
+
+
 def test_findings_of_one_fault_are_folded_under_its_lead_and_unfold_by_link(current: World) -> None:
     app = opened("findings", model="price", **WHOLE)
     folded = tables(app)["Findings, worst first"]["rows"]

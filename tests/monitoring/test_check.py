@@ -19,7 +19,7 @@ from tests.support.sample_home import copied
 
 KEYS = {
     "id", "analyzer", "model", "version", "subject", "metric", "value", "unit", "low", "high", "n", "limit", "basis", "severity", "because",
-    "window", "slice", "against", "onset", "incident", "likely_source", "event", "evidence", "state", "news",
+    "window", "slice", "against", "onset", "incident", "likely_source", "event", "evidence", "state", "news", "proof",
 }  # fmt: skip
 """Of a finding (contract, section 3)."""
 JULY = ("--from", "2013-07-01", "--to", "2013-08-01")

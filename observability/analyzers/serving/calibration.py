@@ -199,6 +199,7 @@ def ece_finding(
             "p_adjusted": adjusted,
             "label_maturity": mature,
             "groups": as_rows(now.groups),
+            "group_bins": (np.flatnonzero(np.diff(now.groups.index)) + 1).tolist(),
             "brier_parts": list(brier_decomposition(now.groups)),
             "trend": ece_by_period(by_day),
         },
