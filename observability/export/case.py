@@ -34,7 +34,8 @@ SOURCES = {
     "boundary": "Near the decision boundary",
     "version": "Version regression",
     "degraded_path": "Degraded path",
-    "unknown": "Unknown source",
+    "expected": "Rare but expected",
+    "unknown": "Cannot tell",
 }
 """Names of the sources of an error."""
 WRONG = {"yes": "It was wrong", "no": "It was right", "label_wrong": "The label is wrong"}

@@ -15,7 +15,7 @@ from observability.core.questions import Aggregate, By, Sample
 from observability.core.window import EPOCH, Window
 from observability.investigation.case_parts import CaseInProgress, computed_once
 from observability.investigation.evidence_types import NotGivenError
-from observability.investigation.label_types import with_unit
+from observability.investigation.label_types import class_words, with_unit
 from observability.investigation.logged_prediction import Row
 from observability.investigation.sampled_rows import as_environment, probability_columns
 from observability.stats.arrays import Bools
@@ -34,17 +34,31 @@ LARGE_ERROR = 0.8
 
 @dataclass(frozen=True)
 class Bad:
-    """Definition of an error. text: in words. limit: regression, the absolute error above which it is one."""
+    """Definition of an error. text: in words. limit: regression, the absolute error above which it is one. decision, sign: only errors
+    with this decision, or with this sign; None for both directions.
+    """
 
     text: str
     limit: float | None = None
+    decision: int | None = None
+    sign: int | None = None
 
     def of(self, frame: "DataFrame") -> Bools:
         """Which rows of a frame are errors; rows without label or decision are not."""
         if self.limit is not None:
-            return np.asarray((frame["score"] - frame["label_value"]).abs() > self.limit, bool)
+            error = frame["score"] - frame["label_value"]
+            return np.asarray((error.abs() if self.sign is None else error * self.sign) > self.limit, bool)
         known = (frame["decision"] >= 0) & (frame["label"] >= 0)
+        known &= True if self.decision is None else frame["decision"] == self.decision
         return np.asarray(known & (frame["decision"] != frame["label"]), bool)
+
+    def search(self, model: Model) -> str:
+        """The definition as a condition of a search (store/query/search.py)."""
+        if self.limit is None:
+            return "outcome = wrong" if self.decision is None else f'answer = "{model.classes[self.decision]}" and outcome = wrong'
+        if self.sign is None:
+            return f"absolute_error > {self.limit!r}"
+        return f"error > {self.limit!r}" if self.sign > 0 else f"error < {-self.limit!r}"
 
     def of_row(self, row: Row) -> bool | None:
         """Whether the case is an error; None where unknown."""
@@ -104,7 +118,12 @@ def labelled_rows_of(case: CaseInProgress) -> "DataFrame":
 @computed_once
 def labelled_total(case: CaseInProgress) -> int:
     """Number of all labelled predictions around the case, itself included, sampled or not."""
-    frame = case.store.ask(Aggregate("outcomes", keys=(By("label"),)), around(case))
+    return labelled_in(case, around(case))
+
+
+def labelled_in(case: CaseInProgress, window: Window) -> int:
+    """Number of labelled predictions of a window."""
+    frame = case.store.ask(Aggregate("outcomes", keys=(By("label"),)), window)
     return int(frame.loc[frame["label"] >= 0, "n"].sum())
 
 
@@ -141,6 +160,19 @@ def bad(case: CaseInProgress) -> Bad:
     limit = float(errors.quantile(LARGE_ERROR))
     words = with_unit(case.row.model, format_figure(limit))
     return Bad(f"an absolute error above {words}, the largest fifth of {where}", limit)
+
+
+def similar_error(case: CaseInProgress) -> Bad:
+    """Definition of an error in the direction of the case's: the same decision, or too high or too low; `bad` where that is unknown."""
+    row, error = case.row, bad(case)
+    if error.limit is None:
+        if row.decision < 0:
+            return error
+        decided = class_words(row.model, row.model.classes[row.decision])
+        return replace(error, text=f"a decision {decided} that is not the label", decision=row.decision)
+    if not row.error:
+        return error
+    return replace(error, text=f"{error.text}, too {'high' if row.error > 0 else 'low'}", sign=1 if row.error > 0 else -1)
 
 
 def values(row: Row) -> dict[str, Any]:

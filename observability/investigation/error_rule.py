@@ -1,4 +1,4 @@
-"""The smallest rule of one to three conditions that covers the case and has a higher error rate than the rest.
+"""The smallest rule of one to three conditions that covers the case and has a higher rate of errors in the same direction than the rest.
 
 The rule is searched on one half of the labelled rows; its figures come from the other half, so they are unbiased. The search is a beam
 search over rules that cover the case. Quality: excess of the error rate over the overall rate and its standard error, times n to the
@@ -43,6 +43,7 @@ def rule(case: CaseInProgress) -> ErrorRule:
     error = comparison_rows.bad(case)
     if error.of_row(row) is False:
         raise NotGivenError(f"this prediction is no error (an error is {error.text}), so there are no similar errors")
+    error = comparison_rows.similar_error(case)
     frame = enough_labelled_rows(case)
     wrong = error.of(frame)
     search = search_half(len(frame))
@@ -128,7 +129,7 @@ def rule_figures(model: Model, conditions: tuple[Condition, ...], frame: "DataFr
     weak = more.low is not None and more.low > 0
     text = " and ".join(each.text for each in conditions)
     coverage = errors / all_errors if all_errors else None
-    because = f"In the held-out half, {errors:,} of {n:,} rows like this ({text}) are errors"
+    because = f"In the held-out half, {errors:,} of {n:,} rows like this ({text}) are such errors"
     if rate.value is not None and overall.value:
         ends = " to ".join(percent(end or 0.0).removesuffix(" %") for end in (rate.low, rate.high))
         because += (

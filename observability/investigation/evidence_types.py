@@ -15,7 +15,7 @@ from observability.investigation.label_types import Label
 from observability.investigation.logged_prediction import Row
 
 Flag = Literal["unseen", "null", "stale", "out_of_range", "absent", "wrong_type"]
-Source = Literal["input", "far_from_reference", "label", "weak_slice", "boundary", "version", "degraded_path", "unknown"]
+Source = Literal["input", "far_from_reference", "label", "weak_slice", "boundary", "version", "degraded_path", "expected", "unknown"]
 
 
 class NotGivenError(ObservabilityError):
@@ -82,7 +82,7 @@ class LabelCheck:
     its class (confident learning). instead: the class that the model is confident of. agree: share of nearest labelled rows with the
     same label. away: regression, robust standard deviations from the neighbours' median. votes: annotators by label. measured: the
     label was measured or corrected, so a hard case is more likely than a wrong label. unclear: some evidence against the label, too
-    little to call it suspect.
+    little to call it suspect. doubt: probability that as many new raters would give another label. supported: people support the label.
     """
 
     suspect: bool
@@ -96,6 +96,8 @@ class LabelCheck:
     basis: Basis = "estimated"
     measured: bool = False
     unclear: bool = False
+    doubt: float | None = None
+    supported: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,8 @@ class Triage:
 class InputRepair:
     """The answer with repaired inputs (input_repair.py), simulated. before: the model's answer to the stored input. middle, low, high:
     median and central 80 % of the answers to `n` repaired inputs. right: repaired answers that are right; None where the label is unknown
-    or the answer was right. nearer: by how much the median is nearer to the truth, and part: which part of the error that is. key: the column of the source.
+    or the answer was right. nearer: by how much the median is nearer to the truth, and part: which part of the error that is. key: the column of
+    the source.
     """
 
     features: tuple[str, ...]

@@ -17,11 +17,11 @@ from observability.core.numerals import format_figure, percent
 from observability.investigation import comparison_rows
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.evidence_types import LabelCheck, NotGivenError
+from observability.investigation.label_support import DOUBTED, SUPPORTED, annotator_votes, rater_support
 from observability.investigation.label_types import class_words, outcome_words, with_unit
 from observability.investigation.logged_prediction import Row
 from observability.investigation.neighbours import near
 from observability.investigation.sampled_rows import probability_columns
-from observability.investigation.verdicts import votes
 from observability.stats.arrays import Floats, Integers
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ MEASURED = ("outcome", "correction")
 """Sources of labels that were measured or already corrected: a hard case is more likely than a wrong label."""
 FEW_AGREE = 0.2
 """A large majority of neighbours disagrees where at most this share has the label, and less than of all rows."""
+FEWEST_VOTES, MAJORITY = 3, 0.75
+"""Annotators of whom this share supports a label."""
 FAR_OUT = 4.0
 """Robust standard deviations from which a number is far outside its neighbours' labels."""
 
@@ -43,7 +45,7 @@ def label_check(case: CaseInProgress) -> LabelCheck:
     row = case.row
     if row.label is None or row.label_code < 0:
         raise NotGivenError("there is no label" if row.label is None else f"the label {row.label.value!r} is not a class of the model")
-    cast = votes(case)
+    cast = annotator_votes(case)
     return number_check(case, cast) if row.model.task == "regression" else class_check(case, cast)
 
 
@@ -113,18 +115,27 @@ def class_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
     voted = cast[row.label.value] if cast else None
     if voted is not None:
         sentences.append(f"{voted} of {sum(cast.values())} annotators chose {outcome_words(row.model, row.label.value)}")
+    people = rater_support(case)
+    if people is not None:
+        sentences.append(people.text)
     outvoted = voted is not None and cast.most_common(1)[0][1] > voted
+    agreed = voted is not None and sum(cast.values()) >= FEWEST_VOTES and voted >= MAJORITY * sum(cast.values())
+    supported = people.doubt <= SUPPORTED if people is not None else agreed
     at_large = float((given == row.label_code).mean()) if given.size else 0.0
     against = agree <= FEW_AGREE and agree < at_large
     unlikely = confidence is not None and limit is not None and confidence < limit and not first
-    suspect = outvoted or (instead is not None and agree < 0.5) or (against and unlikely)
-    measured = not outvoted and row.label_source in MEASURED
+    suspect = (instead is not None and agree < 0.5) or (against and unlikely)
     unclear = not suspect and (against or (instead is not None and agree <= 0.5))
-    if against and suspect and not outvoted:
-        sentences[-1] += f" (of all rows: {chance_text(at_large)})"
+    if people is not None:
+        suspect, unclear = people.doubt >= DOUBTED, SUPPORTED < people.doubt < DOUBTED
+    elif outvoted or supported:
+        suspect, unclear = outvoted, False
+    measured = not outvoted and row.label_source in MEASURED
+    if against and not outvoted:
+        sentences.append(f"of all rows {chance_text(at_large)} have it")
     return LabelCheck(
         suspect,
-        f"{'; '.join(sentences)}: {label_conclusion(suspect, measured, unclear)}.",
+        f"{'; '.join(sentences)}: {label_conclusion(suspect, measured, unclear, supported)}.",
         confidence,
         limit,
         instead,
@@ -132,15 +143,19 @@ def class_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
         agree,
         measured=measured,
         unclear=unclear,
+        doubt=people.doubt if people is not None else None,
+        supported=supported,
     )
 
 
-def label_conclusion(suspect: bool, measured: bool, unclear: bool) -> str:
+def label_conclusion(suspect: bool, measured: bool, unclear: bool, supported: bool = False) -> str:
     """The conclusion on a label, as the end of a sentence."""
     if suspect and measured:
         return "the label is unlikely but was measured, so a hard case is more likely than a wrong label"
     if suspect:
         return "the label is suspect"
+    if supported:
+        return "people support the label"
     return "some evidence against the label, too little to call it suspect" if unclear else "no evidence against the label"
 
 

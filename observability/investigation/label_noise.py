@@ -4,33 +4,63 @@ A calibrated model is contradicted by true labels as often as it states: of ten 
 label is evidence of a wrong one only as far as wrong labels are more frequent than correct labels of that probability.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from observability.core.time import naive_utc
 from observability.investigation import comparison_rows
-from observability.investigation.case_parts import CaseInProgress
+from observability.investigation.case_parts import CaseInProgress, computed_once
 from observability.stats.arrays import Bools, Floats
+from observability.stats.interval import rate_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-USUAL = 0.05
-"""Assumed usual share of wrong labels."""
 NEAR_ROWS, FEWEST_SURE, SURE = 400, 40, 0.8
 """Labelled rows nearest in time; minimum of those with a confident prediction; probability from which one is confident."""
 BEYOND = 3.0
 """Standard errors by which contradictions must exceed those at other times to assume a higher share of wrong labels."""
 
 
-def wrong_label_probability(case: CaseInProgress, confidence: float) -> float:
-    """Probability that a label is wrong rather than correct and unlikely, 0 to 1. confidence: the model's probability of the label,
-    raised to the observed contradiction rate of rows of which the model is at least as sure.
+def wrong_label_probability(case: CaseInProgress, confidence: float) -> float | None:
+    """Probability that a label is wrong rather than correct and unlikely, 0 to 1; None where the rate of wrong labels is unknown.
+    confidence: the model's probability of the label, raised to the observed contradiction rate of rows of which the model is at least as
+    sure.
     """
-    share = max(USUAL, noise_now(case))
+    known = wrong_label_rate(case)
+    if known is None:
+        return None
+    share = max(known.value, noise_now(case))
     chance = min(max(confidence, contradicted_at(case, 1 - confidence), 1e-6), 1.0)
     return share * (1 - chance) / (share * (1 - chance) + (1 - share) * chance)
+
+
+@dataclass(frozen=True)
+class WrongLabelRate:
+    """Estimated rate of wrong labels: how much more often labels contradict n sure scores than these state. value: the middle of low and
+    high, since no excess is seen where labels are right and where the model learned wrong ones.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@computed_once
+def wrong_label_rate(case: CaseInProgress) -> WrongLabelRate | None:
+    """The rate of wrong labels in the period, from the store; None with too few surely scored rows."""
+    known, chances, other = contradicted_rows(case)
+    sure = known & (chances >= SURE)
+    n = int(sure.sum())
+    if n < FEWEST_SURE:
+        return None
+    stated = float(1 - chances[sure].mean())
+    found = rate_interval(int(other[sure].sum()), n)
+    low, high = (max((end or 0.0) - stated, 0.0) for end in (found.low, found.high))
+    return WrongLabelRate((low + high) / 2, low, high, n)
 
 
 def contradicted_at(case: CaseInProgress, sure: float) -> float:

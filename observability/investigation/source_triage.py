@@ -17,17 +17,22 @@ from observability.investigation.conditions import FIELDS, condition_mask
 from observability.investigation.desired_outcome import reference_sample
 from observability.investigation.error_rule import search_half
 from observability.investigation.evidence_types import ErrorRule, InputRepair, LabelCheck, Source, Triage
+from observability.investigation.expected_error import expected_sentence, similar_scores
 from observability.investigation.input_faults import RARE, TOGETHER, UNCOMMON, missing_together, moved_with_others, odd_inputs
+from observability.investigation.label_support import rater_support
 from observability.investigation.label_types import outcome_words
 from observability.investigation.version_comparison import versus
 from observability.stats.interval import rate_difference_interval, rate_interval
+from observability.store.types.decision_items import SOURCE_WORDS
 
 if TYPE_CHECKING:
     pass
 
-UNKNOWN = 0.3
-"""Weight of an ordinary error."""
-UNTRIED = 0.7
+UNKNOWN, EXPECTED, CLOSE = 0.3, 0.4, 0.1
+"""Weight of no source; of an error as the scores of similar rows state it; difference of two weights that cannot be told apart."""
+AT_SCORE, FEWEST_AT_SCORE = 60, 20
+"""Rows of a slice with the nearest scores that are compared with such rows outside it; minimum of both."""
+UNTRIED = 0.85
 """Factor for suspected inputs whose repair could not be tried."""
 ODD = 0.4
 """Weight from which odd inputs alone can make a row far from its reference."""
@@ -37,6 +42,8 @@ OUTCOME_DISCOUNT = {"outcome": 0.3, "correction": 0.3}
 """Factor for labels that were measured or corrected: at most the weight of an ordinary error."""
 JUDGED = ("human", "outcome", "correction")
 """Label sources of known origin; for others, a label is suspect only as far as wrong labels are more frequent than unlikely ones."""
+DOUBT = 0.9
+"""Weight of a label that as many new raters would exchange for the decided class at even odds."""
 EVEN = 0.2
 """Subtracted from the probability that a label is wrong: at even odds the weight is at most that of an ordinary error."""
 ONLY_HERE, NO_BETTER = 0.5, 0.25
@@ -46,9 +53,15 @@ more often.
 
 
 def triage(case: CaseInProgress) -> tuple[Triage, ...]:
-    """Sources with evidence, and `unknown`, best first; ties in the order of SOURCES."""
+    """Sources with evidence, and `unknown`, best first; ties in the order of SOURCES. `unknown` is first where the best source has less
+    weight than UNKNOWN, or the next one less than CLOSE below it.
+    """
     found = [source for read in SOURCES for source in read(case) if source.score > 0 or source.source == "input"]
-    return tuple(sorted([*found, ordinary_error_source(case)], key=lambda source: -source.score))
+    ranked = sorted(found, key=lambda source: -source.score)
+    if len(ranked) > 1 and ranked[0].score >= UNKNOWN and ranked[0].score - ranked[1].score < CLOSE:
+        best = " and ".join(f"{SOURCE_WORDS[source.source]} ({source.score:.2f})" for source in ranked[:2])
+        return Triage("unknown", ranked[0].score, f"Cannot tell: the weights of {best} are close."), *ranked
+    return tuple(sorted([*ranked, ordinary_error_source(case)], key=lambda source: -source.score))
 
 
 def input_sources(case: CaseInProgress) -> Iterator[Triage]:
@@ -116,23 +129,29 @@ def label_sources(case: CaseInProgress) -> Iterator[Triage]:
     if check is None or not check.suspect:
         return
     source = case.row.label_source
-    if len(check.votes) > 1:
+    wrong = None if check.self_confidence is None else label_noise.wrong_label_probability(case, check.self_confidence)
+    rate = label_noise.wrong_label_rate(case) if check.self_confidence is not None else None
+    because, people = check.because, len(check.votes) > 1 or check.doubt is not None
+    raters = rater_support(case)
+    if raters is not None:
+        score = min(2 * DOUBT * raters.decided, 0.9)
+    elif people:
         score = 0.9
-    elif check.agree is not None and check.self_confidence is not None and source not in JUDGED:
-        score = max(label_noise.wrong_label_probability(case, check.self_confidence) - EVEN, 0.0)
+    elif check.agree is not None and wrong is not None and rate is not None and source not in JUDGED:
+        score = max(wrong - EVEN, 0.0)
+        because += f" Estimated rate of wrong labels: {percent(rate.low, 2)} to {percent(rate.high, 2)}, of {rate.n:,} surely scored rows."
     elif check.agree is not None:
         doubt = 1.0 if check.instead is not None or not check.threshold else 1 - (check.self_confidence or 0.0) / check.threshold
         score = 0.45 + 0.1 * (check.instead is not None) + 0.35 * (1 - check.agree) * doubt
     else:
         score = min(0.9, 0.5 + 0.05 * (check.away or 0.0))
     score *= OUTCOME_DISCOUNT.get(source or "", 1.0)
-    because = check.because
     rule: ErrorRule | None = case.part("rule")
-    if rule is not None and rule.weak and rule.rate and rule.overall and len(check.votes) < 2:
+    if rule is not None and rule.weak and rule.rate and rule.overall and not people:
         score *= rule.overall / rule.rate
         because += " The model has more errors in this slice, so its evidence against the label counts less."
     tried: InputRepair | None = case.part("repair")
-    if tried is not None and tried.cause and len(check.votes) < 2:
+    if tried is not None and tried.cause and not people:
         score *= 1 - tried.cause
         because += " With repaired inputs the model agrees with the label."
     yield Triage("label", round(score, 3), because)
@@ -147,8 +166,42 @@ def weak_slice(case: CaseInProgress) -> Iterator[Triage]:
     source: Source = "degraded_path" if by_path(case, rule) else "weak_slice"
     share = rule.n / rule.counted if rule.counted and source == "weak_slice" else 0.0
     added = max(1 - rest / rule.rate, 0.0)
-    because = f"{rule.because} {percent(added, 2)} of these errors exceed the rate of the other rows."
-    yield Triage(source, round(min(added * (1 - share), 0.9), 3), because)
+    factor, said = slice_at_score(case, rule)
+    because = f"{rule.because} {percent(added, 2)} of these errors exceed the rate of the other rows.{said}"
+    yield Triage(source, round(min(added * (1 - share) * factor, 0.9), 3), because)
+
+
+def slice_at_score(case: CaseInProgress, rule: ErrorRule) -> tuple[float, str]:
+    """Whether rows of a slice err more than other rows of a similar score: a factor for its weight, and a sentence. A slice of unsure
+    scores has many errors that the scores state.
+    """
+    row, frame = case.row, comparison_rows.labelled_rows_of(case)
+    if not rule.conditions or row.score is None:
+        return 1.0, ""
+    frame = frame[~search_half(len(frame))]
+    frame = frame[(frame["decision"] == row.decision) & frame["score"].notna()]
+    if not len(frame):
+        return 1.0, ""
+    wrong = comparison_rows.bad(case).of(frame)
+    inside = np.logical_and.reduce([condition_mask(each, frame) for each in rule.conditions])
+    far = np.abs(frame["score"].to_numpy(np.float64) - row.score)
+    both = [
+        np.flatnonzero(mask)[np.argsort(far[mask], kind="stable")[:most]] for mask, most in ((inside, AT_SCORE), (~inside, 4 * AT_SCORE))
+    ]
+    (n, errors), (others, their_errors) = ((places.size, int(wrong[places].sum())) for places in both)
+    if min(n, others) < FEWEST_AT_SCORE:
+        return 1.0, ""
+    more = rate_difference_interval(errors, n, their_errors, others)
+    said = f" At similar scores {percent(errors / n)} of {n} rows in the slice are errors, "
+    said += f"{percent(their_errors / others)} of {others} outside it."
+    return (1.0 if (more.low or 0.0) > 0 else 0.4 if errors / n <= their_errors / others else 0.6), said
+
+
+def expected(case: CaseInProgress) -> Iterator[Triage]:
+    """The error as a rare one that the scores of similar rows state; the more frequent such errors are, the less it says."""
+    found = similar_scores(case)
+    if found is not None:
+        yield Triage("expected", round(EXPECTED * found.stated_part * (1 - found.errors / found.n), 3), expected_sentence(case, found))
 
 
 def by_path(case: CaseInProgress, rule: ErrorRule) -> bool:
@@ -228,16 +281,18 @@ def degraded_path(case: CaseInProgress) -> Iterator[Triage]:
 
 
 def ordinary_error_source(case: CaseInProgress) -> Triage:
-    """An ordinary error, which is always possible."""
+    """That no source is known: how frequent errors are."""
     frame = comparison_rows.labelled_rows_of(case)
     because = "Nothing measured distinguishes it from an ordinary error."
     try:
-        rate = comparison_rows.bad(case).of(frame).mean() if len(frame) else None
+        error = comparison_rows.bad(case)
     except ObservabilityError:
-        rate = None
-    if rate is not None:
+        return Triage("unknown", UNKNOWN, because)
+    if error.of_row(case.row) is False:
+        because = f"This prediction is no error: an error is {error.text}."
+    elif len(frame):
         rows = comparison_rows.labelled_sample(case)
-        because = f"{percent(rate)} of {rows} in this period are errors; this may be an ordinary one."
+        because = f"{percent(float(error.of(frame).mean()))} of {rows} in this period are errors; this may be an ordinary one."
     return Triage("unknown", UNKNOWN, because)
 
 
@@ -249,5 +304,6 @@ SOURCES: tuple[Callable[[CaseInProgress], Iterator[Triage]], ...] = (
     weak_slice,
     far_from_reference,
     boundary,
+    expected,
 )
 """Sources in the order that breaks ties."""

@@ -10,7 +10,7 @@ from observability.records.values import SCALARS, Rejected, quoted_value
 
 INLINE = ("value", "at", "received_at", "source", "annotator", "guideline")
 """Fields of a label inside its prediction."""
-TRIAGE_SOURCES = ("input", "far_from_reference", "label", "weak_slice", "boundary", "version", "degraded_path", "unknown")
+TRIAGE_SOURCES = ("input", "far_from_reference", "label", "weak_slice", "boundary", "version", "degraded_path", "expected", "unknown")
 """Possible sources of a wrong prediction, in the triage of a case and in verdicts."""
 
 

@@ -1,6 +1,7 @@
 """Is a label doubted only as far as wrong labels are commoner than labels that the model finds as unlikely? Numbers by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from observability.investigation import comparison_rows, label_noise
@@ -21,14 +22,38 @@ def test_an_unlikely_label_is_doubted_by_the_odds(case_world: World) -> None:
     sure = np.maximum(frame["score"], 1 - frame["score"]) >= 0.99
     against = ((frame["score"] >= 0.5) != (frame["label"] == 1))[sure]
     unlikely = max(0.01, against.mean()) if sure.sum() >= label_noise.FEWEST_SURE else 0.01
-    share = max(label_noise.USUAL, label_noise.noise_now(case))
+    rate = label_noise.wrong_label_rate(case)
+    assert rate is not None
+    share = max(rate.value, label_noise.noise_now(case))
     odds = share / (1 - share) * (1 - unlikely) / unlikely
     assert label_noise.wrong_label_probability(case, 0.01) == pytest.approx(odds / (1 + odds))
     assert label_noise.wrong_label_probability(case, 0.5) == pytest.approx(
         share
     )  # either class is as likely: nothing but how often labels are wrong
-    assert (
-        label_noise.wrong_label_probability(case, 0.01)
-        >= label_noise.wrong_label_probability(case, 0.2)
-        >= label_noise.wrong_label_probability(case, 0.5)
-    )
+    by_confidence = [label_noise.wrong_label_probability(case, confidence) or 0.0 for confidence in (0.01, 0.2, 0.5)]
+    assert by_confidence == sorted(by_confidence, reverse=True)
+
+
+def surely_scored(n: int, wrong: float, rng: np.random.Generator) -> pd.DataFrame:
+    """Labelled rows of a calibrated model, of which a share has the other label."""
+    score = rng.beta(0.3, 0.3, n)
+    label = (rng.random(n) < score) ^ (rng.random(n) < wrong)
+    at = pd.date_range("2026-03-02", periods=n, freq="min")
+    return pd.DataFrame({"score": score, "label": label.astype(int), "decision": (score >= 0.5).astype(int), "at": at})
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.02, 0.1])
+def test_the_rate_of_wrong_labels_is_estimated_from_surely_scored_rows(case_world: World, wrong: float) -> None:
+    case = open_case(case_world.store, "loan-300")
+    case.known["shared:labelled_rows_of"] = surely_scored(8000, wrong, np.random.default_rng(3))
+    rate = label_noise.wrong_label_rate(case)
+    assert rate is not None and rate.n > 2000
+    assert rate.low - 0.005 <= wrong <= rate.high + 0.01  # of those surely scored, fewer contradict the score by 2 × stated × wrong
+    assert rate.low <= rate.value <= rate.high
+
+
+def test_with_too_few_surely_scored_rows_the_rate_is_unknown(case_world: World) -> None:
+    case = open_case(case_world.store, "loan-300")
+    case.known["shared:labelled_rows_of"] = surely_scored(60, 0.0, np.random.default_rng(3)).head(30)
+    assert label_noise.wrong_label_rate(case) is None
+    assert label_noise.wrong_label_probability(case, 0.1) is None

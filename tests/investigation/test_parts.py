@@ -216,7 +216,8 @@ def test_the_rules_figures_equal_a_count_by_hand(case_world: World) -> None:
     frame = case_world.loan.iloc[places].reset_index(drop=True)
     truth = frame["label"].to_numpy().copy()
     truth[[each == "loan-300" for each in ids]] ^= 1  # corrected
-    wrong = (frame["score"] >= 0.5).to_numpy() != (truth == 1)
+    decided = (frame["score"] >= 0.5).to_numpy()
+    wrong = (decided != (truth == 1)) & (decided == (case.row.decision == 1))
     covered = np.ones(len(frame), bool)
     for each in found.conditions:
         values = frame[each.reference.partition(".")[2]]
@@ -234,6 +235,25 @@ def test_the_rules_figures_equal_a_count_by_hand(case_world: World) -> None:
     assert sum(each.n for each in found.trend) == n
     assert sum(each.errors for each in found.groups) == errors
     assert found.low < found.rate < found.high
+
+
+def test_a_similar_error_has_the_same_direction(case_world: World) -> None:
+    raw = case_world.loan.iloc[400:1500]
+    for decision in (0, 1):
+        wrong = raw[((raw["score"] >= 0.5) == (decision == 1)) & (raw["label"] != decision)]
+        case = open_case(case_world.store, f"loan-{wrong.index[0]}")
+        error, frame = comparison_rows.similar_error(case), comparison_rows.labelled_rows_of(case)
+        assert (frame.loc[error.of(frame), "decision"] == decision).all() and error.of(frame).any()
+        assert error.search(case.row.model) == f'answer = "{decision}" and outcome = wrong'
+    raw = case_world.price.iloc[60:]
+    for sign in (-1, 1):
+        place = int((sign * (raw["score"] - raw["label"])).idxmax())
+        case = open_case(case_world.store, f"price-{place}")
+        error, frame = comparison_rows.similar_error(case), comparison_rows.labelled_rows_of(case)
+        own = (frame["score"] - frame["label_value"])[error.of(frame)]
+        assert len(own) and (np.sign(own) == sign).all() and (own.abs() > error.limit).all()
+        listed = case_world.store.search(comparison_rows.around(case), search_terms.parse_search_terms(error.search(case.row.model)), 5000)
+        assert len(listed) == len(own) + 1
 
 
 def test_a_rule_of_levels_is_a_slice_that_the_engine_counts_alike(case_world: World) -> None:
@@ -301,10 +321,8 @@ def test_who_bears_it_leaves_out_what_the_rule_fixes(case_world: World) -> None:
 
 def test_the_whole_count_of_a_rule_is_that_of_a_search(case_world: World) -> None:
     case = open_case(case_world.store, wrong_north(case_world))
-    found = case.part("rule")
-    listed = case_world.store.search(
-        comparison_rows.around(case), search_terms.parse_search_terms(f"{found.search} and outcome = wrong"), 5000
-    )
+    found, like = case.part("rule"), comparison_rows.similar_error(case).search(case.row.model)
+    listed = case_world.store.search(comparison_rows.around(case), search_terms.parse_search_terms(f"{found.search} and {like}"), 5000)
     assert found.all_errors is not None
     assert set(listed["id"]) >= {case.row.id}
     assert len(listed) == found.all_errors + 1 > found.errors

@@ -78,11 +78,13 @@ def test_a_cut_of_the_tree_is_a_value_that_could_be_measured(case_world: World) 
 
 
 def test_a_figure_of_a_sample_says_that_it_is_one(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    case = open_case(case_world.store, "loan-100", model="loan")
+    raw = case_world.loan
+    wrong = raw.index[((raw["score"] >= 0.5) != (raw["label"] == 1)) & (raw.index > 400) & (raw.index < 1500)][0]
+    case = open_case(case_world.store, f"loan-{wrong}", model="loan")
     assert f"of {len(comparison_rows.labelled_rows_of(case)):,} labelled predictions" in source_triage.ordinary_error_source(case).because
     monkeypatch.setattr(comparison_rows, "row_limit", lambda _model, rows=500, _cells=0: min(rows, 500))
     monkeypatch.setattr(neighbours, "CALIBRATED_ON", 150)
-    small = open_case(case_world.store, "loan-100", model="loan")
+    small = open_case(case_world.store, f"loan-{wrong}", model="loan")
     rows, total = len(comparison_rows.labelled_rows_of(small)), comparison_rows.labelled_total(small)
     assert rows < total
     assert f"of a sample of {rows:,} of {total:,} labelled predictions" in source_triage.ordinary_error_source(small).because

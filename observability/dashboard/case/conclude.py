@@ -30,6 +30,7 @@ EVIDENCE_PAGES = {
     "boundary": "calibration",
     "version": "compare",
     "degraded_path": "latency",
+    "expected": "calibration",
 }
 """The page with more evidence of each source; the others have all of it on the case."""
 NO_ACTION = "No action"
@@ -45,13 +46,13 @@ def conclusion_section(here: CasePage) -> None:
         part_unavailable(here, "triage")
     else:
         best = f"{SOURCES[found[0].source].lower()} (weight {formatting.format_number(found[0].score, 2)} of 1)"
-        plain_paragraph(f"Suspected source, not proven: {best}.")
+        plain_paragraph(found[0].because if found[0].source == "unknown" else f"Suspected source, not proven: {best}.")
         rows = []
         for source in found:
             weight: Cell = {"t": formatting.format_number(source.score, 2), "bar": {"v": source.score, "max": 1}}
             rows.append(table_row(source=_source_cell(here, source.source), score=weight, because=source.because))
         draw_table("triage", "Suspected sources, best first", COLUMNS, rows, compact=True)
-    _verdict_form(here, found[0].source if found else "unknown")
+    _verdict_form(here, found[0].source if found and found[0].source != "unknown" else None)
 
 
 def _source_cell(here: CasePage, source: str) -> Cell:
@@ -60,8 +61,8 @@ def _source_cell(here: CasePage, source: str) -> Cell:
     return links.link_cell(SOURCES[source], page, week_scope(here)) if page else {"t": SOURCES[source]}
 
 
-def _verdict_form(here: CasePage, suspected: str) -> None:
-    """The form of a verdict and an action; an empty one after each save."""
+def _verdict_form(here: CasePage, suspected: str | None) -> None:
+    """The form of a verdict and an action; an empty one after each save. suspected: the preselected source; None: none."""
     st.subheader("Verdict", anchor=False)
     key = f"{here.key('form')}-{case_decisions.form_round(here)}"
     author = person_name.person_name_box(f"{key}-author")
@@ -72,8 +73,9 @@ def _verdict_form(here: CasePage, suspected: str) -> None:
             wrong = st.radio(
                 "Was the prediction wrong?", answers, first, format_func=WRONG.__getitem__, key=f"{key}-wrong", horizontal=True
             )
-            place = sources.index(suspected)
-            source = st.selectbox("Source", sources, place, format_func=SOURCES.__getitem__, key=f"{key}-source")
+            place = None if suspected is None else sources.index(suspected)
+            options: dict[str, Any] = {"format_func": SOURCES.__getitem__, "placeholder": "Choose", "key": f"{key}-source"}
+            source = st.selectbox("Source", sources, place, **options)
             severity = st.segmented_control("Severity", ["low", "medium", "high"], format_func=str.capitalize, key=f"{key}-severity")
             note = st.text_area("Note", key=f"{key}-note", placeholder="Observations", max_chars=20_000)
         with right:
@@ -86,6 +88,9 @@ def _verdict_form(here: CasePage, suspected: str) -> None:
             return
     if wrong is None:
         st.error("State whether the prediction was wrong.", icon=":material/help:")
+        return
+    if source is None:
+        st.error("Choose a source, or “Cannot tell”.", icon=":material/help:")
         return
     verdict: dict[str, Any] = {"source": source, "wrong": wrong, "severity": severity, "note": note.strip()}
     records = [case_decisions.case_record(here, "verdict", author, **verdict)]

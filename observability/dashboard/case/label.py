@@ -8,6 +8,7 @@ from observability.core import formatting
 from observability.dashboard import links, person_name
 from observability.dashboard.case import case_decisions, load_case
 from observability.dashboard.case.case import CasePage, part_unavailable
+from observability.dashboard.case.inputs import input_value_words
 from observability.dashboard.data import item_history
 from observability.dashboard.table import Cell, column, draw_table, plain_columns, table_row
 from observability.dashboard.widgets import link_button, plain_caption, plain_paragraph, status_line
@@ -25,7 +26,9 @@ RELABEL_QUEUE = "Relabel queue"
 """The queue of the page Cases."""
 REVISIONS = (
     column("value", "Label", strong=True),
-    *plain_columns(at="Time (UTC)", arrived="Arrived (UTC)", source="Source", annotator="Annotator", guideline="Guideline"),
+    *plain_columns(
+        at="Time (UTC)", arrived="Arrived (UTC)", source="Source", annotator="Annotator", guideline="Guideline", extra="Logged with it"
+    ),
 )
 
 
@@ -112,6 +115,7 @@ def _label_revisions(here: CasePage) -> None:
             value={"t": outcome_words(here.row.model, label.value), "mark": "current" if label.current else None},
             at=formatting.format_minute(label.at),
             arrived=formatting.format_minute(label.arrived),
+            extra=", ".join(f"{name} {input_value_words(value)}" for name, value in list(label.extra.items())[:6])[:200] or None,
         )
         for label in here.row.revisions
     ]

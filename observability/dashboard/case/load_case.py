@@ -18,6 +18,7 @@ from observability.investigation import churn as churning
 from observability.investigation import (
     comparison_rows,
     decision_boundary,
+    expected_error,
     input_faults,
     known_attributions,
     offline_values,
@@ -33,6 +34,7 @@ from observability.investigation.case_parts import CaseInProgress, Progress
 from observability.investigation.counterfactuals import Found
 from observability.investigation.error_tree import Node
 from observability.investigation.evidence_types import Case
+from observability.investigation.expected_error import SimilarScores
 from observability.investigation.model_answers import Answered, AttributionContrast, Churn, Contrasts, Curve, Margin, Opposite, WhatIf
 from observability.investigation.offline_values import Twin
 from observability.store.types import decision_items, search_terms
@@ -66,6 +68,11 @@ class OpenedCase:
         """The absolute error above which a regression counts as an error; None for classifiers."""
         with self.lock, self.look.store.snapshot():
             return comparison_rows.bad(self.look).limit
+
+    def similar_errors_search(self) -> str:
+        """The condition of an error like this one, for a search of cases."""
+        with self.lock, self.look.store.snapshot():
+            return comparison_rows.similar_error(self.look).search(self.look.row.model)
 
     def whole(self) -> Case:
         """Every available part."""
@@ -200,6 +207,11 @@ def known_counterfactuals(held: OpenedCase) -> Found | None:
 def what_if_answer(held: OpenedCase, changes: Mapping[str, Any]) -> WhatIf:
     """The score of the case with some values changed."""
     return decision_boundary.what_if(held.look.store, held.look.row, changes, worker=_shared_worker())
+
+
+def similar_scores(held: OpenedCase) -> SimilarScores | None:
+    """The labelled rows of a similar score; None where they are too few, or the case is no error."""
+    return _computed_once(held, "similar scores", lambda: expected_error.similar_scores(held.look))
 
 
 def version_answers(held: OpenedCase, progress: Progress | None) -> tuple[Answered, ...]:

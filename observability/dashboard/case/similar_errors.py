@@ -18,6 +18,7 @@ from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button, plain_paragraph, status_line
 from observability.investigation.error_tree import Node
 from observability.investigation.evidence_types import ErrorRule, Rate
+from observability.investigation.expected_error import SimilarScores
 
 PAD = "\u2003"
 TREE = (
@@ -48,6 +49,9 @@ def error_rule_section(here: CasePage) -> None:
     errors = f"{round((found.overall or 0.0) * found.counted):,} of {found.counted:,}"
     every = {"rate": formatting.format_share(found.overall), "errors": errors, "coverage": "100 %"}
     rows = [_rate_row("Like this: " + found.text, found, whole, found.overall, found.coverage)]
+    near = load_case.similar_scores(here.opened)
+    if near is not None:
+        rows.append(_rate_row(f"Similar score: {near.text}{f', {near.size}' if near.size else ''}", near, whole))
     rows.append(table_row(every, what="All of the same half"))
     draw_table("rule", "Error rate of the rule and of all predictions", FIGURES, rows, compact=True)
     left, right = st.columns([3, 2], gap="large")
@@ -91,7 +95,7 @@ def _node_cell(here: CasePage, each: Node, words: str) -> Cell:
 
 def _rate_row(
     what: Cell | str,
-    each: ErrorRule | Rate | Node,
+    each: ErrorRule | Rate | Node | SimilarScores,
     whole: float,
     mark: float | None = None,
     coverage: float | None = None,
@@ -119,12 +123,22 @@ def _rule_trend(here: CasePage, found: ErrorRule) -> None:
         ]
     )
     rows["period"] = pd.to_datetime(rows["period"])
-    first, last = found.trend[0], found.trend[-1]
-    ends = (f"{formatting.format_share(each.rate)} from {each.name}" for each in (first, last))
-    said = f"Error rate of such predictions: {', '.join(ends)}."
+    said = trend_sentence(found)
     plain_paragraph(said)
     on_mark = clicks.cases_on_click("rule-trend", lambda point: _errors_of_period(here, found, point, rows["period"]))
     frame.chart_with_table(charts_case.error_rate_trend(rows, overall=found.overall), rows, key="rule-trend", alt=said, on_select=on_mark)
+
+
+def trend_sentence(found: ErrorRule) -> str:
+    """Whether the periods differ: the lowest and the highest rate with their intervals, and how many intervals exclude the whole rate."""
+    known = [each for each in found.trend if each.rate is not None and each.low is not None and each.high is not None]
+    low, high = min(known, key=lambda each: each.rate or 0.0), max(known, key=lambda each: each.rate or 0.0)
+    apart = sum(not (each.low or 0.0) <= (found.rate or 0.0) <= (each.high or 1.0) for each in known)
+    ends = " to ".join(
+        f"{formatting.value_with_interval(each.rate, each.low, each.high, 'share')} from {each.name}" for each in (low, high)
+    )
+    differ = f"the 95 % intervals of {apart} exclude the rate of all" if apart else "every 95 % interval includes the rate of all"
+    return f"{len(known)} periods of the held-out half, {ends}: {differ}, {formatting.format_share(found.rate)}."
 
 
 def _errors_of_period(here: CasePage, found: ErrorRule, point: clicks.Point, periods: "pd.Series[Any]") -> clicks.CaseQuery | None:
@@ -132,7 +146,9 @@ def _errors_of_period(here: CasePage, found: ErrorRule, point: clicks.Point, per
     start, end = here.opened.span()
     scope = replace(here.scope.at(start, end), version=here.row.version.name, slice=None)
     around = clicks.ChartPeriod(scope, start, end)
-    return clicks.cases_of_period(around, point, periods, f"{found.search} and {_error_condition(here)}" if found.search else None)
+    return clicks.cases_of_period(
+        around, point, periods, f"{found.search} and {here.opened.similar_errors_search()}" if found.search else None
+    )
 
 
 def _group_rates(found: ErrorRule, whole: float) -> None:
@@ -142,13 +158,13 @@ def _group_rates(found: ErrorRule, whole: float) -> None:
         return
     st.subheader("By group", anchor=False)
     rows = [_rate_row(formatting.slice_in_words(group.name) if "=" in group.name else group.name, group, whole) for group in found.groups]
-    draw_table("rule-groups", "Error rate of such predictions by group", FIGURES[:3], rows, compact=True)
+    draw_table("rule-groups", "Error rate of such predictions of the held-out half by group", FIGURES[:3], rows, compact=True)
 
 
 def _rule_actions(here: CasePage, found: ErrorRule) -> None:
     """Buttons: find all such errors, open the slice, watch it."""
     scope = here.scope.at(*here.opened.span())
-    typed = f"{found.search} and {_error_condition(here)}"
+    typed = f"{found.search} and {here.opened.similar_errors_search()}"
     find_all = links.link_cell("", "cases", replace(scope, version=here.row.version.name, slice=None), q=typed)["go"]
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if found.search:
@@ -167,13 +183,7 @@ def _find_all_label(here: CasePage, found: ErrorRule) -> str:
         if here.row.model.classes
         else here.row.error is not None and abs(here.row.error) > (here.opened.error_limit() or 0.0)
     )
-    return "Find similar errors" + ("" if found.all_errors is None else f" ({found.all_errors + own:,})")
-
-
-def _error_condition(here: CasePage) -> str:
-    """The condition of an error, as the rule counts errors."""
-    limit = here.opened.error_limit()
-    return "outcome = wrong" if limit is None else f"absolute_error > {limit!r}"
+    return "Find similar errors" + ("" if found.all_errors is None else f" ({found.all_errors + own:,} of both halves)")
 
 
 def _watch_popover(here: CasePage, found: ErrorRule, part: Slice | None) -> None:

@@ -27,6 +27,7 @@ OF_RUNS = ("run", "step", "resource")
 """Kinds whose records belong to the model of their run if they name none."""
 NAMES_A_RUN = ("run", "resource")
 """Kinds whose records name a run and may name its model: any of them tells the model of the run."""
+EXTRA = RecordField("extra", "object", "further fields of the record, only where asked for")
 FRAME_TYPES = {"TIMESTAMP": "datetime64[us]", "DOUBLE": "float64", "BIGINT": "Int64"}
 """Column types of an answer by column type of the table; the others are objects."""
 
@@ -41,6 +42,8 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
     import pandas as pd
 
     fields = _kind_fields(records.kind)
+    if "extra" in (records.columns or ()):
+        fields |= {"extra": EXTRA}
     names = records.columns or tuple(fields)
     for name in (*names, *(name for name, _ in records.only)):
         if name not in fields:

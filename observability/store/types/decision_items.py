@@ -23,6 +23,7 @@ SOURCE_WORDS = {
     "boundary": "cases near the boundary",
     "version": "a change of version",
     "degraded_path": "a degraded path, such as a fallback",
+    "expected": "rare but expected errors",
     "unknown": "no known source",
 }
 """Sources of errors, as the end of a sentence."""

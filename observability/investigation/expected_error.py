@@ -1,0 +1,140 @@
+"""An error as one of those that the model's score states: the errors of stored rows of a similar score, and the error's rank among all."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from observability.core.formatting import plural
+from observability.core.numerals import format_figure, percent
+from observability.core.window import EPOCH
+from observability.investigation import comparison_rows
+from observability.investigation.case_parts import CaseInProgress, computed_once
+from observability.investigation.label_types import class_words, with_unit
+from observability.stats.arrays import Bools, Floats
+from observability.stats.interval import rate_interval
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+FEWEST, MOST, NEAREST = 25, 200, 100
+"""Rows that are at least as sure as the case: compared where they are from FEWEST to MOST, else the NEAREST rows by score."""
+RANKED = 100
+"""An error's rank is stated up to this one."""
+
+
+@dataclass(frozen=True)
+class SimilarScores:
+    """Labelled rows of a similar score and the same decision, without the case. errors: of them in the direction of the case's error, and
+    of a regression at least as large. stated: the error rate that their scores state; None for a regression. low, high: of the error rate.
+    text: which rows. size: of a regression's errors, in words.
+    """
+
+    text: str
+    n: int
+    errors: int
+    stated: float | None
+    low: float
+    high: float
+    size: str = ""
+
+    @property
+    def rate(self) -> float:
+        """The error rate."""
+        return self.errors / self.n
+
+    @property
+    def stated_part(self) -> float:
+        """Part of the errors that the scores state, 0 to 1; 1 where the error rate is not significantly higher."""
+        return 1.0 if self.stated is None or self.low <= self.stated else self.stated * self.n / self.errors
+
+
+@computed_once
+def similar_scores(case: CaseInProgress) -> SimilarScores | None:
+    """The rows of a similar score; None where the case is no error, or too few rows are labelled."""
+    row, frame = case.row, comparison_rows.labelled_rows_of(case)
+    if row.score is None or not comparison_rows.bad(case).of_row(row):
+        return None
+    if row.model.task == "regression":
+        return similar_values(case, frame)
+    same = frame[(frame["decision"] == row.decision) & frame["score"].notna()]
+    if len(same) < FEWEST:
+        return None
+    sure, own = decided_probability(same, row.decision, row.model.task), own_probability(case)
+    chosen, least, most = rows_of_similar_score(sure, own)
+    wrong = np.asarray(same["label"] != row.decision, bool)[chosen]
+    ends = f"{format_figure(least, 3)} or above" if most is None else f"{format_figure(least, 3)} to {format_figure(most, 3)}"
+    decided = class_words(row.model, row.model.classes[row.decision])
+    found = rate_interval(int(wrong.sum()), int(wrong.size))
+    text = f"rows predicted {decided} with probability {ends}"
+    return SimilarScores(text, int(wrong.size), int(wrong.sum()), float(1 - sure[chosen].mean()), found.low or 0.0, found.high or 1.0)
+
+
+def decided_probability(frame: "DataFrame", decision: int, task: str | None) -> Floats:
+    """Probability of the decided class of rows with one decision. The score of a multiclass model is that of its decided class."""
+    score = frame["score"].to_numpy(np.float64)
+    return 1 - score if task == "binary" and decision == 0 else score
+
+
+def own_probability(case: CaseInProgress) -> float:
+    """The case's probability of its decided class."""
+    row = case.row
+    assert row.score is not None
+    return 1 - row.score if row.model.task == "binary" and row.decision == 0 else row.score
+
+
+def rows_of_similar_score(sure: Floats, own: float) -> tuple[Bools, float, float | None]:
+    """Which rows are at least as sure, where they are neither few nor many, else the nearest ones; their least and largest probability
+    (None: no upper end).
+    """
+    above = sure >= own
+    if FEWEST <= above.sum() <= MOST:
+        return above, float(sure[above].min()), None
+    near = np.zeros(sure.size, bool)
+    near[np.argsort(np.abs(sure - own), kind="stable")[:NEAREST]] = True
+    return near, float(sure[near].min()), float(sure[near].max())
+
+
+def similar_values(case: CaseInProgress, frame: "DataFrame") -> SimilarScores | None:
+    """The rows with the nearest predicted values of a regression."""
+    row, known = case.row, frame[frame["score"].notna() & frame["label_value"].notna()]
+    if row.error is None or row.score is None or len(known) < FEWEST:
+        return None
+    values = known["score"].to_numpy(np.float64)
+    near = np.argsort(np.abs(values - row.score), kind="stable")[:MOST]
+    errors = (values - known["label_value"].to_numpy(np.float64))[near] * np.sign(row.error)
+    n, beyond = int(near.size), int((errors >= abs(row.error)).sum())
+    ends = f"{format_figure(values[near].min(), 3)} to {with_unit(row.model, format_figure(values[near].max(), 3))}"
+    found = rate_interval(beyond, n)
+    side = "high" if row.error > 0 else "low"
+    size = with_unit(row.model, format_figure(abs(row.error), 3))
+    return SimilarScores(f"rows predicted {ends}", n, beyond, None, found.low or 0.0, found.high or 1.0, f"at least {size} too {side}")
+
+
+def expected_sentence(case: CaseInProgress, found: SimilarScores) -> str:
+    """How often rows of a similar score are such errors, what the scores state, and the error's rank among all."""
+    what = found.size or ("an error" if found.errors == 1 else "errors")
+    because = f"{found.errors:,} of {found.n:,} other {found.text} were {what} ({percent(found.low)} to {percent(found.high)})"
+    because += f"; their scores state {percent(found.stated)}" if found.stated is not None else ""
+    rank = error_rank(case)
+    return f"{because}.{f' {rank}' if rank else ''}"
+
+
+@computed_once
+def error_rank(case: CaseInProgress) -> str:
+    """The rank of the error among all labelled predictions of the version, as a sentence; empty where it is not among the largest."""
+    row, regression = case.row, case.row.model.task == "regression"
+    every = replace(comparison_rows.around(case), start=EPOCH, end=max(case.now, EPOCH))
+    frame = case.store.search(every, (), RANKED, "-absolute_error" if regression else "-log_loss")
+    places = np.flatnonzero((frame["id"] == row.id).to_numpy(bool))
+    if not places.size:
+        return ""
+    total = comparison_rows.labelled_in(case, every)
+    place = int(places[0]) + 1
+    which = "largest" if place == 1 else f"{place}{ordinal_ending(place)} largest"
+    return f"Its {'error' if regression else 'log loss'} is the {which} of {plural(total, 'labelled prediction')}."
+
+
+def ordinal_ending(number: int) -> str:
+    """The ending of an ordinal: 1st, 2nd, 3rd, 11th."""
+    return "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")

@@ -1,0 +1,120 @@
+"""What people said about a label: raters with their mean and spread as logged beside it, or several annotators.
+
+The class of a mean rating is decided by borders that the store shows: labels of neighbouring classes have means on either side. The doubt
+is the probability that as many new raters would give another class: the mean is normal with the standard error spread / √raters.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from observability.core.numerals import format_figure, percent
+from observability.core.questions import Records
+from observability.investigation.case_parts import CaseInProgress, computed_once
+from observability.investigation.label_types import class_words
+from observability.investigation.verdicts import ever, votes
+from observability.stats.arrays import Floats
+
+SAMPLE, FEWEST_OF_CLASS, MOST_OVERLAP = 4000, 10, 0.02
+"""Newest labels that show the borders of classes; minimum of each class; share of labels that may lie on the wrong side of a border."""
+NAMES = {"raters": r"raters|annotators", "mean": r"mean|average", "spread": r"spread|std|deviation"}
+"""Patterns of the fields' names."""
+SUPPORTED, DOUBTED = 0.1, 0.2
+"""Doubt up to which raters support a label, and from which it is suspect."""
+
+
+@dataclass(frozen=True)
+class RaterSupport:
+    """What raters said. doubt: probability that as many new raters would give another class, and decided: the class that the wrong
+    prediction decided. text: as the start of a sentence.
+    """
+
+    raters: float
+    mean: float
+    spread: float
+    doubt: float
+    decided: float
+    text: str
+
+
+def rating_fields(extra: Mapping[str, Any]) -> dict[str, float]:
+    """Number of raters, mean and spread among the fields that were logged with a label; missing ones are left out."""
+    numbers = {name: float(value) for name, value in extra.items() if isinstance(value, int | float) and not isinstance(value, bool)}
+    found = {}
+    for wanted, pattern in NAMES.items():
+        value = next((value for name, value in numbers.items() if re.search(pattern, name)), None)
+        if value is not None and np.isfinite(value):
+            found[wanted] = value
+    return found
+
+
+@computed_once
+def rater_support(case: CaseInProgress) -> RaterSupport | None:
+    """The support of the current label by its raters; None where they were not logged, or the borders of the classes are unknown."""
+    revision, classes = case.row.current_revision, case.row.model.classes
+    if revision is None or not classes:
+        return None
+    given = rating_fields(revision.extra)
+    if given.keys() < NAMES.keys() or given["raters"] < 2:
+        return None
+    borders = rating_borders(case)
+    span = borders.get(revision.value)
+    if span is None or not span[0] <= given["mean"] <= span[1]:
+        return None
+    error = given["spread"] / float(np.sqrt(given["raters"]))
+    doubt = 1 - probability_within(span, given["mean"], error)
+    answer = case.row.answer if case.row.wrong else None
+    decided = probability_within(borders[answer], given["mean"], error) if answer in borders else 0.0
+    border = min((end for end in span if np.isfinite(end)), key=lambda end: abs(end - given["mean"]))
+    text = f"{given['raters']:.0f} raters: mean {format_figure(given['mean'], 3)} ± {format_figure(error, 2)}, class border at "
+    text += f"{format_figure(border, 3)}; as many others would give another class with probability {percent(doubt, 2)}"
+    text += f", {class_words(case.row.model, answer)} with {percent(decided, 2)}" if answer in borders else ""
+    return RaterSupport(given["raters"], given["mean"], given["spread"], doubt, decided, text)
+
+
+def probability_within(span: tuple[float, float], mean: float, error: float) -> float:
+    """Probability that a mean with this standard error lies within a span."""
+    from scipy.stats import norm
+
+    return (
+        float(norm.cdf((span[1] - mean) / error) - norm.cdf((span[0] - mean) / error)) if error > 0 else float(span[0] <= mean <= span[1])
+    )
+
+
+def rating_borders(case: CaseInProgress) -> dict[str, tuple[float, float]]:
+    """Lowest and highest mean rating of each class, by the newest labels of the model; empty where the classes overlap."""
+    question = Records("label", columns=("value", "extra"), ever=True, rows=SAMPLE)
+    frame = case.store.ask(question, ever(case, case.row.model.name))
+    means: dict[str, list[float]] = {}
+    for value, extra in zip(frame["value"], frame["extra"], strict=True):
+        mean = rating_fields(extra).get("mean") if isinstance(extra, dict) else None
+        if mean is not None:
+            means.setdefault(str(value), []).append(mean)
+    kept = {name: np.array(held) for name, held in means.items() if len(held) >= FEWEST_OF_CLASS}
+    order = sorted(kept, key=lambda name: float(np.median(kept[name])))
+    borders = [border_between(kept[low], kept[high]) for low, high in pairwise(order)]
+    if len(order) < 2 or any(border is None for border in borders):
+        return {}
+    ends = [-np.inf, *(border for border in borders if border is not None), np.inf]
+    return {name: (float(ends[place]), float(ends[place + 1])) for place, name in enumerate(order)}
+
+
+def border_between(low: Floats, high: Floats) -> float | None:
+    """The middle between two classes' means; None where more than MOST_OVERLAP of them lie on the other side."""
+    border = (np.quantile(low, 1 - MOST_OVERLAP / 2) + np.quantile(high, MOST_OVERLAP / 2)) / 2
+    if low.max() <= high.min():
+        border = (low.max() + high.min()) / 2
+    wrong = (low > border).mean(), (high < border).mean()
+    return float(border) if max(wrong) <= MOST_OVERLAP else None
+
+
+def annotator_votes(case: CaseInProgress) -> Counter[str]:
+    """Labels of annotators: of the item in the model's labelling projects, else the newest of each annotator among the revisions."""
+    cast = votes(case)
+    newest = {revision.annotator: revision.value for revision in case.row.revisions if revision.annotator}
+    return cast if cast or len(newest) < 2 else Counter(newest.values())
