@@ -230,9 +230,12 @@ def incident_line(incident: Incident) -> str:
 
 
 def run_status(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Report the store, sizes, freshness, backlog, rejected counts and versions."""
-    body = store.status()
-    return json_or_lines(body, status_lines(body), args.json)
+    """Report the store, sizes, freshness, backlog, the loader, rejected counts and versions; problems first."""
+    from observability.server import health
+
+    body = health.store_status(store)
+    problems = [f"Problem: {sentence}" for sentence in body["problems"]]
+    return json_or_lines(body, [*problems, *status_lines({**body, "problems": len(problems)})], args.json)
 
 
 def status_lines(body: dict[str, Any], indent: str = "") -> list[str]:

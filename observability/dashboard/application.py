@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from observability.core.errors import ObservabilityError
 from observability.dashboard import downloads
-from observability.server import api, process_lock
+from observability.server import api, health, process_lock
 
 SHELL = Path(__file__).parent / "shell.py"
 """The script that each browser session runs. It stands apart from `pages/`, so that a first deep link opens the right page."""
@@ -63,11 +63,11 @@ class Headers:
 
 
 async def readiness(_request: Request) -> Response:
-    """200 while the store can be read, else 503 with what to do."""
+    """200 while the store can be read, the disk has room and the loader works, else 503 with why and what to do."""
     try:
-        await asyncio.to_thread(lambda: process_lock.current_store().catalog())
+        await asyncio.to_thread(health.require_readiness)
     except ObservabilityError as error:
-        return JSONResponse({"error": error.what, "try": error.attempt}, status_code=503)
+        return api.failure_response(error)
     return JSONResponse({"ready": True})
 
 

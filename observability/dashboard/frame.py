@@ -134,6 +134,17 @@ def page_title(page: str, scope: Scope, window: Window | None, heading: str | No
             with st.popover("Copy link", type="tertiary", icon=":material/link:"):
                 st.caption("Opens this view with absolute times." if window else "Opens this view.")
                 st.code(address or links.absolute_address(page, scope, window, own_parameters()), language=None, wrap_lines=True)
+    if page != "health" or not load.catalog().models:
+        store_banner(page)  # the health page draws it where it refreshes by itself
+
+
+def store_banner(page: str) -> None:
+    """Draw what a person should know of the store and its loader: what happened, and what to do."""
+    problems = load.store_problems()
+    if problems:
+        text = "\n\n".join(formatting.escape_markdown(sentence) for sentence in problems)
+        link = "" if page == "store" else f"\n\n[Open Store](/{links.page_files()['store'].stem})"
+        st.error(text + link, title="Store", icon=":material/error:")
 
 
 def own_parameters() -> dict[str, list[str]]:

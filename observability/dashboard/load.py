@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from observability.core.catalog import Catalog
-from observability.core.errors import StoreBusyError
 from observability.core.finding import Finding, worst_first
 from observability.core.questions import Aggregate, Attributions, EstimatedErrors, Records, Sample
 from observability.core.window import EPOCH, Window
@@ -299,17 +298,16 @@ def model_events(model: str | None, start: datetime, end: datetime) -> "DataFram
 @cached_by_state(2, copied=True, ttl=5)
 def store_summary() -> dict[str, Any]:
     """The store itself: sizes, backlog, rejected counts, versions; cached for five seconds, since landing files arrive without a commit."""
-    return store().status()
+    from observability.server import health
+
+    return health.store_status(store())
 
 
-def loader_failure() -> str | None:
-    """Why the loader thread last failed; None where it works (or no loader runs in this process)."""
-    from observability.server import process_lock
+def store_problems() -> list[str]:
+    """What a person should know of the loader and the store, as sentences; not cached, and no query."""
+    from observability.server import health
 
-    try:
-        return process_lock.current().loader.failure
-    except StoreBusyError:
-        return None
+    return health.all_problems(store())
 
 
 @cached_by_state(8, copied=True)

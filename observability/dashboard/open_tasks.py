@@ -1,4 +1,4 @@
-"""Open tasks: critical incidents, unregistered versions, failed loading."""
+"""Open tasks: critical incidents and unregistered versions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import links, load
+from observability.dashboard import links
 from observability.dashboard.overview import incidents
 from observability.dashboard.overview.fleet import ModelStatus
 from observability.dashboard.scope import Scope
@@ -18,7 +18,7 @@ COLUMNS = (column("what", "What", wide=True), incidents.SOURCE)
 
 def open_tasks_table(statuses: Sequence[ModelStatus], others: Sequence[Incident], scope: Scope) -> None:
     """Draw the open tasks. others: incidents outside the models' windows, as those of training runs."""
-    rows = [*critical_incident_rows(statuses, others, scope), *unregistered_version_rows(statuses), *loading_failure_rows()]
+    rows = [*critical_incident_rows(statuses, others, scope), *unregistered_version_rows(statuses)]
     if rows:
         draw_table("tasks", "Needs action", COLUMNS, rows, compact=True)
         return
@@ -51,9 +51,3 @@ def unregistered_version_rows(statuses: Sequence[ModelStatus]) -> list[dict[str,
                 words = f"Register {status.model.name} version {version.name}: drift needs its reference"
                 rows.append(table_row(what={"s": "watch", **links.link_cell(words, "add_model")}))
     return rows
-
-
-def loading_failure_rows() -> list[dict[str, Any]]:
-    """A row where loading failed."""
-    failure = load.loader_failure()
-    return [table_row(what={"s": "act", **links.link_cell(f"Loading stopped: {failure}", "store")})] if failure else []

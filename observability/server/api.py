@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from observability.core.errors import NotFoundError, ObservabilityError, StoreBrokenError, UsageError
-from observability.server import process_lock, tokens
+from observability.server import health, process_lock, tokens
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -89,7 +89,7 @@ async def status(request: Request) -> Response:
     from observability.investigation.evidence_types import json_plain
 
     query_parameters(request, ())
-    return JSONResponse(json_plain(await asyncio.to_thread(lambda: process_lock.current_store().status())))
+    return JSONResponse(json_plain(await asyncio.to_thread(lambda: health.store_status(process_lock.current_store()))))
 
 
 async def findings(request: Request) -> Response:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 LOCK_VARIABLE = "OBSERVABILITY_LOCK_FD"
 LOAD_EVERY = 1.0
-LOAD_AFTER_FAILURE = 15.0
+LONGEST_PAUSE = 60.0
+"""Seconds between two loads, and between two attempts after many failures: the pause doubles with each."""
 
 
 def home_folder(home: str | os.PathLike[str] | None = None) -> Path:
@@ -106,16 +107,43 @@ def write_address(home: Path, address: Address) -> None:
 
 @dataclass
 class LoaderState:
-    """State of the loader thread, for the store page.
+    """State of the loader thread.
 
-    done_bytes, total_bytes: of the current segment. failure: the last one in words. last_load: epoch seconds.
+    done_bytes, total_bytes: of the current segment. failure, attempt: why the last load failed and what to do, None after a success.
+    failures: in a row. last_success, last_load (of at least one line), last_failure, next_try: epoch seconds. restarts: of its thread.
     """
 
     busy: bool = False
     done_bytes: int = 0
     total_bytes: int = 0
     failure: str | None = None
+    attempt: str | None = None
+    failures: int = 0
+    restarts: int = 0
+    last_success: float | None = None
     last_load: float | None = None
+    last_failure: float | None = None
+    next_try: float | None = None
+
+    def succeeded(self, lines: int) -> None:
+        """Note a load of so many lines."""
+        self.last_success = time.time()
+        self.last_load = self.last_success if lines else self.last_load
+        self.failure, self.attempt, self.failures = None, None, 0
+
+    def failed(self, error: BaseException) -> None:
+        """Note a load that failed."""
+        self.last_failure = time.time()
+        known = isinstance(error, ObservabilityError)
+        self.failure = str(error) if known else f"{type(error).__name__}: {error}"
+        self.attempt = error.attempt if isinstance(error, ObservabilityError) else None
+        self.failures += 1
+
+    def pause(self) -> float:
+        """Seconds until the next load."""
+        pause = min(LOAD_EVERY * 2 ** min(self.failures, 10), LONGEST_PAUSE)
+        self.next_try = time.time() + pause
+        return pause
 
 
 @dataclass
@@ -128,15 +156,33 @@ class Owner:
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     loader: LoaderState = field(default_factory=LoaderState)
     stopping: threading.Event = field(default_factory=threading.Event)
+    starting: threading.Lock = field(default_factory=threading.Lock)
     thread: threading.Thread | None = None
+    keeper: threading.Thread | None = None
     enriching: "EnrichmentState | None" = None
     enricher: threading.Thread | None = None
     watching: "Watching | None" = None
     watcher: threading.Thread | None = None
 
     def start_loader(self) -> None:
-        """Load new records every second, until `close`."""
-        self.thread = started_thread("loader", self.load_forever)
+        """Load new records every second, until `close`. A thread that ends is started again and counted."""
+        self.keep_loader_alive()
+        self.keeper = started_thread("keeper", self.keep_loader_alive_forever)
+
+    def keep_loader_alive(self) -> None:
+        """Start the loader's thread where it does not run."""
+        with self.starting:
+            if self.stopping.is_set() or (self.thread is not None and self.thread.is_alive()):
+                return
+            if self.thread is not None:
+                self.loader.restarts += 1
+                LOG.error("the loader ended; it is started again")
+            self.thread = started_thread("loader", self.load_forever)
+
+    def keep_loader_alive_forever(self) -> None:
+        """Look after the loader's thread every second, until `close`."""
+        while not self.stopping.wait(LOAD_EVERY):
+            self.keep_loader_alive()
 
     def start_enricher(self) -> None:
         """Explain predictions and estimate errors while the loader is idle, until `close`, unless disabled (enrich.SWITCH)."""
@@ -157,10 +203,9 @@ class Owner:
         self.watcher = started_thread("watcher", watcher.run_watcher, self.store, self.watching, self.stopping)
 
     def load_forever(self) -> None:
-        """Run the loader. A failure is kept for the store page and retried later; files in the landing folder are not lost."""
-        pause = LOAD_EVERY
-        while not self.stopping.wait(pause):
-            pause = LOAD_EVERY if self.load_once() else LOAD_AFTER_FAILURE
+        """Run the loader. A failure is kept for `status` and pages and retried later; files in the landing folder are not lost."""
+        while not self.stopping.wait(self.loader.pause()):
+            self.load_once()
 
     def load_once(self) -> bool:
         """Load the landing folder once. Returns False where that failed."""
@@ -169,15 +214,16 @@ class Owner:
         try:
             with self.store.in_background():
                 report = self.store.load_landing(progress=self.note_progress)
-            state.failure = None
-            if report.lines:
-                state.last_load = time.time()
+            state.succeeded(report.lines)
         except ObservabilityError as error:
-            state.failure = str(error)
+            state.failed(error)
             LOG.warning("loading stopped: %s", error)
         except Exception as error:
-            state.failure = f"{type(error).__name__}: {error}"
+            state.failed(error)
             LOG.exception("loading failed")
+        except BaseException as error:
+            state.failed(error)
+            raise
         finally:
             state.busy = False
         return state.failure is None

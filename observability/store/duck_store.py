@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from observability.core.questions import Attributions, EstimatedErrors, Question, Records, Sample
 from observability.core.window import Window
+from observability.store.db import repairs
 from observability.store.db.database import Database
 from observability.store.engine import BoundQuestion, LoadProgress, StepProgress, Store
 from observability.store.query import (
@@ -214,6 +215,20 @@ class DuckStore(Database, Store):
         from observability.store.registry import admin
 
         return admin.storage_status(self)
+
+    def problems(self) -> list[str]:
+        """What a person should know of the store and its disk, as sentences. No query."""
+        from observability.store.registry import admin
+
+        return admin.storage_problems(self)
+
+    def repairs(self) -> list[dict[str, Any]]:
+        """What was damaged or lost and mended, oldest first: {at, what, missing, set_aside, seen_at}."""
+        return repairs.repairs(self.home)
+
+    def mark_repairs_seen(self) -> None:
+        """Note that a person has read what was repaired, so that `problems` leaves it out."""
+        repairs.mark_repairs_seen(self.home)
 
     def versions(self) -> dict[str, str | None]:
         """Versions of Python and of the packages that numbers depend on, by name."""

@@ -246,6 +246,22 @@ class Store(Engine, Protocol):
         """Sizes, models, backlog and rejected lines of the store, as JSON can carry it (store/registry/admin.py lists the keys)."""
         ...
 
+    def problems(self) -> list[str]:
+        """What a person should know of the store and its disk, as sentences. No query."""
+        ...
+
+    def repairs(self) -> list[dict[str, Any]]:
+        """What was damaged or lost and mended, oldest first: {at, what, missing, set_aside, seen_at}."""
+        ...
+
+    def mark_repairs_seen(self) -> None:
+        """Note that a person has read what was repaired, so that `problems` leaves it out."""
+        ...
+
+    def require_readable(self) -> None:
+        """Raise StoreBrokenError where the database does not answer."""
+        ...
+
     def versions(self) -> dict[str, str | None]:
         """Versions of Python and of the packages that numbers depend on, by name."""
         ...

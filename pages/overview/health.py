@@ -19,6 +19,7 @@ scope = frame.begin_fleet_page("health")
 @st.fragment(run_every="30s")
 def overview() -> None:
     """Draw everything that refreshes."""
+    frame.store_banner("health")
     with frame.loading_skeleton(320):
         statuses = fleet.worst_model_first([fleet.load_model_status(scope, model) for model in load.catalog().models])
     others = load.record_incidents(scope)

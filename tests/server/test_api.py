@@ -1,17 +1,14 @@
 """The HTTP interface follows the contract: tokens, errors, evidence, findings, and records on disk before the response."""
 
-import asyncio
 import json
 import os
 import stat
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from starlette.applications import Starlette
 
 from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
 from observability.investigation.case import case
@@ -21,23 +18,10 @@ from observability.store.opener import open_store
 from tests.support.case_world import HOSTILE, START, iso
 from tests.support.case_world import build as build_cases
 from tests.support.commanding import Command
+from tests.support.http_routes import Answer, ask_routes
 from tests.support.sample_home import copied
 
 GOOD = {"kind": "prediction", "id": "new-1", "at": iso(START), "model": "price", "version": "1", "features": {"size": 3.5}, "score": 7.0}
-
-
-@dataclass
-class Answer:
-    """One answer: status, headers, body."""
-
-    status: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-    def json(self) -> Any:
-        """The body."""
-        assert self.headers["content-type"] == "application/json"
-        return json.loads(self.body)
 
 
 @dataclass
@@ -51,37 +35,7 @@ class Site:
 
     def ask(self, method: str, path: str, token: str | None = None, body: bytes = b"", headers: dict[str, str] | None = None) -> Answer:
         """One request."""
-        address, _, query = path.partition("?")
-        sent = {} if token is None else {"authorization": f"Bearer {token}"}
-        scope = {
-            "type": "http",
-            "method": method,
-            "path": address,
-            "raw_path": address.encode(),
-            "query_string": query.encode(),
-            "root_path": "",
-            "headers": [(name.encode(), value.encode()) for name, value in {**sent, **(headers or {})}.items()],
-            "scheme": "http",
-            "server": ("127.0.0.1", 1),
-            "client": ("127.0.0.1", 2),
-            "http_version": "1.1",
-        }
-        answer = Answer()
-        pieces = [body[start : start + 65_536] for start in range(0, len(body), 65_536)] or [b""]
-
-        async def receive() -> dict[str, Any]:
-            piece = pieces.pop(0) if pieces else b""
-            return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
-
-        async def send(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                answer.status = message["status"]
-                answer.headers = {name.decode(): value.decode() for name, value in message["headers"]}
-            else:
-                answer.body += message.get("body", b"")
-
-        asyncio.run(Starlette(routes=api.routes())(scope, receive, send))
-        return answer
+        return ask_routes(api.routes(), method, path, token, body, headers)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Damaged, truncated and missing files of a store are set aside, and what landing keeps is loaded again; the log of repairs says what is gone."""
+"""Damaged and missing files of a store are set aside, what landing keeps is loaded again, and the log of repairs says what is gone."""
 
 import os
 import random

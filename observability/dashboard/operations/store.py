@@ -40,9 +40,6 @@ def store_figures(status: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 def landing_section(status: dict[str, Any]) -> None:
     """The state of the loader, and the button that loads waiting segments."""
-    failure = load.loader_failure()
-    if failure:
-        st.error(formatting.escape_markdown(failure), title="Loading stopped", icon=":material/error:")
     waiting, last = status["landing"]["segments"], status["loaded"]["last"]
     said = f"{formatting.plural(waiting, 'segment')} waiting." if waiting else "No segment waiting."
     said += " Loaded every second while the dashboard runs."
@@ -50,22 +47,31 @@ def landing_section(status: dict[str, Any]) -> None:
         when = formatting.time_ago(datetime.fromisoformat(last), datetime.now(UTC))
         said += f" {formatting.plural(status['loaded']['segments'], 'segment')} loaded, the last {when}."
     plain_paragraph(said)
-    if status["landing"]["failed"]:
-        failed = formatting.plural(status["landing"]["failed"], "segment")
-        st.warning(formatting.escape_markdown(f"{failed} could not be loaded, moved to landing/failed."))
-    if st.button("Load now", icon=":material/download_for_offline:", disabled=not waiting):
-        _load_landing()
+    with st.container(horizontal=True):
+        if st.button("Load now", icon=":material/download_for_offline:", disabled=not waiting):
+            _load_landing()
+        if status["set_aside"] and st.button("Retry what was set aside", icon=":material/replay:"):
+            _load_landing(again=True)
+        repairs = load.store().repairs()
+        if any(not entry.get("seen_at") for entry in repairs) and st.button("Hide repairs", icon=":material/visibility_off:"):
+            load.store().mark_repairs_seen()
+            st.rerun()
+    if repairs:
+        with st.expander(f"Repairs ({len(repairs)})"):
+            for entry in reversed(repairs):
+                plain_paragraph(f"{entry['at'][:16].replace('T', ' ')} UTC. {entry['what']} May be missing: {entry['missing']}")
+                st.caption(formatting.escape_markdown(f"Set aside: {', '.join(entry['set_aside']) or 'no file'}"))
 
 
-def _load_landing() -> None:
-    """Load landing with progress, and show the counts."""
+def _load_landing(*, again: bool = False) -> None:
+    """Load landing with progress, and show the counts. again: with the segments that were set aside."""
     store = load.store()
     with progress_bar("Loading") as note:
 
         def progress(done: int, total: int, lines: int) -> None:
             note(done / max(total, 1), f"{lines:,} lines")
 
-        report = answer_or_error(lambda: store.load_landing(progress))
+        report = answer_or_error(lambda: store.retry_set_aside(progress)[1] if again else store.load_landing(progress))
     if report is not None:
         st.success(f"{report.lines:,} lines: {report.stored:,} stored, {report.duplicates:,} duplicates, {report.rejected:,} rejected.")
 

@@ -170,6 +170,16 @@ class Database:
         """Free space on the disk that holds the store."""
         return shutil.disk_usage(self.home).free
 
+    def require_readable(self) -> None:
+        """Raise StoreBrokenError where the database does not answer."""
+        try:
+            with self.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM models").fetchall()
+        except duckdb.Error as error:
+            raise StoreBrokenError(
+                "the store cannot be read", where=str(self.path), got=error_summary(error), attempt=opening_advice(error)
+            ) from error
+
     def require_space(self) -> None:
         """Raise StoreBrokenError if free disk space is below FLOOR_BYTES, before work is begun that could not be finished."""
         if (free := self.free_bytes()) < FLOOR_BYTES:

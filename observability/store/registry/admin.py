@@ -43,8 +43,8 @@ def storage_status(store: Database) -> dict[str, Any]:
 
     home; database {path, bytes, schema}; disk {free_bytes, floor_bytes}; versions {package: version}; models: a list of {model, task,
     sample, versions, predictions, reference_rows, labels, first, last, last_arrived, hours_since_last, bytes}; records {kind: rows};
-    landing {segments, bytes, open, failed}; waiting {at, seconds} of the oldest published segment; set_aside: the failed segments with their
-    reasons; loaded {segments, last}; rejected {total, reasons: {reason: n}, last}; repairs: what was damaged or lost and mended;
+    landing {segments, bytes, open, failed}; waiting {at, seconds} of the oldest published segment; set_aside: the failed segments with
+    their reasons; loaded {segments, last}; rejected {total, reasons: {reason: n}, last}; repairs: what was damaged or lost and mended;
     problems: sentences about what a person should know. Where the database cannot be read, a problem says why, and what it holds is
     empty or None.
     """
@@ -69,25 +69,23 @@ def storage_status(store: Database) -> dict[str, Any]:
     except (duckdb.Error, StoreBrokenError) as error:
         reason = error_summary(error) if isinstance(error, duckdb.Error) else str(error).rstrip(".")
         body["problems"].append(f"The database cannot be read: {reason}.")
-    body["problems"] += storage_problems(body)
+    body["problems"] += storage_problems(store)
     return body
 
 
-def storage_problems(body: dict[str, Any]) -> list[str]:
-    """What a person should know of a status, as sentences: repairs that nobody has seen, segments set aside, too little space."""
-    found = [f"{entry['what']} May be missing: {entry['missing']}" for entry in body["repairs"] if not entry.get("seen_at")]
-    if aside := len(body["set_aside"]):
-        reasons = sorted({str(segment["reason"]) for segment in body["set_aside"] if segment["reason"]})
+def storage_problems(store: Database) -> list[str]:
+    """What a person should know, as sentences: repairs that nobody has seen, segments set aside, too little space. Reads no database."""
+    found = [f"{entry['what']} May be missing: {entry['missing']}" for entry in repairs(store.home) if not entry.get("seen_at")]
+    if aside := landing.segments_set_aside(store.landing):
+        reasons = sorted({str(segment["reason"]) for segment in aside if segment["reason"]})
         why = f" ({'; '.join(reasons[:3])})" if reasons else ""
         found.append(
-            f"{plural(aside, 'segment')} could not be loaded and {'was' if aside == 1 else 'were'} set aside in landing/failed{why}. "
-            "Run: python -m observability retry"
+            f"{plural(len(aside), 'segment')} could not be loaded, set aside in landing/failed{why}. Run: python -m observability retry"
         )
-    disk = body["disk"]
-    if disk["free_bytes"] < disk["floor_bytes"]:
+    if (free := store.free_bytes()) < FLOOR_BYTES:
         found.append(
-            f"The disk has {disk['free_bytes'] // 2**20} MB free. Nothing is loaded below {disk['floor_bytes'] // 2**20} MB; "
-            "records wait in landing. Free some space"
+            f"The disk has {free // 2**20} MB free. Nothing is loaded below {FLOOR_BYTES // 2**20} MB; records wait in landing. "
+            "Free some space"
         )
     return [with_full_stop(sentence) for sentence in found]
 

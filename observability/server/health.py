@@ -1,0 +1,93 @@
+"""The health of this process: whether its loader works, and what a person should know.
+
+`/readyz`, `/api/v1/status`, the command `status` and the banner of pages say the same.
+"""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from observability.core.errors import StoreBrokenError, StoreBusyError
+from observability.core.formatting import with_full_stop
+from observability.server import process_lock
+
+if TYPE_CHECKING:
+    from observability.store.engine import Store
+
+
+def store_status(store: "Store") -> dict[str, Any]:
+    """The status of the store, and `loader`: the state of the loader of this process. Its problems come first."""
+    body = store.status()
+    return {**body, "loader": loader_status(), "problems": [*loader_problems(), *body["problems"]]}
+
+
+def loader_status() -> dict[str, Any]:
+    """The loader of this process. Instants RFC 3339 in UTC, None if unknown.
+
+    state: works, fails (the last load failed and is tried again), dead (its thread ended) or "not running" (no dashboard runs in this
+    process); busy; last_success, last_load (of at least one line), last_failure; failure and try: why the last load failed and what to do;
+    failures in a row; next_try; restarts of its thread.
+    """
+    owner = _owner()
+    state = process_lock.LoaderState() if owner is None else owner.loader
+    return {
+        "state": _loader_word(owner),
+        "busy": state.busy,
+        "last_success": _instant(state.last_success),
+        "last_load": _instant(state.last_load),
+        "last_failure": _instant(state.last_failure),
+        "failure": state.failure,
+        "try": state.attempt,
+        "failures": state.failures,
+        "next_try": _instant(state.next_try) if state.failure else None,
+        "restarts": state.restarts,
+    }
+
+
+def loader_problems() -> list[str]:
+    """Why new records are not loaded, as sentences; none while they are, and none in a process without a loader."""
+    status = loader_status()
+    if status["state"] == "dead":
+        return ["New records are not loaded: the loader ended. It is started again within seconds; records in landing wait."]
+    if status["state"] != "fails":
+        return []
+    next_try = f" Tried again by itself, next at {status['next_try'][11:19]} UTC." if status["next_try"] else ""
+    return [f"New records are not loaded, they wait in landing. {with_full_stop(status['failure'])}{next_try}"]
+
+
+def all_problems(store: "Store") -> list[str]:
+    """What a person should know of the loader and of the store, as sentences. Cheap: no query."""
+    return [*loader_problems(), *store.problems()]
+
+
+def require_readiness() -> None:
+    """Raise StoreBrokenError or StoreBusyError unless the store can be read, the disk has room and the loader works."""
+    owner = process_lock.current()
+    owner.store.require_readable()
+    owner.store.require_space()
+    if owner.thread is not None:
+        owner.keep_loader_alive()
+    if (word := _loader_word(owner)) == "works":
+        return
+    attempt = owner.loader.attempt or "Records in landing wait, and loading is tried again by itself; see the page Store"
+    raise StoreBrokenError(
+        "new records are not loaded", got=owner.loader.failure if word == "fails" else f"a loader that is {word}", attempt=attempt
+    )
+
+
+def _loader_word(owner: process_lock.Owner | None) -> str:
+    if owner is None or owner.thread is None:
+        return "not running"
+    if not owner.thread.is_alive():
+        return "dead"
+    return "works" if owner.loader.failure is None else "fails"
+
+
+def _owner() -> process_lock.Owner | None:
+    try:
+        return process_lock.current()
+    except StoreBusyError:
+        return None
+
+
+def _instant(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
