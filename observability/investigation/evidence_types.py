@@ -168,8 +168,8 @@ class Triage:
 class InputRepair:
     """The answer with repaired inputs (input_repair.py), simulated. before: the model's answer to the stored input. middle, low, high:
     median and central 80 % of the answers to `n` repaired inputs. right: repaired answers that are right; None where the label is unknown
-    or the answer was right. nearer: by how much the median is nearer to the truth, and part: which part of the error that is. key: the column of
-    the source.
+    or the answer was right. nearer: by how much the median is nearer to the truth, and part: which part of the error that is. key: the
+    column of the source.
     """
 
     features: tuple[str, ...]

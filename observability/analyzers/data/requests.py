@@ -27,7 +27,9 @@ ROWS, LEAST, PAST_DAYS = 20_000, 100, 28
 BURST_WATCH, BURST_ACT, FEWEST, ALIKE = 0.005, 0.02, 20, 0.1
 """Share of rows that are near-identical requests of one subject; minimum rows of the sample; width of a cell in standard deviations of
 all rows."""
-DEFAULT_WATCH, DEFAULT_ACT = 0.05, 0.10
+LARGEST_GROUPS = 50
+"""Subjects whose largest cell is counted again around its middle."""
+DEFAULT_WATCH, DEFAULT_ACT = 0.02, 0.10
 DEFAULT_KNOWN, DEFAULT_FACTOR = 0.005, 3.0
 """Largest share of distinct inputs that had a new value before; a default is shared by at least so many times the inputs that shared any
 value before."""
@@ -112,44 +114,59 @@ def bursts(now: "DataFrame", past: "DataFrame", context: Context) -> list[Findin
 def repeated(rows: "DataFrame", context: Context) -> "DataFrame | None":
     """Return the largest group of near-identical requests of each subject: subject, n, peak (rows of the busiest hour).
 
-    None without subjects.
+    The group is found by cells, and counted around the middle of the largest cell, so that the border of a cell does not split it. None
+    without subjects.
     """
     import pandas as pd
 
     named = rows[rows["subject"].notna()]
     if named.empty:
         return None
+    numbers = {
+        each.reference: cell_width(rows[each.reference].to_numpy(float)) for each in context.model.features() if each.kind == "number"
+    }
     keys: list[Any] = [named["subject"].astype(str)]
     for each in context.model.features():
         values = named[each.reference]
-        if each.kind == "number":
-            keys.append(pd.Series(cells(values.to_numpy(float), rows[each.reference].to_numpy(float)), named.index))
-        else:
-            keys.append(values.astype(str))
+        width = numbers.get(each.reference)
+        keys.append(values.astype(str) if width is None else pd.Series(cells(values.to_numpy(float), width), named.index))
     code = pd.util.hash_pandas_object(pd.concat(keys, axis=1), index=False)
-    frame = pd.DataFrame({"subject": keys[0], "code": code, "hour": named["at"].dt.floor("h")})
-    sizes = (
-        frame.groupby(["subject", "code"])
-        .size()
-        .rename("n")
-        .reset_index()
-        .sort_values(["n", "subject", "code"], ascending=[False, True, True])
-    )
-    best = sizes.drop_duplicates("subject")
-    peaks = frame.merge(best[best["n"] >= FEWEST], on=["subject", "code"]).groupby(["subject", "hour"]).size().groupby("subject").max()
-    return best.assign(peak=best["subject"].map(peaks).fillna(0).astype(int)).drop(columns="code")
+    frame = pd.DataFrame({"subject": keys[0], "code": code})
+    sizes = frame.groupby(["subject", "code"]).size().rename("n").reset_index()
+    best = sizes.sort_values(["n", "subject", "code"], ascending=[False, True, True]).drop_duplicates("subject").assign(peak=0)
+    many = frame["subject"].value_counts()
+    for place, subject in best["subject"].head(LARGEST_GROUPS).items():
+        if many[subject] >= FEWEST:
+            own = named[frame["subject"] == subject]
+            seed = own[frame.loc[own.index, "code"] == best.at[place, "code"]]
+            alike = own[near_the_middle(own, seed, numbers, context)]
+            best.loc[place, ["n", "peak"]] = len(alike), int(alike["at"].dt.floor("h").value_counts().max())
+    return best.sort_values(["n", "subject"], ascending=[False, True]).drop(columns="code")
 
 
-def cells(numbers: "NDArray[np.float64]", every: "NDArray[np.float64]") -> "NDArray[np.float64]":
-    """Return cells of a tenth of a robust standard deviation (from the quartiles of all rows).
+def near_the_middle(rows: "DataFrame", seed: "DataFrame", numbers: "dict[str, float]", context: Context) -> "NDArray[np.bool_]":
+    """Return which rows differ from the middle of the seed by at most a cell in every number, and in no other feature."""
+    near = np.ones(len(rows), bool)
+    for each in context.model.features():
+        if each.reference not in numbers:
+            near &= (rows[each.reference].astype(str) == str(seed[each.reference].iloc[0])).to_numpy()
+            continue
+        values, middle = rows[each.reference].to_numpy(float), np.median(seed[each.reference].to_numpy(float))
+        near &= np.abs(values - middle) <= numbers[each.reference] if np.isfinite(middle) else ~np.isfinite(values)
+    return near
 
-    The value itself where the quartiles are equal.
-    """
+
+def cell_width(every: "NDArray[np.float64]") -> float:
+    """Return a tenth of the robust standard deviation of a number (from the quartiles of all rows); 0 where the quartiles are equal."""
     finite = every[np.isfinite(every)]
     low, high = np.quantile(finite, [0.25, 0.75]) if finite.size else (0.0, 0.0)
+    return float(ALIKE * (high - low) / 1.349)
+
+
+def cells(numbers: "NDArray[np.float64]", width: float) -> "NDArray[np.float64]":
+    """Return the cells of numbers; the value itself where the width is 0."""
     there = np.where(np.isfinite(numbers), numbers, 0.0)
-    step = ALIKE * (high - low) / 1.349
-    return np.where(np.isfinite(numbers), np.floor(there / step) if step > 0 else there, np.inf)
+    return np.where(np.isfinite(numbers), np.floor(there / width) if width > 0 else there, np.inf)
 
 
 def default_score(now: "DataFrame", known: "Sequence[DataFrame]", context: Context) -> list[Finding]:

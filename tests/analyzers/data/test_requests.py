@@ -149,3 +149,21 @@ def test_late_predictions_are_no_news_after_bulk_loads_nor_where_they_are_few() 
     few = rows(4000, 43)
     few.loc[::20, "arrived"] += pd.Timedelta(hours=6)
     assert ("model", "late_rate") not in said(few)
+
+
+def test_the_border_of_a_cell_does_not_split_a_burst() -> None:
+    """Near copies of one request that lie on both sides of the borders of cells."""
+    current = rows(4000, 44)
+    width = 0.1 * np.subtract(*np.quantile(current["age"], [0.75, 0.25])) / 1.349
+    burst, rng = slice(1000, 1100), np.random.default_rng(2)
+    current.loc[current.index[burst], ["subject", "region"]] = ["ab12", "north"]
+    current.loc[current.index[burst], "age"] = 400 * width + rng.normal(0, width / 10, 100)
+    current.loc[current.index[burst], "income"] = 22_000.0
+    claim = said(current)["subject=ab12", "near_duplicate_share"]
+    assert claim.value == pytest.approx(100 / 4000, abs=0.0005) and claim.evidence["near_duplicates"] >= 99
+
+
+def test_three_in_a_hundred_requests_with_one_new_score_are_a_watch() -> None:
+    current = rows(4000, 45)
+    current.loc[::33, "score"] = 0.5
+    assert said(current)["score", "default_score_rate"].severity == "watch"
