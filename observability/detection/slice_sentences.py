@@ -8,14 +8,19 @@ from observability.core.window import Slice
 from observability.metrics.slice_rows import TargetSpec
 from observability.stats.slices import ChangedSlice
 
+SAMPLE_ROWS = 20_000
+"""Rows of each side that are searched at most, those with the smallest hashes of their ids."""
 HAD = {"reference": "in the reference", "past": "in the month before", "peers": "elsewhere"}
 
 
 def slice_sentence(found: ChangedSlice, spec: TargetSpec, against: Against, n: int, sample: int) -> str:
-    """Return what changed in a slice, with the numbers. sample: rows of the window that were searched."""
+    """Return what changed in a slice, with the numbers. sample: rows of the window that were searched, all of them where they are fewer than
+    SAMPLE_ROWS.
+    """
     before, then = found.before, HAD.get(against, "before")
     what, now, rest = slice_name(spec, found.change), slice_figure(found.now.mean, spec), slice_figure(found.rest_now.mean, spec)
-    rows = f"{n:,} {'labelled ' if spec.labelled else ''}rows of the sample of {sample:,} ({slice_percent(found.share)})"
+    of_sample = f" of a sample of {sample:,}" if sample >= SAMPLE_ROWS else ""
+    rows = f"{n:,} {'labelled ' if spec.labelled else ''}rows{of_sample} ({slice_percent(found.share)})"
     said = f"Where {conditions(found.conditions)}, {what} {now}"
     if before is None:
         return f"{said}, {rest} elsewhere: {rows}."

@@ -20,8 +20,6 @@ from observability.metrics import slice_rows as rows
 from observability.proofs.groups import SLICE_PROOFS
 from observability.stats.slices import LEAST_ROWS
 
-ROWS = 20_000
-"""Rows of each side, those with the smallest hashes of their ids."""
 PAST_DAYS = 28
 MATURE = 0.8
 """Below this share of the usual labels, errors may come from labels that are still missing."""
@@ -31,7 +29,7 @@ def needs(context: Context) -> dict[str, Ask]:
     """Return the queries: samples of the window, of the reference and of the past month, and how many labels are in."""
     if context.window.days < 1 or not rows.slicing_columns(context):
         return {"volume": Ask(Aggregate("predictions"))}
-    sample = Sample("outcomes", rows.slice_references(context), ROWS)
+    sample = Sample("outcomes", rows.slice_references(context), words.SAMPLE_ROWS)
     labels = Aggregate("outcomes", keys=(By("label"),))
     asks = {"current": Ask(sample), "past": Ask(sample, span="past", days=PAST_DAYS, scope="model")}
     if context.version.reference_rows:
