@@ -29,7 +29,7 @@ if len(own):
     st.header(formatting.escape_markdown(f"Batches of {chosen}"), anchor=False)
     said = batches.findings_about_source(found, str(chosen))
     finding_lines(said)
-    batches.batch_rows_chart(own, said, str(chosen))
+    batches.batch_chart(own, said, str(chosen))
     asked = st.query_params.get("batch")
     outcomes = batches.batch_outcomes(window, scope, list(map(str, own["batch"])))
     batches.batches_table(own, said, outcomes, asked, scope, str(chosen))

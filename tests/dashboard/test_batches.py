@@ -1,11 +1,14 @@
 """Do the pages about batches and cleaning show every figure of their records, and what became of a batch's predictions?"""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from observability.dashboard import load
+from observability.dashboard.data import batches
+from observability.dashboard.scope import Scope
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, tables, words
@@ -102,3 +105,23 @@ def test_dates_without_any_say_so_and_an_empty_store_says_how_to_log(delivered: 
 def test_nothing_logged_shows_the_lines_that_log(empty: Database, page: str, call: str) -> None:
     app = opened(page)
     assert any(call in each.value for each in app.code)
+
+
+def test_the_chart_draws_what_the_finding_is_about(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source whose last batch comes two days after its capture, with the usual rows: the delay is drawn."""
+    late = []
+    for line in lines():
+        if line["kind"] == "batch":
+            captured = END - timedelta(days=3) if line["batch"] == f"b{DAYS - 1}" else datetime.fromisoformat(line["captured_to"])
+            late.append(
+                line | {"rows": 1000, "captured_to": captured.isoformat(), "captured_from": (captured - timedelta(hours=24)).isoformat()}
+            )
+    land(empty, late, tmp_path)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
+    rows, _ = batches.batches_in_scope(Scope(span="all"))
+    delay = batches.batch_values(rows, "batch_delay_hours")
+    assert list(delay.iloc[-2:]) == [1.0, 54.0] and batches.batch_values(rows, "batch_gap_hours").iloc[1] == 24.0
+    assert batches.batch_values(rows, "batch_rejected_rate").iloc[0] == 0.007
+    (chart,) = opened("batches").get("plotly_chart")
+    drawn = json.loads(chart.proto.spec)
+    assert drawn["layout"]["yaxis"]["title"]["text"] == "delay after capture, hours"

@@ -139,13 +139,30 @@ def parts_of(frames: Frames, context: Context, when: str) -> list[CostPart]:
     ]
 
 
+def bulk_price(each: float) -> tuple[float, str]:
+    """Return the price of so many units that it is at least 0.01 of a currency, and their number in words: one (""), thousand or million."""
+    return next(((each * n, word) for n, word in ((1, ""), (1_000, "thousand")) if abs(each) * n >= 0.01), (each * 1e6, "million"))
+
+
+def served_price(thousand: float | None, currency: str | None) -> str:
+    """Return `Serving a thousand predictions costs USD 0.25`, or of a million, where a thousand costs too little."""
+    price, number = (1_000 * thousand, "million") if thousand and thousand < 0.01 else (thousand, "thousand")
+    return f"Serving a {number} predictions costs {money(price, currency)}"
+
+
+def price_of(each: float, currency: str | None, one: str, many: str) -> str:
+    """Return `A right decision costs USD 1.20` or `A million right decisions cost USD 92.50`."""
+    price, number = bulk_price(each)
+    return f"A {number} {many} cost {money(price, currency)}" if number else f"{one} costs {money(price, currency)}"
+
+
 def money(amount: float | None, currency: str | None) -> str:
-    """Return an amount with its currency, as `USD 1.23`, with as many digits as a small amount needs."""
+    """Return an amount with its currency, as `USD 1.23` or `USD 0.0123`; below 0.0001 only that it is less."""
     if amount is None:
         return "unknown"
-    figure = f"{amount:,.2f}" if abs(amount) >= 0.995 or amount == 0 else f"{amount:#.3g}"
-    if "e" in figure:
-        figure = f"{amount:.12f}".rstrip("0")
+    if 0 < abs(amount) < 1e-4:
+        return f"less than {money(1e-4, currency)}"
+    figure = f"{amount:,.2f}" if abs(amount) >= 0.995 or amount == 0 else f"{amount:.3g}"
     return f"{currency} {figure}" if currency else f"{figure} (no currency was logged)"
 
 
@@ -179,7 +196,7 @@ def per_thousand(frames: Frames, context: Context, spent: Spent) -> Finding:
     said = price_note(part, frames["prices"], place, naive_utc(context.window.end))
     factors = why(frames, context, verdict, part, before, currency)
     because = (
-        f"Serving a thousand predictions costs {money(verdict.now.value, currency)} ({WORDS[part.method]}, "
+        f"{served_price(verdict.now.value, currency)} ({WORDS[part.method]}, "
         f"{part.source}{said}; {spent.rows:,} predictions)"
         f"{other_currencies(spent)}: {verdict.comparison}{ratio_causes.factor_sentence(factors, verdict)}."
     )
@@ -265,7 +282,7 @@ def per_correct(context: Context, spent: Spent, found: ErrorCost | None) -> Find
     if each.value is None or each.low is None or each.high is None:
         return replace(base, because="Accuracy is not significantly above 0, so the cost of a right decision is unknown.")
     because = (
-        f"A right decision costs {money(each.value, spent.currency)}: {money(spent.total, spent.currency)} for "
+        f"{price_of(each.value, spent.currency, 'A right decision', 'right decisions')}: {money(spent.total, spent.currency)} for "
         f"{spent.rows:,} predictions, of which "
         f"{100 * (found.accuracy.value or 0):.1f} % are right where that is known ({found.n:,.0f} labelled){shares(spent)}."
     )
@@ -308,7 +325,7 @@ def per_avoided(context: Context, spent: Spent, found: ErrorCost | None) -> Find
         )
     each = inverse(avoided, spent.total / spent.served)
     because = (
-        f"An avoided error costs {money(each.value, spent.currency)}: against {against}, the model makes "
+        f"{price_of(each.value or 0.0, spent.currency, 'An avoided error', 'avoided errors')}: against {against}, the model makes "
         f"{1000 * avoided.value:,.0f} errors fewer in a "
         f"thousand decisions ({found.n:,.0f} labelled)."
     )

@@ -58,7 +58,7 @@ def cost_stack(frame: pd.DataFrame, *, currency: str, say: Say) -> go.Figure:
         if frame[name].sum() > 0:
             texts, hover = [f"{name}: {say(value)}" for value in frame[name]], "%{x|%e %b %Y}<br>%{customdata}"
             layout.add_bars(figure, frame["period"], frame[name], texts, hover=hover, name=name, color=colour)
-    theme.themed(figure, height=280, y=theme.inert_label(currency or "cost"), legend=True, rangemode="tozero")
+    theme.themed(figure, height=280, y=theme.inert_label(currency or "cost"), legend=True, rangemode="tozero", tickformat=",.3~r")
     return figure.update_layout(barmode="stack")
 
 
@@ -81,4 +81,4 @@ def cost_forecast_fan(frame: pd.DataFrame, *, currency: str, say: Say, budget: f
             layout.add_curve(figure, part["period"], part["value"], hover, texts=texts, **style)
     if budget is not None:
         charts_time.horizontal_line(figure, budget, theme.ACT, "budget", "dash", x=0)
-    return theme.themed(figure, height=300, y=theme.inert_label(currency or "cost"), legend=True, rangemode="tozero")
+    return theme.themed(figure, height=300, y=theme.inert_label(currency or "cost"), legend=True, rangemode="tozero", tickformat=",.3~r")

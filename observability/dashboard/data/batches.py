@@ -34,6 +34,13 @@ from observability.dashboard.widgets import csv_of_table
 
 MOST = 100
 METRICS = ("batch_rows", "batch_rejected_rate", "batch_gap_hours", "batch_delay_hours")
+DRAWN = {
+    "batch_rows": ("rows", "rows"),
+    "batch_rejected_rate": ("rejected rows, share", "share"),
+    "batch_gap_hours": ("hours since the batch before", "hours"),
+    "batch_delay_hours": ("delay after capture, hours", "hours"),
+}
+"""Name and unit of what is drawn of a batch, by the metric of its finding."""
 BATCHES = Records("batch")
 HOW = """import observability as obs
 log = obs.Logger()
@@ -149,19 +156,44 @@ def _severity_by_batch(found: Sequence[Finding]) -> dict[str, str]:
     return {str(name): finding.severity for finding in bad for name in finding.evidence.get("unusual", []) if name is not None}
 
 
-def batch_rows_chart(rows: pd.DataFrame, found: Sequence[Finding], source: str) -> None:
-    """Rows of each batch of a source over time, with the usual number."""
-    severities = _severity_by_batch(found)
-    drawn = rows[["at", "batch", "rows"]].assign(severity=[severities.get(str(name), "ok") for name in rows["batch"]])
+def batch_chart(rows: pd.DataFrame, found: Sequence[Finding], source: str) -> None:
+    """What the most urgent finding about a source is about, of each batch over time, with the usual value: rows where none is urgent."""
+    bad = first_finding(finding for finding in found if finding.needs_action and finding.metric in DRAWN)
+    metric = bad.metric if bad else "batch_rows"
+    name, unit = DRAWN[metric]
+    severities = _severity_by_batch([finding for finding in found if finding.metric == metric])
+    drawn = rows[["at", "batch"]].assign(value=batch_values(rows, metric))
+    drawn = drawn.assign(severity=[severities.get(str(batch), "ok") for batch in rows["batch"]])
+    drawn = drawn[drawn["value"].notna()]
+    words = [_batch_value_words(value, unit) for value in drawn["value"]]
     drawn["words"] = [
-        f"{theme.inert_label(batch['batch'])}<br>{formatting.format_minute(batch['at'])} UTC<br>{batch['rows']:,} rows"
-        for batch in drawn.to_dict("records")
+        f"{theme.inert_label(batch)}<br>{formatting.format_minute(at)} UTC<br>{said}"
+        for batch, at, said in zip(drawn["batch"], drawn["at"], words)
     ]
-    usual = next((finding.evidence.get("baseline") for finding in found if finding.metric == "batch_rows"), None)
-    figure = charts_records.record_marks(drawn.assign(value=drawn["rows"].astype(float)), name="rows", usual=usual)
-    alt = f"{source}: {formatting.plural(len(rows), 'batch', 'batches')}, {int(rows['rows'].min()):,} to {int(rows['rows'].max()):,} rows."
-    columns = {"at": "Arrived (UTC)", "batch": "Batch", "rows": "Rows", "severity": "Status"}
+    usual = next((finding.evidence.get("baseline") for finding in found if finding.metric == metric), None)
+    figure = charts_records.record_marks(drawn, name=name, usual=usual, share=unit == "share")
+    ends = [_batch_value_words(value, unit) for value in (drawn["value"].min(), drawn["value"].max())] if len(drawn) else []
+    alt = f"{source}: {name} of {formatting.plural(len(drawn), 'batch', 'batches')}{', ' if ends else ''}{' to '.join(ends)}."
+    columns = {"at": "Arrived (UTC)", "batch": "Batch", "value": name.capitalize(), "severity": "Status"}
     frame.chart_with_table(figure, drawn.drop(columns="words"), key="batch-rows", alt=alt, metrics=METRICS, columns=columns)
+
+
+def batch_values(rows: pd.DataFrame, metric: str) -> "pd.Series[float]":
+    """The value of a metric for each batch of one source, oldest first; NaN where the batch does not say it."""
+    if metric == "batch_rejected_rate":
+        return rows["rejected_rows"].astype(float) / rows["rows"].astype(float)
+    if metric == "batch_gap_hours":
+        return rows["at"].diff().dt.total_seconds() / 3600
+    if metric == "batch_delay_hours":
+        return (rows["at"] - pd.to_datetime(rows["captured_to"])).dt.total_seconds() / 3600
+    return rows["rows"].astype(float)
+
+
+def _batch_value_words(value: float, unit: str) -> str:
+    """A value of a batch in words."""
+    if unit == "hours":
+        return hours_in_words(value)
+    return formatting.format_share(value) if unit == "share" else f"{value:,.0f} rows"
 
 
 def batches_table(

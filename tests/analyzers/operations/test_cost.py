@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.analyzers.operations.cost import ANALYZER, money
+from observability.analyzers.operations.cost import ANALYZER, money, price_of, served_price
 from observability.core.settings import ModelSettings
 from observability.core.window import Slice
 from observability.metrics.cost import ANNOTATIONS, DATASETS, HUMAN_LABELS
@@ -176,7 +176,22 @@ def test_an_empty_window_is_unknown_and_a_slice_is_not_asked_about() -> None:
     assert ANALYZER.needs(replace(context, window=replace(context.window, slice=Slice((("sex", "F"),))))) == {}
 
 
+def test_a_small_price_is_that_of_a_thousand_or_a_million() -> None:
+    told = [price_of(each, "USD", "A right decision", "right decisions") for each in (1.2, 0.000268, 0.000000092478611)]
+    assert told == [
+        "A right decision costs USD 1.20",
+        "A thousand right decisions cost USD 0.268",
+        "A million right decisions cost USD 0.0925",
+    ]
+    served = [served_price(thousand, "USD") for thousand in (0.0, 0.25, 0.000092478611)]
+    assert [words.removeprefix("Serving a ") for words in served] == [
+        "thousand predictions costs USD 0.00",
+        "thousand predictions costs USD 0.25",
+        "million predictions costs USD 0.0925",
+    ]
+
+
 def test_money_is_written_with_the_digits_that_it_needs() -> None:
     told = [money(value, "EUR") for value in (1234.5, 0.2, 0.000268, 1e-9, 0.0, None)]
-    assert told == ["EUR 1,234.50", "EUR 0.200", "EUR 0.000268", "EUR 0.000000001", "EUR 0.00", "unknown"]
+    assert told == ["EUR 1,234.50", "EUR 0.2", "EUR 0.000268", "less than EUR 0.0001", "EUR 0.00", "unknown"]
     assert money(2.0, "") == "2.00 (no currency was logged)"
