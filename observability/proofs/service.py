@@ -5,11 +5,14 @@ from observability.core.finding import Finding
 from observability.core.window import HOUR, Slice
 from observability.metrics.traffic import ANSWERED, QUANTILES
 from observability.proofs.rows import ProvenRows, indented, number_literal, proven_rows, slice_conditions, text_literal
-from observability.stats.quantile import RELATIVE_ERROR
+from observability.stats.quantile import LOG_EDGES, RELATIVE_ERROR
 
 
 def service_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a latency percentile, of the error rate, or of the request rate of a version or of one of its replicas."""
+    """The SQL of a latency percentile, of the error rate, or of the request rate of a version or of one of its replicas.
+
+    Latencies beyond the outermost bins count as their edges.
+    """
     rows = _served_rows(finding, context)
     if finding.metric == "error_rate":
         return f"SELECT coalesce(sum(weight) FILTER (status <> 'ok'), 0) / sum(weight) AS error_rate\n{rows.where()}"
@@ -18,11 +21,13 @@ def service_proof(finding: Finding, context: Context) -> str | None:
         hours = max((until - finding.start) / HOUR, 1 / 60)
         return f"SELECT count(*) / {number_literal(hours)} AS request_rate\n{rows.where()}"
     answered = f"status IN ({', '.join(map(text_literal, ANSWERED))})"
+    least, most = (number_literal(float(LOG_EDGES[end])) for end in (0, -1))
     return f"""WITH ordered AS (
   SELECT latency_ms, sum(weight) OVER (ORDER BY latency_ms) / sum(weight) OVER () AS share
   {indented(rows.where(answered, "latency_ms IS NOT NULL"))}
 )
-SELECT min(latency_ms) AS {finding.metric} FROM ordered WHERE share >= {number_literal(QUANTILES[finding.metric] * (1 - 1e-12))}"""
+SELECT greatest(least(min(latency_ms), {most}), {least}) AS {finding.metric} FROM ordered
+WHERE share >= {number_literal(QUANTILES[finding.metric] * (1 - 1e-12))}"""
 
 
 def _served_rows(finding: Finding, context: Context) -> ProvenRows:

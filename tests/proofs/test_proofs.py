@@ -16,6 +16,7 @@ from observability.simulation.replay import FaultScenario, replay_in_store
 from observability.simulation.temporary_store import temporary_store
 from observability.store.engine import Store
 from observability.store.opener import open_store
+from tests.support import engine_world
 from tests.support.proving import coverage, differing, without_reason
 from tests.support.simulation_world import credit
 
@@ -87,6 +88,31 @@ def test_what_some_days_show_is_proved_from_them(fault: str, metric: str) -> Non
         *_, last = replay_in_store(store, scenario, lambda share, text: None)
         (found,) = (finding for finding in last.alarms if finding.metric == metric)
         assert found.proof and differing(store, [found]) == []
+
+
+@pytest.fixture(scope="module")
+def hard_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with engine_world.copied(tmp_path_factory.mktemp("proofs") / "home") as store:
+        yield store
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"as_of": engine_world.START + timedelta(days=4, hours=3, minutes=11)},
+        {"model": "loan", "slice": Slice.parse("city=EWR")},
+        {"model": "loan", "slice": Slice.parse("sex=null")},
+        {"model": "loan", "slice": Slice.parse("vip=true")},
+    ],
+    ids=["all", "as-of", "level", "null", "boolean"],
+)
+def test_proofs_hold_with_weights_infinities_and_odd_names(hard_world: Store, asked: dict[str, object]) -> None:
+    start, end = engine_world.START + timedelta(hours=7, minutes=20), engine_world.START + timedelta(days=engine_world.DAYS)
+    found = check.check(hard_world, start=start, end=end, now=end, **asked).findings  # type: ignore[arg-type]
+    assert sum(finding.proof is not None for finding in found) >= 50
+    assert differing(hard_world, found) == []
+    assert without_reason(found) == []
 
 
 @pytest.mark.parametrize(
