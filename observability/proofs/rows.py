@@ -79,13 +79,6 @@ def known_predictions(context: Context) -> str:
     return f"{view_name(context.model, 'predictions_as_of')}({time_literal(context.window.as_of)})"
 
 
-def past_rows(finding: Finding, context: Context, days: int, *, every_version: bool = True) -> ProvenRows:
-    """The predictions of the days before the window of a finding."""
-    about = replace(finding, version=None) if every_version else finding
-    part = str(context.window.slice) if context.window.slice else ""
-    return proven_rows(about, context, start=finding.start - days * DAY, end=finding.start, part=part)
-
-
 def measured_rows(finding: Finding, context: Context) -> ProvenRows:
     """The predictions of the days of a window that a finding about performance is about (`measured` in its evidence)."""
     days = [date.fromisoformat(day) for day in finding.evidence.get("measured_days") or finding.evidence["measured"]]

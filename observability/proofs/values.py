@@ -10,6 +10,7 @@ from observability.core.window import EPOCH, HOUR
 from observability.metrics.histograms import RARE_SHARE
 from observability.proofs.rows import (
     DAY,
+    ProvenRows,
     column_in_view,
     indented,
     last_days,
@@ -115,7 +116,7 @@ def psi_proof(finding: Finding, context: Context) -> str | None:
     rows = proven_rows(finding, context) if days == max(row["days"] for row in own) else last_days(finding, context, days)
     column, known = column_in_view(context.model, reference), context.model.column(reference)
     if known is not None and known.kind != "number":
-        parts = _category_parts(column, reference, context)
+        parts = _category_parts(reference, context)
     elif reference in context.version.edges:
         parts = f"""SELECT reference, weight, CASE WHEN value IS NULL OR isnan(value) THEN -1 ELSE decile END AS part
   FROM rows_of_both ASOF LEFT JOIN {_bins(context, reference, "decile")} e ON value >= e.low"""
@@ -127,11 +128,7 @@ def psi_proof(finding: Finding, context: Context) -> str | None:
         parts = f"""SELECT reference, weight, CASE WHEN value IS NULL OR isnan(value) THEN -1 {cases} ELSE {len(cuts)} END AS part
   FROM rows_of_both"""
     return f"""WITH rows_of_both AS (
-  SELECT false AS reference, weight, {column} AS value
-  {indented(rows.where())}
-  UNION ALL
-  SELECT true, weight, {column}
-  {indented(reference_rows(finding, context).where())}
+  {_rows_of_both(column, rows, finding, context)}
 ), parts AS (
   {parts}
 ), shares AS (
@@ -144,9 +141,35 @@ def psi_proof(finding: Finding, context: Context) -> str | None:
 SELECT sum((q - p) * ln(q / p)) AS psi FROM floored"""
 
 
-def _category_parts(column: str, reference: str, context: Context) -> str:
+def level_trade_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the smaller change of two levels' shares since the reference."""
+    column = column_in_view(context.model, finding.evidence["column"])
+    rows = last_days(finding, context, finding.evidence["days"])
+    changes = (
+        f"abs(sum(weight) FILTER (NOT reference AND {own}) / sum(weight) FILTER (NOT reference) "
+        f"- sum(weight) FILTER (reference AND {own}) / sum(weight) FILTER (reference))"
+        for own in (f"value = {text_literal(level)}" for level in finding.evidence["levels"])
+    )
+    joined = ",\n  ".join(changes)
+    return f"""WITH rows_of_both AS (
+  {_rows_of_both(column, rows, finding, context)}
+)
+SELECT least(
+  {joined}) AS level_trade
+FROM rows_of_both"""
+
+
+def _rows_of_both(column: str, rows: ProvenRows, finding: Finding, context: Context) -> str:
+    """The values of a column in the window and in the reference."""
+    return f"""SELECT false AS reference, weight, {column} AS value
+  {indented(rows.where())}
+  UNION ALL
+  SELECT true, weight, {column}
+  {indented(reference_rows(finding, context).where())}"""
+
+
+def _category_parts(reference: str, context: Context) -> str:
     """Parts of a category: each level that is not rare in the reference, the rare ones together, unseen, and missing."""
-    del column
     levels = f"""(
     SELECT level, bin FROM {view_name(context.model, "edges")}
     WHERE version = {text_literal(context.version.name)} AND "column" = {text_literal(reference)} AND level IS NOT NULL)"""
@@ -178,5 +201,5 @@ QUALITY_PROOFS: Proofs = {
 }
 DRIFT_PROOFS: Proofs = {
     "psi": psi_proof,
-    "level_trade": "it is the smaller of the changes of two levels that a search over all pairs found",
+    "level_trade": level_trade_proof,
 }
