@@ -294,6 +294,35 @@ def remove(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     return json_or_lines(body, [f"Removed {args.model}.", *status_lines(body, "  ")], args.json)
 
 
+def run_backup(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
+    """Write a backup."""
+    body = store.backup(Path(args.folder))
+    rows = sum(body["tables"].values())
+    size = formatting.format_bytes(body["bytes"])
+    return json_or_lines(body, [f"Backup {body['backup']}: {rows:,} rows, {body['files']:,} files, {size}."], args.json)
+
+
+def run_restore(args: argparse.Namespace) -> Outcome:
+    """Restore a backup into the home, which no dashboard may have open."""
+    from observability.server import process_lock
+
+    body = process_lock.restore_backup(process_lock.home_folder(), Path(args.folder))
+    lines = [f"Restored {body['backup']} of {body['at']}: {sum(body['tables'].values()):,} rows."]
+    lines += [f"Loaded from landing since then: {formatting.plural(body['stored'], 'record')}."]
+    lines += [f"The database that was there is kept as {', '.join(body['replaced'])}."] if body["replaced"] else []
+    return json_or_lines(body, lines, args.json)
+
+
+def run_verify(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
+    """Read every block; exit code 3 where something is wrong."""
+    body = store.verify()
+    rows = sum(body["tables"].values())
+    lines = [f"{rows:,} rows in {formatting.plural(len(body['tables']), 'table')} were read."]
+    outcome = json_or_lines(body, lines, args.json, 3 if body["problems"] else 0)
+    attempt = "Restore a backup: observability restore DIR"
+    return replace(outcome, error=" ".join([*body["problems"], f"{attempt}."])) if body["problems"] else outcome
+
+
 COMMANDS: dict[str, Callable[[Store, argparse.Namespace, Say], Outcome]] = {
     "demo": demo,
     "register": register,
@@ -302,6 +331,8 @@ COMMANDS: dict[str, Callable[[Store, argparse.Namespace, Say], Outcome]] = {
     "retry": run_retry,
     "check": run_check,
     "status": run_status,
+    "backup": run_backup,
+    "verify": run_verify,
     "explain": run_explain,
     "review": review,
     "lab": run_lab,

@@ -34,6 +34,10 @@ def main(argv: list[str]) -> int:
             from observability.cli import commands
 
             outcome = commands.metrics(args)
+        elif args.command == "restore":
+            from observability.cli import commands
+
+            outcome = commands.run_restore(args)
         else:
             outcome = here_or_at_owner(args, argv)
     except ObservabilityError as error:
@@ -73,7 +77,7 @@ def here_or_at_owner(args: argparse.Namespace, argv: list[str]) -> Outcome:
 
 def absolute(args: argparse.Namespace, argv: list[str]) -> list[str]:
     """The command line with absolute file names."""
-    files = {*getattr(args, "files", []), *(getattr(args, name, None) for name in ("reference", "artifact", "settings", "out"))}
+    files = {*getattr(args, "files", []), *(getattr(args, name, None) for name in ("reference", "artifact", "settings", "out", "folder"))}
     return [path(argument) if path(argument) in files else argument for argument in argv]
 
 

@@ -178,6 +178,18 @@ def parser() -> Parser:
 
     add("status", "Show the store, sizes, freshness, backlog, rejected counts and versions.", "status --json")
 
+    backup = add("backup", "Write a consistent copy of the home into a folder, also while the dashboard runs.", "backup /mnt/backups")
+    backup.add_argument("folder", type=path, metavar="DIR", help="a folder on another disk; each backup gets a folder of its own in it")
+
+    restore = add(
+        "restore",
+        "Restore the newest backup of a folder, or one backup, into the home, and load what landing has kept since.",
+        "restore /mnt/backups",
+    )
+    restore.add_argument("folder", type=path, metavar="DIR", help="the folder that `backup` wrote to, or one backup in it")
+
+    add("verify", "Read every block of the store, and compare what was loaded with its list.", "verify --json")
+
     remove = add("remove", "Remove a model and all of its records.", "remove loan")
     remove.add_argument("model", metavar="MODEL")
 

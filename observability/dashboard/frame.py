@@ -144,7 +144,7 @@ def store_banner(page: str) -> None:
     if problems:
         text = "\n\n".join(formatting.escape_markdown(sentence) for sentence in problems)
         link = "" if page == "store" else f"\n\n[Open Store](/{links.page_files()['store'].stem})"
-        st.error(text + link, title="Store", icon=":material/error:")
+        st.error(text + link, title="Store needs attention", icon=":material/error:")
 
 
 def own_parameters() -> dict[str, list[str]]:

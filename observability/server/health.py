@@ -51,7 +51,8 @@ def loader_problems() -> list[str]:
     if status["state"] != "fails":
         return []
     next_try = f" Tried again by itself, next at {status['next_try'][11:19]} UTC." if status["next_try"] else ""
-    return [f"New records are not loaded, they wait in landing. {with_full_stop(status['failure'])}{next_try}"]
+    failure = status["failure"]
+    return [f"New records are not loaded, they wait in landing. {failure[:1].upper()}{with_full_stop(failure[1:])}{next_try}"]
 
 
 def all_problems(store: "Store") -> list[str]:

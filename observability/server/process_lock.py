@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from observability.client.file_lock import CLOSE_ON_EXEC, lock_file
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError
@@ -299,5 +299,16 @@ def opened_store(home: Path, wait: float = 0.0) -> Iterator["Store"]:
             yield store
         finally:
             store.close()
+    finally:
+        lock.release()
+
+
+def restore_backup(home: Path, folder: Path) -> dict[str, Any]:
+    """Lock the home and restore the newest backup of a folder into it. Raises StoreBusyError while a dashboard runs."""
+    from observability.store.opener import restore_home
+
+    lock = take_lock(home)
+    try:
+        return restore_home(home, folder)
     finally:
         lock.release()

@@ -216,6 +216,18 @@ class DuckStore(Database, Store):
 
         return admin.storage_status(self)
 
+    def backup(self, folder: Path) -> dict[str, Any]:
+        """Write a backup into a folder: {backup, at, bytes, files, tables}."""
+        from observability.store import backup
+
+        return backup.make_backup(self, folder)
+
+    def verify(self) -> dict[str, Any]:
+        """Read every block of every table and compare the manifest with itself: {tables, damaged, problems}."""
+        from observability.store import backup
+
+        return backup.verify_store(self)
+
     def problems(self) -> list[str]:
         """What a person should know of the store and its disk, as sentences. No query."""
         from observability.store.registry import admin

@@ -246,6 +246,14 @@ class Store(Engine, Protocol):
         """Sizes, models, backlog and rejected lines of the store, as JSON can carry it (store/registry/admin.py lists the keys)."""
         ...
 
+    def backup(self, folder: Path) -> dict[str, Any]:
+        """Write a backup into a folder: {backup, at, bytes, files, tables}. Raises StoreBrokenError, UsageError."""
+        ...
+
+    def verify(self) -> dict[str, Any]:
+        """Read every block of every table and compare the manifest with itself: {tables, damaged, problems}."""
+        ...
+
     def problems(self) -> list[str]:
         """What a person should know of the store and its disk, as sentences. No query."""
         ...

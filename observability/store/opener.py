@@ -3,13 +3,14 @@
 import shutil
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreDamagedError
-from observability.store import recovery
+from observability.store import backup, recovery
 from observability.store.db.database import DATABASE
-from observability.store.db.failures import error_summary, is_damage, opening_advice
+from observability.store.db.failures import broken_disk, error_summary, is_damage, opening_advice
 from observability.store.db.repairs import note_known_store
 from observability.store.duck_store import DuckStore
 from observability.store.migrations import migrate
@@ -71,3 +72,28 @@ def _mend_open(home: Path, error: StoreDamagedError) -> None:
     except ObservabilityError as again:
         if not isinstance(again, StoreDamagedError):  # more damage is mended in the next round
             raise
+
+
+def restore_home(home: Path, folder: Path) -> dict[str, Any]:
+    """Restore the newest backup of a folder into a home, and load what landing has kept since: {backup, at, replaced, stored, tables}.
+
+    The present database is set aside under a dated name. Raises NotFoundError, StoreBrokenError where the backup is damaged.
+    """
+    chosen = backup.backups_in(folder)[-1]
+    backup.check_backup(chosen)
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replaced = recovery.set_database_aside(home, "replaced")
+        body = backup.copy_backup(chosen, home)
+    except OSError as error:
+        raise broken_disk(error, home, "the backup could not be restored") from error
+    with open_store(home) as store:
+        store.mended = True  # segments that came after the backup are expected
+        report = store.load_landing()
+    return {
+        "backup": str(chosen),
+        "at": body["at"],
+        "replaced": [path.name for path in replaced],
+        "stored": report.stored,
+        "tables": body["tables"],
+    }

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from observability.core.errors import StoreBrokenError, StoreDamagedError
+from observability.store.backup import copy_backup, newest_backup
 from observability.store.db import database
 from observability.store.db.repairs import known_store, note_repair
 from observability.store.ingest.landing import segment_files
@@ -30,7 +31,8 @@ def note_missing_store(home: Path) -> bool:
         return False
     try:
         aside = _set_aside([log] if log.exists() else [])
-        note_repair(home, f"The database file was missing. A new one was made{_loaded_again(home)}", _all_missing(home), aside)
+        replacement, missing = _replacement(home)
+        note_repair(home, f"The database file was missing. {replacement}", missing, aside)
     except OSError as error:
         raise _cannot_mend(home, error) from error
     return True
@@ -51,14 +53,14 @@ def mend(home: Path, error: StoreDamagedError) -> None:
             _cut_log(home, log, str(error.got))
             return
         small = path.stat().st_size < 12 * 1024 and known_store(home) is None
-        aside = _set_aside([file for file in sorted(home.glob(f"{path.name}*")) if file.is_file()])
+        aside = set_database_aside(home)
         if small:
             note_repair(
                 home, f"An unfinished database was set aside. A new one was made{_loaded_again(home)}", "Nothing: it held no record", aside
             )
             return
-        what = f"The database was damaged ({error.got}) and set aside. A new one was made{_loaded_again(home)}"
-        note_repair(home, what, _all_missing(home), aside)
+        replacement, missing = _replacement(home)
+        note_repair(home, f"The database was damaged ({error.got}) and set aside. {replacement}", missing, aside)
     except OSError as refused:
         raise _cannot_mend(home, refused) from refused
 
@@ -84,6 +86,23 @@ def _cut_log(home: Path, log: Path, damage: str) -> None:
     )
 
 
+def _replacement(home: Path) -> tuple[str, str]:
+    """Restore the newest backup in place of a database that is gone; what replaces it, and what may be missing, as sentences."""
+    newest = newest_backup(home)
+    if newest is not None:
+        try:
+            at = copy_backup(newest, home, only_database=True)["at"][:16].replace("T", " ")
+            return f"The backup of {at} UTC was restored{_loaded_again(home)}", f"{OTHER_THINGS}, as far as they were saved after {at} UTC"
+        except StoreBrokenError:
+            set_database_aside(home)  # what was copied of a damaged backup
+    return f"A new one was made{_loaded_again(home)}", _all_missing(home)
+
+
+def set_database_aside(home: Path, word: str = "damaged") -> list[Path]:
+    """Rename the database and its log to dated names that begin with a word; returns the new paths. Raises OSError."""
+    return _set_aside([file for file in sorted(home.glob(f"{database.DATABASE}*")) if file.is_file()], word)
+
+
 def _loaded_again(home: Path) -> str:
     """Which segments the loader will load again, as the end of a sentence."""
     kept = segment_files(home / "landing" / "loaded")
@@ -100,19 +119,19 @@ def _all_missing(home: Path) -> str:
     return f"Records loaded before that, {OTHER_THINGS}: register the models and load their files again.{named}"
 
 
-def _set_aside(files: list[Path]) -> list[Path]:
+def _set_aside(files: list[Path], word: str = "damaged") -> list[Path]:
     """Rename files to dated names; returns the new paths."""
     moved = []
     for file in files:
-        target = _dated(file)
+        target = _dated(file, word)
         os.rename(file, target)
         moved.append(target)
     return moved
 
 
-def _dated(file: Path) -> Path:
+def _dated(file: Path, word: str = "damaged") -> Path:
     """A free name for a file that is set aside: `damaged-20260301T120000-store.duckdb`."""
-    start = f"damaged-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    start = f"{word}-{datetime.now(UTC):%Y%m%dT%H%M%S}"
     number, target = 1, file.with_name(f"{start}-{file.name}")
     while target.exists():
         number += 1

@@ -361,3 +361,16 @@ def test_commands_go_to_the_dashboard_that_runs(own_fleet: Path, tmp_path: Path,
         "flights-late",
         "sentiment",
     ]
+
+
+def test_backup_verify_and_restore_from_the_command_line(command: Command, tmp_path: Path) -> None:
+    line = tmp_path / "line.jsonl"
+    line.write_text(json.dumps({"kind": "label", "id": "a", "at": "2024-01-01T00:00:00Z", "model": "loan", "value": 1}) + "\n")
+    assert command(tmp_path / "home", "load", line).code == 0
+    made = command(tmp_path / "home", "backup", tmp_path / "backups", "--json").json()
+    assert command(tmp_path / "home", "verify", "--json").json()["problems"] == []
+    one_sentence(command(tmp_path / "home", "restore", tmp_path), 2, "no backup")
+    restored = command(tmp_path / "other", "restore", tmp_path / "backups", "--json").json()
+    assert restored["tables"] == made["tables"] and restored["tables"]["labels_1"] == 1
+    assert command(tmp_path / "other", "status", "--json").json()["models"][0]["labels"] == 1
+    assert "Restored" in command(tmp_path / "other", "restore", tmp_path / "backups").out

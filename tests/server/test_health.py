@@ -145,4 +145,18 @@ def test_segments_that_were_set_aside_are_counted_and_named(owner, get):
     body = get("/api/v1/status").json()
     assert body["landing"]["failed"] == 1
     assert [(each["segment"], each["reason"]) for each in body["set_aside"]] == [(path.name, "a reason")]
-    assert any("1 segment could not be loaded" in sentence and "retry" in sentence for sentence in body["problems"])
+    assert any("1 segment could not be loaded" in sentence and "Retry" in sentence for sentence in body["problems"])
+
+
+def test_the_status_is_given_while_the_landing_folder_cannot_be_read(owner, get):
+    land(owner.store, prediction()).unlink()
+    ready = owner.store.landing / "ready"
+    ready.rmdir()
+    ready.write_text("a file in its place")
+    owner.start_loader()
+    wait_for(lambda: owner.loader.failures)
+    answer = get("/api/v1/status")
+    assert answer.status == 200, answer.body
+    body = answer.json()
+    assert "The landing folder cannot be used" in body["problems"][0] and "cannot be read" in body["problems"][1]
+    assert body["landing"]["segments"] is None and body["loaded"]["segments"] == 0

@@ -27,22 +27,26 @@ def store_figures(status: dict[str, Any]) -> list[tuple[str, str, str]]:
     labels = sum(each["labels"] for each in status["models"])
     waiting, disk, refused = status["landing"], status["disk"], status["rejected"]
     free, floor = formatting.format_bytes(disk["free_bytes"]), formatting.format_bytes(disk["floor_bytes"])
-    size, landed = formatting.format_bytes(status["database"]["bytes"]), formatting.format_bytes(waiting["bytes"])
-    segments, rejected = formatting.compact_count(waiting["segments"]), formatting.compact_count(refused["total"])
+    size, landed = formatting.format_bytes(status["database"]["bytes"]), formatting.format_bytes(waiting["bytes"] or 0)
+    segments, rejected = _count_or_dash(waiting["segments"]), _count_or_dash(refused["total"])
     return [
         ("Predictions", formatting.compact_count(rows), f"{rows:,} served predictions stored, of all models"),
         ("Labels", formatting.compact_count(labels), f"{labels:,} labels and corrections stored"),
         ("Store on disk", size, f"Database and its log; {free} free, loading stops below {floor}"),
-        ("Waiting", segments, f"Segments in landing, {landed}; {waiting['open']} more are being written"),
+        ("Waiting", segments, f"Segments in landing, {landed}; {waiting['open'] or 0} more are being written"),
         ("Rejected lines", rejected, "Lines that violate the record format; listed below with the reason"),
     ]
 
 
+def _count_or_dash(count: int | None) -> str:
+    return formatting.DASH if count is None else formatting.compact_count(count)
+
+
 def landing_section(status: dict[str, Any]) -> None:
-    """The state of the loader, and the button that loads waiting segments."""
+    """What waits and was loaded, the buttons that load it, and the log of repairs."""
     waiting, last = status["landing"]["segments"], status["loaded"]["last"]
-    said = f"{formatting.plural(waiting, 'segment')} waiting." if waiting else "No segment waiting."
-    said += " Loaded every second while the dashboard runs."
+    said = "The landing folder cannot be read." if waiting is None else f"{formatting.plural(waiting, 'segment')} waiting."
+    said += " Loaded every second while the dashboard runs." if waiting is not None else ""
     if last:
         when = formatting.time_ago(datetime.fromisoformat(last), datetime.now(UTC))
         said += f" {formatting.plural(status['loaded']['segments'], 'segment')} loaded, the last {when}."

@@ -83,13 +83,10 @@ def opening_advice(error: duckdb.Error) -> str:
     return "Restore a backup, or move the file aside and load the records again"
 
 
-def broken_disk(error: BaseException, path: Path) -> StoreBrokenError:
+def broken_disk(error: BaseException, path: Path, what: str = "the store could not be written") -> StoreBrokenError:
     """The error of a disk that refuses to be written or read: what happened, and what to do about it."""
     text = error_summary(error)
     attempt = "Free some disk space" if any(words in text for words in NO_SPACE) else "Check the disk, its space and its permissions"
     return StoreBrokenError(
-        "the store could not be written",
-        where=str(path),
-        got=text,
-        attempt=f"{attempt}, then try again; what is stored is intact, and records in landing wait",
+        what, where=str(path), got=text, attempt=f"{attempt}, then try again; what is stored is intact, and records in landing wait"
     )

@@ -67,7 +67,7 @@ def load_landing(store: Database, progress: Progress | None = None) -> LoadRepor
                 _compact_large_rollups(store)
                 note_known_store(store.home, [model.name for model in store.catalog().models])
     except OSError as error:
-        raise broken_disk(error, store.landing) from error
+        raise broken_disk(error, store.landing, "the landing folder cannot be used") from error
     except MemoryError as error:
         raise StoreBrokenError("there is not enough memory to load records", attempt="Free some memory; records in landing wait") from error
     return replace(report, seconds=time.perf_counter() - start)
@@ -82,7 +82,7 @@ def retry_set_aside(store: Database, progress: Progress | None = None) -> tuple[
         try:
             taken = landing.take_again(store.landing)
         except OSError as error:
-            raise broken_disk(error, store.landing) from error
+            raise broken_disk(error, store.landing, "the landing folder cannot be used") from error
     return taken, load_landing(store, progress)
 
 

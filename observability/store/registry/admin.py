@@ -45,10 +45,9 @@ def storage_status(store: Database) -> dict[str, Any]:
     sample, versions, predictions, reference_rows, labels, first, last, last_arrived, hours_since_last, bytes}; records {kind: rows};
     landing {segments, bytes, open, failed}; waiting {at, seconds} of the oldest published segment; set_aside: the failed segments with
     their reasons; loaded {segments, last}; rejected {total, reasons: {reason: n}, last}; repairs: what was damaged or lost and mended;
-    problems: sentences about what a person should know. Where the database cannot be read, a problem says why, and what it holds is
-    empty or None.
+    problems: sentences about what a person should know. Where the database or landing cannot be read, a problem says why, and what it
+    holds is empty or None.
     """
-    waiting = landing.landing_backlog(store.landing)  # first, so that with an empty backlog all later counts are complete
     body: dict[str, Any] = {
         "home": str(store.home),
         "database": {"path": str(store.path), "bytes": _file_bytes(store), "schema": None},
@@ -56,19 +55,22 @@ def storage_status(store: Database) -> dict[str, Any]:
         "versions": package_versions(),
         "models": [],
         "records": {},
-        "landing": waiting,
-        "waiting": landing.oldest_waiting(store.landing),
-        "set_aside": landing.segments_set_aside(store.landing),
+        "landing": {"segments": None, "bytes": None, "open": None, "failed": None},
+        "waiting": {"at": None, "seconds": None},
+        "set_aside": [],
         "loaded": {"segments": None, "last": None},
         "rejected": {"total": None, "reasons": {}, "last": None},
         "repairs": repairs(store.home),
         "problems": [],
     }
+    with suppress(OSError):  # first, so that with an empty backlog all later counts are complete; `storage_problems` says why not
+        body["landing"] = landing.landing_backlog(store.landing)
+        body["waiting"] = landing.oldest_waiting(store.landing)
+        body["set_aside"] = landing.segments_set_aside(store.landing)
     try:
         body |= _database_status(store, body["database"])
     except (duckdb.Error, StoreBrokenError) as error:
-        reason = error_summary(error) if isinstance(error, duckdb.Error) else str(error).rstrip(".")
-        body["problems"].append(f"The database cannot be read: {reason}.")
+        body["problems"].append(f"The database cannot be read: {error_summary(error)}.")
     body["problems"] += storage_problems(store)
     return body
 
@@ -76,11 +78,17 @@ def storage_status(store: Database) -> dict[str, Any]:
 def storage_problems(store: Database) -> list[str]:
     """What a person should know, as sentences: repairs that nobody has seen, segments set aside, too little space. Reads no database."""
     found = [f"{entry['what']} May be missing: {entry['missing']}" for entry in repairs(store.home) if not entry.get("seen_at")]
-    if aside := landing.segments_set_aside(store.landing):
+    aside = []
+    try:
+        aside = landing.segments_set_aside(store.landing)
+        landing.landing_backlog(store.landing)
+    except OSError as error:
+        found.append(f"The landing folder cannot be read: {error_summary(error)}")
+    if aside:
         reasons = sorted({str(segment["reason"]) for segment in aside if segment["reason"]})
         why = f" ({'; '.join(reasons[:3])})" if reasons else ""
         found.append(
-            f"{plural(len(aside), 'segment')} could not be loaded, set aside in landing/failed{why}. Run: python -m observability retry"
+            f"{plural(len(aside), 'segment')} could not be loaded, set aside in landing/failed{why}. Retry on page Store or run: observability retry"
         )
     if (free := store.free_bytes()) < FLOOR_BYTES:
         found.append(

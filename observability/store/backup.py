@@ -1,0 +1,179 @@
+"""Backups of a home: a folder with a copy of the database, its log, artifacts, settings and waiting segments, and a list with checksums.
+
+The writer is held while the database is copied, so that a backup is one committed state; pages go on reading. A backup that was interrupted
+has no final name and is never restored.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
+from observability.core.private_file import replace_private_file
+from observability.store.db.database import DATABASE, Database, log_path
+from observability.store.db.failures import error_summary
+from observability.store.db.results import single_row
+from observability.store.db.schema import quoted_identifier
+
+PREFIX, LIST = "backup-", "backup.json"
+"""Start of the name of a backup's folder, and its list of files; in a home, LIST names the folder of its backups."""
+LEFT_OUT = ("tmp", "landing", "owner.lock", "owner.json", LIST, "repairs.jsonl")
+KEPT_LANDING = ("ready", "failed")
+
+
+def make_backup(store: Database, folder: Path) -> dict[str, Any]:
+    """Write a backup of the open store into a folder: {backup, at, bytes, files, tables: {table: rows}}.
+
+    Raises UsageError for a folder inside the home, StoreBrokenError where the disk refuses.
+    """
+    if folder.resolve().is_relative_to(store.home.resolve()):
+        raise UsageError("a backup inside the home is lost with it", got=str(folder), attempt="Name a folder on another disk")
+    at = datetime.now(UTC)
+    final = folder / f"{PREFIX}{at:%Y%m%dT%H%M%S}Z"
+    draft = final.with_name(final.name + ".partial")
+    try:
+        draft.mkdir(mode=0o700, parents=True)
+        with store.write() as writer:
+            tables = {name: single_row(writer, f"SELECT count(*) FROM {quoted_identifier(name)}")[0] for name in _tables(writer)}
+            files = {str(path): _copy_open_database(store.home / path, draft / path) for path in _database_files(store.home)}
+        files |= {str(path): copied for path in _other_files(store.home) if (copied := _copy(store.home / path, draft / path)) is not None}
+        body = {"at": at.isoformat(timespec="seconds"), "tables": tables, "files": files}
+        replace_private_file(draft / LIST, json.dumps(body, indent=1))
+        os.rename(draft, final)
+        replace_private_file(store.home / LIST, json.dumps({"folder": str(folder)}))
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        attempt = "Name a folder that you may write to, on a disk with free space"
+        raise StoreBrokenError("the backup could not be written", where=str(folder), got=error_summary(error), attempt=attempt) from error
+    return {
+        "backup": str(final),
+        "at": body["at"],
+        "bytes": sum(file["bytes"] for file in files.values()),
+        "files": len(files),
+        "tables": tables,
+    }
+
+
+def backups_in(folder: Path) -> list[Path]:
+    """The finished backups of a folder, oldest first; a backup itself is its only one. Raises NotFoundError where there is none."""
+    if (folder / LIST).is_file() and (folder / DATABASE).is_file():
+        return [folder]
+    found = sorted(path for path in folder.glob(f"{PREFIX}*") if path.suffix != ".partial" and (path / LIST).is_file())
+    if not found:
+        raise NotFoundError("there is no backup", where=str(folder), attempt="Name a folder that `backup` wrote to")
+    return found
+
+
+def check_backup(backup: Path) -> dict[str, Any]:
+    """The list of a backup, after comparing every file with its checksum. Raises StoreBrokenError where one differs or is missing."""
+    attempt = "Restore an older backup"
+    try:
+        body: dict[str, Any] = json.loads((backup / LIST).read_text(encoding="utf-8"))
+        for name, expected in body["files"].items():
+            if _digest(backup / name) != expected["sha256"]:
+                raise StoreBrokenError("the backup is damaged", where=str(backup / name), got="another checksum", attempt=attempt)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreBrokenError("the backup cannot be read", where=str(backup), got=error_summary(error), attempt=attempt) from error
+    return body
+
+
+def copy_backup(backup: Path, home: Path, *, only_database: bool = False) -> dict[str, Any]:
+    """Copy a checked backup into a home without a database; returns its list. Raises StoreBrokenError where it is damaged."""
+    body = check_backup(backup)
+    names = [name for name in body["files"] if not only_database or name.startswith(DATABASE)]
+    for name in sorted(names, key=lambda name: name == DATABASE):  # the database last: without it the home is still empty
+        _copy(backup / name, home / name)
+    return body
+
+
+def newest_backup(home: Path) -> Path | None:
+    """The newest backup in the folder that this home's last backup was written to; None where there is none."""
+    with suppress(OSError, ValueError, KeyError, TypeError, NotFoundError):
+        return backups_in(Path(json.loads((home / LIST).read_text(encoding="utf-8"))["folder"]))[-1]
+    return None
+
+
+def verify_store(store: Database) -> dict[str, Any]:
+    """Read every block of every table and compare the manifest with itself: {tables: {table: rows}, damaged: {table: why}, problems}.
+
+    problems: sentences about damaged tables and about segments whose lines are not all accounted for.
+    """
+    tables: dict[str, int] = {}
+    damaged: dict[str, str] = {}
+    with store.cursor() as cursor:
+        for name in _tables(cursor):
+            try:
+                rows, _ = single_row(cursor, f"SELECT count(*), bit_xor(hash(row_)) FROM {quoted_identifier(name)} AS row_")
+                tables[name] = int(rows)
+            except duckdb.Error as error:
+                damaged[name] = error_summary(error)
+        problems = [f"The table {name} cannot be read: {why}." for name, why in damaged.items()]
+        if "manifest" not in damaged:
+            (wrong,) = single_row(cursor, "SELECT count(*) FROM manifest WHERE lines <> stored + duplicates + rejected")
+            problems += [f"{wrong:,} segments have lines that are neither stored, duplicates nor rejected."] if wrong else []
+    return {"tables": tables, "damaged": damaged, "problems": problems}
+
+
+def _tables(cursor: duckdb.DuckDBPyConnection) -> list[str]:
+    rows = cursor.execute("SELECT table_name FROM duckdb_tables() WHERE NOT temporary ORDER BY table_name").fetchall()
+    return [str(name) for (name,) in rows]
+
+
+def _database_files(home: Path) -> list[Path]:
+    return [path.relative_to(home) for path in (home / DATABASE, log_path(home / DATABASE)) if path.exists()]
+
+
+def _other_files(home: Path) -> Iterator[Path]:
+    """Paths within the home of what belongs to it beside the database: artifacts, settings, and segments that are not loaded."""
+    for entry in sorted(home.iterdir()):
+        if entry.name in LEFT_OUT or entry.name.startswith((DATABASE, "damaged-", "replaced-", ".")):
+            continue
+        yield from (path.relative_to(home) for path in ([entry] if entry.is_file() else sorted(entry.rglob("*"))) if path.is_file())
+    for name in KEPT_LANDING:
+        yield from (path.relative_to(home) for path in sorted((home / "landing" / name).glob("*.jsonl")) if path.is_file())
+
+
+def _copy(source: Path, target: Path) -> dict[str, Any] | None:
+    """Copy and sync a file, readable by its owner only: {bytes, sha256}; None where it is gone: a segment that was loaded meanwhile."""
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    digest, size = hashlib.sha256(), 0
+    try:
+        reader = source.open("rb")
+    except FileNotFoundError:
+        return None
+    fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with reader, os.fdopen(fd, "wb") as writer:
+        while piece := reader.read(1 << 20):
+            writer.write(piece)
+            digest.update(piece)
+            size += len(piece)
+        writer.flush()
+        os.fsync(writer.fileno())
+    shutil.copystat(source, target)
+    target.chmod(0o600)
+    return {"bytes": size, "sha256": digest.hexdigest()}
+
+
+def _copy_open_database(source: Path, target: Path) -> dict[str, Any]:
+    """Copy a file that this process has open as a database, in another process: closing it here would release the database's lock."""
+    done = subprocess.run(["cp", "--", str(source), str(target)], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise OSError(done.stderr.strip() or f"cp ended with {done.returncode}")
+    target.chmod(0o600)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+    return {"bytes": target.stat().st_size, "sha256": _digest(target)}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

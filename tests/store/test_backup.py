@@ -1,0 +1,160 @@
+"""A backup is one committed state, taken while records load; it restores into another home row by row, and what is damaged is refused."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from observability.core.errors import NotFoundError, StoreBrokenError, StoreBusyError, UsageError
+from observability.store.backup import LIST, backups_in
+from observability.store.db.repairs import repairs
+from observability.store.ingest.loader import load_files, load_landing
+from observability.store.opener import open_store, restore_home
+from observability.store.types.loading import LoadDefaults
+from tests.store.conftest import land, query
+from tests.support.record_lines import OTHERS, label, prediction
+
+
+def rows(store):
+    """Every row of every table, as text, whatever its place."""
+    found = {}
+    for (name,) in query(store, "SELECT table_name FROM duckdb_tables() ORDER BY 1"):
+        found[name] = sorted(map(repr, query(store, f'SELECT * FROM "{name}"')))
+    return found
+
+
+def fill(store, first, last):
+    for i in range(first, last):
+        land(store, *(prediction(k, id=f"{i}-{k}") for k in range(20)), label(id=f"{i}-0"), {"kind": "event", **OTHERS["event"]})
+        load_landing(store)
+
+
+def test_a_backup_restores_into_another_home_row_by_row(tmp_path):
+    with open_store(tmp_path / "home") as store:
+        fill(store, 0, 5)
+        (store.home / "artifacts").mkdir()
+        (store.home / "artifacts" / "model.txt").write_text("a model")
+        land(store, prediction(id="waits"))
+        body = store.backup(tmp_path / "backups")
+        before = rows(store)
+        assert body["tables"]["predictions_1"] == 100 and "backup-" in body["backup"]
+    again = restore_home(tmp_path / "other", tmp_path / "backups")
+    assert again["stored"] == 1 and again["replaced"] == []
+    assert (tmp_path / "other" / "artifacts" / "model.txt").read_text() == "a model"
+    with open_store(tmp_path / "other") as store:
+        after = rows(store)
+        assert query(store, "SELECT count(*) FROM predictions_1 WHERE id = 'waits'") == [(1,)]
+    for name in ("labels_1", "events", "versions", "models", "columns", "rejected"):
+        assert after[name] == before[name], name
+    assert [row for row in after["predictions_1"] if "'waits'" not in row] == before["predictions_1"]
+    assert repairs(tmp_path / "other") == []
+
+
+def test_a_backup_under_load_is_one_committed_state(tmp_path):
+    with open_store(tmp_path / "home") as store:
+        fill(store, 0, 1)
+        thread = threading.Thread(target=fill, args=(store, 1, 12))
+        thread.start()
+        made = [store.backup(tmp_path / "backups" / str(i)) for i in range(3)]
+        thread.join()
+    for number, body in enumerate(made):
+        home = tmp_path / f"restored-{number}"
+        restore_home(home, tmp_path / body["backup"])
+        with open_store(home) as store:
+            ((segments,),) = query(store, "SELECT count(*) FROM manifest")
+            assert segments >= body["tables"]["manifest"] > 0 and body["tables"]["predictions_1"] == 20 * body["tables"]["manifest"]
+            assert query(store, "SELECT count(*), count(DISTINCT id) FROM predictions_1") == [(20 * segments, 20 * segments)]
+            assert query(store, "SELECT count(*) FROM labels_1") == [(segments,)]
+            assert store.verify()["problems"] == []
+
+
+def test_a_backup_keeps_the_lock_of_the_database(tmp_path):
+    with open_store(tmp_path / "home") as store:
+        store.backup(tmp_path / "backups")
+        script = "import sys; from pathlib import Path; from observability.store.opener import open_store; open_store(Path(sys.argv[1]))"
+        done = subprocess.run([sys.executable, "-c", script, str(store.home)], capture_output=True, text=True, timeout=60, cwd=os.getcwd())
+        assert StoreBusyError.__name__ in done.stderr
+
+
+def test_segments_that_were_loaded_after_the_backup_come_back_with_it(tmp_path):
+    with open_store(tmp_path / "home") as store:
+        fill(store, 0, 2)
+        store.backup(tmp_path / "backups")
+        fill(store, 2, 4)
+        before = query(store, "SELECT id, arrived FROM predictions_1 ORDER BY id")
+    done = restore_home(tmp_path / "home", tmp_path / "backups")
+    assert done["stored"] == 42 and any(name.endswith("store.duckdb") for name in done["replaced"])
+    with open_store(tmp_path / "home") as store:
+        assert query(store, "SELECT id, arrived FROM predictions_1 ORDER BY id") == before
+
+
+def test_a_damaged_database_is_replaced_by_the_newest_backup(tmp_path):
+    by_hand = tmp_path / "by_hand.jsonl"
+    by_hand.write_text(json.dumps(prediction(id="by hand")) + "\n")
+    with open_store(tmp_path / "home") as store:
+        load_files(store, [by_hand], LoadDefaults())
+        store.backup(tmp_path / "backups")
+        fill(store, 0, 2)
+    os.truncate(tmp_path / "home" / "store.duckdb", 5000)
+    with open_store(tmp_path / "home") as store:
+        load_landing(store)
+        assert query(store, "SELECT count(*), count(*) FILTER (id = 'by hand') FROM predictions_1") == [(41, 1)]
+    (noted,) = repairs(tmp_path / "home")
+    assert "backup of" in noted["what"] and "2 segments" in noted["what"] and "saved after" in noted["missing"]
+
+
+def test_a_damaged_backup_is_refused_and_changes_nothing(tmp_path):
+    with open_store(tmp_path / "home") as store:
+        fill(store, 0, 1)
+        made = store.backup(tmp_path / "backups")
+    database = tmp_path / "backups" / made["backup"].rsplit("/", 1)[1] / "store.duckdb"
+    content = bytearray(database.read_bytes())
+    content[len(content) // 2] ^= 1
+    database.write_bytes(content)
+    with pytest.raises(StoreBrokenError, match="backup is damaged"):
+        restore_home(tmp_path / "home", tmp_path / "backups")
+    with open_store(tmp_path / "home") as store:
+        assert query(store, "SELECT count(*) FROM predictions_1") == [(20,)]
+
+
+def test_an_unfinished_backup_is_none(tmp_path):
+    with open_store(tmp_path / "home") as store:
+        made = store.backup(tmp_path / "backups")
+        (tmp_path / "backups" / "backup-29991231T000000Z.partial").mkdir()
+        assert [str(path) for path in backups_in(tmp_path / "backups")] == [made["backup"]]
+        assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in (tmp_path / "backups").rglob("*") if path.is_file())
+        with pytest.raises(UsageError, match="inside the home"):
+            store.backup(store.home / "backups")
+        (tmp_path / "file").write_text("")
+        with pytest.raises(StoreBrokenError, match="could not be written"):
+            store.backup(tmp_path / "file")
+    with pytest.raises(NotFoundError, match="no backup"):
+        restore_home(tmp_path / "home", tmp_path)
+    assert json.loads((tmp_path / "home" / LIST).read_text())["folder"] == str(tmp_path / "backups")
+
+
+def test_verify_names_the_table_whose_block_is_damaged(tmp_path):
+    with open_store(tmp_path / "home") as store:
+        land(store, *(prediction(i, id=f"{i}-{'x' * 40}", features={"age": i * 0.37}) for i in range(20_000)))
+        load_landing(store)
+        assert store.verify()["problems"] == [] and store.verify()["tables"]["predictions_1"] == 20_000
+        cursor = store.cursor()
+        cursor.execute("CHECKPOINT")
+        (block, size) = cursor.execute(
+            "SELECT max(block_id), (SELECT block_size FROM pragma_database_size()) FROM pragma_storage_info('predictions_1') "
+            "WHERE persistent AND column_name = 'id'"
+        ).fetchall()[0]
+        cursor.close()
+    with (tmp_path / "home" / "store.duckdb").open("r+b") as file:
+        file.seek(12_288 + block * size + size // 2)
+        byte = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte[0] ^ 1]))
+    with open_store(tmp_path / "home") as store:
+        found = store.verify()
+    assert list(found["damaged"]) == ["predictions_1"] and "predictions_1 cannot be read" in found["problems"][0]
+    assert found["tables"]["models"] == 1
