@@ -14,7 +14,7 @@ HAD = {"reference": "in the reference", "past": "in the month before", "peers": 
 
 
 def slice_sentence(found: ChangedSlice, spec: TargetSpec, against: Against, n: int, sample: int) -> str:
-    """Return what changed in a slice, with the numbers. sample: rows of the window that were searched, all of them where they are fewer than
+    """Return what changed in a slice, with the numbers. sample: rows of the window that were searched, all where they are fewer than
     SAMPLE_ROWS.
     """
     before, then = found.before, HAD.get(against, "before")

@@ -140,7 +140,7 @@ def parts_of(frames: Frames, context: Context, when: str) -> list[CostPart]:
 
 
 def bulk_price(each: float) -> tuple[float, str]:
-    """Return the price of so many units that it is at least 0.01 of a currency, and their number in words: one (""), thousand or million."""
+    """Return the price of so many units that it is at least 0.01 of a currency, and their number in words ("", thousand, million)."""
     return next(((each * n, word) for n, word in ((1, ""), (1_000, "thousand")) if abs(each) * n >= 0.01), (each * 1e6, "million"))
 
 

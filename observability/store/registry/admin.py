@@ -88,7 +88,8 @@ def storage_problems(store: Database) -> list[str]:
         reasons = sorted({str(segment["reason"]) for segment in aside if segment["reason"]})
         why = f" ({'; '.join(reasons[:3])})" if reasons else ""
         found.append(
-            f"{plural(len(aside), 'segment')} could not be loaded, set aside in landing/failed{why}. Retry on page Store or run: observability retry"
+            f"{plural(len(aside), 'segment')} could not be loaded, set aside in landing/failed{why}. "
+            "Retry on page Store or run: observability retry"
         )
     if (free := store.free_bytes()) < FLOOR_BYTES:
         found.append(
