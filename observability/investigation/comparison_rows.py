@@ -169,7 +169,7 @@ def similar_error(case: CaseInProgress) -> Bad:
         if row.decision < 0:
             return error
         decided = class_words(row.model, row.model.classes[row.decision])
-        return replace(error, text=f"a decision {decided} that is not the label", decision=row.decision)
+        return replace(error, text=f"a decision “{decided}” that is not the label", decision=row.decision)
     if not row.error:
         return error
     return replace(error, text=f"{error.text}, too {'high' if row.error > 0 else 'low'}", sign=1 if row.error > 0 else -1)

@@ -187,8 +187,10 @@ class InputRepair:
 
     @property
     def cause(self) -> float:
-        """Share of repairs that make the answer right; 0 where the median moves away from the truth, or not at all."""
-        return self.right / self.n if self.right and self.nearer > 0 else 0.0
+        """By how much the repairs that make the answer right outweigh the others, 0 (at most half of them) to 1 (all); 0 where the median
+        moves away from the truth, or not at all.
+        """
+        return max(2 * self.right / self.n - 1, 0.0) if self.right and self.nearer > 0 else 0.0
 
 
 @dataclass(frozen=True)

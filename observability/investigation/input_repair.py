@@ -29,7 +29,7 @@ from observability.stats.arrays import Bools, Floats
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-NEAR, REPAIRS, FEWEST = timedelta(hours=24), 10, 3
+NEAR, REPAIRS, FEWEST = timedelta(hours=24), 10, 2
 """Time before and after the case in which good values of its source are taken; repairs; minimum of them for one source."""
 STEADY = 0.5
 """Mean difference of consecutive rows of a source, in standard deviations of all, up to which it has the values of one source."""
@@ -205,6 +205,8 @@ def repair_sentence(case: CaseInProgress, found: InputRepair) -> str:
     sentence += f", {large} in {found.right} of {found.n} repairs"
     if found.cause > 0:
         return f"{sentence}."
+    if found.right:
+        return f"{sentence}: that does not tell whether the fault caused this error."
     missing = {each.feature for each in case.part("inputs") or () if {"null", "absent"} & set(each.flags)}
     fault = "The feed failed" if missing & set(found.features) else "The input is odd"
     if row.model.task == "regression" and found.part >= SOME_PART:

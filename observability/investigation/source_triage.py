@@ -5,6 +5,7 @@ ordinary error of an imperfect model. Sentences state what was measured, not cau
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 UNKNOWN, EXPECTED, CLOSE = 0.3, 0.4, 0.1
 """Weight of no source; of an error as the scores of similar rows state it; difference of two weights that cannot be told apart."""
+ASSOCIATED: tuple[Source, ...] = ("weak_slice", "far_from_reference", "expected")
+"""Sources that rows like the case show, and no experiment on the case itself."""
 AT_SCORE, FEWEST_AT_SCORE = 60, 20
 """Rows of a slice with the nearest scores that are compared with such rows outside it; minimum of both."""
 UNTRIED = 0.85
@@ -56,12 +59,21 @@ def triage(case: CaseInProgress) -> tuple[Triage, ...]:
     """Sources with evidence, and `unknown`, best first; ties in the order of SOURCES. `unknown` is first where the best source has less
     weight than UNKNOWN, or the next one less than CLOSE below it.
     """
-    found = [source for read in SOURCES for source in read(case) if source.score > 0 or source.source == "input"]
+    found = [less_by_repair(case, source) for read in SOURCES for source in read(case)]
+    found = [source for source in found if source.score > 0 or source.source == "input"]
     ranked = sorted(found, key=lambda source: -source.score)
     if len(ranked) > 1 and ranked[0].score >= UNKNOWN and ranked[0].score - ranked[1].score < CLOSE:
         best = " and ".join(f"{SOURCE_WORDS[source.source]} ({source.score:.2f})" for source in ranked[:2])
         return Triage("unknown", ranked[0].score, f"Cannot tell: the weights of {best} are close."), *ranked
     return tuple(sorted([*ranked, ordinary_error_source(case)], key=lambda source: -source.score))
+
+
+def less_by_repair(case: CaseInProgress, source: Triage) -> Triage:
+    """A source that is only associated with errors, with less weight where a repaired input makes the answer right."""
+    tried: InputRepair | None = case.part("repair")
+    if tried is None or source.source not in ASSOCIATED:
+        return source
+    return replace(source, score=round(source.score * (1 - tried.cause), 3))
 
 
 def input_sources(case: CaseInProgress) -> Iterator[Triage]:
@@ -80,6 +92,8 @@ def input_sources(case: CaseInProgress) -> Iterator[Triage]:
         yield Triage("input", round(UNTRIED * score, 3), f"{' '.join(sentences)} No repair was tried: {case.why.get('repair', '')}")
     else:
         part = UNTRIED if tried.right is None else tried.cause
+        if case.row.model.task == "regression" and tried.nearer > 0:
+            part = max(part, tried.part)
         yield Triage("input", round(score * part, 3), f"{tried.because} {' '.join(sentences)}")
 
 
@@ -158,17 +172,19 @@ def label_sources(case: CaseInProgress) -> Iterator[Triage]:
 
 
 def weak_slice(case: CaseInProgress) -> Iterator[Triage]:
-    """The part of the errors in the rule's rows above the error rate of the rest. The larger the slice, the smaller the weight."""
+    """The part of the errors in the rule's rows above the error rate of the rest, by the lower end of the rate's interval. The larger the
+    slice, the smaller the weight.
+    """
     rule: ErrorRule | None = case.part("rule")
     if rule is None or not rule.weak or not rule.rate or rule.overall is None:
         return
     rest = rest_rate(rule)
     source: Source = "degraded_path" if by_path(case, rule) else "weak_slice"
     share = rule.n / rule.counted if rule.counted and source == "weak_slice" else 0.0
-    added = max(1 - rest / rule.rate, 0.0)
+    added, least = (max(1 - rest / rate, 0.0) if rate else 0.0 for rate in (rule.rate, rule.low))
     factor, said = slice_at_score(case, rule)
     because = f"{rule.because} {percent(added, 2)} of these errors exceed the rate of the other rows.{said}"
-    yield Triage(source, round(min(added * (1 - share) * factor, 0.9), 3), because)
+    yield Triage(source, round(min(least * (1 - share) * factor, 0.9), 3), because)
 
 
 def slice_at_score(case: CaseInProgress, rule: ErrorRule) -> tuple[float, str]:

@@ -1,6 +1,6 @@
 """Does one paste of an id lead to the waterfall, is a case walked to a verdict, and does the way back keep where a person was?
 
-The independent figures: LightGBM's own contributions to the row, and tests/investigation/triage_cases.json, whose sources were fixed beforehand.
+The independent figures: LightGBM's own contributions to the row, and tests/investigation/triage_key.json, whose sources were fixed beforehand.
 """
 
 import json
@@ -19,10 +19,10 @@ from tests.support.lightgbm_contributions import lightgbm_contributions
 from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
-MODEL, CASE = "flights-late", "20131231-EWR-EV4495"
-FIXED = json.loads((Path(__file__).parents[1] / "investigation" / "triage_cases.json").read_text(encoding="utf-8"))
+MODEL, CASE = "flights-late", "20131104-LGA-EV5333"
+FIXED = json.loads((Path(__file__).parents[1] / "investigation" / "triage_key.json").read_text(encoding="utf-8"))
 SOURCES = {"input": "Missing or wrong input", "label": "Suspect label", "weak_slice": "Weak slice"}
-WALKED = [CASE, "tweet-3782", "ma-2016-10171"]
+WALKED = [CASE, "tweet-0421", "20130425-LGA-US2191"]
 
 
 def parameters(page: Page) -> dict[str, str]:
@@ -74,13 +74,13 @@ def test_the_model_is_asked_about_other_inputs_and_says_that_it_is_simulated(own
 
 @pytest.mark.parametrize("name", WALKED)
 def test_a_case_is_walked_to_a_verdict(name: str, own: Dashboard, visit: Visit) -> None:
-    fixed = next(each for part in FIXED.values() for each in part if each["id"] == name)
+    fixed = next(each for each in FIXED if each["id"] == name)
     page = visit(own.url + f"/case?model={fixed['model']}&id={name}", height=7000)
     page.get_by_role("heading", name="Export", exact=True).wait_for()
     settle(page)
     first = tables(page)["Suspected sources, best first"][0]
-    assert first["Suspected source"]["text"] == SOURCES[fixed["source"]]
-    if fixed["source"] == "label":
+    assert first["Suspected source"]["text"] == SOURCES[fixed["group"]]
+    if fixed["group"] == "label":
         page.get_by_role("radiogroup", name="Was the prediction wrong?").get_by_text("The label is wrong").click()
     author = page.get_by_test_id("stMain").get_by_role("textbox", name="Your name")
     author.fill("Ada")
@@ -94,8 +94,8 @@ def test_a_case_is_walked_to_a_verdict(name: str, own: Dashboard, visit: Visit) 
         page = visit(own.url + f"/case?model={fixed['model']}&id={name}", height=7000)
         page.get_by_role("heading", name="Export", exact=True).wait_for()
     text = words(page)
-    concluded = "The label is wrong" if fixed["source"] == "label" else "It was wrong"
-    assert f"{concluded}; {SOURCES[fixed['source']].lower()}" in text and "=1+1 <b>seen</b> by a test" in text
+    concluded = "The label is wrong" if fixed["group"] == "label" else "It was wrong"
+    assert f"{concluded}; {SOURCES[fixed['group']].lower()}" in text and "=1+1 <b>seen</b> by a test" in text
     file = download(page, "case-html")
     assert "Frozen on" in file and "<script" not in file and "&lt;b&gt;seen" in file
     assert f"<{own.url}/case?id={name}&model={fixed['model']}>" in download(page, "case-md")

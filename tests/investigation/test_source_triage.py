@@ -1,4 +1,4 @@
-"""Does triage put the right source first in real cases whose source something else shows, fixed beforehand (choosing.py)?"""
+"""Does triage put the right source first in real cases whose source something else shows, fixed beforehand (tests/support/triage_key.py)?"""
 
 import json
 from collections import Counter
@@ -11,16 +11,15 @@ import pandas as pd
 import pytest
 
 from observability.core.window import Window
-from observability.investigation import comparison_rows, queues
+from observability.investigation import queues
 from observability.investigation.case import open_case
-from observability.investigation.case_parts import CaseInProgress
-from observability.investigation.conditions import condition_mask
 from observability.investigation.source_triage import UNKNOWN
 from observability.store.db.database import Database
 from observability.store.opener import open_store
-from tests.support import case_choices
+from observability.worker.process import Worker
+from tests.support import case_choices, triage_key
 
-FILE = Path(__file__).parent / "triage_cases.json"
+FILE = Path(__file__).parent / "triage_key.json"
 
 
 @pytest.fixture(scope="module")
@@ -31,60 +30,34 @@ def fleet(stored_fleet: Path) -> Iterator[Database]:
     store.close()
 
 
-def test_the_cases_and_their_evidence_follow_from_the_raw_files() -> None:
+def test_the_key_follows_from_the_raw_files() -> None:
     written = json.loads(FILE.read_text(encoding="utf-8"))
-    assert written == json.loads(json.dumps(case_choices.chosen()))
-    held = written["held"]
-    assert len(held) >= 20
-    assert not {each["id"] for each in held} & {each["id"] for each in written["tuning"]}
-    assert Counter(each["source"] for each in held) == case_choices.HELD
-    for each in held:
-        assert each["evidence"]
-        assert each["source"] != "input" or each["lacking"] >= 10
-        assert each["source"] != "label" or abs(abs(each["rating_mean"]) - 0.5) <= 0.15
-        assert each["source"] != "weak_slice" or each["low"] > each["overall_high"]
+    assert written == json.loads(json.dumps(triage_key.key()))
+    assert Counter(each["group"] for each in written) == triage_key.GROUPS
+    assert len({each["id"] for each in written}) == len(written) == 40
+    assert not {each["id"] for each in written} & triage_key.SEEN
+    assert all(each["evidence"] for each in written)
 
 
-def test_four_in_five_of_the_cases_held_back_have_their_source_first(fleet: Database) -> None:
-    held = json.loads(FILE.read_text(encoding="utf-8"))["held"]
-    missed: dict[str, list[object]] = {each["source"]: [] for each in held}
-    beside = []
-    for each in held:
-        case = open_case(fleet, each["id"], model=each["model"])
+def test_nine_in_ten_first_sources_are_right_or_an_honest_cannot_tell(fleet: Database, model_worker: Worker) -> None:
+    """The figures of the first run, before anything was changed after it, are in decision 0044."""
+    found: dict[str, list[str]] = {"right": [], "cannot tell": [], "wrong": []}
+    for each in json.loads(FILE.read_text(encoding="utf-8")):
+        case = open_case(fleet, each["id"], model=each["model"], worker=model_worker)
         ranked = case.part("triage")
         assert ranked is not None, case.why
         assert all(0 <= one.score <= 1 and one.because.endswith((".", "!")) for one in ranked)
-        if ranked[0].source != each["source"]:
-            missed[each["source"]].append((each["id"], [(one.source, one.score) for one in ranked]))
-        elif each["source"] == "weak_slice":
-            inside, at_large = overlap(case, each["evidence"])
-            beside += [] if inside > at_large else [(each["id"], case.part("rule").text, each["evidence"], inside, at_large)]
-    counts = Counter(each["source"] for each in held)
-    print({source: f"{counts[source] - len(each)} of {counts[source]}" for source, each in missed.items()})
-    assert sum(map(len, missed.values())) <= 0.2 * len(held), missed
-    assert all(len(each) <= counts[source] / 2 for source, each in missed.items()), missed
-    assert len(beside) <= 0.25 * counts["weak_slice"], beside
-
-
-def overlap(case: CaseInProgress, evidence: str) -> tuple[float, float]:
-    """Which part of the rows that the rule covers lies in the slice of the evidence, and which part of all labelled rows does."""
-    frame, rule = comparison_rows.labelled_rows_about(case), case.part("rule")
-    _, column, level, low, high = next(each for each in case_choices.SLICES if evidence.startswith(named(each)))
-    values = frame[f"feature.{column}"]
-    inside = np.asarray(values == level if level is not None else (values >= low) & (values < high), bool)
-    mask = np.logical_and.reduce([condition_mask(each, frame) for each in rule.conditions])
-    return float(inside[mask].mean()), float(inside.mean())
-
-
-def named(slice_: tuple) -> str:
-    """The words of a slice, as choosing.slice_cases begins the evidence."""
-    _, column, level, low, high = slice_
-    return f"{column} is {level}" if level is not None else f"{column} from {low:g} to below {high:g}"
+        first = ranked[0].source
+        said = "cannot tell" if first == "unknown" else "right" if first in each["right"] else "wrong"
+        found[said].append(f"{each['group']} {each['id']}: {first}")
+    print({name: len(held) for name, held in found.items()})
+    assert len(found["wrong"]) <= 4, found["wrong"]
+    assert len(found["right"]) >= 20, found["cannot tell"]
 
 
 def test_an_ordinary_error_is_not_laid_to_its_label(fleet: Database) -> None:
     """Of a model that is right in what it expects, some confident answers are wrong; nobody judged these labels, so that alone doubts none."""
-    fixed = {each["id"] for part in json.loads(FILE.read_text(encoding="utf-8")).values() for each in part}
+    fixed = {each["id"] for each in json.loads(FILE.read_text(encoding="utf-8"))}
     frame = case_choices.outcomes("employment")
     some = case_choices.in_order(frame[frame["wrong"] & ~frame["id"].isin(fixed)])["id"].head(12)
     first = Counter(open_case(fleet, own, model="employment").part("triage")[0].source for own in some)
