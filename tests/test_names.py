@@ -83,6 +83,17 @@ def test_the_readme_names_every_record_kind_and_command() -> None:
         assert f"`{name}`" in readme or f"`{name} " in readme, f"add `{name}` to README.md"
 
 
+def test_every_row_of_what_can_fail_names_a_test_that_is_there() -> None:
+    rows = [line for line in (ROOT / "docs/operations.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ")][1:]
+    for row in rows:
+        last, named = "", re.findall(r"`([^`]*?(?:\.py|::)[^`]*)`", row.split("|")[4])
+        assert named, row
+        for test in named:
+            file, _, function = test.partition("::")
+            last = file or last
+            assert not function or f"def {function}(" in (ROOT / last).read_text(encoding="utf-8"), test
+
+
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
 def test_what_a_document_links_to_is_kept(name: str) -> None:
     kept = set(subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())

@@ -158,8 +158,8 @@ def _copy(source: Path, target: Path) -> dict[str, Any] | None:
             size += len(piece)
         writer.flush()
         os.fsync(writer.fileno())
-    shutil.copystat(source, target)
-    target.chmod(0o600)
+        modified = os.fstat(reader.fileno()).st_mtime
+    os.utime(target, (modified, modified))
     return {"bytes": size, "sha256": digest.hexdigest()}
 
 

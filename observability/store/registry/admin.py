@@ -89,7 +89,7 @@ def storage_problems(store: Database) -> list[str]:
         why = f" ({'; '.join(reasons[:3])})" if reasons else ""
         found.append(
             f"{plural(len(aside), 'segment')} could not be loaded, set aside in landing/failed{why}. "
-            "Retry on page Store or run: observability retry"
+            "Retry on the page Store, or run: observability retry"
         )
     if (free := store.free_bytes()) < FLOOR_BYTES:
         found.append(
