@@ -26,10 +26,10 @@ def note_missing_store(home: Path) -> bool:
     """
     path = home / database.DATABASE
     log = database.log_path(path)
-    kept = segment_files(home / "landing" / "loaded")
-    if path.exists() or (known_store(home) is None and not kept and not log.exists()):
-        return False
     try:
+        kept = segment_files(home / "landing" / "loaded")
+        if path.exists() or (known_store(home) is None and not kept and not log.exists()):
+            return False
         aside = _set_aside([log] if log.exists() else [])
         replacement, missing = _replacement(home)
         note_repair(home, f"The database file was missing. {replacement}", missing, aside)
@@ -141,9 +141,8 @@ def _dated(file: Path, word: str = "damaged") -> Path:
 
 def _cannot_mend(home: Path, error: OSError) -> StoreBrokenError:
     return StoreBrokenError(
-        "the store is damaged, and there is no room to mend it",
+        "the store is damaged or missing and cannot be mended",
         where=str(home),
         got=str(error),
-        expected=f"at least {database.FLOOR_BYTES // 2**20} MB free",
-        attempt="Free some disk space and start again",
+        attempt=f"Check the disk, which needs {database.FLOOR_BYTES // 2**20} MB of free space, and start again",
     )

@@ -78,7 +78,7 @@ def opening_advice(error: duckdb.Error) -> str:
         return "It was written by a newer version of the database; update the software, or use another home"
     if any(words in str(error) for words in NO_SPACE):
         return "Free some disk space and try again"
-    if any(words in str(error) for words in DISK_ERRORS):
+    if any(words in str(error) for words in (*DISK_ERRORS, "fsync failed")):
         return "Check the disk and the permissions of the folder, and try again"
     return "Restore a backup, or move the file aside and load the records again"
 

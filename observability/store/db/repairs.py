@@ -57,18 +57,18 @@ def mark_repairs_seen(home: Path) -> None:
 def note_known_store(home: Path, models: Sequence[str]) -> None:
     """Note that this home holds a store with these models. A disk that refuses is no failure."""
     body = {"models": sorted(models)}
-    if known_store(home) != body:
-        with suppress(OSError):
+    with suppress(OSError):
+        if known_store(home) != body:
             replace_private_file(home / KNOWN, json.dumps(body))
 
 
 def known_store(home: Path) -> dict[str, Any] | None:
-    """What was noted about the store of this home; None where it never held one."""
+    """What was noted about the store of this home; None where it never held one. Raises OSError where the disk refuses."""
     try:
         body = json.loads((home / KNOWN).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError):
+    except ValueError:
         body = None
     return body if isinstance(body, dict) else {"models": []}
 
