@@ -11,6 +11,7 @@ import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity
+from observability.core.formatting import plural
 from observability.core.questions import Aggregate, Sample
 from observability.detection.device_anomalies import NAME, device_claims
 from observability.detection.late_arrivals import late_claims
@@ -28,7 +29,7 @@ BURST_WATCH, BURST_ACT, FEWEST, ALIKE = 0.005, 0.02, 20, 0.1
 """Share of rows that are near-identical requests of one subject; minimum rows of the sample; width of a cell in standard deviations of
 all rows."""
 LARGEST_GROUPS = 50
-"""Subjects whose largest cell is counted again around its middle."""
+"""Subjects whose near copies are counted around the middles of their largest cells."""
 DEFAULT_WATCH, DEFAULT_ACT = 0.02, 0.10
 DEFAULT_KNOWN, DEFAULT_FACTOR = 0.005, 3.0
 """Largest share of distinct inputs that had a new value before; a default is shared by at least so many times the inputs that shared any
@@ -85,7 +86,7 @@ def bursts(now: "DataFrame", past: "DataFrame", context: Context) -> list[Findin
         severity: Severity = "act" if share >= BURST_ACT else "watch"
         because = (
             f"Subject `{each['subject']}` sends near-identical requests: {each['n']:,} of {len(now):,} requests of the "
-            f"sample ({quality_percent(share)}), up to "
+            f"sample ({quality_percent(share)}) are near copies of {plural(each['groups'], 'request')}, up to "
             f"{each['peak']:,} an hour; the highest share of one subject in the month before was {quality_percent(usual)}."
         )
         base = context.undecided(NAME, f"subject={each['subject']}", "near_duplicate_share", len(now), because, against="past")
@@ -112,10 +113,10 @@ def bursts(now: "DataFrame", past: "DataFrame", context: Context) -> list[Findin
 
 
 def repeated(rows: "DataFrame", context: Context) -> "DataFrame | None":
-    """Return the largest group of near-identical requests of each subject: subject, n, peak (rows of the busiest hour).
+    """Return the near-identical requests of each subject: subject, n, groups (requests that they are copies of), peak (busiest hour).
 
-    The group is found by cells, and counted around the middle of the largest cell, so that the border of a cell does not split it. None
-    without subjects.
+    A group is found by cells, and counted around the middle of the largest cell, so that the border of a cell does not split it. n of a
+    subject without a group of FEWEST: the rows of its largest cell. None without subjects.
     """
     import pandas as pd
 
@@ -133,15 +134,30 @@ def repeated(rows: "DataFrame", context: Context) -> "DataFrame | None":
     code = pd.util.hash_pandas_object(pd.concat(keys, axis=1), index=False)
     frame = pd.DataFrame({"subject": keys[0], "code": code})
     sizes = frame.groupby(["subject", "code"]).size().rename("n").reset_index()
-    best = sizes.sort_values(["n", "subject", "code"], ascending=[False, True, True]).drop_duplicates("subject").assign(peak=0)
+    best = sizes.sort_values(["n", "subject", "code"], ascending=[False, True, True]).drop_duplicates("subject")
+    best = best.drop(columns="code").assign(groups=1, peak=0)
     many = frame["subject"].value_counts()
     for place, subject in best["subject"].head(LARGEST_GROUPS).items():
         if many[subject] >= FEWEST:
-            own = named[frame["subject"] == subject]
-            seed = own[frame.loc[own.index, "code"] == best.at[place, "code"]]
-            alike = own[near_the_middle(own, seed, numbers, context)]
-            best.loc[place, ["n", "peak"]] = len(alike), int(alike["at"].dt.floor("h").value_counts().max())
-    return best.sort_values(["n", "subject"], ascending=[False, True]).drop(columns="code")
+            mine = frame["subject"] == subject
+            copies = near_copies(named[mine], frame.loc[mine, "code"], numbers, context)
+            if copies:
+                hours = pd.concat(copies)["at"].dt.floor("h").value_counts()
+                best.loc[place, ["n", "groups", "peak"]] = sum(map(len, copies)), len(copies), int(hours.max())
+    return best.sort_values(["n", "subject"], ascending=[False, True])
+
+
+def near_copies(rows: "DataFrame", code: "Series[Any]", numbers: "dict[str, float]", context: Context) -> "list[DataFrame]":
+    """Return the groups of at least FEWEST near-identical rows of one subject, largest cell first."""
+    groups: list[DataFrame] = []
+    while len(rows) >= FEWEST:
+        largest = code.value_counts().sort_index().idxmax()
+        alike = near_the_middle(rows, rows[code == largest], numbers, context)
+        if alike.sum() < FEWEST:
+            break
+        groups.append(rows[alike])
+        rows, code = rows[~alike], code[~alike]
+    return groups
 
 
 def near_the_middle(rows: "DataFrame", seed: "DataFrame", numbers: "dict[str, float]", context: Context) -> "NDArray[np.bool_]":

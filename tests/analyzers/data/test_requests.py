@@ -167,3 +167,14 @@ def test_three_in_a_hundred_requests_with_one_new_score_are_a_watch() -> None:
     current = rows(4000, 45)
     current.loc[::33, "score"] = 0.5
     assert said(current)["score", "default_score_rate"].severity == "watch"
+
+
+def test_a_subject_that_copies_another_request_each_day_is_a_burst_of_all_of_them() -> None:
+    current = rows(4000, 46)
+    mine = current.index[:210]
+    for day in range(7):
+        copies = mine[30 * day : 30 * day + 30]
+        current.loc[copies, ["age", "income", "region"]] = [30.0 + 5 * day, 15_000.0 + 4_000 * day, "north"]
+    current.loc[mine, "subject"] = "ab12"
+    claim = said(current)["subject=ab12", "near_duplicate_share"]
+    assert claim.severity == "act" and claim.evidence["near_duplicates"] == 210 and "near copies of 7 requests" in claim.because
