@@ -38,8 +38,9 @@ POLICY = (
 COMMAND_BYTES = 1_000_000
 WHERE = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL("./", location.href).href}</script>'
 """Tells Streamlit's front end where its server is; without it, two requests of every deep link fail."""
-HISTORY = Path(__file__).parent / "assets" / "history.js"
-"""Keeps the browser's history to one entry an action; it must run before Streamlit's front end."""
+ASSETS = Path(__file__).parent / "assets"
+HISTORY, STYLE = ASSETS / "history.js", ASSETS / "page.css"
+"""Keeps the browser's history to one entry an action, and must run before Streamlit's front end; rules for Streamlit's own elements."""
 
 
 class Headers:
@@ -127,10 +128,10 @@ def documents() -> list[BaseRoute]:
 
 @cache
 def streamlit_document() -> str:
-    """Streamlit's document with our scripts before its own."""
+    """Streamlit's document with our scripts before its own, and our style."""
     text = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
-    history = f"<script>{HISTORY.read_text(encoding='utf-8')}</script>"
-    return text.replace("<head>", f"<head>\n    {WHERE}\n    {history}", 1)
+    history, style = (path.read_text(encoding="utf-8") for path in (HISTORY, STYLE))
+    return text.replace("<head>", f"<head>\n    {WHERE}\n    <script>{history}</script>\n    <style>{style}</style>", 1)
 
 
 @contextlib.asynccontextmanager

@@ -103,6 +103,8 @@ def begin_model_page(page: str) -> ModelPage:
         st.stop()
     page_title(page, scope, window, model.name if page == "model" else None)
     scope_chips(scope, model, window)
+    if note := links.assumed_model_note(page, model.name):
+        st.info(formatting.escape_markdown(note), icon=":material/info:")
     link_warnings()
     return ModelPage(page, scope, model, window)
 
@@ -210,12 +212,14 @@ def offer_models(page: str, scope: Scope) -> None:
 
 @contextlib.contextmanager
 def loading_skeleton(height: int, name: str = "page") -> Iterator[None]:
-    """A skeleton while a page that was just opened computes its first part; none on a rerun, so that nothing jumps.
+    """A skeleton while a page that was just opened computes its first part; none on a rerun, where an empty element keeps its place, so
+    that nothing jumps.
 
     name: tells apart several on one page.
     """
     drawn: set[str] = st.session_state.setdefault("drawn", set())
     if name in drawn:
+        st.empty()
         yield
         return
     with st.skeleton(height=height):

@@ -49,6 +49,21 @@ def page_description(path: Path) -> tuple[str, str, str]:
     return title.strip(), f":material/{icon.strip()}" if icon else ":material/monitoring:", " ".join(rest.split())
 
 
+@cache
+def is_model_page(page: str) -> bool:
+    """Whether a page is about one model: it begins with `frame.begin_model_page`."""
+    path = page_files().get(page)
+    return path is not None and "begin_model_page(" in path.read_text(encoding="utf-8")
+
+
+def assumed_model_note(page: str, model: str) -> str | None:
+    """Which model a page shows that the reader did not choose, why, and how to change it; None where it was chosen."""
+    assumed = st.session_state.get("assumed")
+    if assumed is None or assumed[:2] != (page, model):
+        return None
+    return f"This page is about one model: {model} is {assumed[2]}. Choose another under Model in the sidebar."
+
+
 def page_address(page: str, scope: Scope | None = None, **own: str | None) -> str:
     """The relative address of a page with its scope, as `./drift?model=loan&feature=age`."""
     parameters = {**(scope.parameters() if scope else {}), **{key: value for key, value in own.items() if value}}
@@ -88,7 +103,7 @@ def remember_page(page: str) -> None:
 
 
 def forget_choices_on_back() -> None:
-    """Drop the contents of the boxes when the reader went back or forward in the browser: the address holds those of the shown page.
+    """Drop the contents of the boxes when the reader went back or forward in the browser: the address holds those of the page.
 
     Streamlit restores a box when it is drawn, which is after pages read it.
     """

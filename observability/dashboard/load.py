@@ -224,6 +224,11 @@ def new_findings(window: Window) -> list[Finding]:
     return [finding for finding in now if _claim_key(finding) not in known]
 
 
+def findings_before(window: Window) -> list[Finding]:
+    """Findings from counts of the previous window of the same length."""
+    return list(_counted_report(window.past(max(round(window.days), 1)), page_clock()).findings)
+
+
 def _claim_key(finding: Finding) -> tuple[str | None, ...]:
     """The subject of a finding, whatever the window and the version."""
     return finding.analyzer, finding.model, finding.subject, finding.metric, finding.slice

@@ -1,4 +1,4 @@
-"""Open tasks: critical incidents and unregistered versions."""
+"""What the first page lists as open: incidents, a line each, and unregistered versions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,20 +7,22 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import links
+from observability.dashboard.cells import severity_cell
 from observability.dashboard.overview import incidents
 from observability.dashboard.overview.fleet import ModelStatus
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import column, draw_table, table_row
-from observability.incidents.grouping import Incident
+from observability.dashboard.table import draw_table, table_row
+from observability.incidents.grouping import Incident, incident_order
 
-COLUMNS = (column("what", "What", wide=True), incidents.SOURCE)
+MOST = 12
 
 
 def open_tasks_table(statuses: Sequence[ModelStatus], others: Sequence[Incident], scope: Scope) -> None:
     """Draw the open tasks. others: incidents outside the models' windows, as those of training runs."""
-    rows = [*critical_incident_rows(statuses, others, scope), *unregistered_version_rows(statuses)]
+    rows = [*incident_inbox_rows(statuses, others, scope), *unregistered_version_rows(statuses)]
     if rows:
-        draw_table("tasks", "Needs action", COLUMNS, rows, compact=True)
+        draw_table("tasks", "Incidents, worst first", incidents.INBOX, rows[:MOST], compact=True, sort=True)
+        incidents.show_all_button("tasks", MOST, len(rows), scope)
         return
     unknown = sum(status.severity == "unknown" for status in statuses)
     if unknown:
@@ -30,15 +32,10 @@ def open_tasks_table(statuses: Sequence[ModelStatus], others: Sequence[Incident]
         st.markdown(f"{formatting.status_label('ok')}: nothing needs action.")
 
 
-def critical_incident_rows(statuses: Sequence[ModelStatus], others: Sequence[Incident], scope: Scope) -> list[dict[str, Any]]:
-    """Critical incidents, a row each."""
-    rows = []
-    for incident in (*(incident for status in statuses for incident in status.incidents), *others):
-        if incident.severity == "act":
-            cell = incidents.incident_cell(incident, scope)
-            facts = " · ".join(filter(None, (incident.model, cell["sub"])))
-            rows.append(table_row(what={"s": "act", **cell, "sub": facts}, source=incidents.source_cell(incident)))
-    return rows
+def incident_inbox_rows(statuses: Sequence[ModelStatus], others: Sequence[Incident], scope: Scope) -> list[dict[str, Any]]:
+    """Incidents, worst first, a row each; one of several models is told once."""
+    found = sorted((*(incident for status in statuses for incident in status.incidents), *others), key=incident_order)
+    return [incidents.inbox_row(incident, models, scope) for incident, models in incidents.merge_equal_incidents(found)]
 
 
 def unregistered_version_rows(statuses: Sequence[ModelStatus]) -> list[dict[str, Any]]:
@@ -48,6 +45,7 @@ def unregistered_version_rows(statuses: Sequence[ModelStatus]) -> list[dict[str,
         served = {finding.version for finding in status.findings}
         for version in status.model.versions:
             if not version.registered and version.name in served:
-                words = f"Register {status.model.name} version {version.name}: drift needs its reference"
-                rows.append(table_row(what={"s": "watch", **links.link_cell(words, "add_model")}))
+                words = f"Register version {version.name}: drift needs its reference"
+                target = links.link_cell(words, "add_model")
+                rows.append(table_row(severity=severity_cell("watch"), model=status.model.name, what=target))
     return rows

@@ -46,7 +46,7 @@ def main() -> None:
     links.forget_choices_on_back()
     links.remember_page(page.url_path)
     frame.mark_page_change(page.url_path)
-    sidebar.draw_sidebar()
+    sidebar.draw_sidebar(page.url_path)
     page.run()
 
 

@@ -4,6 +4,7 @@ No box has a default that depends on the store, so a link keeps its meaning. Wha
 replaced.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,10 +12,11 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.catalog import Model
+from observability.core.errors import ObservabilityError
 from observability.core.window import Slice
-from observability.dashboard import load
+from observability.dashboard import links, load
 from observability.dashboard.case import find_case
-from observability.dashboard.scope import SPANS, WINDOWS, address_time, parse_instant
+from observability.dashboard.scope import SPANS, WINDOWS, address_time, parse_instant, scope_from_state
 
 BIND: Final = "query-params"
 INSTANTS: dict[str, Any] = {"min_value": datetime(1970, 1, 1), "max_value": datetime(2100, 1, 1), "format": "YYYY-MM-DD", "step": 3600}
@@ -23,19 +25,21 @@ MOST_LEVELS = 24
 """Columns with at most this many levels are offered as slices; others can be typed."""
 
 
-def draw_sidebar() -> None:
-    """Draw the boxes. Warnings about them are shown on the page (`frame.link_warnings`), where a phone shows them too."""
+def draw_sidebar(page: str) -> None:
+    """Draw the boxes of a page. Warnings about them are shown on the page (`frame.link_warnings`), where a phone shows them too."""
     state = st.session_state
     models = {model.name: model for model in load.catalog().models}
     check_address(list(models))
     if state.get("model") and state["model"] not in models:
         _box_changed("model", "version", "slice")
+    assume_model(page, list(models))
     with st.sidebar:
         find_case.case_search_field()
         changed: dict[str, Any] = {"bind": BIND, "on_change": _box_changed}
         st.selectbox("Model", list(models), None, placeholder="All models", key="model", args=("version", "slice"), **changed)
         model = models.get(state.get("model") or "")
         if model:
+            state["last-model"] = model.name
             versions = [version.name for version in model.versions]
             named = st.query_params.get("version")
             if named and named not in versions:
@@ -50,11 +54,33 @@ def draw_sidebar() -> None:
             _slice_box(model)
 
 
+def assume_model(page: str, models: list[str]) -> None:
+    """On a page about one model where none is chosen, choose the model that this session looked at last, else the one that needs action
+    most. The page says which and why (`links.assumed_model_note`).
+    """
+    state = st.session_state
+    if len(models) < 2 or state.get("model") or st.query_params.get("model") or state.get("unread") or not links.is_model_page(page):
+        return
+    last = state.get("last-model")
+    found, why = (last, "the model you looked at last") if last in models else (_neediest_model(models), "the model that needs action most")
+    state.update({"model": found, "assumed": (page, found, why)})
+
+
+def _neediest_model(models: list[str]) -> str:
+    """The model of the worst incident of the window, else the first."""
+    try:
+        found = load.scope_report(replace(scope_from_state(st.session_state), model=None)).incidents
+    except ObservabilityError:
+        return models[0]
+    return next((incident.model for incident in found if incident.model in models), models[0])
+
+
 def _box_changed(*dependent: str) -> None:
     """A box changed: clear the boxes that depend on it, and the warnings about the link."""
     for key in dependent:
         st.session_state[key] = None
-    st.session_state.pop("unread", None)
+    for key in ("unread", "assumed"):
+        st.session_state.pop(key, None)
 
 
 def warn_about_link(message: str) -> None:

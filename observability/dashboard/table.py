@@ -71,11 +71,20 @@ def text_cell(cell: Cell | str | None) -> Cell:
 
 
 def draw_table(
-    key: str, caption: str, columns: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]], *, compact: bool = False, large: bool = False
+    key: str,
+    caption: str,
+    columns: Sequence[dict[str, Any]],
+    rows: Sequence[dict[str, Any]],
+    *,
+    compact: bool = False,
+    large: bool = False,
+    sort: bool = False,
 ) -> None:
     """Draw a table.
 
-    caption: its name for screen readers; key: unique on the page; large: to be read from a distance. Its links need no reload.
+    caption: its name for screen readers; key: unique on the page; large: to be read from a distance. sort: a click on a column's title
+    sorts the rows, and a table of more than five has a box that filters them; a cell may carry what it sorts by as `k`. Links need no
+    reload.
     """
 
     def follow() -> None:
@@ -83,7 +92,13 @@ def draw_table(
         if target:
             links.follow_link(target)
 
-    data = {"caption": caption, "columns": list(columns), "rows": list(rows), "size": "large" if large else "compact" if compact else ""}
+    data = {
+        "caption": caption,
+        "columns": list(columns),
+        "rows": list(rows),
+        "size": "large" if large else "compact" if compact else "",
+        "sort": sort,
+    }
     _ledger()(key=key, data=data, on_go_change=follow)
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import frame, load, open_tasks
-from observability.dashboard.overview import fleet, incidents
+from observability.dashboard.overview import fleet
 from observability.dashboard.table import draw_table
 from observability.incidents.action_counts import action_counts
 
@@ -30,25 +30,18 @@ def overview() -> None:
         st.markdown(
             f"**{formatting.plural(len(statuses), 'model')}**, {counts.words}"
             f"{f'; {unknown} cannot be judged' if unknown else ''}. "
-            f":gray[:small[As of {when} UTC; refreshes every 30 seconds.]]"
+            f":gray[:small[{when} UTC]]"
         )
         frame.sampling_notice([status.window for status in statuses])
-    draw_table("fleet", "Models, most severe first", fleet.COLUMNS, [fleet.fleet_table_row(status, scope) for status in statuses])
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.header("Needs action", anchor=False)
-        open_tasks.open_tasks_table(statuses, others, scope)
-    with right:
-        st.header("What changed", anchor=False)
-        rows = fleet.change_rows(statuses, scope, acts=False)
-        if rows:
-            draw_table("changes", "Events and new warnings", fleet.CHANGE_COLUMNS, rows[:12], compact=True)
-        else:
-            st.caption("No other changes in these windows.")
-    ongoing = fleet.ongoing_watch_incidents(statuses, others)
-    if ongoing:
-        st.header("Ongoing warnings", anchor=False)
-        incidents.incidents_table("more", "Warnings that are not new, worst first", ongoing, scope, most=8, once=True)
+    rows = [fleet.fleet_table_row(status, scope) for status in statuses]
+    draw_table("fleet", "Models, most severe first", fleet.COLUMNS, rows, sort=True)
+    st.header("Incidents", anchor=False)
+    open_tasks.open_tasks_table(statuses, others, scope)
+    events = fleet.event_rows(statuses)
+    if events:
+        with st.expander(f"{formatting.plural(len(events), 'event')} in these windows", icon=":material/event:"):
+            draw_table("changes", "Events, newest first", fleet.CHANGE_COLUMNS, events, compact=True, sort=True)
 
 
-overview()
+with st.container(key="self-refreshing"):
+    overview()

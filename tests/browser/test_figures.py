@@ -100,7 +100,7 @@ def health(page: Page) -> dict[str, Any]:
         "mae": rows[MODEL]["Outcome"]["text"].removesuffix("measured"),
         "late": rows[LATE]["Outcome"]["text"].removesuffix("measured"),
         "employment": rows["employment"]["Outcome"]["text"].removesuffix("measured"),
-        "labelled": rows[MODEL]["Outcome"]["sub"],
+        "labelled": rows[MODEL]["Outcome"]["sub"].splitlines()[0],
     }
 
 

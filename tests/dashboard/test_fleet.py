@@ -89,3 +89,29 @@ def test_a_model_that_was_never_registered_is_unknown_with_the_reason(current: W
     assert not any(each.needs_action for each in status.findings)
     assert status.severity == "unknown" and row["cells"]["status"]["t"] == "Unknown"
     assert row["note"]["s"] == "unknown" and "register" in row["note"]["t"]
+
+
+def test_the_change_against_the_previous_period_is_in_the_unit_of_the_value() -> None:
+    told = [fleet.change_words(260.0, 290.0), fleet.change_words(0.745, 0.713, "share"), fleet.change_words(5.0, 5.0)]
+    assert told == ["−10 % from 290", "+3.2 points from 71.3 %", "±0 % from 5.00"]
+    assert [fleet.change_words(value, before) for value, before in ((None, 1.0), (1.0, None), (1.0, 0.0))] == [None] * 3
+
+
+def test_an_incident_is_one_line_on_the_first_page() -> None:
+    sentences = {
+        "`rain` is null in 14.4 % of 1,819 predictions; the reference had 0 %; also affected: `wind`.": "`rain` is null in 14.4 % of 1,819 predictions",
+        "The inputs drifted jointly: a classifier separates the two.": "The inputs drifted jointly",
+        "`ANC`: `single` fell, `not reported` rose.": "`ANC`: `single` fell, `not reported` rose",
+        " ".join(["word"] * 20) + ".": " ".join(["word"] * 9) + "…",
+    }
+    assert {sentence: incidents.incident_headline(of_one("late", sentence)) for sentence in sentences} == sentences
+    row = incidents.inbox_row(of_one("late", "Accuracy fell; by much."), ("late", "delay"), Scope())
+    assert row["cells"]["what"]["title"].startswith("Accuracy fell; by much.") and row["cells"]["model"]["t"] == "late and delay"
+
+
+def test_each_incident_is_told_once_on_the_first_page(current: World) -> None:
+    """A model's row has its figures; its incidents stand in their own table only."""
+    statuses = [fleet.load_model_status(Scope(span="all"), each) for each in load.catalog().models]
+    rows = [fleet.fleet_table_row(status, Scope(span="all")) for status in statuses]
+    worst = {status.worst.sentence.replace("`", "") for status in statuses if status.worst}
+    assert worst and not any(row["note"] and row["note"]["t"].replace("`", "") in worst for row in rows)

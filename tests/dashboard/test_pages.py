@@ -45,9 +45,10 @@ def test_an_empty_store_says_the_next_step(path: Path, empty) -> None:
 @pytest.mark.parametrize("path", ABOUT_ONE_MODEL, ids=by_name)
 def test_without_a_model_none_is_taken_silently(path: Path, current: World) -> None:
     app = opened(path.stem)
-    models = tables(app)["Models"]["rows"]
-    assert {row["cells"]["model"]["t"] for row in models} == {"loan", "price", HOSTILE}
-    assert not app.get("plotly_chart")
+    assert f"This page is about one model: {app.session_state['model']} is the model that needs action most" in words(app)
+    named = opened(path.stem, model="lona")
+    assert {row["cells"]["model"]["t"] for row in tables(named)["Models"]["rows"]} == {"loan", "price", HOSTILE}
+    assert not named.get("plotly_chart")
 
 
 @pytest.mark.parametrize("path", ABOUT_ONE_MODEL, ids=by_name)
@@ -123,19 +124,19 @@ def test_the_health_page_names_the_one_in_trouble_first(current: World) -> None:
     assert fleet[0]["cells"]["outcome"]["sub"] == f"Mean absolute error, {share} labelled"
     traffic = fleet[0]["cells"]["traffic"]
     assert sum(traffic["spark"]["y"]) == len(current.price)
-    assert "Models, most severe first" in tables(app) and "Needs action" in tables(app)
+    assert "Models, most severe first" in tables(app) and "Incidents, worst first" in tables(app)
 
 
 def test_links_of_the_health_page_open_pages_with_the_scope(current: World) -> None:
-    rows = tables(opened("health", window="Everything"))["Models, most severe first"]["rows"]
-    cell = rows[0]["cells"]["model"]
+    found = tables(opened("health", window="Everything"))
+    cell = found["Models, most severe first"]["rows"][0]["cells"]["model"]
     assert cell["href"] == "./model?model=price&window=Everything"
-    note = rows[0]["note"]
-    address = urlsplit(note["href"])
+    incident = next(row["cells"]["what"] for row in found["Incidents, worst first"]["rows"] if row["cells"]["model"]["t"] == "price")
+    address = urlsplit(incident["href"])
     assert address.path.removeprefix("./") in links.page_files()
     assert parse_qs(address.query)["model"] == ["price"]
-    app = opened(note["go"]["page"], **note["go"]["parameters"])
-    assert formatting.sentence_markdown(note["t"]).replace("\\", "") in words(app).replace('"', "") or note["t"].split("`")[1] in words(app)
+    app = opened(incident["go"]["page"], **incident["go"]["parameters"])
+    assert "Suspected source" in words(app) and incident["t"].split("`")[1] in words(app)
 
 
 def test_the_performance_page_shows_the_figures_of_the_raw_rows(current: World) -> None:
@@ -203,8 +204,8 @@ def test_findings_of_one_fault_are_folded_under_its_lead_and_unfold_by_link(curr
 def test_the_fleet_counts_incidents_and_says_where_they_seem_to_come_from(current: World) -> None:
     found = tables(opened("health", **WHOLE))
     row = next(each for each in found["Models, most severe first"]["rows"] if each["cells"]["model"]["t"] == "price")
-    said = found["Needs action"]["rows"]
-    mine = [each for each in said if each["cells"]["what"].get("sub", "").startswith("price")]
+    said = found["Incidents, worst first"]["rows"]
+    mine = [each for each in said if each["cells"]["model"]["t"] == "price" and each["cells"]["severity"]["s"] == "act"]
     assert mine and row["cells"]["status"]["sub"].splitlines()[0] == f"{len(mine)} critical"
     assert {each["cells"]["source"]["source"] for each in mine} <= {"input", "label", "model", "system"}
     assert all(each["cells"]["what"]["go"]["parameters"]["incident"] for each in mine)

@@ -7,7 +7,8 @@ import pytest
 from observability.core.window import Slice
 from observability.dashboard import links, load, scope
 from observability.dashboard.scope import Scope
-from tests.support.dashboard_world import END
+from tests.support.dashboard_pages import opened, words
+from tests.support.dashboard_world import END, World
 
 
 @pytest.mark.parametrize(
@@ -72,3 +73,16 @@ def test_a_relative_window_is_of_whole_days_and_takes_in_the_day_under_way(curre
         assert (found.start, found.end) == (END - timedelta(days=1 + days), END - timedelta(days=1))
     monkeypatch.setattr(load, "page_clock", lambda: END)
     assert load.window(Scope("loan"), "loan").end == END
+
+
+def test_a_page_about_one_model_shows_the_one_that_needs_action_most_and_then_the_last_one(current: World) -> None:
+    """Nobody chose a model: the page says which it shows, why, and how to change it; a chosen one needs no words."""
+    app = opened("drift", window="Everything")
+    assert app.session_state["model"] == "price" and "price is the model that needs action most" in words(app)
+    box = next(each for each in app.selectbox if each.label == "Model")
+    box.select("loan").run()
+    assert "This page is about one model" not in words(app) and "loan" in words(app)
+    next(each for each in app.selectbox if each.label == "Model").set_value(None).run()
+    assert app.session_state["model"] == "loan" and "loan is the model you looked at last" in words(app)
+    fleet = opened("findings", window="Everything")
+    assert fleet.session_state["model"] is None, "a page about the fleet stays one"

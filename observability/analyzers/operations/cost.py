@@ -140,7 +140,7 @@ def parts_of(frames: Frames, context: Context, when: str) -> list[CostPart]:
 
 
 def bulk_price(each: float) -> tuple[float, str]:
-    """Return the price of so many units that it is at least 0.01 of a currency, and their number in words ("", thousand, million)."""
+    """Return the price of so many units that it is at least 0.01, and their number in words: one (""), thousand or million."""
     return next(((each * n, word) for n, word in ((1, ""), (1_000, "thousand")) if abs(each) * n >= 0.01), (each * 1e6, "million"))
 
 
@@ -162,7 +162,7 @@ def money(amount: float | None, currency: str | None) -> str:
         return "unknown"
     if 0 < abs(amount) < 1e-4:
         return f"less than {money(1e-4, currency)}"
-    figure = f"{amount:,.2f}" if abs(amount) >= 0.995 or amount == 0 else f"{amount:.3g}"
+    figure = f"{amount:,.2f}" if abs(amount) >= 0.995 or amount == 0 else max(f"{amount:.3g}", f"{amount:.2f}", key=len)
     return f"{currency} {figure}" if currency else f"{figure} (no currency was logged)"
 
 

@@ -12,7 +12,9 @@
     acted = true
     if (idle()) unfinished = false
   }
-  for (const name of ["pointerdown", "keydown", "click"]) addEventListener(name, (event) => event.isTrusted && act(), { capture: true, passive: true })
+  for (const name of ["pointerdown", "keydown", "click"]) {
+    addEventListener(name, (event) => event.isTrusted && act(), { capture: true, passive: true })
+  }
   addEventListener("popstate", () => {
     acted = unfinished = false
   })

@@ -174,23 +174,93 @@ function cell(content, go, strong) {
   return box
 }
 
-function table(data, go) {
+// What a cell sorts by: its key, else its severity, else its number, else its text. Cells without a value come last.
+const RANKS = { act: 0, watch: 1, unknown: 2, ok: 3 }
+
+function sortKey(content) {
+  if (content?.k !== undefined && content.k !== null) return content.k
+  if (content?.s) return RANKS[content.s] ?? 4
+  const text = String(content?.t ?? "").trim()
+  if (!text || text === "–") return null
+  const number = Number(text.replace(/[,\s%]/g, "").replace("−", "-"))
+  return Number.isFinite(number) ? number : text.toLowerCase()
+}
+
+function compare(one, other) {
+  if (one === null || other === null) return (one === null) - (other === null)
+  return typeof one === typeof other && typeof one === "number" ? one - other : String(one).localeCompare(String(other))
+}
+
+// The rows in the order that the reader chose by a click on a column's title: up, down, then as they came. state is kept while the data change.
+function order(grid, data, state) {
+  const bodies = [...grid.tBodies].sort((one, other) => one.dataset.place - other.dataset.place)
+  const key = data.columns[state.column]?.key
+  if (key) {
+    const keyed = bodies.map((body) => [body, sortKey(data.rows[body.dataset.place].cells[key])])
+    keyed.sort((one, other) => (one[1] === null || other[1] === null ? compare(one[1], other[1]) : state.down * compare(one[1], other[1])))
+    grid.append(...keyed.map(([body]) => body))
+  } else grid.append(...bodies)
+  ;[...grid.tHead.rows[0].cells].forEach((title, place) => {
+    title.ariaSort = place === state.column ? (state.down > 0 ? "ascending" : "descending") : "none"
+  })
+}
+
+function sorter(label, place, grid, data, state) {
+  const button = html("button", "sorter", label)
+  button.type = "button"
+  button.addEventListener("click", () => {
+    if (state.column !== place) Object.assign(state, { column: place, down: 1 })
+    else if (state.down > 0) state.down = -1
+    else state.column = undefined
+    order(grid, data, state)
+  })
+  return button
+}
+
+// A box that hides the rows without all of its words.
+function filter(grid, data, state) {
+  const box = html("div", "filter")
+  const input = html("input")
+  Object.assign(input, { type: "search", placeholder: "Filter rows", value: state.words ?? "" })
+  input.setAttribute("aria-label", `Filter: ${data.caption}`)
+  const count = html("span", "count")
+  count.setAttribute("aria-live", "polite")
+  const apply = () => {
+    state.words = input.value
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean)
+    let shown = 0
+    for (const body of grid.tBodies) {
+      const text = body.textContent.toLowerCase()
+      body.hidden = !words.every((word) => text.includes(word))
+      shown += !body.hidden
+    }
+    count.textContent = words.length ? `${shown} of ${data.rows.length}` : ""
+  }
+  input.addEventListener("input", apply)
+  box.append(input, count)
+  apply()
+  return box
+}
+
+function table(data, go, state) {
   const grid = html("table", `${data.size}${data.columns.length > 7 ? " many" : ""}`)
   const caption = html("caption", "hidden", data.caption)
   const head = html("thead")
   const titles = html("tr")
-  for (const column of data.columns) {
-    const title = html("th", column.align ?? "", column.label)
+  data.columns.forEach((column, place) => {
+    const title = html("th", column.align ?? "", data.sort ? undefined : column.label)
     title.scope = "col"
+    if (data.sort) title.append(sorter(column.label, place, grid, data, state))
     if (column.help) title.title = column.help
     if (column.width) title.style.width = column.width
     if (column.width && column.strong) title.style.minWidth = column.width
     titles.append(title)
-  }
+  })
   head.append(titles)
   grid.append(caption, head)
-  for (const row of data.rows) {
+  data.rows.forEach((row, place) => {
     const body = html("tbody", `${row.tone ?? ""}${row.note ? " noted" : ""}${row.selected ? " selected" : ""}`)
+    body.dataset.place = place
     const line = html("tr")
     data.columns.forEach((column, index) => {
       const place = html(index === 0 ? "th" : "td", `${column.align ?? ""}${column.strong ? " strong" : ""}${column.wide ? " wide" : ""}${column.short ? " short" : ""}`)
@@ -209,7 +279,7 @@ function table(data, go) {
       body.append(under)
     }
     grid.append(body)
-  }
+  })
   return grid
 }
 
@@ -219,5 +289,12 @@ export default function (component) {
   const said = JSON.stringify(data)
   if (!root || root.dataset.said === said) return
   root.dataset.said = said
-  root.replaceChildren(table(data, (target) => setTriggerValue("go", target)))
+  root.state ??= {}
+  const grid = table(data, (target) => setTriggerValue("go", target), root.state)
+  const parts = [grid]
+  if (data.sort) {
+    order(grid, data, root.state)
+    if (data.rows.length > 5) parts.unshift(filter(grid, data, root.state))
+  }
+  root.replaceChildren(...parts)
 }

@@ -67,7 +67,7 @@ def findings_table(key: str, caption: str, findings: Sequence[Finding], scope: S
         empty_states.no_findings_state()
         return
     columns = [COLUMNS[0], MODEL_COLUMN, *COLUMNS[1:]] if models else list(COLUMNS)
-    draw_table(key, caption, columns, [finding_row(finding, scope) for finding in findings[:most]])
+    draw_table(key, caption, columns, [finding_row(finding, scope) for finding in findings[:most]], sort=True)
     show_all_button(key, most, len(findings), scope)
 
 
@@ -103,10 +103,17 @@ def folded_findings(findings: Sequence[Finding], leads: Mapping[str, Incident], 
     return [finding for finding in findings if finding.id in leads or finding.incident not in folded or finding is kept]
 
 
-def folded_note(hidden: int) -> None:
-    """Say how many of the counted findings are folded, so that the counts and the list agree."""
-    if hidden:
-        st.caption(f"{formatting.plural(hidden, 'finding')} folded under incidents; included in the downloads.")
+def without_ok_findings(findings: Sequence[Finding], severities: Sequence[str], kept: Finding | None = None) -> list[Finding]:
+    """The findings without those that are OK, unless the reader asks for some severities. kept: a finding that stays."""
+    return [finding for finding in findings if severities or finding.severity != "ok" or finding is kept]
+
+
+def folded_note(related: int, fine: int) -> None:
+    """Say how many of the counted findings are folded, under incidents and as OK, so that the counts and the list agree."""
+    parts = [f"{formatting.plural(related, 'finding')} folded under incidents"] if related else []
+    parts += [f"{fine:,} OK folded: choose {formatting.STATUS_WORDS['ok']} above to list them"] if fine else []
+    if parts:
+        st.caption(f"{'; '.join(parts)}. All are in the downloads.")
 
 
 def finding_row(
@@ -170,6 +177,7 @@ def finding_value_cell(finding: Finding) -> Cell:
         under.append(f"limit {limit_in_words(finding)}")
     return {
         "t": formatting.format_value(finding.value, finding.unit),
+        "k": finding.value,
         "sub": "\n".join(under) or None,
         "mark": None if finding.basis == "measured" else finding.basis,
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from observability.analyzers.operations.cost import money
 from observability.core import formatting
 from observability.core.catalog import Model
 from observability.core.finding import SEVERITIES, Finding, Severity, with_window_value
@@ -15,7 +16,7 @@ from observability.dashboard.cells import severity_cell
 from observability.dashboard.overview import incidents
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, sparkline, table_row
-from observability.incidents.grouping import Incident, incident_order
+from observability.incidents.grouping import Incident
 from observability.incidents.model_state import is_verdict, not_judged_reason, verdict_severity
 from observability.metrics.performance import HEADLINE
 
@@ -25,14 +26,19 @@ if TYPE_CHECKING:
 COLUMNS = (
     column("model", "Model", width="10.5rem", strong=True),
     column("status", "Status", width="5.2rem"),
-    column("traffic", "Traffic", help="Predictions per day over the window, and the share that failed", width="6rem"),
-    column("latency", "Latency", help="p99 latency", width="4.4rem", short=True),
+    column("traffic", "Traffic", help="Predictions per day; change against the previous period; the share that failed", width="6.6rem"),
+    column("latency", "Latency", help="p99 latency; change against the previous period", width="5rem", short=True),
     column("quality", "Input quality", help="Nulls, unseen values, ranges, volume, freshness", width="6.4rem", short=True),
-    column("drift", "Input drift", help="Features with drift against the reference", width="7.6rem", short=True),
-    column("outcome", "Outcome", help="The model's main metric on the labels so far; estimated where there are none", width="9.4rem"),
+    column("drift", "Input drift", help="Features with drift against the reference; mean PSI by day", width="7rem", short=True),
+    column("outputs", "Outputs", help="PSI of the scores against the reference, by day", width="6rem", short=True),
+    column(
+        "outcome", "Outcome", help="The main metric on the labels so far, else estimated; change against the previous period", width="9rem"
+    ),
     column("fairness", "Fairness", help="Differences between groups, and their changes since the reference", width="5.6rem", short=True),
     column("cost", "Cost", help="Cost and energy per thousand predictions", width="4.6rem", short=True),
 )
+ERRORS_FROM = 0.0005
+"""From this share on, failed predictions are drawn by period."""
 CHANGE_COLUMNS = (column("at", "When (UTC)", width="9rem"), column("what", "What", wide=True))
 NO_GROUPS: Cell = {"t": formatting.DASH, "title": "No sensitive attribute is registered."}
 
@@ -40,7 +46,7 @@ NO_GROUPS: Cell = {"t": formatting.DASH, "title": "No sensitive attribute is reg
 @dataclass(frozen=True)
 class ModelStatus:
     """One model in its window: findings and their incidents, worst first, traffic by day, events, and findings that the window before did
-    not have.
+    not have; before: findings of that window, traffic_before: its predictions, None where it has none.
     """
 
     model: Model
@@ -50,6 +56,8 @@ class ModelStatus:
     events: "DataFrame"
     fresh: tuple[Finding, ...]
     incidents: tuple[Incident, ...] = ()
+    before: tuple[Finding, ...] = ()
+    traffic_before: float | None = None
 
     @property
     def worst(self) -> Incident | None:
@@ -80,7 +88,9 @@ def load_model_status(scope: Scope, model: Model) -> ModelStatus:
     window = load.window(scope, model.name)
     found, formed = load.findings_and_incidents(window)
     traffic, events = time_series.traffic_frame(window), time_series.chart_event_marks(model.name, window)
-    return ModelStatus(model, window, tuple(found), traffic, events, tuple(load.new_findings(window)), formed)
+    fresh, before = tuple(load.new_findings(window)), tuple(load.findings_before(window))
+    served = float(time_series.traffic_frame(window.past(max(round(window.days), 1)))["n"].sum())
+    return ModelStatus(model, window, tuple(found), traffic, events, fresh, formed, before, served or None)
 
 
 def worst_model_first(statuses: Sequence[ModelStatus]) -> list[ModelStatus]:
@@ -89,14 +99,11 @@ def worst_model_first(statuses: Sequence[ModelStatus]) -> list[ModelStatus]:
 
 
 def fleet_table_row(status: ModelStatus, scope: Scope) -> dict[str, Any]:
-    """The row of a model, with its worst incident below as a link to the page that shows it."""
+    """The row of a model; below it the reason where it cannot be judged. Its incidents have a table of their own."""
     about = scope.about(status.model.name)
     note: Cell | None = None
     if status.severity == "unknown" and (why := not_judged_reason(status.findings)):
         note = {"s": "unknown", "t": why.replace("`", "")}
-    if status.worst:
-        link = links.finding_link(status.worst.lead, scope, status.worst.sentence)
-        note = {"s": status.worst.shown_severity, **link, "sub": incidents.incident_facts(status.worst)}
     fairness = status.of("trust/fairness")
     return table_row(
         {
@@ -105,7 +112,8 @@ def fleet_table_row(status: ModelStatus, scope: Scope) -> dict[str, Any]:
             "traffic": _traffic_cell(status),
             "latency": latency_cell(status),
             "quality": quality_cell(status.of("data/quality")),
-            "drift": drift_cell(status.of("serving/drift")),
+            "drift": inputs_drift_cell(status),
+            "outputs": outputs_cell(status),
             "outcome": outcome_cell(status),
             "fairness": worst_finding_cell(fairness, "unchanged") if fairness else NO_GROUPS,
             "cost": cost_cell(status),
@@ -129,12 +137,58 @@ def _traffic_cell(status: ModelStatus) -> Cell:
     elapsed = min(status.window.end, load.page_clock()) - status.window.start
     days = max(elapsed / timedelta(days=1), 1 / 24)
     total = status.predictions
+    change = change_words(total / days, status.traffic_before / max(round(status.window.days), 1) if status.traffic_before else None)
     return {
         "t": f"{formatting.compact_count(total / days)} per day",
-        "sub": failed_share(status),
+        "k": total / days,
+        "sub": "\n".join(filter(None, (change, failed_share(status) if status.traffic["errors"].sum() else None))) or None,
         "title": f"{total:,.0f} predictions in {formatting.format_span(status.window.start, status.window.end)}",
         "spark": sparkline(status.traffic["n"].tolist(), f"Predictions over time, {total:,.0f} in total", bars=True, width=96),
     }
+
+
+def change_words(value: float | None, before: float | None, unit: str = "") -> str | None:
+    """The change of a value against the previous period, as `+4 % from 250`, of shares `−1.2 points from 76 %`; None where unknown."""
+    if value is None or before is None or (before == 0 and unit != "share"):
+        return None
+    change = 100 * (value - before) if unit == "share" else 100 * (value / before - 1)
+    size = f"{abs(change):.1f}" if unit == "share" else f"{abs(change):,.0f}"
+    sign = "±" if float(size.replace(",", "")) == 0 else "+" if change > 0 else formatting.MINUS
+    number = formatting.compact_count(before) if before >= 1000 else formatting.format_value(before, unit)
+    return f"{sign}{size} {'points' if unit == 'share' else '%'} from {number}"
+
+
+def change_of_finding(status: ModelStatus, finding: Finding | None) -> str | None:
+    """The change of a finding's value over the whole window against the previous period; None where one is unknown."""
+    if finding is None:
+        return None
+    claim = (finding.analyzer, finding.subject, finding.metric, finding.slice)
+    same = (each for each in status.before if (each.analyzer, each.subject, each.metric, each.slice) == claim)
+    old = next(same, None)
+    return change_words(with_window_value(finding).value, with_window_value(old).value if old else None, finding.unit)
+
+
+def inputs_drift_cell(status: ModelStatus) -> Cell:
+    """How many inputs drifted, with their mean PSI by day."""
+    findings = status.of("serving/drift")
+    cell = drift_cell(findings)
+    days = time_series.drift_by_day_frame([finding for finding in findings if finding.subject != "score" and finding.metric == "psi"])
+    means = days.groupby("day")["value"].mean()
+    if len(means) > 1:
+        cell["spark"] = sparkline(means.tolist(), "Mean PSI of the inputs by day", zero=True, width=96)
+    return cell
+
+
+def outputs_cell(status: ModelStatus) -> Cell:
+    """The PSI of the scores against the reference, with its days."""
+    found = next((finding for finding in status.of("serving/drift") if finding.subject == "score" and finding.metric == "psi"), None)
+    if found is None or found.value is None:
+        return {"t": formatting.DASH, "title": _plain_claim(found) or "The scores have no reference."}
+    cell: Cell = {"s": found.shown_severity, "t": f"PSI {formatting.format_number(found.value, 2)}", "title": _plain_claim(found)}
+    days = time_series.drift_by_day_frame([found])
+    if len(days) > 1:
+        cell["spark"] = sparkline(days["value"].tolist(), "PSI of the scores by day", zero=True, width=96)
+    return cell
 
 
 def failed_share(status: ModelStatus) -> str:
@@ -158,6 +212,7 @@ def latency_cell(status: ModelStatus) -> Cell:
     if p99 is None and not problems:
         return {"t": formatting.DASH, "title": "No latency is logged."}
     cell: Cell = {"t": f"{formatting.format_number(p99.value)} ms" if p99 else formatting.DASH, "title": _plain_claim(p99)}
+    cell |= {"k": p99.value if p99 else None, "sub": change_of_finding(status, p99)}
     return {**cell, **_problem_cell(problems, "sub")} if problems else cell
 
 
@@ -189,8 +244,10 @@ def cost_cell(status: ModelStatus) -> Cell:
     if cost is None:
         return {**cell, "t": energy_words}
     basis = f"\n{energy.basis}" if energy and energy.basis != "measured" else ""
-    amount = f"{formatting.format_number(cost.value)} {cost.evidence.get('currency') or ''}".strip()
-    return {**cell, "t": amount, "sub": f"{energy_words}{basis}" if energy_words else None}
+    per_million = 0 < (cost.value or 0.0) < 0.01
+    amount = money((cost.value or 0.0) * (1_000 if per_million else 1), str(cost.evidence.get("currency") or ""))
+    under = [" per million" if per_million else None, f"{energy_words}{basis}" if energy_words else None]
+    return {**cell, "t": amount, "k": cost.value, "sub": "\n".join(filter(None, under)).strip() or None}
 
 
 def worst_finding_cell(findings: Sequence[Finding], good: str) -> Cell:
@@ -234,10 +291,11 @@ def outcome_cell(status: ModelStatus) -> Cell:
     days, title = time_series.metric_by_day_frame(found), formatting.metric_title(found.metric)
     maturity = next((finding for finding in performance if finding.metric == "label_maturity" and finding.value is not None), None)
     whole = with_window_value(found)
+    labelled = f", {formatting.format_share(maturity.value)} labelled" if maturity else ""
     cell: Cell = {
         "t": formatting.format_value(whole.value, whole.unit),
         "mark": found.basis,
-        "sub": f"{title}, {formatting.format_share(maturity.value)} labelled" if maturity else title,
+        "sub": "\n".join(filter(None, (f"{title}{labelled}", change_of_finding(status, found)))),
         "title": f"{_plain_claim(found)} n = {whole.n:,}",
     }
     if len(days) > 1:
@@ -256,8 +314,8 @@ def single_limit(finding: Finding) -> float | None:
     return finding.limit if isinstance(finding.limit, int | float) else None
 
 
-def change_rows(statuses: Sequence[ModelStatus], scope: Scope, *, acts: bool = True) -> list[dict[str, Any]]:
-    """Events of the windows and new incidents, newest first. acts: with critical incidents, which the health page lists apart."""
+def change_rows(statuses: Sequence[ModelStatus], scope: Scope) -> list[dict[str, Any]]:
+    """Events of the windows and new incidents, newest first."""
     rows: list[tuple[datetime, dict[str, Any]]] = []
     for status in statuses:
         for at, what, words in zip(status.events["at"], status.events["what"], status.events["text"]):
@@ -265,9 +323,7 @@ def change_rows(statuses: Sequence[ModelStatus], scope: Scope, *, acts: bool = T
             cells = {"at": {"t": formatting.format_minute(when)}, "what": {"t": str(words), "sub": f"{status.model.name}, {what}"}}
             rows.append((when, table_row(cells)))
     starts = {incident.id: status.window.start for status in statuses for incident in status.incidents}
-    new = (
-        incident for status in statuses for incident in status.incidents if status.is_new(incident) and (acts or incident.severity != "act")
-    )
+    new = (incident for status in statuses for incident in status.incidents if status.is_new(incident))
     for incident, models in incidents.merge_equal_incidents(new):
         begin = naive_utc(incident.onset or starts[incident.id])
         rows.append((begin, _new_incident_row(incident, models, scope)))
@@ -281,7 +337,14 @@ def _new_incident_row(incident: Incident, models: Sequence[str], scope: Scope) -
     return table_row({"at": {"t": incidents.onset_in_words(incident) or "new"}, "what": cell})
 
 
-def ongoing_watch_incidents(statuses: Sequence[ModelStatus], others: Sequence[Incident]) -> list[Incident]:
-    """Warnings that are not new, worst first. others: incidents outside the models' windows, as those of training runs."""
-    ongoing = (incident for status in statuses for incident in status.incidents if not status.is_new(incident))
-    return sorted((incident for incident in (*ongoing, *others) if incident.severity != "act"), key=incident_order)
+def event_rows(statuses: Sequence[ModelStatus]) -> list[dict[str, Any]]:
+    """Events of the windows, newest first; one of several models is told once."""
+    found: dict[tuple[datetime, str, str], list[str]] = {}
+    for status in statuses:
+        for at, what, words in zip(status.events["at"], status.events["what"], status.events["text"]):
+            found.setdefault((at.to_pydatetime(), str(what), str(words)), []).append(status.model.name)
+    rows = []
+    for (at, what, words), models in sorted(found.items(), key=lambda item: item[0][0], reverse=True):
+        cell = {"t": formatting.truncate(words, 120), "sub": f"{formatting.join_words(list(dict.fromkeys(models)))}, {what}"}
+        rows.append(table_row(at=formatting.format_minute(at), what=cell))
+    return rows

@@ -10,7 +10,7 @@ from observability.dashboard import empty_states, links
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.overview.findings import NEWS_WORDS, claim_selectbox, show_all_button
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import Cell, column, draw_table, plain_columns, table_row
 from observability.dashboard.widgets import link_button
 from observability.incidents.action_counts import action_counts
 from observability.incidents.grouping import Incident
@@ -22,6 +22,8 @@ STATUS, MODEL, SOURCE = (
     column("source", "Source", width="6.5rem", help="Suspected source: input, label, model or system"),
 )
 WHAT = column("what", "What", wide=True, help="The finding nearest to the source, with onset, event and number of related findings")
+INBOX = (STATUS, MODEL, column("what", "Incident", wide=True), *plain_columns(since="Since", news="News"), SOURCE)
+HEADLINE_WORDS = 9
 SOURCE_ICONS = {"input": ":material/input:", "label": ":material/label:", "model": ":material/network_node:", "system": ":material/dns:"}
 
 
@@ -99,6 +101,35 @@ def incident_row(incident: Incident, scope: Scope, *, models: Sequence[str] = ()
     )
 
 
+def incident_headline(incident: Incident) -> str:
+    """The first clause of an incident's sentence, at most HEADLINE_WORDS words."""
+    sentence = incident.sentence.split("; ")[0]
+    for sign in (": ", " ("):
+        head = sentence.split(sign)[0]
+        sentence = head if len(head.split()) > 3 else sentence
+    words = sentence.rstrip(".").split()
+    text = " ".join(words[:HEADLINE_WORDS]).rstrip(":,")
+    return f"{text}{'`' if text.count('`') % 2 else ''}…" if len(words) > HEADLINE_WORDS else text
+
+
+def inbox_row(incident: Incident, models: Sequence[str], scope: Scope) -> dict[str, Any]:
+    """One incident in one line; its whole sentence and its facts are the tooltip. models: all that have it."""
+    facts = f"{incident.sentence} ({incident_facts(incident)})".replace("`", "")
+    link = links.link_cell(incident_headline(incident), "findings", scope.about(incident.model), incident=incident.id)
+    news = ["acknowledged" if incident.shown_severity != incident.severity else None, NEWS_WORDS.get(incident.news or "")]
+    since = onset_in_words(incident)
+    return table_row(
+        {
+            "severity": severity_cell(incident.shown_severity),
+            "model": formatting.join_words(models),
+            "what": {**link, "title": facts},
+            "since": {"t": since.removeprefix("since ") if since else formatting.DASH, "k": str(incident.onset or "")},
+            "news": " · ".join(filter(None, news)) or None,
+            "source": source_cell(incident),
+        }
+    )
+
+
 def incidents_table(
     key: str, caption: str, found: Sequence[Incident], scope: Scope, *, most: int = 12, models: bool = True, once: bool = False
 ) -> None:
@@ -108,7 +139,7 @@ def incidents_table(
         return
     merged = merge_equal_incidents(found) if once else [(incident, ()) for incident in found]
     rows = [incident_row(incident, scope, models=names) for incident, names in merged]
-    draw_table(key, caption, [STATUS, *([MODEL] if models else []), WHAT, SOURCE], rows[:most])
+    draw_table(key, caption, [STATUS, *([MODEL] if models else []), WHAT, SOURCE], rows[:most], sort=True)
     show_all_button(key, most, len(rows), scope)
 
 

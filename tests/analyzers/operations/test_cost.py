@@ -193,5 +193,5 @@ def test_a_small_price_is_that_of_a_thousand_or_a_million() -> None:
 
 def test_money_is_written_with_the_digits_that_it_needs() -> None:
     told = [money(value, "EUR") for value in (1234.5, 0.2, 0.000268, 1e-9, 0.0, None)]
-    assert told == ["EUR 1,234.50", "EUR 0.2", "EUR 0.000268", "less than EUR 0.0001", "EUR 0.00", "unknown"]
+    assert told == ["EUR 1,234.50", "EUR 0.20", "EUR 0.000268", "less than EUR 0.0001", "EUR 0.00", "unknown"]
     assert money(2.0, "") == "2.00 (no currency was logged)"

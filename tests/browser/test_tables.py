@@ -1,0 +1,66 @@
+"""Tables sort and filter, and the first page says each thing once, in few words, and stays still while it refreshes."""
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.conftest import Visit
+from tests.browser.pages import settle
+from tests.support.running import Dashboard
+
+pytestmark = pytest.mark.browser
+WORDS = """() => {
+  const main = document.querySelector('[data-testid="stMain"]')
+  const tables = [...main.querySelectorAll('*')].flatMap((each) => [...(each.shadowRoot?.querySelectorAll('#ledger') ?? [])])
+  const text = [main, ...tables].map((each) => each.innerText).join(' ')
+  return text.split(/\\s+/).filter((word) => /[A-Za-z]{2,}/.test(word)).length
+}"""
+STALE = """() => {
+  const main = document.querySelector('[data-testid="stMain"]')
+  window.seen = []
+  const look = () => {
+    const grey = [...main.querySelectorAll('[data-stale="true"]')].filter((each) => Number(getComputedStyle(each).opacity) < 1).length
+    window.seen.push([main.scrollTop, main.scrollHeight, grey])
+    requestAnimationFrame(look)
+  }
+  main.scrollTop = 200
+  look()
+}"""
+
+
+def column_of(page: Page, caption: str, place: int) -> list[str]:
+    """The first lines of one column of a table, of the rows that are shown."""
+    rows = page.get_by_role("table", name=caption).locator("tbody:not([hidden]) tr:first-child")
+    return [text.split("\n")[0] for text in rows.locator(f"xpath=*[{place + 1}]").all_inner_texts()]
+
+
+def test_a_table_sorts_by_a_click_on_a_title_and_filters_by_a_box(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(fleet.url)
+    models = page.get_by_role("table", name="Models, most severe first")
+    first = column_of(page, "Models, most severe first", 0)
+    models.get_by_role("button", name="Model", exact=True).click()
+    assert column_of(page, "Models, most severe first", 0) == sorted(first)
+    models.get_by_role("button", name="Model", exact=True).click()
+    assert column_of(page, "Models, most severe first", 0) == sorted(first, reverse=True)
+    models.get_by_role("button", name="Model", exact=True).click()
+    assert column_of(page, "Models, most severe first", 0) == first
+
+    everything = column_of(page, "Incidents, worst first", 1)
+    page.get_by_role("searchbox", name="Filter: Incidents, worst first").fill("employment")
+    assert column_of(page, "Incidents, worst first", 1) == [name for name in everything if name == "employment"] != []
+
+
+def test_fine_findings_are_folded_until_they_are_asked_for(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/findings?model=sentiment")
+    assert "OK" not in column_of(page, "Findings, worst first", 0)
+    page.locator(".st-key-severity button").filter(has_text="OK").first.click()
+    settle(page)
+    assert set(column_of(page, "Findings, worst first", 0)) == {"OK"}
+
+
+def test_the_first_page_is_short_and_stays_still_while_it_refreshes(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(fleet.url, height=700)
+    assert page.evaluate(WORDS) <= 250
+    page.evaluate(STALE)
+    page.wait_for_timeout(34_000)  # it refreshes every 30 seconds
+    seen = {tuple(each) for each in page.evaluate("window.seen")}
+    assert len(seen) == 1 and next(iter(seen))[2] == 0, seen
