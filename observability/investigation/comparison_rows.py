@@ -162,6 +162,18 @@ def bad(case: CaseInProgress) -> Bad:
     return Bad(f"an absolute error above {words}, the largest fifth of {where}", limit)
 
 
+def same_decision_rows(case: CaseInProgress) -> "DataFrame":
+    """The labelled rows with the decision of the case; all of them for a regression. Raises NotGivenError where there are none."""
+    frame, decision = labelled_rows_about(case), case.row.decision
+    return frame if decision < 0 else frame[frame["decision"] == decision].reset_index(drop=True)
+
+
+def decided_words(case: CaseInProgress) -> str:
+    """The decision of the case before a noun, as `“late” `; empty for a regression."""
+    row = case.row
+    return f"“{class_words(row.model, row.model.classes[row.decision])}” " if row.decision >= 0 else ""
+
+
 def similar_error(case: CaseInProgress) -> Bad:
     """Definition of an error in the direction of the case's: the same decision, or too high or too low; `bad` where that is unknown."""
     row, error = case.row, bad(case)

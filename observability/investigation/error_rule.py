@@ -44,28 +44,30 @@ def rule(case: CaseInProgress) -> ErrorRule:
     if error.of_row(row) is False:
         raise NotGivenError(f"this prediction is no error (an error is {error.text}), so there are no similar errors")
     error = comparison_rows.similar_error(case)
-    frame = enough_labelled_rows(case)
+    frame = enough_labelled_rows(case, comparison_rows.same_decision_rows(case))
     wrong = error.of(frame)
-    search = search_half(len(frame))
+    search, decided = search_half(len(frame)), comparison_rows.decided_words(case)
     given = {**comparison_rows.values(row), **{name: row.stored.get(name) for name in FIELDS}}
     options = conditions_met(row.model, frame, given)
     found = best(options, frame[search], wrong[search])
     if not found:
-        overall = f"{percent(float(wrong.mean()))} of {comparison_rows.labelled_sample(case)}"
+        overall = f"{percent(float(wrong.mean()))} of {len(frame):,} {decided}predictions"
         raise NotGivenError(f"no slice of this case has a higher error rate than all rows ({overall})")
-    made = rule_figures(row.model, found, frame[~search], wrong[~search], error.text)
+    made = rule_figures(row.model, found, frame[~search], wrong[~search], error.text, decided)
     mask = np.logical_and.reduce([condition_mask(each, frame) for each in found])
     every = int(case.store.ask(Aggregate("outcomes"), comparison_rows.around(case))["n"].sum())
-    made = replace(made, rows=comparison_rows.labelled_sample(case))
+    made = replace(
+        made, rows=f"the {decided}rows of {comparison_rows.labelled_sample(case)}" if decided else comparison_rows.labelled_sample(case)
+    )
     return replace(made, all_errors=int(wrong[mask].sum()) if every <= comparison_rows.row_limit(row.model) else None)
 
 
-def enough_labelled_rows(case: CaseInProgress) -> "DataFrame":
-    """The labelled rows around the case. Raises NotGivenError where they are too few."""
-    frame = comparison_rows.labelled_rows_about(case)
+def enough_labelled_rows(case: CaseInProgress, same: "DataFrame | None" = None) -> "DataFrame":
+    """The labelled rows around the case, or those of the same decision. Raises NotGivenError where they are too few."""
+    frame = comparison_rows.labelled_rows_about(case) if same is None else same
     if len(frame) < FEWEST_LABELLED:
-        needed = f"about {FEWEST_LABELLED} are needed"
-        raise NotGivenError(f"{len(frame)} other predictions of this version in this period have labels; {needed}")
+        which = "predictions of this version" if same is None else f"{comparison_rows.decided_words(case)}predictions of this version"
+        raise NotGivenError(f"{len(frame)} other {which} in this period have labels; about {FEWEST_LABELLED} are needed")
     return frame
 
 
@@ -120,7 +122,9 @@ def compatible(options: list[Condition], chosen: tuple[int, ...], place: int) ->
     return bounded and len(same) == 1 and (same[0].low is None) != (new.low is None)
 
 
-def rule_figures(model: Model, conditions: tuple[Condition, ...], frame: "DataFrame", wrong: Bools, error: str) -> ErrorRule:
+def rule_figures(
+    model: Model, conditions: tuple[Condition, ...], frame: "DataFrame", wrong: Bools, error: str, decided: str = ""
+) -> ErrorRule:
     """Figures of a rule on rows that its search did not use."""
     mask = np.logical_and.reduce([condition_mask(each, frame) for each in conditions])
     n, errors, all_errors = int(mask.sum()), int(wrong[mask].sum()), int(wrong.sum())
@@ -129,7 +133,7 @@ def rule_figures(model: Model, conditions: tuple[Condition, ...], frame: "DataFr
     weak = more.low is not None and more.low > 0
     text = " and ".join(each.text for each in conditions)
     coverage = errors / all_errors if all_errors else None
-    because = f"In the held-out half, {errors:,} of {n:,} rows like this ({text}) are such errors"
+    because = f"In the held-out half, {errors:,} of {n:,} {decided}rows like this ({text}) are errors"
     if rate.value is not None and overall.value:
         ends = " to ".join(percent(end or 0.0).removesuffix(" %") for end in (rate.low, rate.high))
         because += (

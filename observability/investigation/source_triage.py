@@ -191,11 +191,12 @@ def slice_at_score(case: CaseInProgress, rule: ErrorRule) -> tuple[float, str]:
     """Whether rows of a slice err more than other rows of a similar score: a factor for its weight, and a sentence. A slice of unsure
     scores has many errors that the scores state.
     """
-    row, frame = case.row, comparison_rows.labelled_rows_of(case)
-    if not rule.conditions or row.score is None:
+    row = case.row
+    if not rule.conditions or row.score is None or row.decision < 0:
         return 1.0, ""
+    frame = comparison_rows.same_decision_rows(case)
     frame = frame[~search_half(len(frame))]
-    frame = frame[(frame["decision"] == row.decision) & frame["score"].notna()]
+    frame = frame[frame["score"].notna()]
     if not len(frame):
         return 1.0, ""
     wrong = comparison_rows.bad(case).of(frame)
@@ -226,9 +227,9 @@ def by_path(case: CaseInProgress, rule: ErrorRule) -> bool:
     """
     if not any(each.reference in FIELDS for each in rule.conditions):
         return False
-    frame = comparison_rows.labelled_rows_of(case)
+    frame = comparison_rows.same_decision_rows(case)
     frame = frame[~search_half(len(frame))]
-    wrong = comparison_rows.bad(case).of(frame)
+    wrong = comparison_rows.similar_error(case).of(frame)
     alike, by_it = np.ones(len(frame), bool), np.ones(len(frame), bool)
     for each in rule.conditions:
         mask = condition_mask(each, frame)
