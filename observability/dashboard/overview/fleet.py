@@ -230,7 +230,7 @@ def _plain_claim(finding: Finding | None) -> str | None:
 
 
 def cost_cell(status: ModelStatus) -> Cell:
-    """Cost and energy per thousand predictions, marked where they were not measured."""
+    """Cost and energy per thousand predictions (per million where a thousand cost less than 0.01), marked where they were not measured."""
     cost = model_finding(status, "operations/cost", "cost_per_thousand")
     energy = model_finding(status, "operations/energy", "energy_per_thousand")
     first = cost or energy
@@ -240,14 +240,14 @@ def cost_cell(status: ModelStatus) -> Cell:
     cell: Cell = {"s": worst.shown_severity if worst else None, "title": _plain_claim(worst or first)}
     if first.basis != "measured":
         cell["mark"] = first.basis
-    energy_words = formatting.format_value(energy.value, energy.unit) if energy else None
+    per_million = cost is not None and 0 < (cost.value or 0.0) < 0.01
+    times, unit = (1_000, "per million") if per_million else (1, "per thousand")
+    energy_words = formatting.format_value(energy.value and energy.value * times, energy.unit) if energy else None
     if cost is None:
-        return {**cell, "t": energy_words}
+        return {**cell, "t": energy_words, "sub": unit}
     basis = f"\n{energy.basis}" if energy and energy.basis != "measured" else ""
-    per_million = 0 < (cost.value or 0.0) < 0.01
-    amount = money((cost.value or 0.0) * (1_000 if per_million else 1), str(cost.evidence.get("currency") or ""))
-    under = [" per million" if per_million else None, f"{energy_words}{basis}" if energy_words else None]
-    return {**cell, "t": amount, "k": cost.value, "sub": "\n".join(filter(None, under)).strip() or None}
+    amount = money((cost.value or 0.0) * times, str(cost.evidence.get("currency") or ""))
+    return {**cell, "t": amount, "k": cost.value, "sub": "\n".join(filter(None, (unit, energy_words and f"{energy_words}{basis}")))}
 
 
 def worst_finding_cell(findings: Sequence[Finding], good: str) -> Cell:
