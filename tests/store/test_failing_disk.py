@@ -5,9 +5,9 @@ import os
 import duckdb
 import pytest
 
-from observability.core.errors import StoreBrokenError
+from observability.core.errors import StoreBrokenError, StoreDamagedError
 from observability.store.db import database
-from observability.store.ingest import landing
+from observability.store.ingest import landing, loader
 from observability.store.ingest.loader import load_landing
 from observability.store.opener import open_store
 from tests.store.conftest import land, query
@@ -91,3 +91,15 @@ def test_the_store_opens_again_by_itself_after_it_could_not(store, monkeypatch):
     monkeypatch.setattr(store, "_connect", connect)
     monkeypatch.setattr(store, "_fresh", fresh)
     assert load_landing(store).stored == 1
+
+
+def test_a_damaged_block_is_the_stores_failure_and_the_advice_is_to_verify(store, monkeypatch):
+    land_many(store, 2, 1)
+    damage = duckdb.Error("Corrupt database file: computed checksum 1 does not match stored checksum 2 in block at location 3")
+    for module, name in ((landing, "lost_segments"), (loader, "parse_block")):
+        with monkeypatch.context() as broken:
+            broken.setattr(module, name, lambda *args: (_ for _ in ()).throw(damage))
+            with pytest.raises(StoreDamagedError, match="observability verify"):
+                load_landing(store)
+    assert states(store) == {"ready": 2, "loaded": 0, "failed": 0}
+    assert load_landing(store).stored == 2

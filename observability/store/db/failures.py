@@ -65,7 +65,7 @@ def store_failure(error: duckdb.Error, path: Path, *, committing: bool = False) 
             "the store is damaged",
             where=str(path),
             got=error_summary(error),
-            attempt="Stop the dashboard and run: python -m observability status; it sets damaged files aside and loads what landing keeps",
+            attempt="Run: observability verify, which names the damaged tables; bring a backup back with: observability restore DIR",
         )
     if isinstance(error, STORAGE_ERRORS) or (committing and not isinstance(error, duckdb.ConstraintException)):
         return broken_disk(error, path)

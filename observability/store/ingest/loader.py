@@ -27,7 +27,7 @@ from observability.core.time import naive_utc
 from observability.store.db.catalog_store import read_catalog
 from observability.store.db.database import Database
 from observability.store.db.expressions import EPOCH
-from observability.store.db.failures import broken_disk, error_summary
+from observability.store.db.failures import broken_disk, error_summary, store_failure
 from observability.store.db.repairs import note_known_store, note_repair
 from observability.store.ingest import landing
 from observability.store.ingest.block import store_parsed_block
@@ -66,6 +66,10 @@ def load_landing(store: Database, progress: Progress | None = None) -> LoadRepor
             if report.lines:
                 _compact_large_rollups(store)
                 note_known_store(store.home, [model.name for model in store.catalog().models])
+    except duckdb.Error as error:
+        if (failure := store_failure(error, store.path)) is None:
+            raise
+        raise failure from error
     except OSError as error:
         raise broken_disk(error, store.landing, "the landing folder cannot be used") from error
     except MemoryError as error:
