@@ -241,7 +241,7 @@ def cost_cell(status: ModelStatus) -> Cell:
     if first.basis != "measured":
         cell["mark"] = first.basis
     per_million = cost is not None and 0 < (cost.value or 0.0) < 0.01
-    times, unit = (1_000, "per million") if per_million else (1, "per thousand")
+    times, unit = (1_000, "per million") if per_million else (1, "per 1,000")
     energy_words = formatting.format_value(energy.value and energy.value * times, energy.unit) if energy else None
     if cost is None:
         return {**cell, "t": energy_words, "sub": unit}
