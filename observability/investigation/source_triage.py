@@ -6,7 +6,6 @@ ordinary error of an imperfect model. Sentences state what was measured, not cau
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,16 +25,15 @@ from observability.investigation.version_comparison import versus
 from observability.stats.interval import rate_difference_interval, rate_interval
 from observability.store.types.decision_items import SOURCE_WORDS
 
-if TYPE_CHECKING:
-    pass
-
 UNKNOWN, EXPECTED, CLOSE = 0.3, 0.4, 0.1
-"""Weight of no source; of an error as the scores of similar rows state it; difference of two weights that cannot be told apart."""
+"""Least weight of a source that is named; weight of a rare error that calibrated scores predict; sources whose weights differ by less than
+CLOSE cannot be told apart.
+"""
 ASSOCIATED: tuple[Source, ...] = ("weak_slice", "far_from_reference", "expected")
 """Sources that rows like the case show, and no experiment on the case itself."""
 AT_SCORE, FEWEST_AT_SCORE = 60, 20
 """Rows of a slice with the nearest scores that are compared with such rows outside it; minimum of both."""
-UNTRIED = 0.85
+UNTRIED = 0.9
 """Factor for suspected inputs whose repair could not be tried."""
 ODD = 0.4
 """Weight from which odd inputs alone can make a row far from its reference."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,8 +75,8 @@ def test_what_has_no_proof_says_why(findings: list[Finding]) -> None:
     ],
     ids=["slice", "as-of", "cut-days", "band"],
 )
-def test_proofs_hold_for_slices_parts_of_days_and_earlier_states(fleet: Store, asked: dict[str, object]) -> None:
-    found = check.check(fleet, with_records=False, **asked).findings  # type: ignore[arg-type]
+def test_proofs_hold_for_slices_parts_of_days_and_earlier_states(fleet: Store, asked: dict[str, Any]) -> None:
+    found = check.check(fleet, with_records=False, **asked).findings
     assert sum(finding.proof is not None for finding in found) >= 5
     assert differing(fleet, found) == []
 
@@ -107,9 +108,9 @@ def hard_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     ],
     ids=["all", "as-of", "level", "null", "boolean"],
 )
-def test_proofs_hold_with_weights_infinities_and_odd_names(hard_world: Store, asked: dict[str, object]) -> None:
+def test_proofs_hold_with_weights_infinities_and_odd_names(hard_world: Store, asked: dict[str, Any]) -> None:
     start, end = engine_world.START + timedelta(hours=7, minutes=20), engine_world.START + timedelta(days=engine_world.DAYS)
-    found = check.check(hard_world, start=start, end=end, now=end, **asked).findings  # type: ignore[arg-type]
+    found = check.check(hard_world, start=start, end=end, now=end, **asked).findings
     assert sum(finding.proof is not None for finding in found) >= 50
     assert differing(hard_world, found) == []
     assert without_reason(found) == []

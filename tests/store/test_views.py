@@ -1,7 +1,7 @@
 """The SQL views give the rows of the store, their columns are documented, and a query over them reaches nothing else."""
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -59,9 +59,9 @@ def rows_of(store: DuckStore, sql: str) -> list[tuple[object, ...]]:
 
 @pytest.mark.parametrize("as_of", [None, engine_world.START + timedelta(days=3, minutes=7)])
 @pytest.mark.parametrize("name", ["loan", "eta", "kind", "stray"])
-def test_predictions_with_their_labels_are_those_of_the_engine(world: DuckStore, name: str, as_of: object) -> None:
+def test_predictions_with_their_labels_are_those_of_the_engine(world: DuckStore, name: str, as_of: datetime | None) -> None:
     model = world.catalog().model(name)
-    window = Window(name, engine_world.START, END, as_of=as_of)  # type: ignore[arg-type]
+    window = Window(name, engine_world.START, END, as_of=as_of)
     counts = world.ask(Aggregate("outcomes", keys=(By("version"), By("decision"), By("label"), By("status"))), window)
     classes = {-1: None} | dict(enumerate(model.classes))
     expected = {
@@ -137,7 +137,7 @@ def test_counts_and_sums_add_up_to_the_rows(world: DuckStore) -> None:
     assert summed == pytest.approx(by_row)
 
 
-def test_the_current_label_is_marked_among_its_revisions(store: DuckStore, landed) -> None:  # type: ignore[no-untyped-def]
+def test_the_current_label_is_marked_among_its_revisions(store: DuckStore, landed: Callable[..., object]) -> None:
     landed(prediction(0), label(0, 0), label(0, 1, at="2024-03-03T00:00:00Z"), label(1, 0))
     found = rows_of(store, 'SELECT id, value, current FROM "loan.labels" ORDER BY id, "at"')
     assert found == [("p0", "0", False), ("p0", "1", True), ("p1", "0", True)]
