@@ -33,7 +33,7 @@ ASSOCIATED: tuple[Source, ...] = ("weak_slice", "far_from_reference", "expected"
 """Sources that rows like the case show, and no experiment on the case itself."""
 AT_SCORE, FEWEST_AT_SCORE = 60, 20
 """Rows of a slice with the nearest scores that are compared with such rows outside it; minimum of both."""
-UNTRIED = 0.9
+UNTRIED = 0.85
 """Factor for suspected inputs whose repair could not be tried."""
 ODD = 0.4
 """Weight from which odd inputs alone can make a row far from its reference."""

@@ -143,7 +143,7 @@ def test_a_failed_feed_whose_repair_changes_nothing_is_no_source(river: River, m
 def test_without_a_worker_an_input_is_suspected_and_not_tested(river: River) -> None:
     case = opened(river, LOST_AND_RIGHT, None)
     (found,) = (each for each in case.part("triage") if each.source == "input")
-    assert 0 < found.score <= 0.9 and "No repair was tried" in found.because
+    assert 0 < found.score <= 0.85 and "No repair was tried" in found.because
 
 
 def test_what_was_tried_is_kept_for_a_page_without_a_worker(river: River, model_worker: Worker) -> None:
