@@ -11,8 +11,10 @@ import json
 import logging
 import queue
 import threading
+import time
 from collections.abc import AsyncIterator
-from functools import cache
+from datetime import datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,8 @@ POLICY = (
 )
 """Streamlit sets no content security policy; this one allows its own front end and plotly only."""
 COMMAND_BYTES = 1_000_000
+LOOK_EVERY = 10.0
+"""Seconds between two looks at whether the findings of the first page are those of the present state."""
 WHERE = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL("./", location.href).href}</script>'
 """Tells Streamlit's front end where its server is; without it, two requests of every deep link fail."""
 ASSETS = Path(__file__).parent / "assets"
@@ -137,25 +141,42 @@ def streamlit_document() -> str:
 @contextlib.asynccontextmanager
 async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     """Run the loader, enricher and watcher in threads, and let commands find this process, until the server ends."""
+    from observability.dashboard import background_findings
+
     holder = process_lock.current()
+    holder.closed = partial(background_findings.kept_findings(holder.store).save, holder.home, holder.store.generations)
     holder.listen(int(st.get_option("server.port")))
     holder.start_loader()
     holder.start_enricher()
     holder.start_watcher()
-    threading.Thread(target=warm_report_cache, name="warm", daemon=True).start()
+    threading.Thread(target=keep_findings_known, args=(holder,), name="findings", daemon=True).start()
     try:
         yield {}
     finally:
         await asyncio.to_thread(holder.close)
 
 
-def warm_report_cache() -> None:
-    """Compute the fleet's findings once, so that the first page need not wait; a failure here is reported by the page that needs them."""
-    from observability.dashboard import load
+def keep_findings_known(holder: process_lock.Owner) -> None:
+    """Take over the findings of the last run, then compute those of the first page whenever something has changed, until the server ends.
+
+    A tenth of the time at most. A failure here is reported by the page that needs them.
+    """
+    from observability.dashboard import background_findings, load
+    from observability.dashboard.overview import fleet
     from observability.dashboard.scope import Scope
 
-    with contextlib.suppress(Exception):
-        load.scope_report(Scope())
+    background_findings.kept_findings(holder.store).restore(holder.home, holder.generations, holder.found)
+    seen: tuple[int, datetime] | None = None
+    pause = 0.0
+    while not holder.stopping.wait(pause):
+        began, now = time.monotonic(), (holder.store.generation, load.page_clock())
+        if now != seen:
+            with contextlib.suppress(Exception):
+                load.scope_report(Scope())
+                for model in load.catalog().models:
+                    fleet.load_model_status(Scope(), model)
+            seen = now
+        pause = max(LOOK_EVERY, 9 * (time.monotonic() - began))
 
 
 def app_parts() -> dict[str, Any]:

@@ -7,6 +7,7 @@ the old one is shown while a newer one is computed.
 import contextlib
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from observability.core.finding import Finding
 from observability.core.window import Window
+from observability.monitoring.kept_findings import Asked, KeptFindings, model_generation
 
 if TYPE_CHECKING:
     from observability.monitoring.check import CheckReport, Reads
@@ -28,25 +30,35 @@ Key = tuple[str, Window]
 
 @dataclass(frozen=True)
 class SampledFindings:
-    """The findings, the generation of the store they belong to, and when they were computed (monotonic seconds)."""
+    """The findings, the generation of the model they belong to, and when they were computed (monotonic seconds)."""
 
     findings: tuple[Finding, ...]
     generation: int
     at: float
 
 
+_kept: "weakref.WeakKeyDictionary[Store, KeptFindings]" = weakref.WeakKeyDictionary()
 _finished: OrderedDict[Key, SampledFindings] = OrderedDict()
 _under_way: dict[Key, Future[tuple[Finding, ...]]] = {}
 _lock = threading.Lock()
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deep")
 
 
+def kept_findings(store: "Store") -> KeptFindings:
+    """The findings of a store by question that this process keeps: from counts, and from rows once they are known."""
+    with _lock:
+        return _kept.setdefault(store, KeptFindings())
+
+
 def sampled_findings(store: "Store", window: Window, now: datetime, *, wait: bool = False) -> tuple[Finding, ...]:
     """Findings of these analyzers in a window that are known by now. wait: compute them now where none are known."""
-    key = str(store.home), window
+    key, generation = (str(store.home), window), model_generation(store.generations, window.model)
+    kept = kept_findings(store).find(Asked(window, "rows", window.end), generation)
     with _lock:
+        if key not in _finished and kept is not None:
+            _finished[key] = SampledFindings(kept, generation, time.monotonic())
         known, under_way = _finished.get(key), _under_way.get(key)
-        fresh = known is not None and (known.generation == store.generation or time.monotonic() - known.at < KEEP)
+        fresh = known is not None and (known.generation == generation or time.monotonic() - known.at < KEEP)
         if not fresh and under_way is None:
             under_way = _under_way[key] = _thread.submit(compute_sampled_findings, store, window, now, key)
     if wait and known is None and under_way is not None:
@@ -64,10 +76,11 @@ def sampled_findings_pending(store: "Store", window: Window) -> bool:
 def compute_sampled_findings(store: "Store", window: Window, now: datetime, key: Key) -> tuple[Finding, ...]:
     """Run the analyzers and keep their findings; none where the store was closed meanwhile."""
     findings: tuple[Finding, ...] = ()
-    generation = store.generation
+    generation = model_generation(store.generations, window.model)
     try:
         with contextlib.suppress(Exception):
             findings = window_report(store, window, now, "rows").findings
+            kept_findings(store).keep(Asked(window, "rows", window.end), generation, findings)
     finally:
         with _lock:
             _finished[key] = SampledFindings(findings, generation, time.monotonic())

@@ -15,7 +15,7 @@ from observability.core.questions import Aggregate, Attributions, EstimatedError
 from observability.core.window import EPOCH, Window
 from observability.dashboard import background_findings
 from observability.dashboard.scope import DAYS, Scope
-from observability.dashboard.state_cache import cached_by_state, store
+from observability.dashboard.state_cache import cached_by_state, model_stamp, store
 from observability.incidents.grouping import Incident
 from observability.monitoring.check import AcknowledgedClaims, CheckReport
 
@@ -133,12 +133,10 @@ def findings_and_incidents(window: Window, *, wait: bool = False) -> tuple[list[
     """
     from observability.monitoring import check
 
-    counted = _counted_report(window, page_clock())
+    counted = counted_findings(window)
     sampled = background_findings.sampled_findings(store(), window, page_clock(), wait=wait)
     acknowledged = acknowledged_claims()
-    if not sampled and not acknowledged:
-        return list(counted.findings), counted.incidents
-    return check.findings_with_incidents(catalog(), [*counted.findings, *sampled], acknowledged)
+    return check.findings_with_incidents(catalog(), [*counted, *sampled], acknowledged)
 
 
 @cached_by_state(4)
@@ -149,10 +147,16 @@ def acknowledged_claims() -> AcknowledgedClaims:
     return alert_log.acknowledged_claims(store(), datetime.now(UTC))
 
 
-@cached_by_state(256, copied=True)
-def _counted_report(window: Window, instant: datetime) -> CheckReport:
-    """Findings from counts, and their incidents."""
-    return background_findings.window_report(store(), window, instant, "counts")
+def counted_findings(window: Window) -> tuple[Finding, ...]:
+    """Findings from counts, worst first, kept until the model or the instant of the evaluation changes."""
+    from observability.monitoring import check
+    from observability.monitoring.kept_findings import Asked
+
+    instant = page_clock()
+    asked = Asked(window, "counts", check.evaluation_time(catalog().model(window.model), stream_activity(), window, instant))
+    return background_findings.kept_findings(store()).find_or_compute(
+        asked, model_stamp(window.model)[1], lambda: background_findings.window_report(store(), window, instant, "counts").findings
+    )
 
 
 def findings_pending(window: Window) -> bool:
@@ -217,16 +221,14 @@ def record_days(scope: Scope) -> float:
 def new_findings(window: Window) -> list[Finding]:
     """Findings from counts that need action and that the previous window of the same length did not have."""
     previous = window.past(max(round(window.days), 1))
-    before, now = (
-        [finding for finding in _counted_report(each, page_clock()).findings if finding.needs_action] for each in (previous, window)
-    )
+    before, now = ([finding for finding in counted_findings(each) if finding.needs_action] for each in (previous, window))
     known = {_claim_key(finding) for finding in before}
     return [finding for finding in now if _claim_key(finding) not in known]
 
 
 def findings_before(window: Window) -> list[Finding]:
     """Findings from counts of the previous window of the same length."""
-    return list(_counted_report(window.past(max(round(window.days), 1)), page_clock()).findings)
+    return list(counted_findings(window.past(max(round(window.days), 1))))
 
 
 def _claim_key(finding: Finding) -> tuple[str | None, ...]:
@@ -243,7 +245,7 @@ def ask_store(question: Aggregate | Sample | EstimatedErrors | Records | Attribu
     return _attributions(question, window) if isinstance(question, Attributions) else _rows(question, window)
 
 
-@cached_by_state(512, copied=True)
+@cached_by_state(512, copied=True, by_model=lambda question, window: window.model)
 def _aggregate(question: Aggregate, window: Window) -> "DataFrame":
     """Counts and sums."""
     return store().ask(question, window)
@@ -255,13 +257,13 @@ def _records(question: Records, window: Window) -> "DataFrame":
     return store().ask(question, window)
 
 
-@cached_by_state(24, copied=True)
+@cached_by_state(24, copied=True, by_model=lambda question, window: window.model)
 def _attributions(question: Attributions, window: Window) -> "DataFrame":
     """Stored attributions."""
     return store().ask(question, window)
 
 
-@cached_by_state(16, copied=True)
+@cached_by_state(16, copied=True, by_model=lambda question, window: window.model)
 def _rows(question: Sample | EstimatedErrors, window: Window) -> "DataFrame":
     """A bounded sample of rows, or estimated errors of rows without labels."""
     return store().ask(question, window)
@@ -280,7 +282,7 @@ def _training_runs(model: str | None, instant: datetime) -> "tuple[RunVerdict, .
     return runs.everything(store().ask, model or "", instant)
 
 
-@cached_by_state(32, copied=True)
+@cached_by_state(32, copied=True, by_model=lambda a, b: a.model)
 def window_comparison_of(a: Window, b: Window) -> "WindowComparison":
     """The comparison of two windows of one model."""
     from observability.compare import comparison as compare

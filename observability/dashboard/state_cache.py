@@ -3,7 +3,7 @@
 import functools
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FRESH = 5.0
 """Seconds that pages may lag behind what arrives by itself, so that a busy store is not analyzed again at every click."""
 Stamp = tuple[str, int]
-"""The state of a store: its home and its generation, which grows with each commit."""
+"""The state of a store: its home, and the number of its last commit; that of a model has the last one that may concern it."""
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
 
@@ -29,11 +29,12 @@ def store() -> "Store":
 
 @dataclass
 class DisplayedState:
-    """The generation of a store that pages show, the number of its commits that somebody waited for, and when it last changed (monotonic
-    seconds).
+    """The generation of a store that pages show, those of its models, the number of its commits that somebody waited for, and when it last
+    changed (monotonic seconds).
     """
 
     generation: int
+    models: Mapping[str, int]
     awaited: int
     at: float
 
@@ -43,24 +44,35 @@ _DISPLAYED: "weakref.WeakKeyDictionary[Store, DisplayedState]" = weakref.WeakKey
 
 def store_stamp() -> Stamp:
     """The state of the store that pages read: the newest, or one at most FRESH seconds old that contains every change made by people."""
+    return str(store().home), displayed_state().generation
+
+
+def model_stamp(model: str) -> Stamp:
+    """The same for what depends on nothing but a model: rows of others leave it as it is."""
+    models = displayed_state().models
+    return str(store().home), max(models[""], models.get(model, 0))
+
+
+def displayed_state() -> DisplayedState:
+    """The state that pages read now; see `store_stamp`."""
     current, instant = store(), time.monotonic()
-    generation = current.generation
+    models, generation = dict(current.generations), current.generation
     awaited = generation - current.unhurried
     shown = _DISPLAYED.get(current)
     if shown is None:
-        shown = _DISPLAYED[current] = DisplayedState(generation, awaited, instant - FRESH)
+        shown = _DISPLAYED[current] = DisplayedState(generation, models, awaited, instant - FRESH)
     elif shown.generation != generation and (shown.awaited != awaited or instant - shown.at >= FRESH):
-        shown = _DISPLAYED[current] = DisplayedState(generation, awaited, instant)
-    return str(current.home), shown.generation
+        shown = _DISPLAYED[current] = DisplayedState(generation, models, awaited, instant)
+    return shown
 
 
 def cached_by_state(
-    most: int, *, copied: bool = False, ttl: float | None = None
+    most: int, *, copied: bool = False, ttl: float | None = None, by_model: Callable[..., str] | None = None
 ) -> Callable[[Callable[Arguments, Answer]], Callable[Arguments, Answer]]:
     """Cache a function's answers by its arguments and by the state of the store.
 
     most: how many answers are kept. copied: each caller gets a copy, as of frames; else sessions share the object, which is read-only.
-    ttl: seconds after which an answer is computed again.
+    ttl: seconds after which an answer is computed again. by_model: the model that an answer depends on, and on no other.
     """
     cache: Any = st.cache_data if copied else st.cache_resource
 
@@ -73,7 +85,8 @@ def cached_by_state(
 
         @functools.wraps(ask)
         def current(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
-            answer: Answer = held(store_stamp(), *args, **kwargs)
+            stamp = store_stamp() if by_model is None else model_stamp(by_model(*args, **kwargs))
+            answer: Answer = held(stamp, *args, **kwargs)
             return answer
 
         return current

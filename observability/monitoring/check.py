@@ -114,7 +114,7 @@ def check(
         window = replace(window, version=version, slice=slice)
         windows[each.name] = window
         notes += [note] if note else []
-        findings += model_findings(engine, each, window, _evaluation_time(each, activity, window, now), only, reads)
+        findings += model_findings(engine, each, window, evaluation_time(each, activity, window, now), only, reads)
     if with_records and slice is None and version is None:
         findings += record_findings(engine, model, start=start, end=end, as_of=as_of, now=now, only=only, beside=windows.get(model or ""))
     settled, incidents = findings_with_incidents(catalog, unique_findings(findings), acknowledged)
@@ -237,7 +237,7 @@ def model_check_window(
     return Window(model.name, start, end, as_of=as_of), note
 
 
-def _evaluation_time(model: Model, activity: "DataFrame", window: Window, now: datetime) -> datetime:
+def evaluation_time(model: Model, activity: "DataFrame", window: Window, now: datetime) -> datetime:
     """The instant as of which a window is evaluated: its end, now, or its as_of, whichever is first.
 
     In the last window of a model whose newest record is older than 30 days, it is the hour in which that record arrived: silence after a

@@ -11,7 +11,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,11 +148,18 @@ class LoaderState:
 
 @dataclass
 class Owner:
-    """A process that owns a home: lock, store, token, background threads."""
+    """A process that owns a home: lock, store, token, background threads.
+
+    found: the state of the store's file before it was opened. generations: those of the store when it was opened. closed: called once the
+    store is closed, before the lock is released, with the state of its file then.
+    """
 
     home: Path
     lock: Lock
     store: "Store"
+    found: tuple[int, int] | None = None
+    generations: Mapping[str, int] = field(default_factory=dict)
+    closed: "Callable[[tuple[int, int] | None], object] | None" = None
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     loader: LoaderState = field(default_factory=LoaderState)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -238,6 +245,8 @@ class Owner:
 
     def close(self) -> None:
         """Stop the threads, close the store, release the lock."""
+        from observability.store.opener import database_state
+
         self.stopping.set()
         for thread in (self.enricher, self.watcher):
             if thread is not None:
@@ -245,6 +254,8 @@ class Owner:
         if self.thread is not None:
             self.thread.join(timeout=60)
         self.store.close()
+        if self.closed is not None:
+            self.closed(database_state(self.home))
         with contextlib.suppress(OSError):
             (self.home / "owner.json").unlink()
         self.lock.release()
@@ -266,9 +277,10 @@ def own(home: Path, wait: float = 5.0) -> Owner:
     if _current is None:
         lock = take_lock(home, wait)
         try:
-            from observability.store.opener import open_store
+            from observability.store.opener import database_state, open_store
 
-            _current = Owner(home, lock, open_store(home))
+            found, store = database_state(home), open_store(home)
+            _current = Owner(home, lock, store, found, dict(store.generations))
         except BaseException:
             lock.release()
             raise

@@ -97,6 +97,8 @@ class Store(Engine, Protocol):
     """The folder that holds the store."""
     generation: int
     """Grows with every commit that changes what can be read."""
+    generations: dict[str, int]
+    """`generation` after the last commit about a model's own rows, by its name; under "" after the last that may concern all."""
     unhurried: int
     """How many of those commits were made inside `in_background`."""
     loading: "threading.Lock"

@@ -41,6 +41,21 @@ def open_store(home: Path, *, memory_limit: str = "4GB", threads: int | None = N
     return store
 
 
+def database_state(home: Path) -> tuple[int, int] | None:
+    """Size in bytes of the store's file and time of its last change in nanoseconds.
+
+    None where it is not there, or where its log is: the log holds what the file lacks.
+    """
+    path = home / DATABASE
+    if path.with_name(path.name + ".wal").exists():
+        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
 def _opened(home: Path, memory_limit: str, threads: int | None) -> DuckStore:
     """The open store at the present schema. Raises StoreDamagedError where the schema cannot be read."""
     store = DuckStore(home, memory_limit, threads, partial(_mend_open, home))

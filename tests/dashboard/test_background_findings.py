@@ -3,6 +3,8 @@
 import threading
 import time
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +13,12 @@ import streamlit as st
 from observability.core.analyzer import Analyzer, Ask, Context
 from observability.core.finding import Finding
 from observability.core.questions import Sample
+from observability.core.window import Window
 from observability.dashboard import background_findings, load
 from observability.dashboard.scope import Scope
 from observability.monitoring import check
+from observability.monitoring.check import Reads
+from observability.store.engine import Store
 from tests.support.dashboard_world import World
 
 GATE = threading.Event()
@@ -71,3 +76,49 @@ def test_check_reads_everything_or_what_it_is_told(slow: World) -> None:
         for reads in ("all", "counts", "rows")
     }
     assert said == {"all": 1, "counts": 0, "rows": 1}
+
+
+@pytest.fixture
+def counted(current: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The models whose findings from counts are computed, in order."""
+    models: list[str] = []
+    report = background_findings.window_report
+
+    def noted(store: Store, window: Window, now: datetime, reads: Reads) -> check.CheckReport:
+        models.append(window.model)
+        return report(store, window, now, reads)
+
+    monkeypatch.setattr(background_findings, "window_report", noted)
+    monkeypatch.setattr(background_findings, "sampled_findings", lambda *asked, **options: ())
+    background_findings.kept_findings(current.store).clear()
+    return models
+
+
+def look() -> dict[str, tuple[Finding, ...]]:
+    """The findings of both models."""
+    return {name: load.counted_findings(load.window(Scope(name), name)) for name in ("loan", "price")}
+
+
+def test_rows_of_a_model_leave_the_findings_of_another(current: World, counted: list[str]) -> None:
+    before = look()
+    with current.store.write():
+        current.store.note_changed_models(["price"])
+    assert look() == before
+    assert counted == ["loan", "price", "price"]
+
+
+def test_a_change_that_may_concern_every_model_is_looked_at_in_all(current: World, counted: list[str]) -> None:
+    look()
+    with current.store.write():
+        pass
+    look()
+    assert counted == ["loan", "price", "loan", "price"]
+
+
+def test_the_next_run_takes_over_the_findings_of_the_last(current: World, counted: list[str], tmp_path: Path) -> None:
+    before, kept = look(), background_findings.kept_findings(current.store)
+    kept.save(tmp_path, current.store.generations, (1, 2))
+    kept.clear()
+    assert kept.restore(tmp_path, current.store.generations, (1, 2)) == 2
+    assert look() == before
+    assert counted == ["loan", "price"]

@@ -501,3 +501,18 @@ def test_every_line_of_a_fuzzed_load_is_accounted_for(store):
         assert rollups(store, model.key) == before
     assert landing.landing_backlog(store.landing)["failed"] == 0
     assert blocks.CONFLICT in total.reasons
+
+
+def test_rows_of_a_model_change_the_generation_of_that_model_only(store, landed):
+    landed(prediction(), prediction(model="price"))
+    before = dict(store.generations)
+    landed(prediction(1), label(1))
+    changed = {name for name, generation in store.generations.items() if generation != before.get(name)}
+    assert changed == {"loan"}
+
+
+@pytest.mark.parametrize("line", [{"kind": "event", **OTHERS["event"]}, b"no line"])
+def test_a_line_that_may_concern_others_changes_the_generation_of_all(store, landed, line):
+    before = store.generations[""]
+    landed(prediction(1), line)
+    assert store.generations[""] > before

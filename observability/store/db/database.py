@@ -10,7 +10,7 @@ import shutil
 import struct
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -38,10 +38,11 @@ OPEN_OPTIONS = ("max_execution_time", "operator_memory_limit", "threads", "memor
 class Database:
     """One open database. Safe under threads.
 
-    generation: grows with every commit that changes what can be read. unhurried: how many of these commits were made inside
+    generation: grows with every commit that changes what can be read. generations: that number as it was after the last commit about each
+    model's own rows, by name, and under "" after the last that may concern all. unhurried: how many of these commits were made inside
     `in_background`. loading: lock of the loader, so that one thread at a time loads landing. reconciled: whether the loaded segments were
-    compared with the manifest. mended: whether damage was mended since then, so that lost segments are
-    expected. mend: called where the files turn out to be damaged as they are opened; they are then opened again.
+    compared with the manifest. mended: whether damage was mended since then, so that lost segments are expected. mend: called where the
+    files turn out to be damaged as they are opened; they are then opened again.
     """
 
     def __init__(self, home: Path, memory_limit: str, threads: int | None, mend: Callable[[StoreDamagedError], None] | None = None) -> None:
@@ -49,6 +50,8 @@ class Database:
         self._mend = mend
         self.mended = False
         self.generation = self.unhurried = 0
+        self.generations: dict[str, int] = {"": 0}
+        self._changed: set[str] | None = None
         self._thread = threading.local()
         self.loading = threading.Lock()
         self.reconciled = False
@@ -149,13 +152,24 @@ class Database:
                 raise
             finally:
                 self._writer = None
+                changed, self._changed = self._changed, None
                 if not aside:
                     self.unhurried += getattr(self._thread, "background", False)
-                    self.generation += 1
+                    self._count_change(changed)
                 with suppress(duckdb.Error):
                     cursor.close()
         finally:
             self._writing.release()
+
+    def note_changed_models(self, models: Iterable[str] | None) -> None:
+        """Inside `write`: it changes nothing but these models' own rows; None: it may change anything, as a write that notes nothing."""
+        noted = {""} if models is None else set(models)
+        self._changed = noted if self._changed is None else self._changed | noted
+
+    def _count_change(self, models: set[str] | None) -> None:
+        """Count a commit about some models, or about all."""
+        self.generation += 1
+        self.generations |= dict.fromkeys(models if models is not None else {""}, self.generation)
 
     @contextmanager
     def in_background(self) -> Iterator[None]:
@@ -226,7 +240,7 @@ class Database:
             self._close(self._connection)
         self._connection = None
         self._connection = self._open()
-        self.generation += 1
+        self._count_change(None)
 
     def _open(self) -> Cursor:
         """Connect, and mend damaged files on the way. Raises StoreBusyError, StoreBrokenError."""

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from observability.store.types.loading import LoadReport
 
 STORED, DUPLICATE, REJECTED = 0, 1, 2
+OWN_ROWS = ("prediction", "label")
+"""Kinds of records that concern nothing but their model."""
 Lines = NDArray[np.int64]
 
 
@@ -65,6 +67,11 @@ class LineLedger:
         models, kinds, hours_ = zip(*rows, strict=True)
         stored, duplicates, rejected = np.array(list(rows.values())).T
         return pa.table({"model": models, "kind": kinds, "hour": hours_, "stored": stored, "duplicates": duplicates, "rejected": rejected})
+
+    def changed_models(self) -> set[str] | None:
+        """The models whose own rows the lines change; None where a line may concern others: it is of another kind, or names no model."""
+        named = {(model, kind) for model, kind, _ in self.names}
+        return {model for model, _ in named} if all(model and kind in OWN_ROWS for model, kind in named) else None
 
     def outcomes_by_segment(self, last_lines: Lines) -> NDArray[np.int64]:
         """Counts of shape (segments, 3). last_lines: number of the last line of each segment of the block."""

@@ -168,6 +168,7 @@ def _compact_large_rollups(store: Database) -> None:
         large = [model for model in store.catalog().models if wants_compaction(cursor, model, now)]
     for model in large:
         with store.write() as writer:
+            store.note_changed_models([model.name])
             if model in read_catalog(writer).models:
                 compact_rollups(writer, model, now=now)
 
@@ -284,6 +285,7 @@ def _load_block(
         parsed = replace(parsed, others=marked)
     ledger, catalog = store_parsed_block(writer, parsed, block, catalog, now, store.threads)
     _write_rejected(writer, ledger, block, now, segments, last_lines)
+    store.note_changed_models(ledger.changed_models())
     arrivals = ledger.arrivals()
     if arrivals is not None:
         writer.register("block_arrivals", arrivals)

@@ -171,6 +171,7 @@ def write_estimates(
     table, predictions = model_table("estimates", model.key), model_table("predictions", model.key)
     count = 0
     with store.write() as writer:
+        store.note_changed_models([model.name])
         now = registered_version(writer, model, version)
         if now is None or estimated_registration(now) != estimated_registration(version):
             return 0
@@ -190,6 +191,7 @@ def write_estimates(
 def restart_estimates(store: "Database", model: Model, version: Version) -> None:
     """Delete every estimate of a version, because it was registered again."""
     with store.write() as writer:
+        store.note_changed_models([model.name])
         delete_job(writer, model, JOB, version.name, "estimates")
 
 

@@ -1,0 +1,158 @@
+"""Findings of windows, kept until something they depend on changes, and from one run of the dashboard to the next.
+
+Findings of a window depend on the rows of its model, on what is registered, on the instant as of which it is evaluated, and on the program.
+They are kept in memory with the number of the last commit that may concern the model, and at the end of the dashboard in a file beside the
+store, with the size and time of the store's file and a digest of the program. A file that does not agree with both is not used.
+"""
+
+import hashlib
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import observability
+from observability.core.finding import Finding
+from observability.core.private_file import replace_private_file
+from observability.core.window import Slice, Window
+
+FILE = "findings.json"
+"""The file's name in the home."""
+MOST, MOST_IN_FILE = 512, 96
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question for findings: the window, the analyzers that read counts or those that read rows, and the instant of the evaluation."""
+
+    window: Window
+    reads: Literal["counts", "rows"]
+    at: datetime
+
+
+class KeptFindings:
+    """Findings by question, each with the generation of its model. Safe under threads; the oldest are dropped."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Asked, tuple[int, tuple[Finding, ...]]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._under_way: dict[Asked, threading.Lock] = {}
+
+    def find(self, asked: Asked, generation: int) -> tuple[Finding, ...] | None:
+        """The findings of that generation; None where they are not kept."""
+        with self._lock:
+            held = self._kept.get(asked)
+            if held is None or held[0] != generation:
+                return None
+            self._kept.move_to_end(asked)
+            return held[1]
+
+    def find_or_compute(self, asked: Asked, generation: int, compute: Callable[[], Iterable[Finding]]) -> tuple[Finding, ...]:
+        """The findings of that generation, computed where they are not kept. Whoever asks meanwhile waits for them."""
+        with self._lock:
+            own = self._under_way.setdefault(asked, threading.Lock())
+        try:
+            with own:
+                found = self.find(asked, generation)
+                if found is None:
+                    found = tuple(compute())
+                    self.keep(asked, generation, found)
+                return found
+        finally:
+            with self._lock:
+                self._under_way.pop(asked, None)
+
+    def keep(self, asked: Asked, generation: int, findings: tuple[Finding, ...]) -> None:
+        """Keep findings of a generation."""
+        with self._lock:
+            self._kept[asked] = generation, findings
+            self._kept.move_to_end(asked)
+            while len(self._kept) > MOST:
+                self._kept.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._kept.clear()
+
+    def save(self, home: Path, generations: Mapping[str, int], state: Sequence[int] | None) -> None:
+        """Write the findings of the present generations, newest first, beside the store whose file now is in this state."""
+        with self._lock:
+            present = [
+                {"asked": _asked_json(asked), "findings": [_finding_json(finding) for finding in findings]}
+                for asked, (generation, findings) in reversed(self._kept.items())
+                if generation == model_generation(generations, asked.window.model)
+            ][:MOST_IN_FILE]
+        if state is not None and present:
+            body = {"program": program_digest(), "store": list(state), "kept": present}
+            with suppress(OSError, ValueError, TypeError):
+                replace_private_file(home / FILE, json.dumps(body))
+
+    def restore(self, home: Path, generations: Mapping[str, int], state: Sequence[int] | None) -> int:
+        """Read what `save` wrote, if the program and the store are the same, and delete the file; gives the number of questions.
+
+        state: that of the store's file before it was opened. generations: those of the store as it was opened.
+        """
+        path = home / FILE
+        try:
+            text = path.read_text(encoding="utf-8")
+            path.unlink()
+            body = json.loads(text)
+            if state is None or body["store"] != list(state) or body["program"] != program_digest():
+                return 0
+            held = [(_asked(each["asked"]), tuple(_finding(one) for one in each["findings"])) for each in body["kept"]]
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return 0
+        for asked, findings in reversed(held):
+            self.keep(asked, model_generation(generations, asked.window.model), findings)
+        return len(held)
+
+
+def model_generation(generations: Mapping[str, int], model: str) -> int:
+    """The number of the last commit that may concern a model."""
+    return max(generations[""], generations.get(model, 0))
+
+
+def program_digest() -> str:
+    """A digest of the names, sizes and times of the program's files."""
+    root = Path(observability.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        found = path.stat()
+        digest.update(f"{path.relative_to(root)} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _asked_json(asked: Asked) -> dict[str, Any]:
+    window = asked.window
+    return {
+        **asdict(window),
+        "start": window.start.isoformat(),
+        "end": window.end.isoformat(),
+        "as_of": window.as_of.isoformat() if window.as_of else None,
+        "slice": str(window.slice) if window.slice else None,
+        "reads": asked.reads,
+        "at": asked.at.isoformat(),
+    }
+
+
+def _asked(body: dict[str, Any]) -> Asked:
+    reads, at = body.pop("reads"), datetime.fromisoformat(body.pop("at"))
+    times = {name: datetime.fromisoformat(body[name]) if body[name] else None for name in ("start", "end", "as_of")}
+    return Asked(Window(**{**body, **times, "slice": Slice.parse(body["slice"])}), reads, at)
+
+
+def _finding_json(finding: Finding) -> dict[str, Any]:
+    times = {name: instant.isoformat() if (instant := getattr(finding, name)) else None for name in ("start", "end", "onset")}
+    return asdict(finding) | times
+
+
+def _finding(body: dict[str, Any]) -> Finding:
+    times = {name: datetime.fromisoformat(body[name]) if body[name] else None for name in ("start", "end", "onset")}
+    limit = body["limit"]
+    return Finding(**{**body, **times, "limit": tuple(limit) if isinstance(limit, list) else limit})

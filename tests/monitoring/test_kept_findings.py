@@ -1,0 +1,142 @@
+"""Findings are kept until what they depend on changes, and from one run to the next."""
+
+import json
+import os
+import threading
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from observability.core.finding import Finding
+from observability.core.window import Slice, Window
+from observability.monitoring import kept_findings
+from observability.monitoring.kept_findings import Asked, KeptFindings
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+END = START + timedelta(days=7)
+STATE = (4096, 17)
+SLICED = Window("loan", START, END, version="1", slice=Slice((("carrier", "a=b&c"),)), as_of=END)
+
+
+def asked(model: str = "loan", days: int = 7) -> Asked:
+    return Asked(Window(model, START, START + timedelta(days=days)), "counts", END)
+
+
+def finding(model: str = "loan", value: float | None = 0.25) -> Finding:
+    """A finding that uses every kind of field."""
+    return Finding(
+        "data/quality", model, "1", "age", "null_rate", value, 400, "act", "A quarter is missing.", START, END, "reference",
+        unit="share", low=0.2, high=0.3, limit=(0.0, 0.1), onset=START + timedelta(days=2), incident="i1", likely_source="input",
+        event={"at": "2026-03-03T00:00:00Z", "what": "deploy"}, evidence={"windows": [{"days": 1, "value": None}], "nan": [1, 2.5]},
+        rank=3.0, news="new", acknowledged=True, proof="SELECT 1",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def kept() -> KeptFindings:
+    held = KeptFindings()
+    held.keep(asked(), 3, (finding(), replace(finding(), limit=0.1, onset=None, event=None)))
+    held.keep(Asked(SLICED, "rows", END), 3, ())
+    return held
+
+
+def restored(home: Path, **changed: object) -> tuple[KeptFindings, int]:
+    found = KeptFindings()
+    options = {"generations": {"": 3}, "state": STATE, **changed}
+    return found, found.restore(home, **options)  # type: ignore[arg-type]
+
+
+def test_what_was_saved_comes_back_as_it_was(kept: KeptFindings, tmp_path: Path) -> None:
+    kept.save(tmp_path, {"": 3}, STATE)
+    found, count = restored(tmp_path)
+    assert count == 2
+    assert found.find(asked(), 3) == kept.find(asked(), 3)
+    assert found.find(Asked(SLICED, "rows", END), 3) == ()
+    assert not (tmp_path / kept_findings.FILE).exists()
+
+
+def test_the_file_is_readable_by_its_owner_only(kept: KeptFindings, tmp_path: Path) -> None:
+    kept.save(tmp_path, {"": 3}, STATE)
+    assert (tmp_path / kept_findings.FILE).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("state", [(4096, 18), (4097, 17), None])
+def test_nothing_is_taken_from_the_file_of_another_store(kept: KeptFindings, tmp_path: Path, state: tuple[int, int] | None) -> None:
+    kept.save(tmp_path, {"": 3}, STATE)
+    assert restored(tmp_path, state=state)[1] == 0
+
+
+def test_nothing_is_taken_from_another_program(kept: KeptFindings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept.save(tmp_path, {"": 3}, STATE)
+    monkeypatch.setattr(kept_findings, "program_digest", lambda: "another")
+    assert restored(tmp_path)[1] == 0
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"store": [4096, 17], "program": 3, "kept": [1]}', "\x00"])
+def test_a_file_that_cannot_be_read_is_left_out(tmp_path: Path, text: str) -> None:
+    (tmp_path / kept_findings.FILE).write_text(text)
+    assert restored(tmp_path)[1] == 0
+
+
+def test_a_damaged_finding_takes_nothing_over(kept: KeptFindings, tmp_path: Path) -> None:
+    kept.save(tmp_path, {"": 3}, STATE)
+    path = tmp_path / kept_findings.FILE
+    body = json.loads(path.read_text())
+    del body["kept"][1]["findings"][0]["start"]
+    path.write_text(json.dumps(body))
+    assert restored(tmp_path)[1] == 0
+
+
+def test_only_findings_of_the_present_state_are_saved(kept: KeptFindings, tmp_path: Path) -> None:
+    kept.keep(asked("price"), 2, (finding("price"),))
+    kept.save(tmp_path, {"": 2, "loan": 4}, STATE)
+    found, count = restored(tmp_path, generations={"": 1})
+    assert count == 1
+    assert found.find(asked("price"), 1) == (finding("price"),)
+
+
+def test_nothing_is_saved_while_the_log_of_the_store_is_open(kept: KeptFindings, tmp_path: Path) -> None:
+    kept.save(tmp_path, {"": 3}, None)
+    assert os.listdir(tmp_path) == []
+
+
+def test_findings_of_another_generation_are_not_found(kept: KeptFindings) -> None:
+    assert kept.find(asked(), 4) is None
+
+
+def test_the_oldest_are_dropped(kept: KeptFindings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_findings, "MOST", 2)
+    kept.find(asked(), 3)
+    kept.keep(asked(days=1), 3, ())
+    assert kept.find(asked(), 3) and kept.find(asked(days=1), 3) == ()
+    assert kept.find(Asked(SLICED, "rows", END), 3) is None
+
+
+def test_who_asks_while_it_is_computed_waits_for_the_same_findings() -> None:
+    kept, computed, answers = KeptFindings(), [], []
+    gate = threading.Event()
+
+    def compute() -> list[Finding]:
+        computed.append(1)
+        assert gate.wait(20)
+        return [finding()]
+
+    threads = [threading.Thread(target=lambda: answers.append(kept.find_or_compute(asked(), 1, compute))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.05)
+    gate.set()
+    for thread in threads:
+        thread.join()
+    assert computed == [1]
+    assert answers == [(finding(),)] * 4
+
+
+def test_a_failure_is_raised_and_not_kept() -> None:
+    kept = KeptFindings()
+    with pytest.raises(ZeroDivisionError):
+        kept.find_or_compute(asked(), 1, lambda: [finding(value=1 / 0)])
+    assert kept.find_or_compute(asked(), 1, lambda: [finding()]) == (finding(),)
