@@ -141,10 +141,8 @@ def streamlit_document() -> str:
 @contextlib.asynccontextmanager
 async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     """Run the loader, enricher and watcher in threads, and let commands find this process, until the server ends."""
-    from observability.dashboard import background_findings
-
     holder = process_lock.current()
-    holder.closed = partial(background_findings.kept_findings(holder.store).save, holder.home, holder.store.generations)
+    save_findings_at_end(holder)
     holder.listen(int(st.get_option("server.port")))
     holder.start_loader()
     holder.start_enricher()
@@ -156,14 +154,19 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
         await asyncio.to_thread(holder.close)
 
 
+def save_findings_at_end(holder: process_lock.Owner) -> None:
+    """Let the owner write the findings that are known beside the store when it closes it."""
+    from observability.dashboard import background_findings
+
+    holder.closed = partial(background_findings.kept_findings(holder.store).save, holder.home, holder.store.generations)
+
+
 def keep_findings_known(holder: process_lock.Owner) -> None:
     """Take over the findings of the last run, then compute those of the first page whenever something has changed, until the server ends.
 
     A tenth of the time at most. A failure here is reported by the page that needs them.
     """
     from observability.dashboard import background_findings, load
-    from observability.dashboard.overview import fleet
-    from observability.dashboard.scope import Scope
 
     background_findings.kept_findings(holder.store).restore(holder.home, holder.generations, holder.found)
     seen: tuple[int, datetime] | None = None
@@ -172,11 +175,20 @@ def keep_findings_known(holder: process_lock.Owner) -> None:
         began, now = time.monotonic(), (holder.store.generation, load.page_clock())
         if now != seen:
             with contextlib.suppress(Exception):
-                load.scope_report(Scope())
-                for model in load.catalog().models:
-                    fleet.load_model_status(Scope(), model)
+                compute_first_page()
             seen = now
         pause = max(LOOK_EVERY, 9 * (time.monotonic() - began))
+
+
+def compute_first_page() -> None:
+    """Compute all findings that the first page shows."""
+    from observability.dashboard import load
+    from observability.dashboard.overview import fleet
+    from observability.dashboard.scope import Scope
+
+    load.scope_report(Scope())
+    for model in load.catalog().models:
+        load.findings_in_window(fleet.load_model_status(Scope(), model).window, wait=True)
 
 
 def app_parts() -> dict[str, Any]:

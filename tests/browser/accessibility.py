@@ -17,10 +17,11 @@ STILL = "() => !document.getAnimations().some((each) => each instanceof CSSTrans
 """Whether no colour is in transition from one theme to the other."""
 
 
-def serious(page: Page) -> list[str]:
-    """Serious and critical violations that are not Streamlit's own, a line each."""
+def serious(page: Page, only: str | None = None) -> list[str]:
+    """Serious and critical violations, of all rules or of one, that are not Streamlit's own, a line each."""
     page.wait_for_function(STILL)
-    found: dict[str, Any] = Axe().run(page).response
+    rules = {"resultTypes": ["violations"], **({"runOnly": [only]} if only else {})}
+    found: dict[str, Any] = Axe().run(page, options=rules).response
     return [
         f"{violation['id']}: {node['target']} {node['html'][:200]}"
         for violation in found["violations"]
