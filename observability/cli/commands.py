@@ -83,7 +83,8 @@ def demo(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     from observability.cli import demo_fleet as sample
 
     if args.remove:
-        removed = store.remove_sample()
+        removed = store.remove_sample(progress=rewrite_progress(say))
+        say("")
         found = f"the models {', '.join(removed['models'])}" if removed["models"] else "no model"
         counts = ", ".join(f"{removed[name]:,} {name}" for name in ("predictions", "labels", "records"))
         return Outcome(0, f"Removed the sample fleet: {found}, {counts}.")
@@ -290,8 +291,35 @@ def run_lab(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 def remove(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Remove a model and all of its records."""
-    body = store.remove_model(args.model)
-    return json_or_lines(body, [f"Removed {args.model}.", *status_lines(body, "  ")], args.json)
+    body = store.remove_model(args.model, progress=rewrite_progress(say))
+    say("")
+    return json_or_lines(body, [f"Removed {args.model}.", *status_lines(body, "  "), "Earlier backups keep what they hold."], args.json)
+
+
+def rewrite_progress(say: Say) -> Callable[[int, int], object]:
+    """Report how far the store is rewritten."""
+    return lambda done, total: say(f"rewriting the store: {done:,} of {total:,} rows")
+
+
+def run_forget(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
+    """Erase a subject everywhere; exit code 3 where a backup could not be reached."""
+    from observability.store.types.erasing import forgotten_lines
+
+    body = store.forget(args.subject, progress=say)
+    say("")
+    return json_or_lines(body, forgotten_lines(body), args.json, 3 if body["backups"]["unreachable"] else 0)
+
+
+def run_retention(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
+    """Remove what is kept no longer, or show what would be removed."""
+    body = store.apply_retention(dry_run=args.dry_run, rewrite=args.rewrite or None, progress=rewrite_progress(say))
+    say("")
+    verb = "Would remove" if body["dry_run"] else "Removed"
+    lines = [
+        f"{verb} {each['rows']:,} {' of '.join(filter(None, (each['what'], each['model'])))} before {each['before']}."
+        for each in body["removed"]
+    ]
+    return json_or_lines(body, lines or ["Nothing is older than keeping.toml says."], args.json)
 
 
 def run_backup(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
@@ -314,12 +342,16 @@ def run_restore(args: argparse.Namespace) -> Outcome:
 
 
 def run_verify(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Read every block; exit code 3 where something is wrong."""
-    body = store.verify()
+    """Read every block, or restore a backup for a test; exit code 3 where something is wrong."""
+    body = store.verify_backup(Path(args.backup)) if args.backup else store.verify()
     rows = sum(body["tables"].values())
     lines = [f"{rows:,} rows in {formatting.plural(len(body['tables']), 'table')} were read."]
+    if args.backup:
+        lines.insert(0, f"The backup {body['backup']} of {body['at'][:16].replace('T', ' ')} UTC was restored beside the store.")
+    else:
+        lines.append(f"The counts of {formatting.plural(body['days'], 'day')} were computed again from raw rows.")
     outcome = json_or_lines(body, lines, args.json, 3 if body["problems"] else 0)
-    attempt = "Restore a backup: observability restore DIR"
+    attempt = "Make another backup: observability backup DIR" if args.backup else "Restore a backup: observability restore DIR"
     return replace(outcome, error=" ".join([*body["problems"], f"{attempt}."])) if body["problems"] else outcome
 
 
@@ -337,4 +369,6 @@ COMMANDS: dict[str, Callable[[Store, argparse.Namespace, Say], Outcome]] = {
     "review": review,
     "lab": run_lab,
     "remove": remove,
+    "forget": run_forget,
+    "retention": run_retention,
 }

@@ -77,7 +77,10 @@ def here_or_at_owner(args: argparse.Namespace, argv: list[str]) -> Outcome:
 
 def absolute(args: argparse.Namespace, argv: list[str]) -> list[str]:
     """The command line with absolute file names."""
-    files = {*getattr(args, "files", []), *(getattr(args, name, None) for name in ("reference", "artifact", "settings", "out", "folder"))}
+    files = {
+        *getattr(args, "files", []),
+        *(getattr(args, name, None) for name in ("reference", "artifact", "settings", "out", "folder", "backup")),
+    }
     return [path(argument) if path(argument) in files else argument for argument in argv]
 
 

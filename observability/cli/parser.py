@@ -188,10 +188,30 @@ def parser() -> Parser:
     )
     restore.add_argument("folder", type=path, metavar="DIR", help="the folder that `backup` wrote to, or one backup in it")
 
-    add("verify", "Read every block of the store, and compare what was loaded with its list.", "verify --json")
+    verify = add(
+        "verify",
+        "Read every block of the store, compare what was loaded with its list, and compute the counts of a sample of days again.",
+        "verify --json",
+    )
+    verify.add_argument("--backup", type=path, metavar="DIR", help="restore the newest backup of a folder beside the store and read that")
 
     remove = add("remove", "Remove a model and all of its records.", "remove loan")
     remove.add_argument("model", metavar="MODEL")
+
+    forget = add(
+        "forget",
+        "Erase a subject everywhere: rows, labels, texts, landing and backups. Later records of it are refused.",
+        "forget --subject 7f3a9c",
+    )
+    forget.add_argument("--subject", required=True, metavar="S", help="the value of the field `subject`")
+
+    retention = add(
+        "retention",
+        "Remove what is kept no longer, as keeping.toml in the home says; the dashboard does it every night.",
+        "retention --dry-run",
+    )
+    retention.add_argument("--dry-run", action="store_true", help="only show what would be removed")
+    retention.add_argument("--rewrite", action="store_true", help="rewrite the store also where nothing was removed")
 
     serve = add("serve", "Start the dashboard.", "serve --port 8501")
     serve.add_argument("--port", type=int, default=8501)

@@ -85,6 +85,7 @@ def rendered(body: Body, agenda: Arranged, words: Sequence[Mapping[str, Any]], d
         exceeded=review_words.exceeded,
         judged_by=review_words.settings_sentence,
         settings_of_when=review_words.settings_of_when,
+        erased_when=review_words.erased_when,
         decisions=decisions,
         restated=since,
         charts={part["model"]: chart(part) for part in body["models"]},
@@ -229,6 +230,7 @@ def review_markdown(store: "Store", review: str) -> str:
     agenda, ended = arranged(items_of(body), words), outcomes(words)
     span = formatting.format_span(datetime.fromisoformat(body["start"]), datetime.fromisoformat(body["end"]))
     lines = [f"**Model review, week {body['week']}** ({span}, UTC)"]
+    lines += [chat(erased)] if (erased := review_words.erased_when(body)) else []
     for part in body["models"]:
         state = f"{ICONS[part['severity']]} {formatting.STATUS_WORDS[part['severity']]}"
         lines.append(f"- {chat(part['model'])}: {state}, {formatting.plural(len(part['incidents']), 'incident')}")

@@ -114,6 +114,8 @@ def check(
         window = replace(window, version=version, slice=slice)
         windows[each.name] = window
         notes += [note] if note else []
+        if each.rows_from is not None and window.start < each.rows_from:
+            notes.append(f"Rows of {each.name} before {each.rows_from:%Y-%m-%d} are not kept: what needs single rows begins there.")
         findings += model_findings(engine, each, window, evaluation_time(each, activity, window, now), only, reads)
     if with_records and slice is None and version is None:
         findings += record_findings(engine, model, start=start, end=end, as_of=as_of, now=now, only=only, beside=windows.get(model or ""))

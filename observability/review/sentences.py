@@ -78,6 +78,12 @@ def settings_sentence(part: Body) -> tuple[str, str]:
     return text, f"Settings as of {(part['settings_since'] or 'the freezing')[:10]} (earlier not recorded)."
 
 
+def erased_when(body: Body) -> str:
+    """On which days what a person had asked to forget was erased from a frozen week; empty where nothing was."""
+    days = ", ".join(body.get("erased", ()))
+    return f"Erased on request on {days}: mentions of a subject and of its predictions. Figures are as they were frozen." if days else ""
+
+
 def settings_of_when(body: Body) -> str:
     """The time as of which settings and limits were used in a week; the fleet step has it for each model."""
     known = [part.get("settings_known") for part in body["models"]]

@@ -30,6 +30,8 @@ LOCK_VARIABLE = "OBSERVABILITY_LOCK_FD"
 LOAD_EVERY = 1.0
 LONGEST_PAUSE = 60.0
 """Seconds between two loads, and between two attempts after many failures: the pause doubles with each."""
+NIGHTS_EVERY = 60.0
+"""Seconds between two looks whether the night's work is due."""
 
 
 def home_folder(home: str | os.PathLike[str] | None = None) -> Path:
@@ -170,6 +172,7 @@ class Owner:
     enricher: threading.Thread | None = None
     watching: "Watching | None" = None
     watcher: threading.Thread | None = None
+    nights: threading.Thread | None = None
 
     def start_loader(self) -> None:
         """Load new records every second, until `close`. A thread that ends is started again and counted."""
@@ -208,6 +211,22 @@ class Owner:
             return
         self.watching = watcher.Watching()
         self.watcher = started_thread("watcher", watcher.run_watcher, self.store, self.watching, self.stopping)
+
+    def start_nights(self) -> None:
+        """Do the night's work (retention, backups) when it is due, until `close`."""
+        self.nights = started_thread("nights", self.work_at_night)
+
+    def work_at_night(self) -> None:
+        """Look every minute whether the night's work is due. What failed is noted for `status`; invalid settings are a problem there."""
+        while not self.stopping.wait(NIGHTS_EVERY):
+            try:
+                if self.store.nightly_is_due():
+                    with self.store.in_background():
+                        self.store.nightly()
+            except ObservabilityError as error:
+                LOG.warning("the night's work did not begin: %s", error)
+            except Exception:
+                LOG.exception("the night's work failed")
 
     def load_forever(self) -> None:
         """Run the loader. A failure is kept for `status` and pages and retried later; files in the landing folder are not lost."""
@@ -248,7 +267,7 @@ class Owner:
         from observability.store.opener import database_state
 
         self.stopping.set()
-        for thread in (self.enricher, self.watcher):
+        for thread in (self.enricher, self.watcher, self.nights):
             if thread is not None:
                 thread.join(timeout=10)
         if self.thread is not None:

@@ -17,16 +17,19 @@ from typing import Any
 
 import duckdb
 
-from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
+from observability.core.errors import NotFoundError, StoreBrokenError, StoreDamagedError, UsageError
 from observability.core.private_file import replace_private_file
-from observability.store.db.database import DATABASE, Database, log_path
+from observability.records.keyed_hash import KEY_FILE
+from observability.store.db.database import DATABASE, FLOOR_BYTES, Database, log_path
 from observability.store.db.failures import error_summary
+from observability.store.db.keeping import DONE, note_done
 from observability.store.db.results import single_row
 from observability.store.db.schema import quoted_identifier
+from observability.store.rollup.verify import verify_rollups
 
 PREFIX, LIST = "backup-", "backup.json"
 """Start of the name of a backup's folder, and its list of files; in a home, LIST names the folder of its backups."""
-LEFT_OUT = ("tmp", "landing", "owner.lock", "owner.json", LIST, "repairs.jsonl")
+LEFT_OUT = ("tmp", "landing", "owner.lock", "owner.json", LIST, "repairs.jsonl", KEY_FILE, DONE)
 KEPT_LANDING = ("ready", "failed")
 
 
@@ -43,17 +46,21 @@ def make_backup(store: Database, folder: Path) -> dict[str, Any]:
     try:
         draft.mkdir(mode=0o700, parents=True)
         with store.write() as writer:
-            tables = {name: single_row(writer, f"SELECT count(*) FROM {quoted_identifier(name)}")[0] for name in _tables(writer)}
+            tables = _rows_by_table(writer)
             files = {str(path): _copy_open_database(store.home / path, draft / path) for path in _database_files(store.home)}
-        files |= {str(path): copied for path in _other_files(store.home) if (copied := _copy(store.home / path, draft / path)) is not None}
+        files |= {
+            str(path): copied for path in _other_files(store.home) if (copied := copy_synced(store.home / path, draft / path)) is not None
+        }
         body = {"at": at.isoformat(timespec="seconds"), "tables": tables, "files": files}
         replace_private_file(draft / LIST, json.dumps(body, indent=1))
         os.rename(draft, final)
-        replace_private_file(store.home / LIST, json.dumps({"folder": str(folder)}))
+        folders = [str(folder), *(str(other) for other in backup_folders(store.home) if other != folder)]
+        replace_private_file(store.home / LIST, json.dumps({"folder": str(folder), "folders": folders}))
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
         attempt = "Name a folder that you may write to, on a disk with free space"
         raise StoreBrokenError("the backup could not be written", where=str(folder), got=error_summary(error), attempt=attempt) from error
+    note_done(store.home, "backup", {"backup": str(final)})
     return {
         "backup": str(final),
         "at": body["at"],
@@ -74,15 +81,19 @@ def backups_in(folder: Path) -> list[Path]:
 
 
 def check_backup(backup: Path) -> dict[str, Any]:
-    """The list of a backup, after comparing every file with its checksum. Raises StoreBrokenError where one differs or is missing."""
+    """The list of a backup, after comparing every file with its checksum.
+
+    Raises StoreDamagedError where one differs or is missing, StoreBrokenError where the disk refuses.
+    """
     attempt = "Restore an older backup"
     try:
         body: dict[str, Any] = json.loads((backup / LIST).read_text(encoding="utf-8"))
         for name, expected in body["files"].items():
             if _digest(backup / name) != expected["sha256"]:
-                raise StoreBrokenError("the backup is damaged", where=str(backup / name), got="another checksum", attempt=attempt)
+                raise StoreDamagedError("the backup is damaged", where=str(backup / name), got="another checksum", attempt=attempt)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreBrokenError("the backup cannot be read", where=str(backup), got=error_summary(error), attempt=attempt) from error
+        kind = StoreBrokenError if isinstance(error, OSError) and not isinstance(error, FileNotFoundError) else StoreDamagedError
+        raise kind("the backup cannot be read", where=str(backup), got=error_summary(error), attempt=attempt) from error
     return body
 
 
@@ -91,21 +102,81 @@ def copy_backup(backup: Path, home: Path, *, only_database: bool = False) -> dic
     body = check_backup(backup)
     names = [name for name in body["files"] if not only_database or name.startswith(DATABASE)]
     for name in sorted(names, key=lambda name: name == DATABASE):  # the database last: without it the home is still empty
-        _copy(backup / name, home / name)
+        copy_synced(backup / name, home / name)
     return body
+
+
+def seal_backup(draft: Path, body: dict[str, Any]) -> None:
+    """Write the list of a backup's folder whose files are complete. body: the list without its files. Raises OSError."""
+    paths = [path for path in sorted(draft.rglob("*")) if path.is_file() and path != draft / LIST]
+    files = {str(path.relative_to(draft)): {"bytes": path.stat().st_size, "sha256": _digest(path)} for path in paths}
+    replace_private_file(draft / LIST, json.dumps({**body, "files": files}, indent=1))
+
+
+def verify_backup(home: Path, folder: Path) -> dict[str, Any]:
+    """Restore the newest backup of a folder beside the home and read all of it: {backup, at, tables, problems}; noted where it is whole.
+
+    Raises NotFoundError, StoreBrokenError where the backup is damaged or the disk has no room.
+    """
+    chosen = backups_in(folder)[-1]
+    body = check_backup(chosen)
+    size = sum(file["bytes"] for name, file in body["files"].items() if name.startswith(DATABASE))
+    if shutil.disk_usage(home).free < size + FLOOR_BYTES:
+        attempt = "Free some space"
+        raise StoreBrokenError("the disk has no room to restore the backup beside the store", where=str(home), attempt=attempt)
+    trial = home / "tmp" / f"restored-{chosen.name}"
+    try:
+        (trial / "tmp").mkdir(mode=0o700, parents=True)
+        copy_backup(chosen, trial, only_database=True)
+        with Database(trial, "1GB", 1) as copy:
+            found = verify_store(copy)
+    except OSError as error:
+        raise StoreBrokenError("the backup could not be restored for a test", where=str(trial), got=error_summary(error)) from error
+    finally:
+        shutil.rmtree(trial, ignore_errors=True)
+    problems = list(found["problems"])
+    if found["tables"] != body["tables"]:
+        wrong = sorted(name for name in {*found["tables"], *body["tables"]} if found["tables"].get(name) != body["tables"].get(name))
+        problems.append(f"The backup lists other numbers of rows for: {', '.join(wrong)}.")
+    if not problems:
+        note_done(home, "verified_restore", {"backup": str(chosen), "of": body["at"], "rows": sum(body["tables"].values())})
+    return {"backup": str(chosen), "at": body["at"], "tables": found["tables"], "problems": problems}
+
+
+def remove_old_backups(folder: Path, kept: int) -> list[str]:
+    """Remove all but the newest backups of a folder; return the names of those that went. Raises OSError."""
+    gone = [path for path in backups_in(folder)[:-kept] if path != folder]
+    for path in gone:
+        shutil.rmtree(path)
+    return [path.name for path in gone]
+
+
+def backup_folders(home: Path) -> list[Path]:
+    """The folders that this home's backups were written to, the last one first."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        body = json.loads((home / LIST).read_text(encoding="utf-8"))
+        return [Path(folder) for folder in body.get("folders") or [body["folder"]]]
+    return []
 
 
 def newest_backup(home: Path) -> Path | None:
     """The newest backup in the folder that this home's last backup was written to; None where there is none."""
-    with suppress(OSError, ValueError, KeyError, TypeError, NotFoundError):
-        return backups_in(Path(json.loads((home / LIST).read_text(encoding="utf-8"))["folder"]))[-1]
+    with suppress(OSError, NotFoundError):
+        return backups_in(backup_folders(home)[0])[-1] if backup_folders(home) else None
     return None
 
 
-def verify_store(store: Database) -> dict[str, Any]:
-    """Read every block of every table and compare the manifest with itself: {tables: {table: rows}, damaged: {table: why}, problems}.
+def table_rows(store: Database) -> dict[str, int]:
+    """The number of rows of every table."""
+    with store.cursor() as cursor:
+        return _rows_by_table(cursor)
 
-    problems: sentences about damaged tables and about segments whose lines are not all accounted for.
+
+def verify_store(store: Database) -> dict[str, Any]:
+    """Read every block of every table, compare the manifest with itself, and compute the counts of a sample of days again.
+
+    Returns {tables: {table: rows}, damaged: {table: why}, days: number of days computed again, problems}. problems: sentences about damaged
+    tables, segments whose lines are not all accounted for, and days whose counts differ from the raw rows.
     """
     tables: dict[str, int] = {}
     damaged: dict[str, str] = {}
@@ -120,7 +191,12 @@ def verify_store(store: Database) -> dict[str, Any]:
         if "manifest" not in damaged:
             (wrong,) = single_row(cursor, "SELECT count(*) FROM manifest WHERE lines <> stored + duplicates + rejected")
             problems += [f"{wrong:,} segments have lines that are neither stored, duplicates nor rejected."] if wrong else []
-    return {"tables": tables, "damaged": damaged, "problems": problems}
+    days, differences = (0, []) if damaged else verify_rollups(store)
+    return {"tables": tables, "damaged": damaged, "days": days, "problems": problems + differences}
+
+
+def _rows_by_table(cursor: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    return {name: single_row(cursor, f"SELECT count(*) FROM {quoted_identifier(name)}")[0] for name in _tables(cursor)}
 
 
 def _tables(cursor: duckdb.DuckDBPyConnection) -> list[str]:
@@ -142,7 +218,7 @@ def _other_files(home: Path) -> Iterator[Path]:
         yield from (path.relative_to(home) for path in sorted((home / "landing" / name).glob("*.jsonl")) if path.is_file())
 
 
-def _copy(source: Path, target: Path) -> dict[str, Any] | None:
+def copy_synced(source: Path, target: Path) -> dict[str, Any] | None:
     """Copy and sync a file, readable by its owner only: {bytes, sha256}; None where it is gone: a segment that was loaded meanwhile."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0

@@ -3,7 +3,7 @@
 Only opener.py constructs it. Everything above observability/store names the protocols `Engine` and `Store`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from functools import partial
@@ -223,7 +223,7 @@ class DuckStore(Database, Store):
         return backup.make_backup(self, folder)
 
     def verify(self) -> dict[str, Any]:
-        """Read every block of every table and compare the manifest with itself: {tables, damaged, problems}."""
+        """Read every block, compare the manifest with itself and a sample of counts with raw rows: {tables, damaged, days, problems}."""
         from observability.store import backup
 
         return backup.verify_store(self)
@@ -254,17 +254,49 @@ class DuckStore(Database, Store):
 
         return admin.rejected_lines(self, limit, model)
 
-    def remove_model(self, name: str) -> dict[str, Any]:
+    def remove_model(self, name: str, progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
         """Remove a model and all of its records; how many of each went."""
         from observability.store.registry import admin
 
-        return admin.remove_model(self, name)
+        return admin.remove_model(self, name, progress)
 
-    def remove_sample(self) -> dict[str, Any]:
+    def remove_sample(self, progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
         """Remove the sample fleet with all of its records; how many of each went."""
         from observability.store.registry import admin
 
-        return admin.remove_sample(self)
+        return admin.remove_sample(self, progress)
+
+    def verify_backup(self, folder: Path) -> dict[str, Any]:
+        """Restore the newest backup of a folder beside the home and read all of it: {backup, at, tables, problems}."""
+        from observability.store import backup
+
+        return backup.verify_backup(self.home, folder)
+
+    def nightly(self, now: datetime | None = None) -> dict[str, Any]:
+        """Do what the settings of the home ask for every night: {retention, backup, verified_restore, removed_backups, failures}."""
+        from observability.store import nightly
+
+        return nightly.nightly_round(self, now)
+
+    def nightly_is_due(self, now: datetime | None = None) -> bool:
+        """Whether the settings of the home ask for anything, and it was not done tonight. Read-only."""
+        from observability.store import nightly
+
+        return nightly.nightly_is_due(self.home, now)
+
+    def apply_retention(
+        self, *, dry_run: bool = False, rewrite: bool | None = None, progress: Callable[[int, int], object] | None = None
+    ) -> dict[str, Any]:
+        """Remove what is kept no longer, as the settings of the home say; dry_run: only count it."""
+        from observability.store import retention
+
+        return retention.apply_retention(self, dry_run=dry_run, rewrite=rewrite, progress=progress)
+
+    def forget(self, subject: str, *, by: str | None = None, progress: Callable[[str], object] | None = None) -> dict[str, Any]:
+        """Erase a subject everywhere, and refuse its later records."""
+        from observability.store import erase
+
+        return erase.forget_subject(self, subject, by=by, progress=progress)
 
     def cached_answer(self, model: "Model", prediction: str, part: str, question: str) -> Any:
         """The cached answer about a prediction; None where there is none."""

@@ -253,7 +253,22 @@ class Store(Engine, Protocol):
         ...
 
     def verify(self) -> dict[str, Any]:
-        """Read every block of every table and compare the manifest with itself: {tables, damaged, problems}."""
+        """Read every block, compare the manifest with itself and a sample of counts with raw rows: {tables, damaged, days, problems}."""
+        ...
+
+    def verify_backup(self, folder: Path) -> dict[str, Any]:
+        """Restore the newest backup of a folder beside the home and read all of it: {backup, at, tables, problems}; noted for `status`.
+
+        Raises NotFoundError, StoreBrokenError.
+        """
+        ...
+
+    def nightly(self, now: datetime | None = None) -> dict[str, Any]:
+        """Do what the settings of the home ask for every night: {retention, backup, verified_restore, removed_backups, failures}."""
+        ...
+
+    def nightly_is_due(self, now: datetime | None = None) -> bool:
+        """Whether the settings of the home ask for anything, and it was not done tonight. Read-only. Raises UsageError."""
         ...
 
     def problems(self) -> list[str]:
@@ -280,12 +295,31 @@ class Store(Engine, Protocol):
         """The lines that were rejected last, newest first: at_loaded, segment, line, reason, message, kind, model, raw."""
         ...
 
-    def remove_model(self, name: str) -> dict[str, Any]:
-        """Remove a model and all of its records; how many of each went. Raises NotFoundError where there is no such model."""
+    def remove_model(self, name: str, progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
+        """Remove a model and all of its records, and rewrite the store; how many of each went. Raises NotFoundError where there is none.
+
+        progress: called with the rows rewritten and all rows.
+        """
         ...
 
-    def remove_sample(self) -> dict[str, Any]:
+    def remove_sample(self, progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
         """Remove the sample fleet: its models and every record that came with it; their names, and how many of each went."""
+        ...
+
+    def apply_retention(
+        self, *, dry_run: bool = False, rewrite: bool | None = None, progress: Callable[[int, int], object] | None = None
+    ) -> dict[str, Any]:
+        """Remove what is kept no longer, as the settings of the home say: {dry_run, removed: [{what, model, before, rows}], rewritten}.
+
+        dry_run: only count it. rewrite: rewrite the store; None: where anything was removed. Raises UsageError for invalid settings.
+        """
+        ...
+
+    def forget(self, subject: str, *, by: str | None = None, progress: Callable[[str], object] | None = None) -> dict[str, Any]:
+        """Erase a subject everywhere, backups included, and refuse its later records (store/erase.py lists what comes back).
+
+        by: who asked for it, by default the user of this process. Raises UsageError, StoreBrokenError.
+        """
         ...
 
     def cached_answer(self, model: "Model", prediction: str, part: str, question: str) -> Any:

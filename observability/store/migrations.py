@@ -119,6 +119,7 @@ STEPS: tuple[Step, ...] = (
 def migrate(writer: duckdb.DuckDBPyConnection) -> None:
     """Bring the schema up to date. Raises StoreBrokenError if it is newer than this code."""
     writer.execute("CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied_at TIMESTAMP NOT NULL)")
+    writer.execute("CREATE TABLE IF NOT EXISTS retained (key INTEGER PRIMARY KEY, rows_from TIMESTAMP NOT NULL)")  # every step reads it
     version = schema_version(writer)
     if version > len(STEPS):
         raise StoreBrokenError(

@@ -1,6 +1,7 @@
 """Opens the store of a home folder: makes the folder, opens the database, mends damaged files, migrates an older schema."""
 
 import shutil
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ import duckdb
 
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreDamagedError
 from observability.store import backup, recovery
-from observability.store.db.database import DATABASE
+from observability.store.db.database import DATABASE, remove_rewritten
+from observability.store.db.erasures import merged_erasures, write_erasures
 from observability.store.db.failures import broken_disk, error_summary, is_damage, opening_advice
 from observability.store.db.repairs import note_known_store
 from observability.store.duck_store import DuckStore
+from observability.store.erase import apply_erasures
 from observability.store.migrations import migrate
 
 
@@ -27,6 +30,7 @@ def open_store(home: Path, *, memory_limit: str = "4GB", threads: int | None = N
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.rmtree(home / "tmp", ignore_errors=True)
         (home / "tmp").mkdir(mode=0o700, exist_ok=True)
+        remove_rewritten(home)
     except OSError as error:
         raise StoreBrokenError(
             "the home folder cannot be made", where=str(home), got=error.strerror, attempt="Set OBSERVABILITY_HOME to a folder you own"
@@ -38,6 +42,9 @@ def open_store(home: Path, *, memory_limit: str = "4GB", threads: int | None = N
         recovery.mend(home, error)
         store, mended = _opened(home, memory_limit, threads), True
     store.mended |= mended
+    if store.mended:
+        with suppress(StoreBrokenError):  # told by `status`; nothing is loaded meanwhile
+            apply_erasures(store)
     return store
 
 
@@ -92,18 +99,23 @@ def _mend_open(home: Path, error: StoreDamagedError) -> None:
 def restore_home(home: Path, folder: Path) -> dict[str, Any]:
     """Restore the newest backup of a folder into a home, and load what landing has kept since: {backup, at, replaced, stored, tables}.
 
-    The present database is set aside under a dated name. Raises NotFoundError, StoreBrokenError where the backup is damaged.
+    The present database is set aside under a dated name. What was erased before, in this home or in that of the backup, is erased again.
+    Raises NotFoundError, StoreBrokenError where the backup is damaged or the key of an erasure is missing.
     """
     chosen = backup.backups_in(folder)[-1]
     backup.check_backup(chosen)
+    erased = merged_erasures(home, chosen)
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         replaced = recovery.set_database_aside(home, "replaced")
         body = backup.copy_backup(chosen, home)
+        if erased:
+            write_erasures(home, erased)
     except OSError as error:
         raise broken_disk(error, home, "the backup could not be restored") from error
     with open_store(home) as store:
         store.mended = True  # segments that came after the backup are expected
+        apply_erasures(store)
         report = store.load_landing()
     return {
         "backup": str(chosen),

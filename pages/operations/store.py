@@ -1,6 +1,6 @@
 """Store :material/database:
-Landed, waiting and rejected records, and sizes. Load waiting segments now, remove a model with all of its records, or remove the sample
-fleet.
+Landed, waiting and rejected records, and sizes. Load waiting segments now, remove a model with all of its records, remove the sample
+fleet, or forget a subject.
 """
 
 import streamlit as st
@@ -26,9 +26,19 @@ if rows := store.stored_model_rows(status):
 else:
     st.caption("No model yet.")
 
+st.header("Backups and retention", anchor=False)
+store.keeping_section(status)
+
 st.header("Rejected lines", anchor=False)
 store.rejected_lines_section(status)
 
 st.header("Remove", anchor=False)
 plain_paragraph("Removing a model drops its predictions, labels, versions, references and counts. It cannot be undone.")
 store.removal_forms()
+
+st.header("Forget a subject", anchor=False)
+plain_paragraph(
+    "Erases a person's rows, labels and mentions everywhere, landing, frozen reviews and backups included, and refuses later records. "
+    "The store is rewritten; what is saved meanwhile waits. It cannot be undone."
+)
+store.forget_form()

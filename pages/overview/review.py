@@ -20,6 +20,8 @@ week = formatting.escape_markdown(review.week_words(review.Week.parse(room.body[
 frozen = formatting.escape_markdown(formatting.format_minute(datetime.fromisoformat(room.body["frozen_at"])))
 settings = sentences.settings_of_when(room.body)
 st.markdown(f"**Week {week}** ({room.body['zone']}), frozen {frozen} UTC with the records that had arrived by the week's end. {settings}")
+if erased := sentences.erased_when(room.body):
+    st.caption(erased)
 if room.body["format"] < FORMAT:
     st.caption("Frozen by an earlier version of the product; some parts were not stored.")
 review.step_navigation(room)

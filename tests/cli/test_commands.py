@@ -14,6 +14,7 @@ from observability.core.metric_definitions import METRICS
 from observability.server import process_lock
 from tests.support import outside_project, raw_rows
 from tests.support.commanding import Command, Done, by_metric, contents, one_sentence, spawn
+from tests.support.record_lines import prediction
 from tests.support.running import dashboard, free_port
 from tests.support.sample_home import ROOT, environment
 
@@ -374,3 +375,15 @@ def test_backup_verify_and_restore_from_the_command_line(command: Command, tmp_p
     assert restored["tables"] == made["tables"] and restored["tables"]["labels_1"] == 1
     assert command(tmp_path / "other", "status", "--json").json()["models"][0]["labels"] == 1
     assert "Restored" in command(tmp_path / "other", "restore", tmp_path / "backups").out
+
+
+def test_forget_answers_what_was_erased_and_never_names_the_subject(command: Command, tmp_path: Path) -> None:
+    home, file = tmp_path / "home", tmp_path / "some.jsonl"
+    lines = [prediction(0, subject="person-77x"), prediction(1, subject="another")]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert command(home, "load", file).code == 0
+    done = command(home, "forget", "--subject", "person-77x")
+    assert done.code == 0 and "1 predictions" in done.out and "computed again: loan" in done.out and "person-77x" not in done.out
+    again = command(home, "forget", "--subject", "person-77x", "--json").json()
+    assert again["rows"] == {} and command(home, "load", file, "--json").json()["reasons"] == {"erased": 1}
+    assert command(home, "forget", "--subject", " ").code == 2

@@ -228,6 +228,22 @@ def test_removing_a_model_needs_its_name(current: World) -> None:
     assert "loan" in {each.name for each in current.store.catalog().models}
 
 
+def test_forgetting_a_subject_needs_a_name_and_the_subject_twice(current: World) -> None:
+    app = opened("store")
+    subject, again = (
+        next(each for each in app.text_input if each.label == label) for label in ("Subject", "Type the subject again to confirm")
+    )
+    subject.input("person-1")
+    again.input("person-1")
+    next(each for each in app.button if each.label == "Forget the subject").click().run()
+    assert "Nothing was erased" in words(app)
+    next(each for each in app.text_input if each.label == "Your name").input("Ada").run()
+    next(each for each in app.text_input if each.label == "Type the subject again to confirm").input("person-2")
+    next(each for each in app.button if each.label == "Forget the subject").click().run()
+    assert "nothing was erased" in words(app)
+    assert current.store.status()["erasures"]["subjects"] == 0
+
+
 @pytest.mark.parametrize("path", PAGES, ids=by_name)
 def test_a_warm_rerun_is_quick(path: Path, current: World) -> None:
     app = opened(path.stem, model="price", **WHOLE)

@@ -1,5 +1,6 @@
-"""The store page: sizes, backlog, rejected lines, loading, and removal of models."""
+"""The store page: sizes, backlog, rejected lines, loading, removal of models, and forgetting of subjects."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -7,10 +8,11 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import frame, links, load
+from observability.dashboard import frame, links, load, person_name
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import column, number_columns, plain_columns, table_row
 from observability.dashboard.widgets import answer_or_error, csv_button, plain_paragraph, progress_bar
+from observability.store.types.erasing import forgotten_lines
 
 MODEL_COLUMNS = (
     column("model", "Model", strong=True),
@@ -65,6 +67,22 @@ def landing_section(status: dict[str, Any]) -> None:
             for entry in reversed(repairs):
                 plain_paragraph(f"{entry['at'][:16].replace('T', ' ')} UTC. {entry['what']} May be missing: {entry['missing']}")
                 st.caption(formatting.escape_markdown(f"Set aside: {', '.join(entry['set_aside']) or 'no file'}"))
+
+
+def keeping_section(status: dict[str, Any]) -> None:
+    """When a backup was last made and proved, and what was removed at night."""
+    done, now = status["keeping"], datetime.now(UTC)
+
+    def last(name: str) -> str:
+        return formatting.time_ago(datetime.fromisoformat(done[name]["at"]), now) if done[name] else "never"
+
+    plain_paragraph(f"Last backup: {last('backup')}. Last backup that was restored as a test: {last('verified_restore')}.")
+    if removed := (done["retention"] or {}).get("removed"):
+        rows = "; ".join(
+            f"{each['rows']:,} {' of '.join(filter(None, (each['what'], each['model'])))} before {each['before']}" for each in removed
+        )
+        plain_paragraph(f"Removed {last('retention')} as no longer kept: {rows}.")
+    st.caption("Nightly backups and retention are set in keeping.toml in the home (docs/operations.md).")
 
 
 def _load_landing(*, again: bool = False) -> None:
@@ -140,7 +158,7 @@ def removal_forms() -> None:
             if name is None or typed.strip() != name:
                 st.error("The typed name differs from the chosen model; nothing was removed.")
             else:
-                _remove_models([name])
+                _remove(partial(load.store().remove_model, name), [name])
     samples = [each.name for each in models if each.sample]
     if samples:
         with right, st.form("remove-sample", border=True):
@@ -150,13 +168,37 @@ def removal_forms() -> None:
                 if typed.strip().lower() != "sample":
                     st.error("Type the word sample to confirm; nothing was removed.")
                 else:
-                    _remove_models(samples)
+                    _remove(load.store().remove_sample, samples)
 
 
-def _remove_models(names: list[str]) -> None:
-    """Remove models and rerun the page."""
-    with st.spinner("Removing"):
-        for name in names:
-            frame.answer_or_stop(partial(load.store().remove_model, name))
+def _remove(remove: Callable[..., object], names: list[str]) -> None:
+    """Remove models, with the progress of rewriting the store, and rerun the page."""
+    with progress_bar("Removing") as note:
+        frame.answer_or_stop(
+            lambda: remove(progress=lambda done, total: note(done / max(total, 1), f"{done:,} of {total:,} rows rewritten"))
+        )
     st.toast(f"Removed {', '.join(map(formatting.escape_markdown, names))}.", icon=":material/check:")
     st.rerun()
+
+
+def forget_form() -> None:
+    """The form that erases a subject everywhere, with a typed confirmation, and what it erased."""
+    author = person_name.person_name_box("forget")
+    with st.form("forget", border=True):
+        subject = st.text_input("Subject", help="The value of the field subject, as it was logged", autocomplete="off")
+        typed = st.text_input("Type the subject again to confirm", autocomplete="off")
+        asked = st.form_submit_button("Forget the subject", icon=":material/person_remove:")
+    if not asked:
+        return
+    if author is None:
+        st.error(f"{person_name.MISSING} Nothing was erased.")
+    elif not subject.strip() or typed.strip() != subject.strip():
+        st.error("The two subjects differ or are empty; nothing was erased.")
+    else:
+        with st.status("Erasing", expanded=True) as box:
+            body = frame.answer_or_stop(
+                partial(load.store().forget, subject.strip(), by=author, progress=lambda text: box.update(label=text.capitalize()))
+            )
+            box.update(label="Erased", state="complete")
+            for line in forgotten_lines(body):
+                plain_paragraph(line)

@@ -38,12 +38,23 @@ def read_catalog(cursor: Cursor) -> Catalog:
     models = []
     rows = cursor.execute("SELECT key, name, task, classes, settings, sample FROM models ORDER BY name").fetchall()
     by_key = sorted((key, name) for key, name, *_ in rows)
+    kept = dict(cursor.execute("SELECT key, rows_from FROM retained").fetchall())
     in_sql = {key: own if own != name else "" for (key, name), own in zip(by_key, distinct_names(by_key), strict=True)}
     for key, name, task, classes, text, sample in rows:
         settings, of_model = settings_from_json(text), tuple(columns.get(key, ()))
         of_versions = tuple(versions.get(key, ()))
-        models.append(Model(key, name, task, _text_tuple(classes), of_model, of_versions, settings, sample, name_in_sql=in_sql[key]))
+        since = aware_utc(kept[key]) if key in kept else None
+        names = _text_tuple(classes)
+        models.append(Model(key, name, task, names, of_model, of_versions, settings, sample, name_in_sql=in_sql[key], rows_from=since))
     return Catalog(tuple(models))
+
+
+def keep_rows_from(writer: Cursor, key: int, start: datetime) -> None:
+    """Note that raw rows of a model before an instant (UTC, naive) are removed; an earlier note of a later instant stays."""
+    writer.execute(
+        "INSERT INTO retained VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET rows_from = greatest(rows_from, excluded.rows_from)",
+        [key, start],
+    )
 
 
 def find_model(cursor: Cursor, name: str) -> Model | None:

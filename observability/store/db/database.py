@@ -9,6 +9,7 @@ import os
 import shutil
 import struct
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,8 +21,11 @@ import duckdb
 from observability.core.catalog import Catalog
 from observability.core.errors import StoreBrokenError, StoreBusyError, StoreDamagedError
 from observability.core.settings import ModelSettings
+from observability.core.view_names import quoted_identifier
 from observability.store.db.catalog_store import catalog_with_settings, read_catalog
-from observability.store.db.failures import error_summary, is_damage, opening_advice, store_failure
+from observability.store.db.erasures import FILE as ERASURES
+from observability.store.db.erasures import ErasedMatcher, matcher_of
+from observability.store.db.failures import broken_disk, error_summary, is_damage, opening_advice, store_failure
 from observability.store.db.results import Cursor
 
 DATABASE = "store.duckdb"
@@ -29,6 +33,11 @@ FLOOR_BYTES = 512 * 1024 * 1024
 """Free disk space below which nothing is written: a full disk at a checkpoint stops the whole database."""
 CACHE_BYTES = 256 * 1024 * 1024
 """Size of the block cache that is kept after a load; without a limit a long load would fill the memory that queries may use."""
+REWRITE_ROWS = 500_000
+"""Rows that are copied at once while the file is rewritten; after each copy the writer pauses as long as it took."""
+READERS_SECONDS = 30.0
+"""How long a rewritten file waits for queries to end before they are interrupted, and then again before it gives up."""
+REWRITTEN = f"{DATABASE}.rewritten"
 MOST_REPAIRS = 20
 """How often the files may be mended while a store is opened: a damaged log is cut once for each damaged place."""
 OPEN_OPTIONS = ("max_execution_time", "operator_memory_limit", "threads", "memory_limit")
@@ -63,7 +72,8 @@ class Database:
         self._writer: int | None = None
         self._cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
         self._catalog: tuple[int, Catalog] | None = None
-        self._closed = False
+        self._erased: tuple[tuple[int, int] | None, ErasedMatcher | None] = None, None
+        self._closed = self._swapping = False
         self._connection: Cursor | None = self._open()
 
     @property
@@ -81,16 +91,23 @@ class Database:
 
         Raises StoreBrokenError where it is closed or cannot be opened again; a later call tries to open it again.
         """
+        own: weakref.WeakSet[Cursor] | None = getattr(self._thread, "cursors", None)
+        if own is None:
+            own = self._thread.cursors = weakref.WeakSet()
+        while self._swapping and self._writer != threading.get_ident() and not any(map(_is_open, list(own))):
+            time.sleep(0.005)  # until the rewritten file is in place
         with self._mutex:
             if self._closed:
                 raise StoreBrokenError("the store is closed", where=str(self.path))
             if self._connection is None:
                 self._reopen()
             try:
-                return self._fresh()
+                cursor = self._fresh()
             except duckdb.FatalException:
                 self._reopen()
-                return self._fresh()
+                cursor = self._fresh()
+            own.add(cursor)
+            return cursor
 
     def catalog(self) -> Catalog:
         """Every model, version, column and edge in the store. The same object until the next commit."""
@@ -127,13 +144,8 @@ class Database:
         instead of waiting for another writer. Cannot be nested. Raises StoreBrokenError if the disk refuses the write; earlier commits
         stay.
         """
-        if self._writer == threading.get_ident():
-            raise RuntimeError("Store.write() inside Store.write(): pass the writer's cursor on")
-        if not self._writing.acquire(blocking=not aside):
-            raise StoreBusyError("the store is being written", where=str(self.path), attempt="Try again")
-        try:
+        with self._only_writer(blocking=not aside):
             cursor = self.cursor()
-            self._writer = threading.get_ident()
             committing = False
             try:
                 cursor.begin()
@@ -151,14 +163,25 @@ class Database:
                     cursor.rollback()
                 raise
             finally:
-                self._writer = None
                 changed, self._changed = self._changed, None
                 if not aside:
                     self.unhurried += getattr(self._thread, "background", False)
                     self._count_change(changed)
                 with suppress(duckdb.Error):
                     cursor.close()
+
+    @contextmanager
+    def _only_writer(self, *, blocking: bool = True) -> Iterator[None]:
+        """Within the context, this thread is the only one that writes. Raises StoreBusyError where another does and it does not wait."""
+        if self._writer == threading.get_ident():
+            raise RuntimeError("Store.write() inside Store.write(): pass the writer's cursor on")
+        if not self._writing.acquire(blocking=blocking):
+            raise StoreBusyError("the store is being written", where=str(self.path), attempt="Try again")
+        self._writer = threading.get_ident()
+        try:
+            yield
         finally:
+            self._writer = None
             self._writing.release()
 
     def note_changed_models(self, models: Iterable[str] | None) -> None:
@@ -171,6 +194,109 @@ class Database:
         self.generation += 1
         self.generations |= dict.fromkeys(models if models is not None else {""}, self.generation)
 
+    def rewrite(self, progress: Callable[[int, int], object] | None = None) -> None:
+        """Copy the database into a new file, which takes the place of the old one: nothing of deleted rows is left in it.
+
+        Pages go on reading; what is written meanwhile waits. progress: called with the rows copied and all rows. Killed at any moment, the
+        store is the old file or the new one. Raises StoreBrokenError where the disk refuses or has no room for a second copy; the old file
+        then stays.
+        """
+        draft = self.home / REWRITTEN
+        with self._only_writer():
+            try:
+                remove_rewritten(self.home)
+                self._require_room_for_copy()
+                self._copy_into(draft, progress or (lambda done, total: None))
+                self._take_place(draft)
+            except (duckdb.Error, OSError) as error:
+                failure = store_failure(error, self.path) if isinstance(error, duckdb.Error) else None
+                raise failure or broken_disk(error, self.path, "the store could not be rewritten") from error
+            finally:
+                with suppress(OSError):
+                    remove_rewritten(self.home)
+
+    def _require_room_for_copy(self) -> None:
+        size, free = self.path.stat().st_size, self.free_bytes()
+        if free < size + FLOOR_BYTES:
+            raise StoreBrokenError(
+                "the disk has no room to rewrite the store",
+                where=str(self.home),
+                got=f"{free // 2**20:,} MB free",
+                expected=f"at least {(size + FLOOR_BYTES) // 2**20:,} MB",
+                attempt="Free some space and run the command again",
+            )
+
+    def _copy_into(self, draft: Path, progress: Callable[[int, int], object]) -> None:
+        """Copy every table into a new database file, in parts, with a pause after each."""
+        quoted = str(draft).replace("'", "''")
+        with self.cursor() as cursor:
+            cursor.execute(f"ATTACH '{quoted}' AS rewritten")
+            try:
+                (here,) = cursor.execute("SELECT current_database()").fetchall()[0]
+                cursor.execute(f'COPY FROM DATABASE "{here}" TO rewritten (SCHEMA)')
+                tables = cursor.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND NOT temporary", [here])
+                names = [quoted_identifier(name) for (name,) in tables.fetchall()]
+                counts = [cursor.execute(f"SELECT count(*), max(rowid) FROM {name}").fetchall()[0] for name in names]
+                done, total = 0, sum(rows for rows, _ in counts)
+                for name, (rows, last) in zip(names, counts, strict=True):
+                    for first in range(0, (last or 0) + 1 if rows else 0, REWRITE_ROWS):
+                        begun = time.monotonic()
+                        cursor.execute(
+                            f"INSERT INTO rewritten.main.{name} FROM {name} WHERE rowid BETWEEN {first} AND {first + REWRITE_ROWS - 1}"
+                        )
+                        time.sleep(min(time.monotonic() - begun, 1.0))  # for pages
+                    done += rows
+                    progress(done, total)
+                cursor.execute("CHECKPOINT rewritten")
+            finally:
+                cursor.execute("DETACH rewritten")
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+
+    def _take_place(self, draft: Path) -> None:
+        """Put the new file in place of the old one while no query runs. Raises StoreBusyError where queries do not end.
+
+        Threads that read already may go on and end; others wait.
+        """
+        self._swapping = True
+        try:
+            begun, interrupted = time.monotonic(), False
+            while True:
+                with self._mutex:
+                    if not (reading := [cursor for cursor in list(self._cursors) if _is_open(cursor)]):
+                        self._replace(draft)
+                        return
+                waited = time.monotonic() - begun
+                if waited > READERS_SECONDS and not interrupted:
+                    interrupted = True
+                    for cursor in reading:
+                        cursor.interrupt()
+                if waited > 2 * READERS_SECONDS:
+                    attempt = "Try again when nobody reads it"
+                    raise StoreBusyError("the store was copied but is read without a pause", where=str(self.path), attempt=attempt)
+                del reading
+                time.sleep(0.005)
+        finally:
+            self._swapping = False
+
+    def _replace(self, draft: Path) -> None:
+        if self._closed:
+            raise StoreBrokenError("the store is closed", where=str(self.path))
+        cursor = self._fresh()
+        cursor.execute("FORCE CHECKPOINT")
+        cursor.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._close(connection)
+        try:
+            if log_path(self.path).exists():
+                raise OSError("the log of the database could not be emptied")
+            os.replace(draft, self.path)
+            sync_folder(self.home)
+        finally:
+            self._connection = self._open()
+            self._count_change(None)
+
     @contextmanager
     def in_background(self) -> Iterator[None]:
         """Commits of this thread within the context are not urgent: pages may show them a few seconds later."""
@@ -179,6 +305,19 @@ class Database:
             yield
         finally:
             self._thread.background = False
+
+    def erased(self) -> ErasedMatcher | None:
+        """What tells records of erased subjects; None where nothing was erased. Raises StoreBrokenError where the key is missing."""
+        try:
+            state = (self.home / ERASURES).stat()
+        except FileNotFoundError:
+            return None
+        stamp = state.st_mtime_ns, state.st_ino
+        known, matcher = self._erased
+        if known != stamp:
+            matcher = matcher_of(self.home)
+            self._erased = stamp, matcher
+        return matcher
 
     def free_bytes(self) -> int:
         """Free space on the disk that holds the store."""
@@ -306,6 +445,21 @@ def log_path(database: Path) -> Path:
     return database.with_name(database.name + ".wal")
 
 
+def remove_rewritten(home: Path) -> None:
+    """Remove what a rewrite that was interrupted left behind. Raises OSError."""
+    for path in (home / REWRITTEN, log_path(home / REWRITTEN)):
+        path.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Sync the entries of a folder to the disk. Raises OSError."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def _lock_owner_pid(path: Path) -> int | None:
     """PID of another process that holds a lock on the file, or None. This process must not have the file open."""
     with suppress(OSError), path.open("rb+") as file:
@@ -313,6 +467,17 @@ def _lock_owner_pid(path: Path) -> int | None:
         kind, _, _, _, pid = struct.unpack("hhqqi4x", fcntl.fcntl(file, fcntl.F_GETLK, query))
         return None if kind == fcntl.F_UNLCK else int(pid)
     return None
+
+
+def _is_open(cursor: Cursor) -> bool:
+    """Whether a connection was not closed; asks without waiting for its query."""
+    try:
+        cursor.query_progress()
+    except duckdb.ConnectionException:
+        return False
+    except duckdb.Error:
+        return True
+    return True
 
 
 def _commit(cursor: Cursor) -> None:

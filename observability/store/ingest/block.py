@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from observability.core.catalog import Catalog, Model
+from observability.core.time import naive_utc
 from observability.store.db.catalog_store import add_columns, add_model, read_catalog
 from observability.store.db.record_tables import kind_columns, kind_tables
 from observability.store.db.schema import LABEL_COLUMNS, model_table
@@ -24,7 +25,7 @@ from observability.store.rollup.outcomes import outcome_columns
 from observability.store.rollup.rollup import add_to_rollups, merge_if_grown
 
 Cursor = duckdb.DuckDBPyConnection
-CONFLICT = "conflicting_duplicate"
+CONFLICT, EXPIRED = "conflicting_duplicate", "expired"
 
 
 def store_parsed_block(
@@ -74,7 +75,9 @@ def _store_model_records(
     """Store the predictions and labels of one model and add them to its rollups."""
     rows = stage_predictions(writer, model, predictions, now) if predictions is not None and predictions.num_rows else None
     revisions = stage_labels(writer, labels, now) if labels is not None and labels.num_rows else None
-    tables = [table for table in (rows, revisions) if table is not None]
+    if rows is not None and model.rows_from is not None:
+        rows, revisions = _without_expired(ledger, model, model.rows_from, rows, revisions, now)
+    tables = [table for table in (rows, revisions) if table is not None and table.num_rows]
     if not tables:
         return
     hashes = pa.chunked_array([chunk for table in tables for chunk in table["id_hash"].chunks], pa.uint64())
@@ -102,6 +105,32 @@ def _store_model_records(
         insert_rows(writer, model_table("labels", model.key), list(LABEL_COLUMNS), fresh)
     add_to_rollups(writer, model, rows, older, _label_revisions(stored.labels, fresh), threads=threads)
     merge_if_grown(writer, model)
+
+
+def _without_expired(
+    ledger: LineLedger, model: Model, start: datetime, rows: pa.Table, revisions: pa.Table | None, now: datetime
+) -> tuple[pa.Table | None, pa.Table | None]:
+    """Refuse predictions from before an instant, whose counts are kept while their rows were removed: they would be counted twice."""
+    old = pc.less(rows["at"], pa.scalar(naive_utc(start), rows["at"].type))
+    expired = rows.filter(old)
+    if not expired.num_rows:
+        return rows, revisions
+    size = expired.num_rows
+    message = f"rows of {model.name} before {start:%Y-%m-%d} are not kept; got a prediction at"
+    refused = {
+        "raw": [""] * size,
+        "reason": [EXPIRED] * size,
+        "message": [f"{message} {at:%Y-%m-%d}" for at in expired["at"].to_pylist()],
+        "kind": ["prediction"] * size,
+        "model": [model.name] * size,
+    }
+    texts = {name: pa.array(values, pa.string()) for name, values in refused.items()}
+    ledger.refuse(pa.table({"line": expired["line"], **texts}), int(now.timestamp() // 3600))
+    rows = rows.filter(pc.invert(old))
+    if revisions is not None:
+        revisions = revisions.filter(pa.array(~np.isin(revisions["line"].to_numpy(), expired["line"].to_numpy())))
+        revisions = revisions if revisions.num_rows else None
+    return rows if rows.num_rows else None, revisions
 
 
 def _label_revisions(stored: pa.Table, fresh: pa.Table | None) -> pa.Table | None:

@@ -31,6 +31,7 @@ from observability.store.db.failures import broken_disk, error_summary, store_fa
 from observability.store.db.repairs import note_known_store, note_repair
 from observability.store.ingest import landing
 from observability.store.ingest.block import store_parsed_block
+from observability.store.ingest.erased_lines import clean_segment, without_erased
 from observability.store.ingest.landing import Segment
 from observability.store.ingest.line_counts import LineLedger
 from observability.store.ingest.parse import parse_block
@@ -210,6 +211,9 @@ def load_segments(
             total = _load_small_segments(writer, store, fresh, catalog, now)
         elif fresh:
             total = _load_large_segment(writer, store, fresh[0], catalog, now, progress)
+    if (erased := store.erased()) is not None:
+        for segment in group:
+            clean_segment(segment.path, erased)
     landing.move_segments(store.landing, group, now)
     if progress:
         progress(sum(segment.size for segment in group), total.lines)
@@ -274,6 +278,8 @@ def _load_block(
 
     segments, last_lines: of a block made of several segments, their names and the number of the last line of each.
     """
+    if (erased := store.erased()) is not None:
+        block = without_erased(block, erased)
     parsed = parse_block(writer, block, catalog, defaults, now)
     if (promoted := promote_arrived_groups(writer, parsed, catalog)) is not None:
         catalog = promoted

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from observability.core.catalog import Model
-from observability.core.errors import StoreBrokenError
+from observability.core.errors import StoreBrokenError, StoreBusyError
 from observability.core.formatting import plural, with_full_stop
 from observability.core.questions import NULL
 from observability.core.time import aware_utc, naive_utc
@@ -20,7 +21,9 @@ from observability.core.window import EPOCH as FIRST_HOUR
 from observability.core.window import HOUR, Window
 from observability.store.db.catalog_store import stream_numbers
 from observability.store.db.database import FLOOR_BYTES, Database
+from observability.store.db.erasures import erasure_problems, erasures
 from observability.store.db.failures import error_summary
+from observability.store.db.keeping import keeping_problems, last_done
 from observability.store.db.record_tables import kind_columns, kind_tables, schema_version
 from observability.store.db.repairs import repairs
 from observability.store.db.results import single_row
@@ -33,6 +36,7 @@ from observability.store.query.source import snapshot, snapshot_streams
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+RewriteProgress = Callable[[int, int], object]
 RULE = "string_split_regex(message, '; |: the ')[1]"
 """The rule that a rejected line broke: its message without the value."""
 PACKAGES = ("duckdb", "streamlit", "pandas", "pyarrow", "numba")
@@ -44,7 +48,9 @@ def storage_status(store: Database) -> dict[str, Any]:
     home; database {path, bytes, schema}; disk {free_bytes, floor_bytes}; versions {package: version}; models: a list of {model, task,
     sample, versions, predictions, reference_rows, labels, first, last, last_arrived, hours_since_last, bytes}; records {kind: rows};
     landing {segments, bytes, open, failed}; waiting {at, seconds} of the oldest published segment; set_aside: the failed segments with
-    their reasons; loaded {segments, last}; rejected {total, reasons: {reason: n}, last}; repairs: what was damaged or lost and mended;
+    their reasons; loaded {segments, last}; erasures {subjects, last};
+    keeping {backup, verified_restore, retention, night}: what was done last, each with at and hours, None where
+    it never was; rejected {total, reasons: {reason: n}, last}; repairs: what was damaged or lost and mended;
     problems: sentences about what a person should know. Where the database or landing cannot be read, a problem says why, and what it
     holds is empty or None.
     """
@@ -61,8 +67,13 @@ def storage_status(store: Database) -> dict[str, Any]:
         "loaded": {"segments": None, "last": None},
         "rejected": {"total": None, "reasons": {}, "last": None},
         "repairs": repairs(store.home),
+        "erasures": {"subjects": None, "last": None},
+        "keeping": _keeping_status(store),
         "problems": [],
     }
+    with suppress(StoreBrokenError):  # told by `storage_problems`
+        erased = erasures(store.home)
+        body["erasures"] = {"subjects": len(erased), "last": max((erasure.at for erasure in erased), default=None)}
     with suppress(OSError):  # first, so that with an empty backlog all later counts are complete; `storage_problems` says why not
         body["landing"] = landing.landing_backlog(store.landing)
         body["waiting"] = landing.oldest_waiting(store.landing)
@@ -96,6 +107,7 @@ def storage_problems(store: Database) -> list[str]:
             f"The disk has {free // 2**20} MB free. Nothing is loaded below {FLOOR_BYTES // 2**20} MB; records wait in landing. "
             "Free some space"
         )
+    found += erasure_problems(store.home) + keeping_problems(store.home)
     return [with_full_stop(sentence) for sentence in found]
 
 
@@ -113,6 +125,17 @@ def _database_status(store: Database, files: dict[str, Any]) -> dict[str, Any]:
             "loaded": {"segments": segments, "last": _utc_text(last_loaded)},
             "rejected": {"total": sum(reasons.values()), "reasons": reasons, "last": _utc_text(last_rejected)},
         }
+
+
+def _keeping_status(store: Database) -> dict[str, Any]:
+    """The last backup, verified restore, retention and night, each with its age in hours; None where it never was."""
+    done, now = last_done(store.home), datetime.now(UTC)
+    return {
+        name: None
+        if name not in done
+        else {**done[name], "hours": round((now - datetime.fromisoformat(done[name]["at"])).total_seconds() / 3600, 1)}
+        for name in ("backup", "verified_restore", "retention", "night")
+    }
 
 
 def package_versions() -> dict[str, str | None]:
@@ -256,15 +279,16 @@ def _unregistered_columns(
     return found
 
 
-def remove_sample(store: Database) -> dict[str, Any]:
+def remove_sample(store: Database, progress: RewriteProgress | None = None) -> dict[str, Any]:
     """Remove the sample fleet: its models, and every record that came with it, those that name no model included.
 
     Returns {"models": their names, "predictions", "labels", "records", "rejected", "artifacts"}: how many of each were removed.
     """
     names = [model.name for model in store.catalog().models if model.sample]
-    removed = [remove_model(store, name) for name in names]
+    removed = [_removed_model(store, name) for name in names]
     with store.write() as writer:
         left = _remove_sample_records(writer)
+    _rewrite_after(store, "the sample fleet was removed", progress)
     counts = {key: sum(each[key] for each in removed) for key in ("predictions", "labels", "records", "rejected", "artifacts")}
     return {"models": names, **counts, "records": counts["records"] + left}
 
@@ -274,13 +298,30 @@ def _remove_sample_records(writer: duckdb.DuckDBPyConnection) -> int:
     return sum(int(single_row(writer, f"DELETE FROM {table} WHERE sample")[0]) for table in kind_tables().values())
 
 
-def remove_model(store: Database, name: str) -> dict[str, Any]:
+def remove_model(store: Database, name: str, progress: RewriteProgress | None = None) -> dict[str, Any]:
     """Remove a model with all of its records: tables, catalog, rejected lines, arrivals, runs, events, artifacts, and its lines in loaded
-    segments. With the last model of the sample fleet go the records of the fleet that name no model.
+    segments. With the last model of the sample fleet go the records of the fleet that name no model. The database file is rewritten, so
+    that no bytes of them are left in it; backups keep what they hold.
 
     Returns {"model", "predictions", "labels", "records", "rejected", "artifacts"}: how many of each were removed. Lines that wait in
-    landing are loaded later. Raises NotFoundError for an unknown model.
+    landing are loaded later. progress: called with the rows rewritten and all rows. Raises NotFoundError for an unknown model.
     """
+    removed = _removed_model(store, name)
+    _rewrite_after(store, f"the model {name} was removed", progress)
+    return removed
+
+
+def _rewrite_after(store: Database, what: str, progress: RewriteProgress | None) -> None:
+    """Rewrite the database file after something was removed. Raises StoreBrokenError that says so where that cannot be done."""
+    try:
+        store.rewrite(progress)
+    except (StoreBrokenError, StoreBusyError) as error:
+        attempt = f"{error.attempt or 'Check the disk'}. Then run: observability retention --rewrite"
+        raise StoreBrokenError(f"{what}, but bytes of it stay until the store is rewritten", got=error.what, attempt=attempt) from error
+
+
+def _removed_model(store: Database, name: str) -> dict[str, Any]:
+    """Remove a model with all of its records, without rewriting the database file; how many of each were removed."""
     model = store.catalog().model(name)
     with store.write() as writer:
         tables = {table: model_table(table, model.key) for table in ("predictions", "labels")}
@@ -292,7 +333,7 @@ def remove_model(store: Database, name: str) -> dict[str, Any]:
             if "model" in kind_columns(kind):
                 records += _delete_rows(writer, f"DELETE FROM {table} WHERE model = ?", name)
         drop_model_tables(writer, model.key)
-        for table in ("versions", "columns", "edges", "streams", "rollups", "settings_kept", "models"):
+        for table in ("versions", "columns", "edges", "streams", "rollups", "retained", "settings_kept", "models"):
             writer.execute(f"DELETE FROM {table} WHERE key = ?", [model.key])
         if model.sample and not any(other.sample for other in store.catalog().models if other.name != name):
             records += _remove_sample_records(writer)

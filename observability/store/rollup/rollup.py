@@ -5,7 +5,7 @@ all raw rows, `merge_rollups` adds up rows with equal keys, `compact_rollups` co
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 
@@ -59,14 +59,20 @@ def add_to_rollups(
 def rebuild_rollups(writer: Cursor, name: str, streams_only: Iterable[int] | None = None, *, threads: int = 2) -> None:
     """Rebuild the rollups of a model from its raw rows with its present classes, threshold, edges and sensitive columns.
 
-    streams_only: rebuild only these streams. The decisions of the raw rows are recomputed as well. Compacted arrivals stay compacted.
+    streams_only: rebuild only these streams. The decisions of the raw rows are recomputed as well. Compacted arrivals stay compacted, and
+    counts of removed rows (`Model.rows_from`) stay as they are.
     """
     model = read_catalog(writer).model(name)
     chosen = sorted(stream_numbers(writer, model.key).values() if streams_only is None else set(streams_only))
-    predictions, labels = model_table("predictions", model.key), model_table("labels", model.key)
+    predictions = model_table("predictions", model.key)
     wanted = ", ".join(map(str, chosen)) or "NULL"
+    replaced = ["true" if streams_only is None else f"stream IN ({wanted})"]
+    if model.rows_from is not None:  # what was counted of removed rows stays; rows of references have period 0
+        numbers = [number for (_, environment), number in stream_numbers(writer, model.key).items() if environment == "reference"]
+        first = int(model.rows_from.timestamp() // 3600)
+        replaced.append(f"(period >= {first} OR list_contains({numbers}::SMALLINT[], stream))")
     for table in ("counts", "sums"):
-        writer.execute(f"DELETE FROM {model_table(table, model.key)}" + ("" if streams_only is None else f" WHERE stream IN ({wanted})"))
+        writer.execute(f"DELETE FROM {model_table(table, model.key)} WHERE {' AND '.join(replaced)}")
     if streams_only is None:
         kept = ", ".join(map(sql_literal, sliced_columns(model)))
         writer.execute(f"DELETE FROM {model_table('slices', model.key)} WHERE reference NOT IN ({kept})")
@@ -74,19 +80,48 @@ def rebuild_rollups(writer: Cursor, name: str, streams_only: Iterable[int] | Non
     writer.execute(
         f"UPDATE {predictions} SET decision = {new_decision} WHERE stream IN ({wanted}) AND decision IS DISTINCT FROM {new_decision}"
     )
-    parts = writer.execute(f"SELECT DISTINCT rowid // {REBUILD_ROWS} FROM {predictions} WHERE stream IN ({wanted}) ORDER BY 1").fetchall()
+    _add_stored_rows(writer, model, f"stream IN ({wanted})", threads)
+    _coarsen_arrivals(writer, model, compaction_hours(writer).get(model.key, 0))
+    merge_rollups(writer, model)
+
+
+def rebuild_days(writer: Cursor, name: str, touched: Iterable[tuple[int, date]], *, merge: bool = True, threads: int = 2) -> None:
+    """Compute the rollups of some days of some streams of a model again from its raw rows: (stream, day in UTC); of references all rows.
+
+    merge: add up rows with equal keys afterwards.
+    """
+    model = read_catalog(writer).model(name)
+    references = {number for (_, environment), number in stream_numbers(writer, model.key).items() if environment == "reference"}
+    days: dict[int, set[date]] = {}
+    for stream, day in touched:
+        days.setdefault(stream, set()).add(day)
+    if whole := sorted(references & days.keys()):
+        rebuild_rollups(writer, name, whole, threads=threads)
+    for stream in sorted(days.keys() - references):
+        numbers = ", ".join(str((day - date(1970, 1, 1)).days) for day in days[stream])
+        for table in ("counts", "sums"):
+            writer.execute(f"DELETE FROM {model_table(table, model.key)} WHERE stream = {stream} AND floor(period / 24) IN ({numbers})")
+        dates = ", ".join(f"DATE '{day}'" for day in sorted(days[stream]))
+        _add_stored_rows(writer, model, f'stream = {stream} AND "at"::DATE IN ({dates})', threads)
+    _coarsen_arrivals(writer, model, compaction_hours(writer).get(model.key, 0))
+    if merge:
+        merge_rollups(writer, model)
+
+
+def _add_stored_rows(writer: Cursor, model: Model, chosen: str, threads: int) -> None:
+    """Add the stored predictions that meet a condition, with their labels, to rollups that hold none of them."""
+    predictions, labels = model_table("predictions", model.key), model_table("labels", model.key)
+    parts = writer.execute(f"SELECT DISTINCT rowid // {REBUILD_ROWS} FROM {predictions} WHERE {chosen} ORDER BY 1").fetchall()
     columns = [*outcome_columns(model), "absent", "wrong", *(column.column for column in model.columns)]
     selected = ", ".join(f'"{column}"' for column in dict.fromkeys(columns))
     for (part,) in parts:
         start = part * REBUILD_ROWS
-        some = f"FROM {predictions} WHERE rowid BETWEEN {start} AND {start + REBUILD_ROWS - 1} AND stream IN ({wanted})"
+        some = f"FROM {predictions} WHERE rowid BETWEEN {start} AND {start + REBUILD_ROWS - 1} AND {chosen}"
         rows = arrow_result(writer, f"SELECT {selected} {some}")
         revisions = arrow_result(
             writer, f'SELECT id, "at", arrived, value, number, true AS is_new FROM {labels} WHERE id_hash IN (SELECT id_hash {some})'
         )
         add_to_rollups(writer, model, rows, None, revisions, threads=threads)
-    _coarsen_arrivals(writer, model, compaction_hours(writer).get(model.key, 0))
-    merge_rollups(writer, model)
 
 
 def merge_rollups(writer: Cursor, model: Model) -> None:

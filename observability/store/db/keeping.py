@@ -1,0 +1,118 @@
+"""What a home keeps, and for how long: `HOME/keeping.toml`.
+
+[retention]                # days, for every model; what is absent is kept for ever
+rows = 400                 # predictions with their labels; their counts stay
+explanations = 90          # explanations, expected errors and answers of the model
+rejected = 30              # rejected lines
+[retention.models.loan]    # other days for one model
+rows = 90
+[retention.kinds]          # records of other kinds
+step = 180
+[backup]
+folder = "/mnt/backups"    # a backup is made every night
+keep = 14                  # newest backups that are kept; absent, all
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from observability.core.errors import UsageError
+from observability.core.private_file import replace_private_file
+from observability.records.kinds import KINDS
+
+FILE, DONE = "keeping.toml", "keeping.json"
+"""The settings, and what was done last: {backup, verified_restore, retention, night: {at, …}}."""
+OF_MODELS = ("rows", "explanations")
+KEPT_FOREVER = ("prediction", "label", "price")
+"""Kinds without days of their own: the first two are `rows`, and a price holds until the next."""
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """Days by what is kept: of every model, of single models, of other kinds; the folder of nightly backups and how many are kept."""
+
+    days: Mapping[str, int] = field(default_factory=dict)
+    models: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    backup_folder: Path | None = None
+    backups_kept: int | None = None
+
+    def of_model(self, what: str, model: str) -> int | None:
+        """Days for which `rows` or `explanations` of a model are kept; None for ever."""
+        return self.models.get(model, {}).get(what, self.days.get(what))
+
+
+def read_keeping(home: Path) -> Keeping:
+    """The settings of a home; nothing is removed where there is no file. Raises UsageError for an invalid one."""
+    try:
+        body = tomllib.loads((home / FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Keeping()
+    except (OSError, ValueError) as error:
+        raise UsageError("the settings of what is kept cannot be read", where=FILE, got=error) from None
+    _require_known("table", body, ("retention", "backup"), "")
+    retention, own = _table(body, "retention"), _table(body, "backup")
+    models, kinds = _table(retention, "models"), _table(retention, "kinds")
+    _require_known("setting", retention, (*OF_MODELS, "rejected", "models", "kinds"), "[retention]")
+    _require_known("kind", kinds, [kind for kind in KINDS if kind not in KEPT_FOREVER], "[retention.kinds]")
+    _require_known("setting", own, ("folder", "keep"), "[backup]")
+    for name in models:
+        _require_known("setting", _table(models, name), OF_MODELS, f"[retention.models.{name}]")
+    folder = own.get("folder")
+    if folder is not None and not (isinstance(folder, str) and Path(folder).is_absolute()):
+        raise UsageError("the folder of backups must be an absolute path", where=f"{FILE} [backup]", got=repr(folder))
+    return Keeping(
+        days={name: _days(name, retention[name]) for name in (*OF_MODELS, "rejected") if name in retention},
+        models={name: {what: _days(what, days) for what, days in _table(models, name).items()} for name in models},
+        kinds={kind: _days(kind, days) for kind, days in kinds.items()},
+        backup_folder=Path(folder) if folder else None,
+        backups_kept=_days("keep", own["keep"], "a whole number of backups") if "keep" in own else None,
+    )
+
+
+def _table(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = body.get(name, {})
+    if not isinstance(found, Mapping):
+        raise UsageError("a table was expected", where=FILE, got=f"{name} = {found!r}", expected=f"[{name}]")
+    return found
+
+
+def _require_known(what: str, body: Mapping[str, Any], known: Any, where: str) -> None:
+    if unknown := sorted(set(body) - set(known)):
+        raise UsageError(f"unknown {what}", where=f"{FILE} {where}".strip(), got=", ".join(unknown), expected=", ".join(known))
+
+
+def _days(name: str, value: Any, expected: str = "a whole number of days") -> int:
+    if type(value) is not int or value < 1:
+        raise UsageError("the number cannot be used", where=f"{FILE} {name}", got=repr(value), expected=f"{expected}, at least 1")
+    return value
+
+
+def note_done(home: Path, what: str, body: Mapping[str, Any]) -> None:
+    """Note that something was done now: `backup`, `verified_restore`, `retention`, `night`. A disk that refuses is no failure of it."""
+    done = {**last_done(home), what: {"at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"), **body}}
+    with suppress(OSError):
+        replace_private_file(home / DONE, json.dumps(done))
+
+
+def last_done(home: Path) -> dict[str, Any]:
+    """What was done last, by name, each with its time `at` (RFC 3339, UTC); empty where nothing was."""
+    with suppress(OSError, ValueError):
+        body = json.loads((home / DONE).read_text(encoding="utf-8"))
+        return body if isinstance(body, dict) else {}
+    return {}
+
+
+def keeping_problems(home: Path) -> list[str]:
+    """What a person should know: settings that cannot be read, and what failed last night."""
+    try:
+        read_keeping(home)
+    except UsageError as error:
+        return [str(error)]
+    return [f"Last night: {sentence}" for sentence in last_done(home).get("night", {}).get("failures", ())]

@@ -1,0 +1,206 @@
+"""Erase what the database holds about erased subjects: rows about them are deleted, texts that mention them get a mark.
+
+The rollups of the touched days are computed again. Counts of arrivals stay: they name nobody.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import pyarrow as pa
+
+from observability.core.catalog import Model
+from observability.store.db.catalog_store import read_catalog, stream_numbers
+from observability.store.db.erasures import SHORTEST_WORD, ErasedMatcher, text_core
+from observability.store.db.record_tables import kind_columns, kind_tables
+from observability.store.db.results import Cursor
+from observability.store.db.schema import model_table, quoted_identifier
+from observability.store.rollup.rollup import rebuild_days
+
+FOLLOWED = {"verdict": "verdict", "action": "action", "what_if": "what_if"}
+"""Kinds about one prediction whose later records name only their own id, and the field of that id."""
+KEPT_TABLES = ("rejected", "manifest", "migrations", "hashing", "streams", "columns", "rollups", "arrivals")
+KEPT_COLUMNS = {("models", "name"), ("versions", "version"), ("edges", "version"), ("edges", "reference"), ("reviews", "review")}
+"""Names that the product needs; they are no values of records."""
+
+
+@dataclass
+class ErasedRows:
+    """What was erased: rows by table, texts that got a mark, ids of predictions by model."""
+
+    rows: Counter[str] = field(default_factory=Counter)
+    texts: int = 0
+    reviews: int = 0
+    ids: dict[str, list[str]] = field(default_factory=dict)
+
+
+def prediction_ids(cursor: Cursor, model: Model, erased: ErasedMatcher, subject: str | None = None) -> list[str]:
+    """Ids of the predictions of a model about erased subjects, by their subject or their id. Read-only.
+
+    subject: one that is being erased, which is also looked for inside of ids, those of labels included.
+    """
+    predictions, labels = model_table("predictions", model.key), model_table("labels", model.key)
+    subjects = _column(cursor, f"SELECT DISTINCT subject FROM {predictions} WHERE subject IS NOT NULL")
+    found = set(
+        _column(
+            cursor,
+            f"SELECT DISTINCT id FROM {predictions} WHERE list_contains(?::VARCHAR[], subject)",
+            [name for name in subjects if erased.is_subject(name)],
+        )
+    )
+    for table in (predictions, labels):
+        if subject is not None and len(text_core(subject)) >= SHORTEST_WORD:
+            some = _column(cursor, f"SELECT DISTINCT id FROM {table} WHERE contains(id, ?)", text_core(subject))
+            found.update(name for name in some if erased.cleaned_text(name) != name)
+        if erased.predictions.get(model.name):
+            found.update(name for name in _column(cursor, f"SELECT DISTINCT id FROM {table}") if erased.is_prediction(model.name, name))
+    return sorted(found)
+
+
+def erase_rows(writer: Cursor, erased: ErasedMatcher, subject: str | None = None, *, threads: int = 2) -> ErasedRows:
+    """Erase what the database holds about erased subjects. subject: one that is being erased; without it, every text is looked at.
+
+    Its blocks keep the bytes of deleted rows until the database is rewritten.
+    """
+    done = ErasedRows()
+    for model in read_catalog(writer).models:
+        ids = prediction_ids(writer, model, erased, subject)
+        if ids:
+            done.ids[model.name] = ids
+            _delete_predictions(writer, model, ids, done, threads)
+    _delete_records(writer, erased, done)
+    needles = None if subject is None else written_forms(subject)
+    _delete_rejected(writer, erased, needles, done)
+    _mark_texts(writer, erased, needles, done)
+    return done
+
+
+def _delete_predictions(writer: Cursor, model: Model, ids: Sequence[str], done: ErasedRows, threads: int) -> None:
+    """Delete the predictions of these ids with all that belongs to them, and the cached answers of the model, which name neighbours."""
+    predictions = model_table("predictions", model.key)
+    references = {number: version for (version, place), number in stream_numbers(writer, model.key).items() if place == "reference"}
+    writer.register("erased_ids", pa.table({"id": pa.array(ids, pa.string())}))
+    mine = "id IN (SELECT id FROM erased_ids)"
+    touched = writer.execute(f'SELECT DISTINCT stream, "at"::DATE FROM {predictions} WHERE {mine}').fetchall()
+    of_references = writer.execute(
+        f"SELECT stream, count(*) FROM {predictions} WHERE {mine} AND list_contains(?::SMALLINT[], stream) GROUP BY stream",
+        [list(references)],
+    ).fetchall()
+    for table in ("predictions", "labels", "attributions", "estimates"):
+        done.rows[table] += _count(writer, f"DELETE FROM {model_table(table, model.key)} WHERE {mine}")
+    writer.unregister("erased_ids")
+    done.rows["cached answers"] += _count(writer, f"DELETE FROM {model_table('computed', model.key)}")
+    for stream, count in of_references:
+        writer.execute(
+            "UPDATE versions SET reference_rows = reference_rows - ? WHERE key = ? AND version = ?", [count, model.key, references[stream]]
+        )
+    rebuild_days(writer, model.name, touched, threads=threads)
+
+
+def _delete_records(writer: Cursor, erased: ErasedMatcher, done: ErasedRows) -> None:
+    """Delete records of other kinds about erased subjects and their predictions, with later records of the same verdict or action."""
+    for kind, table in kind_tables().items():
+        columns = kind_columns(kind)
+        if "subject" in columns and kind != "signature":
+            subjects = _column(writer, f"SELECT DISTINCT subject FROM {table} WHERE subject IS NOT NULL")
+            gone = [name for name in subjects if erased.is_subject(name)]
+            done.rows[table] += _count(writer, f"DELETE FROM {table} WHERE list_contains(?::VARCHAR[], subject)", gone)
+        if "prediction" not in columns:
+            continue
+        pairs = writer.execute(f"SELECT DISTINCT model, prediction FROM {table} WHERE prediction IS NOT NULL").fetchall()
+        for model, name in pairs:
+            if not erased.is_prediction(model, name):
+                continue
+            about = "prediction = ? AND model IS NOT DISTINCT FROM ?"
+            if kind in FOLLOWED:
+                own = quoted_identifier(FOLLOWED[kind])
+                about = f"{own} IN (SELECT {own} FROM {table} WHERE {about})"
+            done.rows[table] += _count(writer, f"DELETE FROM {table} WHERE {about}", name, model)
+
+
+def _delete_rejected(writer: Cursor, erased: ErasedMatcher, needles: Sequence[str] | None, done: ErasedRows) -> None:
+    """Delete rejected lines that are about erased subjects or mention them."""
+    searched = "" if needles is None or erased.predictions else f"WHERE {_contains('raw', needles)} OR {_contains('message', needles)}"
+    rows = writer.execute(f"SELECT rowid, raw, message FROM rejected {searched}").fetchall()
+    gone = [
+        rowid
+        for rowid, raw, message in rows
+        if any(erased.cleaned_text(text) != text for text in (raw or "", message or ""))
+        or erased.is_about((raw or "").encode("utf-8", "surrogatepass"))
+    ]
+    done.rows["rejected"] += _count(writer, "DELETE FROM rejected WHERE list_contains(?::BIGINT[], rowid)", gone)
+
+
+def _mark_texts(writer: Cursor, erased: ErasedMatcher, needles: Sequence[str] | None, done: ErasedRows) -> None:
+    """Put a mark in place of erased subjects and ids in the texts of every table."""
+    people = {table for kind, table in kind_tables().items() if {"author", "text", "note"} & kind_columns(kind).keys()}
+    columns = writer.execute(
+        """SELECT table_name, column_name, data_type FROM duckdb_columns() JOIN duckdb_tables() USING (database_name, table_name)
+        WHERE database_name = current_database() AND NOT duckdb_tables.temporary AND data_type IN ('VARCHAR', 'JSON') ORDER BY ALL"""
+    ).fetchall()
+    for table, column, kind in columns:
+        if table in KEPT_TABLES or (table, column) in KEPT_COLUMNS or (table.startswith(("predictions_", "labels_")) and column == "id"):
+            continue
+        name, quoted = quoted_identifier(table), quoted_identifier(column)
+        # what people write may name ids of erased predictions; other records only the subject itself
+        searched = "" if needles is None or table in people else f"AND {_contains(quoted, needles)}"
+        changed: dict[str, str] = {}
+        for text in _column(
+            writer, f"SELECT DISTINCT {quoted}::VARCHAR FROM {name} WHERE length({quoted}::VARCHAR) >= {SHORTEST_WORD} {searched}"
+        ):
+            cleaned = _cleaned(erased, text, kind, marks_review=(table, column) == ("reviews", "body"))
+            if cleaned != text:
+                changed[text] = cleaned
+        if not changed:
+            continue
+        writer.register("changed_texts", pa.table({"old": pa.array(list(changed), pa.string()), "new": pa.array(list(changed.values()))}))
+        count = _count(
+            writer,
+            f"UPDATE {name} SET {quoted} = changed_texts.new::{kind} FROM changed_texts WHERE {quoted}::VARCHAR = changed_texts.old",
+        )
+        writer.unregister("changed_texts")
+        done.texts += count
+        done.reviews += count if table == "reviews" else 0
+
+
+def _cleaned(erased: ErasedMatcher, text: str, kind: str, *, marks_review: bool) -> str:
+    """A stored text with its marks. A review's body also notes in `erased` on which days something was erased from it."""
+    if kind != "JSON":
+        return erased.cleaned_text(text)
+    try:
+        body: Any = json.loads(text)
+    except ValueError:
+        return erased.cleaned_text(text)
+    cleaned = erased.cleaned_json(body)
+    if cleaned == body:
+        return text
+    if marks_review and isinstance(cleaned, dict):
+        cleaned["erased"] = sorted({*cleaned.get("erased", ()), datetime.now(UTC).date().isoformat()})
+    return json.dumps(cleaned, ensure_ascii=False)
+
+
+def written_forms(subject: str) -> list[str]:
+    """The ways in which a subject stands in stored texts: plain, and as JSON and addresses write it."""
+    core = text_core(subject)
+    return sorted({core, json.dumps(core)[1:-1], json.dumps(core, ensure_ascii=False)[1:-1], quote(core, safe=""), quote(core)})
+
+
+def _contains(column: str, needles: Sequence[str]) -> str:
+    """SQL: whether a text contains one of the needles."""
+    texts = ("'" + needle.replace("'", "''") + "'" for needle in needles)
+    return "(" + " OR ".join(f"contains({column}::VARCHAR, {text})" for text in texts) + ")"
+
+
+def _column(cursor: Cursor, query: str, *parameters: object) -> list[str]:
+    """The only column of a query result."""
+    return [value for (value,) in cursor.execute(query, list(parameters)).fetchall()]
+
+
+def _count(writer: Cursor, statement: str, *parameters: object) -> int:
+    """Run a statement that changes rows; return their number."""
+    ((count,),) = writer.execute(statement, list(parameters)).fetchall()
+    return int(count)

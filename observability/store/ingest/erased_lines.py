@@ -1,0 +1,83 @@
+"""Later arrivals about erased subjects are refused before they are parsed, and their lines in landing are emptied.
+
+They are recognized by `subject`, and by the id of an erased prediction in `id` or `prediction`. They count as rejected, with the reason
+`erased` and without their text.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from observability.store.db.erasures import ErasedMatcher, without_lines
+from observability.store.ingest import landing
+from observability.store.ingest.parse_types import LineBlock, RefusedLine
+
+REASON, MESSAGE = "erased", "the record is about a subject that was erased"
+
+
+def without_erased(block: LineBlock, erased: ErasedMatcher) -> LineBlock:
+    """The block without lines about erased subjects, which are refused; other lines keep their numbers."""
+    if isinstance(block.raw, bytes):
+        raw = block.raw
+    else:
+        raw = b"".join((text or "").encode("utf-8", "surrogatepass") + b"\n" for text in block.raw.to_pylist())
+    refused = tuple(
+        replace(line, raw="", message=erased.cleaned_text(line.message)) if erased.cleaned_text(line.raw) != line.raw else line
+        for line in block.refused
+    )
+    places = erased.erased_lines(raw)
+    if not places:
+        return replace(block, refused=refused)
+    dropped = tuple(RefusedLine(block.first_line + place, "", REASON, MESSAGE) for place in places)
+    return replace(block, raw=without_lines(raw, places), refused=(*refused, *dropped))
+
+
+def clean_segment(path: Path, erased: ErasedMatcher, needles: Sequence[bytes] = ()) -> int:
+    """Empty the lines of a segment that are about erased subjects; return how many lines changed. Its times stay. Raises OSError.
+
+    needles: in other lines that contain one of them, texts get a mark in place of erased subjects and ids.
+    """
+    draft = path.with_name(path.name + ".draft")
+    try:
+        count = sum(len(_changed_lines(raw, erased, needles)) for _, raw in landing.segment_blocks(path))
+        if not count:
+            return 0
+        with draft.open("wb") as file:
+            for _, raw in landing.segment_blocks(path):
+                lines = raw.split(b"\n")
+                for place, line in _changed_lines(raw, erased, needles).items():
+                    lines[place] = line
+                file.write(b"\n".join(lines))
+            file.flush()
+            os.fsync(file.fileno())
+        shutil.copystat(path, draft)
+        os.replace(draft, path)
+    except FileNotFoundError:  # moved or removed since it was listed
+        return 0
+    finally:
+        draft.unlink(missing_ok=True)
+    return count
+
+
+def _changed_lines(raw: bytes, erased: ErasedMatcher, needles: Sequence[bytes]) -> dict[int, bytes]:
+    """By their places (from 0), the lines of a buffer that change, as they are afterwards."""
+    changed = dict.fromkeys(erased.erased_lines(raw), b"")
+    if any(needle in raw for needle in needles):
+        for place, line in enumerate(raw.split(b"\n")):
+            if place not in changed and any(needle in line for needle in needles) and (cleaned := _cleaned_line(line, erased)) != line:
+                changed[place] = cleaned
+    return changed
+
+
+def _cleaned_line(line: bytes, erased: ErasedMatcher) -> bytes:
+    """A line whose texts have marks in place of erased subjects and ids."""
+    try:
+        body = json.loads(line)
+    except ValueError:
+        text = line.decode("utf-8", "surrogateescape")
+        return erased.cleaned_text(text).encode("utf-8", "surrogateescape")
+    cleaned = erased.cleaned_json(body)
+    return line if cleaned == body else json.dumps(cleaned, ensure_ascii=False).encode("utf-8", "surrogatepass")

@@ -1,0 +1,57 @@
+"""What the owner does every night: retention, a backup, a test that the backup restores, and the removal of old backups.
+
+A failure of one does not stop the others; it is noted for `status` and pages. A night that was missed is made up for.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from observability.core.errors import ObservabilityError
+from observability.store.backup import make_backup, remove_old_backups, verify_backup
+from observability.store.db.database import Database
+from observability.store.db.keeping import last_done, note_done, read_keeping
+from observability.store.retention import apply_retention
+
+NIGHT_HOUR = 2
+"""The hour (UTC) from which the night's work is due."""
+REWRITE_ON = 6
+"""The weekday (Sunday) of whose night the store is rewritten, so that the bytes of removed rows go."""
+
+
+def nightly_is_due(home: Path, now: datetime | None = None) -> bool:
+    """Whether the settings ask for anything, and it was not done since this night began. Raises UsageError for invalid settings."""
+    now, keeping = now or datetime.now(UTC), read_keeping(home)
+    if now.hour < NIGHT_HOUR or not (keeping.days or keeping.models or keeping.kinds or keeping.backup_folder):
+        return False
+    last = last_done(home).get("night", {}).get("at")
+    return last is None or datetime.fromisoformat(last).date() < now.date()
+
+
+def nightly_round(store: Database, now: datetime | None = None) -> dict[str, Any]:
+    """Do the night's work: {retention, backup, verified_restore, removed_backups, failures}; None or empty for what was not asked for."""
+    now, keeping, failures = now or datetime.now(UTC), read_keeping(store.home), list[str]()
+
+    def tried(what: str, work: Callable[[], Any]) -> Any:
+        try:
+            return work()
+        except (ObservabilityError, OSError) as error:
+            failures.append(f"{what} failed: {error}")
+            return None
+
+    done: dict[str, Any] = {"retention": None, "backup": None, "verified_restore": None, "removed_backups": []}
+    done["retention"] = tried("retention", lambda: apply_retention(store, now=now, rewrite=now.weekday() == REWRITE_ON))
+    if (folder := keeping.backup_folder) is not None:
+        made = tried("the backup", lambda: make_backup(store, folder))
+        if made is not None:
+            done["backup"] = made["backup"]
+            checked = tried("the test of the backup", lambda: verify_backup(store.home, folder))
+            failures += [] if checked is None else checked["problems"]
+            whole = checked is not None and not checked["problems"]
+            done["verified_restore"] = checked["backup"] if checked is not None and whole else None
+            if whole and keeping.backups_kept is not None:  # old ones go only after a new one was proved
+                kept = keeping.backups_kept
+                done["removed_backups"] = tried("the removal of old backups", lambda: remove_old_backups(folder, kept)) or []
+    note_done(store.home, "night", {**done, "failures": failures})
+    return {**done, "failures": failures}

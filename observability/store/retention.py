@@ -1,0 +1,127 @@
+"""Remove what is kept no longer, as `HOME/keeping.toml` says: raw rows, explanations, rejected lines, records of other kinds.
+
+Counts stay, so charts and metrics of earlier days stay; single rows, slices without counts and SQL over rows begin at the first kept day.
+Predictions from before that day are refused, since they would be counted twice.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from observability.core.catalog import Model
+from observability.core.time import naive_utc
+from observability.store.db.catalog_store import keep_rows_from, stream_numbers
+from observability.store.db.database import Database
+from observability.store.db.keeping import Keeping, note_done, read_keeping
+from observability.store.db.record_tables import kind_tables
+from observability.store.db.results import Cursor, single_row
+from observability.store.db.schema import model_table
+
+EXPLANATIONS = {"attributions": '"at"', "estimates": '"at"', "computed": '"at"'}
+
+
+@dataclass(frozen=True)
+class Expired:
+    """One thing that is kept no longer. what: rows, explanations, rejected, or a kind of records. statement: deletes it."""
+
+    what: str
+    model: str | None
+    before: datetime
+    count: int
+    statements: tuple[tuple[str, tuple[object, ...]], ...]
+    key: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """{what, model, before (date), rows}."""
+        return {"what": self.what, "model": self.model, "before": self.before.date().isoformat(), "rows": self.count}
+
+
+def apply_retention(
+    store: Database,
+    *,
+    dry_run: bool = False,
+    now: datetime | None = None,
+    rewrite: bool | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> dict[str, Any]:
+    """Remove what is kept no longer: {dry_run, removed: [{what, model, before, rows}], rewritten}. dry_run: only count it.
+
+    rewrite: rewrite the store, so that no bytes of removed rows stay; None: where anything was removed. Raises UsageError for invalid
+    settings.
+    """
+    keeping, now = read_keeping(store.home), now or datetime.now(UTC)
+    with store.cursor() as cursor:
+        expired = list(_expired(cursor, store.catalog().models, keeping, now))
+    if not dry_run:
+        for each in expired:
+            with store.write() as writer:
+                for statement, parameters in each.statements:
+                    writer.execute(statement, list(parameters))
+                if each.what == "rows" and each.key is not None:
+                    keep_rows_from(writer, each.key, each.before)
+        note_done(store.home, "retention", {"removed": [each.to_json() for each in expired if each.count]})
+    removed = [each for each in expired if each.count]
+    rewritten = not dry_run and (rewrite if rewrite is not None else bool(removed))
+    if rewritten:
+        store.rewrite(progress)
+    return {"dry_run": dry_run, "removed": [each.to_json() for each in removed], "rewritten": rewritten}
+
+
+def _expired(cursor: Cursor, models: tuple[Model, ...], keeping: Keeping, now: datetime) -> Iterator[Expired]:
+    """Everything that has days of its own, with the number of rows that are older; also where there are none."""
+    for model in models:
+        if (days := keeping.of_model("rows", model.name)) is not None:
+            yield _expired_rows(cursor, model, _first_kept_day(now, days))
+        if (days := keeping.of_model("explanations", model.name)) is not None:
+            yield _expired_explanations(cursor, model, _first_kept_day(now, days))
+    if (days := keeping.days.get("rejected")) is not None:
+        yield _expired_records(cursor, "rejected", "rejected", "at_loaded", _first_kept_day(now, days))
+    for kind, days in keeping.kinds.items():
+        yield _expired_records(cursor, kind, kind_tables()[kind], '"at"', _first_kept_day(now, days))
+
+
+def _first_kept_day(now: datetime, days: int) -> datetime:
+    """Midnight (UTC, naive) of the first day that is kept."""
+    return naive_utc(now).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
+
+
+def _expired_rows(cursor: Cursor, model: Model, before: datetime) -> Expired:
+    """Predictions outside of references from before an instant, and the labels of these ids alone."""
+    predictions, labels = model_table("predictions", model.key), model_table("labels", model.key)
+    old = f'"at" < ? AND NOT {_in_references(cursor, model)}'
+    (count,) = single_row(cursor, f"SELECT count(*) FROM {predictions} WHERE {old}", [before])
+    younger = f"SELECT id FROM {predictions} WHERE NOT ({old})"
+    return Expired(
+        "rows",
+        model.name,
+        before,
+        count,
+        (
+            (f"DELETE FROM {labels} WHERE id IN (SELECT id FROM {predictions} WHERE {old}) AND id NOT IN ({younger})", (before, before)),
+            (f"DELETE FROM {predictions} WHERE {old}", (before,)),
+        ),
+        model.key,
+    )
+
+
+def _expired_explanations(cursor: Cursor, model: Model, before: datetime) -> Expired:
+    """Explanations and expected errors of predictions from before an instant, and answers that were given before it."""
+    count, statements = 0, []
+    for table, at in EXPLANATIONS.items():
+        name = model_table(table, model.key)
+        old = f"{at} < ?" + ("" if table == "computed" else f" AND NOT {_in_references(cursor, model)}")
+        count += single_row(cursor, f"SELECT count(*) FROM {name} WHERE {old}", [before])[0]
+        statements.append((f"DELETE FROM {name} WHERE {old}", (before,)))
+    return Expired("explanations", model.name, before, count, tuple(statements))
+
+
+def _expired_records(cursor: Cursor, what: str, table: str, at: str, before: datetime) -> Expired:
+    (count,) = single_row(cursor, f"SELECT count(*) FROM {table} WHERE {at} < ?", [before])
+    return Expired(what, None, before, count, ((f"DELETE FROM {table} WHERE {at} < ?", (before,)),))
+
+
+def _in_references(cursor: Cursor, model: Model) -> str:
+    """SQL: whether a row is of a reference."""
+    references = [number for (_, environment), number in stream_numbers(cursor, model.key).items() if environment == "reference"]
+    return f"list_contains({references}::SMALLINT[], stream)"

@@ -1,0 +1,23 @@
+"""What an erasure did, in words."""
+
+from typing import Any
+
+from observability.core import formatting
+
+
+def forgotten_lines(body: dict[str, Any]) -> list[str]:
+    """What was erased, as sentences. The subject itself is not named."""
+    rows = ", ".join(f"{count:,} {table}" for table, count in body["rows"].items()) or "no row"
+    backups = body["backups"]
+    lines = [f"Erased: {rows}."]
+    lines += [f"The counts of the touched days were computed again: {', '.join(body['predictions'])}."] if body["predictions"] else []
+    lines += [f"Marked {formatting.plural(body['texts'], 'text')} that named it ({formatting.plural(body['reviews'], 'review')})."]
+    lines += [f"Changed {formatting.plural(body['landing'], 'line')} of segments."]
+    lines += [f"Removed what was set aside: {', '.join(body['set_aside'])}."] if body["set_aside"] else []
+    lines += [f"Rewrote {formatting.plural(len(backups['rewritten']), 'backup')}."] if backups["rewritten"] else []
+    lines += [f"Removed damaged backups: {', '.join(backups['removed'])}."] if backups["removed"] else []
+    lines += [
+        f"Not erased: backups in {folder}, which is not there. Give the command again when it is." for folder in backups["unreachable"]
+    ]
+    lines += [f"Left: {sentence}." for sentence in body["left"]]
+    return [*lines, f"The store was rewritten. Later records of it are refused. Its keyed hash in erasures.jsonl: {body['hash']}."]

@@ -1,0 +1,208 @@
+"""A forgotten subject is found in no byte of the home and of its backups, restored ones included; others keep what they had."""
+
+import json
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from observability.core.errors import StoreBrokenError, UsageError
+from observability.records.keyed_hash import KEY_FILE, home_key, keyed_hash
+from observability.review.sentences import erased_when
+from observability.store.db.erasures import FILE, MARK, erasures
+from observability.store.db.schema import model_table
+from observability.store.erase import forget_subject
+from observability.store.ingest.loader import load_files, load_landing
+from observability.store.opener import open_store, restore_home
+from observability.store.registry import admin
+from observability.store.rollup import rollup
+from observability.store.types.loading import LoadDefaults
+from tests.store.conftest import land, query, rollups
+from tests.support.record_lines import AT, OTHERS, label, prediction
+
+SUBJECT = "jane-77.Q@mail"
+IDS = ("request-0a1b", "request-2c3d")
+
+
+def found_in(folder: Path, *needles: str) -> list[str]:
+    """The files of a folder whose bytes hold a needle, and the tables of databases whose rows do."""
+    places = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            content = path.read_bytes()
+            places += [f"{path.name}: {needle}" for needle in needles if needle.encode() in content]
+    for path in sorted(folder.rglob("store.duckdb")):
+        copy = path.with_name("looked-at.duckdb")
+        shutil.copy(path, copy)
+        with duckdb.connect(str(copy), read_only=True) as cursor:
+            for (table,) in cursor.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+                rows = cursor.execute(f'SELECT t::VARCHAR FROM "{table}" t').fetchall()
+                places += [f"{table}: {needle}" for needle in needles if any(needle in row for (row,) in rows)]
+        copy.unlink()
+    return places
+
+
+def fill(store):
+    """Records about the subject and about others, in every place that keeps records."""
+    mine = [prediction(i, id=name, subject=SUBJECT, score=0.9, device="d1") for i, name in enumerate(IDS)]
+    others = [prediction(i, id=f"other-{i}", subject=f"sub-{i}", comment=f"asked by {SUBJECT}?", score=0.3) for i in range(6)]
+    about = {"model": "loan", "prediction": IDS[0]}
+    week = {"models": [{"items": [f"case {IDS[0]} of {SUBJECT}", {"link": f"/case?id={IDS[1]}"}], "n": 3}]}
+    land(
+        store, *mine, *others, *(label(id=name, annotator="ann") for name in IDS), label(id="other-0"),
+        prediction(id="request-9", subject=SUBJECT, score="high"),
+        b'{"kind": "prediction", "subject": "' + SUBJECT.encode() + b'"',
+        {"kind": "event", **OTHERS["event"], "text": f"called {SUBJECT}"}, {"kind": "event", **OTHERS["event"], "subject": SUBJECT},
+        {"kind": "verdict", **OTHERS["verdict"], **about}, {"kind": "action", **OTHERS["action"], **about, "text": "ask the person"},
+        {"kind": "action", **OTHERS["action"], "at": "2024-03-02T10:00:00Z", "state": "done"},
+        {"kind": "review", **OTHERS["review"], "body": week},
+        {"kind": "signature", **OTHERS["signature"]},
+    )  # fmt: skip
+    load_landing(store)
+    land(store, prediction(id="waits", subject=SUBJECT), prediction(id="stays"), label(id=IDS[1], value=0))
+    failed = store.landing / "failed"
+    failed.mkdir()
+    (failed / "a.jsonl").write_text(json.dumps(prediction(subject=SUBJECT)) + "\n")
+    (failed / "a.jsonl.reason").write_text(f"cannot read {SUBJECT}")
+    (store.home / "damaged-20260101T000000-store.duckdb").write_text(SUBJECT)
+
+
+def test_a_forgotten_subject_is_in_no_byte_of_the_home_and_its_backups(store, tmp_path):
+    fill(store)
+    store.backup(tmp_path / "backups")
+    store.backup(tmp_path / "more")
+    old = tmp_path / "elsewhere"
+    shutil.copytree(tmp_path / "backups", old)
+    store.cursor().execute("CHECKPOINT")
+    assert found_in(store.home, SUBJECT) and found_in(tmp_path / "backups", SUBJECT, IDS[0])
+    told = []
+    body = forget_subject(store, SUBJECT, by="Ada", progress=told.append)
+    assert found_in(store.home, SUBJECT, *IDS) == [] and found_in(tmp_path / "backups", SUBJECT, *IDS) == []
+    assert found_in(tmp_path / "more", SUBJECT, *IDS) == [] and any("rewriting" in text for text in told)
+    assert body["predictions"] == {"loan": 2} and body["reviews"] == 1 and len(body["backups"]["rewritten"]) == 2
+    assert body["set_aside"] == ["damaged-20260101T000000-store.duckdb"] and body["left"] == []
+    assert SUBJECT not in json.dumps(body) and erasures(store.home)[0].by == "Ada" and erasures(store.home)[0].finished
+    assert keyed_hash(home_key(store.home), SUBJECT) == body["hash"] and body["hash"] in (store.home / FILE).read_text()
+    assert not list((tmp_path / "backups").rglob(KEY_FILE))
+    # others keep theirs, and rollups are what the raw rows give
+    assert query(store, "SELECT count(*), count(DISTINCT subject) FROM predictions_1") == [(6, 6)]
+    assert query(store, "SELECT id FROM labels_1") == [("other-0",)] and query(store, "SELECT count(*) FROM signatures") == [(1,)]
+    assert [text for (text,) in query(store, "SELECT text FROM events")] == [f"called {MARK}"]
+    assert query(store, "SELECT count(*) FROM verdicts") == query(store, "SELECT count(*) FROM actions") == [(0,)]
+    ((review,),) = query(store, "SELECT body FROM reviews")
+    assert json.loads(review)["models"][0]["items"][0] == f"case {MARK} of {MARK}" and len(json.loads(review)["erased"]) == 1
+    assert "Erased on request" in erased_when(json.loads(review)) and erased_when({"models": []}) == ""
+    kept = rollups(store)
+    with store.write() as writer:
+        rollup.rebuild_rollups(writer, "loan")
+    assert rollups(store) == kept and kept[0]
+    # a backup that was kept elsewhere is erased again as it is restored
+    for folder in (old, tmp_path / "backups"):
+        home = tmp_path / f"restored-from-{folder.name}"
+        home.mkdir()
+        shutil.copy(store.home / KEY_FILE, home / KEY_FILE)
+        shutil.copy(store.home / FILE, home / FILE)
+        restore_home(home, folder)
+        assert found_in(home, SUBJECT, *IDS) == []
+        with open_store(home) as restored:
+            assert query(restored, "SELECT count(*) FROM predictions_1 WHERE id LIKE 'other-%'") == [(6,)]
+
+
+def test_later_records_of_a_forgotten_subject_are_refused(store, landed, tmp_path):
+    landed(prediction(id=IDS[0], subject=SUBJECT), prediction(1))
+    forget_subject(store, SUBJECT)
+    report = landed(
+        prediction(2, subject=SUBJECT), label(id=IDS[0]), label(1),
+        prediction(3, features={"age": 1}, note="x"), b'{"subject": "jane\\u002d77.Q@mail", "kind": ',
+    )  # fmt: skip
+    assert (report.lines, report.stored, report.reasons) == (5, 2, {"erased": 3})
+    file = tmp_path / "later.csv"
+    file.write_text(f"id,at,score,subject,age\nl1,{AT},0.5,{SUBJECT},3\nl2,{AT},0.5,else,3\n")
+    report = load_files(store, [file], LoadDefaults(kind="prediction", model="loan", version="1"))
+    assert (report.lines, report.stored, report.rejected) == (2, 1, 1)
+    store.cursor().execute("CHECKPOINT")
+    assert found_in(store.home, SUBJECT, IDS[0], "u002d77") == []
+    assert admin.storage_status(store)["erasures"]["subjects"] == 1
+
+
+def test_an_erasure_that_was_interrupted_is_told_and_goes_on(store, landed, monkeypatch):
+    landed(prediction(id=IDS[0], subject=SUBJECT), label(id=IDS[0]), prediction(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "rewrite", lambda *_: (_ for _ in ()).throw(StoreBrokenError("the disk is full")))
+        with pytest.raises(StoreBrokenError):
+            forget_subject(store, SUBJECT)
+    assert any("did not finish" in sentence for sentence in admin.storage_problems(store))
+    assert landed(label(id=IDS[0], value=0)).reasons == {"erased": 1}
+    forget_subject(store, SUBJECT)
+    assert admin.storage_problems(store) == [] and found_in(store.home, SUBJECT, IDS[0]) == []
+    assert landed(label(id=IDS[0], value=0)).reasons == {"erased": 1}
+
+
+def test_nothing_is_loaded_without_the_key_of_an_erasure(store, landed):
+    landed(prediction(subject=SUBJECT))
+    forget_subject(store, SUBJECT)
+    (store.home / KEY_FILE).rename(store.home / "away")
+    (store.home / FILE).write_text((store.home / FILE).read_text())
+    with pytest.raises(StoreBrokenError, match="key"):
+        landed(prediction(5))
+    assert any("is missing" in sentence for sentence in admin.storage_problems(store))
+    (store.home / "away").rename(store.home / KEY_FILE)
+    assert load_landing(store).stored == 1
+
+
+def test_a_short_subject_is_erased_where_it_is_the_subject_and_not_inside_of_texts(store, landed):
+    landed(prediction(0, subject="42", features={"job": "42"}), prediction(1, subject="7", features={"job": "42"}))
+    body = forget_subject(store, "42")
+    assert body["predictions"] == {"loan": 1} and body["texts"] == 0
+    assert query(store, "SELECT id FROM predictions_1") == [("p1",)]
+    with pytest.raises(UsageError, match="no subject"):
+        forget_subject(store, "  ")
+
+
+def test_a_removed_model_is_in_no_byte_of_the_home(store, landed):
+    landed(*(prediction(i, subject=f"person-{i}", comment="said so") for i in range(300)), prediction(model="other", subject="kept-one"))
+    store.cursor().execute("CHECKPOINT")
+    size = store.path.stat().st_size
+    told = []
+    admin.remove_model(store, "loan", progress=lambda done, total: told.append((done, total)))
+    assert found_in(store.home, "person-", "said so") == [] and store.path.stat().st_size <= size
+    assert found_in(store.home, "kept-one") and told[-1][0] == told[-1][1] > 0
+    assert landed(prediction(9)).stored == 1, "the store works on"
+
+
+def test_a_rewrite_that_fails_or_is_interrupted_leaves_the_old_file(store, landed, monkeypatch):
+    landed(*(prediction(i, subject=f"s{i}") for i in range(5)))
+    with monkeypatch.context() as patch:
+        patch.setattr("observability.store.db.database.os.replace", lambda *_: (_ for _ in ()).throw(OSError("the disk refused")))
+        with pytest.raises(StoreBrokenError, match="could not be rewritten"):
+            store.rewrite()
+    assert landed(prediction(7)).stored == 1 and not list(store.home.glob("*.rewritten*"))
+    store.close()
+    (store.home / "store.duckdb.rewritten").write_bytes(b"half a copy")
+    with open_store(store.home) as again:
+        assert query(again, "SELECT count(*) FROM predictions_1") == [(6,)] and not list(store.home.glob("*.rewritten*"))
+
+
+def test_a_rewritten_store_answers_as_before_while_it_is_read(store, landed):
+    import threading
+
+    landed(*(prediction(i, subject=f"s{i}", label=i % 2) for i in range(50)))
+    before, seen, stop = rollups(store), [], threading.Event()
+
+    def read():
+        while not stop.is_set():
+            with store.cursor() as cursor:
+                seen.append(cursor.execute(f"SELECT count(*) FROM {model_table('predictions', 1)}").fetchall())
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        for _ in range(3):
+            store.rewrite()
+    finally:
+        stop.set()
+        thread.join()
+    assert rollups(store) == before and set(map(tuple, seen)) == {((50,),)}
+    with pytest.raises(duckdb.ConstraintException):
+        query(store, "INSERT INTO models SELECT * FROM models")
