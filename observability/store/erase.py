@@ -35,8 +35,8 @@ def forget_subject(store: Database, subject: str, *, by: str | None = None, prog
     """Erase a subject everywhere, and refuse its later records.
 
     Returns {hash, predictions: {model: n}, rows: {table: n}, texts, reviews, landing, set_aside: [file],
-    backups: {rewritten: [name], removed: [name], unreachable: [folder]}, left: [sentence], bytes_before, bytes_after}. Raises UsageError for an empty subject, StoreBrokenError where the disk
-    refuses; the command can then be given again.
+    backups: {rewritten: [name], removed: [name], unreachable: [folder]}, left: [sentence], bytes_before, bytes_after}. Raises UsageError
+    for an empty subject, StoreBrokenError where the disk refuses; the command can then be given again.
     """
     say = progress or (lambda text: None)
     if not text_core(subject).strip():
