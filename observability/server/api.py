@@ -17,12 +17,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from observability.core.errors import NotFoundError, ObservabilityError, StoreBrokenError, UsageError
-from observability.server import health, process_lock, tokens
+from observability.core.errors import NotFoundError, ObservabilityError, UsageError
+from observability.server import health, intake, process_lock, tokens
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
-MOST_BYTES = 1_000_000
 FINDING_PARAMETERS = ("model", "version", "slice", "from", "to", "as_of")
 CASE_PARAMETERS = ("model", "version", "environment", "as_of")
 AT_ONCE = asyncio.Semaphore(2)
@@ -59,6 +58,8 @@ def guarded(method: str, scope: tokens.Scope, answer: Answer) -> Answer:
             if known.scope != scope:
                 return error_response(403, f"the token has the scope {known.scope}", f"Use a token with the scope {scope}")
             return await answer(request)
+        except intake.IntakeRefusedError as error:
+            return error_response(error.status, error.error, error.attempt, error.headers)
         except ObservabilityError as error:
             return failure_response(error)
         except Exception as error:
@@ -149,49 +150,33 @@ def cached_case(
 
 
 async def records(request: Request) -> Response:
-    """Accept records: each line is validated, and valid lines are on disk before the response."""
+    """Accept records of any kind."""
+    return await accept_records(request, "any")
+
+
+async def labels(request: Request) -> Response:
+    """Accept labels, which need not name their kind."""
+    return await accept_records(request, "label")
+
+
+async def accept_records(request: Request, takes: intake.Takes) -> Response:
+    """Each line is validated, and valid lines are on disk before the response: 202, or 422 where every line is rejected."""
     query_parameters(request, ())
-    body = bytearray()
-    try:
-        announced = int(request.headers.get("content-length") or 0)
-    except ValueError:
-        announced = 0
-    if announced <= MOST_BYTES:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > MOST_BYTES:
-                break
-    if max(announced, len(body)) > MOST_BYTES:
-        return error_response(413, f"the body exceeds {MOST_BYTES:,} bytes", "Send fewer lines per request")
-    accepted, wrong = await asyncio.to_thread(take, bytes(body))
-    return JSONResponse({"accepted": accepted, "rejected": wrong}, status_code=202)
-
-
-def take(body: bytes) -> tuple[int, list[dict[str, Any]]]:
-    """Validate lines as the loader does, and write valid ones to the landing folder, synced.
-
-    Returns the number of accepted lines, and the rejected lines with reasons. Raises StoreBrokenError where the disk refuses.
-    """
-    from observability.client.spool import Spool
-
-    store = process_lock.current_store()
-    store.require_space()
-    wrong = [{"line": line, "reason": reason} for line, reason in store.check_lines(body)]
-    numbers = {rejected["line"] for rejected in wrong}
-    good = [line for number, line in enumerate(body.split(b"\n"), start=1) if line.strip() and number not in numbers]
-    if good:
-        spool = Spool(store.landing, fsync="always")
-        taken = spool.append(b"\n".join(good) + b"\n", len(good))
-        spool.flush()
-        if not taken:
-            attempt = "Free some disk space and send them again"
-            raise StoreBrokenError("the records could not be written", got=spool.last_error, attempt=attempt)
-    return len(good), wrong
+    body = await intake.read_body(request)
+    encoding = request.headers.get("content-encoding", "")
+    taken = await asyncio.to_thread(lambda: intake.take_records(intake.record_lines(intake.expanded_body(body, encoding)), takes))
+    answer: dict[str, Any] = {"accepted": taken.accepted, "rejected": taken.rejected}
+    if not taken.rejected or taken.accepted:
+        return JSONResponse(answer, status_code=202)
+    answer |= {"error": "every line is rejected", "try": "Mend what `rejected` names and send them again; see Records in the README"}
+    return JSONResponse(answer, status_code=422)
 
 
 async def unknown_address(_request: Request) -> Response:
     """The response for any other address."""
-    return error_response(404, "unknown address", "Use /api/v1/records, /api/v1/status, /api/v1/findings or /api/v1/predictions/ID")
+    return error_response(
+        404, "unknown address", "Use /api/v1/records, /api/v1/labels, /api/v1/status, /api/v1/findings or /api/v1/predictions/ID"
+    )
 
 
 def routes() -> list[BaseRoute]:
@@ -199,6 +184,7 @@ def routes() -> list[BaseRoute]:
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
     found: list[tuple[str, str, tokens.Scope, Answer]] = [
         ("/api/v1/records", "POST", "write", records),
+        ("/api/v1/labels", "POST", "write", labels),
         ("/api/v1/status", "GET", "read", status),
         ("/api/v1/findings", "GET", "read", findings),
         ("/api/v1/predictions/{id:path}", "GET", "read", prediction),

@@ -1,0 +1,173 @@
+"""Takes the records of an HTTP request: its body within bounds, as lines; the good ones on disk before the response.
+
+A body is JSONL, a JSON array of records, or one JSON object; plain or compressed with gzip.
+"""
+
+import json
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from starlette.requests import Request
+
+from observability.client.spool import Spool
+from observability.core.errors import StoreBrokenError
+from observability.records.values import quoted_value
+from observability.server import process_lock
+
+MOST_BYTES = 1_000_000
+MOST_EXPANDED = 8_000_000
+"""Bytes of a body as it is sent, and after decompression."""
+GZIP_MAGIC = b"\x1f\x8b"
+Takes = Literal["any", "label"]
+"""What an address takes: records of any kind, or labels, which need not name their kind."""
+
+
+class IntakeRefusedError(Exception):
+    """A request that is refused as a whole: the response's status, what is wrong, what to try, and headers of the response."""
+
+    def __init__(self, status: int, error: str, attempt: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(error)
+        self.status, self.error, self.attempt, self.headers = status, error, attempt, headers
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of the lines of a body. rejected: {line, reason} of each rejected one."""
+
+    accepted: int = 0
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+
+
+async def read_body(request: Request) -> bytes:
+    """The body of a request as it was sent. Raises IntakeRefusedError where it exceeds MOST_BYTES."""
+    announced = request.headers.get("content-length", "0")
+    body = bytearray()
+    if not announced.isdecimal() or int(announced) <= MOST_BYTES:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MOST_BYTES:
+                break
+    if len(body) > MOST_BYTES or (announced.isdecimal() and int(announced) > MOST_BYTES):
+        raise IntakeRefusedError(413, f"the body exceeds {MOST_BYTES:,} bytes", "Send fewer lines per request")
+    return bytes(body)
+
+
+def expanded_body(body: bytes, encoding: str) -> bytes:
+    """The body without its compression. encoding: the request's Content-Encoding; gzip is recognised without it too.
+
+    Raises IntakeRefusedError for another encoding, a damaged body, and one that expands to more than MOST_EXPANDED bytes.
+    """
+    if encoding.strip().lower() not in ("", "identity", "gzip", "x-gzip"):
+        raise IntakeRefusedError(415, f"unknown Content-Encoding {encoding[:40]!r}", "Send the body as it is, or compressed with gzip")
+    if not body.startswith(GZIP_MAGIC):
+        if "gzip" in encoding.lower() and body:
+            raise IntakeRefusedError(400, "the body is not gzip, as Content-Encoding says", "Compress it, or leave Content-Encoding out")
+        return body
+    expanded = bytearray()
+    rest = body
+    try:
+        while rest:
+            stream = zlib.decompressobj(wbits=31)
+            expanded += stream.decompress(rest, MOST_EXPANDED + 1 - len(expanded))
+            if len(expanded) > MOST_EXPANDED:
+                raise IntakeRefusedError(
+                    413, f"the body exceeds {MOST_EXPANDED:,} bytes after decompression", "Send fewer lines per request"
+                )
+            if not stream.eof:
+                raise IntakeRefusedError(400, "the gzip body ends too early", "Send it again")
+            rest = stream.unused_data.lstrip(b"\0")
+    except zlib.error as error:
+        raise IntakeRefusedError(400, f"the gzip body cannot be read: {error}", "Compress it again") from None
+    return bytes(expanded)
+
+
+def record_lines(body: bytes) -> list[bytes]:
+    """The records of a body, one a line; blank lines stay, so that the place in the list is the line's number or the place in the array.
+
+    Raises IntakeRefusedError for an array that is no JSON.
+    """
+    start = body.lstrip(b" \t\r\n")
+    if start.startswith(b"["):
+        return _array_elements(start)
+    if start.startswith(b"{") and not start.partition(b"\n")[0].rstrip().endswith(b"}"):  # one object over several lines
+        with suppress(ValueError):
+            json.loads(start)
+            return [_on_one_line(start.decode())]
+    return body.split(b"\n")
+
+
+def _array_elements(body: bytes) -> list[bytes]:
+    """The elements of a JSON array, each as it was written."""
+    found: list[bytes] = []
+    try:
+        text = body.decode()
+        at = _past_space(text, 1)
+        while found or text[at] != "]":
+            _, end = _DECODER.raw_decode(text, at)
+            found.append(_on_one_line(text[at:end]))
+            at = _past_space(text, end)
+            if text[at] == "]":
+                break
+            if text[at] != ",":
+                raise ValueError("no comma")
+            at = _past_space(text, at + 1)
+        if text[at + 1 :].strip():
+            raise ValueError("text after the array")
+    except (ValueError, IndexError, RecursionError):
+        where = f"after {len(found)} elements" if found else "at its first element"
+        attempt = "Send valid JSON in UTF-8, or one record a line (JSONL)"
+        raise IntakeRefusedError(400, f"the JSON array cannot be read {where}", attempt) from None
+    return found
+
+
+_DECODER = json.JSONDecoder()
+
+
+def _on_one_line(text: str) -> bytes:
+    """Valid JSON without its line ends, which it can only have between its tokens."""
+    return text.replace("\r", " ").replace("\n", " ").encode()
+
+
+def _past_space(text: str, at: int) -> int:
+    """The place of the next character that is no white space of JSON."""
+    while text[at : at + 1] in (" ", "\t", "\r", "\n"):
+        at += 1
+    return at
+
+
+def take_records(lines: list[bytes], takes: Takes) -> Taken:
+    """Validate lines as the loader does, and write valid ones to the landing folder, synced.
+
+    Raises StoreBrokenError where the disk refuses.
+    """
+    store = process_lock.current_store()
+    store.require_space()
+    wrong: dict[int, str] = {}
+    if takes == "label":
+        lines = [_as_label(line, number, wrong) for number, line in enumerate(lines, start=1)]
+    wrong |= dict(store.check_lines(b"\n".join(lines)))
+    good = [line for number, line in enumerate(lines, start=1) if line.strip() and number not in wrong]
+    if good:
+        spool = Spool(store.landing, fsync="always")
+        written = spool.append(b"\n".join(good) + b"\n", len(good))
+        spool.flush()
+        if not written:
+            attempt = "Free some disk space and send them again"
+            raise StoreBrokenError("the records could not be written", got=spool.last_error, attempt=attempt)
+    return Taken(len(good), [{"line": line, "reason": reason} for line, reason in sorted(wrong.items())])
+
+
+def _as_label(line: bytes, number: int, wrong: dict[int, str]) -> bytes:
+    """A line with the kind label where it names none. A line of another kind is noted in `wrong` and becomes blank."""
+    try:
+        record = json.loads(line) if line.strip() else None
+    except (ValueError, RecursionError):
+        return line
+    if not isinstance(record, dict) or not record or record.get("kind") == "label":
+        return line
+    if "kind" not in record:
+        return b'{"kind":"label",' + line.lstrip()[1:]
+    wrong[number] = f"'kind' is label at this address; got {quoted_value(record['kind'])}. Send other kinds to /api/v1/records"
+    return b""
