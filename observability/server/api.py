@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,8 @@ FINDING_PARAMETERS = ("model", "version", "slice", "from", "to", "as_of")
 CASE_PARAMETERS = ("model", "version", "environment", "as_of")
 AT_ONCE = asyncio.Semaphore(2)
 """Number of slow requests that run at once; others wait without holding a thread, so that the dashboard stays responsive."""
+INTAKE = ThreadPoolExecutor(max_workers=8, thread_name_prefix="intake")
+"""Requests whose records are validated and written at once; their groups share a sync (group_commit.py)."""
 Answer = Callable[[Request], Awaitable[Response]]
 
 
@@ -164,7 +167,8 @@ async def accept_records(request: Request, takes: intake.Takes) -> Response:
     query_parameters(request, ())
     body = await intake.read_body(request)
     encoding = request.headers.get("content-encoding", "")
-    taken = await asyncio.to_thread(lambda: intake.take_records(intake.record_lines(intake.expanded_body(body, encoding)), takes))
+    work = lambda: intake.take_records(intake.record_lines(intake.expanded_body(body, encoding)), takes)  # noqa: E731
+    taken = await asyncio.get_running_loop().run_in_executor(INTAKE, work)
     answer: dict[str, Any] = {"accepted": taken.accepted, "rejected": taken.rejected}
     if not taken.rejected or taken.accepted:
         return JSONResponse(answer, status_code=202)

@@ -11,8 +11,6 @@ from typing import Any, Literal
 
 from starlette.requests import Request
 
-from observability.client.spool import Spool
-from observability.core.errors import StoreBrokenError
 from observability.records.values import quoted_value
 from observability.server import process_lock
 
@@ -150,12 +148,7 @@ def take_records(lines: list[bytes], takes: Takes) -> Taken:
     wrong |= dict(store.check_lines(b"\n".join(lines)))
     good = [line for number, line in enumerate(lines, start=1) if line.strip() and number not in wrong]
     if good:
-        spool = Spool(store.landing, fsync="always")
-        written = spool.append(b"\n".join(good) + b"\n", len(good))
-        spool.flush()
-        if not written:
-            attempt = "Free some disk space and send them again"
-            raise StoreBrokenError("the records could not be written", got=spool.last_error, attempt=attempt)
+        process_lock.current().records.commit(b"\n".join(good) + b"\n", len(good))
     return Taken(len(good), [{"line": line, "reason": reason} for line, reason in sorted(wrong.items())])
 
 

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from observability.client.file_lock import CLOSE_ON_EXEC, lock_file
+from observability.client.spool import landing_folder
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError
 from observability.core.private_file import replace_private_file
+from observability.server.group_commit import GroupCommit
 
 if TYPE_CHECKING:
     from observability.enrichment.enrich import EnrichmentState
@@ -174,6 +176,10 @@ class Owner:
     watcher: threading.Thread | None = None
     nights: threading.Thread | None = None
 
+    def __post_init__(self) -> None:
+        self.records = GroupCommit(landing_folder(self.home))
+        """Writes the records that arrive over HTTP."""
+
     def start_loader(self) -> None:
         """Load new records every second, until `close`. A thread that ends is started again and counted."""
         self.keep_loader_alive()
@@ -238,6 +244,7 @@ class Owner:
         state = self.loader
         state.busy = True
         try:
+            self.records.publish()
             with self.store.in_background():
                 report = self.store.load_landing(progress=self.note_progress)
             state.succeeded(report.lines)
@@ -272,6 +279,7 @@ class Owner:
                 thread.join(timeout=10)
         if self.thread is not None:
             self.thread.join(timeout=60)
+        self.records.publish()
         self.store.close()
         if self.closed is not None:
             self.closed(database_state(self.home))

@@ -147,6 +147,7 @@ def test_records_are_on_disk_before_the_answer_and_bad_lines_are_told(site: Site
     assert [each["line"] for each in body["rejected"]] == [3, 4]
     assert all(set(each) == {"line", "reason"} and len(each["reason"]) > 10 for each in body["rejected"])
     assert synced
+    process_lock.current().records.publish()
     (segment,) = (site.store.landing / "ready").glob("*.jsonl")
     assert [json.loads(line)["id"] for line in segment.read_text().splitlines()] == ["new-1", "new-3"]
     report = site.store.load_landing()

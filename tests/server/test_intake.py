@@ -26,7 +26,11 @@ def post(tmp_path, monkeypatch):
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return ask_routes(api.routes(), "POST", path, token, body, named)
 
-    send.owner, send.store = owner, store
+    def load():
+        owner.records.publish()
+        return store.load_landing()
+
+    send.owner, send.store, send.load = owner, store, load
     yield send
     store.close()
 
@@ -42,7 +46,7 @@ def test_an_array_is_taken_and_a_wrong_element_named_by_its_place(post, indent):
     assert answer.status == 202
     assert answer.json()["accepted"] == 2
     assert [line["line"] for line in answer.json()["rejected"]] == [3, 4]
-    assert post.store.load_landing().stored == 2
+    assert post.load().stored == 2
     assert post(b"[]").json() == {"accepted": 0, "rejected": []}
 
 
@@ -62,7 +66,7 @@ def test_a_gzip_body_is_taken_with_and_without_its_header(post):
     assert post(gzip.compress(b"\n".join(lines[:2])), content_encoding="gzip").json() == {"accepted": 2, "rejected": []}
     assert post(gzip.compress(lines[2])).json()["accepted"] == 1
     assert post(gzip.compress(lines[0] + b"\n") + gzip.compress(lines[1]), content_encoding="gzip").json()["accepted"] == 2
-    report = post.store.load_landing()
+    report = post.load()
     assert (report.stored, report.duplicates) == (3, 2)
 
 
@@ -100,5 +104,5 @@ def test_labels_need_not_name_their_kind_and_other_kinds_are_refused(post):
     reasons = {line["line"]: line["reason"] for line in answer.json()["rejected"]}
     assert sorted(reasons) == [3, 4, 5]
     assert "/api/v1/records" in reasons[3]
-    report = post.store.load_landing()
+    report = post.load()
     assert (report.stored, report.rejected) == (2, 0)

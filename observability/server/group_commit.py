@@ -1,0 +1,67 @@
+"""One write and one sync for the records of all requests that wait: a group commit.
+
+A request that comes while another's records are being synced joins the next group. A group is one write to the open segment of landing.
+The loader publishes that segment before it loads; it is published by its size and age as well.
+"""
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from observability.client.spool import Spool
+from observability.core.errors import StoreBrokenError
+
+SEGMENT_SECONDS = 2.0
+
+
+@dataclass
+class _Group:
+    """Lines that are written together. failure: why they could not be, once `done`."""
+
+    parts: list[bytes] = field(default_factory=list)
+    count: int = 0
+    done: bool = False
+    failure: str | None = None
+
+
+class GroupCommit:
+    """Writes records to a landing folder, on disk when `commit` returns. Safe under threads. groups: number of syncs so far."""
+
+    def __init__(self, landing: Path) -> None:
+        self._spool = Spool(landing, fsync="always", segment_seconds=SEGMENT_SECONDS)
+        self._joining, self._writing = threading.Lock(), threading.Lock()
+        self._next = _Group()
+        self.groups = 0
+
+    def commit(self, lines: bytes, count: int) -> None:
+        """Write `count` whole lines, ending with a newline. Raises StoreBrokenError where the disk refuses; no line is then acknowledged."""
+        with self._joining:
+            group = self._next
+            group.parts.append(lines)
+            group.count += count
+        with self._writing:  # whoever comes first writes for all that joined meanwhile
+            if not group.done:
+                with self._joining:
+                    self._next = _Group()
+                self._write(group)
+        if group.failure is not None:
+            raise StoreBrokenError(
+                "the records could not be written", got=group.failure, attempt="Free some disk space and send them again"
+            )
+
+    def publish(self) -> None:
+        """Publish what was written, so that it can be loaded. Never raises."""
+        self._spool.flush()
+
+    def _write(self, group: _Group) -> None:
+        try:
+            if self._spool.append(b"".join(group.parts), group.count):
+                self.groups += 1
+            else:
+                group.failure = self._spool.last_error or "an unknown failure"
+                self._spool.flush()  # a new segment, of which the disk has refused nothing
+        except BaseException as error:
+            group.failure = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            group.done = True
