@@ -185,6 +185,11 @@ class Catalog:
 
     models: tuple[Model, ...] = ()
 
+    @property
+    def unregistered(self) -> tuple[str, ...]:
+        """Names of the models of which no version is registered."""
+        return tuple(model.name for model in self.models if not any(version.registered for version in model.versions))
+
     def model(self, name: str) -> Model:
         """The model of that name; raises NotFoundError with the nearest name."""
         for model in self.models:

@@ -6,6 +6,7 @@ Every route first checks `Authorization: Bearer TOKEN` (observability/server/tok
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from observability.core.errors import NotFoundError, ObservabilityError, UsageError
+from observability.core.limits import limits_in_force
 from observability.server import health, intake, process_lock, tokens
 
 LOG = logging.getLogger(__name__)
@@ -29,6 +31,8 @@ AT_ONCE = asyncio.Semaphore(2)
 """Number of slow requests that run at once; others wait without holding a thread, so that the dashboard stays responsive."""
 INTAKE = ThreadPoolExecutor(max_workers=8, thread_name_prefix="intake")
 """Requests whose records are validated and written at once; their groups share a sync (group_commit.py)."""
+BODIES_AT_ONCE = asyncio.Semaphore(32)
+"""Bodies that are in memory at once; other requests wait before theirs is read."""
 Answer = Callable[[Request], Awaitable[Response]]
 
 
@@ -60,6 +64,8 @@ def guarded(method: str, scope: tokens.Scope, answer: Answer) -> Answer:
                 return error_response(405, f"method {request.method} is not allowed", f"Use {method}", {"Allow": method})
             if known.scope != scope:
                 return error_response(403, f"the token has the scope {known.scope}", f"Use a token with the scope {scope}")
+            require_quota(request, known.id)
+            request.state.token = known.id
             return await answer(request)
         except intake.IntakeRefusedError as error:
             return error_response(error.status, error.error, error.attempt, error.headers)
@@ -70,6 +76,19 @@ def guarded(method: str, scope: tokens.Scope, answer: Answer) -> Answer:
             return error_response(500, f"unexpected {type(error).__name__}", "See the dashboard's log")
 
     return work
+
+
+def require_quota(request: Request, token: str) -> None:
+    """Raise IntakeRefusedError where the request's headers are too large, or the token's quota of the minute is used up."""
+    owner = process_lock.current()
+    limits = limits_in_force(owner.home).limits.of_token(token)
+    if sum(len(name) + len(value) for name, value in request.headers.raw) > limits.header_bytes:
+        raise intake.IntakeRefusedError(431, f"the headers exceed {limits.header_bytes:,} bytes", "Send fewer or shorter headers")
+    wait, quota = owner.quotas.seconds_to_wait(token, limits)
+    if wait:
+        error = f"the token's quota of {getattr(limits, quota):,} {quota.replace('_', ' ')} is used up"
+        attempt = f"Wait as Retry-After says, send several records in a request, or raise {quota} in limits.toml"
+        raise intake.IntakeRefusedError(429, error, attempt, {"Retry-After": str(math.ceil(wait))})
 
 
 def query_parameters(request: Request, names: tuple[str, ...]) -> dict[str, str]:
@@ -165,10 +184,16 @@ async def labels(request: Request) -> Response:
 async def accept_records(request: Request, takes: intake.Takes) -> Response:
     """Each line is validated, and valid lines are on disk before the response: 202, or 422 where every line is rejected."""
     query_parameters(request, ())
-    body = await intake.read_body(request)
-    encoding = request.headers.get("content-encoding", "")
-    work = lambda: intake.take_records(intake.record_lines(intake.expanded_body(body, encoding)), takes)  # noqa: E731
-    taken = await asyncio.get_running_loop().run_in_executor(INTAKE, work)
+    limits = limits_in_force(process_lock.current().home).limits
+    encoding, token = request.headers.get("content-encoding", ""), str(request.state.token)
+
+    def work() -> intake.Taken:
+        lines = intake.record_lines(intake.expanded_body(body, encoding, limits.expanded_bytes))
+        return intake.take_records(lines, takes, token, limits)
+
+    async with BODIES_AT_ONCE:
+        body = await intake.read_body(request, limits)
+        taken = await asyncio.get_running_loop().run_in_executor(INTAKE, work)
     answer: dict[str, Any] = {"accepted": taken.accepted, "rejected": taken.rejected}
     if not taken.rejected or taken.accepted:
         return JSONResponse(answer, status_code=202)

@@ -34,7 +34,7 @@ class GroupCommit:
         self.groups = 0
 
     def commit(self, lines: bytes, count: int) -> None:
-        """Write `count` whole lines, ending with a newline. Raises StoreBrokenError where the disk refuses; no line is then acknowledged."""
+        """Write `count` whole lines, ending with a newline. Raises StoreBrokenError where the disk refuses; then none counts."""
         with self._joining:
             group = self._next
             group.parts.append(lines)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from observability.core.errors import StoreBrokenError, StoreBusyError
 from observability.core.formatting import with_full_stop
+from observability.core.limits import limits_in_force
 from observability.server import process_lock
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def store_status(store: "Store") -> dict[str, Any]:
     """The status of the store, and `loader`: the state of the loader of this process. Its problems come first."""
     body = store.status()
-    return {**body, "loader": loader_status(), "problems": [*loader_problems(), *body["problems"]]}
+    return {**body, "loader": loader_status(), "problems": [*loader_problems(), *limits_problems(store), *body["problems"]]}
 
 
 def loader_status() -> dict[str, Any]:
@@ -57,7 +58,13 @@ def loader_problems() -> list[str]:
 
 def all_problems(store: "Store") -> list[str]:
     """What a person should know of the loader and of the store, as sentences. Cheap: no query."""
-    return [*loader_problems(), *store.problems()]
+    return [*loader_problems(), *limits_problems(store), *store.problems()]
+
+
+def limits_problems(store: "Store") -> list[str]:
+    """Why the limits of the home do not hold, as a sentence; none where they do."""
+    problem = limits_in_force(store.home).problem
+    return [] if problem is None else [problem]
 
 
 def require_readiness() -> None:

@@ -3,20 +3,21 @@
 A body is JSONL, a JSON array of records, or one JSON object; plain or compressed with gzip.
 """
 
+import asyncio
 import json
+import math
 import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from starlette.requests import Request
 
+from observability.core.limits import IntakeLimits
 from observability.records.values import quoted_value
 from observability.server import process_lock
 
-MOST_BYTES = 1_000_000
-MOST_EXPANDED = 8_000_000
-"""Bytes of a body as it is sent, and after decompression."""
 GZIP_MAGIC = b"\x1f\x8b"
 Takes = Literal["any", "label"]
 """What an address takes: records of any kind, or labels, which need not name their kind."""
@@ -38,24 +39,30 @@ class Taken:
     rejected: list[dict[str, Any]] = field(default_factory=list)
 
 
-async def read_body(request: Request) -> bytes:
-    """The body of a request as it was sent. Raises IntakeRefusedError where it exceeds MOST_BYTES."""
+async def read_body(request: Request, limits: IntakeLimits) -> bytes:
+    """The body of a request as it was sent. Raises IntakeRefusedError where it is too large or does not arrive in time."""
     announced = request.headers.get("content-length", "0")
+    too_large = IntakeRefusedError(413, f"the body exceeds {limits.body_bytes:,} bytes", "Send fewer lines per request")
+    if announced.isdecimal() and (len(announced) > 15 or int(announced) > limits.body_bytes):
+        raise too_large
     body = bytearray()
-    if not announced.isdecimal() or int(announced) <= MOST_BYTES:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > MOST_BYTES:
-                break
-    if len(body) > MOST_BYTES or (announced.isdecimal() and int(announced) > MOST_BYTES):
-        raise IntakeRefusedError(413, f"the body exceeds {MOST_BYTES:,} bytes", "Send fewer lines per request")
+    try:
+        async with asyncio.timeout(limits.body_seconds):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > limits.body_bytes:
+                    raise too_large
+    except TimeoutError:
+        raise IntakeRefusedError(
+            408, f"the body did not arrive within {limits.body_seconds} seconds", "Send it again", {"Connection": "close"}
+        ) from None
     return bytes(body)
 
 
-def expanded_body(body: bytes, encoding: str) -> bytes:
+def expanded_body(body: bytes, encoding: str, most: int) -> bytes:
     """The body without its compression. encoding: the request's Content-Encoding; gzip is recognised without it too.
 
-    Raises IntakeRefusedError for another encoding, a damaged body, and one that expands to more than MOST_EXPANDED bytes.
+    Raises IntakeRefusedError for another encoding, a damaged body, and one that expands to more than `most` bytes.
     """
     if encoding.strip().lower() not in ("", "identity", "gzip", "x-gzip"):
         raise IntakeRefusedError(415, f"unknown Content-Encoding {encoding[:40]!r}", "Send the body as it is, or compressed with gzip")
@@ -68,11 +75,9 @@ def expanded_body(body: bytes, encoding: str) -> bytes:
     try:
         while rest:
             stream = zlib.decompressobj(wbits=31)
-            expanded += stream.decompress(rest, MOST_EXPANDED + 1 - len(expanded))
-            if len(expanded) > MOST_EXPANDED:
-                raise IntakeRefusedError(
-                    413, f"the body exceeds {MOST_EXPANDED:,} bytes after decompression", "Send fewer lines per request"
-                )
+            expanded += stream.decompress(rest, most + 1 - len(expanded))
+            if len(expanded) > most:
+                raise IntakeRefusedError(413, f"the body exceeds {most:,} bytes after decompression", "Send fewer lines per request")
             if not stream.eof:
                 raise IntakeRefusedError(400, "the gzip body ends too early", "Send it again")
             rest = stream.unused_data.lstrip(b"\0")
@@ -135,21 +140,68 @@ def _past_space(text: str, at: int) -> int:
     return at
 
 
-def take_records(lines: list[bytes], takes: Takes) -> Taken:
+def take_records(lines: list[bytes], takes: Takes, token: str, limits: IntakeLimits) -> Taken:
     """Validate lines as the loader does, and write valid ones to the landing folder, synced.
 
-    Raises StoreBrokenError where the disk refuses.
+    Raises IntakeRefusedError where the token brought too many new columns, StoreBrokenError where the disk refuses.
     """
-    store = process_lock.current_store()
+    owner = process_lock.current()
+    store, quotas = owner.store, owner.quotas
     store.require_space()
     wrong: dict[int, str] = {}
+    lines = [_within_limits(line, number, limits, wrong) for number, line in enumerate(lines, start=1)]
     if takes == "label":
         lines = [_as_label(line, number, wrong) for number, line in enumerate(lines, start=1)]
-    wrong |= dict(store.check_lines(b"\n".join(lines)))
+    checked = store.check_lines(b"\n".join(lines), quotas.new_model_limit(token, limits, store.catalog().unregistered))
+    if wait := quotas.seconds_to_wait_for_columns(token, checked.new_columns, limits):
+        raise IntakeRefusedError(
+            429,
+            f"the request brings new features beyond the {limits.new_columns_per_hour:,} that one token may bring an hour",
+            "Register the model, send the features that it has, or raise new_columns_per_hour in limits.toml",
+            {"Retry-After": str(math.ceil(wait))},
+        )
+    wrong |= dict(checked.rejected)
     good = [line for number, line in enumerate(lines, start=1) if line.strip() and number not in wrong]
+    quotas.count_records(token, len(good) + len(wrong), limits)
     if good:
-        process_lock.current().records.commit(b"\n".join(good) + b"\n", len(good))
+        owner.records.commit(b"\n".join(good) + b"\n", len(good))
+        quotas.count_new_names(token, checked.new_models, checked.new_columns)
     return Taken(len(good), [{"line": line, "reason": reason} for line, reason in sorted(wrong.items())])
+
+
+def _within_limits(line: bytes, number: int, limits: IntakeLimits, wrong: dict[int, str]) -> bytes:
+    """The line; blank, and noted in `wrong`, where a text is too long or there are too many features. A short line is not looked into."""
+    if len(line) <= min(limits.value_characters, 4 * limits.features_per_line):
+        return line
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return line
+    if not isinstance(record, dict):
+        return line
+    for part in ("features", "groups"):
+        given = record.get(part)
+        if isinstance(given, dict) and len(given) > limits.features_per_line:
+            wrong[number] = f"{part!r} has {len(given):,} entries; one line has at most {limits.features_per_line:,} (limits.toml)"
+            return b""
+    longest = max(map(len, texts_within(record)), default=0)
+    if longest > limits.value_characters:
+        wrong[number] = f"a text has {longest:,} characters; one has at most {limits.value_characters:,} (limits.toml)"
+        return b""
+    return line
+
+
+def texts_within(value: object) -> Iterator[str]:
+    """Every text in a JSON value, names included."""
+    waiting = [value]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, str):
+            yield inner
+        elif isinstance(inner, dict):
+            waiting += [*inner, *inner.values()]
+        elif isinstance(inner, list):
+            waiting += inner
 
 
 def _as_label(line: bytes, number: int, wrong: dict[int, str]) -> bytes:

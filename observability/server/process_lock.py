@@ -21,6 +21,7 @@ from observability.client.spool import landing_folder
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError
 from observability.core.private_file import replace_private_file
 from observability.server.group_commit import GroupCommit
+from observability.server.quotas import TokenQuotas
 
 if TYPE_CHECKING:
     from observability.enrichment.enrich import EnrichmentState
@@ -179,6 +180,7 @@ class Owner:
     def __post_init__(self) -> None:
         self.records = GroupCommit(landing_folder(self.home))
         """Writes the records that arrive over HTTP."""
+        self.quotas = TokenQuotas()
 
     def start_loader(self) -> None:
         """Load new records every second, until `close`. A thread that ends is started again and counted."""

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from observability.core.catalog import Model, Version
     from observability.core.settings import DatedSettings, ModelSettings
-    from observability.store.types.loading import LoadDefaults, LoadReport
+    from observability.store.types.loading import CheckedLines, LoadReport, NewModelLimit
     from observability.store.types.query_answer import QueryAnswer
     from observability.store.types.registration import ReferenceScorer, Registration, RegistrationRequest
 
@@ -159,13 +159,12 @@ class DuckStore(Database, Store):
 
         record_writer.write_records(self, records)
 
-    def check_lines(self, body: bytes) -> list[tuple[int, str]]:
-        """The lines of a JSONL body that a load would reject: (line number from 1, reason)."""
+    def check_lines(self, body: bytes, new_models: "NewModelLimit | None" = None) -> "CheckedLines":
+        """What a load would do with the lines of a JSONL body."""
         from observability.store.ingest import parse, parse_types
 
         block = parse_types.LineBlock(body if body.endswith(b"\n") else body + b"\n")
-        rejected = parse.parse_block(None, block, self.catalog(), LoadDefaults()).rejected
-        return list(zip(rejected["line"].to_pylist(), rejected["message"].to_pylist(), strict=True))
+        return parse.checked_lines(block, self.catalog(), LoadDefaults(new_models=new_models))
 
     def load_landing(self, progress: LoadProgress | None = None) -> "LoadReport":
         """Load everything that waits in landing, oldest first."""

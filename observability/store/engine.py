@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from observability.store.types.decision_items import DecisionItem
     from observability.store.types.error_estimates import DayToEstimate, EstimationState
     from observability.store.types.explanations import AttributionBatch, ExplanationPart, ExplanationState, RowsToExplain
-    from observability.store.types.loading import LoadDefaults, LoadReport
+    from observability.store.types.loading import CheckedLines, LoadDefaults, LoadReport, NewModelLimit
     from observability.store.types.query_answer import QueryAnswer
     from observability.store.types.registration import ReferenceScorer, Registration, RegistrationRequest
     from observability.store.types.search_terms import SearchTerm
@@ -206,8 +206,8 @@ class Store(Engine, Protocol):
         """
         ...
 
-    def check_lines(self, body: bytes) -> list[tuple[int, str]]:
-        """The lines of a JSONL body that a load would reject: (line number from 1, reason). Nothing is stored."""
+    def check_lines(self, body: bytes, new_models: "NewModelLimit | None" = None) -> "CheckedLines":
+        """What a load would do with the lines of a JSONL body. Nothing is stored. new_models: the limit of models that the store lacks."""
         ...
 
     def load_landing(self, progress: LoadProgress | None = None) -> "LoadReport":

@@ -43,7 +43,7 @@ def serve(home: str, port: int, way: str) -> None:
         syncs += 1
 
     if way == "alone":
-        owner.records.commit = commit_alone
+        owner.records.commit = commit_alone  # type: ignore[method-assign]
     signal.signal(signal.SIGTERM, lambda *_: None)  # the server restores this handler and raises the signal again
     owner.start_loader()
     uvicorn.run(Starlette(routes=api.routes()), host="127.0.0.1", port=port, log_level="error")
@@ -86,7 +86,8 @@ def measured(way: str, seconds: float, connections: int, batch: int) -> float:
                 break
             time.sleep(0.05)
         times: list[float] = []
-        post_batches(port, token, time.monotonic() + 1, "warm", batch, warm := [])
+        warm: list[float] = []
+        post_batches(port, token, time.monotonic() + 1, "warm", batch, warm)
         start = time.monotonic()
         threads = [
             threading.Thread(target=post_batches, args=(port, token, start + seconds, f"c{i}", batch, times)) for i in range(connections)
@@ -133,4 +134,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--serve"]:
         serve(sys.argv[2], int(sys.argv[3]), sys.argv[4])
     else:
-        main(*map(float, sys.argv[1:2]), *map(int, sys.argv[2:4]))
+        main(float((sys.argv[1:] or ["5"])[0]), *map(int, sys.argv[2:4]))

@@ -1,11 +1,14 @@
 """A body of records over HTTP: lines, an array or one object, plain or gzip, within bounds; rejected lines never pass for accepted ones."""
 
+import asyncio
 import gzip
 import json
 import zlib
 
 import pytest
+from starlette.requests import Request
 
+from observability.core.limits import IntakeLimits
 from observability.server import api, intake, process_lock, tokens
 from observability.store.opener import open_store
 from tests.support.http_routes import ask_routes
@@ -75,7 +78,7 @@ def test_a_gzip_body_that_is_wrong_or_expands_too_far_is_refused(post):
     for body, status in (
         (whole[:-12], 400),
         (whole[:12] + b"\xff" * 20, 400),
-        (gzip.compress(b" " * (intake.MOST_EXPANDED + 1)), 413),
+        (gzip.compress(b" " * (IntakeLimits().expanded_bytes + 1)), 413),
         (b"{}", 400),
     ):
         answer = post(body, content_encoding="gzip")
@@ -106,3 +109,80 @@ def test_labels_need_not_name_their_kind_and_other_kinds_are_refused(post):
     assert "/api/v1/records" in reasons[3]
     report = post.load()
     assert (report.stored, report.rejected) == (2, 0)
+
+
+@pytest.fixture
+def limit(post):
+    """Writes limits.toml of the owner's home."""
+    return lambda text: (post.store.home / "limits.toml").write_text(text)
+
+
+def test_a_body_of_a_thousand_model_names_makes_a_few_models_and_says_why(post):
+    lines = [record | {"model": f"m{i}"} for i, record in enumerate(records(*map(str, range(1000))))]
+    answer = post(json.dumps(lines).encode())
+    body = answer.json()
+    assert (answer.status, body["accepted"], len(body["rejected"])) == (202, 20, 980)
+    assert "new_models_per_request" in body["rejected"][0]["reason"]
+    assert post(json.dumps(lines[:20]).encode()).json()["accepted"] == 20, "those that wait are known"
+    for start in (20, 40):
+        post(json.dumps(lines[start : start + 20]).encode())
+    assert "new_models_per_hour" in post(json.dumps(lines[60:]).encode()).json()["rejected"][0]["reason"]
+    assert post.load().rejected == 0
+    assert len(post.store.catalog().models) == 50
+
+
+def test_a_store_takes_so_many_unregistered_models_from_whatever_writer(post, limit):
+    limit("[limits]\nunregistered_models = 3\n")
+    lines = b"".join(json.dumps(record | {"model": f"m{i}"}).encode() + b"\n" for i, record in enumerate(records(*"abcdef")))
+    post.owner.records.commit(lines, 6)  # as a writer on this machine does
+    report = post.load()
+    assert (report.stored, report.rejected, report.reasons) == (3, 3, {"too_many_models": 3})
+    answer = post(json.dumps(records("z")).encode())
+    assert answer.status == 422
+    assert "unregistered_models" in answer.json()["rejected"][0]["reason"]
+
+
+def test_a_line_with_too_many_features_or_too_long_a_text_is_rejected_alone(post, limit):
+    limit("[limits]\nfeatures_per_line = 10\nvalue_characters = 100\n")
+    good = records("a")[0]
+    wide = good | {"id": "b", "features": {f"feature_{i}": i for i in range(11)}}
+    long = good | {"id": "c", "note": {"deep": ["x" * 101]}}
+    answer = post(json.dumps([good, wide, long, good | {"id": "d", "note": "x" * 100}]).encode())
+    assert answer.json()["accepted"] == 2
+    assert [(line["line"], line["reason"].split()[0]) for line in answer.json()["rejected"]] == [(2, "'features'"), (3, "a")]
+
+
+def test_a_token_past_its_quota_is_told_when_to_come_back_and_others_go_on(post, limit):
+    other, text = tokens.create(post.store.home, "write")
+    limit(f"[limits]\nrecords_per_minute = 2\n[tokens.{other.id}]\nrecords_per_minute = 100\n")
+    body = json.dumps(records("a", "b", "c")).encode()
+    assert post(body).status == 202
+    answer = post(body)
+    assert answer.status == 429
+    assert set(answer.json()) == {"error", "try"}
+    assert int(answer.headers["retry-after"]) >= 30
+    for _ in range(2):
+        assert ask_routes(api.routes(), "POST", "/api/v1/records", text, body).status == 202
+
+
+def test_new_features_beyond_the_hours_are_refused_and_nothing_is_kept(post, limit):
+    limit("[limits]\nnew_columns_per_hour = 3\n")
+    answer = post(json.dumps([record | {"features": dict.fromkeys("abcd", 1)} for record in records("a")]).encode())
+    assert answer.status == 429
+    assert int(answer.headers["retry-after"]) > 0
+    assert post.load().lines == 0
+
+
+def test_headers_and_slow_bodies_are_bounded(post, limit):
+    assert post(b"[]", x_large="x" * 20_000).status == 431
+    limit("[limits]\nbody_seconds = 1\n")
+
+    async def half_open():
+        async def never():
+            await asyncio.sleep(60)
+
+        request = Request({"type": "http", "headers": [(b"content-length", b"10")]}, never)
+        await intake.read_body(request, IntakeLimits(body_seconds=1))
+
+    with pytest.raises(intake.IntakeRefusedError, match="did not arrive"):
+        asyncio.run(half_open())

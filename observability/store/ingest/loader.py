@@ -23,6 +23,7 @@ from observability.client.spool import publish_abandoned
 from observability.core.catalog import Catalog
 from observability.core.errors import StoreBrokenError, StoreBusyError
 from observability.core.formatting import plural
+from observability.core.limits import limits_in_force
 from observability.core.time import naive_utc
 from observability.store.db.catalog_store import read_catalog
 from observability.store.db.database import Database
@@ -38,7 +39,7 @@ from observability.store.ingest.parse import parse_block
 from observability.store.ingest.parse_types import LineBlock
 from observability.store.ingest.sensitive_features import promote_arrived_groups
 from observability.store.rollup.rollup import compact_rollups, wants_compaction
-from observability.store.types.loading import LoadDefaults, LoadReport
+from observability.store.types.loading import LoadDefaults, LoadReport, NewModelLimit
 
 LOG = logging.getLogger(__name__)
 Progress = Callable[[int, int, int], object]
@@ -280,6 +281,7 @@ def _load_block(
     """
     if (erased := store.erased()) is not None:
         block = without_erased(block, erased)
+    defaults = replace(defaults, new_models=_room_for_models(store, catalog))
     parsed = parse_block(writer, block, catalog, defaults, now)
     if (promoted := promote_arrived_groups(writer, parsed, catalog)) is not None:
         catalog = promoted
@@ -303,6 +305,16 @@ def _load_block(
         )
         writer.unregister("block_arrivals")
     return ledger, catalog
+
+
+def _room_for_models(store: Database, catalog: Catalog) -> NewModelLimit:
+    """How many more unregistered models the store takes."""
+    most = limits_in_force(store.home).limits.unregistered_models
+    why = (
+        f"the store has {most} models that are not registered, as many as it takes. Register the model, remove others, "
+        "or raise unregistered_models in limits.toml"
+    )
+    return NewModelLimit(frozenset(), max(most - len(catalog.unregistered), 0), why)
 
 
 def _write_rejected(

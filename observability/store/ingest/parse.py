@@ -21,7 +21,7 @@ from observability.store.ingest.parse_exact import ExactParser
 from observability.store.ingest.parse_json import MAX_LINE_BYTES
 from observability.store.ingest.parse_lines import BlockLines, block_lines
 from observability.store.ingest.parse_types import LineBlock, ParsedBlock
-from observability.store.types.loading import LoadDefaults
+from observability.store.types.loading import CheckedLines, LoadDefaults
 
 FIRST_LINES = 32
 """Number of lines that are parsed exactly first; doubled in each round."""
@@ -56,6 +56,15 @@ def parse_block(
         if fast is not None:
             pending = _scan_known_plans(fast, reader, lines, pending, tables, tried, threads or os.cpu_count() or 1)
     return tables.parsed(reader, len(lines) + len(block.refused))
+
+
+def checked_lines(block: LineBlock, catalog: Catalog, defaults: LoadDefaults) -> CheckedLines:
+    """The lines that a load would reject, and the models and columns that the others would add. Read-only."""
+    parsed = parse_block(None, block, catalog, defaults)
+    known = {model.name for model in catalog.models}
+    fresh = tuple(sorted({*parsed.predictions, *parsed.labels} - known))
+    columns = tuple((name, f"{role}.{column}") for name, added in parsed.new_columns.items() for role, column, _ in added)
+    return CheckedLines(list(zip(parsed.rejected["line"].to_pylist(), parsed.rejected["message"].to_pylist(), strict=True)), fresh, columns)
 
 
 def _scan_known_plans(

@@ -35,7 +35,8 @@ class ExactParser:
 
     def __init__(self, catalog: Catalog, defaults: LoadDefaults) -> None:
         self.catalog, self.defaults, self.zone = catalog, defaults, time_zone(defaults.timezone)
-        self.plain = defaults == LoadDefaults(timezone=defaults.timezone)
+        self.plain = not (defaults.kind or defaults.model or defaults.version or defaults.renames) and defaults.features is None
+        self.new_models: list[str] = []
         self.plans: dict[str, ModelPlan] = {}
         self.predictions: dict[str, list[tuple[Row, list[Any]]]] = {}
         self.labels: dict[str, list[Row]] = {}
@@ -44,8 +45,13 @@ class ExactParser:
         self.seen: dict[tuple[str, str], None] = {}
 
     def plan(self, model: str) -> ModelPlan:
-        """The plan of a model, created on first use."""
+        """The plan of a model, created on first use. Raises Rejected for a new model beyond the limit."""
         if model not in self.plans:
+            limit = self.defaults.new_models
+            if all(known.name != model for known in self.catalog.models) and (limit is None or model not in limit.admitted):
+                if limit is not None and len(self.new_models) >= limit.most:
+                    raise Rejected("too_many_models", f"the model {quoted_value(model)} is new: {limit.why}")
+                self.new_models.append(model)
             self.plans[model] = model_plan(model, self.catalog)
         return self.plans[model]
 

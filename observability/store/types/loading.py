@@ -43,6 +43,24 @@ class LoadReport:
 
 
 @dataclass(frozen=True)
+class NewModelLimit:
+    """How many models that the catalog lacks may come, beside the `admitted` ones. why: what a rejected line is told."""
+
+    admitted: frozenset[str]
+    most: int
+    why: str
+
+
+@dataclass(frozen=True)
+class CheckedLines:
+    """Lines that a load would reject, (line number from 1, reason); and what the others would add: models, and (model, column)."""
+
+    rejected: list[tuple[int, str]]
+    new_models: tuple[str, ...] = ()
+    new_columns: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class LoadDefaults:
     """Properties of the records of a file that fill in what a line does not say.
 
@@ -51,6 +69,7 @@ class LoadDefaults:
     the record, of fields and features. timezone: IANA name for times without an offset; None rejects them.
     sent: whether services sent them, so that what is wrong with them is the system's; a person who loads a file is told at once.
     sample: whether they belong to the sample fleet, so that they say nothing about other models and go with it.
+    new_models: the limit of models that the catalog lacks; None: without limit.
     """
 
     kind: str | None = None
@@ -62,3 +81,4 @@ class LoadDefaults:
     groups: tuple[str, ...] = ()
     sample: bool = False
     sent: bool = False
+    new_models: NewModelLimit | None = None
