@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from observability.core import telemetry
 from observability.dashboard import frame, links, sidebar
 
 ASSETS = Path(__file__).parent / "assets"
@@ -47,7 +48,8 @@ def main() -> None:
     links.remember_page(page.url_path)
     frame.mark_page_change(page.url_path)
     sidebar.draw_sidebar(page.url_path)
-    page.run()
+    with telemetry.PAGE_SECONDS.timed():
+        page.run()
 
 
 if __name__ == "__main__":

@@ -19,9 +19,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from observability.core import telemetry
 from observability.core.errors import NotFoundError, ObservabilityError, UsageError
 from observability.core.limits import limits_in_force
-from observability.server import health, intake, process_lock, tokens
+from observability.server import health, intake, open_metrics, process_lock, tokens
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -68,6 +69,7 @@ def guarded(method: str, scope: tokens.Scope, answer: Answer) -> Answer:
             request.state.token = known.id
             return await answer(request)
         except intake.IntakeRefusedError as error:
+            telemetry.REFUSED.add(str(error.status))
             return error_response(error.status, error.error, error.attempt, error.headers)
         except ObservabilityError as error:
             return failure_response(error)
@@ -183,6 +185,12 @@ async def labels(request: Request) -> Response:
 
 async def accept_records(request: Request, takes: intake.Takes) -> Response:
     """Each line is validated, and valid lines are on disk before the response: 202, or 422 where every line is rejected."""
+    with telemetry.POST_SECONDS.timed():
+        return await respond_to_records(request, takes)
+
+
+async def respond_to_records(request: Request, takes: intake.Takes) -> Response:
+    """The response to a body of records."""
     query_parameters(request, ())
     limits = limits_in_force(process_lock.current().home).limits
     encoding, token = request.headers.get("content-encoding", ""), str(request.state.token)
@@ -194,11 +202,22 @@ async def accept_records(request: Request, takes: intake.Takes) -> Response:
     async with BODIES_AT_ONCE:
         body = await intake.read_body(request, limits)
         taken = await asyncio.get_running_loop().run_in_executor(INTAKE, work)
+    telemetry.ACCEPTED.add("labels" if takes == "label" else "records", taken.accepted)
+    for reason, count in taken.reasons.items():
+        telemetry.REJECTED.add(reason, count)
+    if (dropped := request.headers.get(intake.DROPPED_HEADER, "")).isdecimal() and len(dropped) < 10:
+        telemetry.CLIENT_DROPPED.add(token, int(dropped))
     answer: dict[str, Any] = {"accepted": taken.accepted, "rejected": taken.rejected}
     if not taken.rejected or taken.accepted:
         return JSONResponse(answer, status_code=202)
     answer |= {"error": "every line is rejected", "try": "Mend what `rejected` names and send them again; see Records in the README"}
     return JSONResponse(answer, status_code=422)
+
+
+async def metrics(request: Request) -> Response:
+    """The metrics in the OpenMetrics text format."""
+    query_parameters(request, ())
+    return Response(await asyncio.to_thread(open_metrics.open_metrics_text), media_type=open_metrics.MEDIA_TYPE)
 
 
 async def unknown_address(_request: Request) -> Response:
@@ -217,6 +236,7 @@ def routes() -> list[BaseRoute]:
         ("/api/v1/status", "GET", "read", status),
         ("/api/v1/findings", "GET", "read", findings),
         ("/api/v1/predictions/{id:path}", "GET", "read", prediction),
+        ("/metrics", "GET", "read", metrics),
         ("/api/{rest:path}", "GET", "read", unknown_address),
     ]
     return [Route(path, guarded(method, scope, answer), methods=methods) for path, method, scope, answer in found]

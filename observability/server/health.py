@@ -3,10 +3,13 @@
 `/readyz`, `/api/v1/status`, the command `status` and the banner of pages say the same.
 """
 
+import logging
+import threading
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from observability.core.errors import StoreBrokenError, StoreBusyError
+from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError
 from observability.core.formatting import with_full_stop
 from observability.core.limits import limits_in_force
 from observability.server import process_lock
@@ -15,10 +18,33 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 
+LOG = logging.getLogger(__name__)
+MOST_AGE, COUNT_EVERY = 600.0, 10.0
+"""While records are being loaded: seconds for which counts of the database are shown again, and after which they are counted again beside.
+
+Counting takes as long as the store is large.
+"""
+_counting = threading.Lock()
+
+
 def store_status(store: "Store") -> dict[str, Any]:
     """The status of the store, and `loader`: the state of the loader of this process. Its problems come first."""
-    body = store.status()
+    body = store.status(MOST_AGE)
+    counted = body["counted_at"]
+    if counted is not None and body["landing"]["segments"] and time.time() - datetime.fromisoformat(counted).timestamp() > COUNT_EVERY:
+        process_lock.started_thread("status", _count_again, store)
     return {**body, "loader": loader_status(), "problems": [*loader_problems(), *limits_problems(store), *body["problems"]]}
+
+
+def _count_again(store: "Store") -> None:
+    """Count what the status tells of the database, unless another thread does."""
+    if _counting.acquire(blocking=False):
+        try:
+            store.status()
+        except ObservabilityError:
+            LOG.warning("the status could not be counted", exc_info=True)
+        finally:
+            _counting.release()
 
 
 def loader_status() -> dict[str, Any]:

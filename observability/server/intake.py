@@ -7,7 +7,8 @@ import asyncio
 import json
 import math
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -19,6 +20,10 @@ from observability.records.values import quoted_value
 from observability.server import process_lock
 
 GZIP_MAGIC = b"\x1f\x8b"
+DROPPED_HEADER = "observability-dropped"
+"""Header in which a client says how many records it dropped since its last accepted request."""
+Wrong = dict[int, tuple[str, str]]
+"""The rejected lines by their number: the reason as a word, and the message."""
 Takes = Literal["any", "label"]
 """What an address takes: records of any kind, or labels, which need not name their kind."""
 
@@ -33,10 +38,11 @@ class IntakeRefusedError(Exception):
 
 @dataclass(frozen=True)
 class Taken:
-    """What became of the lines of a body. rejected: {line, reason} of each rejected one."""
+    """What became of the lines of a body. rejected: {line, reason} of each rejected one. reasons: numbers of them by a word."""
 
     accepted: int = 0
     rejected: list[dict[str, Any]] = field(default_factory=list)
+    reasons: Mapping[str, int] = field(default_factory=dict)
 
 
 async def read_body(request: Request, limits: IntakeLimits) -> bytes:
@@ -148,7 +154,7 @@ def take_records(lines: list[bytes], takes: Takes, token: str, limits: IntakeLim
     owner = process_lock.current()
     store, quotas = owner.store, owner.quotas
     store.require_space()
-    wrong: dict[int, str] = {}
+    wrong: Wrong = {}
     lines = [_within_limits(line, number, limits, wrong) for number, line in enumerate(lines, start=1)]
     if takes == "label":
         lines = [_as_label(line, number, wrong) for number, line in enumerate(lines, start=1)]
@@ -160,16 +166,17 @@ def take_records(lines: list[bytes], takes: Takes, token: str, limits: IntakeLim
             "Register the model, send the features that it has, or raise new_columns_per_hour in limits.toml",
             {"Retry-After": str(math.ceil(wait))},
         )
-    wrong |= dict(checked.rejected)
+    wrong |= {line: (reason, message) for line, reason, message in checked.rejected}
     good = [line for number, line in enumerate(lines, start=1) if line.strip() and number not in wrong]
     quotas.count_records(token, len(good) + len(wrong), limits)
     if good:
         owner.records.commit(b"\n".join(good) + b"\n", len(good))
         quotas.count_new_names(token, checked.new_models, checked.new_columns)
-    return Taken(len(good), [{"line": line, "reason": reason} for line, reason in sorted(wrong.items())])
+    rejected = [{"line": line, "reason": message} for line, (_, message) in sorted(wrong.items())]
+    return Taken(len(good), rejected, Counter(reason for reason, _ in wrong.values()))
 
 
-def _within_limits(line: bytes, number: int, limits: IntakeLimits, wrong: dict[int, str]) -> bytes:
+def _within_limits(line: bytes, number: int, limits: IntakeLimits, wrong: Wrong) -> bytes:
     """The line; blank, and noted in `wrong`, where a text is too long or there are too many features. A short line is not looked into."""
     if len(line) <= min(limits.value_characters, 4 * limits.features_per_line):
         return line
@@ -182,11 +189,12 @@ def _within_limits(line: bytes, number: int, limits: IntakeLimits, wrong: dict[i
     for part in ("features", "groups"):
         given = record.get(part)
         if isinstance(given, dict) and len(given) > limits.features_per_line:
-            wrong[number] = f"{part!r} has {len(given):,} entries; one line has at most {limits.features_per_line:,} (limits.toml)"
+            message = f"{part!r} has {len(given):,} entries; one line has at most {limits.features_per_line:,} (limits.toml)"
+            wrong[number] = "too_many_features", message
             return b""
     longest = max(map(len, texts_within(record)), default=0)
     if longest > limits.value_characters:
-        wrong[number] = f"a text has {longest:,} characters; one has at most {limits.value_characters:,} (limits.toml)"
+        wrong[number] = "text_too_long", f"a text has {longest:,} characters; one has at most {limits.value_characters:,} (limits.toml)"
         return b""
     return line
 
@@ -204,7 +212,7 @@ def texts_within(value: object) -> Iterator[str]:
             waiting += inner
 
 
-def _as_label(line: bytes, number: int, wrong: dict[int, str]) -> bytes:
+def _as_label(line: bytes, number: int, wrong: Wrong) -> bytes:
     """A line with the kind label where it names none. A line of another kind is noted in `wrong` and becomes blank."""
     try:
         record = json.loads(line) if line.strip() else None
@@ -214,5 +222,6 @@ def _as_label(line: bytes, number: int, wrong: dict[int, str]) -> bytes:
         return line
     if "kind" not in record:
         return b'{"kind":"label",' + line.lstrip()[1:]
-    wrong[number] = f"'kind' is label at this address; got {quoted_value(record['kind'])}. Send other kinds to /api/v1/records"
+    message = f"'kind' is label at this address; got {quoted_value(record['kind'])}. Send other kinds to /api/v1/records"
+    wrong[number] = "wrong_kind", message
     return b""

@@ -7,6 +7,8 @@ import logging
 import os
 import threading
 import time
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -23,6 +25,7 @@ from observability.monitoring import check
 from observability.review import freeze
 
 if TYPE_CHECKING:
+    from observability.monitoring.check import CheckReport
     from observability.store.engine import Store
 
 LOG = logging.getLogger(__name__)
@@ -37,10 +40,21 @@ RECORDS_LIVE = timedelta(days=1)
 """Findings about runs and other records raise alerts only while their window ended less than this long ago."""
 
 
+@dataclass(frozen=True)
+class WatchedModel:
+    """What a check said of a model. incidents: number of open ones by severity. label_maturity: share of labels, None if unknown."""
+
+    incidents: Mapping[str, int]
+    label_maturity: float | None
+
+
 @dataclass
 class Watching:
-    """State of the thread. seen: when each alert's incident was last present. failure: the last one in words."""
+    """State of the thread. seen: when each alert's incident was last present. failure: the last one in words.
+    models: what the last check said of each live model, by name.
+    """
 
+    models: dict[str, "WatchedModel"] = field(default_factory=dict)
     seen: dict[str, datetime] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     checked_at: datetime | None = None
@@ -92,7 +106,9 @@ def check_live_models(store: "Store", state: Watching, config: configs.AlertConf
     """Check every live model and all other records, then store opened, worsened and resolved alerts with their messages."""
     models = live(store, now)
     about_records = {analyzer.name for analyzer in discover() if analyzer.about == "records"}
-    incidents = [incident for name in models for incident in check.check(store, model=name, now=now).incidents]
+    reports = {name: check.check(store, model=name, now=now) for name in models}
+    state.models = {name: watched_model(report) for name, report in reports.items()}
+    incidents = [incident for report in reports.values() for incident in report.incidents]
     other = [finding for finding in check.record_findings(store, None, now=now) if finding.model not in models]
     incidents += check.findings_with_incidents(store.catalog(), other)[1]
     incidents = [
@@ -106,6 +122,12 @@ def check_live_models(store: "Store", state: Watching, config: configs.AlertConf
     state.seen |= dict.fromkeys(decision.there, now)
     if decision.records:
         store.write_records(decision.records)
+
+
+def watched_model(report: "CheckReport") -> WatchedModel:
+    """What a check of one model says of it."""
+    shares = [finding.value for finding in report.findings if finding.metric == "label_maturity" and finding.slice is None]
+    return WatchedModel(Counter(incident.severity for incident in report.incidents), next(iter(shares), None))
 
 
 def live(store: "Store", now: datetime) -> list[str]:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from observability.core import telemetry
 from observability.core.questions import Attributions, EstimatedErrors, Question, Records, Sample
 from observability.core.window import Window
 from observability.store.db import repairs
@@ -52,6 +53,10 @@ class DuckStore(Database, Store):
 
     def ask(self, question: Question, window: Window) -> "DataFrame":
         """The answer to a question of any type over a window."""
+        with telemetry.QUERY_SECONDS.timed():
+            return self._answer(question, window)
+
+    def _answer(self, question: Question, window: Window) -> "DataFrame":
         if isinstance(question, Records):
             return records.answer_records(self, question, window)
         if isinstance(question, Attributions):
@@ -209,11 +214,11 @@ class DuckStore(Database, Store):
 
         return settings_history.settings_at(self, at, otherwise)
 
-    def status(self) -> dict[str, Any]:
+    def status(self, most_age: float = 0.0) -> dict[str, Any]:
         """Sizes, models, backlog and rejected lines of the store."""
         from observability.store.registry import admin
 
-        return admin.storage_status(self)
+        return admin.storage_status(self, most_age)
 
     def backup(self, folder: Path) -> dict[str, Any]:
         """Write a backup into a folder: {backup, at, bytes, files, tables}."""

@@ -244,8 +244,11 @@ class Store(Engine, Protocol):
         """The settings of every model at an instant, by its name; of a model without any yet, those at the instant `otherwise`."""
         ...
 
-    def status(self) -> dict[str, Any]:
-        """Sizes, models, backlog and rejected lines of the store, as JSON can carry it (store/registry/admin.py lists the keys)."""
+    def status(self, most_age: float = 0.0) -> dict[str, Any]:
+        """Sizes, models, backlog and rejected lines of the store, as JSON can carry it (store/registry/admin.py lists the keys).
+
+        most_age: seconds for which counts of the database are given again while records wait in landing.
+        """
         ...
 
     def backup(self, folder: Path) -> dict[str, Any]:

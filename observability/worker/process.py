@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from observability.core import telemetry
 from observability.worker import folder as exchange
 from observability.worker.job import ALLOWED
 from observability.worker.limits import Limits, WorkerError
@@ -82,7 +83,7 @@ class Worker:
                 "this job may not run", reason="refused", got=job, expected=" or ".join(f"{prefix}…" for prefix in self.allowed)
             )
         seconds = self.limits.seconds if seconds is None else seconds
-        with exchange.private_folder() as folder:
+        with telemetry.WORKER_JOBS.by_outcome(), exchange.private_folder() as folder:
             exchange.write_job_inputs(folder, frames or {}, arguments or {}, files or {})
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:

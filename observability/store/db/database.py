@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import duckdb
 
@@ -50,8 +50,9 @@ class Database:
     generation: grows with every commit that changes what can be read. generations: that number as it was after the last commit about each
     model's own rows, by name, and under "" after the last that may concern all. unhurried: how many of these commits were made inside
     `in_background`. loading: lock of the loader, so that one thread at a time loads landing. reconciled: whether the loaded segments were
-    compared with the manifest. mended: whether damage was mended since then, so that lost segments are expected. mend: called where the
-    files turn out to be damaged as they are opened; they are then opened again.
+    compared with the manifest. mended: whether damage was mended since then, so that lost segments are
+    expected. counted: generation, time (monotonic) and counts of the last status. mend: called where the files turn out to be damaged as
+    they are opened; they are then opened again.
     """
 
     def __init__(self, home: Path, memory_limit: str, threads: int | None, mend: Callable[[StoreDamagedError], None] | None = None) -> None:
@@ -74,6 +75,7 @@ class Database:
         self._catalog: tuple[int, Catalog] | None = None
         self._erased: tuple[tuple[int, int] | None, ErasedMatcher | None] = None, None
         self._closed = self._swapping = False
+        self.counted: tuple[int, float, dict[str, Any]] | None = None
         self._connection: Cursor | None = self._open()
 
     @property

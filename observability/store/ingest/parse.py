@@ -64,7 +64,8 @@ def checked_lines(block: LineBlock, catalog: Catalog, defaults: LoadDefaults) ->
     known = {model.name for model in catalog.models}
     fresh = tuple(sorted({*parsed.predictions, *parsed.labels} - known))
     columns = tuple((name, f"{role}.{column}") for name, added in parsed.new_columns.items() for role, column, _ in added)
-    return CheckedLines(list(zip(parsed.rejected["line"].to_pylist(), parsed.rejected["message"].to_pylist(), strict=True)), fresh, columns)
+    rejected = zip(*(parsed.rejected[name].to_pylist() for name in ("line", "reason", "message")), strict=True)
+    return CheckedLines(list(rejected), fresh, columns)
 
 
 def _scan_known_plans(

@@ -4,9 +4,11 @@ import json
 import os
 import platform
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +44,7 @@ RULE = "string_split_regex(message, '; |: the ')[1]"
 PACKAGES = ("duckdb", "streamlit", "pandas", "pyarrow", "numba")
 
 
-def storage_status(store: Database) -> dict[str, Any]:
+def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
     """The state of the store, as JSON can carry it. Read-only. Sizes in bytes, instants RFC 3339 in UTC, None if unknown.
 
     home; database {path, bytes, schema}; disk {free_bytes, floor_bytes}; versions {package: version}; models: a list of {model, task,
@@ -52,7 +54,8 @@ def storage_status(store: Database) -> dict[str, Any]:
     keeping {backup, verified_restore, retention, night}: what was done last, each with at and hours, None where
     it never was; rejected {total, reasons: {reason: n}, last}; repairs: what was damaged or lost and mended;
     problems: sentences about what a person should know. Where the database or landing cannot be read, a problem says why, and what it
-    holds is empty or None.
+    holds is empty or None. most_age: seconds for which counts of the database are given again while
+    records wait, and for ever while nothing is committed; 0: they are counted now. counted_at: when they were.
     """
     body: dict[str, Any] = {
         "home": str(store.home),
@@ -70,6 +73,7 @@ def storage_status(store: Database) -> dict[str, Any]:
         "erasures": {"subjects": None, "last": None},
         "keeping": _keeping_status(store),
         "problems": [],
+        "counted_at": None,
     }
     with suppress(StoreBrokenError):  # told by `storage_problems`
         erased = erasures(store.home)
@@ -79,11 +83,26 @@ def storage_status(store: Database) -> dict[str, Any]:
         body["waiting"] = landing.oldest_waiting(store.landing)
         body["set_aside"] = landing.segments_set_aside(store.landing)
     try:
-        body |= _database_status(store, body["database"])
+        waiting = bool(body["landing"]["segments"] or body["landing"]["open"])
+        counts = _counts_of_database(store, most_age, waiting=waiting)
+        models = [model | {"hours_since_last": _hours_since(model["last"])} for model in counts["models"]]
+        body |= counts | {"database": body["database"] | counts["database"], "models": models}
     except (duckdb.Error, StoreBrokenError) as error:
         body["problems"].append(f"The database cannot be read: {error_summary(error)}.")
     body["problems"] += storage_problems(store)
     return body
+
+
+def _counts_of_database(store: Database, most_age: float, *, waiting: bool) -> dict[str, Any]:
+    """What the status reads from the database. With a most_age above 0 the last counts are given again where nothing was committed since,
+    and while records wait where they are young enough.
+    """
+    generation, counted = store.generation, store.counted
+    if counted is not None and most_age and (counted[0] == generation or (waiting and time.monotonic() - counted[1] < most_age)):
+        return counted[2]
+    counts = _database_status(store)
+    store.counted = (generation, time.monotonic(), counts)
+    return counts
 
 
 def storage_problems(store: Database) -> list[str]:
@@ -111,7 +130,7 @@ def storage_problems(store: Database) -> list[str]:
     return [with_full_stop(sentence) for sentence in found]
 
 
-def _database_status(store: Database, files: dict[str, Any]) -> dict[str, Any]:
+def _database_status(store: Database) -> dict[str, Any]:
     """The parts of the status that are read from the database."""
     with store.cursor() as cursor:
         now = datetime.now(UTC)
@@ -119,8 +138,9 @@ def _database_status(store: Database, files: dict[str, Any]) -> dict[str, Any]:
         segments, last_loaded = single_row(cursor, "SELECT count(*), max(loaded_at) FROM manifest")
         (last_rejected,) = single_row(cursor, "SELECT max(at_loaded) FROM rejected")
         return {
-            "database": files | {"schema": schema_version(cursor)},
-            "models": [_model_status(cursor, model, now) for model in store.catalog().models],
+            "database": {"schema": schema_version(cursor)},
+            "counted_at": _utc_text(naive_utc(now)),
+            "models": [_model_status(cursor, model) for model in store.catalog().models],
             "records": {kind: single_row(cursor, f"SELECT count(*) FROM {table}")[0] for kind, table in kind_tables().items()},
             "loaded": {"segments": segments, "last": _utc_text(last_loaded)},
             "rejected": {"total": sum(reasons.values()), "reasons": reasons, "last": _utc_text(last_rejected)},
@@ -138,12 +158,18 @@ def _keeping_status(store: Database) -> dict[str, Any]:
     }
 
 
+def _hours_since(instant: str | None) -> float | None:
+    """Hours since an instant (RFC 3339, UTC)."""
+    return None if instant is None else round((datetime.now(UTC) - datetime.fromisoformat(instant)) / HOUR, 2)
+
+
+@lru_cache(maxsize=1)
 def package_versions() -> dict[str, str | None]:
     """Versions of Python and of the packages that numbers depend on."""
     return {"python": platform.python_version(), **{name: _installed_version(name) for name in PACKAGES}}
 
 
-def _model_status(cursor: duckdb.DuckDBPyConnection, model: Model, now: datetime) -> dict[str, Any]:
+def _model_status(cursor: duckdb.DuckDBPyConnection, model: Model) -> dict[str, Any]:
     """Status of one model. first, last and freshness leave out the reference."""
     references = [number for (_, environment), number in stream_numbers(cursor, model.key).items() if environment == "reference"]
     served = f"stream NOT IN ({', '.join(map(str, references))})" if references else "true"
@@ -166,7 +192,6 @@ def _model_status(cursor: duckdb.DuckDBPyConnection, model: Model, now: datetime
         "first": _utc_text(first),
         "last": _utc_text(last),
         "last_arrived": _utc_text(arrived),
-        "hours_since_last": None if last is None else round((naive_utc(now) - last) / HOUR, 2),
         "bytes": sum(table_bytes(cursor, model_table(table, model.key)) for table in MODEL_TABLES),
     }
 

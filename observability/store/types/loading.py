@@ -53,9 +53,9 @@ class NewModelLimit:
 
 @dataclass(frozen=True)
 class CheckedLines:
-    """Lines that a load would reject, (line number from 1, reason); and what the others would add: models, and (model, column)."""
+    """Lines that a load would reject: line number from 1, reason as a word, message; what the others would add: models, (model, column)."""
 
-    rejected: list[tuple[int, str]]
+    rejected: list[tuple[int, str, str]]
     new_models: tuple[str, ...] = ()
     new_columns: tuple[tuple[str, str], ...] = ()
 

@@ -1,0 +1,131 @@
+"""`GET /metrics`: the state of ingest, loader, store, pages and models in the OpenMetrics text format."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import observability
+from observability.core import telemetry
+from observability.server import process_lock
+from observability.server.health import store_status
+
+MEDIA_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+PREFIX = "observability_"
+Labels = Mapping[str, str]
+Samples = Iterable[tuple[Labels, float | int | None]]
+
+
+def open_metrics_text() -> str:
+    """All metrics of this process and its store. A value that is unknown is left out."""
+    owner = process_lock.current()
+    status = store_status(owner.store)
+    lines = [
+        *_metric("build", "info", "Version of the product.", [({"version": observability.__version__}, 1)]),
+        *_ingest(owner),
+        *_loader(owner, status),
+        *_store(status),
+        *_durations("query_seconds", "Time of one question to the store.", telemetry.QUERY_SECONDS),
+        *_durations("page_seconds", "Time of one run of a page's script.", telemetry.PAGE_SECONDS),
+        *_durations("ingest_post_seconds", "Time of one POST of records until its response.", telemetry.POST_SECONDS),
+        *_metric("worker_jobs", "counter", "Jobs of the process that runs model files.", _by("outcome", telemetry.WORKER_JOBS)),
+        *_models(owner, status),
+    ]
+    return "\n".join([*lines, "# EOF", ""])
+
+
+def _ingest(owner: process_lock.Owner) -> list[str]:
+    return [
+        *_metric("ingest_accepted_records", "counter", "Records accepted over HTTP, on disk.", _by("address", telemetry.ACCEPTED)),
+        *_metric("ingest_rejected_records", "counter", "Records rejected over HTTP.", _by("reason", telemetry.REJECTED)),
+        *_metric("ingest_refused_requests", "counter", "Requests refused as a whole.", _by("status", telemetry.REFUSED)),
+        *_metric(
+            "ingest_client_dropped_records", "counter", "Records that clients said they dropped.", _by("token", telemetry.CLIENT_DROPPED)
+        ),
+        *_metric("ingest_syncs", "counter", "Syncs to disk of records over HTTP.", [({}, owner.records.groups)]),
+    ]
+
+
+def _loader(owner: process_lock.Owner, status: Mapping[str, Any]) -> list[str]:
+    loader, state = status["loader"], owner.loader
+    lag = status["waiting"]["seconds"] or 0 if status["landing"]["segments"] is not None else None
+    return [
+        *_metric("loader_up", "gauge", "1 while new records are loaded, 0 where loading fails.", [({}, int(loader["state"] == "works"))]),
+        *_metric("loader_failures", "gauge", "Failed loads in a row.", [({}, state.failures)]),
+        *_metric("loader_restarts", "counter", "Restarts of the loader's thread.", [({}, state.restarts)]),
+        *_metric("loader_last_success_timestamp_seconds", "gauge", "Last load without a failure.", [({}, state.last_success)]),
+        *_metric("loader_lag_seconds", "gauge", "Age of the oldest segment that waits, 0 where none does.", [({}, lag)]),
+    ]
+
+
+def _store(status: Mapping[str, Any]) -> list[str]:
+    landing, repairs = status["landing"], status["repairs"]
+    unseen = sum(not repair.get("seen_at") for repair in repairs)
+    rejected = [({"reason": reason}, count) for reason, count in sorted(status["rejected"]["reasons"].items())]
+    return [
+        *_metric("landing_bytes", "gauge", "Bytes of segments that wait.", [({}, landing["bytes"])]),
+        *_metric("landing_segments", "gauge", "Segments that wait.", [({}, landing["segments"])]),
+        *_metric("landing_set_aside_segments", "gauge", "Segments that could not be loaded.", [({}, landing["failed"])]),
+        *_metric("store_bytes", "gauge", "Bytes of the database and its log.", [({}, status["database"]["bytes"])]),
+        *_metric("disk_free_bytes", "gauge", "Free bytes of the disk that holds the store.", [({}, status["disk"]["free_bytes"])]),
+        *_metric("store_rejected_lines", "gauge", "Lines in the table of rejected lines.", rejected),
+        *_metric("repairs", "counter", "Repairs of the store.", [({}, len(repairs))]),
+        *_metric("repairs_unread", "gauge", "Repairs that nobody has acknowledged.", [({}, unseen)]),
+        *_metric("problems", "gauge", "Sentences about what a person should know, as in status.", [({}, len(status["problems"]))]),
+    ]
+
+
+def _models(owner: process_lock.Owner, status: Mapping[str, Any]) -> list[str]:
+    watching = owner.watching
+    checked = {} if watching is None else dict(watching.models)
+    incidents = [
+        ({"model": name, "severity": severity}, model.incidents.get(severity, 0))
+        for name, model in sorted(checked.items())
+        for severity in ("act", "watch")
+    ]
+    maturity = [({"model": name}, model.label_maturity) for name, model in sorted(checked.items())]
+    ages = [
+        ({"model": model["model"]}, None if model["hours_since_last"] is None else model["hours_since_last"] * 3600)
+        for model in status["models"]
+    ]
+    at = None if watching is None or watching.checked_at is None else watching.checked_at.timestamp()
+    return [
+        *_metric("watcher_last_check_timestamp_seconds", "gauge", "Last check of all live models.", [({}, at)]),
+        *_metric("model_open_incidents", "gauge", "Incidents at the last check, of live models.", incidents),
+        *_metric("model_label_maturity_ratio", "gauge", "Share of predictions with a label, at the last check of a live model.", maturity),
+        *_metric("model_last_prediction_age_seconds", "gauge", "Time since the newest prediction.", ages),
+    ]
+
+
+def _by(label: str, counts: telemetry.EventCounts) -> list[tuple[Labels, int]]:
+    return [({label: value}, count) for value, count in counts.totals().items()]
+
+
+def _metric(name: str, kind: str, meaning: str, samples: Samples) -> list[str]:
+    """One metric family: type, help, a line for each known value."""
+    suffix = {"counter": "_total", "info": "_info"}.get(kind, "")
+    return [
+        f"# TYPE {PREFIX}{name} {kind}",
+        f"# HELP {PREFIX}{name} {meaning}",
+        *(f"{PREFIX}{name}{suffix}{_labels(labels)} {value}" for labels, value in samples if value is not None),
+    ]
+
+
+def _durations(name: str, meaning: str, durations: telemetry.Durations) -> list[str]:
+    """A histogram of seconds."""
+    numbers, count, total = durations.cumulative()
+    return [
+        f"# TYPE {PREFIX}{name} histogram",
+        f"# UNIT {PREFIX}{name} seconds",
+        f"# HELP {PREFIX}{name} {meaning}",
+        *(f'{PREFIX}{name}_bucket{{le="{end}"}} {number}' for end, number in numbers.items()),
+        f'{PREFIX}{name}_bucket{{le="+Inf"}} {count}',
+        f"{PREFIX}{name}_count {count}",
+        f"{PREFIX}{name}_sum {total}",
+    ]
+
+
+def _labels(labels: Labels) -> str:
+    """Labels in braces, their values escaped; nothing where there are none."""
+    if not labels:
+        return ""
+    escaped = {name: str(value).replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"') for name, value in labels.items()}
+    return "{" + ",".join(f'{name}="{value}"' for name, value in escaped.items()) + "}"

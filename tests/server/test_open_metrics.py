@@ -1,0 +1,117 @@
+"""`GET /metrics` is valid OpenMetrics, tells what happened, and the alert rules name only metrics that it has."""
+
+import json
+import re
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from observability.core import telemetry
+from observability.server import api, process_lock, tokens
+from observability.server.watcher import WatchedModel, Watching
+from observability.store.opener import open_store
+from tests.support.http_routes import ask_routes
+from tests.support.record_lines import prediction
+
+RULES = Path(__file__).parents[2] / "docs" / "prometheus-rules.yml"
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """The owner of a new home whose counts begin at 0: asks its routes with a token of each scope."""
+    for name in ("WORKER_JOBS", "ACCEPTED", "REJECTED", "REFUSED", "CLIENT_DROPPED"):
+        monkeypatch.setattr(telemetry, name, telemetry.EventCounts())
+    for name in ("QUERY_SECONDS", "PAGE_SECONDS", "POST_SECONDS"):
+        monkeypatch.setattr(telemetry, name, telemetry.Durations())
+    store = open_store(tmp_path / "home", threads=1)
+    owner = process_lock.Owner(store.home, process_lock.Lock(-1), store)
+    monkeypatch.setattr(process_lock, "_current", owner)
+    known = {scope: tokens.create(store.home, scope) for scope in ("read", "write")}
+
+    def ask(method, path, scope, body=b"", **headers):
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return ask_routes(api.routes(), method, path, known[scope][1], body, named)
+
+    ask.owner, ask.writer = owner, known["write"][0].id
+    yield ask
+    store.close()
+
+
+def values(answer):
+    """The samples by name and labels, as the library of Prometheus reads them."""
+    assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    parser = pytest.importorskip("prometheus_client.openmetrics.parser")
+    families = list(parser.text_string_to_metric_families(answer.body.decode()))
+    return {(sample.name, *sorted(sample.labels.values())): sample.value for family in families for sample in family.samples}
+
+
+def test_what_happened_is_counted_and_the_text_is_valid(site):
+    owner = site.owner
+    body = b"\n".join(json.dumps(prediction(i, at="2026-11-01T00:00:00Z")).encode() for i in range(3)) + b'\n{"kind": "prediction"}\n{'
+    assert site("POST", "/api/v1/records", "write", body, observability_dropped="7").status == 202
+    assert site("POST", "/api/v1/records", "write", b"[").status == 400
+    owner.records.publish()
+    before = values(site("GET", "/metrics", "read"))
+    assert before["observability_landing_segments",] == 1
+    assert before["observability_loader_up",] == 0, "no loader runs here"
+    owner.load_once()
+    owner.watching = Watching(
+        models={'lo"an\n': WatchedModel({"act": 2}, 0.25), "new": WatchedModel({}, None)}, checked_at=datetime(2026, 11, 1, tzinfo=UTC)
+    )
+    telemetry.PAGE_SECONDS.observe(0.3)
+    telemetry.PAGE_SECONDS.observe(99)
+    with pytest.raises(ValueError, match="no"), telemetry.WORKER_JOBS.by_outcome():
+        raise ValueError("no")
+    found = values(site("GET", "/metrics", "read"))
+    assert found["observability_ingest_accepted_records_total", "records"] == 3
+    assert sum(value for key, value in found.items() if key[0] == "observability_ingest_rejected_records_total") == 2
+    assert found["observability_ingest_refused_requests_total", "400"] == 1
+    assert found["observability_ingest_client_dropped_records_total", site.writer] == 7
+    assert found["observability_ingest_syncs_total",] == 1
+    assert found["observability_ingest_post_seconds_count",] == 2
+    assert found["observability_landing_segments",] == 0
+    assert found["observability_page_seconds_bucket", "0.25"] == 0
+    assert found["observability_page_seconds_bucket", "0.5"] == 1
+    assert found["observability_page_seconds_bucket", "+Inf"] == found["observability_page_seconds_count",] == 2
+    assert found["observability_worker_jobs_total", "failed"] == 1
+    assert found["observability_model_open_incidents", "act", 'lo"an\n'] == 2
+    assert found["observability_model_open_incidents", "new", "watch"] == 0
+    assert found["observability_model_label_maturity_ratio", 'lo"an\n'] == 0.25
+    assert ("observability_model_label_maturity_ratio", "new") not in found
+    assert found["observability_model_last_prediction_age_seconds", "loan"] > 0
+    assert site("GET", "/metrics", "write").status == 403
+
+
+def test_counts_are_given_again_only_while_records_wait(site):
+    owner = site.owner
+    first = owner.store.status()
+    body = json.dumps(prediction()).encode()
+    site("POST", "/api/v1/records", "write", body)
+    owner.load_once()
+    assert [model["predictions"] for model in owner.store.status(60)["models"]] == [1], "nothing waits, so it is counted"
+    assert first["models"] == []
+    site("POST", "/api/v1/records", "write", json.dumps(prediction(1)).encode())
+    owner.records.publish()
+    with owner.store.write():
+        pass
+    held = owner.store.counted
+    assert owner.store.status(60)["landing"]["segments"] == 1
+    assert owner.store.counted is held
+    owner.store.status()
+    assert owner.store.counted is not held
+
+
+def test_the_alert_rules_name_only_metrics_that_there_are(site):
+    text = RULES.read_text(encoding="utf-8")
+    site("POST", "/api/v1/records", "write", b"{")
+    declared = set(re.findall(r"^# TYPE (\S+)", site("GET", "/metrics", "read").body.decode(), re.MULTILINE))
+    used = {name.removesuffix("_total") for name in re.findall(r"observability_\w+", text)}
+    assert used and used <= declared
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian's package promtool has it)")
+    told = subprocess.run([promtool, "check", "rules", str(RULES)], capture_output=True, text=True, timeout=60, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
