@@ -13,8 +13,11 @@ import streamlit as st
 from observability.core.errors import ObservabilityError
 from observability.dashboard import application
 from observability.server import process_lock
+from observability.server.access_settings import read_access_settings
+from observability.server.request_origin import require_safe_binding
 
 try:
+    require_safe_binding(st.get_option("server.address"), read_access_settings(process_lock.home_folder()))
     process_lock.own(process_lock.home_folder())
 except ObservabilityError as error:
     print(error, file=sys.stderr)

@@ -124,8 +124,12 @@ def serve(args: argparse.Namespace) -> int:
     """Take the lock and exec Streamlit, which keeps the lock."""
     if find_spec("streamlit") is None:
         raise ModuleNotFoundError("streamlit", name="streamlit")
+    from observability.server.access_settings import read_access_settings
+    from observability.server.request_origin import require_safe_binding
+
     home = process_lock.home_folder()
     os.environ["OBSERVABILITY_HOME"] = str(home)
+    require_safe_binding(args.host, read_access_settings(home))
     process_lock.take_lock(home, wait=1.0).hand_over()
     root = bundle_folder()
     os.chdir(root)
@@ -133,5 +137,6 @@ def serve(args: argparse.Namespace) -> int:
     headless = "false" if args.open else "true"
     print(f"The dashboard is at http://localhost:{args.port} (Ctrl+C stops it).", flush=True)
     arguments = ["-m", "streamlit", "run", str(root / "app.py"), "--server.port", str(args.port), "--server.headless", headless]
+    arguments += ["--server.address", args.host]
     os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - our own interpreter and file
     return 0

@@ -215,6 +215,9 @@ def parser() -> Parser:
 
     serve = add("serve", "Start the dashboard.", "serve --port 8501")
     serve.add_argument("--port", type=int, default=8501)
+    serve.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="interface to listen on; others than this machine need sign-in"
+    )
     serve.add_argument("--open", action="store_true", help="open a browser")
     for name, command in commands.choices.items():
         if name not in WITHOUT_JSON:

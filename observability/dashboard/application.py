@@ -29,6 +29,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from observability.core.errors import ObservabilityError
 from observability.dashboard import downloads
 from observability.server import api, health, process_lock
+from observability.server.request_origin import RequestOriginCheck, is_loopback
 
 SHELL = Path(__file__).parent / "shell.py"
 """The script that each browser session runs. It stands apart from `pages/`, so that a first deep link opens the right page."""
@@ -45,6 +46,11 @@ WHERE = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL("./", location.
 ASSETS = Path(__file__).parent / "assets"
 HISTORY, STYLE = ASSETS / "history.js", ASSETS / "page.css"
 """Keeps the browser's history to one entry an action, and must run before Streamlit's front end; rules for Streamlit's own elements."""
+
+
+def server_port() -> int:
+    """The port that the dashboard listens on."""
+    return int(st.get_option("server.port"))
 
 
 class Headers:
@@ -78,7 +84,7 @@ async def readiness(_request: Request) -> Response:
 
 async def run_owner_command(request: Request) -> Response:
     """Run one command line for a process that found the store owned: lines of JSON, progress first, the outcome last."""
-    if request.client is None or request.client.host not in ("127.0.0.1", "::1"):
+    if request.client is None or not is_loopback(request.client.host):
         return JSONResponse({"error": "commands are taken from this machine only", "try": "Run the command where the dashboard runs"}, 403)
     if not hmac.compare_digest(request.headers.get("authorization", ""), f"Bearer {process_lock.current().token}"):
         return JSONResponse({"error": "wrong token", "try": "Let the command line read owner.json"}, status_code=401)
@@ -143,7 +149,7 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     """Run the loader, enricher and watcher in threads, and let commands find this process, until the server ends."""
     holder = process_lock.current()
     save_findings_at_end(holder)
-    holder.listen(int(st.get_option("server.port")))
+    holder.listen(server_port())
     holder.start_loader()
     holder.start_enricher()
     holder.start_watcher()
@@ -206,4 +212,8 @@ def app_parts() -> dict[str, Any]:
         *redirects(),
         *documents(),
     ]
-    return {"routes": routes, "middleware": [Middleware(Headers)], "lifespan": lifespan}
+    return {
+        "routes": routes,
+        "middleware": [Middleware(Headers), Middleware(RequestOriginCheck, port=server_port)],
+        "lifespan": lifespan,
+    }

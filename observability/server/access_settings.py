@@ -1,0 +1,179 @@
+"""Settings of sign-in: which method, under which addresses the dashboard is opened, and who has which role.
+
+`HOME/access.toml` holds them; a changed file takes effect with the next request. Without the file and without accounts there is no
+sign-in: the dashboard answers on this machine only, and whoever opens it may do everything. The first account turns local sign-in on.
+"""
+
+import os
+import stat
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from observability.core.errors import UsageError
+
+Role = Literal["viewer", "analyst", "administrator"]
+"""What a person may do; each includes the ones before."""
+Method = Literal["none", "accounts", "oidc"]
+FILE = "access.toml"
+ACCOUNTS_FILE = "accounts.json"
+URL_VARIABLE = "OBSERVABILITY_URL"
+SECRET_VARIABLE = "OBSERVABILITY_OIDC_SECRET"  # noqa: S105 - the name of a variable
+NO_ROLE = "none"
+"""In lists of roles: no access to this model."""
+TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "": {"url": (str, list), "session_hours": (int, float), "oidc": dict, "roles": dict, "models": dict},
+    "oidc": {"server_metadata_url": str, "client_id": str, "client_secret": str, "groups_claim": str, "name_claim": str, "scope": str},
+    "roles": {"default": str, "people": dict, "groups": dict},
+}
+"""Keys of the file by table, with their types."""
+
+
+@dataclass(frozen=True)
+class RoleLists:
+    """Roles by name or e-mail address and by group; a value may be NO_ROLE. default: of everybody else, None for no access."""
+
+    default: str | None = None
+    people: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OidcSettings:
+    """The OpenID Connect provider, and the claims that hold groups and the name."""
+
+    server_metadata_url: str
+    client_id: str
+    client_secret: str
+    groups_claim: str = "groups"
+    name_claim: str = "email"
+    scope: str = "openid email profile"
+
+
+@dataclass(frozen=True)
+class AccessSettings:
+    """All settings. urls: further addresses of the dashboard, the first is the public one. models: role lists of single models."""
+
+    method: Method = "none"
+    urls: tuple[str, ...] = ()
+    session_hours: float = 12.0
+    oidc: OidcSettings | None = None
+    roles: RoleLists = field(default_factory=RoleLists)
+    models: Mapping[str, RoleLists] = field(default_factory=dict)
+
+    @property
+    def secure(self) -> bool:
+        """Whether the public address is HTTPS, so that cookies are sent over HTTPS only."""
+        return bool(self.urls) and self.urls[0].startswith("https://")
+
+
+_known: dict[Path, tuple[tuple[object, ...], AccessSettings]] = {}
+
+
+def read_access_settings(home: Path) -> AccessSettings:
+    """The settings of a home. Raises UsageError where the file or a variable is wrong: nobody gets in then."""
+    marks = (
+        _file_mark(home / FILE),
+        _file_mark(home / ACCOUNTS_FILE) is not None,
+        os.environ.get(URL_VARIABLE),
+        os.environ.get(SECRET_VARIABLE),
+    )
+    known = _known.get(home)
+    if known is None or known[0] != marks:
+        known = _known[home] = (marks, _parsed(home, has_accounts=bool(marks[1])))
+    return known[1]
+
+
+def _file_mark(path: Path) -> tuple[int, int, int] | None:
+    """A value that changes with the file; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _parsed(home: Path, *, has_accounts: bool) -> AccessSettings:
+    body = _toml_body(home / FILE)
+    _check_table("", body)
+    urls = _address_list(body.get("url"), FILE) + _address_list(os.environ.get(URL_VARIABLE), URL_VARIABLE)
+    hours = body.get("session_hours", 12.0)
+    if not 0 < hours <= 24 * 30:
+        raise UsageError("session_hours is out of range", where=FILE, got=hours, expected="more than 0, at most 720")
+    oidc = _oidc_settings(home, body["oidc"]) if "oidc" in body else None
+    if oidc is not None and not urls:
+        raise UsageError("sign-in through a provider needs the address of the dashboard", where=FILE, attempt='Add url = "https://…"')
+    models = body.get("models", {})
+    lists = {name: _role_lists(f"models.{name}", table) for name, table in models.items()}
+    method: Method = "oidc" if oidc else "accounts" if has_accounts else "none"
+    return AccessSettings(method, urls, float(hours), oidc, _role_lists("roles", body.get("roles", {})), lists)
+
+
+def _toml_body(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UsageError("the settings of sign-in cannot be read", where=FILE, got=error, expected="TOML, see docs/security.md") from None
+
+
+def _check_table(name: str, table: Mapping[str, Any]) -> None:
+    """Raise UsageError for an unknown key or a value of the wrong type."""
+    where, known = f"{FILE}{f', table [{name}]' if name else ''}", TABLES["roles" if name.startswith("models.") else name]
+    if not isinstance(table, Mapping):
+        raise UsageError("a table is expected", where=where, got=repr(table))
+    for key, value in table.items():
+        if key not in known:
+            raise UsageError(f"unknown key {key!r}", where=where, expected=", ".join(known))
+        if not isinstance(value, known[key]) or isinstance(value, bool):
+            raise UsageError(f"wrong value of {key}", where=where, got=repr(value))
+
+
+def _role_lists(name: str, table: Mapping[str, Any]) -> RoleLists:
+    _check_table(name, table)
+    for where, role in [("default", table.get("default", NO_ROLE)), *table.get("people", {}).items(), *table.get("groups", {}).items()]:
+        if role not in (*get_args(Role), NO_ROLE):
+            expected = ", ".join((*get_args(Role), NO_ROLE))
+            raise UsageError(f"unknown role of {where!r}", where=f"{FILE}, table [{name}]", got=repr(role), expected=expected)
+    people = {person.casefold(): role for person, role in table.get("people", {}).items()}
+    return RoleLists(table.get("default"), people, dict(table.get("groups", {})))
+
+
+def _oidc_settings(home: Path, table: Mapping[str, Any]) -> OidcSettings:
+    _check_table("oidc", table)
+    secret = os.environ.get(SECRET_VARIABLE) or table.get("client_secret")
+    given = {**table, "client_secret": secret}
+    for key in ("server_metadata_url", "client_id", "client_secret"):
+        if not given.get(key):
+            hint = f"Add it, or set {SECRET_VARIABLE}" if key == "client_secret" else "Add it"
+            raise UsageError(f"{key} is missing", where=f"{FILE}, table [oidc]", attempt=hint)
+    if "client_secret" in table and stat.S_IMODE((home / FILE).stat().st_mode) & 0o077 and os.name == "posix":
+        attempt = f"chmod 600 {FILE}, or move the secret to {SECRET_VARIABLE}"
+        raise UsageError("the client's secret can be read by others", where=FILE, attempt=attempt)
+    return OidcSettings(**given)
+
+
+def _address_list(value: object, where: str) -> tuple[str, ...]:
+    """Addresses as scheme://host[:port], from a list or a text with commas. Raises UsageError."""
+    from urllib.parse import urlsplit
+
+    texts = value if isinstance(value, list) else str(value or "").split(",")
+    found = []
+    for text in (str(each).strip() for each in texts):
+        if not text:
+            continue
+        try:
+            parts = urlsplit(text)
+            right = parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment or parts.username)
+            _ = parts.port
+        except ValueError:
+            right = False
+        if not right or parts.path not in ("", "/"):
+            raise UsageError(
+                "the address of the dashboard is wrong", where=where, got=repr(text), expected="https://host or http://localhost:port"
+            )
+        found.append(f"{parts.scheme}://{parts.netloc.lower()}")
+    return tuple(found)

@@ -1,0 +1,126 @@
+"""Which Host and Origin a request may have, and which interfaces may be bound.
+
+A page of another site can point a name of its own at this machine (DNS rebinding) or open a WebSocket to it. So Host and Origin are
+compared with a list, port included: this machine's names with the dashboard's own port, and the addresses of `url` in access.toml and of
+OBSERVABILITY_URL.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from observability.core.errors import ObservabilityError, UsageError
+from observability.server.access_settings import URL_VARIABLE, AccessSettings, read_access_settings
+from observability.server.api import error_response
+from observability.server.process_lock import home_folder
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+PROBES = ("/readyz",)
+"""Paths that answer to any Host: a probe uses the address of its container, and the answer is no secret."""
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class AllowedAddresses:
+    """Values of the headers Host and Origin that are served, in lower case."""
+
+    hosts: frozenset[str]
+    origins: frozenset[str]
+
+
+def allowed_addresses(port: int, home: Path | None = None) -> AllowedAddresses:
+    """The addresses under which a dashboard on a port is served. Raises UsageError where the settings are wrong."""
+    return _allowed(port, read_access_settings(home or home_folder()).urls)
+
+
+@lru_cache(maxsize=8)
+def _allowed(port: int, urls: tuple[str, ...]) -> AllowedAddresses:
+    own = [f"{scheme}://{name}:{port}" for name in LOOPBACK_NAMES for scheme in DEFAULT_PORTS]
+    origins = {spelling for url in (*own, *urls) for spelling in _spellings(url)}
+    return AllowedAddresses(frozenset(origin.partition("://")[2] for origin in origins), frozenset(origins))
+
+
+def _spellings(url: str) -> set[str]:
+    """The address with and without the default port of its scheme."""
+    scheme, _, netloc = url.partition("://")
+    port = f":{DEFAULT_PORTS[scheme]}"
+    if netloc.endswith(port):
+        return {url, f"{scheme}://{netloc.removesuffix(port)}"}
+    has_port = ":" in netloc.rpartition("]")[2]
+    return {url} if has_port else {url, url + port}
+
+
+def is_loopback(address: str | None) -> bool:
+    """Whether an interface or a peer is this machine itself. A name other than localhost is not."""
+    text = (address or "").strip("[]").lower()
+    if text == "localhost":
+        return True
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    mapped = getattr(found, "ipv4_mapped", None)
+    return bool((mapped or found).is_loopback)
+
+
+def require_safe_binding(address: str | None, settings: AccessSettings) -> None:
+    """Raise UsageError where an interface other than loopback would be bound without sign-in, or where people sign in over plain HTTP."""
+    if is_loopback(address):
+        return
+    got = repr(address) if address else "every interface"
+    if settings.method == "none":
+        attempt = (
+            "Add an administrator with: python -m observability account add NAME --role administrator; "
+            "or keep --host 127.0.0.1 and reach it through SSH"
+        )
+        raise UsageError("other interfaces are served with sign-in only", where="--host", got=got, attempt=attempt)
+    if not settings.secure:
+        attempt = 'Set url = "https://…" in access.toml, the address of the proxy that ends TLS (docs/security.md)'
+        raise UsageError(
+            "other interfaces need the HTTPS address under which people open the dashboard", where="--host", got=got, attempt=attempt
+        )
+
+
+class RequestOriginCheck:
+    """ASGI middleware that refuses a Host or an Origin that is not allowed, and other machines where there is no sign-in.
+
+    port: gives the port of the dashboard, which is known once it listens.
+    """
+
+    def __init__(self, app: ASGIApp, port: Callable[[], int]) -> None:
+        self.app, self.port = app, port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass an allowed request on; answer another with 403 or 421."""
+        refusal = None if scope["type"] == "lifespan" else self._refusal(scope)
+        if refusal is None:
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": refusal[1]})
+        else:
+            await error_response(*refusal)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str, str] | None:
+        """Status, error and what to try; None for an allowed request."""
+        if scope["type"] == "http" and scope["path"] in PROBES:
+            return None
+        try:
+            settings = read_access_settings(home_folder())
+            allowed = allowed_addresses(self.port())
+        except ObservabilityError as error:
+            return 503, error.what, error.attempt or "Correct access.toml"
+        hint = f"Open http://localhost:{self.port()}, or name the address in {URL_VARIABLE} or in access.toml (docs/security.md)"
+        headers = Headers(scope=scope)
+        if headers.get("host", "").lower() not in allowed.hosts:
+            return 421, "the Host of the request is not an address of this dashboard", hint
+        origin = headers.get("origin")
+        if origin is not None and origin.lower() not in allowed.origins:
+            return 403, "the Origin of the request is not an address of this dashboard", hint
+        if settings.method == "none" and not is_loopback((scope.get("client") or (None,))[0]):
+            return 403, "other machines are served with sign-in only", "See docs/security.md"
+        return None

@@ -1,0 +1,116 @@
+"""Host and Origin are checked with the port against a list, and other interfaces are not bound without sign-in."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from observability.cli.main import main
+from observability.core.errors import UsageError
+from observability.dashboard import application
+from tests.support.asgi import HOST, ORIGIN, http, websocket
+from tests.support.sample_home import ROOT, environment
+
+
+def site() -> Starlette:
+    """The middleware of the dashboard around one page and one WebSocket."""
+
+    async def page(_request: object) -> PlainTextResponse:
+        return PlainTextResponse("page")
+
+    async def stream(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.close()
+
+    routes = [Route("/", page, methods=["GET", "POST"]), Route("/readyz", page), WebSocketRoute("/_stcore/stream", stream)]
+    return Starlette(routes=routes, middleware=application.app_parts()["middleware"])
+
+
+@pytest.fixture(autouse=True)
+def port(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The dashboard listens on port 8501 and has an empty home."""
+    monkeypatch.setattr(application, "server_port", lambda: 8501, raising=False)
+    monkeypatch.setenv("OBSERVABILITY_HOME", str(tmp_path))
+    monkeypatch.delenv("OBSERVABILITY_URL", raising=False)
+
+
+FOREIGN = [
+    ("evil.example:8501", "http://evil.example:8501"),
+    ("evil.example:8501", None),
+    (HOST, "http://evil.example:8501"),
+    (HOST, "http://127.0.0.1:3000"),
+    (HOST, "http://localhost:3000"),
+    (HOST, "http://127.0.0.1"),
+    (HOST, "null"),
+    ("127.0.0.1:3000", "http://127.0.0.1:3000"),
+    ("localhost", "http://localhost"),
+    ("127.0.0.1.evil.example:8501", None),
+    ("127.0.0.1:8501@evil.example", None),
+    ("", None),
+]
+
+
+@pytest.mark.parametrize(("host", "origin"), FOREIGN)
+def test_a_foreign_host_or_origin_gets_no_websocket_and_no_page(host: str, origin: str | None) -> None:
+    headers = {"host": host} | ({} if origin is None else {"origin": origin})
+    assert "websocket.accept" not in websocket(site(), headers)
+    for method in ("GET", "POST"):
+        reply = http(site(), method, "/", headers, host=host)
+        assert reply.status in (403, 421)
+        assert b'"try"' in reply.body and b"evil" not in reply.body
+
+
+@pytest.mark.parametrize("host", [HOST, "localhost:8501", "LocalHost:8501", "[::1]:8501"])
+def test_the_addresses_of_this_machine_are_served(host: str) -> None:
+    for headers in ({"host": host}, {"host": host, "origin": f"http://{host.lower()}"}):
+        assert websocket(site(), headers)[0] == "websocket.accept"
+        assert http(site(), "GET", "/", headers, host=host).status == 200
+
+
+def test_another_address_is_served_once_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OBSERVABILITY_URL", "http://localhost:9000, https://obs.example.com/")
+    for host, origin in (("localhost:9000", "http://localhost:9000"), ("obs.example.com", "https://obs.example.com")):
+        assert websocket(site(), {"host": host, "origin": origin})[0] == "websocket.accept"
+    assert "websocket.accept" not in websocket(site(), {"host": "obs.example.com", "origin": "http://obs.example.com"})
+    assert "websocket.accept" not in websocket(site(), {"host": "obs.example.com:8501"})
+
+
+def test_a_probe_of_readiness_may_use_any_host() -> None:
+    assert http(site(), "GET", "/readyz", host="10.1.2.3:8501").status == 200
+
+
+def test_other_machines_are_refused_without_sign_in() -> None:
+    assert http(site(), "GET", "/", client="192.168.1.9").status == 403
+    assert "websocket.accept" not in websocket(site(), {"host": HOST, "origin": ORIGIN}, client="192.168.1.9")
+    assert http(site(), "GET", "/", client="::1").status == 200
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "192.168.1.5", "::", ""])
+def test_serve_refuses_other_interfaces_without_sign_in(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--port", "8599", "--host", address]) == 2
+    said = capsys.readouterr().err
+    assert "sign-in" in said and "account add" in said
+
+
+def test_an_address_that_is_no_url_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from observability.server.request_origin import allowed_addresses
+
+    for wrong in ("obs.example.com", "ftp://x", "http://", "https://a/b?c"):
+        monkeypatch.setenv("OBSERVABILITY_URL", wrong)
+        with pytest.raises(UsageError, match="OBSERVABILITY_URL"):
+            allowed_addresses(8501)
+
+
+def test_streamlit_run_refuses_other_interfaces_without_sign_in(tmp_path: Path) -> None:
+    run = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.address", "0.0.0.0", "--server.port", "8598"]
+    ended = subprocess.run(
+        run, cwd=ROOT, env={**os.environ, **environment(tmp_path)}, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode == 2
+    assert "account add" in ended.stderr
