@@ -155,7 +155,7 @@ def run_token(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
     if args.action == "create":
         if args.scope is None:
             raise UsageError("a token needs a scope", expected="--scope read or --scope write")
-        made, text = tokens.create(store.home, args.scope, args.name)
+        made, text = tokens.create(store.home, args.scope, args.name, args.role, args.model)
         lines = [text, f"Shown only once. Scope {made.scope}, id {made.id}. Send it as: Authorization: Bearer {text}"]
         return json_or_lines({**public_fields(made), "token": text}, lines, args.json)
     if args.action == "revoke":

@@ -1,19 +1,38 @@
 """Run one command against an open store."""
 
+import argparse
 import os
 
 from observability.cli.outcome import Outcome, Say, missing_package
 from observability.cli.parser import parser
 from observability.core.errors import ObservabilityError, UsageError
+from observability.server import audit_log
+from observability.server.access import ACTIONS, COMMAND_LINE, COMMANDS, Action, Person, guarded_store, require_action
+from observability.server.sign_in import operating_user
 from observability.store.engine import Store
 
 
-def execute(store: Store, argv: list[str], say: Say) -> Outcome:
-    """Run a command against an open store. Every failure becomes an outcome."""
+def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LINE) -> Outcome:
+    """Run a command against an open store as a person may. Every failure becomes an outcome.
+
+    Whoever can read the home runs commands as an administrator: they could read and change its files without the dashboard.
+    """
     from observability.cli import commands, commands_case, commands_sql
 
     try:
         args = parser().parse_args(argv)
+        action = command_action(args)
+        model = args.model if isinstance(getattr(args, "model", None), str) else None
+        require_action(person, action, model)
+        if ACTIONS[action] != "viewer" or args.command == "case":
+            audit_log.note_access(
+                store.home,
+                operating_user() if person is COMMAND_LINE else person.name,
+                "saw" if args.command == "case" else "ran",
+                what=args.command,
+                model=model,
+                prediction=args.id if args.command == "case" else None,
+            )
         run = {
             **commands.COMMANDS,
             "case": commands_case.run_case,
@@ -23,7 +42,7 @@ def execute(store: Store, argv: list[str], say: Say) -> Outcome:
         }.get(args.command)
         if run is None:
             raise UsageError(f"the command {args.command} does not run inside the dashboard")
-        return run(store, args, say)
+        return run(store if person is COMMAND_LINE else guarded_store(store, person), args, say)
     except ObservabilityError as error:
         return Outcome(error.exit_code, error=str(error))
     except ModuleNotFoundError as error:
@@ -34,3 +53,10 @@ def execute(store: Store, argv: list[str], say: Say) -> Outcome:
         if os.environ.get("OBSERVABILITY_DEBUG"):
             raise
         return Outcome(3, error=f"Unexpected {type(error).__name__}: {error}. Run it again with OBSERVABILITY_DEBUG=1 for the traceback.")
+
+
+def command_action(args: argparse.Namespace) -> Action:
+    """The action that a command line is: what only shows something is read."""
+    if args.command == "settings" and not args.settings:
+        return "read"
+    return COMMANDS[args.command]

@@ -38,6 +38,11 @@ def main(argv: list[str]) -> int:
             from observability.cli import commands
 
             outcome = commands.run_restore(args)
+        elif args.command in ("account", "audit-log"):
+            from observability.cli import commands_access
+
+            run = {"account": commands_access.run_account, "audit-log": commands_access.run_audit_log}[args.command]
+            outcome = run(process_lock.home_folder(), args)
         else:
             outcome = here_or_at_owner(args, argv)
     except ObservabilityError as error:

@@ -147,6 +147,29 @@ def parser() -> Parser:
     token.add_argument("id", nargs="?", metavar="ID", help="id of the token to revoke")
     token.add_argument("--scope", choices=("read", "write"), help="read: status, findings, predictions; write: send records")
     token.add_argument("--name", default="", help="purpose of the token")
+    token.add_argument(
+        "--role", choices=("viewer", "analyst", "administrator"), help="default: read: viewer; write: records of services only"
+    )
+    token.add_argument("--model", action="append", default=[], metavar="MODEL", help="only this model; repeatable; default: every model")
+
+    account = add(
+        "account",
+        "Add, list, change or disable local accounts; the first one turns sign-in on. Passwords come from a prompt or from standard input.",
+        "account add ann --role administrator",
+    )
+    account.add_argument("action", choices=("add", "list", "role", "password", "disable", "enable"))
+    account.add_argument("name", nargs="?", metavar="NAME")
+    account.add_argument("--role", choices=("viewer", "analyst", "administrator", "none"), help="none: only the models named by --model")
+    account.add_argument("--model", action="append", default=[], metavar="MODEL=ROLE", help="another role for one model; repeatable")
+
+    audit_log = add(
+        "audit-log", "List who signed in, saw, exported, changed or removed what, newest first.", "audit-log --author ann --json"
+    )
+    audit_log.add_argument("--author", metavar="NAME", help="only entries of this person")
+    audit_log.add_argument("--does", metavar="WORD", help="only entries of this kind, for instance exported")
+    audit_log.add_argument("--model", help="only entries about this model")
+    audit_log.add_argument("--subject", metavar="S", help="only entries about this subject's predictions")
+    audit_log.add_argument("--limit", type=int, default=1000, metavar="N", help="maximum number of entries; default 1000")
 
     lab = add(
         "lab",

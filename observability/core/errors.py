@@ -44,6 +44,10 @@ class NotFoundError(UsageError):
     """A named model, version, column, prediction or file does not exist: exit 2, 404 over HTTP."""
 
 
+class ForbiddenError(ObservabilityError):
+    """The person's role does not allow it: exit 2, 403 over HTTP."""
+
+
 class StoreBusyError(ObservabilityError):
     """Another process owns the store and did not answer: exit 3, 503 over HTTP."""
 

@@ -27,9 +27,11 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from observability.core.errors import ObservabilityError
-from observability.dashboard import downloads
+from observability.dashboard import downloads, sign_in
 from observability.server import api, health, process_lock
+from observability.server.access_settings import read_access_settings
 from observability.server.request_origin import RequestOriginCheck, is_loopback
+from observability.server.sign_in import SignInCheck, sign_in_routes
 
 SHELL = Path(__file__).parent / "shell.py"
 """The script that each browser session runs. It stands apart from `pages/`, so that a first deep link opens the right page."""
@@ -65,7 +67,7 @@ class Headers:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = POLICY
+                headers.setdefault("Content-Security-Policy", POLICY)
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "same-origin"
             await send(message)
@@ -208,12 +210,18 @@ def app_parts() -> dict[str, Any]:
     routes = [
         Route("/readyz", readiness),
         Route("/_owner/command", run_owner_command, methods=["POST"]),
+        *sign_in_routes(sign_in.oidc_login_address),
         *api.routes(),
         *redirects(),
         *documents(),
     ]
     return {
         "routes": routes,
-        "middleware": [Middleware(Headers), Middleware(RequestOriginCheck, port=server_port)],
+        "middleware": [
+            Middleware(Headers),
+            Middleware(RequestOriginCheck, port=server_port),
+            Middleware(SignInCheck, read_claims=sign_in.oidc_claims),
+        ],
         "lifespan": lifespan,
+        "secrets": sign_in.oidc_secrets(read_access_settings(process_lock.home_folder())),
     }

@@ -15,7 +15,7 @@ from observability.core.questions import Aggregate, Attributions, EstimatedError
 from observability.core.window import EPOCH, Window
 from observability.dashboard import background_findings
 from observability.dashboard.scope import DAYS, Scope
-from observability.dashboard.state_cache import cached_by_state, model_stamp, store
+from observability.dashboard.state_cache import cached_by_state, model_stamp, owned_store, store
 from observability.incidents.grouping import Incident
 from observability.monitoring.check import AcknowledgedClaims, CheckReport
 
@@ -134,7 +134,7 @@ def findings_and_incidents(window: Window, *, wait: bool = False) -> tuple[list[
     from observability.monitoring import check
 
     counted = counted_findings(window)
-    sampled = background_findings.sampled_findings(store(), window, page_clock(), wait=wait)
+    sampled = background_findings.sampled_findings(owned_store(), window, page_clock(), wait=wait)
     acknowledged = acknowledged_claims()
     return check.findings_with_incidents(catalog(), [*counted, *sampled], acknowledged)
 
@@ -148,20 +148,23 @@ def acknowledged_claims() -> AcknowledgedClaims:
 
 
 def counted_findings(window: Window) -> tuple[Finding, ...]:
-    """Findings from counts, worst first, kept until the model or the instant of the evaluation changes."""
+    """Findings from counts, worst first, kept until the model or the instant of the evaluation changes.
+
+    Raises NotFoundError where the person who is signed in may not see the model.
+    """
     from observability.monitoring import check
     from observability.monitoring.kept_findings import Asked
 
     instant = page_clock()
     asked = Asked(window, "counts", check.evaluation_time(catalog().model(window.model), stream_activity(), window, instant))
-    return background_findings.kept_findings(store()).find_or_compute(
-        asked, model_stamp(window.model)[1], lambda: background_findings.window_report(store(), window, instant, "counts").findings
+    return background_findings.kept_findings(owned_store()).find_or_compute(
+        asked, model_stamp(window.model)[1], lambda: background_findings.window_report(owned_store(), window, instant, "counts").findings
     )
 
 
 def findings_pending(window: Window) -> bool:
     """Whether the analyzers that read samples have yet to analyze a window for the first time."""
-    return background_findings.sampled_findings_pending(store(), window)
+    return background_findings.sampled_findings_pending(owned_store(), window)
 
 
 def scope_report(scope: Scope) -> CheckReport:

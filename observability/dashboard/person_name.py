@@ -1,17 +1,34 @@
-"""The one box for the author's name, asked once a session and shown with everything that they write."""
+"""The author's name of everything that is written: of the sign-in, else from one box, asked once a session."""
 
 import streamlit as st
 
+from observability.core import formatting
+from observability.dashboard.sign_in import current_person
+from observability.server.access import may_do
+
 NAME_KEY = "name-of-person"
 LONGEST = 80
-MISSING = "Enter your name to save."
+MISSING: str
+"""Why nothing can be saved, in words; see `__getattr__`."""
+
+
+def __getattr__(name: str) -> str:
+    """MISSING: where people sign in, a role that does not allow to write is what is missing, not a name."""
+    if name != "MISSING":
+        raise AttributeError(name)
+    return "Enter your name to save." if current_person().source == "here" else "Your role does not allow to save."
 
 
 def person_name_box(key: str = "person") -> str | None:
     """A box for the name; the name, or None until one is given. It is kept for the session on every page.
 
+    Where people sign in there is no box: the name is the person's, and None where the role does not allow to write.
+
     key: unique on the page. The box cannot be in a form, because it saves the name when it changes.
     """
+    person = current_person()
+    if person.source != "here":
+        return _signed_in_author()
     own = f"{key}-box"
     st.session_state[own] = st.session_state.get(NAME_KEY, "")
 
@@ -24,4 +41,15 @@ def person_name_box(key: str = "person") -> str | None:
 
 def person_name_or_default() -> str:
     """The name given in this session, else a general one."""
-    return str(st.session_state.get(NAME_KEY) or "Somebody at the dashboard")
+    return current_person().name or str(st.session_state.get(NAME_KEY) or "Somebody at the dashboard")
+
+
+def _signed_in_author() -> str | None:
+    """The name of the sign-in, shown; None, with the reason, where the role does not allow to write to any model."""
+    person = current_person()
+    writes = may_do(person, "write") or any(may_do(person, "write", model) for model, _ in person.models)
+    if not writes:
+        st.caption(f"Your role ({person.role or 'viewer'}) allows to read only.")
+        return None
+    st.caption(formatting.escape_markdown(f"Saved as {person.name}."))
+    return person.name

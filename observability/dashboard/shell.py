@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core import telemetry
-from observability.dashboard import frame, links, sidebar
+from observability.dashboard import frame, links, sidebar, sign_in
 
 ASSETS = Path(__file__).parent / "assets"
 SECTIONS = {
@@ -48,6 +48,7 @@ def main() -> None:
     links.remember_page(page.url_path)
     frame.mark_page_change(page.url_path)
     sidebar.draw_sidebar(page.url_path)
+    sign_in.draw_person()
     with telemetry.PAGE_SECONDS.timed():
         page.run()
 

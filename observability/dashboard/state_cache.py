@@ -3,7 +3,7 @@
 import functools
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -14,17 +14,35 @@ if TYPE_CHECKING:
 
 FRESH = 5.0
 """Seconds that pages may lag behind what arrives by itself, so that a busy store is not analyzed again at every click."""
-Stamp = tuple[str, int]
-"""The state of a store: its home, and the number of its last commit; that of a model has the last one that may concern it."""
+Stamp = tuple[str, int, Hashable]
+"""The state of a store: its home, the number of its last commit (that of a model: the last one that may concern it), and which models the
+reader may see.
+"""
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
 
 
-def store() -> "Store":
-    """The store that this process owns."""
+def owned_store() -> "Store":
+    """The store that this process owns, for what is kept for all people alike. Whoever shows an answer checks first that it may be seen."""
     from observability.server import process_lock
 
     return process_lock.current_store()
+
+
+def store() -> "Store":
+    """The store that this process owns, as the person who is signed in may use it."""
+    from observability.dashboard.sign_in import current_person
+    from observability.server import access
+
+    return access.guarded_store(owned_store(), current_person())
+
+
+def _visible_models() -> Hashable:
+    """What tells the answers of two people apart: None for everybody who sees all models."""
+    from observability.dashboard.sign_in import current_person
+
+    person = current_person()
+    return None if person.sees_all else (person.role, person.models)
 
 
 @dataclass
@@ -44,18 +62,18 @@ _DISPLAYED: "weakref.WeakKeyDictionary[Store, DisplayedState]" = weakref.WeakKey
 
 def store_stamp() -> Stamp:
     """The state of the store that pages read: the newest, or one at most FRESH seconds old that contains every change made by people."""
-    return str(store().home), displayed_state().generation
+    return str(owned_store().home), displayed_state().generation, _visible_models()
 
 
 def model_stamp(model: str) -> Stamp:
     """The same for what depends on nothing but a model: rows of others leave it as it is."""
     models = displayed_state().models
-    return str(store().home), max(models[""], models.get(model, 0))
+    return str(owned_store().home), max(models[""], models.get(model, 0)), _visible_models()
 
 
 def displayed_state() -> DisplayedState:
     """The state that pages read now; see `store_stamp`."""
-    current, instant = store(), time.monotonic()
+    current, instant = owned_store(), time.monotonic()
     models, generation = dict(current.generations), current.generation
     awaited = generation - current.unhurried
     shown = _DISPLAYED.get(current)

@@ -10,19 +10,24 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from observability.core import telemetry
-from observability.core.errors import NotFoundError, ObservabilityError, UsageError
+from observability.core.errors import ForbiddenError, NotFoundError, ObservabilityError, UsageError
 from observability.core.limits import limits_in_force
-from observability.server import health, intake, open_metrics, process_lock, tokens
+from observability.server import audit_log, health, intake, open_metrics, process_lock, tokens
+from observability.server.access import ACTING, Person, guarded_store
+
+if TYPE_CHECKING:
+    from observability.store.engine import Store
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -43,8 +48,11 @@ def error_response(status: int, error: str, attempt: str, headers: Mapping[str, 
 
 
 def failure_response(error: ObservabilityError) -> JSONResponse:
-    """The response of an ObservabilityError: 404 for a missing name, 503 where the store is busy or broken, else 400."""
-    status = 404 if isinstance(error, NotFoundError) else 503 if error.exit_code == 3 else 400
+    """The response of an ObservabilityError: 404 for a missing name, 403 for a role that does not allow it, 503 where the store is busy or
+    broken, else 400.
+    """
+    known = 404 if isinstance(error, NotFoundError) else 403 if isinstance(error, ForbiddenError) else 400
+    status = 503 if error.exit_code == 3 else known
     detail = "; ".join(f"{name} {value}" for name, value in (("got", error.got), ("expected", error.expected)) if value is not None)
     return error_response(status, f"{error.what.rstrip('.')}{f'; {detail}' if detail else ''}", error.attempt or "See the README")
 
@@ -67,6 +75,7 @@ def guarded(method: str, scope: tokens.Scope, answer: Answer) -> Answer:
                 return error_response(403, f"the token has the scope {known.scope}", f"Use a token with the scope {scope}")
             require_quota(request, known.id)
             request.state.token = known.id
+            ACTING.set(tokens.token_person(process_lock.current().home, known))
             return await answer(request)
         except intake.IntakeRefusedError as error:
             telemetry.REFUSED.add(str(error.status))
@@ -103,6 +112,11 @@ def query_parameters(request: Request, names: tuple[str, ...]) -> dict[str, str]
     return dict(request.query_params)
 
 
+def acting_store() -> "Store":
+    """The store as the holder of the request's token may use it."""
+    return guarded_store(process_lock.current_store(), ACTING.get())
+
+
 async def slowly(work: Callable[[], T]) -> T:
     """Run slow work in a thread, at most `AT_ONCE` at a time."""
     async with AT_ONCE:
@@ -114,7 +128,7 @@ async def status(request: Request) -> Response:
     from observability.investigation.evidence_types import json_plain
 
     query_parameters(request, ())
-    return JSONResponse(json_plain(await asyncio.to_thread(lambda: health.store_status(process_lock.current_store()))))
+    return JSONResponse(json_plain(await asyncio.to_thread(lambda: health.store_status(acting_store()))))
 
 
 async def findings(request: Request) -> Response:
@@ -126,7 +140,7 @@ async def findings(request: Request) -> Response:
     from observability.monitoring import check
 
     given = query_parameters(request, FINDING_PARAMETERS)
-    store = process_lock.current_store()
+    store = acting_store()
     report = await slowly(
         lambda: check.check(
             store,
@@ -147,10 +161,14 @@ async def prediction(request: Request) -> Response:
     from observability.core.time import instant_from_text
 
     given = query_parameters(request, CASE_PARAMETERS)
-    store, as_of = process_lock.current_store(), instant_from_text(given.get("as_of"), "as_of")
+    store, as_of = acting_store(), instant_from_text(given.get("as_of"), "as_of")
     which = (request.path_params["id"], given.get("model"), given.get("version"), given.get("environment"))
-    key = (store.home, store.generation, int(time.time() // 60), *which, as_of)
-    return JSONResponse(await slowly(lambda: cached_case(*key)))
+    key = (store.home, store.generation, int(time.time() // 60), ACTING.get(), *which, as_of)
+    body = await slowly(lambda: cached_case(*key))
+    record = body.get("prediction") or {}
+    about = {"model": record.get("model"), "prediction": which[0], "subject": record.get("subject")}
+    await asyncio.to_thread(lambda: audit_log.note_access(store.home, ACTING.get().name, "saw", what="case", **about))
+    return JSONResponse(body)
 
 
 @lru_cache(maxsize=64)
@@ -158,6 +176,7 @@ def cached_case(
     _home: Path,
     _generation: int,
     _minute: int,
+    _person: Person,
     name: str,
     model: str | None,
     version: str | None,
@@ -168,7 +187,7 @@ def cached_case(
     from observability.investigation.case import case
     from observability.worker.process import warm_worker
 
-    store = process_lock.current_store()
+    store = acting_store()
     found = case(store, name, model=model, version=version, environment=environment, as_of=as_of, worker=warm_worker())
     return found.to_json()
 
@@ -201,7 +220,7 @@ async def respond_to_records(request: Request, takes: intake.Takes) -> Response:
 
     async with BODIES_AT_ONCE:
         body = await intake.read_body(request, limits)
-        taken = await asyncio.get_running_loop().run_in_executor(INTAKE, work)
+        taken = await asyncio.get_running_loop().run_in_executor(INTAKE, copy_context().run, work)  # who acts
     telemetry.ACCEPTED.add("labels" if takes == "label" else "records", taken.accepted)
     for reason, count in taken.reasons.items():
         telemetry.REJECTED.add(reason, count)

@@ -11,13 +11,16 @@ import json
 import re
 import secrets
 import threading
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
 from observability.core.private_file import replace_private_file
+from observability.server.access import HERE, Person
+from observability.server.access_settings import Role, read_access_settings
 
 Scope = Literal["read", "write"]
 FILE = "tokens.json"
@@ -27,22 +30,34 @@ _writing = threading.Lock()
 
 @dataclass(frozen=True)
 class Token:
-    """A stored token. created_at: RFC 3339, UTC. sha256: hash of the whole token."""
+    """A stored token. created_at: RFC 3339, UTC. sha256: hash of the whole token. role: None for the scope's own (see `token_person`).
+    models: the only models that it may read, empty for all.
+    """
 
     id: str
     scope: Scope
     name: str
     created_at: str
     sha256: str
+    role: Role | None = None
+    models: tuple[str, ...] = ()
 
 
-def create(home: Path, scope: str, name: str = "") -> tuple[Token, str]:
-    """Create a token. Returns its stored form and the token itself, which is not stored. Raises UsageError for an unknown scope."""
+def create(home: Path, scope: str, name: str = "", role: str | None = None, models: Iterable[str] = ()) -> tuple[Token, str]:
+    """Create a token. Returns its stored form and the token itself, which is not stored. Raises UsageError for an unknown scope or role."""
+    if role is not None and role not in get_args(Role):
+        raise UsageError("unknown role", got=repr(role), expected=", ".join(get_args(Role)))
     if scope not in get_args(Scope):
         raise UsageError("unknown scope", got=repr(scope), expected=" or ".join(get_args(Scope)))
     text = f"obs_{secrets.token_hex(4)}_{secrets.token_urlsafe(32)}"
     made = Token(
-        text.split("_")[1], "read" if scope == "read" else "write", name[:200], f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", hashed(text)
+        text.split("_")[1],
+        "read" if scope == "read" else "write",
+        name[:200],
+        f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        hashed(text),
+        cast("Role | None", role),
+        tuple(models),
     )
     with _writing:
         write(home, [*read_tokens(home), made])
@@ -66,7 +81,7 @@ def read_tokens(home: Path) -> list[Token]:
     """The tokens of a home, oldest first. Raises StoreBrokenError where the file cannot be read: no request is then authorized."""
     try:
         body = json.loads((home / FILE).read_text(encoding="utf-8"))
-        return [Token(**fields) for fields in body["tokens"]]
+        return [Token(**{**fields, "models": tuple(fields.get("models", ()))}) for fields in body["tokens"]]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -95,3 +110,17 @@ def holder(home: Path, text: str) -> Token | None:
 def hashed(text: str) -> str:
     """SHA-256 in hexadecimal."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def token_person(home: Path, token: Token) -> Person:
+    """Who acts with a token. Without sign-in, and where the token names no role and no models, HERE.
+
+    A token that reads is a viewer; one that writes sends records of services, and people's own records only with the role analyst.
+    """
+    if token.role is None and not token.models and read_access_settings(home).method == "none":
+        return HERE
+    role: Role | None = token.role or ("viewer" if token.scope == "read" else None)
+    name = f"token {token.name or token.id}"
+    if token.models:
+        return Person(name, None, tuple((model, role or "none") for model in token.models), "token")
+    return Person(name, role, (), "token")

@@ -48,6 +48,7 @@ VIEWS = {
     "alerts": "/alerts",
     "rules": "/rules?model=flights-delay",
     "store": "/store",
+    "access": "/access",
     "add_model": "/add_model",
 }
 PHONE = {"width": 390, "height": 844}

@@ -179,7 +179,7 @@ def test_a_disk_that_refuses_is_said_with_503(site: Site, monkeypatch: pytest.Mo
 def test_the_commands_of_tokens(command: Command, tmp_path: Path) -> None:
     home = tmp_path / "home"
     made = command(home, "token", "create", "--scope", "read", "--name", "\x1b[31mred", "--json").json()
-    assert set(made) == {"id", "scope", "name", "created_at", "token"}
+    assert set(made) == {"id", "scope", "name", "created_at", "role", "models", "token"}
     listed = command(home, "token", "list", "--json").json()
     assert listed == [{name: value for name, value in made.items() if name != "token"}]
     assert "\x1b" not in command(home, "token", "list").out
@@ -198,3 +198,28 @@ def test_the_text_of_a_case_is_inert(site: Site, command: Command) -> None:
     assert "\\u202e" in said.out
     assert "Predicted" in said.out
     assert command(site.home, "case", "nobody").code == 2
+
+
+def test_a_token_may_be_for_one_model(site: Site) -> None:
+    _, text = tokens.create(site.home, "read", role="viewer", models=["price"])
+    assert [each["model"] for each in site.ask("GET", "/api/v1/status", text).json()["models"]] == ["price"]
+    assert site.ask("GET", "/api/v1/predictions/loan-100?model=loan", text).status == 404
+    assert site.ask("GET", "/api/v1/predictions/loan-100?model=loan", site.read).status == 200
+    assert site.ask("GET", "/api/v1/predictions/loan-100?model=loan", text).status == 404
+    assert site.ask("GET", "/api/v1/findings?model=loan", text).status == 404
+
+
+def test_what_people_say_needs_a_token_of_an_analyst_where_people_sign_in(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from observability.server import access_settings
+
+    verdict = {"kind": "verdict", "verdict": "v", "at": iso(START), "model": "price", "prediction": "p", "author": "ann", "source": "input"}
+    hidden = json.dumps(verdict).replace('"author"', '"auth\\u006fr"').replace('"verdict", "verdict"', '"verd\\u0069ct", "verdict"')
+    body = "\n".join([json.dumps(GOOD), json.dumps(verdict), hidden]).encode()
+    assert site.ask("POST", "/api/v1/records", site.write, body).json()["accepted"] == 3
+    settings = access_settings.AccessSettings(method="accounts")
+    monkeypatch.setattr(tokens, "read_access_settings", lambda _home: settings)
+    answer = site.ask("POST", "/api/v1/records", site.write, body).json()
+    assert (answer["accepted"], [each["line"] for each in answer["rejected"]]) == (1, [2, 3])
+    _, analyst = tokens.create(site.home, "write", role="analyst")
+    assert site.ask("POST", "/api/v1/records", analyst, body).json()["accepted"] == 3
+    assert site.ask("GET", "/api/v1/status", site.read).status == 200

@@ -53,9 +53,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def dashboard(home: Path) -> Iterator[Dashboard]:
-    """`serve` on a free port, until the block ends."""
-    port = free_port()
+def dashboard(home: Path, port: int | None = None) -> Iterator[Dashboard]:
+    """`serve` on a free port, or on this one, until the block ends."""
+    port = port or free_port()
     with home.with_suffix(".log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "observability", "serve", "--port", str(port)], cwd=ROOT, env=environment(home), stdout=log, stderr=log

@@ -15,7 +15,7 @@ from observability.core.errors import NotFoundError
 from observability.core.finding import iso
 from observability.core.time import aware_utc
 from observability.core.window import Slice
-from observability.dashboard import empty_states, frame, links, load
+from observability.dashboard import empty_states, frame, links, load, sign_in
 from observability.dashboard import scope as scopes
 from observability.dashboard.case import load_case
 from observability.dashboard.case.load_case import OpenedCase
@@ -99,6 +99,7 @@ def open_case_page() -> CasePage:
         st.stop()
     found = opened.look.row
     st.session_state[LAST_CASE] = (found.id, found.model.name, found.selector)
+    sign_in.note_case_seen(found.id, found.model.name, found.stored.get("subject"))
     here = CasePage(opened, scope.about(found.model.name))
     frame.page_title("case", scope, None, address=here.address())
     _back_button()

@@ -15,7 +15,7 @@ from observability.alerts.delivery import TRIES, by_apprise
 from observability.alerts.rule_usefulness import rule_uses
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
-from observability.dashboard import empty_states, links, load, person_name
+from observability.dashboard import empty_states, links, load, person_name, sign_in
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.operations import alarm_rule_settings
 from observability.dashboard.review import load_review
@@ -195,6 +195,7 @@ def _send_test_message(config: AlertConfig, name: str) -> None:
     """Send a test message now."""
     message = alert_log.Message("test", "", name, "Test of an alert channel", "This channel works.", None, datetime.now(UTC), "queued")
     try:
+        sign_in.require_of_person("settings")
         by_apprise(config.channels[name], message)
     except (ObservabilityError, OSError) as error:
         plain_error(error)

@@ -13,7 +13,7 @@ from observability.alerts import edit_config
 from observability.alerts.config import FILE
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
-from observability.dashboard import load, person_name
+from observability.dashboard import load, person_name, sign_in
 from observability.dashboard.widgets import plain_error
 
 SAVED = "alerts-saved"
@@ -119,6 +119,7 @@ def _save_settings(before: edit_config.Body, wanted: edit_config.Body, read: str
         st.caption("No change.")
         return
     try:
+        sign_in.require_of_person("settings")
         edit_config.save_alert_tables(load.home(), wanted, read)
         text = f"{author} changed the alerts: {'; '.join(changed)}."
         load.store().write_records([{"kind": "event", "at": datetime.now(UTC), "what": "note", "text": text}])

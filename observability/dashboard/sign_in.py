@@ -1,0 +1,116 @@
+"""Who uses this page: the person of the session's cookies, and what Streamlit's `st.login` needs and left behind."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from observability.core import formatting
+from observability.server import audit_log, process_lock
+from observability.server.access import ACTING, HERE, Action, Person, require_action
+from observability.server.access_settings import AccessSettings, read_access_settings
+from observability.server.sign_in import OIDC_COOKIE, signed_in_person
+
+PROVIDER = "default"
+SEEN_AGAIN = 600.0
+"""Seconds after which the same person's look at the same case is logged again."""
+
+
+def current_person() -> Person:
+    """Who this code works for: the person of the page, of the request, or HERE in the dashboard's own threads and without sign-in.
+
+    A session that ended stops the page.
+    """
+    home = process_lock.current_store().home
+    if read_access_settings(home).method == "none":
+        return HERE
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return ACTING.get()
+    person = signed_in_person(home, st.context.cookies, oidc_claims)
+    if person is None or not person.has_access:
+        st.warning("You are not signed in, or your session ended. [Sign in](/sign-in) and reload the page.", icon=":material/lock:")
+        st.stop()
+    return person
+
+
+def oidc_claims(cookies: Mapping[str, str], hours: float) -> dict[str, Any] | None:
+    """The claims in the cookie that `st.login` left, signed by this process and at most so many hours old; else None."""
+    import json
+
+    from streamlit.auth_util import get_cookie_with_chunks
+    from streamlit.web.server.server_util import get_cookie_secret
+    from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
+
+    if OIDC_COOKIE not in cookies:
+        return None
+
+    def one(name: str) -> bytes | None:
+        value = cookies.get(name)
+        return decode_signed_value(get_cookie_secret(), name, value, hours / 24) if value else None
+
+    try:
+        found = get_cookie_with_chunks(one, OIDC_COOKIE)
+        claims = json.loads(found) if found else None
+    except (ValueError, KeyError, TypeError):
+        return None
+    return claims if isinstance(claims, dict) and claims.get("is_logged_in") else None
+
+
+def oidc_login_address() -> str:
+    """Where the sign-in at the provider begins, valid for two minutes."""
+    from streamlit.auth_util import encode_provider_token
+
+    return f"/auth/login?provider={encode_provider_token(PROVIDER)}"
+
+
+def oidc_secrets(settings: AccessSettings) -> dict[str, Any] | None:
+    """What `st.login` needs of the settings, in the form of Streamlit's secrets; None where another method is used.
+
+    The key that signs cookies is made anew with each start, so that no cookie outlives the process.
+    """
+    oidc = settings.oidc
+    if oidc is None:
+        return None
+    return {
+        "auth": {
+            "redirect_uri": f"{settings.urls[0]}/oauth2callback",
+            "cookie_secret": secrets.token_urlsafe(48),
+            "client_id": oidc.client_id,
+            "client_secret": oidc.client_secret,
+            "server_metadata_url": oidc.server_metadata_url,
+            "client_kwargs": {"scope": oidc.scope, "prompt": "select_account"},
+        }
+    }
+
+
+def require_of_person(action: Action, model: str | None = None) -> None:
+    """Check an action that is none of the store, such as writing a file of settings. Raises ForbiddenError."""
+    require_action(current_person(), action, model)
+
+
+def note_case_seen(prediction: str, model: str, subject: str | None) -> None:
+    """Log that the person has opened a case, once in some minutes of a session; nothing without sign-in."""
+    person = current_person()
+    if person.source == "here":
+        return
+    seen: dict[tuple[str, str], float] = st.session_state.setdefault("cases-logged", {})
+    now = time.monotonic()
+    if now - seen.get((model, prediction), -SEEN_AGAIN) < SEEN_AGAIN:
+        return
+    home = process_lock.current_store().home
+    audit_log.note_access(home, person.name, "saw", what="case", model=model, prediction=prediction, subject=subject)
+    seen[model, prediction] = now
+
+
+def draw_person() -> None:
+    """Name, role and the way out, in the sidebar; nothing without sign-in."""
+    person = current_person()
+    if person.source == "here":
+        return
+    name = formatting.escape_markdown(f"{person.name}, {person.role or 'some models'}")
+    with st.sidebar:
+        st.caption(f":material/person: {name}")
+        st.html('<a href="/sign-out" target="_self">Sign out</a>')

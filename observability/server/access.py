@@ -1,0 +1,435 @@
+"""Who may do what: the roles, the actions that need them, and a store that checks every call.
+
+One table says which role an action needs (`ACTIONS`), one which action a method of the store is (`METHODS`), one which action a command is
+(`COMMANDS`), and observability/server/route_access.py which a path needs. Pages, WebSocket, HTTP and command line use them through
+`require_action` and `guarded_store`; nothing else decides. Without sign-in there is no guard and no cost.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+from observability.core.errors import ForbiddenError, NotFoundError
+from observability.core.questions import Records
+from observability.records.kinds import KINDS
+from observability.server import audit_log
+from observability.server.access_settings import NO_ROLE, Role
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from observability.core.settings import ModelSettings
+    from observability.core.window import Window
+    from observability.store.engine import Store
+
+Source = Literal["here", "account", "oidc", "token", "command line"]
+Action = Literal[
+    "read",
+    "query",
+    "write",
+    "rules",
+    "explain",
+    "load",
+    "register",
+    "settings",
+    "remove",
+    "forget",
+    "tokens",
+    "accounts",
+    "audit",
+    "reveal",
+    "backup",
+]
+ROLES: tuple[str, ...] = get_args(Role)
+ACTIONS: dict[Action, Role] = {
+    "read": "viewer",
+    "query": "viewer",
+    "write": "analyst",
+    "rules": "analyst",
+    "explain": "analyst",
+    "load": "administrator",
+    "register": "administrator",
+    "settings": "administrator",
+    "remove": "administrator",
+    "forget": "administrator",
+    "tokens": "administrator",
+    "accounts": "administrator",
+    "audit": "administrator",
+    "reveal": "administrator",
+    "backup": "administrator",
+}
+"""The role that each action needs. query: SQL over every view. write: verdicts, decisions, acknowledgements, reviews and other records of
+people. rules: limits, thresholds and watched slices of a model. settings: its other settings, and who is alerted. reveal: masked values.
+"""
+WORDS: dict[Action, str] = {
+    "read": "see it",
+    "query": "query it with SQL",
+    "write": "save verdicts, decisions and other entries",
+    "rules": "change alarm rules",
+    "explain": "compute explanations",
+    "load": "load records",
+    "register": "register models",
+    "settings": "change settings",
+    "remove": "remove models",
+    "forget": "forget subjects",
+    "tokens": "manage tokens",
+    "accounts": "manage accounts",
+    "audit": "read the audit log",
+    "reveal": "reveal masked values",
+    "backup": "back up, verify and restore",
+}
+RULE_SETTINGS = frozenset(
+    {
+        "threshold",
+        "limits",
+        "slices",
+        "fairness_criterion",
+        "primary_metric",
+        "service_level_availability",
+        "service_level_latency_ms",
+    }
+)
+"""Settings of a model that an analyst may change."""
+AUTOMATIC_AUTHOR = "the dashboard"
+"""The author of records that follow from others; a person's own are written in the name of the sign-in."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who acts: name, role and, where it differs, the role for single models (NO_ROLE: no access).
+
+    role None: only the models that are named. source: how they are known; "here" is the person at a dashboard without sign-in.
+    """
+
+    name: str
+    role: Role | None = None
+    models: tuple[tuple[str, str], ...] = ()
+    source: Source = "account"
+
+    def role_for(self, model: str | None) -> str | None:
+        """The role for a model, or without one the general role; None for no access."""
+        found = dict(self.models).get(model, self.role) if model else self.role
+        return None if found == NO_ROLE else found
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether no model is hidden."""
+        return self.role is not None and all(role != NO_ROLE for _, role in self.models)
+
+    @property
+    def has_access(self) -> bool:
+        """Whether anything may be seen at all."""
+        return self.role is not None or any(role != NO_ROLE for _, role in self.models)
+
+
+HERE = Person("", "administrator", source="here")
+"""The person at a dashboard without sign-in."""
+ACTING: ContextVar[Person] = ContextVar("acting person", default=HERE)
+"""Who sent the request that this code works for; in threads of the dashboard itself, HERE."""
+COMMAND_LINE = Person("command line", "administrator", source="command line")
+"""Whoever can read the home, and so could read and change its files without the dashboard."""
+
+
+def may_do(person: Person, action: Action, model: str | None = None) -> bool:
+    """Whether a person may do an action, about a model or in general."""
+    if action == "query":
+        return person.sees_all
+    if action == "read" and model is None:
+        return person.has_access
+    role = person.role_for(model)
+    return role is not None and ROLES.index(role) >= ROLES.index(ACTIONS[action])
+
+
+def require_action(person: Person, action: Action, model: str | None = None) -> None:
+    """Raise ForbiddenError where a person may not do an action; a hidden model raises NotFoundError, as one that does not exist."""
+    if may_do(person, action, model):
+        return
+    if model is not None and not may_do(person, "read", model):
+        raise NotFoundError(f"model {model!r} is not in the store", attempt="Ask an administrator for access")
+    got = f"the role {person.role_for(model) or 'none'}{f' for {model}' if model else ''}"
+    expected = f"{ACTIONS[action]}" if action != "query" else "a role for all models"
+    raise ForbiddenError(f"{person.name or 'you'} may not {WORDS[action]}", got=got, expected=expected, attempt="Ask an administrator")
+
+
+COMMANDS: dict[str, Action] = {
+    "demo": "load",
+    "register": "register",
+    "settings": "settings",
+    "load": "load",
+    "retry": "load",
+    "check": "read",
+    "explain": "explain",
+    "review": "write",
+    "case": "read",
+    "relabel": "read",
+    "token": "tokens",
+    "lab": "read",
+    "sql": "query",
+    "metrics": "read",
+    "status": "read",
+    "backup": "backup",
+    "restore": "backup",
+    "verify": "backup",
+    "remove": "remove",
+    "forget": "forget",
+    "retention": "forget",
+    "serve": "backup",
+    "account": "accounts",
+    "audit-log": "audit",
+}
+"""The action that each command is. A command that is missing here does not run in the dashboard's process."""
+
+
+@dataclass(frozen=True)
+class StoreMethod:
+    """How a method of the store is checked.
+
+    model: the argument that says which model it is about (a name, a window, a Model, or pairs of question and window); None for no model.
+    answers: how an answer about all models is reduced to the visible ones; "whole" answers are for people who see all models.
+    """
+
+    action: Action
+    model: str | None = None
+    answers: Literal["as it is", "column", "items", "catalog", "settings", "status", "whole"] = "as it is"
+
+
+READ = StoreMethod("read")
+METHODS: dict[str, StoreMethod] = {
+    "home": READ,
+    "generation": READ,
+    "generations": READ,
+    "unhurried": READ,
+    "loading": READ,
+    "landing": READ,
+    "snapshot": READ,
+    "in_background": READ,
+    "under": READ,
+    "require_space": READ,
+    "require_readable": READ,
+    "versions": READ,
+    "problems": READ,
+    "repairs": READ,
+    "check_lines": READ,
+    "artifact": READ,
+    "catalog": StoreMethod("read", answers="catalog"),
+    "ask": StoreMethod("read", "window"),
+    "ask_many": StoreMethod("read", "questions"),
+    "counters": StoreMethod("read", "model"),
+    "events": StoreMethod("read", "model", "column"),
+    "activity": StoreMethod("read", "model", "column"),
+    "newest_record": StoreMethod("read", "model"),
+    "row": StoreMethod("read", "model"),
+    "rows": StoreMethod("read", "window"),
+    "search": StoreMethod("read", "window"),
+    "rows_by_id_prefix": StoreMethod("read", answers="column"),
+    "rows_of_subject": StoreMethod("read", answers="column"),
+    "label_arrivals": StoreMethod("read", "model"),
+    "feature_ages": StoreMethod("read", "window"),
+    "verdicts": StoreMethod("read", "model", "items"),
+    "actions": StoreMethod("read", "model", "items"),
+    "decisions": StoreMethod("read", "model", "items"),
+    "what_ifs": StoreMethod("read", "model"),
+    "settings_at": StoreMethod("read", answers="settings"),
+    "status": StoreMethod("read", answers="status"),
+    "rejected_lines": StoreMethod("read", "model", "column"),
+    "cached_answer": StoreMethod("read", "model"),
+    "cache_answer": StoreMethod("read", "model"),
+    "attributions_of_prediction": StoreMethod("read", "model"),
+    "explanation_state": StoreMethod("read", "model"),
+    "logs_attributions": StoreMethod("read", "model"),
+    "explanation_parts": StoreMethod("read", "model"),
+    "explanation_errors": StoreMethod("read", "model"),
+    "rows_to_explain": StoreMethod("read", "model"),
+    "rows_to_explain_by_id": StoreMethod("read", "model"),
+    "estimation_state": StoreMethod("read", "model"),
+    "days_to_estimate": StoreMethod("read", "model"),
+    "rows_to_estimate": StoreMethod("read", "model"),
+    "reference_stream": StoreMethod("read", "model"),
+    "query_views": StoreMethod("query", answers="whole"),
+    "write_records": StoreMethod("write", "records"),
+    "update_settings": StoreMethod("rules", "name"),
+    "write_attributions": StoreMethod("explain", "model"),
+    "restart_attributions": StoreMethod("explain", "model"),
+    "write_estimates": StoreMethod("explain", "model"),
+    "restart_estimates": StoreMethod("explain", "model"),
+    "load_landing": StoreMethod("load"),
+    "retry_set_aside": StoreMethod("load"),
+    "load_files": StoreMethod("load"),
+    "mark_repairs_seen": StoreMethod("settings"),
+    "register": StoreMethod("register", "request"),
+    "remove_model": StoreMethod("remove", "name"),
+    "remove_sample": StoreMethod("remove"),
+    "forget": StoreMethod("forget"),
+    "apply_retention": StoreMethod("forget"),
+    "backup": StoreMethod("backup"),
+    "verify": StoreMethod("backup"),
+    "verify_backup": StoreMethod("backup"),
+    "nightly": StoreMethod("backup"),
+    "nightly_is_due": READ,
+    "close": StoreMethod("backup"),
+}
+"""The check of each method and attribute of the store. One that is missing here is refused."""
+CHANGES: dict[str, str] = {
+    "write_records": "changed",
+    "update_settings": "changed",
+    "load_files": "loaded",
+    "register": "registered",
+    "remove_model": "removed",
+    "remove_sample": "removed",
+    "forget": "forgot",
+    "apply_retention": "removed",
+}
+"""Methods that the audit log names, with its word."""
+
+
+def guarded_store(store: "Store", person: Person) -> "Store":
+    """The store as a person may use it: every call is checked, and what is hidden is left out. Without sign-in, the store itself."""
+    return store if person.source == "here" else cast("Store", GuardedStore(store, person))
+
+
+class GuardedStore:
+    """A store that checks each call for one person. Equal guards of one store count as one key of a cache."""
+
+    def __init__(self, store: "Store", person: Person) -> None:
+        self._store, self._person = store, person
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GuardedStore) and (self._store, self._person) == (other._store, other._person)
+
+    def __hash__(self) -> int:
+        return hash((id(self._store), self._person))
+
+    def __getattr__(self, name: str) -> Any:
+        method = METHODS.get(name)
+        if method is None:
+            raise ForbiddenError(f"{name} of the store is not offered to people", attempt="Name it in observability/server/access.py")
+        found = getattr(self._store, name)
+        if not callable(found):
+            return found
+
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            return self._call(name, method, found, args, kwargs)
+
+        return checked
+
+    def _call(self, name: str, method: StoreMethod, found: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        if name == "ask_many":
+            args = (list(args[0]),)
+        given = _signature(type(self._store), name).bind(self._store, *args, **kwargs)
+        given.apply_defaults()
+        about: Any = given.arguments.get(method.model) if method.model else None
+        names = list(_models_of(about))
+        concerned: list[str | None] = [*names] or [None]
+        for model in concerned:
+            self._require(self._action(name, method, model, given.arguments), model, name)
+        if method.answers == "whole" and not self._person.sees_all:
+            require_action(self._person, "query")
+        if name == "write_records":
+            self._require_whole_view_for_reviews(about)
+            return self._recorded(name, names, about, lambda: self._store.write_records([self._signed(each) for each in about]))
+        if name == "ask" and not names and not self._person.sees_all:
+            return self._asked_of_visible(*given.args[1:])
+        if name in CHANGES:
+            return self._recorded(name, names, about, lambda: found(*args, **kwargs))
+        answer = found(*args, **kwargs)
+        return answer if names or self._person.sees_all else self._reduced(method, answer)
+
+    def _require(self, action: Action, model: str | None, name: str) -> None:
+        """Check one action, and log the refusal of a change."""
+        try:
+            require_action(self._person, action, model)
+        except ForbiddenError:
+            if action != "read":
+                audit_log.note_access(self._store.home, self._person.name, "refused", what=name.replace("_", " "), model=model)
+            raise
+
+    def _action(self, name: str, method: StoreMethod, model: str | None, given: Mapping[str, Any]) -> Action:
+        """The action of a call: of settings that are no rules, `settings`."""
+        if name != "update_settings" or model is None:
+            return method.action
+        return "rules" if changed_settings(self._store.catalog().model(model).settings, given["settings"]) <= RULE_SETTINGS else "settings"
+
+    def _require_whole_view_for_reviews(self, records: Iterable[Mapping[str, object]]) -> None:
+        """A frozen week says that it is about every model."""
+        if not self._person.sees_all and any(record.get("kind") == "review" for record in records):
+            raise ForbiddenError("a week is frozen by people who see every model", attempt="Ask an administrator")
+
+    def _signed(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """The record in the name of the sign-in."""
+        named = "author" in KINDS[str(record["kind"])].fields if record.get("kind") in KINDS else False
+        automatic = record.get("author") == AUTOMATIC_AUTHOR
+        return {**record, "author": self._person.name} if named and not automatic else dict(record)
+
+    def _recorded(self, name: str, models: Sequence[str], about: Any, work: Callable[[], Any]) -> Any:
+        """Do a change and log it; what fails is not logged as done."""
+        done = work()
+        kinds = [str(record.get("kind")) for record in about] if name == "write_records" else []
+        what = ", ".join(sorted(set(kinds))) or name.replace("_", " ")
+        prediction = next((str(record["prediction"]) for record in about if record.get("prediction")), None) if kinds else None
+        model = models[0] if models else None
+        audit_log.note_access(self._store.home, self._person.name, CHANGES[name], what=what, model=model, prediction=prediction)
+        return done
+
+    def _asked_of_visible(self, question: Any, window: "Window") -> "DataFrame":
+        """Records of all models: of a kind that names models only those of visible ones, one model after another."""
+        if not isinstance(question, Records) or "model" not in KINDS[question.kind].fields:
+            return self._store.ask(question, window)
+        import pandas as pd
+
+        visible = [model.name for model in self._store.catalog().models if may_do(self._person, "read", model.name)]
+        frames = [self._store.ask(question, replace(window, model=name)) for name in visible]
+        kept = [frame for frame in frames if not frame.empty]
+        return pd.concat(kept, ignore_index=True) if kept else self._store.ask(replace(question, rows=1), window).iloc[:0]
+
+    def _reduced(self, method: StoreMethod, answer: Any) -> Any:
+        """The part of an answer about all models that is about visible ones."""
+
+        def visible(name: Any) -> bool:
+            return isinstance(name, str) and may_do(self._person, "read", name)
+
+        if method.answers == "catalog":
+            return replace(answer, models=tuple(model for model in answer.models if visible(model.name)))
+        if method.answers == "column":
+            return answer[[visible(name) for name in answer["model"]]].reset_index(drop=True)
+        if method.answers == "items":
+            return tuple(item for item in answer if visible(item.fields.get("model")))
+        if method.answers == "settings":
+            return {name: settings for name, settings in answer.items() if visible(name)}
+        if method.answers == "status":
+            return {**answer, "models": [each for each in answer["models"] if visible(each["model"])]}
+        return answer
+
+
+@lru_cache(maxsize=256)
+def _signature(kind: type, name: str) -> inspect.Signature:
+    """The signature of a method."""
+    return inspect.signature(getattr(kind, name))
+
+
+def _models_of(about: Any) -> Iterable[str]:
+    """Names of the models that an argument is about: a name, something with `model` or `name`, or a sequence of such things."""
+    if about is None or about == "":
+        return
+    if isinstance(about, str):
+        yield about
+    elif isinstance(about, Mapping):
+        if about.get("model"):
+            yield str(about["model"])
+    elif isinstance(about, tuple) and len(about) == 2 and hasattr(about[1], "model"):
+        yield from _models_of(about[1].model)
+    elif isinstance(about, list | tuple):
+        for each in about:
+            yield from _models_of(each)
+    elif hasattr(about, "model"):
+        yield from _models_of(about.model)
+    elif hasattr(about, "name"):
+        yield str(about.name)
+
+
+def changed_settings(before: "ModelSettings", after: "ModelSettings") -> frozenset[str]:
+    """Names of the settings that differ."""
+    old, new = asdict(before), asdict(after)
+    return frozenset(name for name in new if old[name] != new[name])

@@ -1,0 +1,149 @@
+"""The audit log: who signed in, saw, exported, changed or removed what.
+
+`HOME/audit.jsonl` (0600) is only ever appended to, one record of the kind `access` a line, and stands apart from the store, so that removing
+a model or restoring a backup leaves it. Each line carries the SHA-256 of itself and the line before, so a changed or missing line in between
+is found. A subject is written as a keyed hash: the log still answers who saw a subject's cases, and does not keep the subject.
+Nothing is written where there is no sign-in.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from observability.client.file_lock import CLOSE_ON_EXEC, lock_file
+from observability.core.errors import StoreBrokenError, StoreBusyError
+from observability.core.private_file import replace_private_file
+from observability.server.access_settings import read_access_settings
+
+FILE, KEY_FILE = "audit.jsonl", "audit.key"
+Deed = Literal[
+    "signed in",
+    "signed out",
+    "failed to sign in",
+    "refused",
+    "saw",
+    "searched",
+    "queried",
+    "exported",
+    "changed",
+    "loaded",
+    "registered",
+    "removed",
+    "forgot",
+    "revealed",
+    "ran",
+]
+FIELDS = ("what", "model", "prediction", "subject", "address")
+LONGEST = 300
+LAST_BYTES = 16_384
+WAIT = 5.0
+"""Seconds to wait for another process that writes."""
+_writing = threading.Lock()
+
+
+def note_access(home: Path, author: str, does: str, **fields: str | None) -> None:
+    """Append one entry; nothing where there is no sign-in. fields: some of FIELDS; a subject is stored as its mark.
+
+    Raises StoreBrokenError where the log cannot be written: what cannot be logged must not be done.
+    """
+    if read_access_settings(home).method == "none":
+        return
+    given = {name: value[:LONGEST] for name, value in fields.items() if value and name in FIELDS}
+    if "subject" in given:
+        given["subject"] = subject_mark(home, str(fields["subject"]))
+    entry = {"kind": "access", "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+    entry |= {"author": author[:LONGEST], "does": does, **given}
+    try:
+        with _writing:
+            _append(home / FILE, entry)
+    except OSError as error:
+        raise StoreBrokenError("the audit log cannot be written", where=FILE, got=error.strerror, attempt="Free some disk space") from error
+
+
+def _append(path: Path, entry: Mapping[str, str]) -> None:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | CLOSE_ON_EXEC, 0o600)
+    try:
+        until = time.monotonic() + WAIT
+        while not lock_file(handle):
+            if time.monotonic() > until:
+                raise StoreBusyError("the audit log is in use", where=FILE, attempt="Try again")
+            time.sleep(0.01)
+        size = os.fstat(handle).st_size
+        os.lseek(handle, max(size - LAST_BYTES, 0), os.SEEK_SET)
+        tail = os.read(handle, LAST_BYTES)
+        broken = b"" if not tail or tail.endswith(b"\n") else b"\n"
+        line = {**entry, "chain": _chained(_last_chain(tail), entry)}
+        os.write(handle, broken + json.dumps(line, ensure_ascii=False).encode() + b"\n")
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _last_chain(tail: bytes) -> str:
+    """The chain of the last whole line; empty at the beginning, or after a torn line."""
+    lines = tail.strip().rsplit(b"\n", 1)
+    try:
+        return str(json.loads(lines[-1])["chain"]) if lines[-1] else ""
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _chained(before: str, entry: Mapping[str, str]) -> str:
+    """The hash of a line and the one before."""
+    return hashlib.sha256((before + json.dumps(entry, sort_keys=True, ensure_ascii=False)).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def subject_mark(home: Path, subject: str) -> str:
+    """The keyed hash under which the log names a subject."""
+    path = home / KEY_FILE
+    if not path.exists():
+        replace_private_file(path, secrets.token_hex(32))
+    key = path.read_text(encoding="utf-8").strip()
+    return hmac.new(key.encode(), subject.encode("utf-8", "surrogatepass"), "sha256").hexdigest()[:24]
+
+
+def access_entries(home: Path, *, most: int = 1000, subject: str | None = None, **wanted: str | None) -> list[dict[str, Any]]:
+    """The newest entries first. wanted: fields that must have these values; subject: as people write it."""
+    asked = {name: value for name, value in wanted.items() if value}
+    if subject:
+        asked["subject"] = subject_mark(home, subject)
+    found = []
+    for entry in reversed(list(_read_lines(home))):
+        if all(entry.get(name) == value for name, value in asked.items()):
+            found.append({name: value for name, value in entry.items() if name not in ("kind", "chain")})
+            if len(found) >= most:
+                break
+    return found
+
+
+def audit_problem(home: Path) -> str | None:
+    """Why the log is not what was written, with the line; None where every line follows from the one before."""
+    before = ""
+    for number, entry in enumerate(_read_lines(home), start=1):
+        chain = entry.get("chain")
+        if chain != _chained(before, {name: value for name, value in entry.items() if name != "chain"}):
+            return f"Line {number} of {FILE} was changed, or a line before it is missing."
+        before = str(chain)
+    return None
+
+
+def _read_lines(home: Path) -> Iterator[dict[str, Any]]:
+    try:
+        text = (home / FILE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreBrokenError("the audit log cannot be read", where=FILE, got=error.strerror) from error
+    for line in text.splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            yield {"at": "", "author": "", "does": "unreadable line"}

@@ -1,0 +1,56 @@
+"""Which path needs what: one table of every route of the dashboard's process. What is missing in it needs a sign-in."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from observability.server.access import Action
+
+Door = Literal["public", "token", "owner", "nobody"]
+READING = ("GET", "HEAD")
+
+
+@dataclass(frozen=True)
+class RouteRule:
+    """Paths and what they need. needs: an action of the person, or a door. public: files of the front end and the sign-in itself; token:
+    the route checks a token; owner: the route checks the token of the command line; nobody: refused while there is sign-in.
+    """
+
+    path: str
+    methods: tuple[str, ...]
+    needs: Action | Door
+
+    def applies(self, method: str, path: str) -> bool:
+        """Whether the rule is about a request. `*` at the end of a path stands for any rest."""
+        pattern = re.escape(self.path.removesuffix("*")) + (".*" if self.path.endswith("*") else "")
+        return method in self.methods and re.fullmatch(pattern, path, re.DOTALL) is not None
+
+
+ANY = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+RULES: tuple[RouteRule, ...] = (
+    RouteRule("/readyz", READING, "public"),
+    RouteRule("/sign-in", (*READING, "POST"), "public"),
+    RouteRule("/sign-out", (*READING, "POST"), "public"),
+    RouteRule("/auth/login", READING, "public"),
+    RouteRule("/auth/logout", READING, "public"),
+    RouteRule("/oauth2callback", READING, "public"),
+    RouteRule("/static/*", READING, "public"),
+    RouteRule("/favicon.png", READING, "public"),
+    RouteRule("/favicon.ico", READING, "public"),
+    RouteRule("/_stcore/health", READING, "public"),
+    RouteRule("/_stcore/host-config", READING, "public"),
+    RouteRule("/_stcore/agent/*", ANY, "nobody"),
+    RouteRule("/_stcore/upload_file/*", ("PUT", "POST", "DELETE"), "register"),
+    RouteRule("/_stcore/stream", ("WEBSOCKET",), "read"),
+    RouteRule("/_owner/*", ANY, "owner"),
+    RouteRule("/api/*", ANY, "token"),
+    RouteRule("/metrics", ANY, "token"),
+    RouteRule("/v1/*", ANY, "token"),
+    RouteRule("/*", READING, "read"),
+)
+"""The first rule that applies counts."""
+
+
+def route_needs(method: str, path: str) -> Action | Door:
+    """What a request needs; what no rule is about is refused."""
+    return next((rule.needs for rule in RULES if rule.applies(method, path)), "nobody")

@@ -1,0 +1,298 @@
+"""The table of roles: every action, command, route and method of the store, for every role, with and without roles for single models."""
+
+import inspect
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.routing import Route
+
+from observability.cli import execute
+from observability.cli.parser import parser
+from observability.core.errors import ForbiddenError, NotFoundError
+from observability.core.questions import Records
+from observability.core.window import EPOCH, Window
+from observability.dashboard import application, links
+from observability.server import access, audit_log, route_access
+from observability.server.access import ACTIONS, COMMANDS, HERE, METHODS, Person, guarded_store, may_do, require_action
+from observability.store.db.database import Database
+from observability.store.engine import Store
+from observability.store.opener import open_store
+from observability.store.types.loading import LoadDefaults
+from tests.support.sample_home import ROOT
+
+ROLES = ("viewer", "analyst", "administrator")
+ALLOWED = {
+    "viewer": {"read", "query"},
+    "analyst": {"read", "query", "write", "rules", "explain"},
+    "administrator": set(ACTIONS),
+}
+"""What each role may do, written out by hand."""
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("action", "role"), list(itertools.product(ACTIONS, ROLES)))
+def test_each_action_is_for_its_roles_in_general_and_for_one_model(action: Any, role: Any) -> None:
+    right = action in ALLOWED[role]
+    assert may_do(Person("ann", role), action) is right
+    assert may_do(Person("ann", role), action, "loan") is right
+    other = Person("ann", "viewer" if role == "administrator" else "administrator", (("loan", role),))
+    if action != "query":
+        assert may_do(other, action, "loan") is right
+        assert may_do(other, action, "price") is (action in ALLOWED[other.role or "viewer"])
+    assert may_do(Person("ann", role, (("loan", "none"),)), action, "loan") is False or action == "query"
+    assert may_do(HERE, action)
+
+
+@pytest.mark.parametrize("action", list(ACTIONS))
+def test_nobody_without_a_role_may_do_anything(action: Any) -> None:
+    assert not Person("ann").has_access
+    assert not may_do(Person("ann"), action)
+    assert not may_do(Person("ann"), action, "loan")
+    with pytest.raises(NotFoundError):
+        require_action(Person("ann", "administrator", (("loan", "none"),)), "remove", "loan")
+
+
+def test_every_command_has_an_action() -> None:
+    (commands,) = (each for each in parser()._actions if each.dest == "command")
+    assert set(COMMANDS) == set(commands.choices)
+    assert set(COMMANDS.values()) <= set(ACTIONS)
+
+
+@pytest.mark.parametrize(("command", "role"), list(itertools.product(sorted(COMMANDS), ROLES)))
+def test_each_command_is_for_its_roles(command: str, role: Any, tmp_path: Path) -> None:
+    (commands,) = (each for each in parser()._actions if each.dest == "command")
+    needed = [action for action in commands.choices[command]._actions if action.required and action.dest != "help"]
+    words = [command]
+    for action in needed:
+        value = (list(action.choices) if action.choices else ["x"])[0]
+        words += [action.option_strings[0], value] if action.option_strings else [value]
+    words += ["--settings", "x.toml"] if command == "settings" else []
+
+    class Home:
+        home = tmp_path
+
+        def __getattr__(self, name: str) -> Any:
+            raise LookupError(f"the command ran and used {name}")
+
+    outcome = execute.execute(Home(), words, lambda _text: None, Person("ann", role))  # type: ignore[arg-type]
+    refused = "may not" in outcome.error
+    assert refused is (COMMANDS[command] not in ALLOWED[role]), outcome
+
+
+def test_showing_settings_is_reading() -> None:
+    assert execute.command_action(parser().parse_args(["settings", "loan"])) == "read"
+    assert execute.command_action(parser().parse_args(["settings", "loan", "--settings", "x.toml"])) == "settings"
+
+
+def test_every_method_of_the_store_is_in_the_table() -> None:
+    public = {name for name in (*dir(Store), *Store.__annotations__) if not name.startswith("_")}
+    assert public == set(METHODS)
+    for name, method in METHODS.items():
+        found = inspect.getattr_static(Store, name, None)
+        if method.model and inspect.isfunction(found):
+            assert method.model in inspect.signature(found).parameters, name
+        elif inspect.isfunction(found):
+            about = {"model", "window", "name", "request", "records", "question", "questions"} & set(inspect.signature(found).parameters)
+            assert about == set(), f"{name} is about a model and is not checked for it"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A store with two models and records of people about both."""
+    home = tmp_path_factory.mktemp("access") / "home"
+    home.mkdir()
+    (home / "access.toml").write_text(
+        'url = "https://obs.example"\n[oidc]\nclient_id = "c"\nserver_metadata_url = "https://id.example"\n', encoding="utf-8"
+    )
+    (home / "access.toml").chmod(0o600)
+    store = open_store(home, threads=1)
+    lines = [
+        {"kind": "prediction", "id": f"{model}-{i}", "at": (NOON + timedelta(minutes=i)).isoformat(), "model": model, "version": "1", "features": {"a": 1.0 * i}, "score": 0.5, "subject": "s1"}
+        for model in ("loan", "price")
+        for i in range(3)
+    ]  # fmt: skip
+    file = home.parent / "lines.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
+    assert store.load_files([file], LoadDefaults()).rejected == 0
+    store.write_records(
+        [
+            {"kind": "decision", "decision": f"d-{model}", "at": NOON, "author": "ann", "model": model, "statement": "keep"}
+            for model in ("loan", "price")
+        ]
+    )
+    yield store
+    store.close()
+
+
+@pytest.fixture(autouse=True)
+def secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The provider's secret of the store's settings."""
+    monkeypatch.setenv("OBSERVABILITY_OIDC_SECRET", "secret")
+
+
+WHOLE = {"start": EPOCH, "end": NOON + timedelta(days=1)}
+ONE = Person("ann", None, (("loan", "analyst"),), "oidc")
+
+
+def test_a_person_of_one_model_sees_that_model_alone(store: Database) -> None:
+    seen = guarded_store(store, ONE)
+    assert [model.name for model in seen.catalog().models] == ["loan"]
+    assert set(seen.activity()["model"]) == {"loan"}
+    assert set(seen.rows_by_id_prefix("", 10)["model"]) == {"loan"}
+    assert set(seen.rows_of_subject("s1", 10)["model"]) == {"loan"}
+    assert [item.id for item in seen.decisions()] == ["d-loan"]
+    assert [each["model"] for each in seen.status()["models"]] == ["loan"]
+    window = Window("", **WHOLE)
+    assert set(seen.ask(Records("decision"), window)["decision"]) == {"d-loan"}
+    assert set(store.ask(Records("decision"), window)["decision"]) == {"d-loan", "d-price"}
+    assert seen.row("loan", "loan-1")["id"] == "loan-1"
+    for refused in (
+        lambda: seen.row("price", "price-1"),
+        lambda: seen.rows(Window("price", **WHOLE), ("score",)),
+        lambda: seen.ask(Records("decision"), Window("price", **WHOLE)),
+        lambda: seen.ask_many(pair for pair in [(Records("decision"), Window("price", **WHOLE))]),
+        lambda: seen.decisions("price"),
+        lambda: seen.counters("price", Window("price", **WHOLE)),
+        lambda: seen.write_records([{"kind": "decision", "decision": "x", "at": NOON, "author": "a", "model": "price", "statement": "s"}]),
+    ):
+        with pytest.raises(NotFoundError):
+            refused()
+    with pytest.raises(ForbiddenError):
+        seen.query_views("SELECT 1")
+
+
+def test_a_person_of_every_model_sees_what_the_store_gives(store: Database) -> None:
+    seen = guarded_store(store, Person("ann", "viewer"))
+    assert seen.catalog() == store.catalog()
+    assert len(seen.rows_of_subject("s1", 10)) == 6
+    assert seen.query_views("SELECT 1 AS x").rows
+    assert guarded_store(store, HERE) is store
+
+
+def test_records_carry_the_name_of_the_sign_in(store: Database) -> None:
+    entry = {
+        "kind": "verdict",
+        "verdict": "v1",
+        "at": NOON,
+        "model": "loan",
+        "prediction": "loan-1",
+        "author": "somebody else",
+        "source": "input",
+    }
+    with pytest.raises(ForbiddenError, match="analyst"):
+        guarded_store(store, Person("vic", "viewer")).write_records([entry])
+    assert store.verdicts("loan") == ()
+    guarded_store(store, ONE).write_records([entry])
+    assert store.verdicts("loan")[0].first.author == "ann"
+    logged = audit_log.access_entries(store.home, most=2)
+    assert [(each["author"], each["does"], each["model"]) for each in logged] == [("ann", "changed", "loan"), ("vic", "refused", "loan")]
+    assert logged[0]["prediction"] == "loan-1"
+
+
+def test_an_analyst_changes_rules_and_an_administrator_the_other_settings(store: Database) -> None:
+    from dataclasses import replace
+
+    settings = store.catalog().model("loan").settings
+    analyst = guarded_store(store, Person("ann", "analyst"))
+    analyst.update_settings("loan", replace(settings, threshold=0.4, limits={"serving/drift/psi": 0.3}))
+    with pytest.raises(ForbiddenError, match="administrator"):
+        analyst.update_settings("loan", replace(settings, owner="me"))
+    with pytest.raises(ForbiddenError):
+        guarded_store(store, Person("vic", "viewer")).update_settings("loan", settings)
+    guarded_store(store, Person("ada", "administrator")).update_settings("loan", replace(settings, owner="me"))
+    assert store.catalog().model("loan").settings.owner == "me"
+
+
+def test_only_an_administrator_removes_a_model(store: Database) -> None:
+    for role in ("viewer", "analyst"):
+        with pytest.raises(ForbiddenError):
+            guarded_store(store, Person("ann", role)).remove_model("price")  # type: ignore[arg-type]
+    with pytest.raises(ForbiddenError):
+        guarded_store(store, Person("ann", "administrator", (("price", "viewer"),))).remove_model("price")
+    assert len(store.catalog().models) == 2
+
+
+def test_what_is_not_in_the_table_is_refused(store: Database) -> None:
+    with pytest.raises(ForbiddenError):
+        guarded_store(store, Person("ann", "administrator")).connection
+
+
+PATHS = {
+    ("GET", "/readyz"): "public",
+    ("GET", "/sign-in"): "public",
+    ("POST", "/sign-in"): "public",
+    ("POST", "/sign-out"): "public",
+    ("GET", "/auth/login"): "public",
+    ("GET", "/oauth2callback"): "public",
+    ("GET", "/static/js/index.js"): "public",
+    ("GET", "/_stcore/health"): "public",
+    ("GET", "/_stcore/host-config"): "public",
+    ("GET", "/"): "read",
+    ("GET", "/case"): "read",
+    ("GET", "/media/abc.csv"): "read",
+    ("GET", "/_stcore/bidi-components/x"): "read",
+    ("GET", "/component/x/index.html"): "read",
+    ("WEBSOCKET", "/_stcore/stream"): "read",
+    ("WEBSOCKET", "/other"): "nobody",
+    ("PUT", "/_stcore/upload_file/a/b"): "register",
+    ("DELETE", "/_stcore/upload_file/a/b"): "register",
+    ("POST", "/_stcore/agent/interact"): "nobody",
+    ("GET", "/_stcore/agent/openapi.json"): "nobody",
+    ("POST", "/api/v1/records"): "token",
+    ("GET", "/metrics"): "token",
+    ("POST", "/v1/traces"): "token",
+    ("POST", "/_owner/command"): "owner",
+    ("POST", "/case"): "nobody",
+    ("TRACE", "/"): "nobody",
+    ("GET", "/sign-in/../case"): "read",
+    ("GET", "/static"): "read",
+    ("GET", "/%2e"): "read",
+    ("GET", "/apix"): "read",
+}
+
+
+@pytest.mark.parametrize(
+    ("request_line", "needs"), list(PATHS.items()), ids=lambda each: " ".join(each) if isinstance(each, tuple) else each
+)
+def test_each_route_needs_what_the_table_says(request_line: tuple[str, str], needs: str) -> None:
+    assert route_access.route_needs(*request_line) == needs
+
+
+def test_every_route_of_the_dashboard_is_in_the_table() -> None:
+    public = {"/readyz", "/sign-in", "/sign-out"}
+    for route in application.app_parts()["routes"]:
+        assert isinstance(route, Route)
+        path = route.path.replace("{id:path}", "x").replace("{rest:path}", "x")
+        for method in route.methods or ():
+            needs = route_access.route_needs(method, path)
+            expected = (
+                "public"
+                if path in public
+                else "token"
+                if path.startswith(("/api/", "/metrics", "/v1/"))
+                else "owner"
+                if path.startswith("/_owner/")
+                else "read"
+            )
+            assert needs == expected, (method, path)
+    assert all(route_access.route_needs("GET", f"/{page}") == "read" for page in links.page_files())
+
+
+def test_the_guard_is_one_key_of_a_cache_for_one_person(store: Database) -> None:
+    assert guarded_store(store, ONE) == guarded_store(store, ONE)
+    assert len({guarded_store(store, ONE), guarded_store(store, ONE), guarded_store(store, Person("bob", "viewer"))}) == 2
+    assert access.AUTOMATIC_AUTHOR == "the dashboard"
+
+
+def test_each_threat_names_tests_that_are_there() -> None:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(test_\w+)`", page.partition("## Threats")[2])
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "server").glob("test_*.py"))
+    assert len(named) > 25
+    assert [name for name in named if f"def {name}(" not in text] == []

@@ -1,0 +1,99 @@
+"""The audit log is appended to only, names subjects by a keyed hash, and shows when a line was changed or taken out."""
+
+import json
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from observability.core.errors import StoreBrokenError
+from observability.server import accounts, audit_log
+from observability.server.audit_log import access_entries, audit_problem, note_access
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home where people sign in."""
+    (tmp_path / accounts.ACCOUNTS_FILE).write_text('{"accounts": []}', encoding="utf-8")
+    return tmp_path
+
+
+def test_nothing_is_written_without_sign_in(tmp_path: Path) -> None:
+    note_access(tmp_path, "ann", "saw", what="case")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_entries_come_newest_first_and_by_any_field(home: Path) -> None:
+    note_access(home, "ann", "saw", what="case", model="loan", prediction="p1", subject="s1")
+    note_access(home, "bob", "exported", what="cases.csv")
+    note_access(home, "ann", "removed", what="price", model="price")
+    assert [entry["does"] for entry in access_entries(home)] == ["removed", "exported", "saw"]
+    assert [entry["does"] for entry in access_entries(home, most=1)] == ["removed"]
+    assert [entry["prediction"] for entry in access_entries(home, subject="s1")] == ["p1"]
+    assert access_entries(home, subject="s2") == []
+    assert len(access_entries(home, author="ann")) == 2
+    assert len(access_entries(home, author="ann", model="loan")) == 1
+    text = (home / audit_log.FILE).read_text()
+    assert "s1" not in text
+    assert {json.loads(line)["kind"] for line in text.splitlines()} == {"access"}
+    for name in (audit_log.FILE, audit_log.KEY_FILE):
+        assert os.name != "posix" or stat.S_IMODE((home / name).stat().st_mode) == 0o600
+    assert audit_problem(home) is None
+
+
+@pytest.mark.parametrize("change", ["edit", "remove", "swap", "insert", "tear"])
+def test_a_changed_log_is_noticed(home: Path, change: str) -> None:
+    for number in range(5):
+        note_access(home, "ann", "saw", what=f"case {number}")
+    path = home / audit_log.FILE
+    lines = path.read_text().splitlines()
+    if change == "edit":
+        lines[2] = lines[2].replace("ann", "bob")
+    elif change == "remove":
+        del lines[1]
+    elif change == "swap":
+        lines[1], lines[2] = lines[2], lines[1]
+    elif change == "insert":
+        lines.insert(3, lines[1])
+    else:
+        lines[2] = lines[2][:20]
+    path.write_text("\n".join(lines) + "\n")
+    assert audit_problem(home) is not None
+
+
+def test_lines_stay_whole_and_chained_when_many_write(home: Path) -> None:
+    def work(name: str) -> None:
+        for number in range(20):
+            note_access(home, name, "saw", what=str(number) * 50)
+
+    threads = [threading.Thread(target=work, args=(f"person {each}",)) for each in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(access_entries(home)) == 80
+    assert audit_problem(home) is None
+
+
+def test_a_torn_last_line_does_not_swallow_the_next(home: Path) -> None:
+    note_access(home, "ann", "saw", what="1")
+    path = home / audit_log.FILE
+    path.write_bytes(path.read_bytes() + b'{"at": "20')
+    note_access(home, "ann", "saw", what="2")
+    assert access_entries(home)[0]["what"] == "2"
+    assert "Line 2" in str(audit_problem(home))
+
+
+def test_what_cannot_be_logged_is_an_error(home: Path) -> None:
+    (home / audit_log.FILE).mkdir()
+    with pytest.raises(StoreBrokenError):
+        note_access(home, "ann", "removed", what="loan")
+
+
+def test_long_and_unknown_fields_are_cut_and_left_out(home: Path) -> None:
+    note_access(home, "a" * 1000, "saw", what="x" * 1000, other="y")
+    (entry,) = access_entries(home)
+    assert len(entry["author"]) == len(entry["what"]) == audit_log.LONGEST
+    assert "other" not in entry
