@@ -5,11 +5,14 @@
 """
 
 import asyncio
+import base64
 import contextlib
+import hashlib
 import hmac
 import json
 import logging
 import queue
+import re
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -35,11 +38,6 @@ from observability.server.sign_in import SignInCheck, sign_in_routes
 
 SHELL = Path(__file__).parent / "shell.py"
 """The script that each browser session runs. It stands apart from `pages/`, so that a first deep link opens the right page."""
-POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws: wss:; worker-src 'self' blob:; frame-ancestors 'self'"
-)
-"""Streamlit sets no content security policy; this one allows its own front end and plotly only."""
 COMMAND_BYTES = 1_000_000
 LOOK_EVERY = 10.0
 """Seconds between two looks at whether the findings of the first page are those of the present state."""
@@ -67,7 +65,7 @@ class Headers:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.setdefault("Content-Security-Policy", POLICY)
+                headers.setdefault("Content-Security-Policy", content_policy())
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "same-origin"
             await send(message)
@@ -144,6 +142,18 @@ def streamlit_document() -> str:
     text = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
     history, style = (path.read_text(encoding="utf-8") for path in (HISTORY, STYLE))
     return text.replace("<head>", f"<head>\n    {WHERE}\n    <script>{history}</script>\n    <style>{style}</style>", 1)
+
+
+@cache
+def content_policy() -> str:
+    """The content security policy of every page; Streamlit sets none. Inline scripts are those of the document, by their hashes."""
+    scripts = re.findall(r"<script>(.*?)</script>", streamlit_document(), re.DOTALL)
+    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts)
+    return (
+        f"default-src 'self'; script-src 'self' blob: {hashes}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+        "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
+        "frame-ancestors 'self'"
+    )
 
 
 @contextlib.asynccontextmanager

@@ -105,6 +105,13 @@ def note_case_seen(prediction: str, model: str, subject: str | None) -> None:
     seen[model, prediction] = now
 
 
+def note_subject_search(subject: str, found: int) -> None:
+    """Log that the person has looked for a subject and found predictions; nothing without sign-in."""
+    person = current_person()
+    if found and person.source != "here":
+        audit_log.note_access(process_lock.current_store().home, person.name, "searched", what="subject", subject=subject)
+
+
 def draw_person() -> None:
     """Name, role and the way out, in the sidebar; nothing without sign-in."""
     person = current_person()

@@ -9,6 +9,7 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -74,9 +75,10 @@ _known: dict[Path, tuple[tuple[object, ...], AccessSettings]] = {}
 
 def read_access_settings(home: Path) -> AccessSettings:
     """The settings of a home. Raises UsageError where the file or a variable is wrong: nobody gets in then."""
+    settings_file, accounts_file = _file_names(home)
     marks = (
-        _file_mark(home / FILE),
-        _file_mark(home / ACCOUNTS_FILE) is not None,
+        _file_mark(settings_file),
+        _file_mark(accounts_file) is not None,
         os.environ.get(URL_VARIABLE),
         os.environ.get(SECRET_VARIABLE),
     )
@@ -86,10 +88,16 @@ def read_access_settings(home: Path) -> AccessSettings:
     return known[1]
 
 
-def _file_mark(path: Path) -> tuple[int, int, int] | None:
+@lru_cache(maxsize=16)
+def _file_names(home: Path) -> tuple[str, str]:
+    """The two files as texts: they are looked at for each answer of the store, and a path costs more than the look."""
+    return str(home / FILE), str(home / ACCOUNTS_FILE)
+
+
+def _file_mark(path: str) -> tuple[int, int, int] | None:
     """A value that changes with the file; None where there is none."""
     try:
-        found = path.stat()
+        found = os.stat(path)
     except FileNotFoundError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino

@@ -222,7 +222,10 @@ class SignInAttempts:
         self._wrong: dict[str, tuple[int, float]] = {}
 
     def take_turn(self, name: str) -> None:
-        """Count an attempt as wrong until `note_right`, so that attempts side by side count too. Raises SignInRefusedError while a name waits."""
+        """Count an attempt as wrong until `note_right`, so that attempts side by side count too.
+
+        Raises SignInRefusedError while a name waits.
+        """
         key, now = name.casefold(), time.monotonic()
         with self._lock:
             count, until = self._wrong.pop(key, (0, 0.0))

@@ -1,8 +1,8 @@
 """The audit log: who signed in, saw, exported, changed or removed what.
 
-`HOME/audit.jsonl` (0600) is only ever appended to, one record of the kind `access` a line, and stands apart from the store, so that removing
-a model or restoring a backup leaves it. Each line carries the SHA-256 of itself and the line before, so a changed or missing line in between
-is found. A subject is written as a keyed hash: the log still answers who saw a subject's cases, and does not keep the subject.
+`HOME/audit.jsonl` (0600) is only ever appended to, one record of the kind `access` a line, and stands apart from the store, so that
+removing a model or restoring a backup leaves it. Each line carries the SHA-256 of itself and the line before, so a changed or missing line
+in between is found. A subject is written as a keyed hash: the log still answers who saw a subject's cases, and does not keep the subject.
 Nothing is written where there is no sign-in.
 """
 

@@ -86,8 +86,14 @@ def require_safe_binding(address: str | None, settings: AccessSettings) -> None:
         )
 
 
+def _arrived_inside(scope: Scope) -> bool:
+    """Whether a request arrived at a loopback interface, or at a socket in the file system (no port)."""
+    address, port = scope.get("server") or (None, 0)
+    return port is None or is_loopback(address)
+
+
 class RequestOriginCheck:
-    """ASGI middleware that refuses a Host or an Origin that is not allowed, and other machines where there is no sign-in.
+    """ASGI middleware that refuses a Host or an Origin that is not allowed, and other interfaces where there is no sign-in.
 
     port: gives the port of the dashboard, which is known once it listens.
     """
@@ -111,7 +117,7 @@ class RequestOriginCheck:
             return None
         try:
             settings = read_access_settings(home_folder())
-            allowed = allowed_addresses(self.port())
+            allowed = _allowed(self.port(), settings.urls)
         except ObservabilityError as error:
             return 503, error.what, error.attempt or "Correct access.toml"
         hint = f"Open http://localhost:{self.port()}, or name the address in {URL_VARIABLE} or in access.toml (docs/security.md)"
@@ -121,6 +127,6 @@ class RequestOriginCheck:
         origin = headers.get("origin")
         if origin is not None and origin.lower() not in allowed.origins:
             return 403, "the Origin of the request is not an address of this dashboard", hint
-        if settings.method == "none" and not is_loopback((scope.get("client") or (None,))[0]):
-            return 403, "other machines are served with sign-in only", "See docs/security.md"
+        if settings.method == "none" and not _arrived_inside(scope):
+            return 403, "other interfaces are served with sign-in only", "See docs/security.md"
         return None

@@ -239,7 +239,8 @@ SIGN_OUT = '<form method="post" action="/sign-out"><button>Sign out</button></fo
 def _document(title: str, body: str) -> str:
     """A small page without scripts."""
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{title}</title>"
         f"<style>{STYLE}</style></head><body><main><h1>{title}</h1>{body}</main></body></html>"
     )
 
@@ -260,8 +261,10 @@ def _form(target: str, error: str = "", name: str = "") -> str:
     said = f'<p class="error" role="alert">{html.escape(error)}</p>' if error else ""
     return (
         f'{said}<form method="post" action="/sign-in"><input type="hidden" name="next" value="{html.escape(target)}">'
-        f'<label for="name">Name</label><input id="name" name="name" autocomplete="username" required autofocus value="{html.escape(name)}">'
-        '<label for="password">Password</label><input id="password" name="password" type="password" autocomplete="current-password" required>'
+        f'<label for="name">Name</label><input id="name" name="name" autocomplete="username" required autofocus '
+        f'value="{html.escape(name)}">'
+        '<label for="password">Password</label><input id="password" name="password" type="password" '
+        'autocomplete="current-password" required>'
         "<button>Sign in</button></form>"
     )
 

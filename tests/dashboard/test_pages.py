@@ -36,6 +36,8 @@ def test_an_empty_store_says_the_next_step(path: Path, empty) -> None:
     said = words(app)
     if path.stem == "add_model":
         assert "Columns for features, score and label" in said
+    elif path.stem == "access":
+        assert "Sign-in is off" in said and "account add NAME --role administrator" in said
     elif path.stem == "store":
         assert "No model to remove." in said and "no line was rejected" in said
     else:

@@ -113,10 +113,19 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     (home / "access.toml").chmod(0o600)
     store = open_store(home, threads=1)
     lines = [
-        {"kind": "prediction", "id": f"{model}-{i}", "at": (NOON + timedelta(minutes=i)).isoformat(), "model": model, "version": "1", "features": {"a": 1.0 * i}, "score": 0.5, "subject": "s1"}
+        {
+            "kind": "prediction",
+            "id": f"{model}-{i}",
+            "at": (NOON + timedelta(minutes=i)).isoformat(),
+            "model": model,
+            "version": "1",
+            "features": {"a": 1.0 * i},
+            "score": 0.5,
+            "subject": "s1",
+        }
         for model in ("loan", "price")
         for i in range(3)
-    ]  # fmt: skip
+    ]
     file = home.parent / "lines.jsonl"
     file.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
     assert store.load_files([file], LoadDefaults()).rejected == 0

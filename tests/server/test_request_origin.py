@@ -85,10 +85,10 @@ def test_a_probe_of_readiness_may_use_any_host() -> None:
     assert http(site(), "GET", "/readyz", host="10.1.2.3:8501").status == 200
 
 
-def test_other_machines_are_refused_without_sign_in() -> None:
-    assert http(site(), "GET", "/", client="192.168.1.9").status == 403
-    assert "websocket.accept" not in websocket(site(), {"host": HOST, "origin": ORIGIN}, client="192.168.1.9")
-    assert http(site(), "GET", "/", client="::1").status == 200
+def test_other_interfaces_are_refused_without_sign_in() -> None:
+    assert http(site(), "GET", "/", server="192.168.1.9").status == 403
+    assert "websocket.accept" not in websocket(site(), {"host": HOST, "origin": ORIGIN}, server="192.168.1.9")
+    assert http(site(), "GET", "/", server="::1").status == 200
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "192.168.1.5", "::", ""])

@@ -1,6 +1,9 @@
-"""Signing in, and what the middleware lets through: pages, WebSocket messages, downloads and uploads, for every role; CSRF; stolen sessions."""
+"""Signing in, and what is let through for each role: pages, WebSocket messages, downloads, uploads; CSRF; stolen sessions."""
 
 import asyncio
+import base64
+import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -216,6 +219,16 @@ def test_the_pages_of_the_sign_in_run_no_script() -> None:
     assert b"<script" not in reply.body
     assert sign_in.STYLE.encode() in reply.body
     assert reply.header("cache-control") == "no-store"
+
+
+def test_pages_run_no_script_but_their_own() -> None:
+    policy = http(site(), "GET", "/readyz").header("content-security-policy") or ""
+    rules = {rule.split()[0]: rule.split()[1:] for rule in policy.split("; ")}
+    own = re.findall(r"<script>(.*?)</script>", application.streamlit_document(), re.DOTALL)
+    hashes = {f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in own}
+    assert set(rules["script-src"]) == {"'self'", "blob:", *hashes} and len(own) >= 2
+    assert rules["object-src"] == ["'none'"]
+    assert all("*" not in sources and "http:" not in sources for sources in rules.values())
 
 
 def test_without_accounts_nothing_of_it_runs(home: Path) -> None:

@@ -28,7 +28,7 @@ class Reply:
         return {name: value for name, _, value in pairs}
 
 
-def _scope(kind: str, path: str, headers: dict[str, str], client: str) -> dict[str, Any]:
+def _scope(kind: str, path: str, headers: dict[str, str], server: str) -> dict[str, Any]:
     address, _, query = path.partition("?")
     return {
         "type": kind,
@@ -38,8 +38,8 @@ def _scope(kind: str, path: str, headers: dict[str, str], client: str) -> dict[s
         "root_path": "",
         "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
         "scheme": "http" if kind == "http" else "ws",
-        "server": ("127.0.0.1", 8501),
-        "client": (client, 40_000),
+        "server": (server, 8501),
+        "client": ("127.0.0.1", 40_000),
         "http_version": "1.1",
         "subprotocols": [],
     }
@@ -53,11 +53,11 @@ def http(
     body: bytes = b"",
     *,
     host: str = HOST,
-    client: str = "127.0.0.1",
+    server: str = "127.0.0.1",
 ) -> Reply:
     """One HTTP request."""
     reply, sent = Reply(), [body]
-    scope = {**_scope("http", path, {"host": host, **(headers or {})}, client), "method": method}
+    scope = {**_scope("http", path, {"host": host, **(headers or {})}, server), "method": method}
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": sent.pop(), "more_body": False} if sent else {"type": "http.disconnect"}
@@ -74,7 +74,7 @@ def http(
 
 
 def websocket(
-    app: ASGIApp, headers: dict[str, str], messages: int = 0, *, path: str = "/_stcore/stream", client: str = "127.0.0.1"
+    app: ASGIApp, headers: dict[str, str], messages: int = 0, *, path: str = "/_stcore/stream", server: str = "127.0.0.1"
 ) -> list[str]:
     """The types of the messages that the server sends when a client connects, sends so many binary messages and leaves."""
     said: list[str] = []
@@ -86,5 +86,5 @@ def websocket(
     async def send(message: Any) -> None:
         said.append(message["type"])
 
-    asyncio.run(app(_scope("websocket", path, headers, client), receive, send))
+    asyncio.run(app(_scope("websocket", path, headers, server), receive, send))
     return said

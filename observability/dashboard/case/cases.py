@@ -10,7 +10,7 @@ from observability.core import formatting
 from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.numerals import format_figure
-from observability.dashboard import clicks, empty_states, frame, links, load
+from observability.dashboard import clicks, empty_states, frame, links, load, sign_in
 from observability.dashboard.case import find_case, load_case
 from observability.dashboard.case.label import RELABEL_QUEUE
 from observability.dashboard.scope import SPANS, Scope
@@ -151,6 +151,7 @@ def _results_by_id(scope: Scope, typed: str) -> None:
         draw_table("exact", "Exact id", FOUND_COLUMNS, [_found_row(typed, opened.look.row.at, model, scope)], compact=True)
         return
     of_subject, beginning = load_case.predictions_by_name(typed, MOST_CASES + 1)
+    sign_in.note_subject_search(typed, len(of_subject))
     for key, caption, rows in (("subject", "Cases of this subject", of_subject), ("beginning", "Ids with this prefix", beginning)):
         if len(rows):
             st.header(caption, anchor=False)

@@ -25,7 +25,7 @@ ACCOUNT_COLUMNS = (
     *plain_columns(role="Role", models="Roles for single models", state="State", created="Created"),
 )
 ON = (
-    "Sign-in is off: this dashboard answers on this machine only, and whoever opens it may do everything. "
+    "Sign-in is off: whoever can open this dashboard may do everything, and it listens on this machine only. "
     "The first account turns it on: `python -m observability account add NAME --role administrator`. "
     "Sign-in through your organisation (OpenID Connect) is set up in `access.toml`; see docs/security.md."
 )
