@@ -69,7 +69,7 @@ def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
             raise UsageError("unsupported file type", where="--out", got=target.suffix or "no suffix", expected=", ".join(writers))
         write_output(target, writers[target.suffix]())
         lines.append(f"Written to {target.name}.")
-    return json_or_lines(body, lines, args.json)
+    return json_or_lines(export_review.review_json(store, body) if args.json else body, lines, args.json)
 
 
 def metrics(args: argparse.Namespace) -> Outcome:

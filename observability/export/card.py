@@ -1,4 +1,4 @@
-"""The model card (Mitchell et al. 2019) as one HTML file, from the findings of the last review."""
+"""The model card (Mitchell et al. 2019) as one HTML file, from the findings of the last review and what its reviews decided."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -12,7 +12,8 @@ from observability.core.window import Window
 from observability.export.review import environment
 from observability.monitoring import check
 from observability.records.values import AFTER_LAST, FIRST
-from observability.review import freeze
+from observability.review import freeze, meeting
+from observability.review.action_items import CLOSED
 from observability.review.agenda_items import records_until
 from observability.store.engine import Store
 
@@ -48,7 +49,11 @@ def model_card_html(store: Store, name: str, now: datetime) -> str:
         runs=list(trained(store, model)),
         analyses=[finding for finding in measured if finding["analyzer"] in ANALYSED][:MOST],
         signatures=list(latest_signatures(store, name)),
-        caveats=list(caveats(model, findings)),
+        decisions=(made := standing_decisions(store, name)),
+        actions=[action for action in meeting.all_actions(store) if action["model"] == name and action["state"] not in CLOSED],
+        who_and_when=meeting.who_and_when,
+        shown=shown_severity,
+        caveats=[*open_holds(made), *caveats(model, findings)],
     )
 
 
@@ -60,6 +65,39 @@ def last_review(store: Store, name: str) -> tuple[Body | None, Body | None]:
         if part is not None:
             return body, part
     return None, None
+
+
+def standing_decisions(store: Store, name: str) -> list[Body]:
+    """Decisions about a model that were not withdrawn, newest first; of each version only the newest choice stands."""
+    found: list[Body] = []
+    chosen: set[str | None] = set()
+    for item in sorted(store.decisions(), key=lambda item: item.first.at, reverse=True):
+        fields = item.fields
+        if fields.get("model") != name or item.state != "standing":
+            continue
+        version, choice = fields.get("version"), fields.get("choice")
+        if choice and version in chosen:
+            continue
+        chosen |= {version} if choice else set()
+        author = fields.get("decider") or item.first.author
+        made: Body = {"at": iso(item.first.at), "by": author, "statement": fields.get("statement"), "choice": choice, "version": version}
+        found.append(made | {"review": fields.get("review"), "revisit": iso(fields["revisit"]) if fields.get("revisit") else None})
+    return found[:MOST]
+
+
+def open_holds(decisions: Iterable[Body]) -> Iterable[str]:
+    """The versions that are held or rejected, in words: they stay so until another decision about them."""
+    for made in decisions:
+        if made["choice"] in ("hold", "reject"):
+            state = "on hold" if made["choice"] == "hold" else "rejected"
+            version = f"Version {made['version']}" if made["version"] else "The model"
+            statement = f": {made['statement']}" if made["statement"] else ""
+            yield f"{version} is {state} since {made['at'][:10]}, decided by {made['by']}{statement.rstrip('.')}."
+
+
+def shown_severity(finding: Body) -> str:
+    """The severity whose word a card shows: that of the state, so that what was acknowledged stays Critical."""
+    return "act" if finding.get("state") == "critical" else str(finding["severity"])
 
 
 def describe_version(version: Version) -> Body:
@@ -109,7 +147,7 @@ def caveats(model: Model, findings: Sequence[Body]) -> Iterable[str]:
             yield f"The reference of version {version.name} includes training rows: comparisons with it are optimistic."
         if not version.registered:
             yield f"Version {version.name} has no reference."
-    yield from [finding["because"] for finding in findings if finding["severity"] == "act"][:MOST]
+    yield from [finding["because"] for finding in findings if shown_severity(finding) == "act"][:MOST]
     yield from [finding["because"] for finding in findings if finding["severity"] == "unknown" and finding["subject"] == "model"][
         : MOST // 2
     ]

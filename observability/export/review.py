@@ -20,7 +20,7 @@ from observability.core.errors import UsageError
 from observability.core.finding import iso
 from observability.export import svg as export_svg
 from observability.export.csv import inert_text
-from observability.review import decision_evidence
+from observability.review import decision_evidence, meeting
 from observability.review import sentences as review_words
 from observability.review.agenda import Arranged, Item, arranged
 from observability.review.freeze import found, outcomes, said_about
@@ -46,7 +46,10 @@ def review_html(store: "Store", review: str, now: datetime) -> str:
     """A frozen week as one HTML file. Raises NotFoundError where the week is not frozen."""
     body = found(store, review)
     words = said_about(store, review)
-    return rendered(body, arranged(items_of(body), words), words, decisions_of_review(store, review), restated(store, body, now))
+    agreed = meeting.agreed_actions(store, review)
+    later = {action["action"]: meeting.stage_of_action(action) for action in meeting.all_actions(store)}
+    since = restated(store, body, now)
+    return rendered(body, arranged(items_of(body), words), words, decisions_of_review(store, review), since, agreed, later)
 
 
 def pdf(store: "Store", review: str, now: datetime) -> bytes:
@@ -65,8 +68,18 @@ def refuse_fetch(url: str, *_: object, **__: object) -> dict[str, object]:
     raise ValueError(f"a report must not fetch {url[:80]}")
 
 
-def rendered(body: Body, agenda: Arranged, words: Sequence[Mapping[str, Any]], decisions: Sequence[Body], since: Sequence[Restated]) -> str:
-    """The HTML of a week. Equal arguments give equal bytes."""
+def rendered(
+    body: Body,
+    agenda: Arranged,
+    words: Sequence[Mapping[str, Any]],
+    decisions: Sequence[Body],
+    since: Sequence[Restated],
+    agreed: Sequence[Body] = (),
+    later: Mapping[str, str] | None = None,
+) -> str:
+    """The HTML of a week. agreed: the actions of its meeting. later: current stages of all actions by id. Equal arguments give equal
+    bytes.
+    """
     template = environment().get_template("review.html")
     return template.render(
         body=body,
@@ -74,6 +87,12 @@ def rendered(body: Body, agenda: Arranged, words: Sequence[Mapping[str, Any]], d
         anchors={item.item: f"item-{place}" for place, item in enumerate(agenda.items, 1)},
         on_agenda={incident: place for place, item in enumerate(agenda.items, 1) for incident in item.incidents},
         outcomes={item: {**entry, "at": iso(entry["at"])} for item, entry in outcomes(words).items()},
+        agreed=agreed,
+        action_of={action["action"]: action for action in agreed},
+        later=later or {},
+        who_and_when=meeting.who_and_when,
+        stage_of=meeting.stage_of_action,
+        effect=meeting.effect_answer,
         notes=[{**entry, "at": iso(entry["at"])} for entry in words if entry["does"] == "note" and entry.get("text")],
         same_rows=paired_sentence,
         piece=decision_evidence.read_evidence,
@@ -194,7 +213,9 @@ def chart(part: Body) -> Markup:
 
 
 def minutes(store: "Store", review: str) -> str:
-    """The minutes as CSV: a row for each agenda item with its outcome, each decision, and each action of the meeting."""
+    """The minutes as CSV: a row for each agenda item with its outcome, each decision, each action of the meeting, and each action of
+    earlier weeks.
+    """
     body = found(store, review)
     words = said_about(store, review)
     ended = outcomes(words)
@@ -209,11 +230,13 @@ def minutes(store: "Store", review: str) -> str:
     for decision in decisions_of_review(store, review):
         model, statement, choice, at, revisit = (decision[name] for name in ("model", "statement", "choice", "at", "revisit"))
         rows.append(("decision", model, statement, choice, decision["decider"] or decision["author"], at, "", revisit, ""))
-    for action in reversed(store.actions()):
-        if action.fields.get("review") == review:
-            model, text, owner, due, metric = (action.fields.get(name) for name in ("model", "text", "owner", "due", "metric"))
-            author, at = action.first.author, iso(action.first.at)
-            rows.append(("action", model, text, action.state, author, at, owner, iso(due) if due else "", metric))
+    known = {action["action"]: action for action in meeting.all_actions(store)}
+    earlier = [known.get(promise["action"], promise) for promise in body["promises"]]
+    for kind, actions in (("action", meeting.agreed_actions(store, review)), ("earlier action", earlier)):
+        for action in actions:
+            stage, fields = meeting.stage_of_action(action), ("owner", "due", "metric")
+            author, at = action.get("author"), action.get("at")
+            rows.append((kind, action["model"], action["text"], stage, author, at, *(action[name] for name in fields)))
     write.writerows(inert_cells([review, *row]) for row in rows)
     return out.getvalue()
 
@@ -240,7 +263,24 @@ def review_markdown(store: "Store", review: str) -> str:
         lines.append(f"{number}. {chat(item_title(item.models, item.title))}" + (f" ({ENDS[end['does']].lower()})" if end else ""))
     statements = [decision["statement"] for decision in decisions_of_review(store, review) if decision["statement"]]
     lines += ["", "Decisions:", *(f"- {chat(statement)}" for statement in statements)] if statements else []
+    lines += action_lines("Actions", meeting.agreed_actions(store, review))
+    known = {action["action"]: action for action in meeting.all_actions(store)}
+    lines += action_lines("Actions of earlier weeks", [known.get(promise["action"], promise) for promise in body["promises"]])
     return "\n".join(lines) + "\n"
+
+
+def action_lines(title: str, actions: Sequence[Body]) -> list[str]:
+    """Actions as Markdown under a title, each with owner, due date and stage; empty without any."""
+    return ["", f"{title}:", *(f"- {chat(action['text'])} ({chat(meeting.who_and_when(action))})" for action in actions)] if actions else []
+
+
+def review_json(store: "Store", body: Body) -> Body:
+    """The frozen figures of a week, and under `meeting` what its meeting agreed: actions, decisions, outcomes and notes."""
+    review = body["review"]
+    words = said_about(store, review)
+    entries = [{name: iso(value) if isinstance(value, datetime) else value for name, value in entry.items()} for entry in words]
+    agreed, decisions = meeting.agreed_actions(store, review), decisions_of_review(store, review)
+    return {**body, "meeting": {"actions": agreed, "decisions": decisions, "agenda": entries}}
 
 
 def item_title(models: Sequence[str], title: str) -> str:

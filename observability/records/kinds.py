@@ -238,7 +238,7 @@ _ALL = (
         (
             _text("text", "the task, in words"),
             _text("do", "kind of action", "relabel", "fix_feed", "monitor_slice", "retrain", "change_threshold", "other"),
-            _text("state", "absent, open", "open", "done", "cancelled", "extended", "escalated"),
+            _text("state", "absent, open", "open", "done", "cancelled", "extended", "escalated", "verified"),
             _text("owner", "who does it"),
             RecordField("due", "time", "deadline"),
             MODEL,

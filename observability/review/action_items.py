@@ -1,24 +1,26 @@
-"""Action items of earlier weeks: owner, due date, state, and whether the target metric improved.
+"""Action items: owner, due date, stage (assigned, done, verified), and whether the target metric improved after the action was done.
 
-An action belongs to the week of its review; one that was created outside a review belongs to the week in which it was written. So past
-weeks can be reviewed later, one after another.
+An action belongs to the week of its review; one that was created outside a review belongs to the week in which it was written. It is done
+in the week of the review in which it was closed, else in the week in which that was written. So past weeks can be reviewed later, one
+after another.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from observability.core.errors import ObservabilityError, UsageError
 from observability.core.finding import iso
 from observability.core.weeks import Week
 from observability.review.agenda import UNDECIDED
-from observability.review.metric_movement import Target, metric_movement, target_of
+from observability.review.metric_movement import Target, movement_of_action, target_of
 from observability.store.engine import Store
 from observability.store.types import decision_items
 
 Body = dict[str, Any]
-CLOSED = ("done", "cancelled")
+CLOSED = ("done", "verified", "cancelled")
+Stage = Literal["unassigned", "assigned", "done", "verified", "cancelled"]
 SHOWN_CLOSED = 2
 """Number of reviews that show an action after it was closed."""
 DASHBOARD = "the dashboard"
@@ -32,9 +34,9 @@ def promises(store: Store, week: Week, earlier: Sequence[Body], known: datetime)
 
     A closed action is shown in two reviews, so that its effect can be read.
 
-    Each item has its fields, `since` (its week), `overdue`, `entries` (author and changed fields by time), `moved` (None without a target
-    metric, with the reason in `why`), `weeks` (consecutive reviews in which the effect was unknown, this one included; 0 where it is
-    known), and `escalated`.
+    Each item has its fields, `since` (its week), `stage`, `overdue`, `entries` (author and changed fields by time), `moved` (None without a
+    target metric, with the reason in `why`), `weeks` (consecutive reviews in which it was not done, this one included; 0 where it is),
+    and `escalated`.
     """
     found = []
     for whole in store.actions():
@@ -55,21 +57,49 @@ def promises(store: Store, week: Week, earlier: Sequence[Body], known: datetime)
             "overdue": bool(due and due < week.end and item.state not in CLOSED),
             "reason": fields.get("reason"),
             **{name: fields.get(name) for name in COPIED_FIELDS},
+            "review": item.first.fields.get("review"),
             "entries": [{"at": iso(entry.at), "author": entry.author, "said": sorted(entry.fields)} for entry in item.entries],
         }
-        body |= action_answer(store, target_of(body, frozen_findings(earlier, body["review"])), since, week)
+        body |= action_answer(store, target_of(body, frozen_findings(earlier, body["review"])), since, done_week(item), week)
+        body["stage"] = action_stage(body["state"], body["owner"], body["moved"])
         weeks = reviews_waited(body, earlier)
         found.append(body | {"weeks": weeks, "escalated": escalated(body, weeks, week.end)})
     return sorted(found, key=lambda body: (body["due"] is None, body["due"] or "", body["action"]))
 
 
 def is_settled_action(item: decision_items.DecisionItem, week: Week, earlier: Sequence[Body]) -> bool:
-    """Whether an action was closed before last week began, or two reviews have shown it as closed."""
+    """Whether an action was closed before last week began, or two reviews have shown it as closed; one that was too early to judge is
+    none of them.
+    """
     if item.state not in CLOSED:
         return False
     closed = item.said("state")
-    shown = sum(any(action["action"] == item.id and action["state"] in CLOSED for action in body["promises"]) for body in earlier)
+    shown = sum(any(action["action"] == item.id and is_closed_and_judged(action) for action in body["promises"]) for body in earlier)
     return shown >= SHOWN_CLOSED or (closed is not None and closed.at < week.back().start)
+
+
+def is_closed_and_judged(action: Body) -> bool:
+    """Whether a review showed an action as closed, and not only as done in that very week."""
+    return action["state"] in CLOSED and (action.get("moved") or {}).get("answer") != "too early"
+
+
+def action_stage(state: str, owner: str | None, moved: Body | None = None) -> Stage:
+    """The stage of an action: assigned (unassigned without an owner), done, verified (somebody confirmed it, or the target metric improved
+    after it was done) or cancelled.
+    """
+    if state == "cancelled":
+        return "cancelled"
+    if state == "verified" or (state == "done" and (moved or {}).get("answer") == "yes"):
+        return "verified"
+    return "done" if state == "done" else "assigned" if owner else "unassigned"
+
+
+def done_week(item: decision_items.DecisionItem) -> Week | None:
+    """The week in which an action was done; None while it is not."""
+    if item.state not in ("done", "verified"):
+        return None
+    done = [entry for entry in item.entries if entry.fields.get("state") == "done"] or [item.last]
+    return entry_week(done[-1])
 
 
 def as_of(item: decision_items.DecisionItem, known: datetime) -> decision_items.DecisionItem | None:
@@ -81,7 +111,7 @@ def as_of(item: decision_items.DecisionItem, known: datetime) -> decision_items.
 
 
 def reviews_waited(action: Body, earlier: Sequence[Body]) -> int:
-    """Number of consecutive reviews, this one included, in which the effect of an action was unknown. earlier: newest first."""
+    """Number of consecutive reviews, this one included, in which an action was not done. earlier: newest first."""
     if is_action_answered(action):
         return 0
     weeks = 1
@@ -94,34 +124,39 @@ def reviews_waited(action: Body, earlier: Sequence[Body]) -> int:
 
 
 def is_action_answered(action: Body) -> bool:
-    """Whether an action is closed or its effect is known."""
+    """Whether an action is closed; in weeks frozen by an earlier version also whether its effect was told before it was done."""
     return action["state"] in CLOSED or (action["moved"] or {}).get("answer") in ("yes", "no")
 
 
 def escalated(action: Body, weeks: int, by: datetime) -> bool:
-    """Whether the effect has been unknown for UNDECIDED reviews, and the action is not extended beyond `by`."""
+    """Whether the action has not been done for UNDECIDED reviews, and is not extended beyond `by`."""
     return weeks >= UNDECIDED and (action["due"] is None or action["due"] <= iso(by))
 
 
-def action_answer(store: Store, target: Target | None, since: Week, week: Week) -> Body:
-    """`moved`, or `why` it is unknown. An error concerns this action only."""
+def action_answer(store: Store, target: Target | None, since: Week, done: Week | None, week: Week) -> Body:
+    """`moved`, or `why` it is unknown. done: the week in which the action was done, or None. An error concerns this action only."""
     if target is None:
         return {"moved": None, "why": "No target metric is set."}
     try:
-        return {"moved": metric_movement(store, target, since, week).to_json(), "why": None}
+        return {"moved": movement_of_action(store, target, since, done, week).to_json(), "why": None}
     except ObservabilityError as error:
         return {"moved": None, "why": error.what}
 
 
 def week_of(item: decision_items.DecisionItem) -> Week:
     """The week to which an action belongs."""
-    review = item.fields.get("review")
+    return entry_week(item.first)
+
+
+def entry_week(entry: decision_items.DecisionEntry) -> Week:
+    """The week of the review in which an entry was written, else the week of its time."""
+    review = entry.fields.get("review")
     if review:
         try:
             return Week.parse(str(review))
         except UsageError:
             pass
-    return Week.of(item.first.at)
+    return Week.of(entry.at)
 
 
 def frozen_findings(earlier: Sequence[Body], review: str | None) -> list[Body]:

@@ -1,7 +1,8 @@
 """Escalation of actions and agenda items that have been open for three weeks.
 
-When a week is frozen, actions whose effect was unknown three times in a row are escalated, and owners are notified of them and of agenda
-items that were undecided for as long: through the alert channels, once every three weeks, with a deterministic key.
+When a week is frozen, actions that were not done three times in a row are escalated, and owners are notified of them and of agenda
+items that were undecided for as long: through the alert channels, once every three weeks, with a deterministic key. Actions that were
+done and whose target metric improved since are recorded as verified.
 """
 
 import hashlib
@@ -27,7 +28,7 @@ def pass_up(store: Store, body: Body, now: datetime) -> None:
     """Writes the escalations and messages that follow from a frozen week. If the alert settings cannot be read, only the messages are
     omitted.
     """
-    records: list[dict[str, Any]] = list(action_escalations(body, now))
+    records: list[dict[str, Any]] = [*action_escalations(body, now), *action_verifications(body, now)]
     if now - datetime.fromisoformat(body["end"]) < NEWS:
         try:
             records += escalation_messages(body, configs.read_alert_config(store.home), now)
@@ -38,11 +39,19 @@ def pass_up(store: Store, body: Body, now: datetime) -> None:
 
 
 def action_escalations(body: Body, now: datetime) -> Iterable[dict[str, Any]]:
-    """Records that escalate actions whose effect has been unknown for too long."""
+    """Records that escalate actions that have not been done for too long."""
     for action in body["promises"]:
         if action["escalated"] and action["state"] != "escalated":
-            reason = f"Effect unknown for {action['weeks']} weeks, last in {body['week']}."
+            reason = f"Not done for {action['weeks']} weeks, last in {body['week']}."
             yield {"kind": "action", "action": action["action"], "at": now, "author": DASHBOARD, "state": "escalated", "reason": reason}
+
+
+def action_verifications(body: Body, now: datetime) -> Iterable[dict[str, Any]]:
+    """Records that verify actions whose target metric improved after they were done."""
+    for action in body["promises"]:
+        if action["state"] == "done" and action.get("stage") == "verified":
+            reason = f"The target metric improved, measured in {body['week']}."
+            yield {"kind": "action", "action": action["action"], "at": now, "author": DASHBOARD, "state": "verified", "reason": reason}
 
 
 def escalation_messages(body: Body, config: AlertConfig, now: datetime) -> Iterable[dict[str, Any]]:

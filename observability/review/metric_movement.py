@@ -1,11 +1,14 @@
-"""Change of an action's target metric after the action, with an interval: improved, not improved, or unknown.
+"""Change of an action's target metric after the action was done, with an interval: improved, not improved, or unknown.
+
+Before it is done the change is not the action's: the answer is then `moved before the action` or `not done yet`. In the week in which it
+was done it is `too early`.
 
 Where another version serves than before, both are compared on the same rows. Otherwise a week is compared with the week before the
 action, which does not prove causation; the sentence says so.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from observability.core.catalog import Model
@@ -20,7 +23,7 @@ from observability.review.fleet_strip import finding_interval
 from observability.stats.interval import Interval, difference_interval
 from observability.store.engine import Store
 
-Answer = Literal["yes", "no", "cannot tell"]
+Answer = Literal["yes", "no", "cannot tell", "moved before the action", "not done yet", "too early"]
 How = Literal["same rows", "weeks"]
 SAME_ROWS = ("serving/performance", "serving/slices")
 """Analyzers whose metrics allow a comparison of two versions on the same rows, of all rows or of a slice."""
@@ -53,6 +56,21 @@ class MetricMovement:
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
         return asdict(self)
+
+
+def movement_of_action(store: Store, target: Target, since: Week, done: Week | None, now: Week) -> MetricMovement:
+    """Change of an action's target from the week of the action (`since`) to the week `now`, judged in the weeks after it was done.
+
+    done: the week in which it was done, None while it is not. Raises NotFoundError where the model was removed.
+    """
+    if done is not None and done >= now:
+        return MetricMovement("too early", f"Done in {done}: judged from {done.back(-1)} on.", "weeks")
+    found = metric_movement(store, target, since, now)
+    if done is not None:
+        return found
+    if found.answer == "yes":
+        return replace(found, answer="moved before the action", sentence=f"The metric moved before the action was done. {found.sentence}")
+    return replace(found, answer="not done yet", sentence=f"Not done yet. {found.sentence}")
 
 
 def metric_movement(store: Store, target: Target, since: Week, now: Week) -> MetricMovement:

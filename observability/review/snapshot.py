@@ -35,7 +35,7 @@ from observability.store.engine import Store
 
 Body = dict[str, Any]
 Progress = Callable[[float, str], None]
-FORMAT = 5
+FORMAT = 6
 """Version of the stored format; pages note an older one."""
 KEPT_EVIDENCE = frozenset(("by_day", "baseline", "baseline_low", "baseline_high", "baseline_n"))
 KEPT_EVIDENCE |= frozenset(("currency", "coverage", "effect", "worse_by", "column"))

@@ -8,8 +8,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from observability.alerts import config, edit_config
+from observability.core.weeks import Week
 from observability.dashboard import load
-from observability.dashboard.review.review import STEP_NAMES, newest_week_with_data
+from observability.dashboard.review.review import STEP_NAMES, newest_week_with_data, weeks_to_freeze
 from observability.export import review as export_review
 from observability.review import freeze
 from observability.server import process_lock
@@ -117,13 +118,14 @@ def test_a_week_may_be_spelled_week_and_one_that_is_not_frozen_is_offered(store:
     assert f"Week {MENDED}" in words(opened("review", week=str(MENDED)))
     app = opened("review", week="2026-W01")
     assert "not frozen here" in words(app)
-    assert app.text_input(key="freeze-week-2026-W01").value == "2026-W01"
+    assert str(app.selectbox(key="freeze-week-2026-W01").value) == "2026-W01"
 
 
 def test_a_promise_is_put_off_with_a_reason_passed_up_and_closed(store: Database) -> None:
     app = enter("Bob", MENDED, step="promises")
     (promise,) = tables(app)["Action items"]["rows"]
-    assert promise["cells"]["moved"]["t"] == "Yes"
+    assert promise["cells"]["moved"]["t"] == "Moved before the action"
+    assert (promise["cells"]["who"]["t"], promise["cells"]["stage"]["t"]) == ("unassigned", "unassigned")
     app.selectbox(key="promise").set_value("a1").run()
     app.button_group(key="promise-does-a1-0").set_value("extended").run()
     press(app, "Save")
@@ -138,6 +140,7 @@ def test_a_promise_is_put_off_with_a_reason_passed_up_and_closed(store: Database
     (action,) = store.actions()
     assert (action.state, len(action.entries)) == ("done", 3)
     assert "Since: done by Bob" in words(app)
+    assert action.said("state").fields["review"] == str(MENDED), "the week in which it was done"
     assert "The depot is closed" in words(app)
 
 
@@ -275,6 +278,16 @@ def said_events(store: Database) -> list[dict]:
     return [each for each in records_until(store, "event") if each["what"] == "note"]
 
 
+def test_the_weeks_to_freeze_are_the_complete_ones_with_predictions() -> None:
+    streams = [
+        ("production", "2019-01-01T12:00", "2019-01-20T00:00"),
+        ("shadow", "2018-01-01", "2018-06-01"),
+        ("production", "2013-07-01", "2013-07-02"),
+    ]
+    seen = pd.DataFrame([{"environment": name, "first": pd.Timestamp(first), "last": pd.Timestamp(last)} for name, first, last in streams])
+    assert [str(week) for week in weeks_to_freeze(seen, Week.parse("2019-W02"))] == ["2013-W27", "2019-W01", "2019-W02"]
+
+
 @pytest.mark.parametrize(("newest", "offered"), [("2018-12-31T20:00", "2018-W52"), ("2019-01-03T11:00", "2018-W52"), ("2019-01-03T13:00", "2019-W01"), ("2019-01-06T23:00", "2019-W01")])  # fmt: skip
 def test_the_week_that_is_offered_is_one_that_the_records_fill(newest: str, offered: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "stream_activity", lambda: pd.DataFrame({"environment": ["production", "reference"], "last": pd.to_datetime([newest, "2020-01-01T00:00"])}))  # fmt: skip
@@ -294,6 +307,10 @@ def test_what_is_typed_stays_while_another_step_is_looked_at_and_a_second_press_
     assert not [each for each in app.button if each.label == "Save"], "the form is empty, so nothing can be saved twice"
     (action,) = [each for each in store.actions() if each.fields.get("text") == "Ask the depot"]
     assert action.state == "open"
+    (row,) = [each for each in tables(app)["Actions of this review"]["rows"] if each["cells"]["what"]["t"] == "Ask the depot"]
+    due = f"{BROKEN.end + timedelta(days=7):%Y-%m-%d}"
+    assert (row["cells"]["due"]["t"], row["cells"]["stage"]["t"]) == (due, "unassigned")
+    assert any(f"due {due}" in (each["cells"]["end"].get("sub") or "") for each in tables(app)["Agenda"]["rows"])
     press(app, "Reopen")
     app.button_group(key=f"does-{form}-1").set_value("accept").run()
     press(app, "Save")

@@ -37,6 +37,28 @@ def test_the_card_before_and_after_a_review(store):
     assert invalid(early) == invalid(late) == []
 
 
+def test_the_card_keeps_a_hold_and_open_actions_the_week_after(store):
+    decision = {"kind": "decision", "author": "ann", "model": "eta", "version": "1", "decider": "carla"}
+    told = decision | {"decision": "d1", "at": NOW, "statement": "Hold the <i>rollout</i>.", "choice": "hold", "review": str(WEEKS[2])}
+    action = {"kind": "action", "action": "a1", "at": NOW, "author": "ann", "text": "Read metres", "model": "eta", "owner": "bob"}
+    store.write_records([told, action, action | {"action": "a2", "text": "Long done", "state": "done"}])
+    freeze.freeze(store, WEEKS[4], author="ann", now=NOW + timedelta(days=1))
+    after = export_card.model_card_html(store, "eta", NOW + timedelta(days=2))
+    assert f"As reviewed in week {WEEKS[4]}" in after
+    caveats = after.partition("<h2>Caveats</h2>")[2]
+    assert f"Version 1 is on hold since {NOW:%Y-%m-%d}, decided by carla: Hold the &lt;i&gt;rollout&lt;/i&gt;." in caveats
+    assert "Open action: Read metres" in after and "bob, no due date, assigned" in after and "Long done" not in after
+    assert invalid(after) == []
+    store.write_records([decision | {"decision": "d2", "at": NOW + timedelta(days=2), "statement": "Roll it out", "choice": "promote"}])
+    lifted = export_card.model_card_html(store, "eta", NOW + timedelta(days=3))
+    assert "on hold" not in lifted and "Roll it out" in lifted
+
+
+def test_what_was_acknowledged_stays_critical_on_the_card():
+    assert export_card.shown_severity({"severity": "watch", "state": "critical"}) == "act"
+    assert export_card.shown_severity({"severity": "watch"}) == "watch"
+
+
 def test_a_file_name_holds_no_path():
     assert export_card.card_file_name("../../x y", NOW) == f"model-card-x-y-{NOW:%Y-%m-%d}.html"
 

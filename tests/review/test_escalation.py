@@ -8,8 +8,9 @@ from observability.alerts import alert_log, config
 from observability.alerts.delivery import deliver_messages
 from observability.dashboard.overview import changes
 from observability.review import freeze
+from observability.review.action_items import action_stage
 from observability.review.change_log import entries
-from observability.review.escalation import escalation_messages, pass_up
+from observability.review.escalation import action_verifications, escalation_messages, pass_up
 from observability.review.snapshot import week_snapshot
 from tests.support import review_world
 from tests.support.review_world import WEEKS
@@ -73,12 +74,12 @@ def on_agenda(store, week, item):
     return next((each for each in freeze.found(store, str(week))["agenda"] if each["item"].startswith(item)), None)
 
 
-def test_what_cannot_be_told_three_weeks_running_is_passed_up_by_itself(store):
+def test_what_was_not_done_three_weeks_running_is_passed_up_by_itself(store):
     found = [promised(store, week) for week in WEEKS[1:4]]
     assert [(each["moved"]["answer"], each["weeks"], each["escalated"]) for each in found] == [
-        ("cannot tell", 1, False),
-        ("cannot tell", 2, False),
-        ("cannot tell", 3, True),
+        ("not done yet", 1, False),
+        ("not done yet", 2, False),
+        ("not done yet", 3, True),
     ]
     (action,) = [each for each in store.actions() if each.id == "a1"]
     assert (action.state, action.last.author) == ("escalated", "the dashboard")
@@ -87,6 +88,29 @@ def test_what_cannot_be_told_three_weeks_running_is_passed_up_by_itself(store):
     assert (item["severity"], item["weeks"]) == ("act", 3)
     assert any("escalated" in each for each in item["reasons"])
     assert on_agenda(store, WEEKS[2], "action:a1") is None
+
+
+def test_an_action_whose_metric_improved_after_it_was_done_is_verified():
+    promise = {"action": "a1", "state": "done", "owner": "bob", "moved": {"answer": "yes"}, "stage": "verified"}
+    body = {"week": "2026-W09", "promises": [promise, promise | {"action": "a2", "state": "open", "stage": "assigned"}]}
+    assert [(each["action"], each["state"], each["author"]) for each in action_verifications(body, NOW)] == [
+        ("a1", "verified", "the dashboard")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "owner", "answer", "stage"),
+    [
+        ("open", None, None, "unassigned"),
+        ("extended", "bob", "moved before the action", "assigned"),
+        ("done", "bob", "cannot tell", "done"),
+        ("done", "bob", "yes", "verified"),
+        ("verified", None, None, "verified"),
+        ("cancelled", "bob", "yes", "cancelled"),
+    ],
+)
+def test_assigned_done_and_verified_are_three_stages(state, owner, answer, stage):
+    assert action_stage(state, owner, {"answer": answer}) == stage
 
 
 def test_what_was_put_off_until_a_later_day_waits_for_it(store):

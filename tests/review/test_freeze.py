@@ -20,7 +20,7 @@ from observability.review import freeze
 from observability.review.case_verdicts import week_verdicts
 from observability.review.change_log import entries
 from observability.review.decision_evidence import Evidence
-from observability.review.metric_movement import Target, metric_movement
+from observability.review.metric_movement import Target, metric_movement, movement_of_action
 from observability.review.snapshot import week_snapshot
 from tests.support import review_world
 from tests.support.html_rules import invalid
@@ -114,16 +114,22 @@ def test_a_frozen_week_is_not_frozen_again_and_can_be_made_anew(store, broken):
     assert freeze.canonical(anew) == freeze.canonical(broken)
 
 
-def test_the_fix_is_told_as_a_yes_with_its_interval(mended):
+def test_a_metric_that_moved_before_the_action_was_done_is_no_effect_of_it(mended):
     (promise,) = mended["promises"]
     assert promise["owner"] == "bob"
     assert promise["overdue"]
-    assert promise["moved"]["answer"] == "yes"
+    assert (promise["stage"], promise["moved"]["answer"]) == ("assigned", "moved before the action")
     assert promise["moved"]["goal_reached"] is True
     low, high = promise["moved"]["improvement"][1:]
     assert low < errors(BROKEN).mean() - errors(MENDED).mean() < high
     assert "does not prove causation" in promise["moved"]["sentence"]
     assert any(each["item"] == "action:a1" for each in mended["agenda"])
+
+
+def test_the_effect_is_judged_after_the_action_was_done(store, mended):
+    goal = replace(MAE, goal=6.0)
+    told = [movement_of_action(store, goal, BROKEN, done, MENDED).answer for done in (None, BROKEN, MENDED)]
+    assert told == ["moved before the action", "yes", "too early"]
 
 
 def test_a_better_version_is_compared_on_the_same_rows(store, mended):
@@ -221,6 +227,14 @@ def test_the_files_hold_what_was_said_and_nothing_in_them_runs(store, broken):
     assert [each[1] for each in rows if each[1] in ("decision", "action")] == ["decision", "action"]
     assert any(each[4] == "Acted on" for each in rows)
     assert "acted on" in export_review.review_markdown(store, str(BROKEN))
+    due = f"{BROKEN.end + timedelta(days=3):%Y-%m-%d}"
+    told = f"bob, due {due}, assigned"
+    assert told in html, "owner, due date and stage stand at the agenda item, not only who wrote it down"
+    assert all(f"<td>{cell}</td>" in html for cell in ("bob", due, "assigned"))
+    assert f"Log kilometres again ({told})" in export_review.review_markdown(store, str(BROKEN))
+    (action,) = export_review.review_json(store, broken)["meeting"]["actions"]
+    assert (action["owner"], action["due"][:10], action["stage"], action["author"]) == ("bob", due, "assigned", "ann")
+    assert [(each[4], each[7], each[8][:10]) for each in rows if each[1] == "action"] == [("assigned", "bob", due)]
     assert export_review.inert_cells(["=1+1", "@x", "fine", None]) == ["'=1+1", "'@x", "fine", ""]
     assert export_review.chat("<!here> @all `km` https://x") == "\\<!here\\> @\u2060all `km` https:\u2060//x"
 

@@ -158,3 +158,5 @@ def test_past_weeks_that_are_reviewed_long_after_show_it_twice_too():
     still = {"promises": [{"action": "a1", "state": "open"}]}
     assert not is_settled_action(late, Week(2013, 30), [shown, still])
     assert is_settled_action(late, Week(2013, 31), [shown, shown, still])
+    early = {"promises": [{"action": "a1", "state": "done", "moved": {"answer": "too early"}}]}
+    assert not is_settled_action(late, Week(2013, 31), [shown, early, still]), "the week in which it was done judges nothing"

@@ -1,5 +1,6 @@
-"""Action items of earlier reviews: state, effect on their metric, and the form to close, extend or escalate one."""
+"""Action items: owner, due date, stage, effect on their metric, and the form to close, verify, extend or escalate one."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,53 +14,100 @@ from observability.dashboard.review import load_review
 from observability.dashboard.review.review import ReviewPage, form_turn, next_form_turn
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import note_line, save_records, utc_midnight
+from observability.review import meeting
+from observability.review.action_items import CLOSED
 from observability.store.types.decision_items import DecisionItem
 
-ANSWERS = {"yes": "ok", "no": "act", "cannot tell": "unknown"}
-"""Answers as severities."""
-WORDS = {"done": "Done", "extended": "Extend", "escalated": "Escalate", "cancelled": "Cancel"}
+ANSWERS = {"yes": "ok", "no": "act"}
+"""Answers as severities; every other answer is unknown."""
+WORDS = {"done": "Done", "verified": "Verified", "extended": "Extend", "escalated": "Escalate", "cancelled": "Cancel"}
 """Outcomes of an action item."""
+STAGES = {"done": "ok", "verified": "ok", "unassigned": "watch"}
+"""Stages with an icon."""
+LIST_COLUMNS = (
+    column("what", "Action", wide=True),
+    column("who", "Owner", width="9rem"),
+    column("due", "Due", width="8rem"),
+    column(
+        "stage", "State", width="8rem", help="Assigned, done, verified: the target metric improved after it was done, or somebody checked"
+    ),
+)
 
 
 def action_items_step(room: ReviewPage) -> None:
-    """The open action items: owner, due date, and whether the target metric moved."""
-    found = room.body["promises"]
+    """The actions of this review and of earlier ones: owner, due date, stage, and whether the target metric moved after they were done."""
+    found, agreed = room.body["promises"], load_review.agreed_actions(room.review)
+    if agreed:
+        actions_table("agreed", "Agreed in this review", agreed, room.body["end"][:10])
     if not found:
         empty_states.empty_state(
-            "No open action items.", "Actions of a review are listed here a week later, with their effect on the metric."
+            "No action items of earlier weeks.", "Actions of a review are listed here a week later, with their effect on the metric."
         )
-        return
+    else:
+        _earlier_actions(room, found)
+    _edit_action_item(room, [*found, *agreed])
+
+
+def actions_table(key: str, caption: str, actions: Sequence[dict[str, Any]], day: str) -> None:
+    """Draw actions in their current state with owner, due date and stage. day: as 2013-07-08; open ones that were due before are overdue."""
+    rows = []
+    for action in actions:
+        late = {"s": "act", "sub": "overdue"} if action["due"] and action["due"][:10] < day and action["state"] not in CLOSED else {}
+        agreed = f"agreed in {action['review']}" if action["review"] else None
+        cells: dict[str, Cell] = {
+            "what": {"t": action["text"], "sub": " · ".join(filter(None, (action["model"], agreed, action["reason"]))) or None},
+            "who": {"t": action["owner"] or "unassigned"},
+            "due": {"t": action["due"][:10] if action["due"] else "no due date", **late},
+            "stage": stage_cell(action),
+        }
+        rows.append(table_row(cells))
+    draw_table(key, caption, LIST_COLUMNS, rows, compact=True)
+
+
+def stage_cell(action: dict[str, Any]) -> Cell:
+    """The stage of an action; below it that it was extended or escalated."""
+    stage = meeting.stage_of_action(action)
+    cell: Cell = {"t": stage, "sub": action["state"] if action["state"] in ("extended", "escalated") else None}
+    return {**cell, "s": STAGES[stage]} if stage in STAGES else cell
+
+
+def _earlier_actions(room: ReviewPage, found: Sequence[dict[str, Any]]) -> None:
+    """The actions of earlier weeks, as frozen."""
     columns = (
         column("what", "Action item", width="34%", wide=True),
         column("who", "Owner", width="8rem"),
         column("due", "Due", width="8rem"),
+        column("stage", "State", width="8rem"),
         column("moved", "Metric moved?", wide=True),
     )
     rows = []
     for item in found:
         moved, overdue = item["moved"], {"s": "act", "sub": "overdue"} if item["overdue"] else {}
-        since = f"{item['model'] or 'no model'}, from {item['since']}, {item['state']}. {_change_since_freeze(room, item) or ''}".strip()
+        since = f"{item['model'] or 'no model'}, from {item['since']}. {_change_since_freeze(room, item) or ''}".strip()
         effect = f"{_escalation_note(item)}{moved['sentence'] if moved else item['why']}"
-        answer: Cell = {"s": ANSWERS[moved["answer"]], "t": moved["answer"].capitalize()} if moved else {"t": formatting.DASH}
+        told = meeting.effect_answer(item)
+        answer: Cell = {"s": ANSWERS.get(told, "unknown"), "t": told.capitalize()} if told else {"t": formatting.DASH}
         cells: dict[str, Cell] = {
             "what": {"t": item["text"], "sub": since},
-            "who": {"t": item["owner"] or formatting.DASH},
-            "due": {"t": item["due"][:10] if item["due"] else formatting.DASH, **overdue},
+            "who": {"t": item["owner"] or "unassigned"},
+            "due": {"t": item["due"][:10] if item["due"] else "no due date", **overdue},
+            "stage": stage_cell(item),
             "moved": answer | {"sub": effect},
         }
         rows.append(table_row(cells))
     draw_table("promises", "Action items", columns, rows, large=True)
-    _edit_action_item(room)
 
 
 def _escalation_note(item: dict[str, Any]) -> str:
-    """That an item is undecided for too long; empty where it is not."""
-    return f"Escalated: undecided for {item['weeks']} weeks. " if item.get("escalated") else ""
+    """That an item has not been done for too long; empty where it is not so."""
+    return f"Escalated: not done for {item['weeks']} weeks. " if item.get("escalated") else ""
 
 
-def _edit_action_item(room: ReviewPage) -> None:
-    """One item with its history, and the form to close, extend or escalate it."""
-    found = {item["action"]: item for item in room.body["promises"]}
+def _edit_action_item(room: ReviewPage, actions: Sequence[dict[str, Any]]) -> None:
+    """One item with its history, and the form to close, verify, extend or escalate it."""
+    found = {item["action"]: item for item in actions}
+    if not found:
+        return
     words, box = "Update an action item", draft_arguments("promise", among=list(found))
     chosen = st.selectbox(
         words, list(found), index=None, format_func=lambda key: found[key]["text"][:100], placeholder="Choose an item", **box
@@ -87,7 +135,7 @@ def _action_history(item: DecisionItem) -> None:
 
 
 def _close_action_item(room: ReviewPage, item: DecisionItem) -> None:
-    """The form. An extension needs a later date, and all but done a reason."""
+    """The form. An extension needs a later date, and all but done a reason. The entry belongs to the week of this review."""
     turn = form_turn(f"promise-{item.id}")
     key = f"{item.id}-{turn}"
     does = st.segmented_control("Outcome", list(WORDS), format_func=WORDS.__getitem__, **draft_arguments(f"promise-does-{key}"))
@@ -105,7 +153,7 @@ def _close_action_item(room: ReviewPage, item: DecisionItem) -> None:
             st.warning("Enter a reason.")
             return
         record = {"kind": "action", "action": item.id, "author": room.author, "state": does, "reason": reason.strip(), "owner": owner}
-        if save_records([record | {"due": utc_midnight(due)}]):
+        if save_records([record | {"due": utc_midnight(due), "review": room.review}]):
             next_form_turn(f"promise-{item.id}")
             st.rerun()
 

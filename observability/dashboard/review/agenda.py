@@ -11,7 +11,7 @@ from observability.core.weeks import Week
 from observability.dashboard import links, person_name
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.drafts import draft_arguments
-from observability.dashboard.review import load_review
+from observability.dashboard.review import action_items, load_review
 from observability.dashboard.review.fleet import frozen_scope
 from observability.dashboard.review.review import ReviewPage, agenda_record, form_turn, next_form_turn
 from observability.dashboard.table import Cell, column, draw_table, table_row
@@ -19,6 +19,7 @@ from observability.dashboard.widgets import link_button, note_line, plain_captio
 from observability.export.review import ENDS
 from observability.metrics.performance import HEADLINE
 from observability.records import values
+from observability.review import meeting
 from observability.review.action_items import CLOSED
 from observability.review.agenda import Item
 
@@ -42,6 +43,8 @@ def agenda_step(room: ReviewPage) -> None:
         st.markdown(f"{formatting.status_label('unknown')}: {words}.")
     else:
         st.markdown(f"{formatting.status_label('ok')}: nothing needs attention this week.")
+    if agreed := load_review.agreed_actions(room.review):
+        action_items.actions_table("agenda-actions", "Actions of this review", agreed, room.body["end"][:10])
     if agenda.folded:
         with st.expander(f"Not on the agenda: {formatting.plural(len(agenda.folded), 'item')}", icon=":material/unfold_more:"):
             rows = [_agenda_row(room, item, None) for item in agenda.folded]
@@ -64,7 +67,9 @@ def _agenda_row(room: ReviewPage, item: Item, place: int | None) -> dict[str, An
     pinned = "Pinned. " if item.item in room.agenda.pinned else ""
     outcome: Cell = {"t": formatting.DASH}
     if end:
-        outcome = {"t": ENDS[end["does"]], "sub": f"{end['author']}{': ' + end['text'] if end.get('text') else ''}"}
+        action = next((known for known in load_review.agreed_actions(room.review) if known["action"] == end.get("action")), None)
+        said = f"{end['author']}{': ' + end['text'] if end.get('text') else ''}"
+        outcome = {"t": ENDS[end["does"]], "sub": f"{end['text']}\n{meeting.who_and_when(action)}" if action else said}
     target = links.link_cell(item.title, "review", None, review=room.review, item=item.item)
     return table_row(
         place=str(place) if place else "",

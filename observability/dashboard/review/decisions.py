@@ -14,7 +14,7 @@ from observability.dashboard.review.review import ReviewPage
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import save_records, utc_midnight
 from observability.records import values
-from observability.review import decision_evidence
+from observability.review import decision_evidence, meeting
 from observability.review.agenda_items import same
 
 CHOICES = {"promote": "Promote", "hold": "Hold", "reject": "Reject"}
@@ -127,7 +127,7 @@ def _decision_evidence(room: ReviewPage) -> dict[str, str]:
     """Possible evidence of a decision of this week by id: agenda items, action items with their effect, challengers."""
     found = {item.item: item.title for item in (*room.agenda.items, *room.agenda.folded)}
     for action in room.body["promises"]:
-        moved = (action["moved"] or {}).get("answer", "not measured")
+        moved = meeting.effect_answer(action) or "not measured"
         found.setdefault(f"action:{action['action']}", f"{action['text']} Metric moved: {moved}")
     for each in room.body.get("challengers", []):
         words = f"{each['model']}: version {each['version']} compared with version {each['serves']}"

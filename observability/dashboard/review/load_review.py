@@ -12,7 +12,7 @@ from observability.core.weeks import Week
 from observability.dashboard import load
 from observability.dashboard.state_cache import cached_by_state
 from observability.export import review as export_review
-from observability.review import freeze
+from observability.review import freeze, meeting
 from observability.review.agenda_items import records_until, standing_signatures
 from observability.review.case_verdicts import Concluded, week_verdicts
 from observability.review.change_log import Entry, entries
@@ -111,6 +111,18 @@ def risk_acceptances() -> list[dict[str, Any]]:
 def today_naive_utc() -> datetime:
     """Now as the store's frames hold instants: UTC without a zone."""
     return naive_utc(load.page_clock())
+
+
+@cached_by_state(8, copied=True)
+def agreed_actions(name: str) -> list[Body]:
+    """The actions that were agreed in a review, oldest first, in their current state."""
+    return meeting.agreed_actions(load.store(), name)
+
+
+@cached_by_state(4, copied=True)
+def all_actions() -> list[Body]:
+    """Every action in its current state, open ones first."""
+    return meeting.all_actions(load.store())
 
 
 @cached_by_state(4, copied=True)

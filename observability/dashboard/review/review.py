@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -24,6 +24,9 @@ from observability.review import freeze
 from observability.review.agenda import Arranged, arranged
 from observability.review.freeze import FrozenWeek
 from observability.review.snapshot import Body
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 HALF_A_WEEK = timedelta(days=3.5)
 STEP_TITLES = {
@@ -126,12 +129,34 @@ def _freeze_popover(frozen: list[FrozenWeek]) -> None:
     offered = _requested_week(known) or (last if newest is None or newest >= last else newest)
     with st.popover("Freeze a week", icon=":material/ac_unit:", width="content"):
         st.markdown("Figures of a frozen week never change. Later labels are shown separately, as *restated since*.")
-        week = st.text_input("Week", str(offered), key=f"freeze-week-{offered}", help="An ISO week, Monday to Sunday in UTC, as 2013-W27")
+        weeks = weeks_to_freeze(load.stream_activity(), last)
+        weeks += [] if offered in weeks else [offered]
+        week = st.selectbox(
+            "Week",
+            sorted(weeks, reverse=True),
+            sorted(weeks, reverse=True).index(offered),
+            lambda week: f"{week_words(week)}{' (frozen)' if str(week) in known else ''}",
+            key=f"freeze-week-{offered}",
+            help="Complete weeks with predictions, Monday to Sunday in UTC, newest first. Type to search.",
+            width=320,
+        )
         author = person_name.person_name_box("freeze")
-        if str(offered) in known:
-            st.caption(f"{offered} is frozen already.")
+        if str(week) in known:
+            st.caption(f"{week} is frozen already.")
         if st.button("Freeze", icon=":material/ac_unit:", disabled=author is None, key="freeze-now") and author:
             _freeze_with_progress(week, author)
+
+
+def weeks_to_freeze(seen: "DataFrame", last: Week) -> list[Week]:
+    """The complete weeks up to `last` in which some model was in production, oldest first. seen: the activity of the streams."""
+    rows = seen[seen["environment"] == "production"]
+    found: set[Week] = set()
+    for first, newest in zip(rows["first"], rows["last"]):
+        week, end = Week.of(aware_utc(first.to_pydatetime())), min(Week.of(aware_utc(newest.to_pydatetime())), last)
+        while week <= end:
+            found.add(week)
+            week = week.back(-1)
+    return sorted(found)
 
 
 def newest_week_with_data() -> Week | None:
@@ -141,7 +166,7 @@ def newest_week_with_data() -> Week | None:
     return None if rows.empty else Week.before_now(aware_utc(rows["last"].max().to_pydatetime()) + HALF_A_WEEK)
 
 
-def _freeze_with_progress(text_of_week: str, author: str) -> None:
+def _freeze_with_progress(week: Week, author: str) -> None:
     """Freeze with progress, then open it."""
     store, now = load.store(), datetime.now(UTC)
     with progress_bar("Checking the week") as note:
@@ -149,9 +174,9 @@ def _freeze_with_progress(text_of_week: str, author: str) -> None:
         def progress(share: float, words: str) -> None:
             note(share, words.capitalize())
 
-        frozen = answer_or_error(lambda: freeze.freeze(store, Week.parse(text_of_week), author=author, now=now, progress=progress))
+        frozen = answer_or_error(lambda: freeze.freeze(store, week, author=author, now=now, progress=progress))
     if frozen is not None:
-        st.query_params["review"] = str(Week.parse(text_of_week))
+        st.query_params["review"] = str(week)
         st.query_params.pop("step", None)
         st.rerun()
 
@@ -189,7 +214,7 @@ def review_downloads(room: ReviewPage) -> None:
         ("html", "HTML", "text/html", lambda: export_review.review_html(store, name, now)),
         ("csv", "Minutes (CSV)", "text/csv", lambda: export_review.minutes(store, name)),
         ("md", "Summary (Markdown)", "text/markdown", lambda: export_review.review_markdown(store, name)),
-        ("json", "JSON", "application/json", lambda: freeze.canonical(room.body).decode()),
+        ("json", "JSON", "application/json", lambda: freeze.canonical(export_review.review_json(store, room.body)).decode()),
     ]
     if find_spec("weasyprint"):
         files.insert(3, ("pdf", "PDF", "application/pdf", lambda: export_review.pdf(store, name, now)))

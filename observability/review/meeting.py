@@ -1,0 +1,67 @@
+"""What a review meeting agreed: its actions with owner, due date and stage, for the page and every export."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from observability.core.finding import iso
+from observability.review.action_items import CLOSED, Stage, action_stage
+from observability.store.engine import Store
+from observability.store.types.decision_items import DecisionItem
+
+Body = dict[str, Any]
+
+
+def agreed_actions(store: Store, review: str) -> list[Body]:
+    """The actions that were agreed in a review, oldest first, in their current state."""
+    found = [action_body(item) for item in store.actions() if item.first.fields.get("review") == review]
+    return sorted(found, key=lambda action: (action["at"], action["action"]))
+
+
+def all_actions(store: Store) -> list[Body]:
+    """Every action in its current state: open ones first, each group by due date."""
+    found = [action_body(item) for item in store.actions()]
+    return sorted(found, key=lambda action: (action["state"] in CLOSED, action["due"] is None, action["due"] or "", action["action"]))
+
+
+def action_body(item: DecisionItem) -> Body:
+    """An action in its current state: text, owner, due date, stage, state, who wrote it and when."""
+    fields = item.fields
+    return {
+        "action": item.id,
+        "text": fields.get("text") or fields.get("do") or "Action without text",
+        "model": fields.get("model"),
+        "owner": fields.get("owner"),
+        "due": iso(fields["due"]) if fields.get("due") else None,
+        "state": item.state,
+        "stage": action_stage(item.state, fields.get("owner")),
+        "reason": fields.get("reason"),
+        "metric": fields.get("metric"),
+        "goal": fields.get("goal"),
+        "incident": fields.get("incident"),
+        "review": item.first.fields.get("review"),
+        "author": item.first.author,
+        "at": iso(item.first.at),
+    }
+
+
+def stage_of_action(action: Mapping[str, Any]) -> Stage:
+    """The stage of an action of a frozen week, of any format, or of its current state."""
+    return action_stage(action["state"], action["owner"], action.get("moved"))
+
+
+def effect_answer(action: Mapping[str, Any]) -> str | None:
+    """Whether the target metric of a frozen action moved after it was done; None without a target metric. Weeks frozen by an earlier
+    version answered before the action was done.
+    """
+    answer = (action["moved"] or {}).get("answer")
+    if action["state"] in ("done", "verified") or answer not in ("yes", "no", "cannot tell"):
+        return answer
+    return "moved before the action" if answer == "yes" else "not done yet"
+
+
+def who_and_when(action: Mapping[str, Any]) -> str:
+    """`bob, due 2013-07-15, assigned` of an action."""
+    due = f"due {action['due'][:10]}" if action["due"] else "no due date"
+    stage = stage_of_action(action)
+    words = [action["owner"] or "unassigned", due, *([] if stage == "unassigned" else [stage])]
+    return ", ".join(words)
