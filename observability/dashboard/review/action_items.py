@@ -49,7 +49,7 @@ def action_items_step(room: ReviewPage) -> None:
 
 
 def actions_table(key: str, caption: str, actions: Sequence[dict[str, Any]], day: str) -> None:
-    """Draw actions in their current state with owner, due date and stage. day: as 2013-07-08; open ones that were due before are overdue."""
+    """Draw actions in their current state. day: as 2013-07-08; open ones that were due before it are overdue."""
     rows = []
     for action in actions:
         late = {"s": "act", "sub": "overdue"} if action["due"] and action["due"][:10] < day and action["state"] not in CLOSED else {}
