@@ -1,6 +1,6 @@
 """Decide which alerts to open, repeat or resolve, and which messages to send. Pure functions.
 
-One message per fault; none while it is acknowledged or snoozed. A fault is recognized by what its findings are about: its
+One message per fault; none while it is acknowledged, snoozed, or resolved with a reason by a person and still present. A fault is recognized by what its findings are about: its
 estimated onset, and so its incident's id, may differ at each check.
 """
 
@@ -50,7 +50,8 @@ def decide_alerts(
     its last change). judged: ids of the alerts that this check covers; only these can be resolved. owners: by model.
     """
     records: list[dict[str, Any]] = []
-    standing = {name: alert for name, alert in alerts.items() if alert.state != "resolved"}
+    held = {name for name, alert in alerts.items() if alert.is_held(now) and now - seen.get(name, alert.changed_at) < SETTLE}
+    standing = {name: alert for name, alert in alerts.items() if alert.state != "resolved" or name in held}
     there: set[str] = set()
     for incident in incidents:
         known = same_fault(incident, standing)
@@ -109,12 +110,12 @@ def alert_news(incident: Incident, alert: Alert | None) -> str | None:
 
 
 def grew(lead: Finding, alert: Alert) -> bool:
-    """Whether an acknowledged or snoozed fault is `GREW` times worse than in the last message.
+    """Whether an acknowledged, snoozed or resolved fault is `GREW` times worse than in the last message.
 
     False where the last message had another lead, or the metric has no worse side.
     """
     better = METRICS[lead.metric].better
-    if alert.state not in ("acknowledged", "snoozed") or better is None or alert.claims[:1] != (lead.claim,):
+    if alert.state not in ("acknowledged", "snoozed", "resolved") or better is None or alert.claims[:1] != (lead.claim,):
         return False
     if lead.value is None or alert.value is None:
         return False
@@ -139,6 +140,21 @@ def alert_record(incident: Incident, name: str, says: str, owner: str | None, no
         "claims": incident_claims(incident),
         "value": incident.lead.value,
     }
+
+
+def person_records(
+    incident: Incident, alert: Alert | None, author: str, says: str, model_owner: str | None, now: datetime, **more: Any
+) -> list[dict[str, Any]]:
+    """The records of what a person says about an incident: an entry about its alert, which is opened first where there is none.
+
+    model_owner: the owner of the model. more: further fields of the entry, as `until`, `reason` or `text`.
+    """
+    opened: list[dict[str, Any]] = []
+    if alert is None:
+        opened = [alert_record(incident, incident.id, "opened", model_owner, now - timedelta(milliseconds=1))]
+        opened[0] |= {"author": author, "severity": incident.shown_severity}
+    entry = {"kind": "alert", "incident": alert.incident if alert else incident.id, "at": now, "author": author, "says": says}
+    return [*opened, entry | {"model": incident.model} | more]
 
 
 def messages_for_alert(alert: Mapping[str, Any], told_times: int, config: AlertConfig, now: datetime) -> list[dict[str, Any]]:

@@ -2,15 +2,28 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from observability.core.finding import SEVERITIES
 from observability.stats.interval import Interval, rate_interval
 
 State = Literal["open", "acknowledged", "snoozed", "resolved"]
-SAYS = ("opened", "worse", "resolved", "acknowledged", "snoozed", "woken", "reopened", "useful", "not_useful", "note")
+SAYS = ("opened", "worse", "resolved", "acknowledged", "snoozed", "woken", "reopened", "useful", "not_useful", "note", "assigned")
 """Values of `says` in an alert record. The dashboard writes the first three too, and it alone `woken`: snooze over, incident present."""
+
+REASONS = {
+    "real_fault": "Real fault",
+    "expected_change": "Expected change",
+    "false_alarm": "False alarm",
+    "duplicate": "Duplicate",
+    "other": "Other",
+}
+"""Reasons with which a person resolves an incident."""
+USEFUL = {"real_fault": True, "expected_change": False, "false_alarm": False}
+"""Reasons that say whether the alarm was useful; the others do not."""
+HELD = timedelta(days=7)
+"""How long an incident that a person resolved with a reason stays so while it is still present."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +33,7 @@ class Alert:
     state: after the last record; an expired snooze is open again. severity: of the last message. until: end of the snooze.
     useful: None until someone rated it. by: author of the last record. told: number of messages (opened, worse, woken), part of
     their keys. rule: analyzer/metric of the lead. claims: claim keys of the last message, lead first; value: of the lead.
-    woke: the snooze expired and no message was sent yet.
+    woke: the snooze expired and no message was sent yet. reason: why a person resolved it, one of REASONS. assignee: who takes it.
     """
 
     incident: str
@@ -40,6 +53,12 @@ class Alert:
     claims: tuple[str, ...] = ()
     value: float | None = None
     woke: bool = False
+    reason: str | None = None
+    assignee: str | None = None
+
+    def is_held(self, now: datetime) -> bool:
+        """Whether a person resolved it with a reason in the last HELD days, so that its incident asks for nothing while it is present."""
+        return self.state == "resolved" and self.reason is not None and now - self.changed_at < HELD
 
 
 def alerts_from_records(records: Iterable[Mapping[str, Any]], now: datetime) -> dict[str, Alert]:
@@ -80,13 +99,16 @@ def alert_after(alert: Alert, record: Mapping[str, Any]) -> Alert:
         return replace(alert, useful=says == "useful", by=by)
     if says == "note":
         return replace(alert, by=by)
-    moved = replace(alert, changed_at=at, by=by, until=None)
+    if says == "assigned":
+        return replace(alert, by=by, assignee=record.get("owner"))
+    moved = replace(alert, changed_at=at, by=by, until=None, reason=None)
     if says == "acknowledged":
         return replace(moved, state="acknowledged")
     if says == "snoozed":
         return replace(moved, state="snoozed", until=record.get("until"))
     if says == "resolved":
-        return replace(moved, state="resolved")
+        reason = record.get("reason")
+        return replace(moved, state="resolved", reason=reason, useful=USEFUL.get(str(reason), alert.useful))
     return replace(
         moved,
         state="open",
@@ -123,15 +145,15 @@ class AlertPrecision:
     def sentence(self) -> str:
         """The precision in words."""
         if not self.judged:
-            return f"No alert rated yet. Precision shown after {ENOUGH} ratings."
+            return f"Precision of alerts: cannot tell yet, needs {ENOUGH} ratings or resolved incidents with a reason."
         counts = f"{self.useful} of {self.judged} rated alerts were useful"
         if self.share is None or self.share.value is None or self.share.low is None or self.share.high is None:
-            return f"{counts}. Precision shown after {ENOUGH} ratings."
+            return f"{counts}. Precision: cannot tell yet, needs {max(ENOUGH - self.judged, 1)} more."
         value, low, high = (f"{100 * share:.0f} %" for share in (self.share.value, self.share.low, self.share.high))
         return f"{counts}: precision {value} (95 % interval {low} to {high})."
 
 
-ENOUGH = 5
+ENOUGH = 10
 """Ratings from which on a precision is shown."""
 
 

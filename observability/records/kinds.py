@@ -336,6 +336,7 @@ _ALL = (
                 "useful",
                 "not_useful",
                 "note",
+                "assigned",
             ),
         ),
         (
@@ -343,7 +344,8 @@ _ALL = (
             _text("severity", "severity of the incident", "watch", "act"),
             _text("title", "the incident in one sentence"),
             _text("source", "the suspected source", "input", "label", "model", "system"),
-            _text("owner", "who owns the model"),
+            _text("owner", "who owns the model; of an assignment, who takes it"),
+            _text("reason", "why it is resolved", "real_fault", "expected_change", "false_alarm", "duplicate", "other"),
             _text("rule", "the rule that raised it, as serving/drift/psi"),
             RecordField("claims", "list", "its findings, the leading one first: analyzer, subject, metric and slice"),
             RecordField("value", "number", "of the leading finding, when the alert was sent"),

@@ -140,7 +140,7 @@ def reviews(frame: "DataFrame") -> Iterable[Entry]:
 
 
 SAYS = {"opened": "opened", "worse": "worse", "resolved": "resolved", "acknowledged": "acknowledged"}
-SAYS |= {"snoozed": "snoozed", "woken": "snooze ended", "reopened": "reopened"}
+SAYS |= {"snoozed": "snoozed", "woken": "snooze ended", "reopened": "reopened", "assigned": "assigned"}
 """States of an alert that the list shows, as people read them."""
 
 
@@ -151,7 +151,7 @@ def alert_entries(frame: "DataFrame") -> Iterable[Entry]:
         if row["says"] in SAYS:
             title = f"Alert {SAYS[row['says']]}: {titles.get(row['incident'], 'an earlier incident')}"
             yield Entry(
-                entry_time(row), "alert", title, row["model"], row["author"], present_fields(row, "incident", "until", "severity", "text")
+                entry_time(row), "alert", title, row["model"], row["author"], present_fields(row, "incident", "until", "reason", "severity", "text")
             )
 
 

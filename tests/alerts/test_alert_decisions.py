@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from observability.alerts.alert_decisions import SETTLE, decide_alerts
-from observability.alerts.alert_state import alert_precision, alerts_from_records
+from observability.alerts.alert_decisions import SETTLE, decide_alerts, person_records
+from observability.alerts.alert_state import ENOUGH, HELD, alert_precision, alerts_from_records
 from observability.alerts.config import AlertConfig, checked_config
 from observability.core.catalog import Catalog
 from observability.core.errors import UsageError
@@ -210,10 +210,10 @@ def test_useful_is_asked_once_and_adds_up():
     said = [alert, person("useful", NOW), person("not_useful", NOW + HOUR)]
     assert alerts_from_records(said, NOW)["i1"].useful is False
     many = []
-    for place in range(8):
-        many += [{**alert, "incident": f"i{place}"}, {**person("useful" if place < 6 else "not_useful", NOW), "incident": f"i{place}"}]
+    for place in range(12):
+        many += [{**alert, "incident": f"i{place}"}, {**person("useful" if place < 9 else "not_useful", NOW), "incident": f"i{place}"}]
     found = alert_precision(alerts_from_records(many, NOW).values())
-    assert (found.useful, found.judged) == (6, 8)
+    assert (found.useful, found.judged) == (9, 12)
     assert found.share.value == pytest.approx(0.75)
     assert alert_precision(alerts_from_records([alert], NOW).values()).share is None
 
@@ -250,3 +250,49 @@ def test_an_acknowledged_incident_stays_critical_and_is_not_asked_about_again():
     assert [(each.severity, each.state) for each in incidents] == [("watch", "critical")]
     untouched = check.findings_with_incidents(Catalog(()), [critical], frozenset({("other", critical.claim)}))[0]
     assert untouched[0].severity == "act"
+
+
+def test_what_a_person_resolved_with_a_reason_is_not_told_again_while_it_is_there():
+    (alert, _) = decided([incident()])
+    said = [alert, person("resolved", NOW + HOUR, reason="expected_change")]
+    there = {"i1": NOW + 20 * HOUR}
+    assert decided([incident()], said, now=NOW + 21 * HOUR, seen=there) == (), "it is still there, and somebody said why"
+    worse = decided([incident(lead=finding(value=0.9))], said, now=NOW + 21 * HOUR, seen=there)
+    assert worse[0]["says"] == "worse"
+    assert decided([incident()], said, now=NOW + 21 * HOUR)[0]["says"] == "opened", "it was gone in between, so this is a new fault"
+    late = NOW + HOUR + HELD
+    assert decided([incident()], said, now=late, seen={"i1": late - HOUR})[0]["says"] == "opened", "a week later it asks again"
+    plain = [alert, person("resolved", NOW + HOUR)]
+    assert decided([incident()], plain, now=NOW + 2 * HOUR, seen={"i1": NOW + 2 * HOUR})[0]["says"] == "opened"
+
+
+def test_a_person_may_speak_about_an_incident_without_an_alert():
+    records = person_records(incident(severity="watch"), None, "bob", "assigned", "ann", NOW, owner="eve")
+    (alert,) = alerts_from_records(records, NOW).values()
+    assert (alert.incident, alert.state, alert.owner, alert.assignee, alert.severity) == ("i1", "open", "ann", "eve", "watch")
+    assert [each["says"] for each in person_records(incident("i2"), alert, "bob", "resolved", "ann", NOW)] == ["resolved"]
+    assert person_records(incident("i2"), alert, "bob", "resolved", "ann", NOW)[0]["incident"] == "i1"
+
+
+@pytest.mark.parametrize(
+    ("reason", "useful"), [("real_fault", True), ("expected_change", False), ("false_alarm", False), ("duplicate", None)]
+)
+def test_the_reason_of_a_resolution_says_whether_the_alarm_was_useful(reason, useful):
+    (alert, _) = decided([incident()])
+    (after,) = alerts_from_records([alert, person("resolved", NOW + HOUR, reason=reason)], NOW + 2 * HOUR).values()
+    assert (after.state, after.reason, after.useful) == ("resolved", reason, useful)
+    (again,) = alerts_from_records([alert, person("resolved", NOW, reason=reason), person("reopened", NOW + HOUR)], NOW + HOUR).values()
+    assert again.reason is None
+
+
+def test_precision_cannot_be_told_from_a_few_reasons():
+    def said(reasons):
+        (alert, _) = decided([incident()])
+        records = [alert | {"incident": f"i{place}"} for place in range(len(reasons))]
+        records += [person("resolved", NOW, reason=reason) | {"incident": f"i{place}"} for place, reason in enumerate(reasons)]
+        return alert_precision(alerts_from_records(records, NOW).values())
+
+    few = said(["real_fault"] * 3 + ["false_alarm", "duplicate"])
+    assert (few.useful, few.judged, few.share) == (3, 4, None)
+    assert f"cannot tell yet, needs {ENOUGH - 4} more" in few.sentence
+    assert "precision 75 %" in said((["real_fault"] * 3 + ["false_alarm"]) * 3).sentence
