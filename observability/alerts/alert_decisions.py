@@ -1,7 +1,7 @@
 """Decide which alerts to open, repeat or resolve, and which messages to send. Pure functions.
 
-One message per fault; none while it is acknowledged, snoozed, or resolved with a reason by a person and still present. A fault is recognized by what its findings are about: its
-estimated onset, and so its incident's id, may differ at each check.
+One message per fault; none while it is acknowledged, snoozed, or resolved with a reason by a person and still present. A fault is
+recognized by what its findings are about: its estimated onset, and so its incident's id, may differ at each check.
 """
 
 import hashlib
@@ -188,5 +188,5 @@ def message_text(alert: Mapping[str, Any], config: AlertConfig) -> str:
     """The body of a message: claim, suspected source, link."""
     lines = [str(alert["title"]).replace("`", ""), f"Suspected source: {alert['source']}."]
     if config.dashboard:
-        lines.append(f"{config.dashboard}/alerts?incident={alert['incident']}")
+        lines.append(f"{config.dashboard}/incident?id={alert['incident']}")
     return "\n".join(lines)

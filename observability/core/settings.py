@@ -23,7 +23,8 @@ class ModelSettings:
     budget_*: budget of a calendar month. projects: labelling projects of the model. slices: watched slices, as `carrier=AA&origin=EWR`.
     region: the region of prices and carbon intensity. pue, carbon_g_per_kwh, watts_per_core: used where no record states them.
     explanations_per_day: predictions of a day that are explained (the sample that attributions are drawn from). unit: of a regression's
-    score and label, as `minutes`. class_names: words for classes, as {"1": "late"}.
+    score and label, as `minutes`. class_names: words for classes, as {"1": "late"}. runbooks: what to do about an incident, in words, by
+    its leading analyzer, as "serving/drift", by its suspected source (input, label, model, system), or "all".
     """
 
     threshold: float = 0.5
@@ -48,6 +49,7 @@ class ModelSettings:
     watts_per_core: float | None = None
     unit: str | None = None
     class_names: dict[str, str] = field(default_factory=dict)
+    runbooks: dict[str, str] = field(default_factory=dict)
     importance: dict[str, float] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
 
@@ -99,9 +101,10 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
         if name == "slices":
             return tuple(str(Slice.parse(text)) for text in value if text)
         return tuple(value)
-    if name == "class_names":
+    if name in ("class_names", "runbooks"):
         if not isinstance(value, dict) or not all(isinstance(words, str) and words for words in value.values()):
-            raise UsageError(f"{name} is a table of words", where=where, got=repr(value), expected='as class_names = { "1" = "late" }')
+            example = 'class_names = { "1" = "late" }' if name == "class_names" else 'runbooks = { input = "Call the weather desk." }'
+            raise UsageError(f"{name} is a table of words", where=where, got=repr(value), expected=f"as {example}")
         return {str(key): words for key, words in value.items()}
     if name in ("owner", "description", "cost_currency", "fairness_criterion", "primary_metric", "budget_currency", "region", "unit"):
         if not isinstance(value, str):

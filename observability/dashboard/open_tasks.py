@@ -1,41 +1,96 @@
-"""What the first page lists as open: incidents, a line each, and unregistered versions."""
+"""What the first page lists as open: incidents, a line each, and unregistered versions; and the dialog to act on an incident."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import streamlit as st
 
+from observability.alerts.alert_state import Alert, alert_precision
 from observability.core import formatting
 from observability.dashboard import links
 from observability.dashboard.cells import severity_cell
-from observability.dashboard.overview import incidents
+from observability.dashboard.overview import incident_actions, incidents
 from observability.dashboard.overview.fleet import ModelStatus
+from observability.dashboard.review import load_review
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import draw_table, table_row
+from observability.dashboard.widgets import plain_caption
 from observability.incidents.grouping import Incident, incident_order
 
 MOST = 12
+ASKED = "incident-asked"
+"""The state that holds the incident and the action that a row of the table asked for."""
 
 
 def open_tasks_table(statuses: Sequence[ModelStatus], others: Sequence[Incident], scope: Scope) -> None:
-    """Draw the open tasks. others: incidents outside the models' windows, as those of training runs."""
-    rows = [*incident_inbox_rows(statuses, others, scope), *unregistered_version_rows(statuses)]
+    """Draw the open tasks, those that are snoozed or resolved folded. others: incidents outside the models' windows, as those of training
+    runs.
+    """
+    alerts, now = load_review.current_alerts(), datetime.now(UTC)
+    listed, settled = incident_inbox_rows(statuses, others, scope, alerts, now)
+    rows = [*listed, *unregistered_version_rows(statuses)]
     if rows:
-        draw_table("tasks", "Incidents, worst first", incidents.INBOX, rows[:MOST], compact=True, sort=True)
+        draw_table("tasks", "Incidents, worst first", incidents.INBOX, rows[:MOST], compact=True, sort=True, on_act=ask_for_action)
         incidents.show_all_button("tasks", MOST, len(rows), scope)
-        return
-    unknown = sum(status.severity == "unknown" for status in statuses)
-    if unknown:
-        words = f"nothing needs action, but {unknown} of {formatting.plural(len(statuses), 'model')} cannot be judged"
-        st.markdown(f"{formatting.status_label('unknown')}: {words}.")
-    else:
-        st.markdown(f"{formatting.status_label('ok')}: nothing needs action.")
+    elif not settled:
+        unknown = sum(status.severity == "unknown" for status in statuses)
+        if unknown:
+            words = f"nothing needs action, but {unknown} of {formatting.plural(len(statuses), 'model')} cannot be judged"
+            st.markdown(f"{formatting.status_label('unknown')}: {words}.")
+        else:
+            st.markdown(f"{formatting.status_label('ok')}: nothing needs action.")
+    if settled:
+        with st.expander(f"{formatting.plural(len(settled), 'incident')} snoozed or resolved", icon=":material/unfold_more:"):
+            draw_table("settled", "Incidents that are snoozed or resolved", incidents.INBOX, settled, compact=True, on_act=ask_for_action)
+    if alerts:
+        plain_caption(precision_words(list(alerts.values())))
 
 
-def incident_inbox_rows(statuses: Sequence[ModelStatus], others: Sequence[Incident], scope: Scope) -> list[dict[str, Any]]:
-    """Incidents, worst first, a row each; one of several models is told once."""
+def precision_words(alerts: Sequence[Alert]) -> str:
+    """The precision of alerts from ratings and reasons, and how often each reason was given."""
+    given = incident_actions.reason_counts(alerts)
+    return f"{alert_precision(alerts).sentence}{f' Resolved: {given}.' if given else ''}"
+
+
+def ask_for_action(incident: str, does: str) -> None:
+    """Note the incident and the action that a row asked for; the page then draws the dialog."""
+    st.session_state[ASKED] = (incident, does)
+
+
+def incident_inbox_rows(
+    statuses: Sequence[ModelStatus], others: Sequence[Incident], scope: Scope, alerts: Mapping[str, Alert], now: datetime
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of incidents, worst first, one of several models told once: those that are open, and those that are snoozed or resolved."""
     found = sorted((*(incident for status in statuses for incident in status.incidents), *others), key=incident_order)
-    return [incidents.inbox_row(incident, models, scope) for incident, models in incidents.merge_equal_incidents(found)]
+    listed: list[dict[str, Any]] = []
+    settled: list[dict[str, Any]] = []
+    for incident, models in incidents.merge_equal_incidents(found):
+        alert = incident_actions.alert_of_incident(incident, alerts, now)
+        owner, state = incident_actions.incident_owner(incident, alert), incident_actions.incident_state_words(alert)
+        kept = settled if incident_actions.is_settled(alert) else listed
+        kept.append(incidents.inbox_row(incident, models, scope, owner, state))
+    return listed, settled
+
+
+def asked_dialog(found: Sequence[Incident]) -> None:
+    """Draw the dialog of the action that a row asked for. found: the incidents of the page."""
+    asked = st.session_state.pop(ASKED, None)
+    incident = next((incident for incident in found if asked and incident.id == asked[0]), None)
+    if incident is not None:
+        same = (incident.shown_severity, incident.sentence)
+        equal = [other for other in found if other is not incident and (other.shown_severity, other.sentence) == same]
+        _incident_dialog(incident, equal, asked[1])
+
+
+@st.dialog("Incident", width="medium")
+def _incident_dialog(incident: Incident, equal: Sequence[Incident], does: str) -> None:
+    """The forms of one incident. equal: the same of other models. does: the action that is open at first."""
+    alerts, now = load_review.current_alerts(), datetime.now(UTC)
+    alert = incident_actions.alert_of_incident(incident, alerts, now)
+    also = [(other, incident_actions.alert_of_incident(other, alerts, now)) for other in equal]
+    st.markdown(f"{formatting.status_label(incident.shown_severity)} {formatting.sentence_markdown(incidents.incident_headline(incident))}")
+    incident_actions.incident_forms(incident, alert, f"inbox-{incident.id}", does, also)
 
 
 def unregistered_version_rows(statuses: Sequence[ModelStatus]) -> list[dict[str, Any]]:

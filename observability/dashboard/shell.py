@@ -20,7 +20,7 @@ SECTIONS = {
     "trust": "Trust",
     "operations": "Operations",
 }
-ORDER = ("health", "model", "findings", "cases", "case")
+ORDER = ("health", "model", "findings", "incident", "cases", "case")
 """Pages that come first in their section; the others follow by name."""
 
 

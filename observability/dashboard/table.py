@@ -2,7 +2,7 @@
 
 An HTML table (observability/dashboard/assets/ledger.js) whose texts are set as text, so names and values from logs cannot become markup. A
 cell is a small dict: `t` text, `sub` a second line, `s` a severity's icon, `mark` a badge, `changed` in colour, `title` a tooltip, `spark`,
-`bar`, `interval`, and the parts of `links.link`.
+`bar`, `interval`, `act` what its button acts on, and the parts of `links.link`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -79,12 +79,14 @@ def draw_table(
     compact: bool = False,
     large: bool = False,
     sort: bool = False,
+    on_act: Callable[[str, str], None] | None = None,
 ) -> None:
     """Draw a table.
 
     caption: its name for screen readers; key: unique on the page; large: to be read from a distance. sort: a click on a column's title
     sorts the rows, and a table of more than five has a box that filters them; a cell may carry what it sorts by as `k`. Links need no
-    reload.
+    reload. on_act: called with what a row's button names and the action: `act` of the button, `resolve` and `snooze` of the keys e and s;
+    j and k move from row to row, Enter opens one.
     """
 
     def follow() -> None:
@@ -92,14 +94,20 @@ def draw_table(
         if target:
             links.follow_link(target)
 
+    def act() -> None:
+        asked = st.session_state[key].act
+        if asked and on_act:
+            on_act(str(asked["on"]), str(asked["does"]))
+
     data = {
         "caption": caption,
         "columns": list(columns),
         "rows": list(rows),
         "size": "large" if large else "compact" if compact else "",
         "sort": sort,
+        "keys": on_act is not None,
     }
-    _ledger()(key=key, data=data, on_go_change=follow)
+    _ledger()(key=key, data=data, on_go_change=follow, on_act_change=act)
 
 
 def sparkline(

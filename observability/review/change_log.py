@@ -151,7 +151,12 @@ def alert_entries(frame: "DataFrame") -> Iterable[Entry]:
         if row["says"] in SAYS:
             title = f"Alert {SAYS[row['says']]}: {titles.get(row['incident'], 'an earlier incident')}"
             yield Entry(
-                entry_time(row), "alert", title, row["model"], row["author"], present_fields(row, "incident", "until", "reason", "severity", "text")
+                entry_time(row),
+                "alert",
+                title,
+                row["model"],
+                row["author"],
+                present_fields(row, "incident", "until", "reason", "severity", "text"),
             )
 
 

@@ -12,6 +12,7 @@ from observability.dashboard import frame, load, open_tasks
 from observability.dashboard.overview import fleet
 from observability.dashboard.table import draw_table
 from observability.incidents.action_counts import action_counts
+from observability.incidents.grouping import Incident
 
 scope = frame.begin_fleet_page("health")
 
@@ -37,11 +38,18 @@ def overview() -> None:
     draw_table("fleet", "Models, most severe first", fleet.COLUMNS, rows, sort=True)
     st.header("Incidents", anchor=False)
     open_tasks.open_tasks_table(statuses, others, scope)
+    listed[:] = [*(incident for status in statuses for incident in status.incidents), *others]
+    if open_tasks.ASKED in st.session_state and st.session_state.get("health-drawn"):
+        st.rerun()  # the dialog belongs to the page, so that a refresh of this part does not close it
     events = fleet.event_rows(statuses)
     if events:
         with st.expander(f"{formatting.plural(len(events), 'event')} in these windows", icon=":material/event:"):
             draw_table("changes", "Events, newest first", fleet.CHANGE_COLUMNS, events, compact=True, sort=True)
 
 
+listed: list[Incident] = []
+st.session_state["health-drawn"] = False
 with st.container(key="self-refreshing"):
     overview()
+st.session_state["health-drawn"] = True
+open_tasks.asked_dialog(listed)

@@ -45,7 +45,7 @@ def test_an_incident_is_told_once_to_its_owner():
     first = decided([incident()])
     assert [each["kind"] for each in first] == ["alert", "message"]
     assert first[1]["channel"] == "team"
-    assert first[1]["text"] == "age is null in 40 %.\nSuspected source: input.\nhttps://x/alerts?incident=i1"
+    assert first[1]["text"] == "age is null in 40 %.\nSuspected source: input.\nhttps://x/incident?id=i1"
     assert decided([incident()], [first[0]], now=NOW + HOUR) == ()
 
 

@@ -145,7 +145,7 @@ function interval(data) {
   return picture
 }
 
-function cell(content, go, strong) {
+function cell(content, go, strong, act) {
   const box = html("div", "cell")
   if (content === null || content === undefined) return box
   if (content.title) box.title = content.title
@@ -162,6 +162,11 @@ function cell(content, go, strong) {
       go(content.go)
     })
     line.append(link)
+  } else if (content.act) {
+    const button = html("button", "act", content.t)
+    button.type = "button"
+    button.addEventListener("click", () => act({ on: content.act, does: "act" }))
+    line.append(button)
   } else if (content.t !== undefined) {
     line.append(write(html("span", "text"), content.t, strong))
   }
@@ -242,7 +247,40 @@ function filter(grid, data, state) {
   return box
 }
 
-function table(data, go, state) {
+// j and k move between the rows that are shown, Enter opens one, e resolves it, s snoozes it. They work while the table has the focus, and
+// elsewhere on the page while no field has it.
+const DOES = { e: "resolve", s: "snooze" }
+
+// What the button of a row acts on; the chosen row keeps it when the rows change their order.
+const acted = (data, body) => Object.values(data.rows[body.dataset.place].cells).find((content) => content?.act)?.act
+
+function keys(root, data, act) {
+  const rows = () => [...root.querySelectorAll("tbody")].filter((body) => !body.hidden)
+  root.keys?.abort()
+  root.keys = new AbortController()
+  document.addEventListener("keydown", (event) => {
+    if (!root.isConnected) return root.keys.abort()
+    const field = (event.composedPath()[0] ?? event.target)?.closest?.("input, textarea, select, [contenteditable], [role=dialog], [role=combobox]")
+    if (field || event.metaKey || event.ctrlKey || event.altKey || document.querySelector("[role=dialog]")) return
+    const shown = rows()
+    const at = shown.findIndex((body) => body.classList.contains("at"))
+    if (event.key === "j" || event.key === "k") {
+      const next = shown[Math.max(0, Math.min(shown.length - 1, at < 0 ? 0 : at + (event.key === "j" ? 1 : -1)))]
+      shown.forEach((body) => body.classList.toggle("at", body === next))
+      next?.scrollIntoView({ block: "nearest" })
+      root.at = next && acted(data, next)
+      event.preventDefault()
+    } else if (at >= 0 && event.key === "Enter" && !event.composedPath()[0]?.closest?.("a, button")) {
+      shown[at].querySelector("a")?.click()
+    } else if (at >= 0 && DOES[event.key]) {
+      const on = acted(data, shown[at])
+      if (on) act({ on, does: DOES[event.key] })
+      event.preventDefault()
+    }
+  }, { signal: root.keys.signal })
+}
+
+function table(data, go, state, act) {
   const grid = html("table", `${data.size}${data.columns.length > 7 ? " many" : ""}`)
   const caption = html("caption", "hidden", data.caption)
   const head = html("thead")
@@ -266,7 +304,7 @@ function table(data, go, state) {
       const place = html(index === 0 ? "th" : "td", `${column.align ?? ""}${column.strong ? " strong" : ""}${column.wide ? " wide" : ""}${column.short ? " short" : ""}`)
       if (index === 0) place.scope = "row"
       place.dataset.label = column.label
-      place.append(cell(row.cells[column.key], go, column.strong))
+      place.append(cell(row.cells[column.key], go, column.strong, act))
       line.append(place)
     })
     body.append(line)
@@ -290,11 +328,18 @@ export default function (component) {
   if (!root || root.dataset.said === said) return
   root.dataset.said = said
   root.state ??= {}
-  const grid = table(data, (target) => setTriggerValue("go", target), root.state)
+  const act = (asked) => setTriggerValue("act", asked)
+  const grid = table(data, (target) => setTriggerValue("go", target), root.state, act)
   const parts = [grid]
   if (data.sort) {
     order(grid, data, root.state)
     if (data.rows.length > 5) parts.unshift(filter(grid, data, root.state))
   }
   root.replaceChildren(...parts)
+  if (data.keys) {
+    keys(root, data, act)
+    if (root.at) [...grid.tBodies].find((body) => acted(data, body) === root.at)?.classList.add("at")
+    const hint = html("div", "count", "Keys: j, k move · Enter opens · e resolves · s snoozes")
+    root.append(hint)
+  }
 }

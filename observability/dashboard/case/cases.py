@@ -212,6 +212,22 @@ def _results_by_conditions(scope: Scope, name: str, typed: str) -> None:
     csv_button("cases", shown, key="matching-csv")
 
 
+def example_cases(scope: Scope, model: Model, typed: str, order: str, most: int) -> int:
+    """Draw the first predictions of the scope that meet conditions, with links to their cases, and return how many there are."""
+    orders = {clicks.NEWEST: "-at", clicks.LARGEST: LARGEST.get(model.task or "", "-at")}
+    try:
+        found = load_case.matching_predictions(load.window(scope, model.name), typed, most, orders[order])
+    except ObservabilityError as error:
+        unavailable_note(error)
+        return 0
+    if len(found):
+        rows = [_matching_row(model, each, scope, ()) for each in found.to_dict("records")]
+        draw_table("examples", f"Example predictions, {order}", COLUMNS, rows, compact=True)
+    else:
+        st.caption("No prediction of these dates meets the condition.")
+    return len(found)
+
+
 def _matching_row(model: Model, each: dict[Any, Any], scope: Scope, named_columns: Sequence[str]) -> dict[str, Any]:
     """A row of a search by conditions."""
     cells: dict[str, Cell] = {

@@ -9,23 +9,21 @@ import streamlit as st
 from observability.alerts import alert_log
 from observability.alerts.alert_decisions import GREW
 from observability.alerts.alert_log import Message
-from observability.alerts.alert_state import Alert, alert_precision
+from observability.alerts.alert_state import REASONS, Alert
 from observability.alerts.config import AlertConfig, read_alert_config
 from observability.alerts.delivery import TRIES, by_apprise
 from observability.alerts.rule_usefulness import rule_uses
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
-from observability.dashboard import empty_states, links, load, person_name, sign_in
+from observability.dashboard import empty_states, links, load, open_tasks, person_name, sign_in
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.operations import alarm_rule_settings
+from observability.dashboard.overview import incident_actions
 from observability.dashboard.review import load_review
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import column, draw_table, number_columns, table_row
-from observability.dashboard.widgets import cut_note, link_button, note_line, plain_caption, plain_error, save_records, utc_midnight
+from observability.dashboard.widgets import cut_note, link_button, plain_caption, plain_error, save_records, utc_midnight
 
-STATES = {"open": "Open", "acknowledged": "Acknowledged", "snoozed": "Snoozed", "resolved": "Resolved"}
-ENTRY_WORDS = {"worse": "Got worse", "woken": "Snooze over", "not_useful": "Not useful"}
-"""Words of entries; the others are their own word."""
 COLUMNS = (
     column("title", "What", wide=True),
     column("model", "Model", width="9rem"),
@@ -52,7 +50,7 @@ def alerts_table(alerts: Sequence[Alert], scope: Scope) -> None:
 
 def open_alerts_first(alerts: Sequence[Alert]) -> list[Alert]:
     """The alerts by state, open ones first; newest first in each state."""
-    places = list(STATES)
+    places = list(incident_actions.STATES)
     return sorted(alerts, key=lambda alert: (places.index(alert.state), -alert.changed_at.timestamp(), alert.incident))
 
 
@@ -66,7 +64,7 @@ def _alert_row(alert: Alert, scope: Scope) -> dict[str, Any]:
     return table_row(
         title={"s": severity, **target, "sub": f"suspected source: {alert.source}"},
         model={"t": alert.model or formatting.DASH, "sub": alert.owner},
-        state={"t": STATES[alert.state], "sub": until},
+        state={"t": incident_actions.STATES[alert.state], "sub": REASONS[alert.reason].lower() if alert.reason else until},
         since=formatting.format_minute(alert.opened_at),
         useful={None: formatting.DASH, True: "yes", False: "no"}[alert.useful],
         selected=st.query_params.get("incident") == alert.incident,
@@ -83,12 +81,12 @@ def alert_details(alerts: Sequence[Alert], scope: Scope) -> None:
         return
     with st.container(border=True):
         st.subheader(formatting.sentence_markdown(alert.title), anchor=False)
-        for entry in load_review.alert_history(alert.incident):
-            until = f" until {formatting.format_minute(entry['until'])}" if entry["until"] else ""
-            word = ENTRY_WORDS.get(entry["says"], entry["says"].capitalize())
-            note_line(entry["at"], entry["author"], f"{word}{until}", entry["text"] or "", strong=True)
-        if alert.model:
-            link_button("Findings of the model", links.link_cell("", "findings", scope.about(alert.model)), key="go-findings")
+        incident_actions.incident_history(alert)
+        with st.container(horizontal=True, gap="small"):
+            page = links.link_cell("", "incident", scope.about(alert.model), id=alert.incident)
+            link_button("Open the incident", page, key="go-incident", icon="crisis_alert")
+            if alert.model:
+                link_button("Findings of the model", links.link_cell("", "findings", scope.about(alert.model)), key="go-findings")
         author = person_name.person_name_box()
         if author:
             _alert_actions(alert, author)
@@ -111,8 +109,11 @@ def _alert_actions(alert: Alert, author: str) -> None:
                 until = st.date_input("Until", value=later, min_value=first, key="snooze-until", disabled=worse)
                 if st.button("Snooze", key="snooze"):
                     _save_alert_record(alert, author, "snoozed", note, until=None if worse else utc_midnight(until))
-        if alert.state != "resolved" and st.button("Resolve", icon=":material/check:", key="resolve"):
-            _save_alert_record(alert, author, "resolved", note)
+        if alert.state != "resolved":
+            with st.popover("Resolve", icon=":material/check:"):
+                reason = st.pills("Reason", list(REASONS), format_func=REASONS.__getitem__, key="resolve-reason")
+                if st.button("Resolve", key="resolve", disabled=reason is None):
+                    _save_alert_record(alert, author, "resolved", note, reason=reason)
         if alert.state != "open" and st.button("Reopen", icon=":material/undo:", key="reopen"):
             _save_alert_record(alert, author, "reopened", note)
     if alert.useful is None:
@@ -132,10 +133,9 @@ def _save_alert_record(alert: Alert, author: str, says: str, note: str, **more: 
 
 
 def alert_precision_note(alerts: Sequence[Alert]) -> None:
-    """The share of alerts rated useful."""
-    found = alert_precision(alerts)
-    if found.all:
-        plain_caption(found.sentence)
+    """The precision of alerts, and the reasons of resolved ones."""
+    if alerts:
+        plain_caption(open_tasks.precision_words(alerts))
 
 
 def alerts_by_rule(alerts: Sequence[Alert]) -> None:

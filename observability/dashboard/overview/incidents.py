@@ -22,15 +22,24 @@ STATUS, MODEL, SOURCE = (
     column("source", "Source", width="6.5rem", help="Suspected source: input, label, model or system"),
 )
 WHAT = column("what", "What", wide=True, help="The finding nearest to the source, with onset, event and number of related findings")
-INBOX = (STATUS, MODEL, column("what", "Incident", wide=True), *plain_columns(since="Since", news="News"), SOURCE)
+INBOX = (
+    STATUS,
+    MODEL,
+    column("what", "Incident", wide=True),
+    *plain_columns(since="Since"),
+    SOURCE,
+    column("owner", "Owner", width="7rem"),
+    column("state", "State", width="8rem"),
+    column("act", "", width="4rem"),
+)
 HEADLINE_WORDS = 9
 SOURCE_ICONS = {"input": ":material/input:", "label": ":material/label:", "model": ":material/network_node:", "system": ":material/dns:"}
 
 
 def incident_cell(incident: Incident, scope: Scope) -> Cell:
-    """The incident's sentence as a link to its findings, over its facts."""
+    """The incident's sentence as a link to its page, over its facts."""
     about = scope.about(incident.model)
-    return {**links.link_cell(incident.sentence, "findings", about, incident=incident.id), "sub": incident_facts(incident)}
+    return {**links.link_cell(incident.sentence, "incident", about, id=incident.id), "sub": incident_facts(incident)}
 
 
 def incident_facts(incident: Incident) -> str:
@@ -112,20 +121,29 @@ def incident_headline(incident: Incident) -> str:
     return f"{text}{'`' if text.count('`') % 2 else ''}…" if len(words) > HEADLINE_WORDS else text
 
 
-def inbox_row(incident: Incident, models: Sequence[str], scope: Scope) -> dict[str, Any]:
-    """One incident in one line; its whole sentence and its facts are the tooltip. models: all that have it."""
+def inbox_row(
+    incident: Incident, models: Sequence[str], scope: Scope, owner: str | None = None, state: str | None = None
+) -> dict[str, Any]:
+    """One incident in one line; its whole sentence and its facts are the tooltip. models: all that have it. owner: who takes it; state:
+    what people did about it. Its button, and the keys e and s on the row, ask for an action.
+    """
     facts = f"{incident.sentence} ({incident_facts(incident)})".replace("`", "")
-    link = links.link_cell(incident_headline(incident), "findings", scope.about(incident.model), incident=incident.id)
-    news = ["acknowledged" if incident.shown_severity != incident.severity else None, NEWS_WORDS.get(incident.news or "")]
+    link = links.link_cell(incident_headline(incident), "incident", scope.about(incident.model), id=incident.id)
     since = onset_in_words(incident)
     return table_row(
         {
             "severity": severity_cell(incident.shown_severity),
             "model": formatting.join_words(models),
             "what": {**link, "title": facts},
-            "since": {"t": since.removeprefix("since ") if since else formatting.DASH, "k": str(incident.onset or "")},
-            "news": " · ".join(filter(None, news)) or None,
+            "since": {
+                "t": since.removeprefix("since ") if since else formatting.DASH,
+                "k": str(incident.onset or ""),
+                "sub": NEWS_WORDS.get(incident.news or "") or None,
+            },
             "source": source_cell(incident),
+            "owner": owner,
+            "state": state,
+            "act": {"act": incident.id, "t": "Act"},
         }
     )
 
@@ -177,5 +195,7 @@ def incident_card(incident: Incident, scope: Scope) -> None:
             "causation is not tested."
         )
         with st.container(horizontal=True, gap="small"):
+            page = links.link_cell("Open the incident", "incident", scope.about(incident.model), id=incident.id)
+            link_button(page["t"], page, key="open-incident", icon="crisis_alert")
             for place, step in enumerate(next_step_links(incident, scope)):
                 link_button(step["t"], step, key=f"next-{place}")

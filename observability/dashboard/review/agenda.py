@@ -105,6 +105,8 @@ def _evidence_links(room: ReviewPage, item: Item) -> None:
     for model in (name for name in item.models if room.model(name) is not None):
         scope, of = frozen_scope(room, model), f" ({model})" if len(item.models) > 1 else ""
         with st.container(horizontal=True, gap="small"):
+            if incident := item.of(model).get("incident"):
+                link_button(f"Open the incident{of}", links.link_cell("", "incident", scope, id=incident), key=f"go-incident-{model}")
             for page, label in pages.items():
                 link_button(f"{label}{of}", links.link_cell("", page, scope), key=f"go-{page}-{model}")
 

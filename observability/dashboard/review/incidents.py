@@ -49,7 +49,7 @@ def incidents_step(room: ReviewPage) -> None:
             impact, groups = review_words.stake_sentences(part, incident["incident"]) or (formatting.DASH, "")
             sub = f"{change}{formatting.plural(len(incident['findings']), 'finding')}"
             sub += f"; after {event['what']}: {event['text']}" if event else ""
-            target = links.link_cell(incident["sentence"], "findings", frozen_scope(room, part["model"]))
+            target = links.link_cell(incident["sentence"], "incident", frozen_scope(room, part["model"]), id=incident["incident"])
             cells: dict[str, Cell] = {
                 "what": {"s": incident["severity"], **target, "sub": sub},
                 "model": {"t": part["model"]},

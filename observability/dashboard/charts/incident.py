@@ -1,0 +1,45 @@
+"""The figure of an incident: its leading metric by day, with the comparison band, the onset and event marks."""
+
+from datetime import datetime
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from observability.core.time import naive_utc
+from observability.dashboard import theme
+from observability.dashboard.charts import layout
+from observability.dashboard.charts import time as charts_time
+
+
+def incident_line(
+    series: pd.DataFrame,
+    *,
+    name: str,
+    unit: str,
+    limit: float | None = None,
+    baseline: float | None = None,
+    band: tuple[float, float] | None = None,
+    onset: datetime | None = None,
+    marks: pd.DataFrame | None = None,
+) -> go.Figure:
+    """The leading metric by day: line with interval, shaded comparison band, limit, onset and event marks.
+
+    series: period, value, low, high. band: the usual range, as the interval of the reference.
+    """
+    figure = go.Figure()
+    if band is not None and len(series):
+        figure.add_hrect(y0=band[0], y1=band[1], fillcolor=theme.NEUTRAL, opacity=0.14, line_width=0, layer="below")
+    charts_time.interval_band(figure, series["period"], series["low"], series["high"], theme.PRIMARY, "95 % interval")
+    charts_time.add_line(figure, series, name=name, colour=theme.PRIMARY, unit=unit)
+    if baseline is not None:
+        charts_time.horizontal_line(figure, baseline, theme.NEUTRAL, "baseline", "dot", x=0)
+    if limit is not None:
+        charts_time.horizontal_line(figure, limit, theme.ACT, "limit", "dash")
+    theme.themed(figure, height=270, y=name, tickformat=charts_time.axis_format(unit))
+    if onset is not None and len(series):
+        at = max(naive_utc(onset), series["period"].min().to_pydatetime())
+        figure.add_vline(x=at, line={"color": theme.ACT, "width": 1.6})
+        right = at < series["period"].min() + (series["period"].max() - series["period"].min()) * 0.7
+        anchor = "left" if right else "right"
+        layout.add_note(figure, "onset", color=theme.ACT, x=at, xanchor=anchor, xshift=4 if right else -4, y=1, yref="paper", yanchor="top")
+    return charts_time.add_event_marks(figure, marks, series["period"])

@@ -1,0 +1,145 @@
+"""What people do about an incident: assign, acknowledge, snooze, mute, resolve with a reason, comment. Each is a record of its alert."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import streamlit as st
+
+from observability.alerts.alert_decisions import GREW, person_records, same_fault
+from observability.alerts.alert_state import REASONS, Alert
+from observability.core import formatting
+from observability.dashboard import load, person_name
+from observability.dashboard.review import load_review
+from observability.dashboard.widgets import note_line, save_records, utc_midnight
+from observability.incidents.grouping import Incident
+
+STATES = {"open": "Open", "acknowledged": "Acknowledged", "snoozed": "Snoozed", "resolved": "Resolved"}
+ENTRY_WORDS = {"worse": "Got worse", "woken": "Snooze over", "not_useful": "Not useful", "note": "Comment"}
+"""Words of entries; the others are their own word."""
+ACTIONS = {"assign": "Assign", "acknowledge": "Acknowledge", "snooze": "Snooze", "mute": "Mute", "resolve": "Resolve", "reopen": "Reopen"}
+
+
+def alert_of_incident(incident: Incident, alerts: Mapping[str, Alert], now: datetime) -> Alert | None:
+    """The alert about an incident: an open one about the same fault, else the one that was opened by it; None where nobody spoke of it."""
+    standing = {name: alert for name, alert in alerts.items() if alert.state != "resolved" or alert.is_held(now)}
+    return same_fault(incident, standing) or alerts.get(incident.id)
+
+
+def incident_state_words(alert: Alert | None) -> str:
+    """`Open`, `Snoozed until 3 Dec 2013`, `Resolved: false alarm`; `Open` where nobody spoke of the incident."""
+    if alert is None:
+        return STATES["open"]
+    if alert.state == "snoozed":
+        return f"Snoozed until {formatting.format_day(alert.until)}" if alert.until else "Muted until it gets worse"
+    if alert.state == "resolved" and alert.reason:
+        return f"Resolved: {REASONS[alert.reason].lower()}"
+    return STATES[alert.state]
+
+
+def is_settled(alert: Alert | None) -> bool:
+    """Whether the list of incidents folds an incident: it is snoozed, or resolved by a person."""
+    return alert is not None and (alert.state == "snoozed" or (alert.state == "resolved" and alert.reason is not None))
+
+
+def incident_owner(incident: Incident, alert: Alert | None) -> str | None:
+    """Who takes an incident: the person that it was assigned to, else the owner of its model; None without one."""
+    if alert is not None and alert.assignee:
+        return alert.assignee
+    model = next((model for model in load.catalog().models if model.name == incident.model), None)
+    return model.settings.owner if model else None
+
+
+def save_incident_entry(incident: Incident, alert: Alert | None, author: str, says: str, **more: Any) -> bool:
+    """Save what a person says about an incident; False, with the reason on the page, where it cannot be saved."""
+    model = next((model for model in load.catalog().models if model.name == incident.model), None)
+    owner = model.settings.owner if model else None
+    return save_records(person_records(incident, alert, author, says, owner, datetime.now(UTC), **more))
+
+
+def incident_history(alert: Alert | None) -> None:
+    """Every entry about an incident with author and time, oldest first."""
+    if alert is None:
+        return
+    for entry in load_review.alert_history(alert.incident):
+        until = f" until {formatting.format_day(entry['until'])}" if entry.get("until") else ""
+        reason = f": {REASONS[entry['reason']].lower()}" if entry.get("reason") else ""
+        to = f" to {entry['owner']}" if entry["says"] == "assigned" and entry.get("owner") else ""
+        word = ENTRY_WORDS.get(entry["says"], entry["says"].capitalize())
+        note_line(entry["at"], entry["author"], f"{word}{to}{until}{reason}", entry["text"] or "", strong=True)
+
+
+def offered_actions(alert: Alert | None) -> list[str]:
+    """The actions that make sense in the state of an incident."""
+    state = alert.state if alert else "open"
+    offered = {
+        "open": ("assign", "acknowledge", "snooze", "mute", "resolve"),
+        "acknowledged": ("assign", "snooze", "mute", "resolve"),
+        "snoozed": ("assign", "resolve", "reopen"),
+        "resolved": ("reopen",),
+    }
+    return list(offered[state])
+
+
+def incident_forms(
+    incident: Incident, alert: Alert | None, key: str, chosen: str | None = None, also: Sequence[tuple[Incident, Alert | None]] = ()
+) -> None:
+    """The forms of every action on an incident. key: unique on the page. chosen: the action that is open at first. also: equal incidents
+    of other models, to which the action applies too.
+    """
+    author = person_name.person_name_box(f"{key}-person")
+    offered = offered_actions(alert)
+    if author is None:
+        st.caption(person_name.MISSING)
+        return
+    does = st.segmented_control(
+        "Action", offered, format_func=ACTIONS.__getitem__, default=chosen if chosen in offered else None, key=f"{key}-does"
+    )
+    if does is None:
+        return
+    entry = _entry_box(incident, alert, does, key)
+    note = st.text_input("Note", key=f"{key}-note", max_chars=1000, placeholder="Optional")
+    if st.button(ACTIONS[does], icon=":material/save:", key=f"{key}-save", disabled=entry is None) and entry is not None:
+        says = {"assign": "assigned", "acknowledge": "acknowledged", "snooze": "snoozed", "mute": "snoozed", "resolve": "resolved"}
+        more = {"text": note.strip(), **entry}
+        if all(save_incident_entry(*each, author, says.get(does, "reopened"), **more) for each in ((incident, alert), *also)):
+            st.rerun()
+
+
+def _entry_box(incident: Incident, alert: Alert | None, does: str, key: str) -> dict[str, Any] | None:
+    """The boxes of one action, and the fields of its entry; None where something is missing."""
+    if does == "assign":
+        owner = st.text_input("To", incident_owner(incident, alert) or "", key=f"{key}-to", max_chars=80).strip()
+        return {"owner": owner} if owner else None
+    if does == "snooze":
+        today = datetime.now(UTC).date()
+        until = st.date_input("Until", today + timedelta(days=3), min_value=today + timedelta(days=1), key=f"{key}-until")
+        return {"until": utc_midnight(until)}
+    if does == "mute":
+        st.caption(f"Until it gets worse: warning to critical, or {GREW:g} times as bad.")
+        return {}
+    if does == "resolve":
+        reason = st.pills("Reason", list(REASONS), format_func=REASONS.__getitem__, key=f"{key}-reason")
+        return {"reason": reason} if reason else None
+    return {}
+
+
+def comment_form(incident: Incident, alert: Alert | None, key: str) -> None:
+    """The box to comment on an incident. It is empty after each save."""
+    turn = int(st.session_state.setdefault(f"{key}-turn", 0))
+    words = st.text_area("Comment", key=f"{key}-comment-{turn}", max_chars=4000, height=80)
+    author = st.session_state.get(person_name.NAME_KEY)
+    if st.button("Add comment", icon=":material/chat:", key=f"{key}-comment-save-{turn}"):
+        if not author:
+            st.warning(person_name.MISSING)
+        elif words.strip() and save_incident_entry(incident, alert, author, "note", text=words.strip()):
+            st.session_state[f"{key}-turn"] = turn + 1
+            st.rerun()
+
+
+def reason_counts(alerts: Iterable[Alert]) -> str | None:
+    """`3 real faults, 1 false alarm` of the resolved alerts; None without a reason."""
+    given = [alert.reason for alert in alerts if alert.reason]
+    words = {name: title.lower() for name, title in REASONS.items()}
+    counts = [formatting.plural(given.count(name), words[name]) for name in REASONS if name in given]
+    return ", ".join(counts) or None

@@ -1,0 +1,345 @@
+"""One incident on one screen: what, where, since when, how sure, who is affected, suspected source, changes, examples, what to do."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from observability.alerts.alert_state import Alert
+from observability.core import formatting
+from observability.core.errors import ObservabilityError
+from observability.core.finding import Finding, claim_period
+from observability.core.weeks import Week
+from observability.core.window import Slice, Window
+from observability.dashboard import clicks, frame, links, load
+from observability.dashboard.case import cases
+from observability.dashboard.charts import incident as charts_incident
+from observability.dashboard.overview import findings, incidents
+from observability.dashboard.overview.incident_actions import alert_of_incident, incident_owner, incident_state_words
+from observability.dashboard.review import load_review
+from observability.dashboard.scope import Scope
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import link_button, plain_caption
+from observability.incidents.grouping import Incident
+from observability.incidents.grouping_rules import onset_certainty
+from observability.incidents.next_steps import STAGE_WORDS, general_steps, pipeline_chain, runbook_of
+from observability.review import incident_stakes, sentences
+
+AROUND = timedelta(days=7)
+MOST_CHANGES, MOST_EXAMPLES, MOST_WEEKS = 4, 3, 8
+CERTAINTY = {"dated": "onset dated", "open": "began before these days", "vague": "onset not dated"}
+DAYS_OF = {"serving/drift": 3, "data/quality": 3, "trust/fairness": 5, "serving/performance": 6}
+"""Analyzers whose `by_day` holds a day, the metric's value, and 1 (n), 3 (interval, n) or 4 (interval, labelled, served) more numbers."""
+FACTS = (column("name", "Fact", width="7.5rem"), column("value", "Value", wide=True))
+CHAIN = (
+    column("stage", "Stage", width="10rem"),
+    column("evidence", "Evidence", wide=True),
+    column("n", "Findings", align="right", width="5rem"),
+)
+CHANGES = (column("at", "When (UTC)", width="9rem"), column("what", "Change", wide=True))
+
+
+@dataclass(frozen=True)
+class OpenIncident:
+    """An incident as its page shows it. scope: in which it was found. window: of its model, None where it is about other records. alert:
+    what people said about it so far. moved: a sentence where it was found in other dates than the reader's.
+    """
+
+    incident: Incident
+    scope: Scope
+    window: Window | None
+    alert: Alert | None
+    moved: str | None = None
+
+    @property
+    def lead(self) -> Finding:
+        """The leading finding."""
+        return self.incident.lead
+
+
+def open_incident(scope: Scope) -> OpenIncident:
+    """The incident of the address; stops with the incidents of the scope where none is named, or where it is nowhere."""
+    named = st.query_params.get("id")
+    with frame.loading_skeleton(320):
+        here = frame.answer_or_stop(lambda: find_incident(named, scope) if named else None)
+    if here is None:
+        if named:
+            words = "is not in this window, in a frozen week or among the alerts."
+            st.warning(formatting.escape_markdown(f"The incident {named[:40]} {words}"), icon=":material/link_off:")
+        incidents.incidents_table("incidents", "Incidents, worst first", load.scope_report(scope).incidents, scope)
+        st.stop()
+    return here
+
+
+def find_incident(named: str, scope: Scope) -> OpenIncident | None:
+    """The incident with an id in the scope, else in the dates in which it was found; None where it is nowhere."""
+    chosen = _same_incident(load.scope_report(scope).incidents, named, None)
+    if chosen is not None:
+        return _opened(chosen, scope)
+    for place, claim in _places_of(named):
+        chosen = _same_incident(load.scope_report(place).incidents, named, claim)
+        if chosen is not None and place.start and place.end:
+            span = formatting.format_span(place.start, place.end)
+            return _opened(chosen, place, f"Not in the chosen window; shown for {span} UTC, where it was found.")
+    return None
+
+
+def _opened(incident: Incident, scope: Scope, moved: str | None = None) -> OpenIncident:
+    """The incident with its window and alert."""
+    known = incident.model in {model.name for model in load.catalog().models}
+    window = load.window(scope, incident.model) if known and incident.model else None
+    alert = alert_of_incident(incident, load_review.current_alerts(), datetime.now(UTC))
+    return OpenIncident(incident, scope.about(incident.model), window, alert, moved)
+
+
+def _places_of(named: str) -> Iterator[tuple[Scope, str | None]]:
+    """Where an incident was seen: the dates of frozen weeks and of its alert, each with the claim of its lead."""
+    for frozen in load_review.frozen_reviews()[:MOST_WEEKS]:
+        body = load_review.frozen_review(frozen.review)
+        for part in (body or {}).get("models", ()):
+            for incident in part["incidents"]:
+                if incident["incident"] == named:
+                    week = Week.parse(frozen.review)
+                    claim = "|".join([incident["analyzer"], incident["subject"], incident["metric"], incident["slice"] or ""])
+                    yield Scope(model=part["model"]).at(week.start, week.end), claim
+    alert = load_review.current_alerts().get(named)
+    if alert is not None:
+        end = load.midnight_after(alert.opened_at)
+        yield Scope(model=alert.model).at(end - AROUND, end), next(iter(alert.claims), None)
+
+
+def _same_incident(found: Sequence[Incident], named: str, claim: str | None) -> Incident | None:
+    """The incident with an id, else the one with a claim: the onset, and so the id, may be estimated differently once labels are in."""
+    by_id = next((incident for incident in found if incident.id == named), None)
+    return by_id or next((incident for incident in found if claim in [finding.claim for finding in incident.findings]), None)
+
+
+def incident_heading(here: OpenIncident) -> None:
+    """The claim in one line, with model, start, state and owner."""
+    incident = here.incident
+    headline = formatting.sentence_markdown(incidents.incident_headline(incident))
+    st.subheader(f"{formatting.status_label(incident.shown_severity)} {headline}", anchor=False)
+    parts = [incident.model, incidents.onset_in_words(incident) or "onset unknown", findings.NEWS_WORDS.get(incident.news or "")]
+    parts += [incident_state_words(here.alert), incident_owner(incident, here.alert) or "no owner"]
+    st.markdown(f":gray[{formatting.escape_markdown(' · '.join(filter(None, parts)))}]")
+    if here.moved:
+        plain_caption(here.moved)
+
+
+def drawn_finding(incident: Incident) -> Finding | None:
+    """The finding whose days the figure shows: the lead, else its worst related finding that has days; None where none has."""
+    return next((finding for finding in incident.findings if not finding_days(finding).empty), None)
+
+
+def finding_days(finding: Finding) -> pd.DataFrame:
+    """A finding's metric by day: period, value, low, high; empty where its evidence has no such days."""
+    width = DAYS_OF.get(finding.analyzer)
+    rows = [row for row in finding.evidence.get("by_day") or [] if len(row) == width]
+    ends = width in (5, 6)
+    table = [(row[0], row[1], row[2] if ends else None, row[3] if ends else None) for row in rows]
+    days = pd.DataFrame(table, columns=["period", "value", "low", "high"])
+    days["period"] = pd.to_datetime(days["period"])
+    return days.astype({"value": float, "low": float, "high": float})
+
+
+def comparison_band(finding: Finding) -> tuple[float, float] | None:
+    """The usual range of a metric: the interval of its baseline, else how far its own past varied; None where neither is known."""
+    evidence = finding.evidence
+    ends = evidence.get("baseline_low"), evidence.get("baseline_high")
+    if ends[0] is not None and ends[1] is not None:
+        return float(ends[0]), float(ends[1])
+    reach = evidence.get("varies_up_to")
+    if finding.analyzer not in ("data/quality", "serving/drift") or not reach:
+        return None
+    least = min(float(evidence.get("past") or 0.0), float(evidence.get("baseline") or 0.0)) if finding.analyzer == "data/quality" else 0.0
+    return least, float(reach)
+
+
+def incident_figure(here: OpenIncident) -> None:
+    """The chart of the leading metric, with onset, event marks and comparison band."""
+    finding = drawn_finding(here.incident)
+    if finding is None:
+        plain_caption(f"{formatting.metric_title(here.lead.metric)} has no values by day. The related page has its figure.")
+        return
+    days, title = finding_days(finding), formatting.metric_title(finding.metric)
+    evidence = finding.evidence
+    name = title if finding.subject in ("model", "score") else f"{title} of {finding.subject}"
+    marks = (
+        load.model_events(here.incident.model, days["period"].min(), days["period"].max() + timedelta(days=1))
+        if here.incident.model
+        else None
+    )
+    figure = charts_incident.incident_line(
+        days,
+        name=name,
+        unit=finding.unit,
+        limit=finding.limit if isinstance(finding.limit, int | float) else None,
+        baseline=evidence.get("baseline"),
+        band=comparison_band(finding),
+        onset=here.incident.onset if onset_certainty(finding) != "vague" else None,
+        marks=marks,
+    )
+    target = None
+    if here.window is not None:
+        period = clicks.ChartPeriod(here.scope, here.window.start, here.window.end)
+        target = clicks.cases_on_click("incident-days", lambda point: clicks.cases_of_period(period, point, days["period"], clicks.EVERY))
+    alt = finding.because.replace("`", "")
+    frame.chart_with_table(figure, days, key="incident-days", alt=alt, metrics=(finding.metric,), on_select=target)
+
+
+def incident_facts_table(here: OpenIncident) -> None:
+    """Where, since when, how sure, who is affected and what it costs."""
+    lead, incident = here.lead, here.incident
+    where = formatting.slice_in_words(lead.slice) if lead.slice else "all predictions" if incident.model else lead.subject
+    rows: list[tuple[str, Cell | str]] = [("Where", where)]
+    rows.append(("Value", {**findings.finding_value_cell(lead), "sub": _compared_with(lead)}))
+    rows.append(("How sure", how_sure(lead)))
+    affected = incident_stake_words(here)
+    rows += [(name, words) for name, words in zip(("Affected", "Cost", "Groups"), affected) if words]
+    rows.append(("Source", {**incidents.source_cell(incident), "t": f"{incident.source} (suspected)"}))
+    draw_table("facts", "Facts of the incident", FACTS, [table_row(name=name, value=value) for name, value in rows], compact=True)
+
+
+def _compared_with(lead: Finding) -> str:
+    """The baseline and the limit of the lead, and the days that it is about."""
+    baseline = lead.evidence.get("baseline")
+    parts = [
+        f"{findings.BASELINES[lead.against]} {formatting.format_value(baseline, lead.unit)}" if isinstance(baseline, int | float) else None
+    ]
+    parts += [f"limit {findings.limit_in_words(lead)}" if lead.limit is not None else None, claim_period(lead)]
+    return ", ".join(filter(None, parts))
+
+
+def how_sure(lead: Finding) -> str:
+    """The corrected p-value, the interval, the number of rows, and whether the onset is dated."""
+    chance = lead.evidence.get("p_adjusted")
+    parts = [f"p {'< 0.001' if chance < 0.001 else f'= {chance:.2g}'}, corrected" if isinstance(chance, int | float) else None]
+    if lead.low is not None and lead.high is not None and lead.low < lead.high:
+        parts.append(f"95 % interval {formatting.format_interval(lead.low, lead.high, lead.unit)}")
+    parts += [f"n = {lead.n:,}", CERTAINTY[onset_certainty(lead)], None if lead.basis == "measured" else lead.basis]
+    return "; ".join(filter(None, parts))
+
+
+def incident_stake_words(here: OpenIncident) -> tuple[str, str, str]:
+    """Affected predictions, estimated cost of their errors, and affected groups, as the weekly review computes them."""
+    if here.window is None or here.incident.model is None:
+        return "", "", ""
+    model = load.catalog().model(here.incident.model)
+    try:
+        found = incident_stakes.incident_stake(load.ask_store, model, here.window, here.incident)
+    except ObservabilityError as error:
+        return error.what, "", ""
+    if "why" in found:
+        return str(found["why"]), "", ""
+    return sentences.touches(found), sentences.error_cost_sentence(found), sentences.group_sentence(found) if found["groups"] else ""
+
+
+def source_table(here: OpenIncident) -> None:
+    """The findings by stage of the pipeline: the suspected source first, then what is consistent with coming from it."""
+    rows = []
+    for place, (stage, own) in enumerate(pipeline_chain(here.incident)):
+        name: Cell = {"t": STAGE_WORDS[stage], "sub": "suspected source" if place == 0 else "consistent with it"}
+        first = own[0]
+        words = first.because.replace("`", "") if place else incidents.incident_headline(here.incident)
+        link = links.finding_link(first, here.scope, formatting.truncate(words, 110))
+        evidence: Cell = {"s": first.shown_severity, **link}
+        rows.append(table_row(stage=name, evidence=evidence, n=str(len(own))))
+    draw_table("sources", "Suspected source and what follows from it", CHAIN, rows, compact=True)
+
+
+def nearest_changes(here: OpenIncident) -> None:
+    """Deploys and other changes nearest to the onset, before it first."""
+    onset = here.incident.onset
+    start, end = (onset - AROUND, onset + timedelta(days=1)) if onset else (here.lead.start, here.lead.end)
+    entries = [entry for entry in load_review.change_ledger(here.incident.model, start, end) if entry.sort not in ("alert", "review")]
+    entries.sort(key=lambda entry: abs(entry.at - (onset or end)))
+    if not entries:
+        st.caption(f"No change was logged from {formatting.format_day(start)} to {formatting.format_day(end)}.")
+        return
+    rows = [
+        table_row(
+            at={"t": formatting.format_minute(entry.at), "sub": _distance(entry.at, onset)}, what={"t": entry.title, "sub": entry.sort}
+        )
+        for entry in entries[:MOST_CHANGES]
+    ]
+    draw_table("near", "Changes nearest to the onset", CHANGES, rows, compact=True)
+
+
+def _distance(at: datetime, onset: datetime | None) -> str | None:
+    """`2 days before the onset`; None without an onset."""
+    if onset is None:
+        return None
+    hours = (at - onset) / timedelta(hours=1)
+    size = formatting.plural(round(abs(hours) / 24), "day") if abs(hours) >= 48 else formatting.plural(round(abs(hours)), "hour")
+    return "at the onset" if abs(hours) < 1 else f"{size} {'before' if hours < 0 else 'after'} the onset"
+
+
+def example_condition(incident: Incident, task: str | None) -> tuple[str, str]:
+    """The condition and order of example predictions: the rows with the missing value, else those with the largest loss."""
+    lead = incident.lead
+    if lead.metric in ("null_rate", "absent_rate") and (missing := clicks.missing_condition(lead.subject)):
+        return missing, clicks.NEWEST
+    if lead.metric == "error_rate":
+        return clicks.error_condition(task, "error_rate"), clicks.NEWEST
+    return clicks.error_condition(task), clicks.LARGEST
+
+
+def example_predictions(here: OpenIncident) -> None:
+    """A few predictions that the incident affects, with links to their cases."""
+    if here.window is None or here.incident.model is None:
+        return
+    model = load.catalog().model(here.incident.model)
+    condition, order = example_condition(here.incident, model.task)
+    onset, window = here.incident.onset, here.window
+    start = max(window.start, onset) if onset and onset < window.end else window.start
+    part = Slice.parse(here.lead.slice) if here.lead.slice else window.slice
+    scope = replace(here.scope.at(start, window.end), slice=part)
+    shown = cases.example_cases(scope, model, condition, order, MOST_EXAMPLES)
+    if shown:
+        link_button("More such predictions", links.link_cell("", "cases", scope, q=condition, order=order), key="more-cases", icon="search")
+
+
+def what_to_do(here: OpenIncident) -> None:
+    """The owner's runbook, else general steps; and links to the pages that help."""
+    model = next((model for model in load.catalog().models if model.name == here.incident.model), None)
+    written = runbook_of(here.incident, model.settings.runbooks) if model else None
+    if written:
+        st.markdown(f"**Runbook**: {formatting.escape_markdown(written)}")
+    else:
+        steps = general_steps(here.incident)
+        st.markdown("\n".join(f"{place}. {formatting.sentence_markdown(step)}" for place, step in enumerate(steps, 1)))
+    with st.container(horizontal=True, gap="small"):
+        for place, step in enumerate(incidents.next_step_links(here.incident, here.scope)):
+            link_button(step["t"], step, key=f"next-{place}")
+        if target := review_link(here.incident):
+            link_button(target["t"], target, key="to-review", icon="groups")
+
+
+def review_link(incident: Incident) -> Cell | None:
+    """The newest frozen week with this incident, and its agenda item; None where no frozen week has it."""
+    for frozen in load_review.frozen_reviews()[:MOST_WEEKS]:
+        body = load_review.frozen_review(frozen.review) or {}
+        for item in body.get("agenda", ()):
+            if incident.id in {about.get("incident") for about in (item["about"], *item.get("also", ()))}:
+                return links.link_cell(f"Review of {frozen.review}", "review", None, review=frozen.review, item=item["item"])
+        known = (each["incident"] for part in body.get("models", ()) for each in part["incidents"])
+        if incident.id in known:
+            return links.link_cell(f"Review of {frozen.review}", "review", None, review=frozen.review, step="incidents")
+    return None
+
+
+def related_findings(here: OpenIncident) -> None:
+    """The other findings, folded."""
+    related = here.incident.collateral
+    if not related:
+        return
+    with st.expander(formatting.plural(len(related), "related finding"), icon=":material/unfold_more:"):
+        findings.findings_table("related", "Related findings, worst first", related, here.scope, most=20)
+
+
+def incident_link(incident: Incident, scope: Scope, text: str) -> dict[str, Any]:
+    """The link to the page of an incident."""
+    return links.link_cell(text, "incident", scope.about(incident.model), id=incident.id)

@@ -1,0 +1,87 @@
+"""The way of a fault through the pipeline, and what to do next: the owner's runbook, else general steps for the suspected source."""
+
+from collections.abc import Mapping
+
+from observability.core.finding import Finding, worst_first
+from observability.incidents.grouping import Incident
+from observability.incidents.grouping_rules import STAGES, Stage, pipeline_stage, reports_broken_values
+
+STAGE_WORDS: dict[Stage, str] = {
+    "run": "Training run",
+    "arrival": "Arrival of records",
+    "service": "Service",
+    "label": "Labels",
+    "input": "Inputs",
+    "slice": "Inputs in a slice",
+    "score": "Scores",
+    "outcome": "Outcomes",
+    "fairness": "Fairness",
+    "explanation": "Explanations",
+    "energy": "Energy",
+    "cost": "Cost",
+    "other": "Other",
+}
+STEPS: dict[str, tuple[str, ...]] = {
+    "broken": (
+        "Ask who sends {subject} what changed at the onset.",
+        "Repair the feed, and send the affected values again.",
+        "Until then, treat affected predictions as uncertain.",
+    ),
+    "input": (
+        "Check whether the feed or the population changed at the onset.",
+        "Compare the errors of affected predictions with the others.",
+        "If the change is real and lasts, retrain or renew the reference.",
+    ),
+    "label": (
+        "Check guideline, annotators and label feed since the onset.",
+        "Relabel a sample blind.",
+        "Judge performance again on the corrected labels.",
+    ),
+    "model": (
+        "Compare with the previous version on the same rows.",
+        "Read the cases with the largest loss.",
+        "Roll back, retrain, or change the threshold.",
+    ),
+    "system": (
+        "Check sender, service and hosts since the onset.",
+        "Restore them, and load what is missing.",
+        "Check that the figures return to their usual range.",
+    ),
+    "standing": (
+        "Decide whether this level is acceptable, and until when.",
+        "If it is, renew the reference or set a limit of your own.",
+        "If it is not, retrain.",
+    ),
+}
+"""General steps by kind of fault."""
+ANY = "all"
+"""The name of the runbook for every incident of a model."""
+
+
+def pipeline_chain(incident: Incident) -> list[tuple[Stage, list[Finding]]]:
+    """The findings of an incident by stage: the stage of the suspected source first, then the others in the order in which a fault
+    propagates; the lead first in its stage, then worst first.
+    """
+    by_stage: dict[Stage, list[Finding]] = {}
+    for finding in (incident.lead, *worst_first(list(incident.collateral))):
+        by_stage.setdefault(pipeline_stage(finding), []).append(finding)
+    first = pipeline_stage(incident.lead)
+    return [(stage, by_stage[stage]) for stage in (first, *(stage for stage in STAGES if stage != first)) if stage in by_stage]
+
+
+def runbook_of(incident: Incident, runbooks: Mapping[str, str]) -> str | None:
+    """The owner's runbook for an incident: that of the leading analyzer, else of the suspected source, else for all; None without one."""
+    names = (incident.lead.analyzer, incident.source, ANY)
+    return next((runbooks[name] for name in names if runbooks.get(name)), None)
+
+
+def general_steps(incident: Incident) -> tuple[str, ...]:
+    """What to do next where the owner wrote no runbook."""
+    lead = incident.lead
+    kind: str = incident.source
+    if incident.standing:
+        kind = "standing"
+    elif kind == "input" and reports_broken_values(lead):
+        kind = "broken"
+    subject = "the inputs" if lead.subject in ("model", "score") else f"`{lead.subject}`"
+    return tuple(step.format(subject=subject) for step in STEPS[kind])

@@ -1,0 +1,169 @@
+"""The page of an incident tells its whole story from the findings, within a budget of words; what people do about it is a record."""
+
+from datetime import timedelta
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from observability.alerts import alert_log
+from observability.alerts.alert_state import alerts_from_records
+from observability.core.finding import Finding
+from observability.core.settings import ModelSettings, parse_settings
+from observability.dashboard import load, open_tasks
+from observability.dashboard.overview import incident_actions, incident_page
+from observability.dashboard.scope import Scope
+from observability.incidents.grouping import Incident
+from observability.incidents.next_steps import general_steps, pipeline_chain, runbook_of
+from tests.support.dashboard_pages import WHOLE, opened, tables, words
+from tests.support.dashboard_world import END, START, World
+
+WORDS, ABOVE_FIGURE = 250, 60
+
+
+def worst(model: str = "price") -> Incident:
+    """The worst incident of a model of the world over its whole window."""
+    return load.scope_report(Scope(model=model).at(START, END)).incidents[0]
+
+
+def page_of(incident: Incident) -> AppTest:
+    return opened("incident", id=incident.id, model=str(incident.model), **WHOLE)
+
+
+def visible_words(app: AppTest) -> str:
+    """The unfolded text of the page's own area: headings, texts and cells of tables, without popovers and expanders."""
+    parts: list[str] = []
+    for each in app.main.children.values():
+        parts += unfolded(each)
+    return " ".join(parts)
+
+
+def unfolded(block) -> list[str]:
+    if getattr(block, "type", "") in ("popover", "expander", "expandable"):
+        return []
+    if hasattr(block, "children"):
+        return [text for child in block.children.values() for text in unfolded(child)]
+    if block.type == "bidi_component":
+        import json
+
+        table = json.loads(block.proto.json)
+        cells = [cell for row in table["rows"] for cell in row["cells"].values()]
+        return [f"{cell.get('t') or ''} {cell.get('sub') or ''}" for cell in cells]
+    return [str(block.value)] if block.type in ("title", "header", "subheader", "markdown", "caption") else []
+
+
+def test_an_incident_is_told_on_one_page(current: World) -> None:
+    incident = worst()
+    app = page_of(incident)
+    shown, found = words(app), tables(app)
+    assert incident.lead.subject in shown
+    facts = {row["cells"]["name"]["t"]: row["cells"]["value"] for row in found["Facts of the incident"]["rows"]}
+    assert facts["Value"]["t"] and f"n = {incident.lead.n:,}" in facts["How sure"]["t"]
+    assert "predictions" in facts["Affected"]["t"]
+    sources = found["Suspected source and what follows from it"]["rows"]
+    assert sources[0]["cells"]["stage"]["sub"] == "suspected source"
+    (related,) = [int(each.label.split()[0]) for each in app.expander if "related finding" in each.label]
+    assert sum(int(row["cells"]["n"]["t"]) for row in sources) == 1 + related >= 1 + len(incident.collateral), "each is counted once"
+    cases = found[next(caption for caption in found if caption.startswith("Example predictions"))]["rows"]
+    assert cases and cases[0]["cells"]["case"]["go"]["page"] == "case"
+    assert len(app.get("plotly_chart")) == 1
+    assert len(visible_words(app).split()) <= WORDS, visible_words(app)
+
+
+def test_an_incident_that_is_nowhere_is_said_and_the_others_are_listed(current: World) -> None:
+    app = opened("incident", id="0123456789abcdef", model="price", **WHOLE)
+    assert "is not in this window, in a frozen week or among the alerts" in words(app)
+    assert "Incidents, worst first" in tables(app)
+
+
+def test_what_people_do_is_kept_and_found_by_its_alert(current: World) -> None:
+    incident = worst()
+    app = page_of(incident)
+    app.text_input(key="incident-person-box").input("Ann").run()
+    app.button_group(key="incident-does").set_value("assign").run()
+    app.text_input(key="incident-to").input("Bob").run()
+    app.button(key="incident-save").click().run()
+    assert "Bob" in words(app)
+    app.text_area(key="incident-comment-0").input("The <b>depot</b> changed its scanner")
+    app.button(key="incident-comment-save-0").click().run()
+    assert "The <b>depot</b> changed its scanner" in words(app)
+    app.button_group(key="incident-does").set_value("resolve").run()
+    assert app.button(key="incident-save").disabled, "a resolution needs a reason"
+    app.button_group(key="incident-reason").set_value("expected_change").run()
+    app.button(key="incident-save").click().run()
+    (alert,) = [each for each in alert_log.alerts_by_incident(current.store, END).values() if each.incident == incident.id]
+    assert (alert.state, alert.reason, alert.assignee, alert.useful) == ("resolved", "expected_change", "Bob", False)
+    said = [(each["author"], each["says"]) for each in alert_log.alert_records(current.store, incident.id)]
+    assert said == [("Ann", "opened"), ("Ann", "assigned"), ("Ann", "note"), ("Ann", "resolved")]
+    later = opened("incident", id=incident.id, **WHOLE)
+    assert "Resolved: expected change" in words(later)
+    home = opened("health", **WHOLE)
+    (row,) = [row for row in tables(home)["Incidents that are snoozed or resolved"]["rows"] if row["cells"]["act"]["act"] == incident.id]
+    assert (row["cells"]["owner"]["t"], row["cells"]["state"]["t"]) == ("Bob", "Resolved: expected change")
+    listed = tables(home).get("Incidents, worst first", {"rows": []})["rows"]
+    assert incident.id not in {row["cells"].get("act", {}).get("act") for row in listed}
+    assert "cannot tell yet" in words(home) and "1 expected change" in words(home)
+
+
+def finding(subject="age", analyzer="data/quality", metric="null_rate", severity="act", **more) -> Finding:
+    about = (analyzer, "m", "1", subject, metric, 0.4, 500, severity, "…")
+    return Finding(*about, START, END, "reference", unit="share", **more)
+
+
+def incident_of(lead: Finding, *beside: Finding, source="input", standing=False) -> Incident:
+    return Incident("i1", "m", source, lead, beside, "act", START, None, "…", standing)
+
+
+def test_the_chain_begins_at_the_suspected_source() -> None:
+    fall = finding("model", "serving/performance", "accuracy")
+    made = pipeline_chain(incident_of(finding(), fall, finding("income", severity="watch"), finding("model", "trust/fairness", "accuracy")))
+    assert [(stage, len(own)) for stage, own in made] == [("input", 2), ("outcome", 1), ("fairness", 1)]
+    assert made[0][1][0].subject == "age"
+
+
+@pytest.mark.parametrize(
+    ("runbooks", "text"),
+    [({}, None), ({"all": "Call Ann"}, "Call Ann"), ({"all": "x", "input": "y"}, "y"), ({"input": "y", "data/quality": "z"}, "z")],
+)
+def test_the_runbook_that_fits_best_is_shown(runbooks, text) -> None:
+    assert runbook_of(incident_of(finding()), runbooks) == text
+
+
+def test_every_kind_of_fault_has_steps() -> None:
+    for source in ("input", "label", "model", "system"):
+        for lead in (finding(), finding("model", "serving/drift", "psi")):
+            assert len(general_steps(incident_of(lead, source=source))) == 3
+    assert "`age`" in general_steps(incident_of(finding()))[0]
+    assert "acceptable" in general_steps(incident_of(finding(), standing=True))[0]
+
+
+def test_runbooks_are_settings() -> None:
+    made = parse_settings({"settings": {"runbooks": {"input": "Call the weather desk."}}}, ModelSettings())
+    assert made.runbooks == {"input": "Call the weather desk."}
+
+
+def test_days_and_band_of_a_finding_are_read_from_its_evidence() -> None:
+    days = [["2026-03-02", 0.1, 200], ["2026-03-03", 0.3, 180]]
+    lead = finding(evidence={"by_day": days, "baseline": 0.05, "past": 0.02, "varies_up_to": 0.09})
+    frame = incident_page.finding_days(lead)
+    assert frame["value"].tolist() == [0.1, 0.3] and frame["low"].isna().all()
+    assert incident_page.comparison_band(lead) == (0.02, 0.09)
+    measured = finding("model", "serving/performance", "accuracy", evidence={"by_day": [["2026-03-02", 0.8, 0.7, 0.9, 90, 100]], "baseline_low": 0.78, "baseline_high": 0.82})  # fmt: skip
+    assert incident_page.finding_days(measured)[["low", "high"]].to_numpy().tolist() == [[0.7, 0.9]]
+    assert incident_page.comparison_band(measured) == (0.78, 0.82)
+    money = finding("model", "operations/cost", "cost_per_thousand", evidence={"by_day": [["2026-03-02", 100.0, 4.0]]})
+    assert incident_page.finding_days(money).empty, "rows and amounts are not the metric"
+    assert incident_page.drawn_finding(incident_of(money, measured)) is measured
+
+
+def test_an_incident_is_folded_while_it_is_snoozed(current: World) -> None:
+    lead = finding()
+    incident, other = incident_of(lead), Incident("i2", "n", "model", finding("plan", severity="watch"), (), "watch", None, None, "`plan` fell.")
+    opening = {"kind": "alert", "incident": "i0", "at": START, "author": "bob", "says": "opened", "model": "m", "claims": [lead.claim]}
+    snooze = {"kind": "alert", "incident": "i0", "at": START, "author": "bob", "says": "snoozed", "until": END}
+    for now, folded in ((END - timedelta(days=1), ["i1"]), (END, [])):
+        alerts = alerts_from_records([opening, snooze], now)
+        listed, settled = open_tasks.incident_inbox_rows([], [incident, other], Scope(), alerts, now)
+        assert [row["cells"]["act"]["act"] for row in settled] == folded, "the alert of the same claim, whatever its onset"
+        assert len(listed) + len(settled) == 2
+    assert incident_actions.incident_state_words(alerts_from_records([opening, snooze], START)["i0"]) == "Snoozed until 16 Mar 2026"
+    assert incident_actions.incident_state_words(None) == "Open"
