@@ -39,6 +39,11 @@ def person_name_box(key: str = "person") -> str | None:
     return st.session_state.get(NAME_KEY) or None
 
 
+def person_name_or_none() -> str | None:
+    """The name given in this session; None where none was given."""
+    return st.session_state.get(NAME_KEY) or None
+
+
 def person_name_or_default() -> str:
     """The name given in this session, else a general one."""
     return current_person().name or str(st.session_state.get(NAME_KEY) or "Somebody at the dashboard")

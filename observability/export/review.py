@@ -20,7 +20,7 @@ from observability.core.errors import UsageError
 from observability.core.finding import iso
 from observability.export import svg as export_svg
 from observability.export.csv import inert_text
-from observability.review import decision_evidence, meeting
+from observability.review import agenda_figures, decision_evidence, meeting
 from observability.review import sentences as review_words
 from observability.review.agenda import Arranged, Item, arranged
 from observability.review.freeze import found, outcomes, said_about
@@ -87,6 +87,9 @@ def rendered(
         anchors={item.item: f"item-{place}" for place, item in enumerate(agenda.items, 1)},
         on_agenda={incident: place for place, item in enumerate(agenda.items, 1) for incident in item.incidents},
         outcomes={item: {**entry, "at": iso(entry["at"])} for item, entry in outcomes(words).items()},
+        figures=(figures := {item.item: figure for item in agenda.items if (figure := agenda_figures.item_figure(body, item))}),
+        drawings={name: item_drawing(figure) for name, figure in figures.items()},
+        closed={**ended, "at": iso(ended["at"])} if (ended := meeting.closed_by(words)) else None,
         agreed=agreed,
         action_of={action["action"]: action for action in agreed},
         later=later or {},
@@ -210,6 +213,13 @@ def chart(part: Body) -> Markup:
     label = f"{title} of {part['model']} by day. {finding['because']}"
     words = title + ("; dashed: limit" if limit is not None else "") + ("; dotted: estimated" if estimates else "")
     return export_svg.line_drawing(points, label=label, limit=limit, words=words, share=finding["unit"] == "share", dashed=dashed)
+
+
+def item_drawing(figure: agenda_figures.ItemFigure) -> Markup:
+    """The metric of an agenda item by day as an SVG chart; empty where it has no days."""
+    words = figure.title + ("; dashed: limit" if figure.limit is not None else "")
+    share, label = figure.finding["unit"] == "share", f"{figure.title} of {figure.model} by day. {figure.finding['because']}"
+    return export_svg.line_drawing(figure.days, label=label, limit=figure.limit, words=words, share=share)
 
 
 def minutes(store: "Store", review: str) -> str:

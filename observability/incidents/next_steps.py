@@ -47,6 +47,11 @@ STEPS: dict[str, tuple[str, ...]] = {
         "Restore them, and load what is missing.",
         "Check that the figures return to their usual range.",
     ),
+    "run": (
+        "Open the run: its curves, its slow ranks, its devices.",
+        "Compare with the last run that was fine.",
+        "Repair the host or the settings, and repeat the run.",
+    ),
     "standing": (
         "Decide whether this level is acceptable, and until when.",
         "If it is, renew the reference or set a limit of your own.",
@@ -54,8 +59,15 @@ STEPS: dict[str, tuple[str, ...]] = {
     ),
 }
 """General steps by kind of fault."""
+RECORDS = frozenset(("run", "project", "source", "dataset", "batch", "device"))
+"""Prefixes of the subjects of findings that are about other records than predictions."""
 ANY = "all"
 """The name of the runbook for every incident of a model."""
+
+
+def is_about_predictions(incident: Incident) -> bool:
+    """Whether an incident concerns a model's predictions, and not a training run, a batch, a data set or a labelling project."""
+    return incident.model is not None and incident.lead.subject.partition(":")[0] not in RECORDS
 
 
 def pipeline_chain(incident: Incident) -> list[tuple[Stage, list[Finding]]]:
@@ -81,6 +93,8 @@ def general_steps(incident: Incident) -> tuple[str, ...]:
     kind: str = incident.source
     if incident.standing:
         kind = "standing"
+    elif pipeline_stage(lead) == "run":
+        kind = "run"
     elif kind == "input" and reports_broken_values(lead):
         kind = "broken"
     subject = "the inputs" if lead.subject in ("model", "score") else f"`{lead.subject}`"

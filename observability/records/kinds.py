@@ -281,7 +281,7 @@ _ALL = (
             _text("item", "the item's id"),
             AT,
             _text("author", "who wrote it"),
-            _text("does", "what happens to the item", "pin", "unpin", "rank", "add", "accept", "watch", "act", "reopen", "note"),
+            _text("does", "what happens to the item", "pin", "unpin", "rank", "add", "accept", "watch", "act", "reopen", "note", "close"),
         ),
         (_text("text", "in words"), MODEL, _text("action", "the id of the resulting action")),
     ),

@@ -1,6 +1,6 @@
 """What a review meeting agreed: its actions with owner, due date and stage, for the page and every export."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from observability.core.finding import iso
@@ -42,6 +42,19 @@ def action_body(item: DecisionItem) -> Body:
         "author": item.first.author,
         "at": iso(item.first.at),
     }
+
+
+MEETING = "meeting"
+"""The item of the records that close a meeting and open it again."""
+
+
+def closed_by(said: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The record that closed a meeting; None while it is open. said: the entries of its review, oldest first."""
+    closed: Mapping[str, Any] | None = None
+    for entry in said:
+        if entry["item"] == MEETING and entry["does"] in ("close", "reopen"):
+            closed = entry if entry["does"] == "close" else None
+    return closed
 
 
 def stage_of_action(action: Mapping[str, Any]) -> Stage:

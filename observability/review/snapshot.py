@@ -38,7 +38,7 @@ Progress = Callable[[float, str], None]
 FORMAT = 6
 """Version of the stored format; pages note an older one."""
 KEPT_EVIDENCE = frozenset(("by_day", "baseline", "baseline_low", "baseline_high", "baseline_n"))
-KEPT_EVIDENCE |= frozenset(("currency", "coverage", "effect", "worse_by", "column"))
+KEPT_EVIDENCE |= frozenset(("currency", "coverage", "effect", "worse_by", "column", "varies_up_to"))
 """Evidence of findings that charts and comparisons of the review read."""
 COMING_DAYS = 14
 MOST_FINDINGS = 200

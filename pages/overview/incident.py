@@ -12,7 +12,6 @@ from observability.dashboard.overview import incident_actions, incident_page
 scope = frame.begin_fleet_page("incident", anyway=bool(other_records.other_records_present()))
 here = incident_page.open_incident(scope)
 incident_page.incident_heading(here)
-frame.sampling_notice([here.window] if here.window else [])
 chart, facts = st.columns([3, 2], gap="medium")
 with chart:
     incident_page.incident_figure(here)
@@ -23,7 +22,6 @@ with evidence:
     st.subheader("Suspected source", anchor=False)
     incident_page.source_table(here)
     incident_page.related_findings(here)
-    st.subheader("Example predictions", anchor=False)
     incident_page.example_predictions(here)
 with work:
     st.subheader("Nearest changes", anchor=False)
@@ -34,3 +32,4 @@ with work:
     incident_actions.incident_history(here.alert)
     incident_actions.incident_forms(here.incident, here.alert, "incident")
     incident_actions.comment_form(here.incident, here.alert, "incident")
+frame.sampling_notice([here.window] if here.window else [])

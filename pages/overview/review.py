@@ -11,7 +11,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.dashboard import frame, person_name
 from observability.dashboard.review import agenda, decisions, review, steps
-from observability.review import sentences
+from observability.review import meeting, sentences
 from observability.review.snapshot import FORMAT
 
 frame.begin_fleet_page("review")
@@ -28,6 +28,10 @@ review.step_navigation(room)
 st.header(review.STEP_TITLES[room.step], anchor=False)
 if room.step in review.STEPS_WITH_FORMS:
     room = replace(room, author=person_name.person_name_box())
+    if closed := meeting.closed_by(room.said):
+        when = formatting.format_minute(closed["at"])
+        st.info(formatting.escape_markdown(f"The meeting was closed by {closed['author']}, {when} UTC. Open it again under Decisions."))
+        room = replace(room, author=room.author if room.step == "promises" else None)
 if room.step == "agenda":
     agenda.agenda_step(room)
     steps.restated_since(room)

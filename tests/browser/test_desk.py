@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from observability.alerts import alarm_rules
+from tests.browser.accessibility import serious
 from tests.browser.conftest import Visit
 from tests.browser.pages import heading, said, settle, tables, until, words
 from tests.support import review_world
@@ -98,6 +99,32 @@ def test_an_alert_is_answered(desk: Dashboard, visit: Visit) -> None:
     assert (row["State"]["text"], row["State"]["sub"]) == ("Acknowledged", "by Bob")
     page.get_by_role("button", name="Yes").click()
     said(page, "1 of 1 rated alerts were useful")
+
+
+def test_an_incident_is_resolved_from_the_first_page_by_keys_and_told_on_its_own(desk: Dashboard, visit: Visit) -> None:
+    page = visit(f"{desk.url}/?{DATES}")
+    said(page, "Keys: j, k move")
+    before = tables(page)["Incidents, worst first"]
+    page.keyboard.press("j")
+    page.keyboard.press("e")
+    dialog = page.get_by_role("dialog")
+    name = dialog.get_by_role("textbox", name="Your name")
+    name.fill("Bob")
+    name.press("Enter")
+    dialog.get_by_text("False alarm").click()
+    settle(page)
+    dialog.get_by_role("button", name="Resolve").last.click()
+    page.get_by_text("1 incident snoozed or resolved").click()
+    (row,) = until(page, "Incidents that are snoozed or resolved", lambda rows: len(rows) == 1)
+    assert (row["State"]["text"], row["Incident"]["text"]) == ("Resolved: false alarm", before[0]["Incident"]["text"])
+    page.get_by_role("table", name="Incidents that are snoozed or resolved").get_by_role("link").click()
+    page.wait_for_url("**/incident?**id=**")
+    settle(page)
+    said(page, "Resolved: false alarm")
+    assert page.locator(".st-key-incident-days .js-plotly-plot").count() == 1
+    assert serious(page) == []
+    page = visit(f"{desk.url}/actions")
+    said(page, "No action items yet.")
 
 
 def test_the_ledger_lists_the_deploy(desk: Dashboard, visit: Visit) -> None:

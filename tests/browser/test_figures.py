@@ -199,7 +199,10 @@ def changed(changing: Dashboard, left_open: Page, served: Rows) -> Rows:
 
 
 TOGETHER = dict.fromkeys(
-    ("alerts", "batches", "cases", "changes", "cleaning", "datasets", "lab", "labelling", "requests", "rules", "slices", "why_changed"),
+    (
+        *("actions", "alerts", "batches", "cases", "changes", "cleaning", "datasets", "incident", "lab", "labelling", "requests", "rules"),
+        *("slices", "why_changed"),
+    ),
     "test_desk.py",
 )
 """Pages that are read in a test which is not called after them."""

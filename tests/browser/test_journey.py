@@ -78,21 +78,19 @@ def test_a_slice_of_the_worst_level_is_one_click_away(fleet: Dashboard, visit: V
     assert page.get_by_role("combobox", name="Column").input_value() == "carrier"
 
 
-def test_an_incident_on_the_first_page_unfolds_into_findings_that_lead_to_what_they_are_about(fleet: Dashboard, visit: Visit) -> None:
+def test_an_incident_on_the_first_page_leads_to_its_page_and_on_to_what_its_findings_are_about(fleet: Dashboard, visit: Visit) -> None:
     page = visit(fleet.url)
     worst = page.get_by_role("table", name="Incidents, worst first").get_by_role("link").filter(has_text="is null in").first
     address = worst.get_attribute("href")
-    assert address and "incident=" in address
+    assert address and "/incident?" in address
     worst.click()
-    page.wait_for_url("**/findings?**incident=**")
+    page.wait_for_url("**/incident?**id=**")
     settle(page)
     said(page, "Suspected source")
-    table = page.get_by_role("table", name="Findings, worst first")
-    assert table.get_by_role("link").count() > 8, "what is folded on the first page is unfolded here"
+    page.get_by_text("related findings").click()
+    table = page.get_by_role("table", name="Related findings, worst first")
+    assert table.get_by_role("link").count() > 7, "what is folded on the first page is unfolded here"
     table.get_by_role("link").filter(has_text="moved").first.click()
-    page.wait_for_url("**finding=**")
-    settle(page)
-    page.get_by_role("button", name="Open the page that shows it").click()
     page.wait_for_url("**/drift?**feature=**")
     settle(page)
     feature = page.url.split("feature=")[1].split("&")[0]

@@ -10,10 +10,12 @@ from observability.alerts.alert_state import alerts_from_records
 from observability.core.finding import Finding
 from observability.core.settings import ModelSettings, parse_settings
 from observability.dashboard import load, open_tasks
+from observability.dashboard.charts.incident import incident_line
 from observability.dashboard.overview import incident_actions, incident_page
 from observability.dashboard.scope import Scope
+from observability.incidents.daily_values import comparison_band
 from observability.incidents.grouping import Incident
-from observability.incidents.next_steps import general_steps, pipeline_chain, runbook_of
+from observability.incidents.next_steps import general_steps, is_about_predictions, pipeline_chain, runbook_of
 from tests.support.dashboard_pages import WHOLE, opened, tables, words
 from tests.support.dashboard_world import END, START, World
 
@@ -132,6 +134,10 @@ def test_every_kind_of_fault_has_steps() -> None:
     for source in ("input", "label", "model", "system"):
         for lead in (finding(), finding("model", "serving/drift", "psi")):
             assert len(general_steps(incident_of(lead, source=source))) == 3
+    slow = finding("run:r1/rank:2", "training/runs", "straggler_score")
+    assert "Open the run" in general_steps(incident_of(slow, source="system"))[0]
+    assert not is_about_predictions(incident_of(slow)), "a slow rank affects no prediction, and costs no errors"
+    assert is_about_predictions(incident_of(finding()))
     assert "`age`" in general_steps(incident_of(finding()))[0]
     assert "acceptable" in general_steps(incident_of(finding(), standing=True))[0]
 
@@ -146,18 +152,29 @@ def test_days_and_band_of_a_finding_are_read_from_its_evidence() -> None:
     lead = finding(evidence={"by_day": days, "baseline": 0.05, "past": 0.02, "varies_up_to": 0.09})
     frame = incident_page.finding_days(lead)
     assert frame["value"].tolist() == [0.1, 0.3] and frame["low"].isna().all()
-    assert incident_page.comparison_band(lead) == (0.02, 0.09)
+    assert comparison_band(lead.analyzer, lead.evidence) == (0.02, 0.09, "range of its own past")
     measured = finding("model", "serving/performance", "accuracy", evidence={"by_day": [["2026-03-02", 0.8, 0.7, 0.9, 90, 100]], "baseline_low": 0.78, "baseline_high": 0.82})  # fmt: skip
     assert incident_page.finding_days(measured)[["low", "high"]].to_numpy().tolist() == [[0.7, 0.9]]
-    assert incident_page.comparison_band(measured) == (0.78, 0.82)
+    assert comparison_band(measured.analyzer, measured.evidence) == (0.78, 0.82, "95 % interval of the baseline")
     money = finding("model", "operations/cost", "cost_per_thousand", evidence={"by_day": [["2026-03-02", 100.0, 4.0]]})
     assert incident_page.finding_days(money).empty, "rows and amounts are not the metric"
     assert incident_page.drawn_finding(incident_of(money, measured)) is measured
 
 
+def test_the_figure_draws_an_onset_only_where_the_days_hold_it() -> None:
+    series = incident_page.days_frame([(f"2026-03-0{day}", day / 10, None, None) for day in range(2, 8)])
+    style = {"name": "Null rate", "unit": "share", "band": (0.1, 0.2, "range of its own past"), "limit": 0.3, "baseline": 0.15}
+    for onset, drawn in ((START + timedelta(days=2), 1), (START, 0), (None, 0)):
+        notes = [each.text for each in incident_line(series, onset=onset, **style).layout.annotations]
+        assert notes.count("onset") == drawn and {"range of its own past", "limit", "baseline"} <= set(notes)
+
+
 def test_an_incident_is_folded_while_it_is_snoozed(current: World) -> None:
     lead = finding()
-    incident, other = incident_of(lead), Incident("i2", "n", "model", finding("plan", severity="watch"), (), "watch", None, None, "`plan` fell.")
+    incident, other = (
+        incident_of(lead),
+        Incident("i2", "n", "model", finding("plan", severity="watch"), (), "watch", None, None, "`plan` fell."),
+    )
     opening = {"kind": "alert", "incident": "i0", "at": START, "author": "bob", "says": "opened", "model": "m", "claims": [lead.claim]}
     snooze = {"kind": "alert", "incident": "i0", "at": START, "author": "bob", "says": "snoozed", "until": END}
     for now, folded in ((END - timedelta(days=1), ["i1"]), (END, [])):

@@ -227,6 +227,40 @@ def test_a_decision_about_a_version_names_it(store: Database) -> None:
     assert (decision.fields["version"], decision.fields["choice"]) == ("1", "hold")
 
 
+def test_every_action_is_listed_with_owner_due_date_and_state(store: Database) -> None:
+    store.write_records(
+        [{"kind": "action", "action": "b1", "author": "zoe", "text": "Ask <i>them</i>", "owner": "bob", "model": "eta", "due": BROKEN.end}]
+    )
+    app = opened("actions")
+    (table,) = [found for caption, found in tables(app).items() if caption.startswith("Action items, open ones first")]
+    rows = {row["cells"]["what"]["t"]: row["cells"] for row in table["rows"]}
+    assert set(rows) == {str(action.fields.get("text")) for action in store.actions()}
+    assert (rows["Ask <i>them</i>"]["who"]["t"], rows["Ask <i>them</i>"]["stage"]["t"]) == ("bob", "assigned")
+    assert rows["Ask <i>them</i>"]["due"] == {"t": f"{BROKEN.end:%Y-%m-%d}", "s": "act", "sub": "overdue"}
+    assert rows["Log kilometres again"]["what"]["go"]["parameters"] == {"review": str(BROKEN), "step": "promises"}
+
+
+def test_a_closed_meeting_takes_no_more_words_until_it_is_opened_again(store: Database) -> None:
+    app = enter("Ann", BROKEN, step="decide")
+    press(app, "Close the meeting")
+    assert "The meeting was closed by Ann" in words(app) and not [each for each in app.text_input if each.label == "Decision"]
+    item = freeze.found(store, str(BROKEN))["agenda"][0]["item"]
+    there = enter("Bob", BROKEN, item=item)
+    assert "The meeting is closed." in words(there) and not [each for each in there.button if each.label == "Pin"]
+    press(enter("Ann", BROKEN, step="decide"), "Open the meeting again")
+    assert "The meeting was closed" not in words(enter("Bob", BROKEN, item=item))
+
+
+def test_an_item_shows_its_line_and_leads_to_its_incident(store: Database) -> None:
+    item = freeze.found(store, str(BROKEN))["agenda"][0]
+    app = opened("review", review=str(BROKEN), item=item["item"])
+    assert len(app.get("plotly_chart")) == 1 and "this week" in words(app)
+    assert [each.label for each in app.button if each.label == "Open the incident"] == ["Open the incident"]
+    known = item["about"]["incident"]
+    page = opened("incident", id=known, model="eta")
+    assert "where it was found" in words(page) or "Suspected source and what follows from it" in tables(page)
+
+
 def test_an_alert_is_snoozed_until_it_gets_worse_and_judged_once(store: Database) -> None:
     alert = {"kind": "alert", "incident": "i9", "at": NOW, "author": "the dashboard", "says": "opened", "model": "eta", "severity": "act"}
     store.write_records([alert | {"title": "km is odd", "source": "input", "rule": "serving/drift/psi", "value": 0.4}])

@@ -17,9 +17,11 @@ from observability.core.errors import NotFoundError, UsageError
 from observability.dashboard.overview import changes
 from observability.export import review as export_review
 from observability.review import freeze
+from observability.review.agenda_figures import item_figure
 from observability.review.case_verdicts import week_verdicts
 from observability.review.change_log import entries
 from observability.review.decision_evidence import Evidence
+from observability.review.meeting import MEETING, closed_by
 from observability.review.metric_movement import Target, metric_movement, movement_of_action
 from observability.review.snapshot import week_snapshot
 from tests.support import review_world
@@ -237,6 +239,37 @@ def test_the_files_hold_what_was_said_and_nothing_in_them_runs(store, broken):
     assert [(each[4], each[7], each[8][:10]) for each in rows if each[1] == "action"] == [("assigned", "bob", due)]
     assert export_review.inert_cells(["=1+1", "@x", "fine", None]) == ["'=1+1", "'@x", "fine", ""]
     assert export_review.chat("<!here> @all `km` https://x") == "\\<!here\\> @\u2060all `km` https:\u2060//x"
+
+
+def test_an_agenda_item_has_its_line_the_reference_beside_current_and_the_worst_slice(store, broken):
+    item = export_review.items_of(broken)[0]
+    figure = item_figure(broken, item)
+    assert figure is not None and figure.model == "eta" and len(figure.days) >= 7
+    assert figure.title in figure.comparison and "this week" in figure.comparison and "n = " in figure.comparison
+    html = page(store, str(BROKEN))
+    first = html.partition('<li id="item-1">')[2].partition("</li>")[0]
+    assert "<svg" in first and figure.comparison in first
+    found = {"analyzer": "serving/slices", "slice": "replica=r1", "severity": "act", "id": "s1", "metric": "mae", "unit": ""}
+    part = {
+        **broken["models"][0],
+        "findings": [*broken["models"][0]["findings"], found | {"value": 9.0, "low": 8.0, "high": 10.0, "n": 40}],
+    }
+    assert (
+        item_figure({**broken, "models": [part]}, item).worst_words
+        == "Worst slice: replica = r1, Mean absolute error 9.00 (8.00 to 10.0), n = 40."
+    )
+    assert item_figure(broken, replace(item, about={}, also=())) is None, "an item about no finding has no figure"
+
+
+def test_a_meeting_is_closed_and_opened_again(store, broken):
+    about = {"kind": "agenda", "review": str(BROKEN), "item": MEETING, "author": "zoe"}
+    store.write_records([about | {"does": "close", "at": NOW + timedelta(days=3)}])
+    assert closed_by(freeze.said_about(store, str(BROKEN)))["author"] == "zoe"
+    html = page(store, str(BROKEN))
+    assert "The meeting was closed by zoe" in html and invalid(html) == []
+    assert export_review.review_json(store, broken)["meeting"]["agenda"][-1]["does"] == "close"
+    store.write_records([about | {"does": "reopen", "at": NOW + timedelta(days=4)}])
+    assert closed_by(freeze.said_about(store, str(BROKEN))) is None
 
 
 def test_the_ledger_holds_the_deploy_and_the_decision(store, broken):

@@ -9,6 +9,7 @@ from observability.core.time import naive_utc
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 from observability.dashboard.charts import time as charts_time
+from observability.incidents.daily_values import Band
 
 
 def incident_line(
@@ -18,26 +19,29 @@ def incident_line(
     unit: str,
     limit: float | None = None,
     baseline: float | None = None,
-    band: tuple[float, float] | None = None,
+    band: Band | None = None,
     onset: datetime | None = None,
     marks: pd.DataFrame | None = None,
 ) -> go.Figure:
     """The leading metric by day: line with interval, shaded comparison band, limit, onset and event marks.
 
-    series: period, value, low, high. band: the usual range, as the interval of the reference.
+    series: period, value, low, high. band: the usual range and whose it is. onset: drawn where it lies after the first day; an earlier one
+    is not dated by these days.
     """
     figure = go.Figure()
     if band is not None and len(series):
         figure.add_hrect(y0=band[0], y1=band[1], fillcolor=theme.NEUTRAL, opacity=0.14, line_width=0, layer="below")
+        layout.add_note(figure, band[2], color=theme.NEUTRAL, x=1, xref="paper", xanchor="right", y=band[1], yanchor="top")
     charts_time.interval_band(figure, series["period"], series["low"], series["high"], theme.PRIMARY, "95 % interval")
     charts_time.add_line(figure, series, name=name, colour=theme.PRIMARY, unit=unit)
     if baseline is not None:
-        charts_time.horizontal_line(figure, baseline, theme.NEUTRAL, "baseline", "dot", x=0)
+        figure.add_hline(y=baseline, line={"color": theme.NEUTRAL, "width": 1.2, "dash": "dot"})
+        layout.add_note(figure, "baseline", color=theme.NEUTRAL, x=0, xref="paper", xanchor="left", y=baseline, yanchor="top")
     if limit is not None:
         charts_time.horizontal_line(figure, limit, theme.ACT, "limit", "dash")
     theme.themed(figure, height=270, y=name, tickformat=charts_time.axis_format(unit))
-    if onset is not None and len(series):
-        at = max(naive_utc(onset), series["period"].min().to_pydatetime())
+    if onset is not None and len(series) and naive_utc(onset) > series["period"].min():
+        at = naive_utc(onset)
         figure.add_vline(x=at, line={"color": theme.ACT, "width": 1.6})
         right = at < series["period"].min() + (series["period"].max() - series["period"].min()) * 0.7
         anchor = "left" if right else "right"

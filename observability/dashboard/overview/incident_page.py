@@ -23,16 +23,15 @@ from observability.dashboard.review import load_review
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button, plain_caption
+from observability.incidents.daily_values import DayValue, comparison_band, daily_values
 from observability.incidents.grouping import Incident
 from observability.incidents.grouping_rules import onset_certainty
-from observability.incidents.next_steps import STAGE_WORDS, general_steps, pipeline_chain, runbook_of
+from observability.incidents.next_steps import STAGE_WORDS, general_steps, is_about_predictions, pipeline_chain, runbook_of
 from observability.review import incident_stakes, sentences
 
 AROUND = timedelta(days=7)
 MOST_CHANGES, MOST_EXAMPLES, MOST_WEEKS = 4, 3, 8
 CERTAINTY = {"dated": "onset dated", "open": "began before these days", "vague": "onset not dated"}
-DAYS_OF = {"serving/drift": 3, "data/quality": 3, "trust/fairness": 5, "serving/performance": 6}
-"""Analyzers whose `by_day` holds a day, the metric's value, and 1 (n), 3 (interval, n) or 4 (interval, labelled, served) more numbers."""
 FACTS = (column("name", "Fact", width="7.5rem"), column("value", "Value", wide=True))
 CHAIN = (
     column("stage", "Stage", width="10rem"),
@@ -136,26 +135,14 @@ def drawn_finding(incident: Incident) -> Finding | None:
 
 def finding_days(finding: Finding) -> pd.DataFrame:
     """A finding's metric by day: period, value, low, high; empty where its evidence has no such days."""
-    width = DAYS_OF.get(finding.analyzer)
-    rows = [row for row in finding.evidence.get("by_day") or [] if len(row) == width]
-    ends = width in (5, 6)
-    table = [(row[0], row[1], row[2] if ends else None, row[3] if ends else None) for row in rows]
-    days = pd.DataFrame(table, columns=["period", "value", "low", "high"])
+    return days_frame(daily_values(finding.analyzer, finding.evidence))
+
+
+def days_frame(values: Sequence[DayValue]) -> pd.DataFrame:
+    """Values by day as a frame for the figure: period, value, low, high."""
+    days = pd.DataFrame(values, columns=["period", "value", "low", "high"])
     days["period"] = pd.to_datetime(days["period"])
     return days.astype({"value": float, "low": float, "high": float})
-
-
-def comparison_band(finding: Finding) -> tuple[float, float] | None:
-    """The usual range of a metric: the interval of its baseline, else how far its own past varied; None where neither is known."""
-    evidence = finding.evidence
-    ends = evidence.get("baseline_low"), evidence.get("baseline_high")
-    if ends[0] is not None and ends[1] is not None:
-        return float(ends[0]), float(ends[1])
-    reach = evidence.get("varies_up_to")
-    if finding.analyzer not in ("data/quality", "serving/drift") or not reach:
-        return None
-    least = min(float(evidence.get("past") or 0.0), float(evidence.get("baseline") or 0.0)) if finding.analyzer == "data/quality" else 0.0
-    return least, float(reach)
 
 
 def incident_figure(here: OpenIncident) -> None:
@@ -178,7 +165,7 @@ def incident_figure(here: OpenIncident) -> None:
         unit=finding.unit,
         limit=finding.limit if isinstance(finding.limit, int | float) else None,
         baseline=evidence.get("baseline"),
-        band=comparison_band(finding),
+        band=comparison_band(finding.analyzer, evidence),
         onset=here.incident.onset if onset_certainty(finding) != "vague" else None,
         marks=marks,
     )
@@ -193,7 +180,7 @@ def incident_figure(here: OpenIncident) -> None:
 def incident_facts_table(here: OpenIncident) -> None:
     """Where, since when, how sure, who is affected and what it costs."""
     lead, incident = here.lead, here.incident
-    where = formatting.slice_in_words(lead.slice) if lead.slice else "all predictions" if incident.model else lead.subject
+    where = formatting.slice_in_words(lead.slice) if lead.slice else "all predictions" if is_about_predictions(incident) else lead.subject
     rows: list[tuple[str, Cell | str]] = [("Where", where)]
     rows.append(("Value", {**findings.finding_value_cell(lead), "sub": _compared_with(lead)}))
     rows.append(("How sure", how_sure(lead)))
@@ -225,7 +212,7 @@ def how_sure(lead: Finding) -> str:
 
 def incident_stake_words(here: OpenIncident) -> tuple[str, str, str]:
     """Affected predictions, estimated cost of their errors, and affected groups, as the weekly review computes them."""
-    if here.window is None or here.incident.model is None:
+    if here.window is None or here.incident.model is None or not is_about_predictions(here.incident):
         return "", "", ""
     model = load.catalog().model(here.incident.model)
     try:
@@ -289,8 +276,9 @@ def example_condition(incident: Incident, task: str | None) -> tuple[str, str]:
 
 def example_predictions(here: OpenIncident) -> None:
     """A few predictions that the incident affects, with links to their cases."""
-    if here.window is None or here.incident.model is None:
+    if here.window is None or here.incident.model is None or not is_about_predictions(here.incident):
         return
+    st.subheader("Example predictions", anchor=False)
     model = load.catalog().model(here.incident.model)
     condition, order = example_condition(here.incident, model.task)
     onset, window = here.incident.onset, here.window

@@ -8,10 +8,11 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.weeks import Week
-from observability.dashboard import empty_states, person_name
+from observability.dashboard import empty_states, links, person_name
 from observability.dashboard.drafts import draft_arguments
 from observability.dashboard.review import load_review
 from observability.dashboard.review.review import ReviewPage, form_turn, next_form_turn
+from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import note_line, save_records, utc_midnight
 from observability.review import meeting
@@ -48,20 +49,38 @@ def action_items_step(room: ReviewPage) -> None:
     _edit_action_item(room, [*found, *agreed])
 
 
-def actions_table(key: str, caption: str, actions: Sequence[dict[str, Any]], day: str) -> None:
-    """Draw actions in their current state. day: as 2013-07-08; open ones that were due before it are overdue."""
+def stage_counts(actions: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """The number of actions by stage, in the order of stages, without those that have none."""
+    stages = ("unassigned", "assigned", "done", "verified", "cancelled")
+    counts = {stage: sum(action["stage"] == stage for action in actions) for stage in stages}
+    return {stage: n for stage, n in counts.items() if n}
+
+
+def actions_table(key: str, caption: str, actions: Sequence[dict[str, Any]], day: str, *, sort: bool = False) -> None:
+    """Draw actions in their current state. day: as 2013-07-08; open ones that were due before it are overdue. sort: with links to the
+    reviews, sorted and filtered by the reader.
+    """
     rows = []
     for action in actions:
         late = {"s": "act", "sub": "overdue"} if action["due"] and action["due"][:10] < day and action["state"] not in CLOSED else {}
         agreed = f"agreed in {action['review']}" if action["review"] else None
         cells: dict[str, Cell] = {
-            "what": {"t": action["text"], "sub": " · ".join(filter(None, (action["model"], agreed, action["reason"]))) or None},
+            "what": {**_action_link(action, sort), "sub": " · ".join(filter(None, (action["model"], agreed, action["reason"]))) or None},
             "who": {"t": action["owner"] or "unassigned"},
             "due": {"t": action["due"][:10] if action["due"] else "no due date", **late},
             "stage": stage_cell(action),
         }
         rows.append(table_row(cells))
-    draw_table(key, caption, LIST_COLUMNS, rows, compact=True)
+    draw_table(key, caption, LIST_COLUMNS, rows, compact=True, sort=sort)
+
+
+def _action_link(action: dict[str, Any], linked: bool) -> Cell:
+    """The text of an action; linked: to the review in which it was agreed, else to its incident, where it has one."""
+    if linked and action["review"]:
+        return links.link_cell(action["text"], "review", None, review=action["review"], step="promises")
+    if linked and action["incident"]:
+        return links.link_cell(action["text"], "incident", Scope(model=action["model"]), id=action["incident"])
+    return {"t": action["text"]}
 
 
 def stage_cell(action: dict[str, Any]) -> Cell:

@@ -1,6 +1,6 @@
 """The agenda of a review: its items in order, and the forms to arrange, close and comment them."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import streamlit as st
@@ -8,18 +8,20 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.metric_definitions import METRICS
 from observability.core.weeks import Week
-from observability.dashboard import links, person_name
+from observability.dashboard import frame, links
+from observability.dashboard.charts import incident as charts_incident
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.drafts import draft_arguments
+from observability.dashboard.overview import incident_page
 from observability.dashboard.review import action_items, load_review
 from observability.dashboard.review.fleet import frozen_scope
 from observability.dashboard.review.review import ReviewPage, agenda_record, form_turn, next_form_turn
 from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import link_button, note_line, plain_caption, save_records, utc_midnight
+from observability.dashboard.widgets import link_button, note_line, plain_caption, plain_paragraph, save_records, utc_midnight
 from observability.export.review import ENDS
 from observability.metrics.performance import HEADLINE
 from observability.records import values
-from observability.review import meeting
+from observability.review import agenda_figures, meeting
 from observability.review.action_items import CLOSED
 from observability.review.agenda import Item
 
@@ -85,17 +87,34 @@ def _edit_agenda_item(room: ReviewPage, item: Item) -> None:
     with st.container(border=True):
         st.subheader(formatting.sentence_markdown(item.title), anchor=False)
         plain_caption(" ".join(item.reasons))
+        _item_figure(room, item)
         _evidence_links(room, item)
         for note in room.said:
             if note["item"] == item.item:
                 verb = ENDS.get(note["does"]) or NOTE_VERBS[note["does"]]
                 note_line(note["at"], note["author"], verb, note.get("text") or "", strong=True)
         if room.author is None:
-            st.caption(person_name.MISSING)
+            st.caption(room.read_only_words)
             return
         _arrange_item(room, item)
         _outcome_form(room, item)
         _remark_form(room, item)
+
+
+def _item_figure(room: ReviewPage, item: Item) -> None:
+    """The metric's line with its comparison band, reference beside current, and the worst slice, as frozen."""
+    figure = agenda_figures.item_figure(room.body, item)
+    if figure is None:
+        return
+    if len(figure.days) > 1:
+        days, finding = incident_page.days_frame(figure.days), figure.finding
+        onset = datetime.fromisoformat(finding["onset"]) if finding["onset"] else None
+        drawn = charts_incident.incident_line(
+            days, name=figure.title, unit=finding["unit"], limit=figure.limit, baseline=figure.baseline, band=figure.band, onset=onset
+        )
+        alt = f"{figure.title} of {figure.model} by day. {figure.comparison}"
+        frame.chart_with_table(drawn, days, key="item-days", alt=alt, metrics=(finding["metric"],))
+    plain_paragraph(" ".join(filter(None, (figure.comparison, figure.worst_words))))
 
 
 def _evidence_links(room: ReviewPage, item: Item) -> None:
@@ -209,7 +228,7 @@ def _add_item_form(room: ReviewPage) -> None:
     """Add an item that no analyzer found."""
     with st.expander("Add an item", icon=":material/add:"):
         if room.author is None:
-            st.caption(person_name.MISSING)
+            st.caption(room.read_only_words)
             return
         turn = form_turn(f"add-{room.review}")
         key = f"add-item-{room.review}-{turn}"

@@ -43,14 +43,32 @@ def decisions_step(room: ReviewPage) -> None:
     if undecided:
         st.markdown(f"{formatting.status_label('watch', formatting.plural(undecided, 'agenda item'))} without an outcome.")
     if room.author is None:
-        st.caption(person_name.MISSING)
+        st.caption(room.read_only_words)
     else:
         _decision_form(room)
     risk_acceptance_form(room)
     if room.author is not None and made:
         _withdraw_decision(room, made)
+    _close_meeting(room)
     st.subheader("Downloads", anchor=False)
     review.review_downloads(room)
+
+
+def _close_meeting(room: ReviewPage) -> None:
+    """Close the meeting, so that nothing is written by accident, or open it again."""
+    closed = meeting.closed_by(room.said)
+    author = person_name.person_name_or_none()
+    if closed:
+        if st.button("Open the meeting again", icon=":material/lock_open:", key="reopen-meeting", disabled=author is None):
+            _save_meeting(room, author, "reopen")
+    elif st.button("Close the meeting", icon=":material/lock:", key="close-meeting", disabled=author is None):
+        _save_meeting(room, author, "close")
+
+
+def _save_meeting(room: ReviewPage, author: str | None, does: str) -> None:
+    """Save that the meeting was closed or opened again."""
+    if save_records([{**review.agenda_record(room, meeting.MEETING, does), "author": author}]):
+        st.rerun()
 
 
 def _decision_rows(decision: dict[str, Any]) -> list[dict[str, Any]]:

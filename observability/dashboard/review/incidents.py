@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import links, person_name
+from observability.dashboard import links
 from observability.dashboard.drafts import draft_arguments
 from observability.dashboard.review import load_review
 from observability.dashboard.review.fleet import frozen_scope
@@ -114,7 +114,7 @@ def _postmortems(room: ReviewPage) -> None:
         return
     with st.expander("Write a postmortem", icon=":material/edit_note:"):
         if room.author is None:
-            st.caption(person_name.MISSING)
+            st.caption(room.read_only_words)
             return
         _postmortem_form(room, known, texts)
 

@@ -20,7 +20,7 @@ from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.review import load_review
 from observability.dashboard.widgets import answer_or_error, progress_bar
 from observability.export import review as export_review
-from observability.review import freeze
+from observability.review import freeze, meeting
 from observability.review.agenda import Arranged, arranged
 from observability.review.freeze import FrozenWeek
 from observability.review.snapshot import Body
@@ -71,6 +71,11 @@ class ReviewPage:
     def ended(self) -> dict[str, dict[str, Any]]:
         """The outcome of each closed item."""
         return freeze.outcomes(self.said)
+
+    @property
+    def read_only_words(self) -> str:
+        """Why nothing can be written here without an author."""
+        return "The meeting is closed." if meeting.closed_by(self.said) else person_name.MISSING
 
     def model(self, name: str | None) -> Body | None:
         """The part of one model."""
