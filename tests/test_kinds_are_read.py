@@ -29,10 +29,10 @@ END = START + timedelta(days=7)
 CASE = {"id": "case-7", "model": "loan"}
 PAGES: dict[str, tuple[str, dict[str, str], str]] = {
     "prediction": ("case", CASE, "case-7"),
-    "label": ("case", CASE, "annotator-of-label"),
+    "label": ("case", {**CASE, "section": "label"}, "annotator-of-label"),
     "annotation": ("labels", {"model": "loan"}, "2 items"),
-    "verdict": ("case", CASE, "note of the verdict"),
-    "what_if": ("case", CASE, "note of the what-if"),
+    "verdict": ("case", {**CASE, "section": "said"}, "note of the verdict"),
+    "what_if": ("case", {**CASE, "section": "edge"}, "note of the what-if"),
     "run": ("runs", {}, "run-of-march"),
     "step": ("runs", {}, "marked_loss"),
     "resource": ("runs", {}, "777 Wh"),

@@ -29,7 +29,7 @@ OWN_KEYS = (
     *("analyzer", "subject", "metric", "finding", "attribute", "crossed", "b_from", "b_to", "b_version"),
     *("b_slice", "run", "smooth", "axis", "log", "cell", "id", "answer", "review", "step"),
     *("item", "words", "incident", "fault", "strength", "days", "rows", "delay", "seed"),
-    *("what_if", "source", "batch", "rule", "dataset", "version_of_data", "project", "annotator", "confidence"),
+    *("what_if", "source", "batch", "rule", "dataset", "version_of_data", "project", "annotator", "confidence", "section"),
 )
 """Parameters of single pages besides the scope: those of bound boxes, and those that pages write themselves."""
 
@@ -84,11 +84,11 @@ def link_cell(text: str, page: str, scope: Scope | None = None, **own: str | Non
     return {"t": text, "href": page_address(page, scope, **own), "go": {"page": page, "parameters": parameters}}
 
 
-def case_link(text: str, prediction: str, model: str, scope: Scope | None = None, answer: str | None = None) -> dict[str, Any]:
+def case_link(text: str, prediction: str, model: str, scope: Scope | None = None, answer: str | None = None, **own: str) -> dict[str, Any]:
     """The link to the case of a prediction. scope: kept for the way back. answer: selects one of several predictions with the id, as
-    `shadow/2`.
+    `shadow/2`. own: further parameters, such as `section`.
     """
-    return link_cell(truncate(text), "case", (scope or Scope()).about(model), id=prediction, answer=answer)
+    return link_cell(truncate(text), "case", (scope or Scope()).about(model), id=prediction, answer=answer, **own)
 
 
 def permanent_case_address(prediction: str, model: str, **own: str) -> str:

@@ -1,71 +1,44 @@
 """Case :material/fingerprint:
-One prediction: its inputs, score, decision and label, input checks, explanation, decision boundary, label check, similar errors, other
-versions, and conclusions. Its address never changes. Each part works alone; a missing part says what to do.
+One prediction. The first screen has its input, the outcome, what moved its score, the best suspected source and the verdict; sections below
+have the evidence. Only the opened section is computed. Its address never changes. Each part works alone; a missing part says what to do.
 """
 
 import streamlit as st
 
-from observability.dashboard.case import (
-    case,
-    conclude,
-    decision_boundary,
-    explanation,
-    export,
-    inputs,
-    label,
-    load_case,
-    similar_errors,
-    versions,
-)
-from observability.dashboard.case import sections as case_sections
+from observability.dashboard.case import case, conclude, explanation, export, inputs, load_case, sections
 
 here = case.open_case_page()
 
 
 @st.fragment
-def modelled(title: str, anchor: str) -> None:
-    """A part that may have to ask the model: it runs again by itself, and is drawn last where it has to wait."""
-    draw = {"why": explanation.explanation_section, "edge": decision_boundary.boundary_section, "versions": versions.versions_section}[
-        anchor
-    ]
-    case.case_section(title, lambda: draw(here), anchor=anchor)
+def waterfall() -> None:
+    """The attributions, which may have to ask the model: a fragment, and drawn last where it has to wait."""
+    case.draw_guarded("waterfall", lambda: explanation.score_waterfall(here))
 
 
-WHY = ("Why this score?", "why")
-case.case_header(here)
-sections, at_once = st.empty(), explanation.is_explanation_known(here)
-known = at_once and case_sections.section_words_ready(here)
-with sections:
-    case_sections.sections_list(here, known=known)
-case.case_section("What happened", lambda: case.case_timeline(here), anchor="happened")
-case.case_section("Input checks", lambda: inputs.inputs_section(here), anchor="inputs")
-then, because, near = st.container(), st.container(), st.container()
+case.draw_guarded("header", lambda: case.case_header(here))
+left, right = st.columns([3, 2], gap="large")
+at_once, pending = explanation.is_explanation_known(here), load_case.repair_pending(here.opened)
 if at_once:
-    with because:
-        modelled(*WHY)
-case.case_section("Label check", lambda: label.label_section(here), anchor="label")
-case.case_section("Similar errors", lambda: similar_errors.error_rule_section(here), anchor="alike")
-grown, others = st.container(), st.container()
-concluded, pending = st.container(), load_case.repair_pending(here.opened)
+    with left:
+        waterfall()
+with right:
+    case.draw_guarded("inputs", lambda: inputs.main_inputs(here, explanation.important_features(here)))
+source = st.container()
 if not pending:
-    with concluded:
-        case.case_section("Conclusion", lambda: conclude.conclusion_section(here), anchor="conclude")
-case.case_section("Earlier conclusions", lambda: conclude.earlier_conclusions(here), anchor="said")
-case.case_section("Export", lambda: export.case_downloads(here), anchor="take")
-with near:
-    modelled("Decision boundary", "edge")
-with others:
-    modelled("Other versions", "versions")
-with then:
-    case.case_section("Findings of that day", lambda: inputs.findings_of_that_day(here))
-with grown:
-    case.case_section("Error tree", lambda: similar_errors.error_tree_section(here))
+    with source:
+        case.draw_guarded("conclusion", lambda: conclude.suspected_source(here))
+with st.container(horizontal=True, gap="small"):
+    with st.popover("Details", type="tertiary", icon=":material/data_object:"):
+        case.draw_guarded("details", lambda: case.case_details(here))
+    with st.popover("Export", type="tertiary", icon=":material/download:"):
+        case.draw_guarded("export", lambda: export.case_downloads(here))
+below = st.container()
 if not at_once:
-    with because:
-        modelled(*WHY)
+    with left:
+        waterfall()
 if pending:
-    with concluded:
-        case.case_section("Conclusion", lambda: conclude.conclusion_section(here), anchor="conclude")
-if not known:
-    with sections:
-        case_sections.sections_list(here, known=True)
+    with source:
+        case.draw_guarded("conclusion", lambda: conclude.suspected_source(here))
+with below:
+    sections.sections_of_case(here)

@@ -4,6 +4,7 @@ The independent figures: LightGBM's own contributions to the row, and tests/inve
 """
 
 import json
+import re
 from io import StringIO
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -56,7 +57,7 @@ def test_one_paste_leads_from_an_id_to_the_waterfall_and_back(own: Dashboard, vi
 
 
 def test_the_model_is_asked_about_other_inputs_and_says_that_it_is_simulated(own: Dashboard, visit: Visit) -> None:
-    page = visit(own.url + f"/case?model={MODEL}&id={CASE}", height=6500)
+    page = visit(own.url + f"/case?model={MODEL}&id={CASE}&section=edge", height=4500)
     slider = page.get_by_role("slider").first
     slider.focus()
     for _ in range(3):
@@ -75,9 +76,11 @@ def test_the_model_is_asked_about_other_inputs_and_says_that_it_is_simulated(own
 @pytest.mark.parametrize("name", WALKED)
 def test_a_case_is_walked_to_a_verdict(name: str, own: Dashboard, visit: Visit) -> None:
     fixed = next(each for each in FIXED if each["id"] == name)
-    page = visit(own.url + f"/case?model={fixed['model']}&id={name}", height=7000)
-    page.get_by_role("heading", name="Export", exact=True).wait_for()
+    page = visit(own.url + f"/case?model={fixed['model']}&id={name}&section=said", height=3000)
     settle(page)
+    page.get_by_text(re.compile(r"Evidence of \d+ possible source")).click()
+    page.get_by_text("Decide", exact=True).click()
+    page.get_by_label("Note").first.wait_for()
     first = tables(page)["Suspected sources, best first"][0]
     assert first["Suspected source"]["text"] == SOURCES[fixed["group"]]
     if fixed["group"] == "label":
@@ -91,11 +94,12 @@ def test_a_case_is_walked_to_a_verdict(name: str, own: Dashboard, visit: Visit) 
     form.get_by_role("button", name="Save").click()
     said(page, "=1+1 <b>seen</b> by a test")
     if name == CASE:  # what was written is there for everybody
-        page = visit(own.url + f"/case?model={fixed['model']}&id={name}", height=7000)
-        page.get_by_role("heading", name="Export", exact=True).wait_for()
+        page = visit(own.url + f"/case?model={fixed['model']}&id={name}&section=said", height=3000)
+        settle(page)
     text = words(page)
     concluded = "The label is wrong" if fixed["group"] == "label" else "It was wrong"
     assert f"{concluded}; {SOURCES[fixed['group']].lower()}" in text and "=1+1 <b>seen</b> by a test" in text
+    page.get_by_role("button", name="Export").click()
     file = download(page, "case-html")
     assert "Frozen on" in file and "<script" not in file and "&lt;b&gt;seen" in file
     assert f"<{own.url}/case?id={name}&model={fixed['model']}>" in download(page, "case-md")
@@ -103,27 +107,35 @@ def test_a_case_is_walked_to_a_verdict(name: str, own: Dashboard, visit: Visit) 
 
 
 def test_the_way_back_of_the_browser_brings_the_case_back(own: Dashboard, visit: Visit) -> None:
-    page = visit(own.url + f"/case?model={MODEL}&id={CASE}", height=7000)
+    page = visit(own.url + f"/case?model={MODEL}&id={CASE}&section=alike", height=3000)
     page.get_by_role("button", name="Find similar errors").click()
     page.get_by_role("heading", name="Find a case").wait_for()
     settle(page)
     page.go_back()
-    page.get_by_role("heading", name="Export", exact=True).wait_for()
+    page.get_by_role("heading", name="Similar errors").wait_for()
     settle(page)
     assert heading(page) == "Case" and parameters(page)["id"] == CASE and CASE in words(page)
 
 
 @pytest.mark.parametrize("width", [1360, 390])
-def test_the_list_of_sections_stays_in_sight_and_jumps_by_key(width: int, own: Dashboard, visit: Visit) -> None:
+def test_the_row_of_sections_is_whole_stays_in_sight_and_opens_by_key(width: int, own: Dashboard, visit: Visit) -> None:
     page = visit(own.url + f"/case?model={MODEL}&id={CASE}", width=width, height=844)
     sections = page.get_by_role("navigation", name="Sections of this case")
-    before = page.url
-    for name, title in (("Conclusion", "Conclusion"), ("Inputs", "Input checks")):
+    for name, title in (("Like this", "Similar errors"), ("Inputs", "Input checks")):
+        settle(page)
         sections.get_by_role("link", name=name).press("Enter")
         page.wait_for_function("(title) => document.activeElement.innerText === title", arg=title)
         shown, kept = page.get_by_role("heading", name=title, exact=True).bounding_box(), sections.bounding_box()
-        assert shown and kept and 0 < kept["y"] and kept["y"] + kept["height"] <= shown["y"] < 200
-    assert page.url == before
+        assert shown and kept and 0 < kept["y"] and kept["y"] + kept["height"] <= shown["y"] < 260
+    settle(page)
+    assert parameters(page)["section"] == "inputs"
+    boxes = [link.bounding_box() for link in sections.get_by_role("link").all()]
+    assert len(boxes) == 7 and all(box and 0 <= box["x"] and box["x"] + box["width"] <= width for box in boxes)
+    assert sections.evaluate("(nav) => [...nav.querySelectorAll('*')].every((each) => each.scrollWidth <= each.clientWidth + 1)")
+    page.go_back()
+    page.get_by_role("heading", name="Similar errors").wait_for()
+    page = visit(own.url + f"/case?model={MODEL}&id={CASE}#label", width=width, height=844)
+    page.wait_for_function("() => document.activeElement.innerText === 'Label check'")
 
 
 def test_no_number_lies_on_a_name_on_a_phone(own: Dashboard, visit: Visit) -> None:
@@ -134,7 +146,7 @@ def test_no_number_lies_on_a_name_on_a_phone(own: Dashboard, visit: Visit) -> No
         return {names: [...plot.querySelectorAll('.ytick text')].map(box), marks: [...plot.querySelectorAll('.bars .point path, .scatterlayer .point')].map(box),
           texts: plot.querySelectorAll('.bartext, .textpoint').length, plot: box(plot)} }"""
     )
-    assert boxes["texts"] == 0 and len(boxes["marks"]) == len(boxes["names"]) == 11
+    assert boxes["texts"] == 0 and len(boxes["marks"]) == len(boxes["names"]) == 8
     assert max(each["right"] for each in boxes["names"]) < min(each["left"] for each in boxes["marks"])
     assert all(
         boxes["plot"]["left"] <= each["left"] and each["right"] <= boxes["plot"]["right"] for each in boxes["names"] + boxes["marks"]

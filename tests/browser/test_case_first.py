@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 MODEL = "flights-late"
 SEEN = """() => {
   const marks = {
-    concluded: () => [...document.querySelectorAll('h2')].some((each) => each.innerText.includes('Export')),
+    concluded: () => [...document.querySelectorAll('[data-testid="stExpander"]')].some((each) => each.innerText.includes('Decide')),
     progress: () => [...document.querySelectorAll('[data-testid="stProgress"]')].length > 0,
     waterfall: () => document.querySelector('.st-key-waterfall-average .js-plotly-plot') !== null,
   }
@@ -51,8 +51,8 @@ def test_the_page_is_useful_at_once_and_the_waterfall_follows_with_progress(fres
     page = visit(running.url, height=2400)
     page.add_init_script(f"({SEEN})()")
     page.goto(f"{running.url}/case?model={MODEL}&id={name}", wait_until="commit")
-    page.get_by_role("heading", name="Export", exact=True).wait_for()
-    assert tables(page)["Suspected sources, best first"], "what needs no model is there before the model is asked"
+    page.get_by_text("Decide", exact=True).wait_for()
+    assert tables(page)["Main inputs"], "what needs no model is there before the model is asked"
     page.locator(".st-key-waterfall-average .js-plotly-plot").wait_for()
     seen = page.evaluate("window.seen")
     assert seen["concluded"] < seen["waterfall"] and seen["progress"] < seen["waterfall"]

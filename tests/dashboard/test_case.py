@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from observability.core.errors import StoreBrokenError
 from observability.core.window import Slice, Window
 from observability.dashboard import load
-from observability.dashboard.case import similar_errors
+from observability.dashboard.case import conclude, similar_errors
 from observability.export.csv import inert_csv, unaltered
 from observability.investigation import error_rule, relabel_queue
 from observability.investigation.evidence_types import ErrorRule
@@ -59,7 +59,7 @@ def test_a_case_says_what_was_logged(mine: World) -> None:
     below = 100 * (mine.loan_reference["size"] < raw["size"]).mean()
     assert inputs["size"]["place"]["interval"]["v"] == pytest.approx(below, abs=2)
     assert inputs["size"]["feature"]["go"]["page"] == "drift" and inputs["size"]["feature"]["go"]["parameters"]["feature"] == "size"
-    near = tables(app)["Nearest cases and their labels"]["rows"]
+    near = tables(opened("case", id=name, model="loan", section="label"))["Nearest cases and their labels"]["rows"]
     assert len(near) == 10 and all(each["cells"]["case"]["go"]["page"] == "case" for each in near)
     triage = tables(app)["Suspected sources, best first"]["rows"]
     assert [float(each["cells"]["score"]["t"]) for each in triage] == sorted(
@@ -67,31 +67,54 @@ def test_a_case_says_what_was_logged(mine: World) -> None:
     )
 
 
-def test_a_list_leads_to_every_section_and_says_it_in_a_word(mine: World) -> None:
+TITLES = {
+    "inputs": ["Input checks"], "why": ["Why this score?"], "edge": ["Decision boundary"], "label": ["Label check"],
+    "alike": ["Similar errors"], "versions": ["Other versions"], "said": ["Timeline", "Earlier conclusions"],
+}  # fmt: skip
+
+
+def test_a_row_leads_to_every_section_and_says_it_in_a_word(mine: World) -> None:
     name = wrong(mine)
     app = opened("case", id=name, model="loan")
-    listed = tables(app)["Sections of this case"]["rows"]
-    assert [each["to"] for each in listed] == sorted((each.proto.anchor for each in app.header), key=[each["to"] for each in listed].index)
-    words_of = {each["to"]: each["word"] for each in listed}
-    triage = tables(app)["Suspected sources, best first"]["rows"][0]["cells"]["source"]["t"]
+    row = tables(app)["Sections of this case"]
+    assert [each["to"] for each in row["rows"]] == list(TITLES) and row["opened"] == "inputs"
+    assert {"happened", "conclude", "take", *TITLES} == set(row["leads"]), "anchors of earlier addresses lead somewhere"
+    assert all(f"section={each['to']}" in each["href"] and f"id={name}" in each["href"] for each in row["rows"])
+    words_of = {each["to"]: each["word"] for each in row["rows"]}
     odd = sum(each["cells"]["flag"].get("s") in ("watch", "act") for each in tables(app)["Inputs, flagged ones first"]["rows"])
-    assert words_of["happened"] == "wrong" and words_of["conclude"] == triage.lower() and words_of["why"] == "not available"
-    assert words_of["inputs"] == (f"{odd} flagged" if odd else "none flagged") and words_of["said"] == "none yet"
-    price = f"p{mine.price.index[~mine.price['labelled']][3]}"
-    listed = tables(opened("case", id=price, model="price"))["Sections of this case"]["rows"]
-    assert {"happened": "no label yet", "label": "none yet"}.items() <= {each["to"]: each["word"] for each in listed}.items()
+    assert words_of["why"] == "not available" and words_of["said"] == "none yet"
+    assert words_of["inputs"] == (f"{odd} flagged" if odd else "none flagged")
+
+
+def test_only_the_opened_section_is_drawn(mine: World) -> None:
+    name = wrong(mine)
+    for section, titles in TITLES.items():
+        app = opened("case", id=name, model="loan", section=section)
+        assert [each.value for each in app.header] == titles
+        assert tables(app)["Suspected sources, best first"]["rows"] and tables(app)["Main inputs"]["rows"], "the first screen stays"
+    app = opened("case", id=name, model="loan", section="nonsense")
+    assert "A case has no section nonsense; its sections are inputs, why, edge" in words(app)
+    assert [each.value for each in app.header] == TITLES["inputs"]
+    assert [each.value for each in opened("case", id=name, model="loan", what_if="{}").header] == TITLES["edge"]
+
+
+def test_the_evidence_of_a_source_is_cut_between_sentences() -> None:
+    assert conclude.first_sentences("One two. Three four. Five six.", 4) == "One two. Three four."
+    assert conclude.first_sentences("One two; three four; five six.", 4) == "One two; three four …"
+    assert conclude.first_sentences("One two three", 2) == "One two …"
+    assert conclude.first_sentences("One two three.", 9) == "One two three."
 
 
 def test_without_a_label_or_a_model_file_each_part_says_what_is_missing(mine: World) -> None:
     name = f"p{mine.price.index[~mine.price['labelled']][3]}"
-    text = words(opened("case", id=name, model="price"))
+    text = words(opened("case", id=name, model="price", section="label")) + words(opened("case", id=name, model="price", section="edge"))
     assert "No label yet" in text and "It counts as soon as a label with this id arrives" in text
     assert "artifact" in text.lower()
 
 
 def test_a_verdict_with_an_action_is_written_and_shown_and_can_be_taken_back(mine: World) -> None:
     name = wrong(mine)
-    app = opened("case", id=name, model="loan")
+    app = opened("case", id=name, model="loan", section="said")
     key = next(each.key for each in app.text_area if each.key and each.key.endswith("-note")).removesuffix("-note")
     app.text_area(key=f"{key}-note").input("the size <b>cannot</b> be =1+1")
     app.selectbox(key=f"{key}-source").select("input")
@@ -139,7 +162,7 @@ def test_a_case_is_sent_to_be_labelled_again_once(mine: World) -> None:
     def buttons(app: AppTest) -> dict[str, str]:
         return {each.label: each.key for each in app.button if each.key}
 
-    app = opened("case", id="l9", model="loan")
+    app = opened("case", id="l9", model="loan", section="label")
     key = buttons(app)["Send"]
     app.text_input(key=key.replace("-send", "-author") + "-box").input("Grace")
     next(each for each in app.button if each.key == key).click().run()
@@ -151,7 +174,7 @@ def test_a_case_is_sent_to_be_labelled_again_once(mine: World) -> None:
     assert shown["cells"]["case"]["go"]["parameters"]["id"] == "l9" and shown["cells"]["state"]["t"] == "Open"
     label = {"kind": "label", "id": "l9", "model": "loan", "value": 1, "annotator": "bob", "source": "human"}
     mine.store.write_records([label])
-    assert "Relabelled" in words(opened("case", id="l9", model="loan"))
+    assert "Relabelled" in words(opened("case", id="l9", model="loan", section="label"))
     page = opened("cases", model="loan", inbox="Relabel queue")
     (shown,) = tables(page)["Relabel queue, open requests first"]["rows"]
     assert shown["cells"]["state"]["t"] == "Done" and shown["cells"]["labels"]["t"] == "1 of 2"
@@ -167,7 +190,7 @@ def test_a_slice_is_watched_by_settings_reported_and_watched_no_longer(mine: Wor
     )
     monkeypatch.setattr(part_registry, "PARTS", {**part_registry.PARTS, "rule": lambda _look: found})
     mine.store.generation += 1
-    app = opened("case", id=name, model="loan")
+    app = opened("case", id=name, model="loan", section="alike")
 
     def press(label: str) -> None:
         pressed = next(each for each in app.button if each.label == label)
@@ -194,6 +217,9 @@ def test_a_slice_is_watched_by_settings_reported_and_watched_no_longer(mine: Wor
     assert len(told) == 2 and all(each.startswith("Ada: ") and each.endswith(end) for each, end in zip(told, ends, strict=True))
 
 
+SECTION_OF = {"neighbours": "label", "label_check": "label", "rule": "alike"}
+
+
 @pytest.mark.parametrize("part", ["happened", "inputs", "findings", "neighbours", "rule", "triage", "label_check"])
 def test_a_part_that_breaks_stops_nothing_else(part: str, mine: World, monkeypatch: pytest.MonkeyPatch) -> None:
     from observability.investigation import part_registry
@@ -203,11 +229,10 @@ def test_a_part_that_breaks_stops_nothing_else(part: str, mine: World, monkeypat
 
     monkeypatch.setattr(part_registry, "PARTS", {**part_registry.PARTS, part: broken})
     mine.store.generation += 1  # nothing of an earlier test is shown again
-    app = opened("case", id="l40", model="loan")
-    text = words(app)
-    assert "for the test" in text
-    assert [each.value for each in app.header][:2] == ["What happened", "Input checks"]
-    assert "Conclusion" in [each.value for each in app.header]
+    app = opened("case", id="l40", model="loan", section=SECTION_OF.get(part, "inputs"))
+    assert "for the test" in words(app)
+    assert [each.value for each in app.header] == TITLES[SECTION_OF.get(part, "inputs")]
+    assert ("Save" in {each.label for each in app.button} and "Main inputs" in tables(app)) or part == "inputs"
 
 
 def test_a_hostile_case_is_inert(mine: World, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_what_was_computed_for_a_person_is_in_the_whole_case_as_well(store: Data
 
 
 def test_whole_numbers_move_in_whole_steps(store: Database) -> None:
-    app = opened("case", id="c-31", model="credit")
+    app = opened("case", id="c-31", model="credit", section="edge")
     rooms = next(each for each in app.slider if each.label.startswith("rooms"))
     assert rooms.step == 1 and rooms.proto.format == "%.0f" and rooms.value == int(rooms.value)
     income = next(each for each in app.slider if each.label.startswith("income"))
@@ -95,6 +95,7 @@ def test_a_bar_leads_to_the_feature_with_this_case_marked(store: Database, monke
 
     here = CasePage(load_case.opened_case("l-3", "logged"), Scope(model="logged"))
     found = known_attributions.logged_or_stored_contrast(store, here.row)
+    assert found is not None
     rows = case_why.waterfall_rows(found)
     went: list[dict] = []
     monkeypatch.setattr(links, "follow_link", went.append)
@@ -102,7 +103,7 @@ def test_a_bar_leads_to_the_feature_with_this_case_marked(store: Database, monke
         state = {"waterfall-average": {"selection": {"points": [{"y": len(rows) - 1 - place}]}}}
         monkeypatch.setattr(case_why.st, "session_state", state)
         monkeypatch.setattr(clicks.st, "session_state", state)
-        case_why.open_clicked_feature(here, found, len(rows))
+        case_why.open_clicked_feature(here, "waterfall-average", rows)
     shown = rows.loc[rows["kind"] == "feature", "label"].str.partition(" = ")[0].tolist()
     assert [each["parameters"]["feature"] for each in went] == shown, "base, others and this case lead nowhere"
     assert {each["parameters"]["id"] for each in went} == {"l-3"} and went[0]["page"] == "explanations"

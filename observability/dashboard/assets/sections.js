@@ -1,22 +1,11 @@
-// The list of a long page's sections, which stays in sight while the page scrolls. Every text is set with textContent. A plain click scrolls to the
-// section and moves the focus there, for those who read with the keyboard or hear the page; the address is a real one, for a new tab.
+// The row of a case's sections, which stays in sight while the opened one scrolls. Every text is set with textContent. A plain click opens the
+// section without loading the page anew; the address is a real one, for a new tab. An address that ends with an anchor opens its section.
 
 function html(tag, name, text) {
   const element = document.createElement(tag)
   if (name) element.className = name
   if (text) element.textContent = text
   return element
-}
-
-function jump(event, to, outside) {
-  const section = document.getElementById(to)
-  if (!section || event.ctrlKey || event.metaKey || event.shiftKey) return
-  event.preventDefault()
-  section.style.scrollMarginTop = `${outside.offsetHeight + parseFloat(outside.style.top) + 12}px`
-  section.tabIndex = -1
-  section.style.outlineOffset = "4px"
-  section.scrollIntoView()
-  section.focus({ preventScroll: true })
 }
 
 // What holds the list on the page: it sticks below the app's own header, which lies over the page.
@@ -29,25 +18,64 @@ function held(root) {
   return outside
 }
 
+// Moves sight and focus to a heading, once it is there; for those who read with the keyboard or hear the page as well.
+function seek(id, outside, tries = 60) {
+  const section = document.getElementById(id)
+  if (!section) {
+    if (tries) setTimeout(() => seek(id, outside, tries - 1), 100)
+    return
+  }
+  section.style.scrollMarginTop = `${outside.offsetHeight + parseFloat(outside.style.top) + 12}px`
+  section.tabIndex = -1
+  section.style.outlineOffset = "4px"
+  section.scrollIntoView()
+  section.focus({ preventScroll: true })
+}
+
+function open(root, to, go) {
+  root.wanted = to
+  go(to)
+}
+
 export default function (component) {
-  const { data, parentElement } = component
+  const { data, parentElement, setTriggerValue } = component
   const root = parentElement.querySelector("#sections")
   const said = JSON.stringify(data)
   if (!root || root.dataset.said === said) return
   root.dataset.said = said
   const outside = held(root)
+  const go = (to) => setTriggerValue("go", to)
   const nav = html("nav")
   nav.setAttribute("aria-label", data.caption)
   const list = html("ol")
   for (const each of data.rows) {
     const link = html("a")
-    link.href = `#${each.to}`
+    link.href = each.href
+    if (each.to === data.opened) link.setAttribute("aria-current", "true")
     link.append(html("span", "name", each.name), html("span", `word ${each.s ?? ""}`, each.word))
-    link.addEventListener("click", (event) => jump(event, each.to, outside))
+    link.addEventListener("click", (event) => {
+      if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return
+      event.preventDefault()
+      if (each.to === data.opened) seek(each.to, outside)
+      else open(root, each.to, go)
+    })
     const item = html("li")
     item.append(link)
     list.append(item)
   }
   nav.append(list)
   root.replaceChildren(nav)
+  if (root.wanted && (data.leads[root.wanted] ?? root.wanted) === data.opened) {
+    seek(root.wanted, outside)
+    root.wanted = undefined
+  }
+  if (root.dataset.arrived) return
+  root.dataset.arrived = "yes"
+  const anchor = location.hash.slice(1)
+  if (!Object.hasOwn(data.leads, anchor)) return
+  const section = data.leads[anchor]
+  if (section && section !== data.opened) {
+    root.wanted = anchor
+    go(section)
+  } else seek(anchor, outside)
 }

@@ -73,6 +73,10 @@ class CasePage:
         answer = {"answer": self.row.selector} if self.row.selector else {}
         return links.permanent_case_address(self.row.id, self.row.model.name, **answer, **own)
 
+    def local_address(self, **own: str) -> str:
+        """The relative address of the case in its scope, with parameters of its own."""
+        return str(links.case_link("", self.row.id, self.row.model.name, self.scope, self.row.selector, **own)["href"])
+
     def key(self, name: str) -> str:
         """A widget's key that is unique to this case."""
         return f"{name}-{abs(hash((self.row.model.name, self.row.id, self.row.selector)))}"
@@ -163,6 +167,11 @@ def case_section(title: str, draw: Callable[[], None], anchor: str | None = None
         st.header(title, anchor=anchor)
     else:
         st.subheader(title, anchor=False)
+    draw_guarded(title, draw)
+
+
+def draw_guarded(title: str, draw: Callable[[], None]) -> None:
+    """Draw a part of the page; a failure is shown and stops no other part."""
     try:
         draw()
     except Exception as error:
@@ -178,7 +187,7 @@ def part_unavailable(here: CasePage, part: str, step: str | None = None) -> None
 
 
 def case_header(here: CasePage) -> None:
-    """The sentence on the outcome, the facts in one strip, the record and links."""
+    """The sentence on the outcome, the facts that name the case in one line, and the other predictions of its id."""
     found = here.row
     happened: Happened | None = here.part("happened")
     st.markdown(
@@ -196,18 +205,16 @@ def case_header(here: CasePage) -> None:
         for other in found.other_answers:
             target = links.case_link("", found.id, found.model.name, here.scope, other.selector)
             link_button(f"Open the prediction of {other.words}", target, key=here.key(f"other-{other.selector}"))
-    with st.container(horizontal=True, gap="medium", border=True):
-        for label, said in _case_facts(here, happened):
-            st.markdown(f":gray[:small[{formatting.escape_markdown(label)}]]  \n{said}", width="content")
-    left, right = st.columns([1, 1])
-    with left, st.expander("The record as logged", icon=":material/data_object:"):
-        st.code(
-            formatting.escape_direction_marks(json.dumps(_json_value(found.record()), indent=1, ensure_ascii=False)),
-            language=None,
-            wrap_lines=True,
-            height=320,
-        )
-    with right, st.container(horizontal=True, gap="small"):
+    own = [found.id[:80] + ("…" if len(found.id) > 80 else ""), f"{formatting.format_minute(found.at)} UTC"]
+    plain_caption(" · ".join([*own, f"{found.model.name[:60]} @ {found.version.name[:30]}"]))
+
+
+def case_details(here: CasePage) -> None:
+    """Every known fact, the record as logged, and links to the model, device and replica."""
+    found = here.row
+    pairs = _case_facts(here, here.part("happened"))
+    st.markdown("  \n".join(f":gray[{formatting.escape_markdown(label)}] {said}" for label, said in pairs))
+    with st.container(horizontal=True, gap="small"):
         target = links.link_cell("", "model", here.scope)["go"]
         link_button("Open the model", target, key="to-model", icon="deployed_code")
         for name in ("device", "replica"):
@@ -216,6 +223,12 @@ def case_header(here: CasePage) -> None:
                 link_button(
                     f"Other predictions of {name} {value}"[:80], links.link_cell("", "latency", scope), key=f"to-{name}", icon="router"
                 )
+    st.code(
+        formatting.escape_direction_marks(json.dumps(_json_value(found.record()), indent=1, ensure_ascii=False)),
+        language=None,
+        wrap_lines=True,
+        height=320,
+    )
 
 
 def _outcome_status(found: Row) -> str:

@@ -1,5 +1,6 @@
-"""The conclusion of a case: suspected sources with evidence, the verdict form, and earlier verdicts and actions."""
+"""The conclusion of a case: the best suspected source with its test, the verdict form, and earlier verdicts and actions."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,24 +36,50 @@ EVIDENCE_PAGES = {
 """The page with more evidence of each source; the others have all of it on the case."""
 NO_ACTION = "No action"
 DAYS_UNTIL_DUE = 14
+MOST_WORDS = 45
+"""Words of a source's evidence on the first screen; the table has all of them."""
 
 
-def conclusion_section(here: CasePage) -> None:
-    """The triage, with suspected inputs tried, and the verdict form."""
+def suspected_source(here: CasePage) -> None:
+    """The best suspected source with its test, suspected inputs tried, and all sources folded; then the verdict form, folded."""
     if load_case.repair_pending(here.opened):
         computed_with_progress(here, lambda note: load_case.try_repair(here.opened, note))
     found: tuple[Triage, ...] | None = here.part("triage")
     if found is None:
         part_unavailable(here, "triage")
     else:
-        best = f"{SOURCES[found[0].source].lower()} (weight {formatting.format_number(found[0].score, 2)} of 1)"
-        plain_paragraph(found[0].because if found[0].source == "unknown" else f"Suspected source, not proven: {best}.")
-        rows = []
-        for source in found:
-            weight: Cell = {"t": formatting.format_number(source.score, 2), "bar": {"v": source.score, "max": 1}}
-            rows.append(table_row(source=_source_cell(here, source.source), score=weight, because=source.because))
+        _source_sentences(here, found)
+    best = found[0].source if found and found[0].source != "unknown" else None
+    with st.expander("**Decide**", icon=":material/gavel:", key=f"decide-{here.key('form')}-{case_decisions.form_round(here)}"):
+        _verdict_form(here, best)
+
+
+def _source_sentences(here: CasePage, found: tuple[Triage, ...]) -> None:
+    """The best source: its name with its weight, and the beginning of its evidence. All sources in a table, folded."""
+    best = found[0]
+    weight = formatting.format_number(best.score, 2)
+    name = "No source is suspected." if best.source == "unknown" else f"Suspected, not proven: {SOURCES[best.source].lower()}"
+    st.markdown(f"**{name}**" + ("" if best.source == "unknown" else f" :gray[weight {weight} of 1]"))
+    plain_paragraph(first_sentences(best.because, MOST_WORDS))
+    rows = []
+    for source in found:
+        share: Cell = {"t": formatting.format_number(source.score, 2), "bar": {"v": source.score, "max": 1}}
+        rows.append(table_row(source=_source_cell(here, source.source), score=share, because=source.because))
+    with st.expander(f"Evidence of {formatting.plural(len(found), 'possible source')}", icon=":material/list:", key=here.key("sources")):
         draw_table("triage", "Suspected sources, best first", COLUMNS, rows, compact=True)
-    _verdict_form(here, found[0].source if found and found[0].source != "unknown" else None)
+
+
+def first_sentences(text: str, most: int) -> str:
+    """The first sentences of a text that have together at most so many words; where the first one has more, its beginning and an ellipsis."""
+    kept = ""
+    for sentence in re.split(r"(?<=[.!?;:]) (?=\S)", text):
+        longer = f"{kept} {sentence}".strip()
+        if len(longer.split()) > most:
+            break
+        kept = longer
+    if not kept:
+        return " ".join(text.split()[:most]) + " …"
+    return kept if kept == text or kept[-1] in ".!?" else f"{kept[:-1]} …"
 
 
 def _source_cell(here: CasePage, source: str) -> Cell:
@@ -63,7 +90,6 @@ def _source_cell(here: CasePage, source: str) -> Cell:
 
 def _verdict_form(here: CasePage, suspected: str | None) -> None:
     """The form of a verdict and an action; an empty one after each save. suspected: the preselected source; None: none."""
-    st.subheader("Verdict", anchor=False)
     key = f"{here.key('form')}-{case_decisions.form_round(here)}"
     author = person_name.person_name_box(f"{key}-author")
     with st.form(key, enter_to_submit=False):

@@ -1,6 +1,7 @@
 """The explanation of a case's score: a waterfall against one of three backgrounds, its stability, and sentences.
 
-Logged and stored attributions show at once. Others are computed in the worker after the rest of the page, and kept for the session.
+Logged and stored attributions show at once. Others are computed in the worker after the rest of the page, and kept for the session. Latent
+features, such as the components of a text, are one bar, since none of them means something by itself.
 """
 
 import time
@@ -22,10 +23,12 @@ from observability.dashboard.trust import explanations
 from observability.dashboard.widgets import link_button, plain_caption, progress_bar, status_line, unavailable_note
 from observability.investigation import explanation_sentences
 from observability.investigation.case_parts import Progress
+from observability.investigation.latent_inputs import latent_features
 from observability.investigation.model_answers import AGAINST, Against, AttributionContrast, Contrasts
 
 Answer = TypeVar("Answer")
-MOST_BARS = 8
+MOST_BARS, FEW_BARS = 8, 5
+"""Features that the waterfall of the section and the small one of the first screen name; the rest is one bar."""
 NEGLIGIBLE_RESIDUAL = 1e-3
 """A residual below this share of the difference of output and base value is not drawn."""
 
@@ -61,6 +64,13 @@ def is_explanation_known(here: CasePage) -> bool:
     return session_contrasts(here) is not None or load_case.known_contrast(here.opened) is not None
 
 
+def important_features(here: CasePage) -> list[str]:
+    """The features by known attributions, largest first; those of all cases of the version where none are known."""
+    held = session_contrasts(here)
+    found = held.average if held else load_case.known_contrast(here.opened)
+    return [bar.feature for bar in found.bars] if found else list(load_case.top_case_features(here.opened))
+
+
 def session_contrasts(here: CasePage) -> Contrasts | None:
     """The attributions that this session computed."""
     found = st.session_state.get(here.key("contrasts"))
@@ -88,27 +98,41 @@ def explanation_next_step(here: CasePage) -> None:
         )
 
 
-def _contrast_details(here: CasePage, found: AttributionContrast) -> None:
-    """The waterfall of one contrast, its sentences, stability and provenance."""
-    unit = explanations.SPACES.get(found.link, "units of the score")
+def score_waterfall(here: CasePage) -> None:
+    """The small waterfall of the first screen: against the average, computed in the worker where it is not known."""
+    held = session_contrasts(here)
+    found = held.average if held else load_case.known_contrast(here.opened)
+    if found is None:
+        found = computed_with_progress(here, lambda note: load_case.average_contrast(here.opened, note))
+    if found is not None:
+        _contrast_figure(here, found, FEW_BARS, "waterfall-average")
+
+
+def _contrast_figure(here: CasePage, found: AttributionContrast, most: int, key: str) -> None:
+    """The waterfall of a contrast with at most so many named features; the reason where it is not drawn."""
     if found.mismatch:
         st.markdown(status_line("watch", found.mismatch, "Other scores"))
     if not found.adds_up:
         residual = formatting.format_number(found.residual)
         st.markdown(status_line("unknown", f"base value and attributions miss the output by {residual}.", "Not drawn"))
-    else:
-        rows = waterfall_rows(found)
-        said = " ".join(found.words) or "Attributions of the score."
-        columns = {"label": "Feature", "attribution": "Attribution", "start": "From", "end": "To", "error": "Standard error"}
-        frame.chart_with_table(
-            charts_case.attribution_waterfall(rows, unit=unit),
-            rows[list(columns)],
-            key=f"waterfall-{found.against}",
-            alt=said,
-            metrics=("attribution_share",),
-            columns=columns,
-            on_select=lambda: open_clicked_feature(here, found, len(rows)),
-        )
+        return
+    rows = waterfall_rows(found, most)
+    columns = {"label": "Feature", "attribution": "Attribution", "start": "From", "end": "To", "error": "Standard error"}
+    frame.chart_with_table(
+        charts_case.attribution_waterfall(rows, unit=explanations.SPACES.get(found.link, "units of the score")),
+        rows[list(columns)],
+        key=key,
+        alt=" ".join(found.words) or "Attributions of the score.",
+        metrics=("attribution_share",),
+        columns=columns,
+        on_select=lambda: open_clicked_feature(here, key, rows),
+    )
+
+
+def _contrast_details(here: CasePage, found: AttributionContrast) -> None:
+    """The waterfall of one contrast, its sentences, stability and provenance."""
+    _contrast_figure(here, found, MOST_BARS, f"why-{found.against}")
+    if found.adds_up:
         plain_caption(
             f"{AGAINST[found.against].capitalize()} at the top, this case at the bottom. Click a bar for the dependence of that feature."
         )
@@ -141,29 +165,41 @@ def dependence_link(here: CasePage, feature: str) -> Cell:
     return links.link_cell("", "explanations", week_scope(here), feature=feature, id=here.row.id)
 
 
-def open_clicked_feature(here: CasePage, found: AttributionContrast, count: int) -> None:
-    """Open the dependence of the clicked feature, with this case marked. Base, residual and others are not linked."""
-    for point in clicks.clicked_points(f"waterfall-{found.against}"):
-        place = clicks.row_of_mark(point, "y", count)
-        bar = count - 2 - place if place is not None else -1  # the first row is the base value
-        if 0 <= bar < min(len(found.bars), MOST_BARS):
-            links.follow_link(dependence_link(here, found.bars[bar].feature)["go"])
+def open_clicked_feature(here: CasePage, key: str, rows: pd.DataFrame) -> None:
+    """Open the dependence of the clicked feature, with this case marked. Bars that are no single feature are not linked.
+
+    key: of the chart; rows: what it draws, from the top.
+    """
+    for point in clicks.clicked_points(key):
+        place = clicks.row_of_mark(point, "y", len(rows))
+        feature = rows["feature"].iloc[len(rows) - 1 - place] if place is not None else None
+        if feature:
+            links.follow_link(dependence_link(here, feature)["go"])
             return
 
 
-def waterfall_rows(found: AttributionContrast) -> pd.DataFrame:
-    """The rows of the waterfall from the top: base, the largest features, others, residual, output."""
-    shown, rest = found.bars[:MOST_BARS], found.bars[MOST_BARS:]
-    parts: list[tuple[str, float, float | None, str]] = [
-        (f"{bar.feature} = {input_value_words(bar.value)}", bar.attribution, bar.standard_error, "feature") for bar in shown
+def waterfall_rows(found: AttributionContrast, most: int = MOST_BARS) -> pd.DataFrame:
+    """The rows of the waterfall from the top: base, latent features together, the largest others, the rest, residual, output.
+
+    most: bars of features; the column `feature` has the name where a bar is one feature, else "".
+    """
+    hidden = set(latent_features([bar.feature for bar in found.bars]))
+    named = [bar for bar in found.bars if bar.feature not in hidden]
+    latent = sum(bar.attribution for bar in found.bars if bar.feature in hidden)
+    shown, rest = named[: most - bool(hidden)], named[most - bool(hidden) :]
+    parts: list[tuple[str, float, float | None, str, str]] = [
+        (f"{bar.feature} = {input_value_words(bar.value)}", bar.attribution, bar.standard_error, "feature", bar.feature) for bar in shown
     ]
-    parts += [(f"{len(rest)} others", sum(bar.attribution for bar in rest), None, "rest")] if rest else []
+    if hidden:
+        parts.append((f"{len(hidden)} latent inputs", latent, None, "latent", ""))
+        parts.sort(key=lambda part: -abs(part[1]))
+    parts += [(f"{len(rest)} others", sum(bar.attribution for bar in rest), None, "rest", "")] if rest else []
     if abs(found.residual) > NEGLIGIBLE_RESIDUAL * max(abs(found.output - found.base_value), 1e-12):
-        parts.append(("residual", found.residual, None, "residual"))
+        parts.append(("residual", found.residual, None, "residual", ""))
     at = found.base_value
-    rows: list[tuple[Any, ...]] = [("base value", at, at, 0.0, None, "base")]
-    for label, attribution, error, kind in parts:
-        rows.append((label, at, at + attribution, attribution, error, kind))
+    rows: list[tuple[Any, ...]] = [("base value", at, at, 0.0, None, "base", "")]
+    for label, attribution, error, kind, feature in parts:
+        rows.append((label, at, at + attribution, attribution, error, kind, feature))
         at += attribution
-    rows.append(("this case", found.output, found.output, 0.0, None, "output"))
-    return pd.DataFrame(rows, columns=["label", "start", "end", "attribution", "error", "kind"]).astype({"error": float})
+    rows.append(("this case", found.output, found.output, 0.0, None, "output", ""))
+    return pd.DataFrame(rows, columns=["label", "start", "end", "attribution", "error", "kind", "feature"]).astype({"error": float})

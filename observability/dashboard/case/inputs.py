@@ -17,6 +17,7 @@ from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button, status_line
 from observability.investigation import offline_values
 from observability.investigation.evidence_types import Input
+from observability.investigation.latent_inputs import latent_features
 from observability.investigation.offline_values import Twin
 
 FLAGS = {
@@ -37,7 +38,14 @@ COLUMNS = (
     column("flag", "Flag", width="8rem"),
     column("because", "Details", wide=True),
 )
-SHOWN_AT_FIRST = 15
+FEW_COLUMNS = (
+    column("feature", "Input", strong=True),
+    column("value", "Value", align="right"),
+    column("place", "In the reference", help=COLUMNS[2]["help"]),
+    column("flag", "Flag"),
+)
+SHOWN_AT_FIRST, FEW_INPUTS, MOST_FLAGGED = 15, 6, 3
+"""Rows of the table at first; inputs of the first screen, and flagged ones among them."""
 COMMON_SHARE = 0.05
 """A missing value is not flagged where at least this share of the reference lacks it too."""
 
@@ -62,10 +70,33 @@ def inputs_section(here: CasePage) -> None:
     if other is not None:
         _skew_note(here, other, differs)
     order = sorted(held, key=lambda each: (not is_input_flagged(each), each.feature not in differs, -_extremeness(each)))
-    whole = st.toggle(f"All {len(held)} inputs", key=here.key("inputs-all")) if len(held) > SHOWN_AT_FIRST else True
+    latent = set(latent_features([each.feature for each in held]))
+    named = [each for each in order if each.feature not in latent or is_input_flagged(each) or each.feature in differs]
+    folded = [each for each in order if each not in named]
+    whole = st.toggle(f"All {len(named)} inputs", key=here.key("inputs-all")) if len(named) > SHOWN_AT_FIRST else True
     scope = week_scope(here)
-    rows = [_input_row(each, scope, other if each.feature in differs else None) for each in (order if whole else order[:SHOWN_AT_FIRST])]
+    rows = [_input_row(each, scope, other if each.feature in differs else None) for each in (named if whole else named[:SHOWN_AT_FIRST])]
     draw_table("inputs", "Inputs, flagged ones first", COLUMNS, rows, compact=True)
+    if folded:
+        with st.expander(f"{len(folded)} latent inputs", icon=":material/data_array:", key=here.key("inputs-latent")):
+            draw_table("inputs-latent", "Latent inputs", COLUMNS, [_input_row(each, scope) for each in folded], compact=True)
+
+
+def main_inputs(here: CasePage, important: Sequence[str]) -> None:
+    """A few inputs on the first screen: flagged ones, then the most important ones. important: names of features, best first."""
+    held: tuple[Input, ...] | None = here.part("inputs")
+    if held is None:
+        part_unavailable(here, "inputs")
+        return
+    latent, places = set(latent_features([each.feature for each in held])), {name: place for place, name in enumerate(important)}
+    named = sorted(
+        (each for each in held if each.feature not in latent or is_input_flagged(each)),
+        key=lambda each: (places.get(each.feature, len(places)), -_extremeness(each)),
+    )
+    flagged = [each for each in named if is_input_flagged(each)][:MOST_FLAGGED]
+    shown = [*flagged, *(each for each in named if each not in flagged and not is_input_flagged(each))][:FEW_INPUTS]
+    columns = FEW_COLUMNS if flagged else FEW_COLUMNS[:-1]
+    draw_table("main-inputs", "Main inputs", columns, [_input_row(each, week_scope(here)) for each in shown], compact=True)
 
 
 def _skew_note(here: CasePage, other: Twin, differs: list[str]) -> None:
@@ -104,7 +135,7 @@ def _input_row(each: Input, scope: Scope, other: Twin | None = None) -> dict[str
             "title": input_value_words(each.value),
             "sub": f"read {formatting.format_minute(each.read_at)}" if each.read_at else None,
         },
-        "because": {"t": each.because},
+        "because": {"t": each.because} if each.flags or not (each.percentile is not None or each.share is not None) else {},
         "flag": {"t": formatting.DASH, "quiet": True},
     }
     if other is not None:

@@ -1,4 +1,8 @@
-"""The list of sections of a case: links that stay in sight, each with the result of its section in a word."""
+"""The sections of a case below its first screen: a row of links that stays in sight, and the opened section.
+
+Only the opened section is computed and drawn. The address names it (`section=label`), so a link and the browser's back button lead to it.
+Addresses that end with the anchor of an earlier layout (`#conclude`) lead to the part that holds it now.
+"""
 
 from collections.abc import Callable
 from functools import cache
@@ -8,18 +12,30 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
-from observability.dashboard.case import explanation as case_why
-from observability.dashboard.case import inputs as case_inputs
-from observability.dashboard.case import load_case
+from observability.dashboard.case import (
+    case,
+    conclude,
+    decision_boundary,
+    explanation,
+    inputs,
+    label,
+    load_case,
+    similar_errors,
+    versions,
+)
 from observability.dashboard.case.case import CasePage
 from observability.dashboard.charts import case as charts_case
+from observability.dashboard.choice_box import link_warning
 from observability.dashboard.table import ASSETS
-from observability.export.case import SOURCES
-from observability.investigation.evidence_types import ErrorRule, LabelCheck, Triage
+from observability.investigation.evidence_types import ErrorRule, LabelCheck
 from observability.investigation.label_types import with_unit
 
 Word = tuple[str, str]
 """A word or two, and their colour: act, watch, ok, or "" for grey."""
+FIRST = "inputs"
+PARAMETER = "section"
+MOVED = {"happened": "said", "take": "said", "conclude": ""}
+"""Where the parts of earlier anchors are now: a section, or "" for the first screen."""
 
 
 @cache
@@ -33,19 +49,35 @@ def _sections_component() -> Callable[..., Any]:
     )
 
 
-def sections_list(here: CasePage, *, known: bool) -> None:
-    """The list. known: with the words, which need the parts of the case."""
+def opened_section() -> str:
+    """The section that the address names; without one the inputs, or the decision boundary where the address has changed values."""
+    named = st.query_params.get(PARAMETER) or ""
+    if named in SECTIONS:
+        return named
+    if named:
+        link_warning(f"A case has no section {named[:40]}; its sections are {', '.join(SECTIONS)}.")
+    return "edge" if st.query_params.get("what_if") else FIRST
+
+
+@st.fragment
+def sections_of_case(here: CasePage) -> None:
+    """The row of sections and the opened one. A click on another one runs this part alone."""
+    opened = opened_section()
+    key = here.key("sections")
+
+    def follow() -> None:
+        wanted = st.session_state[key].go
+        if wanted in SECTIONS:
+            st.query_params[PARAMETER] = wanted
+
     rows = []
-    for anchor, (title, word) in SECTIONS.items():
-        words, colour = _section_word(here, word) if known else ("", "")
-        rows.append({"to": anchor, "name": title, "word": words, "s": colour})
-    _sections_component()(key=f"sections-{'known' if known else 'first'}", data={"caption": "Sections of this case", "rows": rows})
-
-
-def section_words_ready(here: CasePage) -> bool:
-    """Whether the parts that the words need are computed."""
-    known = here.opened.look.known.keys()
-    return {"inputs", "label_check", "rule", "triage"} <= known and not load_case.repair_pending(here.opened)
+    for anchor, (title, word, _) in SECTIONS.items():
+        words, colour = _section_word(here, word)
+        rows.append({"to": anchor, "name": title, "word": words, "s": colour, "href": here.local_address(**{PARAMETER: anchor})})
+    leads = {**{name: name for name in SECTIONS}, **MOVED}
+    data = {"caption": "Sections of this case", "rows": rows, "opened": opened, "leads": leads}
+    _sections_component()(key=key, data=data, on_go_change=follow)
+    SECTIONS[opened][2](here)
 
 
 def _section_word(here: CasePage, word: Callable[[CasePage], Word]) -> Word:
@@ -56,33 +88,22 @@ def _section_word(here: CasePage, word: Callable[[CasePage], Word]) -> Word:
         return "not available", ""
 
 
-def _outcome_word(here: CasePage) -> Word:
-    """Right or wrong."""
-    found = here.row
-    if found.label is None:
-        return "no label yet", ""
-    if found.error is not None:
-        size = with_unit(found.model, formatting.format_number(abs(found.error)))
-        return f"{size} too {'high' if found.error > 0 else 'low'}" if found.error else "exact", ""
-    return ("inconclusive", "") if found.wrong is None else ("wrong", "act") if found.wrong else ("right", "ok")
-
-
 def _inputs_word(here: CasePage) -> Word:
     """The number of flagged inputs."""
     held = here.part("inputs")
     if held is None:
         return "not available", ""
-    odd = sum(map(case_inputs.is_input_flagged, held))
+    odd = sum(map(inputs.is_input_flagged, held))
     return (f"{odd} flagged", "watch") if odd else ("none flagged", "ok")
 
 
 def _attribution_word(here: CasePage) -> Word:
     """The feature with the largest attribution."""
-    held = case_why.session_contrasts(here)
+    held = explanation.session_contrasts(here)
     found = held.average if held else load_case.known_contrast(here.opened)
     if found is None or not found.bars:
         return ("not computed" if here.row.version.artifact else "not available"), ""
-    return f"{found.bars[0].feature[:40]} {charts_case._signed_number(found.bars[0].attribution)}", ""
+    return f"{found.bars[0].feature[:40]} {charts_case.signed_number(found.bars[0].attribution)}", ""
 
 
 def _margin_word(here: CasePage) -> Word:
@@ -93,7 +114,9 @@ def _margin_word(here: CasePage) -> Word:
         return "not available", ""
     if near.margin != near.margin:
         return "unknown", ""
-    return f"{'within ' if here.row.model.task == 'regression' else ''}{formatting.format_number(abs(near.margin))}", ""
+    if here.row.model.task == "regression":
+        return f"within {with_unit(here.row.model, formatting.format_number(abs(near.margin)))}", ""
+    return f"margin {formatting.format_number(abs(near.margin))}", ""
 
 
 def _label_word(here: CasePage) -> Word:
@@ -122,12 +145,6 @@ def _versions_word(here: CasePage) -> Word:
     return (formatting.plural(others, "other") if others > 0 else "no other"), ""
 
 
-def _source_word(here: CasePage) -> Word:
-    """The first suspected source."""
-    found: tuple[Triage, ...] | None = here.part("triage")
-    return (SOURCES[found[0].source].lower() if found else "not available"), ""
-
-
 def _entries_word(here: CasePage) -> Word:
     """The number of verdicts and actions."""
     name = here.row.model.name, here.row.id
@@ -135,16 +152,43 @@ def _entries_word(here: CasePage) -> Word:
     return (formatting.plural(n, "entry", "entries") if n else "none yet"), ""
 
 
-SECTIONS: dict[str, tuple[str, Callable[[CasePage], Word]]] = {
-    "happened": ("Outcome", _outcome_word),
-    "inputs": ("Inputs", _inputs_word),
-    "why": ("Explanation", _attribution_word),
-    "edge": ("Decision boundary", _margin_word),
-    "label": ("Label", _label_word),
-    "alike": ("Similar errors", _pattern_word),
-    "versions": ("Versions", _versions_word),
-    "conclude": ("Conclusion", _source_word),
-    "said": ("History", _entries_word),
-    "take": ("Export", lambda _here: ("HTML, CSV", "")),
+def _draw_inputs(here: CasePage) -> None:
+    """The inputs, and what the checks of that day found."""
+    case.case_section("Input checks", lambda: inputs.inputs_section(here), anchor="inputs")
+    case.case_section("Findings of that day", lambda: inputs.findings_of_that_day(here))
+
+
+def _draw_similar(here: CasePage) -> None:
+    """The rule of similar errors, and the error tree."""
+    case.case_section("Similar errors", lambda: similar_errors.error_rule_section(here), anchor="alike")
+    case.case_section("Error tree", lambda: similar_errors.error_tree_section(here))
+
+
+def _draw_history(here: CasePage) -> None:
+    """Timeline, and earlier conclusions."""
+    case.case_section("Timeline", lambda: case.case_timeline(here), anchor="happened")
+    case.case_section("Earlier conclusions", lambda: conclude.earlier_conclusions(here), anchor="said")
+
+
+SECTIONS: dict[str, tuple[str, Callable[[CasePage], Word], Callable[[CasePage], None]]] = {
+    "inputs": ("Inputs", _inputs_word, _draw_inputs),
+    "why": (
+        "Why",
+        _attribution_word,
+        lambda here: case.case_section("Why this score?", lambda: explanation.explanation_section(here), anchor="why"),
+    ),
+    "edge": (
+        "Nearby",
+        _margin_word,
+        lambda here: case.case_section("Decision boundary", lambda: decision_boundary.boundary_section(here), anchor="edge"),
+    ),
+    "label": ("Label", _label_word, lambda here: case.case_section("Label check", lambda: label.label_section(here), anchor="label")),
+    "alike": ("Like this", _pattern_word, _draw_similar),
+    "versions": (
+        "Versions",
+        _versions_word,
+        lambda here: case.case_section("Other versions", lambda: versions.versions_section(here), anchor="versions"),
+    ),
+    "said": ("History", _entries_word, _draw_history),
 }
-"""Name and word of each section by its anchor, in order."""
+"""Name, word and content of each section by its anchor, in order."""

@@ -25,7 +25,7 @@ def attribution_waterfall(frame: pd.DataFrame, *, unit: str) -> go.Figure:
     moved, totals = rows[~rows["is_total"]], rows[rows["is_total"]]
     figure = go.Figure()
     texts = [
-        f"{theme.inert_label(label, 80)}<br>moves the output by {_signed_number(value)}"
+        f"{theme.inert_label(label, 80)}<br>moves the output by {signed_number(value)}"
         for label, value in zip(moved["label"], moved["attribution"])
     ]
     colors, sampled = [UP if value > 0 else DOWN for value in moved["attribution"]], bool(rows["error"].gt(0).any())
@@ -43,11 +43,11 @@ def attribution_waterfall(frame: pd.DataFrame, *, unit: str) -> go.Figure:
 def _bar_label(row: dict[Any, Any]) -> str:
     """Two short lines beside a bar: the feature; its value and attribution, or the level of the base and the output."""
     name, _, value = str(row["label"]).partition(" = ")
-    moves = formatting.format_number(row["end"], 4) if row["is_total"] else _signed_number(row["attribution"])
+    moves = formatting.format_number(row["end"], 4) if row["is_total"] else signed_number(row["attribution"])
     return f"{theme.inert_label(name, 26)}<br>{f'= {theme.inert_label(value, 14)}' if value else ''} <b>{moves}</b>"
 
 
-def _signed_number(value: float) -> str:
+def signed_number(value: float) -> str:
     """A number with its sign."""
     return numerals.format_figure(value, 3, sign=True)
 

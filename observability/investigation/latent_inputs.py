@@ -1,0 +1,20 @@
+"""Which features are components of a representation, such as an SVD of words, and mean nothing one by one."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+NUMBERED = re.compile(
+    r"(component|comp|svd|lsa|lsi|pca|pc|nmf|ica|umap|tsne|emb|embed|embedding|latent|factor|topic|dim|dimension|vec|vector)s?[ _.-]?\d+",
+    re.IGNORECASE,
+)
+"""A name that consists of a word for a dimension and its number."""
+FEWEST = 3
+"""Features of the same word from which they count as the components of one representation."""
+
+
+def latent_features(names: Iterable[str]) -> tuple[str, ...]:
+    """The names of latent features, in the order given; empty where fewer than three share a word."""
+    words = {name: found.group(1).lower() for name in names if (found := NUMBERED.fullmatch(name))}
+    numbers = Counter(words.values())
+    return tuple(name for name, word in words.items() if numbers[word] >= FEWEST)
