@@ -64,3 +64,19 @@ def test_the_first_page_is_short_and_stays_still_while_it_refreshes(fleet: Dashb
     page.wait_for_timeout(34_000)  # it refreshes every 30 seconds
     seen = {tuple(each) for each in page.evaluate("window.seen")}
     assert len(seen) == 1 and next(iter(seen))[2] == 0, seen
+
+
+def test_a_table_stays_a_table_on_a_phone_and_scrolls_by_key_with_its_first_column_in_sight(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(fleet.url, width=390, height=844)
+    frame = page.get_by_role("region", name="Models, most severe first, scrolls sideways")
+    heads = frame.locator("thead th")
+    assert heads.count() > 3 and heads.first.bounding_box()["y"] == heads.last.bounding_box()["y"], "columns stand side by side"
+    kept = frame.locator("tbody th").first
+    before = kept.bounding_box()
+    frame.focus()
+    for _ in range(12):
+        frame.press("ArrowRight")
+    page.wait_for_function("(frame) => frame.scrollLeft > 100", arg=frame.element_handle())
+    after = kept.bounding_box()
+    assert before and after and after["x"] == before["x"], "the names stay in sight"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page itself does not scroll sideways"

@@ -107,6 +107,17 @@ def test_limits_and_colours_are_those_of_the_findings() -> None:
     assert {note.text.partition(" ")[0] for note in relaxed.layout.annotations} == {formatting.STATUS_WORDS["watch"]}
 
 
+def test_a_long_name_of_a_limit_is_broken_and_reaches_to_the_left() -> None:
+    """A phone has about 200 pixels of bars with 130 of names at their left: a name that begins at its line is cut at the right."""
+    rows = ranking().assign(limit=[0.11, 0.1], limit_of="the column's own daily range")
+    figure = charts_drift.drift_bars(rows)
+    notes = [each for each in figure.layout.annotations if "from 0.1" in each.text]
+    assert len(notes) == 2 and all(len(line) <= 38 for each in notes for line in each.text.split("<br>"))
+    assert {each.xanchor for each in notes} <= {"center", "right"}
+    assert [each.yshift for each in notes] == [0, 32] and figure.layout.margin.t >= 4 * 16
+    assert figure.layout.height - figure.layout.margin.t == charts_drift.drift_bars(ranking()).layout.height - 46
+
+
 def test_names_of_limits_stand_in_rows_of_their_own() -> None:
     figure = charts_drift.drift_bars(ranking().assign(limit=[0.11, 0.1]))
     assert len({note.yshift for note in figure.layout.annotations}) == 2

@@ -1,6 +1,6 @@
 // A table of cells with icons, sparklines, bars and intervals. Every text is set with textContent and every link is built by the page's own
-// helper, so nothing in the data can become markup. Rows become cards on a narrow screen. A plain click on a link asks the app to go there
-// without loading it anew; the address is a real one, for a new tab.
+// helper, so nothing in the data can become markup. On a narrow screen a table scrolls sideways in a frame of its own, its first column
+// in sight. A plain click on a link asks the app to go there without loading it anew; the address is a real one, for a new tab.
 
 const SVG = "http://www.w3.org/2000/svg"
 
@@ -321,6 +321,24 @@ function table(data, go, state, act) {
   return grid
 }
 
+// The frame of a table. While the table is wider than it, the frame can be reached and scrolled by keyboard, and has the table's name.
+function framed(grid, caption) {
+  const frame = html("div", "frame")
+  frame.append(grid)
+  const watch = new ResizeObserver(() => {
+    const wider = frame.scrollWidth > frame.clientWidth + 1
+    frame.classList.toggle("wider", wider)
+    if (wider) {
+      frame.tabIndex = 0
+      frame.setAttribute("role", "region")
+      frame.setAttribute("aria-label", `${caption}, scrolls sideways`)
+    } else for (const name of ["tabindex", "role", "aria-label"]) frame.removeAttribute(name)
+  })
+  watch.observe(frame)
+  watch.observe(grid)
+  return frame
+}
+
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component
   const root = parentElement.querySelector("#ledger")
@@ -330,7 +348,7 @@ export default function (component) {
   root.state ??= {}
   const act = (asked) => setTriggerValue("act", asked)
   const grid = table(data, (target) => setTriggerValue("go", target), root.state, act)
-  const parts = [grid]
+  const parts = [framed(grid, data.caption)]
   if (data.sort) {
     order(grid, data, root.state)
     if (data.rows.length > 5) parts.unshift(filter(grid, data, root.state))

@@ -10,6 +10,8 @@ from observability.dashboard.charts import layout
 
 MOST_BARS = 25
 MOST_CELLS = 40
+NAME_LINE, LONG_NAME = 16, 38
+"""Pixels of one line of a limit's name; characters above which a name takes two lines."""
 
 
 def drift_bars(frame: pd.DataFrame, *, selected: str | None = None) -> go.Figure:
@@ -55,9 +57,11 @@ def drift_bars(frame: pd.DataFrame, *, selected: str | None = None) -> go.Figure
         symbols = ["triangle-right-open" if value > edge else "circle-open" for value in values]
         ring = {"symbol": symbols, "size": 9, "color": recent["color"], "line": {"width": 2}}
         layout.add_marks(figure, values.clip(upper=edge), recent.index, texts, hover="%{customdata[1]}", marker=ring, showlegend=False)
-    _add_limits(figure, rows, edge)
+    lines = _add_limits(figure, rows, edge)
     names, x = layout.row_names(list(rows["subject"]), selected=selected), "population stability index (nats)"
-    figure = layout.row_chart(figure, names, x, height=max(140, 26 * len(rows) + 90), top=46, tickformat=",.3~g")
+    figure = layout.row_chart(
+        figure, names, x, height=max(140, 26 * len(rows) + 58 + NAME_LINE * lines), top=14 + NAME_LINE * lines, tickformat=",.3~g"
+    )
     return figure.update_xaxes(range=[0, edge * 1.02])
 
 
@@ -78,10 +82,12 @@ def shared_limits(rows: pd.DataFrame) -> "pd.Series[int]":
     return counts[counts > (1 if len(known) > 3 else 0)].head(2)
 
 
-def _add_limits(figure: go.Figure, rows: pd.DataFrame, edge: float) -> None:
-    """Add the findings' limits up to the edge. A line is that of Critical where a critical finding passed it, else of Warning.
+def _add_limits(figure: go.Figure, rows: pd.DataFrame, edge: float) -> int:
+    """Add the findings' limits up to the edge, and return how many lines of text their names take (at least two). A line is that of Critical
+    where a critical finding passed it, else of Warning.
 
-    The names of two lines stand in two rows, so that they never overlap.
+    The names of two lines stand one above the other, so that they never overlap, and reach more to the left than to the right, where a phone
+    has the room of the columns' names; long ones are broken.
     """
     known = rows[rows["limit"].notna()]
     shared = shared_limits(rows)
@@ -90,13 +96,18 @@ def _add_limits(figure: go.Figure, rows: pd.DataFrame, edge: float) -> None:
         stroke = {"symbol": "line-ns-open", "size": 14, "color": theme.STRONG, "line": {"width": 2}}
         texts = [f"limit {formatting.format_number(limit)}, {of}" for limit, of in zip(own["limit"], own["limit_of"])]
         layout.add_marks(figure, own["limit"], own.index, texts, marker=stroke, showlegend=False)
-    for place, limit in enumerate(sorted(float(limit) for limit in shared.index if limit <= edge)):
+    lines = 0
+    for limit in sorted(float(limit) for limit in shared.index if limit <= edge):
         same = known[known["limit"] == limit]
         word = formatting.STATUS_WORDS["act" if min(same["severity"], key=SEVERITIES.index) == "act" else "watch"]
         figure.add_vline(x=limit, line={"color": theme.NEUTRAL, "width": 1.2, "dash": "dash"})
-        side = "left" if limit < 0.55 * edge else "right"
-        words = f"{word} from {formatting.format_number(limit, 2)}, {same['limit_of'].mode()[0]}"
-        layout.add_note(figure, words, x=limit, y=1, yref="paper", yanchor="bottom", xanchor=side, yshift=16 * place)
+        side = "center" if limit < 0.5 * edge else "right"
+        value, whose = f"{word} from {formatting.format_number(limit, 2)},", str(same["limit_of"].mode()[0])
+        broken = len(value) + len(whose) + 1 > LONG_NAME
+        words = f"{value}{'<br>' if broken else ' '}{whose}"
+        layout.add_note(figure, words, x=limit, y=1, yref="paper", yanchor="bottom", xanchor=side, yshift=NAME_LINE * lines)
+        lines += 1 + broken
+    return max(lines, 2)
 
 
 def column_day_heatmap(frame: pd.DataFrame, *, value: str, unit: str, top: float, selected: str | None = None) -> go.Figure:
