@@ -83,6 +83,22 @@ def predict_scores(worker: Worker, artifact: Path, rows: "pd.DataFrame", **optio
     return predict_scores_and_features(worker, artifact, rows, **options)[0]
 
 
+def score_without_words(
+    worker: Worker, artifact: Path, row: "pd.DataFrame", texts: Sequence[str], *, feature: str | None, **options: Unpack[ModelOptions]
+) -> "tuple[tuple[str, ...], np.ndarray]":
+    """The features that a text reaches the model by, and the scores of the row with each of `texts`, the logged one first.
+
+    feature: the one that is the text; None where the model file holds a vectoriser. Raises UsageError where it holds none that gives the
+    logged features of the first text, WorkerError where the model breaks.
+    """
+    answer = _call_model_job(
+        worker, "word_job:score_word_omissions", artifact, {"row": row}, options, {"texts": list(texts), "feature": feature}
+    )
+    with checked_answer():
+        through = tuple(str(name) for name in answer.values["through"])
+        return through, scores_from_frame(answer.frames["scores"], len(texts), options)
+
+
 def scores_from_frame(frame: "pd.DataFrame", rows: int, options: ModelOptions) -> "np.ndarray":
     """Scores from a job's frame: (rows,), or (rows, classes) in multiclass. Raises ValueError where it has another shape."""
     task, classes = _task_of(options)

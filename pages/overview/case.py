@@ -5,25 +5,36 @@ have the evidence. Only the opened section is computed. Its address never change
 
 import streamlit as st
 
-from observability.dashboard.case import case, conclude, explanation, export, inputs, load_case, sections
+from observability.dashboard.case import case, conclude, explanation, export, inputs, load_case, logged_input, sections
 
 here = case.open_case_page()
+few = {"most": 3} if logged_input.has_logged_content(here) else {}  # a text or an image takes the room of some rows
 
 
 @st.fragment
 def waterfall() -> None:
     """The attributions, which may have to ask the model: a fragment, and drawn last where it has to wait."""
-    case.draw_guarded("waterfall", lambda: explanation.score_waterfall(here))
+    case.draw_guarded("waterfall", lambda: explanation.score_waterfall(here, **few))
+
+
+@st.fragment
+def content(*, ask: bool) -> None:
+    """The logged text and images: a fragment, and drawn again at the end where the model has to be asked about the words."""
+    case.draw_guarded("logged input", lambda: logged_input.logged_input(here, ask=ask))
 
 
 case.draw_guarded("header", lambda: case.case_header(here))
+text = st.empty()
+wanting = logged_input.effects_pending(here)
+with text.container():
+    content(ask=False)
 left, right = st.columns([3, 2], gap="large")
 at_once, pending = explanation.is_explanation_known(here), load_case.repair_pending(here.opened)
 if at_once:
     with left:
         waterfall()
 with right:
-    case.draw_guarded("inputs", lambda: inputs.main_inputs(here, explanation.important_features(here)))
+    case.draw_guarded("inputs", lambda: inputs.main_inputs(here, explanation.important_features(here), **few))
 source = st.container()
 if not pending:
     with source:
@@ -40,5 +51,8 @@ if not at_once:
 if pending:
     with source:
         case.draw_guarded("conclusion", lambda: conclude.suspected_source(here))
+if wanting:
+    with text.container():
+        content(ask=True)
 with below:
     sections.sections_of_case(here)

@@ -98,14 +98,14 @@ def explanation_next_step(here: CasePage) -> None:
         )
 
 
-def score_waterfall(here: CasePage) -> None:
-    """The small waterfall of the first screen: against the average, computed in the worker where it is not known."""
+def score_waterfall(here: CasePage, most: int = FEW_BARS) -> None:
+    """The small waterfall of the first screen: against the average, computed in the worker where it is not known. most: bars of features."""
     held = session_contrasts(here)
     found = held.average if held else load_case.known_contrast(here.opened)
     if found is None:
         found = computed_with_progress(here, lambda note: load_case.average_contrast(here.opened, note))
     if found is not None:
-        _contrast_figure(here, found, FEW_BARS, "waterfall-average")
+        _contrast_figure(here, found, most, "waterfall-average")
 
 
 def _contrast_figure(here: CasePage, found: AttributionContrast, most: int, key: str) -> None:

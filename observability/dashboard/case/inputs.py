@@ -82,7 +82,7 @@ def inputs_section(here: CasePage) -> None:
             draw_table("inputs-latent", "Latent inputs", COLUMNS, [_input_row(each, scope) for each in folded], compact=True)
 
 
-def main_inputs(here: CasePage, important: Sequence[str]) -> None:
+def main_inputs(here: CasePage, important: Sequence[str], most: int = FEW_INPUTS) -> None:
     """A few inputs on the first screen: flagged ones, then the most important ones. important: names of features, best first."""
     held: tuple[Input, ...] | None = here.part("inputs")
     if held is None:
@@ -94,7 +94,7 @@ def main_inputs(here: CasePage, important: Sequence[str]) -> None:
         key=lambda each: (places.get(each.feature, len(places)), -_extremeness(each)),
     )
     flagged = [each for each in named if is_input_flagged(each)][:MOST_FLAGGED]
-    shown = [*flagged, *(each for each in named if each not in flagged and not is_input_flagged(each))][:FEW_INPUTS]
+    shown = [*flagged, *(each for each in named if each not in flagged and not is_input_flagged(each))][:most]
     columns = FEW_COLUMNS if flagged else FEW_COLUMNS[:-1]
     draw_table("main-inputs", "Main inputs", columns, [_input_row(each, week_scope(here)) for each in shown], compact=True)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pandas as pd
 
 from observability.alerts import alarm_rules
-from observability.core.errors import NotFoundError, ObservabilityError
+from observability.core.errors import NotFoundError, ObservabilityError, UsageError
 from observability.core.window import Slice, Window
 from observability.dashboard import load
 from observability.dashboard.state_cache import cached_by_state
@@ -29,21 +29,24 @@ from observability.investigation import (
 )
 from observability.investigation import counterfactuals as flipping
 from observability.investigation import error_tree as growing
+from observability.investigation import word_effects as word_effects_of
 from observability.investigation.case import open_case
 from observability.investigation.case_parts import CaseInProgress, Progress
 from observability.investigation.counterfactuals import Found
 from observability.investigation.error_tree import Node
-from observability.investigation.evidence_types import Case
+from observability.investigation.evidence_types import Case, NotGivenError
 from observability.investigation.expected_error import SimilarScores
+from observability.investigation.logged_content import LoggedText
 from observability.investigation.model_answers import Answered, AttributionContrast, Churn, Contrasts, Curve, Margin, Opposite, WhatIf
 from observability.investigation.offline_values import Twin
+from observability.investigation.word_effects import WordEffects
 from observability.store.types import decision_items, search_terms
 
 if TYPE_CHECKING:
     from observability.worker.process import Worker
 
 Answer = TypeVar("Answer")
-COMPUTED, REPAIR_TRIED = "page:average", "page:repair"
+COMPUTED, REPAIR_TRIED, WORDS_FAILED = "page:average", "page:repair", "page:words"
 
 
 @dataclass
@@ -119,6 +122,28 @@ def average_contrast(held: OpenedCase, progress: Progress) -> AttributionContras
     with held.lock:
         held.look.known[COMPUTED] = found
     return found
+
+
+def known_word_effects(held: OpenedCase, text: LoggedText) -> WordEffects | None:
+    """The effects of a text's words that were computed before; None where nobody asked yet. Raises what made the last attempt fail."""
+    failed = held.look.known.get(WORDS_FAILED)
+    if failed is not None:
+        raise failed
+    with held.lock, held.look.store.snapshot():
+        try:
+            return word_effects_of.word_effects(held.look.store, held.look.row, text)
+        except NotGivenError:
+            return None
+
+
+def word_effects(held: OpenedCase, text: LoggedText, progress: Progress) -> WordEffects:
+    """The effects of a text's words, computed in the worker and kept. Raises what the worker raises, and remembers that it failed."""
+    try:
+        return word_effects_of.word_effects(held.look.store, held.look.row, text, worker=_shared_worker(), progress=progress)
+    except UsageError as error:
+        with held.lock:
+            held.look.known[WORDS_FAILED] = error
+        raise
 
 
 def case_contrasts(held: OpenedCase, progress: Progress) -> Contrasts:

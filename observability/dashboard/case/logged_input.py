@@ -1,0 +1,141 @@
+"""The input of a case as it was logged: its text with the words coloured by their effect, and its images.
+
+The effect of a word is the difference of the score without it, computed in the worker and kept. Nothing is fetched from the network: an
+address of an image is a link.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from observability.core import formatting
+from observability.core.errors import ObservabilityError
+from observability.core.numerals import format_figure
+from observability.dashboard import load
+from observability.dashboard.case import load_case
+from observability.dashboard.case.case import CasePage
+from observability.dashboard.case.explanation import computed_with_progress
+from observability.dashboard.table import ASSETS
+from observability.dashboard.widgets import plain_caption
+from observability.investigation import logged_content
+from observability.investigation.label_types import class_words, with_unit
+from observability.investigation.logged_content import LoggedText
+from observability.investigation.word_effects import WordEffects
+
+MOST_CHARACTERS = 4000
+"""Characters of a text that the page shows; the record has all of them."""
+LEAST = 0.05
+"""Part of the largest effect from which a word is coloured."""
+
+
+@cache
+def _text_component() -> Callable[..., Any]:
+    """The registered component; once a process."""
+    return st.components.v2.component(
+        "logged_text",
+        html='<div id="text"></div>',
+        css=(ASSETS / "text.css").read_text(encoding="utf-8"),
+        js=(ASSETS / "text.js").read_text(encoding="utf-8"),
+    )
+
+
+def has_logged_content(here: CasePage) -> bool:
+    """Whether a text or an image was logged with the case."""
+    return bool(logged_content.logged_texts(here.row) or logged_content.logged_images(here.row))
+
+
+def effects_pending(here: CasePage) -> bool:
+    """Whether a text was logged, and the model was not asked about its words yet."""
+    texts = logged_content.logged_texts(here.row)
+    return bool(texts) and _known_effects(here, texts[0]) == (None, None)
+
+
+def logged_input(here: CasePage, *, ask: bool) -> None:
+    """Draw the first text and the images of the case; nothing where none were logged.
+
+    ask: compute the effects of words in the worker where they are not known; without it the text is drawn in one colour at once.
+    """
+    texts = logged_content.logged_texts(here.row)
+    if texts:
+        found, why = _known_effects(here, texts[0])
+        if found is None and why is None and ask:
+            found = computed_with_progress(here, lambda note: load_case.word_effects(here.opened, texts[0], note))
+        _draw_text(here, texts[0], found, "asked" if ask else "known")
+        if why:
+            plain_caption(f"Words are not coloured: {why}")
+        if len(texts) > 1:
+            plain_caption(f"Further texts in the record: {', '.join(text.name for text in texts[1:6])}.")
+    for image in logged_content.logged_images(here.row):
+        content, reason = logged_content.image_bytes(image, logged_content.image_folders(load.store().home))
+        if content is not None:
+            st.image(content, caption=formatting.escape_markdown(image.name), width=320)
+            continue
+        plain_caption(f"Image in {image.name}: {reason}")
+        if image.kind != "data":
+            st.code(formatting.escape_direction_marks(image.source), language=None, wrap_lines=True)
+        if image.kind == "web":
+            st.link_button("Open the address", image.source, icon=":material/open_in_new:", type="tertiary")
+
+
+def _known_effects(here: CasePage, text: LoggedText) -> tuple[WordEffects | None, str | None]:
+    """The effects that were computed before, and None; or None and why they cannot be computed; or twice None: nobody asked yet."""
+    if here.row.version.artifact is None:
+        return None, "no model file is registered for this version. Register it with --artifact."
+    try:
+        return load_case.known_word_effects(here.opened, text), None
+    except ObservabilityError as error:
+        return None, str(error)
+
+
+def _draw_text(here: CasePage, text: LoggedText, found: WordEffects | None, name: str) -> None:
+    """The text, its words coloured by their effects, and what the colours mean. name: part of its keys, for it is drawn twice in a run."""
+    shown = text.text[:MOST_CHARACTERS]
+    top = max((abs(effect) for *_, effect in found.words), default=0.0) if found else 0.0
+    words = [
+        {"from": start, "to": end, "part": effect / top, "title": f"{effect_words(here, effect)} by this word"}
+        for start, end, effect in (found.words if found and top > 0 else ())
+        if end <= len(shown) and abs(effect) >= LEAST * top
+    ]
+    caption = f"The logged {text.name}" + (", each word with its effect on the score" if words else "")
+    _text_component()(key=here.key(f"text-{name}"), data={"caption": caption, "text": shown, "words": words})
+    if len(text.text) > MOST_CHARACTERS:
+        plain_caption(f"The first {MOST_CHARACTERS:,} of {len(text.text):,} characters.")
+    if found is not None:
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            st.caption(formatting.escape_markdown(effects_sentence(here, text, found)), width="content")
+            _effects_table(text, found, here.key(f"words-{name}"))
+
+
+def effect_words(here: CasePage, effect: float) -> str:
+    """An effect with its sign and unit: points of probability, or the unit of a regression."""
+    if here.row.model.classes:
+        return f"{format_figure(100 * effect, 2, sign=True)} points"
+    return with_unit(here.row.model, format_figure(effect, 3, sign=True))
+
+
+def effects_sentence(here: CasePage, text: LoggedText, found: WordEffects) -> str:
+    """What the colours mean: the words with the largest effect, of which score, and what stays as it was logged."""
+    model = here.row.model
+    of = "score" if not model.classes else f"probability of {class_words(model, found.class_name or model.classes[-1])}"
+    largest = sorted((word for word in found.words if word[2]), key=lambda word: -abs(word[2]))[:2]
+    if not largest:
+        return f"Simulated: no word changes the {of} when it is left out."
+    named = ", ".join(f"\u201c{text.text[start:end]}\u201d {effect_words(here, effect)}" for start, end, effect in largest)
+    return f"Simulated effect on the {of}: {named}."
+
+
+def _effects_table(text: LoggedText, found: WordEffects, key: str) -> None:
+    """The words by the size of their effect, and what stays as it was logged, behind a button."""
+    with st.popover("Words", type="tertiary", icon=":material/table:", key=key, width="content"):
+        through = ", ".join(found.through[:1] + found.through[-1:] if len(found.through) > 2 else found.through)
+        plain_caption(
+            f"The score of the text less that without the word. Words reach the model by {len(found.through)} features ({through}); "
+            f"the {found.kept} other inputs keep their logged values."
+            + (f" Only the first {len(found.words)} words were left out." if found.left else "")
+        )
+        ranked = sorted(found.words, key=lambda word: -abs(word[2]))
+        rows = pd.DataFrame([{"word": text.text[start:end], "effect": effect} for start, end, effect in ranked])
+        st.dataframe(rows, hide_index=True, height=min(36 * len(rows) + 38, 420), alt="Words by the size of their effect")

@@ -1,0 +1,154 @@
+"""Texts and images that were logged with a prediction, in a feature or in a field of its own."""
+
+import base64
+import binascii
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from observability.investigation.logged_prediction import Row
+
+TEXT_NAMES = (
+    "text",
+    "prompt",
+    "question",
+    "query",
+    "message",
+    "body",
+    "review",
+    "comment",
+    "tweet",
+    "title",
+    "content",
+    "document",
+    "input",
+)
+FEWEST_WORDS, FEWEST_FEATURE_WORDS = 3, 6
+"""Words from which a field of another name, and a feature that is no level of the reference, count as a text."""
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp")
+SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM")
+MOST_IMAGES, MOST_IMAGE_BYTES = 4, 10 * 1024**2
+WEB = re.compile(r"https?://", re.IGNORECASE)
+FOLDERS = "OBSERVABILITY_IMAGES"
+"""The environment variable with the folders whose images may be shown, separated like those of PATH."""
+
+
+@dataclass(frozen=True)
+class LoggedText:
+    """A text that was logged. feature: it is a feature of the model."""
+
+    name: str
+    text: str
+    feature: bool
+
+
+@dataclass(frozen=True)
+class LoggedImage:
+    """A logged reference to an image. kind: data (in the log itself), file (a path), web (an address)."""
+
+    name: str
+    source: str
+    kind: Literal["data", "file", "web"]
+
+
+def logged_texts(row: Row) -> tuple[LoggedText, ...]:
+    """The texts of a prediction: fields of their own first, then features that are no level of the reference."""
+    own = [
+        LoggedText(name, value, False)
+        for name, value in _own_fields(row)
+        if not image_kind(value) and value.strip() and (name.lower() in TEXT_NAMES or len(value.split()) >= FEWEST_WORDS)
+    ]
+    features = [
+        LoggedText(name, value, True)
+        for name, value in row.features.items()
+        if isinstance(value, str)
+        and len(value.split()) >= FEWEST_FEATURE_WORDS
+        and not image_kind(value)
+        and not _is_level(row, name, value)
+    ]
+    return (*own, *features)
+
+
+def logged_images(row: Row) -> tuple[LoggedImage, ...]:
+    """The references to images of a prediction, at most four."""
+    texts = [*_own_fields(row), *((name, value) for name, value in row.features.items() if isinstance(value, str))]
+    found = [LoggedImage(name, value, kind) for name, value in texts if (kind := image_kind(value)) is not None]
+    return tuple(found[:MOST_IMAGES])
+
+
+def _own_fields(row: Row) -> Iterator[tuple[str, str]]:
+    """The texts among the fields that the log does not know."""
+    extra = row.stored.get("extra")
+    for name, value in extra.items() if isinstance(extra, Mapping) else ():
+        if isinstance(value, str):
+            yield str(name), value
+
+
+def _is_level(row: Row, name: str, value: str) -> bool:
+    """Whether a feature's value is a level of the reference."""
+    edges = row.version.edges.get(f"feature.{name}")
+    return edges is not None and value in edges.levels
+
+
+def image_kind(value: str) -> Literal["data", "file", "web"] | None:
+    """How a text refers to an image; None where it does not."""
+    if value.startswith("data:image/"):
+        return "data"
+    if len(value) > 2000 or "\n" in value:
+        return None
+    ending = value.split("?", maxsplit=1)[0].lower() if WEB.match(value) else value.lower()
+    return None if not ending.endswith(IMAGE_ENDINGS) else "web" if WEB.match(value) else "file"
+
+
+def image_folders(home: Path, environment: Mapping[str, Any] = os.environ) -> tuple[Path, ...]:
+    """The folders whose images may be shown: `images` in the home, and those that the environment names."""
+    named = str(environment.get(FOLDERS) or "").split(os.pathsep)
+    return (home / "images", *(Path(each).expanduser() for each in named if each.strip()))
+
+
+def image_bytes(image: LoggedImage, folders: Sequence[Path]) -> tuple[bytes | None, str]:
+    """The image, and "" or the sentence why it is not shown. Nothing is fetched from the network; a file is read only inside of `folders`."""
+    if image.kind == "web":
+        return None, "An address on the web; it is never fetched."
+    if image.kind == "data":
+        head, _, body = image.source.partition(",")
+        if not head.endswith(";base64"):
+            return None, "The image in the log is not in base64."
+        try:
+            content = base64.b64decode(body, validate=True)
+        except (binascii.Error, ValueError):
+            return None, "The image in the log cannot be read: its base64 is damaged."
+    else:
+        path = _inside(image.source, folders)
+        if path is None:
+            return (
+                None,
+                f"The file is not in a folder whose images may be shown: put it into `images` of the home, or name its folder in {FOLDERS}.",
+            )
+        try:
+            if path.stat().st_size > MOST_IMAGE_BYTES:
+                return None, "The image has more than 10 MB."
+            content = path.read_bytes()
+        except OSError as error:
+            return None, f"The file cannot be read: {error.strerror}."
+    if len(content) > MOST_IMAGE_BYTES:
+        return None, "The image has more than 10 MB."
+    webp = content[:4] == b"RIFF" and content[8:12] == b"WEBP"
+    if not (webp or content.startswith(SIGNATURES)):
+        return None, "This is not a PNG, JPEG, GIF, WebP or BMP image."
+    return content, ""
+
+
+def _inside(name: str, folders: Sequence[Path]) -> Path | None:
+    """The file of a path, absolute or relative to a folder, with links resolved; None where it is in none of the folders."""
+    if "\x00" in name:
+        return None
+    for folder in folders:
+        root = folder.resolve()
+        path = (root / name.removeprefix("file://")).resolve()
+        if path.is_relative_to(root) and path.is_file():
+            return path
+    return None

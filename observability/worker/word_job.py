@@ -1,0 +1,74 @@
+"""The job that scores a text once for each of its words left out.
+
+The words reach the model in one of two ways: the text is a feature itself, or the model file holds the vectoriser that turned the text into
+some of the features. The second is believed only where the vectoriser gives the logged values of the whole text again.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from observability.core.errors import UsageError
+from observability.stats.arrays import Floats
+from observability.worker.explain_job import score_table, scores_frame, task_from_arguments
+from observability.worker.job import Output, Report
+from observability.worker.model_files import open_model
+from observability.worker.model_sklearn import load_skops
+
+ROUNDED = 1e-3
+"""Difference between a logged value and the vectoriser's up to which they count as the same: logs round."""
+
+
+def score_word_omissions(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
+    """Scores of the frame `row` with each text of `texts` in place of the first of them, which is the logged one, in the frame `scores`.
+
+    feature: the feature that is the text; None where a vectoriser in the file gives features from it. Values: `through`, the features that
+    the words reach the model by. Raises UsageError where they reach it in no known way.
+    """
+    row, task, texts = frames["row"], task_from_arguments(arguments), list(arguments["texts"])
+    model = open_model(arguments["kind"], files["model"], row, task)
+    columns = list(model.columns)
+    table = pd.concat([row[columns]] * len(texts), ignore_index=True)
+    feature = arguments["feature"]
+    if feature is not None:
+        if feature not in columns:
+            raise UsageError("the model does not take the text", where="artifact", got=f"no feature {feature}")
+        through = [feature]
+        table[feature] = pd.Series(texts, dtype=object)
+    else:
+        vectors, through = vectorised_features(files["model"], arguments["kind"], row[columns], texts)
+        table[through] = vectors
+    report(0.5, "The words are left out one by one")
+    return Output({"through": through}, {"scores": scores_frame(score_table(model, table, task))})
+
+
+def vectorised_features(path: Path, kind: str, row: pd.DataFrame, texts: Sequence[str]) -> tuple[Floats, list[str]]:
+    """The features of each text by the vectoriser in a model file, and their names: neighbouring columns of the row, whose logged values are
+    those of the first text. Raises UsageError where there is no such vectoriser.
+    """
+    if kind != "skops":
+        raise UsageError("the model file does not hold what turns words into features", where="artifact", got=f"a file of {kind}")
+    numbers = pd.to_numeric(row.iloc[0], errors="coerce").to_numpy(dtype=float)
+    for vectoriser in vars(load_skops(path)).values():
+        if not hasattr(vectoriser, "transform"):
+            continue
+        try:
+            given = vectoriser.transform(list(texts))
+        except Exception:  # noqa: S112 - another transformer than one of texts
+            continue
+        vectors = np.asarray(given.todense() if hasattr(given, "todense") else given, dtype=float)
+        if vectors.ndim != 2 or not np.any(vectors[0]):
+            continue
+        width = vectors.shape[1]
+        for start in range(len(numbers) - width + 1):
+            if np.all(np.abs(numbers[start : start + width] - vectors[0]) <= ROUNDED):
+                return vectors, [str(name) for name in row.columns[start : start + width]]
+    raise UsageError(
+        "the model file does not hold what turns words into features",
+        where="artifact",
+        got="no vectoriser that gives the logged values of this text again",
+        attempt="Keep the fitted vectoriser as an attribute of the saved model, or log the text as a feature that the model takes",
+    )

@@ -1,0 +1,80 @@
+"""Is a logged text found, is an image read only inside of allowed folders and only where it is one, and is nothing fetched?"""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from observability.investigation.latent_inputs import latent_features
+from observability.investigation.logged_content import FOLDERS, image_bytes, image_folders, logged_images, logged_texts
+from tests.support.text_row import text_row
+
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+
+
+def images(row: Any) -> dict[str, tuple[Any, ...]]:
+    return {image.name: (image.kind, image) for image in logged_images(row)}
+
+
+def test_texts_are_fields_of_their_own_or_features_that_are_no_level() -> None:
+    long = "the parcel came two days late and was wet"
+    row = text_row(
+        {"note": long, "status": "never married or under the age of fifteen", "size": 1.0},
+        extra={"text": "ok", "tag": "a b", "why": "it did so"},
+    )
+    found = {text.name: text for text in logged_texts(row)}
+    assert found["text"].text == "ok" and not found["text"].feature
+    assert found["why"].text == "it did so" and "tag" not in found
+    assert found["note"].feature
+    known = text_row({"note": long}, levels={"note": (long,)})
+    assert logged_texts(known) == (), "a category with many words is no text"
+
+
+def test_latent_inputs_are_numbered_words_for_dimensions() -> None:
+    assert latent_features(["component_01", "Component 02", "component_3", "size", "topic_1"]) == (
+        "component_01",
+        "Component 02",
+        "component_3",
+    )
+    assert latent_features(["component_1", "component_2", "rain_1h", "rain_2h", "rain_3h"]) == ()
+
+
+def test_an_image_is_read_only_inside_of_the_folders(tmp_path: Path) -> None:
+    home, other = tmp_path / "home", tmp_path / "other"
+    for folder in (home / "images", other):
+        folder.mkdir(parents=True)
+    (home / "images" / "a.png").write_bytes(PIXEL)
+    (other / "b.png").write_bytes(PIXEL)
+    (home / "images" / "fake.png").write_text("root:x:0:0")
+    (home / "images" / "link.png").symlink_to(other / "b.png")
+    folders = image_folders(home, {})
+    row = text_row({"photo": "a.png", "scan": str(other / "b.png")}, extra={"up": "../../other/b.png", "link": "link.png"})
+    found = images(row)
+    assert image_bytes(found["photo"][1], folders) == (PIXEL, "")
+    for name in ("scan", "up", "link"):
+        content, why = image_bytes(found[name][1], folders)
+        assert content is None and "not in a folder whose images may be shown" in why and FOLDERS in why
+    assert image_bytes(found["scan"][1], image_folders(home, {FOLDERS: str(other)})) == (PIXEL, "")
+    (fake,) = logged_images(text_row({"photo": "fake.png"}))
+    assert image_bytes(fake, folders) == (None, "This is not a PNG, JPEG, GIF, WebP or BMP image.")
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "why"),
+    [
+        ("https://example.org/a.png?x=1", "web", "never fetched"),
+        ("data:image/png;base64,!!!", "data", "damaged"),
+        ("data:image/svg+xml;base64," + base64.b64encode(b"<svg onload=alert(1)>").decode(), "data", "not a PNG"),
+        ("data:image/png,plain", "data", "not in base64"),
+    ],
+)
+def test_what_is_not_shown_says_why(source: str, kind: str, why: str) -> None:
+    (image,) = logged_images(text_row({"photo": source}))
+    content, reason = image_bytes(image, ())
+    assert image.kind == kind and content is None and why in reason
+
+
+def test_an_image_in_the_log_is_shown() -> None:
+    (image,) = logged_images(text_row({"photo": "data:image/png;base64," + base64.b64encode(PIXEL).decode()}))
+    assert image_bytes(image, ()) == (PIXEL, "")
