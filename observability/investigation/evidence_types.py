@@ -267,7 +267,7 @@ class Case:
             "counterfactuals": parts_json(self.counterfactuals, "changes", "score", "reached"),
             "rule": fields_json(self.rule, "text", "n", "errors", "rate", "coverage", "low", "high") if self.rule else None,
             "versions": parts_json(self.versions, "version", "score", "prediction"),
-            "triage": parts_json(self.triage, "source", "score", "because"),
+            "triage": None if self.triage is None else [triage_json(source) for source in self.triage],
             "findings": None if self.findings is None else [finding.to_json() for finding in self.findings],
             "verdicts": self.verdicts,
             "why": {NAMES.get(part, part): sentence for part, sentence in self.why.items() if part not in UNNAMED},
@@ -291,6 +291,16 @@ def fields_json(part: Any, *names: str) -> dict[str, Any]:
 def parts_json(parts: tuple[Any, ...] | None, *names: str) -> list[Any] | None:
     """The named fields of each part; None stays None."""
     return None if parts is None else [fields_json(part, *names) for part in parts]
+
+
+def triage_json(found: Triage) -> dict[str, Any]:
+    """A possible source with one of the contract's names. A rare but expected error has none of them: its source is `unknown` and its
+    `detail` `expected`. The `detail` of the others is None.
+    """
+    expected = found.source == "expected"
+    return {**fields_json(found, "source", "score", "because"), "detail": "expected" if expected else None} | (
+        {"source": "unknown"} if expected else {}
+    )
 
 
 def label_json(label: Label | None) -> dict[str, Any] | None:

@@ -110,7 +110,7 @@ def image_folders(home: Path, environment: Mapping[str, Any] = os.environ) -> tu
 
 
 def image_bytes(image: LoggedImage, folders: Sequence[Path]) -> tuple[bytes | None, str]:
-    """The image, and "" or the sentence why it is not shown. Nothing is fetched from the network; a file is read only inside of `folders`."""
+    """The image, and "" or the sentence why it is not shown. Nothing is fetched; a file is read only inside of `folders`."""
     if image.kind == "web":
         return None, "An address on the web; it is never fetched."
     if image.kind == "data":
@@ -126,7 +126,7 @@ def image_bytes(image: LoggedImage, folders: Sequence[Path]) -> tuple[bytes | No
         if path is None:
             return (
                 None,
-                f"The file is not in a folder whose images may be shown: put it into `images` of the home, or name its folder in {FOLDERS}.",
+                f"The file is not in a folder whose images may be shown: put it into `images` of the home, or name its own in {FOLDERS}.",
             )
         try:
             if path.stat().st_size > MOST_IMAGE_BYTES:

@@ -1,4 +1,4 @@
-"""By how much each word of a logged text moves the model's answer: the text is scored without it (occlusion), simulated by the model file."""
+"""By how much each word of a logged text moves the model's answer: the text is scored without it (occlusion)."""
 
 import re
 from collections.abc import Callable

@@ -46,8 +46,8 @@ def score_word_omissions(frames: "dict[str, pd.DataFrame]", arguments: dict[str,
 
 
 def vectorised_features(path: Path, kind: str, row: pd.DataFrame, texts: Sequence[str]) -> tuple[Floats, list[str]]:
-    """The features of each text by the vectoriser in a model file, and their names: neighbouring columns of the row, whose logged values are
-    those of the first text. Raises UsageError where there is no such vectoriser.
+    """The features of each text by the vectoriser in a model file, and their names: neighbouring columns of the row with the logged values
+    of the first text. Raises UsageError where there is no such vectoriser.
     """
     if kind != "skops":
         raise UsageError("the model file does not hold what turns words into features", where="artifact", got=f"a file of {kind}")

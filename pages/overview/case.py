@@ -42,6 +42,8 @@ if not pending:
 with st.container(horizontal=True, gap="small"):
     with st.popover("Details", type="tertiary", icon=":material/data_object:"):
         case.draw_guarded("details", lambda: case.case_details(here))
+    with st.popover("For the customer", type="tertiary", icon=":material/forum:"):
+        case.draw_guarded("customer text", lambda: export.customer_text(here))
     with st.popover("Export", type="tertiary", icon=":material/download:"):
         case.draw_guarded("export", lambda: export.case_downloads(here))
 below = st.container()

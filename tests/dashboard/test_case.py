@@ -22,7 +22,7 @@ from observability.monitoring import check
 from observability.server import process_lock
 from observability.store.ingest import record_writer
 from observability.store.types import search_terms
-from tests.support.dashboard_pages import opened, tables, words
+from tests.support.dashboard_pages import opened, tables, unfolded_words, words
 from tests.support.dashboard_world import END, HOSTILE, START, World, build
 
 
@@ -96,6 +96,14 @@ def test_only_the_opened_section_is_drawn(mine: World) -> None:
     assert "A case has no section nonsense; its sections are inputs, why, edge" in words(app)
     assert [each.value for each in app.header] == TITLES["inputs"]
     assert [each.value for each in opened("case", id=name, model="loan", what_if="{}").header] == TITLES["edge"]
+
+
+def test_a_case_keeps_its_budget_of_words(mine: World) -> None:
+    app = opened("case", id=wrong(mine), model="loan")
+    first, whole = unfolded_words(app, before="header"), unfolded_words(app)
+    assert 60 < first <= 160 and first < whole <= 250
+    for section in TITLES:
+        assert unfolded_words(opened("case", id=wrong(mine), model="loan", section=section), before="header") <= 160
 
 
 def test_the_evidence_of_a_source_is_cut_between_sentences() -> None:

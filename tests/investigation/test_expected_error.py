@@ -5,7 +5,7 @@ import pytest
 
 from observability.investigation import comparison_rows, expected_error, source_triage
 from observability.investigation.case import open_case
-from observability.investigation.evidence_types import Triage
+from observability.investigation.evidence_types import Triage, triage_json
 from tests.support.case_world import World
 
 
@@ -77,3 +77,9 @@ def test_where_the_two_best_are_close_no_source_is_named(
     assert ranked[0].source == first
     assert [each.score for each in ranked] == sorted((each.score for each in ranked), reverse=True)
     assert ranked[0].because.startswith("Cannot tell: ") == (weights == (0.6, 0.55))
+
+
+def test_other_programs_get_the_names_of_the_contract_and_the_rest_as_a_detail() -> None:
+    found = [triage_json(Triage(source, 0.3, "x")) for source in ("expected", "unknown", "label")]
+    assert [(each["source"], each["detail"]) for each in found] == [("unknown", "expected"), ("unknown", None), ("label", None)]
+    assert all(each["score"] == 0.3 and each["because"] == "x" for each in found)

@@ -18,7 +18,7 @@ from observability.store.db.database import Database
 from observability.worker import process
 from observability.worker.process import Worker
 from tests.support.case_model_world import ModelWorld, copied_store, inputs
-from tests.support.dashboard_pages import opened, tables, words
+from tests.support.dashboard_pages import opened, tables, unfolded_words, words
 
 
 @pytest.fixture
@@ -107,3 +107,9 @@ def test_a_bar_leads_to_the_feature_with_this_case_marked(store: Database, monke
     shown = rows.loc[rows["kind"] == "feature", "label"].str.partition(" = ")[0].tolist()
     assert [each["parameters"]["feature"] for each in went] == shown, "base, others and this case lead nowhere"
     assert {each["parameters"]["id"] for each in went} == {"l-3"} and went[0]["page"] == "explanations"
+
+
+def test_few_words_stand_above_the_waterfall(store: Database) -> None:
+    app = opened("case", id="l-3", model="logged")
+    above = unfolded_words(app, before="plotly_chart")
+    assert 10 < above <= 60 and above < unfolded_words(app) <= 250

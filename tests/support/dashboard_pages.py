@@ -1,9 +1,12 @@
 """Open a page of the dashboard as a session does, and read its tables and texts."""
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Block, Node
 
 from observability.dashboard import application, links
 
@@ -43,3 +46,54 @@ def words(app: AppTest) -> str:
         for each in getattr(app, kind)
     ]
     return "\n".join(parts).replace("\\", "").replace("\u2060", "") + "\n" + json.dumps(tables(app), ensure_ascii=False)
+
+
+FOLDED = ("expander", "expandable", "popover", "status")
+"""Blocks whose content is not shown until a reader opens them."""
+
+
+def unfolded_words(app: AppTest, *, before: str | None = None) -> int:
+    """The number of words that a page shows without a click, logged texts left out. before: only above the first element of this type."""
+    total = 0
+    for element in _shown(app.main):
+        if element.type == before:
+            return total
+        total += sum(any(sign.isalnum() for sign in word) for word in _element_text(element).split())
+    return total
+
+
+def _shown(block: Block) -> Iterator[Node]:
+    """The elements of a block in the order of the page, without those of folded blocks."""
+    for child in block.children.values():
+        if not isinstance(child, Block):
+            yield child
+        elif child.type not in FOLDED:
+            yield from _shown(child)
+        elif isinstance(label := getattr(child, "label", None), str):
+            yield Folded(label)
+
+
+class Folded:
+    """The label of a folded block, which a reader sees."""
+
+    type = "folded"
+
+    def __init__(self, label: str) -> None:
+        self.value = label
+
+
+def _element_text(element: Node) -> str:
+    """The words of an element: of a table those of its titles and cells, else its text or its label, without icons and colours."""
+    if element.type == "bidi_component":
+        data = json.loads(element.proto.json)
+        cells = [
+            cell
+            for row in data.get("rows", [])
+            for cell in (row["cells"].values() if "cells" in row else [{"t": row["name"], "sub": row["word"]}])
+        ]
+        notes = [row["note"] for row in data.get("rows", []) if row.get("note")]
+        texts = [str(cell.get(part) or "") for cell in (*cells, *notes) for part in ("t", "sub", "mark")]
+        return " ".join([*(column["label"] for column in data.get("columns", [])), *texts])
+    kinds = ("title", "header", "subheader", "markdown", "caption", "warning", "error", "success", "info", "folded")
+    text = element.value if element.type in kinds else getattr(element, "label", "")
+    return re.sub(r":material/\w+:|:[a-z]+(?:-badge)?(?=\[)|[\[\]*\\]", " ", str(text or ""))

@@ -70,7 +70,7 @@ def _source_sentences(here: CasePage, found: tuple[Triage, ...]) -> None:
 
 
 def first_sentences(text: str, most: int) -> str:
-    """The first sentences of a text that have together at most so many words; where the first one has more, its beginning and an ellipsis."""
+    """The first sentences of a text with together at most so many words; of a longer first one its beginning and an ellipsis."""
     kept = ""
     for sentence in re.split(r"(?<=[.!?;:]) (?=\S)", text):
         longer = f"{kept} {sentence}".strip()

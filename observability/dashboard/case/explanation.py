@@ -99,7 +99,7 @@ def explanation_next_step(here: CasePage) -> None:
 
 
 def score_waterfall(here: CasePage, most: int = FEW_BARS) -> None:
-    """The small waterfall of the first screen: against the average, computed in the worker where it is not known. most: bars of features."""
+    """The small waterfall of the first screen: against the average, computed in the worker where it is unknown. most: bars of features."""
     held = session_contrasts(here)
     found = held.average if held else load_case.known_contrast(here.opened)
     if found is None:

@@ -1,15 +1,17 @@
-"""Downloads of a case as HTML, Markdown and CSV, with sensitive fields masked by default."""
+"""Downloads of a case as HTML, Markdown and CSV, with sensitive fields masked by default, and a paragraph for the customer."""
 
 from datetime import UTC, datetime
 
 import streamlit as st
 
+from observability.core import formatting
 from observability.dashboard import frame
 from observability.dashboard.case import explanation, load_case
 from observability.dashboard.case.case import CasePage
 from observability.dashboard.widgets import plain_paragraph
 from observability.export import case as export_case
 from observability.export.case import FrozenCase
+from observability.export.customer_text import customer_paragraph
 
 
 def case_downloads(here: CasePage) -> None:
@@ -34,6 +36,15 @@ def case_downloads(here: CasePage) -> None:
             kind="text/markdown",
         )
         frame.download_button(f"{name}.csv", lambda: export_case.table(_frozen_case(here, shown=shown)), "CSV", key="case-csv")
+
+
+def customer_text(here: CasePage) -> None:
+    """A paragraph about the case for the person whom it is about, with a button that copies it."""
+    row, held = here.row, explanation.session_contrasts(here)
+    contrast = held.average if held and held.average else load_case.known_contrast(here.opened)
+    said = customer_paragraph(row, contrast, load_case.case_verdicts(row.model.name, row.id), export_case.sensitive(row.model))
+    st.code(formatting.escape_direction_marks(said), language=None, wrap_lines=True)
+    st.caption("Only facts of this case, values of sensitive inputs left out. Read it before you send it.")
 
 
 def _frozen_case(here: CasePage, *, shown: bool) -> FrozenCase:

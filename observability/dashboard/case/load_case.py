@@ -136,7 +136,7 @@ def known_word_effects(held: OpenedCase, text: LoggedText) -> WordEffects | None
             return None
 
 
-def word_effects(held: OpenedCase, text: LoggedText, progress: Progress) -> WordEffects:
+def case_word_effects(held: OpenedCase, text: LoggedText, progress: Progress) -> WordEffects:
     """The effects of a text's words, computed in the worker and kept. Raises what the worker raises, and remembers that it failed."""
     try:
         return word_effects_of.word_effects(held.look.store, held.look.row, text, worker=_shared_worker(), progress=progress)

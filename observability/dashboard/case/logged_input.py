@@ -62,7 +62,7 @@ def logged_input(here: CasePage, *, ask: bool) -> None:
     if texts:
         found, why = _known_effects(here, texts[0])
         if found is None and why is None and ask:
-            found = computed_with_progress(here, lambda note: load_case.word_effects(here.opened, texts[0], note))
+            found = computed_with_progress(here, lambda note: load_case.case_word_effects(here.opened, texts[0], note))
         _draw_text(here, texts[0], found, "asked" if ask else "known")
         if why:
             plain_caption(f"Words are not coloured: {why}")

@@ -83,11 +83,10 @@ def shared_limits(rows: pd.DataFrame) -> "pd.Series[int]":
 
 
 def _add_limits(figure: go.Figure, rows: pd.DataFrame, edge: float) -> int:
-    """Add the findings' limits up to the edge, and return how many lines of text their names take (at least two). A line is that of Critical
-    where a critical finding passed it, else of Warning.
+    """Add the findings' limits up to the edge, and return how many lines of text their names take, at least two.
 
-    The names of two lines stand one above the other, so that they never overlap, and reach more to the left than to the right, where a phone
-    has the room of the columns' names; long ones are broken.
+    A line is that of Critical where a critical finding passed it, else of Warning. The names of two lines stand one above the other, so
+    that they never overlap. They reach more to the left, where a phone has the room of the columns' names; long ones are broken.
     """
     known = rows[rows["limit"].notna()]
     shared = shared_limits(rows)
