@@ -29,7 +29,7 @@ OWN_KEYS = (
     *("analyzer", "subject", "metric", "finding", "attribute", "crossed", "b_from", "b_to", "b_version"),
     *("b_slice", "run", "smooth", "axis", "log", "cell", "id", "answer", "review", "step"),
     *("item", "words", "incident", "fault", "strength", "days", "rows", "delay", "seed"),
-    *("what_if", "source", "batch", "rule", "dataset", "version_of_data", "project", "annotator", "confidence", "section"),
+    *("what_if", "source", "batch", "rule", "dataset", "version_of_data", "project", "annotator", "confidence", "section", "beside"),
 )
 """Parameters of single pages besides the scope: those of bound boxes, and those that pages write themselves."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from observability.core.formatting import join_words, plural
 from observability.core.numerals import format_figure
+from observability.investigation.latent_inputs import TOGETHER, latent_bars_together
 from observability.investigation.model_answers import Bar
 
 NAMED = 3
@@ -25,8 +26,10 @@ def explanation_sentences(
 ) -> tuple[str, ...]:
     """Three sentences with the numbers in the link space, and the resulting probability (or value).
 
-    bars: largest first. against: what the base value is the mean of. Features without effect are not named.
+    bars: largest first; those of latent features count as one. against: what the base value is the mean of. Features without effect are not
+    named.
     """
+    bars = latent_bars_together(bars)
     up, down = [each for each in bars if each.attribution > 0], [each for each in bars if each.attribution < 0]
     return (
         pushed(up, "up", link),
@@ -40,12 +43,17 @@ def pushed(bars: Sequence[Bar], where: str, link: str) -> str:
     """The features that move the score in one direction: the largest by name, the rest as a sum."""
     if not bars:
         return f"No feature pushes it {where}."
-    named = [f"{bar.feature} = {value(bar.value)} ({format_figure(bar.attribution, 3, sign=True)})" for bar in bars[:NAMED]]
+    named = [f"{bar.feature}{_equals(bar)} ({format_figure(bar.attribution, 3, sign=True)})" for bar in bars[:NAMED]]
     rest = [bar.attribution for bar in bars[NAMED:]]
     if rest:
         named.append(f"{plural(len(rest), 'other')} ({format_figure(sum(rest), 3, sign=True)})")
     total = sum(bar.attribution for bar in bars)
     return f"Pushed {where} by {format_figure(abs(total), 3)}{unit(link)}: {join_words(named)}."
+
+
+def _equals(bar: Bar) -> str:
+    """The value after the name of a bar; nothing for several inputs together."""
+    return "" if bar.value is TOGETHER else f" = {value(bar.value)}"
 
 
 def unit(link: str) -> str:

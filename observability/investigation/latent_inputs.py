@@ -2,7 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from observability.investigation.model_answers import Bar
 
 NUMBERED = re.compile(
     r"(component|comp|svd|lsa|lsi|pca|pc|nmf|ica|umap|tsne|emb|embed|embedding|latent|factor|topic|dim|dimension|vec|vector)s?[ _.-]?\d+",
@@ -11,6 +14,8 @@ NUMBERED = re.compile(
 """A name that consists of a word for a dimension and its number."""
 FEWEST = 3
 """Features of the same word from which they count as the components of one representation."""
+TOGETHER: Final = object()
+"""The value of a bar that stands for several inputs."""
 
 
 def latent_features(names: Iterable[str]) -> tuple[str, ...]:
@@ -18,3 +23,13 @@ def latent_features(names: Iterable[str]) -> tuple[str, ...]:
     words = {name: found.group(1).lower() for name in names if (found := NUMBERED.fullmatch(name))}
     numbers = Counter(words.values())
     return tuple(name for name, word in words.items() if numbers[word] >= FEWEST)
+
+
+def latent_bars_together(bars: Sequence[Bar]) -> tuple[Bar, ...]:
+    """The attributions, largest first, with those of latent features as one bar, whose value is TOGETHER."""
+    hidden = set(latent_features(bar.feature for bar in bars))
+    if not hidden:
+        return tuple(bars)
+    moved = sum(bar.attribution for bar in bars if bar.feature in hidden)
+    whole = [*(bar for bar in bars if bar.feature not in hidden), Bar(f"{len(hidden)} latent inputs", TOGETHER, moved)]
+    return tuple(sorted(whole, key=lambda bar: -abs(bar.attribution)))

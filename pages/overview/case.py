@@ -5,7 +5,7 @@ have the evidence. Only the opened section is computed. Its address never change
 
 import streamlit as st
 
-from observability.dashboard.case import case, conclude, explanation, export, inputs, load_case, logged_input, sections
+from observability.dashboard.case import beside, case, conclude, explanation, export, inputs, load_case, logged_input, sections
 
 here = case.open_case_page()
 few = {"most": 3} if logged_input.has_logged_content(here) else {}  # a text or an image takes the room of some rows
@@ -29,23 +29,26 @@ wanting = logged_input.effects_pending(here)
 with text.container():
     content(ask=False)
 left, right = st.columns([3, 2], gap="large")
-at_once, pending = explanation.is_explanation_known(here), load_case.repair_pending(here.opened)
+at_once = explanation.is_explanation_known(here)
 if at_once:
     with left:
         waterfall()
 with right:
     case.draw_guarded("inputs", lambda: inputs.main_inputs(here, explanation.important_features(here), **few))
-source = st.container()
+source, pending = st.container(), load_case.repair_pending(here.opened)
 if not pending:
     with source:
         case.draw_guarded("conclusion", lambda: conclude.suspected_source(here))
 with st.container(horizontal=True, gap="small"):
     with st.popover("Details", type="tertiary", icon=":material/data_object:"):
         case.draw_guarded("details", lambda: case.case_details(here))
+    with st.popover("Compare", type="tertiary", icon=":material/compare_arrows:"):
+        case.draw_guarded("compare", lambda: beside.beside_box(here))
     with st.popover("For the customer", type="tertiary", icon=":material/forum:"):
         case.draw_guarded("customer text", lambda: export.customer_text(here))
     with st.popover("Export", type="tertiary", icon=":material/download:"):
         case.draw_guarded("export", lambda: export.case_downloads(here))
+case.draw_guarded("other case", lambda: beside.cases_side_by_side(here))
 below = st.container()
 if not at_once:
     with left:

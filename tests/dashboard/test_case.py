@@ -106,6 +106,24 @@ def test_a_case_keeps_its_budget_of_words(mine: World) -> None:
         assert unfolded_words(opened("case", id=wrong(mine), model="loan", section=section), before="header") <= 160
 
 
+def test_two_cases_stand_side_by_side(mine: World) -> None:
+    name, other = wrong(mine), "l9"
+    first, second = mine.loan.iloc[int(name[1:])], mine.loan.iloc[9]
+    rows = {each["cells"]["what"]["t"]: each["cells"] for each in _beside(name, other)}
+    assert rows["Prediction"]["own"]["t"] == name and rows["Prediction"]["other"]["go"]["parameters"]["id"] == other
+    assert rows["Prediction"]["other"]["go"]["parameters"]["beside"] == name, "the other case shows this one beside it"
+    differ = {key for key in ("size", "age", "carrier", "sex") if first[key] != second[key] and not (first[key] != first[key])}
+    assert differ <= set(rows) and f"{second['score']:.2f}" in rows["Outcome"]["other"]["t"]
+    foreign = {each["cells"]["what"]["t"]: each["cells"] for each in _beside(name, "p3")}
+    assert foreign["Prediction"]["other"]["sub"] == "price" and set(foreign) <= {"Prediction", "Outcome", "Source"}
+    assert "The other case: prediction 'nobody' is not in any" in words(opened("case", id=name, model="loan", beside="nobody"))
+
+
+def _beside(name: str, other: str) -> list[dict]:
+    """The rows of the table of two cases."""
+    return tables(opened("case", id=name, model="loan", beside=other))["This case and the other case"]["rows"]
+
+
 def test_the_evidence_of_a_source_is_cut_between_sentences() -> None:
     assert conclude.first_sentences("One two. Three four. Five six.", 4) == "One two. Three four."
     assert conclude.first_sentences("One two; three four; five six.", 4) == "One two; three four …"
@@ -228,7 +246,7 @@ def test_a_slice_is_watched_by_settings_reported_and_watched_no_longer(mine: Wor
 SECTION_OF = {"neighbours": "label", "label_check": "label", "rule": "alike"}
 
 
-@pytest.mark.parametrize("part", ["happened", "inputs", "findings", "neighbours", "rule", "triage", "label_check"])
+@pytest.mark.parametrize("part", ["happened", "inputs", "neighbours", "rule", "triage", "label_check"])
 def test_a_part_that_breaks_stops_nothing_else(part: str, mine: World, monkeypatch: pytest.MonkeyPatch) -> None:
     from observability.investigation import part_registry
 
@@ -261,6 +279,18 @@ def test_a_hostile_case_is_inert(mine: World, tmp_path: Path) -> None:
     assert "<b>" not in shown.replace("\\<", "") and "<script" not in shown.replace("\\<", "") and "<img" not in shown.replace("\\<", "")
     assert "https://evil" not in shown and ":red[z]" not in shown and "$x" not in shown
     assert words(opened("cases", q=record["id"], model=HOSTILE)).count("Exact id") >= 1
+
+
+def test_a_logged_text_and_an_image_are_shown_and_nothing_is_fetched(mine: World) -> None:
+    text, photo = "<b>Hello</b> big :red[world] again", "https://evil.example/a.png"
+    record = {"kind": "prediction", "id": "texty", "model": HOSTILE, "version": "1", "at": END.isoformat(), "received_at": END.isoformat(), "score": 0.5, "features": {"plain": "v"}}  # fmt: skip
+    mine.store.write_records([record | {"text": text, "photo": photo}])
+    app = opened("case", id="texty", model=HOSTILE)
+    assert tables(app)["The logged text"]["text"] == text, "the words stand in an element that sets them as text"
+    assert "Words are not coloured: no model file is registered" in words(app) and "it is never fetched" in words(app)
+    assert [each.proto.url for each in app.get("link_button")] == [photo] and not app.get("imgs")
+    shown = "".join(each.value for each in app.markdown) + "".join(each.value for each in app.caption)
+    assert "<b>" not in shown.replace("\\<", "") and ":red[world]" not in shown
 
 
 def test_the_lists_of_hostile_cases_are_inert_on_the_page_and_in_their_files(mine: World) -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from observability.investigation.latent_inputs import latent_features
+from observability.investigation.explanation_sentences import explanation_sentences
+from observability.investigation.latent_inputs import latent_bars_together, latent_features
 from observability.investigation.logged_content import FOLDERS, image_bytes, image_folders, logged_images, logged_texts
+from observability.investigation.model_answers import Bar
 from tests.support.text_row import text_row
 
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
@@ -38,6 +40,15 @@ def test_latent_inputs_are_numbered_words_for_dimensions() -> None:
         "component_3",
     )
     assert latent_features(["component_1", "component_2", "rain_1h", "rain_2h", "rain_3h"]) == ()
+
+
+def test_attributions_of_latent_inputs_are_one_bar_and_one_part_of_the_sentence() -> None:
+    bars = [Bar("component_1", 0.2, 0.5), Bar("words", 3, -0.4), Bar("component_2", 0.1, -0.45), Bar("component_3", 0.1, 0.1)]
+    merged = latent_bars_together(bars)
+    assert [(bar.feature, round(bar.attribution, 6)) for bar in merged] == [("words", -0.4), ("3 latent inputs", 0.15)]
+    assert latent_bars_together(bars[1:3]) == tuple(bars[1:3])
+    up, down, _ = explanation_sentences(bars, 0.0, -0.25, "identity", "the average")
+    assert (up, down) == ("Pushed up by 0.15: 3 latent inputs (+0.15).", "Pushed down by 0.4: words = 3 (\u22120.4).")
 
 
 def test_an_image_is_read_only_inside_of_the_folders(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from observability.dashboard.trust import explanations
 from observability.dashboard.widgets import link_button, plain_caption, progress_bar, status_line, unavailable_note
 from observability.investigation import explanation_sentences
 from observability.investigation.case_parts import Progress
-from observability.investigation.latent_inputs import latent_features
+from observability.investigation.latent_inputs import TOGETHER, latent_bars_together
 from observability.investigation.model_answers import AGAINST, Against, AttributionContrast, Contrasts
 
 Answer = TypeVar("Answer")
@@ -119,7 +119,7 @@ def _contrast_figure(here: CasePage, found: AttributionContrast, most: int, key:
     rows = waterfall_rows(found, most)
     columns = {"label": "Feature", "attribution": "Attribution", "start": "From", "end": "To", "error": "Standard error"}
     frame.chart_with_table(
-        charts_case.attribution_waterfall(rows, unit=explanations.SPACES.get(found.link, "units of the score")),
+        charts_case.attribution_waterfall(rows, unit=_output_unit(here, found)),
         rows[list(columns)],
         key=key,
         alt=" ".join(found.words) or "Attributions of the score.",
@@ -127,6 +127,12 @@ def _contrast_figure(here: CasePage, found: AttributionContrast, most: int, key:
         columns=columns,
         on_select=lambda: open_clicked_feature(here, key, rows),
     )
+
+
+def _output_unit(here: CasePage, found: AttributionContrast) -> str:
+    """What the axis counts: the unit of a regression's settings where the output is the value itself, else the space of the link."""
+    own = here.row.model.settings.unit if here.row.model.task == "regression" and found.link == "identity" else ""
+    return own or explanations.SPACES.get(found.link, "units of the score")
 
 
 def _contrast_details(here: CasePage, found: AttributionContrast) -> None:
@@ -153,7 +159,7 @@ def _contrast_details(here: CasePage, found: AttributionContrast) -> None:
     )
     if found.note:
         st.caption(formatting.sentence_markdown(found.note))
-    first = next(iter(found.bars), None)
+    first = next((bar for bar in latent_bars_together(found.bars) if bar.value is not TOGETHER), None)
     if first is not None:
         link_button(
             f"Dependence on {first.feature[:40]}", dependence_link(here, first.feature), key=here.key("dependence"), icon="lightbulb"
@@ -179,20 +185,18 @@ def open_clicked_feature(here: CasePage, key: str, rows: pd.DataFrame) -> None:
 
 
 def waterfall_rows(found: AttributionContrast, most: int = MOST_BARS) -> pd.DataFrame:
-    """The rows of the waterfall from the top: base, latent features together, the largest others, the rest, residual, output.
+    """The rows of the waterfall from the top: base, the largest features, latent ones together, the rest, residual, output.
 
     most: bars of features; the column `feature` has the name where a bar is one feature, else "".
     """
-    hidden = set(latent_features([bar.feature for bar in found.bars]))
-    named = [bar for bar in found.bars if bar.feature not in hidden]
-    latent = sum(bar.attribution for bar in found.bars if bar.feature in hidden)
-    shown, rest = named[: most - bool(hidden)], named[most - bool(hidden) :]
-    parts: list[tuple[str, float, float | None, str, str]] = [
-        (f"{bar.feature} = {input_value_words(bar.value)}", bar.attribution, bar.standard_error, "feature", bar.feature) for bar in shown
-    ]
-    if hidden:
-        parts.append((f"{len(hidden)} latent inputs", latent, None, "latent", ""))
-        parts.sort(key=lambda part: -abs(part[1]))
+    bars = latent_bars_together(found.bars)
+    shown, rest = bars[:most], bars[most:]
+    parts: list[tuple[str, float, float | None, str, str]] = []
+    for bar in shown:
+        if bar.value is TOGETHER:
+            parts.append((bar.feature, bar.attribution, None, "latent", ""))
+        else:
+            parts.append((f"{bar.feature} = {input_value_words(bar.value)}", bar.attribution, bar.standard_error, "feature", bar.feature))
     parts += [(f"{len(rest)} others", sum(bar.attribution for bar in rest), None, "rest", "")] if rest else []
     if abs(found.residual) > NEGLIGIBLE_RESIDUAL * max(abs(found.output - found.base_value), 1e-12):
         parts.append(("residual", found.residual, None, "residual", ""))

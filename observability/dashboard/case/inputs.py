@@ -44,7 +44,7 @@ FEW_COLUMNS = (
     column("place", "In the reference", help=COLUMNS[2]["help"]),
     column("flag", "Flag"),
 )
-SHOWN_AT_FIRST, FEW_INPUTS, MOST_FLAGGED = 15, 6, 3
+SHOWN_AT_FIRST, FEW_INPUTS, MOST_FLAGGED = 10, 6, 3
 """Rows of the table at first; inputs of the first screen, and flagged ones among them."""
 COMMON_SHARE = 0.05
 """A missing value is not flagged where at least this share of the reference lacks it too."""
@@ -135,7 +135,7 @@ def _input_row(each: Input, scope: Scope, other: Twin | None = None) -> dict[str
             "title": input_value_words(each.value),
             "sub": f"read {formatting.format_minute(each.read_at)}" if each.read_at else None,
         },
-        "because": {"t": each.because} if each.flags or not (each.percentile is not None or each.share is not None) else {},
+        "because": {} if _is_told_by_columns(each) else {"t": each.because},
         "flag": {"t": formatting.DASH, "quiet": True},
     }
     if other is not None:
@@ -158,6 +158,12 @@ def _input_row(each: Input, scope: Scope, other: Twin | None = None) -> dict[str
     return table_row(cells)
 
 
+def _is_told_by_columns(each: Input) -> bool:
+    """Whether value, place in the reference and flag say all that the sentence about an input says."""
+    placed = each.percentile is not None or each.share is not None
+    return placed and set(each.flags) <= {"null", "absent"}
+
+
 def _flag_tone(each: Input) -> str:
     """The severity of the flag, as the colour of the dot."""
     return str(FLAGS[each.flags[0]][0]) if each.flags and each.flags[0] in FLAGS and is_input_flagged(each) else ""
@@ -174,7 +180,15 @@ def input_value_words(value: Any) -> str:
 
 
 def findings_of_that_day(here: CasePage) -> None:
-    """Findings about values, drift and traffic of the day of the prediction."""
+    """Findings about values, drift and traffic of the day of the prediction: a check of that day, run once they are unfolded."""
+    box = st.expander("Findings of that day", icon=":material/today:", key=here.key("findings"), on_change="rerun")
+    if box.open:
+        with box:
+            _findings_table(here)
+
+
+def _findings_table(here: CasePage) -> None:
+    """The findings of the day that need action."""
     found: tuple[Finding, ...] = here.part("findings") or ()
     about = [each for each in found if needs_action(each.severity)]
     if here.opened.why("findings"):

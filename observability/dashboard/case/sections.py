@@ -29,6 +29,7 @@ from observability.dashboard.choice_box import link_warning
 from observability.dashboard.table import ASSETS
 from observability.investigation.evidence_types import ErrorRule, LabelCheck
 from observability.investigation.label_types import with_unit
+from observability.investigation.latent_inputs import latent_bars_together
 
 Word = tuple[str, str]
 """A word or two, and their colour: act, watch, ok, or "" for grey."""
@@ -103,7 +104,8 @@ def _attribution_word(here: CasePage) -> Word:
     found = held.average if held else load_case.known_contrast(here.opened)
     if found is None or not found.bars:
         return ("not computed" if here.row.version.artifact else "not available"), ""
-    return f"{found.bars[0].feature[:40]} {charts_case.signed_number(found.bars[0].attribution)}", ""
+    first = latent_bars_together(found.bars)[0]
+    return f"{first.feature[:40]} {charts_case.signed_number(first.attribution)}", ""
 
 
 def _margin_word(here: CasePage) -> Word:
@@ -155,7 +157,7 @@ def _entries_word(here: CasePage) -> Word:
 def _draw_inputs(here: CasePage) -> None:
     """The inputs, and what the checks of that day found."""
     case.case_section("Input checks", lambda: inputs.inputs_section(here), anchor="inputs")
-    case.case_section("Findings of that day", lambda: inputs.findings_of_that_day(here))
+    case.draw_guarded("findings", lambda: inputs.findings_of_that_day(here))
 
 
 def _draw_similar(here: CasePage) -> None:
