@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import Any, Concatenate, ParamSpec, Self, SupportsFloat, TypeVar
 
 from observability.client.encode import describe_error, encode_line, format_time, utc_now_text
-from observability.client.spool import SEGMENT_BYTES, SEGMENT_SECONDS, Fsync, Spool, landing_folder
+from observability.client.spool import QUOTA_BYTES, SEGMENT_BYTES, SEGMENT_SECONDS, Fsync, Spool, landing_folder
 from observability.core.errors import UsageError
 
 Moment = datetime | date | str
@@ -80,7 +80,8 @@ class Logger:
 
     fsync: "never", "background" (at most every 0.2 s) or "always". A segment is published once it has `segment_bytes` bytes or is
     `segment_seconds` old. `sample` logs that share of predictions, chosen by their id, each with the weight 1/sample; a label is logged
-    where its prediction was. The constructor raises UsageError for a wrong option; no method raises.
+    where its prediction was. Where `quota_bytes` wait in landing, or the disk has less than `floor_bytes` free (default: 128 MB, at most 2 % of
+    the disk), records are dropped and counted (`dropped`, `last_error`) before anything of them is written. The constructor raises UsageError for a wrong option; no method raises.
     """
 
     def __init__(
@@ -91,11 +92,20 @@ class Logger:
         segment_bytes: int = SEGMENT_BYTES,
         segment_seconds: float = SEGMENT_SECONDS,
         sample: float = 1.0,
+        quota_bytes: int = QUOTA_BYTES,
+        floor_bytes: int | None = None,
     ) -> None:
         if not 0 < sample <= 1:
             raise UsageError("sample is a share of the predictions", got=sample, expected="above 0 and at most 1")
         self.sample = sample
-        self._spool = Spool(landing_folder(home), fsync=fsync, segment_bytes=segment_bytes, segment_seconds=segment_seconds)
+        self._spool = Spool(
+            landing_folder(home),
+            fsync=fsync,
+            segment_bytes=segment_bytes,
+            segment_seconds=segment_seconds,
+            quota_bytes=quota_bytes,
+            floor_bytes=floor_bytes,
+        )
 
     @property
     def dropped(self) -> int:

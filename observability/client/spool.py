@@ -8,6 +8,7 @@ import atexit
 import errno
 import logging
 import os
+import shutil
 import threading
 import time
 import weakref
@@ -27,6 +28,13 @@ SYNC_SECONDS = 0.2
 RETRY_SECONDS = 1.0
 KEPT_BYTES = 64 * 1024 * 1024
 """Bytes of lines that a spool keeps in memory until they are synced, so that it can write them again."""
+
+QUOTA_BYTES = 20 * 1024**3
+"""Bytes that wait in a landing folder above which writers refuse records, unless another quota is given."""
+FLOOR_BYTES, FLOOR_SHARE = 128 * 1024**2, 0.02
+"""Free bytes of the disk below which writers refuse records, at most this share of the disk, unless another floor is given."""
+LOOK_BYTES = 64 * 1024**2
+"""Bytes that a writer publishes before it looks for room itself; usually its flusher looks."""
 
 _warnings = logging.getLogger("observability.client")
 
@@ -71,6 +79,27 @@ def publish_abandoned(landing: Path) -> list[Path]:
             with suppress(FileNotFoundError):  # another reader was faster
                 published += _publish_file(path, size)
     return published
+
+
+def lack_of_room(landing: Path, quota_bytes: int, floor_bytes: int | None = None) -> str | None:
+    """Why no further segment may be opened in a landing folder; None where there is room. Read-only. Raises OSError.
+
+    Waiting segments, those being written and those set aside count; loaded ones, which are deleted after a week, do not.
+    """
+    waiting = 0
+    for name in ("open", "ready", "failed"):
+        with suppress(FileNotFoundError), os.scandir(landing / name) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    waiting += entry.stat(follow_symlinks=False).st_size
+    if waiting >= quota_bytes:
+        return f"{waiting / 1e6:,.1f} MB wait to be loaded, the quota is {quota_bytes / 1e6:,.1f} MB; start the dashboard or run load"
+    place = next(folder for folder in (landing, *landing.parents) if folder.exists())
+    disk = shutil.disk_usage(place)
+    floor = min(FLOOR_BYTES, int(disk.total * FLOOR_SHARE)) if floor_bytes is None else floor_bytes
+    if disk.free < floor:
+        return f"the disk has {disk.free / 1e6:,.1f} MB free, records are refused below {floor / 1e6:,.1f} MB; free some space"
+    return None
 
 
 def _publish_file(path: Path, size: int) -> list[Path]:
@@ -141,17 +170,31 @@ class Spool:
 
     `dropped` counts records that were not acknowledged; `last_error` is the reason of the last one, None without an error.
     After a failed sync the system may have dropped what was written, so the lines since the last good sync are written to another segment;
-    the loader stores equal lines once.
+    the loader stores equal lines once. Where `quota_bytes` wait to be loaded, or the disk has less than `floor_bytes` free (default
+    FLOOR_BYTES), no segment is opened and records are dropped and counted, before anything of them is written.
     """
 
     def __init__(
-        self, landing: Path, *, fsync: Fsync = "background", segment_bytes: int = SEGMENT_BYTES, segment_seconds: float = SEGMENT_SECONDS
+        self,
+        landing: Path,
+        *,
+        fsync: Fsync = "background",
+        segment_bytes: int = SEGMENT_BYTES,
+        segment_seconds: float = SEGMENT_SECONDS,
+        quota_bytes: int = QUOTA_BYTES,
+        floor_bytes: int | None = None,
     ) -> None:
         if fsync not in get_args(Fsync):
             raise UsageError("unknown fsync", got=repr(fsync), expected="never, background or always")
         if not segment_bytes > 0 or not segment_seconds > 0:
             raise UsageError("a segment needs a size and an age above zero", got=f"{segment_bytes} bytes, {segment_seconds} s")
+        if not quota_bytes > 0 or (floor_bytes is not None and floor_bytes < 0):
+            raise UsageError("the landing folder needs a quota above zero and a floor of zero or more", got=f"{quota_bytes}, {floor_bytes}")
         self.landing, self.fsync, self.segment_bytes, self.segment_seconds = landing, fsync, segment_bytes, segment_seconds
+        self.quota_bytes, self.floor_bytes = quota_bytes, floor_bytes
+        self._full: str | None = ""
+        """Why there is no room as last looked; None: there is; "": not looked yet."""
+        self._looked_at, self._since_look = 0.0, 0
         self.dropped = 0
         self.last_error: str | None = None
         self._warned = False
@@ -298,6 +341,11 @@ class Spool:
     def _open(self) -> int:
         if time.monotonic() < self._retry_at:
             raise OSError(self._refusal)
+        if self._full is not None or self._since_look >= min(LOOK_BYTES, self.quota_bytes // 10):
+            self._look_for_room()
+        if self._full is not None:
+            self._retry_at, self._refusal = time.monotonic() + RETRY_SECONDS, self._full
+            raise OSError(self._full)
         try:
             self._path, fd = create_segment(self.landing, synced=self.fsync == "always")
         except OSError as error:
@@ -315,6 +363,14 @@ class Spool:
                 self._flusher = flusher
         return fd
 
+    def _look_for_room(self) -> None:
+        """Look whether there is room for another segment. The flusher does it while there is, so that callers do not wait for it."""
+        self._looked_at, self._since_look = time.monotonic(), 0
+        try:
+            self._full = lack_of_room(self.landing, self.quota_bytes, self.floor_bytes)
+        except OSError as error:
+            self._full = str(error)
+
     def _publish(self) -> None:
         """Publish the open segment. The flusher syncs its descriptor afterwards, so that no caller waits for the disk.
 
@@ -323,6 +379,7 @@ class Spool:
         if self._fd is None:
             return
         fd, path, size, lines, self._fd = self._fd, self._path, self._bytes, self._lines, None
+        self._since_look += size
         if not CAN_RENAME_OPEN_FILES:
             self._sync(fd, self._take_tail())
             os.close(fd)
@@ -356,6 +413,8 @@ class Spool:
 
     def _flush_due(self) -> bool:
         """One round of the flusher; False where no work is left."""
+        if time.monotonic() - self._looked_at >= self.segment_seconds:
+            self._look_for_room()
         with self._mutex:
             if time.monotonic() >= self._due:
                 self._publish()

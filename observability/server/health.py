@@ -13,6 +13,7 @@ from observability.core.errors import ObservabilityError, StoreBrokenError, Stor
 from observability.core.formatting import with_full_stop
 from observability.core.limits import limits_in_force
 from observability.server import process_lock
+from observability.worker.confine import confinement_problems
 
 if TYPE_CHECKING:
     from observability.store.engine import Store
@@ -33,7 +34,7 @@ def store_status(store: "Store") -> dict[str, Any]:
     counted = body["counted_at"]
     if counted is not None and body["landing"]["segments"] and time.time() - datetime.fromisoformat(counted).timestamp() > COUNT_EVERY:
         process_lock.started_thread("status", _count_again, store)
-    return {**body, "loader": loader_status(), "problems": [*loader_problems(), *limits_problems(store), *body["problems"]]}
+    return {**body, "loader": loader_status(), "problems": [*loader_problems(), *limits_problems(store), *body["problems"], *confinement_problems()]}
 
 
 def _count_again(store: "Store") -> None:
@@ -84,7 +85,7 @@ def loader_problems() -> list[str]:
 
 def all_problems(store: "Store") -> list[str]:
     """What a person should know of the loader and of the store, as sentences. Cheap: no query."""
-    return [*loader_problems(), *limits_problems(store), *store.problems()]
+    return [*loader_problems(), *limits_problems(store), *store.problems(), *confinement_problems()]
 
 
 def limits_problems(store: "Store") -> list[str]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from observability.worker import folder as exchange
-from observability.worker.job_process import run_job, send_line
+from observability.worker.job_process import UNCONFINED, run_job, send_line
 from observability.worker.limits import Limits
 
 TICK, SOON = 0.1, 0.002
@@ -115,6 +115,8 @@ class WarmProcess:
                     break
         os.close(reading)
         code = os.waitstatus_to_exitcode(status)
+        if code == UNCONFINED:
+            reason = "unconfined"
         if code == -signal.SIGXCPU:
             reason = "time"
         return {
@@ -151,7 +153,7 @@ class ProgressLines:
             try:
                 message: Any = json.loads(line) if len(line) <= self.most else None
                 if self.first is None:
-                    self.first = {name: bool(message[name]) for name in ("network_blocked", "files_confined")}
+                    self.first = {name: bool(message[name]) for name in ("network_blocked", "files_confined", "paths_hidden")}
                 else:
                     share, text = message["progress"]
                     self.progress = [min(max(0.0, float(share)), 1.0), str(text)[:500]]

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from observability.worker import landlock, seccomp
+from observability.worker import landlock, mount_view, seccomp
 from observability.worker.limits import Limits
 
 PARENT_DEATH_SIGNAL = 1
@@ -17,10 +17,41 @@ CAPABILITY_VERSION = 0x20080522
 
 @dataclass(frozen=True)
 class Confinement:
-    """The confinement that the operating system applied."""
+    """The confinement that the operating system applied. paths_hidden: other files cannot even be looked at (mount_view.py)."""
 
     network_blocked: bool
     files_confined: bool
+    paths_hidden: bool = False
+
+
+UNCONFINED_VARIABLE = "OBSERVABILITY_UNCONFINED_MODELS"
+"""Environment variable: `allow` runs models where the system cannot confine them."""
+
+
+def unconfined_allowed() -> bool:
+    """Whether models may run where the system cannot confine them."""
+    return os.environ.get(UNCONFINED_VARIABLE, "").strip().lower() == "allow"
+
+
+def missing_confinement() -> list[str]:
+    """What this system lacks to confine models, in words; empty where it lacks nothing. Changes nothing."""
+    return [
+        *([] if landlock.landlock_available() else ["Landlock, which confines files"]),
+        *([] if seccomp.seccomp_available() else ["seccomp filters, which deny the network and other programs"]),
+    ]
+
+
+def confinement_problems() -> list[str]:
+    """What a person should know about models on this system, as sentences."""
+    missing = " and ".join(missing_confinement())
+    if not missing:
+        return []
+    if unconfined_allowed():
+        return [f"Model files run without full confinement: this system lacks {missing}. {UNCONFINED_VARIABLE}=allow permits it."]
+    return [
+        f"Model files do not run: this system lacks {missing}. Set {UNCONFINED_VARIABLE}=allow to run them nevertheless, "
+        "if you trust every registered file."
+    ]
 
 
 def confine_process(folder: Path, limits: Limits, seconds: float, parent: int) -> Confinement:
@@ -31,9 +62,10 @@ def confine_process(folder: Path, limits: Limits, seconds: float, parent: int) -
     if os.getppid() != parent:
         os._exit(1)
     set_resource_limits(limits, seconds)
+    hidden = mount_view.hide_other_paths(folder, landlock.readable_paths())
     files = landlock.confine_files(folder)
     drop_capabilities(libc)
-    return Confinement(seccomp.block_system_calls(), files)
+    return Confinement(seccomp.block_system_calls(), files, hidden)
 
 
 def set_resource_limits(limits: Limits, seconds: float) -> None:

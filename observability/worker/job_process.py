@@ -12,9 +12,12 @@ from typing import Any, NoReturn
 
 from observability.core.errors import ObservabilityError, UsageError
 from observability.worker import folder as exchange
-from observability.worker.confine import confine_process
+from observability.worker.confine import confine_process, unconfined_allowed
 from observability.worker.job import Job
 from observability.worker.limits import Limits
+
+UNCONFINED = 97
+"""Exit code of a job that did not begin because the system cannot confine it."""
 
 
 def run_job(job: Job, folder: Path, limits: Limits, seconds: float, parent: int, pipe: int) -> NoReturn:
@@ -27,11 +30,15 @@ def run_job(job: Job, folder: Path, limits: Limits, seconds: float, parent: int,
         os.dup2(noise, 1)
         os.dup2(noise, 2)
         os.environ["TMPDIR"] = os.environ["HOME"] = tempfile.tempdir = str(folder)
-        send_line(pipe, asdict(confine_process(folder, limits, seconds, parent)))
-        write_job_answer(job, folder, pipe)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        code = 0
+        confinement = confine_process(folder, limits, seconds, parent)
+        send_line(pipe, asdict(confinement))
+        if (confinement.network_blocked and confinement.files_confined) or unconfined_allowed():
+            write_job_answer(job, folder, pipe)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            code = 0
+        else:
+            code = UNCONFINED
     finally:
         os._exit(code)
 

@@ -66,15 +66,34 @@ def library_folders() -> list[Path]:
     return sorted(path for path in resolved if path != PROJECT and not PROJECT.is_relative_to(path))
 
 
+def readable_paths() -> list[Path]:
+    """Every path that a job may read beside its own folder, as it is named: devices, the system's libraries, the interpreter's."""
+    named = [Path(entry) for entry in (*sys.path, sys.prefix + "/lib", sysconfig.get_paths()["stdlib"]) if entry]
+    named = [path for path in named if path != PROJECT and not PROJECT.is_relative_to(path)]
+    return [*map(Path, DEVICES), *map(Path, SYSTEM), *library_folders(), *named]
+
+
+def landlock_version() -> int:
+    """The version of Landlock that the kernel has; below 1 where it has none."""
+    if not sys.platform.startswith("linux"):
+        return 0
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall.restype = ctypes.c_long
+    return int(libc.syscall(CREATE, None, ctypes.c_size_t(0), ctypes.c_uint32(1)))
+
+
+def landlock_available() -> bool:
+    """Whether this system can confine files."""
+    return landlock_version() >= 1
+
+
 def confine_files(folder: Path, readable: Iterable[Path] = ()) -> bool:
     """Restrict this process to files beneath `folder`, and for reading libraries and `readable`. False without Landlock."""
-    if not sys.platform.startswith("linux"):
+    version = landlock_version()
+    if version < 1:
         return False
     libc = ctypes.CDLL(None, use_errno=True)
     libc.syscall.restype = ctypes.c_long
-    version = libc.syscall(CREATE, None, ctypes.c_size_t(0), ctypes.c_uint32(1))
-    if version < 1:
-        return False
     handled = ALL_RIGHTS[min(version, 5)]
     # TCP (version 4) and signals or abstract sockets to outside (version 6) are denied too, in addition to the seccomp filter.
     rules = _Rules(handled, 3 if version >= 4 else 0, 3 if version >= 6 else 0)

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from observability.core.errors import ObservabilityError
 
-Reason = Literal["time", "memory", "size", "crash", "garbage", "failed", "refused", "start"]
+Reason = Literal["time", "memory", "size", "crash", "garbage", "failed", "refused", "start", "unconfined"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class WorkerError(ObservabilityError):
     """A job that failed. Its process has ended, and the next call starts a new one.
 
     reason: `time` (longer than allowed), `memory`, `size` (too many or too large files), `crash` (a signal or an exit), `garbage` (its
-    output is not valid), `failed` (an exception), `refused` (the job is not allowed), `start` (no process could be started).
+    output is not valid), `failed` (an exception), `refused` (the job is not allowed), `start` (no process could be started),
+    `unconfined` (the system cannot confine it and nobody allowed that).
     """
 
     def __init__(self, what: str, *, reason: Reason = "failed", **details: Any) -> None:

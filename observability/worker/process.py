@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from observability.core import telemetry
 from observability.worker import folder as exchange
+from observability.worker.confine import UNCONFINED_VARIABLE, missing_confinement, unconfined_allowed
 from observability.worker.job import ALLOWED
 from observability.worker.limits import Limits, WorkerError
 
@@ -38,7 +39,7 @@ class JobAnswer:
     """A job's output as the caller gets it.
 
     values: JSON. frames: tables with a fresh index. files: the content of files that it wrote. seconds: time in the job. network_blocked:
-    whether the operating system denied sockets; files_confined: whether it denied other files.
+    whether the operating system denied sockets; files_confined: whether it denied other files; paths_hidden: whether it hid them.
     """
 
     values: dict[str, Any]
@@ -47,6 +48,7 @@ class JobAnswer:
     seconds: float
     network_blocked: bool
     files_confined: bool
+    paths_hidden: bool = False
 
 
 class Worker:
@@ -95,7 +97,7 @@ class Worker:
                 values, tables, contents = exchange.read_job_output(handle, self.limits)
             finally:
                 os.close(handle)
-        return JobAnswer(values, tables, contents, end["seconds"], end["network_blocked"], end["files_confined"])
+        return JobAnswer(values, tables, contents, end["seconds"], end["network_blocked"], end["files_confined"], end["paths_hidden"])
 
     def close(self) -> None:
         """End the process. A later call starts a new one."""
@@ -125,7 +127,7 @@ class Worker:
                     answer = body
                     break
             ended = True
-            return {"reason": "", "seconds": 0.0, "network_blocked": False, "files_confined": False} | answer
+            return {"reason": "", "seconds": 0.0, "network_blocked": False, "files_confined": False, "paths_hidden": False} | answer
         except _Gone as error:
             return {"reason": "time" if error.late else "crash", "code": None}
         finally:
@@ -163,6 +165,15 @@ class Worker:
             return WorkerError("the job wrote too much and was ended", reason="size", got=got)
         if reason == "garbage":
             return WorkerError("the job wrote something other than progress, and was ended", reason="garbage")
+        if reason == "unconfined":
+            missing = " and ".join(missing_confinement())
+            attempt = f"Set {UNCONFINED_VARIABLE}=allow to run models nevertheless, if you trust every registered file"
+            return WorkerError(
+                "models do not run, because this system cannot confine them",
+                reason=reason,
+                got=f"no {missing}" if missing else None,
+                attempt=attempt,
+            )
         if reason == "refused":
             return WorkerError("this job cannot be imported", reason="refused", got=end.get("got"))
         printed = printed_error(handle)
@@ -261,7 +272,8 @@ def worker_environment() -> dict[str, str]:
         "MPLBACKEND": "agg",
     }
     # Threads of a linear algebra library do not survive a fork.
-    return {"OPENBLAS_NUM_THREADS": "1", **kept, **own}
+    allowed = {UNCONFINED_VARIABLE: "allow"} if unconfined_allowed() else {}
+    return {"OPENBLAS_NUM_THREADS": "1", **kept, **own, **allowed}
 
 
 def printed_error(handle: int) -> str:

@@ -1,7 +1,8 @@
 """Denies system calls to a job with a seccomp filter, set through ctypes without privileges.
 
 Denied: sockets (also through io_uring), new processes and programs (threads are allowed), signals to and memory of other processes, raised
-limits, anonymous files outside the limits, System V memory and queues, namespaces and keys. A denied call fails with EPERM; the job
+limits, anonymous files outside the limits, System V memory and queues, namespaces and keys, and changes of modes, owners, times and
+extended attributes of any file, which Landlock does not know. A denied call fails with EPERM; the job
 continues. Numbers are from the kernel's tables for x86_64 and aarch64; elsewhere there is no filter, and `block_system_calls` returns
 False.
 """
@@ -26,7 +27,13 @@ DENIED = {
     "shmget": (29, 194), "shmat": (30, 196), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180), "unshare": (272, 97),
     "setns": (308, 268), "mount": (165, 40), "umount2": (166, 39), "chroot": (161, 51), "pivot_root": (155, 41), "add_key": (248, 217),
     "request_key": (249, 218), "keyctl": (250, 219), "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282),
-    "fanotify_init": (300, 262), "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265)
+    "fanotify_init": (300, 262), "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
+    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452), "chown": (92, None), "fchown": (93, 55),
+    "lchown": (94, None), "fchownat": (260, 54), "utime": (132, None), "utimes": (235, None), "futimesat": (261, None),
+    "utimensat": (280, 88), "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "getxattr": (191, 8), "lgetxattr": (192, 9),
+    "fgetxattr": (193, 10), "listxattr": (194, 11), "llistxattr": (195, 12), "flistxattr": (196, 13), "removexattr": (197, 14),
+    "lremovexattr": (198, 15), "fremovexattr": (199, 16), "setxattrat": (463, 463), "getxattrat": (464, 464), "listxattrat": (465, 465),
+    "removexattrat": (466, 466), "file_getattr": (468, 468), "file_setattr": (469, 469), "mknod": (133, None), "mknodat": (259, 33),
 }  # fmt: skip
 CHECKED = {"clone": (56, 220), "clone3": (435, 435), "kill": (62, 129), "tgkill": (234, 131), "prctl": (157, 167), "prlimit64": (302, 261)}
 """Calls that are denied depending on their arguments."""
@@ -36,7 +43,7 @@ ALLOW, KILL = 0x7FFF0000, 0x80000000
 DENY, ABSENT = 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
 NUMBER, ARCHITECTURE = 0, 4
 X32, CLONE_THREAD, SET_PARENT_DEATH_SIGNAL = 0x40000000, 0x00010000, 1
-NO_NEW_PRIVILEGES, SET_SECCOMP, FILTER = 38, 22, 2
+NO_NEW_PRIVILEGES, GET_SECCOMP, SET_SECCOMP, FILTER = 38, 21, 22, 2
 
 
 def _argument(place: int, high: bool = False) -> int:
@@ -88,11 +95,18 @@ class _Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("steps", ctypes.c_void_p)]
 
 
+def seccomp_available() -> bool:
+    """Whether this system has filters of system calls that `block_system_calls` can set."""
+    if not sys.platform.startswith("linux") or platform.machine() not in ARCHITECTURES or sys.byteorder != "little":
+        return False
+    return bool(ctypes.CDLL(None).prctl(GET_SECCOMP, 0, 0, 0, 0) >= 0)
+
+
 def block_system_calls() -> bool:
     """Set the filter for this process permanently; False where the system has none. Call it while there is only one thread."""
-    machine = platform.machine()
-    if not sys.platform.startswith("linux") or machine not in ARCHITECTURES or sys.byteorder != "little":
+    if not seccomp_available():
         return False
+    machine = platform.machine()
     libc = ctypes.CDLL(None, use_errno=True)
     steps = filter_program(machine, os.getpid())
     buffer = ctypes.create_string_buffer(steps, len(steps))

@@ -14,6 +14,7 @@ import pytest
 
 from observability.client import spool as spool_module
 from observability.client.spool import Spool, publish_abandoned, ready_segments
+from observability.core.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
 
@@ -184,6 +185,31 @@ def test_a_file_that_cannot_grow_loses_nothing_that_was_acknowledged(landing: Pa
     expected = [b"%07d" % number for number in range(10_000 // 8)]
     assert [b"%07d" % int(number) for number in acknowledged.strip("[]").split(",")] == expected
     assert int(dropped) == 3000 - len(expected) and published(landing) == expected
+
+
+def test_a_full_landing_folder_refuses_records_whole_and_takes_them_again(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "RETRY_SECONDS", 0.0)
+    spool = Spool(landing, quota_bytes=100)
+    assert spool.append(b"x" * 150 + b"\n")
+    spool.flush()
+    assert not spool.append(b"y\n") and not spool.append(b"y\n")
+    assert spool.dropped == 2 and "the quota is" in str(spool.last_error)
+    assert opened(landing) == [] and len(published(landing)) == 1, "nothing of a refused record is written"
+    for path in ready_segments(landing):
+        path.unlink()
+    assert spool.append(b"z\n") and spool.dropped == 2
+    spool.flush()
+    assert published(landing) == [b"z"]
+
+
+def test_a_disk_below_the_floor_refuses_records(landing: Path) -> None:
+    spool = Spool(landing, floor_bytes=1 << 60)
+    assert not spool.append(b"x\n") and "records are refused below" in str(spool.last_error)
+    assert opened(landing) == [] and spool.dropped == 1
+    assert Spool(landing, floor_bytes=0).append(b"x\n")
+    for wrong in ({"quota_bytes": 0}, {"floor_bytes": -1}):
+        with pytest.raises(UsageError, match="quota"):
+            Spool(landing, **wrong)
 
 
 def test_a_removed_segment_is_counted(landing: Path) -> None:

@@ -126,9 +126,25 @@ def false_answer(frames, arguments, files, report):
 def locked_folder(frames, arguments, files, report):
     Path("a/b").mkdir(parents=True)
     Path("a/b/c").write_text("x")
-    os.chmod("a/b", 0)
-    os.chmod("a", 0)
+    os.mkdir("a/locked", 0)
     return Output()
+
+
+def touch_outside(frames, arguments, files, report):
+    """What a job can do to a file that it may read, and to one that it may not, without opening it."""
+    found = {}
+    for name, path in arguments.items():
+        found |= {
+            f"{name} chmod": tried(lambda: os.chmod(path, 0o777)),
+            f"{name} chown": tried(lambda: os.chown(path, os.getuid(), os.getgid())),
+            f"{name} utime": tried(lambda: os.utime(path, (1, 1))),
+            f"{name} setxattr": tried(lambda: os.setxattr(path, "user.mark", b"1")),
+            f"{name} getxattr": tried(lambda: os.getxattr(path, "user.mark")),
+            f"{name} stat": tried(lambda: os.stat(path)),
+            f"{name} access": "done" if os.access(path, os.F_OK) else "no",
+            f"{name} link": tried(lambda: os.link(path, "linked")),
+        }
+    return Output(found)
 
 
 def tried(function):

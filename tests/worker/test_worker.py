@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 from observability.core.errors import ObservabilityError, UsageError
+from observability.worker import confine
 from observability.worker.folder import read_untrusted_frame
 from observability.worker.limits import Limits, WorkerError
 from observability.worker.process import Worker
@@ -216,6 +217,48 @@ def test_network_files_processes_and_signals_are_out_of_reach(worker, tmp_path, 
         pytest.skip("this system has no filter of calls")
     assert set(done) <= allowed and {"own", "thread"} <= set(done)
     assert answer.values["outlive"] == -1 and answer.values["io_uring"] == -1
+
+
+@LINUX
+def test_files_outside_cannot_be_changed_or_looked_at(worker, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    before = secret.stat()
+    answer = worker.call(JOBS + "touch_outside", arguments={"secret": str(secret), "library": os.__file__})
+    if not answer.network_blocked:
+        pytest.skip("this system has no filter of calls")
+    allowed = {"library stat", "library access"} | (set() if answer.paths_hidden else {"secret stat", "secret access"})
+    assert {name for name, said in answer.values.items() if said == "done"} == allowed
+    after = secret.stat()
+    assert (after.st_mode, after.st_mtime_ns, after.st_ctime_ns) == (before.st_mode, before.st_mtime_ns, before.st_ctime_ns)
+
+
+@LINUX
+def test_models_do_not_run_where_the_system_cannot_confine_them_unless_somebody_allows_it(monkeypatch, tmp_path):
+    # a job without confinement: the warm process finds neither Landlock nor seccomp
+    (tmp_path / "sitecustomize.py").write_text(
+        "from observability.worker import landlock, seccomp\n"
+        "landlock.landlock_version = lambda: 0\nseccomp.seccomp_available = lambda: False\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    made = Worker(LIMITS, allowed=("tests.support.",))
+    with pytest.raises(WorkerError, match="cannot confine") as raised:
+        made.call(JOBS + "echo")
+    assert raised.value.reason == "unconfined" and confine.UNCONFINED_VARIABLE in str(raised.value)
+    made.close()
+    monkeypatch.setenv(confine.UNCONFINED_VARIABLE, "allow")
+    answer = made.call(JOBS + "echo", arguments={"a": 1})
+    assert answer.values == {"a": 1} and not answer.files_confined
+    made.close()
+
+
+def test_a_system_that_cannot_confine_models_is_told(monkeypatch):
+    assert not sys.platform.startswith("linux") or confine.confinement_problems() == []
+    monkeypatch.setattr(confine.landlock, "landlock_version", lambda: 0)
+    monkeypatch.delenv(confine.UNCONFINED_VARIABLE, raising=False)
+    assert "do not run" in confine.confinement_problems()[0] and "Landlock" in confine.confinement_problems()[0]
+    monkeypatch.setenv(confine.UNCONFINED_VARIABLE, "allow")
+    assert "without full confinement" in confine.confinement_problems()[0]
 
 
 @LINUX
