@@ -11,11 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from functools import wraps
 from hashlib import blake2b
-from typing import Any, Concatenate, ParamSpec, Self, SupportsFloat, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, SupportsFloat, TypeVar
 
 from observability.client.encode import describe_error, encode_line, format_time, utc_now_text
 from observability.client.spool import QUOTA_BYTES, SEGMENT_BYTES, SEGMENT_SECONDS, Fsync, Spool, landing_folder
 from observability.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from observability.client.remote import RemoteSpool
 
 Moment = datetime | date | str
 Number = SupportsFloat
@@ -74,6 +78,9 @@ _identified = _guarded(lambda given: str(given["id"]) if type(given.get("id")) i
 class Logger:
     """Writes records to the landing folder of `home` (else OBSERVABILITY_HOME, else `.observability` in the current folder).
 
+    With `url` and `token` they go to a collector on another host instead: they are written to a spool on this disk (the folder `spool`, by
+    default `outbox` in the home, at most `spool_bytes`) and sent in the background, each stored once, also after a restart of either side.
+
     Methods take the fields of their kind as keywords. `at` defaults to now; datetimes need an offset. A field that is None is left out, one
     that is not listed is kept as an extra. Ids and names are written as text: 3 is "3". The methods return True once the record is written
     to the kernel (on disk, where `fsync` is "always"); `prediction` returns the id.
@@ -94,10 +101,20 @@ class Logger:
         sample: float = 1.0,
         quota_bytes: int = QUOTA_BYTES,
         floor_bytes: int | None = None,
+        url: str | None = None,
+        token: str | None = None,
+        spool: str | os.PathLike[str] | None = None,
+        spool_bytes: int | None = None,
     ) -> None:
         if not 0 < sample <= 1:
             raise UsageError("sample is a share of the predictions", got=sample, expected="above 0 and at most 1")
         self.sample = sample
+        self._spool: Spool | RemoteSpool
+        if url is not None:
+            self._spool = _remote_spool(home, url, token, spool, fsync, spool_bytes)
+            return
+        if given := [name for name, value in (("token", token), ("spool", spool), ("spool_bytes", spool_bytes)) if value is not None]:
+            raise UsageError(f"{given[0]} needs url", attempt="Give the collector's address as url")
         self._spool = Spool(
             landing_folder(home),
             fsync=fsync,
@@ -109,7 +126,7 @@ class Logger:
 
     @property
     def dropped(self) -> int:
-        """Number of records that were not acknowledged, without predictions that `sample` leaves out."""
+        """Number of records that were not acknowledged or that the collector rejected, without predictions that `sample` leaves out."""
         return self._spool.dropped
 
     @property
@@ -117,13 +134,19 @@ class Logger:
         """The reason of the last dropped record or failed write; None without an error."""
         return self._spool.last_error
 
-    def flush(self) -> None:
-        """Publish the logged records, so that they can be loaded now."""
-        self._spool.flush()
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Publish the logged records, so that they can be loaded now. With `url`: send them, for at most `timeout` seconds.
 
-    def close(self) -> None:
-        """Publish the logged records. A later record opens a new segment."""
-        self._spool.flush()
+        False where some are left in the spool; they are sent later.
+        """
+        if isinstance(self._spool, Spool):
+            self._spool.flush()
+            return True
+        return self._spool.flush(timeout)
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """As `flush`. A later record opens a new segment."""
+        return self.flush() if isinstance(self._spool, Spool) else self._spool.close(timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -131,9 +154,9 @@ class Logger:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def drop(self, reason: str) -> None:
-        """Count a record that could not be built, as the middlewares do."""
-        self._spool.drop(reason)
+    def drop(self, reason: str, count: int = 1) -> None:
+        """Count records that could not be built, as the middlewares do."""
+        self._spool.drop(reason, count)
 
     def timed(self) -> Timer:
         """A timer: `with log.timed() as t: score = model(x)`, then `latency_ms=t.ms`."""
@@ -291,6 +314,22 @@ class Logger:
         if self.sample >= 1:
             return True
         return int.from_bytes(blake2b(name.encode("utf-8", "replace"), digest_size=8).digest()) < self.sample * 2**64
+
+
+def _remote_spool(
+    home: str | os.PathLike[str] | None,
+    url: str,
+    token: str | None,
+    spool: str | os.PathLike[str] | None,
+    fsync: Fsync,
+    spool_bytes: int | None,
+) -> "RemoteSpool":
+    """The spool of a collector. The modules for HTTP are imported only where a logger has a url."""
+    from observability.client.remote import SPOOL_BYTES, RemoteSpool, outbox_folder
+
+    folder = outbox_folder(home, url) if spool is None else Path(spool).absolute()
+    most = SPOOL_BYTES if spool_bytes is None else spool_bytes
+    return RemoteSpool(url, token or os.environ.get("OBSERVABILITY_TOKEN", ""), folder, fsync=fsync, most_bytes=most)
 
 
 def _given(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,75 @@
+"""A collector for tests: the HTTP routes with their loader in a process of their own, which can be killed and started again.
+
+`python tests/support/collector.py HOME PORT` runs one.
+"""
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def serve_collector(home: Path, port: int) -> None:
+    """Serve until the process ends."""
+    sys.path.insert(0, str(ROOT))
+    import uvicorn
+    from starlette.applications import Starlette
+
+    from observability.server import api, process_lock
+
+    owner = process_lock.own(home, wait=30.0)
+    owner.start_loader()
+    uvicorn.run(Starlette(routes=api.routes()), host="127.0.0.1", port=port, log_level="error")
+    owner.close()
+
+
+class Collector:
+    """A home, a port and the process that serves it."""
+
+    def __init__(self, home: Path) -> None:
+        from observability.server import tokens
+
+        home.mkdir(exist_ok=True)
+        self.home = home
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.token = tokens.create(home, "write")[1]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, wait: bool = True) -> None:
+        """Start it; wait until it answers."""
+        self.process = subprocess.Popen([sys.executable, __file__, str(self.home), str(self.port)])
+        end = time.monotonic() + 90
+        while wait:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                return
+            assert self.process.poll() is None, "the collector ended"
+            assert time.monotonic() < end, "the collector did not start"
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """Kill it without notice."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def stored_ids(self) -> list[str]:
+        """Ids of all stored predictions, once all of landing is loaded. It must not run."""
+        from observability.store.opener import open_store
+
+        with open_store(self.home) as store:
+            report = store.load_landing()
+            assert report.rejected == 0, report.examples
+            names = [model.key for model in store.catalog().models]
+            with store.cursor() as cursor:
+                return [name for key in names for (name,) in cursor.execute(f"SELECT id FROM predictions_{key}").fetchall()]
+
+
+if __name__ == "__main__":
+    serve_collector(Path(sys.argv[1]), int(sys.argv[2]))
