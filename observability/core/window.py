@@ -85,7 +85,7 @@ class Window:
         """Whether start and end are multiples of `grain` (hour or day) in UTC."""
         return (self.start - EPOCH) % grain == timedelta(0) and (self.end - EPOCH) % grain == timedelta(0)
 
-    def past(self, days: int) -> "Window":
+    def past(self, days: float) -> "Window":
         """The `days` days that end where this window starts."""
         return replace(self, start=self.start - timedelta(days=days), end=self.start)
 

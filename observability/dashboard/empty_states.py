@@ -50,7 +50,7 @@ def no_models_state() -> None:
 
 def no_rows_state(what: str = "predictions") -> None:
     """Draw the state of an empty window."""
-    empty_state(f"No {what} in this window.", "Choose a longer window, or another model, version or slice, in the sidebar.")
+    empty_state(f"No {what} in this window.", "Choose a longer time range, or another model, version or slice, in the bar above.")
 
 
 def not_logged_state(kind: str, words: str, message: str, step: str, how: str) -> None:

@@ -15,7 +15,7 @@ from observability.core.metric_definitions import METRICS
 from observability.core.window import Window
 from observability.dashboard import empty_states, links, load, theme
 from observability.dashboard import scope as scopes
-from observability.dashboard.scope import SPANS, Scope
+from observability.dashboard.scope import Scope
 from observability.export.csv import inert_csv
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def begin_model_page(page: str) -> ModelPage:
         empty_states.error_state(error)
         st.stop()
     page_title(page, scope, window, model.name if page == "model" else None)
-    scope_chips(scope, model, window)
+    model_caption(scope, model)
     if note := links.assumed_model_note(page, model.name):
         st.info(formatting.escape_markdown(note), icon=":material/info:")
     link_warnings()
@@ -161,26 +161,15 @@ def own_parameters() -> dict[str, list[str]]:
     return found
 
 
-def scope_chips(scope: Scope, model: Model, window: Window) -> None:
-    """Draw one line with model, version, window, slice and freshness; they are edited in the sidebar."""
-    parts = [f":blue-badge[{formatting.escape_markdown(model.name)}]"]
-    parts.append(f":gray-badge[version {formatting.escape_markdown(scope.version)}]" if scope.version else ":gray-badge[all versions]")
-    how = "" if scope.span == "dates" else f"{SPANS[scope.span].lower()}: "
-    parts.append(f":gray-badge[{formatting.escape_markdown(how + formatting.format_span(window.start, window.end))} UTC]")
-    parts.append(
-        f":orange-badge[{formatting.escape_markdown(formatting.slice_in_words(str(scope.slice)))}]"
-        if scope.slice
-        else ":gray-badge[all rows]"
-    )
-    st.markdown(" ".join(parts) + f"  :gray[:small[{freshness_note(model.name)}]]")
+def model_caption(scope: Scope, model: Model) -> None:
+    """Draw what the model is and how fresh its records are; model, version, window and slice stand in the scope bar."""
     if model.settings.description:
         st.caption(
             formatting.escape_markdown(model.settings.description)
             + (f" Owner: {formatting.escape_markdown(model.settings.owner)}." if model.settings.owner else "")
         )
-    moved = load.moved_window_note(scope, model.name)
-    if moved and scope.span != "dates":
-        st.caption(formatting.escape_markdown(moved))
+    moved = load.moved_window_note(scope, model.name) if scope.span != "dates" else None
+    st.caption(" · ".join([freshness_note(model.name), *([formatting.escape_markdown(moved)] if moved else [])]))
 
 
 def freshness_note(model: str) -> str:

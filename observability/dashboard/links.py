@@ -19,7 +19,7 @@ from observability.core.bundle import bundle_folder
 from observability.core.finding import Finding
 from observability.core.formatting import truncate
 from observability.core.window import Window
-from observability.dashboard.scope import KEYS, SPANS, Scope, parse_instant
+from observability.dashboard.scope import KEYS, SPANS, TIME_KEYS, Scope, parse_instant
 
 PAGES = bundle_folder() / "pages"
 DEFAULT_PAGE = "health"
@@ -61,7 +61,7 @@ def assumed_model_note(page: str, model: str) -> str | None:
     assumed = st.session_state.get("assumed")
     if assumed is None or assumed[:2] != (page, model):
         return None
-    return f"This page is about one model: {model} is {assumed[2]}. Choose another under Model in the sidebar."
+    return f"This page is about one model: {model} is {assumed[2]}. Choose another in the bar above."
 
 
 def page_address(page: str, scope: Scope | None = None, **own: str | None) -> str:
@@ -158,7 +158,7 @@ def follow_link(target: dict[str, Any]) -> None:
             st.session_state[key] = value or SPANS["7d"]
         elif value is not None or key in KEYS:
             st.session_state[key] = value
-    own = {key: str(parameters[key]) for key in OWN_KEYS if parameters.get(key)}
+    own = {key: str(parameters[key]) for key in (*TIME_KEYS, *OWN_KEYS) if parameters.get(key)}
     try:
         st.switch_page(str(path), query_params=own)
     except StreamlitAPIException:  # the page stays, and its boxes, which are bound to these parameters, are already set

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from observability.core.catalog import Catalog
+from observability.core.catalog import Catalog, Model
 from observability.core.finding import Finding, worst_first
 from observability.core.questions import Aggregate, Attributions, EstimatedErrors, Records, Sample
 from observability.core.window import EPOCH, Window
 from observability.dashboard import background_findings
-from observability.dashboard.scope import DAYS, Scope
+from observability.dashboard.scope import DAYS, HOURLY, Scope
 from observability.dashboard.state_cache import cached_by_state, model_stamp, owned_store, store
 from observability.incidents.grouping import Incident
 from observability.monitoring.check import AcknowledgedClaims, CheckReport
@@ -57,9 +57,9 @@ def stream_activity() -> "DataFrame":
 def window(scope: Scope, model: str) -> Window:
     """The window of a model in the scope.
 
-    A relative window ends with the current day, or with the last record's day where the newest is older than 30 days: whole days are
-    answered from rollups alone. Everything is from the day of the first record to there. Raises NotFoundError for an unknown model,
-    UsageError where it ends before it starts.
+    A relative window of days ends with the current day, or with the last record's day where the newest is older than 30 days: whole days
+    are answered from rollups alone. One of hours ends with the hour instead. Everything is from the day of the first record to there.
+    Raises NotFoundError for an unknown model, UsageError where it ends before it starts.
     """
     from observability.monitoring import check
 
@@ -67,7 +67,7 @@ def window(scope: Scope, model: str) -> Window:
     known = catalog().model(model)
     found, _ = check.model_check_window(known, seen, start=scope.start, end=scope.end, as_of=None, now=page_clock())
     if scope.span in DAYS:
-        end = midnight_after(found.end)
+        end = hour_after(_last_hour(known, found.end)) if scope.span in HOURLY else midnight_after(found.end)
         found = replace(found, start=end - timedelta(days=DAYS[scope.span]), end=end)
     elif scope.span == "all":
         first = first_record(seen, model)
@@ -92,6 +92,21 @@ def scope_dates(scope: Scope) -> tuple[datetime, datetime]:
 def midnight_after(instant: datetime) -> datetime:
     """The end of the instant's day (UTC); a midnight is its own."""
     return instant + (datetime(1970, 1, 1, tzinfo=UTC) - instant) % timedelta(days=1)
+
+
+def hour_after(instant: datetime) -> datetime:
+    """The end of the instant's hour (UTC); a full hour is its own."""
+    return instant + (datetime(1970, 1, 1, tzinfo=UTC) - instant) % timedelta(hours=1)
+
+
+def _last_hour(model: Model, end: datetime) -> datetime:
+    """The end of a window of hours: `end`, or the hour of the newest record where that is older than 30 days."""
+    from observability.monitoring import check
+
+    newest = check.newest_prediction(model, stream_activity())
+    if newest is None or page_clock() - newest < timedelta(days=check.LIVE_DAYS):
+        return end
+    return newest.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 
 
 def first_record(seen: "DataFrame", model: str) -> datetime | None:
@@ -223,15 +238,20 @@ def record_days(scope: Scope) -> float:
 
 def new_findings(window: Window) -> list[Finding]:
     """Findings from counts that need action and that the previous window of the same length did not have."""
-    previous = window.past(max(round(window.days), 1))
+    previous = previous_window(window)
     before, now = ([finding for finding in counted_findings(each) if finding.needs_action] for each in (previous, window))
     known = {_claim_key(finding) for finding in before}
     return [finding for finding in now if _claim_key(finding) not in known]
 
 
+def previous_window(window: Window) -> Window:
+    """The window of the same length that ends where this one starts."""
+    return window.past(window.days or 1)
+
+
 def findings_before(window: Window) -> list[Finding]:
     """Findings from counts of the previous window of the same length."""
-    return list(counted_findings(window.past(max(round(window.days), 1))))
+    return list(counted_findings(previous_window(window)))
 
 
 def _claim_key(finding: Finding) -> tuple[str | None, ...]:

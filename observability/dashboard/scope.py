@@ -1,25 +1,42 @@
 """The scope of a page: model, version, window and slice.
 
-The scope lives in widgets that are bound to the address (observability/dashboard/sidebar.py): `model`, `version`, `window`, `from`, `to`,
-`slice`. A relative window (the last 7 days) stays relative between pages; a copied link carries absolute times
+The scope lives in the address (observability/dashboard/scope_bar.py): `model`, `version` and `slice` in boxes that are bound to it,
+`window`, `from` and `to` without. A relative window (the last 7 days) stays relative between pages; a copied link carries absolute times
 (`observability/dashboard/links.py`).
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Literal
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
 
 from observability.core.errors import UsageError
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Slice
 
-Span = Literal["7d", "28d", "all", "dates"]
-SPANS: dict[Span, str] = {"7d": "Last 7 days", "28d": "Last 28 days", "all": "Everything", "dates": "Chosen dates"}
+BIND: Final = "query-params"
+"""Of a box whose choice is a parameter of the address."""
+Span = Literal["1h", "24h", "7d", "28d", "90d", "1y", "all", "dates"]
+SPANS: dict[Span, str] = {
+    "1h": "Last hour",
+    "24h": "Last 24 hours",
+    "7d": "Last 7 days",
+    "28d": "Last 28 days",
+    "90d": "Last 90 days",
+    "1y": "Last year",
+    "all": "Everything",
+    "dates": "Chosen dates",
+}
 WINDOWS: dict[str, Span] = {words: span for span, words in SPANS.items()}
-"""What the window's box shows and the address carries; codes (`28d`) are understood too."""
-DAYS: dict[Span, int] = {"7d": 7, "28d": 28}
+"""What the time range shows and the address carries; codes (`28d`) are understood too."""
+DAYS: dict[Span, float] = {"1h": 1 / 24, "24h": 1, "7d": 7, "28d": 28, "90d": 90, "1y": 365}
+"""Length of the relative windows in days."""
+HOURLY: tuple[Span, ...] = ("1h", "24h")
+"""Relative windows that end with an hour; the others end with a day."""
+YEAR = timedelta(weeks=52)
+"""A year back to the same day of the week."""
+TIME_KEYS = ("window", "from", "to")
 KEYS = ("model", "version", "window", "from", "to", "slice")
-"""Parameters of the address that make up the scope; also the keys of its widgets."""
+"""Parameters of the address that make up the scope; also its keys in the session's state."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The script that Streamlit reruns for each session: it finds the pages, draws the navigation and the sidebar, and runs the page.
+"""The script that Streamlit reruns for each session: it finds the pages, draws the scope bar and the menu, and runs the page.
 
 It must not stand beside pages/, where Streamlit answers a first deep link with "not found".
 """
@@ -9,46 +9,36 @@ from typing import Any
 import streamlit as st
 
 from observability.core import telemetry
-from observability.dashboard import frame, links, sidebar, sign_in
+from observability.dashboard import frame, links, menu, scope_bar, sign_in
 
 ASSETS = Path(__file__).parent / "assets"
-SECTIONS = {
-    "overview": "Overview",
-    "data": "Data",
-    "training": "Training",
-    "serving": "Serving",
-    "trust": "Trust",
-    "operations": "Operations",
-}
-ORDER = ("health", "model", "findings", "incident", "cases", "case")
-"""Pages that come first in their section; the others follow by name."""
 
 
-def navigation() -> dict[str, list[Any]]:
-    """Pages by section, in the order of the sections."""
-    sections: dict[str, list[Any]] = {}
-    for section, label in SECTIONS.items():
-        files = [path for path in links.page_files().values() if path.parent.name == section]
-        for path in sorted(files, key=lambda path: (ORDER.index(path.stem) if path.stem in ORDER else len(ORDER), path.stem)):
-            title, icon, _ = links.page_description(path)
-            page = st.Page(path, title=title, icon=icon, default=path.stem == links.DEFAULT_PAGE, url_path=path.stem)
-            sections.setdefault(label, []).append(page)
-    return sections
+def pages() -> list[Any]:
+    """Every page. Streamlit's own menu is hidden (observability/dashboard/menu.py)."""
+    found = []
+    for path in links.page_files().values():
+        title, icon, _ = links.page_description(path)
+        found.append(st.Page(path, title=title, icon=icon, default=path.stem == links.DEFAULT_PAGE, url_path=path.stem))
+    return found
 
 
 def main() -> None:
-    """Draw navigation and sidebar, and run the requested page."""
+    """Draw scope bar and menu, and run the requested page."""
     st.set_page_config(page_icon=str(ASSETS / "icon.png"), layout="wide", initial_sidebar_state="auto")
     st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.png"), size="large")
-    page = st.navigation(navigation(), expanded=True)
-    corrected = sidebar.corrected_address()
+    page = st.navigation(pages(), position="hidden")
+    corrected = scope_bar.corrected_address()
     if corrected:
         st.switch_page(page, query_params=corrected)
     links.forget_choices_on_back()
+    scope_bar.take_time_range(page.url_path)
     links.remember_page(page.url_path)
     frame.mark_page_change(page.url_path)
-    sidebar.draw_sidebar(page.url_path)
+    scope_bar.draw_scope_bar(page.url_path or links.DEFAULT_PAGE)
+    menu.draw_menu(page.url_path or links.DEFAULT_PAGE)
     sign_in.draw_person()
+    menu.draw_tabs(page.url_path or links.DEFAULT_PAGE)
     with telemetry.PAGE_SECONDS.timed():
         page.run()
 

@@ -34,7 +34,11 @@ def store_status(store: "Store") -> dict[str, Any]:
     counted = body["counted_at"]
     if counted is not None and body["landing"]["segments"] and time.time() - datetime.fromisoformat(counted).timestamp() > COUNT_EVERY:
         process_lock.started_thread("status", _count_again, store)
-    return {**body, "loader": loader_status(), "problems": [*loader_problems(), *limits_problems(store), *body["problems"], *confinement_problems()]}
+    return {
+        **body,
+        "loader": loader_status(),
+        "problems": [*loader_problems(), *limits_problems(store), *body["problems"], *confinement_problems()],
+    }
 
 
 def _count_again(store: "Store") -> None:

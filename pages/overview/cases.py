@@ -1,6 +1,6 @@
 """Find a case :material/manage_search:
 Find a prediction by id, subject, the beginning of an id, or conditions on features, score and outcome within the window and slice of the
-sidebar. Without a search, queues list cases to review, worst first. The number of results is limited and shown.
+scope bar. Without a search, queues list cases to review, worst first. The number of results is limited and shown.
 """
 
 import streamlit as st
@@ -8,7 +8,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.dashboard import frame, load
 from observability.dashboard.case import cases
-from observability.dashboard.sidebar import BIND
+from observability.dashboard.scope import BIND
 
 scope = frame.begin_fleet_page("cases")
 known = {model.name: model for model in load.catalog().models}

@@ -9,7 +9,7 @@ import streamlit as st
 from observability.dashboard import empty_states, frame, load, other_records
 from observability.dashboard.overview import changes
 from observability.dashboard.review import load_review
-from observability.dashboard.sidebar import BIND
+from observability.dashboard.scope import BIND
 from observability.dashboard.table import draw_table
 from observability.dashboard.widgets import csv_button, cut_note
 
@@ -23,7 +23,7 @@ recent = changes.recent_entries(load_review.change_ledger(scope.model, now - cha
 if not entries and not recent:
     empty_states.empty_state(
         "No changes in this window.",
-        "Log an `event` record at each deploy, data change or incident, or choose a longer window in the sidebar.",
+        "Log an `event` record at each deploy, data change or incident, or choose a longer time range.",
     )
     st.stop()
 with st.container(horizontal=True, vertical_alignment="bottom"):

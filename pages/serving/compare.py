@@ -1,6 +1,6 @@
 """Compare :material/compare_arrows:
 Two windows, versions or slices of a model side by side, on the same bins: which differences are significant and relevant? Side A is the
-scope of the sidebar; side B is chosen here, by default the previous window or the other serving version. Where both sides served the same
+scope of the page; side B is chosen here, by default the previous window or the other serving version. Where both sides served the same
 requests, they are also compared on exactly these rows.
 """
 

@@ -1,7 +1,7 @@
 """Training runs :material/model_training:
 Every run with a record in the window: state, best metric, energy, cost and findings: spikes, values that are not finite, divergence,
 plateaus, overfitting, stragglers. Choose one, or several to compare. Curves are drawn as logged, faded, and smoothed. An active run
-refreshes by itself. Window and model are chosen in the sidebar; a link to a run always opens it.
+refreshes by itself. Window and model are chosen in the scope bar; a link to a run always opens it.
 """
 
 import streamlit as st

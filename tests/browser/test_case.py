@@ -31,8 +31,9 @@ def parameters(page: Page) -> dict[str, str]:
 
 
 def find(page: Page, typed: str) -> None:
-    """Type into the field that stands beside every page."""
-    field = page.get_by_role("textbox", name="Find a case")
+    """Type into the command palette, which every page has."""
+    page.keyboard.press("Control+k")
+    field = page.get_by_role("combobox", name="Search")
     field.fill(typed)
     field.press("Enter")
 

@@ -64,7 +64,7 @@ def test_the_page_is_useful_at_once_and_the_waterfall_follows_with_progress(fres
 def test_from_the_first_page_to_a_waterfall_in_three_clicks(fresh: tuple[Dashboard, str], visit: Visit) -> None:
     running, _ = fresh
     page = visit(running.url, height=2400)
-    page.get_by_role("link", name="Find a case").click()
+    page.get_by_role("link", name="Investigate").click()
     page.get_by_role("button", name=MODEL, exact=True).click()
     settle(page)
     shown = tables(page)["Largest loss among new labels"]

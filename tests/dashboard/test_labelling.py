@@ -202,7 +202,9 @@ def test_policies_and_reasons_stand_with_their_counts(owned: Database, rows: pd.
 @pytest.mark.parametrize("page", ["labelling", "case"])
 def test_an_item_says_who_was_asked_and_why(owned: Database, rows: pd.DataFrame, page: str) -> None:
     item = rows.loc[rows["annotator"] == "ann-2", "item"].iloc[-1]
-    app = opened(page, **({"project": "moods", "item": item, **DATES} if page == "labelling" else {"model": "moods", "id": item, "section": "label"}))
+    app = opened(
+        page, **({"project": "moods", "item": item, **DATES} if page == "labelling" else {"model": "moods", "id": item, "section": "label"})
+    )
     found = {each["cells"]["annotator"]["t"]: each["cells"] for each in tables(app)[f"Assignments and labels of {item}"]["rows"]}
     labels = rows[rows["item"] == item].set_index("annotator")
     assert set(found) == {*labels.index, "late"}

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from observability.core.time import naive_utc
 from observability.core.window import Slice
-from observability.dashboard import links, load, scope
+from observability.dashboard import links, load, scope, scope_bar
 from observability.dashboard.scope import Scope
 from tests.support.dashboard_pages import opened, words
 from tests.support.dashboard_world import END, World
@@ -81,8 +82,53 @@ def test_a_page_about_one_model_shows_the_one_that_needs_action_most_and_then_th
     assert app.session_state["model"] == "price" and "price is the model that needs action most" in words(app)
     box = next(each for each in app.selectbox if each.label == "Model")
     box.select("loan").run()
-    assert "This page is about one model" not in words(app) and "loan" in words(app)
+    assert "This page is about one model" not in words(app) and app.session_state["model"] == "loan"
     next(each for each in app.selectbox if each.label == "Model").set_value(None).run()
     assert app.session_state["model"] == "loan" and "loan is the model you looked at last" in words(app)
     fleet = opened("findings", window="Everything")
     assert fleet.session_state["model"] is None, "a page about the fleet stays one"
+
+
+def test_windows_of_hours_end_with_the_hour_of_the_newest_record(current, monkeypatch) -> None:
+    newest = load.newest_record("loan")
+    assert newest is not None
+    for clock, last in ((END, END), (END + timedelta(days=400), newest.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1))):
+        monkeypatch.setattr(load, "page_clock", lambda clock=clock: clock)
+        for span, hours in (("1h", 1), ("24h", 24)):
+            found = load.window(Scope("loan", span=span), "loan")
+            assert (found.start, found.end) == (last - timedelta(hours=hours), last), (clock, span)
+    assert load.previous_window(found) == found.past(1)
+
+
+def test_the_presets_reach_back_as_their_words_say(current) -> None:
+    lengths = {span: load.window(Scope("loan", span=span), "loan").days for span in scope.DAYS}
+    assert lengths == {"1h": pytest.approx(1 / 24), "24h": 1, "7d": 7, "28d": 28, "90d": 90, "1y": 365}
+
+
+def test_the_time_range_says_its_dates_and_moves_by_its_own_length(current: World) -> None:
+    """Of a link, of the arrows, and of chosen dates, which begin with those that were shown."""
+    app = opened("drift", model="loan", window="28d")
+    label = app.get("popover")[0].proto.popover.label
+    assert label.startswith("Last 28 days"), label
+    start = load.window(Scope("loan", span="28d"), "loan").start
+    app.button(key="earlier").click().run()
+    assert app.session_state["window"] == "Chosen dates" and app.session_state["to"] == naive_utc(start)
+    assert app.session_state["from"] == naive_utc(start - timedelta(days=28))
+    app.button(key="later").click().run()
+    app.button(key="zoom-out").click().run()
+    assert app.session_state["to"] - app.session_state["from"] == timedelta(days=56)
+    app.button(key="preset-7d").click().run()
+    assert app.session_state["window"] is None and app.get("popover")[0].proto.popover.label.startswith("Last 7 days")
+    box = next(each for each in app.datetime_input if each.label == "From (UTC)")
+    box.set_value(naive_utc(END - timedelta(days=3))).run()
+    assert (app.session_state["from"], app.session_state["to"]) == (naive_utc(END - timedelta(days=3)), naive_utc(END))
+
+
+def test_another_page_keeps_the_time_range_unless_its_address_has_one(current: World) -> None:
+    app = opened("drift", model="loan", window="28d")
+    app.switch_page(str(links.page_files()["fairness"])).run()
+    assert app.session_state["window"] == "Last 28 days"
+
+
+def test_models_viewed_in_this_session_are_offered_first() -> None:
+    assert scope_bar.recent_models_first(["a", "b", "c"], ["c", "gone", "b"]) == ["c", "b", "a"]

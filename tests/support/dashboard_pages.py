@@ -34,7 +34,7 @@ def opened(page: str, **parameters: str) -> AppTest:
 
 def tables(app: AppTest) -> dict[str, dict]:
     """The tables of a page by their caption."""
-    found = [json.loads(each.proto.json) for each in app.get("bidi_component")]
+    found = [data for each in app.get("bidi_component") if "rows" in (data := json.loads(each.proto.json))]
     return {each["caption"]: each for each in found}
 
 

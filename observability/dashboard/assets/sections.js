@@ -8,12 +8,12 @@ function html(tag, name, text) {
   return element
 }
 
-// What holds the list on the page: it sticks below the app's own header, which lies over the page.
+// What holds the list on the page: it sticks below the scope bar.
 function held(root) {
   const outside = root.getRootNode().host?.closest('[data-testid="stElementContainer"]') ?? root
-  const header = document.querySelector('[data-testid="stHeader"]')
+  const bar = document.querySelector(".st-key-scope-bar")?.parentElement
   Object.assign(outside.style, {
-    position: "sticky", top: `${header?.offsetHeight ?? 0}px`, zIndex: "99", background: "var(--st-background-color)",
+    position: "sticky", top: `${bar?.offsetHeight ?? 0}px`, zIndex: "99", background: "var(--st-background-color)",
   })
   return outside
 }

@@ -13,8 +13,7 @@ from observability.core.numerals import format_figure
 from observability.dashboard import clicks, empty_states, frame, links, load, sign_in
 from observability.dashboard.case import find_case, load_case
 from observability.dashboard.case.label import RELABEL_QUEUE
-from observability.dashboard.scope import SPANS, Scope
-from observability.dashboard.sidebar import BIND
+from observability.dashboard.scope import BIND, SPANS, Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import csv_button, cut_note, link_button, plain_caption, plain_paragraph, unavailable_note
 from observability.export.csv import inert_csv, inert_text, unaltered
@@ -91,7 +90,7 @@ def case_queue(scope: Scope) -> None:
         return
     st.markdown(formatting.sentence_markdown(found.because))
     if found.frame.empty:
-        empty_states.empty_state("This queue is empty.", "Choose a longer window in the sidebar, or another queue.")
+        empty_states.empty_state("This queue is empty.", "Choose a longer time range, or another queue.")
         return
     label = [column("truth", "Label", width="7rem")] if model.classes else []
     rows = [
@@ -196,7 +195,7 @@ def _results_by_conditions(scope: Scope, name: str, typed: str) -> None:
     if not len(found):
         empty_states.empty_state(
             formatting.escape_markdown(f"No prediction of {name} meets {typed[:120]} ({where})."),
-            "Choose a longer window in the sidebar, or fewer conditions.",
+            "Choose a longer time range, or fewer conditions.",
         )
         return
     more = "the first " if len(found) > MOST_CASES else ""
@@ -308,4 +307,4 @@ def quoted_column_name(name: str) -> str:
 
 def search_scope_note(scope: Scope) -> str:
     """The search scope of conditions and of ids."""
-    return f"Conditions search the window and slice of the sidebar ({SPANS[scope.span].lower()}); ids and subjects search everything."
+    return f"Conditions search the chosen time range and slice ({SPANS[scope.span].lower()}); ids and subjects search everything."

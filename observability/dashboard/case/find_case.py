@@ -1,4 +1,4 @@
-"""Search for cases from every page: the field in the sidebar, buttons and clicks on charts."""
+"""Search for cases from every page: the command palette, buttons and clicks on charts."""
 
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
@@ -11,15 +11,9 @@ from observability.dashboard.case import load_case
 from observability.dashboard.widgets import link_button
 
 
-def case_search_field() -> None:
-    """The search field of the sidebar."""
-    st.text_input("Find a case", key="find", placeholder="Id, subject or condition", icon=":material/search:", on_change=open_typed_case)
-
-
-def open_typed_case() -> None:
+def open_typed_case(text: str) -> None:
     """Open the case of a typed id, else the page of results."""
-    typed = typed_case_id(str(st.session_state.get("find") or ""))
-    st.session_state["find"] = ""
+    typed = typed_case_id(text)
     if not typed:
         return
     scope = scopes.scope_from_state(st.session_state)

@@ -12,8 +12,7 @@ from observability.dashboard import empty_states, frame, links, load
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.overview import window_comparison
-from observability.dashboard.scope import Scope
-from observability.dashboard.sidebar import BIND
+from observability.dashboard.scope import BIND, Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button
 from observability.export.csv import inert_csv

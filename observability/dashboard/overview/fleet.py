@@ -89,7 +89,7 @@ def load_model_status(scope: Scope, model: Model) -> ModelStatus:
     found, formed = load.findings_and_incidents(window)
     traffic, events = time_series.traffic_frame(window), time_series.chart_event_marks(model.name, window)
     fresh, before = tuple(load.new_findings(window)), tuple(load.findings_before(window))
-    served = float(time_series.traffic_frame(window.past(max(round(window.days), 1)))["n"].sum())
+    served = float(time_series.traffic_frame(load.previous_window(window))["n"].sum())
     return ModelStatus(model, window, tuple(found), traffic, events, fresh, formed, before, served or None)
 
 

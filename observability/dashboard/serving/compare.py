@@ -1,6 +1,6 @@
 """The two sides of the compare page.
 
-Side A is the scope of the sidebar. Side B is chosen in four boxes of the page, which stand in the address as `b_version`, `b_from`, `b_to`,
+Side A is the scope of the page. Side B is chosen in four boxes of the page, which stand in the address as `b_version`, `b_from`, `b_to`,
 `b_slice`. A box that is empty takes side A's value; where all are empty, side B is the other version that served in these days, else the
 previous window.
 """
@@ -14,12 +14,12 @@ import streamlit as st
 from observability.compare.comparison_types import ComparisonSide, WindowComparison
 from observability.core import formatting
 from observability.core.errors import UsageError
-from observability.core.time import aware_utc, naive_utc
+from observability.core.time import aware_utc
 from observability.core.window import Environment, Slice, Window
-from observability.dashboard import load, sidebar
+from observability.dashboard import load, scope_bar
 from observability.dashboard.choice_box import address_selectbox, address_writer, link_warning
 from observability.dashboard.frame import ModelPage, answer_or_stop
-from observability.dashboard.scope import SPANS, address_time, parse_instant
+from observability.dashboard.scope import address_time, parse_instant
 from observability.dashboard.table import column, draw_table, plain_columns, table_row
 
 KEYS = ("b_version", "b_from", "b_to", "b_slice")
@@ -88,14 +88,14 @@ def instant_box(key: str, label: str) -> datetime | None:
         link_warning(f"The link names {named} as {key.replace('_', ' ')}, which is not a time.")
     st.session_state[box] = held
     write = address_writer(key, box, lambda chosen: address_time(chosen) if chosen else None)
-    found = st.datetime_input(label, None, key=box, on_change=write, width=190, **sidebar.INSTANTS)
+    found = st.datetime_input(label, None, key=box, on_change=write, width=190, **scope_bar.INSTANTS)
     return aware_utc(found) if isinstance(found, datetime) else None
 
 
 def side_b_slice_box(here: ModelPage) -> str | None:
-    """The box for side B's slice, as the sidebar's with the choice of all rows; None where nothing is chosen."""
+    """The box for side B's slice, as the scope bar's with the choice of all rows; None where nothing is chosen."""
     named = st.query_params.get("b_slice")
-    offered = [ALL_ROWS, *sidebar.slice_options(here.model)]
+    offered = [ALL_ROWS, *scope_bar.slice_options(here.model)]
     st.session_state["b_slice-box"] = named
     binding: dict[str, Any] = {"key": "b_slice-box", "on_change": address_writer("b_slice", "b_slice-box"), "accept_new_options": True}
     options, hint = offered if named is None or named in offered else [*offered, named], "Type name=value; join several with &."
@@ -131,9 +131,9 @@ def other_serving_version(a: Window) -> str | None:
 
 
 def swap_sides(known: VersionChoices, a: Window, b: Window) -> None:
-    """Exchange the sidebar's scope and the boxes."""
+    """Exchange the page's scope and the boxes."""
     state = st.session_state
-    state["window"], state["from"], state["to"] = SPANS["dates"], naive_utc(b.start), naive_utc(b.end)
+    scope_bar.set_dates(b.start, b.end)
     state["version"], state["slice"] = b.version, str(b.slice) if b.slice else None
     st.query_params.update({"b_from": address_time(a.start), "b_to": address_time(a.end), "b_slice": str(a.slice) if a.slice else ALL_ROWS})
     words = known.words(a.version, a.environment)

@@ -20,7 +20,7 @@ from observability.dashboard.cells import interval_cell
 from observability.dashboard.charts import compare as charts_compare
 from observability.dashboard.charts.overlay import distribution_overlay
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.sidebar import BIND
+from observability.dashboard.scope import BIND
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import csv_button, plain_caption, plain_paragraph, status_line
 

@@ -13,7 +13,7 @@ from observability.dashboard.charts.drift import MOST_BARS, bar_cap
 from observability.dashboard.charts.overlay import distribution_overlay
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.overview import window_comparison
-from observability.dashboard.sidebar import BIND
+from observability.dashboard.scope import BIND
 from observability.dashboard.widgets import plain_caption, status_line
 from observability.detection.histogram_distance import ACT, WATCH
 

@@ -17,7 +17,7 @@ from observability.dashboard.cells import interval_cell, severity_cell
 from observability.dashboard.charts import fairness as charts_fairness
 from observability.dashboard.charts import latency as charts_latency
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.sidebar import BIND
+from observability.dashboard.scope import BIND
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import csv_button, cut_note, plain_paragraph, status_line
 from observability.detection.latency_sentences import share as fine_share

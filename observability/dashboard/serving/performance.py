@@ -18,8 +18,8 @@ from observability.dashboard.cells import severity_cell
 from observability.dashboard.charts import outcomes as charts_outcomes
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.overview import findings
+from observability.dashboard.scope import BIND
 from observability.dashboard.serving import slices
-from observability.dashboard.sidebar import BIND
 from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, cut_note, plain_paragraph
 from observability.metrics.performance import confusion_matrix, outcome_aggregates

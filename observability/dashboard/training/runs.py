@@ -76,7 +76,7 @@ def runs_summary(shown: Sequence[RunVerdict], everything: Sequence[RunVerdict], 
     st.markdown(f"**{formatting.plural(len(shown), 'run')}**{dates_note(window)}; {', '.join(parts)}.")
     if len(shown) < len(everything):
         others = formatting.plural(len(everything) - len(shown), "other run")
-        st.caption(f"{others} outside of the window or version; choose Everything in the sidebar to list all.")
+        st.caption(f"{others} outside of the window or version; choose Everything as the time range to list all.")
 
 
 def refreshed_runs(model: str | None, chosen: Sequence[RunVerdict]) -> list[RunVerdict]:

@@ -15,7 +15,7 @@ from observability.core.time import naive_utc
 from observability.dashboard import frame
 from observability.dashboard.charts import runs as charts_runs
 from observability.dashboard.choice_box import address_selectbox
-from observability.dashboard.sidebar import BIND
+from observability.dashboard.scope import BIND
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.training import runs
 from observability.dashboard.widgets import plain_paragraph

@@ -21,7 +21,7 @@ from observability.dashboard.case import find_case, load_case
 from observability.dashboard.charts import explanations as charts_explanations
 from observability.dashboard.choice_box import address_selectbox, link_warning
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.sidebar import BIND
+from observability.dashboard.scope import BIND
 from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
 from observability.metrics.attributions import PREFIX, ExplainedSample, attributed_features, explained_sample, largest_first
 from observability.stats.attribution import feature_importance

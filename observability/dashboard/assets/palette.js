@@ -1,0 +1,233 @@
+// The command palette: a button, and a dialog that lists pages, models and more as one types. Every text is set with textContent. On a phone the
+// button that says the scope opens the boxes of the scope bar.
+
+const KINDS = ["Models", "Pages", "Features", "Incidents", "Time range"]
+const SHOWN = 40
+const APPLE = /Mac|iP/.test(navigator.platform)
+
+function html(tag, name, text) {
+  const element = document.createElement(tag)
+  if (name) element.className = name
+  if (text) element.textContent = text
+  return element
+}
+
+function button(name, label, act) {
+  const element = html("button", name, label)
+  element.type = "button"
+  element.addEventListener("click", act)
+  return element
+}
+
+function icon(name) {
+  const element = html("span", "icon", name)
+  element.setAttribute("aria-hidden", "true")
+  return element
+}
+
+// How well a line fits the words that were typed: -1 where one of them is missing, else 0 (best) to 3.
+function fit(item, words) {
+  const text = item.t.toLowerCase()
+  const all = `${text} ${item.hint.toLowerCase()} ${item.kind.toLowerCase()}`
+  if (!words.every((word) => all.includes(word))) return -1
+  if (text === words.join(" ")) return 0
+  if (text.startsWith(words[0])) return 1
+  return words.every((word) => text.includes(word)) ? 2 : 3
+}
+
+function found(items, typed) {
+  const words = typed.toLowerCase().split(/\s+/).filter(Boolean)
+  if (!words.length) return items.filter((item) => item.kind === "Models" || item.kind === "Pages").slice(0, SHOWN)
+  return items
+    .map((item) => ({ ...item, fit: fit(item, words) }))
+    .filter((item) => item.fit >= 0)
+    .sort((one, other) => one.fit - other.fit || KINDS.indexOf(one.kind) - KINDS.indexOf(other.kind))
+    .slice(0, SHOWN)
+}
+
+class Palette {
+  constructor(root) {
+    this.root = root
+    this.build()
+  }
+
+  build() {
+    this.summary = button("summary", "", () => this.toggleBar())
+    this.summary.setAttribute("aria-expanded", "false")
+    this.opener = button("opener", "", () => this.show())
+    this.opener.append(icon("search"), html("span", "label", "Search"), html("kbd", "", APPLE ? "⌘ K" : "Ctrl K"))
+    this.opener.setAttribute("aria-keyshortcuts", "Control+K Meta+K")
+    this.opener.setAttribute("aria-label", "Search pages, models, features, incidents and cases")
+    this.dialog = html("dialog")
+    this.dialog.setAttribute("aria-label", "Search")
+    this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close())
+    this.input = html("input")
+    Object.assign(this.input, { type: "text", placeholder: "Page, model, feature, incident, or the id of a case", autocomplete: "off", spellcheck: false })
+    for (const [name, value] of Object.entries({
+      role: "combobox", "aria-label": "Search", "aria-expanded": "true", "aria-controls": "lines", "aria-autocomplete": "list",
+    })) this.input.setAttribute(name, value)
+    this.input.addEventListener("input", () => this.list())
+    this.input.addEventListener("keydown", (event) => this.key(event))
+    this.lines = html("ul")
+    this.lines.id = "lines"
+    this.lines.setAttribute("role", "listbox")
+    this.lines.setAttribute("aria-label", "Results")
+    this.count = html("p", "hidden")
+    this.count.setAttribute("aria-live", "polite")
+    this.foot = html("p", "foot", "↑ ↓ choose · Enter opens · Esc closes · ? lists shortcuts")
+    this.dialog.append(this.input, this.lines, this.count, this.foot)
+    this.help = html("dialog", "help")
+    this.help.setAttribute("aria-label", "Keyboard shortcuts")
+    this.help.addEventListener("click", (event) => event.target === this.help && this.help.close())
+    this.root.replaceChildren(this.summary, this.opener, this.dialog, this.help)
+  }
+
+  take(data, send) {
+    Object.assign(this, { data, send })
+    if (data.full) this.more = data.items.filter((item) => item.kind === "Features" || item.kind === "Incidents")
+    this.summary.textContent = data.summary
+    this.summary.setAttribute("aria-label", `Scope: ${data.summary}`)
+    this.showBar(false)
+    if (this.dialog.open) this.list(true)
+  }
+
+  bar() {
+    return this.root.getRootNode().host?.closest(".st-key-scope-bar")?.parentElement
+  }
+
+  showBar(open) {
+    this.bar()?.classList.toggle("open", open)
+    this.summary.setAttribute("aria-expanded", String(open))
+  }
+
+  toggleBar() {
+    this.showBar(!this.bar()?.classList.contains("open"))
+  }
+
+  show() {
+    if (this.dialog.open) return
+    this.help.close()
+    this.input.value = ""
+    this.more = undefined
+    this.list()
+    this.dialog.showModal()
+    this.input.focus()
+    this.send("open", true)
+  }
+
+  list(keep) {
+    const typed = this.input.value.trim()
+    const items = [...this.data.items.filter((item) => !(item.kind === "Features" || item.kind === "Incidents")), ...(this.more ?? [])]
+    const chosen = keep ? this.place : 0
+    this.shown = found(items, typed)
+    if (typed) this.shown.push({ kind: "Case", t: `Find the case ${typed}`, hint: "by id, subject or condition", find: typed })
+    let kind
+    const rows = []
+    this.shown.forEach((item, place) => {
+      if (item.kind !== kind) {
+        kind = item.kind
+        const head = html("li", "kind", kind)
+        head.setAttribute("role", "presentation")
+        rows.push(head)
+      }
+      const line = html("li", "line")
+      line.id = `line-${place}`
+      line.setAttribute("role", "option")
+      line.append(html("span", "text", item.t), html("span", "hint", item.hint))
+      line.addEventListener("click", () => this.go(place))
+      line.addEventListener("pointermove", () => this.choose(place, false))
+      rows.push(line)
+    })
+    this.lines.replaceChildren(...rows)
+    this.count.textContent = `${this.shown.length} results`
+    this.choose(Math.min(chosen, this.shown.length - 1), !keep)
+  }
+
+  choose(place, scroll = true) {
+    this.place = place
+    for (const line of this.lines.querySelectorAll("[role=option]")) {
+      const chosen = line.id === `line-${place}`
+      line.setAttribute("aria-selected", String(chosen))
+      if (chosen && scroll) line.scrollIntoView({ block: "nearest" })
+    }
+    this.input.setAttribute("aria-activedescendant", this.shown.length ? `line-${place}` : "")
+  }
+
+  key(event) {
+    const last = this.shown.length - 1
+    const to = { ArrowDown: this.place >= last ? 0 : this.place + 1, ArrowUp: this.place <= 0 ? last : this.place - 1 }[event.key]
+    if (to !== undefined) {
+      event.preventDefault()
+      this.choose(to)
+    } else if (event.key === "Enter") {
+      event.preventDefault()
+      this.go(this.place)
+    } else if (event.key === "?" && !this.input.value) {
+      event.preventDefault()
+      this.dialog.close()
+      this.shortcuts()
+    }
+    event.stopPropagation()
+  }
+
+  go(place) {
+    const item = this.shown[place]
+    if (!item) return
+    this.dialog.close()
+    if (item.find) this.send("find", item.find)
+    else this.send("go", item.go)
+  }
+
+  shortcuts() {
+    const rows = [[APPLE ? "⌘ K" : "Ctrl K", "Search"], ["?", "This list"], ["Esc", "Close"]]
+    rows.push(...this.data.shortcuts.map((each) => [`g ${each.key}`, each.t]))
+    const list = html("dl")
+    for (const [key, words] of rows) {
+      const name = html("dt")
+      name.append(html("kbd", "", key))
+      list.append(name, html("dd", "", words))
+    }
+    const close = button("close", "Close", () => this.help.close())
+    this.help.replaceChildren(html("h2", "", "Keyboard shortcuts"), list, close)
+    this.help.showModal()
+    close.focus()
+  }
+
+  // Keys of the whole page; those without Control count only where nothing is being typed.
+  pressed(event) {
+    if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k") {
+      event.preventDefault()
+      event.stopPropagation()
+      this.dialog.open ? this.dialog.close() : this.show()
+      return
+    }
+    const at = event.composedPath()[0]
+    const typing = at instanceof Element && at.closest("input, textarea, select, [contenteditable=true]")
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || this.dialog.open || this.help.open) return
+    if (event.key === "?") {
+      event.preventDefault()
+      this.shortcuts()
+      return
+    }
+    const target = this.went && Date.now() - this.went < 1500 && this.data.shortcuts.find((each) => each.key === event.key)
+    this.went = event.key === "g" ? Date.now() : undefined
+    if (target) {
+      event.preventDefault()
+      event.stopPropagation()
+      this.send("go", target.go)
+    }
+  }
+}
+
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component
+  const root = parentElement.querySelector("#palette")
+  if (!root) return
+  if (!root.palette) {
+    root.palette = new Palette(root)
+    root.keys = (event) => root.palette.pressed(event)
+  }
+  document.addEventListener("keydown", root.keys, { capture: true })
+  root.palette.take(data, setTriggerValue)
+  return () => document.removeEventListener("keydown", root.keys, { capture: true })
+}

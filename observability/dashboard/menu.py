@@ -1,0 +1,130 @@
+"""The menu of the sidebar by use, and the tabs of a page under the scope bar.
+
+An entry has tabs; a tab has one page or several, of which the first is its own. A page that is listed nowhere is a tab of the entry of its
+folder. Findings, changes and training runs are about one model where one is chosen, else about all.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from observability.dashboard import links
+from observability.dashboard.scope import Scope, scope_from_state
+
+ASSETS = Path(__file__).parent / "assets"
+Tabs = Mapping[str, tuple[str, ...]]
+"""Pages by the tab's label; an empty label stands for the title of its page."""
+MODELS = "Models"
+
+
+@dataclass(frozen=True)
+class MenuEntry:
+    """One entry of the menu. about_model: its link keeps the chosen model; folder: pages of this folder that no tab lists are its tabs."""
+
+    label: str
+    icon: str
+    tabs: Tabs
+    about_model: bool = False
+    folders: tuple[str, ...] = ()
+
+
+ENTRIES = (
+    MenuEntry("Home", "home", {"Overview": ("health",), "Findings": ("findings",), "Changes": ("changes",)}, folders=("overview",)),
+    MenuEntry(
+        MODELS,
+        "deployed_code",
+        {
+            "Overview": ("model",),
+            "Findings": ("findings",),
+            "Performance": ("performance", "estimated_performance", "calibration", "why_changed", "compare"),
+            "Drift": ("drift", "multivariate_drift"),
+            "Quality": ("quality", "requests"),
+            "Slices": ("slices",),
+            "Explanations": ("explanations",),
+            "Fairness": ("fairness",),
+            "Labels": ("labels",),
+            "Latency": ("latency",),
+            "Cost": ("cost", "energy"),
+            "Training": ("runs",),
+            "Changes": ("changes",),
+        },
+        about_model=True,
+        folders=("serving", "trust"),
+    ),
+    MenuEntry("Investigate", "manage_search", {"Find a case": ("cases",), "Case": ("case",)}, about_model=True),
+    MenuEntry("Review", "groups", {"Weekly review": ("review",), "Actions": ("actions",)}),
+    MenuEntry("Data", "dataset", {"Datasets": ("datasets",), "Batches": ("batches",), "Cleaning": ("cleaning",)}, folders=("data",)),
+    MenuEntry("Labelling", "sell", {"Labelling": ("labelling",)}),
+    MenuEntry("Training", "model_training", {"Training runs": ("runs",)}, folders=("training",)),
+    MenuEntry("Lab", "science", {"Scenario lab": ("lab",)}, about_model=True),
+    MenuEntry("Alerts and rules", "notifications", {"Alerts": ("alerts",), "Rules and settings": ("rules",)}, about_model=True),
+    MenuEntry("Store", "database", {"Store": ("store",)}, folders=("operations",)),
+    MenuEntry("Add a model", "add_circle", {"Add a model": ("add_model",)}),
+)
+
+
+def entry_tabs(entry: MenuEntry) -> Tabs:
+    """The tabs of an entry, with those of pages of its folders that are listed nowhere."""
+    listed = {page for other in ENTRIES for pages in other.tabs.values() for page in pages}
+    others = [path for name, path in links.page_files().items() if name not in listed and path.parent.name in entry.folders]
+    return {**entry.tabs, **{links.page_description(path)[0]: (path.stem,) for path in others}}
+
+
+def entry_of_page(page: str, model: str | None) -> MenuEntry:
+    """The entry that a page belongs to."""
+    found = [entry for entry in ENTRIES if any(page in pages for pages in entry_tabs(entry).values())]
+    return next((entry for entry in found if (entry.label == MODELS) == (model is not None)), found[0])
+
+
+def draw_menu(page: str) -> None:
+    """Draw the menu in the sidebar. page: the one that is shown."""
+    scope = scope_from_state(st.session_state)
+    current = entry_of_page(page, scope.model).label
+    with st.sidebar:
+        _draw("menu", "Main menu", [[{**row, "current": row["t"] == current} for row in menu_rows(scope)]])
+
+
+def menu_rows(scope: Scope) -> list[dict[str, Any]]:
+    """The link of every entry from a page in this scope, with its icon."""
+    last = scope if scope.model else replace(scope, model=st.session_state.get("last-model"))
+    scopes = {True: last, False: scope.about(None)}
+    first = {entry.label: next(iter(entry.tabs.values()))[0] for entry in ENTRIES}
+    return [{**links.link_cell(entry.label, first[entry.label], scopes[entry.about_model]), "icon": entry.icon} for entry in ENTRIES]
+
+
+def draw_tabs(page: str) -> None:
+    """Draw the tabs of a page's entry, and under them the pages of its tab, where there are several."""
+    scope = scope_from_state(st.session_state)
+    tabs = entry_tabs(entry_of_page(page, scope.model))
+    current = next(pages for pages in tabs.values() if page in pages)
+    rows = [[{**links.link_cell(label, pages[0], scope), "current": pages is current} for label, pages in tabs.items()]]
+    titles = {name: links.page_description(links.page_files()[name])[0] for name in current}
+    rows.append([{**links.link_cell(title, name, scope), "current": name == page} for name, title in titles.items()])
+    shown = [row for row in rows if len(row) > 1]
+    if shown:
+        _draw("tabs", "Pages of this part", shown)
+
+
+@cache
+def _component() -> Callable[..., Any]:
+    """The registered component; once a process."""
+    return st.components.v2.component(
+        "menu",
+        html='<div id="menu"></div>',
+        css=(ASSETS / "menu.css").read_text(encoding="utf-8"),
+        js=(ASSETS / "menu.js").read_text(encoding="utf-8"),
+    )
+
+
+def _draw(key: str, caption: str, lists: list[list[dict[str, Any]]]) -> None:
+    """Draw lists of links. caption: for screen readers."""
+
+    def follow() -> None:
+        if target := st.session_state[key].go:
+            links.follow_link(target)
+
+    _component()(key=key, data={"caption": caption, "kind": key, "lists": lists}, on_go_change=follow)

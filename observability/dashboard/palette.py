@@ -1,0 +1,124 @@
+"""The command palette (Ctrl or Command K): pages, models, features, incidents, time ranges, and cases by id.
+
+The button stands in the scope bar; the dialog is drawn in the browser (observability/dashboard/assets/palette.js). What costs little is
+sent with every page; features and incidents only once the palette was opened.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from observability.core.errors import ObservabilityError
+from observability.dashboard import links, load, menu
+from observability.dashboard.case import find_case
+from observability.dashboard.scope import SPANS, Scope, scope_from_state
+
+ASSETS = Path(__file__).parent / "assets"
+MOST = 2_000
+"""Features and incidents that are offered; a model may have ten thousand columns."""
+Item = dict[str, Any]
+
+
+@st.fragment
+def draw_palette(page: str, summary: str) -> None:
+    """Draw the palette's button. page: the one that is shown; summary: the scope in words, which a phone shows in place of the boxes."""
+    state = st.session_state
+    scope = scope_from_state(state)
+    opened = bool(state.pop("palette-opened", False))
+    items = [*model_items(page, scope, state.get("recent-models", [])), *page_items(scope), *time_range_items(page, scope)]
+    if opened:
+        items += [*feature_items(scope), *incident_items(scope)]
+    data = {"items": items, "full": opened, "summary": summary, "shortcuts": page_shortcuts(scope)}
+    _component()(key="palette", data=data, on_open_change=_mark_opened, on_go_change=_follow, on_find_change=_find)
+
+
+def palette_item(kind: str, text: str, cell: Item, hint: str = "") -> Item:
+    """One line of the palette. cell: the link that it follows; hint: what stands beside the text."""
+    return {"kind": kind, "t": text, "hint": hint, "go": cell["go"]}
+
+
+def model_items(page: str, scope: Scope, recent: Sequence[str]) -> list[Item]:
+    """Every model, those viewed in this session first: this page for it where it is about one model, else its overview."""
+    names = [model.name for model in load.catalog().models]
+    target = page if links.is_model_page(page) else "model"
+    ordered = [*(name for name in recent if name in names), *(name for name in names if name not in recent)]
+    hints = dict.fromkeys(recent, "viewed recently")
+    return [palette_item("Models", name, links.link_cell("", target, scope.about(name)), hints.get(name, "")) for name in ordered]
+
+
+def page_items(scope: Scope) -> list[Item]:
+    """Every page once, with the entry of the menu that it belongs to."""
+    found = []
+    for name, path in links.page_files().items():
+        entry = menu.entry_of_page(name, scope.model).label
+        title = links.page_description(path)[0]
+        found.append(palette_item("Pages", title, links.link_cell("", name, scope), entry if entry != title else ""))
+    return found
+
+
+def time_range_items(page: str, scope: Scope) -> list[Item]:
+    """The relative windows, for this page."""
+    spans = [span for span in SPANS if span != "dates"]
+    return [
+        palette_item("Time range", SPANS[span], links.link_cell("", page, replace(scope, span=span, start=None, end=None)))
+        for span in spans
+    ]
+
+
+def feature_items(scope: Scope) -> list[Item]:
+    """The features of the scope's model: each opens its drift."""
+    model = next((model for model in load.catalog().models if model.name == scope.model), None)
+    if model is None:
+        return []
+    names = sorted({column.name for column in model.columns})[:MOST]
+    return [palette_item("Features", name, links.link_cell("", "drift", scope, feature=name), model.name) for name in names]
+
+
+def incident_items(scope: Scope) -> list[Item]:
+    """The incidents of the scope's window, of all models, worst first; none where they cannot be found."""
+    from observability.dashboard.overview import incidents
+
+    try:
+        found = load.scope_report(scope.about(None)).incidents[:MOST]
+    except ObservabilityError:
+        return []
+    cells = [(incident, incidents.inbox_row(incident, [incident.model or ""], scope)["cells"]["what"]) for incident in found]
+    return [palette_item("Incidents", cell["t"].replace("`", ""), cell, incident.model or "") for incident, cell in cells]
+
+
+def page_shortcuts(scope: Scope) -> list[Item]:
+    """Pages that are reached with `g` and a letter: the letter, the words, the link's target."""
+    keys = {"h": "Home", "m": "Models", "i": "Investigate", "r": "Review", "a": "Alerts and rules"}
+    rows = {row["t"]: row for row in menu.menu_rows(scope)}
+    return [{"key": key, "t": label, "go": rows[label]["go"]} for key, label in keys.items()]
+
+
+def _mark_opened() -> None:
+    """The palette was opened: the next run of its fragment sends everything."""
+    st.session_state["palette-opened"] = True
+
+
+def _follow() -> None:
+    """Follow the chosen line."""
+    if target := st.session_state["palette"].go:
+        links.follow_link(target)
+
+
+def _find() -> None:
+    """Open the case of the typed id, or the search for it."""
+    find_case.open_typed_case(str(st.session_state["palette"].find or ""))
+
+
+@cache
+def _component() -> Callable[..., Any]:
+    """The registered component; once a process."""
+    return st.components.v2.component(
+        "palette",
+        html='<div id="palette"></div>',
+        css=(ASSETS / "palette.css").read_text(encoding="utf-8"),
+        js=(ASSETS / "palette.js").read_text(encoding="utf-8"),
+    )

@@ -1,0 +1,262 @@
+"""The scope bar on top of every page: boxes for model, version, time range and slice, bound to the address.
+
+No box has a default that depends on the store, so a link keeps its meaning. What a link names and the store does not have is reported, not
+replaced.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from observability.core import formatting
+from observability.core.catalog import Model
+from observability.core.errors import ObservabilityError
+from observability.core.time import aware_utc, naive_utc
+from observability.core.window import Slice
+from observability.dashboard import links, load, palette
+from observability.dashboard.scope import BIND, SPANS, TIME_KEYS, WINDOWS, YEAR, Scope, Span, address_time, parse_instant, scope_from_state
+
+INSTANTS: dict[str, Any] = {"min_value": datetime(1970, 1, 1), "max_value": datetime(2100, 1, 1), "format": "YYYY-MM-DD", "step": 3600}
+"""Options of a box for a date and time."""
+MOST_LEVELS = 24
+"""Columns with at most this many levels are offered as slices; others can be typed."""
+
+
+Dates = tuple[datetime, datetime]
+
+
+def draw_scope_bar(page: str) -> None:
+    """Draw the bar of a page. Warnings about its boxes are shown on the page (`frame.link_warnings`)."""
+    state = st.session_state
+    models = {model.name: model for model in load.catalog().models}
+    check_address(list(models))
+    if state.get("model") and state["model"] not in models:
+        box_changed("model", "version", "slice")
+    assume_model(page, list(models))
+    changed: dict[str, Any] = {"bind": BIND, "on_change": box_changed}
+    with st.container(key="scope-bar", horizontal=True, wrap=False, vertical_alignment="center", gap="xsmall"):
+        hidden: dict[str, Any] = {"label_visibility": "collapsed", **changed}
+        names = recent_models_first(list(models), state.get("recent-models", []))
+        st.selectbox("Model", names, None, placeholder="All models", key="model", args=("version", "slice"), width=170, **hidden)
+        model = models.get(state.get("model") or "")
+        if model:
+            state["last-model"] = model.name
+            state["recent-models"] = [model.name, *(name for name in state.get("recent-models", []) if name != model.name)]
+            versions = [version.name for version in model.versions]
+            named = st.query_params.get("version")
+            if named and named not in versions:
+                words = formatting.escape_markdown(named)
+                warn_about_link(f"The link names version {words}, which does not exist; all versions are shown.")
+            st.selectbox("Version", versions, None, placeholder="All versions", key="version", width=120, **hidden)
+        span = _time_range(model)
+        if model:
+            options = {"accept_new_options": True, "placeholder": "All rows", "width": 150, **hidden}
+            st.selectbox("Slice", slice_options(model), index=None, key="slice", **options)
+        st.space("stretch")
+        named = model.name if model else "All models"
+        part = formatting.slice_in_words(state.get("slice")) if model and state.get("slice") else None
+        palette.draw_palette(page, " · ".join(filter(None, (named, state.get("version") if model else None, span, part))))
+
+
+def recent_models_first(models: list[str], recent: list[str]) -> list[str]:
+    """The models, those viewed in this session first, the latest of them at the top."""
+    return [*(name for name in recent if name in models), *(name for name in models if name not in recent)]
+
+
+def take_time_range(page: str) -> None:
+    """Read the time range from the address. Another page that is opened without one keeps that of the page before.
+
+    No box holds it: a box that is out of sight, as in a closed popover, would bring back what it showed last.
+    """
+    state, context = st.session_state, get_script_run_ctx()
+    back = context is not None and context.is_history_navigation
+    if state.get("shown") not in (None, page) and not back and not any(key in st.query_params for key in TIME_KEYS):
+        st.query_params.update(time_parameters(scope_from_state(state)))
+    address = st.query_params
+    instants = {key: parse_instant(address[key]) if key in address else None for key in ("from", "to")}
+    state.update({"window": address.get("window"), **instants})
+
+
+def _time_range(model: Model | None) -> str:
+    """Draw the time range, and the buttons that move it by its own length. Returns the time range in words."""
+    scope = scope_from_state(st.session_state)
+    dates = scope_window_dates(scope)
+    span = f"{formatting.format_span(*dates)} UTC" if dates else None
+    words = " · ".join(filter(None, (SPANS[scope.span] if scope.span != "dates" or not span else None, span)))
+    key = f"time-range-{st.session_state.get('chosen-presets', 0)}"
+    with st.popover(formatting.escape_markdown(words), icon=":material/schedule:", key=key, wrap=False):
+        presets, own = st.columns([2, 3], gap="large")
+        with presets.container(gap=None):
+            for name, title in SPANS.items():
+                if name != "dates":
+                    icon = ":material/check:" if name == scope.span else None
+                    st.button(title, icon=icon, type="tertiary", key=f"preset-{name}", on_click=choose_preset, args=(name,))
+        with own:
+            start, end = dates or (scope.start, scope.end)
+            for label, end_key, shown in (("From (UTC)", "from", start), ("To (UTC)", "to", end)):
+                box = f"{end_key}-box {shown}"
+                change: dict[str, Any] = {"on_change": change_date, "args": (end_key, box, start, end), **INSTANTS}
+                st.datetime_input(label, naive_utc(shown) if shown else None, key=box, **change)
+            if dates:
+                longer = (dates[0] - (dates[1] - dates[0]), dates[1])
+                st.button("Twice as long", icon=":material/zoom_out:", type="tertiary", key="zoom-out", on_click=set_dates, args=longer)
+            if model and dates:
+                comparison_links(scope, model.name, dates)
+    why = None if dates else "The models end on different days: choose a model, or dates."
+    for key, label, icon, moved in (
+        ("earlier", "Earlier: one window back", "arrow_back", dates and shifted_dates(dates, -1)),
+        ("later", "Later: one window on", "arrow_forward", dates and shifted_dates(dates, 1)),
+    ):
+        ahead = moved is not None and key == "later" and moved[0] >= load.page_clock()
+        hint = why or ("This window ends now." if ahead else label)
+        off = moved is None or ahead
+        st.button(label, icon=f":material/{icon}:", key=key, help=hint, on_click=set_dates, args=moved or (), disabled=off)
+    return words
+
+
+def scope_window_dates(scope: Scope) -> Dates | None:
+    """Start and end of the window that a page in this scope shows; None where the models' windows differ or it ends before it starts."""
+    models = [model.name for model in load.catalog().models if scope.model in (None, model.name)]
+    try:
+        found = {(window.start, window.end) for window in (load.window(scope, name) for name in models)}
+        dates = found.pop() if len(found) == 1 else load.scope_dates(scope) if not models else None
+    except ObservabilityError:
+        return None
+    return dates if dates and dates[0] < dates[1] else None
+
+
+def shifted_dates(dates: Dates, windows: int) -> Dates:
+    """The dates moved by so many of their own lengths."""
+    length = (dates[1] - dates[0]) * windows
+    return dates[0] + length, dates[1] + length
+
+
+def choose_preset(span: Span) -> None:
+    """Choose a relative window, and close the choice."""
+    set_time_range(Scope(span=span))
+    st.session_state["chosen-presets"] = st.session_state.get("chosen-presets", 0) + 1
+
+
+def set_dates(start: datetime | None, end: datetime | None) -> None:
+    """Choose dates as the time range."""
+    set_time_range(Scope(span="dates", start=start, end=end))
+
+
+def change_date(key: str, box: str, start: datetime | None, end: datetime | None) -> None:
+    """One of the two dates was changed in its box; the other stays."""
+    held = st.session_state[box]
+    chosen = aware_utc(held) if held else None
+    set_dates(chosen if key == "from" else start, chosen if key == "to" else end)
+
+
+def set_time_range(scope: Scope) -> None:
+    """Write the time range of a scope to the address."""
+    box_changed()
+    for key in TIME_KEYS:
+        st.query_params.pop(key, None)
+    st.query_params.update(time_parameters(scope))
+
+
+def time_parameters(scope: Scope) -> dict[str, str]:
+    """The parameters of an address that are a scope's time range."""
+    return {key: value for key, value in scope.parameters().items() if key in TIME_KEYS}
+
+
+def comparison_links(scope: Scope, model: str, dates: Dates) -> None:
+    """Draw links to the comparison of these dates with earlier ones. The other pages compare with the reference or the model's past."""
+    from observability.dashboard.widgets import link_button
+
+    st.caption("Pages compare with the reference. Compare with other dates:")
+    first = load.first_record(load.stream_activity(), model)
+    for key, label, earlier in (
+        ("previous", "Previous period", shifted_dates(dates, -1)),
+        ("year-ago", "Same weekdays a year ago", (dates[0] - YEAR, dates[1] - YEAR)),
+    ):
+        if first is not None and earlier[1] > first:
+            own = {"b_from": address_time(earlier[0]), "b_to": address_time(earlier[1])}
+            link_button(label, links.link_cell("", "compare", scope, **own), key=f"compare-{key}", icon="compare_arrows")
+        else:
+            st.caption(f"{label}: no records of then.")
+
+
+def assume_model(page: str, models: list[str]) -> None:
+    """On a page about one model where none is chosen, choose the model that this session looked at last, else the one that needs action
+    most. The page says which and why (`links.assumed_model_note`).
+    """
+    state = st.session_state
+    if len(models) < 2 or state.get("model") or st.query_params.get("model") or state.get("unread") or not links.is_model_page(page):
+        return
+    last = state.get("last-model")
+    found, why = (last, "the model you looked at last") if last in models else (_neediest_model(models), "the model that needs action most")
+    state.update({"model": found, "assumed": (page, found, why)})
+
+
+def _neediest_model(models: list[str]) -> str:
+    """The model of the worst incident of the window, else the first."""
+    try:
+        found = load.scope_report(replace(scope_from_state(st.session_state), model=None)).incidents
+    except ObservabilityError:
+        return models[0]
+    return next((incident.model for incident in found if incident.model in models), models[0])
+
+
+def box_changed(*dependent: str) -> None:
+    """A box changed: clear the boxes that depend on it, and the warnings about the link."""
+    for key in dependent:
+        st.session_state[key] = None
+    for key in ("unread", "assumed"):
+        st.session_state.pop(key, None)
+
+
+def warn_about_link(message: str) -> None:
+    """Keep a warning about the link until a box changes; a box drops what it cannot read, so it is seen only once."""
+    messages: list[str] = st.session_state.setdefault("unread", [])
+    if message not in messages:
+        messages.append(message)
+
+
+def check_address(models: list[str]) -> None:
+    """Read the address before the boxes do, and warn about what cannot be read."""
+    address = {key: value for key, value in st.query_params.items() if value}
+    named = {key: formatting.escape_markdown(value) for key, value in address.items()}
+    if "model" in address and address["model"] not in models:
+        warn_about_link(f"The link names the model {named['model']}, which is not in this store.")
+    if "window" in address and address["window"] not in WINDOWS:
+        warn_about_link(f"The link names the window {named['window']}, which does not exist; the last 7 days are shown.")
+    for key in ("from", "to"):
+        if key in address and parse_instant(address[key]) is None:
+            warn_about_link(f"The link names {named[key]} as {key}, which is not a time. Write 2013-07-01 or 2013-07-01T06:00.")
+
+
+def corrected_address() -> dict[str, list[str]] | None:
+    """The address as the boxes write it, where it is in another accepted form: window codes, dates, times with an offset.
+
+    None where it needs no correction. A link of Streamlit's own repeats what is already in the address; that needs none.
+    """
+    given = {key: list(dict.fromkeys(st.query_params.get_all(key))) for key in st.query_params}
+    fixed = {key: list(values) for key, values in given.items()}
+    instants = {key: parse_instant(given[key][-1]) for key in ("from", "to") if key in given}
+    for key, instant in instants.items():
+        if instant is not None:
+            fixed[key] = [address_time(instant)]
+    window = given["window"][-1] if "window" in given else None
+    if any(instants.values()) and window in (None, "dates"):
+        fixed["window"] = [SPANS["dates"]]
+    elif window in SPANS:
+        fixed["window"] = [SPANS[window]]
+    return fixed if fixed != given else None
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def slice_options(model: Model) -> list[str]:
+    """Slices of one level, by columns with few levels, sensitive columns first."""
+    found: list[str] = []
+    edges = {reference: kept for version in model.versions for reference, kept in version.edges.items()}
+    for column in sorted(model.columns, key=lambda column: (not column.sensitive, column.id)):
+        levels = edges[column.reference].levels if column.reference in edges else ()
+        if column.kind != "number" and 1 < len(levels) <= MOST_LEVELS:
+            found += [str(Slice(((column.name, level),))) for level in levels]
+    return found

@@ -1,0 +1,90 @@
+"""The scope bar, the menu and the command palette, as a reader uses them."""
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.accessibility import serious
+from tests.browser.conftest import Visit
+from tests.browser.pages import heading, settle
+from tests.browser.test_clicks import parameters
+from tests.support.running import Dashboard
+
+pytestmark = pytest.mark.browser
+LAPTOP: dict[str, int] = {"width": 1366, "height": 768}
+
+
+def bar_box(page: Page) -> tuple[float, float]:
+    """The upper edge and the height of the scope bar."""
+    box = page.locator(".st-key-scope-bar").locator("xpath=..").bounding_box()
+    assert box
+    return box["y"], box["height"]
+
+
+def entries(page: Page) -> int:
+    """The number of entries in the browser's history."""
+    found: int = page.evaluate("history.length")
+    return found
+
+
+def test_the_scope_bar_stays_in_sight_and_each_choice_is_one_step(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/quality?model=flights-late&window=28d", **LAPTOP)
+    menu = page.get_by_role("navigation", name="Main menu")
+    links = menu.get_by_role("link")
+    assert 5 < links.count() <= 12
+    last = links.last.bounding_box()
+    assert last and last["y"] + last["height"] <= LAPTOP["height"]
+    page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, main.scrollHeight)")
+    page.wait_for_function("() => document.querySelector('[data-testid=stMain]').scrollTop > 300")
+    top, height = bar_box(page)
+    assert top == 0 and height <= 56
+
+    before, time_range = entries(page), page.locator("[class*=st-key-time-range] button").first
+    time_range.click()
+    page.get_by_role("button", name="Last 90 days").click()
+    settle(page)
+    page.get_by_role("button", name="Earlier").click()
+    settle(page)
+    assert parameters(page)["from"] == "2013-07-06T00:00" and parameters(page)["to"] == "2013-10-04T00:00"
+    page.get_by_role("navigation", name="Pages of this part").get_by_role("link", name="Fairness").click()
+    page.get_by_role("heading", name="Fairness").wait_for()
+    settle(page)
+    assert parameters(page)["from"] == "2013-07-06T00:00" and entries(page) == before + 3
+    page.go_back(wait_until="commit")
+    page.go_back(wait_until="commit")
+    page.wait_for_function("() => location.search.includes('90+days')")
+    settle(page)
+    assert heading(page) == "Data quality" and "Last 90 days" in time_range.inner_text()
+
+
+def test_the_palette_finds_features_pages_and_cases_by_keyboard(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/latency?model=flights-late&window=28d", **LAPTOP)
+    page.keyboard.press("Control+k")
+    field = page.get_by_role("combobox", name="Search")
+    field.fill("rain_3h")
+    line = page.get_by_role("option", name="rain_3h_in flights-late", exact=True)
+    line.wait_for()
+    assert line.get_attribute("aria-selected") == "true" and serious(page) == []
+    page.emulate_media(color_scheme="dark")
+    assert serious(page) == []
+    field.press("Enter")
+    page.wait_for_function("() => location.pathname === '/drift'")
+    settle(page)
+    assert parameters(page)["feature"] == "rain_3h_in" and parameters(page)["window"] == "Last 28 days"
+
+    page.keyboard.press("?")
+    shortcuts = page.get_by_role("dialog", name="Keyboard shortcuts")
+    shortcuts.wait_for()
+    assert serious(page) == []
+    page.keyboard.press("Escape")
+    shortcuts.wait_for(state="hidden")
+    page.keyboard.press("g")
+    page.keyboard.press("i")
+    page.get_by_role("heading", name="Find a case").wait_for()
+    settle(page)
+
+    page.set_viewport_size({"width": 390, "height": 844})
+    model = page.get_by_test_id("stMain").get_by_role("combobox", name="Model")
+    model.wait_for(state="hidden")
+    page.get_by_role("button", name="Scope: flights-late").click()
+    model.wait_for()
+    assert serious(page) == []

@@ -1,0 +1,50 @@
+"""The lines of the command palette lead to known pages, and keep the scope that belongs to them."""
+
+import pytest
+
+from observability.core.errors import UsageError
+from observability.dashboard import links, palette
+from observability.dashboard.scope import Scope
+from tests.support.dashboard_pages import opened
+from tests.support.dashboard_world import END, START, World
+
+WEEKS = Scope("loan", span="dates", start=START, end=END)
+
+
+def test_every_page_is_a_line_and_every_line_leads_to_a_page(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr(palette, "_component", lambda: lambda **given: drawn.append(given["data"]))
+    opened("drift", model="loan", window="28d")
+    (data,) = drawn
+    assert {item["go"]["page"] for item in data["items"] if item["kind"] == "Pages"} == set(links.page_files())
+    assert {item["go"]["page"] for item in (*data["items"], *data["shortcuts"])} <= set(links.page_files())
+    assert not data["full"] and not any(item["kind"] in ("Features", "Incidents") for item in data["items"])
+    assert data["summary"].startswith("loan · Last 28 days · ")
+
+
+def test_models_viewed_last_come_first_and_keep_the_page(current: World) -> None:
+    items = palette.model_items("drift", WEEKS, ["loan"])
+    assert (items[0]["t"], items[0]["hint"], items[0]["go"]["page"]) == ("loan", "viewed recently", "drift")
+    price = next(item for item in items if item["t"] == "price")
+    assert price["go"]["parameters"]["window"] == "Chosen dates" and price["hint"] == ""
+    assert {item["go"]["page"] for item in palette.model_items("health", WEEKS, [])} == {"model"}
+
+
+def test_features_are_those_of_the_model_and_incidents_those_of_the_window(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    features = {item["t"]: item["go"] for item in palette.feature_items(WEEKS)}
+    assert features["age"] == {"page": "drift", "parameters": {**WEEKS.parameters(), "feature": "age"}}
+    assert palette.feature_items(Scope()) == []
+    incidents = palette.incident_items(WEEKS)
+    assert incidents and {"page", "parameters"} == set(incidents[0]["go"])
+
+    def fails(_scope: Scope) -> None:
+        raise UsageError("the window ends before it starts")
+
+    monkeypatch.setattr(palette.load, "scope_report", fails)
+    assert palette.incident_items(WEEKS) == []
+
+
+def test_time_ranges_keep_the_page_and_the_model(current: World) -> None:
+    ranges = {item["t"]: item["go"] for item in palette.time_range_items("drift", WEEKS)}
+    assert ranges["Last 7 days"] == {"page": "drift", "parameters": {"model": "loan"}}
+    assert ranges["Last 24 hours"] == {"page": "drift", "parameters": {"model": "loan", "window": "Last 24 hours"}}
