@@ -1,8 +1,10 @@
 """Builds the prediction record of an HTTP request and its response, for the ASGI and the WSGI middleware."""
 
 import json
+import logging
 import os
-from collections.abc import Callable, Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
@@ -14,6 +16,10 @@ STATUSES = ("ok", "error", "timeout", "fallback", "rejected")
 FAILED = ("error", "timeout", "rejected")  # of these a record needs no score
 _REJECTED = (400, 409, 413, 422, 429)  # a request that reached the model's door; 401 or 404 did not
 _TIMEOUTS = (408, 504)
+REQUEST_LISTS, RESPONSE_LISTS = ("instances", "inputs", "records"), ("predictions", "outputs", "results", "scores")
+"""Fields that hold several predictions or answers, as model servers name them."""
+WARN_SECONDS = 60.0
+_warnings = logging.getLogger("observability.client")
 Application = TypeVar("Application")
 
 
@@ -27,7 +33,11 @@ class Options(TypedDict, total=False):
     outcome(response) -> fields of the record, of a successful response; by default score (or probability), prediction, threshold, status,
     version of the response; a bare number is a score. identify(request, response, headers) -> id or None for a new one; by default `id` of
     the response, `id` of the request, or the header x-request-id. subject(request, headers) -> text or None; by default request["subject"].
-    Bodies are parsed; a response that is not JSON is None. Header names are in lower case.
+    A request that is a list of objects, or has one in `instances`, `inputs` or `records`, is one prediction each: the response is a list of
+    as many answers, or has one in `predictions`, `outputs`, `results` or `scores`, and the functions are called with each pair.
+    extract(request, response, headers) -> fields of each record, `features` among them; in place of all of these functions, for other
+    shapes. The response is None where the application failed. Bodies are parsed; a response that is not JSON is None. Header names are in
+    lower case.
     """
 
     home: str | os.PathLike[str] | None
@@ -41,6 +51,7 @@ class Options(TypedDict, total=False):
     outcome: Callable[[Any], Mapping[str, object]] | None
     identify: Callable[[Any, Any, Mapping[str, str]], object] | None
     subject: Callable[[Any, Mapping[str, str]], object] | None
+    extract: Callable[[Any, Any, Mapping[str, str]], Iterable[Mapping[str, object]]] | None
 
 
 class Capture:
@@ -100,6 +111,9 @@ class Recorder:
         self._outcome = options.get("outcome") or default_outcome
         self._identify = options.get("identify") or default_identity
         self._subject = options.get("subject") or default_subject
+        self._extract = options.get("extract")
+        self.unscored = self._unscored_told = 0
+        self._told_at: float | None = None
 
     def wants(self, method: str, path: str, content_type: str) -> bool:
         """Whether a request may carry a prediction: its method and path match, and its body may be JSON."""
@@ -108,7 +122,7 @@ class Recorder:
         return self._exact is None or path in self._exact or path.startswith(self._prefixes)
 
     def record(self, exchange: Exchange) -> None:
-        """Log the exchange, unless it is not a prediction: a body that is not a JSON object, a status such as 302 or 404."""
+        """Log the exchange, unless it is no prediction: a body without a JSON object or a list of them, a status such as 302 or 404."""
         try:
             self._record(exchange)
         except Exception as error:
@@ -122,19 +136,65 @@ class Recorder:
             self.log.drop(f"middleware: the request has more than {self.max_body_bytes} bytes")
             return
         request, response = _parsed(exchange.request), _parsed(exchange.response)
-        features = self._features(request) if isinstance(request, dict) else None
-        if features is None:
+        base: dict[str, Any] = {"model": self.model, "version": self.version, "environment": self._environment, "at": exchange.at}
+        base |= {"status": status, "latency_ms": round(exchange.latency_ms, 3)}
+        if self._extract is not None:
+            found = self._extract(request, response if status == "ok" else None, exchange.headers)
+            self._write_scored([base | dict(fields) for fields in found])
             return
-        fields: dict[str, Any] = {"model": self.model, "version": self.version, "environment": self._environment, "at": exchange.at}
-        fields |= {"features": features, "status": status, "latency_ms": round(exchange.latency_ms, 3)}
-        fields["subject"] = self._subject(request, exchange.headers)
-        if status == "ok":
-            fields |= self._outcome(response)
+        items = request_items(request)
+        if items is None:
+            self._write_scored(self._records(base, [request], [response], exchange.headers))
+            return
+        answers = response_items(response) if status == "ok" else [None] * len(items)
+        if answers is None or len(answers) != len(items):
+            got = "none" if answers is None else len(answers)
+            self._count_unscored(len(items), f"the request has {len(items)} predictions, the response has {got}")
+            return
+        self._write_scored(self._records(base, items, answers, exchange.headers, numbered=True))
+
+    def _records(
+        self, base: dict[str, Any], requests: Sequence[Any], responses: Sequence[Any], headers: Mapping[str, str], *, numbered: bool = False
+    ) -> list[dict[str, Any]]:
+        """The fields of each prediction of a request. numbered: an id of the header gets the place in the list."""
+        found = []
+        for place, (request, response) in enumerate(zip(requests, responses, strict=True)):
+            features = self._features(request) if isinstance(request, dict) else None
+            if features is None:
+                continue
+            fields = base | {"features": features, "subject": self._subject(request, headers)}
+            if base["status"] == "ok":
+                fields |= self._outcome(response)
+            own = (
+                dict(headers) | {"x-request-id": f"{headers['x-request-id']}-{place}"}
+                if numbered and headers.get("x-request-id")
+                else headers
+            )
+            fields["id"] = self._identify(request, response, own)
+            found.append(fields)
+        return found
+
+    def _write_scored(self, records: Iterable[dict[str, Any]]) -> None:
+        """Log the records; those of an answer without a score are counted and warned of."""
+        unscored = 0
+        for fields in records:
             if fields["status"] not in FAILED and fields.get("score") is None and fields.get("prediction") is None:
-                self.log.drop("middleware: the response has no score, probability or prediction that could be read")
-                return
-        fields["id"] = self._identify(request, response, exchange.headers)
-        self.log.prediction(**fields)
+                unscored += 1
+            else:
+                self.log.prediction(**fields)
+        if unscored:
+            self._count_unscored(unscored, "the response has no score, probability or prediction that could be read")
+
+    def _count_unscored(self, count: int, why: str) -> None:
+        """Count predictions whose answer holds no score, and warn at most once a minute."""
+        first = self.log.dropped == 0  # the logger warns of the first record that it drops
+        self.unscored += count
+        self.log.drop(f"middleware: {why}", count)
+        now = time.monotonic()
+        if first or self._told_at is None or now - self._told_at >= WARN_SECONDS:
+            if not first:
+                _warnings.warning("%d predictions of %s could not be logged: %s", self.unscored - self._unscored_told, self.model, why)
+            self._told_at, self._unscored_told = now, self.unscored
 
 
 class Middleware(Generic[Application]):
@@ -148,6 +208,11 @@ class Middleware(Generic[Application]):
     def dropped(self) -> int:
         """Number of predictions that could not be logged."""
         return self._recorder.log.dropped
+
+    @property
+    def unscored(self) -> int:
+        """Number of predictions that were not logged because the answer held no score; they are among the dropped ones."""
+        return self._recorder.unscored
 
     @property
     def last_error(self) -> str | None:
@@ -174,6 +239,24 @@ def response_status(status: int | None, failure: BaseException | None) -> str | 
     if status in _REJECTED:
         return "rejected"
     return "ok" if 200 <= status < 300 else None
+
+
+def request_items(request: Any) -> list[Any] | None:
+    """The predictions that a request asks for together; None for a request of one."""
+    found = request if isinstance(request, list) else _list_in(request, REQUEST_LISTS)
+    return found if found and all(isinstance(item, dict) for item in found) else None
+
+
+def response_items(response: Any) -> list[Any] | None:
+    """The answers in a response to several predictions; None where it holds no list."""
+    return response if isinstance(response, list) else _list_in(response, RESPONSE_LISTS)
+
+
+def _list_in(body: Any, names: Iterable[str]) -> list[Any] | None:
+    """The first list under one of these names."""
+    if not isinstance(body, dict):
+        return None
+    return next((body[name] for name in names if isinstance(body.get(name), list)), None)
 
 
 def may_be_json(headers: Mapping[str, str]) -> bool:

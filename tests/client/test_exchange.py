@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import observability as obs
+from observability.client import exchange
 from observability.client.exchange import response_status
 
 Records = Callable[[], list[dict]]
@@ -244,3 +245,69 @@ def test_a_broken_disk_does_not_reach_the_service(ask: Callable[..., Any], tmp_p
 )
 def test_response_status(status: int | None, failure: BaseException | None, expected: str | None) -> None:
     assert response_status(status, failure) == expected
+
+
+@pytest.mark.parametrize(
+    ("request_body", "answer"),
+    [
+        ([{"a": 1}, {"a": 2, "id": "own"}, {"a": 3}], [{"score": 0.1}, {"score": 0.2}, 0.3]),
+        ({"instances": [{"a": 1}, {"a": 2, "id": "own"}, {"a": 3}]}, {"predictions": [0.1, {"probability": 0.2}, {"score": 0.3}]}),
+    ],
+)
+def test_a_list_of_predictions_is_one_record_each(ask: Callable[..., Any], records: Records, request_body: Any, answer: Any) -> None:
+    middleware = ask(request_body, Answer(answer), headers={**JSON, "x-request-id": "h"})
+    assert [(record["id"], record["features"], record["score"]) for record in records()] == [
+        ("h-0", {"a": 1}, 0.1),
+        ("own", {"a": 2}, 0.2),
+        ("h-2", {"a": 3}, 0.3),
+    ]
+    assert middleware.dropped == 0
+
+
+def test_a_list_that_fails_is_a_failure_each_and_answers_that_are_missing_are_counted(ask: Callable[..., Any], records: Records) -> None:
+    ask([{"a": 1}, {"a": 2}], Answer({"detail": "no"}, status=500))
+    assert [record["status"] for record in records()] == ["error", "error"]
+    for body in ([0.1], {"scores": [0.1, 0.2, 0.3]}, {"score": 0.1}, None):
+        middleware = ask([{"a": 1}, {"a": 2}], Answer(body))
+        assert (middleware.dropped, middleware.unscored) == (2, 2)
+        assert "the request has 2 predictions" in middleware.last_error
+    assert len(records()) == 2
+
+
+def test_extract_reads_other_shapes(ask: Callable[..., Any], records: Records) -> None:
+    def extract(request: Any, response: Any, headers: Any) -> list[dict]:
+        rows = [dict(zip(request["columns"], row, strict=True)) for row in request["data"]]
+        scores = [None] * len(rows) if response is None else response["data"]
+        return [{"features": row, "score": score, "id": f"{headers['x-key']}{i}"} for i, (row, score) in enumerate(zip(rows, scores))]
+
+    request = {"columns": ["a", "b"], "data": [[1, "x"], [2, "y"]]}
+    ask(request, Answer({"data": [0.1, 0.2]}), headers={**JSON, "x-key": "k"}, extract=extract)
+    middleware = ask(request, Answer({"data": [0.1, None]}), headers={**JSON, "x-key": "l"}, extract=extract)
+    assert middleware.unscored == 1
+    ask(request, Answer(status=503), headers={**JSON, "x-key": "m"}, extract=extract)
+    assert {record["id"]: (record.get("score"), record["status"]) for record in records()} == {
+        "k0": (0.1, "ok"),
+        "k1": (0.2, "ok"),
+        "l0": (0.1, "ok"),
+        "m0": (None, "error"),
+        "m1": (None, "error"),
+    }
+    assert records()[0]["features"] == {"a": 1, "b": "x"}
+
+
+def test_answers_without_a_score_are_warned_of_once_a_minute(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(exchange.time, "monotonic", lambda: clock[0])
+    recorder = exchange.Recorder("loan", "3", home=tmp_path)
+    unscored = exchange.Exchange("2026-11-01T00:00:00Z", 1.0, {}, b'{"a": 1}', 200, b'{"answer": "yes"}')
+    for _ in range(3):
+        recorder.record(unscored)
+    assert len(caplog.messages) == 1
+    clock[0] += exchange.WARN_SECONDS
+    recorder.record(unscored)
+    recorder.record(unscored)
+    assert len(caplog.messages) == 2
+    assert caplog.messages[1].startswith("3 predictions of loan")
+    assert (recorder.unscored, recorder.log.dropped) == (5, 5)
