@@ -154,7 +154,7 @@ def run_load(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     defaults = LoadDefaults(
         kind=args.kind,
         model=args.model,
-        version=args.version,
+        version=args.version or only_version(store, args.model),
         features=comma_list(args.features),
         renames=pairs(args.map, "--map"),
         timezone=args.timezone,
@@ -163,7 +163,17 @@ def run_load(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     landed = store.load_landing(progress=note)
     total = landed if report is None else report + landed
     say("")
-    return load_outcome(total, args.json)
+    outcome = load_outcome(total, args.json)
+    if report is not None and report.rejected and not report.stored and not report.duplicates and not args.allow_rejected:
+        error = "Nothing was stored: every line of the files was rejected. --allow-rejected ends with 0 all the same."
+        return replace(outcome, exit_code=1, error=f"{outcome.error} {error}".strip())
+    return outcome
+
+
+def only_version(store: Store, model: str | None) -> str | None:
+    """The version that a model has where it has just one; None for an unknown model and for several versions."""
+    known = [version.name for found in store.catalog().models if found.name == model for version in found.versions]
+    return known[0] if len(known) == 1 else None
 
 
 def load_outcome(report: "LoadReport", as_json: bool, first: Sequence[str] = ()) -> Outcome:

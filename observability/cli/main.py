@@ -1,7 +1,7 @@
 """Parse the command line, run the command and print its answer.
 
 A command runs in this process where no other owns the store, else in the owner's process; both call the same `execute`.
-Exit codes: 0 done, 1 found something (only with --fail-on), 2 wrong use, 3 the store is in use or broken.
+Exit codes: 0 done, 1 found something (only with --fail-on) or loaded nothing of the files, 2 wrong use, 3 the store is in use or broken.
 """
 
 import argparse

@@ -81,12 +81,13 @@ def parser() -> Parser:
     load.add_argument("files", nargs="*", type=path, metavar="FILE")
     load.add_argument("--kind", metavar="KIND", help=f"record kind of .csv and .parquet files: {', '.join(KINDS)}")
     load.add_argument("--model", help="for records without a model")
-    load.add_argument("--version", help="for records without a version")
+    load.add_argument("--version", help="for records without a version; default: that of the model where it has just one")
     load.add_argument("--features", metavar="a,b", help="feature columns of a .csv or .parquet file; default: every remaining column")
     load.add_argument(
         "--map", action="append", default=[], metavar="theirs=ours", help="column name in the file = field of the record; repeatable"
     )
     load.add_argument("--timezone", metavar="ZONE", help="time zone of times without an offset, for example Europe/Paris")
+    load.add_argument("--allow-rejected", action="store_true", help="exit with 0 even where every line of the files was rejected")
 
     add("retry", "Take again the segments that could not be loaded and were set aside.", "retry --json")
 

@@ -387,3 +387,26 @@ def test_forget_answers_what_was_erased_and_never_names_the_subject(command: Com
     again = command(home, "forget", "--subject", "person-77x", "--json").json()
     assert again["rows"] == {} and command(home, "load", file, "--json").json()["reasons"] == {"erased": 1}
     assert command(home, "forget", "--subject", " ").code == 2
+
+
+def test_load_takes_the_only_version_and_skips_row_numbers(command: Command, tmp_path: Path) -> None:
+    home, first, later = tmp_path / "home", tmp_path / "first.csv", tmp_path / "later.csv"
+    first.write_text("id,at,age,score\na,2026-11-01T00:00:00Z,41,0.5\n")
+    later.write_text(",id,at,age,score\n0,b,2026-11-01T00:00:00Z,42,0.5\n1,c,2026-11-01T00:00:00Z,43,0.5\n")
+    load = ("load", "--kind", "prediction", "--model", "loan")
+    one_sentence(command(home, *load, first), 2, "--version")
+    assert command(home, *load, first, "--version", "7").code == 0
+    assert command(home, *load, later, "--json").json()["stored"] == 2
+    row = command(home, "case", "c", "--json").json()["prediction"]
+    assert (row["version"], row["features"]) == ("7", {"age": 43.0})
+
+
+def test_a_load_that_stored_nothing_ends_with_1_unless_that_is_allowed(command: Command, tmp_path: Path) -> None:
+    home, lines = tmp_path / "home", tmp_path / "lines.jsonl"
+    lines.write_text('{"kind": "prediction"}\n{\n')
+    done = command(home, "load", lines)
+    assert done.code == 1
+    assert "2 rejected" in done.out and "--allow-rejected" in done.error
+    assert command(home, "load", lines, "--allow-rejected").code == 0
+    lines.write_text('{"kind": "event", "at": "2026-11-01T00:00:00Z", "what": "note", "text": "x"}\n')
+    assert [command(home, "load", lines).code for _ in range(2)] == [0, 0], "what is stored already is no failure"

@@ -75,7 +75,8 @@ class CsvImporter(Importer):
         """Names of the columns. Raises UsageError if they cannot be read."""
         try:
             with self.path.open(encoding="utf-8-sig", newline="") as file:
-                return [name.strip() for name in next(csv.reader(file, delimiter=self.delimiter()), [])]
+                names = [name.strip() for name in next(csv.reader(file, delimiter=self.delimiter()), [])]
+                return ["Unnamed: 0", *names[1:]] if len(names) > 1 and names[0] == "" else names  # the row numbers of pandas
         except (UnicodeDecodeError, csv.Error) as error:
             raise UsageError("the first line of the CSV file cannot be read", where=self.path.name, got=error) from None
 

@@ -20,6 +20,8 @@ from observability.records.validation import OTHER_NAMES
 from observability.store.ingest.parse_json import canonical_json, json_value
 from observability.store.types.loading import LoadDefaults
 
+INDEX_COLUMNS = ("Unnamed: 0", "__index_level_0__")
+"""Names of the column of row numbers that pandas writes; it is no feature unless it is asked for."""
 TO_ESCAPE = r'["\\\x00-\x1f]'
 MAY_HOLD_JSON = ("object", "list", "score", "label", "scalar")
 """Types of fields whose cells may hold JSON text."""
@@ -98,7 +100,7 @@ def record_columns(names: list[str], defaults: LoadDefaults, where: str) -> Reco
     if kind == "prediction" and not {"score", "prediction", "status"} & given:
         advice = _column_advice("score", names, mapping=True)
         raise UsageError("a prediction file needs the column 'score' or 'prediction'", where=where, got=shown, attempt=advice)
-    left = [name for name in names if name not in as_fields and name != "kind"]
+    left = [name for name in names if name not in as_fields and name != "kind" and (name not in INDEX_COLUMNS or name in chosen)]
     named = [name for name in left if name in chosen or ours[name] in chosen]
     if kind != "prediction":
         return RecordColumns(kind, as_fields, named if chosen else left, [], [])
@@ -121,7 +123,9 @@ def _column_advice(wanted: str, names: list[str], mapping: bool = False) -> str:
     near = [name for name in names if name.lower() in OTHER_NAMES.get(wanted, ()) or name.lower() == wanted]
     near = near or difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
     if wanted == "id" and not near:
-        return "Add one: a unique text per row, by which labels find their predictions"
+        return "Add one, a unique text per row by which labels find their predictions, or name the column: --map THEIR_NAME=id"
+    if wanted in ("model", "version"):
+        return f"Give --{wanted}, or name the column: --map {near[0] if near else 'THEIR_NAME'}={wanted}"
     if mapping:
         return f"Name it: --map {near[0] if near else 'THEIR_NAME'}={wanted}"
     return f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(names[:12])}"
