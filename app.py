@@ -13,11 +13,13 @@ import streamlit as st
 from observability.core.errors import ObservabilityError
 from observability.dashboard import application
 from observability.server import process_lock
-from observability.server.access_settings import read_access_settings
+from observability.server.access_settings import read_access_settings, require_auth_packages
 from observability.server.request_origin import require_safe_binding
 
 try:
-    require_safe_binding(st.get_option("server.address"), read_access_settings(process_lock.home_folder()))
+    settings = read_access_settings(process_lock.home_folder())
+    require_safe_binding(st.get_option("server.address"), settings)
+    require_auth_packages(settings)
     process_lock.own(process_lock.home_folder())
 except ObservabilityError as error:
     print(error, file=sys.stderr)

@@ -129,12 +129,14 @@ def serve(args: argparse.Namespace) -> int:
     """Take the lock and exec Streamlit, which keeps the lock."""
     if find_spec("streamlit") is None:
         raise ModuleNotFoundError("streamlit", name="streamlit")
-    from observability.server.access_settings import read_access_settings
+    from observability.server.access_settings import read_access_settings, require_auth_packages
     from observability.server.request_origin import require_safe_binding
 
     home = process_lock.home_folder()
     os.environ["OBSERVABILITY_HOME"] = str(home)
-    require_safe_binding(args.host, read_access_settings(home))
+    settings = read_access_settings(home)
+    require_safe_binding(args.host, settings)
+    require_auth_packages(settings)
     process_lock.take_lock(home, wait=1.0).hand_over()
     root = bundle_folder()
     os.chdir(root)

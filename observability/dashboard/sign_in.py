@@ -10,7 +10,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from observability.core import formatting
 from observability.server import audit_log, process_lock
-from observability.server.access import ACTING, HERE, Action, Person, require_action
+from observability.server.access import ACTING, HERE, Action, Person, may_do, require_action
 from observability.server.access_settings import AccessSettings, read_access_settings
 from observability.server.sign_in import OIDC_COOKIE, signed_in_person
 
@@ -91,6 +91,11 @@ def require_of_person(action: Action, model: str | None = None) -> None:
     require_action(current_person(), action, model)
 
 
+def role_allows(action: Action) -> bool:
+    """Whether the person may do an action in general."""
+    return may_do(current_person(), action)
+
+
 def note_case_seen(prediction: str, model: str, subject: str | None) -> None:
     """Log that the person has opened a case, once in some minutes of a session; nothing without sign-in."""
     person = current_person()
@@ -120,4 +125,9 @@ def draw_person() -> None:
     name = formatting.escape_markdown(f"{person.name}, {person.role or 'some models'}")
     with st.sidebar:
         st.caption(f":material/person: {name}")
-        st.html('<a href="/sign-out" target="_self">Sign out</a>')
+        sign_out_link()
+
+
+def sign_out_link() -> None:
+    """The link to the page that signs out."""
+    st.html('<a href="/sign-out" target="_self">Sign out</a>')

@@ -6,7 +6,8 @@ One table says which role an action needs (`ACTIONS`), one which action a method
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import json
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -174,13 +175,13 @@ COMMANDS: dict[str, Action] = {
     "restore": "backup",
     "verify": "backup",
     "remove": "remove",
+    "retention": "remove",
     "forget": "forget",
-    "retention": "forget",
     "serve": "backup",
     "account": "accounts",
     "audit-log": "audit",
 }
-"""The action that each command is. A command that is missing here does not run in the dashboard's process."""
+"""The action that each command is. A command that is missing here does not run."""
 
 
 @dataclass(frozen=True)
@@ -263,7 +264,7 @@ METHODS: dict[str, StoreMethod] = {
     "remove_model": StoreMethod("remove", "name"),
     "remove_sample": StoreMethod("remove"),
     "forget": StoreMethod("forget"),
-    "apply_retention": StoreMethod("forget"),
+    "apply_retention": StoreMethod("remove"),
     "backup": StoreMethod("backup"),
     "verify": StoreMethod("backup"),
     "verify_backup": StoreMethod("backup"),
@@ -279,8 +280,8 @@ CHANGES: dict[str, str] = {
     "register": "registered",
     "remove_model": "removed",
     "remove_sample": "removed",
-    "forget": "forgot",
     "apply_retention": "removed",
+    "forget": "forgot",
 }
 """Methods that the audit log names, with its word."""
 
@@ -330,8 +331,8 @@ class GuardedStore:
         if name == "write_records":
             self._require_whole_view_for_reviews(about)
             return self._recorded(name, names, about, lambda: self._store.write_records([self._signed(each) for each in about]))
-        if name == "ask" and not names and not self._person.sees_all:
-            return self._asked_of_visible(*given.args[1:])
+        if name == "ask" and not self._person.sees_all and isinstance(given.arguments["question"], Records):
+            return self._visible_records(*given.args[1:])
         if name in CHANGES:
             return self._recorded(name, names, about, lambda: found(*args, **kwargs))
         answer = found(*args, **kwargs)
@@ -373,16 +374,28 @@ class GuardedStore:
         audit_log.note_access(self._store.home, self._person.name, CHANGES[name], what=what, model=model, prediction=prediction)
         return done
 
-    def _asked_of_visible(self, question: Any, window: "Window") -> "DataFrame":
-        """Records of all models: of a kind that names models only those of visible ones, one model after another."""
-        if not isinstance(question, Records) or "model" not in KINDS[question.kind].fields:
-            return self._store.ask(question, window)
+    def _visible_records(self, question: Records, window: "Window") -> "DataFrame":
+        """Records without those of hidden models: of kinds that name a model or a run, what belongs to the visible models; of labelling
+        projects, those that are not a hidden model's.
+        """
         import pandas as pd
 
-        visible = [model.name for model in self._store.catalog().models if may_do(self._person, "read", model.name)]
-        frames = [self._store.ask(question, replace(window, model=name)) for name in visible]
-        kept = [frame for frame in frames if not frame.empty]
-        return pd.concat(kept, ignore_index=True) if kept else self._store.ask(replace(question, rows=1), window).iloc[:0]
+        fields, models = KINDS[question.kind].fields, self._store.catalog().models
+        shown = {model.name for model in models if may_do(self._person, "read", model.name)}
+        if not window.model and ("model" in fields or "run" in fields):
+            frames = [self._store.ask(question, replace(window, model=name)) for name in sorted(shown)]
+            found = pd.concat([self._store.ask(replace(question, rows=1), window).iloc[:0], *frames], ignore_index=True) if frames else None
+            if found is None:
+                return self._store.ask(replace(question, rows=1), window).iloc[:0]
+            return found[~found.astype(str).duplicated()].reset_index(drop=True)
+        if "project" not in fields:
+            return self._store.ask(question, window)
+        wanted = question.columns
+        full = question if wanted is None or "project" in wanted else replace(question, columns=(*wanted, "project"))
+        found = self._store.ask(full, window)
+        hidden = {name for model in models if model.name not in shown for name in (model.name, *model.settings.projects)}
+        kept = found[~found["project"].isin(hidden)].reset_index(drop=True)
+        return kept if full is question else kept.drop(columns="project")
 
     def _reduced(self, method: StoreMethod, answer: Any) -> Any:
         """The part of an answer about all models that is about visible ones."""
@@ -433,3 +446,18 @@ def changed_settings(before: "ModelSettings", after: "ModelSettings") -> frozens
     """Names of the settings that differ."""
     old, new = asdict(before), asdict(after)
     return frozenset(name for name in new if old[name] != new[name])
+
+
+def lines_of_people(lines: Sequence[bytes], known: Container[int]) -> dict[int, str]:
+    """The lines that hold what people say (verdicts, decisions, alerts …), by their number from 1, each with why it is rejected.
+
+    known: lines that are rejected already; the others are records.
+    """
+    found = {}
+    for number, line in enumerate(lines, start=1):
+        if number in known or not (b'"author"' in line or b'"message"' in line or b"\\u" in line):
+            continue
+        kind = KINDS.get(str(json.loads(line).get("kind")))
+        if kind is not None and (kind.name == "message" or "author" in kind.fields):
+            found[number] = f"a {kind.name} is written by people: send it with a token of the role analyst"
+    return found

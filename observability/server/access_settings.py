@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -68,6 +69,15 @@ class AccessSettings:
     def secure(self) -> bool:
         """Whether the public address is HTTPS, so that cookies are sent over HTTPS only."""
         return bool(self.urls) and self.urls[0].startswith("https://")
+
+
+def require_auth_packages(settings: AccessSettings) -> None:
+    """Raise UsageError where the sign-in of the settings needs packages that are not installed."""
+    needed = {"none": (), "accounts": ("argon2",), "oidc": ("authlib", "httpx")}[settings.method]
+    missing = [name for name in needed if find_spec(name) is None]
+    if missing:
+        attempt = "Run: pip install 'observability-dashboard[auth]'"
+        raise UsageError("the sign-in needs packages that are not installed", got=f"no {', '.join(missing)}", attempt=attempt)
 
 
 _known: dict[Path, tuple[tuple[object, ...], AccessSettings]] = {}

@@ -16,10 +16,9 @@ from typing import Any, Literal
 from starlette.requests import Request
 
 from observability.core.limits import IntakeLimits
-from observability.records.kinds import KINDS
 from observability.records.values import quoted_value
 from observability.server import process_lock
-from observability.server.access import ACTING, may_do
+from observability.server.access import ACTING, lines_of_people, may_do
 
 GZIP_MAGIC = b"\x1f\x8b"
 DROPPED_HEADER = "observability-dropped"
@@ -170,7 +169,7 @@ def take_records(lines: list[bytes], takes: Takes, token: str, limits: IntakeLim
         )
     wrong |= {line: (reason, message) for line, reason, message in checked.rejected}
     if not may_do(ACTING.get(), "write"):
-        wrong |= _lines_of_people(lines, wrong)
+        wrong |= {number: ("not_allowed", message) for number, message in lines_of_people(lines, wrong).items()}
     good = [line for number, line in enumerate(lines, start=1) if line.strip() and number not in wrong]
     quotas.count_records(token, len(good) + len(wrong), limits)
     if good:
@@ -178,18 +177,6 @@ def take_records(lines: list[bytes], takes: Takes, token: str, limits: IntakeLim
         quotas.count_new_names(token, checked.new_models, checked.new_columns)
     rejected = [{"line": line, "reason": message} for line, (_, message) in sorted(wrong.items())]
     return Taken(len(good), rejected, Counter(reason for reason, _ in wrong.values()))
-
-
-def _lines_of_people(lines: list[bytes], known: Wrong) -> Wrong:
-    """The lines that hold what people say (verdicts, decisions, alerts …), as rejected; without the lines that are known as wrong."""
-    found: Wrong = {}
-    for number, line in enumerate(lines, start=1):
-        if number in known or not (b'"author"' in line or b'"message"' in line or b"\\u" in line):
-            continue
-        kind = KINDS.get(str(json.loads(line).get("kind")))
-        if kind is not None and (kind.name == "message" or "author" in kind.fields):
-            found[number] = "not_allowed", f"a {kind.name} is written by people: send it with a token of the role analyst"
-    return found
 
 
 def _within_limits(line: bytes, number: int, limits: IntakeLimits, wrong: Wrong) -> bytes:

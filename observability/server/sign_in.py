@@ -105,12 +105,13 @@ class SignInCheck:
             if settings.method == "none":
                 await self.app(scope, receive, send)
                 return
-            person = self._person(home, scope)
+            needs = route_needs("WEBSOCKET" if scope["type"] == "websocket" else scope["method"], scope["path"])
+            is_door = needs in ("public", "token", "owner")
+            person = None if is_door and scope["path"] != "/auth/logout" else self._person(home, scope)
         except ObservabilityError as error:
             await refuse(failure_response(error), scope, receive, send)
             return
-        needs = route_needs("WEBSOCKET" if scope["type"] == "websocket" else scope["method"], scope["path"])
-        if needs in ("public", "token", "owner"):
+        if is_door:
             if scope["path"] == "/auth/logout":
                 _note_sign_out(home, scope, person, settings)
             await self.app(scope, receive, with_private_headers(send, settings) if scope["type"] == "http" else send)
@@ -273,6 +274,12 @@ def sign_in_routes(login_address: Callable[[], str]) -> list[BaseRoute]:
     """The pages to sign in and out. login_address: where the provider's sign-in begins."""
 
     async def sign_in(request: Request) -> Response:
+        try:
+            return await answer_sign_in(request)
+        except ObservabilityError as error:
+            return failure_response(error)
+
+    async def answer_sign_in(request: Request) -> Response:
         home = home_folder()
         settings = read_access_settings(home)
         if settings.method == "none":

@@ -5,12 +5,15 @@ The file is copied to this machine's disk while it is needed and deleted afterwa
 
 import streamlit as st
 
-from observability.dashboard import frame, links
+from observability.dashboard import frame, links, sign_in
 from observability.dashboard.operations import add_model
 from observability.dashboard.scope import Scope
 from observability.dashboard.widgets import link_button
 
 frame.store_page_heading("add_model")
+if not sign_in.role_allows("register"):
+    st.info("Your role does not allow to add models. Ask an administrator.", icon=":material/lock:")
+    st.stop()
 
 st.header("1. Reference file", anchor=False)
 add_model.reference_step()

@@ -5,7 +5,7 @@ fleet, or forget a subject.
 
 import streamlit as st
 
-from observability.dashboard import frame, load
+from observability.dashboard import frame, load, sign_in
 from observability.dashboard.operations import store
 from observability.dashboard.table import draw_table
 from observability.dashboard.widgets import plain_paragraph
@@ -32,13 +32,15 @@ store.keeping_section(status)
 st.header("Rejected lines", anchor=False)
 store.rejected_lines_section(status)
 
-st.header("Remove", anchor=False)
-plain_paragraph("Removing a model drops its predictions, labels, versions, references and counts. It cannot be undone.")
-store.removal_forms()
+if sign_in.role_allows("remove"):
+    st.header("Remove", anchor=False)
+    plain_paragraph("Removing a model drops its predictions, labels, versions, references and counts. It cannot be undone.")
+    store.removal_forms()
 
-st.header("Forget a subject", anchor=False)
-plain_paragraph(
-    "Erases a person's rows, labels and mentions everywhere, landing, frozen reviews and backups included, and refuses later records. "
-    "The store is rewritten; what is saved meanwhile waits. It cannot be undone."
-)
-store.forget_form()
+if sign_in.role_allows("forget"):
+    st.header("Forget a subject", anchor=False)
+    plain_paragraph(
+        "Erases a person's rows, labels and mentions everywhere, landing, frozen reviews and backups included, and refuses later records. "
+        "The store is rewritten; what is saved meanwhile waits. It cannot be undone."
+    )
+    store.forget_form()

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from observability.core.errors import StoreBrokenError
-from observability.server import accounts, audit_log
+from observability.server import accounts, audit_log, process_lock
 from observability.server.audit_log import access_entries, audit_problem, note_access
+from observability.store.opener import open_store
 
 
 @pytest.fixture
@@ -97,3 +98,16 @@ def test_long_and_unknown_fields_are_cut_and_left_out(home: Path) -> None:
     (entry,) = access_entries(home)
     assert len(entry["author"]) == len(entry["what"]) == audit_log.LONGEST
     assert "other" not in entry
+
+
+def test_restoring_a_backup_leaves_the_log(home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("backups")
+    store = open_store(home, threads=1)
+    note_access(home, "ann", "saw", what="before", subject="s1")
+    store.backup(folder)
+    store.close()
+    note_access(home, "ann", "removed", what="after")
+    process_lock.restore_backup(home, folder)
+    assert [entry["what"] for entry in access_entries(home)] == ["after", "before"]
+    assert len(access_entries(home, subject="s1")) == 1
+    assert audit_problem(home) is None

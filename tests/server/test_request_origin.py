@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket
 from observability.cli.main import main
 from observability.core.errors import UsageError
 from observability.dashboard import application
+from observability.server import access_settings
 from tests.support.asgi import HOST, ORIGIN, http, websocket
 from tests.support.sample_home import ROOT, environment
 
@@ -114,3 +115,37 @@ def test_streamlit_run_refuses_other_interfaces_without_sign_in(tmp_path: Path) 
     )
     assert ended.returncode == 2
     assert "account add" in ended.stderr
+
+
+def test_sign_in_without_its_packages_is_said_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "accounts.json").write_text('{"accounts": []}', encoding="utf-8")
+    monkeypatch.setattr(access_settings, "find_spec", lambda _name: None)
+    assert main(["serve", "--port", "8599"]) == 2
+    assert "[auth]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("nonsense", "cannot be read"),
+        ("unknown = 1", "unknown key"),
+        ("session_hours = 0", "session_hours"),
+        ("session_hours = true", "session_hours"),
+        ('[roles]\ndefault = "root"', "unknown role"),
+        ('[roles.people]\n"a@x" = "admin"', "unknown role"),
+        ('[models.loan]\nrole = "viewer"', "unknown key"),
+        ("models = {loan = 1}", "table"),
+        ('[oidc]\nclient_id = "c"', "address of the dashboard|missing"),
+        ('url = "https://o"\n[oidc]\nclient_id = "c"\nclient_secret = "s"', "server_metadata_url"),
+        ('url = "https://o"\n[oidc]\nclient_id = "c"\nclient_secret = "s"\nserver_metadata_url = "https://i"', "read by others"),
+    ],
+)
+def test_wrong_settings_say_what_is_wrong_and_let_nobody_in(tmp_path: Path, text: str, named: str) -> None:
+    running = site()
+    (tmp_path / "access.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "access.toml").chmod(0o644)
+    with pytest.raises(UsageError, match=named):
+        access_settings.read_access_settings(tmp_path)
+    assert http(running, "GET", "/").status == 503

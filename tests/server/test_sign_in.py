@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -236,6 +237,46 @@ def test_without_accounts_nothing_of_it_runs(home: Path) -> None:
     assert http(site(), "GET", "/").body == b"anybody"
     assert http(site(), "GET", "/sign-in").header("location") == "/"
     assert not (home / audit_log.FILE).exists() or len(audit_log.access_entries(home)) == 0
+
+
+def test_random_requests_break_nothing_and_get_nothing() -> None:
+    rng, place = random.Random(5), site()
+    paths = [
+        "/",
+        "/sign-in",
+        "/sign-out",
+        "/media/x.csv",
+        "/_stcore/upload_file/a/b",
+        "/auth/logout",
+        "/api/v1/status",
+        "//",
+        "/..//",
+        "/%00",
+        "/ü",
+    ]
+    origins = [ORIGIN, ORIGIN.upper(), "null", "http://evil.example", "http://[", "\x00", ""]
+    hosts = [HOST, HOST, HOST, "localhost:8501", "evil.example:8501", "[::1", ":", "127.0.0.1:99999"]
+    pieces = ["name=ann", "password=x", "next=//evil", "next=/a", "&", "=", "%", "%ff", "\x00", "name=" * 9, "\ud800"]
+    seen = set()
+    for _ in range(1000):
+        query = "".join(rng.choices(pieces, k=rng.randrange(4))).encode("utf-8", "replace").decode("latin-1")
+        headers = {
+            "content-type": FORM["content-type"],
+            "cookie": rng.choice(["", f"{sign_in.COOKIE}=x", f"{sign_in.COOKIE}=\xff; a", ";;=;"]),
+        }
+        headers |= {"origin": rng.choice(origins)} if rng.random() < 0.8 else {}
+        headers |= BROWSER if rng.random() < 0.5 else {}
+        method = rng.choice(["GET", "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "TRACE", "X"])
+        path = rng.choice(paths)
+        reply = http(
+            place, method, f"{path}?{query}", headers, "".join(rng.choices(pieces, k=5)).encode("utf-8", "replace"), host=rng.choice(hosts)
+        )
+        seen.add(reply.status)
+        assert reply.status < 500, (method, path, query, headers)
+        assert "set-cookie" not in dict(reply.headers) or path == "/sign-out"
+        if reply.status == 200:
+            assert path in ("/sign-in", "/sign-out", "/auth/logout", "/api/v1/status"), (method, path)
+    assert {200, 303, 401, 403, 421} <= seen
 
 
 OIDC = OidcSettings("https://id.example", "c", "s")

@@ -7,7 +7,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
-from observability.dashboard.sign_in import current_person
+from observability.dashboard.sign_in import current_person, sign_out_link
 from observability.dashboard.table import column, draw_table, plain_columns, table_row
 from observability.dashboard.widgets import csv_of_table, plain_paragraph
 from observability.server import accounts, audit_log, process_lock
@@ -40,6 +40,7 @@ def person_section() -> Person:
     how = "a local account" if person.source == "account" else "the organisation's sign-in"
     role = person.role or NO_ROLE
     plain_paragraph(f"Signed in as {person.name} through {how}. Role: {role}.")
+    sign_out_link()
     if person.models:
         plain_paragraph("Roles for single models: " + ", ".join(f"{model}: {role}" for model, role in person.models) + ".")
     return person

@@ -1,0 +1,75 @@
+"""Pages for somebody who has signed in: hidden models stand nowhere, names come from the sign-in, and a viewer saves nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from observability.core.errors import ForbiddenError
+from observability.dashboard import load, person_name, sign_in
+from observability.dashboard.operations import access as access_page
+from observability.server.access import Person
+from tests.support.dashboard_pages import PAGES, by_name, opened, words
+from tests.support.dashboard_world import World
+
+ONE = Person("ann", None, (("loan", "viewer"),), "oidc")
+VIEWER, ANALYST = Person("vic", "viewer"), Person("ann", "analyst")
+
+
+def sign(monkeypatch: pytest.MonkeyPatch, person: Person) -> None:
+    """Every page is drawn for this person."""
+    for module in (sign_in, person_name, access_page):
+        monkeypatch.setattr(module, "current_person", lambda: person)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=by_name)
+def test_a_hidden_model_stands_on_no_page(path: Path, current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign(monkeypatch, ONE)
+    for parameters in ({}, {"model": "price"}):
+        said = words(opened(path.stem, **parameters)).replace("names the model price, which is not in this store", "")
+        assert "model=price" not in said and '"price"' not in said and "price@" not in said, path.stem
+
+
+def test_the_answers_of_one_person_are_not_those_of_another(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = {model.name for model in load.catalog().models}
+    assert len(load.stream_activity()["model"].unique()) == 3
+    sign(monkeypatch, ONE)
+    assert set(load.stream_activity()["model"]) == {"loan"}
+    assert [model.name for model in load.catalog().models] == ["loan"]
+    sign(monkeypatch, VIEWER)
+    assert set(load.stream_activity()["model"]) == {model.name for model in load.catalog().models} == every
+
+
+def test_the_name_is_that_of_the_sign_in_and_a_viewer_has_none(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Your name" in [box.label for box in opened("review").text_input]
+    for person, name in ((ANALYST, "ann"), (VIEWER, None)):
+        sign(monkeypatch, person)
+        assert person_name.person_name_box() == name
+        app = opened("review")
+        assert "Your name" not in [box.label for box in app.text_input]
+        assert ("Saved as ann" if name else "allows to read only") in words(app)
+    assert person_name.MISSING == "Your role does not allow to save."
+    with pytest.raises(AttributeError):
+        _ = person_name.NOT_THERE
+
+
+def test_the_page_of_access_shows_the_log_to_administrators_alone(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for person, shown in ((VIEWER, False), (ANALYST, False), (Person("ada", "administrator"), True)):
+        sign(monkeypatch, person)
+        app = opened("access")
+        assert ("Audit log" in [header.value for header in app.header]) is shown
+        assert f"Signed in as {person.name}" in words(app)
+    sign(monkeypatch, VIEWER)
+    with pytest.raises(ForbiddenError):
+        access_page.audit_section()
+    with pytest.raises(ForbiddenError):
+        sign_in.require_of_person("settings")
+
+
+def test_a_viewer_changes_no_setting(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    settings = current.store.catalog().model("loan").settings
+    sign(monkeypatch, VIEWER)
+    with pytest.raises(ForbiddenError):
+        load.store().update_settings("loan", replace(settings, threshold=0.9))
+    assert current.store.catalog().model("loan").settings == settings
