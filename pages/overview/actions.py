@@ -11,7 +11,7 @@ from observability.dashboard.review import action_items, load_review
 from observability.dashboard.widgets import cut_note
 
 MOST = 200
-scope = frame.begin_fleet_page("actions", anyway=True)
+scope = frame.begin_fleet_page("actions", anyway=bool(load_review.all_actions()))
 found = [action for action in load_review.all_actions() if scope.model in (None, action["model"])]
 if not found:
     empty_states.stop_with_empty_state(

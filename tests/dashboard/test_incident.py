@@ -1,6 +1,8 @@
 """The page of an incident tells its whole story from the findings, within a budget of words; what people do about it is a record."""
 
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -16,10 +18,21 @@ from observability.dashboard.scope import Scope
 from observability.incidents.daily_values import comparison_band
 from observability.incidents.grouping import Incident
 from observability.incidents.next_steps import general_steps, is_about_predictions, pipeline_chain, runbook_of
+from observability.server import process_lock
 from tests.support.dashboard_pages import WHOLE, opened, tables, words
-from tests.support.dashboard_world import END, START, World
+from tests.support.dashboard_world import END, START, World, build
 
 WORDS, ABOVE_FIGURE = 250, 60
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """The world in a store of its own, since other tests read the shared one."""
+    made = build(tmp_path)
+    monkeypatch.setattr(process_lock, "current_store", lambda: made.store)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
+    yield made
+    made.store.close()
 
 
 def worst(model: str = "price") -> Incident:
@@ -77,7 +90,13 @@ def test_an_incident_that_is_nowhere_is_said_and_the_others_are_listed(current: 
     assert "Incidents, worst first" in tables(app)
 
 
-def test_what_people_do_is_kept_and_found_by_its_alert(current: World) -> None:
+def test_an_incident_is_found_by_what_a_case_names(current: World) -> None:
+    lead = worst().lead
+    app = opened("incident", id="of-that-day", analyzer=lead.analyzer, subject=lead.subject, metric=lead.metric, model="price", **WHOLE)
+    assert "Facts of the incident" in tables(app)
+
+
+def test_what_people_do_is_kept_and_found_by_its_alert(own: World) -> None:
     incident = worst()
     app = page_of(incident)
     app.text_input(key="incident-person-box").input("Ann").run()
@@ -92,9 +111,9 @@ def test_what_people_do_is_kept_and_found_by_its_alert(current: World) -> None:
     assert app.button(key="incident-save").disabled, "a resolution needs a reason"
     app.button_group(key="incident-reason").set_value("expected_change").run()
     app.button(key="incident-save").click().run()
-    (alert,) = [each for each in alert_log.alerts_by_incident(current.store, END).values() if each.incident == incident.id]
+    (alert,) = [each for each in alert_log.alerts_by_incident(own.store, END).values() if each.incident == incident.id]
     assert (alert.state, alert.reason, alert.assignee, alert.useful) == ("resolved", "expected_change", "Bob", False)
-    said = [(each["author"], each["says"]) for each in alert_log.alert_records(current.store, incident.id)]
+    said = [(each["author"], each["says"]) for each in alert_log.alert_records(own.store, incident.id)]
     assert said == [("Ann", "opened"), ("Ann", "assigned"), ("Ann", "note"), ("Ann", "resolved")]
     later = opened("incident", id=incident.id, **WHOLE)
     assert "Resolved: expected change" in words(later)

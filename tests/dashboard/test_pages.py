@@ -210,7 +210,7 @@ def test_the_fleet_counts_incidents_and_says_where_they_seem_to_come_from(curren
     mine = [each for each in said if each["cells"]["model"]["t"] == "price" and each["cells"]["severity"]["s"] == "act"]
     assert mine and row["cells"]["status"]["sub"].splitlines()[0] == f"{len(mine)} critical"
     assert {each["cells"]["source"]["source"] for each in mine} <= {"input", "label", "model", "system"}
-    assert all(each["cells"]["what"]["go"]["parameters"]["incident"] for each in mine)
+    assert all(each["cells"]["what"]["go"]["page"] == "incident" and each["cells"]["what"]["go"]["parameters"]["id"] for each in mine)
 
 
 def test_rejected_lines_are_shown_as_text(current: World) -> None:

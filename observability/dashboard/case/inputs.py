@@ -197,6 +197,9 @@ def _findings_table(here: CasePage) -> None:
         st.caption("No finding about values, drift or traffic on that day needs attention.")
     else:
         findings.findings_table("case-findings", "Findings of that day", about, _day_scope(here), most=6)
+        first = about[0]
+        named = {"id": first.incident or first.id, "analyzer": first.analyzer, "subject": first.subject, "metric": first.metric}
+        link_button("Open the incident", links.link_cell("", "incident", week_scope(here), **named), key="go-incident", icon="crisis_alert")
 
 
 def week_scope(here: CasePage) -> Scope:

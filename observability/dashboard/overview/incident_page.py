@@ -75,7 +75,8 @@ def open_incident(scope: Scope) -> OpenIncident:
 
 def find_incident(named: str, scope: Scope) -> OpenIncident | None:
     """The incident with an id in the scope, else in the dates in which it was found; None where it is nowhere."""
-    chosen = _same_incident(load.scope_report(scope).incidents, named, None)
+    found = load.scope_report(scope).incidents
+    chosen = _same_incident(found, named, None) or _incident_of_address(found)
     if chosen is not None:
         return _opened(chosen, scope)
     for place, claim in _places_of(named):
@@ -114,6 +115,13 @@ def _same_incident(found: Sequence[Incident], named: str, claim: str | None) -> 
     """The incident with an id, else the one with a claim: the onset, and so the id, may be estimated differently once labels are in."""
     by_id = next((incident for incident in found if incident.id == named), None)
     return by_id or next((incident for incident in found if claim in [finding.claim for finding in incident.findings]), None)
+
+
+def _incident_of_address(found: Sequence[Incident]) -> Incident | None:
+    """The incident with a finding of the analyzer, subject and metric in the address, as a case names it; None without one."""
+    named = tuple(st.query_params.get(key) for key in ("analyzer", "subject", "metric"))
+    claims = ((incident, (each.analyzer, each.subject, each.metric)) for incident in found for each in incident.findings)
+    return next((incident for incident, claim in claims if claim == named), None)
 
 
 def incident_heading(here: OpenIncident) -> None:
