@@ -196,7 +196,7 @@ def record_incidents(scope: Scope) -> tuple[Incident, ...]:
     """Incidents of training runs, datasets and other records, worst first."""
     from observability.monitoring import check
 
-    return check.findings_with_incidents(catalog(), scope_record_findings(scope))[1]
+    return check.findings_with_incidents(catalog(), scope_record_findings(scope), acknowledged_claims())[1]
 
 
 def scope_record_findings(scope: Scope, *, beside: bool = False) -> list[Finding]:

@@ -15,6 +15,7 @@ from observability.dashboard import load, open_tasks
 from observability.dashboard.charts.incident import incident_line
 from observability.dashboard.overview import incident_actions, incident_page
 from observability.dashboard.scope import Scope
+from observability.incidents.action_counts import action_counts
 from observability.incidents.daily_values import comparison_band
 from observability.incidents.grouping import Incident
 from observability.incidents.next_steps import general_steps, is_about_predictions, pipeline_chain, runbook_of
@@ -178,6 +179,13 @@ def test_days_and_band_of_a_finding_are_read_from_its_evidence() -> None:
     money = finding("model", "operations/cost", "cost_per_thousand", evidence={"by_day": [["2026-03-02", 100.0, 4.0]]})
     assert incident_page.finding_days(money).empty, "rows and amounts are not the metric"
     assert incident_page.drawn_finding(incident_of(money, measured)) is measured
+
+
+def test_an_incident_of_a_run_that_somebody_acted_on_is_counted_as_acknowledged(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = finding("run:r1/rank:2", "training/runs", "straggler_score")
+    monkeypatch.setattr(load, "scope_record_findings", lambda scope: [slow])
+    monkeypatch.setattr(load, "acknowledged_claims", lambda: frozenset({("m", slow.claim)}))
+    assert action_counts(load.record_incidents(Scope())).words == "1 critical but acknowledged"
 
 
 def test_the_figure_draws_an_onset_only_where_the_days_hold_it() -> None:
