@@ -6,7 +6,7 @@ from typing import Any
 
 from observability.core.formatting import join_words, plural
 from observability.core.numerals import format_figure
-from observability.investigation.latent_inputs import TOGETHER, latent_bars_together
+from observability.investigation.latent_inputs import TOGETHER, latent_bars_together, named_and_other_bars
 from observability.investigation.model_answers import Bar
 
 NAMED = 3
@@ -43,8 +43,9 @@ def pushed(bars: Sequence[Bar], where: str, link: str) -> str:
     """The features that move the score in one direction: the largest by name, the rest as a sum."""
     if not bars:
         return f"No feature pushes it {where}."
-    named = [f"{bar.feature}{_equals(bar)} ({format_figure(bar.attribution, 3, sign=True)})" for bar in bars[:NAMED]]
-    rest = [bar.attribution for bar in bars[NAMED:]]
+    shown, others = named_and_other_bars(bars, NAMED)
+    named = [f"{bar.feature}{_equals(bar)} ({format_figure(bar.attribution, 3, sign=True)})" for bar in shown]
+    rest = [bar.attribution for bar in others]
     if rest:
         named.append(f"{plural(len(rest), 'other')} ({format_figure(sum(rest), 3, sign=True)})")
     total = sum(bar.attribution for bar in bars)

@@ -33,3 +33,12 @@ def latent_bars_together(bars: Sequence[Bar]) -> tuple[Bar, ...]:
     moved = sum(bar.attribution for bar in bars if bar.feature in hidden)
     whole = [*(bar for bar in bars if bar.feature not in hidden), Bar(f"{len(hidden)} latent inputs", TOGETHER, moved)]
     return tuple(sorted(whole, key=lambda bar: -abs(bar.attribution)))
+
+
+def named_and_other_bars(bars: Sequence[Bar], most: int) -> tuple[list[Bar], list[Bar]]:
+    """The bars that are named, at most so many, and the others, each largest first. The bar of latent features is always named, since it is
+    more than one input.
+    """
+    together = [bar for bar in bars[most:] if bar.value is TOGETHER]
+    named = [*bars[: most - len(together)], *together]
+    return named, [bar for bar in bars[most - len(together) :] if bar not in together]

@@ -163,6 +163,29 @@ def test_a_verdict_with_an_action_is_written_and_shown_and_can_be_taken_back(min
     assert "withdrawn" in words(app) and "Restore" in {each.label for each in app.button}
 
 
+def test_several_cases_of_a_list_get_one_verdict(mine: World) -> None:
+    app = opened("cases", model="loan", q="outcome = wrong", window="Everything")
+    listed = [each["cells"]["case"]["t"] for each in tables(app)["Predictions that meet the conditions"]["rows"]]
+    before = len(mine.store.verdicts("loan"))
+    app.multiselect(key="matching-0-cases").set_value(listed[2:4]).run()
+    app.button(key="matching-0-save").click().run()
+    assert "Enter your name to save." in words(app) and len(mine.store.verdicts("loan")) == before
+    app.text_input(key="matching-0-author-box").input("Ada").run()
+    app.button(key="matching-0-save").click().run()
+    assert "State whether the predictions were wrong" in words(app)
+    app.radio(key="matching-0-wrong").set_value("yes")
+    app.selectbox(key="matching-0-source").select("input")
+    app.text_area(key="matching-0-note").input("the same feed")
+    app.button(key="matching-0-save").click().run()
+    for name in listed[2:4]:
+        (verdict,) = (each for each in mine.store.verdicts("loan", name) if each.fields.get("note") == "the same feed")
+        assert (verdict.first.author, verdict.fields["wrong"], verdict.fields["source"]) == ("Ada", "yes", "input")
+    assert len(mine.store.verdicts("loan")) == before + 2
+    assert app.multiselect(key="matching-1-cases").value == [], "the form is empty after it was saved"
+    app.checkbox(key="matching-1-all").check().run()
+    assert app.button(key="matching-1-save").label == f"Save {len(listed)} verdicts"
+
+
 def test_what_cannot_be_written_stays_in_the_form(mine: World, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened("case", id="l3", model="loan")
     key = next(each.key for each in app.text_area if each.key and each.key.endswith("-note")).removesuffix("-note")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from observability.investigation.explanation_sentences import explanation_sentences
-from observability.investigation.latent_inputs import latent_bars_together, latent_features
+from observability.investigation.latent_inputs import latent_bars_together, latent_features, named_and_other_bars
 from observability.investigation.logged_content import FOLDERS, image_bytes, image_folders, logged_images, logged_texts
 from observability.investigation.model_answers import Bar
 from tests.support.text_row import text_row
@@ -47,6 +47,10 @@ def test_attributions_of_latent_inputs_are_one_bar_and_one_part_of_the_sentence(
     merged = latent_bars_together(bars)
     assert [(bar.feature, round(bar.attribution, 6)) for bar in merged] == [("words", -0.4), ("3 latent inputs", 0.15)]
     assert latent_bars_together(bars[1:3]) == tuple(bars[1:3])
+    small = [*bars[1:2], Bar("a", 1, 0.3), Bar("b", 1, 0.2), merged[1]]
+    named, others = named_and_other_bars(small, 2)
+    assert ([bar.feature for bar in named], [bar.feature for bar in others]) == (["words", "3 latent inputs"], ["a", "b"])
+    assert named_and_other_bars(small[:3], 2) == (small[:2], small[2:3])
     up, down, _ = explanation_sentences(bars, 0.0, -0.25, "identity", "the average")
     assert (up, down) == ("Pushed up by 0.15: 3 latent inputs (+0.15).", "Pushed down by 0.4: words = 3 (\u22120.4).")
 

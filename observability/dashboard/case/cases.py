@@ -12,6 +12,7 @@ from observability.core.errors import ObservabilityError
 from observability.core.numerals import format_figure
 from observability.dashboard import clicks, empty_states, frame, links, load, sign_in
 from observability.dashboard.case import find_case, load_case
+from observability.dashboard.case.bulk_verdicts import bulk_verdict_form
 from observability.dashboard.case.label import RELABEL_QUEUE
 from observability.dashboard.scope import BIND, SPANS, Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
@@ -104,7 +105,9 @@ def case_queue(scope: Scope) -> None:
         for case in found.frame.to_dict("records")
     ]
     draw_table("inbox-table", found.title, [*COLUMNS[:3], *label, column("because", "Reason", wide=True)], rows, compact=True)
-    csv_button(name, found.frame, key="inbox-csv")
+    with st.container(horizontal=True, gap="small"):
+        csv_button(name, found.frame, key="inbox-csv")
+        bulk_verdict_form(model, found.frame["id"].tolist(), f"inbox-{name}")
 
 
 def _relabel_queue(scope: Scope, model: str) -> None:
@@ -115,7 +118,7 @@ def _relabel_queue(scope: Scope, model: str) -> None:
     words = f"{formatting.plural(len(waiting), 'prediction')} of {model} to relabel, of any date; {closed}."
     plain_paragraph(words)
     if not held:
-        empty_states.empty_state("Nothing to relabel.", "Send a case here from its section “Is it the label?”.")
+        empty_states.empty_state("Nothing to relabel.", "Send a case here from its section Label.")
         return
     rows = [
         table_row(
@@ -208,7 +211,9 @@ def _results_by_conditions(scope: Scope, name: str, typed: str) -> None:
     rows = [_matching_row(model, each, scope, named_columns) for each in shown.to_dict("records")]
     draw_table("matching", "Predictions that meet the conditions", columns, rows, compact=True)
     _truncation_note(found, order or "")
-    csv_button("cases", shown, key="matching-csv")
+    with st.container(horizontal=True, gap="small"):
+        csv_button("cases", shown, key="matching-csv")
+        bulk_verdict_form(model, shown["id"].tolist(), "matching")
 
 
 def example_cases(scope: Scope, model: Model, typed: str, order: str, most: int) -> int:

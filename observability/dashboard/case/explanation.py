@@ -23,7 +23,7 @@ from observability.dashboard.trust import explanations
 from observability.dashboard.widgets import link_button, plain_caption, progress_bar, status_line, unavailable_note
 from observability.investigation import explanation_sentences
 from observability.investigation.case_parts import Progress
-from observability.investigation.latent_inputs import TOGETHER, latent_bars_together
+from observability.investigation.latent_inputs import TOGETHER, latent_bars_together, named_and_other_bars
 from observability.investigation.model_answers import AGAINST, Against, AttributionContrast, Contrasts
 
 Answer = TypeVar("Answer")
@@ -189,8 +189,7 @@ def waterfall_rows(found: AttributionContrast, most: int = MOST_BARS) -> pd.Data
 
     most: bars of features; the column `feature` has the name where a bar is one feature, else "".
     """
-    bars = latent_bars_together(found.bars)
-    shown, rest = bars[:most], bars[most:]
+    shown, rest = named_and_other_bars(latent_bars_together(found.bars), most)
     parts: list[tuple[str, float, float | None, str, str]] = []
     for bar in shown:
         if bar.value is TOGETHER:
