@@ -14,7 +14,7 @@ from observability.records.values import new_record_id
 
 
 def bulk_verdict_form(model: Model, predictions: Sequence[str], key: str) -> None:
-    """A button that unfolds the form: which of the listed cases, whether they were wrong, the source and a note. key: unique on the page."""
+    """A button that unfolds the form: which of the listed cases, were they wrong, the source and a note. key: unique on the page."""
     listed = list(dict.fromkeys(predictions))
     key = f"{key}-{st.session_state.get(f'{key}-saved', 0)}"
     with st.popover("Verdict for several", icon=":material/gavel:", key=f"{key}-several"):
