@@ -21,7 +21,7 @@ Tabs = Mapping[str, tuple[str, ...]]
 MODELS = "Models"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MenuEntry:
     """One entry of the menu. about_model: its link keeps the chosen model; folder: pages of this folder that no tab lists are its tabs."""
 
@@ -67,6 +67,7 @@ ENTRIES = (
 )
 
 
+@cache
 def entry_tabs(entry: MenuEntry) -> Tabs:
     """The tabs of an entry, with those of pages of its folders that are listed nowhere."""
     listed = {page for other in ENTRIES for pages in other.tabs.values() for page in pages}

@@ -15,6 +15,7 @@ import streamlit as st
 from observability.core.errors import ObservabilityError
 from observability.dashboard import links, load, menu
 from observability.dashboard.case import find_case
+from observability.dashboard.frame import own_parameters
 from observability.dashboard.scope import SPANS, Scope, scope_from_state
 
 ASSETS = Path(__file__).parent / "assets"
@@ -32,8 +33,15 @@ def draw_palette(page: str, summary: str) -> None:
     items = [*model_items(page, scope, state.get("recent-models", [])), *page_items(scope), *time_range_items(page, scope)]
     if opened:
         items += [*feature_items(scope), *incident_items(scope)]
-    data = {"items": items, "full": opened, "summary": summary, "shortcuts": page_shortcuts(scope)}
-    _component()(key="palette", data=data, on_open_change=_mark_opened, on_go_change=_follow, on_find_change=_find)
+    data = {"items": items, "full": opened, "summary": summary, "shortcuts": page_shortcuts(scope), "here": this_view(page, scope)}
+    answers = {"on_open_change": _mark_opened, "on_go_change": _follow, "on_find_change": _find}
+    _component()(key="palette", data=data, width="content", **answers)
+
+
+def this_view(page: str, scope: Scope) -> Item:
+    """The target of a link to the view that is shown, with the choices of its page."""
+    own = {key: values[0] for key, values in own_parameters().items()}
+    return {"page": page, "parameters": {**scope.parameters(), **own}}
 
 
 def palette_item(kind: str, text: str, cell: Item, hint: str = "") -> Item:
@@ -79,11 +87,14 @@ def feature_items(scope: Scope) -> list[Item]:
 
 
 def incident_items(scope: Scope) -> list[Item]:
-    """The incidents of the scope's window, of all models, worst first; none where they cannot be found."""
+    """The incidents of the scope's model in its window, or of all, worst first; none where they cannot be found.
+
+    Other models are left out where one is chosen: its incidents are known already, theirs may take seconds.
+    """
     from observability.dashboard.overview import incidents
 
     try:
-        found = load.scope_report(scope.about(None)).incidents[:MOST]
+        found = load.scope_report(scope).incidents[:MOST]
     except ObservabilityError:
         return []
     cells = [(incident, incidents.inbox_row(incident, [incident.model or ""], scope)["cells"]["what"]) for incident in found]

@@ -55,7 +55,6 @@ def draw_scope_bar(page: str) -> None:
         if model:
             options = {"accept_new_options": True, "placeholder": "All rows", "width": 150, **hidden}
             st.selectbox("Slice", slice_options(model), index=None, key="slice", **options)
-        st.space("stretch")
         named = model.name if model else "All models"
         part = formatting.slice_in_words(state.get("slice")) if model and state.get("slice") else None
         palette.draw_palette(page, " · ".join(filter(None, (named, state.get("version") if model else None, span, part))))

@@ -67,7 +67,7 @@ def test_a_section_in_the_address_leads_to_the_page_with_its_query(fleet: Dashbo
 
 def test_back_returns_to_the_view_before(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/model?model=flights-delay")
-    page.get_by_test_id("stMain").get_by_role("link", name="Performance").click()
+    page.get_by_role("navigation", name="Pages of this part").get_by_role("link", name="Performance", exact=True).click()
     page.wait_for_url("**/performance?**")
     settle(page)
     page.go_back()

@@ -71,6 +71,10 @@ def test_the_palette_finds_features_pages_and_cases_by_keyboard(fleet: Dashboard
     settle(page)
     assert parameters(page)["feature"] == "rain_3h_in" and parameters(page)["window"] == "Last 28 days"
 
+    page.keyboard.press("Control+k")
+    field.fill("My rain")
+    page.get_by_role("option", name="Pin this view as My rain").click()
+
     page.keyboard.press("?")
     shortcuts = page.get_by_role("dialog", name="Keyboard shortcuts")
     shortcuts.wait_for()
@@ -81,6 +85,11 @@ def test_the_palette_finds_features_pages_and_cases_by_keyboard(fleet: Dashboard
     page.keyboard.press("i")
     page.get_by_role("heading", name="Find a case").wait_for()
     settle(page)
+    page.keyboard.press("Control+k")
+    page.get_by_role("option", name="My rain").click()
+    page.get_by_role("heading", name="Input drift").wait_for()
+    settle(page)
+    assert parameters(page)["feature"] == "rain_3h_in" and parameters(page)["window"] == "Last 28 days"
 
     page.set_viewport_size({"width": 390, "height": 844})
     model = page.get_by_test_id("stMain").get_by_role("combobox", name="Model")

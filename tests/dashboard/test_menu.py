@@ -28,6 +28,7 @@ def test_a_new_page_is_a_tab_of_the_entry_of_its_folder(monkeypatch: pytest.Monk
     file.parent.mkdir()
     file.write_text('"""A novel page :material/star:\nIts help."""\n')
     monkeypatch.setattr(links, "page_files", lambda known=links.page_files(): {**known, "novel": file})
+    monkeypatch.setattr(menu, "entry_tabs", menu.entry_tabs.__wrapped__)
     assert menu.entry_of_page("novel", None).label == "Models" and menu.entry_tabs(menu.ENTRIES[1])["A novel page"] == ("novel",)
 
 

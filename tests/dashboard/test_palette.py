@@ -34,8 +34,8 @@ def test_features_are_those_of_the_model_and_incidents_those_of_the_window(curre
     features = {item["t"]: item["go"] for item in palette.feature_items(WEEKS)}
     assert features["age"] == {"page": "drift", "parameters": {**WEEKS.parameters(), "feature": "age"}}
     assert palette.feature_items(Scope()) == []
-    incidents = palette.incident_items(WEEKS)
-    assert incidents and {"page", "parameters"} == set(incidents[0]["go"])
+    incidents = palette.incident_items(WEEKS.about("price"))
+    assert incidents and {item["hint"] for item in incidents} == {"price"} and incidents[0]["go"]["parameters"]["model"] == "price"
 
     def fails(_scope: Scope) -> None:
         raise UsageError("the window ends before it starts")

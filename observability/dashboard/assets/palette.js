@@ -1,7 +1,7 @@
 // The command palette: a button, and a dialog that lists pages, models and more as one types. Every text is set with textContent. On a phone the
 // button that says the scope opens the boxes of the scope bar.
 
-const KINDS = ["Models", "Pages", "Features", "Incidents", "Time range"]
+const KINDS = ["Pinned views", "Models", "Pages", "Features", "Incidents", "Time range"]
 const SHOWN = 40
 const APPLE = /Mac|iP/.test(navigator.platform)
 
@@ -25,6 +25,23 @@ function icon(name) {
   return element
 }
 
+// Views that the reader pinned under a name, kept in this browser: [{name, go}].
+const PINNED = "observability-pinned-views"
+
+function pinned() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(PINNED) ?? "[]")
+    return Array.isArray(kept) ? kept.filter((each) => typeof each?.name === "string" && each.go) : []
+  } catch {
+    return []
+  }
+}
+
+function pin(name, go) {
+  const others = pinned().filter((each) => each.name !== name)
+  localStorage.setItem(PINNED, JSON.stringify(go ? [...others, { name, go }] : others))
+}
+
 // How well a line fits the words that were typed: -1 where one of them is missing, else 0 (best) to 3.
 function fit(item, words) {
   const text = item.t.toLowerCase()
@@ -37,7 +54,7 @@ function fit(item, words) {
 
 function found(items, typed) {
   const words = typed.toLowerCase().split(/\s+/).filter(Boolean)
-  if (!words.length) return items.filter((item) => item.kind === "Models" || item.kind === "Pages").slice(0, SHOWN)
+  if (!words.length) return items.filter((item) => ["Pinned views", "Models", "Pages"].includes(item.kind)).slice(0, SHOWN)
   return items
     .map((item) => ({ ...item, fit: fit(item, words) }))
     .filter((item) => item.fit >= 0)
@@ -117,10 +134,14 @@ class Palette {
 
   list(keep) {
     const typed = this.input.value.trim()
-    const items = [...this.data.items.filter((item) => !(item.kind === "Features" || item.kind === "Incidents")), ...(this.more ?? [])]
+    const views = pinned().map(({ name, go }) => ({ kind: "Pinned views", t: name, hint: "Delete unpins", go }))
+    const items = [...views, ...this.data.items.filter((item) => !(item.kind === "Features" || item.kind === "Incidents")), ...(this.more ?? [])]
     const chosen = keep ? this.place : 0
     this.shown = found(items, typed)
     if (typed) this.shown.push({ kind: "Case", t: `Find the case ${typed}`, hint: "by id, subject or condition", find: typed })
+    if (typed && !views.some((each) => each.t === typed)) {
+      this.shown.push({ kind: "This view", t: `Pin this view as ${typed}`, hint: "in this browser", pin: typed })
+    }
     let kind
     const rows = []
     this.shown.forEach((item, place) => {
@@ -162,6 +183,10 @@ class Palette {
     } else if (event.key === "Enter") {
       event.preventDefault()
       this.go(this.place)
+    } else if (event.key === "Delete" && this.shown[this.place]?.kind === "Pinned views" && this.input.selectionStart === this.input.value.length) {
+      event.preventDefault()
+      pin(this.shown[this.place].t)
+      this.list(true)
     } else if (event.key === "?" && !this.input.value) {
       event.preventDefault()
       this.dialog.close()
@@ -174,7 +199,8 @@ class Palette {
     const item = this.shown[place]
     if (!item) return
     this.dialog.close()
-    if (item.find) this.send("find", item.find)
+    if (item.pin) pin(item.pin, this.data.here)
+    else if (item.find) this.send("find", item.find)
     else this.send("go", item.go)
   }
 
