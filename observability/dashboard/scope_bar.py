@@ -19,7 +19,8 @@ from observability.core.window import Slice
 from observability.dashboard import links, load, palette
 from observability.dashboard.scope import BIND, SPANS, TIME_KEYS, WINDOWS, YEAR, Scope, Span, address_time, parse_instant, scope_from_state
 
-INSTANTS: dict[str, Any] = {"min_value": datetime(1970, 1, 1), "max_value": datetime(2100, 1, 1), "format": "YYYY-MM-DD", "step": 3600}
+FIRST, LAST = datetime(1970, 1, 1), datetime(2100, 1, 1)
+INSTANTS: dict[str, Any] = {"min_value": FIRST, "max_value": LAST, "format": "YYYY-MM-DD", "step": 3600}
 """Options of a box for a date and time."""
 MOST_LEVELS = 24
 """Columns with at most this many levels are offered as slices; others can be typed."""
@@ -56,7 +57,8 @@ def draw_scope_bar(page: str) -> None:
             options = {"accept_new_options": True, "placeholder": "All rows", "width": 150, **hidden}
             st.selectbox("Slice", slice_options(model), index=None, key="slice", **options)
         named = model.name if model else "All models"
-        part = formatting.slice_in_words(state.get("slice")) if model and state.get("slice") else None
+        chosen = scope_from_state(state).slice
+        part = formatting.slice_in_words(str(chosen)) if chosen else None
         palette.draw_palette(page, " · ".join(filter(None, (named, state.get("version") if model else None, span, part))))
 
 
@@ -98,19 +100,21 @@ def _time_range(model: Model | None) -> str:
             for label, end_key, shown in (("From (UTC)", "from", start), ("To (UTC)", "to", end)):
                 box = f"{end_key}-box {shown}"
                 change: dict[str, Any] = {"on_change": change_date, "args": (end_key, box, start, end), **INSTANTS}
-                st.datetime_input(label, naive_utc(shown) if shown else None, key=box, **change)
-            if dates:
-                longer = (dates[0] - (dates[1] - dates[0]), dates[1])
+                st.datetime_input(label, min(max(naive_utc(shown), FIRST), LAST) if shown else None, key=box, **change)
+            earlier = shifted_dates(dates, -1) if dates else None
+            if dates and earlier:
+                longer = (earlier[0], dates[1])
                 st.button("Twice as long", icon=":material/zoom_out:", type="tertiary", key="zoom-out", on_click=set_dates, args=longer)
             if model and dates:
                 comparison_links(scope, model.name, dates)
-    why = None if dates else "The models end on different days: choose a model, or dates."
+    turned = scope.start and scope.end and scope.start >= scope.end
+    why = "The dates end before they start." if turned else "The models end on different days: choose a model, or dates."
     for key, label, icon, moved in (
         ("earlier", "Earlier: one window back", "arrow_back", dates and shifted_dates(dates, -1)),
         ("later", "Later: one window on", "arrow_forward", dates and shifted_dates(dates, 1)),
     ):
         ahead = moved is not None and key == "later" and moved[0] >= load.page_clock()
-        hint = why or ("This window ends now." if ahead else label)
+        hint = why if not dates else "This window ends now." if ahead else label
         off = moved is None or ahead
         st.button(label, icon=f":material/{icon}:", key=key, help=hint, on_click=set_dates, args=moved or (), disabled=off)
     return words
@@ -127,10 +131,14 @@ def scope_window_dates(scope: Scope) -> Dates | None:
     return dates if dates and dates[0] < dates[1] else None
 
 
-def shifted_dates(dates: Dates, windows: int) -> Dates:
-    """The dates moved by so many of their own lengths."""
-    length = (dates[1] - dates[0]) * windows
-    return dates[0] + length, dates[1] + length
+def shifted_dates(dates: Dates, windows: int) -> Dates | None:
+    """The dates moved by so many of their own lengths; None where a box cannot hold them."""
+    try:
+        length = (dates[1] - dates[0]) * windows
+        start, end = dates[0] + length, dates[1] + length
+    except OverflowError:
+        return None
+    return (start, end) if naive_utc(start) >= FIRST and naive_utc(end) <= LAST else None
 
 
 def choose_preset(span: Span) -> None:
@@ -168,13 +176,13 @@ def comparison_links(scope: Scope, model: str, dates: Dates) -> None:
     """Draw links to the comparison of these dates with earlier ones. The other pages compare with the reference or the model's past."""
     from observability.dashboard.widgets import link_button
 
-    st.caption("Pages compare with the reference. Compare with other dates:")
+    st.caption("Pages compare with the reference or the model's own past. Compare with other dates:")
     first = load.first_record(load.stream_activity(), model)
     for key, label, earlier in (
         ("previous", "Previous period", shifted_dates(dates, -1)),
-        ("year-ago", "Same weekdays a year ago", (dates[0] - YEAR, dates[1] - YEAR)),
+        ("year-ago", "Same weekdays a year ago", (dates[0] - YEAR, dates[1] - YEAR) if naive_utc(dates[0]) >= FIRST + YEAR else None),
     ):
-        if first is not None and earlier[1] > first:
+        if first is not None and earlier is not None and earlier[1] > first:
             own = {"b_from": address_time(earlier[0]), "b_to": address_time(earlier[1])}
             link_button(label, links.link_cell("", "compare", scope, **own), key=f"compare-{key}", icon="compare_arrows")
         else:

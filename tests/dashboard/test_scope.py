@@ -130,5 +130,12 @@ def test_another_page_keeps_the_time_range_unless_its_address_has_one(current: W
     assert app.session_state["window"] == "Last 28 days"
 
 
+@pytest.mark.parametrize(("start", "end"), [("1960-01-01", "2026-03-02"), ("0001-01-01", "9999-12-31"), ("2026-03-02", "2026-03-01")])
+def test_dates_that_no_box_can_hold_are_said_and_break_no_page(start: str, end: str, current: World) -> None:
+    app = opened("store", model="loan", **{"from": start, "to": end})
+    assert app.title[0].value == "Store"
+    assert app.button(key="earlier").disabled and not any(each.key == "zoom-out" for each in app.button)
+
+
 def test_models_viewed_in_this_session_are_offered_first() -> None:
     assert scope_bar.recent_models_first(["a", "b", "c"], ["c", "gone", "b"]) == ["c", "b", "a"]
