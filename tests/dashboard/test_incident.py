@@ -62,7 +62,7 @@ def unfolded(block) -> list[str]:
         import json
 
         table = json.loads(block.proto.json)
-        cells = [cell for row in table["rows"] for cell in row["cells"].values()]
+        cells = [cell for row in table.get("rows", []) for cell in row["cells"].values()]
         return [f"{cell.get('t') or ''} {cell.get('sub') or ''}" for cell in cells]
     return [str(block.value)] if block.type in ("title", "header", "subheader", "markdown", "caption") else []
 

@@ -44,5 +44,5 @@ def test_links_keep_the_scope_that_belongs_to_them(current: World, monkeypatch: 
     assert [each["t"] for each in (*tabs, *pages) if each["current"]] == ["Drift", "Input drift"]
     assert tabs[0]["go"] == {"page": "model", "parameters": {"model": "loan", "window": "Last 28 days", "slice": "sex=F"}}
     drawn.clear()
-    opened("store")
+    opened("lab")
     assert set(drawn) == {"menu"}, "a part of one page has no tabs"

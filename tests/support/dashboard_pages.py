@@ -34,7 +34,7 @@ def opened(page: str, **parameters: str) -> AppTest:
 
 def tables(app: AppTest) -> dict[str, dict]:
     """The tables of a page by their caption."""
-    found = [data for each in app.get("bidi_component") if "rows" in (data := json.loads(each.proto.json))]
+    found = [data for each in app.get("bidi_component") if {"rows", "text"} & (data := json.loads(each.proto.json)).keys()]
     return {each["caption"]: each for each in found}
 
 
@@ -53,9 +53,14 @@ FOLDED = ("expander", "expandable", "popover", "status")
 
 
 def unfolded_words(app: AppTest, *, before: str | None = None) -> int:
-    """The number of words that a page shows without a click, logged texts left out. before: only above the first element of this type."""
+    """The number of words that a page shows from its title on without a click, logged texts left out.
+
+    before: only above the first element of this type.
+    """
     total = 0
     for element in _shown(app.main):
+        if element.type == "title":
+            total = 0
         if element.type == before:
             return total
         total += sum(any(sign.isalnum() for sign in word) for word in _element_text(element).split())
