@@ -11,7 +11,8 @@ from tests.support.import_graph import ROOT, circles, import_graph, imported_nam
 
 FLOORS = (
     ("core", "observability"),
-    ("stats", "records", "incidents", "client"),
+    ("stats", "records", "incidents"),
+    ("client",),
     ("metrics", "store.types"),
     ("detection", "proofs", "store.db"),
     ("analyzers", "store.query", "store.views"),

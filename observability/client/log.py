@@ -14,9 +14,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, SupportsFloat, TypeVar
 
-from observability.client.encode import describe_error, encode_line, format_time, utc_now_text
+from observability.client.encode import RefusedError, describe_error, encode_line, format_time, utc_now_text
 from observability.client.spool import QUOTA_BYTES, SEGMENT_BYTES, SEGMENT_SECONDS, Fsync, Spool, landing_folder
 from observability.core.errors import UsageError
+from observability.records.protection import Protection, protected_line
 
 if TYPE_CHECKING:
     from observability.client.remote import RemoteSpool
@@ -87,8 +88,10 @@ class Logger:
 
     fsync: "never", "background" (at most every 0.2 s) or "always". A segment is published once it has `segment_bytes` bytes or is
     `segment_seconds` old. `sample` logs that share of predictions, chosen by their id, each with the weight 1/sample; a label is logged
-    where its prediction was. Where `quota_bytes` wait in landing, or the disk has less than `floor_bytes` free (default: 128 MB, at most 2 % of
-    the disk), records are dropped and counted (`dropped`, `last_error`) before anything of them is written. The constructor raises UsageError for a wrong option; no method raises.
+    where its prediction was. Where `quota_bytes` wait in landing, or the disk has less than `floor_bytes` free (default: 128 MB, at most
+    2 % of the disk), records are dropped and counted (`dropped`, `last_error`) before anything of them is written. Features that the
+    model's settings protect are hashed, put into buckets or dropped before that too. The constructor raises UsageError for a wrong
+    option; no method raises.
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class Logger:
         if not 0 < sample <= 1:
             raise UsageError("sample is a share of the predictions", got=sample, expected="above 0 and at most 1")
         self.sample = sample
+        self._protection = Protection(landing_folder(home).parent)
         self._spool: Spool | RemoteSpool
         if url is not None:
             self._spool = _remote_spool(home, url, token, spool, fsync, spool_bytes)
@@ -307,7 +311,13 @@ class Logger:
         read_at = record.get("feature_at")
         if isinstance(read_at, Mapping):
             record["feature_at"] = {name: format_time(value, f"feature_at.{name}") for name, value in read_at.items()}
-        return self._spool.append(encode_line(record))
+        line = encode_line(record)
+        try:
+            if record.get("model") in (rules := self._protection.rules()):
+                line = (protected_line(line[:-1], rules, self._protection.key()) or b"") + b"\n"
+        except (OSError, ValueError) as error:
+            raise RefusedError(f"the rules or the key of protected features cannot be read: {error}") from None
+        return self._spool.append(line)
 
     def _is_sampled(self, name: str) -> bool:
         """Whether the prediction `name` is in the logged share: the same in every process."""

@@ -14,6 +14,8 @@ Against = Literal["reference", "past", "level", "peers"]
 Source = Literal["input", "label", "model", "system"]
 SEVERITIES: tuple[Severity, ...] = ("act", "watch", "unknown", "ok")
 """Worst first."""
+KEPT_FILE = "findings.json"
+"""The file of a home that holds findings from one run of the dashboard to the next (monitoring/kept_findings.py)."""
 STATE_OF: dict[Severity, State] = {"act": "critical", "watch": "warning", "unknown": "unknown", "ok": "ok"}
 
 

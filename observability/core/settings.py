@@ -24,7 +24,8 @@ class ModelSettings:
     region: the region of prices and carbon intensity. pue, carbon_g_per_kwh, watts_per_core: used where no record states them.
     explanations_per_day: predictions of a day that are explained (the sample that attributions are drawn from). unit: of a regression's
     score and label, as `minutes`. class_names: words for classes, as {"1": "late"}. runbooks: what to do about an incident, in words, by
-    its leading analyzer, as "serving/drift", by its suspected source (input, label, model, system), or "all".
+    its leading analyzer, as "serving/drift", by its suspected source (input, label, model, system), or "all". protect: by feature (or
+    `subject`), keep, hash, drop, the width of buckets or their ends; applied before anything is written (records/protection.py).
     """
 
     threshold: float = 0.5
@@ -52,10 +53,11 @@ class ModelSettings:
     runbooks: dict[str, str] = field(default_factory=dict)
     importance: dict[str, float] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
+    protect: dict[str, Any] = field(default_factory=dict)
 
 
 def read_settings(path: Path, base: ModelSettings | None = None) -> ModelSettings:
-    """Settings from a TOML file with the tables [settings], [importance] and [limits]; missing keys keep `base`'s values.
+    """Settings from a TOML file with the tables [settings], [importance], [limits] and [protect]; missing keys keep `base`'s values.
 
     Raises UsageError that names the key, what was got and what was expected.
     """
@@ -71,15 +73,18 @@ def read_settings(path: Path, base: ModelSettings | None = None) -> ModelSetting
 def parse_settings(body: dict[str, Any], base: ModelSettings | None = None, where: str | None = None) -> ModelSettings:
     """Settings from a parsed TOML body."""
     base = base or ModelSettings()
-    unknown = set(body) - {"settings", "importance", "limits"}
+    unknown = set(body) - {"settings", "importance", "limits", "protect"}
     if unknown:
-        raise UsageError("unknown table", where=where, got=", ".join(sorted(unknown)), expected="[settings], [importance] or [limits]")
+        expected = "[settings], [importance], [limits] or [protect]"
+        raise UsageError("unknown table", where=where, got=", ".join(sorted(unknown)), expected=expected)
     values = {name: getattr(base, name) for name in setting_names()}
     for name, value in dict(body.get("settings", {})).items():
         values[name] = checked_setting(name, value, where)
     for table in ("importance", "limits"):
         if table in body:
             values[table] = {str(key): nonnegative_number(f"{table}.{key}", value, where) for key, value in body[table].items()}
+    if "protect" in body:
+        values["protect"] = {str(name): protection_rule(f"protect.{name}", rule, where) for name, rule in body["protect"].items()}
     total = sum(values["importance"].values())
     if total > 0:
         values["importance"] = {name: share / total for name, share in values["importance"].items()}
@@ -93,7 +98,7 @@ def setting_names() -> list[str]:
 
 def checked_setting(name: str, value: Any, where: str | None) -> Any:
     """The value of one setting in its type, or UsageError."""
-    if name not in setting_names() or name in ("importance", "limits"):
+    if name not in setting_names() or name in ("importance", "limits", "protect"):
         raise UsageError(f"unknown setting {name!r}", where=where, expected=", ".join(setting_names()))
     if name in ("immutable", "projects", "slices"):
         if not isinstance(value, list) or not all(isinstance(member, str) for member in value):
@@ -118,6 +123,20 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
     if name == "service_level_availability" and not 0 < number < 1:
         raise UsageError(f"{name} is a share between 0 and 1", where=where, got=repr(value), expected="as 0.999 for 99.9 %")
     return number
+
+
+def protection_rule(name: str, value: Any, where: str | None) -> Any:
+    """A rule of a protected feature, or UsageError: keep, hash, drop, a width above 0, or rising ends of buckets."""
+    if value in ("keep", "hash", "drop") or (_is_number(value) and value > 0):
+        return value
+    if isinstance(value, list) and len(value) > 1 and all(map(_is_number, value)) and sorted(set(value)) == value:
+        return value
+    expected = '"keep", "hash", "drop", the width of buckets (a number above 0), or their ends in rising order'
+    raise UsageError(f"{name} is no rule", where=where, got=repr(value), expected=expected)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
 
 
 def nonnegative_number(name: str, value: Any, where: str | None) -> float:

@@ -17,12 +17,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import observability
-from observability.core.finding import Finding
+from observability.core.finding import KEPT_FILE, Finding
 from observability.core.private_file import replace_private_file
 from observability.core.window import Slice, Window
 
-FILE = "findings.json"
-"""The file's name in the home."""
 MOST, MOST_IN_FILE = 512, 96
 
 
@@ -91,14 +89,14 @@ class KeptFindings:
         if state is not None and present:
             body = {"program": program_digest(), "store": list(state), "kept": present}
             with suppress(OSError, ValueError, TypeError):
-                replace_private_file(home / FILE, json.dumps(body))
+                replace_private_file(home / KEPT_FILE, json.dumps(body))
 
     def restore(self, home: Path, generations: Mapping[str, int], state: Sequence[int] | None) -> int:
         """Read what `save` wrote, if the program and the store are the same, and delete the file; gives the number of questions.
 
         state: that of the store's file before it was opened. generations: those of the store as it was opened.
         """
-        path = home / FILE
+        path = home / KEPT_FILE
         try:
             text = path.read_text(encoding="utf-8")
             path.unlink()

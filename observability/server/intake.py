@@ -11,11 +11,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from starlette.requests import Request
 
+from observability.core.errors import StoreBrokenError
 from observability.core.limits import IntakeLimits
+from observability.records.protection import Protection, protected_line
 from observability.records.values import quoted_value
 from observability.server import process_lock
 from observability.server.access import ACTING, lines_of_people, may_do
@@ -173,10 +176,21 @@ def take_records(lines: list[bytes], takes: Takes, token: str, limits: IntakeLim
     good = [line for number, line in enumerate(lines, start=1) if line.strip() and number not in wrong]
     quotas.count_records(token, len(good) + len(wrong), limits)
     if good:
+        good = protected_lines(store.home, good)
         owner.records.commit(b"\n".join(good) + b"\n", len(good))
         quotas.count_new_names(token, checked.new_models, checked.new_columns)
     rejected = [{"line": line, "reason": message} for line, (_, message) in sorted(wrong.items())]
     return Taken(len(good), rejected, Counter(reason for reason, _ in wrong.values()))
+
+
+def protected_lines(home: Path, lines: list[bytes]) -> list[bytes]:
+    """Lines with the rules of protected features applied. Raises StoreBrokenError where they cannot be read: then nothing is written."""
+    protection = Protection(home)
+    try:
+        rules = protection.rules()
+        return [protected_line(line, rules, protection.key()) or line for line in lines] if rules else lines
+    except (OSError, ValueError) as error:
+        raise StoreBrokenError("the rules or the key of protected features cannot be read", where=str(home), got=error) from error
 
 
 def _within_limits(line: bytes, number: int, limits: IntakeLimits, wrong: Wrong) -> bytes:

@@ -18,8 +18,10 @@ from typing import Any
 import duckdb
 
 from observability.core.errors import NotFoundError, StoreBrokenError, StoreDamagedError, UsageError
+from observability.core.finding import KEPT_FILE
 from observability.core.private_file import replace_private_file
 from observability.records.keyed_hash import KEY_FILE
+from observability.records.protection import FILE as PROTECTION
 from observability.store.db.database import DATABASE, FLOOR_BYTES, Database, log_path
 from observability.store.db.failures import error_summary
 from observability.store.db.keeping import DONE, note_done
@@ -30,8 +32,8 @@ from observability.store.rollup.verify import verify_rollups
 PREFIX, LIST = "backup-", "backup.json"
 """Start of the name of a backup's folder, and its list of files; in a home, LIST names the folder of its backups."""
 LEFT_OUT = (
-    "tmp", "landing", "owner.lock", "owner.json", LIST, "repairs.jsonl", "audit.jsonl", "audit.key", "accounts.lock", KEY_FILE, DONE,
-    "findings.json",
+    "tmp", "landing", "owner.lock", "owner.json", LIST, "repairs.jsonl", "audit.jsonl", "audit.key", "accounts.lock", KEY_FILE, DONE, PROTECTION,
+    KEPT_FILE,
 )  # fmt: skip
 """Files that stay where they are, whatever is restored: the audit log is only ever appended to."""
 KEPT_LANDING = ("ready", "failed")

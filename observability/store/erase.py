@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from observability.core.errors import NotFoundError, StoreDamagedError, UsageError
+from observability.core.finding import KEPT_FILE
 from observability.records.keyed_hash import home_key, key_path, keyed_hash
+from observability.records.protection import HASHED, hashed_value
 from observability.store import backup
 from observability.store.db.database import DATABASE, Database
 from observability.store.db.erasures import ErasedMatcher, Erasure, erasures, new_erasure, text_core, write_erasures
@@ -32,7 +34,18 @@ SET_ASIDE = ("damaged-", "replaced-")
 
 
 def forget_subject(store: Database, subject: str, *, by: str | None = None, progress: Progress | None = None) -> dict[str, Any]:
-    """Erase a subject everywhere, and refuse its later records.
+    """Erase a subject everywhere, and refuse its later records; where a model hashes subjects, its hash too, as `hashed` in the answer.
+
+    Returns and raises what `forget_value` does.
+    """
+    body = forget_value(store, subject, by=by, progress=progress)
+    if any(model.settings.protect.get("subject") == "hash" for model in store.catalog().models) and not HASHED.fullmatch(subject):
+        body["hashed"] = forget_value(store, hashed_value(home_key(store.home), subject), by=by, progress=progress)
+    return body
+
+
+def forget_value(store: Database, subject: str, *, by: str | None = None, progress: Progress | None = None) -> dict[str, Any]:
+    """Erase one value of `subject` everywhere, and refuse later records with it.
 
     Returns {hash, predictions: {model: n}, rows: {table: n}, texts, reviews, landing, set_aside: [file],
     backups: {rewritten: [name], removed: [name], unreachable: [folder]}, left: [sentence], bytes_before, bytes_after}. Raises UsageError
@@ -52,6 +65,7 @@ def forget_subject(store: Database, subject: str, *, by: str | None = None, prog
             say("erasing landing")
             lines = _clean_landing(store.landing, matcher, subject)
             aside = _remove_set_aside(store.home)
+            (store.home / KEPT_FILE).unlink(missing_ok=True)
             before = store.path.stat().st_size
             store.rewrite(lambda done, total: say(f"rewriting the store: {done:,} of {total:,} rows"))
             say("erasing backups")

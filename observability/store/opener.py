@@ -16,6 +16,7 @@ from observability.store.db.failures import broken_disk, error_summary, is_damag
 from observability.store.db.repairs import note_known_store
 from observability.store.duck_store import DuckStore
 from observability.store.erase import apply_erasures
+from observability.store.ingest.protected_lines import publish_rules
 from observability.store.migrations import migrate
 
 
@@ -69,6 +70,7 @@ def _opened(home: Path, memory_limit: str, threads: int | None) -> DuckStore:
     try:
         _migrate(store)
         note_known_store(home, [model.name for model in store.catalog().models])
+        publish_rules(home, store.catalog().models)
     except BaseException as error:
         store.close()
         if isinstance(error, duckdb.Error):

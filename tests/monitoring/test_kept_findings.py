@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from observability.core.finding import Finding
+from observability.core.finding import KEPT_FILE, Finding
 from observability.core.window import Slice, Window
 from observability.monitoring import kept_findings
 from observability.monitoring.kept_findings import Asked, KeptFindings
@@ -55,12 +55,12 @@ def test_what_was_saved_comes_back_as_it_was(kept: KeptFindings, tmp_path: Path)
     assert count == 2
     assert found.find(asked(), 3) == kept.find(asked(), 3)
     assert found.find(Asked(SLICED, "rows", END), 3) == ()
-    assert not (tmp_path / kept_findings.FILE).exists()
+    assert not (tmp_path / KEPT_FILE).exists()
 
 
 def test_the_file_is_readable_by_its_owner_only(kept: KeptFindings, tmp_path: Path) -> None:
     kept.save(tmp_path, {"": 3}, STATE)
-    assert (tmp_path / kept_findings.FILE).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / KEPT_FILE).stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("state", [(4096, 18), (4097, 17), None])
@@ -77,13 +77,13 @@ def test_nothing_is_taken_from_another_program(kept: KeptFindings, tmp_path: Pat
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"store": [4096, 17], "program": 3, "kept": [1]}', "\x00"])
 def test_a_file_that_cannot_be_read_is_left_out(tmp_path: Path, text: str) -> None:
-    (tmp_path / kept_findings.FILE).write_text(text)
+    (tmp_path / KEPT_FILE).write_text(text)
     assert restored(tmp_path)[1] == 0
 
 
 def test_a_damaged_finding_takes_nothing_over(kept: KeptFindings, tmp_path: Path) -> None:
     kept.save(tmp_path, {"": 3}, STATE)
-    path = tmp_path / kept_findings.FILE
+    path = tmp_path / KEPT_FILE
     body = json.loads(path.read_text())
     del body["kept"][1]["findings"][0]["start"]
     path.write_text(json.dumps(body))

@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from observability.core.errors import StoreBrokenError, UsageError
+from observability.core.finding import KEPT_FILE
 from observability.records.keyed_hash import KEY_FILE, home_key, keyed_hash
 from observability.review.sentences import erased_when
 from observability.store.db.erasures import FILE, MARK, erasures
@@ -66,6 +67,7 @@ def fill(store):
     (failed / "a.jsonl").write_text(json.dumps(prediction(subject=SUBJECT)) + "\n")
     (failed / "a.jsonl.reason").write_text(f"cannot read {SUBJECT}")
     (store.home / "damaged-20260101T000000-store.duckdb").write_text(SUBJECT)
+    (store.home / KEPT_FILE).write_text(json.dumps({"kept": [SUBJECT]}))
 
 
 def test_a_forgotten_subject_is_in_no_byte_of_the_home_and_its_backups(store, tmp_path):

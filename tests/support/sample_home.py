@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from observability.monitoring import kept_findings
+from observability.core.finding import KEPT_FILE
 
 ROOT = Path(__file__).parents[2]
 KNOWN = """
@@ -43,7 +43,7 @@ def sample_home(factory: pytest.TempPathFactory) -> Path:
                     [sys.executable, *argv], cwd=ROOT, env=environment(draft), capture_output=True, text=True, timeout=600
                 )
                 assert done.returncode == 0, done.stderr
-            assert (draft / kept_findings.FILE).exists()
+            assert (draft / KEPT_FILE).exists()
             draft.rename(home)
     return home
 

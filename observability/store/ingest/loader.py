@@ -37,6 +37,7 @@ from observability.store.ingest.landing import Segment
 from observability.store.ingest.line_counts import LineLedger
 from observability.store.ingest.parse import parse_block
 from observability.store.ingest.parse_types import LineBlock
+from observability.store.ingest.protected_lines import with_protection
 from observability.store.ingest.sensitive_features import promote_arrived_groups
 from observability.store.rollup.rollup import compact_rollups, wants_compaction
 from observability.store.types.loading import LoadDefaults, LoadReport, NewModelLimit
@@ -281,6 +282,7 @@ def _load_block(
     """
     if (erased := store.erased()) is not None:
         block = without_erased(block, erased)
+    block = with_protection(block, store.home, catalog.models, defaults.model)
     defaults = replace(defaults, new_models=_room_for_models(store, catalog))
     parsed = parse_block(writer, block, catalog, defaults, now)
     if (promoted := promote_arrived_groups(writer, parsed, catalog)) is not None:

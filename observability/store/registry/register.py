@@ -18,6 +18,7 @@ from observability.core.time import aware_utc
 from observability.store.db.catalog_store import add_columns, add_model, find_model, save_version, set_kind, set_sensitive, update_model
 from observability.store.db.database import Database
 from observability.store.ingest.parse_plan import is_numeric_text, reference_levels
+from observability.store.ingest.protected_lines import protected_table, publish_rules
 from observability.store.ingest.stage import delete_stream, insert_predictions
 from observability.store.query import attributions
 from observability.store.registry import artifacts
@@ -57,6 +58,8 @@ def register_version(
         artifacts.detect_artifact_kind(request.artifact)
     say("reading the reference")
     reference = read_request_file(request)
+    features = {**request.renames, **{column: name for column, (_, name) in (reference.nested or {}).items()}}
+    reference = replace(reference, table=protected_table(reference.table, features, settings.protect, store.home))
     say("profiling its columns")
     inference, target = infer_with_outcomes(
         reference.table, request, nested=reference.nested, threshold=settings.threshold, where=reference.name
@@ -115,6 +118,7 @@ def register_version(
             if artifact != old:
                 artifacts.discard_artifact(store.home, artifact)
         raise
+    publish_rules(store.home, store.catalog().models)
     if kept and old and old != kept[0]:
         artifacts.discard_artifact(store.home, old)
     return Registration(request.model, request.version, inference.usable, sentences, inference)
@@ -279,8 +283,11 @@ def update_settings(store: Database, name: str, settings: ModelSettings) -> list
             store.catalog().model(name)
             raise NotFoundError(f"model {name!r} is not in the store")
         update_model(writer, model.key, settings=settings)
-        if model.task != "binary" or settings.threshold == model.settings.threshold:
-            return []
-        rebuild_rollups(writer, name, threads=store.threads)
+        rebuilt = model.task == "binary" and settings.threshold != model.settings.threshold
+        if rebuilt:
+            rebuild_rollups(writer, name, threads=store.threads)
+    publish_rules(store.home, store.catalog().models)
+    if not rebuilt:
+        return []
     change = f"from {model.settings.threshold:g} to {settings.threshold:g}"
     return [f"The threshold of {name} changed {change}; decisions that came from it were recomputed."]

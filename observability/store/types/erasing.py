@@ -20,4 +20,5 @@ def forgotten_lines(body: dict[str, Any]) -> list[str]:
         f"Not erased: backups in {folder}, which is not there. Give the command again when it is." for folder in backups["unreachable"]
     ]
     lines += [f"Left: {sentence}." for sentence in body["left"]]
+    lines += ["Its hashed form:", *(f"  {line}" for line in forgotten_lines(body["hashed"]))] if "hashed" in body else []
     return [*lines, f"The store was rewritten. Later records of it are refused. Its keyed hash in erasures.jsonl: {body['hash']}."]

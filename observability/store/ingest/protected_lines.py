@@ -1,0 +1,97 @@
+"""Applies the rules of protected features to lines before they are parsed, so that no value of theirs reaches the store."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from observability.core.catalog import Model
+from observability.core.errors import StoreBrokenError
+from observability.core.private_file import replace_private_file
+from observability.records.keyed_hash import home_key, key_path
+from observability.records.protection import FILE, Rules, protected_line, protected_value
+from observability.store.ingest.parse_types import LineBlock, RefusedLine
+
+UNREADABLE = "the line is no JSON object; its text is not kept, since it names a protected feature"
+
+
+def protection_rules(models: tuple[Model, ...]) -> Rules:
+    """The rules of every model that has any."""
+    return {model.name: model.settings.protect for model in models if model.settings.protect}
+
+
+def publish_rules(home: Path, models: tuple[Model, ...]) -> None:
+    """Write the rules for the SDK and HTTP, where they changed, and make the key. Raises StoreBrokenError."""
+    rules = protection_rules(models)
+    text = json.dumps(rules, sort_keys=True)
+    try:
+        path = home / FILE
+        if rules:
+            _key(home)
+        if (path.read_text(encoding="utf-8") if path.exists() else "{}") != text:
+            replace_private_file(path, text)
+    except OSError as error:
+        raise StoreBrokenError("the rules of protected features cannot be written", where=str(home / FILE), got=error.strerror) from error
+
+
+def with_protection(block: LineBlock, home: Path, models: tuple[Model, ...], default_model: str | None = None) -> LineBlock:
+    """The block with protected values in its lines; a line that cannot be read and names a protected feature is refused without its text.
+
+    default_model: of lines that name none.
+    """
+    rules = protection_rules(models)
+    if not rules:
+        return block
+    key = _key(home)
+    is_bytes = isinstance(block.raw, bytes)
+    if isinstance(block.raw, bytes):
+        lines = block.raw.split(b"\n")
+    else:
+        lines = [(text or "").encode("utf-8", "surrogatepass") for text in block.raw.to_pylist()]
+    names = [json.dumps(name)[1:-1].encode() for own in rules.values() for name in own]
+    needles = (
+        [b""]
+        if default_model in rules
+        else [*names, *(form for name in rules for form in {name.encode(), json.dumps(name)[1:-1].encode()})]
+    )
+    refused = [replace(line, raw="") if _holds(line.raw.encode("utf-8", "surrogatepass"), names) else line for line in block.refused]
+    for place, line in enumerate(lines):
+        if not line.strip() or not _holds(line, needles):
+            continue
+        protected = protected_line(line, rules, key, default_model)
+        if protected is None and _holds(line, names):
+            refused.append(RefusedLine(block.first_line + place, "", "not_json", UNREADABLE))
+            protected = b""
+        lines[place] = line if protected is None else protected
+    raw = b"\n".join(lines) if is_bytes else b"".join(line + b"\n" for line in lines)
+    return replace(block, raw=raw, refused=tuple(refused))
+
+
+def _holds(line: bytes, needles: list[bytes]) -> bool:
+    return any(needle in line for needle in needles)
+
+
+def protected_table(table: pa.Table, names: dict[str, str], rules: dict[str, object], home: Path) -> pa.Table:
+    """A reference with its protected columns changed or dropped. names: of columns, their names as features, where they differ."""
+    if not rules:
+        return table
+    key = _key(home)
+    for column in table.column_names:
+        rule = rules.get(names.get(column, column), "keep")
+        if rule == "drop":
+            table = table.drop_columns([column])
+        elif rule != "keep":
+            kind = pa.string() if rule == "hash" else pa.float64()
+            values = [protected_value(rule, value, key) for value in table[column].to_pylist()]
+            table = table.set_column(table.column_names.index(column), column, pa.array(values, kind))
+    return table
+
+
+def _key(home: Path) -> bytes:
+    try:
+        return home_key(home)
+    except (OSError, ValueError) as error:
+        raise StoreBrokenError(
+            "the key of protected features cannot be read, so nothing is loaded", where=str(key_path(home)), got=error
+        ) from error

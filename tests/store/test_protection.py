@@ -1,0 +1,105 @@
+"""A protected feature reaches no file of the home by the SDK, HTTP, `load`, landing or registration; equal values stay equal."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from observability.client.log import Logger
+from observability.core.errors import UsageError
+from observability.core.limits import IntakeLimits
+from observability.core.settings import parse_settings
+from observability.records.keyed_hash import KEY_FILE, home_key
+from observability.records.protection import FILE, HASHED, hashed_value, protected_record
+from observability.server import intake, process_lock
+from observability.store.ingest.loader import load_files, load_landing
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
+from tests.store.conftest import land, query
+from tests.store.test_erase import found_in
+from tests.support.record_lines import AT
+
+RULES = "[protect]\nemail = 'hash'\nname = 'drop'\nage = 10\nincome = [0, 1000, 5000]\nsubject = 'hash'\n"
+SECRETS = ("ada@example.org", "Lovelace", "ada-king")
+
+
+def prediction(i, **fields):
+    features = {"email": SECRETS[0], "name": SECRETS[1], "age": 37, "income": 4200.5, "job": "cook"} | fields.pop("features", {})
+    return {"kind": "prediction", "id": f"p{i}", "at": AT, "model": "loan", "version": "1", "score": 0.5, "subject": SECRETS[2],
+            "features": features, **fields}  # fmt: skip
+
+
+@pytest.fixture
+def registered(store, tmp_path):
+    (tmp_path / "settings.toml").write_text(RULES)
+    rows = [f"{SECRETS[0]},{SECRETS[1]},{20 + i},{i * 50},cook,{i % 2},{i / 80}" for i in range(80)]
+    (tmp_path / "reference.csv").write_text("\n".join(["email,name,age,income,job,label,score", *rows]))
+    request = RegistrationRequest(
+        model="loan", version="1", task="binary", reference=tmp_path / "reference.csv", label="label", score=("score",),
+        settings=tmp_path / "settings.toml",
+    )  # fmt: skip
+    store.register(request)
+    return store
+
+
+def test_no_road_lets_a_protected_value_in(registered, tmp_path, monkeypatch):
+    store = registered
+    log = Logger(store.home)
+    fields = {name: value for name, value in prediction(0).items() if name != "kind"}
+    assert log.prediction(**fields) == "p0" and log.dropped == 0
+    log.flush()
+    owner = process_lock.Owner(store.home, process_lock.Lock(-1), store)
+    monkeypatch.setattr(process_lock, "_current", owner)
+    assert intake.take_records([json.dumps(prediction(1)).encode()], "any", "token", IntakeLimits()).accepted == 1
+    owner.records.publish()
+    assert found_in(store.home / "landing", *SECRETS) == []
+    land(store, prediction(2), json.dumps(prediction(3)).encode()[:-1], prediction(4, score="high"))
+    report = load_landing(store)
+    assert (report.stored, report.rejected) == (3, 2)
+    (tmp_path / "more.csv").write_text(f"id,at,score,email,name,age,income,job\nc1,{AT},0.5,{SECRETS[0]},{SECRETS[1]},37,4200.5,cook\n")
+    assert load_files(store, [tmp_path / "more.csv"], LoadDefaults(kind="prediction", model="loan", version="1")).stored == 1
+    store.cursor().execute("CHECKPOINT")
+    outside = [place for place in found_in(store.home, *SECRETS) if not place.startswith("20240101T")]  # a segment of another writer
+    assert outside == []
+    columns = {column.name: column.column for column in store.catalog().model("loan").columns}
+    assert "name" not in columns
+    picked = ", ".join(columns[name] for name in ("email", "age", "income"))
+    rows = query(store, f"SELECT DISTINCT {picked} FROM predictions_1 WHERE id IN ('p0', 'p1', 'p2', 'c1')")
+    assert rows == [(hashed_value(home_key(store.home), SECRETS[0]), 30.0, 1000.0)]
+    assert query(store, f"SELECT count(DISTINCT {columns['email']}) FROM predictions_1") == [(1,)], "the reference is hashed alike"
+    assert HASHED.fullmatch(query(store, "SELECT DISTINCT subject FROM predictions_1 WHERE subject IS NOT NULL")[0][0])
+    (erased := store.forget(SECRETS[2]))["hashed"]
+    assert erased["hashed"]["predictions"] == {"loan": 3} and query(store, "SELECT count(*) FROM predictions_1 WHERE id = 'p0'") == [(0,)]
+    store.backup(tmp_path / "backups")
+    assert not list((tmp_path / "backups").rglob(KEY_FILE))
+
+
+def test_without_its_key_a_protected_record_is_not_written(registered):
+    (registered.home / KEY_FILE).write_text("no key")
+    log = Logger(registered.home)
+    log.prediction(**{name: value for name, value in prediction(0).items() if name != "kind"})
+    log.flush()
+    assert log.dropped == 1 and "protected" in str(log.last_error)
+    assert found_in(registered.home / "landing", *SECRETS) == []
+
+
+def test_rules_applied_twice_change_nothing_more():
+    rules, key = {"loan": parse_settings({"protect": {"email": "hash", "name": "drop", "age": 10, "income": [0, 1000]}}).protect}, b"k" * 32
+    once = protected_record(prediction(0, features={"age": -3, "income": 9e9, "email": 12.0}), rules, key)
+    assert protected_record(once, rules, key) == once
+    assert once["features"] == {"email": hashed_value(key, 12), "age": -10.0, "income": 1000.0, "job": "cook"}
+    assert protected_record(prediction(0, features={"age": "old", "income": None}), rules, key)["features"]["age"] is None
+    assert protected_record({"kind": "label", "model": "other"}, rules, key) == {"kind": "label", "model": "other"}
+
+
+@pytest.mark.parametrize("rule", ["mask", 0, -1, [3], [3, 1], True, {"a": 1}])
+def test_a_rule_that_is_none_is_named(rule):
+    with pytest.raises(UsageError, match=r"protect.age"):
+        parse_settings({"protect": {"age": rule}})
+
+
+def test_rules_are_published_and_taken_back(registered):
+    assert json.loads((registered.home / FILE).read_text())["loan"]["age"] == 10
+    model = registered.catalog().model("loan")
+    registered.update_settings("loan", replace(model.settings, protect={}))
+    assert json.loads((registered.home / FILE).read_text()) == {}
