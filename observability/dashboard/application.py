@@ -188,6 +188,8 @@ def keep_findings_known(holder: process_lock.Owner) -> None:
     from observability.dashboard import background_findings, load
 
     background_findings.kept_findings(holder.store).restore(holder.home, holder.generations, holder.found)
+    with contextlib.suppress(Exception):
+        health.store_status(holder.store)  # counted once, so that the first status over HTTP does not wait
     seen: tuple[int, datetime] | None = None
     pause = 0.0
     while not holder.stopping.wait(pause):
