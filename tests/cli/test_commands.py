@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -200,7 +201,7 @@ def test_a_package_that_is_missing_inside_a_command_ends_with_exit_2(tmp_path: P
         raise ModuleNotFoundError("No module named 'shap'", name="shap")
 
     monkeypatch.setitem(commands.COMMANDS, "explain", absent)
-    outcome = execute(None, ["explain"], lambda text: None)
+    outcome = execute(SimpleNamespace(home=tmp_path), ["explain"], lambda text: None)
     one_sentence(Done(outcome.exit_code, outcome.out, outcome.error), 2, "shap")
 
 
