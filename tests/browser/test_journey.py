@@ -1,5 +1,7 @@
 """A person finds the failing model and its fault by clicks only."""
 
+import re
+
 import pytest
 from playwright.sync_api import Locator, Page
 
@@ -87,7 +89,7 @@ def test_an_incident_on_the_first_page_leads_to_its_page_and_on_to_what_its_find
     page.wait_for_url("**/incident?**id=**")
     settle(page)
     said(page, "Suspected source")
-    page.get_by_text("related findings").click()
+    page.get_by_text(re.compile(r"^\d+ related findings$")).click()
     table = page.get_by_role("table", name="Related findings, worst first")
     assert table.get_by_role("link").count() > 7, "what is folded on the first page is unfolded here"
     table.get_by_role("link").filter(has_text="moved").first.click()
