@@ -146,11 +146,14 @@ def streamlit_document() -> str:
 
 @cache
 def content_policy() -> str:
-    """The content security policy of every page; Streamlit sets none. Inline scripts are those of the document, by their hashes."""
+    """The content security policy of every page; Streamlit sets none. Inline scripts are those of the document, by their hashes.
+
+    Parallel coordinates are drawn with WebGL, for which plotly compiles functions: without `unsafe-eval` it says that there is no WebGL.
+    """
     scripts = re.findall(r"<script>(.*?)</script>", streamlit_document(), re.DOTALL)
     hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts)
     return (
-        f"default-src 'self'; script-src 'self' blob: {hashes}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+        f"default-src 'self'; script-src 'self' 'unsafe-eval' blob: {hashes}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
         "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
         "frame-ancestors 'self'"
     )

@@ -46,6 +46,8 @@ VIEWS = {
     "review": "/review",
     "changes": "/changes?window=Everything",
     "alerts": "/alerts",
+    "incident": "/incident?model=flights-late&id=97971f2bf2656738",
+    "actions": "/actions",
     "rules": "/rules?model=flights-delay",
     "store": "/store",
     "access": "/access",

@@ -164,7 +164,7 @@ def test_a_fault_of_labelling_is_planted_and_told_day_by_day(desk: Dashboard, vi
     [
         (f"/requests?model=eta&{DATES}", "Bursts cannot be detected without"),
         (f"/slices?model=eta&{DATES}", f"{7 * A_DAY:,}"),
-        (f"/why_changed?model=eta&{DATES}", "eta"),
+        (f"/why_changed?model=eta&{DATES}", "covariate shift and concept drift cannot be separated"),
         (f"/batches?{DATES}", "7 batches of 1 source"),
         (f"/cleaning?{DATES}", "963"),
         (f"/datasets?{DATES}", "963"),

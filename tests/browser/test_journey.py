@@ -75,7 +75,8 @@ def test_a_slice_of_the_worst_level_is_one_click_away(fleet: Dashboard, visit: V
 
     table.get_by_role("link").first.click()
     page.wait_for_url(f"**slice=carrier%3D{worst}**")
-    said(page, f"carrier = {worst} ")
+    settle(page)
+    assert page.get_by_role("combobox", name="Slice").input_value() == f"carrier={worst}"
     said(page, f"Mean absolute error {errors.loc[worst, 'mean']:.3g} ")
     assert page.get_by_role("combobox", name="Column").input_value() == "carrier"
 

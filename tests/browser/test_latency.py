@@ -44,9 +44,9 @@ def test_the_scale_stands_in_the_address_and_a_replica_becomes_the_slice(fleet: 
     page.wait_for_url("**log=true**")
     settle(page)
     page.get_by_role("link", name="worker-2", exact=True).click()
-    said(page, "replica = worker-2")
+    page.wait_for_url("**slice=replica*worker-2**")
     settle(page)
-    assert "slice=replica%3Dworker-2" in page.url or "slice=replica=worker-2" in page.url
+    assert page.get_by_role("combobox", name="Slice").input_value() == "replica=worker-2"
     assert "requests, none failed." in words(page)
 
 

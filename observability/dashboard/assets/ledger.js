@@ -288,7 +288,7 @@ function table(data, go, state, act) {
   data.columns.forEach((column, place) => {
     const title = html("th", column.align ?? "", data.sort ? undefined : column.label)
     title.scope = "col"
-    if (data.sort) title.append(sorter(column.label, place, grid, data, state))
+    if (data.sort && column.label) title.append(sorter(column.label, place, grid, data, state))
     if (column.help) title.title = column.help
     if (column.width) title.style.width = column.width
     if (column.width && column.strong) title.style.minWidth = column.width
