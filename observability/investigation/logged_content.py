@@ -2,9 +2,11 @@
 
 import base64
 import binascii
+import io
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -30,7 +32,9 @@ FEWEST_WORDS, FEWEST_FEATURE_WORDS = 3, 6
 """Words from which a field of another name, and a feature that is no level of the reference, count as a text."""
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp")
 SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM")
-MOST_IMAGES, MOST_IMAGE_BYTES = 4, 10 * 1024**2
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
+MOST_IMAGES, MOST_IMAGE_BYTES, MOST_PIXELS = 4, 10 * 1024**2, 40_000_000
+TOO_MANY_PIXELS = "The image has more than 40 million pixels."
 WEB = re.compile(r"https?://", re.IGNORECASE)
 FOLDERS = "OBSERVABILITY_IMAGES"
 """The environment variable with the folders whose images may be shown, separated like those of PATH."""
@@ -139,16 +143,32 @@ def image_bytes(image: LoggedImage, folders: Sequence[Path]) -> tuple[bytes | No
     webp = content[:4] == b"RIFF" and content[8:12] == b"WEBP"
     if not (webp or content.startswith(SIGNATURES)):
         return None, "This is not a PNG, JPEG, GIF, WebP or BMP image."
-    return content, ""
+    problem = _image_problem(content)
+    return (None, problem) if problem else (content, "")
+
+
+def _image_problem(content: bytes) -> str:
+    """Why an image cannot be drawn, as a sentence; "" where it can. Only the first picture of an animation is looked at."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                return TOO_MANY_PIXELS
+            image.load()
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return TOO_MANY_PIXELS
+    except Exception:  # the decoders raise errors of many kinds for damaged files
+        return "The image is damaged and cannot be drawn."
+    return ""
 
 
 def _inside(name: str, folders: Sequence[Path]) -> Path | None:
     """The file of a path, absolute or relative to a folder, with links resolved; None where it is in none of the folders."""
-    if "\x00" in name:
-        return None
     for folder in folders:
         root = folder.resolve()
-        path = (root / name.removeprefix("file://")).resolve()
-        if path.is_relative_to(root) and path.is_file():
-            return path
+        with suppress(OSError, ValueError, RuntimeError):  # a name that no file can have, or links in a circle
+            path = (root / name.removeprefix("file://")).resolve()
+            if path.is_relative_to(root) and path.is_file():
+                return path
     return None

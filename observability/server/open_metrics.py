@@ -6,6 +6,7 @@ from typing import Any
 import observability
 from observability.core import telemetry
 from observability.server import process_lock
+from observability.server.access import ACTING, guarded_store, may_do
 from observability.server.health import store_status
 
 MEDIA_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -15,9 +16,12 @@ Samples = Iterable[tuple[Labels, float | int | None]]
 
 
 def open_metrics_text() -> str:
-    """All metrics of this process and its store. A value that is unknown is left out."""
+    """All metrics of this process and its store, and of the models that the holder of the request's token may see.
+
+    A value that is unknown is left out.
+    """
     owner = process_lock.current()
-    status = store_status(owner.store)
+    status = store_status(guarded_store(owner.store, ACTING.get()))
     lines = [
         *_metric("build", "info", "Version of the product.", [({"version": observability.__version__}, 1)]),
         *_ingest(owner),
@@ -75,7 +79,8 @@ def _store(status: Mapping[str, Any]) -> list[str]:
 
 def _models(owner: process_lock.Owner, status: Mapping[str, Any]) -> list[str]:
     watching = owner.watching
-    checked = {} if watching is None else dict(watching.models)
+    known = {} if watching is None else dict(watching.models)
+    checked = {name: model for name, model in known.items() if may_do(ACTING.get(), "read", name)}
     incidents = [
         ({"model": name, "severity": severity}, model.incidents.get(severity, 0))
         for name, model in sorted(checked.items())

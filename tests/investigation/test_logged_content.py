@@ -1,6 +1,8 @@
 """Is a logged text found, is an image read only inside of allowed folders and only where it is one, and is nothing fetched?"""
 
 import base64
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +90,34 @@ def test_what_is_not_shown_says_why(source: str, kind: str, why: str) -> None:
     (image,) = logged_images(text_row({"photo": source}))
     content, reason = image_bytes(image, ())
     assert image.kind == kind and content is None and why in reason
+
+
+def large_png(side: int) -> bytes:
+    """The head of a PNG of side times side pixels, and none of its pixels."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    return PIXEL[:8] + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head)) + PIXEL[33:]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"BM", "damaged"),
+        (b"GIF89a<script>alert(1)</script>", "damaged"),
+        (PIXEL[:40], "damaged"),
+        (large_png(7_000), "more than 40 million pixels"),
+        (large_png(60_000), "more than 40 million pixels"),
+    ],
+)
+def test_an_image_that_cannot_be_drawn_says_why(content: bytes, why: str) -> None:
+    (image,) = logged_images(text_row({"photo": "data:image/png;base64," + base64.b64encode(content).decode()}))
+    found, reason = image_bytes(image, ())
+    assert found is None and why in reason
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".png", "\ud800.png", "a\x00.png"])
+def test_a_name_that_no_file_can_have_is_no_failure(name: str, tmp_path: Path) -> None:
+    (image,) = logged_images(text_row({"photo": name}))
+    assert image_bytes(image, (tmp_path,))[0] is None
 
 
 def test_an_image_in_the_log_is_shown() -> None:

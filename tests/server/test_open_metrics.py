@@ -85,6 +85,18 @@ def test_what_happened_is_counted_and_the_text_is_valid(site):
     assert site("GET", "/metrics", "write").status == 403
 
 
+def test_a_token_for_one_model_gets_the_metrics_of_that_model_alone(site):
+    lines = [json.dumps({**prediction(), "model": model}).encode() for model in ("loan", "salaries")]
+    assert site("POST", "/api/v1/records", "write", b"\n".join(lines)).status == 202
+    site.owner.load_once()
+    site.owner.watching = Watching(models={name: WatchedModel({"act": 1}, 0.5) for name in ("loan", "salaries")})
+    _, text = tokens.create(site.owner.home, "read", role="viewer", models=["loan"])
+    told = ask_routes(api.routes(), "GET", "/metrics", text).body.decode()
+    assert told.count('model="loan"') == 4
+    assert "salaries" not in told
+    assert "salaries" in site("GET", "/metrics", "read").body.decode()
+
+
 def test_counts_are_given_again_only_while_records_wait(site):
     owner = site.owner
     first = owner.store.status()
