@@ -448,16 +448,25 @@ def changed_settings(before: "ModelSettings", after: "ModelSettings") -> frozens
     return frozenset(name for name in new if old[name] != new[name])
 
 
-def lines_of_people(lines: Sequence[bytes], known: Container[int]) -> dict[int, str]:
-    """The lines that hold what people say (verdicts, decisions, alerts …), by their number from 1, each with why it is rejected.
+def refused_lines(person: Person, lines: Sequence[bytes], known: Container[int]) -> dict[int, str]:
+    """The lines that a person or token may not send, by their number from 1, each with why it is rejected.
 
-    known: lines that are rejected already; the others are records.
+    What people say (verdicts, decisions, alerts …) needs the action `write`, for its model where it names one. A token for some models
+    sends records of these models alone; records that name no model are taken. known: lines that are rejected already; the others are
+    records.
     """
+    if may_do(person, "write"):
+        return {}
     found = {}
     for number, line in enumerate(lines, start=1):
-        if number in known or not (b'"author"' in line or b'"message"' in line or b"\\u" in line):
+        if number in known or not line.strip():
             continue
-        kind = KINDS.get(str(json.loads(line).get("kind")))
-        if kind is not None and (kind.name == "message" or "author" in kind.fields):
+        if not (person.models or b'"author"' in line or b'"message"' in line or b"\\u" in line):
+            continue
+        record = json.loads(line)
+        kind, model = KINDS.get(str(record.get("kind"))), record.get("model")
+        if person.models and model is not None and str(model) not in dict(person.models):
+            found[number] = f"the token is not for the model {str(model)[:100]!r}"
+        elif kind is not None and (kind.name == "message" or "author" in kind.fields) and not may_do(person, "write", model):
             found[number] = f"a {kind.name} is written by people: send it with a token of the role analyst"
     return found

@@ -21,7 +21,7 @@ from observability.core.limits import IntakeLimits
 from observability.records.protection import Protection, protected_line
 from observability.records.values import quoted_value
 from observability.server import process_lock
-from observability.server.access import ACTING, lines_of_people, may_do
+from observability.server.access import ACTING, refused_lines
 
 GZIP_MAGIC = b"\x1f\x8b"
 DROPPED_HEADER = "observability-dropped"
@@ -171,8 +171,7 @@ def take_records(lines: list[bytes], takes: Takes, token: str, limits: IntakeLim
             {"Retry-After": str(math.ceil(wait))},
         )
     wrong |= {line: (reason, message) for line, reason, message in checked.rejected}
-    if not may_do(ACTING.get(), "write"):
-        wrong |= {number: ("not_allowed", message) for number, message in lines_of_people(lines, wrong).items()}
+    wrong |= {number: ("not_allowed", message) for number, message in refused_lines(ACTING.get(), lines, wrong).items()}
     good = [line for number, line in enumerate(lines, start=1) if line.strip() and number not in wrong]
     quotas.count_records(token, len(good) + len(wrong), limits)
     if good:

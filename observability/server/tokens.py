@@ -31,7 +31,7 @@ _writing = threading.Lock()
 @dataclass(frozen=True)
 class Token:
     """A stored token. created_at: RFC 3339, UTC. sha256: hash of the whole token. role: None for the scope's own (see `token_person`).
-    models: the only models that it may read, empty for all.
+    models: the only models that it may read, or send records of, empty for all.
     """
 
     id: str

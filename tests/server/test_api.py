@@ -209,6 +209,28 @@ def test_a_token_may_be_for_one_model(site: Site) -> None:
     assert site.ask("GET", "/api/v1/findings?model=loan", text).status == 404
 
 
+def test_a_token_for_one_model_sends_records_of_that_model_alone(site: Site) -> None:
+    verdict = {"kind": "verdict", "verdict": "v", "at": iso(START), "model": "price", "prediction": "p", "author": "ann", "source": "input"}
+    batch = {"kind": "batch", "batch": "b", "at": iso(START), "source": "s", "rows": 1}
+    sent = [
+        GOOD,
+        {**GOOD, "model": "loan", "features": {}, "score": 0.5},
+        {**GOOD, "model": "unheard"},
+        batch,
+        verdict,
+        {**verdict, "model": "loan"},
+    ]
+    body = json.dumps(sent).encode()
+
+    def rejected(token: str) -> list[int]:
+        return [each["line"] for each in site.ask("POST", "/api/v1/records", token, body).json()["rejected"]]
+
+    assert GOOD["model"] == "price"
+    assert rejected(tokens.create(site.home, "write", models=["price"])[1]) == [2, 3, 5, 6]
+    assert rejected(tokens.create(site.home, "write", role="analyst", models=["price"])[1]) == [2, 3, 6]
+    assert rejected(site.write) == []
+
+
 def test_what_people_say_needs_a_token_of_an_analyst_where_people_sign_in(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     from observability.server import access_settings
 
