@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 KEEP = 600.0
 """Seconds after which findings are computed again where the store has changed."""
 MOST = 256
-Key = tuple[str, Window]
+Key = tuple[str, int, Window]
+"""The home, how often its store was rewritten, and the window: findings from before something was removed are not shown after it."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def kept_findings(store: "Store") -> KeptFindings:
 
 def sampled_findings(store: "Store", window: Window, now: datetime, *, wait: bool = False) -> tuple[Finding, ...]:
     """Findings of these analyzers in a window that are known by now. wait: compute them now where none are known."""
-    key, generation = (str(store.home), window), model_generation(store.generations, window.model)
+    key, generation = _key(store, window), model_generation(store.generations, window.model)
     kept = kept_findings(store).find(Asked(window, "rows", window.end), generation)
     with _lock:
         if key not in _finished and kept is not None:
@@ -68,9 +69,13 @@ def sampled_findings(store: "Store", window: Window, now: datetime, *, wait: boo
 
 def sampled_findings_pending(store: "Store", window: Window) -> bool:
     """Whether findings of a window are being computed for the first time."""
-    key = str(store.home), window
+    key = _key(store, window)
     with _lock:
         return key in _under_way and key not in _finished
+
+
+def _key(store: "Store", window: Window) -> Key:
+    return str(store.home), store.rewrites, window
 
 
 def compute_sampled_findings(store: "Store", window: Window, now: datetime, key: Key) -> tuple[Finding, ...]:

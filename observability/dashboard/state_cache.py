@@ -74,7 +74,8 @@ def model_stamp(model: str) -> Stamp:
 def displayed_state() -> DisplayedState:
     """The state that pages read now; see `store_stamp`."""
     current, instant = owned_store(), time.monotonic()
-    models, generation = dict(current.generations), current.generation
+    generation = current.generation  # before those of the models: what is counted meanwhile is seen the next time
+    models = dict(current.generations)
     awaited = generation - current.unhurried
     shown = _DISPLAYED.get(current)
     if shown is None:

@@ -203,6 +203,7 @@ METHODS: dict[str, StoreMethod] = {
     "generation": READ,
     "generations": READ,
     "unhurried": READ,
+    "rewrites": READ,
     "loading": READ,
     "landing": READ,
     "snapshot": READ,

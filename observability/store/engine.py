@@ -101,6 +101,8 @@ class Store(Engine, Protocol):
     """`generation` after the last commit about a model's own rows, by its name; under "" after the last that may concern all."""
     unhurried: int
     """How many of those commits were made inside `in_background`."""
+    rewrites: int
+    """How often the store's file was rewritten, so that nothing of what was removed is left in it."""
     loading: "threading.Lock"
     """Held while landing is being loaded."""
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from observability.core.errors import NotFoundError, StoreDamagedError, UsageError
-from observability.core.finding import KEPT_FILE
 from observability.records.keyed_hash import home_key, key_path, keyed_hash
 from observability.records.protection import HASHED, hashed_value
 from observability.store import backup
@@ -65,7 +64,6 @@ def forget_value(store: Database, subject: str, *, by: str | None = None, progre
             say("erasing landing")
             lines = _clean_landing(store.landing, matcher, subject)
             aside = _remove_set_aside(store.home)
-            (store.home / KEPT_FILE).unlink(missing_ok=True)
             before = store.path.stat().st_size
             store.rewrite(lambda done, total: say(f"rewriting the store: {done:,} of {total:,} rows"))
             say("erasing backups")

@@ -3,7 +3,7 @@
 import threading
 import time
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,16 @@ from observability.core.analyzer import Analyzer, Ask, Context
 from observability.core.finding import Finding
 from observability.core.questions import Sample
 from observability.core.window import Window
-from observability.dashboard import background_findings, load
+from observability.dashboard import background_findings, load, state_cache
 from observability.dashboard.scope import Scope
 from observability.monitoring import check
 from observability.monitoring.check import Reads
+from observability.server import process_lock
+from observability.store.db.database import Database
 from observability.store.engine import Store
-from tests.support.dashboard_world import World
+from tests.dashboard.conftest import land
+from tests.support.dashboard_world import END, World
+from tests.support.record_lines import prediction
 
 GATE = threading.Event()
 
@@ -76,6 +80,45 @@ def test_check_reads_everything_or_what_it_is_told(slow: World) -> None:
         for reads in ("all", "counts", "rows")
     }
     assert said == {"all": 1, "counts": 0, "rows": 1}
+
+
+def test_findings_of_a_removed_model_are_not_shown_of_another_with_its_name(
+    empty: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(check, "discover", lambda: (SLOW,))
+    window = Window("loan", END - timedelta(days=7), END)
+    records = [{**prediction(number), "at": (END - timedelta(hours=number + 1)).isoformat()} for number in range(3)]
+    GATE.set()
+    land(empty, records, tmp_path)
+    assert [each.value for each in background_findings.sampled_findings(empty, window, END, wait=True)] == [3.0]
+    empty.remove_model("loan")
+    land(empty, records[:1], tmp_path)
+    GATE.clear()
+    shown = background_findings.sampled_findings(empty, window, END)
+    GATE.set()
+    assert shown == ()
+    assert [each.value for each in background_findings.sampled_findings(empty, window, END, wait=True)] == [1.0]
+
+
+def test_a_change_between_two_looks_at_the_state_is_seen_at_the_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class ChangingStore:
+        """A store that commits just after its state was looked at for the first time."""
+
+        home, unhurried, number, looks = tmp_path, 0, 1, 0
+
+        def look(self) -> int:
+            found = self.number
+            self.looks += 1
+            self.number += self.looks == 1
+            return found
+
+        generation = property(look)
+        generations = property(lambda self: {"": self.look()})
+
+    changing = ChangingStore()
+    monkeypatch.setattr(process_lock, "current_store", lambda: changing)
+    state_cache.displayed_state()
+    assert state_cache.displayed_state().models == {"": 2}
 
 
 @pytest.fixture

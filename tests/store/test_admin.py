@@ -9,6 +9,7 @@ import pytest
 
 from observability.core.catalog import Version
 from observability.core.errors import NotFoundError
+from observability.core.finding import KEPT_FILE
 from observability.core.window import Window
 from observability.store.db import catalog_store
 from observability.store.ingest import landing
@@ -136,12 +137,14 @@ def test_a_removed_model_leaves_nothing_behind(store, landed):
     artifact = store.home / "artifacts" / "model.txt"
     artifact.parent.mkdir()
     artifact.write_text("trees")
+    (store.home / KEPT_FILE).write_text("findings about loan")
     with store.write() as writer:
         catalog_store.save_version(writer, 1, Version("1", artifact="artifacts/model.txt"))
     done = admin.remove_model(store, "loan")
     assert (done["predictions"], done["labels"], done["rejected"], done["artifacts"]) == (1, 1, 1, 1)
     assert [model.name for model in store.catalog().models] == ["other"]
     assert not artifact.exists()
+    assert not (store.home / KEPT_FILE).exists()
     names = [name for (name,) in query(store, "SELECT table_name FROM duckdb_tables()")]
     assert not [name for name in names if name.endswith("_1")] and "predictions_2" in names
     for table in names:

@@ -20,6 +20,7 @@ import duckdb
 
 from observability.core.catalog import Catalog
 from observability.core.errors import StoreBrokenError, StoreBusyError, StoreDamagedError
+from observability.core.finding import KEPT_FILE
 from observability.core.settings import ModelSettings
 from observability.core.view_names import quoted_identifier
 from observability.store.db.catalog_store import catalog_with_settings, read_catalog
@@ -49,7 +50,7 @@ class Database:
 
     generation: grows with every commit that changes what can be read. generations: that number as it was after the last commit about each
     model's own rows, by name, and under "" after the last that may concern all. unhurried: how many of these commits were made inside
-    `in_background`. loading: lock of the loader, so that one thread at a time loads landing. reconciled: whether the loaded segments were
+    `in_background`. rewrites: how often the file was rewritten: what was known before may tell of what was removed. loading: lock of the loader, so that one thread at a time loads landing. reconciled: whether the loaded segments were
     compared with the manifest. mended: whether damage was mended since then, so that lost segments are
     expected. counted: generation, time (monotonic) and counts of the last status. mend: called where the files turn out to be damaged as
     they are opened; they are then opened again.
@@ -59,7 +60,7 @@ class Database:
         self.home = home
         self._mend = mend
         self.mended = False
-        self.generation = self.unhurried = 0
+        self.generation = self.unhurried = self.rewrites = 0
         self.generations: dict[str, int] = {"": 0}
         self._changed: set[str] | None = None
         self._thread = threading.local()
@@ -193,8 +194,9 @@ class Database:
 
     def _count_change(self, models: set[str] | None) -> None:
         """Count a commit about some models, or about all."""
-        self.generation += 1
-        self.generations |= dict.fromkeys(models if models is not None else {""}, self.generation)
+        number = self.generation + 1
+        self.generations |= dict.fromkeys(models if models is not None else {""}, number)
+        self.generation = number  # last: who reads this number first finds the models' too
 
     def rewrite(self, progress: Callable[[int, int], object] | None = None) -> None:
         """Copy the database into a new file, which takes the place of the old one: nothing of deleted rows is left in it.
@@ -207,6 +209,7 @@ class Database:
         with self._only_writer():
             try:
                 remove_rewritten(self.home)
+                (self.home / KEPT_FILE).unlink(missing_ok=True)  # findings that may tell of what was removed
                 self._require_room_for_copy()
                 self._copy_into(draft, progress or (lambda done, total: None))
                 self._take_place(draft)
@@ -297,6 +300,7 @@ class Database:
             sync_folder(self.home)
         finally:
             self._connection = self._open()
+            self.rewrites += 1
             self._count_change(None)
 
     @contextmanager
