@@ -91,9 +91,18 @@ def require_of_person(action: Action, model: str | None = None) -> None:
     require_action(current_person(), action, model)
 
 
-def role_allows(action: Action) -> bool:
-    """Whether the person may do an action in general."""
-    return may_do(current_person(), action)
+def role_allows(action: Action, model: str | None = None) -> bool:
+    """Whether the person may do an action, about a model or in general."""
+    return may_do(current_person(), action, model)
+
+
+def reveal_masked_values(model: str, prediction: str, subject: str | None) -> None:
+    """Check that the person may have the masked values of a case, and log it; without sign-in nothing. Raises ForbiddenError."""
+    person = current_person()
+    require_action(person, "reveal", model)
+    home = process_lock.current_store().home
+    if person.source != "here":
+        audit_log.note_access(home, person.name, "revealed", what="case", model=model, prediction=prediction, subject=subject)
 
 
 def note_case_seen(prediction: str, model: str, subject: str | None) -> None:

@@ -1,5 +1,6 @@
 """Pages for somebody who has signed in: hidden models stand nowhere, names come from the sign-in, and a viewer saves nothing."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from observability.core.errors import ForbiddenError
 from observability.dashboard import load, person_name, sign_in
 from observability.dashboard.operations import access as access_page
+from observability.server import audit_log
 from observability.server.access import Person
 from tests.support.dashboard_pages import PAGES, by_name, opened, words
 from tests.support.dashboard_world import World
@@ -63,6 +65,19 @@ def test_the_page_of_access_shows_the_log_to_administrators_alone(current: World
         access_page.audit_section()
     with pytest.raises(ForbiddenError):
         sign_in.require_of_person("settings")
+
+
+def test_masked_values_are_for_administrators_and_revealing_them_is_logged(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[tuple[str, str]] = []
+    monkeypatch.setattr(audit_log, "note_access", lambda _home, author, does, **_about: logged.append((author, does)))
+    for person, allowed in ((VIEWER, False), (ANALYST, False), (Person("ada", "administrator"), True)):
+        sign(monkeypatch, person)
+        monkeypatch.setattr(sign_in, "note_case_seen", lambda *_about: None)
+        boxes = [box.label for box in opened("case", id="l40", model="loan").checkbox]
+        assert ("Show sensitive values in the file" in boxes) is allowed
+        with contextlib.nullcontext() if allowed else pytest.raises(ForbiddenError, match="reveal masked values"):
+            sign_in.reveal_masked_values("loan", "l40", None)
+    assert logged == [("ada", "revealed")]
 
 
 def test_a_viewer_changes_no_setting(current: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import frame
+from observability.dashboard import frame, sign_in
 from observability.dashboard.case import explanation, load_case
 from observability.dashboard.case.case import CasePage
 from observability.dashboard.widgets import plain_paragraph
@@ -21,7 +21,8 @@ def case_downloads(here: CasePage) -> None:
     names = ", ".join(sorted(hidden - {"subject"})[:8])
     masked = f"the subject, and the values of {names}" if names else "the subject"
     plain_paragraph(f"The case as of now, in one printable file. Masked by default: {masked}.")
-    shown = st.checkbox("Show sensitive values in the file", key=here.key("export-shown"))
+    may_reveal = sign_in.role_allows("reveal", row.model.name)
+    shown = may_reveal and st.checkbox("Show sensitive values in the file", key=here.key("export-shown"))
     name = export_case.case_file_name(here.row.id, datetime.now(UTC))
     address = here.address()  # known here, and no longer when a file is made
     with st.container(horizontal=True, gap="small"):
@@ -48,8 +49,10 @@ def customer_text(here: CasePage) -> None:
 
 
 def _frozen_case(here: CasePage, *, shown: bool) -> FrozenCase:
-    """The case as of now. shown: nothing is masked."""
+    """The case as of now. shown: nothing is masked. Raises ForbiddenError where the person may not have masked values."""
     row, held = here.row, explanation.session_contrasts(here)
+    if shown:
+        sign_in.reveal_masked_values(row.model.name, row.id, row.stored.get("subject"))
     return FrozenCase(
         here.opened.whole(),
         held.average if held and held.average else load_case.known_contrast(here.opened),
