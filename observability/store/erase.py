@@ -8,7 +8,7 @@ import getpass
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -116,17 +116,24 @@ def _begun(store: Database, key: bytes, subject: str, by: str) -> Erasure:
 
 
 def _with_waiting_ids(folder: Path, matcher: ErasedMatcher, ids: dict[str, list[str]]) -> dict[str, list[str]]:
-    """The ids with those of predictions about the subject that wait in landing or were set aside."""
-    for name in ("ready", "failed"):
+    """The ids with those of predictions about the subject that are being written, wait in landing or were set aside."""
+    for name in ("open", "ready", "failed"):  # a segment that is published meanwhile is found in `ready`
         for segment in landing.segment_files(folder / name):
-            for _, raw in landing.segment_blocks(segment.path):
-                lines = raw.split(b"\n")
-                for place in matcher.erased_lines(raw):
-                    with suppress(ValueError, AttributeError):
-                        record = json.loads(lines[place])
-                        if record.get("kind") == "prediction":
-                            ids.setdefault(str(record.get("model")), []).append(str(record.get("id")))
+            with suppress(FileNotFoundError):
+                for _, raw in landing.segment_blocks(segment.path):
+                    for record in _predictions_about(raw, matcher):
+                        ids.setdefault(str(record.get("model")), []).append(str(record.get("id")))
     return ids
+
+
+def _predictions_about(raw: bytes, matcher: ErasedMatcher) -> Iterator[dict[str, Any]]:
+    """The predictions about the subject among the lines of a buffer."""
+    lines = raw.split(b"\n")
+    for place in matcher.erased_lines(raw):
+        with suppress(ValueError, AttributeError):
+            record = json.loads(lines[place])
+            if record.get("kind") == "prediction":
+                yield record
 
 
 def _clean_landing(folder: Path, matcher: ErasedMatcher, subject: str | None = None) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from observability.client.spool import Spool
 from observability.core.errors import StoreBrokenError, UsageError
 from observability.core.finding import KEPT_FILE
 from observability.records.keyed_hash import KEY_FILE, home_key, keyed_hash
@@ -126,6 +127,21 @@ def test_later_records_of_a_forgotten_subject_are_refused(store, landed, tmp_pat
     store.cursor().execute("CHECKPOINT")
     assert found_in(store.home, SUBJECT, IDS[0], "u002d77") == []
     assert admin.storage_status(store)["erasures"]["subjects"] == 1
+
+
+def test_labels_of_a_forgotten_prediction_that_is_being_written_are_refused_too(store):
+    load_landing(store)
+    spool = Spool(store.landing, fsync="always", segment_seconds=1000)
+    for record in (prediction(id=IDS[0], subject=SUBJECT), label(id=IDS[0]), prediction(1), label(1)):
+        assert spool.append(json.dumps(record).encode() + b"\n")
+    assert [left.partition(" ")[2] for left in forget_subject(store, SUBJECT)["left"]] == [
+        "is being written; its lines are erased as they are loaded"
+    ]
+    spool.flush()
+    report = load_landing(store)
+    assert (report.stored, report.reasons) == (2, {"erased": 2})
+    store.cursor().execute("CHECKPOINT")
+    assert found_in(store.home, SUBJECT, IDS[0]) == []
 
 
 def test_an_erasure_that_was_interrupted_is_told_and_goes_on(store, landed, monkeypatch):
