@@ -129,6 +129,17 @@ def test_later_records_of_a_forgotten_subject_are_refused(store, landed, tmp_pat
     assert admin.storage_status(store)["erasures"]["subjects"] == 1
 
 
+def test_no_way_of_writing_the_json_lets_a_forgotten_subject_in(store, landed):
+    landed(prediction(id=IDS[0], subject=SUBJECT), prediction(1))
+    forget_subject(store, SUBJECT)
+    lines = [json.dumps(record) for record in (prediction(2, subject=SUBJECT), label(id=IDS[0]), prediction(3, subject="else"))]
+    escaped = [line.replace('"subject"', '"subj\\u0065ct"').replace('"id"', '"\\u0069d"').encode() for line in lines]
+    nested = json.dumps(prediction(4, subject=SUBJECT, about={"kind": "signature"})).encode()
+    signature = {"kind": "signature", **OTHERS["signature"], "subject": SUBJECT}
+    report = landed(*escaped, nested, signature)
+    assert (report.lines, report.stored, report.reasons) == (5, 2, {"erased": 3})
+
+
 def test_labels_of_a_forgotten_prediction_that_is_being_written_are_refused_too(store):
     load_landing(store)
     spool = Spool(store.landing, fsync="always", segment_seconds=1000)

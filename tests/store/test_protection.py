@@ -74,6 +74,15 @@ def test_no_road_lets_a_protected_value_in(registered, tmp_path, monkeypatch):
     assert not list((tmp_path / "backups").rglob(KEY_FILE))
 
 
+def test_names_that_are_written_with_escapes_are_protected_too(registered):
+    record = {**prediction(7), "features": {"age": 37}}
+    line = json.dumps({name: value for name, value in record.items() if name != "subject"})
+    land(registered, line.replace('"age"', '"\\u0061ge"').replace('"loan"', '"lo\\u0061n"').encode())
+    assert load_landing(registered).stored == 1
+    columns = {column.name: column.column for column in registered.catalog().model("loan").columns}
+    assert query(registered, f"SELECT {columns['age']} FROM predictions_1 WHERE id = 'p7'") == [(30.0,)]
+
+
 def test_without_its_key_a_protected_record_is_not_written(registered):
     (registered.home / KEY_FILE).write_text("no key")
     log = Logger(registered.home)

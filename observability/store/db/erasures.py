@@ -30,6 +30,8 @@ SUBJECT_FIELD = re.compile(rb'"subject"\s*:\s*("(?:[^"\\]|\\.)*"|-?[\d.]+)')
 ID_FIELD = re.compile(rb'"(?:id|prediction)"\s*:\s*("(?:[^"\\]|\\.)*"|-?[\d.]+)')
 MODEL_FIELD = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
 SIGNATURE = re.compile(rb'"kind"\s*:\s*"signature"')
+ESCAPED_NAME = re.compile(rb'\\u00[4-7][0-9A-Fa-f](?:[^"\\]|\\.)*"\s*:')
+"""A letter of the alphabet written as an escape in the name of a field: JSON allows it, and the patterns above do not find such names."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,9 @@ class ErasedMatcher:
 
     def is_about(self, line: bytes) -> bool:
         """Whether a line of JSON, well-formed or not, is a record about an erased subject or one of its predictions."""
-        if any(self.is_subject(_json_value(value)) for value in SUBJECT_FIELD.findall(line)) and not SIGNATURE.search(line):
+        if ESCAPED_NAME.search(line):
+            line = _with_plain_names(line)
+        if any(self.is_subject(_json_value(value)) for value in SUBJECT_FIELD.findall(line)) and not _is_signature(line):
             return True
         if not self.predictions:
             return False
@@ -227,6 +231,7 @@ class ErasedMatcher:
         hits = [match.start() for match in SUBJECT_FIELD.finditer(raw) if self.is_subject(_json_value(match[1]))]
         if self.predictions:
             hits += [match.start() for match in ID_FIELD.finditer(raw) if self.is_prediction(None, _json_value(match[1]))]
+        hits += [match.start() for match in ESCAPED_NAME.finditer(raw)]
         if not hits:
             return []
         bounds = sorted({(raw.rfind(b"\n", 0, hit) + 1, end if (end := raw.find(b"\n", hit)) >= 0 else len(raw)) for hit in hits})
@@ -278,6 +283,22 @@ def new_erasure(key: bytes, subject: str, by: str, ids: Mapping[str, Iterable[st
         shapes=tuple(sorted(shape for shape in shapes if 0 < shape[0] <= MOST_WORDS)),
         counts=dict(earlier.counts) if earlier else {},
     )
+
+
+def _with_plain_names(line: bytes) -> bytes:
+    """A line of JSON without escapes of letters; another line as it is."""
+    with suppress(ValueError, RecursionError):
+        return json.dumps(json.loads(line)).encode()
+    return line
+
+
+def _is_signature(line: bytes) -> bool:
+    """Whether a line is a record of the kind signature, whose subject is no person."""
+    if SIGNATURE.search(line):
+        with suppress(ValueError, RecursionError):
+            record = json.loads(line)
+            return isinstance(record, dict) and record.get("kind") == "signature"
+    return False
 
 
 def _json_value(text: bytes) -> object:

@@ -53,7 +53,7 @@ def with_protection(block: LineBlock, home: Path, models: tuple[Model, ...], def
     needles = (
         [b""]
         if default_model in rules
-        else [*names, *(form for name in rules for form in {name.encode(), json.dumps(name)[1:-1].encode()})]
+        else [b"\\u00", *names, *(form for name in rules for form in {name.encode(), json.dumps(name)[1:-1].encode()})]
     )
     refused = [replace(line, raw="") if _holds(line.raw.encode("utf-8", "surrogatepass"), names) else line for line in block.refused]
     for place, line in enumerate(lines):
