@@ -46,7 +46,7 @@ def parser() -> Parser:
     register.add_argument("--model", required=True, help="the model's name in the records")
     register.add_argument("--version", required=True, help="the version that produced the scores in the reference")
     register.add_argument("--task", required=True, choices=("binary", "regression", "multiclass"))
-    register.add_argument("--reference", required=True, type=path, metavar="FILE", help=".jsonl, .csv or .parquet")
+    register.add_argument("--reference", required=True, type=path, metavar="FILE", help=".jsonl, .csv (both also as .gz) or .parquet")
     register.add_argument("--label", required=True, metavar="COL", help="the column with the true labels")
     register.add_argument(
         "--score",
@@ -78,7 +78,7 @@ def parser() -> Parser:
         "Load records from files, and all records in the landing folder.",
         "load predictions.csv --kind prediction --model loan --version 3",
     )
-    load.add_argument("files", nargs="*", type=path, metavar="FILE")
+    load.add_argument("files", nargs="*", type=path, metavar="FILE", help=".jsonl, .csv (both also as .gz) or .parquet")
     load.add_argument("--kind", metavar="KIND", help=f"record kind of .csv and .parquet files: {', '.join(KINDS)}")
     load.add_argument("--model", help="for records without a model")
     load.add_argument("--version", help="for records without a version; default: that of the model where it has just one")

@@ -184,7 +184,7 @@ class DuckStore(Database, Store):
         return loader.retry_set_aside(self, progress)
 
     def load_files(self, paths: Sequence[Path], defaults: "LoadDefaults", progress: LoadProgress | None = None) -> "LoadReport":
-        """Load files (.jsonl, .csv, .parquet)."""
+        """Load files (.jsonl, .csv, also as .gz, or .parquet)."""
         from observability.store.ingest import loader
 
         return loader.load_files(self, paths, defaults, progress)

@@ -221,7 +221,7 @@ class Store(Engine, Protocol):
         ...
 
     def load_files(self, paths: Sequence[Path], defaults: "LoadDefaults", progress: LoadProgress | None = None) -> "LoadReport":
-        """Load files (.jsonl, .csv, .parquet). Raises UsageError for a wrong file before any row of any file is stored."""
+        """Load files (.jsonl, .csv, also as .gz, or .parquet). Raises UsageError for a wrong file before any row of any file is stored."""
         ...
 
     def register(

@@ -13,8 +13,8 @@ import pytest
 
 from observability.core.catalog import Catalog
 from observability.core.errors import UsageError
-from observability.store.ingest import csv_importer, jsonl_importer, landing
-from observability.store.ingest.files import open_file
+from observability.store.ingest import csv_importer, importer, landing
+from observability.store.ingest.files import open_file, open_importer
 from observability.store.ingest.parse import parse_block
 from observability.store.types.loading import LoadDefaults
 
@@ -78,7 +78,7 @@ def test_one_bad_line_costs_that_line_only(tmp_path):
 
 
 def test_a_compressed_file_has_a_largest_size(tmp_path, monkeypatch):
-    monkeypatch.setattr(jsonl_importer, "MOST_DECOMPRESSED", 1000)
+    monkeypatch.setattr(importer, "MOST_DECOMPRESSED", 1000)
     path = write(tmp_path / "a.jsonl.gz", gzip.compress(("{}\n" * 1000).encode()))
     with pytest.raises(UsageError, match="too large when decompressed"):
         list(open_file(path, LoadDefaults()).blocks())
@@ -157,6 +157,27 @@ def test_other_kinds_and_objects_in_cells(tmp_path):
     assert rows(path, DEFAULTS)[0]["probabilities"] == '{"u":0.25,"v":0.75}'
 
 
+def test_a_compressed_csv_is_read_as_the_plain_one_in_bounded_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_importer, "CSV_BLOCK_BYTES", 2000)
+    text = "id,at,score,x\n" + "".join(f"p{i},2013-07-01,0.5,{i}\n" if i % 40 else f"p{i},bad\n" for i in range(400))
+    file, found, seen = open_file(write(tmp_path / "a.csv.gz", gzip.compress(b"\xef\xbb\xbf" + text.encode())), DEFAULTS), [], [0]
+    for block in file.blocks():
+        found.append(parse_block(None, block, Catalog(), DEFAULTS))
+        seen.append(file.done)
+    assert len(found) > 2 and seen == sorted(seen) and seen[-1] == file.size
+    assert {row["line"]: row["id"] for one in found for row in one.predictions["m"].to_pylist()} == {
+        i + 2: f"p{i}" for i in range(400) if i % 40
+    }
+    monkeypatch.setattr(importer, "MOST_DECOMPRESSED", 5000)
+    with pytest.raises(UsageError, match="too large when decompressed"):
+        open_file(tmp_path / "a.csv.gz", DEFAULTS)
+    for ending, body in (("csv", text), ("jsonl", '{"x": 1}\n' * 1000)):
+        monkeypatch.setattr(importer, "MOST_DECOMPRESSED", 1_000_000)
+        monkeypatch.setattr(importer, "MOST_TABLE_BYTES", 6000)
+        with pytest.raises(UsageError, match="the reference is too large"):
+            open_importer(write(tmp_path / f"b.{ending}.gz", gzip.compress(body.encode()))).table()
+
+
 # ---- Parquet
 
 
@@ -220,7 +241,7 @@ PARQUET = TABLE.getvalue().to_pybytes()
     ("name", "content", "said"),
     [
         ("a.csv", b"", "the file is empty"),
-        ("a.txt", b"x", ".jsonl, .jsonl.gz, .csv, .parquet"),
+        ("a.txt", b"x", ".jsonl, .jsonl.gz, .csv, .csv.gz, .parquet"),
         ("a.xlsx", b"PK\x03\x04", ".csv"),
         ("a.csv", b"PK\x03\x04\x00\x00", "spreadsheet"),
         ("a.csv", b"<!DOCTYPE html><html></html>", "web page"),
@@ -238,6 +259,16 @@ PARQUET = TABLE.getvalue().to_pybytes()
         ("a.jsonl", b"[{}]\n", "one JSON array"),
         ("a.jsonl", b"\x89PNG\x00\n", "binary"),
         ("a.jsonl.gz", b"{}\n", "not a gzip file"),
+        ("a.csv.gz", GOOD.encode(), "take .gz off its name"),
+        ("a.csv.gz", b"PK\x03\x04\x00\x00", "got a spreadsheet or zip file"),
+        ("a.csv.gz", b"\x28\xb5\x2f\xfd\x00", "got a zstd file"),
+        ("a.csv.gz", gzip.compress(b""), "the file is empty"),
+        ("a.csv.gz", gzip.compress(b"PAR1\x00\x00"), "got a Parquet file"),
+        ("a.csv.gz", gzip.compress(b"a.csv" + b"\x00" * 252 + b"ustar\x00"), "got a tar archive"),
+        ("a.csv.gz", gzip.compress(GOOD.encode() * 5000)[:-20], "damaged"),
+        ("a.csv.gz", gzip.compress(GOOD.encode())[:20], "damaged"),
+        ("a.csv", gzip.compress(GOOD.encode()), "Name it a.csv.gz"),
+        ("a.parquet.gz", gzip.compress(PARQUET), ".csv.gz"),
         ("a.parquet", b"id,at\n", "not a Parquet file"),
         ("a.parquet", PARQUET[:-10], "damaged"),
     ],

@@ -622,13 +622,13 @@ def test_wrong_files_give_one_clear_sentence(store, tmp_path, name, content, par
     assert contents(store) == before
 
 
-def test_compressed_lines_are_read(store, tmp_path):
+def test_compressed_files_are_read(store, tmp_path):
     import gzip
 
     frame = loans(200).drop(columns=["day"])
-    path = tmp_path / "rows.jsonl.gz"
-    path.write_bytes(gzip.compress(frame.to_json(orient="records", lines=True).encode()))
-    assert register_version(store, request(path, at=None)).rows == 200
+    for version, (name, text) in enumerate({"a.jsonl.gz": frame.to_json(orient="records", lines=True), "a.csv.gz": frame.to_csv()}.items()):
+        (tmp_path / name).write_bytes(gzip.compress(text.encode()))
+        assert register_version(store, replace(request(tmp_path / name, at=None), version=str(version))).rows == 200
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])

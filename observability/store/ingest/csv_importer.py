@@ -1,7 +1,9 @@
 """Importer of CSV files: delimiter , ; tab or |, the first row names the columns, an empty cell is null."""
 
 import csv
+import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -67,14 +69,20 @@ class CsvImporter(Importer):
 
     def delimiter(self) -> str:
         """The delimiter that occurs most often in the header."""
-        with self.path.open(encoding="utf-8-sig", newline="") as file:
+        with self.text() as file:
             header = file.readline(1_000_000)
         return max(",;\t|", key=header.count)
+
+    @contextmanager
+    def text(self) -> Iterator[io.TextIOWrapper]:
+        """The decoded content."""
+        with self.stream() as (stream, _), io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+            yield text
 
     def header(self) -> list[str]:
         """Names of the columns. Raises UsageError if they cannot be read."""
         try:
-            with self.path.open(encoding="utf-8-sig", newline="") as file:
+            with self.text() as file:
                 names = [name.strip() for name in next(csv.reader(file, delimiter=self.delimiter()), [])]
                 return ["Unnamed: 0", *names[1:]] if len(names) > 1 and names[0] == "" else names  # the row numbers of pandas
         except (UnicodeDecodeError, csv.Error) as error:
@@ -93,21 +101,31 @@ class CsvImporter(Importer):
 
         names = [str(place) for place in range(width)]
         types = dict.fromkeys(names, pa.string())
+        read = arrow_csv.ReadOptions(column_names=names, skip_rows=1, block_size=CSV_BLOCK_BYTES, use_threads=False)
+        parse = arrow_csv.ParseOptions(delimiter=self.delimiter(), newlines_in_values=True, invalid_row_handler=leave_out)
+        convert = arrow_csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True)
         try:
-            reader = arrow_csv.open_csv(
-                self.path,
-                read_options=arrow_csv.ReadOptions(column_names=names, skip_rows=1, block_size=CSV_BLOCK_BYTES, use_threads=False),
-                parse_options=arrow_csv.ParseOptions(delimiter=self.delimiter(), newlines_in_values=True, invalid_row_handler=leave_out),
-                convert_options=arrow_csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True),
-            )
-            with reader:
-                yield from reader
+            with (
+                self.stream() as (stream, file),
+                arrow_csv.open_csv(stream, read_options=read, parse_options=parse, convert_options=convert) as reader,
+            ):
+                for batch in reader:
+                    self.done = file.tell()
+                    yield batch
         except (UnicodeDecodeError, pa.ArrowException) as error:
             if "Empty CSV" in str(error):
                 return
             if isinstance(error, UnicodeDecodeError) or "UTF8" in str(error):
                 raise UsageError("the file is not UTF-8", where=self.path.name, got=str(error)[:100], attempt="Save it as UTF-8") from None
             raise UsageError("the CSV file cannot be read", where=self.path.name, got=str(error)[:150]) from None
+
+    def sized_batches(self, width: int, refused: list[RefusedLine]) -> Iterator[pa.RecordBatch]:
+        """The batches. Raises UsageError as soon as they are too large together for a table."""
+        size = 0
+        for batch in self.batches(width, refused):
+            size += batch.nbytes
+            self.require_table_size(size)
+            yield batch
 
     def column_kinds(self, names: list[str]) -> dict[str, str]:
         """For each column: number or boolean if nearly all of its cells are, else text. Raises UsageError if there are no rows."""
@@ -130,12 +148,10 @@ class CsvImporter(Importer):
         """The rows. Those that do not fit the header are rejected."""
         names, where = self.header(), self.path.name
         refused: list[RefusedLine] = []
-        first, read = 2, 0
+        first = 2
         for batch in self.batches(len(names), refused):
             texts = {name: self.cell_texts(name, cells) for name, cells in zip(names, batch.columns, strict=True)}
             lines = self.columns.lines(texts.__getitem__, batch.num_rows)
-            read += batch.nbytes
-            self.done = min(self.size, read)
             # Rejected rows keep an empty place, so that line numbers are row numbers.
             out = np.array([line.line for line in refused], np.int64)
             numbers = np.setdiff1d(np.arange(first, first + batch.num_rows + len(out)), out)[: batch.num_rows]
@@ -170,7 +186,7 @@ class CsvImporter(Importer):
         require_column_names(names, where)
         refused: list[RefusedLine] = []
         schema = pa.schema([(str(place), pa.string()) for place in range(len(names))])
-        texts = pa.Table.from_batches(self.batches(len(names), refused), schema)
+        texts = pa.Table.from_batches(self.sized_batches(len(names), refused), schema)
         rows = texts.num_rows + len(refused)
         if not rows:
             raise UsageError("the file has a header and no rows", where=where)
@@ -180,6 +196,12 @@ class CsvImporter(Importer):
         warnings = [f"{len(refused):,} rows have another number of values than the header and are left out."] if refused else []
         columns = [_typed_column(name, column, warnings) for name, column in zip(names, texts.columns, strict=True)]
         return pa.Table.from_arrays(columns, names=names), warnings
+
+
+class GzipCsvImporter(CsvImporter):
+    """A gzipped CSV file."""
+
+    gzipped = True
 
 
 def csv_number(text: str) -> float | int | None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from observability.core.errors import UsageError
-from observability.store.ingest.csv_importer import CsvImporter
+from observability.store.ingest.csv_importer import CsvImporter, GzipCsvImporter
 from observability.store.ingest.importer import Importer
 from observability.store.ingest.jsonl_importer import GzipJsonLinesImporter, JsonLinesImporter
 from observability.store.ingest.parquet_importer import ParquetImporter
@@ -13,6 +13,7 @@ IMPORTERS: dict[str, type[Importer]] = {
     ".jsonl": JsonLinesImporter,
     ".jsonl.gz": GzipJsonLinesImporter,
     ".csv": CsvImporter,
+    ".csv.gz": GzipCsvImporter,
     ".parquet": ParquetImporter,
 }
 

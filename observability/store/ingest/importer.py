@@ -4,9 +4,13 @@
 store/ingest/files.py lists the importers by the ending of a file name.
 """
 
+import gzip
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 
@@ -17,14 +21,20 @@ from observability.store.types.loading import LoadDefaults
 HEAD_BYTES = 65_536
 MOST_TABLE_BYTES = 2 * 1024**3
 """Maximum size of a reference, which is read as a whole. Compressed files count decompressed."""
+MOST_DECOMPRESSED = 4 * 1024**3
+"""Maximum size of a compressed file after decompression, in bytes."""
+GZIP_MAGIC = b"\x1f\x8b"
 PLAIN_TEXT, JSON_ARRAY = "text that is not of this format", "one JSON array"
 
 
 class Importer(ABC):
     """One file. Creating it checks the start of the file; raises UsageError if that is not of the format.
 
-    size: bytes of the file. done: bytes that `blocks` has read so far, as far as the format tells.
+    gzipped: whether files of this class are compressed. size: bytes of the file. done: bytes that `blocks` has read so far, as far as the
+    format tells.
     """
+
+    gzipped = False
 
     def __init__(self, path: Path) -> None:
         self.path, self.size, self.done = path, path.stat().st_size, 0
@@ -33,7 +43,27 @@ class Importer(ABC):
                 head = file.read(HEAD_BYTES)
         except OSError as error:
             raise UsageError("the file cannot be read", where=path.name, got=error.strerror) from None
+        if self.gzipped:
+            if not head.startswith(GZIP_MAGIC):
+                attempt = "Compress it with gzip, or take .gz off its name"
+                raise UsageError("this is not a gzip file", where=path.name, got=likely_format(head), attempt=attempt)
+            with self.stream() as (stream, _):
+                head = stream.read(HEAD_BYTES)
+            if not head:
+                raise UsageError("the file is empty", where=path.name)
+        elif head.startswith(GZIP_MAGIC):
+            attempt = f"Name it {path.name}.gz if that is what it holds"
+            raise UsageError("the file is compressed", where=path.name, got=likely_format(head), attempt=attempt)
         self.check(head)
+
+    @contextmanager
+    def stream(self) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+        """The content, decompressed, and the file itself. Raises UsageError if the file is damaged or too large when decompressed."""
+        with self.path.open("rb") as file:
+            try:
+                yield (_BoundedGzip(self.path.name, file) if self.gzipped else file), file  # type: ignore[misc]  # a GzipFile reads as one
+            except (OSError, EOFError, zlib.error) as error:
+                raise UsageError("the file is damaged", where=self.path.name, got=error) from None
 
     @abstractmethod
     def check(self, head: bytes) -> None:
@@ -63,12 +93,35 @@ class Importer(ABC):
             )
 
 
+class _BoundedGzip(gzip.GzipFile):
+    """A gzip file of which at most MOST_DECOMPRESSED bytes are read, then UsageError is raised."""
+
+    def __init__(self, name: str, file: BinaryIO) -> None:
+        super().__init__(fileobj=file)
+        self.named = name
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes."""
+        found = super().read(size)
+        if self.tell() > MOST_DECOMPRESSED:
+            raise UsageError(
+                "the file is too large when decompressed",
+                where=self.named,
+                expected=f"at most {MOST_DECOMPRESSED / 1e9:.1f} GB",
+                attempt="Decompress it and load it in parts",
+            )
+        return found
+
+
 def likely_format(head: bytes) -> str:
     """What a file with this start seems to be, in words."""
     start = head.lstrip()[:200].lower()
     known = {
         b"PK\x03\x04": "a spreadsheet or zip file",
-        b"\x1f\x8b": "a gzip file",
+        GZIP_MAGIC: "a gzip file",
+        b"BZh": "a bzip2 file",
+        b"\xfd7zXZ": "an xz file",
+        b"\x28\xb5\x2f\xfd": "a zstd file",
         b"PAR1": "a Parquet file",
         b"%PDF": "a PDF",
         b"\xff\xfe": "UTF-16 text",
@@ -76,6 +129,8 @@ def likely_format(head: bytes) -> str:
     for mark, words in known.items():
         if head.startswith(mark):
             return words
+    if head[257:262] == b"ustar":
+        return "a tar archive"
     if start.startswith((b"<!doctype html", b"<html")):
         return "a web page (HTML)"
     if start.startswith(b"["):

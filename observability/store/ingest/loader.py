@@ -98,7 +98,7 @@ def _add_progress(progress: Progress, done: int, total: int, lines: int, more: i
 
 
 def load_files(store: Database, paths: Sequence[Path], defaults: LoadDefaults, progress: Progress | None = None) -> LoadReport:
-    """Load files (.jsonl, .csv, .parquet; contract, section 2). Raises UsageError for a wrong file before any row of any file is stored.
+    """Load files (.jsonl, .csv, also as .gz, or .parquet). Raises UsageError for a wrong file before any row of any file is stored.
 
     Loading a file again gives duplicates. An interrupted load keeps the blocks that were stored; load the file again.
     """

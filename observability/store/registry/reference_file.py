@@ -1,6 +1,6 @@
 """Read a reference file as a table of rows, with the columns that are features by themselves.
 
-Flat rows (.csv, .parquet, .jsonl), or prediction records with `features`, whose labels are inside them or in label records of the same
+Flat rows (.csv, .parquet, .jsonl, the texts also as .gz), or prediction records with `features`, whose labels are inside them or in label records of the same
 file.
 """
 
