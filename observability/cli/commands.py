@@ -107,7 +107,10 @@ def register(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     from observability.store.types.registration import RegistrationRequest
 
     request = RegistrationRequest(
-        **{name: getattr(args, name) for name in ("model", "version", "task", "label", "prediction", "at", "in_sample", "positive")},
+        **{
+            name: getattr(args, name)
+            for name in ("model", "version", "task", "label", "prediction", "at", "in_sample", "positive", "decimal")
+        },
         reference=Path(args.reference),
         score=tuple(args.score),
         sensitive=tuple(args.sensitive),
@@ -158,6 +161,7 @@ def run_load(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         features=comma_list(args.features),
         renames=pairs(args.map, "--map"),
         timezone=args.timezone,
+        decimal=args.decimal,
     )
     report = store.load_files([Path(file) for file in args.files], defaults, progress=note) if args.files else None
     landed = store.load_landing(progress=note)

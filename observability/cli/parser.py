@@ -38,6 +38,7 @@ def parser() -> Parser:
     ways.add_argument("--if-empty", action="store_true", help="do nothing if the store holds models")
     ways.add_argument("--remove", action="store_true", help="remove the sample fleet with all of its records")
 
+    decimal_help = "decimal sign of the numbers in a .csv file; with a comma, points may group thousands"
     register = add(
         "register",
         "Register a model version from a reference file of held-out predictions with their labels.",
@@ -68,6 +69,7 @@ def parser() -> Parser:
     register.add_argument("--in-sample", action="store_true", help="the reference includes training rows")
     register.add_argument("--settings", type=path, metavar="FILE.toml", help="threshold, costs, owner, fairness criterion, service level")
     register.add_argument("--positive", metavar="VALUE", help="the positive class, if labels are text")
+    register.add_argument("--decimal", choices=(",", "."), help=decimal_help)
 
     settings = add("settings", "Show a model's settings, or set them from a file.", "settings loan --settings loan.toml")
     settings.add_argument("model", metavar="MODEL")
@@ -87,6 +89,7 @@ def parser() -> Parser:
         "--map", action="append", default=[], metavar="theirs=ours", help="column name in the file = field of the record; repeatable"
     )
     load.add_argument("--timezone", metavar="ZONE", help="time zone of times without an offset, for example Europe/Paris")
+    load.add_argument("--decimal", choices=(",", "."), help=decimal_help)
     load.add_argument("--allow-rejected", action="store_true", help="exit with 0 even where every line of the files was rejected")
 
     add("retry", "Take again the segments that could not be loaded and were set aside.", "retry --json")

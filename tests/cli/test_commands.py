@@ -1,5 +1,6 @@
 """The command line follows the contract from end to end, and states clearly what went wrong."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -400,6 +401,36 @@ def test_load_takes_the_only_version_and_skips_row_numbers(command: Command, tmp
     assert command(home, *load, later, "--json").json()["stored"] == 2
     row = command(home, "case", "c", "--json").json()["prediction"]
     assert (row["version"], row["features"]) == ("7", {"age": 43.0})
+
+
+def test_decimal_commas_are_registered_and_loaded_with_their_option(command: Command, tmp_path: Path) -> None:
+    home, held_out = tmp_path / "home", tmp_path / "held_out.csv.gz"
+    text = "y;p;age\n" + "".join(f"{i % 2};0,{i % 9 + 1};{20 + i % 40},5\n" for i in range(120))
+    held_out.write_bytes(gzip.compress(text.encode()))
+    register = (
+        "register",
+        "--model",
+        "loan",
+        "--version",
+        "1",
+        "--task",
+        "binary",
+        "--label",
+        "y",
+        "--score",
+        "p",
+        "--reference",
+        held_out,
+    )
+    one_sentence(command(home, *register), 2, "--decimal ,")
+    assert command(home, *register, "--decimal", ",").code == 0
+    served = tmp_path / "served.csv"
+    served.write_text("id;at;score;age\na;2026-11-01T00:00:00Z;0,25;41,5\n")
+    load = ("load", "--kind", "prediction", "--model", "loan", served)
+    one_sentence(command(home, *load), 2, "--decimal ,")
+    assert command(home, *load, "--decimal", ",", "--json").json()["stored"] == 1
+    row = command(home, "case", "a", "--json").json()["prediction"]
+    assert (row["score"], row["features"]) == (0.25, {"age": 41.5})
 
 
 def test_a_load_that_stored_nothing_ends_with_1_unless_that_is_allowed(command: Command, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import gzip
 import json
 import math
 import tracemalloc
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -155,6 +156,37 @@ def test_other_kinds_and_objects_in_cells(tmp_path):
     assert (row["step"], row["metrics"], row["extra"]) == (3, '{"loss":0.5}', '{"more":"x"}')
     path = write(tmp_path / "b.csv", 'id,at,score,x\na,2013-07-01,"{""u"": 0.25, ""v"": 0.75}",1\n')
     assert rows(path, DEFAULTS)[0]["probabilities"] == '{"u":0.25,"v":0.75}'
+
+
+def test_decimal_commas_are_asked_for_and_then_read_as_numbers(tmp_path):
+    text = "id;at;score;price;n;code;point\n" + "".join(f"{i},5;2013-07-01;0,{i};1.234,5{i};{i};x{i},5;{i}.25\n" for i in range(1, 9))
+    path = write(tmp_path / "a.csv", text)
+    for read in (lambda: open_file(path, DEFAULTS), lambda: open_importer(path).table()):
+        with pytest.raises(UsageError, match=r"decimal comma in the column .*'score', 'price'.*--decimal ,"):
+            read()
+    found = rows(path, replace(DEFAULTS, decimal=","))
+    assert [found[0][name] for name in ("id", "score", "feature.price", "feature.n")] == ["1,5", 0.1, 1234.51, 1.0], "ids stay texts"
+    assert (found[0]["feature.code"], found[0]["feature.point"]) == ("x1,5", 1.25)
+    table, warnings = open_importer(path, ",").table()
+    assert table.select(["score", "price", "n", "point"]).to_pylist()[0] == {"score": 0.1, "price": 1234.51, "n": 1.0, "point": 1.25}
+    assert table["code"][0].as_py() == "x1,5" and warnings == []
+    table, _ = open_importer(path, ".").table()
+    assert table["price"][0].as_py() == "1.234,51", "a text, where that is asked for"
+    (refused, *_) = parsed(path, replace(DEFAULTS, decimal="."))
+    assert set(refused.rejected["reason"].to_pylist()) == {"wrong_type"}
+
+
+def test_a_few_bad_cells_do_not_hide_decimal_commas(tmp_path):
+    cells = ["1", "2", *[f"{i},5" for i in range(97)], "bad"]
+    path = write(tmp_path / "a.csv", "id;at;score;x\n" + "".join(f"{i};2013-07-01;0.5;{cell}\n" for i, cell in enumerate(cells)))
+    with pytest.raises(UsageError, match="in the column 'x'"):
+        open_file(path, DEFAULTS)
+    found = [row["feature.x"] for row in rows(path, replace(DEFAULTS, decimal=","))]
+    assert sorted(x for x in found if x is not None) == sorted([1.0, 2.0, *[i + 0.5 for i in range(97)]]) and found.count(None) == 1
+    for text in ("id;at;score;x\na;2013-07-01;0.5;1.234\n", 'id,at,score,x\na,2013-07-01,0.5,"1,5"\n'):
+        assert open_file(write(tmp_path / "b.csv", text), DEFAULTS), (
+            "no question about a point, nor about a quoted comma in a file of commas"
+        )
 
 
 def test_a_compressed_csv_is_read_as_the_plain_one_in_bounded_memory(tmp_path, monkeypatch):

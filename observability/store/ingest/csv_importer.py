@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,15 +39,19 @@ MOST_WORDS_SHARE = 0.1
 JSON_NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
 LOOSE_NUMBER = r"^\s*[-+]?([0-9]+\.?[0-9]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?|(?i:nan|inf|infinity))\s*$"
 
+COMMA_NUMBER = r"^\s*[-+]?(([0-9]+|[0-9]{1,3}(\.[0-9]{3})+)(,[0-9]+)?|,[0-9]+)([eE][-+]?[0-9]+)?\s*$|^\s*[-+]?(?i:nan|inf|infinity)\s*$"
+"""A number whose decimal sign is a comma; points may group its thousands."""
+
 
 class CsvImporter(Importer):
     """A CSV file. Line numbers are row numbers; the first row after the header is 2.
 
-    kinds: by column, whether it holds numbers, booleans or texts.
+    kinds: by column, whether it holds numbers, booleans or texts. commas: the columns whose numbers have a decimal comma.
     """
 
     columns: RecordColumns
     kinds: dict[str, str]
+    commas: frozenset[str] = frozenset()
 
     def check(self, head: bytes) -> None:
         """Raise UsageError if the start is not UTF-8 text."""
@@ -129,20 +134,52 @@ class CsvImporter(Importer):
 
     def column_kinds(self, names: list[str]) -> dict[str, str]:
         """For each column: number or boolean if nearly all of its cells are, else text. Raises UsageError if there are no rows."""
-        filled, numbers, booleans = (np.zeros(len(names), np.int64) for _ in range(3))
+        filled, numbers, booleans, commas = (np.zeros(len(names), np.int64) for _ in range(4))
         refused: list[RefusedLine] = []
         for batch in self.batches(len(names), refused):
             for place, cells in enumerate(batch.columns):
                 filled[place] += len(cells) - cells.null_count
-                numbers[place] += pc.sum(pc.match_substring_regex(cells, LOOSE_NUMBER)).as_py() or 0
-                booleans[place] += pc.sum(pc.match_substring_regex(cells, "^(?i:true|false)$")).as_py() or 0
+                numbers[place] += _matches(cells, LOOSE_NUMBER)
+                booleans[place] += _matches(cells, "^(?i:true|false)$")
+                commas[place] += _matches(cells, COMMA_NUMBER) if self.may_have_commas else 0
         if not filled.any() and not refused:
             raise UsageError("the file has a header and no rows", where=self.path.name)
         least = np.maximum(MOSTLY * filled, 1)
+        texts = [self.columns.fields.get(name) in ("text", "time") for name in names]
+        self.commas = self.comma_columns(names, np.where(texts, 0, commas), numbers, least)
         return {
-            name: "number" if numbers[place] >= least[place] else "boolean" if booleans[place] >= least[place] else "text"
+            name: "number"
+            if name in self.commas or numbers[place] >= least[place]
+            else "boolean"
+            if booleans[place] >= least[place]
+            else "text"
             for place, name in enumerate(names)
         }
+
+    @cached_property
+    def may_have_commas(self) -> bool:
+        """Whether numbers with a decimal comma are looked for: as the caller says, else in files whose delimiter is no comma."""
+        return self.decimal == "," or (self.decimal is None and self.delimiter() != ",")
+
+    def comma_columns(
+        self, names: list[str], commas: NDArray[np.int64], numbers: NDArray[np.int64], least: NDArray[np.float64]
+    ) -> frozenset[str]:
+        """The columns whose numbers have a decimal comma. commas, numbers: cells that are numbers with a decimal comma, with a point.
+
+        Raises UsageError if there are any and the caller has not said that it is so.
+        """
+        if self.decimal == ",":
+            return frozenset(name for name, count, most in zip(names, commas, least, strict=True) if count >= most)
+        found = [
+            name for name, *counts in zip(names, commas, least, numbers, strict=True) if counts[0] >= counts[1] and counts[0] > counts[2]
+        ]
+        if found:
+            raise UsageError(
+                f"numbers seem to have a decimal comma in the column {', '.join(map(repr, found[:5]))}{' and others' * (len(found) > 5)}",
+                where=self.path.name,
+                attempt="Read them as numbers with --decimal , or as texts with --decimal . or save the file with decimal points",
+            )
+        return frozenset()
 
     def blocks(self) -> Iterator[LineBlock]:
         """The rows. Those that do not fit the header are rejected."""
@@ -170,6 +207,7 @@ class CsvImporter(Importer):
     def cell_texts(self, name: str, cells: pa.Array) -> pa.Array:
         """The cells of a column as JSON. Text fields stay texts; other columns hold what most of their cells hold."""
         declared = self.columns.fields.get(name)
+        cells = _with_points(cells) if name in self.commas else cells
         if declared in ("text", "time"):
             return _json_cells(cells, "text", False)
         kind = self.kinds.get(name, "text") if declared is None or declared in MAY_HOLD_JSON else "number"
@@ -194,7 +232,14 @@ class CsvImporter(Importer):
             message = f"{len(refused):,} of {rows:,} rows do not fit the header"
             raise UsageError(message, where=where, got=refused[0].message, attempt="Check the delimiter and the quotes")
         warnings = [f"{len(refused):,} rows have another number of values than the header and are left out."] if refused else []
-        columns = [_typed_column(name, column, warnings) for name, column in zip(names, texts.columns, strict=True)]
+        if self.may_have_commas:
+            filled = np.array([len(column) - column.null_count for column in texts.columns])
+            commas, numbers = (
+                np.array([_matches(column, pattern) for column in texts.columns]) for pattern in (COMMA_NUMBER, LOOSE_NUMBER)
+            )
+            self.commas = self.comma_columns(names, commas, numbers, np.maximum(MOSTLY * filled, 1))
+        points = [_with_points(column) if name in self.commas else column for name, column in zip(names, texts.columns, strict=True)]
+        columns = [_typed_column(name, column, warnings) for name, column in zip(names, points, strict=True)]
         return pa.Table.from_arrays(columns, names=names), warnings
 
 
@@ -202,6 +247,17 @@ class GzipCsvImporter(CsvImporter):
     """A gzipped CSV file."""
 
     gzipped = True
+
+
+def _matches(cells: pa.Array | pa.ChunkedArray, pattern: str) -> int:
+    """The number of cells that match."""
+    return pc.sum(pc.match_substring_regex(cells, pattern)).as_py() or 0
+
+
+def _with_points(cells: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Cells with a decimal point in place of the comma, and without points between thousands. What is no such number is left as it is."""
+    points = pc.replace_substring(pc.replace_substring(cells, ".", ""), ",", ".")
+    return pc.if_else(pc.match_substring_regex(cells, COMMA_NUMBER), points, cells)
 
 
 def csv_number(text: str) -> float | int | None:
@@ -265,7 +321,7 @@ def _typed_column(name: str, column: pa.ChunkedArray, warnings: list[str]) -> pa
 def _misread_warning(name: str, texts: list[str], values: list[float | int | None], counts: NDArray[np.int64]) -> list[str]:
     """A warning if a text column looks like one of numbers. texts: distinct cells with their numbers, if any, and frequencies."""
     if all(map(_has_decimal_comma, texts[:1000])):
-        return [f"{name!r} holds numbers with a decimal comma, which are read as text: write them with a point."]
+        return [f"{name!r} holds numbers with a decimal comma, which are read as text: write them with a point, or use --decimal ,."]
     words = [place for place, value in enumerate(values) if value is None]
     count = int(counts[words].sum())
     if count > MOST_WORDS_SHARE * counts.sum():

@@ -18,8 +18,8 @@ IMPORTERS: dict[str, type[Importer]] = {
 }
 
 
-def open_importer(path: Path) -> Importer:
-    """The importer of a file. Raises UsageError if the file is missing, empty or not of a known format."""
+def open_importer(path: Path, decimal: str | None = None) -> Importer:
+    """The importer of a file. decimal: the decimal sign of a CSV file, see LoadDefaults. Raises UsageError if the file is missing, empty or not of a known format."""
     if not path.exists():
         raise UsageError("the file is not there", got=str(path), attempt="Check the path")
     if path.is_dir():
@@ -34,11 +34,11 @@ def open_importer(path: Path) -> Importer:
         )
     if path.stat().st_size == 0:
         raise UsageError("the file is empty", where=path.name)
-    return importer(path)
+    return importer(path, decimal)
 
 
 def open_file(path: Path, defaults: LoadDefaults) -> Importer:
     """The importer of a file to be loaded with these defaults. Raises UsageError before any row is read if it cannot be loaded."""
-    importer = open_importer(path)
+    importer = open_importer(path, defaults.decimal)
     importer.prepare(defaults)
     return importer

@@ -30,14 +30,14 @@ PLAIN_TEXT, JSON_ARRAY = "text that is not of this format", "one JSON array"
 class Importer(ABC):
     """One file. Creating it checks the start of the file; raises UsageError if that is not of the format.
 
-    gzipped: whether files of this class are compressed. size: bytes of the file. done: bytes that `blocks` has read so far, as far as the
+    gzipped: whether files of this class are compressed. decimal: decimal sign of the numbers in a CSV file, see LoadDefaults. size: bytes of the file. done: bytes that `blocks` has read so far, as far as the
     format tells.
     """
 
     gzipped = False
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.size, self.done = path, path.stat().st_size, 0
+    def __init__(self, path: Path, decimal: str | None = None) -> None:
+        self.path, self.decimal, self.size, self.done = path, decimal, path.stat().st_size, 0
         try:
             with path.open("rb") as file:
                 head = file.read(HEAD_BYTES)

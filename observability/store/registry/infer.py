@@ -220,4 +220,4 @@ def read_request_file(request: RegistrationRequest) -> ReferenceData:
     """The reference file of a request."""
     if request.reference is None:
         raise UsageError("a version is registered with a reference", expected="--reference FILE")
-    return read_reference(request.reference)
+    return read_reference(request.reference, request.decimal)

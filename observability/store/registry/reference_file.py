@@ -1,7 +1,7 @@
 """Read a reference file as a table of rows, with the columns that are features by themselves.
 
-Flat rows (.csv, .parquet, .jsonl, the texts also as .gz), or prediction records with `features`, whose labels are inside them or in label records of the same
-file.
+Flat rows (.csv, .parquet, .jsonl; .csv and .jsonl also as .gz), or prediction records with `features`, whose labels are inside them or
+in label records of the same file.
 """
 
 from collections.abc import Mapping
@@ -27,9 +27,9 @@ class ReferenceData:
     warnings: tuple[str, ...] = ()
 
 
-def read_reference(path: Path) -> ReferenceData:
-    """The reference in a file. Raises UsageError if it is missing, empty, damaged, too large or of an unknown format."""
-    table, warnings = open_importer(path).table()
+def read_reference(path: Path, decimal: str | None = None) -> ReferenceData:
+    """The reference in a file. decimal: the decimal sign of a CSV file, see LoadDefaults. Raises UsageError if it is missing, empty, damaged, too large or of an unknown format."""
+    table, warnings = open_importer(path, decimal).table()
     if not table.num_rows:
         raise UsageError("the reference holds no rows", where=path.name)
     return _reference_from_table(path.name, table, warnings)

@@ -70,6 +70,8 @@ class LoadDefaults:
     sent: whether services sent them, so that what is wrong with them is the system's; a person who loads a file is told at once.
     sample: whether they belong to the sample fleet, so that they say nothing about other models and go with it.
     new_models: the limit of models that the catalog lacks; None: without limit.
+    decimal: decimal sign of the numbers in CSV files: "," (points may group thousands) or "."; None: a point, and a file that seems to have
+    commas is refused with a question.
     """
 
     kind: str | None = None
@@ -82,3 +84,4 @@ class LoadDefaults:
     sample: bool = False
     sent: bool = False
     new_models: NewModelLimit | None = None
+    decimal: str | None = None

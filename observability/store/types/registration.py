@@ -20,7 +20,8 @@ class RegistrationRequest:
 
     score: column names, or `class=COLUMN` for each class. features: their names; None or empty means every remaining column. renames: name
     in the file → name in the store. positive: label value of the positive class. in_sample: the reference holds rows on which the model was
-    fitted. settings: a TOML file. kinds: corrections of inferred kinds, by feature name. sample: part of the sample fleet.
+    fitted. settings: a TOML file. kinds: corrections of inferred kinds, by feature name. decimal: the decimal
+    sign of a CSV file, see LoadDefaults. sample: part of the sample fleet.
     """
 
     model: str
@@ -40,6 +41,7 @@ class RegistrationRequest:
     positive: str | None = None
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     sample: bool = False
+    decimal: str | None = None
 
     def __post_init__(self) -> None:
         for what, value in (("model", self.model), ("version", self.version)):
