@@ -1,12 +1,13 @@
 """Commands of the command line: each takes the open store and its arguments, and returns an outcome."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from observability.cli.load_report import load_outcome, load_progress, rejection_error
 from observability.cli.outcome import Outcome, Say, json_or_lines, percent_progress, severity_column, write_output
 from observability.core import formatting
 from observability.core.bundle import bundle_folder
@@ -17,9 +18,6 @@ from observability.core.time import instant_from_text
 from observability.incidents.action_counts import action_counts
 from observability.incidents.grouping import Incident
 from observability.store.engine import Store
-
-if TYPE_CHECKING:
-    from observability.store.types.loading import LoadReport
 
 SAMPLE = bundle_folder() / "sample_data"
 
@@ -151,52 +149,36 @@ def run_load(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Load files, and all records in the landing folder."""
     from observability.store.types.loading import LoadDefaults
 
-    def note(done: int, total: int, *_rest: object) -> None:
-        say(f"loading: {done / 1e6:,.1f} of {total / 1e6:,.1f} MB" if total else "loading")
-
+    note, versions = load_progress(say), model_versions(store, args.model)
     defaults = LoadDefaults(
         kind=args.kind,
         model=args.model,
-        version=args.version or only_version(store, args.model),
+        version=args.version or (versions[0] if len(versions) == 1 else None),
+        versions=versions,
         features=comma_list(args.features),
         renames=pairs(args.map, "--map"),
         timezone=args.timezone,
         decimal=args.decimal,
     )
+    if args.files:
+        say("reading the columns")
     report = store.load_files([Path(file) for file in args.files], defaults, progress=note) if args.files else None
-    landed = store.load_landing(progress=note)
-    total = landed if report is None else report + landed
+    landed = store.load_landing(progress=load_progress(say))
     say("")
-    outcome = load_outcome(total, args.json)
-    if report is not None and report.rejected and not report.stored and not report.duplicates and not args.allow_rejected:
-        error = "Nothing was stored: every line of the files was rejected. --allow-rejected ends with 0 all the same."
+    outcome = load_outcome(landed if report is None else report + landed, args.json, files=report, defaults=defaults)
+    if error := rejection_error(report, args.allow_rejected):
         return replace(outcome, exit_code=1, error=f"{outcome.error} {error}".strip())
     return outcome
 
 
-def only_version(store: Store, model: str | None) -> str | None:
-    """The version that a model has where it has just one; None for an unknown model and for several versions."""
-    known = [version.name for found in store.catalog().models if found.name == model for version in found.versions]
-    return known[0] if len(known) == 1 else None
-
-
-def load_outcome(report: "LoadReport", as_json: bool, first: Sequence[str] = ()) -> Outcome:
-    """What a load did; segments that were set aside are told on the error stream. first: lines that come before the counts."""
-    body = report.to_json()
-    lines = [
-        *first,
-        f"{body['lines']:,} lines: {body['stored']:,} stored, {body['duplicates']:,} duplicates, {body['rejected']:,} rejected",
-    ]
-    often = sorted(report.reasons.items(), key=lambda reason: (-reason[1], reason[0]))
-    lines += [f"  {count:,} × {reason}, as: {report.examples.get(reason, '')}" for reason, count in often]
-    aside = formatting.plural(report.set_aside, "segment")
-    error = f"{aside} could not be loaded and was set aside; `status` names the reason, `retry` takes it again." if report.set_aside else ""
-    return replace(json_or_lines(body, lines, as_json), error=error)
+def model_versions(store: Store, model: str | None) -> tuple[str, ...]:
+    """The versions of a model; none for an unknown one."""
+    return tuple(version.name for found in store.catalog().models if found.name == model for version in found.versions)
 
 
 def run_retry(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Take again the segments that were set aside, and load them with all that waits in landing."""
-    taken, report = store.retry_set_aside(progress=lambda done, total, *_rest: say(f"loading: {done / 1e6:,.1f} of {total / 1e6:,.1f} MB"))
+    taken, report = store.retry_set_aside(progress=load_progress(say))
     say("")
     return load_outcome(report, args.json, [f"{formatting.plural(taken, 'segment')} taken again"])
 

@@ -19,6 +19,22 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, attempt=f"See {self.prog} --help")
 
 
+class AllowRejected(argparse.Action):
+    """The option --allow-rejected: a share from 0 to 1, by default 1. What follows it and is no number is a file."""
+
+    def __call__(self, parser: argparse.ArgumentParser, args: argparse.Namespace, value: object, option: str | None = None) -> None:
+        """Set the share."""
+        share = 1.0
+        if value is not None:
+            try:
+                share = float(str(value))
+            except ValueError:
+                args.files = [*args.files, path(str(value))]
+        if not 0 <= share <= 1:
+            raise UsageError("--allow-rejected takes a share", got=value, expected="a number from 0 to 1")
+        args.allow_rejected = share
+
+
 def parser() -> Parser:
     """The parser of every command."""
     root = Parser(prog="python -m observability", description="See, investigate and review the health of machine-learning models.")
@@ -80,7 +96,9 @@ def parser() -> Parser:
         "Load records from files, and all records in the landing folder.",
         "load predictions.csv --kind prediction --model loan --version 3",
     )
-    load.add_argument("files", nargs="*", type=path, metavar="FILE", help=".jsonl, .csv (both also as .gz) or .parquet")
+    load.add_argument(
+        "files", nargs="*", action="extend", default=[], type=path, metavar="FILE", help=".jsonl, .csv (both also as .gz) or .parquet"
+    )
     load.add_argument("--kind", metavar="KIND", help=f"record kind of .csv and .parquet files: {', '.join(KINDS)}")
     load.add_argument("--model", help="for records without a model")
     load.add_argument("--version", help="for records without a version; default: that of the model where it has just one")
@@ -90,7 +108,13 @@ def parser() -> Parser:
     )
     load.add_argument("--timezone", metavar="ZONE", help="time zone of times without an offset, for example Europe/Paris")
     load.add_argument("--decimal", choices=(",", "."), help=decimal_help)
-    load.add_argument("--allow-rejected", action="store_true", help="exit with 0 even where every line of the files was rejected")
+    load.add_argument(
+        "--allow-rejected",
+        nargs="?",
+        metavar="SHARE",
+        action=AllowRejected,
+        help="exit with 1 only where more than this share of the lines was rejected, 0 to 1; without a share never",
+    )
 
     add("retry", "Take again the segments that could not be loaded and were set aside.", "retry --json")
 

@@ -433,6 +433,18 @@ def test_decimal_commas_are_registered_and_loaded_with_their_option(command: Com
     assert (row["score"], row["features"]) == (0.25, {"age": 41.5})
 
 
+def test_a_rejected_load_names_column_line_zone_and_versions(command: Command, tmp_path: Path) -> None:
+    home, file = tmp_path / "home", tmp_path / "served.csv"
+    file.write_text("key,when,score\na,2026-11-01T00:00:00Z,0.5\nb,2026-11-01T00:00:00,0.5\nc,2026-11-01T01:00:00,0.5\n")
+    load = ("load", file, "--kind", "prediction", "--model", "loan", "--map", "when=at", "--map", "key=id")
+    done = command(home, *load, "--version", "1")
+    assert done.code == 0 and "served.csv, line 3: 'at' (column 'when') has no offset" in done.out and "--timezone Europe/Paris" in done.out
+    done = command(home, *load, "--version", "1", "--allow-rejected", "0.5")
+    assert done.code == 1 and "2 of 3 lines" in done.error
+    assert command(home, *load, "--version", "2").code == 0
+    one_sentence(command(home, *load), 2, "--version (1 and 2)")
+
+
 def test_a_load_that_stored_nothing_ends_with_1_unless_that_is_allowed(command: Command, tmp_path: Path) -> None:
     home, lines = tmp_path / "home", tmp_path / "lines.jsonl"
     lines.write_text('{"kind": "prediction"}\n{\n')

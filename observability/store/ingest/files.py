@@ -19,7 +19,10 @@ IMPORTERS: dict[str, type[Importer]] = {
 
 
 def open_importer(path: Path, decimal: str | None = None) -> Importer:
-    """The importer of a file. decimal: the decimal sign of a CSV file, see LoadDefaults. Raises UsageError if the file is missing, empty or not of a known format."""
+    """The importer of a file. decimal: the decimal sign of a CSV file, see LoadDefaults.
+
+    Raises UsageError if the file is missing, empty or not of a known format.
+    """
     if not path.exists():
         raise UsageError("the file is not there", got=str(path), attempt="Check the path")
     if path.is_dir():

@@ -30,8 +30,8 @@ PLAIN_TEXT, JSON_ARRAY = "text that is not of this format", "one JSON array"
 class Importer(ABC):
     """One file. Creating it checks the start of the file; raises UsageError if that is not of the format.
 
-    gzipped: whether files of this class are compressed. decimal: decimal sign of the numbers in a CSV file, see LoadDefaults. size: bytes of the file. done: bytes that `blocks` has read so far, as far as the
-    format tells.
+    gzipped: whether files of this class are compressed. decimal: decimal sign of the numbers in a CSV file, see LoadDefaults. size: bytes
+    of the file. done: bytes that `blocks` has read so far, as far as the format tells.
     """
 
     gzipped = False

@@ -28,7 +28,7 @@ class LineLedger:
     names: list[tuple[str, str, int]] = field(default_factory=list)
     rejected: list[pa.Table] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, str] = field(default_factory=dict)
+    examples: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def note(self, model: str, kind: str, lines: Lines, outcomes: NDArray[np.int8], hours: Lines) -> None:
         """Add lines of one model and kind. hours: hours of arrival, in whole hours since 1970, rounded down."""
@@ -45,7 +45,8 @@ class LineLedger:
         self.rejected.append(rejected)
         reasons = rejected["reason"].to_pylist()
         self.reasons.update(reasons)
-        self.examples = {**dict(zip(reasons[::-1], rejected["message"].to_pylist()[::-1], strict=True)), **self.examples}
+        for reason, *example in zip(reasons, rejected["line"].to_pylist(), rejected["message"].to_pylist(), strict=True):
+            self.examples[reason] = min(self.examples.get(reason, (example[0], example[1])), (example[0], example[1]))
         pairs = zip(rejected["model"].to_pylist(), rejected["kind"].to_pylist(), rejected["line"].to_pylist(), strict=True)
         by_name: dict[tuple[str, str], list[int]] = {}
         for model, kind, line in pairs:
@@ -81,7 +82,10 @@ class LineLedger:
         segment = np.searchsorted(last_lines, np.concatenate(self.lines), side="left")
         return np.bincount(segment * 3 + np.concatenate(self.outcomes), minlength=3 * size).reshape(size, 3)
 
-    def report(self) -> LoadReport:
-        """The totals."""
+    def report(self, file: str = "") -> LoadReport:
+        """The totals. file: the name for examples of rejected lines, whose numbers are then those of the file."""
         stored, duplicates, rejected = np.bincount(np.concatenate(self.outcomes), minlength=3).tolist() if self.outcomes else (0, 0, 0)
-        return LoadReport(stored + duplicates + rejected, stored, duplicates, rejected, dict(self.reasons), examples=dict(self.examples))
+        examples = {
+            reason: f"{file}, line {line}: {message}" if file else message for reason, (line, message) in sorted(self.examples.items())
+        }
+        return LoadReport(stored + duplicates + rejected, stored, duplicates, rejected, dict(self.reasons), examples=examples)

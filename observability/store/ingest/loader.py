@@ -115,7 +115,7 @@ def load_files(store: Database, paths: Sequence[Path], defaults: LoadDefaults, p
             store.require_space()
             with store.write() as writer:
                 ledger, _ = _load_block(writer, store, block, store.catalog(), defaults, now)
-            report += ledger.report()
+            report += ledger.report(file.path.name)
             store.trim()
             if progress:
                 progress(done + file.done, total, report.lines)

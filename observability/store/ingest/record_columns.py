@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from observability.core.errors import UsageError
+from observability.core.formatting import join_words
 from observability.records.kinds import KINDS
 from observability.records.validation import OTHER_NAMES
 from observability.store.ingest.parse_json import canonical_json, json_value
@@ -95,7 +96,7 @@ def record_columns(names: list[str], defaults: LoadDefaults, where: str) -> Reco
     as_fields = {name: fields[our].type for name, our in ours.items() if our in fields and not (chosen & {name, our})}
     given = {ours[name] for name in as_fields} | {name for name in ("model", "version") if getattr(defaults, name)} | {"features"}
     if missing := [field.name for field in KINDS[kind].required if field.name not in given]:
-        advice = _column_advice(missing[0], names, mapping=True)
+        advice = _column_advice(missing[0], names, mapping=True, versions=defaults.versions)
         raise UsageError(f"a {kind} file needs the column {missing[0]!r}", where=where, got=shown, attempt=advice)
     if kind == "prediction" and not {"score", "prediction", "status"} & given:
         advice = _column_advice("score", names, mapping=True)
@@ -118,14 +119,15 @@ def require_column_names(names: list[str], where: str) -> None:
         )
 
 
-def _column_advice(wanted: str, names: list[str], mapping: bool = False) -> str:
-    """What to try if a column is missing."""
+def _column_advice(wanted: str, names: list[str], mapping: bool = False, versions: tuple[str, ...] = ()) -> str:
+    """What to try if a column is missing. versions: those of the model."""
     near = [name for name in names if name.lower() in OTHER_NAMES.get(wanted, ()) or name.lower() == wanted]
     near = near or difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
     if wanted == "id" and not near:
         return "Add one, a unique text per row by which labels find their predictions, or name the column: --map THEIR_NAME=id"
     if wanted in ("model", "version"):
-        return f"Give --{wanted}, or name the column: --map {near[0] if near else 'THEIR_NAME'}={wanted}"
+        choices = f" ({join_words(versions, 8)})" if wanted == "version" and versions else ""
+        return f"Give --{wanted}{choices}, or name the column: --map {near[0] if near else 'THEIR_NAME'}={wanted}"
     if mapping:
         return f"Name it: --map {near[0] if near else 'THEIR_NAME'}={wanted}"
     return f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(names[:12])}"

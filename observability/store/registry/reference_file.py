@@ -28,7 +28,10 @@ class ReferenceData:
 
 
 def read_reference(path: Path, decimal: str | None = None) -> ReferenceData:
-    """The reference in a file. decimal: the decimal sign of a CSV file, see LoadDefaults. Raises UsageError if it is missing, empty, damaged, too large or of an unknown format."""
+    """The reference in a file. decimal: the decimal sign of a CSV file, see LoadDefaults.
+
+    Raises UsageError if it is missing, empty, damaged, too large or of an unknown format.
+    """
     table, warnings = open_importer(path, decimal).table()
     if not table.num_rows:
         raise UsageError("the reference holds no rows", where=path.name)

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class LoadReport:
-    """Totals of a load. reasons: rejected lines by reason. examples: one message of each reason. files: files or segments that were read.
-    set_aside: segments that could not be loaded for their own sake. Reports can be added.
+    """Totals of a load. reasons: rejected lines by reason. examples: for each reason its first line with the message. files: files or
+    segments that were read. set_aside: segments that could not be loaded for their own sake. Reports can be added.
     """
 
     lines: int = 0
@@ -72,6 +72,7 @@ class LoadDefaults:
     new_models: the limit of models that the catalog lacks; None: without limit.
     decimal: decimal sign of the numbers in CSV files: "," (points may group thousands) or "."; None: a point, and a file that seems to have
     commas is refused with a question.
+    versions: those of the model, for the message about a version that is missing.
     """
 
     kind: str | None = None
@@ -85,3 +86,4 @@ class LoadDefaults:
     sent: bool = False
     new_models: NewModelLimit | None = None
     decimal: str | None = None
+    versions: tuple[str, ...] = ()

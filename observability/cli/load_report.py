@@ -1,0 +1,103 @@
+"""What `load` and `retry` print: progress, counts, and the first rejected line of each reason with what to do about it."""
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from observability.cli.outcome import Outcome, Say, json_or_lines
+from observability.core import formatting
+
+if TYPE_CHECKING:
+    from observability.store.types.loading import LoadDefaults, LoadReport
+
+LARGE_BYTES = 20_000_000
+"""Progress shows the rate and the time left from this size on."""
+WARM_UP_SECONDS = 2.0
+"""The rate is not told before."""
+REMEDIES = {
+    "no_offset": "Give their time zone, for example --timezone Europe/Paris",
+    "bad_encoding": "Save the file as UTF-8",
+    "erased": "Nothing is to be done: records of an erased subject are refused",
+    "too_many_models": "Register the model first",
+}
+OTHER_REMEDY = "Correct such lines and load the file again; lines that are stored count as duplicates"
+
+
+def load_progress(say: Say, clock: Callable[[], float] = time.monotonic) -> Callable[..., None]:
+    """A function that reports bytes done, all bytes and the lines so far; for large files also lines a second and the time left."""
+    start = clock()
+
+    def note(done: int, total: int, lines: int = 0) -> None:
+        text, seconds = f"loading: {done / 1e6:,.1f} of {total / 1e6:,.1f} MB" if total else "loading", clock() - start
+        if total >= LARGE_BYTES and done and seconds >= WARM_UP_SECONDS:
+            left = round(seconds * max(total - done, 0) / done)
+            text += f", {lines / seconds:,.0f} lines/s, about {left // 60}:{left % 60:02} left"
+        say(text)
+
+    return note
+
+
+def load_outcome(
+    report: "LoadReport",
+    as_json: bool,
+    first: Sequence[str] = (),
+    files: "LoadReport | None" = None,
+    defaults: "LoadDefaults | None" = None,
+) -> Outcome:
+    """What a load did; segments that were set aside are told on the error stream.
+
+    first: lines that come before the counts. files, defaults: what came from files with these defaults; a rejected line then has a remedy.
+    """
+    body = report.to_json()
+    lines = [
+        *first,
+        f"{body['lines']:,} lines: {body['stored']:,} stored, {body['duplicates']:,} duplicates, {body['rejected']:,} rejected",
+    ]
+    for reason, count in sorted(report.reasons.items(), key=lambda item: (-item[1], item[0])):
+        example = report.examples.get(reason, "")
+        if files is not None and defaults is not None and reason in files.reasons:
+            example = f"{formatting.with_full_stop(with_column(example, defaults.renames))} {rejection_remedy(reason, example, defaults)}."
+        lines.append(f"  {count:,} × {reason}, first: {example}")
+    aside = formatting.plural(report.set_aside, "segment")
+    error = f"{aside} could not be loaded and was set aside; `status` names the reason, `retry` takes it again." if report.set_aside else ""
+    return replace(json_or_lines(body, lines, as_json), error=error)
+
+
+def with_column(message: str, renames: Mapping[str, str]) -> str:
+    """The message with the column of the file after the field that it names first, where the two have different names."""
+    theirs = {ours: name for name, ours in renames.items()}
+    found = re.search(r"'([^']+)'", message)
+    if found is None or found[1] not in theirs:
+        return message
+    return f"{message[: found.end()]} (column {theirs[found[1]]!r}){message[found.end() :]}"
+
+
+def rejection_remedy(reason: str, message: str, defaults: "LoadDefaults") -> str:
+    """What to do about a line of a file that was rejected for this reason."""
+    if reason != "missing_field":
+        return REMEDIES.get(reason, OTHER_REMEDY)
+    found = re.search(r"'([^']+)'", message)
+    name = found[1] if found else ""
+    if name == "version" and defaults.versions:
+        return f"Give --version, one of {formatting.join_words(defaults.versions, 8)}"
+    if name in ("model", "version", "kind"):
+        return f"Give --{name}"
+    return f"Fill it, or name the column that holds it: --map THEIR_NAME={name}" if name else OTHER_REMEDY
+
+
+def rejection_error(report: "LoadReport | None", allowed: float | None) -> str:
+    """Why a load of files ends with 1; "" where it does not.
+
+    allowed: the share of lines that may be rejected, from 0 to 1. None: less than all of them.
+    """
+    if report is None or not report.rejected:
+        return ""
+    if allowed is None:
+        if report.stored or report.duplicates:
+            return ""
+        return "Nothing was stored: every line of the files was rejected. --allow-rejected ends with 0 all the same."
+    if report.rejected <= allowed * report.lines:
+        return ""
+    return f"{report.rejected:,} of {report.lines:,} lines of the files were rejected, more than --allow-rejected {allowed:g} allows."
