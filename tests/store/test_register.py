@@ -622,6 +622,19 @@ def test_wrong_files_give_one_clear_sentence(store, tmp_path, name, content, par
     assert contents(store) == before
 
 
+def test_personal_data_in_a_text_is_told_in_counts_and_not_once_it_is_protected(store, tmp_path):
+    frame = loans(200).drop(columns=["day"])
+    frame["note"] = [f"write to person{row}@example.org" if row % 4 == 0 else "paid in cash" for row in range(200)]
+    frame["ticket"] = [f"{row:08}-{row * 7919 % 10**9:09}" for row in range(200)]
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    wanted = request(tmp_path / "a.csv", at=None)
+    warnings = [text for text in infer_reference_file(wanted).warnings if "seems to hold" in text]
+    assert warnings == ["note seems to hold e-mail addresses (50) in 200 texts: hash or drop it under [protect] in the settings."]
+    (tmp_path / "loan.toml").write_text('[protect]\nnote = "hash"\n')
+    done = register_version(store, replace(wanted, settings=tmp_path / "loan.toml"))
+    assert not [text for text in done.sentences if "seems to hold" in text or "@" in text]
+
+
 def test_compressed_files_are_read(store, tmp_path):
     import gzip
 

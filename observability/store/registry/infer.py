@@ -16,6 +16,7 @@ from observability.records.kinds import KINDS
 from observability.store.ingest.parse_plan import MOST_COLUMNS
 from observability.store.registry.column_profile import ColumnProfile, profile_column
 from observability.store.registry.leakage_checks import leakage_warnings
+from observability.store.registry.personal_columns import personal_data_warnings
 from observability.store.registry.plausibility import column_notes, column_warnings, metric_warnings, row_warnings
 from observability.store.registry.reference_file import ReferenceData, read_reference
 from observability.store.registry.score_columns import find_column, name_list
@@ -80,6 +81,7 @@ def infer_with_outcomes(
     warnings = row_warnings(target, usable, table.num_rows)
     warnings += column_warnings(features, groups, profiles)
     warnings += leakage_warnings(table, features, target)
+    warnings += personal_data_warnings(table, (*features, *groups))
     metrics = reference_metrics(target, threshold)
     warnings += metric_warnings(target, metrics, int((usable & target.labelled).sum()), request.in_sample)
     counts = np.bincount(target.codes[usable & target.labelled], minlength=len(target.classes)) if target.classes else ()
