@@ -1,5 +1,7 @@
 """The author's name of everything that is written: of the sign-in, else from one box, asked once a session."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from observability.core import formatting
@@ -8,6 +10,7 @@ from observability.server.access import may_do
 
 NAME_KEY = "name-of-person"
 LONGEST = 80
+MISSING_ROLE = "Your role does not allow to save."
 MISSING: str
 """Why nothing can be saved, in words; see `__getattr__`."""
 
@@ -16,7 +19,15 @@ def __getattr__(name: str) -> str:
     """MISSING: where people sign in, a role that does not allow to write is what is missing, not a name."""
     if name != "MISSING":
         raise AttributeError(name)
-    return "Enter your name to save." if current_person().source == "here" else "Your role does not allow to save."
+    return "Enter your name to save." if current_person().source == "here" else MISSING_ROLE
+
+
+def missing_words(actions: Sequence[str]) -> str:
+    """MISSING, with what a name allows where a name is what is missing: `Enter your name to assign or resolve.`"""
+    if current_person().source != "here":
+        return MISSING_ROLE
+    *first, last = actions
+    return f"Enter your name to {' or '.join(filter(None, (', '.join(first), last)))}."
 
 
 def person_name_box(key: str = "person") -> str | None:

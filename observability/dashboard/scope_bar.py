@@ -5,7 +5,7 @@ replaced.
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import streamlit as st
@@ -17,11 +17,24 @@ from observability.core.errors import ObservabilityError
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Slice
 from observability.dashboard import links, load, palette
-from observability.dashboard.scope import BIND, SPANS, TIME_KEYS, WINDOWS, YEAR, Scope, Span, address_time, parse_instant, scope_from_state
+from observability.dashboard.scope import (
+    BIND,
+    DAYS,
+    SPANS,
+    TIME_KEYS,
+    WINDOWS,
+    YEAR,
+    Scope,
+    Span,
+    address_time,
+    parse_instant,
+    scope_from_state,
+)
 
 FIRST, LAST = datetime(1970, 1, 1), datetime(2100, 1, 1)
 INSTANTS: dict[str, Any] = {"min_value": FIRST, "max_value": LAST, "format": "YYYY-MM-DD", "step": 3600}
 """Options of a box for a date and time."""
+UNTIL = "Not included: for a range that ends with 30 June, choose 1 July 00:00."
 MOST_LEVELS = 24
 """Columns with at most this many levels are offered as slices; others can be typed."""
 
@@ -97,9 +110,11 @@ def _time_range(model: Model | None) -> str:
                     st.button(title, icon=icon, type="tertiary", key=f"preset-{name}", on_click=choose_preset, args=(name,))
         with own:
             start, end = dates or (scope.start, scope.end)
+            length = timedelta(days=DAYS[scope.span]) if scope.span in DAYS else None
             for label, end_key, shown in (("From (UTC)", "from", start), ("To (UTC)", "to", end)):
                 box = f"{end_key}-box {shown}"
-                change: dict[str, Any] = {"on_change": change_date, "args": (end_key, box, start, end), **INSTANTS}
+                change: dict[str, Any] = {"on_change": change_date, "args": (end_key, box, start, end, length), **INSTANTS}
+                change["help"] = None if end_key == "from" else UNTIL
                 st.datetime_input(label, min(max(naive_utc(shown), FIRST), LAST) if shown else None, key=box, **change)
             earlier = shifted_dates(dates, -1) if dates else None
             if dates and earlier:
@@ -152,11 +167,16 @@ def set_dates(start: datetime | None, end: datetime | None) -> None:
     set_time_range(Scope(span="dates", start=start, end=end))
 
 
-def change_date(key: str, box: str, start: datetime | None, end: datetime | None) -> None:
-    """One of the two dates was changed in its box; the other stays."""
+def change_date(key: str, box: str, start: datetime | None, end: datetime | None, length: timedelta | None) -> None:
+    """One of the two dates was changed in its box; the other stays. Where both were empty, it follows from the length of the relative
+    window that was chosen before, so that the first date does not ask for everything after it.
+    """
     held = st.session_state[box]
     chosen = aware_utc(held) if held else None
-    set_dates(chosen if key == "from" else start, chosen if key == "to" else end)
+    start, end = (chosen, end) if key == "from" else (start, chosen)
+    if chosen and length and (start is None or end is None):
+        start, end = (chosen, chosen + length) if key == "from" else (chosen - length, chosen)
+    set_dates(start, end)
 
 
 def set_time_range(scope: Scope) -> None:

@@ -38,9 +38,9 @@ STEPS: dict[str, tuple[str, ...]] = {
         "Judge performance again on the corrected labels.",
     ),
     "model": (
-        "Compare with the previous version on the same rows.",
+        "Compare with an earlier version, if there is one, on the same rows.",
         "Read the cases with the largest loss.",
-        "Roll back, retrain, or change the threshold.",
+        "Roll back or retrain; a binary model can also change its threshold.",
     ),
     "system": (
         "Check sender, service and hosts since the onset.",

@@ -1,6 +1,7 @@
 """The page of an incident tells its whole story from the findings, within a budget of words; what people do about it is a record."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -100,6 +101,7 @@ def test_an_incident_is_found_by_what_a_case_names(current: World) -> None:
 def test_what_people_do_is_kept_and_found_by_its_alert(own: World) -> None:
     incident = worst()
     app = page_of(incident)
+    assert "Enter your name to assign, acknowledge, snooze, mute or resolve." in words(app), "what a name is for is said before it is given"
     app.text_input(key="incident-person-box").input("Ann").run()
     app.button_group(key="incident-does").set_value("assign").run()
     app.text_input(key="incident-to").input("Bob").run()
@@ -160,6 +162,14 @@ def test_every_kind_of_fault_has_steps() -> None:
     assert is_about_predictions(incident_of(finding()))
     assert "`age`" in general_steps(incident_of(finding()))[0]
     assert "acceptable" in general_steps(incident_of(finding(), standing=True))[0]
+    compare, _, change = general_steps(incident_of(finding(), source="model"))
+    assert "if there is one" in compare and "a binary model can also" in change, "a first version has no other, a regression no threshold"
+
+
+def test_an_onset_from_a_related_finding_is_not_called_undated() -> None:
+    lead = replace(finding(), onset=None)
+    assert "onset not dated" in incident_page.how_sure(lead)
+    assert "onset dated by a related finding" in incident_page.how_sure(lead, START)
 
 
 def test_runbooks_are_settings() -> None:

@@ -124,6 +124,22 @@ def test_the_time_range_says_its_dates_and_moves_by_its_own_length(current: Worl
     assert (app.session_state["from"], app.session_state["to"]) == (naive_utc(END - timedelta(days=3)), naive_utc(END))
 
 
+@pytest.mark.parametrize("key", ["from", "to"])
+def test_one_date_alone_makes_a_window_of_the_length_that_was_chosen(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the models' windows differ no date is shown; the first one that is chosen does not ask for everything on its other side."""
+    state, made = {"box": datetime(2013, 6, 24)}, []
+    monkeypatch.setattr(scope_bar.st, "session_state", state)
+    monkeypatch.setattr(scope_bar, "set_dates", lambda *dates: made.append(dates))
+    day, week = datetime(2013, 6, 24, tzinfo=UTC), timedelta(days=7)
+    for length in (week, None):
+        scope_bar.change_date(key, "box", None, None, length)
+    window, open_range = ((day, day + week), (day, None)) if key == "from" else ((day - week, day), (None, day))
+    assert made == [window, open_range]
+    state["box"] = None
+    scope_bar.change_date(key, "box", day, day, week)
+    assert made[-1] == ((None, day) if key == "from" else (day, None)), "a date that is removed stays removed"
+
+
 def test_another_page_keeps_the_time_range_unless_its_address_has_one(current: World) -> None:
     app = opened("drift", model="loan", window="28d")
     app.switch_page(str(links.page_files()["fairness"])).run()

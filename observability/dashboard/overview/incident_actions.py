@@ -90,7 +90,7 @@ def incident_forms(
     author = person_name.person_name_box(f"{key}-person")
     offered = offered_actions(alert)
     if author is None:
-        st.caption(person_name.MISSING)
+        st.caption(person_name.missing_words([ACTIONS[name].lower() for name in offered]))
         return
     does = st.segmented_control(
         "Action", offered, format_func=ACTIONS.__getitem__, default=chosen if chosen in offered else None, key=f"{key}-does"

@@ -191,7 +191,7 @@ def incident_facts_table(here: OpenIncident) -> None:
     where = formatting.slice_in_words(lead.slice) if lead.slice else "all predictions" if is_about_predictions(incident) else lead.subject
     rows: list[tuple[str, Cell | str]] = [("Where", where)]
     rows.append(("Value", {**findings.finding_value_cell(lead), "sub": _compared_with(lead)}))
-    rows.append(("How sure", how_sure(lead)))
+    rows.append(("How sure", how_sure(lead, here.incident.onset)))
     affected = incident_stake_words(here)
     rows += [(name, words) for name, words in zip(("Affected", "Cost", "Groups"), affected) if words]
     rows.append(("Source", {**incidents.source_cell(incident), "t": f"{incident.source} (suspected)"}))
@@ -208,14 +208,22 @@ def _compared_with(lead: Finding) -> str:
     return ", ".join(filter(None, parts))
 
 
-def how_sure(lead: Finding) -> str:
-    """The corrected p-value, the interval, the number of rows, and whether the onset is dated."""
+def how_sure(lead: Finding, onset: datetime | None = None) -> str:
+    """The corrected p-value, the interval, the number of rows, and whether the onset is dated. onset: of the incident; where the lead has
+    none, a related finding dated it.
+    """
     chance = lead.evidence.get("p_adjusted")
     parts = [f"p {'< 0.001' if chance < 0.001 else f'= {chance:.2g}'}, corrected" if isinstance(chance, int | float) else None]
     if lead.low is not None and lead.high is not None and lead.low < lead.high:
         parts.append(f"95 % interval {formatting.format_interval(lead.low, lead.high, lead.unit)}")
-    parts += [f"n = {lead.n:,}", CERTAINTY[onset_certainty(lead)], None if lead.basis == "measured" else lead.basis]
+    parts += [f"n = {lead.n:,}", _onset_words(lead, onset), None if lead.basis == "measured" else lead.basis]
     return "; ".join(filter(None, parts))
+
+
+def _onset_words(lead: Finding, onset: datetime | None) -> str:
+    """Whether the onset is dated, and by which finding."""
+    certainty = onset_certainty(lead)
+    return "onset dated by a related finding" if certainty == "vague" and onset is not None else CERTAINTY[certainty]
 
 
 def incident_stake_words(here: OpenIncident) -> tuple[str, str, str]:
