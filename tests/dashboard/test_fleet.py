@@ -102,6 +102,8 @@ def test_an_incident_is_one_line_on_the_first_page() -> None:
         "`rain` is null in 14.4 % of 1,819 predictions; the reference had 0 %; also affected: `wind`.": "`rain` is null in 14.4 % of 1,819 predictions",
         "The inputs drifted jointly: a classifier separates the two.": "The inputs drifted jointly",
         "`ANC`: `single` fell, `not reported` rose.": "`ANC`: `single` fell, `not reported` rose",
+        "Where `visibility` is 10 and above, accuracy is 58.9 % on 1,734 labels.": "Where `visibility` is 10 and above, accuracy is 58.9 %…",
+        "`dew` rose from 2.6 % to 8.4 % of the attribution.": "`dew` rose from 2.6 % to 8.4 %…",
         " ".join(["word"] * 20) + ".": " ".join(["word"] * 9) + "…",
     }
     assert {sentence: incidents.incident_headline(of_one("late", sentence)) for sentence in sentences} == sentences

@@ -10,7 +10,8 @@ from streamlit.testing.v1 import AppTest
 from observability.alerts import config, edit_config
 from observability.core.weeks import Week
 from observability.dashboard import load
-from observability.dashboard.review.review import STEP_NAMES, newest_week_with_data, weeks_to_freeze
+from observability.dashboard.review.review import STEP_NAMES, newest_week_with_data, week_of_dates, weeks_to_freeze
+from observability.dashboard.scope import Scope
 from observability.export import review as export_review
 from observability.review import freeze
 from observability.server import process_lock
@@ -310,6 +311,15 @@ def said_events(store: Database) -> list[dict]:
     from observability.review.agenda_items import records_until
 
     return [each for each in records_until(store, "event") if each["what"] == "note"]
+
+
+def test_the_week_of_the_chosen_dates_is_offered_first() -> None:
+    weeks = [Week.parse("2013-W26"), Week.parse("2013-W27")]
+    start, end = weeks[0].start, weeks[0].end
+    for shown in (Scope().at(start, end), Scope().at(start, end - timedelta(days=1)), Scope().at(start - timedelta(days=28), end)):
+        assert week_of_dates(shown, weeks) == weeks[0]
+    assert week_of_dates(Scope().at(start - timedelta(days=28), start), weeks) is None, "a week without predictions"
+    assert week_of_dates(Scope(span="28d"), weeks) is None
 
 
 def test_the_weeks_to_freeze_are_the_complete_ones_with_predictions() -> None:

@@ -33,6 +33,8 @@ INBOX = (
     column("act", "", width="4rem"),
 )
 HEADLINE_WORDS = 9
+DANGLING = frozenset(("a", "and", "as", "by", "from", "in", "is", "of", "on", "over", "the", "to", "with"))
+"""Words that a shortened headline does not end with."""
 SOURCE_ICONS = {"input": ":material/input:", "label": ":material/label:", "model": ":material/network_node:", "system": ":material/dns:"}
 
 
@@ -111,14 +113,18 @@ def incident_row(incident: Incident, scope: Scope, *, models: Sequence[str] = ()
 
 
 def incident_headline(incident: Incident) -> str:
-    """The first clause of an incident's sentence, at most HEADLINE_WORDS words."""
+    """The first clause of an incident's sentence, at most HEADLINE_WORDS words and the percent sign of the last."""
     sentence = incident.sentence.split("; ")[0]
     for sign in (": ", " ("):
         head = sentence.split(sign)[0]
         sentence = head if len(head.split()) > 3 else sentence
     words = sentence.rstrip(".").split()
-    text = " ".join(words[:HEADLINE_WORDS]).rstrip(":,")
-    return f"{text}{'`' if text.count('`') % 2 else ''}…" if len(words) > HEADLINE_WORDS else text
+    kept = words[: HEADLINE_WORDS + (words[HEADLINE_WORDS : HEADLINE_WORDS + 1] == ["%"])]
+    if len(kept) < len(words):
+        while len(kept) > 1 and kept[-1] in DANGLING:
+            kept.pop()
+    text = " ".join(kept).rstrip(":,")
+    return f"{text}{'`' if text.count('`') % 2 else ''}…" if len(kept) < len(words) else text
 
 
 def inbox_row(

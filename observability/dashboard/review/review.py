@@ -3,7 +3,7 @@
 Figures are read from the frozen week; nothing is computed anew.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
@@ -18,6 +18,7 @@ from observability.core.weeks import Week
 from observability.dashboard import empty_states, frame, load, person_name
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.review import load_review
+from observability.dashboard.scope import Scope, scope_from_state
 from observability.dashboard.widgets import answer_or_error, progress_bar
 from observability.export import review as export_review
 from observability.review import freeze, meeting
@@ -127,14 +128,15 @@ def _requested_week(frozen: set[str]) -> Week | None:
 
 
 def _freeze_popover(frozen: list[FrozenWeek]) -> None:
-    """The form that freezes a week, by default the last complete one."""
+    """The form that freezes a week, by default that of the chosen dates, else the last complete one."""
     last = Week.before_now(datetime.now(UTC))
     known = {each.review for each in frozen}
     newest = newest_week_with_data()
-    offered = _requested_week(known) or (last if newest is None or newest >= last else newest)
+    weeks = weeks_to_freeze(load.stream_activity(), last)
+    chosen = week_of_dates(scope_from_state(st.session_state), weeks)
+    offered = _requested_week(known) or chosen or (last if newest is None or newest >= last else newest)
     with st.popover("Freeze a week", icon=":material/ac_unit:", width="content"):
         st.markdown("Figures of a frozen week never change. Later labels are shown separately, as *restated since*.")
-        weeks = weeks_to_freeze(load.stream_activity(), last)
         weeks += [] if offered in weeks else [offered]
         week = st.selectbox(
             "Week",
@@ -162,6 +164,14 @@ def weeks_to_freeze(seen: "DataFrame", last: Week) -> list[Week]:
             found.add(week)
             week = week.back(-1)
     return sorted(found)
+
+
+def week_of_dates(scope: Scope, weeks: Sequence[Week]) -> Week | None:
+    """The week in which the chosen dates end, where it is one of `weeks`; None for a relative window."""
+    if scope.span != "dates" or scope.end is None:
+        return None
+    week = Week.of(scope.end - timedelta(microseconds=1))
+    return week if week in weeks else None
 
 
 def newest_week_with_data() -> Week | None:

@@ -133,11 +133,28 @@ def _regression_errors(here: ModelPage) -> None:
     if not twin["n_current"].sum():
         empty_states.no_rows_state("labelled predictions")
         return
-    high = float(twin.loc[twin["low"] >= 0, "current"].sum())
-    words = f"{formatting.format_share(high)} of labelled predictions too high, {formatting.format_share(1 - high)} too low."
+    words = error_sides(twin)
     plain_paragraph(words)
     on_step = clicks.cases_on_click("errors", lambda point: distributions.cases_of_step(here, point, twin, "error"))
     frame.chart_with_table(charts_outcomes.error_histogram(twin), twin, key="errors", alt=words, metrics=("bias", "mae"), on_select=on_step)
+
+
+def error_sides(steps: pd.DataFrame) -> str:
+    """A sentence with the shares of labelled predictions that are too high and too low. steps: of the error, with low, high and current.
+
+    The step that holds zero has errors of both signs, so it belongs to neither side: the sides begin at its ends.
+    """
+    above, below = steps[steps["low"] >= 0], steps[steps["high"] <= 0]
+    high, low = float(above["current"].sum()), float(below["current"].sum())
+    sides = []
+    for share, side, ends in ((high, "too high", above["low"]), (low, "too low", -below["high"])):
+        least = float(ends.min()) if len(ends) else 0.0
+        by = f" by {formatting.format_number(least)} or more" if least > 0 else ""
+        sides.append(f"{formatting.format_share(share)} {'of labelled predictions ' if not sides else ''}{side}{by}")
+    between = 1 - high - low
+    if len(above) + len(below) < len(steps):
+        sides.append(f"{formatting.format_share(max(between, 0.0))} between")
+    return f"{', '.join(sides)}."
 
 
 def _ordinary_bins(rows: pd.DataFrame) -> pd.DataFrame:
