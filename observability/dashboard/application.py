@@ -86,7 +86,8 @@ async def run_owner_command(request: Request) -> Response:
     """Run one command line for a process that found the store owned: lines of JSON, progress first, the outcome last."""
     if request.client is None or not is_loopback(request.client.host):
         return JSONResponse({"error": "commands are taken from this machine only", "try": "Run the command where the dashboard runs"}, 403)
-    if not hmac.compare_digest(request.headers.get("authorization", ""), f"Bearer {process_lock.current().token}"):
+    given, wanted = request.headers.get("authorization", ""), f"Bearer {process_lock.current().token}"
+    if not hmac.compare_digest(given.encode(), wanted.encode()):  # of texts only ASCII can be compared
         return JSONResponse({"error": "wrong token", "try": "Let the command line read owner.json"}, status_code=401)
     body = await request.body()
     if len(body) > COMMAND_BYTES:

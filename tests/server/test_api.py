@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from starlette.routing import Route
 
 from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
+from observability.dashboard import application
 from observability.investigation.case import case
 from observability.server import api, process_lock, tokens
 from observability.store.db.database import Database
@@ -174,6 +176,12 @@ def test_a_disk_that_refuses_is_said_with_503(site: Site, monkeypatch: pytest.Mo
     answer = site.ask("POST", "/api/v1/records", site.write, json.dumps(GOOD).encode())
     assert answer.status == 503
     assert "No space" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "obs_\u00e9"])
+def test_commands_of_the_owner_need_its_token(site: Site, token: str) -> None:
+    route = Route("/_owner/command", application.run_owner_command, methods=["POST"])
+    assert ask_routes([route], "POST", "/_owner/command", token, b'{"argv": ["status"]}').status == 401
 
 
 def test_the_commands_of_tokens(command: Command, tmp_path: Path) -> None:
