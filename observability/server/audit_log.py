@@ -142,7 +142,7 @@ def _read_lines(home: Path) -> Iterator[dict[str, Any]]:
         return
     except OSError as error:
         raise StoreBrokenError("the audit log cannot be read", where=FILE, got=error.strerror) from error
-    for line in text.splitlines():
+    for line in text.removesuffix("\n").split("\n") if text else ():  # splitlines would also split at characters that a name may hold
         try:
             yield json.loads(line)
         except ValueError:

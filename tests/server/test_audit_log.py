@@ -44,6 +44,14 @@ def test_entries_come_newest_first_and_by_any_field(home: Path) -> None:
     assert audit_problem(home) is None
 
 
+def test_a_name_with_line_separators_is_one_line_of_the_log(home: Path) -> None:
+    name = "ann\u2028\u2029\x85\x0b\x0c\x1c\r\nbob"
+    note_access(home, name, "failed to sign in")
+    note_access(home, "ann", "saw", what="case")
+    assert [entry["author"] for entry in access_entries(home)] == ["ann", name]
+    assert audit_problem(home) is None
+
+
 @pytest.mark.parametrize("change", ["edit", "remove", "swap", "insert", "tear"])
 def test_a_changed_log_is_noticed(home: Path, change: str) -> None:
     for number in range(5):
