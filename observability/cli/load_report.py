@@ -26,10 +26,15 @@ OTHER_REMEDY = "Correct such lines and load the file again; lines that are store
 
 
 def load_progress(say: Say, clock: Callable[[], float] = time.monotonic) -> Callable[..., None]:
-    """A function that reports bytes done, all bytes and the lines so far; for large files also lines a second and the time left."""
-    start = clock()
+    """A function that reports bytes done, all bytes and the lines so far; for large files also lines a second and the time left.
+
+    The clock starts with the first report.
+    """
+    start: float | None = None
 
     def note(done: int, total: int, lines: int = 0) -> None:
+        nonlocal start
+        start = clock() if start is None else start
         text, seconds = f"loading: {done / 1e6:,.1f} of {total / 1e6:,.1f} MB" if total else "loading", clock() - start
         if total >= LARGE_BYTES and done and seconds >= WARM_UP_SECONDS:
             left = round(seconds * max(total - done, 0) / done)

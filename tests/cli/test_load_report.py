@@ -10,13 +10,15 @@ from observability.store.types.loading import LoadDefaults, LoadReport
 
 def test_progress_of_a_large_file_has_a_rate_and_the_time_left() -> None:
     said: list[str] = []
-    seconds = iter([0.0, 1.0, 10.0, 20.0, 20.0])
+    seconds = iter([0.0, 0.0, 1.0, 10.0, 20.0, 20.0])
     note = load_progress(said.append, lambda: next(seconds))
+    note(0, 100_000_000)
     note(1_000_000, 100_000_000, 5_000)
     note(10_000_000, 100_000_000, 50_000)
     note(100_000_000, 100_000_000, 500_000)
     note(500_000, 1_000_000, 5_000)
     assert said == [
+        "loading: 0.0 of 100.0 MB",
         "loading: 1.0 of 100.0 MB",
         "loading: 10.0 of 100.0 MB, 5,000 lines/s, about 1:30 left",
         "loading: 100.0 of 100.0 MB, 25,000 lines/s, about 0:00 left",

@@ -47,11 +47,13 @@ class CsvImporter(Importer):
     """A CSV file. Line numbers are row numbers; the first row after the header is 2.
 
     kinds: by column, whether it holds numbers, booleans or texts. commas: the columns whose numbers have a decimal comma.
+    all_cells: bytes of all cells, of which `blocks` reports its share.
     """
 
     columns: RecordColumns
     kinds: dict[str, str]
     commas: frozenset[str] = frozenset()
+    all_cells: int = 0
 
     def check(self, head: bytes) -> None:
         """Raise UsageError if the start is not UTF-8 text."""
@@ -111,12 +113,10 @@ class CsvImporter(Importer):
         convert = arrow_csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True)
         try:
             with (
-                self.stream() as (stream, file),
+                self.stream() as (stream, _),
                 arrow_csv.open_csv(stream, read_options=read, parse_options=parse, convert_options=convert) as reader,
             ):
-                for batch in reader:
-                    self.done = file.tell()
-                    yield batch
+                yield from reader
         except (UnicodeDecodeError, pa.ArrowException) as error:
             if "Empty CSV" in str(error):
                 return
@@ -137,6 +137,7 @@ class CsvImporter(Importer):
         filled, numbers, booleans, commas = (np.zeros(len(names), np.int64) for _ in range(4))
         refused: list[RefusedLine] = []
         for batch in self.batches(len(names), refused):
+            self.all_cells += batch.nbytes
             for place, cells in enumerate(batch.columns):
                 filled[place] += len(cells) - cells.null_count
                 numbers[place] += _matches(cells, LOOSE_NUMBER)
@@ -185,10 +186,12 @@ class CsvImporter(Importer):
         """The rows. Those that do not fit the header are rejected."""
         names, where = self.header(), self.path.name
         refused: list[RefusedLine] = []
-        first = 2
+        first, read = 2, 0
         for batch in self.batches(len(names), refused):
             texts = {name: self.cell_texts(name, cells) for name, cells in zip(names, batch.columns, strict=True)}
             lines = self.columns.lines(texts.__getitem__, batch.num_rows)
+            read += batch.nbytes
+            self.done = self.size * read // max(self.all_cells, 1)
             # Rejected rows keep an empty place, so that line numbers are row numbers.
             out = np.array([line.line for line in refused], np.int64)
             numbers = np.setdiff1d(np.arange(first, first + batch.num_rows + len(out)), out)[: batch.num_rows]

@@ -109,6 +109,8 @@ def load_files(store: Database, paths: Sequence[Path], defaults: LoadDefaults, p
     files = [open_file(Path(path), defaults) for path in paths]
     total = sum(file.size for file in files)
     done, report = 0, LoadReport()
+    if progress:
+        progress(0, total, 0)
     for file in files:
         now = datetime.now(UTC)
         for block in file.blocks():
