@@ -139,8 +139,9 @@ def what_does_it_cost(here: ModelPage, status: ModelStatus) -> None:
     found = worst_first(status.of("operations/cost", "operations/energy"))
     claims = [finding.because for finding in figures if finding is not None]
     words = claims[0] if claims else found[0].because if found else "Neither cost nor energy is known."
-    shown = found[0].because if found and found[0].needs_action else words  # a sentence of the heading is not repeated
-    after = next((claim for claim in claims[1:] if claim != shown), None)
+    if found and found[0].needs_action:
+        words = found[0].because  # the status belongs to it
+    after = next((claim for claim in claims if claim != words), None)
     answer_heading("What does it cost?", found, words, "cost", here, after=after, known=bool(found))
 
 

@@ -13,7 +13,7 @@ from observability.dashboard.widgets import finding_lines
 
 here = frame.begin_model_page("why_changed")
 found = findings.analyzer_findings(here, why_changed.ANALYZER, wait=True)
-finding_lines(found)
+finding_lines(why_changed.distinct_sentences(found))
 parts = why_changed.change_parts(found)
 if not parts:
     step = "Labels may still be missing: choose an earlier or a longer window, or register this version with held-out predictions."

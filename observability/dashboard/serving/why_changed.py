@@ -26,6 +26,11 @@ def change_parts(found: Sequence[Finding]) -> dict[str, Finding]:
     return {finding.metric: finding for finding in sorted(found, key=lambda finding: finding.n) if finding.value is not None}
 
 
+def distinct_sentences(found: Sequence[Finding]) -> list[Finding]:
+    """The findings without those whose sentence an earlier one has: both parts of a change that cannot be split have the same."""
+    return [finding for place, finding in enumerate(found) if finding.because not in {earlier.because for earlier in found[:place]}]
+
+
 def _loss(here: ModelPage) -> tuple[str, str]:
     """Name and unit of the mean loss."""
     return ("Mean absolute error", "") if here.model.task == "regression" else ("Error rate", "share")
@@ -52,7 +57,8 @@ def change_waterfall_section(here: ModelPage, found: Mapping[str, Finding]) -> N
     rows, (name, unit) = _change_steps_frame(finding), _loss(here)
     before, inputs, relation, now = rows["value"]
     levels = f"{name} {formatting.format_value(before, unit)} → {formatting.format_value(now, unit)}"
-    words = f"{levels}: covariate shift {_signed_loss(inputs, unit)}, concept drift {_signed_loss(relation, unit)}."
+    parts = f"covariate shift {_signed_loss(inputs, unit)}, concept drift {_signed_loss(relation, unit)}."
+    words = f"{levels}. Unreliable split: {parts}" if finding.severity == "unknown" else f"{levels}: {parts}"
     plain_paragraph(words)
     figure = charts_waterfall.change_waterfall(rows, name=name, unit=unit)
     twin = rows[["step", "value", "low", "high"]]

@@ -1,0 +1,53 @@
+"""The sentences of the model page and of the page Why it changed, apart from their drawing."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from observability.core.finding import Finding, Severity
+from observability.dashboard import model_answers
+from observability.dashboard.serving import why_changed
+from tests.support.dashboard_world import END
+
+
+def finding(analyzer: str, metric: str, because: str, severity: Severity, **more: Any) -> Finding:
+    return Finding(
+        analyzer=analyzer, model="late", version="1", subject="model", metric=metric, value=0.2, n=2185, severity=severity,
+        because=because, start=END - timedelta(days=7), end=END, against="past", **more,
+    )  # fmt: skip
+
+
+def test_the_status_of_what_a_model_costs_stands_before_the_finding_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cost that stayed was called critical, because the energy rose."""
+    cost = finding("operations/cost", "cost_per_thousand", "The cost stayed.", "ok")
+    energy = finding("operations/energy", "energy_per_thousand", "The energy rose.", "act")
+    drawn: list[tuple[str, str | None]] = []
+    monkeypatch.setattr(model_answers, "answer_heading", lambda _, found, words, *rest, after=None, **more: drawn.append((words, after)))
+    for found in ([cost, energy], [cost]):
+        status: Any = SimpleNamespace(of=lambda *names, found=found: [each for each in found if each.analyzer in names], findings=found)
+        model_answers.what_does_it_cost(SimpleNamespace(), status)
+    assert drawn == [("The energy rose.", "The cost stayed."), ("The cost stayed.", None)]
+
+
+@pytest.mark.parametrize(("severity", "split"), [("unknown", "24.0. Unreliable split: covariate"), ("ok", "24.0: covariate")])
+def test_a_split_that_cannot_be_told_is_called_unreliable(severity: Severity, split: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = {"before": (12.0, 11.0, 13.0), "inputs": (2.0, -9.0, 9.0), "relation": (10.0, 4.0, 15.0), "now": (24.0, 23.0, 25.0)}
+    evidence = {"parts": parts, "baseline_n": 900, "alone_now": 0.77}
+    found = finding(why_changed.ANALYZER, why_changed.RELATION, "Cannot be split.", severity, evidence=evidence)
+    said: list[str] = []
+    monkeypatch.setattr(why_changed, "plain_paragraph", said.append)
+    monkeypatch.setattr(why_changed, "plain_caption", said.append)
+    monkeypatch.setattr(why_changed.frame, "chart_with_table", lambda *args, **more: None)
+    page: Any = SimpleNamespace(model=SimpleNamespace(task="regression"))
+    why_changed.change_waterfall_section(page, {why_changed.RELATION: found})
+    assert split in said[0] and said[0].endswith("shift +2.00, concept drift +10.0."), said
+
+
+def test_one_sentence_of_two_findings_is_shown_once() -> None:
+    inputs, relation = (
+        finding(why_changed.ANALYZER, metric, "Cannot be split.", "unknown") for metric in (why_changed.INPUTS, why_changed.RELATION)
+    )
+    labels = finding(why_changed.ANALYZER, "change_from_labels", "The label mix stayed.", "ok")
+    assert why_changed.distinct_sentences([inputs, relation, labels]) == [inputs, labels]
