@@ -146,7 +146,7 @@ def error_sides(steps: pd.DataFrame) -> str:
     """
     above, below = steps[steps["low"] >= 0], steps[steps["high"] <= 0]
     high, low = float(above["current"].sum()), float(below["current"].sum())
-    sides = []
+    sides: list[str] = []
     for share, side, ends in ((high, "too high", above["low"]), (low, "too low", -below["high"])):
         least = float(ends.min()) if len(ends) else 0.0
         by = f" by {formatting.format_number(least)} or more" if least > 0 else ""
