@@ -154,8 +154,9 @@ def content_policy() -> str:
     scripts = re.findall(r"<script>(.*?)</script>", streamlit_document(), re.DOTALL)
     hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts)
     return (
-        f"default-src 'self'; script-src 'self' 'unsafe-eval' blob: {hashes}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-        "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
+        f"default-src 'self'; script-src 'self' 'unsafe-eval' blob: {hashes}; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; object-src 'none'; "
+        "base-uri 'self'; form-action 'self'; "
         "frame-ancestors 'self'"
     )
 
@@ -164,7 +165,7 @@ def content_policy() -> str:
 async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     """Run the loader, enricher and watcher in threads, and let commands find this process, until the server ends."""
     holder = process_lock.current()
-    save_findings_at_end(holder)
+    keep_findings_over_runs(holder)
     holder.listen(server_port())
     holder.start_loader()
     holder.start_enricher()
@@ -177,21 +178,22 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
         await asyncio.to_thread(holder.close)
 
 
-def save_findings_at_end(holder: process_lock.Owner) -> None:
-    """Let the owner write the findings that are known beside the store when it closes it."""
+def keep_findings_over_runs(holder: process_lock.Owner) -> None:
+    """Take over the findings of the last run, and let the owner write those of this one beside the store when it closes it."""
     from observability.dashboard import background_findings
 
-    holder.closed = partial(background_findings.kept_findings(holder.store).save, holder.home, holder.store.generations)
+    kept = background_findings.kept_findings(holder.store)
+    kept.restore(holder.home, holder.generations, holder.found)
+    holder.closed = partial(kept.save, holder.home, holder.store.generations)
 
 
 def keep_findings_known(holder: process_lock.Owner) -> None:
-    """Take over the findings of the last run, then compute those of the first page whenever something has changed, until the server ends.
+    """Compute the findings of the first page whenever something has changed, until the server ends.
 
     A tenth of the time at most. A failure here is reported by the page that needs them.
     """
-    from observability.dashboard import background_findings, load
+    from observability.dashboard import load
 
-    background_findings.kept_findings(holder.store).restore(holder.home, holder.generations, holder.found)
     with contextlib.suppress(Exception):
         health.store_status(holder.store)  # counted once, so that the first status over HTTP does not wait
     seen: tuple[int, datetime] | None = None

@@ -69,7 +69,8 @@ def incident_inbox_rows(
         alert = incident_actions.alert_of_incident(incident, alerts, now)
         owner, state = incident_actions.incident_owner(incident, alert), incident_actions.incident_state_words(alert)
         kept = settled if incident_actions.is_settled(alert) else listed
-        kept.append(incidents.inbox_row(incident, models, scope, owner, state))
+        said = None if state == incident_actions.STATES["open"] else state  # the column tells what people did
+        kept.append(incidents.inbox_row(incident, models, scope, owner, said))
     return listed, settled
 
 

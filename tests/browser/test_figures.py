@@ -96,7 +96,7 @@ def by_carrier(rows: pd.DataFrame) -> dict[tuple[str, str], Any]:
 def health(page: Page) -> dict[str, Any]:
     rows = {each["Model"]["text"]: each for each in tables(page)["Models, most severe first"]}
     return {
-        "traffic": figure(r"^([\d,]+) predictions in", rows[MODEL]["Traffic"]["title"])[0],
+        "traffic": figure(r"^([\d,]+) predictions in", rows[MODEL]["Traffic a day"]["title"])[0],
         "mae": rows[MODEL]["Outcome"]["text"].removesuffix("measured"),
         "late": rows[LATE]["Outcome"]["text"].removesuffix("measured"),
         "employment": rows["employment"]["Outcome"]["text"].removesuffix("measured"),

@@ -18,7 +18,7 @@ from pathlib import Path
 from observability.dashboard import application
 from observability.server import process_lock
 holder = process_lock.own(Path(os.environ["OBSERVABILITY_HOME"]))
-application.save_findings_at_end(holder)
+application.keep_findings_over_runs(holder)
 application.compute_first_page()
 holder.close()
 """

@@ -163,8 +163,10 @@ function cell(content, go, strong, act) {
     })
     line.append(link)
   } else if (content.act) {
-    const button = html("button", "act", content.t)
+    const button = html("button", "act", "⋯")
     button.type = "button"
+    button.title = content.t
+    button.setAttribute("aria-label", content.t)
     button.addEventListener("click", () => act({ on: content.act, does: "act" }))
     line.append(button)
   } else if (content.t !== undefined) {

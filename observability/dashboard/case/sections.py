@@ -78,7 +78,8 @@ def sections_of_case(here: CasePage) -> None:
     leads = {**{name: name for name in SECTIONS}, **MOVED}
     data = {"caption": "Sections of this case", "rows": rows, "opened": opened, "leads": leads}
     _sections_component()(key=key, data=data, on_go_change=follow)
-    SECTIONS[opened][2](here)
+    with st.container(key="case-section"):  # as tall as the window, so that the row of sections stays on top of a short one
+        SECTIONS[opened][2](here)
 
 
 def _section_word(here: CasePage, word: Callable[[CasePage], Word]) -> Word:

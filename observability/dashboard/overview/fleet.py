@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 COLUMNS = (
     column("model", "Model", width="10.5rem", strong=True),
     column("status", "Status", width="5.2rem"),
-    column("traffic", "Traffic", help="Predictions per day; change against the previous period; the share that failed", width="6.6rem"),
+    column(
+        "traffic", "Traffic a day", help="Predictions per day; change against the previous period; the share that failed", width="6.6rem"
+    ),
     column("latency", "Latency", help="p99 latency; change against the previous period", width="5rem", short=True),
     column("quality", "Input quality", help="Nulls, unseen values, ranges, volume, freshness", width="6.4rem", short=True),
     column("drift", "Input drift", help="Features with drift against the reference; mean PSI by day", width="7rem", short=True),
@@ -123,13 +125,14 @@ def fleet_table_row(status: ModelStatus, scope: Scope) -> dict[str, Any]:
 
 
 def _model_subtitle(status: ModelStatus) -> str:
-    """Task and version; the window's dates where it does not end now."""
+    """Task, and versions where there are several; the window's dates where it does not end now."""
     served = sorted({finding.version for finding in status.findings if finding.version})
-    versions = f"version {served[0]}" if len(served) == 1 else formatting.plural(len(served), "version")
-    words = f"{status.model.task or 'not registered'}, {versions}"
+    known = len(status.model.versions)
+    versions = f"version {served[0]} of {known}" if len(served) == 1 else formatting.plural(len(served), "version")
+    words = ", ".join(filter(None, (status.model.task or "not registered", versions if known > 1 else None)))
     if status.window.end >= load.page_clock():
         return words
-    return f"{words}\n{formatting.format_span(status.window.start, status.window.end)}"
+    return f"{words}\n{formatting.format_span(status.window.start, status.window.end).replace(' to ', ' – ')}"
 
 
 def _traffic_cell(status: ModelStatus) -> Cell:
@@ -139,7 +142,7 @@ def _traffic_cell(status: ModelStatus) -> Cell:
     total = status.predictions
     change = change_words(total / days, status.traffic_before / max(round(status.window.days), 1) if status.traffic_before else None)
     return {
-        "t": f"{formatting.compact_count(total / days)} per day",
+        "t": formatting.compact_count(total / days),
         "k": total / days,
         "sub": "\n".join(filter(None, (change, failed_share(status) if status.traffic["errors"].sum() else None))) or None,
         "title": f"{total:,.0f} predictions in {formatting.format_span(status.window.start, status.window.end)}",
