@@ -227,7 +227,7 @@ def test_pages_run_no_script_but_their_own() -> None:
     rules = {rule.split()[0]: rule.split()[1:] for rule in policy.split("; ")}
     own = re.findall(r"<script>(.*?)</script>", application.streamlit_document(), re.DOTALL)
     hashes = {f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in own}
-    assert set(rules["script-src"]) == {"'self'", "blob:", *hashes} and len(own) >= 2
+    assert set(rules["script-src"]) == {"'self'", "'unsafe-eval'", "blob:", *hashes} and len(own) >= 2
     assert rules["object-src"] == ["'none'"]
     assert all("*" not in sources and "http:" not in sources for sources in rules.values())
 

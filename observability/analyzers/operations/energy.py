@@ -124,7 +124,7 @@ def of_serving(frames: Frames, context: Context, place: PriceScope, now: Serving
         f"{made(now)}): {sci.comparison}{ratio_causes.factor_sentence(emitted, sci)}."
     )
     basis = energy_basis(now.source)
-    return (
+    found = (
         ratio_finding(
             blank,
             energy,
@@ -136,6 +136,12 @@ def of_serving(frames: Frames, context: Context, place: PriceScope, now: Serving
             carbon, sci, because=grams, basis=energy_basis(now.carbon_source), evidence=evidence | ratio_causes.factor_evidence(emitted)
         ),
     )
+    return found if now.method != "latency" else (at_most_watch(found[0]), at_most_watch(found[1]))
+
+
+def at_most_watch(finding: Finding) -> Finding:
+    """The finding where the energy is latency times an assumed power: its rise repeats that of the latency, so it is no act."""
+    return replace(finding, severity="watch") if finding.severity == "act" else finding
 
 
 def compared_hours(now: ServingEnergy, past: ServingEnergy, context: Context, verdict: RatioVerdict) -> tuple[Columns, Columns]:

@@ -112,6 +112,11 @@ def test_clean_weeks_do_not_alarm() -> None:
     assert said == {"ok"}
 
 
+def test_energy_from_an_assumed_power_is_never_an_act() -> None:
+    found = findings(week(60.0, 5, measure="latency_ms"), week(20.0, 6, PAST_HOURS, "latency_ms"))
+    assert {found["model", metric].severity for metric in ("energy_per_thousand", "sci")} == {"watch"}
+
+
 def test_latency_gives_an_assumption_that_goes_as_estimated_and_says_assumed() -> None:
     found = findings(
         week(20.0, 5, measure="latency_ms"),
