@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from observability.core.errors import UsageError
+from observability.core.errors import StoreBrokenError, UsageError
 
 Role = Literal["viewer", "analyst", "administrator"]
 """What a person may do; each includes the ones before."""
@@ -84,7 +84,9 @@ _known: dict[Path, tuple[tuple[object, ...], AccessSettings]] = {}
 
 
 def read_access_settings(home: Path) -> AccessSettings:
-    """The settings of a home. Raises UsageError where the file or a variable is wrong: nobody gets in then."""
+    """The settings of a home. Raises UsageError where the file or a variable is wrong, StoreBrokenError where it cannot be read:
+    nobody gets in then.
+    """
     settings_file, accounts_file = _file_names(home)
     marks = (
         _file_mark(settings_file),
@@ -134,7 +136,9 @@ def _toml_body(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise StoreBrokenError("the settings of sign-in cannot be read", where=str(path), got=error) from error
+    except ValueError as error:
         raise UsageError("the settings of sign-in cannot be read", where=FILE, got=error, expected="TOML, see docs/security.md") from None
 
 
