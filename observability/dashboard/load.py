@@ -43,6 +43,11 @@ def page_clock() -> datetime:
     return instant - (instant - datetime(1970, 1, 1, tzinfo=UTC)) % CLOCK_STEP + CLOCK_STEP
 
 
+def reached(instant: datetime) -> datetime:
+    """The instant, or now where it is still to come: nothing has been silent until the end of the step."""
+    return min(instant, datetime.now(UTC))
+
+
 def catalog() -> Catalog:
     """Every model in the store."""
     return store().catalog()
@@ -172,9 +177,11 @@ def counted_findings(window: Window) -> tuple[Finding, ...]:
 
     instant = page_clock()
     asked = Asked(window, "counts", check.evaluation_time(catalog().model(window.model), stream_activity(), window, instant))
-    return background_findings.kept_findings(owned_store()).find_or_compute(
-        asked, model_stamp(window.model)[1], lambda: background_findings.window_report(owned_store(), window, instant, "counts").findings
-    )
+
+    def compute() -> tuple[Finding, ...]:
+        return background_findings.window_report(owned_store(), window, reached(instant), "counts").findings
+
+    return background_findings.kept_findings(owned_store()).find_or_compute(asked, model_stamp(window.model)[1], compute)
 
 
 def findings_pending(window: Window) -> bool:
@@ -302,7 +309,7 @@ def _training_runs(model: str | None, instant: datetime) -> "tuple[RunVerdict, .
     """See `analyzed_training_runs`."""
     from observability.analyzers.training import runs
 
-    return runs.everything(store().ask, model or "", instant)
+    return runs.everything(store().ask, model or "", reached(instant))
 
 
 @cached_by_state(32, copied=True, by_model=lambda a, b: a.model)

@@ -181,3 +181,11 @@ def test_a_study_is_drawn_in_parallel_where_its_settings_differ(page: Database) 
     figure = charts_runs.parallel_coordinates(frame, metric="val_loss")
     assert [each.label for each in figure.data[0].dimensions] == ["rate", "val_loss"]
     assert runs_curves.study_frame(members[:3]) is None
+
+
+def test_a_run_is_judged_as_of_now_and_not_of_the_end_of_the_step(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[datetime] = []
+    monkeypatch.setattr(load, "page_clock", lambda: datetime.now(UTC) + timedelta(minutes=5))
+    monkeypatch.setattr("observability.analyzers.training.runs.everything", lambda ask, model, now: seen.append(now) or ())
+    assert load.analyzed_training_runs("nobody") == ()
+    assert seen[0] <= datetime.now(UTC)
