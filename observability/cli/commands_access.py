@@ -10,7 +10,6 @@ from observability.cli.outcome import Outcome, json_or_lines
 from observability.core.errors import UsageError
 from observability.server import accounts, audit_log
 from observability.server.access_settings import NO_ROLE
-from observability.server.sign_in import operating_user
 
 
 def run_account(home: Path, args: argparse.Namespace) -> Outcome:
@@ -38,7 +37,7 @@ def run_account(home: Path, args: argparse.Namespace) -> Outcome:
     else:
         account = accounts.disable_account(home, args.name, disabled=args.action == "disable")
         said = f"{account.name} is {'disabled; open sessions ended' if account.disabled else 'enabled'}."
-    audit_log.note_access(home, operating_user(), "changed", what=f"account {args.action} {account.name}")
+    audit_log.note_access(home, audit_log.operating_user(), "changed", what=f"account {args.action} {account.name}")
     return json_or_lines(accounts.public_account(account), [said], args.json)
 
 

@@ -8,7 +8,6 @@ from observability.cli.parser import parser
 from observability.core.errors import ObservabilityError, UsageError
 from observability.server import audit_log
 from observability.server.access import ACTIONS, COMMAND_LINE, COMMANDS, Action, Person, guarded_store, require_action
-from observability.server.sign_in import operating_user
 from observability.store.engine import Store
 
 
@@ -27,7 +26,7 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
         if ACTIONS[action] != "viewer" or args.command == "case":
             audit_log.note_access(
                 store.home,
-                operating_user() if person is COMMAND_LINE else person.name,
+                audit_log.operating_user() if person is COMMAND_LINE else person.name,
                 "saw" if args.command == "case" else "ran",
                 what=args.command,
                 model=model,

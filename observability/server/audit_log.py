@@ -147,3 +147,13 @@ def _read_lines(home: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
         except ValueError:
             yield {"at": "", "author": "", "does": "unreadable line"}
+
+
+def operating_user() -> str:
+    """The name of the user of this machine's operating system, for entries of the command line."""
+    import getpass
+
+    try:
+        return f"{getpass.getuser()} (command line)"
+    except (OSError, KeyError, ImportError):
+        return f"user {os.getuid()} (command line)" if hasattr(os, "getuid") else "command line"

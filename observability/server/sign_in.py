@@ -9,7 +9,6 @@ import asyncio
 import base64
 import hashlib
 import html
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -349,13 +348,3 @@ async def _sign_in_with_password(request: Request, home: Path, settings: AccessS
         samesite="lax",
     )
     return answer
-
-
-def operating_user() -> str:
-    """The name of the user of this machine's operating system, for entries of the command line."""
-    import getpass
-
-    try:
-        return f"{getpass.getuser()} (command line)"
-    except (OSError, KeyError, ImportError):
-        return f"user {os.getuid()} (command line)" if hasattr(os, "getuid") else "command line"
