@@ -142,7 +142,7 @@ class RemoteSpool:
             while ready_segments(self.folder):
                 if time.monotonic() >= end:
                     return False
-                time.sleep(0.01)
+                time.sleep(0.01)  # the sender of another process may send them, which wakes nobody here
             return True
         except Exception as error:
             self._sending_error = f"{type(error).__name__}: {error}"

@@ -47,7 +47,8 @@ class IntakeLimits:
 
     def of_token(self, token: str) -> "IntakeLimits":
         """The limits with the quotas of one token."""
-        return replace(self, **dict(self.tokens[token])) if token in self.tokens else self  # type: ignore[arg-type]
+        quotas: dict[str, Any] = {**self.tokens.get(token, {})}  # their names were checked when the file was read
+        return replace(self, **quotas)
 
 
 @dataclass(frozen=True)

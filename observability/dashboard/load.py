@@ -225,7 +225,8 @@ def _record_findings(
     """See `scope_record_findings`."""
     from observability.monitoring import check
 
-    return worst_first(check.record_findings(store(), model, start=start, end=end, days=days, now=instant, beside=beside))
+    dates: dict[str, Any] = {"start": start, "end": end, "days": days, "now": instant, "evaluated": reached(instant)}
+    return worst_first(check.record_findings(store(), model, **dates, beside=beside))
 
 
 def window_of_records(scope: Scope, analyzer: "Analyzer") -> Window:

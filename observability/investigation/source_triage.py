@@ -27,7 +27,7 @@ from observability.store.types.decision_items import SOURCE_WORDS
 
 UNKNOWN, EXPECTED, CLOSE = 0.3, 0.4, 0.1
 """Least weight of a source that is named; weight of a rare error that calibrated scores predict; sources whose weights differ by less than
-CLOSE cannot be told apart.
+CLOSE are both possible: the answer is "cannot tell".
 """
 ASSOCIATED: tuple[Source, ...] = ("weak_slice", "far_from_reference", "expected")
 """Sources that rows like the case show, and no experiment on the case itself."""

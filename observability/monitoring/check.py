@@ -149,15 +149,17 @@ def record_findings(
     only: tuple[str, ...] = (),
     days: float = DEFAULT_DAYS,
     beside: Window | None = None,
+    evaluated: datetime | None = None,
 ) -> list[Finding]:
     """Findings of the analyzers of records (training runs, datasets, labelling projects): of one model, or of all and of none.
 
     Without start and end each analyzer gets the last `days`, ending now where the newest record of its kinds is younger than 30 days, else
     at the end of that record's day. beside: the window of one model. Records that name no model (batches, cleanings) are analyzed in it
-    too, because older ones say nothing about that model.
+    too, because older ones say nothing about that model. evaluated: the instant as of which silence is judged, where that is before `now`.
     """
     findings: list[Finding] = []
     limit = min(as_of, now) if as_of else now
+    latest = min(limit, evaluated) if evaluated else limit
     with engine.snapshot():
         for analyzer in discover():
             if analyzer.about != "records" or (only and analyzer.name not in only):
@@ -165,7 +167,7 @@ def record_findings(
             window = record_check_window(engine, analyzer, model, start, end, as_of, limit, days)
             if beside is not None and not _records_name_a_model(analyzer, window):
                 window = replace(window, start=beside.start, end=beside.end)
-            context = Context(EVERY_MODEL, NO_VERSION, window, min(limit, window.end), WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK)
+            context = Context(EVERY_MODEL, NO_VERSION, window, min(latest, window.end), WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK)
             found = [_dated(each) for each in run_and_recover(engine, analyzer, context)]
             if any(needs_action(each.severity) for each in found):
                 marks = engine.events(model, window.start - timedelta(days=EVENT_DAYS), window.end)

@@ -29,8 +29,8 @@ Rules = Mapping[str, Mapping[str, Any]]
 
 def hashed_value(key: bytes, value: object) -> str:
     """A value as its keyed hash; one that is hashed already stays."""
-    whole = isinstance(value, float) and value.is_integer()
-    text = value if isinstance(value, str) else json.dumps(int(value) if whole else value)  # type: ignore[call-overload]
+    plain = int(value) if isinstance(value, float) and value.is_integer() else value
+    text = plain if isinstance(plain, str) else json.dumps(plain)
     return text if HASHED.fullmatch(text) else f"hmac:{keyed_hash(key, f'value {text}')}"
 
 

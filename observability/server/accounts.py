@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from observability.client.file_lock import CLOSE_ON_EXEC, lock_file
 from observability.core.errors import ForbiddenError, NotFoundError, StoreBrokenError, StoreBusyError, UsageError
@@ -112,7 +112,7 @@ def _only_writer(home: Path) -> Iterator[None]:
             while not lock_file(handle):
                 if time.monotonic() > until:
                     raise StoreBusyError("the accounts are in use", where=ACCOUNTS_FILE, attempt="Try again")
-                time.sleep(0.02)
+                time.sleep(0.02)  # a file lock offers no wait with a limit
             yield
         finally:
             os.close(handle)
@@ -180,7 +180,7 @@ def _role(text: str | None) -> Role | None:
         return None
     if text not in get_args(Role):
         raise UsageError("unknown role", got=repr(text), expected=", ".join((*get_args(Role), NO_ROLE)))
-    return text  # type: ignore[return-value]
+    return cast(Role, text)
 
 
 def _check_password(name: str, password: str) -> None:

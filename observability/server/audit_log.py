@@ -75,7 +75,7 @@ def _append(path: Path, entry: Mapping[str, str]) -> None:
         while not lock_file(handle):
             if time.monotonic() > until:
                 raise StoreBusyError("the audit log is in use", where=FILE, attempt="Try again")
-            time.sleep(0.01)
+            time.sleep(0.01)  # a file lock offers no wait with a limit
         size = os.fstat(handle).st_size
         os.lseek(handle, max(size - LAST_BYTES, 0), os.SEEK_SET)
         tail = os.read(handle, LAST_BYTES)

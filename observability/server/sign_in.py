@@ -12,7 +12,7 @@ import html
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -23,8 +23,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from observability.core.errors import ObservabilityError
 from observability.server import accounts, audit_log
-from observability.server.access import ACTING, HERE, Person, may_do
-from observability.server.access_settings import NO_ROLE, AccessSettings, RoleLists, read_access_settings
+from observability.server.access import ACTING, HERE, Action, Person, may_do
+from observability.server.access_settings import NO_ROLE, AccessSettings, Role, RoleLists, read_access_settings
 from observability.server.api import error_response, failure_response
 from observability.server.process_lock import home_folder
 from observability.server.route_access import route_needs
@@ -70,8 +70,8 @@ def oidc_person(settings: AccessSettings, claims: Claims) -> Person | None:
     groups = [given] if isinstance(given, str) else [str(group) for group in given] if isinstance(given, list) else []
     general = _listed_role(settings.roles, name, groups)
     models = {model: role for model, lists in settings.models.items() if (role := _listed_role(lists, name, groups)) is not None}
-    role = None if general in (None, NO_ROLE) else general
-    return Person(name[:80], role, tuple(sorted(models.items())), "oidc")  # type: ignore[arg-type]
+    role = None if general in (None, NO_ROLE) else cast(Role, general)
+    return Person(name[:80], role, tuple(sorted(models.items())), "oidc")
 
 
 def _listed_role(lists: RoleLists, name: str, groups: list[str]) -> str | None:
@@ -118,7 +118,7 @@ class SignInCheck:
             await refuse(error_response(403, "this address is not served", "Use the dashboard's pages or /api/v1/"), scope, receive, send)
         elif person is None or not person.has_access:
             await refuse(_ask_to_sign_in(scope, person), scope, receive, send)
-        elif not may_do(person, needs):  # type: ignore[arg-type]
+        elif not may_do(person, cast(Action, needs)):  # what is left of the needs are actions
             audit_log.note_access(home, person.name, "refused", what=f"{scope.get('method', 'WebSocket')} {scope['path'][:100]}")
             await refuse(
                 error_response(403, f"the role {person.role or NO_ROLE} does not allow it", "Ask an administrator"), scope, receive, send

@@ -12,8 +12,10 @@ import pytest
 
 from observability.dashboard import load, theme
 from observability.dashboard.charts import runs as charts_runs
+from observability.dashboard.scope import Scope
 from observability.dashboard.training import runs_curves, runs_ranks
 from observability.detection.stragglers import ranks_of
+from observability.monitoring import check
 from observability.server import process_lock
 from observability.store.db.database import Database
 from observability.store.opener import open_store
@@ -189,3 +191,12 @@ def test_a_run_is_judged_as_of_now_and_not_of_the_end_of_the_step(page: Database
     monkeypatch.setattr("observability.analyzers.training.runs.everything", lambda ask, model, now: seen.append(now) or ())
     assert load.analyzed_training_runs("nobody") == ()
     assert seen[0] <= datetime.now(UTC)
+
+
+def test_findings_about_runs_are_judged_as_of_now_in_the_window_of_the_step(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[datetime, datetime]] = []
+    step = datetime.now(UTC) + timedelta(minutes=5)
+    monkeypatch.setattr(load, "page_clock", lambda: step)
+    monkeypatch.setattr(check, "run_and_recover", lambda engine, analyzer, context: seen.append((context.now, context.window.end)) or [])
+    load.scope_record_findings(Scope())
+    assert seen and all(evaluated <= datetime.now(UTC) for evaluated, _ in seen)

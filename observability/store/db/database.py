@@ -250,7 +250,7 @@ class Database:
                         cursor.execute(
                             f"INSERT INTO rewritten.main.{name} FROM {name} WHERE rowid BETWEEN {first} AND {first + REWRITE_ROWS - 1}"
                         )
-                        time.sleep(min(time.monotonic() - begun, 1.0))  # for pages
+                        time.sleep(min(time.monotonic() - begun, 1.0))  # as long as the part took, so that pages get half of the machine
                     done += rows
                     progress(done, total)
                 cursor.execute("CHECKPOINT rewritten")
@@ -281,7 +281,7 @@ class Database:
                     attempt = "Try again when nobody reads it"
                     raise StoreBusyError("the store was copied but is read without a pause", where=str(self.path), attempt=attempt)
                 del reading
-                time.sleep(0.005)
+                time.sleep(0.005)  # DuckDB tells nobody when a cursor is closed
         finally:
             self._swapping = False
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import pyarrow as pa
 
@@ -61,7 +61,7 @@ class Importer(ABC):
         """The content, decompressed, and the file itself. Raises UsageError if the file is damaged or too large when decompressed."""
         with self.path.open("rb") as file:
             try:
-                yield (_BoundedGzip(self.path.name, file) if self.gzipped else file), file  # type: ignore[misc]  # a GzipFile reads as one
+                yield (cast("BinaryIO", _BoundedGzip(self.path.name, file)) if self.gzipped else file), file
             except (OSError, EOFError, zlib.error) as error:
                 raise UsageError("the file is damaged", where=self.path.name, got=error) from None
 
