@@ -12,6 +12,11 @@ from tests.support.sample_home import copied, sample_home
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `python -m observability` has it
 
 
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Bytes do not name a test: what gzip wrote holds the time of day, and two workers would then collect tests of two names."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs a command line on a home, in this process."""
