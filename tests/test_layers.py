@@ -55,6 +55,7 @@ STORE_EXCEPTIONS = {
         "observability.store.registry.infer",
         "observability.store.registry.describe",
     ),  # looks at an uploaded file
+    "observability.cli.configuration": ("observability.store.db.keeping",),  # checks keeping.toml before it is written
     "observability.worker.requests": ("observability.store.registry.artifacts",),  # detects the kind of a model file
 }
 """Modules above store/ that import more of it, and what."""

@@ -11,7 +11,7 @@ from observability.cli.load_report import load_outcome, load_progress, rejection
 from observability.cli.outcome import Outcome, Say, json_or_lines, percent_progress, severity_column, write_output
 from observability.core import formatting
 from observability.core.bundle import bundle_folder
-from observability.core.errors import UsageError
+from observability.core.errors import ObservabilityError, UsageError
 from observability.core.finding import SEVERITIES
 from observability.core.metric_definitions import METRICS
 from observability.core.time import instant_from_text
@@ -143,6 +143,27 @@ def settings(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     body = asdict(current)
     lines = [f"{name} = {value if value not in (None, {}, ()) else 'not set'}" for name, value in body.items()]
     return json_or_lines(body, lines, args.json)
+
+
+def apply(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
+    """Show or make the changes that a configuration file asks for."""
+    import getpass
+
+    from observability.cli.configuration import planned_steps
+
+    steps = planned_steps(store, Path(args.file), author=getpass.getuser())
+    for place, step in enumerate(() if args.dry_run else steps):
+        try:
+            step.run(say)
+        except ObservabilityError as error:
+            done = "; ".join(earlier.text for earlier in steps[:place]) or "nothing"
+            return Outcome(error.exit_code, error=f"{step.text} failed: {error} Done before it: {done}.")
+    say("")
+    verb = "Would change" if args.dry_run else "Changed"
+    lines = (
+        [f"{verb} {formatting.plural(len(steps), 'thing')}:", *(f"  {step.text}" for step in steps)] if steps else ["Nothing to change."]
+    )
+    return json_or_lines({"dry_run": args.dry_run, "changes": [step.text for step in steps]}, lines, args.json)
 
 
 def run_load(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
@@ -355,6 +376,7 @@ COMMANDS: dict[str, Callable[[Store, argparse.Namespace, Say], Outcome]] = {
     "demo": demo,
     "register": register,
     "settings": settings,
+    "apply": apply,
     "load": run_load,
     "retry": run_retry,
     "check": run_check,

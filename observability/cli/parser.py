@@ -91,6 +91,14 @@ def parser() -> Parser:
     settings.add_argument("model", metavar="MODEL")
     settings.add_argument("--settings", type=path, metavar="FILE.toml")
 
+    apply = add(
+        "apply",
+        "Make models, settings, alerts, limits and retention what a configuration file says; what it does not name stays.",
+        "apply observability.toml --dry-run",
+    )
+    apply.add_argument("file", type=path, metavar="FILE.toml")
+    apply.add_argument("--dry-run", action="store_true", help="only show what would change")
+
     load = add(
         "load",
         "Load records from files, and all records in the landing folder.",

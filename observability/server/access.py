@@ -159,6 +159,7 @@ COMMANDS: dict[str, Action] = {
     "demo": "load",
     "register": "register",
     "settings": "settings",
+    "apply": "settings",
     "load": "load",
     "retry": "load",
     "check": "read",

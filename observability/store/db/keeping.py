@@ -56,6 +56,11 @@ def read_keeping(home: Path) -> Keeping:
         return Keeping()
     except (OSError, ValueError) as error:
         raise UsageError("the settings of what is kept cannot be read", where=FILE, got=error) from None
+    return checked_keeping(body)
+
+
+def checked_keeping(body: Mapping[str, Any]) -> Keeping:
+    """A parsed file as settings, or UsageError."""
     _require_known("table", body, ("retention", "backup"), "")
     retention, own = _table(body, "retention"), _table(body, "backup")
     models, kinds = _table(retention, "models"), _table(retention, "kinds")

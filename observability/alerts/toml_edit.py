@@ -1,0 +1,35 @@
+"""Change values of a TOML file and keep its comments, its order and what nobody asked to change."""
+
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+
+def edited_toml(old: str, tables: Mapping[str, Any]) -> str:
+    """The text of a file whose named tables hold exactly the wanted values.
+
+    Other tables stay as they are; a table that is wanted empty is taken out. `old` is the present text, empty for a new file.
+    Raises ValueError where it is not TOML.
+    """
+    import tomlkit
+
+    document = tomlkit.parse(old)
+    for name, wanted in tables.items():
+        if not wanted:
+            document.pop(name, None)
+        elif isinstance(document.get(name), Mapping):
+            _set_values(document[name], wanted)  # type: ignore[arg-type]  # a table of the document
+        else:
+            document[name] = wanted
+    return tomlkit.dumps(document)
+
+
+def _set_values(table: MutableMapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Make a table hold exactly these values; those that hold already keep their line."""
+    for name in [name for name in table if name not in wanted]:
+        del table[name]
+    for name, value in wanted.items():
+        held = table.get(name)
+        if isinstance(held, MutableMapping) and isinstance(value, Mapping):
+            _set_values(held, value)
+        elif name not in table or held != value:
+            table[name] = value

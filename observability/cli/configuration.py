@@ -1,0 +1,228 @@
+"""Configuration as code: one TOML file says what models, settings, alerts, limits and retention a home should have.
+
+[[model]]                          # registered where this version is not there yet; names as the options of `register`
+name = "loan"
+version = "3"
+task = "binary"
+reference = "loan.parquet"         # paths are relative to this file
+label = "defaulted"
+score = "probability"
+[models.loan.settings]             # as in the file of `settings`; also .importance, .limits, .protect
+owner = "credit risk"
+[channels] [routes] [alerts]       # each replaces that table of HOME/alerts.toml
+[limits] [tokens.ID]               # … of HOME/limits.toml
+[retention] [backup]               # … of HOME/keeping.toml
+
+What the file does not name stays as it is.
+"""
+
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from observability.alerts import alarm_rules, edit_config
+from observability.alerts import config as alert_config
+from observability.alerts.toml_edit import edited_toml
+from observability.core import limits
+from observability.core.errors import StoreBrokenError, UsageError
+from observability.core.private_file import replace_private_file
+from observability.core.settings import ModelSettings, parse_settings
+from observability.store.db import keeping
+from observability.store.engine import Store
+from observability.store.types.registration import RegistrationRequest
+
+TABLES: dict[str, tuple[str, ...]] = {
+    alert_config.FILE: edit_config.TABLES,
+    limits.FILE: ("limits", "tokens"),
+    keeping.FILE: ("retention", "backup"),
+}
+"""The tables that go to each file of the home."""
+REGISTER_KEYS = ("task", "reference", "label", "score")
+OPTIONAL_KEYS = ("prediction", "at", "sensitive", "features", "map", "positive", "decimal", "in_sample", "artifact")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change that the configuration asks for. text: what it changes, in one line; run: makes it, and reports progress."""
+
+    text: str
+    run: Callable[[Callable[[str], object]], object]
+
+
+def read_configuration(path: Path) -> dict[str, Any]:
+    """The tables of the file. Raises UsageError where it is missing, no TOML, or holds a table that is not known."""
+    try:
+        body = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError("the configuration does not exist", got=path, attempt="Check the path") from None
+    except (OSError, ValueError) as error:
+        raise UsageError("the configuration is not TOML", where=path.name, got=error) from None
+    known = ("model", "models", *(table for tables in TABLES.values() for table in tables))
+    if unknown := sorted(set(body) - set(known)):
+        raise UsageError("unknown table", where=path.name, got=", ".join(unknown), expected=", ".join(known))
+    return body
+
+
+def planned_steps(store: Store, path: Path, *, author: str) -> list[Step]:
+    """What has to change so that the home is as the file says, in the order in which it is done; empty where it is already.
+
+    Nothing is changed. Raises UsageError for the first value that cannot be.
+    """
+    body = read_configuration(path)
+    present = {model.name: model for model in store.catalog().models}
+    steps, coming = [], set[str]()
+    for entry in _entries(body, path):
+        request = _request(entry, path)
+        known = present.get(request.model)
+        if known is None or known.version(request.version) is None:
+            coming.add(request.model)
+            steps.append(Step(f"model {request.model}: register version {request.version}", _registering(store, request)))
+    for name, tables in _subtables(body, "models", path):
+        if name not in present and name not in coming:
+            raise UsageError("the model is not registered", where=f"{path.name} [models.{name}]", got=name, attempt="Add it as [[model]]")
+        before = present[name].settings if name in present else ModelSettings()
+        wanted = parse_settings(dict(tables), before, where=f"{path.name} [models.{name}]")
+        if text := _settings_text(before, wanted):
+            steps.append(Step(f"model {name}: {text}", _setting(store, name, dict(tables), author)))
+    return [*steps, *_file_steps(store.home, body, path)]
+
+
+def _entries(body: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
+    found = body.get("model", [])
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise UsageError("a list of tables was expected", where=path.name, got=f"model = {found!r}"[:80], expected="[[model]]")
+    return found
+
+
+def _subtables(body: Mapping[str, Any], name: str, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    found = body.get(name, {})
+    if not isinstance(found, dict) or not all(isinstance(table, dict) for table in found.values()):
+        raise UsageError("tables were expected", where=path.name, got=f"{name} = {found!r}"[:80], expected=f"[{name}.NAME.settings]")
+    yield from found.items()
+
+
+def _request(entry: Mapping[str, Any], path: Path) -> RegistrationRequest:
+    """The registration that a [[model]] asks for. Raises UsageError for a key that is missing or not known, or of another type."""
+    where = f"{path.name} [[model]] {entry.get('name', '')}".strip()
+    needed = ("name", "version", *REGISTER_KEYS)
+    if missing := [key for key in needed if key not in entry]:
+        raise UsageError("a key is missing", where=where, got=", ".join(entry), expected=", ".join(missing))
+    if unknown := sorted(set(entry) - {*needed, *OPTIONAL_KEYS}):
+        raise UsageError("unknown key", where=where, got=", ".join(unknown), expected=", ".join((*needed, *OPTIONAL_KEYS)))
+    texts = ("name", "version", "task", "reference", "label", "prediction", "at", "positive", "decimal", "artifact")
+    for key in texts:
+        if key in entry and not isinstance(entry[key], str):
+            raise UsageError(f"{key} is a text", where=where, got=repr(entry[key]))
+    renames = entry.get("map", {})
+    if not isinstance(renames, dict) or not all(isinstance(ours, str) for ours in renames.values()):
+        raise UsageError("map is a table of names", where=where, got=repr(renames)[:80], expected='map = { theirs = "ours" }')
+    reference = path.parent / entry["reference"]
+    artifact = path.parent / entry["artifact"] if "artifact" in entry else None
+    for file in filter(None, (reference, artifact)):
+        if not file.is_file():
+            raise UsageError("the file does not exist", where=where, got=file, attempt="Paths are relative to the configuration")
+    same: dict[str, Any] = {key: entry.get(key) for key in ("version", "task", "label", "prediction", "at", "positive", "decimal")}
+    return RegistrationRequest(
+        model=entry["name"],
+        **same,
+        reference=reference,
+        score=_names(entry, "score", where),
+        sensitive=_names(entry, "sensitive", where),
+        features=_names(entry, "features", where) or None,
+        renames=renames,
+        artifact=artifact,
+        in_sample=entry.get("in_sample", False) is True,
+    )
+
+
+def _names(entry: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
+    value = entry.get(key, [])
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UsageError(f"{key} is a list of columns", where=where, got=repr(value)[:80])
+    return tuple(names)
+
+
+def _registering(store: Store, request: RegistrationRequest) -> Callable[[Callable[[str], object]], object]:
+    def run(say: Callable[[str], object]) -> object:
+        scorer = None
+        if request.artifact:
+            from observability.worker.process import warm_worker
+            from observability.worker.score_reference import reference_scorer
+
+            scorer = reference_scorer(warm_worker())
+        return store.register(request, progress=lambda text: say(f"{request.model}: {text}"), scorer=scorer)
+
+    return run
+
+
+def _settings_text(before: ModelSettings, wanted: ModelSettings) -> str:
+    """The settings that change, as `owner: not set → credit risk; threshold: 0.5 → 0.4`; empty where none does."""
+    old, new = asdict(before), asdict(wanted)
+    return "; ".join(alarm_rules.setting_change_text(name, old[name], new[name]) for name in new if old[name] != new[name])
+
+
+def _setting(store: Store, name: str, tables: dict[str, Any], author: str) -> Callable[[Callable[[str], object]], object]:
+    def run(say: Callable[[str], object]) -> object:
+        del say
+        return alarm_rules.save_settings(store, name, parse_settings(tables, store.catalog().model(name).settings), author=author)
+
+    return run
+
+
+def _file_steps(home: Path, body: Mapping[str, Any], path: Path) -> Iterator[Step]:
+    """A step for each file of the home whose tables change. The whole new file is checked before any step runs."""
+    checks: dict[str, Callable[[Mapping[str, Any]], object]] = {
+        alert_config.FILE: alert_config.checked_config,
+        limits.FILE: limits.checked_limits,
+        keeping.FILE: keeping.checked_keeping,
+    }
+    for file, tables in TABLES.items():
+        wanted = {table: body[table] for table in tables if table in body}
+        for table, value in wanted.items():
+            if not isinstance(value, dict):
+                raise UsageError("a table was expected", where=path.name, got=f"{table} = {value!r}"[:80], expected=f"[{table}]")
+        if not wanted:
+            continue
+        try:
+            old = (home / file).read_text(encoding="utf-8") if (home / file).exists() else ""
+            new = edited_toml(old, wanted)
+            before, after = tomllib.loads(old), tomllib.loads(new)
+        except (OSError, ValueError) as error:
+            raise UsageError("a file of the home cannot be read", where=file, got=error, attempt="Mend it, or move it away") from None
+        checks[file](after)
+        if before != after:
+            masked = file == alert_config.FILE
+            yield Step(f"{file}: {'; '.join(_value_changes(before, after, masked=masked))}", _writing(home / file, new))
+
+
+def _writing(path: Path, content: str) -> Callable[[Callable[[str], object]], object]:
+    def run(say: Callable[[str], object]) -> None:
+        del say
+        try:
+            replace_private_file(path, content)
+        except OSError as error:
+            raise StoreBrokenError("the file cannot be written", where=path.name, got=str(error)) from error
+
+    return run
+
+
+def _value_changes(before: Mapping[str, Any], after: Mapping[str, Any], name: str = "", *, masked: bool) -> Iterator[str]:
+    """`limits.body_bytes: not set → 500000` for each value that changes. masked: addresses of channels are shown as their kind."""
+    for key in dict.fromkeys((*before, *after)):
+        old, new, full = before.get(key), after.get(key), f"{name}.{key}" if name else key
+        if old == new:
+            continue
+        if isinstance(old or {}, Mapping) and isinstance(new or {}, Mapping) and (isinstance(old, Mapping) or isinstance(new, Mapping)):
+            yield from _value_changes(old or {}, new or {}, full, masked=masked)
+        else:
+            secret = masked and full.startswith("channels.")
+            yield f"{full}: {_shown(old, secret=secret)} → {_shown(new, secret=secret)}"
+
+
+def _shown(value: Any, *, secret: bool) -> str:
+    if isinstance(value, str) and secret:
+        return edit_config.masked(value)
+    return alarm_rules.setting_text(tuple(value) if isinstance(value, list) else value)

@@ -1,0 +1,112 @@
+"""`apply` makes a home what a configuration file says, shows it before, and changes nothing that the file does not name."""
+
+import json
+
+import pytest
+
+from tests.support.commanding import one_sentence
+
+REFERENCE = "id,at,score,label,age\n" + "".join(
+    f"r{i},2024-03-{1 + i % 28:02}T00:00:00Z,{0.1 + 0.8 * (i % 2)},{i % 2},{20 + i % 40}\n" for i in range(200)
+)
+WANTED = """
+[[model]]
+name = "loan"
+version = "3"
+task = "binary"
+reference = "loan.csv"
+label = "label"
+score = "score"
+at = "at"
+features = ["age"]
+
+[models.loan.settings]
+owner = "credit risk"
+threshold = 0.4
+
+[channels]
+desk = "json://secret.example.org/token"
+[alerts]
+default = ["desk"]
+
+[limits]
+body_bytes = 500000
+
+[retention]
+rows = 400
+[retention.models.loan]
+rows = 90
+"""
+
+
+@pytest.fixture
+def wanted(tmp_path):
+    folder = tmp_path / "configuration"
+    folder.mkdir()
+    (folder / "loan.csv").write_text(REFERENCE)
+    file = folder / "home.toml"
+    file.write_text(WANTED)
+    return file
+
+
+def test_a_plan_changes_nothing_and_applying_it_leaves_nothing_to_change(command, tmp_path, wanted):
+    home = tmp_path / "home"
+    planned = command(home, "apply", wanted, "--dry-run", "--json")
+    body = json.loads(planned.out)
+    assert body["changes"] == [
+        "model loan: register version 3",
+        "model loan: threshold: 0.5 → 0.4; owner: not set → credit risk",
+        "alerts.toml: channels.desk: not set → json://…; alerts.default: not set → desk",
+        "limits.toml: limits.body_bytes: not set → 500000",
+        "keeping.toml: retention.rows: not set → 400; retention.models.loan.rows: not set → 90",
+    ]
+    assert not (home / "limits.toml").exists() and "loan" not in command(home, "status").out
+    assert json.loads(command(home, "apply", wanted, "--json").out)["changes"] == body["changes"]
+    assert command(home, "apply", wanted).out == "Nothing to change.\n"
+    settings = json.loads(command(home, "settings", "loan", "--json").out)
+    assert (settings["threshold"], settings["owner"]) == (0.4, "credit risk")
+    assert oct((home / "alerts.toml").stat().st_mode & 0o777) == "0o600"
+
+
+def test_what_the_file_does_not_name_stays(command, tmp_path, wanted):
+    home = tmp_path / "home"
+    command(home, "apply", wanted)
+    (home / "keeping.toml").write_text("[retention]\nrows = 400  # the regulator asks\n[backup]\nkeep = 3\n")
+    wanted.write_text('[retention]\nrows = 300\n[models.loan.settings]\ndescription = "Who pays back"\n')
+    done = command(home, "apply", wanted)
+    assert done.out.splitlines() == [
+        "Changed 2 things:",
+        "  model loan: description: not set → Who pays back",
+        "  keeping.toml: retention.rows: 400 → 300",
+    ]
+    assert (home / "keeping.toml").read_text() == "[retention]\nrows = 300  # the regulator asks\n[backup]\nkeep = 3\n"
+    assert json.loads(command(home, "settings", "loan", "--json").out)["owner"] == "credit risk"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[limitz]\n", "limitz"),
+        ("[limits]\nbody_bytes = -1\n", "whole number above zero"),
+        ("[retention]\nrows = 0\n", "at least 1"),
+        ("[alerts]\ndefault = ['nobody']\n", "unknown channel"),
+        ("[models.loan.settings]\nthresold = 0.4\n", "thresold"),
+        ("[models.other.settings]\nthreshold = 0.4\n", "not registered"),
+        ("[[model]]\nname = 'a'\nversion = '1'\n", "task, reference, label, score"),
+        (WANTED.replace("loan.csv", "lone.csv"), "does not exist"),
+        (WANTED.replace('label = "label"', 'label = "label"\nlabl = 1'), "labl"),
+        ("model = 3\n", "[[model]]"),
+        ("limits = 3\n", "[limits]"),
+        ("[limits\n", "not TOML"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_changed(command, tmp_path, wanted, text, said):
+    home = tmp_path / "home"
+    if "models.loan" in text and "[[model]]" not in text:
+        (wanted.parent / "first.toml").write_text(WANTED)
+        command(home, "apply", wanted.parent / "first.toml")
+    before = sorted(path.name for path in home.glob("*.toml"))
+    wanted.write_text("[backup]\nkeep = 5\n" + text if "[" in text[:1] else text)
+    done = command(home, "apply", wanted)
+    one_sentence(done, 2, said)
+    assert sorted(path.name for path in home.glob("*.toml")) == before
