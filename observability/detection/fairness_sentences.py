@@ -101,7 +101,7 @@ def because_moved(attribute: Attribute, now: GroupMetrics, one: GapChange, young
     said = (
         f"{title if title.isupper() else title.capitalize()} of `{attribute.name}={name}` is {group_value(metric, one.value)}, "
         f"{group_difference(metric, abs(one.gap))}"
-        f" {'below' if one.gap < 0 else 'above'} the other groups; in the reference it was {group_difference(metric, abs(one.gap_before))}"
+        f" {'below' if one.gap < 0 else 'above'} {other_groups(one)}; in the reference it was {group_difference(metric, abs(one.gap_before))}"
         f" {'below' if one.gap_before < 0 else 'above'} ({one.n:,.0f} {ROWS.get(metric, 'rows')})"
     )
     said += window_phrase(one.days, whole=one.whole)
@@ -110,6 +110,14 @@ def because_moved(attribute: Attribute, now: GroupMetrics, one: GapChange, young
     elif one.limits[0] <= one.varies:
         said += f"; daily range up to {group_difference(metric, one.varies)}"
     return f"{said}; too few labels yet." if young else f"{said}."
+
+
+def other_groups(one: GapChange) -> str:
+    """Return which groups a group is compared with, and how many are left out."""
+    left = [f"{one.named} that moved further"] if one.named else []
+    left += [f"{one.small} with too few {ROWS.get(one.metric, 'rows')} now or in the reference"] if one.small > 0 else []
+    others = f"the other {one.others} groups" if one.others > 1 else "the other group"
+    return f"{others} ({' and '.join(left)} left out)" if left else others
 
 
 def small_group_sentence(attribute: Attribute, now: GroupMetrics, metric: str, place: int, more: int) -> str:

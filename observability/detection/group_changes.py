@@ -20,7 +20,7 @@ from observability.detection.fairness_criteria import NAME, Criterion, is_chosen
 from observability.detection.group_contrasts import GroupContrast, contrasts, growth_p_value
 from observability.detection.onset import OnsetEstimate
 from observability.detection.windows import Floats, last_day_masks
-from observability.metrics.groups import Attribute, GroupMetrics, GroupTotals, groups_with_enough_rows
+from observability.metrics.groups import MISSING, Attribute, GroupMetrics, GroupTotals, groups_with_enough_rows
 from observability.stats.group import GapChanges, gap_changes, shares_of_others
 
 WATCH, ACT = 0.05, 0.07
@@ -79,7 +79,8 @@ def of_row(now: GroupMetrics, before: GroupMetrics, metric: str) -> Floats:
 class GapChange(WindowChange):
     """One group and one rate in one window and in the reference; the effect is the growth of its distance from the others (gap).
 
-    by_day: the distance by day. past: the distance in the own past, None without; standing: no further from the others than in the own
+    others: the other groups that it is compared with; small: groups that are left out because they have too few rows now or in the
+    reference; named: groups that are left out because they moved further. by_day: the distance by day. past: the distance in the own past, None without; standing: no further from the others than in the own
     past.
     """
 
@@ -97,6 +98,9 @@ class GapChange(WindowChange):
     by_day: GroupContrast
     past: float | None
     standing: bool
+    others: int
+    small: int
+    named: int
 
     @property
     def others_moved(self) -> float:
@@ -152,8 +156,8 @@ def comparable(side: ComparedGroups, metric: str, window: GroupWindow) -> Places
     return np.flatnonzero(groups_with_enough_rows(window.groups, metric) & groups_with_enough_rows(side.before, metric))
 
 
-def _gap_changes(side: ComparedGroups, metric: str, window: GroupWindow, places: Places) -> list[GapChange]:
-    """Return the changes of the groups at some places, each compared with the others of them."""
+def _gap_changes(side: ComparedGroups, metric: str, window: GroupWindow, places: Places, named: int = 0) -> list[GapChange]:
+    """Return the changes of the groups at some places, each compared with the others of them. named: groups that were taken out."""
     if places.size < 2:
         return []
     after, then = window.groups.metrics[metric].at(places), side.before.metrics[metric].at(places)
@@ -193,6 +197,9 @@ def _gap_changes(side: ComparedGroups, metric: str, window: GroupWindow, places:
                 by_day=by_day,
                 past=None if own is None else float(own.before[i]),
                 standing=standing,
+                others=places.size - 1,
+                small=groups_with_rows(window.groups) - places.size - named,
+                named=named,
             )
         )
     return changes
@@ -217,6 +224,11 @@ def gap_limits(model: Model, metric: str, before: GroupMetrics) -> tuple[float, 
     return watch * scale, act * scale
 
 
+def groups_with_rows(groups: GroupMetrics) -> int:
+    """Return the number of groups with rows; rows without a value are no group."""
+    return sum(rows > 0 and MISSING not in level for rows, level in zip(groups.rows.tolist(), groups.levels, strict=True))
+
+
 def strongest(side: ComparedGroups, metric: str, window: GroupWindow, candidates: Collection[int], budget: float) -> list[GapChange]:
     """Return the groups (places) that moved by themselves, of those that moved significantly.
 
@@ -226,7 +238,7 @@ def strongest(side: ComparedGroups, metric: str, window: GroupWindow, candidates
     pool, wanted = comparable(side, metric, window), set(candidates)
     found: list[GapChange] = []
     while wanted and pool.size >= 2:
-        left = [change for change in _gap_changes(side, metric, window, pool) if change.place in wanted]
+        left = [change for change in _gap_changes(side, metric, window, pool, len(found)) if change.place in wanted]
         left = [change for change in left if change.effect >= change.limits[0] and change.p_value <= budget]
         if not left:
             break

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from observability.detection.latency_changes import ServiceChange
 from observability.metrics.traffic import QUANTILES
 from observability.stats.interval import Interval
+from observability.stats.quantile import RELATIVE_ERROR
 
 PAST = "the four weeks before"
 PERCENTILES = {"latency_p50": "p50", "latency_p95": "p95", "latency_p99": "p99"}
@@ -39,9 +40,9 @@ def because_errors(value: Interval, statuses: Mapping[str, int], n: int, side: S
 
 
 def because_latency(metric: str, value: Interval, n: int, side: ServiceChange | None, model: bool) -> str:
-    """Return a latency percentile now and before."""
+    """Return a latency percentile now and before. Percentiles are from bins, so within RELATIVE_ERROR of the latency of an answer."""
     low, high = ms(value.low, bare=True), ms(value.high)
-    said = f"Latency {PERCENTILES[metric]} {ms(value.value)} ({low} to {high}), on {answers(n)}"
+    said = f"Latency {PERCENTILES[metric]} {about(value.value)} (within {100 * RELATIVE_ERROR:.0f} %; {low} to {high}), on {answers(n)}"
     return f"{said}{held(side, model)}"
 
 
@@ -63,7 +64,7 @@ def service_level_sentence(value: Interval, n: int, limit: float) -> str:
     """Return whether latency keeps its stated level."""
     kept = "within" if value.value is not None and value.value <= limit else "beyond"
     return (
-        f"Latency p99 {ms(value.value)} ({ms(value.low, bare=True)} to {ms(value.high)}), {kept} the {ms(limit)} of the service "
+        f"Latency p99 {about(value.value)} ({ms(value.low, bare=True)} to {ms(value.high)}), {kept} the {ms(limit)} of the service "
         f"level, on {answers(n)}."
     )
 
@@ -108,7 +109,12 @@ def times(side: ServiceChange) -> str:
 
 def service_value(metric: str, value: float | None) -> str:
     """Return a latency or a share as text."""
-    return ms(value) if metric in QUANTILES else share(value)
+    return about(value) if metric in QUANTILES else share(value)
+
+
+def about(value: float | None) -> str:
+    """Return a percentile from bins in milliseconds."""
+    return "unknown" if value is None else f"about {ms(value)}"
 
 
 def ms(value: float | None, *, bare: bool = False) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 import numpy as np
 
@@ -11,12 +12,12 @@ from observability.core.finding import Against, Finding, Severity, Source
 from observability.core.time import aware_utc
 from observability.core.window import Slice
 from observability.detection import slice_sentences as words
-from observability.detection.slice_past import PastSlices
+from observability.detection.slice_past import PastSlices, side_of
 from observability.metrics import slice_rows as rows
 from observability.metrics.slice_columns import SampledRows
 from observability.metrics.slice_rows import TargetSpec, TargetSpecs
 from observability.stats.slice_moments import Cut, Floats, Mask, SliceSide, SliceTarget
-from observability.stats.slices import ChangedSlice, SliceSearch, search_slices
+from observability.stats.slices import ChangedSlice, SliceComparison, SliceSearch, change_coverage, search_slices
 
 NAME = "serving/slices"
 ACT_SHARE = 0.2
@@ -34,6 +35,7 @@ class SearchedSlices:
     result: SliceSearch
     against: Against
     now: SampledRows
+    rows_before: int
 
     @classmethod
     def searched(
@@ -44,19 +46,47 @@ class SearchedSlices:
         targets, specs = rows.slice_targets(now, before if len(before) else now.none(), context, fields=bool(fields))
         if not len(before):
             targets, against = [replace(each, before=np.empty(0)) for each in targets], "peers"
-        return cls(cuts, targets, specs, search_slices(cuts, targets, slice_days(now), shown=slice_table(specs)), against, now)
+        return cls(cuts, targets, specs, search_slices(cuts, targets, slice_days(now), shown=slice_table(specs)), against, now, len(before))
 
-    def inside(self, found: ChangedSlice) -> Mask:
-        """Return which rows of the window are in a slice."""
-        held = np.ones(len(self.now), bool)
-        for name, level in found.conditions:
-            cut = next(each for each in self.cuts if each.name == name)
-            held &= cut.now == cut.levels.index(level)
-        return held
+    @property
+    def sample_sizes(self) -> tuple[int, int]:
+        """Return the rows that were searched, of the window and of the baseline."""
+        return len(self.now), self.rows_before
+
+    def inside(self, found: ChangedSlice, side: Literal["now", "before"] = "now") -> Mask:
+        """Return which rows of the window, or of the baseline, are in a slice."""
+        cuts = [(next(each for each in self.cuts if each.name == name), level) for name, level in found.conditions]
+        return np.logical_and.reduce([getattr(cut, side) == cut.levels.index(level) for cut, level in cuts])
 
     def values(self, found: ChangedSlice) -> Floats:
         """Return the target of a finding in each row of the window."""
-        return next(each.now for each in self.targets if each.name == found.target)
+        return self.target(found).now
+
+    def target(self, found: ChangedSlice) -> SliceTarget:
+        """Return the target that a slice was compared by."""
+        return next(each for each in self.targets if each.name == found.target)
+
+    def described(self, found: ChangedSlice, inside: tuple[Mask, Mask] | None = None) -> ChangedSlice:
+        """Return a slice with the figures that a finding states: those of all of its rows and of all other rows, with errors as logged.
+
+        The search clips errors, and leaves out the rows of slices that it found before. inside: the rows of the slice on both sides,
+        else those of its conditions.
+        """
+        target = self.target(found)
+        mine, then = inside or (self.inside(found), self.inside(found, "before"))
+        values, values_before = target.unclipped or (target.now, target.before)
+        sides = side_of(values, mine), side_of(values, ~mine)
+        before = (None, None) if found.before is None else (side_of(values_before, then), side_of(values_before, ~then))
+        held = SliceComparison(sides[0], before[0], sides[1], before[1])
+        made = replace(found, **vars(held), coverage=change_coverage(held), share=sides[0].n / max(sides[0].n + sides[1].n, 1.0))
+        reach = (found.high - found.low) / 2 * comparison_error(made) / (comparison_error(found) or 1.0)
+        excess = made.change - made.rest_change
+        return replace(made, excess=excess, low=excess - reach, high=excess + reach)
+
+
+def comparison_error(held: SliceComparison) -> float:
+    """Return the standard error of the excess of a slice, by its rows alone."""
+    return float(np.sqrt(sum(side.variance / max(side.n, 1) for side in (held.now, held.before, held.rest_now, held.rest_before) if side)))
 
 
 def slice_table(specs: TargetSpecs) -> set[str]:
@@ -89,19 +119,24 @@ def slice_claim(held: SearchedSlices, found: ChangedSlice, context: Context, you
     budget = context.budget / 2
     if found.p_adjusted > budget or size < watch:
         return None
-    made = slice_finding(held, found, spec, context)
+    shown = held.described(found)
+    made = slice_finding(held, shown, spec, context)
     if spec.labelled and young:
         return replace(made, because=words.slice_labels_young(made.because))
     standing = past is not None and past.is_standing(found)
     moved = spec.metric == "rank_shift" and abs(found.rest_change) >= watch
     detail = moved or (spec.metric == "rank_shift" and standing)
     severity: Severity = "act" if found.p_adjusted <= ACT_SHARE * budget and size >= act and not detail else "watch"
+    because = made.because
+    by_outliers = size_of(shown, spec) < watch
+    if by_outliers:
+        because = words.slice_without_outliers(because, found, spec, held.against)
     return replace(
         made,
         severity=severity,
-        because=words.slice_stands(made.because) if standing else made.because,
+        because=words.slice_stands(because) if standing else because,
         evidence=made.evidence | {"standing": bool(standing), "whole_moved": bool(moved)},
-        limit=slice_limit(found, spec, act if severity == "act" else watch),
+        limit=None if by_outliers else slice_limit(shown, spec, act if severity == "act" else watch),
         onset=None if standing else onset(held, found, spec),
         likely_source=slice_source(spec, found),
         rank=8.0 + min(size / act, 5.0) * (0.5 + 0.5 * found.coverage),
@@ -142,7 +177,7 @@ def slice_finding(held: SearchedSlices, found: ChangedSlice, spec: TargetSpec, c
     subject, part = placed_slice(found, spec, context)
     n = round(found.now.n)
     value, low, high = shown_slice(found, spec)
-    because = words.slice_sentence(found, spec, held.against, n, len(held.now))
+    because = words.slice_sentence(found, spec, held.against, n, held.sample_sizes)
     base = context.undecided(NAME, subject, spec.metric, n, because, against=held.against)
     return replace(
         base,

@@ -74,24 +74,32 @@ def one_watched(
         n = 0 if found is None else round(found.now.n)
         because = f"The watched slice {words.condition(text)} needs more than {n:,} labelled rows: about {max(LEAST_ROWS - n, 1):,} more."
         return [replace(context.undecided(NAME, "model", spec.metric, n, because, against=held.against), slice=text)]
+    shown = held.described(found, (cut.now >= 0, cut.before >= 0))
     made = replace(
-        slice_finding(replace(held, result=result), replace(found, conditions=(("", ""),)), spec, context), subject="model", slice=text
+        slice_finding(replace(held, result=result), replace(shown, conditions=(("", ""),)), spec, context), subject="model", slice=text
     )
     watch, act = slice_limits(spec, context)
     size = size_of(found, spec)
     severity: Severity = (
         "ok"
-        if size < watch or found.p_value > context.budget
+        if size < watch
+        else "unknown"
+        if found.p_value > context.budget
         else "act"
         if size >= act and found.p_value <= ACT_SHARE * context.budget
         else "watch"
     )
-    because = words.slice_sentence(replace(found, conditions=part.conditions), spec, held.against, round(found.now.n), len(now))
+    because = words.slice_sentence(replace(shown, conditions=part.conditions), spec, held.against, round(shown.now.n), held.sample_sizes)
+    by_outliers = (size_of(shown, spec) < watch) != (size < watch)
+    if severity == "unknown":
+        because = words.slice_within_noise(because, found, context.budget)
+    if by_outliers:
+        because = words.slice_without_outliers(because, found, spec, held.against)
     return [
         replace(
             made,
             severity=severity,
-            limit=slice_limit(found, spec, watch),
+            limit=None if by_outliers else slice_limit(shown, spec, watch),
             because=because,
             rank=7.0,
             evidence=made.evidence | {"watched": True},
@@ -109,7 +117,8 @@ def slice_search_summary(
     if not singles:
         return replace(base, because=f"No slice has {LEAST_ROWS} rows on both sides, in {sample}: a longer window has more.")
     count = len({(each.subject, each.slice) for each in named if needs_action(each.severity)})
-    said = words.searched(count, singles, pairs, sample, words.weak_slices_sentence(weaker.beyond, weaker.spec, held[0].against))
+    weakest = words.weak_slices_sentence(beyond_the_limit(held[0], weaker, context), weaker.spec, held[0].against, len(before))
+    said = words.searched(count, singles, pairs, sample, weakest)
     return replace(
         base,
         value=float(count),
@@ -119,12 +128,22 @@ def slice_search_summary(
         because=said,
         evidence={
             "ranked": ranked_slices(held),
-            "weak": [line(each, weaker.spec) for each in weaker.worse[:SHOWN]] if weaker.spec else [],
+            "weak": [line(held[0], each, weaker.spec) for each in weaker.worse[:SHOWN]] if weaker.spec else [],
             "looks": [singles, pairs],
             "sample": len(now),
             "sample_before": len(before),
         },
     )
+
+
+def beyond_the_limit(held: SearchedSlices, weak: WeakSlices, context: Context) -> list[ChangedSlice]:
+    """Return the slices that are surely worse than elsewhere by the limit for act, with errors as logged too, the worst first."""
+    if weak.spec is None:
+        return []
+    spec, act = weak.spec, slice_limits(weak.spec, context)[1]
+    shown = [(spec.worse * (each.now.mean - each.rest_now.mean), each) for each in map(held.described, weak.beyond)]
+    kept = [(gap, each) for gap, each in shown if gap >= act * (abs(each.rest_now.mean) if spec.relative else 1.0)]
+    return [each for _, each in sorted(kept, key=lambda pair: (-pair[0], pair[1].conditions))]
 
 
 def weak_slice_claims(held: SearchedSlices, weaker: WeakSlices, named: Sequence[Finding], context: Context, young: bool) -> list[Finding]:
@@ -136,9 +155,12 @@ def weak_slice_claims(held: SearchedSlices, weaker: WeakSlices, named: Sequence[
     made = []
     for found in newly_weak_slices(weaker, parts, context)[:MOST]:
         assert weaker.spec is not None
-        finding = slice_finding(held, found, weaker.spec, context)
+        shown = held.described(found)
+        if size_of(shown, weaker.spec) < slice_limits(weaker.spec, context)[0]:
+            continue
+        finding = slice_finding(held, shown, weaker.spec, context)
         if not young:
-            limit = slice_limit(found, weaker.spec, slice_limits(weaker.spec, context)[0])
+            limit = slice_limit(shown, weaker.spec, slice_limits(weaker.spec, context)[0])
             source = slice_source(weaker.spec, found)
             finding = replace(finding, severity="watch", limit=limit, likely_source=source, rank=7.0, onset=onset(held, found, weaker.spec))
         made.append(replace(finding, because=words.slice_labels_young(finding.because)) if young else finding)
@@ -152,12 +174,13 @@ def ranked_slices(held: Sequence[SearchedSlices]) -> dict[str, list[dict[str, An
         for name, singles in part.result.single.items():
             spec = part.specs[name]
             worse = [each for each in singles if is_own_change(each) and (not spec.worse or spec.worse * each.excess > 0)]
-            found.setdefault(spec.metric, []).extend(line(each, spec) for each in worse)
+            found.setdefault(spec.metric, []).extend(line(part, each, spec) for each in worse)
     return {metric: sorted(lines, key=lambda each: -abs(each["z"]))[:SHOWN] for metric, lines in found.items()}
 
 
-def line(found: ChangedSlice, spec: TargetSpec) -> dict[str, Any]:
+def line(held: SearchedSlices, tested: ChangedSlice, spec: TargetSpec) -> dict[str, Any]:
     """Return one slice as a page shows it."""
+    found = held.described(tested)
     value, low, high = shown_slice(found, spec)
     return {
         "slice": str(Slice(found.conditions)),

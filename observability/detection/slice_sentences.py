@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from scipy.special import ndtri
+
 from observability.core.analyzer import Context
 from observability.core.finding import Against, Finding
 from observability.core.window import Slice
@@ -11,16 +13,24 @@ from observability.stats.slices import ChangedSlice
 SAMPLE_ROWS = 20_000
 """Rows of each side that are searched at most, those with the smallest hashes of their ids."""
 HAD = {"reference": "in the reference", "past": "in the month before", "peers": "elsewhere"}
+MOST_NEEDED = 1_000_000
+SAMPLED = {"reference": "in {} sampled rows of the reference", "past": "in {} sampled rows of the month before"}
 
 
-def slice_sentence(found: ChangedSlice, spec: TargetSpec, against: Against, n: int, sample: int) -> str:
-    """Return what changed in a slice, with the numbers. sample: rows of the window that were searched, all where they are fewer than
-    SAMPLE_ROWS.
+def baseline_words(against: Against, rows: int) -> str:
+    """Return where a figure of the baseline is from. rows: of the baseline that were read, all where they are fewer than SAMPLE_ROWS."""
+    return SAMPLED[against].format(f"{rows:,}") if rows >= SAMPLE_ROWS and against in SAMPLED else HAD.get(against, "before")
+
+
+def slice_sentence(found: ChangedSlice, spec: TargetSpec, against: Against, n: int, samples: tuple[int, int]) -> str:
+    """Return what changed in a slice, with the numbers. samples: rows of the window and of the baseline that were searched, all where
+    they are fewer than SAMPLE_ROWS.
     """
-    before, then = found.before, HAD.get(against, "before")
+    sample, before, then = samples[0], found.before, baseline_words(against, samples[1])
     what, now, rest = slice_name(spec, found.change), slice_figure(found.now.mean, spec), slice_figure(found.rest_now.mean, spec)
     of_sample = f" of a sample of {sample:,}" if sample >= SAMPLE_ROWS else ""
-    rows = f"{n:,} {'labelled ' if spec.labelled else ''}rows{of_sample} ({slice_percent(found.share)})"
+    kind = "labelled rows" if spec.labelled else "rows"
+    rows = f"{n:,} {kind}{of_sample} ({slice_percent(found.share)} of the {kind})"
     said = f"Where {conditions(found.conditions)}, {what} {now}"
     if before is None:
         return f"{said}, {rest} elsewhere: {rows}."
@@ -31,6 +41,20 @@ def slice_sentence(found: ChangedSlice, spec: TargetSpec, against: Against, n: i
         f"{said}, {slice_figure(before.mean, spec)} {then}{gone}. {rows} hold "
         f"{'the whole' if covered == '100 %' else f'{covered} of the whole'} change."
     )
+
+
+def slice_within_noise(because: str, found: ChangedSlice, budget: float) -> str:
+    """Return the sentence with the remark that the change is beyond its limit, but may be chance, and how many rows it needs."""
+    wanted = (float(ndtri(1 - budget / 2)) / abs(found.z)) ** 2 if found.z else float("inf")
+    more = found.now.n * max(wanted - 1, 0.0)
+    needs = f"about {max(round(more), 1):,} more labelled rows are needed" if more < MOST_NEEDED else "far more labelled rows are needed"
+    return f"{because.removesuffix('.')}: beyond its limit, but not beyond chance (p {found.p_value:.2g}); cannot tell yet, {needs}."
+
+
+def slice_without_outliers(because: str, clipped: ChangedSlice, spec: TargetSpec, against: Against) -> str:
+    """Return the sentence with the means of clipped errors, which a slice is named by where outliers hide its change."""
+    then = "" if clipped.before is None else f", {slice_figure(clipped.before.mean, spec)} {HAD.get(against, 'before')}"
+    return f"{because} With the largest 0.5 % of errors clipped it is {slice_figure(clipped.now.mean, spec)}{then}."
 
 
 def slice_name(spec: TargetSpec, change: float = 0.0) -> str:
@@ -97,13 +121,16 @@ def searched(count: int, singles: int, pairs: int, sample: str, weakest: str) ->
     return f"{said}: {singles:,} slices and {pairs:,} pairs tested, on {sample}.{weakest and ' '}{weakest}"
 
 
-def weak_slices_sentence(weak: Sequence[ChangedSlice], spec: TargetSpec | None, against: Against) -> str:
-    """Return which slices are beyond the level of the other rows by the limit for act, changed or not; an empty text where none is."""
+def weak_slices_sentence(weak: Sequence[ChangedSlice], spec: TargetSpec | None, against: Against, rows_before: int) -> str:
+    """Return which slices are beyond the level of the other rows by the limit for act, changed or not; an empty text where none is.
+
+    rows_before: rows of the baseline that were searched.
+    """
     if not weak or spec is None:
         return ""
     first = weak[0]
     now, rest = slice_figure(first.now.mean, spec), slice_figure(first.rest_now.mean, spec)
-    then = "" if first.before is None else f" ({slice_figure(first.before.mean, spec)} {HAD.get(against, 'before')})"
+    then = "" if first.before is None else f" ({slice_figure(first.before.mean, spec)} {baseline_words(against, rows_before)})"
     more = f" {len(weak) - 1} more {'is' if len(weak) == 2 else 'are'} worse than elsewhere by the limit." if len(weak) > 1 else ""
     return f"Weakest slice: where {conditions(first.conditions)}, {slice_name(spec)} {now}{then}, {rest} elsewhere.{more}"
 

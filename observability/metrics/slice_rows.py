@@ -25,7 +25,9 @@ MOST_LEVELS, BANDS, FEW_VALUES = 12, 5, 8
 FEWEST = 50
 """Rows of a level on one side at least."""
 OUTER = 0.995
-"""Errors beyond this quantile of both sides are clipped: a single outlier never names a slice."""
+"""Errors beyond this quantile of both sides are clipped in the search, so that a single outlier never names a slice; findings state the
+errors as they were logged.
+"""
 
 
 @dataclass(frozen=True)
@@ -269,8 +271,8 @@ def slice_targets(
     made: list[tuple[TargetSpec, SliceTarget]] = []
     bands = frozenset(column.name for column in slicing_columns(context) if column.kind == "number")
     for name, spec in LOSSES.get(context.model.task or "", ()):
-        sides = _clipped_errors(row_losses(now.frame, name), row_losses(before.frame, name))
-        made.append((spec, SliceTarget(spec.name, *sides)))
+        logged = row_losses(now.frame, name), row_losses(before.frame, name)
+        made.append((spec, SliceTarget(spec.name, *_clipped_errors(*logged), unclipped=logged)))
     for column in slicing_columns(context):
         own = bands | {column.name}
         missing = TargetSpec("null_rate", column.name, 1, MISSING)

@@ -8,7 +8,6 @@ from observability.proofs.rows import (
     class_literals,
     last_days,
     proven_rows,
-    reference_rows,
     sample_sql,
     slice_condition,
     slice_conditions,
@@ -18,8 +17,6 @@ from observability.proofs.rows import column_in_view as column_of
 
 SAMPLE_ROWS = 20_000
 """Rows of each side that the search for slices reads, those with the smallest `sample_order`."""
-OUTER_ERRORS = 0.995
-"""Errors beyond this quantile of both sides are clipped in the search for slices."""
 
 
 def group_proof(finding: Finding, context: Context) -> str | None:
@@ -101,28 +98,14 @@ def _sample_mean(metric: str, value: str, rows: ProvenRows, condition: str) -> s
 
 
 def _error_sql(finding: Finding, context: Context, rows: ProvenRows, inside: str) -> str | None:
-    """The mean error of a slice, with errors beyond the outermost half per cent of both sides clipped."""
+    """The mean error of a slice on the sample."""
     if context.model.task == "regression":
-        value, known = ("abs(score - label)" if finding.metric == "mae" else "score - label"), "label IS NOT NULL"
+        value = "abs(score - label)" if finding.metric == "mae" else "score - label"
     elif context.model.task == "binary" and finding.metric == "bias":
-        value, known = f"score - (label = {class_literals(context.model)[1]})::INTEGER", "label IS NOT NULL"
-        return _sample_mean("bias", value, rows, f"{known} AND isfinite(score) AND {inside}")
+        value = f"score - (label = {class_literals(context.model)[1]})::INTEGER"
     else:
         return None
-    if finding.against != "reference":
-        return None
-    before = reference_rows(finding, context)
-    return f"""WITH sample AS (
-  {sample_sql(rows, SAMPLE_ROWS)}
-), before AS (
-  {sample_sql(before, SAMPLE_ROWS)}
-), errors AS (
-  SELECT {value} AS error FROM sample WHERE {known} UNION ALL SELECT {value} FROM before WHERE {known}
-), outer_error AS (
-  SELECT CASE WHEN max(abs(error)) > 1 THEN quantile_cont(abs(error), {OUTER_ERRORS}) ELSE 1 END AS most FROM errors WHERE isfinite(error)
-)
-SELECT avg(greatest(least({value}, most), -most)) AS {finding.metric}
-FROM sample, outer_error WHERE {known} AND isfinite({value}) AND {inside}"""
+    return _sample_mean(finding.metric, value, rows, f"label IS NOT NULL AND isfinite({value}) AND {inside}")
 
 
 def _conditions_of(finding: Finding, context: Context) -> list[str]:

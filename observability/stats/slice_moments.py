@@ -32,12 +32,17 @@ class Cut:
 
 @dataclass(frozen=True)
 class SliceTarget:
-    """A number of each row whose mean is compared; NaN: not counted. own: names of cuts in which the target is redundant."""
+    """A number of each row whose mean is compared; NaN: not counted.
+
+    own: names of cuts in which the target is redundant. unclipped: the values of both sides as they were logged, where `now` and
+    `before` are clipped.
+    """
 
     name: str
     now: Floats = field(repr=False)
     before: Floats = field(repr=False)
     own: frozenset[str] = frozenset()
+    unclipped: tuple[Floats, Floats] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ class ChangedSlice(SliceComparison):
     excess: change in the slice minus change in the rest (without a before: slice minus rest), low, high: its 95 % interval,
     inflation included. error: standard error of the excess from rows and days, without the inflation; freedom: its degrees of freedom.
     coverage: share of the whole change (without a before: of the excess over the rest's mean) that lies in the slice, 0 to 1. share: of
-    the rows.
+    the rows whose value is known.
     """
 
     target: str
@@ -285,7 +285,7 @@ class SliceFinder:
             p_value=p,
             p_adjusted=adjust(p),
             coverage=change_coverage(held),
-            share=float(inside[0].served[0] / max(now.served[-1], 1.0)),
+            share=float(inside[0].n[0] / max(now.n[-1], 1.0)),
             error=float(error * np.sqrt(wide)),
             freedom=float(freedom),
         )

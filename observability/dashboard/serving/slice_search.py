@@ -116,7 +116,9 @@ def _slices_table(here: ModelPage, key: str, caption: str, rows: pd.DataFrame, m
     columns = (
         column("slice", "Slice", strong=True),
         column("value", formatting.metric_title(metric), align="right", help="With its 95 % interval"),
-        column("before", "Before", align="right", help="The same slice in the reference, or the month before"),
+        column(
+            "before", "Before", align="right", help="The same slice in the reference, or the month before (of 20,000 sampled rows at most)"
+        ),
         column("rest", "Other rows", align="right"),
         column("coverage", "Coverage", align="right", help="Share of the whole change (or of all errors) in the slice"),
         column("n", "n", align="right"),

@@ -12,7 +12,7 @@ from observability.analyzers.serving.slices import ANALYZER
 from observability.core.catalog import Column
 from observability.core.settings import ModelSettings, parse_settings
 from observability.core.window import Slice
-from observability.detection import slice_versions
+from observability.detection import slice_sentences, slice_versions
 from observability.metrics.slice_columns import SampledRows
 from tests.support import analyzer_worlds
 from tests.support.analyzer_worlds import START, context_for
@@ -76,11 +76,54 @@ def test_concept_drift_in_one_slice_is_named_with_its_mean_error() -> None:
     assert set(found) == {("model", "mae", "region=east"), ("model", "bias", "region=east")}
     mae = found["model", "mae", "region=east"]
     assert mae.severity == "act" and mae.likely_source == "model" and mae.n == inside.sum()
-    assert mae.value == pytest.approx(mean_absolute_error(current.loc[inside, "label"], current.loc[inside, "score"]), rel=0.03)
+    assert mae.value == pytest.approx(mean_absolute_error(current.loc[inside, "label"], current.loc[inside, "score"]))
     assert mae.low <= mae.value <= mae.high and mae.limit < mae.value
     assert mae.evidence["coverage"] > 0.9 and mae.evidence["share"] == pytest.approx(0.2, abs=0.02)
     assert mae.evidence["effect_low"] < 15 * 0.55 < mae.evidence["effect_high"] + 1 and mae.evidence["rest"] == pytest.approx(8, abs=0.4)
     assert "Where `region` is `east`, the mean absolute error is" in mae.because and "in the reference" in mae.because
+
+
+def test_the_stated_error_and_share_are_of_the_logged_errors_of_all_labelled_rows() -> None:
+    """Large errors are clipped in the search alone, and a slice keeps the rows that it shares with a slice found before it."""
+    current, reference, past = clean()
+    east, west, pro = current["region"] == "east", current["region"] == "west", current["plan"] == "pro"
+    current.loc[east, "label"] += 60
+    current.loc[pro, "label"] += 25
+    current.loc[np.flatnonzero(east)[:40], "label"] += 400
+    current.loc[west & (np.arange(6000) % 2 == 0), "label"] = np.nan
+    found = said(current, reference, past)
+    errors = (current["score"] - current["label"]).abs()
+    before = (reference["score"] - reference["label"]).abs()
+    named = {part: finding for (_, metric, part), finding in alarms(found).items() if metric == "mae"}
+    assert len(named) > 1
+    for part, finding in named.items():
+        (name, level), *more = Slice.parse(part).conditions
+        assert not more
+        inside = current[name] == level
+        assert finding.value == pytest.approx(errors[inside].mean(), rel=1e-9)
+        assert finding.evidence["baseline"] == pytest.approx(before[reference[name] == level].mean(), rel=1e-9)
+        assert finding.evidence["rest"] == pytest.approx(errors[~inside].mean(), rel=1e-9)
+        share = errors[inside].count() / errors.count()
+        assert finding.evidence["share"] == pytest.approx(share, abs=1e-4)
+        assert f"{errors[inside].count():,} labelled rows ({100 * share:.1f} % of the labelled rows)" in finding.because
+    (line,) = (each for each in found["model", "slices_named", None].evidence["ranked"]["mae"] if each["slice"] == "region=east")
+    assert line["value"] == pytest.approx(errors[east].mean(), rel=1e-9)
+    assert f"the mean absolute error is {errors[east].mean():.3g}" in found["model", "slices_named", None].because
+
+
+def test_a_slice_whose_change_outliers_hide_is_stated_with_and_without_them() -> None:
+    current, reference, past = clean()
+    current.loc[current["region"] == "east", "label"] += 15
+    reference.loc[np.flatnonzero(reference["region"] == "east")[:3], "label"] += 9000
+    claim = alarms(said(current, reference, past))["model", "mae", "region=east"]
+    assert claim.limit is None and claim.evidence["baseline"] > claim.value
+    assert "With the largest 0.5 % of errors clipped it is" in claim.because
+
+
+def test_a_baseline_that_is_sampled_is_called_so() -> None:
+    assert slice_sentences.baseline_words("reference", 19_999) == "in the reference"
+    assert slice_sentences.baseline_words("reference", 20_000) == "in 20,000 sampled rows of the reference"
+    assert slice_sentences.baseline_words("past", 20_000) == "in 20,000 sampled rows of the month before"
 
 
 def test_a_fault_of_two_conditions_is_named_with_both_and_begins_when_it_does() -> None:
@@ -190,7 +233,7 @@ def test_a_slice_that_is_surely_worse_than_elsewhere_is_stated_changed_or_not() 
     found = said(*sides)
     assert alarms(found) == {}
     summary = found["model", "slices_named", None]
-    assert "Weakest slice: where `region` is `east`, the mean absolute error is 19.8 (20.3" in summary.because
+    assert "Weakest slice: where `region` is `east`, the mean absolute error is 19.9 (20.4" in summary.because
     assert "in the reference), 7.98 elsewhere" in summary.because
     (weak,) = summary.evidence["weak"]
     assert weak["slice"] == "region=east" and weak["p_adjusted"] < 0.05 and weak["before"] == pytest.approx(20, abs=1)
@@ -239,6 +282,16 @@ def test_a_watched_slice_is_always_reported() -> None:
     assert banded.severity == "ok" and banded.n == inside.sum() and banded.evidence["watched"]
     assert "column 'planet' is not in loan" in found["planet=mars", "slices_named", None].because
     assert found["model", "mae", "region=south"].severity == "ok"
+
+
+def test_a_watched_slice_beyond_its_limit_by_chance_is_no_ok() -> None:
+    settings = parse_settings({"settings": {"slices": ["region=east&sex=F"]}})
+    current, reference, past = rows(1300, 1), rows(6000, 2), rows(6000, 3)
+    inside = (current["region"] == "east") & (current["sex"] == "F")
+    current.loc[inside, "label"] = current.loc[inside, "score"] + 1.1 * (current.loc[inside, "label"] - current.loc[inside, "score"])
+    claim = said(current, reference, past, settings=settings)["model", "mae", "region=east&sex=F"]
+    assert claim.value > claim.limit and claim.severity == "unknown"
+    assert "beyond its limit, but not beyond chance" in claim.because and "more labelled rows are needed" in claim.because
 
 
 def test_a_window_that_is_a_slice_itself_says_both() -> None:

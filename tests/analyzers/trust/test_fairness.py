@@ -118,7 +118,7 @@ def test_the_act_says_what_moved_and_since_when() -> None:
     found = findings(rows, people(20_000, 7))[("sex=F", "true_positive_rate")]
     assert found.severity == "act" and found.likely_source == "model" and found.against == "reference"
     assert found.onset == START_OF_FAULT
-    assert "below the other groups" in found.because and len(found.evidence["by_day"]) == 7
+    assert "below the other group; in the reference" in found.because and len(found.evidence["by_day"]) == 7
     assert found.value < found.limit < found.evidence["baseline"]
 
 
@@ -227,6 +227,17 @@ def test_small_groups_are_unknown_and_say_how_many_rows_they_need() -> None:
     small = found[("sex=X", "true_positive_rate")]
     assert small.severity == "unknown" and "more" in small.because and small.n < 30
     assert found[("sex", "equalized_odds_difference")].severity == "ok"
+
+
+def test_groups_that_are_left_out_of_a_comparison_are_counted() -> None:
+    shares = (0.4, 0.37, 0.04, 0.19)
+    said = findings(people(1000, 16, tpr={"F": 0.4}, shares=shares), people(9000, 17, shares=shares))
+    because = said["sex=F", "true_positive_rate"].because
+    assert "below the other 2 groups (1 with too few labelled positives now or in the reference left out); in the reference" in because
+    shares = (0.5, 0.2, 0.2, 0.1)
+    said = findings(people(8000, 18, tpr={"F": 0.65, "Y": 0.95}, shares=shares), people(30_000, 19, shares=shares))
+    told = sorted(said[name, "true_positive_rate"].because for name in ("sex=F", "sex=Y"))
+    assert "below the other 3 groups; in" in told[0] and "above the other 2 groups (1 that moved further left out); in" in told[1]
 
 
 def test_of_four_groups_only_those_that_moved_by_themselves_are_named() -> None:
