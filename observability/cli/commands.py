@@ -1,7 +1,7 @@
 """Commands of the command line: each takes the open store and its arguments, and returns an outcome."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from observability.core.errors import ObservabilityError, UsageError
 from observability.core.finding import SEVERITIES
 from observability.core.metric_definitions import METRICS
 from observability.core.time import instant_from_text
-from observability.incidents.action_counts import action_counts
+from observability.incidents.action_counts import incident_action_counts, merge_equal_incidents
 from observability.incidents.grouping import Incident
 from observability.store.engine import Store
 
@@ -223,11 +223,11 @@ def run_check(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     bad = SEVERITIES[: SEVERITIES.index(args.fail_on) + 1] if args.fail_on else ()
     exit_code = 1 if any(finding.severity in bad for finding in report.findings) else 0
     windows = [f"{name}: {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC" for name, window in report.windows.items()]
-    lines = [*windows, *report.notes, *(incident_line(incident) for incident in report.incidents)]
+    lines = [*windows, *report.notes, *(incident_line(*merged) for merged in merge_equal_incidents(report.incidents))]
     listed = [finding for finding in report.findings if args.all or finding.severity == "unknown"]
     lines += [f"{severity_column(finding.severity)} {finding.model or ''} {finding.analyzer}: {finding.because}" for finding in listed]
     if report.findings:
-        lines.append(f"Incidents: {action_counts(report.incidents).words}.")
+        lines.append(f"Incidents: {incident_action_counts(report.incidents).words}.")
     ok = sum(finding.severity == "ok" for finding in report.findings)
     if report.findings:
         lines.append(f"{formatting.plural(ok, 'finding')} OK{'' if args.all or not ok else ' (list with --all)'}.")
@@ -236,15 +236,16 @@ def run_check(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     return json_or_lines([finding.to_json() for finding in report.findings], lines, args.json, exit_code)
 
 
-def incident_line(incident: Incident) -> str:
-    """An incident as one line for a terminal: claim, suspected source, onset, nearest earlier event, number of related findings."""
+def incident_line(incident: Incident, models: Sequence[str]) -> str:
+    """An incident as one line for a terminal: claim, suspected source, onset, nearest earlier event, number of related findings.
+
+    models: all models that have it.
+    """
     onset = f", since {incident.onset:%Y-%m-%d %H:%M}" if incident.onset else ""
     event = f", after {incident.event['what']} at {incident.event['at']} ({incident.event['text']})" if incident.event else ""
     related = f" {formatting.plural(len(incident.collateral), 'related finding')}." if incident.collateral else ""
-    claim = formatting.with_full_stop(incident.sentence)
-    return (
-        f"{severity_column(incident.severity)} {incident.model or ''} {claim} Suspected source: {incident.source}{onset}{event}.{related}"
-    )
+    claim, names = formatting.with_full_stop(incident.sentence), formatting.join_words(models) if incident.model else ""
+    return f"{severity_column(incident.severity)} {names} {claim} Suspected source: {incident.source}{onset}{event}.{related}"
 
 
 def run_status(store: Store, args: argparse.Namespace, say: Say) -> Outcome:

@@ -17,7 +17,7 @@ from observability.dashboard.overview import fleet
 from observability.dashboard.overview.fleet import ModelStatus
 from observability.dashboard.table import draw_table
 from observability.dashboard.widgets import status_line
-from observability.incidents.model_state import verdict_severity
+from observability.incidents.model_state import drift_counts, verdict_severity
 from observability.metrics.performance import HEADLINE
 
 ARRIVAL = ("volume", "freshness_hours", "silence_hours")
@@ -51,10 +51,9 @@ def are_inputs_normal(here: ModelPage, status: ModelStatus) -> None:
     drift = status.of("serving/drift")
     slices = [finding for finding in findings_needing_action(status, "serving/slices") if finding.likely_source == "input"]
     found = worst_first([*quality, *drift, *findings_needing_action(status, "serving/multivariate_drift"), *slices])
-    drifted = {finding.subject for finding in drift if finding.needs_action}
     issues = sum(finding.needs_action for finding in quality)
     measured = {finding.subject for finding in drift if finding.value is not None}
-    words = f"{len(drifted)} of {len(measured)} inputs and scores drifted; {formatting.plural(issues, 'data-quality issue')}."
+    words = f"{drift_counts(drift).words('inputs and scores')}; {formatting.plural(issues, 'data-quality issue')}."
     sentence = drift[0].because if drift and not measured else words
     answer_heading("Are its inputs normal?", found, sentence, "drift", here, known=verdict_severity(found) != "unknown")
     worst = next((finding for finding in drift if finding.evidence.get("by_day")), None)

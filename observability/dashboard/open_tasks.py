@@ -16,6 +16,7 @@ from observability.dashboard.review import load_review
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import draw_table, table_row
 from observability.dashboard.widgets import plain_caption
+from observability.incidents.action_counts import merge_equal_incidents
 from observability.incidents.grouping import Incident, incident_order
 
 MOST = 12
@@ -65,7 +66,7 @@ def incident_inbox_rows(
     found = sorted((*(incident for status in statuses for incident in status.incidents), *others), key=incident_order)
     listed: list[dict[str, Any]] = []
     settled: list[dict[str, Any]] = []
-    for incident, models in incidents.merge_equal_incidents(found):
+    for incident, models in merge_equal_incidents(found):
         alert = incident_actions.alert_of_incident(incident, alerts, now)
         owner, state = incident_actions.incident_owner(incident, alert), incident_actions.incident_state_words(alert)
         kept = settled if incident_actions.is_settled(alert) else listed

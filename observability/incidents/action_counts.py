@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from observability.core.finding import Severity, State
-from observability.core.formatting import plural
+from observability.core.formatting import DASH, plural
+from observability.incidents.grouping import Incident, incident_order
 
 
 class Judged(Protocol):
@@ -47,3 +48,21 @@ def action_counts(judged: Iterable[Judged]) -> ActionCounts:
     acknowledged = sum(each.state == "critical" and each.severity != "act" for each in known)
     critical = sum(each.severity == "act" for each in known)
     return ActionCounts(critical, acknowledged, sum(each.severity == "watch" for each in known) - acknowledged)
+
+
+def merge_equal_incidents(found: Iterable[Incident]) -> list[tuple[Incident, tuple[str, ...]]]:
+    """Incidents with the same severity and sentence as one, in their order, each with its models: models that share an input share its
+    faults.
+    """
+    models: dict[tuple[str, str], list[str]] = {}
+    first: dict[tuple[str, str], Incident] = {}
+    for incident in found:
+        key = (incident.shown_severity, incident.sentence)
+        first.setdefault(key, incident)
+        models.setdefault(key, []).append(incident.model or DASH)
+    return [(first[key], tuple(dict.fromkeys(names))) for key, names in models.items()]
+
+
+def incident_action_counts(found: Iterable[Incident]) -> ActionCounts:
+    """How many incidents need action, an equal one of several models once. As long as one model's is not acknowledged, it is critical."""
+    return action_counts(incident for incident, _ in merge_equal_incidents(sorted(found, key=incident_order)))

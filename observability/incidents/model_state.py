@@ -1,6 +1,7 @@
 """Decide how a model stands as a whole, from its findings: once, for pages, reviews and exports."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from observability.core.finding import Finding, Severity
 
@@ -37,3 +38,35 @@ def verdict_severity(findings: Iterable[Finding]) -> Severity:
 def not_judged_reason(findings: Iterable[Finding]) -> str | None:
     """Why a model is unknown: the sentence of the first unknown finding about performance, drift or quality; None without any."""
     return next((finding.because for finding in findings if finding.analyzer in VERDICTS and finding.severity == "unknown"), None)
+
+
+@dataclass(frozen=True)
+class DriftCounts:
+    """How many columns of a model (inputs and scores) drifted. drifted: their names, in the order of the findings. columns: how many were
+    looked at, those that cannot be judged included. undecided: how many cannot be judged.
+    """
+
+    drifted: tuple[str, ...]
+    columns: int
+    undecided: int
+
+    @property
+    def undecided_words(self) -> str | None:
+        """`10 cannot be judged`; None where all can."""
+        return f"{self.undecided} cannot be judged" if self.undecided else None
+
+    def words(self, columns: str = "columns") -> str:
+        """`1 of 21 columns drifted, 10 cannot be judged`. columns: what they are called."""
+        share = f"{len(self.drifted)} of {self.columns} {columns} drifted"
+        return ", ".join(filter(None, (share, self.undecided_words)))
+
+
+def drift_counts(findings: Iterable[Finding]) -> DriftCounts:
+    """The columns with a finding of drift, each once: drifted where one needs action, undecided where none could be judged."""
+    by_column: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.analyzer == "serving/drift" and finding.subject != "model":
+            by_column.setdefault(finding.subject, []).append(finding)
+    drifted = tuple(name for name, own in by_column.items() if any(finding.needs_action for finding in own))
+    undecided = sum(all(finding.severity == "unknown" for finding in own) for own in by_column.values())
+    return DriftCounts(drifted, len(by_column), undecided)

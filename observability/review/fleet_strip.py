@@ -8,6 +8,7 @@ from typing import Any
 
 from observability.core.catalog import Model
 from observability.core.finding import Finding, needs_action, with_window_value, worst_first
+from observability.incidents.model_state import drift_counts
 from observability.metrics.performance import HEADLINE
 from observability.stats.interval import Interval, difference_interval
 
@@ -40,6 +41,8 @@ def strip(model: Model, now: Sequence[Finding], before: Sequence[Finding]) -> di
         cells[name] = strip_cell(analyzer, metric, now, before)
     for name, analyzer in VERDICTS:
         cells[name] = needs_action_cell([finding for finding in now if finding.analyzer == analyzer])
+    counts = drift_counts(now)
+    cells["drift"] |= {"bad": len(counts.drifted), "of": counts.columns, "undecided": counts.undecided}
     return cells
 
 

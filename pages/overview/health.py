@@ -11,7 +11,7 @@ from observability.core import formatting
 from observability.dashboard import frame, load, open_tasks
 from observability.dashboard.overview import fleet
 from observability.dashboard.table import draw_table
-from observability.incidents.action_counts import action_counts
+from observability.incidents.action_counts import incident_action_counts
 from observability.incidents.grouping import Incident
 
 scope = frame.begin_fleet_page("health")
@@ -24,7 +24,8 @@ def overview() -> None:
     with frame.loading_skeleton(320):
         statuses = fleet.worst_model_first([fleet.load_model_status(scope, model) for model in load.catalog().models])
     others = load.record_incidents(scope)
-    counts = action_counts([*(incident for status in statuses for incident in status.incidents), *others])
+    found = [*(incident for status in statuses for incident in status.incidents), *others]
+    counts = incident_action_counts(found)
     unknown = sum(status.severity == "unknown" for status in statuses)
     with st.container(horizontal=True, vertical_alignment="center"):
         when = formatting.escape_markdown(formatting.format_minute(datetime.now(UTC)))
@@ -38,7 +39,7 @@ def overview() -> None:
     draw_table("fleet", "Models, most severe first", fleet.COLUMNS, rows, sort=True)
     st.header("Incidents", anchor=False)
     open_tasks.open_tasks_table(statuses, others, scope)
-    listed[:] = [*(incident for status in statuses for incident in status.incidents), *others]
+    listed[:] = found
     if open_tasks.ASKED in st.session_state and st.session_state.get("health-drawn"):
         st.rerun()  # the dialog belongs to the page, so that a refresh of this part does not close it
     events = fleet.event_rows(statuses)

@@ -20,7 +20,7 @@ if not columns:
     step = "Register this version with held-out predictions, or choose a longer window."
     empty_states.stop_with_empty_state("Nothing can be compared yet.", step, "add_model", "Register")
 
-summary = drift.drift_summary(columns, swapped)
+summary = drift.drift_summary(found)
 plain_paragraph(summary)
 finding_lines(swapped)
 chosen = drift.chosen_drift_finding(columns)

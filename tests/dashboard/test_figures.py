@@ -158,7 +158,7 @@ def test_drift_is_found_and_ranked_as_the_findings_say(current: World) -> None:
     bars = drift.drift_ranking_frame(found, settings)
     assert {"size", "age"} <= set(bars.loc[bars["severity"] != "ok", "subject"])
     assert dict(zip(bars["subject"], bars["value"])) == {each.subject: each.value for each in found}
-    assert drift.drift_summary(found).endswith(f"columns drifted, {found[0].subject} most.")
+    assert drift.drift_summary(found).endswith(f"columns drifted; {found[0].subject} most.")
     assert len(time_series.drift_by_day_frame(found)) == len(found) * DAYS
 
 

@@ -12,6 +12,7 @@ from observability.core.finding import Finding
 from observability.dashboard import background_findings, load
 from observability.dashboard.overview import fleet, incidents
 from observability.dashboard.scope import Scope
+from observability.incidents.action_counts import incident_action_counts, merge_equal_incidents
 from observability.incidents.grouping import Incident, group_findings
 from observability.monitoring import check
 from observability.store.query import aggregates
@@ -50,11 +51,29 @@ def test_what_reads_raw_rows_is_left_out_of_what_a_page_waits_for(current: World
 
 def test_equal_incidents_of_two_models_share_a_row() -> None:
     both = [of_one("late", "`wind` is null in 85 %."), of_one("delay", "`wind` is null in 85 %."), of_one("delay", "`rain` is null.")]
-    told = incidents.merge_equal_incidents(both)
+    told = merge_equal_incidents(both)
     assert [(each.model, models) for each, models in told] == [("late", ("late", "delay")), ("delay", ("delay",))]
     cells = [incidents.incident_row(each, Scope(), models=models)["cells"]["model"] for each, models in told]
     assert cells == [{"t": "late", "sub": "and delay"}, {"t": "delay", "sub": "version 1"}]
     assert formatting.join_words(("a", "b", "c")) == "a, b and c"
+
+
+def test_the_total_counts_an_equal_incident_of_two_models_once() -> None:
+    """The first page said `2 warnings` above a table with one row of both models."""
+    both = [of_one("late", "`wind` is null in 85 %."), of_one("delay", "`wind` is null in 85 %."), of_one("delay", "`rain` is null.")]
+    counts = incident_action_counts(both)
+    assert (counts.critical, counts.acknowledged, counts.warnings) == (0, 0, 2)
+    assert counts.warnings == len(merge_equal_incidents(both))
+
+
+def test_an_incident_that_one_of_two_models_has_not_acknowledged_counts_as_critical() -> None:
+    """Which of the two comes first does not matter."""
+    found = of_one("late", "`wind` is null in 85 %.")
+    new = replace(found, severity="act", lead=replace(found.lead, severity="act"))
+    acknowledged = replace(found, model="delay", lead=replace(found.lead, model="delay", acknowledged=True))
+    for both in ([new, acknowledged], [acknowledged, new]):
+        counts = incident_action_counts(both)
+        assert (counts.critical, counts.acknowledged, counts.warnings) == (1, 0, 0)
 
 
 def test_a_critical_incident_without_onset_says_so() -> None:

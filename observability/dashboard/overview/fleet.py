@@ -16,8 +16,9 @@ from observability.dashboard.cells import severity_cell
 from observability.dashboard.overview import incidents
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, sparkline, table_row
+from observability.incidents.action_counts import merge_equal_incidents
 from observability.incidents.grouping import Incident
-from observability.incidents.model_state import is_verdict, not_judged_reason, verdict_severity
+from observability.incidents.model_state import drift_counts, is_verdict, not_judged_reason, verdict_severity
 from observability.metrics.performance import HEADLINE
 
 if TYPE_CHECKING:
@@ -273,10 +274,10 @@ def quality_cell(findings: Sequence[Finding]) -> Cell:
 
 
 def drift_cell(findings: Sequence[Finding]) -> Cell:
-    """How many inputs drifted."""
-    cell = worst_finding_cell(findings, "stable")
-    drifted = {finding.subject for finding in findings if finding.needs_action}
-    return {**cell, "t": f"{len(drifted)} of {len({finding.subject for finding in findings})} drifted"} if drifted else cell
+    """How many inputs drifted, and how many cannot be judged."""
+    counts = drift_counts(findings)
+    cell = {**worst_finding_cell(findings, "stable"), "sub": counts.undecided_words}
+    return {**cell, "t": f"{len(counts.drifted)} of {counts.columns} drifted"} if counts.drifted else cell
 
 
 def outcome_cell(status: ModelStatus) -> Cell:
@@ -327,7 +328,7 @@ def change_rows(statuses: Sequence[ModelStatus], scope: Scope) -> list[dict[str,
             rows.append((when, table_row(cells)))
     starts = {incident.id: status.window.start for status in statuses for incident in status.incidents}
     new = (incident for status in statuses for incident in status.incidents if status.is_new(incident))
-    for incident, models in incidents.merge_equal_incidents(new):
+    for incident, models in merge_equal_incidents(new):
         begin = naive_utc(incident.onset or starts[incident.id])
         rows.append((begin, _new_incident_row(incident, models, scope)))
     return [cells for _, cells in sorted(rows, key=lambda pair: pair[0], reverse=True)]

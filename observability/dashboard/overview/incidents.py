@@ -1,6 +1,6 @@
 """Incidents on pages: one row each, with suspected source, onset, event and related findings."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -12,7 +12,7 @@ from observability.dashboard.overview.findings import NEWS_WORDS, claim_selectbo
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, plain_columns, table_row
 from observability.dashboard.widgets import link_button
-from observability.incidents.action_counts import action_counts
+from observability.incidents.action_counts import incident_action_counts, merge_equal_incidents
 from observability.incidents.grouping import Incident
 from observability.incidents.grouping_rules import onset_certainty
 
@@ -82,19 +82,6 @@ def event_in_words(incident: Incident) -> str | None:
 def source_cell(incident: Incident) -> Cell:
     """The suspected source: icon and word."""
     return {"source": incident.source, "t": incident.source}
-
-
-def merge_equal_incidents(found: Iterable[Incident]) -> list[tuple[Incident, tuple[str, ...]]]:
-    """Incidents with the same severity and sentence as one, in their order, each with its models: models that share an input share its
-    faults.
-    """
-    models: dict[tuple[str, str], list[str]] = {}
-    first: dict[tuple[str, str], Incident] = {}
-    for incident in found:
-        key = (incident.shown_severity, incident.sentence)
-        first.setdefault(key, incident)
-        models.setdefault(key, []).append(incident.model or formatting.DASH)
-    return [(first[key], tuple(dict.fromkeys(names))) for key, names in models.items()]
 
 
 def incident_row(incident: Incident, scope: Scope, *, models: Sequence[str] = (), selected: bool = False) -> dict[str, Any]:
@@ -169,7 +156,7 @@ def incidents_table(
 
 def incident_counts(found: Sequence[Incident]) -> str | None:
     """How many are critical, acknowledged and warnings, a line each; None where there is none."""
-    return action_counts(found).words.replace(", ", "\n") if found else None
+    return incident_action_counts(found).words.replace(", ", "\n") if found else None
 
 
 def incident_selectbox(found: Sequence[Incident]) -> Incident | None:

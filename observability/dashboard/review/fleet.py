@@ -98,10 +98,11 @@ def _last_week_cell(cell: dict[str, Any]) -> Cell:
 def _findings_count_cell(cell: dict[str, Any], good: str, bad: str) -> Cell:
     """The number of findings of a kind that need attention."""
     title = (cell["because"] or "").replace("`", "")
+    sub = f"{cell['undecided']} cannot be judged" if cell.get("undecided") else None  # not in weeks that were frozen earlier
     if cell["bad"]:
-        return {"s": cell["severity"], "t": f"{cell['bad']} of {cell['of']} {bad}", "title": title}
+        return {"s": cell["severity"], "t": f"{cell['bad']} of {cell['of']} {bad}", "sub": sub, "title": title}
     other = "inconclusive" if cell["of"] else "no data"
-    return {"s": cell["severity"], "t": good if cell["severity"] == "ok" else other, "title": title}
+    return {"s": cell["severity"], "t": good if cell["severity"] == "ok" else other, "sub": sub, "title": title}
 
 
 def frozen_scope(room: ReviewPage, model: str) -> Scope:

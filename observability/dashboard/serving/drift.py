@@ -16,21 +16,21 @@ from observability.dashboard.overview import window_comparison
 from observability.dashboard.scope import BIND
 from observability.dashboard.widgets import plain_caption, status_line
 from observability.detection.histogram_distance import ACT, WATCH
+from observability.incidents.model_state import drift_counts
 
 BEYOND = 0.05
 """From this share on, values beyond the reference's range are noted."""
 
 
-def drift_summary(columns: Sequence[Finding], swapped: Sequence[Finding] = ()) -> str:
-    """How many columns drifted, in one sentence. swapped: findings about two levels that swapped."""
-    drifted = [finding.subject for finding in columns if finding.needs_action]
-    levels = [finding.subject for finding in swapped if finding.subject not in drifted]
-    early = sum(finding.severity == "unknown" for finding in columns)
-    parts = [f"{len(drifted) + len(levels)} of {len(columns)} columns drifted" + (f", {drifted[0]} most" if drifted else "")]
+def drift_summary(found: Sequence[Finding]) -> str:
+    """How many columns drifted, how many cannot be judged, and which drifted most, in one sentence."""
+    drifted = [finding.subject for finding in found if finding.needs_action and finding.metric == "psi"]
+    levels = [finding.subject for finding in found if finding.metric == "level_trade" and finding.subject not in drifted]
+    parts = [drift_counts(found).words()]
+    if drifted:
+        parts.append(f"{drifted[0]} most")
     if levels:
         parts.append(f"two levels swapped in {formatting.join_words(levels)}")
-    if early:
-        parts.append(f"{early} cannot be judged")
     return "; ".join(parts) + "."
 
 
