@@ -1,0 +1,45 @@
+"""The share of columns that drifted is counted by one function, and tells how many cannot be judged."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from observability.core.catalog import Model
+from observability.core.finding import Finding
+from observability.dashboard.overview.fleet import drift_cell
+from observability.dashboard.serving.drift import drift_summary
+from observability.incidents.model_state import drift_counts
+from observability.review.fleet_strip import strip
+
+START = datetime(2013, 12, 26, tzinfo=UTC)
+AGE = Finding("serving/drift", "loan", "1", "age", "psi", 1.9, 900, "act", "It drifted.", START, START + timedelta(days=7), "reference")
+FINE = [replace(AGE, subject=name, severity="ok", value=0.01) for name in ("size", "score")]
+EARLY = [replace(AGE, subject=name, severity="unknown", value=value) for name, value in (("rain", None), ("wind", 0.2))]
+
+
+def test_the_share_that_drifted_names_the_columns_that_cannot_be_judged() -> None:
+    """`1 of 21 drifted` stood on the first page while ten of the columns could not be judged."""
+    counts = drift_counts([AGE, *FINE, *EARLY])
+    assert counts.words() == "1 of 5 columns drifted, 2 cannot be judged" and counts.drifted == ("age",)
+    assert drift_cell([AGE, *FINE, *EARLY]) | {"title": None} == {
+        "s": "act",
+        "t": "1 of 5 drifted",
+        "sub": "2 cannot be judged",
+        "title": None,
+    }
+    assert drift_summary([AGE, *FINE, *EARLY]) == "1 of 5 columns drifted, 2 cannot be judged; age most."
+    cell = strip(Model(1, "loan", "binary"), [AGE, *FINE, *EARLY], [])["drift"]
+    assert (cell["bad"], cell["of"], cell["undecided"]) == (1, 5, 2)
+
+
+def test_stable_columns_beside_some_that_cannot_be_judged_are_not_all_stable() -> None:
+    cell = drift_cell([*FINE, *EARLY])
+    assert (cell["t"], cell["sub"]) == ("stable", "2 cannot be judged")
+
+
+def test_a_column_with_two_findings_counts_once() -> None:
+    swapped = replace(AGE, metric="level_trade")
+    assert (
+        drift_counts([AGE, swapped, replace(AGE, subject="model"), replace(AGE, analyzer="data/quality")]).words()
+        == "1 of 1 columns drifted"
+    )
+    assert drift_counts(FINE).words("inputs") == "0 of 2 inputs drifted"
