@@ -6,6 +6,7 @@ replaced.
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -14,9 +15,10 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from observability.core import formatting
 from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
-from observability.core.time import aware_utc, naive_utc
+from observability.core.time import naive_utc
 from observability.core.window import Slice
 from observability.dashboard import links, load, palette
+from observability.dashboard.instant_boxes import FIRST, LAST, instant_boxes
 from observability.dashboard.scope import (
     BIND,
     DAYS,
@@ -31,10 +33,6 @@ from observability.dashboard.scope import (
     scope_from_state,
 )
 
-FIRST, LAST = datetime(1970, 1, 1), datetime(2100, 1, 1)
-INSTANTS: dict[str, Any] = {"min_value": FIRST, "max_value": LAST, "format": "YYYY-MM-DD", "step": 3600}
-"""Options of a box for a date and time."""
-UNTIL = "Not included: for a range that ends with 30 June, choose 1 July 00:00."
 MOST_LEVELS = 24
 """Columns with at most this many levels are offered as slices; others can be typed."""
 
@@ -102,20 +100,19 @@ def _time_range(model: Model | None) -> str:
     words = " · ".join(filter(None, (SPANS[scope.span] if scope.span != "dates" or not span else None, span)))
     key = f"time-range-{st.session_state.get('chosen-presets', 0)}"
     with st.popover(formatting.escape_markdown(words), icon=":material/schedule:", key=key, wrap=False):
-        presets, own = st.columns([2, 3], gap="large")
-        with presets.container(gap=None):
+        sides = st.container(horizontal=True, gap="large")
+        with sides.container(gap=None, width=140):
             for name, title in SPANS.items():
                 if name != "dates":
                     icon = ":material/check:" if name == scope.span else None
                     st.button(title, icon=icon, type="tertiary", key=f"preset-{name}", on_click=choose_preset, args=(name,))
-        with own:
+        with sides.container(width=236):
             start, end = dates or (scope.start, scope.end)
             length = timedelta(days=DAYS[scope.span]) if scope.span in DAYS else None
-            for label, end_key, shown in (("From (UTC)", "from", start), ("To (UTC)", "to", end)):
-                box = f"{end_key}-box {shown}"
-                change: dict[str, Any] = {"on_change": change_date, "args": (end_key, box, start, end, length), **INSTANTS}
-                change["help"] = None if end_key == "from" else UNTIL
-                st.datetime_input(label, min(max(naive_utc(shown), FIRST), LAST) if shown else None, key=box, **change)
+            latest = latest_window_end(scope)
+            for label, side, shown in (("From (UTC)", "from", start), ("To (UTC)", "to", end)):
+                changed = partial(change_date, side, start, end, length)
+                instant_boxes(label, side, shown, changed, ends=side == "to", latest=latest)
             earlier = shifted_dates(dates, -1) if dates else None
             if dates and earlier:
                 longer = (earlier[0], dates[1])
@@ -146,6 +143,14 @@ def scope_window_dates(scope: Scope) -> Dates | None:
     return dates if dates and dates[0] < dates[1] else None
 
 
+def latest_window_end(scope: Scope) -> datetime | None:
+    """When the last window of the scope's models ends; None where a window cannot be told."""
+    try:
+        return load.scope_dates(replace(scope, start=None, end=None))[1]
+    except ObservabilityError:
+        return None
+
+
 def shifted_dates(dates: Dates, windows: int) -> Dates | None:
     """The dates moved by so many of their own lengths; None where a box cannot hold them."""
     try:
@@ -167,12 +172,10 @@ def set_dates(start: datetime | None, end: datetime | None) -> None:
     set_time_range(Scope(span="dates", start=start, end=end))
 
 
-def change_date(key: str, box: str, start: datetime | None, end: datetime | None, length: timedelta | None) -> None:
-    """One of the two dates was changed in its box; the other stays. Where both were empty, it follows from the length of the relative
+def change_date(key: str, start: datetime | None, end: datetime | None, length: timedelta | None, chosen: datetime | None) -> None:
+    """One of the two dates was changed in its boxes; the other stays. Where both were empty, it follows from the length of the relative
     window that was chosen before, so that the first date does not ask for everything after it.
     """
-    held = st.session_state[box]
-    chosen = aware_utc(held) if held else None
     start, end = (chosen, end) if key == "from" else (start, chosen)
     if chosen and length and (start is None or end is None):
         start, end = (chosen, chosen + length) if key == "from" else (chosen - length, chosen)

@@ -1,12 +1,13 @@
 """The scope survives the way through an address and back."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
 from observability.core.time import naive_utc
 from observability.core.window import Slice
 from observability.dashboard import links, load, scope, scope_bar
+from observability.dashboard.instant_boxes import chosen_instant, day_and_time
 from observability.dashboard.scope import Scope
 from tests.support.dashboard_pages import opened, words
 from tests.support.dashboard_world import END, World
@@ -119,25 +120,47 @@ def test_the_time_range_says_its_dates_and_moves_by_its_own_length(current: Worl
     assert app.session_state["to"] - app.session_state["from"] == timedelta(days=56)
     app.button(key="preset-7d").click().run()
     assert app.session_state["window"] is None and app.get("popover")[0].proto.popover.label.startswith("Last 7 days")
-    box = next(each for each in app.datetime_input if each.label == "From (UTC)")
-    box.set_value(naive_utc(END - timedelta(days=3))).run()
+    shown = {each.label: each.value for each in app.date_input}
+    assert shown["To (UTC)"] == (END - timedelta(days=1)).date(), "the last day of the window, which is included"
+    next(each for each in app.date_input if each.label == "From (UTC)").set_value((END - timedelta(days=3)).date()).run()
     assert (app.session_state["from"], app.session_state["to"]) == (naive_utc(END - timedelta(days=3)), naive_utc(END))
 
 
 @pytest.mark.parametrize("key", ["from", "to"])
 def test_one_date_alone_makes_a_window_of_the_length_that_was_chosen(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the models' windows differ no date is shown; the first one that is chosen does not ask for everything on its other side."""
-    state, made = {"box": datetime(2013, 6, 24)}, []
-    monkeypatch.setattr(scope_bar.st, "session_state", state)
+    made: list[object] = []
     monkeypatch.setattr(scope_bar, "set_dates", lambda *dates: made.append(dates))
     day, week = datetime(2013, 6, 24, tzinfo=UTC), timedelta(days=7)
     for length in (week, None):
-        scope_bar.change_date(key, "box", None, None, length)
+        scope_bar.change_date(key, None, None, length, day)
     window, open_range = ((day, day + week), (day, None)) if key == "from" else ((day - week, day), (None, day))
     assert made == [window, open_range]
-    state["box"] = None
-    scope_bar.change_date(key, "box", day, day, week)
+    scope_bar.change_date(key, day, day, week, None)
     assert made[-1] == ((None, day) if key == "from" else (day, None)), "a date that is removed stays removed"
+
+
+def test_a_day_that_is_picked_as_the_end_is_included() -> None:
+    """30 June as `To` left out 30 June: it meant its 00:00."""
+    june, hour = date(2013, 6, 30), time(14)
+    assert chosen_instant(june, None, ends=True) == datetime(2013, 7, 1, tzinfo=UTC)
+    assert chosen_instant(june, None) == datetime(2013, 6, 30, tzinfo=UTC)
+    assert chosen_instant(june, hour, ends=True) == chosen_instant(june, hour) == datetime(2013, 6, 30, 14, tzinfo=UTC)
+    assert chosen_instant(None, hour, ends=True) is None
+    for ends in (True, False):
+        for day, at in ((june, None), (june, hour)):
+            instant = chosen_instant(day, at, ends=ends)
+            assert instant is not None and day_and_time(instant, ends=ends) == (day, at), "the boxes show what was picked"
+
+
+def test_the_calendar_opens_where_the_records_end(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It opened in the present month where the windows of the models differ, though the newest record is years old."""
+    monkeypatch.setattr(load, "page_clock", lambda: END + timedelta(days=4000))
+    app = opened("health", window="Last 24 hours")
+    boxes = [each for each in app.date_input if each.label in ("From (UTC)", "To (UTC)")]
+    end = max(load.window(Scope(span="24h"), model.name).end for model in load.catalog().models)
+    assert [each.value for each in boxes] == [None, None]
+    assert {each.max for each in boxes} == {day_and_time(end, ends=True)[0]}
 
 
 def test_another_page_keeps_the_time_range_unless_its_address_has_one(current: World) -> None:

@@ -19,6 +19,7 @@ from observability.core.window import Environment, Slice, Window
 from observability.dashboard import load, scope_bar
 from observability.dashboard.choice_box import address_selectbox, address_writer, link_warning
 from observability.dashboard.frame import ModelPage, answer_or_stop
+from observability.dashboard.instant_boxes import instant_boxes
 from observability.dashboard.scope import address_time, parse_instant
 from observability.dashboard.table import column, draw_table, plain_columns, table_row
 
@@ -81,15 +82,20 @@ def side_b_boxes(here: ModelPage) -> Window:
 
 
 def instant_box(key: str, label: str) -> datetime | None:
-    """A box for an instant that is the parameter `key` of the address."""
-    named, box = st.query_params.get(key), f"{key}-box"
+    """The boxes of an instant that is the parameter `key` of the address."""
+    named = st.query_params.get(key)
     held = parse_instant(named) if named else None
     if named and held is None:
         link_warning(f"The link names {named} as {key.replace('_', ' ')}, which is not a time.")
-    st.session_state[box] = held
-    write = address_writer(key, box, lambda chosen: address_time(chosen) if chosen else None)
-    found = st.datetime_input(label, None, key=box, on_change=write, width=190, **scope_bar.INSTANTS)
-    return aware_utc(found) if isinstance(found, datetime) else None
+
+    def write(chosen: datetime | None) -> None:
+        if chosen:
+            st.query_params[key] = address_time(chosen)
+        else:
+            st.query_params.pop(key, None)
+
+    instant_boxes(label, key, held, write, ends=key == "b_to")
+    return aware_utc(held) if held else None
 
 
 def side_b_slice_box(here: ModelPage) -> str | None:

@@ -1,0 +1,56 @@
+"""A box for a day and one for a time of it, which together name an instant (UTC). The day that ends a range is included in it."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+
+import streamlit as st
+
+from observability.core.time import naive_utc
+
+FIRST, LAST = datetime(1970, 1, 1), datetime(2100, 1, 1)
+DAY = timedelta(days=1)
+INCLUDED = "The day is included. With a time, the range ends at that time of the day."
+
+
+def day_and_time(instant: datetime, *, ends: bool = False) -> tuple[date, time | None]:
+    """The day of an instant and its time, None at midnight. ends: of an instant that ends a range, where midnight is the end of the day
+    before. What the boxes cannot hold becomes the first or the last day that they can.
+    """
+    held = min(max(naive_utc(instant).replace(second=0, microsecond=0), FIRST + DAY), LAST)
+    if held.time() != time():
+        return held.date(), held.time()
+    return (held - DAY if ends else held).date(), None
+
+
+def chosen_instant(day: date | None, at: time | None, *, ends: bool = False) -> datetime | None:
+    """The instant (UTC) of a day and a time; None without a day. Without a time it is the start of the day, or its end (ends)."""
+    if day is None:
+        return None
+    start = datetime.combine(day, at or time(), UTC)
+    return start + DAY if ends and at is None else start
+
+
+def instant_boxes(
+    label: str,
+    key: str,
+    shown: datetime | None,
+    changed: Callable[[datetime | None], None],
+    *,
+    ends: bool = False,
+    latest: datetime | None = None,
+) -> None:
+    """Draw the two boxes with an instant, or empty. changed: called with the instant that a person chose, None where it was removed.
+
+    latest: the end of the records, where the calendar of an empty box opens; no later day can be chosen in it.
+    """
+    day, at = day_and_time(shown, ends=ends) if shown else (None, None)
+    boxes = f"{key}-day {shown}", f"{key}-time {shown}"
+    last = day_and_time(latest, ends=True)[0] if latest and not shown else LAST.date()
+
+    def write() -> None:
+        changed(chosen_instant(*(st.session_state[box] for box in boxes), ends=ends))
+
+    with st.container(horizontal=True, wrap=False, vertical_alignment="bottom", gap="xsmall"):
+        hint = INCLUDED if ends else None
+        st.date_input(label, day, FIRST.date(), last, key=boxes[0], format="YYYY-MM-DD", help=hint, on_change=write, width=136)
+        st.time_input(f"{label}: time", at, key=boxes[1], step=3600, label_visibility="collapsed", on_change=write, width=82)
