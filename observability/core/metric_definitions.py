@@ -72,6 +72,20 @@ batch_delay_hours | Batch delay | h | low | Hours from the end of a batch's capt
 batch_rows | Batch rows | rows | | Rows that a source delivered in one batch. | count | contract section 1
 batch_rejected_rate | Batch rejection rate | share | low | Share of a batch's rows that were rejected. | rejected rows / rows | contract
   section 1
+batch_mean | Mean of a column | as the column | | Mean of a column in one batch of a device, in the column's unit. | mean of values |
+  contract section 1
+batch_std | Spread of a column | as the column | | Standard deviation of a column in one batch of a device, in the column's unit; 0 where
+  every value is the same. | sample standard deviation | contract section 1
+batch_null_share | Missing values of a column | share | low | Share of a batch's rows without a value in a column. | nulls / rows | TFDV
+  (Breck et al. 2019)
+batch_stuck_share | Stuck values of a column | share | low | Share of a batch's values that repeat the value before them at least four
+  times in a row. | values in runs of five or more / values | ours
+batch_saturated_share | Saturated values of a column | share | low | Share of a batch's values at the end of the column's range. | values
+  at the lowest or highest possible value / values | ours
+batch_out_of_range_share | Values out of range | share | low | Share of a batch's values outside the range that the column may have. |
+  values below or above the stated range / values | TFDV (Breck et al. 2019)
+batch_clock_skew | Clock of a collecting device | s | low | Seconds by which the capture of a batch ends after the batch arrived; above
+  0 the device's clock is ahead. | captured_to - at | ours
 cleaning_drop_rate | Cleaning drop rate | share | low | Share of a cleaning rule's input rows that it dropped. | dropped / rows in |
   contract section 1
 cleaning_change_rate | Cleaning change rate | share | low | Share of a cleaning rule's input rows that it changed. | changed / rows in |

@@ -41,6 +41,27 @@ SELECT max(hours) AS batch_gap_hours FROM gaps
 {_where(of_batch)}"""
 
 
+def device_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of a statistic of a column: of the batch that the finding names, else the median over the device's batches of the window."""
+    kept = finding.evidence
+    if kept.get("source") is None:
+        return None
+    device = kept.get("device")
+    where = [f"source = {text_literal(str(kept['source']))}", *_within(finding), *_known(context)]
+    where.append("device IS NULL" if device is None else f"device = {text_literal(device)}")
+    if kept.get("batch") is not None:
+        where.append(f"batch = {text_literal(kept['batch'])}")
+    if finding.metric == "batch_clock_skew":
+        return f"SELECT max(date_diff('microsecond', \"at\", captured_to)) / 1e6 AS {finding.metric} FROM batches\n{_where(where)}"
+    path = f"/{_pointer(kept['column'])}/{_pointer(kept['statistic'])}"
+    value = f"CAST(json_extract(stats, {text_literal(path)}) AS DOUBLE)"
+    if kept.get("batch") is None:
+        nulls = text_literal(f"/{_pointer(kept['column'])}/null_share")
+        missing = f"coalesce(CAST(json_extract(stats, {nulls}) AS DOUBLE), 0)" if finding.metric in ("batch_mean", "batch_std") else "0"
+        where.append(f"rows * (1 - {missing}) >= 20")
+    return f"SELECT median({value}) AS {finding.metric} FROM batches\n{_where(where)}"
+
+
 def cleaning_proof(finding: Finding, context: Context) -> str | None:
     """The SQL of the share of rows that one run of a rule dropped or changed."""
     at = instant_from_text(finding.evidence.get("run_at"), "run_at")
@@ -126,6 +147,18 @@ def _pointer(name: str) -> str:
 
 
 BATCH_PROOFS: Proofs = dict.fromkeys((*FIGURES_OF_BATCHES, "batch_gap_hours"), batch_proof)
+DEVICE_PROOFS: Proofs = dict.fromkeys(
+    (
+        "batch_mean",
+        "batch_std",
+        "batch_null_share",
+        "batch_stuck_share",
+        "batch_saturated_share",
+        "batch_out_of_range_share",
+        "batch_clock_skew",
+    ),
+    device_proof,
+)
 CLEANING_PROOFS: Proofs = {
     "cleaning_drop_rate": cleaning_proof,
     "cleaning_change_rate": cleaning_proof,

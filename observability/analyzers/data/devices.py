@@ -1,0 +1,292 @@
+"""Check the devices that collect data: the column statistics of their batches, and their clocks.
+
+Reads `stats` and `captured_to` of records of kind `batch`. The batches of a device in the window are compared with its own of the twelve
+weeks before and with those of the devices of its kind. Devices belong to no model, so the findings have no model.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import SEVERITIES, Finding, Severity, needs_action
+from observability.core.numerals import format_figure, hours_in_words, percent
+from observability.core.questions import Records
+from observability.core.time import aware_utc
+from observability.detection import batch_statistics
+from observability.detection.batch_statistics import (
+    LEAST_DEVICES,
+    LEAST_ROWS,
+    LIMITS,
+    MEAN,
+    NULLS,
+    OUTSIDE,
+    SATURATED,
+    SHARE_LIMITS,
+    SKEW,
+    SKEW_LIMITS,
+    STD,
+    STUCK,
+    CaptureClock,
+    JudgedDevice,
+    StatisticComparison,
+)
+from observability.detection.own_history import LEAST
+from observability.proofs.records import DEVICE_PROOFS
+from observability.stats.multiple_testing import benjamini_hochberg
+
+NAME = "data/devices"
+PAST_DAYS = 84
+BATCHES = Records("batch", ("batch", "at", "source", "rows", "device", "rejected_rows", "captured_to", "stats"))
+METRICS = (MEAN, STD, NULLS, STUCK, SATURATED, OUTSIDE)
+RANK = {STUCK: 3.0, STD: 2.8, OUTSIDE: 2.6, SATURATED: 2.4, MEAN: 2.2, NULLS: 2.0, SKEW: 1.8}
+NOUNS = {
+    MEAN: "mean",
+    STD: "standard deviation",
+    NULLS: "share of missing values",
+    STUCK: "share of stuck values",
+    SATURATED: "share of saturated values",
+    OUTSIDE: "share of values out of range",
+}
+STEPS = {MEAN: "recalibrate", STD: "quarantine", NULLS: "quarantine", STUCK: "quarantine", SATURATED: "recalibrate", OUTSIDE: "quarantine"}
+"""What is proposed for a device, by the metric of its finding."""
+
+
+def needs(context: Context) -> dict[str, Ask]:
+    """Ask for the batches of the window and of the twelve weeks before it."""
+    return {"batches": Ask(BATCHES), "past batches": Ask(BATCHES, span="past", days=PAST_DAYS)}
+
+
+def analyze(frames: Frames, context: Context) -> list[Finding]:
+    """Return a finding for each unusual statistic and clock of a device, and for each source one per statistic that is usual."""
+    if frames["batches"].empty:
+        return []
+    batches = batch_statistics.with_marks(frames["past batches"], frames["batches"])
+    comparisons, devices = batch_statistics.statistic_comparisons(batches)
+    adjusted = benjamini_hochberg([each.p_value for each in comparisons], context.budget)[0].tolist()
+    judged = [(each, p, each.severity(p, context.budget)) for each, p in zip(comparisons, adjusted, strict=True)]
+    clocks = list(batch_statistics.capture_clocks(batches))
+    found: list[Finding] = []
+    for source in sorted({*(each.source for each in devices), *(each.source for each in clocks)}):
+        own = [each for each in judged if each[0].source == source]
+        for metric in METRICS:
+            found += about_statistic(source, [each for each in own if each[0].metric == metric], context)
+        found += about_clocks(source, [each for each in clocks if each.source == source], context)
+        found += about_young_devices(source, [each for each in devices if each.source == source and not each.judged], context)
+    return found
+
+
+def undecided_device(context: Context, subject: str, metric: str, n: int, because: str) -> Finding:
+    """Return the finding of severity `unknown` about a source or a device, the template of the others."""
+    return replace(context.undecided(NAME, subject, metric, n, because, against="past"), model=None, version=None)
+
+
+def about_statistic(source: str, judged: list[tuple[StatisticComparison, float, Severity]], context: Context) -> Iterator[Finding]:
+    """Yield the findings of the devices of a source in one statistic: each unusual device, else one of the source."""
+    if not judged:
+        return
+    subjects = dict.fromkeys(each.subject for each, _, _ in judged)
+    bad = [subject for subject in subjects if any(each.subject == subject and needs_action(said) for each, _, said in judged)]
+    for subject in bad:
+        yield unusual_device([each for each in judged if each[0].subject == subject], context)
+    if not bad:
+        worst, p, _ = min(judged, key=lambda each: (each[1], each[0].column, each[0].subject))
+        metric = worst.metric
+        columns = len({each.column for each, _, _ in judged})
+        because = (
+            f"The {NOUNS[metric]} of each column of source `{source}` is within its usual range: {count_of(columns, 'column')} of "
+            f"{count_of(len(subjects), 'device')} compared; the most unusual is {value_words(metric, worst.value)} in `{worst.column}`"
+            f"{of_device(worst.device)}, usually {value_words(metric, worst.usual)}."
+        )
+        yield replace(
+            undecided_device(context, f"source:{source}", metric, len(judged), because),
+            **_figures(worst),
+            severity="ok",
+            evidence=_evidence(worst, p),
+            against=worst.against,
+        )
+
+
+def unusual_device(own: Sequence[tuple[StatisticComparison, float, Severity]], context: Context) -> Finding:
+    """Return the finding about the most unusual column of a device in one statistic."""
+    bad = [each for each in own if needs_action(each[2])]
+    worst, p, severity = min(bad, key=lambda each: (SEVERITIES.index(each[2]), each[1], -each[0].effect, each[0].column))
+    others = sorted({each.column for each, _, _ in bad} - {worst.column})
+    batches = list(dict.fromkeys(name for each, _, _ in bad for name in each.unusual))
+    onset = max(aware_utc(min(each.first for each, _, _ in bad)), context.window.start)
+    return replace(
+        undecided_device(context, worst.subject, worst.metric, len(own), statistic_sentence(worst, others)),
+        **_figures(worst),
+        severity=severity,
+        against=worst.against,
+        likely_source="input",
+        onset=onset,
+        rank=RANK[worst.metric],
+        evidence=_evidence(worst, p)
+        | {
+            "unusual": batches or [worst.batch],
+            "columns": [worst.column, *others],
+            "proposal": proposal(worst),
+            "onset_known": "dated" if worst.batch else "vague",
+        },
+    )
+
+
+def proposal(found: StatisticComparison) -> str:
+    """Return what is proposed for a device: `quarantine` or `recalibrate`."""
+    return "recalibrate" if found.metric == STD and found.value > 0 and found.value > found.usual else STEPS[found.metric]
+
+
+def _figures(found: StatisticComparison) -> dict[str, object]:
+    """Value, interval (the value itself: a statistic of all rows) and limit of a comparison."""
+    return {"value": found.value, "low": found.value, "high": found.value, "limit": _limit(found)}
+
+
+def _limit(found: StatisticComparison) -> float | None:
+    """The value from which it is `watch`, on the side of the value; None where it is not finite."""
+    if found.metric == STD:
+        limit = found.usual * LIMITS[STD][0] if found.value > found.usual else found.usual / LIMITS[STD][0]
+    elif found.metric == MEAN:
+        unit = abs(found.value - found.usual) / found.effect if found.effect not in (0.0, float("inf")) else 0.0
+        limit = found.usual + (LIMITS[MEAN][0] * unit if found.value >= found.usual else -LIMITS[MEAN][0] * unit)
+    else:
+        limit = max(SHARE_LIMITS[0][0] * found.usual, found.usual + SHARE_LIMITS[0][1])
+    return limit
+
+
+def _evidence(found: StatisticComparison, p: float) -> dict[str, object]:
+    """What a reader and the SQL of the value need."""
+    return {
+        "baseline": found.usual,
+        "baseline_n": found.baseline_n,
+        "device": found.device,
+        "source": found.source,
+        "column": found.column,
+        "statistic": found.name,
+        "batch": found.batch,
+        "p_adjusted": p,
+    }
+
+
+def statistic_sentence(found: StatisticComparison, others: Sequence[str]) -> str:
+    """Return the sentence about an unusual statistic of a device."""
+    metric, usual = found.metric, value_words(found.metric, found.usual)
+    noun, value = NOUNS[metric], value_words(metric, found.value)
+    more = f" Also in {', '.join(f'`{name}`' for name in others[:3])}{f' and {len(others) - 3} more' if len(others) > 3 else ''}." if others else ""
+    if found.against == "peers":
+        because = (
+            f"The {noun} of `{found.column}`{of_device(found.device)} is {value} in {count_of(found.batches, 'batch')} of the window; "
+            f"the median of {count_of(found.baseline_n, 'other device')} of its kind is {usual}."
+        )
+        return because + (" It was so before this window as well." if found.ongoing else "") + more
+    constant = " All its values are equal." if metric == STD and found.value == 0 else ""
+    because = (
+        f"The {noun} of `{found.column}`{of_device(found.device)} is {value} in batch `{found.batch}` ({found.rows:,} rows); usually it "
+        f"is {usual} ({count_of(found.baseline_n, 'earlier batch')}).{constant}"
+    )
+    unusual = len(found.unusual)
+    if unusual > 1:
+        because += f" {unusual} of its {found.batches} batches in this window are unusual."
+    return because + more
+
+
+def about_clocks(source: str, clocks: Sequence[CaptureClock], context: Context) -> Iterator[Finding]:
+    """Yield the findings about the clocks of the devices of a source: each that is ahead, else one of the source."""
+    if not clocks:
+        return
+    ahead = [each for each in clocks if needs_action(each.severity)]
+    for clock in ahead:
+        because = (
+            f"Batch `{clock.batch}`{of_device(clock.device)} says that its data were captured until {hours_in_words(clock.seconds / 3600)} "
+            f"after it arrived: the clock of its device is ahead. {len(clock.ahead)} of its {count_of(clock.batches, 'batch')} "
+            f"{'do' if len(clock.ahead) != 1 else 'does'} so."
+        )
+        yield replace(
+            undecided_device(context, batch_statistics.device_subject(source, clock.device), SKEW, clock.batches, because),
+            **_seconds(clock.seconds),
+            severity=clock.severity,
+            against="level",
+            limit=SKEW_LIMITS[clock.severity == "act"],
+            likely_source="system",
+            onset=max(_aware(clock.first), context.window.start),
+            rank=RANK[SKEW],
+            evidence={
+                "device": clock.device,
+                "source": source,
+                "batch": clock.batch,
+                "unusual": list(clock.ahead),
+                "proposal": "recalibrate",
+                "onset_known": "dated",
+            },
+        )
+    if not ahead:
+        worst = max(clocks, key=lambda each: (each.seconds, each.batch))
+        because = (
+            f"No batch of source `{source}` was captured after it arrived: {count_of(sum(each.batches for each in clocks), 'batch')} of "
+            f"{count_of(len(clocks), 'device')} end their capture at most {hours_in_words(max(worst.seconds, 0.0) / 3600)} later."
+        )
+        yield replace(
+            undecided_device(context, f"source:{source}", SKEW, sum(each.batches for each in clocks), because),
+            **_seconds(worst.seconds),
+            severity="ok",
+            against="level",
+            limit=SKEW_LIMITS[0],
+            evidence={"device": worst.device, "source": source, "batch": worst.batch},
+        )
+
+
+def _seconds(value: float) -> dict[str, float]:
+    """A value in seconds with itself as its interval."""
+    return {"value": value, "low": value, "high": value}
+
+
+def _aware(moment: datetime) -> datetime:
+    """A naive UTC time with its zone."""
+    return aware_utc(moment)
+
+
+def about_young_devices(source: str, devices: Sequence[JudgedDevice], context: Context) -> Iterator[Finding]:
+    """Yield the finding that says what devices of a source cannot be judged yet, and what is needed."""
+    if not devices:
+        return
+    first = devices[0]
+    who = f"{count_of(len(devices), 'device')} of source `{source}`" if len(devices) > 1 or first.device is None else f"device `{first.device}`"
+    small = all(each.rows < LEAST_ROWS * each.batches for each in devices)
+    most = max(each.earlier for each in devices)
+    because = f"The column statistics of {who} cannot be judged yet: "
+    if small:
+        because += f"their batches have fewer than {LEAST_ROWS} rows with values."
+    elif most < LEAST:
+        because += (
+            f"there are at most {count_of(most, 'batch')} before this window, it needs about {LEAST - most} more, or "
+            f"{LEAST_DEVICES} devices that hold the same columns."
+        )
+    else:
+        because += "no statistic was logged in both this window and before it."
+    subject = f"source:{source}" if len(devices) > 1 else batch_statistics.device_subject(source, first.device)
+    yield undecided_device(context, subject, MEAN, sum(each.batches for each in devices), because)
+
+
+def of_device(device: str | None) -> str:
+    """Return ` of device NAME`, nothing where there is none."""
+    return "" if device is None else f" of device `{device}`"
+
+
+def value_words(metric: str, value: float) -> str:
+    """Return a value of a statistic in words: a share as a percentage."""
+    return format_figure(value) if metric in (MEAN, STD) else percent(value)
+
+
+def count_of(n: int, noun: str) -> str:
+    """Return a count with its noun: `1 batch`, `5 batches`."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}{'es' if noun.endswith('ch') else 's'}"
+
+
+ANALYZER = Analyzer(
+    NAME,
+    "Do the devices measure what they did, and what the others of their kind do?",
+    needs,
+    analyze,
+    about="records",
+    proofs=DEVICE_PROOFS,
+)

@@ -1,0 +1,124 @@
+"""Quantities of the collection of data: completeness and delay by device, and how bad rows are spread over devices."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+LEAST_BATCHES = 3
+"""Batches of a device without which its completeness is unknown."""
+MOST_OF = 0.8
+"""Share of all bad rows that the fewest devices are counted for."""
+LEAST_BAD = 20
+"""Bad rows without which nothing is said of the devices behind them."""
+CONCENTRATED = 2.0
+"""Multiple of their share of rows that devices must hold of the bad ones to be named."""
+
+
+@dataclass(frozen=True)
+class DeviceDelivery:
+    """What a device delivered.
+
+    rows: rows in; kept: less the rejected ones; expected: rows of so many batches as its usual time between batches makes, each of its
+    usual size; None below LEAST_BATCHES. lags: median and 95th percentile of the hours from the end of capture to arrival; None where no
+    batch says when its capture ended.
+    """
+
+    source: str
+    device: str | None
+    batches: int
+    rows: int
+    kept: int
+    expected: float | None
+    lags: tuple[float, float] | None
+
+    @property
+    def completeness(self) -> float | None:
+        """Kept rows as a share of the expected ones, at most 1; None where unknown."""
+        return None if not self.expected else min(self.kept / self.expected, 1.0)
+
+
+@dataclass(frozen=True)
+class Concentration:
+    """The fewest devices that hold most of the bad rows. share: of the bad rows; of_rows: of all rows; devices: how many there are."""
+
+    names: tuple[str, ...]
+    devices: int
+    bad: float
+    share: float
+    of_rows: float
+
+
+def device_deliveries(batches: "DataFrame") -> list[DeviceDelivery]:
+    """Return what each device of some batches delivered, by source and device.
+
+    batches: source, device, at, rows, rejected_rows, captured_to, in any order.
+    """
+    found = []
+    named = batches.assign(whose=batches["device"].where(batches["device"].notna(), ""))
+    for (source, device), part in named.sort_values("at").groupby(["source", "whose"], sort=True):
+        rows = part["rows"].to_numpy(float)
+        rejected = part["rejected_rows"].astype("float64").fillna(0).to_numpy(float)
+        last = named.loc[named["source"] == source, "at"].max()
+        lag = ((part["at"] - part["captured_to"]).dt.total_seconds() / 3600).to_numpy(float)
+        lag = lag[np.isfinite(lag)]
+        ends = (float(np.quantile(lag, 0.5)), float(np.quantile(lag, 0.95))) if lag.size else None
+        kept = int(rows.sum() - np.minimum(rejected, rows).sum())
+        found.append(
+            DeviceDelivery(str(source), str(device) or None, len(part), int(rows.sum()), kept, _expected_rows(part["at"], rows, last), ends)
+        )
+    return found
+
+
+def _expected_rows(at: Any, rows: "np.ndarray[tuple[int], np.dtype[np.float64]]", last: Any) -> float | None:
+    """Rows of so many batches as the usual time between them makes from the first to `last`."""
+    if len(rows) < LEAST_BATCHES:
+        return None
+    gaps = np.diff(at.to_numpy()).astype("timedelta64[s]").astype(float)
+    usual = float(np.median(gaps))
+    span = (last - at.iloc[0]).total_seconds()
+    due = max(len(rows), int(span / usual + 0.5) + 1) if usual > 0 else len(rows)
+    return due * float(np.median(rows))
+
+
+def bad_values_by_device(batches: "DataFrame", names: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Return for each device its bad values and all values of the columns whose `stats` hold a share of one of these names.
+
+    The bad values are rows times the share, over columns and batches.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    for device, rows, stats in zip(batches["device"], batches["rows"], batches["stats"], strict=True):
+        if not isinstance(stats, Mapping) or not isinstance(device, str):
+            continue
+        shares = [next((column[name] for name in names if name in column), None) for column in stats.values() if isinstance(column, Mapping)]
+        known = [float(share) for share in shares if isinstance(share, int | float) and 0 <= share <= 1]
+        bad, every = found.get(device, (0.0, 0.0))
+        found[device] = (bad + float(rows) * sum(known), every + float(rows) * len(known))
+    return found
+
+
+def rejected_rows_by_device(batches: "DataFrame") -> dict[str, tuple[float, float]]:
+    """Return for each device its rejected rows and all rows of batches that say how many were rejected."""
+    known = batches[batches["rejected_rows"].notna() & batches["device"].notna()]
+    sums = known.groupby("device")[["rejected_rows", "rows"]].sum()
+    return {str(device): (float(bad), float(rows)) for device, bad, rows in sums.itertuples()}
+
+
+def devices_behind(counts: Mapping[str, tuple[float, float]]) -> Concentration | None:
+    """Return the fewest devices that hold MOST_OF of the bad rows; None where the bad rows are few or spread like the rows.
+
+    counts: bad rows and all rows of each device.
+    """
+    bad, rows = (sum(each[place] for each in counts.values()) for place in (0, 1))
+    if len(counts) < LEAST_BATCHES or bad < LEAST_BAD:
+        return None
+    order = sorted(counts, key=lambda name: (-counts[name][0], name))
+    held = np.cumsum([counts[name][0] for name in order])
+    count = int(np.searchsorted(held, MOST_OF * bad - 1e-9)) + 1
+    names = order[:count]
+    share, of_rows = float(held[count - 1] / bad), sum(counts[name][1] for name in names) / rows
+    return Concentration(tuple(names), len(counts), bad, share, of_rows) if share >= CONCENTRATED * of_rows else None

@@ -1,0 +1,124 @@
+"""Column statistics and clocks of devices are judged against their own past and against the devices of their kind."""
+
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from observability.core.finding import Finding
+from tests.support.device_fleet import START, device_batches, device_findings, of_device
+
+RNG = np.random.default_rng
+
+
+def needing_action(found: list[Finding]) -> dict[tuple[str, str], Finding]:
+    """Findings that need action by subject and metric."""
+    return {(each.subject, each.metric): each for each in found if each.needs_action}
+
+
+def planted(changes: dict[str, Any], *, column: str = "temperature", fleet: int = 6, before: int = 60, since: int = 0) -> list[Finding]:
+    """Findings after the statistics of a column of device d2 changed."""
+    batches = device_batches(RNG(3), fleet=fleet, before=before)
+    for each in of_device(batches, "d2", since):
+        each["stats"][column] |= changes
+    return device_findings(batches)
+
+
+FAULTS = [
+    ({"std": 0.0}, "batch_std", "quarantine"),
+    ({"mean": 61.0}, "batch_mean", "recalibrate"),
+    ({"null_share": 0.6}, "batch_null_share", "quarantine"),
+    ({"stuck_share": 0.4}, "batch_stuck_share", "quarantine"),
+    ({"saturated_share": 0.2}, "batch_saturated_share", "recalibrate"),
+    ({"out_of_range_share": 0.15}, "batch_out_of_range_share", "quarantine"),
+]
+
+
+@pytest.mark.parametrize(("changes", "metric", "proposal"), FAULTS, ids=[metric for _, metric, _ in FAULTS])
+@pytest.mark.parametrize("since", [0, 6], ids=["the whole week", "the last batch"])
+@pytest.mark.parametrize("fleet", [6, 1], ids=["a fleet", "one device"])
+def test_a_fault_of_one_device_is_named(changes: dict[str, float], metric: str, proposal: str, since: int, fleet: int) -> None:
+    batches = device_batches(RNG(3), fleet=fleet)
+    device = "d2" if fleet > 2 else "d0"
+    for each in of_device(batches, device, since):
+        each["stats"]["temperature"] |= changes
+    found = needing_action(device_findings(batches))
+    assert list(found) == [(f"source:greenhouse/device:{device}", metric)]
+    (finding,) = found.values()
+    assert finding.severity == "act" and finding.value == next(iter(changes.values()))
+    assert finding.evidence["column"] == "temperature" and finding.evidence["proposal"] == proposal
+    assert finding.onset is not None and finding.onset.date() == (START + timedelta(days=since)).date()
+    assert f"of device `{device}`" in finding.because
+
+
+def test_a_capture_that_ends_after_its_arrival_is_a_clock_ahead() -> None:
+    batches = device_batches(RNG(4))
+    (last,) = of_device(batches, "d1", 6)
+    last["captured_to"] = last["at"] + timedelta(hours=26)
+    found = needing_action(device_findings(batches))
+    assert [(name, each.severity) for name, each in found.items()] == [(("source:greenhouse/device:d1", "batch_clock_skew"), "watch")]
+    for each in of_device(batches, "d1", 4):
+        each["captured_to"] = each["at"] + timedelta(hours=26)
+    (finding,) = needing_action(device_findings(batches)).values()
+    assert finding.severity == "act" and finding.value == 26 * 3600 and "captured until 26 hours after it arrived" in finding.because
+
+
+def test_weather_that_changes_at_every_device_is_no_fault() -> None:
+    batches = device_batches(RNG(5), weather=0.5)
+    for each in batches:
+        if each["at"] >= START:
+            each["stats"]["temperature"]["mean"] += 25
+    assert needing_action(device_findings(batches)) == {}
+    one = [each for each in batches if each["device"] == "d0"]
+    assert [name[1] for name in needing_action(device_findings(one))] == ["batch_mean"], "without a fleet it cannot be told from one"
+
+
+def test_a_new_device_is_compared_with_the_others_of_its_kind() -> None:
+    batches = device_batches(RNG(6), fleet=9)
+    young = [each for each in batches if each["device"] != "d8" or each["at"] >= START]
+    assert needing_action(device_findings(young)) == {}
+    for each in of_device(young, "d8"):
+        each["stats"]["temperature"]["mean"] += 40
+    ((subject, metric), finding) = next(iter(needing_action(device_findings(young)).items()))
+    assert (subject, metric, finding.against, finding.severity) == ("source:greenhouse/device:d8", "batch_mean", "peers", "act")
+    always = device_batches(RNG(6), fleet=9)
+    for each in always:
+        each["stats"]["temperature"]["mean"] += 40 * (each["device"] == "d8")
+    (finding,) = needing_action(device_findings(always)).values()
+    assert finding.severity == "watch" and "It was so before this window as well." in finding.because
+
+
+def test_few_rows_and_few_batches_are_no_alarm() -> None:
+    batches = device_batches(RNG(7), fleet=3)
+    for each in of_device(batches, "d0", 6):
+        each["rows"] = 8
+        each["stats"]["temperature"] |= {"std": 0.0, "mean": 61.0, "null_share": 0.75}
+    assert needing_action(device_findings(batches)) == {}
+    few = device_batches(RNG(7), fleet=3, before=4)
+    for each in of_device(few, "d0", 6):
+        each["stats"]["temperature"] |= {"std": 0.0, "mean": 61.0}
+    (undecided,) = [each for each in device_findings(few) if each.severity != "ok"]
+    assert undecided.severity == "unknown"
+    assert "3 devices of source `greenhouse` cannot be judged yet: there are at most 4 batches before this window, it needs about 3 more" in (
+        undecided.because
+    )
+
+
+def test_a_rarely_constant_column_is_no_stuck_sensor() -> None:
+    """Rain is zero on most days: a day with zero spread is usual, whatever the device's usual spread on wet days is."""
+    rng, batches = RNG(8), device_batches(RNG(8))
+    for each in batches:
+        wet = rng.random() < 0.4
+        each["stats"]["rain"] = {"mean": rng.gamma(1) if wet else 0.0, "std": rng.gamma(2) if wet else 0.0, "null_share": 0.0}
+    assert needing_action(device_findings(batches)) == {}
+
+
+def test_a_clean_week_of_a_fleet_is_silent() -> None:
+    raised = [each.severity for seed in range(12) for each in device_findings(device_batches(RNG(seed))) if each.needs_action]
+    assert raised == []
+
+
+def test_batches_without_statistics_have_no_finding_about_them() -> None:
+    batches = [each | {"stats": None, "captured_to": None} for each in device_batches(RNG(9), fleet=2)]
+    assert device_findings(batches) == []
