@@ -1,4 +1,4 @@
-"""Krippendorff's alpha: agreement of annotators beyond chance, for nominal labels.
+"""Agreement of annotators beyond chance, for nominal labels: Krippendorff's alpha, Cohen's and Fleiss' kappas.
 
 Alpha is 1 - observed disagreement / expected disagreement over the items with two labels or more (Krippendorff 2011, Computing
 Krippendorff's Alpha-Reliability). Any number of annotators may label any subset of the items. 1 is full agreement, 0 is chance
@@ -78,6 +78,60 @@ def krippendorff_alpha_of_counts(counts: Floats, confidence: float = 0.95, seed:
     drawn = _weighted_alpha(paired, weights)
     low, high = np.nanquantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(value, min(float(low), value), max(float(high), value), n)
+
+
+def cohen_kappa(table: Floats) -> float:
+    """Cohen's kappa of two annotators: agreement beyond what their own frequencies of labels give by chance.
+
+    Parameters
+    ----------
+    table : Floats
+        Labels of the first × labels of the second: counts of items.
+
+    Returns
+    -------
+    float
+        NaN without items, or where both gave one and the same label throughout.
+
+    References
+    ----------
+    * Cohen (1960), A coefficient of agreement for nominal scales.
+    """
+    n = float(table.sum())
+    by_chance = float(table.sum(axis=0) @ table.sum(axis=1)) / n**2 if n else 1.0
+    return (float(np.trace(table)) / n - by_chance) / (1 - by_chance) if by_chance < 1 else float("nan")
+
+
+def fleiss_kappa_of_counts(counts: Floats) -> float:
+    """Fleiss' kappa of items that all have the same number of labels.
+
+    Parameters
+    ----------
+    counts : Floats
+        Items × levels: how often each item got each label.
+
+    Returns
+    -------
+    float
+        NaN without items, below two labels an item, or where all labels are equal.
+
+    Raises
+    ------
+    ValueError
+        Where items have different numbers of labels.
+
+    References
+    ----------
+    * Fleiss (1971), Measuring nominal scale agreement among many raters.
+    """
+    labels = counts.sum(axis=1)
+    if len(labels) and (labels != labels[0]).any():
+        raise ValueError(f"Fleiss' kappa needs equally many labels of each item; got {labels.min():g} to {labels.max():g}")
+    if not len(labels) or labels[0] < 2:
+        return float("nan")
+    observed = float((((counts**2).sum(axis=1) - labels) / (labels * (labels - 1))).mean())
+    by_chance = float(((counts.sum(axis=0) / labels.sum()) ** 2).sum())
+    return (observed - by_chance) / (1 - by_chance) if by_chance < 1 else float("nan")
 
 
 def alpha_with_variance(counts: Floats) -> tuple[float, float]:
