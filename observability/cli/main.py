@@ -30,6 +30,8 @@ def main(argv: list[str]) -> int:
         args = parser().parse_args(argv)
         if args.command == "serve":
             return serve(args)
+        if args.command == "mcp":
+            return answer_assistant()
         if args.command == "metrics":
             from observability.cli import commands
 
@@ -80,11 +82,26 @@ def here_or_at_owner(args: argparse.Namespace, argv: list[str]) -> Outcome:
         time.sleep(0.1)  # the owner may be starting or ending: poll
 
 
+def answer_assistant() -> int:
+    """Answer an assistant until it closes standard input. Each of its questions is a command that runs here or in the owner's process."""
+    from observability.server.assistant import assistant_server
+
+    def run(argv: list[str]) -> tuple[int, str, str]:
+        try:
+            outcome = here_or_at_owner(parser().parse_args(argv), argv)
+        except ObservabilityError as error:
+            outcome = Outcome(error.exit_code, error=str(error))
+        return outcome.exit_code, outcome.out, outcome.error
+
+    assistant_server(run).run("stdio")
+    return 0
+
+
 def absolute(args: argparse.Namespace, argv: list[str]) -> list[str]:
     """The command line with absolute file names."""
     files = {
         *getattr(args, "files", []),
-        *(getattr(args, name, None) for name in ("reference", "artifact", "settings", "out", "folder", "backup")),
+        *(getattr(args, name, None) for name in ("file", "reference", "artifact", "settings", "out", "folder", "backup")),
     }
     return [path(argument) if path(argument) in files else argument for argument in argv]
 

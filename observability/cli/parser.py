@@ -7,7 +7,7 @@ from typing import NoReturn
 from observability.core.errors import UsageError
 from observability.records.kinds import KINDS
 
-WITHOUT_JSON = ("demo", "serve")
+WITHOUT_JSON = ("demo", "serve", "mcp")
 """Commands that print no data."""
 
 
@@ -232,6 +232,8 @@ def parser() -> Parser:
     sql.add_argument("--limit", type=int, default=1000, metavar="N", help="maximum number of rows; default 1000")
     sql.add_argument("--seconds", type=float, default=30.0, metavar="S", help="maximum duration of the query; default 30")
     sql.add_argument("--csv", action="store_true", help="print CSV")
+
+    add("mcp", "Answer an assistant over standard input and output, by the Model Context Protocol, read-only.", "mcp")
 
     add("metrics", "List every metric: name, unit, meaning, source.", "metrics --json")
 

@@ -99,6 +99,21 @@ async def run_owner_command(request: Request) -> Response:
     return StreamingResponse(command_output_lines(argv), media_type="application/x-ndjson")
 
 
+async def answer_assistant(_request: Request) -> Response:
+    """One request of an assistant (observability/server/assistant.py), with the rights of its token."""
+    from observability.cli import execute
+    from observability.server.access import ACTING
+    from observability.server.assistant import AssistantResponse
+
+    person = ACTING.get()
+
+    def run(argv: list[str]) -> tuple[int, str, str]:
+        outcome = execute.execute(process_lock.current_store(), argv, lambda _text: None, person)
+        return outcome.exit_code, outcome.out, outcome.error
+
+    return AssistantResponse(run)
+
+
 async def command_output_lines(argv: list[str]) -> AsyncIterator[str]:
     """The output lines of a command, which runs in its own thread."""
     from observability.cli import execute
@@ -230,6 +245,7 @@ def app_parts() -> dict[str, Any]:
         Route("/_owner/command", run_owner_command, methods=["POST"]),
         *sign_in_routes(sign_in.oidc_login_address),
         *api.routes(),
+        Route("/mcp", api.guarded("POST", "read", answer_assistant), methods=["GET", "POST", "DELETE"]),
         *redirects(),
         *documents(),
     ]

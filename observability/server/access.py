@@ -170,6 +170,7 @@ COMMANDS: dict[str, Action] = {
     "token": "tokens",
     "lab": "read",
     "sql": "query",
+    "mcp": "query",
     "metrics": "read",
     "status": "read",
     "backup": "backup",

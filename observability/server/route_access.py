@@ -45,6 +45,7 @@ RULES: tuple[RouteRule, ...] = (
     RouteRule("/_owner/*", ANY, "owner"),
     RouteRule("/api/*", ANY, "token"),
     RouteRule("/metrics", ANY, "token"),
+    RouteRule("/mcp", ANY, "token"),
     RouteRule("/v1/*", ANY, "token"),
     RouteRule("/*", READING, "read"),
 )

@@ -297,7 +297,7 @@ def test_every_route_of_the_dashboard_is_in_the_table() -> None:
                 "public"
                 if path in public
                 else "token"
-                if path.startswith(("/api/", "/metrics", "/v1/"))
+                if path.startswith(("/api/", "/metrics", "/mcp", "/v1/"))
                 else "owner"
                 if path.startswith("/_owner/")
                 else "read"

@@ -1,0 +1,115 @@
+"""Read-only tools for assistants, by the Model Context Protocol: over stdio by the command `mcp`, over HTTP at `/mcp`.
+
+Each tool is a command of the command line with its JSON answer, so an assistant is told what everybody else is, with the rights of whoever asks.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from observability import __version__
+from observability.core.metric_definitions import METRICS
+
+if TYPE_CHECKING:
+    from mcp.server.mcpserver import MCPServer
+
+RunCommand = Callable[[list[str]], tuple[int, str, str]]
+"""Runs one command line; returns its exit code, what it printed, and its error."""
+
+INSTRUCTIONS = """The health of machine-learning models: findings, incidents, single predictions, and SQL over the logged records.
+A finding's `because` says it in one sentence; `severity` is act, watch, ok or unknown; unknown means that it cannot be told, not that it is well.
+Times are UTC. Quote figures as they are given, with their interval."""
+
+
+def assistant_server(run: RunCommand) -> "MCPServer[Any]":
+    """The server with its tools. Raises ModuleNotFoundError where the package `mcp` is not installed."""
+    from mcp.server.mcpserver import MCPServer
+    from mcp.server.mcpserver.exceptions import ToolError
+    from mcp.types import ToolAnnotations
+
+    server: MCPServer[Any] = MCPServer("observability", instructions=INSTRUCTIONS, version=__version__, log_level="ERROR")
+    read_only = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+
+    async def answer(command: str, *arguments: str, **options: object) -> Any:
+        """The command's JSON. Raises ToolError with the command's own sentence where it fails."""
+        line = [command, *(f"--{name}={value}" for name, value in options.items() if value is not None), "--json", "--", *arguments]
+        code, out, error = await asyncio.to_thread(run, line if arguments else line[:-1])
+        if code:
+            raise ToolError(error or out)
+        return json.loads(out)
+
+    @server.tool(annotations=read_only)
+    async def status() -> dict[str, Any]:
+        """What the store holds: models with versions and numbers of predictions and labels, freshness, backlog, rejected lines."""
+        return dict(await answer("status"))
+
+    @server.tool(annotations=read_only)
+    async def findings(
+        model: str | None = None, start: str | None = None, end: str | None = None, slice_: str | None = None, include_ok: bool = False
+    ) -> list[dict[str, Any]]:
+        """What was found about a model, or about all, worst first. start, end: as 2026-07-01 or 2026-07-01T06:00:00Z, end exclusive;
+        by default the last 7 days with data. slice_: as region=north&tier=gold. include_ok: also what is well.
+        """
+        found = await answer("check", **{"model": model, "from": start, "to": end, "slice": slice_})
+        return [finding for finding in found if include_ok or finding["severity"] != "ok"]
+
+    @server.tool(annotations=read_only)
+    async def incidents(model: str | None = None, start: str | None = None, end: str | None = None) -> list[dict[str, Any]]:
+        """Findings of one fault put together, worst first, with the suspected source and since when. Parameters as of `findings`."""
+        return incident_list(await answer("check", **{"model": model, "from": start, "to": end}))
+
+    @server.tool(annotations=read_only)
+    async def case(id: str, model: str | None = None) -> dict[str, Any]:  # noqa: A002 - the record's field
+        """The evidence about one prediction: inputs, explanation, label, similar errors, suspected source."""
+        return dict(await answer("case", id, model=model))
+
+    @server.tool(annotations=read_only)
+    async def sql(query: str, limit: int = 200) -> list[dict[str, Any]]:
+        """Rows of one SELECT over the documented views, read-only. `SELECT * FROM view_columns` lists the views and their columns."""
+        return list(await answer("sql", query, limit=max(1, min(limit, 1000))))
+
+    @server.tool(annotations=read_only)
+    async def metrics() -> list[dict[str, Any]]:
+        """Every metric: name, unit, meaning, source."""
+        return [asdict(metric) for metric in METRICS.values()]
+
+    return server
+
+
+def incident_list(findings: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Incidents of findings that ask for something (act, watch), in the order of their first finding, which leads them."""
+    grouped: dict[str, list[Mapping[str, Any]]] = {}
+    for finding in findings:
+        if finding["incident"] and finding["severity"] in ("act", "watch"):
+            grouped.setdefault(finding["incident"], []).append(finding)
+    shared = ("model", "severity", "state", "news", "because", "onset", "likely_source", "event")
+    return [
+        {
+            "incident": incident,
+            **{name: members[0][name] for name in shared},
+            "findings": [{name: member[name] for name in ("analyzer", "subject", "metric", "because")} for member in members],
+        }
+        for incident, members in grouped.items()
+    ]
+
+
+class AssistantResponse(Response):
+    """Answers one request of the protocol. No session is kept between requests."""
+
+    def __init__(self, run: RunCommand) -> None:
+        self.run = run
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Speak the protocol over this request. Who may ask, and from where, was checked before."""
+        from mcp.server.transport_security import TransportSecuritySettings
+
+        server = assistant_server(self.run)
+        checked = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # request_origin.py compares Host and Origin
+        server.streamable_http_app(json_response=True, stateless_http=True, transport_security=checked)
+        async with server.session_manager.run():
+            await server.session_manager.handle_request(scope, receive, send)
