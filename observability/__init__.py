@@ -3,7 +3,7 @@
 Four names, loaded when first used. Nothing here, and nothing behind these names, imports more than the standard library.
 """
 
-__version__ = "0.10.0"
+__version__ = "0.11.0"
 """The one place of the version: the wheel, the command line and the store read it here."""
 
 TYPE_CHECKING = False

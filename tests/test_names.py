@@ -116,3 +116,10 @@ def test_public_functions_of_the_statistics_say_their_source_or_formula() -> Non
         for label, thing in inspect.getmembers(module, inspect.isfunction):
             if thing.__module__ == module.__name__:
                 assert len(inspect.getdoc(thing) or "") > 20, label
+
+
+def test_the_chart_names_the_version_of_the_product() -> None:
+    import observability
+
+    chart = (ROOT / "docs/examples/containers/helm/observability/Chart.yaml").read_text(encoding="utf-8")
+    assert f'appVersion: "{observability.__version__}"' in chart

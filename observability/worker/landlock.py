@@ -59,18 +59,24 @@ class _Beneath(ctypes.Structure):
 
 
 def library_folders() -> list[Path]:
-    """Folders of the interpreter, its libraries and this package; never the project folder itself, which may hold a home."""
+    """Folders of the interpreter, its libraries and this package; never a folder of the project's sources, which may hold a home."""
     found = {Path(place) for name, place in sysconfig.get_paths().items() if name in ("stdlib", "platstdlib", "purelib", "platlib")}
     found |= {Path(entry) for entry in sys.path if entry} | {Path(sys.base_prefix) / "lib", PROJECT / "observability"}
     resolved = {path.resolve() for path in found if path.exists()}
-    return sorted(path for path in resolved if path != PROJECT and not PROJECT.is_relative_to(path))
+    return sorted(path for path in resolved if not _holds_the_sources(path))
 
 
 def readable_paths() -> list[Path]:
     """Every path that a job may read beside its own folder, as it is named: devices, the system's libraries, the interpreter's."""
     named = [Path(entry) for entry in (*sys.path, sys.prefix + "/lib", sysconfig.get_paths()["stdlib"]) if entry]
-    named = [path for path in named if path != PROJECT and not PROJECT.is_relative_to(path)]
+    named = [path for path in named if not _holds_the_sources(path)]
     return [*map(Path, DEVICES), *map(Path, SYSTEM), *library_folders(), *named]
+
+
+def _holds_the_sources(path: Path) -> bool:
+    """Whether a folder is or holds the project's source folder. An installed package stands among the libraries instead."""
+    installed = PROJECT in {Path(sysconfig.get_paths()[name]).resolve() for name in ("purelib", "platlib")}
+    return not installed and PROJECT.is_relative_to(path)
 
 
 def landlock_version() -> int:

@@ -1,9 +1,11 @@
 """Installs a built wheel in clean environments and uses it: `python tests/packaging/wheel_check.py WHEEL [PYTHON ...]`.
 
 For each interpreter, twice: alone (the SDK writes a record, and no heavy package can be imported) and with the extra `dashboard` (the sample fleet
-is loaded and the first page is served, from a folder that holds nothing of the project). Exits 1 at the first failure.
+is loaded, one prediction is explained by its model file and the first page is served, from a folder that holds nothing of the project). Exits 1
+at the first failure.
 """
 
+import json
 import os
 import shutil
 import socket
@@ -31,6 +33,7 @@ found = [name for name in {HEAVY!r} if importlib.util.find_spec(name)]
 assert not found, found
 print("alone:", sys.version.split()[0], obs.__version__, "wrote", len(lines), "records; no other package is installed")
 """
+CASE = ("case", "20130504-JFK-DL95", "--model", "flights-late")
 START_SECONDS = 240
 
 
@@ -72,6 +75,9 @@ def check_dashboard(python: str, wheel: Path, folder: Path) -> str:
     must([bin_folder / "pip", "install", "-q", "--disable-pip-version-check", "-c", ROOT / "constraints.txt", extra], folder)
     home = str(folder / "home")
     must([bin_folder / "observability", "demo"], folder, OBSERVABILITY_HOME=home)
+    case = json.loads(must([bin_folder / "observability", *CASE, "--json"], folder, OBSERVABILITY_HOME=home))
+    if not case["attributions"]:
+        raise SystemExit(f"an installed product does not explain a prediction: {case['why']}")
     title = served_title(bin_folder, folder, home)
     return f"dashboard: {must([bin_folder / 'python', '--version'], folder).strip()} serves {title}"
 

@@ -1,0 +1,4 @@
+{{- define "observability.labels" -}}
+app.kubernetes.io/name: observability
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}

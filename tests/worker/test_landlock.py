@@ -1,0 +1,24 @@
+"""A job reads the libraries, wherever the product stands, and never a folder of sources that may hold a home."""
+
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from observability.worker import landlock
+
+
+def test_an_installed_product_lets_jobs_read_the_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    libraries = Path(sysconfig.get_paths()["purelib"]).resolve()
+    monkeypatch.setattr(landlock, "PROJECT", libraries)
+    assert libraries in landlock.library_folders()
+
+
+def test_sources_are_read_as_the_package_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    sources = tmp_path / "sources"
+    (sources / "observability").mkdir(parents=True)
+    monkeypatch.setattr(landlock, "PROJECT", sources)
+    monkeypatch.setattr(landlock.sys, "path", [str(tmp_path), str(sources)])
+    readable = landlock.readable_paths()
+    assert sources / "observability" in readable
+    assert not {tmp_path, sources} & set(readable)
