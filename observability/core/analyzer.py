@@ -100,6 +100,8 @@ Proof = Callable[[Finding, Context], str | None]
 Proofs = Mapping[str, Proof | str]
 """By metric: what writes that SQL, or why the metric has none. OTHERS stands for all metrics that are not named."""
 OTHERS = "other metrics"
+OTHERWISE = " otherwise"
+"""Behind the name of a metric: why it has no query in the cases that its query does not cover."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ class Analyzer:
         if finding.basis != "measured":
             return f"the value is {finding.basis}, not measured"
         known = self._proof_of(finding.metric)
-        return known if isinstance(known, str) else "no query covers this case"
+        otherwise = self.proofs.get(f"{finding.metric}{OTHERWISE}")
+        return known if isinstance(known, str) else otherwise if isinstance(otherwise, str) else "no query covers this case"
 
     def _proof_of(self, metric: str) -> Proof | str:
         return self.proofs.get(metric) or self.proofs.get(OTHERS) or "the analyzer names no query"

@@ -273,9 +273,11 @@ def silence(gap: Gap, stopped: bool, past: float, hours: Hours, usual: NDArray[n
             f"it needs about {MINIMUM_EXPECTED}."
         )
         return QualityClaim(replace(base, because=because), float("nan"), at)
+    since, until = hours.at(gap.first), hours.at(gap.first + gap.hours)
+    if gap.hours:
+        base = replace(base, evidence={"from": iso(since), "to": iso(until)})
     if gap.missed < 1:
         return QualityClaim(replace(base, severity="ok", because="No gap in which predictions were expected."), 1.0, at)
-    since, until = hours.at(gap.first), hours.at(gap.first + gap.hours)
     said = f"No predictions for {rounded_count(gap.hours, 'hour')} from {since:%Y-%m-%d %H:%M} UTC"
     ended = " on, up to now" if stopped else f" to {until:%Y-%m-%d %H:%M}"
     limit: float | None = at[0]
@@ -287,7 +289,7 @@ def silence(gap: Gap, stopped: bool, past: float, hours: Hours, usual: NDArray[n
         severity=severity,
         onset=max(since, hours.at(0)),
         because=f"{said}{ended}, in which about {gap.missed:,.0f} were expected.",
-        evidence={"expected": gap.missed, "surprise": gap.surprise, "surprise_past": past, "from": iso(since), "to": iso(until)},
+        evidence=base.evidence | {"expected": gap.missed, "surprise": gap.surprise, "surprise_past": past},
     )
     return QualityClaim(finding, chance, (limit, at[1] * STOPPED_ACT / SILENT_ACT if stopped else at[1]), CHANCE)
 

@@ -352,6 +352,7 @@ def evenly(run: TrainingRun, times: Ranks, slow: list[Slow]) -> RunClaim:
     because = f"No rank of run `{run.name}` holds up the others: {len(times.ranks)} ranks were compared over {len(times.steps):,} steps"
     because += f"; the slowest is rank {low.rank} in {low.phase}, with {low.score:.2f} of the fastest one's speed," if low else ","
     because += f" and waiting costs {100 * share:.1f} % of the ranks' time."
+    slowest = {"rank": low.rank, "phase": low.phase} if low else {}
     return RunClaim(
         "straggler_score",
         len(times.steps),
@@ -362,5 +363,5 @@ def evenly(run: TrainingRun, times: Ranks, slow: list[Slow]) -> RunClaim:
         upper,
         limit=SCORE_LIMIT,
         against="peers",
-        evidence={"lost_share": share, "ranks": len(times.ranks)},
+        evidence={"lost_share": share, "ranks": len(times.ranks), "steps": len(times.steps), **slowest},
     )

@@ -1,8 +1,9 @@
 """Rates of sensitive groups, and figures of slices, from raw rows."""
 
-from observability.core.analyzer import Context, Proofs
+from observability.core.analyzer import OTHERWISE, Context, Proofs
 from observability.core.finding import Finding
 from observability.core.window import Slice
+from observability.proofs.rank_shifts import NO_QUERY, rank_shift_sql
 from observability.proofs.rows import (
     ProvenRows,
     class_literals,
@@ -92,6 +93,12 @@ def slice_proof(finding: Finding, context: Context) -> str | None:
     return _error_sql(finding, context, rows, inside) if finding.metric in ("mae", "bias") else None
 
 
+def rank_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of how far the values of a slice moved among those of the reference."""
+    inside = " AND ".join(f"({each})" for each in _conditions_of(finding, context)) or "true"
+    return rank_shift_sql(finding, context, inside, SAMPLE_ROWS)
+
+
 def _sample_mean(metric: str, value: str, rows: ProvenRows, condition: str) -> str:
     """A mean over some rows of the sample."""
     return f"WITH sample AS (\n  {sample_sql(rows, SAMPLE_ROWS)}\n)\nSELECT avg({value}) AS {metric} FROM sample\nWHERE {condition}"
@@ -134,6 +141,7 @@ FAIRNESS_PROOFS: Proofs = dict.fromkeys(
 )
 SLICE_PROOFS: Proofs = {
     **dict.fromkeys(("accuracy", "error_rate", "null_rate", "mae", "bias"), slice_proof),
-    "rank_shift": "it is a difference of mean ranks among the sampled reference rows, of a slice and of the rest",
+    "rank_shift": rank_proof,
+    f"rank_shift{OTHERWISE}": NO_QUERY,
     "slices_named": "it counts the slices that the search found",
 }

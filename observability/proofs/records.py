@@ -1,11 +1,13 @@
 """Figures of records of the other kinds: batches, cleaning runs and the steps of training runs."""
 
-from observability.core.analyzer import OTHERS, Context, Proofs
+from observability.core.analyzer import OTHERS, OTHERWISE, Context, Proofs
 from observability.core.finding import Finding
 from observability.core.time import instant_from_text
 from observability.core.window import Slice
 from observability.proofs.rows import text_literal, time_literal
 
+COMMUNICATION = ("communication", "comm", "allreduce", "all_reduce", "sync")
+"""Phases whose time holds the wait for the slowest rank."""
 FIGURES_OF_BATCHES = {
     "batch_rows": "rows",
     "batch_rejected_rate": "least(rejected_rows / rows, 1)",
@@ -118,6 +120,28 @@ def seed_noise_proof(finding: Finding, context: Context) -> str | None:
 SELECT stddev_samp(value) AS seed_noise FROM last_values"""
 
 
+def straggler_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the time of the fastest rank over that of a slow one in a phase, the median over the last common steps."""
+    name, _, rank = finding.subject.removeprefix("run:").rpartition("/rank:")
+    name, rank = (name, rank) if name else (rank, finding.evidence.get("rank"))
+    phase, steps = finding.evidence.get("phase"), finding.evidence.get("steps")
+    if rank is None or phase is None or steps is None or phase.lower() in COMMUNICATION:
+        return None
+    path = text_literal(f"/{_pointer(phase)}")
+    where = _where([f"run = {text_literal(name)}", "json_keys(phase_ms) <> []", *_known(context)])
+    return f"""WITH times AS (
+  SELECT coalesce(rank::VARCHAR, '') AS rank, step, coalesce(CAST(json_extract(arg_max(phase_ms, "at"), {path}) AS DOUBLE), 0) AS ms FROM steps
+  {where} GROUP BY ALL
+), common AS (
+  SELECT step FROM times GROUP BY step HAVING count(*) = (SELECT count(DISTINCT rank) FROM times) ORDER BY step DESC LIMIT {steps}
+), fastest AS (
+  SELECT rank FROM times SEMI JOIN common USING (step) GROUP BY rank ORDER BY median(ms), length(rank), rank LIMIT 1
+)
+SELECT median(greatest(fast.ms, 1e-6) / greatest(slow.ms, 1e-6)) AS straggler_score
+FROM times slow JOIN times fast USING (step) SEMI JOIN common USING (step)
+WHERE slow.rank = {text_literal(str(rank))} AND fast.rank = (SELECT rank FROM fastest)"""
+
+
 def _rule(finding: Finding) -> list[str]:
     """The conditions of a cleaning rule, from the subject `rule:NAME` or `dataset:D/rule:NAME`."""
     if finding.subject.startswith("rule:"):
@@ -165,6 +189,8 @@ CLEANING_PROOFS: Proofs = {
     "cleaning_group_gap": group_gap_proof,
 }
 RUN_PROOFS: Proofs = {
+    "straggler_score": straggler_proof,
+    f"straggler_score{OTHERWISE}": "no rank is slower than the fastest, or it is so in communication without the wait for the others",
     "best_metric": best_metric_proof,
     "seed_noise": seed_noise_proof,
     OTHERS: "it is estimated from the noise and the progress of a curve, or from the times of ranks",

@@ -1,10 +1,12 @@
 """Data quality, arrival and drift from raw rows: rates of values, counts of predictions, PSI on the reference's bins."""
 
 from bisect import bisect_right
+from datetime import datetime
 
 from observability.core.analyzer import Context, Proofs
 from observability.core.catalog import Edges
 from observability.core.finding import Finding
+from observability.core.time import instant_from_text
 from observability.core.view_names import view_name
 from observability.core.window import EPOCH, HOUR
 from observability.metrics.histograms import RARE_SHARE
@@ -109,6 +111,37 @@ def freshness_proof(finding: Finding, context: Context) -> str:
 {rows.where()}"""
 
 
+def silence_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the hours without predictions in the gap that a finding names.
+
+    Where it names none, of the hours of the window without predictions at whose time of the week some were made in the four weeks before.
+    """
+    evidence = finding.evidence
+    if "from" in evidence:
+        start, end = (instant_from_text(evidence[name], name) for name in ("from", "to"))
+        assert start is not None and end is not None
+        return _silent_hours_sql(start, end, proven_rows(finding, context, start=start, end=end))
+    first = finding.start + (EPOCH - finding.start) % HOUR
+    last = min(finding.end, context.now)
+    last = max(last - (last - EPOCH) % HOUR, first)
+    rows = proven_rows(finding, context, start=first - PAST_DAYS * DAY, end=last)
+    expected = f"""EXISTS (
+  SELECT 1 FROM made WHERE made.hour < {time_literal(first)} AND date_diff('hour', made.hour, hours.hour) % 168 = 0)"""
+    return f"{_silent_hours_sql(first, last, rows)} AND {expected}"
+
+
+def _silent_hours_sql(start: datetime, end: datetime, rows: ProvenRows) -> str:
+    """The SQL of the hours of a span without predictions."""
+    return f"""WITH made AS (
+  SELECT DISTINCT date_trunc('hour', "at") AS hour
+  {indented(rows.where())}
+), hours AS (
+  SELECT unnest(range({time_literal(start)}, {time_literal(end)}, INTERVAL 1 HOUR)) AS hour
+)
+SELECT count(*) AS silence_hours FROM hours
+WHERE hour NOT IN (SELECT hour FROM made)"""
+
+
 def psi_proof(finding: Finding, context: Context) -> str | None:
     """The SQL of the PSI of a column against the reference, on the reference's deciles; missing and unseen are parts of their own."""
     reference, days = finding.evidence["column"], finding.evidence["look_days"]
@@ -196,7 +229,7 @@ QUALITY_PROOFS: Proofs = {
     "volume": volume_proof,
     "freshness_hours": freshness_proof,
     "stuck_hours": SEARCHED,
-    "silence_hours": SEARCHED,
+    "silence_hours": silence_proof,
     "unknown_columns": "it counts names of fields that no version was registered with, which stand in `extra`",
 }
 DRIFT_PROOFS: Proofs = {
