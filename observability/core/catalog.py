@@ -122,6 +122,16 @@ class Version:
         return None if said is None else f"T{said.removeprefix('Warning: t')}"
 
 
+COMPUTED = "\0computed "
+
+
+def computed_values(model: str) -> str:
+    """The name under which a store counts changes of what is computed from a model's rows: explanations and estimated errors. It
+    begins with a NUL, as no model's name does.
+    """
+    return f"{COMPUTED}{model}"
+
+
 @dataclass(frozen=True)
 class Model:
     """One model. key: small integer in the names of its tables (`predictions_3`). task None: never registered.

@@ -19,7 +19,7 @@ from observability.core.window import Window
 from observability.monitoring.kept_findings import Asked, KeptFindings, model_generation
 
 if TYPE_CHECKING:
-    from observability.monitoring.check import CheckReport, Reads
+    from observability.monitoring.check import Reads
     from observability.store.engine import Store
 
 KEEP = 600.0
@@ -84,7 +84,7 @@ def compute_sampled_findings(store: "Store", window: Window, now: datetime, key:
     generation = model_generation(store.generations, window.model)
     try:
         with contextlib.suppress(Exception):
-            findings = window_report(store, window, now, "rows").findings
+            findings = window_findings(store, window, now, "rows")
             kept_findings(store).keep(Asked(window, "rows", window.end), generation, findings)
     finally:
         with _lock:
@@ -95,9 +95,9 @@ def compute_sampled_findings(store: "Store", window: Window, now: datetime, key:
     return findings
 
 
-def window_report(store: "Store", window: Window, now: datetime, reads: "Reads") -> "CheckReport":
-    """Findings and incidents of one model in a window, by the analyzers that read counts, or those that read rows."""
+def window_findings(store: "Store", window: Window, now: datetime, reads: "Reads") -> tuple[Finding, ...]:
+    """Findings of one model in a window by some analyzers (`check.analyzer_reads`), worst first."""
     from observability.monitoring import check
 
     span = {name: getattr(window, name) for name in ("model", "version", "start", "end", "as_of", "slice")}
-    return check.check(store, **span, now=now, with_records=False, reads=reads)
+    return check.check(store, **span, now=now, with_records=False, reads=reads).findings

@@ -6,6 +6,7 @@ moves in steps of five minutes, so a window that ends now stays the same between
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ def catalog() -> Catalog:
     return store().catalog()
 
 
-@cached_by_state(8, copied=True)
+@cached_by_state(8, copied=True, computed=False)
 def stream_activity() -> "DataFrame":
     """Model, version, environment, rows, first, last, last_arrived (naive UTC)."""
     return store().activity()
@@ -159,7 +160,7 @@ def findings_and_incidents(window: Window, *, wait: bool = False) -> tuple[list[
     return check.findings_with_incidents(catalog(), [*counted, *sampled], acknowledged)
 
 
-@cached_by_state(4)
+@cached_by_state(4, computed=False)
 def acknowledged_claims() -> AcknowledgedClaims:
     """The claims that a person has acknowledged or snoozed."""
     from observability.alerts import alert_log
@@ -168,7 +169,8 @@ def acknowledged_claims() -> AcknowledgedClaims:
 
 
 def counted_findings(window: Window) -> tuple[Finding, ...]:
-    """Findings from counts, worst first, kept until the model or the instant of the evaluation changes.
+    """Findings from counts, worst first, kept until the model or the instant of the evaluation changes. Those that need explanations or
+    estimates are kept apart: each step of their computation changes no others.
 
     Raises NotFoundError where the person who is signed in may not see the model.
     """
@@ -176,12 +178,13 @@ def counted_findings(window: Window) -> tuple[Finding, ...]:
     from observability.monitoring.kept_findings import Asked
 
     instant = page_clock()
-    asked = Asked(window, "counts", check.evaluation_time(catalog().model(window.model), stream_activity(), window, instant))
-
-    def compute() -> tuple[Finding, ...]:
-        return background_findings.window_report(owned_store(), window, reached(instant), "counts").findings
-
-    return background_findings.kept_findings(owned_store()).find_or_compute(asked, model_stamp(window.model)[1], compute)
+    at = check.evaluation_time(catalog().model(window.model), stream_activity(), window, instant)
+    kept, found = background_findings.kept_findings(owned_store()), list[Finding]()
+    for reads in check.PARTS["counts"]:
+        compute = partial(background_findings.window_findings, owned_store(), window, reached(instant), reads)
+        stamp = model_stamp(window.model, computed=reads == "computed")
+        found += kept.find_or_compute(Asked(window, reads, at), stamp[1], compute)
+    return tuple(worst_first(found))
 
 
 def findings_pending(window: Window) -> bool:
@@ -218,7 +221,7 @@ def scope_record_findings(scope: Scope, *, beside: bool = False) -> list[Finding
     return list(_record_findings(scope.model, scope.start, scope.end, record_days(scope), page_clock(), own))
 
 
-@cached_by_state(64, copied=True)
+@cached_by_state(64, copied=True, computed=False)
 def _record_findings(
     model: str | None, start: datetime | None, end: datetime | None, days: float, instant: datetime, beside: Window | None
 ) -> list[Finding]:
@@ -273,30 +276,30 @@ def ask_store(question: Aggregate | Sample | EstimatedErrors | Records | Attribu
         return _aggregate(question, window)
     if isinstance(question, Records):
         return _records(question, window)
-    return _attributions(question, window) if isinstance(question, Attributions) else _rows(question, window)
+    return _rows(question, window) if isinstance(question, Sample) else _computed_values(question, window)
 
 
-@cached_by_state(512, copied=True, by_model=lambda question, window: window.model)
+@cached_by_state(512, copied=True, by_model=lambda question, window: window.model, computed=False)
 def _aggregate(question: Aggregate, window: Window) -> "DataFrame":
     """Counts and sums."""
     return store().ask(question, window)
 
 
-@cached_by_state(64, copied=True)
+@cached_by_state(64, copied=True, computed=False)
 def _records(question: Records, window: Window) -> "DataFrame":
     """Records of other kinds: training runs, prices and the rest."""
     return store().ask(question, window)
 
 
-@cached_by_state(24, copied=True, by_model=lambda question, window: window.model)
-def _attributions(question: Attributions, window: Window) -> "DataFrame":
-    """Stored attributions."""
+@cached_by_state(32, copied=True, by_model=lambda question, window: window.model)
+def _computed_values(question: Attributions | EstimatedErrors, window: Window) -> "DataFrame":
+    """Stored attributions, or estimated errors of rows without labels."""
     return store().ask(question, window)
 
 
-@cached_by_state(16, copied=True, by_model=lambda question, window: window.model)
-def _rows(question: Sample | EstimatedErrors, window: Window) -> "DataFrame":
-    """A bounded sample of rows, or estimated errors of rows without labels."""
+@cached_by_state(16, copied=True, by_model=lambda question, window: window.model, computed=False)
+def _rows(question: Sample, window: Window) -> "DataFrame":
+    """A bounded sample of rows."""
     return store().ask(question, window)
 
 
@@ -305,7 +308,7 @@ def analyzed_training_runs(model: str | None) -> "tuple[RunVerdict, ...]":
     return _training_runs(model, page_clock())
 
 
-@cached_by_state(4)
+@cached_by_state(4, computed=False)
 def _training_runs(model: str | None, instant: datetime) -> "tuple[RunVerdict, ...]":
     """See `analyzed_training_runs`."""
     from observability.analyzers.training import runs
@@ -313,7 +316,7 @@ def _training_runs(model: str | None, instant: datetime) -> "tuple[RunVerdict, .
     return runs.everything(store().ask, model or "", reached(instant))
 
 
-@cached_by_state(32, copied=True, by_model=lambda a, b: a.model)
+@cached_by_state(32, copied=True, by_model=lambda a, b: a.model, computed=False)
 def window_comparison_of(a: Window, b: Window) -> "WindowComparison":
     """The comparison of two windows of one model."""
     from observability.compare import comparison as compare
@@ -327,7 +330,7 @@ def explanation_state(model: str, version: str) -> "ExplanationState | None":
     return store().explanation_state(model, version)
 
 
-@cached_by_state(64, copied=True)
+@cached_by_state(64, copied=True, computed=False)
 def model_events(model: str | None, start: datetime, end: datetime) -> "DataFrame":
     """Deploys and other events: at (naive UTC), model, what, text."""
     return store().events(model, start, end)

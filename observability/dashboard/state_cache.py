@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import streamlit as st
 
+from observability.monitoring.kept_findings import model_generation, rows_generation
+
 if TYPE_CHECKING:
     from observability.store.engine import Store
 
@@ -60,15 +62,18 @@ class DisplayedState:
 _DISPLAYED: "weakref.WeakKeyDictionary[Store, DisplayedState]" = weakref.WeakKeyDictionary()
 
 
-def store_stamp() -> Stamp:
-    """The state of the store that pages read: the newest, or one at most FRESH seconds old that contains every change made by people."""
-    return str(owned_store().home), displayed_state().generation, _visible_models()
+def store_stamp(*, computed: bool = True) -> Stamp:
+    """The state of the store that pages read: the newest, or one at most FRESH seconds old that contains every change made by people.
+
+    computed: of what depends on explanations or estimates as well, which are computed from rows in the background.
+    """
+    shown = displayed_state()
+    return str(owned_store().home), shown.generation if computed else rows_generation(shown.models), _visible_models()
 
 
-def model_stamp(model: str) -> Stamp:
+def model_stamp(model: str, *, computed: bool = True) -> Stamp:
     """The same for what depends on nothing but a model: rows of others leave it as it is."""
-    models = displayed_state().models
-    return str(owned_store().home), max(models[""], models.get(model, 0)), _visible_models()
+    return str(owned_store().home), model_generation(displayed_state().models, model, computed=computed), _visible_models()
 
 
 def displayed_state() -> DisplayedState:
@@ -86,12 +91,18 @@ def displayed_state() -> DisplayedState:
 
 
 def cached_by_state(
-    most: int, *, copied: bool = False, ttl: float | None = None, by_model: Callable[..., str] | None = None
+    most: int,
+    *,
+    copied: bool = False,
+    ttl: float | None = None,
+    by_model: Callable[..., str] | None = None,
+    computed: bool = True,
 ) -> Callable[[Callable[Arguments, Answer]], Callable[Arguments, Answer]]:
     """Cache a function's answers by its arguments and by the state of the store.
 
     most: how many answers are kept. copied: each caller gets a copy, as of frames; else sessions share the object, which is read-only.
-    ttl: seconds after which an answer is computed again. by_model: the model that an answer depends on, and on no other.
+    ttl: seconds after which an answer is computed again. by_model: the model that an answer depends on, and on no other. computed: whether
+    it depends on explanations or estimates, which are computed in the background step by step.
     """
     cache: Any = st.cache_data if copied else st.cache_resource
 
@@ -104,7 +115,8 @@ def cached_by_state(
 
         @functools.wraps(ask)
         def current(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
-            stamp = store_stamp() if by_model is None else model_stamp(by_model(*args, **kwargs))
+            model = by_model(*args, **kwargs) if by_model else None
+            stamp = store_stamp(computed=computed) if model is None else model_stamp(model, computed=computed)
             answer: Answer = held(stamp, *args, **kwargs)
             return answer
 

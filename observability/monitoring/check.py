@@ -16,7 +16,7 @@ from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, 
 from observability.core.catalog import Catalog, Model, Version
 from observability.core.errors import NotFoundError, ObservabilityError, UsageError
 from observability.core.finding import Finding, acknowledged_finding, iso, needs_action, news_of
-from observability.core.questions import Aggregate, By, Question, Records, Sample
+from observability.core.questions import Aggregate, Attributions, By, EstimatedErrors, Question, Records, Sample
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Slice, Window
 from observability.incidents.grouping import Incident, group_findings
@@ -36,7 +36,9 @@ AcknowledgedClaims = frozenset[tuple[str | None, str]]
 """Model and claim (`Finding.claim`) of the leads of incidents that a person has acted on."""
 RunAnalyzer = Callable[[Analyzer, Mapping[str, "DataFrame"], Context], list[Finding]]
 """Runs an analyzer on its frames."""
-Reads = Literal["all", "counts", "rows"]
+Reads = Literal["all", "counts", "aggregates", "computed", "rows"]
+PARTS: dict[Reads, tuple[Reads, ...]] = {"all": ("aggregates", "computed", "rows"), "counts": ("aggregates", "computed")}
+"""Groups of analyzers by what they read; see `analyzer_reads`."""
 DEFAULT_DAYS = 7
 LIVE_DAYS = 30
 WEEKLY_FALSE_DISCOVERIES = 0.1
@@ -88,8 +90,8 @@ def check(
 
     Without start and end, each model gets its last 7 days: ending now where its newest record is younger than 30 days, else at the end (UTC
     midnight) of its last record's day. With as_of, only what had arrived by then counts. with_records: analyze training runs, datasets and
-    labelling projects as well (not in a slice or of one version). reads: "counts" leaves out the analyzers that ask for samples of raw
-    rows, "rows" all others. acknowledged: claims that a person has acted on.
+    labelling projects as well (not in a slice or of one version). reads: only analyzers that read this (`analyzer_reads`); "counts" are
+    all but those of rows. acknowledged: claims that a person has acted on.
 
     Raises NotFoundError for an unknown model, version or column of the slice (of all models, those without the column are left out, and a
     note says so), and UsageError where the window ends before it starts.
@@ -308,7 +310,9 @@ def _planned_analyses(
         (analyzer, context)
         for context in contexts
         for analyzer in discover()
-        if analyzer.about == "model" and (not only or analyzer.name in only) and reads in ("all", analyzer_reads(analyzer, context))
+        if analyzer.about == "model"
+        and (not only or analyzer.name in only)
+        and analyzer_reads(analyzer, context) in PARTS.get(reads, (reads,))
     ]
 
 
@@ -335,11 +339,16 @@ def _shared_answers(engine: "Engine", asked: list[tuple[Analyzer, Context]]) -> 
 
 
 def analyzer_reads(analyzer: Analyzer, context: Context) -> Reads:
-    """What an analyzer reads: "rows" where it asks for a sample of raw rows, else "counts"."""
+    """What an analyzer reads: "rows" where it asks for a sample of raw rows, "computed" where it asks for explanations or estimated
+    errors, which are computed in the background after the rows have arrived, else "aggregates".
+    """
     try:
-        return "rows" if any(isinstance(each.aggregate, Sample) for each in analyzer.needs(context).values()) else "counts"
+        asked = [each.aggregate for each in analyzer.needs(context).values()]
     except Exception:  # it fails again when it is run, and is reported there
-        return "counts"
+        return "aggregates"
+    if any(isinstance(question, Sample) for question in asked):
+        return "rows"
+    return "computed" if any(isinstance(question, Attributions | EstimatedErrors) for question in asked) else "aggregates"
 
 
 def serving_versions(engine: "Engine", model: Model, window: Window) -> list[Version]:

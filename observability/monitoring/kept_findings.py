@@ -14,22 +14,24 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import observability
+from observability.core.catalog import COMPUTED, computed_values
 from observability.core.finding import KEPT_FILE, Finding
 from observability.core.private_file import replace_private_file
 from observability.core.window import Slice, Window
+from observability.monitoring.check import Reads
 
 MOST, MOST_IN_FILE = 512, 96
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question for findings: the window, the analyzers that read counts or those that read rows, and the instant of the evaluation."""
+    """A question for findings: the window, which analyzers (`check.analyzer_reads`), and the instant of the evaluation."""
 
     window: Window
-    reads: Literal["counts", "rows"]
+    reads: Reads
     at: datetime
 
 
@@ -84,7 +86,7 @@ class KeptFindings:
             present = [
                 {"asked": _asked_json(asked), "findings": [_finding_json(finding) for finding in findings]}
                 for asked, (generation, findings) in reversed(self._kept.items())
-                if generation == model_generation(generations, asked.window.model)
+                if generation == asked_generation(generations, asked)
             ][:MOST_IN_FILE]
         if state is not None and present:
             body = {"program": program_digest(), "store": list(state), "kept": present}
@@ -107,13 +109,24 @@ class KeptFindings:
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return 0
         for asked, findings in reversed(held):
-            self.keep(asked, model_generation(generations, asked.window.model), findings)
+            self.keep(asked, asked_generation(generations, asked), findings)
         return len(held)
 
 
-def model_generation(generations: Mapping[str, int], model: str) -> int:
-    """The number of the last commit that may concern a model."""
-    return max(generations[""], generations.get(model, 0))
+def asked_generation(generations: Mapping[str, int], asked: Asked) -> int:
+    """The number of the last commit that may concern the findings of a question."""
+    return model_generation(generations, asked.window.model, computed=asked.reads == "computed")
+
+
+def model_generation(generations: Mapping[str, int], model: str, *, computed: bool = False) -> int:
+    """The number of the last commit that may concern a model. computed: explanations and estimates are computed from its rows as well."""
+    own = (model, computed_values(model)) if computed else (model,)
+    return max(generations[""], *(generations.get(name, 0) for name in own))
+
+
+def rows_generation(generations: Mapping[str, int]) -> int:
+    """The number of the last commit that changed more than what is computed from rows."""
+    return max(number for name, number in generations.items() if not name.startswith(COMPUTED))
 
 
 def program_digest() -> str:

@@ -98,7 +98,9 @@ class Store(Engine, Protocol):
     generation: int
     """Grows with every commit that changes what can be read."""
     generations: dict[str, int]
-    """`generation` after the last commit about a model's own rows, by its name; under "" after the last that may concern all."""
+    """`generation` after the last commit about a model's own rows, by its name; under "" after the last that may concern all; under
+    `computed_values` of its name after the last that changed nothing but what is computed from its rows (explanations, estimates).
+    """
     unhurried: int
     """How many of those commits were made inside `in_background`."""
     rewrites: int

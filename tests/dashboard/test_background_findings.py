@@ -11,6 +11,7 @@ import pytest
 import streamlit as st
 
 from observability.core.analyzer import Analyzer, Ask, Context
+from observability.core.catalog import computed_values
 from observability.core.finding import Finding
 from observability.core.questions import Sample
 from observability.core.window import Window
@@ -26,6 +27,7 @@ from tests.support.dashboard_world import END, World
 from tests.support.record_lines import prediction
 
 GATE = threading.Event()
+BOTH = ["loan", "loan computed", "price", "price computed"]
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -123,15 +125,15 @@ def test_a_change_between_two_looks_at_the_state_is_seen_at_the_next(monkeypatch
 
 @pytest.fixture
 def counted(current: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The models whose findings from counts are computed, in order."""
+    """The models whose findings from counts are computed, in order; `loan computed` are those from explanations and estimates."""
     models: list[str] = []
-    report = background_findings.window_report
+    compute = background_findings.window_findings
 
-    def noted(store: Store, window: Window, now: datetime, reads: Reads) -> check.CheckReport:
-        models.append(window.model)
-        return report(store, window, now, reads)
+    def noted(store: Store, window: Window, now: datetime, reads: Reads) -> tuple[Finding, ...]:
+        models.append(window.model if reads == "aggregates" else f"{window.model} {reads}")
+        return compute(store, window, now, reads)
 
-    monkeypatch.setattr(background_findings, "window_report", noted)
+    monkeypatch.setattr(background_findings, "window_findings", noted)
     monkeypatch.setattr(background_findings, "sampled_findings", lambda *asked, **options: ())
     background_findings.kept_findings(current.store).clear()
     return models
@@ -147,7 +149,19 @@ def test_rows_of_a_model_leave_the_findings_of_another(current: World, counted: 
     with current.store.write():
         current.store.note_changed_models(["price"])
     assert look() == before
-    assert counted == ["loan", "price", "price"]
+    assert counted == [*BOTH, "price", "price computed"]
+
+
+def test_a_step_of_the_explanations_leaves_findings_that_read_none(current: World, counted: list[str]) -> None:
+    """Each step made all findings of the model stale, so that the first page took seconds while explanations were computed."""
+    before, runs = look(), load.scope_record_findings(Scope())
+    stamp, records = state_cache.model_stamp("price", computed=False), state_cache.store_stamp(computed=False)
+    with current.store.write():
+        current.store.note_changed_models([computed_values("price")])
+    assert look() == before and load.scope_record_findings(Scope()) == runs
+    assert counted == [*BOTH, "price computed"]
+    assert state_cache.model_stamp("price", computed=False) == stamp and state_cache.store_stamp(computed=False) == records
+    assert state_cache.model_stamp("price") != stamp, "what reads explanations is read again"
 
 
 def test_a_change_that_may_concern_every_model_is_looked_at_in_all(current: World, counted: list[str]) -> None:
@@ -155,13 +169,13 @@ def test_a_change_that_may_concern_every_model_is_looked_at_in_all(current: Worl
     with current.store.write():
         pass
     look()
-    assert counted == ["loan", "price", "loan", "price"]
+    assert counted == [*BOTH, *BOTH]
 
 
 def test_the_next_run_takes_over_the_findings_of_the_last(current: World, counted: list[str], tmp_path: Path) -> None:
     before, kept = look(), background_findings.kept_findings(current.store)
     kept.save(tmp_path, current.store.generations, (1, 2))
     kept.clear()
-    assert kept.restore(tmp_path, current.store.generations, (1, 2)) == 2
+    assert kept.restore(tmp_path, current.store.generations, (1, 2)) == 4
     assert look() == before
-    assert counted == ["loan", "price"]
+    assert counted == BOTH

@@ -22,7 +22,7 @@ SLICED = Window("loan", START, END, version="1", slice=Slice((("carrier", "a=b&c
 
 
 def asked(model: str = "loan", days: int = 7) -> Asked:
-    return Asked(Window(model, START, START + timedelta(days=days)), "counts", END)
+    return Asked(Window(model, START, START + timedelta(days=days)), "aggregates", END)
 
 
 def finding(model: str = "loan", value: float | None = 0.25) -> Finding:

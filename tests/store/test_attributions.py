@@ -10,6 +10,7 @@ import duckdb
 import numpy as np
 import pytest
 
+from observability.core.catalog import computed_values
 from observability.core.errors import NotFoundError
 from observability.core.questions import Attributions
 from observability.core.settings import ModelSettings
@@ -66,6 +67,14 @@ def test_a_bounded_sample_of_each_day_and_the_reference_are_explained_once(store
     assert len(attributions.answer_attributions(store, Attributions(7), WINDOW)) == 7
     state = attributions.stored_explanation_state(store, "loan", "1")
     assert state is not None and state.method == "shap linear" and state.background_rows == 100 and state.rows == 60 + 25 * DAYS
+
+
+def test_the_explanations_worker_changes_nothing_but_computed_values(store: Database) -> None:
+    """Findings that read no explanations stay as they were while explanations are computed."""
+    before = dict(store.generations)
+    assert worked(store)
+    changed = {name for name, generation in store.generations.items() if generation != before.get(name)}
+    assert changed == {computed_values("loan")}
 
 
 def test_days_that_gain_rows_and_a_larger_setting_are_topped_up(store: Database) -> None:

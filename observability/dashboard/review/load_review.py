@@ -47,18 +47,18 @@ def current_alerts() -> dict[str, Alert]:
     return _alerts_at(load.page_clock())
 
 
-@cached_by_state(4, copied=True)
+@cached_by_state(4, copied=True, computed=False)
 def _alerts_at(instant: datetime) -> dict[str, Alert]:
     return alert_log.alerts_by_incident(load.store(), instant)
 
 
-@cached_by_state(16, copied=True)
+@cached_by_state(16, copied=True, computed=False)
 def alert_history(incident: str) -> list[dict[str, Any]]:
     """The entries about the alert of an incident, oldest first."""
     return alert_log.alert_records(load.store(), incident)
 
 
-@cached_by_state(4, copied=True)
+@cached_by_state(4, copied=True, computed=False)
 def alert_messages() -> dict[str, Message]:
     """Every message about alerts, by its key."""
     return alert_log.messages_by_key(load.store())
@@ -96,7 +96,7 @@ def _restated_at(name: str, instant: datetime) -> list[Restated]:
     return since(load.store(), freeze.found(load.store(), name), instant)
 
 
-@cached_by_state(16, copied=True)
+@cached_by_state(16, copied=True, computed=False)
 def change_ledger(model: str | None, start: datetime, end: datetime) -> list[Entry]:
     """Deploys, data versions, decisions and other changes, newest first."""
     return entries(load.store(), start, end, model=model)
@@ -119,13 +119,13 @@ def agreed_actions(name: str) -> list[Body]:
     return meeting.agreed_actions(load.store(), name)
 
 
-@cached_by_state(4, copied=True)
+@cached_by_state(4, copied=True, computed=False)
 def all_actions() -> list[Body]:
     """Every action in its current state, open ones first."""
     return meeting.all_actions(load.store())
 
 
-@cached_by_state(4, copied=True)
+@cached_by_state(4, copied=True, computed=False)
 def actions_by_id() -> dict[str, DecisionItem]:
     """Every action item in its current state, by its id."""
     return {action.id: action for action in load.store().actions()}

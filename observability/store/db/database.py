@@ -49,7 +49,8 @@ class Database:
     """One open database. Safe under threads.
 
     generation: grows with every commit that changes what can be read. generations: that number as it was after the last commit about each
-    model's own rows, by name, and under "" after the last that may concern all. unhurried: how many of these commits were made inside
+    model's own rows, by name, and under "" after the last that may concern all; under `computed_values` of a name after the last that
+    changed nothing but what is computed from its rows. unhurried: how many of these commits were made inside
     `in_background`. rewrites: how often the file was rewritten: what was known before may tell of what was removed. loading: lock of the
     loader, so that one thread at a time loads landing. reconciled: whether the loaded segments were
     compared with the manifest. mended: whether damage was mended since then, so that lost segments are
@@ -189,7 +190,9 @@ class Database:
             self._writing.release()
 
     def note_changed_models(self, models: Iterable[str] | None) -> None:
-        """Inside `write`: it changes nothing but these models' own rows; None: it may change anything, as a write that notes nothing."""
+        """Inside `write`: it changes nothing but these models' own rows (or, as `computed_values` of a name, what was computed from them);
+        None: it may change anything, as a write that notes nothing.
+        """
         noted = {""} if models is None else set(models)
         self._changed = noted if self._changed is None else self._changed | noted
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.core.catalog import Model, Version
+from observability.core.catalog import Model, Version, computed_values
 from observability.core.questions import Attributions
 from observability.core.view_names import quoted_identifier
 from observability.core.window import Window
@@ -178,7 +178,7 @@ def write_attributions(store: "Database", model: Model, version: Version, writte
     """
     table, predictions = model_table("attributions", model.key), model_table("predictions", model.key)
     with store.write() as writer:
-        store.note_changed_models([model.name])
+        store.note_changed_models([computed_values(model.name)])
         now = registered_version(writer, model, version)
         if now is None or explained_registration(now) != explained_registration(version):
             return 0
@@ -204,7 +204,7 @@ def write_attributions(store: "Database", model: Model, version: Version, writte
 def restart_attributions(store: "Database", model: Model, version: Version, state: ExplanationState) -> None:
     """Delete all stored attributions of a version, because its artifact or its features changed, and write a new state."""
     with store.write() as writer:
-        store.note_changed_models([model.name])
+        store.note_changed_models([computed_values(model.name)])
         drop_attributions(writer, model, version.name)
         write_job_parts(writer, model, JOB, version.name, {"": (0, asdict(state))})
 

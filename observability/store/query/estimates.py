@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from observability.core.catalog import Model, Version
+from observability.core.catalog import Model, Version, computed_values
 from observability.core.questions import EstimatedErrors
 from observability.core.window import Window
 from observability.store.db.catalog_store import stream_numbers
@@ -171,7 +171,7 @@ def write_estimates(
     table, predictions = model_table("estimates", model.key), model_table("predictions", model.key)
     count = 0
     with store.write() as writer:
-        store.note_changed_models([model.name])
+        store.note_changed_models([computed_values(model.name)])
         now = registered_version(writer, model, version)
         if now is None or estimated_registration(now) != estimated_registration(version):
             return 0
@@ -191,7 +191,7 @@ def write_estimates(
 def restart_estimates(store: "Database", model: Model, version: Version) -> None:
     """Delete every estimate of a version, because it was registered again."""
     with store.write() as writer:
-        store.note_changed_models([model.name])
+        store.note_changed_models([computed_values(model.name)])
         delete_job(writer, model, JOB, version.name, "estimates")
 
 
