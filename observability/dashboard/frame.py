@@ -176,8 +176,8 @@ def freshness_note(model: str) -> str:
     """The time of a model's newest record, in words."""
     newest = load.newest_record(model)
     if newest is None:
-        return "no predictions yet"
-    words = f"newest record {formatting.format_minute(newest)} UTC, {formatting.time_ago(newest, datetime.now(UTC))}"
+        return "No predictions yet"
+    words = f"Newest record {formatting.format_minute(newest)} UTC, {formatting.time_ago(newest, datetime.now(UTC))}"
     return formatting.escape_markdown(words)
 
 

@@ -37,8 +37,8 @@ def answer_text(row: Row) -> str:
     return f"Predicted {named}{'' if row.score is None else f' at {row.score:.2f}'}."
 
 
-def truth_text(row: Row) -> str:
-    """The label and when it was known, as a sentence."""
+def truth_text(row: Row, *, verdict: bool = True) -> str:
+    """The label and when it was known, as a sentence. verdict: whether the decision was right or wrong as well."""
     if row.label is None:
         return "Outcome unknown: no label has arrived."
     after = row.label.at - row.at
@@ -50,7 +50,7 @@ def truth_text(row: Row) -> str:
             if row.error
             else ", so it was exact"
         )
-    elif row.wrong is not None:
+    elif verdict and row.wrong is not None:
         error = ": wrong" if row.wrong else ": right"
     revised = f" The label was revised {plural(len(row.revisions) - 1, 'time')}." if len(row.revisions) > 1 else ""
     return f"Real outcome {outcome_words(row.model, row.label.value)}, {known}{error}.{revised}"

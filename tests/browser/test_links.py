@@ -34,7 +34,7 @@ UNKNOWN = {
 def seen(page: Page) -> dict[str, object]:
     """What must be the same again: title, scope, every sentence with a figure, every table."""
     text = words(page)
-    scope = figure(r"([\d]+(?: \w+)?(?: \d{4})? to [^ ]+ \w+ \d{4}) UTC", text) if "newest record" in text else ()
+    scope = figure(r"([\d]+(?: \w+)?(?: \d{4})? to [^ ]+ \w+ \d{4}) UTC", text) if "Newest record" in text else ()
     sentences = [each for each in text.replace("?", ".").split(". ") if "labelled predictions" in each or "moved" in each]
     return {"title": heading(page), "scope": scope, "sentences": [each[-160:] for each in sentences], "tables": tables(page)}
 

@@ -309,8 +309,8 @@ def per_avoided(context: Context, spent: Spent, found: ErrorCost | None) -> Find
     base = undecided_cost(context, "cost_per_error_avoided", round(found.n) if found else 0, "")
     if found is None:
         return replace(base, because="No labelled decisions in this window, so the cost of an avoided error is unknown.")
-    avoided = found.avoided
-    against = f"always deciding `{found.majority}`, the most frequent of these labels"
+    avoided, class_name = found.avoided, context.model.settings.class_names.get
+    against = f"always deciding `{class_name(found.majority, found.majority)}`, the most frequent of these labels"
     if avoided.value is None or avoided.low is None or avoided.low <= 0:
         value = avoided.value or 0.0
         return replace(
@@ -356,13 +356,13 @@ def lost(context: Context, found: ErrorCost | None) -> list[Finding]:
         return []
     each, limit = scaled(found.lost, 1000.0), 1000.0 * found.lost_by_constant
     assert each.low is not None
-    currency = context.model.settings.cost_currency
+    currency, constant = context.model.settings.cost_currency, found.constant or ""
     worse = each.low > limit
     verdict = "more than" if worse else "less than" if each.high is not None and each.high < limit else "not significantly different from"
     because = (
         f"Errors lose {money(each.value, currency)} in a thousand decisions by the owner's figures ({found.n:,.0f} "
         f"labelled), {verdict} the "
-        f"{money(limit, currency)} of always deciding `{found.constant}`."
+        f"{money(limit, currency)} of always deciding `{context.model.settings.class_names.get(constant, constant)}`."
     )
     return [
         replace(

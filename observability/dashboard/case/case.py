@@ -26,6 +26,7 @@ from observability.dashboard.widgets import link_button, plain_caption, unavaila
 from observability.investigation.evidence_types import Happened, Mark
 from observability.investigation.label_types import outcome_words, with_unit
 from observability.investigation.logged_prediction import Row
+from observability.investigation.outcome_facts import answer_text, truth_text
 
 LOG = logging.getLogger(__name__)
 MARKS = {
@@ -189,10 +190,8 @@ def part_unavailable(here: CasePage, part: str, step: str | None = None) -> None
 def case_header(here: CasePage) -> None:
     """The sentence on the outcome, the facts that name the case in one line, and the other predictions of its id."""
     found = here.row
-    happened: Happened | None = here.part("happened")
-    st.markdown(
-        f"{_outcome_status(found)} **{formatting.sentence_markdown(happened.sentence if happened else here.opened.why('happened'))}**"
-    )
+    told = f"{answer_text(found)} {truth_text(found, verdict=False)}" if here.part("happened") else here.opened.why("happened")
+    st.markdown(f"{_outcome_status(found)} **{formatting.sentence_markdown(told)}**")
     if found.also_in:
         plain_caption(f"Predictions of this id also exist in: {', '.join(found.also_in)}.")
         for name in found.also_in:

@@ -312,4 +312,5 @@ def quoted_column_name(name: str) -> str:
 
 def search_scope_note(scope: Scope) -> str:
     """The search scope of conditions and of ids."""
-    return f"Conditions search the chosen time range and slice ({SPANS[scope.span].lower()}); ids and subjects search everything."
+    span = "" if scope.span == "dates" else f" ({SPANS[scope.span].lower()})"
+    return f"Conditions search the chosen time range{span} and slice; ids and subjects search everything."

@@ -66,12 +66,17 @@ def window_row(window: dict[str, Any], finding: Finding, *, whole: bool) -> dict
     )
 
 
+MOST_DAYS = 100_000
+"""Days between false alarms from which a shift is called rarer than that."""
+
+
 def sequential_test_note(finding: Finding) -> str | None:
     """The result of the sequential test, which tests every day of the last four weeks; None for a metric without one."""
     once_in = finding.evidence.get("creep_once_in")
     if once_in is None:
         return None
-    rate = f"at most one false alarm in {once_in:,.0f} days; needs five weeks of labelled days"
+    rate = f"at most one false alarm in {once_in:,.0f} days; it needs five weeks of labelled days"
     if (days := finding.evidence.get("creep")) is None:
-        return f"Gradual-shift test, every day: no shift ({rate})."
-    return f"Gradual-shift test, every day: p ≈ 1/{min(days, 1e5):,.0f} ({rate})."
+        return f"Gradual-shift test of every day: no gradual shift ({rate})."
+    chance = f"less than once in {MOST_DAYS:,}" if days >= MOST_DAYS else f"about once in {days:,.0f}"
+    return f"Gradual-shift test of every day: by chance such a shift is seen {chance} days ({rate})."
