@@ -13,7 +13,7 @@ FLOORS = (
     ("core", "observability"),
     ("stats", "records", "incidents"),
     ("client",),
-    ("metrics", "store.types"),
+    ("metrics", "store.types", "importers"),
     ("detection", "proofs", "store.db"),
     ("analyzers", "store.query", "store.views"),
     ("store.rollup",),
@@ -68,7 +68,7 @@ HOMES = {
     "lightgbm": ("observability/worker/", "sample_data/"),
     "sklearn": ("observability/worker/", "observability/stats/domain", "observability/investigation/error_tree", "sample_data/"),
     "skops": ("observability/worker/", "sample_data/"),
-    "xgboost": ("observability/worker/",),
+    "xgboost": ("observability/worker/", "observability/client/callbacks"),
     "onnxruntime": ("observability/worker/",),
     "statsmodels": ("observability/stats/",),
     "codecarbon": ("observability/client/power",),
@@ -222,7 +222,10 @@ def test_light_packages_need_the_standard_library_only(package: str) -> None:
             assert {target.split(".")[0] for target in imported_names(path)} - allowed <= OPTIONAL.get(name, set()), name
 
 
-OPTIONAL = {"observability.client.power": {"codecarbon", "pynvml", "psutil"}}
+OPTIONAL = {
+    "observability.client.power": {"codecarbon", "pynvml", "psutil"},
+    "observability.client.callbacks": {"xgboost", "lightning", "pytorch_lightning", "keras", "transformers"},
+}
 """Libraries that a light module imports inside a function, where they are installed."""
 
 

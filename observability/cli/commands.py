@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from observability.cli.load_report import load_outcome, load_progress, rejection_error
 from observability.cli.outcome import Outcome, Say, json_or_lines, percent_progress, severity_column, write_output
@@ -18,6 +18,9 @@ from observability.core.time import instant_from_text
 from observability.incidents.action_counts import incident_action_counts, merge_equal_incidents
 from observability.incidents.grouping import Incident
 from observability.store.engine import Store
+
+if TYPE_CHECKING:
+    from observability.store.types.registration import Registration, RegistrationRequest
 
 SAMPLE = bundle_folder() / "sample_data"
 
@@ -117,6 +120,12 @@ def register(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         artifact=Path(args.artifact) if args.artifact else None,
         settings=Path(args.settings) if args.settings else None,
     )
+    done = registered(store, request, say)
+    return json_or_lines({"model": done.model, "version": done.version, "inferred": list(done.sentences)}, list(done.sentences), args.json)
+
+
+def registered(store: Store, request: "RegistrationRequest", say: Say) -> "Registration":
+    """Register a model version; where it has a model file, its scores are compared with those of the reference."""
     scorer = None
     if request.artifact:
         from observability.worker.process import warm_worker
@@ -125,7 +134,7 @@ def register(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         scorer = reference_scorer(warm_worker())
     done = store.register(request, progress=say, scorer=scorer)
     say("")
-    return json_or_lines({"model": done.model, "version": done.version, "inferred": list(done.sentences)}, list(done.sentences), args.json)
+    return done
 
 
 def settings(store: Store, args: argparse.Namespace, say: Say) -> Outcome:

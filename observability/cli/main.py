@@ -101,6 +101,7 @@ def absolute(args: argparse.Namespace, argv: list[str]) -> list[str]:
     """The command line with absolute file names."""
     files = {
         *getattr(args, "files", []),
+        *getattr(args, "sources", []),
         *(getattr(args, name, None) for name in ("file", "reference", "artifact", "settings", "out", "folder", "backup")),
     }
     return [path(argument) if path(argument) in files else argument for argument in argv]

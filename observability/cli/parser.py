@@ -124,6 +124,34 @@ def parser() -> Parser:
         help="exit with 1 only where more than this share of the lines was rejected, 0 to 1; without a share never",
     )
 
+    imported = add(
+        "import",
+        "Bring in what other tools wrote; the source is only read, and a second import adds nothing (docs/importing.md).",
+        "import mlflow mlruns",
+    )
+    imported.add_argument(
+        "what",
+        choices=("mlflow", "tensorboard", "optuna", "codecarbon", "transformers", "tables", "wandb"),
+        metavar="WHAT",
+        help="mlflow, tensorboard, optuna, codecarbon, transformers or tables",
+    )
+    imported.add_argument("sources", nargs="+", type=path, metavar="PATH", help="the tool's file or folder; tables: reference and current")
+    imported.add_argument("--model", help="for runs without a model; of tables and a model folder, its name")
+    imported.add_argument("--version", help="for runs without a version; of tables and a model folder, its version; of tables by default 1")
+    imported.add_argument("--timezone", metavar="ZONE", help="time zone of times without an offset, for example Europe/Paris")
+    imported.add_argument("--at", metavar="T", help="transformers: end of the training; tables: time of rows without one")
+    imported.add_argument("--reference", type=path, metavar="FILE", help="mlflow model folder: held-out rows with labels and scores")
+    imported.add_argument("--artifact", type=path, metavar="FILE", help="mlflow model folder: a converted model file instead of its own")
+    imported.add_argument("--task", choices=("binary", "regression", "multiclass"), help="default: inferred")
+    imported.add_argument("--label", metavar="COL", help="the column with the true labels; default: by its usual name")
+    imported.add_argument("--score", action="append", default=[], metavar="COL", help="as of register; default: by its usual name")
+    imported.add_argument("--prediction", metavar="COL", help="the predicted class")
+    imported.add_argument("--features", metavar="a,b", help="default: those of the signature, or every remaining column")
+    imported.add_argument("--sensitive", action="append", default=[], metavar="COL", help="a sensitive attribute; repeatable")
+    imported.add_argument("--positive", metavar="VALUE", help="the positive class, if labels are text")
+    imported.add_argument("--settings", type=path, metavar="FILE.toml", help="as of register")
+    imported.add_argument("--in-sample", action="store_true", help="the reference includes training rows")
+
     add("retry", "Take again the segments that could not be loaded and were set aside.", "retry --json")
 
     check = add(

@@ -162,6 +162,7 @@ COMMANDS: dict[str, Action] = {
     "apply": "settings",
     "load": "load",
     "retry": "load",
+    "import": "load",
     "check": "read",
     "explain": "explain",
     "review": "write",

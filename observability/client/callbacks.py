@@ -1,0 +1,216 @@
+"""Callbacks that record a training of another library as run and step records.
+
+Each takes a `TrackedRun` (observability.client.runs) and gives what the library asks for. Nothing here imports a library before its
+callback is made, and no callback raises into the training: a value that is no number is left out.
+"""
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from observability.client.log import Logger
+from observability.client.runs import TrackedRun
+
+
+def metric_numbers(values: Mapping[Any, Any] | None, prefix: str = "") -> dict[str, float]:
+    """The values that are numbers, also tensors and arrays of one number, as floats by name; all others are left out."""
+    found: dict[str, float] = {}
+    for name, value in (values or {}).items():
+        if isinstance(value, str | bytes | bool) or value is None:
+            continue
+        try:
+            found[f"{prefix}{name}"] = float(value)
+        except Exception:  # noqa: S112 - a foreign object may raise anything, and the training goes on
+            continue
+    return found
+
+
+def record_step(run: TrackedRun, step: int, metrics: Mapping[str, float], rank: int | None = None) -> bool:
+    """Write the metrics of a step, whatever their names are. True once it is written; False without a metric."""
+    return bool(metrics) and run.log.record("step", run=run.run, step=int(step), metrics=metrics, rank=run.rank if rank is None else rank)
+
+
+def lightgbm_callback(run: TrackedRun, every: int = 1) -> Callable[[Any], None]:
+    """For `lightgbm.train(…, callbacks=[…])` and `fit(…, callbacks=[…])`: a step for every n-th tree, with each metric of each data set.
+
+    The last values are the run's final metrics. Of `lightgbm.cv` the means over the folds are recorded.
+    """
+
+    def after_iteration(env: Any) -> None:
+        results = {f"{part}/{metric}": value for part, metric, value, *_ in env.evaluation_result_list or ()}
+        metrics, step = metric_numbers(results), env.iteration + 1
+        if step % every == 0 or step == env.end_iteration:
+            record_step(run, step, metrics)
+        run.metrics(**metrics)
+
+    return after_iteration
+
+
+def xgboost_callback(run: TrackedRun, every: int = 1) -> Any:
+    """For `xgboost.train(…, callbacks=[…])` and the `callbacks` of its estimators: a step for every n-th round, with each metric of each
+    data set. The last values are the run's final metrics.
+    """
+    from xgboost.callback import TrainingCallback
+
+    class RecordRounds(TrainingCallback):
+        def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, list[Any]]]) -> bool:
+            del model
+            last = {f"{part}/{name}": values[-1] for part, metrics in evals_log.items() for name, values in metrics.items() if values}
+            metrics = metric_numbers({name: value[0] if isinstance(value, tuple) else value for name, value in last.items()})
+            if (epoch + 1) % every == 0:
+                record_step(run, epoch + 1, metrics)
+            run.metrics(**metrics)
+            return False
+
+    return RecordRounds()
+
+
+FITTED_CURVES = {
+    "train_score_": "train/score",
+    "validation_score_": "validation/score",
+    "loss_curve_": "train/loss",
+    "validation_scores_": "validation/score",
+    "oob_scores_": "oob/score",
+}
+"""Attributes of fitted scikit-learn estimators that hold a value for each iteration, and the metric's name."""
+
+
+def record_fit(run: TrackedRun, estimator: Any, **final: object) -> int:
+    """Record what a fitted scikit-learn estimator kept of its training: a step for each iteration. Returns the number of steps.
+
+    Gradient boosting, its histogram variant and multi-layer perceptrons keep a curve; of gradient boosting `train_score_` is a loss and is
+    called so. A pipeline's last step counts. final: metrics of the run, for instance a score on held-out rows.
+    """
+    last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    curves: dict[str, list[float]] = {}
+    for attribute, name in FITTED_CURVES.items():
+        values = getattr(last, attribute, None)
+        if values is None or not len(values):
+            continue
+        is_loss = attribute == "train_score_" and type(last).__name__.startswith("GradientBoosting")
+        curves["train/loss" if is_loss else name] = [float(value) for value in values]
+    steps = max(map(len, curves.values()), default=0)
+    for place in range(steps):
+        record_step(run, place + 1, {name: values[place] for name, values in curves.items() if place < len(values)})
+    run.metrics(**metric_numbers(final))
+    return steps
+
+
+def record_search(search: Any, log: Logger, study: str, model: str | None = None, version: str | None = None) -> list[str]:
+    """Record a fitted GridSearchCV or RandomizedSearchCV: a run of the study for each candidate, with its mean scores. Returns their ids.
+
+    scikit-learn keeps no time of a candidate: start and end of each are the time of the call.
+    """
+    results, runs = search.cv_results_, []
+    for place, params in enumerate(results["params"]):
+        run = uuid.uuid4().hex
+        scores = {
+            name.removeprefix("mean_"): results[name][place]
+            for name in results
+            if name.startswith(("mean_test_", "mean_train_", "mean_fit_time"))
+        }
+        named = {"model": model, "version": version, "study": study}
+        log.record("run", run=run, event="start", params=params, candidate=place, **named)
+        log.record("run", run=run, event="end", status="finished", metrics=metric_numbers(scores), **named)
+        runs.append(run)
+    log.flush()
+    return runs
+
+
+OPTUNA_STATES = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
+
+
+def optuna_callback(log: Logger, model: str | None = None, version: str | None = None) -> Callable[[Any, Any], None]:
+    """For `study.optimize(…, callbacks=[…])`: each trial that ends is a run of the study, with its parameters, intermediate values and
+    objective values.
+    """
+
+    def after_trial(study: Any, trial: Any) -> None:
+        run, start = uuid.uuid4().hex, _aware(trial.datetime_start)
+        names = list(getattr(study, "metric_names", None) or ())
+        values = [] if trial.values is None else list(trial.values)
+        names = names or (["objective"] if len(values) < 2 else [f"objective_{place}" for place in range(len(values))])
+        named = {"model": model, "version": version, "study": study.study_name}
+        log.record("run", run=run, event="start", at=start, params=dict(trial.params), trial=trial.number, **named)
+        for step, value in sorted(trial.intermediate_values.items()):
+            log.record("step", run=run, at=start, step=step, metrics={names[0]: value}, time_of="trial start")
+        status = OPTUNA_STATES.get(trial.state.name, trial.state.name.lower())
+        metrics = dict(zip(names, values, strict=False))
+        log.record("run", run=run, event="end", at=_aware(trial.datetime_complete), status=status, metrics=metrics, **named)
+
+    return after_trial
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    """A local time without an offset with the offset of this machine."""
+    return moment if moment is None or moment.tzinfo is not None else moment.astimezone()
+
+
+def record_epochs(run: TrackedRun, epochs: Iterable[Any], train: Callable[[Any], Mapping[str, Any]]) -> None:
+    """A training loop of one's own, as in PyTorch: call `train` for each epoch and record what it returns, {metric: number or tensor}.
+
+    The last values are the run's final metrics.
+    """
+    for place, epoch in enumerate(epochs, 1):
+        metrics = metric_numbers(train(epoch))
+        record_step(run, place, metrics)
+        run.metrics(**metrics)
+
+
+def lightning_callback(run: TrackedRun) -> Any:
+    """For `Trainer(callbacks=[…])` of Lightning: a step for each epoch of training and each validation, with the metrics that the module
+    logs. With several processes each gives its rank.
+    """
+    try:
+        from lightning.pytorch import Callback
+    except ModuleNotFoundError:
+        from pytorch_lightning import Callback
+
+    class RecordEpochs(Callback):
+        def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+            del pl_module
+            self.note(trainer)
+
+        def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+            del pl_module
+            if not trainer.sanity_checking:
+                self.note(trainer)
+
+        def note(self, trainer: Any) -> None:
+            metrics = metric_numbers(trainer.callback_metrics)
+            record_step(run, trainer.global_step, metrics, trainer.global_rank if trainer.world_size > 1 else None)
+            run.metrics(**metrics)
+
+    return RecordEpochs()
+
+
+def keras_callback(run: TrackedRun) -> Any:
+    """For `model.fit(…, callbacks=[…])` of Keras: a step for each epoch, with the loss and metrics of training and validation."""
+    from keras.callbacks import Callback
+
+    class RecordLogs(Callback):
+        def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+            metrics = metric_numbers(logs)
+            record_step(run, epoch + 1, metrics)
+            run.metrics(**metrics)
+
+    return RecordLogs()
+
+
+def transformers_callback(run: TrackedRun) -> Any:
+    """For `Trainer(…, callbacks=[…])` of Transformers: a step for each log entry, and the results of the training as final metrics."""
+    from transformers import TrainerCallback
+
+    class RecordTrainerLogs(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **others: Any) -> None:
+            del args, control, others
+            if not state.is_world_process_zero:
+                return
+            metrics = metric_numbers(logs)
+            if "train_runtime" in metrics:
+                run.metrics(**metrics)
+            else:
+                record_step(run, state.global_step, metrics)
+
+    return RecordTrainerLogs()

@@ -1,0 +1,107 @@
+"""CodeCarbon's emissions.csv as resource records: the energy of processor, memory and accelerators.
+
+A row holds the sums since the start of its run. Where a run has several rows, each one's records cover what was added since the row before.
+"""
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from observability.core.errors import UsageError
+from observability.importers.source_records import (
+    CarriedRecord,
+    ReadOptions,
+    RefusedEntries,
+    SourceItem,
+    SourceReading,
+    naive_time_text,
+    require_source,
+)
+
+NEEDED = ("timestamp", "run_id", "duration", "cpu_energy", "ram_energy")
+DEVICES = {"cpu": "cpu", "memory": "ram", "gpu": "gpu"}
+"""Device of the records → prefix of its columns."""
+JOULES_PER_KWH = 3.6e6
+ABOUT_RUN = ("project_name", "experiment_id", "country_iso_code", "region", "cloud_provider", "cloud_region", "tracking_mode", "pue")
+UNCHANGED_SECONDS = 1e-6
+
+
+def open_codecarbon(path: Path, options: ReadOptions) -> SourceReading:
+    """The rows of an emissions.csv, or of the one in a folder. Raises UsageError where it is none, or its times need a time zone."""
+    require_source(path)
+    file = path / "emissions.csv" if path.is_dir() else path
+    require_source(file)
+    try:
+        with file.open(newline="", encoding="utf-8") as lines:
+            reader = csv.DictReader(lines)
+            missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
+            first = None if missing else next(reader, None)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError("this is not CodeCarbon's emissions.csv", where=file.name, got=error) from None
+    if missing:
+        raise UsageError(
+            "this is not CodeCarbon's emissions.csv",
+            where=file.name,
+            got=f"no column {missing[0]}",
+            expected=f"columns {', '.join(NEEDED)}",
+        )
+    if first is not None:
+        naive_time_text(first["timestamp"] or "", options.timezone, file.name)
+    return SourceReading("CodeCarbon emissions", _row_items(file, options))
+
+
+def _row_items(file: Path, options: ReadOptions) -> Iterator[SourceItem]:
+    """The records of each row."""
+    before: dict[str, Mapping[str, float]] = {}
+    with file.open(newline="", encoding="utf-8") as lines:
+        for number, row in enumerate(csv.DictReader(lines), 2):
+            try:
+                yield from _one_row(row, before, options, file.name)
+            except ValueError as error:
+                yield RefusedEntries("rows", "bad_value", f"line {number}: {error}")
+
+
+def _one_row(row: Mapping[str, Any], before: dict[str, Mapping[str, float]], options: ReadOptions, where: str) -> list[SourceItem]:
+    """The records of a row: one a device that used energy. Raises ValueError where a value cannot be read."""
+    run = row["run_id"] or ""
+    at = naive_time_text(row["timestamp"] or "", options.timezone, where)
+    totals = {device: _number(row.get(f"{prefix}_energy")) for device, prefix in DEVICES.items()} | {
+        "seconds": _number(row["duration"]),
+        "kg": _number(row.get("emissions")),
+    }
+    last = before.get(run, {})
+    if last and totals["seconds"] < last["seconds"]:
+        raise ValueError(f"the duration of run {run} falls from {last['seconds']:g} to {totals['seconds']:g} s")
+    added = {name: value - last.get(name, 0.0) for name, value in totals.items()}
+    before[run] = totals
+    if added["seconds"] <= UNCHANGED_SECONDS:
+        return [RefusedEntries("rows", "nothing_added", f"a row of run {run} covers no time beyond the row before")]
+    about = {name: row[name] for name in ABOUT_RUN if row.get(name)} | {"emissions_kg": added["kg"]}
+    found: list[SourceItem] = []
+    for device, prefix in DEVICES.items():
+        if not totals[device] and device == "gpu":
+            continue
+        record = {
+            "kind": "resource",
+            "at": at,
+            "device": device,
+            "run": run,
+            "watts": added[device] * JOULES_PER_KWH / added["seconds"],
+            "energy_j": added[device] * JOULES_PER_KWH,
+            "seconds": added["seconds"],
+            "source": "estimated",
+            "hardware": row.get(f"{prefix}_model") or None,
+        }
+        found.append(CarriedRecord(record if found else record | about, {} if found else {"rows": 1}))
+    return found
+
+
+def _number(text: str | None) -> float:
+    """The number of a cell; 0 for an empty one. Raises ValueError."""
+    if not text:
+        return 0.0
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{text[:40]!r} is not a number") from None

@@ -1,0 +1,208 @@
+"""What a reader of another tool's files gives: the records to be loaded, and the entries of the source that become none.
+
+A reader only reads. Every entry of the source that it counts is either carried by one record or refused with a reason, so that the
+report adds up: entries = carried + rejected. The ids of the records come from the source, so that a second import adds nothing.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Any, BinaryIO
+from zoneinfo import ZoneInfo
+
+from observability.client.encode import RefusedError, encode_line, format_time
+from observability.core.errors import UsageError
+from observability.records.kinds import KINDS
+from observability.records.record import validate
+from observability.records.values import Rejected
+
+
+@dataclass(frozen=True)
+class CarriedRecord:
+    """A record, and how many entries of the source it carries, by their sort. A record that follows from others carries none."""
+
+    record: Mapping[str, Any]
+    entries: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RefusedEntries:
+    """Entries of one sort that become no record. reason: a word; message: a sentence about the first of them."""
+
+    sort: str
+    reason: str
+    message: str
+    count: int = 1
+
+
+SourceItem = CarriedRecord | RefusedEntries
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What the person who imports adds to a source. timezone: of times without an offset. at: time of a source that has none.
+
+    known_start: the start of a run that the store has already, or None. now: the present time.
+    """
+
+    timezone: tzinfo | None = None
+    at: datetime | None = None
+    known_start: Callable[[str], datetime | None] = lambda _run: None
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+@dataclass(frozen=True)
+class SourceReading:
+    """An opened source. title: what it is. items: its content, read as they are taken."""
+
+    title: str
+    items: Iterable[SourceItem]
+
+
+@dataclass
+class SourceCounts:
+    """The entries of a source by sort: those that records carry, and the rejected ones by reason. lines: records written."""
+
+    carried: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+    lines: int = 0
+
+    def refuse(self, sort: str, reason: str, message: str, count: int = 1) -> None:
+        """Count entries that become no record."""
+        self.rejected[sort] += count
+        self.reasons[reason] += count
+        self.examples.setdefault(reason, message)
+
+    @property
+    def sorts(self) -> dict[str, int]:
+        """Number of entries of each sort."""
+        return dict(self.carried + self.rejected)
+
+    @property
+    def entries(self) -> int:
+        """All entries of the source."""
+        return self.carried.total() + self.rejected.total()
+
+    def to_json(self) -> dict[str, Any]:
+        """{"entries", "carried", "rejected", "sorts": {sort: n}, "reasons": {reason: n}}."""
+        return {
+            "entries": self.entries,
+            "carried": self.carried.total(),
+            "rejected": self.rejected.total(),
+            "sorts": self.sorts,
+            "reasons": dict(sorted(self.reasons.items())),
+        }
+
+
+def write_record_lines(items: Iterable[SourceItem], out: BinaryIO, *, model: str | None = None, version: str | None = None) -> SourceCounts:
+    """Write the records of a source as JSON lines, and count its entries. A record that breaks a rule of its kind is rejected.
+
+    model, version: for records that have the field and do not fill it.
+    """
+    counts = SourceCounts()
+    for item in items:
+        if isinstance(item, RefusedEntries):
+            counts.refuse(item.sort, item.reason, item.message, item.count)
+            continue
+        record = {name: value for name, value in item.record.items() if value is not None and value != {}}
+        fields = KINDS[record["kind"]].fields
+        record |= {
+            name: value for name, value in (("model", model), ("version", version)) if value and name in fields and name not in record
+        }
+        try:
+            line = encode_line(record)
+            validate(json.loads(line))
+        except RefusedError as error:
+            _refuse_all(counts, item, "too_large", str(error))
+        except Rejected as error:
+            _refuse_all(counts, item, error.reason, error.message)
+        else:
+            out.write(line)
+            counts.carried.update(item.entries)
+            counts.lines += 1
+    return counts
+
+
+def _refuse_all(counts: SourceCounts, item: CarriedRecord, reason: str, message: str) -> None:
+    """Count all entries of a record as rejected."""
+    for sort, count in item.entries.items():
+        counts.refuse(sort, reason, message, count)
+
+
+def epoch_time_text(seconds: float) -> str:
+    """RFC 3339 in UTC of seconds since 1970. A number that no date has stays one, so that its record is rejected."""
+    try:
+        return str(format_time(datetime.fromtimestamp(seconds, UTC)))
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds!r} seconds since 1970"
+
+
+def naive_time_text(text: str, timezone: tzinfo | None, where: str) -> str:
+    """RFC 3339 in UTC of a time as text; one without an offset is of the time zone. Raises UsageError where that is not known.
+
+    A text that is no time comes back as it is, so that its record is rejected.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return text
+    if moment.utcoffset() is None:
+        if timezone is None:
+            raise UsageError(
+                "times have no offset",
+                where=where,
+                got=repr(text[:40]),
+                attempt="Give their time zone, for example --timezone Europe/Paris",
+            )
+        moment = moment.replace(tzinfo=timezone)
+    return str(format_time(moment))
+
+
+def zone_named(name: str | None) -> tzinfo | None:
+    """The time zone of an IANA name; None for None. Raises UsageError for an unknown name."""
+    if name is None:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise UsageError("unknown time zone", where="--timezone", got=name, expected="an IANA name, for example Europe/Paris") from None
+
+
+def number_if_exact(text: Any) -> Any:
+    """A text that is exactly how a number is written, as that number; everything else unchanged. "0.10" and "007" stay texts."""
+    if not isinstance(text, str):
+        return text
+    for kind in (int, float):
+        try:
+            number = kind(text)
+        except ValueError:
+            continue
+        if str(number) == text and number == number and abs(number) != float("inf"):
+            return number
+    return text
+
+
+def steps_of_values(values: Iterable[tuple[str, float, float, int]]) -> Iterator[tuple[int, float, dict[str, float]]]:
+    """Metric values (name, value, time, step), in the order of logging, as steps: (step, time of its first value, {name: value}).
+
+    A name that comes twice at one step, as after a restart, opens a further entry for that step.
+    """
+    groups: dict[tuple[int, int], tuple[float, dict[str, float]]] = {}
+    repeats: Counter[tuple[str, int]] = Counter()
+    for name, value, time, step in values:
+        key = (step, repeats[name, step])
+        repeats[name, step] += 1
+        groups.setdefault(key, (time, {}))[1][name] = value
+    for (step, _), (time, metrics) in sorted(groups.items()):
+        yield step, time, metrics
+
+
+def require_source(path: Path) -> None:
+    """Raise UsageError where the path does not exist."""
+    if not path.exists():
+        raise UsageError("the source is not there", got=str(path), attempt="Check the path")
