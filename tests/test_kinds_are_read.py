@@ -37,6 +37,7 @@ PAGES: dict[str, tuple[str, dict[str, str], str]] = {
     "step": ("runs", {}, "marked_loss"),
     "resource": ("runs", {}, "777 Wh"),
     "assignment": ("labels", {"model": "loan"}, "of assignments"),
+    "skip": ("annotate", {"project": "loan", "model": "loan"}, "reason-to-skip"),
     "batch": ("batches", {}, "batch-of-march"),
     "cleaning": ("cleaning", {}, "rule-of-march"),
     "event": ("changes", {"window": "Everything"}, "text of the event"),
@@ -105,6 +106,7 @@ def lines() -> list[dict]:
             "policy": "policy-of-march",
         },
         {"kind": "assignment", "project": "loan", "item": "case-9", "annotator": "ann", "at": at},
+        {"kind": "skip", "project": "loan", "item": "case-9", "annotator": "bob", "at": at, "reason": "reason-to-skip"},
         {"kind": "run", "run": "run-of-march", "at": at, "event": "start", "model": "loan"},
         {"kind": "run", "run": "run-of-march", "at": noon, "event": "end", "status": "finished"},
         *(

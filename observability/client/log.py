@@ -272,6 +272,13 @@ class Logger:
         return self._write("assignment", _given(locals()))
 
     @_acknowledged
+    def skip(
+        self, /, *, project: str, item: str, annotator: str, reason: str, at: Moment | None = None, **extra: object
+    ) -> bool:
+        """Log that an annotator passes over an item of a labelling project without a label."""
+        return self._write("skip", _given(locals()))
+
+    @_acknowledged
     def audit(
         self, /, *, model: str, version: str, audit: str, results: Fields, at: Moment | None = None, expires: Moment | None = None,
         **extra: object

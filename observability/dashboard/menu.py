@@ -58,7 +58,7 @@ ENTRIES = (
     MenuEntry("Investigate", "manage_search", {"Find a case": ("cases",), "Case": ("case",)}, about_model=True),
     MenuEntry("Review", "groups", {"Weekly review": ("review",), "Actions": ("actions",)}),
     MenuEntry("Data", "dataset", {"Datasets": ("datasets",), "Batches": ("batches",), "Cleaning": ("cleaning",)}, folders=("data",)),
-    MenuEntry("Labelling", "sell", {"Labelling": ("labelling",)}),
+    MenuEntry("Labelling", "sell", {"Labelling": ("labelling",), "Annotate": ("annotate",)}),
     MenuEntry("Training", "model_training", {"Training runs": ("runs",)}, folders=("training",)),
     MenuEntry("Lab", "science", {"Scenario lab": ("lab",)}, about_model=True),
     MenuEntry("Alerts and rules", "notifications", {"Alerts": ("alerts",), "Rules and settings": ("rules",)}, about_model=True),

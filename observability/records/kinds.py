@@ -207,6 +207,12 @@ _ALL = (
         (_text("reason"), _number("score"), _text("policy")),
     ),
     Kind(
+        "skip",
+        "An annotator passes over an item without a label",
+        (_text("project"), _text("item"), _text("annotator"), AT, _text("reason", "why it was not labelled")),
+        (),
+    ),
+    Kind(
         "audit",
         "An audit of a model version",
         (MODEL, VERSION, AT, _text("audit", "", "robustness", "membership", "precision"), RecordField("results", "object")),

@@ -94,6 +94,8 @@ RULE_SETTINGS = frozenset(
     }
 )
 """Settings of a model that an analyst may change."""
+ANSWERS = ("annotation", "skip")
+"""Records of a person's own labelling: their annotator is the sign-in."""
 AUTOMATIC_AUTHOR = "the dashboard"
 """The author of records that follow from others; a person's own are written in the name of the sign-in."""
 
@@ -327,6 +329,8 @@ class GuardedStore:
         given.apply_defaults()
         about: Any = given.arguments.get(method.model) if method.model else None
         names = list(_models_of(about))
+        if name == "write_records":
+            names += [model for model in self._models_of_projects(about) if model not in names]
         concerned: list[str | None] = [*names] or [None]
         for model in concerned:
             self._require(self._action(name, method, model, given.arguments), model, name)
@@ -364,9 +368,18 @@ class GuardedStore:
 
     def _signed(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """The record in the name of the sign-in."""
+        if record.get("kind") in ANSWERS:
+            return {**record, "annotator": self._person.name}
         named = "author" in KINDS[str(record["kind"])].fields if record.get("kind") in KINDS else False
         automatic = record.get("author") == AUTOMATIC_AUTHOR
         return {**record, "author": self._person.name} if named and not automatic else dict(record)
+
+    def _models_of_projects(self, records: Iterable[Mapping[str, object]]) -> list[str]:
+        """The models whose labelling projects some records are about."""
+        projects = {record.get("project") for record in records} - {None}
+        if not projects:
+            return []
+        return [model.name for model in self._store.catalog().models if projects & {*(model.settings.projects or (model.name,))}]
 
     def _recorded(self, name: str, models: Sequence[str], about: Any, work: Callable[[], Any]) -> Any:
         """Do a change and log it; what fails is not logged as done."""

@@ -10,7 +10,9 @@ import numpy as np
 
 from observability.stats.arrays import Array, Bools, Floats, Integers
 
-MOST_STEPS, TOLERANCE = 100, 1e-5
+MOST_STEPS, TOLERANCE = 50, 1e-5
+USUALLY_RIGHT = 0.7
+"""Accuracy that an annotator is taken to have before labels tell, where smoothing is asked for."""
 SMALLEST = 1e-10
 """Smallest probability of Dawid and Skene's model."""
 LEAST_WEIGHT = 1e-6
@@ -103,7 +105,9 @@ def dawid_skene(votes: Votes, smoothing: float = 0.0, steps: int = MOST_STEPS, t
     votes : Votes
         Labels.
     smoothing : float
-        Pseudo-labels that each annotator gives as the average annotator does, for each class. With few labels 0 fits them too well.
+        Pseudo-labels that each annotator gives as the average annotator does, for each class; ten times as many say that the average
+        annotator is right with probability USUALLY_RIGHT, and one for each class is added to the prior. With few labels 0 fits them too
+        well.
     steps : int
         Most steps.
     tolerance : float
@@ -116,7 +120,7 @@ def dawid_skene(votes: Votes, smoothing: float = 0.0, steps: int = MOST_STEPS, t
     counts = votes.counts
     labels = counts.sum(axis=1, keepdims=True)
     posterior = np.divide(counts, labels, out=np.full_like(counts, 1 / votes.classes), where=labels > 0)
-    prior, confusion = posterior.mean(axis=0), _confusion(votes, posterior, smoothing)
+    prior, confusion = _prior(posterior, smoothing), _confusion(votes, posterior, smoothing)
     likelihood = -np.inf
     for _ in range(steps):
         logs = np.log(np.maximum(prior, SMALLEST)) + _sums_by_item(votes, np.log(confusion)[votes.annotator, :, votes.label])
@@ -124,7 +128,7 @@ def dawid_skene(votes: Votes, smoothing: float = 0.0, steps: int = MOST_STEPS, t
         weights = np.exp(logs - top)
         total = weights.sum(axis=1, keepdims=True)
         posterior = weights / total
-        prior, confusion = posterior.mean(axis=0), _confusion(votes, posterior, smoothing)
+        prior, confusion = _prior(posterior, smoothing), _confusion(votes, posterior, smoothing)
         reached = float((top + np.log(total)).sum()) / max(len(votes.item), 1)
         if reached - likelihood < tolerance:
             break
@@ -137,6 +141,12 @@ def _sums_by_item(votes: Votes, rows: Floats) -> Floats:
     return np.column_stack([np.bincount(votes.item, column, votes.items) for column in rows.T])
 
 
+def _prior(posterior: Floats, smoothing: float) -> Floats:
+    """Share of each true class."""
+    held = posterior.sum(axis=0) + smoothing
+    return np.asarray(held / held.sum(), np.float64)
+
+
 def _confusion(votes: Votes, posterior: Floats, smoothing: float) -> Floats:
     """Annotators × true class × label: the share of each label."""
     size = votes.annotators * votes.classes
@@ -144,7 +154,9 @@ def _confusion(votes: Votes, posterior: Floats, smoothing: float) -> Floats:
     held = np.stack([np.bincount(place, posterior[votes.item, each], size) for each in range(votes.classes)])
     found = held.reshape(votes.classes, votes.annotators, votes.classes).transpose(1, 0, 2)
     if smoothing:
-        pooled = found.sum(axis=0) + 1 / votes.classes
+        usual = np.full((votes.classes, votes.classes), (1 - USUALLY_RIGHT) / max(votes.classes - 1, 1))
+        np.fill_diagonal(usual, USUALLY_RIGHT)
+        pooled = found.sum(axis=0) + 10 * smoothing * usual
         found = found + smoothing * pooled / pooled.sum(axis=1, keepdims=True)
     found = np.maximum(found, SMALLEST)
     return np.asarray(found / found.sum(axis=2, keepdims=True), np.float64)

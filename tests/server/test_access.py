@@ -217,6 +217,18 @@ def test_records_carry_the_name_of_the_sign_in(store: Database) -> None:
     assert logged[0]["prediction"] == "loan-1"
 
 
+def test_an_answer_is_that_of_the_sign_in_and_a_project_is_as_visible_as_its_model(store: Database) -> None:
+    """ONE may work on loan alone: a label given in another's name is theirs, and the project of the hidden model does not exist for them."""
+    answer = {"kind": "annotation", "project": "loan", "item": "loan-1", "annotator": "somebody else", "label": "x"}
+    with pytest.raises(NotFoundError):
+        guarded_store(store, ONE).write_records([answer | {"project": "price"}])
+    with pytest.raises(ForbiddenError, match="analyst"):
+        guarded_store(store, Person("vic", "viewer")).write_records([answer])
+    guarded_store(store, ONE).write_records([answer, {**answer, "kind": "skip", "item": "loan-2", "reason": "unclear"}])
+    found = [store.ask(Records(kind, ever=True), Window("", EPOCH, datetime.now(UTC))) for kind in ("annotation", "skip")]
+    assert [set(each["annotator"]) - {"a"} for each in found] == [{"ann"}, {"ann"}]
+
+
 def test_an_analyst_changes_rules_and_an_administrator_the_other_settings(store: Database) -> None:
     from dataclasses import replace
 

@@ -116,3 +116,9 @@ def test_the_kappas_are_those_of_statsmodels() -> None:
     assert np.isnan(cohen_kappa(np.zeros((2, 2)))) and np.isnan(fleiss_kappa_of_counts(np.array([[2.0, 0.0]] * 3)))
     with pytest.raises(ValueError, match="equally many"):
         fleiss_kappa_of_counts(np.array([[2.0, 0.0], [1.0, 0.0]]))
+
+
+def test_a_single_label_leaves_doubt_where_smoothing_is_asked_for() -> None:
+    one = Votes(np.array([0]), np.array([0]), np.array([1]), 1, 1, 2)
+    assert dawid_skene(one).posterior[0, 1] > 0.999
+    assert 0.6 < dawid_skene(one, smoothing=1.0).posterior[0, 1] < 0.95

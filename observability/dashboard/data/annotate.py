@@ -1,0 +1,366 @@
+"""The page on which a person labels items of a project, one after the other."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from observability.core import formatting
+from observability.core.catalog import Model
+from observability.core.questions import Records, Sample
+from observability.core.window import EPOCH, Window
+from observability.dashboard import choice_box, empty_states, links, load, person_name
+from observability.dashboard.case import load_case
+from observability.dashboard.case.inputs import input_value_words
+from observability.dashboard.scope import Scope
+from observability.dashboard.state_cache import cached_by_state
+from observability.dashboard.table import column, draw_table, number_columns, table_row
+from observability.dashboard.widgets import NOT_SAVED, csv_button, plain_caption, plain_paragraph, save_records
+from observability.investigation import labelling_board, logged_content
+from observability.investigation.find_prediction import of_model
+from observability.investigation.label_types import class_words
+from observability.investigation.labelling_board import ANNOTATION_FIELDS, SKIP_REASONS, LabellingBoard, LabellingTask
+from observability.investigation.logged_prediction import Row
+from observability.investigation.sampled_rows import probability_columns
+from observability.metrics.assignments import ASSIGNMENT_FIELDS
+from observability.metrics.crowd_quality import SETTLING_RULE
+from observability.metrics.labelling_work import ACTIVELAB, LOAD_STEP, POLICIES, appoint_annotators
+
+MOST_RECORDS, MOST_ITEMS, MOST_SHOWN, MOST_CHARACTERS, MOST_INPUTS = 250_000, 2_000, 20, 5_000, 60
+POLICY_WORDS = {
+    "ActiveLab": "Most to learn (ActiveLab)",
+    "margin": "Closest between two classes (margin)",
+    "random": "Random",
+}
+QUEUE_COLUMNS = (
+    column("item", "Item", strong=True),
+    column("reason", "Reason", wide=True),
+    *number_columns(labels="Labels", score="Score"),
+)
+SKIP_COLUMNS = (
+    column("item", "Item", strong=True),
+    column("annotator", "Annotator"),
+    column("reason", "Reason", wide=True),
+    column("at", "When (UTC)", short=True),
+)
+INPUT_COLUMNS = (column("name", "Input", strong=True), column("value", "Value"))
+SKIPPED = ("item", "annotator", "at", "reason")
+
+
+def project_models() -> dict[str, Model | None]:
+    """Labelling projects with their models: those of records, those that settings name, and that of each classifier that names none."""
+    always = Window("", EPOCH, load.page_clock())
+    found: dict[str, Model | None] = {}
+    for kind in ("annotation", "assignment"):
+        rows = load.ask_store(Records(kind, ("project",), ever=True, rows=MOST_RECORDS), always)
+        found |= dict.fromkeys(sorted(set(rows["project"].astype(str))))
+    for model in load.catalog().models:
+        if model.classes:
+            found |= dict.fromkeys(model.settings.projects or (model.name,), model)
+    return found
+
+
+def chosen_labelling_project(models: dict[str, Model | None], scope: Scope) -> str:
+    """The project in the address, else that of the scope's model, else the first with a model; stops where there is none."""
+    if not models:
+        empty_states.stop_with_empty_state(
+            "There is nothing to label yet.", "Register a classifier, or log records of kind annotation.", "add_model"
+        )
+    names = sorted(models)
+    missing = "The link names the project {}, which has no records and no model."
+    own = next((name for name in names if (model := models[name]) is not None and model.name == scope.model), None)
+    first = own or next((name for name in names if models[name] is not None), names[0])
+    return choice_box.address_selectbox("project", "Project", names, placeholder=first, missing=missing, width=420) or first
+
+
+def policy_box() -> str:
+    """The order of the queue."""
+    missing = "The link names the order {}, which is none of them."
+    words = POLICY_WORDS.__getitem__
+    return (
+        choice_box.address_selectbox(
+            "order", "Order of the queue", POLICIES, words=words, placeholder=words(ACTIVELAB), missing=missing, width=320
+        )
+        or ACTIVELAB
+    )
+
+
+@cached_by_state(4)
+def board_of(project: str, model_name: str | None, window: Window | None, policy: str) -> LabellingBoard:
+    """The state of a project; its items are a sample of the window's predictions, and what was annotated or assigned ever."""
+    model = load.catalog().model(model_name) if model_name else None
+    always, only = Window("", EPOCH, load.page_clock()), (("project", project),)
+
+    def records(kind: str, fields: tuple[str, ...]) -> pd.DataFrame:
+        return load.ask_store(Records(kind, fields, ever=True, rows=MOST_RECORDS, only=only), always)
+
+    sample = None
+    if model is not None and window is not None:
+        columns = probability_columns(model) or ("score",)
+        sample = load.ask_store(Sample("predictions", ("id", *columns), MOST_ITEMS), window)
+    requests = load_case.relabel_requests(model.name) if model is not None else ()
+    fields = tuple(name for name in ASSIGNMENT_FIELDS if name != "project")
+    return labelling_board.labelling_board(
+        project,
+        model,
+        records("annotation", ANNOTATION_FIELDS),
+        records("assignment", fields),
+        records("skip", SKIPPED),
+        sample,
+        requests,
+        policy,
+    )
+
+
+def board_summary(board: LabellingBoard) -> None:
+    """How much waits, how much is settled, and the rule."""
+    settled = int(board.crowd.settled.sum()) if board.crowd else 0
+    asked = f", {formatting.plural(len(board.requests), 'request')} of cases first" if board.requests else ""
+    st.markdown(
+        f"**{formatting.plural(len(board.queue), 'item')}** {'waits' if len(board.queue) == 1 else 'wait'}{asked}; "
+        f"{formatting.plural(settled, 'item')} settled."
+    )
+    target = (
+        "its label is written as a `label` of the prediction" if board.model else "no model is named by this project, so no `label` follows"
+    )
+    st.caption(f"An item is {SETTLING_RULE}; then {target}. Nobody sees the labels of others before their own.")
+
+
+def annotation_desk(board: LabellingBoard, scope: Scope) -> None:
+    """The item that the person should label, and the buttons to answer."""
+    if len(board.classes) < 2:
+        empty_states.empty_state("The classes of this project are not known.", "A model's classes or two logged labels name them.")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        who = person_name.person_name_box("annotate-person")
+        helped = st.toggle("Show suggestions", key="suggestions", help="Off: you answer blind. On: every fifth item stays blind.")
+        guideline = st.text_input("Guideline version", board.guideline or "", key="annotate-guideline", width=180).strip() or None
+    if not who:
+        st.info(person_name.missing_words(["label"]), icon=":material/person:")
+        return
+    task = _task(board, who)
+    if task is None:
+        empty_states.empty_state(
+            "Nothing is left for you.",
+            "You have labelled or skipped every waiting item of these dates. Choose other dates or another project.",
+        )
+        return
+    began = _begun(board.project, task.item, who)
+    row = of_model(load.store(), board.model, task.item, None) if board.model is not None else None
+    suggestion = None
+    if helped and labelling_board.shows_suggestion(task.item, task.asked):
+        suggestion = labelling_board.suggestion_of(board, task.item)
+    with st.container(border=True, key="annotate-card"):
+        _item_card(task, row, board, suggestion, scope)
+        _answer_buttons(board, task, who, began, suggestion, guideline, row)
+    _session_note(board, who)
+
+
+def _task(board: LabellingBoard, who: str) -> LabellingTask | None:
+    """The item that the address names, else the next one for the person."""
+    named = st.query_params.get("item")
+    if not named:
+        return labelling_board.next_task(board, who)
+    known = named in board.waiting or named in board.probabilities or (board.crowd is not None and named in board.crowd.place)
+    if known or (board.model is not None and of_model(load.store(), board.model, named, None) is not None):
+        urgent = board.waiting.get(named)
+        why = urgent.reason if urgent else "It was opened by its id."
+        given = any((who, named) == each[:2] for each in board.given)
+        return LabellingTask(named, why, "Chosen by hand.", None, "by hand", given, named in board.requests)
+    choice_box.link_warning(f"The link names the item {named}, which is neither in {board.project} nor a prediction of its model.")
+    return labelling_board.next_task(board, who)
+
+
+def _begun(project: str, item: str, who: str) -> datetime:
+    """When the item was first shown to the person in this session."""
+    held: dict[str, Any] = st.session_state.setdefault("annotate-began", {})
+    if held.get("key") != (project, item, who):
+        held.clear()
+        held.update(key=(project, item, who), at=datetime.now(UTC))
+    at: datetime = held["at"]
+    return at
+
+
+def _item_card(task: LabellingTask, row: Row | None, board: LabellingBoard, suggestion: tuple[str, float] | None, scope: Scope) -> None:
+    """What the item is, why it is asked, and the suggestion."""
+    plain_caption(f"{task.item} · {task.why_item} · Why you: {task.why_person}")
+    if row is None:
+        st.info(
+            "The content of this item is not in the store: no prediction has its id. Label it where you see it.", icon=":material/info:"
+        )
+    else:
+        _item_content(row)
+    if suggestion is not None:
+        words = class_words(board.model, suggestion[0]) if board.model else suggestion[0]
+        st.markdown(
+            f":material/lightbulb: Suggested: **{formatting.escape_markdown(words)}** ({formatting.format_share(suggestion[1])} sure)"
+        )
+
+
+def _item_content(row: Row) -> None:
+    """The texts, images and inputs of a prediction, without score and label."""
+    texts, images = logged_content.logged_texts(row), logged_content.logged_images(row)
+    for text in texts:
+        shown = formatting.escape_direction_marks(text.text[:MOST_CHARACTERS])
+        st.container(border=False, key=f"annotate-text-{text.name}").markdown(f"#### {formatting.escape_markdown(shown)}")
+        if len(text.text) > MOST_CHARACTERS:
+            plain_caption(f"The first {MOST_CHARACTERS:,} of {len(text.text):,} characters.")
+    folders = logged_content.image_folders(load.store().home)
+    for image in images:
+        content, reason = logged_content.image_bytes(image, folders)
+        if content is not None:
+            st.image(content, caption=formatting.escape_markdown(image.name), width=480)
+        else:
+            plain_caption(f"Image in {image.name}: {reason}")
+    lines = [table_row(name=name, value=input_value_words(value)) for name, value in list(row.features.items())[:MOST_INPUTS]]
+    if texts or images:
+        with st.expander(formatting.plural(len(row.features), "input"), icon=":material/table_rows:"):
+            draw_table("annotate-inputs", "Inputs of the item", INPUT_COLUMNS, lines, compact=True)
+    else:
+        draw_table("annotate-inputs", "Inputs of the item", INPUT_COLUMNS, lines, compact=True)
+
+
+def _answer_buttons(
+    board: LabellingBoard,
+    task: LabellingTask,
+    who: str,
+    began: datetime,
+    suggestion: tuple[str, float] | None,
+    guideline: str | None,
+    row: Row | None,
+) -> None:
+    """A button for each class, with the keys 1 to 9, and one to skip."""
+    with st.container(horizontal=True, key="annotate-classes"):
+        for place, name in enumerate(board.classes):
+            words = formatting.escape_markdown(class_words(board.model, name) if board.model else name)
+            if st.button(words, key=f"annotate-class-{place}", shortcut=str(place + 1) if place < 9 else None):
+                records = labelling_board.answer_records(
+                    board,
+                    task,
+                    who,
+                    name,
+                    began=began,
+                    at=datetime.now(UTC),
+                    suggestion=suggestion,
+                    guideline=guideline,
+                    labels_model=row is not None,
+                )
+                _save_answer(records, task, name)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        reason = st.selectbox("Reason to skip", SKIP_REASONS, None, placeholder="Choose or type", accept_new_options=True, width=280)
+        if st.button("Skip", icon=":material/skip_next:", key="annotate-skip", shortcut="0"):
+            if not reason:
+                st.error("Choose a reason to skip, or type one.", icon=":material/error:")
+            else:
+                records = labelling_board.skip_records(board, task, who, str(reason)[:500], began=began, at=datetime.now(UTC))
+                _save_answer(records, task, None)
+
+
+def _save_answer(records: Sequence[dict[str, Any]], task: LabellingTask, label: str | None) -> None:
+    """Write the records, and go on with the next item."""
+    if not save_records(records, NOT_SAVED):
+        return
+    settled = next((record for record in records if record["kind"] == "label"), None)
+    st.session_state["annotate-last"] = (task.item, label, settled["value"] if settled else None)
+    st.session_state.pop("annotate-began", None)
+    st.query_params.pop("item", None)
+    st.rerun()
+
+
+def _session_note(board: LabellingBoard, who: str) -> None:
+    """The last answer of this session, with a way back to it, and how many the person has given today."""
+    last = st.session_state.get("annotate-last")
+    mine = board.answers[(board.answers["annotator"].astype(str) == who)]
+    today = int((mine["at"] >= pd.Timestamp(datetime.now(UTC).date())).sum())
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{formatting.plural(today, 'label')} by you today.", width="content")
+        if last is None:
+            return
+        item, label, settled = last
+        words = f"{item}: {label}" if label is not None else f"{item}: skipped"
+        plain_caption(f"Last: {words}{f'; settled as {settled}' if settled is not None else ''}.")
+        if st.button("Answer it again", icon=":material/undo:", type="tertiary", key="annotate-back"):
+            st.query_params["item"] = item
+            st.rerun()
+
+
+def queue_table(board: LabellingBoard, scope: Scope) -> None:
+    """The first items of the queue and why they wait."""
+    st.header("Queue", anchor=False)
+    rows = [
+        table_row(
+            item=links.link_cell(each.item, "annotate", scope, project=board.project, item=each.item),
+            reason=each.reason,
+            labels=f"{each.labels:,}",
+            score="" if each.asked else formatting.format_number(each.score),
+        )
+        for each in board.queue[:MOST_SHOWN]
+    ]
+    if not rows:
+        plain_paragraph("Nothing waits in these dates.")
+        return
+    draw_table("annotate-queue", "Items that wait for a label", QUEUE_COLUMNS, rows, compact=True)
+    plain_caption("The lower the score, the more a label is expected to tell. Requests of cases come first.")
+    csv_button(
+        "queue",
+        lambda: pd.DataFrame([[q.item, q.reason, q.labels, q.score] for q in board.queue], columns=["item", "reason", "labels", "score"]),
+    )
+
+
+def assignment_form(board: LabellingBoard) -> None:
+    """Give the next items to people by skill and load."""
+    st.header("Assign work", anchor=False)
+    open_work = ", ".join(f"{who} {n}" for who, n in sorted(board.load.items())) or "none"
+    plain_paragraph(
+        f"Each item goes to the annotator who is most often right on items like it, among those whose open work is at most {LOAD_STEP} "
+        f"items above the least. Open assignments: {open_work}."
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        people = st.multiselect("Annotators", board.people, accept_new_options=True, key="annotate-people", width=420)
+        n = st.number_input("Items", 1, 500, 20, key="annotate-items", width=120)
+        pressed = st.button("Assign", icon=":material/assignment_ind:", key="annotate-assign")
+    if not pressed:
+        return
+    if not people:
+        st.error("Choose the annotators first.", icon=":material/error:")
+        return
+    taken = {*board.taken, *((item, who) for who, item, *_ in board.given)}
+    found = appoint_annotators(board.queue[: int(n)], list(people), board.crowd, board.load, taken)
+    if not found:
+        st.info("These annotators have had all of these items.", icon=":material/info:")
+        return
+    reasons = {each.item: each.reason for each in board.queue[: int(n)]}
+    records = [
+        {
+            "kind": "assignment",
+            "project": board.project,
+            "item": each.item,
+            "annotator": each.annotator,
+            "policy": f"{board.policy}, by skill",
+            "reason": f"{reasons[each.item]} {each.reason}",
+            "score": each.score,
+        }
+        for each in found
+    ]
+    if save_records(records, NOT_SAVED):
+        st.toast(f"{formatting.plural(len(records), 'assignment')} written.", icon=":material/check_circle:")
+        st.rerun()
+
+
+def skipped_table(board: LabellingBoard) -> None:
+    """The items that were skipped, newest first; nothing where none was."""
+    question = Records("skip", SKIPPED, ever=True, only=(("project", board.project),))
+    rows = load.ask_store(question, Window("", EPOCH, load.page_clock())).sort_values("at", ascending=False, kind="stable")
+    if rows.empty:
+        return
+    st.header("Skipped", anchor=False)
+    lines = [
+        table_row(
+            item=str(each["item"]), annotator=str(each["annotator"]), reason=str(each["reason"]), at=formatting.format_minute(each["at"])
+        )
+        for each in rows.head(MOST_SHOWN).to_dict("records")
+    ]
+    draw_table("annotate-skipped", "Skipped items and why", SKIP_COLUMNS, lines, compact=True)
+    csv_button("skipped", rows)

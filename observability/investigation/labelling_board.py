@@ -1,0 +1,294 @@
+"""The work of one labelling project: its queue, whose turn an item is, and the records that a person's answer becomes.
+
+Items are predictions of the project's model, and whatever was annotated or assigned before. Requests of cases to relabel come first and
+count only labels that were given since. Nobody sees the labels of others.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import numpy as np
+
+from observability.core.catalog import Model
+from observability.core.time import naive_utc
+from observability.investigation.label_evidence import class_probabilities
+from observability.investigation.relabel_queue import Wanted
+from observability.metrics.crowd_quality import Crowd, crowd_of, newest_answers, settled_items, suggested_probabilities
+from observability.metrics.labelling_work import QueueItem, annotator_skill, label_work_queue
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+BLIND_EVERY = 5
+"""Where suggestions are shown, every so manieth item shows none, so that anchoring can be measured."""
+SKIP_REASONS = (
+    "No class fits",
+    "Several classes fit",
+    "Not enough context",
+    "I do not understand it",
+    "Damaged or empty",
+    "Should not be labelled",
+)
+ANNOTATION_FIELDS = ("item", "annotator", "at", "label", "gold", "suggestion", "suggestion_confidence", "guideline")
+
+
+@dataclass(frozen=True)
+class LabellingTask:
+    """An item for one person. why_item, why_person: reasons in words. assigned: somebody had assigned it before."""
+
+    item: str
+    why_item: str
+    why_person: str
+    score: float | None
+    policy: str
+    assigned: bool
+    asked: bool
+
+
+@dataclass(frozen=True)
+class LabellingBoard:
+    """The state of a project. answers: newest label of each annotator and item. counted: those that count towards settling.
+
+    probabilities: of items, by the model. requests: open requests by item. gold: known answers by item. guideline: the newest in use.
+    given: open assignments (annotator, item, reason, score, policy), oldest first. taken: pairs that were labelled or skipped.
+    """
+
+    project: str
+    model: Model | None
+    classes: tuple[str, ...]
+    answers: "DataFrame"
+    crowd: Crowd | None
+    policy: str
+    probabilities: Mapping[str, tuple[float, ...]]
+    requests: Mapping[str, Wanted]
+    gold: Mapping[str, str]
+    guideline: str | None
+    given: tuple[tuple[str, str, str | None, float | None, str | None], ...]
+    taken: frozenset[tuple[str, str]]
+
+    @cached_property
+    def queue(self) -> list[QueueItem]:
+        """Items that wait for a label, most urgent first."""
+        asked = {item: request.note for item, request in self.requests.items()}
+        return label_work_queue(self.crowd, self.classes, self.probabilities, asked, self.policy)
+
+    @cached_property
+    def waiting(self) -> dict[str, QueueItem]:
+        """The queue by item."""
+        return {each.item: each for each in self.queue}
+
+    @property
+    def load(self) -> Counter[str]:
+        """Open assignments of each annotator."""
+        return Counter(who for who, *_ in self.given)
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Everybody who has labelled or has open work."""
+        return tuple(sorted({*self.answers["annotator"].astype(str), *self.load}))
+
+
+def labelling_board(
+    project: str,
+    model: Model | None,
+    annotated: "DataFrame",
+    assigned: "DataFrame",
+    skipped: "DataFrame",
+    sample: "DataFrame | None",
+    requests: Iterable[Wanted],
+    policy: str,
+) -> LabellingBoard:
+    """The state of a project from its records.
+
+    Parameters
+    ----------
+    project : str
+        Name.
+    model : Model | None
+        The model whose predictions are the items.
+    annotated, assigned, skipped : DataFrame
+        Records of the project of kinds `annotation`, `assignment` and `skip`.
+    sample : DataFrame | None
+        Predictions that may be labelled: `id` and the columns of `class_probabilities`.
+    requests : Iterable[Wanted]
+        Open requests to relabel.
+    policy : str
+        How the queue is ordered (metrics/labelling_work.py).
+    """
+    answers = newest_answers(annotated)
+    own = model.classes if model is not None else ()
+    classes = tuple(dict.fromkeys((*own, *sorted(set(answers["label"])))))
+    known: dict[str, tuple[float, ...]] = {}
+    if own and sample is not None and len(sample):
+        chances = class_probabilities(sample, model) if model is not None else np.empty((0, 0))
+        extra = (0.0,) * (len(classes) - len(own))
+        known = {str(item): (*map(float, row), *extra) for item, row in zip(sample["id"], chances, strict=True) if np.isfinite(row).all()}
+    suggested = {item: tuple(row) for item, row in suggested_probabilities(answers, classes).items()}
+    wanted = {request.prediction: request for request in requests if request.state == "open"}
+    crowd = crowd_of(answers, classes, {**suggested, **known})
+    done = {(str(item), str(who)) for item, who in (*_pairs(answers), *_pairs(skipped))}
+    newest = {(str(item), str(who)): at for item, who, at in _timed_pairs(answers)}
+    done -= {pair for pair, at in newest.items() if pair[0] in wanted and at < naive_utc(wanted[pair[0]].since)}
+    unlabelled = known | {str(item): known.get(str(item), ()) for item in assigned["item"].astype(str)}
+    unlabelled |= {item: known.get(item, ()) for item in skipped["item"].astype(str)}
+    gold = annotated[annotated["gold"].notna()]
+    guidelines = annotated[annotated["guideline"].notna()].sort_values("at", kind="stable")["guideline"]
+    given = _open_assignments(assigned, done)
+    return LabellingBoard(
+        project,
+        model,
+        classes,
+        answers,
+        crowd,
+        policy,
+        unlabelled,
+        wanted,
+        dict(zip(gold["item"].astype(str), gold["gold"].map(str), strict=True)),
+        str(guidelines.iloc[-1]) if len(guidelines) else None,
+        given,
+        frozenset(done),
+    )
+
+
+def _pairs(frame: "DataFrame") -> Iterable[tuple[Any, Any]]:
+    """(item, annotator) of each row."""
+    return zip(frame["item"], frame["annotator"], strict=True)
+
+
+def _timed_pairs(frame: "DataFrame") -> Iterable[tuple[Any, Any, Any]]:
+    """(item, annotator, at) of each row."""
+    return zip(frame["item"], frame["annotator"], frame["at"], strict=True)
+
+
+def _open_assignments(
+    assigned: "DataFrame", done: Iterable[tuple[str, str]]
+) -> tuple[tuple[str, str, str | None, float | None, str | None], ...]:
+    """The newest assignment of each pair that was neither labelled nor skipped, oldest first."""
+    finished, found = set(done), {}
+    for row in assigned.sort_values("at", kind="stable").to_dict("records"):
+        pair = (str(row["item"]), str(row["annotator"]))
+        if pair not in finished:
+            score = row.get("score")
+            number = float(score) if score is not None and score == score else None
+            found[pair] = (pair[1], pair[0], row.get("reason") or None, number, row.get("policy") or None)
+    return tuple(found.values())
+
+
+def next_task(board: LabellingBoard, who: str) -> LabellingTask | None:
+    """The item that a person should label now: an open assignment that is not settled, else the most urgent item of the queue.
+
+    None where nothing is left for this person.
+    """
+    for annotator, item, reason, score, policy in board.given:
+        if annotator == who and (item in board.waiting or item not in (board.crowd.place if board.crowd else {})):
+            urgent = board.waiting.get(item)
+            why = urgent.reason if urgent else "It was assigned."
+            return LabellingTask(item, why, reason or "Assigned to you.", score, policy or "assigned", True, item in board.requests)
+    for each in board.queue:
+        if (each.item, who) not in board.taken:
+            _, words = annotator_skill(board.crowd, who, each.chances)
+            why = f"{words}; next in the queue and not labelled by you."
+            return LabellingTask(each.item, each.reason, why, None if each.asked else each.score, board.policy, False, each.asked)
+    return None
+
+
+def shows_suggestion(item: str, asked: bool) -> bool:
+    """Whether an item shows its suggestion where suggestions are on: requests of cases never do, nor does every fifth of the others."""
+    return not asked and crc32(item.encode()) % BLIND_EVERY != 0
+
+
+def suggestion_of(board: LabellingBoard, item: str) -> tuple[str, float] | None:
+    """The model's class of an item and its probability; None where unknown."""
+    chances = board.probabilities.get(item, ())
+    if not chances and board.crowd is not None and board.crowd.probabilities is not None and item in board.crowd.place:
+        chances = tuple(board.crowd.probabilities[board.crowd.place[item]].tolist())
+    if len(chances) != len(board.classes) or not chances:
+        return None
+    best = int(np.argmax(chances))
+    return board.classes[best], float(chances[best])
+
+
+def answer_records(
+    board: LabellingBoard,
+    task: LabellingTask,
+    who: str,
+    label: str,
+    *,
+    began: datetime,
+    at: datetime,
+    suggestion: tuple[str, float] | None,
+    guideline: str | None,
+    labels_model: bool,
+) -> list[dict[str, Any]]:
+    """The records of an answer: an `annotation`, its `assignment` where there was none, and a `label` where the answer settles the item.
+
+    Parameters
+    ----------
+    board, task, who, label
+        The project, the item, the person and the class that they chose.
+    began, at : datetime
+        When the item was shown, and when it was answered.
+    suggestion : tuple[str, float] | None
+        The suggestion and confidence that the person saw.
+    guideline : str | None
+        Version of the guideline.
+    labels_model : bool
+        Whether the item is a prediction of the model, so that it can have a label.
+    """
+    own = {"project": board.project, "item": task.item, "annotator": who}
+    seconds = max((at - began).total_seconds(), 0.0)
+    answer = {"kind": "annotation", **own, "at": at, "label": label, "seconds": round(seconds, 1), "gold": board.gold.get(task.item)}
+    answer |= {"suggestion": suggestion[0], "suggestion_confidence": round(suggestion[1], 4)} if suggestion else {}
+    found = [*assignment_record(board, task, who, began), answer | {"guideline": guideline}]
+    settled = settled_label(board, task.item, who, label)
+    if labels_model and settled is not None and board.model is not None:
+        names = ", ".join(settled[1])
+        text = {"source": "human", "annotator": names, "guideline": guideline}
+        found.append({"kind": "label", "id": task.item, "at": at, "model": board.model.name, "value": settled[0], **text})
+    return [{name: value for name, value in each.items() if value is not None} for each in found]
+
+
+def skip_records(
+    board: LabellingBoard, task: LabellingTask, who: str, reason: str, *, began: datetime, at: datetime
+) -> list[dict[str, Any]]:
+    """The records of an item that a person passes over: a `skip`, and its `assignment` where there was none."""
+    skip = {"kind": "skip", "project": board.project, "item": task.item, "annotator": who, "at": at, "reason": reason}
+    return [*assignment_record(board, task, who, began), skip]
+
+
+def assignment_record(board: LabellingBoard, task: LabellingTask, who: str, at: datetime) -> list[dict[str, Any]]:
+    """The assignment of an item that a person took from the queue; empty where it was assigned before."""
+    if task.assigned:
+        return []
+    record = {"kind": "assignment", "project": board.project, "item": task.item, "annotator": who, "at": at, "policy": task.policy}
+    record |= {"reason": f"{task.why_item} {task.why_person}", "score": task.score}
+    return [{name: value for name, value in record.items() if value is not None}]
+
+
+def settled_label(board: LabellingBoard, item: str, who: str, label: str) -> tuple[str, tuple[str, ...]] | None:
+    """The label that an answer settles and who gave it; None where the item is not settled by it, or was with the same label before.
+
+    Of an item that a case asks to relabel only labels since the request count.
+    """
+    rows = board.answers[board.answers["item"].astype(str) == item]
+    if item in board.requests:
+        rows = rows[rows["at"] > naive_utc(board.requests[item].since)]
+    before = dict(zip(rows["annotator"].astype(str), rows["label"], strict=True))
+    old, new = _settled(before), _settled({**before, who: label})
+    if new is None or new == old:
+        return None
+    return new, tuple(sorted(name for name, value in {**before, who: label}.items() if value == new))
+
+
+def _settled(votes: Mapping[str, str]) -> str | None:
+    """The settled label of one item's votes; None where it is not settled."""
+    counted = Counter(votes.values())
+    names = sorted(counted)
+    if not names or not settled_items(np.array([[counted[name] for name in names]], float))[0]:
+        return None
+    return max(names, key=lambda name: counted[name])

@@ -1,0 +1,368 @@
+"""Which item is labelled next and why, who labels it and why, and what a policy would have brought.
+
+The queue is ordered by ActiveLab's score or by the margin between the two likeliest classes. An item goes to the most accurate annotator
+for its likely class among those with the least open work. Policies are replayed on labels that were given, against random order.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from observability.core.numerals import percent
+from observability.metrics.crowd_quality import SETTLED_BY, SMOOTHING, Crowd
+from observability.stats.arrays import Array, Floats, Integers
+from observability.stats.crowd_labels import Votes, active_learning_scores, dawid_skene, gain_of_another_label
+from observability.stats.interval import Interval
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+ACTIVELAB, MARGIN, RANDOM = "ActiveLab", "margin", "random"
+POLICIES = (ACTIVELAB, MARGIN, RANDOM)
+LOAD_STEP = 5
+"""Open items by which one annotator may be ahead of the least loaded before the next item goes to somebody else."""
+NEXT = 100
+"""Labels whose value is estimated."""
+FEWEST_REPLAYED = 50
+"""Items of two labels or more from which a policy is replayed."""
+REPLAYS = 200
+
+
+@dataclass(frozen=True)
+class QueueItem:
+    """An item that waits for a label. score: of the policy, lower is more urgent. reason: why this item. asked: a case asks for it.
+
+    chances: probabilities of the classes, as far as known. labels: those that count so far.
+    """
+
+    item: str
+    score: float
+    reason: str
+    asked: bool
+    chances: tuple[float, ...]
+    labels: int
+
+
+def label_work_queue(
+    crowd: Crowd | None,
+    classes: Sequence[str],
+    unlabelled: Mapping[str, Sequence[float]],
+    asked: Mapping[str, str],
+    policy: str = ACTIVELAB,
+) -> list[QueueItem]:
+    """Items that wait for a label: those that cases ask for first, then by the policy's score; settled items are left out.
+
+    Parameters
+    ----------
+    crowd : Crowd | None
+        Labels so far.
+    classes : Sequence[str]
+        Classes of the probabilities.
+    unlabelled : Mapping[str, Sequence[float]]
+        Items without a label and their probabilities; empty where unknown.
+    asked : Mapping[str, str]
+        Items that cases ask to relabel, with the words of the request.
+    policy : str
+        One of POLICIES.
+    """
+    found = [
+        QueueItem(item, -1.0, f"A case asks for it: {text}" if text else "A case asks for it.", True, (), 0) for item, text in asked.items()
+    ]
+    rest: list[QueueItem] = []
+    open_items = [item for item in unlabelled if item not in asked and (crowd is None or item not in crowd.place)]
+    chances = np.array([_chances(unlabelled[item], len(classes)) for item in open_items], float).reshape(-1, max(len(classes), 1))
+    labelled, new = _queue_scores(crowd, chances, policy)
+    for item, own, score in zip(open_items, chances, new, strict=True):
+        rest.append(QueueItem(item, float(score), _reason(own, 0, False), False, tuple(own.tolist()), 0))
+    if crowd is not None:
+        counts, settled = crowd.votes.counts, crowd.settled
+        for place in np.flatnonzero(~settled):
+            if crowd.items[place] not in asked:
+                own, n = crowd.posterior[place], int(counts[place].sum())
+                reason = _reason(own, n, bool((counts[place] > 0).sum() > 1))
+                rest.append(QueueItem(crowd.items[place], float(labelled[place]), reason, False, tuple(own.tolist()), n))
+    return [*found, *sorted(rest, key=lambda each: (each.score, each.item))]
+
+
+def _chances(given: Sequence[float], classes: int) -> Sequence[float]:
+    """Probabilities of one item, equal where unknown."""
+    return given if len(given) == classes else [1 / max(classes, 1)] * classes
+
+
+def _queue_scores(crowd: Crowd | None, chances: Floats, policy: str) -> tuple[Floats, Floats]:
+    """Scores of labelled and of unlabelled items: lower is more urgent."""
+    votes = crowd.votes if crowd else None
+    if policy == RANDOM:
+        rng = np.random.default_rng(0)
+        return rng.random(votes.items if votes else 0), rng.random(len(chances))
+    if policy == ACTIVELAB and crowd is not None and crowd.ranked is not None:
+        return active_learning_scores(crowd.votes, crowd.ranked, chances)
+    held = crowd.posterior if crowd is not None else np.empty((0, 2))
+    return _margins(held), _margins(chances)
+
+
+def _margins(chances: Floats) -> Floats:
+    """Difference of the two largest probabilities of each row."""
+    if chances.shape[1] < 2:
+        return np.zeros(len(chances))
+    ordered = np.sort(chances, axis=1)
+    return np.asarray(ordered[:, -1] - ordered[:, -2], np.float64)
+
+
+def _reason(chances: Array, labels: int, differ: bool) -> str:
+    """Why an item waits, without naming a class: its reader may still be asked for a label that does not depend on others."""
+    sure = f"the likeliest class has {percent(float(np.max(chances)))}" if len(chances) else "nothing is known of it"
+    given = "No label yet" if not labels else f"{labels} labels that differ" if differ else "1 label" if labels == 1 else f"{labels} labels"
+    return f"{given}; {sure}."
+
+
+@dataclass(frozen=True)
+class Appointment:
+    """An item given to an annotator. reason: why this person."""
+
+    item: str
+    annotator: str
+    reason: str
+    score: float
+
+
+def appoint_annotators(
+    queue: Sequence[QueueItem], people: Sequence[str], crowd: Crowd | None, load: Mapping[str, int], taken: Collection[tuple[str, str]]
+) -> list[Appointment]:
+    """Give each item to as many different people as it needs until its label may be settled.
+
+    Among the people who have not had the item and whose open work is at most LOAD_STEP items above the least, the one who is most often
+    right on its likely class gets it. New annotators count as the average.
+
+    Parameters
+    ----------
+    queue : Sequence[QueueItem]
+        Items, most urgent first.
+    people : Sequence[str]
+        Annotators who may get work.
+    crowd : Crowd | None
+        Labels so far.
+    load : Mapping[str, int]
+        Open items of each annotator.
+    taken : Collection[tuple[str, str]]
+        (item, annotator) pairs that were labelled, skipped or are assigned already.
+    """
+    held = {who: int(load.get(who, 0)) for who in people}
+    done = set(taken)
+    given: dict[str, int] = {}
+    for item, _ in done:
+        given[item] = given.get(item, 0) + 1
+    found = []
+    for each in queue:
+        waiting = max(given.get(each.item, 0) - each.labels, 0)
+        for _ in range(max(SETTLED_BY - each.labels, 1) - waiting):
+            free = [who for who in people if (each.item, who) not in done]
+            if not free:
+                break
+            least = min(held[who] for who in free)
+            near = [who for who in free if held[who] <= least + LOAD_STEP]
+            skill = {who: annotator_skill(crowd, who, each.chances) for who in near}
+            best = max(near, key=lambda who: (skill[who][0], -held[who], who))
+            reason = f"{skill[best][1]}; {held[best]} open."
+            found.append(Appointment(each.item, best, reason, each.score))
+            held[best] += 1
+            done.add((each.item, best))
+    return found
+
+
+def annotator_skill(crowd: Crowd | None, who: str, chances: Sequence[float]) -> tuple[float, str]:
+    """How often an annotator is right on an item with these chances of the classes (Dawid and Skene), and that in words."""
+    if crowd is None or who not in crowd.people:
+        usual = float(crowd.fitted.accuracy.mean()) if crowd is not None else 0.0
+        return usual, "New here, counted as the average"
+    confusion = crowd.fitted.confusion[crowd.people.index(who)]
+    held = np.asarray(chances if len(chances) == len(crowd.classes) else crowd.fitted.prior)
+    right = float((confusion.diagonal() * held).sum() / max(held.sum(), 1e-12))
+    return right, f"Right on {percent(right)} of items like this"
+
+
+@dataclass(frozen=True)
+class NextLabels:
+    """What the next labels would bring. n: labels, scored, random: expected wrong consensus labels corrected, in the queue's order and in
+    random order. wrong: expected wrong consensus labels now; items: items that count.
+    """
+
+    n: int
+    scored: float
+    random: float
+    wrong: float
+    items: int
+
+
+def next_labels_value(crowd: Crowd, n: int = NEXT) -> NextLabels:
+    """Expected number of consensus labels that the next `n` labels correct, one for an item, by the model of the labels so far (estimated).
+
+    An item whose next label cannot change its consensus gains nothing.
+    """
+    usual = crowd.fitted.confusion.mean(axis=0)
+    gains = np.sort(gain_of_another_label(crowd.fitted.posterior, usual))[::-1]
+    wrong = float((1 - crowd.fitted.posterior.max(axis=1)).sum())
+    taken = min(n, len(gains))
+    return NextLabels(taken, float(gains[:taken].sum()), float(gains.mean() * taken) if len(gains) else 0.0, wrong, len(gains))
+
+
+@dataclass(frozen=True)
+class PolicyReplay:
+    """Replay of second and third labels. curve: policy, share of the extra labels, errors (wrong labels left), low, high (of random order).
+
+    items: items replayed, extra: labels beyond the first; wrong: first labels that the reference contradicts; fixed: by policy, corrected
+    with half of the extra labels, less those made wrong. reference: what the truth is taken from.
+    """
+
+    curve: "DataFrame"
+    items: int
+    extra: int
+    wrong: int
+    fixed: Mapping[str, float]
+    reference: str
+
+
+def replay_policies(crowd: Crowd, answers: "DataFrame", truth: Mapping[str, str]) -> PolicyReplay | None:
+    """How many wrong first labels each policy would have corrected with how many of the later labels; None with too few items.
+
+    Each item begins with its first label. A policy chooses which items get their later labels; then their majority counts (a tie keeps the
+    first). Random order is the mean of REPLAYS orders, with the range of 95 % of them.
+
+    Parameters
+    ----------
+    crowd : Crowd
+        `crowd_of` the answers.
+    answers : DataFrame
+        Answers with `at`.
+    truth : Mapping[str, str]
+        By item, the known answer. Items without one are left out.
+    """
+    import pandas as pd
+
+    rows = answers.sort_values("at", kind="stable")
+    rows = rows[rows["item"].isin(truth.keys()) & rows["item"].isin(list(crowd.place))]
+    sizes = rows.groupby("item")["label"].transform("size")
+    rows = rows[sizes > 1]
+    first = rows.drop_duplicates("item").set_index("item")
+    n = len(first)
+    if n < FEWEST_REPLAYED:
+        return None
+    later = rows[rows.duplicated("item")].groupby("item").size().reindex(first.index).to_numpy(int)
+    counts = pd.crosstab(rows["item"], rows["label"]).reindex(first.index)
+    most = counts.max(axis=1)
+    clear = counts.eq(most, axis=0).sum(axis=1) == 1
+    after = np.where(clear, counts.idxmax(axis=1), first["label"])
+    known = np.array([truth[item] for item in first.index])
+    before_wrong, after_wrong = first["label"].to_numpy() != known, after != known
+    change = after_wrong.astype(int) - before_wrong.astype(int)
+    orders = {ACTIVELAB: _first_label_order(crowd, first), MARGIN: _margin_order(crowd, first)}
+    grid = np.linspace(0, 1, 21)
+    lines, fixed = [], {}
+    for name, order in orders.items():
+        if order is None:
+            continue
+        left = _errors_left(before_wrong.sum(), change, later, order, grid)
+        lines += [[name, share, value, np.nan, np.nan] for share, value in zip(grid, left, strict=True)]
+        fixed[name] = float(before_wrong.sum() - left[10])
+    rng = np.random.default_rng(0)
+    many = np.array([_errors_left(before_wrong.sum(), change, later, rng.permutation(n), grid) for _ in range(REPLAYS)])
+    low, high = np.quantile(many, [0.025, 0.975], axis=0)
+    lines += [[RANDOM, *each] for each in zip(grid, many.mean(axis=0), low, high, strict=True)]
+    fixed[RANDOM] = float(before_wrong.sum() - many.mean(axis=0)[10])
+    curve = pd.DataFrame(lines, columns=["policy", "share", "errors", "low", "high"])
+    return PolicyReplay(curve, n, int(later.sum()), int(before_wrong.sum()), fixed, "gold")
+
+
+def _first_label_votes(crowd: Crowd, first: "DataFrame") -> Votes:
+    """The first labels alone."""
+    number = {name: place for place, name in enumerate(crowd.classes)}
+    who = {name: place for place, name in enumerate(crowd.people)}
+    return Votes(
+        np.arange(len(first)),
+        np.array([who[name] for name in first["annotator"].astype(str)]),
+        np.array([number[name] for name in first["label"]]),
+        len(first),
+        len(crowd.people),
+        len(crowd.classes),
+    )
+
+
+def _first_label_order(crowd: Crowd, first: "DataFrame") -> Integers | None:
+    """Items by ActiveLab's score with their first label and the model, the annotators' weights being known; None without a model.
+
+    The weights come from all labels of the project, as they would in a project that runs for long.
+    """
+    if crowd.ranked is None or crowd.probabilities is None:
+        return None
+    votes, own = _first_label_votes(crowd, first), crowd.probabilities[[crowd.place[item] for item in first.index]]
+    weight = crowd.ranked.annotator_weight[votes.annotator]
+    hit = float(crowd.votes.counts.max(axis=1).sum() / max(len(crowd.votes.item), 1))
+    rows = np.full((votes.items, votes.classes), (1 - hit) / max(votes.classes - 1, 1))
+    rows[np.arange(votes.items), votes.label] = hit
+    posterior = (own * crowd.ranked.model_weight + rows * weight[:, None]) / (weight + crowd.ranked.model_weight)[:, None]
+    return np.asarray(posterior.max(axis=1).argsort(kind="stable"), np.int64)
+
+
+def _margin_order(crowd: Crowd, first: "DataFrame") -> Integers | None:
+    """Items by the model's margin; None without a model."""
+    if crowd.probabilities is None:
+        return None
+    own = crowd.probabilities[[crowd.place[item] for item in first.index]]
+    return np.asarray(_margins(own).argsort(kind="stable"), np.int64)
+
+
+def _errors_left(wrong: int, change: Array, later: Array, order: Array, grid: Floats) -> Floats:
+    """Wrong labels left after each share of the extra labels, spent in an order of the items."""
+    spent = np.concatenate([[0], np.cumsum(later[order])]) / max(later.sum(), 1)
+    left = wrong + np.concatenate([[0], np.cumsum(change[order])])
+    return np.asarray(left[np.searchsorted(spent, grid + 1e-9, side="right") - 1], np.float64)
+
+
+@dataclass(frozen=True)
+class SkillReplay:
+    """Accuracy of the label of the annotator chosen by skill, of a random one, and the difference, on `n` later items."""
+
+    skilled: float
+    random: float
+    difference: Interval
+    n: int
+
+
+def replay_assignment(answers: "DataFrame", truth: Mapping[str, str], classes: Sequence[str], seed: int = 0) -> SkillReplay | None:
+    """Whether giving items by skill would have been better than at random; None with too few items.
+
+    Skill is estimated from the first half of the labels by time. On items of the second half with a known answer and two labels or more,
+    the label of the most skilled of the annotators who really labelled it is compared with the mean of all of them.
+    """
+    rows = answers.sort_values("at", kind="stable").reset_index(drop=True)
+    begins = rows.groupby("item")["at"].transform("min")
+    middle = begins.sort_values().iloc[len(rows) // 2] if len(rows) else None
+    past, later = rows[begins < middle], rows[(begins >= middle) & rows["item"].isin(truth.keys())]
+    later = later[later.groupby("item")["label"].transform("size") > 1]
+    if past.empty or later["item"].nunique() < FEWEST_REPLAYED:
+        return None
+    item, items = past["item"].astype(str).factorize()
+    who, people = past["annotator"].astype(str).factorize()
+    number = {name: place for place, name in enumerate(classes)}
+    votes = Votes(
+        np.asarray(item, np.int64),
+        np.asarray(who, np.int64),
+        np.array([number[name] for name in past["label"]], np.int64),
+        len(items),
+        len(people),
+        len(classes),
+    )
+    fitted = dawid_skene(votes, SMOOTHING)
+    skill = dict(zip(people, fitted.accuracy, strict=True))
+    later = later.assign(skill=[skill.get(str(name), float(fitted.accuracy.mean())) for name in later["annotator"]])
+    later = later.assign(right=[label == truth[name] for label, name in zip(later["label"], later["item"], strict=True)])
+    best = (
+        later.sort_values(["skill", "annotator"], ascending=[False, True]).drop_duplicates("item").set_index("item")["right"].astype(float)
+    )
+    usual = later.groupby("item")["right"].mean().reindex(best.index)
+    gap = (best - usual).to_numpy(float)
+    draws = np.random.default_rng(seed).integers(0, len(gap), (1000, len(gap)))
+    low, high = np.quantile(gap[draws].mean(axis=1), [0.025, 0.975])
+    return SkillReplay(float(best.mean()), float(usual.mean()), Interval(float(gap.mean()), float(low), float(high), len(gap)), len(gap))

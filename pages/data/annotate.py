@@ -1,0 +1,23 @@
+"""Annotate :material/edit_note:
+Label the items of a project one after the other: texts, images and table rows, with the keys 1 to 9 and 0 to skip. The queue names why
+an item comes next and why it comes to you; requests of cases to relabel come first. Labels of others are never shown. Answers are records
+of kind annotation; once two people agree, the label of the prediction follows.
+"""
+
+from observability.dashboard import frame, load
+from observability.dashboard.data import annotate
+from observability.dashboard.data.records_summary import begin_records_page
+
+scope = begin_records_page("annotate")
+with frame.loading_skeleton(300):
+    models = frame.answer_or_stop(annotate.project_models)
+project = annotate.chosen_labelling_project(models, scope)
+policy = annotate.policy_box()
+model = models[project]
+window = load.window(scope, model.name) if model else None
+board = frame.answer_or_stop(lambda: annotate.board_of(project, model.name if model else None, window, policy))
+annotate.board_summary(board)
+annotate.annotation_desk(board, scope)
+annotate.queue_table(board, scope)
+annotate.assignment_form(board)
+annotate.skipped_table(board)

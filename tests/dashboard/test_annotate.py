@@ -1,0 +1,145 @@
+"""The page Annotate: a person labels with the buttons, two who agree settle, cases come first, and nobody sees another's label."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from observability.core.questions import Records
+from observability.core.window import EPOCH, Window
+from observability.dashboard import load
+from observability.server import process_lock
+from observability.store.db.database import Database
+from observability.store.opener import open_store
+from observability.store.types.registration import RegistrationRequest
+from tests.dashboard.conftest import land
+from tests.support.dashboard_pages import opened, tables, words
+
+END = datetime(2026, 5, 4, tzinfo=UTC)
+DATES = {"window": "Chosen dates", "from": "2026-05-01T00:00", "to": "2026-05-04T00:00"}
+
+
+@pytest.fixture
+def owned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """A binary model with forty predictions of two features, a text and an image, and a request to relabel one."""
+    rng = np.random.default_rng(1)
+    store = open_store(tmp_path / "home", threads=1)
+    frame = pd.DataFrame({"age": rng.normal(40, 9, 200), "score": rng.random(200), "label": np.where(rng.random(200) < 0.5, "good", "bad")})
+    frame.to_parquet(tmp_path / "reference.parquet")
+    store.register(
+        RegistrationRequest(
+            model="moods",
+            version="1",
+            task="binary",
+            reference=tmp_path / "reference.parquet",
+            label="label",
+            score=("score",),
+            positive="good",
+        )
+    )
+    (store.home / "images").mkdir()
+    Image.new("RGB", (8, 8), "red").save(store.home / "images" / "face.png")
+    base = {"kind": "prediction", "model": "moods", "version": "1"}
+    lines = [
+        base
+        | {
+            "id": f"m{i}",
+            "at": f"{END - timedelta(hours=60 - i):%Y-%m-%dT%H:%M:%SZ}",
+            "features": {"age": 30.0 + i},
+            "score": 0.5 + i / 100,
+            "text": f"text number {i} of the log",
+            "picture": "face.png",
+        }
+        for i in range(40)
+    ]
+    land(store, lines, tmp_path)
+    store.write_records(
+        [{"kind": "action", "action": "a1", "author": "ann", "do": "relabel", "model": "moods", "prediction": "m7", "text": "irony?"}]
+    )
+    monkeypatch.setattr(process_lock, "current_store", lambda: store)
+    monkeypatch.setattr(load, "page_clock", lambda: datetime.now(UTC) + timedelta(minutes=5))
+    yield store
+    store.close()
+
+
+def press(app, key: str):
+    (found,) = [each for each in app.get("button") if each.key == key]
+    found.click().run()
+    assert not app.exception, [each.message for each in app.exception]
+
+
+def named(name: str, **parameters: str):
+    app = opened("annotate", project="moods", model="moods", **DATES, **parameters)
+    (box,) = [each for each in app.text_input if each.key == "annotate-person-box"]
+    box.set_value(name).run()
+    return app
+
+
+def stored(store: Database, kind: str, model: str = "") -> list[dict]:
+    found = store.ask(Records(kind, ever=True), Window(model, EPOCH, datetime.now(UTC) + timedelta(hours=1))).to_dict("records")
+    return [each for each in found if not str(each.get("id")).startswith("reference/")]
+
+
+def test_two_blind_labels_settle_what_a_case_asked_for(owned: Database) -> None:
+    """The page asks for a name, shows text, image and reason; keys and buttons answer; the second equal label becomes the label."""
+    app = opened("annotate", project="moods", model="moods", **DATES)
+    assert "Enter your name to label." in str([each.value for each in app.info]) and "text number" not in words(app)
+    app = named("Kim")
+    page = words(app)
+    assert "text number 7 of the log" in page and "irony?" in page and "Suggested" not in page
+    press(app, "annotate-class-1")
+    assert "m7: good" in words(app) and "text number 7 of" not in words(app)
+    (first,) = stored(owned, "annotation")
+    assert (first["item"], first["annotator"], first["label"], first["suggestion"]) == ("m7", "Kim", "good", None) and first["seconds"] >= 0
+    (work,) = stored(owned, "assignment")
+    assert work["policy"] == "ActiveLab" and "A case asks for it" in work["reason"] and not stored(owned, "label", "moods")
+    other = named("Lee")
+    assert "text number 7 of the log" in words(other) and "good (1" not in words(other)
+    press(other, "annotate-class-1")
+    assert "settled as good" in words(other)
+    (label,) = stored(owned, "label", "moods")
+    assert (label["id"], label["value"], label["annotator"], label["source"]) == ("m7", "good", "Kim, Lee", "human")
+    assert "text number 7 of" not in words(named("Max")), "a settled request no longer waits"
+
+
+def test_the_closest_item_comes_next_suggestions_show_and_a_skip_needs_a_reason(owned: Database) -> None:
+    app = named("Kim", item="m3", suggestions="on")
+    assert "text number 3 of the log" in words(app) and "age" in tables(app)["Inputs of the item"]["rows"][0]["cells"]["name"]["t"]
+    press(app, "annotate-skip")
+    assert "Choose a reason to skip" in words(app) and not stored(owned, "skip")
+    next(each for each in app.selectbox if each.label == "Reason to skip").set_value("No class fits").run()
+    press(app, "annotate-skip")
+    (skip,) = stored(owned, "skip")
+    assert (skip["item"], skip["reason"]) == ("m3", "No class fits") and "m3" in str(tables(app)["Skipped items and why"])
+    queue = [each["cells"]["item"]["t"] for each in tables(app)["Items that wait for a label"]["rows"]]
+    assert queue[:3] == ["m7", "m0", "m1"]
+    app.toggle[0].set_value(True).run()
+    assert "Suggested" not in words(app), "what a case asks for stays blind"
+    from observability.investigation.labelling_board import shows_suggestion
+
+    item = next(f"m{i}" for i in range(20, 40) if shows_suggestion(f"m{i}", False))
+    app = named("Kim", item=item)
+    app.toggle[0].set_value(True).run()
+    assert "Suggested: **good**" in words(app)
+    press(app, "annotate-class-0")
+    (answer,) = stored(owned, "annotation")
+    assert (answer["item"], answer["label"], answer["suggestion"]) == (item, "bad", "good") and answer["suggestion_confidence"] > 0.5
+
+
+def test_work_is_given_with_its_reasons(owned: Database) -> None:
+    app = named("Kim")
+    next(each for each in app.multiselect if each.label == "Annotators").set_value(["Kim", "Lee"]).run()
+    press(app, "annotate-assign")
+    given = stored(owned, "assignment")
+    assert len(given) == 40 and {each["annotator"] for each in given} == {"Kim", "Lee"}
+    assert all("counted as the average" in each["reason"] and each["policy"] == "ActiveLab, by skill" for each in given)
+    assert "Kim 20, Lee 20" in words(app)
+
+
+def test_a_link_to_an_unknown_item_or_project_says_so(owned: Database) -> None:
+    assert "The link names the item nothing-9" in words(named("Kim", item="nothing-9"))
+    assert "The link names the project nowhere" in words(opened("annotate", project="nowhere"))
