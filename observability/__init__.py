@@ -1,10 +1,8 @@
-"""What does `import observability` give to a service that only wants to log?
+"""What does `import observability` give to a service that wants to log, and to a notebook?
 
-Four names, loaded when first used. Nothing here, and nothing behind these names, imports more than the standard library.
+Names that are loaded when first used. Nothing here, and nothing behind them, imports more than the standard library; `report` alone, which
+compares two data frames in a notebook, needs what the dashboard needs.
 """
-
-__version__ = "0.11.0"
-"""The one place of the version: the wheel, the command line and the store read it here."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,18 +11,23 @@ if TYPE_CHECKING:
     from observability.client.runs import track_run
     from observability.client.wsgi import ObservabilityWSGIMiddleware
 
-__all__ = ["Logger", "ObservabilityMiddleware", "ObservabilityWSGIMiddleware", "track_run"]
+__all__ = ["Logger", "ObservabilityMiddleware", "ObservabilityWSGIMiddleware", "report", "track_run"]
 
 _HOMES = {
     "Logger": "observability.client.log",
     "ObservabilityMiddleware": "observability.client.asgi",
     "ObservabilityWSGIMiddleware": "observability.client.wsgi",
+    "report": "observability.cli.frames_report",
     "track_run": "observability.client.runs",
 }
 
 
 def __getattr__(name: str) -> object:
     """The exported object called `name`, imported now; AttributeError for any other name."""
+    if name == "__version__":
+        from observability.core.version import VERSION
+
+        return VERSION
     if name not in _HOMES:
         raise AttributeError(f"module 'observability' has no attribute {name!r}")
     from importlib import import_module

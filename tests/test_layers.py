@@ -10,7 +10,7 @@ import pytest
 from tests.support.import_graph import ROOT, circles, import_graph, imported_names, package_graph, package_of, source_files
 
 FLOORS = (
-    ("core", "observability"),
+    ("core",),
     ("stats", "records", "incidents"),
     ("client",),
     ("metrics", "store.types", "importers"),
@@ -28,13 +28,11 @@ FLOORS = (
     ("export",),
     ("server",),
     ("cli",),
-    ("dashboard", "__main__"),
+    ("dashboard", "__main__", "observability"),
     ("app", "pages", "sample_data"),
 )
 """Packages from the ground up. A package imports from lower floors only. A package that stands on no floor fails the test."""
 FLOOR_OF = {package: floor for floor, packages in enumerate(FLOORS) for package in packages}
-SAME_PACKAGE_ROOT = {"observability": ("client",)}
-"""Imports upward that are lazy exports: `import observability` offers the SDK's names."""
 NEVER = (
     ("metrics", ("detection", "analyzers", "store")),
     ("detection", ("analyzers", "store")),
@@ -91,8 +89,6 @@ def upward(packages: dict[str, dict[str, list[tuple[str, str]]]]) -> list[str]:
     found = []
     for here, targets in packages.items():
         for there, pairs in targets.items():
-            if there in SAME_PACKAGE_ROOT.get(here, ()):
-                continue
             if FLOOR_OF[there] >= FLOOR_OF[here]:
                 found += [f"{name} imports {target}" for name, target in pairs]
     return sorted(found)

@@ -135,3 +135,23 @@ def axis_span(values: Sequence[float]) -> tuple[float, float]:
 def axis_number(value: float) -> str:
     """A number of three significant digits."""
     return numerals.format_figure(value, 3)
+
+
+def paired_bars(bars: Sequence[tuple[str, float, float]], *, label: str, names: tuple[str, str], width: int = 640) -> Markup:
+    """Two shares for each name, one above the other, with their values written. bars: name, first share, second share; at least one."""
+    step, left, right = 30, 170.0, width - 60.0
+    most = max((max(one, other) for _, one, other in bars), default=0.0) or 1.0
+    parts = [
+        f'<rect x="{left + 90 * place:.0f}" y="2" width="10" height="10" fill="{colour}"/>'
+        f'<text x="{left + 14 + 90 * place:.0f}" y="11" font-size="11" fill="{INK}">{escape(name)}</text>'
+        for place, (name, colour) in enumerate(zip(names, (GREY, BLUE), strict=True))
+    ]
+    for place, (name, *shares) in enumerate(bars):
+        top = 20 + step * place
+        shown = name if len(name) <= 26 else f"{name[:25]}…"
+        parts.append(f'<text x="{left - 8:.0f}" y="{top + 16}" text-anchor="end" font-size="11" fill="{INK}">{escape(shown)}</text>')
+        for row, (share, colour) in enumerate(zip(shares, (GREY, BLUE), strict=True)):
+            long, height = (right - left) * share / most, top + 1 + 12 * row
+            parts.append(f'<rect x="{left:.0f}" y="{height}" width="{long:.1f}" height="11" fill="{colour}"/>')
+            parts.append(f'<text x="{left + long + 5:.1f}" y="{height + 9}" font-size="10" fill="{GREY}">{100 * share:.3g} %</text>')
+    return drawing(parts, width, 24 + step * len(bars), label)

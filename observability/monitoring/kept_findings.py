@@ -16,7 +16,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import observability
 from observability.core.catalog import COMPUTED, computed_values
 from observability.core.finding import KEPT_FILE, Finding
 from observability.core.private_file import replace_private_file
@@ -131,7 +130,7 @@ def rows_generation(generations: Mapping[str, int]) -> int:
 
 def program_digest() -> str:
     """A digest of the names, sizes and times of the program's files."""
-    root = Path(observability.__file__).parent
+    root = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         found = path.stat()

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from observability import __version__
 from observability.core.metric_definitions import METRICS
+from observability.core.version import VERSION
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
@@ -32,7 +32,7 @@ def assistant_server(run: RunCommand) -> "MCPServer[Any]":
     from mcp.server.mcpserver.exceptions import ToolError
     from mcp.types import ToolAnnotations
 
-    server: MCPServer[Any] = MCPServer("observability", instructions=INSTRUCTIONS, version=__version__, log_level="ERROR")
+    server: MCPServer[Any] = MCPServer("observability", instructions=INSTRUCTIONS, version=VERSION, log_level="ERROR")
     read_only = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 
     async def answer(command: str, *arguments: str, **options: object) -> Any:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import observability
 from observability.core import telemetry
+from observability.core.version import VERSION
 from observability.server import process_lock
 from observability.server.access import ACTING, guarded_store, may_do
 from observability.server.health import store_status
@@ -23,7 +23,7 @@ def open_metrics_text() -> str:
     owner = process_lock.current()
     status = store_status(guarded_store(owner.store, ACTING.get()))
     lines = [
-        *_metric("build", "info", "Version of the product.", [({"version": observability.__version__}, 1)]),
+        *_metric("build", "info", "Version of the product.", [({"version": VERSION}, 1)]),
         *_ingest(owner),
         *_loader(owner, status),
         *_store(status),

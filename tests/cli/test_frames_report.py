@@ -1,0 +1,52 @@
+"""Two data frames give a report with the findings of the command line, and leave nothing behind."""
+
+import tempfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import observability as obs
+from observability.core.errors import UsageError
+
+
+def frames(shift: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A reference, and current rows whose age has moved by `shift`."""
+    random = np.random.default_rng(7)
+
+    def drawn(rows: int, moved: float) -> pd.DataFrame:
+        age = random.normal(40 + moved, 10, rows)
+        score = 1 / (1 + np.exp(-(age - 40) / 10))
+        return pd.DataFrame(
+            {
+                "age": age,
+                "city <b>": random.choice(["Paris", "Rome"], rows),
+                "target": (random.random(rows) < score).astype(int),
+                "prediction_proba": score,
+            }
+        )
+
+    return drawn(3000, 0), drawn(1500, shift)
+
+
+def test_a_moved_column_leads_the_report_and_a_quiet_one_is_quiet(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    moved = obs.report(*frames(15.0), label="target")
+    found = {(finding["subject"], finding["metric"]): finding for finding in moved.findings}
+    assert found["age", "psi"]["severity"] == "act"
+    assert "<svg" in moved.html and "share of rows, reference and current" in moved.html
+    assert "<b>" not in moved.html and "<script" not in moved.html
+    assert moved._repr_html_().count("<iframe") == 1
+    assert moved.save(tmp_path / "report.html").read_text() == moved.html
+    quiet = obs.report(*frames(0.0), label="target")
+    assert not [finding for finding in quiet.findings if finding["severity"] == "act"], quiet.findings
+    assert "0 findings critical" in quiet.html and "share of rows" not in quiet.html
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_frames_that_do_not_fit_are_refused_in_one_sentence():
+    reference, current = frames(0.0)
+    with pytest.raises(UsageError, match="goal"):
+        obs.report(reference, current, label="goal")
+    with pytest.raises(UsageError, match="prediction_proba"):
+        obs.report(reference, current.drop(columns="prediction_proba"), label="target")
