@@ -129,8 +129,8 @@ def is_partial_preview(old: ModelSettings, new: ModelSettings) -> bool:
 
 
 def changes_no_finding(old: ModelSettings, new: ModelSettings) -> bool:
-    """Whether only the owner, the description or the runbooks changed, which no analyzer reads."""
-    return replace(old, owner=new.owner, description=new.description, runbooks=new.runbooks) == new
+    """Whether only settings changed that no analyzer reads."""
+    return replace(old, **{name: getattr(new, name) for name in NOT_RECORDED}) == new
 
 
 def findings_under(store: "Store", model: Model, week: Week, only: tuple[str, ...]) -> list[Finding]:
@@ -179,7 +179,7 @@ def change_settings(
 
 LIMITING = ("threshold", "limits", "fairness_criterion", "primary_metric", "service_level_availability", "service_level_latency_ms")
 """Settings that decide severities: a change of one may explain a finding."""
-NOT_RECORDED = ("owner", "description", "runbooks")
+NOT_RECORDED = ("owner", "team", "tags", "description", "runbooks")
 """Settings that no analyzer reads: a change of one is no event."""
 
 

@@ -1,6 +1,10 @@
 """Formats numbers for people with a typographic minus sign. Numbers for machines keep the hyphen."""
 
+import re
+
 MINUS = "\u2212"
+NEGATIVE = re.compile(r"(?:(?<=[\s(])|^)-(?=\.?\d)")
+"""The hyphen before a negative number."""
 WHOLE = 1e15
 """From here on a number is written with an exponent."""
 
@@ -32,6 +36,12 @@ def measured_value_text(value: object) -> str:
     except ValueError:
         return text
     return format_figure(number, 6) if len(text.lstrip("-").replace(".", "")) > 6 and number == number else logged_value_text(text)
+
+
+def with_minus_signs(sentence: str) -> str:
+    """A sentence for people whose negative numbers have a real minus sign. Names in backticks, dates and ranges stay as they are."""
+    parts = sentence.split("`")
+    return "`".join(part if place % 2 else NEGATIVE.sub(MINUS, part) for place, part in enumerate(parts))
 
 
 def percent(share: float, digits: int = 3) -> str:

@@ -21,7 +21,7 @@ class ModelSettings:
     cost_*: cost of one error. immutable: features that cannot change. importance: share of each feature, adding up to 1, where known.
     service_level_*: share of ok answers, and milliseconds at p99. limits: {"analyzer/metric": number}, overrides of the analyzers' limits.
     budget_*: budget of a calendar month. projects: labelling projects of the model. slices: watched slices, as `carrier=AA&origin=EWR`.
-    region: the region of prices and carbon intensity. pue, carbon_g_per_kwh, watts_per_core: used where no record states them.
+    team, tags: by which the first page groups models. region: the region of prices and carbon intensity. pue, carbon_g_per_kwh, watts_per_core: used where no record states them.
     explanations_per_day: predictions of a day that are explained (the sample that attributions are drawn from). unit: of a regression's
     score and label, as `minutes`. class_names: words for classes, as {"1": "late"}. runbooks: what to do about an incident, in words, by
     its leading analyzer, as "serving/drift", by its suspected source (input, label, model, system), or "all". protect: by feature (or
@@ -34,6 +34,8 @@ class ModelSettings:
     cost_currency: str | None = None
     immutable: tuple[str, ...] = ()
     owner: str | None = None
+    team: str | None = None
+    tags: tuple[str, ...] = ()
     description: str | None = None
     fairness_criterion: str | None = None
     primary_metric: str | None = None
@@ -100,7 +102,7 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
     """The value of one setting in its type, or UsageError."""
     if name not in setting_names() or name in ("importance", "limits", "protect"):
         raise UsageError(f"unknown setting {name!r}", where=where, expected=", ".join(setting_names()))
-    if name in ("immutable", "projects", "slices"):
+    if name in ("immutable", "projects", "slices", "tags"):
         if not isinstance(value, list) or not all(isinstance(member, str) for member in value):
             raise UsageError(f"{name} is a list of {'feature names' if name == 'immutable' else 'texts'}", where=where, got=repr(value))
         if name == "slices":
@@ -111,7 +113,17 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
             example = 'class_names = { "1" = "late" }' if name == "class_names" else 'runbooks = { input = "Call the weather desk." }'
             raise UsageError(f"{name} is a table of words", where=where, got=repr(value), expected=f"as {example}")
         return {str(key): words for key, words in value.items()}
-    if name in ("owner", "description", "cost_currency", "fairness_criterion", "primary_metric", "budget_currency", "region", "unit"):
+    if name in (
+        "owner",
+        "team",
+        "description",
+        "cost_currency",
+        "fairness_criterion",
+        "primary_metric",
+        "budget_currency",
+        "region",
+        "unit",
+    ):
         if not isinstance(value, str):
             raise UsageError(f"{name} is a text", where=where, got=repr(value))
         if name == "fairness_criterion" and value not in CRITERIA:

@@ -14,6 +14,7 @@ from observability.dashboard import clicks, frame, links, time_series
 from observability.dashboard.charts import time as charts_time
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.overview import fleet
+from observability.dashboard.overview.findings import BASELINES
 from observability.dashboard.overview.fleet import ModelStatus
 from observability.dashboard.table import draw_table
 from observability.dashboard.widgets import status_line
@@ -99,11 +100,16 @@ def is_it_right(here: ModelPage, status: ModelStatus) -> None:
 
 def metric_over_time_chart(here: ModelPage, finding: Finding, days: pd.DataFrame, *, key: str, marks: pd.DataFrame, height: int) -> None:
     """Draw the metric of a finding over time; a click on a mark opens the wrong predictions of its period."""
-    name, lines = (
-        formatting.metric_title(finding.metric),
-        {"limit": fleet.single_limit(finding), "baseline": finding.evidence.get("baseline")},
+    figure = charts_time.metric_lines(
+        days,
+        name=formatting.metric_title(finding.metric),
+        unit=finding.unit,
+        limit=fleet.single_limit(finding),
+        baseline=finding.evidence.get("baseline"),
+        baseline_name=BASELINES[finding.against],
+        marks=marks,
+        height=height,
     )
-    figure = charts_time.metric_lines(days, name=name, unit=finding.unit, **lines, marks=marks, height=height)
     on_mark = clicks.periods_on_click(key, here, days["period"], clicks.wrong_outcome_condition(here), clicks.LARGEST)
     alt, metrics = finding.because.replace("`", ""), (finding.metric, "label_maturity")
     frame.chart_with_table(figure, days, key=key, alt=alt, metrics=metrics, on_select=on_mark)

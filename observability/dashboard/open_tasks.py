@@ -21,7 +21,9 @@ from observability.incidents.grouping import Incident, incident_order
 
 MOST = 12
 ASKED = "incident-asked"
-"""The state that holds the incident and the action that a row of the table asked for."""
+"""The state that holds the incidents and the action that the table asked for."""
+BULK = {name: incident_actions.ACTIONS[name] for name in ("assign", "acknowledge", "snooze", "mute", "resolve")} | {"merge": "Merge"}
+"""Actions on the incidents that the reader selected."""
 
 
 def open_tasks_table(statuses: Sequence[ModelStatus], others: Sequence[Incident], scope: Scope) -> None:
@@ -32,7 +34,9 @@ def open_tasks_table(statuses: Sequence[ModelStatus], others: Sequence[Incident]
     listed, settled = incident_inbox_rows(statuses, others, scope, alerts, now)
     rows = [*listed, *unregistered_version_rows(statuses)]
     if rows:
-        draw_table("tasks", "Incidents, worst first", incidents.INBOX, rows[:MOST], compact=True, sort=True, on_act=ask_for_action)
+        draw_table(
+            "tasks", "Incidents, worst first", incidents.INBOX, rows[:MOST], compact=True, sort=True, on_act=ask_for_action, bulk=BULK
+        )
         incidents.show_all_button("tasks", MOST, len(rows), scope)
     elif not settled:
         unknown = sum(status.severity == "unknown" for status in statuses)
@@ -44,7 +48,7 @@ def open_tasks_table(statuses: Sequence[ModelStatus], others: Sequence[Incident]
     if settled:
         with st.expander(f"{formatting.plural(len(settled), 'incident')} snoozed or resolved", icon=":material/unfold_more:"):
             draw_table("settled", "Incidents that are snoozed or resolved", incidents.INBOX, settled, compact=True, on_act=ask_for_action)
-    if alerts:
+    if alert_precision(list(alerts.values())).judged:
         plain_caption(precision_words(list(alerts.values())))
 
 
@@ -54,9 +58,9 @@ def precision_words(alerts: Sequence[Alert]) -> str:
     return f"{alert_precision(alerts).sentence}{f' Resolved: {given}.' if given else ''}"
 
 
-def ask_for_action(incident: str, does: str) -> None:
-    """Note the incident and the action that a row asked for; the page then draws the dialog."""
-    st.session_state[ASKED] = (incident, does)
+def ask_for_action(found: Sequence[str], does: str) -> None:
+    """Note the incidents and the action that the table asked for; the page then draws the dialog."""
+    st.session_state[ASKED] = (list(found), does)
 
 
 def incident_inbox_rows(
@@ -76,23 +80,33 @@ def incident_inbox_rows(
 
 
 def asked_dialog(found: Sequence[Incident]) -> None:
-    """Draw the dialog of the action that a row asked for. found: the incidents of the page."""
-    asked = st.session_state.pop(ASKED, None)
-    incident = next((incident for incident in found if asked and incident.id == asked[0]), None)
-    if incident is not None:
-        same = (incident.shown_severity, incident.sentence)
-        equal = [other for other in found if other is not incident and (other.shown_severity, other.sentence) == same]
-        _incident_dialog(incident, equal, asked[1])
+    """Draw the dialog of the action that the table asked for. found: the incidents of the page."""
+    names, does = st.session_state.pop(ASKED, ((), ""))
+    chosen = sorted((incident for incident in found if incident.id in names), key=incident_order)
+    if chosen:
+        _incident_dialog(chosen, equal_incidents(chosen, found), does)
+
+
+def equal_incidents(chosen: Sequence[Incident], found: Sequence[Incident]) -> list[Incident]:
+    """The incidents of other models that share a row with one of the chosen."""
+    same = {(incident.shown_severity, incident.sentence) for incident in chosen}
+    ids = {incident.id for incident in chosen}
+    return [other for other in found if other.id not in ids and (other.shown_severity, other.sentence) in same]
 
 
 @st.dialog("Incident", width="medium")
-def _incident_dialog(incident: Incident, equal: Sequence[Incident], does: str) -> None:
-    """The forms of one incident. equal: the same of other models. does: the action that is open at first."""
+def _incident_dialog(chosen: Sequence[Incident], equal: Sequence[Incident], does: str) -> None:
+    """The forms of some incidents, worst first. equal: the same of other models. does: the action that is open at first."""
     alerts, now = load_review.current_alerts(), datetime.now(UTC)
-    alert = incident_actions.alert_of_incident(incident, alerts, now)
-    also = [(other, incident_actions.alert_of_incident(other, alerts, now)) for other in equal]
-    st.markdown(f"{formatting.status_label(incident.shown_severity)} {formatting.sentence_markdown(incidents.incident_headline(incident))}")
-    incident_actions.incident_forms(incident, alert, f"inbox-{incident.id}", does, also)
+    for incident in chosen:
+        words = formatting.sentence_markdown(incidents.incident_headline(incident))
+        st.markdown(f"{formatting.status_label(incident.shown_severity)} {words}")
+    key = f"inbox-{chosen[0].id}-{len(chosen)}"
+    (first, alert), *others = [(each, incident_actions.alert_of_incident(each, alerts, now)) for each in (*chosen, *equal)]
+    if does == "merge":
+        incident_actions.merge_form((first, alert), others, incidents.incident_headline(first), key)
+    else:
+        incident_actions.incident_forms(first, alert, key, does, others)
 
 
 def unregistered_version_rows(statuses: Sequence[ModelStatus]) -> list[dict[str, Any]]:

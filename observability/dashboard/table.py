@@ -1,7 +1,7 @@
 """Dense tables with status, sentences, sparklines, bars, intervals and links.
 
 An HTML table (observability/dashboard/assets/ledger.js) whose texts are set as text, so names and values from logs cannot become markup. A
-cell is a small dict: `t` text, `sub` a second line, `s` a severity's icon, `mark` a badge, `changed` in colour, `title` a tooltip, `spark`,
+cell is a small dict: `t` text, `sub` a second line, `phone` a line that a phone shows instead of the columns that it leaves out, `s` a severity's icon, `mark` a badge, `changed` in colour, `title` a tooltip, `spark`,
 `bar`, `interval`, `act` what its button acts on, and the parts of `links.link`.
 """
 
@@ -40,11 +40,14 @@ def column(
     strong: bool = False,
     wide: bool = False,
     short: bool = False,
+    phone: bool = True,
 ) -> dict[str, Any]:
     """One column: align "" or "right"; help is the tooltip of its title; width a CSS length or share; strong for names of things;
-    wide for sentences, which a narrow screen shows without their title; short for a few words that stay on one line.
+    wide for sentences, which a narrow screen shows without their title; short for a few words that stay on one line; phone: whether a
+    phone shows it before the reader asks for all columns.
     """
-    return {"key": key, "label": label, "align": align, "help": help, "width": width, "strong": strong, "wide": wide, "short": short}
+    shape = {"align": align, "width": width, "strong": strong, "wide": wide, "short": short, "phone": phone}
+    return {"key": key, "label": label, "help": help, **shape}
 
 
 def plain_columns(**labels: str) -> list[dict[str, Any]]:
@@ -60,7 +63,10 @@ def number_columns(**labels: str) -> list[dict[str, Any]]:
 def table_row(
     cells: Mapping[str, Cell | str | None] | None = None, note: Cell | None = None, /, *, selected: bool = False, **more: Cell | str | None
 ) -> dict[str, Any]:
-    """One row: its cells by column, as a mapping or as keywords, and a second line across the table. A text is a cell; None is a dash."""
+    """One row: its cells by column, as a mapping or as keywords, and a second line across the table. A text is a cell; None is a dash.
+
+    Rows that follow each other with the same text under `group` stand below that text.
+    """
     cells = {**(cells or {}), **more}
     return {"cells": {key: text_cell(cell) for key, cell in cells.items()}, "note": note, "selected": selected}
 
@@ -79,14 +85,16 @@ def draw_table(
     compact: bool = False,
     large: bool = False,
     sort: bool = False,
-    on_act: Callable[[str, str], None] | None = None,
+    on_act: Callable[[Sequence[str], str], None] | None = None,
+    bulk: Mapping[str, str] | None = None,
 ) -> None:
     """Draw a table.
 
     caption: its name for screen readers; key: unique on the page; large: to be read from a distance. sort: a click on a column's title
     sorts the rows, and a table of more than five has a box that filters them; a cell may carry what it sorts by as `k`. Links need no
-    reload. on_act: called with what a row's button names and the action: `act` of the button, `resolve` and `snooze` of the keys e and s;
-    j and k move from row to row, Enter opens one.
+    reload. on_act: called with what the buttons of rows name and the action: `act` of the button, `resolve` and `snooze` of the keys e and
+    s; j and k move from row to row, Enter opens one. bulk: titles of actions on the rows that the reader selected, by action; `merge` needs
+    two.
     """
 
     def follow() -> None:
@@ -97,7 +105,7 @@ def draw_table(
     def act() -> None:
         asked = st.session_state[key].act
         if asked and on_act:
-            on_act(str(asked["on"]), str(asked["does"]))
+            on_act([str(name) for name in asked["on"]], str(asked["does"]))
 
     data = {
         "caption": caption,
@@ -106,6 +114,7 @@ def draw_table(
         "size": "large" if large else "compact" if compact else "",
         "sort": sort,
         "keys": on_act is not None,
+        "bulk": dict(bulk) if bulk and on_act else None,
     }
     _ledger()(key=key, data=data, on_go_change=follow, on_act_change=act)
 

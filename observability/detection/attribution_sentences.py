@@ -8,6 +8,8 @@ from observability.detection.slice_sentences import HAD, slice_percent
 from observability.stats.decompose import Decomposition
 from observability.stats.interval import Interval
 
+SAMPLED = {"reference": "in a sample of the reference", "past": "in a sample of the month before"}
+"""The baseline of an attribution, which is a bounded sample: its figure differs from that of the whole reference."""
 FEW = 0.02
 """Smallest share of rows without a counterpart that is reported."""
 
@@ -20,7 +22,7 @@ def attribution_split_sentence(
     share = context.model.task != "regression"
     assert found.before.value is not None and found.now.value is not None
     whole = (
-        f"the {loss(share)} went from {plain_factor(found.before.value, share)} {HAD[against]} to {plain_factor(found.now.value, share)} "
+        f"the {loss(share)} went from {plain_factor(found.before.value, share)} {SAMPLED[against]} to {plain_factor(found.now.value, share)} "
         f"({signed(found.change, share)}; samples of {found.before.n:,.0f} and {found.now.n:,.0f} labelled rows)"
     )
     said = f"{signed(value.value, share)} ({signed(value.low, share)} to {signed(value.high, share)})"

@@ -16,6 +16,7 @@ from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, 
 from observability.core.catalog import Catalog, Model, Version
 from observability.core.errors import NotFoundError, ObservabilityError, UsageError
 from observability.core.finding import Finding, acknowledged_finding, iso, needs_action, news_of
+from observability.core.numerals import with_minus_signs
 from observability.core.questions import Aggregate, Attributions, By, EstimatedErrors, Question, Records, Sample
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Slice, Window
@@ -387,7 +388,8 @@ def run_and_recover(
                 known[asked] = frame, failed
             frames[name] = frame
             broken += [_failure_finding(analyzer, context, subject, error) for subject, error in failed]
-        return [_with_proof(each, analyzer, context) for each in run(analyzer, frames, context)] + broken
+        found = [replace(each, because=with_minus_signs(each.because)) for each in run(analyzer, frames, context)]
+        return [_with_proof(each, analyzer, context) for each in found] + broken
     except Exception as error:
         LOG.exception("analyzer %s failed on %s", analyzer.name, context.model.name)
         return [*broken, _failure_finding(analyzer, context, "model", error)]

@@ -8,7 +8,9 @@ from observability.core.metric_definitions import METRICS
 from observability.core.window import Slice
 
 Body = dict[str, Any]
-UNJUDGED = frozenset(("owner", "description", "importance", "explanations_per_day", "projects", "region", "immutable", "runbooks"))
+UNJUDGED = frozenset(
+    ("owner", "team", "tags", "description", "importance", "explanations_per_day", "projects", "region", "immutable", "runbooks")
+)
 """Settings that affect no severity."""
 IDLE = frozenset(("threshold", task) for task in ("regression", "multiclass", None))
 """Settings that a task does not use."""

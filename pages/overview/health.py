@@ -9,7 +9,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import frame, load, open_tasks
-from observability.dashboard.overview import fleet
+from observability.dashboard.overview import fleet, fleet_view
 from observability.dashboard.table import draw_table
 from observability.incidents.action_counts import incident_action_counts
 from observability.incidents.grouping import Incident
@@ -20,6 +20,7 @@ scope = frame.begin_fleet_page("health")
 @st.fragment(run_every="30s")
 def overview() -> None:
     """Draw everything that refreshes."""
+    view = fleet_view.current_fleet_view()
     frame.store_banner("health")
     with frame.loading_skeleton(320):
         statuses = fleet.worst_model_first([fleet.load_model_status(scope, model) for model in load.catalog().models])
@@ -32,11 +33,12 @@ def overview() -> None:
         st.markdown(
             f"**{formatting.plural(len(statuses), 'model')}**, {counts.words}"
             f"{f'; {unknown} cannot be judged' if unknown else ''}. "
-            f":gray[:small[{when} UTC]]"
+            f":gray[:small[{when} UTC · Changes: previous period]]"
         )
         frame.sampling_notice([status.window for status in statuses])
-    rows = [fleet.fleet_table_row(status, scope) for status in statuses]
-    draw_table("fleet", "Models, most severe first", fleet.COLUMNS, rows, sort=True)
+        fleet_view.fleet_view_popover(view)
+    rows = fleet_view.grouped_fleet_rows(statuses, scope, view.group)
+    draw_table("fleet", "Models, most severe first", view.shown_columns(), rows, sort=True)
     st.header("Incidents", anchor=False)
     open_tasks.open_tasks_table(statuses, others, scope)
     listed[:] = found

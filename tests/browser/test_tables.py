@@ -49,6 +49,16 @@ def test_a_table_sorts_by_a_click_on_a_title_and_filters_by_a_box(fleet: Dashboa
     everything = column_of(page, "Incidents, worst first", 1)
     page.get_by_role("searchbox", name="Filter: Incidents, worst first").fill("employment")
     assert column_of(page, "Incidents, worst first", 1) == [name for name in everything if name == "employment"] != []
+    page.get_by_role("searchbox", name="Filter: Incidents, worst first").fill("")
+    selected = page.get_by_role("group", name="Selected rows")
+    assert not selected.is_visible()
+    boxes = page.get_by_role("checkbox", name="Select")
+    boxes.nth(0).check()
+    assert "1 selected" in selected.inner_text() and not selected.get_by_role("button", name="Merge").count(), "one cannot be merged"
+    boxes.nth(1).check()
+    selected.get_by_role("button", name="Merge").click()
+    settle(page)
+    assert "resolved as its duplicates" in page.get_by_role("dialog").inner_text()
 
 
 def test_fine_findings_are_folded_until_they_are_asked_for(fleet: Dashboard, visit: Visit) -> None:
@@ -71,6 +81,11 @@ def test_the_first_page_is_short_and_stays_still_while_it_refreshes(fleet: Dashb
 
 def test_a_table_stays_a_table_on_a_phone_and_scrolls_by_key_with_its_first_column_in_sight(fleet: Dashboard, visit: Visit) -> None:
     page = visit(fleet.url, width=390, height=844)
+    models = page.get_by_role("table", name="Models, most severe first")
+    whole = page.get_by_role("button", name="All columns").first
+    assert [title.inner_text() for title in models.locator("thead th:visible").all()] == ["Model", "Status", "Outcome"]
+    assert models.evaluate("(table) => table.parentElement.scrollWidth <= table.parentElement.clientWidth + 1"), "they fit"
+    whole.click()
     frame = page.get_by_role("region", name="Models, most severe first, scrolls sideways")
     heads = frame.locator("thead th")
     assert heads.count() > 3 and heads.first.bounding_box()["y"] == heads.last.bounding_box()["y"], "columns stand side by side"

@@ -1,15 +1,19 @@
 """Sentences that readers had to decode are written out."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from observability.core.finding import Finding
+from observability.core.numerals import with_minus_signs
 from observability.dashboard import frame, load
 from observability.dashboard.case.cases import search_scope_note
 from observability.dashboard.overview.window_comparison import sequential_test_note
 from observability.dashboard.scope import Scope
+from observability.monitoring import check
+from tests.support.dashboard_world import END, World
 
 START = datetime(2013, 6, 24, tzinfo=UTC)
 
@@ -39,3 +43,17 @@ def test_the_note_on_searches_names_a_relative_window_only() -> None:
     """It read `chosen time range and slice (chosen dates)`."""
     assert "(" not in search_scope_note(Scope(span="dates"))
     assert "(last 7 days)" in search_scope_note(Scope())
+
+
+def test_negative_numbers_of_a_sentence_have_a_minus_sign() -> None:
+    """`-14.9 points` stood beside `−14.9`."""
+    sentence = "Bias -4.35 (-5.98 to -2.71) on `a-1` and `-2`, 2013-12-30 to 2014-01-01; (-.5) x-1."
+    assert with_minus_signs(sentence) == "Bias −4.35 (−5.98 to −2.71) on `a-1` and `-2`, 2013-12-30 to 2014-01-01; (−.5) x-1."
+
+
+def test_a_check_says_negative_numbers_with_a_minus_sign(current: World) -> None:
+    found = check.check(
+        current.store, model="price", start=END - timedelta(days=28), end=END, now=END, only=("serving/performance",)
+    ).findings
+    assert any("−" in finding.because for finding in found)
+    assert not any(re.search(r"[ (]-\d", finding.because) for finding in found)

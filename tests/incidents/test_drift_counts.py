@@ -23,7 +23,7 @@ def test_the_share_that_drifted_names_the_columns_that_cannot_be_judged() -> Non
     assert drift_cell([AGE, *FINE, *EARLY]) | {"title": None} == {
         "s": "act",
         "t": "1 of 5 drifted",
-        "sub": "2 cannot be judged",
+        "sub": "2 unknown",
         "title": None,
     }
     assert drift_summary([AGE, *FINE, *EARLY]) == "1 of 5 columns drifted, 2 cannot be judged; age most."
@@ -33,7 +33,7 @@ def test_the_share_that_drifted_names_the_columns_that_cannot_be_judged() -> Non
 
 def test_stable_columns_beside_some_that_cannot_be_judged_are_not_all_stable() -> None:
     cell = drift_cell([*FINE, *EARLY])
-    assert (cell["t"], cell["sub"]) == ("stable", "2 cannot be judged")
+    assert (cell["t"], cell["sub"]) == ("stable", "2 unknown")
 
 
 def test_a_column_with_two_findings_counts_once() -> None:

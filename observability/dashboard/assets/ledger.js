@@ -145,7 +145,7 @@ function interval(data) {
   return picture
 }
 
-function cell(content, go, strong, act) {
+function cell(content, go, strong, act, pick) {
   const box = html("div", "cell")
   if (content === null || content === undefined) return box
   if (content.title) box.title = content.title
@@ -167,14 +167,16 @@ function cell(content, go, strong, act) {
     button.type = "button"
     button.title = content.t
     button.setAttribute("aria-label", content.t)
-    button.addEventListener("click", () => act({ on: content.act, does: "act" }))
+    button.addEventListener("click", () => act({ on: [content.act], does: "act" }))
     line.append(button)
+    if (pick) line.prepend(pick(content.act))
   } else if (content.t !== undefined) {
     line.append(write(html("span", "text"), content.t, strong))
   }
   if (content.mark) line.append(html("span", "badge", content.mark))
   if (line.childNodes.length) box.append(line)
   if (content.sub) box.append(html("div", "sub", content.sub))
+  if (content.phone) box.append(html("div", "sub phone", content.phone))
   if (content.spark) box.append(spark(content.spark))
   if (content.bar) box.append(bar(content.bar))
   if (content.interval) box.append(interval(content.interval))
@@ -200,13 +202,18 @@ function compare(one, other) {
 
 // The rows in the order that the reader chose by a click on a column's title: up, down, then as they came. state is kept while the data change.
 function order(grid, data, state) {
-  const bodies = [...grid.tBodies].sort((one, other) => one.dataset.place - other.dataset.place)
+  const bodies = rowsOf(grid).sort((one, other) => one.dataset.place - other.dataset.place)
+  const titles = new Map([...grid.tBodies].filter((body) => body.matches(".group")).map((body) => [body.textContent, body]))
+  const place = (sorted) => {
+    if (!titles.size) return grid.append(...sorted)
+    for (const [words, title] of titles) grid.append(title, ...sorted.filter((body) => data.rows[body.dataset.place].group === words))
+  }
   const key = data.columns[state.column]?.key
   if (key) {
     const keyed = bodies.map((body) => [body, sortKey(data.rows[body.dataset.place].cells[key])])
     keyed.sort((one, other) => (one[1] === null || other[1] === null ? compare(one[1], other[1]) : state.down * compare(one[1], other[1])))
-    grid.append(...keyed.map(([body]) => body))
-  } else grid.append(...bodies)
+    place(keyed.map(([body]) => body))
+  } else place(bodies)
   ;[...grid.tHead.rows[0].cells].forEach((title, place) => {
     title.ariaSort = place === state.column ? (state.down > 0 ? "ascending" : "descending") : "none"
   })
@@ -236,7 +243,7 @@ function filter(grid, data, state) {
     state.words = input.value
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean)
     let shown = 0
-    for (const body of grid.tBodies) {
+    for (const body of rowsOf(grid)) {
       const text = body.textContent.toLowerCase()
       body.hidden = !words.every((word) => text.includes(word))
       shown += !body.hidden
@@ -257,7 +264,7 @@ const DOES = { e: "resolve", s: "snooze" }
 const acted = (data, body) => Object.values(data.rows[body.dataset.place].cells).find((content) => content?.act)?.act
 
 function keys(root, data, act) {
-  const rows = () => [...root.querySelectorAll("tbody")].filter((body) => !body.hidden)
+  const rows = () => rowsOf(root.querySelector("table")).filter((body) => !body.hidden)
   root.keys?.abort()
   root.keys = new AbortController()
   document.addEventListener("keydown", (event) => {
@@ -274,21 +281,39 @@ function keys(root, data, act) {
       event.preventDefault()
     } else if (at >= 0 && event.key === "Enter" && !event.composedPath()[0]?.closest?.("a, button")) {
       shown[at].querySelector("a")?.click()
+    } else if (at >= 0 && event.key === "x") {
+      shown[at].querySelector(".pick")?.click()
+      event.preventDefault()
     } else if (at >= 0 && DOES[event.key]) {
       const on = acted(data, shown[at])
-      if (on) act({ on, does: DOES[event.key] })
+      if (on) act({ on: [on], does: DOES[event.key] })
       event.preventDefault()
     }
   }, { signal: root.keys.signal })
 }
 
+// The line above the rows of a group.
+function groupTitle(words, span) {
+  const body = html("tbody", "group")
+  const line = html("tr")
+  const title = html("th", "", words)
+  Object.assign(title, { colSpan: span, scope: "rowgroup" })
+  line.append(title)
+  body.append(line)
+  return body
+}
+
+// The bodies that hold rows of data, without the lines above groups.
+const rowsOf = (grid) => [...grid.tBodies].filter((body) => body.dataset.place !== undefined)
+
 function table(data, go, state, act) {
-  const grid = html("table", `${data.size}${data.columns.length > 7 ? " many" : ""}`)
+  const trimmed = data.columns.some((column) => !column.phone)
+  const grid = html("table", `${data.size}${data.columns.length > 7 ? " many" : ""}${trimmed ? ` trimmed${state.all ? " all" : ""}` : ""}`)
   const caption = html("caption", "hidden", data.caption)
   const head = html("thead")
   const titles = html("tr")
   data.columns.forEach((column, place) => {
-    const title = html("th", column.align ?? "", data.sort ? undefined : column.label)
+    const title = html("th", `${column.align ?? ""}${column.phone ? "" : " desk"}`, data.sort ? undefined : column.label)
     title.scope = "col"
     if (data.sort && column.label) title.append(sorter(column.label, place, grid, data, state))
     if (column.help) title.title = column.help
@@ -299,14 +324,15 @@ function table(data, go, state, act) {
   head.append(titles)
   grid.append(caption, head)
   data.rows.forEach((row, place) => {
+    if (row.group && row.group !== data.rows[place - 1]?.group) grid.append(groupTitle(row.group, data.columns.length))
     const body = html("tbody", `${row.tone ?? ""}${row.note ? " noted" : ""}${row.selected ? " selected" : ""}`)
     body.dataset.place = place
     const line = html("tr")
     data.columns.forEach((column, index) => {
-      const place = html(index === 0 ? "th" : "td", `${column.align ?? ""}${column.strong ? " strong" : ""}${column.wide ? " wide" : ""}${column.short ? " short" : ""}`)
+      const place = html(index === 0 ? "th" : "td", `${column.align ?? ""}${column.strong ? " strong" : ""}${column.wide ? " wide" : ""}${column.short ? " short" : ""}${column.phone ? "" : " desk"}`)
       if (index === 0) place.scope = "row"
       place.dataset.label = column.label
-      place.append(cell(row.cells[column.key], go, column.strong, act))
+      place.append(cell(row.cells[column.key], go, column.strong, act, data.bulk ? (name) => picker(name, state) : null))
       line.append(place)
     })
     body.append(line)
@@ -321,6 +347,59 @@ function table(data, go, state, act) {
     grid.append(body)
   })
   return grid
+}
+
+// On a phone a table shows the columns that matter most; this button, which only a phone shows, shows the others too.
+function wholeTable(grid, state) {
+  const button = html("button", "act whole")
+  button.type = "button"
+  const apply = () => {
+    grid.classList.toggle("all", Boolean(state.all))
+    button.textContent = state.all ? "Fewer columns" : "All columns"
+    button.setAttribute("aria-pressed", String(Boolean(state.all)))
+  }
+  button.addEventListener("click", () => {
+    state.all = !state.all
+    apply()
+  })
+  apply()
+  return button
+}
+
+// The box that selects a row, for an action on several.
+function picker(name, state) {
+  const box = html("input", "pick")
+  Object.assign(box, { type: "checkbox", checked: state.picked.has(name) })
+  box.setAttribute("aria-label", "Select")
+  box.addEventListener("change", () => {
+    state.picked[box.checked ? "add" : "delete"](name)
+    state.pickedChanged()
+  })
+  return box
+}
+
+// What can be done with the rows that are selected.
+function bulk(data, state, act) {
+  const bar = html("div", "bulk")
+  bar.setAttribute("role", "group")
+  bar.setAttribute("aria-label", "Selected rows")
+  const known = new Set(data.rows.flatMap((row) => Object.values(row.cells).map((content) => content?.act)))
+  state.picked = new Set([...state.picked].filter((name) => known.has(name)))
+  state.pickedChanged = () => {
+    const count = state.picked.size
+    bar.hidden = !count
+    const words = html("span", "count", `${count} selected`)
+    words.setAttribute("aria-live", "polite")
+    const buttons = Object.entries(data.bulk).filter(([does]) => does !== "merge" || count > 1).map(([does, title]) => {
+      const button = html("button", "act", title)
+      button.type = "button"
+      button.addEventListener("click", () => act({ on: [...state.picked], does }))
+      return button
+    })
+    bar.replaceChildren(words, ...buttons)
+  }
+  state.pickedChanged()
+  return bar
 }
 
 // The frame of a table. While the table is wider than it, the frame can be reached and scrolled by keyboard, and has the table's name.
@@ -349,17 +428,20 @@ export default function (component) {
   root.dataset.said = said
   root.state ??= {}
   const act = (asked) => setTriggerValue("act", asked)
+  root.state.picked ??= new Set()
   const grid = table(data, (target) => setTriggerValue("go", target), root.state, act)
   const parts = [framed(grid, data.caption)]
   if (data.sort) {
     order(grid, data, root.state)
     if (data.rows.length > 5) parts.unshift(filter(grid, data, root.state))
   }
+  if (data.bulk) parts.splice(-1, 0, bulk(data, root.state, act))
+  if (grid.classList.contains("trimmed")) parts.push(wholeTable(grid, root.state))
   root.replaceChildren(...parts)
   if (data.keys) {
     keys(root, data, act)
-    if (root.at) [...grid.tBodies].find((body) => acted(data, body) === root.at)?.classList.add("at")
-    const hint = html("div", "count", "Keys: j, k move · Enter opens · e resolves · s snoozes")
+    if (root.at) rowsOf(grid).find((body) => acted(data, body) === root.at)?.classList.add("at")
+    const hint = html("div", "count", `Keys: j, k move · Enter opens · e resolves · s snoozes${data.bulk ? " · x selects" : ""}`)
     root.append(hint)
   }
 }

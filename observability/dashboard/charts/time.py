@@ -46,13 +46,14 @@ def metric_lines(
     unit: str,
     limit: float | None = None,
     baseline: float | None = None,
+    baseline_name: str = "reference",
     marks: pd.DataFrame | None = None,
     height: int = 320,
 ) -> go.Figure:
     """A metric by period: line, interval band, limit and baseline, event marks; periods whose labels are mostly missing are grey and
     dotted.
 
-    series: period, value, low, high, labelled, served (counts); where it was estimated too, estimated, estimated_low, estimated_high: a
+    baseline_name: what the baseline is of. series: period, value, low, high, labelled, served (counts); where it was estimated too, estimated, estimated_low, estimated_high: a
     dashed line in another colour.
     """
     figure = go.Figure()
@@ -66,7 +67,7 @@ def metric_lines(
         add_line(figure, series, name=f"{name}, labels still arriving", colour=theme.NEUTRAL, unit=unit, dash="dot")
     add_line(figure, series.assign(value=series["value"].where(mature)), name=name, colour=theme.PRIMARY, unit=unit)
     if baseline is not None:
-        horizontal_line(figure, baseline, theme.NEUTRAL, "reference", "dot", x=0)
+        horizontal_line(figure, baseline, theme.NEUTRAL, baseline_name, "dot", x=0)
     if limit is not None:
         horizontal_line(figure, limit, theme.ACT, "limit", "dash")
     theme.themed(figure, height=height, y=name, legend=guessed, tickformat=axis_format(unit))

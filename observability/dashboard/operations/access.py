@@ -18,11 +18,13 @@ MOST = 200
 """Entries of the audit log that the table shows."""
 ENTRY_COLUMNS = (
     column("at", "Time (UTC)", strong=True),
-    *plain_columns(author="Who", does="Did", what="What", model="Model", prediction="Prediction", subject="Subject (hash)", address="From"),
+    *plain_columns(author="Who", does="Did", what="What"),
+    *({**each, "phone": False} for each in plain_columns(model="Model", prediction="Prediction", subject="Subject (hash)", address="From")),
 )
 ACCOUNT_COLUMNS = (
     column("name", "Account", strong=True),
-    *plain_columns(role="Role", models="Roles for single models", state="State", created="Created"),
+    *plain_columns(role="Role", state="State"),
+    *({**each, "phone": False} for each in plain_columns(models="Roles for single models", created="Created")),
 )
 ON = (
     "Sign-in is off: whoever can open this dashboard may do everything, and it listens on this machine only. "

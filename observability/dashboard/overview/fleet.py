@@ -28,17 +28,30 @@ COLUMNS = (
     column("model", "Model", width="10.5rem", strong=True),
     column("status", "Status", width="5.2rem"),
     column(
-        "traffic", "Traffic a day", help="Predictions per day; change against the previous period; the share that failed", width="6.6rem"
+        "traffic",
+        "Traffic a day",
+        help="Predictions per day; change against the previous period; the share that failed",
+        width="6.6rem",
+        phone=False,
     ),
-    column("latency", "Latency", help="p99 latency; change against the previous period", width="5rem", short=True),
-    column("quality", "Input quality", help="Nulls, unseen values, ranges, volume, freshness", width="6.4rem", short=True),
-    column("drift", "Input drift", help="Features with drift against the reference; mean PSI by day", width="7rem", short=True),
-    column("outputs", "Outputs", help="PSI of the scores against the reference, by day", width="6rem", short=True),
+    column("latency", "Latency", help="p99 latency; change against the previous period", width="5rem", phone=False, short=True),
+    column("quality", "Input quality", help="Nulls, unseen values, ranges, volume, freshness", width="6.4rem", phone=False, short=True),
+    column(
+        "drift", "Input drift", help="Features with drift against the reference; mean PSI by day", width="7rem", short=True, phone=False
+    ),
+    column("outputs", "Outputs", help="PSI of the scores against the reference, by day", width="6rem", phone=False, short=True),
     column(
         "outcome", "Outcome", help="The main metric on the labels so far, else estimated; change against the previous period", width="9rem"
     ),
-    column("fairness", "Fairness", help="Differences between groups, and their changes since the reference", width="5.6rem", short=True),
-    column("cost", "Cost", help="Cost and energy per thousand predictions", width="4.6rem", short=True),
+    column(
+        "fairness",
+        "Fairness",
+        help="Differences between groups, and their changes since the reference",
+        width="5.6rem",
+        phone=False,
+        short=True,
+    ),
+    column("cost", "Cost", help="Cost and energy per thousand predictions", width="4.6rem", phone=False, short=True),
 )
 ERRORS_FROM = 0.0005
 """From this share on, failed predictions are drawn by period."""
@@ -145,8 +158,8 @@ def _traffic_cell(status: ModelStatus) -> Cell:
     return {
         "t": formatting.compact_count(total / days),
         "k": total / days,
-        "sub": "\n".join(filter(None, (change, failed_share(status) if status.traffic["errors"].sum() else None))) or None,
-        "title": f"{total:,.0f} predictions in {formatting.format_span(status.window.start, status.window.end)}",
+        "sub": "\n".join(filter(None, (short_change(change), failed_share(status) if status.traffic["errors"].sum() else None))) or None,
+        "title": f"{total:,.0f} predictions in {formatting.format_span(status.window.start, status.window.end)}{in_previous_period(change)}",
         "spark": sparkline(status.traffic["n"].tolist(), f"Predictions over time, {total:,.0f} in total", bars=True, width=96),
     }
 
@@ -160,6 +173,16 @@ def change_words(value: float | None, before: float | None, unit: str = "") -> s
     sign = "±" if float(size.replace(",", "")) == 0 else "+" if change > 0 else formatting.MINUS
     number = formatting.compact_count(before) if before >= 1000 else formatting.format_value(before, unit)
     return f"{sign}{size} {'points' if unit == 'share' else '%'} from {number}"
+
+
+def short_change(change: str | None) -> str | None:
+    """A change without the value of the previous period, which the tooltip has."""
+    return change.split(" from ")[0] if change else None
+
+
+def in_previous_period(change: str | None) -> str:
+    """The change with the value of the previous period, as the end of a tooltip; empty without one."""
+    return f"; {change} in the previous period" if change else ""
 
 
 def change_of_finding(status: ModelStatus, finding: Finding | None) -> str | None:
@@ -215,8 +238,10 @@ def latency_cell(status: ModelStatus) -> Cell:
     problems = [finding for finding in status.of("serving/latency") if finding.needs_action]
     if p99 is None and not problems:
         return {"t": formatting.DASH, "title": "No latency is logged."}
-    cell: Cell = {"t": f"{formatting.format_number(p99.value)} ms" if p99 else formatting.DASH, "title": _plain_claim(p99)}
-    cell |= {"k": p99.value if p99 else None, "sub": change_of_finding(status, p99)}
+    change = change_of_finding(status, p99)
+    claim = f"{_plain_claim(p99)}{in_previous_period(change)}" if p99 else None
+    cell: Cell = {"t": f"{formatting.format_number(p99.value)} ms" if p99 else formatting.DASH, "title": claim}
+    cell |= {"k": p99.value if p99 else None, "sub": short_change(change)}
     return {**cell, **_problem_cell(problems, "sub")} if problems else cell
 
 
@@ -276,7 +301,7 @@ def quality_cell(findings: Sequence[Finding]) -> Cell:
 def drift_cell(findings: Sequence[Finding]) -> Cell:
     """How many inputs drifted, and how many cannot be judged."""
     counts = drift_counts(findings)
-    cell = {**worst_finding_cell(findings, "stable"), "sub": counts.undecided_words}
+    cell = {**worst_finding_cell(findings, "stable"), "sub": f"{counts.undecided} unknown" if counts.undecided else None}
     return {**cell, "t": f"{len(counts.drifted)} of {counts.columns} drifted"} if counts.drifted else cell
 
 

@@ -17,6 +17,8 @@ from observability.incidents.grouping import Incident
 STATES = {"open": "Open", "acknowledged": "Acknowledged", "snoozed": "Snoozed", "resolved": "Resolved"}
 ENTRY_WORDS = {"worse": "Got worse", "woken": "Snooze over", "not_useful": "Not useful", "note": "Comment"}
 """Words of entries; the others are their own word."""
+Spoken = tuple[Incident, Alert | None]
+"""An incident with its alert; None where nobody spoke of it."""
 ACTIONS = {"assign": "Assign", "acknowledge": "Acknowledge", "snooze": "Snooze", "mute": "Mute", "resolve": "Resolve", "reopen": "Reopen"}
 
 
@@ -81,9 +83,7 @@ def offered_actions(alert: Alert | None) -> list[str]:
     return list(offered[state])
 
 
-def incident_forms(
-    incident: Incident, alert: Alert | None, key: str, chosen: str | None = None, also: Sequence[tuple[Incident, Alert | None]] = ()
-) -> None:
+def incident_forms(incident: Incident, alert: Alert | None, key: str, chosen: str | None = None, also: Sequence[Spoken] = ()) -> None:
     """The forms of every action on an incident. key: unique on the page. chosen: the action that is open at first. also: equal incidents
     of other models, to which the action applies too.
     """
@@ -104,6 +104,27 @@ def incident_forms(
         more = {"text": note.strip(), **entry}
         if all(save_incident_entry(*each, author, says.get(does, "reopened"), **more) for each in ((incident, alert), *also)):
             st.rerun()
+
+
+def merge_form(kept: Spoken, others: Sequence[Spoken], headline: str, key: str) -> None:
+    """The form that merges incidents into one: the others are resolved as its duplicates, with a note that names it. headline: of the kept
+    one. key: unique on the page.
+    """
+    author = person_name.person_name_box(f"{key}-person")
+    st.caption("The first stays; the others are resolved as its duplicates, and each entry names the other.")
+    if author is None:
+        st.caption(person_name.missing_words(["merge"]))
+    elif st.button("Merge", icon=":material/merge:", key=f"{key}-merge") and merge_incidents(kept, others, author, headline):
+        st.rerun()
+
+
+def merge_incidents(kept: Spoken, others: Sequence[Spoken], author: str, headline: str) -> bool:
+    """Save that other incidents are duplicates of one; False, with the reason on the page, where it cannot be saved."""
+    text = f"Merged into: {headline}"[:1000]
+    if not all(save_incident_entry(*other, author, "resolved", reason="duplicate", text=text) for other in others):
+        return False
+    sentences = dict.fromkeys(incident.sentence for incident, _ in others)
+    return save_incident_entry(*kept, author, "note", text=f"Merged with: {' '.join(sentences)}"[:1000])
 
 
 def _entry_box(incident: Incident, alert: Alert | None, does: str, key: str) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from observability.dashboard import empty_states, links
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.overview.findings import NEWS_WORDS, claim_selectbox, show_all_button
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, plain_columns, table_row
+from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button
 from observability.incidents.action_counts import incident_action_counts, merge_equal_incidents
 from observability.incidents.grouping import Incident
@@ -19,17 +19,17 @@ from observability.incidents.grouping_rules import onset_certainty
 STATUS, MODEL, SOURCE = (
     column("severity", "Status", width="6.5rem"),
     column("model", "Model", width="9rem"),
-    column("source", "Source", width="6.5rem", help="Suspected source: input, label, model or system"),
+    column("source", "Source", width="6.5rem", help="Suspected source: input, label, model or system", phone=False),
 )
 WHAT = column("what", "What", wide=True, help="The finding nearest to the source, with onset, event and number of related findings")
 INBOX = (
     STATUS,
-    MODEL,
+    {**MODEL, "phone": False},
     column("what", "Incident", wide=True),
-    *plain_columns(since="Since"),
+    column("since", "Since", phone=False),
     SOURCE,
-    column("owner", "Owner", width="7rem"),
-    column("state", "State", width="8rem"),
+    column("owner", "Owner", width="7rem", phone=False),
+    column("state", "State", width="8rem", phone=False),
     column("act", "", width="4rem"),
 )
 HEADLINE_WORDS = 9
@@ -127,7 +127,11 @@ def inbox_row(
         {
             "severity": severity_cell(incident.shown_severity),
             "model": formatting.join_words(models),
-            "what": {**link, "title": facts},
+            "what": {
+                **link,
+                "title": facts,
+                "phone": " · ".join(filter(None, (incident.model and formatting.join_words(models), since, state))),
+            },
             "since": {
                 "t": since.removeprefix("since ") if since else formatting.DASH,
                 "k": str(incident.onset or ""),

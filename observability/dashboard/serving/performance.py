@@ -51,7 +51,10 @@ def metric_rows(found: Sequence[Finding]) -> list[dict[str, Any]]:
             "metric": {"t": formatting.metric_title(whole.metric)},
             "value": {"t": formatting.format_value(whole.value, whole.unit)},
             "interval": {"t": formatting.format_interval(whole.low, whole.high, whole.unit)},
-            "baseline": {"t": formatting.format_value(whole.evidence.get("baseline"), whole.unit), "title": whole.against},
+            "baseline": {
+                "t": formatting.format_value(whole.evidence.get("baseline"), whole.unit),
+                "sub": findings.BASELINES.get(whole.against),
+            },
             "n": {"t": f"{whole.n:,}"},
             "status": {**severity_cell(whole.severity), "sub": worst_days, "title": whole.because.replace("`", "")},
         }

@@ -17,6 +17,8 @@ from observability.dashboard.widgets import plain_caption, plain_paragraph
 
 ANALYZER = "serving/why_changed"
 INPUTS, RELATION = "change_from_inputs", "change_from_relation"
+BEFORE = {"reference": "Sample of the reference", "past": "Sample of the month before"}
+"""Title of the level before, by what the finding is against."""
 STEPS = {"before": "Before", "inputs": "Covariate shift", "relation": "Concept drift", "now": "Now"}
 """Titles of the parts in the finding's evidence."""
 
@@ -47,7 +49,8 @@ def _change_steps_frame(finding: Finding) -> pd.DataFrame:
         whole = name in ("before", "now")
         start, end = (0.0, value) if whole else (level, level + value)
         level = end
-        rows.append([words, value, low, high, start, end, whole, not low <= 0 <= high])
+        title = BEFORE.get(finding.against, words) if name == "before" else words
+        rows.append([title, value, low, high, start, end, whole, not low <= 0 <= high])
     return pd.DataFrame(rows, columns=["step", "value", "low", "high", "start", "end", "whole", "sure"])
 
 
@@ -65,7 +68,8 @@ def change_waterfall_section(here: ModelPage, found: Mapping[str, Finding]) -> N
     frame.chart_with_table(figure, twin, key="waterfall", alt=words, metrics=(INPUTS, RELATION))
     evidence = finding.evidence
     plain_caption(
-        f"Samples by hash: {finding.n:,} labelled rows now, {evidence['baseline_n']:,} before. "
+        f"Samples by hash: {finding.n:,} labelled rows now, {evidence['baseline_n']:,} before; the Performance page has the "
+        "figures of all rows. "
         f"{formatting.format_share(evidence['alone_now'])} of the window has no counterpart before."
     )
 

@@ -1,0 +1,92 @@
+"""What the reader chose for the table of the fleet: its columns, and how its rows are grouped. Both are in the address."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from observability.core import formatting
+from observability.core.catalog import Model
+from observability.core.finding import Severity
+from observability.dashboard.overview import fleet
+from observability.dashboard.overview.fleet import ModelStatus
+from observability.dashboard.scope import Scope
+
+FIXED = ("model", "status")
+"""Columns that are always there."""
+GROUPS = {"status": "Status", "owner": "Owner", "team": "Team", "tag": "Tag"}
+
+
+@dataclass(frozen=True)
+class FleetView:
+    """Columns: keys of the chosen ones, all where empty. group: a key of GROUPS, None without groups."""
+
+    columns: tuple[str, ...] = ()
+    group: str | None = None
+
+    def shown_columns(self) -> list[dict[str, Any]]:
+        """The columns of the table, in their order."""
+        return [each for each in fleet.COLUMNS if not self.columns or each["key"] in (*FIXED, *self.columns)]
+
+
+def fleet_view_of(address: Mapping[str, Sequence[str]]) -> FleetView:
+    """The view that an address names. address: its parameters `column` and `group`; what no column or group is called is left out."""
+    offered = [each["key"] for each in fleet.COLUMNS if each["key"] not in FIXED]
+    named = [key for key in offered if key in address.get("column", ())]
+    group = next((name for name in address.get("group", ()) if name in GROUPS), None)
+    return FleetView(tuple(named), group)
+
+
+def current_fleet_view() -> FleetView:
+    """The view of the page's address."""
+    return fleet_view_of({key: st.query_params.get_all(key) for key in ("column", "group")})
+
+
+def model_groups(model: Model, severity: Severity, group: str) -> list[str]:
+    """The groups that a model belongs to, in words; several for its tags."""
+    settings = model.settings
+    if group == "status":
+        return [formatting.STATUS_WORDS[severity]]
+    if group == "tag":
+        return list(settings.tags) or ["Without a tag"]
+    return [(settings.owner if group == "owner" else settings.team) or f"Without {'an owner' if group == 'owner' else 'a team'}"]
+
+
+def grouped_fleet_rows(statuses: Sequence[ModelStatus], scope: Scope, group: str | None) -> list[dict[str, Any]]:
+    """The rows of the table, in the order of the models; grouped, the group of the worst model first. A model with several tags has a row
+    in each of them.
+    """
+    rows = [(status, fleet.fleet_table_row(status, scope)) for status in statuses]
+    if group is None:
+        return [row for _, row in rows]
+    found: dict[str, list[dict[str, Any]]] = {}
+    for status, row in rows:
+        for name in model_groups(status.model, status.severity, group):
+            found.setdefault(name, []).append(row)
+    return [{**row, "group": f"{name} ({len(members)})"} for name, members in found.items() for row in members]
+
+
+def fleet_view_popover(view: FleetView) -> None:
+    """Draw the choice of columns and groups. The boxes take their content from the address, since a closed popover keeps none."""
+    titles = {each["key"]: each["label"] for each in fleet.COLUMNS if each["key"] not in FIXED}
+
+    def write(key: str, box: str) -> None:
+        chosen = st.session_state[box]
+        values = [chosen] if isinstance(chosen, str) else list(chosen or ())
+        if values and len(values) < len(titles):
+            st.query_params[key] = values
+        else:
+            st.query_params.pop(key, None)
+
+    with st.popover("View", icon=":material/tune:", type="tertiary", key="fleet-view"):
+        box = f"fleet-columns {view.columns}"
+        shown = list(view.columns or titles)
+        st.pills(
+            "Columns", list(titles), selection_mode="multi", default=shown, format_func=titles.__getitem__, key=box, on_change=write,
+            args=("column", box),
+        )  # fmt: skip
+        box = f"fleet-group {view.group}"
+        st.pills(
+            "Group by", list(GROUPS), default=view.group, format_func=GROUPS.__getitem__, key=box, on_change=write, args=("group", box)
+        )

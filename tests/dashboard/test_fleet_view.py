@@ -1,0 +1,91 @@
+"""The table of the fleet shows the columns and groups that its address names; the list of incidents acts on several of them."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from observability.core.catalog import Model
+from observability.core.finding import Finding
+from observability.core.settings import ModelSettings, parse_settings
+from observability.dashboard import open_tasks
+from observability.dashboard.overview import fleet, fleet_view, incident_actions
+from observability.dashboard.overview.fleet_view import FleetView, fleet_view_of, model_groups
+from observability.dashboard.scope import Scope
+from observability.incidents.grouping import Incident, group_findings
+from tests.support.dashboard_pages import opened, tables
+from tests.support.dashboard_world import END, World
+
+MODEL = Model(1, "loan", "binary", settings=ModelSettings(owner="credit desk", tags=("risk", "retail")))
+
+
+def of_one(model: str, because: str) -> Incident:
+    """The incident that one finding of a model forms."""
+    found = Finding(
+        "data/quality", model, "1", "wind", "null_rate", 0.85, 1819, "watch", because, END - timedelta(days=7), END, "reference"
+    )
+    return group_findings([found], {})[1][0]
+
+
+def test_the_address_names_columns_and_a_group() -> None:
+    view = fleet_view_of({"column": ["drift", "nonsense", "latency"], "group": ["owner"]})
+    assert view == FleetView(("latency", "drift"), "owner"), "in the order of the table; what is unknown is left out"
+    assert [each["key"] for each in view.shown_columns()] == ["model", "status", "latency", "drift"]
+    assert FleetView().shown_columns() == list(fleet.COLUMNS)
+    assert fleet_view_of({"group": ["planet"]}) == FleetView()
+
+
+def test_models_are_grouped_by_what_their_settings_say() -> None:
+    assert [model_groups(MODEL, "act", group) for group in fleet_view.GROUPS] == [
+        ["Critical"], ["credit desk"], ["Without a team"], ["risk", "retail"],
+    ]  # fmt: skip
+    assert model_groups(replace(MODEL, settings=ModelSettings()), "ok", "tag") == ["Without a tag"]
+
+
+def test_team_and_tags_are_settings() -> None:
+    made = parse_settings({"settings": {"team": "pricing", "tags": ["risk"]}}, ModelSettings())
+    assert (made.team, made.tags) == ("pricing", ("risk",))
+
+
+def test_rows_stand_below_their_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "fleet_table_row", lambda status, scope: {"cells": {"model": {"t": status.model.name}}})
+    statuses: list[Any] = [Standing(MODEL), Standing(replace(MODEL, name="price", settings=ModelSettings(tags=("risk",))))]
+    rows = fleet_view.grouped_fleet_rows(statuses, Scope(), "tag")
+    assert [(row["group"], row["cells"]["model"]["t"]) for row in rows] == [
+        ("risk (2)", "loan"), ("risk (2)", "price"), ("retail (1)", "loan"),
+    ]  # fmt: skip
+    assert all("group" not in row for row in fleet_view.grouped_fleet_rows(statuses, Scope(), None))
+
+
+class Standing:
+    """A model and its severity."""
+
+    severity = "act"
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+
+def test_the_first_page_keeps_its_view_in_the_address(current: World) -> None:
+    found = tables(opened("health", window="Everything", column="drift", group="status"))["Models, most severe first"]
+    assert [each["key"] for each in found["columns"]] == ["model", "status", "drift"]
+    assert {row["group"].split(" (")[0] for row in found["rows"]} >= {"Critical"}
+
+
+def test_an_action_on_several_incidents_holds_for_the_same_of_other_models() -> None:
+    late, delay, rain = (
+        of_one(*each) for each in (("late", "`wind` is null."), ("delay", "`wind` is null."), ("delay", "`rain` is null."))
+    )
+    assert open_tasks.equal_incidents([late, rain], [late, delay, rain]) == [delay]
+
+
+def test_merging_resolves_the_others_as_duplicates_and_names_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[Any, ...]] = []
+    save = lambda incident, alert, author, says, **more: said.append((incident.model, says, more.get("reason"), more["text"])) or True
+    monkeypatch.setattr(incident_actions, "save_incident_entry", save)
+    kept, other = of_one("late", "`wind` is null."), of_one("delay", "`rain` is null.")
+    assert incident_actions.merge_incidents((kept, None), [(other, None)], "ann", "`wind` is null")
+    assert said == [
+        ("delay", "resolved", "duplicate", "Merged into: `wind` is null"), ("late", "note", None, f"Merged with: {other.sentence}"),
+    ]  # fmt: skip
