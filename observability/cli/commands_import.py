@@ -27,8 +27,7 @@ WANDB = "the files of Weights & Biases have no documented format, so they are no
 def run_import(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Bring in what another tool wrote. The source is only read."""
     if args.what == "wandb":
-        export = 'wandb.Api().run(…).history().to_json("steps.jsonl", orient="records", lines=True)'
-        attempt = f"Export the history of a run ({export}), or log with TensorBoard as well"
+        attempt = "Log with TensorBoard as well, or copy the history of a run through the client, as docs/importing.md shows"
         raise UsageError(WANDB, attempt=attempt)
     paths = [Path(source) for source in args.sources]
     if args.what == "tables":

@@ -71,9 +71,9 @@ def _one_row(row: Mapping[str, Any], before: dict[str, Mapping[str, float]], opt
         "kg": _number(row.get("emissions")),
     }
     last = before.get(run, {})
-    if last and totals["seconds"] < last["seconds"]:
-        raise ValueError(f"the duration of run {run} falls from {last['seconds']:g} to {totals['seconds']:g} s")
     added = {name: value - last.get(name, 0.0) for name, value in totals.items()}
+    if fallen := [name for name, value in added.items() if value < 0]:
+        raise ValueError(f"the {fallen[0]} of run {run} falls from {last[fallen[0]]:g} to {totals[fallen[0]]:g}")
     before[run] = totals
     if added["seconds"] <= UNCHANGED_SECONDS:
         return [RefusedEntries("rows", "nothing_added", f"a row of run {run} covers no time beyond the row before")]

@@ -59,6 +59,9 @@ def _deleted_run(run: MlflowRun) -> Iterator[SourceItem]:
 
 def _one_run(run: MlflowRun, versions: list[MlflowVersion]) -> Iterator[SourceItem]:
     """Start, steps and end of a run. Of several versions that came from it, the first one names its model and version."""
+    if run.damage:
+        yield RefusedEntries("runs", "damaged", run.damage)
+        return
     named = {"model": versions[0].model, "version": versions[0].version} if versions else {}
     times = [time for _, _, time, _ in run.metrics]
     start = run.start if run.start is not None else min(times, default=None)

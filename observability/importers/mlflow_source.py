@@ -21,6 +21,7 @@ class MlflowRun:
     """One run. metrics: (name, value, milliseconds, step). start, end: milliseconds since 1970, None if unknown.
 
     deleted: whether it or its experiment is. datasets: (name, digest) of its inputs. unreadable: lines of metric files that cannot be read.
+    damage: why nothing of the run can be read, or "".
     """
 
     run: str
@@ -35,6 +36,7 @@ class MlflowRun:
     metrics: list[tuple[str, float, int, int]] = field(default_factory=list)
     datasets: list[tuple[str, str]] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    damage: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,11 @@ def _file_runs(root: Path) -> Iterator[MlflowRun]:
         datasets = {path.parent.name: read_yaml(path) for path in (folder / "datasets").glob("*/meta.yaml")}
         runs = [path.parent for path in sorted(folder.glob("*/meta.yaml"))]
         for run in sorted(runs):
-            meta = read_yaml(run / "meta.yaml")
+            try:
+                meta = read_yaml(run / "meta.yaml")
+            except UsageError as error:
+                yield MlflowRun(run.name, None, "", "", None, None, deleted=False, damage=str(error))
+                continue
             if "run_id" in meta or "run_uuid" in meta:
                 yield _file_run(run, meta, experiment, datasets)
 

@@ -1,10 +1,13 @@
 """Opens the files of another tool by the tool's name."""
 
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
-from observability.importers.source_records import ReadOptions, SourceReading
+from observability.core.errors import UsageError
+from observability.importers.source_records import ReadOptions, SourceItem, SourceReading
 
 OPENERS = {
     "mlflow": ("observability.importers.mlflow_runs", "open_mlflow"),
@@ -16,8 +19,32 @@ OPENERS = {
 """Module and function that open the files of each tool."""
 
 
+UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, OSError, sqlite3.Error)
+"""What a reader may raise on damaged content."""
+
+
 def open_source(tool: str, path: Path, options: ReadOptions) -> SourceReading:
-    """The records in another tool's files. Raises UsageError where the path holds none, in one sentence."""
+    """The records in another tool's files. Raises UsageError where the path holds none or is damaged, in one sentence, at once or while
+    the items are taken.
+    """
     module, function = OPENERS[tool]
     opener: Callable[[Path, ReadOptions], SourceReading] = getattr(import_module(module), function)
-    return opener(path, options)
+    with _damage_as_usage_error(path):
+        reading = opener(path, options)
+    return SourceReading(reading.title, _guarded_items(reading.items, path))
+
+
+def _guarded_items(items: Iterable[SourceItem], path: Path) -> Iterator[SourceItem]:
+    """The items, with damage as UsageError."""
+    with _damage_as_usage_error(path):
+        yield from items
+
+
+@contextmanager
+def _damage_as_usage_error(path: Path) -> Iterator[None]:
+    """Raise UsageError for content that a reader does not expect."""
+    try:
+        yield
+    except UNREADABLE as error:
+        got = f"{type(error).__name__}: {' '.join(str(error).split())[:80]}"
+        raise UsageError("the source is damaged or of an unknown version", where=path.name, got=got) from error

@@ -55,15 +55,17 @@ def test_lightgbm_stops_early_with_the_callback(tmp_path: Path, records: Records
     import lightgbm
 
     inputs, labels = rows
-    noise = np.random.default_rng(1).integers(0, 2, 100)
+    train = lightgbm.Dataset(inputs[:200], labels[:200])
+    noise = lightgbm.Dataset(inputs[200:], np.random.default_rng(1).integers(0, 2, 100), reference=train)
     with obs.track_run(model="loan", home=tmp_path) as run:
-        model = lightgbm.LGBMClassifier(n_estimators=50, verbose=-1, n_jobs=1).fit(
-            inputs[:200],
-            labels[:200],
-            eval_set=[(inputs[200:], noise)],
+        model = lightgbm.train(
+            {"objective": "binary", "verbose": -1, "num_threads": 1},
+            train,
+            50,
+            valid_sets=[noise],
             callbacks=[lightgbm.early_stopping(2, verbose=False), callbacks.lightgbm_callback(run)],
         )
-    assert len(of_kind(records, "step")) == model.best_iteration_ + 2 < 50
+    assert len(of_kind(records, "step")) == model.best_iteration + 2 < 50
     assert of_kind(records, "run")[-1]["status"] == "finished"
 
 

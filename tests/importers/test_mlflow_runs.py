@@ -1,6 +1,8 @@
 """Runs, parameters, metrics, tags, inputs and registered versions of both MLflow stores become records."""
 
 import math
+import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -62,12 +64,19 @@ def test_both_stores_count_the_same_entries(tmp_path):
 
 
 def test_a_cut_metric_line_is_refused_alone(tmp_path):
-    import shutil
-
     root = shutil.copytree(FIXTURES / "mlruns", tmp_path / "mlruns")
     (metric,) = root.glob("*/*/metrics/auc")
     metric.write_text(metric.read_text() + "17958\n")
     assert refused_counts(read_items("mlflow", root))["metric values", "damaged"] == 1
+
+
+def test_a_damaged_run_is_refused_alone(tmp_path):
+    root = shutil.copytree(FIXTURES / "mlruns", tmp_path / "mlruns")
+    (start,) = records_of(read_items("mlflow", root), "run", event="start", name="second")
+    next(root.glob(f"*/{start['run']}/meta.yaml")).write_text("status: [")
+    items = read_items("mlflow", root)
+    assert refused_counts(items)["runs", "damaged"] == 1
+    assert {each["name"] for each in records_of(items, "run", event="start")} == {"first", "open"}
 
 
 @pytest.mark.parametrize("content", [b"", b"SQLite format 3\x00 and then nothing", b"no database"])
@@ -76,6 +85,17 @@ def test_another_file_is_one_clear_error(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(UsageError, match=r"no MLflow store is there|the storage of MLflow cannot be read"):
         read_items("mlflow", path)
+
+
+def test_a_store_of_an_older_version_lacks_tables(tmp_path):
+    path = unpacked_fixture("mlflow.db.gz", tmp_path)
+    whole = records_of(read_items("mlflow", path), "run", event="start", name="first")
+    with sqlite3.connect(path) as connection:
+        for table in ("input_tags", "inputs", "datasets", "model_version_tags", "registered_model_aliases", "model_versions"):
+            connection.execute(f"DROP TABLE {table}")
+    connection.close()
+    (start,) = records_of(read_items("mlflow", path), "run", event="start", name="first")
+    assert start == {name: value for name, value in whole[0].items() if name not in ("model", "version")} | {"dataset": None}
 
 
 def test_a_storage_of_optuna_is_no_store_of_mlflow(tmp_path):

@@ -72,6 +72,13 @@ def test_a_cut_or_changed_file_is_read_up_to_the_damage(tmp_path: Path):
     assert refused_counts(read_items("tensorboard", cut))["event files", "damaged"] == 1
 
 
+def test_an_empty_file_beside_the_events_is_nothing(tmp_path: Path):
+    (source,) = (FIXTURES / "tensorboard" / "plain" / "a").iterdir()
+    (tmp_path / source.name).write_bytes(source.read_bytes())
+    (tmp_path / f"{source.name}.profile-empty").touch()
+    assert ("event files", "damaged") not in refused_counts(read_items("tensorboard", tmp_path))
+
+
 def test_another_file_is_one_clear_error(tmp_path: Path):
     (tmp_path / "events.out.tfevents.1").write_bytes(b"not an event file at all")
     with pytest.raises(UsageError, match="no TensorBoard event file is there"):
