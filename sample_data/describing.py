@@ -50,7 +50,8 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
             path = out / f"{spec.name}.{kind}s.parquet"
             if path.exists():
                 parts.append(file_entry(path.name, kind, spec))
-    parts += [file_entry(name) for name in ("training.jsonl", "distributed.jsonl", "events.jsonl", "prices.jsonl", provenance.FILE)]
+    records = ("training.jsonl", "distributed.jsonl", "study.jsonl", "events.jsonl", "prices.jsonl", provenance.FILE)
+    parts += [file_entry(name) for name in records]
     parts.append(file_entry(deliveries.FILE, "batch"))
     (out / "fleet.toml").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 

@@ -28,7 +28,7 @@ from sample_data.events import log_events
 from sample_data.spec import Rows, Spec, total_bytes
 
 HERE = Path(__file__).resolve().parent
-LIMIT_BYTES = 8_200_000
+LIMIT_BYTES = 16_000_000
 SPECS = [flights.DELAY, flights.LATE, employment.EMPLOYMENT, sentiment.SENTIMENT]
 
 

@@ -256,7 +256,8 @@ def test_every_field_of_labelling_stands_on_its_page(owned: None) -> None:
 def test_devices_and_parents_stand_beside_what_they_belong_to(owned: None) -> None:
     runs = shown("runs")
     assert "71.5" in runs and "11.0 GB" in runs and "777 W" in runs
-    assert "host-1 10 ms over 1 rank" in runs and "host-1, step 9" in runs, "where each rank ran"
+    ranks = shown("distributed")
+    assert "host-1 10 ms over 1 rank" in ranks and "host-1, step 9" in ranks, "where each rank ran"
     assert "Phase-of-march: 100" in runs and "7 to 7" in runs, "what a phase drew, and in which steps"
     said = "Dataset dataset-of-march version 4: 100 rows, made from raw@3, 2 columns, content sha256:5e884898"
     assert said in shown("changes", window="Everything")

@@ -231,7 +231,7 @@ class Logger:
     @_acknowledged
     def event(
         self, /, *, what: str, text: str, at: Moment | None = None, model: str | None = None, version: str | None = None,
-        prediction: str | None = None, subject: str | None = None, **extra: object
+        prediction: str | None = None, subject: str | None = None, run: str | None = None, **extra: object
     ) -> bool:
         """Log an event: deploy, data, threshold, guideline, incident, complaint, export or note."""
         return self._write("event", _given(locals()))
@@ -290,7 +290,8 @@ class Logger:
     def run(
         self, /, *, run: str, event: str, at: Moment | None = None, model: str | None = None, version: str | None = None,
         params: Fields | None = None, hardware: Fields | None = None, dataset: str | None = None, study: str | None = None,
-        status: str | None = None, seed: int | None = None, metrics: Fields | None = None, **extra: object
+        status: str | None = None, seed: int | None = None, metrics: Fields | None = None, directions: Fields | None = None,
+        **extra: object
     ) -> bool:
         """Log the start or the end of a training run; `track_run` writes both."""
         return self._write("run", _given(locals()))
@@ -298,7 +299,7 @@ class Logger:
     @_acknowledged
     def step(
         self, /, *, run: str, step: int, metrics: Fields, at: Moment | None = None, rank: int | None = None, host: str | None = None,
-        phase_ms: Fields | None = None, **extra: object
+        phase_ms: Fields | None = None, batch: str | None = None, **extra: object
     ) -> bool:
         """Log the metrics of one step of a run; phase_ms: {compute, data, communication}."""
         return self._write("step", _given(locals()))

@@ -24,15 +24,18 @@ def track_run(
     *,
     logger: Logger | None = None,
     power: bool = False,
+    directions: Mapping[str, str] | None = None,
 ) -> "TrackedRun":
     """Record a training run in a `with` block: `with obs.track_run(model="loan", params={...}) as run: run.step(10, loss=0.3)`.
 
     Writes the run's start, and its end as finished or failed; an exception passes unchanged. `run` is the id, a new one where none is
     given. `hardware` adds to what the standard library knows. Processes of one distributed run share `run` and give their `rank`: rank 0
     writes start and end, another rank only its own failure. `logger`: an existing one, which is left open.
+    `directions`: {metric: "low" or "high"}, whichever is better, where a metric's name does not tell.
     `power`: the machine's power is read in a thread and written as `resource` records of the run (observability.client.power).
     """
     fields = {"model": model, "version": version, "params": params, "dataset": dataset, "study": study, "seed": seed}
+    fields |= {"directions": directions} if directions else {}
     return TrackedRun(run or uuid.uuid4().hex, logger or Logger(home), logger is None, fields, hardware or {}, rank, power)
 
 
@@ -68,11 +71,21 @@ class TrackedRun:
         host: str | None = None,
         phase_ms: Mapping[str, Number] | None = None,
         at: Moment | None = None,
+        batch: object = None,
         **metrics: object,
     ) -> bool:
-        """Log the metrics of one step; phase_ms: {compute, data, communication} in milliseconds. True once it is written."""
+        """Log the metrics of one step. True once it is written.
+
+        phase_ms: {compute, data, communication} in milliseconds. batch: the id of the batch of data that the step read.
+        """
         rank = self.rank if rank is None else rank
-        return self.log.record("step", run=self.run, step=step, metrics=metrics, rank=rank, host=host, phase_ms=phase_ms, at=at)
+        read = {} if batch is None else {"batch": str(batch)}
+        return self.log.record("step", run=self.run, step=step, metrics=metrics, rank=rank, host=host, phase_ms=phase_ms, at=at, **read)
+
+    def alert(self, text: str) -> bool:
+        """Log a sentence about this run that a person should read; it becomes a finding. True once it is written."""
+        named = {"model": self._fields.get("model"), "version": self._fields.get("version")}
+        return self.log.record("event", what="note", text=text, run=self.run, **named)
 
     def resource(self, *, device: str, **fields: object) -> bool:
         """Log the resources of a device of this run, with the fields of `Logger.resource`. True once it is written."""

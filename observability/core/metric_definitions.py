@@ -248,6 +248,25 @@ straggler_score | Straggler score | ratio | high | Time of the fastest rank (in 
   one phase; below 0.75 it is a straggler. | median of t(fastest) / t(rank) | NVIDIA resiliency extension
 failed_runs | Failed runs | runs | low | Training runs that ended with another status than finished or pruned. | count | contract section 1
 run_silence | Run silence | s | low | Seconds since the last record of a run without an end. | now - newest record | ours
+exploding_gradient | Exploding gradient | times | low | Largest gradient norm of a run over the median of all steps before. | max / median |
+  SageMaker Debugger, exploding tensor rule
+vanishing_gradient | Vanishing gradient | units of the metric | high | Gradient norm at the end of a run. | median of the last 5 steps |
+  SageMaker Debugger, vanishing gradient rule
+dead_units | Dead units | share | | Share of units of a network that give nothing. | median of the last steps | SageMaker Debugger
+update_ratio | Update-to-weight ratio | ratio | | Size of an update divided by that of the weights; about 0.001 is usual. | median over a
+  quarter of the steps | Schneider et al. 2021
+learning_rate_jump | Learning rate jump | times | low | Learning rate over that of the step before, above all before.
+  | rate / rate before | ours
+too_good_early | Too good too fast | units of the metric | | Held-out metric near its best possible value in the first tenth of a run.
+  | first value from 0.99 on | ours
+device_idle_share | Idle device | share | low | Share of a device's readings in a training run with a utilisation below 10 %. | readings
+  below / readings | ours
+device_temperature | Device temperature | °C | low | Temperature that a tenth of a device's readings in a training run reach. | 90 %
+  quantile | ours
+device_power_drop | Power left | ratio | high | Power of a device in the last quarter of a run over that of the first half, at the same
+  utilisation. | median / median | ours
+device_memory_share | Device memory in use | share | low | Largest memory in use of a device over its size. | max / size | ours
+run_alerts | Messages of a run | messages | low | What a training job said of itself (`run.alert`). | count | ours
 seed_noise | Seed noise | units of the metric | low | Standard deviation of a metric between runs that differ only in seed, fold or rows.
   | sd between runs | Bouthillier et al. 2021
 """)

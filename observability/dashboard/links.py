@@ -27,7 +27,7 @@ BOUND_KEYS = ("feature", "by", "severity", "q", "inbox", "order")
 OWN_KEYS = (
     *BOUND_KEYS,
     *("analyzer", "subject", "metric", "finding", "attribute", "crossed", "b_from", "b_to", "b_version"),
-    *("b_slice", "run", "smooth", "axis", "log", "cell", "id", "answer", "review", "step"),
+    *("b_slice", "run", "study", "phase", "challenger", "champion", "smooth", "axis", "log", "cell", "id", "answer", "review", "step"),
     *("item", "words", "incident", "fault", "strength", "days", "rows", "delay", "seed"),
     *("what_if", "source", "batch", "rule", "dataset", "version_of_data", "project", "annotator", "confidence", "section", "beside"),
 )
@@ -169,6 +169,8 @@ def finding_link(finding: Finding, scope: Scope, text: str) -> dict[str, Any]:
     """The link to the page of a finding: the page named like its analyzer, else the findings page."""
     name = finding.analyzer.rpartition("/")[2]
     page = name if name in page_files() else "findings"
+    if page == "runs":
+        page = "distributed" if "/rank:" in finding.subject else "studies" if finding.subject.startswith("study:") else page
     return link_cell(text, page, scope.about(finding.model), **finding_parameters(finding, page))
 
 
@@ -181,7 +183,9 @@ def finding_parameters(finding: Finding, page: str) -> dict[str, str]:
         return {"metric": finding.metric}
     if page == "fairness":
         return {"attribute": subject.partition("=")[0]}
-    if page == "runs" and subject.startswith("run:"):
+    if page == "studies":
+        return {"study": subject.removeprefix("study:")}
+    if page in ("runs", "distributed") and subject.startswith("run:"):
         return {"run": subject.removeprefix("run:").partition("/rank:")[0]}
     if page == "batches":
         return {"source": subject.removeprefix("source:")}

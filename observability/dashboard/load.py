@@ -4,6 +4,7 @@ The only module of the pages that asks the store. What a person changed is shown
 moves in steps of five minutes, so a window that ends now stays the same between two clicks. Frames and reports are copies.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -306,6 +307,16 @@ def _rows(question: Sample, window: Window) -> "DataFrame":
 def analyzed_training_runs(model: str | None) -> "tuple[RunVerdict, ...]":
     """Every training run of a model, or of all, with its curves and findings, newest first. Read-only: sessions share them."""
     return _training_runs(model, page_clock())
+
+
+def followed_training_runs(names: tuple[str, ...], searches: Mapping[str, int] | None = None) -> "tuple[RunVerdict, ...]":
+    """These runs as the store has them at this moment, read anew at each call: a running job is followed without the lag of other pages.
+
+    searches: the number of runs of each study that is a search.
+    """
+    from observability.analyzers.training import runs
+
+    return runs.everything(store().ask, "", reached(page_clock()), names, searches)
 
 
 @cached_by_state(4, computed=False)

@@ -19,6 +19,7 @@ ASSETS = Path(__file__).parent / "assets"
 Tabs = Mapping[str, tuple[str, ...]]
 """Pages by the tab's label; an empty label stands for the title of its page."""
 MODELS = "Models"
+TRAINING_PAGES = ("runs", "compare_runs", "distributed", "studies", "selection")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ ENTRIES = (
             "Labels": ("labels",),
             "Latency": ("latency",),
             "Cost": ("cost", "energy"),
-            "Training": ("runs",),
+            "Training": TRAINING_PAGES,
             "Changes": ("changes",),
         },
         about_model=True,
@@ -59,7 +60,18 @@ ENTRIES = (
     MenuEntry("Review", "groups", {"Weekly review": ("review",), "Actions": ("actions",)}),
     MenuEntry("Data", "dataset", {"Datasets": ("datasets",), "Batches": ("batches",), "Cleaning": ("cleaning",)}, folders=("data",)),
     MenuEntry("Labelling", "sell", {"Labelling": ("labelling",), "Annotate": ("annotate",)}),
-    MenuEntry("Training", "model_training", {"Training runs": ("runs",)}, folders=("training",)),
+    MenuEntry(
+        "Training",
+        "model_training",
+        {
+            "Runs": ("runs",),
+            "Compare runs": ("compare_runs",),
+            "Distributed": ("distributed",),
+            "Studies": ("studies",),
+            "Selection": ("selection",),
+        },
+        folders=("training",),
+    ),
     MenuEntry("Lab", "science", {"Scenario lab": ("lab",)}, about_model=True),
     MenuEntry("Alerts and rules", "notifications", {"Alerts": ("alerts",), "Rules and settings": ("rules",)}, about_model=True),
     MenuEntry("Store", "database", {"Store": ("store",)}, folders=("operations",)),

@@ -1,12 +1,13 @@
-"""Check the curves of one training run: non-finite values, spikes, divergence, plateaus and overfitting."""
+"""Check the curves of one training run: non-finite values, spikes, divergence, plateaus, overfitting and signals of the optimisation."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from observability.core.finding import Severity, needs_action
 from observability.detection.run_claims import LEAST_STEPS, RunClaim, counted_things, duration, run_figure, run_name
+from observability.detection.training_signals import claims_about_signals, signal_of
 from observability.metrics.training_curves import MetricCurve, TrainingRun, data_part
 from observability.stats import curve as curves
 
@@ -24,6 +25,7 @@ def claims_of(run: TrainingRun) -> list[RunClaim]:
     overfit = overfitted(run)
     flat = None if overfit or broken else flattened(run)
     found += [each for each in (overfit, flat) if each is not None]
+    found += claims_about_signals(run)
     if not any(needs_action(each.severity) for each in found):
         found.append(curve_summary(run))
     note = " Only the newest steps of this run were read." if run.partly else ""
@@ -34,6 +36,21 @@ def claims_of(run: TrainingRun) -> list[RunClaim]:
 def of_pruned_trial(claim: RunClaim) -> RunClaim:
     """Return a claim about a trial that its study gave up already: worth a look, but nobody has to act."""
     return replace(claim, because=f"{claim.because} The study pruned this trial.", severity="watch")
+
+
+SEARCHED = ("overfitting_gap", "plateau_share", "metric_spike", "divergence", "update_ratio", "dead_units", "vanishing_gradient")
+"""Claims that a search brings about on purpose, by trying bad settings."""
+
+
+def of_search_trial(claim: RunClaim, runs: int) -> RunClaim:
+    """Return a claim about one of many trials of a study: a bad setting is what a search looks for, so nobody has to act on it.
+
+    runs: of the study.
+    """
+    if claim.metric not in SEARCHED or not needs_action(claim.severity):
+        return claim
+    said = f"{claim.because} It is one of {runs:,} runs of a search, which tries bad settings on purpose."
+    return replace(claim, because=said, severity="ok", source=None)
 
 
 def not_finite(run: TrainingRun) -> RunClaim | None:
@@ -93,6 +110,8 @@ def spiked(run: TrainingRun) -> RunClaim | None:
         because += f" and was back at step {int(of.steps[spike.recovered]):,}."
     else:
         because += " and did not come back." if lasting else " and too few steps follow to say whether it comes back."
+    replay = batch_replay(run, of, spike)
+    because += replay.sentence if replay else ""
     others = len(found) - 1
     because += f" There {'is' if others == 1 else 'are'} {counted_things(others, 'more spike')}." if others else ""
     return RunClaim(
@@ -104,16 +123,60 @@ def spiked(run: TrainingRun) -> RunClaim | None:
         height - error,
         height + error,
         onset=of.when(spike.at),
-        source="model",
+        source="input" if replay and replay.again else "model",
         rank=7.0 + min(spike.z / 100, 1.0),
         evidence={
             "metric": of.name,
             "step": step,
             "z": spike.z,
             "recovered_step": None if spike.recovered is None else int(of.steps[spike.recovered]),
+            **({"batch": replay.batch, "batch_steps": list(replay.steps), "batch_spiked_again": list(replay.again)} if replay else {}),
             "all": [{"metric": each.name, "step": int(each.steps[one.at])} for one, each in found[:50]],
         },
     )
+
+
+@dataclass(frozen=True)
+class BatchReplay:
+    """What the batch of data of a spike did whenever it was read. steps: the other steps that read it; again: those that spiked too."""
+
+    batch: str
+    steps: tuple[int, ...]
+    again: tuple[int, ...]
+
+    @property
+    def sentence(self) -> str:
+        """Whether the spike comes with its batch."""
+        head = f" It read the data batch `{self.batch}`"
+        if not self.steps:
+            return f"{head}, which no other step read."
+        where = f"step{'' if len(self.steps) == 1 else 's'} {', '.join(f'{step:,}' for step in self.steps[:5])}"
+        where += f" and {len(self.steps) - 5} more" if len(self.steps) > 5 else ""
+        if not self.again:
+            return f"{head}, as did {where} without a spike: the rows of this batch are not the cause."
+        if len(self.again) == len(self.steps):
+            return f"{head}, as did {where}, with a spike each time: look at the rows of this batch."
+        return f"{head}, as did {where}, with a spike in {len(self.again)} of {len(self.steps)}: look at the rows of this batch."
+
+
+def batch_replay(run: TrainingRun, curve: MetricCurve, spike: curves.CurveSpike) -> BatchReplay | None:
+    """Return what the batch of data of a spike did in other steps; None where its step names no batch.
+
+    A step spiked too where its cost rose by half of the height of the spike, above the median of the five steps before.
+    """
+    batch = run.batches.get(int(curve.steps[spike.at]))
+    if batch is None:
+        return None
+    until = spike.recovered if spike.recovered is not None else len(curve.steps)
+    height = (spike.peak - spike.before) / 2
+    others, again = [], []
+    for place, step in enumerate(curve.steps.tolist()):
+        if run.batches.get(step) != batch or spike.at <= place < until or place < 5:
+            continue
+        others.append(step)
+        if float(curve.cost[place] - np.median(curve.cost[place - 5 : place])) >= height:
+            again.append(step)
+    return BatchReplay(batch, tuple(others), tuple(again))
 
 
 def diverged(run: TrainingRun) -> RunClaim | None:
@@ -274,7 +337,11 @@ def curve_summary(run: TrainingRun) -> RunClaim:
     )
     because += f", no overfitting in {counted_things(pairs, 'pair')} of training and held-out rows" if pairs else ""
     because += f"; `{of.name}` was best at step {step:,} ({run_figure(value)})."
-    because += f" {run_name(silent)}: not judged, since the name does not say which direction is better." if silent else ""
+    because += (
+        f" {run_name(silent)}: not judged, since neither the name nor the run (`directions`) says which direction is better."
+        if silent
+        else ""
+    )
     return RunClaim(
         "best_metric",
         n,
@@ -288,5 +355,5 @@ def curve_summary(run: TrainingRun) -> RunClaim:
 
 
 def unknown_names(run: TrainingRun) -> Sequence[str]:
-    """Return the metrics whose name does not say which direction is better."""
-    return sorted(name for name, each in run.curves.items() if each.better is None)
+    """Return the metrics of unknown better direction, without those that are judged by what they are (training_signals)."""
+    return sorted(name for name, each in run.curves.items() if each.better is None and signal_of(name) is None)

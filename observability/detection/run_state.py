@@ -1,4 +1,4 @@
-"""Detect training runs that failed or fell silent."""
+"""Detect training runs that failed or were lost."""
 
 from datetime import datetime
 
@@ -16,7 +16,7 @@ HOUR_S = 3600.0
 
 
 def claim_about_state(run: TrainingRun, now: datetime) -> RunClaim | None:
-    """Return the claim that a run failed or fell silent as of `now`; None where it ended well or still reports."""
+    """Return the claim that a run failed or was lost (killed without an end) as of `now`; None where it ended well or still reports."""
     if run.failed:
         because = f"Run `{run.name}` ended as {run.status} after {counted_things(run.steps, 'step')} and {duration(run.seconds)}."
         return RunClaim(
@@ -52,9 +52,8 @@ def claim_about_state(run: TrainingRun, now: datetime) -> RunClaim | None:
     if silence <= limit:
         return None
     because = (
-        f"Run `{run.name}` fell silent: it has no end, and nothing came for {duration(silence)} after step "
-        f"{last_step(run):,}, where steps usually"
-        f" come every {duration(usual)}."
+        f"Run `{run.name}` is lost: it has no end, and nothing came for {duration(silence)} after step {last_step(run):,}, where steps "
+        f"usually come every {duration(usual)}. Its {counted_things(run.steps, 'step')} are kept."
     )
     return RunClaim(
         "run_silence",

@@ -222,7 +222,7 @@ def claims_about_ranks(run: TrainingRun) -> list[RunClaim]:
     for each in (each for found in by_look for each in found if each.surely):
         surely.setdefault(each.rank, each)
     if not surely:
-        return [newly_slow(run, times) or unexplained_wait(run, times) or evenly(run, times, by_look[0])]
+        return [newly_slow(run, times) or arrives_last(run, times) or unexplained_wait(run, times) or evenly(run, times, by_look[0])]
     worst = sorted(surely.values(), key=lambda each: (each.score, rank_order(each.rank)))
     return [slower(run, times, each, one_host(run, [one.rank for one in worst])) for each in worst[:MOST_RANKS_NAMED]]
 
@@ -259,7 +259,7 @@ def slower(run: TrainingRun, times: Ranks, slow: Slow, shared: str | None = None
         f"Rank {slow.rank} of run `{run.name}`{placed_rank(run, slow.rank)} {became}: {slow.time:.3g} ms a step where "
         f"{peers} takes {slow.usual:.3g} ms."
         f" Waiting for the slowest rank took {duration(seconds)} of rank time in {where} that were logged ({100 * share:.0f} % of it)."
-        + (f" All slow ranks of this run are on host `{shared}`: look at that machine first." if shared else ""),
+        + (f" All slow ranks of this run are on host `{shared}`: look at that machine first." if shared else phase_hint(slow.phase)),
         slow.score,
         slow.low,
         slow.high,
@@ -280,6 +280,51 @@ def slower(run: TrainingRun, times: Ranks, slow: Slow, shared: str | None = None
             **({"host": run.hosts[slow.rank]} if slow.rank in run.hosts else {}),
         },
     )
+
+
+def phase_hint(phase: str) -> str:
+    """Return where to look for the cause of slowness in a phase: storage, network or the device; empty for a phase of unknown kind."""
+    name = phase.lower()
+    if name in COMMUNICATION:
+        return " Look at the network of this rank."
+    if name in ("data", "data_loading", "dataloader", "input", "io"):
+        return " Look at its storage and data loading."
+    return " Look at its device: throttling, or another job on it." if name in ("compute", "forward", "backward") else ""
+
+
+def arrives_last(run: TrainingRun, times: Ranks) -> RunClaim | None:
+    """Return the claim that a rank waits least in communication although none of its phases is slower.
+
+    Something that no phase tells delays it.
+
+    The score is its communication over the median of the others'; the intervals of all ranks are simultaneous at 95 %. The others wait for
+    it, and are not slow. None with fewer than three ranks, or where waiting costs little.
+    """
+    count, found = len(times.ranks), []
+    for name, table in times.phases.items():
+        if name.lower() not in COMMUNICATION or count < 3:
+            continue
+        for place, rank in enumerate(times.ranks):
+            others = np.median(np.delete(table, place, axis=0), axis=0)
+            score, low, high = median_interval(np.maximum(table[place], 1e-6) / np.maximum(others, 1e-6), 0.05 / count)
+            waited = float(np.median(others - table[place]))
+            spent = float(np.median(times.own.max(axis=0)))
+            share = waited * (count - 1) / (spent * count) if spent > 0 else 0.0
+            if high < SCORE_LIMIT and share >= ACT_SHARE:
+                found.append((score, low, high, rank, float(np.median(table[place])), float(np.median(others)), share))
+    if len(found) != 1:
+        return None
+    score, low, high, rank, own, usual, share = found[0]
+    because = (
+        f"Rank {rank} of run `{run.name}`{placed_rank(run, rank)} arrives last: it waits {own:.3g} ms in communication where the others "
+        f"wait {usual:.3g} ms, {100 * share:.0f} % of the ranks' time, and none of its own phases is slower. Something that it does not "
+        "log holds it up; the others are not slow."
+    )
+    return RunClaim(
+        "straggler_score", len(times.steps), "watch", because, score, low, high, limit=SCORE_LIMIT, against="peers", source="system",
+        rank=6.5 + share, subject=f"run:{run.name}/rank:{rank}",
+        evidence={"phase": "unlogged", "time_ms": own, "median_ms": usual, "lost_share": share, "ranks": count, "steps": len(times.steps)},
+    )  # fmt: skip
 
 
 def recent_slowness(times: Ranks) -> tuple[str, str, int] | None:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from observability.detection.run_claims import RunClaim, run_figure
-from observability.metrics.training_curves import TrainingRun, better_direction, data_part, data_prefix
+from observability.metrics.training_curves import TrainingRun, data_part, data_prefix
 
 OF_CHANCE = frozenset(
     [
@@ -59,10 +59,13 @@ class Band:
         low, high = (float(np.sqrt(free / stats.chi2.ppf(p, free))) * self.sd for p in (0.975, 0.025))
         return low, high
 
-    def reach(self, of: int = 1) -> float:
-        """Return how far the mean of `of` further runs may lie from this mean, with 95 % confidence (Student's t)."""
+    def reach(self, of: int = 1, among: int = 1) -> float:
+        """Return how far the mean of `of` further runs may lie from this mean, with 95 % confidence (Student's t).
+
+        among: that mean is the best of so many, each of which may be lucky (Bonferroni).
+        """
         n = len(self.values)
-        return float(stats.t.ppf(0.975, n - 1) * self.sd * np.sqrt(1 / n + 1 / of))
+        return float(stats.t.ppf(1 - 0.025 / among, n - 1) * self.sd * np.sqrt(1 / n + 1 / of))
 
 
 def setting(run: TrainingRun) -> str:
@@ -82,7 +85,7 @@ def study_metrics(run: TrainingRun) -> set[str]:
     What only its end gives counts as held out where its name does not say otherwise.
     """
     stepped = {each.name for each in run.judged("held out")}
-    final = {name for name in run.final if better_direction(name) and name not in run.curves}
+    final = {name for name in run.final if run.better(name) and name not in run.curves}
     return stepped | {name for name in final if data_part(name) == "held out" or not data_prefix(name)}
 
 
@@ -142,12 +145,12 @@ def claim_about(band: Band, several: Sequence[Band]) -> RunClaim:
         "settings": len(several),
     }
     if others:
-        sign = -1.0 if better_direction(band.metric) == "high" else 1.0
+        sign = -1.0 if band.runs[0].better(band.metric) == "high" else 1.0
         best = min(others, key=lambda each: sign * each.mean)
         gain = sign * (band.mean - best.mean)
-        beyond = gain > band.reach(len(best.values))
+        beyond = gain > band.reach(len(best.values), len(others))
         because += f" The best of {len(others)} other settings ({run_figure(best.mean)}, run `{best.runs[0].name}`) " + (
-            "is better than that." if beyond else "is not significantly better."
+            "is better than chance among so many explains." if beyond else "is not significantly better than chance among so many."
         )
         evidence |= {"best_other": best.mean, "beyond_chance": beyond}
     return RunClaim("seed_noise", n, "ok", because, band.sd, low, high, subject=subject, against="peers", evidence=evidence)

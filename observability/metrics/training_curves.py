@@ -9,7 +9,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -44,7 +44,7 @@ class MetricCurve:
     """One metric of a run: steps ascending, each once; values (median over ranks; NaN where no rank has a finite one); the time of each
     step.
 
-    bad: steps at which some rank logged a value that is not finite.
+    bad: steps at which some rank logged a value that is not finite. declared: the better direction that the run states.
     """
 
     name: str
@@ -52,17 +52,18 @@ class MetricCurve:
     values: Array
     at: Array
     bad: Array
+    declared: Better | None = None
 
     @property
     def better(self) -> Better | None:
-        """Better direction; None where the name does not tell."""
-        return better_direction(self.name)
+        """Better direction: as the run declares it, else from the name; None where neither tells."""
+        return self.declared or better_direction(self.name)
 
     @property
     def finite(self) -> "MetricCurve":
         """Steps whose value is finite."""
         keep = np.isfinite(self.values)
-        return self if keep.all() else MetricCurve(self.name, self.steps[keep], self.values[keep], self.at[keep], self.bad)
+        return self if keep.all() else replace(self, steps=self.steps[keep], values=self.values[keep], at=self.at[keep])
 
     @property
     def cost(self) -> Array:
@@ -83,7 +84,9 @@ class TrainingRun:
     """One training run. steps: distinct step numbers; last: its newest record; ended: None while it has no end.
 
     phases: one row a rank and step: rank, step, and the milliseconds of each phase; empty where none were logged. partly: older
-    steps were not read. hosts: of each rank that states it, the machine that it last ran on.
+    steps were not read. hosts: of each rank that states it, the machine that it last ran on. directions: the better direction of metrics,
+    as declared. batches: the batch of data that a step read (of several ranks all of them). alerts: what the job itself said,
+    with its time.
     """
 
     name: str
@@ -106,6 +109,13 @@ class TrainingRun:
     step_times: Array = field(default_factory=lambda: np.empty(0, "datetime64[us]"))
     partly: bool = False
     hosts: Mapping[str, str] = field(default_factory=dict)
+    directions: Mapping[str, Better] = field(default_factory=dict)
+    batches: Mapping[int, str] = field(default_factory=dict)
+    alerts: tuple[tuple[datetime, str], ...] = ()
+
+    def better(self, metric: str) -> Better | None:
+        """Better direction of a metric: as declared, else from its name; None where neither tells."""
+        return self.directions.get(metric) or self.directions.get(base_metric(metric)) or better_direction(metric)
 
     @property
     def failed(self) -> bool:
@@ -231,7 +241,9 @@ def _instant(value: Any) -> datetime:
     return aware_utc(np.datetime64(value, "us").astype(datetime))
 
 
-def runs_from_records(runs: "DataFrame", steps: "DataFrame", resources: "DataFrame | None" = None, cut: Any = None) -> list[TrainingRun]:
+def runs_from_records(
+    runs: "DataFrame", steps: "DataFrame", resources: "DataFrame | None" = None, cut: Any = None, events: "DataFrame | None" = None
+) -> list[TrainingRun]:
     """Every run that the records name, by name.
 
     Parameters
@@ -244,6 +256,8 @@ def runs_from_records(runs: "DataFrame", steps: "DataFrame", resources: "DataFra
         Resource records (at, run, and model where it is known). They tell the model of a run whose own records do not.
     cut : Any
         Time of the oldest step that was read, where older ones were not: runs that reach it are marked as partly read.
+    events : DataFrame | None
+        Event records (at, run, text). Those that name a run are what its job said.
 
     Returns
     -------
@@ -254,8 +268,15 @@ def runs_from_records(runs: "DataFrame", steps: "DataFrame", resources: "DataFra
     read = resources is not None and len(resources) > 0
     alive: Any = resources.groupby("run")["at"].max() if resources is not None and read else {}
     models: Any = resources.groupby("run")["model"].first() if resources is not None and read and "model" in resources else {}
+    alerts: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
+    if events is not None and len(events):
+        for at, run, text in zip(events["at"], events["run"], events["text"], strict=True):
+            if isinstance(run, str):
+                alerts[run].append((_instant(np.datetime64(at, "us")), str(text)))
     return [
-        _training_run(name, described.get(name), stepped.get(name), alive.get(name), models.get(name), cut)
+        replace(
+            _training_run(name, described.get(name), stepped.get(name), alive.get(name), models.get(name), cut), alerts=tuple(alerts[name])
+        )
         for name in sorted(described.keys() | stepped.keys())
     ]
 
@@ -267,7 +288,9 @@ def _training_run(name: str, records: "DataFrame | None", steps: "DataFrame | No
     ends: list[tuple[Any, str | None]] = []
     final: dict[str, float] = {}
     for row in _ordered_records(records):
-        described |= {key: row[key] for key in ("model", "version", "study", "dataset", "seed", "params", "hardware") if row.get(key)}
+        described |= {
+            key: row[key] for key in ("model", "version", "study", "dataset", "seed", "params", "hardware", "directions") if row.get(key)
+        }
         if row["event"] == "start":
             starts.append(row["at"])
         else:
@@ -277,11 +300,13 @@ def _training_run(name: str, records: "DataFrame | None", steps: "DataFrame | No
     since = [status for at, status in ends if not starts or at >= max(starts)] if over else []
     bad = [status for status in since if status and status.lower() not in FINISHED]
     bad = sorted(bad, key=lambda status: status.lower() in PRUNED)
+    named: dict[str, Any] = {key: described.get(key) for key in ("model", "version", "study", "dataset", "seed")}
+    stated = stated_directions(described.get("directions") or {})
     times = np.sort(steps["at"].to_numpy("datetime64[us]")) if steps is not None else np.empty(0, "datetime64[us]")
     seen = [*starts, *(at for at, _ in ends), *times[-1:], *([alive] if alive is not None else [])]
     return TrainingRun(
         name=name,
-        **{key: described.get(key) for key in ("model", "version", "study", "dataset", "seed")},
+        **named,
         status=next((status for status in [*bad, *since] if status), None),
         params=described.get("params") or {},
         hardware=described.get("hardware") or {},
@@ -291,11 +316,13 @@ def _training_run(name: str, records: "DataFrame | None", steps: "DataFrame | No
         last=max(_instant(each) for each in seen),
         steps=int(steps["step"].nunique()) if steps is not None else 0,
         ranks=tuple(sorted({str(rank) for rank in steps["rank"] if rank is not None}, key=rank_order)) if steps is not None else (),
-        curves=metric_curves(steps) if steps is not None else {},
+        curves=metric_curves(steps, stated) if steps is not None else {},
         phases=_phase_times(steps) if steps is not None else None,
         step_times=times,
         partly=cut is not None and steps is not None and bool(steps["at"].min() <= cut),
         hosts=_rank_hosts(steps) if steps is not None else {},
+        directions=stated,
+        batches=_step_batches(steps) if steps is not None else {},
     )
 
 
@@ -338,13 +365,32 @@ def rank_order(rank: str) -> tuple[float, str]:
     return (float(rank), rank) if re.fullmatch(r"\d{1,9}", rank) else (math.inf, rank)
 
 
-def metric_curves(steps: "DataFrame") -> dict[str, MetricCurve]:
+def stated_directions(declared: Mapping[str, Any]) -> dict[str, Better]:
+    """Better direction of each metric that a run declares; other words than low, minimize, high and maximize are left out.
+
+    Parameters
+    ----------
+    declared : Mapping[str, Any]
+        Metric to word, as the run record holds it.
+
+    Returns
+    -------
+    dict[str, Better]
+    """
+    words: dict[str, Better] = {"low": "low", "lower": "low", "min": "low", "minimize": "low", "minimise": "low"}
+    words |= {"high": "high", "higher": "high", "max": "high", "maximize": "high", "maximise": "high"}
+    return {name: words[word] for name, value in declared.items() if (word := str(value).lower()) in words}
+
+
+def metric_curves(steps: "DataFrame", declared: Mapping[str, Better] | None = None) -> dict[str, MetricCurve]:
     """Curve of each metric, by name.
 
     Parameters
     ----------
     steps : DataFrame
         Step records of a run.
+    declared : Mapping[str, Better] | None
+        Better direction of metrics whose name does not tell.
 
     Returns
     -------
@@ -360,7 +406,14 @@ def metric_curves(steps: "DataFrame") -> dict[str, MetricCurve]:
                 values[name].append(number)
     number_of, at = steps["step"].to_numpy("int64"), steps["at"].to_numpy("datetime64[us]")
     ranks = np.unique(steps["rank"].fillna("").astype(str).to_numpy(str), return_inverse=True)[1]
-    return {name: _metric_curve(name, number_of[own], ranks[own], at[own], np.array(values[name])) for name, own in sorted(places.items())}
+    stated = declared or {}
+    return {
+        name: replace(
+            _metric_curve(name, number_of[own], ranks[own], at[own], np.array(values[name])),
+            declared=stated.get(name) or stated.get(base_metric(name)),
+        )
+        for name, own in sorted(places.items())
+    }
 
 
 def _metric_curve(name: str, steps: Array, ranks: Array, at: Array, values: Array) -> MetricCurve:
@@ -383,6 +436,17 @@ def _metric_curve(name: str, steps: Array, ranks: Array, at: Array, values: Arra
     low, high = ordered_values[row, np.maximum(known - 1, 0) // 2], ordered_values[row, np.minimum(known // 2, table.shape[1] - 1)]
     middle = np.where(known > 0, (low + high) / 2, np.nan)
     return MetricCurve(name, where, middle, np.maximum.reduceat(at, begin), bad)
+
+
+def _step_batches(steps: "DataFrame") -> dict[int, str]:
+    """The batch of data of each step that names one; those of several ranks are joined."""
+    if "batch" not in steps:
+        return {}
+    named = steps[steps["batch"].notna()]
+    found: dict[int, dict[str, None]] = defaultdict(dict)
+    for step, batch in zip(named["step"], named["batch"], strict=True):
+        found[int(step)][str(batch)] = None
+    return {step: ", ".join(batches) for step, batches in found.items()}
 
 
 def _rank_hosts(steps: "DataFrame") -> dict[str, str]:

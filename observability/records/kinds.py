@@ -106,6 +106,7 @@ _ALL = (
             _text("status"),
             RecordField("seed", "scalar"),
             METRICS,
+            RecordField("directions", "object", "metric: low or high, whichever is better, where its name does not tell"),
         ),
     ),
     Kind(
@@ -116,6 +117,7 @@ _ALL = (
             _text("rank", "the process in a distributed run"),
             _text("host"),
             RecordField("phase_ms", "object", "phase: milliseconds", members="number"),
+            _text("batch", "the batch of data that was read in this step"),
         ),
     ),
     Kind(
@@ -167,7 +169,7 @@ _ALL = (
         "event",
         "Something happened that may explain a change",
         (AT, _text("what", "", "deploy", "data", "threshold", "guideline", "incident", "complaint", "export", "note"), _text("text")),
-        (MODEL, VERSION, _text("prediction", "the id of the prediction concerned"), _text("subject")),
+        (MODEL, VERSION, _text("prediction", "the id of the prediction concerned"), _text("subject"), _text("run", "the training run")),
     ),
     Kind(
         "price",

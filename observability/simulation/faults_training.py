@@ -1,4 +1,4 @@
-"""Faults of a training run: a spike, non-finite values, divergence, a plateau, overfitting, a slow rank."""
+"""Faults of a training run: of its curves, of its optimisation (gradients, units, updates, learning rate), of its data and of its ranks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 
 from observability.core.errors import UsageError
 from observability.detection.stragglers import COMMUNICATION
+from observability.detection.training_signals import is_bounded, signal_of
 from observability.metrics.training_curves import MetricCurve, data_part, metric_curves, rank_order, record_number
 from observability.simulation.fault import DescribedFault
 from observability.stats import curve
@@ -151,6 +152,90 @@ def overfitting(plant: RunFaultPlant) -> PlantedRun:
     return plant.planted(_worsened_curves(plant, curves, onset, lambda step: plant.amount * (step - onset) / length), onset)
 
 
+def _signal_metrics(plant: RunFaultPlant, kind: str) -> set[str]:
+    """The run's metrics of one signal. Raises UsageError where there is none of enough steps."""
+    found = {name for name, each in metric_curves(plant.steps).items() if signal_of(name) == kind and len(each.finite.values) >= 20}
+    if not found:
+        raise plant.unfit(f"no metric of {kind.replace('_', ' ')}", "a metric as grad_norm, dead_units, update_ratio or learning_rate")
+    return found
+
+
+def exploding_gradient(plant: RunFaultPlant) -> PlantedRun:
+    """The gradient norm grows within some steps to many times its size and stays there."""
+    onset = plant.onset()
+    names = _signal_metrics(plant, "gradient")
+
+    def grown(step: int, _: str, value: float) -> float:
+        return value * plant.amount ** min((step - onset + 1) / 5, 1.0) if step >= onset else value
+
+    return plant.planted(_mapped_metrics(plant.steps, grown, names), onset)
+
+
+def vanishing_gradient(plant: RunFaultPlant) -> PlantedRun:
+    """The gradient norm falls within some steps to a small share of its size and stays there."""
+    onset = plant.onset()
+    names = _signal_metrics(plant, "gradient")
+
+    def shrunk(step: int, _: str, value: float) -> float:
+        return value / plant.amount ** min((step - onset + 1) / 5, 1.0) if step >= onset else value
+
+    return plant.planted(_mapped_metrics(plant.steps, shrunk, names), onset)
+
+
+def dead_units(plant: RunFaultPlant) -> PlantedRun:
+    """A share of the units gives nothing from a step on."""
+    onset = plant.onset()
+    names = _signal_metrics(plant, "dead_units")
+    dead = {step: min(plant.amount + plant.rng.normal(0, 0.01), 1.0) for step in sorted(map(int, plant.steps["step"].unique()))}
+    return plant.planted(_mapped_metrics(plant.steps, lambda step, _, value: dead[step] if step >= onset else value, names), onset)
+
+
+def update_ratio(plant: RunFaultPlant) -> PlantedRun:
+    """Updates are many times as large beside the weights."""
+    onset = plant.onset()
+    names = _signal_metrics(plant, "update_ratio")
+    return plant.planted(
+        _mapped_metrics(plant.steps, lambda step, _, value: value * plant.amount if step >= onset else value, names), onset
+    )
+
+
+def learning_rate_jump(plant: RunFaultPlant) -> PlantedRun:
+    """The learning rate jumps at a step, and the training metrics become worse."""
+    onset = plant.onset()
+    names, curves = _signal_metrics(plant, "learning_rate"), plant.curves("train")
+    changed = _worsened_curves(plant, curves, onset, lambda step: 0.3)
+    after = RunFaultPlant(plant.run, changed, plant.amount, plant.rng)
+    return after.planted(_mapped_metrics(changed, lambda step, _, value: value * plant.amount if step >= onset else value, names), onset)
+
+
+def leaked_label(plant: RunFaultPlant) -> PlantedRun:
+    """A held-out accuracy is nearly perfect from the first steps on, as where a feature holds the label."""
+    curves = {name for name, each in plant.curves("held out").items() if is_bounded(name) and each.better == "high"}
+    if not curves:
+        raise plant.unfit("no held-out accuracy", "a metric as val_accuracy or val_auc")
+    first = int(plant.steps["step"].min())
+    error = 1 - plant.amount
+    return plant.planted(
+        _mapped_metrics(plant.steps, lambda step, _, value: 1 - error * (0.5 + abs(plant.rng.normal(0, 0.2))), curves), first
+    )
+
+
+def bad_batch(plant: RunFaultPlant) -> PlantedRun:
+    """The training metrics jump in every step that reads one batch of data."""
+    curves, steps = plant.curves("train"), plant.steps
+    named = steps[steps["batch"].notna()] if "batch" in steps else steps.iloc[:0]
+    onset = plant.onset()
+    later = named.loc[named["step"] >= onset, "batch"].astype(str)
+    read = later.value_counts()
+    if not (read >= 2).any():
+        raise plant.unfit("no batch that is read twice", "steps that name their batch of data (`run.step(…, batch=…)`)")
+    chosen = sorted(read[read >= 2].index)[int(plant.rng.integers(int((read >= 2).sum())))]
+    bad = set(map(int, named.loc[(named["batch"].astype(str) == chosen) & (named["step"] >= onset), "step"]))
+    first = min(bad)
+    changed = _worsened_curves(plant, curves, first, lambda step: plant.amount if step in bad else 0.0)
+    return plant.planted(changed, first, detail=f"`{chosen}`")
+
+
 def slow_rank(plant: RunFaultPlant) -> PlantedRun:
     """One rank is slower in one phase of its own work, and its peers wait for it."""
     steps = plant.steps
@@ -188,6 +273,13 @@ FAULTS: dict[str, RunFault] = {
         RunFault("loss_divergence", (0.8, 1.3, 3.9), "times what training brought", divergence),
         RunFault("loss_plateau", (0.4, 0.6, 0.8), "share of the run", plateau),
         RunFault("overfitting", (0.15, 0.6, 1.5), "times what training brought", overfitting),
+        RunFault("exploding_gradient", (150.0, 1000.0, 1e6), "times", exploding_gradient),
+        RunFault("vanishing_gradient", (3e4, 1e6, 1e9), "times smaller", vanishing_gradient),
+        RunFault("dead_units", (0.6, 0.75, 0.95), "share of the units", dead_units),
+        RunFault("update_ratio", (40.0, 150.0, 1000.0), "times", update_ratio),
+        RunFault("learning_rate_jump", (6.0, 10.0, 100.0), "times", learning_rate_jump),
+        RunFault("leaked_label", (0.993, 0.996, 0.9995), "accuracy", leaked_label),
+        RunFault("bad_batch", (0.3, 0.6, 2.0), "times what training brought", bad_batch),
         RunFault("slow_rank", (1.4, 2.0, 4.0), "times", slow_rank),
     )
 }

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from observability import track_run
+from observability.core import formatting
 from observability.dashboard import load, theme
 from observability.dashboard.charts import runs as charts_runs
 from observability.dashboard.scope import Scope
@@ -86,19 +88,53 @@ def test_the_table_says_how_each_run_ended_and_what_stands_out(page: Database) -
 def test_without_a_choice_the_run_that_needs_a_person_is_shown(page: Database) -> None:
     app = opened("runs")
     assert app.header[0].value == "many" and "slower than its peers in data" in words(app)
-    assert "Ranks" in [each.value for each in app.header]
+    ranks = opened("distributed")
+    assert [each.value for each in ranks.header] == ["many", "Efficiency", "Ranks"] and "Look at its storage" in words(ranks)
+    figures = {row["cells"]["name"]["t"]: row["cells"] for row in tables(ranks)["Efficiency of many"]["rows"]}
+    assert "Needs flops_per_step and peak_flops" in figures["FLOPs utilisation (MFU)"]["how"]["t"]
 
 
 def test_a_link_chooses_runs_and_says_what_is_not_there(page: Database) -> None:
     app = opened("runs", run="spiked")
-    assert app.header[0].value == "spiked" and app.multiselect(key="run-box").value == ["spiked"]
-    app.multiselect(key="run-box").set_value(["spiked", "plain-2"]).run()
-    assert not app.exception and app.header[0].value == "2 runs compared"
-    differ = {row["cells"]["name"]["t"]: row["selected"] for row in tables(app)["Parameters of the chosen runs"]["rows"]}
-    assert differ == {"rate": True, "depth": False}
+    assert app.header[0].value == "spiked" and app.selectbox(key="run-box").value == "spiked"
+    app.selectbox(key="run-box").set_value("plain-2").run()
+    assert not app.exception and app.header[0].value.replace("\\", "") == "plain-2"
     assert "The link names the run nope" in words(opened("runs", run="nope"))
     assert "which these runs do not have" in words(opened("runs", run="spiked", metric="banana"))
-    assert "which not every rank of this run logged" in words(opened("runs", run="many", cell="9999"))
+    assert "which not every rank of this run logged" in words(opened("distributed", run="many", cell="9999"))
+
+
+def test_runs_are_compared_by_what_differs(page: Database) -> None:
+    app = opened("compare_runs", run="plain-1")
+    assert "Choose two runs or more." in words(app)
+    app.multiselect(key="runs-box").set_value(["plain-1", "plain-2", "spiked", "plain-3"]).run()
+    assert not app.exception and "1 of 2 parameters differs between 4 runs." in words(app) and "The same in all: depth 3." in words(app)
+    rows = tables(app)["Compared runs, best first"]["rows"]
+    best = {name: float(loss(60, seed).min()) for name, seed in (("plain-1", 1), ("plain-2", 2), ("plain-3", 3), ("spiked", 0))}
+    assert [row["cells"]["run"]["t"] for row in rows] == sorted(best, key=best.get)
+    assert [row["cells"]["p0"]["t"] for row in rows if row["cells"]["run"]["t"] == "plain-2"] == ["0.2"]
+    assert len(app.get("plotly_chart")) == 2, "curves, and runs by their parameters"
+    alone = opened("compare_runs")
+    assert len(tables(alone)["Compared runs, best first"]["rows"]) > 1, "the newest runs without a choice"
+
+
+def test_a_running_job_is_followed_as_it_logs(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a job logs is read at the next look, also within the seconds in which other pages keep what they had."""
+    monkeypatch.setattr(load, "page_clock", lambda: datetime.now(UTC) + timedelta(minutes=5))
+    with track_run(run="live", home=str(page.home), model="loan") as run:
+        run.step(1, train_loss=1.0)
+        run.log.flush()
+        page.load_landing()
+        (before,) = load.followed_training_runs(("live",))
+        assert before.run.steps == 1 and load.analyzed_training_runs(None)
+        for step in range(2, 8):
+            run.step(step, train_loss=1.0 / step)
+        run.alert("look at me")
+        run.log.flush()
+        page.load_landing()
+        (after,) = load.followed_training_runs(("live",))
+    assert after.run.steps == 7 and after.run.curves["train_loss"].values[-1] == pytest.approx(1 / 7)
+    assert [text for _, text in after.run.alerts] == ["look at me"]
 
 
 def test_a_copied_link_holds_what_the_boxes_hold(page: Database) -> None:
@@ -115,7 +151,7 @@ def test_a_copied_link_holds_what_the_boxes_hold(page: Database) -> None:
 
 def test_a_running_run_is_followed_and_a_finished_one_is_not(page: Database) -> None:
     assert "going is active: 110 steps" in words(opened("runs", run="going"))
-    assert "Refreshes every 10 seconds" not in words(opened("runs", run="spiked"))
+    assert "Refreshes by itself" not in words(opened("runs", run="spiked"))
 
 
 def test_hostile_names_stay_text(page: Database) -> None:
@@ -163,7 +199,7 @@ def test_long_curves_are_thinned_for_the_picture_only() -> None:
 def test_a_click_on_the_map_of_ranks_names_a_step(page: Database) -> None:
     (judged,) = [each for each in load.analyzed_training_runs(None) if each.run.name == "many"]
     times = ranks_of(judged.run)
-    own, steps = runs_ranks.step_blocks(times, 1)
+    own, steps = runs_ranks.step_blocks(times.own, times.steps, 1)
     figure = charts_runs.rank_step_heatmap(own, times.ranks, steps)
     assert figure.data[0].hoverinfo == "skip" and figure.data[1].opacity == 0
     assert [each[0] for each in figure.data[1].customdata[:40]] == list(range(1, 41))
@@ -172,7 +208,7 @@ def test_a_click_on_the_map_of_ranks_names_a_step(page: Database) -> None:
     assert slow["waiting"] == 0 and slow["data"] == pytest.approx(np.median(times.phases["data"][2]))
     bars = charts_runs.phase_bars(phases)
     assert [bar.name for bar in bars.data] == ["data", "compute", "communication", "waiting"] and bars.data[-1].marker.color == theme.QUIET
-    blocked, begins = runs_ranks.step_blocks(times, 3)
+    blocked, begins = runs_ranks.step_blocks(times.own, times.steps, 3)
     assert blocked.shape == (4, 14) and begins[:3] == [1, 4, 7] and blocked[0, 0] == pytest.approx(times.own[0, :3].mean())
 
 
@@ -200,3 +236,14 @@ def test_findings_about_runs_are_judged_as_of_now_in_the_window_of_the_step(page
     monkeypatch.setattr(check, "run_and_recover", lambda engine, analyzer, context: seen.append((context.now, context.window.end)) or [])
     load.scope_record_findings(Scope())
     assert seen and all(evaluated <= datetime.now(UTC) for evaluated, _ in seen)
+
+
+def test_the_page_of_a_study_answers_its_questions(page: Database) -> None:
+    app = opened("studies", study="s")
+    assert app.header[0].value == "s" and "4 runs, 3 settings with val_loss (low is better)" in words(app)
+    assert "no other setting ran with 3 seeds or more" in words(app) and "about 7 more settings are needed" in words(app)
+    figures = {row["cells"]["name"]["t"]: row["cells"]["value"]["t"] for row in tables(app)["Figures of s"]["rows"]}
+    assert figures["Saved by pruning"] == formatting.DASH
+    best = min((float(loss(60, seed)[-1]), f"plain-{seed}") for seed in (1, 2, 3))
+    assert f"first of run {best[1]}" in words(app), "spiked repeats the setting of plain-1"
+    assert "The link names the study nope" in words(opened("studies", study="nope"))

@@ -1,10 +1,53 @@
-"""Frames of training runs: a run, a distributed run, a loss."""
+"""Frames of training runs (a run, a distributed run, a loss), and what the analyzer says about them."""
 
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pandas as pd
+
+from observability.analyzers.training.runs import ANALYZER
+from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.core.finding import Finding
+from observability.core.window import Window
+from observability.records.kinds import KINDS
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
+END = START + timedelta(days=7)
+FIELDS = {kind: [name for name in KINDS[kind].fields if name != "received_at"] for kind in ("run", "step", "resource", "event")}
+
+
+def frame_of(kind: str, records: list[dict]) -> pd.DataFrame:
+    """Records as the store gives them."""
+    texts = {"rank", "seed"}
+    rows = pd.DataFrame(index=range(len(records)))
+    for name in FIELDS[kind]:
+        values = [record.get(name) for record in records]
+        if name == "at":
+            rows[name] = pd.to_datetime(values, utc=True, format="ISO8601").tz_localize(None).astype("datetime64[us]")
+        elif name == "step":
+            rows[name] = pd.array(values, dtype="Int64")
+        else:
+            cells = [str(each) if each is not None and name in texts else each for each in values]
+            rows[name] = pd.Series(cells, dtype=object, index=rows.index)
+    return rows
+
+
+def context(now: datetime = END, start: datetime = START) -> Context:
+    return Context(EVERY_MODEL, NO_VERSION, Window("", start, END), now)
+
+
+def said(records: list[dict], asked: Context | None = None) -> list[Finding]:
+    """What the analyzer says about some records."""
+    frames = {
+        name: frame_of(kind, [each for each in records if each["kind"] == kind])
+        for name, kind in (("runs", "run"), ("steps", "step"), ("resources", "resource"), ("events", "event"))
+    }
+    return ANALYZER.analyze(frames, asked or context())
+
+
+def only(found: list[Finding], metric: str) -> Finding:
+    (one,) = [each for each in found if each.metric == metric]
+    return one
 
 
 def a_run(metrics: dict[str, object], name: str = "one", *, ended: str | None = "finished", every: float = 30.0, **fields) -> list[dict]:

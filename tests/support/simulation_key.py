@@ -117,6 +117,13 @@ RUN_KEY: dict[str, tuple[str, ...]] = {
     "loss_divergence": ("divergence",),
     "loss_plateau": ("plateau_share",),
     "overfitting": ("overfitting_gap",),
+    "exploding_gradient": ("exploding_gradient",),
+    "vanishing_gradient": ("vanishing_gradient",),
+    "dead_units": ("dead_units",),
+    "update_ratio": ("update_ratio",),
+    "learning_rate_jump": ("learning_rate_jump",),
+    "leaked_label": ("too_good_early",),
+    "bad_batch": ("metric_spike",),
     "slow_rank": ("straggler_score",),
 }
 """By fault of a training run, the metrics of training/runs that are right about it."""

@@ -1,11 +1,13 @@
 """Check training runs: curves, overfitting, stragglers and run state.
 
 Runs with a record in the window are judged on all of their steps (the newest 50,000 of the store). Findings: a non-finite value, a spike,
-divergence, a plateau, overfitting, a rank slower than its peers, a run that failed or fell silent; and for a study, how far chance alone
-moves its metric. Nothing is compared with a reference: each curve is compared with its own noise and progress, each rank with its peers.
+divergence, a plateau, overfitting, gradients that vanish or explode, dead units, updates and learning rates out of proportion, a result
+that is too good too fast, what the job itself said, an idle, hot, throttled or full device, a rank slower than its peers, a run that failed
+or was lost; and for a study, how far chance alone moves its metric. Nothing is compared with a reference: each curve is compared with its
+own noise and progress, each rank with its peers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -15,11 +17,14 @@ from observability.core.finding import Finding, needs_action
 from observability.core.questions import Records
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
-from observability.detection.curve_checks import claims_of
+from observability.detection.curve_checks import claims_of, of_search_trial
 from observability.detection.run_claims import RunClaim
+from observability.detection.run_devices import claims_about_devices
 from observability.detection.run_state import claim_about_state
 from observability.detection.stragglers import claims_about_ranks
-from observability.detection.study_noise import claims_about_studies
+from observability.detection.study_noise import claims_about_studies, setting
+from observability.detection.study_results import LEAST_TRIALS
+from observability.detection.training_signals import claims_of_alerts
 from observability.metrics.training_curves import TrainingRun, runs_from_records
 from observability.proofs.records import RUN_PROOFS
 
@@ -27,17 +32,19 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 NAME = "training/runs"
-MOST_RUNS, MOST_STEPS = 20_000, 50_000
+MOST_RUNS, MOST_STEPS, MOST_EVENTS = 20_000, 50_000, 20_000
 MOST_JUDGED = 200
-STEP_COLUMNS = ("run", "at", "step", "metrics", "rank", "host", "phase_ms")
+RESOURCE_COLUMNS = ("run", "at", "model", "device", "host", "watts", "utilisation", "temperature_c", "memory_gb")
+STEP_COLUMNS = ("run", "at", "step", "metrics", "rank", "host", "phase_ms", "batch")
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for starts and ends of all runs, their newest steps, and device readings of the window."""
+    """Ask for starts and ends of all runs, their newest steps, what jobs said, and device readings of the window."""
     return {
         "runs": Ask(Records("run", ever=True, rows=MOST_RUNS)),
         "steps": Ask(Records("step", STEP_COLUMNS, ever=True, rows=MOST_STEPS)),
-        "resources": Ask(Records("resource", ("run", "at", "model"), rows=MOST_STEPS)),
+        "resources": Ask(Records("resource", RESOURCE_COLUMNS, rows=MOST_STEPS)),
+        "events": Ask(Records("event", ("run", "at", "text"), ever=True, rows=MOST_EVENTS)),
     }
 
 
@@ -49,8 +56,17 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     recent = {str(run) for each in (runs, steps, resources) for run in each.loc[each["at"] >= start, "run"]}
     studies = set(runs.loc[runs["run"].isin(recent), "study"].dropna())
     looked_at = recent | set(runs.loc[runs["study"].isin(studies), "run"])
-    told = runs_from_records(runs[runs["run"].isin(looked_at)], steps[steps["run"].isin(looked_at)], resources, oldest_read(steps))
-    found = [run_finding(context, each, run) for run in told if run.name in recent for each in run_verdict(run, context.now)]
+    told = runs_from_records(
+        runs[runs["run"].isin(looked_at)], steps[steps["run"].isin(looked_at)], resources, oldest_read(steps), frames["events"]
+    )
+    sizes = search_sizes(told)
+    judged = [run for run in told if run.name in recent]
+    readings = readings_by_run(resources)
+    found = [
+        run_finding(context, each, run)
+        for run in judged
+        for each in run_verdict(run, context.now, sizes.get(run.study or "", 0), readings.get(run.name))
+    ]
     return found + [run_finding(context, each, run) for each, run in claims_about_studies(told)]
 
 
@@ -62,16 +78,49 @@ class RunVerdict:
     claims: tuple[RunClaim, ...] | None
 
 
-def everything(ask: Callable[[Records, Window], "DataFrame"], model: str, now: datetime) -> tuple[RunVerdict, ...]:
-    """Return every run of a model ("": of all models), newest record first; the newest 200 are judged. ask: answers a question."""
+def everything(
+    ask: Callable[[Records, Window], "DataFrame"],
+    model: str,
+    now: datetime,
+    names: Sequence[str] | None = None,
+    searches: Mapping[str, int] | None = None,
+) -> tuple[RunVerdict, ...]:
+    """Return every run of a model ("": of all models), newest record first; the newest 200 are judged.
+
+    ask: answers a question. names: read no other runs than these; searches: the runs of each search, which these alone do not tell.
+    """
+    only = () if names is None else (("run", tuple(names)),)
     context = Context(EVERY_MODEL, NO_VERSION, Window(model, EPOCH, now), now)
     frames = {
-        name: ask(wanted.aggregate, context.window) for name, wanted in needs(context).items() if isinstance(wanted.aggregate, Records)
+        name: ask(replace(wanted.aggregate, only=only), context.window)
+        for name, wanted in needs(context).items()
+        if isinstance(wanted.aggregate, Records)
     }
     resources = frames["resources"][frames["resources"]["run"].notna()]
-    found = runs_from_records(frames["runs"], frames["steps"], resources, oldest_read(frames["steps"]))
+    found = runs_from_records(frames["runs"], frames["steps"], resources, oldest_read(frames["steps"]), frames["events"])
     newest = sorted(found, key=lambda run: (run.last, run.name), reverse=True)
-    return tuple(RunVerdict(run, tuple(run_verdict(run, now)) if place < MOST_JUDGED else None) for place, run in enumerate(newest))
+    sizes = search_sizes(found) if searches is None else searches
+    readings = readings_by_run(resources)
+    return tuple(
+        RunVerdict(run, tuple(run_verdict(run, now, sizes.get(run.study or "", 0), readings.get(run.name))))
+        if place < MOST_JUDGED
+        else RunVerdict(run, None)
+        for place, run in enumerate(newest)
+    )
+
+
+def readings_by_run(resources: "DataFrame") -> dict[str, "DataFrame"]:
+    """Return the device readings of each run."""
+    return {str(name): rows for name, rows in resources.groupby("run")} if len(resources) else {}
+
+
+def search_sizes(runs: Sequence[TrainingRun]) -> dict[str, int]:
+    """Return the number of runs of each study that is a search: LEAST_TRIALS settings or more."""
+    settings: dict[str, set[str]] = {}
+    for run in runs:
+        if run.study:
+            settings.setdefault(run.study, set()).add(setting(run))
+    return {study: sum(run.study == study for run in runs) for study, own in settings.items() if len(own) >= LEAST_TRIALS}
 
 
 def oldest_read(steps: "DataFrame") -> Any:
@@ -79,10 +128,12 @@ def oldest_read(steps: "DataFrame") -> Any:
     return steps["at"].min() if len(steps) >= MOST_STEPS else None
 
 
-def run_verdict(run: TrainingRun, now: datetime) -> list[RunClaim]:
-    """Return all claims about one run."""
+def run_verdict(run: TrainingRun, now: datetime, trials: int = 0, readings: "DataFrame | None" = None) -> list[RunClaim]:
+    """Return all claims about one run. trials: the runs of the search that it is part of, 0 of none; readings: of its devices."""
     state = claim_about_state(run, now)
-    return [*([state] if state else []), *claims_of(run), *claims_about_ranks(run)]
+    found = [*([state] if state else []), *claims_of_alerts(run), *claims_of(run), *claims_about_ranks(run)]
+    found += claims_about_devices(run, readings) if readings is not None else []
+    return [of_search_trial(each, trials) for each in found] if trials else found
 
 
 def run_finding(context: Context, claim: RunClaim, run: TrainingRun) -> Finding:

@@ -84,21 +84,22 @@ def step_stride(steps: int) -> int:
     return max(-(-steps // MOST_STEPS), 1)
 
 
-def rank_step_heatmap(own: Any, ranks: Sequence[str], steps: Sequence[int], chosen: int | None = None) -> go.Figure:
+def rank_step_heatmap(own: Any, ranks: Sequence[str], steps: Sequence[int], chosen: int | None = None, what: str = "own work") -> go.Figure:
     """Rank × step: a rank's own time over the step's median. A click gives `customdata[0]`, the step.
 
-    own: ms, ranks × steps, at most MOST_RANKS and MOST_STEPS. Transparent squares lie over the heatmap, since a click on it gives no event.
+    own: ms, ranks × steps, at most MOST_RANKS and MOST_STEPS. what: whose time it is, a phase or all own work.
+    Transparent squares lie over the heatmap, since a click on it gives no event.
     """
     ratio = own / np.maximum(np.median(own, axis=0), 1e-9)
     figure = go.Figure()
-    places, rows = list(range(len(steps))), list(range(len(ranks)))
+    places, rows, label = list(range(len(steps))), list(range(len(ranks))), theme.inert_label(what, 24)
     ticks = {"tickvals": [-3, -2, -1, 0, 1, 2, 3], "ticktext": ["⅛", "¼", "½", "1", "2", "4", "8 ×"]}
     style = {"colorscale": theme.DIVERGING, "colorbar": theme.colorbar("own time ÷ median") | ticks, "hoverinfo": "skip"}
     figure.add_heatmap(x=places, y=rows, z=np.log2(np.maximum(ratio, 1e-6)), zmin=-3, zmax=3, **style)
     texts = [
         [
             int(step),
-            f"rank {theme.inert_label(rank)}, step {int(step):,}<br>{own[i, j]:.3g} ms of own work, {ratio[i, j]:.2f} × the median",
+            f"rank {theme.inert_label(rank)}, step {int(step):,}<br>{own[i, j]:.3g} ms of {label}, {ratio[i, j]:.2f} × the median",
         ]
         for i, rank in enumerate(ranks)
         for j, step in enumerate(steps)

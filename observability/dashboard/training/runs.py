@@ -1,6 +1,6 @@
 """The training page: the list of runs, the chosen ones, and their findings and facts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from observability.analyzers.training.runs import RunVerdict, worst
+from observability.analyzers.training.runs import RunVerdict, search_sizes, worst
 from observability.core import formatting, numerals
 from observability.core.errors import ObservabilityError
 from observability.core.finding import SEVERITIES, needs_action
@@ -28,7 +28,6 @@ from observability.metrics.prices import PRICES, PriceScope
 from observability.metrics.training_curves import MetricCurve, TrainingRun
 
 SHOWN_AT_FIRST, MOST_LISTED = 8, 200
-MOST_COMPARED = 6
 HOW = """import observability as obs
 with obs.track_run(model="loan", params={"learning_rate": 0.05}) as run:
     for step in range(1, 101):
@@ -79,9 +78,10 @@ def runs_summary(shown: Sequence[RunVerdict], everything: Sequence[RunVerdict], 
         st.caption(f"{others} outside of the window or version; choose Everything as the time range to list all.")
 
 
-def refreshed_runs(model: str | None, chosen: Sequence[RunVerdict]) -> list[RunVerdict]:
-    """The same runs in the current state of the store."""
-    now = {each.run.name: each for each in load.analyzed_training_runs(model)}
+def refreshed_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict]) -> list[RunVerdict]:
+    """The same runs as the store has them now. everything: all runs, which tell the studies that are searches."""
+    searches = search_sizes([each.run for each in everything])
+    now = {each.run.name: each for each in load.followed_training_runs(tuple(each.run.name for each in chosen), searches)}
     return [now.get(each.run.name, each) for each in chosen]
 
 
@@ -90,7 +90,7 @@ def running_runs_note(chosen: Sequence[RunVerdict]) -> None:
     going = [each for each in chosen if is_run_active(each)]
     for each in going:
         newest = _instant_with_seconds(each.run.last)
-        plain_caption(f"{each.run.name} is active: {each.run.steps:,} steps, newest {newest}. Refreshes every 10 seconds.")
+        plain_caption(f"{each.run.name} is active: {each.run.steps:,} steps, newest {newest}. Refreshes by itself.")
     if st.session_state.get("was-running") and not going:
         st.session_state["was-running"] = False
         st.rerun()
@@ -105,7 +105,7 @@ def _run_state(judged: RunVerdict) -> tuple[str | None, str]:
     if judged.run.ended is not None:
         return "ok", "Pruned" if judged.run.pruned else "Finished"
     if said.get("run_silence") == "act":
-        return "act", "Silent"
+        return "act", "Lost"
     return ("unknown", "No end") if said.get("run_silence") == "unknown" else (None, "Running")
 
 
@@ -160,7 +160,7 @@ def _model_settings(model: str) -> ModelSettings:
 
 def training_runs_table(shown: Sequence[RunVerdict], costs: dict[str, RunUse], chosen: Sequence[str], scope: Scope) -> None:
     """The runs, chosen and urgent ones first, then the newest, each with its worst finding; and their CSV."""
-    first = sorted(shown, key=lambda each: (each.run.name not in chosen, _run_urgency(each) > 1))
+    first = sorted(shown, key=lambda each: (each.run.name not in chosen, run_urgency(each) > 1))
     many = len(shown) > SHOWN_AT_FIRST + 2
     whole = not many or bool(st.session_state.get("all-runs"))
     rows = [_run_row(each, costs.get(each.run.name, RunUse()), chosen, scope) for each in first[: MOST_LISTED if whole else SHOWN_AT_FIRST]]
@@ -223,24 +223,29 @@ def _runs_frame(shown: Sequence[RunVerdict], costs: dict[str, RunUse]) -> pd.Dat
     return pd.DataFrame(rows)
 
 
-def chosen_runs(everything: Sequence[RunVerdict], shown: Sequence[RunVerdict]) -> list[RunVerdict]:
-    """The runs in the address, with a warning for unknown ones; else the most urgent run."""
-    by_name = {each.run.name: each for each in everything}
+def runs_in_address(by_name: Mapping[str, RunVerdict]) -> list[str]:
+    """The names of the runs in the address, with a warning for each that is unknown."""
     asked = st.query_params.get_all("run")
     for name in asked:
         if name not in by_name:
             link_warning(f"The link names the run {name}, which is not among the runs of this store or model.")
-    named = [name for name in dict.fromkeys(asked) if name in by_name]
+    return [name for name in dict.fromkeys(asked) if name in by_name]
+
+
+def chosen_run(everything: Sequence[RunVerdict], shown: Sequence[RunVerdict], hint: str = "Most urgent") -> RunVerdict | None:
+    """The run that the box holds, which the address names; else the most urgent one, None where none is shown."""
+    by_name = {each.run.name: each for each in everything}
+    named = runs_in_address(by_name)
     options = list(dict.fromkeys([*(each.run.name for each in shown), *named]))
-    st.session_state["run-box"] = named[:MOST_COMPARED]
-    hint, write = "Most urgent; choose one, or several to compare", address_writer("run", "run-box")
-    st.multiselect("Runs", options, key="run-box", on_change=write, max_selections=MOST_COMPARED, width=620, placeholder=hint)
+    st.session_state["run-box"] = named[0] if named else None
+    write = address_writer("run", "run-box")
+    st.selectbox("Run", options, key="run-box", index=None, on_change=write, width=420, placeholder=hint)
     if named:
-        return [by_name[name] for name in named[:MOST_COMPARED]]
-    return [min(shown, key=_run_urgency)] if shown else []
+        return by_name[named[0]]
+    return min(shown, key=run_urgency) if shown else None
 
 
-def _run_urgency(judged: RunVerdict) -> int:
+def run_urgency(judged: RunVerdict) -> int:
     """0: critical, 1: warning, 2: unknown, 3: OK; 4 where it was not judged."""
     bad = worst(judged.claims or ())
     return SEVERITIES.index(bad.severity) if bad else len(SEVERITIES)

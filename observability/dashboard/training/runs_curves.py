@@ -16,16 +16,14 @@ from observability.dashboard import frame
 from observability.dashboard.charts import runs as charts_runs
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.scope import BIND
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import column, draw_table, table_row
 from observability.dashboard.training import runs
-from observability.dashboard.widgets import plain_paragraph
-from observability.detection.study_noise import setting
 from observability.metrics.training_curves import MetricCurve, TrainingRun, base_metric, data_part, data_prefix
 from observability.stats.curve import exponential_moving_average
 
 MOST_PARAMETERS = 8
 MANY_RUNS = 3
-"""Parallel coordinates are drawn of a study with more runs than this."""
+"""Parallel coordinates are drawn of more runs than this."""
 AXES = ("Step", "Time")
 
 
@@ -34,6 +32,12 @@ def _metrics_of_runs(chosen: Sequence[RunVerdict]) -> list[str]:
     found = [base_metric(each.name) for judged in chosen if (each := judged.run.main()) is not None]
     found += [base_metric(name) for judged in chosen for name in judged.run.curves]
     return list(dict.fromkeys(found))
+
+
+def shared_metric(chosen: Sequence[RunVerdict]) -> str | None:
+    """The metric that is the main one of most runs; None where no run has one."""
+    names = [each.name for judged in chosen if (each := judged.run.main()) is not None]
+    return max(sorted(set(names)), key=names.count) if names else None
 
 
 def run_curves_section(chosen: Sequence[RunVerdict]) -> None:
@@ -140,50 +144,22 @@ def _curves_alt_text(chosen: Sequence[RunVerdict], metric: str) -> str:
     return ("; ".join(said) or f"{metric} by step; its direction of improvement is unknown") + "."
 
 
-def run_parameters_table(chosen: Sequence[RunVerdict]) -> None:
-    """The parameters of the chosen runs; of several, those that differ first, marked."""
-    names = list(dict.fromkeys(name for judged in chosen for name in judged.run.params))
-    seeds = {"seed": [judged.run.seed for judged in chosen]} if any(judged.run.seed for judged in chosen) else {}
-    values: dict[str, list[Any]] = {name: [judged.run.params.get(name) for judged in chosen] for name in names} | seeds
+def run_parameters_table(run: TrainingRun) -> None:
+    """The parameters of one run, and its seed."""
+    values = dict(run.params) | ({"seed": run.seed} if run.seed else {})
     if not values:
         st.caption("No parameters logged.")
         return
-    differ = {name: len({json.dumps(each, sort_keys=True, default=str) for each in several}) > 1 for name, several in values.items()}
-    order = sorted(values, key=lambda name: (not differ[name], name))
-    columns = [column("name", "Parameter", strong=True), *(column(f"run{place}", judged.run.name) for place, judged in enumerate(chosen))]
-    rows = []
-    for name in order:
-        cells: dict[str, Cell] = {"name": {"t": name, "mark": "differs" if differ[name] else None}}
-        cells |= {f"run{place}": {"t": _parameter_text(value)} for place, value in enumerate(values[name])}
-        rows.append(table_row(cells, selected=differ[name]))
-    if len(chosen) > 1:
-        n = sum(differ.values())
-        st.markdown(f"{n} of {formatting.plural(len(values), 'parameter')} {'differs' if n == 1 else 'differ'}.")
-    draw_table("parameters", "Parameters of the chosen runs", columns, rows, compact=True)
+    columns = [column("name", "Parameter", strong=True), column("value", "Value")]
+    rows = [table_row({"name": {"t": name}, "value": {"t": parameter_text(value)}}) for name, value in sorted(values.items())]
+    draw_table("parameters", "Parameters", columns, rows, compact=True)
 
 
-def _parameter_text(value: Any) -> str:
+def parameter_text(value: Any) -> str:
     """A parameter as logged, on one line."""
     return (
         formatting.DASH if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)[:80]
     )
-
-
-def study_section(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict]) -> None:
-    """Parallel coordinates of the first chosen run's study, where it has more than three runs and something in it differs."""
-    name = chosen[0].run.study
-    members = [judged.run for judged in everything if name and judged.run.study == name]
-    if len(members) <= MANY_RUNS:
-        return
-    rows = study_frame(members)
-    if rows is None:
-        return
-    metric = str(rows.columns[-1])
-    st.subheader("The study", anchor=False)
-    known, settings = len(rows), len({setting(each) for each in members})
-    said = f"{known} runs of {name} with {metric}; {formatting.plural(settings, 'setting')} apart from seed, fold and rows."
-    plain_paragraph(said)
-    frame.chart_with_table(charts_runs.parallel_coordinates(rows, metric=metric), rows, key="study", alt=said, metrics=("seed_noise",))
 
 
 def study_frame(members: Sequence[TrainingRun]) -> pd.DataFrame | None:
@@ -203,6 +179,6 @@ def study_frame(members: Sequence[TrainingRun]) -> pd.DataFrame | None:
     rows = []
     for each, value in kept:
         own = {name: each.params.get(name) for name in differ[:MOST_PARAMETERS]}
-        texts = {name: held if isinstance(held, int | float) else _parameter_text(held) for name, held in own.items()}
+        texts = {name: held if isinstance(held, int | float) else parameter_text(held) for name, held in own.items()}
         rows.append({"run": each.name, **texts, metric: value})
     return pd.DataFrame(rows)

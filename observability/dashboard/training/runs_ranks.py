@@ -12,11 +12,13 @@ from observability.core import formatting
 from observability.dashboard import frame
 from observability.dashboard.charts import runs as charts_runs
 from observability.dashboard.choice_box import link_warning
+from observability.dashboard.scope import BIND
 from observability.dashboard.widgets import plain_paragraph
 from observability.detection.stragglers import Ranks, ranks_of
 
 KEY = "ranks-map"
 MOST_HOSTS = 6
+ALL = "all own work"
 
 
 def ranks_section(judged: RunVerdict) -> None:
@@ -28,11 +30,15 @@ def ranks_section(judged: RunVerdict) -> None:
     st.caption("Own work of each rank: its phases without the wait for the slowest rank. Click a cell for the phases of that step.")
     said = next((each.because.replace("`", "") for each in judged.claims or () if each.metric == "straggler_score"), "Ranks by step.")
     every = charts_runs.step_stride(len(times.steps))
-    own, steps = step_blocks(times, every)
+    tables = {ALL: times.own, **times.phases, "waiting": times.wait}
+    shown = st.segmented_control("Phase", list(tables), default=ALL, key="phase", bind=BIND)
+    table = tables.get(shown or ALL, times.own)
+    own, steps = step_blocks(table, times.steps, every)
     chosen = _chosen_step(times)
     hosts = judged.run.hosts
     names = [_rank_label(rank, hosts) for rank in times.ranks[: charts_runs.MOST_RANKS]]
-    figure = charts_runs.rank_step_heatmap(own[: charts_runs.MOST_RANKS], names, steps, chosen)
+    what = "own work" if shown in (None, ALL) else str(shown)
+    figure = charts_runs.rank_step_heatmap(own[: charts_runs.MOST_RANKS], names, steps, chosen, what)
     if where := _hosts_sentence(times, hosts):
         plain_paragraph(where)
     own_work = _own_work_frame(times, hosts)
@@ -75,12 +81,12 @@ def _chosen_step(times: Ranks) -> int | None:
     return found
 
 
-def step_blocks(times: Ranks, every: int) -> tuple[np.ndarray, list[int]]:
-    """Own work averaged over each `every` steps, and the first step of each block."""
-    begins = np.arange(0, len(times.steps), every)
-    sums = np.add.reduceat(times.own, begins, axis=1)
-    counts = np.diff([*begins, len(times.steps)])
-    return sums / counts, times.steps[begins].tolist()
+def step_blocks(table: np.ndarray, steps: np.ndarray, every: int) -> tuple[np.ndarray, list[int]]:
+    """A table of ranks × steps averaged over each `every` steps, and the first step of each block."""
+    begins = np.arange(0, len(steps), every)
+    sums = np.add.reduceat(table, begins, axis=1)
+    counts = np.diff([*begins, len(steps)])
+    return sums / counts, steps[begins].tolist()
 
 
 def _rank_label(rank: str, hosts: Mapping[str, str]) -> str:

@@ -14,46 +14,9 @@ from observability.core.finding import Finding
 from observability.core.window import Window
 from observability.detection.stragglers import looks, ranks_from, recent_slowness, slow_ranks
 from observability.metrics.training_curves import base_metric, better_direction, data_part, runs_from_records
-from observability.records.kinds import KINDS
-from tests.support.run_frames import START, a_run, distributed, loss
+from tests.support.run_frames import END, START, a_run, context, distributed, frame_of, loss, only, said
 
 SAMPLE = Path(__file__).parents[3] / "sample_data"
-END = START + timedelta(days=7)
-FIELDS = {kind: [name for name in KINDS[kind].fields if name != "received_at"] for kind in ("run", "step", "resource")}
-
-
-def frame_of(kind: str, records: list[dict]) -> pd.DataFrame:
-    """Records as the store gives them."""
-    texts = {"rank", "seed"}
-    rows = pd.DataFrame(index=range(len(records)))
-    for name in FIELDS[kind]:
-        values = [record.get(name) for record in records]
-        if name == "at":
-            rows[name] = pd.to_datetime(values, utc=True, format="ISO8601").tz_localize(None).astype("datetime64[us]")
-        elif name == "step":
-            rows[name] = pd.array(values, dtype="Int64")
-        else:
-            cells = [str(each) if each is not None and name in texts else each for each in values]
-            rows[name] = pd.Series(cells, dtype=object, index=rows.index)
-    return rows
-
-
-def context(now: datetime = END, start: datetime = START) -> Context:
-    return Context(EVERY_MODEL, NO_VERSION, Window("", start, END), now)
-
-
-def said(records: list[dict], asked: Context | None = None) -> list[Finding]:
-    """What the analyzer says about some records."""
-    frames = {
-        name: frame_of(kind, [each for each in records if each["kind"] == kind])
-        for name, kind in (("runs", "run"), ("steps", "step"), ("resources", "resource"))
-    }
-    return ANALYZER.analyze(frames, asked or context())
-
-
-def only(found: list[Finding], metric: str) -> Finding:
-    (one,) = [each for each in found if each.metric == metric]
-    return one
 
 
 def test_a_clean_run_is_fine_and_says_what_was_looked_at() -> None:
@@ -62,7 +25,9 @@ def test_a_clean_run_is_fine_and_says_what_was_looked_at() -> None:
     assert (found.severity, found.metric, found.subject, found.model) == ("ok", "best_metric", "run:one", "loan")
     assert found.value == pytest.approx(float((curve + 0.1).min())) and found.low <= found.value <= found.high and found.n == 120
     assert f"best at step {int(curve.argmin()) + 1}" in found.because and "2 metrics" in found.because
-    assert "`learning_rate`: not judged" in found.because
+    assert "not judged" not in found.because, "a learning rate is judged by what it is"
+    (other,) = said(a_run({"train_loss": curve, "thing": curve}))
+    assert "`thing`: not judged" in other.because
 
 
 def test_clean_runs_alarm_in_none_of_200_seeds() -> None:
@@ -168,6 +133,7 @@ def test_a_failed_run_and_one_that_fell_silent() -> None:
     last = START + timedelta(seconds=1500)
     silent = only(said(records, context(last + timedelta(hours=2))), "run_silence")
     assert silent.severity == "act" and silent.value == 7200 and silent.limit == 300 and silent.onset == last
+    assert "is lost" in silent.because and "Its 50 steps are kept." in silent.because
     assert "run_silence" not in {each.metric for each in said(records, context(last + timedelta(seconds=250)))}
     alive = [
         *records,
@@ -274,7 +240,8 @@ def test_a_straggler_in_communication_is_named() -> None:
 
 def test_ranks_that_wait_for_one_without_a_reason_that_it_logs_are_not_called_slow() -> None:
     found = only(said(of_many_ranks({rank: 150.0 for rank in range(8) if rank != 5}, ranks=8)), "straggler_score")
-    assert found.subject == "run:many" and found.severity in ("ok", "unknown")
+    assert found.subject == "run:many/rank:5" and found.severity == "watch" and "arrives last" in found.because
+    assert "the others are not slow" in found.because and found.value == pytest.approx(30 / 150, abs=0.02)
 
 
 def test_waiting_that_no_rank_explains_is_unknown() -> None:
@@ -374,7 +341,10 @@ def test_seeds_give_a_band_that_a_better_setting_has_to_leave() -> None:
     assert found.evidence["reach"] == pytest.approx(reach, rel=1e-5)
     near = only(said(study([*same, 0.47], [0.1] * 5 + [0.2])), "seed_noise")
     far = only(said(study([*same, 0.30], [0.1] * 5 + [0.2])), "seed_noise")
-    assert "is not significantly better" in near.because and "is better than that" in far.because
+    assert "is not significantly better" in near.because and "is better than chance among so many explains" in far.because
+    many = only(said(study([*same, 0.45, *[0.55] * 39], [0.1] * 5 + [0.2 + i / 100 for i in range(40)])), "seed_noise")
+    alone = only(said(study([*same, 0.45], [0.1] * 5 + [0.2])), "seed_noise")
+    assert alone.evidence["beyond_chance"] and not many.evidence["beyond_chance"], "the best of 40 settings may be lucky"
     two = only(said(study(same[:2], [0.1] * 2)), "seed_noise")
     assert two.severity == "unknown" and "about 1 more" in two.because
     assert "seed_noise" not in {each.metric for each in said(study([0.5, 0.4, 0.3], [0.1, 0.2, 0.3]))}
@@ -423,7 +393,7 @@ def test_only_runs_with_a_record_in_the_window_are_judged() -> None:
 
 
 def test_the_bound_is_said_where_it_cuts_a_run() -> None:
-    frames = {"runs": frame_of("run", []), "resources": frame_of("resource", [])}
+    frames = {"runs": frame_of("run", []), "resources": frame_of("resource", []), "events": frame_of("event", [])}
     steps = frame_of("step", [each for each in a_run({"train_loss": loss(100)}) if each["kind"] == "step"])
     repeated = pd.concat([steps] * (MOST_STEPS // 100), ignore_index=True)
     (cut, *_) = ANALYZER.analyze({**frames, "steps": repeated}, context(START + timedelta(seconds=3100)))

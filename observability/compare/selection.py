@@ -1,0 +1,111 @@
+"""Whether a challenger should replace the champion: promote, hold or reject, from a comparison and the slices in which it is worse.
+
+Side A of the comparison is the challenger. A criterion is worse or better only where the difference is significant and relevant.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from observability.compare.comparison_types import WindowComparison
+from observability.compare.difference import Difference
+from observability.compare.sentences import change_words
+from observability.core.catalog import Model
+from observability.core.formatting import metric_title
+from observability.core.metric_definitions import METRICS
+from observability.metrics.performance import HEADLINE
+
+Choice = Literal["promote", "hold", "reject"]
+State = Literal["better", "worse", "alike", "undecided", "differs"]
+QUALITY = ("mae", "rmse", "accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier")
+CALIBRATION = ("calibration_error", "ece", "calibration_slope", "brier", "log_loss", "bias")
+
+
+@dataclass(frozen=True)
+class SelectionCriterion:
+    """One criterion. name: of the group of metrics; state: the worst of its metrics; words: the metric that decides, with its change."""
+
+    name: str
+    state: State
+    words: str
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What the comparison speaks for. because: one sentence; more: further labelled pairs that would settle the main metric."""
+
+    choice: Choice
+    because: str
+    criteria: tuple[SelectionCriterion, ...]
+    more: int | None = None
+
+
+def challenger_state(difference: Difference) -> State:
+    """How the challenger stands in one metric."""
+    if difference.verdict in ("alike", "slight"):
+        return "alike"
+    if difference.verdict == "unknown" or difference.change.value is None:
+        return "undecided"
+    better = METRICS[difference.metric].better
+    if difference.distance or better not in ("low", "high"):
+        return "differs"
+    return "better" if (difference.change.value > 0) == (better == "high") else "worse"
+
+
+def worst_of_group(name: str, found: Sequence[Difference]) -> SelectionCriterion | None:
+    """The criterion of a group of metrics; None without any."""
+    order: tuple[State, ...] = ("worse", "differs", "better", "undecided", "alike")
+    ranked = sorted(found, key=lambda each: (order.index(challenger_state(each)), -abs(each.relative or 0.0)))
+    if not ranked:
+        return None
+    first = ranked[0]
+    subject = "" if first.subject == "model" else f" ({first.subject})"
+    said = change_words(first) if first.change.value is not None else first.why or "not known"
+    return SelectionCriterion(name, challenger_state(first), f"{metric_title(first.metric)}{subject}: {said}")
+
+
+def selection_criteria(found: WindowComparison, regressed_slices: int, tested: int) -> tuple[SelectionCriterion, ...]:
+    """The criteria of a selection in their order. regressed_slices: slices in which the challenger is worse, of so many tested."""
+    quality = found.of("pairs") or found.of("performance")
+    fair = found.of("fairness")
+    groups = {
+        "Errors": [each for each in quality if each.subject == "model" and each.metric in QUALITY and each.metric not in CALIBRATION],
+        "Calibration": [each for each in quality if each.subject == "model" and each.metric in CALIBRATION],
+        "Fairness": fair,
+        "Latency and failures": found.of("latency"),
+        "Cost and energy": found.of("cost"),
+    }
+    told = [worst_of_group(name, own) for name, own in groups.items()]
+    if tested:
+        state: State = "worse" if regressed_slices else "alike"
+        words = (
+            f"worse in {regressed_slices} of {tested} slices on the same rows" if regressed_slices else f"worse in none of {tested} slices"
+        )
+        told.insert(2, SelectionCriterion("Slices", state, words))
+    return tuple(each for each in told if each is not None)
+
+
+def recommendation(model: Model, found: WindowComparison, regressed_slices: int = 0, tested: int = 0) -> Recommendation:
+    """Promote where the challenger is no worse in the main metric and worse in nothing else; reject where it is worse in it; else hold."""
+    main = model.settings.primary_metric or HEADLINE.get(model.task or "binary", "accuracy")
+    quality = [each for each in (*found.of("pairs"), *found.of("performance")) if each.subject == "model" and each.metric == main]
+    criteria = selection_criteria(found, regressed_slices, tested)
+    title = metric_title(main)
+    if not quality:
+        return Recommendation("hold", f"Hold: {title} of the two cannot be compared in this window.", criteria)
+    head = quality[0]
+    state = challenger_state(head)
+    if state == "worse":
+        return Recommendation("reject", f"Reject: it is worse in {title} ({change_words(head)}).", criteria)
+    if state == "undecided":
+        why = head.why or (
+            f"about {head.more:,} more labelled pairs would tell" if head.more else "its interval holds both no and a relevant change"
+        )
+        return Recommendation("hold", f"Hold: whether {title} changes cannot be told: {why}.", criteria, head.more)
+    worse = [each for each in criteria if each.state == "worse"]
+    if worse:
+        said = "; ".join(f"{each.name.lower()}: {each.words}" for each in worse)
+        return Recommendation("hold", f"Hold: {title} is {state}, but it is worse elsewhere ({said}).", criteria)
+    return Recommendation(
+        "promote", f"Promote: {title} is {state} ({change_words(head)}), and nothing that was compared is worse.", criteria
+    )

@@ -1,0 +1,36 @@
+"""Figures of a study: best against budget, importance of parameters."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from observability.core import formatting
+from observability.dashboard import theme
+from observability.dashboard.charts import layout
+
+
+def best_against_budget(points: pd.DataFrame, metric: str) -> go.Figure:
+    """Each trial's value as a dot and the best so far as a line, by trial. points: run, trial, seconds, value, best."""
+    figure = go.Figure()
+    known = points[points["value"].notna()]
+    texts = [
+        f"{theme.inert_label(run, 60)}, trial {trial}<br>{formatting.format_number(value, 4)}"
+        for run, trial, value in zip(known["run"], known["trial"], known["value"])
+    ]
+    marker = {"size": 7, "color": theme.QUIET, "line": {"width": 1, "color": theme.NEUTRAL}}
+    layout.add_marks(figure, known["trial"], known["value"], texts, name="trial", marker=marker)
+    kept = points[points["best"].notna()]
+    hover = "after %{x} trials<br>best %{y:.4g}"
+    layout.add_curve(figure, kept["trial"], kept["best"], hover, name="best so far", color=theme.PRIMARY, width=2.2, line_shape="hv")
+    return theme.themed(figure, height=300, x="trial", y=theme.inert_label(metric, 60), legend=True)
+
+
+def importance_bars(rows: pd.DataFrame, limit: float) -> go.Figure:
+    """The share of each parameter in all importances; grey where its p-value is above the limit. rows: name, share, p_value."""
+    names = theme.inert_labels(list(rows["name"]), 28)
+    colours = [theme.PRIMARY if p <= limit else theme.QUIET for p in rows["p_value"]]
+    figure = go.Figure()
+    hover = "%{y}: %{x:.0%}<extra></extra>"
+    figure.add_bar(x=rows["share"], y=names, orientation="h", marker_color=colours, hovertemplate=hover, showlegend=False)
+    theme.themed(figure, height=max(170, 30 * len(names) + 80), x="share of the importance", autorange="reversed", type="category")
+    figure.update_xaxes(tickformat=".0%")
+    return layout.value_axis(figure)

@@ -1,0 +1,112 @@
+"""The efficiency of a distributed run: time by phase, goodput, scaling, FLOPs and the cost of waiting."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from observability.analyzers.training.runs import RunVerdict
+from observability.core import formatting
+from observability.core.finding import SEVERITIES
+from observability.core.numerals import with_si_prefix
+from observability.dashboard.table import column, draw_table, table_row
+from observability.dashboard.training.runs import energy_and_cost_of_runs
+from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
+from observability.detection.run_claims import duration
+from observability.detection.run_efficiency import (
+    model_flops_utilisation,
+    phase_shares,
+    productive_share,
+    scaling_points,
+    seconds_per_step,
+)
+from observability.detection.stragglers import ranks_of
+
+HOW = """import observability as obs
+with obs.track_run(model="loan", run="night-7", rank=rank) as run:  # in each process
+    run.step(step, phase_ms={"data": …, "compute": …, "communication": …}, train_loss=…)"""
+FIGURES = (column("name", "Figure", strong=True, width="13rem"), column("value", "Value", align="right"), column("how", "How", wide=True))
+SCALING = (
+    column("run", "Run", strong=True),
+    column("ranks", "Processes", align="right"),
+    column("seconds", "A step", align="right"),
+    column("rate", "Rate", align="right"),
+    column("efficiency", "Efficiency", align="right", help="Rate a process, over that of the run with the fewest processes"),
+)
+
+
+def rank_findings(judged: RunVerdict) -> None:
+    """The findings about the ranks of a run."""
+    if judged.claims is None:
+        plain_caption(f"{judged.run.name} is not judged: too many newer runs.")
+    claims = [each for each in judged.claims or () if each.metric == "straggler_score"]
+    for each in sorted(claims, key=lambda one: (SEVERITIES.index(one.severity), -one.rank)):
+        st.markdown(status_line(each.severity, each.because))
+
+
+def efficiency_section(judged: RunVerdict, everything: Sequence[RunVerdict]) -> None:
+    """Goodput, scaling efficiency, FLOPs and the cost of the straggler, each with how it was computed or what would give it."""
+    times, run = ranks_of(judged.run), judged.run
+    if times is None:
+        plain_paragraph("No step was logged by all ranks with phase_ms, so the time of the ranks is unknown.")
+        return
+    st.header("Efficiency", anchor=False)
+    use = energy_and_cost_of_runs([judged]).get(run.name)
+    share, productive, flops = times.lost_share, productive_share(times), model_flops_utilisation(run)
+    seconds = seconds_per_step(run)
+    lost = float(times.lost_ms.sum()) / 1000
+    unknown = formatting.DASH
+    logged = f"{len(times.steps):,} steps of {len(times.ranks)} ranks"
+    spent = ", ".join(f"{name} {formatting.format_share(part)}" for name, part in phase_shares(times).items())
+    rows = [
+        {
+            "name": "Goodput",
+            "value": unknown if productive is None else formatting.format_share(productive),
+            "how": f"Time of {logged}: {spent}",
+        },
+        {"name": "A step", "value": unknown if seconds is None else duration(seconds), "how": "Wall time from the first to the last step"},
+        {
+            "name": "Waiting for the slowest",
+            "value": duration(lost),
+            "how": f"(slowest − median) × ranks in {logged}: {formatting.format_share(share)} of the steps",
+        },
+        {
+            "name": "Cost of waiting",
+            "value": unknown if use is None or use.amount is None else f"{formatting.format_number(use.amount * share)} {use.currency}",
+            "how": "That share of the cost of the run" if use is not None and use.amount is not None else "Needs price records",
+        },
+        {
+            "name": "Energy of waiting",
+            "value": unknown if use is None or use.wh is None else with_si_prefix(use.wh * share, "Wh"),
+            "how": f"That share of the energy of the run, {use.source}; a waiting device may draw less"
+            if use is not None and use.wh is not None
+            else "Needs readings of its devices",
+        },
+        {
+            "name": "FLOPs utilisation (MFU)",
+            "value": unknown if flops is None else formatting.format_share(flops),
+            "how": "FLOPs a step / (seconds a step × ranks × peak)"
+            if flops is not None
+            else "Needs flops_per_step and peak_flops among its parameters or hardware",
+        },
+    ]
+    draw_table("efficiency", f"Efficiency of {run.name}", FIGURES, [table_row({**row}) for row in rows], compact=True)
+    _scaling_table(judged, everything)
+
+
+def _scaling_table(judged: RunVerdict, everything: Sequence[RunVerdict]) -> None:
+    """The runs of the study by their number of processes, or what would give the scaling efficiency."""
+    points = scaling_points(judged.run, [each.run for each in everything])
+    if not points:
+        st.caption("Scaling efficiency: needs a run of the same study with another number of processes.")
+        return
+    rows = [
+        table_row(
+            run=point.run,
+            ranks=f"{point.ranks}",
+            seconds=duration(point.seconds),
+            rate=f"{formatting.format_number(point.rate)}/s",
+            efficiency=formatting.format_share(point.efficiency),
+        )
+        for point in points
+    ]
+    draw_table("scaling", "Scaling of the study", SCALING, rows, compact=True)

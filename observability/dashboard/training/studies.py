@@ -1,0 +1,261 @@
+"""One study: best against budget, importance, the winner against chance, pruning, what a gain cost, and whether to go on."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from observability.analyzers.training.runs import RunVerdict
+from observability.core import formatting
+from observability.core.numerals import with_si_prefix
+from observability.dashboard import frame, links
+from observability.dashboard.charts import studies as charts_studies
+from observability.dashboard.charts.runs import parallel_coordinates
+from observability.dashboard.choice_box import address_selectbox
+from observability.dashboard.scope import Scope
+from observability.dashboard.table import column, draw_table, table_row
+from observability.dashboard.training.runs import RunUse, energy_and_cost_of_runs
+from observability.dashboard.training.runs_curves import parameter_text, study_frame
+from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
+from observability.detection.run_claims import duration, run_figure
+from observability.detection.study_results import (
+    LEAST_REPEATS,
+    LEAST_TRIALS,
+    StudyResults,
+    best_by_budget,
+    energy_of_runs,
+    further_trials,
+    parameter_importances,
+    pruning_savings,
+    results_of_studies,
+    study_gain,
+    winner_against_chance,
+)
+
+HOW = """import observability as obs
+for seed, params in trials:
+    with obs.track_run(model="loan", study="search-1", params=params, seed=seed) as run:
+        run.step(step, validation_loss=…)"""
+FIGURES = (
+    column("name", "Question", strong=True, width="14rem"),
+    column("value", "Answer", align="right"),
+    column("how", "How", wide=True),
+)
+STUDIES = (
+    column("study", "Study", strong=True),
+    column("trials", "Trials", align="right"),
+    column("settings", "Settings", align="right"),
+    column("best", "Best", align="right"),
+    column("gain", "Gain", align="right", help="Over the repeated setting, else over the first trial"),
+    column("pruned", "Pruned", align="right"),
+    column("time", "Time", align="right"),
+)
+IMPORTANT = 0.05
+
+
+def studies_of(everything: Sequence[RunVerdict]) -> list[StudyResults]:
+    """The studies of these runs, newest first."""
+    return results_of_studies([each.run for each in everything])
+
+
+def chosen_study(known: Sequence[StudyResults]) -> StudyResults:
+    """The study that the box holds, which the address names; else the one with most settings."""
+    names = [each.name for each in known]
+    missing = "The link names the study {}, which is not among the studies of this store or model."
+    default = max(known, key=lambda each: len(each.settings))
+    name = address_selectbox("study", "Study", names, placeholder=default.name, missing=missing, width=420)
+    return next((each for each in known if each.name == name), default)
+
+
+def study_sections(study: StudyResults, scope: Scope) -> None:
+    """The answers about one study, its charts, and its settings, best first."""
+    uses = energy_and_cost_of_runs([RunVerdict(each.run, ()) for each in study.trials])
+    st.header(formatting.escape_markdown(study.name), anchor=False)
+    best = study.best
+    value = formatting.format_number(float(best.value or 0.0), 4)
+    plain_paragraph(
+        f"{formatting.plural(len(study.trials), 'run')}, {formatting.plural(len(study.settings), 'setting')} with {study.metric} "
+        f"({study.better} is better); best setting {value}, first of run {best.run.name}."
+    )
+    winner_line(study)
+    further_line(study)
+    draw_table(
+        "study-figures", f"Figures of {study.name}", FIGURES, [table_row({**row}) for row in study_figures(study, uses)], compact=True
+    )
+    st.header("Best against budget", anchor=False)
+    points = pd.DataFrame([vars(point) for point in best_by_budget(study)])
+    alt = f"Best {study.metric} so far by trial: {value} after {len(points)} runs and {duration(float(points['seconds'].iloc[-1]))}."
+    frame.chart_with_table(
+        charts_studies.best_against_budget(points, study.metric), points, key="budget", alt=alt, metrics=("best_metric",)
+    )
+    importance_section(study)
+    parallel_section(study)
+    settings_table(study, scope)
+
+
+def winner_line(study: StudyResults) -> None:
+    """Whether the best setting is better than chance, in one sentence."""
+    found = winner_against_chance(study)
+    if found is None:
+        st.markdown(
+            status_line(
+                "unknown",
+                f"Whether the winner is better than chance: no other setting ran with {LEAST_REPEATS} seeds or more.",
+                "Cannot tell",
+            )
+        )
+        return
+    gain, low, high = (run_figure(float(each or 0.0)) for each in found.gain.triple)
+    how = (
+        f"{found.repeats} repeats of it against {len(found.reference.values)} of the reference setting"
+        if found.repeats
+        else f"tried once, as the best of {found.among} settings, against {len(found.reference.values)} seeds of the reference setting"
+    )
+    word = "Better than chance" if found.beyond_chance else "Within chance"
+    sentence = f"The winner gains {gain} ({low} to {high}) in {study.metric}: {how}."
+    if not found.beyond_chance and not found.repeats:
+        sentence += " Repeat it with other seeds to tell."
+    st.markdown(status_line("ok" if found.beyond_chance else "watch", sentence, word))
+
+
+def further_line(study: StudyResults) -> None:
+    """Whether further trials are worth it, in one sentence."""
+    found = further_trials(study)
+    if found is None:
+        more = LEAST_TRIALS - len(study.settings)
+        st.markdown(status_line("unknown", f"Whether to go on: about {more} more settings are needed.", "Cannot tell"))
+        return
+    value, low, high = (run_figure(float(each or 0.0)) for each in found.gain.triple)
+    sentence = (
+        f"{found.trials} more trials would bring at most {value} ({low} to {high}) on average: the expected regret of stopping now, "
+        f"{found.because}. They would take {duration(found.seconds)}."
+    )
+    st.markdown(status_line("ok" if found.stop else "watch", sentence, "Stop now" if found.stop else "Go on"))
+
+
+def study_figures(study: StudyResults, uses: dict[str, RunUse]) -> list[dict[str, Any]]:
+    """Pruning, energy and cost of the search, and of a point gained."""
+    saved, gained = pruning_savings(study), study_gain(study)
+    wh = energy_of_runs(study, {name: use.wh for name, use in uses.items()})
+    amounts = [use.amount for use in uses.values()]
+    currencies = {use.currency for use in uses.values()}
+    money = sum(each for each in amounts if each is not None) if amounts and None not in amounts and len(currencies) == 1 else None
+    sources = {use.source for use in uses.values() if use.source}
+    basis = "measured" if sources == {"measured"} else "assumed" if "assumed" in sources else "estimated"
+    rows: list[dict[str, Any]] = []
+    if saved is None:
+        rows.append({"name": "Saved by pruning", "value": formatting.DASH, "how": "No trial was pruned"})
+    else:
+        rows.append(
+            {
+                "name": "Saved by pruning",
+                "value": f"{duration(saved.seconds)} ({formatting.format_share(saved.share)})",
+                "how": f"{saved.pruned} trials were given up, {saved.steps:,} steps early in all; estimated by their own speed",
+            }
+        )
+    rows.append(
+        {
+            "name": "Energy of the search",
+            "value": formatting.DASH if wh is None else with_si_prefix(wh, "Wh"),
+            "how": "Needs readings, or cores, of each run" if wh is None else f"All runs of the study, {basis}",
+        }
+    )
+    if saved is not None and wh is not None:
+        avoided = wh * saved.share / (1 - saved.share)
+        rows.append(
+            {"name": "Energy avoided", "value": with_si_prefix(avoided, "Wh"), "how": f"By pruning, at the power of the search; {basis}"}
+        )
+    gain = None if gained is None or gained[0] <= 0 else gained[0]
+    a_percent = None if gain is None or not study.best.value else gain / abs(float(study.best.value)) * 100
+    words = "" if gained is None else f"Gain over {gained[1]}: {run_figure(gained[0])}"
+    against = winner_against_chance(study)
+    words += ", which chance explains as well" if against is not None and not against.beyond_chance else ""
+    rows.append(
+        {
+            "name": "Energy a 1 % better value",
+            "value": formatting.DASH if wh is None or a_percent is None else with_si_prefix(wh / a_percent, "Wh"),
+            "how": words or "Needs a gain",
+        }
+    )
+    rows.append(
+        {
+            "name": "Cost a 1 % better value",
+            "value": formatting.DASH
+            if money is None or a_percent is None
+            else f"{formatting.format_number(money / a_percent)} {next(iter(currencies))}",
+            "how": f"Cost of all runs: {formatting.format_number(money)} {next(iter(currencies))}"
+            if money is not None
+            else "Needs price records",
+        }
+    )
+    return rows
+
+
+def importance_section(study: StudyResults) -> None:
+    """Which parameters mattered, with those that chance explains told apart."""
+    st.header("Which parameters mattered", anchor=False)
+    found = parameter_importances(study)
+    if not found:
+        st.caption(f"Needs {LEAST_TRIALS} settings with a value, and parameters that differ between them; {len(study.settings)} are known.")
+        return
+    clear = [each.name for each in found if each.p_value <= IMPORTANT]
+    said = (
+        f"Told from chance: {', '.join(clear)}."
+        if clear
+        else "No parameter can be told from chance: the best settings lie as all settings do."
+    )
+    plain_paragraph(said)
+    rows = pd.DataFrame([vars(each) for each in found])
+    frame.chart_with_table(charts_studies.importance_bars(rows, IMPORTANT), rows, key="importance", alt=said)
+    plain_caption(
+        f"How differently the best settings lie in a parameter than all {len(study.settings)} do (PED-ANOVA); grey bars may be chance."
+    )
+
+
+def parallel_section(study: StudyResults) -> None:
+    """The runs as lines over their parameters."""
+    rows = study_frame([each.run for each in study.trials])
+    if rows is None:
+        return
+    st.header("Trials by their parameters", anchor=False)
+    metric = str(rows.columns[-1])
+    alt = f"{len(rows)} runs of {study.name} as lines over their parameters and {metric}."
+    frame.chart_with_table(parallel_coordinates(rows, metric=metric), rows, key="study", alt=alt, metrics=("seed_noise",))
+
+
+def settings_table(study: StudyResults, scope: Scope) -> None:
+    """The ten best settings with the parameters that differ between settings."""
+    st.header("Best settings", anchor=False)
+    ranked = sorted(study.settings, key=study.cost)[:10]
+    values = {name: {parameter_text(each.run.params.get(name)) for each in study.settings} for name in study.best.run.params}
+    names = [name for name, held in values.items() if len(held) > 1][:8]
+    columns = [column("run", "Run", strong=True, width="13rem"), column("value", study.metric, align="right")]
+    columns += [column(f"p{place}", name, align="right") for place, name in enumerate(names)]
+    rows = []
+    for each in ranked:
+        cells: dict[str, Any] = {"run": links.link_cell(each.run.name, "runs", scope, run=each.run.name)}
+        cells["value"] = formatting.format_number(float(each.value or 0.0), 4)
+        cells |= {f"p{place}": parameter_text(each.run.params.get(name)) for place, name in enumerate(names)}
+        rows.append(table_row(cells))
+    draw_table("settings", f"Best settings of {study.name}", columns, rows, compact=True)
+
+
+def all_studies_table(known: Sequence[StudyResults], scope: Scope) -> None:
+    """The studies side by side."""
+    st.header("All studies", anchor=False)
+    rows = []
+    for study in known:
+        gained = study_gain(study)
+        rows.append(
+            table_row(
+                study=links.link_cell(study.name, "studies", scope, study=study.name),
+                trials=f"{len(study.trials)}",
+                settings=f"{len(study.settings)}",
+                best={"t": formatting.format_number(float(study.best.value or 0.0), 4), "sub": study.metric},
+                gain=None if gained is None else run_figure(gained[0]),
+                pruned=f"{sum(each.run.pruned for each in study.trials)}",
+                time=duration(sum(each.run.seconds for each in study.trials)),
+            )
+        )
+    draw_table("studies", "Studies", STUDIES, rows, compact=True)

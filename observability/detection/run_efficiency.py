@@ -1,0 +1,104 @@
+"""How well the processes of a training run are used: time by phase, scaling, model FLOPs utilisation."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from observability.detection.stragglers import Ranks
+from observability.metrics.training_curves import TrainingRun
+
+SAMPLES = ("global_batch_size", "batch_rows", "samples_per_step", "tokens_per_step", "batch_size")
+"""Parameters that tell how much work a step does, over all processes."""
+WORK = frozenset(("compute", "forward", "backward", "optimizer", "optimiser", "step"))
+"""Phases in which a process trains."""
+
+
+def phase_shares(times: Ranks) -> dict[str, float]:
+    """Return the share of the ranks' time in each phase, and in waiting for the slowest rank; they add up to 1."""
+    spent = {name: float(table.sum()) for name, table in times.phases.items()} | {"waiting": float(times.wait.sum())}
+    total = sum(spent.values())
+    return {name: value / total for name, value in spent.items()} if total > 0 else {}
+
+
+def productive_share(times: Ranks) -> float | None:
+    """Return the goodput of the logged steps: the share of the ranks' time in which they train; None where no phase says so."""
+    shares = phase_shares(times)
+    known = [value for name, value in shares.items() if name.lower() in WORK]
+    return sum(known) if known else None
+
+
+def seconds_per_step(run: TrainingRun) -> float | None:
+    """Return the wall time of a step, from the first to the last logged one; None with fewer than two steps."""
+    spans = [
+        (int(curve.steps[-1] - curve.steps[0]), float((curve.at[-1] - curve.at[0]).astype(float) / 1e6))
+        for curve in run.curves.values()
+        if len(curve.steps) > 1
+    ]
+    if not spans and run.phases is not None and len(run.step_times) > 1:
+        steps = run.phases["step"]
+        spans = [(int(steps.max() - steps.min()), float((run.step_times[-1] - run.step_times[0]).astype(float) / 1e6))]
+    steps_done, seconds = max(spans, default=(0, 0.0))
+    return seconds / steps_done if steps_done > 0 and seconds > 0 else None
+
+
+def stated_number(run: TrainingRun, names: Iterable[str]) -> float | None:
+    """Return the first positive number among parameters and hardware of these names; None where there is none."""
+    held: Mapping[str, Any] = {**run.hardware, **run.params}
+    for name in names:
+        value = held.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+            return float(value)
+    return None
+
+
+def model_flops_utilisation(run: TrainingRun) -> float | None:
+    """Return the share of the devices' peak FLOPs that training used.
+
+    From `flops_per_step` (of all processes) and `peak_flops` (of one device) among parameters or hardware; None where one is missing.
+
+    References
+    ----------
+    * Chowdhery et al. (2022), PaLM: Scaling Language Modeling with Pathways, appendix B.
+    """
+    flops, peak, seconds = stated_number(run, ("flops_per_step",)), stated_number(run, ("peak_flops",)), seconds_per_step(run)
+    if flops is None or peak is None or seconds is None:
+        return None
+    return flops / (seconds * max(len(run.ranks), 1) * peak)
+
+
+@dataclass(frozen=True)
+class ScalingPoint:
+    """A run among others of its study with another number of processes.
+
+    rate: samples a second, or steps where the work of a step is not stated. efficiency: rate a process over that of the run with the fewest
+    processes; 1 is perfect scaling.
+    """
+
+    run: str
+    ranks: int
+    seconds: float
+    rate: float
+    efficiency: float
+
+
+def scaling_points(run: TrainingRun, others: Iterable[TrainingRun]) -> list[ScalingPoint]:
+    """Return the runs of the same study by their number of processes, fewest first; empty where all have as many.
+
+    Where the parameters state the work of a step (SAMPLES), rates are samples a second; else a step is taken to do the same work in each.
+    """
+    alike = [each for each in others if each.study is not None and each.study == run.study and each.name != run.name]
+    known = [(each, seconds) for each in (run, *alike) if (seconds := seconds_per_step(each)) is not None]
+    work = [stated_number(each, SAMPLES) for each, _ in known]
+    stated = all(each is not None for each in work)
+    found = [
+        (each, max(len(each.ranks), 1), seconds, (float(size or 1.0) if stated else 1.0) / seconds)
+        for (each, seconds), size in zip(known, work, strict=True)
+    ]
+    if len({ranks for _, ranks, _, _ in found}) < 2:
+        return []
+    fewest = min(ranks for _, ranks, _, _ in found)
+    base = float(np.median([rate / ranks for _, ranks, _, rate in found if ranks == fewest]))
+    points = [ScalingPoint(each.name, ranks, seconds, rate, rate / ranks / base) for each, ranks, seconds, rate in found]
+    return sorted(points, key=lambda point: (point.ranks, point.run))

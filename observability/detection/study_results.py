@@ -1,0 +1,316 @@
+"""What a study of training runs found: best against budget, importance of parameters, winner and chance, pruning, further trials."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from observability.detection.study_noise import Band, bands, setting
+from observability.metrics.training_curves import TrainingRun
+from observability.stats.interval import Interval
+from observability.stats.parameter_importance import (
+    GRID,
+    best_quantile,
+    expected_best,
+    importance_p_value,
+    number_cells,
+    ped_anova_importance,
+)
+
+Array = np.ndarray[Any, np.dtype[Any]]
+LEAST_TRIALS = 10
+"""Settings with a value that importance and expected gain need."""
+LEAST_REPEATS = 3
+NEXT_SHARE = 0.25
+"""Further trials that are judged, as a share of those that were made."""
+
+
+@dataclass(frozen=True)
+class StudyTrial:
+    """One run of a study. value: its last value of the metric, None where it was pruned, failed or logged none."""
+
+    run: TrainingRun
+    value: float | None
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """The runs of a study in the order of their start. better: which direction of the metric is better."""
+
+    name: str
+    metric: str
+    better: str
+    trials: tuple[StudyTrial, ...]
+
+    @property
+    def sign(self) -> float:
+        """1 where lower is better, else -1: value × sign is a cost."""
+        return -1.0 if self.better == "high" else 1.0
+
+    @property
+    def done(self) -> list[StudyTrial]:
+        """Trials with a value."""
+        return [each for each in self.trials if each.value is not None]
+
+    @property
+    def settings(self) -> list[StudyTrial]:
+        """Each setting as its first run with the mean value of all of its runs: a lucky seed makes no better setting."""
+        runs: dict[str, list[StudyTrial]] = {}
+        for each in self.done:
+            runs.setdefault(setting(each.run), []).append(each)
+        return [StudyTrial(own[0].run, float(np.mean([each.value for each in own if each.value is not None]))) for own in runs.values()]
+
+    def cost(self, trial: StudyTrial) -> float:
+        """Value of a trial as a cost."""
+        return self.sign * float(trial.value if trial.value is not None else np.nan)
+
+    @property
+    def best(self) -> StudyTrial:
+        """The setting that the search chose: the one whose first run is best. Its value is the mean of its runs."""
+        first = {each.run.name: each for each in self.done}
+        return min(self.settings, key=lambda each: self.cost(first[each.run.name]))
+
+
+def results_of_studies(runs: Sequence[TrainingRun]) -> list[StudyResults]:
+    """Return each study with two runs or more and a metric by which they can be compared, the newest first."""
+    found = []
+    for name in sorted({run.study for run in runs if run.study}):
+        members = [run for run in runs if run.study == name]
+        several = next(iter(bands(members)), [])
+        if len(members) < 2 or not several:
+            continue
+        metric = several[0].metric
+        better = next((str(each) for run in members if (each := run.better(metric))), "low")
+        ended = {run.name for run in members if run.ended is not None and not run.failed and not run.pruned}
+        trials = tuple(
+            StudyTrial(run, run.last_value(metric) if run.name in ended else None)
+            for run in sorted(members, key=lambda run: (run.first, run.name))
+        )
+        found.append(StudyResults(name, metric, better, trials))
+    return sorted(found, key=lambda each: max(trial.run.last for trial in each.trials), reverse=True)
+
+
+@dataclass(frozen=True)
+class BudgetPoint:
+    """The best value after a trial. seconds: time of all trials until then; value: of this trial; best: so far."""
+
+    run: str
+    trial: int
+    seconds: float
+    value: float | None
+    best: float | None
+
+
+def best_by_budget(study: StudyResults) -> list[BudgetPoint]:
+    """Return the best value so far and the time spent after each trial, pruned and failed ones included in the time.
+
+    A further run of a setting with another seed sets no new best value: the luckiest seed is no result of the search.
+    """
+    found: list[BudgetPoint] = []
+    seconds, best = 0.0, None
+    seen: set[str] = set()
+    for number, each in enumerate(study.trials, 1):
+        seconds += each.run.seconds
+        new = setting(each.run) not in seen
+        if each.value is not None and new and (best is None or study.cost(each) < study.sign * best):
+            best = each.value
+        seen |= {setting(each.run)} if each.value is not None else set()
+        found.append(BudgetPoint(each.run.name, number, seconds, each.value, best))
+    return found
+
+
+@dataclass(frozen=True)
+class ParameterImportance:
+    """How much a parameter mattered for being among the best settings. share: of all importances. p_value: by permutation."""
+
+    name: str
+    importance: float
+    share: float
+    p_value: float
+
+
+def parameter_importances(study: StudyResults) -> list[ParameterImportance]:
+    """Return the importance of each parameter that differs, largest first; empty with fewer than LEAST_TRIALS settings.
+
+    Numbers lie on a grid between the smallest and the largest tried value, in logarithms where they span more than a decade.
+    """
+    trials = study.settings
+    if len(trials) < LEAST_TRIALS:
+        return []
+    cost, quantile = np.array([study.cost(each) for each in trials]), best_quantile(len(trials))
+    found = []
+    for name in dict.fromkeys(name for each in trials for name in each.run.params):
+        placed = parameter_cells([each.run.params.get(name) for each in trials])
+        if placed is not None:
+            cells, size, levels = placed
+            value = ped_anova_importance(cells, size, cost, quantile, levels=levels)
+            found.append((name, value, importance_p_value(cells, size, cost, quantile, levels=levels)))
+    total = sum(value for _, value, _ in found)
+    told = [ParameterImportance(name, value, value / total if total > 0 else 0.0, p) for name, value, p in found]
+    return sorted(told, key=lambda each: (-each.importance, each.name))
+
+
+def parameter_cells(values: Sequence[Any]) -> tuple[Array, int, bool] | None:
+    """Return the cells of a parameter's values, their number, and whether they are levels without an order; None where all are equal."""
+    numbers = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(numbers) == len(values) and np.isfinite(numbers).all():
+        known = np.array(numbers)
+        low, high = float(known.min()), float(known.max())
+        return (number_cells(known, low, high, log=low > 0 and high > 10 * low), GRID, False) if high > low else None
+    texts = [str(value) for value in values]
+    levels = sorted(set(texts))
+    return (np.array([levels.index(text) for text in texts]), len(levels), True) if len(levels) > 1 else None
+
+
+@dataclass(frozen=True)
+class WinnerComparison:
+    """The best setting against a setting that was repeated with other seeds, which stands for chance.
+
+    gain: how much better the winner is (positive), with its 95 % interval. repeats: of the winner beyond the trial by which it was chosen;
+    0: it was tried once, and the interval allows for the best of `among` settings.
+    """
+
+    winner: str
+    reference: Band
+    gain: Interval
+    repeats: int
+    among: int
+
+    @property
+    def beyond_chance(self) -> bool:
+        """Whether the winner is better than chance."""
+        return self.gain.low is not None and self.gain.low > 0
+
+
+def winner_against_chance(study: StudyResults) -> WinnerComparison | None:
+    """Return the comparison of the best setting with the most repeated other one; None without a setting of three repeats.
+
+    A winner that was repeated is compared by its repeats alone (Welch's t): the trial by which it was chosen is too good by that choice.
+    """
+    several = next(iter(bands([each.run for each in study.trials])), [])
+    if not several:
+        return None
+    reference = max(several, key=lambda band: len(band.values))
+    best = setting(study.best.run)
+    if setting(reference.runs[0]) == best:
+        others = [band for band in several if band is not reference and len(band.values) >= LEAST_REPEATS]
+        if not others:
+            return None
+        reference = max(others, key=lambda band: len(band.values))
+    if len(reference.values) < LEAST_REPEATS:
+        return None
+    winner = next(band for band in several if setting(band.runs[0]) == best)
+    by_start = sorted(zip(winner.runs, winner.values, strict=True), key=lambda pair: (pair[0].first, pair[0].name))
+    repeats = np.array([value for _, value in by_start[1:]])
+    among = len(several) - 1
+    values = np.array(reference.values)
+    if len(repeats) >= LEAST_REPEATS:
+        found = stats.ttest_ind(study.sign * values, study.sign * repeats, equal_var=False)
+        interval = found.confidence_interval(0.95)
+        gain = study.sign * float(values.mean() - repeats.mean())
+        return WinnerComparison(
+            study.best.run.name, reference, Interval(gain, float(interval.low), float(interval.high), len(repeats)), len(repeats), among
+        )
+    gain = study.sign * (reference.mean - float(by_start[0][1]))
+    reach = reference.reach(among=max(among, 1))
+    return WinnerComparison(study.best.run.name, reference, Interval(gain, gain - reach, gain + reach, len(values)), 0, among)
+
+
+@dataclass(frozen=True)
+class PruningSavings:
+    """What giving trials up early saved, against running each to the steps of a whole one. share: of the time of the whole search."""
+
+    pruned: int
+    steps: int
+    seconds: float
+    share: float
+
+
+def pruning_savings(study: StudyResults) -> PruningSavings | None:
+    """Return what pruning saved; None where no trial was pruned, or none went to its end."""
+    pruned = [each.run for each in study.trials if each.run.pruned]
+    whole = [last_logged_step(each.run) for each in study.done]
+    if not pruned or not whole:
+        return None
+    full = int(np.median(whole))
+    steps, seconds = 0, 0.0
+    for run in pruned:
+        last = last_logged_step(run)
+        left = max(full - last, 0)
+        steps += left
+        seconds += run.seconds / last * left if last > 0 else 0.0
+    spent = sum(each.run.seconds for each in study.trials)
+    return PruningSavings(len(pruned), steps, seconds, seconds / (spent + seconds) if spent + seconds > 0 else 0.0)
+
+
+def last_logged_step(run: TrainingRun) -> int:
+    """Return the largest step number of a run; 0 where it logged none."""
+    return max((int(curve.steps[-1]) for curve in run.curves.values() if len(curve.steps)), default=0)
+
+
+@dataclass(frozen=True)
+class FurtherTrials:
+    """What more trials can be expected to bring.
+
+    trials: how many. gain: at most this much better on average, with its 95 % interval (bootstrap over trials). noise: standard deviation
+    between repeats of one setting, None where none was repeated. seconds: time that they take. stop: whether stopping now is advised.
+    """
+
+    trials: int
+    gain: Interval
+    noise: float | None
+    seconds: float
+    stop: bool
+    because: str
+
+
+def further_trials(study: StudyResults, draws: int = 200, seed: int = 0) -> FurtherTrials | None:
+    """Return what a quarter more trials can bring on average: the expected regret of stopping now; None with too few settings.
+
+    The expected best of k trials falls less and less with k (it is convex), so the next m trials bring at most what the last m did.
+    The bound holds for trials drawn alike; a sampler that learns can be better, and its later trials then are among the best already.
+    """
+    trials = study.settings
+    n = len(trials)
+    if n < LEAST_TRIALS:
+        return None
+    cost = np.array([study.cost(each) for each in trials])
+    more = max(int(NEXT_SHARE * n), 1)
+    gain = _last_gain(cost, more)
+    rng = np.random.default_rng(seed)
+    drawn = [_last_gain(rng.choice(cost, n), more) for _ in range(draws)]
+    low, high = (float(each) for each in np.quantile(drawn, [0.025, 0.975]))
+    several = next(iter(bands([each.run for each in study.trials])), [])
+    widest = max(several, key=lambda band: len(band.values))
+    noise = widest.sd if len(widest.values) >= LEAST_REPEATS else None
+    brought = float(cost[0] - cost.min())
+    limit = noise if noise is not None else 0.01 * brought
+    stop = gain <= limit
+    what = "the scatter between seeds" if noise is not None else "1 % of what the search has brought"
+    because = f"{'no more than' if stop else 'more than'} {what}"
+    seconds = float(np.mean([each.run.seconds for each in study.trials])) * more
+    return FurtherTrials(more, Interval(gain, low, high, n), noise, seconds, stop, because)
+
+
+def _last_gain(cost: Array, more: int) -> float:
+    """How much lower the expected best of all trials is than that of all but `more`."""
+    expected = expected_best(cost)
+    return float(expected[-1 - more] - expected[-1])
+
+
+def study_gain(study: StudyResults) -> tuple[float, str] | None:
+    """Return how much better the best setting is than the repeated one, else than the first trial, and which of the two."""
+    comparison = winner_against_chance(study)
+    if comparison is not None:
+        return float(comparison.gain.value or 0.0), "the repeated setting"
+    first = next(iter(study.settings), None)
+    return None if first is None else (study.cost(first) - study.cost(study.best), "the first trial")
+
+
+def energy_of_runs(study: StudyResults, energy: Mapping[str, float | None]) -> float | None:
+    """Return the energy of all runs of a study, Wh; None where that of any is unknown."""
+    held = [energy.get(each.run.name) for each in study.trials]
+    known = [each for each in held if each is not None]
+    return sum(known) if len(known) == len(held) else None

@@ -1,0 +1,28 @@
+"""Compare runs :material/compare_arrows:
+Up to twenty training runs side by side: the curves of one metric, the best value of each run, the parameters that differ and those that all
+share, and the runs as lines over their parameters. Without a choice, the newest runs of the model or study with the newest record.
+"""
+
+import streamlit as st
+
+from observability.analyzers.training.runs import ANALYZER
+from observability.dashboard import frame, load
+from observability.dashboard import scope as scopes
+from observability.dashboard.training import compare_runs, runs, runs_curves
+
+frame.store_page_heading("compare_runs")
+scope = scopes.scope_from_state(st.session_state)
+with frame.loading_skeleton(300):
+    window = frame.answer_or_stop(lambda: load.window_of_records(scope, ANALYZER))
+    everything = load.analyzed_training_runs(scope.model)
+if not everything:
+    runs.no_training_runs()
+    st.stop()
+shown = runs.runs_in_window(everything, window, scope.version)
+chosen = compare_runs.compared_runs(everything, shown)
+if len(chosen) < 2:
+    st.caption("Choose two runs or more.")
+    st.stop()
+runs_curves.run_curves_section(chosen)
+compare_runs.run_differences_section(chosen, runs.energy_and_cost_of_runs(chosen), scope)
+compare_runs.parallel_runs_section(chosen)

@@ -1,0 +1,30 @@
+"""Distributed runs :material/lan:
+One training run of several processes: which rank holds up the others, in which phase (data, compute, communication), on which host, since
+when, and what the waiting costs. Communication is shown without the wait for the slowest rank, so that its victims are not taken for
+stragglers.
+"""
+
+import streamlit as st
+
+from observability.analyzers.training.runs import ANALYZER
+from observability.core import formatting
+from observability.dashboard import empty_states, frame, load
+from observability.dashboard import scope as scopes
+from observability.dashboard.training import distributed, runs, runs_ranks
+
+frame.store_page_heading("distributed")
+scope = scopes.scope_from_state(st.session_state)
+with frame.loading_skeleton(300):
+    window = frame.answer_or_stop(lambda: load.window_of_records(scope, ANALYZER))
+    everything = [each for each in load.analyzed_training_runs(scope.model) if len(each.run.ranks) > 1]
+if not everything:
+    empty_states.how_to_log_state("No run of several processes has been logged yet.", "These lines log one.", distributed.HOW)
+    st.stop()
+shown = runs.runs_in_window(everything, window, scope.version) or everything
+chosen = runs.chosen_run(everything, shown)
+if chosen is None:
+    st.stop()
+st.header(formatting.escape_markdown(chosen.run.name), anchor=False)
+distributed.rank_findings(chosen)
+distributed.efficiency_section(chosen, everything)
+runs_ranks.ranks_section(chosen)

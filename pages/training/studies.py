@@ -1,0 +1,22 @@
+"""Studies :material/tune:
+One study of training runs: the best value against the trials that it took, which parameters mattered, whether the winner is better than
+chance, what pruning saved, energy and cost of each gain, and whether further trials are worth it.
+"""
+
+import streamlit as st
+
+from observability.dashboard import empty_states, frame, load
+from observability.dashboard import scope as scopes
+from observability.dashboard.training import studies
+
+frame.store_page_heading("studies")
+scope = scopes.scope_from_state(st.session_state)
+with frame.loading_skeleton(300):
+    everything = load.analyzed_training_runs(scope.model)
+known = studies.studies_of(everything)
+if not known:
+    empty_states.how_to_log_state("No study has been logged yet.", "Runs that name the same study belong together.", studies.HOW)
+    st.stop()
+chosen = studies.chosen_study(known)
+studies.study_sections(chosen, scope)
+studies.all_studies_table(known, scope)

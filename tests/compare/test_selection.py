@@ -1,0 +1,89 @@
+"""A challenger is promoted, held or rejected for what the rows say, and a regression planted in one region is named."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.compare.comparison_types import ComparisonSide, WindowComparison
+from observability.compare.difference import with_verdicts
+from observability.compare.paired_rows import MatchedRows, paired_differences
+from observability.compare.selection import challenger_state, recommendation
+from observability.core.catalog import Column, Model
+from observability.core.window import EPOCH, Window
+from observability.review.regressed_slices import regressed
+
+MODEL = Model(
+    1, "loan", "binary", ("no", "yes"), (Column(1, "region", "f1", "category"), Column(2, "age", "f2", "number")),
+)  # fmt: skip
+
+
+def matched(challenger: dict[str, float], champion: float, n: int = 6000, seed: int = 0) -> MatchedRows:
+    """Rows of three regions that both versions answered; each is right with its probability, the challenger by region."""
+    rng = np.random.default_rng(seed)
+    region, label = rng.choice(["north", "south", "east"], n), rng.integers(0, 2, n)
+    age = rng.uniform(20, 70, n)
+    luck = rng.random(n)
+    right = {"a": luck < np.array([challenger[each] for each in region]), "b": luck < champion}
+    frames = {}
+    for side, hit in right.items():
+        decision = np.where(hit, label, 1 - label)
+        score = np.clip(0.5 + np.where(decision == 1, 1, -1) * rng.uniform(0.05, 0.45, n), 0.001, 0.999)
+        frames[side] = pd.DataFrame({"decision": decision, "score": score, "feature.region": region, "feature.age": age})
+    return MatchedRows(frames["a"], frames["b"], label.astype(float), 0, (n, n))
+
+
+def compared(rows: MatchedRows) -> WindowComparison:
+    """The comparison of these rows alone."""
+    side = ComparisonSide(Window("loan", EPOCH, EPOCH), (), len(rows.a), len(rows.a))
+    return WindowComparison(side, side, tuple(with_verdicts(paired_differences(MODEL, rows.a, rows.b, rows.label))))
+
+
+def told(rows: MatchedRows):
+    slices = regressed(MODEL, rows)
+    return recommendation(MODEL, compared(rows), len(slices["rows"]), slices["looked_at"]), slices
+
+
+def test_a_better_challenger_is_promoted() -> None:
+    found, _ = told(matched({"north": 0.85, "south": 0.85, "east": 0.85}, 0.8))
+    assert found.choice == "promote" and "Accuracy is better" in found.because
+    assert {each.name: each.state for each in found.criteria}["Slices"] == "alike"
+
+
+def test_a_worse_challenger_is_rejected() -> None:
+    found, _ = told(matched({"north": 0.7, "south": 0.7, "east": 0.7}, 0.8))
+    assert found.choice == "reject" and "worse in Accuracy" in found.because
+
+
+def test_a_regression_in_one_region_is_named_and_holds_the_challenger() -> None:
+    found, slices = told(matched({"north": 0.87, "south": 0.76, "east": 0.87}, 0.8))
+    assert [row["name"] for row in slices["rows"]] == ["region = south"]
+    assert found.choice == "hold" and "worse in 1 of" in found.because
+
+
+def test_equal_versions_name_no_slice_in_100_draws() -> None:
+    named = sum(
+        bool(regressed(MODEL, matched(dict.fromkeys(("north", "south", "east"), 0.8), 0.8, 1000, seed))["rows"]) for seed in range(100)
+    )
+    assert named <= 5
+
+
+def test_few_rows_hold_and_say_how_many_more_are_needed() -> None:
+    found, _ = told(matched({"north": 0.85, "south": 0.85, "east": 0.85}, 0.8, n=60))
+    assert found.choice == "hold" and "labelled pairs" in found.because
+    nothing = recommendation(
+        MODEL,
+        WindowComparison(
+            compared(matched({"north": 1, "south": 1, "east": 1}, 0.8)).a, ComparisonSide(Window("loan", EPOCH, EPOCH), (), 0), ()
+        ),
+    )
+    assert nothing.choice == "hold" and "cannot be compared" in nothing.because
+
+
+@pytest.mark.parametrize(
+    ("metric", "change", "state"), [("accuracy", 0.1, "better"), ("log_loss", 0.1, "worse"), ("selection_rate", 0.1, "differs")]
+)
+def test_better_depends_on_the_metric(metric: str, change: float, state: str) -> None:
+    rows = matched({"north": 0.85, "south": 0.85, "east": 0.85}, 0.8)
+    each = next(found for found in compared(rows).differences if found.metric == metric)
+    moved = each.__class__(**{**each.__dict__, "change": each.change.__class__(change, change / 2, change * 2, 100), "verdict": "differs"})
+    assert challenger_state(moved) == state

@@ -1,0 +1,60 @@
+"""Importance of parameters equals Optuna's PED-ANOVA, and the expected best of k trials equals the mean over all subsets."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from observability.stats.parameter_importance import (
+    best_quantile,
+    best_trials,
+    expected_best,
+    importance_p_value,
+    number_cells,
+    ped_anova_importance,
+)
+
+N = 60
+OPTUNA = {
+    0.1: {"x": 0.018905168235542728, "z": 0.0013207259787016206, "y": 0.0012803106084637566, "c": 0.0009903408375315404},
+    0.25: {"x": 0.11047000717587338, "c": 0.004713188754370145, "y": 0.002240760211676626, "z": 0.0015705065076087228},
+}
+"""optuna 5.0.0, PedAnovaImportanceEvaluator(target_quantile=…), normalize=False, on the trials of `search`."""
+
+
+def search() -> tuple[dict[str, tuple[np.ndarray, int, bool]], np.ndarray]:
+    """Sixty random trials: the cells of four parameters, their number, whether they are levels; and the cost."""
+    rng = np.random.default_rng(7)
+    x, y = rng.uniform(-3, 5, N), np.exp(rng.uniform(np.log(1e-4), np.log(1), N))
+    c, z = rng.integers(0, 3, N), rng.uniform(0, 1, N)
+    cost = (x - 1) ** 2 + 0.5 * (np.log10(y) + 2) ** 2 + (c == 1) * 2 + 0.01 * z
+    cells = {"x": (number_cells(x, -3, 5), 50, False), "y": (number_cells(y, 1e-4, 1, log=True), 50, False)}
+    return cells | {"c": (c, 3, True), "z": (number_cells(z, 0, 1), 50, False)}, cost
+
+
+@pytest.mark.parametrize("quantile", OPTUNA)
+def test_importances_equal_those_of_optuna(quantile: float) -> None:
+    cells, cost = search()
+    found = {name: ped_anova_importance(held, size, cost, quantile, levels=levels) for name, (held, size, levels) in cells.items()}
+    assert found == pytest.approx(OPTUNA[quantile], rel=1e-9)
+
+
+def test_a_parameter_without_effect_is_told_from_chance() -> None:
+    cells, cost = search()
+    assert importance_p_value(*cells["x"][:2], cost, 0.1) <= 0.02 and importance_p_value(*cells["z"][:2], cost, 0.1) > 0.1
+
+
+def test_the_expected_best_is_the_mean_over_all_subsets() -> None:
+    values = np.random.default_rng(1).normal(size=7)
+    by_hand = [np.mean([min(each) for each in itertools.combinations(values, k)]) for k in range(1, 8)]
+    found = expected_best(values)
+    assert found == pytest.approx(by_hand)
+    assert (np.diff(found) <= 0).all() and (np.diff(found, 2) >= -1e-12).all(), "further trials bring less and less"
+    assert expected_best(np.random.default_rng(2).normal(size=2000))[-1] == pytest.approx(np.random.default_rng(2).normal(size=2000).min())
+
+
+def test_the_best_are_a_tenth_or_at_least_ten() -> None:
+    assert [best_quantile(n) for n in (6, 20, 50, 200)] == [0.5, 0.5, 0.2, 0.1]
+    assert best_trials(np.array([3.0, 1.0, 2.0, 1.0]), 0.25).tolist() == [False, True, False, True], (
+        "equal values are among the best together"
+    )
