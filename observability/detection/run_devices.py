@@ -63,8 +63,8 @@ def hot_device(run: TrainingRun, name: str, rows: "DataFrame") -> RunClaim | Non
     top = float(np.quantile(known, 1 - HOT_SHARE))
     severity: Severity = "act" if top >= limit + TOO_HOT_C - HOT_C else "watch"
     because = (
-        f"Device {name} of run `{run.name}` was at {top:.0f} °C or more in a tenth of its {len(known):,} readings (limit {limit:.0f} °C): it "
-        "may slow down. Look at its cooling."
+        f"Device {name} of run `{run.name}` was at {top:.0f} °C or more in a tenth of its {len(known):,} readings (limit {limit:.0f} °C): "
+        "it may slow down. Look at its cooling."
     )
     return device_claim("device_temperature", len(known), severity, because, top, limit, name, 6.2)
 
@@ -82,8 +82,8 @@ def throttled_device(run: TrainingRun, name: str, rows: "DataFrame") -> RunClaim
     if ratio > POWER_LEFT:
         return None
     because = (
-        f"Device {name} of run `{run.name}` is throttled: it draws {run_figure(late['watts'])} W in the last quarter of its readings, where "
-        f"it drew {run_figure(early['watts'])} W in the first half at the same utilisation. Look at its temperature and its power limit."
+        f"Device {name} of run `{run.name}` is throttled: it draws {run_figure(late['watts'])} W in the last quarter of its readings, "
+        f"where it drew {run_figure(early['watts'])} W in the first half at the same utilisation. Look at its temperature and power limit."
     )
     return device_claim("device_power_drop", n, "watch", because, ratio, POWER_LEFT, name, 6.4)
 
