@@ -1,4 +1,4 @@
-"""Does the page of training runs show what the training files say, open a run by its link, compare two, and follow one that goes on?"""
+"""Do the pages of training show what the training files say, open a run by its link, lead to its ranks, and follow one that goes on?"""
 
 import json
 from io import StringIO
@@ -44,13 +44,16 @@ def test_a_run_in_the_table_opens_and_the_slowed_process_is_named(fleet: Dashboa
     page.wait_for_url("**run=flights-late-mlp-4-processes**")
     settle(page)
     assert "Rank 2 of run flights-late-mlp-4-processes is slower than its peers in data" in words(page)
+    page.get_by_role("link", name="Ranks of this run").click()
+    page.wait_for_url("**/distributed?**")
+    settle(page)
     assert page.get_by_text("Phases, median over steps").count() == 1
     phases = pd.read_csv(StringIO(download(page, "phases-csv")))
     assert phases[phases["phase"] == "data"].set_index("rank")["ms"].idxmax() == 2
 
 
 def test_a_click_on_the_map_shows_the_phases_of_that_step(fleet: Dashboard, visit: Visit) -> None:
-    page = visit(f"{fleet.url}/runs?run=flights-late-mlp-4-processes&window=Everything")
+    page = visit(f"{fleet.url}/distributed?run=flights-late-mlp-4-processes&window=Everything")
     box = page.locator(".st-key-ranks-map .nsewdrag").first.bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.wait_for_url("**cell=**")
@@ -73,3 +76,17 @@ def test_a_run_that_goes_on_is_followed_until_it_ends(own: Dashboard, visit: Vis
         run.log.flush()
         said(page, "going is active: 40 steps")
     page.wait_for_function("() => !document.body.innerText.includes('is active')")
+
+
+def test_the_study_of_the_fleet_shows_its_winner_and_what_pruning_saved(fleet: Dashboard, visit: Visit) -> None:
+    records = [json.loads(line) for line in (SAMPLE / "study.jsonl").read_text(encoding="utf-8").splitlines()]
+    ends = [each for each in records if each["kind"] == "run" and each["event"] == "end"]
+    pruned = sum(each["status"] == "pruned" for each in ends)
+    page = visit(f"{fleet.url}/studies?window=Everything")
+    assert f"{len(ends)} runs, 23 settings with validation_log_loss (low is better)" in words(page)
+    row = next(each for each in tables(page)["Figures of flights-late search"] if each["Question"]["text"] == "Saved by pruning")
+    assert row["How"]["text"].startswith(f"{pruned} trials were given up")
+    drawn = pd.read_csv(StringIO(download(page, "budget-csv")))
+    finished = {each["run"]: each["metrics"]["validation_log_loss"] for each in ends if each["status"] == "finished"}
+    shown = drawn[drawn["value"].notna()]
+    assert dict(zip(shown["run"], shown["value"])) == pytest.approx(finished, abs=1e-5)
