@@ -245,6 +245,22 @@ def run_check(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     return json_or_lines([finding.to_json() for finding in report.findings], lines, args.json, exit_code)
 
 
+def run_export(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
+    """Write tables of metrics for other tools."""
+    from observability.alerts.alert_log import acknowledged_claims
+    from observability.export.metric_tables import write_metric_tables
+    from observability.monitoring import check
+
+    now = datetime.now(UTC)
+    say("checking every model")
+    report = check.check(store, acknowledged=acknowledged_claims(store, now), start=None, end=None)
+    say("writing tables")
+    rows = write_metric_tables(store, Path(args.folder), report.findings, report.incidents, now)
+    say("")
+    lines = [f"Written to {args.folder}:", *(f"  {name}: {formatting.plural(count, 'row')}" for name, count in rows.items())]
+    return json_or_lines({"folder": args.folder, "rows": rows}, lines, args.json)
+
+
 def incident_line(incident: Incident, models: Sequence[str]) -> str:
     """An incident as one line for a terminal: claim, suspected source, onset, nearest earlier event, number of related findings.
 
@@ -386,6 +402,7 @@ COMMANDS: dict[str, Callable[[Store, argparse.Namespace, Say], Outcome]] = {
     "demo": demo,
     "register": register,
     "settings": settings,
+    "export": run_export,
     "apply": apply,
     "load": run_load,
     "retry": run_retry,

@@ -261,6 +261,11 @@ def parser() -> Parser:
     sql.add_argument("--seconds", type=float, default=30.0, metavar="S", help="maximum duration of the query; default 30")
     sql.add_argument("--csv", action="store_true", help="print CSV")
 
+    export = add(
+        "export", "Write findings, incidents, daily counts and decisions as Parquet tables for other tools.", "export /srv/metrics"
+    )
+    export.add_argument("folder", type=path, metavar="DIR")
+
     add("mcp", "Answer an assistant over standard input and output, by the Model Context Protocol, read-only.", "mcp")
 
     add("metrics", "List every metric: name, unit, meaning, source.", "metrics --json")

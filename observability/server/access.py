@@ -174,6 +174,7 @@ COMMANDS: dict[str, Action] = {
     "lab": "read",
     "sql": "query",
     "mcp": "query",
+    "export": "query",
     "metrics": "read",
     "status": "read",
     "backup": "backup",

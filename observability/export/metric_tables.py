@@ -1,0 +1,195 @@
+"""Tables of metrics for other tools: findings of today, what they make an incident, predictions by day, and what people decided, as Parquet.
+
+`findings/date=2026-07-01/findings.parquet` and `incidents/date=…` grow by one folder a day, so a folder is a history; the other tables are whole
+and replaced. docs/exports.md lists the columns.
+"""
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from observability.core.errors import StoreBrokenError, UsageError
+from observability.core.finding import Finding
+from observability.core.view_names import view_name
+from observability.incidents.grouping import Incident
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from observability.store.engine import Store
+
+SPOKEN = ("decisions", "actions", "alerts", "verdicts")
+"""Views of what people and alerts said."""
+MOST_ROWS = 1_000_000
+QUERY_SECONDS = 600.0
+
+
+def write_metric_tables(
+    store: "Store", folder: Path, findings: Sequence[Finding], incidents: Sequence[Incident], now: datetime
+) -> dict[str, int]:
+    """Write every table below the folder; returns the number of rows by table. Each file is replaced in one step.
+
+    Raises UsageError where the folder cannot be made, StoreBrokenError where the disk refuses.
+    """
+    date = f"date={now:%Y-%m-%d}"
+    tables = {
+        f"findings/{date}/findings.parquet": findings_table(findings, now),
+        f"incidents/{date}/incidents.parquet": incidents_table(incidents, now),
+        "daily.parquet": daily_table(store),
+        **{f"{view}.parquet": view_table(store, view) for view in SPOKEN},
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            "the folder cannot be made", got=f"{folder}: {error.strerror}", attempt="Name a folder that you may write to"
+        ) from None
+    for name, table in tables.items():
+        _replace_parquet(folder / name, table)
+    return {name.split("/")[0].removesuffix(".parquet"): table.num_rows for name, table in tables.items()}
+
+
+def findings_table(findings: Sequence[Finding], now: datetime) -> "pa.Table":
+    """One row a finding, those that are OK included. limit_low, limit_high: the limit; of a single number both are it."""
+    import pyarrow as pa
+
+    plain: tuple[str, ...] = (
+        "id",
+        "analyzer",
+        "model",
+        "version",
+        "subject",
+        "metric",
+        "slice",
+        "unit",
+        "basis",
+        "against",
+        "severity",
+        "state",
+        "news",
+    )
+    plain += ("because", "incident", "likely_source", "proof")
+    rows = []
+    for finding in findings:
+        body = finding.to_json()
+        limit = body["limit"] if isinstance(body["limit"], list) else [body["limit"]] * 2
+        rows.append(
+            {
+                "exported": now,
+                **{name: None if body[name] is None else str(body[name]) for name in plain},
+                **{name: None if body[name] is None else float(body[name]) for name in ("value", "low", "high")},
+                "n": int(body["n"]),
+                "limit_low": _number(limit[0]),
+                "limit_high": _number(limit[1]),
+                "start": finding.start,
+                "end": finding.end,
+                "onset": finding.onset,
+            }
+        )
+    times, numbers = ("exported", "start", "end", "onset"), ("value", "low", "high", "limit_low", "limit_high")
+    names = ("exported", *plain, "value", "low", "high", "n", "limit_low", "limit_high", "start", "end", "onset")
+    kinds = {**dict.fromkeys(times, pa.timestamp("us", "UTC")), **dict.fromkeys(numbers, pa.float64()), "n": pa.int64()}
+    return pa.Table.from_pylist(rows, schema=pa.schema([(name, kinds.get(name, pa.string())) for name in names]))
+
+
+def incidents_table(incidents: Sequence[Incident], now: datetime) -> "pa.Table":
+    """One row an incident: its leading claim, suspected source, onset, and the number of findings that follow from it."""
+    import pyarrow as pa
+
+    rows = [
+        {
+            "exported": now,
+            "incident": incident.id,
+            "model": incident.model,
+            "severity": incident.severity,
+            "because": incident.sentence,
+            "likely_source": incident.source,
+            "onset": incident.onset,
+            "related_findings": len(incident.collateral),
+        }
+        for incident in incidents
+    ]
+    text, time = pa.string(), pa.timestamp("us", "UTC")
+    kinds = {"exported": time, "onset": time, "related_findings": pa.int64()}
+    names = ("exported", "incident", "model", "severity", "because", "likely_source", "onset", "related_findings")
+    return pa.Table.from_pylist(rows, schema=pa.schema([(name, kinds.get(name, text)) for name in names]))
+
+
+def daily_table(store: "Store") -> "pa.Table":
+    """Predictions of each model, version, environment and day (UTC): how many, how many labelled or failed, time to answer, energy, money."""
+    import pyarrow as pa
+
+    parts = []
+    for model in store.catalog().models:
+        name = view_name(model, "predictions")
+        parts.append(
+            store.query_views(
+                f"SELECT version, environment, date_trunc('day', \"at\") AS day, count(*) AS predictions, count(label) AS labelled, "
+                f"count(*) FILTER (WHERE status <> 'ok') AS failed, avg(latency_ms) AS latency_ms_mean, "
+                f"quantile_cont(latency_ms, 0.99) AS latency_ms_p99, sum(energy_j) AS energy_j, sum(cost) AS cost "
+                f"FROM {name} WHERE environment <> 'reference' GROUP BY ALL ORDER BY ALL",
+                most_rows=MOST_ROWS,
+                seconds=QUERY_SECONDS,
+            )
+        )
+    columns = parts[0].columns if parts else ()
+    rows = [
+        {"model": model.name, **dict(zip(columns, row, strict=True))}
+        for model, part in zip(store.catalog().models, parts, strict=True)
+        for row in part.rows
+    ]
+    kinds = {"day": pa.timestamp("us", "UTC"), **dict.fromkeys(("predictions", "labelled", "failed"), pa.int64())}
+    kinds |= dict.fromkeys(("latency_ms_mean", "latency_ms_p99", "energy_j", "cost"), pa.float64())
+    names = (
+        "model",
+        "version",
+        "environment",
+        "day",
+        "predictions",
+        "labelled",
+        "failed",
+        "latency_ms_mean",
+        "latency_ms_p99",
+        "energy_j",
+        "cost",
+    )
+    for row in rows:
+        row["day"] = row["day"].replace(tzinfo=row["day"].tzinfo or UTC)
+    return pa.Table.from_pylist(rows, schema=pa.schema([(name, kinds.get(name, pa.string())) for name in names]))
+
+
+def view_table(store: "Store", view: str) -> "pa.Table":
+    """A view of records as it is; nested values as JSON."""
+    import pyarrow as pa
+
+    answer = store.query_views(f"SELECT * FROM {view}", most_rows=MOST_ROWS, seconds=QUERY_SECONDS)
+    columns = {}
+    for place, name in enumerate(answer.columns):
+        values = [row[place] for row in answer.rows]
+        if any(isinstance(value, dict | list | tuple) for value in values):
+            values = [None if value is None else json.dumps(value, ensure_ascii=False, default=str) for value in values]
+        columns[name] = pa.array(values, from_pandas=True)
+    return pa.table(columns)
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _replace_parquet(path: Path, table: "pa.Table") -> None:
+    """Replace a file in one step, so that whoever reads meanwhile reads a whole one."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    draft = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parquet.write_table(table, draft)
+        draft.replace(path)
+    except (OSError, pa.ArrowException) as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise StoreBrokenError("the table cannot be written", where=str(path), got=error) from None

@@ -1,0 +1,61 @@
+"""Tables of metrics hold what the command line says, grow by a folder a day, and can be read by any reader of Parquet."""
+
+import json
+
+import duckdb
+import pytest
+
+from observability.store.opener import open_store
+from tests.support.case_world import build as build_cases
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    world = build_cases(tmp_path_factory.mktemp("tables"))
+    world.store.close()
+    return world.home
+
+
+def test_the_tables_hold_what_the_command_line_says(home, command, tmp_path):
+    folder = tmp_path / "out"
+    done = command(home, "export", folder, "--json").json()
+    found = command(home, "check", "--json").json()
+    read = duckdb.connect()
+    table = read.sql(f"SELECT * FROM read_parquet('{folder}/findings/*/*.parquet', hive_partitioning = true)").df()
+    assert sorted(table["id"]) == sorted(each["id"] for each in found) and len(table) == done["rows"]["findings"] > 20
+    assert table["date"].nunique() == 1
+    valued = {each["id"]: each["value"] for each in found if each["value"] is not None}
+    assert {row.id: row.value for row in table.itertuples() if row.value == row.value} == pytest.approx(valued)
+    models = command(home, "status", "--json").json()["models"]
+    daily = dict(read.sql(f"SELECT model, sum(predictions)::INT FROM '{folder}/daily.parquet' GROUP BY ALL").fetchall())
+    assert daily == {each["model"]: each["predictions"] for each in models if each["predictions"]}
+    for name in ("decisions", "actions", "alerts", "verdicts"):
+        assert read.sql(f"SELECT count(*) FROM '{folder}/{name}.parquet'").fetchall()[0][0] == done["rows"][name]
+    assert command(home, "export", folder).code == 0
+    assert len(list(folder.rglob("*.parquet"))) == 7 and not list(folder.rglob(".*"))
+
+
+def test_what_people_said_is_exported_as_it_is_in_the_view(home, command, tmp_path):
+    with open_store(home, threads=1) as store:
+        store.write_records(
+            [
+                {
+                    "kind": "decision",
+                    "at": "2026-07-01T00:00:00Z",
+                    "author": "Ann",
+                    "decision": "d1",
+                    "statement": "Keep <it>",
+                    "choice": "hold",
+                }
+            ]
+        )
+    command(home, "export", tmp_path / "out")
+    rows = duckdb.sql(f"SELECT decision, author, statement FROM '{tmp_path}/out/decisions.parquet'").fetchall()
+    assert rows == [("d1", "Ann", "Keep <it>")]
+    assert json.loads(command(home, "sql", "SELECT count(*) AS n FROM decisions", "--json").out) == [{"n": len(rows)}]
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(home, command, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = command(home, "export", tmp_path / "file")
+    assert done.code in (2, 3) and len(done.error.strip().splitlines()) == 1 and "Traceback" not in done.error
