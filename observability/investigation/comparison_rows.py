@@ -143,6 +143,12 @@ def reference(case: CaseInProgress) -> "DataFrame":
     return frame[frame["id"] != case.row.id].reset_index(drop=True)
 
 
+def reference_sample(row: Row, rows: int) -> str:
+    """The compared rows of the reference in words: all of them, or the sample and the number of all."""
+    total = row.version.reference_rows or 0
+    return f"a sample of {rows:,} of {total:,} reference rows" if rows < total else f"{rows:,} reference rows"
+
+
 @computed_once
 def bad(case: CaseInProgress) -> Bad:
     """Definition of an error of this model: decision ≠ label; regression: an error above a quantile (LARGE_ERROR) of the reference.
@@ -151,14 +157,14 @@ def bad(case: CaseInProgress) -> Bad:
     """
     if case.row.model.task != "regression":
         return Bad("a decision that is not the label")
-    frame, where = reference(case), "the reference's"
+    frame, where = reference(case), ""
     if not (frame["label"] >= 0).any():
-        frame, where = labelled_rows_about(case), "the labelled rows'"
+        frame, where = labelled_rows_about(case), "the labelled rows"
     errors = (frame["score"] - frame["label_value"]).abs().dropna()
     if errors.empty:
         raise NotGivenError("no errors are known for comparison", attempt="Register a reference with labels")
     limit = float(errors.quantile(LARGE_ERROR))
-    words = with_unit(case.row.model, format_figure(limit))
+    words, where = with_unit(case.row.model, format_figure(limit)), where or reference_sample(case.row, errors.size)
     return Bad(f"an absolute error above {words}, the largest fifth of {where}", limit)
 
 

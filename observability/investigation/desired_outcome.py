@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from observability.core.numerals import format_figure, percent
+from observability.investigation.comparison_rows import reference_sample
 from observability.investigation.label_types import class_words, with_unit
 from observability.investigation.logged_prediction import Row
 from observability.investigation.model_answers import Goal, Margin
@@ -117,9 +118,3 @@ def margin_of(row: Row, rows: RealRows | None) -> Margin:
         f"are not distinguishable from {format_figure(row.score)}"
     )
     return Margin(band, row.score, text, low=low, high=high, rows=len(rows) if rows is not None else 0)
-
-
-def reference_sample(row: Row, rows: int) -> str:
-    """The compared rows of the reference in words: all of them, or the sample and the number of all."""
-    total = row.version.reference_rows or 0
-    return f"a sample of {rows:,} of {total:,} reference rows" if rows < total else f"{rows:,} reference rows"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FEWEST, MOST, NEAREST = 25, 200, 100
 """Rows that are at least as sure as the case: compared where they are from FEWEST to MOST, else the NEAREST rows by score."""
+WIDE, WIDE_PART = 1_000, 0.25
+"""Rows of the nearest scores on which scores are checked as well, at most this part of all: few rows do not show a miscalibration."""
 RANKED = 100
 """An error's rank is stated up to this one."""
 
@@ -26,8 +28,9 @@ RANKED = 100
 @dataclass(frozen=True)
 class SimilarScores:
     """Labelled rows of a similar score and the same decision, without the case. errors: of them in the direction of the case's error, and
-    of a regression at least as large. stated: the error rate that their scores state; None for a regression. low, high: of the error rate.
-    text: which rows. size: of a regression's errors, in words.
+    of a regression at least as large. stated: the error rate that their scores state, of a regression that of reference rows of similar
+    values; None where unknown. low, high: of the error rate. text: which rows. size: of a regression's errors, in words. wider: the same of
+    more rows, where their error rate is significantly above the stated one.
     """
 
     text: str
@@ -37,6 +40,7 @@ class SimilarScores:
     low: float
     high: float
     size: str = ""
+    wider: "SimilarScores | None" = None
 
     @property
     def rate(self) -> float:
@@ -46,7 +50,8 @@ class SimilarScores:
     @property
     def stated_part(self) -> float:
         """Part of the errors that the scores state, 0 to 1; 1 where the error rate is not significantly higher."""
-        return 1.0 if self.stated is None or self.low <= self.stated else self.stated * self.n / self.errors
+        own = 1.0 if self.stated is None or self.low <= self.stated else self.stated * self.n / self.errors
+        return own if self.wider is None else min(own, self.wider.stated_part)
 
 
 @computed_once
@@ -62,12 +67,28 @@ def similar_scores(case: CaseInProgress) -> SimilarScores | None:
         return None
     sure, own = decided_probability(same, row.decision, row.model.task), own_probability(case)
     chosen, least, most = rows_of_similar_score(sure, own)
-    wrong = np.asarray(same["label"] != row.decision, bool)[chosen]
+    every = np.asarray(same["label"] != row.decision, bool)
+    wrong = every[chosen]
     ends = f"{format_figure(least, 3)} or above" if most is None else f"{format_figure(least, 3)} to {format_figure(most, 3)}"
     decided = class_words(row.model, row.model.classes[row.decision])
     found = rate_interval(int(wrong.sum()), int(wrong.size))
     text = f"rows predicted {decided} with probability {ends}"
-    return SimilarScores(text, int(wrong.size), int(wrong.sum()), float(1 - sure[chosen].mean()), found.low or 0.0, found.high or 1.0)
+    wider = wider_scores(sure, own, every)
+    return SimilarScores(
+        text, int(wrong.size), int(wrong.sum()), float(1 - sure[chosen].mean()), found.low or 0.0, found.high or 1.0, wider=wider
+    )
+
+
+def wider_scores(sure: Floats, own: float, wrong: Bools) -> SimilarScores | None:
+    """The rows of the WIDE nearest scores; None where they do not err significantly more often than their scores state."""
+    near = np.argsort(np.abs(sure - own), kind="stable")[: min(WIDE, int(WIDE_PART * sure.size))]
+    if near.size < NEAREST:
+        return None
+    rate, stated = rate_interval(int(wrong[near].sum()), int(near.size)), float(1 - sure[near].mean())
+    if (rate.low or 0.0) <= stated:
+        return None
+    ends = f"{format_figure(sure[near].min(), 3)} to {format_figure(sure[near].max(), 3)}"
+    return SimilarScores(f"rows of probability {ends}", int(near.size), int(wrong[near].sum()), stated, rate.low or 0.0, rate.high or 1.0)
 
 
 def decided_probability(frame: "DataFrame", decision: int, task: str | None) -> Floats:
@@ -108,14 +129,34 @@ def similar_values(case: CaseInProgress, frame: "DataFrame") -> SimilarScores | 
     found = rate_interval(beyond, n)
     side = "high" if row.error > 0 else "low"
     size = with_unit(row.model, format_figure(abs(row.error), 3))
-    return SimilarScores(f"rows predicted {ends}", n, beyond, None, found.low or 0.0, found.high or 1.0, f"at least {size} too {side}")
+    stated = reference_rate(case, row.score, row.error)
+    return SimilarScores(f"rows predicted {ends}", n, beyond, stated, found.low or 0.0, found.high or 1.0, f"at least {size} too {side}")
+
+
+def reference_rate(case: CaseInProgress, value: float, error: float) -> float | None:
+    """Share of the reference rows with the nearest predicted values whose error is at least as large on the same side; None where too few
+    are labelled.
+    """
+    frame = comparison_rows.reference(case)
+    frame = frame[frame["score"].notna() & frame["label_value"].notna()]
+    if len(frame) < NEAREST:
+        return None
+    near = np.argsort(np.abs(frame["score"].to_numpy(np.float64) - value), kind="stable")[:MOST]
+    errors = (frame["score"] - frame["label_value"]).to_numpy(np.float64)[near] * np.sign(error)
+    return float((errors >= abs(error)).mean())
 
 
 def expected_sentence(case: CaseInProgress, found: SimilarScores) -> str:
     """How often rows of a similar score are such errors, what the scores state, and the error's rank among all."""
     what = found.size or ("an error" if found.errors == 1 else "errors")
     because = f"{found.errors:,} of {found.n:,} other {found.text} were {what} ({percent(found.low)} to {percent(found.high)})"
-    because += f"; their scores state {percent(found.stated)}" if found.stated is not None else ""
+    if found.stated is not None:
+        rows = f"of the {MOST} nearest of {comparison_rows.reference_sample(case.row, len(comparison_rows.reference(case)))}"
+        because += f"; {rows if found.size else 'their scores state'} {percent(found.stated)}"
+    if found.wider is not None and found.wider.stated is not None:
+        because += (
+            f"; of {found.wider.n:,} {found.wider.text} {percent(found.wider.rate)} were, their scores state {percent(found.wider.stated)}"
+        )
     rank = error_rank(case)
     return f"{because}.{f' {rank}' if rank else ''}"
 

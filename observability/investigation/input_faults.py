@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from observability.core.numerals import percent
 from observability.investigation import comparison_rows, neighbours
 from observability.investigation.case_parts import CaseInProgress
-from observability.investigation.desired_outcome import reference_sample
 from observability.investigation.evidence_types import Input
 
 if TYPE_CHECKING:
@@ -42,8 +41,9 @@ def oddness(case: CaseInProgress, given: Input) -> float:
 
 
 def moved_with_others(case: CaseInProgress, given: Input, flag: str) -> bool:
-    """Whether a number is outside the reference on the same side as many other current rows. An unseen level stays odd however frequent
-    it is, since the model cannot know it.
+    """Whether a number is outside the reference on the same side as many other current rows. A number that is farther outside than the
+    reference is wide stays odd however frequent it is: values that shift pass through those between. So does an unseen level, since the
+    model cannot know it.
     """
     edges = case.row.version.edges.get(f"feature.{given.feature}")
     frame = comparison_rows.labelled_rows_of(case)
@@ -51,6 +51,8 @@ def moved_with_others(case: CaseInProgress, given: Input, flag: str) -> bool:
         return False
     values = frame[f"feature.{given.feature}"]
     lowest, highest = edges.limits
+    if max(given.value - highest, lowest - given.value) > highest - lowest:
+        return False
     outside = values > highest if given.value > highest else values < lowest
     return float(outside.mean()) > COMMON_NOW
 
@@ -75,4 +77,4 @@ def missing_together(case: CaseInProgress) -> str | None:
     share = float((theirs >= mine).mean())
     if share >= RARE:
         return None
-    return f"{mine} of {len(columns)} inputs are missing at once, as in {percent(share, 2)} of {reference_sample(case.row, len(frame))}."
+    return f"{mine} of {len(columns)} inputs are missing at once, as in {percent(share, 2)} of {comparison_rows.reference_sample(case.row, len(frame))}."

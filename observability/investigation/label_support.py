@@ -1,7 +1,8 @@
 """What people said about a label: raters with their mean and spread as logged beside it, or several annotators.
 
 The class of a mean rating is decided by borders that the store shows: labels of neighbouring classes have means on either side. The doubt
-is the probability that as many new raters would give another class: the mean is normal with the standard error spread / √raters.
+is the probability that as many new raters would give another class: their mean is normal about the known one, and both have the standard
+error spread / √raters.
 """
 
 import re
@@ -67,14 +68,20 @@ def rater_support(case: CaseInProgress) -> RaterSupport | None:
     if span is None or not span[0] <= given["mean"] <= span[1]:
         return None
     error = given["spread"] / float(np.sqrt(given["raters"]))
-    doubt = 1 - probability_within(span, given["mean"], error)
+    both = error * float(np.sqrt(2))
+    doubt = 1 - probability_within(span, given["mean"], both)
     answer = case.row.answer if case.row.wrong else None
-    decided = probability_within(borders[answer], given["mean"], error) if answer in borders else 0.0
+    decided = probability_within(borders[answer], given["mean"], both) if answer in borders else 0.0
     border = min((end for end in span if np.isfinite(end)), key=lambda end: abs(end - given["mean"]))
     text = f"{given['raters']:.0f} raters: mean {format_figure(given['mean'], 3)} ± {format_figure(error, 2)}, class border at "
-    text += f"{format_figure(border, 3)}; as many others would give another class with probability {percent(doubt, 2)}"
-    text += f", {class_words(case.row.model, answer)} with {percent(decided, 2)}" if answer in borders else ""
+    text += f"{format_figure(border, 3)}; as many others would give another class with probability {small_chance(doubt)}"
+    text += f", {class_words(case.row.model, answer)} with {small_chance(decided)}" if answer in borders else ""
     return RaterSupport(given["raters"], given["mean"], given["spread"], doubt, decided, text)
+
+
+def small_chance(share: float) -> str:
+    """A probability in words: two digits, and no more than that it is small below 0.1 %."""
+    return "under 0.1 %" if share < 0.001 else percent(share, 2)
 
 
 def probability_within(span: tuple[float, float], mean: float, error: float) -> float:

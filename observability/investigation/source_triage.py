@@ -14,9 +14,9 @@ from observability.core.numerals import percent
 from observability.investigation import comparison_rows, label_noise, neighbours
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.conditions import FIELDS, condition_mask
-from observability.investigation.desired_outcome import reference_sample
 from observability.investigation.error_rule import search_half
 from observability.investigation.evidence_types import ErrorRule, InputRepair, LabelCheck, Source, Triage
+from observability.investigation.excess_errors import ExcessErrors, excess_errors
 from observability.investigation.expected_error import expected_sentence, similar_scores
 from observability.investigation.input_faults import RARE, TOGETHER, UNCOMMON, missing_together, moved_with_others, odd_inputs
 from observability.investigation.label_support import rater_support
@@ -31,10 +31,10 @@ CLOSE are both possible: the answer is "cannot tell".
 """
 ASSOCIATED: tuple[Source, ...] = ("weak_slice", "far_from_reference", "expected")
 """Sources that rows like the case show, and no experiment on the case itself."""
-AT_SCORE, FEWEST_AT_SCORE = 60, 20
-"""Rows of a slice with the nearest scores that are compared with such rows outside it; minimum of both."""
 UNTRIED = 0.85
 """Factor for suspected inputs whose repair could not be tried."""
+NOT_RARE = 0.15
+"""Weight of a distance that one to five in a hundred rows have: half of that of an ordinary error, unless such rows err more."""
 ODD = 0.4
 """Weight from which odd inputs alone can make a row far from its reference."""
 AT_EDGE, NEAR_EDGE = 0.6, 0.15
@@ -102,37 +102,32 @@ def far_from_reference(case: CaseInProgress) -> Iterator[Triage]:
     except ObservabilityError:
         return
     share = max(rate_interval(round(part * n), n).high or 1.0 for part, n in found.shares)
-    score = 0.0 if share > UNCOMMON else 0.45 if share > RARE else 0.7
+    score = 0.0 if share > UNCOMMON else NOT_RARE if share > RARE else 0.7
     if any(weight >= ODD for weight, _ in odd_inputs(case)):
         score *= 0.7  # odd inputs alone make a row far
-    because = f"{percent(found.share)} of {reference_sample(case.row, found.n)} are as far from the reference"
+    because = f"{percent(found.share)} of {comparison_rows.reference_sample(case.row, found.n)} are as far from the reference"
     because += f", and {percent(found.now)} of a sample of {found.now_rows:,} current rows" if found.now is not None else ""
     shared = [each.feature for each in case.part("inputs") or () if any(moved_with_others(case, each, flag) for flag in each.flags)]
     if shared:
-        added, rate, rest = excess_error_outside(case, shared)
-        score = max(score, added)
-        because += f"; like other current rows it is outside the reference in {', '.join(shared[:4])}: "
-        because += f"error rate {percent(rate)}, {percent(rest)} elsewhere"
+        because += f". Like other current rows it is outside the reference in {', '.join(shared[:4])}"
+        if (excess := excess_error_outside(case, shared)) is not None:
+            score = max(score, excess.part)
+            because += f": {excess.sentence.removesuffix('.')}"
     yield Triage("far_from_reference", round(min(score, 0.9), 3), f"{because}.")
 
 
-def excess_error_outside(case: CaseInProgress, features: list[str]) -> tuple[float, float, float]:
-    """Part of the errors of rows outside the reference in one of the features that exceeds the error rate of the other rows (0 where not
-    significant), and both error rates.
-    """
-    frame = comparison_rows.labelled_rows_of(case)
-    wrong = comparison_rows.bad(case).of(frame)
+def excess_error_outside(case: CaseInProgress, features: list[str]) -> ExcessErrors | None:
+    """Errors of rows outside the reference in one of the features, beyond those of other rows with the same decision and scores."""
+    try:
+        frame = comparison_rows.same_decision_rows(case)
+    except ObservabilityError:
+        return None
     outside = np.zeros(len(frame), bool)
     for name in features:
-        limits = case.row.version.edges[f"feature.{name}"].edges
-        values = frame[f"feature.{name}"]
-        outside |= np.asarray((values > limits[-1]) | (values < limits[0]), bool)
-    inside = ~outside
-    if not outside.any() or not inside.any():
-        return 0.0, float(wrong.mean()), float("nan")
-    rate, rest = float(wrong[outside].mean()), float(wrong[inside].mean())
-    more = rate_difference_interval(int(wrong[outside].sum()), int(outside.sum()), int(wrong[inside].sum()), int(inside.sum()))
-    return (1 - rest / rate if rate and (more.low or 0.0) > 0 else 0.0), rate, rest
+        limits, values = case.row.version.edges[f"feature.{name}"].limits, frame[f"feature.{name}"]
+        if limits is not None:
+            outside |= np.asarray((values < limits[0]) | (values > limits[1]), bool)
+    return excess_errors(frame, outside, comparison_rows.similar_error(case).of(frame))
 
 
 def label_sources(case: CaseInProgress) -> Iterator[Triage]:
@@ -170,46 +165,20 @@ def label_sources(case: CaseInProgress) -> Iterator[Triage]:
 
 
 def weak_slice(case: CaseInProgress) -> Iterator[Triage]:
-    """The part of the errors in the rule's rows above the error rate of the rest, by the lower end of the rate's interval. The larger the
-    slice, the smaller the weight.
+    """The part of the errors in the rule's held-out rows that other rows of the same scores do not have. The larger the slice, the smaller
+    the weight. A slice of unsure scores has many errors that the scores state, and one of few days may be a bad day.
     """
     rule: ErrorRule | None = case.part("rule")
-    if rule is None or not rule.weak or not rule.rate or rule.overall is None:
+    if rule is None or not rule.weak or not rule.conditions:
         return
-    rest = rest_rate(rule)
     source: Source = "degraded_path" if by_path(case, rule) else "weak_slice"
     share = rule.n / rule.counted if rule.counted and source == "weak_slice" else 0.0
-    added, least = (max(1 - rest / rate, 0.0) if rate else 0.0 for rate in (rule.rate, rule.low))
-    factor, said = slice_at_score(case, rule)
-    because = f"{rule.because} {percent(added, 2)} of these errors exceed the rate of the other rows.{said}"
-    yield Triage(source, round(min(least * (1 - share) * factor, 0.9), 3), because)
-
-
-def slice_at_score(case: CaseInProgress, rule: ErrorRule) -> tuple[float, str]:
-    """Whether rows of a slice err more than other rows of a similar score: a factor for its weight, and a sentence. A slice of unsure
-    scores has many errors that the scores state.
-    """
-    row = case.row
-    if not rule.conditions or row.score is None or row.decision < 0:
-        return 1.0, ""
     frame = comparison_rows.same_decision_rows(case)
-    frame = frame[~search_half(len(frame))]
-    frame = frame[frame["score"].notna()]
-    if not len(frame):
-        return 1.0, ""
-    wrong = comparison_rows.bad(case).of(frame)
+    frame = frame[~search_half(len(frame))].reset_index(drop=True)
     inside = np.logical_and.reduce([condition_mask(each, frame) for each in rule.conditions])
-    far = np.abs(frame["score"].to_numpy(np.float64) - row.score)
-    both = [
-        np.flatnonzero(mask)[np.argsort(far[mask], kind="stable")[:most]] for mask, most in ((inside, AT_SCORE), (~inside, 4 * AT_SCORE))
-    ]
-    (n, errors), (others, their_errors) = ((places.size, int(wrong[places].sum())) for places in both)
-    if min(n, others) < FEWEST_AT_SCORE:
-        return 1.0, ""
-    more = rate_difference_interval(errors, n, their_errors, others)
-    said = f" At similar scores {percent(errors / n)} of {n} rows in the slice are errors, "
-    said += f"{percent(their_errors / others)} of {others} outside it."
-    return (1.0 if (more.low or 0.0) > 0 else 0.4 if errors / n <= their_errors / others else 0.6), said
+    found = excess_errors(frame, inside, comparison_rows.similar_error(case).of(frame))
+    if found is not None:
+        yield Triage(source, round(min(found.part * (1 - share), 0.9), 3), f"{rule.because} {found.sentence}")
 
 
 def expected(case: CaseInProgress) -> Iterator[Triage]:
@@ -236,15 +205,6 @@ def by_path(case: CaseInProgress, rule: ErrorRule) -> bool:
     beside = alike & ~by_it
     more = rate_difference_interval(int(wrong[by_it].sum()), int(by_it.sum()), int(wrong[beside].sum()), int(beside.sum()))
     return more.low is not None and more.low > 0
-
-
-def rest_rate(rule: ErrorRule) -> float:
-    """Error rate of the rows outside a rule."""
-    if not rule.coverage or rule.overall is None or not rule.overall:
-        return rule.overall or 0.0
-    all_errors = rule.errors / rule.coverage
-    others = all_errors / rule.overall - rule.n
-    return (all_errors - rule.errors) / others if others > 0 else 0.0
 
 
 def boundary(case: CaseInProgress) -> Iterator[Triage]:

@@ -93,9 +93,22 @@ def test_a_label_at_the_border_of_its_raters_is_suspect(ratings: Database) -> No
     check, found = case.part("label_check"), label_support.rater_support(case)
     border = label_support.rating_borders(case)["fair"][1]
     assert found is not None
-    assert found.decided == pytest.approx(norm.sf((border - 0.47) / (0.9 / 20**0.5)))
+    assert found.decided == pytest.approx(norm.sf((border - 0.47) / (0.9 * (2 / 20) ** 0.5)))
     assert check.suspect
     assert case.part("triage")[0].source == "label", case.part("triage")
+
+
+def test_other_raters_differ_by_the_error_of_both_means() -> None:
+    """Two panels of 20 with a spread of 0.9 about the same mean: how often is one below a border that the other is at 0.13 above?"""
+    rng = np.random.default_rng(2)
+    panels = rng.normal(0, 0.9, (4_000, 2, 20)).mean(axis=2)
+    below = float((panels[:, 1] - panels[:, 0] < -0.13).mean())
+    assert label_support.probability_within((-np.inf, 0.5), 0.63, 0.9 * (2 / 20) ** 0.5) == pytest.approx(below, abs=0.02)
+
+
+@pytest.mark.parametrize(("share", "words"), [(4.8e-90, "under 0.1 %"), (0.0, "under 0.1 %"), (0.0123, "1.2 %"), (1.0, "100 %")])
+def test_a_tiny_probability_of_raters_has_no_exponent(share: float, words: str) -> None:
+    assert label_support.small_chance(share) == words
 
 
 def test_without_raters_the_model_alone_makes_the_label_suspect(ratings: Database) -> None:

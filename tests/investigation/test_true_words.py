@@ -13,7 +13,7 @@ from observability.dashboard.charts import case as charts_case
 from observability.investigation import comparison_rows, error_tree, input_checks, label_evidence, neighbours, source_triage
 from observability.investigation.case import open_case
 from observability.investigation.desired_outcome import margin_of
-from observability.investigation.evidence_types import ErrorRule
+from observability.investigation.excess_errors import ExcessErrors
 from observability.investigation.model_answers import AttributionContrast, Bar
 from observability.investigation.outcome_facts import happened
 from observability.investigation.sampled_rows import real_rows
@@ -42,14 +42,11 @@ def test_below_and_equal_are_those_of_the_raw_reference(case_world: World) -> No
         assert not age.exact or age.below == pytest.approx(100 * (raw < age.value).mean())
 
 
-@pytest.mark.parametrize("added", [1.0, 0.999, 0.5])
-def test_a_whole_share_has_no_exponent(case_world: World, added: float) -> None:
-    case = open_case(case_world.store, "loan-8", model="loan")
-    rule = ErrorRule("x is 1", 100, 50, 0.5, 1.0, 0.4, 0.6, 0.05, True, counted=1000, because="Half of them are errors.")
-    case.known["rule"] = replace(rule, coverage=added)
-    (found,) = source_triage.weak_slice(case)
-    assert "e+" not in found.because and " % of these errors exceed" in found.because
-    assert "e+" not in label_evidence.chance_text(added)
+@pytest.mark.parametrize("share", [1.0, 0.999, 0.5])
+def test_a_whole_share_has_no_exponent(share: float) -> None:
+    found = ExcessErrors(1_000, round(1_000 * share), 1_000 * share, 0.0, 20)
+    assert "e+" not in found.sentence and " % of 1,000 rows on 20 days are errors, " in found.sentence
+    assert "e+" not in label_evidence.chance_text(share)
 
 
 def test_an_axis_of_probabilities_does_not_start_below_zero() -> None:
@@ -92,6 +89,14 @@ def test_a_figure_of_a_sample_says_that_it_is_one(case_world: World, monkeypatch
     assert "a sample of 150 of 1,200 reference rows" in far.because
     margin = margin_of(small.row, real_rows(small.store, small.row, production=False))
     assert f"{margin.rows:,} reference rows are at least as near" in margin.because
+
+
+def test_the_limit_of_a_large_error_says_that_it_is_of_a_sample(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = comparison_rows.bad(open_case(case_world.store, "price-10", model="price"))
+    assert whole.text.endswith(f", the largest fifth of {len(case_world.price_reference):,} reference rows")
+    monkeypatch.setattr(comparison_rows, "row_limit", lambda _model, rows=500, _cells=0: min(rows, 300))
+    small = comparison_rows.bad(open_case(case_world.store, "price-10", model="price"))
+    assert small.text.endswith(f", the largest fifth of a sample of 300 of {len(case_world.price_reference):,} reference rows")
 
 
 def test_one_row_of_150_does_not_show_that_a_case_is_unlike_the_reference(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,162 @@
+"""A slice is a source where its rows err more than other rows of the same score, on several days; distance from a reference likewise."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import t
+
+from observability.investigation import comparison_rows, expected_error, input_faults, neighbours, source_triage
+from observability.investigation.case import open_case
+from observability.investigation.case_parts import CaseInProgress
+from observability.investigation.error_rule import rule_figures, search_half
+from observability.investigation.evidence_types import Condition, Input
+from observability.investigation.excess_errors import excess_errors
+from observability.stats.arrays import Bools
+from tests.support.case_world import World
+
+NORTH = Condition("feature.area", "area is north", levels=("north",))
+
+
+def rows_of(days: int, chance: Callable[[pd.DataFrame], pd.Series], seed: int = 1, n: int = 4_000) -> pd.DataFrame:
+    """Rows decided as positive over some days, a tenth of them in the north; `chance` gives each row's probability of an error."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"at": pd.Timestamp("2026-03-02") + pd.to_timedelta(rng.uniform(0, days, n), unit="D")})
+    frame["feature.area"] = np.where(rng.random(n) < 0.1, "north", "south")
+    frame["score"] = np.where(frame["feature.area"] == "north", rng.uniform(0.5, 0.7, n), rng.uniform(0.5, 1.0, n))
+    frame["decision"], frame["group.sex"] = 1, "F"
+    frame["label"] = 1 - (rng.random(n) < chance(frame)).astype(int)
+    return frame
+
+
+def wrong_case(world: World) -> CaseInProgress:
+    """A loan that was wrongly decided as positive."""
+    raw = world.loan.iloc[400:1500]
+    return open_case(world.store, f"loan-{raw.index[(raw['score'] >= 0.5) & (raw['label'] == 0)][0]}", model="loan")
+
+
+def slice_weight(world: World, monkeypatch: pytest.MonkeyPatch, frame: pd.DataFrame) -> float:
+    """The weight of the slice `north` where these are the labelled rows."""
+    case = wrong_case(world)
+    monkeypatch.setattr(comparison_rows, "same_decision_rows", lambda _case: frame)
+    held = frame[~search_half(len(frame))].reset_index(drop=True)
+    wrong = comparison_rows.similar_error(case).of(held)
+    case.known["rule"] = rule_figures(case.row.model, (NORTH,), held, wrong, "an error")
+    assert case.known["rule"].weak
+    return max((found.score for found in source_triage.weak_slice(case)), default=0.0)
+
+
+def test_a_slice_whose_scores_state_its_errors_is_not_weak(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert slice_weight(case_world, monkeypatch, rows_of(20, lambda frame: 1 - frame["score"])) == 0
+
+
+def test_a_slice_that_errs_more_than_its_scores_state_is_weak(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = rows_of(20, lambda frame: np.where(frame["feature.area"] == "north", 0.85, 1 - frame["score"]))
+    assert slice_weight(case_world, monkeypatch, frame) > source_triage.UNKNOWN
+
+
+def test_one_bad_day_is_no_weak_slice(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both halves of the rows share the day, so that the held-out half alone confirms it."""
+    frame = rows_of(20, lambda frame: np.where(frame["at"].dt.day == 9, 0.9, 1 - frame["score"]))
+    frame = frame[(frame["feature.area"] == "south") | frame["at"].dt.day.isin([7, 8, 9])].reset_index(drop=True)
+    frame = pd.concat([frame, frame[frame["feature.area"] == "north"]] * 2, ignore_index=True)
+    assert slice_weight(case_world, monkeypatch, frame) == 0
+
+
+def test_the_interval_over_days_is_computed_by_hand() -> None:
+    """All rows outside are compared with each row inside, so that the excess of a day is that of plain rates."""
+    rng = np.random.default_rng(4)
+    day, inside = np.repeat(np.arange(4), 50), np.tile([True, False], 100)
+    wrong: Bools = rng.random(200) < np.where(inside, 0.6, 0.3)
+    frame = pd.DataFrame({"at": pd.Timestamp("2026-03-02") + pd.to_timedelta(day, unit="D"), "score": 0.5})
+    found = excess_errors(frame, inside, wrong)
+    assert found is not None
+    rate = wrong[~inside].mean()
+    by_day = [(wrong[inside & (day == k)] - rate).sum() - (wrong[~inside & (day == k)] - rate).sum() for k in range(4)]
+    spread = np.sqrt(sum(part**2 for part in by_day) * 4 / 3)
+    assert (found.n, found.errors, found.days) == (100, wrong[inside].sum(), 4)
+    assert found.others == pytest.approx(100 * rate)
+    assert found.low == pytest.approx(wrong[inside].sum() - 100 * rate - t.ppf(0.975, 3) * spread)
+    assert found.sentence.startswith(f"{wrong[inside].sum()} % of 100 rows on 4 days are errors, ")
+
+
+def test_rows_outside_of_two_days_show_no_excess() -> None:
+    """In a hot month nearly all rows are outside the reference; those that are not are of a cool day."""
+    rng = np.random.default_rng(8)
+    day = np.concatenate([rng.integers(0, 15, 2_000), rng.integers(3, 5, 60)])
+    wrong: Bools = rng.random(2_060) < np.where(np.arange(2_060) < 2_000, 0.25, 0.08)
+    frame = pd.DataFrame({"at": pd.Timestamp("2026-03-02") + pd.to_timedelta(day, unit="D"), "score": rng.random(2_060)})
+    found = excess_errors(frame, np.arange(2_060) < 2_000, wrong)
+    assert found is not None and (found.days, found.part) == (15, 0)
+
+
+def test_few_rows_are_not_compared() -> None:
+    frame = pd.DataFrame({"at": pd.Timestamp("2026-03-02"), "score": np.linspace(0, 1, 60)})
+    assert excess_errors(frame, np.arange(60) < 19, np.ones(60, bool)) is None
+    two = excess_errors(frame, np.arange(60) % 2 == 0, np.arange(60) % 2 == 0)
+    assert two is not None and two.days == 0 and two.part > 0.5
+
+
+def test_rows_outside_the_reference_whose_scores_state_their_errors_are_no_source(
+    case_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = wrong_case(case_world)
+    frame = rows_of(20, lambda frame: 1 - frame["score"])
+    frame["feature.age"] = np.where(frame["feature.area"] == "north", 1e6, 40.0)
+    case.known["inputs"] = (Input("age", 1e6, flags=("out_of_range",)),)
+    monkeypatch.setattr(comparison_rows, "labelled_rows_about", lambda _case: frame)
+    monkeypatch.setattr(comparison_rows, "labelled_rows_of", lambda _case: frame)
+    monkeypatch.setattr(source_triage, "moved_with_others", lambda *_: True)
+    monkeypatch.setattr(source_triage, "odd_inputs", lambda _case: ())
+    monkeypatch.setattr(neighbours, "far", lambda _case: neighbours.Far(3.0, 0.5, 600, 0.5, 600))
+    (found,) = source_triage.far_from_reference(case)
+    assert found.score == 0 and "no significant excess" in found.because
+
+
+def test_a_distance_that_one_row_in_fifty_has_is_less_than_an_ordinary_error(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_triage.neighbours, "far", lambda _case: neighbours.Far(3.0, 12 / 600, 600, 12 / 600, 600))
+    case = open_case(case_world.store, "loan-20", model="loan")
+    assert all(found.score < source_triage.UNKNOWN for found in source_triage.far_from_reference(case))
+
+
+@pytest.mark.parametrize(("value", "shift"), [(90.0, True), (9_999.0, False), (-9_999.0, False)])
+def test_a_number_far_outside_is_odd_however_many_rows_have_it(
+    case_world: World, monkeypatch: pytest.MonkeyPatch, value: float, shift: bool
+) -> None:
+    """Ages of 18 to 79: at 90 a population may have grown older, and 9,999 stands for a missing value."""
+    case = open_case(case_world.store, "loan-20", model="loan")
+    frame = comparison_rows.labelled_rows_of(case).copy()
+    frame.loc[frame.index % 3 == 0, "feature.age"] = value
+    monkeypatch.setattr(comparison_rows, "labelled_rows_of", lambda _case: frame)
+    given = Input("age", value, flags=("out_of_range",))
+    assert input_faults.moved_with_others(case, given, "out_of_range") is shift
+    assert (input_faults.oddness(case, given) == 0) is shift
+
+
+def test_an_error_that_the_reference_hardly_has_is_not_expected(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a regression nothing is stated by a score: the reference says how often values of this size are as wrong."""
+    case = open_case(case_world.store, "price-50")
+    frame, held = (rows(case).copy() for rows in (comparison_rows.labelled_rows_of, comparison_rows.reference))
+    frame.loc[frame.index % 5 == 0, "label_value"] = frame["score"] + 200
+    monkeypatch.setattr(comparison_rows, "labelled_rows_of", lambda _case: frame)
+    found = expected_error.similar_values(case, frame)
+    assert found is not None and found.stated == 0 and found.low > 0.1
+    assert found.stated_part == 0
+    assert f"; of the 200 nearest of {len(held):,} reference rows 0 %" in expected_error.expected_sentence(case, found)
+    held.loc[held.index % 5 == 0, "label_value"] = held["score"] + 200
+    monkeypatch.setattr(comparison_rows, "reference", lambda _case: held)
+    again = expected_error.similar_values(case, frame)
+    assert again is not None and again.stated == pytest.approx(0.2, abs=0.08) and again.stated_part == 1
+
+
+def test_a_miscalibration_that_few_rows_do_not_show_is_seen_in_more_rows() -> None:
+    """8 of the 100 nearest rows against 6 stated are no difference, 80 of 1,000 are."""
+    sure = np.full(8_000, 0.94)
+    wrong = np.arange(8_000) % 25 < 2
+    found = expected_error.wider_scores(sure, 0.94, wrong)
+    assert found is not None and (found.n, found.errors) == (1_000, 80) and found.stated == pytest.approx(0.06)
+    few = expected_error.SimilarScores("rows", 100, 8, 0.06, 0.04, 0.15)
+    assert few.stated_part == 1
+    assert expected_error.SimilarScores("rows", 100, 8, 0.06, 0.04, 0.15, wider=found).stated_part == pytest.approx(0.75)
+    assert expected_error.wider_scores(sure, 0.94, np.arange(8_000) % 50 < 3) is None
