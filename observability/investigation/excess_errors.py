@@ -17,8 +17,8 @@ FEWEST, NEIGHBOURS, FEWEST_DAYS = 20, 200, 3
 
 @dataclass(frozen=True)
 class ExcessErrors:
-    """Errors of a group of rows. others: errors that rows outside it with the same scores would have. low: lower end of the 95 % interval of
-    the excess, in errors. days: days on which the group has rows (0 where the rows are of too few days to tell).
+    """Errors of a group of rows. others: errors that rows outside it with the same scores would have. low: lower end of the 95 % interval
+    of the excess, in errors. days: days on which the group has rows (0 where the rows are of too few days to tell).
     """
 
     n: int

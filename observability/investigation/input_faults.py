@@ -77,4 +77,5 @@ def missing_together(case: CaseInProgress) -> str | None:
     share = float((theirs >= mine).mean())
     if share >= RARE:
         return None
-    return f"{mine} of {len(columns)} inputs are missing at once, as in {percent(share, 2)} of {comparison_rows.reference_sample(case.row, len(frame))}."
+    rows = comparison_rows.reference_sample(case.row, len(frame))
+    return f"{mine} of {len(columns)} inputs are missing at once, as in {percent(share, 2)} of {rows}."

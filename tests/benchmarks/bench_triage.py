@@ -144,7 +144,9 @@ def table(found: list[dict[str, Any]]) -> str:
     for name, cases in groups.items():
         counts = Counter(case["outcome"] for case in cases)
         good, bad = (rate_interval(k, len(cases)) for k in (counts["right"] + counts["honest"], counts["wrong"]))
-        shares = "  ".join(f"{100 * each.value:4.0f} % ({100 * each.low:3.0f} to {100 * each.high:3.0f})" for each in (good, bad))
+        shares = "  ".join(
+            "{:4.0f} % ({:3.0f} to {:3.0f})".format(*(100 * (end or 0.0) for end in (x.value, x.low, x.high))) for x in (good, bad)
+        )
         lines.append(f"{name:28}{len(cases):6}{''.join(f'{counts[each]:8}' for each in OUTCOMES)}   {shares}")
     return "\n".join(lines)
 

@@ -1,0 +1,49 @@
+"""The independent key of error sources (tests/benchmarks/triage_key.json): its sources follow from its evidence by the rules that it states."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def cases() -> list[dict[str, Any]]:
+    """The cases of the key."""
+    found: list[dict[str, Any]] = json.loads((FOLDER / "triage_key.json").read_text(encoding="utf-8"))["cases"]
+    return found
+
+
+def test_sixty_cases_of_the_fleet_and_two_of_each_planted_log_are_dealt_into_halves(cases: list[dict[str, Any]]) -> None:
+    assert Counter(case["model"] for case in cases if not case["planted"]) == Counter(
+        dict.fromkeys(("flights-delay", "flights-late", "employment", "sentiment"), 15)
+    )
+    assert Counter(case["planted"]["kind"] for case in cases if case["planted"]) == {"A": 10, "B": 10}
+    assert Counter(case["half"] for case in cases) == {"development": 40, "held": 40}
+    assert len({(case["model"], case["id"]) for case in cases}) == 80
+
+
+def test_the_sources_of_the_key_follow_from_its_evidence(cases: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    from triage_evidence import key_of
+
+    for case in cases:
+        accept, honest = key_of(case["evidence"])
+        if not case["planted"]:
+            assert (case["accept"], case["honest"]) == (accept, honest), case["id"]
+        elif case["planted"]["kind"] == "A":
+            assert len(case["accept"]) == 1, case["id"]
+        else:
+            assert set(accept) <= set(case["accept"]), case["id"]
+
+
+def test_an_answer_is_right_honest_silent_or_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    from bench_triage import outcome
+
+    clear, open_ended = {"accept": ["input"], "honest": False}, {"accept": ["expected"], "honest": True}
+    assert [outcome(clear, source) for source in ("input", "unknown", "expected")] == ["right", "silent", "wrong"]
+    assert [outcome(open_ended, source) for source in ("expected", "unknown", "input")] == ["right", "honest", "wrong"]
