@@ -21,7 +21,8 @@ class ModelSettings:
     cost_*: cost of one error. immutable: features that cannot change. importance: share of each feature, adding up to 1, where known.
     service_level_*: share of ok answers, and milliseconds at p99. limits: {"analyzer/metric": number}, overrides of the analyzers' limits.
     budget_*: budget of a calendar month. projects: labelling projects of the model. slices: watched slices, as `carrier=AA&origin=EWR`.
-    team, tags: by which the first page groups models. region: the region of prices and carbon intensity. pue, carbon_g_per_kwh, watts_per_core: used where no record states them.
+    team, tags: by which the first page groups models. region: the region of prices and carbon intensity. pue, carbon_g_per_kwh,
+    watts_per_core: used where no record states them.
     explanations_per_day: predictions of a day that are explained (the sample that attributions are drawn from). unit: of a regression's
     score and label, as `minutes`. class_names: words for classes, as {"1": "late"}. runbooks: what to do about an incident, in words, by
     its leading analyzer, as "serving/drift", by its suspected source (input, label, model, system), or "all". protect: by feature (or

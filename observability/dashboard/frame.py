@@ -70,6 +70,11 @@ def begin_fleet_page(page: str, *, anyway: bool = False) -> Scope:
     return scope
 
 
+def plain_chart(figure: Any, key: str, alt: str) -> None:
+    """Draw a figure without its table. key: unique on the page. alt: its text for screen readers."""
+    st.plotly_chart(figure, key=key, theme="streamlit", config=theme.CONFIG, alt=alt)
+
+
 def store_page_heading(page: str) -> None:
     """Draw title and help of a page about the store as a whole, empty or not."""
     page_title(page, scopes.scope_from_state(st.session_state), None)

@@ -5,6 +5,7 @@ address, for a new tab, and a target that the app switches to without a reload.
 """
 
 import ast
+import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -30,14 +31,16 @@ OWN_KEYS = (
     *("b_slice", "run", "study", "phase", "challenger", "champion", "smooth", "axis", "log", "cell", "id", "answer", "review", "step"),
     *("item", "words", "incident", "fault", "strength", "days", "rows", "delay", "seed"),
     *("what_if", "source", "batch", "rule", "dataset", "version_of_data", "project", "annotator", "confidence", "section", "beside"),
+    *("column", "group"),
 )
 """Parameters of single pages besides the scope: those of bound boxes, and those that pages write themselves."""
 
 
 @cache
 def page_files() -> dict[str, Path]:
-    """Every page by its name: pages/<section>/<name>.py. Names are unique."""
-    return {path.stem: path for path in sorted(PAGES.glob("*/*.py"))}
+    """Every page by its name: pages/<section>/<name>.py. Names are unique. Those for developers are there in developer mode only."""
+    hidden = () if os.environ.get("OBSERVABILITY_DEVELOPER") == "1" else ("developer",)
+    return {path.stem: path for path in sorted(PAGES.glob("*/*.py")) if path.parent.name not in hidden}
 
 
 @cache

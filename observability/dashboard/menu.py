@@ -74,7 +74,7 @@ ENTRIES = (
     ),
     MenuEntry("Lab", "science", {"Scenario lab": ("lab",)}, about_model=True),
     MenuEntry("Alerts and rules", "notifications", {"Alerts": ("alerts",), "Rules and settings": ("rules",)}, about_model=True),
-    MenuEntry("Store", "database", {"Store": ("store",)}, folders=("operations",)),
+    MenuEntry("Store", "database", {"Store": ("store",)}, folders=("operations", "developer")),
     MenuEntry("Add a model", "add_circle", {"Add a model": ("add_model",)}),
 )
 

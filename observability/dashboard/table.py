@@ -1,8 +1,9 @@
 """Dense tables with status, sentences, sparklines, bars, intervals and links.
 
 An HTML table (observability/dashboard/assets/ledger.js) whose texts are set as text, so names and values from logs cannot become markup. A
-cell is a small dict: `t` text, `sub` a second line, `phone` a line that a phone shows instead of the columns that it leaves out, `s` a severity's icon, `mark` a badge, `changed` in colour, `title` a tooltip, `spark`,
-`bar`, `interval`, `act` what its button acts on, and the parts of `links.link`.
+cell is a small dict: `t` text, `sub` a second line, `phone` a line that a phone shows instead of the columns that it leaves out, `s` a
+severity's icon, `mark` a badge, `changed` in colour, `title` a tooltip, `spark`, `bar`, `interval`, `act` what its
+button acts on, and the parts of `links.link`.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from observability.core.analyzer import DAYS_DRAWN, Context
 from observability.core.finding import Finding, Severity, iso
+from observability.core.formatting import format_minute
 from observability.core.window import HOUR
 from observability.detection.hourly_volume import DAY, MINIMUM_DAYS, WEEK, Hours, expected, spread
 from observability.detection.significant_claims import (
@@ -314,7 +315,7 @@ def freshness(still: Gap | None, past: float, hours: Hours, usual: NDArray[np.fl
         severity, chance, limit = "ok", 1.0, None
     since = f"; about {still.missed:,.0f} were expected since" if still and severity != "ok" else ""
     onset = hours.at(still.first) if still else None
-    because = f"The newest prediction is {older(low, high)} old{since}."
+    because = f"On {format_minute(context.now)} UTC the newest prediction was {older(low, high)} old{since}."
     finding = replace(base, severity=severity, because=because, onset=onset)
     return QualityClaim(finding, chance, (limit, at[1] * STOPPED_ACT / SILENT_ACT), CHANCE)
 

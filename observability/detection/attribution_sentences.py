@@ -22,7 +22,8 @@ def attribution_split_sentence(
     share = context.model.task != "regression"
     assert found.before.value is not None and found.now.value is not None
     whole = (
-        f"the {loss(share)} went from {plain_factor(found.before.value, share)} {SAMPLED[against]} to {plain_factor(found.now.value, share)} "
+        f"the {loss(share)} went from {plain_factor(found.before.value, share)} {SAMPLED[against]} to "
+        f"{plain_factor(found.now.value, share)} "
         f"({signed(found.change, share)}; samples of {found.before.n:,.0f} and {found.now.n:,.0f} labelled rows)"
     )
     said = f"{signed(value.value, share)} ({signed(value.low, share)} to {signed(value.high, share)})"

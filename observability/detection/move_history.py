@@ -47,10 +47,10 @@ class MoveRecord:
     def in_words(self) -> str:
         """What such a move was worth, as a part of a sentence."""
         if not self.measured:
-            return "no evidence yet of what such a move is worth: no past week has labels"
+            return "how far such a shift costs performance is not known: no past week has labels"
         if not self.weeks:
             weeks = f"{self.measured} past weeks" if self.measured > 1 else "past week"
-            return f"no evidence yet of what such a move is worth: none of the {weeks} with labels had one"
+            return f"how far such a shift costs performance is not known: none of the {weeks} with labels had one"
         return f"{self.fell} of {self.weeks} past week{'s' if self.weeks > 1 else ''} with such a move had {self.fall}"
 
     @property

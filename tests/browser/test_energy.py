@@ -31,7 +31,7 @@ def test_energy_and_carbon_of_july_are_latency_times_the_assumed_power(fleet: Da
     assert row(page, "Energy and carbon by version", "Version", "1")["Basis of energy"]["text"] == "assumed"
     said = words(page)
     micro = float(
-        figure(r"Serving draws ([\d.]+) µWh a thousand predictions \(assumed, from latency and an assumed 4 W a busy core", said)[0]
+        figure(r"Serving draws ([\d.]+) µWh per thousand predictions \(assumed, from latency and an assumed 4 W per busy core", said)[0]
     )
     assert micro == pytest.approx(1e6 * 1000 * wh / len(july), rel=5e-3)
 

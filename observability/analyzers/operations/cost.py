@@ -326,7 +326,7 @@ def per_avoided(context: Context, spent: Spent, found: ErrorCost | None) -> Find
     each = inverse(avoided, spent.total / spent.served)
     because = (
         f"{price_of(each.value or 0.0, spent.currency, 'An avoided error', 'avoided errors')}: against {against}, the model makes "
-        f"{1000 * avoided.value:,.0f} errors fewer in a "
+        f"{1000 * avoided.value:,.0f} fewer errors per "
         f"thousand decisions ({found.n:,.0f} labelled)."
     )
     return replace(

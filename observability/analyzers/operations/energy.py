@@ -50,7 +50,7 @@ MOST_RUNS = 10
 HOW = {
     "resources": "from readings of the service's devices",
     "predictions": "from the energy that predictions carry",
-    "latency": "from latency and an assumed {watts:g} W a busy core",
+    "latency": "from latency and an assumed {watts:g} W per busy core",
 }
 ASK = (
     "The energy of serving is unknown: log `latency_ms` or `energy_j` with predictions, or records as "
@@ -114,12 +114,12 @@ def of_serving(frames: Frames, context: Context, place: PriceScope, now: Serving
     how = HOW[now.method].format(watts=place.watts_per_core)
     evidence = energy_evidence(now, place, frames["prices"])
     said = (
-        f"Serving draws {with_si_prefix(energy.now.value, 'Wh')} a thousand predictions ({now.source}, {how}, {now.rows:,} "
+        f"Serving draws {with_si_prefix(energy.now.value, 'Wh')} per thousand predictions ({now.source}, {how}, {now.rows:,} "
         f"predictions{part_of(now)}"
         f"{with_pue(now)}): {energy.comparison}{ratio_causes.factor_sentence(drawn, energy)}."
     )
     grams = (
-        f"Serving emits {with_si_prefix(sci.now.value, 'gCO₂e')} a thousand predictions "
+        f"Serving emits {with_si_prefix(sci.now.value, 'gCO₂e')} per thousand predictions "
         f"({now.carbon_source}{with_carbon(now, frames['prices'], context)}; "
         f"{made(now)}): {sci.comparison}{ratio_causes.factor_sentence(emitted, sci)}."
     )

@@ -53,8 +53,8 @@ def metric_lines(
     """A metric by period: line, interval band, limit and baseline, event marks; periods whose labels are mostly missing are grey and
     dotted.
 
-    baseline_name: what the baseline is of. series: period, value, low, high, labelled, served (counts); where it was estimated too, estimated, estimated_low, estimated_high: a
-    dashed line in another colour.
+    baseline_name: what the baseline is of. series: period, value, low, high, labelled, served (counts); where it was estimated too,
+    estimated, estimated_low, estimated_high: a dashed line in another colour.
     """
     figure = go.Figure()
     mature = is_mature(series)
@@ -123,12 +123,24 @@ def _hover_text(name: str, unit: str, row: dict[Any, Any]) -> str:
 def interval_band(
     figure: go.Figure, x: "pd.Series[Any]", low: "pd.Series[Any]", high: "pd.Series[Any]", colour: str, name: str, **options: Any
 ) -> None:
-    """Add a filled band between two series, where both are known. options: further ones of plotly."""
+    """Add a filled band between two series, where both are known: none over a gap, and a stroke at a point between two gaps. options:
+    further ones of plotly.
+    """
+    x, low, high = (each.reset_index(drop=True) for each in (x, low, high))
     known = low.notna() & high.notna()
-    if known.any():
-        ends = {"x": [*x[known], *x[known][::-1]], "y": [*high[known], *low[known][::-1]]}
+    runs = [run.index for _, run in x[known].groupby((known != known.shift()).cumsum()[known])]
+    bands: dict[str, list[Any]] = {"x": [], "y": []}
+    strokes: dict[str, list[Any]] = {"x": [], "y": []}
+    for run in runs:
+        ends = bands if len(run) > 1 else strokes
+        ends["x"] += [*([None] if ends["x"] else []), *x[run], *x[run][::-1]]
+        ends["y"] += [*([None] if ends["y"] else []), *high[run], *low[run][::-1]]
+    if bands["x"]:
         style = {"fill": "toself", "fillcolor": colour, "opacity": 0.16, "mode": "none", "line": {"width": 0}, **options}
-        figure.add_scatter(**ends, **style, name=name, hoverinfo="skip")
+        figure.add_scatter(**bands, **style, name=name, hoverinfo="skip")
+    if strokes["x"]:
+        line = {"color": colour, "width": 4}
+        figure.add_scatter(**strokes, mode="lines", line=line, opacity=0.3, name=name, hoverinfo="skip", showlegend=False)
 
 
 def horizontal_line(figure: go.Figure, value: float, colour: str, name: str, dash: str, x: int = 1) -> None:
@@ -155,9 +167,13 @@ def shade_immature_periods(figure: go.Figure, series: pd.DataFrame, mature: "pd.
 
 def add_event_marks(figure: go.Figure, marks: pd.DataFrame | None, periods: "pd.Series[Any]") -> go.Figure:
     """Add thin vertical lines for deploys and other events (at, what, text): at most five, deploys first; the last one's hover text counts
-    the rest.
+    the rest. The axis of a single period spans a day on either side; that of none has no ticks.
     """
-    if marks is None or marks.empty or periods.empty:
+    if periods.empty:
+        return figure.update_xaxes(showticklabels=False)
+    if periods.nunique() == 1:
+        figure.update_xaxes(range=[periods.iloc[0] - pd.Timedelta(days=1), periods.iloc[0] + pd.Timedelta(days=1)])
+    if marks is None or marks.empty:
         return figure
     inside = marks[(marks["at"] >= periods.min()) & (marks["at"] <= periods.max() + (periods.max() - periods.min()) / max(len(periods), 1))]
     if inside.empty:

@@ -153,13 +153,13 @@ def _traffic_cell(status: ModelStatus) -> Cell:
     """Predictions per day with a sparkline."""
     elapsed = min(status.window.end, load.page_clock()) - status.window.start
     days = max(elapsed / timedelta(days=1), 1 / 24)
-    total = status.predictions
+    total, span = status.predictions, formatting.format_span(status.window.start, status.window.end)
     change = change_words(total / days, status.traffic_before / max(round(status.window.days), 1) if status.traffic_before else None)
     return {
         "t": formatting.compact_count(total / days),
         "k": total / days,
         "sub": "\n".join(filter(None, (short_change(change), failed_share(status) if status.traffic["errors"].sum() else None))) or None,
-        "title": f"{total:,.0f} predictions in {formatting.format_span(status.window.start, status.window.end)}{in_previous_period(change)}",
+        "title": f"{total:,.0f} predictions in {span}{in_previous_period(change)}",
         "spark": sparkline(status.traffic["n"].tolist(), f"Predictions over time, {total:,.0f} in total", bars=True, width=96),
     }
 

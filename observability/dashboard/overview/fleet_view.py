@@ -15,6 +15,8 @@ from observability.dashboard.scope import Scope
 
 FIXED = ("model", "status")
 """Columns that are always there."""
+CHANGED = "fleet-view-changed"
+"""The state after a change of the view, until the whole page is drawn anew: the link to copy holds the view."""
 GROUPS = {"status": "Status", "owner": "Owner", "team": "Team", "tag": "Tag"}
 
 
@@ -78,6 +80,7 @@ def fleet_view_popover(view: FleetView) -> None:
             st.query_params[key] = values
         else:
             st.query_params.pop(key, None)
+        st.session_state[CHANGED] = True
 
     with st.popover("View", icon=":material/tune:", type="tertiary", key="fleet-view"):
         box = f"fleet-columns {view.columns}"
@@ -90,3 +93,5 @@ def fleet_view_popover(view: FleetView) -> None:
         st.pills(
             "Group by", list(GROUPS), default=view.group, format_func=GROUPS.__getitem__, key=box, on_change=write, args=("group", box)
         )
+    if st.session_state.pop(CHANGED, False):
+        st.rerun()

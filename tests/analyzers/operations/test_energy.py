@@ -50,7 +50,7 @@ def test_energy_and_carbon_of_a_thousand_are_those_by_hand_and_their_source_is_s
     assert energy.value == pytest.approx(wh) and carbon.value == pytest.approx(wh * 0.2)
     assert energy.low < energy.value < energy.high and energy.n == now[0]["n"].sum()
     assert (energy.severity, energy.basis, energy.against) == ("ok", "measured", "past")
-    assert "measured" in energy.because and f"{wh:.1f} Wh a thousand predictions" in energy.because
+    assert "measured" in energy.because and f"{wh:.1f} Wh per thousand predictions" in energy.because
     assert energy.evidence["source"] == "measured" and carbon.evidence["per"] == "1,000 predictions"
 
 
@@ -125,7 +125,7 @@ def test_latency_gives_an_assumption_that_goes_as_estimated_and_says_assumed() -
         settings=ModelSettings(watts_per_core=10.0),
     )
     energy, carbon = found["model", "energy_per_thousand"], found["model", "sci"]
-    assert energy.basis == "estimated" and "assumed 10 W a busy core" in energy.because and "PUE 1 assumed" in energy.because
+    assert energy.basis == "estimated" and "assumed 10 W per busy core" in energy.because and "PUE 1 assumed" in energy.because
     assert "475 g a kWh assumed" in carbon.because and carbon.evidence["assumed_carbon_g_per_kwh"] == 475
     assert energy.value == pytest.approx(1000 * 0.02 * 10 / 3600, rel=0.1)
 

@@ -1,0 +1,82 @@
+"""Every figure, in every state, is drawn in the theme's colours, with readable labels, and holds the values that it was given."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.dashboard import links, theme
+from observability.dashboard.charts import gallery
+from observability.dashboard.charts.gallery import GalleryFigure
+
+DRAWN = list(gallery.gallery_figures())
+SLOTS = {
+    *(theme.PRIMARY, theme.ACT, theme.OK, theme.WATCH, theme.PURPLE, theme.SKY, theme.NEUTRAL, theme.QUIET, theme.SURFACE, theme.STRONG),
+    *(colour for scale in (theme.SEQUENTIAL, theme.DIVERGING) for _, colour in scale),
+}
+LONGEST = 45
+"""Characters of a label beside an axis."""
+
+
+def titled(drawn: GalleryFigure) -> str:
+    return f"{drawn.name}, {drawn.state}"
+
+
+def labels(drawn: GalleryFigure) -> list[str]:
+    """Texts beside the axes and in the figure."""
+    layout = drawn.figure.layout
+    ticks = [str(text) for axis in (layout.xaxis, layout.yaxis) for text in (axis.ticktext or ())]
+    names = [value for trace in drawn.figure.data for side in ("x", "y") for value in sequence(trace, side) if isinstance(value, str)]
+    return [*ticks, *names, *(note.text or "" for note in layout.annotations)]
+
+
+def sequence(trace: Any, name: str) -> list[Any]:
+    found = getattr(trace, name, None)
+    return [] if found is None else list(found)
+
+
+@pytest.mark.parametrize("drawn", DRAWN, ids=titled)
+def test_a_figure_uses_the_colours_of_the_theme_only(drawn: GalleryFigure) -> None:
+    """So that it follows the light and the dark theme."""
+    text = drawn.figure.update_layout(template=None).to_json()
+    assert text is not None and set(re.findall(r'"(#[0-9a-fA-F]{3,8}|rgba?\([^"]*\))"', text)) <= SLOTS
+
+
+@pytest.mark.parametrize("drawn", DRAWN, ids=titled)
+def test_labels_are_short_and_hold_no_missing_value(drawn: GalleryFigure) -> None:
+    assert 100 <= drawn.figure.layout.height <= 700
+    found = labels(drawn)
+    assert not [text for text in found if re.search(r"\b(nan|None|inf|NaT)\b", text)]
+    assert max((len(text) for text in found if "<br>" not in text), default=0) <= LONGEST
+
+
+@pytest.mark.parametrize("state", gallery.STATES)
+def test_a_line_holds_the_values_that_it_was_given(state: str) -> None:
+    given = gallery.state_values(state)
+    held = [np.array(sequence(trace, "y"), float) for trace in gallery.FIGURES["Metric over time"](state).data if trace.name == "Accuracy"]
+    assert any(len(values) == len(given) and np.allclose(values, given, equal_nan=True) for values in held)
+
+
+def test_an_interval_is_drawn_where_it_is_known_only() -> None:
+    """A band filled the days without a value between two days that have one."""
+    figure = gallery.FIGURES["Metric over time"]("missing values")
+    known = gallery.state_frame("missing values").dropna(subset=["value"])
+    band, strokes = (trace for trace in figure.data if trace.name == "95 % interval")
+    assert band.fill == "toself" and sorted(set(band.x)) == list(known["period"].iloc[1:3]), "two days that follow each other"
+    assert [each for each in strokes.x if each is not None] == [known["period"].iloc[place] for place in (0, 0, 3, 3)]
+
+
+def test_the_axis_of_one_period_shows_days() -> None:
+    start, end = gallery.FIGURES["Metric over time"]("one point").layout.xaxis.range
+    assert end - start == pd.Timedelta(days=2)
+    assert gallery.FIGURES["Metric over time"]("empty").layout.xaxis.showticklabels is False
+
+
+def test_the_gallery_is_there_for_developers_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = links.page_files.__wrapped__
+    monkeypatch.delenv("OBSERVABILITY_DEVELOPER", raising=False)
+    assert "gallery" not in read()
+    monkeypatch.setenv("OBSERVABILITY_DEVELOPER", "1")
+    assert "gallery" in read()
