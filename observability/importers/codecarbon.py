@@ -15,6 +15,7 @@ from observability.importers.source_records import (
     RefusedEntries,
     SourceItem,
     SourceReading,
+    error_line,
     naive_time_text,
     require_source,
 )
@@ -38,7 +39,7 @@ def open_codecarbon(path: Path, options: ReadOptions) -> SourceReading:
             missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
             first = None if missing else next(reader, None)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError("this is not CodeCarbon's emissions.csv", where=file.name, got=error) from None
+        raise UsageError("this is not CodeCarbon's emissions.csv", where=file.name, got=error_line(error)) from None
     if missing:
         raise UsageError(
             "this is not CodeCarbon's emissions.csv",

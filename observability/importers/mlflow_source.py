@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from observability.core.errors import UsageError
+from observability.importers.source_records import error_line
 from observability.importers.sqlite_source import has_table, is_sqlite_file, query_rows, read_only_sqlite
 
 TABLES = ("experiments", "runs", "metrics", "params", "tags")
@@ -195,7 +196,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        raise UsageError("the file cannot be read", where=str(path), got=" ".join(str(error).split())[:100]) from None
+        raise UsageError("the file cannot be read", where=str(path), got=error_line(error)) from None
     if not isinstance(loaded, dict):
         raise UsageError("the file cannot be read", where=str(path), got="no mapping", expected="YAML as MLflow writes it")
     return loaded

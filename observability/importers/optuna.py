@@ -20,6 +20,7 @@ from observability.importers.source_records import (
     RefusedEntries,
     SourceItem,
     SourceReading,
+    error_line,
     naive_time_text,
     require_source,
 )
@@ -168,7 +169,7 @@ def _journal_studies(path: Path) -> list[OptunaStudy]:
                     if number > 1 and not line.endswith("\n"):  # the line is still being written
                         break
                     what = "this is not an Optuna storage" if number == 1 else "the journal is damaged"
-                    got = f"{type(error).__name__}: {error}"[:80]
+                    got = f"{type(error).__name__}: {error_line(error)}"
                     raise UsageError(what, where=f"{path.name}, line {number}", got=got, expected="SQLite or a journal") from None
     except UnicodeDecodeError:
         raise UsageError("this is not an Optuna storage", where=path.name, got="binary data", expected="SQLite or a journal") from None

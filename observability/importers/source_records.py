@@ -206,3 +206,9 @@ def require_source(path: Path) -> None:
     """Raise UsageError where the path does not exist."""
     if not path.exists():
         raise UsageError("the source is not there", got=str(path), attempt="Check the path")
+
+
+def error_line(error: object) -> str:
+    """What an error says, in one line of at most 100 printable characters."""
+    words = "".join(letter if letter.isprintable() else " " for letter in str(error)).split()
+    return " ".join(words)[:100]

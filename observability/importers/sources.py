@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from observability.core.errors import UsageError
-from observability.importers.source_records import ReadOptions, SourceItem, SourceReading
+from observability.importers.source_records import ReadOptions, SourceItem, SourceReading, error_line
 
 OPENERS = {
     "mlflow": ("observability.importers.mlflow_runs", "open_mlflow"),
@@ -46,5 +46,5 @@ def _damage_as_usage_error(path: Path) -> Iterator[None]:
     try:
         yield
     except UNREADABLE as error:
-        got = f"{type(error).__name__}: {' '.join(str(error).split())[:80]}"
+        got = f"{type(error).__name__}: {error_line(error)}"
         raise UsageError("the source is damaged or of an unknown version", where=path.name, got=got) from error

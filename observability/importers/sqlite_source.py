@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from observability.core.errors import UsageError
+from observability.importers.source_records import error_line
 
 MAGIC = b"SQLite format 3\x00"
 
@@ -35,7 +36,7 @@ def read_only_sqlite(path: Path, needed: Sequence[str], tool: str) -> Iterator[s
             raise UsageError(f"this SQLite file is not a storage of {tool}", where=path.name, got=f"no table {missing[0]}")
         yield connection
     except sqlite3.Error as error:
-        raise UsageError(f"the storage of {tool} cannot be read", where=path.name, got=error) from None
+        raise UsageError(f"the storage of {tool} cannot be read", where=path.name, got=error_line(error)) from None
     finally:
         connection.close()
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from observability.client.encode import format_time
 from observability.core.errors import UsageError
-from observability.importers.source_records import naive_time_text, require_source
+from observability.importers.source_records import error_line, naive_time_text, require_source
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -87,7 +87,7 @@ def read_table(path: Path) -> "pa.Table":
 
         return csv.read_csv(path)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise UsageError("the table cannot be read", where=path.name, got=" ".join(str(error).split())[:100]) from None
+        raise UsageError("the table cannot be read", where=path.name, got=error_line(error)) from None
 
 
 def table_roles(names: Sequence[str], *, score: Sequence[str] = (), prediction: str | None = None, at: str | None = None) -> TableRoles:

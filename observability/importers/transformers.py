@@ -21,6 +21,7 @@ from observability.importers.source_records import (
     RefusedEntries,
     SourceItem,
     SourceReading,
+    error_line,
     require_source,
 )
 
@@ -55,7 +56,7 @@ def _read_state(file: Path) -> dict[str, Any]:
     try:
         state = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
-        raise UsageError(f"this is not a {NAME}", where=file.name, got=str(error)[:80]) from None
+        raise UsageError(f"this is not a {NAME}", where=file.name, got=error_line(error)) from None
     if not isinstance(state, dict) or not isinstance(state.get("log_history"), list) or not isinstance(state.get("global_step"), int):
         raise UsageError(f"this is not a {NAME}", where=file.name, expected="an object with global_step and log_history")
     return state

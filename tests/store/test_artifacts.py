@@ -134,3 +134,16 @@ def test_folder_names_are_safe():
     assert len(set(names)) == len(names)
     assert all("/" not in name and name.strip(".") and len(name) <= 200 for name in names)
     assert stored_artifact(None) is None and stored_artifact("artifacts/1/1/other.txt") is None
+
+
+def test_a_refused_pickle_comes_with_the_lines_that_convert_it(tmp_path):
+    from sklearn.linear_model import LinearRegression
+
+    joblib.dump(LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0]), tmp_path / "model.joblib")
+    with pytest.raises(UsageError) as refused:
+        detect_artifact_kind(tmp_path / "model.joblib")
+    lines = [line.strip() for line in str(refused.value).splitlines() if line.startswith("    ")]
+    assert len(lines) == 3
+    lines = [line.replace('"model.', f'"{tmp_path}/model.') for line in lines]
+    exec("\n".join(lines))
+    assert detect_artifact_kind(tmp_path / "model.skops") == "skops"

@@ -20,6 +20,12 @@ from observability.core.errors import UsageError
 ArtifactKind = Literal["lightgbm", "xgboost", "skops", "onnx"]
 ENDINGS: dict[ArtifactKind, str] = {"lightgbm": "txt", "xgboost": "json", "skops": "skops", "onnx": "onnx"}
 EXPECTED = "a LightGBM text file, XGBoost JSON, skops or ONNX"
+CONVERSION = """Where the model was trained, run
+    import joblib, skops.io
+    model = joblib.load("{name}")
+    skops.io.dump(model, "model.skops")
+and give model.skops; a booster is saved with save_model (LightGBM to .txt, XGBoost to .json), any other model as ONNX"""
+"""What to do about a pickle: the lines that write the model in a format that runs no code."""
 FOLDER = "artifacts"
 MOST_BYTES = 4 * 1024**3
 PICKLED_NAMES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".dill", ".cloudpickle")
@@ -72,7 +78,7 @@ def _open_file_kind(file: BinaryIO, size: int, name: str) -> ArtifactKind:
             "pickle and joblib files run code when they are opened, so they are rejected",
             where=name,
             expected=EXPECTED,
-            attempt="Save it with model.save_model(…), skops.io.dump(…) or as ONNX",
+            attempt=CONVERSION.format(name=name),
         )
     for start, compression in COMPRESSED.items():
         if head.startswith(start):
