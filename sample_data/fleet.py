@@ -11,6 +11,7 @@ import pandas as pd
 from observability import Logger
 from sample_data import (
     collecting,
+    crew,
     deliveries,
     describing,
     distributed,
@@ -28,7 +29,11 @@ from sample_data.events import log_events
 from sample_data.spec import Rows, Spec, total_bytes
 
 HERE = Path(__file__).resolve().parent
+<<<<<<< HEAD
 LIMIT_BYTES = 16_000_000
+=======
+LIMIT_BYTES = 8_400_000
+>>>>>>> bf4be49e (label quality of every project, a simulated crew in the demo, followers named without gold, agreement told without a model)
 SPECS = [flights.DELAY, flights.LATE, employment.EMPLOYMENT, sentiment.SENTIMENT]
 
 
@@ -82,6 +87,7 @@ def make(fleet: list[tuple[Spec, Rows]], tweets: pd.DataFrame, home: Path, out: 
     distributed.make(out)
     say(f"{distributed.RUN}: trained")
     prices.make(out)
+    crew.make(out)
     describing.write_fleet(SPECS, out)
 
 

@@ -1,7 +1,7 @@
 """Example price records of the sample fleet: invented figures of a usual size, not taken from any bill.
 
 A kWh costs 0.12 USD and emits 240 to 320 g CO2e, depending on the quarter; the PUE is 1.2. An hour of a core costs 0.05 USD, and 1.5 g CO2e of embodied
-carbon. A request costs 0.0002 USD.
+carbon. A request costs 0.0002 USD, a label of a text 0.05 USD.
 """
 
 import json
@@ -16,6 +16,7 @@ GRAMS_BY_QUARTER = {"01-01": 300, "04-01": 240, "07-01": 280, "10-01": 320}
 def records() -> list[dict[str, Any]]:
     """The price records, in the order of time."""
     found = [price("2013-01-01", "cpu_hour", 0.05, embodied_g=1.5), price("2013-01-01", "request", 0.0002)]
+    found.append(price("2014-01-01", "label", 0.05, model="sentiment"))
     for year in YEARS:
         found += [
             price(f"{year}-{day}", "kwh", 0.12, region=REGION, carbon_g_per_kwh=grams, pue=1.2) for day, grams in GRAMS_BY_QUARTER.items()

@@ -235,14 +235,14 @@ def annotator_quality(crowd: Crowd) -> "DataFrame":
 def annotator_confusion(crowd: Crowd, who: str | None = None) -> "DataFrame":
     """Confusion of one annotator or of all: true, label, n (expected items), share (of that true class).
 
-    The true class is the posterior of the project's labels, so n is a sum of probabilities.
+    The true class is the posterior of Dawid and Skene's model, so n is a sum of probabilities.
     """
     import pandas as pd
 
     votes, k = crowd.votes, crowd.votes.classes
     mine = votes.annotator == crowd.people.index(who) if who is not None else np.ones(len(votes.item), bool)
     held = np.zeros((k, k))
-    np.add.at(held.T, votes.label[mine], crowd.posterior[votes.item[mine]])
+    np.add.at(held.T, votes.label[mine], crowd.fitted.posterior[votes.item[mine]])
     share = held / np.maximum(held.sum(axis=1, keepdims=True), 1e-12)
     rows = [[crowd.classes[a], crowd.classes[b], held[a, b], share[a, b]] for a in range(k) for b in range(k)]
     return pd.DataFrame(rows, columns=["true", "label", "n", "share"])

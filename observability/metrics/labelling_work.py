@@ -23,6 +23,8 @@ ACTIVELAB, MARGIN, RANDOM = "ActiveLab", "margin", "random"
 POLICIES = (ACTIVELAB, MARGIN, RANDOM)
 LOAD_STEP = 5
 """Open items by which one annotator may be ahead of the least loaded before the next item goes to somebody else."""
+FEWEST_KNOWN = 20
+"""Labels of an annotator from which their accuracy is told as a reason."""
 NEXT = 100
 """Labels whose value is estimated."""
 FEWEST_REPLAYED = 50
@@ -180,6 +182,9 @@ def annotator_skill(crowd: Crowd | None, who: str, chances: Sequence[float]) -> 
     confusion = crowd.fitted.confusion[crowd.people.index(who)]
     held = np.asarray(chances if len(chances) == len(crowd.classes) else crowd.fitted.prior)
     right = float((confusion.diagonal() * held).sum() / max(held.sum(), 1e-12))
+    given = int((crowd.votes.annotator == crowd.people.index(who)).sum())
+    if given < FEWEST_KNOWN:
+        return right, f"{given} label{'s' if given > 1 else ''} so far, counted near the average"
     return right, f"Right on {percent(right)} of items like this"
 
 

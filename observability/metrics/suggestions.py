@@ -31,7 +31,8 @@ ACCEPTANCE, TAKEN, ANCHORING = "suggestion_acceptance", "wrong_suggestions_taken
 
 
 def suggestion_comparisons(now: "DataFrame", past: "DataFrame", blind: "BlindItems", subject: str) -> list[LabellingComparison]:
-    """Wrong suggestions that were taken over: against the past, by each person against the others, and against people who saw none.
+    """Suggestions that were taken over: wrong ones against the past, by each person against the others, and against people who saw none;
+    and all suggestions, by each person against the others.
 
     Parameters
     ----------
@@ -52,6 +53,8 @@ def suggestion_comparisons(now: "DataFrame", past: "DataFrame", blind: "BlindIte
     wrong, before = now[now["wrong"]], past[past["wrong"]]
     found = _compare_with_past(wrong, before, subject)
     found += compare_with_others(wrong, before, "taken", worse=1, metric=TAKEN, subject=subject)
+    seen, earlier = now[now["shown"]], past[past["shown"]]
+    found += compare_with_others(seen, earlier, "taken", worse=1, metric=ACCEPTANCE, subject=subject)
     if len(blind.shown) >= LEAST:
         anchoring = blind.stratified
         found.append(

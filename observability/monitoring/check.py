@@ -170,13 +170,19 @@ def record_findings(
             window = record_check_window(engine, analyzer, model, start, end, as_of, limit, days)
             if beside is not None and not _records_name_a_model(analyzer, window):
                 window = replace(window, start=beside.start, end=beside.end)
-            context = Context(EVERY_MODEL, NO_VERSION, window, min(latest, window.end), WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK)
+            budget, counters = WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK, {"model_projects": model_projects(engine.catalog())}
+            context = Context(EVERY_MODEL, NO_VERSION, window, min(latest, window.end), budget, counters)
             found = [_dated(each) for each in run_and_recover(engine, analyzer, context)]
             if any(needs_action(each.severity) for each in found):
                 marks = engine.events(model, window.start - timedelta(days=EVENT_DAYS), window.end)
                 found = [_with_event(each, marks) for each in found]
             findings += found
     return findings
+
+
+def model_projects(catalog: Catalog) -> frozenset[str]:
+    """The labelling projects of models: data/labels analyzes their agreement, data/labelling that of all others."""
+    return frozenset(name for model in catalog.models for name in model.settings.projects or (model.name,))
 
 
 def record_check_window(

@@ -160,6 +160,16 @@ def suggestions_accepted(plant: LabelFaultPlant) -> PlantedProject:
     )
 
 
+def follower(plant: LabelFaultPlant) -> PlantedProject:
+    """One annotator accepts a machine's suggestion, right or wrong, in a share of their labels with a suggestion."""
+    who, rows = plant.somebody(), plant.project.annotated
+    mine = plant.later & rows["suggestion"].notna().to_numpy() & (rows["annotator"] == who).to_numpy()
+    if not mine.any():
+        raise plant.unfit("no suggestion", "records of kind annotation with suggestion")
+    chosen = mine & (plant.rng.random(len(rows)) < plant.amount)
+    return PlantedProject(plant.relabelled(chosen, rows.loc[chosen, "suggestion"].to_numpy(object)), f"annotator={who}")
+
+
 def dearer_label(plant: LabelFaultPlant) -> PlantedProject:
     """A label costs more."""
     import pandas as pd
@@ -182,6 +192,7 @@ FAULTS: dict[str, LabelFault] = {
         LabelFault("guidelines_changed", (0.3, 0.7, 1.0), "of the most frequent class", guidelines_changed),
         LabelFault("duplicates_disagree", (0.03, 0.1, 0.3), "of the labels", duplicates_disagree),
         LabelFault("suggestions_accepted", (0.15, 0.4, 1.0), "of the labels that see a suggestion", suggestions_accepted),
+        LabelFault("follower", (0.4, 0.8, 1.0), "of the annotator's labels that see a suggestion", follower),
         LabelFault("dearer_label", (1.25, 2.0, 4.0), "times the price", dearer_label),
     )
 }

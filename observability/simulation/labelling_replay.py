@@ -91,7 +91,8 @@ def labelling_findings(project: LabellingRecords, model: Model, end: datetime) -
     questions = max(sum(each.about == "model" for each in discover()), 1)
     window = Window(model.name, until - timedelta(days=WINDOW_DAYS), until)
     own = Context(model, NO_VERSION, window, until, fdr_per_look(WEEKLY_FALSE_DISCOVERIES, RUNS_A_WEEK, 1, questions))
-    of_all = Context(EVERY_MODEL, NO_VERSION, replace(window, model=""), until, WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK)
+    known = {"model_projects": frozenset(model.settings.projects or (model.name,))}
+    of_all = Context(EVERY_MODEL, NO_VERSION, replace(window, model=""), until, WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK, known)
     return tuple(
         worst_first([*_analyzer_findings(project, labels.ANALYZER, own), *_analyzer_findings(project, labelling.ANALYZER, of_all)])
     )

@@ -9,12 +9,15 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 
 import numpy as np
+from scipy.stats import norm
 
 from observability.stats.arrays import Floats
 from observability.stats.interval import Interval
 
 RELIABLE, TENTATIVE = 0.8, 0.667
 DRAWS = 1000
+MANY_ITEMS = 5_000
+"""Items from which the interval is that of a normal distribution with the jackknife variance, not of the bootstrap."""
 LEAST_ITEMS = 10
 """Items below which no interval is computed."""
 
@@ -74,6 +77,9 @@ def krippendorff_alpha_of_counts(counts: Floats, confidence: float = 0.95, seed:
     value = float(_weighted_alpha(paired, np.ones((1, n)))[0])
     if n < LEAST_ITEMS:
         return Interval(value, None, None, n)
+    if n >= MANY_ITEMS:
+        reach = float(norm.ppf((1 + confidence) / 2) * np.sqrt(alpha_with_variance(paired)[1]))
+        return Interval(value, value - reach, min(value + reach, 1.0), n)
     weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=DRAWS).astype(np.float64)
     drawn = _weighted_alpha(paired, weights)
     low, high = np.nanquantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])

@@ -28,6 +28,7 @@ from observability.metrics.labelling_work import (
     MARGIN,
     RANDOM,
     QueueItem,
+    annotator_skill,
     appoint_annotators,
     label_work_queue,
     next_labels_value,
@@ -143,6 +144,7 @@ def test_work_goes_to_the_skilled_until_they_have_much_of_it(crowd) -> None:
     assert len(found) == 80 and len({(each.item, each.annotator) for each in found}) == 80
     load = Counter(each.annotator for each in found)
     assert max(load.values()) - min(load.values()) <= LOAD_STEP + 1 and load["ann-2"] == min(load.values())
+    assert annotator_skill(crowd, "nobody", ())[1].startswith("New here")
     assert found[0].annotator == max(people, key=lambda who: crowd.fitted.accuracy[people.index(who)]) and "Right on" in found[0].reason
     third = QueueItem("split", 0.1, "", False, (0.5, 0.5, 0.0), 2)
     assert len(appoint_annotators([third], people, crowd, {}, {("split", "ann-1"), ("split", "ann-3")})) == 1

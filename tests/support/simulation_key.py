@@ -137,13 +137,15 @@ LABEL_KEY: dict[str, tuple[str, ...]] = {
     "duplicates_disagree": ("label_conflicts",),
     "dearer_label": ("label_price",),
     "suggestions_accepted": ("wrong_suggestions_taken", "suggestion_anchoring"),
+    "follower": ("suggestion_acceptance", "annotator_agreement"),
 }
 """By fault of labelling, the metrics of data/labels and data/labelling that are right about it."""
 
 
-def right_of_labelling(fault: str, subject: str) -> Right:
-    """What is right about a fault of labelling: the model, of one annotator the annotator."""
-    return Right(frozenset({subject}), ("data/labels", "data/labelling"), metrics=LABEL_KEY[fault])
+def right_of_labelling(fault: str, subject: str, project: str = "loan") -> Right:
+    """What is right about a fault of labelling: the model, of one annotator the annotator, by data/labels or as one of the project."""
+    own = subject.replace("annotator=", f"project:{project}/annotator:")
+    return Right(frozenset({subject, own}), ("data/labels", "data/labelling"), metrics=LABEL_KEY[fault])
 
 
 def right_of_run(fault: str, subject: str) -> Right:

@@ -1,7 +1,8 @@
-"""Check annotators: accuracy on gold items, acceptance of wrong suggestions, anchoring, labelling time and fatigue.
+"""Check annotators: accuracy on gold items, acceptance of wrong suggestions, anchoring, labelling time, fatigue, and agreement.
 
-Reads records of kind `annotation` with `gold`, `suggestion` and `seconds`, by project: the first answer of each annotator to each item. A
-project that logs none of these fields has no finding. Projects name no model, so the findings have no model.
+Reads records of kind `annotation` with `gold`, `suggestion` and `seconds`, by project: the first answer of each annotator to each item. Of
+a field that a project never logs there is no finding. Agreement is that of the newest answers, of projects that belong to no model (those
+of models are analyzed by data/labels). Projects name no model, so the findings have no model.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from observability.core.finding import Finding, Severity
 from observability.core.numerals import format_figure, percent
 from observability.core.questions import Records
 from observability.core.time import naive_utc
-from observability.metrics import gold_accuracy, labelling_speed, suggestions
+from observability.detection import annotator_agreement
+from observability.metrics import annotators, gold_accuracy, labelling_speed, suggestions
 from observability.metrics.annotations import (
     ACT,
     FIELDS,
@@ -27,13 +29,28 @@ from observability.metrics.annotations import (
     first_answers,
     item_clustered_rate,
 )
+from observability.metrics.labelling_projects import ProjectLabels, recent_labels
 from observability.stats.interval import Interval
-from observability.stats.multiple_testing import benjamini_hochberg
+from observability.stats.multiple_testing import ACT_SHARE, benjamini_hochberg
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 ANNOTATED = Records("annotation", FIELDS)
+
+
+@dataclass(frozen=True)
+class ProjectAgreement:
+    """Agreement of a project without a model: its labels, and the changes of agreement and of single annotators."""
+
+    labels: ProjectLabels
+    changes: list[annotator_agreement.AgreementChange]
+    people: list[annotators.AgreementComparison]
+
+    @property
+    def p_values(self) -> list[float]:
+        """p-values of all comparisons, in order."""
+        return [change.p_value for change in self.changes] + [person.p_value for person in self.people]
 
 
 @dataclass(frozen=True)
@@ -46,6 +63,7 @@ class Project:
     looks: tuple[LabellingComparison, ...]
     blind: suggestions.BlindItems
     tired: labelling_speed.Fatigue | None
+    agreement: "ProjectAgreement | None"
 
     @property
     def subject(self) -> str:
@@ -62,13 +80,15 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     """Return the findings about gold items, suggestions, time and sessions of each project, ordered by name."""
     projects = list(projects_of(frames["past annotated"], frames["annotated"], context))
     p_values = [look.p_value for each in projects for look in each.looks] + [each.tired.p_value for each in projects if each.tired]
+    p_values += [p for each in projects if each.agreement for p in each.agreement.p_values]
     adjusted = iter(benjamini_hochberg(p_values, context.budget)[0].tolist())
     judged = [[(look, next(adjusted)) for look in each.looks] for each in projects]
-    return [
+    found = [
         finding
         for each, looks in zip(projects, judged, strict=True)
         for finding in project_findings(each, looks, next(adjusted) if each.tired else 1.0, context)
     ]
+    return found + [finding for each in projects if each.agreement for finding in about_agreement(each, each.agreement, adjusted, context)]
 
 
 def projects_of(past: "DataFrame", now: "DataFrame", context: Context) -> Iterator[Project]:
@@ -89,7 +109,12 @@ def projects_of(past: "DataFrame", now: "DataFrame", context: Context) -> Iterat
             *gold_accuracy.gold_accuracy_comparisons(here, before, subject),
             *suggestions.suggestion_comparisons(here, before, blind, subject),
         ]
-        yield Project(str(name), here, before, tuple(looks), blind, labelling_speed.fatigue_slope(answers))
+        agreement = None
+        if name not in context.counters.get("model_projects", ()):
+            labels = recent_labels(part, naive_utc(context.window.end), context.window.days + PAST_DAYS)
+            changes = annotator_agreement.agreement_changes(labels, context)
+            agreement = ProjectAgreement(labels, changes, annotators.agreement_comparisons(labels, context.window.days))
+        yield Project(str(name), here, before, tuple(looks), blind, labelling_speed.fatigue_slope(answers), agreement)
 
 
 def project_findings(
@@ -103,6 +128,23 @@ def project_findings(
         yield about_time(project, context)
     if project.tired is not None:
         yield about_sessions(project, project.tired, tired_p, context)
+
+
+def about_agreement(project: Project, agreement: ProjectAgreement, adjusted: Iterator[float], context: Context) -> Iterator[Finding]:
+    """Yield the findings about agreement and about annotators who agree less than the others; nothing where one person labels alone.
+
+    adjusted: the next adjusted p-values are those of this project.
+    """
+    own, theirs = ([next(adjusted) for _ in several] for several in (agreement.changes, agreement.people))
+    if len(agreement.labels.annotators) < 2:
+        return
+    blank = undecided_labelling(context, project, annotator_agreement.METRIC, 0)
+    yield annotator_agreement.about_agreement(blank, agreement.labels, agreement.changes, own, context)
+    blank = replace(undecided_labelling(context, project, annotators.METRIC, 0), against="peers")
+    act = context.budget * ACT_SHARE
+    for found in annotators.annotator_findings(blank, agreement.labels, agreement.people, theirs, act, context):
+        name = found.subject.removeprefix("annotator=")
+        yield found if name == found.subject else replace(found, subject=f"{project.subject}/annotator:{name}")
 
 
 def undecided_labelling(context: Context, project: Project, metric: str, n: int, because: str = "", subject: str = "") -> Finding:
@@ -229,7 +271,32 @@ def about_suggestions(project: Project, looks: list[tuple[LabellingComparison, f
             )
             found = replace(with_rate(base, look.here, severity, because), subject=look.subject, n=int(look.here.n), against="peers")
             yield replace(found, limit=labelling_limit(look, severity), evidence=gap(look, p), **label_source(severity, look))
+    yield from followers(project, looks, context)
     yield anchoring(project, next(((look, p) for look, p in looks if look.metric == suggestions.ANCHORING), None), context)
+
+
+def followers(project: Project, looks: list[tuple[LabellingComparison, float]], context: Context) -> Iterator[Finding]:
+    """Yield a warning about each person who accepts suggestions more often than the others; no gold item is needed.
+
+    More is not wrong by itself where suggestions are right, so it is never critical. The person has to be above the median of the others
+    by as much as above all of them together, whom one annotator who seldom accepts draws down.
+    """
+    shown = project.now[project.now["shown"]]
+    shares = shown.groupby(shown["annotator"].astype(str))["taken"].mean()
+    base = undecided_labelling(context, project, suggestions.ACCEPTANCE, 0)
+    for look, p in looks:
+        if look.metric != suggestions.ACCEPTANCE or look.severity(p, context.budget) == "ok":
+            continue
+        if shares[look.name] - shares.drop(look.name).median() < WATCH:
+            continue
+        already = f"; as in the {PAST_DAYS // 7} weeks before" if look.standing else ""
+        because = (
+            f"Annotator {look.name} of {project.name} accepted {percent(look.here.value or 0)} of {look.here.n:,.0f} suggestions (95 %: "
+            f"{reach(look.here)}), the others {percent(look.there.value or 0)} of {look.there.n:,.0f}{already}. Give them items without a "
+            "suggestion for a while, and compare."
+        )
+        found = replace(with_rate(base, look.here, "watch", because), subject=look.subject, n=int(look.here.n), against="peers")
+        yield replace(found, limit=labelling_limit(look, "watch"), evidence=gap(look, p), **label_source("watch", look))
 
 
 def taken(project: Project, whole: tuple[LabellingComparison, float] | None, context: Context) -> Finding:
@@ -348,7 +415,7 @@ def labelling_limit(look: LabellingComparison, severity: Severity) -> float:
     """Return the limit that the share was compared with."""
     step = ACT if severity == "act" else WATCH
     other = look.there.value or 0.0
-    return min(other + step, 1.0) if look.metric == suggestions.TAKEN else max(other - step, 0.0)
+    return min(other + step, 1.0) if look.metric in (suggestions.TAKEN, suggestions.ACCEPTANCE) else max(other - step, 0.0)
 
 
 def gap(look: LabellingComparison, p: float) -> dict[str, Any]:

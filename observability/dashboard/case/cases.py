@@ -134,6 +134,9 @@ def _relabel_queue(scope: Scope, model: str) -> None:
     cut_note(len(held), MOST_CASES, "The first {0} of {1}; `python -m observability relabel --all` lists all.")
     if not waiting:
         return
+    projects = load.catalog().model(model).settings.projects or (model,)
+    target = links.link_cell("", "annotate", scope, project=projects[0])
+    link_button("Label them on the page Annotate", target, key="relabel-annotate", icon="edit_note")
     st.caption(
         "The worksheet is blind: inputs without label and score. Load it filled in with `python -m observability load FILE --kind label`; "
         "a new label closes the request."

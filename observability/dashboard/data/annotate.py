@@ -62,16 +62,23 @@ def project_models() -> dict[str, Model | None]:
     return found
 
 
-def chosen_labelling_project(models: dict[str, Model | None], scope: Scope) -> str:
-    """The project in the address, else that of the scope's model, else the first with a model; stops where there is none."""
+def chosen_labelling_project(models: dict[str, Model | None], scope: Scope, *, annotated: bool = False) -> str:
+    """The project in the address, else that of the scope's model, else the first with a model; stops where there is none.
+
+    annotated: prefer a project with labels.
+    """
     if not models:
         empty_states.stop_with_empty_state(
             "There is nothing to label yet.", "Register a classifier, or log records of kind annotation.", "add_model"
         )
     names = sorted(models)
     missing = "The link names the project {}, which has no records and no model."
+    labelled = names
+    if annotated:
+        rows = load.ask_store(Records("annotation", ("project",), ever=True, rows=MOST_RECORDS), Window("", EPOCH, load.page_clock()))
+        labelled = sorted(set(rows["project"].astype(str))) or names
     own = next((name for name in names if (model := models[name]) is not None and model.name == scope.model), None)
-    first = own or next((name for name in names if models[name] is not None), names[0])
+    first = own or next((name for name in labelled if models.get(name) is not None), labelled[0])
     return choice_box.address_selectbox("project", "Project", names, placeholder=first, missing=missing, width=420) or first
 
 

@@ -17,16 +17,17 @@ from observability.core.finding import Finding, news_of
 from observability.core.window import Window
 from observability.metrics import annotations, assignments, gold_accuracy, labelling_speed, suggestions
 from observability.metrics.annotations import LEAST, answers_needed, first_answers
+from observability.stats.agreement import krippendorff_alpha
 from tests.support.labelling_world import END, START, project
 
 BUDGET = 0.1 / 7
 
 
-def said(annotated: pd.DataFrame) -> list[Finding]:
+def said(annotated: pd.DataFrame, counters: dict | None = None) -> list[Finding]:
     window = Window("", START.replace(tzinfo=UTC), END.replace(tzinfo=UTC))
     now = annotated["at"] >= START
     frames = {"annotated": annotated[now].reset_index(drop=True), "past annotated": annotated[~now].reset_index(drop=True)}
-    return ANALYZER.analyze(frames, Context(EVERY_MODEL, NO_VERSION, window, window.end, BUDGET))
+    return ANALYZER.analyze(frames, Context(EVERY_MODEL, NO_VERSION, window, window.end, BUDGET, counters or {}))
 
 
 def only(found: list[Finding], metric: str, subject: str = "project:moods") -> Finding:
@@ -72,7 +73,8 @@ def test_a_weak_person_of_before_is_no_news_and_a_few_gold_items_are_no_alarm() 
     now, _ = answers(few)
     people = gold_accuracy.gold_accuracy_by_annotator(now, BUDGET).set_index("annotator")
     assert people.loc["ann-2", "n"] < LEAST and people.loc["ann-2", "more"] > 0
-    assert not [each for each in said(few) if "annotator" in each.subject]
+    told = said(few, {"model_projects": frozenset({"moods"})})
+    assert not [each for each in told if "annotator" in each.subject], "nor are the others followers because one accepts little"
     tiny = said(project(3, gold=0.02))
     assert only(tiny, "gold_accuracy").severity == "unknown" and "it needs about" in only(tiny, "gold_accuracy").because
 
@@ -189,6 +191,18 @@ def test_one_person_who_accepts_whatever_is_suggested_is_named() -> None:
     )
 
 
+def test_a_follower_is_named_without_any_known_answer_and_a_few_labels_are_no_alarm() -> None:
+    """60 items a day without gold: one takes over what is suggested in the window. The share and its test are counted by hand."""
+    rows = project(21, items_a_day=60, gold=0.0)
+    mine = (rows["annotator"] == "ann-5") & (rows["at"] >= START) & rows["suggestion"].notna()
+    rows.loc[mine, "label"] = rows.loc[mine, "suggestion"]
+    one = only(said(rows), "suggestion_acceptance", "project:moods/annotator:ann-5")
+    assert (one.severity, one.value, one.n, one.against) == ("watch", 1.0, int(mine.sum()), "peers") and news_of(one) is None
+    assert one.limit > 0.7 and "without a suggestion for a while" in one.because
+    few = rows[(rows["annotator"] != "ann-5") | ~mine | (rows.groupby("annotator").cumcount(ascending=False) < 19)]
+    assert not [each for each in said(few) if each.metric == "suggestion_acceptance" and "annotator" in each.subject]
+
+
 @pytest.mark.parametrize("threshold", [0.5, 0.8, 0.9, 0.97])
 def test_what_a_threshold_would_do_is_a_count_by_hand(threshold: float) -> None:
     rows = project(12)
@@ -275,7 +289,21 @@ def test_clean_projects_raise_no_act_and_hardly_a_watch() -> None:
 
 def test_a_project_that_logs_none_of_the_fields_says_nothing() -> None:
     rows = project(3).assign(gold=None, suggestion=None, suggestion_confidence=np.nan, seconds=np.nan)
-    assert said(rows) == [] and said(rows.iloc[:0]) == []
+    assert {each.metric for each in said(rows)} == {"label_agreement", "annotator_agreement"} and said(rows.iloc[:0]) == []
+    assert said(rows, {"model_projects": frozenset({"moods"})}) == [], "agreement of a model's project is told by data/labels"
+
+
+def test_agreement_is_told_without_a_model_and_somebody_who_guesses_is_named() -> None:
+    rows = project(3).assign(gold=None, suggestion=None, suggestion_confidence=np.nan, seconds=np.nan)
+    alpha = only(said(rows), "label_agreement")
+    now = rows[rows["at"] >= START].groupby("item")["label"].apply(list).tolist()
+    assert alpha.value == pytest.approx(krippendorff_alpha(now).value) and alpha.model is None and alpha.severity in ("ok", "watch")
+    guess = (rows["annotator"] == "ann-4") & (rows["at"] >= START)
+    rows.loc[guess, "label"] = np.random.default_rng(1).choice(["negative", "neutral", "positive"], int(guess.sum()))
+    one = only(said(rows), "annotator_agreement", "project:moods/annotator:ann-4")
+    assert one.severity == "act" and one.value < 0.5
+    few = rows[rows["at"] >= START - timedelta(days=1)].groupby("item").head(2).head(24)
+    assert not [each for each in said(few) if each.severity in ("act", "watch")]
 
 
 def test_projects_stand_apart() -> None:

@@ -1,0 +1,268 @@
+"""The page of label quality: agreement, annotators by several models, consensus, cost, suspect labels, and replayed policies."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from observability.core import formatting
+from observability.core.catalog import Model
+from observability.core.questions import Records
+from observability.core.window import EPOCH, Window
+from observability.dashboard import choice_box, frame, links, load
+from observability.dashboard.cells import share_cell
+from observability.dashboard.charts import crowd as charts_crowd
+from observability.dashboard.scope import Scope
+from observability.dashboard.state_cache import cached_by_state
+from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.widgets import csv_button, csv_of_table, plain_caption, plain_paragraph
+from observability.metrics import crowd_quality, labelling_work
+from observability.metrics.annotations import FIELDS
+from observability.metrics.crowd_quality import Agreement, Crowd, LabellingCost
+from observability.metrics.labelling_work import NextLabels, PolicyReplay, SkillReplay
+from observability.metrics.prices import PRICES
+from observability.stats.agreement import RELIABLE, TENTATIVE
+
+MOST_RECORDS, MOST_SHOWN = 250_000, 20
+PEOPLE_COLUMNS = (
+    column("annotator", "Annotator", strong=True),
+    *number_columns(labels="Labels"),
+    column("accuracy", "Accuracy", align="right", help="By Dawid and Skene's model of all labels; needs no known answers"),
+    column("crowdlab", "CROWDLAB", align="right", help="Quality with the model's suggestions; its scale is biased, so compare ranks"),
+    column("rank", "Rank", align="right", help="By CROWDLAB, with the range of 95 % of 200 resamples of the items"),
+)
+SUSPECT_COLUMNS = (
+    column("item", "Item", strong=True),
+    column("label", "Label in use"),
+    column("likely", "Likelier"),
+    column("quality", "Probability", align="right", help="That the label in use is right, and that the likelier one is"),
+    *number_columns(labels="Labels"),
+    column("case", "Neighbours"),
+    column("again", "Label it"),
+)
+FACTS = (column("what", "Figure", strong=True), *number_columns(figure="Value"), column("of", "Of"))
+
+
+@dataclass(frozen=True)
+class QualityOfLabels:
+    """Everything that the page shows of one project. cost: None without a price. policies, skill: None with too few known answers."""
+
+    crowd: Crowd
+    agreement: Agreement
+    answers: pd.DataFrame
+    people: pd.DataFrame
+    cost: LabellingCost | None
+    coming: NextLabels
+    suspects: pd.DataFrame
+    policies: PolicyReplay | None
+    skill: SkillReplay | None
+
+
+@cached_by_state(8)
+def quality_of_labels(project: str, model_name: str | None, window: Window) -> QualityOfLabels | None:
+    """The quality of a project's labels in a window; None without labels of two classes."""
+    model = load.catalog().model(model_name) if model_name else None
+    rows = load.ask_store(Records("annotation", FIELDS, rows=MOST_RECORDS, only=(("project", project),)), window)
+    answers = crowd_quality.newest_answers(rows)
+    names = tuple(dict.fromkeys((*(model.classes if model else ()), *sorted(set(answers["label"])))))
+    crowd = crowd_quality.crowd_of(answers, names, crowd_quality.suggested_probabilities(answers, names))
+    if crowd is None:
+        return None
+    known = answers[answers["gold"].notna()]
+    truth = dict(zip(known["item"].astype(str), known["gold"].map(str), strict=True))
+    price = _label_price(model_name, window)
+    return QualityOfLabels(
+        crowd,
+        crowd_quality.project_agreement(crowd),
+        answers,
+        crowd_quality.annotator_quality(crowd),
+        crowd_quality.labelling_cost(crowd, answers, *price) if price else None,
+        labelling_work.next_labels_value(crowd),
+        crowd_quality.suspect_labels(crowd, _labels_in_use(model, crowd)),
+        labelling_work.replay_policies(crowd, answers, truth),
+        labelling_work.replay_assignment(answers, truth, names),
+    )
+
+
+def _label_price(model: str | None, window: Window) -> tuple[float, str] | None:
+    """The newest price of a label at the end of the window, of the model or of all; None without one."""
+    prices = load.ask_store(PRICES, Window("", EPOCH, window.end))
+    rows = prices[(prices["resource"] == "label") & (prices["model"].isna() | (prices["model"] == model))]
+    rows = rows.assign(own=rows["model"].notna()).sort_values(["own", "from"], kind="stable")
+    return (float(rows["amount"].iloc[-1]), str(rows["currency"].iloc[-1])) if len(rows) else None
+
+
+def _labels_in_use(model: Model | None, crowd: Crowd) -> dict[str, str]:
+    """The newest label of each item that is a prediction of the model."""
+    if model is None:
+        return {}
+    rows = load.ask_store(Records("label", ("id", "at", "value"), ever=True), Window(model.name, EPOCH, load.page_clock()))
+    rows = rows[rows["id"].isin(crowd.place.keys())].sort_values("at", kind="stable")
+    return dict(zip(rows["id"], rows["value"].map(str), strict=True))
+
+
+def agreement_section(shown: QualityOfLabels) -> None:
+    """Alpha and the kappas, over time, by guideline and by class."""
+    st.header("Agreement", anchor=False)
+    found = shown.agreement
+    if found.alpha.value is None:
+        plain_paragraph("Agreement is unknown: no item has two labels, or all labels are equal.")
+        return
+    word = (
+        "reliable"
+        if found.alpha.value >= RELIABLE
+        else "tentatively reliable"
+        if found.alpha.value >= TENTATIVE
+        else "not reliable one by one"
+    )
+    plain_paragraph(
+        f"Krippendorff's alpha {formatting.value_with_interval(*found.alpha.triple)} on {found.alpha.n:,.0f} items with two labels or "
+        f"more: labels are {word} (reliable from {RELIABLE:g}, tentatively from {TENTATIVE:g})."
+    )
+    lines = []
+    if found.fleiss is not None:
+        of = f"{found.fleiss_items:,} items with {found.fleiss_labels} labels"
+        lines.append(table_row(what="Fleiss' kappa", figure=formatting.format_number(found.fleiss), of=of))
+    if found.cohen is not None:
+        of = f"mean of {formatting.plural(found.pairs, 'pair')} with {crowd_quality.FEWEST_SHARED} common items or more"
+        lines.append(table_row(what="Cohen's kappa", figure=formatting.format_number(found.cohen), of=of))
+    for each in crowd_quality.class_agreement(shown.crowd).to_dict("records"):
+        if each["n"]:
+            of = f"other labels of items with one of {each['n']:,} such labels"
+            lines.append(table_row(what=f"Same label: {each['class']}", figure=formatting.format_share(each["share"]), of=of))
+    draw_table("agreement", "Agreement by other measures and by class", FACTS, lines, compact=True)
+    weeks = crowd_quality.agreement_over(shown.answers, "week")
+    if len(weeks) > 1:
+        first, last = weeks.iloc[0], weeks.iloc[-1]
+        alt = f"Alpha {formatting.format_number(first['value'])} in the first week, {formatting.format_number(last['value'])} in the last."
+        figure, columns = charts_crowd.agreement_by_week(weeks), {"week": "Week from", "value": "Alpha", "n": "Items"}
+        frame.chart_with_table(figure, weeks, key="alpha", alt=alt, metrics=("label_agreement",), columns=columns)
+    guidelines = crowd_quality.agreement_over(shown.answers, "guideline")
+    if len(guidelines) > 1:
+        texts = [
+            f"{each['guideline']}: {formatting.value_with_interval(each['value'], each['low'], each['high'])}"
+            for each in guidelines.to_dict("records")
+        ]
+        plain_paragraph(f"Alpha by guideline: {'; '.join(texts)}.")
+
+
+def people_section(shown: QualityOfLabels, scope: Scope, project: str) -> None:
+    """Annotators by Dawid and Skene and by CROWDLAB, and the confusion of one of them or of all."""
+    st.header("Annotators", anchor=False)
+    rows = shown.people.sort_values(["rank", "accuracy"], ascending=[False, True], na_position="last", kind="stable")
+    lines = []
+    for each in rows.to_dict("records"):
+        known = each["rank"] == each["rank"]
+        rank: Cell = (
+            {"t": f"{each['rank']:.0f}", "sub": f"{each['rank_low']:.0f} to {each['rank_high']:.0f}"} if known else {"t": formatting.DASH}
+        )
+        lines.append(
+            table_row(
+                annotator=links.link_cell(each["annotator"], "label_quality", scope, project=project, annotator=each["annotator"]),
+                labels=f"{each['labels']:,}",
+                accuracy=share_cell(each["accuracy"]),
+                crowdlab=share_cell(each["crowdlab"]),
+                rank=rank,
+            )
+        )
+    draw_table("crowd", "Annotators, the last rank first", PEOPLE_COLUMNS, lines[:100])
+    csv_of_table("crowd", rows, len(rows), 100, "last")
+    if shown.crowd.ranked is None:
+        plain_caption("CROWDLAB needs suggestions with a confidence, and items with two labels.")
+    missing = "The link names the annotator {}, who has no labels in these dates."
+    who = choice_box.address_selectbox("annotator", "Confusion of", list(shown.crowd.people), placeholder="All", missing=missing, width=320)
+    table = crowd_quality.annotator_confusion(shown.crowd, who)
+    worst = table[table["true"] != table["label"]].sort_values("share", ascending=False, kind="stable").iloc[0]
+    whose = who or "All annotators together"
+    alt = f"{whose}: most often {worst['true']} is labelled {worst['label']} ({formatting.format_share(worst['share'])})."
+    plain_paragraph(alt)
+    columns = {"true": "Likely true class", "label": "Label", "n": "Expected labels", "share": "Share"}
+    frame.chart_with_table(charts_crowd.confusion_squares(table), table, key="confusion", alt=alt, columns=columns)
+
+
+def consensus_section(shown: QualityOfLabels) -> None:
+    """How many labels are settled, what they cost, and what the next would bring."""
+    st.header("Consensus and cost", anchor=False)
+    table = crowd_quality.consensus_labels(shown.crowd)
+    settled, n, coming = int(table["settled"].sum()), len(table), shown.coming
+    plain_paragraph(
+        f"{settled:,} of {n:,} items are settled ({crowd_quality.SETTLING_RULE}). By Dawid and Skene's model of these labels about "
+        f"{coming.wrong:,.0f} of the {n:,} consensus labels are wrong; the next {coming.n:,} labels would correct about "
+        f"{coming.scored:.1f} of them where they gain most, about {coming.random:.1f} in random order (estimated)."
+    )
+    cost = shown.cost
+    if cost is None:
+        plain_caption("What a label costs is unknown: log a `price` of the resource `label`.")
+    else:
+        money = cost.currency
+        facts = [("All labels", cost.total, f"{cost.labels:,} labels at {cost.price:g} {money}")]
+        facts += [("For each settled item", cost.per_settled, f"{cost.settled:,} settled items")] if cost.per_settled is not None else []
+        if cost.per_corrected is not None:
+            of = f"{cost.corrected:,} first labels that later labels corrected; {cost.extra:,} later labels of settled items"
+            facts.append(("For each corrected label", cost.per_corrected, of))
+        if coming.scored > 0:
+            of = f"the next {coming.n:,} labels, where they gain most (estimated)"
+            facts.append(("For each label corrected next", cost.price * coming.n / coming.scored, of))
+        lines = [table_row(what=what, figure=f"{value:,.2f} {money}", of=of) for what, value, of in facts]
+        draw_table("cost", "What labels cost", FACTS, lines, compact=True)
+    csv_button("consensus", table)
+
+
+def suspects_section(shown: QualityOfLabels, scope: Scope, project: str, model: Model | None) -> None:
+    """Labels in use that the annotators' labels contradict, with links to their neighbours and to label them again."""
+    st.header("Suspect labels", anchor=False)
+    rows = shown.suspects
+    if rows.empty:
+        plain_paragraph("No label in use is contradicted by the annotators.")
+        return
+    plain_paragraph(
+        f"{formatting.plural(len(rows), 'label')} in use, of {shown.crowd.votes.items:,} items, "
+        f"{'is' if len(rows) == 1 else 'are'} less likely than another, given the labels of annotators. The least likely come first."
+    )
+    lines = []
+    for each in rows.head(MOST_SHOWN).to_dict("records"):
+        case = links.case_link("Neighbours", each["item"], model.name, scope, section="label") if model else None
+        lines.append(
+            table_row(
+                item=each["item"],
+                label=each["label"],
+                likely=each["likely"],
+                quality={
+                    "t": formatting.format_share(each["quality"]),
+                    "sub": f"likelier: {formatting.format_share(each['likely_quality'])}",
+                },
+                labels=f"{each['labels']:,}",
+                case=case,
+                again=links.link_cell("Annotate", "annotate", scope, project=project, item=each["item"]),
+            )
+        )
+    draw_table("suspects", "Suspect labels, the least likely first", SUSPECT_COLUMNS, lines, compact=True)
+    csv_of_table("suspects", rows, len(rows), MOST_SHOWN, "least likely")
+
+
+def replay_section(shown: QualityOfLabels) -> None:
+    """What orders of the queue and assignment by skill would have brought, against random."""
+    st.header("Policies replayed", anchor=False)
+    found = shown.policies
+    if found is None:
+        plain_paragraph(
+            f"Policies cannot be replayed yet: it takes {labelling_work.FEWEST_REPLAYED} items with a known answer and two labels or more."
+        )
+    else:
+        fixed = ", ".join(f"{name} {value:.1f}" for name, value in found.fixed.items())
+        alt = (
+            f"{found.wrong:,} of {found.items:,} first labels are wrong by the known answer; half of the {found.extra:,} later labels "
+            f"would have corrected: {fixed}."
+        )
+        plain_paragraph(alt)
+        columns = {"policy": "Policy", "share": "Later labels spent", "errors": "Wrong labels left"}
+        frame.chart_with_table(charts_crowd.replay_curves(found.curve), found.curve, key="replay", alt=alt, columns=columns)
+    if shown.skill is not None:
+        skill = shown.skill
+        low, high = 100 * (skill.difference.low or 0), 100 * (skill.difference.high or 0)
+        sure = "no significant difference" if low <= 0 <= high else "a significant difference"
+        plain_paragraph(
+            f"Assignment by skill: the label of the most skilled annotator is right on {formatting.format_share(skill.skilled)} of "
+            f"{skill.n:,} later items with a known answer, that of a random one on {formatting.format_share(skill.random)} "
+            f"({low:+.1f} to {high:+.1f} points, 95 %): {sure}."
+        )

@@ -1,0 +1,31 @@
+"""Label quality :material/fact_check:
+Agreement of the annotators of a project (Krippendorff's alpha, Fleiss' and Cohen's kappas), each annotator's accuracy by Dawid and Skene
+and rank by CROWDLAB, confusions, what labels and corrections cost, suspect labels with their neighbours, and what the order of the queue
+and assignment by skill would have brought against random. No model is needed; with suggestions more is known.
+"""
+
+import streamlit as st
+
+from observability.dashboard import empty_states, frame, load
+from observability.dashboard.data import annotate, label_quality, labelling
+from observability.dashboard.data.records_summary import begin_records_page
+
+scope = begin_records_page("label_quality")
+with frame.loading_skeleton(300):
+    models = frame.answer_or_stop(annotate.project_models)
+    window = load.window_of_records(scope, labelling.judged.ANALYZER)
+project = annotate.chosen_labelling_project(models, scope, annotated=True)
+model = models[project]
+shown = frame.answer_or_stop(lambda: label_quality.quality_of_labels(project, model.name if model else None, window))
+if shown is None:
+    empty_states.empty_state(
+        "Quality is unknown: these dates hold no labels of two classes.",
+        "Choose other dates, or label items on the page Annotate.",
+        "annotate",
+    )
+    st.stop()
+label_quality.agreement_section(shown)
+label_quality.people_section(shown, scope, project)
+label_quality.consensus_section(shown)
+label_quality.suspects_section(shown, scope, project, model)
+label_quality.replay_section(shown)
