@@ -29,11 +29,7 @@ from sample_data.events import log_events
 from sample_data.spec import Rows, Spec, total_bytes
 
 HERE = Path(__file__).resolve().parent
-<<<<<<< HEAD
 LIMIT_BYTES = 16_000_000
-=======
-LIMIT_BYTES = 8_400_000
->>>>>>> bf4be49e (label quality of every project, a simulated crew in the demo, followers named without gold, agreement told without a model)
 SPECS = [flights.DELAY, flights.LATE, employment.EMPLOYMENT, sentiment.SENTIMENT]
 
 

@@ -59,8 +59,7 @@ ENTRIES = (
     MenuEntry("Investigate", "manage_search", {"Find a case": ("cases",), "Case": ("case",)}, about_model=True),
     MenuEntry("Review", "groups", {"Weekly review": ("review",), "Actions": ("actions",)}),
     MenuEntry("Data", "dataset", {"Datasets": ("datasets",), "Batches": ("batches",), "Cleaning": ("cleaning",)}, folders=("data",)),
-<<<<<<< HEAD
-    MenuEntry("Labelling", "sell", {"Labelling": ("labelling",), "Annotate": ("annotate",)}),
+    MenuEntry("Labelling", "sell", {"Labelling": ("labelling",), "Label quality": ("label_quality",), "Annotate": ("annotate",)}),
     MenuEntry(
         "Training",
         "model_training",
@@ -73,10 +72,6 @@ ENTRIES = (
         },
         folders=("training",),
     ),
-=======
-    MenuEntry("Labelling", "sell", {"Labelling": ("labelling",), "Label quality": ("label_quality",), "Annotate": ("annotate",)}),
-    MenuEntry("Training", "model_training", {"Training runs": ("runs",)}, folders=("training",)),
->>>>>>> bf4be49e (label quality of every project, a simulated crew in the demo, followers named without gold, agreement told without a model)
     MenuEntry("Lab", "science", {"Scenario lab": ("lab",)}, about_model=True),
     MenuEntry("Alerts and rules", "notifications", {"Alerts": ("alerts",), "Rules and settings": ("rules",)}, about_model=True),
     MenuEntry("Store", "database", {"Store": ("store",)}, folders=("operations", "developer")),
