@@ -54,6 +54,7 @@ STORE_EXCEPTIONS = {
         "observability.store.registry.describe",
     ),  # looks at an uploaded file
     "observability.cli.configuration": ("observability.store.db.keeping",),  # checks keeping.toml before it is written
+    "observability.worker.query_job": ("observability.store.views.exported_query",),  # runs a query in the confined process
     "observability.worker.requests": ("observability.store.registry.artifacts",),  # detects the kind of a model file
 }
 """Modules above store/ that import more of it, and what."""

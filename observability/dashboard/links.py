@@ -31,7 +31,7 @@ OWN_KEYS = (
     *("b_slice", "run", "study", "phase", "challenger", "champion", "smooth", "axis", "log", "cell", "id", "answer", "review", "step"),
     *("item", "words", "incident", "fault", "strength", "days", "rows", "delay", "seed"),
     *("what_if", "source", "batch", "rule", "dataset", "version_of_data", "project", "annotator", "confidence", "section", "beside"),
-    *("column", "group"),
+    *("column", "group", "sql"),
 )
 """Parameters of single pages besides the scope: those of bound boxes, and those that pages write themselves."""
 

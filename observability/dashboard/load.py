@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from observability.compare.comparison_types import WindowComparison
     from observability.core.analyzer import Analyzer
     from observability.store.types.explanations import ExplanationState
+    from observability.worker.limited_query import LimitedAnswer
 
 CLOCK_STEP = timedelta(minutes=5)
 A_LIFETIME = 36_500
@@ -353,6 +354,16 @@ def store_summary() -> dict[str, Any]:
     from observability.server import health
 
     return health.store_status(store())
+
+
+def answer_query(query: str) -> "LimitedAnswer":
+    """The first rows of a person's SQL query over the views, from the confined process; not cached.
+
+    Raises UsageError where the query is wrong or needs more than its limits, ForbiddenError where the person may not query.
+    """
+    from observability.worker.limited_query import answer_in_worker, query_worker
+
+    return answer_in_worker(query_worker(), store(), query)
 
 
 def store_problems() -> list[str]:

@@ -101,7 +101,8 @@ def because_moved(attribute: Attribute, now: GroupMetrics, one: GapChange, young
     said = (
         f"{title if title.isupper() else title.capitalize()} of `{attribute.name}={name}` is {group_value(metric, one.value)}, "
         f"{group_difference(metric, abs(one.gap))}"
-        f" {'below' if one.gap < 0 else 'above'} {other_groups(one)}; in the reference it was {group_difference(metric, abs(one.gap_before))}"
+        f" {'below' if one.gap < 0 else 'above'} {other_groups(one)}; in the reference it was "
+        f"{group_difference(metric, abs(one.gap_before))}"
         f" {'below' if one.gap_before < 0 else 'above'} ({one.n:,.0f} {ROWS.get(metric, 'rows')})"
     )
     said += window_phrase(one.days, whole=one.whole)

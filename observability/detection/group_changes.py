@@ -80,8 +80,8 @@ class GapChange(WindowChange):
     """One group and one rate in one window and in the reference; the effect is the growth of its distance from the others (gap).
 
     others: the other groups that it is compared with; small: groups that are left out because they have too few rows now or in the
-    reference; named: groups that are left out because they moved further. by_day: the distance by day. past: the distance in the own past, None without; standing: no further from the others than in the own
-    past.
+    reference; named: groups that are left out because they moved further. by_day: the distance by day. past: the distance in the own
+    past, None without; standing: no further from the others than in the own past.
     """
 
     place: int

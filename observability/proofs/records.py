@@ -122,15 +122,16 @@ SELECT stddev_samp(value) AS seed_noise FROM last_values"""
 
 def straggler_proof(finding: Finding, context: Context) -> str | None:
     """The SQL of the time of the fastest rank over that of a slow one in a phase, the median over the last common steps."""
-    name, _, rank = finding.subject.removeprefix("run:").rpartition("/rank:")
-    name, rank = (name, rank) if name else (rank, finding.evidence.get("rank"))
+    name, _, named = finding.subject.removeprefix("run:").rpartition("/rank:")
+    name, rank = (name, named) if name else (named, finding.evidence.get("rank"))
     phase, steps = finding.evidence.get("phase"), finding.evidence.get("steps")
     if rank is None or phase is None or steps is None or phase.lower() in COMMUNICATION:
         return None
     path = text_literal(f"/{_pointer(phase)}")
     where = _where([f"run = {text_literal(name)}", "json_keys(phase_ms) <> []", *_known(context)])
     return f"""WITH times AS (
-  SELECT coalesce(rank::VARCHAR, '') AS rank, step, coalesce(CAST(json_extract(arg_max(phase_ms, "at"), {path}) AS DOUBLE), 0) AS ms FROM steps
+  SELECT coalesce(rank::VARCHAR, '') AS rank, step, coalesce(CAST(json_extract(arg_max(phase_ms, "at"), {path}) AS DOUBLE), 0) AS ms
+  FROM steps
   {where} GROUP BY ALL
 ), common AS (
   SELECT step FROM times GROUP BY step HAVING count(*) = (SELECT count(DISTINCT rank) FROM times) ORDER BY step DESC LIMIT {steps}

@@ -47,7 +47,7 @@ Action = Literal[
 ROLES: tuple[str, ...] = get_args(Role)
 ACTIONS: dict[Action, Role] = {
     "read": "viewer",
-    "query": "viewer",
+    "query": "analyst",
     "write": "analyst",
     "rules": "analyst",
     "explain": "analyst",
@@ -139,7 +139,7 @@ COMMAND_LINE = Person("command line", "administrator", source="command line")
 def may_do(person: Person, action: Action, model: str | None = None) -> bool:
     """Whether a person may do an action, about a model or in general."""
     if action == "query":
-        return person.sees_all
+        return person.sees_all and ROLES.index(str(person.role)) >= ROLES.index(ACTIONS["query"])
     if action == "read" and model is None:
         return person.has_access
     role = person.role_for(model)
@@ -153,7 +153,7 @@ def require_action(person: Person, action: Action, model: str | None = None) -> 
     if model is not None and not may_do(person, "read", model):
         raise NotFoundError(f"model {model!r} is not in the store", attempt="Ask an administrator for access")
     got = f"the role {person.role_for(model) or 'none'}{f' for {model}' if model else ''}"
-    expected = f"{ACTIONS[action]}" if action != "query" else "a role for all models"
+    expected = f"{ACTIONS[action]}" if action != "query" else "the role analyst, for all models"
     raise ForbiddenError(f"{person.name or 'you'} may not {WORDS[action]}", got=got, expected=expected, attempt="Ask an administrator")
 
 
@@ -257,6 +257,7 @@ METHODS: dict[str, StoreMethod] = {
     "rows_to_estimate": StoreMethod("read", "model"),
     "reference_stream": StoreMethod("read", "model"),
     "query_views": StoreMethod("query", answers="whole"),
+    "export_views": StoreMethod("query", answers="whole"),
     "write_records": StoreMethod("write", "records"),
     "update_settings": StoreMethod("rules", "name"),
     "write_attributions": StoreMethod("explain", "model"),

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from observability.core.catalog import Model, Version
     from observability.core.settings import DatedSettings, ModelSettings
     from observability.store.types.loading import CheckedLines, LoadReport, NewModelLimit
-    from observability.store.types.query_answer import QueryAnswer
+    from observability.store.types.query_answer import ExportedQuery, QueryAnswer
     from observability.store.types.registration import ReferenceScorer, Registration, RegistrationRequest
 
 
@@ -157,6 +157,12 @@ class DuckStore(Database, Store):
         from observability.store.views.read_only_query import run_read_only_query
 
         return run_read_only_query(self, query, most_rows=most_rows, seconds=seconds)
+
+    def export_views(self, query: str, folder: Path, *, most_mb: int = 512, seconds: float = 30.0) -> "ExportedQuery":
+        """The columns that an SQL query names, of the views that it reads, as files in a folder."""
+        from observability.store.views.exported_query import export_query_views
+
+        return export_query_views(self, query, folder, most_mb=most_mb, seconds=seconds)
 
     def write_records(self, records: Sequence[Mapping[str, object]]) -> None:
         """Store some records together; when it returns, they can be read."""

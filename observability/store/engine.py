@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from observability.store.types.error_estimates import DayToEstimate, EstimationState
     from observability.store.types.explanations import AttributionBatch, ExplanationPart, ExplanationState, RowsToExplain
     from observability.store.types.loading import CheckedLines, LoadDefaults, LoadReport, NewModelLimit
-    from observability.store.types.query_answer import QueryAnswer
+    from observability.store.types.query_answer import ExportedQuery, QueryAnswer
     from observability.store.types.registration import ReferenceScorer, Registration, RegistrationRequest
     from observability.store.types.search_terms import SearchTerm
 
@@ -200,6 +200,13 @@ class Store(Engine, Protocol):
         """The first `most_rows` rows of an SQL query over the documented views (docs/views.md), read-only.
 
         Raises UsageError where it is not one SELECT, is wrong, or takes longer than `seconds`, NotFoundError for an unknown view.
+        """
+        ...
+
+    def export_views(self, query: str, folder: Path, *, most_mb: int = 512, seconds: float = 30.0) -> "ExportedQuery":
+        """Write the columns that an SQL query names, of each view that it reads, to files in a folder, for a process that runs the query.
+
+        Raises UsageError where it is not one SELECT or the files are larger than `most_mb`, NotFoundError for an unknown view.
         """
         ...
 

@@ -38,6 +38,8 @@ def test_an_empty_store_says_the_next_step(path: Path, empty) -> None:
         assert "Columns for features, score and label" in said
     elif path.stem == "access":
         assert "Sign-in is off" in said and "account add NAME --role administrator" in said
+    elif path.stem == "query":
+        assert "At most 1,000 rows, 30 seconds and 512 MB" in said
     elif path.stem == "store":
         assert "No model to remove." in said and "no line was rejected" in said
     else:

@@ -29,7 +29,7 @@ from tests.support.sample_home import ROOT
 CHOICES = next(each for each in parser()._actions if each.dest == "command").choices
 ROLES = ("viewer", "analyst", "administrator")
 ALLOWED = {
-    "viewer": {"read", "query"},
+    "viewer": {"read"},
     "analyst": {"read", "query", "write", "rules", "explain"},
     "administrator": set(ACTIONS),
 }
@@ -193,7 +193,10 @@ def test_a_person_of_every_model_sees_what_the_store_gives(store: Database) -> N
     seen = guarded_store(store, Person("ann", "viewer"))
     assert seen.catalog() == store.catalog()
     assert len(seen.rows_of_subject("s1", 10)) == 6
-    assert seen.query_views("SELECT 1 AS x").rows
+    for ask in (lambda: seen.query_views("SELECT 1 AS x"), lambda: seen.export_views("SELECT 1 AS x", store.home)):
+        with pytest.raises(ForbiddenError):
+            ask()
+    assert guarded_store(store, Person("ann", "analyst")).query_views("SELECT 1 AS x").rows
     assert guarded_store(store, HERE) is store
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.finding import SEVERITIES, Finding
-from observability.dashboard import empty_states, frame, links, load
+from observability.dashboard import empty_states, frame, links, load, sign_in
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.overview import window_comparison
@@ -19,6 +19,7 @@ from observability.export.csv import inert_csv
 from observability.incidents.grouping import Incident
 from observability.incidents.grouping_rules import onset_certainty
 from observability.proofs.service import STATED_ERRORS
+from observability.server.access import may_do
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -271,8 +272,10 @@ def query_popover(findings: Sequence[Finding], key: str) -> None:
             chosen = proven[place]
         error = STATED_ERRORS.get(chosen.metric)
         bins = f" The value comes from bins and is within {100 * error:.0f} % of it." if error else ""
-        st.caption(f"This query gives the value from raw rows.{bins} Run it with `python -m observability sql QUERY`.")
+        st.caption(f"This query gives the value from raw rows.{bins} Run it with `python -m observability sql QUERY`, or on the page SQL.")
         st.code(chosen.proof, language="sql", wrap_lines=True)
+        if may_do(sign_in.current_person(), "query"):
+            links.page_button("query", "Open on the page SQL", {"sql": chosen.proof})
 
 
 def query_choice(finding: Finding) -> str:

@@ -1,6 +1,7 @@
 """The answer to an SQL query over the views."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -11,3 +12,11 @@ class QueryAnswer:
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
     more: bool = False
+
+
+@dataclass(frozen=True)
+class ExportedQuery:
+    """A query and the Parquet file of each view that it names, by the view's name."""
+
+    query: str
+    files: dict[str, Path]

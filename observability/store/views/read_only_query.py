@@ -45,10 +45,8 @@ def run_read_only_query(store: "Database", query: str, *, most_rows: int, second
     does not exist.
     """
     with store.cursor() as cursor:
-        tree = _parsed_query(cursor, query)
-        known = _view_statements(store.catalog().models)
-        _check_common_tables(cursor, tree, known)
-        for statement in _needed_views(tree, known):
+        made = checked_views(cursor, query, store.catalog().models)[1]
+        for statement in made.values():
             cursor.execute(statement)
         cursor.execute(f"SET operator_memory_limit = '{SPILL}'")
         late = threading.Event()
@@ -65,12 +63,12 @@ def run_read_only_query(store: "Database", query: str, *, most_rows: int, second
             names = distinct_names(enumerate((column[0] for column in found.description or ()), 1))
             rows = found.fetchmany(most_rows + 1)
         except duckdb.FatalException as error:
-            raise StoreBrokenError("the database failed", got=_error_line(error), attempt="Run the query again") from error
+            raise StoreBrokenError("the database failed", got=error_line(error), attempt="Run the query again") from error
         except duckdb.Error as error:
             if late.is_set():
                 attempt = "Ask for fewer rows: name a version, an environment and times"
                 raise UsageError("the query took too long", expected=f"at most {seconds:g} seconds", attempt=attempt) from error
-            raise UsageError("the query failed", got=_error_line(error), attempt=ATTEMPT) from error
+            raise UsageError("the query failed", got=error_line(error), attempt=ATTEMPT) from error
         finally:
             timer.cancel()
             timer.join()
@@ -79,12 +77,23 @@ def run_read_only_query(store: "Database", query: str, *, most_rows: int, second
     return QueryAnswer(tuple(names), rows[:most_rows], len(rows) > most_rows)
 
 
+def checked_views(cursor: Cursor, query: str, models: tuple[Model, ...]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The syntax tree of a query, and the statement that makes each view that it names.
+
+    Raises UsageError where it is not one SELECT over the views, NotFoundError where it names a view that does not exist.
+    """
+    tree = _parsed_query(cursor, query)
+    known = _view_statements(models)
+    _check_common_tables(cursor, tree, known)
+    return tree, _needed_views(tree, known)
+
+
 def _parsed_query(cursor: Cursor, query: str) -> dict[str, Any]:
     """The syntax tree of a query. Raises UsageError where it is not one SELECT."""
     answer: dict[str, Any] = json.loads(cursor.execute("SELECT json_serialize_sql($query)", {"query": query}).fetchall()[0][0])
     expected = "one SELECT statement over the views"
     if answer["error"] and answer.get("error_type") == "parser":
-        raise UsageError("the query cannot be read", got=_error_line(answer["error_message"]), expected=expected, attempt=ATTEMPT)
+        raise UsageError("the query cannot be read", got=error_line(answer["error_message"]), expected=expected, attempt=ATTEMPT)
     if answer["error"] or len(answer["statements"]) != 1:
         got = "another statement" if answer["error"] else f"{len(answer['statements'])} statements"
         raise UsageError("only one SELECT can be run", got=got, expected=expected, attempt=ATTEMPT)
@@ -120,20 +129,20 @@ def _bare_name(model: Model, view: str) -> str:
     return view_name(model, view)[1:-1].replace('""', '"')
 
 
-def _nodes(part: object) -> Iterator[dict[str, Any]]:
+def syntax_nodes(part: object) -> Iterator[dict[str, Any]]:
     """Every object of a syntax tree."""
     if isinstance(part, dict):
         yield part
         for value in part.values():
-            yield from _nodes(value)
+            yield from syntax_nodes(value)
     elif isinstance(part, list):
         for value in part:
-            yield from _nodes(value)
+            yield from syntax_nodes(value)
 
 
 def _common_tables(tree: dict[str, Any]) -> set[str]:
     """Names of the common table expressions of a query, in lower case."""
-    maps = (node["cte_map"]["map"] for node in _nodes(tree) if isinstance(node.get("cte_map"), dict))
+    maps = (node["cte_map"]["map"] for node in syntax_nodes(tree) if isinstance(node.get("cte_map"), dict))
     return {entry["key"].lower() for entries in maps for entry in entries}
 
 
@@ -148,10 +157,13 @@ def _check_common_tables(cursor: Cursor, tree: dict[str, Any], views: ViewStatem
             raise UsageError("a common table expression cannot have this name", got=repr(name), expected=expected)
 
 
-def _needed_views(tree: dict[str, Any], known: ViewStatements) -> list[str]:
-    """Statements that make the views of a query. Raises NotFoundError or UsageError where it names anything else."""
+def _needed_views(tree: dict[str, Any], known: ViewStatements) -> dict[str, str]:
+    """Statements that make the views of a query, by the view's name in lower case.
+
+    Raises NotFoundError or UsageError where it names anything else.
+    """
     own, needed = _common_tables(tree), dict[str, str]()
-    for node in _nodes(tree):
+    for node in syntax_nodes(tree):
         kind = node.get("type")
         if kind == "BASE_TABLE":
             path = node["qualified_name"]["path"]
@@ -171,7 +183,7 @@ def _needed_views(tree: dict[str, Any], known: ViewStatements) -> list[str]:
             raise UsageError("this statement cannot be run", expected="one SELECT statement over the views", attempt=ATTEMPT)
         elif node.get("class") == "FUNCTION" and str(node.get("function_name")).lower() in FORBIDDEN_FUNCTIONS:
             raise UsageError(f"the function {node['function_name']!r} is not available")
-    return list(needed.values())
+    return needed
 
 
 def _unknown_view(name: str, known: ViewStatements) -> NotFoundError:
@@ -180,7 +192,7 @@ def _unknown_view(name: str, known: ViewStatements) -> NotFoundError:
     return NotFoundError(f"there is no view {name!r}", attempt=f"Did you mean {quoted_identifier(near[0])}? {ATTEMPT}" if near else ATTEMPT)
 
 
-def _error_line(error: object) -> str:
+def error_line(error: object) -> str:
     """The first line of an error message of the database, without its type and final full stop."""
     line = str(error).strip().split("\n", 1)[0]
-    return re.sub(r"^(?:[A-Z][A-Za-z]* )+Error: ", "", line).rstrip(".")
+    return re.sub(r"^(?:[A-Z][A-Za-z]* )+Error: ", "", line).rstrip(".!")

@@ -1,0 +1,178 @@
+"""Run a query over views in another process: the owner exports the columns that it names, and the other process runs it on these files.
+
+Only one process may open the database. So the owner runs no SQL of the person's here: it parses the query, copies whole columns of the
+views that it names to Parquet files, and the process that runs the query reads nothing else.
+"""
+
+import re
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from observability.core.errors import UsageError
+from observability.core.view_names import quoted_identifier
+from observability.store.db.results import Cursor
+from observability.store.types.query_answer import ExportedQuery
+from observability.store.views.model_views import AS_OF
+from observability.store.views.read_only_query import ATTEMPT, checked_views, error_line, syntax_nodes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from observability.store.db.database import Database
+
+BATCH_ROWS = 100_000
+CALL = re.compile(r'"((?:[^"]|"")+\.' + re.escape(AS_OF) + r""")"\s*\(\s*(TIMESTAMP\s*'[0-9 T:.+-]*')\s*\)""", re.IGNORECASE)
+"""A call of the table function of a model, as proofs write it."""
+FLAT = (
+    "BIGINT",
+    "INTEGER",
+    "SMALLINT",
+    "TINYINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+    "DOUBLE",
+    "FLOAT",
+    "BOOLEAN",
+    "DATE",
+    "VARCHAR",
+)
+
+
+def export_query_views(store: "Database", query: str, folder: Path, *, most_mb: int, seconds: float) -> ExportedQuery:
+    """Write the columns that a query names, of each view that it reads, to Parquet files in a folder.
+
+    Raises UsageError or NotFoundError as `run_read_only_query` does, and UsageError where the files are larger than `most_mb` together or
+    take longer than `seconds`.
+    """
+    with store.cursor() as cursor:
+        tree, statements = checked_views(cursor, query, store.catalog().models)
+        for statement in statements.values():
+            cursor.execute(statement)
+        names = _names_in(tree)
+        query, calls = _without_calls(query)
+        sources = {name: quoted_identifier(name) for name in statements if not name.endswith(f".{AS_OF}")}
+        sources |= {name: f"{quoted_identifier(name.rpartition(' ')[0])}({instant})" for name, instant in calls.items()}
+        if sum(name.endswith(f".{AS_OF}") for name in statements) > len({name.rpartition(" ")[0].lower() for name in calls}):
+            expected = f"\"MODEL.{AS_OF}\"(TIMESTAMP '2026-07-01')"
+            raise UsageError("the time of an earlier state is written as a literal here", expected=expected)
+        timer = threading.Timer(seconds, cursor.interrupt)
+        timer.start()
+        left, files = most_mb * 1024**2, dict[str, Path]()
+        try:
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
+            for place, (name, source) in enumerate(sources.items()):
+                files[name] = folder / f"view-{place}.parquet"
+                left -= _export_columns(cursor, source, names, files[name], left)
+        except duckdb.InterruptException as error:
+            attempt = "Name fewer columns than `*`"
+            raise UsageError("reading the views took too long", expected=f"at most {seconds:g} seconds", attempt=attempt) from error
+        finally:
+            timer.cancel()
+            timer.join()
+            with suppress(duckdb.Error):
+                cursor.execute("ROLLBACK")
+    return ExportedQuery(query, files)
+
+
+def _names_in(tree: Mapping[str, Any]) -> set[str] | None:
+    """Every text of a syntax tree in lower case, the names of columns among them; None where the query asks for all columns."""
+    if any(node.get("class") == "STAR" for node in syntax_nodes(tree)) or any(
+        node.get("type") == "SHOW_REF" for node in syntax_nodes(tree)
+    ):
+        return None
+    found = set[str]()
+    pending: list[Any] = [tree]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, str):
+            found.add(part.lower())
+        elif isinstance(part, dict):
+            pending += [*part.keys(), *part.values()]
+        elif isinstance(part, list):
+            pending += part
+    return found
+
+
+def _without_calls(query: str) -> tuple[str, dict[str, str]]:
+    """The query with a view's name in place of each call of a model's table function, and the time of each by that name."""
+    calls: dict[str, str] = {}
+
+    def named(found: re.Match[str]) -> str:
+        name = found[1].replace('""', '"') + f" {len(calls)}"
+        calls[name] = found[2]
+        return quoted_identifier(name)
+
+    return CALL.sub(named, query), calls
+
+
+def _export_columns(cursor: Cursor, source: str, names: set[str] | None, path: Path, most_bytes: int) -> int:
+    """Write the named columns of a view, one where none is named; its bytes. Raises UsageError where the file grows beyond most_bytes."""
+    import pyarrow.parquet as pq
+
+    columns = [str(column[0]) for column in cursor.execute(f"SELECT * FROM {source} LIMIT 0").description or ()]
+    kept = [name for name in columns if names is None or name.lower() in names] or columns[:1]
+    reader = cursor.sql(f"SELECT {', '.join(map(quoted_identifier, kept))} FROM {source}").to_arrow_reader(BATCH_ROWS)
+    with pq.ParquetWriter(path, reader.schema, compression="zstd") as writer:
+        for batch in reader:
+            writer.write_batch(batch)
+            if path.stat().st_size > most_bytes:
+                attempt = "Name fewer columns than `*`, or run it with `python -m observability sql`"
+                raise UsageError("the views that the query reads are too large for this page", where=source, attempt=attempt)
+    return path.stat().st_size
+
+
+def answer_exported_query(exported: ExportedQuery, folder: Path, *, most_rows: int, memory_mb: int) -> "tuple[pd.DataFrame, list[str]]":
+    """The first rows of a query over exported views, and one more where there are more; and the names of its columns.
+
+    The frame's columns are numbered. Lists, objects and other nested values are JSON, large integers and decimals are floats. It runs in
+    this process, which should be confined. Raises UsageError where the query fails.
+    """
+    config: dict[str, Any] = {
+        "memory_limit": f"{memory_mb}MB",
+        "max_temp_directory_size": f"{memory_mb}MB",
+        "temp_directory": str(folder / "spill"),
+        "threads": 2,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    with duckdb.connect(":memory:", config=config) as connection:
+        connection.execute(f"SET allowed_directories = [{_literal(str(folder))}]")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET TimeZone = 'UTC'")
+        for name, path in exported.files.items():
+            connection.execute(f"CREATE VIEW {quoted_identifier(name)} AS SELECT * FROM read_parquet({_literal(str(path))})")
+        connection.execute("SET lock_configuration = true")
+        try:
+            inner = f"(\n{exported.query.strip().rstrip(';')}\n)"
+            shape = connection.sql(f"SELECT * FROM {inner} LIMIT 0")
+            places = ", ".join(f"c{place}" for place in range(len(shape.columns)))
+            values = ", ".join(_flat_value(f"c{place}", str(kind)) for place, kind in enumerate(shape.types))
+            answer = connection.sql(f"SELECT {values} FROM {inner} AS answer({places}) LIMIT {most_rows + 1}").to_arrow_table()
+            return answer.to_pandas(use_threads=False), list(shape.columns)
+        except duckdb.OutOfMemoryException as error:
+            attempt = "Ask for fewer rows, or aggregate them"
+            raise UsageError("the query needs more memory than it may use", expected=f"at most {memory_mb} MB", attempt=attempt) from error
+        except duckdb.Error as error:
+            raise UsageError("the query failed", got=error_line(error), attempt=ATTEMPT) from error
+
+
+def _flat_value(name: str, kind: str) -> str:
+    """A column as a type that a page can show: nested values as JSON, wide numbers as DOUBLE."""
+    if kind in FLAT or kind.startswith("TIMESTAMP"):
+        return f"{name}::TIMESTAMP AS {name}" if kind.startswith("TIMESTAMP") else name
+    if kind.startswith("DECIMAL") or kind in ("HUGEINT", "UHUGEINT"):
+        return f"{name}::DOUBLE AS {name}"
+    nested = kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION"))
+    return f"{f'to_json({name})' if nested else name}::VARCHAR AS {name}"
+
+
+def _literal(text: str) -> str:
+    """A text in SQL."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,81 @@
+"""Run a person's SQL query over the views in the confined process, within limits of rows, seconds and memory."""
+
+import atexit
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from observability.core.errors import UsageError
+from observability.worker.confine import UNCONFINED_VARIABLE
+from observability.worker.folder import private_folder
+from observability.worker.limits import Limits, WorkerError
+from observability.worker.process import Worker
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from observability.store.engine import Store
+
+QUERY_ROWS, QUERY_SECONDS, QUERY_MEMORY_MB = 1000, 30.0, 512
+"""Limits of a query: rows of its answer, seconds to read the views and again to run it, and memory."""
+FILE_MB = 512
+"""Size of the exported views together, and of what the process writes."""
+
+
+@dataclass(frozen=True)
+class LimitedAnswer:
+    """The first rows of a query, columns by name. more: whether there are more rows."""
+
+    rows: "pd.DataFrame"
+    more: bool
+
+
+def answer_in_worker(worker: Worker, store: "Store", query: str) -> LimitedAnswer:
+    """The first rows of an SQL query over the views. The owner of the store only reads the columns that it names; the worker runs it.
+
+    Raises UsageError where it is not one SELECT, is wrong or needs more than its limits, NotFoundError for an unknown view.
+    """
+    with private_folder() as folder:
+        exported = store.export_views(query, folder, most_mb=FILE_MB, seconds=QUERY_SECONDS)
+        arguments = {"query": exported.query, "most_rows": QUERY_ROWS, "memory_mb": QUERY_MEMORY_MB}
+        try:
+            job = worker.call(
+                "observability.worker.query_job:answer_query",
+                arguments=arguments,
+                files=exported.files,
+                imports=("duckdb", "pyarrow", "pandas"),
+                seconds=QUERY_SECONDS,
+            )
+        except WorkerError as error:
+            raise _query_error(error) from error
+    rows = job.frames["rows"]
+    more = len(rows) > QUERY_ROWS
+    return LimitedAnswer(rows.head(QUERY_ROWS).set_axis(job.values["columns"], axis=1), more)
+
+
+def _query_error(error: WorkerError) -> Exception:
+    """The error of a query whose process failed, in words about the query."""
+    if error.reason == "time":
+        attempt = "Ask for fewer rows: name a version, an environment and times"
+        return UsageError("the query took too long", expected=f"at most {QUERY_SECONDS:g} seconds", attempt=attempt)
+    if error.reason in ("memory", "size", "crash"):
+        attempt = "Ask for fewer rows, or aggregate them"
+        return UsageError("the query needs more memory than it may use", expected=f"at most {QUERY_MEMORY_MB} MB", attempt=attempt)
+    if error.reason == "unconfined":
+        attempt = f"Run it with `python -m observability sql`, or set {UNCONFINED_VARIABLE}=allow"
+        return UsageError("queries do not run on this page, because this system cannot confine their process", attempt=attempt)
+    return error
+
+
+_shared: Worker | None = None
+_shared_lock = threading.Lock()
+
+
+def query_worker() -> Worker:
+    """The worker of this process for queries, apart from that for models, so that none waits for the other; it ends with the process."""
+    global _shared
+    with _shared_lock:
+        if _shared is None:
+            _shared = Worker(Limits(memory_mb=2 * QUERY_MEMORY_MB, seconds=QUERY_SECONDS, file_mb=FILE_MB))
+            atexit.register(_shared.close)
+        return _shared

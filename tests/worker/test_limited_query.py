@@ -1,0 +1,94 @@
+"""A person's query runs in the confined process on the columns that it names, and gives what the owner's own query gives."""
+
+import math
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from observability.core.errors import NotFoundError, ObservabilityError, UsageError
+from observability.core.finding import Finding
+from observability.monitoring import check
+from observability.store.engine import Store
+from observability.worker import limited_query
+from observability.worker.limited_query import answer_in_worker
+from observability.worker.limits import Limits
+from observability.worker.process import Worker
+from tests.support import engine_world
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with engine_world.copied(tmp_path_factory.mktemp("query") / "home") as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    made = Worker(Limits(memory_mb=1024, seconds=30, file_mb=64))
+    yield made
+    made.close()
+
+
+def test_proofs_give_the_same_value_in_the_process(world: Store, worker: Worker) -> None:
+    start, end = engine_world.START + timedelta(hours=7, minutes=20), engine_world.START + timedelta(days=engine_world.DAYS)
+    found: list[Finding] = []
+    for as_of in (None, engine_world.START + timedelta(days=4, hours=3, minutes=11)):
+        report = check.check(world, model="loan", start=start, end=end, now=end, as_of=as_of, with_records=False)
+        newest = {each.analyzer + each.metric: each for each in report.findings if each.proof}
+        found += newest.values()
+    assert len(found) > 20
+    for finding in found:
+        assert finding.proof
+        ((here,),) = world.query_views(finding.proof).rows
+        answer = answer_in_worker(worker, world, finding.proof)
+        ((there,),) = answer.rows.to_numpy().tolist()
+        assert not answer.more and math.isclose(float(here), float(there), rel_tol=1e-9), finding.proof
+
+
+def test_every_kind_of_value_can_be_shown_and_rows_are_cut(world: Store, worker: Worker) -> None:
+    whole = answer_in_worker(worker, world, 'SELECT * FROM "loan.predictions" ORDER BY "at", id;')
+    own = world.query_views('SELECT * FROM "loan.predictions" ORDER BY "at", id', most_rows=5)
+    assert tuple(whole.rows.columns) == own.columns
+    assert whole.rows["id"].head(5).tolist() == [row[own.columns.index("id")] for row in own.rows]
+    long = answer_in_worker(worker, world, "SELECT i, i, sum(i) OVER () AS total, [i] AS listed FROM range(2000) a(i) ORDER BY i")
+    assert (len(long.rows), long.more, list(long.rows.columns)) == (1000, True, ["i", "i_1", "total", "listed"])
+    assert long.rows.iloc[1].tolist() == [1, 1, 1999000.0, "[1]"]
+    assert len(answer_in_worker(worker, world, 'DESCRIBE "loan.labels"').rows) > 5
+
+
+def test_a_query_needs_only_the_columns_that_it_names(world: Store, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    exported = world.export_views('SELECT avg(SCORE) FROM "loan.predictions" WHERE label IS NOT NULL', tmp_path)
+    ((name, path),) = exported.files.items()
+    assert name == "loan.predictions" and sorted(pq.read_schema(path).names) == ["label", "score"]
+    with pytest.raises(UsageError, match="too large"):
+        world.export_views('FROM "loan.predictions"', tmp_path, most_mb=0)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("SELECT 1; DROP TABLE models", "only one SELECT"),
+        ("SELECT nonsense FROM runs", "nonsense"),
+        ("SELECT * FROM read_text('/etc/passwd')", "not available"),
+        ('SELECT count(*) FROM "loan.predictions_as_of"(now()::TIMESTAMP)', "written as a literal"),
+        ('FROM "loan.prediction"', "Did you mean"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(world: Store, worker: Worker, query: str, words: str) -> None:
+    with pytest.raises((UsageError, NotFoundError)) as raised:
+        answer_in_worker(worker, world, query)
+    assert words in str(raised.value)
+
+
+def test_limits_of_memory_and_time_end_the_query_and_nothing_else(world: Store, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ObservabilityError, match="more memory"):
+        text = "SELECT string_agg(i::VARCHAR || repeat('x', 100)) AS t FROM range(50000000) a(i)"
+        answer_in_worker(worker, world, f"SELECT max(length(t)) FROM ({text})")
+    monkeypatch.setattr(limited_query, "QUERY_SECONDS", 1.0)
+    with pytest.raises(UsageError, match="took too long"):
+        answer_in_worker(worker, world, "SELECT count(*) FROM range(1000000000) a(i), range(1000000) b(j) WHERE i * j % 7 = 3")
+    assert answer_in_worker(worker, world, "SELECT count(*) AS n FROM runs").rows.columns.tolist() == ["n"]
