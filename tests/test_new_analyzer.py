@@ -13,6 +13,7 @@ KEY = "tests/support/simulation_key.py"
 WITHOUT_FAULT = {
     "data/batches": "no model's log holds batches",
     "data/cleaning": "no model's log holds cleaning runs",
+    "data/devices": "no model's log holds batches; faults of devices are planted on batches",
     "data/datasets": "states what datasets hold and raises nothing",
     "serving/why_changed": "explains what serving/performance found",
     "trust/explanations": "needs a model artifact, which simulated logs lack",

@@ -32,6 +32,7 @@ OWN_KEYS = (
     *("item", "words", "incident", "fault", "strength", "days", "rows", "delay", "seed"),
     *("what_if", "source", "batch", "rule", "dataset", "version_of_data", "project", "annotator", "confidence", "section", "beside"),
     *("column", "group", "sql"),
+    *("device", "measure"),
 )
 """Parameters of single pages besides the scope: those of bound boxes, and those that pages write themselves."""
 
@@ -192,6 +193,8 @@ def finding_parameters(finding: Finding, page: str) -> dict[str, str]:
         return {"run": subject.removeprefix("run:").partition("/rank:")[0]}
     if page == "batches":
         return {"source": subject.removeprefix("source:")}
+    if page == "devices":
+        return {"device": subject} if "/device:" in subject else {}
     if page == "datasets":
         return {"dataset": subject.removeprefix("dataset:"), "version_of_data": str(finding.evidence.get("dataset_version") or "")}
     if page == "cleaning":

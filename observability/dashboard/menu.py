@@ -58,7 +58,12 @@ ENTRIES = (
     ),
     MenuEntry("Investigate", "manage_search", {"Find a case": ("cases",), "Case": ("case",)}, about_model=True),
     MenuEntry("Review", "groups", {"Weekly review": ("review",), "Actions": ("actions",)}),
-    MenuEntry("Data", "dataset", {"Datasets": ("datasets",), "Batches": ("batches",), "Cleaning": ("cleaning",)}, folders=("data",)),
+    MenuEntry(
+        "Data",
+        "dataset",
+        {"Datasets": ("datasets",), "Batches": ("batches",), "Devices": ("devices",), "Cleaning": ("cleaning",)},
+        folders=("data",),
+    ),
     MenuEntry("Labelling", "sell", {"Labelling": ("labelling",), "Label quality": ("label_quality",), "Annotate": ("annotate",)}),
     MenuEntry(
         "Training",

@@ -11,12 +11,13 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import stdtr
 
-from observability.core.finding import Severity
+from observability.core.finding import Against, Severity
 from observability.detection.change import significant_severity
 from observability.detection.own_history import LEAST, LEAST_SPREAD, LEAST_SPREAD_OF_SHARES, MOST_FREEDOM, OF_A_MEDIAN, SEEN, Array
 
@@ -45,6 +46,7 @@ LEAST_ROWS = 20
 """Rows below which the statistics of a batch are not judged; of mean and standard deviation, rows with a value."""
 LEAST_DEVICES, LEAST_BATCHES = 6, 3
 """Devices of a kind, and batches of each in the window, for a comparison of devices with each other."""
+MANY_DEVICES = 20
 LIMITS: dict[str, tuple[float, float]] = {MEAN: (0.5, 1.0), STD: (2.0, 4.0)}
 """Limits for `watch` and `act`: of a mean in standard deviations of the column; of a standard deviation as a factor, up or down."""
 SHARE_LIMITS = ((1.5, 0.02), (2.0, 0.05))
@@ -83,7 +85,7 @@ class StatisticComparison:
     rows: int
     batches: int
     baseline_n: int
-    against: str
+    against: Against
     first: datetime
     unusual: tuple[str, ...] = ()
     ongoing: bool = False
@@ -116,6 +118,11 @@ class CaptureClock:
     seconds: float
     batch: str
     first: datetime
+
+    @property
+    def subject(self) -> str:
+        """Subject of its finding."""
+        return device_subject(self.source, self.device)
 
     @property
     def severity(self) -> Severity:
@@ -167,7 +174,13 @@ def capture_clocks(batches: "DataFrame") -> Iterator[CaptureClock]:
         names = tuple(map(str, late["batch"]))
         device = part["device"].iloc[0]
         yield CaptureClock(
-            str(part["source"].iloc[0]), device, len(part), names, float(ahead[worst]), str(part["batch"].iloc[worst]), first.to_pydatetime()
+            str(part["source"].iloc[0]),
+            device,
+            len(part),
+            names,
+            float(ahead[worst]),
+            str(part["batch"].iloc[worst]),
+            first.to_pydatetime(),
         )
 
 
@@ -249,10 +262,11 @@ class DeviceKind:
         if metric == MEAN:
             return values, np.nan_to_num(np.square(self.std) / n)
         if metric == STD:
-            return np.log(values + ALMOST_CONSTANT * self._usual_std()), 1 / (2 * (n - 1))
+            return np.log(values + ALMOST_CONSTANT * self._usual_std), 1 / (2 * (n - 1))
         with np.errstate(invalid="ignore"):
             return np.arcsin(np.sqrt((np.clip(values, 0, 1) * n + 3 / 8) / (n + 3 / 4))), 1 / (4 * n)
 
+    @cached_property
     def _usual_std(self) -> Array:
         """The usual standard deviation of each batch's device and column: the median of its earlier positive ones, else of the kind's."""
         positive = np.where(self.std > 0, self.std, np.nan)
@@ -266,7 +280,10 @@ class DeviceKind:
         return usual
 
     def _of_peers(self, scaled: Array) -> Array:
-        """For each batch the median of the other devices of the kind on its day; NaN with fewer than two."""
+        """For each batch the median of the other devices of the kind on its day; NaN with fewer than two.
+
+        With MANY_DEVICES or more it is the median of all, which one device does not move.
+        """
         found = np.full(scaled.shape, np.nan)
         if len(np.unique(self.units)) < 3:
             return found
@@ -274,6 +291,9 @@ class DeviceKind:
             own = np.flatnonzero(self.days == day)
             units = self.units[own]
             if len(np.unique(units)) < 3:
+                continue
+            if len(np.unique(units)) >= MANY_DEVICES:
+                found[own] = _median(scaled[own], 0)
                 continue
             for unit in np.unique(units):
                 others = scaled[own[units != unit]]
@@ -294,7 +314,7 @@ class DeviceKind:
         relative = unusual_p_values(rest[new], rest[old], noise[new], floor, upward=metric not in LIMITS)
         p = np.where(np.isfinite(relative), np.maximum(p, relative), p)
         source, device = self._who(unit)
-        usual_std = self._usual_std()[new]
+        usual_std = self._usual_std[new]
         for place, column in enumerate(self.columns):
             known = np.isfinite(p[:, place])
             if not known.any():
@@ -334,7 +354,7 @@ class DeviceKind:
     def _floor(self, metric: str) -> Array:
         """The smallest standard deviation of a statistic's values between batches, on its scale."""
         if metric == MEAN:
-            return 0.05 * self._usual_std()
+            return 0.05 * self._usual_std
         return np.full(self.std.shape, LEAST_SPREAD if metric == STD else LEAST_SPREAD_OF_SHARES)
 
     def _with_each_other(
@@ -349,7 +369,7 @@ class DeviceKind:
         shown = np.array([_median(values[mask], 0) for mask in masks])
         floor = _median(self._floor(metric), 0)
         single = np.fmax.reduce([np.nan_to_num(_spread(scaled[mask])) for mask in masks])
-        usual_std = _median(self._usual_std(), 0)
+        usual_std = _median(self._usual_std, 0)
         for row, (unit, mask) in enumerate(zip(units, masks, strict=True)):
             others = np.delete(middles, row, 0)
             known = np.isfinite(others).sum(0)

@@ -94,7 +94,9 @@ def bad_values_by_device(batches: "DataFrame", names: Sequence[str]) -> dict[str
     for device, rows, stats in zip(batches["device"], batches["rows"], batches["stats"], strict=True):
         if not isinstance(stats, Mapping) or not isinstance(device, str):
             continue
-        shares = [next((column[name] for name in names if name in column), None) for column in stats.values() if isinstance(column, Mapping)]
+        shares = [
+            next((column[name] for name in names if name in column), None) for column in stats.values() if isinstance(column, Mapping)
+        ]
         known = [float(share) for share in shares if isinstance(share, int | float) and 0 <= share <= 1]
         bad, every = found.get(device, (0.0, 0.0))
         found[device] = (bad + float(rows) * sum(known), every + float(rows) * len(known))

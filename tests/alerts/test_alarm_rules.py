@@ -94,6 +94,7 @@ def test_a_limit_that_an_analyzer_reads_is_declared():
         "serving/slices",
         "data/batches",
         "data/cleaning",
+        "data/devices",
         "data/datasets",
         "data/labelling",
         "serving/why_changed",

@@ -167,6 +167,7 @@ def test_a_fault_of_labelling_is_planted_and_told_day_by_day(desk: Dashboard, vi
         (f"/why_changed?model=eta&{DATES}", "covariate shift and concept drift cannot be separated"),
         (f"/batches?{DATES}", "7 batches of 1 source"),
         (f"/cleaning?{DATES}", "963"),
+        (f"/devices?{DATES}", "0 devices and 1 source without one, 7 batches"),
         (f"/datasets?{DATES}", "963"),
         (f"/labelling?{DATES}", "7 labels by 1 annotator in moods"),
         ("/lab?model=eta&fault=unit_change", "simulated"),

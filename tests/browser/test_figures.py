@@ -200,7 +200,21 @@ def changed(changing: Dashboard, left_open: Page, served: Rows) -> Rows:
 
 TOGETHER = dict.fromkeys(
     (
-        *("actions", "alerts", "batches", "cases", "changes", "cleaning", "datasets", "incident", "lab", "labelling", "requests", "rules"),
+        *(
+            "actions",
+            "alerts",
+            "batches",
+            "cases",
+            "changes",
+            "cleaning",
+            "datasets",
+            "devices",
+            "incident",
+            "lab",
+            "labelling",
+            "requests",
+            "rules",
+        ),
         *("slices", "why_changed"),
     ),
     "test_desk.py",

@@ -11,7 +11,9 @@ from observability.metrics.collection import bad_values_by_device, device_delive
 START = datetime(2026, 3, 2)
 
 
-def batches(device: str, days: list[int], rows: int = 100, rejected: int | None = 0, lag: float = 1.0, stats: dict | None = None) -> list[dict]:
+def batches(
+    device: str, days: list[int], rows: int = 100, rejected: int | None = 0, lag: float = 1.0, stats: dict | None = None
+) -> list[dict]:
     """Batches of one device on some days."""
     return [
         {
@@ -52,7 +54,7 @@ def test_the_fewest_devices_that_hold_most_bad_rows_are_named() -> None:
     found = devices_behind(counts)
     assert found is not None and found.names == ("x", "y", "z") and found.devices == 20
     assert found.share == pytest.approx(70 / 87) and found.of_rows == pytest.approx(0.15)
-    assert devices_behind({name: (5.0, 100.0) for name in "abcdef"}) is None, "spread like the rows"
+    assert devices_behind(dict.fromkeys("abcdef", (5.0, 100.0))) is None, "spread like the rows"
     assert devices_behind({"a": (3.0, 100.0), "b": (0.0, 100.0), "c": (0.0, 100.0)}) is None, "three rows are few"
 
 

@@ -56,6 +56,8 @@ def device_findings(batches: list[dict[str, Any]], budget: float = 0.0143) -> li
         {"at": "datetime64[us]", "captured_to": "datetime64[us]", "rows": "Int64", "rejected_rows": "Int64"}
     )
     frame[["source", "device"]] = frame[["source", "device"]].astype(object)
-    context = Context(EVERY_MODEL, NO_VERSION, Window("", START.replace(tzinfo=UTC), END.replace(tzinfo=UTC)), END.replace(tzinfo=UTC), budget)
+    context = Context(
+        EVERY_MODEL, NO_VERSION, Window("", START.replace(tzinfo=UTC), END.replace(tzinfo=UTC)), END.replace(tzinfo=UTC), budget
+    )
     frames = {"batches": frame[frame["at"] >= START], "past batches": frame[frame["at"] < START]}
     return devices.analyze({name: each.reset_index(drop=True) for name, each in frames.items()}, context)

@@ -6,7 +6,6 @@ weeks before and with those of the devices of its kind. Devices belong to no mod
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import SEVERITIES, Finding, Severity, needs_action
@@ -89,22 +88,19 @@ def about_statistic(source: str, judged: list[tuple[StatisticComparison, float, 
     bad = [subject for subject in subjects if any(each.subject == subject and needs_action(said) for each, _, said in judged)]
     for subject in bad:
         yield unusual_device([each for each in judged if each[0].subject == subject], context)
-    if not bad:
-        worst, p, _ = min(judged, key=lambda each: (each[1], each[0].column, each[0].subject))
-        metric = worst.metric
-        columns = len({each.column for each, _, _ in judged})
-        because = (
-            f"The {NOUNS[metric]} of each column of source `{source}` is within its usual range: {count_of(columns, 'column')} of "
-            f"{count_of(len(subjects), 'device')} compared; the most unusual is {value_words(metric, worst.value)} in `{worst.column}`"
-            f"{of_device(worst.device)}, usually {value_words(metric, worst.usual)}."
-        )
-        yield replace(
-            undecided_device(context, f"source:{source}", metric, len(judged), because),
-            **_figures(worst),
-            severity="ok",
-            evidence=_evidence(worst, p),
-            against=worst.against,
-        )
+    usual = [each for each in judged if each[0].subject not in bad]
+    if not usual:
+        return
+    worst, p, _ = min(usual, key=lambda each: (each[1], each[0].column, each[0].subject))
+    metric, columns, devices = worst.metric, len({each.column for each, _, _ in usual}), len(subjects) - len(bad)
+    because = (
+        f"The {NOUNS[metric]} of {count_of(columns, 'column')} is within its usual range at {count_of(devices, 'device')} of source "
+        f"`{source}`; the most unusual is {value_words(metric, worst.value)} in `{worst.column}`{of_device(worst.device)}, usually "
+        f"{value_words(metric, worst.usual)}."
+    )
+    base = undecided_device(context, f"source:{source}", metric, len(usual), because)
+    evidence = _evidence(worst, p) | {"devices": list(dict.fromkeys(each.device for each, _, _ in usual))}
+    yield replace(_with_value(base, worst.value, _limit(worst)), severity="ok", evidence=evidence, against=worst.against)
 
 
 def unusual_device(own: Sequence[tuple[StatisticComparison, float, Severity]], context: Context) -> Finding:
@@ -115,8 +111,9 @@ def unusual_device(own: Sequence[tuple[StatisticComparison, float, Severity]], c
     batches = list(dict.fromkeys(name for each, _, _ in bad for name in each.unusual))
     onset = max(aware_utc(min(each.first for each, _, _ in bad)), context.window.start)
     return replace(
-        undecided_device(context, worst.subject, worst.metric, len(own), statistic_sentence(worst, others)),
-        **_figures(worst),
+        _with_value(
+            undecided_device(context, worst.subject, worst.metric, len(own), statistic_sentence(worst, others)), worst.value, _limit(worst)
+        ),
         severity=severity,
         against=worst.against,
         likely_source="input",
@@ -124,7 +121,7 @@ def unusual_device(own: Sequence[tuple[StatisticComparison, float, Severity]], c
         rank=RANK[worst.metric],
         evidence=_evidence(worst, p)
         | {
-            "unusual": batches or [worst.batch],
+            "unusual": batches or ([worst.batch] if worst.batch else []),
             "columns": [worst.column, *others],
             "proposal": proposal(worst),
             "onset_known": "dated" if worst.batch else "vague",
@@ -137,13 +134,13 @@ def proposal(found: StatisticComparison) -> str:
     return "recalibrate" if found.metric == STD and found.value > 0 and found.value > found.usual else STEPS[found.metric]
 
 
-def _figures(found: StatisticComparison) -> dict[str, object]:
-    """Value, interval (the value itself: a statistic of all rows) and limit of a comparison."""
-    return {"value": found.value, "low": found.value, "high": found.value, "limit": _limit(found)}
+def _with_value(finding: Finding, value: float, limit: float) -> Finding:
+    """The finding with a value, the value itself as its interval (a statistic of all rows), and a limit."""
+    return replace(finding, value=value, low=value, high=value, limit=limit)
 
 
-def _limit(found: StatisticComparison) -> float | None:
-    """The value from which it is `watch`, on the side of the value; None where it is not finite."""
+def _limit(found: StatisticComparison) -> float:
+    """The value from which it is `watch`, on the side of the value."""
     if found.metric == STD:
         limit = found.usual * LIMITS[STD][0] if found.value > found.usual else found.usual / LIMITS[STD][0]
     elif found.metric == MEAN:
@@ -172,7 +169,11 @@ def statistic_sentence(found: StatisticComparison, others: Sequence[str]) -> str
     """Return the sentence about an unusual statistic of a device."""
     metric, usual = found.metric, value_words(found.metric, found.usual)
     noun, value = NOUNS[metric], value_words(metric, found.value)
-    more = f" Also in {', '.join(f'`{name}`' for name in others[:3])}{f' and {len(others) - 3} more' if len(others) > 3 else ''}." if others else ""
+    more = (
+        f" Also in {', '.join(f'`{name}`' for name in others[:3])}{f' and {len(others) - 3} more' if len(others) > 3 else ''}."
+        if others
+        else ""
+    )
     if found.against == "peers":
         because = (
             f"The {noun} of `{found.column}`{of_device(found.device)} is {value} in {count_of(found.batches, 'batch')} of the window; "
@@ -202,13 +203,13 @@ def about_clocks(source: str, clocks: Sequence[CaptureClock], context: Context) 
             f"{'do' if len(clock.ahead) != 1 else 'does'} so."
         )
         yield replace(
-            undecided_device(context, batch_statistics.device_subject(source, clock.device), SKEW, clock.batches, because),
-            **_seconds(clock.seconds),
+            _with_value(
+                undecided_device(context, clock.subject, SKEW, clock.batches, because), clock.seconds, SKEW_LIMITS[clock.severity == "act"]
+            ),
             severity=clock.severity,
             against="level",
-            limit=SKEW_LIMITS[clock.severity == "act"],
             likely_source="system",
-            onset=max(_aware(clock.first), context.window.start),
+            onset=max(aware_utc(clock.first), context.window.start),
             rank=RANK[SKEW],
             evidence={
                 "device": clock.device,
@@ -226,23 +227,15 @@ def about_clocks(source: str, clocks: Sequence[CaptureClock], context: Context) 
             f"{count_of(len(clocks), 'device')} end their capture at most {hours_in_words(max(worst.seconds, 0.0) / 3600)} later."
         )
         yield replace(
-            undecided_device(context, f"source:{source}", SKEW, sum(each.batches for each in clocks), because),
-            **_seconds(worst.seconds),
+            _with_value(
+                undecided_device(context, f"source:{source}", SKEW, sum(each.batches for each in clocks), because),
+                worst.seconds,
+                SKEW_LIMITS[0],
+            ),
             severity="ok",
             against="level",
-            limit=SKEW_LIMITS[0],
             evidence={"device": worst.device, "source": source, "batch": worst.batch},
         )
-
-
-def _seconds(value: float) -> dict[str, float]:
-    """A value in seconds with itself as its interval."""
-    return {"value": value, "low": value, "high": value}
-
-
-def _aware(moment: datetime) -> datetime:
-    """A naive UTC time with its zone."""
-    return aware_utc(moment)
 
 
 def about_young_devices(source: str, devices: Sequence[JudgedDevice], context: Context) -> Iterator[Finding]:
@@ -250,7 +243,11 @@ def about_young_devices(source: str, devices: Sequence[JudgedDevice], context: C
     if not devices:
         return
     first = devices[0]
-    who = f"{count_of(len(devices), 'device')} of source `{source}`" if len(devices) > 1 or first.device is None else f"device `{first.device}`"
+    who = (
+        f"{count_of(len(devices), 'device')} of source `{source}`"
+        if len(devices) > 1 or first.device is None
+        else f"device `{first.device}`"
+    )
     small = all(each.rows < LEAST_ROWS * each.batches for each in devices)
     most = max(each.earlier for each in devices)
     because = f"The column statistics of {who} cannot be judged yet: "

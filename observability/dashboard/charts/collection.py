@@ -1,0 +1,78 @@
+"""Figures of the collection of data: device × day, and rows kept and dropped by rule as a flow."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from observability.core import formatting
+from observability.core.numerals import format_figure
+from observability.dashboard import theme
+from observability.dashboard.charts import layout
+
+TOPS = {"share": 0.05, "standard deviations": 6.0, "factor": 2.0}
+"""Least value of the strongest colour, by unit, so that small differences are not drawn as large ones."""
+
+
+def measure_words(value: float, unit: str) -> str:
+    """A value of a measure with its unit."""
+    if unit == "share":
+        return formatting.format_share(value)
+    return f"{format_figure(value, 3)} standard deviations" if unit == "standard deviations" else format_figure(value, 3)
+
+
+def device_day_heatmap(frame: pd.DataFrame, *, name: str, unit: str, selected: str | None) -> go.Figure:
+    """Device × day as colours; a click gives `customdata[0]`, the device's subject.
+
+    frame: subject, label, day (timestamps), value, column (None of whole batches), n (batches); devices in the order of their first row.
+    """
+    subjects = list(dict.fromkeys(frame["subject"]))
+    labels = dict(zip(frame["subject"], frame["label"], strict=True))
+    days = list(pd.date_range(frame["day"].min(), frame["day"].max(), freq="D"))
+    grid = frame.pivot_table(index="subject", columns="day", values="value", sort=False).reindex(index=subjects, columns=days)
+    figure = go.Figure()
+    top = max(TOPS[unit], float(frame["value"].quantile(0.99)))
+    bar = {**theme.colorbar(name if unit == "share" else unit), "tickformat": ",.0%" if unit == "share" else ",.2~g"}
+    style = {"colorscale": theme.SEQUENTIAL, "colorbar": bar, "xgap": 1, "ygap": 1, "hoverinfo": "skip"}
+    figure.add_heatmap(x=days, y=list(range(len(subjects))), z=grid.to_numpy(float), zmin=0, zmax=top, **style)
+    rows = {subject: place for place, subject in enumerate(subjects)}
+    texts = [
+        [
+            subject,
+            f"{theme.inert_label(label, 60)}{f', {theme.inert_label(column)}' if isinstance(column, str) else ''}<br>"
+            f"{name}: {measure_words(value, unit)}<br>{formatting.plural(int(n), 'batch', 'batches')}",
+        ]
+        for subject, label, column, value, n in frame[["subject", "label", "column", "value", "n"]].itertuples(index=False)
+    ]
+    hover = "%{x|%a %e %b %Y}<br>%{customdata[1]}"
+    layout.add_click_squares(figure, frame["day"], frame["subject"].map(rows), texts, size=18, hover=hover)
+    theme.themed(figure, height=max(150, 24 * len(subjects) + 60))
+    shown = labels.get(selected) if selected else None
+    layout.set_row_ticks(figure, layout.row_names([labels[each] for each in subjects], selected=shown))
+    figure.update_yaxes(range=[len(subjects) - 0.5, -0.5])
+    half = pd.Timedelta(hours=12)
+    figure.update_xaxes(range=[days[0] - half, days[-1] + half])
+    return figure.update_layout(hovermode="closest", hoverdistance=-1)  # a cell is wider than its square
+
+
+def cleaning_flow(frame: pd.DataFrame) -> go.Figure:
+    """Rows from groups to what became of them, as a Sankey diagram. frame: group, outcome ("kept", or which rule dropped them), rows."""
+    groups, outcomes = list(dict.fromkeys(frame["group"])), list(dict.fromkeys(frame["outcome"]))
+    outcomes.sort(key=lambda outcome: outcome != "kept")
+    totals = [*frame.groupby("group", sort=False)["rows"].sum()[groups], *frame.groupby("outcome")["rows"].sum()[outcomes]]
+    labels = [f"{theme.inert_label(str(name), 40)} ({n:,})" for name, n in zip([*groups, *outcomes], totals, strict=True)]
+    places = {group: place for place, group in enumerate(groups)}
+    ends = {outcome: len(groups) + place for place, outcome in enumerate(outcomes)}
+    colours = [*[theme.NEUTRAL] * len(groups), *[theme.PRIMARY if outcome == "kept" else theme.WATCH for outcome in outcomes]]
+    shades = [theme.QUIET if outcome == "kept" else theme.WATCH for outcome in frame["outcome"]]
+    figure = go.Figure()
+    figure.add_sankey(
+        node={"label": labels, "color": colours, "pad": 14, "thickness": 14, "hovertemplate": "%{label}<extra></extra>"},
+        link={
+            "source": [places[group] for group in frame["group"]],
+            "target": [ends[outcome] for outcome in frame["outcome"]],
+            "value": frame["rows"],
+            "color": shades,
+            "hovertemplate": "%{source.label} → %{target.label}: %{value:,} rows<extra></extra>",
+        },
+        arrangement="snap",
+    )
+    return theme.themed(figure, height=max(220, 34 * max(len(groups), len(outcomes)) + 60))

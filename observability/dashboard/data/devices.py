@@ -1,0 +1,345 @@
+"""The devices page: what each collecting device delivered, day by day, and how it differs from its past and from its kind."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from observability.analyzers.data import batches as judged_batches
+from observability.analyzers.data import devices as judged
+from observability.core import formatting
+from observability.core.finding import Finding
+from observability.core.numerals import hours_in_words, percent
+from observability.core.window import Window
+from observability.dashboard import choice_box, empty_states, frame, links, theme
+from observability.dashboard.cells import (
+    UNKNOWN_CELL,
+    attention_note,
+    filled_columns,
+    first_finding,
+    severity_cell,
+    share_cell,
+    urgency,
+)
+from observability.dashboard.charts import collection as charts_collection
+from observability.dashboard.charts import records as charts_records
+from observability.dashboard.data.records_summary import attention_count, dates_note
+from observability.dashboard.scope import Scope
+from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.widgets import csv_of_table, cut_note
+from observability.detection.batch_statistics import ALMOST_CONSTANT, NAMES, NULLS, OUTSIDE, SATURATED, STUCK, device_subject
+from observability.metrics.collection import (
+    Concentration,
+    bad_values_by_device,
+    device_deliveries,
+    devices_behind,
+    rejected_rows_by_device,
+)
+
+ANALYZERS = (judged.NAME, judged_batches.NAME)
+METRICS = (OUTSIDE, NULLS, STUCK, SATURATED, "batch_mean", "batch_std")
+MOST = 100
+MOST_DRAWN = 60
+"""Devices that the heat map draws, the most urgent first."""
+HOW = """import observability as obs
+log = obs.Logger()
+log.batch(batch="d7 2026-03-02", source="greenhouse", device="d7", rows=1440, rejected_rows=2,
+          captured_from="2026-03-01T00:00:00Z", captured_to="2026-03-02T00:00:00Z",
+          stats={"temperature": {"mean": 21.4, "std": 3.2, "null_share": 0.01, "stuck_share": 0.0, "out_of_range_share": 0.002}})
+
+# or from a file, with the statistics computed:
+# python -m observability profile day.csv --source greenhouse --device d7"""
+COLUMNS = (
+    column("device", "Device", strong=True),
+    column("status", "Status", width="7rem"),
+    *number_columns(batches="Batches", rows="Rows in"),
+    column("complete", "Completeness", align="right", help="Kept rows as a share of those that its usual batches at its usual times make"),
+    column("p50", "Delay p50", align="right", help="Median time from the end of the capture to the arrival"),
+    column("p95", "Delay p95", align="right", help="95th percentile of the time from the end of the capture to the arrival"),
+    column("rejected", "Rejected", align="right"),
+    column("outside", "Out of range", align="right", help="Values outside their column's range, of all values that say so"),
+    column("last", "Newest (UTC)", short=True),
+)
+MEASURES: dict[str, tuple[str, str]] = {
+    OUTSIDE: ("out-of-range values", "share"),
+    NULLS: ("missing values", "share"),
+    STUCK: ("stuck values", "share"),
+    SATURATED: ("saturated values", "share"),
+    "batch_rejected_rate": ("rejected rows", "share"),
+    "batch_mean": ("mean, distance from its median", "standard deviations"),
+    "batch_std": ("standard deviation, distance from its median", "standard deviations"),
+    "batch_rows": ("rows, of its median", "factor"),
+}
+"""What the heat map shows of a device and day, and its unit; of columns, the one with the largest value."""
+BAD = {"out-of-range values": OUTSIDE, "stuck values": STUCK, "saturated values": SATURATED, "missing values": NULLS}
+
+
+def no_devices() -> None:
+    """The empty state: no batch in these dates, or none in the store and how to log one."""
+    step = "One record per delivery, with column statistics, shows devices that fail."
+    empty_states.not_logged_state("batch", "batches", "No batch has been logged yet.", step, HOW)
+
+
+def with_subjects(rows: pd.DataFrame) -> pd.DataFrame:
+    """Batches with the `subject` of their device."""
+    devices = rows["device"].astype(object).where(rows["device"].notna(), None)
+    return rows.assign(device=devices, subject=[device_subject(str(s), d) for s, d in zip(rows["source"], devices, strict=True)])
+
+
+def devices_summary(rows: pd.DataFrame, found: Sequence[Finding], window: Window) -> str:
+    """Numbers of devices and batches, and how many devices need attention, as Markdown."""
+    named = rows["device"].notna()
+    devices = formatting.plural(rows.loc[named, "subject"].nunique(), "device")
+    if not named.all():
+        devices += f" and {formatting.plural(rows.loc[~named, 'subject'].nunique(), 'source')} without one"
+    return f"**{devices}**, {formatting.plural(len(rows), 'batch', 'batches')}{dates_note(window)}; {attention_count(found, 'device')}."
+
+
+def device_words(subject: str) -> str:
+    """A device in words: `device d7 of greenhouse`; of batches without a device, `source greenhouse`."""
+    source, slash, device = subject.removeprefix("source:").partition("/device:")
+    return f"device {device} of {source}" if slash else f"source {source}"
+
+
+def device_name(subject: str) -> str:
+    """The name of a device, of batches without one that of the source."""
+    return subject.removeprefix("source:").rpartition("/device:")[2]
+
+
+def concentrations(rows: pd.DataFrame) -> dict[str, Concentration]:
+    """By kind of bad value or row, the fewest devices that hold most of them, where they hold more than their share."""
+    counts = {words: bad_values_by_device(rows, NAMES[metric]) for words, metric in BAD.items()}
+    counts["rejected rows"] = rejected_rows_by_device(rows)
+    found = {words: devices_behind(each) for words, each in counts.items()}
+    return {words: each for words, each in found.items() if each is not None}
+
+
+def concentration_words(words: str, found: Concentration) -> str:
+    """The sentence about the devices behind bad values: `3 of 40 devices explain 81 % of out-of-range values (8 % of all): d1, d2, d3`."""
+    names = ", ".join(found.names[:5]) + (f" and {len(found.names) - 5} more" if len(found.names) > 5 else "")
+    few = f"{len(found.names)} of {formatting.plural(found.devices, 'device')} {'explain' if len(found.names) > 1 else 'explains'}"
+    return f"{few} {percent(found.share, 2)} of {words}, with {percent(found.of_rows, 2)} of the data: {names}."
+
+
+def concentration_lines(rows: pd.DataFrame) -> None:
+    """Draw a sentence for each kind of bad value that few devices explain."""
+    for words, found in concentrations(rows).items():
+        st.markdown(formatting.escape_markdown(concentration_words(words, found)))
+
+
+def findings_about_device(found: Sequence[Finding], subject: str) -> list[Finding]:
+    """Findings about one device, worst first: its own, and those about its source that name it."""
+    source, _, device = subject.partition("/device:")
+
+    def is_about(finding: Finding) -> bool:
+        if finding.subject != source or finding.subject == subject:
+            return finding.subject == subject
+        named = finding.evidence.get("devices", []) if finding.severity == "ok" else [finding.evidence.get("device")]
+        return bool(device) and device in named
+
+    return [finding for finding in found if is_about(finding)]
+
+
+def chosen_device(rows: pd.DataFrame, found: Sequence[Finding]) -> str | None:
+    """The device in the address, else the most urgent one, else the one with most batches."""
+    names, missing = sorted(set(rows["subject"])), "The link names {}, which delivered nothing in these dates."
+    chosen = choice_box.address_selectbox(
+        "device", "Device", names, words=device_words, placeholder="Most urgent", width=420, missing=missing
+    )
+    bad = first_finding(finding for finding in found if finding.needs_action and finding.subject in names)
+    return chosen or (bad.subject if bad else rows["subject"].mode().iloc[0] if len(rows) else None)
+
+
+def devices_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | None, scope: Scope) -> None:
+    """A row for each device, most urgent first, with its most urgent finding; the first MOST, and all as CSV."""
+    deliveries = {device_subject(each.source, each.device): each for each in device_deliveries(rows)}
+    first = {subject: first_finding(findings_about_device(found, subject)) for subject in deliveries}
+    groups, lines = dict(list(rows.groupby("subject"))), []
+    order = sorted(deliveries, key=lambda subject: (urgency(first[subject]), subject))
+    for subject in order[:MOST]:
+        each, finding, part = deliveries[subject], first[subject], groups[subject]
+        target = links.link_cell(device_name(subject), "devices", scope, device=subject)
+        cells: dict[str, Cell] = {key["key"]: dict(UNKNOWN_CELL) for key in COLUMNS}
+        cells |= {
+            "device": {**target, "sub": each.source},
+            "status": severity_cell(finding.severity if finding else None),
+            "batches": {"t": f"{each.batches:,}"},
+            "rows": {"t": f"{each.rows:,}"},
+            "complete": share_cell(each.completeness),
+            "last": {"t": formatting.format_minute(part["at"].max())},
+        }
+        if each.lags:
+            cells |= {key: {"t": hours_in_words(max(lag, 0.0))} for key, lag in zip(("p50", "p95"), each.lags, strict=True)}
+        bad, of_rows = next(iter(rejected_rows_by_device(part).values()), (0.0, 0.0))
+        cells["rejected"] = share_cell(bad / of_rows if of_rows else None)
+        outside, values = next(iter(bad_values_by_device(part, NAMES[OUTSIDE]).values()), (0.0, 0.0))
+        cells["outside"] = share_cell(outside / values if values else None)
+        lines.append(table_row(cells, attention_note(finding, target), selected=subject == chosen))
+    draw_table("devices", "Devices and what they delivered", filled_columns(COLUMNS, lines, ("device", "batches", "rows")), lines)
+    cut_note(len(order), MOST, "devices, most urgent first")
+    csv_of_table("devices", lambda: _deliveries_frame(deliveries), len(order), MOST, "most urgent")
+
+
+def _deliveries_frame(deliveries: Mapping[str, Any]) -> pd.DataFrame:
+    """The deliveries as the CSV has them."""
+    return pd.DataFrame(
+        [
+            {
+                "source": each.source,
+                "device": each.device,
+                "batches": each.batches,
+                "rows": each.rows,
+                "kept": each.kept,
+                "expected": each.expected,
+                "completeness": each.completeness,
+                "delay_p50_hours": each.lags and each.lags[0],
+                "delay_p95_hours": each.lags and each.lags[1],
+            }
+            for each in deliveries.values()
+        ]
+    )
+
+
+def device_days(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The value of a measure for each device and day: subject, day, value, n (batches), column (which has the value; None of rows).
+
+    Shares are the largest of any column and batch of the day; distances are from the device's own median over the rows.
+    """
+    found = []
+    for subject, part in rows.groupby("subject", sort=False):
+        for name, values in _column_series(part, metric).items():
+            found += [
+                {"subject": subject, "day": day, "value": value, "column": name}
+                for day, value in zip(part["at"].dt.floor("D"), _on_chart_scale(values, metric), strict=True)
+                if np.isfinite(value)
+            ]
+    if not found:
+        return pd.DataFrame({"subject": [], "day": [], "value": [], "column": [], "n": []})
+    table = pd.DataFrame(found)
+    worst = table.assign(size=table["value"].abs() if metric != "batch_rows" else -table["value"])
+    worst = worst.sort_values("size", ascending=False, kind="stable").drop_duplicates(["subject", "day"]).drop(columns="size")
+    counts = rows.assign(day=rows["at"].dt.floor("D")).groupby(["subject", "day"]).size().rename("n").reset_index()
+    return worst.merge(counts, on=["subject", "day"]).sort_values(["subject", "day"], ignore_index=True)
+
+
+def _column_series(part: pd.DataFrame, metric: str) -> dict[str | None, "np.ndarray[Any, np.dtype[Any]]"]:
+    """The values of a measure for each batch of one device, by column; under None where they are of whole batches."""
+    if metric == "batch_rows":
+        return {None: part["rows"].to_numpy(float)}
+    if metric == "batch_rejected_rate":
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return {None: part["rejected_rows"].astype("float64").to_numpy(float) / part["rows"].to_numpy(float)}
+    columns = dict.fromkeys(name for stats in part["stats"] if isinstance(stats, Mapping) for name in stats)
+    return {name: statistic_of_batches(part, name, metric) for name in columns}
+
+
+def statistic_of_batches(part: pd.DataFrame, name: str, metric: str) -> "np.ndarray[Any, np.dtype[Any]]":
+    """A statistic of a column for each batch, NaN where it is not logged."""
+    values = []
+    for stats in part["stats"]:
+        own = stats.get(name) if isinstance(stats, Mapping) else None
+        logged = next((own[key] for key in NAMES[metric] if key in own), None) if isinstance(own, Mapping) else None
+        values.append(float(logged) if isinstance(logged, int | float) and not isinstance(logged, bool) else np.nan)
+    return np.array(values, float)
+
+
+def _on_chart_scale(values: "np.ndarray[Any, np.dtype[Any]]", metric: str) -> "np.ndarray[Any, np.dtype[Any]]":
+    """Values as the heat map shows them: shares as they are, rows over their median, others in robust standard deviations from it."""
+    if MEASURES[metric][1] == "share" or not np.isfinite(values).any():
+        return values
+    middle = float(np.nanmedian(values))
+    if metric == "batch_rows":
+        return values / middle if middle > 0 else np.full(values.shape, np.nan)
+    if metric == "batch_std":
+        positive = values[values > 0]
+        values = np.log(values + ALMOST_CONSTANT * (float(np.median(positive)) if positive.size else 1.0))
+        middle = float(np.nanmedian(values))
+    spread = 1.4826 * float(np.nanmedian(np.abs(values - middle))) or float(np.nanstd(values))
+    return np.abs(values - middle) / spread if spread > 0 else np.where(np.isfinite(values), 0.0, np.nan)
+
+
+def device_day_chart(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | None) -> None:
+    """The heat map of device × day of a measure that the reader chooses; without a choice, that of the most urgent finding.
+
+    A click chooses a device.
+    """
+    days = {metric: device_days(rows, metric) for metric in MEASURES}
+    offered = [metric for metric, table in days.items() if len(table)]
+    bad = first_finding(finding for finding in found if finding.needs_action and finding.metric in offered)
+    st.header("Devices by day", anchor=False)
+    default = bad.metric if bad else next((metric for metric in offered if days[metric]["value"].max() > 0), offered[0])
+    measure = choice_box.address_selectbox(
+        "measure",
+        "Measure",
+        offered,
+        words=lambda metric: MEASURES[metric][0].capitalize(),
+        placeholder=MEASURES[default][0].capitalize(),
+        width=420,
+        missing="The link names the measure {}, which no batch of these dates has.",
+    )
+    metric = measure or default
+    table, (name, unit) = days[metric], MEASURES[metric]
+    order = {subject: place for place, subject in enumerate(_by_urgency(rows, found))}
+    table = table.assign(place=table["subject"].map(order)).sort_values(["place", "day"], ignore_index=True).drop(columns="place")
+    if table["subject"].nunique() > MOST_DRAWN:
+        kept = list(dict.fromkeys(table["subject"]))[:MOST_DRAWN]
+        cut_note(table["subject"].nunique(), MOST_DRAWN, "devices, most urgent first")
+        table = table[table["subject"].isin(kept)].reset_index(drop=True)
+    worst = table.iloc[int(np.argmax(1 - table["value"] if metric == "batch_rows" else table["value"]))]
+    value = charts_collection.measure_words(float(worst["value"]), unit)
+    column_name = f", column {worst['column']}" if isinstance(worst["column"], str) else ""
+    alt = (
+        f"{name.capitalize()} by device and day: most on {worst['day']:%Y-%m-%d} at {device_words(worst['subject'])}{column_name}, {value}."
+    )
+    figure = charts_collection.device_day_heatmap(
+        table.assign(label=[device_name(each) for each in table["subject"]]), name=name, unit=unit, selected=chosen
+    )
+    columns = {"subject": "Device", "day": "Day", "value": name.capitalize(), "column": "Column", "n": "Batches"}
+    frame.chart_with_table(
+        figure, table, key="device-days", alt=alt, metrics=(metric,), columns=columns, on_select=_choose_device("device-days")
+    )
+
+
+def _by_urgency(rows: pd.DataFrame, found: Sequence[Finding]) -> list[str]:
+    """The devices, most urgent first."""
+    names = set(rows["subject"])
+    first = {subject: first_finding(findings_about_device(found, subject)) for subject in names}
+    return sorted(names, key=lambda subject: (urgency(first[subject]), subject))
+
+
+def _choose_device(key: str) -> Callable[[], None]:
+    """A callback for clicks on the heat map: choose the device of the clicked cell."""
+
+    def look() -> None:
+        points = st.session_state[key].selection.points
+        if points and points[0].get("customdata"):
+            st.query_params["device"] = str(points[0]["customdata"][0])
+
+    return look
+
+
+def column_chart(own: pd.DataFrame, found: Sequence[Finding]) -> None:
+    """The statistic of the most urgent finding about a device, of each batch over time, with its usual value; nothing without one."""
+    bad = first_finding(finding for finding in found if finding.needs_action and finding.evidence.get("column"))
+    if bad is None:
+        return
+    name, metric = str(bad.evidence["column"]), bad.metric
+    values = statistic_of_batches(own, name, metric)
+    unusual = set(map(str, bad.evidence.get("unusual", [])))
+    drawn = own[["at", "batch"]].assign(value=values, severity=[bad.severity if str(each) in unusual else "ok" for each in own["batch"]])
+    drawn = drawn[drawn["value"].notna()].sort_values("at")
+    noun = judged.NOUNS[metric]
+    drawn["words"] = [
+        f"{theme.inert_label(batch)}<br>{formatting.format_minute(at)} UTC<br>{judged.value_words(metric, value)}"
+        for batch, at, value in zip(drawn["batch"], drawn["at"], drawn["value"], strict=True)
+    ]
+    low, high = (judged.value_words(metric, float(end)) for end in (drawn["value"].min(), drawn["value"].max()))
+    label = theme.inert_label(f"{noun} of {name}")
+    figure = charts_records.record_marks(
+        drawn, name=label, usual=bad.evidence.get("baseline"), share=metric not in ("batch_mean", "batch_std")
+    )
+    alt = f"{noun.capitalize()} of {name}: {low} to {high} in {formatting.plural(len(drawn), 'batch', 'batches')}."
+    columns = {"at": "Arrived (UTC)", "batch": "Batch", "value": noun.capitalize(), "severity": "Status"}
+    frame.chart_with_table(figure, drawn.drop(columns="words"), key="device-column", alt=alt, metrics=(metric,), columns=columns)

@@ -1,0 +1,43 @@
+"""Devices :material/sensors:
+Devices that collect data: completeness, delay, rejected rows and column statistics of their batches, compared with their own earlier
+batches and with devices that hold the same columns. Choose a device for its batches and predictions, and to decide what is done with it.
+Devices belong to no single model.
+"""
+
+import streamlit as st
+
+from observability.core import formatting
+from observability.dashboard import frame, load
+from observability.dashboard.data import batches, device_actions, devices
+from observability.dashboard.data.records_summary import begin_records_page
+from observability.dashboard.overview import findings
+from observability.dashboard.widgets import finding_lines
+
+scope = begin_records_page("devices")
+with frame.loading_skeleton(300):
+    rows, window = frame.answer_or_stop(lambda: batches.batches_in_scope(scope))
+    about = [each for each in load.scope_record_findings(scope) if each.analyzer in devices.ANALYZERS]
+    found = [each for each in about if each.analyzer == devices.judged.NAME]
+rows = devices.with_subjects(rows)
+if rows.empty and not found:
+    devices.no_devices()
+    st.stop()
+st.markdown(devices.devices_summary(rows, found, window))
+devices.concentration_lines(rows)
+chosen = devices.chosen_device(rows, found)
+devices.devices_table(rows, about, chosen, scope)
+devices.device_day_chart(rows, found, chosen)
+
+own = rows[rows["subject"] == chosen]
+if chosen is not None and len(own):
+    words = devices.device_words(chosen)
+    st.header(formatting.escape_markdown(words[0].upper() + words[1:]), anchor=False)
+    said = devices.findings_about_device(about, chosen)
+    finding_lines(finding for finding in said if finding.severity != "ok")
+    devices.column_chart(own, said)
+    device_actions.device_action_form(chosen, said, own)
+    outcomes = batches.batch_outcomes(window, scope, list(map(str, own["batch"])))
+    source = str(own["source"].iloc[-1])
+    batches.batches_table(own, said, outcomes, None, scope, source)
+
+findings.findings_section("device-findings", "Findings about devices", found, scope)

@@ -1,0 +1,69 @@
+"""The devices page names the device behind bad rows, and keeps what is decided about it with what came after."""
+
+import json
+from datetime import UTC, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.dashboard import load
+from observability.dashboard.data import device_actions, devices
+from observability.store.db.database import Database
+from tests.dashboard.conftest import land
+from tests.support.dashboard_pages import opened, tables, words
+from tests.support.device_fleet import END, START, device_batches, of_device
+
+SUBJECT = "source:greenhouse/device:d2"
+
+
+def logged_fleet() -> list[dict]:
+    """Batches of six devices as records, of which d2 has 30 % of its temperatures out of range in the last three days."""
+    batches = device_batches(np.random.default_rng(3), before=30)
+    for each in of_device(batches, "d2", 4):
+        each["stats"]["temperature"]["out_of_range_share"] = 0.3
+    for each in batches:
+        each |= {"kind": "batch"} | {name: each[name].replace(tzinfo=UTC).isoformat() for name in ("at", "captured_to")}
+    return batches
+
+
+@pytest.fixture
+def collected(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """The store that this process owns, with the batches of the fleet."""
+    land(empty, logged_fleet(), tmp_path)
+    monkeypatch.setattr(load, "page_clock", lambda: END.replace(tzinfo=UTC))
+    return empty
+
+
+def test_the_page_names_the_device_and_keeps_a_decision(collected: Database) -> None:
+    app = opened("devices")
+    found = tables(app)["Devices and what they delivered"]["rows"]
+    assert found[0]["cells"]["device"]["t"] == "d2" and len(found) == 6
+    assert [row["cells"]["status"]["t"] for row in found] == ["Critical", *["OK"] * 5]
+    said = words(app)
+    assert "1 of 6 devices explains" in said and "of out\\-of\\-range values" in said.replace("out-of-range", "out\\-of\\-range")
+    assert "Proposed: quarantine device d2 of greenhouse (3 unusual batches in this window)." in said.replace("\\", "")
+    app.text_input(key="device-author-box").set_value("Ana").run()
+    app.radio(key="device-what-0").set_value("Recalibrate")
+    app.text_input(key="device-note-0").set_value("drifted")
+    app.button(key="device-submit-0").click().run()
+    assert "Recalibrate device d2 of greenhouse: drifted" in words(app).replace("\\", "")
+    (kept,) = load.store().actions(None, None)
+    assert kept.fields["text"] == "Recalibrate device d2 of greenhouse: drifted" and kept.fields["finding"]
+
+
+def test_what_came_after_a_decision_counts_its_later_batches() -> None:
+    batches = pd.DataFrame(of_device(device_batches(np.random.default_rng(3), before=1), "d2"))
+    made = (START + timedelta(days=4)).replace(tzinfo=UTC)
+    assert device_actions.what_came_after(made, batches, []) == "3 batches since, none unusual"
+    assert device_actions.what_came_after(END.replace(tzinfo=UTC), batches, []) == "no batch of it in these dates arrived since"
+
+
+def test_the_heat_map_shows_the_largest_share_of_any_column() -> None:
+    table = devices.device_days(
+        devices.with_subjects(pd.DataFrame(logged_fleet()).assign(at=lambda rows: pd.to_datetime(rows["at"]))), devices.OUTSIDE
+    )
+    own = table[table["subject"] == SUBJECT]
+    assert own["value"].tail(3).tolist() == [0.3] * 3 and set(own["column"]) == {"temperature"} and set(own["n"]) == {1}
+    assert json.loads(table[["value"]].to_json())["value"]["0"] < 0.1
