@@ -55,6 +55,7 @@ STORE_EXCEPTIONS = {
     ),  # looks at an uploaded file
     "observability.cli.configuration": ("observability.store.db.keeping",),  # checks keeping.toml before it is written
     "observability.worker.query_job": ("observability.store.views.exported_query",),  # runs a query in the confined process
+    "observability.cli.commands_data": ("observability.store.ingest.files",),  # reads a file that it does not load
     "observability.worker.requests": ("observability.store.registry.artifacts",),  # detects the kind of a model file
 }
 """Modules above store/ that import more of it, and what."""
@@ -65,7 +66,13 @@ HOMES = {
     "plotly": ("observability/dashboard/charts/", "observability/dashboard/frame.py", "observability/dashboard/theme.py"),
     "shap": ("observability/worker/",),
     "lightgbm": ("observability/worker/", "sample_data/"),
-    "sklearn": ("observability/worker/", "observability/stats/domain", "observability/investigation/error_tree", "sample_data/"),
+    "sklearn": (
+        "observability/worker/",
+        "observability/metrics/audit_model",
+        "observability/stats/domain",
+        "observability/investigation/error_tree",
+        "sample_data/",
+    ),
     "skops": ("observability/worker/", "sample_data/"),
     "xgboost": ("observability/worker/", "observability/client/callbacks"),
     "onnxruntime": ("observability/worker/",),

@@ -16,7 +16,7 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
 
     Whoever can read the home runs commands as an administrator: they could read and change its files without the dashboard.
     """
-    from observability.cli import commands, commands_case, commands_import, commands_sql
+    from observability.cli import commands, commands_case, commands_data, commands_import, commands_sql
 
     try:
         args = parser().parse_args(argv)
@@ -39,6 +39,8 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
             "token": commands_case.run_token,
             "sql": commands_sql.run_sql,
             "import": commands_import.run_import,
+            "profile": commands_data.run_profile,
+            "audit-data": commands_data.run_audit_data,
         }.get(args.command)
         if run is None:
             raise UsageError(f"the command {args.command} does not run inside the dashboard")

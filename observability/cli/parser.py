@@ -151,6 +151,50 @@ def parser() -> Parser:
     imported.add_argument("--positive", metavar="VALUE", help="the positive class, if labels are text")
     imported.add_argument("--settings", type=path, metavar="FILE.toml", help="as of register")
     imported.add_argument("--in-sample", action="store_true", help="the reference includes training rows")
+    profile = add(
+        "profile",
+        "Make the batch record of a file, with the statistics of its columns, and keep it.",
+        "profile day.csv --source greenhouse --device d7 --at time --range temperature=-40:60",
+    )
+    profile.add_argument("file", type=path, metavar="FILE", help=".jsonl, .csv (both also as .gz) or .parquet")
+    profile.add_argument("--source", required=True, help="where the data come from")
+    profile.add_argument("--device", help="the device that captured them")
+    profile.add_argument("--batch", help="name of the batch; default: that of the file")
+    profile.add_argument("--at", metavar="COLUMN", help="column with the times of capture")
+    profile.add_argument("--rejected", type=int, metavar="N", help="rows that were rejected before")
+    profile.add_argument(
+        "--range",
+        action="append",
+        default=[],
+        metavar="COLUMN=LOW:HIGH",
+        help="possible values of a column; repeatable, an end may be left out",
+    )
+    profile.add_argument("--decimal", choices=(",", "."), help=decimal_help)
+    profile.add_argument("--dry-run", action="store_true", help="print the record without keeping it")
+
+    audit = add(
+        "audit-data",
+        "Audit a data set: duplicates, labels, leakage, outliers, and what each cleaning rule does to a model. Keeps the records.",
+        "audit-data train.csv --label churned --held-out test.csv --group region",
+    )
+    audit.add_argument(
+        "files",
+        nargs="*",
+        type=path,
+        metavar="FILE",
+        help=".jsonl, .csv (both also as .gz) or .parquet; none: the reference of --model",
+    )
+    audit.add_argument("--label", metavar="COLUMN", help="column with the label")
+    audit.add_argument("--held-out", type=path, metavar="FILE", help="held-out rows with the same columns")
+    audit.add_argument("--group", action="append", default=[], metavar="COLUMN", help="compare drop rates of its levels; repeatable")
+    audit.add_argument("--exclude", metavar="a,b", help="columns that are no features, as ids")
+    audit.add_argument("--dataset", help="name of the data set; default: that of the file")
+    audit.add_argument("--data-version", metavar="V", help="version of the data set; default: the time of the audit")
+    audit.add_argument("--model", help="the model that is trained on the data; without files, the one whose reference is audited")
+    audit.add_argument("--version", help="its version")
+    audit.add_argument("--seed", type=int, default=0, help="seed of folds and models")
+    audit.add_argument("--decimal", choices=(",", "."), help=decimal_help)
+    audit.add_argument("--dry-run", action="store_true", help="print the audit without keeping its records")
 
     add("retry", "Take again the segments that could not be loaded and were set aside.", "retry --json")
 

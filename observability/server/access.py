@@ -163,6 +163,8 @@ COMMANDS: dict[str, Action] = {
     "settings": "settings",
     "apply": "settings",
     "load": "load",
+    "profile": "load",
+    "audit-data": "load",
     "retry": "load",
     "import": "load",
     "check": "read",

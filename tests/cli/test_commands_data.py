@@ -1,0 +1,104 @@
+"""`profile` and `audit-data` keep records that the store accepts, with figures counted by pandas."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.cli.commands_data import column_range
+from observability.cli.execute import execute
+from observability.core.errors import UsageError
+from observability.core.questions import Records
+from observability.core.window import EPOCH, Window
+from observability.dashboard.data.audit_effects import AUDITED, audited_rules
+from observability.store.engine import Store
+from observability.store.opener import open_store
+
+
+def measured(path: Path, rows: int = 300) -> pd.DataFrame:
+    """A file of hourly rows with a label, thirty of which are duplicates."""
+    rng = np.random.default_rng(4)
+    table = pd.DataFrame({"t": rng.normal(20, 3, rows), "h": rng.uniform(0, 1, rows), "region": rng.choice(["N", "S"], rows)})
+    table["hot"] = np.where(table["t"] + rng.normal(0, 1, rows) > 20, "yes", "no")
+    table["time"] = pd.date_range("2026-03-01", periods=rows, freq="h", tz="UTC").strftime("%Y-%m-%dT%H:%M:%SZ")
+    table.loc[3, "t"] = None
+    table = pd.concat([table, table.iloc[:30]], ignore_index=True)
+    table.to_csv(path, index=False)
+    return table
+
+
+def answer(store: Store, *argv: object) -> dict:
+    """The JSON of a command that ends well."""
+    outcome = execute(store, [*map(str, argv), "--json"], lambda _: None)
+    assert outcome.exit_code == 0, outcome.error
+    return json.loads(outcome.out)
+
+
+def kept(store: Store, kind: str, columns: tuple[str, ...] | None = None) -> pd.DataFrame:
+    """The records of a kind."""
+    store.load_landing()
+    return store.ask(Records(kind, columns, ever=True), Window("", EPOCH, pd.Timestamp("2100-01-01", tz="UTC").to_pydatetime()))
+
+
+def test_a_profile_is_the_batch_record_of_the_file(tmp_path: Path) -> None:
+    table = measured(tmp_path / "day.csv")
+    store = open_store(tmp_path / "home")
+    try:
+        said = answer(
+            store, "profile", tmp_path / "day.csv", "--source", "greenhouse", "--device", "d7", "--at", "time", "--range", "t=15:25"
+        )
+        (batch,) = kept(store, "batch").to_dict("records")
+    finally:
+        store.close()
+    assert (batch["batch"], batch["source"], batch["device"], batch["rows"]) == ("day.csv", "greenhouse", "d7", 330)
+    assert batch["captured_to"].isoformat() == "2026-03-13T11:00:00" and batch["stats"] == said["stats"]
+    assert batch["stats"]["t"]["mean"] == pytest.approx(table["t"].mean(), rel=1e-5)
+    assert batch["stats"]["t"]["out_of_range_share"] == pytest.approx(1 - table["t"].dropna().between(15, 25).mean(), rel=1e-5)
+    assert batch["stats"]["region"]["distinct"] == 2 and "time" not in batch["stats"]
+
+
+def test_an_audit_keeps_a_dataset_and_a_cleaning_run_for_each_rule(tmp_path: Path) -> None:
+    table = measured(tmp_path / "train.csv")
+    table.iloc[:20].to_csv(tmp_path / "test.csv", index=False)
+    store = open_store(tmp_path / "home")
+    more = ("--label", "hot", "--exclude", "time", "--group", "region", "--held-out", tmp_path / "test.csv")
+    try:
+        said = answer(store, "audit-data", tmp_path / "train.csv", *more)["summary"]
+        (dataset,) = kept(store, "dataset").to_dict("records")
+        runs = kept(store, "cleaning", AUDITED.columns)
+        groups = kept(store, "cleaning")
+    finally:
+        store.close()
+    assert said["rules"]["exact duplicates"] == 30 == int(table.duplicated().sum()) and said["held_out"]["in_training"] == 20
+    assert dataset["rows"] == 330 and dataset["dataset"] == "train"
+    assert set(runs["rule"]) == {f"audit: {name}" for name in said["rules"]}
+    first = groups[groups["rule"] == "audit: exact duplicates"]["groups"].iloc[0]["region"]
+    assert sum(each["dropped"] for each in first.values()) == 30 and sum(each["in"] for each in first.values()) == 330
+    effects = audited_rules(runs, "train")
+    assert len(effects) == 5 and set(effects["effect"].iloc[0]) >= {"metric", "before", "after"}
+
+
+def test_wrong_use_is_said_in_one_sentence(tmp_path: Path) -> None:
+    measured(tmp_path / "day.csv")
+    store = open_store(tmp_path / "home")
+    try:
+        for argv, words in (
+            (("audit-data", tmp_path / "day.csv"), "--label is missing"),
+            (("audit-data",), "nothing is named to audit"),
+            (("audit-data", tmp_path / "day.csv", "--label", "cold"), "a named column is not in the file"),
+            (("profile", tmp_path / "day.csv", "--source", "s", "--range", "x=1:2"), "--range names a column that the file lacks"),
+            (("profile", tmp_path / "day.csv", "--source", "s", "--at", "region"), "--at names a column without times"),
+        ):
+            outcome = execute(store, [*map(str, argv)], lambda _: None)
+            assert outcome.exit_code == 2 and words in outcome.error
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("text", ["t", "t=5", "t=:", "t=9:1", "t=a:b", "=1:2"])
+def test_ranges_are_checked(text: str) -> None:
+    with pytest.raises(UsageError):
+        column_range(text)
+    assert column_range("a=b=-1:") == ("a=b", (-1.0, None))

@@ -1,0 +1,103 @@
+"""Duplicates, conflicts, outliers, overlap and the effect of a rule, against counts by hand, pandas and scikit-learn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.metrics.audit_model import AuditModel
+from observability.metrics.data_audit import (
+    conflicting_rows,
+    exact_duplicates,
+    group_counts,
+    held_out_overlap,
+    near_duplicates,
+    outlying_rows,
+)
+
+
+def table(rows: int = 600, seed: int = 0) -> pd.DataFrame:
+    """Features of which `a` and `b` make the label."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rows, 3))
+    found = pd.DataFrame(x, columns=["a", "b", "c"]).assign(region=rng.choice(["N", "S"], rows))
+    return found.assign(y=np.where(x[:, 0] + 0.7 * x[:, 1] + rng.normal(0, 0.4, rows) > 0, "yes", "no"))
+
+
+def test_duplicates_and_conflicts_are_those_of_pandas() -> None:
+    rows = pd.concat([table(), table().iloc[:30], table().iloc[:10].assign(y="other")], ignore_index=True)
+    features = rows.drop(columns="y")
+    assert exact_duplicates(rows).tolist() == rows.duplicated().tolist() and exact_duplicates(rows).sum() == 30
+    assert conflicting_rows(features, rows["y"]).sum() == 30, "ten rows, their copies, and the ten that contradict them"
+    assert not conflicting_rows(features.iloc[:600], rows["y"].iloc[:600]).any()
+
+
+def test_near_duplicates_are_found_and_exact_ones_and_other_categories_are_not() -> None:
+    rows = table().drop(columns="y")
+    near = rows.iloc[:12].copy()
+    near[["a", "b", "c"]] += 1e-7
+    other = rows.iloc[20:25].copy()
+    other[["a", "b", "c"]] += 1e-7
+    other["region"] = np.where(other["region"] == "N", "S", "N")
+    found = near_duplicates(pd.concat([rows, near, other, rows.iloc[40:45]], ignore_index=True))
+    assert found[600:612].all() and found.sum() == 12
+
+
+def test_outliers_are_beyond_three_interquartile_ranges() -> None:
+    rows = table()
+    rows.loc[3, "c"], rows.loc[4, "a"] = 99.0, -50.0
+    found, by_column = outlying_rows(rows)
+    assert np.flatnonzero(found).tolist() == [3, 4] and by_column == {"a": 1, "c": 1}
+
+
+def test_the_overlap_of_held_out_rows_counts_equal_features() -> None:
+    rows, fresh = table(), table(seed=1)
+    held = pd.concat([rows.iloc[:7], rows.iloc[7:10].assign(y="other"), fresh.iloc[:30]], ignore_index=True)
+    found = held_out_overlap(rows.drop(columns="y"), rows["y"], held.drop(columns="y"), held["y"])
+    assert (found.rows, found.shared, found.same_label) == (40, 10, 7) and found.share.value == 0.25
+    assert found.share.low == pytest.approx(0.1419, abs=2e-3) and found.share.high == pytest.approx(0.4019, abs=2e-3), "Wilson, by hand"
+
+
+def test_drop_rates_are_counted_by_group() -> None:
+    rows = table()
+    dropped = (rows["region"] == "N").to_numpy() & (rows["a"] > 0).to_numpy()
+    counts = group_counts(rows, dropped, ["region"])["region"]
+    assert counts["N"] == {"in": int((rows["region"] == "N").sum()), "dropped": int(dropped.sum())} and counts["S"]["dropped"] == 0
+
+
+def test_the_model_finds_wrong_labels_and_a_feature_that_knows_the_label() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    rows = table(500)
+    wrong = np.random.default_rng(2).choice(500, 40, replace=False)
+    rows.loc[wrong, "y"] = np.where(rows.loc[wrong, "y"] == "yes", "no", "yes")
+    rows["told"] = (rows["y"] == "yes") * 2.0
+    model = AuditModel(rows[["a", "b", "c"]], rows["y"])
+    assert model.task == "binary" and model.obstacle is None
+    answers = model.out_of_fold()
+    everything = np.arange(500)
+    assert model.score(everything, answers) == pytest.approx(roc_auc_score(rows["y"] == "yes", answers[:, 1]))
+    suspects = model.suspects(answers)
+    assert suspects[wrong].mean() > 0.5 > 5 * suspects[np.setdiff1d(everything, wrong)].mean()
+    assert list(AuditModel(rows[["told", "c"]], rows["y"]).knowing_columns()) == ["told"]
+
+
+def test_the_effect_of_a_rule_is_measured_on_the_same_held_out_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = table(400)
+    model = AuditModel(rows[["a", "b"]], rows["y"])
+    nothing = model.rule_effect(np.zeros(400, bool))
+    assert nothing.difference == 0 and nothing.low is None
+    harm = model.rule_effect(((rows["a"] > 0) ^ (rows["y"] == "no")).to_numpy())
+    assert harm.difference < 0 and harm.low is not None and harm.low < harm.difference < harm.high
+    assert harm.before == nothing.before
+
+
+def test_equal_features_are_never_on_both_sides_of_a_fold() -> None:
+    rows = pd.concat([table(250), table(250)], ignore_index=True)
+    model = AuditModel(rows[["a", "b", "c"]], rows["y"])
+    for fit, held in model.folds(0):
+        assert not set(model.groups[fit]) & set(model.groups[held])
+
+
+def test_what_keeps_a_model_from_being_fitted_is_said() -> None:
+    assert AuditModel(table(60)[["a"]], table(60)["y"]).obstacle == "60 labelled rows are too few for a model; it needs about 140 more"
+    assert "has 1 classes" in str(AuditModel(table(300)[["a"]], pd.Series(["x"] * 300)).obstacle)
