@@ -7,7 +7,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import frame, load
-from observability.dashboard.data import cleaning
+from observability.dashboard.data import audit_effects, cleaning, cleaning_flow
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.overview import findings
 from observability.dashboard.widgets import finding_lines
@@ -29,7 +29,9 @@ if len(own):
     said = cleaning.findings_about_rule(found, str(chosen))
     finding_lines(said)
     cleaning.cleaning_rate_chart(own, said)
+    cleaning_flow.cleaning_flow_section(rows, str(chosen))
     cleaning.cleaning_runs_table(own)
     cleaning.cleaning_groups(own)
+    audit_effects.audit_effects_section(window, own["dataset"].iloc[-1])
 
 findings.findings_section("cleaning-findings", "Findings about cleaning", found, scope)

@@ -1,0 +1,52 @@
+"""The flow of cleaned rows adds up, by rule and by group."""
+
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from observability.dashboard.charts.collection import cleaning_flow
+from observability.dashboard.data.cleaning_flow import flow_by_group, rule_chain
+
+AT = datetime(2026, 3, 2)
+
+
+def runs(version: str | None = "1") -> pd.DataFrame:
+    """Two rules one after the other on 100 rows, of which the first takes 10 and the second 5; an older run of another version."""
+    first = {"sex": {"F": {"in": 40, "dropped": 8}, "M": {"in": 60, "dropped": 2}}}
+    second = {"sex": {"F": {"in": 32, "dropped": 0}, "M": {"in": 58, "dropped": 5}}}
+    rows = [
+        ("adults", "0", -1, 70, 7, None),
+        ("adults", version, 0, 100, 10, first),
+        ("complete", version, 0, 90, 5, second),
+    ]
+    return pd.DataFrame(
+        [
+            {"rule": rule, "subject": f"dataset:p/rule:{rule}", "dataset": "p", "version": of, "at": AT + timedelta(days=day), "rows_in": n}
+            | {"rows_dropped": gone, "groups": groups}
+            for rule, of, day, n, gone, groups in rows
+        ]
+    )
+
+
+def test_rules_that_follow_each_other_are_one_flow() -> None:
+    chain = rule_chain(runs(), "dataset:p/rule:adults")
+    assert chain["rule"].tolist() == ["adults", "complete"]
+    table = flow_by_group(chain, "sex")
+    wide = table.pivot_table(index="group", columns="outcome", values="rows", aggfunc="sum")
+    assert wide.loc["F"].to_dict() == {"dropped: adults": 8, "dropped: complete": 0, "kept": 32}
+    assert wide.loc["M"].to_dict() == {"dropped: adults": 2, "dropped: complete": 5, "kept": 53}
+    assert flow_by_group(chain, None)["rows"].tolist() == [10, 5, 85]
+
+
+def test_rules_that_do_not_follow_each_other_are_shown_alone() -> None:
+    apart = runs().assign(rows_in=[70, 100, 100])
+    assert rule_chain(apart, "dataset:p/rule:adults")["rule"].tolist() == ["adults"]
+    assert rule_chain(runs(None), "dataset:p/rule:complete")["rows_in"].tolist() == [90]
+    assert flow_by_group(rule_chain(runs(), "dataset:p/rule:adults"), "age").empty
+
+
+def test_the_figure_holds_every_row_of_its_table() -> None:
+    table = flow_by_group(rule_chain(runs(), "dataset:p/rule:adults"), "sex")
+    table = table[table["rows"] > 0]
+    (sankey,) = cleaning_flow(table).data
+    assert sum(sankey.link.value) == 100 and list(sankey.node.label)[:3] == ["F (40)", "M (60)", "kept (85)"]
