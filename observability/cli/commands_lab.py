@@ -5,6 +5,7 @@ import argparse
 from observability.cli.outcome import Outcome, Say, json_or_lines, percent_progress, severity_column
 from observability.core.errors import UsageError
 from observability.simulation.fault import ServingFault
+from observability.simulation.faults_collection import DeviceFault
 from observability.simulation.faults_labelling import LabelFault
 from observability.simulation.faults_training import RunFault
 from observability.store.engine import Store
@@ -49,16 +50,26 @@ def lab_outcome(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | None:
-    """Inject a fault into the records of a training run or a labelling project; None where the fault concerns neither."""
+    """Inject a fault into the records of a training run, a device or a labelling project; None where the fault concerns none."""
     from datetime import UTC, datetime
 
-    from observability.simulation import faults_labelling, faults_training, labelling_replay, training_replay
+    from observability.simulation import (
+        collection_replay,
+        faults_collection,
+        faults_labelling,
+        faults_training,
+        labelling_replay,
+        training_replay,
+    )
 
     now = datetime.now(UTC)
     name = args.fault.replace("-", "_")
     if (run_fault := faults_training.FAULTS.get(name)) is not None:
         say("reading training runs")
         replay = training_replay.replay_on_run(store.ask, run_fault, args.strength, now, model=args.model, name=args.run, seed=args.seed)
+    elif (device_fault := faults_collection.FAULTS.get(name)) is not None:
+        say("reading batches")
+        replay = collection_replay.replay_on_device(store.ask, device_fault, args.strength, now, seed=args.seed)
     elif (label_fault := faults_labelling.FAULTS.get(name)) is not None:
         model = store.catalog().model(args.model) if args.model else next(iter(store.catalog().models), None)
         if model is None:
@@ -85,10 +96,12 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
     """The list of faults, with the reason where a model cannot have one."""
     from observability.simulation.fault import STRENGTHS
     from observability.simulation.faults import FAULTS
+    from observability.simulation.faults_collection import FAULTS as OF_DEVICES
     from observability.simulation.faults_labelling import FAULTS as OF_LABELLING
     from observability.simulation.faults_training import FAULTS as OF_RUNS
 
-    faults: list[ServingFault | RunFault | LabelFault] = [*FAULTS.values(), *OF_RUNS.values(), *OF_LABELLING.values()]
+    faults: list[ServingFault | RunFault | LabelFault | DeviceFault] = [*FAULTS.values(), *OF_RUNS.values(), *OF_LABELLING.values()]
+    faults += OF_DEVICES.values()
     body = [
         {"fault": fault.name, "section": fault.section, "told": fault.description, "unit": fault.unit, "cannot": possible.get(fault.name)}
         | {strength: fault.amount(strength) for strength in STRENGTHS}

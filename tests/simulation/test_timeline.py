@@ -16,6 +16,7 @@ from observability.dashboard.lab import lab as lab_page
 from observability.simulation.clean_log import CleanStream
 from observability.simulation.fault_targets import TARGET_PARTS, fault_targets
 from observability.simulation.faults import FAULTS
+from observability.simulation.faults_collection import FAULTS as OF_DEVICES
 from observability.simulation.faults_labelling import FAULTS as OF_LABELLING
 from observability.simulation.faults_training import FAULTS as OF_RUNS
 from observability.simulation.log_from_store import SHARE_OF_OTHERS, reference_halves, simulation_base
@@ -130,7 +131,7 @@ def test_wrong_use_is_said(store: Database) -> None:
 def test_the_command_lists_and_refuses(store: Database) -> None:
     listed = execute.execute(store, ["lab", "--list", "--json"], lambda text: None)
     body = json.loads(listed.out)
-    assert [each["fault"] for each in body] == [*FAULTS, *OF_RUNS, *OF_LABELLING]
+    assert [each["fault"] for each in body] == [*FAULTS, *OF_RUNS, *OF_LABELLING, *OF_DEVICES]
     assert all(each["weak"] < each["middle"] < each["strong"] for each in body)
     assert execute.execute(store, ["lab", "--fault", "nul_surge"], lambda text: None).exit_code == 2
     assert execute.execute(store, ["lab"], lambda text: None).exit_code == 2
