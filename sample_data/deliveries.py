@@ -19,6 +19,18 @@ FILE = "weather.batches.parquet"
 HOUR, A_DAY = pd.Timedelta(hours=1), pd.DateOffset(days=1)
 DIGITS = {"rain_in": 4}
 """Decimals of a mean and a deviation where it is not 2."""
+POSSIBLE = {
+    "temperature_f": (-80.0, 135.0),
+    "dew_point_f": (-80.0, 95.0),
+    "humidity_percent": (0.0, 100.0),
+    "wind_direction_degrees": (0.0, 360.0),
+    "wind_speed_mph": (0.0, 200.0),
+    "wind_gust_mph": (0.0, 200.0),
+    "rain_in": (0.0, 15.0),
+    "pressure_mb": (870.0, 1090.0),
+    "visibility_miles": (0.0, 100.0),
+}
+"""Range of each measure, set widely for New York: a value outside is an error of the sensor or of the transmission."""
 
 
 def batches(weather: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -37,16 +49,20 @@ def batches(weather: pd.DataFrame) -> Iterator[dict[str, Any]]:
             "rows": len(part),
             "captured_from": utc(part["hour"].min()),
             "captured_to": utc(part["hour"].max() + HOUR),
-            "stats": {name: summary(part[name], DIGITS.get(name, 2)) for name in WEATHER.values()},
+            "stats": {name: summary(part[name], DIGITS.get(name, 2), POSSIBLE[name]) for name in WEATHER.values()},
             "received_at": closed,
         }
 
 
-def summary(values: pd.Series, digits: int) -> dict[str, float | None]:
-    """Mean and standard deviation of a day's observations (None where there are too few), and the share of hours without one."""
+def summary(values: pd.Series, digits: int, possible: tuple[float, float]) -> dict[str, float | None]:
+    """Mean and standard deviation of a day's observations (None where there are too few), the share of hours without one, and of the
+    observations the share that is not possible.
+    """
     rounded = {"mean": values.mean(), "std": values.std()}
     found: dict[str, float | None] = {name: None if pd.isna(value) else round(float(value), digits) for name, value in rounded.items()}
-    return found | {"null_share": round(float(values.isna().mean()), 3)}
+    known = values.dropna()
+    outside = float((~known.between(*possible)).mean()) if len(known) else 0.0
+    return found | {"null_share": round(float(values.isna().mean()), 3), "out_of_range_share": round(outside, 4)}
 
 
 def utc(moment: pd.Timestamp) -> datetime:

@@ -188,6 +188,10 @@ def test_each_station_has_a_batch_for_each_day_that_the_source_has_hours_of() ->
     """336,776 flights and 26,115 hours are what the package says that it holds; no hour of 31 December is among them."""
     table = pd.read_parquet(FOLDER / "weather.batches.parquet")
     assert len(table) == 3 * 364 and table["batch"].is_unique and table["rows"].sum() == 26_115
+    outside = [
+        (name, column) for name, stats in zip(table["batch"], table["stats"]) for column in stats if stats[column]["out_of_range_share"]
+    ]
+    assert outside == [("EWR 2013-02-12", "wind_speed_mph")], "one hour that says 1,048 mph"
     days = table["batch"].str.slice(4)
     assert days.min() == "2013-01-01" and days.max() == "2013-12-30"
     assert (table["batch"].str.slice(stop=3) == table["device"]).all() and (table["source"] == "hourly weather at " + table["device"]).all()

@@ -61,9 +61,9 @@ def test_a_batch_is_a_stations_day_in_new_york_closed_at_midnight() -> None:
     first, second = batches(weather)
     assert (first["batch"], first["rows"], second["batch"], second["rows"]) == ("JFK 2013-05-01", 3, "JFK 2013-05-02", 1)
     assert f"{first['captured_from']:%d %H}" == "01 22" and f"{first['captured_to']:%d %H}" == "02 02" and f"{first['at']:%d %H}" == "02 04"
-    assert first["stats"]["temperature_f"] == {"mean": 3.0, "std": 2.65, "null_share": 0.0}
+    assert first["stats"]["temperature_f"] == {"mean": 3.0, "std": 2.65, "null_share": 0.0, "out_of_range_share": 0.0}
     assert (
-        first["stats"]["pressure_mb"] == {"mean": 1000.0, "std": None, "null_share": 0.667}
+        first["stats"]["pressure_mb"] == {"mean": 1000.0, "std": None, "null_share": 0.667, "out_of_range_share": 0.0}
         and second["stats"]["pressure_mb"]["mean"] is None
     )
 
