@@ -229,6 +229,8 @@ def registered_reference(store: Store, model: str, version: str | None) -> Audit
     columns = {each.reference: each.name for each in found.features()}
     target = "label_value" if found.task == "regression" else "label"
     frame = store.ask(Sample("outcomes", (target, *columns), REFERENCE_ROWS), Window(model, EPOCH, EPOCH, chosen.name).reference())
+    known = frame[target].notna() if target == "label_value" else frame[target].fillna(-1) >= 0
+    frame = frame[known].reset_index(drop=True)
     name = f"{model} {chosen.name} reference"
     return AuditedData(name, frame[list(columns)].rename(columns=columns), frame[target], model=(model, chosen.name))
 

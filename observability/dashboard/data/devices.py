@@ -30,6 +30,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, cut_note
 from observability.detection.batch_statistics import ALMOST_CONSTANT, NAMES, NULLS, OUTSIDE, SATURATED, STUCK, device_subject
+from observability.detection.own_history import LEAST_SPREAD
 from observability.metrics.collection import (
     Concentration,
     bad_values_by_device,
@@ -253,10 +254,12 @@ def _on_chart_scale(values: "np.ndarray[Any, np.dtype[Any]]", metric: str) -> "n
     if metric == "batch_rows":
         return values / middle if middle > 0 else np.full(values.shape, np.nan)
     if metric == "batch_std":
-        positive = values[values > 0]
-        values = np.log(values + ALMOST_CONSTANT * (float(np.median(positive)) if positive.size else 1.0))
+        if middle <= 0:  # constant on most days: what differs has no scale
+            return np.full(values.shape, np.nan)
+        values = np.log(values + ALMOST_CONSTANT * middle)
         middle = float(np.nanmedian(values))
-    spread = 1.4826 * float(np.nanmedian(np.abs(values - middle))) or float(np.nanstd(values))
+    least = LEAST_SPREAD if metric == "batch_std" else 0.0
+    spread = max(1.4826 * float(np.nanmedian(np.abs(values - middle))), least) or float(np.nanstd(values))
     return np.abs(values - middle) / spread if spread > 0 else np.where(np.isfinite(values), 0.0, np.nan)
 
 
