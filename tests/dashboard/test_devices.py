@@ -67,3 +67,11 @@ def test_the_heat_map_shows_the_largest_share_of_any_column() -> None:
     own = table[table["subject"] == SUBJECT]
     assert own["value"].tail(3).tolist() == [0.3] * 3 and set(own["column"]) == {"temperature"} and set(own["n"]) == {1}
     assert json.loads(table[["value"]].to_json())["value"]["0"] < 0.1
+
+
+def test_a_column_that_is_constant_on_most_days_is_not_drawn_as_far_out() -> None:
+    batches = of_device(device_batches(np.random.default_rng(3), before=20), "d2", -20)
+    for day, each in enumerate(batches):
+        each["stats"] = {"rain": {"std": 0.002 if day == 4 else 0.0}, "wind": {"std": 200.0 if day == 9 else 4.0 + day % 3}}
+    table = devices.device_days(devices.with_subjects(pd.DataFrame(batches)), "batch_std")
+    assert set(table["column"]) == {"wind"} and table.loc[table["value"].idxmax(), "day"] == pd.Timestamp(batches[9]["at"]).floor("D")
