@@ -102,7 +102,7 @@ def absolute(args: argparse.Namespace, argv: list[str]) -> list[str]:
     files = {
         *getattr(args, "files", []),
         *getattr(args, "sources", []),
-        *(getattr(args, name, None) for name in ("file", "reference", "artifact", "settings", "out", "folder", "backup")),
+        *(getattr(args, name, None) for name in ("file", "held_out", "reference", "artifact", "settings", "out", "folder", "backup")),
     }
     return [path(argument) if path(argument) in files else argument for argument in argv]
 

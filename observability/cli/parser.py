@@ -151,6 +151,7 @@ def parser() -> Parser:
     imported.add_argument("--positive", metavar="VALUE", help="the positive class, if labels are text")
     imported.add_argument("--settings", type=path, metavar="FILE.toml", help="as of register")
     imported.add_argument("--in-sample", action="store_true", help="the reference includes training rows")
+
     profile = add(
         "profile",
         "Make the batch record of a file, with the statistics of its columns, and keep it.",
