@@ -82,12 +82,19 @@ def medians_of_five(values: Array) -> Array:
     return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(values, 5), axis=1))
 
 
+def medians_before(values: Array, first: int, last: int, most: int = 200) -> Array:
+    """Return the median of all values before each place from first to last; of more than `most` places, that before the last of as many."""
+    places = np.unique(np.linspace(first, max(last - 1, first), min(max(last - first, 1), most)).astype(int))
+    known = np.array([np.median(values[:place]) for place in places])
+    return np.asarray(known[np.searchsorted(places, np.arange(first, last), side="right") - 1])
+
+
 def exploding_gradient(run: TrainingRun, curve: MetricCurve) -> RunClaim | None:
     """Return the claim that a gradient norm rose far above all that it had been, and for five steps or more."""
     norms = np.abs(curve.values)
     middle = medians_of_five(norms)
     first = max(len(norms) // 20, 10)
-    usual = np.array([np.median(norms[:place]) for place in range(first, len(middle))])
+    usual = medians_before(norms, first, len(middle))
     above = np.flatnonzero(middle[first:] >= EXPLODED * np.maximum(usual, 1e-300))
     if not len(above) or usual[above[0]] <= 0:
         return None

@@ -245,5 +245,5 @@ def test_the_page_of_a_study_answers_its_questions(page: Database) -> None:
     figures = {row["cells"]["name"]["t"]: row["cells"]["value"]["t"] for row in tables(app)["Figures of s"]["rows"]}
     assert figures["Saved by pruning"] == formatting.DASH
     best = min((float(loss(60, seed)[-1]), f"plain-{seed}") for seed in (1, 2, 3))
-    assert f"first of run {best[1]}" in words(app), "spiked repeats the setting of plain-1"
+    assert f"Chosen by its first value: {best[1]}," in words(app), "spiked repeats the setting of plain-1"
     assert "The link names the study nope" in words(opened("studies", study="nope"))

@@ -19,6 +19,7 @@ from observability.dashboard.training.runs import RunUse, energy_and_cost_of_run
 from observability.dashboard.training.runs_curves import parameter_text, study_frame
 from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
 from observability.detection.run_claims import duration, run_figure
+from observability.detection.study_noise import setting
 from observability.detection.study_results import (
     LEAST_REPEATS,
     LEAST_TRIALS,
@@ -73,10 +74,12 @@ def study_sections(study: StudyResults, scope: Scope) -> None:
     uses = energy_and_cost_of_runs([RunVerdict(each.run, ()) for each in study.trials])
     st.header(formatting.escape_markdown(study.name), anchor=False)
     best = study.best
-    value = formatting.format_number(float(best.value or 0.0), 4)
+    value, first = run_figure(float(best.value or 0.0)), run_figure(float(best.run.last_value(study.metric) or 0.0))
+    repeats = sum(setting(each.run) == setting(best.run) for each in study.done)
     plain_paragraph(
         f"{formatting.plural(len(study.trials), 'run')}, {formatting.plural(len(study.settings), 'setting')} with {study.metric} "
-        f"({study.better} is better); best setting {value}, first of run {best.run.name}."
+        f"({study.better} is better). Chosen by its first value: {best.run.name}, {first}; the mean of {formatting.plural(repeats, 'run')} "
+        f"of this setting is {value}."
     )
     winner_line(study)
     further_line(study)
@@ -227,6 +230,7 @@ def parallel_section(study: StudyResults) -> None:
 def settings_table(study: StudyResults, scope: Scope) -> None:
     """The ten best settings with the parameters that differ between settings."""
     st.header("Best settings", anchor=False)
+    st.caption("By the mean of the runs of each setting.")
     ranked = sorted(study.settings, key=study.cost)[:10]
     values = {name: {parameter_text(each.run.params.get(name)) for each in study.settings} for name in study.best.run.params}
     names = [name for name, held in values.items() if len(held) > 1][:8]

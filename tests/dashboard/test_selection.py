@@ -1,0 +1,90 @@
+"""The page of model selection compares a version in shadow with the one that serves, names the region in which it is worse, and keeps the decision."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.dashboard import load
+from observability.dashboard.person_name import NAME_KEY
+from observability.server import process_lock
+from observability.store.db.database import Database
+from observability.store.opener import open_store
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
+from tests.support.dashboard_pages import opened, tables, words
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+WEEK = timedelta(days=7)
+N = 3000
+WINDOW = {"from": "2026-03-02T00:00", "to": "2026-03-09T00:00", "window": "Chosen dates"}
+
+
+def rows_of(rng: np.random.Generator) -> pd.DataFrame:
+    """Requests of three regions with a score of each version: both are right equally often, the second seldom in the south."""
+    region, label = rng.choice(["north", "south", "east"], N), rng.integers(0, 2, N)
+    right = {"1": rng.random(N) < 0.8, "2": rng.random(N) < np.where(region == "south", 0.62, 0.9)}
+    frame = pd.DataFrame({"region": region, "age": rng.uniform(20, 70, N).round(1), "label": label})
+    for version, hit in right.items():
+        decided = np.where(hit, label, 1 - label)
+        frame[f"score{version}"] = (0.5 + np.where(decided == 1, 1, -1) * rng.uniform(0.05, 0.45, N)).round(4)
+    return frame
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    rng, folder = np.random.default_rng(5), tmp_path_factory.mktemp("selection")
+    store = open_store(folder / "home")
+    reference = rows_of(rng)[["region", "age", "label", "score1"]].rename(columns={"score1": "score"})
+    reference.to_parquet(folder / "reference.parquet")
+    for version in ("1", "2"):
+        asked = {"model": "loan", "version": version, "task": "binary", "reference": folder / "reference.parquet", "label": "label"}
+        store.register(RegistrationRequest(**asked, score=("score",), features=("region", "age")))
+    records = []
+    for i, each in enumerate(rows_of(rng).to_dict("records")):
+        common = {"kind": "prediction", "id": f"p{i}", "at": (START + WEEK * i / N).isoformat(), "model": "loan"}
+        common["features"] = {"region": each["region"], "age": each["age"]}
+        records.append({**common, "version": "1", "score": each["score1"], "label": each["label"]})
+        records.append({**common, "version": "2", "score": each["score2"], "environment": "shadow"})
+    log = folder / "log.jsonl"
+    log.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    assert store.load_files([log], LoadDefaults()).rejected == 0
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def page(store: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    monkeypatch.setattr(process_lock, "current_store", lambda: store)
+    monkeypatch.setattr(load, "page_clock", lambda: START + WEEK)
+    return store
+
+
+def test_a_regression_in_one_region_holds_the_challenger_and_the_decision_is_kept(page: Database) -> None:
+    app = opened("selection", model="loan", **WINDOW)
+    assert (app.selectbox(key="challenger-box").placeholder, app.selectbox(key="champion-box").placeholder) == ("2 in shadow", "1")
+    text = words(app)
+    assert "Worse where region = south" in text and "region = north" not in text
+    criteria = {row["cells"]["name"]["t"]: row["cells"] for row in tables(app)["Criteria"]["rows"]}
+    assert criteria["Slices"]["state"]["t"] == "Worse" and "3,000 rows were answered by both, 3,000 with a label." in text
+    assert app.button(key="selection-save").disabled, "a decision needs a name"
+    app.session_state[NAME_KEY] = "Ada"
+    app.run()
+    app.button(key="selection-save").click().run()
+    assert "A decision needs a reason." in words(app) and page.decisions("loan") == ()
+    app.selectbox(key="selection-choice-0").set_value("hold").run()
+    app.text_input(key="selection-reason-0").set_value("worse in the south").run()
+    app.button(key="selection-save").click().run()
+    (made,) = page.decisions("loan")
+    assert made.fields["choice"] == "hold" and made.fields["version"] == "2" and made.first.author == "Ada"
+    (row,) = tables(app)["Earlier decisions"]["rows"]
+    assert "worse in the south" in row["cells"]["reason"]["t"] and row["cells"]["now"]["t"] == "has not served"
+
+
+def test_sides_can_be_exchanged_and_unknown_versions_are_said(page: Database) -> None:
+    app = opened("selection", model="loan", challenger="1", champion="2 in shadow", **WINDOW)
+    assert "Worse where region = south" not in words(app)
+    assert "The link names 9 as a version" in words(opened("selection", model="loan", challenger="9", **WINDOW))

@@ -1,0 +1,72 @@
+"""Goodput, scaling efficiency and FLOPs utilisation equal what is computed by hand."""
+
+import numpy as np
+import pytest
+
+from observability.detection.run_efficiency import (
+    model_flops_utilisation,
+    phase_shares,
+    productive_share,
+    scaling_points,
+    seconds_per_step,
+)
+from observability.detection.stragglers import arrives_last, phase_hint, ranks_of
+from observability.metrics.training_curves import TrainingRun, runs_from_records
+from tests.support.run_frames import a_run, distributed, frame_of, loss
+
+
+def runs_of(records: list[dict]) -> dict[str, TrainingRun]:
+    kinds = {kind: frame_of(kind, [each for each in records if each["kind"] == kind]) for kind in ("run", "step")}
+    return {run.name: run for run in runs_from_records(kinds["run"], kinds["step"])}
+
+
+def test_the_shares_of_phases_add_up_and_the_goodput_is_that_of_compute() -> None:
+    records, work = distributed(3.0)
+    times = ranks_of(runs_of(records)["many"])
+    own = work["compute"] + work["data"]
+    waiting = own.max(axis=0) - own
+    total = own.sum() + waiting.sum() + 20 * own.size
+    shares = phase_shares(times)
+    assert sum(shares.values()) == pytest.approx(1) and shares["waiting"] == pytest.approx(waiting.sum() / total)
+    assert productive_share(times) == pytest.approx(work["compute"].sum() / total)
+
+
+def of_processes(count: int, every: float, name: str, **params: float) -> list[dict]:
+    """A run of several processes whose steps take `every` seconds."""
+    records = a_run({"loss": loss(20)}, name, every=every, study="scaling", params=params)
+    steps = [each for each in records if each["kind"] == "step"]
+    others = [each for each in records if each["kind"] != "step"]
+    return others + [each | {"rank": rank} for each in steps for rank in range(count)]
+
+
+def test_scaling_is_relative_to_the_run_with_the_fewest_processes() -> None:
+    records = (
+        of_processes(1, 8.0, "one", batch_rows=100)
+        + of_processes(4, 4.0, "four", batch_rows=100)
+        + of_processes(2, 8.0, "two", batch_rows=200)
+    )
+    runs = runs_of(records)
+    points = scaling_points(runs["four"], runs.values())
+    assert [(each.run, each.ranks) for each in points] == [("one", 1), ("two", 2), ("four", 4)]
+    assert [each.efficiency for each in points] == pytest.approx([1.0, 1.0, 0.5]) and points[1].rate == pytest.approx(25)
+    assert seconds_per_step(runs["four"]) == pytest.approx(4.0)
+    assert scaling_points(runs["four"], [runs["four"]]) == []
+
+
+def test_flops_utilisation_needs_both_numbers() -> None:
+    known = runs_of(of_processes(4, 2.0, "known", flops_per_step=8e12, peak_flops=2e12))["known"]
+    assert model_flops_utilisation(known) == pytest.approx(8e12 / (2.0 * 4 * 2e12))
+    assert model_flops_utilisation(runs_of(of_processes(4, 2.0, "less", flops_per_step=8e12))["less"]) is None
+
+
+def test_equal_ranks_arrive_together_in_50_runs_and_a_phase_says_where_to_look() -> None:
+    for seed in range(50):
+        run = runs_of(distributed(1.0, seed=seed)[0])["many"]
+        assert arrives_last(run, ranks_of(run)) is None
+    assert (
+        "storage" in phase_hint("data")
+        and "network" in phase_hint("allreduce")
+        and "device" in phase_hint("compute")
+        and not phase_hint("x")
+    )
+    assert np.isfinite(ranks_of(run).lost_share)
