@@ -14,6 +14,8 @@ from observability.proofs.rows import (
 )
 
 JOULES_A_WH = 3600.0
+HOT_SHARE = 0.95
+"""Share of a device's readings at most as hot as its temperature."""
 BOTH = "decision IS NOT NULL AND label IS NOT NULL"
 
 
@@ -66,6 +68,25 @@ def energy_proof(finding: Finding, context: Context) -> str | None:
   GROUP BY ALL
 )
 SELECT 1000 * sum(joules / {number_literal(JOULES_A_WH)} * {pue}) / sum(served) AS energy_per_thousand FROM hours"""
+
+
+def device_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the mean utilisation of a device, or of the temperature that one reading in twenty exceeds."""
+    known = [] if context.window.as_of is None else [f"arrived <= {time_literal(context.window.as_of)}"]
+    of_model = f"model = {text_literal(context.model.name)}"
+    runs = " UNION ".join(f"SELECT run FROM {view} WHERE {' AND '.join([of_model, *known])}" for view in ("runs", "resources"))
+    conditions = [
+        f"({of_model} OR (model IS NULL AND run IN ({runs})))",
+        f"device || coalesce(' on ' || nullif(host, ''), '') = {text_literal(finding.subject.removeprefix('device='))}",
+        f'"at" >= {time_literal(finding.start)}',
+        f'"at" < {time_literal(finding.end)}',
+        f"isfinite({finding.metric})",
+        *known,
+        *([] if context.model.sample else ["sample IS NOT TRUE"]),
+    ]
+    figure = "avg(utilisation)" if finding.metric == "utilisation" else f"quantile_disc(temperature_c, {number_literal(HOT_SHARE)})"
+    newest = f'SELECT {finding.metric} FROM resources\n  WHERE {" AND ".join(conditions)}\n  ORDER BY "at" DESC LIMIT {finding.n}'
+    return f"SELECT {figure} AS {finding.metric} FROM (\n  {newest}\n)"
 
 
 def _compared_rows(finding: Finding, context: Context) -> ProvenRows:
@@ -128,6 +149,6 @@ ENERGY_PROOFS: Proofs = {
     "sci": "it adds operational and embodied carbon, each by factors of the price records at that hour",
     "idle_share": "it compares readings of devices, integrated over time, with what predictions carry",
     "run_energy": "it integrates readings of several devices over time",
-    "utilisation": "it is a mean over time between readings",
-    "temperature_c": "it is a percentile over readings that a search found",
+    "utilisation": device_proof,
+    "temperature_c": device_proof,
 }

@@ -118,6 +118,26 @@ def test_proofs_hold_with_weights_infinities_and_odd_names(hard_world: Store, as
     assert without_reason(found) == []
 
 
+def test_readings_of_devices_are_proved_from_the_records(hard_world: Store) -> None:
+    end = engine_world.START + timedelta(days=engine_world.DAYS)
+    readings = [
+        {
+            "kind": "resource",
+            "at": end - timedelta(minutes=5 * place),
+            "device": "cuda:0",
+            "utilisation": place % 9 / 10,
+            "temperature_c": 60 + place % 31,
+        }
+        | ({"model": "loan"} if place % 3 else {"run": "fit", "host": "a on b"})
+        for place in range(1, 240)
+    ]
+    hard_world.write_records([*readings, {"kind": "run", "run": "fit", "at": end - timedelta(days=9), "event": "start", "model": "loan"}])
+    found = check.check(hard_world, model="loan", start=end - timedelta(days=7), end=end, now=end, only=("operations/energy",)).findings
+    proven = [finding for finding in found if finding.metric in ("utilisation", "temperature_c")]
+    assert {finding.subject for finding in proven if finding.proof} == {"device=cuda:0", "device=cuda:0 on a on b"}
+    assert differing(hard_world, proven) == []
+
+
 LAB = CleanStream(BASE, seed=1, past=21, days=1, rows_a_day=250, label_delay=0)
 
 
