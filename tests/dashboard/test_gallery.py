@@ -72,6 +72,8 @@ def test_the_axis_of_one_period_shows_days() -> None:
     start, end = gallery.FIGURES["Metric over time"]("one point").layout.xaxis.range
     assert end - start == pd.Timedelta(days=2)
     assert gallery.FIGURES["Metric over time"]("empty").layout.xaxis.showticklabels is False
+    left, right = gallery.FIGURES["Column by day"]("one point").data[0].x
+    assert right - left == pd.Timedelta(days=1), "a cell without a width is not seen"
 
 
 def test_the_gallery_is_there_for_developers_only(monkeypatch: pytest.MonkeyPatch) -> None:

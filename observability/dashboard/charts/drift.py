@@ -122,7 +122,9 @@ def column_day_heatmap(frame: pd.DataFrame, *, value: str, unit: str, top: float
     figure = go.Figure()
     bar = {**theme.colorbar(value), "tickformat": ",.0%" if unit == "share" else ",.2~g"}
     style = {"colorscale": theme.SEQUENTIAL, "colorbar": bar, "xgap": 1, "ygap": 1, "hoverinfo": "skip"}
-    figure.add_heatmap(x=days, y=list(range(len(subjects))), z=grid, zmin=0, zmax=top, **style)
+    half = pd.Timedelta(hours=12)
+    edges = [days[0] - half, days[0] + half] if len(days) == 1 else days  # one day alone has no width
+    figure.add_heatmap(x=edges, y=list(range(len(subjects))), z=grid, zmin=0, zmax=top, **style)
     cells = [(x, y, subject, *known[subject, x]) for y, subject in enumerate(subjects) for x in days if (subject, x) in known]
     texts = [
         [
@@ -138,6 +140,5 @@ def column_day_heatmap(frame: pd.DataFrame, *, value: str, unit: str, top: float
     layout.set_row_ticks(figure, layout.row_names(subjects, selected=selected))
     figure.update_yaxes(range=[len(subjects) - 0.5, -0.5])
     if days:
-        half = pd.Timedelta(hours=12)
         figure.update_xaxes(range=[days[0] - half, days[-1] + half])
     return figure.update_layout(hovermode="closest", hoverdistance=-1)  # a cell is wider than its square

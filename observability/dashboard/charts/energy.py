@@ -26,6 +26,7 @@ def consumption_bars(
     frame: period, value. source: of all values. baseline: of the past. limit: of the finding.
     """
     figure = go.Figure()
+    charts_time.period_axis(figure, frame["period"])
     texts = [say(value) for value in frame["value"]]
     layout.add_bars(figure, frame["period"], frame["value"], texts, hover=layout.TIME_HOVER, name=f"{name} ({source})", **_hatched(source))
     if baseline is not None:

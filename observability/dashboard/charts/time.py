@@ -167,13 +167,10 @@ def shade_immature_periods(figure: go.Figure, series: pd.DataFrame, mature: "pd.
 
 def add_event_marks(figure: go.Figure, marks: pd.DataFrame | None, periods: "pd.Series[Any]") -> go.Figure:
     """Add thin vertical lines for deploys and other events (at, what, text): at most five, deploys first; the last one's hover text counts
-    the rest. The axis of a single period spans a day on either side; that of none has no ticks.
+    the rest.
     """
-    if periods.empty:
-        return figure.update_xaxes(showticklabels=False)
-    if periods.nunique() == 1:
-        figure.update_xaxes(range=[periods.iloc[0] - pd.Timedelta(days=1), periods.iloc[0] + pd.Timedelta(days=1)])
-    if marks is None or marks.empty:
+    period_axis(figure, periods)
+    if marks is None or marks.empty or periods.empty:
         return figure
     inside = marks[(marks["at"] >= periods.min()) & (marks["at"] <= periods.max() + (periods.max() - periods.min()) / max(len(periods), 1))]
     if inside.empty:
@@ -191,6 +188,15 @@ def add_event_marks(figure: go.Figure, marks: pd.DataFrame | None, periods: "pd.
     hover = f"{layout.TIME_HOVER}<extra></extra>"
     figure.add_scatter(x=shown["at"], y=[1.0] * len(shown), customdata=texts, hovertemplate=hover, **words, **style)
     return figure.update_layout(yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True})
+
+
+def period_axis(figure: go.Figure, periods: "pd.Series[Any]") -> None:
+    """Let the axis of a single period span a day on either side, and that of none have no ticks."""
+    if periods.empty:
+        figure.update_xaxes(showticklabels=False)
+    elif periods.nunique() == 1:
+        day = pd.Timedelta(days=1)
+        figure.update_xaxes(range=[periods.iloc[0] - day, periods.iloc[0] + day])
 
 
 def _mark_labels(shown: pd.DataFrame, periods: "pd.Series[Any]") -> list[str]:

@@ -89,4 +89,4 @@ def test_a_window_unlike_the_reference_is_held_against_the_month_before_or_not_a
     assert alone["change_from_relation"].severity == "unknown" and "did not occur in the reference" in alone["change_from_relation"].because
     found = said(far, priced(3500, 13), near)
     assert found["change_from_relation"].against == "past" and found["change_from_relation"].severity == "ok"
-    assert "in the month before" in found["change_from_relation"].because
+    assert "in a sample of the month before" in found["change_from_relation"].because
