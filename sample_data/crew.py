@@ -54,10 +54,11 @@ def crew_records(texts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     given = table[["item", "annotator", "given", "policy", "reason", "score"]].rename(columns={"given": "at"})
     done = table[table["at"].notna()][["item", "annotator", "at", "label", "seconds", "gold", "suggestion", "suggestion_confidence"]]
     done = done.assign(guideline="v1")
-    return tuple(
+    one, other = (
         part.assign(project=PROJECT, received_at=part["at"]).sort_values(["at", "annotator", "item"], ignore_index=True)
         for part in (done, given)
     )
+    return one, other
 
 
 def with_sessions(table: pd.DataFrame, rng: np.random.Generator, end: pd.Timestamp) -> pd.DataFrame:

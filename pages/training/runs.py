@@ -7,7 +7,7 @@ bar; a link to a run always opens it.
 
 import streamlit as st
 
-from observability.analyzers.training.runs import ANALYZER
+from observability.analyzers.training.runs import ANALYZER, RunVerdict
 from observability.core import formatting
 from observability.dashboard import frame, links, load
 from observability.dashboard import scope as scopes
@@ -35,15 +35,15 @@ following = runs.is_run_active(chosen)
 
 
 @st.fragment(run_every="1.5s" if following else None)
-def follow() -> None:
+def follow(run: RunVerdict) -> None:
     """The claims and the curves of the chosen run, read anew while it goes on."""
-    now = runs.refreshed_runs([chosen], everything) if following else [chosen]
+    now = runs.refreshed_runs([run], everything) if following else [run]
     runs.run_findings(now)
     runs_curves.run_curves_section(now)
     runs.running_runs_note(now)
 
 
-follow()
+follow(chosen)
 runs.run_facts([chosen], costs)
 if len(chosen.run.ranks) > 1:
     links.page_button("distributed", "Ranks of this run", {"run": chosen.run.name})

@@ -23,7 +23,18 @@ MODEL = Model(1, "loan", "binary", settings=ModelSettings(owner="credit desk", t
 def of_one(model: str, because: str) -> Incident:
     """The incident that one finding of a model forms."""
     found = Finding(
-        "data/quality", model, "1", because.split("`")[1], "null_rate", 0.85, 1819, "watch", because, END - timedelta(days=7), END, "reference"
+        "data/quality",
+        model,
+        "1",
+        because.split("`")[1],
+        "null_rate",
+        0.85,
+        1819,
+        "watch",
+        because,
+        END - timedelta(days=7),
+        END,
+        "reference",
     )
     return group_findings([found], {})[1][0]
 
