@@ -4,11 +4,14 @@ Each takes a `TrackedRun` (observability.client.runs) and gives what the library
 callback is made, and no callback raises into the training: a value that is no number is left out.
 """
 
+import hashlib
+import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+from observability.client.encode import format_time
 from observability.client.log import Logger
 from observability.client.runs import TrackedRun
 
@@ -121,23 +124,35 @@ def record_search(search: Any, log: Logger, study: str, model: str | None = None
 OPTUNA_STATES = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
 
 
+def optuna_run_id(study: str, number: int, start: object) -> str:
+    """The id of the run of a trial. start: RFC 3339 in UTC with microseconds, as `format_time` gives it."""
+    digest = hashlib.sha256(json.dumps([study, number, str(start)]).encode()).hexdigest()[:8]
+    return f"{study}-{number}-{digest}"
+
+
+def optuna_objectives(named: Iterable[str] | None, count: int) -> list[str]:
+    """The names of a study's objectives: its own, else `objective`, or `objective_0` and so on where there are several."""
+    return list(named or ()) or (["objective"] if count < 2 else [f"objective_{place}" for place in range(count)])
+
+
 def optuna_callback(log: Logger, model: str | None = None, version: str | None = None) -> Callable[[Any, Any], None]:
     """For `study.optimize(…, callbacks=[…])`: each trial that ends is a run of the study, with its parameters, intermediate values and
-    objective values.
+    objective values. The records are those that `observability import optuna` makes of the study's storage.
     """
 
     def after_trial(study: Any, trial: Any) -> None:
-        run, start = uuid.uuid4().hex, _aware(trial.datetime_start)
-        names = list(getattr(study, "metric_names", None) or ())
-        values = [] if trial.values is None else list(trial.values)
-        names = names or (["objective"] if len(values) < 2 else [f"objective_{place}" for place in range(len(values))])
+        directions = [direction.name.lower() for direction in study.directions]
+        names = optuna_objectives(getattr(study, "metric_names", None), len(directions))
+        start = format_time(_aware(trial.datetime_start) or datetime.now(UTC))
+        run = optuna_run_id(study.study_name, trial.number, start)
         named = {"model": model, "version": version, "study": study.study_name}
-        log.record("run", run=run, event="start", at=start, params=dict(trial.params), trial=trial.number, **named)
+        about = {"trial": trial.number, "directions": directions, "attributes": dict(trial.user_attrs) or None}
+        log.record("run", run=run, event="start", at=start, params=dict(trial.params) or None, **about, **named)
         for step, value in sorted(trial.intermediate_values.items()):
             log.record("step", run=run, at=start, step=step, metrics={names[0]: value}, time_of="trial start")
         status = OPTUNA_STATES.get(trial.state.name, trial.state.name.lower())
-        metrics = dict(zip(names, values, strict=False))
-        log.record("run", run=run, event="end", at=_aware(trial.datetime_complete), status=status, metrics=metrics, **named)
+        metrics = dict(zip(names, trial.values or ()))
+        log.record("run", run=run, event="end", at=_aware(trial.datetime_complete), status=status, metrics=metrics or None, **named)
 
     return after_trial
 

@@ -4,7 +4,6 @@ Reads the SQLite storage and the journal file. Optuna keeps no time for intermed
 started. The SQLite storage holds UTC from Optuna 5 on and the local time of its machine before.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any
 
+from observability.client.callbacks import optuna_objectives, optuna_run_id
 from observability.core.errors import UsageError
 from observability.importers.source_records import (
     CarriedRecord,
@@ -92,11 +92,8 @@ def _study_items(study: OptunaStudy, timezone: tzinfo | None, where: str) -> Ite
 def _trial_items(study: OptunaStudy, trial: OptunaTrial, timezone: tzinfo | None, where: str) -> Iterator[SourceItem]:
     """The records of a trial that started."""
     assert trial.start is not None
-    digest = hashlib.sha256(json.dumps([study.name, trial.number, trial.start]).encode()).hexdigest()[:8]
-    run, start = f"{study.name}-{trial.number}-{digest}", naive_time_text(trial.start, timezone, where)
-    objectives = study.names or (
-        ["objective"] if len(study.directions) < 2 else [f"objective_{place}" for place in range(len(study.directions))]
-    )
+    start = naive_time_text(trial.start, timezone, where)
+    run, objectives = optuna_run_id(study.name, trial.number, start), optuna_objectives(study.names, len(study.directions))
     about = {"trial": trial.number, "directions": study.directions, "attributes": trial.attributes}
     yield CarriedRecord(
         {"kind": "run", "run": run, "at": start, "event": "start", "params": trial.params, "study": study.name, **about},

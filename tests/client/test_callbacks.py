@@ -131,18 +131,41 @@ def test_an_ended_trial_of_optuna_is_a_run_of_its_study(tmp_path: Path, records:
         values=[1.5],
         intermediate_values={1: 3.0, 0: 4.0},
         state=SimpleNamespace(name="PRUNED"),
+        user_attrs={},
         datetime_start=began,
         datetime_complete=began + timedelta(seconds=9),
     )
     note = callbacks.optuna_callback(obs.Logger(tmp_path), model="loan")
-    note(SimpleNamespace(study_name="search", metric_names=None), trial)
-    trial.state, trial.values = SimpleNamespace(name="FAIL"), None
-    note(SimpleNamespace(study_name="search", metric_names=["loss"]), trial)
+    study = SimpleNamespace(study_name="search", metric_names=None, directions=[SimpleNamespace(name="MINIMIZE")])
+    note(study, trial)
+    trial.state, trial.values, trial.number, study.metric_names = SimpleNamespace(name="FAIL"), None, 5, ["loss"]
+    note(study, trial)
     start, first, second, end, *others = records()
     assert (start["at"], start["params"], start["study"], start["trial"]) == ("2026-01-02T03:00:00.000000Z", {"x": 0.5}, "search", 4)
     assert [first["metrics"], second["metrics"]] == [{"objective": 4.0}, {"objective": 3.0}]
     assert (end["status"], end["metrics"], end["at"]) == ("pruned", {"objective": 1.5}, "2026-01-02T03:00:09.000000Z")
     assert others[-1]["status"] == "failed" and others[0]["run"] != start["run"]
+
+
+def test_a_study_is_the_same_runs_by_the_callback_and_by_its_storage(tmp_path: Path, records: Records) -> None:
+    from tests.support.imported_items import FIXTURES, read_items
+
+    imported = [dict(item.record) for item in read_items("optuna", FIXTURES / "optuna.log") if hasattr(item, "record")]
+    start = next(each for each in imported if each.get("trial") == 0 and each["study"] == "loan search")
+    of_run = [each for each in imported if each["run"] == start["run"]]
+    trial = SimpleNamespace(
+        number=0,
+        params=start["params"],
+        values=list(of_run[-1]["metrics"].values()),
+        intermediate_values={each["step"]: each["metrics"]["objective"] for each in of_run if each["kind"] == "step"},
+        state=SimpleNamespace(name="COMPLETE"),
+        user_attrs=start["attributes"],
+        datetime_start=datetime.fromisoformat(start["at"]).astimezone().replace(tzinfo=None),  # as Optuna gives it
+        datetime_complete=datetime.fromisoformat(of_run[-1]["at"]).astimezone().replace(tzinfo=None),
+    )
+    study = SimpleNamespace(study_name="loan search", metric_names=None, directions=[SimpleNamespace(name="MINIMIZE")])
+    callbacks.optuna_callback(obs.Logger(tmp_path))(study, trial)
+    assert records() == of_run
 
 
 def test_a_loop_of_ones_own_records_each_epoch(tmp_path: Path, records: Records) -> None:
