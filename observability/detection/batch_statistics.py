@@ -271,11 +271,11 @@ class DeviceKind:
         """The usual standard deviation of each batch's device and column: the median of its earlier positive ones, else of the kind's."""
         positive = np.where(self.std > 0, self.std, np.nan)
         usual = np.ones(self.std.shape)
-        of_kind = _median(positive, 0)
+        of_kind = _median(positive)
         for unit in np.unique(self.units):
             own = self.units == unit
             earlier = positive[own & ~self.new]
-            middle = _median(earlier, 0) if len(earlier) else of_kind
+            middle = _median(earlier) if len(earlier) else of_kind
             usual[own] = np.where(np.isfinite(middle), middle, np.where(np.isfinite(of_kind), of_kind, 1.0))
         return usual
 
@@ -293,11 +293,11 @@ class DeviceKind:
             if len(np.unique(units)) < 3:
                 continue
             if len(np.unique(units)) >= MANY_DEVICES:
-                found[own] = _median(scaled[own], 0)
+                found[own] = _median(scaled[own])
                 continue
             for unit in np.unique(units):
                 others = scaled[own[units != unit]]
-                middle = _median(others, 0)
+                middle = _median(others)
                 found[own[units == unit]] = np.where(np.isfinite(others).sum(0) >= 2, middle, np.nan)
         return found
 
@@ -365,15 +365,15 @@ class DeviceKind:
         if len(units) < LEAST_DEVICES:
             return
         masks = [self.new & (self.units == unit) for unit in units]
-        middles = np.array([_median(scaled[mask], 0) for mask in masks])
-        shown = np.array([_median(values[mask], 0) for mask in masks])
-        floor = _median(self._floor(metric), 0)
+        middles = np.array([_median(scaled[mask]) for mask in masks])
+        shown = np.array([_median(values[mask]) for mask in masks])
+        floor = _median(self._floor(metric))
         single = np.fmax.reduce([np.nan_to_num(_spread(scaled[mask])) for mask in masks])
-        usual_std = _median(self._usual_std, 0)
+        usual_std = _median(self._usual_std)
         for row, (unit, mask) in enumerate(zip(units, masks, strict=True)):
             others = np.delete(middles, row, 0)
             known = np.isfinite(others).sum(0)
-            centre, spread = _median(others, 0), _spread(others)
+            centre, spread = _median(others), _spread(others)
             between = np.maximum(np.nan_to_num(spread), floor) ** 2 * (1 + OF_A_MEDIAN / np.maximum(known, 1))
             error = np.sqrt(between + single**2 * OF_A_MEDIAN / mask.sum())
             t = (middles[row] - centre) / error
@@ -381,7 +381,7 @@ class DeviceKind:
             p = stdtr(freedom, -t) if metric not in LIMITS else np.minimum(2 * stdtr(freedom, -np.abs(t)), 1.0)
             source, device = self._who(unit)
             past = scaled[(self.units == unit) & ~self.new]
-            before = _median(past, 0) if len(past) >= LEAST else np.full(len(self.columns), np.nan)
+            before = _median(past) if len(past) >= LEAST else np.full(len(self.columns), np.nan)
             for place, column in enumerate(self.columns):
                 if known[place] < LEAST_DEVICES - 1 or not np.isfinite(middles[row, place]) or (unit, place) in told:
                     continue
@@ -420,7 +420,7 @@ def unusual_p_values(values: Array, past: Array, noise: Array, floor: Array, *, 
     known = np.isfinite(past).sum(0)
     if not known.size or known.max() < LEAST:
         return np.full(values.shape, np.nan)
-    middle, spread = _median(past, 0), _spread(past)
+    middle, spread = _median(past), _spread(past)
     error = np.sqrt(np.maximum(np.nan_to_num(spread), floor) ** 2 * (1 + OF_A_MEDIAN / np.maximum(known, 1)) + noise)
     t = (values - middle) / error
     freedom = np.maximum(np.minimum(known - 1, MOST_FREEDOM), 1)
@@ -435,19 +435,23 @@ def unusual_p_values(values: Array, past: Array, noise: Array, floor: Array, *, 
 
 def _spread(past: Array) -> Array:
     """Robust standard deviation of each column: from the median absolute deviation or the central seven eighths, the larger."""
-    middle = _median(past, 0)
-    deviation = 1.4826 * _median(np.abs(past - middle), 0)
+    middle = _median(past)
+    deviation = 1.4826 * _median(np.abs(past - middle))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         low, high = np.nanquantile(past, [1 / 16, 15 / 16], axis=0)
     return np.fmax(deviation, (high - low) / (2 * NORMAL_REACH))
 
 
-def _median(values: Array, axis: int) -> Array:
-    """The median over finite values, NaN where there is none."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.asarray(np.nanmedian(values, axis=axis), float)
+def _median(values: Array) -> Array:
+    """The median over known values along the first axis, NaN where there is none. Faster than numpy's for many small arrays."""
+    ordered = np.sort(values, axis=0)
+    known = (~np.isnan(values)).sum(0)
+    if not len(values):
+        return np.full(values.shape[1:], np.nan)
+    low, high = np.maximum(known - 1, 0) // 2, np.minimum(known // 2, len(values) - 1)
+    ends = [np.take_along_axis(ordered, place[None], 0)[0] for place in (low, high)]
+    return np.where(known > 0, (ends[0] + ends[1]) / 2, np.nan)
 
 
 def _effect(metric: str, value: float, usual: float, std: float) -> float:
