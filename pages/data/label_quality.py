@@ -24,6 +24,8 @@ if shown is None:
         "annotate",
     )
     st.stop()
+if not label_quality.labels_summary(shown, window):
+    st.stop()
 label_quality.agreement_section(shown)
 label_quality.people_section(shown, scope, project)
 label_quality.consensus_section(shown)

@@ -72,6 +72,15 @@ def test_a_project_without_a_model_is_measured_whole(owned: Database, rows: pd.D
     assert "first labels are wrong by the known answer" in page and "Assignment by skill" in page
 
 
+def test_a_few_labels_say_how_many_more_are_needed_and_nothing_else(owned: Database, rows: pd.DataFrame) -> None:
+    first = rows["at"].min()
+    dates = {"window": "Chosen dates", "from": f"{first:%Y-%m-%dT%H:%M}", "to": f"{first + timedelta(minutes=90):%Y-%m-%dT%H:%M}"}
+    inside = rows[(rows["at"] >= pd.Timestamp(dates["from"])) & (rows["at"] < pd.Timestamp(dates["to"]))]
+    several = int((inside.groupby("item").size() > 1).sum())
+    page = words(opened("label_quality", **dates))
+    assert 0 < several < 30 and f"about {30 - several} more are needed" in page and "Annotators, the last" not in page
+
+
 def test_dates_without_labels_say_so(owned: Database) -> None:
     page = words(opened("label_quality", **{"window": "Chosen dates", "from": "2025-03-02T00:00", "to": "2025-03-09T00:00"}))
     assert "these dates hold no labels of two classes" in page

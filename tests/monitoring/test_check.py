@@ -52,7 +52,7 @@ def test_findings_carry_exactly_the_keys_of_the_contract(command: Command, store
     findings = command(stored_fleet, "check", "--json").json()
     assert {each["model"] for each in findings} == {"flights-delay", "flights-late", "employment", "sentiment", None}
     about_records = {each["analyzer"] for each in findings if each["model"] is None}
-    assert about_records == {"data/batches", "data/cleaning", "data/datasets", "data/devices"}
+    assert about_records == {"data/batches", "data/cleaning", "data/datasets", "data/devices", "data/labelling"}
     for each in findings:
         assert set(each) == KEYS
         assert set(each["window"]) == {"start", "end"}

@@ -67,6 +67,9 @@ def chosen_labelling_project(models: dict[str, Model | None], scope: Scope, *, a
 
     annotated: prefer a project with labels.
     """
+    if not models and not load.catalog().models:
+        empty_states.no_models_state()
+        st.stop()
     if not models:
         empty_states.stop_with_empty_state(
             "There is nothing to label yet.", "Register a classifier, or log records of kind annotation.", "add_model"

@@ -12,6 +12,7 @@ from observability.core.window import EPOCH, Window
 from observability.dashboard import choice_box, frame, links, load
 from observability.dashboard.cells import share_cell
 from observability.dashboard.charts import crowd as charts_crowd
+from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
 from observability.dashboard.state_cache import cached_by_state
 from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
@@ -19,11 +20,13 @@ from observability.dashboard.widgets import csv_button, csv_of_table, plain_capt
 from observability.metrics import crowd_quality, labelling_work
 from observability.metrics.annotations import FIELDS
 from observability.metrics.crowd_quality import Agreement, Crowd, LabellingCost
-from observability.metrics.labelling_work import NextLabels, PolicyReplay, SkillReplay
+from observability.metrics.labelling_work import FEWEST_KNOWN, NextLabels, PolicyReplay, SkillReplay
 from observability.metrics.prices import PRICES
 from observability.stats.agreement import RELIABLE, TENTATIVE
 
 MOST_RECORDS, MOST_SHOWN = 250_000, 20
+FEWEST_ITEMS = 30
+"""Items that two annotators labelled, from which annotators and consensus are modelled."""
 PEOPLE_COLUMNS = (
     column("annotator", "Annotator", strong=True),
     *number_columns(labels="Labels"),
@@ -101,6 +104,21 @@ def _labels_in_use(model: Model | None, crowd: Crowd) -> dict[str, str]:
     return dict(zip(rows["id"], rows["value"].map(str), strict=True))
 
 
+def labels_summary(shown: QualityOfLabels, window: Window) -> bool:
+    """Numbers of labels, items and annotators as a paragraph; whether they suffice to model annotators, and else how many more do."""
+    votes = shown.crowd.votes
+    counts = f"{formatting.plural(len(votes.item), 'label')}** of {formatting.plural(votes.items, 'item')}"
+    st.markdown(f"**{counts} by {formatting.plural(votes.annotators, 'annotator')}{dates_note(window, ' in ')}.")
+    several = int((votes.by_item > 1).sum())
+    if several >= FEWEST_ITEMS:
+        return True
+    plain_paragraph(
+        f"Quality cannot be told yet: {formatting.plural(several, 'item was', 'items were')} labelled by two annotators or more, about "
+        f"{FEWEST_ITEMS - several} more are needed."
+    )
+    return False
+
+
 def agreement_section(shown: QualityOfLabels) -> None:
     """Alpha and the kappas, over time, by guideline and by class."""
     st.header("Agreement", anchor=False)
@@ -160,7 +178,7 @@ def people_section(shown: QualityOfLabels, scope: Scope, project: str) -> None:
             table_row(
                 annotator=links.link_cell(each["annotator"], "label_quality", scope, project=project, annotator=each["annotator"]),
                 labels=f"{each['labels']:,}",
-                accuracy=share_cell(each["accuracy"]),
+                accuracy=share_cell(each["accuracy"]) if each["labels"] >= FEWEST_KNOWN else _needs_more(each["labels"]),
                 crowdlab=share_cell(each["crowdlab"]),
                 rank=rank,
             )
@@ -178,6 +196,11 @@ def people_section(shown: QualityOfLabels, scope: Scope, project: str) -> None:
     plain_paragraph(alt)
     columns = {"true": "Likely true class", "label": "Label", "n": "Expected labels", "share": "Share"}
     frame.chart_with_table(charts_crowd.confusion_squares(table), table, key="confusion", alt=alt, columns=columns)
+
+
+def _needs_more(labels: int) -> Cell:
+    """The cell of an annotator with too few labels."""
+    return {"t": formatting.DASH, "sub": f"needs about {FEWEST_KNOWN - labels} more labels"}
 
 
 def consensus_section(shown: QualityOfLabels) -> None:
