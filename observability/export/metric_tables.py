@@ -1,7 +1,7 @@
-"""Tables of metrics for other tools: findings of today, what they make an incident, predictions by day, and what people decided, as Parquet.
+"""Tables of metrics for other tools, as Parquet: findings of today, incidents, predictions by day, and what people decided.
 
-`findings/date=2026-07-01/findings.parquet` and `incidents/date=…` grow by one folder a day, so a folder is a history; the other tables are whole
-and replaced. docs/exports.md lists the columns.
+`findings/date=2026-07-01/findings.parquet` and `incidents/date=…` grow by one folder a day, so a folder is a history; the other tables are
+replaced whole. docs/exports.md lists the columns.
 """
 
 import json
@@ -119,7 +119,7 @@ def incidents_table(incidents: Sequence[Incident], now: datetime) -> "pa.Table":
 
 
 def daily_table(store: "Store") -> "pa.Table":
-    """Predictions of each model, version, environment and day (UTC): how many, how many labelled or failed, time to answer, energy, money."""
+    """Predictions of each model, version, environment and day (UTC): how many, labelled, failed; time to answer, energy, cost."""
     import pyarrow as pa
 
     parts = []

@@ -1,6 +1,7 @@
 """Read-only tools for assistants, by the Model Context Protocol: over stdio by the command `mcp`, over HTTP at `/mcp`.
 
-Each tool is a command of the command line with its JSON answer, so an assistant is told what everybody else is, with the rights of whoever asks.
+Each tool is a command of the command line with its JSON answer, so an assistant is told what everybody else is told, with the rights of
+whoever asks.
 """
 
 import asyncio
@@ -22,7 +23,8 @@ RunCommand = Callable[[list[str]], tuple[int, str, str]]
 """Runs one command line; returns its exit code, what it printed, and its error."""
 
 INSTRUCTIONS = """The health of machine-learning models: findings, incidents, single predictions, and SQL over the logged records.
-A finding's `because` says it in one sentence; `severity` is act, watch, ok or unknown; unknown means that it cannot be told, not that it is well.
+A finding's `because` says it in one sentence; `severity` is act, watch, ok or unknown. Unknown means that it cannot be told, not that it is
+well.
 Times are UTC. Quote figures as they are given, with their interval."""
 
 
