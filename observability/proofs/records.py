@@ -143,6 +143,13 @@ FROM times slow JOIN times fast USING (step) SEMI JOIN common USING (step)
 WHERE slow.rank = {text_literal(str(rank))} AND fast.rank = (SELECT rank FROM fastest)"""
 
 
+def alerts_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the number of messages of the job of a run."""
+    run = finding.subject.removeprefix("run:")
+    before = f'"at" < {time_literal(context.window.end)}'
+    return f"SELECT count(*) AS run_alerts FROM events\n{_where([f'run = {text_literal(run)}', before, *_known(context)])}"
+
+
 def _rule(finding: Finding) -> list[str]:
     """The conditions of a cleaning rule, from the subject `rule:NAME` or `dataset:D/rule:NAME`."""
     if finding.subject.startswith("rule:"):
@@ -194,5 +201,6 @@ RUN_PROOFS: Proofs = {
     f"straggler_score{OTHERWISE}": "no rank is slower than the fastest, or it is so in communication without the wait for the others",
     "best_metric": best_metric_proof,
     "seed_noise": seed_noise_proof,
-    OTHERS: "it is estimated from the noise and the progress of a curve, or from the times of ranks",
+    "run_alerts": alerts_proof,
+    OTHERS: "it is estimated from the noise and the progress of a curve, or from the times of ranks and the readings of devices",
 }

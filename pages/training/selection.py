@@ -15,7 +15,7 @@ if sides is None:
         'Log the answers of a new version with `environment="shadow"`, under the ids of the requests, or let it serve a part of them.',
     )
 with frame.loading_skeleton(300):
-    found, told = selection.selection_verdict(here, sides)
+    told = selection.selection_verdict(here, sides)
 selection.comparison_link(here, sides)
 selection.decision_form(here, sides, told)
-selection.past_decisions(here, sides)
+selection.past_decisions(here)

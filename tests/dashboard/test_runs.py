@@ -12,19 +12,23 @@ import pytest
 
 from observability import track_run
 from observability.core import formatting
+from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.core.window import Window
 from observability.dashboard import load, theme
 from observability.dashboard.charts import runs as charts_runs
 from observability.dashboard.scope import Scope
 from observability.dashboard.training import runs_curves, runs_ranks
 from observability.detection.stragglers import ranks_of
 from observability.monitoring import check
+from observability.proofs.records import alerts_proof
 from observability.server import process_lock
 from observability.store.db.database import Database
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from tests.support.dashboard_pages import opened, tables, words
 from tests.support.dashboard_world import HOSTILE
-from tests.support.run_frames import a_run, distributed, loss
+from tests.support.run_frames import a_run, distributed, loss, only
+from tests.support.run_frames import said as analyzed
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 NOW = START + timedelta(hours=1)
@@ -135,6 +139,11 @@ def test_a_running_job_is_followed_as_it_logs(page: Database, monkeypatch: pytes
         (after,) = load.followed_training_runs(("live",))
     assert after.run.steps == 7 and after.run.curves["train_loss"].values[-1] == pytest.approx(1 / 7)
     assert [text for _, text in after.run.alerts] == ["look at me"]
+    at = after.run.alerts[0][0]
+    message = {"kind": "event", "at": at.isoformat(), "what": "note", "text": "look at me", "run": "live"}
+    told = only(analyzed([*a_run({"train_loss": loss()}, "live"), message]), "run_alerts")
+    asked = Context(EVERY_MODEL, NO_VERSION, Window("", START, at + timedelta(minutes=1)), at)
+    assert page.query_views(alerts_proof(told, asked)).rows == [(told.value,)]
 
 
 def test_a_copied_link_holds_what_the_boxes_hold(page: Database) -> None:

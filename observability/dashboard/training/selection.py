@@ -93,8 +93,8 @@ def selection_slices(challenger: Window, champion: Window) -> dict[str, Any]:
     return regressed(model, matched) if len(matched.a) else {"loss": "wrong", "looked_at": 0, "rows": []}
 
 
-def selection_verdict(here: ModelPage, sides: SelectionSides) -> tuple[WindowComparison, Recommendation]:
-    """Draw what the comparison speaks for, the criteria and the slices; the comparison and the recommendation."""
+def selection_verdict(here: ModelPage, sides: SelectionSides) -> Recommendation:
+    """Draw what the comparison speaks for, the criteria, churn and the slices, and return the recommendation."""
     found = answer_or_stop(lambda: load.window_comparison_of(sides.challenger, sides.champion))
     slices = answer_or_stop(lambda: selection_slices(sides.challenger, sides.champion)) if found.pairs is not None else {}
     told = recommendation(here.model, found, len(slices.get("rows", [])), slices.get("looked_at", 0))
@@ -113,7 +113,7 @@ def selection_verdict(here: ModelPage, sides: SelectionSides) -> tuple[WindowCom
         st.header("Slices", anchor=False)
         for line in lines:
             plain_paragraph(line)
-    return found, told
+    return told
 
 
 def churn_section(found: WindowComparison) -> None:
@@ -170,7 +170,7 @@ def decision_form(here: ModelPage, sides: SelectionSides, told: Recommendation) 
                 st.rerun()
 
 
-def past_decisions(here: ModelPage, sides: SelectionSides) -> None:
+def past_decisions(here: ModelPage) -> None:
     """Earlier decisions on versions of this model, and what became of them."""
     made = [each for each in load.store().decisions(here.model.name) if each.fields.get("choice")]
     if not made:
