@@ -100,6 +100,13 @@ class CleaningRule:
         return f"rule:{self.name}" if self.dataset is None else f"dataset:{self.dataset}/rule:{self.name}"
 
 
+def applied_runs(frame: "DataFrame") -> "DataFrame":
+    """The runs that dropped or changed rows: without those of an audit, which only proposes (`proposed` among the further fields)."""
+    if "extra" not in frame.columns:
+        return frame
+    return frame[[not (isinstance(extra, Mapping) and extra.get("proposed") is True) for extra in frame["extra"]]]
+
+
 def rules_of(past: "DataFrame", current: "DataFrame") -> Iterator[CleaningRule]:
     """Yield each rule that ran in the window, by dataset and name."""
     import pandas as pd

@@ -37,7 +37,7 @@ NOTHING = 0.005
 """Usual share below which a rule that drops (or changes) no rows now has no finding about that share."""
 ENOUGH_ROWS = 1_000
 """Rows of a run from which chance among its rows is smaller than how runs differ."""
-CLEANINGS = Records("cleaning", ("rule", "at", "rows_in", "rows_changed", "rows_dropped", "dataset", "groups"))
+CLEANINGS = Records("cleaning", ("rule", "at", "rows_in", "rows_changed", "rows_dropped", "dataset", "version", "groups", "extra"))
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -47,7 +47,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
     """Return the findings of each rule: the shares dropped and changed, and the group of each column with the highest drop rate."""
-    rules = list(cleaning_history.rules_of(frames["past cleanings"], frames["cleanings"]))
+    rules = list(cleaning_history.rules_of(*(cleaning_history.applied_runs(frames[name]) for name in ("past cleanings", "cleanings"))))
     p_values = [p for rule in rules for p in (*(each.p_value for each in rule.comparisons), *(each.p_value for each in rule.groups))]
     adjusted = iter(benjamini_hochberg(p_values, context.budget)[0].tolist())
     found: list[Finding] = []

@@ -8,7 +8,6 @@ import streamlit as st
 from observability.analyzers.data import cleaning as judged
 from observability.core import formatting
 from observability.core.finding import Finding
-from observability.core.questions import Records
 from observability.core.window import Window
 from observability.dashboard import choice_box, empty_states, frame, links, load
 from observability.dashboard.cells import (
@@ -27,7 +26,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, plain_paragraph
 from observability.detection import cleaning_history
-from observability.detection.cleaning_history import GROUP_ROWS, CleaningRule
+from observability.detection.cleaning_history import GROUP_ROWS, CleaningRule, applied_runs
 from observability.stats.interval import rate_interval
 
 MOST = 100
@@ -68,7 +67,7 @@ def no_cleaning_runs() -> None:
 def cleaning_runs_in_scope(scope: Scope) -> tuple[pd.DataFrame, Window]:
     """The runs of rules in the chosen dates, oldest first, each with its `subject`; and those dates."""
     window = load.window_of_records(scope, judged.ANALYZER)
-    rows = load.ask_store(Records("cleaning"), window)
+    rows = applied_runs(load.ask_store(judged.CLEANINGS, window))
     pairs = zip(rows["dataset"], rows["rule"], strict=True)
     return rows.assign(subject=[f"dataset:{dataset}/rule:{rule}" if dataset else f"rule:{rule}" for dataset, rule in pairs]), window
 

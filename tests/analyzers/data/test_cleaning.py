@@ -62,6 +62,14 @@ def test_a_rule_that_does_what_it_did_needs_nobody(rows: list[dict]) -> None:
     assert {each.severity for each in found.values()} == {"ok"} and len(found) == 2
 
 
+def test_what_an_audit_proposes_is_no_run(rows: list[dict]) -> None:
+    told = pd.DataFrame(rows)
+    proposal = {**rows[-1], "rule": "audit: duplicates", "rows_dropped": 1900, "extra": {"proposed": True}}
+    both = pd.DataFrame([*({**row, "extra": {"by": "hand"}} for row in rows), proposal])
+    assert list(cleaning_history.applied_runs(both)["rule"]) == list(told["rule"])
+    assert len(cleaning_history.applied_runs(told)) == len(told)
+
+
 def test_a_rule_that_drops_more_is_named_with_the_day(rows: list[dict]) -> None:
     for each in rows[-3:]:
         each["rows_dropped"] = 240
