@@ -78,3 +78,5 @@ WORKER_JOBS = EventCounts()
 """Jobs of the confined process, by outcome."""
 ACCEPTED, REJECTED, REFUSED, CLIENT_DROPPED = EventCounts(), EventCounts(), EventCounts(), EventCounts()
 """Over HTTP: accepted lines by address, rejected lines by reason, refused requests by status, records dropped by clients by token."""
+HALVES_DROPPED, SPANS = EventCounts(), EventCounts()
+"""Lines of requests and responses of model servers that were never joined, by part and why; spans by what became of them."""

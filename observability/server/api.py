@@ -22,8 +22,8 @@ from starlette.routing import BaseRoute, Route
 
 from observability.core import telemetry
 from observability.core.errors import ForbiddenError, NotFoundError, ObservabilityError, UsageError
-from observability.core.limits import limits_in_force
-from observability.server import audit_log, health, intake, open_metrics, process_lock, tokens
+from observability.core.limits import IntakeLimits, limits_in_force
+from observability.server import audit_log, cloud_events, health, intake, open_metrics, otlp_traces, process_lock, tokens
 from observability.server.access import ACTING, Person, guarded_store
 
 if TYPE_CHECKING:
@@ -211,16 +211,8 @@ async def accept_records(request: Request, takes: intake.Takes) -> Response:
 async def respond_to_records(request: Request, takes: intake.Takes) -> Response:
     """The response to a body of records."""
     query_parameters(request, ())
-    limits = limits_in_force(process_lock.current().home).limits
-    encoding, token = request.headers.get("content-encoding", ""), str(request.state.token)
-
-    def work() -> intake.Taken:
-        lines = intake.record_lines(intake.expanded_body(body, encoding, limits.expanded_bytes))
-        return intake.take_records(lines, takes, token, limits)
-
-    async with BODIES_AT_ONCE:
-        body = await intake.read_body(request, limits)
-        taken = await asyncio.get_running_loop().run_in_executor(INTAKE, copy_context().run, work)  # who acts
+    token = str(request.state.token)
+    taken = await take_body(request, lambda body, limits: intake.take_records(intake.record_lines(body), takes, token, limits))
     telemetry.ACCEPTED.add("labels" if takes == "label" else "records", taken.accepted)
     for reason, count in taken.reasons.items():
         telemetry.REJECTED.add(reason, count)
@@ -233,6 +225,44 @@ async def respond_to_records(request: Request, takes: intake.Takes) -> Response:
     return JSONResponse(answer, status_code=422)
 
 
+async def take_body(request: Request, work: Callable[[bytes, IntakeLimits], T]) -> T:
+    """Read a body within its limits, and run `work` on it, decompressed, in a thread of the intake."""
+    limits = limits_in_force(process_lock.current().home).limits
+    encoding = request.headers.get("content-encoding", "")
+    async with BODIES_AT_ONCE:
+        body = await intake.read_body(request, limits)
+
+        def run() -> T:
+            return work(intake.expanded_body(body, encoding, limits.expanded_bytes), limits)
+
+        return await asyncio.get_running_loop().run_in_executor(INTAKE, copy_context().run, run)  # who acts
+
+
+async def model_server_events(request: Request) -> Response:
+    """Requests and responses of model servers as CloudEvents: 202 once records and halves are on disk, 422 where all are rejected."""
+    mapping, headers = query_parameters(request, cloud_events.PARAMETERS), dict(request.headers)
+    token = str(request.state.token)
+    with telemetry.POST_SECONDS.timed():
+        taken = await take_body(request, lambda body, limits: cloud_events.take_events(body, headers, mapping, token, limits))
+    telemetry.ACCEPTED.add("cloudevents", taken.accepted)
+    for _, reason, _ in taken.rejected:
+        telemetry.REJECTED.add(reason)
+    if not taken.rejected or taken.accepted or taken.waiting or taken.duplicates:
+        return JSONResponse(taken.answer(), status_code=202)
+    attempt = "Mend what `rejected` names; docs/sinks.md says which events are taken"
+    return JSONResponse(taken.answer() | {"error": "every event is rejected", "try": attempt}, status_code=422)
+
+
+async def traces(request: Request) -> Response:
+    """Spans of OTLP: 200 with the response that OTLP defines, once the records are on disk; it names the spans that were rejected."""
+    query_parameters(request, ())
+    encoding, token = otlp_traces.body_encoding(request.headers.get("content-type", "")), str(request.state.token)
+    with telemetry.POST_SECONDS.timed():
+        taken = await take_body(request, lambda body, limits: otlp_traces.take_spans(body, encoding, token, limits))
+    telemetry.ACCEPTED.add("traces", taken.accepted)
+    return Response(otlp_traces.export_response(taken, encoding), media_type=otlp_traces.MEDIA[encoding])
+
+
 async def metrics(request: Request) -> Response:
     """The metrics in the OpenMetrics text format."""
     query_parameters(request, ())
@@ -242,7 +272,9 @@ async def metrics(request: Request) -> Response:
 async def unknown_address(_request: Request) -> Response:
     """The response for any other address."""
     return error_response(
-        404, "unknown address", "Use /api/v1/records, /api/v1/labels, /api/v1/status, /api/v1/findings or /api/v1/predictions/ID"
+        404,
+        "unknown address",
+        "Use /api/v1/records, /api/v1/labels, /api/v1/cloudevents, /api/v1/status, /api/v1/findings or /api/v1/predictions/ID",
     )
 
 
@@ -252,6 +284,8 @@ def routes() -> list[BaseRoute]:
     found: list[tuple[str, str, tokens.Scope, Answer]] = [
         ("/api/v1/records", "POST", "write", records),
         ("/api/v1/labels", "POST", "write", labels),
+        ("/api/v1/cloudevents", "POST", "write", model_server_events),
+        ("/v1/traces", "POST", "write", traces),
         ("/api/v1/status", "GET", "read", status),
         ("/api/v1/findings", "GET", "read", findings),
         ("/api/v1/predictions/{id:path}", "GET", "read", prediction),

@@ -44,6 +44,19 @@ def _ingest(owner: process_lock.Owner) -> list[str]:
         *_metric(
             "ingest_client_dropped_records", "counter", "Records that clients said they dropped.", _by("token", telemetry.CLIENT_DROPPED)
         ),
+        *_metric(
+            "ingest_waiting_halves",
+            "gauge",
+            "Requests of model servers without their response yet, and responses without their request.",
+            [({"part": part}, count) for part, count in owner.waiting.count().items()],
+        ),
+        *_metric(
+            "ingest_dropped_halves",
+            "counter",
+            "Instances of such that were never joined and went to the rejected lines, by why.",
+            _by("why", telemetry.HALVES_DROPPED),
+        ),
+        *_metric("ingest_spans", "counter", "Spans by what became of them.", _by("outcome", telemetry.SPANS)),
         *_metric("ingest_syncs", "counter", "Syncs to disk of records over HTTP.", [({}, owner.records.groups)]),
     ]
 

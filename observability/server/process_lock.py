@@ -22,6 +22,7 @@ from observability.core.errors import ObservabilityError, StoreBrokenError, Stor
 from observability.core.private_file import replace_private_file
 from observability.server.group_commit import GroupCommit
 from observability.server.quotas import TokenQuotas
+from observability.server.waiting_halves import WaitingHalves, settle_overdue_halves
 
 if TYPE_CHECKING:
     from observability.enrichment.enrich import EnrichmentState
@@ -181,6 +182,8 @@ class Owner:
         self.records = GroupCommit(landing_folder(self.home))
         """Writes the records that arrive over HTTP."""
         self.quotas = TokenQuotas()
+        self.waiting = WaitingHalves(self.home)
+        """Requests and responses of model servers that wait for each other."""
 
     def start_loader(self) -> None:
         """Load new records every second, until `close`. A thread that ends is started again and counted."""
@@ -225,8 +228,14 @@ class Owner:
         self.nights = started_thread("nights", self.work_at_night)
 
     def work_at_night(self) -> None:
-        """Look every minute whether the night's work is due. What failed is noted for `status`; invalid settings are a problem there."""
+        """Look every minute whether the night's work is due, and settle events that waited too long. What failed is noted for `status`;
+        invalid settings are a problem there.
+        """
         while not self.stopping.wait(NIGHTS_EVERY):
+            try:
+                settle_overdue_halves(self.waiting, self.records)
+            except Exception:
+                LOG.exception("events that waited too long could not be settled")
             try:
                 if self.store.nightly_is_due():
                     with self.store.in_background():

@@ -1,0 +1,166 @@
+"""Requests that wait for their response, and responses that wait for their request, on disk: `HOME/waiting/events.sqlite`.
+
+A half is kept until the other comes, at most `WAIT_SECONDS` and at most `MOST_HALVES` at once. Of a joined pair the digests are kept as
+long, so that a half that is delivered again is known. SQLite syncs every change before `keep` returns.
+"""
+
+import contextlib
+import json
+import math
+import os
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from observability.core import telemetry
+from observability.core.errors import StoreBrokenError
+from observability.server.group_commit import GroupCommit
+
+Part = Literal["request", "response"]
+OTHER: dict[Part, Part] = {"request": "response", "response": "request"}
+WAIT_SECONDS = 900.0
+MOST_HALVES = 100_000
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS halves (key TEXT, part TEXT, arrived REAL, digest BLOB, lines TEXT, PRIMARY KEY (key, part)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS halves_by_time ON halves (arrived) WHERE lines IS NOT NULL;
+"""
+
+
+@dataclass(frozen=True)
+class Half:
+    """One half. key: equal for both halves of a pair. digest: of what was sent. lines: its records as far as they are known; none once it
+    was joined. arrived: epoch seconds.
+    """
+
+    key: str
+    part: Part
+    digest: bytes
+    lines: tuple[dict[str, Any], ...] = ()
+    arrived: float = 0.0
+
+    @property
+    def joined(self) -> bool:
+        """Whether its pair was joined already."""
+        return not self.lines
+
+
+def content_digest(content: object) -> bytes:
+    """The digest of what a half says, whatever the order of its keys."""
+    return sha256(json.dumps(content, sort_keys=True, default=str).encode("utf-8", "surrogatepass")).digest()
+
+
+class WaitingHalves:
+    """The halves that wait in a home. Hold `mutex` from looking a half up to keeping it. Safe under threads."""
+
+    def __init__(self, home: Path) -> None:
+        self.mutex = threading.RLock()
+        self.settled_at = -math.inf
+        """When `overdue` was last asked, monotonic seconds."""
+        self._file = home / "waiting" / "events.sqlite"
+
+    def find(self, keys: Sequence[str]) -> dict[tuple[str, Part], Half]:
+        """The halves of some keys, joined ones included, by key and part."""
+        if not self._file.exists():
+            return {}
+        with self._opened() as connection:
+            rows = [
+                row
+                for key in dict.fromkeys(keys)
+                for row in connection.execute("SELECT key, part, digest, lines, arrived FROM halves WHERE key = ?", (key,))
+            ]
+        return {(half.key, half.part): half for half in map(_half, rows)}
+
+    def keep(self, halves: Sequence[Half]) -> None:
+        """Write halves, on disk when this returns; those without lines say that their pair was joined."""
+        if not halves:
+            return
+        with self._opened() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO halves VALUES (?, ?, ?, ?, ?)",
+                [
+                    (half.key, half.part, half.arrived, half.digest, None if half.joined else json.dumps(half.lines, ensure_ascii=True))
+                    for half in halves
+                ],
+            )
+
+    def overdue(self, now: float | None = None) -> tuple[list[Half], list[Half]]:
+        """Halves that waited too long, and the oldest of those that are too many. They stay until `drop`."""
+        self.settled_at = time.monotonic()
+        if not self._file.exists():
+            return [], []
+        now = time.time() if now is None else now
+        select = "SELECT key, part, digest, lines, arrived FROM halves "
+        with self._opened() as connection:
+            connection.execute("DELETE FROM halves WHERE lines IS NULL AND arrived <= ?", (now - WAIT_SECONDS,))
+            late = connection.execute(f"{select} WHERE lines IS NOT NULL AND arrived <= ?", (now - WAIT_SECONDS,)).fetchall()
+            waiting = connection.execute("SELECT count(*) FROM halves WHERE lines IS NOT NULL").fetchone()[0]
+            beyond = f"{select} WHERE lines IS NOT NULL AND arrived > ? ORDER BY arrived LIMIT ?"
+            many = connection.execute(beyond, (now - WAIT_SECONDS, max(waiting - len(late) - MOST_HALVES, 0))).fetchall()
+        return list(map(_half, late)), list(map(_half, many))
+
+    def drop(self, halves: Sequence[Half]) -> None:
+        """Remove halves."""
+        if halves:
+            with self._opened() as connection:
+                connection.executemany("DELETE FROM halves WHERE key = ? AND part = ?", [(half.key, half.part) for half in halves])
+
+    def count(self) -> dict[str, int]:
+        """Number of halves that wait, by part."""
+        if not self._file.exists():
+            return {"request": 0, "response": 0}
+        with self._opened() as connection:
+            found = dict(connection.execute("SELECT part, count(*) FROM halves WHERE lines IS NOT NULL GROUP BY part").fetchall())
+        return {"request": found.get("request", 0), "response": found.get("response", 0)}
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        """A connection in one transaction. Raises StoreBrokenError where the file or the disk refuses."""
+        with self.mutex:
+            try:
+                self._file.parent.mkdir(mode=0o700, exist_ok=True)
+                new = not self._file.exists()
+                connection = sqlite3.connect(self._file)
+                try:
+                    if new:
+                        os.chmod(self._file, 0o600)
+                    connection.execute("PRAGMA synchronous = FULL")
+                    connection.executescript(SCHEMA)
+                    with connection:
+                        yield connection
+                finally:
+                    connection.close()
+            except (sqlite3.Error, OSError) as error:
+                raise StoreBrokenError(
+                    "requests that wait for their response cannot be kept",
+                    where=str(self._file),
+                    got=error,
+                    attempt="Free some disk space; where the file is damaged, stop the dashboard, move it away and start again",
+                ) from error
+
+
+def settle_overdue_halves(waiting: WaitingHalves, records: GroupCommit) -> None:
+    """Give halves that waited too long, and those that are too many, to the loader, which keeps them as rejected lines; count them."""
+    with waiting.mutex:
+        for halves, why in zip(waiting.overdue(), ("expired", "full"), strict=True):
+            set_halves_aside(records, [(half.part, line) for half in halves for line in half.lines], why)
+            waiting.drop(halves)
+
+
+def set_halves_aside(records: GroupCommit, lines: Sequence[tuple[Part, dict[str, Any]]], why: str) -> None:
+    """Write lines of halves to landing: without score or features the loader rejects them and keeps them with the reason."""
+    if lines:
+        records.commit(b"".join(json.dumps(line, ensure_ascii=True).encode() + b"\n" for _, line in lines), len(lines))
+    for part, count in Counter(part for part, _ in lines).items():
+        telemetry.HALVES_DROPPED.add(f"{part}_{why}", count)
+
+
+def _half(row: tuple[str, Part, bytes, str | None, float]) -> Half:
+    """A row as a half."""
+    key, part, digest, lines, arrived = row
+    return Half(key, part, digest, () if lines is None else tuple(json.loads(lines)), arrived)
