@@ -33,6 +33,7 @@ PAIR = ("namespace", "inferenceservicename", "component", "endpoint", "modelid")
 """Attributes that both halves of a pair share, besides their id."""
 PARAMETERS = ("model", "version", "environment", "model_from", "version_from")
 """Parameters of the address: fixed values, or names of the attributes that give them."""
+HOSTILE = "a number is too large, or lists are nested too deeply"
 Numbered = tuple[int, str, str]
 """A rejected event: its number, the reason as a word, and the message."""
 
@@ -138,6 +139,8 @@ def _join(
             halves.append((event.number, _half_of(event, mapping, token, catalog, now)))
         except PayloadError as error:
             taken.rejected.append((event.number, "no_record", str(error)))
+        except (ArithmeticError, RecursionError):
+            taken.rejected.append((event.number, "no_record", HOSTILE))
     known = owner.waiting.find([half.key for _, half in halves])
     changed: dict[tuple[str, Part], Half] = {}
     pairs: list[tuple[int, Half, Half]] = []
@@ -161,8 +164,8 @@ def _join(
         earlier = other.lines if other.arrived < now else ()  # those were acknowledged
         try:
             records = _joined_records(half, other, catalog)
-        except PayloadError as error:
-            taken.rejected.append((number, "no_record", str(error)))
+        except (PayloadError, ArithmeticError, RecursionError) as error:
+            taken.rejected.append((number, "no_record", str(error) if isinstance(error, PayloadError) else HOSTILE))
             lost += [(other.part, line) for line in earlier]
         else:
             lines += [json.dumps(record, ensure_ascii=True).encode() for record in records]

@@ -177,8 +177,8 @@ def _tensor_rows(tensor: Mapping[str, Any], name: str) -> list[Row]:
     width = math.prod(shape[1:])
     if len(values) != shape[0] * width or shape[0] > INSTANCES:
         raise PayloadError(f"the tensor {name!r} has {len(values):,} values and the shape {shape}; at most {INSTANCES:,} rows are taken")
-    if width == 0:
-        raise PayloadError(f"the tensor {name!r} has no columns")
+    if not values:
+        raise PayloadError(f"the tensor {name!r} has no values")
     return values if width == 1 else [values[start : start + width] for start in range(0, len(values), width)]
 
 

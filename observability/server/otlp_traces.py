@@ -124,7 +124,7 @@ def read_spans(body: bytes, encoding: Encoding) -> list[OtlpSpan]:
             for scope in part.get("scopeSpans", [])
             for span in scope.get("spans", [])
         ]
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, ArithmeticError, RecursionError) as error:
         attempt = "Send an ExportTraceServiceRequest in the JSON encoding of OTLP"
         raise intake.IntakeRefusedError(400, f"the spans cannot be read: {type(error).__name__} {str(error)[:100]}", attempt) from None
 

@@ -291,6 +291,7 @@ class Owner:
         if self.thread is not None:
             self.thread.join(timeout=60)
         self.records.publish()
+        self.waiting.close()
         self.store.close()
         if self.closed is not None:
             self.closed(database_state(self.home))

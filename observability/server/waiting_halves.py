@@ -63,6 +63,7 @@ class WaitingHalves:
         self.settled_at = -math.inf
         """When `overdue` was last asked, monotonic seconds."""
         self._file = home / "waiting" / "events.sqlite"
+        self._connection: sqlite3.Connection | None = None
 
     def find(self, keys: Sequence[str]) -> dict[tuple[str, Part], Half]:
         """The halves of some keys, joined ones included, by key and part."""
@@ -118,30 +119,41 @@ class WaitingHalves:
             found = dict(connection.execute("SELECT part, count(*) FROM halves WHERE lines IS NOT NULL GROUP BY part").fetchall())
         return {"request": found.get("request", 0), "response": found.get("response", 0)}
 
+    def close(self) -> None:
+        """Close the file; a later call opens it again."""
+        with self.mutex:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
     @contextlib.contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
-        """A connection in one transaction. Raises StoreBrokenError where the file or the disk refuses."""
+        """The connection, in one transaction. Raises StoreBrokenError where the file or the disk refuses."""
         with self.mutex:
             try:
-                self._file.parent.mkdir(mode=0o700, exist_ok=True)
-                new = not self._file.exists()
-                connection = sqlite3.connect(self._file)
-                try:
-                    if new:
-                        os.chmod(self._file, 0o600)
-                    connection.execute("PRAGMA synchronous = FULL")
-                    connection.executescript(SCHEMA)
-                    with connection:
-                        yield connection
-                finally:
-                    connection.close()
+                if self._connection is None:
+                    self._connection = self._connected()
+                with self._connection:
+                    yield self._connection
             except (sqlite3.Error, OSError) as error:
+                self.close()
                 raise StoreBrokenError(
                     "requests that wait for their response cannot be kept",
                     where=str(self._file),
                     got=error,
                     attempt="Free some disk space; where the file is damaged, stop the dashboard, move it away and start again",
                 ) from error
+
+    def _connected(self) -> sqlite3.Connection:
+        """A new connection to the file, which is made where there is none, readable by its owner only."""
+        self._file.parent.mkdir(mode=0o700, exist_ok=True)
+        os.close(os.open(self._file, os.O_CREAT | os.O_RDWR, 0o600))
+        connection = sqlite3.connect(self._file, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.executescript(SCHEMA)
+        return connection
 
 
 def settle_overdue_halves(waiting: WaitingHalves, records: GroupCommit) -> None:

@@ -57,6 +57,7 @@ class Sink:
 
     def restart(self):
         """Everything that is only in memory is lost."""
+        self.owner.waiting.close()
         self.store.close()
         self.open()
 
@@ -85,6 +86,7 @@ def sink(tmp_path, monkeypatch):
         monkeypatch.setattr(telemetry, name, telemetry.EventCounts())
     found = Sink(tmp_path / "home", monkeypatch)
     yield found
+    found.owner.waiting.close()
     found.store.close()
 
 
@@ -254,6 +256,39 @@ def test_what_is_no_event_is_refused_with_what_to_do(sink, body, headers, status
     assert {"error", "try"} <= set(reply.json())
 
 
+DEEP = "[" * 3000 + "]" * 3000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '{"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1' + "0" * 400 + "]}]}",
+        '{"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": ' + DEEP + "}]}",
+        '{"instances": [' + DEEP + "]}",
+        '{"instances": 7, "inputs": {}, "data": []}',
+        '{"inputs": [7]}',
+        '{"inputs": [{"name": "x", "shape": ["a"], "datatype": 7, "data": {}}]}',
+    ],
+)
+def test_a_hostile_request_is_rejected_and_nothing_waits(sink, data):
+    headers = {**KSERVE, "ce-id": "e1", "ce-type": "org.kubeflow.serving.inference.request"}
+    assert sink.post(data.encode(), headers).status == 422
+    assert sink.owner.waiting.count() == {"request": 0, "response": 0}
+
+
+def test_a_feature_that_is_no_value_costs_that_feature_alone(sink):
+    sink.event("request", {"instances": [{"a": 1, "b": {"c": json.loads("[" * 50 + "]" * 50)}}]})
+    assert sink.event("response", V1_RESPONSE).json() == answer(accepted=1)
+    assert sink.rows("id, score") == [("e1", 0.25)]
+
+
+@pytest.mark.parametrize("data", ['{"predictions": [{"a": 1' + "0" * 400 + ', "b": 2}]}', '{"predictions": [' + DEEP + "]}"])
+def test_a_hostile_response_is_rejected(sink, data):
+    sink.event("request", {"instances": [[1]]})
+    headers = {**KSERVE, "ce-id": "e1", "ce-type": "org.kubeflow.serving.inference.response"}
+    assert sink.post(data.encode(), headers).status == 422
+
+
 NUMBERS = Model(1, "m", "regression")
 BINARY = Model(1, "m", "binary", ("no", "yes"))
 CLASSES = Model(1, "m", "multiclass", ("a", "b", "c"))
@@ -314,6 +349,7 @@ def test_values_are_named_by_the_request_the_model_or_their_place():
         {"inputs": [{"name": "x", "shape": [2], "datatype": "FP32", "data": [1]}]},
         {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "parameters": {"binary_data_size": 4}}]},
         {"inputs": [{"name": "x", "shape": [1, 2, 2], "datatype": "FP32", "data": [1, 2, 3, 4]}]},
+        {"inputs": [{"name": "x", "shape": [0], "datatype": "FP32", "data": []}]},
         {"inputs": [{"name": "x", "shape": [10**12, 0], "datatype": "FP32", "data": []}]},
         {"inputs": [{"name": n, "shape": [k], "datatype": "INT8", "data": [1] * k} for n, k in (("x", 1), ("y", 2))]},
         {"data": {"names": ["a"]}},

@@ -189,6 +189,8 @@ def test_what_is_no_request_of_otlp_is_refused(sink):
         (b"\xff\xff", "application/x-protobuf", 400),
         (b"[]", "application/json", 400),
         (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{}]}]}]}', "application/json", 400),
+        (b'{"resourceSpans": [7]}', "application/json", 400),
+        (json_form(export(OWN)).replace(b'"3"', b"1e999"), "application/json", 400),
         (b"", "text/plain", 415),
     ):
         reply = sink(body, media)
