@@ -123,3 +123,11 @@ def test_the_chart_names_the_version_of_the_product() -> None:
 
     chart = (ROOT / "docs/examples/containers/helm/observability/Chart.yaml").read_text(encoding="utf-8")
     assert f'appVersion: "{observability.__version__}"' in chart
+
+
+def test_every_file_of_the_sample_is_in_the_wheel() -> None:
+    import tomllib
+
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
+    files = {f"sample_data/{path.name}" for path in (ROOT / "sample_data").iterdir() if path.is_file() and path.suffix != ".py"}
+    assert files - set(build["force-include"]) == set()
