@@ -234,11 +234,15 @@ def _record_findings(
     return worst_first(check.record_findings(store(), model, **dates, beside=beside))
 
 
-def window_of_records(scope: Scope, analyzer: "Analyzer") -> Window:
-    """The window of an analyzer's records in the scope: as `check` takes it, or the chosen number of days up to its end."""
+def window_of_records(scope: Scope, analyzer: "Analyzer", last: datetime | None = None) -> Window:
+    """The window of an analyzer's records in the scope: as `check` takes it, or the chosen number of days up to its end.
+
+    last: the newest record that the page is about, where that is not the analyzer's newest.
+    """
     from observability.monitoring import check
 
-    found = check.record_check_window(store(), analyzer, scope.model, scope.start, scope.end, None, page_clock(), record_days(scope))
+    end = check.records_window_end(last, page_clock()) if last is not None and scope.end is None else scope.end
+    found = check.record_check_window(store(), analyzer, scope.model, scope.start, end, None, page_clock(), record_days(scope))
     if scope.span in DAYS:
         return replace(found, start=found.end - timedelta(days=DAYS[scope.span]))
     return replace(found, start=EPOCH) if scope.span == "all" else found

@@ -280,7 +280,6 @@ def corrected_address() -> dict[str, list[str]] | None:
     return fixed if fixed != given else None
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
 def slice_options(model: Model) -> list[str]:
     """Slices of one level, by columns with few levels, sensitive columns first."""
     found: list[str] = []

@@ -198,13 +198,17 @@ def record_check_window(
     """The window in which an analyzer of records runs."""
     if end is None:
         kinds = _record_kinds(analyzer, Window(model or "", limit, limit))
-        last = engine.newest_record(sorted(kinds), model or "", limit, as_of)
-        end = limit
-        if last is not None and limit - last >= timedelta(days=LIVE_DAYS):
-            end = min(limit, last.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1))
+        end = records_window_end(engine.newest_record(sorted(kinds), model or "", limit, as_of), limit)
     if start is None:
         start = end - timedelta(days=days)
     return Window(model or "", min(start, end), end, as_of=as_of)
+
+
+def records_window_end(last: datetime | None, limit: datetime) -> datetime:
+    """The end of a window of records: `limit`, or the end of the day of the newest record where that is older than 30 days."""
+    if last is None or limit - last < timedelta(days=LIVE_DAYS):
+        return limit
+    return min(limit, last.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1))
 
 
 def _record_kinds(analyzer: Analyzer, window: Window) -> set[str]:

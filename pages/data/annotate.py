@@ -15,9 +15,16 @@ project = annotate.chosen_labelling_project(models, scope)
 policy = annotate.policy_box()
 model = models[project]
 window = load.window(scope, model.name) if model else None
-board = frame.answer_or_stop(lambda: annotate.board_of(project, model.name if model else None, window, policy))
+
+
+def newest_board() -> annotate.LabellingBoard:
+    """The board of the chosen project as it is now."""
+    return annotate.board_of(project, model.name if model else None, window, policy)
+
+
+board = frame.answer_or_stop(newest_board)
 annotate.board_summary(board)
-annotate.annotation_desk(board, scope)
+annotate.annotation_desk(board, scope, newest_board)
 annotate.queue_table(board, scope)
 annotate.assignment_form(board)
 annotate.skipped_table(board)

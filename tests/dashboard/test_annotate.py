@@ -12,6 +12,7 @@ from PIL import Image
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.dashboard import load
+from observability.dashboard.data import annotate
 from observability.server import process_lock
 from observability.store.db.database import Database
 from observability.store.opener import open_store
@@ -143,3 +144,12 @@ def test_work_is_given_with_its_reasons(owned: Database) -> None:
 def test_a_link_to_an_unknown_item_or_project_says_so(owned: Database) -> None:
     assert "The link names the item nothing-9" in words(named("Kim", item="nothing-9"))
     assert "The link names the project nowhere" in words(opened("annotate", project="nowhere"))
+
+
+def test_an_answer_draws_the_page_once_and_counts_what_others_answered_meanwhile(owned: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, drawn, summary = named("Lee"), [], annotate.board_summary
+    monkeypatch.setattr(annotate, "board_summary", lambda board: (drawn.append(board.project), summary(board)))
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    owned.write_records([{"kind": "annotation", "project": "moods", "item": "m7", "annotator": "Kim", "at": now, "label": "good"}])
+    press(app, "annotate-class-1")
+    assert drawn == ["moods"] and "settled as good" in words(app)

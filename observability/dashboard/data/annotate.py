@@ -1,6 +1,6 @@
 """The page on which a person labels items of a project, one after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,7 +55,7 @@ def project_models() -> dict[str, Model | None]:
     found: dict[str, Model | None] = {}
     for kind in ("annotation", "assignment"):
         rows = load.ask_store(Records(kind, ("project",), ever=True, rows=MOST_RECORDS), always)
-        found |= dict.fromkeys(sorted(set(rows["project"].astype(str))))
+        found |= dict.fromkeys(sorted(map(str, rows["project"].unique())))
     for model in load.catalog().models:
         if model.classes:
             found |= dict.fromkeys(model.settings.projects or (model.name,), model)
@@ -79,7 +79,7 @@ def chosen_labelling_project(models: dict[str, Model | None], scope: Scope, *, a
     labelled = names
     if annotated:
         rows = load.ask_store(Records("annotation", ("project",), ever=True, rows=MOST_RECORDS), Window("", EPOCH, load.page_clock()))
-        labelled = sorted(set(rows["project"].astype(str))) or names
+        labelled = sorted(map(str, rows["project"].unique())) or names
     own = next((name for name in names if (model := models[name]) is not None and model.name == scope.model), None)
     first = own or next((name for name in labelled if models.get(name) is not None), labelled[0])
     return choice_box.address_selectbox("project", "Project", names, placeholder=first, missing=missing, width=420) or first
@@ -138,8 +138,8 @@ def board_summary(board: LabellingBoard) -> None:
     st.caption(f"An item is {SETTLING_RULE}; then {target}. Nobody sees the labels of others before their own.")
 
 
-def annotation_desk(board: LabellingBoard, scope: Scope) -> None:
-    """The item that the person should label, and the buttons to answer."""
+def annotation_desk(board: LabellingBoard, scope: Scope, newest: Callable[[], LabellingBoard]) -> None:
+    """The item that the person should label, and the buttons to answer. newest: gives the board at the time of an answer."""
     if len(board.classes) < 2:
         empty_states.empty_state("The classes of this project are not known.", "A model's classes or two logged labels name them.")
         return
@@ -164,7 +164,7 @@ def annotation_desk(board: LabellingBoard, scope: Scope) -> None:
         suggestion = labelling_board.suggestion_of(board, task.item)
     with st.container(border=True, key="annotate-card"):
         _item_card(task, row, board, suggestion, scope)
-        _answer_buttons(board, task, who, began, suggestion, guideline, row)
+        _answer_buttons(board, task, who, began, suggestion, guideline, row, newest)
     _session_note(board, who)
 
 
@@ -240,43 +240,40 @@ def _answer_buttons(
     suggestion: tuple[str, float] | None,
     guideline: str | None,
     row: Row | None,
+    newest: Callable[[], LabellingBoard],
 ) -> None:
-    """A button for each class, with the keys 1 to 9, and one to skip."""
+    """A button for each class, with the keys 1 to 9, and one to skip.
+
+    An answer is saved before the page is drawn again, on the board as it is by then: others may have answered meanwhile.
+    """
+
+    def answer(label: str) -> None:
+        words = {"suggestion": suggestion, "guideline": guideline, "labels_model": row is not None}
+        _save_answer(labelling_board.answer_records(newest(), task, who, label, began=began, at=datetime.now(UTC), **words), task, label)
+
+    def skip(reason: str) -> None:
+        _save_answer(labelling_board.skip_records(newest(), task, who, reason, began=began, at=datetime.now(UTC)), task, None)
+
     with st.container(horizontal=True, key="annotate-classes"):
         for place, name in enumerate(board.classes):
             words = formatting.escape_markdown(class_words(board.model, name) if board.model else name)
-            if st.button(words, key=f"annotate-class-{place}", shortcut=str(place + 1) if place < 9 else None):
-                records = labelling_board.answer_records(
-                    board,
-                    task,
-                    who,
-                    name,
-                    began=began,
-                    at=datetime.now(UTC),
-                    suggestion=suggestion,
-                    guideline=guideline,
-                    labels_model=row is not None,
-                )
-                _save_answer(records, task, name)
+            number = str(place + 1) if place < 9 else None
+            st.button(words, key=f"annotate-class-{place}", shortcut=number, on_click=answer, args=(name,))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         reason = st.selectbox("Reason to skip", SKIP_REASONS, None, placeholder="Choose or type", accept_new_options=True, width=280)
-        if st.button("Skip", icon=":material/skip_next:", key="annotate-skip", shortcut="0"):
-            if not reason:
-                st.error("Choose a reason to skip, or type one.", icon=":material/error:")
-            else:
-                records = labelling_board.skip_records(board, task, who, str(reason)[:500], began=began, at=datetime.now(UTC))
-                _save_answer(records, task, None)
+        chosen: dict[str, Any] = {"on_click": skip, "args": (str(reason)[:500],)} if reason else {}
+        if st.button("Skip", icon=":material/skip_next:", key="annotate-skip", shortcut="0", **chosen) and not reason:
+            st.error("Choose a reason to skip, or type one.", icon=":material/error:")
 
 
 def _save_answer(records: Sequence[dict[str, Any]], task: LabellingTask, label: str | None) -> None:
-    """Write the records, and go on with the next item."""
+    """Write the records, and let the page that follows show the next item."""
     if not save_records(records, NOT_SAVED):
         return
     settled = next((record for record in records if record["kind"] == "label"), None)
     st.session_state["annotate-last"] = (task.item, label, settled["value"] if settled else None)
     st.session_state.pop("annotate-began", None)
     st.query_params.pop("item", None)
-    st.rerun()
 
 
 def _session_note(board: LabellingBoard, who: str) -> None:
