@@ -139,11 +139,16 @@ COMMAND_LINE = Person("command line", "administrator", source="command line")
 def may_do(person: Person, action: Action, model: str | None = None) -> bool:
     """Whether a person may do an action, about a model or in general."""
     if action == "query":
-        return person.sees_all and ROLES.index(str(person.role)) >= ROLES.index(ACTIONS["query"])
+        return _has_everywhere(person, "query")
     if action == "read" and model is None:
         return person.has_access
     role = person.role_for(model)
     return role is not None and ROLES.index(role) >= ROLES.index(ACTIONS[action])
+
+
+def _has_everywhere(person: Person, action: Action) -> bool:
+    """Whether the role in general and the role for each model that has another one allow an action."""
+    return all(role in ROLES and ROLES.index(role) >= ROLES.index(ACTIONS[action]) for role in (person.role, *dict(person.models).values()))
 
 
 def require_action(person: Person, action: Action, model: str | None = None) -> None:
@@ -294,6 +299,8 @@ CHANGES: dict[str, str] = {
     "forget": "forgot",
 }
 """Methods that the audit log names, with its word."""
+QUERIES = ("query_views", "export_views")
+"""Methods that run SQL: people who may not reveal masked values get views without them."""
 
 
 def guarded_store(store: "Store", person: Person) -> "Store":
@@ -343,6 +350,9 @@ class GuardedStore:
         if name == "write_records":
             self._require_whole_view_for_reviews(about)
             return self._recorded(name, names, about, lambda: self._store.write_records([self._signed(each) for each in about]))
+        if name in QUERIES:
+            audit_log.note_access(self._store.home, self._person.name, "queried", what="SQL")
+            return found(*args, **{**kwargs, "masked": not _has_everywhere(self._person, "reveal")})
         if name == "ask" and not self._person.sees_all and isinstance(given.arguments["question"], Records):
             return self._visible_records(*given.args[1:])
         if name in CHANGES:

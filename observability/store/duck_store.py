@@ -152,17 +152,17 @@ class DuckStore(Database, Store):
         """Saved what-ifs of a prediction that stand, newest first."""
         return decision_log.standing_what_ifs(self, model, prediction)
 
-    def query_views(self, query: str, *, most_rows: int = 1000, seconds: float = 30.0) -> "QueryAnswer":
-        """The first rows of an SQL query over the documented views."""
+    def query_views(self, query: str, *, most_rows: int = 1000, seconds: float = 30.0, masked: bool = False) -> "QueryAnswer":
+        """The first rows of an SQL query over the documented views. masked: without their masked columns."""
         from observability.store.views.read_only_query import run_read_only_query
 
-        return run_read_only_query(self, query, most_rows=most_rows, seconds=seconds)
+        return run_read_only_query(self, query, most_rows=most_rows, seconds=seconds, masked=masked)
 
-    def export_views(self, query: str, folder: Path, *, most_mb: int = 512, seconds: float = 30.0) -> "ExportedQuery":
-        """The columns that an SQL query names, of the views that it reads, as files in a folder."""
+    def export_views(self, query: str, folder: Path, *, most_mb: int = 512, seconds: float = 30.0, masked: bool = False) -> "ExportedQuery":
+        """The columns that an SQL query names, of the views that it reads, as files in a folder. masked: without their masked columns."""
         from observability.store.views.exported_query import export_query_views
 
-        return export_query_views(self, query, folder, most_mb=most_mb, seconds=seconds)
+        return export_query_views(self, query, folder, most_mb=most_mb, seconds=seconds, masked=masked)
 
     def write_records(self, records: Sequence[Mapping[str, object]]) -> None:
         """Store some records together; when it returns, they can be read."""

@@ -196,17 +196,19 @@ class Store(Engine, Protocol):
         """Saved what-ifs of a prediction that stand, newest first."""
         ...
 
-    def query_views(self, query: str, *, most_rows: int = 1000, seconds: float = 30.0) -> "QueryAnswer":
+    def query_views(self, query: str, *, most_rows: int = 1000, seconds: float = 30.0, masked: bool = False) -> "QueryAnswer":
         """The first `most_rows` rows of an SQL query over the documented views (docs/views.md), read-only.
 
-        Raises UsageError where it is not one SELECT, is wrong, or takes longer than `seconds`, NotFoundError for an unknown view.
+        masked: the views lack the columns that hold subjects and sensitive values. Raises UsageError where it is not one SELECT, is wrong,
+        or takes longer than `seconds`, NotFoundError for an unknown view, ForbiddenError for a masked column.
         """
         ...
 
-    def export_views(self, query: str, folder: Path, *, most_mb: int = 512, seconds: float = 30.0) -> "ExportedQuery":
+    def export_views(self, query: str, folder: Path, *, most_mb: int = 512, seconds: float = 30.0, masked: bool = False) -> "ExportedQuery":
         """Write the columns that an SQL query names, of each view that it reads, to files in a folder, for a process that runs the query.
 
-        Raises UsageError where it is not one SELECT or the files are larger than `most_mb`, NotFoundError for an unknown view.
+        masked: as of `query_views`. Raises UsageError where it is not one SELECT or the files are larger than `most_mb`, NotFoundError for
+        an unknown view.
         """
         ...
 

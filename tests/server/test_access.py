@@ -24,6 +24,7 @@ from observability.store.db.database import Database
 from observability.store.engine import Store
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
+from tests.support import engine_world
 from tests.support.sample_home import ROOT
 
 CHOICES = next(each for each in parser()._actions if each.dest == "command").choices
@@ -198,6 +199,44 @@ def test_a_person_of_every_model_sees_what_the_store_gives(store: Database) -> N
             ask()
     assert guarded_store(store, Person("ann", "analyst")).query_views("SELECT 1 AS x").rows
     assert guarded_store(store, HERE) is store
+
+
+def test_sql_needs_the_role_for_every_model() -> None:
+    assert not may_do(Person("ann", "analyst", (("loan", "viewer"),)), "query")
+    assert not may_do(Person("ann", "viewer", (("loan", "analyst"),)), "query")
+    assert may_do(Person("ann", "analyst", (("loan", "administrator"),)), "query")
+
+
+def test_sql_leaves_masked_columns_out_for_people_who_may_not_reveal_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[tuple[str, ...]] = []
+    monkeypatch.setattr(audit_log, "note_access", lambda _home, author, does, **_about: logged.append((author, does)))
+    masked = {"subject", "extra", "feature.sex", "feature.income", "feature.vip", "group.race"}
+    refused = (
+        'SELECT "feature.sex", count(*) FROM "loan.predictions" GROUP BY ALL',
+        'SELECT p."group.race" FROM "loan.predictions" p',
+        "SELECT count(*) FROM \"loan.predictions\" WHERE SUBJECT = 's1'",
+        "SELECT subject FROM \"loan.predictions_as_of\"(TIMESTAMP '2026-07-01')",
+        "SELECT extra FROM runs",
+        "SELECT text FROM events",
+        "SELECT changes FROM what_ifs",
+    )
+    with engine_world.copied(tmp_path / "home") as store:
+        everything = set(store.query_views('FROM "loan.predictions"', most_rows=1).columns)
+        assert masked < everything
+        for person in (Person("ann", "analyst"), Person("ada", "administrator", (("loan", "analyst"),))):
+            seen = guarded_store(store, person)
+            assert set(seen.query_views('FROM "loan.predictions"', most_rows=1).columns) == everything - masked
+            for query in refused:
+                with pytest.raises(ForbiddenError, match="is masked"):
+                    seen.query_views(query, masked=False)
+                with pytest.raises(ForbiddenError, match="is masked"):
+                    seen.export_views(query, tmp_path)
+            whole = seen.query_views('SELECT p FROM "loan.predictions" p', most_rows=1).rows[0][0]
+            assert set(whole) == everything - masked
+        ada = guarded_store(store, Person("ada", "administrator"))
+        assert set(ada.query_views('FROM "loan.predictions"', most_rows=1).columns) == everything
+        assert all(ada.query_views(query, most_rows=1).columns for query in refused)
+    assert ("ann", "queried") in logged and ("ada", "queried") in logged
 
 
 def test_records_carry_the_name_of_the_sign_in(store: Database) -> None:

@@ -45,14 +45,14 @@ FLAT = (
 )
 
 
-def export_query_views(store: "Database", query: str, folder: Path, *, most_mb: int, seconds: float) -> ExportedQuery:
-    """Write the columns that a query names, of each view that it reads, to Parquet files in a folder.
+def export_query_views(store: "Database", query: str, folder: Path, *, most_mb: int, seconds: float, masked: bool = False) -> ExportedQuery:
+    """Write the columns that a query names, of each view that it reads, to Parquet files in a folder. masked: as of `checked_views`.
 
     Raises UsageError or NotFoundError as `run_read_only_query` does, and UsageError where the files are larger than `most_mb` together or
     take longer than `seconds`.
     """
     with store.cursor() as cursor:
-        tree, statements = checked_views(cursor, query, store.catalog().models)
+        tree, statements = checked_views(cursor, query, store.catalog().models, masked=masked)
         for statement in statements.values():
             cursor.execute(statement)
         names = _names_in(tree)

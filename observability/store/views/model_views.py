@@ -4,7 +4,7 @@ Each column is an expression with its meaning beside it; docs/views.md lists the
 models have different features, and because a query then reads the tables of its own model only (docs/decisions/0043-views-and-proofs.md).
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from observability.core.catalog import Model
@@ -137,25 +137,35 @@ MODEL_VIEWS: dict[str, tuple[str, tuple[ViewColumn, ...]]] = {
     "edges": ("bins of each column and version", EDGES),
 }
 """The views of a model: what a row is, and the columns."""
+MASKED_FIELDS = ("subject", "extra")
+"""Columns of predictions and labels that hold masked values of every model; `extra` may hold any field of a record."""
 AS_OF = "predictions_as_of"
 """The table function of a model: its predictions as they were known at an instant."""
 
 
-def model_view_sql(model: Model, view: str) -> str:
-    """The SELECT statement of a view of a model."""
+def masked_view_columns(model: Model) -> frozenset[str]:
+    """The columns of a model's views that hold masked values: subject, sensitive columns, groups, and other fields of a record."""
+    names = view_columns(model)
+    own = {names[column.reference] for column in model.columns if column.sensitive or column.role == "group"}
+    return frozenset({*MASKED_FIELDS, *own})
+
+
+def model_view_sql(model: Model, view: str, left_out: Container[str] = ()) -> str:
+    """The SELECT statement of a view of a model. left_out: columns that it does not have."""
     if view == "predictions":
-        return predictions_sql(model)
+        return predictions_sql(model, left_out=left_out)
     columns, source = {
         "labels": (_labels_columns(model), STORE + model_table("labels", model.key)),
         "counts": (_counts_columns(model, COUNTS), _rollup_source(model, "counts")),
         "sums": (_counts_columns(model, SUMS), _rollup_source(model, "sums")),
         "edges": ({}, f"({_edges_sql(model)})"),
     }[view]
-    return f"SELECT {_select_list(MODEL_VIEWS[view][1], columns)} FROM {source}"
+    kept = [column for column in MODEL_VIEWS[view][1] if column.name not in left_out]
+    return f"SELECT {_select_list(kept, columns)} FROM {source}"
 
 
-def predictions_sql(model: Model, until: str | None = None) -> str:
-    """The SELECT statement of the predictions. until: SQL of the instant by which a record must have arrived."""
+def predictions_sql(model: Model, until: str | None = None, *, left_out: Container[str] = ()) -> str:
+    """The SELECT statement of the predictions. until: SQL of the instant by which a record must have arrived. left_out: columns."""
     labels, streams = STORE + model_table("labels", model.key), f"{STORE}streams"
     names = view_columns(model)
     own = [ViewColumn(names[column.reference], f"p.{column.column}", "") for column in model.columns]
@@ -171,6 +181,7 @@ def predictions_sql(model: Model, until: str | None = None) -> str:
         "wrong_type": _column_names(model, names, "p.wrong"),
     }
     columns = [*(column for column in PREDICTIONS if column.sql or column.name in filled), *own]
+    columns = [column for column in columns if column.name not in left_out]
     arrived = "" if until is None else f" WHERE arrived <= {until}"
     known = "" if until is None else f" WHERE p.arrived <= {until} OR s.environment = 'reference'"
     return f"""SELECT {_select_list(columns, filled)} FROM {STORE}{model_table("predictions", model.key)} p

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from observability.core.catalog import Model
-from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
+from observability.core.errors import ForbiddenError, NotFoundError, StoreBrokenError, UsageError
 from observability.core.view_names import distinct_names, quoted_identifier, view_name
+from observability.store.db.record_tables import kind_tables
 from observability.store.db.results import Cursor
 from observability.store.types.query_answer import QueryAnswer
-from observability.store.views.model_views import AS_OF, MODEL_VIEWS, model_view_sql, predictions_sql
-from observability.store.views.store_views import store_view_sql, view_columns_sql
+from observability.store.views.model_views import AS_OF, MODEL_VIEWS, masked_view_columns, model_view_sql, predictions_sql
+from observability.store.views.store_views import masked_record_columns, store_view_sql, view_columns_sql
 
 if TYPE_CHECKING:
     from observability.store.db.database import Database
@@ -38,14 +39,14 @@ SPILL = "512MB"
 ATTEMPT = "`SELECT * FROM view_columns` lists the views and their columns"
 
 
-def run_read_only_query(store: "Database", query: str, *, most_rows: int, seconds: float) -> QueryAnswer:
-    """The first `most_rows` rows of a query over the views, from one state of the store.
+def run_read_only_query(store: "Database", query: str, *, most_rows: int, seconds: float, masked: bool = False) -> QueryAnswer:
+    """The first `most_rows` rows of a query over the views, from one state of the store. masked: over views without masked columns.
 
     Raises UsageError where the query is not one SELECT, is wrong, or takes longer than `seconds`, NotFoundError where it names a view that
     does not exist.
     """
     with store.cursor() as cursor:
-        made = checked_views(cursor, query, store.catalog().models)[1]
+        made = checked_views(cursor, query, store.catalog().models, masked=masked)[1]
         for statement in made.values():
             cursor.execute(statement)
         cursor.execute(f"SET operator_memory_limit = '{SPILL}'")
@@ -77,15 +78,35 @@ def run_read_only_query(store: "Database", query: str, *, most_rows: int, second
     return QueryAnswer(tuple(names), rows[:most_rows], len(rows) > most_rows)
 
 
-def checked_views(cursor: Cursor, query: str, models: tuple[Model, ...]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The syntax tree of a query, and the statement that makes each view that it names.
+def checked_views(cursor: Cursor, query: str, models: tuple[Model, ...], *, masked: bool = False) -> tuple[dict[str, Any], dict[str, str]]:
+    """The syntax tree of a query, and the statement that makes each view that it names. masked: the views lack the masked columns.
 
-    Raises UsageError where it is not one SELECT over the views, NotFoundError where it names a view that does not exist.
+    Raises UsageError where it is not one SELECT over the views, NotFoundError where it names a view that does not exist, ForbiddenError
+    where it names a masked column.
     """
     tree = _parsed_query(cursor, query)
-    known = _view_statements(models)
+    known = _view_statements(models, masked=masked)
     _check_common_tables(cursor, tree, known)
-    return tree, _needed_views(tree, known)
+    needed = _needed_views(tree, known)
+    if masked:
+        _refuse_masked_columns(tree, needed, models)
+    return tree, needed
+
+
+def _refuse_masked_columns(tree: dict[str, Any], needed: dict[str, str], models: tuple[Model, ...]) -> None:
+    """Raise ForbiddenError where a query names a masked column of its views. The views lack it in any case: this says why."""
+    hidden: dict[str, str] = {}
+    for model in models:
+        if any(_bare_name(model, view).lower() in needed for view in ("predictions", "labels", AS_OF)):
+            hidden |= {name.lower(): name for name in masked_view_columns(model)}
+    for kind, table in kind_tables().items():
+        if table in needed:
+            hidden |= {name: name for name in masked_record_columns(kind)}
+    for node in syntax_nodes(tree):
+        named = node.get("column_names") if node.get("class") == "COLUMN_REF" else None
+        if found := next((name for name in named or () if str(name).lower() in hidden), None):
+            attempt = "Leave it out, or ask an administrator"
+            raise ForbiddenError(f"the column {hidden[str(found).lower()]!r} is masked", expected="administrator", attempt=attempt)
 
 
 def _parsed_query(cursor: Cursor, query: str) -> dict[str, Any]:
@@ -101,16 +122,18 @@ def _parsed_query(cursor: Cursor, query: str) -> dict[str, Any]:
     return tree
 
 
-def _view_statements(models: tuple[Model, ...]) -> ViewStatements:
-    """What writes the statement that makes each view or table function, by its name in lower case."""
+def _view_statements(models: tuple[Model, ...], *, masked: bool) -> ViewStatements:
+    """What writes the statement that makes each view or table function, by its name in lower case. masked: without masked columns."""
     made: ViewStatements = {}
-    for name, sql in store_view_sql().items():
+    for name, sql in store_view_sql(masked=masked).items():
         made[name] = partial(_view_statement, quoted_identifier(name), partial(str, sql))
     made["view_columns"] = partial(_view_statement, "view_columns", view_columns_sql)
     for model in models:
+        hidden = masked_view_columns(model) if masked else frozenset[str]()
         for view in MODEL_VIEWS:
-            made[_bare_name(model, view).lower()] = partial(_view_statement, view_name(model, view), partial(model_view_sql, model, view))
-        made[_bare_name(model, AS_OF).lower()] = partial(_as_of_statement, model)
+            select = partial(model_view_sql, model, view, hidden)
+            made[_bare_name(model, view).lower()] = partial(_view_statement, view_name(model, view), select)
+        made[_bare_name(model, AS_OF).lower()] = partial(_as_of_statement, model, hidden)
     return made
 
 
@@ -119,9 +142,9 @@ def _view_statement(name: str, select: Callable[[], str]) -> str:
     return f"CREATE TEMP VIEW {name} AS {select()}"
 
 
-def _as_of_statement(model: Model) -> str:
+def _as_of_statement(model: Model, left_out: frozenset[str]) -> str:
     """The statement that makes the table function of a model."""
-    return f"CREATE TEMP MACRO {view_name(model, AS_OF)}(until) AS TABLE {predictions_sql(model, 'until')}"
+    return f"CREATE TEMP MACRO {view_name(model, AS_OF)}(until) AS TABLE {predictions_sql(model, 'until', left_out=left_out)}"
 
 
 def _bare_name(model: Model, view: str) -> str:

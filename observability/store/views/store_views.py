@@ -58,13 +58,29 @@ def record_columns(kind: str) -> tuple[ViewColumn, ...]:
     return tuple(found)
 
 
-def store_view_sql() -> dict[str, str]:
-    """The SELECT statement of each view that every store has, by name; `view_columns` is left out."""
+MASKED_RECORD_FIELDS: dict[str, tuple[str, ...]] = {
+    "event": ("subject", "text", "extra"),
+    "action": ("text", "slice", "extra"),
+    "what_if": ("changes", "note", "extra"),
+    "verdict": ("note", "extra"),
+}
+"""Fields of records about one prediction that may hold its masked values, by kind; of other kinds `extra`."""
+
+
+def masked_record_columns(kind: str) -> tuple[str, ...]:
+    """The columns of the view of a kind of record that may hold masked values."""
+    return MASKED_RECORD_FIELDS.get(kind, ("extra",))
+
+
+def store_view_sql(*, masked: bool = False) -> dict[str, str]:
+    """The SELECT statement of each view that every store has, by name; `view_columns` is left out. masked: without masked columns."""
     statements = {}
     for name, (_, columns, source) in STORE_VIEWS.items():
         statements[name] = f"SELECT {_selected(columns)} FROM {source}"
     for kind, table in kind_tables().items():
-        statements[table] = f"SELECT {_selected(record_columns(kind))} FROM {STORE}{table}"
+        hidden = masked_record_columns(kind) if masked else ()
+        columns = tuple(column for column in record_columns(kind) if column.name not in hidden)
+        statements[table] = f"SELECT {_selected(columns)} FROM {STORE}{table}"
     return statements
 
 
