@@ -69,6 +69,23 @@ def test_a_query_needs_only_the_columns_that_it_names(world: Store, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
+    "query",
+    [
+        'SELECT #2, score FROM "loan.predictions" ORDER BY "at", id LIMIT 3',
+        'SELECT count(*) FROM "loan.predictions" NATURAL JOIN "loan.labels"',
+        'SELECT length(to_json(p)::VARCHAR) > 300 FROM "loan.predictions" p LIMIT 1',
+        'SELECT length(to_json("loan.predictions")::VARCHAR) > 300 FROM "loan.predictions" LIMIT 1',
+        "SELECT 1 AS a; -- the end",
+    ],
+)
+def test_every_way_to_name_columns_gives_the_same_rows_in_the_process(world: Store, worker: Worker, query: str) -> None:
+    here = world.query_views(query)
+    there = answer_in_worker(worker, world, query).rows
+    assert tuple(there.columns) == here.columns
+    assert [tuple(row) for row in there.to_numpy().tolist()] == here.rows
+
+
+@pytest.mark.parametrize(
     ("query", "words"),
     [
         ("SELECT 1; DROP TABLE models", "only one SELECT"),
@@ -76,6 +93,8 @@ def test_a_query_needs_only_the_columns_that_it_names(world: Store, tmp_path: Pa
         ("SELECT * FROM read_text('/etc/passwd')", "not available"),
         ('SELECT count(*) FROM "loan.predictions_as_of"(now()::TIMESTAMP)', "written as a literal"),
         ('FROM "loan.prediction"', "Did you mean"),
+        ("SELECT count(*) FROM \"loan.predictions_as_of\"(TIMESTAMP '2026-13-45')", "out of range"),
+        ("SELECT $$\"nope.predictions_as_of\"(TIMESTAMP '2026-01-01')$$ AS x", "query failed"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(world: Store, worker: Worker, query: str, words: str) -> None:

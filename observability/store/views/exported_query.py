@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from observability.core.errors import UsageError
+from observability.core.errors import StoreBrokenError, UsageError
 from observability.core.view_names import quoted_identifier
 from observability.store.db.results import Cursor
 from observability.store.types.query_answer import ExportedQuery
@@ -62,7 +62,13 @@ def export_query_views(store: "Database", query: str, folder: Path, *, most_mb: 
         if sum(name.endswith(f".{AS_OF}") for name in statements) > len({name.rpartition(" ")[0].lower() for name in calls}):
             expected = f"\"MODEL.{AS_OF}\"(TIMESTAMP '2026-07-01')"
             raise UsageError("the time of an earlier state is written as a literal here", expected=expected)
-        timer = threading.Timer(seconds, cursor.interrupt)
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            cursor.interrupt()
+
+        timer = threading.Timer(seconds, stop)
         timer.start()
         left, files = most_mb * 1024**2, dict[str, Path]()
         try:
@@ -70,9 +76,13 @@ def export_query_views(store: "Database", query: str, folder: Path, *, most_mb: 
             for place, (name, source) in enumerate(sources.items()):
                 files[name] = folder / f"view-{place}.parquet"
                 left -= _export_columns(cursor, source, names, files[name], left)
-        except duckdb.InterruptException as error:
-            attempt = "Name fewer columns than `*`"
-            raise UsageError("reading the views took too long", expected=f"at most {seconds:g} seconds", attempt=attempt) from error
+        except duckdb.FatalException as error:
+            raise StoreBrokenError("the database failed", got=error_line(error), attempt="Run the query again") from error
+        except (duckdb.Error, OSError) as error:
+            if late.is_set():
+                attempt = "Name fewer columns than `*`"
+                raise UsageError("reading the views took too long", expected=f"at most {seconds:g} seconds", attempt=attempt) from error
+            raise UsageError("the query failed", got=error_line(error), attempt=ATTEMPT) from error
         finally:
             timer.cancel()
             timer.join()
@@ -82,11 +92,18 @@ def export_query_views(store: "Database", query: str, folder: Path, *, most_mb: 
 
 
 def _names_in(tree: Mapping[str, Any]) -> set[str] | None:
-    """Every text of a syntax tree in lower case, the names of columns among them; None where the query asks for all columns."""
-    if any(node.get("class") == "STAR" for node in syntax_nodes(tree)) or any(
-        node.get("type") == "SHOW_REF" for node in syntax_nodes(tree)
-    ):
-        return None
+    """Every text of a syntax tree in lower case, the names of columns among them; None where the query needs all columns of its views:
+    by a star, a place (`#2`), a natural join, or a row as one value (`SELECT p FROM … p`).
+    """
+    nodes = list(syntax_nodes(tree))
+    views = [node for node in nodes if node.get("type") in ("BASE_TABLE", "TABLE_FUNCTION")]
+    rows = {str(node.get("alias") or "").lower() for node in views}
+    rows |= {str(node["qualified_name"]["path"][-1]).lower() for node in views if "qualified_name" in node}
+    for node in nodes:
+        row = node.get("class") == "COLUMN_REF" and len(node["column_names"]) == 1 and node["column_names"][0].lower() in rows
+        everything = node.get("class") in ("STAR", "POSITIONAL_REFERENCE") or node.get("type") == "SHOW_REF"
+        if row or everything or node.get("ref_type") == "NATURAL":
+            return None
     found = set[str]()
     pending: list[Any] = [tree]
     while pending:
@@ -150,7 +167,7 @@ def answer_exported_query(exported: ExportedQuery, folder: Path, *, most_rows: i
             connection.execute(f"CREATE VIEW {quoted_identifier(name)} AS SELECT * FROM read_parquet({_literal(str(path))})")
         connection.execute("SET lock_configuration = true")
         try:
-            inner = f"(\n{exported.query.strip().rstrip(';')}\n)"
+            inner = f"(\n{_without_end(exported.query)}\n)"
             shape = connection.sql(f"SELECT * FROM {inner} LIMIT 0")
             places = ", ".join(f"c{place}" for place in range(len(shape.columns)))
             values = ", ".join(_flat_value(f"c{place}", str(kind)) for place, kind in enumerate(shape.types))
@@ -161,6 +178,17 @@ def answer_exported_query(exported: ExportedQuery, folder: Path, *, most_rows: i
             raise UsageError("the query needs more memory than it may use", expected=f"at most {memory_mb} MB", attempt=attempt) from error
         except duckdb.Error as error:
             raise UsageError("the query failed", got=error_line(error), attempt=ATTEMPT) from error
+
+
+def _without_end(query: str) -> str:
+    """A query without its final semicolons and the comments after them, so that it can stand in brackets."""
+    content = query.encode()
+    for place, kind in reversed(duckdb.tokenize(query)):
+        if content[place : place + 1] == b";":
+            content = content[:place]
+        elif kind != duckdb.token_type.comment:
+            break
+    return content.decode()
 
 
 def _flat_value(name: str, kind: str) -> str:
