@@ -19,7 +19,7 @@ from observability.dashboard import background_findings
 from observability.dashboard.scope import DAYS, HOURLY, Scope
 from observability.dashboard.state_cache import cached_by_state, model_stamp, owned_store, store
 from observability.incidents.grouping import Incident
-from observability.monitoring.check import AcknowledgedClaims, CheckReport
+from observability.monitoring.check import AcknowledgedClaims, CheckReport, records_window_end
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -241,7 +241,7 @@ def window_of_records(scope: Scope, analyzer: "Analyzer", last: datetime | None 
     """
     from observability.monitoring import check
 
-    end = check.records_window_end(last, page_clock()) if last is not None and scope.end is None else scope.end
+    end = records_window_end(last, page_clock()) if last is not None and scope.end is None else scope.end
     found = check.record_check_window(store(), analyzer, scope.model, scope.start, end, None, page_clock(), record_days(scope))
     if scope.span in DAYS:
         return replace(found, start=found.end - timedelta(days=DAYS[scope.span]))

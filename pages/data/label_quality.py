@@ -6,16 +6,17 @@ and assignment by skill would have brought against random. No model is needed; w
 
 import streamlit as st
 
-from observability.dashboard import empty_states, frame, load
+from observability.dashboard import empty_states, frame
 from observability.dashboard.data import annotate, label_quality, labelling
 from observability.dashboard.data.records_summary import begin_records_page
 
 scope = begin_records_page("label_quality")
 with frame.loading_skeleton(300):
     models = frame.answer_or_stop(annotate.project_models)
-    window = load.window_of_records(scope, labelling.judged.ANALYZER)
 project = annotate.chosen_labelling_project(models, scope, annotated=True)
 model = models[project]
+window = labelling.project_window(scope, project)
+labelling.earlier_labels_link(project, "label_quality", window, scope)
 shown = frame.answer_or_stop(lambda: label_quality.quality_of_labels(project, model.name if model else None, window))
 if shown is None:
     empty_states.empty_state(

@@ -8,7 +8,7 @@ queue are on the page Labels of a model.
 import streamlit as st
 
 from observability.core.finding import needs_action
-from observability.dashboard import frame, load
+from observability.dashboard import frame
 from observability.dashboard.data import annotator_actions, assignments, item_history, labelling, suggestions
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.overview import findings
@@ -16,14 +16,17 @@ from observability.dashboard.widgets import finding_lines
 
 scope = begin_records_page("labelling")
 with frame.loading_skeleton(300):
-    now, past, given, window = frame.answer_or_stop(lambda: labelling.annotations_in_scope(scope))
-    found = [each for each in load.scope_record_findings(scope) if each.analyzer == "data/labelling"]
-if now.empty and given.empty:
+    projects = frame.answer_or_stop(lambda: labelling.labelled_projects(scope))
+if projects.empty:
     labelling.no_annotations()
     st.stop()
-name = labelling.chosen_project(now, given, found)
+name = labelling.chosen_project(scope, projects)
+window = labelling.project_window(scope, name)
+now, past, given = frame.answer_or_stop(lambda: labelling.annotations_in_window(window))
+found = labelling.findings_in_dates(scope, window)
 shown, said = labelling.project_labels(name, now, past, given, window), labelling.findings_about_project(found, name)
 st.markdown(labelling.labelling_summary(shown, said))
+labelling.earlier_labels_link(name, "labelling", window, scope)
 labelling.missing_fields_note(shown)
 finding_lines([each for each in said if needs_action(each.severity) or each.metric == "gold_accuracy"])
 

@@ -84,3 +84,29 @@ def test_a_few_labels_say_how_many_more_are_needed_and_nothing_else(owned: Datab
 def test_dates_without_labels_say_so(owned: Database) -> None:
     page = words(opened("label_quality", **{"window": "Chosen dates", "from": "2025-03-02T00:00", "to": "2025-03-09T00:00"}))
     assert "these dates hold no labels of two classes" in page
+
+
+def test_the_project_decides_the_dates_and_few_new_labels_lead_to_the_earlier_ones(
+    owned: Database, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A label given today in another project moves nothing; one in the same project moves the dates, and the page leads back."""
+    now = END.replace(tzinfo=UTC) + timedelta(days=200)
+    monkeypatch.setattr(load, "page_clock", lambda: now)
+    new = {
+        "kind": "annotation",
+        "item": "n1",
+        "annotator": "kim",
+        "at": f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}",
+        "label": "neutral",
+    }
+    owned.write_records([{**new, "project": "gestures"}])
+    last = rows[rows["at"] >= START]
+    for page in ("labelling", "label_quality"):
+        shown = words(opened(page, project="moods"))
+        assert f"**{len(last):,} labels**" in shown and "Few labels in these dates" not in str(
+            opened(page, project="moods").get("page_link")
+        )
+    owned.write_records([{**new, "project": "moods"}])
+    for page in ("labelling", "label_quality"):
+        (link,) = [each.proto for each in opened(page, project="moods").get("page_link") if "Few labels" in each.proto.label]
+        assert "2026-04-27" in str(link.query_string) and "moods" in str(link.query_string)

@@ -248,8 +248,18 @@ def _answer_buttons(
     """
 
     def answer(label: str) -> None:
-        words = {"suggestion": suggestion, "guideline": guideline, "labels_model": row is not None}
-        _save_answer(labelling_board.answer_records(newest(), task, who, label, began=began, at=datetime.now(UTC), **words), task, label)
+        records = labelling_board.answer_records(
+            newest(),
+            task,
+            who,
+            label,
+            began=began,
+            at=datetime.now(UTC),
+            suggestion=suggestion,
+            guideline=guideline,
+            labels_model=row is not None,
+        )
+        _save_answer(records, task, label)
 
     def skip(reason: str) -> None:
         _save_answer(labelling_board.skip_records(newest(), task, who, reason, began=began, at=datetime.now(UTC)), task, None)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, timedelta
 from typing import Any
 
 import pandas as pd
@@ -25,6 +26,7 @@ from observability.metrics import annotators, assignments, gold_accuracy, labell
 from observability.metrics.annotations import LEAST, PAST_DAYS, first_answers
 from observability.metrics.labelling_projects import recent_labels
 
+MOST_RECORDS, FEW_LABELS = 250_000, 30
 ASSIGNED = Records("assignment", assignments.ASSIGNMENT_FIELDS)
 HOW = """import observability as obs
 log = obs.Logger()
@@ -84,22 +86,62 @@ def no_annotations() -> None:
     empty_states.not_logged_state("annotation", "labels of annotators", message, step, HOW)
 
 
-def annotations_in_scope(scope: Scope) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, Window]:
-    """Labels of the chosen dates and of the four weeks before, assignments of the dates, and the dates."""
-    window = load.window_of_records(scope, judged.ANALYZER)
+def labelled_projects(scope: Scope) -> pd.Series:
+    """The number of labels and assignments of each project, most first: of the chosen dates, else of all dates."""
+    dates = scope.start is not None or scope.end is not None
+    window = load.window_of_records(scope, judged.ANALYZER) if dates else Window(scope.model or "", EPOCH, load.page_clock())
+    rows = [load.ask_store(Records(kind, ("project",), ever=not dates, rows=MOST_RECORDS), window) for kind in ("annotation", "assignment")]
+    return pd.concat([each["project"].astype(str) for each in rows]).value_counts()
+
+
+def project_window(scope: Scope, project: str) -> Window:
+    """The dates of one project: the chosen ones, else the last days with records of this project, whenever others were labelled."""
+    always, only = Window(scope.model or "", EPOCH, load.page_clock()), (("project", project),)
+    newest = [load.ask_store(Records(kind, ("at",), ever=True, rows=1, only=only), always)["at"] for kind in ("annotation", "assignment")]
+    last = pd.concat([each for each in newest if len(each)] or newest[:1]).max()
+    return load.window_of_records(scope, judged.ANALYZER, None if pd.isna(last) else last.to_pydatetime().replace(tzinfo=UTC))
+
+
+def annotations_in_window(window: Window) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Labels of the dates and of the four weeks before, and assignments of the dates."""
     now = load.ask_store(judged.ANNOTATED, window)
     past = load.ask_store(judged.ANNOTATED, window.past(PAST_DAYS)) if window.start > EPOCH else now.iloc[:0]
-    return now, past, load.ask_store(ASSIGNED, window), window
+    return now, past, load.ask_store(ASSIGNED, window)
 
 
-def chosen_project(now: pd.DataFrame, assigned: pd.DataFrame, found: Sequence[Finding]) -> str:
+def findings_in_dates(scope: Scope, window: Window) -> list[Finding]:
+    """Findings about projects in the dates of one of them, worst first."""
+    own = scope if window == load.window_of_records(scope, judged.ANALYZER) else scope.at(window.start, window.end)
+    return [each for each in load.scope_record_findings(own) if each.analyzer == judged.ANALYZER.name]
+
+
+def chosen_project(scope: Scope, projects: pd.Series) -> str:
     """The project in the address, else the most urgent one, else the one with most labels."""
-    names, chosen = sorted({*now["project"], *assigned["project"]}), None
+    names, chosen = sorted(projects.index), None
     if len(names) > 1 or "project" in st.query_params:
         missing = "The link names the project {}, which has no label in these dates."
         chosen = choice_box.address_selectbox("project", "Project", names, placeholder="Most urgent", width=420, missing=missing)
+    if chosen:
+        return chosen
+    found = findings_in_dates(scope, load.window_of_records(scope, judged.ANALYZER))
     bad = first_finding(finding for finding in found if finding.needs_action and _finding_project(finding) in names)
-    return chosen or (_finding_project(bad) if bad else str((now if len(now) else assigned)["project"].mode().iloc[0]))
+    return _finding_project(bad) if bad else str(projects.index[0])
+
+
+def earlier_labels_link(project: str, page: str, window: Window, scope: Scope) -> None:
+    """Lead to the last labels before the dates where these are few: somebody may have begun to label again after years."""
+    if scope.start is not None or scope.span == "all" or window.start <= EPOCH:
+        return
+    only = (("project", project),)
+    here = load.ask_store(Records("annotation", ("at",), rows=FEW_LABELS, only=only), window)
+    before = load.ask_store(Records("annotation", ("at",), ever=True, rows=1, only=only), Window(window.model, EPOCH, window.start))
+    if len(here) >= FEW_LABELS or before.empty:
+        return
+    last = before["at"].iloc[0].to_pydatetime().replace(tzinfo=UTC)
+    end = min(last.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1), window.start)
+    earlier = scope.at(end - (window.end - window.start), end)
+    words = f"Few labels in these dates. Show those of {formatting.format_span(earlier.start or end, end)}"
+    links.page_button(page, words, {**earlier.parameters(), "project": project})
 
 
 def chosen_annotator(rows: pd.DataFrame) -> str | None:
