@@ -175,8 +175,8 @@ def _file_run(folder: Path, meta: Mapping[str, Any], experiment: Mapping[str, An
 
 
 def _values_by_name(folder: Path) -> dict[str, str]:
-    """The files of a folder and of those in it: their path below the folder, and their text."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    """The files of a folder and of those in it: their path below the folder, and their text. Links are left out: they may lead anywhere."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()) if folder.is_dir() else []
     return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8", errors="replace") for path in paths}
 
 
@@ -194,8 +194,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise UsageError("the file cannot be read", where=str(path), got="an alias", expected="YAML as MLflow writes it")
+        loaded = yaml.safe_load(text)
+    except (yaml.YAMLError, OSError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError("the file cannot be read", where=str(path), got=error_line(error)) from None
     if not isinstance(loaded, dict):
         raise UsageError("the file cannot be read", where=str(path), got="no mapping", expected="YAML as MLflow writes it")

@@ -1,5 +1,6 @@
 """Opens the files of another tool by the tool's name."""
 
+import csv
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ OPENERS = {
 """Module and function that open the files of each tool."""
 
 
-UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, OSError, sqlite3.Error)
+UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, OSError, RecursionError, csv.Error, sqlite3.Error)
 """What a reader may raise on damaged content."""
 
 

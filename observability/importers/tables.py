@@ -4,8 +4,10 @@ A current row without an id gets one from the content of the file and its number
 time have the one that is given, else that of the file.
 """
 
+import gzip
 import hashlib
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ENDINGS = (".csv", ".csv.gz", ".parquet", ".jsonl")
+MOST_DECOMPRESSED = 2 * 1024**3
+"""Maximum size of a compressed table after decompression, in bytes."""
 TIME_NAMES = ("at", "timestamp", "datetime", "event_time", "time", "date", "ts")
 ID_NAMES = ("id", "identifier", "prediction_id", "request_id", "uuid")
 PROBABILITY_NAMES = ("y_pred_proba", "prediction_proba", "pred_proba", "predicted_proba", "predicted_probability")
@@ -67,6 +71,20 @@ def table_paths(paths: Sequence[Path]) -> tuple[Path, Path]:
     )
 
 
+def require_decompressed_size(path: Path) -> None:
+    """Raise UsageError where a .gz file holds more than MOST_DECOMPRESSED bytes, which would be in memory at once, or is damaged."""
+    size = 0
+    try:
+        with gzip.open(path) as file:
+            while block := file.read(1 << 20):
+                size += len(block)
+                if size > MOST_DECOMPRESSED:
+                    expected, attempt = f"at most {MOST_DECOMPRESSED / 1e9:.1f} GB", "Take a random sample of its rows"
+                    raise UsageError("the file is too large when decompressed", where=path.name, expected=expected, attempt=attempt)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UsageError("the table cannot be read", where=path.name, got=error_line(error)) from None
+
+
 def read_table(path: Path) -> "pa.Table":
     """The rows of a .csv, .parquet or .jsonl file. Raises UsageError where it cannot be read."""
     import pyarrow as pa
@@ -74,6 +92,8 @@ def read_table(path: Path) -> "pa.Table":
     name = path.name.lower()
     if not name.endswith(ENDINGS):
         raise UsageError("files of this ending are not read", got=path.name, expected=", ".join(ENDINGS))
+    if name.endswith(".gz"):
+        require_decompressed_size(path)
     try:
         if name.endswith(".parquet"):
             import pyarrow.parquet as pq
