@@ -74,9 +74,9 @@ def readable_paths() -> list[Path]:
 
 
 def _holds_the_sources(path: Path) -> bool:
-    """Whether a folder is or holds the project's source folder. An installed package stands among the libraries instead."""
+    """Whether a folder is or holds the project's source folder. The libraries that an installed package stands among do not count."""
     installed = PROJECT in {Path(sysconfig.get_paths()[name]).resolve() for name in ("purelib", "platlib")}
-    return not installed and PROJECT.is_relative_to(path)
+    return PROJECT.is_relative_to(path) and not (installed and path == PROJECT)
 
 
 def landlock_version() -> int:

@@ -14,6 +14,14 @@ def test_an_installed_product_lets_jobs_read_the_libraries(monkeypatch: pytest.M
     assert libraries in landlock.library_folders()
 
 
+def test_an_installed_product_keeps_jobs_out_of_a_folder_that_holds_its_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    libraries = Path(sysconfig.get_paths()["purelib"]).resolve()
+    project = libraries.parents[3]
+    monkeypatch.setattr(landlock, "PROJECT", libraries)
+    monkeypatch.setattr(landlock.sys, "path", [str(project), str(libraries)])
+    assert project not in landlock.readable_paths() and libraries in landlock.readable_paths()
+
+
 def test_sources_are_read_as_the_package_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     sources = tmp_path / "sources"
     (sources / "observability").mkdir(parents=True)
