@@ -1,6 +1,6 @@
 """Configuration as code: one TOML file says what models, settings, alerts, limits and retention a home should have.
 
-[[model]]                          # registered where this version is not there yet; names as the options of `register`
+[[model]]                          # registered where this version is not registered yet; names as the options of `register`
 name = "loan"
 version = "3"
 task = "binary"
@@ -17,15 +17,17 @@ What the file does not name stays as it is.
 """
 
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from observability.alerts import alarm_rules, edit_config
 from observability.alerts import config as alert_config
 from observability.alerts.toml_edit import edited_toml
 from observability.core import limits
+from observability.core.catalog import Task
 from observability.core.errors import StoreBrokenError, UsageError
 from observability.core.private_file import replace_private_file
 from observability.core.settings import ModelSettings, parse_settings
@@ -73,10 +75,14 @@ def planned_steps(store: Store, path: Path, *, author: str) -> list[Step]:
     body = read_configuration(path)
     present = {model.name: model for model in store.catalog().models}
     steps, coming = [], set[str]()
-    for entry in _entries(body, path):
-        request = _request(entry, path)
+    requests = [_request(entry, path) for entry in _entries(body, path)]
+    named = Counter((request.model, request.version) for request in requests)
+    if twice := next((each for each, count in named.items() if count > 1), None):
+        raise UsageError("a version is named twice", where=f"{path.name} [[model]]", got=" ".join(twice), attempt="Name it once")
+    for request in requests:
         known = present.get(request.model)
-        if known is None or known.version(request.version) is None:
+        version = known.version(request.version) if known else None
+        if version is None or not version.registered:
             coming.add(request.model)
             steps.append(Step(f"model {request.model}: register version {request.version}", _registering(store, request)))
     for name, tables in _subtables(body, "models", path):
@@ -115,6 +121,10 @@ def _request(entry: Mapping[str, Any], path: Path) -> RegistrationRequest:
     for key in texts:
         if key in entry and not isinstance(entry[key], str):
             raise UsageError(f"{key} is a text", where=where, got=repr(entry[key]))
+    if entry["task"] not in get_args(Task):
+        raise UsageError("unknown task", where=where, got=repr(entry["task"]), expected=", ".join(get_args(Task)))
+    if not isinstance(entry.get("in_sample", False), bool):
+        raise UsageError("in_sample is true or false", where=where, got=repr(entry["in_sample"])[:80])
     renames = entry.get("map", {})
     if not isinstance(renames, dict) or not all(isinstance(ours, str) for ours in renames.values()):
         raise UsageError("map is a table of names", where=where, got=repr(renames)[:80], expected='map = { theirs = "ours" }')
@@ -133,7 +143,7 @@ def _request(entry: Mapping[str, Any], path: Path) -> RegistrationRequest:
         features=_names(entry, "features", where) or None,
         renames=renames,
         artifact=artifact,
-        in_sample=entry.get("in_sample", False) is True,
+        in_sample=entry.get("in_sample", False),
     )
 
 

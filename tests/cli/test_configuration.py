@@ -68,6 +68,15 @@ def test_a_plan_changes_nothing_and_applying_it_leaves_nothing_to_change(command
     assert oct((home / "alerts.toml").stat().st_mode & 0o777) == "0o600"
 
 
+def test_a_version_that_was_only_seen_in_predictions_is_registered(command, tmp_path, wanted):
+    home, seen = tmp_path / "home", tmp_path / "seen.jsonl"
+    record = {"kind": "prediction", "id": "p1", "at": "2024-04-01T00:00:00Z", "model": "loan", "version": "3", "score": 0.2}
+    seen.write_text(json.dumps(record | {"features": {"age": 30}}) + "\n")
+    command(home, "load", seen)
+    assert "model loan: register version 3" in json.loads(command(home, "apply", wanted, "--json").out)["changes"]
+    assert command(home, "apply", wanted).out == "Nothing to change.\n"
+
+
 def test_what_the_file_does_not_name_stays(command, tmp_path, wanted):
     home = tmp_path / "home"
     command(home, "apply", wanted)
@@ -95,6 +104,9 @@ def test_what_the_file_does_not_name_stays(command, tmp_path, wanted):
         ("[[model]]\nname = 'a'\nversion = '1'\n", "task, reference, label, score"),
         (WANTED.replace("loan.csv", "lone.csv"), "does not exist"),
         (WANTED.replace('label = "label"', 'label = "label"\nlabl = 1'), "labl"),
+        (WANTED.replace('"binary"', '"bin"'), "binary, regression, multiclass"),
+        (WANTED.replace('label = "label"', 'label = "label"\nin_sample = "yes"'), "in_sample is true or false"),
+        (WANTED + WANTED[: WANTED.index("[models")], "twice"),
         ("model = 3\n", "[[model]]"),
         ("limits = 3\n", "[limits]"),
         ("[limits\n", "not TOML"),
