@@ -4,7 +4,7 @@ Classes: confident learning (Northcutt, Jiang and Chuang 2021; cleanlab's `filte
 is the mean probability of c over rows labelled c. A label is suspect where the most probable of the classes that reach their threshold is
 another class, the label is not the most probable class, and few neighbours have it. It is also suspect where a large majority of
 neighbours disagrees and the model's probability is below the class's threshold. For measured outcomes the evidence only says that the
-label is unlikely (`measured`). Regression: the label is far outside the spread of its neighbours' labels, while the score is not.
+label is unlikely (`measured`). A label of unknown origin is suspect only where it is wrong with a probability above EVEN (label_noise.py). Regression: the label is far outside the spread of its neighbours' labels, while the score is not.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ import numpy as np
 
 from observability.core.catalog import Model
 from observability.core.numerals import format_figure, percent
-from observability.investigation import comparison_rows
+from observability.investigation import comparison_rows, label_noise
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.evidence_types import LabelCheck, NotGivenError
 from observability.investigation.label_support import DOUBTED, SUPPORTED, annotator_votes, rater_support
@@ -130,6 +130,11 @@ def class_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
         suspect, unclear = people.doubt >= DOUBTED, SUPPORTED < people.doubt < DOUBTED
     elif outvoted or supported:
         suspect, unclear = outvoted, False
+    if suspect and people is None and len(cast) <= 1 and row.label_source not in label_noise.JUDGED and confidence is not None:
+        odds = label_noise.wrong_label_odds(case, confidence)
+        if odds is not None:
+            sentences.append(odds.text)
+            suspect, unclear = odds.probability > label_noise.EVEN, odds.probability <= label_noise.EVEN
     measured = not outvoted and row.label_source in MEASURED
     if against and not outvoted:
         sentences.append(f"of all rows {chance_text(at_large)} have it")

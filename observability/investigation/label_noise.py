@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from observability.core.numerals import percent
 from observability.core.time import naive_utc
 from observability.investigation import comparison_rows
 from observability.investigation.case_parts import CaseInProgress, computed_once
@@ -22,6 +23,34 @@ NEAR_ROWS, FEWEST_SURE, SURE = 400, 40, 0.8
 """Labelled rows nearest in time; minimum of those with a confident prediction; probability from which one is confident."""
 BEYOND = 3.0
 """Standard errors by which contradictions must exceed those at other times to assume a higher share of wrong labels."""
+JUDGED = ("human", "outcome", "correction")
+"""Label sources of known origin; for others, a label is suspect only as far as wrong labels are more frequent than unlikely ones."""
+EVEN = 0.2
+"""Probability that a label is wrong up to which it has no weight as a source of an error: at even odds (0.5) the weight is that of an
+ordinary error.
+"""
+
+
+@dataclass(frozen=True)
+class WrongLabelOdds:
+    """Probability that a label is wrong, and the estimate that gives it, as part of a sentence."""
+
+    probability: float
+    text: str
+
+
+def wrong_label_odds(case: CaseInProgress, confidence: float) -> WrongLabelOdds | None:
+    """`wrong_label_probability` in words; None where it is unknown."""
+    rate, wrong = wrong_label_rate(case), wrong_label_probability(case, confidence)
+    if rate is None or wrong is None:
+        return None
+    text = f"estimated rate of wrong labels: {percent(rate.low, 2)} to {percent(rate.high, 2)}, of {rate.n:,} surely scored rows"
+    if not rate.high:
+        text = f"labels contradict {rate.n:,} surely scored rows no more often than the scores state, so 0 % are estimated to be wrong"
+    now = noise_now(case)
+    text += f", and {percent(now, 2)} at this time" if now > rate.value else ""
+    chance = "under 0.1 %" if wrong < 0.001 else percent(wrong, 2)
+    return WrongLabelOdds(wrong, f"{text}; probability that this label is wrong: {chance}")
 
 
 def wrong_label_probability(case: CaseInProgress, confidence: float) -> float | None:

@@ -41,12 +41,8 @@ AT_EDGE, NEAR_EDGE = 0.6, 0.15
 """Weight of a score at the boundary, and the part of the range to certainty within which it decreases to 0."""
 OUTCOME_DISCOUNT = {"outcome": 0.3, "correction": 0.3}
 """Factor for labels that were measured or corrected: at most the weight of an ordinary error."""
-JUDGED = ("human", "outcome", "correction")
-"""Label sources of known origin; for others, a label is suspect only as far as wrong labels are more frequent than unlikely ones."""
 DOUBT = 0.9
 """Weight of a label that as many new raters would exchange for the decided class at even odds."""
-EVEN = 0.2
-"""Subtracted from the probability that a label is wrong: at even odds the weight is at most that of an ordinary error."""
 ONLY_HERE, NO_BETTER = 0.5, 0.25
 """Weights of the version where another one is right here: without a comparison over other requests; and where the other one is not right
 more often.
@@ -137,16 +133,14 @@ def label_sources(case: CaseInProgress) -> Iterator[Triage]:
         return
     source = case.row.label_source
     wrong = None if check.self_confidence is None else label_noise.wrong_label_probability(case, check.self_confidence)
-    rate = label_noise.wrong_label_rate(case) if check.self_confidence is not None else None
     because, people = check.because, len(check.votes) > 1 or check.doubt is not None
     raters = rater_support(case)
     if raters is not None:
         score = min(2 * DOUBT * raters.decided, 0.9)
     elif people:
         score = 0.9
-    elif check.agree is not None and wrong is not None and rate is not None and source not in JUDGED:
-        score = max(wrong - EVEN, 0.0)
-        because += f" Estimated rate of wrong labels: {percent(rate.low, 2)} to {percent(rate.high, 2)}, of {rate.n:,} surely scored rows."
+    elif check.agree is not None and wrong is not None and source not in label_noise.JUDGED:
+        score = max(wrong - label_noise.EVEN, 0.0)
     elif check.agree is not None:
         doubt = 1.0 if check.instead is not None or not check.threshold else 1 - (check.self_confidence or 0.0) / check.threshold
         score = 0.45 + 0.1 * (check.instead is not None) + 0.35 * (1 - check.agree) * doubt

@@ -1,10 +1,12 @@
 """Is a label doubted only as far as wrong labels are commoner than labels that the model finds as unlikely? Numbers by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from observability.investigation import comparison_rows, label_noise
+from observability.investigation import comparison_rows, label_evidence, label_noise, neighbours, source_triage
 from observability.investigation.case import open_case
 from tests.support.case_world import World
 
@@ -57,3 +59,21 @@ def test_with_too_few_surely_scored_rows_the_rate_is_unknown(case_world: World) 
     case.known["shared:labelled_rows_of"] = surely_scored(60, 0.0, np.random.default_rng(3)).head(30)
     assert label_noise.wrong_label_rate(case) is None
     assert label_noise.wrong_label_probability(case, 0.1) is None
+
+
+@pytest.mark.parametrize(("wrong", "suspect"), [(0.0, False), (0.1, True)])
+def test_a_label_of_unknown_origin_is_suspect_where_triage_gives_it_weight(
+    case_world: World, monkeypatch: pytest.MonkeyPatch, wrong: float, suspect: bool
+) -> None:
+    """The model and all neighbours contradict the label; whether wrong labels are frequent decides."""
+    case = open_case(case_world.store, "loan-310")
+    near = neighbours.near(case)
+    case.known["shared:near"] = replace(near, frame=near.frame.assign(label=1 - case.row.label_code))
+    case.known |= {"shared:labelled_rows_of": surely_scored(8000, wrong, np.random.default_rng(3)), "rule": None, "repair": None}
+    monkeypatch.setattr(label_evidence, "own_probabilities", lambda row: np.where(np.arange(2) == row.label_code, 0.1, 0.9))
+    check = case.part("label_check")
+    assert check.instead is not None and check.agree == 0
+    assert (check.suspect, check.unclear) == (suspect, not suspect)
+    assert [source.score > 0 for source in source_triage.label_sources(case)] == ([True] if suspect else [])
+    assert "probability that this label is wrong: " in check.because
+    assert check.because.endswith("the label is suspect." if suspect else "too little to call it suspect.")
