@@ -72,15 +72,16 @@ def frames_html(
 
 
 def column_drawing(name: str, reference: "Series[Any]", current: "Series[Any]") -> Markup:
-    """Shares of a column's values in both frames, side by side: numbers in bins of equal frequency, else the most frequent levels."""
+    """Shares of a column's values in both frames, side by side: finite numbers in bins of equal frequency, else the most frequent levels."""
     import numpy as np
     import pandas as pd
 
     both = pd.concat([reference, current], ignore_index=True)
     if pd.api.types.is_numeric_dtype(both) and not pd.api.types.is_bool_dtype(both) and both.nunique() > LEVELS:
-        edges = np.unique(np.quantile(both.dropna(), np.linspace(0, 1, BINS + 1)))
+        finite = [values[np.isfinite(values)] for values in (side.dropna().to_numpy(float) for side in (reference, current))]
+        edges = np.unique(np.quantile(np.concatenate(finite), np.linspace(0, 1, BINS + 1)))
         labels = [f"{low:.3g} to {high:.3g}" for low, high in pairwise(edges)]
-        shares = [np.histogram(side.dropna(), edges)[0] / max(len(side), 1) for side in (reference, current)]
+        shares = [np.histogram(values, edges)[0] / max(len(side), 1) for values, side in zip(finite, (reference, current), strict=True)]
     else:
         texts = [side.astype("string").fillna("missing") for side in (reference, current)]
         labels = list(pd.concat(texts).value_counts().index[:LEVELS])

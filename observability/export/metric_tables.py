@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from observability.store.engine import Store
+    from observability.store.types.query_answer import QueryAnswer
 
 SPOKEN = ("decisions", "actions", "alerts", "verdicts")
 """Views of what people and alerts said."""
@@ -126,13 +127,12 @@ def daily_table(store: "Store") -> "pa.Table":
     for model in store.catalog().models:
         name = view_name(model, "predictions")
         parts.append(
-            store.query_views(
+            all_rows(
+                store,
                 f"SELECT version, environment, date_trunc('day', \"at\") AS day, count(*) AS predictions, count(label) AS labelled, "
                 f"count(*) FILTER (WHERE status <> 'ok') AS failed, avg(latency_ms) AS latency_ms_mean, "
                 f"quantile_cont(latency_ms, 0.99) AS latency_ms_p99, sum(energy_j) AS energy_j, sum(cost) AS cost "
                 f"FROM {name} WHERE environment <> 'reference' GROUP BY ALL ORDER BY ALL",
-                most_rows=MOST_ROWS,
-                seconds=QUERY_SECONDS,
             )
         )
     columns = parts[0].columns if parts else ()
@@ -161,11 +161,20 @@ def daily_table(store: "Store") -> "pa.Table":
     return pa.Table.from_pylist(rows, schema=pa.schema([(name, kinds.get(name, pa.string())) for name in names]))
 
 
+def all_rows(store: "Store", query: str) -> "QueryAnswer":
+    """Every row of a query. Raises UsageError where there are more than MOST_ROWS: a table that was cut would give wrong sums."""
+    answer = store.query_views(query, most_rows=MOST_ROWS, seconds=QUERY_SECONDS)
+    if answer.more:
+        attempt = "Write it in parts with `observability sql … --csv`"
+        raise UsageError("a table has too many rows to be exported", got=query[:60], expected=f"at most {MOST_ROWS:,}", attempt=attempt)
+    return answer
+
+
 def view_table(store: "Store", view: str) -> "pa.Table":
     """A view of records as it is; nested values as JSON."""
     import pyarrow as pa
 
-    answer = store.query_views(f"SELECT * FROM {view}", most_rows=MOST_ROWS, seconds=QUERY_SECONDS)
+    answer = all_rows(store, f"SELECT * FROM {view}")
     columns = {}
     for place, name in enumerate(answer.columns):
         values = [row[place] for row in answer.rows]

@@ -8,6 +8,7 @@ import pytest
 
 import observability as obs
 from observability.core.errors import UsageError
+from observability.export.frames import column_drawing
 
 
 def frames(shift: float) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -42,6 +43,12 @@ def test_a_moved_column_leads_the_report_and_a_quiet_one_is_quiet(tmp_path, monk
     assert not [finding for finding in quiet.findings if finding["severity"] == "act"], quiet.findings
     assert "0 findings critical" in quiet.html and "share of rows" not in quiet.html
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_infinite_values_are_counted_and_not_drawn():
+    numbers = pd.Series(np.arange(90.0))
+    drawing = str(column_drawing("age", numbers, pd.concat([numbers, pd.Series([np.inf, -np.inf] * 45)], ignore_index=True)))
+    assert "nan" not in drawing and drawing.count("8.89 %") >= 8 and drawing.count("4.44 %") >= 8
 
 
 def test_frames_that_do_not_fit_are_refused_in_one_sentence():

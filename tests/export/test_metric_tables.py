@@ -5,6 +5,8 @@ import json
 import duckdb
 import pytest
 
+from observability.core.errors import UsageError
+from observability.export import metric_tables
 from observability.store.opener import open_store
 from tests.support.case_world import build as build_cases
 
@@ -53,6 +55,14 @@ def test_what_people_said_is_exported_as_it_is_in_the_view(home, command, tmp_pa
     rows = duckdb.sql(f"SELECT decision, author, statement FROM '{tmp_path}/out/decisions.parquet'").fetchall()
     assert rows == [("d1", "Ann", "Keep <it>")]
     assert json.loads(command(home, "sql", "SELECT count(*) AS n FROM decisions", "--json").out) == [{"n": len(rows)}]
+
+
+def test_a_table_is_whole_or_refused(home, monkeypatch):
+    with open_store(home, threads=1) as store:
+        assert metric_tables.daily_table(store).num_rows > 1
+        monkeypatch.setattr(metric_tables, "MOST_ROWS", 1)
+        with pytest.raises(UsageError, match="too many rows"):
+            metric_tables.daily_table(store)
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(home, command, tmp_path):
