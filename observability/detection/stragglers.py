@@ -59,7 +59,7 @@ class Ranks:
 
     @property
     def lost_ms(self) -> Array:
-        """(slowest − median) × ranks of each step: rank-milliseconds that the others may have waited."""
+        """(slowest − median) × ranks of each step: rank-milliseconds that steps at the median rank's speed would save."""
         return np.asarray((self.own.max(axis=0) - np.median(self.own, axis=0)) * len(self.ranks))
 
     @property
@@ -69,7 +69,7 @@ class Ranks:
 
     @property
     def lost_share(self) -> float:
-        """Time spent waiting for the slowest rank, as a share of all ranks' step time."""
+        """What steps at the median rank's speed would save, as a share of all ranks' step time."""
         return float(self.lost_ms.sum() / self.spent_ms) if self.spent_ms > 0 else 0.0
 
     def last(self, n: int) -> "Ranks":
@@ -258,7 +258,7 @@ def slower(run: TrainingRun, times: Ranks, slow: Slow, shared: str | None = None
         slow.severity,
         f"Rank {slow.rank} of run `{run.name}`{placed_rank(run, slow.rank)} {became}: {slow.time:.3g} ms a step where "
         f"{peers} takes {slow.usual:.3g} ms."
-        f" Waiting for the slowest rank took {duration(seconds)} of rank time in {where} that were logged ({100 * share:.0f} % of it)."
+        f" At the median rank's speed {where} that were logged would have taken {100 * share:.0f} % less rank time ({duration(seconds)})."
         + (f" All slow ranks of this run are on host `{shared}`: look at that machine first." if shared else phase_hint(slow.phase)),
         slow.score,
         slow.low,
@@ -375,7 +375,7 @@ def unexplained_wait(run: TrainingRun, times: Ranks) -> RunClaim | None:
     return cannot_tell(
         run,
         times,
-        f"Waiting for the slowest rank takes {100 * share:.0f} % of the ranks' time in run `{run.name}`, and it cannot be told which rank "
+        f"At the median rank's speed run `{run.name}` would take {100 * share:.0f} % less rank time, and it cannot be told which rank "
         f"holds up the others: none of {len(times.ranks)} is significantly slower over {len(times.steps):,} steps. "
         f"Rank {times.ranks[often]} is most often the slowest, in {100 * slowest[often] / len(times.steps):.0f} % of the steps.",
         {"most_often_slowest": times.ranks[often], "lost_share": share},
@@ -396,7 +396,7 @@ def evenly(run: TrainingRun, times: Ranks, slow: list[Slow]) -> RunClaim:
     share = times.lost_share
     because = f"No rank of run `{run.name}` holds up the others: {len(times.ranks)} ranks were compared over {len(times.steps):,} steps"
     because += f"; the slowest is rank {low.rank} in {low.phase}, with {low.score:.2f} of the fastest one's speed," if low else ","
-    because += f" and waiting costs {100 * share:.1f} % of the ranks' time."
+    because += f" and the slowest ranks cost {100 * share:.1f} % of the ranks' time."
     slowest = {"rank": low.rank, "phase": low.phase} if low else {}
     return RunClaim(
         "straggler_score",

@@ -94,13 +94,17 @@ def results_of_studies(runs: Sequence[TrainingRun]) -> list[StudyResults]:
 
 @dataclass(frozen=True)
 class BudgetPoint:
-    """The best value after a trial. seconds: time of all trials until then; value: of this trial; best: so far."""
+    """The best value after a trial. seconds: time of all trials until then; value: of this trial; best: so far, without repeats.
+
+    repeat: whether an earlier trial had the same setting.
+    """
 
     run: str
     trial: int
     seconds: float
     value: float | None
     best: float | None
+    repeat: bool = False
 
 
 def best_by_budget(study: StudyResults) -> list[BudgetPoint]:
@@ -117,7 +121,7 @@ def best_by_budget(study: StudyResults) -> list[BudgetPoint]:
         if each.value is not None and new and (best is None or study.cost(each) < study.sign * best):
             best = each.value
         seen |= {setting(each.run)} if each.value is not None else set()
-        found.append(BudgetPoint(each.run.name, number, seconds, each.value, best))
+        found.append(BudgetPoint(each.run.name, number, seconds, each.value, best, not new))
     return found
 
 

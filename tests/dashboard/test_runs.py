@@ -228,6 +228,11 @@ def test_a_study_is_drawn_in_parallel_where_its_settings_differ(page: Database) 
     figure = charts_runs.parallel_coordinates(frame, metric="val_loss")
     assert [each.label for each in figure.data[0].dimensions] == ["rate", "val_loss"]
     assert runs_curves.study_frame(members[:3]) is None
+    assert not figure.data[0].labelangle
+    many = charts_runs.parallel_coordinates(
+        pd.DataFrame({"run": ["a", "b"], **{f"parameter_{i}": [i, i + 1] for i in range(6)}}), metric="parameter_5"
+    )
+    assert many.data[0].labelangle == -45, "names of many axes lie over each other on a phone"
 
 
 def test_a_run_is_judged_as_of_now_and_not_of_the_end_of_the_step(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,10 @@
 from datetime import timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from observability.dashboard.charts.studies import best_against_budget
 from observability.detection.study_results import (
     StudyResults,
     best_by_budget,
@@ -78,6 +80,15 @@ def test_the_best_so_far_counts_the_time_of_pruned_trials_and_not_their_value() 
     assert [point.best for point in points] == pytest.approx([0.5, 0.5, 0.4, 0.4]) and points[1].value is None
     assert points[-1].seconds == pytest.approx(sum(each.run.seconds for each in found.trials))
     assert found.best.run.name == "t002"
+
+
+def test_a_repeat_below_the_line_is_told_from_the_runs_that_set_it() -> None:
+    """A luckier seed of a known setting sets no new best value; the figure draws it hollow, with its own name in the legend."""
+    points = best_by_budget(study([(0.5, {"r": 1}, "1"), (0.3, {"r": 1}, "2"), (0.4, {"r": 2}, "1")]))
+    assert [point.repeat for point in points] == [False, True, False] and [point.best for point in points] == pytest.approx([0.5, 0.5, 0.4])
+    figure = best_against_budget(pd.DataFrame([vars(point) for point in points]), "val_loss")
+    drawn = {trace.name: list(trace.x) for trace in figure.data}
+    assert drawn["trial"] == [1, 3] and drawn["repeat of a setting"] == [2] and "best first run so far" in drawn
 
 
 def test_the_parameter_that_matters_comes_first() -> None:

@@ -15,6 +15,8 @@ from observability.stats.curve import downsampled_indices
 MOST_POINTS = 1500
 """Points of one line; of more, the lowest and highest of each stretch are drawn, so that spikes stay visible."""
 MOST_STEPS, MOST_RANKS = 240, 64
+MOST_LEVEL_NAMES = 4
+"""Axes of parallel coordinates whose names fit side by side on a phone; the names of more axes are tilted."""
 LONGEST_RANK = 22
 DASHES = {"held out": "solid", "training": "dot"}
 SYMBOLS = {"best": "star", "act": "x", "watch": "triangle-up"}
@@ -68,15 +70,17 @@ def parallel_coordinates(frame: pd.DataFrame, *, metric: str) -> go.Figure:
             axis["values"] = [levels.index(str(value)) for value in values]
             axis |= {"tickvals": list(range(len(levels))), "ticktext": theme.inert_labels(levels, 18)}
         dimensions.append(axis)
+    few = len(dimensions) <= MOST_LEVEL_NAMES
     figure = go.Figure()
     figure.add_parcoords(
         dimensions=dimensions,
         line={"color": frame[metric], "colorscale": ((0, theme.SKY), (1, theme.ACT)), "showscale": False},
-        labelfont={"color": theme.STRONG, "size": 12},
+        labelfont={"color": theme.STRONG, "size": 12 if few else 11},
+        labelangle=0 if few else -45,
         tickfont={"color": theme.STRONG, "size": 11},
         rangefont={"color": theme.NEUTRAL, "size": 10},
     )
-    return theme.themed(figure, height=300).update_layout(margin={"l": 70, "r": 70, "t": 60, "b": 20})
+    return theme.themed(figure, height=300 if few else 360).update_layout(margin={"l": 40, "r": 90, "t": 60 if few else 120, "b": 20})
 
 
 def step_stride(steps: int) -> int:

@@ -9,18 +9,28 @@ from observability.dashboard.charts import layout
 
 
 def best_against_budget(points: pd.DataFrame, metric: str) -> go.Figure:
-    """Each trial's value as a dot and the best so far as a line, by trial. points: run, trial, seconds, value, best."""
+    """Each trial's value as a dot and the best so far as a line, by trial. Further runs of a setting, which set no best value, are hollow.
+
+    points: run, trial, seconds, value, best, repeat.
+    """
     figure = go.Figure()
     known = points[points["value"].notna()]
     texts = [
         f"{theme.inert_label(run, 60)}, trial {trial}<br>{formatting.format_number(value, 4)}"
         for run, trial, value in zip(known["run"], known["trial"], known["value"])
     ]
-    marker = {"size": 7, "color": theme.QUIET, "line": {"width": 1, "color": theme.NEUTRAL}}
-    layout.add_marks(figure, known["trial"], known["value"], texts, name="trial", marker=marker)
+    again = known["repeat"].to_numpy(bool)
+    for name, kept, symbol in (("trial", ~again, "circle"), ("repeat of a setting", again, "circle-open")):
+        if kept.any():
+            marker = {"size": 7, "symbol": symbol, "color": theme.QUIET if name == "trial" else theme.NEUTRAL}
+            marker |= {"line": {"width": 1, "color": theme.NEUTRAL}}
+            rows, own = known[kept], [text for text, one in zip(texts, kept, strict=True) if one]
+            layout.add_marks(figure, rows["trial"], rows["value"], own, name=name, marker=marker)
     kept = points[points["best"].notna()]
     hover = "after %{x} trials<br>best %{y:.4g}"
-    layout.add_curve(figure, kept["trial"], kept["best"], hover, name="best so far", color=theme.PRIMARY, width=2.2, line_shape="hv")
+    layout.add_curve(
+        figure, kept["trial"], kept["best"], hover, name="best first run so far", color=theme.PRIMARY, width=2.2, line_shape="hv"
+    )
     return theme.themed(figure, height=300, x="trial", y=theme.inert_label(metric, 60), legend=True)
 
 

@@ -62,7 +62,7 @@ COLUMNS = (
     column("rows", "Rows in", align="right"),
     column("kept", "Kept", align="right", help="Rows in less rejected rows"),
     column("rejected", "Rejected", align="right"),
-    column("predictions", "Predictions", align="right", help="Predictions of this window that name the batch"),
+    column("predictions", "In window", align="right", help="Predictions of this window that name the batch"),
     column("failed", "Failed", align="right", help="Of those, how many have another status than ok"),
     column("cost", "Cost", align="right", help="Sum of the logged cost of those predictions, in the currency of the log"),
 )

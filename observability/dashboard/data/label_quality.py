@@ -139,7 +139,7 @@ def agreement_section(shown: QualityOfLabels) -> None:
     )
     lines = []
     if found.fleiss is not None:
-        of = f"{found.fleiss_items:,} items with {found.fleiss_labels} labels"
+        of = f"{found.fleiss_items:,} items with {found.fleiss_labels} labels, the most frequent number; others are left out"
         lines.append(table_row(what="Fleiss' kappa", figure=formatting.format_number(found.fleiss), of=of))
     if found.cohen is not None:
         of = f"mean of {formatting.plural(found.pairs, 'pair')} with {crowd_quality.FEWEST_SHARED} common items or more"

@@ -65,17 +65,17 @@ def efficiency_section(judged: RunVerdict, everything: Sequence[RunVerdict]) -> 
         },
         {"name": "A step", "value": unknown if seconds is None else duration(seconds), "how": "Wall time from the first to the last step"},
         {
-            "name": "Waiting for the slowest",
+            "name": "Lost to the slowest rank",
             "value": duration(lost),
-            "how": f"(slowest − median) × ranks in {logged}: {formatting.format_share(share)} of the steps",
+            "how": f"(slowest − median) × ranks in {logged}: {formatting.format_share(share)} of their time",
         },
         {
-            "name": "Cost of waiting",
+            "name": "Cost of the lost time",
             "value": unknown if use is None or use.amount is None else f"{formatting.format_number(use.amount * share)} {use.currency}",
             "how": "That share of the cost of the run" if use is not None and use.amount is not None else "Needs price records",
         },
         {
-            "name": "Energy of waiting",
+            "name": "Energy of the lost time",
             "value": unknown if use is None or use.wh is None else with_si_prefix(use.wh * share, "Wh"),
             "how": f"That share of the energy of the run, {use.source}; a waiting device may draw less"
             if use is not None and use.wh is not None
