@@ -72,7 +72,7 @@ def frames_html(
 
 
 def column_drawing(name: str, reference: "Series[Any]", current: "Series[Any]") -> Markup:
-    """Shares of a column's values in both frames, side by side: finite numbers in bins of equal frequency, else the most frequent levels."""
+    """Shares of a column's values in both frames, side by side: finite numbers in bins of equal frequency, else the commonest levels."""
     import numpy as np
     import pandas as pd
 
