@@ -104,7 +104,7 @@ def about_share(rule: CleaningRule, metric: str, own: list[tuple[CleaningCompari
         limit=look.limit(severity),
         evidence=found.evidence | {"baseline": look.usual, "baseline_n": rule.earlier, "p_adjusted": p},
     )
-    usual = f"the median of its {run_count(rule.earlier)} before is {percent(look.usual)}"
+    usual = f"usually it is {percent(look.usual)}, by {run_count(rule.earlier)} before this window"
     if severity == "ok":
         return replace(
             found,

@@ -210,7 +210,12 @@ def test_a_rank_that_became_slow_late_is_named_with_the_step_and_what_it_costs_s
 @pytest.mark.parametrize("begins", [176, 180])
 def test_a_rank_that_is_slow_in_only_the_last_steps_is_named(begins: int) -> None:
     found = only(said(slowed_late(begins)[0]), "straggler_score")
-    assert found.subject == "run:many/rank:2" and found.n == 20 and found.severity == "act" and "the last 20 steps that were logged" in found.because
+    assert (
+        found.subject == "run:many/rank:2"
+        and found.n == 20
+        and found.severity == "act"
+        and "the last 20 steps that were logged" in found.because
+    )
 
 
 @pytest.mark.parametrize("begins", [189, 192])
