@@ -20,11 +20,11 @@ def best_against_budget(points: pd.DataFrame, metric: str) -> go.Figure:
         for run, trial, value in zip(known["run"], known["trial"], known["value"])
     ]
     again = known["repeat"].to_numpy(bool)
-    for name, kept, symbol in (("trial", ~again, "circle"), ("repeat of a setting", again, "circle-open")):
-        if kept.any():
+    for name, chosen, symbol in (("trial", ~again, "circle"), ("repeat of a setting", again, "circle-open")):
+        if chosen.any():
             marker = {"size": 7, "symbol": symbol, "color": theme.QUIET if name == "trial" else theme.NEUTRAL}
             marker |= {"line": {"width": 1, "color": theme.NEUTRAL}}
-            rows, own = known[kept], [text for text, one in zip(texts, kept, strict=True) if one]
+            rows, own = known[chosen], [text for text, one in zip(texts, chosen, strict=True) if one]
             layout.add_marks(figure, rows["trial"], rows["value"], own, name=name, marker=marker)
     kept = points[points["best"].notna()]
     hover = "after %{x} trials<br>best %{y:.4g}"
