@@ -64,7 +64,7 @@ def case_lines(found: "Case") -> Iterator[str]:
             yield f"Cost of this error: {format_figure(found.happened.cost, 6)} {found.happened.currency or ''}".rstrip()
     for triage in found.triage or ():
         yield f"{triage.score:4.2f}  {triage.source}: {triage.because}"
-    flagged = [given for given in found.inputs or () if given.flags]
+    flagged = [given for given in found.inputs or () if given.flagged]
     yield f"{len(flagged)} of {len(found.inputs or ())} inputs flagged{':' if flagged else '.'}"
     yield from (f"  {given.feature} = {logged_value_text(given.value)} ({', '.join(given.flags)}): {given.because}" for given in flagged)
     if found.explanation:

@@ -35,6 +35,16 @@ def median_error(rows: RealRows | None) -> float | None:
     return float(scores.std()) / 2 if scores.size else None
 
 
+def usual_error_words(rows: RealRows | None) -> str:
+    """What the band of usual errors of a regression is, with the number of rows that it is of."""
+    if rows is None:
+        return "a tenth of the score"
+    labelled = int(np.isfinite(rows.absolute_error).sum())
+    if labelled:
+        return f"the median error of {labelled:,} sampled rows"
+    return f"half a standard deviation of the scores of {len(rows):,} sampled rows, since none has a label"
+
+
 def goal_of(row: Row, rows: RealRows | None, scores: Floats | None = None) -> Goal:
     """What counts as another outcome for this prediction.
 
@@ -60,14 +70,15 @@ def goal_of(row: Row, rows: RealRows | None, scores: Floats | None = None) -> Go
         )
     band = median_error(rows)
     centre = score if score is not None else 0.0
+    usual = usual_error_words(rows if band else None)
     band = band if band is not None and band > 0 else max(abs(centre) * 0.1, 1e-9)
     label = row.label_number
     if label is not None and abs(centre - label) > band:
-        text = f"a score within {with_unit(row.model, format_figure(band))} (the median error) of the label {format_figure(label, 6)}"
+        text = f"a score within {with_unit(row.model, format_figure(band))} ({usual}) of the label {format_figure(label, 6)}"
         return Goal("inside", text, label - band, label + band)
     return Goal(
         "outside",
-        f"a score more than {with_unit(row.model, format_figure(band))} (the median error) away from {format_figure(centre, 6)}",
+        f"a score more than {with_unit(row.model, format_figure(band))} ({usual}) away from {format_figure(centre, 6)}",
         centre - band,
         centre + band,
     )
@@ -111,9 +122,12 @@ def margin_of(row: Row, rows: RealRows | None) -> Margin:
     if band is None:
         return Margin(float("nan"), None, "There is no reference, so the usual error is unknown")
     low, high = row.score - band, row.score + band
-    of_reference = reference_sample(row, len(rows)) if rows is not None else "the reference"
+    labelled = int(np.isfinite(rows.absolute_error).sum()) if rows is not None else 0
+    what = f"The median absolute error of {reference_sample(row, labelled)}"
+    if rows is not None and not labelled:
+        what = f"Without labels, half a standard deviation of the scores of {reference_sample(row, len(rows))}"
     text = (
-        f"The median absolute error of {of_reference} is {with_unit(row.model, format_figure(band))}, "
+        f"{what} is {with_unit(row.model, format_figure(band))}, "
         f"so scores from {format_figure(low)} to {format_figure(high)} "
         f"are not distinguishable from {format_figure(row.score)}"
     )

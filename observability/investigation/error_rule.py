@@ -19,6 +19,7 @@ from observability.investigation import comparison_rows
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.conditions import FIELDS, condition_mask, conditions_met, search_text, slice_level, slice_of
 from observability.investigation.evidence_types import Condition, ErrorRule, NotGivenError, Rate
+from observability.investigation.excess_errors import excess_errors
 from observability.stats.arrays import Bools
 from observability.stats.interval import rate_difference_interval, rate_interval
 
@@ -59,7 +60,16 @@ def rule(case: CaseInProgress) -> ErrorRule:
     made = replace(
         made, rows=f"the {decided}rows of {comparison_rows.labelled_sample(case)}" if decided else comparison_rows.labelled_sample(case)
     )
+    made = replace(made, because=f"{made.because}{excess_note(made, frame[~search], mask[~search], wrong[~search])}")
     return replace(made, all_errors=int(wrong[mask].sum()) if every <= comparison_rows.row_limit(row.model) else None)
+
+
+def excess_note(made: ErrorRule, frame: "DataFrame", inside: Bools, wrong: Bools) -> str:
+    """A sentence where the higher error rate is no significant excess over other rows of the same scores, with days as the unit; else
+    empty.
+    """
+    found = excess_errors(frame.reset_index(drop=True), inside, wrong) if made.weak else None
+    return f" {found.sentence}" if found is not None and found.low <= 0 else ""
 
 
 def enough_labelled_rows(case: CaseInProgress, same: "DataFrame | None" = None) -> "DataFrame":

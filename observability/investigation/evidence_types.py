@@ -18,6 +18,10 @@ Flag = Literal["unseen", "null", "stale", "out_of_range", "absent", "wrong_type"
 Source = Literal["input", "far_from_reference", "label", "weak_slice", "boundary", "version", "degraded_path", "expected", "unknown"]
 
 
+COMMON_SHARE = 0.05
+"""A missing value is not flagged where at least this share of the reference lacks it too."""
+
+
 class NotGivenError(ObservabilityError):
     """A part of a case that is not available; `str()` has the reason and what to do."""
 
@@ -61,6 +65,12 @@ class Input:
     because: str = ""
     below: float | None = None
     equal: float | None = None
+
+    @property
+    def flagged(self) -> bool:
+        """Whether it has a flag; a missing value that is common in the reference is not flagged."""
+        common = self.share is not None and self.share >= COMMON_SHARE
+        return bool(set(self.flags) - ({"null", "absent"} if common else set()))
 
 
 @dataclass(frozen=True)

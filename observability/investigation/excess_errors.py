@@ -36,13 +36,15 @@ class ExcessErrors:
     def sentence(self) -> str:
         """The comparison in words."""
         days = f" on {self.days} day{'' if self.days == 1 else 's'}" if self.days else ""
-        compared = f"{percent(self.others / self.n, 2)} of the other rows with the nearest scores"
-        end = "." if self.low > 0 else f": no significant excess{self._few_days}."
+        compared = f"{percent(self.others / self.n, 2)} of the other rows with the nearest scores on either side"
+        end = "." if self.low > 0 else f": no significant excess{self._by_days}."
         return f"{percent(self.errors / self.n, 2)} of {self.n:,} rows{days} are errors, {compared}{end}"
 
     @property
-    def _few_days(self) -> str:
-        return f" (rows of {FEWEST_DAYS} days or more are needed)" if 0 < self.days < FEWEST_DAYS else ""
+    def _by_days(self) -> str:
+        if 0 < self.days < FEWEST_DAYS:
+            return f" (rows of {FEWEST_DAYS} days or more are needed)"
+        return " (rows of one day are correlated)" if self.days else ""
 
 
 def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools) -> ExcessErrors | None:
@@ -55,9 +57,9 @@ def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools) -> ExcessErro
     inside, wrong : Bools
         Which rows are in the group, and which are errors.
 
-    Each row inside is compared with the rows outside that are nearest by score. The interval is Student's t over the sums of days (over
-    rows, where all rows are of fewer than FEWEST_DAYS days); it counts the errors of the rows outside as well. Its degrees of freedom are
-    those of the side with rows on fewer days.
+    Each row inside is compared with the rows outside that are next to it by score, as many above as below. The interval is Student's t over
+    the sums of days (over rows, where all rows are of fewer than FEWEST_DAYS days); it counts the errors of the rows outside as well. Its
+    degrees of freedom are those of the side with rows on fewer days.
     """
     known = np.asarray(frame["score"].notna(), bool)
     score = frame["score"].to_numpy(np.float64)

@@ -194,7 +194,7 @@ def judged_repair(case: CaseInProgress, features: tuple[str, ...], rows: Donors,
 def repair_sentence(case: CaseInProgress, found: InputRepair) -> str:
     """What the answer would have been, with its spread, and whether the fault explains the error."""
     row = case.row
-    names = join_words([*found.features[:NAMED], *([f"{len(found.features) - NAMED} others"] if len(found.features) > NAMED else [])])
+    names = join_words([*found.features[:NAMED], *([plural(len(found.features) - NAMED, "other")] if len(found.features) > NAMED else [])])
     name = "the score" if row.model.task != "multiclass" else "the probability of the label" if row.label_code >= 0 else "the probability"
     middle, before = (with_unit(row.model, format_figure(each, 3)) for each in (found.middle, found.before))
     sentence = f"With {names} from {found.source}, {name} would have been {middle} "

@@ -9,7 +9,7 @@ import pytest
 
 from observability.core.errors import UsageError
 from observability.investigation import counterfactuals, decision_boundary
-from observability.investigation.desired_outcome import decided_class, goal_of, median_error, reached
+from observability.investigation.desired_outcome import decided_class, goal_of, margin_of, median_error, reached
 from observability.investigation.evidence_types import NotGivenError
 from observability.investigation.find_prediction import opened
 from observability.investigation.model_answers import Goal
@@ -66,6 +66,12 @@ def test_a_regression_leaves_its_band_or_comes_to_its_label(model_world):
     goal = goal_of(far, rows)
     assert goal.kind == "inside" and (goal.low, goal.high) == pytest.approx((far.label_number - band, far.label_number + band))
     assert near.label is None and goal_of(near, rows).kind == "outside"
+    labelled = int(np.isfinite(rows.absolute_error).sum())
+    assert f"(the median error of {labelled:,} sampled rows)" in goal.text
+    bare = dataclasses.replace(rows, facts=rows.facts.assign(label_value=np.nan))
+    assert f"(half a standard deviation of the scores of {len(rows):,} sampled rows, since none has a label)" in goal_of(near, bare).text
+    assert "(a tenth of the score)" in goal_of(near, None).text
+    assert margin_of(near, bare).because.startswith("Without labels, half a standard deviation of the scores of ")
 
 
 def test_curves_are_the_models_own_scores(model_world, model_worker):

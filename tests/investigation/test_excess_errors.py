@@ -10,7 +10,7 @@ from scipy.stats import t
 from observability.investigation import comparison_rows, expected_error, input_faults, neighbours, source_triage
 from observability.investigation.case import open_case
 from observability.investigation.case_parts import CaseInProgress
-from observability.investigation.error_rule import rule_figures, search_half
+from observability.investigation.error_rule import excess_note, rule_figures, search_half
 from observability.investigation.evidence_types import Condition, Input
 from observability.investigation.excess_errors import excess_errors
 from observability.stats.arrays import Bools
@@ -62,6 +62,23 @@ def test_one_bad_day_is_no_weak_slice(case_world: World, monkeypatch: pytest.Mon
     frame = frame[(frame["feature.area"] == "south") | frame["at"].dt.day.isin([7, 8, 9])].reset_index(drop=True)
     frame = pd.concat([frame, frame[frame["feature.area"] == "north"]] * 2, ignore_index=True)
     assert slice_weight(case_world, monkeypatch, frame) == 0
+
+
+def test_a_rule_whose_rows_are_of_few_days_says_that_the_excess_is_not_significant(case_world: World) -> None:
+    """The same error rates on three days and on twenty: rows of one day are correlated."""
+    model = wrong_case(case_world).row.model
+    many = rows_of(20, lambda frame: np.where(frame["feature.area"] == "north", 0.85, 1 - frame["score"]))
+    bad = rows_of(20, lambda frame: np.where(frame["at"].dt.day == 9, 0.9, 1 - frame["score"]))
+    few = bad[(bad["feature.area"] == "south") | bad["at"].dt.day.isin([7, 8, 9])]
+    few = pd.concat([few, few[few["feature.area"] == "north"]] * 2, ignore_index=True)
+    notes = []
+    for frame in (many, few):
+        wrong, inside = np.asarray(frame["label"] == 0, bool), np.asarray(frame["feature.area"] == "north", bool)
+        made = rule_figures(model, (NORTH,), frame, wrong, "an error")
+        assert made.weak
+        notes.append(excess_note(made, frame, inside, wrong))
+    assert notes[0] == ""
+    assert "rows on 3 days are errors, " in notes[1] and notes[1].endswith(": no significant excess (rows of one day are correlated).")
 
 
 def test_the_interval_over_days_is_computed_by_hand() -> None:

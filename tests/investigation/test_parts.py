@@ -19,7 +19,7 @@ from observability.investigation.case import case, open_case
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.error_rule import best, rates_by_group, rule, rule_figures, search_half
 from observability.investigation.error_tree import tree
-from observability.investigation.evidence_types import Condition, NotGivenError
+from observability.investigation.evidence_types import Condition, Flag, Input, NotGivenError
 from observability.investigation.find_prediction import opened
 from observability.investigation.input_checks import out_of_range
 from observability.investigation.part_registry import PARTS
@@ -42,6 +42,14 @@ def test_a_percentile_is_the_share_of_the_reference_below(case_world: World) -> 
     assert not given["income"].exact
     assert given["city"].share == pytest.approx((reference["city"] == row["city"]).mean())
     assert given["city"].flags == ()
+
+
+@pytest.mark.parametrize(
+    ("flags", "share", "flagged"),
+    [(("null",), 0.686, False), (("null",), 0.01, True), (("null", "stale"), 0.686, True), (("unseen",), None, True), ((), 0.5, False)],
+)
+def test_a_missing_value_that_is_common_is_not_flagged(flags: tuple[Flag, ...], share: float | None, flagged: bool) -> None:
+    assert Input("gust", None, flags=flags, share=share).flagged is flagged
 
 
 def test_odd_inputs_are_flagged(case_world: World) -> None:

@@ -46,8 +46,6 @@ FEW_COLUMNS = (
 )
 SHOWN_AT_FIRST, FEW_INPUTS, MOST_FLAGGED = 10, 6, 3
 """Rows of the table at first; inputs of the first screen, and flagged ones among them."""
-COMMON_SHARE = 0.05
-"""A missing value is not flagged where at least this share of the reference lacks it too."""
 
 
 def inputs_section(here: CasePage) -> None:
@@ -56,7 +54,7 @@ def inputs_section(here: CasePage) -> None:
     if held is None:
         part_unavailable(here, "inputs")
         return
-    flagged = [value.feature for value in held if is_input_flagged(value)]
+    flagged = [value.feature for value in held if value.flagged]
     words = (
         f"{len(flagged)} of {len(held)} inputs flagged: {_first_names(flagged, 4)}."
         if flagged
@@ -69,9 +67,9 @@ def inputs_section(here: CasePage) -> None:
     differs = offline_values.differing_features(here.row, other) if other is not None else []
     if other is not None:
         _skew_note(here, other, differs)
-    order = sorted(held, key=lambda each: (not is_input_flagged(each), each.feature not in differs, -_extremeness(each)))
+    order = sorted(held, key=lambda each: (not each.flagged, each.feature not in differs, -_extremeness(each)))
     latent = set(latent_features([each.feature for each in held]))
-    named = [each for each in order if each.feature not in latent or is_input_flagged(each) or each.feature in differs]
+    named = [each for each in order if each.feature not in latent or each.flagged or each.feature in differs]
     folded = [each for each in order if each not in named]
     whole = st.toggle(f"All {len(named)} inputs", key=here.key("inputs-all")) if len(named) > SHOWN_AT_FIRST else True
     scope = week_scope(here)
@@ -90,11 +88,11 @@ def main_inputs(here: CasePage, important: Sequence[str], most: int = FEW_INPUTS
         return
     latent, places = set(latent_features([each.feature for each in held])), {name: place for place, name in enumerate(important)}
     named = sorted(
-        (each for each in held if each.feature not in latent or is_input_flagged(each)),
+        (each for each in held if each.feature not in latent or each.flagged),
         key=lambda each: (places.get(each.feature, len(places)), -_extremeness(each)),
     )
-    flagged = [each for each in named if is_input_flagged(each)][:MOST_FLAGGED]
-    shown = [*flagged, *(each for each in named if each not in flagged and not is_input_flagged(each))][:most]
+    flagged = [each for each in named if each.flagged][:MOST_FLAGGED]
+    shown = [*flagged, *(each for each in named if each not in flagged and not each.flagged)][:most]
     columns = FEW_COLUMNS if flagged else FEW_COLUMNS[:-1]
     draw_table("main-inputs", "Main inputs", columns, [_input_row(each, week_scope(here)) for each in shown], compact=True)
 
@@ -111,12 +109,6 @@ def _skew_note(here: CasePage, other: Twin, differs: list[str]) -> None:
 def _first_names(names: Sequence[str], most: int) -> str:
     """`age, sex and 3 others`."""
     return ", ".join(names[:most]) + (f" and {formatting.plural(len(names) - most, 'other')}" if len(names) > most else "")
-
-
-def is_input_flagged(each: Input) -> bool:
-    """Whether an input has a flag; a missing value that is common in the reference is not flagged."""
-    common = each.share is not None and each.share >= COMMON_SHARE
-    return bool(set(each.flags) - ({"null", "absent"} if common else set()))
 
 
 def _extremeness(each: Input) -> float:
@@ -140,7 +132,7 @@ def _input_row(each: Input, scope: Scope, other: Twin | None = None) -> dict[str
     }
     if other is not None:
         cells["value"] |= {"mark": "differs", "changed": True, "sub": f"{other.side}: {input_value_words(other.values[each.feature])}"}
-    if each.flags and not is_input_flagged(each):
+    if each.flags and not each.flagged:
         cells["flag"] = {"t": "missing, common", "quiet": True}
     elif each.flags:
         severity, word, meaning = FLAGS.get(each.flags[0], ("watch", each.flags[0], ""))
@@ -166,7 +158,7 @@ def _is_told_by_columns(each: Input) -> bool:
 
 def _flag_tone(each: Input) -> str:
     """The severity of the flag, as the colour of the dot."""
-    return str(FLAGS[each.flags[0]][0]) if each.flags and each.flags[0] in FLAGS and is_input_flagged(each) else ""
+    return str(FLAGS[each.flags[0]][0]) if each.flags and each.flags[0] in FLAGS and each.flagged else ""
 
 
 def input_value_words(value: Any) -> str:

@@ -15,9 +15,13 @@ from observability.dashboard.widgets import link_button, plain_caption, plain_pa
 from observability.investigation.evidence_types import LabelCheck, Neighbour
 from observability.investigation.label_types import class_words, outcome_words
 
+DISTANCE_HELP = (
+    "Root of the sum of squares: numbers in standard deviations of the reference, at most 6 from its mean; 1 where a category differs, or a "
+    "value is missing in one"
+)
 COLUMNS = (
     column("case", "Case", strong=True, width="14rem"),
-    column("distance", "Distance", align="right", width="6rem", help="In standard deviations of numbers, plus 1 per differing category"),
+    column("distance", "Distance", align="right", width="6rem", help=DISTANCE_HELP),
     column("label", "Label", width="8rem"),
     column("said", "Predicted", width="9rem"),
     column("at", "When (UTC)", width="9rem", short=True),

@@ -95,7 +95,7 @@ def _inputs_word(here: CasePage) -> Word:
     held = here.part("inputs")
     if held is None:
         return "not available", ""
-    odd = sum(map(inputs.is_input_flagged, held))
+    odd = sum(value.flagged for value in held)
     return (f"{odd} flagged", "watch") if odd else ("none flagged", "ok")
 
 
