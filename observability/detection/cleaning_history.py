@@ -104,7 +104,8 @@ def applied_runs(frame: "DataFrame") -> "DataFrame":
     """The runs that dropped or changed rows: without those of an audit, which only proposes (`proposed` among the further fields)."""
     if "extra" not in frame.columns:
         return frame
-    return frame[[not (isinstance(extra, Mapping) and extra.get("proposed") is True) for extra in frame["extra"]]]
+    applied = [not (isinstance(extra, Mapping) and extra.get("proposed") is True) for extra in frame["extra"]]
+    return frame[np.array(applied, dtype=bool)]
 
 
 def rules_of(past: "DataFrame", current: "DataFrame") -> Iterator[CleaningRule]:

@@ -68,6 +68,7 @@ def test_what_an_audit_proposes_is_no_run(rows: list[dict]) -> None:
     both = pd.DataFrame([*({**row, "extra": {"by": "hand"}} for row in rows), proposal])
     assert list(cleaning_history.applied_runs(both)["rule"]) == list(told["rule"])
     assert len(cleaning_history.applied_runs(told)) == len(told)
+    assert list(cleaning_history.applied_runs(both[:0]).columns) == list(both.columns)
 
 
 def test_a_rule_that_drops_more_is_named_with_the_day(rows: list[dict]) -> None:
