@@ -92,6 +92,11 @@ def crowd_of(answers: "DataFrame", classes: Sequence[str] = (), probabilities: M
         Classes in the order of the probabilities; labels that are not among them are added behind.
     probabilities : Mapping[str, Sequence[float]] | None
         By item, a probability of each of `classes`.
+
+    Returns
+    -------
+    Crowd | None
+        Labels, consensus by Dawid and Skene and by CROWDLAB, with the names of items, annotators and classes.
     """
     if answers.empty:
         return None
@@ -280,6 +285,11 @@ def suspect_labels(crowd: Crowd, current: Mapping[str, str]) -> "DataFrame":
         Labels of the project.
     current : Mapping[str, str]
         By item, the label in use; without one the item's majority counts.
+
+    Returns
+    -------
+    DataFrame
+        One row an item; empty where every current label is the likeliest.
     """
     import pandas as pd
 
@@ -345,6 +355,11 @@ def labelling_cost(crowd: Crowd, answers: "DataFrame", price: float, currency: s
         Of one label.
     currency : str
         Of the price.
+
+    Returns
+    -------
+    LabellingCost
+        Price of a label, numbers of labels and items, and how many first labels were corrected.
     """
     counts, done = crowd.votes.counts, crowd.settled
     first = answers.sort_values("at", kind="stable").drop_duplicates("item").set_index("item")["label"]

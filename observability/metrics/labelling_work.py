@@ -68,6 +68,11 @@ def label_work_queue(
         Items that cases ask to relabel, with the words of the request.
     policy : str
         One of POLICIES.
+
+    Returns
+    -------
+    list[QueueItem]
+        Most urgent first, each with its reason.
     """
     found = [
         QueueItem(item, -1.0, f"A case asks for it: {text}" if text else "A case asks for it.", True, (), 0) for item, text in asked.items()
@@ -150,6 +155,11 @@ def appoint_annotators(
         Open items of each annotator.
     taken : Collection[tuple[str, str]]
         (item, annotator) pairs that were labelled, skipped or are assigned already.
+
+    Returns
+    -------
+    list[Appointment]
+        Item and person with the reason; fewer than needed where too few people are left.
     """
     held = {who: int(load.get(who, 0)) for who in people}
     done = set(taken)
@@ -243,6 +253,11 @@ def replay_policies(crowd: Crowd, answers: "DataFrame", truth: Mapping[str, str]
         Answers with `at`.
     truth : Mapping[str, str]
         By item, the known answer. Items without one are left out.
+
+    Returns
+    -------
+    PolicyReplay | None
+        Wrong labels that are left by share of the later labels spent, for each policy and for random order.
     """
     import pandas as pd
 

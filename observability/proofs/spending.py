@@ -1,6 +1,6 @@
 """Cost and energy from raw rows: what predictions carry, or the price of a request, per prediction, right decision and avoided error."""
 
-from observability.core.analyzer import Context, Proofs
+from observability.core.analyzer import OTHERWISE, Context, Proofs
 from observability.core.finding import Finding, needs_action
 from observability.proofs.rows import (
     ProvenRows,
@@ -137,7 +137,12 @@ def _price_sql(field: str, context: Context, resource: str | None = None) -> str
     WHERE {of_all} AND device IS NULL AND (region IS NULL OR region = {region}) AND "from" <= hour)"""
 
 
+OTHER_MONEY = "its money comes from prices of hours or labels, not from predictions or a price of a request alone"
 COST_PROOFS: Proofs = {
+    f"cost_per_thousand{OTHERWISE}": OTHER_MONEY,
+    f"cost_per_correct_decision{OTHERWISE}": OTHER_MONEY,
+    f"cost_per_error_avoided{OTHERWISE}": OTHER_MONEY,
+    f"money_lost_per_thousand{OTHERWISE}": OTHER_MONEY,
     "cost_per_thousand": cost_per_thousand_proof,
     "cost_per_correct_decision": cost_per_decision_proof,
     "cost_per_error_avoided": cost_per_decision_proof,

@@ -59,8 +59,8 @@ def stuck_sensor(plant: DeviceFaultPlant) -> "DataFrame":
 
 
 def frozen_sensor(plant: DeviceFaultPlant) -> "DataFrame":
-    """A sensor sends a fraction of its usual spread, down to one value only."""
-    return plant.with_statistic(STD, lambda spread: spread * plant.amount)
+    """A sensor loses a share of its usual spread, up to one value only."""
+    return plant.with_statistic(STD, lambda spread: spread * (1.0 - plant.amount))
 
 
 def miscalibrated_sensor(plant: DeviceFaultPlant) -> "DataFrame":
@@ -97,7 +97,7 @@ FAULTS: dict[str, DeviceFault] = {
     each.name: each
     for each in (
         DeviceFault("stuck_sensor", (0.1, 0.3, 1.0), "share of readings", STUCK, STUCK, stuck_sensor),
-        DeviceFault("frozen_sensor", (0.3, 0.05, 0.0), "times the spread", STD, STD, frozen_sensor),
+        DeviceFault("frozen_sensor", (0.7, 0.95, 1.0), "share of the spread", STD, STD, frozen_sensor),
         DeviceFault("miscalibrated_sensor", (1.0, 3.0, 10.0), "standard deviations", MEAN, MEAN, miscalibrated_sensor),
         DeviceFault("noisy_sensor", (3.0, 6.0, 15.0), "times the spread", STD, STD, noisy_sensor),
         DeviceFault("saturated_sensor", (0.06, 0.2, 0.6), "share of readings", SATURATED, SATURATED, saturated_sensor),

@@ -8,5 +8,7 @@ Counts are arrays over the same bins, closed on the left. NaN or None means unkn
 * Change: change, distance, level_swap, domain (classifier two-sample test), decompose, rate_change, sequential, onset.
 * Variation between days and multiple tests: dispersion, multiple_testing.
 * Groups and slices: group, slices, slice_days, slice_moments, distinct.
-* Attributions, learning curves, annotators, forecasts, service levels: attribution, curve, agreement, forecast, service_level.
+* Attributions, learning curves, parameters of studies: attribution, curve, parameter_importance.
+* Annotators and labels: agreement, crowd_labels, confident_learning.
+* Forecasts, service levels: forecast, service_level.
 """

@@ -87,6 +87,18 @@ def majority_labels(votes: Votes, probabilities: Floats | None = None) -> Intege
     """Most frequent label of each item; ties go to the class that the model finds likelier, then to the rarer class, then to the first.
 
     An item without a label gets the model's class, or without a model the rarest.
+
+    Parameters
+    ----------
+    votes : Votes
+        Labels.
+    probabilities : Floats | None
+        Items × classes: the model's; None without a model.
+
+    Returns
+    -------
+    Integers
+        Class of each item.
     """
     counts = votes.counts
     tied = counts == counts.max(axis=1, keepdims=True)
@@ -112,6 +124,11 @@ def dawid_skene(votes: Votes, smoothing: float = 0.0, steps: int = MOST_STEPS, t
         Most steps.
     tolerance : float
         Gain of the log likelihood a label below which it stops.
+
+    Returns
+    -------
+    DawidSkene
+        Probability of each true class by item, confusion of each annotator, and prior.
 
     References
     ----------
@@ -171,6 +188,11 @@ def crowdlab(votes: Votes, probabilities: Floats) -> CrowdQuality:
         Labels; every item has at least one, and some have two.
     probabilities : Floats
         Items × classes: the model's, of items that it has not learned from.
+
+    Returns
+    -------
+    CrowdQuality
+        Consensus of each item with its quality, quality of each annotator, and the weights of annotators and model.
 
     Raises
     ------
@@ -238,6 +260,22 @@ def annotator_ranks(votes: Votes, found: CrowdQuality, seed: int = 0, confidence
 
     The scale of the quality is biased, ranks are less so. Rows: annotators; columns: rank, low, high; NaN below FEWEST_ITEMS items of two
     labels or more.
+
+    Parameters
+    ----------
+    votes : Votes
+        Labels.
+    found : CrowdQuality
+        `crowdlab` of these labels.
+    seed : int
+        Of the bootstrap.
+    confidence : float
+        Of the interval.
+
+    Returns
+    -------
+    Array
+        Annotators × 3: rank, low, high.
     """
     several = votes.by_item > 1
     enough = np.bincount(votes.annotator, several[votes.item], votes.annotators) >= FEWEST_ITEMS
@@ -264,6 +302,11 @@ def active_learning_scores(votes: Votes, found: CrowdQuality, unlabelled: Floats
     unlabelled : Floats
         The model's probabilities of items without a label.
 
+    Returns
+    -------
+    tuple[Floats, Floats]
+        Scores of the labelled items and of the unlabelled ones.
+
     References
     ----------
     * Goh and Mueller (2023), ActiveLab: Active learning with re-labeling by multiple annotators.
@@ -285,6 +328,11 @@ def gain_of_another_label(posterior: Floats, confusion: Floats) -> Floats:
         Items × classes: probability of each true class.
     confusion : Floats
         True class × label of that annotator.
+
+    Returns
+    -------
+    Floats
+        For each item, a difference of probabilities.
     """
     after = (posterior[:, :, None] * confusion[None]).max(axis=1).sum(axis=1)
     return np.asarray(np.maximum(after - posterior.max(axis=1), 0.0), np.float64)

@@ -348,6 +348,7 @@ def records(store, question, window):
     ]
     chosen = sorted(chosen, key=lambda each: (each[moment], each["content_hash"]))[-question.rows :]
     columns = {}
+    fields = {**fields, "extra": "object"} if "extra" in (question.columns or ()) else fields
     for name in question.columns or fields:
         kind = {"time": "datetime64[us]", "number": "float64", "integer": "Int64"}.get(fields[name], "object")
         columns[name] = pd.Series([as_field(each[name], fields[name]) for each in chosen], dtype="object").astype(kind)

@@ -98,9 +98,12 @@ def about_statistic(source: str, judged: list[tuple[StatisticComparison, float, 
         f"`{source}`; the most unusual is {value_words(metric, worst.value)} in `{worst.column}`{of_device(worst.device)}, usually "
         f"{value_words(metric, worst.usual)}."
     )
+    beyond = worst.exceeds(0)
+    because += " Batches differ that much by chance." if beyond else ""
     base = undecided_device(context, f"source:{source}", metric, len(usual), because)
     evidence = _evidence(worst, p) | {"devices": list(dict.fromkeys(each.device for each, _, _ in usual))}
-    yield replace(_with_value(base, worst.value, _limit(worst)), severity="ok", evidence=evidence, against=worst.against)
+    limit = None if beyond else _limit(worst)
+    yield replace(_with_value(base, worst.value, limit), severity="ok", evidence=evidence, against=worst.against)
 
 
 def unusual_device(own: Sequence[tuple[StatisticComparison, float, Severity]], context: Context) -> Finding:
@@ -134,7 +137,7 @@ def proposal(found: StatisticComparison) -> str:
     return "recalibrate" if found.metric == STD and found.value > 0 and found.value > found.usual else STEPS[found.metric]
 
 
-def _with_value(finding: Finding, value: float, limit: float) -> Finding:
+def _with_value(finding: Finding, value: float, limit: float | None) -> Finding:
     """The finding with a value, the value itself as its interval (a statistic of all rows), and a limit."""
     return replace(finding, value=value, low=value, high=value, limit=limit)
 
