@@ -109,7 +109,7 @@ def because_moved(attribute: Attribute, now: GroupMetrics, one: GapChange, young
     if one.standing and one.past is not None:
         said += f"; as in the past four weeks ({group_difference(metric, abs(one.past))} {'below' if one.past < 0 else 'above'})"
     elif one.limits[0] <= one.varies:
-        said += f"; daily range up to {group_difference(metric, one.varies)}"
+        said += f"; expected daily range up to {group_difference(metric, one.varies)}"
     return f"{said}; too few labels yet." if young else f"{said}."
 
 

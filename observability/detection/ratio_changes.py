@@ -207,7 +207,7 @@ def comparison(verdict: ChangeVerdict[PastRatioChange], whole: PastRatioChange) 
         return f"the same as {past}"
     side = "above" if whole.effect > 1 else "below"
     significance = "" if whole.effect < verdict.limit else ", not significantly"
-    varies = f" (daily range up to {whole.varies:.2g} times)" if whole.effect >= WATCH and whole.varies > WATCH else ""
+    varies = f" (expected daily range up to {whole.varies:.2g} times)" if whole.effect >= WATCH and whole.varies > WATCH else ""
     return f"{100 * abs(whole.effect - 1):.0f} % {side} {past}{significance}{varies}"
 
 

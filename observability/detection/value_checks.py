@@ -261,7 +261,9 @@ def value_sentence(
     unit = unit_sentence(scale_factor(column.before, column.edges, column.sums), now.value) if metric == "out_of_range_rate" else ""
     already = "" if past is None else f", and the {PAST_DAYS} days before had {quality_percent(past.value)} already"
     if past is not None and up_to is not None:
-        already = f", and the {PAST_DAYS} days before had {quality_percent(past.value)} (daily range up to {quality_percent(up_to)})"
+        already = (
+            f", and the {PAST_DAYS} days before had {quality_percent(past.value)} (expected daily range up to {quality_percent(up_to)})"
+        )
     return f"{column.text} is {how}; {had(column)} {quality_percent(before.value)}{already}.{unit and f' {unit}'}"
 
 

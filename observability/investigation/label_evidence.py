@@ -4,7 +4,8 @@ Classes: confident learning (Northcutt, Jiang and Chuang 2021; cleanlab's `filte
 is the mean probability of c over rows labelled c. A label is suspect where the most probable of the classes that reach their threshold is
 another class, the label is not the most probable class, and few neighbours have it. It is also suspect where a large majority of
 neighbours disagrees and the model's probability is below the class's threshold. For measured outcomes the evidence only says that the
-label is unlikely (`measured`). A label of unknown origin is suspect only where it is wrong with a probability above EVEN (label_noise.py). Regression: the label is far outside the spread of its neighbours' labels, while the score is not.
+label is unlikely (`measured`). A label of unknown origin is suspect only where it is wrong with a probability above EVEN
+(label_noise.py). Regression: the label is far outside the spread of its neighbours' labels, while the score is not.
 """
 
 from collections import Counter
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from observability.core.catalog import Model
 from observability.core.numerals import format_figure, percent
 from observability.investigation import comparison_rows, label_noise
 from observability.investigation.case_parts import CaseInProgress
@@ -21,11 +21,11 @@ from observability.investigation.label_support import DOUBTED, SUPPORTED, annota
 from observability.investigation.label_types import class_words, outcome_words, with_unit
 from observability.investigation.logged_prediction import Row
 from observability.investigation.neighbours import near
-from observability.investigation.sampled_rows import probability_columns
+from observability.investigation.sampled_rows import class_probabilities
 from observability.stats.arrays import Floats, Integers
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    pass
 
 FEWEST_LABELLED = 30
 TOLERANCE = 1e-6
@@ -47,14 +47,6 @@ def label_check(case: CaseInProgress) -> LabelCheck:
         raise NotGivenError("there is no label" if row.label is None else f"the label {row.label.value!r} is not a class of the model")
     cast = annotator_votes(case)
     return number_check(case, cast) if row.model.task == "regression" else class_check(case, cast)
-
-
-def class_probabilities(frame: "DataFrame", model: Model) -> Floats:
-    """(n, classes) of a frame of outcomes."""
-    if columns := probability_columns(model):
-        return frame[list(columns)].to_numpy(np.float64)
-    positive = frame["score"].to_numpy(np.float64)
-    return np.stack([1 - positive, positive], axis=1)
 
 
 def own_probabilities(row: Row) -> Floats | None:

@@ -13,6 +13,7 @@ from observability.core.numerals import percent
 from observability.core.time import naive_utc
 from observability.investigation import comparison_rows
 from observability.investigation.case_parts import CaseInProgress, computed_once
+from observability.investigation.sampled_rows import class_probabilities
 from observability.stats.arrays import Bools, Floats
 from observability.stats.interval import rate_interval
 
@@ -101,8 +102,6 @@ def contradicted_at(case: CaseInProgress, sure: float) -> float:
 
 def contradicted_rows(case: CaseInProgress) -> tuple[Bools, Floats, Bools]:
     """Per labelled row of the period: whether probabilities are known, the largest of them, and whether its class is not the label."""
-    from observability.investigation.label_evidence import class_probabilities
-
     frame: DataFrame = comparison_rows.labelled_rows_of(case)
     chances = class_probabilities(frame, case.row.model)
     known = np.isfinite(chances).all(axis=1)

@@ -16,8 +16,8 @@ import numpy as np
 
 from observability.core.catalog import Model
 from observability.core.time import naive_utc
-from observability.investigation.label_evidence import class_probabilities
 from observability.investigation.relabel_queue import Wanted
+from observability.investigation.sampled_rows import class_probabilities
 from observability.metrics.crowd_quality import Crowd, crowd_of, newest_answers, settled_items, suggested_probabilities
 from observability.metrics.labelling_work import QueueItem, annotator_skill, label_work_queue
 

@@ -23,11 +23,10 @@ from observability.investigation.label_evidence import (
     FEWEST_LABELLED,
     MEASURED,
     chance_text,
-    class_probabilities,
     suspected,
     thresholds,
 )
-from observability.investigation.sampled_rows import probability_columns
+from observability.investigation.sampled_rows import class_probabilities, probability_columns
 from observability.store.types import search_terms
 
 if TYPE_CHECKING:

@@ -102,6 +102,14 @@ def probability_columns(model: Model) -> tuple[str, ...]:
     return tuple(f"score.{place}" for place in range(len(model.classes))) if model.task == "multiclass" else ()
 
 
+def class_probabilities(frame: "DataFrame", model: Model) -> Floats:
+    """(n, classes) of a frame of outcomes."""
+    if columns := probability_columns(model):
+        return frame[list(columns)].to_numpy(np.float64)
+    positive = frame["score"].to_numpy(np.float64)
+    return np.stack([1 - positive, positive], axis=1)
+
+
 def stored_input(row: "Row", version: Version | None = None) -> "DataFrame":
     """The stored input of a prediction as a table of one row, with the features of a version (default: its own)."""
     return model_ready_values(version_features(row.model, version or row.version), [row.features])

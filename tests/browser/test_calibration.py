@@ -45,7 +45,7 @@ def test_the_curve_is_that_of_the_raw_rows(fleet: Dashboard, visit: Visit) -> No
     assert float(chance) / 100 == pytest.approx(np.quantile(drawn, 0.95), rel=0.12)
     listed = tables(page)["Findings about calibration"]
     assert len(listed) == 2 and {each["Status"]["text"] for each in listed} <= {"Critical", "Warning"}
-    assert all("daily range up to" in each["What"]["text"] for each in listed if "Scores deviate" in each["What"]["text"])
+    assert all("expected daily range up to" in each["What"]["text"] for each in listed if "Scores deviate" in each["What"]["text"])
 
 
 def test_a_window_of_the_reference_year_is_quiet_and_a_regression_has_its_slope(fleet: Dashboard, visit: Visit) -> None:

@@ -62,7 +62,7 @@ def test_what_is_beyond_the_reference_and_within_its_days_keeps_its_severity_and
     found = said(np.full(7, 0.5), past, np.full(60, 0.02), rng)
     assert (found.severity, found.news) == ("act", "ongoing") and found.evidence["standing"]
     assert found.value < found.evidence["varies_up_to"] < 1
-    assert "daily range up to" in found.because
+    assert "expected daily range up to" in found.because
 
 
 def test_days_that_differ_by_their_rows_only_leave_the_test_of_two_shares() -> None:

@@ -23,6 +23,7 @@ from observability.investigation.evidence_types import Condition, Flag, Input, N
 from observability.investigation.find_prediction import opened
 from observability.investigation.input_checks import out_of_range
 from observability.investigation.part_registry import PARTS
+from observability.investigation.sampled_rows import class_probabilities
 from observability.investigation.source_triage import by_path
 from observability.stats.edges import numeric_edges
 from observability.store.opener import open_store
@@ -141,7 +142,7 @@ def test_suspect_labels_are_cleanlabs(case_world: World, model: str) -> None:
 
     case = open_case(case_world.store, "loan-7" if model == "loan" else "k-7")
     frame = comparison_rows.labelled_rows_about(case)
-    chances, given = label_evidence.class_probabilities(frame, case.row.model), frame["label"].to_numpy()
+    chances, given = class_probabilities(frame, case.row.model), frame["label"].to_numpy()
     limits = label_evidence.thresholds(chances, given)
     assert limits == pytest.approx(get_confident_thresholds(given, chances), abs=2e-6)
     issues = find_label_issues(given, chances, filter_by="confident_learning", n_jobs=1)

@@ -279,7 +279,7 @@ def varies_up_to(past: DailyScoredRows, by_day: DailyScoredRows, now: Calibratio
 
 def own_days(varies: float, limit: float) -> str:
     """Return the natural variation, where it sets the limit."""
-    return f"; daily range up to {points(varies)}" if varies > limit else ""
+    return f"; expected daily range up to {points(varies)}" if varies > limit else ""
 
 
 def as_rows(groups: Reliability) -> list[list[float]]:

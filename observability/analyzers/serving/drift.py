@@ -238,7 +238,7 @@ def undecided_drift_reason(worst: Verdict) -> str:
 def own_variation(worst: Verdict) -> str:
     """Return the natural variation, where it sets the limit."""
     varies = worst.change.varies
-    return f", daily range up to {varies:.2g}" if worst.limit == varies else ""
+    return f", expected daily range up to {varies:.2g}" if worst.limit == varies else ""
 
 
 def largest_change(drift: ColumnDrift, change: DistributionChange) -> str:

@@ -228,7 +228,7 @@ def daily_range(change: MetricChange, allowed: float) -> str:
     if allowed > change.varies or not change.varies:
         return ""
     unit = "points" if LIMITS[change.metric][0] == "points" else "%"
-    return f"; daily range up to {100 * change.varies:{'.1f' if unit == 'points' else '.0f'}} {unit}"
+    return f"; expected daily range up to {100 * change.varies:{'.1f' if unit == 'points' else '.0f'}} {unit}"
 
 
 def past_words(change: MetricChange) -> str:
