@@ -35,4 +35,5 @@ def empty_records(question: Records) -> "DataFrame":
     import pandas as pd
 
     fields = {name: each.type for name, each in KINDS[question.kind].fields.items() if name != "received_at"}
+    fields |= {"extra": "object"} if "extra" in (question.columns or ()) else {}
     return pd.DataFrame({name: pd.Series(dtype=TYPES.get(fields[name], "object")) for name in question.columns or fields})

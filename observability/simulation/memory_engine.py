@@ -280,6 +280,8 @@ class MemoryEngine(Engine):
         frame = self.records.get(question.kind)
         if frame is None:
             return empty_records(question)
+        if "extra" in (question.columns or ()) and "extra" not in frame:
+            frame = frame.assign(extra=None)
         moment = "at" if "at" in frame else "from"
         keep = frame[moment] < _array_instant(window.end)
         if not question.ever:
