@@ -12,7 +12,7 @@ sides = selection.selection_boxes(here)
 if sides is None:
     empty_states.stop_with_empty_state(
         "This model has one version only.",
-        'Log the answers of a new version with `environment="shadow"`, under the ids of the requests, or let it serve a part of them.',
+        'Log the answers of a new version with environment="shadow", under the ids of the requests, or let it serve a part of them.',
     )
 with frame.loading_skeleton(300):
     told = selection.selection_verdict(here, sides)

@@ -53,6 +53,13 @@ VIEWS = {
     "store": "/store",
     "access": "/access",
     "add_model": "/add_model",
+    "annotate": "/annotate?project=sentiment",
+    "label_quality": "/label_quality?project=sentiment",
+    "compare_runs": "/compare_runs?run=sentiment-fold-1&run=sentiment-fold-2",
+    "distributed": "/distributed?run=flights-late-mlp-4-processes&window=Everything",
+    "studies": "/studies?window=Everything",
+    "selection": "/selection?model=flights-late",
+    "query": "/query?sql=SELECT%20count(*)%20AS%20n%20FROM%20batches",
 }
 TABLES = ("health", "case", "findings")
 """Pages with tables that scroll sideways on a phone."""
@@ -97,7 +104,7 @@ def test_a_page_that_is_opened_on_a_phone_shows_its_title(name: str, fleet: Dash
 
 def test_every_excuse_is_still_needed(fleet: Dashboard, visit: Visit) -> None:
     excuses = set()
-    for page in (visit(fleet.url), visit(fleet.url + VIEWS["runs"], scheme="dark")):
+    for page in (visit(fleet.url), visit(fleet.url + VIEWS["compare_runs"], scheme="dark")):
         found = Axe().run(page).response["violations"]
         excuses |= {each["id"] for each in found if any(excused(page, each["id"], node["target"]) for node in each["nodes"])}
     assert excuses == {rule for rule, _ in STREAMLIT}

@@ -22,8 +22,8 @@ from tests.support.running import Dashboard
 pytestmark = pytest.mark.browser
 MODEL, CASE = "flights-late", "20131104-LGA-EV5333"
 FIXED = json.loads((Path(__file__).parents[1] / "investigation" / "triage_key.json").read_text(encoding="utf-8"))
-SOURCES = {"input": "Missing or wrong input", "label": "Suspect label", "weak_slice": "Weak slice"}
-WALKED = [CASE, "tweet-0421", "20130425-LGA-US2191"]
+SOURCES = {"input": "Missing or wrong input", "label": "Suspect label"}
+WALKED = [CASE, "tweet-0421"]
 
 
 def parameters(page: Page) -> dict[str, str]:

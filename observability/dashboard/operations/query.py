@@ -29,7 +29,7 @@ def query_form() -> None:
     with st.form("query", border=False):
         text = st.text_area("Query", key=TEXT, height=220, max_chars=20_000, help=VIEWS)
         st.caption(LIMITS)
-        asked = st.form_submit_button("Run", icon=":material/play_arrow:", type="primary")
+        asked = st.form_submit_button("Run", icon=":material/play_arrow:")
     if asked:
         st.session_state[LINKED] = st.query_params[PARAMETER] = text
         st.session_state[ANSWER] = text, _answer_or_error(text)

@@ -1,0 +1,56 @@
+"""Pages about labels, runs and queries show figures that raw records give by another road."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from tests.browser.conftest import Visit
+from tests.browser.pages import complete, figure, settle, tables, words
+from tests.support.raw_rows import SAMPLE
+from tests.support.running import Dashboard
+
+pytestmark = pytest.mark.browser
+
+
+def test_label_quality_counts_the_items_that_two_people_labelled(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/label_quality?project=sentiment")
+    complete(page)
+    given = pd.read_parquet(SAMPLE / "crew.annotations.parquet")
+    end = given["at"].max().ceil("D")
+    week = given[(given["at"] >= end - pd.Timedelta(days=7)) & (given["at"] < end)]
+    people = week.groupby("item")["annotator"].nunique()
+    (items,) = figure(r"on ([\d,]+) items with two labels or more", words(page))
+    assert int(items.replace(",", "")) == int((people >= 2).sum()) > 500
+
+
+def test_annotate_starts_with_the_item_whose_classes_are_nearest(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/annotate?project=employment")
+    complete(page)
+    first = tables(page)["Items that wait for a label"][0]
+    served = pd.read_parquet(SAMPLE / "employment.predictions.parquet").set_index("id")["score"]
+    score = float(served[first["Item"]["text"]])
+    assert float(first["Score"]["text"]) == pytest.approx(abs(2 * score - 1), abs=1e-6)
+
+
+def test_compare_runs_names_the_best_step_of_each_run(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/compare_runs?run=sentiment-fold-1&run=sentiment-fold-2")
+    complete(page)
+    steps = [json.loads(line) for line in (SAMPLE / "training.jsonl").read_text(encoding="utf-8").splitlines()]
+    shown = {row["Run"]["text"]: row for rows in tables(page).values() for row in rows if "Run" in row}
+    for name in ("sentiment-fold-1", "sentiment-fold-2"):
+        own = [each["metrics"] for each in steps if each["kind"] == "step" and each["run"] == name]
+        best = max(each["validation_accuracy"] for each in own if "validation_accuracy" in each)
+        assert any(cell["text"].startswith(f"{best:.4f}") for cell in shown[name].values())
+
+
+def test_a_query_gives_the_count_of_the_file_and_selection_says_what_it_needs(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/query?sql=SELECT%20count(*)%20AS%20n%20FROM%20batches")
+    page.get_by_role("button", name="Run").click()
+    settle(page)
+    page.get_by_text(f"{len(pd.read_parquet(SAMPLE / 'weather.batches.parquet')):,}").or_(page.get_by_text("1092")).first.wait_for(
+        state="attached"
+    )
+    page = visit(f"{fleet.url}/selection?model=flights-late")
+    settle(page)
+    assert "This model has one version only" in words(page)
