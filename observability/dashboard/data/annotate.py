@@ -133,7 +133,9 @@ def board_summary(board: LabellingBoard) -> None:
         f"{formatting.plural(settled, 'item')} settled."
     )
     target = (
-        "its label is written as the label of the prediction" if board.model else "no model is named by this project, so no label of a prediction follows"
+        "its label is written as the label of the prediction"
+        if board.model
+        else "no model is named by this project, so no label of a prediction follows"
     )
     st.caption(f"An item is {SETTLING_RULE}; then {target}. Nobody sees the labels of others before their own.")
 
