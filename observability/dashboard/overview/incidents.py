@@ -32,7 +32,7 @@ INBOX = (
     column("state", "State", width="8rem", phone=False),
     column("act", "", width="4rem"),
 )
-HEADLINE_WORDS = 7
+HEADLINE_WORDS = 9
 DANGLING = frozenset(("a", "and", "as", "by", "from", "in", "is", "of", "on", "over", "the", "to", "with"))
 """Words that a shortened headline does not end with."""
 SOURCE_ICONS = {"input": ":material/input:", "label": ":material/label:", "model": ":material/network_node:", "system": ":material/dns:"}
