@@ -50,7 +50,7 @@ def of_search_trial(claim: RunClaim, runs: int) -> RunClaim:
     if claim.metric not in SEARCHED or not needs_action(claim.severity):
         return claim
     said = f"{claim.because} It is one of {runs:,} runs of a search, which tries bad settings on purpose."
-    return replace(claim, because=said, severity="ok", source=None)
+    return replace(claim, because=said, severity="ok", source=None, limit=None)
 
 
 def not_finite(run: TrainingRun) -> RunClaim | None:

@@ -360,7 +360,8 @@ def newly_slow(run: TrainingRun, times: Ranks) -> RunClaim | None:
         run,
         times,
         f"Rank {rank} of run `{run.name}`{placed_rank(run, rank)} was the slowest in {phase} in each of the last {steps:,} steps, which "
-        f"at the median rank's speed would have taken {100 * share:.0f} % less rank time: too few to tell, about {max(LEAST_STEPS - steps, 1)} more are needed.",
+        f"at the median rank's speed would have taken {100 * share:.0f} % less rank time: too few to tell, about "
+        f"{max(LEAST_STEPS - steps, 1)} more are needed.",
         {"rank": rank, "phase": phase, "steps_slow": steps, "lost_share": share},
     )
 

@@ -354,7 +354,7 @@ def anchoring(project: Project, seen: tuple[LabellingComparison, float] | None, 
             f"People of {project.name} follow wrong suggestions because they see them: {rates}, {much}. About "
             f"{percent(harm, 2)} of the labels are wrong as a result (estimated). Hide suggestions until a person has answered."
         )
-    evidence = gap(look, p) | {"here": ends(look.here), "there": ends(look.there), "harm": harm}
+    evidence = gap(look, p) | {"baseline": 0.0, "here": ends(look.here), "there": ends(look.there), "harm": harm}
     return with_rate(
         base, told, severity, because, limit=ACT if severity == "act" else WATCH, evidence=evidence, **label_source(severity, look)
     )
