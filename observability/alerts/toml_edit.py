@@ -14,10 +14,11 @@ def edited_toml(old: str, tables: Mapping[str, Any]) -> str:
 
     document = tomlkit.parse(old)
     for name, wanted in tables.items():
+        held = document.get(name)
         if not wanted:
             document.pop(name, None)
-        elif isinstance(document.get(name), Mapping):
-            _set_values(document[name], wanted)  # type: ignore[arg-type]  # a table of the document
+        elif isinstance(held, MutableMapping):
+            _set_values(held, wanted)
         else:
             document[name] = wanted
     return tomlkit.dumps(document)

@@ -146,7 +146,7 @@ class BatchReplay:
 
     @property
     def sentence(self) -> str:
-        """Whether the spike comes with its batch."""
+        """The data batch of the spike, and whether other steps that read this batch had a spike too."""
         head = f" It read the data batch `{self.batch}`"
         if not self.steps:
             return f"{head}, which no other step read."

@@ -196,7 +196,7 @@ def study_figures(study: StudyResults, uses: dict[str, RunUse]) -> list[dict[str
 
 
 def importance_section(study: StudyResults) -> None:
-    """Which parameters mattered, with those that chance explains told apart."""
+    """Draw the importance of each parameter. Parameters whose importance chance explains are marked."""
     st.header("Which parameters mattered", anchor=False)
     found = parameter_importances(study)
     if not found:
