@@ -47,6 +47,7 @@ def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
     from observability.core.weeks import Week
     from observability.export import review as export_review
+    from observability.export import review_deck
     from observability.review import freeze
     from observability.review.agenda import MOST
 
@@ -61,14 +62,16 @@ def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     if args.out:
         target = Path(args.out)
         writers = {
+            ".slides.html": lambda: review_deck.review_deck(store, str(week)).encode(),
             ".html": lambda: export_review.review_html(store, str(week), now).encode(),
             ".pdf": lambda: export_review.pdf(store, str(week), now),
             ".csv": lambda: export_review.minutes(store, str(week)).encode(),
             ".md": lambda: export_review.review_markdown(store, str(week)).encode(),
         }
-        if target.suffix not in writers:
+        ending = next((ending for ending in writers if target.name.endswith(ending)), None)
+        if ending is None:
             raise UsageError("unsupported file type", where="--out", got=target.suffix or "no suffix", expected=", ".join(writers))
-        write_output(target, writers[target.suffix]())
+        write_output(target, writers[ending]())
         lines.append(f"Written to {target.name}.")
     return json_or_lines(export_review.review_json(store, body) if args.json else body, lines, args.json)
 

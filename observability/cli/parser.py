@@ -225,7 +225,10 @@ def parser() -> Parser:
     review = add("review", "Freeze a week for the weekly review, and write it to a file.", "review --week 2013-W27 --out review.html")
     review.add_argument("--week", metavar="2013-W27", help="an ISO week, Monday to Sunday in UTC; default: the last completed week")
     review.add_argument(
-        "--out", type=path, metavar="FILE", help=".html (printable), .pdf (needs weasyprint), .csv (minutes) or .md (summary for a chat)"
+        "--out",
+        type=path,
+        metavar="FILE",
+        help=".html (printable), .slides.html (one item a slide), .pdf (needs weasyprint), .csv (minutes) or .md (summary for a chat)",
     )
     review.add_argument("--author", metavar="NAME", help="name of the person who freezes it; default: the user name")
 

@@ -35,7 +35,9 @@ def line_drawing(
     if len(known) < 2:
         return Markup("")
     drawn = [*(number for _, *numbers in points for number in numbers), limit, *dashed]
-    bottom, top = axis_span([number for number in drawn if number is not None])
+    bottom, top = axis_span(numbers := [number for number in drawn if number is not None])
+    if share:  # no tick outside what a share can be
+        bottom, top = max(bottom, min(0.0, *numbers)), min(top, max(1.0, *numbers))
     left, right, floor, ceiling = 52.0, WIDTH - 8.0, HEIGHT - 22.0, 20.0 if words else 8.0
 
     def x(place: float) -> float:

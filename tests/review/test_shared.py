@@ -1,9 +1,13 @@
 """One feed that two models read falls silent: one item, and each of the two shows it, on the page, in the files, in what is told and next week."""
 
+import base64
 import csv
+import hashlib
 import io
 import json
+from dataclasses import replace
 from datetime import timedelta
+from html import escape
 
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ from observability.core.settings import ModelSettings
 from observability.core.weeks import Week
 from observability.dashboard import load
 from observability.export import review as export_review
+from observability.export import review_deck
 from observability.review import freeze
 from observability.review.agenda import Item
 from observability.review.agenda_items import weeks_waited
@@ -119,6 +124,31 @@ def test_page_files_and_messages_name_it_at_each_of_the_two(store, item, monkeyp
     rows = list(csv.DictReader(io.StringIO(export_review.minutes(store, str(WEEK)))))
     assert [each["model"] for each in rows if each["outcome"] == "Acted on"] == ["delay, late"]
     assert f"{place}. delay, late: " in export_review.review_markdown(store, str(WEEK))
+
+
+def test_the_slides_hold_each_item_once_with_who_decides_and_what_was_agreed(store, item):
+    deck = review_deck.review_deck(store, str(WEEK))
+    assert invalid(deck) == ["<script> is not for a report"], "one script, which moves the slides"
+    script = deck.partition("<script>")[2].partition("</script>")[0]
+    assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in deck, "the policy names this script and no other"
+    items = export_review.items_of(freeze.found(store, str(WEEK)))
+    slides = deck.split('<section class="slide"')[1:]
+    assert [f'aria-label="Item {place}"' in slide for place, slide in enumerate(slides[1 : len(items) + 1], 1)] == [True] * len(items)
+    for one, slide in zip(items, slides[1:]):
+        assert all(name in slide for name in one.models)
+        assert export_review.sentence_html(review_deck.slide_headline(one)) in slide
+        assert all(escape(reason, quote=False) in slide for reason in one.reasons)
+    place = [one.item for one in items].index(item.item) + 1
+    assert "no owner is set" in slides[place] or "Acted on" in slides[place]
+    body = freeze.found(store, str(WEEK))
+    owned = {**body, "models": [{**part, "owner": f"desk of {part['model']}"} for part in body["models"]]}
+    assert review_deck.decider(owned, item) == "desk of delay, desk of late"
+
+
+def test_a_headline_of_a_slide_is_the_first_clause_of_its_sentence():
+    one = Item("x", "incident", "`a` moved to 3; `b` too; new.", "act", "new", 0.5, "late")
+    assert review_deck.slide_headline(one) == "`a` moved to 3."
+    assert review_deck.slide_headline(replace(one, title="It moved.")) == "It moved."
 
 
 def test_owners_of_both_are_told_and_it_waits_on_where_only_one_still_shows_it(store, item):

@@ -21,6 +21,7 @@ from observability.dashboard.review import load_review
 from observability.dashboard.scope import Scope, scope_from_state
 from observability.dashboard.widgets import answer_or_error, progress_bar
 from observability.export import review as export_review
+from observability.export import review_deck
 from observability.review import freeze, meeting
 from observability.review.agenda import Arranged, arranged
 from observability.review.freeze import FrozenWeek
@@ -223,16 +224,17 @@ def step_navigation(room: ReviewPage) -> None:
 
 
 def review_downloads(room: ReviewPage) -> None:
-    """The week as printable HTML, PDF, minutes as CSV, summary as Markdown, and frozen figures as JSON."""
+    """The week as printable HTML, slides, PDF, minutes as CSV, summary as Markdown, and frozen figures as JSON."""
     now, name, store = datetime.now(UTC), room.review, load.store()
     files: list[tuple[str, str, str, Callable[[], str | bytes]]] = [
         ("html", "HTML", "text/html", lambda: export_review.review_html(store, name, now)),
+        ("slides.html", "Slides", "text/html", lambda: review_deck.review_deck(store, name)),
         ("csv", "Minutes (CSV)", "text/csv", lambda: export_review.minutes(store, name)),
         ("md", "Summary (Markdown)", "text/markdown", lambda: export_review.review_markdown(store, name)),
         ("json", "JSON", "application/json", lambda: freeze.canonical(export_review.review_json(store, room.body)).decode()),
     ]
     if find_spec("weasyprint"):
-        files.insert(3, ("pdf", "PDF", "application/pdf", lambda: export_review.pdf(store, name, now)))
+        files.insert(4, ("pdf", "PDF", "application/pdf", lambda: export_review.pdf(store, name, now)))
     with st.container(horizontal=True, gap="small"):
         for ending, label, kind, content in files:
             frame.download_button(f"review-{name}.{ending}", content, label, key=f"review-{ending}", kind=kind)

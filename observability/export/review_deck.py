@@ -1,0 +1,75 @@
+"""Slides of a frozen week: one self-contained HTML file with one agenda item a slide, large type, notes, timer and keys.
+
+It requests nothing. Without scripts, and on paper, all slides stand below each other.
+"""
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING
+
+from observability.core.finding import iso
+from observability.export import review as export_review
+from observability.review import agenda_figures, meeting
+from observability.review import sentences as review_words
+from observability.review.agenda import Item, arranged
+from observability.review.freeze import found, outcomes, said_about
+from observability.review.snapshot import Body
+
+if TYPE_CHECKING:
+    from observability.store.engine import Store
+
+
+def review_deck(store: "Store", review: str) -> str:
+    """The slides of a frozen week as HTML, with what the meeting agreed so far. Raises NotFoundError where the week is not frozen."""
+    body, words = found(store, review), said_about(store, review)
+    agenda, agreed = arranged(export_review.items_of(body), words), meeting.agreed_actions(store, review)
+    figures = {item.item: figure for item in agenda.items if (figure := agenda_figures.item_figure(body, item))}
+    now = {action["action"]: action for action in meeting.all_actions(store)}
+    script = export_review.environment().get_template("deck.js").render()
+    return (
+        export_review.environment()
+        .get_template("deck.html")
+        .render(
+            body=body,
+            agenda={"items_": agenda.items, "folded": agenda.folded},
+            figures=figures,
+            headline=slide_headline,
+            drawings={name: export_review.item_drawing(figure) for name, figure in figures.items()},
+            deciders={item.item: decider(body, item) for item in agenda.items},
+            stakes={item.item: stake_lines(body, item) for item in agenda.items},
+            outcomes=outcomes(words),
+            notes=[{**entry, "at": iso(entry["at"])} for entry in words if entry["does"] == "note" and entry.get("text")],
+            agreed=agreed,
+            action_of={action["action"]: action for action in agreed},
+            decisions=export_review.decisions_of_review(store, review),
+            current=lambda promise: meeting.who_and_when(now.get(promise["action"]) or promise),
+            who_and_when=meeting.who_and_when,
+            effect=meeting.effect_answer,
+            erased_when=review_words.erased_when,
+            ends=export_review.ENDS,
+            script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
+        )
+    )
+
+
+def slide_headline(item: Item) -> str:
+    """The first clause of an item's sentence; the notes have the whole."""
+    first, more, _ = item.title.partition("; ")
+    return f"{first}." if more else first
+
+
+def decider(body: Body, item: Item) -> str | None:
+    """Who decides an item: the owners of its models as they were frozen; None where none is set."""
+    owners = {part["owner"]: None for part in body["models"] if part["model"] in item.models and part.get("owner")}
+    return ", ".join(owners) or None
+
+
+def stake_lines(body: Body, item: Item) -> list[str]:
+    """Who is affected by the incidents of an item and what it costs, one sentence group a line."""
+    found_lines = (
+        review_words.stake_sentences(part, incident)
+        for part in body["models"]
+        if part["model"] in item.models
+        for incident in item.incidents
+    )
+    return [line for stake in found_lines if stake for line in stake if line]
