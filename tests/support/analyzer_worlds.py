@@ -69,6 +69,9 @@ def bins_of(values: pd.Series, edges: Edges | None) -> np.ndarray:
             return NAN
         return int(np.searchsorted(cuts, float(value), side="right"))
 
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "fiu" and not (edges is not None and edges.levels):
+        found = values.to_numpy(float)
+        return np.where(np.isnan(found), NAN, np.searchsorted(cuts, found, side="right"))
     return np.array([one(each) for each in values], int)
 
 
@@ -133,9 +136,27 @@ def frames_for(
     nothing = current.iloc[:0]
     of = {"current": current, "reference": nothing if reference is None else reference, "past": nothing if past is None else past}
     return {
-        name: taken(ask.aggregate, of[ask.span]) if isinstance(ask.aggregate, Sample) else answer(ask.aggregate, of[ask.span], context)
+        name: taken(ask.aggregate, of[ask.span]) if isinstance(ask.aggregate, Sample) else counted(ask, of[ask.span], context)
         for name, ask in asks.items()
     }
+
+
+COUNTED: dict[str, tuple[pd.DataFrame, dict[tuple, pd.DataFrame]]] = {}
+"""By span: the rows that were asked last, as they were, and their answers by question, task and edges."""
+
+
+def counted(ask: Ask, rows: pd.DataFrame, context: Context) -> pd.DataFrame:
+    """The answer to an aggregate; equal rows of one span are counted once, as a simulation gives many weeks the same reference."""
+    if ask.span == "current":
+        return answer(ask.aggregate, rows, context)
+    known, answers = COUNTED.get(ask.span, (None, {}))
+    if known is None or not rows.equals(known):
+        answers = {}
+        COUNTED[ask.span] = (rows.copy(), answers)
+    key = (ask.aggregate, context.model.task, tuple(context.version.edges.items()))
+    if key not in answers:
+        answers[key] = answer(ask.aggregate, rows, context)
+    return answers[key].copy()
 
 
 def taken(sample: Sample, rows: pd.DataFrame) -> pd.DataFrame:
