@@ -10,6 +10,7 @@ from tests.support.commanding import Command, Done
 from tests.support.sample_home import copied, sample_home
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `python -m observability` has it
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of OpenMP wait in a loop: two workers on two cores would burn most of their time so
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
