@@ -279,6 +279,8 @@ METHODS: dict[str, StoreMethod] = {
     "remove_model": StoreMethod("remove", "name"),
     "remove_sample": StoreMethod("remove"),
     "forget": StoreMethod("forget"),
+    "waiting": StoreMethod("forget"),
+    "erased": StoreMethod("forget"),
     "apply_retention": StoreMethod("remove"),
     "backup": StoreMethod("backup"),
     "verify": StoreMethod("backup"),

@@ -20,7 +20,15 @@ from observability.core.time import instant_from_text
 from observability.server import intake, process_lock
 from observability.server.access import ACTING, refused_lines
 from observability.server.inference_payloads import PayloadError, answer_fields, answer_rows, feature_rows, json_body
-from observability.server.waiting_halves import OTHER, Half, Part, content_digest, set_halves_aside, settle_overdue_halves
+from observability.server.waiting_halves import (
+    OTHER,
+    Half,
+    Part,
+    content_digest,
+    is_about_erased,
+    set_halves_aside,
+    settle_overdue_halves,
+)
 
 STRUCTURED, BATCHED = "application/cloudevents+json", "application/cloudevents-batch+json"
 EVENTS = 10_000
@@ -132,11 +140,14 @@ def _join(
     taken: EventsTaken,
 ) -> None:
     """Join events; note in `taken` what became of each."""
-    catalog, now = owner.store.catalog(), time.time()
+    catalog, now, erased = owner.store.catalog(), time.time(), owner.store.erased()
     halves: list[tuple[int, Half]] = []
     for event in events:
         try:
-            halves.append((event.number, _half_of(event, mapping, token, catalog, now)))
+            half = _half_of(event, mapping, token, catalog, now)
+            if erased is not None and is_about_erased(half, erased):
+                raise PayloadError("the event is about a subject that was erased")
+            halves.append((event.number, half))
         except PayloadError as error:
             taken.rejected.append((event.number, "no_record", str(error)))
         except (ArithmeticError, RecursionError):

@@ -184,6 +184,7 @@ class Owner:
         self.quotas = TokenQuotas()
         self.waiting = WaitingHalves(self.home)
         """Requests and responses of model servers that wait for each other."""
+        self.store.waiting = self.waiting
 
     def start_loader(self) -> None:
         """Load new records every second, until `close`. A thread that ends is started again and counted."""
@@ -346,9 +347,11 @@ def opened_store(home: Path, wait: float = 0.0) -> Iterator["Store"]:
     lock = take_lock(home, wait)
     try:
         store = open_store(home)
+        store.waiting = waiting = WaitingHalves(home)
         try:
             yield store
         finally:
+            waiting.close()
             store.close()
     finally:
         lock.release()

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from typing import Any, Literal
 from observability.core import telemetry
 from observability.core.errors import StoreBrokenError
 from observability.server.group_commit import GroupCommit
+from observability.store.types.erasing import ErasedNames
 
 Part = Literal["request", "response"]
 OTHER: dict[Part, Part] = {"request": "response", "response": "request"}
@@ -53,6 +54,13 @@ class Half:
 def content_digest(content: object) -> bytes:
     """The digest of what a half says, whatever the order of its keys."""
     return sha256(json.dumps(content, sort_keys=True, default=str).encode("utf-8", "surrogatepass")).digest()
+
+
+def is_about_erased(half: Half, erased: ErasedNames) -> bool:
+    """Whether a half is about an erased subject: by the subject or the id of its lines, or by what its key names."""
+    key = json.loads(half.key)
+    lines = "\n".join(json.dumps(line, ensure_ascii=False) for line in half.lines)
+    return bool(erased.cleaned_json(key) != key or erased.erased_lines(lines.encode("utf-8", "surrogatepass")))
 
 
 class WaitingHalves:
@@ -110,6 +118,41 @@ class WaitingHalves:
         if halves:
             with self._opened() as connection:
                 connection.executemany("DELETE FROM halves WHERE key = ? AND part = ?", [(half.key, half.part) for half in halves])
+
+    def ids_about(self, erased: ErasedNames) -> dict[str, list[str]]:
+        """By model, the ids of waiting halves that are about erased subjects or name one."""
+        found: dict[str, list[str]] = {}
+        for half in self._everything():
+            if is_about_erased(half, erased):
+                for line in half.lines:
+                    found.setdefault(str(line["model"]), []).append(str(line["id"]))
+        return found
+
+    def erase(self, erased: ErasedNames) -> int:
+        """Remove halves about erased subjects, joined ones included, and mark mentions in the others; the number that changed.
+
+        No byte of what is removed stays in the file.
+        """
+        with self.mutex:
+            halves = self._everything()
+            gone = [half for half in halves if is_about_erased(half, erased)]
+            cleaned = [
+                replace(half, lines=tuple(lines))
+                for half in halves
+                if half not in gone and (lines := erased.cleaned_json(list(half.lines))) != list(half.lines)
+            ]
+            self.drop(gone)
+            self.keep(cleaned)
+            if self._connection is not None:
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return len(gone) + len(cleaned)
+
+    def _everything(self) -> list[Half]:
+        """Every half, joined ones included."""
+        if not self._file.exists():
+            return []
+        with self._opened() as connection:
+            return list(map(_half, connection.execute("SELECT key, part, digest, lines, arrived FROM halves").fetchall()))
 
     def count(self) -> dict[str, int]:
         """Number of halves that wait, by part."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from observability.core.catalog import Catalog, Model, Version
     from observability.core.settings import DatedSettings, ModelSettings
     from observability.store.types.decision_items import DecisionItem
+    from observability.store.types.erasing import ErasedNames, WaitingRecords
     from observability.store.types.error_estimates import DayToEstimate, EstimationState
     from observability.store.types.explanations import AttributionBatch, ExplanationPart, ExplanationState, RowsToExplain
     from observability.store.types.loading import CheckedLines, LoadDefaults, LoadReport, NewModelLimit
@@ -105,6 +106,8 @@ class Store(Engine, Protocol):
     """How many of those commits were made inside `in_background`."""
     rewrites: int
     """How often the store's file was rewritten, so that nothing of what was removed is left in it."""
+    waiting: "WaitingRecords | None"
+    """Records that wait outside of the store; whoever opens the home sets it, so that `forget` reaches them."""
     loading: "threading.Lock"
     """Held while landing is being loaded."""
 
@@ -329,6 +332,10 @@ class Store(Engine, Protocol):
 
         dry_run: only count it. rewrite: rewrite the store; None: where anything was removed. Raises UsageError for invalid settings.
         """
+        ...
+
+    def erased(self) -> "ErasedNames | None":
+        """What tells records of erased subjects; None where nothing was erased. Raises StoreBrokenError where its key is missing."""
         ...
 
     def forget(self, subject: str, *, by: str | None = None, progress: Callable[[str], object] | None = None) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def forget_subject(store: Database, subject: str, *, by: str | None = None, prog
 def forget_value(store: Database, subject: str, *, by: str | None = None, progress: Progress | None = None) -> dict[str, Any]:
     """Erase one value of `subject` everywhere, and refuse later records with it.
 
-    Returns {hash, predictions: {model: n}, rows: {table: n}, texts, reviews, landing, set_aside: [file],
+    Returns {hash, predictions: {model: n}, rows: {table: n}, texts, reviews, landing, waiting, set_aside: [file],
     backups: {rewritten: [name], removed: [name], unreachable: [folder]}, left: [sentence], bytes_before, bytes_after}. Raises UsageError
     for an empty subject, StoreBrokenError where the disk refuses; the command can then be given again.
     """
@@ -63,6 +63,7 @@ def forget_value(store: Database, subject: str, *, by: str | None = None, progre
                 rows = erase_rows(writer, matcher, subject, threads=store.threads)
             say("erasing landing")
             lines = _clean_landing(store.landing, matcher, subject)
+            waiting = store.waiting.erase(matcher) if store.waiting else 0
             aside = _remove_set_aside(store.home)
             before = store.path.stat().st_size
             store.rewrite(lambda done, total: say(f"rewriting the store: {done:,} of {total:,} rows"))
@@ -80,6 +81,7 @@ def forget_value(store: Database, subject: str, *, by: str | None = None, progre
         "texts": rows.texts,
         "reviews": rows.reviews,
         "landing": lines,
+        "waiting": waiting,
         "set_aside": aside,
         "backups": backups,
         "left": left,
@@ -109,30 +111,39 @@ def _begun(store: Database, key: bytes, subject: str, by: str) -> Erasure:
     matcher = ErasedMatcher(key, [erasure])
     with store.cursor() as cursor:
         ids = {model.name: prediction_ids(cursor, model, matcher, subject) for model in store.catalog().models}
-    ids = _with_waiting_ids(store.landing, matcher, ids)
+    ids = _with_waiting_ids(store.landing, matcher, subject, ids)
+    for name, found in (store.waiting.ids_about(matcher) if store.waiting else {}).items():
+        ids.setdefault(name, []).extend(found)
     erasure = new_erasure(key, subject, by, {model: names for model, names in ids.items() if names}, earlier)
     write_erasures(store.home, [erasure])
     return erasure
 
 
-def _with_waiting_ids(folder: Path, matcher: ErasedMatcher, ids: dict[str, list[str]]) -> dict[str, list[str]]:
-    """The ids with those of predictions about the subject that are being written, wait in landing or were set aside."""
+def _with_waiting_ids(folder: Path, matcher: ErasedMatcher, subject: str, ids: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The ids with those of predictions about the subject, or whose id contains it, that are being written, wait in landing or were set aside."""
     for name in ("open", "ready", "failed"):  # a segment that is published meanwhile is found in `ready`
         for segment in landing.segment_files(folder / name):
             with suppress(FileNotFoundError):
                 for _, raw in landing.segment_blocks(segment.path):
-                    for record in _predictions_about(raw, matcher):
+                    for record in _predictions_about(raw, matcher, subject):
                         ids.setdefault(str(record.get("model")), []).append(str(record.get("id")))
     return ids
 
 
-def _predictions_about(raw: bytes, matcher: ErasedMatcher) -> Iterator[dict[str, Any]]:
-    """The predictions about the subject among the lines of a buffer."""
-    lines = raw.split(b"\n")
-    for place in matcher.erased_lines(raw):
+def _predictions_about(raw: bytes, matcher: ErasedMatcher, subject: str) -> Iterator[dict[str, Any]]:
+    """The predictions about the subject, or whose id contains it, among the lines of a buffer."""
+    lines, about = raw.split(b"\n"), set(matcher.erased_lines(raw))
+    needles = [form.encode() for form in written_forms(subject)]
+    named = (
+        {place for place, line in enumerate(lines) if any(needle in line for needle in needles)}
+        if any(map(raw.__contains__, needles))
+        else set()
+    )
+    for place in sorted(about | named):
         with suppress(ValueError, AttributeError):
             record = json.loads(lines[place])
-            if record.get("kind") == "prediction":
+            name = str(record.get("id"))
+            if record.get("kind") == "prediction" and (place in about or matcher.cleaned_text(name) != name):
                 yield record
 
 

@@ -371,3 +371,38 @@ def test_the_version_of_events_without_one_is_the_only_registered_one():
     assert cloud_events._version_of(Model(1, "income", "binary", versions=versions), "default") == "3"
     assert cloud_events._version_of(None, "canary") == "canary"
     assert cloud_events._version_of(None, None) == "unknown"
+
+
+def test_a_forgotten_subject_is_in_no_byte_of_what_waits(sink):
+    subject = "jane-77.Q@mail"
+    named = {"inputs": [{"name": "asked_by", "shape": [1], "datatype": "BYTES", "parameters": {"content_type": "str"}, "data": [subject]}]}
+    about = {"inputs": [{**named["inputs"][0], "name": "subject"}]}
+    sink.event("request", V1_REQUEST, f"{subject}-1")
+    sink.event("request", about, "by-subject")
+    sink.event("request", named, "mentions")
+    sink.event("request", V1_REQUEST, "other")
+    for part, body in (("request", V1_REQUEST), ("response", V1_RESPONSE)):
+        sink.event(part, body, f"{subject}-2")
+    body = sink.store.forget(subject)
+    assert body["waiting"] == 5 and not any("waiting" in left for left in body["left"])
+    assert not [path for path in (sink.home / "waiting").iterdir() if subject.encode() in path.read_bytes()]
+    assert sink.owner.waiting.count() == {"request": 2, "response": 0}
+    late = [
+        sink.event("response", V1_RESPONSE, f"{subject}-1"),
+        sink.event("request", about, "again"),
+        sink.event("response", V1_RESPONSE, "by-subject"),
+    ]
+    assert [reply.status for reply in late] == [422] * 3
+    assert all("erased" in reply.json()["rejected"][0]["reason"] for reply in late)
+    assert sink.event("response", V1_RESPONSE, "mentions").json() == answer(accepted=1)
+    assert sink.rows('id, "feature.asked_by"') == [("mentions", "[erased]")]
+
+
+def test_a_forgotten_subject_leaves_what_waits_without_a_dashboard(sink):
+    subject = "jane-77.Q@mail"
+    sink.event("request", V1_REQUEST, f"{subject}-1")
+    sink.owner.waiting.close()
+    sink.store.close()
+    with process_lock.opened_store(sink.home) as store:
+        assert store.forget(subject)["waiting"] == 1
+    assert not [path for path in (sink.home / "waiting").iterdir() if subject.encode() in path.read_bytes()]

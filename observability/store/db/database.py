@@ -28,6 +28,7 @@ from observability.store.db.erasures import FILE as ERASURES
 from observability.store.db.erasures import ErasedMatcher, matcher_of
 from observability.store.db.failures import broken_disk, error_summary, is_damage, opening_advice, store_failure
 from observability.store.db.results import Cursor
+from observability.store.types.erasing import WaitingRecords
 
 DATABASE = "store.duckdb"
 FLOOR_BYTES = 512 * 1024 * 1024
@@ -77,6 +78,8 @@ class Database:
         self._cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
         self._catalog: tuple[int, Catalog] | None = None
         self._erased: tuple[tuple[int, int] | None, ErasedMatcher | None] = None, None
+        self.waiting: WaitingRecords | None = None
+        """Records that wait outside of the store; an erasure reaches them too. Whoever opens the home sets it."""
         self._closed = self._swapping = False
         self.counted: tuple[int, float, dict[str, Any]] | None = None
         self._connection: Cursor | None = self._open()

@@ -1,8 +1,32 @@
-"""What an erasure did, in words."""
+"""What an erasure did, in words, and what else an erasure reaches."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from observability.core import formatting
+
+
+class ErasedNames(Protocol):
+    """Tells whether values and lines are about erased subjects."""
+
+    def cleaned_json(self, value: Any) -> Any:
+        """A JSON value with a mark in place of erased subjects and ids."""
+        ...
+
+    def erased_lines(self, raw: bytes) -> list[int]:
+        """The places (from 0) of the lines of a buffer that are about erased subjects."""
+        ...
+
+
+class WaitingRecords(Protocol):
+    """Records of the home that wait outside of the store and its landing folder."""
+
+    def ids_about(self, erased: ErasedNames) -> dict[str, list[str]]:
+        """By model, the ids of waiting records that are about erased subjects or name one."""
+        ...
+
+    def erase(self, erased: ErasedNames) -> int:
+        """Remove the waiting records about erased subjects, and mark mentions in the others; the number that changed."""
+        ...
 
 
 def forgotten_lines(body: dict[str, Any]) -> list[str]:
@@ -13,6 +37,11 @@ def forgotten_lines(body: dict[str, Any]) -> list[str]:
     lines += [f"The counts of the touched days were computed again: {', '.join(body['predictions'])}."] if body["predictions"] else []
     lines += [f"Marked {formatting.plural(body['texts'], 'text')} that named it ({formatting.plural(body['reviews'], 'review')})."]
     lines += [f"Changed {formatting.plural(body['landing'], 'line')} of segments."]
+    lines += (
+        [f"Changed {formatting.plural(body['waiting'], 'waiting request or response', 'waiting requests or responses')}."]
+        if body["waiting"]
+        else []
+    )
     lines += [f"Removed what was set aside: {', '.join(body['set_aside'])}."] if body["set_aside"] else []
     lines += [f"Rewrote {formatting.plural(len(backups['rewritten']), 'backup')}."] if backups["rewritten"] else []
     lines += [f"Removed damaged backups: {', '.join(backups['removed'])}."] if backups["removed"] else []
