@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -84,6 +85,8 @@ def here_or_at_owner(args: argparse.Namespace, argv: list[str]) -> Outcome:
 
 def answer_assistant() -> int:
     """Answer an assistant until it closes standard input. Each of its questions is a command that runs here or in the owner's process."""
+    import asyncio
+
     from observability.server.assistant import assistant_server
 
     def run(argv: list[str]) -> tuple[int, str, str]:
@@ -93,7 +96,7 @@ def answer_assistant() -> int:
             outcome = Outcome(error.exit_code, error=str(error))
         return outcome.exit_code, outcome.out, outcome.error
 
-    assistant_server(run).run("stdio")
+    assistant_server(partial(asyncio.to_thread, run)).run("stdio")
     return 0
 
 

@@ -111,7 +111,7 @@ async def answer_assistant(_request: Request) -> Response:
         outcome = execute.execute(process_lock.current_store(), argv, lambda _text: None, person)
         return outcome.exit_code, outcome.out, outcome.error
 
-    return AssistantResponse(run)
+    return AssistantResponse(lambda argv: api.slowly(lambda: run(argv)))
 
 
 async def command_output_lines(argv: list[str]) -> AsyncIterator[str]:

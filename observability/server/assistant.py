@@ -4,9 +4,8 @@ Each tool is a command of the command line with its JSON answer, so an assistant
 whoever asks.
 """
 
-import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,8 @@ from observability.core.version import VERSION
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
-RunCommand = Callable[[list[str]], tuple[int, str, str]]
-"""Runs one command line; returns its exit code, what it printed, and its error."""
+RunCommand = Callable[[list[str]], Awaitable[tuple[int, str, str]]]
+"""Runs one command line beside the event loop; returns its exit code, what it printed, and its error."""
 
 INSTRUCTIONS = """The health of machine-learning models: findings, incidents, single predictions, and SQL over the logged records.
 A finding's `because` says it in one sentence; `severity` is act, watch, ok or unknown. Unknown means that it cannot be told, not that it is
@@ -40,7 +39,7 @@ def assistant_server(run: RunCommand) -> "MCPServer[Any]":
     async def answer(command: str, *arguments: str, **options: object) -> Any:
         """The command's JSON. Raises ToolError with the command's own sentence where it fails."""
         line = [command, *(f"--{name}={value}" for name, value in options.items() if value is not None), "--json", "--", *arguments]
-        code, out, error = await asyncio.to_thread(run, line if arguments else line[:-1])
+        code, out, error = await run(line if arguments else line[:-1])
         if code:
             raise ToolError(error or out)
         return json.loads(out)

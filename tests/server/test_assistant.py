@@ -1,6 +1,8 @@
 """Assistants get the answers of the command line, read-only, with the rights of their token; asked by the official client."""
 
+import asyncio
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from mcp.client.streamable_http import streamable_http_client
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from observability.cli import execute
+from observability.cli.outcome import Outcome
 from observability.dashboard import application
 from observability.server import api, process_lock, tokens
 from observability.server.assistant import incident_list
@@ -125,3 +129,27 @@ def test_findings_of_one_fault_are_one_incident() -> None:
     assert [each["incident"] for each in listed] == ["a", "b"]
     assert [each["because"] for each in listed[0]["findings"]] == ["one", "three"]
     assert listed[0]["because"] == "one"
+
+
+def test_commands_of_assistants_share_the_limit_of_slow_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    running: list[int] = []
+    peak: list[int] = []
+
+    def slow(_store: object, _argv: list[str], _say: object, _person: object) -> Outcome:
+        running.append(1)
+        peak.append(len(running))
+        time.sleep(0.05)  # long enough for the others to begin, were they let in
+        running.pop()
+        return Outcome(out="{}")
+
+    async def ask(client: Client) -> None:
+        async with anyio.create_task_group() as group:
+            for _ in range(6):
+                group.start_soon(tool_answer, client, "status")
+
+    with open_store(tmp_path / "home", threads=1) as store:
+        monkeypatch.setattr(process_lock, "_current", process_lock.Owner(store.home, process_lock.Lock(-1), store))
+        monkeypatch.setattr(execute, "execute", slow)
+        monkeypatch.setattr(api, "AT_ONCE", asyncio.Semaphore(2))
+        over_http(tokens.create(store.home, "read")[1], ask)
+    assert len(peak) == 6 and max(peak) == 2
