@@ -5,6 +5,8 @@ replaced whole. docs/exports.md lists the columns.
 """
 
 import json
+import secrets
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -26,6 +28,8 @@ SPOKEN = ("decisions", "actions", "alerts", "verdicts")
 """Views of what people and alerts said."""
 MOST_ROWS = 1_000_000
 QUERY_SECONDS = 600.0
+DRAFT, DRAFT_SECONDS = ".part", 24 * 3600.0
+"""Ending of a file that is being written; after so many seconds without a change nobody writes it."""
 
 
 def write_metric_tables(
@@ -188,14 +192,23 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
+def _remove_old_drafts(path: Path) -> None:
+    """Remove the drafts of a file whose writer ended long ago without finishing it."""
+    for draft in path.parent.glob(f".{path.name}.*{DRAFT}"):
+        with suppress(OSError):
+            if time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
+                draft.unlink()
+
+
 def _replace_parquet(path: Path, table: "pa.Table") -> None:
-    """Replace a file in one step, so that whoever reads meanwhile reads a whole one."""
+    """Replace a file in one step, so that whoever reads meanwhile reads a whole one. Each writer has a draft of its own; the last wins."""
     import pyarrow as pa
     from pyarrow import parquet
 
-    draft = path.with_name(f".{path.name}.part")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}{DRAFT}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_old_drafts(path)
         parquet.write_table(table, draft)
         draft.replace(path)
     except (OSError, pa.ArrowException) as error:

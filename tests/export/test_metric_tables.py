@@ -1,11 +1,15 @@
 """Tables of metrics hold what the command line says, grow by a folder a day, and can be read by any reader of Parquet."""
 
 import json
+import os
+import threading
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from observability.core.errors import UsageError
+from observability.core.errors import StoreBrokenError, UsageError
 from observability.export import metric_tables
 from observability.store.opener import open_store
 from tests.support.case_world import build as build_cases
@@ -69,3 +73,32 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(home, command, tmp_path):
     (tmp_path / "file").write_text("")
     done = command(home, "export", tmp_path / "file")
     assert done.code in (2, 3) and len(done.error.strip().splitlines()) == 1 and "Traceback" not in done.error
+
+
+def test_two_exports_at_once_leave_whole_tables(tmp_path):
+    tables = [pa.table({"writer": [writer] * 20_000}) for writer in range(4)]
+    path, failures = tmp_path / "daily.parquet", []
+
+    def write(table):
+        try:
+            for _ in range(20):
+                metric_tables._replace_parquet(path, table)
+        except StoreBrokenError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(table,)) for table in tables]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        if path.exists():
+            assert len(set(pq.read_table(path)["writer"].to_pylist())) == 1
+    assert failures == [] and [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+def test_the_draft_of_an_export_that_was_killed_is_removed_a_day_later(tmp_path):
+    old, new = tmp_path / ".daily.parquet.1.part", tmp_path / ".daily.parquet.2.part"
+    for draft in (old, new):
+        draft.write_bytes(b"PAR1")
+    os.utime(old, (1, 1))
+    metric_tables._replace_parquet(tmp_path / "daily.parquet", pa.table({"n": [1]}))
+    assert not old.exists() and new.exists()
