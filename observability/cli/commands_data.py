@@ -3,13 +3,14 @@
 import argparse
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from observability.cli.outcome import Outcome, Say, json_or_lines
 from observability.core.errors import UsageError
 from observability.core.numerals import format_figure, percent
+from observability.importers.source_records import zone_named
 from observability.store.engine import Store
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ REFERENCE_ROWS = 50_000
 """Rows of a registered reference that are audited, chosen by the hash of their id."""
 SHOWN = 12
 """Columns that `profile` prints; the record has all."""
+OFFSET_OR_DATE = r"^[\d-]+$|(?:[Zz]|[+-]\d\d(?::?\d\d)?)$"
+"""What tells a time of one instant: an offset at its end, or no time of day, which is midnight UTC."""
 
 
 def run_profile(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
@@ -34,7 +37,7 @@ def run_profile(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     say("computing statistics")
     now = datetime.now(UTC).isoformat()
     record: dict[str, Any] = {"kind": "batch", "batch": args.batch or path.name, "at": now, "source": args.source, "rows": len(table)}
-    record |= {"device": args.device, "rejected_rows": args.rejected} | capture_span(table, args.at)
+    record |= {"device": args.device, "rejected_rows": args.rejected} | capture_span(table, args.at, zone_named(args.timezone))
     measured = table.drop(columns=[args.at]) if args.at else table
     record["stats"] = table_statistics(measured, ranges)
     record = {name: value for name, value in record.items() if value is not None}
@@ -80,8 +83,11 @@ def column_range(text: str) -> tuple[str, tuple[float | None, float | None]]:
     return name, (bounds[0], bounds[1])
 
 
-def capture_span(table: "DataFrame", column: str | None) -> dict[str, Any]:
-    """First and last time of a column, as `captured_from` and `captured_to`. Raises UsageError where it holds no times."""
+def capture_span(table: "DataFrame", column: str | None, zone: tzinfo | None = None) -> dict[str, Any]:
+    """First and last time of a column, as `captured_from` and `captured_to`. A bare date is midnight UTC.
+
+    zone: of times without an offset. Raises UsageError where the column holds no times, or times without an offset and zone is None.
+    """
     import pandas as pd
 
     if column is None:
@@ -89,8 +95,18 @@ def capture_span(table: "DataFrame", column: str | None) -> dict[str, Any]:
     if column not in table:
         raise UsageError("--at names a column that the file lacks", got=column, expected=", ".join(map(str, table.columns)))
     written = table[column]
-    is_time = pd.api.types.is_datetime64_any_dtype(written.dtype)
-    times = pd.to_datetime(written if is_time else written.astype(str), utc=True, errors="coerce", format=None if is_time else "ISO8601")
+    texts = written.map(lambda value: value.isoformat() if isinstance(value, date) else value).dropna().astype(str).str.strip()
+    known = pd.to_datetime(texts, utc=True, errors="coerce", format="ISO8601").notna()
+    naive = texts[known & ~texts.str.contains(OFFSET_OR_DATE)]
+    if len(naive) and zone is None:
+        raise UsageError(
+            f"the times of --at have no offset: {column}",
+            got=repr(naive.iloc[0][:40]),
+            expected="times as 2026-03-02T06:00:00Z",
+            attempt="Give their time zone, for example --timezone Europe/Paris",
+        )
+    texts[naive.index] = naive.map(lambda text: datetime.fromisoformat(text).replace(tzinfo=zone).isoformat())
+    times = pd.to_datetime(texts, utc=True, errors="coerce", format="ISO8601")
     if times.isna().all():
         raise UsageError("--at names a column without times", got=str(table[column].iloc[0]), expected="times as 2026-03-02T06:00:00Z")
     return {"captured_from": times.min().isoformat(), "captured_to": times.max().isoformat()}

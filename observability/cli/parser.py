@@ -162,6 +162,7 @@ def parser() -> Parser:
     profile.add_argument("--device", help="the device that captured them")
     profile.add_argument("--batch", help="name of the batch; default: that of the file")
     profile.add_argument("--at", metavar="COLUMN", help="column with the times of capture")
+    profile.add_argument("--timezone", metavar="ZONE", help="time zone of times without an offset, for example Europe/Paris")
     profile.add_argument("--rejected", type=int, metavar="N", help="rows that were rejected before")
     profile.add_argument(
         "--range",

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.cli.commands_data import column_range
+from observability.cli.commands_data import capture_span, column_range
 from observability.cli.execute import execute
 from observability.core.errors import UsageError
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.dashboard.data.audit_effects import AUDITED, audited_rules
+from observability.importers.source_records import zone_named
 from observability.store.engine import Store
 from observability.store.opener import open_store
 
@@ -102,3 +103,20 @@ def test_ranges_are_checked(text: str) -> None:
     with pytest.raises(UsageError):
         column_range(text)
     assert column_range("a=b=-1:") == ("a=b", (-1.0, None))
+
+
+def test_times_of_capture_without_an_offset_need_their_zone() -> None:
+    def span(values: list[object], zone: str | None = None) -> tuple[str, str]:
+        found = capture_span(pd.DataFrame({"t": values}), "t", zone_named(zone))
+        return found["captured_from"][:16], found["captured_to"][:16]
+
+    naive: list[object] = ["2026-07-01T10:00:00", "2026-07-01 12:30:00", None]
+    for values in (naive, pd.to_datetime(["2026-07-01T10:00:00", "2026-07-01T12:30:00"]).to_list()):
+        with pytest.raises(UsageError, match=r"no offset.*--timezone"):
+            span(values)
+        assert span(values, "Europe/Paris") == ("2026-07-01T08:00", "2026-07-01T10:30")
+    mixed: list[object] = ["2026-07-01T10:00:00+02:00", "2026-07-01T10:00:00Z"]
+    assert span(mixed) == span(mixed, "Asia/Tokyo") == ("2026-07-01T08:00", "2026-07-01T10:00")
+    assert span(["2026-07-01", "2026-07-03"], "Asia/Tokyo") == ("2026-07-01T00:00", "2026-07-03T00:00")
+    with pytest.raises(UsageError, match="unknown time zone"):
+        span(mixed, "Mars/Base")
