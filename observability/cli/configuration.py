@@ -41,6 +41,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     keeping.FILE: ("retention", "backup"),
 }
 """The tables that go to each file of the home."""
+EDITED = "Nothing was written to it. Look at what was changed, then run apply again: it plans with the file as it is now"
 REGISTER_KEYS = ("task", "reference", "label", "score")
 OPTIONAL_KEYS = ("prediction", "at", "sensitive", "features", "map", "positive", "decimal", "in_sample", "artifact")
 
@@ -205,15 +206,19 @@ def _file_steps(home: Path, body: Mapping[str, Any], path: Path) -> Iterator[Ste
         checks[file](after)
         if before != after:
             masked = file == alert_config.FILE
-            yield Step(f"{file}: {'; '.join(_value_changes(before, after, masked=masked))}", _writing(home / file, new))
+            yield Step(f"{file}: {'; '.join(_value_changes(before, after, masked=masked))}", _writing(home / file, old, new))
 
 
-def _writing(path: Path, content: str) -> Callable[[Callable[[str], object]], object]:
+def _writing(path: Path, planned: str, content: str) -> Callable[[Callable[[str], object]], object]:
+    """Write a file of the home. planned: its text when the plan was made; a file that was edited since stays as it is."""
+
     def run(say: Callable[[str], object]) -> None:
         del say
         try:
+            if (path.read_text(encoding="utf-8") if path.exists() else "") != planned:
+                raise UsageError("the file was edited since the plan was made", where=path.name, attempt=EDITED)
             replace_private_file(path, content)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise StoreBrokenError("the file cannot be written", where=path.name, got=str(error)) from error
 
     return run

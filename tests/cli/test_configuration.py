@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from observability.cli.configuration import planned_steps
+from observability.core.errors import UsageError
+from observability.store.opener import open_store
 from tests.support.commanding import one_sentence
 
 REFERENCE = "id,at,score,label,age\n" + "".join(
@@ -122,3 +125,22 @@ def test_what_cannot_be_is_refused_before_anything_is_changed(command, tmp_path,
     done = command(home, "apply", wanted)
     one_sentence(done, 2, said)
     assert sorted(path.name for path in home.glob("*.toml")) == before
+
+
+@pytest.mark.parametrize("before", [None, "[retention]\nrows = 300\n"])
+def test_a_file_that_was_edited_after_the_plan_is_not_overwritten(tmp_path, before):
+    wanted = tmp_path / "home.toml"
+    wanted.write_text("[limits]\nbody_bytes = 500000\n[retention]\nrows = 400\n")
+    with open_store(tmp_path / "home", threads=1) as store:
+        keeping = store.home / "keeping.toml"
+        if before:
+            keeping.write_text(before)
+        limits, kept = planned_steps(store, wanted, author="Ann")
+        keeping.write_text("[backup]\nkeep = 3\n")
+        limits.run(print)
+        with pytest.raises(UsageError, match=r"edited since.*run apply again"):
+            kept.run(print)
+        assert keeping.read_text() == "[backup]\nkeep = 3\n"
+        (again,) = planned_steps(store, wanted, author="Ann")
+        again.run(print)
+        assert "rows = 400" in keeping.read_text() and "keep = 3" in keeping.read_text()
