@@ -45,7 +45,7 @@ def _count_again(store: "Store") -> None:
     """Count what the status tells of the database, unless another thread does."""
     if _counting.acquire(blocking=False):
         try:
-            store.status()
+            store.status(COUNT_EVERY)
         except ObservabilityError:
             LOG.warning("the status could not be counted", exc_info=True)
         finally:

@@ -175,3 +175,29 @@ def test_an_artifact_that_another_model_names_stays(store, landed):
             catalog_store.save_version(writer, key, Version("1", artifact="artifacts/model.txt"))
     assert admin.remove_model(store, "loan")["artifacts"] == 0
     assert artifact.exists()
+
+
+def test_the_status_and_activity_of_unchanged_models_are_not_counted_again(store, landed, monkeypatch):
+    landed(prediction(1, model="one"), prediction(2, model="two"))
+    before, seen = store.activity(), []
+    store.status(60.0)
+    count = admin._model_statuses
+    monkeypatch.setattr(
+        admin, "_model_statuses", lambda cursor, models: seen.extend(model.name for model in models) or count(cursor, models)
+    )
+    landed(prediction(3, model="two"))
+    counted = {model["model"]: model["predictions"] for model in store.status(60.0)["models"]}
+    assert counted == {"one": 1, "two": 2} and seen == ["two"]
+    store.status()
+    assert seen == ["two", "one", "two"], "a status without an age counts every model"
+    assert store.activity().set_index("model")["rows"].to_dict() == {"one": 1, "two": 2}
+    assert before.set_index("model")["rows"].to_dict() == {"one": 1, "two": 1}
+
+
+def test_an_event_of_a_model_leaves_what_is_known_of_others(store, landed):
+    landed(prediction(1, model="one"), prediction(2, model="two"))
+    before = store.model_commit("one")
+    landed({"kind": "event", **OTHERS["event"], "model": "two"})
+    assert store.model_commit("one") == before < store.model_commit("two")
+    landed({"kind": "event", "at": "2026-03-02T02:00:00Z", "what": "note", "text": "a holiday"})
+    assert store.model_commit("one") > before

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from observability.core.catalog import Catalog, Column, Edges, Kind, Model, Task, Version
@@ -26,7 +27,7 @@ def read_catalog(cursor: Cursor) -> Catalog:
         columns.setdefault(key, []).append(Column(*values))
     edges: dict[tuple[int, str], dict[str, Edges]] = {}
     for key, version, reference, text in cursor.execute("SELECT key, version, reference, edges FROM edges").fetchall():
-        edges.setdefault((key, version), {})[reference] = _edges_from_json(json.loads(text))
+        edges.setdefault((key, version), {})[reference] = _edges_from_text(text)
     versions: dict[int, list[Version]] = {}
     for key, name, registered_at, features, rows, in_sample, artifact, inferred in cursor.execute(
         "SELECT key, version, registered_at, features, reference_rows, in_sample, artifact, inferred FROM versions ORDER BY key, version"
@@ -213,9 +214,10 @@ def ensure_stream(writer: Cursor, key: int, version: str, environment: str) -> i
     return number
 
 
-def _edges_from_json(body: dict[str, Any]) -> Edges:
-    """Edges from their JSON object."""
-    return Edges(**_with_tuples(body))
+@lru_cache(maxsize=20_000)
+def _edges_from_text(text: str) -> Edges:
+    """Edges from their JSON text. The catalog is read after every commit, and edges change only where a version is registered."""
+    return Edges(**_with_tuples(json.loads(text)))
 
 
 def _settings_to_json(settings: ModelSettings) -> str:

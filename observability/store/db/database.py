@@ -82,6 +82,8 @@ class Database:
         """Records that wait outside of the store; an erasure reaches them too. Whoever opens the home sets it."""
         self._closed = self._swapping = False
         self.counted: tuple[int, float, dict[str, Any]] | None = None
+        self.counted_models: dict[tuple[str, str], tuple[int, Any]] = {}
+        """What was counted of single models, by the name of the count and the model: the model's generation, and the count."""
         self._connection: Cursor | None = self._open()
 
     @property
@@ -198,6 +200,10 @@ class Database:
         """
         noted = {""} if models is None else set(models)
         self._changed = noted if self._changed is None else self._changed | noted
+
+    def model_commit(self, model: str) -> int:
+        """The number of the last commit that may concern the rows of a model."""
+        return max(self.generations[""], self.generations.get(model, 0))
 
     def _count_change(self, models: set[str] | None) -> None:
         """Count a commit about some models, or about all."""

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from observability.store.types.loading import LoadReport
 
 STORED, DUPLICATE, REJECTED = 0, 1, 2
-OWN_ROWS = ("prediction", "label")
-"""Kinds of records that concern nothing but their model."""
+OWN_ROWS = ("prediction", "label", "event", "alert", "message")
+"""Kinds of records that concern nothing but the model that they name."""
 Lines = NDArray[np.int64]
 
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,15 @@ from observability.store.query.answer import Part, level_names, part_arrays, unm
 from observability.store.query.bin_plans import SCORE_PLAN
 from observability.store.query.raw_rows import used_parameters
 from observability.store.query.references import FieldExpression, find_field
-from observability.store.query.source import SAMPLE_ORDER, WindowRows, from_clause, snapshot, snapshot_streams, window_rows
+from observability.store.query.source import (
+    SAMPLE_ORDER,
+    WindowRows,
+    counted_by_model,
+    from_clause,
+    snapshot,
+    snapshot_streams,
+    window_rows,
+)
 from observability.store.types.answer_columns import text_column
 
 if TYPE_CHECKING:
@@ -277,27 +286,46 @@ def version_activity(store: "Database", as_of: datetime | None = None, model: st
     """
     import pandas as pd
 
-    found: list[tuple[Any, ...]] = []
-    limit = 2**31 - 1 if as_of is None else int(as_of.timestamp() // 3600)
-    with snapshot(store) as cursor:
-        catalog = store.catalog()
-        for known in catalog.models if model is None else (catalog.model(model),):
-            of_stream = {number: key for key, number in snapshot_streams(store, cursor, known.key).items()}
-            table = model_table("counts", known.key)
-            counted = cursor.execute(
-                f"""SELECT stream, sum(n) FILTER (measure = {LATENCY})::BIGINT AS n, min(period) FILTER (measure = {LATENCY}) AS first,
-                max(period) FILTER (measure = {LATENCY}) AS last, max(arrived) FILTER (measure = {OUTCOMES}) AS arrived FROM {table}
-                WHERE measure IN ({LATENCY}, {OUTCOMES}) AND slice = 0 AND arrived <= $limit
-                GROUP BY stream HAVING n > 0 AND arrived IS NOT NULL ORDER BY stream""",
-                {"limit": limit},
-            )
-            found += [(known.name, *of_stream[stream], *figures) for stream, *figures in counted.fetchall()]
+    catalog = store.catalog()
+    models = catalog.models if model is None else (catalog.model(model),)
+    if as_of is None:
+        by_model = counted_by_model(store, "activity", models, partial(_stream_activity, limit=2**31 - 1))
+    else:
+        with snapshot(store) as cursor:
+            by_model = _stream_activity(cursor, models, int(as_of.timestamp() // 3600))
+    found = [(known.name, *figures) for known in models for figures in by_model[known.name]]
     frame = pd.DataFrame(found, columns=["model", "version", "environment", "rows", "first", "last", "last_arrived"])
     timeless = (frame["environment"] == "reference").to_numpy(bool)
     for name in ("first", "last", "last_arrived"):
         hours = frame[name].to_numpy(np.int64).astype("datetime64[h]").astype("datetime64[us]")
         frame[name] = pd.Series(np.where(timeless, np.datetime64("NaT", "us"), hours))
     return frame.astype({"model": object, "version": object, "environment": object, "rows": np.int64})
+
+
+def _stream_activity(cursor: Cursor, models: Sequence[Model], limit: int) -> dict[str, list[tuple[Any, ...]]]:
+    """Version, environment, rows, first, last and newest arrival (whole hours since 1970) of each stream that has rows, by model.
+
+    limit: only what had arrived by this hour.
+    """
+    found: dict[str, list[tuple[Any, ...]]] = {model.name: [] for model in models}
+    names = {model.key: model.name for model in models}
+    queries = [
+        f"""SELECT {key} AS key, stream, sum(n) FILTER (measure = {LATENCY})::BIGINT AS n, min(period) FILTER (measure = {LATENCY}) AS first,
+        max(period) FILTER (measure = {LATENCY}) AS last, max(arrived) FILTER (measure = {OUTCOMES}) AS arrived
+        FROM {model_table("counts", key)} WHERE measure IN ({LATENCY}, {OUTCOMES}) AND slice = 0 AND arrived <= $limit
+        GROUP BY stream HAVING n > 0 AND arrived IS NOT NULL"""
+        for key in names
+    ]
+    if not queries:
+        return found
+    counted = cursor.execute(
+        f"""SELECT key, version, environment, n, first, last, arrived FROM ({" UNION ALL ".join(queries)})
+        JOIN streams USING (key, stream) ORDER BY key, stream""",
+        {"limit": limit},
+    )
+    for key, *figures in counted.fetchall():
+        found[names[key]].append(tuple(figures))
+    return found
 
 
 def label_arrival_times(store: "Database", model: str, predictions: Sequence[str]) -> dict[str, list[datetime]]:

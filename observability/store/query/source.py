@@ -29,6 +29,8 @@ HOUR = timedelta(hours=1)
 SAMPLE_ORDER = 'p.sample_hash, p.id, p."at", p.stream'
 """The order of a sample of rows `p`. Several versions may answer one request under its id."""
 Parameters = dict[str, object]
+MODELS_A_QUERY = 50
+"""Models that one query counts: planning a query of many tables costs more than running it."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,30 @@ def snapshot(store: Database) -> Iterator[Cursor]:
             cursor.rollback()
         with suppress(duckdb.Error):
             cursor.close()
+
+
+def holds_snapshot(store: Database) -> bool:
+    """Whether this thread is within a snapshot, whose state may be older than the newest commit."""
+    return store in getattr(_held, "cursors", {})
+
+
+def counted_by_model(
+    store: Database, what: str, models: Sequence[Model], count: Callable[[Cursor, Sequence[Model]], dict[str, T]]
+) -> dict[str, T]:
+    """What `count` gives for each model, by name. It is asked only about models that changed since it was asked before.
+
+    what: the name of the count. Within a snapshot everything is counted, since its state may be older than the newest commit.
+    """
+    commits = {model.name: store.model_commit(model.name) for model in models}  # first: what is committed meanwhile is counted again
+    known = {} if holds_snapshot(store) else store.counted_models
+    found = {name: held[1] for name, commit in commits.items() if (held := known.get((what, name))) and held[0] == commit}
+    changed = [model for model in models if model.name not in found]
+    for first in range(0, len(changed), MODELS_A_QUERY):
+        with snapshot(store) as cursor:
+            counted = count(cursor, changed[first : first + MODELS_A_QUERY])
+        found |= counted
+        known |= {(what, name): (commits[name], value) for name, value in counted.items()}
+    return {model.name: found[model.name] for model in models}
 
 
 def snapshot_value(store: Database, what: Hashable, read: Callable[[], T]) -> T:

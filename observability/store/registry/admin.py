@@ -5,7 +5,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -21,9 +21,9 @@ from observability.core.questions import NULL
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import EPOCH as FIRST_HOUR
 from observability.core.window import HOUR, Window
-from observability.store.db.catalog_store import stream_numbers
 from observability.store.db.database import FLOOR_BYTES, Database
 from observability.store.db.erasures import erasure_problems, erasures
+from observability.store.db.expressions import sql_literal
 from observability.store.db.failures import error_summary
 from observability.store.db.keeping import keeping_problems, last_done
 from observability.store.db.record_tables import kind_columns, kind_tables, schema_version
@@ -33,7 +33,7 @@ from observability.store.db.schema import MODEL_TABLES, drop_model_tables, model
 from observability.store.ingest import landing
 from observability.store.query import attributions
 from observability.store.query.records import OF_RUNS, runs_of_model
-from observability.store.query.source import snapshot, snapshot_streams
+from observability.store.query.source import counted_by_model, snapshot, snapshot_streams
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 RewriteProgress = Callable[[int, int], object]
 RULE = "string_split_regex(message, '; |: the ')[1]"
 """The rule that a rejected line broke: its message without the value."""
+STATUS = "status"
+"""The name of what is counted of a model for the status."""
 PACKAGES = ("duckdb", "streamlit", "pandas", "pyarrow", "numba")
 
 
@@ -55,7 +57,8 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
     it never was; rejected {total, reasons: {reason: n}, last}; repairs: what was damaged or lost and mended;
     problems: sentences about what a person should know. Where the database or landing cannot be read, a problem says why, and what it
     holds is empty or None. most_age: seconds for which counts of the database are given again while
-    records wait, and for ever while nothing is committed; 0: they are counted now. counted_at: when they were.
+    records wait, and for ever while nothing is committed, and otherwise only models that changed are counted again (the bytes of the
+    others are those of then); 0: everything is counted now. counted_at: when they were.
     """
     body: dict[str, Any] = {
         "home": str(store.home),
@@ -100,7 +103,7 @@ def _counts_of_database(store: Database, most_age: float, *, waiting: bool) -> d
     generation, counted = store.generation, store.counted
     if counted is not None and most_age and (counted[0] == generation or (waiting and time.monotonic() - counted[1] < most_age)):
         return counted[2]
-    counts = _database_status(store)
+    counts = _database_status(store, again=not most_age)
     store.counted = (generation, time.monotonic(), counts)
     return counts
 
@@ -130,8 +133,10 @@ def storage_problems(store: Database) -> list[str]:
     return [with_full_stop(sentence) for sentence in found]
 
 
-def _database_status(store: Database) -> dict[str, Any]:
-    """The parts of the status that are read from the database."""
+def _database_status(store: Database, *, again: bool) -> dict[str, Any]:
+    """The parts of the status that are read from the database. again: count models that did not change as well."""
+    if again:
+        store.counted_models = {key: held for key, held in store.counted_models.items() if key[0] != STATUS}
     with store.cursor() as cursor:
         now = datetime.now(UTC)
         reasons = dict(cursor.execute("SELECT reason, count(*) FROM rejected GROUP BY reason ORDER BY count(*) DESC, reason").fetchall())
@@ -140,7 +145,7 @@ def _database_status(store: Database) -> dict[str, Any]:
         return {
             "database": {"schema": schema_version(cursor)},
             "counted_at": _utc_text(naive_utc(now)),
-            "models": [_model_status(cursor, model) for model in store.catalog().models],
+            "models": list(counted_by_model(store, STATUS, store.catalog().models, _model_statuses).values()),
             "records": {kind: single_row(cursor, f"SELECT count(*) FROM {table}")[0] for kind, table in kind_tables().items()},
             "loaded": {"segments": segments, "last": _utc_text(last_loaded)},
             "rejected": {"total": sum(reasons.values()), "reasons": reasons, "last": _utc_text(last_rejected)},
@@ -169,31 +174,63 @@ def package_versions() -> dict[str, str | None]:
     return {"python": platform.python_version(), **{name: _installed_version(name) for name in PACKAGES}}
 
 
-def _model_status(cursor: duckdb.DuckDBPyConnection, model: Model) -> dict[str, Any]:
-    """Status of one model. first, last and freshness leave out the reference."""
-    references = [number for (_, environment), number in stream_numbers(cursor, model.key).items() if environment == "reference"]
-    served = f"stream NOT IN ({', '.join(map(str, references))})" if references else "true"
-    rows, served_rows, first, last, arrived = single_row(
+def _model_statuses(cursor: duckdb.DuckDBPyConnection, models: Sequence[Model]) -> dict[str, dict[str, Any]]:
+    """Status of models, by name. first, last and freshness leave out the reference."""
+    (size,) = single_row(cursor, "SELECT block_size FROM pragma_database_size() LIMIT 1")
+    rows = _figures_by_key(
         cursor,
-        f"""SELECT count(*), count(*) FILTER ({served}), min("at") FILTER ({served}), max("at") FILTER ({served}),
-            max(arrived) FILTER ({served}) FROM {model_table("predictions", model.key)}""",
+        models,
+        lambda model: (
+            f"""SELECT {model.key} AS key, count(*) AS rows, count(*) FILTER (served) AS served_rows, min("at") FILTER (served),
+            max("at") FILTER (served), max(arrived) FILTER (served) FROM (SELECT "at", arrived, stream NOT IN
+            (SELECT stream FROM streams WHERE key = {model.key} AND environment = 'reference') AS served
+            FROM {model_table("predictions", model.key)})"""
+        ),
     )
-    prefixes = [f"reference/{version.name}/" for version in model.versions]
-    of_references = " OR ".join(["starts_with(id, ?)"] * len(prefixes)) or "false"
-    (labels,) = single_row(cursor, f"SELECT count(*) FROM {model_table('labels', model.key)} WHERE NOT ({of_references})", prefixes)
-    return {
-        "model": model.name,
-        "task": model.task,
-        "sample": model.sample,
-        "versions": len(model.versions),
-        "predictions": served_rows,
-        "reference_rows": rows - served_rows,
-        "labels": labels,
-        "first": _utc_text(first),
-        "last": _utc_text(last),
-        "last_arrived": _utc_text(arrived),
-        "bytes": sum(table_bytes(cursor, model_table(table, model.key)) for table in MODEL_TABLES),
-    }
+    labels = _figures_by_key(cursor, models, _labels_sql)
+    blocks = _figures_by_key(cursor, models, _blocks_sql)
+    found = {}
+    for model in models:
+        stored, served, first, last, arrived = rows[model.key]
+        found[model.name] = {
+            "model": model.name,
+            "task": model.task,
+            "sample": model.sample,
+            "versions": len(model.versions),
+            "predictions": served,
+            "reference_rows": stored - served,
+            "labels": labels[model.key][0],
+            "first": _utc_text(first),
+            "last": _utc_text(last),
+            "last_arrived": _utc_text(arrived),
+            "bytes": int(blocks[model.key][0] or 0) * int(size),
+        }
+    return found
+
+
+def _figures_by_key(
+    cursor: duckdb.DuckDBPyConnection, models: Sequence[Model], query: Callable[[Model], str]
+) -> dict[int, tuple[Any, ...]]:
+    """What a query gives for each model, by its key. query: selects the key, then the figures."""
+    rows = cursor.execute(" UNION ALL ".join(map(query, models))).fetchall() if models else []
+    return {key: tuple(figures) for key, *figures in rows}
+
+
+def _labels_sql(model: Model) -> str:
+    """The number of labels of a model that are not of its references."""
+    prefixes = [sql_literal(f"reference/{version.name}/") for version in model.versions]
+    of_references = " OR ".join(f"starts_with(id, {prefix})" for prefix in prefixes) or "false"
+    return f"SELECT {model.key}, count(*) FROM {model_table('labels', model.key)} WHERE NOT ({of_references})"
+
+
+def _blocks_sql(model: Model) -> str:
+    """The number of blocks of a model's tables in the database file. Rows that are not yet written to it are not counted."""
+    parts = [
+        f"SELECT {place} AS place, block_id, persistent FROM pragma_storage_info('{model_table(table, model.key)}')"
+        for place, table in enumerate(MODEL_TABLES)
+    ]
+    return f"""SELECT {model.key}, count(DISTINCT (place, block_id)) FILTER (persistent AND block_id >= 0)
+        FROM ({" UNION ALL ".join(parts)})"""
 
 
 def table_bytes(cursor: duckdb.DuckDBPyConnection, table: str) -> int:

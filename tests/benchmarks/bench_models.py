@@ -1,0 +1,220 @@
+"""How many models does one machine carry? Time, memory and size of a fleet of many small models.
+
+    python tests/benchmarks/bench_models.py [MODELS ...] [--names N] [--rows N] [--home FOLDER] [--json FILE]
+
+For each number of MODELS (default 100): registers them through the product (a reference of 300 rows, 6 features), loads --rows (default 280) predictions with labels
+of each over 35 days, and one prediction of each of --names (default as many as models) unregistered names. Every fiftieth model has an input that
+shifted in the last days. Prints wall and processor seconds of registering, loading, `status`, the first check, the check after nothing changed
+and after one model got new rows, Home's data (first, again, and after one model changed), the size of the file, the number of tables and the
+peak of memory. A --home is kept and used again. --json: the figures as one object a fleet.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+os.chdir(ROOT)
+
+import logging
+
+logging.disable(logging.WARNING)
+import numpy as np
+
+from observability.store.duck_store import DuckStore
+from observability.store.opener import open_store
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
+
+DAYS = 35
+FEATURES = ("amount", "age", "tenure", "balance", "region", "plan")
+IN_TROUBLE = 50
+"""One model in so many has an input that shifted."""
+OWNERS, TEAMS, TAGS = 10, 5, 4
+
+
+def taken(work: Callable[[], Any]) -> tuple[float, float, Any]:
+    """Wall and processor seconds (of all threads) of one run, and its result."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    answer = work()
+    return time.perf_counter() - wall, time.process_time() - cpu, answer
+
+
+def table_of(rng: np.random.Generator, rows: int, shift: float = 0.0) -> Any:
+    """Rows of one model: features, score, label. shift: of amount, in standard deviations, in the last fifth of the rows."""
+    import pandas as pd
+
+    late = np.arange(rows) >= rows * 0.8
+    frame = pd.DataFrame({name: rng.normal(50, 10, rows).round(3) for name in FEATURES[:4]})
+    frame["region"] = rng.choice(["north", "south", "east", "west"], rows)
+    frame["plan"] = rng.choice(["basic", "plus", "gold"], rows)
+    chance = 1 / (1 + np.exp(-(frame["age"] - 50) / 10))
+    frame["score"] = chance.round(4)
+    frame["label"] = (rng.random(rows) < chance).astype(int)
+    frame.loc[late, "amount"] += 10 * shift
+    return frame
+
+
+def register_models(store: DuckStore, folder: Path, models: int) -> None:
+    """Register the models, each with an owner, a team and a tag. All have the same reference file."""
+    reference = folder / "reference.parquet"
+    table_of(np.random.default_rng(1), 300).to_parquet(reference)
+    for place in range(models):
+        settings = folder / "settings.toml"
+        settings.write_text(f'[settings]\nowner = "owner {place % OWNERS}"\nteam = "team {place % TEAMS}"\ntags = ["tag {place % TAGS}"]\n')
+        store.register(
+            RegistrationRequest(f"model {place:04d}", "1", reference, task="binary", label="label", score=("score",), settings=settings)
+        )
+
+
+def write_rows(path: Path, models: int, names: int, rows: int, end: datetime) -> int:
+    """A file of predictions with labels of every model over the days before `end`, and one of each unregistered name. The number of lines."""
+    rng = np.random.default_rng(2)
+    lines = 0
+    with path.open("w", encoding="utf-8") as file:
+        for place in range(models):
+            frame = table_of(rng, rows, 2.0 if place % IN_TROUBLE == 0 else 0.0)
+            step = timedelta(days=DAYS) / rows
+            for number, row in enumerate(frame.to_dict("records")):
+                at = (end - (rows - number) * step).isoformat()
+                features = {name: row[name] for name in FEATURES}
+                record = {
+                    "kind": "prediction",
+                    "id": f"{place}-{number}",
+                    "at": at,
+                    "received_at": at,
+                    "model": f"model {place:04d}",
+                    "version": "1",
+                }
+                file.write(
+                    json.dumps({**record, "features": features, "score": row["score"], "label": row["label"], "latency_ms": 12.5}) + "\n"
+                )
+                lines += 1
+        for place in range(names):
+            record = {"kind": "prediction", "id": f"n{place}", "at": end.isoformat(), "model": f"unregistered {place:05d}", "version": "1"}
+            file.write(json.dumps({**record, "features": {"amount": 1.0}, "score": 0.5}) + "\n")
+            lines += 1
+    return lines
+
+
+def new_rows(path: Path, end: datetime) -> None:
+    """A file of five new predictions of the second model."""
+    frame = table_of(np.random.default_rng(3), 5)
+    with path.open("w", encoding="utf-8") as file:
+        for number, row in enumerate(frame.to_dict("records")):
+            record = {
+                "kind": "prediction",
+                "id": f"new-{time.time_ns()}-{number}",
+                "at": end.isoformat(),
+                "model": "model 0001",
+                "version": "1",
+            }
+            file.write(json.dumps({**record, "features": {name: row[name] for name in FEATURES}, "score": row["score"]}) + "\n")
+
+
+def home_data(page: int) -> int:
+    """What the first page reads of the fleet: the number of models."""
+    from observability.dashboard import load
+    from observability.dashboard.overview import fleet
+    from observability.dashboard.scope import Scope
+
+    return len([fleet.load_model_status(Scope(), model) for model in load.catalog().models])
+
+
+def measured(models: int, names: int, rows: int, folder: Path, kept: Path | None) -> dict[str, Any]:
+    """Make a fleet and measure it: figure by name, seconds as [wall, processor]."""
+    from observability.server import process_lock
+
+    found: dict[str, Any] = {"models": models, "unregistered": names, "rows a model": rows}
+    home, end = (kept or folder) / f"home-{models}", datetime.now(UTC)
+
+    def note(name: str, work: Callable[[], Any]) -> Any:
+        wall, cpu, answer = taken(work)
+        found[name] = [round(wall, 3), round(cpu, 3)]
+        print(f"  {name:<42} {wall:9.2f} s wall {cpu:9.2f} s CPU   peak {peak_mib():,.0f} MiB", flush=True)
+        return answer
+
+    store = note("open", lambda: open_store(home, threads=2))
+    if len(store.catalog().models) < models:
+        note("register", lambda: register_models(store, folder, models))
+        lines = write_rows(folder / "rows.jsonl", models, names, rows, end)
+        found["lines"] = lines
+        report = note("load", lambda: store.load_files([folder / "rows.jsonl"], LoadDefaults()))
+        assert report.rejected == 0, report.reasons
+    store.cursor().execute("CHECKPOINT")
+    store.close()
+    process_lock.own(home)
+    store = process_lock.current_store()
+    (found["tables"],) = store.cursor().execute("SELECT count(*) FROM duckdb_tables()").fetchall()[0]
+    found["MiB of the file"] = round(store.path.stat().st_size / 2**20, 1)
+    print(f"  {found['tables']:,} tables, {found['MiB of the file']:,} MiB")
+    note("catalog", store.catalog)
+    note("activity", store.activity)
+    from observability.server import health
+
+    note("status", lambda: health.store_status(store))
+    note("status again", lambda: health.store_status(store))
+    from observability.alerts.config import read_alert_config
+    from observability.server.watcher import Watching, check_live_models
+
+    state, config = Watching(), read_alert_config(store.home)
+    note(
+        "check of the first model of the process",
+        lambda: __import__("observability.monitoring.check").monitoring.check.check(store, model="model 0002"),
+    )
+    note("check of all", lambda: check_live_models(store, state, config, datetime.now(UTC)))
+    note("check of all, nothing changed", lambda: check_live_models(store, state, config, datetime.now(UTC)))
+    new_rows(folder / "new.jsonl", datetime.now(UTC))
+    store.load_files([folder / "new.jsonl"], LoadDefaults())
+    note("check of all, one model changed", lambda: check_live_models(store, state, config, datetime.now(UTC)))
+    note("home, first", lambda: home_data(0))
+    note("home, again", lambda: home_data(0))
+    new_rows(folder / "new.jsonl", datetime.now(UTC))
+    store.load_files([folder / "new.jsonl"], LoadDefaults())
+    note("home, one model changed", lambda: home_data(0))
+    note("status, one model changed", lambda: health.store_status(store))
+    found["peak MiB"] = round(peak_mib())
+    return found
+
+
+def peak_mib() -> float:
+    """The most memory that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def main() -> int:
+    """Read the options, make the fleets, print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", type=int, nargs="*", default=[100])
+    parser.add_argument("--names", type=int)
+    parser.add_argument("--rows", type=int, default=280)
+    parser.add_argument("--home", type=Path)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}, duckdb {version('duckdb')}"
+    )
+    for models in options.models:
+        names = models if options.names is None else options.names
+        print(f"{models:,} models, {names:,} unregistered names")
+        with tempfile.TemporaryDirectory() as folder:
+            found = measured(models, names, options.rows, Path(folder), options.home)
+        if options.json:
+            with options.json.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(found) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
