@@ -8,10 +8,11 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import frame, load
-from observability.dashboard.data import batches
+from observability.dashboard.data import batches, lineage_view
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.overview import findings
 from observability.dashboard.widgets import finding_lines
+from observability.metrics.lineage import Thing
 
 scope = begin_records_page("batches")
 with frame.loading_skeleton(300):
@@ -33,6 +34,8 @@ if len(own):
     asked = st.query_params.get("batch")
     outcomes = batches.batch_outcomes(window, scope, list(map(str, own["batch"])))
     batches.batches_table(own, said, outcomes, asked, scope, str(chosen))
+    named = asked if asked in set(map(str, own["batch"])) else None
+    lineage_view.lineage_button(Thing("batch", (str(chosen), named)) if named else Thing("source", (str(chosen),)), scope, key="to-lineage")
     batches.batch_columns(own, asked)
 
 findings.findings_section("batch-findings", "Findings about batches", found, scope)

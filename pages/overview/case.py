@@ -6,6 +6,8 @@ have the evidence. Only the opened section is computed. Its address never change
 import streamlit as st
 
 from observability.dashboard.case import beside, case, conclude, explanation, export, inputs, load_case, logged_input, sections
+from observability.dashboard.data import lineage_view
+from observability.metrics.lineage import Thing
 
 here = case.open_case_page()
 few = {"most": 3} if logged_input.has_logged_content(here) else {}  # a text or an image takes the room of some rows
@@ -48,6 +50,7 @@ with st.container(horizontal=True, gap="small"):
         case.draw_guarded("customer text", lambda: export.customer_text(here))
     with st.popover("Export", type="tertiary", icon=":material/download:"):
         case.draw_guarded("export", lambda: export.case_downloads(here))
+    lineage_view.lineage_button(Thing("prediction", (here.row.model.name, here.row.id)), here.scope, key="to-lineage")
 case.draw_guarded("other case", lambda: beside.cases_side_by_side(here))
 below = st.container()
 if not at_once:

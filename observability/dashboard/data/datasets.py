@@ -14,11 +14,12 @@ from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.dashboard import choice_box, empty_states, links, load
 from observability.dashboard.cells import count_and_share_cell, filled_columns, severity_cell
-from observability.dashboard.data import batches
+from observability.dashboard.data import batches, lineage_view
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, plain_paragraph
 from observability.metrics import cost
+from observability.metrics.lineage import Thing
 
 MOST = 200
 HOW = """import observability as obs
@@ -192,6 +193,7 @@ def dataset_version_details(made: DatasetVersion, scope: Scope) -> None:
     title = f"Version {made.content.version}"
     st.header(formatting.escape_markdown(title), anchor=False)
     st.markdown(" ".join(_version_sentences(made)))
+    lineage_view.lineage_button(Thing("dataset", (made.name, made.content.version)), scope, key="to-lineage")
     if made.runs:
         shown = ", ".join(f"[{formatting.escape_markdown(each)}]({links.page_address('runs', scope, run=each)})" for each in made.runs[:8])
         st.markdown(f"Training runs: {shown}" + (f" and {len(made.runs) - 8:,} more." if len(made.runs) > 8 else "."))

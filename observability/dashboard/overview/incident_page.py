@@ -17,6 +17,7 @@ from observability.core.window import Slice, Window
 from observability.dashboard import clicks, frame, links, load
 from observability.dashboard.case import cases
 from observability.dashboard.charts import incident as charts_incident
+from observability.dashboard.data import lineage_view
 from observability.dashboard.overview import findings, incidents
 from observability.dashboard.overview.incident_actions import alert_of_incident, incident_owner, incident_state_words
 from observability.dashboard.review import load_review
@@ -318,6 +319,8 @@ def what_to_do(here: OpenIncident) -> None:
     with st.container(horizontal=True, gap="small"):
         for place, step in enumerate(incidents.next_step_links(here.incident, here.scope)):
             link_button(step["t"], step, key=f"next-{place}")
+        if thing := lineage_view.thing_of_finding(here.lead):
+            lineage_view.lineage_button(thing, here.scope, key="to-lineage")
         if target := review_link(here.incident):
             link_button(target["t"], target, key="to-review", icon="groups")
 

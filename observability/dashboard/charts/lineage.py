@@ -1,0 +1,82 @@
+"""The figure of a lineage: an indented list with its links, upstream above the centre, downstream below it."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from observability.dashboard import theme
+
+SYMBOLS = {
+    "annotator": ("circle-open", theme.PURPLE),
+    "project": ("circle", theme.PURPLE),
+    "device": ("square-open", theme.NEUTRAL),
+    "source": ("square", theme.NEUTRAL),
+    "batch": ("square", theme.SKY),
+    "rule": ("triangle-down", theme.WATCH),
+    "dataset": ("diamond", theme.OK),
+    "run": ("triangle-right", theme.PRIMARY),
+    "version": ("hexagon", theme.PRIMARY),
+    "predictions": ("circle", theme.SKY),
+    "prediction": ("circle", theme.ACT),
+}
+"""Marker and colour by kind of thing; the label names the kind as well."""
+LABEL = 46
+"""Characters of a label, longer ones are cut; the table has them whole."""
+ROOM = 0.36
+"""Share of the width for the marks; the rest is for the labels."""
+
+
+def hover_lines(lines: Sequence[str]) -> list[str]:
+    """Texts of a hover box as Plotly reads them; empty ones are left out."""
+    return [theme.inert_label(line, 90) for line in lines if line]
+
+
+def lineage_tree(frame: pd.DataFrame, others: pd.DataFrame) -> go.Figure:
+    """Things as marks with their labels, each under the thing that it is linked to; a click gives `customdata[0]`, the thing's address.
+
+    frame: address, kind, label, hover, distance (0 of the centre), place (row from the top, the centre's between both directions), above
+    (place of the thing that it is linked to, missing for the centre), hidden (0, or how many things the row stands for). others: from, to
+    (places of further links).
+    """
+    figure = go.Figure()
+    depth = frame["distance"].abs()
+    spots = dict(zip(frame["place"], depth, strict=True))
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for place, above in frame.loc[frame["above"].notna(), ["place", "above"]].itertuples(index=False):
+        x += [spots[above], spots[above], spots[place], None]
+        y += [above, place, place, None]
+    line = {"color": theme.QUIET, "width": 1.5}
+    figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
+    x, y = [], []
+    for begin, end in others[["from", "to"]].itertuples(index=False):
+        x += [spots[begin], spots[end], None]
+        y += [begin, end, None]
+    figure.add_scatter(x=x, y=y, mode="lines", line={**line, "width": 1, "dash": "dot"}, hoverinfo="skip", showlegend=False)
+    marks = [
+        ("circle-open", theme.NEUTRAL) if hidden else SYMBOLS[kind] for kind, hidden in zip(frame["kind"], frame["hidden"], strict=True)
+    ]
+    labels = [
+        f"<b>{theme.inert_label(label, LABEL)}</b>" if not distance else theme.inert_label(label, LABEL)
+        for label, distance in zip(frame["label"], depth, strict=True)
+    ]
+    figure.add_scatter(
+        x=depth,
+        y=frame["place"],
+        mode="markers+text",
+        marker={"symbol": [mark for mark, _ in marks], "color": [colour for _, colour in marks], "size": 11, "opacity": 1},
+        text=[f" {label}" for label in labels],
+        textposition="middle right",
+        textfont={"size": 12, "color": theme.STRONG},
+        customdata=frame[["address", "hover"]],
+        hovertemplate="%{customdata[1]}<extra></extra>",
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 1}},
+        showlegend=False,
+        cliponaxis=False,
+    )
+    theme.themed(figure, height=max(120, 26 * len(frame) + 30))
+    figure.update_xaxes(visible=False, range=[-0.25, max(2.0, float(depth.max())) / ROOM], fixedrange=True)
+    figure.update_yaxes(visible=False, range=[len(frame) - 0.4, -0.6], fixedrange=True)
+    return figure.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 4}, hovermode="closest")

@@ -1,0 +1,319 @@
+"""The lineage page: what one thing came from and what it went into, as a picture and a table with links."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from observability.core import formatting
+from observability.core.errors import NotFoundError
+from observability.core.finding import Finding
+from observability.core.questions import Aggregate, By, Records
+from observability.core.window import EPOCH, Slice, Window
+from observability.dashboard import choice_box, clicks, empty_states, frame, links, load
+from observability.dashboard.charts import lineage as charts_lineage
+from observability.dashboard.scope import Scope
+from observability.dashboard.state_cache import cached_by_state
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import link_button, plain_paragraph
+from observability.metrics.lineage import (
+    FIELDS,
+    KINDS,
+    Lineage,
+    LineageStep,
+    LineageView,
+    Thing,
+    lineage_around,
+    lineage_of_records,
+    thing_from_address,
+    with_prediction,
+    with_predictions,
+)
+
+HOW = """import observability as obs
+log = obs.Logger()
+log.batch(batch="2026-03-02", source="clinic", device="d7", rows=1000)
+log.dataset(dataset="people", version="2026-03", rows=962, parents=["people@2026-02"], sources=["clinic"], projects=["moods"])
+with obs.track_run(model="loan", version="3", dataset="people@2026-03") as run:
+    run.step(1, loss=0.3)
+log.prediction(id="a1", model="loan", version="3", features={"age": 41}, score=0.62, batch="2026-03-02")"""
+OFFERED = ("version", "dataset", "run", "source", "device", "project")
+"""Kinds of things that the box offers; others are reached by a link or a click."""
+MOST_OFFERED = 300
+DEPTH = 6
+"""Links that are followed in each direction."""
+BESIDE = 6
+"""Things of one kind that are drawn beside one thing."""
+COLUMNS = (
+    column("thing", "Thing", strong=True),
+    column("kind", "Kind", short=True),
+    column("link", "Link", help="How it is linked to the thing nearer to the centre"),
+    column("facts", "Known", phone=False),
+    column("around", "Lineage", short=True),
+)
+TWIN_WORDS = {"kind": "Kind", "label": "Thing", "distance": "Links from the centre", "relation": "Link", "facts": "Known"}
+
+
+def thing_link(thing: Thing, scope: Scope | None = None, text: str = "Lineage") -> dict[str, Any]:
+    """The link to the lineage of a thing."""
+    return links.link_cell(text, "lineage", replace(scope, version=None, slice=None) if scope else None, thing=thing.address)
+
+
+def lineage_button(thing: Thing, scope: Scope | None = None, *, key: str) -> None:
+    """A quiet button that leads to the lineage of a thing."""
+    link_button("Lineage", thing_link(thing, scope), key=key, icon="account_tree")
+
+
+@cached_by_state(2, computed=False)
+def all_links() -> Lineage:
+    """Every link that the records of the store name, with the number of predictions of each version."""
+    always = Window("", EPOCH, load.page_clock())
+    frames = {kind: load.ask_store(Records(kind, fields, ever=True), always) for kind, fields in FIELDS.items() if kind != "step"}
+    models = load.catalog().models
+    versions = [(model.name, version.name) for model in models for version in model.versions]
+    found = lineage_of_records(frames, {model.name: model.settings.projects for model in models}, versions)
+    served = load.stream_activity()
+    live = served[served["environment"] == "production"]
+    counts = zip(live["model"], live["version"], live["rows"], strict=True)
+    return with_predictions(
+        found, [(Thing("version", (str(model), str(version))), str(model), int(n)) for model, version, n in counts if n]
+    )
+
+
+def links_around(centre: Thing) -> Lineage:
+    """All links, with those that are only read for one centre: the prediction itself, predictions of batches, batches of steps."""
+    found = all_links()
+    if centre.kind == "prediction":
+        with suppress(NotFoundError):
+            row = load.store().row(centre.names[0], centre.names[1])
+            batch = row.get("batch")
+            found = with_prediction(found, centre.names[0], centre.names[1], str(row["version"]), str(batch) if batch else None)
+    if centre.kind in ("run", "batch"):
+        asked = Records("step", FIELDS["step"], ever=True, only=((centre.kind, (centre.names[-1],)),))
+        steps = load.ask_store(asked, Window("", EPOCH, load.page_clock()))
+        held = [thing for thing in found.facts if thing.kind == "batch"]
+        batches = pd.DataFrame({"batch": [each.names[1] for each in held], "source": [each.names[0] for each in held]}).assign(rows=0)
+        more = lineage_of_records({"step": steps.drop_duplicates(), "batch": batches})
+        found = replace(found, links=(*found.links, *(link for link in more.links if link.relation == "was read by")))
+    if centre.kind in ("batch", "device", "source"):
+        found = with_predictions(found, _predictions_of_batches(centre, found))
+    return found
+
+
+def _predictions_of_batches(centre: Thing, found: Lineage) -> list[tuple[Thing, str, int]]:
+    """How many predictions of each model name the batch, or the batches of the device or source."""
+    own = {centre} if centre.kind == "batch" else {link.product for link in found.products.get(centre, ()) if link.product.kind == "batch"}
+    if centre.kind == "source":
+        devices = [link.origin for link in found.origins.get(centre, ())]
+        own |= {link.product for device in devices for link in found.products.get(device, ()) if link.product.kind == "batch"}
+    names = {thing.names[1] for thing in own}
+    counts = []
+    for model in load.catalog().models if names else ():
+        answer = load.ask_store(Aggregate("predictions", keys=(By("batch"),)), Window(model.name, EPOCH, load.page_clock()))
+        if n := int(answer.loc[answer["batch"].isin(names), "n"].sum()):
+            counts.append((centre, model.name, n))
+    return counts
+
+
+def thing_of_finding(finding: Finding) -> Thing | None:
+    """The thing that a finding is about: of records by its subject, else the model's version; None where it names no version."""
+    parts = dict(part.partition(":")[::2] for part in finding.subject.split("/") if ":" in part)
+    if "run" in parts:
+        return Thing("run", (parts["run"],))
+    if "dataset" in parts:
+        rule = "rule" in parts
+        return Thing(
+            "rule" if rule else "dataset", (parts["dataset"], parts["rule"] if rule else str(finding.evidence.get("dataset_version") or ""))
+        )
+    if "source" in parts:
+        return Thing("device", (parts["source"], parts["device"])) if "device" in parts else Thing("source", (parts["source"],))
+    if "project" in parts:
+        return Thing("annotator", (parts["project"], parts["annotator"])) if "annotator" in parts else Thing("project", (parts["project"],))
+    return Thing("version", (finding.model, finding.version)) if finding.model and finding.version else None
+
+
+def no_lineage() -> None:
+    """The empty state: nothing is linked yet, and the lines that link things."""
+    empty_states.how_to_log_state("Nothing is linked yet.", "Records that name each other make the graph.", HOW)
+
+
+def offered_things(found: Lineage, scope: Scope) -> list[Thing]:
+    """What the box offers: versions of the scope's model first, then other kinds; bounded."""
+    things = sorted((thing for thing in found.things if thing.kind in OFFERED), key=lambda thing: (OFFERED.index(thing.kind), thing.names))
+    things.sort(key=lambda thing: thing.kind != "version" or (scope.model is not None and thing.names[0] != scope.model))
+    return things[:MOST_OFFERED]
+
+
+def chosen_thing(found: Lineage, scope: Scope) -> Thing | None:
+    """The thing in the address, else the version of the scope's model, else the first one with a link; None where nothing is linked."""
+    offered = {thing.address: thing for thing in offered_things(found, scope)}
+    named = thing_from_address(st.query_params.get("thing"))
+    options = [*offered, *([named.address] if named and named.address not in offered else [])]
+    things = {**offered, **({named.address: named} if named else {})}
+    text = choice_box.address_selectbox(
+        "thing",
+        "Around",
+        options,
+        words=lambda address: things[address].words,
+        placeholder="Newest model version",
+        width=460,
+        missing="The link names {}, which is no thing that is known here.",
+    )
+    if text:
+        return things[text]
+    linked = [thing for thing in offered.values() if thing in found.origins or thing in found.products]
+    return next(iter(linked or offered.values()), None)
+
+
+def drawn_rows(view: LineageView, facts: Mapping[Thing, str]) -> pd.DataFrame:
+    """The rows of the picture from the top: upstream with the farthest first, the centre, downstream."""
+    above = [_upside_down(view), [LineageStep(view.centre, 0, None, "")], list(view.downstream)]
+    steps = [step for part in above for step in part]
+    places = {step.thing: place for place, step in enumerate(steps) if not step.hidden}
+    rows = []
+    for place, step in enumerate(steps):
+        many = KINDS[step.thing.kind][1]
+        known = facts.get(step.thing, "")
+        label = f"{step.hidden:,} more {many}" if step.hidden else (known if step.thing.kind == "predictions" else step.thing.words)
+        label = f"{label} {step.thing.label}" if step.thing.kind == "predictions" and not step.hidden else label
+        near = step.above
+        sentence = _link_sentence(step)
+        rows.append(
+            {
+                "address": (near or step.thing).address if step.hidden else step.thing.address,
+                "kind": step.thing.kind,
+                "label": label,
+                "hover": "<br>".join(charts_lineage.hover_lines([label, sentence, "" if step.hidden else known])),
+                "distance": step.distance,
+                "place": place,
+                "above": float(places[near]) if near is not None else float("nan"),
+                "hidden": step.hidden,
+                "relation": sentence,
+                "facts": "" if step.hidden else known,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _upside_down(view: LineageView) -> list[LineageStep]:
+    """The upstream steps from the top: each above the thing that it went into."""
+    return list(reversed(view.upstream))
+
+
+def _link_sentence(step: LineageStep) -> str:
+    """`data set people was read by training run r`; nothing for the centre."""
+    if step.above is None:
+        return ""
+    own = f"{step.hidden:,} more {KINDS[step.thing.kind][1]}" if step.hidden else step.thing.words
+    first, second = (own, step.above.words) if step.distance < 0 else (step.above.words, own)
+    return f"{first} {'·' if step.hidden else step.relation} {second}"
+
+
+def lineage_section(centre: Thing, depth: int, scope: Scope) -> None:
+    """The picture around a thing, what it leaves out, and the table with a link to the page of each thing."""
+    found = links_around(centre)
+    view = lineage_around(found, centre, depth, BESIDE)
+    rows = drawn_rows(view, found.facts)
+    whole = rows[rows["hidden"] == 0]
+    places = dict(zip(whole["address"], whole["place"], strict=True))
+    others = pd.DataFrame([[places[link.origin.address], places[link.product.address]] for link in view.others], columns=["from", "to"])
+    up, down = (sum(not step.hidden for step in steps) for steps in (view.upstream, view.downstream))
+    alt = f"{centre.words}: {formatting.plural(up, 'thing')} upstream, {formatting.plural(down, 'thing')} downstream."
+    plain_paragraph(alt[:1].upper() + alt[1:] + left_out_words(view))
+    if view.drawn == 1:
+        wanting = centre.kind == "prediction"
+        plain_paragraph(f"The model {centre.names[0]} has no prediction of this id." if wanting else "No record links it to anything else.")
+    figure = charts_lineage.lineage_tree(rows, others)
+    twin = rows[list(TWIN_WORDS)]
+    frame.chart_with_table(figure, twin, key="lineage-graph", alt=alt, columns=TWIN_WORDS, on_select=_Recentre("lineage-graph"))
+    lines = [_table_line(step, view, found, scope) for step in _shown_steps(view)]
+    draw_table("things", "Things in the picture", COLUMNS, lines, compact=True)
+
+
+class _Recentre:
+    """A callback for clicks on the picture: the clicked thing becomes the centre."""
+
+    hint = "Click a mark to put it in the centre"
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    def __call__(self) -> None:
+        """Called by Streamlit after the click."""
+        for point in clicks.clicked_points(self.key):
+            if (given := point.get("customdata")) and thing_from_address(str(given[0])):
+                st.query_params["thing"] = str(given[0])
+                return
+
+
+def _shown_steps(view: LineageView) -> list[LineageStep]:
+    """The drawn things in the order of the picture."""
+    steps = [*_upside_down(view), LineageStep(view.centre, 0, None, ""), *view.downstream]
+    return [step for step in steps if not step.hidden]
+
+
+def _table_line(step: LineageStep, view: LineageView, found: Lineage, scope: Scope) -> dict[str, Any]:
+    """One thing of the table."""
+    thing = step.thing
+    cells: dict[str, Cell] = {
+        "thing": page_of_thing(thing, scope) or {"t": thing.label},
+        "kind": {"t": KINDS[thing.kind][0]},
+        "link": {"t": _link_sentence(step) or "the centre"},
+        "facts": {"t": found.facts.get(thing) or formatting.DASH},
+        "around": {"t": "here"} if thing == view.centre else thing_link(thing, scope, "show"),
+    }
+    return table_row(cells, selected=thing == view.centre)
+
+
+def left_out_words(view: LineageView) -> str:
+    """What the picture leaves out, as a sentence after a blank; empty where it leaves out nothing."""
+    parts = [formatting.plural(n, *KINDS[kind]) for kind, n in view.hidden.items()]
+    found = f" Not drawn: {formatting.join_words(parts)}." if parts else ""
+    if view.beyond:
+        found += f" {formatting.plural(view.beyond, 'thing')} at the edge {'has' if view.beyond == 1 else 'have'} further links."
+    return found
+
+
+def page_of_thing(thing: Thing, scope: Scope) -> dict[str, Any] | None:
+    """The link to the page of a thing."""
+    return PAGES[thing.kind](thing, replace(scope, version=None, slice=None))
+
+
+def _predictions_page(thing: Thing, scope: Scope) -> dict[str, Any]:
+    """The cases of a version or of a batch, in all dates."""
+    origin = thing_from_address(thing.names[1])
+    own = replace(scope.about(thing.names[0]), start=None, end=None, span="all")
+    if origin is not None and origin.kind == "version":
+        own = replace(own, version=origin.names[1])
+    if origin is not None and origin.kind == "batch":
+        own = replace(own, slice=Slice((("batch", origin.names[1]),)))
+    return links.link_cell(f"of {thing.names[0]}", "cases", own, q=clicks.EVERY)
+
+
+PAGES: dict[str, Callable[[Thing, Scope], dict[str, Any]]] = {
+    "annotator": lambda thing, scope: links.link_cell(thing.label, "labelling", scope, project=thing.names[0], annotator=thing.names[1]),
+    "project": lambda thing, scope: links.link_cell(thing.label, "labelling", scope, project=thing.names[0]),
+    "device": lambda thing, scope: links.link_cell(
+        thing.label, "devices", scope, device=f"source:{thing.names[0]}/device:{thing.names[1]}"
+    ),
+    "source": lambda thing, scope: links.link_cell(
+        thing.label, "batches", replace(scope, start=None, end=None, span="all"), source=thing.label
+    ),
+    "batch": lambda thing, scope: links.link_cell(
+        thing.label, "batches", replace(scope, start=None, end=None, span="all"), source=thing.names[0], batch=thing.names[1]
+    ),
+    "rule": lambda thing, scope: links.link_cell(
+        thing.label, "cleaning", replace(scope, start=None, end=None, span="all"), rule=f"dataset:{thing.names[0]}/rule:{thing.names[1]}"
+    ),
+    "dataset": lambda thing, scope: links.link_cell(
+        thing.label, "datasets", scope, dataset=thing.names[0], version_of_data=thing.names[1] or None
+    ),
+    "run": lambda thing, scope: links.link_cell(thing.label, "runs", scope, run=thing.label),
+    "version": lambda thing, scope: links.link_cell(thing.label, "model", replace(scope.about(thing.names[0]), version=thing.names[1])),
+    "predictions": _predictions_page,
+    "prediction": lambda thing, scope: links.case_link(thing.names[1], thing.names[1], thing.names[0]),
+}
+"""The page of each kind of thing."""

@@ -1,0 +1,469 @@
+"""The graph of where things come from and what they went into: devices, batches, data sets, rules, projects, runs, versions, predictions.
+
+Everything is read from records. Nothing is inferred beyond what a record names, except that a data set with one version alone is that version.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+from observability.metrics.cost import dataset_spellings
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+KINDS = {
+    "annotator": ("annotator", "annotators"),
+    "project": ("labelling project", "labelling projects"),
+    "device": ("device", "devices"),
+    "source": ("source", "sources"),
+    "batch": ("batch", "batches"),
+    "rule": ("cleaning rule", "cleaning rules"),
+    "dataset": ("data set", "data sets"),
+    "run": ("training run", "training runs"),
+    "version": ("model version", "model versions"),
+    "predictions": ("predictions", "predictions"),
+    "prediction": ("prediction", "predictions"),
+}
+"""Kinds of things, upstream ones first, in the singular and the plural."""
+PLACES = {kind: place for place, kind in enumerate(KINDS)}
+FIELDS = {
+    "dataset": ("dataset", "version", "at", "rows", "parents", "extra"),
+    "run": ("run", "at", "event", "model", "version", "dataset", "extra"),
+    "cleaning": ("rule", "at", "dataset", "version", "rows_in", "rows_changed", "rows_dropped", "extra"),
+    "batch": ("batch", "at", "source", "device", "rows"),
+    "event": ("at", "what", "model", "version", "run"),
+    "annotation": ("project", "annotator"),
+    "step": ("run", "batch"),
+}
+"""Fields of the records that name what something came from. Further fields (in `extra`) are read too: `sources`, `projects` and `run` of a
+data set, `inputs` of a run, `proposed` of a cleaning rule that removed nothing.
+"""
+
+
+@dataclass(frozen=True, order=True)
+class Thing:
+    """One thing of the graph: its kind (see KINDS) and the names that tell it from others of its kind.
+
+    annotator (project, name), project (name,), device (source, name), source (name,), batch (source, name), rule (data set or "", name),
+    dataset (name, version or ""), run (name,), version (model, name), predictions (model, what all of them share), prediction (model, id).
+    """
+
+    kind: str
+    names: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """The name alone, as a person reads it."""
+        if self.kind == "dataset":
+            return f"{self.names[0]}, version {self.names[1]}" if self.names[1] else f"{self.names[0]}, no version named"
+        if self.kind == "version":
+            return f"{self.names[0]} {self.names[1]}"
+        if self.kind == "predictions":
+            return f"of {self.names[0]}"
+        return self.names[-1]
+
+    @property
+    def words(self) -> str:
+        """Kind and name: `training run flights-late-final`."""
+        return f"{KINDS[self.kind][0]} {self.label}"
+
+    @property
+    def address(self) -> str:
+        """The thing in an address: `run:flights-late-final`, `version:loan/3`; names are percent-encoded."""
+        return f"{self.kind}:{'/'.join(quote(name, safe='') for name in self.names)}"
+
+
+LENGTHS = {"project": 1, "source": 1, "run": 1}
+"""Names of a thing, by kind, where they are not two."""
+
+
+def thing_from_address(text: str | None) -> Thing | None:
+    """Read a thing as `Thing.address` writes it.
+
+    Parameters
+    ----------
+    text : str or None
+        The text of an address.
+
+    Returns
+    -------
+    Thing or None
+        None where the text names no thing.
+    """
+    kind, colon, rest = (text or "").partition(":")
+    names = tuple(map(unquote, rest.split("/")))
+    return Thing(kind, names) if colon and kind in KINDS and len(names) == LENGTHS.get(kind, 2) and names[-1] + names[0] else None
+
+
+@dataclass(frozen=True)
+class LineageLink:
+    """origin went into product. relation: how, as a sentence between the two, `trained`."""
+
+    origin: Thing
+    product: Thing
+    relation: str
+
+
+@dataclass(frozen=True)
+class LineageStep:
+    """One thing in a drawn graph. distance: links from the centre, negative upstream. above: the thing that it is linked to, nearer to the
+    centre; None for the centre. hidden: 0, or how many further things of this kind are not drawn here (`thing` is then one of them).
+    """
+
+    thing: Thing
+    distance: int
+    above: Thing | None
+    relation: str
+    hidden: int = 0
+
+
+@dataclass(frozen=True)
+class LineageView:
+    """The part of the graph around one thing: upstream, the centre, downstream, each in the order of drawing, nearest first.
+
+    others: links between drawn things besides those of the trees. beyond: things at the deepest level that have further links.
+    """
+
+    centre: Thing
+    upstream: tuple[LineageStep, ...]
+    downstream: tuple[LineageStep, ...]
+    others: tuple[LineageLink, ...]
+    beyond: int
+
+    @property
+    def drawn(self) -> int:
+        """Number of things that are drawn, the centre included."""
+        return 1 + sum(not step.hidden for step in (*self.upstream, *self.downstream))
+
+    @property
+    def hidden(self) -> dict[str, int]:
+        """Number of things that are not drawn, by kind."""
+        found: dict[str, int] = {}
+        for step in (*self.upstream, *self.downstream):
+            if step.hidden:
+                found[step.thing.kind] = found.get(step.thing.kind, 0) + step.hidden
+        return found
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """All links that records name. facts: a few words about a thing, as `77,911 rows`."""
+
+    links: tuple[LineageLink, ...]
+    facts: Mapping[Thing, str] = field(default_factory=dict)
+
+    @cached_property
+    def origins(self) -> dict[Thing, list[LineageLink]]:
+        """Links by their product."""
+        return _by(self.links, upstream=True)
+
+    @cached_property
+    def products(self) -> dict[Thing, list[LineageLink]]:
+        """Links by their origin."""
+        return _by(self.links, upstream=False)
+
+    @cached_property
+    def things(self) -> frozenset[Thing]:
+        """Every thing that is linked or known."""
+        return frozenset(self.facts) | frozenset(self.origins) | frozenset(self.products)
+
+
+def _by(links: Iterable[LineageLink], *, upstream: bool) -> dict[Thing, list[LineageLink]]:
+    """Links by one of their ends, in the order of kinds and names; batches newest first."""
+    found: dict[Thing, list[LineageLink]] = defaultdict(list)
+    for link in links:
+        found[link.product if upstream else link.origin].append(link)
+    for several in found.values():
+        several.sort(key=lambda link: (link.origin if upstream else link.product).names, reverse=True)
+        several.sort(key=lambda link: PLACES[(link.origin if upstream else link.product).kind])
+    return dict(found)
+
+
+def lineage_of_records(
+    frames: "Mapping[str, DataFrame]", projects: Mapping[str, Sequence[str]] | None = None, versions: Iterable[tuple[str, str]] = ()
+) -> Lineage:
+    """Return every link that the records name.
+
+    Parameters
+    ----------
+    frames : mapping of str to DataFrame
+        Records by kind with the columns of `FIELDS`; a kind may be missing.
+    projects : mapping of str to sequence of str, optional
+        Labelling projects by model, as the settings name them.
+    versions : iterable of (model, version)
+        Known model versions.
+
+    Returns
+    -------
+    Lineage
+        Each link once.
+    """
+    records = {kind: [_with_further(row) for row in frames[kind].to_dict("records")] if kind in frames else [] for kind in FIELDS}
+    known = _Datasets((str(row["dataset"]), str(row["version"])) for row in records["dataset"])
+    served = list(dict.fromkeys(versions))
+    found: dict[LineageLink, None] = {}
+    facts: dict[Thing, str] = {Thing("version", each): "" for each in served}
+    parts = (
+        _dataset_links(records["dataset"], known, facts),
+        _run_links(records["run"], known, facts),
+        _cleaning_links(records["cleaning"], facts),
+        _batch_links(records["batch"], facts),
+        _event_links(records["event"]),
+        _project_links(records["annotation"], projects or {}, served),
+        _step_links(records["step"], records["batch"]),
+    )
+    for part in parts:
+        found.update(dict.fromkeys(part))
+    return Lineage(tuple(link for link in found if link.origin != link.product), facts)
+
+
+class _Datasets:
+    """Logged versions of data sets, by the texts that name them."""
+
+    def __init__(self, logged: Iterable[tuple[str, str]]) -> None:
+        self.versions: dict[str, list[str]] = {}
+        self.spelled: dict[str, Thing] = {}
+        for name, version in dict.fromkeys(logged):
+            self.versions.setdefault(name, []).append(version)
+            for text in dataset_spellings(name, version)[1:]:
+                self.spelled[text] = Thing("dataset", (name, version))
+
+    def named(self, text: str) -> Thing:
+        """The version that a text names. A data set with one version alone is that version; a text that names nothing logged is kept."""
+        if text in self.spelled:
+            return self.spelled[text]
+        if text in self.versions:
+            return Thing("dataset", (text, self.versions[text][0] if len(self.versions[text]) == 1 else ""))
+        name, mark, version = text.rpartition("@")
+        return Thing("dataset", (name, version) if mark and name and version else (text, ""))
+
+
+def _with_further(row: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """A record with its further fields beside its own, which win."""
+    further = row.get("extra")
+    return {**further, **row} if isinstance(further, dict) else row
+
+
+def _text(value: Any) -> str | None:
+    """A text of a record; None where it has none."""
+    return None if value is None or value != value or value == "" else str(value)
+
+
+def _texts(value: Any) -> list[str]:
+    """A list of texts of a record; one text alone stands for a list of one."""
+    if isinstance(value, str):
+        return [value] if value else []
+    return [str(each) for each in value if each is not None and each != ""] if isinstance(value, list | tuple) else []
+
+
+def _count(value: Any) -> str:
+    """A count of a record with separators."""
+    return f"{int(value):,}" if value is not None and value == value else "0"
+
+
+def _dataset_links(rows: Sequence[Mapping[Any, Any]], known: _Datasets, facts: dict[Thing, str]) -> Iterator[LineageLink]:
+    """Parents, sources, projects and the run of each version."""
+    for row in rows:
+        made = Thing("dataset", (str(row["dataset"]), str(row["version"])))
+        facts[made] = f"{_count(row['rows'])} rows"
+        for parent in _texts(row.get("parents")):
+            yield LineageLink(known.named(parent), made, "is a parent of")
+        for source in _texts(row.get("sources")):
+            yield LineageLink(Thing("source", (source,)), made, "delivered rows of")
+        for project in _texts(row.get("projects")):
+            yield LineageLink(Thing("project", (project,)), made, "labelled rows of")
+        if run := _text(row.get("run")):
+            yield LineageLink(Thing("run", (run,)), made, "wrote")
+
+
+def _run_links(rows: Sequence[Mapping[Any, Any]], known: _Datasets, facts: dict[Thing, str]) -> Iterator[LineageLink]:
+    """Data sets that a run read, and the version that it trained."""
+    merged: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        own = merged.setdefault(str(row["run"]), {})
+        own |= {name: row.get(name) for name in ("model", "version", "dataset") if _text(row.get(name))}
+        own["inputs"] = [*own.get("inputs", []), *_texts(row.get("inputs"))]
+        own["ended"] = own.get("ended") or row.get("event") == "end"
+    for name, own in merged.items():
+        run = Thing("run", (name,))
+        facts[run] = "ended" if own["ended"] else "without an end"
+        for text in dict.fromkeys([*_texts(own.get("dataset")), *own["inputs"]]):
+            yield LineageLink(known.named(text), run, "was read by")
+        if own.get("model") and own.get("version"):
+            yield LineageLink(run, Thing("version", (str(own["model"]), str(own["version"]))), "trained")
+
+
+def _cleaning_links(rows: Sequence[Mapping[Any, Any]], facts: dict[Thing, str]) -> Iterator[LineageLink]:
+    """Rules that made a version of a data set; rules that were only proposed removed nothing and are left out."""
+    for row in rows:
+        dataset, version = _text(row.get("dataset")), _text(row.get("version"))
+        if row.get("proposed") is True or dataset is None:
+            continue
+        rule = Thing("rule", (dataset, str(row["rule"])))
+        facts[rule] = (
+            f"last dropped {_count(row['rows_dropped'])} and changed {_count(row['rows_changed'])} of {_count(row['rows_in'])} rows"
+        )
+        yield LineageLink(rule, Thing("dataset", (dataset, version or "")), "cleaned")
+
+
+def _batch_links(rows: Sequence[Mapping[Any, Any]], facts: dict[Thing, str]) -> Iterator[LineageLink]:
+    """The device, or without one the source, of each batch, and the source of each device."""
+    for row in rows:
+        source, device = str(row["source"]), _text(row.get("device"))
+        batch = Thing("batch", (source, str(row["batch"])))
+        facts[batch] = f"{_count(row['rows'])} rows"
+        if device is None:
+            yield LineageLink(Thing("source", (source,)), batch, "delivered")
+            continue
+        yield LineageLink(Thing("device", (source, device)), batch, "captured")
+        yield LineageLink(Thing("device", (source, device)), Thing("source", (source,)), "delivers to")
+
+
+def _event_links(rows: Sequence[Mapping[Any, Any]]) -> Iterator[LineageLink]:
+    """Runs whose model version an event deployed."""
+    for row in rows:
+        model, version, run = (_text(row.get(name)) for name in ("model", "version", "run"))
+        if row.get("what") == "deploy" and model and version and run:
+            yield LineageLink(Thing("run", (run,)), Thing("version", (model, version)), "was deployed as")
+
+
+def _project_links(
+    rows: Sequence[Mapping[Any, Any]], projects: Mapping[str, Sequence[str]], versions: Sequence[tuple[str, str]]
+) -> Iterator[LineageLink]:
+    """Annotators of each project, and the versions whose predictions it labels."""
+    for project, annotator in dict.fromkeys((str(row["project"]), str(row["annotator"])) for row in rows):
+        yield LineageLink(Thing("annotator", (project, annotator)), Thing("project", (project,)), "labels in")
+    for model, version in versions:
+        for project in projects.get(model, ()):
+            yield LineageLink(Thing("version", (model, version)), Thing("project", (project,)), "has its predictions labelled in")
+
+
+def _step_links(rows: Sequence[Mapping[Any, Any]], batches: Sequence[Mapping[Any, Any]]) -> Iterator[LineageLink]:
+    """Batches that a step of a run read, where a batch of this name was logged."""
+    sources = {str(row["batch"]): str(row["source"]) for row in batches}
+    for run, batch in dict.fromkeys((str(row["run"]), _text(row.get("batch"))) for row in rows):
+        if batch in sources:
+            yield LineageLink(Thing("batch", (sources[batch], batch)), Thing("run", (run,)), "was read by")
+
+
+def with_predictions(lineage: Lineage, counts: Iterable[tuple[Thing, str, int]]) -> Lineage:
+    """Add how many predictions name each batch, or were answered by each version.
+
+    Parameters
+    ----------
+    lineage : Lineage
+        The links so far.
+    counts : iterable of (Thing, str, int)
+        The batch, device or version, the model of the predictions, and their number.
+
+    Returns
+    -------
+    Lineage
+    """
+    links, facts = list(lineage.links), dict(lineage.facts)
+    for origin, model, n in counts:
+        group = Thing("predictions", (model, origin.address))
+        facts[group] = f"{n:,} {'prediction' if n == 1 else 'predictions'}"
+        links.append(LineageLink(origin, group, "answered" if origin.kind == "version" else "was used by"))
+    return Lineage(tuple(links), facts)
+
+
+def with_prediction(lineage: Lineage, model: str, name: str, version: str, batch: str | None) -> Lineage:
+    """Add one prediction with its version and its batch.
+
+    Parameters
+    ----------
+    lineage : Lineage
+        The links so far.
+    model, name, version : str
+        Model, id and version of the prediction.
+    batch : str or None
+        The batch that it names; one that was not logged is not linked.
+
+    Returns
+    -------
+    Lineage
+    """
+    prediction = Thing("prediction", (model, name))
+    links = [LineageLink(Thing("version", (model, version)), prediction, "answered")]
+    holders = [thing for thing in lineage.facts if batch is not None and thing.kind == "batch" and thing.names[1] == batch]
+    links += [LineageLink(holder, prediction, "was used by") for holder in holders]
+    return Lineage((*lineage.links, *links), {**lineage.facts, prediction: ""})
+
+
+def lineage_around(lineage: Lineage, centre: Thing, depth: int = 6, most: int = 6) -> LineageView:
+    """Return what one thing came from and what it went into.
+
+    Upstream, only origins of origins are followed, downstream only products of products, so that siblings of the centre are left out. A
+    thing that is reached twice is drawn once, at its shortest distance; its other links are in `others`.
+
+    Parameters
+    ----------
+    lineage : Lineage
+        All links.
+    centre : Thing
+        The thing in the middle.
+    depth : int
+        Links to follow in each direction.
+    most : int
+        Things of one kind drawn beside one thing; the rest is counted.
+
+    Returns
+    -------
+    LineageView
+    """
+    seen = {centre}
+    up, far_up = _tree(lineage.origins, centre, depth, most, seen, upstream=True)
+    down, far_down = _tree(lineage.products, centre, depth, most, seen, upstream=False)
+    drawn = {centre, *(step.thing for step in (*up, *down) if not step.hidden)}
+    in_trees = {(step.thing, step.above) for step in up} | {(step.above, step.thing) for step in down}
+    others = tuple(
+        link for link in lineage.links if link.origin in drawn and link.product in drawn and (link.origin, link.product) not in in_trees
+    )
+    return LineageView(centre, tuple(up), tuple(down), others, far_up + far_down)
+
+
+def _tree(
+    by_end: Mapping[Thing, Sequence[LineageLink]], centre: Thing, depth: int, most: int, seen: set[Thing], *, upstream: bool
+) -> tuple[list[LineageStep], int]:
+    """The steps in one direction in the order of an indented list, and how many things at the deepest level have further links."""
+    children: dict[Thing, list[LineageStep]] = {}
+    level, beyond, sign = [centre], 0, -1 if upstream else 1
+    for distance in range(1, depth + 1):
+        following: list[Thing] = []
+        for above in level:
+            for steps in _steps_beside(by_end.get(above, ()), above, sign * distance, most, seen, upstream=upstream):
+                children.setdefault(above, []).append(steps)
+                following += [steps.thing] if not steps.hidden else []
+        level = following
+    for thing in level:
+        beyond += any((link.origin if upstream else link.product) not in seen for link in by_end.get(thing, ()))
+    ordered: list[LineageStep] = []
+    pending = list(reversed(children.get(centre, [])))
+    while pending:
+        step = pending.pop()
+        ordered.append(step)
+        pending += reversed(children.get(step.thing, [])) if not step.hidden else []
+    return ordered, beyond
+
+
+def _steps_beside(
+    links: Sequence[LineageLink], above: Thing, distance: int, most: int, seen: set[Thing], *, upstream: bool
+) -> Iterator[LineageStep]:
+    """The things linked to one thing, at most `most` of each kind, then how many more there are."""
+    by_kind: dict[str, dict[Thing, str]] = {}
+    for link in links:
+        thing = link.origin if upstream else link.product
+        if thing not in seen:
+            by_kind.setdefault(thing.kind, {}).setdefault(thing, link.relation)
+    for things in by_kind.values():
+        shown = list(things) if len(things) <= most + 1 else list(things)[:most]
+        for thing in shown:
+            seen.add(thing)
+            yield LineageStep(thing, distance, above, things[thing])
+        if rest := list(things)[len(shown) :]:
+            yield LineageStep(rest[0], distance, above, things[rest[0]], hidden=len(rest))

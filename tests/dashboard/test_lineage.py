@@ -1,0 +1,125 @@
+"""The lineage page draws what records link, each thing once, with a link to its page; other pages lead to it."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from observability.dashboard import links, load
+from observability.dashboard.charts.lineage import lineage_tree
+from observability.dashboard.data.lineage_view import drawn_rows, left_out_words, thing_of_finding
+from observability.metrics.lineage import Lineage, LineageLink, Thing, lineage_around
+from observability.store.db.database import Database
+from tests.dashboard.conftest import land
+from tests.support.dashboard_pages import opened, tables, words
+
+END = datetime(2026, 3, 16, tzinfo=UTC)
+
+
+def lines() -> list[dict]:
+    """A device's batch, a prediction from it, a run of a data set that a rule cleaned and a project labelled."""
+    at = (END - timedelta(days=3)).isoformat()
+    answered = {"kind": "prediction", "at": at, "model": "loan", "version": "3", "features": {"age": 41}, "score": 0.6}
+    found = [
+        {"kind": "batch", "batch": "monday", "at": at, "source": "ward", "device": "d7", "rows": 3},
+        *({**answered, "id": f"p{place}", "batch": "monday"} for place in range(3)),
+        {**answered, "id": "alone"},
+        {"kind": "dataset", "dataset": "people", "version": "7", "at": at, "rows": 900, "sources": ["ward"], "projects": ["moods"]},
+        {"kind": "cleaning", "rule": "adults", "dataset": "people", "version": "7", "at": at, "rows_in": 1000, "rows_changed": 0, "rows_dropped": 100},
+        {"kind": "run", "run": "of-seven", "event": "start", "at": at, "dataset": "people@7", "model": "loan", "version": "3"},
+        {"kind": "annotation", "project": "moods", "item": "i", "annotator": "ann", "at": at, "label": "good"},
+    ]  # fmt: skip
+    return found
+
+
+@pytest.fixture
+def logged(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """The store that this process owns."""
+    land(empty, lines(), tmp_path)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
+    return empty
+
+
+def drawn(**parameters: str) -> dict[str, dict]:
+    """The table of the page by the kind and name of each thing."""
+    rows = [each["cells"] for each in tables(opened("lineage", **parameters))["Things in the picture"]["rows"]]
+    return {f"{cells['kind']['t']} {cells['thing']['t']}": cells for cells in rows}
+
+
+def test_a_prediction_is_traced_to_its_device_its_data_and_the_people_who_labelled_them(logged: Database) -> None:
+    found = drawn(thing="prediction:loan/p1")
+    assert set(found) == {
+        "prediction p1", "batch monday", "device d7", "model version loan 3", "training run of-seven", "data set people, version 7",
+        "cleaning rule adults", "source ward", "labelling project moods", "annotator ann",
+    }  # fmt: skip
+    targets = {name: (cells["thing"]["go"]["page"], cells["thing"]["go"]["parameters"]) for name, cells in found.items()}
+    assert targets["device d7"][0] == "devices" and targets["device d7"][1]["device"] == "source:ward/device:d7"
+    assert targets["batch monday"][0] == "batches" and targets["batch monday"][1]["batch"] == "monday"
+    assert targets["training run of-seven"] == ("runs", {**targets["training run of-seven"][1], "run": "of-seven"})
+    assert targets["cleaning rule adults"][1]["rule"] == "dataset:people/rule:adults"
+    assert targets["model version loan 3"][1]["version"] == "3" and targets["annotator ann"][1]["annotator"] == "ann"
+    assert {page for page, _ in targets.values()} == {"case", "batches", "devices", "model", "runs", "datasets", "cleaning", "labelling"}
+    assert found["cleaning rule adults"]["facts"]["t"] == "last dropped 100 and changed 0 of 1,000 rows"
+
+
+def test_a_device_leads_to_the_predictions_from_its_batches(logged: Database) -> None:
+    found = drawn(thing="device:ward/d7")
+    assert found["predictions of loan"]["facts"]["t"] == "3 predictions"  # the one without a batch is not among them
+    assert {"batch monday", "source ward", "data set people, version 7", "model version loan 3"} <= set(found)
+
+
+def test_the_page_opens_on_a_version_and_other_pages_lead_to_it(logged: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    followed: list[dict] = []
+    monkeypatch.setattr(links, "follow_link", followed.append)
+    app = opened("lineage")
+    assert "Model version loan 3: 7 things upstream, 1 thing downstream." in words(app)
+    assert "which is no thing" in words(opened("lineage", thing="planet:mars"))
+    assert "no prediction of this id" in words(opened("lineage", thing="prediction:loan/never"))
+    for page, parameters, thing in (
+        ("datasets", {"dataset": "people"}, "dataset:people/7"),
+        ("batches", {"source": "ward", "window": "Everything"}, "source:ward"),
+        ("runs", {"run": "of-seven"}, "run:of-seven"),
+    ):
+        app = opened(page, **parameters)
+        app.button(key="to-lineage").click().run()
+        assert followed[-1]["page"] == "lineage" and followed[-1]["parameters"]["thing"] == thing
+
+
+def test_nothing_linked_shows_the_lines_that_link(empty: Database) -> None:
+    assert any("parents=" in each.value for each in opened("lineage").code)
+
+
+def test_the_picture_draws_each_thing_under_its_neighbour_and_counts_the_rest() -> None:
+    centre, run = Thing("dataset", ("d", "1")), Thing("run", ("r",))
+    rules = [Thing("rule", ("d", f"rule {place}")) for place in range(10)]
+    found = Lineage((LineageLink(centre, run, "was read by"), *(LineageLink(rule, centre, "cleaned") for rule in rules)), {})
+    view = lineage_around(found, centre, most=6)
+    rows = drawn_rows(view, {})
+    assert left_out_words(view) == " Not drawn: 4 cleaning rules."
+    assert list(rows["distance"]) == [-1] * 7 + [0, 1] and list(rows["hidden"]) == [4, *[0] * 8]
+    assert set(rows["above"].dropna()) == {7.0}, "all are linked to the centre, which stands in row 7"
+    figure = lineage_tree(rows, pd.DataFrame(columns=["from", "to"]))
+    marks = figure.data[-1]
+    assert list(marks.x) == [1] * 7 + [0, 1] and list(marks.y) == list(range(9))
+    assert [each[0] for each in marks.customdata][7] == "dataset:d/1" and "4 more cleaning rules" in marks.text[0]
+
+
+@pytest.mark.parametrize(
+    ("subject", "thing"),
+    [
+        ("run:r/rank:3", "run:r"),
+        ("dataset:people/rule:adults", "rule:people/adults"),
+        ("source:ward/device:d7", "device:ward/d7"),
+        ("source:ward", "source:ward"),
+        ("project:moods/annotator:ann", "annotator:moods/ann"),
+        ("age", "version:loan/3"),
+    ],
+)
+def test_a_finding_leads_to_the_thing_that_it_is_about(subject: str, thing: str) -> None:
+    from observability.core.finding import Finding
+
+    found = object.__new__(Finding)
+    for name, value in {"subject": subject, "model": "loan", "version": "3", "evidence": {}}.items():
+        object.__setattr__(found, name, value)
+    assert (named := thing_of_finding(found)) is not None and named.address == thing

@@ -1,0 +1,161 @@
+"""The graph around a thing holds what a person draws by hand from the same records, and says what it leaves out."""
+
+from datetime import datetime
+
+import pandas as pd
+import pytest
+
+from observability.metrics.lineage import (
+    Lineage,
+    LineageLink,
+    Thing,
+    lineage_around,
+    lineage_of_records,
+    thing_from_address,
+    with_prediction,
+    with_predictions,
+)
+
+AT = datetime(2026, 3, 1)
+CLINIC_1, CLINIC_2 = Thing("dataset", ("clinic", "1")), Thing("dataset", ("clinic", "2"))
+RUN, SERVED = Thing("run", ("r",)), Thing("version", ("loan", "3"))
+
+
+def frames(batches: int = 2) -> dict[str, pd.DataFrame]:
+    """A device delivers batches to a source; two data set versions, a rule, a project with two annotators, a run, a version."""
+    datasets = [
+        {"dataset": "clinic", "version": "1", "at": AT, "rows": 900, "parents": None, "extra": {"sources": "wards"}},
+        {"dataset": "clinic", "version": "2", "at": AT, "rows": 1000, "parents": ["clinic@1", "notes"], "extra": {"projects": ["moods"]}},
+        {"dataset": "notes", "version": "7", "at": AT, "rows": 5, "parents": [], "extra": None},
+    ]
+    runs = [
+        {
+            "run": "r",
+            "at": AT,
+            "event": "start",
+            "model": "loan",
+            "version": None,
+            "dataset": "clinic@2",
+            "extra": {"inputs": ["clinic 2"]},
+        },
+        {"run": "r", "at": AT, "event": "end", "model": None, "version": "3", "dataset": None, "extra": {}},
+        {"run": "unnamed", "at": AT, "event": "start", "model": "loan", "version": None, "dataset": "clinic", "extra": None},
+    ]
+    cleanings = [
+        {"rule": "adults", "at": AT, "dataset": "clinic", "version": "2", "rows_in": 1100, "rows_changed": 0, "rows_dropped": 100, "extra": None},
+        {
+            "rule": "audit: outliers", "at": AT, "dataset": "clinic", "version": "2", "rows_in": 9, "rows_changed": 0, "rows_dropped": 1,
+            "extra": {"proposed": True},
+        },
+    ]  # fmt: skip
+    return {
+        "dataset": pd.DataFrame(datasets),
+        "run": pd.DataFrame(runs),
+        "cleaning": pd.DataFrame(cleanings),
+        "batch": pd.DataFrame(
+            [{"batch": f"b{n:04}", "at": AT, "source": "wards", "device": "d7", "rows": 10} for n in range(batches)]
+            + [{"batch": "alone", "at": AT, "source": "post", "device": None, "rows": 1}]
+        ),
+        "annotation": pd.DataFrame([{"project": "moods", "annotator": who} for who in ("ann", "bob", "ann")]),
+        "event": pd.DataFrame([{"at": AT, "what": "deploy", "model": "loan", "version": "3", "run": "r"}]),
+        "step": pd.DataFrame([{"run": "r", "batch": "b0001"}, {"run": "r", "batch": "never logged"}]),
+    }
+
+
+@pytest.fixture
+def whole() -> Lineage:
+    found = with_prediction(lineage_of_records(frames(), {"loan": ("moods",)}, [("loan", "3")]), "loan", "p1", "3", "b0000")
+    return with_predictions(found, [(SERVED, "loan", 41)])
+
+
+def test_every_link_is_one_that_a_record_names(whole: Lineage) -> None:
+    drawn = {f"{link.origin.address} {link.relation} {link.product.address}" for link in whole.links}
+    assert drawn == {
+        "dataset:clinic/1 is a parent of dataset:clinic/2",
+        "dataset:notes/7 is a parent of dataset:clinic/2",  # a data set with one version is that version
+        "source:wards delivered rows of dataset:clinic/1",
+        "project:moods labelled rows of dataset:clinic/2",
+        "rule:clinic/adults cleaned dataset:clinic/2",  # a proposed rule removed nothing
+        "dataset:clinic/2 was read by run:r",
+        "dataset:clinic/ was read by run:unnamed",  # of two versions, none is named
+        "run:r trained version:loan/3",
+        "run:r was deployed as version:loan/3",
+        "device:wards/d7 captured batch:wards/b0000",
+        "device:wards/d7 captured batch:wards/b0001",
+        "device:wards/d7 delivers to source:wards",
+        "source:post delivered batch:post/alone",
+        "batch:wards/b0001 was read by run:r",
+        "annotator:moods/ann labels in project:moods",
+        "annotator:moods/bob labels in project:moods",
+        "version:loan/3 has its predictions labelled in project:moods",
+        "version:loan/3 answered prediction:loan/p1",
+        "batch:wards/b0000 was used by prediction:loan/p1",
+        "version:loan/3 answered predictions:loan/version%3Aloan%2F3",
+    }
+
+
+def test_a_prediction_leads_up_to_device_annotators_and_rules_and_not_to_siblings(whole: Lineage) -> None:
+    view = lineage_around(whole, Thing("prediction", ("loan", "p1")))
+    reached = {step.thing.address: -step.distance for step in view.upstream}
+    assert not view.downstream and view.beyond == 0 and not view.hidden
+    assert reached == {
+        "batch:wards/b0000": 1, "device:wards/d7": 2, "version:loan/3": 1, "run:r": 2, "batch:wards/b0001": 3, "dataset:clinic/2": 3,
+        "dataset:clinic/1": 4, "dataset:notes/7": 4, "rule:clinic/adults": 4, "project:moods": 4, "source:wards": 5,
+        "annotator:moods/ann": 5, "annotator:moods/bob": 5,
+    }  # fmt: skip
+    assert {f"{link.origin.address} {link.product.address}" for link in view.others} == {
+        "device:wards/d7 batch:wards/b0001",
+        "device:wards/d7 source:wards",
+        "version:loan/3 project:moods",
+    }
+
+
+def test_a_thing_stands_under_the_one_that_it_is_linked_to(whole: Lineage) -> None:
+    view = lineage_around(whole, CLINIC_1)
+    for steps in (view.upstream, view.downstream):
+        before = {CLINIC_1: 0}
+        for step in steps:
+            assert step.above in before and abs(step.distance) == before[step.above] + 1
+            before[step.thing] = abs(step.distance)
+    assert [step.thing for step in view.downstream][:3] == [CLINIC_2, RUN, SERVED]
+
+
+def test_what_is_left_out_is_counted() -> None:
+    found = lineage_of_records(frames(batches=40))
+    view = lineage_around(found, Thing("device", ("wards", "d7")), most=6)
+    assert view.hidden == {"batch": 34}
+    assert sum(step.thing.kind == "batch" and not step.hidden for step in view.downstream) == 6
+    assert view.drawn == 1 + sum(not step.hidden for step in view.downstream)
+    near = lineage_around(found, Thing("device", ("wards", "d7")), depth=1)
+    assert near.beyond >= 1, "the source goes on to a data set"
+    assert lineage_around(found, Thing("device", ("wards", "d7")), most=39).hidden == {}, "one thing more takes the room of its count"
+
+
+def test_links_in_a_circle_end() -> None:
+    circle = Lineage(
+        (
+            LineageLink(CLINIC_1, CLINIC_2, "is a parent of"),
+            LineageLink(CLINIC_2, CLINIC_1, "is a parent of"),
+            LineageLink(CLINIC_2, RUN, "x"),
+        )
+    )
+    view = lineage_around(circle, CLINIC_1)
+    assert [step.thing for step in view.upstream] == [CLINIC_2] and [step.thing for step in view.downstream] == []
+    assert {link.product for link in view.others} == {CLINIC_2}
+
+
+@pytest.mark.parametrize(
+    "thing", [SERVED, RUN, CLINIC_1, Thing("rule", ("", "a/b:c%")), Thing("dataset", ("of none", "")), Thing("batch", ("ü", " "))]
+)
+def test_an_address_names_the_thing_again(thing: Thing) -> None:
+    assert thing_from_address(thing.address) == thing
+
+
+@pytest.mark.parametrize("text", [None, "", "run", "run:", "planet:mars", "run:a/b", "version:loan", "dataset:/"])
+def test_a_text_that_names_nothing_is_none(text: str | None) -> None:
+    assert thing_from_address(text) is None
+
+
+def test_no_records_are_no_links() -> None:
+    empty = lineage_of_records({})
+    assert empty.links == () and lineage_around(empty, RUN).drawn == 1
