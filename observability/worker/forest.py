@@ -26,7 +26,8 @@ class Tree:
     """One tree.
 
     feature, left, right: of each split; a child ≥ 0 is a split, else the leaf ~child; split 0 is the root. goes_left: from a matrix
-    (rows, features) to (rows, splits). value: (leaves,). output: the model output that it adds to.
+    (rows, features) to (rows, splits). value: (leaves,). output: the model output that it adds to. limit: the threshold of each split, NaN
+    where it lists categories; a number up to it, or below it, takes one side. None where the reader does not give them.
     """
 
     feature: Integers
@@ -35,6 +36,7 @@ class Tree:
     goes_left: Callable[[Floats], Bools]
     value: Floats
     output: int = 0
+    limit: Floats | None = None
 
 
 def forest_attributions(trees: Sequence[Tree], row: Floats, background: Floats, output: int = 0) -> Floats:

@@ -59,7 +59,7 @@ def lightgbm_tree(structure: dict[str, Any], output: int) -> Tree:
         return np.asarray(found, np.bool_)
 
     left, right = (np.array([pair[side] for pair in children], np.int64) for side in (0, 1))
-    return Tree(feature, left, right, goes_left, np.array(values), output)
+    return Tree(feature, left, right, goes_left, np.array(values), output, limit)
 
 
 def xgboost_trees(booster: Any, rounds: tuple[int, int]) -> list[Tree]:

@@ -5,6 +5,7 @@ some of the features. The second is believed only where the vectoriser gives the
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +40,34 @@ def score_word_omissions(frames: "dict[str, pd.DataFrame]", arguments: dict[str,
         through = [feature]
         table[feature] = pd.Series(texts, dtype=object)
     else:
-        vectors, through = vectorised_features(files["model"], arguments["kind"], row[columns], texts)
-        table[through] = vectors
+        found = text_features(files["model"], arguments["kind"], row[columns], texts[0])
+        through = list(found.names)
+        table[through] = found.vectors(texts)
     report(0.5, "The words are left out one by one")
     return Output({"through": through}, {"scores": scores_frame(score_table(model, table, task))})
 
 
-def vectorised_features(path: Path, kind: str, row: pd.DataFrame, texts: Sequence[str]) -> tuple[Floats, list[str]]:
-    """The features of each text by the vectoriser in a model file, and their names: neighbouring columns of the row with the logged values
-    of the first text. Raises UsageError where there is no such vectoriser.
+@dataclass(frozen=True)
+class TextFeatures:
+    """The vectoriser in a model file, and the names of the features that it gives."""
+
+    vectoriser: Any
+    names: tuple[str, ...]
+
+    def vectors(self, texts: Sequence[str]) -> Floats:
+        """The features of each text, (texts, names)."""
+        return dense_vectors(self.vectoriser, texts)
+
+
+def dense_vectors(vectoriser: Any, texts: Sequence[str]) -> Floats:
+    """What a vectoriser gives for texts, as a full array."""
+    given = vectoriser.transform(list(texts))
+    return np.asarray(given.todense() if hasattr(given, "todense") else given, dtype=float)
+
+
+def text_features(path: Path, kind: str, row: pd.DataFrame, text: str) -> TextFeatures:
+    """The vectoriser in a model file whose features are neighbouring columns of the row, with the logged values of its text. Raises
+    UsageError where there is no such vectoriser.
     """
     if kind != "skops":
         raise UsageError("the model file does not hold what turns words into features", where="artifact", got=f"a file of {kind}")
@@ -56,16 +76,15 @@ def vectorised_features(path: Path, kind: str, row: pd.DataFrame, texts: Sequenc
         if not hasattr(vectoriser, "transform"):
             continue
         try:
-            given = vectoriser.transform(list(texts))
+            vectors = dense_vectors(vectoriser, [text])
         except Exception:  # noqa: S112 - another transformer than one of texts
             continue
-        vectors = np.asarray(given.todense() if hasattr(given, "todense") else given, dtype=float)
         if vectors.ndim != 2 or not np.any(vectors[0]):
             continue
         width = vectors.shape[1]
         for start in range(len(numbers) - width + 1):
             if np.all(np.abs(numbers[start : start + width] - vectors[0]) <= ROUNDED):
-                return vectors, [str(name) for name in row.columns[start : start + width]]
+                return TextFeatures(vectoriser, tuple(str(name) for name in row.columns[start : start + width]))
     raise UsageError(
         "the model file does not hold what turns words into features",
         where="artifact",

@@ -1,0 +1,131 @@
+"""Jobs of an audit of explanations: attributions against backgrounds of several seeds, faithfulness by deletion, and simple surrogates."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from observability.stats.arrays import Floats, Integers
+from observability.worker import shapley
+from observability.worker.explain_job import score_table, task_from_arguments
+from observability.worker.job import Output, Report
+from observability.worker.matrix_scorer import MatrixScorer
+from observability.worker.model import CannotExplain, OpenModel, Task
+from observability.worker.model_files import open_model
+
+ORDERS, DEPTHS = 3, (2, 3, 4, 5, 6)
+"""Random orders of deletion that the attributions are compared with; depths of the surrogate trees."""
+
+
+def attribute_with_seed(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
+    """Attributions of the decided class of the frame `rows` against a background drawn from `real` with a seed: the frame `values`.
+
+    arguments: kind, task, classes, seed, background (its rows). Values: `method`.
+    """
+    task, rows = task_from_arguments(arguments), frames["rows"]
+    model = open_model(arguments["kind"], files["model"], rows, task)
+    columns = list(model.columns)
+    real = frames["real"][columns]
+    background = real.sample(min(int(arguments["background"]), len(real)), random_state=int(arguments["seed"]), ignore_index=True)
+    values, method = attributions(model, task, rows[columns], background, int(arguments["seed"]), report)
+    return Output({"method": method}, {"values": pd.DataFrame(values, columns=columns)})
+
+
+def attributions(
+    model: OpenModel, task: Task, table: pd.DataFrame, background: pd.DataFrame, seed: int, report: Report
+) -> tuple[Floats, str]:
+    """Attributions (rows, features) of the decided class against a background, and the method: exact where the model allows it."""
+    decided = decided_classes(model, task, table)
+    if model.pairwise is not None:
+        try:
+            found = np.empty(table.shape)
+            for row in range(len(table)):
+                found[row] = model.pairwise.values(table.iloc[[row]], background, int(decided[row])).mean(axis=0)
+                report((row + 1) / len(table), f"{row + 1} of {len(table)} rows explained")
+            return found, "exact against the background"
+        except CannotExplain:
+            report(0.0, "sampling permutations")
+    if model.native is not None and model.native.needs_background:
+        try:
+            given = model.native.explain(model.encode(table), model.encode(background))
+            return _of_classes(given.values, decided), model.native.method
+        except CannotExplain:
+            report(0.0, "sampling permutations")
+    sampled = shapley.sample_attributions(model.score, model.encode, table, background, permutations=2, seed=seed, report=report)
+    return _of_classes(sampled.values, decided), "sampled permutations"
+
+
+def decided_classes(model: OpenModel, task: Task, table: pd.DataFrame) -> Integers:
+    """The index of the most probable class of each row; 0 for other tasks."""
+    scores = score_table(model, table, task)
+    return np.asarray(scores.argmax(axis=1) if scores.ndim == 2 else np.zeros(len(scores)), np.int64)
+
+
+def _of_classes(values: Floats, places: Integers) -> Floats:
+    """The values of each row's class; all of them where there are no classes."""
+    return values[np.arange(len(values)), places] if values.ndim == 3 else values
+
+
+def judge_attributions(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
+    """Faithfulness of the attributions in the frame `values` of the frame `rows`, and how well simple models stand in for the model.
+
+    Deletion replaces the features of a row by those of rows of `real`, the largest attribution first, and asks how far the score moves.
+    Frames: `deletion` (`features` deleted, `by_attribution`, `at_random`: mean distance of the score), `areas` (the mean over all numbers of
+    features, of each row), `surrogates` (`depth` of a tree, `r2` on rows that it was not fitted on).
+    """
+    task, rows, seed = task_from_arguments(arguments), frames["rows"], int(arguments["seed"])
+    model = open_model(arguments["kind"], files["model"], rows, task)
+    columns = list(model.columns)
+    real = frames["real"][columns]
+    scorer = MatrixScorer(model, task, pd.concat([rows[columns], real], ignore_index=True), {})
+    own, others = scorer.own[: len(rows)], scorer.own[len(rows) :]
+    decided = decided_classes(model, task, rows[columns])
+    rng = np.random.default_rng(seed)
+    replaced = others[rng.integers(0, len(others), (int(arguments["background"]), len(rows)))]
+    size = np.abs(frames["values"][columns].to_numpy(np.float64))
+    by_attribution = _moved_scores(scorer, own, replaced, np.argsort(-size, axis=1, kind="stable"), decided)
+    report(0.5, "features deleted by attribution")
+    random = [
+        _moved_scores(scorer, own, replaced, rng.permuted(np.tile(np.arange(own.shape[1]), (len(own), 1)), axis=1), decided)
+        for _ in range(ORDERS)
+    ]
+    at_random = np.mean(random, axis=0)
+    report(0.8, "features deleted at random")
+    curve = {"features": np.arange(own.shape[1] + 1), "by_attribution": by_attribution.mean(axis=0), "at_random": at_random.mean(axis=0)}
+    areas = {"by_attribution": by_attribution.mean(axis=1), "at_random": at_random.mean(axis=1)}
+    surrogates = pd.DataFrame(surrogate_fits(scorer, others, seed))
+    return Output(frames={"deletion": pd.DataFrame(curve), "areas": pd.DataFrame(areas), "surrogates": surrogates})
+
+
+def _moved_scores(scorer: MatrixScorer, own: Floats, replaced: Floats, order: Integers, decided: Integers) -> Floats:
+    """Mean distance of the score from the row's own after deleting the first 0, 1, … features of an order: (rows, features + 1).
+
+    replaced: (draws, rows, features), what takes the place of deleted features.
+    """
+
+    def score(matrix: Floats) -> Floats:
+        return _of_classes(scorer.scores(matrix)[:, :, None], decided)[:, 0] if scorer.task.multiclass else scorer.scores(matrix)
+
+    before = score(own)
+    found = np.zeros((len(own), own.shape[1] + 1))
+    rank = np.argsort(order, axis=1)
+    for number in range(1, own.shape[1] + 1):
+        gone = rank < number
+        found[:, number] = np.mean([np.abs(score(np.where(gone, draw, own)) - before) for draw in replaced], axis=0)
+    return found
+
+
+def surrogate_fits(scorer: MatrixScorer, rows: Floats, seed: int) -> list[dict[str, float]]:
+    """R² of decision trees of several depths that imitate the model's scores, on rows that they were not fitted on."""
+    from sklearn.metrics import r2_score
+    from sklearn.model_selection import train_test_split
+    from sklearn.tree import DecisionTreeRegressor
+
+    scores = scorer.scores(rows)
+    fitted, tested, known, truth = train_test_split(rows, scores, test_size=0.4, random_state=seed)
+    found = []
+    for depth in DEPTHS:
+        tree = DecisionTreeRegressor(max_depth=depth, min_samples_leaf=5, random_state=seed).fit(fitted, known)
+        found.append({"depth": depth, "r2": float(r2_score(truth, tree.predict(tested)))})
+    return found

@@ -1,0 +1,90 @@
+"""An overfitted model exposes its members, a regularised one less; shadow models take the parameters of the file; the blind figure is fair."""
+
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from observability.core.errors import UsageError
+from observability.stats.exposure import attack_curve, likelihood_ratios, true_positives_at
+from observability.worker.audit_membership_job import learning_parameters, shadow_confidences, told_without_model, truth_confidences
+
+ROWS = 500
+LOOSE = {"num_leaves": 63, "min_data_in_leaf": 1, "learning_rate": 0.3, "min_data_in_bin": 1}
+STRICT = {"num_leaves": 4, "min_data_in_leaf": 60, "learning_rate": 0.05, "lambda_l2": 200.0}
+
+
+def quiet(_share: float, _text: str) -> None:
+    """Reports nothing."""
+
+
+@pytest.fixture(scope="module")
+def records() -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(5)
+    rows = pd.DataFrame(rng.normal(size=(2 * ROWS, 6)), columns=list("abcdef"))
+    label = (rows.a + rows.b + rng.normal(0, 1.5, 2 * ROWS) > 0).to_numpy(float)
+    return rows, label, np.repeat([1.0, 0.0], ROWS)
+
+
+def fitted(records: Any, path: Path, params: dict[str, Any]) -> Path:
+    rows, label, members = records
+    given = {"objective": "binary", "verbosity": -1, "num_threads": 1, "seed": 1, **params}
+    data = lightgbm.Dataset(rows[members == 1], label[members == 1])
+    lightgbm.train(given, data, num_boost_round=40).save_model(path)
+    return path
+
+
+def arguments(records: Any, **other: Any) -> dict[str, Any]:
+    return {"task": "binary", "classes": ["0", "1"], "kind": "lightgbm", "labels": records[1].tolist(), **other}
+
+
+def attacked(records: Any, path: Path, shadows: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    frames, files = {"rows": records[0]}, {"model": path}
+    own = truth_confidences(frames, arguments(records), files, quiet).frames["found"]["confidence"].to_numpy()
+    every = [shadow_confidences(frames, arguments(records, seed=seed), files, quiet).frames["found"] for seed in range(shadows)]
+    confidence, inside = (np.array([each[name] for each in every]) for name in ("confidence", "inside"))
+    return own, likelihood_ratios(own, np.where(inside == 1, confidence, np.nan), np.where(inside == 1, np.nan, confidence))
+
+
+def test_an_overfitted_model_is_more_exposed_than_a_regularised_one(records: Any, tmp_path: Path) -> None:
+    members = records[2] == 1
+    found = {}
+    for name, params in (("loose", LOOSE), ("strict", STRICT)):
+        own, ratio = attacked(records, fitted(records, tmp_path / f"{name}.txt", params))
+        curve = attack_curve(ratio[members], ratio[~members])
+        assert curve.auc.value == pytest.approx(roc_auc_score(members, ratio), abs=1e-12)
+        found[name] = (curve.auc, true_positives_at(ratio[members], ratio[~members], 0.01), roc_auc_score(members, own))
+    loose, strict = found["loose"], found["strict"]
+    assert loose[0].low > strict[0].high and loose[0].value > 0.95 and strict[0].value < 0.65
+    assert loose[1].low > strict[1].high
+    assert loose[2] > strict[2]
+
+
+def test_shadow_models_take_the_parameters_of_the_file_and_half_of_the_records(records: Any, tmp_path: Path) -> None:
+    path = fitted(records, tmp_path / "model.txt", {**STRICT, "bagging_fraction": 0.7, "bagging_freq": 1})
+    found = shadow_confidences({"rows": records[0]}, arguments(records, seed=3), {"model": path}, quiet)
+    assert found.values["rounds"] == 40 and found.frames["found"]["inside"].sum() == ROWS
+    parameters = learning_parameters(path)
+    assert {name: parameters[name] for name in ("num_leaves", "min_data_in_leaf", "lambda_l2", "bagging_fraction")} == {
+        "num_leaves": 4, "min_data_in_leaf": 60, "lambda_l2": 200, "bagging_fraction": 0.7,
+    }  # fmt: skip
+    short = tmp_path / "short.txt"
+    short.write_text(path.read_text().partition("\nparameters:")[0] + "\n")
+    with pytest.raises(UsageError, match="does not hold its training parameters"):
+        learning_parameters(short)
+    with pytest.raises(UsageError, match="shadow models need"):
+        shadow_confidences({"rows": records[0]}, arguments(records, seed=3) | {"kind": "onnx"}, {"model": path}, quiet)
+
+
+def test_records_that_differ_are_told_apart_without_the_model(records: Any, tmp_path: Path) -> None:
+    path = fitted(records, tmp_path / "model.txt", STRICT)
+    members = records[2].tolist()
+    alike = told_without_model({"rows": records[0]}, arguments(records, members=members, seed=0), {"model": path}, quiet)
+    assert abs(roc_auc_score(records[2], alike.frames["found"]["member_score"]) - 0.5) < 0.06
+    moved = records[0].assign(a=records[0].a + records[2])
+    apart = told_without_model({"rows": moved}, arguments(records, members=members, seed=0), {"model": path}, quiet)
+    assert roc_auc_score(records[2], apart.frames["found"]["member_score"]) > 0.7

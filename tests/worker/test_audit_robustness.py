@@ -1,0 +1,137 @@
+"""Attacks agree with exhaustive search on trees, respect what is locked, one-directional and dear, and disturbed rows are measured."""
+
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.worker.audit_robustness_job import attack_rows, change_texts, disturb_rows
+from observability.worker.text_changes import CHANGES
+from tests.support.worker_models import mixed_table, save_skops
+
+FREE: list[dict[str, Any]] = [
+    {"name": "age", "kind": "number", "low": 5.0, "high": 75.0, "decimals": 1, "scale": 10.0},
+    {"name": "income", "kind": "number", "low": 0.5, "high": 200.0, "decimals": 2, "scale": 20.0},
+    {"name": "town", "kind": "category", "levels": ["a", "b", "c"]},
+    {"name": "member", "kind": "boolean", "levels": [False, True]},
+]
+ARGUMENTS: dict[str, Any] = {"task": "binary", "classes": ["0", "1"], "kind": "lightgbm", "threshold": 0.5, "tolerance": 0.0}
+
+
+def quiet(_share: float, _text: str) -> None:
+    """Reports nothing."""
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, lightgbm.Booster, pd.DataFrame, np.ndarray]:
+    rows, value = mixed_table(500)
+    label = (value > np.median(value)).astype(float)
+    inputs = rows.assign(town=pd.Categorical(rows.town), member=rows.member.astype(float))
+    params = {"objective": "binary", "num_leaves": 6, "verbosity": -1, "num_threads": 1, "seed": 1}
+    booster = lightgbm.train(params, lightgbm.Dataset(inputs, label), num_boost_round=15)
+    path = tmp_path_factory.mktemp("model") / "model.txt"
+    booster.save_model(path)
+    return path, booster, rows, label
+
+
+def attacked(path: Path, rows: pd.DataFrame, real: pd.DataFrame, free: list[dict[str, Any]], **other: Any) -> Any:
+    return attack_rows({"rows": rows, "real": real}, {**ARGUMENTS, "free": free, **other}, {"model": path}, quiet)
+
+
+def test_changes_of_one_feature_of_trees_are_the_cheapest_of_all_values(trees: Any) -> None:
+    path, booster, rows, _ = trees
+    some = rows.head(12).reset_index(drop=True)
+    found = attacked(path, some, rows, FREE)
+    assert found.values["exact"]
+    levels = pd.Categorical(rows.town).categories
+
+    def scored(table: pd.DataFrame) -> np.ndarray:
+        inputs = table.assign(town=pd.Categorical(table.town, categories=levels), member=table.member.astype(float))
+        return np.asarray(booster.predict(inputs))
+
+    before = scored(some) >= 0.5
+    for place in range(len(some)):
+        best = np.inf
+        every = {"age": np.round(np.arange(5, 75.05, 0.1), 1), "income": np.round(np.arange(0.5, 200.005, 0.01), 2)}
+        for name, scale in (("age", 10.0), ("income", 20.0)):
+            own = some[name][place]
+            if np.isnan(own):
+                continue
+            table = some.iloc[np.full(len(every[name]), place)].assign(**{name: every[name]})
+            hit = (scored(table) >= 0.5) != before[place]
+            best = min([best, *(np.abs(every[name][hit] - own) / scale)])
+        for name, values in (("town", ["a", "b", "c"]), ("member", [False, True])):
+            for value in values:
+                if some[name][place] is not None and value != some[name][place]:
+                    table = some.iloc[[place]].assign(**{name: pd.Series([value], dtype=some[name].dtype, index=[place])})
+                    best = min(best, 1.0 if (scored(table)[0] >= 0.5) != before[place] else np.inf)
+        assert found.frames["found"]["single"][place] == pytest.approx(best, abs=1e-9)
+    assert (found.frames["found"]["any"] <= found.frames["found"]["single"] + 1e-9).all()
+
+
+def test_locks_directions_and_costs_are_kept(trees: Any) -> None:
+    path, _, rows, _ = trees
+    some = rows.dropna().head(60).reset_index(drop=True)
+    free = [{**FREE[0], "direction": "up"}, {**FREE[1], "cost": 5.0}]
+    found = attacked(path, some, rows, free)
+    changed = [each["any"] for each in found.values["changes"]]
+    assert {name for each in changed for name in each} == {"age", "income"}
+    assert all(after > before for each in changed for name, (before, after) in each.items() if name == "age")
+    for each, cost in zip(changed, found.frames["found"]["any"]):
+        if each:
+            sizes = {name: abs(after - before) for name, (before, after) in each.items()}
+            assert cost == pytest.approx(sizes.get("age", 0) / 10 + 5 * sizes.get("income", 0) / 20)
+    assert np.isfinite(found.frames["found"]["any"]).any()
+    nothing = attacked(path, some, rows, [])
+    assert np.isinf(nothing.frames["found"][["single", "any"]].to_numpy()).all()
+
+
+def test_every_named_change_of_another_artifact_gives_another_answer(tmp_path: Path) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(4)
+    table = pd.DataFrame(rng.normal(size=(300, 2)), columns=["a", "b"])
+    model = LogisticRegression().fit(table, table.a + table.b > 0)
+    path = save_skops(model, tmp_path / "model.skops")
+    free = [{"name": name, "kind": "number", "low": -4.0, "high": 4.0, "decimals": 3, "scale": 1.0} for name in ("a", "b")]
+    some = table.head(25)
+    found = attacked(path, some, table, free, kind="skops")
+    assert not found.values["exact"]
+    weights, offset = model.coef_[0], model.intercept_[0]
+    margin = np.abs(some.to_numpy() @ weights + offset)
+    # The cheapest change in total moves the feature with the larger weight alone.
+    assert found.frames["found"]["any"].to_numpy() == pytest.approx(margin / np.abs(weights).max(), rel=0.25, abs=0.01)
+    for place, each in enumerate(found.values["changes"]):
+        other = some.iloc[[place]].assign(**{name: after for name, (_, after) in each["any"].items()})
+        assert model.predict(other)[0] != model.predict(some.iloc[[place]])[0]
+
+
+def test_noise_and_absence_cost_accuracy_and_the_most_needed_feature_comes_first(trees: Any) -> None:
+    path, _, rows, label = trees
+    given = {**ARGUMENTS, "free": FREE, "levels": [0.1, 2.0], "labels": label.tolist(), "seed": 0}
+    found = disturb_rows({"rows": rows}, given, {"model": path}, quiet)
+    right = found.frames["right"].mean()
+    assert right["clean"] > 0.85 > right["noise/2"] and right["noise/0.1"] > right["noise/2"]
+    assert sorted(found.values["order"]) == sorted(rows.columns) and found.values["filled"] == []
+    assert right["without/4"] < right["clean"] - 0.2 and list(found.frames["right"])[-1] == "without/4"
+
+
+def test_texts_are_changed_and_scored_through_the_vectoriser_of_the_file() -> None:
+    from sample_data.texts import TextService
+    from tests.worker.test_word_job import ARTIFACT, CLASSES
+
+    service = TextService(ARTIFACT, 12)
+    texts = ["What a nice day, I love it", "I hate this awful weather", "The meeting begins at noon"]
+    rows = pd.DataFrame([service.answer(text)[0] for text in texts])
+    given = {"task": "multiclass", "classes": list(CLASSES), "kind": "skops", "threshold": 0.5, "tolerance": 0.0, "seed": 1}
+    given |= {"labels": [2, 0, 1], "texts": texts, "feature": None}
+    found = change_texts({"rows": rows}, given, {"model": ARTIFACT}, quiet)
+    assert list(found.frames["flipped"]) == list(CHANGES) and len(found.frames["right"]) == 3
+    assert found.frames["flipped"]["lower case"].sum() == 0  # its vectoriser ignores case
+    assert all(name.startswith("component_") for name in found.values["through"])
+    typed = CHANGES["2 typos"](texts[0], np.random.default_rng(0))
+    assert typed != texts[0] and sorted(typed) == sorted(texts[0])
+    assert CHANGES["synonyms"]("Good film", np.random.default_rng(0)) == "Fine film"
