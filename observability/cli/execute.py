@@ -16,7 +16,7 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
 
     Whoever can read the home runs commands as an administrator: they could read and change its files without the dashboard.
     """
-    from observability.cli import commands, commands_case, commands_data, commands_import, commands_sql
+    from observability.cli import commands, commands_audit, commands_case, commands_data, commands_import, commands_sql
 
     try:
         args = parser().parse_args(argv)
@@ -41,6 +41,7 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
             "import": commands_import.run_import,
             "profile": commands_data.run_profile,
             "audit-data": commands_data.run_audit_data,
+            "audit": commands_audit.run_model_audit,
         }.get(args.command)
         if run is None:
             raise UsageError(f"the command {args.command} does not run inside the dashboard")

@@ -174,6 +174,20 @@ def parser() -> Parser:
     profile.add_argument("--decimal", choices=(",", "."), help=decimal_help)
     profile.add_argument("--dry-run", action="store_true", help="print the record without keeping it")
 
+    model_audit = add(
+        "audit",
+        "Audit a model version: robustness, membership of training rows, or its explanations. Keeps the result as a record.",
+        "audit loan --version 3 --kind robustness",
+    )
+    model_audit.add_argument("model", metavar="MODEL", help="the model")
+    model_audit.add_argument("--version", help="its version; default: the newest that is registered")
+    kinds = ("robustness", "membership", "explanations")
+    model_audit.add_argument("--kind", action="append", choices=kinds, help="repeatable; default: all three")
+    model_audit.add_argument("--rows", type=int, metavar="N", help="at most so many rows of each sample")
+    model_audit.add_argument("--in-sample", action="store_true", help="the reference holds training rows (membership)")
+    model_audit.add_argument("--shadows", type=int, default=16, metavar="N", help="shadow models of membership, an even number; default 16")
+    model_audit.add_argument("--seed", type=int, default=0, help="seed of samples and models")
+
     audit = add(
         "audit-data",
         "Audit a data set: duplicates, labels, leakage, outliers, and what each cleaning rule does to a model. Keeps the records.",

@@ -25,7 +25,9 @@ class ModelSettings:
     watts_per_core: used where no record states them.
     explanations_per_day: predictions of a day that are explained (the sample that attributions are drawn from). unit: of a regression's
     score and label, as `minutes`. class_names: words for classes, as {"1": "late"}. runbooks: what to do about an incident, in words, by
-    its leading analyzer, as "serving/drift", by its suspected source (input, label, model, system), or "all". protect: by feature (or
+    its leading analyzer, as "serving/drift", by its suspected source (input, label, model, system), or "all". attack_costs: what a change
+    of a feature costs an attacker, per standard deviation or for another level (1 where it is not stated). attack_directions: `up` or `down`
+    for numbers that only rise or fall. audit_days: days after which an audit expires. protect: by feature (or
     `subject`), keep, hash, drop, the width of buckets or their ends; applied before anything is written (records/protection.py).
     """
 
@@ -54,6 +56,9 @@ class ModelSettings:
     unit: str | None = None
     class_names: dict[str, str] = field(default_factory=dict)
     runbooks: dict[str, str] = field(default_factory=dict)
+    attack_costs: dict[str, float] = field(default_factory=dict)
+    attack_directions: dict[str, str] = field(default_factory=dict)
+    audit_days: float = 90.0
     importance: dict[str, float] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
     protect: dict[str, Any] = field(default_factory=dict)
@@ -114,6 +119,15 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
             example = 'class_names = { "1" = "late" }' if name == "class_names" else 'runbooks = { input = "Call the weather desk." }'
             raise UsageError(f"{name} is a table of words", where=where, got=repr(value), expected=f"as {example}")
         return {str(key): words for key, words in value.items()}
+    if name == "attack_costs":
+        if not isinstance(value, dict):
+            raise UsageError(f"{name} is a table of numbers", where=where, got=repr(value), expected="as attack_costs = { income = 2.0 }")
+        return {str(key): nonnegative_number(f"{name}.{key}", cost, where) for key, cost in value.items()}
+    if name == "attack_directions":
+        if not isinstance(value, dict) or not set(map(str, value.values())) <= {"up", "down"}:
+            expected = 'as attack_directions = { age = "up" }'
+            raise UsageError(f"{name} is a table of `up` and `down`", where=where, got=repr(value), expected=expected)
+        return {str(key): str(direction) for key, direction in value.items()}
     if name in (
         "owner",
         "team",
@@ -133,6 +147,8 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
             raise UsageError("unknown primary metric", where=where, got=value, expected=" or ".join(PRIMARY_METRICS))
         return value
     number = nonnegative_number(name, value, where)
+    if name == "audit_days" and number <= 0:
+        raise UsageError(f"{name} is a number of days above 0", where=where, got=repr(value))
     if name == "service_level_availability" and not 0 < number < 1:
         raise UsageError(f"{name} is a share between 0 and 1", where=where, got=repr(value), expected="as 0.999 for 99.9 %")
     return number

@@ -217,7 +217,7 @@ _ALL = (
     Kind(
         "audit",
         "An audit of a model version",
-        (MODEL, VERSION, AT, _text("audit", "", "robustness", "membership", "precision"), RecordField("results", "object")),
+        (MODEL, VERSION, AT, _text("audit", "", "robustness", "membership", "explanations", "precision"), RecordField("results", "object")),
         (RecordField("expires", "time"),),
     ),
     Kind(

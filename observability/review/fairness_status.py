@@ -33,14 +33,20 @@ def newest_audits(records: Iterable[Body]) -> list[Body]:
         expires = None if is_missing_time(last["expires"]) else iso(aware_utc(last["expires"]))
         head: Body = {"model": model, "version": version, "audit": audit, "at": iso(aware_utc(last["at"])), "expires": expires}
         kept = numeric_results(last)
-        more = len(flat_numbers(last["results"])) - len(kept)
+        more = len(flat_numbers(summary_results(last))) - len(kept)
         made.append(head | {"results": kept, "more": more, "before": None if before is None else numeric_results(before)})
     return made
 
 
 def numeric_results(audit: Body) -> dict[str, float]:
     """The first MOST numeric results by name; nested ones by the names of their path, as `linf/0.1`."""
-    return dict(sorted(flat_numbers(audit["results"]).items())[:MOST])
+    return dict(sorted(flat_numbers(summary_results(audit)).items())[:MOST])
+
+
+def summary_results(audit: Body) -> Body:
+    """The results that stand for an audit: its `summary`, or all of them where it has none."""
+    results: Body = audit["results"]
+    return results["summary"] if isinstance(results.get("summary"), dict) else results
 
 
 def flat_numbers(value: Any, path: str = "") -> dict[str, float]:

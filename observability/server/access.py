@@ -170,6 +170,7 @@ COMMANDS: dict[str, Action] = {
     "load": "load",
     "profile": "load",
     "audit-data": "load",
+    "audit": "explain",
     "retry": "load",
     "import": "load",
     "check": "read",

@@ -1,0 +1,95 @@
+"""Audits of models as they were recorded: their headline, and whether it is worse than before."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+
+from observability.core.time import aware_utc
+
+AuditKind = Literal["robustness", "membership", "explanations"]
+KINDS: tuple[AuditKind, ...] = ("robustness", "membership", "explanations")
+HEADLINES: dict[str, str] = {
+    "robustness": "robust_accuracy",
+    "membership": "membership_exposure",
+    "explanations": "explanation_stability",
+}
+"""The metric that stands for an audit, by its kind."""
+
+
+@dataclass(frozen=True)
+class StoredAudit:
+    """An audit as it was recorded. value, low, high, n: of its headline; None where it could not tell. at, expires: aware UTC."""
+
+    model: str
+    version: str
+    kind: str
+    at: datetime
+    expires: datetime | None
+    results: Mapping[str, Any]
+
+    @property
+    def metric(self) -> str | None:
+        """The metric that stands for the audit; None for a kind without one."""
+        return HEADLINES.get(self.kind)
+
+    @property
+    def headline(self) -> Mapping[str, Any]:
+        """value, low, high, n of its metric, and `why` where there is no value; empty for results of another form."""
+        found = self.results.get("headline")
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def value(self) -> float | None:
+        """The value of its metric."""
+        return _number(self.headline.get("value"))
+
+    @property
+    def low(self) -> float | None:
+        """The lower end of its interval."""
+        return _number(self.headline.get("low"))
+
+    @property
+    def high(self) -> float | None:
+        """The upper end of its interval."""
+        return _number(self.headline.get("high"))
+
+    @property
+    def rows(self) -> int:
+        """Rows behind the value."""
+        return int(_number(self.headline.get("n")) or 0)
+
+
+def _number(value: Any) -> float | None:
+    """A finite number, else None."""
+    known = isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value)
+    return float(value) if known else None
+
+
+def stored_audits(rows: Sequence[Mapping[str, Any]]) -> list[StoredAudit]:
+    """Audits from rows of records of the kind `audit`, oldest first; those of another kind of audit, and of data, are left out."""
+    found = []
+    for row in rows:
+        results = row["results"] if isinstance(row["results"], Mapping) else {}
+        if row["audit"] in KINDS and "headline" in results:
+            expires = row["expires"]
+            until = None if expires is None or expires != expires else aware_utc(expires)
+            found.append(StoredAudit(str(row["model"]), str(row["version"]), row["audit"], aware_utc(row["at"]), until, results))
+    return sorted(found, key=lambda audit: audit.at)
+
+
+def worse_than_before(now: StoredAudit, before: StoredAudit) -> bool:
+    """Whether the headline is worse than the earlier one by more than both intervals allow.
+
+    The distance is compared with the root of the squared half widths: 95 % intervals of independent samples differ by chance in 5 % of the
+    pairs, half of them for the worse.
+    """
+    ends = (now.value, now.low, now.high, before.value, before.low, before.high)
+    if any(end is None for end in ends) or now.headline.get("at") != before.headline.get("at"):
+        return False
+    value, low, high, earlier, earlier_low, earlier_high = (float(end) for end in ends if end is not None)
+    if now.metric == "membership_exposure":
+        return value - earlier > float(np.hypot(value - low, earlier_high - earlier))
+    return earlier - value > float(np.hypot(high - value, earlier - earlier_low))

@@ -1,0 +1,163 @@
+"""The rows of an audit: a bounded sample of labelled rows of a version, served or of its reference, with groups, slices and texts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.core.catalog import Column, Model, Version
+from observability.core.questions import Sample
+from observability.core.window import Slice, Window
+from observability.records.values import AFTER_LAST, FIRST
+from observability.stats.arrays import Array, Floats
+from observability.worker.features import canonical_scalar
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from observability.store.engine import Store
+
+LEVELS, DECIMALS = 50, 6
+"""Levels of a category that an attack tries, the most frequent; most decimals of a number."""
+ENVIRONMENTS = ("production", "validation")
+"""Where served rows are looked for, in this order."""
+
+
+@dataclass(frozen=True)
+class AuditRows:
+    """Labelled rows of one version. inputs: features by name. labels: class index, or the value of a regression. groups: the level of each
+    sensitive attribute and whether a row is in each watched slice, by name, None where it is not known. environment: where they are from.
+    """
+
+    model: Model
+    ids: tuple[str, ...]
+    inputs: "DataFrame"
+    labels: Floats
+    scores: Floats
+    groups: Mapping[str, Array]
+    environment: str
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def version_columns(model: Model, version: Version) -> tuple[Column, ...]:
+    """The features of a version: those it was registered with, else all of the model's."""
+    known = {column.name: column for column in model.features()}
+    return tuple(known[name] for name in version.features if name in known) or model.features()
+
+
+def reference_rows(store: "Store", model: Model, version: Version, rows: int) -> AuditRows:
+    """At most `rows` labelled rows of the reference."""
+    return _labelled(store, model, version, Window(model.name, FIRST, AFTER_LAST, version.name, environment="reference"), rows)
+
+
+def served_rows(store: "Store", model: Model, version: Version, rows: int) -> AuditRows:
+    """At most `rows` labelled rows that the version served, of production, else of validation."""
+    for environment in ENVIRONMENTS:
+        window = Window(model.name, FIRST, AFTER_LAST, version.name, environment=environment)  # type: ignore[arg-type]
+        found = _labelled(store, model, version, window, rows)
+        if len(found):
+            return found
+    return found
+
+
+def _labelled(store: "Store", model: Model, version: Version, window: Window, rows: int) -> AuditRows:
+    """The rows with a label of a sample of a window."""
+    columns = version_columns(model, version)
+    sensitive = [column for column in model.columns if column.sensitive]
+    sliced = [slice_ for text in model.settings.slices if (slice_ := Slice.parse(text)) is not None]
+    wanted = [model.resolve(name) for slice_ in sliced for name, _ in slice_.conditions if model.column(model.resolve(name))]
+    names = dict.fromkeys(["id", "score", "label", "label_value", *(c.reference for c in (*columns, *sensitive)), *wanted])
+    frame = store.ask(Sample("outcomes", tuple(names), rows), window)
+    known = np.isfinite(frame["label_value"].to_numpy(np.float64)) if model.task == "regression" else frame["label"].to_numpy() >= 0
+    frame = frame[np.asarray(known, np.bool_)].reset_index(drop=True)
+    labels = frame["label_value" if model.task == "regression" else "label"].to_numpy(np.float64)
+    inputs = frame[[c.reference for c in columns]].set_axis([c.name for c in columns], axis=1)
+    groups = {column.name: _levels(column, version, frame) for column in sensitive}
+    for slice_ in sliced:
+        groups[str(slice_)] = _in_slice(model, slice_, frame)
+    scores = frame["score"].to_numpy(np.float64)
+    return AuditRows(model, tuple(map(str, frame["id"])), inputs, labels, scores, groups, window.environment)
+
+
+def _levels(column: Column, version: Version, frame: "DataFrame") -> Array:
+    """The level of each row, of numbers the band by the version's edges; None where it is missing."""
+    values = frame[column.reference]
+    edges = version.edges.get(f"band.{column.name}")
+    if column.kind == "number":
+        if edges is None or not edges.edges:
+            return np.full(len(values), None, dtype=object)
+        numbers = values.to_numpy(np.float64)
+        names = np.array([*edges.band_names, None], dtype=object)
+        return np.asarray(names[np.where(np.isfinite(numbers), np.searchsorted(edges.edges, numbers, side="right"), -1)])
+    return np.asarray(values.astype(object).where(values.notna(), None))
+
+
+def _in_slice(model: Model, slice_: Slice, frame: "DataFrame") -> Array:
+    """`in it` or `outside` for each row; None where a condition is about a field that the sample does not hold."""
+    inside = np.ones(len(frame), np.bool_)
+    for name, value in slice_.conditions:
+        reference = model.resolve(name)
+        if reference not in frame:
+            return np.full(len(frame), None, dtype=object)
+        inside &= np.array(["null" if each is None or each != each else canonical_scalar(each) for each in frame[reference]]) == value
+    return np.where(inside, "in it", "outside").astype(object)
+
+
+def attackable_features(model: Model, version: Version, inputs: "DataFrame") -> tuple[list[dict[str, Any]], list[str]]:
+    """The features that an attack may change (as AttackFeature of the worker), and the names of those that are locked.
+
+    Locked are the immutable ones of the settings. Values stay within those of `inputs`.
+    """
+    settings, free, locked = model.settings, [], []
+    for column in version_columns(model, version):
+        if column.name in settings.immutable:
+            locked.append(column.name)
+            continue
+        found: dict[str, Any] = {"name": column.name, "kind": column.kind, "cost": settings.attack_costs.get(column.name, 1.0)}
+        given = inputs[column.name]
+        if column.kind == "number":
+            numbers = given.to_numpy(np.float64)
+            numbers = numbers[np.isfinite(numbers)]
+            if not numbers.size or numbers.min() == numbers.max():
+                continue
+            found |= {"low": float(numbers.min()), "high": float(numbers.max()), "decimals": decimals_of_numbers(numbers)}
+            found |= {"scale": float(numbers.std()), "direction": settings.attack_directions.get(column.name, "both")}
+        else:
+            levels = [value.item() if isinstance(value, np.generic) else value for value in given.dropna().value_counts().index[:LEVELS]]
+            if len(levels) < 2:
+                continue
+            found["levels"] = levels
+        free.append(found)
+    return free, locked
+
+
+def decimals_of_numbers(values: Floats) -> int:
+    """Decimals in which numbers are written: 0 where all are whole, at most DECIMALS."""
+    for decimals in range(DECIMALS):
+        if np.allclose(values, np.round(values, decimals), rtol=1e-12, atol=10.0 ** -(decimals + 4)):
+            return decimals
+    return DECIMALS
+
+
+def logged_text_of(store: "Store", rows: AuditRows, version: Version, names: tuple[str, ...]) -> tuple[str | None, str | None, list[str]]:
+    """The feature or the further field that holds a text, as (feature, field, the text of each row); all None and empty without one.
+
+    names: usual names of such a field. A feature is a text where most of its values have six words or more.
+    """
+    for column in version_columns(rows.model, version):
+        values = rows.inputs[column.name]
+        if column.kind == "category" and len(values) and values.map(lambda value: len(str(value).split()) > 5).mean() > 0.5:
+            return column.name, None, list(values.astype(str))
+    texts: list[str] = []
+    field: str | None = None
+    for prediction in rows.ids:
+        extra = store.row(rows.model.name, prediction, version.name, rows.environment).get("extra")
+        found = extra if isinstance(extra, Mapping) else {}
+        field = field or next((name for name in found if str(name).lower() in names and isinstance(found[name], str)), None)
+        if field is None:
+            return None, None, []
+        texts.append(str(found.get(field) or ""))
+    return None, field, texts

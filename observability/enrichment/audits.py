@@ -1,0 +1,446 @@
+"""Run an audit of a model version: robustness, membership or explanations. The result is a record of the kind `audit`.
+
+An audit is a list of steps, each one bounded call of the confined worker. What a step gave is kept in a file of the home until the record
+is written, so an audit that was interrupted goes on where it stopped.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.core.catalog import Model, Version
+from observability.core.errors import UsageError
+from observability.core.finding import iso
+from observability.detection.audit_history import HEADLINES, KINDS
+from observability.enrichment import audit_curves as curves
+from observability.enrichment.audit_rows import (
+    AuditRows,
+    attackable_features,
+    logged_text_of,
+    reference_rows,
+    served_rows,
+)
+from observability.stats.arrays import Floats
+from observability.stats.exposure import likelihood_ratios
+from observability.worker.requests import LIBRARIES, artifact_kind
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from observability.store.engine import Store
+    from observability.worker.process import JobAnswer, Worker
+
+Progress = Callable[[float, str], None]
+FOLDER = "audits"
+FORM = 1
+"""Version of the steps: what an older form kept is not used."""
+ATTACKED, DISTURBED, REAL, TEXTS = 240, 2000, 1000, 200
+"""Rows that are attacked, rows with noise and absent features, real rows of the search, and texts that are changed."""
+CHUNK = 60
+"""Attacked rows of one step."""
+POOL, LEAST_POOL, SHADOWS = 3000, 100, 16
+"""Records on each side of a membership audit, the fewest, and shadow models."""
+EXPLAINED, BACKGROUNDS, BACKGROUND_ROWS, SURROGATE_ROWS = 40, 5, 30, 2000
+NOISE = (0.1, 0.25, 0.5, 1.0)
+STEP_SECONDS = 240.0
+TEXT_NAMES = ("text", "prompt", "question", "query", "message", "body", "review", "comment", "tweet", "title", "content", "document")
+THREAT = (
+    "An attacker who sees the model's decisions, changes features within the reference's range, and pays for each change: "
+    "standard deviations of a number, 1 for another level, times the feature's cost."
+)
+
+
+@dataclass(frozen=True)
+class AuditRequest:
+    """What is audited. rows: at most so many of each sample (None: the usual numbers). in_sample: the reference holds training rows although
+    it was not registered so. shadows: shadow models, an even number.
+    """
+
+    model: str
+    version: str
+    kind: str
+    rows: int | None = None
+    in_sample: bool = False
+    shadows: int = SHADOWS
+    seed: int = 0
+
+
+@dataclass
+class AuditSteps:
+    """The steps of one audit with what is known from an earlier, interrupted run. total: steps in all, as far as they are known."""
+
+    store: "Store"
+    worker: "Worker"
+    request: AuditRequest
+    model: Model
+    version: Version
+    artifact: Path
+    progress: Progress
+    total: int = 1
+    done: int = 0
+    known: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """The file that keeps what the steps gave."""
+        about = [FORM, asdict(self.request), self.version.artifact, str(self.version.registered_at), asdict(self.model.settings)]
+        name = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:24]
+        return self.store.home / FOLDER / f"{name}.json"
+
+    def resume(self) -> None:
+        """Read what an interrupted run kept."""
+        try:
+            self.known = dict(json.loads(self.path.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            self.known = {}
+
+    def step(self, name: str, words: str, make: Callable[[], Any]) -> Any:
+        """What a step gave, from the file or by running it."""
+        self.progress(min(self.done / self.total, 1.0), words)
+        if name not in self.known:
+            self.known[name] = make()
+            self.path.parent.mkdir(mode=0o700, exist_ok=True)
+            draft = self.path.with_suffix(".partial")
+            draft.write_text(json.dumps(self.known), encoding="utf-8")
+            draft.replace(self.path)
+        self.done += 1
+        return self.known[name]
+
+    def call(self, job: str, frames: "Mapping[str, DataFrame]", **arguments: Any) -> "JobAnswer":
+        """A call of the worker about the model file. Its progress counts within the current step."""
+        kind = artifact_kind(self.artifact)
+        shared = {"kind": kind, "task": self.model.task or "regression", "classes": list(self.model.classes), "seed": self.request.seed}
+
+        def note(share: float, text: str) -> None:
+            self.progress(min((self.done + min(max(share, 0.0), 1.0)) / self.total, 1.0), text)
+
+        return self.worker.call(
+            f"observability.worker.{job}",
+            frames,
+            {**shared, "threshold": self.model.settings.threshold, "tolerance": 0.0, **arguments},
+            files={"model": self.artifact},
+            imports=LIBRARIES[kind],
+            seconds=STEP_SECONDS,
+            progress=note,
+        )
+
+    def most(self, usual: int) -> int:
+        """The rows of a sample."""
+        return usual if self.request.rows is None else min(self.request.rows, usual)
+
+
+def run_audit(store: "Store", worker: "Worker", request: AuditRequest, progress: Progress) -> dict[str, Any]:
+    """Run an audit and store its record, which comes back. progress: called with the share done and what is done now; what it raises ends
+    the audit, which goes on from there when it is run again.
+
+    Raises NotFoundError for an unknown model, UsageError where the version cannot be audited, and the worker's errors.
+    """
+    steps = prepared_steps(store, worker, request, progress)
+    steps.resume()
+    began = datetime.now(UTC)
+    results = RUNNERS[request.kind](steps)
+    finished = datetime.now(UTC)
+    results |= {"seed": request.seed, "seconds": round((finished - began).total_seconds(), 1), "artifact": steps.version.artifact}
+    record = {
+        "kind": "audit",
+        "model": request.model,
+        "version": request.version,
+        "at": iso(finished),
+        "audit": request.kind,
+        "results": results,
+        "expires": iso(finished + timedelta(days=steps.model.settings.audit_days)),
+    }
+    store.write_records([record])
+    steps.path.unlink(missing_ok=True)
+    progress(1.0, "done")
+    return record
+
+
+def prepared_steps(store: "Store", worker: "Worker", request: AuditRequest, progress: Progress) -> AuditSteps:
+    """The steps of a request. Raises UsageError for an unknown kind or version, and where there is no model file."""
+    if request.kind not in KINDS:
+        raise UsageError("unknown kind of audit", got=request.kind, expected=" or ".join(KINDS))
+    if request.rows is not None and request.rows < curves.LEAST_ROWS:
+        raise UsageError("an audit needs more rows", got=request.rows, expected=f"at least {curves.LEAST_ROWS}")
+    if request.shadows < 0 or request.shadows % 2 or request.shadows == 2:
+        raise UsageError("shadow models come in pairs", got=request.shadows, expected="an even number from 4 on, or 0 for none")
+    model = store.catalog().model(request.model)
+    version = model.version(request.version)
+    if version is None:
+        known = ", ".join(each.name for each in model.versions)
+        raise UsageError("unknown version", where=model.name, got=request.version, expected=known or "a registered version")
+    artifact = store.artifact(version) if version.artifact else None
+    if artifact is None:
+        raise UsageError(
+            "an audit runs the model, and no model file is stored for this version",
+            where=f"{model.name} {version.name}",
+            attempt="Register the version again with --artifact FILE",
+        )
+    return AuditSteps(store, worker, request, model, version, artifact, progress)
+
+
+def headline(kind: str, found: Mapping[str, Any] | None, why: str | None = None, **more: Any) -> dict[str, Any]:
+    """The headline of an audit. found: value, low, high, n; why: the reason where there is none."""
+    body: dict[str, Any] = {"metric": HEADLINES[kind], **more}
+    body |= {name: None if found is None else found.get(name) for name in ("value", "low", "high")}
+    body["n"] = 0 if found is None else found["n"]
+    return body | ({"why": why} if why else {})
+
+
+def audited_rows(steps: AuditSteps, rows: int) -> AuditRows:
+    """Labelled rows that the version served; of the reference where it served none. Raises UsageError where there are too few."""
+    found = served_rows(steps.store, steps.model, steps.version, rows)
+    if len(found) < curves.LEAST_ROWS:
+        found = reference_rows(steps.store, steps.model, steps.version, rows)
+    if len(found) < curves.LEAST_ROWS:
+        raise UsageError(
+            "too few rows with a label",
+            got=len(found),
+            expected=f"at least {curves.LEAST_ROWS}",
+            attempt="Register a reference, or log labels",
+        )
+    return found
+
+
+def run_robustness(steps: AuditSteps) -> dict[str, Any]:
+    """The results of an audit of robustness."""
+    rows, real = audited_rows(steps, steps.most(DISTURBED)), reference_rows(steps.store, steps.model, steps.version, REAL)
+    real = real if len(real) else rows
+    free, locked = attackable_features(steps.model, steps.version, real.inputs)
+    tolerance = float(np.std(real.scores[np.isfinite(real.scores)]) / 2) if steps.model.task == "regression" else 0.0
+    attacked = min(steps.most(ATTACKED), len(rows))
+    texts = logged_text_of(steps.store, first_rows(rows, steps.most(TEXTS)), steps.version, TEXT_NAMES)
+    chunks = range(0, attacked, CHUNK)
+    steps.total = len(chunks) + 1 + bool(texts[2])
+    shared = {"free": free, "tolerance": tolerance}
+    found = []
+    for start in chunks:
+        end = min(start + CHUNK, attacked)
+        words = f"attacking rows {start + 1} to {end} of {attacked}"
+        found.append(steps.step(f"attack {start}", words, partial(_attack, steps, rows, real, start, end, shared)))
+    disturbed = steps.step("disturb", f"noise and absent features on {len(rows):,} rows", lambda: _disturb(steps, rows, shared))
+    changed = steps.step("texts", "changing texts", lambda: _change_texts(steps, rows, texts)) if texts[2] else None
+    right = np.array(disturbed["right"]["clean"][:attacked]) > 0.5 if steps.model.task != "regression" else np.ones(attacked, np.bool_)
+    single, several = (np.array([np.inf if cost is None else cost for part in found for cost in part[name]]) for name in ("single", "any"))
+    changes = [each["any"] for part in found for each in part["changes"]]
+    curve = curves.attack_curves(right, single, several)
+    at = next(point for point in curve if point["epsilon"] == curves.HEADLINE_EPSILON)
+    results: dict[str, Any] = {
+        "headline": headline("robustness", at, at=curves.HEADLINE_EPSILON),
+        "threat": THREAT,
+        "exact_single": found[0]["exact"],
+        "rows": {"from": rows.environment, "attacked": attacked, "disturbed": len(rows)},
+        "tolerance": tolerance or None,
+        "locked": locked,
+        "costs": dict(steps.model.settings.attack_costs),
+        "directions": dict(steps.model.settings.attack_directions),
+        "epsilon": curve,
+        "groups": curves.curves_by_group({name: values[:attacked] for name, values in rows.groups.items()}, right, single, several),
+        "flips": curves.cheapest_flips(rows.ids[:attacked], several, changes, right),
+        **_disturbed_results(disturbed, steps.model.task or "regression"),
+    }
+    if changed is not None:
+        results["texts"] = _text_results(changed, rows.ids)
+    summary = {"robust_accuracy": at["value"], "accuracy": curve[0]["value"]}
+    return results | {"summary": {name: value for name, value in summary.items() if value is not None}}
+
+
+def first_rows(rows: AuditRows, number: int) -> AuditRows:
+    """The first rows of a sample."""
+    groups = {name: values[:number] for name, values in rows.groups.items()}
+    inputs = rows.inputs.head(number)
+    return AuditRows(rows.model, rows.ids[:number], inputs, rows.labels[:number], rows.scores[:number], groups, rows.environment)
+
+
+def _attack(steps: AuditSteps, rows: AuditRows, real: AuditRows, start: int, end: int, shared: Mapping[str, Any]) -> dict[str, Any]:
+    """One step of the attack."""
+    frames = {"rows": rows.inputs.iloc[start:end].reset_index(drop=True), "real": real.inputs}
+    answer = steps.call("audit_robustness_job:attack_rows", frames, **shared)
+    costs = {name: [float(cost) if np.isfinite(cost) else None for cost in answer.frames["found"][name]] for name in ("single", "any")}
+    return {"exact": bool(answer.values["exact"]), "changes": list(answer.values["changes"]), **costs}
+
+
+def _disturb(steps: AuditSteps, rows: AuditRows, shared: Mapping[str, Any]) -> dict[str, Any]:
+    """The step with noise and absent features."""
+    given = {**shared, "levels": list(NOISE), "labels": rows.labels.tolist()}
+    answer = steps.call("audit_robustness_job:disturb_rows", {"rows": rows.inputs}, **given)
+    right = {name: np.round(answer.frames["right"][name].to_numpy(np.float64), 6).tolist() for name in answer.frames["right"]}
+    return {"right": right, "order": list(answer.values["order"]), "filled": list(answer.values["filled"])}
+
+
+def _disturbed_results(found: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """The curves of noise and of absent features."""
+    points = {name: curves.interval_json(curves.measured_mean(np.array(values), task)) for name, values in found["right"].items()}
+    noise = [{"noise": 0.0, **points["clean"]}, *({"noise": level, **points[f"noise/{level:g}"]} for level in NOISE)]
+    without = [{"features": 0, **points["clean"]}]
+    without += [{"features": place, "name": name, **points[f"without/{place}"]} for place, name in enumerate(found["order"], start=1)]
+    return {"noise": noise, "without": without, "filled": found["filled"], "measure": "mae" if task == "regression" else "accuracy"}
+
+
+def _change_texts(steps: AuditSteps, rows: AuditRows, texts: tuple[str | None, str | None, list[str]]) -> dict[str, Any]:
+    """The step with changed texts; `why` where the texts do not reach the model in a known way."""
+    feature, _, own = texts
+    some = first_rows(rows, len(own))
+    try:
+        answer = steps.call(
+            "audit_robustness_job:change_texts", {"rows": some.inputs}, texts=own, feature=feature, labels=some.labels.tolist()
+        )
+    except UsageError as error:
+        return {"why": str(error)}
+    tables = {name: {column: answer.frames[name][column].tolist() for column in answer.frames[name]} for name in ("right", "flipped")}
+    return {**tables, "cases": dict(answer.values["cases"]), "through": list(answer.values["through"])}
+
+
+def _text_results(found: Mapping[str, Any], ids: tuple[str, ...]) -> dict[str, Any]:
+    """Accuracy and flips by the change of the text; cases name the prediction, not its text."""
+    if "why" in found:
+        return {"why": found["why"]}
+    made = []
+    for name, flipped in found["flipped"].items():
+        right = curves.interval_json(curves.held_share(np.array(found["right"][name]) > 0.5))
+        share = curves.interval_json(curves.held_share(np.array(flipped) > 0.5))
+        made.append({"change": name, "accuracy": right, "flipped": share, "ids": [ids[row] for row, _ in found["cases"].get(name, [])]})
+    clean = curves.interval_json(curves.held_share(np.array(found["right"]["clean"]) > 0.5))
+    return {"clean": clean, "changes": made, "through": found["through"]}
+
+
+def run_membership(steps: AuditSteps) -> dict[str, Any]:
+    """The results of an audit of membership; a headline without a value where no training rows are known."""
+    if not (steps.request.in_sample or steps.version.in_sample):
+        why = "Cannot tell: the reference is not said to hold training rows. Run with --in-sample where it does."
+        return {"headline": headline("membership", None, why), "summary": {}}
+    most = steps.most(POOL)
+    inside, outside = (
+        reference_rows(steps.store, steps.model, steps.version, most),
+        served_rows(steps.store, steps.model, steps.version, most),
+    )
+    if min(len(inside), len(outside)) < LEAST_POOL:
+        why = (
+            f"Cannot tell: {len(inside):,} training records and {len(outside):,} held-out ones with labels are known; "
+            f"{LEAST_POOL} of each are needed."
+        )
+        return {"headline": headline("membership", None, why), "summary": {}}
+    import pandas as pd
+
+    table = pd.concat([inside.inputs, outside.inputs], ignore_index=True)
+    labels, members = np.concatenate([inside.labels, outside.labels]), np.repeat([True, False], [len(inside), len(outside)])
+    ids = (*inside.ids, *outside.ids)
+    shadows = steps.request.shadows if artifact_kind(steps.artifact) == "lightgbm" else 0
+    steps.total = 2 + shadows
+    given = {"labels": labels.tolist()}
+
+    def confidence(job: str, column: str, **more: Any) -> list[float]:
+        answer = steps.call(f"audit_membership_job:{job}", {"rows": table}, **given, **more)
+        return [float(value) for value in answer.frames["found"][column]]
+
+    own = np.array(
+        steps.step("target", f"asking the model about {len(ids):,} records", lambda: confidence("truth_confidences", "confidence"))
+    )
+    blind = np.array(
+        steps.step(
+            "blind",
+            "telling members apart without the model",
+            lambda: confidence("told_without_model", "member_score", members=members.astype(int).tolist()),
+        )
+    )
+    statistic, attack = own, "loss threshold"
+    note: str | None = "No shadow models: only LightGBM files hold their training parameters."
+    if shadows:
+        statistic, attack, note = _calibrated(steps, table, given, own, shadows), f"LiRA, {shadows} shadow models", None
+    groups = {name: np.concatenate([inside.groups[name], outside.groups[name]]) for name in inside.groups}
+    if steps.model.task != "regression":
+        groups["class"] = np.array([steps.model.classes[int(label)] for label in labels], dtype=object)
+    attacked, threshold, plain = (curves.exposure_results(values, members) for values in (statistic, own, blind))
+    rate = attacked["true_positive_rates"][0]
+    caution = None
+    if plain["auc"]["value"] > curves.BLIND:
+        caution = (
+            f"The records differ without the model too (AUC {plain['auc']['value']:.2f} from features and label alone), "
+            "so part of the exposure may be that difference."
+        )
+    return {
+        "headline": headline("membership", rate, caution, at=rate["false_positive_rate"]),
+        "attack": attack,
+        "note": note,
+        "members": {"n": len(inside), "are": "rows of the reference"},
+        "others": {"n": len(outside), "are": f"labelled rows of {outside.environment}"},
+        "best": attacked,
+        "loss_threshold": threshold,
+        "without_model": {"auc": plain["auc"]},
+        "groups": curves.exposure_by_group(statistic, members, groups),
+        "exposed": curves.most_exposed(ids, statistic, members),
+        "summary": {"membership_exposure": rate["value"], "attack_auc": attacked["auc"]["value"]},
+    }
+
+
+def _calibrated(steps: AuditSteps, table: "DataFrame", given: Mapping[str, Any], own: Floats, shadows: int) -> Floats:
+    """LiRA's statistic from shadow models, one a step."""
+
+    def shadow(seed: int) -> dict[str, list[float]]:
+        answer = steps.call("audit_membership_job:shadow_confidences", {"rows": table}, **given, seed=steps.request.seed * 1000 + seed)
+        return {name: np.round(answer.frames["found"][name].to_numpy(np.float64), 5).tolist() for name in ("confidence", "inside")}
+
+    every = [steps.step(f"shadow {k}", f"shadow model {k + 1} of {shadows}", partial(shadow, k)) for k in range(shadows)]
+    confidence, inside = (np.array([each[name] for each in every]) for name in ("confidence", "inside"))
+    return likelihood_ratios(own, np.where(inside == 1, confidence, np.nan), np.where(inside == 1, np.nan, confidence))
+
+
+def run_explanations(steps: AuditSteps) -> dict[str, Any]:
+    """The results of an audit of explanations."""
+    real = reference_rows(steps.store, steps.model, steps.version, steps.most(SURROGATE_ROWS))
+    real = real if len(real) >= curves.LEAST_ROWS else audited_rows(steps, steps.most(SURROGATE_ROWS))
+    rows = first_rows(audited_rows(steps, steps.most(EXPLAINED)), steps.most(EXPLAINED))
+    steps.total = BACKGROUNDS + 1
+
+    def draw(seed: int) -> dict[str, Any]:
+        given = {"seed": steps.request.seed * 1000 + seed, "background": BACKGROUND_ROWS}
+        answer = steps.call("audit_explanation_job:attribute_with_seed", {"rows": rows.inputs, "real": real.inputs}, **given)
+        values = answer.frames["values"]
+        return {"columns": list(values), "values": np.round(values.to_numpy(np.float64), 9).tolist(), "method": answer.values["method"]}
+
+    draws = [
+        steps.step(f"draw {k}", f"explaining {len(rows)} rows against background {k + 1} of {BACKGROUNDS}", partial(draw, k))
+        for k in range(BACKGROUNDS)
+    ]
+    values = [np.array(each["values"]) for each in draws]
+    judged = steps.step("judge", "deleting features, fitting surrogates", lambda: _judge(steps, rows, real, draws[0]["columns"], values))
+    stability, by_row = curves.rank_stability(values)
+    areas = {name: np.array(judged["areas"][name]) for name in judged["areas"]}
+    ahead = curves.interval_json(curves.held_share(areas["by_attribution"] > areas["at_random"]))
+    found = curves.interval_json(stability)
+    least = np.argsort(by_row, kind="stable")[: curves.MOST_FLIPS]
+    return {
+        "headline": headline("explanations", found),
+        "method": draws[0]["method"],
+        "rows": len(rows),
+        "backgrounds": {"draws": BACKGROUNDS, "rows": BACKGROUND_ROWS, "from": real.environment},
+        "faithfulness": ahead,
+        "deletion": judged["deletion"],
+        "surrogates": judged["surrogates"],
+        "least_stable": [{"id": rows.ids[place], "stability": round(float(by_row[place]), 4)} for place in least],
+        "summary": {"explanation_stability": found["value"], "faithfulness": ahead["value"]},
+    }
+
+
+def _judge(steps: AuditSteps, rows: AuditRows, real: AuditRows, columns: list[str], values: list[Floats]) -> dict[str, Any]:
+    """The step that judges the mean attributions."""
+    import pandas as pd
+
+    frames = {"rows": rows.inputs, "real": real.inputs, "values": pd.DataFrame(np.mean(values, axis=0), columns=columns)}
+    answer = steps.call("audit_explanation_job:judge_attributions", frames, background=BACKGROUND_ROWS)
+    rounded = {name: answer.frames[name].round(6) for name in ("deletion", "areas", "surrogates")}
+    return {name: table.to_dict("list" if name == "areas" else "records") for name, table in rounded.items()}
+
+
+RUNNERS: dict[str, Callable[[AuditSteps], dict[str, Any]]] = {
+    "robustness": run_robustness,
+    "membership": run_membership,
+    "explanations": run_explanations,
+}
