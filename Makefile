@@ -9,7 +9,7 @@ PORT ?= 8501
 WHEEL_PYTHONS ?= $(or $(foreach name,python3.11 python3.13,$(shell command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys, venv, ensurepip' >/dev/null 2>&1 && command -v $(name))),$(PYTHON))
 
 UNIT := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 --no-loadscope-reorder --ignore tests/browser
-BROWSER := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 tests/browser
+BROWSER := $(BIN)/python -m pytest -n 2 --dist loadgroup --durations 12 tests/browser
 
 .PHONY: run test tests wheel wheel-check bench format lint types unit browser chromium lock clean help
 

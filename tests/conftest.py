@@ -1,5 +1,6 @@
 """The command line in this process, and the sample fleet in a store."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -16,6 +17,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of OpenMP wait in a loo
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
     """Bytes do not name a test: what gzip wrote holds the time of day, and two workers would then collect tests of two names."""
     return argname if isinstance(val, bytes) else None
+
+
+def pytest_collection_finish() -> None:
+    """What the imports and the collection left stays until the end: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -88,8 +89,18 @@ LIGHT = ("core", "records", "client", "incidents")
 """Packages that need the standard library only. Frames and arrays are named there in annotations alone."""
 
 FILES = source_files()
-GRAPH = import_graph(FILES)
-PACKAGES = package_graph(GRAPH)
+
+
+@cache
+def product_graph() -> dict[str, set[str]]:
+    """The import graph of this checkout, read when the first test asks for it."""
+    return import_graph(FILES)
+
+
+@cache
+def product_packages() -> dict[str, dict[str, list[tuple[str, str]]]]:
+    """The packages of this checkout with the packages that each imports."""
+    return package_graph(product_graph())
 
 
 def upward(packages: dict[str, dict[str, list[tuple[str, str]]]]) -> list[str]:
@@ -114,19 +125,19 @@ def test_no_loose_module_stands_beside_the_packages() -> None:
 
 
 def test_nothing_imports_upward() -> None:
-    assert upward(PACKAGES) == []
+    assert upward(product_packages()) == []
 
 
 def test_no_modules_and_no_packages_import_in_a_circle() -> None:
-    assert circles(GRAPH) == []
-    assert circles({here: set(targets) for here, targets in PACKAGES.items()}) == []
+    assert circles(product_graph()) == []
+    assert circles({here: set(targets) for here, targets in product_packages().items()}) == []
 
 
 @pytest.mark.parametrize(("package", "others"), NEVER, ids=[package for package, _ in NEVER])
 def test_what_a_package_must_never_import(package: str, others: tuple[str, ...]) -> None:
     broken = [
         f"{name} imports {target}"
-        for here, targets in PACKAGES.items()
+        for here, targets in product_packages().items()
         if here.split(".")[0] == package
         for there, pairs in targets.items()
         if there.split(".")[0] in others
@@ -138,13 +149,13 @@ def test_what_a_package_must_never_import(package: str, others: tuple[str, ...])
 def test_only_the_boundary_of_the_store_is_imported_above_it() -> None:
     wrong = [
         f"{name} imports {target}"
-        for name, targets in GRAPH.items()
+        for name, targets in product_graph().items()
         if package_of(name).split(".")[0] != "store"
         for target in sorted(targets)
         if target.startswith("observability.store") and not target.startswith((*ABOVE_THE_STORE, *STORE_EXCEPTIONS.get(name, ())))
     ]
     assert wrong == []
-    unused = [name for name, allowed in STORE_EXCEPTIONS.items() if not set(allowed) <= GRAPH[name]]
+    unused = [name for name, allowed in STORE_EXCEPTIONS.items() if not set(allowed) <= product_graph()[name]]
     assert unused == [], "these exceptions are no longer needed"
 
 
@@ -165,7 +176,7 @@ def test_no_one_asks_which_engine_it_has() -> None:
 def test_the_client_imports_records_and_errors_only() -> None:
     wrong = [
         f"{name} imports {target}"
-        for name, targets in GRAPH.items()
+        for name, targets in product_graph().items()
         if name.startswith("observability.client")
         for target in targets
         if not target.startswith(CLIENT_MAY_IMPORT)
