@@ -1,9 +1,10 @@
-"""The smallest rule of one to three conditions that covers the case and has a higher rate of errors in the same direction than the rest.
+"""The smallest rule of one to three conditions that covers the case and has more errors in the same direction than its scores explain.
 
 The rule is searched on one half of the labelled rows; its figures come from the other half, so they are unbiased. The search is a beam
-search over rules that cover the case. Quality: excess of the error rate over the overall rate and its standard error, times n to the
-POWER (as in subgroup discovery, n^a · (rate − overall): Klösgen 1996; a low power prefers few rows with many errors). An additional
-condition must improve the quality.
+search over rules that cover the case. Quality: excess of the error rate over the rate that is expected at the rows' scores and its standard
+error, times n to the POWER (as in subgroup discovery, n^a · (rate − overall): Klösgen 1996; a low power prefers few rows with many errors).
+Expected is the rate of the other rows with the nearest scores, so that a slice of unsure scores is no rule for its errors that the scores
+state. An additional condition must improve the quality.
 """
 
 from collections.abc import Collection
@@ -19,7 +20,7 @@ from observability.investigation import comparison_rows
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.conditions import FIELDS, condition_mask, conditions_met, search_text, slice_level, slice_of
 from observability.investigation.evidence_types import Condition, ErrorRule, NotGivenError, Rate
-from observability.investigation.excess_errors import excess_errors
+from observability.investigation.excess_errors import excess_errors, expected_errors_by_score
 from observability.stats.arrays import Bools
 from observability.stats.interval import rate_difference_interval, rate_interval
 
@@ -53,7 +54,7 @@ def rule(case: CaseInProgress) -> ErrorRule:
     found = best(options, frame[search], wrong[search])
     if not found:
         overall = f"{percent(float(wrong.mean()))} of {len(frame):,} {decided}predictions"
-        raise NotGivenError(f"no slice of this case has a higher error rate than all rows ({overall})")
+        raise NotGivenError(f"no slice of this case has a higher error rate than rows of the same scores ({overall} are errors)")
     made = rule_figures(row.model, found, frame[~search], wrong[~search], error.text, decided)
     mask = np.logical_and.reduce([condition_mask(each, frame) for each in found])
     every = int(case.store.ask(Aggregate("outcomes"), comparison_rows.around(case))["n"].sum())
@@ -87,15 +88,17 @@ def search_half(n: int) -> Bools:
 
 
 def best(options: list[Condition], frame: "DataFrame", wrong: Bools) -> tuple[Condition, ...]:
-    """The best rule of these conditions on these rows; empty where none has a higher error rate than all rows."""
+    """The best rule of these conditions on these rows; empty where none has a higher error rate than other rows of the same scores."""
     masks = [condition_mask(each, frame) for each in options]
-    overall = wrong.mean() if wrong.size else 0.0
+    expected = expected_errors_by_score(frame, wrong)
 
     def worth(mask: Bools) -> float:
         n = int(mask.sum())
         if not FEWEST_ROWS <= n < mask.size:
             return -np.inf
-        return float((wrong[mask].mean() - overall - np.sqrt(overall * (1 - overall) / n)) * n**POWER)
+        usual = expected[mask]
+        error = np.sqrt(float((usual * (1 - usual)).sum())) / n
+        return float((wrong[mask].mean() - usual.mean() - error) * n**POWER)
 
     def served(chosen: tuple[int, ...]) -> bool:
         return all(options[place].reference in FIELDS for place in chosen)

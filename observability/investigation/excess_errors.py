@@ -83,6 +83,34 @@ def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools) -> ExcessErro
     return ExcessErrors(int(into.size), errors, others, low, days)
 
 
+def expected_errors_by_score(frame: "DataFrame", wrong: Bools) -> Floats:
+    """The error rate of the NEIGHBOURS other rows with the nearest scores, of each row; of rows without a score that of all rows.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Labelled rows with `score`.
+    wrong : Bools
+        Which rows are errors.
+
+    Returns
+    -------
+    Floats
+        Rates, 0 to 1.
+    """
+    flags = wrong.astype(np.float64)
+    expected = np.full(len(frame), flags.mean() if flags.size else 0.0)
+    score = frame["score"].to_numpy(np.float64) if "score" in frame else np.full(len(frame), np.nan)
+    known = np.flatnonzero(np.isfinite(score))
+    k = min(NEIGHBOURS + 1, known.size)
+    if k > FEWEST:
+        ordered = known[np.argsort(score[known], kind="stable")]
+        sums = np.concatenate([[0.0], np.cumsum(flags[ordered])])
+        first = np.clip(np.arange(ordered.size) - k // 2, 0, ordered.size - k)
+        expected[ordered] = (sums[first + k] - sums[first] - flags[ordered]) / (k - 1)
+    return expected
+
+
 def _windows(sorted_scores: Floats, scores: Floats, k: int) -> Array:
     """Where the k rows begin that are around each score."""
     middle = (np.searchsorted(sorted_scores, scores, "left") + np.searchsorted(sorted_scores, scores, "right")) // 2

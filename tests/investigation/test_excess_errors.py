@@ -10,9 +10,9 @@ from scipy.stats import t
 from observability.investigation import comparison_rows, expected_error, input_faults, neighbours, source_triage
 from observability.investigation.case import open_case
 from observability.investigation.case_parts import CaseInProgress
-from observability.investigation.error_rule import excess_note, rule_figures, search_half
+from observability.investigation.error_rule import best, excess_note, rule_figures, search_half
 from observability.investigation.evidence_types import Condition, Input
-from observability.investigation.excess_errors import excess_errors
+from observability.investigation.excess_errors import excess_errors, expected_errors_by_score
 from observability.stats.arrays import Bools
 from tests.support.case_world import World
 
@@ -54,6 +54,30 @@ def test_a_slice_whose_scores_state_its_errors_is_not_weak(case_world: World, mo
 def test_a_slice_that_errs_more_than_its_scores_state_is_weak(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = rows_of(20, lambda frame: np.where(frame["feature.area"] == "north", 0.85, 1 - frame["score"]))
     assert slice_weight(case_world, monkeypatch, frame) > source_triage.UNKNOWN
+
+
+def test_the_search_prefers_errors_beyond_the_score_to_more_errors_that_the_scores_state() -> None:
+    """Unsure rows of the north err in 40 %, as their scores say; a brand errs in 30 % where its scores say 10 %."""
+    rng = np.random.default_rng(5)
+    n = 8_000
+    frame = pd.DataFrame({"feature.area": np.where(rng.random(n) < 0.15, "north", "south")})
+    frame["feature.brand"] = np.where((rng.random(n) < 0.1) & (frame["feature.area"] == "south"), "acme", "other")
+    frame["score"] = np.where(frame["feature.area"] == "north", rng.uniform(0.55, 0.65, n), rng.uniform(0.85, 0.95, n))
+    wrong = rng.random(n) < np.where(frame["feature.brand"] == "acme", 0.3, 1 - frame["score"])
+    acme = Condition("feature.brand", "brand is acme", levels=("acme",))
+    inside = [np.asarray(frame[column] == level) for column, level in (("feature.area", "north"), ("feature.brand", "acme"))]
+    assert wrong[inside[0]].mean() > wrong[inside[1]].mean() + 0.05, "the plain rate prefers the north"
+    assert best([NORTH, acme], frame, wrong) == (acme,)
+    assert best([NORTH], frame, wrong) == (), "its scores explain all of its errors"
+    assert best([NORTH], frame.assign(score=np.nan), wrong) == (NORTH,), "without scores the overall rate is what is expected"
+
+
+def test_expected_errors_are_those_of_the_other_rows_of_the_nearest_scores() -> None:
+    frame = pd.DataFrame({"score": np.concatenate([np.linspace(0.1, 0.2, 400), np.linspace(0.8, 0.9, 400), [np.nan] * 10])})
+    wrong = np.concatenate([np.arange(400) % 2 == 0, np.arange(400) % 10 == 0, np.ones(10)]).astype(bool)
+    found = expected_errors_by_score(frame, wrong)
+    assert found[:280] == pytest.approx(0.5, abs=0.01) and found[520:800] == pytest.approx(0.1, abs=0.01)
+    assert found[800:] == pytest.approx(wrong.mean())
 
 
 def test_one_bad_day_is_no_weak_slice(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
