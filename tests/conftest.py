@@ -1,7 +1,9 @@
 """The command line in this process, and the sample fleet in a store."""
 
+import functools
 import gc
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,15 @@ def pytest_collection_finish() -> None:
     """What the imports and the collection left stays until the end: the garbage collector need not look at it again and again."""
     gc.collect()
     gc.freeze()
+    if "streamlit.testing.v1" in sys.modules:
+        find_components_once()
+
+
+def find_components_once() -> None:
+    """Let Streamlit look through the installed packages for components once: each run of a page in a test would do it, for four fifths of its time."""
+    from streamlit.components.v2 import manifest_scanner
+
+    manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 
 @pytest.fixture
