@@ -35,6 +35,8 @@ print("alone:", sys.version.split()[0], obs.__version__, "wrote", len(lines), "r
 """
 CASE = ("case", "20130504-JFK-DL95", "--model", "flights-late")
 START_SECONDS = 240
+INSTALL = ("install", "-q", "--disable-pip-version-check", "--no-compile")
+"""Modules are compiled when they are imported: most of what the extra brings never is."""
 
 
 def run(command: list[str | Path], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -60,7 +62,7 @@ def environment(python: str, folder: Path, name: str) -> Path:
 def check_alone(python: str, wheel: Path, folder: Path) -> str:
     """The SDK without any dependency, and a command that needs more says what to install."""
     bin_folder = environment(python, folder, "alone")
-    must([bin_folder / "pip", "install", "-q", "--disable-pip-version-check", wheel], folder)
+    must([bin_folder / "pip", *INSTALL, wheel], folder)
     said = must([bin_folder / "python", "-c", ALONE], folder)
     refused = run([bin_folder / "observability", "demo"], folder)
     if refused.returncode != 2 or "observability-dashboard[dashboard]" not in refused.stderr or "Traceback" in refused.stderr:
@@ -72,7 +74,7 @@ def check_dashboard(python: str, wheel: Path, folder: Path) -> str:
     """The dashboard from the wheel: the fleet is loaded, the server answers, and the first page names a model of the fleet."""
     bin_folder = environment(python, folder, "dashboard")
     extra = f"observability-dashboard[dashboard] @ {wheel.as_uri()}"
-    must([bin_folder / "pip", "install", "-q", "--disable-pip-version-check", "-c", ROOT / "constraints.txt", extra], folder)
+    must([bin_folder / "pip", *INSTALL, "-c", ROOT / "constraints.txt", extra], folder)
     home = str(folder / "home")
     must([bin_folder / "observability", "demo"], folder, OBSERVABILITY_HOME=home)
     case = json.loads(must([bin_folder / "observability", *CASE, "--json"], folder, OBSERVABILITY_HOME=home))
