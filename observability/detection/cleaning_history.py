@@ -11,7 +11,7 @@ from scipy.stats import hypergeom
 from observability.core.finding import Severity
 from observability.detection.change import significant_severity
 from observability.detection.own_history import LEAST_SPREAD_OF_SHARES, Array, HistoryComparison, share_from_arcsine, usual_values
-from observability.stats.interval import Interval, rate_difference_interval
+from observability.stats.interval import Interval, rate_difference_interval, rate_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -21,6 +21,8 @@ WATCH, ACT = (1.5, 0.02), (2.0, 0.05)
 """Limits for `watch` and `act`: (multiple of the usual share, increase of the share)."""
 LESS = 0.5
 """Fraction of the usual share below which, with a fall of two points, a rule is reported as no longer effective."""
+STANDS_OUT = 0.05
+"""Probability of a run as unusual as a rule's most unusual one in the window, below which it stands out of the rule's past."""
 GROUP = 0.05
 """Excess drop rate of a group over the others that is reported."""
 GROUP_ROWS = 30
@@ -33,24 +35,39 @@ class CleaningComparison(HistoryComparison):
     """One share of one run and the rule's earlier runs.
 
     rows, hits: rows that came in, and those that were dropped (or changed). varies: range of the share of such a run, given how the earlier
-    ones differ.
+    ones differ. reached: the smallest and largest share of the earlier runs. runs: of the rule in the window.
     """
 
     rows: int
     hits: int
     varies: tuple[float, float]
+    reached: tuple[float, float]
+    runs: int
 
     def severity(self, p_adjusted: float, budget: float) -> Severity:
         """Return the severity at a p-value that is adjusted for all comparisons.
 
-        Unknown where the share is beyond its limit and beyond how runs vary, but not significantly.
+        Watch too where that p-value is not significant but the run stands out of its own past. Unknown where the share is beyond its limit
+        and beyond how runs vary, and neither holds.
         """
         if not self.known:
             return "unknown"
         act = self.value > self.usual and self.exceeds(ACT)
         low, high = self.limits
         severity = significant_severity(not low < self.value < high, act, p_adjusted, budget)
+        if severity == "ok" and self.stands_out:
+            return "watch"
         return "unknown" if severity == "ok" and not self.usual_range[0] < self.value < self.usual_range[1] else severity
+
+    @property
+    def stands_out(self) -> bool:
+        """Whether the interval of the share is beyond the limit and beyond every earlier run, and such a run is rare (STANDS_OUT), given
+        how runs differ and how many the window has.
+        """
+        share, (low, high) = rate_interval(self.hits, self.rows), self.limits
+        if share.low is None or share.high is None or not self.p_value * self.runs <= STANDS_OUT:
+            return False
+        return share.low > max(high, self.reached[1]) or share.high < min(low, self.reached[0])
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -135,6 +152,8 @@ def cleaning_comparisons(metric: str, part: "DataFrame", new: Array) -> Iterator
     moments: list[datetime] = part["at"].dt.to_pydatetime().tolist()
     places, old = np.flatnonzero(new & (rows > 0)), ~new & (rows > 0)
     found = usual_values(scaled[places], days[places], scaled[old], days[old], noise[places], noise[old], least=LEAST_SPREAD_OF_SHARES)
+    past = hits[old] / rows[old]
+    reached = (float(past.min()), float(past.max())) if past.size else (0.0, 1.0)
     for i, place in enumerate(places.tolist()):
         p = min(2 * min(float(found.low[i]), float(found.high[i])), 1.0) if found.known else float("nan")
         own, of = int(hits[place]), int(rows[place])
@@ -143,7 +162,16 @@ def cleaning_comparisons(metric: str, part: "DataFrame", new: Array) -> Iterator
         )
         usual = share_from_arcsine(float(found.middle[i]), n[old])
         yield CleaningComparison(
-            metric=metric, at=moments[place], value=own / of, usual=usual, p_value=p, rows=of, hits=own, varies=(low, high)
+            metric=metric,
+            at=moments[place],
+            value=own / of,
+            usual=usual,
+            p_value=p,
+            rows=of,
+            hits=own,
+            varies=(low, high),
+            reached=reached,
+            runs=len(places),
         )
 
 

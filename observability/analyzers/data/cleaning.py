@@ -118,6 +118,8 @@ def about_share(rule: CleaningRule, metric: str, own: list[tuple[CleaningCompari
             f"{percent(look.limit(severity))}, but may be chance, given how many runs were compared: it cannot be told yet and needs "
             f"{'larger runs' if look.rows < ENOUGH_ROWS else 'more runs'}.",
         )
+    more_or_less = "less" if less else "more"
+    beyond_all = look.value < look.reached[0] if less else look.value > look.reached[1]
     unusual = [each.at for (each, _), bad in zip(own, severities, strict=True) if needs_action(bad)]
     onset = max(aware_utc(min(unusual)), context.window.start)
     return replace(
@@ -126,7 +128,8 @@ def about_share(rule: CleaningRule, metric: str, own: list[tuple[CleaningCompari
         onset=onset,
         rank=2.0 if metric == DROPPED else 1.0,
         evidence=found.evidence | {"onset_known": "dated", "unusual": [f"{each:%Y-%m-%dT%H:%M:%S.%f}" for each in unusual]},
-        because=f"Rule {cleaning_rule_name(rule)} {verb} {'less' if less else 'more'} than before: {said} on {look.at:%Y-%m-%d}; {usual}.",
+        because=f"Rule {cleaning_rule_name(rule)} {verb} {more_or_less} than before: {said} on {look.at:%Y-%m-%d}; {usual}"
+        f"{f', {more_or_less} than in any of them' if beyond_all else ''}.",
     )
 
 

@@ -163,6 +163,33 @@ def test_a_run_that_is_as_unusual_as_runs_are_has_the_limit_of_one_that_is_not(r
 
 
 def test_a_run_beyond_how_runs_differ_is_unknown_where_it_is_not_significant(rows: list[dict]) -> None:
-    rows[-1]["rows_dropped"] = 170
+    for each in rows[-7:]:
+        each["rows_in"], each["rows_dropped"] = 100, 3
+    rows[-1]["rows_dropped"] = 14
     found = judged(rows, budget=1e-9)[RULE, "cleaning_drop_rate"]
     assert found.severity == "unknown" and found.value > found.limit and "it cannot be told yet and needs more runs" in found.because
+
+
+def weekly_runs(shares: list[float]) -> list[dict]:
+    """A run of 2,186 rows a week, the last one in the window."""
+    return [
+        {"rule": "ages", "dataset": "people", "groups": None, "rows_in": 2186, "rows_changed": 0, "rows_dropped": round(2186 * share)}
+        | {"at": START + timedelta(days=1 - 7 * (len(shares) - 1 - place))}
+        for place, share in enumerate(shares)
+    ]
+
+
+LANDED = [0.036, 0.006, 0.036, 0.039, 0.023, 0.007, 0.022, 0.007, 0.067, 0.028, 0.021, 0.037, 0.020]
+"""Shares of a rule whose runs differ a lot."""
+
+
+def test_a_run_that_drops_more_than_every_earlier_one_is_told() -> None:
+    found = judged(weekly_runs([*LANDED, 0.0915]))[RULE, "cleaning_drop_rate"]
+    assert found.severity == "watch" and found.low > max(found.limit, *LANDED) and found.onset == datetime(2026, 3, 3, tzinfo=UTC)
+    assert "drops more than before: 9.1 % of 2,186 rows on 2026-03-03; usually it is 2.3 %" in found.because
+    assert "more than in any of them" in found.because
+
+
+@pytest.mark.parametrize(("past", "share"), [(LANDED, 0.06), ([*LANDED, 0.09], 0.0915), ([*LANDED, 0.085], 0.0915)])
+def test_a_run_that_was_nearly_reached_before_is_not_told(past: list[float], share: float) -> None:
+    assert judged(weekly_runs([*past, share]))[RULE, "cleaning_drop_rate"].severity == "ok"
