@@ -30,6 +30,7 @@ from observability.metrics.reliability import (
     score_question,
     scored_rows,
 )
+from observability.metrics.settled_labels import labelled_days
 from observability.proofs.outcomes import CALIBRATION_PROOFS
 from observability.stats.calibration import Reliability, brier_decomposition, calibration_change_p_value
 from observability.stats.dispersion import LEAST_DAYS, consecutive_day_variation
@@ -45,7 +46,6 @@ SURE_BY_ROWS = 1e-4
 """An error at the act limit that only the variation of days may explain is a watch from this row-based p-value on, as in
 serving/performance."""
 DAY_MINIMUM = 20
-MATURE = 0.8
 PAST_DAYS, BASELINE_DAYS = 56, 28
 """Days for the natural variation of calibration; and days of the month before."""
 PAST_MINIMUM = 100
@@ -71,7 +71,7 @@ def needs(context: Context) -> dict[str, Ask]:
     """Return the queries: outcomes by score bin of the window by day, the reference and the month before; for a regression a sample of
     rows.
     """
-    labels = Aggregate("outcomes", keys=(By("label"),))
+    labels = Aggregate("outcomes", keys=(Bucket("day"), By("label")))
     if context.model.task is None:
         return {"current_counts": Ask(labels)}
     if context.model.task == "regression":
@@ -99,10 +99,10 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     if served == 0:
         return [context.undecided(NAME, "model", metric, 0, "No predictions in this window, so calibration cannot be measured.")]
     if context.model.task == "regression":
-        young = labelled < MATURE * past_label_share(*served_and_labelled(frames["past_counts"])) * served
+        young = not labelled_days(counts, past_label_share(*served_and_labelled(frames["past_counts"]))).settled
         return [calibration_slope_finding(NAME, frames, context, labelled / served, young)]
     by_day, past = daily_scored_rows(context.model, counts), daily_scored_rows(context.model, frames["past_counts"])
-    young = labelled < MATURE * past_label_share(*past.maturity) * served
+    young = not labelled_days(counts, past_label_share(*past.maturity)).settled
     now = by_day.whole()
     found = calibration_errors(now)
     if found is None or found.ece.n < MINIMUM_LABELS:

@@ -9,7 +9,7 @@ are always reported.
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Against, Finding
-from observability.core.questions import UNKNOWN, Aggregate, By, Sample
+from observability.core.questions import Aggregate, Bucket, By, Sample
 from observability.detection import slice_sentences as words
 from observability.detection import slice_versions as versions
 from observability.detection.slice_claims import NAME, SearchedSlices, slice_claims_of
@@ -17,12 +17,12 @@ from observability.detection.slice_levels import weak_slices
 from observability.detection.slice_past import PastSlices
 from observability.detection.slice_report import slice_search_summary, watched_slices, weak_slice_claims
 from observability.metrics import slice_rows as rows
+from observability.metrics.performance import served_and_labelled
+from observability.metrics.settled_labels import labelled_days
 from observability.proofs.groups import SLICE_PROOFS
 from observability.stats.slices import LEAST_ROWS
 
 PAST_DAYS = 28
-MATURE = 0.8
-"""Below this share of the usual labels, errors may come from labels that are still missing."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -30,7 +30,7 @@ def needs(context: Context) -> dict[str, Ask]:
     if context.window.days < 1 or not rows.slicing_columns(context):
         return {"volume": Ask(Aggregate("predictions"))}
     sample = Sample("outcomes", rows.slice_references(context), words.SAMPLE_ROWS)
-    labels = Aggregate("outcomes", keys=(By("label"),))
+    labels = Aggregate("outcomes", keys=(Bucket("day"), By("label")))
     asks = {"current": Ask(sample), "past": Ask(sample, span="past", days=PAST_DAYS, scope="model")}
     if context.version.reference_rows:
         asks["reference"] = Ask(sample, span="reference")
@@ -64,7 +64,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     fields = [name for name in rows.FIELDS if now.levels(name).names]
     if fields:
         held.append(SearchedSlices.searched(now, past if len(past) >= 2 * LEAST_ROWS else past.none(), context, "past", fields))
-    young = maturity(frames)
+    young = young_labels(frames)
     own_past = PastSlices(past, before, context) if against == "reference" else None
     named = [each for part in held for each in slice_claims_of(part, context, young, own_past if part is held[0] else None)]
     weaker = weak_slices(held[0], context)
@@ -74,15 +74,10 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     return [*named, *watched_slices(held[0], now, before, context), slice_search_summary(held, weaker, named, now, before, context)]
 
 
-def maturity(frames: Frames) -> bool:
-    """Whether labels are too young: fewer are in than 80 % of the past month's share."""
-    shares = []
-    for name in ("labels", "past_labels"):
-        counts = frames[name]
-        total = counts["n"].sum()
-        shares.append(float(counts.loc[counts["label"] != UNKNOWN, "n"].sum() / total) if total else None)
-    now, past = shares
-    return now is not None and now < MATURE * (past or 1.0)
+def young_labels(frames: Frames) -> bool:
+    """Return whether errors may come from labels that are still missing, given the usual share of the past month."""
+    served, labelled = served_and_labelled(frames["past_labels"])
+    return not labelled_days(frames["labels"], labelled / served if labelled else 1.0).settled
 
 
 ANALYZER = Analyzer(NAME, "Which slices changed significantly more than the rest?", needs, analyze, labels=True, proofs=SLICE_PROOFS)

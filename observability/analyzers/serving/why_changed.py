@@ -87,7 +87,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
                 against=sides[0],
             )
         ]
-    return attribution_severity(held, found, context, slices.maturity(frames))
+    return attribution_severity(held, found, context, slices.young_labels(frames))
 
 
 def taken_apart(held: ComparedRows, context: Context) -> Decomposition | None:

@@ -14,7 +14,7 @@ import numpy as np
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import SEVERITIES, Against, Finding, Severity, needs_action
 from observability.core.metric_definitions import METRICS
-from observability.core.questions import Aggregate, By
+from observability.core.questions import Aggregate, Bucket, By
 from observability.detection import fairness_criteria, group_changes
 from observability.detection.change import judge_change
 from observability.detection.fairness_criteria import (
@@ -52,13 +52,13 @@ from observability.metrics.groups import (
     sensitive_attributes,
 )
 from observability.metrics.performance import served_and_labelled
+from observability.metrics.settled_labels import LabelledDays, labelled_days
 from observability.proofs.groups import FAIRNESS_PROOFS
 from observability.stats.multiple_testing import ACT_SHARE, benjamini_hochberg
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-MATURE = 0.8
 PAST_DAYS = 28
 MINIMUM_LABELS = 100
 SMALL_GROUPS = 10
@@ -72,7 +72,7 @@ def needs(context: Context) -> dict[str, Ask]:
     found = sensitive_attributes(context.model, context.version)
     if not found or context.model.task is None:
         return {}
-    labels = Aggregate("outcomes", keys=(By("label"),))
+    labels = Aggregate("outcomes", keys=(Bucket("day"), By("label")))
     asks = {"labels": Ask(labels), "past_labels": Ask(labels, span="past", days=PAST_DAYS)}
     for each in found:
         asks[f"current {each.name}"] = Ask(group_question(context.model, [each], by_day=True))
@@ -87,7 +87,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     found: list[Finding] = [without_groups(context, name) for name in ungrouped_attributes(context)]
     levels: list[tuple[Attribute, GroupMetrics, GroupMetrics | None, Level]] = []
     movers: list[tuple[ComparedGroups, str, GroupWindow, list[GapChange]]] = []
-    young = is_young(frames)
+    labels = label_state(frames)
+    young = not labels.settled
     for each in sensitive_attributes(context.model, context.version):
         frame = frames.get(f"current {each.name}")
         if frame is None:
@@ -101,9 +102,10 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         side = sided(context, each, current, now, before or now, frames.get(f"past {each.name}")) if len(frame) else None
         if side is not None and before is not None:
             for rate in watched_rates(context.model, criterion):
-                late = young and rate != "selection_rate"
-                movers += [(side, rate, window, gap_changes_of(side, rate, window)) for window in side.windows if window.whole or not late]
-        judged = criterion_level(criterion, now, before, context.model.settings, side.contrast if side else None, context.window.days)
+                windows = side.windows if labels.complete or rate == "selection_rate" else labelled_windows(side, labels)
+                movers += [(side, rate, window, gap_changes_of(side, rate, window)) for window in windows]
+        days = context.window.days if labels.complete or criterion.rates == ("selection_rate",) else max(labels.days, 1)
+        judged = criterion_level(criterion, now, before, context.model.settings, side.contrast if side else None, days)
         if judged is None:
             found.append(too_few_groups(context, each, now, criterion))
         else:
@@ -168,14 +170,17 @@ def reference_of(frames: Frames, attribute: Attribute, now: GroupMetrics, contex
     return None if frame is None or frame.empty else group_metrics(context.model, frame, [attribute]).aligned(now.levels)
 
 
-def is_young(frames: Frames) -> bool:
-    """Whether fewer labels are in than 80 % of the usual share."""
+def label_state(frames: Frames) -> LabelledDays:
+    """Return which of the window's labels are in, against the usual share of the past month."""
     if "labels" not in frames:
-        return False
-    served, labelled = served_and_labelled(frames["labels"])
+        return LabelledDays(True, True, 0)
     before, known = served_and_labelled(frames["past_labels"])
-    usual = known / before if before >= MINIMUM_LABELS and known else 1.0
-    return labelled < MATURE * usual * served
+    return labelled_days(frames["labels"], known / before if before >= MINIMUM_LABELS and known else 1.0)
+
+
+def labelled_windows(side: ComparedGroups, labels: LabelledDays) -> list[GroupWindow]:
+    """Return the whole window with as many days as have labels: its last days have too few of them."""
+    return [replace(window, days=max(labels.days, 1)) for window in side.windows if window.whole]
 
 
 def about_level(

@@ -132,6 +132,13 @@ def test_young_labels_and_few_labels_tell_nothing() -> None:
     assert list(few) == ["ece"] and few["ece"].severity == "unknown" and "about 50 more" in few["ece"].because
 
 
+def test_labels_of_whole_days_are_judged_while_the_last_two_days_wait() -> None:
+    rows = people(6000, 14, 0.15)
+    rows.loc[rows["at"] >= rows["at"].min().normalize() + pd.Timedelta(days=5), "label"] = np.nan
+    said = findings(rows, people(20_000, 15))["ece"]
+    assert 0.6 < rows["label"].notna().mean() < 0.8 and said.severity == "act"
+
+
 def test_weights_count_as_their_effective_number() -> None:
     rows, base = people(3000, 19, 0.05), people(20_000, 20)
     heavy = rows.assign(weight=np.where(np.arange(3000) % 20 == 0, 60.0, 1.0))

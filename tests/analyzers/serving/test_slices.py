@@ -254,6 +254,14 @@ def test_a_slice_that_became_worse_is_a_warning_though_seasons_move_all_slices_a
     assert claim.severity in ("act", "watch") and claim.value > 20 and claim.limit < claim.low
 
 
+def test_labels_of_whole_days_are_judged_while_the_last_two_days_wait() -> None:
+    current, reference, past = clean()
+    current.loc[current["region"] == "east", "label"] += 25
+    current.loc[current["at"] >= current["at"].min().normalize() + pd.Timedelta(days=5), "label"] = np.nan
+    assert 0.6 < current["label"].notna().mean() < 0.8
+    assert ("model", "mae", "region=east") in alarms(said(current, reference, past))
+
+
 def test_young_labels_make_it_unknown_and_few_rows_too() -> None:
     current, reference, past = clean()
     current.loc[current["region"] == "east", "label"] += 25

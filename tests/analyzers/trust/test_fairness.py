@@ -257,6 +257,15 @@ def test_young_labels_make_it_unknown() -> None:
     assert "act" in {each.severity for each in findings(rows, people(20_000, 21), past).values()}
 
 
+def test_labels_of_whole_days_are_judged_while_the_last_two_days_wait() -> None:
+    rows = people(14_000, 20, tpr={"F": 0.6})
+    rows.loc[rows["at"] >= rows["at"].min().normalize() + pd.Timedelta(days=5), "label"] = np.nan
+    said = findings(rows, people(20_000, 21))
+    assert 0.6 < rows["label"].notna().mean() < 0.8
+    claim = said["sex=F", "true_positive_rate"]
+    assert claim.severity == "act" and claim.evidence["days"] == 5 and "too few labels" not in claim.because
+
+
 def test_four_fifths_is_judged_by_the_ratio_where_rates_are_small() -> None:
     rows, base = people(20_000, 22, fpr=0.02), people(20_000, 23, fpr=0.02)
     for frame, rate in ((rows, 0.4), (base, 1.0)):

@@ -1,0 +1,59 @@
+"""Whether the labels of a window can be judged: most of them are in, or whole days have theirs.
+
+Labels that come a fixed time after their predictions leave the last days of a window without any, and the days before complete. Labels that
+come sooner for some outcomes than for others leave every day with a part of them, which is no fair sample. Only the second kind has to be
+waited for.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from observability.core.questions import UNKNOWN
+from observability.metrics.measured_windows import MATURE
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+LEAST_COMPLETE_DAYS = 3
+"""Days with complete labels from which they are judged while the others are waited for."""
+FROM_COMPLETE_DAYS = 0.9
+"""Smallest share of the labels that are in that comes from days with complete labels, so that early labels of other days weigh little."""
+
+
+@dataclass(frozen=True)
+class LabelledDays:
+    """Labels of a window. complete: whether most of the usual labels are in; settled: whether those that are in can be judged;
+    days: days with complete labels.
+    """
+
+    complete: bool
+    settled: bool
+    days: int
+
+
+def labelled_days(counts: "DataFrame", usual: float) -> LabelledDays:
+    """Whether the labels of a window are complete, and whether those that are in can be judged.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        Counts of outcomes by day (`period`) and `label`.
+    usual : float
+        Share of predictions that is labelled in the end, 0 to 1.
+
+    Returns
+    -------
+    LabelledDays
+        Of a window without predictions complete, with 0 days.
+    """
+    if counts.empty:
+        return LabelledDays(True, True, 0)
+    days, place = np.unique(counts["period"].to_numpy("datetime64[D]"), return_inverse=True)
+    n = counts["n"].to_numpy(np.float64)
+    served, labelled = (np.bincount(place, rows, days.size) for rows in (n, n * (counts["label"].to_numpy() != UNKNOWN)))
+    whole = (labelled >= MATURE * usual * served) & (labelled > 0)
+    complete = bool(labelled.sum() >= MATURE * usual * served.sum())
+    enough = whole.sum() >= LEAST_COMPLETE_DAYS and labelled[whole].sum() >= FROM_COMPLETE_DAYS * labelled.sum()
+    return LabelledDays(complete, bool(complete or enough), int(whole.sum()))
