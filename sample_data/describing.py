@@ -50,7 +50,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
             path = out / f"{spec.name}.{kind}s.parquet"
             if path.exists():
                 parts.append(file_entry(path.name, kind, spec))
-    records = ("training.jsonl", "distributed.jsonl", "study.jsonl", "events.jsonl", "prices.jsonl", provenance.FILE)
+    records = ("training.jsonl", "distributed.jsonl", "study.jsonl", "events.jsonl", "prices.jsonl", provenance.FILE, "audits.jsonl")
     parts += [file_entry(name) for name in records]
     parts.append(file_entry(deliveries.FILE, "batch"))
     parts += [file_entry(crew.ANNOTATIONS, "annotation"), file_entry(crew.ASSIGNMENTS, "assignment")]

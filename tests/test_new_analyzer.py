@@ -16,6 +16,7 @@ WITHOUT_FAULT = {
     "data/devices": "no model's log holds batches; faults of devices are planted on batches",
     "data/datasets": "states what datasets hold and raises nothing",
     "serving/why_changed": "explains what serving/performance found",
+    "trust/audits": "needs audits of a model artifact, which simulated logs lack; regressions are planted in its own test",
     "trust/explanations": "needs a model artifact, which simulated logs lack",
 }
 """Analyzers that no fault of the simulation is expected to trigger, and why."""

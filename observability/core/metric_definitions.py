@@ -197,6 +197,15 @@ attribution_share | Attribution share | share | | Share of a feature in the mean
   sum over features | Lundberg and Lee 2017
 attribution_distance | Attribution distance | share | low | Share of attribution that moved between features (total variation distance of
   the shares). | ½ Σ abs(s - s') | ours; total variation distance
+robust_accuracy | Robust accuracy | share | high | Share of rows that are right and stay right under every change found within an attacker's budget; of a
+  regression, whose prediction moves at most the tolerance. | right and cheapest change above the budget / rows | Carlini et al. 2019, On
+  evaluating adversarial robustness
+membership_exposure | Exposure of training records | share | low | Share of training records that a membership attack finds at 1 % false
+  positives; about 1 % where it finds none. | true positive rate at a false positive rate of 1 % | Carlini et al. 2022 (LiRA)
+explanation_stability | Stability of explanations | -1 to 1 | high | Rank correlation of a prediction's attributions between backgrounds
+  drawn with different seeds. | mean of Spearman's rank correlation over pairs | Alvarez-Melis and Jaakkola 2018
+audit_days_left | Days until an audit expires | days | high | Days until the newest audit of a kind expires; negative afterwards, or since
+  a version without an audit replaced the audited one. | expires - now | ours
 attribution_ndcg | Attribution NDCG | 0 to 1 | high | Agreement of the feature ranking with the reference's, top ranks weighing more; 1 is
   the same order. | DCG of the reference's importances in the current order / in their own | Amazon SageMaker Clarify
 additivity_residual | Additivity failures | share | low | Share of explained predictions whose base value and attributions miss the output

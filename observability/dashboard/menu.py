@@ -47,6 +47,7 @@ ENTRIES = (
             "Slices": ("slices",),
             "Explanations": ("explanations",),
             "Fairness": ("fairness",),
+            "Audits": ("audits",),
             "Labels": ("labels",),
             "Latency": ("latency",),
             "Cost": ("cost", "energy"),

@@ -68,7 +68,7 @@ def _number(value: Any) -> float | None:
     return float(value) if known else None
 
 
-def stored_audits(rows: Sequence[Mapping[str, Any]]) -> list[StoredAudit]:
+def stored_audits(rows: Sequence[Mapping[Any, Any]]) -> list[StoredAudit]:
     """Audits from rows of records of the kind `audit`, oldest first; those of another kind of audit, and of data, are left out."""
     found = []
     for row in rows:

@@ -47,7 +47,7 @@ CHUNK = 60
 """Attacked rows of one step."""
 POOL, LEAST_POOL, SHADOWS = 3000, 100, 16
 """Records on each side of a membership audit, the fewest, and shadow models."""
-EXPLAINED, BACKGROUNDS, BACKGROUND_ROWS, SURROGATE_ROWS = 40, 5, 30, 2000
+EXPLAINED, BACKGROUNDS, BACKGROUND_ROWS, SURROGATE_ROWS = 30, 5, 20, 2000
 NOISE = (0.1, 0.25, 0.5, 1.0)
 STEP_SECONDS = 240.0
 TEXT_NAMES = ("text", "prompt", "question", "query", "message", "body", "review", "comment", "tweet", "title", "content", "document")
@@ -90,7 +90,8 @@ class AuditSteps:
     @property
     def path(self) -> Path:
         """The file that keeps what the steps gave."""
-        about = [FORM, asdict(self.request), self.version.artifact, str(self.version.registered_at), asdict(self.model.settings)]
+        sizes = [ATTACKED, DISTURBED, REAL, TEXTS, CHUNK, POOL, EXPLAINED, BACKGROUNDS, BACKGROUND_ROWS, SURROGATE_ROWS, *NOISE]
+        about = [FORM, sizes, asdict(self.request), self.version.artifact, str(self.version.registered_at), asdict(self.model.settings)]
         name = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:24]
         return self.store.home / FOLDER / f"{name}.json"
 

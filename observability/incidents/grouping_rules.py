@@ -62,6 +62,7 @@ ANALYZER_STAGES: dict[str, Stage] = {
     "serving/latency": "service",
     "trust/fairness": "fairness",
     "trust/explanations": "explanation",
+    "trust/audits": "other",
     "operations/energy": "energy",
     "operations/cost": "cost",
 }

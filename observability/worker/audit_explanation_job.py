@@ -104,15 +104,17 @@ def _moved_scores(scorer: MatrixScorer, own: Floats, replaced: Floats, order: In
     replaced: (draws, rows, features), what takes the place of deleted features.
     """
 
-    def score(matrix: Floats) -> Floats:
-        return _of_classes(scorer.scores(matrix)[:, :, None], decided)[:, 0] if scorer.task.multiclass else scorer.scores(matrix)
+    def score(matrix: Floats, times: int) -> Floats:
+        scores = scorer.scores(matrix)
+        return scores[np.arange(len(scores)), np.tile(decided, times)] if scorer.task.multiclass else scores
 
-    before = score(own)
+    before = score(own, 1)
     found = np.zeros((len(own), own.shape[1] + 1))
     rank = np.argsort(order, axis=1)
     for number in range(1, own.shape[1] + 1):
-        gone = rank < number
-        found[:, number] = np.mean([np.abs(score(np.where(gone, draw, own)) - before) for draw in replaced], axis=0)
+        changed = np.where(rank < number, replaced, own)
+        moved = np.abs(score(changed.reshape(-1, own.shape[1]), len(replaced)) - np.tile(before, len(replaced)))
+        found[:, number] = moved.reshape(len(replaced), len(own)).mean(axis=0)
     return found
 
 

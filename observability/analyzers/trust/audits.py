@@ -1,0 +1,176 @@
+"""Judge the newest audits of a version: against the owner's level, against the audit before, and by their age.
+
+Reads records of the kind `audit` (robustness, membership, explanations). An audit is about one version, so a new version has none.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from observability.core.analyzer import DAY, OTHERS, Analyzer, Ask, Context, Frames
+from observability.core.finding import Finding, Severity, iso, needs_action
+from observability.core.metric_definitions import METRICS
+from observability.core.questions import Records
+from observability.detection.audit_history import HEADLINES, KINDS, StoredAudit, stored_audits, worse_than_before
+
+NAME = "trust/audits"
+AUDITS = Records("audit", ("model", "version", "at", "audit", "results", "expires"), ever=True, rows=500)
+METRIC = "audit_days_left"
+WORDS = {"robustness": "Robustness", "membership": "Membership", "explanations": "Explanations"}
+
+
+def needs(context: Context) -> dict[str, Ask]:
+    """Ask for every audit of the model; a slice has none of its own."""
+    return {} if context.window.slice else {"audits": Ask(AUDITS, scope="model")}
+
+
+def analyze(frames: Frames, context: Context) -> list[Finding]:
+    """Return a finding about each kind of audit; none for a version without a model file and without audits."""
+    if "audits" not in frames:
+        return []
+    known = [audit for audit in stored_audits(frames["audits"].to_dict("records")) if audit.model == context.model.name]
+    found: list[Finding] = []
+    for kind in KINDS:
+        of_kind = [audit for audit in known if audit.kind == kind and audit.at <= context.now]
+        own = [audit for audit in of_kind if audit.version == context.version.name]
+        if own:
+            earlier = [audit for audit in of_kind if audit.at < own[-1].at]
+            found += audit_findings(own[-1], earlier[-1] if earlier else None, context)
+        elif of_kind:
+            found.append(never_for_version(of_kind[-1], context))
+    if not known and context.version.artifact:
+        because = (
+            f"No audit of version {context.version.name} has been run: robustness, exposure of training rows and stability of explanations "
+            "are not known."
+        )
+        found.append(context.undecided(NAME, "model", METRIC, 0, because, against="level"))
+    return found
+
+
+def audit_findings(now: StoredAudit, before: StoredAudit | None, context: Context) -> list[Finding]:
+    """Return the finding about an audit's headline, and one where it has expired; the headline of an expired one only where it is bad."""
+    expired = now.expires is not None and now.expires <= context.now
+    value = headline_finding(now, before, context)
+    if not expired:
+        return [value]
+    return [expired_finding(now, context), *([value] if needs_action(value.severity) else [])]
+
+
+def headline_finding(now: StoredAudit, before: StoredAudit | None, context: Context) -> Finding:
+    """Return the finding about the value that stands for an audit."""
+    metric = HEADLINES[now.kind]
+    level = context.model.settings.limits.get(f"{NAME}/{metric}")
+    evidence = audit_evidence(now)
+    if now.value is None:
+        because = str(now.headline.get("why") or f"The {now.kind} audit gave no value.")
+        base = context.undecided(NAME, now.kind, metric, now.rows, because, against="level")
+        return replace(base, evidence=evidence)
+    worse = before is not None and worse_than_before(now, before)
+    severity = level_severity(now, level)
+    severity = "watch" if worse and severity == "ok" else severity
+    because = headline_sentence(now, before if worse or level is None else None, level)
+    if before is not None and before.value is not None:
+        evidence |= {"baseline": before.value, "baseline_n": before.rows, "baseline_at": iso(before.at), "baseline_version": before.version}
+    base = context.undecided(NAME, now.kind, metric, now.rows, because, against="past" if level is None else "level")
+    return replace(
+        base,
+        value=now.value,
+        low=now.low,
+        high=now.high,
+        limit=level,
+        severity=severity,
+        likely_source="model" if needs_action(severity) else None,
+        news="worse" if worse else None,
+        rank=4.0 if worse else 3.0,
+        evidence=evidence,
+    )
+
+
+def level_severity(audit: StoredAudit, level: float | None) -> Severity:
+    """Return act where the whole interval is beyond the owner's level, watch where the value is, else ok."""
+    if level is None or audit.value is None:
+        return "ok"
+    value, low, high = audit.value, audit.low, audit.high
+    if METRICS[HEADLINES[audit.kind]].better == "low":
+        return "act" if low is not None and low > level else "watch" if value > level else "ok"
+    return "act" if high is not None and high < level else "watch" if value < level else "ok"
+
+
+def expired_finding(audit: StoredAudit, context: Context) -> Finding:
+    """Return the finding about an audit whose date has passed."""
+    assert audit.expires is not None
+    days = (audit.expires - context.now) / DAY
+    because = f"The {audit.kind} audit of version {audit.version} expired on {audit.expires:%Y-%m-%d}: run it again."
+    return validity_finding(audit, days, because, context)
+
+
+def never_for_version(last: StoredAudit, context: Context) -> Finding:
+    """Return the finding about a kind of audit that an earlier version had and this one has not."""
+    since: datetime = max(context.version.registered_at or last.at, last.at)
+    because = (
+        f"Version {context.version.name} has no {last.kind} audit: the newest is of version {last.version}, {last.at:%Y-%m-%d}. "
+        "A new version needs its own."
+    )
+    return validity_finding(last, min(-(context.now - since) / DAY, 0.0), because, context)
+
+
+def validity_finding(audit: StoredAudit, days: float, because: str, context: Context) -> Finding:
+    """Return a finding that an audit is no longer valid. days: until it expires, negative since then."""
+    base = context.undecided(NAME, audit.kind, METRIC, 1, because, against="level")
+    return replace(
+        base, value=days, low=days, high=days, limit=0.0, severity="watch", rank=2.0, evidence=audit_evidence(audit) | {"valid": False}
+    )
+
+
+def headline_sentence(now: StoredAudit, before: StoredAudit | None, level: float | None) -> str:
+    """Return the value of an audit in words, with the owner's level and the audit before."""
+    said = f"{value_words(now)}, on {now.rows:,} {ROWS[now.kind]}"
+    if level is not None:
+        said += f"; the owner's level is {level:.3g}"
+    if before is not None and before.value is not None:
+        other = "" if before.version == now.version else f" of version {before.version}"
+        changed = "worse than" if worse_than_before(now, before) else "no significant change from"
+        said += f"; {changed} {before.value:.3f} on {before.at:%Y-%m-%d}{other}"
+    why = now.headline.get("why")
+    return f"{said}." + (f" {why}" if why else "")
+
+
+ROWS = {"robustness": "rows", "membership": "training records", "explanations": "explained rows"}
+
+
+def value_words(audit: StoredAudit) -> str:
+    """Return what an audit measured, with its value and interval."""
+    value, low, high = (float(part) if part is not None else float("nan") for part in (audit.value, audit.low, audit.high))
+    if audit.kind == "robustness":
+        return (
+            f"{100 * value:.1f} % of rows keep a right answer under changes that cost up to {audit.headline.get('at')} "
+            f"({100 * low:.1f} to {100 * high:.1f} %)"
+        )
+    if audit.kind == "membership":
+        rate = float(audit.headline.get("at") or 0.01)
+        return (
+            f"The attack finds {100 * value:.2f} % of training records at {100 * rate:g} % false positives "
+            f"({100 * low:.2f} to {100 * high:.2f} %)"
+        )
+    return f"Attributions against other backgrounds rank features alike: correlation {value:.2f} ({low:.2f} to {high:.2f})"
+
+
+def audit_evidence(audit: StoredAudit) -> dict[str, object]:
+    """Return when an audit was made and until when it is valid."""
+    expires = None if audit.expires is None else iso(audit.expires)
+    return {"audit": audit.kind, "audited_at": iso(audit.at), "audited_version": audit.version, "expires": expires}
+
+
+def newest_by_kind(audits: Sequence[StoredAudit], version: str) -> dict[str, StoredAudit]:
+    """Return the newest audit of each kind of a version. audits: oldest first."""
+    return {audit.kind: audit for audit in audits if audit.version == version}
+
+
+ANALYZER = Analyzer(
+    NAME,
+    "Are the audits of this version valid, within the owner's levels, and no worse than before?",
+    needs,
+    analyze,
+    limits={"robust_accuracy": None, "membership_exposure": None, "explanation_stability": None},
+    proofs={OTHERS: "an audit runs the model file on samples; the view `audits` holds what it found"},
+)

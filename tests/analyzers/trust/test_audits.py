@@ -1,0 +1,114 @@
+"""trust/audits: regressions, levels, expiry and new versions are named; the same model audited again and again is not."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.analyzers.trust.audits import ANALYZER, analyze, needs
+from observability.core.analyzer import Context
+from observability.core.catalog import Model, Version
+from observability.core.finding import Finding
+from observability.core.settings import ModelSettings
+from observability.core.window import Slice, Window
+from observability.enrichment.audit_curves import interval_json
+from observability.stats.exposure import true_positives_at
+from observability.stats.interval import rate_interval
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+VERSIONS = tuple(Version(name, NOW - timedelta(days=days), artifact="a" * 8) for name, days in (("1", 200), ("2", 20)))
+MODEL = Model(1, "loan", "binary", ("0", "1"), versions=VERSIONS)
+
+
+def context(version: str = "1", limits: dict[str, float] | None = None, slice_: Slice | None = None) -> Context:
+    model = replace(MODEL, settings=ModelSettings(limits=limits or {}))
+    own = model.version(version)
+    assert own is not None
+    return Context(model, own, Window("loan", NOW - timedelta(days=7), NOW, version, slice_), NOW)
+
+
+def robustness(held: float, n: int = 240, days: float = 5, version: str = "1", valid: float = 90, **other: Any) -> dict[str, Any]:
+    return record("robustness", {**interval_json(rate_interval(held, n)), "at": 0.25, **other}, days, version, valid)
+
+
+def record(kind: str, headline: dict[str, Any], days: float = 5, version: str = "1", valid: float = 90) -> dict[str, Any]:
+    at = (NOW - timedelta(days=days)).replace(tzinfo=None)
+    results = {"headline": headline}
+    return {"model": "loan", "version": version, "at": at, "audit": kind, "results": results, "expires": at + timedelta(days=valid)}
+
+
+def judged(*records: dict[str, Any], **given: Any) -> list[Finding]:
+    frame = pd.DataFrame(sorted(records, key=lambda each: each["at"]), columns=["model", "version", "at", "audit", "results", "expires"])
+    return analyze({"audits": frame}, context(**given))
+
+
+def test_a_valid_audit_is_ok_and_states_its_interval() -> None:
+    (found,) = judged(robustness(200))
+    assert (found.severity, found.metric, found.subject, found.n) == ("ok", "robust_accuracy", "robustness", 240)
+    assert found.low is not None and found.high is not None and found.low < 200 / 240 < found.high
+    assert "83.3 % of rows keep a right answer" in found.because
+
+
+def test_the_owners_level_decides_between_warning_and_critical() -> None:
+    level = {"trust/audits/robust_accuracy": 0.8}
+    assert [each.severity for held in (200, 190, 150) for each in judged(robustness(held), limits=level)] == ["ok", "watch", "act"]
+    exposure = record("membership", {"value": 0.05, "low": 0.03, "high": 0.08, "n": 900, "at": 0.01})
+    for limit, severity in ((0.1, "ok"), (0.04, "watch"), (0.02, "act")):
+        (found,) = judged(exposure, limits={"trust/audits/membership_exposure": limit})
+        assert found.severity == severity and found.limit == limit and found.against == "level"
+
+
+def test_a_regression_names_the_audit_before_and_a_change_within_the_intervals_does_not() -> None:
+    (found,) = judged(robustness(200, days=40), robustness(150))
+    assert found.severity == "watch" and found.news == "worse" and "worse than 0.833" in found.because
+    assert found.evidence["baseline"] == pytest.approx(200 / 240)
+    (found,) = judged(robustness(200, days=40), robustness(192))
+    assert found.severity == "ok" and "no significant change" in found.because
+    (found,) = judged(
+        robustness(200, days=40), robustness(150) | {"results": {"headline": {**robustness(150)["results"]["headline"], "at": 1.0}}}
+    )
+    assert found.severity == "ok"  # another budget is no comparison
+
+
+def test_expiry_and_a_new_version_ask_for_an_audit() -> None:
+    (found,) = judged(robustness(200, days=100))
+    assert (found.metric, found.severity, found.value) == ("audit_days_left", "watch", pytest.approx(-10.0))
+    (found,) = judged(robustness(200, days=40), version="2")
+    assert found.metric == "audit_days_left" and found.severity == "watch" and "of version 1" in found.because
+    assert found.value == pytest.approx(-20.0)
+    bad = judged(robustness(120, days=100), limits={"trust/audits/robust_accuracy": 0.8})
+    assert [(each.metric, each.severity) for each in bad] == [("audit_days_left", "watch"), ("robust_accuracy", "act")]
+
+
+def test_what_is_not_known_is_said_once_and_only_where_an_audit_can_run() -> None:
+    (found,) = judged()
+    assert found.severity == "unknown" and "No audit of version 1" in found.because
+    bare = replace(context(), version=replace(VERSIONS[0], artifact=None))
+    assert analyze({"audits": pd.DataFrame(columns=["audit"])}, bare) == []
+    (found,) = judged(record("membership", {"value": None, "low": None, "high": None, "n": 0, "why": "Cannot tell: no training rows."}))
+    assert found.severity == "unknown" and found.because.startswith("Cannot tell")
+    assert needs(context(slice_=Slice((("sex", "F"),)))) == {} and ANALYZER.limits["robust_accuracy"] is None
+
+
+def test_three_hundred_repeated_audits_raise_no_act_and_few_warnings() -> None:
+    rng = np.random.default_rng(8)
+    found: list[Finding] = []
+    for _ in range(300):
+        pair = [robustness(float(rng.binomial(240, 0.8)), days=days) for days in (40, 5)]
+        rates = [true_positives_at(rng.normal(size=1000), rng.normal(size=1000), 0.01) for _ in range(2)]
+        pair += [record("membership", {**interval_json(rate), "at": 0.01}, days) for rate, days in zip(rates, (40, 5))]
+        found += judged(*pair)
+    severities = [each.severity for each in found]
+    assert len(found) == 600 and severities.count("act") == 0 and severities.count("watch") <= 18  # 3 %
+
+
+def test_planted_regressions_of_middle_strength_are_named() -> None:
+    rng = np.random.default_rng(9)
+    named = 0
+    for _ in range(100):
+        (found,) = judged(robustness(float(rng.binomial(240, 0.8)), days=40), robustness(float(rng.binomial(240, 0.65))))
+        named += found.severity == "watch"
+    assert named >= 90

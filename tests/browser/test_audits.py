@@ -1,0 +1,32 @@
+"""The page of audits shows the figures of the records, and a risk owner accepts one."""
+
+import json
+
+import pytest
+
+from tests.browser.conftest import Visit
+from tests.browser.pages import complete, settle, tables
+from tests.support.raw_rows import SAMPLE
+from tests.support.running import Dashboard
+
+pytestmark = pytest.mark.browser
+
+
+def test_audits_show_the_records_and_are_accepted(own: Dashboard, visit: Visit) -> None:
+    page = visit(f"{own.url}/audits?model=employment")
+    complete(page)
+    records = [json.loads(line) for line in (SAMPLE / "audits.jsonl").read_text(encoding="utf-8").splitlines()]
+    newest = {each["audit"]: each for each in records if each["model"] == "employment"}
+    rows = {row["Audit"]["text"]: row for row in tables(page)["Audits of this model"]}
+    share = newest["robustness"]["results"]["headline"]["value"]
+    assert f"{100 * share:.1f} %" in rows["Robustness"]["Result"]["text"]
+    cheapest = newest["robustness"]["results"]["flips"][0]["id"]
+    assert tables(page)["Cheapest changes"][0]["Prediction"]["text"] == cheapest
+    page.get_by_role("button", name="Accept as risk owner").click()
+    page.get_by_label("Your name").last.fill("Ada")
+    page.get_by_label("Your name").last.press("Enter")
+    settle(page)
+    page.get_by_role("button", name="Sign").click()
+    page.get_by_text("until 20").first.wait_for(state="attached")
+    signed = {row["Audit"]["text"]: row for row in tables(page)["Audits of this model"]}
+    assert "Ada" in signed["Robustness"]["Accepted by"]["text"]

@@ -1,0 +1,167 @@
+"""Audits of a registered model are records with intervals; an interrupted one goes on where it stopped; what cannot be told is said."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.core.errors import UsageError
+from observability.detection.audit_history import KINDS, StoredAudit, stored_audits
+from observability.enrichment import audits
+from observability.enrichment.audits import FOLDER, AuditRequest, run_audit
+from observability.review.agenda_items import records_until
+from observability.review.fairness_status import newest_audits
+from observability.store.engine import Store
+from observability.store.opener import open_store
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
+from observability.worker.process import Worker
+
+ROWS = 300
+START = datetime(2026, 3, 1, tzinfo=UTC)
+SETTINGS = '[settings]\nimmutable = ["age"]\nattack_costs = { income = 2.0 }\nattack_directions = { debt = "up" }\naudit_days = 30\n'
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A model that was fitted on the rows of its reference, with labelled rows that it served afterwards."""
+    folder = tmp_path_factory.mktemp("audits")
+    rng = np.random.default_rng(3)
+    rows = pd.DataFrame(rng.normal(size=(2 * ROWS, 3)).round(2), columns=["age", "income", "debt"])
+    label = (rows.income - rows.debt + rng.normal(0, 1, 2 * ROWS) > 0).astype(int)
+    sex = rng.choice(["F", "M"], 2 * ROWS)
+    params = {"objective": "binary", "num_leaves": 15, "min_data_in_leaf": 2, "verbosity": -1, "num_threads": 1, "seed": 1}
+    booster = lightgbm.train(params, lightgbm.Dataset(rows[:ROWS], label[:ROWS]), num_boost_round=20)
+    booster.save_model(folder / "model.txt")
+    score = booster.predict(rows)
+    table = rows.assign(id=[f"r{k}" for k in range(2 * ROWS)], sex=sex, score=score, label=label)
+    table[:ROWS].to_csv(folder / "reference.csv", index=False)
+    (folder / "settings.toml").write_text(SETTINGS, encoding="utf-8")
+    with open_store(folder / "home", threads=1) as opened:
+        request = RegistrationRequest(
+            model="loan", version="1", reference=folder / "reference.csv", task="binary", label="label", score=("score",),
+            features=("age", "income", "debt"), sensitive=("sex",), artifact=folder / "model.txt", settings=folder / "settings.toml",
+        )  # fmt: skip
+        opened.register(request)
+        lines = [
+            {
+                "kind": "prediction", "id": each["id"], "at": (START + timedelta(minutes=k)).isoformat(), "model": "loan", "version": "1",
+                "features": {name: each[name] for name in ("age", "income", "debt")}, "groups": {"sex": each["sex"]}, "score": each["score"],
+                "label": each["label"],
+            }
+            for k, each in enumerate(table[ROWS:].to_dict("records"))
+        ]  # fmt: skip
+        path = folder / "served.jsonl"
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        assert opened.load_files([path], LoadDefaults()).rejected == 0
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        made = Worker()
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def known(store: Store, worker: Worker) -> dict[str, StoredAudit]:
+    """One audit of each kind, as it was stored."""
+    for kind in KINDS:
+        run_audit(store, worker, AuditRequest("loan", "1", kind, rows=150, in_sample=True, shadows=4), lambda *_: None)
+    return {audit.kind: audit for audit in stored_audits(records_until(store, "audit"))}
+
+
+def test_every_kind_is_stored_with_an_interval_and_a_date(known: dict[str, StoredAudit], store: Store) -> None:
+    assert set(known) == set(KINDS)
+    for audit in known.values():
+        assert audit.value is not None and audit.low is not None and audit.high is not None and audit.low <= audit.value <= audit.high
+        assert audit.expires == audit.at + timedelta(days=30)
+    assert not list((store.home / FOLDER).glob("*.json"))
+    brief = {each["audit"]: each["results"] for each in newest_audits(records_until(store, "audit"))}
+    assert set(brief["robustness"]) == {"robust_accuracy", "accuracy"} and set(brief["membership"]) == {"membership_exposure", "attack_auc"}
+
+
+def test_robustness_keeps_the_settings_and_falls_with_the_budget(known: dict[str, StoredAudit]) -> None:
+    results = known["robustness"].results
+    values = [point["value"] for point in results["epsilon"]]
+    assert values == sorted(values, reverse=True) and results["locked"] == ["age"] and results["exact_single"]
+    assert all(point["value"] <= point["single"]["value"] for point in results["epsilon"])
+    assert {name for flip in results["flips"] for name in flip["changes"]} <= {"income", "debt"}
+    assert all(flip["changes"]["debt"][1] > flip["changes"]["debt"][0] for flip in results["flips"] if "debt" in flip["changes"])
+    assert set(results["groups"]["sex"]) == {"F", "M"} and results["rows"]["from"] == "production"
+
+
+def test_membership_finds_the_reference_and_names_records_of_it(known: dict[str, StoredAudit]) -> None:
+    results = known["membership"].results
+    assert results["attack"] == "LiRA, 4 shadow models" and results["best"]["auc"]["low"] > 0.5
+    assert results["without_model"]["auc"]["low"] < 0.55
+    assert all(int(each["id"].removeprefix("r")) < ROWS for each in results["exposed"])
+    assert set(results["groups"]) == {"sex", "class"}
+
+
+def test_membership_cannot_tell_without_known_training_rows(store: Store, worker: Worker) -> None:
+    found = run_audit(store, worker, AuditRequest("loan", "1", "membership"), lambda *_: None)["results"]["headline"]
+    assert found["value"] is None and found["why"].startswith("Cannot tell")
+
+
+def test_an_interrupted_audit_goes_on_where_it_stopped(store: Store, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = AuditRequest("loan", "1", "robustness", rows=60, seed=5)
+    monkeypatch.setattr(audits, "CHUNK", 30)
+    asked: list[str] = []
+    call = audits.AuditSteps.call
+
+    def counted(steps: audits.AuditSteps, job: str, frames: Any, **arguments: Any) -> Any:
+        asked.append(job)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return call(steps, job, frames, **arguments)
+
+    monkeypatch.setattr(audits.AuditSteps, "call", counted)
+    with pytest.raises(KeyboardInterrupt):
+        run_audit(store, worker, request, lambda *_: None)
+    assert len(list((store.home / FOLDER).glob("*.json"))) == 1
+    shares: list[float] = []
+    run_audit(store, worker, request, lambda share, _: shares.append(share))
+    assert asked == ["audit_robustness_job:attack_rows"] * 3 + ["audit_robustness_job:disturb_rows"]
+    assert shares == sorted(shares) and shares[-1] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"kind": "precision"}, "unknown kind"),
+        ({"version": "9"}, "unknown version"),
+        ({"rows": 3}, "more rows"),
+        ({"shadows": 5}, "pairs"),
+    ],
+)
+def test_a_wrong_request_says_what_is_wrong(store: Store, worker: Worker, given: dict[str, Any], words: str) -> None:
+    body = {"model": "loan", "version": "1", "kind": "robustness", **given}
+    with pytest.raises(UsageError, match=words):
+        run_audit(store, worker, AuditRequest(**body), lambda *_: None)
+
+
+def test_a_version_without_a_model_file_is_refused(store: Store, worker: Worker, tmp_path: Path) -> None:
+    path = tmp_path / "served.jsonl"
+    line = {
+        "kind": "prediction",
+        "id": "x",
+        "at": START.isoformat(),
+        "model": "loan",
+        "version": "2",
+        "features": {"age": 1.0},
+        "score": 0.5,
+    }
+    path.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    store.load_files([path], LoadDefaults())
+    with pytest.raises(UsageError, match="no model file"):
+        run_audit(store, worker, AuditRequest("loan", "2", "robustness"), lambda *_: None)
