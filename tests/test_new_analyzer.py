@@ -15,6 +15,7 @@ WITHOUT_FAULT = {
     "data/cleaning": "no model's log holds cleaning runs",
     "data/devices": "no model's log holds batches; faults of devices are planted on batches",
     "data/datasets": "states what datasets hold and raises nothing",
+    "serving/vendors": "no model's log holds answers to fixed questions; faults of vendors are planted on those",
     "serving/why_changed": "explains what serving/performance found",
     "trust/audits": "needs audits of a model artifact, which simulated logs lack; regressions are planted in its own test",
     "trust/explanations": "needs a model artifact, which simulated logs lack",

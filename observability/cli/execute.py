@@ -16,7 +16,7 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
 
     Whoever can read the home runs commands as an administrator: they could read and change its files without the dashboard.
     """
-    from observability.cli import commands, commands_audit, commands_case, commands_data, commands_import, commands_sql
+    from observability.cli import commands, commands_audit, commands_case, commands_data, commands_import, commands_serving, commands_sql
 
     try:
         args = parser().parse_args(argv)
@@ -42,6 +42,7 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
             "profile": commands_data.run_profile,
             "audit-data": commands_data.run_audit_data,
             "audit": commands_audit.run_model_audit,
+            "probe": commands_serving.run_probe,
         }.get(args.command)
         if run is None:
             raise UsageError(f"the command {args.command} does not run inside the dashboard")

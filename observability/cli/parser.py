@@ -212,6 +212,16 @@ def parser() -> Parser:
     audit.add_argument("--decimal", choices=(",", "."), help=decimal_help)
     audit.add_argument("--dry-run", action="store_true", help="print the audit without keeping its records")
 
+    probe = add(
+        "probe",
+        "Ask a fixed set of questions to a model that serves elsewhere, and keep the answers.",
+        "probe vendor.toml --schedule",
+    )
+    probe.add_argument("what", type=file_or_model, metavar="FILE.toml|MODEL", help="a probe file, or a model whose set is scheduled")
+    probe.add_argument("--schedule", action="store_true", help="keep the file, so that the dashboard asks it every `every_hours`")
+    probe.add_argument("--unschedule", action="store_true", help="ask the sets of MODEL no longer; answers stay")
+    probe.add_argument("--dry-run", action="store_true", help="ask, and print the answers without keeping them")
+
     add("retry", "Take again the segments that could not be loaded and were set aside.", "retry --json")
 
     check = add(
@@ -380,6 +390,11 @@ def parser() -> Parser:
         if name not in WITHOUT_JSON:
             command.add_argument("--json", action="store_true", help="print JSON")
     return root
+
+
+def file_or_model(text: str) -> str:
+    """A path of a TOML file made absolute; any other text as it is, the name of a model."""
+    return path(text) if text.endswith(".toml") else text
 
 
 def path(text: str) -> str:

@@ -131,6 +131,25 @@ wasserstein | Wasserstein distance | reference sd | low | Mean displacement of v
 l_infinity | L-infinity distance | 0 to 1 | low | Largest change in the share of one category. | max abs(p - q) | Vertex AI
 near_duplicate_share | Near-identical requests of one subject | share | low | Largest share of all requests that are nearly identical
   requests of one subject. | rows of the largest group of alike requests / rows | ours
+answer_change_rate | Changed answers | share | low | Share of fixed questions whose answer differs from the typical answer of the baseline
+  rounds; of free text, whose answer is much less similar to it than usual ones. | different / answered by both | ours
+answer_flip_rate | Flips since the last round | share | low | Share of fixed questions whose answer differs from the round before. | different
+  / answered by both | ours
+answer_similarity | Similarity of answers | share | high | Mean similarity of free-text answers to the typical answer of the baseline. | cosine
+  of hashed character n-grams | Weinberger et al. (2009); scikit-learn
+format_failure_rate | Format failures | share | low | Share of answers that do not have the form that was asked for. | not well formed /
+  answers | ours
+refusal_rate | Refusals | share | low | Share of answers that refuse the question. | refusals / answers | ours
+probe_failure_rate | Failed probes | share | low | Share of fixed questions that got no answer (errors, timeouts). | not answered / asked |
+  RED method (Wilkie 2018)
+probe_accuracy | Accuracy on probes | share | high | Share of fixed questions with a known answer that are answered right. | right / known | ours
+probe_latency | Latency of probes | ms | low | Median latency of the answers of a round. | 50 % quantile | ours
+probe_tokens | Tokens of an answer | tokens | | Mean number of output tokens of the answers of a round. | mean | ours
+probe_month_cost | Monthly cost of probes | money | low | Expected cost of the calendar month's probes: cost so far and a forecast of the
+  remaining days. | spent + forecast | ours
+rubric_score | Rubric score | points | high | Mean of a logged score of the answers of a round. | mean | ours
+declared_versions | Changes of the declared version | count | | Rounds of the window in which most answers declare another version than in
+  the round before. | count | ours
 default_score_rate | Most frequent score | share | low | Share of the most frequent score; a surge is consistent with a default returned
   without calling the model. | rows of the most frequent score / rows | ours
 threshold_shift | Decisions at another threshold | share | low | Share of decisions that differ from those at the usual decision threshold

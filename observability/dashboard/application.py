@@ -185,6 +185,7 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     holder.start_loader()
     holder.start_enricher()
     holder.start_watcher()
+    holder.start_probes()
     holder.start_nights()
     threading.Thread(target=keep_findings_known, args=(holder,), name="findings", daemon=True).start()
     try:

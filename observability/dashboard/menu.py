@@ -50,6 +50,7 @@ ENTRIES = (
             "Audits": ("audits",),
             "Labels": ("labels",),
             "Latency": ("latency",),
+            "Vendors": ("vendors",),
             "Cost": ("cost", "energy"),
             "Training": TRAINING_PAGES,
             "Changes": ("changes",),

@@ -147,9 +147,9 @@ def real_rows(store: "Store", row: "Row", *, production: bool = True) -> RealRow
     return RealRows(model, inputs, facts)
 
 
-def as_environment(name: str) -> Literal["production", "shadow", "validation"]:
+def as_environment(name: str) -> Literal["production", "shadow", "validation", "probe"]:
     """The environment as a window takes it; `production` for a reference."""
-    return "shadow" if name == "shadow" else "validation" if name == "validation" else "production"
+    return "shadow" if name == "shadow" else "validation" if name == "validation" else "probe" if name == "probe" else "production"
 
 
 def stream_sample(store: "Store", window: Window, columns: Sequence[Column], rows: int) -> "DataFrame":

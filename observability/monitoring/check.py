@@ -170,7 +170,8 @@ def record_findings(
             window = record_check_window(engine, analyzer, model, start, end, as_of, limit, days)
             if beside is not None and not _records_name_a_model(analyzer, window):
                 window = replace(window, start=beside.start, end=beside.end)
-            budget, counters = WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK, {"model_projects": model_projects(engine.catalog())}
+            budget = WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK
+            counters = {"model_projects": model_projects(engine.catalog()), "budgets": model_budgets(engine.catalog())}
             context = Context(EVERY_MODEL, NO_VERSION, window, min(latest, window.end), budget, counters)
             found = [_dated(each) for each in run_and_recover(engine, analyzer, context)]
             if any(needs_action(each.severity) for each in found):
@@ -183,6 +184,16 @@ def record_findings(
 def model_projects(catalog: Catalog) -> frozenset[str]:
     """The labelling projects of models: data/labels analyzes their agreement, data/labelling that of all others."""
     return frozenset(name for model in catalog.models for name in model.settings.projects or (model.name,))
+
+
+def model_budgets(catalog: Catalog) -> dict[str, tuple[float, str | None]]:
+    """Monthly budget and its currency of each model that has one."""
+    settings = {model.name: model.settings for model in catalog.models}
+    return {
+        name: (each.budget_per_month, each.budget_currency or each.cost_currency)
+        for name, each in settings.items()
+        if each.budget_per_month is not None
+    }
 
 
 def record_check_window(

@@ -12,6 +12,8 @@ INLINE = ("value", "at", "received_at", "source", "annotator", "guideline")
 """Fields of a label inside its prediction."""
 TRIAGE_SOURCES = ("input", "far_from_reference", "label", "weak_slice", "boundary", "version", "degraded_path", "expected", "unknown")
 """Possible sources of a wrong prediction, in the triage of a case and in verdicts."""
+ENVIRONMENTS = ("production", "shadow", "validation", "probe")
+"""Where a prediction may be made."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ _ALL = (
             _text("device", "the device it was for"),
             _text("replica", "the replica that answered"),
             _text("batch", "the batch of data it belongs to"),
-            _text("environment", "absent, production", "production", "shadow", "validation"),
+            _text("environment", "absent, production; probe: a fixed question asked again, named by the extra field `item`", *ENVIRONMENTS),
             _number("threshold", "score from which the decision is the positive class", finite=True),
             _number("energy_j", "energy in joules", least=0),
             _number("cost", "money"),

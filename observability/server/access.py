@@ -169,6 +169,8 @@ COMMANDS: dict[str, Action] = {
     "apply": "settings",
     "load": "load",
     "profile": "load",
+    "probe": "settings",
+    "gate": "write",
     "audit-data": "load",
     "audit": "explain",
     "retry": "load",

@@ -177,6 +177,7 @@ class Owner:
     watching: "Watching | None" = None
     watcher: threading.Thread | None = None
     nights: threading.Thread | None = None
+    probes: threading.Thread | None = None
 
     def __post_init__(self) -> None:
         self.records = GroupCommit(landing_folder(self.home))
@@ -223,6 +224,13 @@ class Owner:
             return
         self.watching = watcher.Watching()
         self.watcher = started_thread("watcher", watcher.run_watcher, self.store, self.watching, self.stopping)
+
+    def start_probes(self) -> None:
+        """Ask the scheduled probe sets when they are due, until `close`, unless disabled (probe_schedule.SWITCH)."""
+        from observability.server import probe_schedule
+
+        if not probe_schedule.probes_are_off():
+            self.probes = started_thread("probes", probe_schedule.run_probes, self.store, self.stopping)
 
     def start_nights(self) -> None:
         """Do the night's work (retention, backups) when it is due, until `close`."""
@@ -286,7 +294,7 @@ class Owner:
         from observability.store.opener import database_state
 
         self.stopping.set()
-        for thread in (self.enricher, self.watcher, self.nights):
+        for thread in (self.enricher, self.watcher, self.nights, self.probes):
             if thread is not None:
                 thread.join(timeout=10)
         if self.thread is not None:

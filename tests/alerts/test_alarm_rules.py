@@ -97,6 +97,7 @@ def test_a_limit_that_an_analyzer_reads_is_declared():
         "data/devices",
         "data/datasets",
         "data/labelling",
+        "serving/vendors",
         "serving/why_changed",
     }
     assert {each.name for each in discover() if not each.limits} <= silent

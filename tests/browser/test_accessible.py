@@ -24,6 +24,7 @@ VIEWS = {
     "quality": "/quality?model=flights-delay",
     "batches": "/batches",
     "cleaning": "/cleaning",
+    "vendors": "/vendors",
     "devices": "/devices?window=Chosen+dates&from=2013-02-10&to=2013-02-17",
     "datasets": "/datasets",
     "lineage": "/lineage?thing=version:flights-late/1",

@@ -79,9 +79,9 @@ def test_the_newest_of_some_kinds(store: Database) -> None:
     assert records.newest_record_time(store, [], "", live_world.END) is None
 
 
-@pytest.mark.parametrize("question", [Records("prediction"), Records("banana"), Records("run", ("run", "banana"))])
+@pytest.mark.parametrize("question", [Records("prediction", ("groups",)), Records("banana"), Records("run", ("run", "banana"))])
 def test_what_is_not_there_is_said(store: Database, question: Records) -> None:
-    with pytest.raises(NotFoundError, match=r"banana|prediction"):
+    with pytest.raises(NotFoundError, match=r"banana|groups"):
         records.answer_records(store, question, WEEK)
 
 
@@ -161,3 +161,27 @@ def test_records_of_the_sample_say_nothing_about_another_model(tmp_path: Path) -
         assert store.newest_record(["price"], "loan", OWN.end) is None
         assert store.remove_sample()["records"] == len(NAMELESS)
         assert store.status()["records"]["batch"] == store.status()["records"]["price"] == 0
+
+
+def test_answers_to_fixed_questions_are_records_of_their_models(tmp_path: Path) -> None:
+    lines = []
+    for place in range(12):
+        at = (live_world.START + timedelta(hours=place)).isoformat()
+        model, environment = ("acme", "globex")[place % 2], "production" if place == 4 else "probe"
+        line = {"kind": "prediction", "id": f"q{place}", "at": at, "received_at": at, "model": model, "version": f"v{place // 6}"}
+        line |= {"features": {"input_tokens": place, **({"provider": "x"} if place % 2 else {})}, "prediction": f"answer {place}"}
+        lines.append(line | {"environment": environment, "item": f"item-{place % 3}", "latency_ms": 10.5 * place})
+    path = tmp_path / "probes.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
+    columns = ("id", "at", "model", "version", "prediction", "status", "latency_ms", "cost", "features", "extra")
+    with closing(open_store(tmp_path / "home", threads=1)) as store:
+        assert store.load_files([path], LoadDefaults()).reasons == {}
+        for window in (WEEK, replace(WEEK, model="acme"), replace(WEEK, as_of=live_world.START + timedelta(hours=7))):
+            for question in (Records("prediction", columns), Records("prediction", columns, rows=3)):
+                found = records.answer_records(store, question, window)
+                pd.testing.assert_frame_equal(found, reference_engine.answer(store, question, window))
+        found = records.answer_records(store, Records("prediction", columns), WEEK)
+        assert found["id"].tolist() == [f"q{place}" for place in range(12) if place != 4], "what is served is no probe"
+        assert found["extra"].tolist()[0] == {"item": "item-0"} and found["features"].tolist()[0]["input_tokens"] == 0
+        assert records.newest_record_time(store, ["prediction"], "acme", WEEK.end) == live_world.START + timedelta(hours=10)
+        assert records.newest_record_time(store, ["prediction"], "acme", WEEK.start) is None

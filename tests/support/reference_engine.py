@@ -314,9 +314,11 @@ def answer(store, question, window):
 def records(store, question, window):
     """The records of a kind, in the form of observability.store.query.records.fetch: SELECT *, and the rest in Python."""
     fields = {name: field.type for name, field in KINDS[question.kind].fields.items() if name != "received_at"}
-    table = question.kind + ("es" if question.kind == "batch" else "s")
+    table = question.kind + ("es" if question.kind.endswith("ch") else "s")
     moment = "at" if "at" in fields else "from"
-    if question.kind == "label":
+    if question.kind == "prediction":
+        everything = probe_records(store)
+    elif question.kind == "label":
         key = store.catalog().model(window.model).key
         everything = [
             each | {"model": window.model, "content_hash": each["id_hash"]} for each in rows_in(store, f"SELECT * FROM labels_{key}")
@@ -353,6 +355,24 @@ def records(store, question, window):
         kind = {"time": "datetime64[us]", "number": "float64", "integer": "Int64"}.get(fields[name], "object")
         columns[name] = pd.Series([as_field(each[name], fields[name]) for each in chosen], dtype="object").astype(kind)
     return pd.DataFrame(columns)
+
+
+def probe_records(store):
+    """The predictions of environment probe of every model, with the fields of a record; scores and features are left out where there are none."""
+    found = []
+    for model in store.catalog().models:
+        predictions, _, streams = stored(store, model)
+        for each in predictions:
+            version, environment = streams[each["stream"]]
+            if environment == "probe":
+                features = {column.name: each[column.column] for column in model.columns if column.role == "feature"}
+                score = each["probabilities"] if each["score"] is None or each["probabilities"] else json.dumps(each["score"])
+                found.append(
+                    each
+                    | {"model": model.name, "version": version, "environment": environment, "content_hash": each["id"]}
+                    | {"features": json.dumps(features), "score": score}
+                )
+    return found
 
 
 def estimated_errors(store, question, window):

@@ -29,6 +29,7 @@ ENVIRONMENTS: dict[Environment, str] = {
     "production": "{}",
     "shadow": "{} in shadow",
     "validation": "{} in validation",
+    "probe": "{} in probes",
     "reference": "reference of {}",
 }
 SIDES = (

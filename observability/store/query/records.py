@@ -13,6 +13,7 @@ from observability.core.view_names import quoted_identifier
 from observability.core.window import Window
 from observability.records.kinds import KINDS
 from observability.records.validation import RecordField
+from observability.store.db.expressions import sql_literal
 from observability.store.db.record_tables import FIELD_TYPES, kind_tables
 from observability.store.db.results import Cursor, empty_result
 from observability.store.db.schema import model_table
@@ -28,6 +29,22 @@ OF_RUNS = ("run", "step", "resource")
 NAMES_A_RUN = ("run", "resource")
 """Kinds whose records name a run and may name its model: any of them tells the model of the run."""
 EXTRA = RecordField("extra", "object", "further fields of the record, only where asked for")
+STORED_OF_PROBES = (
+    "id",
+    "at",
+    "arrived",
+    "status",
+    "prediction",
+    "latency_ms",
+    "energy_j",
+    "cost",
+    "subject",
+    "device",
+    "replica",
+    "extra",
+)
+PROBE_FIELDS = (*STORED_OF_PROBES, "model", "version", "environment", "score", "features")
+"""Fields of the answers to fixed questions that can be asked for."""
 FRAME_TYPES = {"TIMESTAMP": "datetime64[us]", "DOUBLE": "float64", "BIGINT": "Int64"}
 """Column types of an answer by column type of the table; the others are objects."""
 
@@ -48,6 +65,8 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
     for name in (*names, *(name for name, _ in records.only)):
         if name not in fields:
             raise NotFoundError(f"field {name!r} is not in records of kind {records.kind}", attempt=f"It has {', '.join(fields)}")
+    if records.kind == "prediction":
+        return probe_answers(store, records, window, {name: fields[name] for name in names})
     scope = RecordScope(window.model, _is_sample(store, window.model))
     where, values = _conditions(records.kind, scope, window.end, window.as_of, None if records.ever else window.start)
     for place, (name, wanted) in enumerate(records.only):
@@ -85,6 +104,58 @@ def _source_table(store: "Database", kind: str, model: str, values: dict[str, An
     return f"(SELECT *, $model AS model FROM {model_table('labels', store.catalog().model(model).key)})", "id_hash"
 
 
+def probe_answers(store: "Database", records: Records, window: Window, fields: dict[str, RecordField]) -> "DataFrame":
+    """The answers to fixed questions (predictions of environment probe) of one model or of all, oldest first; ties in the order of ids.
+
+    fields: those of a prediction that are asked for. `only` compares stored texts.
+    """
+    import pandas as pd
+
+    nothing = empty_result({name: FRAME_TYPES.get(FIELD_TYPES[each.type], "object") for name, each in fields.items()})
+    where: list[str] = ['"at" < $end']
+    values: dict[str, Any] = {"end": naive_utc(window.end)}
+    if not records.ever:
+        where, values = [*where, '"at" >= $start'], values | {"start": naive_utc(window.start)}
+    if window.as_of is not None:
+        where, values = [*where, "arrived <= $as_of"], values | {"as_of": naive_utc(window.as_of)}
+    with snapshot(store) as cursor:
+        parts = probe_tables(store, cursor, window.model)
+        if not parts:
+            return nothing
+        columns = ", ".join(quoted_identifier(name) for name in fields)
+        for place, (name, wanted) in enumerate(records.only):
+            where.append(f"list_contains($only_{place}::VARCHAR[], {quoted_identifier(name)})")
+            values[f"only_{place}"] = [wanted] if isinstance(wanted, str) else list(wanted)
+        frame = cursor.execute(
+            f"""SELECT {columns} FROM (SELECT * FROM ({" UNION ALL BY NAME ".join(parts)}) WHERE {" AND ".join(where)}
+                ORDER BY "at" DESC, id DESC, model DESC LIMIT {int(records.rows)}) ORDER BY "at", id, model""",
+            values,
+        ).df()
+    return pd.DataFrame({name: _typed(frame[name], each) for name, each in fields.items()}) if len(frame) else nothing
+
+
+def probe_tables(store: "Database", cursor: Cursor, model: str) -> list[str]:
+    """A query for each model with answers to fixed questions (or the one that is named): their fields as a record has them."""
+    streams: dict[int, list[tuple[int, str]]] = {}
+    for key, stream, version in cursor.execute("SELECT key, stream, version FROM streams WHERE environment = 'probe'").fetchall():
+        streams.setdefault(key, []).append((stream, version))
+    found = []
+    for known in store.catalog().models:
+        if known.key not in streams or model not in ("", known.name):
+            continue
+        features = ", ".join(
+            f"{sql_literal(column.name)}, {quoted_identifier(column.column)}" for column in known.columns if column.role == "feature"
+        )
+        versions = ", ".join(f"({number}::SMALLINT, {sql_literal(version)})" for number, version in streams[known.key])
+        found.append(
+            f"""SELECT {", ".join(f"p.{quoted_identifier(name)}" for name in STORED_OF_PROBES)}, s.version AS version,
+            'probe' AS environment, {sql_literal(known.name)} AS model, coalesce(p.probabilities, to_json(p.score)) AS score,
+            json_object({features}) AS features
+            FROM {model_table("predictions", known.key)} p JOIN (VALUES {versions}) s(stream, version) ON p.stream = s.stream"""
+        )
+    return found
+
+
 def newest_record_time(
     store: "Database", kinds: Sequence[str], model: str, before: datetime, as_of: datetime | None = None
 ) -> datetime | None:
@@ -93,6 +164,9 @@ def newest_record_time(
     scope = RecordScope(model, _is_sample(store, model))
     with snapshot(store) as cursor:
         for kind in kinds:
+            if kind == "prediction":
+                found += _newest_probe(store, cursor, model, before, as_of)
+                continue
             where, values = _conditions(kind, scope, before, as_of, None)
             ((last,),) = cursor.execute(
                 f"SELECT max({quoted_identifier(_time_field(kind))}) FROM {kind_tables()[kind]} WHERE {where}", values
@@ -101,11 +175,25 @@ def newest_record_time(
     return aware_utc(max(found)) if found else None
 
 
+def _newest_probe(store: "Database", cursor: Cursor, model: str, before: datetime, as_of: datetime | None) -> list[datetime]:
+    """Time of the newest answer to a fixed question before an instant, as a list of at most one."""
+    parts = probe_tables(store, cursor, model)
+    if not parts:
+        return []
+    values = {"before": naive_utc(before)} | ({"as_of": naive_utc(as_of)} if as_of else {})
+    known = " AND arrived <= $as_of" if as_of else ""
+    ((last,),) = cursor.execute(
+        f'SELECT max("at") FROM ({" UNION ALL BY NAME ".join(parts)}) WHERE "at" < $before{known}', values
+    ).fetchall()
+    return [last] if last is not None else []
+
+
 def _kind_fields(kind: str) -> dict[str, RecordField]:
     """Fields of a kind by name. Raises NotFoundError for a kind without a table."""
-    if kind not in (*kind_tables(), "label"):
+    if kind not in (*kind_tables(), "label", "prediction"):
         raise NotFoundError(f"records of kind {kind!r} cannot be fetched", attempt=f"There is {', '.join(kind_tables())}")
-    return {name: field for name, field in KINDS[kind].fields.items() if name != "received_at"}
+    fields = {name: field for name, field in KINDS[kind].fields.items() if name != "received_at"}
+    return {name: field for name, field in fields.items() if name in PROBE_FIELDS} if kind == "prediction" else fields
 
 
 def _time_field(kind: str) -> str:

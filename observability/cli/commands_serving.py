@@ -1,0 +1,129 @@
+"""The commands `probe` and `gate`: models that serve elsewhere, and batches that wait for release."""
+
+import argparse
+import os
+import statistics
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from observability.cli.outcome import Outcome, Say, json_or_lines
+from observability.core.errors import UsageError
+from observability.core.formatting import plural
+from observability.core.questions import Records
+from observability.core.window import EPOCH, Window
+from observability.probing.ask import AskedSet, ask_set, normal_answer
+from observability.probing.probe_file import ProbeSet, read_probe_set
+from observability.server import probe_schedule
+from observability.store.engine import Store
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+SHOWN = 10
+"""Changed answers and errors that are printed; --json has all."""
+
+
+def run_probe(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
+    """Ask a probe set, or every scheduled one of a model, and keep the answers; or change the schedule."""
+    if args.unschedule:
+        return _unscheduled(store, args)
+    of_file = args.what.endswith(".toml")
+    if args.schedule and not of_file:
+        raise UsageError("--schedule takes a file", got=args.what, expected="FILE.toml")
+    sets = [read_probe_set(Path(args.what))] if of_file else [probe for _, probe in probe_schedule.scheduled_sets(store.home, args.what)]
+    bodies, lines = [], []
+    for probe in sets:
+        before = last_answers(store, probe)
+        found = ask_set(probe, os.environ, progress=lambda done, total: say(f"{done} of {total} questions"))
+        if found.records and not args.dry_run:
+            store.write_records(found.records)
+        bodies.append(round_body(probe, found, before) | {"kept": not args.dry_run})
+        lines += round_lines(bodies[-1])
+    say("")
+    if args.schedule:
+        kept = probe_schedule.schedule_file(store.home, Path(args.what))
+        bodies[0]["scheduled"] = kept.name
+        lines.append(f"Scheduled: the dashboard asks it every {sets[0].every_hours:g} hours while it runs ({kept.name}).")
+    return json_or_lines(bodies[0] if of_file else bodies, lines, args.json)
+
+
+def _unscheduled(store: Store, args: argparse.Namespace) -> Outcome:
+    """Take the sets of a model off the schedule."""
+    if args.what.endswith(".toml") or args.schedule:
+        raise UsageError("--unschedule takes a model", got=args.what)
+    files = [path for path, _ in probe_schedule.scheduled_sets(store.home, args.what)]
+    for path in files:
+        path.unlink(missing_ok=True)
+    names = [path.name for path in files]
+    return json_or_lines({"unscheduled": names}, [f"Asked no longer: {', '.join(names)}. Its answers stay."], args.json)
+
+
+def last_answers(store: Store, probe: ProbeSet) -> dict[str, str]:
+    """The newest answer to each question of a set, by item."""
+    if probe.model not in {model.name for model in store.catalog().models}:
+        return {}
+    now = datetime.now(UTC) + timedelta(days=1)
+    rows = store.ask(
+        Records("prediction", ("at", "prediction", "extra"), ever=True, rows=5 * len(probe.items)), Window(probe.model, EPOCH, now)
+    )
+    return dict(_answers_by_item(rows, probe.set))
+
+
+def _answers_by_item(rows: "DataFrame", name: str) -> Iterable[tuple[str, str]]:
+    """Item and answer of each answered question of a set, oldest first."""
+    for answer, extra in zip(rows["prediction"], rows["extra"], strict=True):
+        if isinstance(answer, str) and isinstance(extra, dict) and extra.get("set") == name and "item" in extra:
+            yield str(extra["item"]), answer
+
+
+def round_body(probe: ProbeSet, found: AskedSet, before: dict[str, str]) -> dict[str, Any]:
+    """What a round gave, as JSON."""
+    answered = [record for record in found.records if record["status"] == "ok"]
+    compared = [record for record in answered if record["item"] in before]
+    changed = [
+        {"item": record["item"], "before": before[record["item"]], "after": record["prediction"]}
+        for record in compared
+        if normal_answer(before[record["item"]]) != normal_answer(record["prediction"])
+    ]
+    times = [record["latency_ms"] for record in answered]
+    costs = [record["cost"] for record in answered if "cost" in record]
+    return {
+        "model": probe.model,
+        "set": probe.set,
+        "versions": sorted({record["version"] for record in answered}),
+        "questions": len(probe.items),
+        "answered": len(answered),
+        "not_asked": found.left_out,
+        "compared": len(compared),
+        "changed": changed,
+        "refused": sum(record["refused"] for record in answered),
+        "not_well_formed": sum(record.get("well_formed") is False for record in answered),
+        "latency_ms_p50": statistics.median(times) if times else None,
+        "cost": sum(costs) if costs else None,
+        "errors": [
+            {"item": each["item"], "status": each["status"], "error": each.get("error")} for each in found.records if "error" in each
+        ],
+    }
+
+
+def round_lines(body: dict[str, Any]) -> list[str]:
+    """What a round gave, in words."""
+    parts = [f"{body['answered']} of {plural(body['questions'], 'question')} answered"]
+    parts += [f"{body['not_asked']} not asked for want of time"] if body["not_asked"] else []
+    parts += [f"{len(body['changed'])} of {body['compared']} answers differ from the round before"] if body["compared"] else []
+    parts += [plural(body["refused"], "refusal")] if body["refused"] else []
+    parts += [f"{body['not_well_formed']} not in the asked form"] if body["not_well_formed"] else []
+    parts += [f"median {body['latency_ms_p50']:,.0f} ms"] if body["latency_ms_p50"] is not None else []
+    parts += [f"cost {body['cost']:.4g}"] if body["cost"] is not None else []
+    version = f" version {', '.join(body['versions'])}" if body["versions"] else ""
+    lines = [f"{body['model']}{version}, set {body['set']}: {'; '.join(parts)}{'' if body['kept'] else ' (not kept)'}."]
+    lines += [f"  {each['item']}: {shortened(each['before'])} -> {shortened(each['after'])}" for each in body["changed"][:SHOWN]]
+    return lines + [f"  {each['item']}: {each['status']}, {each['error']}" for each in body["errors"][:SHOWN]]
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """A text on one line, cut at `most` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1] + "…"

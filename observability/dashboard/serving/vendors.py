@@ -1,0 +1,411 @@
+"""The page of vendors: each set of fixed questions round by round, the answers that changed, and the traffic of language models."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from observability.analyzers.serving import vendors as judged
+from observability.core import formatting
+from observability.core.catalog import Model
+from observability.core.errors import NotFoundError
+from observability.core.finding import Finding
+from observability.core.numerals import format_figure
+from observability.core.questions import Aggregate, By, Records
+from observability.core.time import aware_utc
+from observability.core.window import EPOCH, Window
+from observability.dashboard import choice_box, empty_states, frame, links, load, person_name, theme
+from observability.dashboard.cells import UNKNOWN_CELL, attention_note, filled_columns, first_finding, severity_cell, share_cell, urgency
+from observability.dashboard.charts import records as charts_records
+from observability.dashboard.scope import Scope
+from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.widgets import NOT_SAVED, csv_of_table, cut_note, save_records
+from observability.detection.answer_changes import AnswerChanges, answer_changes
+from observability.detection.probe_rounds import ProbeRounds, probe_rounds
+
+MOST_CHANGED, MOST_ROUTES, MOST_STEPS = 50, 50, 200
+SHOWN_ANSWER = 300
+"""Characters of an answer in the table; the CSV has all that is kept."""
+HOW = """# vendor.toml states the address, the questions and where the answer stands in the response (docs/third-party-models.md)
+python -m observability probe vendor.toml --schedule
+
+# or log answers that a job of yours got:
+import observability as obs
+log = obs.Logger()
+log.prediction(id="2026-03-02/q1", model="acme/chat", version="2026-01", environment="probe", item="q1", set="tickets",
+               features={"output_tokens": 3}, prediction="billing", expected="billing", latency_ms=412.0, cost=0.0004)"""
+MEASURES: dict[str, tuple[str, str]] = {
+    judged.CHANGED: ("answers unlike the baseline", "share"),
+    judged.FLIPS: ("answers unlike the round before", "share"),
+    judged.FORM: ("answers without the asked form", "share"),
+    judged.REFUSED: ("refusals", "share"),
+    judged.FAILED: ("questions without an answer", "share"),
+    judged.RIGHT: ("right answers", "share"),
+    judged.SIMILAR: ("similarity to the baseline", "share"),
+    judged.LATENCY: ("median latency (ms)", "number"),
+    judged.TOKENS: ("output tokens of an answer", "number"),
+    judged.COST: ("cost of the round", "number"),
+}
+"""What the timeline shows of a round."""
+COLUMNS = (
+    column("model", "Model", strong=True),
+    column("status", "Status", width="7rem"),
+    *number_columns(questions="Questions", rounds="Rounds"),
+    column("changed", "Changed", align="right", help="Answers of the newest round that differ from the baseline"),
+    column("flips", "Flips", align="right", help="Answers of the newest round that differ from the round before"),
+    column("refused", "Refusals", align="right"),
+    column("latency", "Latency p50", align="right"),
+    column("tokens", "Tokens", align="right", help="Mean output tokens of an answer"),
+    column("cost", "Cost", align="right", help="Of the newest round, in the currency of the probe file's prices"),
+    column("version", "Version", help="As the vendor declares it"),
+    column("last", "Newest (UTC)", short=True),
+)
+TRAFFIC = (
+    column("model", "Model", strong=True),
+    column("route", "Route", help="Operation and service of the calls"),
+    *number_columns(calls="Calls"),
+    column("errors", "Errors", align="right", help="Calls with a status other than ok"),
+    *number_columns(latency="Mean ms", tokens_in="Tokens in", tokens_out="Tokens out", cost="Cost", labelled="Feedback"),
+)
+CHANGES = (
+    column("item", "Question", strong=True),
+    column("before", "Baseline"),
+    column("after", "Newest round"),
+)
+STEPS = (
+    column("at", "Time (UTC)"),
+    column("step", "Step", strong=True),
+    column("model", "Model"),
+    column("status", "Status"),
+    *number_columns(latency="ms"),
+)
+
+
+def sets_in_scope(scope: Scope) -> tuple[list[tuple[ProbeRounds, AnswerChanges | None]], Window]:
+    """Each set of each model with its comparison, as far as it was asked by the end of the dates; and those dates."""
+    window = load.window_of_records(scope, judged.ANALYZER)
+    answers, events = load.ask_store(judged.ANSWERS, window), load.ask_store(judged.ACCEPTED, window)
+    found = []
+    for rounds in probe_rounds(answers):
+        last = len(rounds.times) - 1
+        found.append((rounds, answer_changes(rounds, last, judged.accepted_at(events, rounds))))
+    return found, window
+
+
+def no_probes() -> None:
+    """The empty state: no fixed question was asked."""
+    if len(load.ask_store(Records("prediction", ("at",), ever=True, rows=1), Window("", EPOCH, load.page_clock()))):
+        empty_states.no_rows_state("answers to fixed questions")
+    else:
+        step = "Ask fixed questions every night: a change that the vendor does not announce is then seen the next morning."
+        empty_states.how_to_log_state("No fixed questions have been asked yet.", step, HOW)
+
+
+def set_key(rounds: ProbeRounds) -> str:
+    """A set in the address."""
+    return f"{rounds.model}/{rounds.name}"
+
+
+def chosen_set(sets: Sequence[tuple[ProbeRounds, AnswerChanges | None]], found: Sequence[Finding]) -> str | None:
+    """The set in the address, else the most urgent one."""
+    keys = [set_key(rounds) for rounds, _ in sets]
+    chosen = choice_box.address_selectbox(
+        "probes",
+        "Set of questions",
+        keys,
+        words=str,
+        placeholder="Most urgent",
+        width=420,
+        missing="The link names {}, which was not asked.",
+    )
+    first = {set_key(rounds): first_finding(judged.set_findings(found, rounds.model, rounds.name)) for rounds, _ in sets}
+    return chosen or min(keys, key=lambda key: (urgency(first[key]), key), default=None)
+
+
+def sets_table(
+    sets: Sequence[tuple[ProbeRounds, AnswerChanges | None]], found: Sequence[Finding], chosen: str | None, scope: Scope
+) -> None:
+    """A row for each set, most urgent first."""
+    lines = []
+    first = {set_key(rounds): first_finding(judged.set_findings(found, rounds.model, rounds.name)) for rounds, _ in sets}
+    for rounds, changes in sorted(sets, key=lambda each: (urgency(first[set_key(each[0])]), set_key(each[0]))):
+        key, last = set_key(rounds), len(rounds.times) - 1
+        finding, target = first[key], links.link_cell(rounds.model, "vendors", scope, probes=key)
+        cells: dict[str, Cell] = {each["key"]: dict(UNKNOWN_CELL) for each in COLUMNS}
+        cells |= {
+            "model": {**target, "sub": rounds.name},
+            "status": severity_cell(finding.severity if finding else None),
+            "questions": {"t": f"{len(rounds.items):,}"},
+            "rounds": {"t": f"{len(rounds.times):,}"},
+            "refused": share_cell(_mean(rounds.refused[last])),
+            "version": {"t": rounds.versions[last] or "not declared"},
+            "last": {"t": formatting.format_minute(rounds.times[last])},
+        }
+        if changes is not None and changes.against_baseline.n[last]:
+            cells["changed"] = share_cell(changes.against_baseline.hits[last] / changes.against_baseline.n[last])
+        if changes is not None and changes.against_last.n[last]:
+            cells["flips"] = share_cell(changes.against_last.hits[last] / changes.against_last.n[last])
+        values = {"latency": _median(rounds.latency[last]), "tokens": _mean(rounds.output_tokens[last]), "cost": _sum(rounds.cost[last])}
+        cells |= {name: {"t": format_figure(value)} for name, value in values.items() if value is not None}
+        lines.append(table_row(cells, attention_note(finding, target), selected=key == chosen))
+    draw_table(
+        "vendors", "Sets of fixed questions and their newest round", filled_columns(COLUMNS, lines, ("model", "questions", "rounds")), lines
+    )
+
+
+def _mean(values: Any) -> float | None:
+    """The mean of the known values; None without one."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else None
+
+
+def _median(values: Any) -> float | None:
+    """The median of the known values; None without one."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else None
+
+
+def _sum(values: Any) -> float | None:
+    """The sum of the known values; None without one."""
+    known = values[np.isfinite(values)]
+    return float(known.sum()) if known.size else None
+
+
+def round_values(rounds: ProbeRounds, changes: AnswerChanges | None, metric: str) -> list[float | None]:
+    """A measure of every round; None where it is not known."""
+    places = range(len(rounds.times))
+    if metric in (judged.CHANGED, judged.FLIPS):
+        if changes is None:
+            return [None for _ in places]
+        counts = changes.against_baseline if metric == judged.CHANGED else changes.against_last
+        return [float(counts.hits[place] / counts.n[place]) if counts.n[place] else None for place in places]
+    if metric == judged.SIMILAR:
+        return [None if changes is None or changes.similarity is None else _mean(changes.similarity[place]) for place in places]
+    table = {
+        judged.FORM: (rounds.ill_formed, _mean),
+        judged.REFUSED: (rounds.refused, _mean),
+        judged.FAILED: (rounds.failed_share, _mean),
+        judged.RIGHT: (rounds.right, _mean),
+        judged.LATENCY: (rounds.latency, _median),
+        judged.TOKENS: (rounds.output_tokens, _mean),
+        judged.COST: (rounds.cost, _sum),
+    }
+    values, figure = table[metric]
+    return [figure(values[place]) for place in places]
+
+
+def rounds_table(rounds: ProbeRounds, changes: AnswerChanges | None, metric: str, finding: Finding | None) -> pd.DataFrame:
+    """Each round with a measure: at, value, version, role (baseline or compared), severity and words of its mark."""
+    values = round_values(rounds, changes, metric)
+    baseline = set(changes.baseline) if changes else set()
+    onset = finding.onset if finding is not None and finding.needs_action else None
+    rows = [
+        {
+            "at": at,
+            "value": value,
+            "version": version or "not declared",
+            "role": "baseline" if place in baseline else "compared",
+            "severity": finding.severity if finding is not None and onset is not None and aware_utc(at) >= onset else "ok",
+        }
+        for place, (at, value, version) in enumerate(zip(rounds.times, values, rounds.versions, strict=True))
+        if value is not None
+    ]
+    return pd.DataFrame(rows, columns=["at", "value", "version", "role", "severity"])
+
+
+def rounds_chart(rounds: ProbeRounds, changes: AnswerChanges | None, found: Sequence[Finding]) -> None:
+    """The timeline of a set: a measure of every round, with marks where the declared version changes."""
+    offered = [metric for metric in MEASURES if any(value is not None for value in round_values(rounds, changes, metric))]
+    bad = first_finding(each for each in found if each.needs_action and each.metric in offered)
+    default = bad.metric if bad else offered[0]
+    chosen = choice_box.address_selectbox(
+        "measure",
+        "Measure",
+        offered,
+        words=lambda metric: MEASURES[metric][0].capitalize(),
+        placeholder=MEASURES[default][0].capitalize(),
+        width=420,
+        missing="The link names the measure {}, which no round of this set has.",
+    )
+    metric = chosen or default
+    finding = next((each for each in found if each.metric == metric), None)
+    name, unit = MEASURES[metric]
+    table = rounds_table(rounds, changes, metric, finding)
+    written = [formatting.format_share(value) if unit == "share" else format_figure(value) for value in table["value"]]
+    table["words"] = [
+        f"{at:%Y-%m-%d %H:%M} UTC<br>{name}: {value}<br>version {theme.inert_label(version)}"
+        for at, value, version in zip(table["at"], written, table["version"], strict=True)
+    ]
+    usual = finding.evidence.get("baseline") if finding is not None else None
+    figure = charts_records.record_marks(table, name=name.capitalize(), usual=usual, share=unit == "share")
+    changed = [place for place in range(1, len(table)) if table["version"].iloc[place] != table["version"].iloc[place - 1]]
+    for place in changed[-5:]:
+        label = theme.inert_label(f"version {table['version'].iloc[place]}", 30)
+        figure.add_vline(x=table["at"].iloc[place].timestamp() * 1000, line={"dash": "dot", "color": theme.NEUTRAL}, annotation_text=label)
+    alt = finding.because.replace("`", "") if finding is not None else f"{name.capitalize()} by round: {written[-1]} in the newest."
+    columns = {
+        "at": "Round (UTC)",
+        "value": name.capitalize(),
+        "version": "Declared version",
+        "role": "Role",
+        "severity": None,
+        "words": None,
+    }
+    frame.chart_with_table(figure, table, key="vendor-rounds", alt=alt, metrics=(metric,), columns=columns)
+
+
+def changed_answers(rounds: ProbeRounds, changes: AnswerChanges) -> pd.DataFrame:
+    """The answers of the newest round that differ from the baseline: item, before, after, both as they came."""
+    last = len(rounds.times) - 1
+    rows = [
+        {"item": item, "before": rounds.texts[changes.typical[place], place], "after": rounds.texts[last, place]}
+        for place, item in enumerate(rounds.items)
+        if changes.differs[last, place]
+    ]
+    return pd.DataFrame(rows, columns=["item", "before", "after"])
+
+
+def changed_section(rounds: ProbeRounds, changes: AnswerChanges) -> None:
+    """Draw the changed answers side by side."""
+    table = changed_answers(rounds, changes)
+    if table.empty:
+        st.markdown("Every answer of the newest round is that of the baseline.")
+        return
+    cut = [
+        {name: {"t": text if len(text) <= SHOWN_ANSWER else text[: SHOWN_ANSWER - 1] + "…"} for name, text in row.items()}
+        for row in table.head(MOST_CHANGED).astype(str).to_dict("records")
+    ]
+    draw_table(
+        "changed-answers", "Answers that differ from the baseline", CHANGES, [table_row({str(k): v for k, v in row.items()}) for row in cut]
+    )
+    cut_note(len(table), MOST_CHANGED, "answers")
+    csv_of_table("changed-answers", table, len(table), 0)
+
+
+def accept_form(rounds: ProbeRounds) -> None:
+    """A form by which a person makes the answers since the newest change the baseline."""
+    turn = st.session_state.get("answers-accepted", 0)
+    with st.popover("Accept these answers", icon=":material/check:", key="accept-answers"):
+        st.markdown("The rounds from the chosen day on become the baseline. Five rounds are needed before the next comparison.")
+        author = person_name.person_name_box("accept-author")
+        with st.form(f"accept-{turn}"):
+            since = st.date_input("From", value=rounds.times[-1].date(), key=f"accept-from-{turn}", format="YYYY-MM-DD")
+            note = st.text_input("Reason", key=f"accept-note-{turn}", max_chars=2_000).strip()
+            if not st.form_submit_button("Save", icon=":material/save:", key=f"accept-submit-{turn}"):
+                return
+    if not author:
+        st.error(person_name.MISSING, icon=":material/person:")
+        return
+    text = f"Answers of {rounds.model} to {rounds.name} accepted as the baseline by {author}" + (f": {note}" if note else "")
+    record: dict[str, Any] = {"kind": "event", "at": pd.Timestamp(since, tz="UTC").isoformat(), "what": "deploy", "text": text}
+    if save_records([{**record, "model": rounds.model, judged.ACCEPTS: rounds.name, "accepted_by": author}], NOT_SAVED):
+        st.session_state["answers-accepted"] = turn + 1
+        st.toast("Saved.", icon=":material/check_circle:")
+        st.rerun()
+
+
+def language_models(scope: Scope) -> list[Model]:
+    """The models whose calls are logged with tokens, the chosen one or all."""
+    return [
+        model for model in load.catalog().models if scope.model in (None, model.name) and model.column("feature.input_tokens") is not None
+    ]
+
+
+def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
+    """Calls of a model by route: model, route, calls, errors, latency, tokens_in, tokens_out, cost, labelled."""
+    names = [name for name in ("feature.operation", "feature.service") if model.column(name) is not None]
+    keys = tuple(By(name) for name in names)
+    tokens = [name for name in ("feature.input_tokens", "feature.output_tokens") if model.column(name) is not None]
+    counted = load.ask_store(Aggregate("outcomes", keys=(*keys, By("status"), By("label"))), window)
+    sums = load.ask_store(Aggregate("predictions", keys=keys, sums=("latency_ms", "cost", *tokens)), window)
+    if counted.empty:
+        return pd.DataFrame()
+    counted["route"], sums["route"] = _routes(counted, names), _routes(sums, names)
+    rows = []
+    for route, own in counted.groupby("route", sort=True):
+        of_route = sums[sums["route"] == route].set_index("measure")
+
+        def figure(measure: str, name: str, of_route: pd.DataFrame = of_route) -> float | None:
+            if measure not in of_route.index:
+                return None
+            row = of_route.loc[[measure]].sum()
+            return float(row["total"] / row["w"]) if name == "mean" else float(row["total"])
+
+        rows.append(
+            {
+                "model": model.name,
+                "route": route,
+                "calls": int(own["n"].sum()),
+                "errors": int(own.loc[own["status"] != "ok", "n"].sum()),
+                "latency": figure("latency_ms", "mean"),
+                "tokens_in": figure("feature.input_tokens", "total"),
+                "tokens_out": figure("feature.output_tokens", "total"),
+                "cost": figure("cost", "total"),
+                "labelled": int(own.loc[own["label"] >= 0, "n"].sum()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _routes(rows: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Operation and service of each row in words."""
+    if not names:
+        return ["all"] * len(rows)
+    return [
+        " · ".join(str(value) for value in values if isinstance(value, str)) or "not stated"
+        for values in rows[list(names)].to_numpy(object)
+    ]
+
+
+def traffic_section(scope: Scope) -> None:
+    """Draw the traffic of language models by model and route; nothing where no calls are logged."""
+    tables = [traffic_of_model(model, load.window(scope, model.name)) for model in language_models(scope)]
+    tables = [table for table in tables if len(table)]
+    if not tables:
+        return
+    st.header("Calls of language models", anchor=False)
+    table = pd.concat(tables, ignore_index=True).sort_values("calls", ascending=False, ignore_index=True)
+    lines = []
+    for row in table.head(MOST_ROUTES).to_dict("records"):
+        cells: dict[str, Cell] = {
+            "model": links.link_cell(str(row["model"]), "latency", scope.about(str(row["model"]))),
+            "route": {"t": str(row["route"])},
+            "calls": {"t": f"{row['calls']:,}"},
+            "errors": share_cell(row["errors"] / row["calls"]),
+            "labelled": {"t": f"{row['labelled']:,}"},
+        }
+        for name in ("latency", "tokens_in", "tokens_out", "cost"):
+            cells[name] = dict(UNKNOWN_CELL) if pd.isna(row[name]) else {"t": format_figure(float(row[name]))}
+        lines.append(table_row(cells))
+    draw_table("language-model-calls", "Calls of language models by model and route", TRAFFIC, lines)
+    cut_note(len(table), MOST_ROUTES, "routes, most calls first")
+    csv_of_table("language-model-calls", table, len(table), MOST_ROUTES, "largest")
+    trace_section(scope)
+
+
+def trace_section(scope: Scope) -> None:
+    """Draw the steps of a trace, each with a link to its case."""
+    trace = st.text_input("Trace", key="trace", bind="query-params", placeholder="Trace id, for its steps", max_chars=200).strip()
+    if not trace:
+        return
+    try:
+        rows = load.store().rows_by_id_prefix(trace, MOST_STEPS)
+    except NotFoundError:
+        rows = pd.DataFrame()
+    if rows.empty:
+        st.markdown("No prediction has an id that begins with this trace.")
+        return
+    lines = []
+    for row in rows.sort_values("at").to_dict("records"):
+        target = links.link_cell(str(row["id"]), "case", scope.about(str(row["model"])), id=str(row["id"]))
+        cells = {
+            "at": {"t": formatting.format_minute(row["at"])},
+            "step": target,
+            "model": {"t": str(row["model"])},
+            "status": {"t": str(row.get("status") or "ok")},
+            "latency": {"t": format_figure(float(row["latency_ms"]))} if pd.notna(row.get("latency_ms")) else dict(UNKNOWN_CELL),
+        }
+        lines.append(table_row(cells))
+    draw_table("trace-steps", "Steps of the trace", STEPS, lines)

@@ -1,0 +1,211 @@
+"""Do the answers of a round differ from a baseline, from the round before, and since when?
+
+The baseline are the first rounds (at most BASELINE) whose answers are alike: the first LEAST, and after them each that differs from those before
+no more than they differ from each other. A round that differs for sure never becomes part of it, so that a change stays visible until a person
+accepts it; the same holds for a round with more refusals, format failures or failed questions. The usual number of differing answers is
+counted on the rounds of the baseline as they came in.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+import numpy as np
+
+from observability.detection.probe_rounds import ProbeRounds
+from observability.stats.arrays import Bools, Floats, Integers
+from observability.stats.rate_change import count_dispersion, higher_rate_test
+
+BASELINE, LEAST = 28, 5
+"""Largest and smallest number of rounds of a baseline."""
+LEFT_OUT = 0.001
+"""P-value from which a round is no part of a baseline."""
+CHANGED = 0.01
+"""P-value of rounds that belong to one change, going back from its newest round."""
+ALIKE = 0.5
+"""Free text differs where it is less than this part as similar to the typical answer as usual answers are."""
+
+
+@dataclass(frozen=True, eq=False)
+class RoundCounts:
+    """For each round: hits among n questions; and the usual ones, of the rounds of the baseline."""
+
+    hits: Integers
+    n: Integers
+    usual_hits: Integers
+    usual_n: Integers
+
+    @property
+    def total(self) -> int:
+        """Usual questions."""
+        return int(self.usual_n.sum())
+
+    @property
+    def usual(self) -> float:
+        """Usual share; NaN where nothing was counted."""
+        return float(self.usual_hits.sum() / self.total) if self.total else np.nan
+
+    @cached_property
+    def _spread(self) -> tuple[float, int]:
+        return count_dispersion([(self.usual_hits, self.usual_n)])
+
+    def p_value(self, place: int) -> float:
+        """P-value of as many hits as a round has, by the usual ones."""
+        return higher_rate_test(int(self.hits[place]), int(self.n[place]), int(self.usual_hits.sum()), self.total, self._spread)
+
+    def onset(self, until: int, baseline: Sequence[int]) -> int:
+        """The first round of the change that the round `until` belongs to: the rounds before it that differ too, without a gap."""
+        first = until
+        while first > 0 and first - 1 not in baseline and self.p_value(first - 1) <= CHANGED:
+            first -= 1
+        return first
+
+
+@dataclass(frozen=True, eq=False)
+class AnswerChanges:
+    """What a baseline says about each round.
+
+    baseline: its rounds. differs: rounds × items, whether the answer differs from the typical one of the baseline. typical: by item, the round of
+    the baseline that gave the typical answer, -1 without one. against_baseline, against_last: counts. similarity: of free text, rounds × items,
+    to the typical answer.
+    """
+
+    baseline: tuple[int, ...]
+    differs: Bools
+    typical: Integers
+    against_baseline: RoundCounts
+    against_last: RoundCounts
+    similarity: Floats | None = None
+
+
+def answer_changes(rounds: ProbeRounds, last: int, accepted: datetime | None = None) -> AnswerChanges | None:
+    """Compare every round with the baseline; None where there are fewer than LEAST rounds with answers before `last`, the judged one.
+
+    accepted: rounds before this instant are no part of the baseline (a person accepted the answers since).
+    """
+    usable = [
+        place
+        for place, at in enumerate(rounds.times[:last])
+        if (accepted is None or at >= accepted) and 2 * rounds.answered[place].sum() >= len(rounds.items)
+    ]
+    if len(usable) < LEAST:
+        return None
+    compare = _TextComparison(rounds) if rounds.free_text else _ClassComparison(rounds)
+    baseline = usable[:LEAST]
+    counts = [_counted(compare.against([other for other in baseline if other != place])[place]) for place in baseline]
+    rates = [_all_counted(values) for values in (rounds.refused, rounds.ill_formed, rounds.failed_share)]
+    for place in usable[LEAST:]:
+        if len(baseline) == BASELINE:
+            break
+        own = _counted(compare.against(baseline, place)[0])
+        others = [(hits[place], n[place], hits[baseline], n[baseline]) for hits, n in rates]
+        if all(_p_value(*each) > LEFT_OUT for each in ((*own, *np.array(counts).T), *others)):
+            baseline.append(place)
+            counts.append(own)
+    found = compare.against(baseline)
+    usual = np.array(counts, np.int64)
+    steps = np.array([place for place in baseline if place - 1 in baseline], np.int64)
+    of_steps = _all_counted(compare.steps())
+    return AnswerChanges(
+        tuple(baseline),
+        found > 0,
+        compare.typical(baseline),
+        RoundCounts(*_all_counted(found), usual[:, 0], usual[:, 1]),
+        RoundCounts(*of_steps, of_steps[0][steps], of_steps[1][steps]),
+        compare.similarity(baseline),
+    )
+
+
+def rate_changes(values: Floats, baseline: Sequence[int]) -> RoundCounts:
+    """Counts of a share (1, 0, NaN without a value) in each round, against the rounds of the baseline."""
+    hits, n = _all_counted(values)
+    places = np.asarray(baseline)
+    return RoundCounts(hits, n, hits[places], n[places])
+
+
+def _counted(line: Floats) -> tuple[int, int]:
+    """Hits, and values that are known."""
+    return int(np.nansum(line)), int(np.isfinite(line).sum())
+
+
+def _all_counted(values: Floats) -> tuple[Integers, Integers]:
+    """Hits, and values that are known, of each round."""
+    return np.nansum(values, axis=1).astype(np.int64), np.isfinite(values).sum(axis=1).astype(np.int64)
+
+
+def _p_value(hits: int, n: int, usual_hits: Integers, usual_n: Integers) -> float:
+    """P-value of as many hits of n, from usual counts."""
+    return higher_rate_test(int(hits), int(n), int(usual_hits.sum()), int(usual_n.sum()), count_dispersion([(usual_hits, usual_n)]))
+
+
+class _ClassComparison:
+    """Answers differ where their normalised texts do; the typical one is the most frequent, of equals the earliest."""
+
+    def __init__(self, rounds: ProbeRounds) -> None:
+        self._codes = rounds.codes
+
+    def typical(self, baseline: Sequence[int]) -> Integers:
+        """By item, the first round of the baseline with the most frequent answer; -1 without one."""
+        places = np.asarray(baseline)
+        codes = self._codes[places]
+        votes = (codes[:, None, :] == codes[None, :, :]).sum(axis=1)
+        votes[codes < 0] = 0
+        best = votes.argmax(axis=0)
+        return np.where(votes.max(axis=0) > 0, places[best], -1)
+
+    def against(self, baseline: Sequence[int], place: int | None = None) -> Floats:
+        """Of each round (or of one): 1 where its answer differs from the typical one, 0 where not, NaN without either."""
+        typical = self.typical(baseline)
+        usual = np.where(typical >= 0, self._codes[typical, np.arange(typical.size)], -1)
+        return self._unequal(usual[None, :], self._codes if place is None else self._codes[place : place + 1])
+
+    def steps(self) -> Floats:
+        """Of each round: 1 where its answer differs from that of the round before, 0 where not, NaN without either."""
+        before = np.concatenate([np.full_like(self._codes[:1], -1), self._codes[:-1]])
+        return self._unequal(before, self._codes)
+
+    def similarity(self, baseline: Sequence[int]) -> None:
+        """Classes have none."""
+
+    def _unequal(self, one: Integers, other: Integers) -> Floats:
+        return np.where((one < 0) | (other < 0), np.nan, (one != other).astype(float))
+
+
+class _TextComparison:
+    """Answers differ where they are much less similar to the typical one than those of the baseline are to each other."""
+
+    def __init__(self, rounds: ProbeRounds) -> None:
+        self._similar = rounds.similarities()
+
+    def typical(self, baseline: Sequence[int]) -> Integers:
+        """By item, the round of the baseline whose answer is most similar to the others; -1 without one."""
+        places = np.asarray(baseline)
+        among = self._similar[:, places[:, None], places[None, :]]
+        total = np.where(np.isnan(among[:, range(len(places)), range(len(places))]), -1.0, np.nansum(among, axis=2))
+        best = total.argmax(axis=1)
+        return np.where(total.max(axis=1) < 0, -1, places[best])
+
+    def similarity(self, baseline: Sequence[int]) -> Floats:
+        """Similarity of every answer to the typical one, rounds × items."""
+        typical = self.typical(baseline)
+        found = self._similar[np.arange(typical.size), typical].T.copy()
+        found[:, typical < 0] = np.nan
+        return found
+
+    def against(self, baseline: Sequence[int], place: int | None = None) -> Floats:
+        """Of each round (or of one): 1 where its answer differs, 0 where not, NaN without either."""
+        similar, typical = self.similarity(baseline), self.typical(baseline)
+        others = np.array([[similar[row, item] if row != best else np.nan for row in baseline] for item, best in enumerate(typical)])
+        usual = np.array([np.median(known) if (known := line[np.isfinite(line)]).size else 1.0 for line in others])
+        own = similar if place is None else similar[place : place + 1]
+        return np.where(np.isnan(own), np.nan, (own < ALIKE * usual).astype(float))
+
+    def steps(self) -> Floats:
+        """Of each round: 1 where its answer is unlike that of the round before, by half the median similarity of neighbouring rounds."""
+        rounds = self._similar.shape[1]
+        steps = self._similar[:, np.arange(rounds - 1), np.arange(1, rounds)]
+        usual = np.array([np.median(known) if (known := line[np.isfinite(line)]).size else 1.0 for line in steps])
+        found = np.full((rounds, self._similar.shape[0]), np.nan)
+        found[1:] = np.where(np.isnan(steps), np.nan, (steps < ALIKE * usual[:, None]).astype(float)).T
+        return found

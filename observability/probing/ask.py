@@ -1,0 +1,129 @@
+"""Ask a probe set, and turn what came back into records: predictions of environment `probe`, each named by its item."""
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from observability.probing.http_adapter import ProbeAnswer, ask_item, probe_opener
+from observability.probing.probe_file import ProbeItem, ProbeSet
+
+MOST_VERSION = 200
+
+
+@dataclass(frozen=True)
+class AskedSet:
+    """The records of one round, and how many questions of the set were not asked for want of time."""
+
+    records: tuple[dict[str, Any], ...]
+    left_out: int
+
+    @property
+    def answered(self) -> int:
+        """Questions that got an answer."""
+        return sum(record["status"] == "ok" for record in self.records)
+
+
+def normal_answer(text: str) -> str:
+    """An answer for comparison: without case, outer blanks, a final stop and quotation marks; blanks as one."""
+    return " ".join(text.split()).lstrip("\"'`*").rstrip("\"'`*.!").casefold()
+
+
+def is_well_formed(probe: ProbeSet, answer: str) -> bool | None:
+    """Whether an answer has the form that the set asks for; None where it asks for none."""
+    if probe.answers:
+        return normal_answer(answer) in {normal_answer(each) for each in probe.answers}
+    return re.fullmatch(probe.pattern, answer.strip(), re.DOTALL) is not None if probe.pattern else None
+
+
+def is_refusal(probe: ProbeSet, answer: ProbeAnswer) -> bool:
+    """Whether the vendor says so, or the answer begins like a refusal."""
+    stated = (answer.values or {}).get("refusal")
+    if isinstance(stated, bool):
+        return stated
+    return bool(stated) or " ".join((answer.answer or "").split()).casefold().startswith(probe.refusals)
+
+
+def token_count(value: Any) -> int | None:
+    """A number of tokens; None for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def probe_record(probe: ProbeSet, item: ProbeItem, answer: ProbeAnswer, at: datetime, round_id: str) -> dict[str, Any]:
+    """The record of one answer."""
+    values = answer.values or {}
+    tokens = {name: token_count(values.get(name)) for name in ("input_tokens", "output_tokens")}
+    version = values.get("version")
+    record: dict[str, Any] = {
+        "kind": "prediction",
+        "id": f"{round_id}-{item.item}",
+        "at": at.isoformat(),
+        "model": probe.model,
+        "version": str(version)[:MOST_VERSION] if version not in (None, "") else probe.version,
+        "environment": "probe",
+        "item": item.item,
+        "set": probe.set,
+        "round": round_id,
+        "question": item.question,
+        "features": {name: n for name, n in tokens.items() if n is not None},
+        "status": answer.status,
+        "latency_ms": round(answer.latency_ms, 3),
+        "cost": money(probe, tokens, values.get("cost")),
+        "expected": item.expected,
+        "answers": "class" if probe.answers else "text",
+        "error": answer.error,
+        "tries": answer.tries if answer.tries > 1 else None,
+    }
+    if answer.answer is not None:
+        record |= {"prediction": answer.answer, "refused": is_refusal(probe, answer), "well_formed": is_well_formed(probe, answer.answer)}
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def money(probe: ProbeSet, tokens: Mapping[str, int | None], stated: Any) -> float | None:
+    """What an answer cost: as the vendor states, else by the prices of the file; None where neither is known."""
+    if isinstance(stated, int | float) and not isinstance(stated, bool) and 0 <= stated < float("inf"):
+        return float(stated)
+    if not probe.priced:
+        return None
+    by_token = (tokens["input_tokens"] or 0) * probe.input_price + (tokens["output_tokens"] or 0) * probe.output_price
+    return round(probe.request_price + by_token / 1000, 9)
+
+
+def ask_set(
+    probe: ProbeSet,
+    environ: Mapping[str, str],
+    *,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+    stopped: Callable[[], bool] = lambda: False,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    sleep: Callable[[float], object] = time.sleep,
+) -> AskedSet:
+    """Ask every question once, one after the other, until `most_seconds` are over or `stopped`.
+
+    Raises UsageError where the environment variable of the token is not set.
+    """
+    records = tuple(_records(probe, environ, progress, stopped, clock, sleep))
+    return AskedSet(records, len(probe.items) - len(records))
+
+
+def _records(
+    probe: ProbeSet,
+    environ: Mapping[str, str],
+    progress: Callable[[int, int], object],
+    stopped: Callable[[], bool],
+    clock: Callable[[], datetime],
+    sleep: Callable[[float], object],
+) -> Iterator[dict[str, Any]]:
+    """The records, as the answers come."""
+    opener, began, round_id = probe_opener(probe), time.monotonic(), f"probe-{uuid.uuid4().hex[:12]}"
+    for place, item in enumerate(probe.items):
+        if stopped() or time.monotonic() - began > probe.most_seconds:
+            return
+        if place and probe.pause_s:
+            sleep(probe.pause_s)
+        at = clock()
+        yield probe_record(probe, item, ask_item(probe, item, environ, opener, sleep), at, round_id)
+        progress(place + 1, len(probe.items))

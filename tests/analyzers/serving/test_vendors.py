@@ -1,0 +1,185 @@
+"""A vendor's silent change is named the next morning, quiet nights are quiet, and every figure is that of the answers."""
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.analyzers.serving import vendors
+from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.core.finding import Finding, needs_action
+from observability.core.window import Window
+from observability.detection.probe_rounds import ProbeRounds, probe_rounds
+from tests.support.vendor_nights import START, VendorNights, no_events
+
+BUDGET = 0.1 / 7
+
+
+def morning(night: int, budgets: dict[str, tuple[float, str]] | None = None) -> Context:
+    """The check of the morning after a night, of its last seven days."""
+    end = (START + timedelta(days=night, hours=6)).replace(tzinfo=UTC)
+    window = Window("", end - timedelta(days=7), end)
+    return Context(EVERY_MODEL, NO_VERSION, window, end, BUDGET, {"budgets": budgets or {}})
+
+
+def judged(rows: pd.DataFrame, night: int, events: pd.DataFrame | None = None, **budgets: Any) -> dict[str, Finding]:
+    """The findings of a morning by metric, with what had been answered by then."""
+    context = morning(night, **budgets)
+    seen = rows[rows["at"] < context.window.end.replace(tzinfo=None)]
+    found = vendors.analyze({"answers": seen, "events": no_events() if events is None else events}, context)
+    assert len({each.metric for each in found}) == len(found)
+    return {each.metric: each for each in found}
+
+
+def asking(found: Sequence[Finding]) -> list[str]:
+    """Sentences of findings that ask for something."""
+    return [each.because for each in found if needs_action(each.severity)]
+
+
+def cut(rounds: ProbeRounds, nights: int) -> ProbeRounds:
+    """The first nights of a set."""
+    own = {each.name: getattr(rounds, each.name) for each in fields(rounds)}
+    return replace(
+        rounds, **{name: value[:nights] for name, value in own.items() if isinstance(value, np.ndarray) or name in ("times", "versions")}
+    )
+
+
+def test_a_silent_change_of_12_of_60_answers_is_named_the_next_morning() -> None:
+    rows = VendorNights(33, changed=12, from_night=31).rows()
+    assert asking(list(judged(rows, 30).values())) == []
+    found = judged(rows, 31)
+    change = found[vendors.CHANGED]
+    assert change.severity == "act" and change.news == "new" and change.model == "acme/chat" and change.subject == "probes:tickets"
+    assert change.onset == START.replace(tzinfo=UTC) + timedelta(days=31) and change.likely_source == "model"
+    assert (
+        set(change.evidence["items"]) >= {f"q{item:03}" for item in range(12)} - set(change.evidence["items"][12:])
+        and 11 <= change.value * 60 <= 15
+    )
+    assert change.low < change.value < change.high and change.value > change.limit
+    assert "of 60 answers of `acme/chat` to set `tickets` differ from the baseline in the newest round" in change.because
+    assert "The declared version stayed `2026-01`: a silent change." in change.because
+    assert found[vendors.FLIPS].severity == "watch"
+    assert found[vendors.RIGHT].severity == "act" and found[vendors.RIGHT].evidence["difference"][2] < 0
+    later = judged(rows, 32)
+    assert later[vendors.CHANGED].severity == "act" and "since 2026-02-05" in later[vendors.CHANGED].because
+    assert later[vendors.FLIPS].severity == "ok", "nothing flipped again"
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("noise", [0.0, 0.04])
+def test_twelve_of_sixty_are_named_whatever_the_noise(seed: int, noise: float) -> None:
+    rows = VendorNights(20, noise=noise, changed=12, from_night=19, seed=seed).rows()
+    assert judged(rows, 18)[vendors.CHANGED].severity == "ok"
+    assert judged(rows, 19)[vendors.CHANGED].severity == "act"
+
+
+def test_a_change_stays_visible_until_a_person_accepts_it() -> None:
+    rows = VendorNights(80, items=30, changed=10, from_night=12).rows()
+    late = judged(rows, 79)[vendors.CHANGED]
+    assert late.severity == "act" and late.news == "ongoing" and "since 2026-01-17" in late.because
+    accepted = pd.DataFrame(
+        {
+            "at": [pd.Timestamp(START + timedelta(days=14))],
+            "model": ["acme/chat"],
+            "text": ["fine"],
+            "extra": [{vendors.ACCEPTS: "tickets"}],
+        }
+    )
+    assert judged(rows, 79, accepted)[vendors.CHANGED].severity == "ok"
+    other = accepted.assign(extra=[{vendors.ACCEPTS: "another"}])
+    assert judged(rows, 79, other)[vendors.CHANGED].severity == "act"
+    young = judged(rows, 16, accepted)[vendors.CHANGED]
+    assert young.severity == "ok", (
+        "a person just accepted the answers, and there are too few rounds since" if young.value is not None else young.because
+    )
+
+
+@pytest.mark.parametrize("noise", [0.02])
+def test_three_hundred_quiet_nights_are_quiet(noise: float) -> None:
+    (rounds,) = probe_rounds(VendorNights(300, noise=noise, seed=5).rows())
+    said = [finding for night in range(300) for finding in vendors.findings_about_rounds([(cut(rounds, night + 1), None)], morning(night))]
+    assert [each.because for each in said if each.severity == "act"] == []
+    assert len(asking(said)) <= 3
+
+
+def test_a_changed_version_is_told_and_asks_for_nothing_alone() -> None:
+    found = judged(VendorNights(20, from_night=17, own={"version": "2026-02"}).rows(), 19)
+    assert asking(list(found.values())) == []
+    versions = found[vendors.VERSIONS]
+    assert versions.value == 1 and "changed from `2026-01` to `2026-02` on 2026-01-22" in versions.because
+    both = judged(VendorNights(20, changed=14, from_night=17, own={"version": "2026-02"}).rows(), 19)[vendors.CHANGED]
+    assert "The declared version changed from `2026-01` to `2026-02` in that round." in both.because
+
+
+@pytest.mark.parametrize(
+    ("own", "metric"),
+    [
+        ({"refused": lambda item, rng: item % 6 == 0}, vendors.REFUSED),
+        ({"well_formed": lambda item, rng: item % 6 != 0}, vendors.FORM),
+        ({"status": lambda item, rng: "timeout" if item % 6 == 0 else "ok"}, vendors.FAILED),
+        ({"latency_ms": lambda item, rng: float(1600 * rng.lognormal(0, 0.3))}, vendors.LATENCY),
+        ({"features": {"input_tokens": 40, "output_tokens": 9}}, vendors.TOKENS),
+    ],
+)
+def test_each_other_change_is_named_by_its_own_metric(own: dict[str, Any], metric: str) -> None:
+    found = judged(VendorNights(20, from_night=19, own=own).rows(), 19)
+    assert needs_action(found[metric].severity), found[metric].because
+    assert [each.metric for each in found.values() if needs_action(each.severity)] == [metric]
+    assert not needs_action(judged(VendorNights(20, own=own).rows(), 18)[metric].severity)
+
+
+def test_free_text_is_compared_by_similarity_and_rubric_scores_by_their_mean() -> None:
+    rubric = {"rubric": lambda item, rng: {"helpful": float(3 + rng.normal(0, 0.2))}}
+    quiet = judged(
+        VendorNights(
+            16, items=24, text=True, from_night=0, own={"rubric": lambda item, rng: {"helpful": float(4 + rng.normal(0, 0.2))}}
+        ).rows(),
+        15,
+    )
+    assert asking(list(quiet.values())) == [] and quiet[vendors.SIMILAR].value > 0.5 and abs(quiet[vendors.RUBRIC].value - 4) < 0.2
+    rows = VendorNights(16, items=24, text=True, changed=9, from_night=15).rows()
+    for extra in rows["extra"]:
+        extra["rubric"] = {"helpful": 4.0}
+    changed = judged(rows, 15)
+    assert changed[vendors.CHANGED].severity == "act" and changed[vendors.CHANGED].value == 9 / 24
+    assert needs_action(changed[vendors.SIMILAR].severity)
+    for extra in rows.loc[rows["at"] >= START + timedelta(days=15), "extra"]:
+        extra["rubric"] = rubric["rubric"](0, np.random.default_rng(0))
+    assert needs_action(judged(rows, 15)[vendors.RUBRIC].severity)
+
+
+def test_the_month_is_judged_against_the_budget_of_the_model() -> None:
+    rows = VendorNights(20).rows()
+    found = judged(rows, 19, budgets={"acme/chat": (1.0, "EUR")})[vendors.COST]
+    assert found.severity == "act" and found.low > 1.0 and found.unit == "money" and "the budget of the model is 1 EUR" in found.because
+    spent = 20 * 60 * 0.001
+    assert abs(found.value - (spent + 7 * 0.06)) < 0.1
+    assert judged(rows, 19, budgets={"acme/chat": (5.0, "EUR")})[vendors.COST].severity == "ok"
+
+
+def test_what_is_too_young_or_not_asked_is_unknown_and_says_what_it_needs() -> None:
+    rows = VendorNights(20).rows()
+    young = judged(rows, 3)[vendors.CHANGED]
+    assert young.severity == "unknown" and "needs about 2 more rounds" in young.because
+    silent = judged(rows, 30)[vendors.CHANGED]
+    assert silent.severity == "unknown" and "the last round was on 2026-01-24" in silent.because
+    assert judged(rows, 80) == {}
+    assert vendors.analyze({"answers": rows.iloc[:0], "events": no_events()}, morning(3)) == []
+
+
+def test_a_night_that_was_bad_and_is_over_is_called_recovered() -> None:
+    rows = VendorNights(24, changed=15, from_night=20).rows()
+    good = VendorNights(24).rows()
+    rows = pd.concat([rows[rows["at"] < START + timedelta(days=21)], good[good["at"] >= START + timedelta(days=21)]], ignore_index=True)
+    found = judged(rows, 22)[vendors.CHANGED]
+    assert found.severity == "ok" and found.news == "recovered"
+
+
+def test_rounds_without_a_name_are_days() -> None:
+    (rounds,) = probe_rounds(VendorNights(3, items=4).rows())
+    assert rounds.codes.shape == (3, 4) and rounds.times[1] == START + timedelta(days=1) and rounds.versions == ("2026-01",) * 3
+    assert isinstance(rounds.times[0], datetime)

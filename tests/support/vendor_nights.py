@@ -1,0 +1,70 @@
+"""Nights of a simulated vendor: a fixed set of questions, answers with some noise, and a change from one night on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+START = datetime(2026, 1, 5, 2)
+CLASSES = ("billing", "delivery", "refund", "account")
+WORDS = "the parcel was sent on monday and should arrive within three days please check the tracking page for news".split()
+OTHER = "kindly note that our terms exclude liability for such losses so nothing can be offered in this case".split()
+COLUMNS = ("id", "at", "model", "version", "status", "prediction", "latency_ms", "cost", "features", "extra")
+
+
+@dataclass(frozen=True)
+class VendorNights:
+    """noise: share of answers that differ from the usual one by chance. changed: number of answers that are others since night `from_night`.
+    own: extra fields and fields of records since that night, by name; text: free text instead of classes.
+    """
+
+    nights: int
+    items: int = 60
+    noise: float = 0.02
+    changed: int = 0
+    from_night: int = 10**9
+    model: str = "acme/chat"
+    seed: int = 0
+    text: bool = False
+    cost: float = 0.001
+    own: Mapping[str, Any] = field(default_factory=dict)
+
+    def rows(self) -> pd.DataFrame:
+        """The answers as the store gives them."""
+        rng = np.random.default_rng(self.seed)
+        usual = rng.integers(len(CLASSES), size=self.items)
+        texts = [rng.permutation(WORDS)[:12].tolist() for _ in range(self.items)]
+        others = [rng.permutation(OTHER)[:12].tolist() for _ in range(self.items)]
+        lines = []
+        for night in range(self.nights):
+            at, after = START + timedelta(days=night), night >= self.from_night
+            slow = float(np.exp(rng.normal(0, 0.05)))
+            for item in range(self.items):
+                code = usual[item] if rng.random() >= self.noise else int(rng.integers(len(CLASSES)))
+                changed = after and item < self.changed
+                answer = CLASSES[(code + changed) % len(CLASSES)]
+                if self.text:
+                    words = list(others[item] if changed else texts[item])
+                    words[int(rng.integers(len(words)))] = "indeed"
+                    answer = " ".join(words)
+                extra = {"item": f"q{item:03}", "set": "tickets", "refused": False, "well_formed": True}
+                extra |= {"answers": "text"} if self.text else {"answers": "class", "expected": CLASSES[usual[item]]}
+                row = {
+                    "id": f"{night}-{item}", "at": at + timedelta(seconds=item), "model": self.model, "version": "2026-01", "status": "ok", "prediction": answer,
+                    "latency_ms": float(400 * slow * rng.lognormal(0, 0.3)), "cost": self.cost,
+                    "features": {"input_tokens": 40, "output_tokens": int(3 + 20 * self.text)}, "extra": extra,
+                }  # fmt: skip
+                for name, value in self.own.items() if after else ():
+                    told = value(item, rng) if callable(value) else value
+                    (row if name in row else extra)[name] = told
+                lines.append(row)
+        frame = pd.DataFrame(lines, columns=COLUMNS)
+        return frame.astype({"at": "datetime64[us]", "cost": "float64", "latency_ms": "float64"})
+
+
+def no_events() -> pd.DataFrame:
+    """No event of a person."""
+    return pd.DataFrame({"at": pd.Series(dtype="datetime64[us]"), "model": [], "text": [], "extra": []})
