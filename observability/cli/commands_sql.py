@@ -9,7 +9,7 @@ from typing import Any
 from observability.cli.outcome import Outcome, Say
 from observability.core.errors import UsageError
 from observability.core.formatting import plural
-from observability.investigation.evidence_types import json_plain
+from observability.core.json_values import json_plain
 from observability.store.engine import Store
 from observability.store.types.query_answer import QueryAnswer
 
@@ -18,11 +18,15 @@ WIDEST = 60
 
 
 def run_sql(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Run one SELECT over the views. A note on the error stream says where rows were left out."""
+    """Run one SELECT over the views, in the confined process that the page SQL uses. A note on the error stream says where rows were left
+    out.
+    """
+    from observability.worker.limited_query import query_worker, rows_in_worker
+
     del say
     if args.limit < 1 or not args.seconds > 0:
         raise UsageError("--limit and --seconds are positive numbers", got=f"{args.limit} and {args.seconds:g}")
-    answer = store.query_views(args.query, most_rows=args.limit, seconds=args.seconds)
+    answer = rows_in_worker(query_worker(), store, args.query, most_rows=args.limit, seconds=args.seconds)
     note = f"The first {plural(args.limit, 'row')} of more; use --limit for others." if answer.more else ""
     if args.json:
         rows = [dict(zip(answer.columns, map(json_plain, row), strict=True)) for row in answer.rows]

@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import time
-from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -96,7 +95,10 @@ def answer_assistant() -> int:
             outcome = Outcome(error.exit_code, error=str(error))
         return outcome.exit_code, outcome.out, outcome.error
 
-    assistant_server(partial(asyncio.to_thread, run)).run("stdio")
+    async def run_beside(argv: list[str]) -> tuple[int, str, str]:
+        return await asyncio.to_thread(run, argv)
+
+    assistant_server(run_beside).run("stdio")
     return 0
 
 

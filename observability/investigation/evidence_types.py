@@ -3,14 +3,14 @@
 A part that is not available raises NotGivenError; the case then has None for it, and the sentence in `why`.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from observability.core.errors import ObservabilityError
-from observability.core.finding import Basis, Finding, iso
+from observability.core.finding import Basis, Finding
+from observability.core.json_values import json_plain
 from observability.investigation.label_types import Label
 from observability.investigation.logged_prediction import Row
 
@@ -320,16 +320,3 @@ def label_json(label: Label | None) -> dict[str, Any] | None:
     names = ("value", "at", "source", "annotator", "guideline", "current")
     revisions = [{**fields_json(revision, *names), "received_at": revision.arrived} for revision in label.revisions]
     return {"value": label.value, "at": label.at, "revisions": revisions}
-
-
-def json_plain(value: Any) -> Any:
-    """Values in JSON types: instants as RFC 3339, tuples as lists, NaN and infinities as the contract's strings."""
-    if isinstance(value, Mapping):
-        return {str(key): json_plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [json_plain(each) for each in value]
-    if isinstance(value, datetime):
-        return iso(value) if value.tzinfo else iso(value) + "Z"
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value.item() if hasattr(value, "item") and not isinstance(value, str) else value

@@ -125,7 +125,7 @@ async def slowly(work: Callable[[], T]) -> T:
 
 async def status(request: Request) -> Response:
     """The answer of the command `status --json`."""
-    from observability.investigation.evidence_types import json_plain
+    from observability.core.json_values import json_plain
 
     query_parameters(request, ())
     return JSONResponse(json_plain(await asyncio.to_thread(lambda: health.store_status(acting_store()))))
@@ -134,9 +134,9 @@ async def status(request: Request) -> Response:
 async def findings(request: Request) -> Response:
     """The answer of the command `check --json`, with its parameters."""
     from observability.alerts.alert_log import acknowledged_claims
+    from observability.core.json_values import json_plain
     from observability.core.time import instant_from_text
     from observability.core.window import Slice
-    from observability.investigation.evidence_types import json_plain
     from observability.monitoring import check
 
     given = query_parameters(request, FINDING_PARAMETERS)

@@ -1,15 +1,17 @@
 """Run a person's SQL query over the views in the confined process, within limits of rows, seconds and memory."""
 
 import atexit
+import json
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from observability.core.errors import UsageError
+from observability.store.types.query_answer import QueryAnswer
 from observability.worker.confine import UNCONFINED_VARIABLE
 from observability.worker.folder import private_folder
 from observability.worker.limits import Limits, WorkerError
-from observability.worker.process import Worker
+from observability.worker.process import JobAnswer, Worker
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,39 +33,51 @@ class LimitedAnswer:
 
 
 def answer_in_worker(worker: Worker, store: "Store", query: str) -> LimitedAnswer:
-    """The first rows of an SQL query over the views. The owner of the store only reads the columns that it names; the worker runs it.
+    """The first rows of an SQL query over the views, as a page shows them: lists and objects are JSON, wide numbers floats.
 
     Raises UsageError where it is not one SELECT, is wrong or needs more than its limits, NotFoundError for an unknown view.
     """
-    with private_folder() as folder:
-        exported = store.export_views(query, folder, most_mb=FILE_MB, seconds=QUERY_SECONDS)
-        arguments = {"query": exported.query, "most_rows": QUERY_ROWS, "memory_mb": QUERY_MEMORY_MB}
-        try:
-            job = worker.call(
-                "observability.worker.query_job:answer_query",
-                arguments=arguments,
-                files=exported.files,
-                imports=("duckdb", "pyarrow", "pandas"),
-                seconds=QUERY_SECONDS,
-            )
-        except WorkerError as error:
-            raise _query_error(error) from error
+    job = _answered(worker, store, query, QUERY_ROWS, QUERY_SECONDS, as_json=False)
     rows = job.frames["rows"]
     more = len(rows) > QUERY_ROWS
     return LimitedAnswer(rows.head(QUERY_ROWS).set_axis(job.values["columns"], axis=1), more)
 
 
-def _query_error(error: WorkerError) -> Exception:
+def rows_in_worker(worker: Worker, store: "Store", query: str, *, most_rows: int, seconds: float) -> QueryAnswer:
+    """The first rows of the same query with every value in JSON types, as the command line prints them. Raises what `answer_in_worker` does."""
+    job = _answered(worker, store, query, most_rows, seconds, as_json=True)
+    rows = [tuple(row) for row in json.loads(job.files["rows"])]
+    return QueryAnswer(tuple(job.values["columns"]), rows[:most_rows], len(rows) > most_rows)
+
+
+def _answered(worker: Worker, store: "Store", query: str, most_rows: int, seconds: float, *, as_json: bool) -> JobAnswer:
+    """The answer of the job. The owner of the store only reads the columns that the query names; the worker runs it."""
+    with private_folder() as folder:
+        exported = store.export_views(query, folder, most_mb=FILE_MB, seconds=seconds)
+        arguments = {"query": exported.query, "most_rows": most_rows, "memory_mb": QUERY_MEMORY_MB, "as_json": as_json}
+        try:
+            return worker.call(
+                "observability.worker.query_job:answer_query",
+                arguments=arguments,
+                files=exported.files,
+                imports=("duckdb", "pyarrow", "pandas"),
+                seconds=seconds,
+            )
+        except WorkerError as error:
+            raise _query_error(error, seconds) from error
+
+
+def _query_error(error: WorkerError, seconds: float) -> Exception:
     """The error of a query whose process failed, in words about the query."""
     if error.reason == "time":
         attempt = "Ask for fewer rows: name a version, an environment and times"
-        return UsageError("the query took too long", expected=f"at most {QUERY_SECONDS:g} seconds", attempt=attempt)
+        return UsageError("the query took too long", expected=f"at most {seconds:g} seconds", attempt=attempt)
     if error.reason in ("memory", "size", "crash"):
         attempt = "Ask for fewer rows, or aggregate them"
         return UsageError("the query needs more memory than it may use", expected=f"at most {QUERY_MEMORY_MB} MB", attempt=attempt)
     if error.reason == "unconfined":
-        attempt = f"Run it with `python -m observability sql`, or set {UNCONFINED_VARIABLE}=allow"
-        return UsageError("queries do not run on this page, because this system cannot confine their process", attempt=attempt)
+        attempt = f"Set {UNCONFINED_VARIABLE}=allow to run them nevertheless, if you trust everybody who writes them"
+        return UsageError("queries do not run, because this system cannot confine their process", attempt=attempt)
     return error
 
 

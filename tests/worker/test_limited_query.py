@@ -1,5 +1,6 @@
 """A person's query runs in the confined process on the columns that it names, and gives what the owner's own query gives."""
 
+import json
 import math
 from collections.abc import Iterator
 from datetime import timedelta
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from observability.cli.execute import execute
+from observability.cli.outcome import Outcome
 from observability.core.errors import NotFoundError, ObservabilityError, UsageError
 from observability.core.finding import Finding
 from observability.monitoring import check
@@ -111,3 +114,22 @@ def test_limits_of_memory_and_time_end_the_query_and_nothing_else(world: Store, 
     with pytest.raises(UsageError, match="took too long"):
         answer_in_worker(worker, world, "SELECT count(*) FROM range(1000000000) a(i), range(1000000) b(j) WHERE i * j % 7 = 3")
     assert answer_in_worker(worker, world, "SELECT count(*) AS n FROM runs").rows.columns.tolist() == ["n"]
+
+
+def test_the_command_line_gets_its_rows_from_the_process(world: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_the_owner(*_args: object, **_options: object) -> None:
+        raise AssertionError("the query ran in the owner's process")
+
+    monkeypatch.setattr(type(world), "query_views", in_the_owner)
+
+    def ran(query: str, *options: str) -> Outcome:
+        return execute(world, ["sql", query, *options], lambda _text: None)
+
+    values = "SELECT i, NULLIF(i, 1) AS n, 'NaN'::DOUBLE AS x, [i, NULL] AS l, {'a': DATE '2026-01-02'} AS s, 12345678901234567890 AS w"
+    done = ran(f"{values} FROM range(3) a(i)", "--json", "--limit", "2")
+    assert json.loads(done.out) == [
+        {"i": i, "n": n, "x": "NaN", "l": [i, None], "s": {"a": "2026-01-02"}, "w": 12345678901234567890} for i, n in ((0, 0), (1, None))
+    ]
+    assert "first 2 rows of more" in done.error
+    big = ran("SELECT max(length(t)) FROM (SELECT string_agg(i::VARCHAR || repeat('x', 100)) AS t FROM range(50000000) a(i))")
+    assert (big.exit_code, big.out) == (2, "") and "more memory than it may use; expected at most 512 MB" in big.error

@@ -5,20 +5,19 @@ views that it names to Parquet files, and the process that runs the query reads 
 """
 
 import re
-import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from observability.core.errors import StoreBrokenError, UsageError
+from observability.core.errors import UsageError
 from observability.core.view_names import quoted_identifier
 from observability.store.db.results import Cursor
 from observability.store.types.query_answer import ExportedQuery
 from observability.store.views.model_views import AS_OF
-from observability.store.views.read_only_query import ATTEMPT, checked_views, error_line, syntax_nodes
+from observability.store.views.read_only_query import ATTEMPT, checked_views, error_line, limited_reading, syntax_nodes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,32 +61,11 @@ def export_query_views(store: "Database", query: str, folder: Path, *, most_mb: 
         if sum(name.endswith(f".{AS_OF}") for name in statements) > len({name.rpartition(" ")[0].lower() for name in calls}):
             expected = f"\"MODEL.{AS_OF}\"(TIMESTAMP '2026-07-01')"
             raise UsageError("the time of an earlier state is written as a literal here", expected=expected)
-        late = threading.Event()
-
-        def stop() -> None:
-            late.set()
-            cursor.interrupt()
-
-        timer = threading.Timer(seconds, stop)
-        timer.start()
         left, files = most_mb * 1024**2, dict[str, Path]()
-        try:
-            cursor.execute("BEGIN TRANSACTION READ ONLY")
+        with limited_reading(cursor, seconds, "reading the views took too long", "Name fewer columns than `*`"):
             for place, (name, source) in enumerate(sources.items()):
                 files[name] = folder / f"view-{place}.parquet"
                 left -= _export_columns(cursor, source, names, files[name], left)
-        except duckdb.FatalException as error:
-            raise StoreBrokenError("the database failed", got=error_line(error), attempt="Run the query again") from error
-        except (duckdb.Error, OSError) as error:
-            if late.is_set():
-                attempt = "Name fewer columns than `*`"
-                raise UsageError("reading the views took too long", expected=f"at most {seconds:g} seconds", attempt=attempt) from error
-            raise UsageError("the query failed", got=error_line(error), attempt=ATTEMPT) from error
-        finally:
-            timer.cancel()
-            timer.join()
-            with suppress(duckdb.Error):
-                cursor.execute("ROLLBACK")
     return ExportedQuery(query, files)
 
 
@@ -140,8 +118,7 @@ def _export_columns(cursor: Cursor, source: str, names: set[str] | None, path: P
         for batch in reader:
             writer.write_batch(batch)
             if path.stat().st_size > most_bytes:
-                attempt = "Name fewer columns than `*`, or run it with `python -m observability sql`"
-                raise UsageError("the views that the query reads are too large for this page", where=source, attempt=attempt)
+                raise UsageError("the views that the query reads are too large", where=source, attempt="Name fewer columns than `*`")
     return path.stat().st_size
 
 
@@ -151,6 +128,26 @@ def answer_exported_query(exported: ExportedQuery, folder: Path, *, most_rows: i
     The frame's columns are numbered. Lists, objects and other nested values are JSON, large integers and decimals are floats. It runs in
     this process, which should be confined. Raises UsageError where the query fails.
     """
+    with _opened_views(exported, folder, memory_mb) as (connection, inner):
+        shape = connection.sql(f"SELECT * FROM {inner} LIMIT 0")
+        places = ", ".join(f"c{place}" for place in range(len(shape.columns)))
+        values = ", ".join(_flat_value(f"c{place}", str(kind)) for place, kind in enumerate(shape.types))
+        answer = connection.sql(f"SELECT {values} FROM {inner} AS answer({places}) LIMIT {most_rows + 1}").to_arrow_table()
+        return answer.to_pandas(use_threads=False), list(shape.columns)
+
+
+def exported_query_rows(
+    exported: ExportedQuery, folder: Path, *, most_rows: int, memory_mb: int
+) -> tuple[list[tuple[Any, ...]], list[str]]:
+    """The same rows with values as Python has them, and the names of the columns. Raises UsageError where the query fails."""
+    with _opened_views(exported, folder, memory_mb) as (connection, inner):
+        answer = connection.sql(f"SELECT * FROM {inner} LIMIT {most_rows + 1}")
+        return answer.fetchall(), list(answer.columns)
+
+
+@contextmanager
+def _opened_views(exported: ExportedQuery, folder: Path, memory_mb: int) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
+    """A connection with the exported views and nothing else, and the query in brackets. Raises UsageError where what is asked of it fails."""
     config: dict[str, Any] = {
         "memory_limit": f"{memory_mb}MB",
         "max_temp_directory_size": f"{memory_mb}MB",
@@ -167,12 +164,7 @@ def answer_exported_query(exported: ExportedQuery, folder: Path, *, most_rows: i
             connection.execute(f"CREATE VIEW {quoted_identifier(name)} AS SELECT * FROM read_parquet({_literal(str(path))})")
         connection.execute("SET lock_configuration = true")
         try:
-            inner = f"(\n{_without_end(exported.query)}\n)"
-            shape = connection.sql(f"SELECT * FROM {inner} LIMIT 0")
-            places = ", ".join(f"c{place}" for place in range(len(shape.columns)))
-            values = ", ".join(_flat_value(f"c{place}", str(kind)) for place, kind in enumerate(shape.types))
-            answer = connection.sql(f"SELECT {values} FROM {inner} AS answer({places}) LIMIT {most_rows + 1}").to_arrow_table()
-            return answer.to_pandas(use_threads=False), list(shape.columns)
+            yield connection, f"(\n{_without_end(exported.query)}\n)"
         except duckdb.OutOfMemoryException as error:
             attempt = "Ask for fewer rows, or aggregate them"
             raise UsageError("the query needs more memory than it may use", expected=f"at most {memory_mb} MB", attempt=attempt) from error

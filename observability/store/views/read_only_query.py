@@ -10,7 +10,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -50,32 +50,42 @@ def run_read_only_query(store: "Database", query: str, *, most_rows: int, second
         for statement in made.values():
             cursor.execute(statement)
         cursor.execute(f"SET operator_memory_limit = '{SPILL}'")
-        late = threading.Event()
-
-        def stop() -> None:
-            late.set()
-            cursor.interrupt()
-
-        timer = threading.Timer(seconds, stop)
-        timer.start()
-        try:
-            cursor.execute("BEGIN TRANSACTION READ ONLY")
+        with limited_reading(cursor, seconds, "the query took too long", "Ask for fewer rows: name a version, an environment and times"):
             found = cursor.execute(query)
             names = distinct_names(enumerate((column[0] for column in found.description or ()), 1))
             rows = found.fetchmany(most_rows + 1)
-        except duckdb.FatalException as error:
-            raise StoreBrokenError("the database failed", got=error_line(error), attempt="Run the query again") from error
-        except duckdb.Error as error:
-            if late.is_set():
-                attempt = "Ask for fewer rows: name a version, an environment and times"
-                raise UsageError("the query took too long", expected=f"at most {seconds:g} seconds", attempt=attempt) from error
-            raise UsageError("the query failed", got=error_line(error), attempt=ATTEMPT) from error
-        finally:
-            timer.cancel()
-            timer.join()
-            with suppress(duckdb.Error):
-                cursor.execute("ROLLBACK")
     return QueryAnswer(tuple(names), rows[:most_rows], len(rows) > most_rows)
+
+
+@contextmanager
+def limited_reading(cursor: Cursor, seconds: float, late: str, attempt: str) -> Iterator[None]:
+    """Run what stands inside in one read-only transaction, for at most `seconds`.
+
+    late, attempt: what the error says where it takes longer. Raises UsageError then and where a query or a file fails, StoreBrokenError
+    where the database does.
+    """
+    is_late = threading.Event()
+
+    def stop() -> None:
+        is_late.set()
+        cursor.interrupt()
+
+    timer = threading.Timer(seconds, stop)
+    timer.start()
+    try:
+        cursor.execute("BEGIN TRANSACTION READ ONLY")
+        yield
+    except duckdb.FatalException as error:
+        raise StoreBrokenError("the database failed", got=error_line(error), attempt="Run the query again") from error
+    except (duckdb.Error, OSError) as error:
+        if is_late.is_set():
+            raise UsageError(late, expected=f"at most {seconds:g} seconds", attempt=attempt) from error
+        raise UsageError("the query failed", got=error_line(error), attempt=ATTEMPT) from error
+    finally:
+        timer.cancel()
+        timer.join()
+        with suppress(duckdb.Error):
+            cursor.execute("ROLLBACK")
 
 
 def checked_views(cursor: Cursor, query: str, models: tuple[Model, ...], *, masked: bool = False) -> tuple[dict[str, Any], dict[str, str]]:
