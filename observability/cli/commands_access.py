@@ -72,7 +72,8 @@ def _asked_password() -> str:
 
 def run_audit_log(home: Path, args: argparse.Namespace) -> Outcome:
     """List the newest entries of the audit log, and check that none was changed. Exit code 1 where one was."""
-    entries = audit_log.access_entries(home, most=args.limit, subject=args.subject, author=args.author, does=args.does, model=args.model)
+    wanted = {"author": args.author, "does": args.does, "model": args.model, "prediction": args.prediction}
+    entries = audit_log.access_entries(home, most=args.limit, subject=args.subject, **wanted)
     names = ("at", "author", "does", "what", "model", "prediction", "subject", "address")
     lines = [inert_line("  ".join(str(entry[name]) for name in names if entry.get(name))) for entry in entries]
     problem = audit_log.audit_problem(home)

@@ -306,6 +306,7 @@ def parser() -> Parser:
     audit_log.add_argument("--does", metavar="WORD", help="only entries of this kind, for instance exported")
     audit_log.add_argument("--model", help="only entries about this model")
     audit_log.add_argument("--subject", metavar="S", help="only entries about this subject's predictions")
+    audit_log.add_argument("--prediction", metavar="ID", help="only entries about this prediction")
     audit_log.add_argument("--limit", type=int, default=1000, metavar="N", help="maximum number of entries; default 1000")
 
     lab = add(
@@ -346,21 +347,34 @@ def parser() -> Parser:
     add("status", "Show the store, sizes, freshness, backlog, rejected counts and versions.", "status --json")
 
     backup = add("backup", "Write a consistent copy of the home into a folder, also while the dashboard runs.", "backup /mnt/backups")
-    backup.add_argument("folder", type=path, metavar="DIR", help="a folder on another disk; each backup gets a folder of its own in it")
+    backup.add_argument(
+        "folder",
+        type=folder_or_address,
+        metavar="DIR",
+        help="a folder on another disk, in which each backup gets a folder of its own; or an address as s3://BUCKET/FOLDER, which gets "
+        "the blocks that changed",
+    )
 
     restore = add(
         "restore",
         "Restore the newest backup of a folder, or one backup, into the home, and load what landing has kept since.",
         "restore /mnt/backups",
     )
-    restore.add_argument("folder", type=path, metavar="DIR", help="the folder that `backup` wrote to, or one backup in it")
+    restore.add_argument(
+        "folder", type=folder_or_address, metavar="DIR", help="the folder or address that `backup` wrote to, or one backup in the folder"
+    )
 
     verify = add(
         "verify",
         "Read every block of the store, compare what was loaded with its list, and compute the counts of a sample of days again.",
         "verify --json",
     )
-    verify.add_argument("--backup", type=path, metavar="DIR", help="restore the newest backup of a folder beside the store and read that")
+    verify.add_argument(
+        "--backup",
+        type=folder_or_address,
+        metavar="DIR",
+        help="restore the newest backup of a folder or an address beside the store and read that",
+    )
 
     remove = add("remove", "Remove a model and all of its records.", "remove loan")
     remove.add_argument("model", metavar="MODEL")
@@ -400,3 +414,8 @@ def file_or_model(text: str) -> str:
 def path(text: str) -> str:
     """The absolute path: the owner's process runs in another folder."""
     return str(Path(text).expanduser().absolute())
+
+
+def folder_or_address(text: str) -> str:
+    """The absolute path of a folder; an address with a scheme as it is."""
+    return text if "://" in text else path(text)

@@ -2,14 +2,17 @@
 
 `HOME/audit.jsonl` (0600) is only ever appended to, one record of the kind `access` a line, and stands apart from the store, so that
 removing a model or restoring a backup leaves it. Each line carries the SHA-256 of itself and the line before, so a changed or missing line
-in between is found. A subject is written as a keyed hash: the log still answers who saw a subject's cases, and does not keep the subject.
+in between is found. Subjects and ids of predictions are written as keyed hashes: the log still answers who saw a subject's cases or a
+prediction, and does not keep them.
 Nothing is written where there is no sign-in.
 """
 
+import contextlib
 import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 import threading
 import time
@@ -42,6 +45,8 @@ Deed = Literal[
     "ran",
 ]
 FIELDS = ("what", "model", "prediction", "subject", "address")
+MARKED = "hmac:"
+"""Start of the mark of a prediction; earlier versions wrote the id itself."""
 LONGEST = 300
 LAST_BYTES = 16_384
 WAIT = 5.0
@@ -50,7 +55,7 @@ _writing = threading.Lock()
 
 
 def note_access(home: Path, author: str, does: str, **fields: str | None) -> None:
-    """Append one entry; nothing where there is no sign-in. fields: some of FIELDS; a subject is stored as its mark.
+    """Append one entry; nothing where there is no sign-in. fields: some of FIELDS; a subject and a prediction are stored as their marks.
 
     Raises StoreBrokenError where the log cannot be written: what cannot be logged must not be done.
     """
@@ -59,6 +64,8 @@ def note_access(home: Path, author: str, does: str, **fields: str | None) -> Non
     given = {name: value[:LONGEST] for name, value in fields.items() if value and name in FIELDS}
     if "subject" in given:
         given["subject"] = subject_mark(home, str(fields["subject"]))
+    if "prediction" in given:
+        given["prediction"] = prediction_mark(home, str(fields["prediction"]))
     entry = {"kind": "access", "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")}
     entry |= {"author": author[:LONGEST], "does": does, **given}
     try:
@@ -69,13 +76,7 @@ def note_access(home: Path, author: str, does: str, **fields: str | None) -> Non
 
 
 def _append(path: Path, entry: Mapping[str, str]) -> None:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | CLOSE_ON_EXEC, 0o600)
-    try:
-        until = time.monotonic() + WAIT
-        while not lock_file(handle):
-            if time.monotonic() > until:
-                raise StoreBusyError("the audit log is in use", where=FILE, attempt="Try again")
-            time.sleep(0.01)  # a file lock offers no wait with a limit
+    with _locked_log(path) as handle:
         size = os.fstat(handle).st_size
         os.lseek(handle, max(size - LAST_BYTES, 0), os.SEEK_SET)
         tail = os.read(handle, LAST_BYTES)
@@ -83,8 +84,55 @@ def _append(path: Path, entry: Mapping[str, str]) -> None:
         line = {**entry, "chain": _chained(_last_chain(tail), entry)}
         os.write(handle, broken + json.dumps(line, ensure_ascii=False).encode() + b"\n")
         os.fsync(handle)
-    finally:
-        os.close(handle)
+
+
+@contextlib.contextmanager
+def _locked_log(path: Path) -> Iterator[int]:
+    """The open and locked log, which is made where there is none. Raises StoreBusyError, OSError."""
+    until = time.monotonic() + WAIT
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | CLOSE_ON_EXEC, 0o600)
+        try:
+            if lock_file(handle) and path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
+                yield handle
+                return
+        finally:
+            os.close(handle)
+        if time.monotonic() > until:
+            raise StoreBusyError("the audit log is in use", where=FILE, attempt="Try again")
+        time.sleep(0.01)  # a file lock offers no wait with a limit
+
+
+def mark_logged_predictions(home: Path) -> int:
+    """Replace the ids of predictions that earlier versions wrote by their marks; the number of entries that changed.
+
+    The chain is computed again. A line that did not follow from the one before keeps its hash, so that it is still found.
+    """
+    path = home / FILE
+    if not path.exists() or not any(_plain_prediction(entry) for entry in _read_lines(home)):
+        return 0
+    changed, old, new, lines = 0, "", "", list[str]()
+    with _writing, _locked_log(path):
+        for text in path.read_text(encoding="utf-8").removesuffix("\n").split("\n"):
+            try:
+                entry = json.loads(text)
+                chain = str(entry.pop("chain"))
+            except (ValueError, KeyError, AttributeError, TypeError):
+                lines.append(text)
+                continue
+            follows = chain == _chained(old, entry)
+            if _plain_prediction(entry):
+                entry["prediction"] = prediction_mark(home, entry["prediction"])
+                changed += 1
+            old, new = chain, _chained(new, entry) if follows else chain
+            lines.append(json.dumps({**entry, "chain": new}, ensure_ascii=False))
+        replace_private_file(path, "".join(f"{line}\n" for line in lines))
+    return changed
+
+
+def _plain_prediction(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry names a prediction by its id."""
+    return isinstance(entry.get("prediction"), str) and not entry["prediction"].startswith(MARKED)
 
 
 def _last_chain(tail: bytes) -> str:
@@ -101,6 +149,11 @@ def _chained(before: str, entry: Mapping[str, str]) -> str:
     return hashlib.sha256((before + json.dumps(entry, sort_keys=True, ensure_ascii=False)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def prediction_mark(home: Path, name: str) -> str:
+    """The keyed hash under which the log names a prediction; a mark stays as it is."""
+    return name if re.fullmatch(rf"{MARKED}[0-9a-f]{{24}}", name) else MARKED + subject_mark(home, f"prediction {name}")
+
+
 def subject_mark(home: Path, subject: str) -> str:
     """The keyed hash under which the log names a subject."""
     path = home / KEY_FILE
@@ -111,10 +164,12 @@ def subject_mark(home: Path, subject: str) -> str:
 
 
 def access_entries(home: Path, *, most: int = 1000, subject: str | None = None, **wanted: str | None) -> list[dict[str, Any]]:
-    """The newest entries first. wanted: fields that must have these values; subject: as people write it."""
+    """The newest entries first. wanted: fields that must have these values; a subject and a prediction are given as the records have them."""
     asked = {name: value for name, value in wanted.items() if value}
     if subject:
         asked["subject"] = subject_mark(home, subject)
+    if prediction := asked.get("prediction"):
+        asked["prediction"] = prediction_mark(home, prediction)
     found = []
     for entry in reversed(list(_read_lines(home))):
         if all(entry.get(name) == value for name, value in asked.items()):

@@ -20,6 +20,7 @@ from observability.client.file_lock import CLOSE_ON_EXEC, lock_file
 from observability.client.spool import landing_folder
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError
 from observability.core.private_file import replace_private_file
+from observability.server.audit_log import mark_logged_predictions
 from observability.server.group_commit import GroupCommit
 from observability.server.quotas import TokenQuotas
 from observability.server.waiting_halves import WaitingHalves, settle_overdue_halves
@@ -186,6 +187,7 @@ class Owner:
         self.waiting = WaitingHalves(self.home)
         """Requests and responses of model servers that wait for each other."""
         self.store.waiting = self.waiting
+        hash_ids_of_earlier_versions(self.home)
 
     def start_loader(self) -> None:
         """Load new records every second, until `close`. A thread that ends is started again and counted."""
@@ -309,6 +311,14 @@ class Owner:
         self.lock.release()
 
 
+def hash_ids_of_earlier_versions(home: Path) -> None:
+    """Let the audit log hold no plain id of a prediction. A log that cannot be read or changed stays as it is, and stops nothing."""
+    try:
+        mark_logged_predictions(home)
+    except (ObservabilityError, OSError, ValueError) as error:
+        LOG.warning("the audit log of an earlier version could not be changed: %s", error)
+
+
 def started_thread(name: str, target: Callable[..., object], *args: object) -> threading.Thread:
     """A daemon thread that has started."""
     thread = threading.Thread(target=target, args=args, name=name, daemon=True)
@@ -356,6 +366,7 @@ def opened_store(home: Path, wait: float = 0.0) -> Iterator["Store"]:
     try:
         store = open_store(home)
         store.waiting = waiting = WaitingHalves(home)
+        hash_ids_of_earlier_versions(home)
         try:
             yield store
         finally:
@@ -365,7 +376,7 @@ def opened_store(home: Path, wait: float = 0.0) -> Iterator["Store"]:
         lock.release()
 
 
-def restore_backup(home: Path, folder: Path) -> dict[str, Any]:
+def restore_backup(home: Path, folder: Path | str) -> dict[str, Any]:
     """Lock the home and restore the newest backup of a folder into it. Raises StoreBusyError while a dashboard runs."""
     from observability.store.opener import restore_home
 

@@ -35,6 +35,8 @@ ClaimsReader = Callable[[Mapping[str, str], float], Claims | None]
 COOKIE, SECURE_COOKIE = "obs_session", "__Host-obs_session"
 OIDC_COOKIE = "_streamlit_user"
 FORM_BYTES = 4096
+CASE_FILES = "case-"
+"""Start of the names of case files."""
 _signed_out: dict[str, float] = {}
 """Hashes of provider cookies whose person signed out, and when they would end (epoch seconds)."""
 
@@ -205,6 +207,7 @@ def _with_download_log(send: Send, home: Path, person: Person) -> Send:
             kept = Headers(raw=list(message["headers"])).get("content-disposition", "")
             if kept.startswith("attachment"):
                 name = unquote(kept.partition("filename")[2].lstrip("*=").removeprefix("utf-8''").strip("\"'; ")) or "file"
+                name = "case file" if name.startswith(CASE_FILES) else name  # its name holds the prediction's id
                 await asyncio.to_thread(audit_log.note_access, home, person.name, "exported", what=name)
         await send(message)
 

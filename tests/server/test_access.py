@@ -256,7 +256,7 @@ def test_records_carry_the_name_of_the_sign_in(store: Database) -> None:
     assert store.verdicts("loan")[0].first.author == "ann"
     logged = audit_log.access_entries(store.home, most=2)
     assert [(each["author"], each["does"], each["model"]) for each in logged] == [("ann", "changed", "loan"), ("vic", "refused", "loan")]
-    assert logged[0]["prediction"] == "loan-1"
+    assert logged[0]["prediction"] == audit_log.prediction_mark(store.home, "loan-1")
 
 
 def test_an_answer_is_that_of_the_sign_in_and_a_project_is_as_visible_as_its_model(store: Database) -> None:

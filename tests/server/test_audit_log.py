@@ -32,12 +32,13 @@ def test_entries_come_newest_first_and_by_any_field(home: Path) -> None:
     note_access(home, "ann", "removed", what="price", model="price")
     assert [entry["does"] for entry in access_entries(home)] == ["removed", "exported", "saw"]
     assert [entry["does"] for entry in access_entries(home, most=1)] == ["removed"]
-    assert [entry["prediction"] for entry in access_entries(home, subject="s1")] == ["p1"]
+    assert [entry["prediction"] for entry in access_entries(home, subject="s1")] == [audit_log.prediction_mark(home, "p1")]
+    assert access_entries(home, prediction="p1") == access_entries(home, subject="s1") and access_entries(home, prediction="p2") == []
     assert access_entries(home, subject="s2") == []
     assert len(access_entries(home, author="ann")) == 2
     assert len(access_entries(home, author="ann", model="loan")) == 1
     text = (home / audit_log.FILE).read_text()
-    assert "s1" not in text
+    assert "s1" not in text and '"p1"' not in text
     assert {json.loads(line)["kind"] for line in text.splitlines()} == {"access"}
     for name in (audit_log.FILE, audit_log.KEY_FILE):
         assert os.name != "posix" or stat.S_IMODE((home / name).stat().st_mode) == 0o600
@@ -119,3 +120,42 @@ def test_restoring_a_backup_leaves_the_log(home: Path, tmp_path_factory: pytest.
     assert [entry["what"] for entry in access_entries(home)] == ["after", "before"]
     assert len(access_entries(home, subject="s1")) == 1
     assert audit_problem(home) is None
+
+
+def plain_lines(names: list[str]) -> str:
+    """A log as earlier versions wrote it, with ids of predictions."""
+    before, lines = "", list[str]()
+    for name in names:
+        entry = {"kind": "access", "at": "2026-11-01T10:00:00Z", "author": "ann", "does": "saw", "what": "case", "prediction": name}
+        before = audit_log._chained(before, entry)
+        lines.append(json.dumps({**entry, "chain": before}))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def test_ids_of_earlier_versions_become_hashes_and_the_chain_holds(home: Path) -> None:
+    (home / audit_log.FILE).write_text(plain_lines(["p1", "p2"]))
+    note_access(home, "ann", "saw", what="case", prediction="p1")
+    assert audit_log.mark_logged_predictions(home) == 2 and audit_log.mark_logged_predictions(home) == 0
+    assert '"p1"' not in (home / audit_log.FILE).read_text() and audit_problem(home) is None
+    assert len(access_entries(home, prediction="p1")) == 2
+    note_access(home, "ann", "saw", what="case", prediction="p2")
+    assert audit_problem(home) is None and len(access_entries(home, prediction="p2")) == 2
+
+
+def test_a_line_that_was_changed_is_still_told_after_its_id_became_a_hash(home: Path) -> None:
+    lines = plain_lines(["p1", "p2", "p3"]).replace('"p2"', '"p9"')
+    (home / audit_log.FILE).write_text(lines + '{"torn')
+    audit_log.mark_logged_predictions(home)
+    assert "Line 2" in str(audit_problem(home)) and len(access_entries(home, prediction="p9")) == 1
+
+
+def test_a_forgotten_subject_and_its_predictions_are_not_in_the_log(home: Path) -> None:
+    name = "request-of-jane-77"
+    with open_store(home, threads=1) as store:
+        (home / audit_log.FILE).write_text(plain_lines([name]))
+        process_lock.Owner(home, process_lock.Lock(-1), store)
+        note_access(home, "ann", "saw", what="case", prediction=name, subject="jane-77")
+        body = store.forget("jane-77")
+        assert not [left for left in body["left"] if audit_log.FILE in left]
+    assert b"jane-77" not in (home / audit_log.FILE).read_bytes()
+    assert len(access_entries(home, prediction=name)) == 2
