@@ -122,6 +122,8 @@ psi | Population stability index | nats | low | Shift of the distribution from t
   are a bin of their own. | Σ (q-p) ln(q/p) | Lewis 1994; Siddiqi 2006
 level_trade | Swapped levels | share | low | Share of all rows by which one level fell and another rose while the others stayed: a lower
   bound of recoded rows. | min(abs(p_fell - q_fell), abs(q_rose - p_rose)) | ours; likelihood ratio, Wilks 1938
+mean_shift | Shift of the mean | reference sd | low | Mean of the window less that of the reference, over the
+  reference's standard deviation. | (mean_now - mean_ref) / sd_ref | Rubin 2001; Stuart 2010
 jensen_shannon_distance | Jensen-Shannon distance | 0 to 1 | low | Distance between two distributions, base 2, on about 20 bins. | √(½
   KL(p‖m) + ½ KL(q‖m)) | Lin 1991
 kolmogorov_smirnov | Kolmogorov-Smirnov D | 0 to 1 | low | Largest difference between two cumulative distributions. | sup abs(F - G) |
@@ -161,7 +163,7 @@ clock_skew | Clock skew of a device | s | | Arrival delay of a device's records 
 distinct_ratio | Distinct values of a device | ratio | high | Distinct values of a feature on a device, relative to as many rows of the
   other devices; low values mean coarse readings. | found / expected by rarefaction | Hurlbert 1971
 rank_shift | Rank shift | ranks | | Shift of a slice's values beyond that of the other rows, in ranks among the earlier values, 0 to 1;
-  0.085 is 0.3 standard deviations of a normal. | mean rank now - before, less that of the other rows | Wilcoxon 1945
+  0.07 is 0.25 standard deviations of a normal. | mean rank now - before, less that of the other rows | Wilcoxon 1945
 change_from_inputs | Change from covariate shift | as the metric | low | Part of the change of the mean loss that comes from changed input
   frequencies, at an unchanged relation of inputs and label. | shared before - before + now - shared now | Cai, Namkoong and Yadlowsky
   2023

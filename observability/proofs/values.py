@@ -235,4 +235,5 @@ QUALITY_PROOFS: Proofs = {
 DRIFT_PROOFS: Proofs = {
     "psi": psi_proof,
     "level_trade": level_trade_proof,
+    "mean_shift": "it is a difference of means over bins, in which values beyond the reference's range count at its ends",
 }

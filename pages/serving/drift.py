@@ -14,7 +14,7 @@ from observability.dashboard.widgets import finding_lines, plain_paragraph
 here = frame.begin_model_page("drift")
 found = findings.analyzer_findings(here, "serving/drift")
 columns = [finding for finding in found if finding.metric == "psi" and finding.value is not None]
-swapped = [finding for finding in found if finding.metric == "level_trade"]
+besides = [finding for finding in found if finding.metric in ("level_trade", "mean_shift")]
 if not columns:
     finding_lines(found)
     step = "Register this version with held-out predictions, or choose a longer window."
@@ -22,7 +22,7 @@ if not columns:
 
 summary = drift.drift_summary(found)
 plain_paragraph(summary)
-finding_lines(swapped)
+finding_lines(besides)
 chosen = drift.chosen_drift_finding(columns)
 st.header("Drift by column", anchor=False)
 bars = drift.drift_ranking_frame(columns, here.model.settings)

@@ -3,7 +3,8 @@
 Each feature and the score is compared with the reference on the reference's deciles (population stability index, missing values as a bin
 of their own) and with the model's own past month. A distance is reported where it is large enough and beyond the variation of rows and
 days, with the false discovery rate controlled over all columns and windows of the run, however long it has been so; one that the past weeks
-show too is marked as standing. Two swapped levels of a category are reported however small the PSI is (detection/swapped_categories.py).
+show too is marked as standing. Two swapped levels of a category (detection/swapped_categories.py), and a mean that moved by a quarter of a
+standard deviation (detection/mean_shifts.py), are reported however small the PSI is.
 Drift that no single feature shows is found by serving/multivariate_drift.
 """
 
@@ -17,7 +18,7 @@ from observability.core.analyzer import DAYS_DRAWN, Analyzer, Ask, Context, Fram
 from observability.core.finding import Finding, Severity, needs_action
 from observability.core.questions import Aggregate, Bucket
 from observability.core.window import EPOCH
-from observability.detection import swapped_categories
+from observability.detection import mean_shifts, swapped_categories
 from observability.detection.change import ChangeVerdict, judge_change, stated_limits
 from observability.detection.distribution_changes import PAST_DAYS, ColumnDrift, DistributionChange, WindowDays, column_drift, drift_onset
 from observability.detection.histogram_distance import ACT, MINIMUM_ROWS, WATCH, distances, interval_around, psi_rows_needed
@@ -35,6 +36,8 @@ from observability.proofs.values import DRIFT_PROOFS
 from observability.stats.multiple_testing import benjamini_hochberg
 
 NAME = "serving/drift"
+STABLE, BELOW_PSI = "is stable: PSI", "moved, but less than the limit of the PSI: PSI"
+"""What is said of a column below the limit of the PSI, and of one whose mean moved beyond its own limit all the same."""
 
 
 Verdict = ChangeVerdict[DistributionChange]
@@ -64,7 +67,7 @@ def drift_columns(context: Context) -> tuple[str, ...]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return one finding for each column, and one where two of its levels were swapped.
+    """Return one finding for each column, one where two of its levels were swapped, and one where only its mean moved too far.
 
     The false discovery rate is controlled over all columns and windows.
     """
@@ -75,17 +78,28 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         return [undecided_drift(context, "model", 0, "No predictions in this window, so nothing can be compared.")]
     drifts = column_drifts(frames, context)
     traded = [swapped_categories.seen(drift) for drift in drifts]
+    limit = mean_shifts.mean_shift_limit(context)
+    means = [mean_shifts.column_mean_shift(drift, limit) if drift.reference != "score" else None for drift in drifts]
     p_values = [
         p
-        for drift, levels in zip(drifts, traded, strict=True)
-        for p in (*(change.p_value for change in drift.windows), *swapped_categories.chances(levels))
+        for drift, levels, mean in zip(drifts, traded, means, strict=True)
+        for p in (
+            *(change.p_value for change in drift.windows),
+            *swapped_categories.chances(levels),
+            *([] if mean is None else [mean.p_value]),
+        )
     ]
     adjusted = iter(float(p) for p in benjamini_hochberg(p_values, context.budget)[0])
     found, falls = [], weekly_falls(frames, context)
-    for drift, levels in zip(drifts, traded, strict=True):
+    for drift, levels, mean in zip(drifts, traded, means, strict=True):
         verdicts = [judge_change(change, next(adjusted), context.budget) for change in drift.windows]
-        found.append(column_finding(drift, verdicts, falls, context))
-        found += swapped_categories.swap_claims(drift, levels, [next(adjusted) for _ in levels], context)
+        swaps = swapped_categories.swap_claims(drift, levels, [next(adjusted) for _ in levels], context)
+        column = column_finding(drift, verdicts, falls, context)
+        if mean is not None:
+            column = replace(column, evidence=column.evidence | {"mean_shift": mean.shift, "mean_shift_p_value": mean.p_value})
+        moved = mean_shifts.mean_shift_claims(drift, mean, None if mean is None else next(adjusted), context)
+        alone = moved if column.severity == "ok" else []
+        found += [replace(column, because=column.because.replace(STABLE, BELOW_PSI)) if alone else column, *swaps, *alone]
     return found
 
 
@@ -267,6 +281,6 @@ ANALYZER = Analyzer(
     "Did inputs or scores drift from the reference?",
     needs,
     analyze,
-    limits={"psi": ACT, swapped_categories.METRIC: swapped_categories.ACT},
+    limits={"psi": ACT, swapped_categories.METRIC: swapped_categories.ACT, mean_shifts.METRIC: mean_shifts.WATCH},
     proofs=DRIFT_PROOFS,
 )

@@ -31,6 +31,8 @@ def drift_summary(found: Sequence[Finding]) -> str:
         parts.append(f"{drifted[0]} most")
     if levels:
         parts.append(f"two levels swapped in {formatting.join_words(levels)}")
+    if means := [finding.subject for finding in found if finding.metric == "mean_shift"]:
+        parts.append(f"only the mean moved too far of {formatting.join_words(means)}")
     return "; ".join(parts) + "."
 
 

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from observability.analyzers.serving.drift import ANALYZER
-from observability.core.finding import claim_period, news_of, with_window_value
+from observability.core.finding import Finding, claim_period, news_of, with_window_value
 from observability.core.settings import ModelSettings
 from tests.support.analyzer_worlds import ABSENT_VALUE, context_for, frames_for
 from tests.support.drift_rows import FEATURES, before, findings, rows
@@ -164,6 +164,27 @@ def test_a_psi_that_a_stable_column_never_has_is_not_called_stable() -> None:
     assert "`age` cannot be judged: PSI " in found.because, found.because
 
 
+def test_a_mean_that_moved_by_a_quarter_of_a_deviation_is_a_warning_below_the_limit_of_the_psi() -> None:
+    reference, past = rows(30_000, 91), rows(14_000, 92, days=28)
+    past["at"] -= pd.Timedelta(days=28)
+
+    def said(shift: float, n: int = 7000) -> dict[str, Finding]:
+        context = context_for(reference, features=FEATURES)
+        current = rows(n, 93, days=7)
+        current["age"] += shift * reference["age"].std()
+        found = ANALYZER.analyze(frames_for(ANALYZER.needs(context), context, current, reference, past), context)
+        return {each.metric: each for each in found if each.subject == "age"}
+
+    moved = said(0.3)
+    assert moved["psi"].severity == "ok" and "is stable" not in moved["psi"].because
+    claim = moved["mean_shift"]
+    assert claim.severity == "watch" and claim.news == "new" and claim.limit == 0.25
+    assert claim.low < claim.value < claim.high and claim.value == pytest.approx(0.3, abs=0.05)
+    assert "reference standard deviations higher on average" in claim.because
+    assert set(said(0.15)) == {"psi"} and set(said(0.3, 60)) == {"psi"}
+    assert said(1.0)["psi"].severity == "act" and set(said(1.0)) == {"psi"}
+
+
 def test_importance_ranks_and_a_setting_moves_the_limit() -> None:
     settings = ModelSettings(importance={"age": 0.1, "income": 0.8}, limits={"serving/drift/psi": 2.0})
     current = rows(3000, 30, age=1.0)
@@ -192,9 +213,12 @@ def test_all_columns_are_judged_at_one_false_discovery_rate() -> None:
     reference = rows(3000, 60)
     context = context_for(reference, features=FEATURES[:2])
     said = ANALYZER.analyze(frames_for(ANALYZER.needs(context), context, rows(2000, 61), reference), context)
-    ordered = sorted(each.evidence["p_value"] for each in said)
+    own = [each.evidence["p_value"] for each in said]
+    ordered = sorted(own + [p for each in said if (p := each.evidence.get("mean_shift_p_value")) is not None])
+    assert len(ordered) > len(own)
     by_hand = [min(p * len(ordered) / (i + 1) for i, p in list(enumerate(ordered))[k:]) for k in range(len(ordered))]
-    assert sorted(each.evidence["p_adjusted"] for each in said) == pytest.approx(sorted(min(each, 1.0) for each in by_hand))
+    expected = sorted(min(by_hand[ordered.index(p)], 1.0) for p in own)
+    assert sorted(each.evidence["p_adjusted"] for each in said) == pytest.approx(expected)
     assert replace(context, budget=0.0).budget == 0
 
 

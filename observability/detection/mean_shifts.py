@@ -1,0 +1,161 @@
+"""Detect a number whose mean moved while its distribution as a whole stays below the limit of the PSI.
+
+The PSI spreads its power over ten parts of the distribution: a normal whose mean moves by a quarter of its standard deviation has a PSI of
+0.06. Beyond a standardised difference of 0.25 the rows of two sides are no longer comparable (Rubin 2001; Stuart 2010), so a mean that moved
+that far is a warning, whatever the PSI. It is judged over the whole window, with the error of its rows and of consecutive days. A column
+that follows the calendar is left to the PSI.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from observability.core.analyzer import Context
+from observability.core.finding import Finding
+from observability.detection.change import DifferenceError, WindowChange, judge_change
+from observability.detection.distribution_changes import ColumnDrift, drift_onset
+from observability.detection.windows import WEEK, Floats, reference_days
+from observability.metrics.histograms import ColumnAxis, ColumnHistogram, DailyHistogram, mean_shift
+from observability.stats.dispersion import consecutive_day_variation, fast_median
+
+NAME, METRIC = "serving/drift", "mean_shift"
+WATCH = 0.25
+"""Distance of two means, in standard deviations of the reference, from which it is a warning."""
+CRITICAL = float("inf")
+"""It is never critical by itself: a distribution that moved that far has a PSI beyond its limit."""
+NORMAL_WIDTH = 1.96
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanShift(WindowChange):
+    """The shift of one column's mean over the window, in reference standard deviations; the effect is its size.
+
+    error: of the shift. before: the size of the shift in the week before the window, None where it is not known.
+    """
+
+    shift: float
+    error: DifferenceError
+    before: float | None
+
+    def is_new(self, severity: str, budget: float) -> bool:
+        """Whether the week before the window was below the limit."""
+        return self.before is None or self.before < self.limits[0]
+
+    @property
+    def earlier_effect(self) -> float | None:
+        """The size of the shift in the week before the window."""
+        return self.before
+
+
+def column_mean_shift(drift: ColumnDrift, limit: float) -> MeanShift | None:
+    """Return the shift of the mean of one column; None for categories, constants, and columns that follow the calendar."""
+    axis, now, change = drift.axis, drift.days, drift.whole
+    shift = mean_shift(axis, drift.before, change.after)
+    if shift is None or not axis.scale or change.usual is not None:
+        return None
+    sides = [side for side in (drift.past, now) if side is not None]
+    values, noise = (np.concatenate(parts) for parts in zip(*(_daily_means(axis, side) for side in sides), strict=True))
+    days = consecutive_day_variation(values, noise, np.concatenate([side.numbers for side in sides]))
+    rows = _row_variance(axis, drift.before) / max(drift.before.n, 1.0) + _row_variance(axis, change.after) / max(change.after.n, 1.0)
+    usual_rows = float(fast_median(now.w[now.w > 0], 0)) if (now.w > 0).any() else 0.0
+    between = float((days.of_mean(change.days) + days.of_mean(reference_days(drift.before.n, usual_rows)))[0])
+    error = DifferenceError(float(np.sqrt(rows)), between, days.freedom)
+    past, before = drift.past, None
+    if past is not None:
+        week = past.numbers >= int(now.numbers[0]) - WEEK
+        if week.any() and past.w[week].sum() > 0:
+            earlier = mean_shift(axis, drift.before, past.over(week))
+            before = None if earlier is None else abs(earlier)
+    return MeanShift(
+        days=change.days,
+        whole=True,
+        effect=abs(shift),
+        p_value=error.p_value(shift),
+        limits=(limit, CRITICAL),
+        shift=shift,
+        error=error,
+        before=before,
+    )
+
+
+def mean_shift_limit(context: Context) -> float:
+    """Return the distance from which it is a warning, the owner's where there is one."""
+    return context.model.settings.limits.get(f"{NAME}/{METRIC}", WATCH)
+
+
+def mean_shift_claims(drift: ColumnDrift, moved: MeanShift | None, adjusted: float | None, context: Context) -> list[Finding]:
+    """Return the finding about a mean that surely moved beyond its limit; none otherwise."""
+    if moved is None or adjusted is None:
+        return []
+    verdict = judge_change(moved, adjusted, context.budget)
+    if verdict.severity != "watch":
+        return []
+    onset = None if verdict.standing else drift_onset(drift, drift.whole, context.window.start, _group_means(drift))
+    reach = NORMAL_WIDTH * moved.error.total
+    share = context.model.settings.importance.get(drift.name)
+    finding = replace(
+        context.undecided(NAME, drift.name, METRIC, drift.whole.after.rows, mean_shift_sentence(drift, moved, standing=verdict.standing)),
+        value=moved.shift,
+        low=moved.shift - reach,
+        high=moved.shift + reach,
+        limit=verdict.limit,
+        severity="watch",
+        likely_source="input",
+        onset=onset.at if onset else None,
+        rank=drift.whole.effect * (1.0 if share is None else share),
+        news=verdict.news,
+        evidence={
+            "column": drift.reference,
+            "psi": drift.whole.effect,
+            "p_value": moved.p_value,
+            "p_adjusted": adjusted,
+            "standing": verdict.standing,
+            "days": moved.days,
+            **(onset.evidence if onset else {}),
+        },
+    )
+    return [finding]
+
+
+def mean_shift_sentence(drift: ColumnDrift, moved: MeanShift, *, standing: bool) -> str:
+    """Return the finding's sentence: how far the mean moved, its interval and its limit."""
+    reach = NORMAL_WIDTH * moved.error.total
+    since = ", as in the week before" if standing else ""
+    return (
+        f"`{drift.name}` is {abs(moved.shift):.2f} reference standard deviations {'higher' if moved.shift > 0 else 'lower'} on average{since} "
+        f"({moved.shift - reach:+.2f} to {moved.shift + reach:+.2f}; limit {moved.limits[0]:.2g}) over {drift.whole.after.rows:,} predictions; "
+        f"values beyond the reference's range count at its ends; PSI {drift.whole.effect:.3f}."
+    )
+
+
+def _positions(axis: ColumnAxis) -> Floats:
+    """The place of each bin in reference standard deviations; bins beyond the reference's range count at its ends."""
+    at = axis.positions if axis.winsorise is None else np.clip(axis.positions, *axis.winsorise)
+    return np.asarray(at / (axis.scale or 1.0), np.float64)
+
+
+def _row_variance(axis: ColumnAxis, side: ColumnHistogram) -> float:
+    """The variance of one row, in reference variances."""
+    at, counts = _positions(axis), side.values
+    total = max(float(counts.sum()), 1e-12)
+    mean = float(at @ counts) / total
+    return float((at - mean) ** 2 @ counts) / total
+
+
+def _daily_means(axis: ColumnAxis, side: DailyHistogram) -> tuple[Floats, Floats]:
+    """Mean of each day, in reference standard deviations, and its variance from rows alone; NaN on a day without values."""
+    at, counts = _positions(axis), side.counts[:, :-2]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        total = counts.sum(axis=1)
+        means = counts @ at / total
+        variance = np.maximum(counts @ at**2 / total - means**2, 0.0)
+        return means, variance * side.w2 / side.w**2
+
+
+def _group_means(drift: ColumnDrift) -> Floats:
+    """The mean place of each group of the PSI among the reference's rows, for the onset; unseen and missing count as the mean."""
+    axis, at, counts = drift.axis, _positions(drift.axis), drift.before.values
+    groups, size = axis.group[:-2], int(axis.group.max()) + 1
+    total = np.bincount(groups, counts, size)
+    mean = float(at @ counts) / max(float(counts.sum()), 1e-12)
+    return np.where(total > 0, np.bincount(groups, counts * at, size) / np.where(total > 0, total, 1.0), mean)
