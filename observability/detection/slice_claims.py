@@ -46,7 +46,9 @@ class SearchedSlices:
         targets, specs = rows.slice_targets(now, before if len(before) else now.none(), context, fields=bool(fields))
         if not len(before):
             targets, against = [replace(each, before=np.empty(0)) for each in targets], "peers"
-        return cls(cuts, targets, specs, search_slices(cuts, targets, slice_days(now), shown=slice_table(specs)), against, now, len(before))
+        losses = {name for name, spec in specs.items() if spec.labelled}
+        result = search_slices(cuts, targets, slice_days(now), shown=slice_table(specs), family=losses)
+        return cls(cuts, targets, specs, result, against, now, len(before))
 
     @property
     def sample_sizes(self) -> tuple[int, int]:

@@ -7,7 +7,8 @@ change common to all rows names no slice. Without a before, the slice is compare
 The z of each slice is divided by the root of an inflation, the median of z² over all slices of the target over its value by chance:
 seasons that move slices apart inflate all of them, a fault only its own (genomic control: Devlin and Roeder 1999). Rows within a day
 are correlated (stats/slice_days.py). All comparisons are counted, every slice by every target, also pairs that were never formed,
-and p-values adjusted for any dependence between them (Benjamini and Yekutieli 2001). The shortest rule wins: a pair is reported only
+and p-values adjusted for any dependence between them (Benjamini and Yekutieli 2001). Targets that the caller names as a family of their
+own share half of the budget, the others the other half: a few errors do not pay for the many columns. The shortest rule wins: a pair is reported only
 where what is left of either parent changed by less than half as much.
 """
 
@@ -49,6 +50,8 @@ WIDE = 1.5
 """Inflation of a target from which it is checked whether one slice alone makes it: without its rows the inflation has to be below this."""
 ENOUGH_SLICES = 10
 """Slices of a target from which it has an inflation of its own; below, that of all targets is taken."""
+Adjust = Callable[[float], float]
+"""Gives the adjusted p-value of a p-value."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ def search_slices(
     pairs: bool = True,
     shown: Collection[str] | None = None,
     listed: int = SHOWN,
+    family: Collection[str] = (),
 ) -> SliceSearch:
     """Slices of `cuts` in which a target changed differently from the rest, at most `most` of each target, by z.
 
@@ -141,6 +145,8 @@ def search_slices(
         Targets whose strongest single slices are returned as well; None for all.
     listed : int
         Single slices of such a target that are returned at most.
+    family : Collection[str]
+        Targets whose comparisons are adjusted by themselves, at half of the budget; the others share the other half.
 
     Returns
     -------
@@ -167,19 +173,42 @@ def search_slices(
             inflation[place] = left if left <= WIDE else inflation[place]
     tested = [np.abs(each / np.sqrt(by)) for each, by in zip(scored, inflation)]
     looks = (sum(int((~np.isnan(each)).sum()) for each in tested), sum(grid.pairs(target) for target in targets) if pairs else 0)
-    p_values = np.concatenate([two_sided_p_value(each[~np.isnan(each)]) for each in tested]) if tested else np.empty(0)
-    adjust = benjamini_yekutieli(p_values, max(looks[0], 1))
-    adjust_pair = benjamini_yekutieli(np.empty(0), max(looks[1], 1))
+    adjustments = _adjustments(grid, targets, tested, family)
     found: list[ChangedSlice] = []
     every: dict[str, tuple[ChangedSlice, ...]] = {}
     for target, sides, z, by, wider in zip(targets, singles, tested, designs, inflation):
         finder = SliceFinder(target, grid, by, wider, present, least)
+        adjust, adjust_pair = adjustments[target.name in family]
         if shown is None or target.name in shown:
             strongest = [int(place) for place in np.argsort(-np.nan_to_num(z), kind="stable")[:listed] if not np.isnan(z[place])]
             every[target.name] = tuple(finder.found(sides, (place,), adjust) for place in strongest)
         found += finder.peeled(sides, most, adjust, adjust_pair if pairs else None)
     order = sorted(found, key=lambda each: (each.p_adjusted, -abs(each.z), len(each.conditions), each.target, each.conditions))
     return SliceSearch(tuple(order), looks, {target.name: by for target, by in zip(targets, inflation)}, every)
+
+
+def _adjustments(
+    grid: SliceGrid, targets: Sequence[SliceTarget], tested: Sequence[Floats], family: Collection[str]
+) -> dict[bool, tuple[Adjust, Adjust]]:
+    """By whether a target is of the named family: how p-values of single slices and of pairs are adjusted.
+
+    Where both families have targets, each has half of the budget, so that its adjusted p-values are doubled.
+    """
+    members = [target.name in family for target in targets]
+    share = len(set(members)) or 1
+    found = {}
+    for own in (False, True):
+        scores = [z[~np.isnan(z)] for z, member in zip(tested, members, strict=True) if member == own]
+        p_values = two_sided_p_value(np.concatenate(scores)) if scores else np.empty(0)
+        pairs = sum(grid.pairs(target) for target, member in zip(targets, members, strict=True) if member == own)
+        adjusters = benjamini_yekutieli(p_values, max(p_values.size, 1)), benjamini_yekutieli(np.empty(0), max(pairs, 1))
+        found[own] = _times(adjusters[0], share), _times(adjusters[1], share)
+    return found
+
+
+def _times(adjust: Adjust, share: int) -> Adjust:
+    """An adjustment whose budget is shared by so many families."""
+    return lambda p: min(share * adjust(p), 1.0)
 
 
 def _slice_scores(sides: NowBefore, grid: SliceGrid, target: SliceTarget, least: int) -> Floats:
@@ -233,9 +262,6 @@ def _inflation(z: Floats) -> float:
     """Median of z² over its value by chance, at least 1; slices in which nothing can vary are ignored."""
     moving = z[z != 0]
     return max(1.0, float(np.median(moving**2)) / MEDIAN_SQUARE) if moving.size >= ENOUGH_SLICES else 1.0
-
-
-Adjust = Callable[[float], float]
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,20 @@ def test_clean_rows_name_nothing() -> None:
     assert sum(bool(sure(each, 0.1)) for each in results) <= 3, "at most 4 expected at a budget of 0.1"
 
 
+def test_a_family_of_its_own_is_adjusted_apart_from_the_many_columns_at_half_of_the_budget() -> None:
+    cuts, targets, codes, days = world(11, targets=30)
+    targets[0].now[codes[2] == 1] += 2.4
+    together, apart = (search_slices(cuts, targets, days, family=family) for family in ((), ("t0",)))
+    (own,) = (found for found in apart.found if found.target == "t0" and found.conditions == (("c2", "b"),))
+    (before,) = (found for found in together.found if found.target == "t0" and found.conditions == (("c2", "b"),))
+    assert own.p_value == before.p_value and own.p_adjusted < 0.01 < before.p_adjusted
+    alone = search_slices(cuts, targets[:1], days).found[0]
+    assert own.p_adjusted == pytest.approx(2 * alone.p_adjusted)
+    assert together.looks == apart.looks
+    every = search_slices(cuts, targets, days, family=tuple(target.name for target in targets))
+    assert [found.p_adjusted for found in every.found] == [found.p_adjusted for found in together.found], "one family has all of it"
+
+
 def test_days_that_move_the_levels_of_a_column_apart_name_nothing() -> None:
     plain = wide = 0
     for seed in range(20):
