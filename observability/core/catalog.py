@@ -69,6 +69,15 @@ class Edges:
         return low, math.nextafter(self.edges[-1], -math.inf) if self.highest is None else self.highest
 
     @property
+    def span_with_outliers(self) -> tuple[float, float] | None:
+        """The reference's smallest and largest number, where isolated outliers lie beyond `limits`; None where none do."""
+        limits = self.limits
+        if limits is None:
+            return None
+        span = self.edges[0], math.nextafter(self.edges[-1], -math.inf)
+        return span if span[0] < limits[0] or span[1] > limits[1] else None
+
+    @property
     def band_names(self) -> tuple[str, ...]:
         """Names of the bins where they are bands of a sensitive attribute."""
         return tuple(band_names(self.edges))

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from observability.core.analyzer import DAYS_DRAWN, Context
 from observability.core.catalog import Edges
 from observability.core.finding import Against, Finding
+from observability.core.numerals import format_figure
 from observability.detection.daily_rates import RateVariation, days_of, level_variation, rate_variation
 from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.detection.shared_days import (
@@ -255,8 +256,11 @@ def value_sentence(
     past: the rate of the month before, where the rate is pre-existing. up_to: the upper limit of its daily range, where that is the reason.
     """
     of = rounded_count(now.rows, "value" if metric == "out_of_range_rate" else "prediction")
-    how = {"absent_rate": f"absent from {quality_percent(now.value)} of {of}"}.get(
-        metric, f"{SAID[metric]} in {quality_percent(now.value)} of {of}"
+    what = said_rate(metric, column.edges)
+    how = (
+        f"absent from {quality_percent(now.value)} of {of}"
+        if metric == "absent_rate"
+        else f"{what} in {quality_percent(now.value)} of {of}"
     )
     unit = unit_sentence(scale_factor(column.before, column.edges, column.sums), now.value) if metric == "out_of_range_rate" else ""
     already = "" if past is None else f", and the {PAST_DAYS} days before had {quality_percent(past.value)} already"
@@ -265,6 +269,15 @@ def value_sentence(
             f", and the {PAST_DAYS} days before had {quality_percent(past.value)} (expected daily range up to {quality_percent(up_to)})"
         )
     return f"{column.text} is {how}; {had(column)} {quality_percent(before.value)}{already}.{unit and f' {unit}'}"
+
+
+def said_rate(metric: str, edges: Edges) -> str:
+    """Return what a rate is of, in words; of a range that leaves out isolated outliers of the reference, both ends of both."""
+    span, limits = edges.span_with_outliers, edges.limits
+    if metric != "out_of_range_rate" or span is None or limits is None:
+        return SAID[metric]
+    inner, outer = (f"{format_figure(low, 6)} to {format_figure(high, 6)}" for low, high in (limits, span))
+    return f"{SAID[metric]} of {inner} (isolated outliers left out; with them {outer})"
 
 
 def had(column: CheckedColumn) -> str:
@@ -299,7 +312,7 @@ def values_summary(column: CheckedColumn, context: Context) -> Finding:
     }
     said = [f"null in {quality_percent(now.value)} of {rounded_count(now.rows, 'prediction')} ({quality_percent(before.value)})"]
     said += [
-        f"{SAID[each]} in {quality_percent(a.value)} ({quality_percent(b.value)})"
+        f"{said_rate(each, column.edges)} in {quality_percent(a.value)} ({quality_percent(b.value)})"
         for each, (a, b) in rates.items()
         if each != metric and min(a.n, b.n) >= MINIMUM_ROWS and (each in ("unseen_rate", "out_of_range_rate") or a.hits or b.hits)
     ]

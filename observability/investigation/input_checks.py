@@ -171,8 +171,7 @@ def out_of_range(value: float, edges: Edges, counts: dict[int, int]) -> str:
         return ""
     lowest, highest = edges.limits
     if not lowest <= value <= highest:
-        extremes = edges.edges[0] < lowest or edges.edges[-1] > math.nextafter(highest, math.inf)
-        aside = ", which leaves out isolated outliers" if extremes else ""
+        aside = ", which leaves out isolated outliers" if edges.span_with_outliers else ""
         return f"Outside the reference's range {format_figure(lowest, 6)} to {format_figure(highest, 6)}{aside}."
     if edges.low is None or edges.high is None or edges.low >= edges.high:
         return ""

@@ -147,6 +147,20 @@ def test_one_value_in_a_hundred_outside_the_range_of_the_reference_is_a_watch() 
     assert of_columns(few, rows(5000, 9))["age", "null_rate"].severity == "ok"
 
 
+def test_a_range_that_leaves_out_an_isolated_value_of_the_reference_says_so() -> None:
+    """The reference has 400 once; a sentence of its range without that value is not true unless it says so."""
+    reference, current = rows(5000, 9), rows(5000, 8)
+    reference.loc[7, "age"] = 400.0
+    usual = reference["age"].drop(7)
+    current.loc[::12, "age"] = 300.0
+    because = of_columns(current, reference)["age", "out_of_range_rate"].because
+    ends = f"{usual.min():.6g} to {usual.max():.6g}"
+    assert f"outside the reference's range of {ends} (isolated outliers left out; with them {usual.min():.6g} to 400)" in because
+    fine = of_columns(rows(5000, 8), reference)["age", "null_rate"].because
+    assert "isolated outliers left out" in fine
+    assert "isolated" not in of_columns(rows(5000, 8), rows(5000, 9))["age", "null_rate"].because
+
+
 def test_a_growth_too_small_to_matter_is_fine_however_many_rows() -> None:
     current = rows(60_000, 10)
     current.loc[::80, "region"] = "west"
