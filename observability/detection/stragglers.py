@@ -143,6 +143,11 @@ def ranks_from(frame: "DataFrame") -> Ranks | None:
     return Ranks(ranks, steps, tables, wait)
 
 
+def communications(times: Ranks) -> int:
+    """Return how many phases are communication."""
+    return sum(name.lower() in COMMUNICATION for name in times.phases)
+
+
 def looks(times: Ranks) -> list[tuple[Ranks, bool]]:
     """Return all steps, the last quarter and the last LEAST_STEPS, each with whether it is one of the last two, as far as they differ."""
     n = len(times.steps)
@@ -276,6 +281,7 @@ def slower(run: TrainingRun, times: Ranks, slow: Slow, shared: str | None = None
             "lost_share": share,
             "ranks": len(times.ranks),
             "steps": len(over.steps),
+            "communications": communications(times),
             "since_step": began,
             **({"host": run.hosts[slow.rank]} if slow.rank in run.hosts else {}),
         },
@@ -409,5 +415,11 @@ def evenly(run: TrainingRun, times: Ranks, slow: list[Slow]) -> RunClaim:
         upper,
         limit=SCORE_LIMIT,
         against="peers",
-        evidence={"lost_share": share, "ranks": len(times.ranks), "steps": len(times.steps), **slowest},
+        evidence={
+            "lost_share": share,
+            "ranks": len(times.ranks),
+            "steps": len(times.steps),
+            "communications": communications(times),
+            **slowest,
+        },
     )

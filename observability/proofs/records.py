@@ -125,8 +125,10 @@ def straggler_proof(finding: Finding, context: Context) -> str | None:
     name, _, named = finding.subject.removeprefix("run:").rpartition("/rank:")
     name, rank = (name, named) if name else (named, finding.evidence.get("rank"))
     phase, steps = finding.evidence.get("phase"), finding.evidence.get("steps")
-    if rank is None or phase is None or steps is None or phase.lower() in COMMUNICATION:
+    if rank is None or phase is None or steps is None:
         return None
+    if phase.lower() in COMMUNICATION:
+        return _communication_sql(name, str(rank), phase, steps, context) if finding.evidence.get("communications") == 1 else None
     path = text_literal(f"/{_pointer(phase)}")
     where = _where([f"run = {text_literal(name)}", "json_keys(phase_ms) <> []", *_known(context)])
     return f"""WITH times AS (
@@ -141,6 +143,43 @@ def straggler_proof(finding: Finding, context: Context) -> str | None:
 SELECT median(greatest(fast.ms, 1e-6) / greatest(slow.ms, 1e-6)) AS straggler_score
 FROM times slow JOIN times fast USING (step) SEMI JOIN common USING (step)
 WHERE slow.rank = {text_literal(str(rank))} AND fast.rank = (SELECT rank FROM fastest)"""
+
+
+def _communication_sql(name: str, rank: str, phase: str, steps: int, context: Context) -> str:
+    """The SQL of the others' median time in communication over that of a rank, without the wait for the slowest: the median over steps."""
+    where = _where([f"run = {text_literal(name)}", "json_keys(phase_ms) <> []", *_known(context)])
+    own = ", ".join(map(text_literal, COMMUNICATION))
+    pointer = "'/' || replace(replace(name, '~', '~0'), '/', '~1')"
+    return f"""WITH logged AS (
+  SELECT coalesce(rank::VARCHAR, '') AS rank, step, arg_max(phase_ms, "at") AS phase_ms
+  FROM steps
+  {where} GROUP BY ALL
+), common AS (
+  SELECT step FROM logged GROUP BY step HAVING count(*) = (SELECT count(DISTINCT rank) FROM logged) ORDER BY step DESC LIMIT {steps}
+), phases AS (
+  SELECT rank, step, phase_ms, unnest(json_keys(phase_ms)) AS name FROM logged SEMI JOIN common USING (step)
+), times AS (
+  SELECT rank, step, coalesce(sum(ms) FILTER (lower(name) NOT IN ({own})), 0) AS work,
+    coalesce(sum(ms) FILTER (name = {text_literal(phase)}), 0) AS communication
+  FROM (SELECT *, CAST(json_extract(phase_ms, {pointer}) AS DOUBLE) AS ms FROM phases) GROUP BY ALL
+), without_wait AS (
+  SELECT rank, step, communication - least(communication, max(work) OVER (PARTITION BY step) - work) AS ms FROM times
+), others AS (
+  SELECT step, median(ms) AS ms FROM without_wait WHERE rank <> {text_literal(rank)} GROUP BY step
+)
+SELECT median(greatest(others.ms, 1e-6) / greatest(slow.ms, 1e-6)) AS straggler_score
+FROM without_wait slow JOIN others USING (step) WHERE slow.rank = {text_literal(rank)}"""
+
+
+def plateau_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the share of the steps with a metric after the one since which it does not improve."""
+    metric, since = finding.evidence.get("metric"), finding.evidence.get("since_step")
+    if metric is None or since is None:
+        return None
+    value = f"CAST(json_extract(metrics, {text_literal(f'/{_pointer(metric)}')}) AS DOUBLE)"
+    where = _where([f"run = {text_literal(finding.subject.removeprefix('run:'))}", f"isfinite({value})", *_known(context)])
+    newest = f"SELECT DISTINCT step FROM steps\n  {where}\n  ORDER BY step DESC LIMIT {finding.n}"
+    return f"SELECT count(*) FILTER (step > {since}) / count(*) AS plateau_share FROM (\n  {newest}\n)"
 
 
 def alerts_proof(finding: Finding, context: Context) -> str:
@@ -198,7 +237,8 @@ CLEANING_PROOFS: Proofs = {
 }
 RUN_PROOFS: Proofs = {
     "straggler_score": straggler_proof,
-    f"straggler_score{OTHERWISE}": "no rank is slower than the fastest, or it is so in communication without the wait for the others",
+    f"straggler_score{OTHERWISE}": "no rank is slower than the fastest, or it is so in one of several phases of communication",
+    "plateau_share": plateau_proof,
     "best_metric": best_metric_proof,
     "seed_noise": seed_noise_proof,
     "run_alerts": alerts_proof,

@@ -2,6 +2,8 @@
 
 from observability.core.analyzer import OTHERWISE, Context, Proofs
 from observability.core.finding import Finding, needs_action
+from observability.proofs.prices import building_factor_sql, carbon_factor_sql, price_sql
+from observability.proofs.readings import idle_share_proof, model_record_conditions, run_energy_proof
 from observability.proofs.rows import (
     ProvenRows,
     class_literals,
@@ -60,29 +62,43 @@ def energy_proof(finding: Finding, context: Context) -> str | None:
     """The SQL of the energy of a thousand predictions, from the energy that they carry."""
     if finding.evidence.get("method") != "predictions":
         return None
-    rows, settings = _compared_rows(finding, context), context.model.settings
-    pue = f"coalesce({_price_sql('pue', context)}, {number_literal(1.0 if settings.pue is None else settings.pue)})"
-    return f"""WITH hours AS (
-  SELECT date_trunc('hour', "at") AS hour, sum(weight) AS served, sum(weight * energy_j) AS joules
-  {indented(rows.where("isfinite(energy_j)"))}
-  GROUP BY ALL
+    wh = f"joules / {number_literal(JOULES_A_WH)} * {building_factor_sql(context)}"
+    return f"{_drawn_hours(finding, context)}\nSELECT 1000 * sum({wh}) / sum(served) AS energy_per_thousand FROM hours"
+
+
+def carbon_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the carbon of a thousand predictions: of the energy that they carry, and embodied in what serves them."""
+    if finding.evidence.get("method") != "predictions":
+        return None
+    embodied = {name: f"coalesce({price_sql('embodied_g', context, name)}, 0)" for name in ("request", "kwh", "cpu_hour")}
+    return f"""{_drawn_hours(finding, context)}, used AS (
+  SELECT *, joules / {number_literal(JOULES_A_WH)} * {building_factor_sql(context)} / 1000 AS kwh FROM hours
+), emitted AS (
+  SELECT served, kwh * ({carbon_factor_sql(context)} + {embodied["kwh"]}) + served * {embodied["request"]}
+    + core_hours * {embodied["cpu_hour"]} AS grams FROM used
 )
-SELECT 1000 * sum(joules / {number_literal(JOULES_A_WH)} * {pue}) / sum(served) AS energy_per_thousand FROM hours"""
+SELECT 1000 * sum(grams) / sum(served) AS sci FROM emitted"""
+
+
+def _drawn_hours(finding: Finding, context: Context) -> str:
+    """The predictions that carry their energy by hour (`hours`): weight, joules, and hours of a busy core of all predictions."""
+    carries = "isfinite(energy_j)"
+    return f"""WITH hours AS (
+  SELECT date_trunc('hour', "at") AS hour, sum(weight) FILTER ({carries}) AS served, sum(weight * energy_j) FILTER ({carries}) AS joules,
+    coalesce(sum(weight * latency_ms) FILTER (isfinite(latency_ms)), 0) / 3.6e6 AS core_hours
+  {indented(_compared_rows(finding, context).where())}
+  GROUP BY ALL HAVING served > 0
+)"""
 
 
 def device_proof(finding: Finding, context: Context) -> str:
     """The SQL of the mean utilisation of a device, or of the temperature that one reading in twenty exceeds."""
-    known = [] if context.window.as_of is None else [f"arrived <= {time_literal(context.window.as_of)}"]
-    of_model = f"model = {text_literal(context.model.name)}"
-    runs = " UNION ".join(f"SELECT run FROM {view} WHERE {' AND '.join([of_model, *known])}" for view in ("runs", "resources"))
     conditions = [
-        f"({of_model} OR (model IS NULL AND run IN ({runs})))",
+        *model_record_conditions(context),
         f"device || coalesce(' on ' || nullif(host, ''), '') = {text_literal(finding.subject.removeprefix('device='))}",
         f'"at" >= {time_literal(finding.start)}',
         f'"at" < {time_literal(finding.end)}',
         f"isfinite({finding.metric})",
-        *known,
-        *([] if context.model.sample else ["sample IS NOT TRUE"]),
     ]
     figure = "avg(utilisation)" if finding.metric == "utilisation" else f"quantile_disc(temperature_c, {number_literal(HOT_SHARE)})"
     newest = f'SELECT {finding.metric} FROM resources\n  WHERE {" AND ".join(conditions)}\n  ORDER BY "at" DESC LIMIT {finding.n}'
@@ -116,28 +132,13 @@ def _costed_hours(finding: Finding, context: Context, rows: ProvenRows) -> str |
   {indented(rows.where())}
   GROUP BY ALL
 ), costed AS (
-  SELECT served, served * {_price_sql("amount", context, "request")} AS amount FROM hours
+  SELECT served, served * {price_sql("amount", context, "request")} AS amount FROM hours
 )"""
     return None
 
 
-def _price_sql(field: str, context: Context, resource: str | None = None) -> str:
-    """The value of a field of the price records at an `hour`: of the model before the region before all, and of these the newest."""
-    window, settings, model = context.window, context.model.settings, text_literal(context.model.name)
-    known = [f"{field} IS NOT NULL", f'"from" < {time_literal(window.end)}']
-    known += [] if resource is None else [f"resource = {text_literal(resource)}"]
-    known += [] if context.model.sample else ["sample IS NOT TRUE"]
-    known += [] if window.as_of is None else [f"arrived <= {time_literal(window.as_of)}"]
-    of_all = " AND ".join([*known, f"(model IS NULL OR model = {model})"])
-    only = f"(SELECT CASE WHEN count(DISTINCT region) = 1 THEN min(region) END FROM prices WHERE {of_all})"
-    region = text_literal(settings.region) if settings.region else only
-    rank = f"CASE WHEN model = {model} THEN 4 ELSE 0 END + CASE WHEN region IS NOT NULL THEN 1 ELSE 0 END"
-    return f"""(
-    SELECT arg_max({field}, struct_pack(a := {rank}, b := "from", c := {field})) FROM prices
-    WHERE {of_all} AND device IS NULL AND (region IS NULL OR region = {region}) AND "from" <= hour)"""
-
-
 OTHER_MONEY = "its money comes from prices of hours or labels, not from predictions or a price of a request alone"
+OTHER_ENERGY = "its energy is that of readings of devices, or of latency, not of what predictions carry"
 COST_PROOFS: Proofs = {
     f"cost_per_thousand{OTHERWISE}": OTHER_MONEY,
     f"cost_per_correct_decision{OTHERWISE}": OTHER_MONEY,
@@ -151,9 +152,12 @@ COST_PROOFS: Proofs = {
 }
 ENERGY_PROOFS: Proofs = {
     "energy_per_thousand": energy_proof,
-    "sci": "it adds operational and embodied carbon, each by factors of the price records at that hour",
-    "idle_share": "it compares readings of devices, integrated over time, with what predictions carry",
-    "run_energy": "it integrates readings of several devices over time",
+    f"energy_per_thousand{OTHERWISE}": OTHER_ENERGY,
+    "sci": carbon_proof,
+    f"sci{OTHERWISE}": OTHER_ENERGY,
+    "idle_share": idle_share_proof,
+    "run_energy": run_energy_proof,
+    f"run_energy{OTHERWISE}": "its oldest readings were not read, or it has none and its energy is that of its cores",
     "utilisation": device_proof,
     "temperature_c": device_proof,
 }

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from observability.core.finding import Finding
@@ -136,6 +137,72 @@ def test_readings_of_devices_are_proved_from_the_records(hard_world: Store) -> N
     proven = [finding for finding in found if finding.metric in ("utilisation", "temperature_c")]
     assert {finding.subject for finding in proven if finding.proof} == {"device=cuda:0", "device=cuda:0 on a on b"}
     assert differing(hard_world, proven) == []
+
+
+def test_energy_and_carbon_of_readings_and_prices_are_proved_from_the_records(hard_world: Store) -> None:
+    """Readings with gaps and overlaps of a run and of the service; factors of the building, the grid and the hardware that change."""
+    start, end = engine_world.START, engine_world.START + timedelta(days=engine_world.DAYS)
+    ended = end - timedelta(hours=5)
+    readings: list[dict[str, Any]] = []
+    for place in range(180):
+        at = ended - timedelta(seconds=47 * place)
+        readings.append({"at": at, "device": "cuda:1", "host": "h", "run": "train", "watts": 200 + place % 17, "model": "loan"})
+        if place % 3 == 0:  # the same device, measured by the run in longer pieces as well
+            readings.append(
+                {"at": at, "device": "cuda:1", "host": "h", "run": "train", "utilisation": 0.5, "energy_j": 9000.0, "seconds": 60.0}
+            )
+        if place % 60 == 0:
+            readings.append({"at": at - timedelta(hours=3), "device": "cpu", "run": "train", "watts": 50.0, "seconds": 30.0})
+    for place in range(300):
+        readings.append(
+            {"at": end - timedelta(minutes=11 * place), "device": "cuda:2", "host": "s", "model": "loan", "watts": 90.0 + place % 7}
+        )
+    prices = [
+        {"from": start - timedelta(days=9), "resource": "kwh", "amount": 0.3, "currency": "EUR", "carbon_g_per_kwh": 380.0, "pue": 1.2},
+        {"from": end - timedelta(days=2), "resource": "kwh", "amount": 0.3, "currency": "EUR", "carbon_g_per_kwh": 90.0, "pue": 1.1},
+        {"from": start, "resource": "request", "amount": 1e-4, "currency": "EUR", "embodied_g": 0.02},
+        {"from": start, "resource": "cpu_hour", "amount": 0.05, "currency": "EUR", "embodied_g": 3.0},
+    ]
+    runs = [
+        {"run": "train", "model": "loan", "event": "start", "at": ended - timedelta(hours=4)},
+        {"run": "train", "model": "loan", "event": "end", "at": ended, "status": "finished"},
+    ]
+    hard_world.write_records([{"kind": "price", **each} for each in prices])
+
+    def asked() -> dict[str, Finding]:
+        made = check.check(hard_world, model="loan", start=end - timedelta(days=4), end=end, now=end, only=("operations/energy",)).findings
+        assert differing(hard_world, made) == []
+        return {finding.metric: finding for finding in made if finding.proof}
+
+    carried = asked()
+    assert {"energy_per_thousand", "sci"} <= set(carried), "predictions carry their energy, and no device of the service is read"
+    hard_world.write_records([{"kind": "run", **each} for each in runs] + [{"kind": "resource", **each} for each in readings])
+    assert {"run_energy", "idle_share"} <= set(asked())
+
+
+def test_a_rank_slow_in_communication_and_a_plateau_are_proved_from_the_steps(tmp_path: Path) -> None:
+    rng, start = np.random.default_rng(3), datetime(2026, 3, 2, tzinfo=UTC)
+    steps = []
+    for step in range(1, 61):
+        work = rng.normal(60, 2, 4)
+        for rank in range(4):
+            wait = float(work.max() - work[rank])
+            phases = {"compute": float(work[rank]), "communication": wait + (90.0 if rank == 2 else 30.0) + rng.random()}
+            loss = 1.0 - min(step, 20) / 25 + rng.normal(0, 0.001)
+            at = start + timedelta(seconds=10 * step)
+            steps.append({"run": "a/b~c", "at": at, "step": step, "rank": rank, "metrics": {"val_loss": loss}, "phase_ms": phases})
+    runs = [
+        {"run": "a/b~c", "model": "m", "event": "start", "at": start},
+        {"run": "a/b~c", "model": "m", "event": "end", "at": start + timedelta(seconds=620), "status": "finished"},
+    ]
+    end = start + timedelta(days=1)
+    with open_store(tmp_path / "home") as store:
+        store.write_records([{"kind": "run", **each} for each in runs] + [{"kind": "step", **each} for each in steps])
+        found = check.check(store, start=start, end=end, now=end, only=("training/runs",)).findings
+        proven = {finding.metric: finding for finding in found if finding.proof}
+        assert {"straggler_score", "plateau_share"} <= set(proven)
+        assert proven["straggler_score"].evidence["phase"] == "communication" and proven["straggler_score"].value < 0.75
+        assert differing(store, found) == [] and without_reason(found) == []
 
 
 LAB = CleanStream(BASE, seed=1, past=21, days=1, rows_a_day=250, label_delay=0)

@@ -275,6 +275,7 @@ def of_runs(frames: Frames, context: Context, place: PriceScope) -> list[Finding
                     "grams": float(each["grams"]),
                     "embodied_grams": float(each["embodied"]),
                     "carbon_source": carbon,
+                    "all_readings": bool(each["devices"]) and len(readings) < READINGS.rows,
                     "earlier_runs": change.n,
                     "baseline": change.usual,
                     "times_the_past": change.times,
