@@ -9,7 +9,7 @@ PORT ?= 8501
 WHEEL_PYTHONS ?= $(or $(foreach name,python3.11 python3.13,$(shell command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys, venv, ensurepip' >/dev/null 2>&1 && command -v $(name))),$(PYTHON))
 
 UNIT := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 --no-loadscope-reorder --ignore tests/browser
-BROWSER := $(BIN)/python -m pytest -n 2 --dist loadgroup --durations 12 tests/browser
+BROWSER := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 tests/browser
 
 .PHONY: run test tests wheel wheel-check bench format lint types unit browser chromium lock clean help
 
@@ -21,8 +21,8 @@ run: $(BIN)/.installed  ## environment, sample fleet if the store is empty, dash
 	@$(BIN)/python -m observability serve --port $(PORT)
 
 test: lint  ## environment, lint, types, tests, browser tests, the wheel in clean environments
-	@$(MAKE) --no-print-directory -j2 types tests
-	@$(MAKE) --no-print-directory wheel-check
+	@export SAMPLE_HOMES="$$(mktemp -d)" && trap 'rm -rf "$$SAMPLE_HOMES"' EXIT \
+		&& $(MAKE) --no-print-directory -j2 types unit && $(MAKE) --no-print-directory -j2 wheel-check browser
 
 tests: $(BIN)/.installed-tests chromium  # the sample fleet is loaded once for both
 	@export SAMPLE_HOMES="$$(mktemp -d)" && trap 'rm -rf "$$SAMPLE_HOMES"' EXIT && $(UNIT) && $(BROWSER)

@@ -20,16 +20,6 @@ FLAGS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 Visit = Callable[..., Page]
-ALONE = ("test_accessible.py",)
-"""Files whose tests only look at the fleet: any worker may take any of them."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of a file are run by one worker, as they share its dashboard, but for files of which the workers share the tests at the end."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent and item.path.name not in ALONE:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")
