@@ -260,8 +260,11 @@ def run_export(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     say("writing tables")
     rows = write_metric_tables(store, Path(args.folder), report.findings, report.incidents, now)
     say("")
+    suppressed = rows.pop("suppressed")
     lines = [f"Written to {args.folder}:", *(f"  {name}: {formatting.plural(count, 'row')}" for name, count in rows.items())]
-    return json_or_lines({"folder": args.folder, "rows": rows}, lines, args.json)
+    if suppressed:
+        lines.append(f"Left out: {formatting.plural(suppressed, 'finding')} about groups of fewer than 10 rows.")
+    return json_or_lines({"folder": args.folder, "rows": rows, "suppressed": suppressed}, lines, args.json)
 
 
 def incident_line(incident: Incident, models: Sequence[str]) -> str:

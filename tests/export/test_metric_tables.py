@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+from datetime import UTC, datetime
 
 import duckdb
 import pyarrow as pa
@@ -10,9 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from observability.core.errors import StoreBrokenError, UsageError
+from observability.core.finding import Finding
 from observability.export import metric_tables
+from observability.incidents.grouping import Incident
 from observability.store.opener import open_store
 from tests.support.case_world import build as build_cases
+
+AT = datetime(2026, 7, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +107,23 @@ def test_the_draft_of_an_export_that_was_killed_is_removed_a_day_later(tmp_path)
     os.utime(old, (1, 1))
     metric_tables._replace_parquet(tmp_path / "daily.parquet", pa.table({"n": [1]}))
     assert not old.exists() and new.exists()
+
+
+def about(subject, n, part=None):
+    return Finding(
+        analyzer="trust/fairness", model="loan", version="1", subject=subject, metric="selection_rate", value=0.5, n=n, severity="watch",
+        because=f"{subject} stands out.", start=AT, end=AT, against="peers", slice=part,
+    )  # fmt: skip
+
+
+def test_groups_of_few_rows_are_left_out_and_counted(home, tmp_path):
+    kept = [about("sex=F", 10), about("model", 3), about("replica=r3", 3), about("age", 40, "sex=F"), about("sex=X", 0)]
+    small = [about("sex=M", 9), about("age", 9, "sex=F&region=n")]
+    led = [Incident(each.subject, "loan", "data", each, (), "watch", None, None, each.because) for each in (small[0], kept[0])]
+    with open_store(home, threads=1) as store:
+        done = metric_tables.write_metric_tables(store, tmp_path / "out", [*kept, *small], led, AT)
+    assert (done["findings"], done["incidents"], done["suppressed"]) == (5, 1, 2)
+    (path,) = (tmp_path / "out").glob("findings/*/findings.parquet")
+    assert sorted(pq.read_table(path)["id"].to_pylist()) == sorted(each.id for each in kept)
+    (path,) = (tmp_path / "out").glob("incidents/*/incidents.parquet")
+    assert pq.read_table(path)["because"].to_pylist() == ["sex=F stands out."]
