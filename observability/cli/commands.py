@@ -373,17 +373,21 @@ def run_retention(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 def run_backup(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Write a backup."""
-    body = store.backup(Path(args.folder))
+    body = store.backup(args.folder)
     rows = sum(body["tables"].values())
     size = formatting.format_bytes(body["bytes"])
-    return json_or_lines(body, [f"Backup {body['backup']}: {rows:,} rows, {body['files']:,} files, {size}."], args.json)
+    lines = [f"Backup {body['backup']}: {rows:,} rows, {body['files']:,} files, {size}."]
+    if "blocks" in body:
+        sent = formatting.format_bytes(body["sent_bytes"])
+        lines.append(f"Sent {body['sent_blocks']:,} of {body['blocks']:,} blocks, {sent}: earlier backups had the others.")
+    return json_or_lines(body, lines, args.json)
 
 
 def run_restore(args: argparse.Namespace) -> Outcome:
     """Restore a backup into the home, which no dashboard may have open."""
     from observability.server import process_lock
 
-    body = process_lock.restore_backup(process_lock.home_folder(), Path(args.folder))
+    body = process_lock.restore_backup(process_lock.home_folder(), args.folder)
     lines = [f"Restored {body['backup']} of {body['at']}: {sum(body['tables'].values()):,} rows."]
     lines += [f"Loaded from landing since then: {formatting.plural(body['stored'], 'record')}."]
     lines += [f"The database that was there is kept as {', '.join(body['replaced'])}."] if body["replaced"] else []
@@ -392,7 +396,7 @@ def run_restore(args: argparse.Namespace) -> Outcome:
 
 def run_verify(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Read every block, or restore a backup for a test; exit code 3 where something is wrong."""
-    body = store.verify_backup(Path(args.backup)) if args.backup else store.verify()
+    body = store.verify_backup(args.backup) if args.backup else store.verify()
     rows = sum(body["tables"].values())
     lines = [f"{rows:,} rows in {formatting.plural(len(body['tables']), 'table')} were read."]
     if args.backup:

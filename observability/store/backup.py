@@ -22,6 +22,7 @@ from observability.core.finding import KEPT_FILE
 from observability.core.private_file import replace_private_file
 from observability.records.keyed_hash import KEY_FILE
 from observability.records.protection import FILE as PROTECTION
+from observability.store.block_backup import fetched_backup, is_backup_address, remove_sent_backups, send_backup, sent_backups
 from observability.store.db.database import DATABASE, FLOOR_BYTES, Database, log_path
 from observability.store.db.failures import error_summary
 from observability.store.db.keeping import DONE, note_done
@@ -39,41 +40,89 @@ LEFT_OUT = (
 KEPT_LANDING = ("ready", "failed")
 
 
-def make_backup(store: Database, folder: Path) -> dict[str, Any]:
-    """Write a backup of the open store into a folder: {backup, at, bytes, files, tables: {table: rows}}.
+def make_backup(store: Database, folder: Path | str) -> dict[str, Any]:
+    """Write a backup of the open store into a folder, or send it to an address: {backup, at, bytes, files, tables: {table: rows}}, at an
+    address {sent_bytes, sent_blocks, blocks} too.
 
-    Raises UsageError for a folder inside the home, StoreBrokenError where the disk refuses.
+    Raises UsageError for a folder inside the home or an address that is none, StoreBrokenError where the disk or the network refuses.
     """
+    if isinstance(folder, str) and is_backup_address(folder):
+        return _send_backup(store, folder)
+    folder = Path(folder)
     if folder.resolve().is_relative_to(store.home.resolve()):
         raise UsageError("a backup inside the home is lost with it", got=str(folder), attempt="Name a folder on another disk")
     at = datetime.now(UTC)
     final = folder / f"{PREFIX}{at:%Y%m%dT%H%M%S}Z"
     draft = final.with_name(final.name + ".partial")
     try:
-        draft.mkdir(mode=0o700, parents=True)
-        with store.write() as writer:
-            tables = _rows_by_table(writer)
-            files = {str(path): _copy_open_database(store.home / path, draft / path) for path in _database_files(store.home)}
-        files |= {
-            str(path): copied for path in _other_files(store.home) if (copied := copy_synced(store.home / path, draft / path)) is not None
-        }
-        body = {"at": at.isoformat(timespec="seconds"), "tables": tables, "files": files}
-        replace_private_file(draft / LIST, json.dumps(body, indent=1))
+        body = _write_backup(store, draft, at)
         os.rename(draft, final)
         folders = [str(folder), *(str(other) for other in backup_folders(store.home) if other != folder)]
-        replace_private_file(store.home / LIST, json.dumps({"folder": str(folder), "folders": folders}))
+        _note_places(store.home, {"folder": str(folder), "folders": folders})
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
         attempt = "Name a folder that you may write to, on a disk with free space"
         raise StoreBrokenError("the backup could not be written", where=str(folder), got=error_summary(error), attempt=attempt) from error
     note_done(store.home, "backup", {"backup": str(final)})
-    return {
-        "backup": str(final),
-        "at": body["at"],
-        "bytes": sum(file["bytes"] for file in files.values()),
-        "files": len(files),
-        "tables": tables,
+    return _made(str(final), body)
+
+
+def _made(name: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What a backup holds, from its list."""
+    size = sum(file["bytes"] for file in body["files"].values())
+    return {"backup": name, "at": body["at"], "bytes": size, "files": len(body["files"]), "tables": body["tables"]}
+
+
+def _write_backup(store: Database, draft: Path, at: datetime) -> dict[str, Any]:
+    """Write a backup with its list into a new folder; returns the list. Raises OSError."""
+    draft.mkdir(mode=0o700, parents=True)
+    with store.write() as writer:
+        tables = _rows_by_table(writer)
+        files = {str(path): _copy_open_database(store.home / path, draft / path) for path in _database_files(store.home)}
+    files |= {
+        str(path): copied for path in _other_files(store.home) if (copied := copy_synced(store.home / path, draft / path)) is not None
     }
+    body = {"at": at.isoformat(timespec="seconds"), "tables": tables, "files": files}
+    replace_private_file(draft / LIST, json.dumps(body, indent=1))
+    return body
+
+
+def _send_backup(store: Database, address: str) -> dict[str, Any]:
+    """Copy the store beside itself and send the blocks of the copy that no earlier backup sent."""
+    at = datetime.now(UTC)
+    draft = store.home / "tmp" / f"{PREFIX}{at:%Y%m%dT%H%M%S}Z"
+    try:
+        if store.free_bytes() < store.path.stat().st_size + FLOOR_BYTES:
+            raise StoreBrokenError("the disk has no room to copy the store", where=str(store.home), attempt="Free some space")
+        body = _write_backup(store, draft, at)
+        sent = send_backup(draft, address)
+        addresses = [address, *(other for other in backup_addresses(store.home) if other != address)]
+        _note_places(store.home, {"addresses": addresses})
+    except OSError as error:
+        raise StoreBrokenError("the backup could not be made", where=str(draft), got=error_summary(error)) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    name = f"{address.partition('?')[0].rstrip('/')}/{draft.name}"
+    note_done(store.home, "backup", {"backup": name})
+    return _made(name, body) | sent
+
+
+def _note_places(home: Path, changed: dict[str, Any]) -> None:
+    """Note where backups were written to. Raises OSError."""
+    replace_private_file(home / LIST, json.dumps(_places(home) | changed))
+
+
+def _places(home: Path) -> dict[str, Any]:
+    """Where backups were written to: {folder, folders, addresses}, as far as there are any."""
+    with suppress(OSError, ValueError):
+        body = json.loads((home / LIST).read_text(encoding="utf-8"))
+        return body if isinstance(body, dict) else {}
+    return {}
+
+
+def backup_addresses(home: Path) -> list[str]:
+    """The addresses that this home's backups were sent to, the last one first."""
+    return list(map(str, _places(home).get("addresses", ())))
 
 
 def backups_in(folder: Path) -> list[Path]:
@@ -119,13 +168,16 @@ def seal_backup(draft: Path, body: dict[str, Any]) -> None:
     replace_private_file(draft / LIST, json.dumps({**body, "files": files}, indent=1))
 
 
-def verify_backup(home: Path, folder: Path) -> dict[str, Any]:
-    """Restore the newest backup of a folder beside the home and read all of it: {backup, at, tables, problems}; noted where it is whole.
+def verify_backup(home: Path, folder: Path | str, name: str | None = None) -> dict[str, Any]:
+    """Restore the newest backup of a folder or an address beside the home and read all of it: {backup, at, tables, problems}; noted where it is whole.
 
-    Raises NotFoundError, StoreBrokenError where the backup is damaged or the disk has no room.
+    name: of the backup, as it is told. Raises NotFoundError, StoreBrokenError where the backup is damaged or the disk has no room.
     """
-    chosen = backups_in(folder)[-1]
-    body = check_backup(chosen)
+    if isinstance(folder, str) and is_backup_address(folder):
+        with fetched_backup(folder, home) as fetched:
+            return verify_backup(home, fetched, f"{folder.partition('?')[0].rstrip('/')}/{fetched.name}")
+    chosen = backups_in(Path(folder))[-1]
+    body, name = check_backup(chosen), name or str(chosen)
     size = sum(file["bytes"] for name, file in body["files"].items() if name.startswith(DATABASE))
     if shutil.disk_usage(home).free < size + FLOOR_BYTES:
         attempt = "Free some space"
@@ -145,12 +197,19 @@ def verify_backup(home: Path, folder: Path) -> dict[str, Any]:
         wrong = sorted(name for name in {*found["tables"], *body["tables"]} if found["tables"].get(name) != body["tables"].get(name))
         problems.append(f"The backup lists other numbers of rows for: {', '.join(wrong)}.")
     if not problems:
-        note_done(home, "verified_restore", {"backup": str(chosen), "of": body["at"], "rows": sum(body["tables"].values())})
-    return {"backup": str(chosen), "at": body["at"], "tables": found["tables"], "problems": problems}
+        note_done(home, "verified_restore", {"backup": name, "of": body["at"], "rows": sum(body["tables"].values())})
+    return {"backup": name, "at": body["at"], "tables": found["tables"], "problems": problems}
 
 
-def remove_old_backups(folder: Path, kept: int) -> list[str]:
-    """Remove all but the newest backups of a folder; return the names of those that went. Raises OSError."""
+def remove_old_backups(folder: Path | str, kept: int) -> list[str]:
+    """Remove all but the newest backups of a folder or an address; return the names of those that went. Raises OSError,
+    ObservabilityError.
+    """
+    if isinstance(folder, str) and is_backup_address(folder):
+        names = sent_backups(folder)[:-kept]
+        remove_sent_backups(folder, names)
+        return names
+    folder = Path(folder)
     gone = [path for path in backups_in(folder)[:-kept] if path != folder]
     for path in gone:
         shutil.rmtree(path)
@@ -159,8 +218,8 @@ def remove_old_backups(folder: Path, kept: int) -> list[str]:
 
 def backup_folders(home: Path) -> list[Path]:
     """The folders that this home's backups were written to, the last one first."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        body = json.loads((home / LIST).read_text(encoding="utf-8"))
+    body = _places(home)
+    with suppress(KeyError, TypeError):
         return [Path(folder) for folder in body.get("folders") or [body["folder"]]]
     return []
 

@@ -226,8 +226,8 @@ class DuckStore(Database, Store):
 
         return admin.storage_status(self, most_age)
 
-    def backup(self, folder: Path) -> dict[str, Any]:
-        """Write a backup into a folder: {backup, at, bytes, files, tables}."""
+    def backup(self, folder: Path | str) -> dict[str, Any]:
+        """Write a backup into a folder, or send it to an address: {backup, at, bytes, files, tables}."""
         from observability.store import backup
 
         return backup.make_backup(self, folder)
@@ -276,7 +276,7 @@ class DuckStore(Database, Store):
 
         return admin.remove_sample(self, progress)
 
-    def verify_backup(self, folder: Path) -> dict[str, Any]:
+    def verify_backup(self, folder: Path | str) -> dict[str, Any]:
         """Restore the newest backup of a folder beside the home and read all of it: {backup, at, tables, problems}."""
         from observability.store import backup
 

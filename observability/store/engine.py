@@ -267,7 +267,7 @@ class Store(Engine, Protocol):
         """
         ...
 
-    def backup(self, folder: Path) -> dict[str, Any]:
+    def backup(self, folder: Path | str) -> dict[str, Any]:
         """Write a backup into a folder: {backup, at, bytes, files, tables}. Raises StoreBrokenError, UsageError."""
         ...
 
@@ -275,7 +275,7 @@ class Store(Engine, Protocol):
         """Read every block, compare the manifest with itself and a sample of counts with raw rows: {tables, damaged, days, problems}."""
         ...
 
-    def verify_backup(self, folder: Path) -> dict[str, Any]:
+    def verify_backup(self, folder: Path | str) -> dict[str, Any]:
         """Restore the newest backup of a folder beside the home and read all of it: {backup, at, tables, problems}; noted for `status`.
 
         Raises NotFoundError, StoreBrokenError.

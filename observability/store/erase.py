@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from observability.core.errors import NotFoundError, StoreDamagedError, UsageError
+from observability.core.errors import NotFoundError, StoreBrokenError, StoreDamagedError, UsageError
 from observability.records.keyed_hash import home_key, key_path, keyed_hash
 from observability.records.protection import HASHED, hashed_value
 from observability.store import backup
+from observability.store.block_backup import fetched_backup, remove_sent_backups, send_backup, sent_backups
 from observability.store.db.database import DATABASE, Database
 from observability.store.db.erasures import ErasedMatcher, Erasure, erasures, new_erasure, text_core, write_erasures
 from observability.store.db.failures import broken_disk
@@ -175,6 +176,13 @@ def _remove_set_aside(home: Path) -> list[str]:
 def _erase_backups(home: Path, matcher: ErasedMatcher, subject: str, say: Progress) -> dict[str, list[str]]:
     """Erase every backup of the folders that the home wrote to: each is rewritten; one that is damaged is removed."""
     found: dict[str, list[str]] = {"rewritten": [], "removed": [], "unreachable": []}
+    for address in backup.backup_addresses(home):
+        try:
+            _erase_sent_backups(address, home, matcher, subject, say, found)
+        except NotFoundError:
+            continue
+        except (StoreBrokenError, UsageError):
+            found["unreachable"].append(address)
     for folder in backup.backup_folders(home):
         if not folder.is_dir():
             found["unreachable"].append(str(folder))
@@ -190,6 +198,21 @@ def _erase_backups(home: Path, matcher: ErasedMatcher, subject: str, say: Progre
                     shutil.rmtree(place)
                     found["removed"].append(place.name)
     return found
+
+
+def _erase_sent_backups(address: str, home: Path, matcher: ErasedMatcher, subject: str, say: Progress, found: dict[str, list[str]]) -> None:
+    """Erase the backups at an address: each is fetched, erased and sent again; then the old ones and their blocks are removed."""
+    names = sent_backups(address)
+    for name in names:
+        say(f"erasing the backup {name}")
+        try:
+            with fetched_backup(address, home, name) as place:
+                erased = _erase_backup(place, matcher, subject)
+                send_backup(erased, address)
+                found["rewritten"].append(erased.name)
+        except StoreDamagedError:
+            found["removed"].append(name)
+    remove_sent_backups(address, names)
 
 
 def _erase_backup(place: Path, matcher: ErasedMatcher, subject: str) -> Path:

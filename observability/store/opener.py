@@ -10,6 +10,7 @@ import duckdb
 
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreDamagedError
 from observability.store import backup, recovery
+from observability.store.block_backup import fetched_backup, is_backup_address
 from observability.store.db.database import DATABASE, remove_rewritten
 from observability.store.db.erasures import merged_erasures, write_erasures
 from observability.store.db.failures import broken_disk, error_summary, is_damage, opening_advice
@@ -98,13 +99,17 @@ def _mend_open(home: Path, error: StoreDamagedError) -> None:
             raise
 
 
-def restore_home(home: Path, folder: Path) -> dict[str, Any]:
-    """Restore the newest backup of a folder into a home, and load what landing has kept since: {backup, at, replaced, stored, tables}.
+def restore_home(home: Path, folder: Path | str) -> dict[str, Any]:
+    """Restore the newest backup of a folder or an address into a home, and load what landing has kept since: {backup, at, replaced, stored, tables}.
 
     The present database is set aside under a dated name. What was erased before, in this home or in that of the backup, is erased again.
     Raises NotFoundError, StoreBrokenError where the backup is damaged or the key of an erasure is missing.
     """
-    chosen = backup.backups_in(folder)[-1]
+    if isinstance(folder, str) and is_backup_address(folder):
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with fetched_backup(folder, home) as fetched:
+            return {**restore_home(home, fetched), "backup": f"{folder.partition('?')[0].rstrip('/')}/{fetched.name}"}
+    chosen = backup.backups_in(Path(folder))[-1]
     backup.check_backup(chosen)
     erased = merged_erasures(home, chosen)
     try:

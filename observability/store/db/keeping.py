@@ -9,7 +9,7 @@ rows = 90
 [retention.kinds]          # records of other kinds
 step = 180
 [backup]
-folder = "/mnt/backups"    # a backup is made every night
+folder = "/mnt/backups"    # a backup is made every night; or an address as s3://BUCKET/FOLDER
 keep = 14                  # newest backups that are kept; absent, all
 """
 
@@ -40,7 +40,7 @@ class Keeping:
     days: Mapping[str, int] = field(default_factory=dict)
     models: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     kinds: Mapping[str, int] = field(default_factory=dict)
-    backup_folder: Path | None = None
+    backup_folder: Path | str | None = None
     backups_kept: int | None = None
 
     def of_model(self, what: str, model: str) -> int | None:
@@ -70,13 +70,14 @@ def checked_keeping(body: Mapping[str, Any]) -> Keeping:
     for name in models:
         _require_known("setting", _table(models, name), OF_MODELS, f"[retention.models.{name}]")
     folder = own.get("folder")
-    if folder is not None and not (isinstance(folder, str) and Path(folder).is_absolute()):
-        raise UsageError("the folder of backups must be an absolute path", where=f"{FILE} [backup]", got=repr(folder))
+    is_address = isinstance(folder, str) and "://" in folder
+    if folder is not None and not (is_address or (isinstance(folder, str) and Path(folder).is_absolute())):
+        raise UsageError("the folder of backups must be an absolute path or an address", where=f"{FILE} [backup]", got=repr(folder))
     return Keeping(
         days={name: _days(name, retention[name]) for name in (*OF_MODELS, "rejected") if name in retention},
         models={name: {what: _days(what, days) for what, days in _table(models, name).items()} for name in models},
         kinds={kind: _days(kind, days) for kind, days in kinds.items()},
-        backup_folder=Path(folder) if folder else None,
+        backup_folder=(folder if is_address else Path(folder)) if folder else None,
         backups_kept=_days("keep", own["keep"], "a whole number of backups") if "keep" in own else None,
     )
 
