@@ -27,7 +27,7 @@ class IntakeLimits:
     unregistered_models: models without a registered version that the store takes; records of further ones are rejected.
     Over HTTP: new_models_per_request; new_models_per_hour of one token; new_models_of_all_per_hour; new_columns_per_hour of one token, over
     all models; features_per_line; value_characters of one text; body_bytes as sent; expanded_bytes after decompression; header_bytes;
-    body_seconds until a body has arrived; records_per_minute, requests_per_minute of one token. tokens: quotas of single tokens by id.
+    header_seconds, body_seconds until a header, a body has arrived; records_per_minute, requests_per_minute of one token. tokens: quotas of single tokens by id.
     """
 
     unregistered_models: int = 200
@@ -40,6 +40,7 @@ class IntakeLimits:
     body_bytes: int = 1_000_000
     expanded_bytes: int = 8_000_000
     header_bytes: int = 16_384
+    header_seconds: int = 10
     body_seconds: int = 30
     records_per_minute: int = 1_200_000
     requests_per_minute: int = 12_000

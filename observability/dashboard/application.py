@@ -30,9 +30,11 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from observability.core.errors import ObservabilityError
+from observability.core.limits import limits_in_force
 from observability.dashboard import downloads, sign_in
 from observability.server import api, health, process_lock
 from observability.server.access_settings import read_access_settings
+from observability.server.half_open import close_half_open_connections
 from observability.server.request_origin import RequestOriginCheck, is_loopback
 from observability.server.sign_in import SignInCheck, sign_in_routes
 
@@ -240,6 +242,7 @@ def app_parts() -> dict[str, Any]:
     The pages' modules are imported before Streamlit's runtime exists; its warnings that their caches are kept in memory are suppressed.
     """
     downloads.keep_download_ids()
+    close_half_open_connections(lambda: limits_in_force(process_lock.current().home).limits.header_seconds)
     logging.getLogger("streamlit.runtime.caching.cache_data_api").addFilter(lambda record: "No runtime found" not in record.getMessage())
     routes = [
         Route("/readyz", readiness),

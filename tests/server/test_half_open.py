@@ -1,0 +1,96 @@
+"""Connections that complete no header are closed; those that do are answered, however long they take."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from observability.server.half_open import close_half_open_connections
+
+LIMIT = 0.3
+REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+
+
+async def slow_answer(_request: Request) -> PlainTextResponse:
+    """An answer that takes longer than a header may."""
+    await asyncio.sleep(3 * LIMIT)
+    return PlainTextResponse("done")
+
+
+async def late_message(websocket: WebSocket) -> None:
+    """A message after the time that a header may take."""
+    await websocket.accept()
+    await asyncio.sleep(3 * LIMIT)
+    await websocket.send_text("late")
+    await websocket.close()
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    close_half_open_connections(lambda: LIMIT)
+    app = Starlette(routes=[Route("/", slow_answer), WebSocketRoute("/ws", late_message)])
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_keep_alive=60))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)  # the server says only by this flag that it has started
+    yield listening.getsockname()[1]
+    server.should_exit = True
+    thread.join()
+    close_half_open_connections(lambda: 10.0)
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the other side closes the connection within a generous time, without a byte."""
+    connection.settimeout(20)
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+def test_a_connection_without_a_complete_header_is_closed_in_time(port: int, sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(sent)
+        assert is_closed(connection)
+
+
+def test_a_header_that_drips_does_not_hold_a_connection(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as connection, pytest.raises(OSError, match=r".*"):
+        connection.sendall(b"GET / HTTP/1.1\r\n")
+        for place in range(400):
+            connection.sendall(b"X-%d: 1\r\n" % place)
+            time.sleep(0.05)  # slower than the server looks, faster than it would forget
+
+
+def test_a_slow_answer_and_the_half_header_after_it(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.settimeout(20)
+        connection.sendall(REQUEST)
+        got = b""
+        while not got.endswith(b"done"):
+            got += connection.recv(1000)
+        connection.sendall(REQUEST[:-4])
+        assert is_closed(connection)
+
+
+def test_a_websocket_stays_open(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.settimeout(20)
+        connection.sendall(b"GET /ws HTTP/1.1\r\nHost: x\r\n" + UPGRADE)
+        got = b""
+        while b"late" not in got:
+            got += (chunk := connection.recv(1000))
+            assert chunk
