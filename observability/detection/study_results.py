@@ -292,7 +292,7 @@ def further_trials(study: StudyResults, draws: int = 200, seed: int = 0) -> Furt
     brought = float(cost[0] - cost.min())
     limit = noise if noise is not None else 0.01 * brought
     stop = gain <= limit
-    what = "the scatter between seeds" if noise is not None else "1 % of what the search has brought"
+    what = "seeds of one setting differ" if noise is not None else "1 % of the improvement so far"
     because = f"{'no more than' if stop else 'more than'} {what}"
     seconds = float(np.mean([each.run.seconds for each in study.trials])) * more
     return FurtherTrials(more, Interval(gain, low, high, n), noise, seconds, stop, because)

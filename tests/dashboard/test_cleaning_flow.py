@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from observability.dashboard.charts.collection import cleaning_flow
-from observability.dashboard.data.cleaning_flow import flow_by_group, rule_chain
+from observability.dashboard.data.cleaning_flow import flow_by_group, flow_by_rule, rule_chain, runs_of_data_set
 
 AT = datetime(2026, 3, 2)
 
@@ -50,3 +50,26 @@ def test_the_figure_holds_every_row_of_its_table() -> None:
     table = table[table["rows"] > 0]
     (sankey,) = cleaning_flow(table).data
     assert sum(sankey.link.value) == 100 and list(sankey.node.label)[:3] == ["F (40)", "M (60)", "kept (85)"]
+
+
+def test_rules_of_a_data_set_are_shown_by_rule_and_group_over_all_runs() -> None:
+    other = runs("2").assign(dataset="q", subject="dataset:q/rule:adults")
+    apart = pd.concat([runs().assign(rows_in=[70, 100, 100]), other], ignore_index=True)
+    found = runs_of_data_set(apart, "dataset:p/rule:adults")
+    assert found["rule"].tolist() == ["adults", "adults", "complete"] and set(found["dataset"]) == {"p"}
+    table = flow_by_rule(found, "sex")
+    wide = table.pivot_table(index="group", columns="outcome", values="rows", aggfunc="sum").fillna(0)
+    assert wide.loc["adults: F"].to_dict() == {"dropped: adults": 8, "dropped: complete": 0, "kept": 32}
+    assert wide.loc["complete: M"].to_dict() == {"dropped: adults": 0, "dropped: complete": 5, "kept": 53}
+    assert wide.loc["adults: not counted"].to_dict() == {"dropped: adults": 7, "dropped: complete": 0, "kept": 63}
+    assert table["rows"].sum() == found["rows_in"].sum() and set(flow_by_rule(found, None)["group"]) == {"adults", "complete"}
+    assert list(runs_of_data_set(runs().assign(dataset=None), "dataset:p/rule:complete")["rule"]) == ["complete"]
+
+
+def test_of_many_groups_the_largest_are_named() -> None:
+    levels = {f"g{place:02}": {"in": 10 + place, "dropped": 1} for place in range(9)}
+    one = runs().tail(1).assign(groups=[{"carrier": levels}], rows_in=sum(each["in"] for each in levels.values()), rows_dropped=9)
+    table = flow_by_rule(one, "carrier")
+    table = table[table["rows"] > 0]
+    assert set(table["group"]) == {*(f"complete: g{place:02}" for place in range(3, 9)), "complete: 3 more"}
+    assert table["rows"].sum() == one["rows_in"].sum()

@@ -9,10 +9,13 @@ import streamlit as st
 from observability.core import formatting
 from observability.dashboard import frame
 from observability.dashboard.charts import collection as charts_collection
+from observability.dashboard.widgets import plain_caption
 from observability.detection import cleaning_history
 
 KEPT = "kept"
 COLUMNS = ["group", "outcome", "rows"]
+MOST_GROUPS = 6
+"""Groups of one rule that a flow names."""
 
 
 def rule_chain(rows: pd.DataFrame, chosen: str) -> pd.DataFrame:
@@ -52,26 +55,67 @@ def flow_by_group(chain: pd.DataFrame, column: str | None) -> pd.DataFrame:
     return pd.DataFrame(found, columns=COLUMNS)
 
 
+def runs_of_data_set(rows: pd.DataFrame, chosen: str) -> pd.DataFrame:
+    """The runs of all rules on the data set that a rule cleans, oldest first; of a rule that names no data set, its own."""
+    own = rows[rows["subject"] == chosen]
+    name = own["dataset"].iloc[-1]
+    return (own if pd.isna(name) else rows[rows["dataset"] == name]).sort_values("at", ignore_index=True)
+
+
+def flow_by_rule(runs: pd.DataFrame, column: str | None) -> pd.DataFrame:
+    """Rows by rule (and group where its runs count those of the column) and outcome, summed over the runs.
+
+    Rules may take in the same rows, so rows of different rules do not add up. Runs that count no group of the column are the rule's
+    `not counted`, and a rule without any count stands alone. Of many groups the MOST_GROUPS with most rows are named.
+    """
+    found: list[list[Any]] = []
+    for rule, part in runs.groupby("rule", sort=False):
+        counted = cleaning_history.counts_of(part["groups"]).get(column or "", {})
+        taken, gone = int(part["rows_in"].sum()), int(part["rows_dropped"].sum())
+        order = sorted(counted, key=lambda level: (-counted[level][0], level))
+        groups = {f"{rule}: {level}": counted[level] for level in order[:MOST_GROUPS]}
+        left = [counted[level] for level in order[MOST_GROUPS:]]
+        if left:
+            groups[f"{rule}: {len(left)} more"] = sum(rows for rows, _ in left), sum(dropped for _, dropped in left)
+        rest = taken - sum(rows for rows, _ in groups.values()), gone - sum(dropped for _, dropped in groups.values())
+        groups[f"{rule}: not counted" if groups else str(rule)] = max(rest[0], 0), max(rest[1], 0)
+        for group, (count, dropped) in groups.items():
+            found += [[group, f"dropped: {rule}", int(dropped)], [group, KEPT, int(count - dropped)]]
+    return pd.DataFrame(found, columns=COLUMNS)
+
+
 def cleaning_flow_section(rows: pd.DataFrame, chosen: str) -> None:
-    """Draw the flow of the rows of the newest run of a rule, by the groups that its runs count."""
+    """Draw what the rules kept and dropped of a rule's data set, by the groups that they count.
+
+    Rules that follow each other are one flow, of their newest runs; else each rule has its own rows, summed over its runs.
+    """
     chain = rule_chain(rows, chosen)
-    columns = _counted_columns(chain) or (_counted_columns(chain := rows[rows["subject"] == chosen].sort_values("at").tail(1)) or [None])
-    run = chain.iloc[-1]
     st.header("Rows kept and dropped", anchor=False)
-    for column in columns:
-        table = flow_by_group(chain, column)
-        table = table[table["rows"] > 0].reset_index(drop=True)
-        if table.empty:
-            continue
-        total, kept = int(table["rows"].sum()), int(table.loc[table["outcome"] == KEPT, "rows"].sum())
-        by = f", by {column}" if column else ""
-        alt = (
-            f"{kept:,} of {total:,} rows kept by {formatting.plural(len(chain), 'rule')}{by}, "
-            f"in the run of {formatting.format_minute(run['at'])} UTC."
-        )
-        figure = charts_collection.cleaning_flow(table)
-        titles = {"group": column or "Rows", "outcome": "Outcome", "rows": "Rows"}
-        frame.chart_with_table(figure, table, key=f"flow-{column or 'all'}", alt=alt, metrics=("cleaning_drop_rate",), columns=titles)
+    if len(chain) > 1 and (columns := _counted_columns(chain)):
+        for column in columns:
+            _draw_flow(flow_by_group(chain, column), column, f"by {formatting.plural(len(chain), 'rule')} one after the other", chain["at"])
+        return
+    runs = runs_of_data_set(rows, chosen)
+    counted = sorted({column for groups in runs["groups"] for column in cleaning_history.counts_of([groups])})
+    rules = f"by {formatting.plural(runs['rule'].nunique(), 'rule')} in {formatting.plural(len(runs), 'run')}"
+    shown: Sequence[str | None] = counted or [None]
+    for column in shown:
+        _draw_flow(flow_by_rule(runs, column), column, rules, runs["at"])
+
+
+def _draw_flow(table: pd.DataFrame, column: str | None, rules: str, times: pd.Series) -> None:
+    """Draw a flow with its table. rules: which rules, in words; times: of their runs."""
+    table = table[table["rows"] > 0].reset_index(drop=True)
+    if table.empty:
+        return
+    total, kept = int(table["rows"].sum()), int(table.loc[table["outcome"] == KEPT, "rows"].sum())
+    first, last = formatting.format_minute(times.min()), formatting.format_minute(times.max())
+    when = f"at {last}" if first == last else f"from {first} to {last}"
+    alt = f"{kept:,} of {total:,} rows kept {rules}{f', shown by {column}' if column else ''}, {when} UTC."
+    figure = charts_collection.cleaning_flow(table)
+    titles = {"group": f"Rule and {column}" if column else "Rows", "outcome": "Outcome", "rows": "Rows"}
+    frame.chart_with_table(figure, table, key=f"flow-{column or 'all'}", alt=alt, metrics=("cleaning_drop_rate",), columns=titles)
+    plain_caption(alt)
 
 
 def _counted_columns(chain: pd.DataFrame) -> Sequence[str | None]:

@@ -28,7 +28,7 @@ from observability.dashboard.charts import records as charts_records
 from observability.dashboard.data.records_summary import attention_count, dates_note
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
-from observability.dashboard.widgets import csv_of_table, cut_note
+from observability.dashboard.widgets import csv_of_table, cut_note, plain_caption
 from observability.detection.batch_statistics import ALMOST_CONSTANT, NAMES, NULLS, OUTSIDE, SATURATED, STUCK, device_subject
 from observability.detection.own_history import LEAST_SPREAD
 from observability.metrics.collection import (
@@ -303,6 +303,15 @@ def device_day_chart(rows: pd.DataFrame, found: Sequence[Finding], chosen: str |
     frame.chart_with_table(
         figure, table, key="device-days", alt=alt, metrics=(metric,), columns=columns, on_select=_choose_device("device-days")
     )
+    plain_caption(largest_value_words(worst, name, value))
+
+
+def largest_value_words(worst: "pd.Series[Any]", name: str, value: str) -> str:
+    """Where the largest value of a measure is, with its column: what each cell of the heat map shows, and the worst of them."""
+    place = f"{device_words(worst['subject'])} on {worst['day']:%Y-%m-%d}"
+    if not isinstance(worst["column"], str):
+        return f"Worst: {place}, {name} {value}."
+    return f"Each cell shows the worst column of that day. Worst of all: column {worst['column']} of {place}, {name} {value}."
 
 
 def _by_urgency(rows: pd.DataFrame, found: Sequence[Finding]) -> list[str]:

@@ -23,6 +23,7 @@ from observability.detection.study_noise import setting
 from observability.detection.study_results import (
     LEAST_REPEATS,
     LEAST_TRIALS,
+    FurtherTrials,
     StudyResults,
     best_by_budget,
     energy_of_runs,
@@ -129,12 +130,17 @@ def further_line(study: StudyResults) -> None:
         more = LEAST_TRIALS - len(study.settings)
         st.markdown(status_line("unknown", f"Whether to go on: about {more} more settings are needed.", "Cannot tell"))
         return
-    value, low, high = (run_figure(float(each or 0.0)) for each in found.gain.triple)
-    sentence = (
-        f"{found.trials} more trials would bring at most {value} ({low} to {high}) on average: the expected regret of stopping now, "
-        f"{found.because}. They would take {duration(found.seconds)}."
-    )
+    sentence = further_words(found, study.metric)
     st.markdown(status_line("ok" if found.stop else "watch", sentence, "Stop now" if found.stop else "Go on"))
+
+
+def further_words(found: FurtherTrials, metric: str) -> str:
+    """What more trials can be expected to bring and to take, and how that compares with what is worth it."""
+    value, low, high = (run_figure(float(each or 0.0)) for each in found.gain.triple)
+    return (
+        f"{found.trials} more trials would take {duration(found.seconds)}. On average they would improve the best {metric} by at most {value} "
+        f"(95 % interval {low} to {high}). That is {found.because}."
+    )
 
 
 def study_figures(study: StudyResults, uses: dict[str, RunUse]) -> list[dict[str, Any]]:
