@@ -3,7 +3,7 @@
 Read from records and the catalog; it has no storage of its own.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from observability.store.engine import Store
 
+DECISION = "decision"
+"""The further field of an event that names the decision that it marks."""
 MOST = 2000
 """Newest entries of each record kind."""
 
@@ -66,8 +68,10 @@ def registrations(store: "Store", start: datetime, end: datetime, name: str | No
 
 
 def event_entries(frame: "DataFrame") -> Iterable[Entry]:
-    """Entries of `event` records."""
+    """Entries of `event` records; without those that mark a decision on charts, which is an entry of its own."""
     for row in frame.to_dict("records"):
+        if isinstance(extra := row.get("extra"), Mapping) and DECISION in extra:
+            continue
         yield Entry(
             entry_time(row), str(row["what"]), str(row["text"]), row["model"], about=present_fields(row, "version", "prediction", "subject")
         )
@@ -161,7 +165,7 @@ def alert_entries(frame: "DataFrame") -> Iterable[Entry]:
 
 
 READERS: dict[str, tuple[Callable[["DataFrame"], Iterable[Entry]], tuple[str, ...] | None]] = {
-    "event": (event_entries, None),
+    "event": (event_entries, ("at", "what", "text", "model", "version", "prediction", "subject", "extra")),
     "dataset": (datasets, None),
     "audit": (audit_entries, None),
     "decision": (decision_entries, None),

@@ -10,6 +10,7 @@ import pytest
 
 from observability.dashboard import load
 from observability.dashboard.person_name import NAME_KEY
+from observability.review.change_log import entries
 from observability.server import process_lock
 from observability.store.db.database import Database
 from observability.store.opener import open_store
@@ -80,6 +81,10 @@ def test_a_regression_in_one_region_holds_the_challenger_and_the_decision_is_kep
     app.button(key="selection-save").click().run()
     (made,) = page.decisions("loan")
     assert made.fields["choice"] == "hold" and made.fields["version"] == "2" and made.first.author == "Ada"
+    (mark,) = page.events("loan", START, datetime.now(UTC) + WEEK).to_dict("records")
+    assert (mark["what"], mark["version"]) == ("note", "2") and "hold version 2: worse in the south" in mark["text"].lower()
+    assert [entry.sort for entry in entries(page, START, datetime.now(UTC) + WEEK, model="loan")].count("decision") == 1
+    assert not [entry for entry in entries(page, START, datetime.now(UTC) + WEEK, model="loan") if entry.sort == "note"]
     (row,) = tables(app)["Earlier decisions"]["rows"]
     assert "worse in the south" in row["cells"]["reason"]["t"] and row["cells"]["now"]["t"] == "has not served"
 

@@ -1,6 +1,7 @@
 """Challenger against champion: which of the two, why, in which slices, and the decision with its follow-up."""
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import streamlit as st
@@ -20,6 +21,7 @@ from observability.dashboard.state_cache import cached_by_state
 from observability.dashboard.table import column, draw_table, table_row
 from observability.dashboard.widgets import link_button, plain_caption, plain_paragraph, save_records, status_line, utc_midnight
 from observability.records.values import new_record_id
+from observability.review.change_log import DECISION
 from observability.review.regressed_slices import regressed
 from observability.review.sentences import regressed_slice_sentences
 
@@ -153,11 +155,14 @@ def decision_form(here: ModelPage, sides: SelectionSides, told: Recommendation) 
                 st.warning("A decision needs a reason.")
                 return
             address = links.page_address("selection", here.scope, challenger=st.query_params.get("challenger"))
+            name, now = new_record_id(), datetime.now(UTC)
+            statement = f"{CHOICES[choice]} version {version}: {reason.strip()}"
             record = {
                 "kind": "decision",
-                "decision": new_record_id(),
+                "at": now,
+                "decision": name,
                 "author": author,
-                "statement": f"{CHOICES[choice]} version {version}: {reason.strip()}",
+                "statement": statement,
                 "choice": choice,
                 "model": here.model.name,
                 "version": version,
@@ -165,7 +170,9 @@ def decision_form(here: ModelPage, sides: SelectionSides, told: Recommendation) 
                 "options": [word for word in choices if word != choice],
                 "revisit": utc_midnight(revisit),
             }
-            if save_records([record]):
+            about = {"model": here.model.name, "version": version}
+            mark = {"kind": "event", "at": now, "what": "note", "text": f"Decided: {statement}", **about, DECISION: name}
+            if save_records([record, mark]):
                 st.session_state["selection-turn"] = turn + 1
                 st.rerun()
 
