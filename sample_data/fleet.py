@@ -24,6 +24,7 @@ from sample_data import (
     sources,
     texts,
     training,
+    vendor,
 )
 from sample_data.events import log_events
 from sample_data.spec import Rows, Spec, total_bytes
@@ -84,6 +85,7 @@ def make(fleet: list[tuple[Spec, Rows]], tweets: pd.DataFrame, home: Path, out: 
     say(f"{distributed.RUN}: trained")
     prices.make(out)
     crew.make(out)
+    vendor.make(out)
     describing.write_fleet(SPECS, out)
 
 

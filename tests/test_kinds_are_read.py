@@ -39,6 +39,7 @@ PAGES: dict[str, tuple[str, dict[str, str], str]] = {
     "assignment": ("labels", {"model": "loan"}, "of assignments"),
     "skip": ("annotate", {"project": "loan", "model": "loan"}, "reason-to-skip"),
     "batch": ("batches", {}, "batch-of-march"),
+    "expected_batch": ("batch_gate", {"model": "loan"}, "night-of-march"),
     "cleaning": ("cleaning", {}, "rule-of-march"),
     "event": ("changes", {"window": "Everything"}, "text of the event"),
     "dataset": ("datasets", {}, "dataset-of-march"),
@@ -137,6 +138,7 @@ def lines() -> list[dict]:
             "source": "measured",
         },
         {"kind": "batch", "batch": "batch-of-march", "at": at, "source": "clinic", "rows": 10},
+        {"kind": "expected_batch", "batch": "night-of-march", "at": at, "model": "loan", "rows": 10},
         {"kind": "cleaning", "rule": "rule-of-march", "at": at, "rows_in": 100, "rows_changed": 1, "rows_dropped": 2},
         {"kind": "event", "at": at, "what": "deploy", "text": "text of the event", "model": "loan"},
         {

@@ -14,6 +14,7 @@ WITHOUT_FAULT = {
     "data/batches": "no model's log holds batches",
     "data/cleaning": "no model's log holds cleaning runs",
     "data/devices": "no model's log holds batches; faults of devices are planted on batches",
+    "serving/batch_gate": "no model's log holds batches of predictions; its faults are planted in its own test",
     "data/datasets": "states what datasets hold and raises nothing",
     "serving/vendors": "no model's log holds answers to fixed questions; faults of vendors are planted on those",
     "serving/why_changed": "explains what serving/performance found",

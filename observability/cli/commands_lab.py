@@ -8,6 +8,7 @@ from observability.simulation.fault import ServingFault
 from observability.simulation.faults_collection import DeviceFault
 from observability.simulation.faults_labelling import LabelFault
 from observability.simulation.faults_training import RunFault
+from observability.simulation.faults_vendors import VendorFault
 from observability.store.engine import Store
 
 REGISTER_FIRST = "Register a model, or load the sample fleet with demo"
@@ -58,8 +59,10 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
         faults_collection,
         faults_labelling,
         faults_training,
+        faults_vendors,
         labelling_replay,
         training_replay,
+        vendor_replay,
     )
 
     now = datetime.now(UTC)
@@ -70,6 +73,9 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
     elif (device_fault := faults_collection.FAULTS.get(name)) is not None:
         say("reading batches")
         replay = collection_replay.replay_on_device(store.ask, device_fault, args.strength, now, seed=args.seed)
+    elif (vendor_fault := faults_vendors.FAULTS.get(name)) is not None:
+        say("reading answers to fixed questions")
+        replay = vendor_replay.replay_on_vendor(store.ask, vendor_fault, args.strength, now, model=args.model, seed=args.seed)
     elif (label_fault := faults_labelling.FAULTS.get(name)) is not None:
         model = store.catalog().model(args.model) if args.model else next(iter(store.catalog().models), None)
         if model is None:
@@ -99,9 +105,14 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
     from observability.simulation.faults_collection import FAULTS as OF_DEVICES
     from observability.simulation.faults_labelling import FAULTS as OF_LABELLING
     from observability.simulation.faults_training import FAULTS as OF_RUNS
+    from observability.simulation.faults_vendors import FAULTS as OF_VENDORS
 
-    faults: list[ServingFault | RunFault | LabelFault | DeviceFault] = [*FAULTS.values(), *OF_RUNS.values(), *OF_LABELLING.values()]
-    faults += OF_DEVICES.values()
+    faults: list[ServingFault | RunFault | LabelFault | DeviceFault | VendorFault] = [
+        *FAULTS.values(),
+        *OF_RUNS.values(),
+        *OF_LABELLING.values(),
+    ]
+    faults += [*OF_DEVICES.values(), *OF_VENDORS.values()]
     body = [
         {"fault": fault.name, "section": fault.section, "told": fault.description, "unit": fault.unit, "cannot": possible.get(fault.name)}
         | {strength: fault.amount(strength) for strength in STRENGTHS}

@@ -8,11 +8,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from observability.analyzers.serving import batch_gate
 from observability.cli.outcome import Outcome, Say, json_or_lines
-from observability.core.errors import UsageError
+from observability.core.catalog import Model
+from observability.core.errors import NotFoundError, UsageError
 from observability.core.formatting import plural
-from observability.core.questions import Records
-from observability.core.window import EPOCH, Window
+from observability.core.questions import Aggregate, Bucket, Records
+from observability.core.time import aware_utc
+from observability.core.window import EPOCH, Slice, Window
+from observability.monitoring import check
 from observability.probing.ask import AskedSet, ask_set, normal_answer
 from observability.probing.probe_file import ProbeSet, read_probe_set
 from observability.server import probe_schedule
@@ -21,6 +25,8 @@ from observability.store.engine import Store
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+NEVER_LATE = timedelta(days=1)
+"""Time after the last row of a batch that still belongs to its window."""
 SHOWN = 10
 """Changed answers and errors that are printed; --json has all."""
 
@@ -127,3 +133,66 @@ def shortened(text: str, most: int = 60) -> str:
     """A text on one line, cut at `most` characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def run_gate(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
+    """Say whether a batch may be released (exit 0) or is held (exit 1); keep a person's decision first, where one is given."""
+    model = gated_model(store, args.model)
+    window = batch_window(store, model, args.batch)
+    if args.release or args.hold:
+        if not (args.author or "").strip():
+            raise UsageError("a decision needs its author", expected="--author NAME")
+        store.write_records(
+            [batch_gate.batch_decision(model.name, args.batch, "promote" if args.release else "hold", args.author, args.reason)]
+        )
+    say("checking the batch")
+    now = datetime.now(UTC)
+    found = check.model_findings(store, model, window, now, only=(batch_gate.NAME,))
+    own = [each for each in check.unique_findings(found) if each.subject == f"batch={args.batch}"]
+    decision = decision_about(store, model.name, args.batch)
+    held = batch_gate.is_held(own, args.batch, decision)
+    say("")
+    body: dict[str, Any] = {
+        "batch": args.batch,
+        "model": model.name,
+        "gate": "hold" if held else "release",
+        "findings": [each.to_json() for each in own],
+    }
+    body["decision"] = None if decision is None else {name: decision[name] for name in ("author", "choice", "statement")}
+    said = f" {batch_gate.decided_words(decision)}" if decision is not None else ""
+    lines = [f"{'Hold' if held else 'Release'} batch {args.batch} of {model.name}.{said}", *(f"  {each.because}" for each in own)]
+    return json_or_lines(body, lines, args.json, exit_code=int(held))
+
+
+def gated_model(store: Store, name: str | None) -> Model:
+    """The model whose batch is meant: the one that is named, else the only one that serves in batches. Raises UsageError for none or
+    several.
+    """
+    models = [store.catalog().model(name)] if name else [each for each in store.catalog().models if each.settings.batch_key]
+    if len(models) != 1:
+        got = ", ".join(each.name for each in models) or "no model with the setting batch_key"
+        raise UsageError("the model of the batch is not clear", got=got, expected="--model M")
+    if models[0].settings.batch_key is None:
+        attempt = f"Set batch_key in a file, and run settings {models[0].name} --settings FILE.toml"
+        raise UsageError(f"{models[0].name} does not serve in batches", expected="the setting batch_key", attempt=attempt)
+    return models[0]
+
+
+def decision_about(store: Store, model: str, batch: str) -> dict[str, Any] | None:
+    """The decision about a batch that stands, whenever it was made; None without one."""
+    records = store.ask(batch_gate.DECISIONS, Window(model, EPOCH, datetime.now(UTC) + NEVER_LATE))
+    return batch_gate.decisions_by_batch(records, model).get(batch)
+
+
+def batch_window(store: Store, model: Model, batch: str) -> Window:
+    """The days of a batch: of its rows, else that for which it was expected. Raises NotFoundError for a batch of which nothing is known."""
+    now = datetime.now(UTC) + NEVER_LATE
+    everything = Window(model.name, EPOCH, now)
+    part = Slice((("batch", batch),))
+    days = store.ask(Aggregate("predictions", keys=(Bucket("day"),)), Window(model.name, EPOCH, now, slice=part))
+    expected = store.ask(Records("expected_batch", ("batch", "at"), ever=True, only=(("batch", batch),)), everything)
+    moments = [*days["period"], *expected["at"]]
+    if not moments:
+        raise NotFoundError(f"batch {batch!r} of {model.name} is not in the store", attempt="Load its predictions, or log expected_batch")
+    start = aware_utc(min(moments).to_pydatetime()).replace(hour=0, minute=0, second=0, microsecond=0)
+    return Window(model.name, start, aware_utc(max(moments).to_pydatetime()) + NEVER_LATE)

@@ -43,6 +43,7 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
             "audit-data": commands_data.run_audit_data,
             "audit": commands_audit.run_model_audit,
             "probe": commands_serving.run_probe,
+            "gate": commands_serving.run_gate,
         }.get(args.command)
         if run is None:
             raise UsageError(f"the command {args.command} does not run inside the dashboard")

@@ -222,6 +222,19 @@ def parser() -> Parser:
     probe.add_argument("--unschedule", action="store_true", help="ask the sets of MODEL no longer; answers stay")
     probe.add_argument("--dry-run", action="store_true", help="ask, and print the answers without keeping them")
 
+    gate = add(
+        "gate",
+        "Say whether a batch of predictions may be released: exit 0 to release it, 1 to hold it. A person may decide otherwise.",
+        "gate 2026-03-02 --model churn",
+    )
+    gate.add_argument("batch", metavar="BATCH", help="the batch that the predictions name")
+    gate.add_argument("--model", help="needed where several models serve in batches")
+    ways = gate.add_mutually_exclusive_group()
+    ways.add_argument("--release", action="store_true", help="decide that it is released, whatever the rules say")
+    ways.add_argument("--hold", action="store_true", help="decide that it is held, whatever the rules say")
+    gate.add_argument("--author", help="who decides; required with --release and --hold")
+    gate.add_argument("--reason", help="why")
+
     add("retry", "Take again the segments that could not be loaded and were set aside.", "retry --json")
 
     check = add(

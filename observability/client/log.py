@@ -28,7 +28,7 @@ Fields = Mapping[str, object]
 
 _NAMES = frozenset(("id", "model", "version", "run", "subject", "device", "replica", "batch"))
 _NAMES |= frozenset(("host", "dataset", "project", "item", "annotator", "guideline"))
-_TIME_FIELDS = ("at", "from", "received_at", "acted_at", "captured_from", "captured_to", "expires")
+_TIME_FIELDS = ("at", "from", "received_at", "acted_at", "captured_from", "captured_to", "expires", "due")
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -277,6 +277,14 @@ class Logger:
     ) -> bool:
         """Log that an annotator passes over an item of a labelling project without a label."""
         return self._write("skip", _given(locals()))
+
+    @_acknowledged
+    def expected_batch(
+        self, /, *, batch: str, model: str, at: Moment | None = None, version: str | None = None, rows: int | None = None,
+        keys: Sequence[str] | None = None, due: Moment | None = None, **extra: object
+    ) -> bool:
+        """Log that a batch of predictions should be delivered: how many rows, which keys, and when it is due."""
+        return self._write("expected_batch", _given(locals()))
 
     @_acknowledged
     def audit(

@@ -23,6 +23,9 @@ class ModelSettings:
     budget_*: budget of a calendar month. projects: labelling projects of the model. slices: watched slices, as `carrier=AA&origin=EWR`.
     team, tags: by which the first page groups models. region: the region of prices and carbon intensity. pue, carbon_g_per_kwh,
     watts_per_core: used where no record states them.
+    batch_key: the model serves in batches, and this names the key of a row: `id`, `subject` or a feature. batch_rows: rows that a batch
+    should
+    have. batch_due_hours: hours after midnight UTC of its day at which a batch is due; an `expected_batch` record overrides both.
     explanations_per_day: predictions of a day that are explained (the sample that attributions are drawn from). unit: of a regression's
     score and label, as `minutes`. class_names: words for classes, as {"1": "late"}. runbooks: what to do about an incident, in words, by
     its leading analyzer, as "serving/drift", by its suspected source (input, label, model, system), or "all". attack_costs: what a change
@@ -54,6 +57,9 @@ class ModelSettings:
     carbon_g_per_kwh: float | None = None
     watts_per_core: float | None = None
     unit: str | None = None
+    batch_key: str | None = None
+    batch_rows: float | None = None
+    batch_due_hours: float | None = None
     class_names: dict[str, str] = field(default_factory=dict)
     runbooks: dict[str, str] = field(default_factory=dict)
     attack_costs: dict[str, float] = field(default_factory=dict)
@@ -138,6 +144,7 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
         "budget_currency",
         "region",
         "unit",
+        "batch_key",
     ):
         if not isinstance(value, str):
             raise UsageError(f"{name} is a text", where=where, got=repr(value))

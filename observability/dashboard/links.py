@@ -197,6 +197,8 @@ def finding_parameters(finding: Finding, page: str) -> dict[str, str]:
         return {"device": subject} if "/device:" in subject else {}
     if page == "datasets":
         return {"dataset": subject.removeprefix("dataset:"), "version_of_data": str(finding.evidence.get("dataset_version") or "")}
+    if page == "batch_gate":
+        return {"batch": subject.removeprefix("batch=")}
     if page == "vendors":
         return {"probes": f"{finding.model}/{subject.removeprefix('probes:')}"}
     if page == "cleaning":

@@ -51,6 +51,7 @@ ENTRIES = (
             "Labels": ("labels",),
             "Latency": ("latency",),
             "Vendors": ("vendors",),
+            "Batch gate": ("batch_gate",),
             "Cost": ("cost", "energy"),
             "Training": TRAINING_PAGES,
             "Changes": ("changes",),

@@ -1,6 +1,7 @@
 """The answers of a model to a fixed set of questions, round by round, as arrays.
 
-A round is one asking of the set: the field `round` of the records, else their day. Rounds are the rows and items the columns of every array.
+A round is one asking of the set: the field `round` of the records, else their day. Rounds are the rows and items the columns of every
+array.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,10 +27,14 @@ TOKENS = ("input_tokens", "output_tokens")
 class ProbeRounds:
     """One model and set.
 
-    times: of the first answer of each round, naive UTC. items: names of the questions. codes: the normalised answer as a number, -1 without
-    one. texts: the answers as they came, None without one. asked: whether there is a record. failed: without an answer. refused, ill_formed:
-    NaN where it is not known. right: 1 where the answer is the expected one, NaN without either. latency (ms), tokens (both), cost: NaN where
-    not known. rubric: by name of the score. versions: the declared version of most answers of each round, None without one. free_text: compared
+    times: of the first answer of each round, naive UTC. items: names of the questions; questions: their texts, empty where not logged.
+    codes: the normalised answer as a number, -1 without
+    one. texts: the answers as they came, None without one. asked: whether there is a record. failed: without an answer. refused,
+    ill_formed:
+    NaN where it is not known. right: 1 where the answer is the expected one, NaN without either. latency (ms), tokens (both), cost: NaN
+    where
+    not known. rubric: by name of the score. versions: the declared version of most answers of each round, None without one. free_text:
+    compared
     by similarity.
     """
 
@@ -37,6 +42,7 @@ class ProbeRounds:
     name: str
     times: tuple[datetime, ...]
     items: tuple[str, ...]
+    questions: tuple[str, ...]
     codes: Integers
     texts: Any
     asked: Bools
@@ -100,6 +106,7 @@ def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds
         first.setdefault(row["round"], row["at"].to_pydatetime())
     places = {label: place for place, label in enumerate(first)}
     items = tuple(sorted({row["item"] for row in rows}))
+    questions = {row["item"]: str(row["extra"].get("question") or "") for row in rows}
     columns = {item: place for place, item in enumerate(items)}
     shape = (len(places), len(items))
     numbers = {key: np.full(shape, np.nan) for key in ("refused", "ill_formed", "right", "latency", "cost", *TOKENS)}
@@ -138,6 +145,7 @@ def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds
         name,
         tuple(first.values()),
         items,
+        tuple(questions.get(item, "") for item in items),
         codes,
         texts,
         asked,

@@ -168,6 +168,17 @@ _ALL = (
         ),
     ),
     Kind(
+        "expected_batch",
+        "A batch of predictions that should be delivered",
+        (_text("batch", "the batch that the predictions name"), AT, MODEL),
+        (
+            VERSION,
+            _count("rows", "rows that it should have"),
+            RecordField("keys", "list", "the keys that it should have"),
+            RecordField("due", "time", "when it should be complete"),
+        ),
+    ),
+    Kind(
         "event",
         "Something happened that may explain a change",
         (AT, _text("what", "", "deploy", "data", "threshold", "guideline", "incident", "complaint", "export", "note"), _text("text")),

@@ -25,6 +25,7 @@ VIEWS = {
     "batches": "/batches",
     "cleaning": "/cleaning",
     "vendors": "/vendors",
+    "batch_gate": "/batch_gate?model=flights-late",
     "devices": "/devices?window=Chosen+dates&from=2013-02-10&to=2013-02-17",
     "datasets": "/datasets",
     "lineage": "/lineage?thing=version:flights-late/1",

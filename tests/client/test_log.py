@@ -29,6 +29,7 @@ KINDS = {
     "dataset": {"dataset": "d", "version": "1", "rows": 5, "bytes": 100, "parents": ["c@1"]},
     "cleaning": {"rule": "no age", "rows_in": 9, "rows_changed": 0, "rows_dropped": 2, "groups": {"sex": {"F": {"in": 4, "dropped": 2}}}},
     "assignment": {"project": "p", "item": "i", "annotator": "a", "reason": "uncertain"},
+    "expected_batch": {"batch": "b", "model": "m", "rows": 3, "keys": ["a", "b", "c"]},
     "skip": {"project": "p", "item": "i", "annotator": "a", "reason": "no class fits"},
     "audit": {"model": "m", "version": "1", "audit": "robustness", "results": {"flips": 0.1}},
     "run": {"run": "r", "event": "start", "params": {"depth": 3}},

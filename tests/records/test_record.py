@@ -28,6 +28,7 @@ EXAMPLES = {
     "dataset": {"dataset": "d", "version": "1", "at": AT, "rows": 10},
     "cleaning": {"rule": "r", "at": AT, "rows_in": 10, "rows_changed": 1, "rows_dropped": 2},
     "assignment": {"project": "p", "item": "i", "annotator": "a", "at": AT},
+    "expected_batch": {"batch": "b", "at": AT, "model": "m"},
     "skip": {"project": "p", "item": "i", "annotator": "a", "at": AT, "reason": "no class fits"},
     "audit": {"model": "m", "version": "1", "at": AT, "audit": "membership", "results": {}},
     "verdict": {"verdict": "v", "at": AT, "model": "m", "prediction": "a", "author": "Ada", "source": "input"},

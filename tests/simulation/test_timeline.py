@@ -19,6 +19,7 @@ from observability.simulation.faults import FAULTS
 from observability.simulation.faults_collection import FAULTS as OF_DEVICES
 from observability.simulation.faults_labelling import FAULTS as OF_LABELLING
 from observability.simulation.faults_training import FAULTS as OF_RUNS
+from observability.simulation.faults_vendors import FAULTS as OF_VENDORS
 from observability.simulation.log_from_store import SHARE_OF_OTHERS, reference_halves, simulation_base
 from observability.simulation.temporary_store import load_days, register_base
 from observability.simulation.timeline import (
@@ -131,7 +132,7 @@ def test_wrong_use_is_said(store: Database) -> None:
 def test_the_command_lists_and_refuses(store: Database) -> None:
     listed = execute.execute(store, ["lab", "--list", "--json"], lambda text: None)
     body = json.loads(listed.out)
-    assert [each["fault"] for each in body] == [*FAULTS, *OF_RUNS, *OF_LABELLING, *OF_DEVICES]
+    assert [each["fault"] for each in body] == [*FAULTS, *OF_RUNS, *OF_LABELLING, *OF_DEVICES, *OF_VENDORS]
     assert all(each["weak"] < each["middle"] < each["strong"] for each in body)
     assert execute.execute(store, ["lab", "--fault", "nul_surge"], lambda text: None).exit_code == 2
     assert execute.execute(store, ["lab"], lambda text: None).exit_code == 2

@@ -24,6 +24,7 @@ OTHERS = {
     "dataset": {"dataset": "d", "version": "1", "at": AT, "rows": 5, "parents": ["c"]},
     "cleaning": {"rule": "r", "at": AT, "rows_in": 10, "rows_changed": 1, "rows_dropped": 2},
     "assignment": {"project": "p", "item": "i", "annotator": "a", "at": AT},
+    "expected_batch": {"batch": "b", "at": AT, "model": "m"},
     "skip": {"project": "p", "item": "i", "annotator": "a", "at": AT, "reason": "no class fits"},
     "audit": {"model": "loan", "version": "1", "at": AT, "audit": "robustness", "results": {"accuracy": 0.5}},
     "what_if": {

@@ -1,6 +1,7 @@
 """Compare a vendor's answers to fixed questions with a baseline and with the round before: changes that the vendor does not declare.
 
-Reads predictions of environment `probe` (docs/third-party-models.md). Each set of questions of a model is judged by its newest round. The findings
+Reads predictions of environment `probe` (docs/third-party-models.md). Each set of questions of a model is judged by its newest round.
+The findings
 name the model and, as subject, the set.
 """
 
@@ -122,8 +123,8 @@ def too_few(rounds: ProbeRounds) -> str:
     usable = int((2 * rounds.answered.sum(axis=1) >= len(rounds.items)).sum())
     more = max(LEAST + 1 - usable, 1)
     return (
-        f"The answers to set `{rounds.name}` cannot be compared yet: a baseline needs {LEAST} rounds in which most questions were answered, "
-        f"and one more to compare; that needs about {plural(more, 'more round')}."
+        f"The answers to set `{rounds.name}` cannot be compared yet: a baseline needs {LEAST} rounds in which most questions "
+        f"were answered, and one more to compare; that needs about {plural(more, 'more round')}."
     )
 
 
@@ -402,7 +403,9 @@ def figure_words(metric: str, value: float) -> str:
 
 
 def right_answers(judged: JudgedSet) -> tuple[tuple[Floats, Floats], float] | None:
-    """Right answers of the newest round beside the typical ones of the baseline, on the questions with a known answer; and McNemar's p-value."""
+    """Right answers of the newest round beside the typical ones of the baseline, on the questions with a known answer; and McNemar's
+    p-value.
+    """
     rounds, typical = judged.rounds, judged.changes.typical
     before = np.where(typical >= 0, rounds.right[typical, np.arange(typical.size)], np.nan)
     now = rounds.right[judged.last]
@@ -421,7 +424,10 @@ def right_finding(judged: JudgedSet, pair: tuple[Floats, Floats], p: float) -> F
     sure = p <= budget and worse > 0
     severity: Severity = "act" if sure and worse >= LEAST_ACT[0] else "watch" if sure and worse >= LEAST_WATCH[0] else "ok"
     hits, n = int(now.sum()), len(now)
-    because = f"{hits} of {n} answers of the newest round to set `{judged.rounds.name}` are right; {int(before.sum())} of the typical answers of the baseline are."
+    because = (
+        f"{hits} of {n} answers of the newest round to set `{judged.rounds.name}` are right; {int(before.sum())} of the typical answers "
+        "of the baseline are."
+    )
     difference = compared.difference
     return judged.finding(
         RIGHT,
@@ -491,7 +497,10 @@ def about_cost(rounds: ProbeRounds, context: Context) -> Iterator[Finding]:
     value, low, high = (spent + max(each, 0.0) for each in (ahead.value, ahead.low, ahead.high))
     severity: Severity = "ok" if budget is None or value <= budget else "act" if low > budget else "watch"
     limit = "no budget is set" if budget is None else f"the budget of the model is {format_figure(budget)} {words}"
-    because = f"Probes of set `{rounds.name}` cost {format_figure(value)} {words} in {end:%B %Y}, of which {format_figure(spent)} is spent; {limit}."
+    because = (
+        f"Probes of set `{rounds.name}` cost {format_figure(value)} {words} in {end:%B %Y}, of which {format_figure(spent)} is spent; "
+        f"{limit}."
+    )
     base = undecided_set(context, rounds, COST, len(daily), because)
     source: Source | None = "system" if needs_action(severity) else None
     yield replace(

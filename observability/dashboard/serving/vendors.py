@@ -21,7 +21,7 @@ from observability.dashboard.cells import UNKNOWN_CELL, attention_note, filled_c
 from observability.dashboard.charts import records as charts_records
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
-from observability.dashboard.widgets import NOT_SAVED, csv_of_table, cut_note, save_records
+from observability.dashboard.widgets import NOT_SAVED, csv_button, csv_of_table, cut_note, save_records
 from observability.detection.answer_changes import AnswerChanges, answer_changes
 from observability.detection.probe_rounds import ProbeRounds, probe_rounds
 
@@ -70,7 +70,8 @@ TRAFFIC = (
     *number_columns(latency="Mean ms", tokens_in="Tokens in", tokens_out="Tokens out", cost="Cost", labelled="Feedback"),
 )
 CHANGES = (
-    column("item", "Question", strong=True),
+    column("item", "Item", strong=True),
+    column("question", "Question"),
     column("before", "Baseline"),
     column("after", "Newest round"),
 )
@@ -257,14 +258,19 @@ def rounds_chart(rounds: ProbeRounds, changes: AnswerChanges | None, found: Sequ
 
 
 def changed_answers(rounds: ProbeRounds, changes: AnswerChanges) -> pd.DataFrame:
-    """The answers of the newest round that differ from the baseline: item, before, after, both as they came."""
+    """The answers of the newest round that differ from the baseline: item, question, before, after, as they came."""
     last = len(rounds.times) - 1
     rows = [
-        {"item": item, "before": rounds.texts[changes.typical[place], place], "after": rounds.texts[last, place]}
+        {
+            "item": item,
+            "question": rounds.questions[place],
+            "before": rounds.texts[changes.typical[place], place],
+            "after": rounds.texts[last, place],
+        }
         for place, item in enumerate(rounds.items)
         if changes.differs[last, place]
     ]
-    return pd.DataFrame(rows, columns=["item", "before", "after"])
+    return pd.DataFrame(rows, columns=["item", "question", "before", "after"])
 
 
 def changed_section(rounds: ProbeRounds, changes: AnswerChanges) -> None:
@@ -281,7 +287,7 @@ def changed_section(rounds: ProbeRounds, changes: AnswerChanges) -> None:
         "changed-answers", "Answers that differ from the baseline", CHANGES, [table_row({str(k): v for k, v in row.items()}) for row in cut]
     )
     cut_note(len(table), MOST_CHANGED, "answers")
-    csv_of_table("changed-answers", table, len(table), 0)
+    csv_button("changed-answers", table)
 
 
 def accept_form(rounds: ProbeRounds) -> None:

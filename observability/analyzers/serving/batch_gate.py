@@ -1,0 +1,246 @@
+"""Check the batches of predictions of a model that serves in batches: may each be released, or must it be held?
+
+A model serves in batches where its settings name a `batch_key`. Expected keys, rows and times come from records of kind
+`expected_batch`, else from the
+settings. A person's decision (kind `decision`) stands above the rules.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
+from observability.core.finding import Finding, needs_action
+from observability.core.questions import Aggregate, By, Records, Sample
+from observability.core.time import naive_utc
+from observability.core.window import Slice
+from observability.detection.batch_gate import DEFAULTS, DRIFT, DUPLICATES, LATE, LIMITS, MISSING, ExpectedBatch, GateCheck, gate_checks
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+NAME = "serving/batch_gate"
+ROWS, PAST_ROWS, PAST_DAYS = 200_000, 50_000, 28
+EXPECTED = Records("expected_batch", ("batch", "at", "version", "rows", "keys", "due"))
+DECISIONS = Records("decision", ("decision", "at", "author", "choice", "state", "statement"), ever=True)
+DECIDES = "batch:"
+"""Beginning of the id of a decision about a batch: `batch:MODEL:BATCH`."""
+CHOICES = {"promote": "released", "hold": "held", "reject": "rejected"}
+RANK = {MISSING: 6.0, DUPLICATES: 5.5, DEFAULTS: 5.0, DRIFT: 4.0, LATE: 3.0}
+
+
+def needs(context: Context) -> dict[str, Ask]:
+    """Ask for the batches of the window, a sample of the rows of the month before, what was expected and what was decided."""
+    settings, model = context.model.settings, context.model
+    if settings.batch_key is None or context.window.slice is not None:
+        return {}
+    columns = ["id", "batch", "arrived", "at", "score"]
+    key = key_column(context)
+    columns += [name for name in (key, *slice_columns(context)) if name not in columns]
+    asked = tuple(
+        name for name in columns if name in ("id", "at", "arrived", "batch", "score", "subject") or model.column(name) is not None
+    )
+    return {
+        "counts": Ask(Aggregate("predictions", keys=(By("batch"),)), scope="model"),
+        "rows": Ask(Sample("predictions", asked, ROWS), scope="model"),
+        "past rows": Ask(Sample("predictions", asked, PAST_ROWS), span="past", days=PAST_DAYS, scope="model"),
+        "expected": Ask(EXPECTED, scope="model"),
+        "decisions": Ask(DECISIONS, scope="model"),
+    }
+
+
+def key_column(context: Context) -> str:
+    """The reference of the key: `id`, `subject` or a feature's."""
+    key = context.model.settings.batch_key or "id"
+    return key if key in ("id", "subject") else f"feature.{key}"
+
+
+def slice_columns(context: Context) -> dict[str, list[tuple[str, str]]]:
+    """By column reference: the watched slices of one condition on it, as (text, value)."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for text in context.model.settings.slices:
+        part = Slice.parse(text)
+        if part is not None and len(part.conditions) == 1:
+            ((name, value),) = part.conditions
+            column = context.model.column(f"feature.{name}") or context.model.column(f"group.{name}")
+            if column is not None and column.kind != "number":
+                found.setdefault(column.reference, []).append((text, value))
+    return found
+
+
+def analyze(frames: Frames, context: Context) -> list[Finding]:
+    """Return a finding for each check of a batch that must be looked at or held, and for each other batch one that it may be released."""
+    if not frames:
+        return []
+    found: list[Finding] = []
+    for expected, checks, decision in batches_of_window(frames, context):
+        found += about_batch(expected, checks, decision, context)
+    return found
+
+
+def batches_of_window(frames: Frames, context: Context) -> Iterator[tuple[ExpectedBatch, list[GateCheck], dict[str, Any] | None]]:
+    """Each batch of the window, oldest first: what was expected, its checks, and the decision about it."""
+    rows, past = with_keys(frames["rows"], context), with_keys(frames["past rows"], context)
+    counts = dict(zip(frames["counts"]["batch"], frames["counts"]["n"], strict=True))
+    expected = {each.batch: each for each in declared_batches(frames["expected"])}
+    moments: dict[str, datetime] = {str(batch): own["at"].min().to_pydatetime() for batch, own in rows.groupby("batch")}
+    for batch, at in zip(frames["expected"]["batch"], frames["expected"]["at"], strict=True):
+        moments.setdefault(batch, at.to_pydatetime())
+    decided = decisions_by_batch(frames["decisions"], context.model.name)
+    holds = {name.removeprefix(f"{NAME}/"): limit for name, limit in context.model.settings.limits.items() if name.startswith(f"{NAME}/")}
+    slices = [text for parts in slice_columns(context).values() for text, _ in parts]
+    now = naive_utc(context.now)
+    for batch in sorted(moments, key=lambda name: (moments[name], name)):
+        own = rows[rows["batch"] == batch]
+        day = moments[batch].replace(hour=0, minute=0, second=0, microsecond=0)
+        wanted = with_settings(expected.get(batch, ExpectedBatch(batch)), day, context)
+        others = rows[(rows["batch"] != batch) & rows["batch"].map(lambda name, at=moments[batch]: moments.get(name, at) < at).astype(bool)]
+        earlier = _joined(past, others)
+        yield wanted, gate_checks(wanted, own, int(counts.get(batch, len(own))), earlier, now, holds, slices), decided.get(batch)
+
+
+def _joined(past: "DataFrame", others: "DataFrame") -> "DataFrame":
+    """The earlier rows, of the month before and of the window."""
+    import pandas as pd
+
+    parts = [part for part in (past, others) if len(part)]
+    return pd.concat(parts, ignore_index=True) if parts else past
+
+
+def with_keys(rows: "DataFrame", context: Context) -> "DataFrame":
+    """The rows of batches, with `key` as text and a Boolean column for each watched slice."""
+    rows = rows[rows["batch"].notna()].copy()
+    name = key_column(context)
+    rows["key"] = rows[name].astype(str) if name in rows else rows["id"].astype(str)
+    for reference, parts in slice_columns(context).items():
+        for text, value in parts:
+            rows[text] = rows[reference].astype(str) == value
+    return rows.drop_duplicates("id") if name != "id" else rows
+
+
+def declared_batches(records: "DataFrame") -> Iterator[ExpectedBatch]:
+    """What records of kind `expected_batch` say; of several about one batch, the last."""
+    for row in records.to_dict("records"):
+        keys, rows, due = row["keys"], row["rows"], row["due"]
+        yield ExpectedBatch(
+            str(row["batch"]),
+            frozenset(map(str, keys)) if isinstance(keys, list) else None,
+            None if rows is None or rows != rows or str(rows) == "<NA>" else int(rows),
+            due.to_pydatetime() if due is not None and due == due else None,
+        )
+
+
+def with_settings(expected: ExpectedBatch, day: datetime, context: Context) -> ExpectedBatch:
+    """What was declared, completed by the settings."""
+    settings = context.model.settings
+    rows = (
+        expected.rows if expected.rows is not None or expected.keys is not None or settings.batch_rows is None else int(settings.batch_rows)
+    )
+    due = expected.due if expected.due is not None or settings.batch_due_hours is None else day + timedelta(hours=settings.batch_due_hours)
+    return replace(expected, rows=rows, due=due)
+
+
+def decision_id(model: str, batch: str) -> str:
+    """The id of the decisions about a batch."""
+    return f"{DECIDES}{model}:{batch}"
+
+
+def batch_decision(model: str, batch: str, choice: str, author: str, reason: str | None) -> dict[str, Any]:
+    """The record of a decision about a batch. choice: promote (release) or hold."""
+    statement = f"Batch {batch} of {model} is {CHOICES[choice]}" + (f": {reason}" if reason else ".")
+    record = {"kind": "decision", "decision": decision_id(model, batch), "author": author, "statement": statement}
+    return {**record, "choice": choice, "decider": author, "model": model, "state": "standing"}
+
+
+def decisions_by_batch(records: "DataFrame", model: str) -> dict[str, dict[str, Any]]:
+    """By batch, the last decision about it that stands."""
+    begin, found = decision_id(model, ""), {}
+    for row in records.to_dict("records"):
+        if str(row["decision"]).startswith(begin):
+            batch = str(row["decision"]).removeprefix(begin)
+            found[batch] = {str(name): value for name, value in row.items()}
+            if row["state"] == "withdrawn":
+                del found[batch]
+    return found
+
+
+def about_batch(
+    expected: ExpectedBatch, checks: list[GateCheck], decision: Mapping[str, Any] | None, context: Context
+) -> Iterator[Finding]:
+    """Yield the findings about a batch: each check beyond its limit, else one."""
+    subject = f"batch={expected.batch}"
+    if not checks:
+        because = (
+            f"Batch `{expected.batch}` cannot be checked: nothing says what is expected (log `expected_batch`), and there are too few "
+            "earlier batches."
+        )
+        yield context.undecided(NAME, subject, MISSING, 0, because, against="level", whole_model=True)
+        return
+    bad = [check for check in checks if needs_action(check.level)]
+    said = decided_words(decision)
+    for check in bad or checks[:1]:
+        verdict = said or (
+            f"Held by the rules: {len([each for each in bad if each.level == 'act'])} of {len(checks)} checks say so."
+            if bad
+            else "It may be released."
+        )
+        if not said and bad and all(each.level != "act" for each in bad):
+            verdict = "It may be released after a look."
+        because = f"{check.sentence} {verdict}"
+        base = context.undecided(
+            NAME,
+            subject,
+            check.metric,
+            check.n,
+            because,
+            against="past" if check.metric in (DRIFT, DEFAULTS) else "level",
+            whole_model=True,
+        )
+        severity = check.level
+        if decision is not None and needs_action(severity):
+            severity = "ok" if decision["choice"] == "promote" else "watch"
+        yield replace(
+            base,
+            severity=severity,
+            value=check.value,
+            low=check.value,
+            high=check.value,
+            limit=check.limit,
+            slice=check.slice,
+            likely_source="system" if needs_action(severity) else None,
+            rank=RANK[check.metric] if needs_action(severity) else 0.0,
+            evidence={
+                "batch": expected.batch,
+                "level": check.level,
+                "decision": None if decision is None else decision["choice"],
+                "baseline": check.usual,
+            },
+        )
+
+
+def decided_words(decision: Mapping[str, Any] | None) -> str:
+    """Who decided what, in words; nothing without a decision."""
+    if decision is None:
+        return ""
+    word = CHOICES.get(str(decision["choice"]), "decided").capitalize()
+    return f"{word} by {decision['author']} on {decision['at']:%Y-%m-%d}."
+
+
+def is_held(found: Sequence[Finding], batch: str, decision: Mapping[str, Any] | None) -> bool:
+    """Whether a batch is held: a person says so, or nobody decided and a rule does. What cannot be checked is held."""
+    if decision is not None:
+        return bool(decision["choice"] != "promote")
+    own = [each for each in found if each.analyzer == NAME and each.subject == f"batch={batch}"]
+    return not own or any(each.evidence.get("level") == "act" or each.severity == "unknown" for each in own)
+
+
+ANALYZER = Analyzer(
+    NAME,
+    "May the batches of predictions be released?",
+    needs,
+    analyze,
+    exceptions=frozenset({1}),
+    limits={metric: limits[1] for metric, limits in LIMITS.items()},
+    proofs={OTHERS: "keys are compared with a list, and batches with each other, on at most 200,000 rows"},
+)

@@ -1,0 +1,171 @@
+"""The page of the batch gate: the batches of a model, why one is held, and a person's decision about it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from observability.analyzers.serving import batch_gate as judged
+from observability.core import formatting
+from observability.core.finding import Finding, needs_action
+from observability.core.numerals import format_figure, percent
+from observability.core.questions import Aggregate, Bucket, By
+from observability.core.window import EPOCH, Window
+from observability.dashboard import choice_box, empty_states, frame, links, load, person_name, theme
+from observability.dashboard.cells import UNKNOWN_CELL, severity_cell
+from observability.dashboard.charts import records as charts_records
+from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.widgets import NOT_SAVED, cut_note, finding_lines, save_records
+
+MOST = 60
+HOW = """# settings.toml: python -m observability settings churn --settings settings.toml
+[settings]
+batch_key = "subject"        # id, subject or a feature
+batch_rows = 20000           # or records that name the keys:
+
+import observability as obs
+log = obs.Logger()
+log.expected_batch(batch="2026-03-02", model="churn", keys=["c1", "c2"], due="2026-03-02T06:00:00Z")
+
+# a scheduler asks: exit 0 releases, 1 holds
+# python -m observability gate 2026-03-02 --model churn"""
+COLUMNS = (
+    column("batch", "Batch", strong=True),
+    column("gate", "Gate", width="7rem"),
+    *number_columns(rows="Rows"),
+    column("expected", "Expected", align="right", help="Rows or keys that were declared, else those of the settings"),
+    column("because", "Because"),
+)
+
+
+def decisions_of(model: str) -> dict[str, dict[str, Any]]:
+    """By batch, the decision that stands."""
+    return judged.decisions_by_batch(load.ask_store(judged.DECISIONS, Window(model, EPOCH, datetime.now(UTC) + timedelta(days=1))), model)
+
+
+def batch_words(found: Sequence[Finding], name: str, decision: Mapping[str, Any] | None) -> tuple[str, str]:
+    """The gate of a batch: the severity whose mark is shown, and the word."""
+    own = [each for each in found if each.subject == f"batch={name}"]
+    if decision is not None:
+        return ("ok", "Released") if decision["choice"] == "promote" else ("watch", "Held")
+    if not own or any(each.severity == "unknown" for each in own):
+        return "unknown", "Not checked"
+    return ("act", "Held") if judged.is_held(own, name, None) else ("ok", "Release")
+
+
+def batch_counts(here: frame.ModelPage) -> pd.DataFrame:
+    """The batches of the dates, newest first: batch, first (day), rows, expected."""
+    counted = load.ask_store(Aggregate("predictions", keys=(Bucket("day"), By("batch"))), here.window)
+    counted = counted[counted["batch"].notna()]
+    found = counted.groupby("batch").agg(first=("period", "min"), rows=("n", "sum")).reset_index()
+    declared = load.ask_store(judged.EXPECTED, here.window)
+    expected = {each.batch: len(each.keys) if each.keys is not None else each.rows for each in judged.declared_batches(declared)}
+    missing = declared[~declared["batch"].isin(found["batch"])].drop_duplicates("batch")
+    silent = pd.DataFrame({"batch": missing["batch"], "first": missing["at"], "rows": 0})
+    table = pd.concat([part for part in (found, silent) if len(part)], ignore_index=True) if len(found) or len(silent) else found
+    settings = here.model.settings
+    table["expected"] = [expected.get(name, settings.batch_rows) for name in table["batch"]]
+    return table.sort_values(["first", "batch"], ascending=False, ignore_index=True)
+
+
+def batches_section(here: frame.ModelPage, found: Sequence[Finding]) -> bool:
+    """Draw the batches; False where there is none, or the model does not serve in batches."""
+    table = batch_counts(here)
+    if table.empty:
+        empty_states.how_to_log_state(
+            "No batch of predictions in these dates.", "Log predictions with `batch`, and say which key a row has.", HOW
+        )
+        return False
+    if here.model.settings.batch_key is None:
+        st.markdown("This model's batches are not checked: its settings name no key of a row.")
+        with st.expander("How to check batches"):
+            st.code(HOW, language="python")
+    decisions = decisions_of(here.model.name)
+    words = {name: batch_words(found, name, decisions.get(name)) for name in table["batch"]}
+    held = sum(word == "Held" for _, word in words.values())
+    st.markdown(f"**{formatting.plural(len(table), 'batch', 'batches')}**; {held} held.")
+    names = list(table["batch"])
+    chosen = choice_box.address_selectbox(
+        "batch", "Batch", names, words=str, placeholder="Most urgent", width=420, missing="The link names {}, which is not in these dates."
+    )
+    urgent = next((name for name in names if words[name][1] == "Held"), names[0])
+    _table(here, table, words, found, chosen or urgent)
+    _rows_chart(table, words)
+    own = [each for each in found if each.subject == f"batch={chosen or urgent}"]
+    st.header(formatting.escape_markdown(f"Batch {chosen or urgent}"), anchor=False)
+    finding_lines(own)
+    decision_form(here.model.name, chosen or urgent, decisions.get(chosen or urgent))
+    return True
+
+
+def _table(here: frame.ModelPage, table: pd.DataFrame, words: dict[str, tuple[str, str]], found: Sequence[Finding], chosen: str) -> None:
+    """A row for each batch, newest first."""
+    lines = []
+    for row in table.head(MOST).to_dict("records"):
+        name = str(row["batch"])
+        severity, word = words[name]
+        own = [each for each in found if each.subject == f"batch={name}" and needs_action(each.severity)]
+        reasons = ", ".join(dict.fromkeys(reason_words(each) for each in own))
+        cells: dict[str, Cell] = {
+            "batch": links.link_cell(name, "batch_gate", here.scope, batch=name),
+            "gate": severity_cell(severity, word),
+            "rows": {"t": f"{row['rows']:,}"},
+            "expected": {"t": f"{int(row['expected']):,}"} if pd.notna(row["expected"]) else dict(UNKNOWN_CELL),
+            "because": {"t": reasons} if reasons else dict(UNKNOWN_CELL),
+        }
+        lines.append(table_row(cells, selected=name == chosen))
+    draw_table("batch-gate", "Batches of predictions", COLUMNS, lines)
+    cut_note(len(table), MOST, "batches, newest first")
+
+
+def reason_words(finding: Finding) -> str:
+    """What is wrong with a batch, in few words."""
+    value = finding.value or 0.0
+    return {
+        judged.MISSING: f"{percent(value)} missing",
+        judged.DUPLICATES: f"{percent(value)} duplicates",
+        judged.LATE: f"{value:.1f} h late",
+        judged.DEFAULTS: f"{percent(value)} with one score",
+    }.get(finding.metric, f"PSI {format_figure(value)}{f' where {finding.slice}' if finding.slice else ''}")
+
+
+def _rows_chart(table: pd.DataFrame, words: dict[str, tuple[str, str]]) -> None:
+    """Rows of each batch over time, marked by its gate."""
+    marks = {"unknown": "ok"}
+    drawn = table.sort_values("first").assign(
+        at=lambda rows: rows["first"],
+        value=lambda rows: rows["rows"].astype(float),
+        severity=lambda rows: [marks.get(words[name][0], words[name][0]) for name in rows["batch"]],
+        words=lambda rows: [
+            f"{theme.inert_label(name)}<br>{n:,} rows<br>{words[name][1]}" for name, n in zip(rows["batch"], rows["rows"], strict=True)
+        ],
+    )
+    drawn = drawn[["at", "batch", "value", "severity", "words"]].reset_index(drop=True)
+    figure = charts_records.record_marks(drawn, name="Rows", usual=float(drawn["value"].median()))
+    columns: dict[str, Any] = {"at": "Day", "batch": "Batch", "value": "Rows", "severity": None, "words": None}
+    alt = f"Rows by batch: {drawn['value'].min():,.0f} to {drawn['value'].max():,.0f}."
+    frame.chart_with_table(figure, drawn, key="batch-gate-rows", alt=alt, metrics=(judged.MISSING,), columns=columns)
+
+
+def decision_form(model: str, batch: str, own: Mapping[str, Any] | None) -> None:
+    """Draw the decision about a batch that stands, and a form for the next."""
+    if own is not None:
+        st.markdown(f":material/gavel: {formatting.escape_markdown(str(own['statement']))} {judged.decided_words(own)}")
+    turn = st.session_state.get("batch-decided", 0)
+    with st.popover("Decide about this batch", icon=":material/gavel:", key="batch-decide"):
+        author = person_name.person_name_box("batch-author")
+        with st.form(f"batch-{turn}"):
+            choice = st.radio("Decision", ["Release", "Hold"], key=f"batch-choice-{turn}")
+            reason = st.text_input("Reason", key=f"batch-reason-{turn}", max_chars=2_000).strip()
+            if not st.form_submit_button("Save", icon=":material/save:", key=f"batch-submit-{turn}"):
+                return
+    if not author:
+        st.error(person_name.MISSING, icon=":material/person:")
+        return
+    record = judged.batch_decision(model, batch, "promote" if choice == "Release" else "hold", author, reason or None)
+    if save_records([record], NOT_SAVED):
+        st.session_state["batch-decided"] = turn + 1
+        st.toast("Saved.", icon=":material/check_circle:")
+        st.rerun()

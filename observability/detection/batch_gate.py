@@ -1,0 +1,222 @@
+"""Is a batch of predictions complete, in time, without duplicates, and like the batches before it?
+
+Each check gives a value, its usual one or limit, and a level: release, look or hold. Nothing is decided here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from observability.core.finding import Severity
+from observability.stats.distance import psi, psi_null_quantile
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+MISSING, DUPLICATES, LATE, DEFAULTS, DRIFT = (
+    "missing_key_rate",
+    "duplicate_key_rate",
+    "batch_late_hours",
+    "batch_default_rate",
+    "batch_score_drift",
+)
+LIMITS: dict[str, tuple[float, float]] = {
+    MISSING: (0.0, 0.01),
+    DUPLICATES: (0.0, 0.01),
+    LATE: (0.0, 1.0),
+    DEFAULTS: (0.02, 0.10),
+    DRIFT: (0.1, 0.25),
+}
+"""Values above which a batch is looked at, and held. Of default scores: the rise of the share; of drift: beside the usual one."""
+LEAST_BATCHES, LEAST_ROWS, MOST_BINS = 5, 100, 20
+"""Earlier batches, and rows, that a comparison of scores needs; bins of scores."""
+BEYOND_USUAL = 2.0
+"""A batch is held for drift only where it has moved so many times as far as the most unusual earlier one."""
+Kind = Literal["keys", "rows"]
+
+
+@dataclass(frozen=True)
+class ExpectedBatch:
+    """What a batch should be. keys: None where only their number is known; rows: None where nothing is; due: naive UTC or None."""
+
+    batch: str
+    keys: frozenset[str] | None = None
+    rows: int | None = None
+    due: datetime | None = None
+
+
+@dataclass(frozen=True)
+class GateCheck:
+    """One check of a batch. limit: the value above which its level begins; n: rows or keys behind the value; slice: `a=x`, or None for
+    all.
+    """
+
+    metric: str
+    value: float
+    n: int
+    level: Severity
+    limit: float
+    sentence: str
+    slice: str | None = None
+    usual: float | None = None
+
+
+def gate_checks(
+    expected: ExpectedBatch,
+    rows: "DataFrame",
+    n: int,
+    earlier: "DataFrame",
+    now: datetime,
+    holds: Mapping[str, float],
+    slices: Sequence[str] = (),
+) -> list[GateCheck]:
+    """The checks that can be made of a batch.
+
+    rows: key (text), arrived, score, and a Boolean column for each of `slices`; of the batch, or a sample of its n rows. earlier: the same
+    with `batch`, of the batches before. now: naive UTC. holds: owner's limits from which a batch is held, by metric.
+    """
+    found = [*_completeness(expected, rows, n, now, holds), *_lateness(expected, rows, now, holds)]
+    if len(rows):
+        found += [
+            _duplicates(expected, rows, n, holds),
+            *_default_scores(expected, rows, earlier, holds),
+            *_drift(expected, rows, earlier, holds, slices),
+        ]
+    return found
+
+
+def level_of(metric: str, value: float, holds: Mapping[str, float]) -> tuple[Severity, float]:
+    """Level of a value, and the limit above which that level begins (of a batch in order: above which it would be looked at)."""
+    look, hold = LIMITS[metric][0], holds.get(metric, LIMITS[metric][1])
+    if value > hold:
+        return "act", hold
+    return ("watch" if value > min(look, hold) else "ok"), min(look, hold)
+
+
+def _completeness(expected: ExpectedBatch, rows: "DataFrame", n: int, now: datetime, holds: Mapping[str, float]) -> list[GateCheck]:
+    """Expected keys, or rows, that were not delivered. A batch that is not due yet may still come."""
+    name, waiting = expected.batch, expected.due is not None and now < expected.due
+    if waiting or (expected.keys is None and expected.rows is None):
+        return []
+    if expected.keys is not None:
+        if n > len(rows):
+            return []
+        delivered = set(rows["key"])
+        missing, others, total, noun = sorted(expected.keys - delivered), len(delivered - expected.keys), len(expected.keys), "keys"
+        lost = len(missing)
+        more = f" Missing are {', '.join(missing[:5])}{f' and {lost - 5:,} more' if lost > 5 else ''}." if missing else ""
+        more += f" {others:,} delivered keys were not expected." if others else ""
+    else:
+        assert expected.rows is not None
+        total, noun, more = expected.rows, "rows", f" {n - expected.rows:,} more were delivered." if n > expected.rows else ""
+        lost = max(total - n, 0)
+    if not total:
+        return []
+    level, limit = level_of(MISSING, lost / total, holds)
+    sentence = (
+        f"Batch `{name}` lacks {lost:,} of {total:,} expected {noun}.{more}"
+        if n
+        else f"Nothing of batch `{name}` has arrived; {total:,} {noun} were expected."
+    )
+    return [GateCheck(MISSING, lost / total, total, level, limit, sentence)]
+
+
+def _lateness(expected: ExpectedBatch, rows: "DataFrame", now: datetime, holds: Mapping[str, float]) -> list[GateCheck]:
+    """Hours from the time at which the batch was due to its last row, or to now where nothing came."""
+    if expected.due is None or (now < expected.due and rows.empty):
+        return []
+    last = rows["arrived"].max().to_pydatetime() if len(rows) else now
+    hours = max((last - expected.due).total_seconds() / 3600, 0.0)
+    level, limit = level_of(LATE, hours, holds)
+    when = f"{expected.due:%Y-%m-%d %H:%M} UTC"
+    sentence = f"Batch `{expected.batch}` was complete in time (due {when})."
+    if hours:
+        sentence = f"The last row of batch `{expected.batch}` came {hours:.1f} hours after it was due ({when})."
+    if rows.empty:
+        sentence = f"Batch `{expected.batch}` has been due for {hours:.1f} hours (since {when})."
+    return [GateCheck(LATE, hours, len(rows), level, limit, sentence)]
+
+
+def _duplicates(expected: ExpectedBatch, rows: "DataFrame", n: int, holds: Mapping[str, float]) -> GateCheck:
+    """Rows whose key stands before them in the batch."""
+    repeated = rows["key"].duplicated()
+    share = float(repeated.mean())
+    level, limit = level_of(DUPLICATES, share, holds)
+    names = sorted(set(rows.loc[repeated, "key"]))[:3]
+    of = f"{len(rows):,} rows" if n == len(rows) else f"a sample of {len(rows):,} of {n:,} rows"
+    named = f" (as {', '.join(names)})" if names else ""
+    sentence = f"{int(repeated.sum()):,} of {of} of batch `{expected.batch}` repeat a key{named}."
+    return GateCheck(DUPLICATES, share, len(rows), level, limit, sentence)
+
+
+def _scores(rows: "DataFrame") -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """The finite scores."""
+    values = rows["score"].to_numpy(float)
+    return values[np.isfinite(values)]
+
+
+def _default_scores(expected: ExpectedBatch, rows: "DataFrame", earlier: "DataFrame", holds: Mapping[str, float]) -> list[GateCheck]:
+    """The share of the most frequent score, against the share that the same score had before."""
+    scores, before = _scores(rows), _scores(earlier)
+    if scores.size < LEAST_ROWS or before.size < LEAST_ROWS:
+        return []
+    values, counts = np.unique(scores, return_counts=True)
+    value, share = float(values[counts.argmax()]), float(counts.max() / scores.size)
+    usual = float((before == value).mean())
+    level, limit = level_of(DEFAULTS, share - usual, holds)
+    sentence = (
+        f"{share:.1%} of the rows of batch `{expected.batch}` have the score {value:.6g}; {usual:.1%} had it in earlier batches.".replace(
+            "%", " %"
+        )
+    )
+    return [GateCheck(DEFAULTS, share, scores.size, level, min(usual + limit, 1.0), sentence, usual=usual)]
+
+
+def _drift(
+    expected: ExpectedBatch, rows: "DataFrame", earlier: "DataFrame", holds: Mapping[str, float], slices: Sequence[str]
+) -> list[GateCheck]:
+    """Population stability index of the scores against the earlier batches, of all rows and of the slice that moved most."""
+    found = [check for part in (None, *slices) if (check := _slice_drift(expected, rows, earlier, holds, part)) is not None]
+    order = {"act": 0, "watch": 1}
+    moved = sorted((check for check in found if check.slice is not None), key=lambda check: (order.get(check.level, 2), -check.value))
+    return [check for check in found if check.slice is None] + moved[:1]
+
+
+def _slice_drift(
+    expected: ExpectedBatch, rows: "DataFrame", earlier: "DataFrame", holds: Mapping[str, float], part: str | None
+) -> GateCheck | None:
+    """The drift of one slice; None where it has too few rows or earlier batches."""
+    now = _scores(rows if part is None else rows[rows[part]])
+    held = earlier if part is None else earlier[earlier[part]]
+    before = {str(name): _scores(own) for name, own in held.groupby("batch")}
+    before = {name: values for name, values in before.items() if values.size >= LEAST_ROWS}
+    if now.size < LEAST_ROWS or len(before) < LEAST_BATCHES:
+        return None
+    pooled = np.concatenate(list(before.values()))
+    edges = np.unique(np.quantile(pooled, np.linspace(0, 1, MOST_BINS + 1)[1:-1]))
+    counts = {name: _binned(values, edges) for name, values in before.items()}
+    total = np.sum(list(counts.values()), axis=0)
+    value = psi(total, _binned(now, edges))
+    usual = max(psi(total - own, own) for own in counts.values())
+    chance = psi_null_quantile(pooled.size, now.size, len(edges) + 1, 0.999)
+    level, limit = level_of(DRIFT, value, holds)
+    if value <= max(usual, chance):
+        level = "ok"
+    elif level == "act" and value <= BEYOND_USUAL * usual:
+        level = "watch"
+    where = "" if part is None else f" where {part}"
+    sentence = (
+        f"The scores of batch `{expected.batch}`{where} differ from those of {len(before)} earlier batches by a PSI of {value:.2g}; "
+        f"the most unusual of those has {usual:.2g}."
+    )
+    return GateCheck(DRIFT, value, int(now.size), level, max(limit, usual, chance) if level == "ok" else limit, sentence, part, usual)
+
+
+def _binned(
+    values: "np.ndarray[Any, np.dtype[np.float64]]", edges: "np.ndarray[Any, np.dtype[np.float64]]"
+) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """Counts of values between edges."""
+    return np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1).astype(float)

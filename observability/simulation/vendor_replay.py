@@ -1,0 +1,110 @@
+"""Replay the analyzer serving/vendors on the answers of a set of questions with a planted fault.
+
+The fault begins with the last but one round. Each round from there is evaluated as it is over, with only the answers up to it. The twin
+is the
+same without the fault. The store is only read.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from observability.analyzers.serving import vendors
+from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.core.errors import UsageError
+from observability.core.finding import Finding, worst_first
+from observability.core.questions import Records
+from observability.core.time import aware_utc
+from observability.core.window import EPOCH, Window
+from observability.detection.answer_changes import LEAST
+from observability.detection.probe_rounds import ProbeRounds, probe_rounds
+from observability.simulation.detection_result import DetectionLook, RecordDetection
+from observability.simulation.fault import Strength
+from observability.simulation.faults_vendors import VendorFault, VendorFaultPlant
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Ask = Callable[[Records, Window], "DataFrame"]
+WEEK = timedelta(days=7)
+BUDGET = 0.0143
+ROUNDS = 2
+"""Rounds that have the fault."""
+
+
+def replay_on_vendor(
+    ask: Ask, fault: VendorFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
+) -> RecordDetection:
+    """Plant the fault in the last rounds of a set, of the model or of any. Raises UsageError where no set has rounds enough."""
+    return replay_vendor_fault(ask(vendors.ANSWERS, Window(model or "", EPOCH, now)), fault, strength, seed)
+
+
+def replay_vendor_fault(answers: "DataFrame", fault: VendorFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
+    """Plant the fault in the answers of one set and evaluate it. Raises UsageError where none has rounds enough.
+
+    A set whose answers changed already says nothing about the fault; its rounds from there on are left out.
+    """
+    sets = [each for each in probe_rounds(answers) if len(each.times) >= LEAST + ROUNDS + 1]
+    if not sets:
+        wanted = f"a set of fixed questions that was asked {LEAST + ROUNDS + 1} times"
+        raise UsageError(f"no vendor to plant {fault.name} on", got=f"{len(answers):,} answers", expected=wanted)
+    rounds = sets[int(np.random.default_rng([seed, 29]).integers(len(sets)))]
+    clean = _before_any_change(answers, rounds)
+    (rounds,) = [each for each in probe_rounds(clean) if (each.model, each.name) == (rounds.model, rounds.name)]
+    last = rounds.times[-ROUNDS:]
+    planted = _planted(clean, rounds, fault, fault.amount(strength), seed)
+    looks = []
+    for place, begin in enumerate(last):
+        until = last[place + 1] if place + 1 < len(last) else clean["at"].max().to_pydatetime() + timedelta(seconds=1)
+        seen = [_findings(frame[frame["at"] < until], begin, until) for frame in (planted, clean)]
+        looks.append(DetectionLook(place + 1, place, seen[0], seen[1]))
+    about = f"Answers of {rounds.model} to set {rounds.name}."
+    return RecordDetection(fault, strength, "set", rounds.name, "round", ROUNDS, f"probes:{rounds.name}", "", 1, tuple(looks), about)
+
+
+def _before_any_change(answers: "DataFrame", rounds: ProbeRounds) -> "DataFrame":
+    """The answers of the set before the first round that already asks for something, as far as enough rounds are left."""
+    of_set = np.array([_set_of(extra) == rounds.name for extra in answers["extra"]], bool)
+    own = answers[(answers["model"] == rounds.model).to_numpy() & of_set]
+    for place in range(LEAST + 1, len(rounds.times)):
+        begin = rounds.times[place]
+        until = rounds.times[place + 1] if place + 1 < len(rounds.times) else begin + timedelta(days=1)
+        if place > LEAST + ROUNDS and any(each.severity == "act" for each in _findings(own[own["at"] < until], begin, until)):
+            return own[own["at"] < begin].reset_index(drop=True)
+    return own.reset_index(drop=True)
+
+
+def _set_of(extra: object) -> str:
+    """The set of an answer."""
+    return str((extra.get("set") if isinstance(extra, dict) else None) or "probes")
+
+
+def _planted(clean: "DataFrame", rounds: ProbeRounds, fault: VendorFault, amount: float, seed: int) -> "DataFrame":
+    """The answers with the fault in the last rounds."""
+    rng = np.random.default_rng([seed, 31])
+    items = tuple(str(item) for item in rng.permutation(np.array(rounds.items, object)))
+    texts = dict(zip(rounds.items, rounds.texts[-ROUNDS - 1], strict=True))
+    others = {item: _other_answer(item, texts) for item in rounds.items}
+    late = clean["at"] >= rounds.times[-ROUNDS]
+    faulty = fault.plant(VendorFaultPlant(clean[late], others, items, amount))
+    planted = clean.copy()
+    for name in ("prediction", "status", "latency_ms", "extra"):
+        planted[name] = planted[name].where(~late, faulty[name].reindex(planted.index))
+    return planted
+
+
+def _other_answer(item: str, texts: dict[str, str | None]) -> str:
+    """An answer that another item got and this one did not."""
+    return next((text for text in sorted(filter(None, texts.values())) if text != texts[item]), "another answer")
+
+
+def _findings(answers: "DataFrame", begin: datetime, until: datetime) -> tuple[Finding, ...]:
+    """Findings as a round is over."""
+    import pandas as pd
+
+    window = Window("", min(aware_utc(begin), aware_utc(until) - WEEK), aware_utc(until))
+    events = pd.DataFrame({"at": [], "model": [], "text": [], "extra": []})
+    found = vendors.analyze({"answers": answers, "events": events}, Context(EVERY_MODEL, NO_VERSION, window, window.end, BUDGET))
+    return tuple(worst_first(found))

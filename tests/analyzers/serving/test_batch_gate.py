@@ -1,0 +1,145 @@
+"""A bad batch is held with its reason, a good one is released, a person decides otherwise, and a scheduler reads the exit code."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.analyzers.serving import batch_gate
+from observability.cli.execute import execute
+from observability.detection.batch_gate import DEFAULTS, DRIFT, DUPLICATES, LATE, MISSING, ExpectedBatch, GateCheck, gate_checks
+from observability.store.engine import Store
+from observability.store.opener import open_store
+from observability.store.types.loading import LoadDefaults
+
+DAY = datetime(2026, 3, 2, 3)
+NOW = DAY + timedelta(hours=9)
+KEYS = frozenset(f"c{place}" for place in range(400))
+
+
+def batch(seed: int, name: str = "now", shift: float = 0.0, at: datetime = DAY) -> pd.DataFrame:
+    """A batch of 400 keys with scores around 0.4; the slice `region=N` has every second row."""
+    rng = np.random.default_rng(seed)
+    score = np.clip(rng.normal(0.4 + shift, 0.1, 400), 0, 1)
+    return pd.DataFrame(
+        {"batch": name, "key": sorted(KEYS), "score": score, "arrived": pd.Timestamp(at), "region=N": np.arange(400) % 2 == 0}
+    )
+
+
+EARLIER = pd.concat([batch(seed, f"b{seed}", at=DAY - timedelta(days=seed)) for seed in range(1, 9)], ignore_index=True)
+
+
+def checked(rows: pd.DataFrame, expected: ExpectedBatch | None = None, **holds: float) -> dict[tuple[str, str | None], GateCheck]:
+    """The checks of a batch by metric and slice."""
+    wanted = expected or ExpectedBatch("now", keys=KEYS, due=DAY + timedelta(hours=3))
+    return {(each.metric, each.slice): each for each in gate_checks(wanted, rows, len(rows), EARLIER, NOW, holds, ["region=N"])}
+
+
+def levels(found: dict[tuple[str, str | None], GateCheck]) -> dict[str, str]:
+    """The levels of checks that are beyond their limit, by metric and slice."""
+    return {f"{metric} {part or ''}".strip(): each.level for (metric, part), each in found.items() if each.level != "ok"}
+
+
+def test_a_batch_in_order_passes_every_check() -> None:
+    found = checked(batch(50))
+    assert levels(found) == {} and {metric for metric, _ in found} == {MISSING, LATE, DUPLICATES, DEFAULTS, DRIFT}
+    assert all(each.value <= each.limit for each in found.values())
+
+
+def test_one_hundred_clean_batches_are_not_held() -> None:
+    assert [seed for seed in range(100, 200) if "act" in levels(checked(batch(seed))).values()] == []
+
+
+def test_each_fault_of_a_batch_holds_it_with_its_reason() -> None:
+    short = checked(batch(50).iloc[:350])
+    assert levels(short) == {MISSING: "act"} and short[MISSING, None].value == 0.125
+    assert (
+        "lacks 50 of 400 expected keys. Missing are c" in short[MISSING, None].sentence and "and 45 more" in short[MISSING, None].sentence
+    )
+    twice = checked(pd.concat([batch(50), batch(50).iloc[:40]], ignore_index=True))
+    assert levels(twice) == {DUPLICATES: "act"} and twice[DUPLICATES, None].value == pytest.approx(40 / 440)
+    late = checked(batch(50, at=DAY + timedelta(hours=5)))
+    assert levels(late) == {LATE: "act"} and late[LATE, None].value == 2.0 and "2.0 hours after it was due" in late[LATE, None].sentence
+    default = batch(50)
+    default.loc[:79, "score"] = 0.5
+    assert levels(checked(default))[DEFAULTS] == "act" and checked(default)[DEFAULTS, None].value == 0.2
+    moved = batch(50)
+    moved.loc[moved["region=N"], "score"] += 0.2
+    found = levels(checked(moved))
+    assert found[f"{DRIFT} region=N"] == "act" and checked(moved)[DRIFT, "region=N"].value > checked(moved)[DRIFT, None].value
+    none = checked(batch(50).iloc[:0])
+    assert (
+        levels(none) == {MISSING: "act", LATE: "act"}
+        and none[MISSING, None].value == 1.0
+        and "Nothing of batch" in none[MISSING, None].sentence
+    )
+
+
+def test_a_batch_that_is_not_due_yet_lacks_nothing() -> None:
+    waiting = ExpectedBatch("now", keys=KEYS, due=NOW + timedelta(hours=1))
+    assert (MISSING, None) not in checked(batch(50).iloc[:10], waiting) and checked(batch(50).iloc[:0], waiting) == {}
+
+
+def test_the_owners_limits_hold() -> None:
+    assert levels(checked(batch(50).iloc[:399])) == {MISSING: "watch"}
+    assert levels(checked(batch(50).iloc[:399], **{MISSING: 0.001})) == {MISSING: "act"}
+    rows = ExpectedBatch("now", rows=500)
+    assert checked(batch(50), rows)[MISSING, None].value == 0.2
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """Eight nights of a model that serves in batches: the last one lacks 60 of 200 keys."""
+    rng, lines = np.random.default_rng(3), []
+    for night in range(8):
+        at, name = datetime(2026, 3, 2, 2) + timedelta(days=night), f"night-{night}"
+        common = {"model": "churn", "at": f"{at.isoformat()}Z", "received_at": f"{at.isoformat()}Z"}
+        keys = [f"c{place}" for place in range(200)]
+        lines.append({"kind": "expected_batch", "batch": name, "keys": keys, "due": f"{(at + timedelta(hours=2)).isoformat()}Z", **common})
+        for key in keys if night < 7 else keys[:140]:
+            row = {"kind": "prediction", "id": f"{name}-{key}", "version": "1", "features": {"x": 1.0}, "subject": key, "batch": name}
+            lines.append({**row, "score": round(float(rng.random()), 4), **common})
+    path = tmp_path / "lines.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
+    with closing(open_store(tmp_path / "home", threads=1)) as opened:
+        assert opened.load_files([path], LoadDefaults()).reasons == {}
+        opened.update_settings("churn", replace(opened.catalog().model("churn").settings, batch_key="subject"))
+        yield opened
+
+
+def test_a_scheduler_reads_the_exit_code_and_a_person_decides_otherwise(store: Store) -> None:
+    def gate(*argv: str) -> tuple[int, dict]:
+        outcome = execute(store, ["gate", *argv, "--json"], lambda _: None)
+        return outcome.exit_code, json.loads(outcome.out)
+
+    code, body = gate("night-6")
+    assert (code, body["gate"], body["model"]) == (0, "release", "churn")
+    assert [each["severity"] for each in body["findings"]] == ["ok"]
+    code, body = gate("night-7")
+    assert (code, body["gate"]) == (1, "hold")
+    (finding,) = [each for each in body["findings"] if each["severity"] == "act"]
+    assert finding["metric"] == MISSING and finding["value"] == 0.3 and finding["subject"] == "batch=night-7"
+    assert "lacks 60 of 200 expected keys" in finding["because"] and "Held by the rules: 1 of" in finding["because"]
+    assert execute(store, ["gate", "night-7", "--release"], lambda _: None).exit_code == 2, "a decision needs its author"
+    code, body = gate("night-7", "--release", "--author", "Ana", "--reason", "the rest is on holiday")
+    assert (code, body["gate"]) == (0, "release") and body["decision"]["author"] == "Ana" and body["findings"][0]["severity"] == "act"
+    code, body = gate("night-6", "--hold", "--author", "Ana")
+    assert (code, body["gate"]) == (1, "hold")
+    missing = execute(store, ["gate", "night-9"], lambda _: None)
+    assert missing.exit_code == 2 and "batch 'night-9' of churn is not in the store" in missing.error
+
+
+def test_a_model_without_a_key_is_not_gated(store: Store) -> None:
+    store.update_settings("churn", replace(store.catalog().model("churn").settings, batch_key=None))
+    outcome = execute(store, ["gate", "night-6", "--model", "churn"], lambda _: None)
+    assert outcome.exit_code == 2 and "does not serve in batches" in outcome.error
+
+
+def test_what_cannot_be_checked_is_held() -> None:
+    assert batch_gate.is_held([], "b1", None)

@@ -1,0 +1,69 @@
+"""The pages of vendors and of the batch gate show what their analyzers say, and keep a person's decisions."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from observability.analyzers.serving import vendors
+from observability.core.questions import Records
+from observability.core.settings import ModelSettings
+from observability.core.window import EPOCH, Window
+from observability.dashboard import load
+from observability.store.db.database import Database
+from tests.dashboard.conftest import land
+from tests.support.dashboard_pages import opened, tables, words
+from tests.support.vendor_nights import START, VendorNights
+
+
+def probe_lines() -> list[dict]:
+    """Twelve nights of a vendor, the last with six other answers."""
+    lines = []
+    for row in VendorNights(12, items=20, noise=0.0, changed=6, from_night=11).rows().to_dict("records"):
+        extra = row.pop("extra")
+        lines.append({"kind": "prediction", "environment": "probe", **row, **extra, "at": row["at"].isoformat() + "Z"})
+    return lines
+
+
+def test_vendors_shows_the_changed_answers_and_keeps_that_they_are_accepted(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land(empty, probe_lines(), tmp_path)
+    now = (START + timedelta(days=11, hours=6)).replace(tzinfo=UTC)
+    monkeypatch.setattr(load, "page_clock", lambda: now)
+    app = opened("vendors")
+    (line,) = tables(app)["Sets of fixed questions and their newest round"]["rows"]
+    assert (
+        line["cells"]["model"]["t"] == "acme/chat"
+        and line["cells"]["status"]["t"] == "Critical"
+        and line["cells"]["changed"]["t"].startswith("30")
+    )
+    changed = tables(app)["Answers that differ from the baseline"]["rows"]
+    assert len(changed) == 6 and changed[0]["cells"]["before"]["t"] != changed[0]["cells"]["after"]["t"]
+    assert "a silent change" in words(app)
+    app.text_input(key="accept-author-box").set_value("Ana").run()
+    app.text_input(key="accept-note-0").set_value("better answers")
+    app.button(key="accept-submit-0").click().run()
+    kept = load.store().ask(Records("event", ("text", "extra"), ever=True), Window("", EPOCH, now + timedelta(days=1)))
+    assert kept["extra"].iloc[0][vendors.ACCEPTS] == "tickets" and "accepted as the baseline by Ana: better answers" in kept["text"].iloc[0]
+
+
+def test_a_batch_is_held_and_released_on_its_page(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = datetime(2026, 3, 2, 2, tzinfo=UTC)
+    common = {"model": "churn", "at": at.isoformat(), "received_at": at.isoformat()}
+    lines = [{"kind": "expected_batch", "batch": "b1", "rows": 10, **common}]
+    lines += [
+        {"kind": "prediction", "id": f"p{place}", "version": "1", "features": {"x": place}, "score": 0.1 * place, "batch": "b1", **common}
+        for place in range(7)
+    ]
+    land(empty, [json.loads(json.dumps(each)) for each in lines], tmp_path)
+    empty.update_settings("churn", ModelSettings(batch_key="id"))
+    monkeypatch.setattr(load, "page_clock", lambda: at + timedelta(days=1))
+    app = opened("batch_gate", model="churn")
+    (line,) = tables(app)["Batches of predictions"]["rows"]
+    assert (line["cells"]["gate"]["t"], line["cells"]["because"]["t"]) == ("Held", "30 % missing")
+    assert "lacks 3 of 10 expected rows" in words(app)
+    app.text_input(key="batch-author-box").set_value("Ana").run()
+    app.button(key="batch-submit-0").click().run()
+    assert "is released" in words(app) and "Released by Ana" in words(app)
