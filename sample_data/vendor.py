@@ -1,8 +1,8 @@
 """Forty nights of a vendor that does not exist: a fixed set of 60 real texts, with a silent change. `python sample_data/vendor.py`
 
-Everything but the texts and their labels is simulated. The vendor answers as the fleet's own sentiment model does (the class with the largest
-probability), and one answer in a hundred is another class by chance. From night 35 on, 12 answers are others; the declared version stays. The
-records are made by the product's own `probe`; latencies, tokens and prices are drawn.
+Everything but the texts and their labels is simulated. The vendor answers as the fleet's own sentiment model does (the class with the
+largest probability), and one answer in a hundred is another class by chance. From night 35 on, 12 answers are others; the declared
+version stays. The records are made by the product's own `probe`; latencies, tokens and prices are drawn.
 """
 
 import sys

@@ -68,15 +68,13 @@ burn_rate | Burn rate | times | low | Consumption of the error budget relative t
 missing_key_rate | Missing rows of a batch | share | low | Share of the expected keys (or rows) of a batch of predictions that were not
   delivered. | missing / expected | Great Expectations; ours
 duplicate_key_rate | Duplicate keys of a batch | share | low | Share of the rows of a batch of predictions whose key another row of it
-has. |
-  repeated / rows | Deequ (Schelter et al. 2018)
+  has. |   repeated / rows | Deequ (Schelter et al. 2018)
 batch_late_hours | Lateness of a batch | h | low | Hours from the time at which a batch of predictions was due to the arrival of its last
   row; 0 where it came in time. | last arrival - due | Google SRE workbook, data processing
 batch_default_rate | Default scores of a batch | share | low | Share of a batch's rows with its most frequent score, where earlier batches
   did not have that score as often. | most frequent score / rows | ours
 batch_score_drift | Score drift of a batch | PSI | low | Population stability index of the scores of a batch against the batches before
-it, of
-  all rows or of a slice. | Σ (p - q) ln(p / q) | Siddiqi (2006)
+  it, of all rows or of a slice. | Σ (p - q) ln(p / q) | Siddiqi (2006)
 batch_gap_hours | Time between batches | h | low | Hours from one batch of a source to the next; open where the next has not arrived. | at
   - at of the one before | Google SRE workbook, data processing
 batch_delay_hours | Batch delay | h | low | Hours from the end of a batch's capture period to its arrival. | at - captured_to | Google SRE
@@ -148,10 +146,10 @@ near_duplicate_share | Near-identical requests of one subject | share | low | La
 answer_change_rate | Changed answers | share | low | Share of fixed questions whose answer differs from the typical answer of the baseline
   rounds; of free text, whose answer is much less similar to it than usual ones. | different / answered by both | ours
 answer_flip_rate | Flips since the last round | share | low | Share of fixed questions whose answer differs from the round before. |
-different
+  different
   / answered by both | ours
 answer_similarity | Similarity of answers | share | high | Mean similarity of free-text answers to the typical answer of the baseline. |
-cosine
+  cosine
   of hashed character n-grams | Weinberger et al. (2009); scikit-learn
 format_failure_rate | Format failures | share | low | Share of answers that do not have the form that was asked for. | not well formed /
   answers | ours
@@ -159,7 +157,7 @@ refusal_rate | Refusals | share | low | Share of answers that refuse the questio
 probe_failure_rate | Failed probes | share | low | Share of fixed questions that got no answer (errors, timeouts). | not answered / asked |
   RED method (Wilkie 2018)
 probe_accuracy | Accuracy on probes | share | high | Share of fixed questions with a known answer that are answered right. | right /
-known | ours
+  known | ours
 probe_latency | Latency of probes | ms | low | Median latency of the answers of a round. | 50 % quantile | ours
 probe_tokens | Tokens of an answer | tokens | | Mean number of output tokens of the answers of a round. | mean | ours
 probe_month_cost | Monthly cost of probes | money | low | Expected cost of the calendar month's probes: cost so far and a forecast of the

@@ -100,7 +100,8 @@ class Sample:
 class Records:
     """Records of one of the other kinds (run, step, resource, price, annotation, batch, dataset…) in a window, oldest first.
 
-    kind: as in records/kinds.py; `prediction` stands for the answers to fixed questions (environment probe) only. columns: their fields, nested ones as parsed JSON (None: all but `extra`, which has further fields).
+    kind: as in records/kinds.py; `prediction` stands for the answers to fixed questions (environment probe) only. columns:
+    their fields, nested ones as parsed JSON (None: all but `extra`, which has further fields).
     ever: all records before the window's end,
     not only those inside it, because prices and starts of runs stay valid. rows: at most so many, the newest. A window without a model
     covers all models. Records of a kind without a `model` field belong to all models; those of a run that name no model belong to

@@ -24,8 +24,7 @@ class ModelSettings:
     team, tags: by which the first page groups models. region: the region of prices and carbon intensity. pue, carbon_g_per_kwh,
     watts_per_core: used where no record states them.
     batch_key: the model serves in batches, and this names the key of a row: `id`, `subject` or a feature. batch_rows: rows that a batch
-    should
-    have. batch_due_hours: hours after midnight UTC of its day at which a batch is due; an `expected_batch` record overrides both.
+    should have. batch_due_hours: hours after midnight UTC of its day at which a batch is due; an `expected_batch` record overrides both.
     explanations_per_day: predictions of a day that are explained (the sample that attributions are drawn from). unit: of a regression's
     score and label, as `minutes`. class_names: words for classes, as {"1": "late"}. runbooks: what to do about an incident, in words, by
     its leading analyzer, as "serving/drift", by its suspected source (input, label, model, system), or "all". attack_costs: what a change

@@ -1,11 +1,9 @@
 """Do the answers of a round differ from a baseline, from the round before, and since when?
 
 The baseline are the first rounds (at most BASELINE) whose answers are alike: the first LEAST, and after them each that differs from
-those before
-no more than they differ from each other. A round that differs for sure never becomes part of it, so that a change stays visible until a
-person
-accepts it; the same holds for a round with more refusals, format failures or failed questions. The usual number of differing answers is
-counted on the rounds of the baseline as they came in.
+those before no more than they differ from each other. A round that differs for sure never becomes part of it, so that a change stays
+visible until a person accepts it; the same holds for a round with more refusals, format failures or failed questions. The usual number
+of differing answers is counted on the rounds of the baseline as they came in.
 """
 
 from collections.abc import Sequence
@@ -68,11 +66,9 @@ class RoundCounts:
 class AnswerChanges:
     """What a baseline says about each round.
 
-    baseline: its rounds. differs: rounds × items, whether the answer differs from the typical one of the baseline. typical: by item, the
-    round of
-    the baseline that gave the typical answer, -1 without one. against_baseline, against_last: counts. similarity: of free text, rounds ×
-    items,
-    to the typical answer.
+    baseline: its rounds. differs: rounds × items, whether the answer differs from the typical one of the baseline. typical: by
+    item, the round of the baseline that gave the typical answer, -1 without one. against_baseline, against_last: counts.
+    similarity: of free text, rounds × items, to the typical answer.
     """
 
     baseline: tuple[int, ...]

@@ -75,8 +75,8 @@ def gate_checks(
 ) -> list[GateCheck]:
     """The checks that can be made of a batch.
 
-    rows: key (text), arrived, score, and a Boolean column for each of `slices`; of the batch, or a sample of its n rows. earlier: the same
-    with `batch`, of the batches before. now: naive UTC. holds: owner's limits from which a batch is held, by metric.
+    rows: key (text), arrived, score, and a Boolean column for each of `slices`; of the batch, or a sample of its n rows. earlier:
+    the same with `batch`, of the batches before. now: naive UTC. holds: owner's limits from which a batch is held, by metric.
     """
     found = [*_completeness(expected, rows, n, now, holds), *_lateness(expected, rows, now, holds)]
     if len(rows):

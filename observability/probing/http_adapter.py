@@ -1,8 +1,7 @@
 """One request to the address of a probe set: bounded in time and size, retried, without redirects, and read by JSON pointers.
 
 Standard library only. Nothing but the address of the file is contacted (through its `proxy`, where it states one; proxies of the
-environment
-are not used). The token is taken from its environment variable for each request and is in no record and no error.
+environment are not used). The token is taken from its environment variable for each request and is in no record and no error.
 """
 
 import json
@@ -33,8 +32,8 @@ HIDDEN = "***"
 class ProbeAnswer:
     """What came back for one question.
 
-    status: as of a prediction. latency_ms: of the last try. error: why there is no answer. values: what the pointers gave beside the
-    answer.
+    status: as of a prediction. latency_ms: of the last try. error: why there is no answer. values: what the pointers gave beside
+    the answer.
     """
 
     status: str

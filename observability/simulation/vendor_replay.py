@@ -1,8 +1,7 @@
 """Replay the analyzer serving/vendors on the answers of a set of questions with a planted fault.
 
 The fault begins with the last but one round. Each round from there is evaluated as it is over, with only the answers up to it. The twin
-is the
-same without the fault. The store is only read.
+is the same without the fault. The store is only read.
 """
 
 from collections.abc import Callable

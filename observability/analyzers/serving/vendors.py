@@ -1,8 +1,7 @@
 """Compare a vendor's answers to fixed questions with a baseline and with the round before: changes that the vendor does not declare.
 
 Reads predictions of environment `probe` (docs/third-party-models.md). Each set of questions of a model is judged by its newest round.
-The findings
-name the model and, as subject, the set.
+The findings name the model and, as subject, the set.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
