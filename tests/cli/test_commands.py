@@ -343,6 +343,7 @@ def test_commands_go_to_the_dashboard_that_runs(own_fleet: Path, tmp_path: Path,
             assert found["accuracy"]["value"] == pytest.approx(expected, rel=1e-9)
         assert command(own_fleet, *REGISTER, "--reference", files["reference"]).code == 0
         assert [each["model"] for each in running.status()["models"]] == [
+            "acme/sentiment-small",
             "employment",
             "flights-delay",
             "flights-late",
@@ -359,6 +360,7 @@ def test_commands_go_to_the_dashboard_that_runs(own_fleet: Path, tmp_path: Path,
         assert (done.code, f"process {running.pid}" in done.error) == (3, True)
     assert not (own_fleet / "owner.json").exists()
     assert [each["model"] for each in command(own_fleet, "status", "--json").json()["models"]] == [
+        "acme/sentiment-small",
         "employment",
         "flights-delay",
         "flights-late",

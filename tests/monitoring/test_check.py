@@ -50,7 +50,14 @@ def test_july_of_flights_late_agrees_with_scikit_learn(command: Command, stored_
 
 def test_findings_carry_exactly_the_keys_of_the_contract(command: Command, stored_fleet: Path) -> None:
     findings = command(stored_fleet, "check", "--json").json()
-    assert {each["model"] for each in findings} == {"flights-delay", "flights-late", "employment", "sentiment", None}
+    assert {each["model"] for each in findings} == {
+        "acme/sentiment-small",
+        "flights-delay",
+        "flights-late",
+        "employment",
+        "sentiment",
+        None,
+    }
     about_records = {each["analyzer"] for each in findings if each["model"] is None}
     assert about_records == {"data/batches", "data/cleaning", "data/datasets", "data/devices", "data/labelling"}
     for each in findings:

@@ -185,3 +185,13 @@ def test_answers_to_fixed_questions_are_records_of_their_models(tmp_path: Path) 
         assert found["extra"].tolist()[0] == {"item": "item-0"} and found["features"].tolist()[0]["input_tokens"] == 0
         assert records.newest_record_time(store, ["prediction"], "acme", WEEK.end) == live_world.START + timedelta(hours=10)
         assert records.newest_record_time(store, ["prediction"], "acme", WEEK.start) is None
+
+
+def test_a_model_that_only_a_file_of_the_sample_names_is_of_the_sample(tmp_path: Path) -> None:
+    path = tmp_path / "probes.jsonl"
+    line = {"kind": "prediction", "id": "q", "at": live_world.START.isoformat(), "version": "1", "features": {}, "prediction": "x"}
+    with closing(open_store(tmp_path / "home", threads=1)) as store:
+        for name, sample in (("of-the-sample", True), ("own", False)):
+            path.write_text(json.dumps(line | {"model": name}) + "\n", encoding="utf-8")
+            store.load_files([path], LoadDefaults(sample=sample))
+        assert {model.name: model.sample for model in store.catalog().models} == {"of-the-sample": True, "own": False}

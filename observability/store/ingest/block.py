@@ -29,13 +29,13 @@ CONFLICT, EXPIRED = "conflicting_duplicate", "expired"
 
 
 def store_parsed_block(
-    writer: Cursor, parsed: ParsedBlock, block: LineBlock, catalog: Catalog, now: datetime, threads: int = 2
+    writer: Cursor, parsed: ParsedBlock, block: LineBlock, catalog: Catalog, now: datetime, threads: int = 2, *, sample: bool = False
 ) -> tuple[LineLedger, Catalog]:
-    """Store a parsed block; return the outcome of each line and the catalog afterwards."""
+    """Store a parsed block; return the outcome of each line and the catalog afterwards. sample: new models are of the sample fleet."""
     ledger = LineLedger()
     hour = int(now.timestamp() // 3600)
     ledger.refuse(parsed.rejected, hour)
-    catalog = _with_models(writer, parsed, catalog, now)
+    catalog = _with_models(writer, parsed, catalog, now, sample)
     for name in sorted({*parsed.predictions, *parsed.labels}):
         _store_model_records(
             writer, catalog.model(name), parsed.predictions.get(name), parsed.labels.get(name), block, ledger, now, threads
@@ -46,11 +46,11 @@ def store_parsed_block(
     return ledger, catalog if _seen_versions(parsed) <= known else read_catalog(writer)
 
 
-def _with_models(writer: Cursor, parsed: ParsedBlock, catalog: Catalog, now: datetime) -> Catalog:
+def _with_models(writer: Cursor, parsed: ParsedBlock, catalog: Catalog, now: datetime, sample: bool) -> Catalog:
     """Create new models and columns; return the catalog with them."""
     known = {model.name: model.key for model in catalog.models}
     fresh = [name for name in sorted({*parsed.predictions, *parsed.labels}) if name not in known]
-    known |= {name: add_model(writer, name, now=now) for name in fresh}
+    known |= {name: add_model(writer, name, sample=sample, now=now) for name in fresh}
     wider = {name: columns for name, columns in parsed.new_columns.items() if columns and name in known}
     for name, columns in wider.items():
         add_columns(writer, known[name], columns)

@@ -295,7 +295,7 @@ def _load_block(
             kind: table.append_column("sample", pa.array([True] * table.num_rows, pa.bool_())) for kind, table in parsed.others.items()
         }
         parsed = replace(parsed, others=marked)
-    ledger, catalog = store_parsed_block(writer, parsed, block, catalog, now, store.threads)
+    ledger, catalog = store_parsed_block(writer, parsed, block, catalog, now, store.threads, sample=defaults.sample)
     _write_rejected(writer, ledger, block, now, segments, last_lines)
     store.note_changed_models(ledger.changed_models())
     arrivals = ledger.arrivals()
