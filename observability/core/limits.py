@@ -27,7 +27,8 @@ class IntakeLimits:
     unregistered_models: models without a registered version that the store takes; records of further ones are rejected.
     Over HTTP: new_models_per_request; new_models_per_hour of one token; new_models_of_all_per_hour; new_columns_per_hour of one token, over
     all models; features_per_line; value_characters of one text; body_bytes as sent; expanded_bytes after decompression; header_bytes;
-    header_seconds, body_seconds until a header, a body has arrived; records_per_minute, requests_per_minute of one token. tokens: quotas of single tokens by id.
+    header_seconds, body_seconds until a header, a body has arrived; records_per_minute, requests_per_minute of one token. tokens: quotas of
+    single tokens by id.
     """
 
     unregistered_models: int = 200

@@ -164,7 +164,7 @@ def subject_mark(home: Path, subject: str) -> str:
 
 
 def access_entries(home: Path, *, most: int = 1000, subject: str | None = None, **wanted: str | None) -> list[dict[str, Any]]:
-    """The newest entries first. wanted: fields that must have these values; a subject and a prediction are given as the records have them."""
+    """The newest entries first. wanted: fields that must have these values. Subject and prediction: as in the records."""
     asked = {name: value for name, value in wanted.items() if value}
     if subject:
         asked["subject"] = subject_mark(home, subject)

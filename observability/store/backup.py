@@ -169,7 +169,8 @@ def seal_backup(draft: Path, body: dict[str, Any]) -> None:
 
 
 def verify_backup(home: Path, folder: Path | str, name: str | None = None) -> dict[str, Any]:
-    """Restore the newest backup of a folder or an address beside the home and read all of it: {backup, at, tables, problems}; noted where it is whole.
+    """Restore the newest backup of a folder or an address beside the home and read all of it: {backup, at, tables, problems}; noted where
+    it is whole.
 
     name: of the backup, as it is told. Raises NotFoundError, StoreBrokenError where the backup is damaged or the disk has no room.
     """

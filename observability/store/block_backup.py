@@ -31,7 +31,7 @@ _CHANGING = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Place:
+class BackupPlace:
     """Where backups are: a file system of pyarrow and the path in it."""
 
     address: str
@@ -120,7 +120,7 @@ def fetch_backup(address: str, folder: Path, name: str | None = None) -> Path:
     return target
 
 
-def _checked_block(place: Place, digest: str) -> bytes:
+def _checked_block(place: BackupPlace, digest: str) -> bytes:
     """A block whose content is what its name says. Raises StoreDamagedError."""
     where, attempt = f"{place.address}/{BLOCKS}/{digest[:64]}", "Restore an older backup"
     try:
@@ -150,7 +150,7 @@ def remove_sent_backups(address: str, names: list[str]) -> None:
 
 
 @contextmanager
-def opened_place(address: str) -> Iterator[Place]:
+def opened_place(address: str) -> Iterator[BackupPlace]:
     """The place of an address. Raises UsageError where it is none, StoreBrokenError where it cannot be reached, read or written."""
     if re.match(r"[a-z0-9+]+://[^/?]*@", address):
         raise UsageError("an address holds no credentials", got=address.partition("@")[2], attempt="Give them in the environment")
@@ -159,7 +159,7 @@ def opened_place(address: str) -> Iterator[Place]:
     except (pa.ArrowException, ValueError, OSError) as error:
         raise UsageError("the address cannot be used", got=f"{address}: {error_summary(error)}", expected="s3://BUCKET/FOLDER") from None
     try:
-        yield Place(address, files, path.rstrip("/"))
+        yield BackupPlace(address, files, path.rstrip("/"))
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         attempt = "Check the address, the network and the credentials in the environment"
         raise StoreBrokenError("the backup's place cannot be used", where=address, got=error_summary(error), attempt=attempt) from error

@@ -121,7 +121,9 @@ def _begun(store: Database, key: bytes, subject: str, by: str) -> Erasure:
 
 
 def _with_waiting_ids(folder: Path, matcher: ErasedMatcher, subject: str, ids: dict[str, list[str]]) -> dict[str, list[str]]:
-    """The ids with those of predictions about the subject, or whose id contains it, that are being written, wait in landing or were set aside."""
+    """The ids with those of predictions about the subject, or whose id contains it, that are being written, wait in landing or were set
+    aside.
+    """
     for name in ("open", "ready", "failed"):  # a segment that is published meanwhile is found in `ready`
         for segment in landing.segment_files(folder / name):
             with suppress(FileNotFoundError):

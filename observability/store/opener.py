@@ -100,7 +100,8 @@ def _mend_open(home: Path, error: StoreDamagedError) -> None:
 
 
 def restore_home(home: Path, folder: Path | str) -> dict[str, Any]:
-    """Restore the newest backup of a folder or an address into a home, and load what landing has kept since: {backup, at, replaced, stored, tables}.
+    """Restore the newest backup of a folder or an address into a home, and load what landing has kept since: {backup, at, replaced, stored,
+    tables}.
 
     The present database is set aside under a dated name. What was erased before, in this home or in that of the backup, is erased again.
     Raises NotFoundError, StoreBrokenError where the backup is damaged or the key of an erasure is missing.

@@ -44,7 +44,10 @@ def answer_in_worker(worker: Worker, store: "Store", query: str) -> LimitedAnswe
 
 
 def rows_in_worker(worker: Worker, store: "Store", query: str, *, most_rows: int, seconds: float) -> QueryAnswer:
-    """The first rows of the same query with every value in JSON types, as the command line prints them. Raises what `answer_in_worker` does."""
+    """The first rows of the same query with every value in JSON types, as the command line prints them.
+
+    Raises what `answer_in_worker` does.
+    """
     job = _answered(worker, store, query, most_rows, seconds, as_json=True)
     rows = [tuple(row) for row in json.loads(job.files["rows"])]
     return QueryAnswer(tuple(job.values["columns"]), rows[:most_rows], len(rows) > most_rows)

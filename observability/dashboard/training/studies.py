@@ -138,8 +138,8 @@ def further_words(found: FurtherTrials, metric: str) -> str:
     """What more trials can be expected to bring and to take, and how that compares with what is worth it."""
     value, low, high = (run_figure(float(each or 0.0)) for each in found.gain.triple)
     return (
-        f"{found.trials} more trials would take {duration(found.seconds)}. On average they would improve the best {metric} by at most {value} "
-        f"(95 % interval {low} to {high}). That is {found.because}."
+        f"{found.trials} more trials would take {duration(found.seconds)}. On average they would improve the best {metric} by at most "
+        f"{value} (95 % interval {low} to {high}). That is {found.because}."
     )
 
 

@@ -147,7 +147,7 @@ def exported_query_rows(
 
 @contextmanager
 def _opened_views(exported: ExportedQuery, folder: Path, memory_mb: int) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
-    """A connection with the exported views and nothing else, and the query in brackets. Raises UsageError where what is asked of it fails."""
+    """A connection with the exported views and nothing else, and the query in brackets. Raises UsageError where the query fails."""
     config: dict[str, Any] = {
         "memory_limit": f"{memory_mb}MB",
         "max_temp_directory_size": f"{memory_mb}MB",
