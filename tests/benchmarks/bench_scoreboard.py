@@ -9,7 +9,7 @@ takes one `--share`th of the faults, so that so many labs in a row have had ever
 
 Named: a finding (`act` or `watch`) has the right subject and area (tests/support/simulation_key.py) within seven days of the first evidence. First, top three: it leads one of the
 first incidents. Delay: days from the first evidence to the end of that day, so that 1 is the soonest. Other acts: incidents beside the one that is
-right. By luck: the same streams scored with the key of another fault on the same model that has no answer in common with the right one.
+right. Clean weeks: what stands is counted apart, since it is true of the log (a criterion that its reference fails too). By luck: the same streams scored with the key of another fault on the same model that has no answer in common with the right one.
 State and news: those of the finding that names the fault, on the day on which it is named best; the truth is bad, and new.
 `--to` keeps every scenario as a line: what is there is not judged again, and all that is there is told at the end.
 """
@@ -154,10 +154,10 @@ def score(lab, cell, scenario, reads):
 
 
 def clean(lab, scene, reads):
-    """False alarms of one clean week: incidents by severity at its end."""
+    """Incidents of one clean week by severity at its end, each with whether it stands: the reference, or the past, is as bad."""
     day = next(lab.judge(FaultScenario(lab.stream, scene), reads, first=HORIZON))
     return [
-        [each.severity, each.lead.analyzer, each.lead.subject, each.lead.metric]
+        [each.severity, each.lead.analyzer, each.lead.subject, each.lead.metric, each.standing]
         for each in day.incidents
         if each.severity in ("act", "watch")
     ]
@@ -220,10 +220,12 @@ def tell(results, weeks, misses):
             f"{name}: when named, state {shares[0]}; news {shares[1]} (the fault is bad, and new: it began at most {HORIZON} days before its evidence)"
         )
     for severity in ("act", "watch"):
-        found = [one for each in weeks for one in each["alarms"] if one[0] == severity]
+        alarms = [one for each in weeks for one in each["alarms"] if one[0] == severity]
+        found = [one for one in alarms if not any(one[4:])]
         bound = chi2.ppf(0.95, 2 * (len(found) + 1)) / 2 / max(len(weeks), 1)
         print(
-            f"clean: {severity} {len(found)} in {len(weeks)} model-weeks, at most {bound:.2f} a week (95 %) {[each[1:] for each in found][:8] or ''}"
+            f"clean: {severity} {len(found)} in {len(weeks)} model-weeks, at most {bound:.2f} a week (95 %) {[each[1:4] for each in found][:8] or ''}; "
+            f"{len(alarms) - len(found)} more stand, as in the reference or the past"
         )
     for each in results if misses else ():
         if each.place not in ("first", "top three"):
