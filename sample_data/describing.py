@@ -7,7 +7,7 @@ command registers the models and loads the files. So the product names no model 
 import json
 from pathlib import Path
 
-from sample_data import crew, deliveries, provenance, vendor
+from sample_data import crew, deliveries, provenance, stored, vendor
 from sample_data.spec import VERSION, Spec
 
 HEAD = "# Written by sample_data/make.py.\n"
@@ -50,7 +50,16 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
             path = out / f"{spec.name}.{kind}s.parquet"
             if path.exists():
                 parts.append(file_entry(path.name, kind, spec))
-    records = ("training.jsonl", "distributed.jsonl", "study.jsonl", "events.jsonl", "prices.jsonl", provenance.FILE, "audits.jsonl")
+    records = (
+        "training.jsonl",
+        "distributed.jsonl",
+        "study.jsonl",
+        "events.jsonl",
+        "prices.jsonl",
+        provenance.FILE,
+        stored.FILE,
+        "audits.jsonl",
+    )
     parts += [file_entry(name) for name in records]
     parts.append(file_entry(deliveries.FILE, "batch"))
     parts.append(f'[[file]]\npath = "{vendor.FILE}"\nkind = "prediction"\nfeatures = {toml(list(vendor.FEATURES))}')

@@ -22,6 +22,7 @@ from sample_data import (
     sentiment,
     serving,
     sources,
+    stored,
     texts,
     training,
     vendor,
@@ -84,6 +85,7 @@ def make(fleet: list[tuple[Spec, Rows]], tweets: pd.DataFrame, home: Path, out: 
     distributed.make(out)
     say(f"{distributed.RUN}: trained")
     prices.make(out)
+    stored.make([flights.LATE, employment.EMPLOYMENT], out)
     crew.make(out)
     vendor.make(out)
     describing.write_fleet(SPECS, out)

@@ -22,6 +22,8 @@ from sample_data.spec import VERSION, Spec
 FILE = "data.jsonl"
 SERVED = "flights that are served"
 GROUPS = ("carrier", "origin")
+WEATHER = [f"hourly weather at {station}" for station in ("EWR", "JFK", "LGA")]
+"""Sources of the batches (deliveries.py) whose columns stand in the training rows of flights."""
 LAST_DAY = pd.Timestamp("2013-12-31", tz=flights.NEW_YORK)
 """The source ends with it."""
 
@@ -29,15 +31,32 @@ LAST_DAY = pd.Timestamp("2013-12-31", tz=flights.NEW_YORK)
 def log_data(tables: dict[str, pd.DataFrame], people: pd.DataFrame, tweets: pd.DataFrame, log: Logger) -> None:
     """Logs the datasets and the cleanings. tables: of flights as published; people: of the survey; tweets: with their ratings."""
     every = flights.flights(tables)
-    for each in (*datasets(every, people, tweets), *cleanings(every)):
+    for each in (*published(tables, people, tweets), *datasets(every, people, tweets), *cleanings(every)):
         kind = log.dataset if "columns" in each else log.cleaning
         kind(**each, received_at=each["at"])
+
+
+def published(tables: dict[str, pd.DataFrame], people: pd.DataFrame, tweets: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """The packages that the training rows come from: their rows as published, and the SHA-256 of the archive. Dated as the rows that need them first."""
+    for source, rows, spec in (
+        (FLIGHTS, tables["flights"], flights.DELAY),
+        (EMPLOYMENT, people, employment.EMPLOYMENT),
+        (TWEETS, tweets, sentiment.SENTIMENT),
+    ):
+        yield {
+            "dataset": source.package,
+            "version": source.version,
+            "at": utc(pd.Timestamp(spec.deployed)),
+            "rows": len(rows),
+            "columns": {name: {"null_share": round(float(share), 4)} for name, share in rows.isna().mean().items()},
+            "checksum": f"sha256:{source.sha256}",
+        }
 
 
 def datasets(every: pd.DataFrame, people: pd.DataFrame, tweets: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """The training rows of the models. The two models of flights learn from the same flights, each its own label: one dataset with both."""
     both = [flights.rows_for(spec, every).train.rename(columns={"label": spec.label}) for spec in (flights.DELAY, flights.LATE)]
-    yield dataset(flights.DELAY, both[0].assign(late=both[1]["late"]).drop(columns="fold"), FLIGHTS)
+    yield dataset(flights.DELAY, both[0].assign(late=both[1]["late"]).drop(columns="fold"), FLIGHTS) | {"sources": WEATHER}
     persons = employment.rows_for(employment.EMPLOYMENT, people).train
     yield dataset(employment.EMPLOYMENT, persons.drop(columns="fold"), EMPLOYMENT)
     rated = sentiment.rows_for(tweets)

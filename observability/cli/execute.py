@@ -16,7 +16,16 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
 
     Whoever can read the home runs commands as an administrator: they could read and change its files without the dashboard.
     """
-    from observability.cli import commands, commands_audit, commands_case, commands_data, commands_import, commands_serving, commands_sql
+    from observability.cli import (
+        commands,
+        commands_audit,
+        commands_case,
+        commands_data,
+        commands_import,
+        commands_serving,
+        commands_sql,
+        commands_storage,
+    )
 
     try:
         args = parser().parse_args(argv)
@@ -44,6 +53,9 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
             "audit": commands_audit.run_model_audit,
             "probe": commands_serving.run_probe,
             "gate": commands_serving.run_gate,
+            "audit-storage": commands_storage.run_audit_storage,
+            "croissant": commands_storage.run_croissant,
+            "lineage": commands_storage.run_lineage,
         }.get(args.command)
         if run is None:
             raise UsageError(f"the command {args.command} does not run inside the dashboard")

@@ -235,6 +235,40 @@ def parser() -> Parser:
     gate.add_argument("--author", help="who decides; required with --release and --hold")
     gate.add_argument("--reason", help="why")
 
+    stored = add(
+        "audit-storage",
+        "Measure a data set's bytes by column and codec, what less exact numbers do to a model, and its smallest groups. Keeps the record.",
+        "audit-storage people.parquet --quasi age,zip --sensitive income",
+    )
+    stored.add_argument(
+        "files", nargs="*", type=path, metavar="FILE", help=".jsonl, .csv (both also as .gz) or .parquet; none: the reference of --model"
+    )
+    stored.add_argument("--dataset", help="name of the data set; default: that of the file")
+    stored.add_argument("--data-version", metavar="V", help="version of the data set; default: the time of the audit")
+    stored.add_argument("--model", help="score the rows before and after with its file; its settings tag the columns")
+    stored.add_argument("--version", help="its version; default: the newest with a file")
+    stored.add_argument("--personal", metavar="a,b", help="columns that name a person")
+    stored.add_argument("--sensitive", metavar="a,b", help="sensitive columns")
+    stored.add_argument("--quasi", metavar="a,b", help="columns that together single out a person")
+    stored.add_argument("--decimal", choices=(",", "."), help=decimal_help)
+    stored.add_argument("--dry-run", action="store_true", help="print the audit without keeping its record")
+
+    croissant = add(
+        "croissant",
+        "Describe a data file as Croissant JSON-LD, with what was logged about its version.",
+        "croissant people.csv --dataset people --out people.croissant.json",
+    )
+    croissant.add_argument("file", type=path, metavar="FILE", help=".csv, .parquet or .jsonl")
+    croissant.add_argument("--dataset", help="name of the data set; default: that of the file")
+    croissant.add_argument("--data-version", metavar="V", help="the logged version that the file must be")
+    croissant.add_argument("--license", metavar="URL", help="address of its licence")
+    croissant.add_argument("--url", metavar="URL", help="address of its page")
+    croissant.add_argument("--out", type=path, metavar="FILE", help="write to a file")
+
+    lineage = add("lineage", "Write runs and data sets as OpenLineage run events, one a line.", "lineage --out events.jsonl")
+    lineage.add_argument("--model", help="its runs alone; default: every run")
+    lineage.add_argument("--out", type=path, metavar="FILE", help="write to a file")
+
     add("retry", "Take again the segments that could not be loaded and were set aside.", "retry --json")
 
     check = add(

@@ -10,6 +10,7 @@ from observability.core.errors import UsageError
 from observability.core.window import Slice
 
 PRIMARY_METRICS = ("accuracy", "roc_auc", "pr_auc", "precision", "recall", "f1", "log_loss", "brier", "mae", "rmse", "r2")
+COLUMN_TAGS = ("personal", "sensitive", "quasi")
 CRITERIA = ("demographic_parity", "equalized_odds", "equal_opportunity", "predictive_parity")
 
 
@@ -31,6 +32,7 @@ class ModelSettings:
     of a feature costs an attacker, per standard deviation or for another level (1 where it is not stated). attack_directions: `up` or `down`
     for numbers that only rise or fall. audit_days: days after which an audit expires. protect: by feature (or
     `subject`), keep, hash, drop, the width of buckets or their ends; applied before anything is written (records/protection.py).
+    column_tags: by column, personal, sensitive or quasi (quasi-identifying), in the table [columns].
     """
 
     threshold: float = 0.5
@@ -67,10 +69,11 @@ class ModelSettings:
     importance: dict[str, float] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
     protect: dict[str, Any] = field(default_factory=dict)
+    column_tags: dict[str, str] = field(default_factory=dict)
 
 
 def read_settings(path: Path, base: ModelSettings | None = None) -> ModelSettings:
-    """Settings from a TOML file with the tables [settings], [importance], [limits] and [protect]; missing keys keep `base`'s values.
+    """Settings from a TOML file with the tables [settings], [importance], [limits], [protect], [columns]; missing keys keep `base`'s.
 
     Raises UsageError that names the key, what was got and what was expected.
     """
@@ -86,9 +89,9 @@ def read_settings(path: Path, base: ModelSettings | None = None) -> ModelSetting
 def parse_settings(body: dict[str, Any], base: ModelSettings | None = None, where: str | None = None) -> ModelSettings:
     """Settings from a parsed TOML body."""
     base = base or ModelSettings()
-    unknown = set(body) - {"settings", "importance", "limits", "protect"}
+    unknown = set(body) - {"settings", "importance", "limits", "protect", "columns"}
     if unknown:
-        expected = "[settings], [importance], [limits] or [protect]"
+        expected = "[settings], [importance], [limits], [protect] or [columns]"
         raise UsageError("unknown table", where=where, got=", ".join(sorted(unknown)), expected=expected)
     values = {name: getattr(base, name) for name in setting_names()}
     for name, value in dict(body.get("settings", {})).items():
@@ -98,6 +101,8 @@ def parse_settings(body: dict[str, Any], base: ModelSettings | None = None, wher
             values[table] = {str(key): nonnegative_number(f"{table}.{key}", value, where) for key, value in body[table].items()}
     if "protect" in body:
         values["protect"] = {str(name): protection_rule(f"protect.{name}", rule, where) for name, rule in body["protect"].items()}
+    if "columns" in body:
+        values["column_tags"] = {str(name): column_tag(f"columns.{name}", tag, where) for name, tag in body["columns"].items()}
     total = sum(values["importance"].values())
     if total > 0:
         values["importance"] = {name: share / total for name, share in values["importance"].items()}
@@ -111,7 +116,7 @@ def setting_names() -> list[str]:
 
 def checked_setting(name: str, value: Any, where: str | None) -> Any:
     """The value of one setting in its type, or UsageError."""
-    if name not in setting_names() or name in ("importance", "limits", "protect"):
+    if name not in setting_names() or name in ("importance", "limits", "protect", "column_tags"):
         raise UsageError(f"unknown setting {name!r}", where=where, expected=", ".join(setting_names()))
     if name in ("immutable", "projects", "slices", "tags"):
         if not isinstance(value, list) or not all(isinstance(member, str) for member in value):
@@ -158,6 +163,13 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
     if name == "service_level_availability" and not 0 < number < 1:
         raise UsageError(f"{name} is a share between 0 and 1", where=where, got=repr(value), expected="as 0.999 for 99.9 %")
     return number
+
+
+def column_tag(name: str, value: Any, where: str | None) -> str:
+    """A tag of a column, or UsageError."""
+    if value not in COLUMN_TAGS:
+        raise UsageError(f"{name} is no tag", where=where, got=repr(value), expected=" or ".join(COLUMN_TAGS))
+    return str(value)
 
 
 def protection_rule(name: str, value: Any, where: str | None) -> Any:

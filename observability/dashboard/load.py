@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from observability.analyzers.training.runs import RunVerdict
     from observability.compare.comparison_types import WindowComparison
     from observability.core.analyzer import Analyzer
+    from observability.store.types.asked_questions import AskedQuestions
     from observability.store.types.explanations import ExplanationState
     from observability.worker.limited_query import LimitedAnswer
 
@@ -338,6 +339,17 @@ def window_comparison_of(a: Window, b: Window) -> "WindowComparison":
     from observability.compare import comparison as compare
 
     return compare.compare_windows(store().ask, catalog().model(a.model), a, b)
+
+
+@cached_by_state(8, copied=True, computed=False)
+def column_storage(model: str) -> "DataFrame":
+    """Bytes and codecs of the columns of a model's predictions in the database."""
+    return store().column_storage(model)
+
+
+def asked_questions(model: str) -> "AskedQuestions":
+    """The measured questions about a model since the store was opened; not cached."""
+    return store().asked_questions(model)
 
 
 @cached_by_state(24, copied=True)

@@ -1,6 +1,6 @@
 """The graph of where things come from and what they went into: devices, batches, data sets, rules, projects, runs, versions, predictions.
 
-Everything is read from records. Nothing is inferred beyond what a record names, except that a data set with one version alone is that version.
+Everything is read from records. Nothing is inferred beyond what a record names, but that a data set with one version is that version.
 """
 
 from collections import defaultdict
@@ -379,8 +379,12 @@ def with_prediction(lineage: Lineage, model: str, name: str, version: str, batch
     ----------
     lineage : Lineage
         The links so far.
-    model, name, version : str
-        Model, id and version of the prediction.
+    model : str
+        Model of the prediction.
+    name : str
+        Its id.
+    version : str
+        Version that answered.
     batch : str or None
         The batch that it names; one that was not logged is not linked.
 

@@ -23,7 +23,7 @@ from starlette.routing import BaseRoute, Route
 from observability.core import telemetry
 from observability.core.errors import ForbiddenError, NotFoundError, ObservabilityError, UsageError
 from observability.core.limits import IntakeLimits, limits_in_force
-from observability.server import audit_log, cloud_events, health, intake, open_metrics, otlp_traces, process_lock, tokens
+from observability.server import audit_log, cloud_events, health, intake, lineage_events, open_metrics, otlp_traces, process_lock, tokens
 from observability.server.access import ACTING, Person, guarded_store
 
 if TYPE_CHECKING:
@@ -253,6 +253,22 @@ async def model_server_events(request: Request) -> Response:
     return JSONResponse(taken.answer() | {"error": "every event is rejected", "try": attempt}, status_code=422)
 
 
+async def lineage(request: Request) -> Response:
+    """OpenLineage run events: 202 once the records are on disk, 422 where every event is rejected."""
+    query_parameters(request, ())
+    token = str(request.state.token)
+    with telemetry.POST_SECONDS.timed():
+        taken = await take_body(request, lambda body, limits: lineage_events.take_lineage_events(body, token, limits))
+    telemetry.ACCEPTED.add("lineage", taken.accepted)
+    for reason, count in taken.reasons.items():
+        telemetry.REJECTED.add(reason, count)
+    answer: dict[str, Any] = {"accepted": taken.accepted, "rejected": taken.rejected}
+    if not taken.rejected or taken.accepted:
+        return JSONResponse(answer, status_code=202)
+    attempt = "Mend what `rejected` names; docs/lineage.md says which events are taken"
+    return JSONResponse(answer | {"error": "every event is rejected", "try": attempt}, status_code=422)
+
+
 async def traces(request: Request) -> Response:
     """Spans of OTLP: 200 with the response that OTLP defines, once the records are on disk; it names the spans that were rejected."""
     query_parameters(request, ())
@@ -274,7 +290,7 @@ async def unknown_address(_request: Request) -> Response:
     return error_response(
         404,
         "unknown address",
-        "Use /api/v1/records, /api/v1/labels, /api/v1/cloudevents, /api/v1/status, /api/v1/findings or /api/v1/predictions/ID",
+        "Use /api/v1/records, labels, cloudevents, lineage, status, findings or predictions/ID",
     )
 
 
@@ -285,6 +301,7 @@ def routes() -> list[BaseRoute]:
         ("/api/v1/records", "POST", "write", records),
         ("/api/v1/labels", "POST", "write", labels),
         ("/api/v1/cloudevents", "POST", "write", model_server_events),
+        ("/api/v1/lineage", "POST", "write", lineage),
         ("/v1/traces", "POST", "write", traces),
         ("/api/v1/status", "GET", "read", status),
         ("/api/v1/findings", "GET", "read", findings),

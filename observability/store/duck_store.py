@@ -6,12 +6,12 @@ Only opener.py constructs it. Everything above observability/store names the pro
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from observability.core import telemetry
-from observability.core.questions import Attributions, EstimatedErrors, Question, Records, Sample
+from observability.core.questions import Aggregate, Attributions, EstimatedErrors, Question, Records, Sample
 from observability.core.window import Window
 from observability.store.db import repairs
 from observability.store.db.database import Database
@@ -21,16 +21,20 @@ from observability.store.query import (
     attribution_plan,
     attributions,
     cached_answers,
+    column_storage,
     decision_log,
     estimates,
     feature_lags,
     listing,
     query_batching,
+    query_log,
     records,
     search,
     source,
 )
+from observability.store.query.answer import AnswerCells
 from observability.store.types import decision_items, error_estimates, explanations, search_terms
+from observability.store.types.asked_questions import AskedQuestions
 from observability.store.types.loading import LoadDefaults
 
 if TYPE_CHECKING:
@@ -53,7 +57,7 @@ class DuckStore(Database, Store):
 
     def ask(self, question: Question, window: Window) -> "DataFrame":
         """The answer to a question of any type over a window."""
-        with telemetry.QUERY_SECONDS.timed():
+        with telemetry.QUERY_SECONDS.timed(), self._query_log.timed(question, window):
             return self._answer(question, window)
 
     def _answer(self, question: Question, window: Window) -> "DataFrame":
@@ -71,7 +75,25 @@ class DuckStore(Database, Store):
 
     def ask_many(self, questions: Iterable[BoundQuestion]) -> "dict[BoundQuestion, DataFrame]":
         """Answers to the questions that fewer, wider questions hold (query_batching.py)."""
-        return query_batching.answer_batch(questions, self.ask, partial(aggregates.aggregate_cells, self))
+        return query_batching.answer_batch(questions, self.ask, self._aggregate_cells)
+
+    def _aggregate_cells(self, question: Aggregate, window: Window) -> AnswerCells:
+        """The cells of a joint question, measured."""
+        with self._query_log.timed(question, window):
+            return aggregates.aggregate_cells(self, question, window)
+
+    @cached_property
+    def _query_log(self) -> query_log.QueryLog:
+        """What this store was asked since it was opened."""
+        return query_log.QueryLog()
+
+    def asked_questions(self, model: str) -> AskedQuestions:
+        """The measured questions about one model, or with "" those about none, since the store was opened."""
+        return self._query_log.asked(model)
+
+    def column_storage(self, model: str) -> "DataFrame":
+        """Bytes and codecs of the columns of a model's predictions in the database."""
+        return column_storage.column_storage(self, self.catalog().model(model))
 
     def counters(self, model: str, window: Window) -> dict[str, Any]:
         """What the loader counted about a model in a window."""

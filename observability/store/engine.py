@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from observability.core.catalog import Catalog, Model, Version
     from observability.core.settings import DatedSettings, ModelSettings
+    from observability.store.types.asked_questions import AskedQuestions
     from observability.store.types.decision_items import DecisionItem
     from observability.store.types.erasing import ErasedNames, WaitingRecords
     from observability.store.types.error_estimates import DayToEstimate, EstimationState
@@ -258,6 +259,16 @@ class Store(Engine, Protocol):
 
     def settings_at(self, at: datetime, otherwise: datetime) -> "dict[str, DatedSettings]":
         """The settings of every model at an instant, by its name; of a model without any yet, those at the instant `otherwise`."""
+        ...
+
+    def asked_questions(self, model: str) -> "AskedQuestions":
+        """The measured questions about one model, or with "" those about none, since the store was opened."""
+        ...
+
+    def column_storage(self, model: str) -> "DataFrame":
+        """Columns of the table of a model's predictions, largest first: `column` (as questions name it), `codecs`, `segments`, `blocks`,
+        `bytes` (of their blocks; they add up to those of the table).
+        """
         ...
 
     def status(self, most_age: float = 0.0) -> dict[str, Any]:

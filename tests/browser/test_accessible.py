@@ -28,6 +28,7 @@ VIEWS = {
     "batch_gate": "/batch_gate?model=flights-late",
     "devices": "/devices?window=Chosen+dates&from=2013-02-10&to=2013-02-17",
     "datasets": "/datasets",
+    "storage": "/storage?model=flights-late",
     "lineage": "/lineage?thing=version:flights-late/1",
     "labelling": "/labelling",
     "labels": "/labels?model=flights-delay",

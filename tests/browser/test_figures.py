@@ -220,7 +220,9 @@ TOGETHER = dict.fromkeys(
     "test_desk.py",
 )
 TOGETHER |= dict.fromkeys(("batch_gate", "vendors"), "test_accessible.py")
-TOGETHER |= dict.fromkeys(("annotate", "compare_runs", "label_quality", "lineage", "query", "selection"), "test_pipeline_pages.py")
+TOGETHER |= dict.fromkeys(
+    ("annotate", "compare_runs", "label_quality", "lineage", "query", "selection", "storage"), "test_pipeline_pages.py"
+)
 TOGETHER |= dict.fromkeys(("distributed", "studies"), "test_runs.py")
 """Pages that are read in a test which is not called after them."""
 

@@ -68,3 +68,19 @@ def test_lineage_leads_from_a_prediction_to_the_station_and_the_package(fleet: D
     rules = {each["rule"] for each in records if each["kind"] == "cleaning" and each["dataset"] == trained["dataset"]}
     assert rules <= set(shown) and len(rules) == 4
     assert {"EWR 2013-12-30", "EWR", "hourly weather at LGA", "flights-late-final", "flights-late 1"} <= set(shown)
+
+
+def test_storage_shows_the_flips_and_the_groups_that_the_audit_counted(fleet: Dashboard, visit: Visit) -> None:
+    audits = [json.loads(line) for line in (SAMPLE / "storage.jsonl").read_text(encoding="utf-8").splitlines()]
+    late, people = (next(each for each in audits if each["dataset"].startswith(name)) for name in ("flights-late", "employment"))
+    page = visit(f"{fleet.url}/storage?model=flights-late")
+    complete(page)
+    shown = {row["Form"]["text"]: row for row in tables(page)["Size and cost of each form"]}
+    said = late["storage"]["forms"]["3 digits"]["model"]
+    assert f"{said['flips']} of {said['rows']:,}" in shown["3 digits, zstd"]["Decisions that flip"]["text"]
+    page = visit(f"{fleet.url}/storage?dataset={people['dataset'].replace(' ', '%20')}")
+    complete(page)
+    frame = pd.read_parquet(SAMPLE / "employment.reference.parquet")
+    whole = frame.groupby(["AGEP", "SEX", "RAC1P"]).size()
+    (groups,) = figure(r"([\d,]+) groups;", words(page))
+    assert int(groups.replace(",", "")) == people["storage"]["groups"]["groups"] <= len(whole)

@@ -1,0 +1,219 @@
+"""The commands `audit-storage`, `croissant` and `lineage`: how data are stored, and what other tools read about them."""
+
+import argparse
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from observability.cli.commands_data import read_table, registered_reference
+from observability.cli.outcome import Outcome, Say, json_or_lines, write_output
+from observability.core import formatting
+from observability.core.errors import UsageError
+from observability.core.numerals import format_figure, percent
+from observability.core.questions import Records
+from observability.core.window import EPOCH, Window
+from observability.store.engine import Store
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from observability.metrics.storage_forms import CodecCost, LossyForm
+
+SCORED_ROWS = 5_000
+"""Rows of a model's reference that are scored before and after, evenly spaced."""
+FOREVER = EPOCH.replace(year=9999)
+
+
+def run_audit_storage(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
+    """Measure sizes by column and codec, lossy forms and their effect on a model, and the smallest groups; keep them with the data set."""
+    import pyarrow as pa
+
+    from observability.metrics.column_statistics import table_statistics
+    from observability.metrics.storage_forms import codec_costs, lossy_forms, small_groups
+
+    say("reading the rows")
+    named, frame, source = _rows(store, args)
+    tags = _tags(store, args, frame)
+    quasi = [name for name, tag in tags.items() if tag == "quasi"]
+    say("compressing")
+    costs = codec_costs(pa.Table.from_pandas(frame, preserve_index=False))
+    forms: dict[str, Any] = {}
+    for form in lossy_forms(frame):
+        say(f"measuring {form.name}")
+        forms[form.name] = _form_figures(store, args, frame, form)
+    now = datetime.now(UTC)
+    version = args.data_version or f"{now:%Y-%m-%dT%H:%M:%SZ}"
+    storage: dict[str, Any] = {"codecs": {cost.codec: _cost_figures(cost) for cost in costs}, "forms": forms, "tags": tags}
+    if quasi:
+        say("counting groups")
+        sensitive = next((name for name, tag in tags.items() if tag == "sensitive"), None)
+        groups = small_groups(frame, quasi, sensitive)
+        storage["groups"] = {
+            "columns": quasi,
+            "k": groups.k,
+            "groups": groups.groups,
+            "below": {str(size): list(counts) for size, counts in groups.below.items()},
+            "diversity": groups.diversity,
+            "sensitive": sensitive,
+        }
+    record: dict[str, Any] = {"kind": "dataset", "dataset": named, "version": version, "at": now.isoformat(), "rows": len(frame)}
+    record |= {"columns": table_statistics(frame), **source, "storage": storage}
+    if not args.dry_run:
+        store.write_records([record])
+    say("")
+    return json_or_lines(record, _storage_lines(record, not args.dry_run), args.json)
+
+
+def _rows(store: Store, args: argparse.Namespace) -> tuple[str, "DataFrame", dict[str, Any]]:
+    """Name, rows, and bytes and checksum of what is audited. Raises UsageError where nothing is named."""
+    import pandas as pd
+
+    if not args.files:
+        if not args.model:
+            raise UsageError("nothing is named to audit", expected="FILE…, or --model M for its reference")
+        data = registered_reference(store, args.model, args.version)
+        return args.dataset or data.name, data.features, {}
+    paths = [Path(file) for file in args.files]
+    table = pd.concat([read_table(path, args.decimal) for path in paths], ignore_index=True)
+    source = {"bytes": sum(path.stat().st_size for path in paths), "checksum": _checksum(paths)}
+    return args.dataset or paths[0].name.partition(".")[0], table, source
+
+
+def _checksum(paths: list[Path]) -> str:
+    """The SHA-256 of the files one after another."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _tags(store: Store, args: argparse.Namespace, frame: "DataFrame") -> dict[str, str]:
+    """Tags of the columns: those of the model's settings, then those of the command. Raises UsageError for a column that is not there."""
+    found: dict[str, str] = {}
+    if args.model:
+        found = {name: tag for name, tag in store.catalog().model(args.model).settings.column_tags.items() if name in frame}
+    for option, tag in (("personal", "personal"), ("sensitive", "sensitive"), ("quasi", "quasi")):
+        for name in filter(None, (getattr(args, option) or "").split(",")):
+            if name not in frame:
+                expected = ", ".join(map(str, frame.columns))
+                raise UsageError(f"--{option} names a column that the data lack", got=name, expected=expected)
+            found[name] = tag
+    return found
+
+
+def _cost_figures(cost: "CodecCost") -> dict[str, Any]:
+    """A codec as the record has it."""
+    return {"bytes": cost.bytes, "encode": round(cost.encode, 3), "decode": round(cost.decode, 3), "columns": cost.columns}
+
+
+def _form_figures(store: Store, args: argparse.Namespace, frame: "DataFrame", form: "LossyForm") -> dict[str, Any]:
+    """A lossy form as the record has it: bytes, errors, and where a model is named what its answers do."""
+    import pyarrow as pa
+
+    from observability.metrics.storage_forms import codec_costs
+
+    (cost,) = codec_costs(pa.Table.from_pandas(form.frame, preserve_index=False), ("zstd",), repeats=1)
+    found: dict[str, Any] = {"bytes": cost.bytes, "errors": form.errors, "lost": form.lost}
+    return found | ({"model": _answers_of_form(store, args, frame, form)} if args.model else {})
+
+
+def _answers_of_form(store: Store, args: argparse.Namespace, frame: "DataFrame", form: "LossyForm") -> dict[str, Any]:
+    """The answers of the registered artifact to the rows before and after, from the worker. Raises UsageError without an artifact."""
+    import numpy as np
+
+    from observability.metrics.storage_forms import prediction_change
+    from observability.worker.process import warm_worker
+    from observability.worker.requests import predict_scores
+
+    model = store.catalog().model(args.model)
+    version = next((each for each in reversed(model.versions) if args.version in (None, each.name) and each.artifact), None)
+    path = store.artifact(version) if version else None
+    if version is None or path is None:
+        raise UsageError("the model has no file to score with", got=args.model, attempt="Register the version with --artifact")
+    places = np.unique(np.linspace(0, len(frame) - 1, min(len(frame), SCORED_ROWS)).astype(int))
+    before = frame.iloc[places].reset_index(drop=True)
+    after = form.frame.iloc[places].reset_index(drop=True).astype(dict.fromkeys(form.errors, float))
+    scores = [predict_scores(warm_worker(), path, rows, task=model.task or "", classes=model.classes) for rows in (before, after)]
+    change = prediction_change(scores[0], scores[1], model.task or "", model.settings.threshold)
+    rate = change.flip_rate
+    return {
+        "name": model.name,
+        "version": version.name,
+        "rows": change.rows,
+        "largest": change.largest,
+        "mean": change.mean,
+        "flips": change.flips,
+        "low": rate.low if rate else None,
+        "high": rate.high if rate else None,
+    }
+
+
+def _storage_lines(record: dict[str, Any], kept: bool) -> list[str]:
+    """The audit as text."""
+    from observability.metrics.storage_forms import groups_by_size
+
+    storage = record["storage"]
+    lines = [f"{record['dataset']}: {record['rows']:,} rows, {len(record['columns'])} columns{'' if kept else ' (not kept)'}."]
+    for codec, cost in storage["codecs"].items():
+        lines.append(f"  {codec}: {formatting.format_bytes(cost['bytes'])}, encode {cost['encode']:.2f}×, decode {cost['decode']:.2f}×")
+    for name, form in storage["forms"].items():
+        lines.append(f"  as {name}, zstd: {formatting.format_bytes(form['bytes'])}{form_words(form)}")
+    if groups := storage.get("groups"):
+        below = {int(size): (int(counts[0]), int(counts[1])) for size, counts in groups["below"].items()}
+        lines.append(f"  k = {groups['k']:,} by {', '.join(groups['columns'])}: {groups_by_size(below)}")
+    return lines
+
+
+def form_words(form: dict[str, Any]) -> str:
+    """What a lossy form does, after a semicolon: the model's answers, else nothing."""
+    said = form.get("model")
+    if not said:
+        return ""
+    largest = f"; answers of {said['name']} {said['version']} change by at most {format_figure(said['largest'])}"
+    if said["flips"] is None:
+        return f"{largest} on {said['rows']:,} rows"
+    interval = f" (95 % interval {percent(said['low'])} to {percent(said['high'])})" if said["low"] is not None else ""
+    return f"{largest}, {said['flips']:,} of {said['rows']:,} decisions flip{interval}"
+
+
+def run_lineage(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
+    """Write runs and data sets as OpenLineage run events, one a line."""
+    from observability.export.open_lineage import open_lineage_events
+
+    say("reading records")
+    if args.model:
+        store.catalog().model(args.model)
+    events = list(open_lineage_events(store, Window(args.model or "", EPOCH, FOREVER)))
+    say("")
+    lines = [json.dumps(event, ensure_ascii=False) for event in events]
+    if args.out:
+        write_output(Path(args.out), "".join(f"{line}\n" for line in lines).encode())
+        return json_or_lines({"events": len(events), "file": args.out}, [f"{len(events):,} events written to {args.out}."], args.json)
+    return json_or_lines(events, lines, args.json)
+
+
+def run_croissant(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
+    """Write the Croissant description of a data file, from the file and the data set that was logged for it."""
+    from observability.export.croissant import croissant_of_file
+
+    path = Path(args.file)
+    say("reading the file")
+    table = read_table(path, None)
+    name = args.dataset or path.name.partition(".")[0]
+    asked = Records("dataset", None, ever=True, only=(("dataset", (name,)),))
+    logged = store.ask(asked, Window("", EPOCH, FOREVER))
+    checksum = _checksum([path])
+    rows = [row for row in logged.to_dict("records") if args.data_version in (None, row["version"])]
+    same = [row for row in rows if row["checksum"] == checksum]
+    if args.data_version and rows and not same and all(row["checksum"] for row in rows):
+        raise UsageError("the file is not this version", where=path.name, got=checksum, expected=str(rows[-1]["checksum"]))
+    body = croissant_of_file(path, table, name, checksum, same[-1] if same else None, license_url=args.license, url=args.url)
+    say("")
+    text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+    if args.out:
+        write_output(Path(args.out), text.encode())
+    return json_or_lines(body, [f"Written to {args.out}."] if args.out else text.splitlines(), args.json)

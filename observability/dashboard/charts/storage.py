@@ -1,0 +1,39 @@
+"""The figure of the forms in which a data set can be stored: bytes against what they change in a model's answers."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from observability.core import formatting
+from observability.core.numerals import format_figure
+from observability.dashboard import theme
+
+
+def storage_forms_chart(frame: pd.DataFrame, *, change: str) -> go.Figure:
+    """A mark for each form: size against the largest change. Less exact forms have their names beside them; the table has all.
+
+    frame: form, bytes, change (0 of lossless forms, missing where no model was asked), lossless. change: title of the vertical axis.
+    """
+    figure = go.Figure()
+    for lossless, colour, symbol in ((True, theme.PRIMARY, "circle"), (False, theme.WATCH, "diamond")):
+        part = frame[(frame["lossless"] == lossless) & frame["change"].notna()]
+        texts = [
+            f"{theme.inert_label(form)}<br>{formatting.format_bytes(size)}<br>{change}: {format_figure(value)}"
+            for form, size, value in zip(part["form"], part["bytes"].astype(float), part["change"].astype(float), strict=True)
+        ]
+        figure.add_scatter(
+            x=part["bytes"],
+            y=part["change"],
+            mode="markers" if lossless else "markers+text",
+            name="exact" if lossless else "less exact, zstd",
+            text=[f" {theme.inert_label(form)} " for form in part["form"]],
+            textposition=(["middle left", "middle right"] * len(part))[: len(part)],
+            textfont={"size": 11, "color": theme.STRONG},
+            marker={"size": 10, "color": colour, "symbol": symbol},
+            customdata=texts,
+            hovertemplate="%{customdata}<extra></extra>",
+            cliponaxis=False,
+        )
+    theme.themed(figure, height=300, x="bytes", y=change, legend=True)
+    top = float(frame["change"].max(skipna=True) or 0.0)
+    figure.update_yaxes(range=[-0.06 * top if top else -0.5, top * 1.25 if top else 1.0])
+    return figure.update_xaxes(range=[0, float(frame["bytes"].max()) * 1.12])

@@ -1,0 +1,280 @@
+"""The storage page: freshness of data sets, their size by codec and form, small groups, and what the store's own columns take and serve."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from observability.core import formatting
+from observability.core.catalog import Model
+from observability.core.numerals import format_figure, hours_in_words, percent
+from observability.core.questions import Records
+from observability.core.time import aware_utc
+from observability.core.window import EPOCH, Window
+from observability.dashboard import choice_box, empty_states, frame, links, load
+from observability.dashboard.charts import storage as charts_storage
+from observability.dashboard.scope import Scope
+from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.widgets import plain_caption, plain_paragraph
+from observability.store.types.asked_questions import AskedQuestions
+
+HOW = """python -m observability audit-storage people.parquet --quasi age,zip --sensitive income
+python -m observability audit-storage --model loan      # its reference, with the answers of its file before and after"""
+MOST = 30
+"""Columns and questions that a table shows."""
+FRESHNESS = (
+    column("dataset", "Data set", strong=True),
+    *number_columns(versions="Versions", rows="Rows"),
+    column("changes", "Newest version", help="Rows added, changed and deleted, as logged", phone=False),
+    column("age", "Age", align="right", help="From the newest version to now"),
+    column("usual", "Usual gap", align="right", help="Median time between versions; needs three versions", phone=False),
+    column("audit", "Audited", short=True, help="Whether a version has a storage audit"),
+)
+FORMS = (
+    column("form", "Form", strong=True),
+    column("bytes", "Size", align="right"),
+    column("share", "Of uncompressed", align="right"),
+    column("encode", "Encode", align="right", help="Time as a multiple of that without compression, measured in memory"),
+    column("decode", "Decode", align="right", help="Time as a multiple of that without compression, measured in memory"),
+    column("change", "Largest change", align="right", help="Of the model's scores of the same rows"),
+    column("flips", "Decisions that flip", align="right", help="With the 95 % interval of their share"),
+)
+STORE_COLUMNS = (
+    column("column", "Column", strong=True),
+    column("bytes", "In the database", align="right", help="Its share of the blocks on disk"),
+    column("codec", "Codecs", phone=False),
+    column("used", "Read", short=True, help="Whether a question read its rows or counts since the dashboard started"),
+)
+QUESTIONS = (
+    column("table", "Table", strong=True),
+    column("columns", "Columns"),
+    *number_columns(times="Times", slowest="Slowest", mean="Mean"),
+)
+
+
+def logged_data_sets() -> pd.DataFrame:
+    """Every logged version, oldest first, with its storage audit in `storage` (None without one)."""
+    fields = ("dataset", "version", "at", "rows", "added", "changed", "deleted", "extra")
+    rows = load.ask_store(Records("dataset", fields, ever=True), Window("", EPOCH, load.page_clock()))
+    audits: list[Any] = [extra.get("storage") if isinstance(extra, Mapping) else None for extra in rows["extra"]]
+    known: list[Any] = [audit if _is_audit(audit) else None for audit in audits]
+    return rows.assign(storage=pd.Series(known, index=rows.index, dtype=object))
+
+
+def _is_audit(audit: Any) -> bool:
+    """Whether a further field `storage` has the form that `audit-storage` writes."""
+    return isinstance(audit, Mapping) and isinstance(audit.get("codecs"), Mapping) and isinstance(audit["codecs"].get("none"), Mapping)
+
+
+def no_data_sets() -> None:
+    """Nothing logged yet: the command that audits."""
+    empty_states.how_to_log_state("No data set has been logged yet.", "An audit measures a file, or a model's reference.", HOW)
+
+
+def no_audit() -> None:
+    """Data sets, none of them audited: the command that audits."""
+    empty_states.how_to_log_state("No data set was audited yet.", "An audit measures a file, or a model's reference.", HOW)
+
+
+def freshness_table(rows: pd.DataFrame, scope: Scope) -> None:
+    """A row for each data set, the newest first."""
+    now, lines = load.reached(load.page_clock()), []
+    parts = sorted(rows.groupby("dataset"), key=lambda each: each[1]["at"].max(), reverse=True)
+    for name, part in parts[:MOST]:
+        last = part.iloc[-1]
+        times = part.drop_duplicates("version")["at"]
+        seconds = float(times.sort_values().diff().dt.total_seconds().median()) if len(times) > 2 else None
+        words = [f"{int(last[each]):,} {each}" for each in ("added", "changed", "deleted") if pd.notna(last[each]) and last[each]]
+        cells: dict[str, Cell] = {
+            "dataset": links.link_cell(str(name), "storage", scope, dataset=str(name)),
+            "versions": {"t": f"{part['version'].nunique():,}"},
+            "rows": {"t": f"{int(last['rows']):,}"},
+            "changes": {"t": ", ".join(words) or formatting.DASH},
+            "age": {"t": age_words(now, last["at"].to_pydatetime())},
+            "usual": {"t": hours_in_words(seconds / 3600) if seconds is not None else formatting.DASH},
+            "audit": {"t": "yes" if part["storage"].notna().any() else "no"},
+        }
+        lines.append(table_row(cells))
+    draw_table("freshness", "Data sets, newest first", FRESHNESS, lines, compact=True)
+    if len(parts) > MOST:
+        plain_caption(f"The newest {MOST} of {len(parts):,} data sets are shown.")
+
+
+def age_words(now: datetime, at: datetime) -> str:
+    """The time since an instant (naive UTC): hours below two days, else days."""
+    age = max(now - aware_utc(at), timedelta(0))
+    return hours_in_words(age.total_seconds() / 3600) if age < timedelta(days=2) else f"{age.days:,} days"
+
+
+def chosen_audit(rows: pd.DataFrame, scope: Scope) -> tuple[str, str, Mapping[str, Any]] | None:
+    """Name, version and audit of the data set in the address, else the newest about the scope's model, else the newest about any model."""
+    audited = rows[rows["storage"].notna()]
+    named = choice_box.address_selectbox(
+        "dataset",
+        "Data set",
+        sorted(set(map(str, audited["dataset"]))),
+        placeholder="Newest audit",
+        width=420,
+        missing="The data set {} has no storage audit.",
+    )
+    part = audited[audited["dataset"] == named] if named else audited
+    if part.empty:
+        return None
+    asked = [{form["model"]["name"] for form in each.get("forms", {}).values() if form.get("model")} for each in part["storage"]]
+    places = range(len(part))
+    last = part.iloc[max(places, key=lambda place: (scope.model in asked[place], bool(asked[place]), place))]
+    return str(last["dataset"]), str(last["version"]), last["storage"]
+
+
+def forms_section(audit: Mapping[str, Any]) -> None:
+    """The picture of sizes and changes, and the table of all forms."""
+    drawn = forms_frame(audit)
+    base = float(audit["codecs"]["none"]["bytes"])
+    asked = next((form["model"] for form in audit.get("forms", {}).values() if form.get("model")), None)
+    exact = drawn[drawn["lossless"]]
+    best = exact.sort_values("bytes").iloc[0]
+    alt = f"{best['form']} is the smallest exact form: {percent(best['bytes'] / base)} of the uncompressed size."
+    plain_paragraph(alt)
+    if asked:
+        change = "largest change of a score"
+        figure = charts_storage.storage_forms_chart(drawn, change=change)
+        columns = {"form": "Form", "bytes": "Bytes", "change": change.capitalize(), "lossless": "Exact"}
+        frame.chart_with_table(figure, drawn, key="forms", alt=alt, columns=columns)
+        plain_caption(f"Answers of {asked['name']} {asked['version']} to {asked['rows']:,} rows, before and after, by its registered file.")
+    lines = [table_row(_form_cells(name, cost, None, base)) for name, cost in ordered_codecs(audit).items()]
+    lines += [table_row(_form_cells(f"{name}, zstd", form, form.get("model"), base)) for name, form in audit.get("forms", {}).items()]
+    draw_table("form-costs", "Size and cost of each form", FORMS, lines, compact=True)
+
+
+def ordered_codecs(audit: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The codecs of an audit, largest file first."""
+    return dict(sorted(audit["codecs"].items(), key=lambda each: -each[1]["bytes"]))
+
+
+def forms_frame(audit: Mapping[str, Any]) -> pd.DataFrame:
+    """Form, bytes, change and lossless of every codec and lossy form."""
+    rows = [[name, int(cost["bytes"]), 0.0, True] for name, cost in audit["codecs"].items()]
+    for name, form in audit.get("forms", {}).items():
+        said = form.get("model")
+        rows.append([name, int(form["bytes"]), float(said["largest"]) if said else float("nan"), False])
+    return pd.DataFrame(rows, columns=["form", "bytes", "change", "lossless"])
+
+
+def _form_cells(name: str, form: Mapping[str, Any], said: Mapping[str, Any] | None, base: float) -> dict[str, Cell]:
+    """One form."""
+    dash = formatting.DASH
+    flips: Cell = {"t": dash}
+    if said and said.get("flips") is not None:
+        flips = {"t": f"{said['flips']:,} of {said['rows']:,}"}
+        if said.get("low") is not None:
+            flips["sub"] = f"{percent(said['low'])} to {percent(said['high'])}"
+    return {
+        "form": {"t": name},
+        "bytes": {"t": formatting.format_bytes(form["bytes"])},
+        "share": {"t": percent(form["bytes"] / base) if base else dash},
+        "encode": {"t": f"{form['encode']:.2f}×" if "encode" in form else dash},
+        "decode": {"t": f"{form['decode']:.2f}×" if "decode" in form else dash},
+        "change": {"t": format_figure(said["largest"]) if said else "none" if "encode" in form else dash},
+        "flips": flips,
+    }
+
+
+def columns_table(audit: Mapping[str, Any]) -> None:
+    """Bytes of each column under each codec, and its tag."""
+    codecs, tags = ordered_codecs(audit), audit.get("tags", {})
+    names = sorted(codecs["none"]["columns"], key=lambda name: -codecs["none"]["columns"][name])
+    shape = [
+        column("column", "Column", strong=True),
+        column("tag", "Tag", short=True, help="personal, sensitive or quasi-identifying, from settings or the command"),
+        *(column(codec, codec, align="right", phone=codec in ("none", "zstd")) for codec in codecs),
+    ]
+    lines = []
+    for name in names[:MOST]:
+        cells: dict[str, Cell] = {"column": {"t": name}, "tag": {"t": tags.get(name, formatting.DASH)}}
+        cells |= {codec: {"t": formatting.format_bytes(cost["columns"].get(name, 0))} for codec, cost in codecs.items()}
+        lines.append(table_row(cells))
+    draw_table("column-bytes", "Bytes by column and codec", shape, lines, compact=True)
+    if len(names) > MOST:
+        plain_caption(f"The largest {MOST} of {len(names):,} columns are shown.")
+
+
+def groups_sentence(audit: Mapping[str, Any]) -> str:
+    """What the smallest groups are, as one paragraph without markup."""
+    groups = audit.get("groups")
+    if not groups:
+        return "No column is tagged quasi-identifying, so no group was counted."
+    small = [
+        f"{n:,} groups with {rows:,} rows below {size}"
+        for size, (n, rows) in sorted(groups["below"].items(), key=lambda each: int(each[0]))
+        if n
+    ]
+    said = (
+        f"k = {groups['k']:,} over {', '.join(groups['columns'])}: {groups['groups']:,} groups; {'; '.join(small) or 'none below 10 rows'}."
+    )
+    if groups.get("diversity") is not None:
+        said += f" The fewest values of {groups['sensitive']} in a group: {groups['diversity']:,}."
+    return said
+
+
+def store_columns_section(model: Model) -> None:
+    """Bytes and codecs of the columns of a model in the database, and which were read since the dashboard started."""
+    held = load.column_storage(model.name)
+    asked = load.asked_questions(model.name)
+    own = {each.reference for each in model.columns}
+    unread = sorted(own - asked.used)
+    plain_paragraph(unread_words(len(own), unread, asked))
+    lines = []
+    for row in held.head(MOST).to_dict("records"):
+        name = str(row["column"])
+        cells: dict[str, Cell] = {
+            "column": {"t": name},
+            "bytes": {"t": formatting.format_bytes(row["bytes"])},
+            "codec": {"t": row["codecs"] or formatting.DASH},
+            "used": {"t": ("yes" if name in asked.used else "no") if name in own else formatting.DASH},
+        }
+        lines.append(table_row(cells))
+    draw_table("store-columns", f"Columns of {model.name} in the database, largest first", STORE_COLUMNS, lines, compact=True)
+    questions_table(asked, model.name)
+
+
+def unread_words(columns: int, unread: Sequence[str], asked: AskedQuestions) -> str:
+    """How many columns no question read, with their names where they are few."""
+    since = f"since {formatting.format_minute(asked.since.replace(tzinfo=None))} UTC"
+    if not unread:
+        return f"All {columns:,} columns were read {since}."
+    names = formatting.join_words([name.partition(".")[2] or name for name in unread], 6)
+    return f"{len(unread):,} of {columns:,} columns were not read {since}: {names}."
+
+
+def questions_table(asked: AskedQuestions, about: str) -> None:
+    """The slowest questions."""
+    lines = []
+    for each in asked.entries[:10]:
+        names = [name.partition(".")[2] or name for name in each.columns]
+        cells: dict[str, Cell] = {
+            "table": {"t": each.table},
+            "columns": {"t": formatting.truncate(formatting.join_words(names, 5), 80) or formatting.DASH, "title": ", ".join(names)[:500]},
+            "times": {"t": f"{each.times:,}"},
+            "slowest": {"t": f"{each.slowest * 1000:,.0f} ms"},
+            "mean": {"t": f"{each.seconds / each.times * 1000:,.0f} ms"},
+        }
+        lines.append(table_row(cells))
+    draw_table("questions", f"Slowest questions about {about} since the dashboard started", QUESTIONS, lines, compact=True)
+
+
+def keeping_sentence(status: Mapping[str, Any]) -> str:
+    """Backup, its last test and retention, in one paragraph."""
+    done = status["keeping"]
+
+    def last(name: str) -> str:
+        return formatting.format_minute(datetime.fromisoformat(done[name]["at"]).replace(tzinfo=None)) + " UTC" if done[name] else "never"
+
+    kept = f"retention last removed rows {last('retention')}" if done.get("retention") else "retention has removed nothing"
+    return f"Last backup: {last('backup')}; last restore test: {last('verified_restore')}; {kept}."
+
+
+def model_of_store(scope: Scope) -> Model | None:
+    """The model of the scope, else the first with columns."""
+    models = load.catalog().models
+    return next((each for each in models if each.name == scope.model), None) or next((each for each in models if each.columns), None)

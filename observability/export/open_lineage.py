@@ -1,0 +1,144 @@
+"""Runs and data sets of the store as OpenLineage run events, for catalogs that read them (docs/lineage.md)."""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from observability.core.questions import Records
+from observability.core.time import aware_utc
+from observability.importers.open_lineage import NAMESPACE, RUN_FACET
+from observability.metrics.lineage import Lineage, LineageLink, Thing, lineage_of_records
+
+if TYPE_CHECKING:
+    from observability.core.window import Window
+    from observability.store.engine import Store
+
+PRODUCER = "https://pypi.org/project/observability/"
+"""Which software wrote the events; the specification asks for a URI."""
+SPEC = "https://openlineage.io/spec"
+RUN_EVENT = f"{SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent"
+FACETS = {
+    "version": "1-0-1/DatasetVersionDatasetFacet",
+    "schema": "1-2-0/SchemaDatasetFacet",
+    "outputStatistics": "1-0-2/OutputStatisticsOutputDatasetFacet",
+    "inputStatistics": "1-0-0/InputStatisticsInputDatasetFacet",
+}
+"""Version and name of the facets of the specification that are written."""
+RUNS = uuid.uuid5(uuid.NAMESPACE_URL, PRODUCER)
+"""Namespace of the UUIDs that runs get, which the specification asks for; their own id stands in the run facet of the product."""
+STATES = {"failed": "FAIL", "aborted": "ABORT"}
+
+
+def open_lineage_events(store: "Store", window: "Window") -> Iterator[dict[str, Any]]:
+    """Every run of the window as a START and, once it ended, a COMPLETE, FAIL or ABORT event; and each data set version with its parents as a
+    COMPLETE event of a job named after the data set. Oldest first.
+    """
+    runs, datasets, cleanings = (store.ask(Records(kind, ever=True), window) for kind in ("run", "dataset", "cleaning"))
+    extra = {kind: store.ask(Records(kind, FURTHER[kind], ever=True), window) for kind in FURTHER}
+    lineage = lineage_of_records({"dataset": extra["dataset"], "run": extra["run"], "cleaning": cleanings})
+    rows = {Thing("dataset", (row["dataset"], row["version"])): row for row in datasets.to_dict("records")}
+    events = [*_dataset_events(rows, lineage), *_run_events(runs.to_dict("records"), rows, lineage)]
+    yield from sorted(events, key=lambda event: str(event["eventTime"]))
+
+
+FURTHER = {
+    "dataset": ("dataset", "version", "at", "rows", "parents", "extra"),
+    "run": ("run", "at", "event", "model", "version", "dataset", "extra"),
+}
+
+
+def _run_events(runs: list[dict[Any, Any]], rows: Mapping[Thing, Mapping[Any, Any]], lineage: Lineage) -> Iterator[dict[str, Any]]:
+    """Start and end of each run."""
+    known: dict[str, dict[str, str]] = {}
+    for row in runs:
+        own = known.setdefault(str(row["run"]), {})
+        own |= {name: str(row[name]) for name in ("model", "version", "study") if row[name] is not None and row[name] == row[name]}
+    for row in runs:
+        name = str(row["run"])
+        run, own = Thing("run", (name,)), known[name]
+        event = _event(
+            name, own.get("study") or name, row["at"], "START" if row["event"] == "start" else STATES.get(row["status"], "COMPLETE")
+        )
+        event["run"]["facets"] = {RUN_FACET: _custom({"run": name, **own})}
+        event["inputs"] = [_input(thing, rows) for thing in _origins(lineage.origins.get(run, ()), "dataset")]
+        made = [link.product for link in lineage.products.get(run, ()) if link.product.kind == "dataset"]
+        event["outputs"] = [_output(thing, rows[thing]) for thing in made if thing in rows and row["event"] == "end"]
+        yield event
+
+
+def _dataset_events(rows: Mapping[Thing, Mapping[Any, Any]], lineage: Lineage) -> Iterator[dict[str, Any]]:
+    """One event for each version that no run wrote: its parents are the inputs, the version is the output."""
+    for thing, row in rows.items():
+        links = lineage.origins.get(thing, ())
+        if any(link.origin.kind == "run" for link in links):
+            continue
+        event = _event(thing.address, f"make {thing.names[0]}", row["at"], "COMPLETE")
+        event["run"]["facets"] = {RUN_FACET: _custom({"of": "dataset"})}
+        event["inputs"] = [_input(parent, rows) for parent in _origins(links, "dataset")]
+        event["outputs"] = [_output(thing, row)]
+        yield event
+
+
+def _origins(links: "tuple[LineageLink, ...] | list[LineageLink]", kind: str) -> list[Thing]:
+    """Origins of one kind."""
+    return [link.origin for link in links if link.origin.kind == kind]
+
+
+def _event(run: str, job: str, at: Any, kind: str) -> dict[str, Any]:
+    """An event without data sets."""
+    return {
+        "eventType": kind,
+        "eventTime": aware_utc(at.to_pydatetime()).isoformat(),
+        "run": {"runId": str(uuid.uuid5(RUNS, run))},
+        "job": {"namespace": NAMESPACE, "name": job},
+        "inputs": [],
+        "outputs": [],
+        "producer": PRODUCER,
+        "schemaURL": RUN_EVENT,
+    }
+
+
+def _facet(name: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """A facet of the specification."""
+    version, _, title = FACETS[name].partition("/")
+    return {"_producer": PRODUCER, "_schemaURL": f"{SPEC}/facets/{version}/{title}.json#/$defs/{title}", **fields}
+
+
+def _custom(fields: dict[str, Any]) -> dict[str, Any]:
+    """The run facet of the product."""
+    return {"_producer": PRODUCER, "_schemaURL": f"{SPEC}/2-0-2/OpenLineage.json#/$defs/RunFacet", **fields}
+
+
+def _dataset(thing: Thing, row: Mapping[Any, Any] | None) -> dict[str, Any]:
+    """A data set with its version and the names of its columns."""
+    facets: dict[str, Any] = {}
+    if thing.names[1]:
+        facets["version"] = _facet("version", {"datasetVersion": thing.names[1]})
+    if row is not None and row["columns"]:
+        fields = [{"name": name, **_type(value)} for name, value in row["columns"].items()]
+        facets["schema"] = _facet("schema", {"fields": fields})
+    return {"namespace": NAMESPACE, "name": thing.names[0], "facets": facets}
+
+
+def _type(value: Any) -> dict[str, str]:
+    """The type of a column, where its record has it."""
+    return {"type": str(value["type"])} if isinstance(value, Mapping) and value.get("type") else {}
+
+
+def _counts(row: Mapping[Any, Any]) -> dict[str, int]:
+    """Rows and, where logged, bytes."""
+    import pandas as pd
+
+    size = row["bytes"]
+    return {"rowCount": int(row["rows"])} | ({} if pd.isna(size) else {"size": int(size)})
+
+
+def _input(thing: Thing, rows: Mapping[Thing, Mapping[Any, Any]]) -> dict[str, Any]:
+    """A data set that was read."""
+    row = rows.get(thing)
+    return _dataset(thing, row) | ({"inputFacets": {"inputStatistics": _facet("inputStatistics", _counts(row))}} if row is not None else {})
+
+
+def _output(thing: Thing, row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A data set that was written."""
+    return _dataset(thing, row) | {"outputFacets": {"outputStatistics": _facet("outputStatistics", _counts(row))}}

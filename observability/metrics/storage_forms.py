@@ -1,0 +1,288 @@
+"""How a table can be stored: bytes by column and codec, cost of coding, lossy forms, and how far its rows single out people."""
+
+import io
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.stats.interval import Interval, wilson_interval
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pandas import DataFrame
+
+    Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+CODECS = ("none", "snappy", "zstd", "gzip")
+"""Codecs of Parquet that are compared; `none` is the base of the ratios."""
+REPEATS = 3
+"""Times that a codec is timed; the fastest counts."""
+LEVELS = 256
+"""Levels of the quantised form."""
+DIGITS = 3
+"""Significant digits of the rounded form."""
+SMALL = (2, 5, 10)
+"""Sizes below which groups are counted."""
+
+
+@dataclass(frozen=True)
+class CodecCost:
+    """A table under one codec. columns: bytes by column. encode, decode: time as a multiple of that without compression."""
+
+    codec: str
+    bytes: int
+    columns: dict[str, int]
+    encode: float
+    decode: float
+
+
+@dataclass(frozen=True)
+class LossyForm:
+    """A table with less exact numbers. errors: the largest absolute difference by changed column, values that became missing aside.
+
+    lost: values that the form cannot hold (beyond the range of float16), by column.
+    """
+
+    name: str
+    frame: "DataFrame"
+    errors: dict[str, float]
+    lost: dict[str, int]
+
+
+@dataclass(frozen=True)
+class PredictionChange:
+    """Answers of a model to a lossy form against those to the rows as they are. largest: of |Δ score|; flips: None of a regression."""
+
+    rows: int
+    largest: float
+    mean: float
+    flips: int | None
+    flip_rate: Interval | None
+
+
+@dataclass(frozen=True)
+class SmallGroups:
+    """Rows that share the values of quasi-identifying columns. k: rows of the smallest group. below: for each of SMALL, groups with fewer
+    rows and the rows in them. diversity: the fewest distinct values of the sensitive column in a group; None without one.
+    """
+
+    rows: int
+    groups: int
+    k: int
+    below: dict[int, tuple[int, int]]
+    diversity: int | None
+
+
+def codec_costs(table: "pa.Table", codecs: Sequence[str] = CODECS, repeats: int = REPEATS) -> list[CodecCost]:
+    """Write a table as Parquet under each codec in memory, read it again, and return sizes and costs.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The rows.
+    codecs : sequence of str
+        Codecs, the first of which is the base of the times.
+    repeats : int
+        Times that each is timed.
+
+    Returns
+    -------
+    list[CodecCost]
+        In the order of `codecs`. Bytes of a column are those of its pages; those of the file have the footer as well.
+    """
+    import pyarrow.parquet as pq
+
+    found: list[tuple[str, int, dict[str, int], float, float]] = []
+    for codec in codecs:
+        writes, reads, body = [], [], b""
+        for _ in range(repeats):
+            sink = io.BytesIO()
+            began = time.perf_counter()
+            pq.write_table(table, sink, compression=codec)
+            writes.append(time.perf_counter() - began)
+            body = sink.getvalue()
+            began = time.perf_counter()
+            pq.read_table(io.BytesIO(body))
+            reads.append(time.perf_counter() - began)
+        found.append((codec, len(body), _column_bytes(pq.ParquetFile(io.BytesIO(body)).metadata), min(writes), min(reads)))
+    base = found[0]
+    return [CodecCost(codec, size, columns, write / base[3], read / base[4]) for codec, size, columns, write, read in found]
+
+
+def _column_bytes(metadata: Any) -> dict[str, int]:
+    """Compressed bytes by top-level column."""
+    sizes: dict[str, int] = {}
+    for group in range(metadata.num_row_groups):
+        for place in range(metadata.num_columns):
+            chunk = metadata.row_group(group).column(place)
+            name = chunk.path_in_schema.partition(".")[0]
+            sizes[name] = sizes.get(name, 0) + chunk.total_compressed_size
+    return sizes
+
+
+def lossy_forms(frame: "DataFrame") -> list[LossyForm]:
+    """Return a table with its fractional numbers as float32, as float16, rounded to three significant digits and quantised to 256 levels.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The rows. Whole numbers, texts and booleans are kept as they are.
+
+    Returns
+    -------
+    list[LossyForm]
+        Empty where no column has fractional numbers.
+    """
+    import pandas as pd
+
+    names = [
+        str(name) for name in frame.columns if pd.api.types.is_float_dtype(frame[name].dtype) and not (frame[name].dropna() % 1 == 0).all()
+    ]
+    forms: dict[str, Callable[[Floats], np.ndarray[Any, Any]]] = {
+        "float32": lambda values: values.astype(np.float32),
+        "float16": lambda values: values.astype(np.float16),
+        f"{DIGITS} digits": rounded_digits,
+        f"{LEVELS} levels": quantised,
+    }
+    found = []
+    for form, change in forms.items():
+        changed, errors, lost = frame.copy(), {}, {}
+        for name in names:
+            before = frame[name].to_numpy(float)
+            with np.errstate(over="ignore"):
+                stored = change(before)
+            changed[name] = stored
+            finite = np.isfinite(before) & np.isfinite(stored)
+            errors[name] = float(np.abs(stored[finite].astype(float) - before[finite]).max(initial=0.0))
+            if gone := int((np.isfinite(before) & ~np.isfinite(stored)).sum()):
+                lost[name] = gone
+        found.append(LossyForm(form, changed, errors, lost))
+    return found if names else []
+
+
+def rounded_digits(values: "Floats", digits: int = DIGITS) -> "Floats":
+    """Round numbers to significant digits.
+
+    Parameters
+    ----------
+    values : ndarray of float
+        Numbers; those that are not finite, and 0, are kept.
+    digits : int
+        Significant digits.
+
+    Returns
+    -------
+    ndarray of float
+    """
+    found = np.array(values, dtype=float)
+    some = np.isfinite(found) & (found != 0)
+    step = 10.0 ** (np.floor(np.log10(np.abs(found[some]))) - digits + 1)
+    found[some] = np.round(found[some] / step) * step
+    return found
+
+
+def quantised(values: "Floats", levels: int = LEVELS) -> "Floats":
+    """Move numbers to the nearest of equally spaced levels between their least and greatest.
+
+    Parameters
+    ----------
+    values : ndarray of float
+        Numbers; those that are not finite are kept.
+    levels : int
+        Number of levels, at least 2.
+
+    Returns
+    -------
+    ndarray of float
+    """
+    found = np.array(values, dtype=float)
+    some = np.isfinite(found)
+    if not some.any() or (span := float(np.ptp(found[some]))) == 0:
+        return found
+    low, step = float(found[some].min()), span / (levels - 1)
+    found[some] = low + np.round((found[some] - low) / step) * step
+    return found
+
+
+def prediction_change(before: "Floats", after: "Floats", task: str, threshold: float = 0.5) -> PredictionChange:
+    """Compare the scores of the same rows before and after.
+
+    Parameters
+    ----------
+    before : ndarray of float
+        Scores: one a row, or in multiclass one a row and class.
+    after : ndarray of float
+        Scores of the same rows afterwards.
+    task : str
+        binary, multiclass or regression.
+    threshold : float
+        Of a binary model.
+
+    Returns
+    -------
+    PredictionChange
+        The rate of flips has a Wilson interval. Rows whose score is not finite on either side are left out.
+    """
+    known = np.isfinite(before) & np.isfinite(after)
+    known = known.all(axis=1) if known.ndim == 2 else known
+    one, other = before[known], after[known]
+    gaps = np.abs(other - one)
+    flips = None
+    if task == "binary":
+        flips = int(((one >= threshold) != (other >= threshold)).sum())
+    elif task == "multiclass":
+        flips = int((one.argmax(axis=1) != other.argmax(axis=1)).sum())
+    n = len(one)
+    rate = wilson_interval(flips, n) if flips is not None and n else None
+    return PredictionChange(n, float(gaps.max(initial=0.0)), float(gaps.mean()) if gaps.size else 0.0, flips, rate)
+
+
+def small_groups(frame: "DataFrame", quasi: Sequence[str], sensitive: str | None = None) -> SmallGroups:
+    """Count the rows that share the values of all quasi-identifying columns (k-anonymity).
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The rows. A missing value is a value of its own.
+    quasi : sequence of str
+        Quasi-identifying columns, at least one.
+    sensitive : str, optional
+        Column whose distinct values in a group are counted (l-diversity).
+
+    Returns
+    -------
+    SmallGroups
+
+    References
+    ----------
+    L. Sweeney, "k-anonymity: a model for protecting privacy", 2002; A. Machanavajjhala et al., "l-diversity", 2007.
+    """
+    grouped = frame.groupby(list(quasi), dropna=False, observed=True, sort=False)
+    sizes = grouped.size().to_numpy()
+    below = {size: (int((sizes < size).sum()), int(sizes[sizes < size].sum())) for size in SMALL}
+    diversity = int(grouped[sensitive].nunique(dropna=False).min()) if sensitive and len(sizes) else None
+    return SmallGroups(len(frame), len(sizes), int(sizes.min()) if len(sizes) else 0, below, diversity)
+
+
+def groups_by_size(sizes: Mapping[int, tuple[int, int]]) -> str:
+    """Write how many groups are small: `3 groups (5 rows) below 5 rows`.
+
+    Parameters
+    ----------
+    sizes : mapping of int to (groups, rows)
+        As `SmallGroups.below`.
+
+    Returns
+    -------
+    str
+        A text without an end; `no group below 10 rows` where there is none.
+    """
+    found = [
+        f"{groups:,} {'group' if groups == 1 else 'groups'} ({rows:,} {'row' if rows == 1 else 'rows'}) below {size}"
+        for size, (groups, rows) in sizes.items()
+        if groups
+    ]
+    return ", ".join(found) or f"no group below {max(sizes)} rows"

@@ -1,0 +1,33 @@
+"""Measured questions of an open store (store/query/query_log.py)."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+
+@dataclass
+class AskedQuestion:
+    """One question, whatever its dates. table: the kind of records, or the table of the model. columns: those that it reads.
+    seconds: of all times together; slowest: of the slowest one.
+    """
+
+    table: str
+    model: str
+    columns: tuple[str, ...]
+    times: int = 0
+    seconds: float = 0.0
+    slowest: float = 0.0
+    last: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+@dataclass(frozen=True)
+class AskedQuestions:
+    """The questions about one model, or about no model, since the store was opened.
+
+    entries: slowest first; those that were asked least recently may be dropped (`dropped` different ones). used: references of all columns
+    that any question read, those of dropped ones included.
+    """
+
+    since: datetime
+    entries: tuple[AskedQuestion, ...]
+    used: frozenset[str]
+    dropped: int

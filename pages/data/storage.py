@@ -1,0 +1,39 @@
+"""Storage :material/hard_drive:
+How data are stored: freshness of each data set, its size by codec and column, what less exact numbers do to a model's answers, rows that
+single people out; and what the columns of a model take in the database, which of them were read, and the slowest questions. The command
+`audit-storage` measures a file or a model's reference.
+"""
+
+import streamlit as st
+
+from observability.core import formatting
+from observability.dashboard import frame, links, load
+from observability.dashboard.data import storage_view
+from observability.dashboard.data.records_summary import begin_records_page
+from observability.dashboard.widgets import plain_paragraph
+
+scope = begin_records_page("storage")
+with frame.loading_skeleton(300):
+    rows = frame.answer_or_stop(storage_view.logged_data_sets)
+model = storage_view.model_of_store(scope)
+if rows.empty and model is None:
+    storage_view.no_data_sets()
+    st.stop()
+if not rows.empty:
+    found = storage_view.chosen_audit(rows, scope) if rows["storage"].notna().any() else None
+    if found:
+        name, version, audit = found
+        st.header(formatting.escape_markdown(f"{name}, version {version}"), anchor=False)
+        storage_view.forms_section(audit)
+        st.subheader("Small groups", anchor=False)
+        plain_paragraph(storage_view.groups_sentence(audit))
+        storage_view.columns_table(audit)
+    else:
+        storage_view.no_audit()
+    st.header("Freshness", anchor=False)
+    storage_view.freshness_table(rows, scope)
+if model is not None:
+    st.header(formatting.escape_markdown(f"{model.name} in the database"), anchor=False)
+    storage_view.store_columns_section(model)
+    plain_paragraph(storage_view.keeping_sentence(frame.answer_or_stop(load.store_summary)))
+    links.page_button("store")

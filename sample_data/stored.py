@@ -1,0 +1,63 @@
+"""How large are the references as files, what do less exact numbers do to the answers of their models, and whom do their rows single out?
+
+The product's own commands `register` and `audit-storage` measure the shipped references with the shipped model files, in a home that is removed afterwards.
+Sizes, changes and groups repeat exactly; the times of coding are measured anew.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import pandas as pd
+
+from sample_data import training
+from sample_data.deliveries import utc
+from sample_data.spec import VERSION, Spec
+
+FILE = "storage.jsonl"
+TAGS = {"employment": ("--quasi", "AGEP,SEX,RAC1P")}
+"""Columns that together could single out a person; flights have none."""
+
+
+def make(specs: list[Spec], out: Path) -> None:
+    """Writes a record of each reference, dated as its model began to serve."""
+    records = [audited(spec, out) for spec in specs]
+    (out / FILE).write_text(
+        "".join(json.dumps(each, ensure_ascii=False, separators=(",", ":")) + "\n" for each in records), encoding="utf-8"
+    )
+
+
+def audited(spec: Spec, out: Path) -> dict[str, Any]:
+    """The record of one reference, with the training rows that it is part of as its parent."""
+    with tempfile.TemporaryDirectory(prefix="sample-storage-") as home:
+        named = ("--model", spec.name, "--version", VERSION)
+        told = ("--task", spec.task, "--label", "label", "--score", "score", "--at", "at", "--features", ",".join(spec.features))
+        path = Path(home) / spec.reference
+        rescored(spec, out).to_parquet(path)
+        files = ("--reference", str(path), "--artifact", str(out / spec.artifact), "--settings", str(out / spec.settings_file))
+        command(home, "register", *named, *told, *files)
+        record: dict[str, Any] = command(home, "audit-storage", *named, "--data-version", VERSION, "--dry-run", *TAGS.get(spec.name, ()))
+    at = utc(pd.Timestamp(spec.deployed))
+    return record | {"at": at.isoformat(), "received_at": at.isoformat(), "parents": [f"{spec.trained_on}@{VERSION}"]}
+
+
+def rescored(spec: Spec, out: Path) -> pd.DataFrame:
+    """The reference with the scores of the shipped file: `register` refuses a file that did not make the scores, and these were cross-fitted."""
+    table = pd.read_parquet(out / spec.reference)
+    booster = lightgbm.Booster(model_file=out / spec.artifact)
+    return table.assign(score=booster.predict(training.model_input(spec, table)))
+
+
+def command(home: str, *arguments: str) -> Any:
+    """The JSON that a command prints."""
+    root = Path(__file__).resolve().parents[1]
+    run = [sys.executable, "-m", "observability", *arguments, "--json"]
+    done = subprocess.run(run, cwd=root, env={**os.environ, "OBSERVABILITY_HOME": home}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(arguments[:3])} ended with {done.returncode}: {done.stderr.strip()}")
+    return json.loads(done.stdout)

@@ -1,0 +1,140 @@
+"""`audit-storage`, `croissant` and `lineage` write what pandas, the model file and the official readers give."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.cli.execute import execute
+from observability.core.bundle import bundle_folder
+from observability.core.errors import UsageError
+from observability.core.questions import Records
+from observability.core.settings import parse_settings
+from observability.core.window import EPOCH, Window
+from observability.store.engine import Store
+from observability.store.opener import open_store
+from sample_data import flights
+
+SAMPLE = bundle_folder() / "sample_data"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty store."""
+    found = open_store(tmp_path / "home")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """A file with two columns that single people out."""
+    rng = np.random.default_rng(8)
+    table = pd.DataFrame({"age": rng.integers(18, 90, 400), "zip": rng.choice(["A", "B", "C"], 400), "income": rng.normal(30, 9, 400)})
+    path = tmp_path / "people.csv"
+    table.to_csv(path, index=False)
+    return path
+
+
+def answer(store: Store, *argv: object) -> dict:
+    """The JSON of a command that ends well."""
+    outcome = execute(store, [*map(str, argv), "--json"], lambda _: None)
+    assert outcome.exit_code == 0, outcome.error
+    return json.loads(outcome.out)
+
+
+def test_an_audit_of_a_file_is_kept_with_its_data_set(store: Store, people: Path) -> None:
+    said = answer(store, "audit-storage", people, "--quasi", "age,zip", "--sensitive", "income", "--data-version", "1")
+    store.load_landing()
+    asked = Records("dataset", ("dataset", "version", "checksum", "extra"), ever=True)
+    (row,) = store.ask(asked, Window("", EPOCH, EPOCH.replace(year=9999))).to_dict("records")
+    assert (row["dataset"], row["version"]) == ("people", "1")
+    assert row["checksum"] == f"sha256:{hashlib.sha256(people.read_bytes()).hexdigest()}"
+    storage = row["extra"]["storage"]
+    assert storage == said["storage"] and set(storage["codecs"]) == {"none", "snappy", "zstd", "gzip"}
+    sizes = pd.read_csv(people).value_counts(["age", "zip"])
+    groups = storage["groups"]
+    assert (groups["k"], groups["groups"]) == (sizes.min(), len(sizes))
+    assert groups["below"]["5"] == [int((sizes < 5).sum()), int(sizes[sizes < 5].sum())]
+    assert storage["forms"]["float16"]["errors"].keys() == {"income"}
+    text = execute(store, ["audit-storage", str(people), "--quasi", "age,zip", "--dry-run"], lambda _: None).out
+    assert "(not kept)" in text and f"k = {sizes.min()} by age, zip" in text
+
+
+def test_lossy_forms_flip_the_decisions_that_the_model_file_flips(store: Store, tmp_path: Path) -> None:
+    """Another road: lightgbm itself reads the file and scores the rows in this process."""
+    reference = pd.read_parquet(SAMPLE / "flights-late.reference.parquet").head(1500)
+    path = SAMPLE / "flights-late.lightgbm.txt"
+    booster = lightgbm.Booster(model_file=path)
+    names = booster.feature_name()
+    levels = dict(zip([name for name in names if name in flights.LATE.categories], booster.pandas_categorical, strict=True))
+    inputs = reference[names].copy()
+    for name, known in levels.items():
+        inputs[name] = pd.Categorical(inputs[name], categories=known)
+    reference.assign(score=booster.predict(inputs)).to_parquet(tmp_path / "reference.parquet")
+    answer(
+        store, "register", "--model", "late", "--version", "1", "--task", "binary", "--reference", tmp_path / "reference.parquet",
+        "--label", "label", "--score", "score", "--at", "at", "--artifact", path,
+    )  # fmt: skip
+    forms = answer(store, "audit-storage", "--model", "late", "--dry-run")["storage"]["forms"]
+    assert {name: form["model"]["rows"] for name, form in forms.items()} == dict.fromkeys(forms, 1500)
+    assert forms["float32"]["model"]["largest"] <= forms["256 levels"]["model"]["largest"]
+    assert forms["256 levels"]["model"]["low"] <= forms["256 levels"]["model"]["flips"] / 1500 <= forms["256 levels"]["model"]["high"]
+    changed = inputs.copy()
+    for name in forms["float16"]["errors"]:
+        changed[name] = inputs[name].astype(np.float16).astype(float)
+    gap = np.abs(np.asarray(booster.predict(changed)) - np.asarray(booster.predict(inputs)))
+    assert forms["float16"]["model"]["largest"] == pytest.approx(gap.max(), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("audit-storage",), "nothing is named to audit"),
+        (("audit-storage", "FILE", "--quasi", "shoe"), "--quasi names a column that the data lack"),
+        (("audit-storage", "FILE", "--model", "none"), "none"),
+    ],
+)
+def test_wrong_use_is_one_sentence(store: Store, people: Path, argv: tuple[str, ...], said: str) -> None:
+    outcome = execute(store, [str(people) if each == "FILE" else each for each in argv], lambda _: None)
+    assert outcome.exit_code == 2 and outcome.error and said in outcome.error
+
+
+def test_tags_of_columns_are_settings() -> None:
+    assert parse_settings({"columns": {"age": "quasi", "name": "personal"}}).column_tags == {"age": "quasi", "name": "personal"}
+    with pytest.raises(UsageError, match="no tag"):
+        parse_settings({"columns": {"age": "secret"}})
+
+
+def test_a_croissant_file_is_read_by_the_official_library(store: Store, people: Path, tmp_path: Path) -> None:
+    answer(store, "audit-storage", people, "--data-version", "1")
+    store.load_landing()
+    out = people.with_suffix(".croissant.json")
+    body = answer(store, "croissant", people, "--data-version", "1", "--license", "https://example.org/licence", "--out", out)
+    assert json.loads(out.read_text(encoding="utf-8")) == body and body["version"] == "1"
+    assert {field["name"]: field["dataType"] for field in body["recordSet"][0]["field"]} == {
+        "age": "sc:Integer", "zip": "sc:Text", "income": "sc:Float",
+    }  # fmt: skip
+    people.write_text(people.read_text(encoding="utf-8") + "44,A,3.0\n", encoding="utf-8")
+    outcome = execute(store, ["croissant", str(people), "--data-version", "1"], lambda _: None)
+    assert outcome.exit_code == 2 and "the file is not this version" in str(outcome.error)
+    croissant = pytest.importorskip("mlcroissant")
+    body["distribution"][0]["sha256"] = hashlib.sha256(people.read_bytes()).hexdigest()
+    out.write_text(json.dumps(body), encoding="utf-8")
+    rows = list(croissant.Dataset(jsonld=str(out)).records("rows"))
+    table = pd.read_csv(people)
+    assert len(rows) == len(table) and rows[0]["rows/age"] == table["age"].iloc[0]
+
+
+def test_events_are_written_one_a_line(store: Store, people: Path, tmp_path: Path) -> None:
+    answer(store, "audit-storage", people, "--data-version", "1")
+    store.load_landing()
+    out = tmp_path / "events.jsonl"
+    assert answer(store, "lineage", "--out", out)["events"] == 1
+    (event,) = map(json.loads, out.read_text(encoding="utf-8").splitlines())
+    assert event["outputs"][0]["name"] == "people" and event["job"] == {"namespace": "observability", "name": "make people"}

@@ -1,0 +1,75 @@
+"""The storage page shows what an audit measured, how old data sets are, and what the store was asked."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from observability.dashboard import load
+from observability.store.db.database import Database
+from tests.dashboard.conftest import land
+from tests.support.dashboard_pages import opened, tables, words
+
+END = datetime(2026, 3, 16, tzinfo=UTC)
+
+
+def lines() -> list[dict]:
+    """Four versions of a data set, the last one audited, and a prediction."""
+    codecs = {
+        "none": {"bytes": 1000, "encode": 1.0, "decode": 1.0, "columns": {"age": 600, "name": 300}},
+        "zstd": {"bytes": 400, "encode": 1.5, "decode": 0.75, "columns": {"age": 250, "name": 100}},
+    }
+    answers = {"name": "loan", "version": "3", "rows": 200, "largest": 0.125, "mean": 0.01, "flips": 3, "low": 0.005, "high": 0.043}
+    storage = {
+        "codecs": codecs, "forms": {"float16": {"bytes": 300, "errors": {"age": 0.5}, "lost": {}, "model": answers}}, "tags": {"age": "quasi"},
+        "groups": {"columns": ["age"], "k": 2, "groups": 40, "below": {"2": [0, 0], "5": [7, 21], "10": [9, 33]}, "diversity": None},
+    }  # fmt: skip
+    found = [
+        {
+            "kind": "dataset",
+            "dataset": "people",
+            "version": str(version),
+            "at": (END - timedelta(days=days)).isoformat(),
+            "rows": 900 + version,
+        }
+        for version, days in enumerate((40, 30, 20, 10), start=1)
+    ]
+    found[-1] |= {"added": 12, "deleted": 3, "storage": storage}
+    answered = {"kind": "prediction", "id": "p", "at": (END - timedelta(days=1)).isoformat(), "model": "loan", "version": "3"}
+    return [*found, {**answered, "features": {"age": 41}, "score": 0.6}]
+
+
+@pytest.fixture
+def logged(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """The store that this process owns."""
+    land(empty, lines(), tmp_path)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
+    return empty
+
+
+def test_every_figure_of_an_audit_stands_on_the_page(logged: Database) -> None:
+    app = opened("storage")
+    said, found = words(app), tables(app)
+    assert "zstd is the smallest exact form: 40 % of the uncompressed size" in said
+    assert "k = 2 over age: 40 groups; 7 groups with 21 rows below 5; 9 groups with 33 rows below 10." in said
+    half = found["Size and cost of each form"]["rows"][-1]["cells"]
+    assert half["form"]["t"] == "float16, zstd" and (half["change"]["t"], half["flips"]["t"]) == ("0.125", "3 of 200")
+    assert half["flips"]["sub"] == "0.5 % to 4.3 %"
+    columns = {row["cells"]["column"]["t"]: row["cells"] for row in found["Bytes by column and codec"]["rows"]}
+    assert (columns["age"]["tag"]["t"], columns["age"]["zstd"]["t"], columns["name"]["none"]["t"]) == ("quasi", "250 B", "300 B")
+    (people,) = [row["cells"] for row in found["Data sets, newest first"]["rows"]]
+    assert (people["versions"]["t"], people["age"]["t"], people["usual"]["t"]) == ("4", "10 days", "10 days")
+    assert (people["changes"]["t"], people["audit"]["t"]) == ("12 added, 3 deleted", "yes")
+
+
+def test_the_store_s_own_columns_and_questions_are_listed(logged: Database) -> None:
+    found = tables(opened("storage"))
+    assert "feature.age" in {row["cells"]["column"]["t"] for row in found["Columns of loan in the database, largest first"]["rows"]}
+    assert "Slowest questions about loan since the dashboard started" in found
+
+
+def test_without_an_audit_the_command_is_shown(empty: Database, tmp_path: Path) -> None:
+    assert any("audit-storage" in each.value for each in opened("storage").code)
+    land(empty, lines()[:3], tmp_path)
+    app = opened("storage")
+    assert any("audit-storage" in each.value for each in app.code) and "Data sets, newest first" in tables(app)

@@ -1,0 +1,93 @@
+"""The store measures what it is asked, bounded, and says how much room each column takes."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from observability.core.questions import Aggregate, By, Records, Sample
+from observability.core.window import Window
+from observability.store.db.database import Database
+from observability.store.opener import open_store
+from observability.store.query import query_log
+from observability.store.query.query_log import QueryLog
+from observability.store.types.loading import LoadDefaults
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+WINDOW = Window("loan", START, START + timedelta(days=2))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home with 400 predictions of one model."""
+    store = open_store(tmp_path / "home", threads=1)
+    lines = [
+        {
+            "kind": "prediction", "id": f"p{place}", "at": (START + timedelta(minutes=place)).isoformat(), "model": "loan", "version": "1",
+            "features": {"age": place % 50, "word": "x" * 50 + str(place)}, "score": 0.5,
+        }
+        for place in range(400)
+    ]  # fmt: skip
+    path = tmp_path / "lines.jsonl"
+    path.write_text("".join(json.dumps(each) + "\n" for each in lines), encoding="utf-8")
+    store.load_files([path], LoadDefaults())
+    store.close()
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def store(home: Path) -> Database:
+    """The store, opened again, so that its rows are on disk."""
+    return open_store(home, threads=1)
+
+
+def test_questions_are_counted_with_their_columns_and_only_those_that_answer(store: Database) -> None:
+    try:
+        for _ in range(3):
+            store.ask(Sample("predictions", ("feature.age",), 10), WINDOW)
+        store.ask(Aggregate("predictions", keys=(By("status"),), sums=("feature.age",)), WINDOW)
+        store.ask(Records("batch", ("batch",)), Window("", START, START + timedelta(days=1)))
+        with pytest.raises(Exception, match="shoe"):
+            store.ask(Sample("predictions", ("feature.shoe",), 10), WINDOW)
+        found = store.asked_questions("loan")
+    finally:
+        store.close()
+    assert {(each.columns, each.times) for each in found.entries} == {(("feature.age",), 3), (("feature.age", "status"), 1)}
+    assert found.used == {"feature.age", "status"} and found.dropped == 0
+    slowest = [each.slowest for each in found.entries]
+    assert slowest == sorted(slowest, reverse=True) and all(0 < each.slowest <= each.seconds for each in found.entries)
+
+
+def test_questions_that_are_asked_together_are_measured_too(store: Database) -> None:
+    try:
+        store.ask_many([(Aggregate("predictions", keys=(By("version"),)), WINDOW), (Aggregate("predictions"), WINDOW)])
+        assert store.asked_questions("loan").entries
+    finally:
+        store.close()
+
+
+def test_the_log_is_bounded_and_forgets_no_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query_log, "MOST", 3)
+    log = QueryLog()
+    for place in range(10):
+        log.note(Sample("predictions", (f"feature.f{place}",), 1), "loan", 0.1)
+    found = log.asked("loan")
+    assert len(found.entries) == 3 and found.dropped == 7 and len(found.used) == 10
+    assert log.asked("other").entries == ()
+
+
+def test_bytes_of_columns_add_up_to_the_blocks_of_the_table(home: Path, store: Database) -> None:
+    try:
+        found = store.column_storage("loan")
+    finally:
+        store.close()
+    assert {"feature.age", "feature.word", "id", "at"} <= set(found["column"])
+    with duckdb.connect(str(home / "store.duckdb"), read_only=True) as other:
+        table = other.execute("SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'predictions_%'").fetchone()
+        assert table is not None
+        rows = other.execute(f"SELECT block_id, additional_block_ids, persistent FROM pragma_storage_info('{table[0]}')").fetchall()
+        (size,) = other.execute("SELECT block_size FROM pragma_database_size()").fetchone() or (0,)
+    blocks = {block for first, more, kept in rows if kept for block in (first, *(more or ())) if block >= 0}
+    assert blocks and found["bytes"].sum() == pytest.approx(len(blocks) * size, rel=0.001)
