@@ -18,7 +18,7 @@ def run_model_audit(store: Store, args: argparse.Namespace, say: Say) -> Outcome
     from observability.worker.process import warm_worker
 
     model = store.catalog().model(args.model)
-    version = args.version or newest_version(model)
+    version = args.version or newest_registered_version(model)
     records = []
     for kind in args.kind or KINDS:
         request = AuditRequest(model.name, version, kind, args.rows, args.in_sample, args.shadows, args.seed)
@@ -32,7 +32,7 @@ def _say_share(say: Say, kind: str, share: float, text: str) -> None:
     say(f"{kind}: {format_share(share)}, {text}")
 
 
-def newest_version(model: Model) -> str:
+def newest_registered_version(model: Model) -> str:
     """The version that was registered last. Raises UsageError where none is."""
     known = [version for version in model.versions if version.registered_at is not None]
     if not known:

@@ -47,7 +47,7 @@ ENTRIES = (
             "Slices": ("slices",),
             "Explanations": ("explanations",),
             "Fairness": ("fairness",),
-            "Audits": ("audits",),
+            "Audits": ("audits", "live_guard"),
             "Labels": ("labels",),
             "Latency": ("latency",),
             "Vendors": ("vendors",),

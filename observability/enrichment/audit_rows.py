@@ -48,12 +48,12 @@ def version_columns(model: Model, version: Version) -> tuple[Column, ...]:
     return tuple(known[name] for name in version.features if name in known) or model.features()
 
 
-def reference_rows(store: "Store", model: Model, version: Version, rows: int) -> AuditRows:
+def audit_reference_rows(store: "Store", model: Model, version: Version, rows: int) -> AuditRows:
     """At most `rows` labelled rows of the reference."""
     return _labelled(store, model, version, Window(model.name, FIRST, AFTER_LAST, version.name, environment="reference"), rows)
 
 
-def served_rows(store: "Store", model: Model, version: Version, rows: int) -> AuditRows:
+def audit_served_rows(store: "Store", model: Model, version: Version, rows: int) -> AuditRows:
     """At most `rows` labelled rows that the version served, of production, else of validation."""
     for environment in ENVIRONMENTS:
         window = Window(model.name, FIRST, AFTER_LAST, version.name, environment=environment)  # type: ignore[arg-type]

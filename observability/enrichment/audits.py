@@ -23,9 +23,9 @@ from observability.enrichment import audit_curves as curves
 from observability.enrichment.audit_rows import (
     AuditRows,
     attackable_features,
+    audit_reference_rows,
+    audit_served_rows,
     logged_text_of,
-    reference_rows,
-    served_rows,
 )
 from observability.stats.arrays import Floats
 from observability.stats.exposure import likelihood_ratios
@@ -197,9 +197,9 @@ def headline(kind: str, found: Mapping[str, Any] | None, why: str | None = None,
 
 def audited_rows(steps: AuditSteps, rows: int) -> AuditRows:
     """Labelled rows that the version served; of the reference where it served none. Raises UsageError where there are too few."""
-    found = served_rows(steps.store, steps.model, steps.version, rows)
+    found = audit_served_rows(steps.store, steps.model, steps.version, rows)
     if len(found) < curves.LEAST_ROWS:
-        found = reference_rows(steps.store, steps.model, steps.version, rows)
+        found = audit_reference_rows(steps.store, steps.model, steps.version, rows)
     if len(found) < curves.LEAST_ROWS:
         raise UsageError(
             "too few rows with a label",
@@ -212,12 +212,12 @@ def audited_rows(steps: AuditSteps, rows: int) -> AuditRows:
 
 def run_robustness(steps: AuditSteps) -> dict[str, Any]:
     """The results of an audit of robustness."""
-    rows, real = audited_rows(steps, steps.most(DISTURBED)), reference_rows(steps.store, steps.model, steps.version, REAL)
+    rows, real = audited_rows(steps, steps.most(DISTURBED)), audit_reference_rows(steps.store, steps.model, steps.version, REAL)
     real = real if len(real) else rows
     free, locked = attackable_features(steps.model, steps.version, real.inputs)
     tolerance = float(np.std(real.scores[np.isfinite(real.scores)]) / 2) if steps.model.task == "regression" else 0.0
     attacked = min(steps.most(ATTACKED), len(rows))
-    texts = logged_text_of(steps.store, first_rows(rows, steps.most(TEXTS)), steps.version, TEXT_NAMES)
+    texts = logged_text_of(steps.store, first_audit_rows(rows, steps.most(TEXTS)), steps.version, TEXT_NAMES)
     chunks = range(0, attacked, CHUNK)
     steps.total = len(chunks) + 1 + bool(texts[2])
     shared = {"free": free, "tolerance": tolerance}
@@ -253,7 +253,7 @@ def run_robustness(steps: AuditSteps) -> dict[str, Any]:
     return results | {"summary": {name: value for name, value in summary.items() if value is not None}}
 
 
-def first_rows(rows: AuditRows, number: int) -> AuditRows:
+def first_audit_rows(rows: AuditRows, number: int) -> AuditRows:
     """The first rows of a sample."""
     groups = {name: values[:number] for name, values in rows.groups.items()}
     inputs = rows.inputs.head(number)
@@ -288,7 +288,7 @@ def _disturbed_results(found: Mapping[str, Any], task: str) -> dict[str, Any]:
 def _change_texts(steps: AuditSteps, rows: AuditRows, texts: tuple[str | None, str | None, list[str]]) -> dict[str, Any]:
     """The step with changed texts; `why` where the texts do not reach the model in a known way."""
     feature, _, own = texts
-    some = first_rows(rows, len(own))
+    some = first_audit_rows(rows, len(own))
     try:
         answer = steps.call(
             "audit_robustness_job:change_texts", {"rows": some.inputs}, texts=own, feature=feature, labels=some.labels.tolist()
@@ -319,8 +319,8 @@ def run_membership(steps: AuditSteps) -> dict[str, Any]:
         return {"headline": headline("membership", None, why), "summary": {}}
     most = steps.most(POOL)
     inside, outside = (
-        reference_rows(steps.store, steps.model, steps.version, most),
-        served_rows(steps.store, steps.model, steps.version, most),
+        audit_reference_rows(steps.store, steps.model, steps.version, most),
+        audit_served_rows(steps.store, steps.model, steps.version, most),
     )
     if min(len(inside), len(outside)) < LEAST_POOL:
         why = (
@@ -395,9 +395,9 @@ def _calibrated(steps: AuditSteps, table: "DataFrame", given: Mapping[str, Any],
 
 def run_explanations(steps: AuditSteps) -> dict[str, Any]:
     """The results of an audit of explanations."""
-    real = reference_rows(steps.store, steps.model, steps.version, steps.most(SURROGATE_ROWS))
+    real = audit_reference_rows(steps.store, steps.model, steps.version, steps.most(SURROGATE_ROWS))
     real = real if len(real) >= curves.LEAST_ROWS else audited_rows(steps, steps.most(SURROGATE_ROWS))
-    rows = first_rows(audited_rows(steps, steps.most(EXPLAINED)), steps.most(EXPLAINED))
+    rows = first_audit_rows(audited_rows(steps, steps.most(EXPLAINED)), steps.most(EXPLAINED))
     steps.total = BACKGROUNDS + 1
 
     def draw(seed: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from observability.stats.arrays import Bools, Floats, Integers
 from observability.worker.forest import Tree
 from observability.worker.job import Report
-from observability.worker.matrix_scorer import AttackFeature, MatrixScorer, Outcome
+from observability.worker.matrix_scorer import AnswerChange, AttackFeature, MatrixScorer
 
 STARTS, HALVINGS, PASSES, GRID, BATCH = 8, 10, 2, 40, 100_000
 """Real rows from which each search starts; halvings of a number's change; rounds of undoing and halving; values of a grid; rows scored at
@@ -65,7 +65,7 @@ def candidate_values(feature: AttackFeature, thresholds: Floats | None, real: Fl
 
 
 def single_changes(
-    scorer: MatrixScorer, outcome: Outcome, free: dict[int, AttackFeature], thresholds: dict[int, Floats] | None, real: Floats
+    scorer: MatrixScorer, outcome: AnswerChange, free: dict[int, AttackFeature], thresholds: dict[int, Floats] | None, real: Floats
 ) -> CheapestChange:
     """The cheapest change of one feature of each row. thresholds: of a forest; None where other models are asked on a grid."""
     own, found = scorer.own, no_change(scorer.own)
@@ -89,7 +89,7 @@ def single_changes(
 
 
 def any_changes(
-    scorer: MatrixScorer, outcome: Outcome, free: dict[int, AttackFeature], real: Floats, start: CheapestChange, report: Report
+    scorer: MatrixScorer, outcome: AnswerChange, free: dict[int, AttackFeature], real: Floats, start: CheapestChange, report: Report
 ) -> CheapestChange:
     """The cheapest change of any features of each row that the search finds. start: changes to begin with, as those of one feature."""
     own, scores = scorer.own, scorer.scores(scorer.own)
@@ -113,7 +113,7 @@ def total_costs(free: dict[int, AttackFeature], own: Floats, rows: Floats) -> Fl
 
 
 def _starting_points(
-    scorer: MatrixScorer, outcome: Outcome, free: dict[int, AttackFeature], real: Floats, scores: Floats
+    scorer: MatrixScorer, outcome: AnswerChange, free: dict[int, AttackFeature], real: Floats, scores: Floats
 ) -> tuple[Integers, Floats]:
     """For each row, the nearest real rows that give another answer once all that may not change is the row's own."""
     all_places, all_rows = [], []
@@ -145,7 +145,7 @@ def _by_cost(free: dict[int, AttackFeature], own: Floats, rows: Floats) -> tuple
 
 
 def _undone(
-    scorer: MatrixScorer, outcome: Outcome, free: dict[int, AttackFeature], scores: Floats, own: Floats, rows: Floats, places: Integers
+    scorer: MatrixScorer, outcome: AnswerChange, free: dict[int, AttackFeature], scores: Floats, own: Floats, rows: Floats, places: Integers
 ) -> Floats:
     """Undo each change that is not needed, the dearest first."""
     rows = rows.copy()
@@ -161,7 +161,7 @@ def _undone(
 
 
 def _halved(
-    scorer: MatrixScorer, outcome: Outcome, free: dict[int, AttackFeature], scores: Floats, own: Floats, rows: Floats, places: Integers
+    scorer: MatrixScorer, outcome: AnswerChange, free: dict[int, AttackFeature], scores: Floats, own: Floats, rows: Floats, places: Integers
 ) -> Floats:
     """Move each changed number back towards the row's own by halving, the dearest first, as long as the answer stays another."""
     rows = rows.copy()

@@ -12,7 +12,7 @@ from observability.worker import forest_files, text_changes
 from observability.worker.attack_search import CheapestChange, any_changes, feature_thresholds, single_changes
 from observability.worker.explain_job import score_table, task_from_arguments
 from observability.worker.job import Output, Report
-from observability.worker.matrix_scorer import AttackFeature, MatrixScorer, Outcome, attack_features
+from observability.worker.matrix_scorer import AnswerChange, AttackFeature, MatrixScorer, attack_features
 from observability.worker.model import OpenModel, Task
 from observability.worker.model_files import open_model
 from observability.worker.word_job import text_features
@@ -41,7 +41,7 @@ def attack_rows(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], fi
 
 def _opened(
     frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path]
-) -> tuple[Task, MatrixScorer, Outcome, dict[int, AttackFeature], Floats]:
+) -> tuple[Task, MatrixScorer, AnswerChange, dict[int, AttackFeature], Floats]:
     """The open model on the frames `rows` and `real` together: the scorer holds the rows, and the real rows come as a matrix."""
     task = task_from_arguments(arguments)
     rows, real = frames["rows"], frames.get("real", frames["rows"])
@@ -50,7 +50,7 @@ def _opened(
     free = attack_features(arguments.get("free", []), columns)
     together = MatrixScorer(model, task, pd.concat([rows[columns], real[columns]], ignore_index=True), free)
     matrix, together.own = together.own[len(rows) :], together.own[: len(rows)]
-    return task, together, Outcome(task, arguments["threshold"], arguments["tolerance"]), free, matrix
+    return task, together, AnswerChange(task, arguments["threshold"], arguments["tolerance"]), free, matrix
 
 
 def _forest_thresholds(kind: str, path: Path, scorer: MatrixScorer) -> dict[int, Floats] | None:
@@ -161,7 +161,7 @@ def change_texts(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], f
     model = open_model(arguments["kind"], files["model"], rows, task)
     table, feature = rows[list(model.columns)].reset_index(drop=True), arguments["feature"]
     held = None if feature is not None else text_features(files["model"], arguments["kind"], table.head(1), texts[0])
-    outcome, rng = Outcome(task, arguments["threshold"], arguments["tolerance"]), np.random.default_rng(arguments["seed"])
+    outcome, rng = AnswerChange(task, arguments["threshold"], arguments["tolerance"]), np.random.default_rng(arguments["seed"])
     clean = _scores_with_texts(model, task, table, texts, feature, held)
     right, flipped = {"clean": outcome.decisions(clean) == labels}, {}
     cases: dict[str, list[list[Any]]] = {}

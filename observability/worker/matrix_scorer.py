@@ -152,7 +152,7 @@ def _is_whole(column: Floats) -> bool:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class AnswerChange:
     """What counts as another answer. threshold: of a binary score. tolerance: of a regression, in its unit."""
 
     task: Task

@@ -17,7 +17,7 @@ audits.start_section(here)
 if not known:
     empty_states.empty_state("No audit of this model has been run.", "Run one above; the result is kept as a record.")
     st.stop()
-audits.audits_table(here, known, found)
+audits.model_audits_table(here, known, found)
 chosen = audits.chosen_audit(known, here.scope.version)
 if chosen is not None:
     audits.audit_details(here, chosen)

@@ -37,6 +37,7 @@ VIEWS = {
     "performance": "/performance?model=flights-late&from=2013-07-01&to=2013-08-01&by=carrier",
     "fairness": "/fairness?model=flights-late",
     "audits": "/audits?model=employment",
+    "live_guard": "/live_guard?model=employment",
     "explanations": "/explanations?model=flights-late",
     "calibration": "/calibration?model=flights-late",
     "estimated_performance": "/estimated_performance?model=flights-late",

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.browser.conftest import Visit
-from tests.browser.pages import complete, settle, tables
+from tests.browser.pages import complete, settle, tables, words
 from tests.support.raw_rows import SAMPLE
 from tests.support.running import Dashboard
 
@@ -30,3 +30,9 @@ def test_audits_show_the_records_and_are_accepted(own: Dashboard, visit: Visit) 
     page.get_by_text("until 20").first.wait_for(state="attached")
     signed = {row["Audit"]["text"]: row for row in tables(page)["Audits of this model"]}
     assert "Ada" in signed["Robustness"]["Accepted by"]["text"]
+
+
+def test_the_live_guard_compares_requests_with_the_reference(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/live_guard?model=employment")
+    complete(page)
+    assert "are far from the reference" in words(page) and "Requests name no subject" in words(page)

@@ -3,7 +3,6 @@
 Reads records of the kind `audit` (robustness, membership, explanations). An audit is about one version, so a new version has none.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -50,13 +49,13 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 def audit_findings(now: StoredAudit, before: StoredAudit | None, context: Context) -> list[Finding]:
     """Return the finding about an audit's headline, and one where it has expired; the headline of an expired one only where it is bad."""
     expired = now.expires is not None and now.expires <= context.now
-    value = headline_finding(now, before, context)
+    value = audit_headline_finding(now, before, context)
     if not expired:
         return [value]
     return [expired_finding(now, context), *([value] if needs_action(value.severity) else [])]
 
 
-def headline_finding(now: StoredAudit, before: StoredAudit | None, context: Context) -> Finding:
+def audit_headline_finding(now: StoredAudit, before: StoredAudit | None, context: Context) -> Finding:
     """Return the finding about the value that stands for an audit."""
     metric = HEADLINES[now.kind]
     level = context.model.settings.limits.get(f"{NAME}/{metric}")
@@ -124,7 +123,7 @@ def validity_finding(audit: StoredAudit, days: float, because: str, context: Con
 
 def headline_sentence(now: StoredAudit, before: StoredAudit | None, level: float | None) -> str:
     """Return the value of an audit in words, with the owner's level and the audit before."""
-    said = f"{value_words(now)}, on {now.rows:,} {ROWS[now.kind]}"
+    said = f"{audit_value_words(now)}, on {now.rows:,} {ROWS[now.kind]}"
     if level is not None:
         said += f"; the owner's level is {level:.3g}"
     if before is not None and before.value is not None:
@@ -138,7 +137,7 @@ def headline_sentence(now: StoredAudit, before: StoredAudit | None, level: float
 ROWS = {"robustness": "rows", "membership": "training records", "explanations": "explained rows"}
 
 
-def value_words(audit: StoredAudit) -> str:
+def audit_value_words(audit: StoredAudit) -> str:
     """Return what an audit measured, with its value and interval."""
     value, low, high = (float(part) if part is not None else float("nan") for part in (audit.value, audit.low, audit.high))
     if audit.kind == "robustness":
@@ -159,11 +158,6 @@ def audit_evidence(audit: StoredAudit) -> dict[str, object]:
     """Return when an audit was made and until when it is valid."""
     expires = None if audit.expires is None else iso(audit.expires)
     return {"audit": audit.kind, "audited_at": iso(audit.at), "audited_version": audit.version, "expires": expires}
-
-
-def newest_by_kind(audits: Sequence[StoredAudit], version: str) -> dict[str, StoredAudit]:
-    """Return the newest audit of each kind of a version. audits: oldest first."""
-    return {audit.kind: audit for audit in audits if audit.version == version}
 
 
 ANALYZER = Analyzer(

@@ -49,7 +49,7 @@ def attack_roc(points: pd.DataFrame) -> go.Figure:
     return figure.update_yaxes(type="log", range=[-4, 0], **ticks)
 
 
-def group_dots(rows: pd.DataFrame, x: str, level: float | None = None) -> go.Figure:
+def audited_group_dots(rows: pd.DataFrame, x: str, level: float | None = None) -> go.Figure:
     """A dot with its interval for each group, from the bottom up. rows: name, value, low, high, n. level: a line to compare with."""
     figure, shown = go.Figure(), rows.iloc[::-1].reset_index(drop=True)
     hover = [
@@ -73,3 +73,13 @@ def deletion_curves(points: pd.DataFrame) -> go.Figure:
         texts = [f"{words}: {value:.3g} after {count:.0f} features" for value, count in zip(points[name], points["features"])]
         layout.add_curve(figure, points["features"], points[name], texts=texts, name=words, color=colour, dash=dash, mode="lines+markers")
     return theme.themed(figure, height=300, x="deleted features", y="movement of the score", legend=True)
+
+
+def distance_shares(rows: pd.DataFrame, far: float) -> go.Figure:
+    """Shares of distances to the reference as steps: requests, and the reference's own rows. rows: distance, requests, reference."""
+    figure = go.Figure()
+    for name, words, colour, dash in (("requests", "requests", theme.PRIMARY, "solid"), ("reference", "reference", theme.NEUTRAL, "dash")):
+        texts = [f"{words}: {formatting.format_share(share)} from {at:.3g}" for share, at in zip(rows[name], rows["distance"])]
+        layout.add_curve(figure, rows["distance"], rows[name], texts=texts, name=words, color=colour, dash=dash)
+    figure.add_vline(x=far, line={"color": theme.NEUTRAL, "dash": "dot", "width": 1.4})
+    return theme.themed(figure, height=300, x="distance to the reference", y="share of rows", legend=True, tickformat=".0%")

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from observability.analyzers.trust.audits import WORDS, value_words
+from observability.analyzers.trust.audits import WORDS, audit_value_words
 from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.questions import Records
@@ -56,7 +56,7 @@ def signed_subject(audit: StoredAudit) -> str:
     return f"{audit.kind} audit of version {audit.version}"
 
 
-def audits_table(here: ModelPage, audits: Sequence[StoredAudit], found: Sequence[Finding]) -> None:
+def model_audits_table(here: ModelPage, audits: Sequence[StoredAudit], found: Sequence[Finding]) -> None:
     """The newest audit of each kind and version with its state, result, dates and the risk owner who accepted it."""
     newest = {(audit.version, audit.kind): audit for audit in audits}
     signed = {str(row["subject"]): row for row in load_review.risk_acceptances() if row["model"] == here.model.name}
@@ -142,7 +142,7 @@ def _robustness(here: ModelPage, audit: StoredAudit) -> None:
         points = [point for name, curve in groups.items() if name.startswith(f"{by}: ") for point in _points(curve, "epsilon", name)]
     measure = "predictions that hold" if here.model.task == "regression" else "accuracy"
     figure = charts_audits.budget_curves(pd.DataFrame(points), "cost of the change", measure, groups=by not in (None, "All rows"))
-    frame.chart_with_table(figure, pd.DataFrame(points), key="budget", alt=f"{value_words(audit)}.", metrics=("robust_accuracy",))
+    frame.chart_with_table(figure, pd.DataFrame(points), key="budget", alt=f"{audit_value_words(audit)}.", metrics=("robust_accuracy",))
     exact = (
         "Changes of one feature are exact: every interval between the forest's thresholds is tried."
         if results.get("exact_single")
@@ -184,7 +184,7 @@ def _changed_texts(found: Mapping[str, Any]) -> None:
         unavailable_note(found["why"])
         return
     rows = pd.DataFrame([{"name": each["change"], **each["flipped"]} for each in found["changes"]])
-    figure = charts_audits.group_dots(rows, "texts with another answer")
+    figure = charts_audits.audited_group_dots(rows, "texts with another answer")
     frame.chart_with_table(figure, rows, key="texts", alt="Share of texts whose answer changes, by the change.")
     plain_caption(f"The text reaches the model by {len(found['through'])} features; all others keep their logged values.")
 
@@ -195,7 +195,9 @@ def _membership(here: ModelPage, audit: StoredAudit) -> None:
     named = {results["attack"]: results["best"], "loss threshold": results["loss_threshold"]}
     columns = ["attack", "false_positive_rate", "true_positive_rate"]
     roc = pd.DataFrame([(name, *point) for name, each in named.items() for point in each["roc"]], columns=columns)
-    frame.chart_with_table(charts_audits.attack_roc(roc), roc, key="roc", alt=f"{value_words(audit)}.", metrics=("membership_exposure",))
+    frame.chart_with_table(
+        charts_audits.attack_roc(roc), roc, key="roc", alt=f"{audit_value_words(audit)}.", metrics=("membership_exposure",)
+    )
     auc, plain = results["best"]["auc"], results["without_model"]["auc"]
     rare = results["best"]["true_positive_rates"][-1]
     plain_caption(
@@ -210,7 +212,7 @@ def _membership(here: ModelPage, audit: StoredAudit) -> None:
             [{"name": f"{name}: {level}", **cell} for name, each in results["groups"].items() for level, cell in each.items()]
         )
         rows = rows.sort_values("value", ascending=False, ignore_index=True).head(20)
-        figure = charts_audits.group_dots(rows, "training records found at 1 % false positives", 0.01)
+        figure = charts_audits.audited_group_dots(rows, "training records found at 1 % false positives", 0.01)
         frame.chart_with_table(figure, rows, key="exposure", alt="Exposure of training records by group, with intervals.")
     st.header("Most exposed records", anchor=False)
     exposed = results.get("exposed", [])
@@ -226,7 +228,7 @@ def _explanations(here: ModelPage, audit: StoredAudit) -> None:
     ahead = results["faithfulness"]
     alt = f"Deleting by attribution moves the score further than at random in {formatting.format_share(ahead['value'])} of rows."
     frame.chart_with_table(charts_audits.deletion_curves(deletion), deletion, key="deletion", alt=alt, metrics=("explanation_stability",))
-    plain_caption(f"{alt} Attributions are {results['method']}. {value_words(audit)}.")
+    plain_caption(f"{alt} Attributions are {results['method']}. {audit_value_words(audit)}.")
     st.header("Simple surrogates", anchor=False)
     surrogates = pd.DataFrame(results["surrogates"])
     best = surrogates.iloc[-1]

@@ -1,0 +1,269 @@
+"""Guard of a live model: who maps it out, who sends what it has never seen, who searches its decision boundary, and odd texts.
+
+Everything is computed on a bounded sample of requests and of the reference. A subject is compared with the requests of all subjects.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+from scipy.special import bdtrc, gammaln
+
+from observability.stats.arrays import Array, Bools, Floats, Integers
+from observability.stats.interval import Interval, rate_interval
+
+PROTOTYPES, LEAST_REQUESTS, ROWS = 200, 50, 3000
+"""Prototypes of the input space, the fewest requests of a subject that is judged, and rows of the reference."""
+FALSE_ALARM = 1e-4
+"""Probability of naming any subject of a clean window by one of the checks; shared by the subjects that are judged."""
+FAR, NEIGHBOUR = 0.99, 5
+"""Quantile of the reference's own distances beyond which a request is far, and which neighbour the distance is to."""
+FAR_FACTOR, BOUNDARY, BOUNDARY_FACTOR, LEAST_DUPLICATES = 3.0, 0.05, 3.0, 20
+"""A far or near-boundary share that matters, as a multiple of what is usual; the part of the margins that is near the boundary; near
+duplicates from which a search of the boundary is judged."""
+LONGEST, LONGER = 500, 4
+"""A text is oversized from so many characters, and from so many times the longest of the reference."""
+PROMPT = re.compile(
+    r"ignore (?:all |any )?(?:previous|prior|above)|disregard (?:all|any|the) |system prompt|you are now|<\|[a-z_]+\|>|\[/?inst\]|"
+    r"</?system>|act as (?:a|an|if)|jailbreak|begin new (?:chat|task)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class GuardClaim:
+    """One subject that stands out. check: extraction, unfamiliar, boundary, oversized or prompt. share: what was measured with its
+    interval; usual: what it is compared with. ids: some of its requests.
+    """
+
+    subject: str
+    check: str
+    share: Interval
+    usual: float
+    requests: int
+    p_value: float | None
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class InputSpace:
+    """The input space of a reference: numbers in its standard deviations, a category as 1 per differing level.
+
+    own: each reference row's distance to its neighbour in the rest. far: the distance beyond which 1 % of them are.
+    """
+
+    numbers: tuple[str, ...]
+    categories: tuple[str, ...]
+    centre: Floats
+    scale: Floats
+    levels: Mapping[str, tuple[str, ...]]
+    tree: cKDTree
+    far: float
+    prototypes: Floats
+    own: Floats
+
+    def encode(self, columns: Mapping[str, Array]) -> Floats:
+        """Requests as points. A missing number is the reference's median, and 3 standard deviations away in a column of its own."""
+        return _points(columns, self.numbers, self.categories, self.centre, self.scale, self.levels)
+
+
+def _points(
+    columns: Mapping[str, Array],
+    numbers: Sequence[str],
+    categories: Sequence[str],
+    centre: Floats,
+    scale: Floats,
+    levels: Mapping[str, tuple[str, ...]],
+) -> Floats:
+    """Rows as points."""
+    parts: list[Floats] = []
+    for place, name in enumerate(numbers):
+        given = np.asarray(columns[name], np.float64)
+        known = np.isfinite(given)
+        parts += [np.where(known, (given - centre[place]) / scale[place], 0.0), np.where(known, 0.0, 3.0)]
+    for name in categories:
+        texts = np.array([str(value) for value in columns[name]])
+        known_level = np.zeros(len(texts), np.bool_)
+        for level in levels[name]:
+            hit = texts == level
+            known_level |= hit
+            parts.append(np.where(hit, np.sqrt(0.5), 0.0))
+        parts.append(np.where(known_level, 0.0, 3.0))
+    return np.column_stack(parts) if parts else np.empty((0, 0))
+
+
+def input_space(columns: Mapping[str, Array], numbers: Sequence[str], categories: Sequence[str], seed: int = 0) -> InputSpace | None:
+    """The input space of reference rows, at most ROWS of them; None below 100 rows or without features."""
+    size = len(next(iter(columns.values()))) if columns else 0
+    if size < 100 or not (numbers or categories):
+        return None
+    rng = np.random.default_rng(seed)
+    some = rng.permutation(size)[:ROWS]
+    kept = {name: np.asarray(columns[name])[some] for name in (*numbers, *categories)}
+    centre, scale = np.zeros(len(numbers)), np.ones(len(numbers))
+    for place, name in enumerate(numbers):
+        given = np.asarray(kept[name], np.float64)
+        given = given[np.isfinite(given)]
+        if given.size:
+            centre[place], scale[place] = np.median(given), given.std() or 1.0
+    levels = {name: tuple(sorted({str(value) for value in kept[name]})) for name in categories}
+    points = _points(kept, numbers, categories, centre, scale, levels)
+    tree = cKDTree(points)
+    own = np.asarray(tree.query(points, k=NEIGHBOUR + 1)[0][:, -1], np.float64)
+    prototypes = points[rng.permutation(len(points))[:PROTOTYPES]]
+    return InputSpace(tuple(numbers), tuple(categories), centre, scale, levels, tree, float(np.quantile(own, FAR)), prototypes, own)
+
+
+def neighbour_distances(space: InputSpace, points: Floats) -> Floats:
+    """The distance of each request to its fifth neighbour in the reference."""
+    return np.asarray(space.tree.query(points, k=NEIGHBOUR)[0][:, -1], np.float64)
+
+
+def far_requests(space: InputSpace, points: Floats) -> Bools:
+    """Which requests are farther from the reference than 99 % of its own rows are."""
+    return np.asarray(neighbour_distances(space, points) > space.far, np.bool_)
+
+
+def guard_claims(
+    space: InputSpace, points: Floats, subjects: Array, ids: Sequence[str], margins: Floats | None, duplicates: Integers
+) -> list[GuardClaim]:
+    """The subjects that stand out, by check.
+
+    subjects: of each request, None where it is not named. margins: distance of each score from the decision's boundary; None without one.
+    duplicates: a code of each request, equal for near-identical requests of one subject.
+    """
+    known = np.array([subject is not None and subject == subject for subject in subjects], np.bool_)
+    names, place = np.unique(np.array([str(subject) for subject in subjects]), return_inverse=True)
+    counts = np.bincount(place[known], minlength=len(names))
+    judged = [int(k) for k in np.flatnonzero(counts >= LEAST_REQUESTS)]
+    if not judged:
+        return []
+    limit = FALSE_ALARM / len(judged)
+    cells = cKDTree(space.prototypes).query(points)[1]
+    far = far_requests(space, points)
+    found: list[GuardClaim] = []
+    for k in judged:
+        mine, others = known & (place == k), ~(known & (place == k))
+        some = tuple(np.array(ids, dtype=object)[mine][:10])
+        found += _extraction(str(names[k]), cells, mine, others, limit, some)
+        found += _unfamiliar(str(names[k]), far, mine, others, limit, ids)
+        if margins is not None:
+            found += _boundary_search(str(names[k]), margins, duplicates, mine, others, limit, ids)
+    return found
+
+
+def expected_cells(counts: Integers, drawn: int) -> tuple[float, float]:
+    """Expected number of distinct cells among `drawn` requests from all, without replacement, and a bound of its variance.
+
+    counts: requests of all in each cell. Cells are negatively associated, so the sum of their single variances bounds the variance.
+    """
+    total = int(counts.sum())
+    left = total - counts
+    possible = left >= drawn
+    absent = np.zeros(len(counts))
+    spare = left[possible]
+    absent[possible] = np.exp(gammaln(spare + 1) - gammaln(spare - drawn + 1) - gammaln(total + 1) + gammaln(total - drawn + 1))
+    return float((1 - absent).sum()), float((absent * (1 - absent)).sum())
+
+
+def _extraction(subject: str, cells: Integers, mine: Bools, others: Bools, limit: float, ids: tuple[str, ...]) -> list[GuardClaim]:
+    """A subject whose requests cover more of the input space than as many requests of all do."""
+    drawn = int(min(mine.sum(), others.sum() // 2))
+    if drawn < LEAST_REQUESTS:
+        return []
+    covered = len(np.unique(cells[mine][:drawn]))
+    usual, variance = expected_cells(np.bincount(cells[others], minlength=PROTOTYPES), drawn)
+    # Bennett's inequality for a sum of negatively associated indicators.
+    beyond, spread = covered - usual, max(variance, 1.0)
+    p_value = float(np.exp(-spread * ((1 + beyond / spread) * np.log1p(beyond / spread) - beyond / spread))) if beyond > 0 else 1.0
+    if p_value > limit:
+        return []
+    return [GuardClaim(subject, "extraction", rate_interval(covered, PROTOTYPES), usual / PROTOTYPES, int(mine.sum()), p_value, ids)]
+
+
+def _unfamiliar(subject: str, far: Bools, mine: Bools, others: Bools, limit: float, ids: Sequence[str]) -> list[GuardClaim]:
+    """A subject whose requests are far from the reference more often than those of the others, and than 1 %."""
+    hits, n = int(far[mine].sum()), int(mine.sum())
+    upper = rate_interval(float(far[others].sum()), float(others.sum())).high
+    usual = max(float(upper if upper is not None else 1.0), 1 - FAR)
+    p_value = float(bdtrc(hits - 1, n, usual)) if hits else 1.0
+    if p_value > limit or hits / n < FAR_FACTOR * usual:
+        return []
+    some = tuple(np.array(ids, dtype=object)[mine & far][:10])
+    return [GuardClaim(subject, "unfamiliar", rate_interval(hits, n), usual, n, p_value, some)]
+
+
+def _boundary_search(
+    subject: str, margins: Floats, duplicates: Integers, mine: Bools, others: Bools, limit: float, ids: Sequence[str]
+) -> list[GuardClaim]:
+    """A subject whose near-identical requests lie near the boundary more often than the requests of the others."""
+    known = np.isfinite(margins)
+    codes, sizes = np.unique(duplicates[mine & known], return_counts=True)
+    repeated = mine & known & np.isin(duplicates, codes[sizes >= 3])
+    n = int(repeated.sum())
+    if n < LEAST_DUPLICATES or (others & known).sum() < LEAST_REQUESTS:
+        return []
+    near = float(np.quantile(margins[others & known], BOUNDARY))
+    hits = int((margins[repeated] <= near).sum())
+    upper = rate_interval(float((margins[others & known] <= near).sum()), float((others & known).sum())).high
+    usual = float(upper if upper is not None else 1.0)
+    # Near-identical requests have near-identical margins, so a group counts once.
+    groups = np.unique(duplicates[repeated])
+    low = sum(float(np.min(margins[repeated & (duplicates == code)])) <= near for code in groups)
+    p_value = float(bdtrc(low - 1, len(groups), min(3 * usual, 1.0))) if low else 1.0
+    if p_value > limit or hits / n < BOUNDARY_FACTOR * usual:
+        return []
+    some = tuple(np.array(ids, dtype=object)[repeated & (margins <= near)][:10])
+    return [GuardClaim(subject, "boundary", rate_interval(hits, n), usual, n, p_value, some)]
+
+
+def odd_texts(texts: Mapping[str, Array], reference: Mapping[str, Array], subjects: Array, ids: Sequence[str]) -> list[GuardClaim]:
+    """Subjects (`not named` where there is none) that sent oversized or prompt-like texts, by kind.
+
+    texts, reference: columns of texts of the requests and of the reference, by name.
+    """
+    hits: dict[tuple[str, str], list[int]] = {}
+    for name, values in texts.items():
+        longest = max((len(str(value)) for value in reference.get(name, ()) if value is not None), default=0)
+        allowed = max(LONGEST, LONGER * longest)
+        for row, value in enumerate(values):
+            if not isinstance(value, str):
+                continue
+            subject = "not named" if subjects[row] is None or subjects[row] != subjects[row] else str(subjects[row])
+            if len(value) > allowed:
+                hits.setdefault((subject, "oversized"), []).append(row)
+            if PROMPT.search(value):
+                hits.setdefault((subject, "prompt"), []).append(row)
+    total = len(ids)
+    return [
+        GuardClaim(subject, check, rate_interval(len(set(rows)), total), 0.0, len(set(rows)), None, tuple(ids[row] for row in rows[:10]))
+        for (subject, check), rows in sorted(hits.items(), key=lambda item: -len(item[1]))
+    ]
+
+
+@dataclass(frozen=True)
+class Reliance:
+    """Predictions with a person's conclusion and a known outcome: followed or overrode, by whether the model was right."""
+
+    followed_right: int
+    followed_wrong: int
+    overrode_right: int
+    overrode_wrong: int
+
+    @property
+    def over_reliance(self) -> Interval:
+        """Share of the model's errors that people followed."""
+        return rate_interval(self.followed_wrong, self.followed_wrong + self.overrode_wrong)
+
+    @property
+    def under_reliance(self) -> Interval:
+        """Share of the model's right answers that people overrode."""
+        return rate_interval(self.overrode_right, self.followed_right + self.overrode_right)
+
+
+def reliance_of(pairs: Sequence[tuple[bool, bool]]) -> Reliance:
+    """The matrix of (followed, model right) pairs."""
+    counts = {key: sum(pair == key for pair in pairs) for key in ((True, True), (True, False), (False, True), (False, False))}
+    return Reliance(counts[True, True], counts[True, False], counts[False, True], counts[False, False])

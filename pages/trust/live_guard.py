@@ -1,0 +1,20 @@
+"""Live guard :material/shield:
+Requests of the window, on a bounded sample: how far they are from the reference, against the reference's own distances; subjects whose
+requests cover the input space, are unfamiliar, search the decision boundary with near-identical requests, or hold odd texts; and whether
+people follow the model when it is right.
+"""
+
+import streamlit as st
+
+from observability.dashboard import empty_states, frame
+from observability.dashboard.trust import live_guard
+
+here = frame.begin_model_page("live_guard")
+with frame.loading_skeleton(300):
+    view = frame.answer_or_stop(lambda: live_guard.guard_view(here))
+if view is None:
+    empty_states.no_rows_state("predictions with a reference")
+    st.stop()
+live_guard.distance_section(view)
+live_guard.subjects_section(here, view)
+live_guard.reliance_section(here)
