@@ -19,7 +19,7 @@ from observability.store.engine import Store
 
 Body = dict[str, Any]
 MEASURED = ("serving/performance", "serving/calibration", "serving/latency")
-ANALYSED = ("trust/fairness", "serving/slices", "trust/explanations")
+ANALYSED = ("trust/fairness", "serving/slices", "trust/explanations", "trust/audits")
 MOST = 12
 
 

@@ -140,6 +140,11 @@ ROWS = {"robustness": "rows", "membership": "training records", "explanations": 
 def audit_value_words(audit: StoredAudit) -> str:
     """Return what an audit measured, with its value and interval."""
     value, low, high = (float(part) if part is not None else float("nan") for part in (audit.value, audit.low, audit.high))
+    if audit.kind == "robustness" and audit.results.get("tolerance"):
+        return (
+            f"{100 * value:.1f} % of predictions move by at most {audit.results['tolerance']:.3g} under changes that cost up to "
+            f"{audit.headline.get('at')} ({100 * low:.1f} to {100 * high:.1f} %)"
+        )
     if audit.kind == "robustness":
         return (
             f"{100 * value:.1f} % of rows keep a right answer under changes that cost up to {audit.headline.get('at')} "

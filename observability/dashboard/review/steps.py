@@ -88,7 +88,7 @@ def inputs_step(room: ReviewPage) -> None:
 
 def fairness_step(room: ReviewPage) -> None:
     """Fairness, calibration and audits, and the states that a risk owner accepted."""
-    _findings_table(room, ("trust/fairness", "serving/calibration"), "fairness", "No new difference between groups.")
+    _findings_table(room, ("trust/fairness", "serving/calibration", "trust/audits"), "fairness", "No new difference between groups.")
     fairness_status.fairness_criteria_table(room)
     fairness_status.audits_table(room)
     for item in room.body["agenda"]:

@@ -52,6 +52,13 @@ def test_a_valid_audit_is_ok_and_states_its_interval() -> None:
     assert "83.3 % of rows keep a right answer" in found.because
 
 
+def test_the_sentence_of_a_regression_speaks_of_movement() -> None:
+    moved = robustness(200)
+    moved["results"]["tolerance"] = 12.5
+    (found,) = judged(moved)
+    assert "83.3 % of predictions move by at most 12.5" in found.because
+
+
 def test_the_owners_level_decides_between_warning_and_critical() -> None:
     level = {"trust/audits/robust_accuracy": 0.8}
     assert [each.severity for held in (200, 190, 150) for each in judged(robustness(held), limits=level)] == ["ok", "watch", "act"]
