@@ -29,8 +29,8 @@ class ModelSettings:
     explanations_per_day: predictions of a day that are explained (the sample that attributions are drawn from). unit: of a regression's
     score and label, as `minutes`. class_names: words for classes, as {"1": "late"}. runbooks: what to do about an incident, in words, by
     its leading analyzer, as "serving/drift", by its suspected source (input, label, model, system), or "all". attack_costs: what a change
-    of a feature costs an attacker, per standard deviation or for another level (1 where it is not stated). attack_directions: `up` or `down`
-    for numbers that only rise or fall. audit_days: days after which an audit expires. protect: by feature (or
+    of a feature costs an attacker, per standard deviation or for another level (1 where it is not stated). attack_directions: `up` or
+    `down` for numbers that only rise or fall. audit_days: days after which an audit expires. protect: by feature (or
     `subject`), keep, hash, drop, the width of buckets or their ends; applied before anything is written (records/protection.py).
     column_tags: by column, personal, sensitive or quasi (quasi-identifying), in the table [columns].
     """

@@ -59,8 +59,8 @@ THREAT = (
 
 @dataclass(frozen=True)
 class AuditRequest:
-    """What is audited. rows: at most so many of each sample (None: the usual numbers). in_sample: the reference holds training rows although
-    it was not registered so. shadows: shadow models, an even number.
+    """What is audited. rows: at most so many of each sample (None: the usual numbers). in_sample: the reference holds training rows
+    although it was not registered so. shadows: shadow models, an even number.
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""Searches the cheapest change of each row that gives another answer: of one feature (exact on trees), and of any features (decisions only).
+"""Searches the cheapest change of each row that gives another answer: of one feature (exact on trees), and of any (by decisions only).
 
 One feature: the score of trees is constant between neighbouring thresholds of a feature, so one value for each interval, the nearest to the
 row's own, finds the cheapest change that exists. Other models are asked on a grid of the reference's values. Any features: as HopSkipJump

@@ -71,8 +71,8 @@ def judge_attributions(frames: "dict[str, pd.DataFrame]", arguments: dict[str, A
     """Faithfulness of the attributions in the frame `values` of the frame `rows`, and how well simple models stand in for the model.
 
     Deletion replaces the features of a row by those of rows of `real`, the largest attribution first, and asks how far the score moves.
-    Frames: `deletion` (`features` deleted, `by_attribution`, `at_random`: mean distance of the score), `areas` (the mean over all numbers of
-    features, of each row), `surrogates` (`depth` of a tree, `r2` on rows that it was not fitted on).
+    Frames: `deletion` (`features` deleted, `by_attribution`, `at_random`: mean distance of the score), `areas` (the mean over all numbers
+    of features, of each row), `surrogates` (`depth` of a tree, `r2` on rows that it was not fitted on).
     """
     task, rows, seed = task_from_arguments(arguments), frames["rows"], int(arguments["seed"])
     model = open_model(arguments["kind"], files["model"], rows, task)

@@ -53,7 +53,8 @@ def audited_group_dots(rows: pd.DataFrame, x: str, level: float | None = None) -
     """A dot with its interval for each group, from the bottom up. rows: name, value, low, high, n. level: a line to compare with."""
     figure, shown = go.Figure(), rows.iloc[::-1].reset_index(drop=True)
     hover = [
-        f"{row['name']}: {formatting.format_share(row['value'])} ({formatting.format_interval(row['low'], row['high'], 'share')}), n {row['n']:,}"
+        f"{row['name']}: {formatting.format_share(row['value'])} "
+        f"({formatting.format_interval(row['low'], row['high'], 'share')}), n {row['n']:,}"
         for row in shown.to_dict("records")
     ]
     layout.add_interval_dots(figure, shown, hover)

@@ -203,7 +203,8 @@ def _membership(here: ModelPage, audit: StoredAudit) -> None:
     plain_caption(
         f"AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}); without the model {plain['value']:.3f}. "
         f"At 0.1 % false positives: {formatting.format_share(rare['value'])} "
-        f"({formatting.format_interval(rare['low'], rare['high'], 'share')}). {results['members']['n']:,} {results['members']['are']} against "
+        f"({formatting.format_interval(rare['low'], rare['high'], 'share')}). "
+        f"{results['members']['n']:,} {results['members']['are']} against "
         f"{results['others']['n']:,} {results['others']['are']}."
     )
     if results.get("groups"):
