@@ -231,9 +231,9 @@ attribution_share | Attribution share | share | | Share of a feature in the mean
   sum over features | Lundberg and Lee 2017
 attribution_distance | Attribution distance | share | low | Share of attribution that moved between features (total variation distance of
   the shares). | ½ Σ abs(s - s') | ours; total variation distance
-robust_accuracy | Robust accuracy | share | high | Share of rows that are right and stay right under every change found within an attacker's
-  budget; of a regression, whose prediction moves at most the tolerance. | right and cheapest change above the budget / rows | Carlini et al. 2019, On
-  evaluating adversarial robustness
+robust_accuracy | Robust accuracy | share | high | Share of rows that are right and stay right under every change found within an
+  attacker's budget; of a regression, whose prediction moves at most the tolerance. | right and cheapest change above the budget /
+  rows | Carlini et al. 2019, On evaluating adversarial robustness
 membership_exposure | Exposure of training records | share | low | Share of training records that a membership attack finds at 1 % false
   positives; about 1 % where it finds none. | true positive rate at a false positive rate of 1 % | Carlini et al. 2022 (LiRA)
 explanation_stability | Stability of explanations | -1 to 1 | high | Rank correlation of a prediction's attributions between backgrounds
