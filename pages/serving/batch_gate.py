@@ -10,7 +10,7 @@ from observability.dashboard.overview import findings
 from observability.dashboard.serving import batch_gate
 
 here = frame.begin_model_page("batch_gate")
-found = findings.analyzer_findings(here, "serving/batch_gate")
+found = findings.analyzer_findings(here, "serving/batch_gate", wait=True)
 if not batch_gate.batches_section(here, found):
     st.stop()
 findings.findings_section("batch-gate", "Findings about batches", found, here.scope)
