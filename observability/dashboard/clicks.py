@@ -7,7 +7,7 @@ A mark without rows (a reference, a limit, an event) leads nowhere.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -15,7 +15,7 @@ import streamlit as st
 
 from observability.core.time import aware_utc
 from observability.core.window import Slice
-from observability.dashboard import links
+from observability.dashboard import box_select, links
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.scope import Scope
 from observability.store.types.search_terms import SEARCH_NAMES
@@ -49,30 +49,49 @@ class ChartPeriod:
 class ClickTarget:
     """A callback for clicks on the chart `key`: go to the predictions that `of` gives for the first clicked mark.
 
-    hint: shown beside the chart.
+    periods: of a chart over time, the start of the period of each mark; Box Select along it then chooses dates (dashboard/drag.py).
     """
 
     key: str
     of: Callable[[Point], CaseQuery | None]
-    hint: str = "Click a mark for its predictions"
+    periods: "pd.Series[Any] | None" = None
+
+    @property
+    def hint(self) -> str:
+        """What can be done, shown beside the chart."""
+        return "Click a mark for its predictions" + (", or box-select dates" if self.periods is not None else "")
+
+    @property
+    def drawn(self) -> str:
+        """The key under which the chart is drawn now."""
+        return box_select.drawn_key(self.key)
 
     def __call__(self) -> None:
-        """Called by Streamlit after the click."""
-        for point in clicked_points(self.key):
+        """Called by Streamlit after the click or the drag."""
+        selection = chart_selection(self.drawn)
+        if self.periods is not None and (dates := box_select.dragged_dates(selection, self.periods)):
+            box_select.choose_dragged_dates(self.key, dates)
+            return
+        for point in () if selection.get("box") else selection.get("points", ()):
             if found := self.of(point):
                 links.follow_link(links.link_cell("", "cases", found.scope, q=found.q, order=found.order)["go"])
                 return
 
 
+def chart_selection(key: str) -> Mapping[str, Any]:
+    """What is selected on the chart that is drawn under `key`: points and boxes."""
+    selection: Mapping[str, Any] = (st.session_state.get(key) or {}).get("selection", {})
+    return selection
+
+
 def clicked_points(key: str) -> list[Point]:
     """The clicked marks of the chart `key`."""
-    points: list[Point] = (st.session_state.get(key) or {}).get("selection", {}).get("points", [])
-    return points
+    return list(chart_selection(key).get("points", []))
 
 
-def cases_on_click(key: str, of: Callable[[Point], CaseQuery | None]) -> ClickTarget:
-    """The `on_select` of the chart `key` (frame.chart_with_table)."""
-    return ClickTarget(key, of)
+def cases_on_click(key: str, of: Callable[[Point], CaseQuery | None], periods: "pd.Series[Any] | None" = None) -> ClickTarget:
+    """The `on_select` of the chart `key` (frame.chart_with_table). periods: of a chart over the page's window."""
+    return ClickTarget(key, of, periods)
 
 
 def cases_of_period(
@@ -86,15 +105,13 @@ def cases_of_period(
         return None
     if q is None or at not in known:
         return None
-    steps = known[1:] - known[:-1]
-    step = steps.min().to_pytimedelta() if len(steps) else timedelta(days=1)
     start = aware_utc(at.to_pydatetime())
-    return cases_in_range(here, start, start + step, q, order)
+    return cases_in_range(here, start, start + box_select.shortest_step(known), q, order)
 
 
 def periods_on_click(key: str, here: ModelPage, periods: "pd.Series[Any]", q: str = EVERY, order: str = NEWEST) -> ClickTarget:
     """The `on_select` of a chart over time: the rows of the clicked period."""
-    return ClickTarget(key, lambda point: cases_of_period(here, point, periods, q, order))
+    return ClickTarget(key, lambda point: cases_of_period(here, point, periods, q, order), periods)
 
 
 def cases_in_range(here: ModelPage | ChartPeriod, start: datetime, end: datetime, q: str, order: str = LARGEST) -> CaseQuery | None:

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import streamlit as st
 
@@ -266,12 +266,14 @@ def chart_with_table(
     """Draw a chart with its table, its CSV (exactly what is drawn) and help about its metrics.
 
     alt: the takeaway in one plain sentence. on_select: called after a click on a mark, which is in `st.session_state[key]`; its `hint`
-    (dashboard/clicks.py) is shown beside the chart.
+    (dashboard/clicks.py) is shown beside the chart. Where it names periods, Box Select along the chart chooses dates.
     """
+    dragged = getattr(on_select, "periods", None) is not None
+    config = theme.DATES_CONFIG if dragged else theme.CONFIG
+    mode: tuple[Literal["points", "box"], ...] = ("points", "box") if dragged else ("points",)
+    drawn: str = getattr(on_select, "drawn", key)
     with st.container(gap=None):
-        st.plotly_chart(
-            figure, key=key, theme="streamlit", config=theme.CONFIG, alt=alt, on_select=on_select or "ignore", selection_mode="points"
-        )
+        st.plotly_chart(figure, key=drawn, theme="streamlit", config=config, alt=alt, on_select=on_select or "ignore", selection_mode=mode)
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             if metrics:
                 metric_help(*metrics)

@@ -32,6 +32,7 @@ from observability.dashboard.scope import (
     parse_instant,
     scope_from_state,
 )
+from observability.dashboard.time_range import box_changed, set_dates, set_time_range, time_parameters
 
 MOST_LEVELS = 24
 """Columns with at most this many levels are offered as slices; others can be typed."""
@@ -167,11 +168,6 @@ def choose_preset(span: Span) -> None:
     st.session_state["chosen-presets"] = st.session_state.get("chosen-presets", 0) + 1
 
 
-def set_dates(start: datetime | None, end: datetime | None) -> None:
-    """Choose dates as the time range."""
-    set_time_range(Scope(span="dates", start=start, end=end))
-
-
 def change_date(key: str, start: datetime | None, end: datetime | None, length: timedelta | None, chosen: datetime | None) -> None:
     """One of the two dates was changed in its boxes; the other stays. Where both were empty, it follows from the length of the relative
     window that was chosen before, so that the first date does not ask for everything after it.
@@ -180,19 +176,6 @@ def change_date(key: str, start: datetime | None, end: datetime | None, length: 
     if chosen and length and (start is None or end is None):
         start, end = (chosen, chosen + length) if key == "from" else (chosen - length, chosen)
     set_dates(start, end)
-
-
-def set_time_range(scope: Scope) -> None:
-    """Write the time range of a scope to the address."""
-    box_changed()
-    for key in TIME_KEYS:
-        st.query_params.pop(key, None)
-    st.query_params.update(time_parameters(scope))
-
-
-def time_parameters(scope: Scope) -> dict[str, str]:
-    """The parameters of an address that are a scope's time range."""
-    return {key: value for key, value in scope.parameters().items() if key in TIME_KEYS}
 
 
 def comparison_links(scope: Scope, model: str, dates: Dates) -> None:
@@ -231,14 +214,6 @@ def _neediest_model(models: list[str]) -> str:
     except ObservabilityError:
         return models[0]
     return next((incident.model for incident in found if incident.model in models), models[0])
-
-
-def box_changed(*dependent: str) -> None:
-    """A box changed: clear the boxes that depend on it, and the warnings about the link."""
-    for key in dependent:
-        st.session_state[key] = None
-    for key in ("unread", "assumed"):
-        st.session_state.pop(key, None)
 
 
 def warn_about_link(message: str) -> None:

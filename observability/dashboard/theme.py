@@ -25,6 +25,11 @@ CONFIG: dict[str, Any] = {
     "toImageButtonOptions": {"format": "png", "scale": 2},
 }
 """Plotly's own buttons: picture of the chart, zoom and reset, nothing else."""
+DATES_CONFIG: dict[str, Any] = {
+    **CONFIG,
+    "modeBarButtonsToRemove": [name for name in CONFIG["modeBarButtonsToRemove"] if name != "select2d"],
+}
+"""The same with Box Select, which chooses dates. A plain drag cannot: while it selects, Streamlit reports no click on a mark."""
 
 
 def themed(

@@ -1,5 +1,6 @@
 """A click on a mark of a chart leads to the predictions behind it in a real browser, and back."""
 
+from datetime import datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -61,6 +62,32 @@ def test_a_step_of_a_distribution_and_a_day_lead_to_their_predictions(fleet: Das
     page = after_a_click(visit, fleet.url + f"/compare?model={MODEL}&feature=humidity_percent&{DAYS}", "overlay", 0.6, 0.9, 5200)
     asked = parameters(page)
     assert asked["q"].startswith('"humidity_percent" >= ') and asked["from"].startswith("2013-06-24"), "side A is this window"
+
+
+def test_a_box_along_a_chart_chooses_its_days_and_then_its_hours(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/quality?model={MODEL}&{DAYS}", height=1200)
+    for (across, to), chosen in (((0.3, 0.75), ("2013-06-26T00:00", "2013-06-29T00:00")), ((0.34, 0.65), None)):
+        plot = page.locator("[class*=st-key-volume] .nsewdrag").first
+        plot.scroll_into_view_if_needed()
+        plot.hover()
+        page.locator("[class*=st-key-volume] .modebar-btn[data-title='Box Select']").click()
+        box = plot.bounding_box()
+        assert box is not None
+        middle = box["y"] + box["height"] / 2
+        page.mouse.move(box["x"] + across * box["width"], middle)
+        page.mouse.down()
+        page.mouse.move(box["x"] + to * box["width"], middle, steps=5)
+        before = page.url
+        page.mouse.up()
+        page.wait_for_url(lambda url, before=before: url != before)
+        settle(page)
+        found = parameters(page)
+        assert chosen is None or (found["from"], found["to"]) == chosen
+        assert page.locator(".select-outline, .selectionlayer path").count() == 0, "no box stays on the chart"
+    start, end = (datetime.fromisoformat(found[name]) for name in ("from", "to"))
+    assert datetime(2013, 6, 26, 12) < start < end < datetime(2013, 6, 28, 12) and end.minute == start.minute == 0
+    page.go_back()
+    page.wait_for_url("**from=2013-06-26T00**")
 
 
 def test_a_download_that_is_clicked_while_the_page_is_drawn_anew_comes(fleet: Dashboard, visit: Visit) -> None:

@@ -97,16 +97,17 @@ def open_review() -> ReviewPage:
         st.query_params["review"] = _week_name(st.query_params.pop("week"))
     if names and "review" not in st.query_params:
         st.query_params["review"] = names[0]
+    if not names:
+        _first_freeze()
+        st.stop()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = None
-        if names:
-            words, missing = (lambda name: week_words(Week.parse(name))), "The link names the week {}, which is not frozen here."
-            chosen = address_selectbox("review", "Week", names, words=words, placeholder="Choose a week", width=320, missing=missing)
-        _freeze_popover(frozen)
+        words, missing = (lambda name: week_words(Week.parse(name))), "The link names the week {}, which is not frozen here."
+        chosen = address_selectbox("review", "Week", names, words=words, placeholder="Choose a week", width=320, missing=missing)
+        with st.popover("Freeze a week", icon=":material/ac_unit:", width="content"):
+            _freeze_form(frozen)
     body = load_review.frozen_review(chosen) if chosen else None
     if body is None:
-        step = "Freeze one above: its figures then stay fixed for the review."
-        empty_states.stop_with_empty_state("No week is frozen yet." if not names else "No week is chosen.", step)
+        empty_states.stop_with_empty_state("No week is chosen.", "Choose one above.")
     step = st.query_params.get("step", "")
     return ReviewPage(body, step if step in STEP_NAMES else STEP_NAMES[0], tuple(load_review.review_notes(str(chosen))), None)
 
@@ -128,7 +129,14 @@ def _requested_week(frozen: set[str]) -> Week | None:
         return None
 
 
-def _freeze_popover(frozen: list[FrozenWeek]) -> None:
+def _first_freeze() -> None:
+    """What a review is, and the form that freezes the first week."""
+    with st.container(border=True):
+        st.markdown("**No week is frozen yet.** Freezing a week ranks what changed into an agenda of at most seven items.")
+        _freeze_form([])
+
+
+def _freeze_form(frozen: list[FrozenWeek]) -> None:
     """The form that freezes a week, by default that of the chosen dates, else the last complete one."""
     last = Week.before_now(datetime.now(UTC))
     known = {each.review for each in frozen}
@@ -136,23 +144,22 @@ def _freeze_popover(frozen: list[FrozenWeek]) -> None:
     weeks = weeks_to_freeze(load.stream_activity(), last)
     chosen = week_of_dates(scope_from_state(st.session_state), weeks)
     offered = _requested_week(known) or chosen or (last if newest is None or newest >= last else newest)
-    with st.popover("Freeze a week", icon=":material/ac_unit:", width="content"):
-        st.markdown("Figures of a frozen week never change. Later labels are shown separately, as *restated since*.")
-        weeks += [] if offered in weeks else [offered]
-        week = st.selectbox(
-            "Week",
-            sorted(weeks, reverse=True),
-            sorted(weeks, reverse=True).index(offered),
-            lambda week: f"{week_words(week)}{' (frozen)' if str(week) in known else ''}",
-            key=f"freeze-week-{offered}",
-            help="Complete weeks with predictions, Monday to Sunday in UTC, newest first. Type to search.",
-            width=320,
-        )
-        author = person_name.person_name_box("freeze")
-        if str(week) in known:
-            st.caption(f"{week} is frozen already.")
-        if st.button("Freeze", icon=":material/ac_unit:", disabled=author is None, key="freeze-now") and author:
-            _freeze_with_progress(week, author)
+    st.markdown("Figures of a frozen week never change. Later labels are shown separately, as *restated since*.")
+    weeks += [] if offered in weeks else [offered]
+    week = st.selectbox(
+        "Week",
+        sorted(weeks, reverse=True),
+        sorted(weeks, reverse=True).index(offered),
+        lambda week: f"{week_words(week)}{' (frozen)' if str(week) in known else ''}",
+        key=f"freeze-week-{offered}",
+        help="Complete weeks with predictions, Monday to Sunday in UTC, newest first. Type to search.",
+        width=320,
+    )
+    author = person_name.person_name_box("freeze")
+    if str(week) in known:
+        st.caption(f"{week} is frozen already.")
+    if st.button("Freeze", icon=":material/ac_unit:", disabled=author is None, key="freeze-now") and author:
+        _freeze_with_progress(week, author)
 
 
 def weeks_to_freeze(seen: "DataFrame", last: Week) -> list[Week]:

@@ -16,7 +16,7 @@ from observability.core import formatting
 from observability.core.errors import UsageError
 from observability.core.time import aware_utc
 from observability.core.window import Environment, Slice, Window
-from observability.dashboard import load, scope_bar
+from observability.dashboard import load, scope_bar, time_range
 from observability.dashboard.choice_box import address_selectbox, address_writer, link_warning
 from observability.dashboard.frame import ModelPage, answer_or_stop
 from observability.dashboard.instant_boxes import instant_boxes
@@ -140,7 +140,7 @@ def other_serving_version(a: Window) -> str | None:
 def swap_sides(known: VersionChoices, a: Window, b: Window) -> None:
     """Exchange the page's scope and the boxes."""
     state = st.session_state
-    scope_bar.set_dates(b.start, b.end)
+    time_range.set_dates(b.start, b.end)
     state["version"], state["slice"] = b.version, str(b.slice) if b.slice else None
     st.query_params.update({"b_from": address_time(a.start), "b_to": address_time(a.end), "b_slice": str(a.slice) if a.slice else ALL_ROWS})
     words = known.words(a.version, a.environment)

@@ -121,7 +121,7 @@ def requests_section(here: ModelPage) -> bool:
     words = f"{formatting.plural(total, 'request')}, {f'{failed:,} failed ({fine_share(failed / total)})' if failed else 'none failed'}."
     plain_paragraph(words)
     figure = charts_latency.requests_by_status_bars(shown, time_series.chart_event_marks(here.model.name, here.window))
-    on_bar = clicks.cases_on_click("requests", lambda point: cases_of_status(here, point, shown))
+    on_bar = clicks.cases_on_click("requests", lambda point: cases_of_status(here, point, shown), shown["period"])
     frame.chart_with_table(figure, shown, key="requests", alt=words, metrics=("request_rate", "error_rate"), on_select=on_bar)
     return True
 
@@ -155,7 +155,7 @@ def latency_section(here: ModelPage, alt: str) -> None:
     log = st.toggle("Logarithmic scale", key="log", bind=BIND)
     limit, marks = here.model.settings.service_level_latency_ms, time_series.chart_event_marks(here.model.name, here.window)
     figure = charts_latency.latency_percentile_lines(shown, limit=limit, log=log, marks=marks)
-    on_mark = clicks.cases_on_click("percentiles", lambda point: cases_slower_than(here, point, shown))
+    on_mark = clicks.cases_on_click("percentiles", lambda point: cases_slower_than(here, point, shown), shown["period"])
     frame.chart_with_table(figure, shown, key="percentiles", alt=f"Latency over time. {alt}", metrics=tuple(QUANTILES), on_select=on_mark)
     st.caption(
         "Percentiles are from bins, within 2 %; errors and rejections excluded, timeouts included. The p99 interval needs 500 responses."

@@ -1,0 +1,38 @@
+"""A box along a chart chooses the periods whose marks lie in it."""
+
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+
+from observability.dashboard import box_select
+
+DAYS = pd.Series(pd.date_range("2026-03-01", periods=10))
+
+
+def box(*ends: str) -> dict[str, object]:
+    """A selection that Streamlit gives after a drag over these ends of the time axis."""
+    return {"points": [{"x": ends[0]}], "box": [{"xref": "x", "x": list(ends), "y": [0, 1]}]}
+
+
+@pytest.mark.parametrize("ends", [("2026-03-02 20:11", "2026-03-05 03:00"), ("2026-03-05 03:00", "2026-03-02 20:11")])
+def test_days_under_the_drag_are_chosen_whole_in_either_direction(ends):
+    assert box_select.dragged_dates(box(*ends), DAYS) == (datetime(2026, 3, 3, tzinfo=UTC), datetime(2026, 3, 6, tzinfo=UTC))
+
+
+def test_hours_are_chosen_where_the_chart_is_by_hour():
+    hours = pd.Series(pd.date_range("2026-03-01", periods=48, freq="h")).repeat(2)
+    found = box_select.dragged_dates(box("2026-03-01 05:30:12.25", "2026-03-01 08:10"), hours)
+    assert found == (datetime(2026, 3, 1, 6, tzinfo=UTC), datetime(2026, 3, 1, 9, tzinfo=UTC))
+
+
+def test_a_drag_over_no_mark_and_a_click_choose_nothing():
+    assert box_select.dragged_dates(box("2026-03-02 06:00", "2026-03-02 18:00"), DAYS) is None
+    assert box_select.dragged_dates({"points": [{"x": "2026-03-02"}], "box": []}, DAYS) is None
+    assert box_select.dragged_dates(box("nothing", "2026-03-02"), DAYS) is None
+    assert box_select.dragged_dates({"box": [{"x": []}]}, DAYS) is None
+
+
+def test_one_mark_is_one_day():
+    found = box_select.dragged_dates(box("2026-02-28", "2026-03-02 12:00"), DAYS[:1])
+    assert found == (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
