@@ -1,8 +1,8 @@
 """Detect a number whose mean moved while its distribution as a whole stays below the limit of the PSI.
 
 The PSI spreads its power over ten parts of the distribution: a normal whose mean moves by a quarter of its standard deviation has a PSI of
-0.06. Beyond a standardised difference of 0.25 the rows of two sides are no longer comparable (Rubin 2001; Stuart 2010), so a mean that moved
-that far is a warning, whatever the PSI. It is judged over the whole window, with the error of its rows and of consecutive days. A column
+0.06. Beyond a standardised difference of 0.25 the rows of two sides are no longer comparable (Rubin 2001; Stuart 2010), so a mean that
+moved that far is a warning, whatever the PSI. It is judged over the whole window, with the error of its rows and of consecutive days. A column
 that follows the calendar is left to the PSI.
 """
 
@@ -120,10 +120,11 @@ def mean_shift_claims(drift: ColumnDrift, moved: MeanShift | None, adjusted: flo
 def mean_shift_sentence(drift: ColumnDrift, moved: MeanShift, *, standing: bool) -> str:
     """Return the finding's sentence: how far the mean moved, its interval and its limit."""
     reach = NORMAL_WIDTH * moved.error.total
-    since = ", as in the week before" if standing else ""
+    since, side = ", as in the week before" if standing else "", "higher" if moved.shift > 0 else "lower"
     return (
-        f"`{drift.name}` is {abs(moved.shift):.2f} reference standard deviations {'higher' if moved.shift > 0 else 'lower'} on average{since} "
-        f"({moved.shift - reach:+.2f} to {moved.shift + reach:+.2f}; limit {moved.limits[0]:.2g}) over {drift.whole.after.rows:,} predictions; "
+        f"`{drift.name}` is {abs(moved.shift):.2f} reference standard deviations {side} on average{since} "
+        f"({moved.shift - reach:+.2f} to {moved.shift + reach:+.2f}; limit {moved.limits[0]:.2g}) "
+        f"over {drift.whole.after.rows:,} predictions; "
         f"values beyond the reference's range count at its ends; PSI {drift.whole.effect:.3f}."
     )
 

@@ -2,7 +2,8 @@
 
 The rule is searched on one half of the labelled rows; its figures come from the other half, so they are unbiased. The search is a beam
 search over rules that cover the case. Quality: excess of the error rate over the rate that is expected at the rows' scores and its standard
-error, times n to the POWER (as in subgroup discovery, n^a · (rate − overall): Klösgen 1996; a low power prefers few rows with many errors).
+error, times n to the POWER (as in subgroup discovery, n^a · (rate − overall): Klösgen 1996; a low power prefers few rows with many
+errors).
 Expected is the rate of the other rows with the nearest scores, so that a slice of unsure scores is no rule for its errors that the scores
 state. An additional condition must improve the quality.
 """

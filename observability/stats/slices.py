@@ -8,7 +8,8 @@ The z of each slice is divided by the root of an inflation, the median of z² ov
 seasons that move slices apart inflate all of them, a fault only its own (genomic control: Devlin and Roeder 1999). Rows within a day
 are correlated (stats/slice_days.py). All comparisons are counted, every slice by every target, also pairs that were never formed,
 and p-values adjusted for any dependence between them (Benjamini and Yekutieli 2001). Targets that the caller names as a family of their
-own share half of the budget, the others the other half: a few errors do not pay for the many columns. The shortest rule wins: a pair is reported only
+own share half of the budget, the others the other half: a few errors do not pay for the many columns.
+The shortest rule wins: a pair is reported only
 where what is left of either parent changed by less than half as much.
 """
 
