@@ -2,8 +2,8 @@
 
 The PSI spreads its power over ten parts of the distribution: a normal whose mean moves by a quarter of its standard deviation has a PSI of
 0.06. Beyond a standardised difference of 0.25 the rows of two sides are no longer comparable (Rubin 2001; Stuart 2010), so a mean that
-moved that far is a warning, whatever the PSI. It is judged over the whole window, with the error of its rows and of consecutive days. A column
-that follows the calendar is left to the PSI.
+moved that far is a warning, whatever the PSI. It is judged over the whole window, with the error of its rows and of consecutive days. A
+column that follows the calendar is left to the PSI.
 """
 
 from dataclasses import dataclass, replace
