@@ -233,7 +233,8 @@ def _explanations(here: ModelPage, audit: StoredAudit) -> None:
     st.header("Simple surrogates", anchor=False)
     surrogates = pd.DataFrame(results["surrogates"])
     best = surrogates.iloc[-1]
-    words = f"A decision tree of depth {best['depth']:.0f} explains {formatting.format_share(max(float(best['r2']), 0.0))} of the variance of the scores."
+    explained = formatting.format_share(max(float(best["r2"]), 0.0))
+    words = f"A decision tree of depth {best['depth']:.0f} explains {explained} of the variance of the scores."
     curve = surrogates.rename(columns={"depth": "at", "r2": "value"}).assign(
         curve="decision tree", low=surrogates["r2"], high=surrogates["r2"], n=0
     )
