@@ -26,7 +26,7 @@ SECRET_VARIABLE = "OBSERVABILITY_OIDC_SECRET"  # noqa: S105 - the name of a vari
 NO_ROLE = "none"
 """In lists of roles: no access to this model."""
 TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
-    "": {"url": (str, list), "session_hours": (int, float), "oidc": dict, "roles": dict, "models": dict},
+    "": {"url": (str, list), "logger_origins": (str, list), "session_hours": (int, float), "oidc": dict, "roles": dict, "models": dict},
     "oidc": {"server_metadata_url": str, "client_id": str, "client_secret": str, "groups_claim": str, "name_claim": str, "scope": str},
     "roles": {"default": str, "people": dict, "groups": dict},
 }
@@ -56,7 +56,10 @@ class OidcSettings:
 
 @dataclass(frozen=True)
 class AccessSettings:
-    """All settings. urls: further addresses of the dashboard, the first is the public one. models: role lists of single models."""
+    """All settings. urls: further addresses of the dashboard, the first is the public one. models: role lists of single models.
+
+    logger_origins: web sites whose pages may send records with a token.
+    """
 
     method: Method = "none"
     urls: tuple[str, ...] = ()
@@ -64,6 +67,7 @@ class AccessSettings:
     oidc: OidcSettings | None = None
     roles: RoleLists = field(default_factory=RoleLists)
     models: Mapping[str, RoleLists] = field(default_factory=dict)
+    logger_origins: tuple[str, ...] = ()
 
     @property
     def secure(self) -> bool:
@@ -119,6 +123,7 @@ def _parsed(home: Path, *, has_accounts: bool) -> AccessSettings:
     body = _toml_body(home / FILE)
     _check_table("", body)
     urls = _address_list(body.get("url"), FILE) + _address_list(os.environ.get(URL_VARIABLE), URL_VARIABLE)
+    logger_origins = _address_list(body.get("logger_origins"), f"{FILE}, logger_origins")
     hours = body.get("session_hours", 12.0)
     if not 0 < hours <= 24 * 30:
         raise UsageError("session_hours is out of range", where=FILE, got=hours, expected="more than 0, at most 720")
@@ -128,7 +133,7 @@ def _parsed(home: Path, *, has_accounts: bool) -> AccessSettings:
     models = body.get("models", {})
     lists = {name: _role_lists(f"models.{name}", table) for name, table in models.items()}
     method: Method = "oidc" if oidc else "accounts" if has_accounts else "none"
-    return AccessSettings(method, urls, float(hours), oidc, _role_lists("roles", body.get("roles", {})), lists)
+    return AccessSettings(method, urls, float(hours), oidc, _role_lists("roles", body.get("roles", {})), lists, logger_origins)
 
 
 def _toml_body(path: Path) -> dict[str, Any]:

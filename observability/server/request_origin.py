@@ -2,7 +2,8 @@
 
 A page of another site can point a name of its own at this machine (DNS rebinding) or open a WebSocket to it. So Host and Origin are
 compared with a list, port included: this machine's names with the dashboard's own port, and the addresses of `url` in access.toml and of
-OBSERVABILITY_URL.
+OBSERVABILITY_URL. Pages of the web sites in `logger_origins` of access.toml may send records, with a token, and read the answer (CORS); they
+reach nothing else.
 """
 
 import ipaddress
@@ -11,8 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from observability.core.errors import ObservabilityError, UsageError
 from observability.server.access_settings import URL_VARIABLE, AccessSettings, read_access_settings
@@ -22,6 +24,8 @@ from observability.server.process_lock import home_folder
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 PROBES = ("/readyz",)
 """Paths that answer to any Host: a probe uses the address of its container, and the answer is no secret."""
+LOGGER_PATHS = ("/api/v1/records", "/api/v1/labels")
+"""Paths to which pages of other web sites may send."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -92,6 +96,41 @@ def _arrived_inside(scope: Scope) -> bool:
     return port is None or is_loopback(address)
 
 
+def logger_origin(scope: Scope) -> str | None:
+    """The Origin of a request that sends records from a page of a web site in `logger_origins`; None for every other request.
+
+    Raises ObservabilityError where access.toml is wrong.
+    """
+    if scope["type"] != "http" or scope["path"] not in LOGGER_PATHS or scope["method"] not in ("POST", "OPTIONS"):
+        return None
+    origin = Headers(scope=scope).get("origin")
+    known = read_access_settings(home_folder()).logger_origins if origin is not None else ()
+    return origin if origin is not None and any(origin.lower() in _spellings(url) for url in known) else None
+
+
+def cross_origin_headers(origin: str) -> dict[str, str]:
+    """The headers with which a browser lets a page of that origin send records and read the answer."""
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Methods": "POST",
+        "Access-Control-Allow-Headers": "Authorization, Content-Type",
+        "Access-Control-Expose-Headers": "Retry-After",
+        "Access-Control-Max-Age": "600",
+        "Vary": "Origin",
+    }
+
+
+def with_headers(send: Send, headers: dict[str, str]) -> Send:
+    """A send function that adds headers to the response."""
+
+    async def add(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(headers)
+        await send(message)
+
+    return add
+
+
 class RequestOriginCheck:
     """ASGI middleware that refuses a Host or an Origin that is not allowed, and other interfaces where there is no sign-in.
 
@@ -102,9 +141,14 @@ class RequestOriginCheck:
         self.app, self.port = app, port
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass an allowed request on; answer another with 403 or 421."""
+        """Pass an allowed request on; answer another with 403 or 421, and the question of a browser whether a page may send with 204."""
         refusal = None if scope["type"] == "lifespan" else self._refusal(scope)
-        if refusal is None:
+        if refusal is None and (origin := logger_origin(scope)) is not None:
+            if scope["method"] == "OPTIONS":
+                await Response(status_code=204, headers=cross_origin_headers(origin))(scope, receive, send)
+            else:
+                await self.app(scope, receive, with_headers(send, cross_origin_headers(origin)))
+        elif refusal is None:
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": refusal[1]})
@@ -125,7 +169,7 @@ class RequestOriginCheck:
         if headers.get("host", "").lower() not in allowed.hosts:
             return 421, "the Host of the request is not an address of this dashboard", hint
         origin = headers.get("origin")
-        if origin is not None and origin.lower() not in allowed.origins:
+        if origin is not None and origin.lower() not in allowed.origins and logger_origin(scope) is None:
             return 403, "the Origin of the request is not an address of this dashboard", hint
         if settings.method == "none" and not _arrived_inside(scope):
             return 403, "other interfaces are served with sign-in only", "See docs/security.md"

@@ -15,7 +15,7 @@ from observability.cli.main import main
 from observability.core.errors import UsageError
 from observability.dashboard import application
 from observability.server import access_settings
-from tests.support.asgi import HOST, ORIGIN, http, websocket
+from tests.support.asgi import HOST, ORIGIN, Reply, http, websocket
 from tests.support.sample_home import ROOT, environment
 
 
@@ -149,3 +149,33 @@ def test_wrong_settings_say_what_is_wrong_and_let_nobody_in(tmp_path: Path, text
     with pytest.raises(UsageError, match=named):
         access_settings.read_access_settings(tmp_path)
     assert http(running, "GET", "/").status == 503
+
+
+SHOP = "https://shop.example"
+
+
+def sent_from(origin: str, method: str, path: str) -> Reply:
+    """The reply to a request from a page of a web site, to the middleware around the paths of records."""
+
+    async def answer(_request: object) -> PlainTextResponse:
+        return PlainTextResponse("taken", 202)
+
+    methods = ["GET", "POST", "OPTIONS"]
+    routes = [Route(each, answer, methods=methods) for each in ("/api/v1/records", "/api/v1/status")]
+    app = Starlette(routes=routes, middleware=application.app_parts()["middleware"])
+    return http(app, method, path, {"host": HOST, "origin": origin}, host=HOST)
+
+
+def test_pages_of_a_named_site_may_send_records_and_do_nothing_else(tmp_path: Path) -> None:
+    assert sent_from(SHOP, "POST", "/api/v1/records").status == 403
+    (tmp_path / "access.toml").write_text(f'logger_origins = ["{SHOP}"]\n', encoding="utf-8")
+    asked, sent = sent_from(SHOP, "OPTIONS", "/api/v1/records"), sent_from(f"{SHOP}:443", "POST", "/api/v1/records")
+    assert (asked.status, asked.header("access-control-allow-headers")) == (204, "Authorization, Content-Type")
+    assert (sent.status, sent.header("access-control-allow-origin"), sent.header("vary")) == (202, f"{SHOP}:443", "Origin")
+    assert sent_from(SHOP, "GET", "/api/v1/records").status == 403
+    assert sent_from(SHOP, "POST", "/api/v1/status").status == 403
+    for other in ("https://shop.example.evil", "http://shop.example", "null"):
+        refused = sent_from(other, "POST", "/api/v1/records")
+        assert refused.status == 403 and refused.header("access-control-allow-origin") is None
+    (tmp_path / "access.toml").write_text('logger_origins = ["*"]\n', encoding="utf-8")
+    assert sent_from(SHOP, "POST", "/api/v1/records").status == 503
