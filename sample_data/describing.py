@@ -7,7 +7,7 @@ command registers the models and loads the files. So the product names no model 
 import json
 from pathlib import Path
 
-from sample_data import crew, deliveries, provenance, stored, vendor
+from sample_data import crew, deliveries, edge, provenance, stored, trade_offs, vendor
 from sample_data.spec import VERSION, Spec
 
 HEAD = "# Written by sample_data/make.py.\n"
@@ -59,9 +59,11 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
         provenance.FILE,
         stored.FILE,
         "audits.jsonl",
+        trade_offs.FILE,
     )
     parts += [file_entry(name) for name in records]
     parts.append(file_entry(deliveries.FILE, "batch"))
+    parts.append(file_entry(edge.FILE, "device_report"))
     parts.append(f'[[file]]\npath = "{vendor.FILE}"\nkind = "prediction"\nfeatures = {toml(list(vendor.FEATURES))}')
     parts += [file_entry(crew.ANNOTATIONS, "annotation"), file_entry(crew.ASSIGNMENTS, "assignment")]
     (out / "fleet.toml").write_text("\n\n".join(parts) + "\n", encoding="utf-8")

@@ -15,6 +15,8 @@ WITHOUT_FAULT = {
     "data/cleaning": "no model's log holds cleaning runs",
     "data/devices": "no model's log holds batches; faults of devices are planted on batches",
     "serving/batch_gate": "no model's log holds batches of predictions; its faults are planted in its own test",
+    "serving/edge_fleet": "no model's log holds reports of devices; faults of fleets are planted on reports",
+    "operations/trade_offs": "no model's log holds audits; faults of forms are planted on audits",
     "data/datasets": "states what datasets hold and raises nothing",
     "serving/vendors": "no model's log holds answers to fixed questions; faults of vendors are planted on those",
     "serving/why_changed": "explains what serving/performance found",

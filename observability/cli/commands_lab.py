@@ -6,6 +6,8 @@ from observability.cli.outcome import Outcome, Say, json_or_lines, percent_progr
 from observability.core.errors import UsageError
 from observability.simulation.fault import ServingFault
 from observability.simulation.faults_collection import DeviceFault
+from observability.simulation.faults_edge import EdgeFault
+from observability.simulation.faults_forms import FormFault
 from observability.simulation.faults_labelling import LabelFault
 from observability.simulation.faults_training import RunFault
 from observability.simulation.faults_vendors import VendorFault
@@ -51,15 +53,19 @@ def lab_outcome(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | None:
-    """Inject a fault into the records of a training run, a device or a labelling project; None where the fault concerns none."""
+    """Inject a fault into the records of a training run, a device, a labelling project or a form; None where the fault concerns none."""
     from datetime import UTC, datetime
 
     from observability.simulation import (
         collection_replay,
+        edge_replay,
         faults_collection,
+        faults_edge,
+        faults_forms,
         faults_labelling,
         faults_training,
         faults_vendors,
+        form_replay,
         labelling_replay,
         training_replay,
         vendor_replay,
@@ -76,6 +82,12 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
     elif (vendor_fault := faults_vendors.FAULTS.get(name)) is not None:
         say("reading answers to fixed questions")
         replay = vendor_replay.replay_on_vendor(store.ask, vendor_fault, args.strength, now, model=args.model, seed=args.seed)
+    elif (form_fault := faults_forms.FAULTS.get(name)) is not None:
+        say("reading audits")
+        replay = form_replay.replay_on_form(store.ask, form_fault, args.strength, now, model=args.model, seed=args.seed)
+    elif (edge_fault := faults_edge.FAULTS.get(name)) is not None:
+        say("reading reports of devices")
+        replay = edge_replay.replay_on_edge_fleet(store.ask, edge_fault, args.strength, now, model=args.model, seed=args.seed)
     elif (label_fault := faults_labelling.FAULTS.get(name)) is not None:
         model = store.catalog().model(args.model) if args.model else next(iter(store.catalog().models), None)
         if model is None:
@@ -103,16 +115,18 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
     from observability.simulation.fault import STRENGTHS
     from observability.simulation.faults import FAULTS
     from observability.simulation.faults_collection import FAULTS as OF_DEVICES
+    from observability.simulation.faults_edge import FAULTS as ON_EDGE
+    from observability.simulation.faults_forms import FAULTS as OF_FORMS
     from observability.simulation.faults_labelling import FAULTS as OF_LABELLING
     from observability.simulation.faults_training import FAULTS as OF_RUNS
     from observability.simulation.faults_vendors import FAULTS as OF_VENDORS
 
-    faults: list[ServingFault | RunFault | LabelFault | DeviceFault | VendorFault] = [
+    faults: list[ServingFault | RunFault | LabelFault | DeviceFault | VendorFault | FormFault | EdgeFault] = [
         *FAULTS.values(),
         *OF_RUNS.values(),
         *OF_LABELLING.values(),
     ]
-    faults += [*OF_DEVICES.values(), *OF_VENDORS.values()]
+    faults += [*OF_DEVICES.values(), *OF_VENDORS.values(), *OF_FORMS.values(), *ON_EDGE.values()]
     body = [
         {"fault": fault.name, "section": fault.section, "told": fault.description, "unit": fault.unit, "cannot": possible.get(fault.name)}
         | {strength: fault.amount(strength) for strength in STRENGTHS}

@@ -25,6 +25,7 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
         commands_serving,
         commands_sql,
         commands_storage,
+        commands_trade_offs,
     )
 
     try:
@@ -56,6 +57,7 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
             "audit-storage": commands_storage.run_audit_storage,
             "croissant": commands_storage.run_croissant,
             "lineage": commands_storage.run_lineage,
+            "trade-offs": commands_trade_offs.run_trade_offs,
         }.get(args.command)
         if run is None:
             raise UsageError(f"the command {args.command} does not run inside the dashboard")

@@ -269,6 +269,26 @@ def parser() -> Parser:
     lineage.add_argument("--model", help="its runs alone; default: every run")
     lineage.add_argument("--out", type=path, metavar="FILE", help="write to a file")
 
+    trade = add(
+        "trade-offs",
+        "Compare forms of a model on the same rows: fewer trees, threads, fp16, int8, a small network; and keep the audit.",
+        "trade-offs loan --provider cuda",
+    )
+    trade.add_argument("model", metavar="MODEL")
+    trade.add_argument("--version", help="default: the newest with a model file")
+    trade.add_argument("--forms", metavar="a,b", help="only these forms, by name, and the served one; default: all")
+    trade.add_argument("--without-network", action="store_true", help="train no small network that imitates the model")
+    trade.add_argument(
+        "--provider", action="append", default=[], choices=("cuda",), help="ask ONNX Runtime for this device too; repeatable"
+    )
+    trade.add_argument("--in-use", metavar="FORM", help="the form that is served; default: as served")
+    trade.add_argument("--rows", type=int, default=4_000, metavar="N", help="rows to compare; default 4,000")
+    trade.add_argument("--seconds", type=float, default=1.0, metavar="S", help="seconds of load a form; default 1")
+    trade.add_argument("--days", type=int, default=180, metavar="N", help="days until the audit expires; default 180")
+    trade.add_argument("--seed", type=int, default=0, help="seed of the network")
+    trade.add_argument("--import", dest="imported", type=path, metavar="FILE.json", help="keep results that were measured elsewhere")
+    trade.add_argument("--dry-run", action="store_true", help="print the audit without keeping it")
+
     add("retry", "Take again the segments that could not be loaded and were set aside.", "retry --json")
 
     check = add(

@@ -28,7 +28,7 @@ Fields = Mapping[str, object]
 
 _NAMES = frozenset(("id", "model", "version", "run", "subject", "device", "replica", "batch"))
 _NAMES |= frozenset(("host", "dataset", "project", "item", "annotator", "guideline"))
-_TIME_FIELDS = ("at", "from", "received_at", "acted_at", "captured_from", "captured_to", "expires", "due")
+_TIME_FIELDS = ("at", "from", "received_at", "acted_at", "captured_from", "captured_to", "expires", "due", "synced_at", "oldest_at")
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -285,6 +285,16 @@ class Logger:
     ) -> bool:
         """Log that a batch of predictions should be delivered: how many rows, which keys, and when it is due."""
         return self._write("expected_batch", _given(locals()))
+
+    def device_report(
+        self, /, *, device: str, model: str, version: str, at: Moment | None = None, synced_at: Moment | None = None,
+        oldest_at: Moment | None = None, device_class: str | None = None, firmware: str | None = None, ring: str | None = None,
+        answers: int | None = None, crashes: int | None = None, out_of_memory: int | None = None, compared: int | None = None,
+        agreed: int | None = None, battery: Number | None = None, memory_peak_mb: Number | None = None,
+        latency_p99_ms: Number | None = None, source: str | None = None, **extra: object
+    ) -> bool:
+        """Log what a device that serves a model did since its last report."""
+        return self._write("device_report", _given(locals()))
 
     @_acknowledged
     def audit(

@@ -102,6 +102,25 @@ cleaning_change_rate | Cleaning change rate | share | low | Share of a cleaning 
   contract section 1
 cleaning_group_gap | Drop rate difference | share | low | Drop rate of a group less that of the other groups together, for one cleaning
   rule. | dropped / in of the group - of the others | Newcombe 1998
+form_flip_rate | Changed decisions of a form | share | low | Share of the same rows that a form of a model decides otherwise than the model
+  as registered; of a regression, answers that differ by more than 5 % of their standard deviation. | changed / rows | Hooker et al. 2020
+form_slice_gap | Changed decisions in a slice | share | low | Share of decisions that a form changes in a slice less that in the other rows.
+  | changed / rows of the slice - of the others | Newcombe 1998; Hooker et al. 2020
+form_unstable_rate | Unstable decisions of a form | share | low | Share of rows that a form decides differently in another pass over the
+  same rows. | differing / rows | ours
+form_fallbacks | Forms on another device | count | low | Forms that ran on another device than requested. | count | ours
+audit_age_days | Age of an audit | days | low | Days since the newest audit of a model version, which expires after a stated time. | now -
+  at | ours
+device_late_share | Devices that send late | share | low | Share of devices whose answers reached the collector more than 24 hours after they
+  were given. | late devices / devices | ours
+device_crash_share | Devices that crashed | share | low | Share of devices whose service ended without being asked to. | devices with a crash
+  / devices | Android vitals
+device_memory_share | Devices out of memory | share | low | Share of devices whose service ended for want of memory. | devices / devices |
+  Android vitals
+device_disagree_share | Devices that differ from the server | share | low | Share of devices that answered more than 2 % of compared inputs
+  otherwise than the server. | devices / devices with 50 compared answers | ours
+device_stale_share | Devices on an old version | share | low | Share of devices that serve a version which another replaced at least two
+  weeks ago. | devices / devices | ours
 dataset_contents | Contents of a dataset version | count | low | Distinct contents logged under one name and version of a dataset. |
   distinct checksums, else numbers of rows | DVC; lakeFS
 label_maturity | Label maturity | share | high | Share of served predictions whose label is known. | labelled / served | ours

@@ -193,6 +193,10 @@ def finding_parameters(finding: Finding, page: str) -> dict[str, str]:
         return {"run": subject.removeprefix("run:").partition("/rank:")[0]}
     if page == "batches":
         return {"source": subject.removeprefix("source:")}
+    if page == "edge_fleet":
+        return {"by": str(finding.evidence["group"])} if finding.evidence.get("group") else {}
+    if page == "trade_offs":
+        return {"forms": f"{finding.model} {finding.version}"} | ({"form": str(finding.evidence["form"])} if finding.slice else {})
     if page == "devices":
         return {"device": subject} if "/device:" in subject else {}
     if page == "datasets":

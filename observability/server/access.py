@@ -176,6 +176,7 @@ COMMANDS: dict[str, Action] = {
     "audit-storage": "load",
     "croissant": "query",
     "lineage": "query",
+    "trade-offs": "load",
     "retry": "load",
     "import": "load",
     "check": "read",

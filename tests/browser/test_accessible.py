@@ -65,6 +65,8 @@ VIEWS = {
     "distributed": "/distributed?run=flights-late-mlp-4-processes&window=Everything",
     "studies": "/studies?window=Everything",
     "selection": "/selection?model=flights-late",
+    "trade_offs": "/trade_offs?model=employment",
+    "edge_fleet": "/edge_fleet?window=Everything",
     "query": "/query?sql=SELECT%20count(*)%20AS%20n%20FROM%20batches",
 }
 TABLES = ("health", "case", "findings")

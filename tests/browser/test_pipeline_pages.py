@@ -84,3 +84,20 @@ def test_storage_shows_the_flips_and_the_groups_that_the_audit_counted(fleet: Da
     whole = frame.groupby(["AGEP", "SEX", "RAC1P"]).size()
     (groups,) = figure(r"([\d,]+) groups;", words(page))
     assert int(groups.replace(",", "")) == people["storage"]["groups"]["groups"] <= len(whole)
+
+
+def test_trade_offs_and_the_edge_fleet_show_what_the_files_say(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/trade_offs?model=employment")
+    complete(page)
+    audits = [json.loads(line) for line in (SAMPLE / "trade_offs.jsonl").read_text(encoding="utf-8").splitlines()]
+    (forms,) = [{form["form"]: form for form in audit["results"]["forms"]} for audit in audits if audit["model"] == "employment"]
+    shown = {row["Form"]["text"]: row for row in tables(page)["Forms and their figures"]}
+    assert set(shown) == set(forms)
+    for name, form in forms.items():
+        assert shown[name]["Changed decisions"]["text"].startswith(f"{100 * form['flips'] / form['probes']:.1f}".removesuffix(".0"))
+    page = visit(f"{fleet.url}/edge_fleet?window=Everything")
+    complete(page)
+    reports = pd.read_parquet(SAMPLE / "edge.reports.parquet")
+    newest = reports.sort_values("at").groupby("device").last()
+    shown = {row["Group"]["text"]: row for row in tables(page)["Devices by version"]}
+    assert {name: int(row["Devices"]["text"]) for name, row in shown.items()} == newest["version"].value_counts().to_dict()

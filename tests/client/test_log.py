@@ -31,6 +31,7 @@ KINDS = {
     "assignment": {"project": "p", "item": "i", "annotator": "a", "reason": "uncertain"},
     "expected_batch": {"batch": "b", "model": "m", "rows": 3, "keys": ["a", "b", "c"]},
     "skip": {"project": "p", "item": "i", "annotator": "a", "reason": "no class fits"},
+    "device_report": {"device": "d1", "model": "m", "version": "1", "answers": 60, "crashes": 0, "battery": 0.8},
     "audit": {"model": "m", "version": "1", "audit": "robustness", "results": {"flips": 0.1}},
     "run": {"run": "r", "event": "start", "params": {"depth": 3}},
     "step": {"run": "r", "step": 3, "metrics": {"loss": 0.5}, "phase_ms": {"compute": 5}},

@@ -59,7 +59,8 @@ def test_findings_carry_exactly_the_keys_of_the_contract(command: Command, store
         None,
     }
     about_records = {each["analyzer"] for each in findings if each["model"] is None}
-    assert about_records == {"data/batches", "data/cleaning", "data/datasets", "data/devices", "data/labelling"}
+    about_data = {"data/batches", "data/cleaning", "data/datasets", "data/devices", "data/labelling"}
+    assert about_records == about_data | {"operations/trade_offs", "serving/edge_fleet"}
     for each in findings:
         assert set(each) == KEYS
         assert set(each["window"]) == {"start", "end"}

@@ -30,6 +30,7 @@ EXAMPLES = {
     "assignment": {"project": "p", "item": "i", "annotator": "a", "at": AT},
     "expected_batch": {"batch": "b", "at": AT, "model": "m"},
     "skip": {"project": "p", "item": "i", "annotator": "a", "at": AT, "reason": "no class fits"},
+    "device_report": {"device": "d1", "at": AT, "model": "m", "version": "1"},
     "audit": {"model": "m", "version": "1", "at": AT, "audit": "membership", "results": {}},
     "verdict": {"verdict": "v", "at": AT, "model": "m", "prediction": "a", "author": "Ada", "source": "input"},
     "action": {"action": "c", "at": AT, "author": "Ada"},

@@ -1,0 +1,210 @@
+"""Check the form of a model that is served: how many decisions it changes, where, whether it repeats its answers, and where it ran.
+
+Reads audits of kind `precision` and the decisions on a form. The newest audit of each model version counts. Only the form in use asks for
+attention, because forms that were merely compared serve nobody; a form that ran on another device than requested is reported anyway, as
+its times are those of the other device.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import SEVERITIES, Finding, Severity, iso
+from observability.core.numerals import percent
+from observability.core.questions import Records
+from observability.core.time import aware_utc
+from observability.core.window import Slice
+from observability.detection.form_slices import SliceExcess, slice_excesses
+from observability.metrics.trade_offs import PRECISION_AUDITS, FormResult, TradeOffAudit, latest_audits, trade_off_audits
+from observability.proofs.trade_offs import TRADE_OFF_PROOFS
+from observability.stats.interval import rate_interval
+from observability.stats.multiple_testing import benjamini_hochberg
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+NAME = "operations/trade_offs"
+FLIPS, GAP, UNSTABLE, FALLBACKS, AGE = "form_flip_rate", "form_slice_gap", "form_unstable_rate", "form_fallbacks", "audit_age_days"
+FLIP_LIMIT = 0.01
+"""Share of changed decisions from which the form in use is reported."""
+FORM_DECISIONS = Records("decision", ("decision", "at", "model", "version", "state", "extra"), ever=True)
+
+
+def needs(context: Context) -> dict[str, Ask]:
+    """Ask for the audits of forms and for all decisions."""
+    return {"audits": Ask(PRECISION_AUDITS), "decisions": Ask(FORM_DECISIONS)}
+
+
+def analyze(frames: Frames, context: Context) -> list[Finding]:
+    """Return the findings about the form in use of each audited model version."""
+    audits = latest_audits(trade_off_audits(frames["audits"]))
+    chosen = chosen_forms(frames["decisions"])
+    used = [(audit, chosen.get((audit.model, audit.version)) or audit.in_use) for audit in audits]
+    excesses = [slice_excesses(form) if (form := audit.form(name)) and form.flips else [] for audit, name in used]
+    adjusted = iter(benjamini_hochberg([each.p_value for own in excesses for each in own], context.budget)[0].tolist())
+    found: list[Finding] = []
+    for (audit, name), own in zip(used, excesses, strict=True):
+        slices = [(each, next(adjusted)) for each in own]
+        form = audit.form(name)
+        if form is None:
+            because = f"Form `{name}` is in use, and the newest audit of {iso(audit.at)[:10]} did not measure it; run the audit again."
+            found.append(undecided_form(context, audit, name, FLIPS, 0, because))
+        else:
+            found += [flip_finding(context, audit, form), *slice_findings(context, audit, form, slices)]
+            found += unstable_findings(context, audit, form)
+        found += [*fallback_findings(context, audit, name), *age_findings(context, audit)]
+    return found
+
+
+def chosen_forms(decisions: "DataFrame") -> dict[tuple[str, str], str]:
+    """The form that the newest standing decision chose, by model and version."""
+    stated: dict[str, dict[str, Any]] = {}
+    for row in decisions.sort_values("at", kind="stable").to_dict("records"):
+        known = {str(name): value for name, value in row.items() if value is not None and value == value}
+        stated.setdefault(str(row["decision"]), {}).update(known)
+    found = {}
+    for decision in stated.values():
+        extra = decision.get("extra")
+        form = extra.get("form") if isinstance(extra, Mapping) else None
+        if isinstance(form, str) and decision.get("state", "standing") == "standing" and {"model", "version"} <= set(decision):
+            found[str(decision["model"]), str(decision["version"])] = form
+    return found
+
+
+def undecided_form(context: Context, audit: TradeOffAudit, form: str, metric: str, n: int, because: str) -> Finding:
+    """Return the finding of severity `unknown` about a form, the template of the others."""
+    blank = context.undecided(NAME, f"form={form}", metric, n, because, against="level")
+    return replace(blank, model=audit.model, version=audit.version, evidence={"audited": iso(audit.at), "form": form})
+
+
+def with_place(finding: Finding, form: FormResult, **more: Any) -> Finding:
+    """The finding with the place of its form in the audit, and further evidence."""
+    return replace(finding, evidence=finding.evidence | {"place": form.place} | more)
+
+
+def flip_finding(context: Context, audit: TradeOffAudit, form: FormResult) -> Finding:
+    """Return the finding about the decisions that the form in use changes."""
+    rate = form.flip_rate
+    if rate is None or rate.value is None or rate.low is None or rate.high is None:
+        because = f"How many decisions form `{form.name}` changes is unknown: the audit compared no answers."
+        return undecided_form(context, audit, form.name, FLIPS, 0, because)
+    n, flips = form.probes or 0, form.flips or 0
+    blank = with_place(undecided_form(context, audit, form.name, FLIPS, n, ""), form)
+    if audit.forms[0].name == form.name:
+        others = [each.flip_rate for each in audit.forms[1:]]
+        within = sum(each is not None and each.value is not None and each.value <= FLIP_LIMIT for each in others)
+        because = f"The model is served as registered; {within} of {len(others)} other forms change at most {percent(FLIP_LIMIT)} of its"
+        return replace(
+            blank, value=0.0, low=0.0, high=rate.high, severity="ok", limit=FLIP_LIMIT, because=f"{because} decisions ({n:,} rows)."
+        )
+    said = f"Form `{form.name}` changes {percent(rate.value)} of decisions ({flips:,} of {n:,} rows; {percent(rate.low)} to {percent(rate.high)})"
+    if rate.value <= FLIP_LIMIT and rate.high > 2 * FLIP_LIMIT:
+        more = max(round(8 / FLIP_LIMIT) - n, 1)
+        return replace(
+            blank, because=f"{said}; whether that is below {percent(FLIP_LIMIT)} cannot be told yet, it needs about {more:,} more rows."
+        )
+    severity: Severity = "act" if rate.low > FLIP_LIMIT else "watch" if rate.value > FLIP_LIMIT else "ok"
+    return replace(
+        blank,
+        value=rate.value,
+        low=rate.low,
+        high=rate.high,
+        severity=severity,
+        limit=FLIP_LIMIT,
+        likely_source=None if severity == "ok" else "model",
+        because=f"{said}; the limit is {percent(FLIP_LIMIT)}.",
+    )
+
+
+def slice_findings(context: Context, audit: TradeOffAudit, form: FormResult, slices: list[tuple[SliceExcess, float]]) -> Iterator[Finding]:
+    """Yield the finding about the slice in which the form in use changes most decisions, where it is more than elsewhere."""
+
+    def severity(each: SliceExcess, p: float) -> Severity:
+        if p > context.budget or not each.relevant:
+            return "ok"
+        low = rate_interval(each.part.flips, each.part.n).low
+        return "act" if low is not None and low > FLIP_LIMIT else "watch"
+
+    judged = sorted(((severity(*pair), *pair) for pair in slices), key=lambda each: (SEVERITIES.index(each[0]), each[2], -each[1].rate))
+    if not judged:
+        return
+    worst_severity, worst, p = judged[0]
+    part = worst.part
+    blank = undecided_form(context, audit, form.name, GAP, part.n, "")
+    evidence = {"slice_place": form.slices.index(part), "p_adjusted": p, "compared": len(judged)}
+    blank = replace(with_place(blank, form, **evidence), value=worst.difference.value, low=worst.difference.low, high=worst.difference.high)
+    where = f"{part.column} `{part.level}`"
+    rates = f"{percent(worst.rate)} of {part.n:,} rows in {where}, {percent(worst.rest)} of the others"
+    if worst_severity == "ok":
+        because = f"Form `{form.name}` changes no slice significantly more than the others ({len(judged)} slices); the most: {rates}."
+        yield replace(blank, severity="ok", because=because)
+        return
+    others = sum(needed != "ok" for needed, _, _ in judged) - 1
+    more = f" So it is in {others} more slices." if others else ""
+    because = f"Form `{form.name}` changes decisions mainly in {where}: {rates}.{more}"
+    yield replace(blank, severity=worst_severity, because=because, slice=str(Slice(((part.column, part.level),))), likely_source="model")
+
+
+def unstable_findings(context: Context, audit: TradeOffAudit, form: FormResult) -> Iterator[Finding]:
+    """Yield the finding about rows that the form in use decides differently when it is asked again."""
+    if form.unstable is None or not form.probes:
+        return
+    rate = rate_interval(form.unstable, form.probes)
+    blank = with_place(undecided_form(context, audit, form.name, UNSTABLE, form.probes, ""), form)
+    blank = replace(blank, value=rate.value, low=rate.low, high=rate.high)
+    if not form.unstable:
+        yield replace(blank, severity="ok", because=f"Form `{form.name}` decided all {form.probes:,} rows alike in every pass.")
+        return
+    severity: Severity = "act" if rate.low is not None and rate.low > FLIP_LIMIT else "watch"
+    because = (
+        f"Form `{form.name}` decided {form.unstable:,} of {form.probes:,} rows differently in another pass over the same rows: its answer "
+        "depends on the rows beside them, or on chance."
+    )
+    yield replace(blank, severity=severity, because=because, likely_source="system")
+
+
+def fallback_findings(context: Context, audit: TradeOffAudit, used: str) -> Iterator[Finding]:
+    """Yield the finding about forms that ran on another device than requested."""
+    fallen = [form for form in audit.forms if form.fell_back]
+    asked = [form for form in audit.forms if form.provider is not None and form.used_provider is not None]
+    if not asked:
+        return
+    worst = next((form for form in fallen if form.name == used), fallen[0] if fallen else asked[0])
+    blank = undecided_form(context, audit, worst.name, FALLBACKS, len(asked), "")
+    blank = replace(blank, value=float(len(fallen)), low=float(len(fallen)), high=float(len(fallen)))
+    if not fallen:
+        yield replace(blank, severity="ok", because=f"All {len(asked)} forms ran on the device that was requested.")
+        return
+    because = (
+        f"Form `{worst.name}` ran on {(worst.used_provider or '').upper()} although {(worst.provider or '').upper()} was requested, without "
+        f"an error; its times are those of the {(worst.used_provider or '').upper()}."
+    )
+    severity: Severity = "act" if worst.name == used else "watch"
+    yield replace(blank, severity=severity, because=because, likely_source="system")
+
+
+def age_findings(context: Context, audit: TradeOffAudit) -> Iterator[Finding]:
+    """Yield the finding about an audit that has expired, or that is valid until a date."""
+    if audit.expires is None:
+        return
+    now = aware_utc(context.now)
+    days = max((now - audit.at).total_seconds() / 86_400, 0.0)
+    valid = max((audit.expires - audit.at).total_seconds() / 86_400, 0.0)
+    blank = replace(undecided_form(context, audit, audit.in_use, AGE, len(audit.forms), ""), subject="precision audit")
+    blank = replace(blank, value=days, low=days, high=days, limit=valid)
+    if now >= audit.expires:
+        because = f"The precision audit of {iso(audit.at)[:10]} expired on {iso(audit.expires)[:10]}; run it again."
+        yield replace(blank, severity="watch", because=because, likely_source="system")
+        return
+    yield replace(blank, severity="ok", because=f"The precision audit of {iso(audit.at)[:10]} is valid until {iso(audit.expires)[:10]}.")
+
+
+ANALYZER = Analyzer(
+    NAME,
+    "Does the served form of the model still answer as the model does, everywhere and each time, on the intended device?",
+    needs,
+    analyze,
+    about="records",
+    proofs=TRADE_OFF_PROOFS,
+)

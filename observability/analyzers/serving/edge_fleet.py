@@ -1,0 +1,243 @@
+"""Check the devices that serve a model: late answers, crashes, lack of memory, agreement with the server, and old versions.
+
+Reads records of kind `device_report`. A device counts once a week. The devices of the window are compared with the device-weeks of the four
+weeks before it; the devices of one version, firmware, class or ring with their own earlier weeks, and where they have none with the other
+devices of the window.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from scipy.stats import hypergeom
+
+from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
+from observability.core.finding import Against, Finding, Severity
+from observability.core.numerals import percent
+from observability.core.time import naive_utc
+from observability.metrics.edge_fleet import GROUPS, MEASURES, REPORTS, DeviceMeasure, device_spans, first_seen, level_counts
+from observability.stats.interval import Interval, rate_difference_interval, rate_interval
+from observability.stats.multiple_testing import benjamini_hochberg
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+NAME = "serving/edge_fleet"
+PAST_DAYS = 28
+LEAST_DEVICES = 20
+"""Devices, or earlier device-weeks, below which nothing is compared."""
+TIMES, POINTS, ACT_POINTS = 2.0, 0.03, 0.10
+"""How many times as high as the baseline a share must be, and by how much; the difference whose lower bound makes it `act`."""
+PAST: Against = "past"
+PEERS: Against = "peers"
+STALE = "device_stale_share"
+CONCENTRATED = 0.01
+"""Chance of so many devices in a group from which a property is told of the group, and not of all devices."""
+STALE_LIMITS = (0.10, 0.25)
+"""Shares of devices on an old version from which it is `watch` and `act`."""
+GRACE = timedelta(days=14)
+"""Time after the first report of a version in which devices may still have the one before it."""
+
+
+@dataclass(frozen=True)
+class FleetComparison:
+    """Devices with a property among the devices of the window, or of one group of them, and the baseline.
+
+    column, level: the group; empty of all devices. against: past or peers. difference: of the shares, with its interval.
+    """
+
+    measure: DeviceMeasure
+    column: str
+    level: str
+    hits: int
+    n: int
+    base_hits: int
+    base_n: int
+    against: Against
+    p_value: float
+
+    @property
+    def rate(self) -> float:
+        """The share in the window."""
+        return self.hits / self.n
+
+    @property
+    def base(self) -> float:
+        """The share of the baseline."""
+        return self.base_hits / self.base_n
+
+    @property
+    def difference(self) -> Interval:
+        """The share in the window less the baseline."""
+        return rate_difference_interval(self.hits, self.n, self.base_hits, self.base_n)
+
+    def severity(self, p_adjusted: float, budget: float) -> Severity:
+        """The severity at a p-value that is adjusted for all comparisons."""
+        if p_adjusted > budget or self.rate < TIMES * self.base or self.rate - self.base < POINTS:
+            return "ok"
+        return "act" if (self.difference.low or 0.0) > ACT_POINTS else "watch"
+
+
+def needs(context: Context) -> dict[str, Ask]:
+    """Ask for the reports of the window and of the four weeks before it."""
+    return {"reports": Ask(REPORTS), "past reports": Ask(REPORTS, span="past", days=PAST_DAYS)}
+
+
+def analyze(frames: Frames, context: Context) -> list[Finding]:
+    """Return the findings about the devices of each model."""
+    reports, past = frames["reports"], frames["past reports"]
+    spans = {str(model): device_spans(part) for model, part in reports.groupby("model", sort=True)}
+    judged = {model: fleet_comparisons(now, past_weeks(past[past["model"] == model])) for model, now in spans.items()}
+    every = [each for own in judged.values() for each in own]
+    adjusted = iter(benjamini_hochberg([each.p_value for each in every], context.budget)[0].tolist())
+    found: list[Finding] = []
+    for model, own in judged.items():
+        seen = first_seen(frame[frame["model"] == model] for frame in (past, reports))
+        looks = [(each, next(adjusted)) for each in own]
+        for measure in MEASURES:
+            found += measure_findings(context, model, measure, [pair for pair in looks if pair[0].measure is measure], spans[model])
+        found += stale_findings(context, model, spans[model], seen)
+    return found
+
+
+def past_weeks(past: "DataFrame") -> "DataFrame":
+    """The device-weeks of earlier reports."""
+    import pandas as pd
+
+    if past.empty:
+        return device_spans(past)
+    last = past["at"].max()
+    weeks = ((last - past["at"]).dt.total_seconds() // (7 * 86_400)).astype(int)
+    return pd.concat([device_spans(part) for _, part in past.groupby(weeks)], ignore_index=True)
+
+
+def fleet_comparisons(now: "DataFrame", before: "DataFrame") -> list[FleetComparison]:
+    """Compare the devices of a model with its earlier device-weeks, and each group of them, in each property."""
+    found: list[FleetComparison] = []
+    for measure in MEASURES:
+        known, earlier = now[measure.flag].dropna(), before[measure.flag].dropna()
+        hits, n, base_hits, base_n = int(known.sum()), len(known), int(earlier.sum()), len(earlier)
+        if n >= LEAST_DEVICES and base_n >= LEAST_DEVICES:
+            found.append(compared_fleet(measure, "", "", (hits, n), (base_hits, base_n), "past"))
+        for column in GROUPS:
+            levels, old = level_counts(now, measure, column), level_counts(before, measure, column)
+            for level, (own, size) in levels.items():
+                base, against = old.get(level, (0, 0)), PAST
+                if base[1] < LEAST_DEVICES:
+                    base, against = (hits - own, n - size), PEERS
+                if size >= LEAST_DEVICES and base[1] >= LEAST_DEVICES and len(levels) > 1:
+                    found.append(compared_fleet(measure, column, level, (own, size), base, against))
+    return found
+
+
+def compared_fleet(
+    measure: DeviceMeasure, column: str, level: str, own: tuple[int, int], base: tuple[int, int], against: Against
+) -> FleetComparison:
+    """The comparison of two counts (hits, devices), with the one-sided p-value of Fisher's exact test."""
+    p_value = float(hypergeom.sf(own[0] - 1, own[1] + base[1], own[0] + base[0], own[1])) if own[0] else 1.0
+    return FleetComparison(measure, column, level, *own, *base, against, p_value)
+
+
+def undecided_fleet(context: Context, model: str, subject: str, metric: str, n: int, because: str, against: Against = "past") -> Finding:
+    """Return the finding of severity `unknown` about the devices of a model, the template of the others."""
+    return replace(context.undecided(NAME, subject, metric, n, because, against=against, whole_model=True), model=model)
+
+
+def measure_findings(
+    context: Context, model: str, measure: DeviceMeasure, looks: list[tuple[FleetComparison, float]], spans: "DataFrame"
+) -> Iterator[Finding]:
+    """Yield the finding about one property: of the group that explains it best, else of all devices."""
+    known = spans[measure.flag].dropna()
+    if known.empty:
+        return
+    flagged = [(each, p) for each, p in looks if each.severity(p, context.budget) != "ok"]
+    whole = rate_interval(float(known.sum()), len(known))
+    if not flagged:
+        said = f"{int(known.sum()):,} of {len(known):,} devices {measure.words} ({percent(whole.value or 0.0)})"
+        overall = next((each for each, _ in looks if not each.column), None)
+        if overall is None:
+            more = max(LEAST_DEVICES - len(known), 1)
+            what = f"about {more} more devices" if len(known) < LEAST_DEVICES else "reports of earlier weeks"
+            yield undecided_fleet(context, model, "devices", measure.metric, len(known), f"{said}; to compare it needs {what}.")
+            return
+        blank = undecided_fleet(context, model, "devices", measure.metric, len(known), "")
+        because = f"{said}; {percent(overall.base)} of {overall.base_n:,} device-weeks before did."
+        evidence = {"baseline": overall.base, "baseline_n": overall.base_n}
+        yield replace(blank, value=whole.value, low=whole.low, high=whole.high, severity="ok", because=because, evidence=evidence)
+        return
+    worst, p = min(flagged, key=lambda pair: concentration_key(pair[0], int(known.sum()), len(known)))
+    rate = rate_interval(worst.hits, worst.n)
+    subject = f"{GROUPS[worst.column]}={worst.level}" if worst.column else "devices"
+    who = f"of {GROUPS[worst.column]} `{worst.level}` " if worst.column else ""
+    base = f"{worst.base_n:,} device-weeks before" if worst.against == "past" else f"the {worst.base_n:,} other devices"
+    because = f"{worst.hits:,} of {worst.n:,} devices {who}{measure.words} ({percent(worst.rate)}); {percent(worst.base)} of {base} did."
+    others = len({(each.column, each.level) for each, _ in flagged}) - 1
+    because += f" So it is in {others} further groups, which overlap." if others else ""
+    blank = undecided_fleet(context, model, subject, measure.metric, worst.n, because, worst.against)
+    limit = max(TIMES * worst.base, worst.base + POINTS)
+    yield replace(
+        blank,
+        value=rate.value,
+        low=rate.low,
+        high=rate.high,
+        limit=limit,
+        severity=worst.severity(p, context.budget),
+        likely_source="model" if measure.flag == "differs" else "system",
+        evidence={"baseline": worst.base, "baseline_n": worst.base_n, "p_adjusted": p, "group": worst.column, "level": worst.level},
+    )
+
+
+def concentration_key(found: FleetComparison, hits: int, n: int) -> tuple[bool, float, str]:
+    """A key that sorts the group first in which a property is most concentrated; all devices come before groups where it is as frequent.
+
+    hits, n: of all devices of the window.
+    """
+    rest_hits, rest = hits - found.hits, n - found.n
+    by_chance = float(hypergeom.sf(found.hits - 1, n, hits, found.n)) if rest else 1.0
+    concentrated = rest > 0 and by_chance <= CONCENTRATED and found.rate >= TIMES * rest_hits / rest
+    return not concentrated, by_chance if concentrated else float(bool(found.column)), f"{found.column}={found.level}"
+
+
+def stale_findings(context: Context, model: str, spans: "DataFrame", seen: Mapping[str, datetime]) -> Iterator[Finding]:
+    """Yield the finding about devices that still serve a version that another replaced two weeks ago or earlier.
+
+    seen: when each version was first reported.
+    """
+    settled = {version: at for version, at in seen.items() if naive_utc(context.window.end) - at >= GRACE}
+    if len(spans) < LEAST_DEVICES or not settled:
+        more = max(LEAST_DEVICES - len(spans), 0)
+        what = f"about {more} more devices" if more else "two weeks of reports"
+        yield undecided_fleet(
+            context, model, "devices", STALE, len(spans), f"The share of old versions cannot be told yet; it needs {what}.", "level"
+        )
+        return
+    current = max(settled, key=lambda version: (settled[version], version))
+    fresh = {current} | {version for version in seen if version not in settled}
+    stale = int((~spans["version"].astype(str).isin(fresh)).sum())
+    share = rate_interval(stale, len(spans))
+    low = share.low or 0.0
+    severity: Severity = "act" if low > STALE_LIMITS[1] else "watch" if (share.value or 0.0) > STALE_LIMITS[0] else "ok"
+    because = (
+        f"{stale:,} of {len(spans):,} devices ({percent(share.value or 0.0)}) serve a version older than `{current}`, which was first "
+        f"reported on {settled[current]:%Y-%m-%d}; the limit is {percent(STALE_LIMITS[severity == 'act'])}."
+    )
+    yield replace(
+        undecided_fleet(context, model, "devices", STALE, len(spans), because, "level"),
+        value=share.value,
+        low=share.low,
+        high=share.high,
+        limit=STALE_LIMITS[severity == "act"],
+        severity=severity,
+        likely_source=None if severity == "ok" else "system",
+    )
+
+
+ANALYZER = Analyzer(
+    NAME,
+    "Do the devices that serve a model send in time, run without crashes, and answer as the server does?",
+    needs,
+    analyze,
+    about="records",
+    proofs={OTHERS: "devices are counted once, by all of their reports of the window"},
+)

@@ -1,0 +1,53 @@
+"""Figures of forms of a model: changed decisions against what a form costs, and changed decisions by slice."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from observability.core import formatting
+from observability.dashboard import theme
+from observability.dashboard.charts import layout
+
+GROUPS = (("on the front", theme.PRIMARY, "circle"), ("beaten", theme.NEUTRAL, "circle-open"), ("other device", theme.WATCH, "x"))
+"""Kinds of forms, and how they are drawn."""
+
+
+def form_scatter(points: pd.DataFrame, *, x: str, y: str, share: bool, budget: float | None, most_flips: float | None) -> go.Figure:
+    """One mark a form: changed decisions with their interval against a cost; the front as a line, budgets as dashed lines.
+
+    points: form, x, value, low, high, group (a name of GROUPS), text. share: whether the y axis is a share.
+    """
+    figure = go.Figure()
+    front = points[points["group"] == GROUPS[0][0]].sort_values(["x", "value"], ascending=[True, False])
+    layout.add_curve(
+        figure, front["x"], front["value"], "%{x:.3g}<br>%{y:.2%}", name="front", color=theme.PRIMARY, width=1.2, line_shape="hv"
+    )
+    for name, color, symbol in GROUPS:
+        rows = points[points["group"] == name]
+        if len(rows):
+            marker = {"size": 10, "symbol": symbol, "color": color, "line": {"width": 1.6, "color": color}}
+            bars = theme.error_bars(rows["value"], rows["low"], rows["high"], color=color)
+            layout.add_marks(figure, rows["x"], rows["value"], list(rows["text"]), name=name, marker=marker, error_y=bars)
+    line = {"color": theme.NEUTRAL, "width": 1.2, "dash": "dash"}
+    if budget is not None:
+        figure.add_vline(x=budget, line=line, layer="below")
+    if most_flips is not None:
+        figure.add_hline(y=most_flips, line=line, layer="below")
+    theme.themed(figure, height=340, x=x, y=y, legend=True)
+    figure.update_yaxes(tickformat=".1%" if share else None, rangemode="tozero")
+    return figure.update_xaxes(type="log")
+
+
+def form_slice_dots(rows: pd.DataFrame, overall: float) -> go.Figure:
+    """The rate of changed decisions of each slice with its interval, and that of all rows as a line. rows: name, value, low, high, n."""
+    figure, shown = go.Figure(), rows.iloc[::-1].reset_index(drop=True)
+    hover = [
+        f"{theme.inert_label(name, 60)}<br>{formatting.value_with_interval(value, low, high, 'share')}<br>{n:,} rows"
+        for name, value, low, high, n in shown[["name", "value", "low", "high", "n"]].itertuples(index=False)
+    ]
+    layout.add_interval_dots(figure, shown, hover)
+    figure.add_vline(x=overall, line={"color": theme.NEUTRAL, "width": 1.2, "dash": "dash"}, layer="below")
+    layout.add_note(figure, f"all {formatting.format_share(overall)}", x=overall, y=1, yref="paper", yanchor="bottom", xanchor="left")
+    theme.themed(figure, height=max(180, 26 * len(shown) + 70), x="changed decisions")
+    layout.set_row_ticks(figure, layout.row_names(list(shown["name"])))
+    figure.update_xaxes(tickformat=".1%")
+    return layout.value_axis(figure)

@@ -1,0 +1,273 @@
+"""The page of trade-offs: forms of a model on the same rows, which of them no other beats within budgets, and the choice of one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from observability.analyzers.operations import trade_offs as judged
+from observability.core import formatting
+from observability.core.finding import Finding
+from observability.core.numerals import format_figure
+from observability.core.window import EPOCH, Window
+from observability.dashboard import empty_states, frame, links, load, person_name
+from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, severity_cell, share_cell
+from observability.dashboard.charts import trade_offs as charts_trade_offs
+from observability.dashboard.choice_box import address_selectbox
+from observability.dashboard.scope import Scope
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import NOT_SAVED, note_line, plain_paragraph, save_records
+from observability.metrics.trade_offs import (
+    AXES,
+    PRECISION_AUDITS,
+    FormResult,
+    TradeOffAudit,
+    latest_audits,
+    over_budget,
+    pareto_front,
+    trade_off_audits,
+)
+from observability.records.values import new_record_id
+from observability.stats.interval import rate_interval
+
+HOW = """# runs the registered model file: fewer trees or fp16 and int8, threads, and a small network that imitates it
+python -m observability trade-offs loan
+
+# results that were measured on other hardware
+python -m observability trade-offs loan --import results.json"""
+FIGURES = {"largest": "Max |Δ|", "high": "p99 |Δ|", "p99": "p99 ms", "energy": "J / 1,000", "size": "MB", "cost": "Cost / 1,000"}
+COLUMNS = (
+    column("form", "Form", strong=True),
+    column("state", "State", width="8rem"),
+    column(
+        "flips", "Changed decisions", align="right", help="Decisions that differ from those of the model as registered, of the same rows"
+    ),
+    column("p50", "p50 ms", align="right"),
+    column("unstable", "Unstable", align="right", phone=False, help="Rows that another pass over the same rows decided differently"),
+    *(column(key, label, align="right", phone=False) for key, label in FIGURES.items()),
+)
+MOST_SLICES = 12
+SERVE = "Serve form"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the reader chose: an audit, what the horizontal axis shows, and the most of it and of changed decisions."""
+
+    audit: TradeOffAudit
+    axis: str
+    budget: float | None
+    most_flips: float | None
+
+    @property
+    def budgets(self) -> dict[str, float]:
+        """The budgets by the name of their axis."""
+        given = {self.axis: self.budget, "flips": self.most_flips}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+def known_audits(scope: Scope) -> list[TradeOffAudit]:
+    """The newest audit of each model version, of the scope's model or of all."""
+    rows = load.ask_store(PRECISION_AUDITS, Window("", EPOCH, load.page_clock()))
+    return latest_audits([each for each in trade_off_audits(rows) if scope.model in (None, each.model)])
+
+
+def no_audits() -> None:
+    """The empty state, and how to run an audit."""
+    empty_states.how_to_log_state(
+        "No form of a model has been compared yet.", "One command runs the forms of a registered model file.", HOW
+    )
+
+
+def audit_name(audit: TradeOffAudit) -> str:
+    """The model and version of an audit."""
+    return f"{audit.model} {audit.version}"
+
+
+def chosen_comparison(audits: Sequence[TradeOffAudit]) -> Choice:
+    """Draw the boxes: the model version, the axis, and the budgets."""
+    names = {audit_name(audit): audit for audit in audits}
+    missing = "The link names {}, of which no form was compared."
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = address_selectbox("forms", "Model version", list(names), placeholder=next(iter(names)), missing=missing, width=240)
+        audit = names[name or next(iter(names))]
+        axes = [each for each in AXES if each != "flips" and any(AXES[each].value(form) is not None for form in audit.forms)]
+        titles = {each: f"{AXES[each].title} ({axis_unit(each, audit)})" for each in axes}
+        axis = address_selectbox(
+            "cost_axis",
+            "Cost",
+            axes,
+            words=titles.__getitem__,
+            placeholder=titles[axes[0]],
+            missing="The link names the cost {}.",
+            width=260,
+        )
+        axis = axis or axes[0]
+        budget = st.number_input("Budget of this cost", 0.0, value=None, format="%g", key=f"budget-{axis}", width=170, placeholder="None")
+        most = st.number_input("Changed at most (%)", 0.0, 100.0, None, format="%g", key="most-flips", width=170, placeholder="None")
+    return Choice(audit, axis, budget or None, None if most is None else most / 100)
+
+
+def axis_unit(name: str, audit: TradeOffAudit) -> str:
+    """The unit of an axis; of money, the audit's currency."""
+    return str(audit.results.get("currency") or "money") if name == "cost" else AXES[name].unit
+
+
+def front_of(choice: Choice) -> list[FormResult]:
+    """The forms within the budgets that no other of them beats in changed decisions and the chosen cost."""
+    fitting = [form for form in choice.audit.forms if not over_budget(form, choice.budgets)]
+    return pareto_front(fitting, [AXES["flips"], AXES[choice.axis]])
+
+
+def comparison_summary(choice: Choice) -> None:
+    """How many forms were compared, on which rows and hardware, and which are on the front."""
+    audit, front = choice.audit, [form.name for form in front_of(choice)]
+    rows, origin = audit.results.get("probes"), audit.results.get("probes_from")
+    hardware = audit.results.get("hardware") or {}
+    where = f" on {hardware['processor']}" if isinstance(hardware, dict) and hardware.get("processor") else ""
+    said = f"{formatting.plural(len(audit.forms), 'form')}"
+    said += f", {rows:,} rows of its {origin}" if isinstance(rows, int) and origin else ""
+    said += f"{where}, {formatting.format_day(audit.at)}."
+    within = " within the budgets" if choice.budgets else ""
+    said += f" On the front{within}: {formatting.join_words(front, 4)}." if front else f" No form is{within or ' comparable'}."
+    plain_paragraph(said)
+
+
+def form_points(choice: Choice) -> pd.DataFrame:
+    """The forms with a value on both axes, as the chart draws them."""
+    front = {form.name for form in front_of(choice)}
+    axis, rows = AXES[choice.axis], []
+    for form in choice.audit.forms:
+        rate, cost = form.flip_rate, axis.value(form)
+        if rate is None or rate.value is None or cost is None or cost <= 0:
+            continue
+        group = "other device" if form.fell_back else "on the front" if form.name in front else "beaten"
+        text = f"{form.name}<br>{formatting.value_with_interval(*rate.triple, 'share')} changed<br>{axis.title}: {format_figure(cost, 3)}"
+        ends = {"value": rate.value, "low": rate.low, "high": rate.high}
+        rows.append({"form": form.name, "x": cost, **ends, "n": form.probes, "group": group, "text": text})
+    return pd.DataFrame(rows, columns=["form", "x", "value", "low", "high", "n", "group", "text"])
+
+
+def trade_off_chart(choice: Choice) -> None:
+    """Draw changed decisions against the chosen cost."""
+    points = form_points(choice)
+    if points.empty:
+        plain_paragraph("No form has both changed decisions and this cost.")
+        return
+    axis, front = AXES[choice.axis], points[points["group"] == "on the front"]
+    title = f"{axis.title} ({axis_unit(choice.axis, choice.audit)})"
+    figure = charts_trade_offs.form_scatter(
+        points, x=title, y="changed decisions", share=True, budget=choice.budget, most_flips=choice.most_flips
+    )
+    alt = f"{len(front)} of {len(points)} forms are on the front of changed decisions and {axis.title.lower()}."
+    twin = points.drop(columns="text").rename(columns={"x": axis.title, "value": "changed"})
+    frame.chart_with_table(figure, twin, key="forms-chart", alt=alt, metrics=(judged.FLIPS, judged.FALLBACKS))
+
+
+def forms_table(choice: Choice, used: str) -> None:
+    """Draw a row for each form with all of its figures."""
+    front, lines = {form.name for form in front_of(choice)}, []
+    for form in choice.audit.forms:
+        over = over_budget(form, choice.budgets)
+        word = "Other device" if form.fell_back else "Over budget" if over else "On the front" if form.name in front else "Beaten"
+        severity = "watch" if form.fell_back or over else None
+        rate = form.flip_rate
+        cells: dict[str, Cell] = {key["key"]: dict(UNKNOWN_CELL) for key in COLUMNS}
+        about = ", ".join(filter(None, (form.runtime, form.precision, form.hardware)))
+        cells |= {
+            "form": {"t": form.name, "sub": "\n".join(filter(None, (about, "in use" if form.name == used else ""))) or None},
+            "state": severity_cell(severity, word) if severity else {"t": word},
+            "flips": share_cell(*rate.triple) if rate else dict(UNKNOWN_CELL),
+        }
+        if form.unstable is not None:
+            cells["unstable"] = {"t": f"{form.unstable:,}"}
+        figures = {
+            "largest": form.max_delta,
+            "high": form.p99_delta,
+            "p50": form.latency_p50_ms,
+            "p99": form.latency_p99_ms,
+            "energy": form.energy_j,
+            "size": AXES["size"].value(form),
+            "cost": form.cost_per_thousand,
+        }
+        cells |= {name: {"t": format_figure(value, 3), "k": value} for name, value in figures.items() if value is not None}
+        if form.energy_j is not None and form.energy_source:
+            cells["energy"]["sub"] = form.energy_source
+        lines.append(table_row(cells, selected=form.name == used))
+    draw_table("forms", "Forms and their figures", filled_columns(COLUMNS, lines, ("form", "state")), lines, sort=True)
+    missing = [f"{row['form']}: {row['why']}" for row in choice.audit.results.get("missing") or [] if isinstance(row, dict)]
+    if missing:
+        st.caption(formatting.escape_markdown("Not measured: " + "; ".join(missing) + "."))
+
+
+def slice_section(choice: Choice) -> None:
+    """Draw the changed decisions of a form by slice, the most first."""
+    forms = {form.name: form for form in choice.audit.forms if form.slices and form.flips}
+    if not forms:
+        return
+    st.header("Changed decisions by slice", anchor=False)
+    least = min(forms, key=lambda name: (forms[name].flips or 0) / (forms[name].probes or 1))
+    name = address_selectbox(
+        "form", "Form", list(forms), placeholder=least, missing="The link names the form {}, which changed no decisions.", width=280
+    )
+    form = forms[name or least]
+    rows = []
+    for part in form.slices:
+        rate = rate_interval(part.flips, part.n)
+        rows.append({"name": f"{part.column} {part.level}", "value": rate.value, "low": rate.low, "high": rate.high, "n": part.n})
+    table = pd.DataFrame(rows).sort_values("value", ascending=False, kind="stable")
+    shown, overall = table.head(MOST_SLICES).reset_index(drop=True), form.flip_rate
+    assert overall is not None and overall.value is not None
+    worst = shown.iloc[0]
+    alt = f"{form.name} changes most decisions in {worst['name']}: {formatting.format_share(worst['value'])}."
+    frame.chart_with_table(
+        charts_trade_offs.form_slice_dots(shown, overall.value), table, key="form-slices", alt=alt, metrics=(judged.GAP,)
+    )
+
+
+def chosen_form(audit: TradeOffAudit) -> str:
+    """The form in use: that of the newest standing decision, else the one that the audit names."""
+    decisions = load.ask_store(judged.FORM_DECISIONS, Window("", EPOCH, load.page_clock()))
+    return judged.chosen_forms(decisions).get((audit.model, audit.version)) or audit.in_use
+
+
+def form_decision(choice: Choice, used: str, found: Sequence[Finding], scope: Scope) -> None:
+    """Draw earlier decisions on a form, and the form that makes the next one; a reason is needed."""
+    audit, turn = choice.audit, int(st.session_state.get("form-turn", 0))
+    st.header("Decision", anchor=False)
+    made = [each for each in load.store().decisions(audit.model) if str(each.fields.get("statement") or "").startswith(SERVE)]
+    for each in made[:5]:
+        if each.fields.get("version") == audit.version:
+            note_line(each.first.at, each.first.author, str(each.fields["statement"]))
+    author = person_name.person_name_box("form-author")
+    names = [form.name for form in audit.forms]
+    with st.form(f"form-decision-{turn}"):
+        index = names.index(used) if used in names else 0
+        name = st.selectbox("Form to serve", names, index, key=f"form-choice-{turn}")
+        reason = st.text_input("Reason", max_chars=400, key=f"form-reason-{turn}").strip()
+        if not st.form_submit_button("Save", icon=":material/save:", key=f"form-save-{turn}"):
+            return
+    if not author:
+        st.error(person_name.MISSING, icon=":material/person:")
+        return
+    if not reason:
+        st.warning("A decision needs a reason.")
+        return
+    record: dict[str, Any] = {
+        "kind": "decision",
+        "decision": new_record_id(),
+        "author": author,
+        "model": audit.model,
+        "version": audit.version,
+    }
+    record |= {"statement": f"{SERVE} {name}: {reason}", "form": name, "options": [each for each in names if each != name]}
+    record["evidence"] = [
+        links.page_address("trade_offs", scope, forms=audit_name(audit)),
+        *(each.id for each in found if each.needs_action),
+    ]
+    if save_records([record], NOT_SAVED):
+        st.session_state["form-turn"] = turn + 1
+        st.toast("Saved.", icon=":material/check_circle:")
+        st.rerun()

@@ -1,0 +1,192 @@
+"""The page of devices that serve a model: groups of them side by side, versions by day, late answers, and the rings of a roll-out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from observability.analyzers.serving import edge_fleet as judged
+from observability.core import formatting
+from observability.core.finding import Finding
+from observability.core.numerals import format_figure, hours_in_words, percent
+from observability.core.window import Window
+from observability.dashboard import empty_states, frame, load
+from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, severity_cell, share_cell
+from observability.dashboard.charts import edge_fleet as charts_edge_fleet
+from observability.dashboard.choice_box import address_selectbox
+from observability.dashboard.data.records_summary import dates_note
+from observability.dashboard.scope import Scope
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import plain_paragraph
+from observability.metrics.edge_fleet import (
+    GROUPS,
+    LATE_HOURS,
+    MEASURES,
+    REPORTS,
+    arrival_by_age,
+    first_seen,
+    level_counts,
+    report_lag_hours,
+    ring_order,
+)
+from observability.stats.interval import rate_difference_interval, rate_interval
+
+HOW = """import observability as obs
+log = obs.Logger(url="https://observability.example.com", token="…")   # keeps records while it is offline
+log.device_report(device="d17", model="cough", version="2", device_class="phone", firmware="5.2", ring="ring 1",
+                  at="2026-03-02T20:00:00Z", oldest_at="2026-03-02T08:00:00Z", synced_at="2026-03-02T21:10:00Z",
+                  answers=60, crashes=0, out_of_memory=0, compared=20, agreed=20, battery=0.7, memory_peak_mb=181)"""
+TITLES = {"late": "Late", "crashed": "Crashed", "starved": "Out of memory", "differs": "Differs from server"}
+COLUMNS = (
+    column("group", "Group", strong=True),
+    column("devices", "Devices", align="right"),
+    *(column(each.flag, TITLES[each.flag], align="right", help=f"Devices that {each.words}") for each in MEASURES),
+    column("lag", "Lag p95", align="right", phone=False, help="95th percentile over devices of their longest lag"),
+    column("battery", "Battery p5", align="right", phone=False, help="5th percentile over devices of their lowest charge"),
+    column("memory", "Memory p95", align="right", phone=False, help="95th percentile over devices of their highest use"),
+)
+RINGS = (
+    column("ring", "Ring", strong=True),
+    column("state", "Criterion", width="9rem"),
+    column("new", "New version", align="right", help="Devices on the newest version, and the share of them that crashed"),
+    column("old", "Earlier versions", align="right", help="Devices on earlier versions, and the share of them that crashed"),
+    column("said", "Why", wide=True),
+)
+STOP_POINTS = 0.05
+"""Points by which more devices of the new version may crash than of earlier ones."""
+LEAST_RING = 10
+
+
+def reports_in_scope(scope: Scope) -> tuple[pd.DataFrame, Window]:
+    """The reports of the window of device reports, and the window."""
+    window = load.window_of_records(scope, judged.ANALYZER)
+    rows = load.ask_store(REPORTS, window)
+    return (rows[rows["model"] == scope.model] if scope.model else rows), window
+
+
+def no_reports() -> None:
+    """The empty state: no report in these dates, or none in the store and how to log one."""
+    step = "One record per synchronisation shows late, crashing and differing devices."
+    empty_states.not_logged_state("device_report", "device reports", "No device that serves a model has reported yet.", step, HOW)
+
+
+def one_model(reports: pd.DataFrame, scope: Scope) -> str:
+    """The model whose devices are shown: that of the scope, else the one with most reports."""
+    return scope.model or str(reports["model"].mode().iloc[0])
+
+
+def fleet_summary(model: str, reports: pd.DataFrame, spans: pd.DataFrame, window: Window) -> None:
+    """How many devices reported, how late, and whether the reports are simulated."""
+    versions = formatting.plural(spans["version"].nunique(), "version")
+    said = f"**{formatting.plural(len(spans), 'device')}** of {formatting.escape_markdown(model)} on {versions}"
+    said += f"{dates_note(window)}: {len(reports):,} reports"
+    total = reports["answers"].astype(float).sum()
+    said += f" of {total:,.0f} answers." if total > 0 else "."
+    arrived = arrival_by_age(reports)
+    if arrived:
+        parts = [f"{percent(share, 2)} after {hours_in_words(hour)}" for hour, share in arrived.items() if hour in (1, 24, 72)]
+        said += f" Arrived: {formatting.join_words(parts)}. Charts of the last days change until then."
+    if (reports["source"] == "simulated").all():
+        said += " These reports are simulated."
+    st.markdown(said)
+
+
+def groups_table(spans: pd.DataFrame) -> None:
+    """Draw a row for each level of the chosen column, with the share of devices that have each property."""
+    with_levels = [name for name in GROUPS if spans[name].notna().any()]
+    missing = "The link groups devices by {}, which no report says."
+    chosen = address_selectbox(
+        "by", "Group devices by", with_levels, words=GROUPS.__getitem__, placeholder=GROUPS[with_levels[0]], missing=missing, width=220
+    )
+    by = chosen or with_levels[0]
+    lines = []
+    for level, part in sorted(spans[spans[by].notna()].groupby(by), key=lambda pair: ring_order(str(pair[0]))):
+        cells: dict[str, Cell] = {key["key"]: dict(UNKNOWN_CELL) for key in COLUMNS}
+        cells |= {"group": {"t": str(level)}, "devices": {"t": f"{len(part):,}"}}
+        for measure in MEASURES:
+            known = part[measure.flag].dropna()
+            if len(known):
+                cells[measure.flag] = share_cell(*rate_interval(float(known.sum()), len(known)).triple)
+        for key, q, unit in (("lag", 0.95, "h"), ("battery", 0.05, ""), ("memory", 0.95, "MB")):
+            values = part[key].astype(float).dropna()
+            if len(values):
+                value = float(np.quantile(values, q))
+                cells[key] = {"t": percent(value, 2) if key == "battery" else f"{format_figure(value, 3)} {unit}"}
+        lines.append(table_row(cells))
+    draw_table("edge-groups", f"Devices by {GROUPS[by]}", filled_columns(COLUMNS, lines, ("group", "devices")), lines)
+
+
+def version_chart(reports: pd.DataFrame) -> None:
+    """Draw the share of reporting devices on each version by day."""
+    table = reports.assign(day=reports["at"].dt.floor("D"))
+    newest = table.sort_values("at", kind="stable").groupby(["day", "device"], as_index=False).last()
+    counts = newest.groupby(["version", "day"]).agg(devices=("device", "nunique")).reset_index()
+    counts["share"] = counts["devices"] / counts.groupby("day")["devices"].transform("sum")
+    seen = first_seen([reports])
+    days = pd.DataFrame({"day": sorted(counts["day"].unique())})
+    parts = [days.merge(counts[counts["version"] == each], how="left").assign(version=each) for each in sorted(seen, key=lambda v: seen[v])]
+    shown = pd.concat(parts, ignore_index=True).fillna({"devices": 0, "share": 0.0})
+    last = shown[shown["day"] == shown["day"].max()].sort_values("share").iloc[-1]
+    alt = f"On the last day {formatting.format_share(last['share'])} of devices reported version {last['version']}."
+    st.header("Versions by day", anchor=False)
+    frame.chart_with_table(charts_edge_fleet.version_shares(shown), shown, key="edge-versions", alt=alt, metrics=(judged.STALE,))
+
+
+def lag_chart(reports: pd.DataFrame) -> None:
+    """Draw how late reports arrive by day."""
+    table = pd.DataFrame({"day": reports["at"].dt.floor("D"), "lag": report_lag_hours(reports)}).dropna()
+    if table.empty:
+        return
+    days = table.groupby("day")["lag"].agg(p50="median", p95=lambda lag: lag.quantile(0.95), n="size").reset_index()
+    st.header("Hours from the oldest answer to its arrival", anchor=False)
+    alt = f"The 95th percentile of the lag is between {days['p95'].min():.3g} and {days['p95'].max():.3g} hours."
+    frame.chart_with_table(charts_edge_fleet.lag_lines(days, LATE_HOURS), days, key="edge-lag", alt=alt, metrics=("device_late_share",))
+
+
+def ring_states(spans: pd.DataFrame, newest: str) -> list[dict[str, Any]]:
+    """Of each ring with devices on the newest version: its counts, and whether the roll-out may go on there.
+
+    state: stop where the whole interval of the difference is above the criterion, go on where it is below, else unknown.
+    """
+    crashed, found = next(each for each in MEASURES if each.flag == "crashed"), []
+    old = level_counts(spans.assign(fresh=np.where(spans["version"] == newest, "new", "old")), crashed, "fresh").get("old", (0, 0))
+    for ring, part in spans[spans["version"] == newest].groupby("ring"):
+        known = part[crashed.flag].dropna()
+        hits, n = int(known.sum()), len(known)
+        row: dict[str, Any] = {"ring": str(ring), "new": (hits, n), "old": old, "severity": "unknown", "low": None, "high": None}
+        if n >= LEAST_RING and old[1] >= LEAST_RING:
+            gap = rate_difference_interval(hits, n, *old)
+            row |= {"low": gap.low, "high": gap.high}
+            row["severity"] = "act" if (gap.low or 0.0) > STOP_POINTS else "ok" if (gap.high or 0.0) < STOP_POINTS else "unknown"
+        found.append(row)
+    return sorted(found, key=lambda row: ring_order(row["ring"]))
+
+
+def ring_section(reports: pd.DataFrame, spans: pd.DataFrame) -> None:
+    """Draw the rings of the newest version with their stop criterion, where the window holds two versions."""
+    seen = first_seen([reports])
+    if len(seen) < 2 or spans["ring"].isna().all():
+        return
+    newest = max(seen, key=lambda version: (seen[version], version))
+    st.header(f"Roll-out of version {formatting.escape_markdown(newest)}", anchor=False)
+    plain_paragraph(f"A ring stops where {100 * STOP_POINTS:g} points more of its devices crash than of the earlier versions' devices.")
+    lines = []
+    for row in ring_states(spans, newest):
+        (hits, n), (old_hits, old_n) = row["new"], row["old"]
+        if row["low"] is None:
+            said = f"{n:,} devices; it needs about {max(LEAST_RING - n, 1)} more."
+        else:
+            said = f"Difference {100 * row['low']:+.1f} to {100 * row['high']:+.1f} points.".replace("-", "−")
+        word = {"act": "Stop", "ok": "Go on", "unknown": "Cannot tell yet"}[row["severity"]]
+        cells: dict[str, Cell] = {"ring": {"t": row["ring"]}, "state": severity_cell(row["severity"], word), "said": {"t": said}}
+        cells["new"] = {"t": f"{n:,}", "sub": f"{percent(hits / n, 2)} crashed" if n else None}
+        cells["old"] = {"t": f"{old_n:,}", "sub": f"{percent(old_hits / old_n, 2)} crashed" if old_n else None}
+        lines.append(table_row(cells))
+    draw_table("edge-rings", f"Rings of version {newest}", RINGS, lines)
+
+
+def fleet_findings(found: Sequence[Finding], model: str) -> list[Finding]:
+    """The findings about the devices of a model."""
+    return [each for each in found if each.analyzer == judged.NAME and each.model == model]

@@ -1,0 +1,283 @@
+"""Run an audit of kind `precision`: the forms of a registered model on the same probes, in the confined worker.
+
+Energy is measured where this process can read the processor's counters (RAPL): the whole processor while the form works, idle power
+included. Else it is the processor time times the assumed power of a busy core.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.client.power import Rapl
+from observability.core.catalog import Column, Model, Version
+from observability.core.errors import UsageError
+from observability.core.questions import Sample
+from observability.core.window import EPOCH, Window
+from observability.metrics.prices import PRICES, PriceScope, prices_at
+from observability.metrics.trade_offs import SERVED_FORM, compared_forms, form_results
+from observability.worker.limits import WorkerError
+from observability.worker.requests import LIBRARIES, artifact_kind, scores_from_frame
+from observability.worker.trade_off_job import BEGIN, END
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from observability.store.engine import Store
+    from observability.worker.process import Worker
+
+Progress = Callable[[float, str], None]
+PROBES, REFERENCE_ROWS, LEAST_ROWS = 4_000, 8_000, 100
+SECONDS = 500.0
+VALID_DAYS = 180
+"""Days after which an audit expires."""
+
+
+@dataclass(frozen=True)
+class AuditOptions:
+    """What is run. forms: names (empty: all). network: whether a small network is trained to imitate the model. providers: devices of ONNX
+    Runtime that are asked for beside the processor. seconds: of load a form. in_use: the form that is served. days: until it expires.
+    """
+
+    forms: tuple[str, ...] = ()
+    network: bool = True
+    providers: tuple[str, ...] = ()
+    probes: int = PROBES
+    seconds: float = 1.0
+    seed: int = 0
+    in_use: str = SERVED_FORM
+    days: int = VALID_DAYS
+
+
+class LoadEnergy:
+    """Joules of the processor while each form works, from the progress of the job. `read`: joules since its last call."""
+
+    def __init__(self, read: Callable[[], float], progress: Progress) -> None:
+        self.read, self.progress = read, progress
+        self.joules: dict[str, float] = {}
+
+    def __call__(self, share: float, text: str) -> None:
+        """Take one report of the job, and pass it on."""
+        if text.startswith(BEGIN):
+            self.read()
+        elif text.startswith(END):
+            self.joules[text.removeprefix(END)] = self.read()
+        self.progress(share, text)
+
+
+def processor_energy(root: Path | None = None) -> Callable[[], float] | None:
+    """What reads the joules of all processors since its last call; None where the counters cannot be read."""
+    try:
+        counters = Rapl() if root is None else Rapl(root)
+    except (OSError, ValueError):
+        return None
+    return lambda: sum(reading.joules for reading in counters.read() if reading.device == "cpu")
+
+
+def precision_audit(
+    store: "Store", worker: "Worker", model: Model, version: Version, options: AuditOptions, progress: Progress
+) -> dict[str, Any]:
+    """Run the forms of a model version on a sample of its predictions, and return the audit as a record.
+
+    Raises UsageError where the version has no model file or too few rows, and WorkerError where the model breaks.
+    """
+    artifact = store.artifact(version)
+    if artifact is None:
+        raise UsageError(
+            "no model file is stored for this version",
+            where=f"{model.name} {version.name}",
+            attempt="Register it again with --artifact FILE",
+        )
+    probes, origin = probe_rows(store, model, version, options.probes)
+    reference = network_rows(store, model, version)
+    features = [column.name for column in model.features()]
+    frames = {"probes": probes[features]} | ({"reference": reference[features]} if len(reference) else {})
+    kind = artifact_kind(artifact)
+    arguments = {
+        "task": model.task,
+        "classes": list(model.classes),
+        "kind": kind,
+        "threshold": model.settings.threshold,
+        "seconds": options.seconds,
+        "forms": list(options.forms),
+        "network": options.network,
+        "providers": list(options.providers),
+        "seed": options.seed,
+    }
+    counter = processor_energy()
+    watch = LoadEnergy(counter, progress) if counter else None
+    libraries = ("onnx", "onnxruntime", "onnxruntime.quantization", "onnxruntime.transformers.float16", "sklearn.neural_network")
+    answer = worker.call(
+        "observability.worker.trade_off_job:measure_forms",
+        frames,
+        arguments,
+        files={"model": artifact},
+        imports=(*LIBRARIES[kind], *libraries),
+        seconds=SECONDS,
+        progress=watch or progress,
+    )
+    try:
+        measured = [dict(form) for form in answer.values["forms"]]
+        tables = [answer.frames[f"form {place}"] for place in range(len(measured))]
+        scores = {
+            str(form["form"]): scores_from_frame(
+                table.drop(columns=["spread", "changed"]), len(probes), {"task": str(model.task), "classes": model.classes}
+            )
+            for form, table in zip(measured, tables, strict=True)
+        }
+        for form, table in zip(measured, tables, strict=True):
+            form |= {"unstable": int(table["changed"].sum()), "max_spread": float(table["spread"].max())}
+        names = {form["form"] for form in measured}
+        forms = compared_forms(measured, scores, str(model.task), model.settings.threshold, probe_levels(probes, model))
+    except (KeyError, ValueError, TypeError) as error:
+        raise WorkerError("the job's answer cannot be read", reason="garbage", got=f"{type(error).__name__}: {error}"[:300]) from error
+    if unknown := sorted({*options.forms, options.in_use} - names - {each["form"] for each in answer.values["missing"]}):
+        raise UsageError("the model has no such form", got=", ".join(unknown), expected=", ".join(sorted(names)))
+    now = datetime.now(UTC)
+    prices, place = store.ask(PRICES, Window("", EPOCH, now)), PriceScope(model.name, model.settings)
+    currency = priced_forms(forms, watch.joules if watch else {}, prices, place, now)
+    results: dict[str, Any] = {
+        "probes": len(probes),
+        "probes_from": origin,
+        "threshold": model.settings.threshold,
+        "task": model.task,
+        "in_use": options.in_use,
+        "hardware": measured_hardware(),
+        "watts_per_core": None if watch else place.watts_per_core,
+        "currency": currency,
+        "forms": forms,
+        "missing": answer.values["missing"],
+        "seed": options.seed,
+    }
+    return audit_record(model.name, version.name, now, results, options.days)
+
+
+def audit_record(model: str, version: str, now: datetime, results: Mapping[str, Any], days: int) -> dict[str, Any]:
+    """The record of an audit of kind `precision`."""
+    about = {"kind": "audit", "model": model, "version": version, "at": now.isoformat(), "audit": "precision"}
+    return about | {"results": results, "expires": (now + timedelta(days=days)).isoformat()}
+
+
+def probe_rows(store: "Store", model: Model, version: Version, rows: int) -> "tuple[DataFrame, str]":
+    """A sample of the version's predictions of all times, by the hash of their ids, and where they come from: else its reference."""
+    columns = [*model.columns]
+    window = Window(model.name, EPOCH, datetime.now(UTC), version.name)
+    question = Sample("predictions", ("id", *(column.reference for column in columns)), rows)
+    for origin, place in (("predictions", window), ("reference", window.reference())):
+        frame = store.ask(question, place)
+        if len(frame) >= LEAST_ROWS:
+            return frame.rename(columns=_plain_names(columns)), origin
+    raise UsageError("too few rows to compare forms on", where=f"{model.name} {version.name}", expected=f"{LEAST_ROWS} predictions")
+
+
+def _plain_names(columns: Sequence[Column]) -> dict[str, str]:
+    """The name of each column reference in a table of features; sensitive attributes that are no features keep their reference."""
+    return {column.reference: column.name if column.role == "feature" else column.reference for column in columns}
+
+
+def network_rows(store: "Store", model: Model, version: Version) -> "DataFrame":
+    """Rows of the version's reference, from which the network learns."""
+    window = Window(model.name, EPOCH, EPOCH, version.name).reference()
+    columns = model.features()
+    frame = store.ask(Sample("predictions", ("id", *(column.reference for column in columns)), REFERENCE_ROWS), window)
+    return frame.rename(columns=_plain_names(columns))
+
+
+def probe_levels(probes: "DataFrame", model: Model) -> dict[str, list[str]]:
+    """The level of each probe in each category and sensitive attribute."""
+    chosen = [column for column in model.columns if column.kind != "number"]
+    names = {column.name: _plain_names([column])[column.reference] for column in chosen}
+    return {
+        name: ["null" if value is None or value != value else str(value) for value in probes[place]]
+        for name, place in names.items()
+        if place in probes
+    }
+
+
+def priced_forms(
+    forms: Sequence[dict[str, Any]], joules: Mapping[str, float], prices: "DataFrame", place: PriceScope, now: datetime
+) -> str | None:
+    """Add energy per thousand answers, and their cost where a price is known; return the currency.
+
+    The price of a processor hour counts, which includes its energy; without one that of the energy alone.
+    """
+    at = np.array([now.replace(tzinfo=None)], "datetime64[us]")
+    (hour,), (hours_in,) = prices_at(prices, "amount", at, place, resource="cpu_hour")
+    (kwh,), (kwh_in,) = prices_at(prices, "amount", at, place, resource="kwh")
+    by_hour = bool(np.isfinite(hour))
+    for form in forms:
+        name, measured = form["form"], form["form"] in joules
+        cpu = form["cpu_seconds_per_thousand"]
+        form["energy_j"] = 1000 * joules[name] / form["load_rows"] if measured else cpu * place.watts_per_core
+        form["energy_source"] = "measured" if measured else "assumed"
+        if by_hour:
+            form["cost_per_thousand"] = cpu / 3600 * float(hour)
+        elif np.isfinite(kwh):
+            form["cost_per_thousand"] = form["energy_j"] / 3.6e6 * float(kwh)
+    currency = hours_in if by_hour else kwh_in
+    return None if currency is None else str(currency)
+
+
+def measured_hardware() -> dict[str, Any]:
+    """The processor and the system on which forms are measured."""
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    except OSError:
+        pass
+    return {"processor": name, "cores": os.cpu_count(), "system": platform.system(), "machine": platform.machine()}
+
+
+def imported_audit(path: Path, model: str, version: str, days: int) -> dict[str, Any]:
+    """An audit from a file of results that were measured elsewhere.
+
+    The file is a JSON object with a list `forms` (docs/trade-offs.md), or the list of results that MLPerf inference publishes
+    (`summary_results.json`). Raises UsageError where it is neither.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError("the results cannot be read", where=path.name, got=str(error)[:200], expected="a JSON file") from None
+    about = dict(content) if isinstance(content, dict) else {}
+    listed = about.get("forms") if about else content
+    rows = [dict(row) for row in listed if isinstance(row, Mapping)] if isinstance(listed, list) else []
+    if not about:
+        rows = mlperf_forms(rows)
+    if not list(form_results(rows)):
+        raise UsageError(
+            "the file holds no measured form",
+            where=path.name,
+            expected='{"forms": [{"form": "int8", "latency_p99_ms": 1.8, "probes": 5000, "flips": 12}]}, or results of MLPerf inference',
+        )
+    return audit_record(model, version, datetime.now(UTC), about | {"forms": rows, "imported_from": path.name}, days)
+
+
+def mlperf_forms(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Forms from published results of MLPerf inference: one a platform and software, with its latency and throughput by scenario.
+
+    A result in milliseconds is a percentile of latency, the 99th of MultiStream and the 90th of SingleStream; one in samples per second is a
+    throughput.
+    """
+    forms: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        result = row.get("Result")
+        platform_name, software = (str(row.get(key) or "").strip() for key in ("Platform", "Software"))
+        if not platform_name or not isinstance(result, int | float) or result <= 0:
+            continue
+        name = ", ".join(part for part in (platform_name, software) if part)
+        form = forms.setdefault(name, {"form": name, "runtime": software or None, "precision": row.get("weight_data_types")})
+        form["hardware"] = row.get("Accelerator") or row.get("Processor")
+        scenario = str(row.get("Scenario") or "").lower()
+        units = str(row.get("Result_Units") or row.get("Units") or "").lower()
+        if "latency" in units or units.endswith("ms") or units.startswith("milli"):
+            form["latency_p99_ms" if scenario == "multistream" else "latency_p90_ms"] = float(result)
+        elif "/s" in units or "per second" in units:
+            form["ms_per_thousand"] = 1e6 / float(result)
+    return list(forms.values())

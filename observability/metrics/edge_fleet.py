@@ -1,0 +1,197 @@
+"""Devices that serve a model: what each did in a span of days, from the reports that it sent.
+
+A device counts once a span, however often it reported, because its reports are not independent.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.core.questions import Records
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+REPORT_COLUMNS = (
+    "device", "at", "model", "version", "synced_at", "oldest_at", "device_class", "firmware", "ring", "answers", "crashes", "out_of_memory",
+    "compared", "agreed", "battery", "memory_peak_mb", "latency_p99_ms", "source",
+)  # fmt: skip
+REPORTS = Records("device_report", REPORT_COLUMNS)
+LATE_HOURS = 24.0
+"""Hours from an answer to its arrival beyond which a device counts as late."""
+DISAGREES = 0.02
+"""Share of compared answers that differ from the server's, from which a device counts as differing."""
+LEAST_COMPARED = 50
+"""Compared answers of a device and span, below which its agreement is not judged."""
+GROUPS = {"version": "version", "firmware": "firmware", "device_class": "class", "ring": "ring"}
+"""Columns by which devices are compared, and their words."""
+
+
+@dataclass(frozen=True)
+class DeviceMeasure:
+    """A property that a device has or lacks in a span of days. flag: its column in `device_spans`, 1, 0 or NaN where it is unknown."""
+
+    metric: str
+    flag: str
+    words: str
+
+
+MEASURES = (
+    DeviceMeasure("device_late_share", "late", f"sent answers more than {LATE_HOURS:g} h late"),
+    DeviceMeasure("device_crash_share", "crashed", "crashed"),
+    DeviceMeasure("device_memory_share", "starved", "ran out of memory"),
+    DeviceMeasure("device_disagree_share", "differs", f"answered otherwise than the server more than {100 * DISAGREES:g} % of the time"),
+)
+
+
+def report_lag_hours(reports: "DataFrame") -> Any:
+    """Return the hours from the oldest answer of each report to its arrival.
+
+    Parameters
+    ----------
+    reports : DataFrame
+        Device reports. Without `oldest_at` the lag begins at `at`.
+
+    Returns
+    -------
+    ndarray
+        Hours, at least 0; NaN where the arrival is not known.
+    """
+    import pandas as pd
+
+    first = pd.to_datetime(reports["oldest_at"]).fillna(pd.to_datetime(reports["at"]))
+    return np.maximum((pd.to_datetime(reports["synced_at"]) - first).dt.total_seconds().to_numpy(float) / 3600, 0.0)
+
+
+def device_spans(reports: "DataFrame") -> "DataFrame":
+    """Return what each device of a model did in one span of days.
+
+    Parameters
+    ----------
+    reports : DataFrame
+        Device reports of the span.
+
+    Returns
+    -------
+    DataFrame
+        One row a model and device: `model`, `device`, the columns of GROUPS by its newest report, `lag` (the largest, hours), `answers`,
+        `battery` (the lowest), `memory` (the highest, MB), and the flags of MEASURES.
+    """
+    import pandas as pd
+
+    columns = ["model", "device", *GROUPS, "lag", "answers", "battery", "memory", *(each.flag for each in MEASURES)]
+    if reports.empty:
+        return pd.DataFrame(columns=columns)
+    table = reports.sort_values("at", kind="stable")
+    table = table.assign(lag=report_lag_hours(table))
+    numbers = ["answers", "crashes", "out_of_memory", "compared", "agreed", "battery", "memory_peak_mb"]
+    table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce").astype(float)
+    grouped = table.groupby(["model", "device"], sort=True)
+    found = grouped[list(GROUPS)].last()
+    found["lag"] = grouped["lag"].max()
+    found["answers"] = grouped["answers"].sum(min_count=1)
+    found["battery"], found["memory"] = grouped["battery"].min(), grouped["memory_peak_mb"].max()
+    sums = grouped[["crashes", "out_of_memory", "compared", "agreed"]].sum(min_count=1)
+    found["late"] = known_flag(found["lag"] > LATE_HOURS, found["lag"])
+    found["crashed"] = known_flag(sums["crashes"] > 0, sums["crashes"])
+    found["starved"] = known_flag(sums["out_of_memory"] > 0, sums["out_of_memory"])
+    enough = sums["compared"].where(sums["compared"] >= LEAST_COMPARED)
+    found["differs"] = known_flag(1 - sums["agreed"] / enough > DISAGREES, enough)
+    return found.reset_index()[columns]
+
+
+def known_flag(holds: Any, value: Any) -> Any:
+    """Return 1 or 0 where a value is known, else NaN.
+
+    Parameters
+    ----------
+    holds : Series of bool
+        Whether it holds.
+    value : Series
+        The value that it depends on.
+
+    Returns
+    -------
+    Series of float
+    """
+    return holds.astype(float).where(value.notna())
+
+
+def first_seen(parts: "Iterable[DataFrame]") -> dict[str, Any]:
+    """Return when each version was first reported.
+
+    Parameters
+    ----------
+    parts : iterable of DataFrame
+        Device reports of one model.
+
+    Returns
+    -------
+    dict of str to Timestamp
+    """
+    found: dict[str, Any] = {}
+    for part in parts:
+        for version, at in part.groupby("version")["at"].min().items():
+            found[str(version)] = min(at, found.get(str(version), at))
+    return found
+
+
+def arrival_by_age(reports: "DataFrame", hours: tuple[float, ...] = (1, 6, 24, 72, 168)) -> dict[float, float]:
+    """Return the share of answers that had arrived so many hours after the oldest of their report.
+
+    Parameters
+    ----------
+    reports : DataFrame
+        Device reports.
+    hours : tuple of float
+        Ages.
+
+    Returns
+    -------
+    dict of float to float
+        Empty where no report says its answers and its arrival.
+    """
+    lag = report_lag_hours(reports) if len(reports) else np.zeros(0)
+    weight = reports["answers"].astype(float).fillna(0.0).to_numpy() if len(reports) else np.zeros(0)
+    known = np.isfinite(lag) & (weight > 0)
+    if not known.any():
+        return {}
+    return {hour: float(weight[known & (lag <= hour)].sum() / weight[known].sum()) for hour in hours}
+
+
+def ring_order(name: str) -> tuple[int, str]:
+    """Return a key that sorts rings by the number in their name, then by name.
+
+    Parameters
+    ----------
+    name : str
+        A ring, as `ring 2`.
+
+    Returns
+    -------
+    tuple of (int, str)
+    """
+    digits = "".join(sign for sign in name if sign.isdigit())
+    return (int(digits) if digits else 10**6, name)
+
+
+def level_counts(spans: "DataFrame", measure: DeviceMeasure, column: str) -> Mapping[str, tuple[int, int]]:
+    """Return devices with a property and devices for which it is known, by level of a column.
+
+    Parameters
+    ----------
+    spans : DataFrame
+        As `device_spans` gives it.
+    measure : DeviceMeasure
+        The property.
+    column : str
+        One of GROUPS.
+
+    Returns
+    -------
+    mapping of str to (int, int)
+    """
+    known = spans[spans[measure.flag].notna() & spans[column].notna()]
+    return {str(level): (int(part[measure.flag].sum()), len(part)) for level, part in known.groupby(column)}

@@ -1,0 +1,359 @@
+"""Forms of one model compared on the same probes: agreement, differences of scores, changed decisions by slice, and what each form costs.
+
+An audit of kind `precision` holds the comparison in its `results` (docs/trade-offs.md).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.core.questions import Records
+from observability.core.time import aware_utc
+from observability.stats.interval import Interval, rate_interval
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+PRECISION_AUDITS = Records("audit", ("model", "version", "at", "audit", "results", "expires"), ever=True, only=(("audit", "precision"),))
+SERVED_FORM = "as served"
+TOLERANCE = 0.05
+"""Of a regression: standard deviations of the served answers from which an answer counts as changed."""
+LEAST_PROBES = 30
+"""Probes of a slice below which it is not compared."""
+MOST_LEVELS = 30
+
+
+@dataclass(frozen=True)
+class FormSlice:
+    """Changed decisions among the probes of one level of a column."""
+
+    column: str
+    level: str
+    n: int
+    flips: int
+
+
+@dataclass(frozen=True)
+class FormResult:
+    """One form of a model, as an audit measured it; what the audit does not say is None.
+
+    probes, flips: answers that were compared with those of the served form, and those that decide otherwise. unstable: probes whose
+    decision differs between passes of the same form. max_delta, p99_delta: of the score (multiclass: of any class). bytes: of the model
+    file. energy_j: per thousand answers. place: its position in the audit's list.
+    """
+
+    name: str
+    place: int
+    parent: str | None = None
+    runtime: str | None = None
+    precision: str | None = None
+    hardware: str | None = None
+    threads: int | None = None
+    provider: str | None = None
+    used_provider: str | None = None
+    probes: int | None = None
+    flips: int | None = None
+    parent_flips: int | None = None
+    unstable: int | None = None
+    max_spread: float | None = None
+    max_delta: float | None = None
+    p99_delta: float | None = None
+    latency_p50_ms: float | None = None
+    latency_p99_ms: float | None = None
+    ms_per_thousand: float | None = None
+    cpu_seconds_per_thousand: float | None = None
+    energy_j: float | None = None
+    energy_source: str | None = None
+    bytes: float | None = None
+    cost_per_thousand: float | None = None
+    slices: tuple[FormSlice, ...] = ()
+
+    @property
+    def flip_rate(self) -> Interval | None:
+        """The share of changed decisions with its interval; None where none was compared."""
+        return rate_interval(self.flips, self.probes) if self.probes and self.flips is not None else None
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether it ran on another device than the requested one."""
+        return self.provider is not None and self.used_provider is not None and self.provider != self.used_provider
+
+
+@dataclass(frozen=True)
+class TradeOffAudit:
+    """One audit of kind `precision`: its forms, and what it says about the whole."""
+
+    model: str
+    version: str
+    at: datetime
+    expires: datetime | None
+    forms: tuple[FormResult, ...]
+    results: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def in_use(self) -> str:
+        """The form that is served."""
+        return str(self.results.get("in_use") or SERVED_FORM)
+
+    def form(self, name: str) -> FormResult | None:
+        """The form of that name; None where the audit has none."""
+        return next((form for form in self.forms if form.name == name), None)
+
+
+def changed_answers(base: Any, other: Any, task: str, threshold: float | None) -> tuple[Any, float | None]:
+    """Return which rows another form decides otherwise, and the tolerance of a regression.
+
+    Parameters
+    ----------
+    base : array_like
+        Scores of the served form, (n,) or (n, classes).
+    other : array_like
+        Scores of the other form.
+    task : str
+        binary, multiclass or regression.
+    threshold : float or None
+        Score from which a binary decision is positive; None is 0.5.
+
+    Returns
+    -------
+    tuple of (ndarray of bool, float or None)
+        The mask, and of a regression the difference from which an answer counts as changed.
+    """
+    base, other = np.asarray(base, float), np.asarray(other, float)
+    if task == "multiclass":
+        return base.argmax(axis=1) != other.argmax(axis=1), None
+    if task == "binary":
+        level = 0.5 if threshold is None else threshold
+        return (base >= level) != (other >= level), None
+    tolerance = TOLERANCE * float(base.std())
+    return np.abs(other - base) > tolerance, tolerance
+
+
+def score_differences(base: Any, other: Any) -> tuple[float, float]:
+    """Return the largest and the 99th percentile of the absolute difference of scores.
+
+    Parameters
+    ----------
+    base : array_like
+        Scores, (n,) or (n, classes), of which the class with the largest difference counts.
+    other : array_like
+        Scores of the other form.
+
+    Returns
+    -------
+    tuple of (float, float)
+        Both in the unit of the score.
+    """
+    gap = np.abs(np.asarray(other, float) - np.asarray(base, float))
+    gap = gap.max(axis=1) if gap.ndim == 2 else gap
+    return float(gap.max()), float(np.quantile(gap, 0.99))
+
+
+def slice_counts(changed: Any, columns: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """Return the number of probes and of changed decisions for each level of each column.
+
+    Parameters
+    ----------
+    changed : array_like of bool
+        Which probes are decided otherwise.
+    columns : mapping of str to sequence of str
+        The level of each probe; columns with more than MOST_LEVELS levels are left out, and levels of fewer than LEAST_PROBES probes.
+
+    Returns
+    -------
+    list of dict
+        `column`, `level`, `n`, `flips`.
+    """
+    found, changed = [], np.asarray(changed, bool)
+    for column, texts in columns.items():
+        levels, places = np.unique(np.asarray(texts, object).astype(str), return_inverse=True)
+        if levels.size > MOST_LEVELS:
+            continue
+        counts, flips = np.bincount(places, minlength=levels.size), np.bincount(places[changed], minlength=levels.size)
+        found += [
+            {"column": column, "level": str(level), "n": int(n), "flips": int(hits)}
+            for level, n, hits in zip(levels, counts, flips, strict=True)
+            if n >= LEAST_PROBES
+        ]
+    return found
+
+
+def compared_forms(
+    measured: Sequence[Mapping[str, Any]],
+    scores: Mapping[str, Any],
+    task: str,
+    threshold: float | None,
+    columns: Mapping[str, Sequence[str]],
+) -> list[dict[str, Any]]:
+    """Return each measured form with how its scores compare with those of the first form, and with those of its parent.
+
+    Parameters
+    ----------
+    measured : sequence of mapping
+        What the worker says of each form, the served one first.
+    scores : mapping of str to ndarray
+        The scores of each form by name.
+    task : str
+        As in `changed_answers`.
+    threshold : float or None
+        As in `changed_answers`.
+    columns : mapping of str to sequence of str
+        As in `slice_counts`.
+
+    Returns
+    -------
+    list of dict
+        The forms as an audit's results hold them.
+    """
+    found = []
+    base = scores[str(measured[0]["form"])]
+    for each in measured:
+        own, parent = scores[str(each["form"])], scores.get(str(each["parent"]))
+        changed, _ = changed_answers(base, own, task, threshold)
+        largest, high = score_differences(base, own)
+        row = {**each, "probes": len(own), "flips": int(changed.sum()), "max_delta": largest, "p99_delta": high}
+        if parent is not None:
+            row["parent_flips"] = int(changed_answers(parent, own, task, threshold)[0].sum())
+        found.append(row | {"slices": slice_counts(changed, columns)})
+    return found
+
+
+def trade_off_audits(frame: "DataFrame") -> list[TradeOffAudit]:
+    """Return the audits of kind `precision` that list forms, oldest first.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The answer to PRECISION_AUDITS.
+
+    Returns
+    -------
+    list of TradeOffAudit
+        Audits whose results list no form with a name are left out.
+    """
+    found = []
+    for row in frame.sort_values("at", kind="stable").to_dict("records"):
+        results = row["results"] if isinstance(row["results"], Mapping) else {}
+        forms = tuple(form_results(results.get("forms")))
+        if forms:
+            expires = row.get("expires")
+            until = aware_utc(expires) if isinstance(expires, datetime) and expires == expires else None
+            found.append(TradeOffAudit(str(row["model"]), str(row["version"]), aware_utc(row["at"]), until, forms, results))
+    return found
+
+
+def latest_audits(audits: Sequence[TradeOffAudit]) -> list[TradeOffAudit]:
+    """Return the newest audit of each model version, by model and version.
+
+    Parameters
+    ----------
+    audits : sequence of TradeOffAudit
+        Oldest first.
+
+    Returns
+    -------
+    list of TradeOffAudit
+        One of each model version.
+    """
+    newest = {(audit.model, audit.version): audit for audit in audits}
+    return [newest[key] for key in sorted(newest)]
+
+
+def form_results(listed: Any) -> Iterator[FormResult]:
+    """Yield the forms of an audit's results that have a name, with the values that have the right type."""
+    for place, row in enumerate(listed if isinstance(listed, list) else []):
+        if not isinstance(row, Mapping) or not isinstance(row.get("form"), str):
+            continue
+        known: dict[str, Any] = {name: row[name] for name in TEXTS if isinstance(row.get(name), str)}
+        known |= {name: value for name in NUMBERS if (value := _finite(row.get(name))) is not None}
+        known |= {name: int(value) for name in COUNTS if (value := _finite(row.get(name))) is not None}
+        slices = [each for each in row.get("slices") or [] if isinstance(each, Mapping) and {"column", "level", "n", "flips"} <= set(each)]
+        parts = tuple(FormSlice(str(each["column"]), str(each["level"]), int(each["n"]), int(each["flips"])) for each in slices)
+        yield FormResult(row["form"], place, **known, slices=parts)
+
+
+TEXTS = ("parent", "runtime", "precision", "hardware", "provider", "used_provider", "energy_source")
+COUNTS = ("threads", "probes", "flips", "parent_flips", "unstable")
+NUMBERS = (
+    "max_spread",
+    "max_delta",
+    "p99_delta",
+    "latency_p50_ms",
+    "latency_p99_ms",
+    "ms_per_thousand",
+    "cpu_seconds_per_thousand",
+    "energy_j",
+    "bytes",
+    "cost_per_thousand",
+)
+
+
+def _finite(value: Any) -> float | None:
+    """A finite number that is at least 0; None for all else."""
+    known = isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value) and value >= 0
+    return float(value) if known else None
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One quantity of a trade-off, of which less is better."""
+
+    name: str
+    title: str
+    unit: str
+    value: Callable[[FormResult], float | None]
+
+
+AXES: dict[str, Axis] = {
+    axis.name: axis
+    for axis in (
+        Axis("flips", "Changed decisions", "share", lambda form: form.flip_rate.value if form.flip_rate else None),
+        Axis("p50_ms", "Latency p50", "ms", lambda form: form.latency_p50_ms),
+        Axis("p99_ms", "Latency p99", "ms", lambda form: form.latency_p99_ms),
+        Axis("energy", "Energy per thousand", "J", lambda form: form.energy_j),
+        Axis("size", "Model file", "MB", lambda form: None if form.bytes is None else form.bytes / 1e6),
+        Axis("cost", "Cost per thousand", "money", lambda form: form.cost_per_thousand),
+    )
+}
+
+
+def pareto_front(forms: Sequence[FormResult], axes: Sequence[Axis]) -> list[FormResult]:
+    """Return the forms that no other form beats: at most as high on every axis, and lower on one.
+
+    Parameters
+    ----------
+    forms : sequence of FormResult
+        The candidates. A form without a value on an axis is left out, as is one that ran on another device than requested.
+    axes : sequence of Axis
+        Quantities of which less is better.
+
+    Returns
+    -------
+    list of FormResult
+        In the order given. Forms with equal values are all kept.
+    """
+    points = [(form, [axis.value(form) for axis in axes]) for form in forms if not form.fell_back]
+    known = [(form, np.array(values, float)) for form, values in points if all(value is not None for value in values)]
+    return [form for form, own in known if not any((other <= own).all() and (other < own).any() for _, other in known)]
+
+
+def over_budget(form: FormResult, budgets: Mapping[str, float]) -> list[str]:
+    """Return the names of the axes on which a form exceeds its budget or has no value.
+
+    Parameters
+    ----------
+    form : FormResult
+        The form.
+    budgets : mapping of str to float
+        The most, by the name of an axis.
+
+    Returns
+    -------
+    list of str
+        Empty where it is within every budget.
+    """
+    values = {name: AXES[name].value(form) for name in budgets}
+    return [name for name, most in budgets.items() if (value := values[name]) is None or value > most]

@@ -1,0 +1,85 @@
+"""Faults of devices that serve a model: late answers, crashes, lack of memory, other answers than the server's, an old version that stays."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from observability.simulation.fault import DescribedFault
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+SHARE = "share of the devices"
+
+
+@dataclass(frozen=True)
+class EdgeFaultPlant:
+    """Where and how strongly a fault is planted. reports: of the devices that it concerns, of one week; amount: share of these devices."""
+
+    reports: "DataFrame"
+    amount: float
+    rng: np.random.Generator
+
+    def with_affected(self, change: Callable[["DataFrame"], "DataFrame"]) -> "DataFrame":
+        """The reports with those of a random share of the devices changed."""
+        names = np.array(sorted(self.reports["device"].unique()))
+        chosen = set(names[self.rng.random(names.size) < self.amount])
+        mask = self.reports["device"].isin(chosen)
+        changed = self.reports.copy()
+        changed.loc[mask] = change(self.reports[mask].copy())
+        return changed
+
+
+@dataclass(frozen=True)
+class EdgeFault(DescribedFault):
+    """A fault of serving devices. amounts: weak, middle, strong, in `unit`. metric: of the finding that names it. everywhere: it concerns all
+    devices, not one class.
+    """
+
+    name: str
+    amounts: tuple[float, float, float]
+    unit: str
+    metric: str
+    plant: Callable[[EdgeFaultPlant], "DataFrame"]
+    everywhere: bool = False
+    section: str = "serving"
+
+
+def late_devices(plant: EdgeFaultPlant) -> "DataFrame":
+    """Devices of one class send their answers three days late."""
+    return plant.with_affected(lambda rows: rows.assign(synced_at=rows["synced_at"] + timedelta(days=3)))
+
+
+def crashing_devices(plant: EdgeFaultPlant) -> "DataFrame":
+    """The service of devices of one class crashes."""
+    return plant.with_affected(lambda rows: rows.assign(crashes=rows["crashes"].fillna(0) + 1))
+
+
+def starved_devices(plant: EdgeFaultPlant) -> "DataFrame":
+    """Devices of one class run out of memory."""
+    return plant.with_affected(lambda rows: rows.assign(out_of_memory=rows["out_of_memory"].fillna(0) + 1))
+
+
+def differing_devices(plant: EdgeFaultPlant) -> "DataFrame":
+    """Devices of one class answer a tenth of the compared inputs otherwise than the server."""
+    return plant.with_affected(lambda rows: rows.assign(agreed=(0.9 * rows["compared"]).round()))
+
+
+def stuck_roll_out(plant: EdgeFaultPlant) -> "DataFrame":
+    """Devices still report a version that another one replaced."""
+    return plant.with_affected(lambda rows: rows.assign(version="an earlier version"))
+
+
+FAULTS: dict[str, EdgeFault] = {
+    each.name: each
+    for each in (
+        EdgeFault("late_devices", (0.15, 0.6, 0.95), SHARE, "device_late_share", late_devices),
+        EdgeFault("crashing_devices", (0.15, 0.6, 0.95), SHARE, "device_crash_share", crashing_devices),
+        EdgeFault("starved_devices", (0.15, 0.6, 0.95), SHARE, "device_memory_share", starved_devices),
+        EdgeFault("differing_devices", (0.15, 0.6, 0.95), SHARE, "device_disagree_share", differing_devices),
+        EdgeFault("stuck_roll_out", (0.12, 0.25, 0.6), SHARE, "device_stale_share", stuck_roll_out, everywhere=True),
+    )
+}

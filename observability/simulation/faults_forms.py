@@ -1,0 +1,80 @@
+"""Faults of a form of a model: it decides otherwise, decides otherwise in one group, does not repeat itself, or runs on another device."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from observability.simulation.fault import DescribedFault
+
+FormRow = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FormFaultPlant:
+    """Where and how strongly a fault is planted. form: of an audit's results; slice_place: the slice that a fault of one group concerns."""
+
+    form: Mapping[str, Any]
+    slice_place: int
+    amount: float
+    rng: np.random.Generator
+
+    def with_flips(self, shares: Mapping[int, float], everywhere: float = 0.0) -> FormRow:
+        """The form with further changed decisions: a share everywhere, and shares of some slices."""
+        slices, added, form = [dict(each) for each in self.form["slices"]], 0, dict(self.form)
+        column = slices[self.slice_place]["column"] if slices else None
+        for place, each in enumerate(slices):
+            left = each["n"] - each["flips"]
+            new = int(self.rng.binomial(left, min(shares.get(place, 0.0) + everywhere, 1.0)))
+            each["flips"] += new
+            added += new if each["column"] == column else 0
+        if not shares:
+            added = int(self.rng.binomial(form["probes"] - form["flips"], everywhere))
+        most = max((each["flips"] for each in slices), default=0)
+        flips = max(form["flips"] + added, most)
+        return form | {"flips": min(flips, form["probes"]), "slices": slices}
+
+
+@dataclass(frozen=True)
+class FormFault(DescribedFault):
+    """A fault of a form. amounts: weak, middle, strong, in `unit`. metric: of the finding that names it."""
+
+    name: str
+    amounts: tuple[float, float, float]
+    unit: str
+    metric: str
+    plant: Callable[[FormFaultPlant], FormRow]
+    section: str = "operations"
+
+
+def lossy_form(plant: FormFaultPlant) -> FormRow:
+    """A form changes a share of all decisions."""
+    return plant.with_flips({}, plant.amount)
+
+
+def form_hurts_a_group(plant: FormFaultPlant) -> FormRow:
+    """A form changes a share of the decisions of one group."""
+    return plant.with_flips({plant.slice_place: plant.amount})
+
+
+def unstable_form(plant: FormFaultPlant) -> FormRow:
+    """A form decides a share of the rows differently in another pass over them."""
+    return {**plant.form, "unstable": max(int(plant.rng.binomial(plant.form["probes"], plant.amount)), 1)}
+
+
+def silent_fallback(plant: FormFaultPlant) -> FormRow:
+    """A form runs on the processor although an accelerator was requested, and takes some times as long."""
+    slower = {name: plant.amount * plant.form[name] for name in ("latency_p50_ms", "latency_p99_ms") if name in plant.form}
+    return {**plant.form, **slower, "provider": "cuda", "used_provider": "cpu"}
+
+
+FAULTS: dict[str, FormFault] = {
+    each.name: each
+    for each in (
+        FormFault("lossy_form", (0.012, 0.03, 0.1), "share of decisions", "form_flip_rate", lossy_form),
+        FormFault("form_hurts_a_group", (0.05, 0.15, 0.4), "share of the group", "form_slice_gap", form_hurts_a_group),
+        FormFault("unstable_form", (0.001, 0.01, 0.05), "share of rows", "form_unstable_rate", unstable_form),
+        FormFault("silent_fallback", (2.0, 5.0, 20.0), "times the latency", "form_fallbacks", silent_fallback),
+    )
+}

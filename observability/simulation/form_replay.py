@@ -1,0 +1,98 @@
+"""Replay the analyzer operations/trade_offs on an audit of forms with a planted fault.
+
+The fault is in one form, which then counts as the form in use. The twin is the same audit and form without it. The store is only read.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.analyzers.operations import trade_offs
+from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.core.errors import UsageError
+from observability.core.finding import Finding, worst_first
+from observability.core.questions import Records
+from observability.core.time import naive_utc
+from observability.core.window import EPOCH, Window
+from observability.metrics.trade_offs import LEAST_PROBES, PRECISION_AUDITS, TradeOffAudit, latest_audits, trade_off_audits
+from observability.simulation.detection_result import DetectionLook, RecordDetection
+from observability.simulation.fault import Strength
+from observability.simulation.faults_forms import FormFault, FormFaultPlant
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Ask = Callable[[Records, Window], "DataFrame"]
+BUDGET = 0.0143
+MOST_FLIPS = 0.01
+"""Share of changed decisions above which a form is no target: it is reported without the fault."""
+
+
+@dataclass(frozen=True)
+class FormTarget:
+    """A form that can have a fault: its audit, its place in it, and the largest of its slices but one."""
+
+    audit: TradeOffAudit
+    place: int
+    slice_place: int
+
+
+def replay_on_form(
+    ask: Ask, fault: FormFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
+) -> RecordDetection:
+    """Plant the fault in a form of the newest audits, of one model or of all. Raises UsageError where no form can have it."""
+    audits = latest_audits(trade_off_audits(ask(PRECISION_AUDITS, Window("", EPOCH, now))))
+    return replay_form_fault([each for each in audits if model in (None, each.model)], fault, strength, seed)
+
+
+def replay_form_fault(audits: list[TradeOffAudit], fault: FormFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
+    """Plant the fault in a form and evaluate its audit. Raises UsageError where no form can have it."""
+    targets = [target for audit in audits for target in form_targets(audit)]
+    if not targets:
+        wanted = f"a form beside the served one that changes at most {MOST_FLIPS:.0%} of decisions, with slices of {LEAST_PROBES} rows"
+        raise UsageError(
+            f"no form to plant {fault.name} on", got=f"{len(audits)} audits", expected=wanted, attempt="Run the command trade-offs"
+        )
+    rng = np.random.default_rng([seed, 29])
+    target = targets[int(rng.integers(len(targets)))]
+    form = target.audit.results["forms"][target.place]
+    planted = fault.plant(FormFaultPlant(form, target.slice_place, fault.amount(strength), rng))
+    name = target.audit.forms[target.place].name
+    seen = [form_findings(target.audit, target.place, each) for each in (planted, form)]
+    part = target.audit.forms[target.place].slices[target.slice_place]
+    detail = f"{part.column} {part.level}" if fault.metric == trade_offs.GAP else ""
+    about = f"Forms of {target.audit.model} version {target.audit.version}; {name} counts as the form in use."
+    return RecordDetection(
+        fault, strength, "form", name, "audit", 1, f"form={name}", detail, 1, (DetectionLook(1, 0, seen[0], seen[1]),), about
+    )
+
+
+def form_targets(audit: TradeOffAudit) -> list[FormTarget]:
+    """The forms of an audit beside the first that are not reported themselves and have two slices or more."""
+    found = []
+    for place, form in enumerate(audit.forms):
+        rate = form.flip_rate
+        if place == 0 or rate is None or rate.value is None or rate.value > MOST_FLIPS or len(form.slices) < 2 or form.fell_back:
+            continue
+        order = sorted(range(len(form.slices)), key=lambda each: -form.slices[each].n)
+        found.append(FormTarget(audit, place, order[1]))
+    return found
+
+
+def form_findings(audit: TradeOffAudit, place: int, form: dict[str, Any]) -> tuple[Finding, ...]:
+    """Findings about an audit one of whose forms is replaced, and in use."""
+    import pandas as pd
+
+    forms = [form if each == place else row for each, row in enumerate(audit.results["forms"])]
+    results = {**audit.results, "forms": forms, "in_use": form["form"]}
+    row = {"model": audit.model, "version": audit.version, "at": naive_utc(audit.at), "audit": "precision", "results": results}
+    frames = {
+        "audits": pd.DataFrame([row | {"expires": None}]),
+        "decisions": pd.DataFrame(columns=list(trade_offs.FORM_DECISIONS.columns or ())),
+    }
+    end = audit.at + timedelta(days=1)
+    window = Window("", audit.at - timedelta(days=6), end)
+    return tuple(worst_first(trade_offs.analyze(frames, Context(EVERY_MODEL, NO_VERSION, window, end, BUDGET))))

@@ -1,0 +1,33 @@
+"""Trade-offs :material/balance:
+Forms of one model on the same rows: fewer trees, fp16, int8, a small network, threads and devices. Each is compared by changed decisions,
+also by slice, by whether it repeats itself, and by latency, energy, size and cost. Choose the one to serve. An audit is run by the command
+trade-offs, or imported.
+"""
+
+import streamlit as st
+
+from observability.analyzers.operations import trade_offs as judged
+from observability.dashboard import frame, load
+from observability.dashboard.data.records_summary import begin_records_page
+from observability.dashboard.operations import trade_offs
+from observability.dashboard.overview import findings
+from observability.dashboard.widgets import finding_lines
+
+scope = begin_records_page("trade_offs")
+with frame.loading_skeleton(300):
+    audits = frame.answer_or_stop(lambda: trade_offs.known_audits(scope))
+    about = [each for each in load.scope_record_findings(scope) if each.analyzer == judged.NAME]
+if not audits:
+    trade_offs.no_audits()
+    st.stop()
+choice = trade_offs.chosen_comparison(audits)
+audit = choice.audit
+own = [each for each in about if (each.model, each.version) == (audit.model, audit.version)]
+used = trade_offs.chosen_form(audit)
+trade_offs.comparison_summary(choice)
+finding_lines(each for each in own if each.needs_action)
+trade_offs.trade_off_chart(choice)
+trade_offs.forms_table(choice, used)
+trade_offs.slice_section(choice)
+trade_offs.form_decision(choice, used, own, scope)
+findings.findings_section("trade-off-findings", "Findings about forms", about, scope, models=True)

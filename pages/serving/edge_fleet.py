@@ -1,0 +1,32 @@
+"""Edge fleet :material/phonelink:
+Devices that serve a model away from the server, by version, firmware, class and ring: late answers, crashes, lack of memory, agreement with
+the server, battery and memory, and whether the roll-out of a version may go on. Devices that collect data have the page Devices.
+"""
+
+import streamlit as st
+
+from observability.dashboard import frame, load
+from observability.dashboard.data.records_summary import begin_records_page
+from observability.dashboard.overview import findings
+from observability.dashboard.serving import edge_fleet
+from observability.dashboard.widgets import finding_lines
+from observability.metrics.edge_fleet import device_spans
+
+scope = begin_records_page("edge_fleet")
+with frame.loading_skeleton(300):
+    reports, window = frame.answer_or_stop(lambda: edge_fleet.reports_in_scope(scope))
+    everything = load.scope_record_findings(scope)
+if reports.empty:
+    edge_fleet.no_reports()
+    st.stop()
+model = edge_fleet.one_model(reports, scope)
+reports = reports[reports["model"] == model]
+spans = device_spans(reports)
+found = edge_fleet.fleet_findings(everything, model)
+edge_fleet.fleet_summary(model, reports, spans, window)
+finding_lines(each for each in found if each.needs_action)
+edge_fleet.version_chart(reports)
+edge_fleet.groups_table(spans)
+edge_fleet.ring_section(reports, spans)
+edge_fleet.lag_chart(reports)
+findings.findings_section("edge-findings", "Findings about devices that serve models", found, scope, models=True)

@@ -1,0 +1,77 @@
+"""How do the reports of devices come about? `python sample_data/edge.py`
+
+They are SIMULATED, and each says so (`source`): 90 devices in three classes that serve flights-late over five weeks of December 2013. Version `1 int8`
+reaches ring after ring in the last twelve days. Two things go wrong in the last week: devices of firmware 5.3 crash more often, and tablets send
+late. Everything is drawn with one seed.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+HERE = Path(__file__).resolve().parent
+FILE = "edge.reports.parquet"
+MODEL, OLD, NEW, SEED = "flights-late", "1", "1 int8", 21
+DEVICES, DAYS = 90, 35
+START = datetime(2013, 11, 27, 21, tzinfo=UTC)
+CLASSES, FIRMWARE = ("phone", "tablet", "kiosk"), ("5.1", "5.2", "5.3")
+ROLL_OUT = {"ring 0": 23, "ring 1": 27, "ring 2": 31}
+"""The day on which a ring gets the new version; ring 3 keeps the old one."""
+LAST_WEEK = DAYS - 7
+
+
+def simulated_reports() -> list[dict[str, Any]]:
+    """A report of each device each day."""
+    rng = np.random.default_rng(SEED)
+    found = []
+    for place in range(DEVICES):
+        kind, firmware, ring = CLASSES[place % 3], FIRMWARE[(place // 3) % 3], f"ring {(place // 9) % 4}"
+        clumsy = 0.006 * float(rng.gamma(0.5, 2.0))
+        for day in range(DAYS):
+            at = START + timedelta(days=day, minutes=float(rng.uniform(0, 90)))
+            bad = day >= LAST_WEEK
+            version = NEW if day >= ROLL_OUT.get(ring, DAYS) else OLD
+            answers = int(rng.poisson(60))
+            compared = int(rng.binomial(answers, 0.3))
+            late = bad and kind == "tablet" and rng.random() < 0.12
+            lag = float(rng.exponential(3.0)) + (40.0 if late or rng.random() < 0.002 else 0.0)
+            crashes = int(rng.random() < clumsy + (0.08 if bad and firmware == "5.3" else 0.0))
+            found.append(
+                {
+                    "device": f"{kind}-{place:02}",
+                    "at": at,
+                    "model": MODEL,
+                    "version": version,
+                    "synced_at": at + timedelta(hours=lag),
+                    "oldest_at": at - timedelta(hours=float(rng.uniform(1, 8))),
+                    "device_class": kind,
+                    "firmware": firmware,
+                    "ring": ring,
+                    "answers": answers,
+                    "crashes": crashes,
+                    "out_of_memory": int(rng.random() < 0.002),
+                    "compared": compared,
+                    "agreed": compared - int(rng.binomial(compared, 0.004 if version == OLD else 0.007)),
+                    "battery": round(float(rng.uniform(0.15, 1.0)), 2),
+                    "memory_peak_mb": round(float(rng.normal({"phone": 180, "tablet": 210, "kiosk": 260}[kind], 9)), 1),
+                    "latency_p99_ms": round(float(rng.normal(40 if version == OLD else 22, 3)), 1),
+                    "source": "simulated",
+                }
+            )
+    return sorted(found, key=lambda row: row["at"])
+
+
+def main() -> None:
+    """Write the file."""
+    table = pd.DataFrame(simulated_reports())
+    table["received_at"] = table["synced_at"]
+    times = ["at", "synced_at", "oldest_at", "received_at"]
+    table[times] = table[times].astype("datetime64[ms, UTC]")
+    table.to_parquet(HERE / FILE, index=False, compression="zstd")
+
+
+if __name__ == "__main__":
+    main()

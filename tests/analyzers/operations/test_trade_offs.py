@@ -1,0 +1,105 @@
+"""The form of a model that is served is judged by the decisions it changes, where, whether it repeats itself, and where it ran."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from observability.core.finding import Finding
+from tests.support.form_audits import AT, audit_row, clean_form, trade_off_findings
+
+RNG = np.random.default_rng
+
+
+def by_metric(found: list[Finding]) -> dict[str, Finding]:
+    """The findings by metric, of which each has one."""
+    assert len({each.metric for each in found}) == len(found)
+    return {each.metric: each for each in found}
+
+
+def judged(changes: dict[str, Any], **results: Any) -> dict[str, Finding]:
+    """The findings where form int8 is in use with some figures changed."""
+    return by_metric(trade_off_findings([audit_row([clean_form(RNG(1), "int8") | changes], in_use="int8", **results)]))
+
+
+def test_no_audit_gives_no_finding() -> None:
+    assert trade_off_findings([]) == []
+
+
+def test_a_clean_form_is_ok_in_every_respect() -> None:
+    found = judged({})
+    assert set(found) == {"form_flip_rate", "form_slice_gap", "form_unstable_rate", "form_fallbacks", "audit_age_days"}
+    assert {each.severity for each in found.values()} == {"ok"}
+    assert found["form_flip_rate"].subject == "form=int8" and found["form_flip_rate"].model == "loan"
+
+
+def test_changed_decisions_are_critical_beyond_the_limit_and_a_warning_where_the_interval_holds_it() -> None:
+    assert judged({"flips": 90, "slices": []})["form_flip_rate"].severity == "act"
+    watch = judged({"flips": 45, "slices": []})["form_flip_rate"]
+    assert watch.severity == "watch" and watch.value == 45 / 4000 and watch.low < 0.01 < watch.value < watch.high
+    assert "changes 1.12 % of decisions (45 of 4,000 rows" in watch.because
+
+
+def test_few_rows_cannot_tell_and_say_how_many_more_are_needed() -> None:
+    found = judged({"probes": 100, "flips": 0, "slices": []})["form_flip_rate"]
+    assert found.severity == "unknown" and found.value is None and "needs about 700 more rows" in found.because
+    assert judged({"probes": 800, "flips": 8, "slices": []})["form_flip_rate"].severity == "ok"
+
+
+def test_a_group_that_a_form_hurts_is_named_although_the_whole_is_within_its_limit() -> None:
+    slices = [
+        {"column": "carrier", "level": "AA", "n": 3900, "flips": 4},
+        {"column": "carrier", "level": "HA", "n": 100, "flips": 12},
+    ]
+    found = judged({"flips": 16, "slices": slices})
+    gap = found["form_slice_gap"]
+    assert found["form_flip_rate"].severity == "ok"
+    assert (gap.severity, gap.slice, gap.n) == ("act", "carrier=HA", 100)
+    assert gap.value == pytest.approx(0.12 - 4 / 3900) and gap.evidence["slice_place"] == 1
+    assert "mainly in carrier `HA`: 12 % of 100 rows" in gap.because
+
+
+def test_a_form_that_does_not_repeat_its_decisions_is_reported() -> None:
+    assert judged({"unstable": 3})["form_unstable_rate"].severity == "watch"
+    assert judged({"unstable": 90})["form_unstable_rate"].severity == "act"
+
+
+def test_a_silent_fallback_is_critical_in_use_and_a_warning_elsewhere() -> None:
+    fallen = {"provider": "cuda", "used_provider": "cpu"}
+    used = judged(fallen)["form_fallbacks"]
+    assert used.severity == "act" and "ran on CPU although CUDA was requested" in used.because
+    rows = [audit_row([clean_form(RNG(1), "int8"), clean_form(RNG(2), "fp32 on CUDA") | fallen], in_use="int8")]
+    beside = by_metric(trade_off_findings(rows))["form_fallbacks"]
+    assert (beside.severity, beside.subject) == ("watch", "form=fp32 on CUDA")
+
+
+def test_forms_that_are_merely_compared_ask_for_nothing() -> None:
+    found = by_metric(trade_off_findings([audit_row([clean_form(RNG(1), "small", 0.2), clean_form(RNG(2), "int8")])]))
+    assert {each.severity for each in found.values()} == {"ok"}
+    assert "1 of 2 other forms change at most 1 %" in found["form_flip_rate"].because
+
+
+def test_the_newest_standing_decision_names_the_form_in_use() -> None:
+    rows = [audit_row([clean_form(RNG(1), "small", 0.2)])]
+    chosen = {"decision": "d1", "at": datetime(2026, 3, 5), "model": "loan", "version": "3", "state": None, "extra": {"form": "small"}}
+    assert by_metric(trade_off_findings(rows, [chosen]))["form_flip_rate"].severity == "act"
+    withdrawn = {"decision": "d1", "at": datetime(2026, 3, 6), "model": None, "version": None, "state": "withdrawn", "extra": None}
+    assert by_metric(trade_off_findings(rows, [chosen, withdrawn]))["form_flip_rate"].severity == "ok"
+    other = chosen | {"decision": "d2", "at": datetime(2026, 3, 7), "extra": {"form": "gone"}}
+    found = by_metric(trade_off_findings(rows, [chosen, other]))["form_flip_rate"]
+    assert found.severity == "unknown" and "did not measure it" in found.because
+
+
+def test_an_expired_audit_is_a_warning() -> None:
+    found = by_metric(trade_off_findings([audit_row([clean_form(RNG(1), "int8")])], now=AT + timedelta(days=181)))["audit_age_days"]
+    assert found.severity == "watch" and found.limit == 180 and found.value == 181 and "expired on 2026-08-31" in found.because
+
+
+def test_three_hundred_clean_audits_ask_for_nothing_critical() -> None:
+    rng, raised = RNG(7), []
+    for _ in range(300):
+        found = trade_off_findings([audit_row([clean_form(rng, "int8", 0.005)], in_use="int8")])
+        raised += [each for each in found if each.needs_action]
+    assert [each for each in raised if each.severity == "act"] == []
+    assert len(raised) <= 6, [each.because for each in raised]

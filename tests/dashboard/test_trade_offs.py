@@ -1,0 +1,56 @@
+"""The page of trade-offs compares the forms of a model, and keeps the choice of one with its reason."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from observability.dashboard import load
+from observability.store.db.database import Database
+from tests.dashboard.conftest import land
+from tests.support.dashboard_pages import opened, tables, words
+from tests.support.form_audits import NOW, audit_row, clean_form
+
+
+@pytest.fixture
+def audited(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """The store that this process owns, with an audit of three forms of the model `loan`."""
+    rng = np.random.default_rng(1)
+    forms = [clean_form(rng, "int8"), clean_form(rng, "small", 0.1) | {"latency_p50_ms": 0.1}]
+    forms.append(clean_form(rng, "on CUDA") | {"provider": "cuda"})
+    row = {**audit_row(forms), "kind": "audit"}
+    for name in ("at", "expires"):
+        row[name] = row[name].replace(tzinfo=UTC).isoformat()
+    land(empty, [row], tmp_path)
+    monkeypatch.setattr(load, "page_clock", lambda: NOW)
+    return empty
+
+
+def test_the_page_says_how_to_compare_forms(empty: Database) -> None:
+    assert "No form of a model has been compared yet." in words(opened("trade_offs"))
+
+
+def test_forms_are_compared_within_budgets_and_one_is_chosen(audited: Database) -> None:
+    app = opened("trade_offs")
+    rows = {row["cells"]["form"]["t"]: row["cells"] for row in tables(app)["Forms and their figures"]["rows"]}
+    assert [rows[name]["state"]["t"] for name in ("as served", "int8", "small", "on CUDA")] == [
+        "On the front",
+        "On the front",
+        "On the front",
+        "Other device",
+    ]
+    assert "ran on CPU although CUDA was requested" in words(app)
+    app.number_input(key="most-flips").set_value(1.0).run()
+    rows = {row["cells"]["form"]["t"]: row["cells"] for row in tables(app)["Forms and their figures"]["rows"]}
+    assert rows["small"]["state"]["t"] == "Over budget"
+    app.text_input(key="form-author-box").set_value("Ana").run()
+    app.selectbox(key="form-choice-0").set_value("small")
+    app.button(key="form-save-0").click().run()
+    assert "A decision needs a reason." in " ".join(each.value for each in app.warning)
+    app.selectbox(key="form-choice-0").set_value("small")
+    app.text_input(key="form-reason-0").set_value("memory")
+    app.button(key="form-save-0").click().run()
+    (kept,) = load.store().decisions("loan")
+    assert kept.fields["statement"] == "Serve form small: memory" and kept.fields["version"] == "3"
+    assert kept.first.at <= datetime.now(UTC)

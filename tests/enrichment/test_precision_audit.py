@@ -1,0 +1,76 @@
+"""An audit of precision: energy of each form, prices, and results that were measured elsewhere."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from observability.core.errors import UsageError
+from observability.core.settings import ModelSettings
+from observability.enrichment import precision_audit
+from observability.metrics.prices import PRICE_COLUMNS, PriceScope
+from observability.metrics.trade_offs import form_results
+
+NOW = datetime(2026, 3, 4, tzinfo=UTC)
+
+
+def test_energy_is_counted_while_a_form_works_only(tmp_path: Path) -> None:
+    zone = tmp_path / "intel-rapl:0"
+    zone.mkdir()
+    for name, text in (("name", "package-0"), ("max_energy_range_uj", "10000000"), ("energy_uj", "9000000")):
+        (zone / name).write_text(text)
+    read = precision_audit.processor_energy(tmp_path)
+    assert read is not None and precision_audit.processor_energy(tmp_path / "none") is None
+    seen: list[str] = []
+    watch = precision_audit.LoadEnergy(read, lambda share, text: seen.append(text))
+    for text, counter in (("scoring", 9_500_000), ("load begins: int8", 9_800_000), ("load ends: int8", 800_000)):
+        (zone / "energy_uj").write_text(str(counter))
+        watch(0.5, text)
+    assert watch.joules == {"int8": pytest.approx(1.0)} and len(seen) == 3
+
+
+def test_prices_of_hours_count_before_those_of_energy() -> None:
+    place = PriceScope("m", ModelSettings())
+    form = {"form": "int8", "cpu_seconds_per_thousand": 36.0, "load_rows": 500}
+    prices = pd.DataFrame(
+        [{"from": pd.Timestamp("2026-01-01"), "resource": "cpu_hour", "amount": 0.5, "currency": "EUR"}], columns=list(PRICE_COLUMNS)
+    )
+    priced = dict(form)
+    assert precision_audit.priced_forms([priced], {"int8": 2.0}, prices, place, NOW) == "EUR"
+    assert (priced["energy_j"], priced["energy_source"], priced["cost_per_thousand"]) == (4.0, "measured", pytest.approx(0.005))
+    unpriced = dict(form)
+    assert precision_audit.priced_forms([unpriced], {}, prices.iloc[:0], place, NOW) is None
+    assert (unpriced["energy_j"], unpriced["energy_source"]) == (144.0, "assumed") and "cost_per_thousand" not in unpriced
+
+
+def test_results_from_elsewhere_are_an_audit(tmp_path: Path) -> None:
+    own = tmp_path / "edge.json"
+    own.write_text(json.dumps({"probes_from": "calibration set", "forms": [{"form": "int8 on NPU", "probes": 5000, "flips": 12}]}))
+    record = precision_audit.imported_audit(own, "loan", "3", 30)
+    assert (record["audit"], record["model"], record["results"]["imported_from"]) == ("precision", "loan", "edge.json")
+    (form,) = form_results(record["results"]["forms"])
+    assert (form.name, form.probes, form.flips) == ("int8 on NPU", 5000, 12)
+
+
+def test_published_results_of_mlperf_are_read_by_platform_and_scenario(tmp_path: Path) -> None:
+    about = {"Platform": "Board X", "Software": "TensorRT 10", "Accelerator": "NPU", "weight_data_types": "int8"}
+    rows = [
+        about | {"Scenario": "Offline", "Result": 2000.0, "Result_Units": "Samples/s"},
+        about | {"Scenario": "MultiStream", "Result": 1.5, "Result_Units": "Latency (ms)"},
+        about | {"Scenario": "Offline", "Result": "n/a", "Result_Units": "Samples/s"},
+    ]
+    path = tmp_path / "summary_results.json"
+    path.write_text(json.dumps(rows))
+    (form,) = form_results(precision_audit.imported_audit(path, "loan", "3", 30)["results"]["forms"])
+    assert (form.name, form.precision, form.hardware) == ("Board X, TensorRT 10", "int8", "NPU")
+    assert (form.ms_per_thousand, form.latency_p99_ms) == (500.0, 1.5)
+
+
+@pytest.mark.parametrize("text", ["no json", "{}", "[]", '{"forms": [{"name": "int8"}]}'])
+def test_a_file_without_forms_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"bad\.json"):
+        precision_audit.imported_audit(path, "loan", "3", 30)

@@ -1,0 +1,59 @@
+"""Forms are compared by their decisions, by slice, and by what no other form beats."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.metrics import trade_offs
+from observability.metrics.trade_offs import AXES, FormResult
+
+
+def test_changed_answers_are_decisions_and_of_a_regression_answers_beyond_a_tolerance() -> None:
+    changed, tolerance = trade_offs.changed_answers([0.2, 0.6, 0.5], [0.3, 0.4, 0.49], "binary", 0.5)
+    assert changed.tolist() == [False, True, True] and tolerance is None
+    changed, _ = trade_offs.changed_answers([[0.6, 0.4], [0.1, 0.9]], [[0.4, 0.6], [0.2, 0.8]], "multiclass", None)
+    assert changed.tolist() == [True, False]
+    changed, tolerance = trade_offs.changed_answers([0.0, 2.0], [0.04, 2.2], "regression", None)
+    assert changed.tolist() == [False, True] and tolerance == pytest.approx(0.05)
+
+
+def test_differences_of_scores_are_the_largest_of_any_class() -> None:
+    assert trade_offs.score_differences([[0.6, 0.4]], [[0.5, 0.5]]) == pytest.approx((0.1, 0.1))
+    largest, high = trade_offs.score_differences(np.zeros(1000), np.linspace(0, 1, 1000))
+    assert largest == 1 and high == pytest.approx(0.99)
+
+
+def test_slices_are_counted_where_they_have_enough_rows() -> None:
+    levels = ["x"] * 40 + ["y"] * 40 + ["z"] * 5
+    changed = np.array([True] * 4 + [False] * 81)
+    found = trade_offs.slice_counts(changed, {"c": levels, "many": list(map(str, range(85)))})
+    assert found == [{"column": "c", "level": "x", "n": 40, "flips": 4}, {"column": "c", "level": "y", "n": 40, "flips": 0}]
+
+
+def test_forms_are_compared_with_the_first_and_with_their_parent() -> None:
+    scores = {"served": np.array([0.2, 0.8]), "net": np.array([0.7, 0.8]), "int8": np.array([0.7, 0.3])}
+    measured = [{"form": "served", "parent": None}, {"form": "net", "parent": "served"}, {"form": "int8", "parent": "net"}]
+    found = trade_offs.compared_forms(measured, scores, "binary", 0.5, {})
+    assert [(row["flips"], row.get("parent_flips")) for row in found] == [(0, None), (1, 1), (2, 1)]
+
+
+def test_the_front_holds_what_no_other_form_beats() -> None:
+    def form(name: str, p99: float, flips: int | None, **more) -> FormResult:
+        return FormResult(name, 0, latency_p99_ms=p99, probes=100, flips=flips, **more)
+
+    forms = [form("slow", 3, 0), form("fast", 1, 5), form("worse", 2, 5), form("unknown", 0.1, None)]
+    forms.append(form("fallen", 0.5, 0, provider="cuda", used_provider="cpu"))
+    front = trade_offs.pareto_front(forms, [AXES["flips"], AXES["p99_ms"]])
+    assert [each.name for each in front] == ["slow", "fast"]
+    assert trade_offs.over_budget(forms[0], {"p99_ms": 2.0, "flips": 0.01}) == ["p99_ms"]
+    assert trade_offs.over_budget(forms[3], {"flips": 0.01}) == ["flips"]
+
+
+def test_results_that_are_no_forms_are_left_out() -> None:
+    listed = [{"form": "a", "flips": 3, "probes": 10, "bytes": float("nan"), "threads": "two"}, {"name": "b"}, "c"]
+    row = {"model": "m", "version": "1", "at": pd.Timestamp("2026-01-01"), "expires": pd.NaT, "results": {"forms": listed}}
+    other = row | {"results": {"data": {}}}
+    (audit,) = trade_offs.trade_off_audits(pd.DataFrame([row, other]))
+    (form,) = audit.forms
+    assert (form.name, form.flips, form.bytes, form.threads, audit.expires) == ("a", 3, None, None, None)
+    assert form.flip_rate is not None and form.flip_rate.value == 0.3
