@@ -6,9 +6,9 @@ recognized by what its findings are about: its estimated onset, and so its incid
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from observability.alerts.alert_state import Alert, alert_after, is_worse, opened_alert
 from observability.alerts.config import AlertConfig
@@ -16,6 +16,9 @@ from observability.core.finding import Finding
 from observability.core.formatting import STATUS_WORDS
 from observability.core.metric_definitions import METRICS
 from observability.incidents.grouping import Incident
+
+if TYPE_CHECKING:
+    from observability.monitoring.fleet_alarms import FleetAlarms
 
 DASHBOARD = "the dashboard"
 """Author of automatic records."""
@@ -43,11 +46,13 @@ def decide_alerts(
     owners: Mapping[str | None, str | None],
     config: AlertConfig,
     now: datetime,
+    quiet: Collection[str] = (),
 ) -> AlertDecision:
     """The records to store now.
 
     alerts: current state by id (of the incident that opened them). seen: when each alert's incident was last present (default:
     its last change). judged: ids of the alerts that this check covers; only these can be resolved. owners: by model.
+    quiet: ids of incidents that open no alert, because another one tells of them or the fleet has not confirmed them.
     """
     records: list[dict[str, Any]] = []
     held = {name for name, alert in alerts.items() if alert.is_held(now) and now - seen.get(name, alert.changed_at) < SETTLE}
@@ -60,6 +65,8 @@ def decide_alerts(
         about = set(incident_claims(incident))
         there |= {other.incident for other in standing.values() if other.model == incident.model and about.intersection(other.claims[:1])}
         if incident.severity != "act" and not (incident.severity == "watch" and config.least == "watch"):
+            continue
+        if known is None and incident.id in quiet:
             continue
         says = alert_news(incident, known)
         if says:
@@ -74,6 +81,31 @@ def decide_alerts(
                 {"kind": "alert", "incident": alert.incident, "at": now, "author": DASHBOARD, "says": "resolved", "model": alert.model}
             )
     return AlertDecision(tuple(records), frozenset(there))
+
+
+def shared_alerts(
+    incidents: Sequence[Incident],
+    fleet: "FleetAlarms",
+    alerts: Mapping[str, Alert],
+    owners: Mapping[str | None, str | None],
+) -> tuple[list[Incident], frozenset[str]]:
+    """The incidents with one sentence for a fault that models share, and the ids of those that open no alert.
+
+    A shared fault opens one alert for each owner of its models: of the incident that has one already, else of the worst. alerts: current
+    state by id.
+    """
+    told: dict[str, Incident] = {}
+    quiet = set(fleet.unconfirmed)
+    standing = {name: alert for name, alert in alerts.items() if alert.state != "resolved"}
+    for fault in fleet.shared:
+        by_owner: dict[str | None, list[Incident]] = {}
+        for incident in fault.incidents:
+            by_owner.setdefault(owners.get(incident.model), []).append(incident)
+        for own in by_owner.values():
+            first = next((incident for incident in own if same_fault(incident, standing)), own[0])
+            quiet |= {incident.id for incident in own if incident is not first}
+            told[first.id] = replace(first, sentence=f"{fault.sentence} The worst: {first.sentence}")
+    return [told.get(incident.id, incident) for incident in incidents], frozenset(quiet)
 
 
 def same_fault(incident: Incident, standing: Mapping[str, Alert]) -> Alert | None:

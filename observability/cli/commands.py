@@ -17,6 +17,7 @@ from observability.core.metric_definitions import METRICS
 from observability.core.time import instant_from_text
 from observability.incidents.action_counts import incident_action_counts, merge_equal_incidents
 from observability.incidents.grouping import Incident
+from observability.incidents.shared_faults import SharedFault, shared_faults
 from observability.store.engine import Store
 
 if TYPE_CHECKING:
@@ -235,7 +236,10 @@ def run_check(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     bad = SEVERITIES[: SEVERITIES.index(args.fail_on) + 1] if args.fail_on else ()
     exit_code = 1 if any(finding.severity in bad for finding in report.findings) else 0
     windows = [f"{name}: {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC" for name, window in report.windows.items()]
-    lines = [*windows, *report.notes, *(incident_line(*merged) for merged in merge_equal_incidents(report.incidents))]
+    shared = shared_faults(report.incidents)
+    under = {incident.id for fault in shared for incident in fault.incidents}
+    single = merge_equal_incidents(incident for incident in report.incidents if incident.id not in under)
+    lines = [*windows, *report.notes, *map(shared_fault_line, shared), *(incident_line(*merged) for merged in single)]
     listed = [finding for finding in report.findings if args.all or finding.severity == "unknown"]
     lines += [f"{severity_column(finding.severity)} {finding.model or ''} {finding.analyzer}: {finding.because}" for finding in listed]
     if report.findings:
@@ -265,6 +269,12 @@ def run_export(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     if suppressed:
         lines.append(f"Left out: {formatting.plural(suppressed, 'finding')} about groups of fewer than 10 rows.")
     return json_or_lines({"folder": args.folder, "rows": rows, "suppressed": suppressed}, lines, args.json)
+
+
+def shared_fault_line(fault: SharedFault) -> str:
+    """A fault that models share as one line for a terminal, with its models and the worst of its incidents."""
+    worst = f"The worst, of {fault.lead.model}: {formatting.with_full_stop(fault.lead.sentence)}"
+    return f"{severity_column(fault.severity)} {formatting.join_words(fault.models)}: {fault.sentence} {worst}"
 
 
 def incident_line(incident: Incident, models: Sequence[str]) -> str:

@@ -198,9 +198,9 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
 
 def keep_findings_over_runs(holder: process_lock.Owner) -> None:
     """Take over the findings of the last run, and let the owner write those of this one beside the store when it closes it."""
-    from observability.dashboard import background_findings
+    from observability.monitoring.kept_findings import kept_findings_of
 
-    kept = background_findings.kept_findings(holder.store)
+    kept = kept_findings_of(holder.store)
     kept.restore(holder.home, holder.generations, holder.found)
     holder.closed = partial(kept.save, holder.home, holder.store.generations)
 
@@ -226,13 +226,15 @@ def keep_findings_known(holder: process_lock.Owner) -> None:
 
 
 def compute_first_page() -> None:
-    """Compute all findings that the first page shows."""
+    """Compute all findings that the first page shows of a fleet that it shows whole."""
     from observability.dashboard import load
-    from observability.dashboard.overview import fleet
+    from observability.dashboard.overview import fleet, large_fleet
     from observability.dashboard.scope import Scope
 
+    if large_fleet.is_large(models := load.catalog().models):
+        return  # the watcher checks them
     load.scope_report(Scope())
-    for model in load.catalog().models:
+    for model in models:
         load.findings_in_window(fleet.load_model_status(Scope(), model).window, wait=True)
 
 

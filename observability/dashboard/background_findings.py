@@ -7,7 +7,6 @@ the old one is shown while a newer one is computed.
 import contextlib
 import threading
 import time
-import weakref
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from observability.core.finding import Finding
 from observability.core.window import Window
-from observability.monitoring.kept_findings import Asked, KeptFindings, model_generation
+from observability.monitoring.kept_findings import Asked, kept_findings_of, model_generation
 
 if TYPE_CHECKING:
     from observability.monitoring.check import Reads
@@ -38,23 +37,16 @@ class SampledFindings:
     at: float
 
 
-_kept: "weakref.WeakKeyDictionary[Store, KeptFindings]" = weakref.WeakKeyDictionary()
 _finished: OrderedDict[Key, SampledFindings] = OrderedDict()
 _under_way: dict[Key, Future[tuple[Finding, ...]]] = {}
 _lock = threading.Lock()
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deep")
 
 
-def kept_findings(store: "Store") -> KeptFindings:
-    """The findings of a store by question that this process keeps: from counts, and from rows once they are known."""
-    with _lock:
-        return _kept.setdefault(store, KeptFindings())
-
-
 def sampled_findings(store: "Store", window: Window, now: datetime, *, wait: bool = False) -> tuple[Finding, ...]:
     """Findings of these analyzers in a window that are known by now. wait: compute them now where none are known."""
     key, generation = _key(store, window), model_generation(store.generations, window.model)
-    kept = kept_findings(store).find(Asked(window, "rows", window.end), generation)
+    kept = kept_findings_of(store).find(Asked(window, "rows", window.end), generation)
     with _lock:
         if key not in _finished and kept is not None:
             _finished[key] = SampledFindings(kept, generation, time.monotonic())
@@ -85,7 +77,7 @@ def compute_sampled_findings(store: "Store", window: Window, now: datetime, key:
     try:
         with contextlib.suppress(Exception):
             findings = window_findings(store, window, now, "rows")
-            kept_findings(store).keep(Asked(window, "rows", window.end), generation, findings)
+            kept_findings_of(store).keep(Asked(window, "rows", window.end), generation, findings)
     finally:
         with _lock:
             _finished[key] = SampledFindings(findings, generation, time.monotonic())

@@ -172,17 +172,17 @@ def acknowledged_claims() -> AcknowledgedClaims:
 
 
 def counted_findings(window: Window) -> tuple[Finding, ...]:
-    """Findings from counts, worst first, kept until the model or the instant of the evaluation changes. Those that need explanations or
+    """Findings from counts, worst first, kept until the model or the hour of the evaluation changes. Those that need explanations or
     estimates are kept apart: each step of their computation changes no others.
 
     Raises NotFoundError where the person who is signed in may not see the model.
     """
     from observability.monitoring import check
-    from observability.monitoring.kept_findings import Asked
+    from observability.monitoring.kept_findings import Asked, evaluated_hour, kept_findings_of
 
-    instant = page_clock()
-    at = check.evaluation_time(catalog().model(window.model), stream_activity(), window, instant)
-    kept, found = background_findings.kept_findings(owned_store()), list[Finding]()
+    instant, models = page_clock(), catalog()
+    at = evaluated_hour(check.evaluation_time(models.model(window.model), stream_activity(), window, reached(instant)), window)
+    kept, found = kept_findings_of(owned_store(), len(owned_store().catalog().models)), list[Finding]()
     for reads in check.PARTS["counts"]:
         compute = partial(background_findings.window_findings, owned_store(), window, reached(instant), reads)
         stamp = model_stamp(window.model, computed=reads == "computed")
@@ -193,6 +193,29 @@ def counted_findings(window: Window) -> tuple[Finding, ...]:
 def findings_pending(window: Window) -> bool:
     """Whether the analyzers that read samples have yet to analyze a window for the first time."""
     return background_findings.sampled_findings_pending(owned_store(), window)
+
+
+def watched_reports() -> "Mapping[str, CheckReport]":
+    """What the watcher's last check said of each live model, by name; empty where it does not run."""
+    from observability.server import process_lock
+
+    watching = process_lock.current().watching
+    return {} if watching is None else dict(watching.reports)
+
+
+def acknowledged_report(
+    model: Model, report: CheckReport, acknowledged: AcknowledgedClaims
+) -> tuple[tuple[Finding, ...], tuple[Incident, ...]]:
+    """Findings and incidents of a model's check without those about its other records; what a person has acted on is acknowledged."""
+    from observability.monitoring import check
+
+    about_records = check.record_analyzers()
+    own = frozenset(claim for claim in acknowledged if claim[0] == model.name)
+    findings = [finding for finding in report.findings if finding.analyzer not in about_records]
+    if not own:
+        return tuple(findings), tuple(each for each in report.incidents if each.lead.analyzer not in about_records)
+    marked, formed = check.findings_with_incidents(Catalog((model,)), findings, own)
+    return tuple(marked), formed
 
 
 def scope_report(scope: Scope) -> CheckReport:

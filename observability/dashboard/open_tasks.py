@@ -18,6 +18,7 @@ from observability.dashboard.table import draw_table, table_row
 from observability.dashboard.widgets import plain_caption
 from observability.incidents.action_counts import merge_equal_incidents
 from observability.incidents.grouping import Incident, incident_order
+from observability.incidents.shared_faults import shared_faults
 
 MOST = 7
 ASKED = "incident-asked"
@@ -66,11 +67,21 @@ def ask_for_action(found: Sequence[str], does: str) -> None:
 def incident_inbox_rows(
     statuses: Sequence[ModelStatus], others: Sequence[Incident], scope: Scope, alerts: Mapping[str, Alert], now: datetime
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of incidents, worst first, one of several models told once: those that are open, and those that are snoozed or resolved."""
+    """Rows of incidents, faults that models share first, then worst first, one of several models told once: those that are open, and
+    those that are snoozed or resolved.
+    """
     found = sorted((*(incident for status in statuses for incident in status.incidents), *others), key=incident_order)
     listed: list[dict[str, Any]] = []
     settled: list[dict[str, Any]] = []
-    for incident, models in merge_equal_incidents(found):
+    shared = shared_faults(found)
+    for fault in shared:
+        alert = incident_actions.alert_of_incident(fault.lead, alerts, now)
+        state = incident_actions.incident_state_words(alert)
+        said = None if state == incident_actions.STATES["open"] else state
+        kept = settled if incident_actions.is_settled(alert) else listed
+        kept.append(incidents.shared_fault_row(fault, scope, incident_actions.incident_owner(fault.lead, alert), said))
+    under = {incident.id for fault in shared for incident in fault.incidents}
+    for incident, models in merge_equal_incidents(incident for incident in found if incident.id not in under):
         alert = incident_actions.alert_of_incident(incident, alerts, now)
         owner, state = incident_actions.incident_owner(incident, alert), incident_actions.incident_state_words(alert)
         kept = settled if incident_actions.is_settled(alert) else listed
@@ -88,10 +99,12 @@ def asked_dialog(found: Sequence[Incident]) -> None:
 
 
 def equal_incidents(chosen: Sequence[Incident], found: Sequence[Incident]) -> list[Incident]:
-    """The incidents of other models that share a row with one of the chosen."""
+    """The incidents of other models that share a row, or a fault, with one of the chosen."""
     same = {(incident.shown_severity, incident.sentence) for incident in chosen}
     ids = {incident.id for incident in chosen}
-    return [other for other in found if other.id not in ids and (other.shown_severity, other.sentence) in same]
+    faults = (fault for fault in shared_faults(found) if any(incident.id in ids for incident in fault.incidents))
+    together = {incident.id for fault in faults for incident in fault.incidents}
+    return [other for other in found if other.id not in ids and (other.id in together or (other.shown_severity, other.sentence) in same)]
 
 
 @st.dialog("Incident", width="medium")

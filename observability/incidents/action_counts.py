@@ -7,6 +7,7 @@ from typing import Protocol
 from observability.core.finding import Severity, State
 from observability.core.formatting import DASH, plural
 from observability.incidents.grouping import Incident, incident_order
+from observability.incidents.shared_faults import shared_faults
 
 
 class Judged(Protocol):
@@ -64,5 +65,9 @@ def merge_equal_incidents(found: Iterable[Incident]) -> list[tuple[Incident, tup
 
 
 def incident_action_counts(found: Iterable[Incident]) -> ActionCounts:
-    """How many incidents need action, an equal one of several models once. As long as one model's is not acknowledged, it is critical."""
-    return action_counts(incident for incident, _ in merge_equal_incidents(sorted(found, key=incident_order)))
+    """How many incidents need action, an equal one of several models and a fault that models share once. As long as one model's is not
+    acknowledged, it is critical.
+    """
+    ordered = sorted(found, key=incident_order)
+    under = {incident.id for fault in shared_faults(ordered) for incident in fault.incidents if incident is not fault.lead}
+    return action_counts(incident for incident, _ in merge_equal_incidents(each for each in ordered if each.id not in under))

@@ -37,9 +37,9 @@ AcknowledgedClaims = frozenset[tuple[str | None, str]]
 """Model and claim (`Finding.claim`) of the leads of incidents that a person has acted on."""
 RunAnalyzer = Callable[[Analyzer, Mapping[str, "DataFrame"], Context], list[Finding]]
 """Runs an analyzer on its frames."""
-Reads = Literal["all", "counts", "aggregates", "computed", "rows"]
+Reads = Literal["all", "counts", "aggregates", "computed", "rows", "records"]
 PARTS: dict[Reads, tuple[Reads, ...]] = {"all": ("aggregates", "computed", "rows"), "counts": ("aggregates", "computed")}
-"""Groups of analyzers by what they read; see `analyzer_reads`."""
+"""Groups of analyzers by what they read; see `analyzer_reads`. "records": those about records of other kinds than predictions."""
 DEFAULT_DAYS = 7
 LIVE_DAYS = 30
 WEEKLY_FALSE_DISCOVERIES = 0.1
@@ -358,6 +358,11 @@ def _shared_answers(engine: "Engine", asked: list[tuple[Analyzer, Context]]) -> 
         with suppress(Exception):  # it fails again when it is run, and is reported there
             questions += [(wanted.aggregate, question_window(wanted, context)) for wanted in analyzer.needs(context).values()]
     return {each: (frame, []) for each, frame in engine.ask_many(questions).items()}
+
+
+def record_analyzers() -> frozenset[str]:
+    """The names of the analyzers about training runs, datasets and labelling projects."""
+    return frozenset(analyzer.name for analyzer in discover() if analyzer.about == "records")
 
 
 def analyzer_reads(analyzer: Analyzer, context: Context) -> Reads:

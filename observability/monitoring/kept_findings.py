@@ -8,13 +8,14 @@ store, with the size and time of the store's file and a digest of the program. A
 import hashlib
 import json
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from observability.core.catalog import COMPUTED, computed_values
 from observability.core.finding import KEPT_FILE, Finding
@@ -22,7 +23,12 @@ from observability.core.private_file import replace_private_file
 from observability.core.window import Slice, Window
 from observability.monitoring.check import Reads
 
+if TYPE_CHECKING:
+    from observability.store.engine import Store
+
 MOST, MOST_IN_FILE = 512, 96
+QUESTIONS_A_MODEL = 8
+"""Questions of one model that the first page and the watcher ask: its window, the one before it, and three parts of each."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +41,13 @@ class Asked:
 
 
 class KeptFindings:
-    """Findings by question, each with the generation of its model. Safe under threads; the oldest are dropped."""
+    """Findings by question, each with the generation of its model. Safe under threads; the oldest are dropped.
+
+    most: how many questions are kept.
+    """
 
     def __init__(self) -> None:
+        self.most = MOST
         self._kept: OrderedDict[Asked, tuple[int, tuple[Finding, ...]]] = OrderedDict()
         self._lock = threading.Lock()
         self._under_way: dict[Asked, threading.Lock] = {}
@@ -71,7 +81,7 @@ class KeptFindings:
         with self._lock:
             self._kept[asked] = generation, findings
             self._kept.move_to_end(asked)
-            while len(self._kept) > MOST:
+            while len(self._kept) > self.most:
                 self._kept.popitem(last=False)
 
     def clear(self) -> None:
@@ -110,6 +120,23 @@ class KeptFindings:
         for asked, findings in reversed(held):
             self.keep(asked, asked_generation(generations, asked), findings)
         return len(held)
+
+
+_of_stores: "weakref.WeakKeyDictionary[Store, KeptFindings]" = weakref.WeakKeyDictionary()
+_mutex = threading.Lock()
+
+
+def kept_findings_of(store: "Store", models: int = 0) -> KeptFindings:
+    """The findings of a store that this process keeps, for pages and for the watcher. models: of the fleet, all of which have room."""
+    with _mutex:
+        kept = _of_stores.setdefault(store, KeptFindings())
+    kept.most = max(kept.most, models * QUESTIONS_A_MODEL)
+    return kept
+
+
+def evaluated_hour(at: datetime, window: Window) -> datetime:
+    """The instant by which findings are kept: the start of its hour, or the window's end. Without new rows a model is judged hourly."""
+    return at if at >= window.end else at.replace(minute=0, second=0, microsecond=0)
 
 
 def asked_generation(generations: Mapping[str, int], asked: Asked) -> int:

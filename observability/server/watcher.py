@@ -8,24 +8,32 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from observability.alerts import alert_log
 from observability.alerts import config as configs
-from observability.alerts.alert_decisions import DASHBOARD, decide_alerts
+from observability.alerts.alert_decisions import DASHBOARD, decide_alerts, shared_alerts
 from observability.alerts.delivery import Notify, deliver_messages
 from observability.analyzers import discover
+from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
+from observability.core.finding import Finding
 from observability.core.time import naive_utc
 from observability.core.weeks import Week
+from observability.core.window import EPOCH, Window
 from observability.monitoring import check
+from observability.monitoring.fleet_alarms import fleet_alarms
+from observability.monitoring.kept_findings import Asked, KeptFindings, asked_generation, evaluated_hour, kept_findings_of
 from observability.review import freeze
 
 if TYPE_CHECKING:
-    from observability.monitoring.check import CheckReport
+    from pandas import DataFrame
+
+    from observability.monitoring.check import CheckReport, Reads
     from observability.store.engine import Store
 
 LOG = logging.getLogger(__name__)
@@ -36,6 +44,9 @@ FIRST_WAIT, PAUSE = 20.0, 10.0
 CHECK_EVERY = timedelta(minutes=5)
 REVIEW_HOURS = timedelta(hours=7)
 """Monday's review is frozen at 07:00 UTC."""
+DAY = timedelta(days=1)
+PARTS: tuple["Reads", ...] = ("aggregates", "computed", "rows", "records")
+"""Parts of a check that are kept by themselves."""
 RECORDS_LIVE = timedelta(days=1)
 """Findings about runs and other records raise alerts only while their window ended less than this long ago."""
 
@@ -51,9 +62,10 @@ class WatchedModel:
 @dataclass
 class Watching:
     """State of the thread. seen: when each alert's incident was last present. failure: the last one in words.
-    models: what the last check said of each live model, by name.
+    models: what the last check said of each live model, by name. reports: the same in full, each as soon as its model is checked.
     """
 
+    reports: dict[str, "CheckReport"] = field(default_factory=dict)
     models: dict[str, "WatchedModel"] = field(default_factory=dict)
     seen: dict[str, datetime] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -106,7 +118,11 @@ def check_live_models(store: "Store", state: Watching, config: configs.AlertConf
     """Check every live model and all other records, then store opened, worsened and resolved alerts with their messages."""
     models = live(store, now)
     about_records = {analyzer.name for analyzer in discover() if analyzer.about == "records"}
-    reports = {name: check.check(store, model=name, now=now) for name in models}
+    kept = kept_findings_of(store, len(store.catalog().models))
+    state.reports = {name: report for name, report in state.reports.items() if name in models}
+    for name in models:
+        state.reports[name] = kept_report(store, kept, name, now)
+    reports = dict(state.reports)
     state.models = {name: watched_model(report) for name, report in reports.items()}
     incidents = [incident for report in reports.values() for incident in report.incidents]
     other = [finding for finding in check.record_findings(store, None, now=now) if finding.model not in models]
@@ -118,10 +134,45 @@ def check_live_models(store: "Store", state: Watching, config: configs.AlertConf
     seen = {name: state.seen.get(name, state.started) for name in known}
     checked = {name for name, alert in known.items() if alert.model in models or (alert.rule or "").rpartition("/")[0] in about_records}
     owners: dict[str | None, str | None] = {model.name: model.settings.owner for model in store.catalog().models}
-    decision = decide_alerts(incidents, known, seen, checked, owners, config, now)
+    findings = {name: report.findings for name, report in reports.items()}
+    fleet = fleet_alarms(incidents, findings, sum(analyzer.about == "model" for analyzer in discover()))
+    incidents, quiet = shared_alerts(incidents, fleet, known, owners)
+    decision = decide_alerts(incidents, known, seen, checked, owners, config, now, quiet)
     state.seen |= dict.fromkeys(decision.there, now)
     if decision.records:
         store.write_records(decision.records)
+
+
+def kept_report(store: "Store", kept: KeptFindings, name: str, now: datetime) -> "CheckReport":
+    """The check of one model over the days that the first page shows: whole days, the present one included.
+
+    Findings are kept for the pages too. A model without new rows is judged again once an hour, because silence is a finding.
+    """
+    model = store.catalog().model(name)
+    activity = store.activity(model=name)
+    window = whole_days_window(model, activity, now)
+    at = evaluated_hour(check.evaluation_time(model, activity, window, now), window)
+    findings: list[Finding] = []
+    for reads in PARTS:
+        asked = Asked(window, reads, window.end if reads == "rows" else at)
+        compute = partial(_part_of_findings, store, window, now, reads)
+        findings += kept.find_or_compute(asked, asked_generation(store.generations, asked), compute)
+    marked, incidents = check.findings_with_incidents(store.catalog(), check.unique_findings(findings))
+    return check.CheckReport(tuple(marked), incidents, {name: window})
+
+
+def whole_days_window(model: Model, activity: "DataFrame", now: datetime) -> Window:
+    """The last seven whole days of a model, that of its newest record or the present one included: they are answered from rollups alone."""
+    found, _ = check.model_check_window(model, activity, start=None, end=None, as_of=None, now=now)
+    end = found.end + (EPOCH - found.end) % DAY
+    return replace(found, start=end - check.DEFAULT_DAYS * DAY, end=end)
+
+
+def _part_of_findings(store: "Store", window: Window, now: datetime, reads: "Reads") -> Sequence[Finding]:
+    """Findings of a model by some analyzers (`check.analyzer_reads`), or those about its other records."""
+    if reads == "records":
+        return check.record_findings(store, window.model, now=now, beside=window)
+    return check.check(store, model=window.model, start=window.start, end=window.end, now=now, with_records=False, reads=reads).findings
 
 
 def watched_model(report: "CheckReport") -> WatchedModel:

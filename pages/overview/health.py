@@ -9,7 +9,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import frame, load, open_tasks
-from observability.dashboard.overview import fleet, fleet_view
+from observability.dashboard.overview import fleet, fleet_view, large_fleet
 from observability.dashboard.table import draw_table
 from observability.incidents.action_counts import incident_action_counts
 from observability.incidents.grouping import Incident
@@ -23,28 +23,35 @@ def overview() -> None:
     view = fleet_view.current_fleet_view()
     frame.store_banner("health")
     with frame.loading_skeleton(320):
-        statuses = fleet.worst_model_first([fleet.load_model_status(scope, model) for model in load.catalog().models])
+        statuses = large_fleet.fleet_statuses(scope)
     others = load.record_incidents(scope)
     found = [*(incident for status in statuses for incident in status.incidents), *others]
     counts = incident_action_counts(found)
-    unknown = sum(status.severity == "unknown" for status in statuses)
+    pending = sum(status.pending for status in statuses)
+    unknown = sum(status.severity == "unknown" for status in statuses) - pending
     with st.container(horizontal=True, vertical_alignment="center"):
         when = formatting.escape_markdown(formatting.format_minute(datetime.now(UTC)))
         st.markdown(
-            f"**{formatting.plural(len(statuses), 'model')}**, {counts.words}"
-            f"{f'; {unknown} cannot be judged' if unknown else ''}. "
+            f"**{formatting.plural(len(statuses), 'model')}**, {f'{len(statuses) - pending:,} checked: ' if pending else ''}{counts.words}"
+            f"{f'; {unknown} cannot be judged' if unknown else ''}{f'; {pending:,} not checked yet' if pending else ''}. "
             f":gray[:small[{when} UTC · Changes: previous period]]"
         )
         frame.sampling_notice([status.window for status in statuses])
         fleet_view.fleet_view_popover(view)
-    rows = fleet_view.grouped_fleet_rows(statuses, scope, view.group)
+    shown = statuses
+    if large_fleet.is_large(statuses):
+        chosen = large_fleet.fleet_filter_of(st.query_params.to_dict())
+        page, matching = large_fleet.listed_page(statuses, chosen)
+        large_fleet.filter_boxes(statuses, chosen, matching)
+        shown = [large_fleet.with_traffic(scope, status) for status in page]
+    rows = fleet_view.grouped_fleet_rows(shown, scope, view.group)
     draw_table("fleet", "Models, most severe first", view.shown_columns(), rows, sort=True)
     st.header("Incidents", anchor=False)
     open_tasks.open_tasks_table(statuses, others, scope)
     listed[:] = found
     if open_tasks.ASKED in st.session_state and st.session_state.get("health-drawn"):
         st.rerun()  # the dialog belongs to the page, so that a refresh of this part does not close it
-    events = fleet.event_rows(statuses)
+    events = fleet.event_rows(shown)
     if events:
         with st.expander(f"{formatting.plural(len(events), 'event')} in these windows", icon=":material/event:"):
             draw_table("changes", "Events, newest first", fleet.CHANGE_COLUMNS, events, compact=True, sort=True)

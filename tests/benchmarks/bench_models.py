@@ -32,6 +32,7 @@ import logging
 logging.disable(logging.WARNING)
 import numpy as np
 
+from observability.monitoring import check
 from observability.store.duck_store import DuckStore
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
@@ -123,13 +124,17 @@ def new_rows(path: Path, end: datetime) -> None:
             file.write(json.dumps({**record, "features": {name: row[name] for name in FEATURES}, "score": row["score"]}) + "\n")
 
 
-def home_data(page: int) -> int:
-    """What the first page reads of the fleet: the number of models."""
-    from observability.dashboard import load
-    from observability.dashboard.overview import fleet
+def home_data() -> int:
+    """What the first page reads of the fleet and draws of its first page of rows: the number of models."""
+    from observability.dashboard.overview import fleet, fleet_view, large_fleet
     from observability.dashboard.scope import Scope
 
-    return len([fleet.load_model_status(Scope(), model) for model in load.catalog().models])
+    statuses = large_fleet.fleet_statuses(Scope())
+    page, _ = large_fleet.listed_page(statuses, large_fleet.FleetFilter())
+    shown = [large_fleet.with_traffic(Scope(), status) for status in page] if large_fleet.is_large(statuses) else statuses
+    fleet_view.grouped_fleet_rows(shown, Scope(), None)
+    fleet.event_rows(shown)
+    return len(statuses)
 
 
 def measured(models: int, names: int, rows: int, folder: Path, kept: Path | None) -> dict[str, Any]:
@@ -169,20 +174,18 @@ def measured(models: int, names: int, rows: int, folder: Path, kept: Path | None
     from observability.server.watcher import Watching, check_live_models
 
     state, config = Watching(), read_alert_config(store.home)
-    note(
-        "check of the first model of the process",
-        lambda: __import__("observability.monitoring.check").monitoring.check.check(store, model="model 0002"),
-    )
+    process_lock.current().watching = state
+    note("check of the first model of the process", lambda: check.check(store, model="model 0002"))
     note("check of all", lambda: check_live_models(store, state, config, datetime.now(UTC)))
     note("check of all, nothing changed", lambda: check_live_models(store, state, config, datetime.now(UTC)))
     new_rows(folder / "new.jsonl", datetime.now(UTC))
     store.load_files([folder / "new.jsonl"], LoadDefaults())
     note("check of all, one model changed", lambda: check_live_models(store, state, config, datetime.now(UTC)))
-    note("home, first", lambda: home_data(0))
-    note("home, again", lambda: home_data(0))
+    note("home, first", home_data)
+    note("home, again", home_data)
     new_rows(folder / "new.jsonl", datetime.now(UTC))
     store.load_files([folder / "new.jsonl"], LoadDefaults())
-    note("home, one model changed", lambda: home_data(0))
+    note("home, one model changed", home_data)
     note("status, one model changed", lambda: health.store_status(store))
     found["peak MiB"] = round(peak_mib())
     return found

@@ -19,6 +19,7 @@ from observability.dashboard import background_findings, load, state_cache
 from observability.dashboard.scope import Scope
 from observability.monitoring import check
 from observability.monitoring.check import Reads
+from observability.monitoring.kept_findings import kept_findings_of
 from observability.server import process_lock
 from observability.store.db.database import Database
 from observability.store.engine import Store
@@ -135,7 +136,7 @@ def counted(current: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(background_findings, "window_findings", noted)
     monkeypatch.setattr(background_findings, "sampled_findings", lambda *asked, **options: ())
-    background_findings.kept_findings(current.store).clear()
+    kept_findings_of(current.store).clear()
     return models
 
 
@@ -173,7 +174,7 @@ def test_a_change_that_may_concern_every_model_is_looked_at_in_all(current: Worl
 
 
 def test_the_next_run_takes_over_the_findings_of_the_last(current: World, counted: list[str], tmp_path: Path) -> None:
-    before, kept = look(), background_findings.kept_findings(current.store)
+    before, kept = look(), kept_findings_of(current.store)
     kept.save(tmp_path, current.store.generations, (1, 2))
     kept.clear()
     assert kept.restore(tmp_path, current.store.generations, (1, 2)) == 4

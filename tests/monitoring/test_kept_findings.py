@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,12 +108,24 @@ def test_findings_of_another_generation_are_not_found(kept: KeptFindings) -> Non
     assert kept.find(asked(), 4) is None
 
 
-def test_the_oldest_are_dropped(kept: KeptFindings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept_findings, "MOST", 2)
+def test_the_oldest_are_dropped(kept: KeptFindings) -> None:
+    kept.most = 2
     kept.find(asked(), 3)
     kept.keep(asked(days=1), 3, ())
     assert kept.find(asked(), 3) and kept.find(asked(days=1), 3) == ()
     assert kept.find(Asked(SLICED, "rows", END), 3) is None
+
+
+def test_a_large_fleet_has_room_for_every_model() -> None:
+    class AnyStore:
+        pass
+
+    store: Any = AnyStore()
+    assert kept_findings.kept_findings_of(store).most == kept_findings.MOST
+    kept = kept_findings.kept_findings_of(store, 1000)
+    for place in range(1000):
+        kept.keep(asked(f"model {place}"), 1, ())
+    assert kept_findings.kept_findings_of(store).find(asked("model 0"), 1) == ()
 
 
 def test_who_asks_while_it_is_computed_waits_for_the_same_findings() -> None:

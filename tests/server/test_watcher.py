@@ -7,6 +7,7 @@ import pytest
 from observability.alerts import alert_log
 from observability.alerts.config import FILE
 from observability.monitoring import check
+from observability.monitoring.kept_findings import KeptFindings
 from observability.review import freeze
 from observability.server import watcher
 from observability.store.opener import open_store
@@ -83,6 +84,28 @@ def test_a_run_that_diverges_is_told_and_an_old_one_is_not(tmp_path):
             told = [each.title for each in alert_log.alerts_by_incident(store, now).values()]
             assert bool(told) is (name == "new"), told
         assert all("`new`" in each or "new" in each for each in told)
+
+
+def test_a_model_without_new_rows_is_judged_once_an_hour(store, monkeypatch):
+    judged = []
+    monkeypatch.setattr(watcher, "_part_of_findings", lambda _store, window, _now, reads: judged.append(reads) or ())
+    kept, at = KeptFindings(), BROKEN.end + timedelta(hours=1)
+
+    def judge(now):
+        judged.clear()
+        report = watcher.kept_report(store, kept, "eta", now)
+        assert report.windows["eta"].end == BROKEN.end + timedelta(days=1)
+        return judged
+
+    assert judge(at) == ["aggregates", "computed", "rows", "records"]
+    assert judge(at + timedelta(minutes=55)) == []
+    with store.write():
+        store.note_changed_models(["another"])
+    assert judge(at + timedelta(minutes=55)) == []
+    with store.write():
+        store.note_changed_models(["eta"])
+    assert judge(at + timedelta(minutes=55)) == ["aggregates", "computed", "rows", "records"]
+    assert judge(at + timedelta(hours=1)) == ["aggregates", "computed", "records"], "silence is judged without new rows"
 
 
 class _Stops:

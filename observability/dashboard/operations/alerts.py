@@ -214,4 +214,5 @@ def watcher_note() -> None:
         st.caption("Checks run every five minutes; the first is in progress.")
     else:
         when = formatting.time_ago(state.checked_at, datetime.now(UTC))
-        plain_caption(f"Last check {when}; every five minutes. Models without a record for 30 days are not checked.")
+        words = "models with new records every five minutes, others every hour, those without a record for 30 days never."
+        plain_caption(f"Last check {when}; {words}")

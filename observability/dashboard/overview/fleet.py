@@ -62,7 +62,7 @@ NO_GROUPS: Cell = {"t": formatting.DASH, "title": "No sensitive attribute is reg
 @dataclass(frozen=True)
 class ModelStatus:
     """One model in its window: findings and their incidents, worst first, traffic by day, events, and findings that the window before did
-    not have; before: findings of that window, traffic_before: its predictions, None where it has none.
+    not have; before: findings of that window, traffic_before: its predictions, None where it has none. pending: it was not checked yet.
     """
 
     model: Model
@@ -74,6 +74,7 @@ class ModelStatus:
     incidents: tuple[Incident, ...] = ()
     before: tuple[Finding, ...] = ()
     traffic_before: float | None = None
+    pending: bool = False
 
     @property
     def worst(self) -> Incident | None:
@@ -118,7 +119,9 @@ def fleet_table_row(status: ModelStatus, scope: Scope) -> dict[str, Any]:
     """The row of a model; below it the reason where it cannot be judged. Its incidents have a table of their own."""
     about = scope.about(status.model.name)
     note: Cell | None = None
-    if status.severity == "unknown" and (why := not_judged_reason(status.findings)):
+    if status.pending:
+        note = {"s": "unknown", "t": "Not checked yet: models are checked in turn."}
+    elif status.severity == "unknown" and (why := not_judged_reason(status.findings)):
         note = {"s": "unknown", "t": why.replace("`", "")}
     fairness = status.of("trust/fairness")
     return table_row(

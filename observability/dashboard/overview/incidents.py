@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
+from observability.core.finding import SEVERITIES
 from observability.dashboard import empty_states, links
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.overview.findings import NEWS_WORDS, claim_selectbox, show_all_button
@@ -15,6 +16,7 @@ from observability.dashboard.widgets import link_button
 from observability.incidents.action_counts import incident_action_counts, merge_equal_incidents
 from observability.incidents.grouping import Incident
 from observability.incidents.grouping_rules import onset_certainty
+from observability.incidents.shared_faults import SharedFault
 
 STATUS, MODEL, SOURCE = (
     column("severity", "Status", width="6.5rem"),
@@ -143,6 +145,20 @@ def inbox_row(
             "act": {"act": incident.id, "t": "Act"},
         }
     )
+
+
+def shared_fault_row(fault: SharedFault, scope: Scope, owner: str | None = None, state: str | None = None) -> dict[str, Any]:
+    """A fault that several models share in one line, with its models; it leads to the worst of its incidents."""
+    models = formatting.plural(len(fault.models), "model")
+    row = inbox_row(fault.lead, (models,), scope, owner, state)
+    cells = row["cells"]
+    worst = min((incident.shown_severity for incident in fault.incidents), key=SEVERITIES.index)
+    title = f"{fault.sentence} A common cause is not tested. The worst: {cells['what']['title']}".replace("`", "")
+    words = fault.sentence.split(" since ")[0]
+    cells["severity"] = severity_cell(worst)
+    cells["model"] = {"t": models, "sub": formatting.join_words(fault.models, 3), "title": ", ".join(fault.models)}
+    cells["what"] |= {"t": words, "title": title}
+    return row
 
 
 def incidents_table(

@@ -310,8 +310,9 @@ def _stream_activity(cursor: Cursor, models: Sequence[Model], limit: int) -> dic
     found: dict[str, list[tuple[Any, ...]]] = {model.name: [] for model in models}
     names = {model.key: model.name for model in models}
     queries = [
-        f"""SELECT {key} AS key, stream, sum(n) FILTER (measure = {LATENCY})::BIGINT AS n, min(period) FILTER (measure = {LATENCY}) AS first,
-        max(period) FILTER (measure = {LATENCY}) AS last, max(arrived) FILTER (measure = {OUTCOMES}) AS arrived
+        f"""SELECT {key} AS key, stream, sum(n) FILTER (measure = {LATENCY})::BIGINT AS n,
+        min(period) FILTER (measure = {LATENCY}) AS first, max(period) FILTER (measure = {LATENCY}) AS last,
+        max(arrived) FILTER (measure = {OUTCOMES}) AS arrived
         FROM {model_table("counts", key)} WHERE measure IN ({LATENCY}, {OUTCOMES}) AND slice = 0 AND arrived <= $limit
         GROUP BY stream HAVING n > 0 AND arrived IS NOT NULL"""
         for key in names

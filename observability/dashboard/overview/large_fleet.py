@@ -1,0 +1,153 @@
+"""The first page of many models: what the last check said of each, a search and filters, and one page of rows at a time."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from observability.core import formatting
+from observability.core.catalog import Model
+from observability.core.finding import SEVERITIES
+from observability.core.window import Window
+from observability.dashboard import load, time_series
+from observability.dashboard.overview import fleet
+from observability.dashboard.overview.fleet import ModelStatus
+from observability.dashboard.scope import Scope
+
+if TYPE_CHECKING:
+    from observability.monitoring.check import AcknowledgedClaims, CheckReport
+
+WHOLE = 60
+"""Up to so many models are drawn on one page, each checked when the page is drawn."""
+A_PAGE = 25
+COMPUTE_SECONDS = 0.5
+"""Seconds of one drawing in which models that were never checked are checked; the watcher checks the others."""
+NO_ROWS = pd.DataFrame({"n": pd.Series(dtype=float), "errors": pd.Series(dtype=float)})
+NO_EVENTS = pd.DataFrame({"at": pd.Series(dtype="datetime64[us]"), "what": pd.Series(dtype=object), "text": pd.Series(dtype=object)})
+
+
+@dataclass(frozen=True)
+class FleetFilter:
+    """Which models are listed, as the address says it. find: a part of the name. owner, team, tag, status: empty for all. page: from 1."""
+
+    find: str = ""
+    owner: str = ""
+    team: str = ""
+    tag: str = ""
+    status: str = ""
+    page: int = 1
+
+    def matches(self, status: ModelStatus) -> bool:
+        """Whether a model is listed."""
+        settings = status.model.settings
+        return (
+            self.find.lower() in status.model.name.lower()
+            and self.owner in ("", settings.owner)
+            and self.team in ("", settings.team)
+            and (not self.tag or self.tag in settings.tags)
+            and self.status in ("", formatting.STATUS_WORDS[status.severity])
+        )
+
+
+def fleet_filter_of(address: Mapping[str, str]) -> FleetFilter:
+    """The filter of an address; what is no page number is the first page."""
+    texts = {field.name: address.get(field.name, "") for field in fields(FleetFilter) if field.name != "page"}
+    page = address.get("page", "")
+    return FleetFilter(**texts, page=max(int(page), 1) if page.isdecimal() else 1)
+
+
+def is_large(models: Sequence[object]) -> bool:
+    """Whether the first page shows models page by page."""
+    return len(models) > WHOLE
+
+
+def fleet_statuses(scope: Scope) -> list[ModelStatus]:
+    """The status of every model: in full where they are few, else as the last check left it, worst first."""
+    models = load.catalog().models
+    if not is_large(models):
+        return fleet.worst_model_first([fleet.load_model_status(scope, model) for model in models])
+    usual = (scope.span, scope.start, scope.end) == (Scope().span, None, None)
+    reports, until = (load.watched_reports() if usual else {}), time.monotonic() + COMPUTE_SECONDS
+    acknowledged = load.acknowledged_claims()
+
+    def brief(model: Model) -> ModelStatus:
+        if (report := reports.get(model.name)) is not None:
+            return reported_status(model, report, acknowledged)
+        return checked_status(scope, model) if time.monotonic() < until else pending_status(model)
+
+    return fleet.worst_model_first([brief(model) for model in models])
+
+
+def reported_status(model: Model, report: "CheckReport", acknowledged: "AcknowledgedClaims") -> ModelStatus:
+    """The status of a model by its last check, without its traffic."""
+    findings, formed = load.acknowledged_report(model, report, acknowledged)
+    return ModelStatus(model, report.windows[model.name], findings, NO_ROWS, NO_EVENTS, (), formed)
+
+
+def checked_status(scope: Scope, model: Model) -> ModelStatus:
+    """The status of a model that is checked now, without its traffic."""
+    window = load.window(scope, model.name)
+    found, formed = load.findings_and_incidents(window)
+    return ModelStatus(model, window, tuple(found), NO_ROWS, NO_EVENTS, (), formed)
+
+
+def pending_status(model: Model) -> ModelStatus:
+    """The status of a model that was not checked yet, in the last seven days."""
+    end = load.midnight_after(load.page_clock())
+    return ModelStatus(model, Window(model.name, end - timedelta(days=7), end), (), NO_ROWS, NO_EVENTS, (), pending=True)
+
+
+def with_traffic(scope: Scope, status: ModelStatus) -> ModelStatus:
+    """The status with its traffic and events, which its row shows."""
+    if status.pending:
+        status = replace(status, window=load.window(scope, status.model.name))
+    traffic, events = time_series.traffic_frame(status.window), time_series.chart_event_marks(status.model.name, status.window)
+    before = float(time_series.traffic_frame(load.previous_window(status.window))["n"].sum())
+    return replace(status, traffic=traffic, events=events, traffic_before=before or None)
+
+
+def listed_page(statuses: Sequence[ModelStatus], chosen: FleetFilter) -> tuple[list[ModelStatus], int]:
+    """The models of one page, in their order, and how many match. A page beyond the last is the last."""
+    matching = [status for status in statuses if chosen.matches(status)]
+    last = max(-(-len(matching) // A_PAGE), 1)
+    first = (min(chosen.page, last) - 1) * A_PAGE
+    return matching[first : first + A_PAGE], len(matching)
+
+
+def filter_boxes(statuses: Sequence[ModelStatus], chosen: FleetFilter, matching: int) -> None:
+    """Draw search, filters and the choice of the page; each is written into the address."""
+    settings = [status.model.settings for status in statuses]
+    offered = {
+        "owner": sorted({each.owner for each in settings if each.owner}),
+        "team": sorted({each.team for each in settings if each.team}),
+        "tag": sorted({tag for each in settings for tag in each.tags}),
+        "status": [formatting.STATUS_WORDS[severity] for severity in SEVERITIES],
+    }
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.text_input("Search models", chosen.find, key=f"fleet-find {chosen.find}", on_change=_write_address, args=("find", chosen.find))
+        for name, values in offered.items():
+            now = getattr(chosen, name)
+            place = values.index(now) if now in values else None
+            box = f"fleet-{name} {now}"
+            st.selectbox(name.capitalize(), values, place, key=box, placeholder="All", on_change=_write_address, args=(name, now))
+        pages = max(-(-matching // A_PAGE), 1)
+        box = f"fleet-page {chosen.page} {pages}"
+        now_page = min(chosen.page, pages)
+        st.number_input(f"Page of {pages:,}", 1, pages, now_page, key=box, on_change=_write_page, args=(box,))
+
+
+def _write_address(name: str, now: str) -> None:
+    value = st.session_state[f"fleet-{name} {now}"]
+    if value:
+        st.query_params[name] = value
+    else:
+        st.query_params.pop(name, None)
+    st.query_params.pop("page", None)
+
+
+def _write_page(box: str) -> None:
+    st.query_params["page"] = str(st.session_state[box])

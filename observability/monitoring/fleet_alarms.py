@@ -1,0 +1,121 @@
+"""Which incidents of a fleet open an alert: one for a fault that models share, and those of single models that the fleet's budget confirms.
+
+Pure. Nothing here changes a state or a severity: a model beyond its level is shown as that. A fleet of a thousand models, each with a few
+false alarms a year, has one a day, so what a single model's test finds is held against the budget of the whole fleet before people are
+told. The reasons and the simulation are in docs/decisions/0073.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from observability.core.finding import Finding
+from observability.incidents.grouping import Incident
+from observability.incidents.shared_faults import SharedFault, shared_faults
+from observability.monitoring.check import RUNS_A_WEEK, WEEKLY_FALSE_DISCOVERIES
+from observability.stats.fleet_budget import fleet_threshold, peer_adjusted_p_values, shared_p_value
+from observability.stats.multiple_testing import ACT_SHARE
+
+MODEL_BUDGET = WEEKLY_FALSE_DISCOVERIES * ACT_SHARE
+"""Largest weekly chance of a false critical finding of one model: a fifth of its weekly budget of false discoveries."""
+FLEET_BUDGET, SHARED_BUDGET = 0.4, 0.1
+"""Expected false alarms of a fleet in a week: of single models, and of faults that models share."""
+CHOSEN_BEFOREHAND = ("serving/performance",)
+"""Analyzers whose critical findings are of one metric that was chosen beforehand: the others do not add to their looks."""
+
+
+@dataclass(frozen=True)
+class FleetAlarms:
+    """What a fleet says of its incidents. shared: the faults that models share, worst first. unconfirmed: by id, why a critical incident of
+    one model opens no alert yet.
+    """
+
+    shared: tuple[SharedFault, ...]
+    unconfirmed: Mapping[str, str]
+
+
+def fleet_alarms(
+    incidents: Sequence[Incident], findings: Mapping[str, Sequence[Finding]], analyzers: int, models: int | None = None
+) -> FleetAlarms:
+    """Decide about the incidents of a fleet.
+
+    findings: of each model, those without a problem too: they are the peers. analyzers: how many look at a model. models: of the fleet,
+    where more are watched than have findings.
+    """
+    size = max(models or 0, len(findings), 1)
+    shared = shared_faults(incidents)
+    limit = fleet_threshold(MODEL_BUDGET, FLEET_BUDGET, size)
+    if limit >= MODEL_BUDGET:
+        return FleetAlarms(tuple(shared), {})
+    peers = _p_values_by_claim(findings)
+    together = {incident.id for fault in shared if is_confirmed(fault, analyzers, size) for incident in fault.incidents}
+    unconfirmed = {}
+    for incident in incidents:
+        if incident.severity != "act" or incident.model is None or incident.id in together:
+            continue
+        chances = [fleet_chance(finding, analyzers, peers) for finding in incident.findings if finding.severity == "act"]
+        if chances and all(chance is not None and chance > limit for chance in chances):
+            expected = min(chance for chance in chances if chance is not None) * size
+            unconfirmed[incident.id] = (
+                f"No alert yet: among {size:,} models, chance alone gives about {max(expected, 0.01):.2g} such findings a week, "
+                f"more than the fleet's budget of {FLEET_BUDGET:g}."
+            )
+    return FleetAlarms(tuple(shared), unconfirmed)
+
+
+def is_confirmed(fault: SharedFault, analyzers: int, models: int) -> bool:
+    """Whether a shared fault is more than so many models would show by chance, whatever their dependence."""
+    critical = [incident.lead for incident in fault.incidents if incident.lead.severity == "act"]
+    chances = [weekly_chance(finding, analyzers) for finding in critical]
+    if any(chance is None for chance in chances):
+        return True
+    return shared_p_value([chance for chance in chances if chance is not None], models) <= SHARED_BUDGET
+
+
+def weekly_chance(finding: Finding, analyzers: int) -> float | None:
+    """The chance that a model without a fault has such a critical finding in a week; None where its rule is no test.
+
+    A rule that also asks for a size (a fall of the primary metric by its limit) is critical at larger p-values than a test alone would be:
+    these say nothing of how often it errs, so they are no test here.
+    """
+    p = _p_value(finding)
+    if p is None:
+        return None
+    chance = p * _tests(finding) * _looks(finding, analyzers)
+    return chance if chance <= MODEL_BUDGET else None
+
+
+def fleet_chance(finding: Finding, analyzers: int, peers: Mapping[str, Mapping[str, float]]) -> float | None:
+    """The same beside the models that are looked at for the same claim: what moved all of them is no news of this one."""
+    if (own := weekly_chance(finding, analyzers)) is None or finding.model is None:
+        return None
+    of_claim = peers.get(finding.claim, {})
+    names = list(of_claim)
+    if finding.model not in of_claim:
+        return own
+    beside = float(peer_adjusted_p_values([of_claim[name] for name in names])[names.index(finding.model)])
+    return min(beside * _tests(finding) * _looks(finding, analyzers), 1.0)
+
+
+def _p_values_by_claim(findings: Mapping[str, Sequence[Finding]]) -> dict[str, dict[str, float]]:
+    """P-values by claim and model."""
+    found: dict[str, dict[str, float]] = {}
+    for name, own in findings.items():
+        for finding in own:
+            if (p := _p_value(finding)) is not None:
+                found.setdefault(finding.claim, {})[name] = p
+    return found
+
+
+def _p_value(finding: Finding) -> float | None:
+    p = finding.evidence.get("p_value")
+    return None if p is None else float(p)
+
+
+def _tests(finding: Finding) -> float:
+    """How many times the p-value was multiplied because an analyzer makes many tests."""
+    p, adjusted = _p_value(finding), finding.evidence.get("p_adjusted")
+    return max(float(adjusted) / p, 1.0) if p and adjusted is not None else 1.0
+
+
+def _looks(finding: Finding, analyzers: int) -> int:
+    return RUNS_A_WEEK * (1 if finding.analyzer in CHOSEN_BEFOREHAND else max(analyzers, 1))

@@ -1,0 +1,95 @@
+"""The budget of false alarms of a fleet: evidence of one model beside that of its peers."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import norm
+
+from observability.stats.arrays import Floats
+
+FEWEST_PEERS = 8
+"""Fewest peers whose middle and spread are used; with fewer a model is held against its own test alone."""
+LEAST_SPREAD = 0.25
+"""Smallest spread of the peers that is used: a smaller one is not known well from few peers."""
+
+
+def peer_adjusted_p_values(p_values: ArrayLike) -> Floats:
+    """P-values of one test in several models, each beside the others.
+
+    What moves all models alike (a day, a season, a feed) is the middle of their z-scores, and what is left of a model is its distance from
+    it in units of their spread. With independent models the middle is 0 and the spread 1, so nothing changes. A fault of a few models
+    leaves both as they are, because the median and the median absolute deviation do not follow a few.
+
+    Parameters
+    ----------
+    p_values : ArrayLike
+        One for each model, of tests in which a small value speaks against no change; NaN where there is none.
+
+    Returns
+    -------
+    Floats
+        In their order. With fewer than `FEWEST_PEERS` they are returned as they are; NaN stays NaN.
+    """
+    p = np.clip(np.asarray(p_values, np.float64), 1e-300, 1 - 1e-9)
+    known = np.isfinite(p)
+    if known.sum() < FEWEST_PEERS:
+        return np.asarray(p_values, np.float64)
+    z = norm.isf(p)
+    middle = float(np.median(z[known]))
+    spread = float(np.median(np.abs(z[known] - middle))) / float(norm.ppf(0.75))
+    return np.asarray(norm.sf((z - middle) / max(spread, LEAST_SPREAD)), np.float64)
+
+
+def fleet_threshold(own: float, budget: float, models: int) -> float:
+    """Largest weekly p-value of a model at which it alarms in a fleet.
+
+    The expected number of false alarms of the fleet in a week is at most the sum over its models, whatever their dependence, so an equal
+    share of the budget bounds it. A team of m models spends m shares.
+
+    Parameters
+    ----------
+    own : float
+        Largest weekly p-value at which a model alone alarms.
+    budget : float
+        Expected number of false alarms of the fleet in a week.
+    models : int
+        Models of the fleet.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        There is no model.
+    """
+    if models < 1:
+        raise ValueError(f"a fleet has at least one model, got {models}")
+    return min(own, budget / models)
+
+
+def shared_p_value(p_values: ArrayLike, models: int) -> float:
+    """P-value of "none of these models changed", for several models that changed together, valid under any dependence.
+
+    Parameters
+    ----------
+    p_values : ArrayLike
+        Of the models that changed.
+    models : int
+        All models that were looked at, these included.
+
+    Returns
+    -------
+    float
+        At most 1; 1 for no p-value.
+
+    References
+    ----------
+    * Hommel (1983), Tests of the overall hypothesis for arbitrary dependence structures.
+    """
+    p = np.sort(np.asarray(p_values, np.float64))
+    if not p.size:
+        return 1.0
+    ranks = np.arange(1, p.size + 1)
+    harmonic = float((1 / np.arange(1, max(models, p.size) + 1)).sum())
+    return float(min((p * models * harmonic / ranks).min(), 1.0))

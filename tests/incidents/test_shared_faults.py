@@ -1,0 +1,39 @@
+"""Incidents of several models with something in common are one fault; by chance two are not."""
+
+from observability.incidents.action_counts import incident_action_counts
+from observability.incidents.shared_faults import shared_faults
+from tests.support.fleet_incidents import DAY, START, drift_incident
+
+
+def test_an_input_that_changed_in_three_models_is_one_fault_with_the_models_under_it() -> None:
+    found = [drift_incident("c", 3.0), drift_incident("a", 3.5), drift_incident("b", 2.5), drift_incident("other", 3.0, subject="age")]
+    (fault,) = shared_faults(found)
+    assert (fault.kind, fault.name, fault.models) == ("input", "amount", ("a", "b", "c"))
+    assert fault.sentence == "The input `amount` changed in 3 models since 8 Jul 2026."
+    assert fault.severity == "act" and fault.onset == START + 2.5 * DAY
+    assert incident_action_counts(found).critical == 2
+    assert shared_faults(list(reversed(found))) == [fault], "the order does not matter"
+    assert shared_faults([*found, drift_incident("d", 3.2)])[0].id == fault.id, "one more model leaves its id"
+
+
+def test_two_models_other_days_unknown_days_and_one_model_are_no_shared_fault() -> None:
+    assert shared_faults([drift_incident("a"), drift_incident("b")]) == []
+    assert shared_faults([drift_incident("a", 1.0), drift_incident("b", 3.5), drift_incident("c", 6.0)]) == []
+    assert shared_faults([drift_incident("a", None), drift_incident("b", None), drift_incident("c", None)]) == []
+    assert shared_faults([drift_incident("a"), drift_incident("a", subject="age"), drift_incident("a", subject="zip")]) == []
+
+
+def test_what_came_after_one_deploy_is_one_fault_and_a_holiday_is_none() -> None:
+    event = {"at": "2026-07-08T09:00:00Z", "what": "deploy", "text": "feature service 7"}
+    found = [drift_incident(name, subject=name, event=event) for name in ("a", "b", "c")]
+    (fault,) = shared_faults(found)
+    assert (fault.kind, fault.name) == ("event", "deploy: feature service 7")
+    holiday = [drift_incident(name, subject=name, event={**event, "what": "note"}) for name in ("a", "b", "c")]
+    assert shared_faults(holiday) == []
+
+
+def test_an_incident_is_in_the_largest_fault_that_it_fits() -> None:
+    event = {"at": "2026-07-08T09:00:00Z", "what": "data", "text": "new feed"}
+    found = [drift_incident(name, event=event) for name in ("a", "b", "c", "d")] + [drift_incident("e")]
+    (fault,) = shared_faults(found)
+    assert fault.kind == "input" and len(fault.models) == 5

@@ -1,0 +1,74 @@
+"""Which incidents of a fleet open an alert: states stay, one alert tells of a shared fault, and chance is held back."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from observability.alerts.alert_decisions import decide_alerts, shared_alerts
+from observability.alerts.config import AlertConfig
+from observability.core.finding import Finding
+from observability.incidents.grouping import Incident
+from observability.monitoring.fleet_alarms import fleet_alarms
+from tests.support.fleet_incidents import START, drift_incident
+
+ANALYZERS = 20
+NOW = START + timedelta(days=7)
+
+
+def with_p(name: str, p: float, adjusted: float | None = None, day: float = 3.0) -> Incident:
+    """A critical incident of a model with this p-value."""
+    return drift_incident(name, day, evidence={"p_value": p, "p_adjusted": p if adjusted is None else adjusted})
+
+
+def quiet_fleet(models: int, alarming: list[Incident]) -> dict[str, list[Finding]]:
+    """Findings of every model: the alarming ones, and evenly spread p-values of the rest."""
+    fleet = {each.model or "": [each.lead] for each in alarming}
+    base = alarming[0].lead
+    for place in range(models - len(fleet)):
+        p = (place + 0.5) / models
+        fleet[f"quiet {place}"] = [replace(base, model=f"quiet {place}", severity="ok", evidence={"p_value": p})]
+    return fleet
+
+
+def test_a_small_fleet_alarms_as_its_models_do() -> None:
+    found = [with_p("a", 1e-4)]
+    assert fleet_alarms(found, quiet_fleet(10, found), ANALYZERS).unconfirmed == {}
+
+
+def test_among_a_thousand_models_what_chance_gives_is_not_told_and_what_it_does_not_is() -> None:
+    found = [with_p("chance", 1e-4, day=1.0), with_p("fault", 1e-9, day=5.0)]
+    held = fleet_alarms(found, quiet_fleet(1000, found), ANALYZERS).unconfirmed
+    assert list(held) == [found[0].id]
+    assert "among 1,000 models" in held[found[0].id]
+    assert found[0].lead.state == "critical" and found[0].severity == "act", "its state and severity stay"
+
+
+def test_a_day_that_moved_all_models_tells_of_none_of_them() -> None:
+    found = [with_p("a", 1e-7, day=2.0)]
+    fleet = quiet_fleet(200, found)
+    assert fleet_alarms(found, fleet, ANALYZERS).unconfirmed == {}
+    moved = {
+        name: [replace(own[0], evidence={"p_value": 1e-7 * 2 ** ((place % 40) - 20)})] for place, (name, own) in enumerate(fleet.items())
+    }
+    moved["a"] = [found[0].lead]
+    assert list(fleet_alarms(found, moved, ANALYZERS).unconfirmed) == [found[0].id]
+
+
+def test_an_alarm_that_is_no_test_is_told() -> None:
+    found = [drift_incident("silent", evidence={}), with_p("effect", 0.15)]
+    assert fleet_alarms(found, quiet_fleet(1000, found), ANALYZERS).unconfirmed == {}
+
+
+@pytest.mark.parametrize("models", [30, 1000])
+def test_a_shared_fault_opens_one_alert_for_each_owner(models: int) -> None:
+    names = [f"m{place}" for place in range(12)]
+    found = [with_p(name, 1e-12) for name in names]
+    owners: dict[str | None, str | None] = {name: f"owner {place % 2}" for place, name in enumerate(names)}
+    fleet = fleet_alarms(found, quiet_fleet(models, found), ANALYZERS)
+    told, quiet = shared_alerts(found, fleet, {}, owners)
+    decision = decide_alerts(told, {}, {}, names, owners, AlertConfig(), NOW, quiet)
+    opened = [record for record in decision.records if record["kind"] == "alert"]
+    assert sorted(record["owner"] for record in opened) == ["owner 0", "owner 1"]
+    assert all("changed in 12 models" in record["title"] for record in opened)
+    assert decide_alerts(found, {}, {}, names, owners, AlertConfig(), NOW).records != decision.records
