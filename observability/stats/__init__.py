@@ -10,5 +10,6 @@ Counts are arrays over the same bins, closed on the left. NaN or None means unkn
 * Groups and slices: group, slices, slice_days, slice_moments, distinct.
 * Attributions, learning curves, parameters of studies: attribution, curve, parameter_importance.
 * Annotators and labels: agreement, crowd_labels, confident_learning.
+* Texts: text_similarity (hashed character n-grams).
 * Forecasts, service levels: forecast, service_level.
 """
