@@ -111,10 +111,10 @@ form_unstable_rate | Unstable decisions of a form | share | low | Share of rows 
 form_fallbacks | Forms on another device | count | low | Forms that ran on another device than requested. | count | ours
 audit_age_days | Age of an audit | days | low | Days since the newest audit of a model version, which expires after a stated time. | now -
   at | ours
-device_late_share | Devices that send late | share | low | Share of devices whose answers reached the collector more than 24 hours after they
-  were given. | late devices / devices | ours
-device_crash_share | Devices that crashed | share | low | Share of devices whose service ended without being asked to. | devices with a crash
-  / devices | Android vitals
+device_late_share | Devices that send late | share | low | Share of devices whose answers reached the collector more than 24 hours
+  after they were given. | late devices / devices | ours
+device_crash_share | Devices that crashed | share | low | Share of devices whose service ended without being asked to. | devices
+  with a crash / devices | Android vitals
 device_memory_share | Devices out of memory | share | low | Share of devices whose service ended for want of memory. | devices / devices |
   Android vitals
 device_disagree_share | Devices that differ from the server | share | low | Share of devices that answered more than 2 % of compared inputs

@@ -262,8 +262,8 @@ def imported_audit(path: Path, model: str, version: str, days: int) -> dict[str,
 def mlperf_forms(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Forms from published results of MLPerf inference: one a platform and software, with its latency and throughput by scenario.
 
-    A result in milliseconds is a percentile of latency, the 99th of MultiStream and the 90th of SingleStream; one in samples per second is a
-    throughput.
+    A result in milliseconds is a percentile of latency, the 99th of MultiStream and the 90th of SingleStream; one in samples per second
+    is a throughput.
     """
     forms: dict[str, dict[str, Any]] = {}
     for row in rows:

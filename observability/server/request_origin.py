@@ -2,8 +2,8 @@
 
 A page of another site can point a name of its own at this machine (DNS rebinding) or open a WebSocket to it. So Host and Origin are
 compared with a list, port included: this machine's names with the dashboard's own port, and the addresses of `url` in access.toml and of
-OBSERVABILITY_URL. Pages of the web sites in `logger_origins` of access.toml may send records, with a token, and read the answer (CORS); they
-reach nothing else.
+OBSERVABILITY_URL. Pages of the web sites in `logger_origins` of access.toml may send records, with a token, and read the answer (CORS);
+they reach nothing else.
 """
 
 import ipaddress

@@ -1,4 +1,4 @@
-"""Faults of devices that serve a model: late answers, crashes, lack of memory, other answers than the server's, an old version that stays."""
+"""Faults of devices that serve a model: late answers, crashes, lack of memory, other answers than the server's, an old version."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,8 +35,8 @@ class EdgeFaultPlant:
 
 @dataclass(frozen=True)
 class EdgeFault(DescribedFault):
-    """A fault of serving devices. amounts: weak, middle, strong, in `unit`. metric: of the finding that names it. everywhere: it concerns all
-    devices, not one class.
+    """A fault of serving devices. amounts: weak, middle, strong, in `unit`. metric: of the finding that names it. everywhere: it concerns
+    all devices, not one class.
     """
 
     name: str

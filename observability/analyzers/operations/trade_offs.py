@@ -98,7 +98,8 @@ def flip_finding(context: Context, audit: TradeOffAudit, form: FormResult) -> Fi
         return replace(
             blank, value=0.0, low=0.0, high=rate.high, severity="ok", limit=FLIP_LIMIT, because=f"{because} decisions ({n:,} rows)."
         )
-    said = f"Form `{form.name}` changes {percent(rate.value)} of decisions ({flips:,} of {n:,} rows; {percent(rate.low)} to {percent(rate.high)})"
+    ends = f"{percent(rate.low)} to {percent(rate.high)}"
+    said = f"Form `{form.name}` changes {percent(rate.value)} of decisions ({flips:,} of {n:,} rows; {ends})"
     if rate.value <= FLIP_LIMIT and rate.high > 2 * FLIP_LIMIT:
         more = max(round(8 / FLIP_LIMIT) - n, 1)
         return replace(
@@ -176,10 +177,8 @@ def fallback_findings(context: Context, audit: TradeOffAudit, used: str) -> Iter
     if not fallen:
         yield replace(blank, severity="ok", because=f"All {len(asked)} forms ran on the device that was requested.")
         return
-    because = (
-        f"Form `{worst.name}` ran on {(worst.used_provider or '').upper()} although {(worst.provider or '').upper()} was requested, without "
-        f"an error; its times are those of the {(worst.used_provider or '').upper()}."
-    )
+    device, wanted = (worst.used_provider or "").upper(), (worst.provider or "").upper()
+    because = f"Form `{worst.name}` ran on {device} although {wanted} was requested, without an error; its times are those of the {device}."
     severity: Severity = "act" if worst.name == used else "watch"
     yield replace(blank, severity=severity, because=because, likely_source="system")
 
