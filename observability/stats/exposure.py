@@ -23,7 +23,7 @@ class AttackCurve:
 
 
 def attack_curve(members: ArrayLike, others: ArrayLike) -> AttackCurve:
-    """ROC curve of a statistic that is larger for suspected members.
+    """ROC curve of a statistic that is larger for suspected members. Each side has rows, and all values are finite.
 
     Parameters
     ----------
@@ -36,11 +36,6 @@ def attack_curve(members: ArrayLike, others: ArrayLike) -> AttackCurve:
     -------
     AttackCurve
         One point for each distinct value, and the origin.
-
-    Raises
-    ------
-    ValueError
-        Where a side has no rows, or a value is not finite.
     """
     inside, outside = _finite(members), _finite(others)
     values = np.unique(np.concatenate([inside, outside]))
@@ -73,11 +68,6 @@ def true_positives_at(members: ArrayLike, others: ArrayLike, rate: float, confid
     -------
     Interval
         n is the number of members.
-
-    Raises
-    ------
-    ValueError
-        Where a side has no rows, or a value is not finite.
 
     References
     ----------
