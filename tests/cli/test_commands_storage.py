@@ -111,6 +111,7 @@ def test_tags_of_columns_are_settings() -> None:
         parse_settings({"columns": {"age": "secret"}})
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the library's own use of rdflib
 def test_a_croissant_file_is_read_by_the_official_library(store: Store, people: Path, tmp_path: Path) -> None:
     answer(store, "audit-storage", people, "--data-version", "1")
     store.load_landing()
