@@ -6,7 +6,7 @@ Counts are arrays over the same bins, closed on the left. NaN or None means unkn
 * Intervals and ratios: interval, ratio, paired, strata.
 * Classifiers: confusion, calibration, estimate (expected metrics without labels).
 * Change: change, distance, level_swap, domain (classifier two-sample test), decompose, rate_change, sequential, onset.
-* Variation between days and multiple tests: dispersion, multiple_testing.
+* Variation between days and multiple tests: dispersion, multiple_testing, fleet_budget (false alarms of many models).
 * Groups and slices: group, slices, slice_days, slice_moments, distinct.
 * Attributions, learning curves, parameters of studies: attribution, curve, parameter_importance.
 * Membership attacks: exposure.
