@@ -1,0 +1,48 @@
+"""The table of capabilities names pages, kinds of records, analyzers, documents and tests that exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from observability.dashboard import links
+from observability.records.kinds import KINDS
+
+ROOT = Path(__file__).parent.parent
+ANALYZERS = ROOT / "observability" / "analyzers"
+TABLE = ROOT / "docs" / "capabilities.md"
+COLUMNS = ("System", "Page", "Records", "Analyzer", "In the sample", "Test", "Not yet")
+
+
+def table_rows() -> list[dict[str, str]]:
+    """The rows of all tables of the document."""
+    found = []
+    for line in TABLE.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| ") and cells[0] != "System":
+            assert len(cells) == len(COLUMNS), line
+            found.append(dict(zip(COLUMNS, cells, strict=True)))
+    return found
+
+
+ROWS = table_rows()
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row["System"] for row in ROWS])
+def test_a_row_names_what_exists(row: dict[str, str]) -> None:
+    titles = {links.page_description(path)[0] for path in links.page_files().values()}
+    pages = [] if row["Page"] in ("–", "every page") else row["Page"].split(", ")
+    assert set(pages) <= titles
+    assert set(re.findall(r"`(\w+)`", row["Records"])) <= set(KINDS)
+    known = {path.relative_to(ANALYZERS).with_suffix("").as_posix() for path in ANALYZERS.glob("*/*.py")}
+    named = [] if row["Analyzer"] == "–" else row["Analyzer"].split(", ")
+    assert set(named) <= known
+    assert row["Test"] == "–" or (ROOT / row["Test"]).is_file()
+    assert row["Not yet"] or (pages or row["Page"] == "every page" or "examples" in row["In the sample"]), (
+        "what has no page says what is missing"
+    )
+
+
+def test_every_analyzer_stands_in_the_table() -> None:
+    named = {name for row in ROWS for name in row["Analyzer"].split(", ")} - {"–"}
+    assert named == {path.relative_to(ANALYZERS).with_suffix("").as_posix() for path in ANALYZERS.glob("*/[!_]*.py")}
