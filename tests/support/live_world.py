@@ -129,6 +129,7 @@ def records() -> list[dict]:
         *prices(),
         *labelling(random.Random(12)),
         *deliveries(random.Random(13)),
+        *edge(),
         *cleanings(random.Random(14)),
         *datasets(),
     ]
@@ -290,6 +291,20 @@ def cleanings(rng: random.Random) -> list[dict]:
         found.append(body | {"rows_dropped": sum(lost.values()), "dataset": "people", "version": str(day), "groups": groups})
         if day > DAYS - 5:
             found.append(body | {"rule": "trim", "rows_changed": 40, "rows_dropped": 0})
+    return [each | {"received_at": each["at"]} for each in found]
+
+
+def edge() -> list[dict]:
+    """An audit of two forms of the model, and two days of reports of three devices that serve it."""
+    slices = [{"column": "sex", "level": level, "n": 300, "flips": 2} for level in ("F", "M")]
+    forms = [{"form": "as served", "probes": 600, "flips": 0}, {"form": "int8", "probes": 600, "flips": 4, "unstable": 0, "slices": slices}]
+    about = {"model": "live", "version": "1", "at": stamp(START + timedelta(hours=2))}
+    found = [{"kind": "audit", **about, "audit": "precision", "results": {"forms": forms, "in_use": "int8"}}]
+    for place in range(6):
+        at = stamp(START + timedelta(days=1 + place // 3, hours=1))
+        found.append(
+            {"kind": "device_report", **about, "device": f"d{place % 3}", "at": at, "synced_at": at, "crashes": place % 2, "answers": 9}
+        )
     return [each | {"received_at": each["at"]} for each in found]
 
 
