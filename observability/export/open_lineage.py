@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from observability.core.window import Window
     from observability.store.engine import Store
 
-PRODUCER = "https://pypi.org/project/observability/"
+PRODUCER = "urn:observability-dashboard"
 """Which software wrote the events; the specification asks for a URI."""
 SPEC = "https://openlineage.io/spec"
 RUN_EVENT = f"{SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent"
@@ -30,7 +30,7 @@ STATES = {"failed": "FAIL", "aborted": "ABORT"}
 
 
 def open_lineage_events(store: "Store", window: "Window") -> Iterator[dict[str, Any]]:
-    """Every run of the window as a START and, once it ended, a COMPLETE, FAIL or ABORT event; and each data set version with its parents as a
+    """Every run of the window as a START and, once it ended, a COMPLETE, FAIL or ABORT event; each data set version with its parents as a
     COMPLETE event of a job named after the data set. Oldest first.
     """
     runs, datasets, cleanings = (store.ask(Records(kind, ever=True), window) for kind in ("run", "dataset", "cleaning"))

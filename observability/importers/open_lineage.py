@@ -1,7 +1,7 @@
 """OpenLineage run events as records of kind `run` and `dataset` (docs/lineage.md has the mapping).
 
-The fields follow version 2-0-2 of the specification: `eventTime`, `eventType`, `run.runId`, `job.namespace`, `job.name`, `inputs`, `outputs`,
-and the facets that this module names. Other facets are ignored.
+The fields follow version 2-0-2 of the specification: `eventTime`, `eventType`, `run.runId`, `job.namespace`, `job.name`, `inputs`,
+`outputs`, and the facets that this module names. Other facets are ignored.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
