@@ -34,15 +34,16 @@ def build(home: Path) -> Database:
     for version, features in (("1", ("age", "income", "region")), ("2", ("age", "region", "tenure"))):
         path = home / "reference.csv"
         path.write_text("\n".join(reference(version, features)) + "\n", encoding="utf-8")
-        artifact = home / "model.txt"
+        artifact, settings = home / "model.txt", home / "settings.toml"
+        settings.write_text('[settings]\nbatch_key = "id"\n', encoding="utf-8")
         artifact.write_text("tree\nversion=v4\n", encoding="utf-8")
         request = RegistrationRequest(
             model="live", version=version, reference=path, task="binary", label="label", score=("score",), features=features,
-            sensitive=("region",), artifact=artifact if version == "2" else None,
+            sensitive=("region",), artifact=artifact if version == "2" else None, settings=settings,
         )  # fmt: skip
         store.register(request)
-        path.unlink()
-        artifact.unlink()
+        for each in (path, artifact, settings):
+            each.unlink()
     load(store, [each for each in records() if arrival(each) <= AS_OF])
     return store
 
@@ -130,6 +131,7 @@ def records() -> list[dict]:
         *labelling(random.Random(12)),
         *deliveries(random.Random(13)),
         *edge(),
+        *elsewhere(),
         *cleanings(random.Random(14)),
         *datasets(),
     ]
@@ -305,6 +307,27 @@ def edge() -> list[dict]:
         found.append(
             {"kind": "device_report", **about, "device": f"d{place % 3}", "at": at, "synced_at": at, "crashes": place % 2, "answers": 9}
         )
+    return [each | {"received_at": each["at"]} for each in found]
+
+
+def elsewhere() -> list[dict]:
+    """Ten answers a night to fixed questions, of which three change on the second day; and what the batch of each night should hold."""
+    found = []
+    for day in range(-5, DAYS):
+        at = START + timedelta(days=day, hours=2)
+        for item in range(10):
+            about = {
+                "kind": "prediction",
+                "id": f"probe {day} {item}",
+                "model": "live",
+                "version": "1",
+                "environment": "probe",
+                "features": {},
+            }
+            said = "yes" if day < 1 or item > 2 else "no"
+            found.append({**about, "at": stamp(at), "prediction": said, "item": f"q{item}", "set": "ten", "answers": "class"})
+        expected = {"kind": "expected_batch", "batch": f"night {day}", "model": "live", "rows": 50, "due": stamp(at + timedelta(hours=4))}
+        found.append({**expected, "at": stamp(at)})
     return [each | {"received_at": each["at"]} for each in found]
 
 
